@@ -1,0 +1,1 @@
+//! Drivers and views that the programs share.

@@ -1,0 +1,209 @@
+//! The codec contract: one push trait for every format, in both directions.
+//!
+//! A payload is a sequence of structural [`Event`]s. A *decoder* pushes them into a [`Sink`] while
+//! it walks the bytes. An *encoder* is a `Sink`. The object tree pushes on a Read, and is a `Sink`
+//! on a Write. So transcoding is a decoder pushing into an encoder, and [`Content`] — values an
+//! application can hold on to — is one more `Sink` and one more source.
+//!
+//! # The sequence
+//!
+//! Events are absolute, whatever the path of the request: Object, Object Instance and Resource are
+//! always opened by name, so that a receiver needs no second input. An encoder is told the path
+//! of the request and leaves out what the path says already (TLV of `/3/0` has bare Resources).
+//!
+//! ```text
+//! payload   = *object
+//! object    = Object *instance EndObject
+//! instance  = Instance *(Resource / multiple) EndInstance
+//! multiple  = Multiple *ResourceInstance EndMultiple
+//! ```
+//!
+//! An Object, an Object Instance or a multiple Resource may be empty, and may be opened again
+//! later (JSON's entries are in any order). Only the payload of a Create has an Object Instance
+//! without an identifier (TS 5.4.6).
+
+mod content;
+mod cursor;
+
+use core::fmt;
+
+use thiserror::Error;
+
+pub use self::{
+    content::{Content, Entry},
+    cursor::Cursor,
+};
+use crate::{
+    DataType, InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef,
+};
+
+/// One step of a payload; see the [module](self) for their order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// An Object begins.
+    Object(ObjectId),
+    /// An Object Instance begins; without an identifier if the receiver is to choose it.
+    Instance(Option<InstanceId>),
+    /// A Resource and its value.
+    Resource {
+        /// Which Resource.
+        id: ResourceId,
+        /// Its value.
+        value: ValueRef<'a>,
+        /// When the value was true, if the payload says so.
+        time: Option<Timestamp>,
+    },
+    /// A multiple Resource begins.
+    Multiple(ResourceId),
+    /// A Resource Instance and its value.
+    ResourceInstance {
+        /// Which Resource Instance.
+        id: ResourceInstanceId,
+        /// Its value.
+        value: ValueRef<'a>,
+        /// When the value was true, if the payload says so.
+        time: Option<Timestamp>,
+    },
+    /// The multiple Resource ends.
+    EndMultiple,
+    /// The Object Instance ends.
+    EndInstance,
+    /// The Object ends.
+    EndObject,
+}
+
+/// What takes the events of a payload.
+pub trait Sink {
+    /// Why an event is refused. A source stops at the first refusal.
+    type Error;
+
+    /// Takes the next event.
+    fn event(&mut self, event: Event<'_>) -> Result<(), Self::Error>;
+}
+
+impl<S: Sink + ?Sized> Sink for &mut S {
+    type Error = S::Error;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), S::Error> {
+        (**self).event(event)
+    }
+}
+
+/// Tells a decoder the data type of a Resource, because TLV and text do not carry it.
+///
+/// `None` means that there is no definition: the value is handed on as [`ValueRef::Raw`].
+/// Closures are lookups, and [`Untyped`] knows nothing.
+pub trait TypeLookup {
+    /// The data type of this Resource of this Object.
+    fn data_type(&self, object: ObjectId, resource: ResourceId) -> Option<DataType>;
+}
+
+impl<F: Fn(ObjectId, ResourceId) -> Option<DataType>> TypeLookup for F {
+    fn data_type(&self, object: ObjectId, resource: ResourceId) -> Option<DataType> {
+        self(object, resource)
+    }
+}
+
+/// The [`TypeLookup`] of one who has no definitions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Untyped;
+
+impl TypeLookup for Untyped {
+    fn data_type(&self, _: ObjectId, _: ResourceId) -> Option<DataType> {
+        None
+    }
+}
+
+/// Why a payload did not reach its end: it is malformed, or the sink refused an event of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DecodeFailure<D, S> {
+    /// The payload is malformed.
+    #[error("{0}")]
+    Malformed(D),
+    /// The sink refused an event.
+    #[error("{0}")]
+    Sink(S),
+}
+
+/// Why an encoder refuses an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// Events out of the order that the [module](self) describes.
+    #[error("{0} where the structure of a payload does not allow it")]
+    Structure(Step),
+    /// Something that is not at or below the path of the request.
+    #[error("{path} is outside of {base}")]
+    OutsidePath {
+        /// Where the event is.
+        path: Path,
+        /// The path that the payload answers.
+        base: Path,
+    },
+    /// The format has no way to carry this value (JSON: NaN, infinities).
+    #[error("the format cannot carry the value of {0}")]
+    Value(Path),
+    /// The format has no way to carry an Instance or a multiple Resource that is empty (JSON).
+    #[error("the format cannot carry {0} empty")]
+    Empty(Path),
+    /// The format has no way to carry the time of a value.
+    #[error("the format cannot carry the time of {0}")]
+    Time(Path),
+    /// The format carries the value of one Resource only (text, opaque).
+    #[error("the format carries one value only")]
+    SingleValue,
+    /// Longer than the format can say (TLV: 2^24-1 bytes).
+    #[error("the content is longer than the format can say, {limit} bytes")]
+    TooLong {
+        /// What the format can say, in bytes.
+        limit: usize,
+    },
+}
+
+/// The name of an [`Event`], for errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are the events' names")]
+pub enum Step {
+    Object,
+    Instance,
+    Resource,
+    Multiple,
+    ResourceInstance,
+    EndMultiple,
+    EndInstance,
+    EndObject,
+    /// The end of the payload.
+    End,
+}
+
+impl Event<'_> {
+    /// The name of the event.
+    pub const fn step(&self) -> Step {
+        match self {
+            Self::Object(_) => Step::Object,
+            Self::Instance(_) => Step::Instance,
+            Self::Resource { .. } => Step::Resource,
+            Self::Multiple(_) => Step::Multiple,
+            Self::ResourceInstance { .. } => Step::ResourceInstance,
+            Self::EndMultiple => Step::EndMultiple,
+            Self::EndInstance => Step::EndInstance,
+            Self::EndObject => Step::EndObject,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Object => "an Object",
+            Self::Instance => "an Object Instance",
+            Self::Resource => "a Resource",
+            Self::Multiple => "a multiple Resource",
+            Self::ResourceInstance => "a Resource Instance",
+            Self::EndMultiple => "the end of a multiple Resource",
+            Self::EndInstance => "the end of an Object Instance",
+            Self::EndObject => "the end of an Object",
+            Self::End => "the end of the payload",
+        })
+    }
+}

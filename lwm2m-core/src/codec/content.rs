@@ -1,0 +1,242 @@
+//! A payload that an application can hold on to.
+
+use alloc::vec::Vec;
+
+use super::{Cursor, EncodeError, Event, Sink, cursor::Position};
+use crate::{Path, Timestamp, Value, ValueRef};
+
+/// The values of a payload, one entry each, in the order of the payload.
+///
+/// It is a [`Sink`], so that anything can be decoded into it, and a source
+/// ([`push`](Self::push)), so that it can be encoded in any format.
+///
+/// ```
+/// use lwm2m_core::{Path, Value, codec::Content};
+///
+/// let name: Path = "/3/0/0".parse()?;
+/// let voltage: Path = "/3/0/7/1".parse()?;
+/// let content = Content::from_iter([(name, Value::from("acme")), (voltage, Value::from(3800))]);
+/// assert_eq!(content.get(&voltage), Some(&Value::Integer(3800)));
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Content {
+    entries: Vec<Entry>,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    position: PositionState,
+}
+
+/// One line of a [`Content`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Entry {
+    /// Where: a Resource or a Resource Instance; or, without a value, an Object, an Object
+    /// Instance or a multiple Resource that is empty.
+    pub path: Path,
+    /// The value; what is empty has none.
+    pub value: Option<Value>,
+    /// When the value was true, if the payload said so.
+    pub time: Option<Timestamp>,
+}
+
+/// Where the sink half stands; no part of what a content *is*.
+#[derive(Clone, Copy, Debug, Default)]
+struct PositionState {
+    position: Position,
+    /// Whether something was pushed since the last beginning.
+    filled: bool,
+}
+
+impl PartialEq for PositionState {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Content {
+    /// A content without entries.
+    pub const fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+            position: PositionState {
+                position: Position {
+                    object: None,
+                    instance: None,
+                    resource: None,
+                },
+                filled: false,
+            },
+        }
+    }
+
+    /// All entries, in the order of the payload.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The value at `path`: the last one, if there are several over time.
+    pub fn get(&self, path: &Path) -> Option<&Value> {
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| entry.path == *path)?
+            .value
+            .as_ref()
+    }
+
+    /// All values with their places.
+    pub fn values(&self) -> impl Iterator<Item = (Path, &Value)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| Some((entry.path, entry.value.as_ref()?)))
+    }
+
+    /// Whether there is no entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds a value at the end.
+    pub fn insert(&mut self, path: Path, value: impl Into<Value>) {
+        self.entries.push(Entry {
+            path,
+            value: Some(value.into()),
+            time: None,
+        });
+    }
+
+    /// Pushes the content into a sink, an encoder for one.
+    pub fn push<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<(), S::Error> {
+        let mut cursor = Cursor::new();
+        for entry in &self.entries {
+            match &entry.value {
+                Some(value) => cursor.value(entry.path, value.as_ref(), entry.time, sink)?,
+                None => cursor.open(entry.path, sink)?,
+            }
+        }
+        cursor.finish(sink)
+    }
+
+    fn add(&mut self, path: Path, value: ValueRef<'_>, time: Option<Timestamp>) {
+        self.entries.push(Entry {
+            path,
+            value: Some(value.to_owned()),
+            time,
+        });
+        self.position.filled = true;
+    }
+}
+
+impl Sink for Content {
+    type Error = EncodeError;
+
+    /// Refuses what is out of order, and an Object Instance without an identifier, which has no
+    /// path.
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        let path = self.position.position.follow(&event);
+        let path = path.ok_or(EncodeError::Structure(event.step()))?;
+        match event {
+            Event::Object(_) | Event::Instance(_) | Event::Multiple(_) => {
+                self.position.filled = false;
+            }
+            Event::Resource { value, time, .. } | Event::ResourceInstance { value, time, .. } => {
+                self.add(path, value, time);
+            }
+            Event::EndObject | Event::EndInstance | Event::EndMultiple => {
+                if !self.position.filled {
+                    self.entries.push(Entry {
+                        path,
+                        value: None,
+                        time: None,
+                    });
+                    self.position.filled = true;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<V: Into<Value>> FromIterator<(Path, V)> for Content {
+    fn from_iter<I: IntoIterator<Item = (Path, V)>>(values: I) -> Self {
+        let mut content = Self::new();
+        content.extend(values);
+        content
+    }
+}
+
+impl<V: Into<Value>> Extend<(Path, V)> for Content {
+    fn extend<I: IntoIterator<Item = (Path, V)>>(&mut self, values: I) {
+        values
+            .into_iter()
+            .for_each(|(path, value)| self.insert(path, value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Path {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_pushed_comes_back() {
+        let mut content = Content::from_iter([
+            (path("/3/0/0"), Value::from("acme")),
+            (path("/3/0/7/0"), Value::from(3800)),
+            (path("/3/0/7/1"), Value::from(5000)),
+            (path("/3/1/0"), Value::from("other")),
+            (path("/4/0/1/0"), Value::from(true)),
+            (path("/3/0/9"), Value::from(1.5)),
+        ]);
+        for empty in ["/3/0/6", "/5", "/2/1"] {
+            content.entries.push(Entry {
+                path: path(empty),
+                value: None,
+                time: None,
+            });
+        }
+        let mut copy = Content::new();
+        content.push(&mut copy).unwrap();
+        assert_eq!(copy, content);
+    }
+
+    #[test]
+    fn an_empty_inner_thing_fills_the_outer() {
+        let mut content = Content::new();
+        for event in [
+            Event::Object(3.into()),
+            Event::Instance(Some(crate::InstanceId::ZERO)),
+            Event::Multiple(6.into()),
+            Event::EndMultiple,
+            Event::EndInstance,
+            Event::EndObject,
+        ] {
+            content.event(event).unwrap();
+        }
+        assert_eq!(
+            content.entries(),
+            [Entry {
+                path: path("/3/0/6"),
+                value: None,
+                time: None
+            }]
+        );
+    }
+
+    #[test]
+    fn broken_order_is_refused() {
+        let mut content = Content::new();
+        let step = |event: Event<'_>| Err(EncodeError::Structure(event.step()));
+        assert_eq!(content.event(Event::EndObject), step(Event::EndObject));
+        content.event(Event::Object(3.into())).unwrap();
+        assert_eq!(
+            content.event(Event::Instance(None)),
+            step(Event::Instance(None))
+        );
+        assert_eq!(content.event(Event::EndMultiple), step(Event::EndMultiple));
+    }
+}

@@ -1,0 +1,38 @@
+//! The vocabulary of OMA Lightweight M2M 1.0 (LwM2M).
+//!
+//! What everything else speaks: identifiers and [`Path`]s, [`Value`]s and their data types,
+//! content formats, CoAP codes, attributes, registration parameters, Execute arguments, moments in
+//! time, and the [codec contract](codec) that joins the formats to the object tree.
+//!
+//! It holds no behaviour over time, no wire format of a whole payload, and no object definitions:
+//! those are `lwm2m-statemachine`, `lwm2m-tlv`, `lwm2m-json`, `lwm2m-linkformat` and
+//! `lwm2m-objects`.
+//!
+//! Sections quoted as "TS" are those of OMA-TS-LightweightM2M-V1_0.
+//!
+//! # Features
+//!
+//! - `std` (default): nothing but what dependencies make of it; the crate is `no_std` with `alloc`.
+//! - `serde`: the data types serialise.
+
+#![no_std]
+
+extern crate alloc;
+
+pub mod codec;
+
+mod code;
+mod content_format;
+mod id;
+mod path;
+mod time;
+mod value;
+
+pub use self::{
+    code::{Code, CodeKind, Method},
+    content_format::ContentFormat,
+    id::{IdError, InstanceId, ObjectId, ResourceId, ResourceInstanceId, ShortServerId},
+    path::{Path, PathError},
+    time::{Instant, Timestamp},
+    value::{DataType, ObjectLink, ObjectLinkError, Value, ValueRef},
+};

@@ -1,0 +1,118 @@
+//! Moments: of the machines' clock, and of reported values.
+
+use core::{
+    fmt,
+    ops::{Add, AddAssign, Sub},
+    time::Duration,
+};
+
+/// A moment, in milliseconds since one of the caller's choice.
+///
+/// The machines never read a clock: every call that depends on time is told the time. All that is
+/// asked of the caller's clock is that it does not run backwards; a machine that sees it do so
+/// waits until it has caught up, and stays sound.
+///
+/// ```
+/// use core::time::Duration;
+/// use lwm2m_core::Instant;
+///
+/// let now = Instant::from_millis(1_500);
+/// let later = now + Duration::from_secs(2);
+/// assert_eq!(later.saturating_duration_since(now), Duration::from_secs(2));
+/// assert_eq!(now.saturating_duration_since(later), Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
+pub struct Instant {
+    millis: u64,
+}
+
+impl Instant {
+    /// The moment that the caller counts from.
+    pub const ZERO: Self = Self::from_millis(0);
+    /// The last moment: later than any deadline.
+    pub const MAX: Self = Self::from_millis(u64::MAX);
+
+    /// The moment this many milliseconds after [`ZERO`](Self::ZERO).
+    pub const fn from_millis(millis: u64) -> Self {
+        Self { millis }
+    }
+
+    /// The moment this many seconds after [`ZERO`](Self::ZERO).
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self::from_millis(seconds.saturating_mul(1_000))
+    }
+
+    /// Milliseconds since [`ZERO`](Self::ZERO).
+    pub const fn as_millis(self) -> u64 {
+        self.millis
+    }
+
+    /// The time since `earlier`; zero if that is later than this moment.
+    pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.millis.saturating_sub(earlier.millis))
+    }
+}
+
+/// Full milliseconds of a duration, rounded up: a deadline is never early.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    /// Saturates at [`Instant::MAX`]; a part of a millisecond is rounded up.
+    fn add(self, duration: Duration) -> Self {
+        Self::from_millis(self.millis.saturating_add(millis(duration)))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    /// Saturates at [`Instant::ZERO`]; a part of a millisecond is rounded up.
+    fn sub(self, duration: Duration) -> Self {
+        Self::from_millis(self.millis.saturating_sub(millis(duration)))
+    }
+}
+
+impl fmt::Display for Instant {
+    /// Seconds with three decimals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.millis / 1_000, self.millis % 1_000)
+    }
+}
+
+/// When a reported value was true (TS 6.4.4, Base Time plus Time), in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Timestamp {
+    /// Seconds since 1970-01-01 UTC; above zero.
+    Absolute(f64),
+    /// Seconds relative to the moment of the report; zero or below.
+    Relative(f64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_and_is_never_early() {
+        assert_eq!(Instant::MAX + Duration::from_millis(1), Instant::MAX);
+        assert_eq!(Instant::ZERO + Duration::MAX, Instant::MAX);
+        assert_eq!(Instant::ZERO - Duration::from_millis(1), Instant::ZERO);
+        assert_eq!(
+            Instant::ZERO + Duration::from_nanos(1),
+            Instant::from_millis(1)
+        );
+    }
+}

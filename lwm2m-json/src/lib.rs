@@ -1,0 +1,3 @@
+//! OMA Lightweight M2M JSON (application/vnd.oma.lwm2m+json), both directions.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! OMA Lightweight M2M object definitions, the object tree and the built-in objects.
+
+#![no_std]

@@ -1,0 +1,1 @@
+//! A network in virtual time, from a seed, on which the machines are proven.

@@ -1,0 +1,15 @@
+//! Sans-IO CoAP endpoint, and LwM2M client, server and bootstrap-server on it.
+
+#![no_std]
+
+extern crate alloc;
+
+pub mod coap;
+
+mod timer;
+mod transport;
+
+pub use self::{
+    timer::TimerQueue,
+    transport::{Channel, Datagram, Identity, Machine, Peer, Transmit},
+};

@@ -1,0 +1,111 @@
+//! The sans-IO contract: what a machine and its transport say to each other.
+
+use core::hash::Hash;
+
+use lwm2m_core::Instant;
+
+/// The caller's name for a peer: a socket address, an MSISDN, a session of a secure transport, a
+/// slot of a radio. Implemented for every type that fits.
+pub trait Peer: Clone + Eq + Hash {}
+
+impl<T: Clone + Eq + Hash> Peer for T {}
+
+/// A datagram that arrived, with what only the transport knows about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a, P> {
+    /// Whom it is from.
+    pub from: P,
+    /// Its bytes.
+    pub payload: &'a [u8],
+    /// What it travelled on.
+    pub channel: Channel,
+    /// Whether it was sent to a group; such a datagram is never answered with a Reset or an error
+    /// (RFC 7252 §8.1, §8.2).
+    pub multicast: bool,
+    /// What the secure transport proved about the sender.
+    pub identity: Identity<'a>,
+}
+
+impl<'a, P> Datagram<'a, P> {
+    /// A unicast datagram over a UDP-like channel without security.
+    pub const fn new(from: P, payload: &'a [u8]) -> Self {
+        Self {
+            from,
+            payload,
+            channel: Channel::Udp,
+            multicast: false,
+            identity: Identity::None,
+        }
+    }
+}
+
+/// What a message travels on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// UDP, DTLS, or anything that loses, repeats and reorders datagrams as they do (TS 8.6.1).
+    #[default]
+    Udp,
+    /// SMS: CoAP's retransmission is off (TS 8.6.2).
+    Sms,
+}
+
+/// What the secure transport *proved* about a peer; endpoint names are checked against it
+/// (TS 7.1.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Identity<'a> {
+    /// Nothing: NoSec mode (TS 7.1.10).
+    #[default]
+    None,
+    /// It holds the key of this PSK identity (TS 7.1.7).
+    Psk(&'a [u8]),
+    /// It holds the private key of this SubjectPublicKeyInfo (TS 7.1.8).
+    RawPublicKey(&'a [u8]),
+    /// It holds the private key of a certificate with these names: the common name, and the
+    /// subject's alternative names (TS 7.1.9).
+    Certificate(&'a [&'a str]),
+}
+
+/// A datagram to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit<'a, P> {
+    /// Whom to send it to.
+    pub to: P,
+    /// Its bytes, borrowed from the machine until its next call.
+    pub payload: &'a [u8],
+}
+
+/// The five calls that drive every machine of this crate.
+///
+/// The one invariant: after each call that feeds a machine, and after each call of the
+/// application, drain [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event),
+/// then ask [`poll_timeout`](Self::poll_timeout) how long to wait. `now` never runs backwards.
+pub trait Machine {
+    /// The caller's name for a peer.
+    type Peer: Peer;
+    /// What the application must know or do.
+    type Event;
+    /// Why a datagram was of no use.
+    type DatagramError;
+
+    /// Takes a datagram. Always safe to call: whatever the bytes are, the machine goes on working,
+    /// and the error only informs.
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_, Self::Peer>,
+    ) -> Result<(), Self::DatagramError>;
+
+    /// Does what is due at `now`. Early, late and repeated calls are harmless.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// The next datagram to send. Changes after every call but the other polls.
+    fn poll_transmit(&mut self) -> Option<Transmit<'_, Self::Peer>>;
+
+    /// The next event. Changes after every call but the other polls.
+    fn poll_event(&mut self) -> Option<Self::Event>;
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; never, if `None`. Changes after
+    /// every call but the other polls.
+    fn poll_timeout(&self) -> Option<Instant>;
+}
