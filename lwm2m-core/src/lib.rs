@@ -21,18 +21,28 @@ extern crate alloc;
 
 pub mod codec;
 
+mod attributes;
 mod code;
 mod content_format;
 mod id;
+mod number;
 mod path;
+#[cfg(feature = "serde")]
+mod serde_text;
 mod time;
 mod value;
+mod version;
 
 pub use self::{
+    attributes::{
+        AttributeError, AttributeLevel, AttributeName, AttributeQuery, Attributes,
+        AttributesUpdate, Change, DefaultPeriods, NotificationConditions,
+    },
     code::{Code, CodeKind, Method},
     content_format::ContentFormat,
     id::{IdError, InstanceId, ObjectId, ResourceId, ResourceInstanceId, ShortServerId},
     path::{Path, PathError},
     time::{Instant, Timestamp},
     value::{DataType, ObjectLink, ObjectLinkError, Value, ValueRef},
+    version::{Version, VersionError},
 };
