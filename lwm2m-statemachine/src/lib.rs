@@ -6,6 +6,8 @@ extern crate alloc;
 
 pub mod coap;
 
+#[allow(dead_code, reason = "the machines to come draw from it")]
+mod random;
 mod timer;
 mod transport;
 

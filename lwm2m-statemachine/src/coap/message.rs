@@ -1,0 +1,513 @@
+//! Reading a message where it lies (RFC 7252 §3).
+
+use core::str;
+
+use lwm2m_core::{Code, ContentFormat};
+use thiserror::Error;
+
+use super::{
+    option::{BlockOption, OptionNumber, OptionSet, Uint},
+    token::Token,
+};
+
+/// The type of a message (RFC 7252 §3, §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageType {
+    /// CON: to be acknowledged, and sent again until it is.
+    Confirmable,
+    /// NON: sent once.
+    NonConfirmable,
+    /// ACK: answers a confirmable message; may carry a response.
+    Acknowledgement,
+    /// RST: rejects a message.
+    Reset,
+}
+
+impl MessageType {
+    /// The two bits of the header.
+    pub(super) const fn bits(self) -> u8 {
+        match self {
+            Self::Confirmable => 0,
+            Self::NonConfirmable => 1,
+            Self::Acknowledgement => 2,
+            Self::Reset => 3,
+        }
+    }
+
+    const fn from_first_byte(byte: u8) -> Self {
+        match byte >> 4 & 0x3 {
+            0 => Self::Confirmable,
+            1 => Self::NonConfirmable,
+            2 => Self::Acknowledgement,
+            _ => Self::Reset,
+        }
+    }
+}
+
+/// A message, borrowed from the datagram it came in. Its format has been checked once, by
+/// [`parse`](Self::parse).
+///
+/// ```
+/// use lwm2m_core::Code;
+/// use lwm2m_statemachine::coap::{MessageRef, MessageType};
+///
+/// let message = MessageRef::parse(b"\x41\x02\x12\x34\x07\xb2rd\x45ep=me\xffhello")?;
+/// assert_eq!((message.kind(), message.code()), (MessageType::Confirmable, Code::POST));
+/// assert_eq!(message.uri_path().collect::<Vec<_>>(), ["rd"]);
+/// assert_eq!(message.uri_query().collect::<Vec<_>>(), ["ep=me"]);
+/// assert_eq!(message.payload(), b"hello");
+/// # Ok::<(), lwm2m_statemachine::coap::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct MessageRef<'a> {
+    kind: MessageType,
+    code: Code,
+    message_id: u16,
+    token: Token,
+    /// The known options with a legal value.
+    present: OptionSet,
+    /// The first critical option that is not.
+    unrecognised: Option<OptionNumber>,
+    options: &'a [u8],
+    payload: &'a [u8],
+}
+
+/// What is wrong with a datagram's format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// The header has 4 bytes (RFC 7252 §3).
+    #[error("shorter than the header")]
+    Header,
+    /// Another protocol, or another version than 1 (RFC 7252 §3).
+    #[error("version {0} instead of 1")]
+    Version(u8),
+    /// Token lengths 9 to 15 are reserved (RFC 7252 §3).
+    #[error("reserved token length {0}")]
+    TokenLength(u8),
+    /// The datagram ends within the token.
+    #[error("token cut off")]
+    Token,
+    /// An Empty message has nothing after its message id (RFC 7252 §4.1).
+    #[error("bytes after the header of an Empty message")]
+    Empty,
+    /// 15 as option delta is reserved for the payload marker (RFC 7252 §3.1).
+    #[error("reserved option delta 15")]
+    OptionDelta,
+    /// 15 as option length is reserved (RFC 7252 §3.1).
+    #[error("reserved option length 15")]
+    OptionLength,
+    /// The datagram ends within an option's delta or length.
+    #[error("option header cut off")]
+    OptionHeader,
+    /// The datagram ends within the value of this option.
+    #[error("value of {0} cut off")]
+    OptionValue(OptionNumber),
+    /// The deltas add up to more than 65535.
+    #[error("option number above 65535")]
+    OptionNumber,
+    /// A payload marker with nothing behind it (RFC 7252 §3).
+    #[error("payload marker without payload")]
+    Payload,
+}
+
+/// A datagram that is no CoAP message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[error("{format} at byte {offset}")]
+pub struct ParseError {
+    /// What is wrong.
+    #[source]
+    pub format: FormatError,
+    /// Where it was noticed.
+    pub offset: usize,
+    /// Type and message id, if that much could be read: a confirmable one is to be rejected with
+    /// a Reset, all else ignored (RFC 7252 §4.2, §4.3).
+    pub header: Option<(MessageType, u16)>,
+}
+
+impl<'a> MessageRef<'a> {
+    /// Reads a datagram. What is wrong with single options is no format error: see
+    /// [`unrecognised`](Self::unrecognised).
+    pub fn parse(datagram: &'a [u8]) -> Result<Self, ParseError> {
+        let Some((&[first, code, id_high, id_low], rest)) = datagram.split_first_chunk::<4>()
+        else {
+            return Err(ParseError {
+                format: FormatError::Header,
+                offset: datagram.len(),
+                header: None,
+            });
+        };
+        if first >> 6 != 1 {
+            return Err(ParseError {
+                format: FormatError::Version(first >> 6),
+                offset: 0,
+                header: None,
+            });
+        }
+        let kind = MessageType::from_first_byte(first);
+        let code = Code::from_byte(code);
+        let message_id = u16::from_be_bytes([id_high, id_low]);
+        let error = |format, offset| ParseError {
+            format,
+            offset,
+            header: Some((kind, message_id)),
+        };
+
+        let token_length = first & 0x0f;
+        if code == Code::EMPTY && (token_length != 0 || !rest.is_empty()) {
+            return Err(error(FormatError::Empty, 4));
+        }
+        if token_length > 8 {
+            return Err(error(FormatError::TokenLength(token_length), 0));
+        }
+        let Some((token, body)) = rest.split_at_checked(usize::from(token_length)) else {
+            return Err(error(FormatError::Token, datagram.len()));
+        };
+        let token = Token::new(token).unwrap_or_default();
+
+        let mut present = OptionSet::NONE;
+        let mut unrecognised = None;
+        let mut rest = body;
+        let mut number = 0;
+        loop {
+            match next_option(rest, number) {
+                Ok(Step::Option {
+                    number: option,
+                    value,
+                    rest: after,
+                }) => {
+                    let option_number = OptionNumber::new(option);
+                    let repeated = option == number;
+                    if option_number.is_legal(value, repeated) {
+                        present = present.with(option_number);
+                    } else if unrecognised.is_none() && option_number.is_critical() {
+                        unrecognised = Some(option_number);
+                    }
+                    number = option;
+                    rest = after;
+                }
+                Ok(Step::End { payload }) => {
+                    let options = body
+                        .get(..body.len().wrapping_sub(rest.len()))
+                        .unwrap_or(&[]);
+                    return Ok(Self {
+                        kind,
+                        code,
+                        message_id,
+                        token,
+                        present,
+                        unrecognised,
+                        options,
+                        payload,
+                    });
+                }
+                Err((format, left)) => return Err(error(format, datagram.len() - left)),
+            }
+        }
+    }
+
+    /// The type.
+    pub const fn kind(&self) -> MessageType {
+        self.kind
+    }
+
+    /// The code: method, response code, or Empty.
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The message id.
+    pub const fn message_id(&self) -> u16 {
+        self.message_id
+    }
+
+    /// The token.
+    pub const fn token(&self) -> Token {
+        self.token
+    }
+
+    /// All options as they were written, unknown and illegal ones included, in the order of their
+    /// numbers.
+    pub const fn options(&self) -> Options<'a> {
+        Options {
+            rest: self.options,
+            number: 0,
+        }
+    }
+
+    /// The payload; empty if there is none (RFC 7252 §3 allows no other empty payload).
+    pub const fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// The first critical option that is unknown, has an illegal length, is illegally repeated, or
+    /// should be text and is not UTF-8 (RFC 7252 §5.4.1, §5.4.3, §5.4.5).
+    pub const fn unrecognised(&self) -> Option<OptionNumber> {
+        self.unrecognised
+    }
+
+    /// Whether the message has this option, known and legal.
+    pub const fn has(&self, option: OptionNumber) -> bool {
+        self.present.contains(option)
+    }
+
+    /// All known and legal options.
+    pub(super) const fn present(&self) -> OptionSet {
+        self.present
+    }
+
+    /// The options as bytes.
+    pub(super) const fn option_bytes(&self) -> &'a [u8] {
+        self.options
+    }
+
+    /// The segments of the path.
+    pub fn uri_path(&self) -> Strings<'a> {
+        self.strings(OptionNumber::URI_PATH)
+    }
+
+    /// The arguments of the query.
+    pub fn uri_query(&self) -> Strings<'a> {
+        self.strings(OptionNumber::URI_QUERY)
+    }
+
+    /// The segments of a location.
+    pub fn location_path(&self) -> Strings<'a> {
+        self.strings(OptionNumber::LOCATION_PATH)
+    }
+
+    /// The arguments of a location's query.
+    pub fn location_query(&self) -> Strings<'a> {
+        self.strings(OptionNumber::LOCATION_QUERY)
+    }
+
+    /// The host that is asked for.
+    pub fn uri_host(&self) -> Option<&'a str> {
+        self.strings(OptionNumber::URI_HOST).next()
+    }
+
+    /// The port that is asked for.
+    pub fn uri_port(&self) -> Option<u16> {
+        self.uint(OptionNumber::URI_PORT)
+            .and_then(|port| u16::try_from(port).ok())
+    }
+
+    /// The format of the payload.
+    pub fn content_format(&self) -> Option<ContentFormat> {
+        self.format(OptionNumber::CONTENT_FORMAT)
+    }
+
+    /// The format that the client wants.
+    pub fn accept(&self) -> Option<ContentFormat> {
+        self.format(OptionNumber::ACCEPT)
+    }
+
+    /// Observe: 0 or 1 in a request, the sequence number in a notification.
+    pub fn observe(&self) -> Option<u32> {
+        self.uint(OptionNumber::OBSERVE)
+    }
+
+    /// How long a response may be cached, in seconds; 60 if it does not say.
+    pub fn max_age(&self) -> u32 {
+        self.uint(OptionNumber::MAX_AGE).unwrap_or(60)
+    }
+
+    /// The first entity-tag.
+    pub fn etag(&self) -> Option<&'a [u8]> {
+        self.value(OptionNumber::ETAG)
+    }
+
+    /// The block of the request's body; `None` too if its size is the reserved one.
+    pub fn block1(&self) -> Option<BlockOption> {
+        BlockOption::read(self.value(OptionNumber::BLOCK1)?)
+    }
+
+    /// The block of the response's body; `None` too if its size is the reserved one.
+    pub fn block2(&self) -> Option<BlockOption> {
+        BlockOption::read(self.value(OptionNumber::BLOCK2)?)
+    }
+
+    /// The size of the request's body in bytes.
+    pub fn size1(&self) -> Option<u32> {
+        self.uint(OptionNumber::SIZE1)
+    }
+
+    /// The size of the response's body in bytes.
+    pub fn size2(&self) -> Option<u32> {
+        self.uint(OptionNumber::SIZE2)
+    }
+
+    /// The value of the first option of this number, if it is legal.
+    fn value(&self, number: OptionNumber) -> Option<&'a [u8]> {
+        if !self.present.contains(number) {
+            return None;
+        }
+        self.options()
+            .find(|(option, value)| *option == number && option.is_legal(value, false))
+            .map(|(_, value)| value)
+    }
+
+    fn uint(&self, number: OptionNumber) -> Option<u32> {
+        self.value(number).and_then(Uint::read)
+    }
+
+    fn format(&self, number: OptionNumber) -> Option<ContentFormat> {
+        let format = u16::try_from(self.uint(number)?).ok()?;
+        Some(ContentFormat::new(format))
+    }
+
+    fn strings(&self, number: OptionNumber) -> Strings<'a> {
+        Strings {
+            options: if self.present.contains(number) {
+                self.options()
+            } else {
+                Options {
+                    rest: &[],
+                    number: 0,
+                }
+            },
+            number,
+        }
+    }
+}
+
+/// What comes next where an option may begin.
+enum Step<'a> {
+    Option {
+        number: u16,
+        value: &'a [u8],
+        rest: &'a [u8],
+    },
+    End {
+        payload: &'a [u8],
+    },
+}
+
+/// Reads one option. An error tells how many bytes were left where it was noticed.
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "the loops around it are the hot paths"
+)]
+fn next_option(bytes: &[u8], number: u16) -> Result<Step<'_>, (FormatError, usize)> {
+    let Some((&head, mut rest)) = bytes.split_first() else {
+        return Ok(Step::End { payload: &[] });
+    };
+    if head == 0xff {
+        return if rest.is_empty() {
+            Err((FormatError::Payload, 1))
+        } else {
+            Ok(Step::End { payload: rest })
+        };
+    }
+    let mut delta = u32::from(head >> 4);
+    let mut length = usize::from(head & 0x0f);
+    if delta >= 13 {
+        if delta == 15 {
+            return Err((FormatError::OptionDelta, bytes.len()));
+        }
+        (delta, rest) = extended(delta == 14, rest)?;
+    }
+    if length >= 13 {
+        if length == 15 {
+            return Err((FormatError::OptionLength, bytes.len()));
+        }
+        let (extended, after) = extended(length == 14, rest)?;
+        length = extended as usize;
+        rest = after;
+    }
+    let Ok(number) = u16::try_from(u32::from(number) + delta) else {
+        return Err((FormatError::OptionNumber, bytes.len()));
+    };
+    match rest.split_at_checked(length) {
+        Some((value, rest)) => Ok(Step::Option {
+            number,
+            value,
+            rest,
+        }),
+        None => Err((FormatError::OptionValue(OptionNumber::new(number)), 0)),
+    }
+}
+
+/// The one or two bytes that extend a delta or length of 13 or 14.
+#[inline]
+fn extended(two: bool, bytes: &[u8]) -> Result<(u32, &[u8]), (FormatError, usize)> {
+    if two {
+        bytes
+            .split_first_chunk::<2>()
+            .map(|(value, rest)| (u32::from(u16::from_be_bytes(*value)) + 269, rest))
+    } else {
+        bytes
+            .split_first()
+            .map(|(value, rest)| (u32::from(*value) + 13, rest))
+    }
+    .ok_or((FormatError::OptionHeader, 0))
+}
+
+/// The options of a message; see [`MessageRef::options`].
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    rest: &'a [u8],
+    number: u16,
+}
+
+impl<'a> Options<'a> {
+    /// Over options that have been checked, or are ours.
+    pub(super) const fn new(options: &'a [u8]) -> Self {
+        Self {
+            rest: options,
+            number: 0,
+        }
+    }
+}
+
+impl<'a> Iterator for Options<'a> {
+    type Item = (OptionNumber, &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match next_option(self.rest, self.number) {
+            Ok(Step::Option {
+                number,
+                value,
+                rest,
+            }) => {
+                (self.number, self.rest) = (number, rest);
+                Some((OptionNumber::new(number), value))
+            }
+            // The format was checked when the message was read.
+            Ok(Step::End { .. }) | Err(_) => None,
+        }
+    }
+}
+
+/// The values of a repeatable text option.
+#[derive(Clone, Debug)]
+pub struct Strings<'a> {
+    options: Options<'a>,
+    number: OptionNumber,
+}
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = &'a str;
+
+    /// The next value; illegal ones are left out (RFC 7252 §5.4.3).
+    fn next(&mut self) -> Option<&'a str> {
+        loop {
+            let (number, value) = self.options.next()?;
+            if number == self.number
+                && number.is_legal(value, false)
+                && let Ok(text) = str::from_utf8(value)
+            {
+                return Some(text);
+            }
+            if number > self.number {
+                self.options.rest = &[];
+                return None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

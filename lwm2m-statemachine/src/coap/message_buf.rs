@@ -1,0 +1,441 @@
+//! Writing a message once, into the bytes that are sent and sent again (RFC 7252 §3).
+
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use lwm2m_core::{Code, ContentFormat, Method};
+use thiserror::Error;
+
+use super::{
+    message::{MessageType, Options},
+    option::{BlockOption, OptionNumber, OptionSet, Uint},
+    token::Token,
+};
+
+/// Room for the header and the longest token. They are written last, to the right, so that
+/// nothing has to move when the token is known.
+const HEAD: usize = 12;
+
+/// What most answers need beside the head.
+const DEFAULT_CAPACITY: usize = 36;
+
+/// A message under construction: code, options in the order of their numbers, payload. Type,
+/// message id and token are given when it is sent.
+///
+/// ```
+/// use lwm2m_core::{ContentFormat, Method};
+/// use lwm2m_statemachine::coap::{MessageBuf, MessageType, Token};
+///
+/// let mut message = MessageBuf::request(Method::Post);
+/// message.uri_path("rd")?.content_format(ContentFormat::LINK_FORMAT)?.uri_query("ep=me")?;
+/// message.payload_mut().extend_from_slice(b"</3/0>");
+/// let wire = message.finish(MessageType::Confirmable, 0x1234, Token::EMPTY);
+/// assert_eq!(wire.as_ref(), b"\x40\x02\x12\x34\xb2rd\x11\x28\x35ep=me\xff</3/0>");
+/// # Ok::<(), lwm2m_statemachine::coap::OptionError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct MessageBuf {
+    /// The head, the options and, if one was begun, the payload after its marker.
+    bytes: Vec<u8>,
+    code: Code,
+    /// The number of the last option.
+    last: u16,
+    present: OptionSet,
+    /// Where the payload's marker is; 0 if there is none.
+    marker: usize,
+}
+
+/// An option that cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// Options are written in the order of their numbers.
+    #[error("{option} comes after {after}, which has a higher number")]
+    Order {
+        /// The option.
+        option: OptionNumber,
+        /// The one written before it.
+        after: OptionNumber,
+    },
+    /// The value is shorter or longer than the option's definition allows (RFC 7252 §5.4.3).
+    #[error("{length} bytes are no legal length of {option}")]
+    Length {
+        /// The option.
+        option: OptionNumber,
+        /// The length of its value in bytes.
+        length: usize,
+    },
+    /// The option must not be repeated (RFC 7252 §5.4.5).
+    #[error("{0} must not be repeated")]
+    Repeated(OptionNumber),
+    /// The payload has begun.
+    #[error("{0} comes after the payload")]
+    AfterPayload(OptionNumber),
+}
+
+impl MessageBuf {
+    /// A request.
+    pub fn request(method: Method) -> Self {
+        Self::with_code(method.code(), DEFAULT_CAPACITY)
+    }
+
+    /// A request whose options and payload take up to `capacity` bytes.
+    pub fn request_with_capacity(method: Method, capacity: usize) -> Self {
+        Self::with_code(method.code(), capacity)
+    }
+
+    /// A response.
+    pub fn response(code: Code) -> Self {
+        Self::with_code(code, DEFAULT_CAPACITY)
+    }
+
+    /// A response whose options and payload take up to `capacity` bytes.
+    pub fn response_with_capacity(code: Code, capacity: usize) -> Self {
+        Self::with_code(code, capacity)
+    }
+
+    pub(super) fn with_code(code: Code, capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(HEAD + capacity);
+        bytes.extend_from_slice(&[0; HEAD]);
+        Self {
+            bytes,
+            code,
+            last: 0,
+            present: OptionSet::NONE,
+            marker: 0,
+        }
+    }
+
+    /// The code.
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Whether the option was added.
+    pub const fn has(&self, option: OptionNumber) -> bool {
+        self.present.contains(option)
+    }
+
+    /// The options that were added.
+    pub fn options(&self) -> Options<'_> {
+        Options::new(self.bytes.get(HEAD..).unwrap_or(&[]))
+    }
+
+    /// The payload so far.
+    pub fn payload_bytes(&self) -> &[u8] {
+        match self.marker {
+            0 => &[],
+            marker => self.bytes.get(marker + 1..).unwrap_or(&[]),
+        }
+    }
+
+    /// Adds an option; those without a typed call too.
+    #[inline]
+    pub fn option(&mut self, number: OptionNumber, value: &[u8]) -> Result<&mut Self, OptionError> {
+        let delta = self.admit(number, value.len())?;
+        let length = value.len();
+        if delta < 13 && length < 13 {
+            #[allow(clippy::cast_possible_truncation, reason = "both are below 13")]
+            self.bytes.push((delta as u8) << 4 | length as u8);
+        } else {
+            self.long_header(delta, length);
+        }
+        self.bytes.extend_from_slice(value);
+        Ok(self)
+    }
+
+    /// Observe: 0 or 1 in a request, the sequence number, of which 24 bits count, in a
+    /// notification (RFC 7641 §2).
+    pub fn observe(&mut self, value: u32) -> Result<&mut Self, OptionError> {
+        self.uint(OptionNumber::OBSERVE, value & 0x00ff_ffff)
+    }
+
+    /// A segment of the location that was made.
+    pub fn location_path(&mut self, segment: &str) -> Result<&mut Self, OptionError> {
+        self.option(OptionNumber::LOCATION_PATH, segment.as_bytes())
+    }
+
+    /// A segment of the path.
+    pub fn uri_path(&mut self, segment: &str) -> Result<&mut Self, OptionError> {
+        self.option(OptionNumber::URI_PATH, segment.as_bytes())
+    }
+
+    /// A segment of the path, as it is displayed; without a string in between.
+    pub fn uri_path_display(
+        &mut self,
+        segment: &dyn fmt::Display,
+    ) -> Result<&mut Self, OptionError> {
+        self.display(OptionNumber::URI_PATH, segment)
+    }
+
+    /// The format of the payload.
+    pub fn content_format(&mut self, format: ContentFormat) -> Result<&mut Self, OptionError> {
+        self.uint(OptionNumber::CONTENT_FORMAT, format.number().into())
+    }
+
+    /// How long the response may be cached, in seconds.
+    pub fn max_age(&mut self, seconds: u32) -> Result<&mut Self, OptionError> {
+        self.uint(OptionNumber::MAX_AGE, seconds)
+    }
+
+    /// An argument of the query, `name` or `name=value`.
+    pub fn uri_query(&mut self, argument: &str) -> Result<&mut Self, OptionError> {
+        self.option(OptionNumber::URI_QUERY, argument.as_bytes())
+    }
+
+    /// An argument of the query, as it is displayed; without a string in between.
+    pub fn uri_query_display(
+        &mut self,
+        argument: &dyn fmt::Display,
+    ) -> Result<&mut Self, OptionError> {
+        self.display(OptionNumber::URI_QUERY, argument)
+    }
+
+    /// The format that the response should have.
+    pub fn accept(&mut self, format: ContentFormat) -> Result<&mut Self, OptionError> {
+        self.uint(OptionNumber::ACCEPT, format.number().into())
+    }
+
+    /// An entity-tag, 1 to 8 bytes.
+    pub fn etag(&mut self, tag: &[u8]) -> Result<&mut Self, OptionError> {
+        self.option(OptionNumber::ETAG, tag)
+    }
+
+    /// Which block of the response's body this is, or is asked for.
+    pub fn block2(&mut self, block: BlockOption) -> Result<&mut Self, OptionError> {
+        self.uint(OptionNumber::BLOCK2, block.value())
+    }
+
+    /// Which block of the request's body this is.
+    pub fn block1(&mut self, block: BlockOption) -> Result<&mut Self, OptionError> {
+        self.uint(OptionNumber::BLOCK1, block.value())
+    }
+
+    /// An option that holds a number.
+    pub fn uint(&mut self, number: OptionNumber, value: u32) -> Result<&mut Self, OptionError> {
+        self.option(number, Uint::new(value).as_bytes())
+    }
+
+    /// An option that holds text, formatted in place. Not changed on error.
+    pub fn display(
+        &mut self,
+        number: OptionNumber,
+        value: &dyn fmt::Display,
+    ) -> Result<&mut Self, OptionError> {
+        // The legal length is known afterwards; the rest is checked before.
+        let legal = number.lengths().map_or(0, |(shortest, _)| shortest);
+        let delta = self.admit(number, legal.into())?;
+        let header = self.bytes.len();
+        self.long_header(delta, 0);
+        let start = self.bytes.len();
+        // Writing into a vector does not fail; a value that fails to display is cut off.
+        let _ = Append(&mut self.bytes).write_fmt(format_args!("{value}"));
+        let length = self.bytes.len().saturating_sub(start);
+        let lengths = number.lengths().unwrap_or((0, u16::MAX));
+        if length < lengths.0.into() || length > lengths.1.into() {
+            self.bytes.truncate(header);
+            return Err(OptionError::Length {
+                option: number,
+                length,
+            });
+        }
+        let (nibble, extension) = Extension::new(length);
+        let extension = extension.as_bytes();
+        if let Some(head) = self.bytes.get_mut(header) {
+            *head |= nibble;
+        }
+        if !extension.is_empty() {
+            self.bytes.extend_from_slice(extension);
+            if let Some(moved) = self.bytes.get_mut(start..) {
+                moved.rotate_right(extension.len());
+            }
+        }
+        Ok(self)
+    }
+
+    /// Appends to the payload.
+    pub fn payload(&mut self, bytes: &[u8]) -> &mut Self {
+        self.payload_mut().extend_from_slice(bytes);
+        self
+    }
+
+    /// Where the payload is appended: what is there already must stay. The marker before it is
+    /// written now, and taken back when the message is sent if nothing followed it. No option can
+    /// be added from here on.
+    pub fn payload_mut(&mut self) -> &mut Vec<u8> {
+        if self.marker == 0 {
+            self.marker = self.bytes.len();
+            self.bytes.push(0xff);
+        }
+        &mut self.bytes
+    }
+
+    /// The message with all it needs to be sent. An endpoint does this itself; it is here for
+    /// tools and tests.
+    pub fn finish(mut self, kind: MessageType, message_id: u16, token: Token) -> WireMessage {
+        if self.marker != 0 && self.bytes.len() <= self.marker + 1 {
+            self.bytes.truncate(self.marker);
+        }
+        WireMessage::new(self.bytes, self.code, kind, message_id, token)
+    }
+
+    /// Checks an option against what is there already, and notes it. Gives its delta.
+    #[inline]
+    fn admit(&mut self, number: OptionNumber, length: usize) -> Result<u16, OptionError> {
+        if self.marker != 0 {
+            return Err(OptionError::AfterPayload(number));
+        }
+        let Some(delta) = number.number().checked_sub(self.last) else {
+            return Err(OptionError::Order {
+                option: number,
+                after: OptionNumber::new(self.last),
+            });
+        };
+        if let Some((shortest, longest)) = number.lengths() {
+            if length < shortest.into() || length > longest.into() {
+                return Err(OptionError::Length {
+                    option: number,
+                    length,
+                });
+            }
+            if delta == 0 && self.present.contains(number) && !number.is_repeatable() {
+                return Err(OptionError::Repeated(number));
+            }
+        } else if length > usize::from(u16::MAX) {
+            return Err(OptionError::Length {
+                option: number,
+                length,
+            });
+        }
+        self.last = number.number();
+        self.present = self.present.with(number);
+        Ok(delta)
+    }
+
+    #[inline(never)]
+    fn long_header(&mut self, delta: u16, length: usize) {
+        let (delta, delta_extension) = Extension::new(delta.into());
+        let (length, length_extension) = Extension::new(length);
+        self.bytes.push(delta << 4 | length);
+        self.bytes.extend_from_slice(delta_extension.as_bytes());
+        self.bytes.extend_from_slice(length_extension.as_bytes());
+    }
+}
+
+/// The bytes that extend a delta or a length beyond 12 (RFC 7252 §3.1).
+#[derive(Clone, Copy)]
+struct Extension {
+    bytes: [u8; 2],
+    skip: usize,
+}
+
+impl Extension {
+    /// The nibble and its extension, for at most 65535 + 269.
+    fn new(value: usize) -> (u8, Self) {
+        let (nibble, rest, skip) = match value {
+            0..13 => (u8::try_from(value).unwrap_or(0), 0, 2),
+            13..269 => (13, value - 13, 1),
+            _ => (14, value - 269, 0),
+        };
+        let bytes = u16::try_from(rest).unwrap_or(u16::MAX).to_be_bytes();
+        (nibble, Self { bytes, skip })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.skip..).unwrap_or(&[])
+    }
+}
+
+/// Formatting into bytes.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Write for Append<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// A message as it is sent.
+#[derive(Clone)]
+pub struct WireMessage {
+    bytes: Vec<u8>,
+    /// Where it begins: the head is written to the right.
+    start: usize,
+}
+
+impl WireMessage {
+    #[inline]
+    fn new(
+        mut bytes: Vec<u8>,
+        code: Code,
+        kind: MessageType,
+        message_id: u16,
+        token: Token,
+    ) -> Self {
+        let length = token.length();
+        let start = 8_usize.saturating_sub(length.into());
+        let first = 0x40 | kind.bits() << 4 | length;
+        let [id_high, id_low] = message_id.to_be_bytes();
+        if bytes.len() < HEAD {
+            // Only if the bytes before the payload were taken away.
+            bytes.resize(HEAD, 0);
+        }
+        if let Some(head) = bytes.get_mut(start..HEAD)
+            && let Some((header, place)) = head.split_first_chunk_mut::<4>()
+        {
+            *header = [first, code.to_byte(), id_high, id_low];
+            place.copy_from_slice(token.as_bytes());
+        }
+        Self { bytes, start }
+    }
+
+    /// As a response with this type and message id from now on: the rest stays.
+    pub(super) fn readdress(&mut self, kind: MessageType, message_id: u16) {
+        let [id_high, id_low] = message_id.to_be_bytes();
+        if let Some([first, _, high, low, ..]) = self.bytes.get_mut(self.start..) {
+            *first = *first & 0xcf | kind.bits() << 4;
+            (*high, *low) = (id_high, id_low);
+        }
+    }
+
+    /// Gives back memory that was reserved and is not used, if it is worth it.
+    pub(super) fn compact(&mut self) {
+        if self.bytes.capacity() - self.bytes.len() > 64 {
+            self.bytes.shrink_to_fit();
+        }
+    }
+
+    /// The memory it holds, in bytes.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+impl AsRef<[u8]> for WireMessage {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or(&[])
+    }
+}
+
+impl From<WireMessage> for Vec<u8> {
+    fn from(mut message: WireMessage) -> Self {
+        message
+            .bytes
+            .drain(..message.start.min(message.bytes.len()));
+        message.bytes
+    }
+}
+
+impl fmt::Debug for WireMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WireMessage(")?;
+        self.as_ref()
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, ")")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! What is written, to the byte.
+
+use alloc::{string::String, vec, vec::Vec};
+
+use super::*;
+use crate::coap::MessageRef;
+
+/// RFC 7252, Appendix A, Figure 16 in its shape: CON GET with a path.
+#[test]
+fn a_request_is_written() {
+    let mut message = MessageBuf::request(Method::Get);
+    message.uri_path("temperature").unwrap();
+    let wire = message.finish(MessageType::Confirmable, 0x7d34, Token::EMPTY);
+    assert_eq!(wire.as_ref(), b"\x40\x01\x7d\x34\xbbtemperature");
+}
+
+/// RFC 7252, Appendix A, Figure 17 in its shape: a piggybacked response with token and payload.
+#[test]
+fn a_response_is_written() {
+    let mut message = MessageBuf::response(Code::CONTENT);
+    message.payload(b"22.3 C");
+    let token = Token::new(&[0x20]).unwrap();
+    let wire = message.finish(MessageType::Acknowledgement, 0x7d35, token);
+    assert_eq!(wire.as_ref(), b"\x61\x45\x7d\x35\x20\xff22.3 C");
+    assert_eq!(Vec::from(wire), b"\x61\x45\x7d\x35\x20\xff22.3 C");
+}
+
+#[test]
+fn the_head_fits_every_token() {
+    for length in 0..=8 {
+        let token = Token::new(&[0xaa; 8][..length]).unwrap();
+        let mut message = MessageBuf::request(Method::Put);
+        message.uri_path("x").unwrap();
+        let wire = message.finish(MessageType::NonConfirmable, 1, token);
+        let read = MessageRef::parse(wire.as_ref()).unwrap();
+        assert_eq!(read.token(), token);
+        assert_eq!(read.kind(), MessageType::NonConfirmable);
+        assert_eq!(read.uri_path().collect::<Vec<_>>(), ["x"]);
+    }
+}
+
+#[test]
+fn the_marker_goes_if_no_payload_follows() {
+    let mut message = MessageBuf::response(Code::CHANGED);
+    message.payload_mut();
+    message.payload(b"");
+    let wire = message.finish(MessageType::Acknowledgement, 1, Token::EMPTY);
+    assert_eq!(wire.as_ref(), [0x60, 0x44, 0, 1]);
+}
+
+#[test]
+fn a_payload_that_was_cut_too_far_does_no_harm() {
+    let mut message = MessageBuf::response(Code::CHANGED);
+    message.payload_mut().clear();
+    let wire = message.finish(MessageType::Acknowledgement, 1, Token::EMPTY);
+    assert!(MessageRef::parse(wire.as_ref()).is_ok());
+}
+
+#[test]
+fn options_are_refused_out_of_order() {
+    let mut message = MessageBuf::request(Method::Get);
+    message.uri_query("a").unwrap();
+    assert_eq!(
+        message.uri_path("b").unwrap_err(),
+        OptionError::Order {
+            option: OptionNumber::URI_PATH,
+            after: OptionNumber::URI_QUERY
+        }
+    );
+    message.accept(ContentFormat::TEXT).unwrap();
+    assert_eq!(
+        message.accept(ContentFormat::TEXT).unwrap_err(),
+        OptionError::Repeated(OptionNumber::ACCEPT)
+    );
+    message.payload(b"x");
+    assert_eq!(
+        message.uint(OptionNumber::SIZE1, 1).unwrap_err(),
+        OptionError::AfterPayload(OptionNumber::SIZE1)
+    );
+}
+
+#[test]
+fn options_are_refused_with_illegal_lengths() {
+    let long = "x".repeat(256);
+    let mut message = MessageBuf::request(Method::Get);
+    for error in [
+        message.uri_path(&long).unwrap_err(),
+        message.uri_path_display(&long).unwrap_err(),
+    ] {
+        assert_eq!(
+            error,
+            OptionError::Length {
+                option: OptionNumber::URI_PATH,
+                length: 256
+            }
+        );
+    }
+    assert!(message.etag(&[]).is_err());
+    message
+        .option(OptionNumber::new(2048), &vec![0; 65_535])
+        .unwrap();
+    assert!(
+        message
+            .option(OptionNumber::new(2049), &vec![0; 65_536])
+            .is_err()
+    );
+}
+
+#[test]
+fn long_options_are_written_and_read() {
+    for length in [0, 1, 12, 13, 14, 254, 255] {
+        let text = "y".repeat(length);
+        let mut one = MessageBuf::request(Method::Get);
+        one.uri_query(&text).unwrap().uri_query("z").unwrap();
+        let mut other = MessageBuf::request(Method::Get);
+        other.uri_query_display(&text).unwrap();
+        other.uri_query_display(&'z').unwrap();
+        let one = one.finish(MessageType::Confirmable, 1, Token::EMPTY);
+        let other = other.finish(MessageType::Confirmable, 1, Token::EMPTY);
+        assert_eq!(one.as_ref(), other.as_ref());
+        let read = MessageRef::parse(one.as_ref()).unwrap();
+        assert_eq!(read.uri_query().collect::<Vec<_>>(), [text.as_str(), "z"]);
+    }
+    for length in [268, 269, 300, 65_535] {
+        let value = vec![1; 65_535];
+        let mut message = MessageBuf::request(Method::Get);
+        let number = OptionNumber::new(300);
+        message.option(number, &value[..length]).unwrap();
+        let wire = message.finish(MessageType::Confirmable, 1, Token::EMPTY);
+        let read = MessageRef::parse(wire.as_ref()).unwrap();
+        assert_eq!(
+            read.options().collect::<Vec<_>>(),
+            [(number, &value[..length])]
+        );
+    }
+}
+
+#[test]
+fn typed_options_are_written() {
+    let mut message = MessageBuf::response(Code::CREATED);
+    message.etag(&[1]).unwrap().observe(0x0100_0002).unwrap();
+    message
+        .location_path("rd")
+        .unwrap()
+        .location_path("7")
+        .unwrap();
+    message.content_format(ContentFormat::TEXT).unwrap();
+    message.max_age(3600).unwrap();
+    message
+        .block2(BlockOption::new(1, false, 512).unwrap())
+        .unwrap();
+    message
+        .block1(BlockOption::new(2, true, 16).unwrap())
+        .unwrap();
+    assert!(message.has(OptionNumber::BLOCK1));
+    assert_eq!(message.options().count(), 8);
+    assert_eq!(message.payload_bytes(), b"");
+    message.payload(b"ab").payload(b"c");
+    assert_eq!(message.payload_bytes(), b"abc");
+    let wire = message.finish(MessageType::Acknowledgement, 1, Token::EMPTY);
+    let read = MessageRef::parse(wire.as_ref()).unwrap();
+    assert_eq!(read.etag(), Some(&[1][..]));
+    assert_eq!(read.observe(), Some(2));
+    assert_eq!(read.location_path().collect::<String>(), "rd7");
+    assert_eq!(read.content_format(), Some(ContentFormat::TEXT));
+    assert_eq!(read.max_age(), 3600);
+    assert_eq!(read.block2(), BlockOption::new(1, false, 512));
+    assert_eq!(read.block1(), BlockOption::new(2, true, 16));
+    assert_eq!(read.payload(), b"abc");
+}

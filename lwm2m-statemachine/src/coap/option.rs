@@ -1,0 +1,445 @@
+//! Options: their numbers, what is legal, and how numbers are written in them
+//! (RFC 7252 §3.1, §3.2, §5.4, §5.10; RFC 7641 §2; RFC 7959 §2.1, §4).
+
+use core::fmt;
+
+/// The number of an option.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OptionNumber(u16);
+
+/// What is legal for an option that this crate knows.
+#[derive(Clone, Copy)]
+struct Rule {
+    min: u16,
+    max: u16,
+    repeatable: bool,
+    text: bool,
+}
+
+impl Rule {
+    /// No length is legal: an option that is not known.
+    const UNKNOWN: Self = Self {
+        min: 1,
+        max: 0,
+        repeatable: false,
+        text: false,
+    };
+
+    const fn opaque(min: u16, max: u16) -> Self {
+        Self {
+            min,
+            max,
+            repeatable: false,
+            text: false,
+        }
+    }
+
+    const fn uint(max: u16) -> Self {
+        Self::opaque(0, max)
+    }
+
+    const fn text(min: u16, max: u16) -> Self {
+        Self {
+            min,
+            max,
+            repeatable: false,
+            text: true,
+        }
+    }
+
+    const fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+}
+
+/// How many numbers the table of rules covers; no known option is beyond.
+const KNOWN: usize = 64;
+
+/// The options, in one place for constants, names and rules.
+macro_rules! options {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal, $rule:expr;)*) => {
+        impl OptionNumber {
+            $($(#[$doc])* pub const $name: Self = Self($number);)*
+
+            /// The name that its RFC gives the option, if it is known.
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($number => Some($text),)*
+                    _ => None,
+                }
+            }
+        }
+
+        static RULES: [Rule; KNOWN] = {
+            let mut rules = [Rule::UNKNOWN; KNOWN];
+            $(rules[$number] = $rule;)*
+            rules
+        };
+    };
+}
+
+options! {
+    /// RFC 7252 §5.10.8.1
+    IF_MATCH = 1, "If-Match", Rule::opaque(0, 8).repeatable();
+    /// RFC 7252 §5.10.1
+    URI_HOST = 3, "Uri-Host", Rule::text(1, 255);
+    /// RFC 7252 §5.10.6. Repeatable in requests; a response has one.
+    ETAG = 4, "ETag", Rule::opaque(1, 8).repeatable();
+    /// RFC 7252 §5.10.8.2
+    IF_NONE_MATCH = 5, "If-None-Match", Rule::opaque(0, 0);
+    /// RFC 7641 §2
+    OBSERVE = 6, "Observe", Rule::uint(3);
+    /// RFC 7252 §5.10.1
+    URI_PORT = 7, "Uri-Port", Rule::uint(2);
+    /// RFC 7252 §5.10.7
+    LOCATION_PATH = 8, "Location-Path", Rule::text(0, 255).repeatable();
+    /// RFC 7252 §5.10.1
+    URI_PATH = 11, "Uri-Path", Rule::text(0, 255).repeatable();
+    /// RFC 7252 §5.10.3
+    CONTENT_FORMAT = 12, "Content-Format", Rule::uint(2);
+    /// RFC 7252 §5.10.5
+    MAX_AGE = 14, "Max-Age", Rule::uint(4);
+    /// RFC 7252 §5.10.1
+    URI_QUERY = 15, "Uri-Query", Rule::text(0, 255).repeatable();
+    /// RFC 7252 §5.10.4
+    ACCEPT = 17, "Accept", Rule::uint(2);
+    /// RFC 7252 §5.10.7
+    LOCATION_QUERY = 20, "Location-Query", Rule::text(0, 255).repeatable();
+    /// RFC 7959 §2.1
+    BLOCK2 = 23, "Block2", Rule::uint(3);
+    /// RFC 7959 §2.1
+    BLOCK1 = 27, "Block1", Rule::uint(3);
+    /// RFC 7959 §4
+    SIZE2 = 28, "Size2", Rule::uint(4);
+    /// RFC 7252 §5.10.2
+    PROXY_URI = 35, "Proxy-Uri", Rule::text(1, 1034);
+    /// RFC 7252 §5.10.2
+    PROXY_SCHEME = 39, "Proxy-Scheme", Rule::text(1, 255);
+    /// RFC 7252 §5.10.9
+    SIZE1 = 60, "Size1", Rule::uint(4);
+}
+
+impl OptionNumber {
+    /// The option with this number.
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// Whether a message must not be processed by who does not understand the option
+    /// (RFC 7252 §5.4.1).
+    pub const fn is_critical(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Whether a proxy that does not understand the option must not forward it (RFC 7252 §5.4.2).
+    pub const fn is_unsafe(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    /// Whether the option may occur more than once (RFC 7252 §5.4.5); unknown ones may not.
+    pub fn is_repeatable(self) -> bool {
+        self.rule().repeatable
+    }
+
+    /// The shortest and the longest legal value, in bytes, if the option is known
+    /// (RFC 7252 §5.4.3).
+    pub fn lengths(self) -> Option<(u16, u16)> {
+        let rule = self.rule();
+        (rule.min <= rule.max).then_some((rule.min, rule.max))
+    }
+
+    /// Whether a value of this length and its place are legal and, if it is text, it is UTF-8.
+    /// What is not is to be treated as an unrecognised option (RFC 7252 §5.4.3, §5.4.5).
+    #[inline]
+    pub(super) fn is_legal(self, value: &[u8], repeated: bool) -> bool {
+        let rule = self.rule();
+        value.len() >= usize::from(rule.min)
+            && value.len() <= usize::from(rule.max)
+            && (rule.repeatable || !repeated)
+            && (!rule.text || is_utf8(value))
+    }
+
+    #[inline]
+    fn rule(self) -> Rule {
+        RULES
+            .get(usize::from(self.0))
+            .copied()
+            .unwrap_or(Rule::UNKNOWN)
+    }
+
+    /// The option's place in an [`OptionSet`]; none beyond the known ones.
+    #[inline]
+    pub(super) const fn bit(self) -> u64 {
+        if self.0 < 64 { 1 << self.0 } else { 0 }
+    }
+}
+
+/// UTF-8, quick for the short ASCII strings that options hold.
+#[inline]
+fn is_utf8(value: &[u8]) -> bool {
+    let mut all = 0;
+    let mut words = value.chunks_exact(8);
+    for word in &mut words {
+        if let Ok(word) = word.try_into() {
+            all |= u64::from_ne_bytes(word);
+        }
+    }
+    for &byte in words.remainder() {
+        all |= u64::from(byte);
+    }
+    all & 0x8080_8080_8080_8080 == 0 || core::str::from_utf8(value).is_ok()
+}
+
+impl fmt::Display for OptionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "option {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for OptionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A set of options that this crate knows.
+///
+/// ```
+/// use lwm2m_statemachine::coap::{OptionNumber, OptionSet};
+///
+/// let set = OptionSet::NONE.with(OptionNumber::URI_PATH);
+/// assert!(set.contains(OptionNumber::URI_PATH));
+/// assert!(!set.contains(OptionNumber::ACCEPT));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OptionSet(u64);
+
+impl OptionSet {
+    /// No option.
+    pub const NONE: Self = Self(0);
+
+    /// With this option; unknown ones cannot be held.
+    #[must_use]
+    pub const fn with(self, option: OptionNumber) -> Self {
+        Self(self.0 | option.bit())
+    }
+
+    /// Without this option.
+    #[must_use]
+    pub const fn without(self, option: OptionNumber) -> Self {
+        Self(self.0 & !option.bit())
+    }
+
+    /// Whether it holds this option.
+    pub const fn contains(self, option: OptionNumber) -> bool {
+        self.0 & option.bit() != 0
+    }
+
+    /// Its option with the lowest number.
+    pub(super) fn first(self) -> Option<OptionNumber> {
+        let first = self.0.trailing_zeros();
+        if first >= u64::BITS {
+            return None;
+        }
+        u16::try_from(first).ok().map(OptionNumber)
+    }
+
+    /// The critical ones that are not in `other`.
+    pub(super) const fn critical_outside(self, other: Self) -> Self {
+        const CRITICAL: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+        Self(self.0 & !other.0 & CRITICAL)
+    }
+}
+
+/// A number as an option holds it: big-endian, in as few bytes as possible (RFC 7252 §3.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Uint {
+    bytes: [u8; 4],
+    /// Leading zeros.
+    skip: usize,
+}
+
+impl Uint {
+    #[inline]
+    pub(super) const fn new(number: u32) -> Self {
+        Self {
+            bytes: number.to_be_bytes(),
+            skip: (number.leading_zeros() / 8) as usize,
+        }
+    }
+
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.skip..).unwrap_or(&[])
+    }
+
+    /// Reads up to 4 bytes; leading zeros are allowed.
+    #[inline]
+    pub(super) fn read(value: &[u8]) -> Option<u32> {
+        (value.len() <= 4).then(|| {
+            value
+                .iter()
+                .fold(0, |number, byte| number << 8 | u32::from(*byte))
+        })
+    }
+}
+
+/// The value of a Block1 or Block2 option (RFC 7959 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlockOption {
+    number: u32,
+    more: bool,
+    exponent: u8,
+}
+
+impl BlockOption {
+    /// The highest number of a block: it has 20 bits.
+    pub const MAX_NUMBER: u32 = (1 << 20) - 1;
+
+    /// A block of `size` bytes: 16, 32, 64, 128, 256, 512 or 1024. `None` for other sizes, and for
+    /// numbers above [`MAX_NUMBER`](Self::MAX_NUMBER).
+    pub fn new(number: u32, more: bool, size: usize) -> Option<Self> {
+        let exponent = match size {
+            16 => 0,
+            32 => 1,
+            64 => 2,
+            128 => 3,
+            256 => 4,
+            512 => 5,
+            1024 => 6,
+            _ => return None,
+        };
+        (number <= Self::MAX_NUMBER).then_some(Self {
+            number,
+            more,
+            exponent,
+        })
+    }
+
+    /// From the option's value. `None` if it is longer than 3 bytes or has the reserved size 7.
+    pub fn read(value: &[u8]) -> Option<Self> {
+        if value.len() > 3 {
+            return None;
+        }
+        let value = Uint::read(value)?;
+        let exponent = u8::try_from(value & 0x7).ok()?;
+        (exponent < 7).then_some(Self {
+            number: value >> 4,
+            more: value & 0x8 != 0,
+            exponent,
+        })
+    }
+
+    /// Which block.
+    pub const fn number(self) -> u32 {
+        self.number
+    }
+
+    /// Whether more blocks follow.
+    pub const fn more(self) -> bool {
+        self.more
+    }
+
+    /// The size of the blocks in bytes.
+    pub const fn size(self) -> usize {
+        16 << self.exponent
+    }
+
+    /// Where the block begins in the body.
+    pub const fn offset(self) -> usize {
+        (self.number as usize) << (self.exponent + 4)
+    }
+
+    pub(super) const fn value(self) -> u32 {
+        self.number << 4 | (self.more as u32) << 3 | self.exponent as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_are_those_of_table_4() {
+        // Number, critical, unsafe, repeatable, lengths: RFC 7252 §5.10.
+        let table = [
+            (1, true, false, true, (0, 8)),
+            (3, true, true, false, (1, 255)),
+            (4, false, false, true, (1, 8)),
+            (5, true, false, false, (0, 0)),
+            (6, false, true, false, (0, 3)),
+            (7, true, true, false, (0, 2)),
+            (8, false, false, true, (0, 255)),
+            (11, true, true, true, (0, 255)),
+            (12, false, false, false, (0, 2)),
+            (14, false, true, false, (0, 4)),
+            (15, true, true, true, (0, 255)),
+            (17, true, false, false, (0, 2)),
+            (20, false, false, true, (0, 255)),
+            (23, true, true, false, (0, 3)),
+            (27, true, true, false, (0, 3)),
+            (28, false, false, false, (0, 4)),
+            (35, true, true, false, (1, 1034)),
+            (39, true, true, false, (1, 255)),
+            (60, false, false, false, (0, 4)),
+        ];
+        for (number, critical, unsafe_to_forward, repeatable, lengths) in table {
+            let option = OptionNumber::new(number);
+            assert_eq!(
+                (
+                    option.is_critical(),
+                    option.is_unsafe(),
+                    option.is_repeatable(),
+                    option.lengths()
+                ),
+                (critical, unsafe_to_forward, repeatable, Some(lengths)),
+                "{option}"
+            );
+        }
+        let known = (0..=u16::MAX).filter(|number| OptionNumber::new(*number).lengths().is_some());
+        assert_eq!(known.count(), table.len());
+    }
+
+    #[test]
+    fn numbers_take_as_few_bytes_as_possible() {
+        for (number, bytes) in [
+            (0, &[] as &[u8]),
+            (1, &[1]),
+            (255, &[255]),
+            (256, &[1, 0]),
+            (0x01_0000, &[1, 0, 0]),
+            (u32::MAX, &[255; 4]),
+        ] {
+            assert_eq!(Uint::new(number).as_bytes(), bytes);
+            assert_eq!(Uint::read(bytes), Some(number));
+        }
+        assert_eq!(Uint::read(&[0, 0, 7]), Some(7));
+        assert_eq!(Uint::read(&[0; 5]), None);
+    }
+
+    #[test]
+    fn blocks_are_read_and_written() {
+        let block = BlockOption::new(3, true, 64).unwrap();
+        assert_eq!(block.value(), 0x3a);
+        assert_eq!(BlockOption::read(&[0x3a]), Some(block));
+        assert_eq!(block.offset(), 192);
+        assert_eq!(BlockOption::read(&[0x37]), None);
+        assert_eq!(BlockOption::read(&[0; 4]), None);
+        assert_eq!(BlockOption::new(1 << 20, false, 16), None);
+        assert_eq!(BlockOption::new(0, false, 48), None);
+        let last = BlockOption::new(BlockOption::MAX_NUMBER, false, 1024).unwrap();
+        assert_eq!(
+            BlockOption::read(Uint::new(last.value()).as_bytes()),
+            Some(last)
+        );
+    }
+}

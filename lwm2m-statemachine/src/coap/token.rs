@@ -1,0 +1,90 @@
+//! Tokens (RFC 7252 §5.3.1).
+
+use core::{fmt, ops::Deref};
+
+/// What joins a response to its request: 0 to 8 bytes, chosen by the client.
+///
+/// ```
+/// use lwm2m_statemachine::coap::Token;
+///
+/// let token = Token::new(&[1, 2, 3]).unwrap();
+/// assert_eq!(token.as_bytes(), [1, 2, 3]);
+/// assert_eq!(Token::new(&[0; 9]), None);
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token {
+    /// Zeros after the token, so that equal tokens are equal here.
+    bytes: [u8; 8],
+    length: u8,
+}
+
+impl Token {
+    /// The token of no bytes.
+    pub const EMPTY: Self = Self {
+        bytes: [0; 8],
+        length: 0,
+    };
+
+    /// The token of these bytes; `None` if they are more than 8.
+    #[inline]
+    pub fn new(token: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 8];
+        bytes.get_mut(..token.len())?.copy_from_slice(token);
+        Some(Self {
+            bytes,
+            length: u8::try_from(token.len()).ok()?,
+        })
+    }
+
+    /// A token of 8 bytes.
+    pub(crate) const fn from_random(number: u64) -> Self {
+        Self {
+            bytes: number.to_le_bytes(),
+            length: 8,
+        }
+    }
+
+    /// The bytes.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or(&[])
+    }
+
+    /// How many bytes there are: 0 to 8.
+    #[inline]
+    pub(crate) const fn length(self) -> u8 {
+        self.length
+    }
+
+    /// All that tells tokens apart, for hashing in one step.
+    pub(crate) const fn parts(self) -> (u64, u8) {
+        (u64::from_le_bytes(self.bytes), self.length)
+    }
+}
+
+impl Deref for Token {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl AsRef<[u8]> for Token {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl fmt::Display for Token {
+    /// In hexadecimal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({self})")
+    }
+}
