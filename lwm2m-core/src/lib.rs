@@ -22,10 +22,12 @@ extern crate alloc;
 pub mod codec;
 
 mod attributes;
+mod binding;
 mod code;
 mod content_format;
 mod id;
 mod number;
+mod parameters;
 mod path;
 #[cfg(feature = "serde")]
 mod serde_text;
@@ -38,9 +40,15 @@ pub use self::{
         AttributeError, AttributeLevel, AttributeName, AttributeQuery, Attributes,
         AttributesUpdate, Change, DefaultPeriods, NotificationConditions,
     },
+    binding::{BindingMode, BindingModeError},
     code::{Code, CodeKind, Method},
     content_format::ContentFormat,
     id::{IdError, InstanceId, ObjectId, ResourceId, ResourceInstanceId, ShortServerId},
+    parameters::{
+        BootstrapParameters, EndpointName, EndpointNameError, Lifetime, LifetimeError, Msisdn,
+        MsisdnError, Parameter, ParameterError, ParameterQuery, RegisterParameters,
+        UnknownParameter, UpdateParameters,
+    },
     path::{Path, PathError},
     time::{Instant, Timestamp},
     value::{DataType, ObjectLink, ObjectLinkError, Value, ValueRef},

@@ -1,0 +1,123 @@
+//! Transport bindings and modes (TS 5.3.1.1, Table 8).
+
+use core::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+/// Current Transport Binding and Mode: how a Client is reached (TS Table 8).
+///
+/// ```
+/// use lwm2m_core::BindingMode;
+///
+/// let binding: BindingMode = "UQS".parse()?;
+/// assert!(binding.queues_udp() && binding.has_sms() && !binding.queues_sms());
+/// assert!("UQSQ".parse::<BindingMode>().is_err());
+/// # Ok::<(), lwm2m_core::BindingModeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BindingMode {
+    /// `U`: UDP, reachable at any time; the default (TS Table 7).
+    #[default]
+    U,
+    /// `UQ`: UDP with Queue Mode.
+    UQ,
+    /// `S`: SMS, reachable at any time.
+    S,
+    /// `SQ`: SMS with Queue Mode.
+    SQ,
+    /// `US`: UDP and SMS, both reachable at any time.
+    US,
+    /// `UQS`: UDP with Queue Mode, and SMS that is reachable at any time.
+    UQS,
+}
+
+/// Text that is no [`BindingMode`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected a binding of U, UQ, S, SQ, US or UQS")]
+pub struct BindingModeError;
+
+impl BindingMode {
+    /// All of Table 8, in its order.
+    pub const ALL: [Self; 6] = [Self::U, Self::UQ, Self::S, Self::SQ, Self::US, Self::UQS];
+
+    /// As it travels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::U => "U",
+            Self::UQ => "UQ",
+            Self::S => "S",
+            Self::SQ => "SQ",
+            Self::US => "US",
+            Self::UQS => "UQS",
+        }
+    }
+
+    /// Whether the Client is reached over UDP.
+    pub const fn has_udp(self) -> bool {
+        matches!(self, Self::U | Self::UQ | Self::US | Self::UQS)
+    }
+
+    /// Whether the Client is reached over SMS.
+    pub const fn has_sms(self) -> bool {
+        matches!(self, Self::S | Self::SQ | Self::US | Self::UQS)
+    }
+
+    /// Whether requests over UDP wait until the Client is on-line (TS 8.3).
+    pub const fn queues_udp(self) -> bool {
+        matches!(self, Self::UQ | Self::UQS)
+    }
+
+    /// Whether requests over SMS wait until the Client is on-line (TS 8.3).
+    pub const fn queues_sms(self) -> bool {
+        matches!(self, Self::SQ)
+    }
+}
+
+impl FromStr for BindingMode {
+    type Err = BindingModeError;
+
+    /// Reads exactly the six of Table 8, in upper case: UQSQ and USQ are not supported.
+    fn from_str(text: &str) -> Result<Self, BindingModeError> {
+        Self::ALL
+            .into_iter()
+            .find(|binding| binding.as_str() == text)
+            .ok_or(BindingModeError)
+    }
+}
+
+impl fmt::Display for BindingMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::serde_text::as_text!(BindingMode, "a binding of U, UQ, S, SQ, US or UQS");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_table_8_is_read() {
+        for binding in BindingMode::ALL {
+            assert_eq!(binding.as_str().parse(), Ok(binding));
+        }
+        for text in [
+            "", "u", "Q", "SU", "USQ", "UQSQ", "SQU", "UT", "N", "U ", "UU",
+        ] {
+            assert_eq!(text.parse::<BindingMode>(), Err(BindingModeError), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_letters_tell_transports_and_queueing() {
+        for binding in BindingMode::ALL {
+            let text = binding.as_str();
+            assert_eq!(binding.has_udp(), text.contains('U'), "{text}");
+            assert_eq!(binding.has_sms(), text.contains('S'), "{text}");
+            assert_eq!(binding.queues_udp(), text.contains("UQ"), "{text}");
+            assert_eq!(binding.queues_sms(), text.contains("SQ"), "{text}");
+        }
+    }
+}
