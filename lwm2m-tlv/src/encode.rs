@@ -1,0 +1,448 @@
+//! From events to a payload.
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{
+    InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef,
+    codec::{EncodeError, Event, Sink, Step},
+};
+
+use crate::{Kind, reader::WIDE_ID};
+
+/// The longest value that a TLV can have, in bytes: 2^24-1. That limits an Object Instance and a
+/// multiple Resource with all that is in them, not a payload of bare Resources.
+pub const MAX_LENGTH: usize = 0xFF_FFFF;
+
+/// Writes the events that are pushed into it as the payload of an answer or request of one path.
+///
+/// The payload is appended to the buffer, which may hold something already. It is there once
+/// [`finish`](Self::finish) has returned `Ok`; an encoder that goes away otherwise takes back all
+/// that it has written. After an error it refuses every event with that error.
+///
+/// Identifiers, lengths and integers are as short as they can be; floats have 8 bytes unless 4
+/// carry the same value. Nothing is written of what the path says already:
+///
+/// - path of an Object: Object Instance TLVs; for an Object Instance without an identifier, which
+///   must then be the only one, bare Resources;
+/// - path of an Object Instance: bare Resources and multiple Resources;
+/// - path of a Resource: that Resource or multiple Resource, exactly once.
+///
+/// ```
+/// use lwm2m_core::{InstanceId, ObjectId, Path, ValueRef, codec::{Event, Sink}};
+/// use lwm2m_tlv::Encoder;
+///
+/// let mut buffer = b"header".to_vec();
+/// let mut encoder = Encoder::new(&mut buffer, Path::Object(ObjectId::DEVICE));
+/// for event in [
+///     Event::Object(ObjectId::DEVICE),
+///     Event::Instance(Some(InstanceId::ZERO)),
+///     Event::Resource { id: 9.into(), value: ValueRef::Integer(100), time: None },
+///     Event::EndInstance,
+///     Event::EndObject,
+/// ] {
+///     encoder.event(event)?;
+/// }
+/// encoder.finish()?;
+/// assert_eq!(buffer, b"header\x03\x00\xC1\x09\x64");
+/// # Ok::<(), lwm2m_core::codec::EncodeError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`EncodeError::Structure`] for events out of order, for Object Instances beside one without an
+/// identifier, for a second value of a Resource's path, and for all events if the path is the root
+/// or that of a Resource Instance, which have no TLV payload; [`EncodeError::OutsidePath`];
+/// [`EncodeError::Time`], because TLV has no times; [`EncodeError::TooLong`] past
+/// [`MAX_LENGTH`].
+#[derive(Debug)]
+pub struct Encoder<'b> {
+    buffer: &'b mut Vec<u8>,
+    /// The length that the buffer goes back to if the encoder goes away.
+    keep: usize,
+    base: Path,
+    place: Place,
+    shape: Shape,
+    /// What is open, and where its TLV begins.
+    instance: Option<InstanceId>,
+    instance_at: usize,
+    multiple: ResourceId,
+    multiple_at: usize,
+    error: Option<EncodeError>,
+}
+
+/// Which events may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Payload,
+    Object,
+    Instance,
+    Multiple,
+    Failed,
+}
+
+/// What the payload turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Not known yet.
+    Unknown,
+    /// Object Instance TLVs.
+    Wrapped,
+    /// The Resources of one Object Instance.
+    Bare,
+    /// The one TLV of a Resource's path.
+    Single,
+}
+
+impl<'b> Encoder<'b> {
+    /// Begins the payload of this path at the end of the buffer.
+    pub const fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
+        let keep = buffer.len();
+        Self {
+            buffer,
+            keep,
+            base,
+            place: Place::Payload,
+            shape: Shape::Unknown,
+            instance: None,
+            instance_at: 0,
+            multiple: ResourceId::new(0),
+            multiple_at: 0,
+            error: None,
+        }
+    }
+
+    /// Ends the payload and leaves it in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// The error of an event; [`EncodeError::Structure`] if something is open still, or if a
+    /// Resource's path got no value. The buffer is as it was then.
+    pub fn finish(mut self) -> Result<(), EncodeError> {
+        let complete = match self.base {
+            Path::Object(_) | Path::Instance(..) => true,
+            Path::Resource(..) => self.shape == Shape::Single,
+            Path::Root | Path::ResourceInstance(..) => false,
+        };
+        match (self.place, self.error) {
+            (Place::Payload, None) if complete => {
+                self.keep = self.buffer.len();
+                Ok(())
+            }
+            (_, error) => Err(error.unwrap_or(EncodeError::Structure(Step::End))),
+        }
+    }
+}
+
+impl Drop for Encoder<'_> {
+    /// Takes back what [`finish`](Encoder::finish) did not keep.
+    fn drop(&mut self) {
+        self.buffer.truncate(self.keep);
+    }
+}
+
+impl Sink for Encoder<'_> {
+    type Error = EncodeError;
+
+    #[inline]
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        let taken = match (self.place, event) {
+            (Place::Instance, Event::Resource { id, value, time }) => {
+                self.resource(id, &value, time)
+            }
+            (Place::Multiple, Event::ResourceInstance { id, value, time }) => {
+                self.value(Kind::ResourceInstance, id.get(), &value, time)
+            }
+            (Place::Payload, Event::Object(id)) => self.object(id),
+            (Place::Object, Event::Instance(id)) => self.instance(id),
+            (Place::Instance, Event::Multiple(id)) => self.multiple(id),
+            (Place::Multiple, Event::EndMultiple) => self.end_multiple(),
+            (Place::Instance, Event::EndInstance) => self.end_instance(),
+            (Place::Object, Event::EndObject) => {
+                self.place = Place::Payload;
+                Ok(())
+            }
+            (_, event) => Err(EncodeError::Structure(event.step())),
+        };
+        taken.map_err(|error| self.fail(error))
+    }
+}
+
+/// What each event does: what the path says already is checked and left out.
+impl Encoder<'_> {
+    fn object(&mut self, id: ObjectId) -> Result<(), EncodeError> {
+        match self.base {
+            Path::Object(base) | Path::Instance(base, _) | Path::Resource(base, ..) => {
+                self.inside(base == id, Path::Object(id))?;
+            }
+            // TLV cannot tell Objects apart, and a Resource Instance has no payload of its own.
+            Path::Root | Path::ResourceInstance(..) => {
+                return Err(EncodeError::Structure(Step::Object));
+            }
+        }
+        self.place = Place::Object;
+        Ok(())
+    }
+
+    fn instance(&mut self, id: Option<InstanceId>) -> Result<(), EncodeError> {
+        match (self.base, id, self.shape) {
+            (Path::Object(_), Some(id), Shape::Unknown | Shape::Wrapped) => {
+                self.shape = Shape::Wrapped;
+                self.instance_at = self.open(Kind::ObjectInstance, id.get());
+            }
+            (Path::Object(_), None, Shape::Unknown) => self.shape = Shape::Bare,
+            (Path::Instance(object, base) | Path::Resource(object, base, _), Some(id), _) => {
+                self.inside(base == id, Path::Instance(object, id))?;
+            }
+            _ => return Err(EncodeError::Structure(Step::Instance)),
+        }
+        self.instance = id;
+        self.place = Place::Instance;
+        Ok(())
+    }
+
+    fn resource(
+        &mut self,
+        id: ResourceId,
+        value: &ValueRef<'_>,
+        time: Option<Timestamp>,
+    ) -> Result<(), EncodeError> {
+        if let Path::Resource(.., base) = self.base {
+            self.single(base, id, Step::Resource)?;
+        }
+        self.value(Kind::Resource, id.get(), value, time)
+    }
+
+    fn multiple(&mut self, id: ResourceId) -> Result<(), EncodeError> {
+        if let Path::Resource(.., base) = self.base {
+            self.single(base, id, Step::Multiple)?;
+        }
+        self.multiple = id;
+        self.multiple_at = self.open(Kind::MultipleResource, id.get());
+        self.place = Place::Multiple;
+        Ok(())
+    }
+
+    fn end_multiple(&mut self) -> Result<(), EncodeError> {
+        self.place = Place::Instance;
+        self.close(self.multiple_at)
+    }
+
+    fn end_instance(&mut self) -> Result<(), EncodeError> {
+        self.place = Place::Object;
+        match self.shape {
+            Shape::Wrapped => self.close(self.instance_at),
+            Shape::Unknown | Shape::Bare | Shape::Single => Ok(()),
+        }
+    }
+
+    /// The path of a Resource has room for that Resource, once.
+    fn single(&mut self, base: ResourceId, id: ResourceId, step: Step) -> Result<(), EncodeError> {
+        self.inside(base == id, self.resource_path(id))?;
+        if self.shape == Shape::Single {
+            return Err(EncodeError::Structure(step));
+        }
+        self.shape = Shape::Single;
+        Ok(())
+    }
+
+    fn inside(&self, inside: bool, path: Path) -> Result<(), EncodeError> {
+        if inside {
+            return Ok(());
+        }
+        let base = self.base;
+        Err(EncodeError::OutsidePath { path, base })
+    }
+
+    /// The path of a Resource of the Object Instance that is open; if that has no identifier, the
+    /// path of the Object.
+    fn resource_path(&self, id: ResourceId) -> Path {
+        match (self.base.object(), self.instance) {
+            (Some(object), Some(instance)) => Path::Resource(object, instance, id),
+            _ => self.base,
+        }
+    }
+
+    #[cold]
+    fn time_error(&self, kind: Kind, id: u16) -> EncodeError {
+        let path = match kind {
+            Kind::ResourceInstance => match self.resource_path(self.multiple) {
+                Path::Resource(o, i, r) => Path::ResourceInstance(o, i, r, id.into()),
+                path => path,
+            },
+            _ => self.resource_path(id.into()),
+        };
+        EncodeError::Time(path)
+    }
+
+    #[cold]
+    fn fail(&mut self, error: EncodeError) -> EncodeError {
+        self.place = Place::Failed;
+        *self.error.get_or_insert(error)
+    }
+}
+
+/// The bytes (TS 6.4.3, Table 21).
+impl Encoder<'_> {
+    /// A Resource or a Resource Instance (Appendix C, TLV Format).
+    #[inline]
+    fn value(
+        &mut self,
+        kind: Kind,
+        id: u16,
+        value: &ValueRef<'_>,
+        time: Option<Timestamp>,
+    ) -> Result<(), EncodeError> {
+        if time.is_some() {
+            return Err(self.time_error(kind, id));
+        }
+        match *value {
+            ValueRef::String(text) => self.bytes(kind, id, text.as_bytes())?,
+            ValueRef::Opaque(bytes) | ValueRef::Raw(bytes) => self.bytes(kind, id, bytes)?,
+            ValueRef::Integer(number) | ValueRef::Time(number) => self.integer(kind, id, number),
+            ValueRef::Float(number) => self.float(kind, id, number),
+            ValueRef::Boolean(truth) => self.short(kind, id, [u8::from(truth)]),
+            ValueRef::ObjectLink(link) => self.short(kind, id, link.to_bytes()),
+        }
+        Ok(())
+    }
+
+    fn integer(&mut self, kind: Kind, id: u16, number: i64) {
+        if let Ok(number) = i8::try_from(number) {
+            self.short(kind, id, number.to_be_bytes());
+        } else if let Ok(number) = i16::try_from(number) {
+            self.short(kind, id, number.to_be_bytes());
+        } else if let Ok(number) = i32::try_from(number) {
+            self.short(kind, id, number.to_be_bytes());
+        } else {
+            self.eight(kind, id, number.to_be_bytes());
+        }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::float_cmp,
+        reason = "whether the value survives is what the comparison tells"
+    )]
+    fn float(&mut self, kind: Kind, id: u16, number: f64) {
+        let half = number as f32;
+        if f64::from(half) == number {
+            self.short(kind, id, half.to_be_bytes());
+        } else {
+            self.eight(kind, id, number.to_be_bytes());
+        }
+    }
+
+    /// A value of at most 7 bytes: its length is in the Type.
+    #[inline]
+    fn short<const N: usize>(&mut self, kind: Kind, id: u16, value: [u8; N]) {
+        const { assert!(N <= 7) };
+        #[expect(clippy::cast_possible_truncation, reason = "at most 7")]
+        self.header(kind, id, N as u8);
+        self.buffer.extend_from_slice(&value);
+    }
+
+    /// A value of 8 bytes: the shortest that has a Length.
+    fn eight(&mut self, kind: Kind, id: u16, value: [u8; 8]) {
+        self.header(kind, id, LENGTH_8);
+        self.buffer.push(8);
+        self.buffer.extend_from_slice(&value);
+    }
+
+    #[inline]
+    fn bytes(&mut self, kind: Kind, id: u16, value: &[u8]) -> Result<(), EncodeError> {
+        let length = Length::of(value.len())?;
+        self.header(kind, id, length.bits());
+        self.buffer.extend_from_slice(length.bytes());
+        self.buffer.extend_from_slice(value);
+        Ok(())
+    }
+
+    /// Type and Identifier; `length` are bits 4 to 0 of the Type.
+    #[inline]
+    fn header(&mut self, kind: Kind, id: u16, length: u8) {
+        let first = kind.bits() | length;
+        match id.to_be_bytes() {
+            [0, id] => self.buffer.extend_from_slice(&[first, id]),
+            [high, low] => self.buffer.extend_from_slice(&[first | WIDE_ID, high, low]),
+        }
+    }
+
+    /// Begins a TLV whose length is not known yet, as if it were empty; tells where it begins.
+    #[inline]
+    fn open(&mut self, kind: Kind, id: u16) -> usize {
+        let at = self.buffer.len();
+        self.header(kind, id, 0);
+        at
+    }
+
+    /// Ends the TLV that begins here: makes room for its Length, if it needs one.
+    fn close(&mut self, at: usize) -> Result<(), EncodeError> {
+        let end = self.buffer.len();
+        let Some(first) = self.buffer.get_mut(at) else {
+            return Ok(());
+        };
+        let header = if *first & WIDE_ID == 0 { 2 } else { 3 };
+        let value = at.saturating_add(header);
+        let length = Length::of(end.saturating_sub(value))?;
+        *first |= length.bits();
+        let length = length.bytes();
+        if !length.is_empty() {
+            self.buffer.extend_from_slice(length);
+            if let Some(value) = self.buffer.get_mut(value..) {
+                value.rotate_right(length.len());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bits 4 and 3 of the Type: the Length has 8, 16 or 24 bits.
+const LENGTH_8: u8 = 0b0000_1000;
+const LENGTH_16: u8 = 0b0001_0000;
+const LENGTH_24: u8 = 0b0001_1000;
+
+/// A length in the shortest form that holds it.
+enum Length {
+    InType(u8),
+    Bits8([u8; 1]),
+    Bits16([u8; 2]),
+    Bits24([u8; 3]),
+}
+
+impl Length {
+    #[inline]
+    fn of(length: usize) -> Result<Self, EncodeError> {
+        let number = match u32::try_from(length) {
+            Ok(number) if length <= MAX_LENGTH => number,
+            _ => return Err(EncodeError::TooLong { limit: MAX_LENGTH }),
+        };
+        Ok(match number.to_be_bytes() {
+            [_, 0, 0, low @ 0..=7] => Self::InType(low),
+            [_, 0, 0, low] => Self::Bits8([low]),
+            [_, 0, middle, low] => Self::Bits16([middle, low]),
+            [_, high, middle, low] => Self::Bits24([high, middle, low]),
+        })
+    }
+
+    /// Bits 4 to 0 of the Type.
+    #[inline]
+    const fn bits(&self) -> u8 {
+        match self {
+            Self::InType(length) => *length,
+            Self::Bits8(_) => LENGTH_8,
+            Self::Bits16(_) => LENGTH_16,
+            Self::Bits24(_) => LENGTH_24,
+        }
+    }
+
+    /// The Length field.
+    #[inline]
+    const fn bytes(&self) -> &[u8] {
+        match self {
+            Self::InType(_) => &[],
+            Self::Bits8(bytes) => bytes,
+            Self::Bits16(bytes) => bytes,
+            Self::Bits24(bytes) => bytes,
+        }
+    }
+}

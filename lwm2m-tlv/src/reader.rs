@@ -1,0 +1,301 @@
+//! The bytes of a TLV (TS 6.4.3, Table 21), and a pull reader for tools.
+
+use core::{fmt, iter::FusedIterator};
+
+use lwm2m_core::{DataType, ValueRef};
+
+use crate::{DecodeError, Problem, value};
+
+/// Hands out the TLVs of a payload, or of the value of a TLV, one after the other.
+///
+/// A payload may begin with any [`Kind`], because its path is not asked for; from there on the
+/// nesting is that of TS 6.4.3: an Object Instance holds Resources and multiple Resources, a
+/// multiple Resource holds Resource Instances, nothing else holds anything. After an error the
+/// reader is at its end.
+///
+/// ```
+/// use lwm2m_core::{DataType, ValueRef};
+/// use lwm2m_tlv::{Kind, Reader};
+///
+/// let payload = [0x08, 0x00, 0x08, 0xC1, 0x09, 0x64, 0x83, 0x0B, 0x41, 0x00, 0x00];
+/// let instance = Reader::new(&payload).next().unwrap()?;
+/// assert_eq!((instance.kind, instance.id), (Kind::ObjectInstance, 0));
+///
+/// let mut resources = instance.nested().unwrap();
+/// let battery = resources.next().unwrap()?;
+/// assert_eq!(battery.decode(DataType::Integer)?, ValueRef::Integer(100));
+///
+/// let errors = resources.next().unwrap()?;
+/// assert_eq!((errors.kind, errors.id, errors.offset), (Kind::MultipleResource, 11, 6));
+/// assert!(resources.next().is_none());
+/// # Ok::<(), lwm2m_tlv::DecodeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    /// What is not read yet.
+    rest: &'a [u8],
+    /// Where that ends, counted from the beginning of the payload.
+    end: usize,
+    /// What may stand here.
+    expected: Kinds,
+}
+
+/// One Type-Length-Value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tlv<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Its identifier: of the Object Instance, the Resource or the Resource Instance.
+    pub id: u16,
+    /// Its value: other TLVs, or the value of a Resource or Resource Instance.
+    pub value: &'a [u8],
+    /// Where its Type byte is, in bytes from the beginning of the payload.
+    pub offset: usize,
+    /// Where its value is, in bytes from the beginning of the payload.
+    pub value_offset: usize,
+}
+
+/// What a TLV stands for: bits 7 and 6 of its Type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An Object Instance with Resources and multiple Resources (`00`).
+    ObjectInstance,
+    /// A value within a multiple Resource (`01`).
+    ResourceInstance,
+    /// A multiple Resource with Resource Instances (`10`).
+    MultipleResource,
+    /// A Resource with its value (`11`).
+    Resource,
+}
+
+/// Bit 5 of the Type: the Identifier has 16 bits.
+pub(crate) const WIDE_ID: u8 = 0b0010_0000;
+
+impl<'a> Reader<'a> {
+    /// Reads a payload.
+    pub const fn new(payload: &'a [u8]) -> Self {
+        Self::within(payload, payload.len(), Kinds::ANY)
+    }
+
+    /// Reads bytes that end at `end` in the payload.
+    const fn within(bytes: &'a [u8], end: usize, expected: Kinds) -> Self {
+        Self {
+            rest: bytes,
+            end,
+            expected,
+        }
+    }
+
+    /// Where the next TLV is, in bytes from the beginning of the payload.
+    #[inline]
+    pub const fn offset(&self) -> usize {
+        self.end.saturating_sub(self.rest.len())
+    }
+
+    /// The kind of the next TLV, if there is one.
+    pub(crate) fn peek(&self) -> Option<Kind> {
+        self.rest.first().map(|first| Kind::of(*first))
+    }
+
+    /// The next TLV, of whatever kind.
+    #[inline]
+    pub(crate) fn pull(&mut self) -> Option<Result<Tlv<'a>, DecodeError>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let offset = self.offset();
+        Some(match split(self.rest, self.end) {
+            Ok((tlv, rest)) => {
+                self.rest = rest;
+                Ok(tlv)
+            }
+            Err(problem) => {
+                self.rest = &[];
+                Err(problem.at(offset))
+            }
+        })
+    }
+}
+
+impl<'a> Iterator for Reader<'a> {
+    type Item = Result<Tlv<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let expected = self.expected;
+        let item = self.pull()?.and_then(|tlv| {
+            if expected.contains(tlv.kind) {
+                Ok(tlv)
+            } else {
+                Err(tlv.unexpected(expected))
+            }
+        });
+        if item.is_err() {
+            self.rest = &[];
+        }
+        Some(item)
+    }
+}
+
+impl FusedIterator for Reader<'_> {}
+
+/// Takes the first TLV off bytes that end at `end`: Type, Identifier, Length, Value.
+#[inline]
+fn split(bytes: &[u8], end: usize) -> Result<(Tlv<'_>, &[u8]), Problem> {
+    let (&first, rest) = bytes.split_first().ok_or(Problem::Header)?;
+    let (id, rest) = if first & WIDE_ID == 0 {
+        let (&id, rest) = rest.split_first().ok_or(Problem::Header)?;
+        (u16::from(id), rest)
+    } else {
+        let (&id, rest) = rest.split_first_chunk().ok_or(Problem::Header)?;
+        (u16::from_be_bytes(id), rest)
+    };
+    // Bits 4 and 3: how many bytes the Length has; without any, bits 2 to 0 are the length.
+    let (length, rest) = match first >> 3 & 0b11 {
+        0 => (u32::from(first & 0b111), rest),
+        1 => {
+            let (&length, rest) = rest.split_first().ok_or(Problem::Header)?;
+            (u32::from(length), rest)
+        }
+        2 => {
+            let (&length, rest) = rest.split_first_chunk().ok_or(Problem::Header)?;
+            (u32::from(u16::from_be_bytes(length)), rest)
+        }
+        _ => {
+            let (&[a, b, c], rest) = rest.split_first_chunk().ok_or(Problem::Header)?;
+            (u32::from_be_bytes([0, a, b, c]), rest)
+        }
+    };
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let Some((value, after)) = rest.split_at_checked(length) else {
+        let available = rest.len();
+        return Err(Problem::Length { length, available });
+    };
+    let tlv = Tlv {
+        kind: Kind::of(first),
+        id,
+        value,
+        offset: end.saturating_sub(bytes.len()),
+        value_offset: end.saturating_sub(rest.len()),
+    };
+    Ok((tlv, after))
+}
+
+impl<'a> Tlv<'a> {
+    /// The TLVs in the value of an Object Instance or of a multiple Resource; the others have a
+    /// value of a data type instead.
+    pub const fn nested(&self) -> Option<Reader<'a>> {
+        let expected = match self.kind {
+            Kind::ObjectInstance => Kinds::RESOURCES,
+            Kind::MultipleResource => Kinds::RESOURCE_INSTANCES,
+            Kind::Resource | Kind::ResourceInstance => return None,
+        };
+        Some(self.contents(expected))
+    }
+
+    /// The value as TLVs.
+    #[inline]
+    pub(crate) const fn contents(&self, expected: Kinds) -> Reader<'a> {
+        let end = self.value_offset.saturating_add(self.value.len());
+        Reader::within(self.value, end, expected)
+    }
+
+    /// The value as one of this data type (Appendix C). That is sensible for a Resource or a
+    /// Resource Instance only.
+    #[inline]
+    pub fn decode(&self, data_type: DataType) -> Result<ValueRef<'a>, DecodeError> {
+        value::read(self.value, data_type, self.value_offset)
+    }
+
+    /// The error that this TLV may not stand here.
+    #[cold]
+    pub(crate) const fn unexpected(&self, expected: Kinds) -> DecodeError {
+        let found = self.kind;
+        Problem::Kind { found, expected }.at(self.offset)
+    }
+}
+
+impl Kind {
+    #[inline]
+    const fn of(first: u8) -> Self {
+        match first >> 6 {
+            0 => Self::ObjectInstance,
+            1 => Self::ResourceInstance,
+            2 => Self::MultipleResource,
+            _ => Self::Resource,
+        }
+    }
+
+    /// Bits 7 and 6 of the Type.
+    #[inline]
+    pub(crate) const fn bits(self) -> u8 {
+        match self {
+            Self::ObjectInstance => 0b0000_0000,
+            Self::ResourceInstance => 0b0100_0000,
+            Self::MultipleResource => 0b1000_0000,
+            Self::Resource => 0b1100_0000,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ObjectInstance => "an Object Instance",
+            Self::ResourceInstance => "a Resource Instance",
+            Self::MultipleResource => "a multiple Resource",
+            Self::Resource => "a Resource",
+        })
+    }
+}
+
+/// The kinds of TLV that may stand somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// All of them.
+    pub const ANY: Self = Self(0b1111);
+    /// In a payload of an Object: Object Instances.
+    pub const INSTANCES: Self = Self(Kind::ObjectInstance.flag());
+    /// In an Object Instance: Resources and multiple Resources.
+    pub const RESOURCES: Self = Self(Kind::Resource.flag() | Kind::MultipleResource.flag());
+    /// In a multiple Resource: Resource Instances.
+    pub const RESOURCE_INSTANCES: Self = Self(Kind::ResourceInstance.flag());
+
+    /// Whether this kind is among them.
+    #[inline]
+    pub const fn contains(self, kind: Kind) -> bool {
+        self.0 & kind.flag() != 0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl Kind {
+    const fn flag(self) -> u8 {
+        1 << (self.bits() >> 6)
+    }
+}
+
+impl fmt::Display for Kinds {
+    /// "a Resource or a multiple Resource"
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for kind in [
+            Kind::ObjectInstance,
+            Kind::Resource,
+            Kind::MultipleResource,
+            Kind::ResourceInstance,
+        ] {
+            if self.contains(kind) {
+                write!(f, "{between}{kind}")?;
+                between = " or ";
+            }
+        }
+        Ok(())
+    }
+}
