@@ -1,0 +1,107 @@
+//! What happens to the datagrams between two nodes, one way.
+
+use core::time::Duration;
+
+use lwm2m_statemachine::Channel;
+
+use crate::Random;
+
+/// MAX_LATENCY of RFC 7252 §4.8.2, on which the lifetimes of exchanges rest: the longest that a
+/// datagram is on its way, if the [`Link`] does not say otherwise.
+pub const MAX_LATENCY: Duration = Duration::from_secs(100);
+
+/// One direction between two nodes. Probabilities are from 0 to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// The shortest time on the way.
+    pub latency: Duration,
+    /// What is added to it, evenly distributed from zero to this. More than the time between two
+    /// datagrams reorders them.
+    pub jitter: Duration,
+    /// How likely a datagram gets lost.
+    pub loss: f64,
+    /// How likely a datagram arrives twice, each copy with a latency of its own.
+    pub duplication: f64,
+    /// How likely a datagram is held up, so that later ones overtake it.
+    pub reordering: f64,
+    /// The longest that a datagram is held up then.
+    pub detour: Duration,
+    /// No copy is longer on its way, whatever the other fields say.
+    pub max_latency: Duration,
+    /// The longest datagram, in bytes, that gets through.
+    pub mtu: usize,
+    /// Whether nothing gets through, for now. What is on its way already arrives.
+    pub partitioned: bool,
+    /// What the receiver is told that datagrams travel on.
+    pub channel: Channel,
+}
+
+impl Default for Link {
+    /// A perfect link of 10 ms.
+    fn default() -> Self {
+        Self::new(Duration::from_millis(10))
+    }
+}
+
+impl Link {
+    /// A link with this latency and no fault.
+    pub const fn new(latency: Duration) -> Self {
+        Self {
+            latency,
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            duplication: 0.0,
+            reordering: 0.0,
+            detour: Duration::ZERO,
+            max_latency: MAX_LATENCY,
+            mtu: usize::MAX,
+            partitioned: false,
+            channel: Channel::Udp,
+        }
+    }
+
+    /// The link with this much jitter.
+    #[must_use]
+    pub const fn jittering(mut self, jitter: Duration) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The link with this probability of loss.
+    #[must_use]
+    pub const fn losing(mut self, loss: f64) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// The link with this probability of duplication.
+    #[must_use]
+    pub const fn duplicating(mut self, duplication: f64) -> Self {
+        self.duplication = duplication;
+        self
+    }
+
+    /// The link with this probability that a datagram is held up for as long as `detour`.
+    #[must_use]
+    pub const fn reordering(mut self, reordering: f64, detour: Duration) -> Self {
+        self.reordering = reordering;
+        self.detour = detour;
+        self
+    }
+
+    /// The link with this MTU, in bytes of the datagram's payload.
+    #[must_use]
+    pub const fn with_mtu(mut self, mtu: usize) -> Self {
+        self.mtu = mtu;
+        self
+    }
+
+    /// How long the next copy is on its way.
+    pub(crate) fn draw_latency(&self, random: &mut Random) -> Duration {
+        let mut latency = self.latency.saturating_add(random.duration(self.jitter));
+        if random.chance(self.reordering) {
+            latency = latency.saturating_add(random.duration(self.detour));
+        }
+        latency.min(self.max_latency)
+    }
+}
