@@ -2,7 +2,8 @@
 
 use core::fmt::{self, Write as _};
 
-use lwm2m_core::Instant;
+use lwm2m_core::{CodeKind, Instant};
+use lwm2m_statemachine::coap::{MessageRef, MessageType};
 
 use crate::Address;
 
@@ -77,18 +78,66 @@ pub(crate) fn chart(records: &[Record], mut name: impl FnMut(Address) -> String)
     text
 }
 
-/// A datagram in a few words.
+/// A datagram in a few words: type, code, message id, token, path and query; or its first bytes,
+/// if it is no CoAP message.
 struct Summary<'a>(&'a [u8]);
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 24;
-        for byte in self.0.iter().take(SHOWN) {
-            write!(f, "{byte:02x}")?;
+        let Ok(message) = MessageRef::parse(self.0) else {
+            return write_bytes(self.0, f);
+        };
+        let code = message.code();
+        let kind = match message.kind() {
+            MessageType::Confirmable => "CON",
+            MessageType::NonConfirmable => "NON",
+            MessageType::Acknowledgement => "ACK",
+            MessageType::Reset => "RST",
+        };
+        write!(f, "{kind} ")?;
+        match code.name() {
+            Some(name) if code.kind() != CodeKind::Response => f.write_str(name)?,
+            _ => code.fmt(f)?,
         }
-        if self.0.len() > SHOWN {
-            write!(f, "… ({} bytes)", self.0.len())?;
+        write!(f, " {:04x}", message.message_id())?;
+        if !message.token().is_empty() {
+            f.write_char(' ')?;
+            write_bytes(message.token().as_bytes(), f)?;
+        }
+        if let Some(observe) = message.observe() {
+            write!(f, " observe={observe}")?;
+        }
+        write_parts(" /", "/", message.uri_path(), f)?;
+        write_parts(" ?", "&", message.uri_query(), f)?;
+        write_parts(" → /", "/", message.location_path(), f)?;
+        if !message.payload().is_empty() {
+            write!(f, " [{}]", message.payload().len())?;
         }
         Ok(())
     }
+}
+
+/// All parts with a separator between them and `first` before them.
+fn write_parts<'a>(
+    first: &str,
+    separator: &str,
+    parts: impl Iterator<Item = &'a str>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let separators = core::iter::once(first).chain(core::iter::repeat(separator));
+    for (separator, part) in separators.zip(parts) {
+        write!(f, "{separator}{part}")?;
+    }
+    Ok(())
+}
+
+fn write_bytes(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const SHOWN: usize = 24;
+    for byte in bytes.iter().take(SHOWN) {
+        write!(f, "{byte:02x}")?;
+    }
+    if bytes.len() > SHOWN {
+        write!(f, "… ({} bytes)", bytes.len())?;
+    }
+    Ok(())
 }

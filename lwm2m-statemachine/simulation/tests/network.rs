@@ -297,3 +297,20 @@ fn a_report_names_the_seed_and_every_datagram() {
     assert!(report.contains("ff02  LOST"), "{report}");
     assert_eq!(network.chart().lines().count(), 2);
 }
+
+#[test]
+fn a_chart_reads_coap() {
+    let (mut network, a, b) = pair(15, Link::new(10 * MS));
+    let register = b"\x42\x02\x12\x34\xab\xcd\xb2rd\x44ep=x\x05lt=60\xff</3/0>";
+    send(&mut network, a, b, register);
+    send(&mut network, b, a, b"\x62\x41\x12\x34\xab\xcd\x82rd\x017");
+    send(&mut network, b, a, b"\x70\x00\x12\x35");
+    let chart = network.chart();
+    let lines: Vec<&str> = chart.lines().collect();
+    assert!(
+        lines[0].contains("CON POST 1234 abcd /rd ?ep=x&lt=60 [6]"),
+        "{chart}"
+    );
+    assert!(lines[1].contains("ACK 2.01 1234 abcd → /rd/7"), "{chart}");
+    assert!(lines[2].contains("RST Empty 1235"), "{chart}");
+}

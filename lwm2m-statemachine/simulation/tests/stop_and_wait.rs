@@ -1,6 +1,9 @@
 //! A toy machine on the network: numbers sent one by one, each repeated until it is acknowledged.
 
-#![allow(clippy::std_instead_of_alloc, reason = "a test has an operating system")]
+#![allow(
+    clippy::std_instead_of_alloc,
+    reason = "a test has an operating system"
+)]
 
 use core::{convert::Infallible, time::Duration};
 use std::collections::VecDeque;
