@@ -21,6 +21,7 @@ extern crate alloc;
 
 pub mod codec;
 
+mod arguments;
 mod attributes;
 mod binding;
 mod code;
@@ -36,6 +37,10 @@ mod value;
 mod version;
 
 pub use self::{
+    arguments::{
+        Argument, ArgumentError, Arguments, ArgumentsBuilder, ArgumentsError, ArgumentsExpected,
+        ArgumentsIter,
+    },
     attributes::{
         AttributeError, AttributeLevel, AttributeName, AttributeQuery, Attributes,
         AttributesUpdate, Change, DefaultPeriods, NotificationConditions,
