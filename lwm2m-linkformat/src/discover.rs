@@ -1,0 +1,194 @@
+//! The answer to Discover (TS 5.4.2).
+
+use alloc::vec::Vec;
+use core::iter::FusedIterator;
+
+use lwm2m_core::{AttributeName, Attributes, Path, Version};
+
+use crate::{
+    Attribute, AttributeWriter, Link, LinkFormatError, LinkWriter, Links, Reason, RootPath,
+    root_path::Target,
+};
+
+/// Reads the answer to a Discover.
+///
+/// The client's alternate path may stand before the paths or not: clients do both, and since no
+/// segment of it is a number the two cannot be confused. A target whose first segment is a number
+/// must be a right path, and the attributes of LwM2M must have right values, at whatever level
+/// they are. Other links are passed over; other attributes are kept.
+///
+/// ```
+/// use lwm2m_linkformat::{DiscoverLinks, RootPath};
+///
+/// let answer = "</3/0/7>;dim=8;pmin=10;pmax=60;gt=50;lt=42.2";
+/// let link = DiscoverLinks::new(answer, RootPath::default()).next().unwrap()?;
+/// assert_eq!(link.path.to_string(), "/3/0/7");
+/// assert_eq!(link.dimension, Some(8));
+/// assert_eq!(link.attributes.lt, Some(42.2));
+/// # Ok::<(), lwm2m_linkformat::LinkFormatError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct DiscoverLinks<'a> {
+    links: Links<'a>,
+    root: RootPath<'a>,
+}
+
+/// What a client says about an Object, an Object Instance, a Resource or a Resource Instance.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct DiscoverLink<'a> {
+    /// Where it is, the alternate path apart.
+    pub path: Path,
+    /// How many Instances a multiple Resource has (`dim`).
+    pub dimension: Option<u32>,
+    /// The version of an Object, if it is told (`ver`).
+    pub version: Option<Version>,
+    /// The attributes that govern notifications: those of this level or, if a Resource was asked
+    /// for, the inherited ones too. They are not checked against each other.
+    pub attributes: Attributes,
+    /// The link as it is written.
+    pub link: Link<'a>,
+}
+
+impl<'a> DiscoverLinks<'a> {
+    /// The links of this answer, of a client whose Objects are under `root`.
+    pub fn new<D: AsRef<[u8]> + ?Sized>(payload: &'a D, root: RootPath<'a>) -> Self {
+        let links = Links::new(payload);
+        Self { links, root }
+    }
+}
+
+impl<'a> Iterator for DiscoverLinks<'a> {
+    type Item = Result<DiscoverLink<'a>, LinkFormatError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let root = self.root;
+        self.links
+            .find_document_link(|link| DiscoverLink::read(link, root))
+    }
+}
+
+impl FusedIterator for DiscoverLinks<'_> {}
+
+impl<'a> DiscoverLink<'a> {
+    /// The attributes that are not of LwM2M.
+    pub fn other_attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+        self.link
+            .attributes()
+            .filter(|attribute| AttributeName::from_link_param(attribute.name).is_none())
+    }
+
+    fn read(link: Link<'a>, root: RootPath<'a>) -> Result<Option<Self>, LinkFormatError> {
+        let target = match root.resolve(link.target) {
+            Ok(Target::Foreign) => RootPath::default().resolve(link.target),
+            target => target,
+        };
+        let path = match target.map_err(|error| link.target_error(Reason::Path(error)))? {
+            Target::Foreign => return Ok(None),
+            Target::Root => Path::Root,
+            Target::Path(path) => path,
+        };
+        let mut dimension = None;
+        let mut version = None;
+        let mut attributes = Attributes::NONE;
+        let mut rest = link.attributes();
+        // Where a name comes twice the first one counts (RFC 6690, section 2).
+        while let Some((name, located)) = rest.next_located() {
+            let Some(known) = AttributeName::from_link_param(name) else {
+                continue;
+            };
+            match known {
+                AttributeName::Dimension => dimension = dimension.or(Some(located.integer()?)),
+                AttributeName::ObjectVersion => version = version.or(Some(located.version()?)),
+                _ => {
+                    let reason = if matches!(
+                        known,
+                        AttributeName::MinimumPeriod | AttributeName::MaximumPeriod
+                    ) {
+                        Reason::Integer
+                    } else {
+                        Reason::Number
+                    };
+                    let one = located.parse(reason, |value| {
+                        let mut one = Attributes::NONE;
+                        one.set_link_attribute(name, value).then_some(one)
+                    })?;
+                    attributes = attributes.or(&one);
+                }
+            }
+        }
+        Ok(Some(Self {
+            path,
+            dimension,
+            version,
+            attributes,
+            link,
+        }))
+    }
+}
+
+/// Writes the answer to a Discover.
+///
+/// ```
+/// use lwm2m_core::{Attributes, Path};
+/// use lwm2m_linkformat::{DiscoverWriter, RootPath};
+///
+/// let set = Attributes { gt: Some(50.0), lt: Some(42.2), ..Attributes::NONE };
+/// let mut payload = Vec::new();
+/// let mut answer = DiscoverWriter::new(&mut payload, RootPath::default());
+/// answer.link(Path::of(&[3, 0, 6]).unwrap()).dimension(8);
+/// answer.link(Path::of(&[3, 0, 7]).unwrap()).dimension(8).attributes(&set);
+/// assert_eq!(payload, b"</3/0/6>;dim=8,</3/0/7>;dim=8;gt=50;lt=42.2");
+/// ```
+#[derive(Debug)]
+pub struct DiscoverWriter<'b, 'r> {
+    links: LinkWriter<'b>,
+    root: RootPath<'r>,
+}
+
+impl<'b, 'r> DiscoverWriter<'b, 'r> {
+    /// Appends an answer to `out`, of a client whose Objects are under `root`.
+    pub const fn new(out: &'b mut Vec<u8>, root: RootPath<'r>) -> Self {
+        let links = LinkWriter::new(out);
+        Self { links, root }
+    }
+
+    /// A link. It has the attributes that are written to what this returns.
+    pub fn link(&mut self, path: Path) -> DiscoverAttributeWriter<'_> {
+        let link = match path {
+            Path::Root => self.links.raw_link(format_args!("{}", self.root)),
+            path => self
+                .links
+                .raw_link(format_args!("{}{path}", self.root.prefix())),
+        };
+        DiscoverAttributeWriter { link }
+    }
+}
+
+/// Appends attributes to the link that was begun last, in the order of the calls; the
+/// specification's own order is that of the methods.
+#[derive(Debug)]
+pub struct DiscoverAttributeWriter<'b> {
+    link: AttributeWriter<'b>,
+}
+
+#[allow(clippy::return_self_not_must_use, reason = "a link may end anywhere")]
+impl DiscoverAttributeWriter<'_> {
+    /// The version of an Object (`ver`; TS 6.2.3).
+    pub fn version(self, version: Version) -> Self {
+        let link = self.link.raw(format_args!(";ver={version}"));
+        Self { link }
+    }
+
+    /// How many Instances a multiple Resource has (`dim`).
+    pub fn dimension(self, dimension: u32) -> Self {
+        let link = self.link.raw(format_args!(";dim={dimension}"));
+        Self { link }
+    }
+
+    /// The attributes that govern notifications. They must be [valid](Attributes::validate).
+    pub fn attributes(self, attributes: &Attributes) -> Self {
+        let link = self.link.raw(format_args!("{attributes}"));
+        Self { link }
+    }
+}

@@ -1,0 +1,262 @@
+//! The general reader (RFC 6690).
+
+use core::iter::FusedIterator;
+
+use crate::{
+    AttributeValue, LinkFormatError, Reason,
+    grammar::{self, Stop, skip_blanks},
+    located::Located,
+};
+
+/// The links of a document, one after the other, borrowed from it.
+///
+/// An error is the last item. An empty document has no links.
+///
+/// ```
+/// use lwm2m_linkformat::Links;
+///
+/// let mut links = Links::new(r#"</s>;ct=40;title="a, \"b\"; c", </s/1>;obs"#);
+///
+/// let link = links.next().unwrap()?;
+/// assert_eq!(link.target, "/s");
+/// assert_eq!(link.value("ct").unwrap(), "40");
+/// assert_eq!(link.value("title").unwrap().unquoted(), r#"a, "b"; c"#);
+///
+/// let link = links.next().unwrap()?;
+/// let names: Vec<_> = link.attributes().map(|attribute| attribute.name).collect();
+/// assert_eq!((link.target, names), ("/s/1", vec!["obs"]));
+/// # assert!(links.next().is_none());
+/// # Ok::<(), lwm2m_linkformat::LinkFormatError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Links<'a> {
+    rest: &'a str,
+    /// The offset at which `rest` ends.
+    end: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Nothing was read yet.
+    Start,
+    /// Nothing can be read: the document is not UTF-8 from `end` on.
+    NotUtf8,
+    /// After a comma a link must follow.
+    Comma,
+    End,
+}
+
+impl<'a> Links<'a> {
+    /// The links of this document: text, or bytes that should be UTF-8.
+    pub fn new<D: AsRef<[u8]> + ?Sized>(document: &'a D) -> Self {
+        match core::str::from_utf8(document.as_ref()) {
+            Ok(text) => Self {
+                rest: text,
+                end: text.len(),
+                state: State::Start,
+            },
+            Err(error) => Self {
+                rest: "",
+                end: error.valid_up_to(),
+                state: State::NotUtf8,
+            },
+        }
+    }
+
+    /// The next link that is something to a document of LwM2M. An error ends the document.
+    pub(crate) fn find_document_link<T>(
+        &mut self,
+        mut read: impl FnMut(Link<'a>) -> Result<Option<T>, LinkFormatError>,
+    ) -> Option<Result<T, LinkFormatError>> {
+        let item = self.find_map(|link| link.and_then(&mut read).transpose());
+        if let Some(Err(_)) = item {
+            self.end();
+        }
+        item
+    }
+
+    /// Takes the one element without a target that a document may begin with (TS 5.2.7.3): an
+    /// attribute of this name, and others.
+    pub(crate) fn leading_element(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<Located<'a>>, LinkFormatError> {
+        let text = skip_blanks(self.rest);
+        if !matches!(self.state, State::Start) || text.is_empty() || text.starts_with('<') {
+            return Ok(None);
+        }
+        let element = grammar::attribute(text)
+            .map_err(Stop::from)
+            .and_then(|(rest, first)| {
+                if first.name != name {
+                    let reason = Reason::Link;
+                    return Err(Stop { rest: text, reason });
+                }
+                let value = first.value;
+                let end = self.offset(rest);
+                self.attributes(rest)?;
+                Ok(Located { value, end })
+            });
+        element.map(Some).map_err(|stop| self.fail(&stop))
+    }
+
+    /// Reads no more.
+    pub(crate) const fn end(&mut self) {
+        self.state = State::End;
+    }
+
+    /// `link-value`, and what follows it.
+    fn link(&mut self, text: &'a str) -> Result<Link<'a>, Stop<'a>> {
+        let (rest, target) = grammar::target(text)?;
+        Ok(Link {
+            target,
+            offset: self.offset(text),
+            attributes: self.attributes(rest)?,
+        })
+    }
+
+    /// `*( ";" link-param )`, and the comma or the end after it.
+    fn attributes(&mut self, text: &'a str) -> Result<LinkAttributes<'a>, Stop<'a>> {
+        let mut end = text;
+        let mut rest = skip_blanks(text);
+        while let Some(attribute) = rest.strip_prefix(';') {
+            (end, _) = grammar::attribute(skip_blanks(attribute))?;
+            rest = skip_blanks(end);
+        }
+        if let Some(next) = rest.strip_prefix(',') {
+            self.rest = skip_blanks(next);
+            self.state = State::Comma;
+        } else if rest.is_empty() {
+            self.state = State::End;
+        } else {
+            let reason = Reason::Separator;
+            return Err(Stop { rest, reason });
+        }
+        let length = text.len().saturating_sub(end.len());
+        Ok(LinkAttributes {
+            rest: text.get(..length).unwrap_or_default(),
+            end: self.offset(end),
+        })
+    }
+
+    /// Where this rest of the document begins in it.
+    fn offset(&self, rest: &str) -> usize {
+        self.end.saturating_sub(rest.len())
+    }
+
+    fn fail(&mut self, stop: &Stop<'_>) -> LinkFormatError {
+        self.end();
+        LinkFormatError::new(self.offset(stop.rest), stop.reason)
+    }
+}
+
+impl<'a> Iterator for Links<'a> {
+    type Item = Result<Link<'a>, LinkFormatError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = match self.state {
+            State::Start => match skip_blanks(self.rest) {
+                "" => return None,
+                text => text,
+            },
+            State::Comma => self.rest,
+            State::NotUtf8 => {
+                self.state = State::End;
+                return Some(Err(LinkFormatError::new(self.end, Reason::Utf8)));
+            }
+            State::End => return None,
+        };
+        Some(self.link(text).map_err(|stop| self.fail(&stop)))
+    }
+}
+
+impl FusedIterator for Links<'_> {}
+
+/// One link of a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Link<'a> {
+    /// The URI reference between the brackets, as it is written.
+    pub target: &'a str,
+    /// Where the link's `<` is in the document.
+    offset: usize,
+    attributes: LinkAttributes<'a>,
+}
+
+impl<'a> Link<'a> {
+    /// Where the link begins in its document, in bytes.
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The attributes in their order.
+    pub const fn attributes(&self) -> LinkAttributes<'a> {
+        self.attributes
+    }
+
+    /// The first attribute of this name; RFC 6690 has later ones ignored.
+    pub fn attribute(&self, name: &str) -> Option<Attribute<'a>> {
+        self.attributes().find(|attribute| attribute.name == name)
+    }
+
+    /// The value of the first attribute of this name, if it has one.
+    pub fn value(&self, name: &str) -> Option<AttributeValue<'a>> {
+        self.attribute(name)?.value
+    }
+
+    /// The first attribute of this name, and where it is.
+    pub(crate) fn find(&self, name: &str) -> Option<Located<'a>> {
+        let mut attributes = self.attributes();
+        while let Some((other, located)) = attributes.next_located() {
+            if other == name {
+                return Some(located);
+            }
+        }
+        None
+    }
+
+    /// An error at the target of this link.
+    pub(crate) const fn target_error(&self, reason: Reason) -> LinkFormatError {
+        LinkFormatError::new(self.offset.saturating_add(1), reason)
+    }
+}
+
+/// The attributes of a [`Link`], one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkAttributes<'a> {
+    /// LinkAttributes with their semicolons: a text that was read once before.
+    rest: &'a str,
+    /// The offset in the document at which `rest` ends.
+    end: usize,
+}
+
+impl<'a> LinkAttributes<'a> {
+    /// The next attribute, and where it is.
+    pub(crate) fn next_located(&mut self) -> Option<(&'a str, Located<'a>)> {
+        let Attribute { name, value } = self.next()?;
+        let end = self.end.saturating_sub(self.rest.len());
+        Some((name, Located { value, end }))
+    }
+}
+
+impl<'a> Iterator for LinkAttributes<'a> {
+    type Item = Attribute<'a>;
+
+    fn next(&mut self) -> Option<Attribute<'a>> {
+        let text = skip_blanks(self.rest).strip_prefix(';')?;
+        let (rest, attribute) = grammar::attribute(skip_blanks(text)).ok()?;
+        self.rest = rest;
+        Some(attribute)
+    }
+}
+
+impl FusedIterator for LinkAttributes<'_> {}
+
+/// An attribute of a [`Link`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attribute<'a> {
+    /// Its name, as it is written.
+    pub name: &'a str,
+    /// Its value, unless it has none.
+    pub value: Option<AttributeValue<'a>>,
+}
