@@ -83,7 +83,7 @@ impl<'a> Links<'a> {
         name: &str,
     ) -> Result<Option<Located<'a>>, LinkFormatError> {
         let text = skip_blanks(self.rest);
-        if !matches!(self.state, State::Start) || text.is_empty() || text.starts_with('<') {
+        if !matches!(self.state, State::Start) || !text.starts_with(grammar::is_name) {
             return Ok(None);
         }
         let element = grammar::attribute(text)
@@ -106,18 +106,22 @@ impl<'a> Links<'a> {
         self.state = State::End;
     }
 
-    /// `link-value`, and what follows it.
+    /// `link-value`, and the comma or the end after it.
     fn link(&mut self, text: &'a str) -> Result<Link<'a>, Stop<'a>> {
-        let (rest, target) = grammar::target(text)?;
+        let (attributes, target) = grammar::target(text)?;
+        let rest = self.attributes(attributes)?;
+        let length = attributes.len().saturating_sub(rest.len());
         Ok(Link {
             target,
             offset: self.offset(text),
-            attributes: self.attributes(rest)?,
+            attributes: attributes.get(..length).unwrap_or_default(),
+            end: self.offset(rest),
         })
     }
 
-    /// `*( ";" link-param )`, and the comma or the end after it.
-    fn attributes(&mut self, text: &'a str) -> Result<LinkAttributes<'a>, Stop<'a>> {
+    /// `*( ";" link-param )`, and the comma or the end after it. Gives what is left after the
+    /// attributes.
+    fn attributes(&mut self, text: &'a str) -> Result<&'a str, Stop<'a>> {
         let mut end = text;
         let mut rest = skip_blanks(text);
         while let Some(attribute) = rest.strip_prefix(';') {
@@ -133,11 +137,7 @@ impl<'a> Links<'a> {
             let reason = Reason::Separator;
             return Err(Stop { rest, reason });
         }
-        let length = text.len().saturating_sub(end.len());
-        Ok(LinkAttributes {
-            rest: text.get(..length).unwrap_or_default(),
-            end: self.offset(end),
-        })
+        Ok(end)
     }
 
     /// Where this rest of the document begins in it.
@@ -180,7 +180,10 @@ pub struct Link<'a> {
     pub target: &'a str,
     /// Where the link's `<` is in the document.
     offset: usize,
-    attributes: LinkAttributes<'a>,
+    /// The attributes with their semicolons.
+    attributes: &'a str,
+    /// The offset at which they end.
+    end: usize,
 }
 
 impl<'a> Link<'a> {
@@ -191,7 +194,10 @@ impl<'a> Link<'a> {
 
     /// The attributes in their order.
     pub const fn attributes(&self) -> LinkAttributes<'a> {
-        self.attributes
+        LinkAttributes {
+            rest: self.attributes,
+            end: self.end,
+        }
     }
 
     /// The first attribute of this name; RFC 6690 has later ones ignored.
@@ -222,11 +228,11 @@ impl<'a> Link<'a> {
 }
 
 /// The attributes of a [`Link`], one after the other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LinkAttributes<'a> {
-    /// LinkAttributes with their semicolons: a text that was read once before.
+    /// Text that the grammar has read once already.
     rest: &'a str,
-    /// The offset in the document at which `rest` ends.
+    /// The offset at which `rest` ends.
     end: usize,
 }
 
