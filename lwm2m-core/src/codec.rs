@@ -29,6 +29,7 @@ use core::fmt;
 
 use thiserror::Error;
 
+pub(crate) use self::cursor::Position;
 pub use self::{
     content::{Content, Entry},
     cursor::Cursor,

@@ -20,6 +20,8 @@
 extern crate alloc;
 
 pub mod codec;
+pub mod opaque;
+pub mod text;
 
 mod arguments;
 mod attributes;
@@ -32,6 +34,7 @@ mod parameters;
 mod path;
 #[cfg(feature = "serde")]
 mod serde_text;
+mod single_value;
 mod time;
 mod value;
 mod version;

@@ -101,16 +101,23 @@ impl Cursor {
 ///
 /// Follows the events and tells the path of each, so that sinks need not keep it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Position {
-    pub(super) object: Option<crate::ObjectId>,
-    pub(super) instance: Option<crate::InstanceId>,
-    pub(super) resource: Option<crate::ResourceId>,
+pub(crate) struct Position {
+    pub(crate) object: Option<crate::ObjectId>,
+    pub(crate) instance: Option<crate::InstanceId>,
+    pub(crate) resource: Option<crate::ResourceId>,
 }
 
 impl Position {
+    /// Before the first event.
+    pub(crate) const START: Self = Self {
+        object: None,
+        instance: None,
+        resource: None,
+    };
+
     /// Takes the next event; tells the path it speaks of. `None` if the order is broken, or if an
     /// Object Instance has no identifier.
-    pub(super) fn follow(&mut self, event: &Event<'_>) -> Option<Path> {
+    pub(crate) fn follow(&mut self, event: &Event<'_>) -> Option<Path> {
         match (*event, self.object, self.instance, self.resource) {
             (Event::Object(id), None, None, None) => {
                 self.object = Some(id);

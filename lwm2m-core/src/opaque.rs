@@ -1,0 +1,153 @@
+//! Opaque, `application/octet-stream`: the octets of one opaque Resource (TS 6.4.2).
+
+use alloc::vec::Vec;
+
+use thiserror::Error;
+
+use crate::{
+    DataType, Path, ValueRef,
+    codec::{self, DecodeFailure, EncodeError, Event, Sink, TypeLookup},
+    single_value::SingleValue,
+};
+
+/// Why octets are not the value of what they were sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpaqueError {
+    /// The Resource has another data type.
+    #[error("expected a Resource of data type Opaque, not {0}")]
+    DataType(DataType),
+    /// Opaque is the format of one Resource, and this is the path of something else.
+    #[error("expected the path of a Resource, not {0}")]
+    Path(Path),
+}
+
+/// Reads the octets of the Resource (or Resource Instance) at `path` into a sink.
+///
+/// What has no definition is handed on as [`ValueRef::Raw`].
+pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
+    payload: &[u8],
+    path: &Path,
+    types: &T,
+    sink: &mut S,
+) -> Result<(), DecodeFailure<OpaqueError, S::Error>> {
+    let (Some(object), Some(resource)) = (path.object(), path.resource()) else {
+        return Err(DecodeFailure::Malformed(OpaqueError::Path(*path)));
+    };
+    let value = match types.data_type(object, resource) {
+        Some(DataType::Opaque) => ValueRef::Opaque(payload),
+        None => ValueRef::Raw(payload),
+        Some(other) => return Err(DecodeFailure::Malformed(OpaqueError::DataType(other))),
+    };
+    let mut cursor = codec::Cursor::new();
+    cursor
+        .value(*path, value, None, sink)
+        .and_then(|()| cursor.finish(sink))
+        .map_err(DecodeFailure::Sink)
+}
+
+/// The sink that writes one opaque Resource (or Resource Instance), or bytes of unknown type.
+///
+/// It refuses values of other data types ([`EncodeError::Value`]), and what the
+/// [text encoder](crate::text::Encoder) refuses.
+///
+/// ```
+/// use lwm2m_core::{Path, Value, codec::Content, opaque};
+///
+/// let package: Path = "/5/0/0".parse()?;
+/// let content = Content::from_iter([(package, Value::Opaque(vec![1, 2, 3]))]);
+/// let mut payload = Vec::new();
+/// let mut encoder = opaque::Encoder::new(package, &mut payload);
+/// content.push(&mut encoder).and_then(|()| encoder.finish()).unwrap();
+/// assert_eq!(payload, [1, 2, 3]);
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
+#[derive(Debug)]
+pub struct Encoder<'o> {
+    value: SingleValue,
+    out: &'o mut Vec<u8>,
+}
+
+impl<'o> Encoder<'o> {
+    /// Writes the Resource at `path` at the end of `out`.
+    pub const fn new(path: Path, out: &'o mut Vec<u8>) -> Self {
+        Self {
+            value: SingleValue::new(path),
+            out,
+        }
+    }
+
+    /// Ends the payload: the value must have come.
+    pub fn finish(self) -> Result<(), EncodeError> {
+        self.value.finish()
+    }
+}
+
+impl Sink for Encoder<'_> {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        match self.value.follow(&event)? {
+            Some((_, ValueRef::Opaque(octets) | ValueRef::Raw(octets))) => {
+                self.out.extend_from_slice(octets);
+                Ok(())
+            }
+            Some((path, _)) => Err(EncodeError::Value(path)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::{Value, codec::Content};
+
+    fn path(text: &str) -> Path {
+        text.parse().unwrap()
+    }
+
+    fn decode(at: &str, data_type: Option<DataType>) -> Result<Content, OpaqueError> {
+        let mut content = Content::new();
+        match decode_into(&[0, 255], &path(at), &|_, _| data_type, &mut content) {
+            Ok(()) => Ok(content),
+            Err(DecodeFailure::Malformed(error)) => Err(error),
+            Err(DecodeFailure::Sink(error)) => panic!("{error}"),
+        }
+    }
+
+    fn encode(at: &str, value: Value) -> Result<Vec<u8>, EncodeError> {
+        let mut out = Vec::new();
+        let mut encoder = Encoder::new(path(at), &mut out);
+        Content::from_iter([(path(at), value)]).push(&mut encoder)?;
+        encoder.finish()?;
+        Ok(out)
+    }
+
+    #[test]
+    fn octets_are_those_of_an_opaque_resource() {
+        let octets = vec![0, 255];
+        for (data_type, value) in [
+            (Some(DataType::Opaque), Value::Opaque(octets.clone())),
+            (None, Value::Raw(octets.clone())),
+        ] {
+            let content = decode("/5/0/0", data_type).unwrap();
+            assert_eq!(content.get(&path("/5/0/0")), Some(&value));
+            assert_eq!(encode("/5/0/0", value), Ok(octets.clone()));
+        }
+        assert_eq!(
+            decode("/5/0/0", Some(DataType::String)),
+            Err(OpaqueError::DataType(DataType::String))
+        );
+        assert_eq!(
+            decode("/5/0", Some(DataType::Opaque)),
+            Err(OpaqueError::Path(path("/5/0")))
+        );
+        assert_eq!(
+            encode("/5/0/1", Value::from("coap://")),
+            Err(EncodeError::Value(path("/5/0/1")))
+        );
+    }
+}

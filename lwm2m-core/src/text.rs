@@ -1,0 +1,254 @@
+//! Plain text, `text/plain`: one value as Appendix C writes it (TS 6.4.1).
+//!
+//! | data type | text |
+//! | --- | --- |
+//! | String | its UTF-8 bytes |
+//! | Integer, Time | `-`? digits; leading zeros are read |
+//! | Float | `-`? digits, optionally `.` and digits; an exponent is read and never written |
+//! | Boolean | `0` or `1` |
+//! | Opaque | Base64 (RFC 4648 §4) with padding |
+//! | Objlnk | `object:instance`, decimal |
+//!
+//! Neither `+` nor blanks nor line ends are part of a number. NaN and infinities have no text.
+//!
+//! ```
+//! use lwm2m_core::{DataType, ValueRef, text};
+//!
+//! let mut payload = Vec::new();
+//! text::encode(&ValueRef::Float(6.667e-11), &mut payload)?;
+//! assert_eq!(payload, b"0.00000000006667");
+//! assert_eq!(text::decode(DataType::Float, &payload)?.as_ref(), ValueRef::Float(6.667e-11));
+//! # Ok::<(), text::TextError>(())
+//! ```
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use base64::{DecodeError, Engine as _, engine::general_purpose::STANDARD};
+use thiserror::Error;
+
+use crate::{
+    DataType, Path, Value, ValueRef,
+    codec::{self, DecodeFailure, EncodeError, Event, Sink, TypeLookup},
+    number::{self, NumberError},
+    single_value::SingleValue,
+};
+
+/// Why a payload is no text of its data type, or a value has no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TextError {
+    /// Not UTF-8.
+    #[error("offset {offset}: expected UTF-8")]
+    Utf8 {
+        /// Where, in bytes from the beginning.
+        offset: usize,
+    },
+    /// Not the notation of the data type.
+    #[error("offset {offset}: expected {}", Notation(*data_type))]
+    Notation {
+        /// Where, in bytes from the beginning.
+        offset: usize,
+        /// Of what data type the text should be.
+        data_type: DataType,
+    },
+    /// A number that its data type cannot hold: an Integer or Time beyond 64 bits, a Float beyond
+    /// binary64 (or, in writing, not finite).
+    #[error("expected a number in the range of {0}")]
+    Range(DataType),
+    /// Bytes whose data type is not known have no text.
+    #[error("expected a value of known data type")]
+    Untyped,
+    /// Text is the format of one Resource, and this is the path of something else.
+    #[error("expected the path of a Resource, not {0}")]
+    Path(Path),
+}
+
+/// How Appendix C writes a data type, for errors.
+struct Notation(DataType);
+
+impl fmt::Display for Notation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            DataType::String => "text",
+            DataType::Integer => "an integer such as -750",
+            DataType::Float => "a decimal number such as -0.25",
+            DataType::Boolean => "0 or 1",
+            DataType::Opaque => "Base64 with padding",
+            DataType::Time => "seconds such as 1476186613",
+            DataType::ObjectLink => "an object link such as 66:0",
+        })
+    }
+}
+
+/// A value that was read from text. Only Opaque needs bytes of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decoded<'a> {
+    /// Anything but Opaque; a String borrows the payload.
+    Borrowed(ValueRef<'a>),
+    /// The octets that Base64 stood for.
+    Opaque(Vec<u8>),
+}
+
+impl Decoded<'_> {
+    /// The value, borrowed.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Borrowed(value) => *value,
+            Self::Opaque(octets) => ValueRef::Opaque(octets),
+        }
+    }
+
+    /// The value, on its own.
+    pub fn into_value(self) -> Value {
+        match self {
+            Self::Borrowed(value) => value.to_owned(),
+            Self::Opaque(octets) => Value::Opaque(octets),
+        }
+    }
+}
+
+/// Reads the text of a value of this data type.
+pub fn decode(data_type: DataType, payload: &[u8]) -> Result<Decoded<'_>, TextError> {
+    if data_type == DataType::Opaque {
+        let octets = STANDARD.decode(payload).map_err(|error| {
+            let offset = match error {
+                DecodeError::InvalidByte(offset, _)
+                | DecodeError::InvalidLastSymbol { offset, .. } => offset,
+                DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => payload.len(),
+            };
+            TextError::Notation { offset, data_type }
+        })?;
+        return Ok(Decoded::Opaque(octets));
+    }
+    let text = str::from_utf8(payload).map_err(|error| TextError::Utf8 {
+        offset: error.valid_up_to(),
+    })?;
+    let number = |error| match error {
+        NumberError::Notation { offset } => TextError::Notation { offset, data_type },
+        NumberError::Range => TextError::Range(data_type),
+    };
+    let notation = TextError::Notation {
+        offset: 0,
+        data_type,
+    };
+    Ok(Decoded::Borrowed(match data_type {
+        DataType::String | DataType::Opaque => ValueRef::String(text),
+        DataType::Integer => ValueRef::Integer(number::parse_integer(text).map_err(number)?),
+        DataType::Time => ValueRef::Time(number::parse_integer(text).map_err(number)?),
+        DataType::Float => ValueRef::Float(number::parse_float(text).map_err(number)?),
+        DataType::Boolean => match text {
+            "0" => ValueRef::Boolean(false),
+            "1" => ValueRef::Boolean(true),
+            _ => return Err(notation),
+        },
+        DataType::ObjectLink => ValueRef::ObjectLink(text.parse().map_err(|_| notation)?),
+    }))
+}
+
+/// Writes the text of a value at the end of `out`; with an error, nothing is written.
+pub fn encode(value: &ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
+    match value {
+        ValueRef::String(text) => out.extend_from_slice(text.as_bytes()),
+        ValueRef::Integer(number) | ValueRef::Time(number) => write(out, format_args!("{number}")),
+        // The shortest digits that read back to the same number, and never an exponent.
+        ValueRef::Float(number) if number.is_finite() => write(out, format_args!("{number}")),
+        ValueRef::Float(_) => return Err(TextError::Range(DataType::Float)),
+        ValueRef::Boolean(truth) => out.push(if *truth { b'1' } else { b'0' }),
+        ValueRef::Opaque(octets) => write(out, format_args!("{}", base64(octets))),
+        ValueRef::ObjectLink(link) => write(out, format_args!("{link}")),
+        ValueRef::Raw(_) => return Err(TextError::Untyped),
+    }
+    Ok(())
+}
+
+fn base64(octets: &[u8]) -> impl fmt::Display {
+    base64::display::Base64Display::new(octets, &STANDARD)
+}
+
+fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    struct Bytes<'a>(&'a mut Vec<u8>);
+
+    impl fmt::Write for Bytes<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.extend_from_slice(text.as_bytes());
+            Ok(())
+        }
+    }
+
+    // Neither the numbers nor the vector can fail.
+    let _ = fmt::Write::write_fmt(&mut Bytes(out), text);
+}
+
+/// Reads the text of the Resource (or Resource Instance) at `path` into a sink.
+///
+/// What has no definition is handed on as [`ValueRef::Raw`].
+///
+/// ```
+/// use lwm2m_core::{DataType, Path, Value, codec::Content, text};
+///
+/// let timezone: Path = "/3/0/14".parse()?;
+/// let mut content = Content::new();
+/// text::decode_into(b"+02:00", &timezone, &|_, _| Some(DataType::String), &mut content).unwrap();
+/// assert_eq!(content.get(&timezone), Some(&Value::from("+02:00")));
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
+pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
+    payload: &[u8],
+    path: &Path,
+    types: &T,
+    sink: &mut S,
+) -> Result<(), DecodeFailure<TextError, S::Error>> {
+    let (Some(object), Some(resource)) = (path.object(), path.resource()) else {
+        return Err(DecodeFailure::Malformed(TextError::Path(*path)));
+    };
+    let decoded = match types.data_type(object, resource) {
+        Some(data_type) => decode(data_type, payload).map_err(DecodeFailure::Malformed)?,
+        None => Decoded::Borrowed(ValueRef::Raw(payload)),
+    };
+    let mut cursor = codec::Cursor::new();
+    cursor
+        .value(*path, decoded.as_ref(), None, sink)
+        .and_then(|()| cursor.finish(sink))
+        .map_err(DecodeFailure::Sink)
+}
+
+/// The sink that writes one Resource (or Resource Instance) as text.
+///
+/// It refuses a second value, a multiple Resource, and a path that is none of a Resource
+/// ([`EncodeError::SingleValue`]), the time of a value ([`EncodeError::Time`]), and what has no
+/// text ([`EncodeError::Value`]).
+#[derive(Debug)]
+pub struct Encoder<'o> {
+    value: SingleValue,
+    out: &'o mut Vec<u8>,
+}
+
+impl<'o> Encoder<'o> {
+    /// Writes the Resource at `path` at the end of `out`.
+    pub const fn new(path: Path, out: &'o mut Vec<u8>) -> Self {
+        Self {
+            value: SingleValue::new(path),
+            out,
+        }
+    }
+
+    /// Ends the payload: the value must have come.
+    pub fn finish(self) -> Result<(), EncodeError> {
+        self.value.finish()
+    }
+}
+
+impl Sink for Encoder<'_> {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        match self.value.follow(&event)? {
+            Some((path, value)) => encode(&value, self.out).map_err(|_| EncodeError::Value(path)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
