@@ -1,3 +1,35 @@
-//! OMA Lightweight M2M object definitions, the object tree and the built-in objects.
+//! The object model of OMA Lightweight M2M 1.0: what an Object *is*, and what a device *has*.
+//!
+//! - [`ObjectDefinition`], [`ResourceDefinition`]: definitions as TS Appendix D has them; those of
+//!   the built-in Objects ([`SECURITY`], [`SERVER`], [`DEVICE`]); the [`Registry`] that answers
+//!   "type of /3/0/9?" for decoders.
+//! - [`ObjectTree`]: the Objects of a Client. A Read pushes into a codec sink, a Write is a
+//!   [`Transaction`]: whole, or not at all.
+//! - [`Object`]: the trait of an Object whose values live elsewhere; [`Store`]: the ready Object
+//!   for values in memory; [`Security`], [`Server`], [`Device`]: instances as plain structs.
+//!
+//! It sends nothing and knows no format: those are `lwm2m-statemachine` and the codec crates.
 
 #![no_std]
+
+extern crate alloc;
+
+mod builtin;
+mod definition;
+mod object;
+mod registry;
+mod store;
+mod transaction;
+mod tree;
+mod typed;
+
+pub use self::{
+    builtin::{BUILT_IN, DEVICE, SECURITY, SERVER},
+    definition::{Multiplicity, ObjectDefinition, Operations, Range, ResourceDefinition},
+    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    registry::Registry,
+    store::Store,
+    transaction::{Transaction, WriteMode},
+    tree::ObjectTree,
+    typed::{Device, PowerSource, Security, SecurityMode, Server, Typed},
+};

@@ -1,0 +1,204 @@
+//! What a Client serves an Object with.
+
+use lwm2m_core::{
+    Arguments, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
+    codec::{EncodeError, Event, Sink},
+};
+use thiserror::Error;
+
+use crate::definition::{ObjectDefinition, ResourceDefinition};
+
+/// An Object as a Client serves it.
+///
+/// [`Store`](crate::Store) is the ready one, for values that live in memory. Implement the trait
+/// for an Object whose values live elsewhere: a sensor is read at the moment of the Read.
+///
+/// The [`ObjectTree`](crate::ObjectTree) checks everything that the definition tells before it
+/// calls: paths, operations, data types, ranges, mandatory Resources.
+pub trait Object: Send {
+    /// What the Object is.
+    fn definition(&self) -> &ObjectDefinition;
+
+    /// The first Object Instance after `after`, or the first of all: they are walked in order.
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId>;
+
+    /// Whether the Client supports this Resource of the definition at all.
+    fn supports(&self, resource: ResourceId) -> bool {
+        self.definition().resource(resource).is_some()
+    }
+
+    /// Whether the Object Instance has this Resource now.
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool;
+
+    /// Tells the value of a Resource, or each of its Resource Instances.
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError>;
+
+    /// Whether [`apply`](Self::apply) would succeed: the first phase of a transaction, which may
+    /// span several Objects. Nothing changes yet.
+    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
+        let _ = changes;
+        Ok(())
+    }
+
+    /// Applies changes that [`prepare`](Self::prepare) has agreed to, all of them.
+    fn apply(&mut self, changes: &[Change]);
+
+    /// Executes a Resource (TS 5.4.5).
+    fn execute(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        arguments: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError>;
+}
+
+/// Who does what an Execute asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Execution {
+    /// The Object has done it.
+    Done,
+    /// The application is told of it by an event, after the answer is under way.
+    Application,
+}
+
+/// One change of the tree; a transaction is a list of them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A Resource or a Resource Instance gets a value.
+    Set {
+        /// The Resource, or the Resource Instance.
+        path: Path,
+        /// The value; its data type is that of the definition.
+        value: Value,
+    },
+    /// A multiple Resource has no Resource Instances any more, but is there.
+    Clear {
+        /// The Resource.
+        path: Path,
+    },
+    /// A Resource is not there any more.
+    Remove {
+        /// The Resource.
+        path: Path,
+    },
+}
+
+impl Change {
+    /// What changes: a Resource or a Resource Instance.
+    pub const fn path(&self) -> Path {
+        match self {
+            Self::Set { path, .. } | Self::Clear { path } | Self::Remove { path } => *path,
+        }
+    }
+}
+
+/// Why a Read failed. The response codes are those of TS 8.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// No such Object, Object Instance or Resource (4.04).
+    #[error("{0} is not there")]
+    NotFound(Path),
+    /// The Resource cannot be read, or `/` was asked for (4.05).
+    #[error("{0} cannot be read")]
+    NotReadable(Path),
+    /// The format cannot carry the answer (4.06).
+    #[error("{0}")]
+    Encode(#[from] EncodeError),
+    /// The Object failed to tell its value (5.00).
+    #[error("the value of the Resource is not available")]
+    Unavailable,
+}
+
+/// Why a Write was refused; nothing has changed. The response codes are those of TS 8.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// No such Object, Object Instance or Resource (4.04).
+    #[error("{0} is not there")]
+    NotFound(Path),
+    /// The target or a Resource of the payload cannot be written, or the Client does not know it
+    /// (4.05).
+    #[error("{0} cannot be written")]
+    NotWritable(Path),
+    /// The value is of another data type, or multiple where it should be single (4.00).
+    #[error("the value of {0} is of the wrong type")]
+    WrongType(Path),
+    /// The value is outside of the range of the definition (4.00).
+    #[error("the value of {0} is out of range")]
+    OutOfRange(Path),
+    /// The same thing twice in one payload (4.00).
+    #[error("{0} is there twice")]
+    Duplicate(Path),
+    /// A value with a time, which only notifications have (4.00).
+    #[error("the value of {0} has a time")]
+    Timed(Path),
+    /// Events that do not belong into this payload (4.00).
+    #[error("the payload does not fit {0}")]
+    Structure(Path),
+    /// The Object refuses the value (4.00).
+    #[error("{0} does not take this value")]
+    Refused(Path),
+}
+
+/// Why an Execute failed. The response codes are those of TS 8.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// No such Object, Object Instance or Resource (4.04).
+    #[error("{0} is not there")]
+    NotFound(Path),
+    /// The target cannot be executed, or not now (4.05).
+    #[error("{0} cannot be executed")]
+    NotExecutable(Path),
+    /// The arguments are not those of the Resource (4.00).
+    #[error("the arguments do not fit")]
+    Arguments,
+    /// It went wrong (5.00).
+    #[error("the execution failed")]
+    Failed,
+}
+
+/// Where an [`Object`] tells the value of a Resource. Nothing is allocated on the way to the
+/// encoder.
+#[expect(missing_debug_implementations, reason = "borrows a trait object")]
+pub struct ResourceSink<'s> {
+    pub(crate) definition: &'s ResourceDefinition,
+    pub(crate) sink: &'s mut dyn Sink<Error = EncodeError>,
+}
+
+impl ResourceSink<'_> {
+    /// The value of a single Resource.
+    pub fn value(&mut self, value: ValueRef<'_>) -> Result<(), ReadError> {
+        if self.definition.is_multiple() {
+            return Err(ReadError::Unavailable);
+        }
+        let id = self.definition.id;
+        Ok(self.sink.event(Event::Resource {
+            id,
+            value,
+            time: None,
+        })?)
+    }
+
+    /// The value of one Resource Instance of a multiple Resource; call it in ascending order.
+    pub fn instance(
+        &mut self,
+        id: ResourceInstanceId,
+        value: ValueRef<'_>,
+    ) -> Result<(), ReadError> {
+        if !self.definition.is_multiple() {
+            return Err(ReadError::Unavailable);
+        }
+        Ok(self.sink.event(Event::ResourceInstance {
+            id,
+            value,
+            time: None,
+        })?)
+    }
+}

@@ -1,0 +1,312 @@
+//! An Object whose values live in memory.
+
+use alloc::{borrow::Cow, vec::Vec};
+
+use lwm2m_core::{
+    Arguments, DataType, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
+};
+
+use crate::{
+    definition::{ObjectDefinition, ResourceDefinition},
+    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+};
+
+/// An [`Object`] whose values live in memory, made from its definition.
+///
+/// A Resource is supported once it has been set in any Object Instance, or if the definition makes
+/// it mandatory; what executes is handed to the application.
+///
+/// ```
+/// use lwm2m_core::{InstanceId, Value};
+/// use lwm2m_objects::{DEVICE, Store};
+///
+/// let device = Store::new(&DEVICE)
+///     .with(InstanceId::ZERO, 0, "Open Mobile Alliance")
+///     .with(InstanceId::ZERO, 9, 100)
+///     .with_instances(InstanceId::ZERO, 7, [(0, 3800), (1, 5000)]);
+/// assert_eq!(device.get("/3/0/9".parse().unwrap()), Some(&Value::Integer(100)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Store {
+    definition: Cow<'static, ObjectDefinition>,
+    /// In ascending order.
+    supported: Vec<ResourceId>,
+    /// In ascending order; small sorted vectors are half the size of trees of nodes.
+    instances: Vec<(InstanceId, Vec<(ResourceId, Stored)>)>,
+    accepts: Accepts,
+}
+
+/// Whether a Resource takes a value that fits its definition.
+type Accepts = fn(ResourceId, &ValueRef<'_>) -> bool;
+
+/// What a Resource holds.
+#[derive(Clone, Debug)]
+enum Stored {
+    Single(Value),
+    /// In ascending order.
+    Multiple(Vec<(ResourceInstanceId, Value)>),
+    Executable,
+}
+
+/// The entry of `key` in a sorted vector.
+fn find<K: Ord, V>(entries: &[(K, V)], key: &K) -> Option<usize> {
+    entries.binary_search_by(|(entry, _)| entry.cmp(key)).ok()
+}
+
+/// The value of `key` in a sorted vector, made if it is not there.
+fn entry<K: Ord, V>(entries: &mut Vec<(K, V)>, key: K, make: impl FnOnce() -> V) -> &mut V {
+    let at = entries.partition_point(|(entry, _)| *entry < key);
+    if entries.get(at).is_none_or(|(entry, _)| *entry != key) {
+        entries.insert(at, (key, make()));
+    }
+    // `at` is the place of an entry: found, or just inserted.
+    &mut entries[at].1
+}
+
+/// Sets the value of `key` in a sorted vector.
+fn put<K: Ord, V>(entries: &mut Vec<(K, V)>, key: K, value: V) {
+    match entries.binary_search_by(|(entry, _)| entry.cmp(&key)) {
+        Ok(at) => {
+            if let Some((_, old)) = entries.get_mut(at) {
+                *old = value;
+            }
+        }
+        Err(at) => entries.insert(at, (key, value)),
+    }
+}
+
+impl Store {
+    /// An Object without instances.
+    pub fn new(definition: &'static ObjectDefinition) -> Self {
+        Self::from_definition(Cow::Borrowed(definition))
+    }
+
+    /// An Object without instances, of a definition made at run time.
+    pub fn from_definition(definition: Cow<'static, ObjectDefinition>) -> Self {
+        let mandatory = definition
+            .resources
+            .iter()
+            .filter(|resource| resource.mandatory);
+        let supported = mandatory.map(|resource| resource.id).collect();
+        Self {
+            definition,
+            supported,
+            instances: Vec::new(),
+            accepts: |_, _| true,
+        }
+    }
+
+    /// With a check of what a server writes, beside those of the definition; what it refuses is
+    /// answered with 4.00.
+    #[must_use]
+    pub fn accepting(mut self, accepts: Accepts) -> Self {
+        self.accepts = accepts;
+        self
+    }
+
+    /// With a value for a single Resource. The Object Instance is made if it is not there.
+    ///
+    /// What the definition does not know, and values of another data type, are ignored: the
+    /// checks of a Write are those of the [`ObjectTree`](crate::ObjectTree).
+    #[must_use]
+    pub fn with(mut self, instance: InstanceId, resource: u16, value: impl Into<Value>) -> Self {
+        self.set(instance, resource.into(), None, value.into());
+        self
+    }
+
+    /// With the values of a multiple Resource, by Resource Instance ID.
+    #[must_use]
+    pub fn with_instances<V: Into<Value>>(
+        mut self,
+        instance: InstanceId,
+        resource: u16,
+        values: impl IntoIterator<Item = (u16, V)>,
+    ) -> Self {
+        for (id, value) in values {
+            self.set(instance, resource.into(), Some(id.into()), value.into());
+        }
+        self
+    }
+
+    /// With an optional Resource that executes.
+    #[must_use]
+    pub fn with_executable(mut self, instance: InstanceId, resource: u16) -> Self {
+        let resource = ResourceId::new(resource);
+        if self
+            .defined(resource)
+            .is_some_and(|resource| resource.operations.executable())
+        {
+            self.support(resource);
+            let resources = self.instance(instance);
+            entry(resources, resource, || Stored::Executable);
+        }
+        self
+    }
+
+    /// With an Object Instance that has what is mandatory and executes, and nothing else yet.
+    #[must_use]
+    pub fn with_instance(mut self, instance: InstanceId) -> Self {
+        self.instance(instance);
+        self
+    }
+
+    /// The value of a Resource, or of a Resource Instance.
+    pub fn get(&self, path: Path) -> Option<&Value> {
+        if path.object() != Some(self.definition.id) {
+            return None;
+        }
+        match (
+            self.stored(path.instance()?, path.resource()?)?,
+            path.resource_instance(),
+        ) {
+            (Stored::Single(value), None) => Some(value),
+            (Stored::Multiple(values), Some(id)) => find(values, &id)
+                .and_then(|at| values.get(at))
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    fn defined(&self, resource: ResourceId) -> Option<&ResourceDefinition> {
+        self.definition.resource(resource)
+    }
+
+    fn stored(&self, instance: InstanceId, resource: ResourceId) -> Option<&Stored> {
+        let (_, resources) = self.instances.get(find(&self.instances, &instance)?)?;
+        resources
+            .get(find(resources, &resource)?)
+            .map(|(_, stored)| stored)
+    }
+
+    /// An Object Instance; a new one has its mandatory executable Resources.
+    fn instance(&mut self, id: InstanceId) -> &mut Vec<(ResourceId, Stored)> {
+        let definition = &self.definition;
+        entry(&mut self.instances, id, || {
+            let resources = definition.resources.iter();
+            resources
+                .filter(|resource| resource.mandatory && resource.operations.executable())
+                .map(|resource| (resource.id, Stored::Executable))
+                .collect()
+        })
+    }
+
+    fn support(&mut self, resource: ResourceId) {
+        if let Err(at) = self.supported.binary_search(&resource) {
+            self.supported.insert(at, resource);
+        }
+    }
+
+    fn set(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        id: Option<ResourceInstanceId>,
+        value: Value,
+    ) {
+        let Some(definition) = self.defined(resource) else {
+            return;
+        };
+        let value = match (definition.data_type, value) {
+            // A number is a time where the definition says so.
+            (Some(DataType::Time), Value::Integer(seconds)) => Value::Time(seconds),
+            (_, value) => value,
+        };
+        if definition.data_type != value.data_type() || definition.is_multiple() != id.is_some() {
+            return;
+        }
+        self.support(resource);
+        let resources = self.instance(instance);
+        match id {
+            None => put(resources, resource, Stored::Single(value)),
+            Some(id) => {
+                let empty = || Stored::Multiple(Vec::new());
+                if let Stored::Multiple(values) = entry(resources, resource, empty) {
+                    put(values, id, value);
+                }
+            }
+        }
+    }
+}
+
+impl Object for Store {
+    fn definition(&self) -> &ObjectDefinition {
+        &self.definition
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        let at = self
+            .instances
+            .partition_point(|(id, _)| after.is_some_and(|after| *id <= after));
+        self.instances.get(at).map(|(id, _)| *id)
+    }
+
+    fn supports(&self, resource: ResourceId) -> bool {
+        self.supported.binary_search(&resource).is_ok()
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        self.stored(instance, resource).is_some()
+    }
+
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        match self.stored(instance, resource) {
+            Some(Stored::Single(value)) => out.value(value.as_ref()),
+            Some(Stored::Multiple(values)) => values
+                .iter()
+                .try_for_each(|(id, value)| out.instance(*id, value.as_ref())),
+            Some(Stored::Executable) | None => Err(ReadError::Unavailable),
+        }
+    }
+
+    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
+        changes.iter().try_for_each(|change| {
+            let path = change.path();
+            let resource = path.resource().filter(|resource| self.supports(*resource));
+            let resource = resource.ok_or(WriteError::NotWritable(path))?;
+            match change {
+                Change::Set { value, .. } if !(self.accepts)(resource, &value.as_ref()) => {
+                    Err(WriteError::Refused(path))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        for change in changes {
+            let path = change.path();
+            let (Some(instance), Some(resource)) = (path.instance(), path.resource()) else {
+                continue;
+            };
+            match change {
+                Change::Set { value, .. } => {
+                    self.set(instance, resource, path.resource_instance(), value.clone());
+                }
+                Change::Clear { .. } => {
+                    put(
+                        self.instance(instance),
+                        resource,
+                        Stored::Multiple(Vec::new()),
+                    );
+                }
+                Change::Remove { .. } => {
+                    self.instance(instance).retain(|(id, _)| *id != resource);
+                }
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        _: InstanceId,
+        _: ResourceId,
+        _: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError> {
+        Ok(Execution::Application)
+    }
+}

@@ -1,0 +1,354 @@
+//! What a device *has*: its Objects, and the way in and out of them.
+
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use core::fmt;
+
+use lwm2m_core::{
+    Arguments, DataType, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef,
+    codec::{EncodeError, Event, Sink, TypeLookup},
+};
+
+use crate::{
+    definition::{ObjectDefinition, ResourceDefinition},
+    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    transaction::{Transaction, WriteMode},
+};
+
+/// The Objects of a Client.
+///
+/// A Read *pushes* into a codec sink, a Write is a sink itself: the [`Transaction`].
+///
+/// ```
+/// use lwm2m_core::{InstanceId, Path, Value, codec::Content};
+/// use lwm2m_objects::{DEVICE, ObjectTree, Store};
+///
+/// let mut tree = ObjectTree::new();
+/// tree.add(Store::new(&DEVICE).with(InstanceId::ZERO, 9, 100));
+///
+/// let battery: Path = "/3/0/9".parse()?;
+/// let mut content = Content::new();
+/// tree.read(battery, |_| true, &mut content)?;
+/// assert_eq!(content.get(&battery), Some(&Value::Integer(100)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Default)]
+pub struct ObjectTree {
+    objects: BTreeMap<ObjectId, Box<dyn Object>>,
+}
+
+impl ObjectTree {
+    /// A tree without Objects.
+    pub const fn new() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+        }
+    }
+
+    /// Adds an Object, in place of one of the same Object ID.
+    pub fn add(&mut self, object: impl Object + 'static) {
+        self.objects
+            .insert(object.definition().id, Box::new(object));
+    }
+
+    /// The Objects, by Object ID.
+    pub fn objects(&self) -> impl Iterator<Item = &dyn Object> {
+        self.objects.values().map(Box::as_ref)
+    }
+
+    /// An Object.
+    pub fn object(&self, id: ObjectId) -> Option<&dyn Object> {
+        self.objects.get(&id).map(Box::as_ref)
+    }
+
+    /// The Object Instances of an Object, in order.
+    pub fn instances(&self, object: ObjectId) -> impl Iterator<Item = InstanceId> {
+        let object = self.object(object);
+        core::iter::successors(
+            object.and_then(|object| object.next_instance(None)),
+            move |last| object?.next_instance(Some(*last)),
+        )
+    }
+
+    /// The Resources that an Object Instance has, in order.
+    pub fn resources(
+        &self,
+        object: ObjectId,
+        instance: InstanceId,
+    ) -> impl Iterator<Item = &ResourceDefinition> {
+        let object = self.object(object);
+        let defined = object
+            .into_iter()
+            .flat_map(|object| object.definition().resources.iter());
+        defined
+            .filter(move |resource| object.is_some_and(|object| object.has(instance, resource.id)))
+    }
+
+    /// The Object at `path`, and its Resource there, if what the path names exists.
+    ///
+    /// A Resource Instance is not looked for: TS 1.0 addresses none (5.4).
+    pub fn locate(&self, path: Path) -> Option<(&dyn Object, Option<&ResourceDefinition>)> {
+        let object = self.object(path.object()?)?;
+        let Some(instance) = path.instance() else {
+            return Some((object, None));
+        };
+        let before = instance.get().checked_sub(1).and_then(InstanceId::new);
+        if object.next_instance(before) != Some(instance) {
+            return None;
+        }
+        let Some(id) = path.resource() else {
+            return Some((object, None));
+        };
+        let resource = object.definition().resource(id)?;
+        object.has(instance, id).then_some((object, Some(resource)))
+    }
+
+    /// Reads an Object, an Object Instance or a Resource (TS 5.4.1) into a sink.
+    ///
+    /// On an Object, only instances that `allowed` lets pass are told; on what is above a
+    /// Resource, only Resources that can be read.
+    pub fn read(
+        &self,
+        path: Path,
+        allowed: impl Fn(InstanceId) -> bool,
+        sink: &mut dyn Sink<Error = EncodeError>,
+    ) -> Result<(), ReadError> {
+        let id = match (path, path.object()) {
+            (Path::ResourceInstance(..), _) | (_, None) => {
+                return Err(ReadError::NotReadable(path));
+            }
+            (_, Some(id)) => id,
+        };
+        let (object, resource) = self.locate(path).ok_or(ReadError::NotFound(path))?;
+        sink.event(Event::Object(id))?;
+        match (path.instance(), resource) {
+            (Some(instance), Some(resource)) => {
+                if !resource.operations.readable() {
+                    return Err(ReadError::NotReadable(path));
+                }
+                sink.event(Event::Instance(Some(instance)))?;
+                read_resource(object, instance, resource, sink)?;
+                sink.event(Event::EndInstance)?;
+            }
+            (Some(instance), None) => self.read_instance(object, instance, sink)?,
+            (None, _) => {
+                for instance in self.instances(id).filter(|instance| allowed(*instance)) {
+                    self.read_instance(object, instance, sink)?;
+                }
+            }
+        }
+        Ok(sink.event(Event::EndObject)?)
+    }
+
+    fn read_instance(
+        &self,
+        object: &dyn Object,
+        instance: InstanceId,
+        sink: &mut dyn Sink<Error = EncodeError>,
+    ) -> Result<(), ReadError> {
+        sink.event(Event::Instance(Some(instance)))?;
+        for resource in self.resources(object.definition().id, instance) {
+            if resource.operations.readable() {
+                read_resource(object, instance, resource, sink)?;
+            }
+        }
+        Ok(sink.event(Event::EndInstance)?)
+    }
+
+    /// The value of a single Resource, or of a Resource Instance, whatever its operations are.
+    pub fn get(&self, path: Path) -> Option<Value> {
+        let mut found = None;
+        self.visit(path, |at, value| {
+            if at == path {
+                found = Some(value.to_owned());
+            }
+        });
+        found
+    }
+
+    /// How many Resource Instances a multiple Resource has: the attribute `dim` (TS Table 3).
+    /// Single Resources have none.
+    pub fn dimension(&self, path: Path) -> Option<usize> {
+        let (_, resource) = self.locate(path)?;
+        resource?.is_multiple().then(|| {
+            let mut count = 0;
+            self.visit(path, |_, _| count += 1);
+            count
+        })
+    }
+
+    /// Visits the value of the Resource at `path`, or each of its Resource Instances.
+    pub fn visit(&self, path: Path, mut visitor: impl FnMut(Path, ValueRef<'_>)) {
+        let Some((object, Some(resource))) = self.locate(path) else {
+            return;
+        };
+        let (Path::Resource(o, i, r) | Path::ResourceInstance(o, i, r, _)) = path else {
+            return;
+        };
+        let mut sink = Visit(|event: Event<'_>| match event {
+            Event::Resource { value, .. } => visitor(Path::Resource(o, i, r), value),
+            Event::ResourceInstance { id, value, .. } => {
+                visitor(Path::ResourceInstance(o, i, r, id), value);
+            }
+            _ => {}
+        });
+        let mut out = ResourceSink {
+            definition: resource,
+            sink: &mut sink,
+        };
+        // A value that is not available is not visited.
+        let _ = object.read(i, r, &mut out);
+    }
+
+    /// Begins a Write on an Object Instance or a Resource (TS 5.4.3); a decoder pushes into it.
+    pub fn write(&self, path: Path, mode: WriteMode) -> Result<Transaction<'_>, WriteError> {
+        Transaction::begin(self, path, mode)
+    }
+
+    /// Applies the changes of a transaction: whole, or not at all.
+    pub fn commit(&mut self, changes: &[Change]) -> Result<(), WriteError> {
+        // Both phases see the changes of one Object at a time, in the order of the payload.
+        let mut groups: BTreeMap<ObjectId, Vec<Change>> = BTreeMap::new();
+        for change in changes {
+            let object = change
+                .path()
+                .object()
+                .ok_or(WriteError::NotFound(change.path()))?;
+            groups.entry(object).or_default().push(change.clone());
+        }
+        for (id, changes) in &groups {
+            let object = self
+                .object(*id)
+                .ok_or(WriteError::NotFound(Path::Object(*id)))?;
+            object.prepare(changes)?;
+        }
+        for (id, changes) in &groups {
+            if let Some(object) = self.objects.get_mut(id) {
+                object.apply(changes);
+            }
+        }
+        Ok(())
+    }
+
+    /// The application's own change of a value, read-only Resources included. Checked against the
+    /// data type and the range of the definition.
+    pub fn set(&mut self, path: Path, value: impl Into<Value>) -> Result<(), WriteError> {
+        let value = value.into();
+        let (Path::Resource(object, instance, resource)
+        | Path::ResourceInstance(object, instance, resource, _)) = path
+        else {
+            return Err(WriteError::NotWritable(path));
+        };
+        let found = self.locate(Path::Instance(object, instance));
+        let (object, _) = found.ok_or(WriteError::NotFound(path))?;
+        let definition = object.definition().resource(resource);
+        let definition = definition.ok_or(WriteError::NotFound(path))?;
+        if definition.is_multiple() != path.resource_instance().is_some() {
+            return Err(WriteError::WrongType(path));
+        }
+        let value = match (definition.data_type, value) {
+            (Some(DataType::Time), Value::Integer(seconds)) => Value::Time(seconds),
+            (_, value) => value,
+        };
+        check_value(definition, path, &value.as_ref())?;
+        self.commit(&[Change::Set { path, value }])
+    }
+
+    /// Executes a Resource (TS 5.4.5).
+    pub fn execute(
+        &mut self,
+        path: Path,
+        arguments: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError> {
+        let (Some(object), Some(instance), Some(resource), None) = (
+            path.object(),
+            path.instance(),
+            path.resource(),
+            path.resource_instance(),
+        ) else {
+            return Err(ExecuteError::NotExecutable(path));
+        };
+        let (_, definition) = self.locate(path).ok_or(ExecuteError::NotFound(path))?;
+        if !definition.is_some_and(|resource| resource.operations.executable()) {
+            return Err(ExecuteError::NotExecutable(path));
+        }
+        let object = self
+            .objects
+            .get_mut(&object)
+            .ok_or(ExecuteError::NotFound(path))?;
+        object.execute(instance, resource, arguments)
+    }
+}
+
+/// Whether a value is what the definition asks for.
+pub(crate) fn check_value(
+    definition: &ResourceDefinition,
+    path: Path,
+    value: &ValueRef<'_>,
+) -> Result<(), WriteError> {
+    if definition.data_type.is_none() || definition.data_type != value.data_type() {
+        return Err(WriteError::WrongType(path));
+    }
+    match definition.range {
+        Some(range) if !range.allows(value) => Err(WriteError::OutOfRange(path)),
+        _ => Ok(()),
+    }
+}
+
+fn read_resource(
+    object: &dyn Object,
+    instance: InstanceId,
+    definition: &ResourceDefinition,
+    sink: &mut dyn Sink<Error = EncodeError>,
+) -> Result<(), ReadError> {
+    if definition.is_multiple() {
+        sink.event(Event::Multiple(definition.id))?;
+        object.read(
+            instance,
+            definition.id,
+            &mut ResourceSink { definition, sink },
+        )?;
+        Ok(sink.event(Event::EndMultiple)?)
+    } else {
+        object.read(
+            instance,
+            definition.id,
+            &mut ResourceSink { definition, sink },
+        )
+    }
+}
+
+/// A sink that hands its events to a closure.
+struct Visit<F>(F);
+
+impl<F: FnMut(Event<'_>)> Sink for Visit<F> {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        (self.0)(event);
+        Ok(())
+    }
+}
+
+impl TypeLookup for ObjectTree {
+    fn data_type(&self, object: ObjectId, resource: ResourceId) -> Option<DataType> {
+        self.object(object)?
+            .definition()
+            .resource(resource)?
+            .data_type
+    }
+}
+
+impl fmt::Debug for ObjectTree {
+    /// Names what is there; values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.objects.keys()).finish()
+    }
+}
+
+/// Tells an application the definition of what it serves.
+impl ObjectTree {
+    /// The definition of an Object.
+    pub fn definition(&self, object: ObjectId) -> Option<&ObjectDefinition> {
+        self.object(object).map(Object::definition)
+    }
+}

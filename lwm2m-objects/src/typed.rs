@@ -1,0 +1,136 @@
+//! Objects as plain structs with named fields, for configuration and reading back.
+
+mod device;
+mod security;
+mod server;
+
+use alloc::{string::String, vec::Vec};
+
+use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, ValueRef};
+
+pub use self::{
+    device::{Device, PowerSource},
+    security::{Security, SecurityMode},
+    server::Server,
+};
+use crate::{definition::ObjectDefinition, store::Store, tree::ObjectTree};
+
+/// An Object Instance as a struct.
+pub trait Typed: Sized {
+    /// What the Object is.
+    const DEFINITION: &'static ObjectDefinition;
+
+    /// Puts the instance into a store of the Object.
+    #[must_use]
+    fn store(self, store: Store, instance: InstanceId) -> Store;
+
+    /// Whether a Resource takes a value that fits its definition: what the definition's data type
+    /// and range cannot say.
+    fn accepts(resource: ResourceId, value: &ValueRef<'_>) -> bool {
+        let _ = (resource, value);
+        true
+    }
+
+    /// Reads the instance back; `None` if it is not there, or if what is mandatory is missing.
+    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self>;
+}
+
+impl Store {
+    /// An Object with these instances.
+    ///
+    /// ```
+    /// use lwm2m_core::{InstanceId, ShortServerId};
+    /// use lwm2m_objects::{Security, Store};
+    ///
+    /// let id = ShortServerId::new(101).unwrap();
+    /// let security = Security::no_sec("coap://127.0.0.1:5683", id);
+    /// let store = Store::of([(InstanceId::ZERO, security)]);
+    /// assert!(store.get("/0/0/0".parse().unwrap()).is_some());
+    /// ```
+    pub fn of<T: Typed>(instances: impl IntoIterator<Item = (InstanceId, T)>) -> Self {
+        let empty = Self::new(T::DEFINITION).accepting(T::accepts);
+        instances
+            .into_iter()
+            .fold(empty, |store, (id, instance)| instance.store(store, id))
+    }
+
+    /// With a value, if there is one.
+    fn with_some(
+        self,
+        instance: InstanceId,
+        resource: u16,
+        value: Option<impl Into<Value>>,
+    ) -> Self {
+        match value {
+            Some(value) => self.with(instance, resource, value),
+            None => self,
+        }
+    }
+}
+
+/// The values of one Object Instance, by Resource ID and type.
+struct Values<'t> {
+    tree: &'t ObjectTree,
+    object: ObjectId,
+    instance: InstanceId,
+}
+
+impl<'t> Values<'t> {
+    fn new(tree: &'t ObjectTree, object: ObjectId, instance: InstanceId) -> Option<Self> {
+        tree.locate(Path::Instance(object, instance))?;
+        Some(Self {
+            tree,
+            object,
+            instance,
+        })
+    }
+
+    fn get(&self, resource: u16) -> Option<Value> {
+        self.tree.get(Path::Resource(
+            self.object,
+            self.instance,
+            ResourceId::new(resource),
+        ))
+    }
+
+    fn string(&self, resource: u16) -> Option<String> {
+        match self.get(resource)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn opaque(&self, resource: u16) -> Option<Vec<u8>> {
+        match self.get(resource)? {
+            Value::Opaque(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn boolean(&self, resource: u16) -> Option<bool> {
+        match self.get(resource)? {
+            Value::Boolean(truth) => Some(truth),
+            _ => None,
+        }
+    }
+
+    /// An integer that fits.
+    fn number<N: TryFrom<i64>>(&self, resource: u16) -> Option<N> {
+        match self.get(resource)? {
+            Value::Integer(number) | Value::Time(number) => N::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
+    /// The integers of a multiple Resource.
+    fn numbers(&self, resource: u16) -> Vec<(ResourceInstanceId, i64)> {
+        let mut numbers = Vec::new();
+        let path = Path::Resource(self.object, self.instance, ResourceId::new(resource));
+        self.tree.visit(path, |at, value| {
+            if let (Some(id), ValueRef::Integer(number)) = (at.resource_instance(), value) {
+                numbers.push((id, number));
+            }
+        });
+        numbers
+    }
+}

@@ -1,0 +1,188 @@
+//! Device (TS E.4).
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use lwm2m_core::{BindingMode, InstanceId, ObjectId};
+
+use super::{Typed, Values};
+use crate::{builtin::DEVICE, definition::ObjectDefinition, store::Store, tree::ObjectTree};
+
+/// The instance of the Device Object. Fields are in the order of their Resources; a text that is
+/// `None` is not instantiated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Human readable name of the manufacturer (Resource 0).
+    pub manufacturer: Option<String>,
+    /// Resource 1.
+    pub model_number: Option<String>,
+    /// Resource 2.
+    pub serial_number: Option<String>,
+    /// Resource 3.
+    pub firmware_version: Option<String>,
+    /// Whether a server may reset the Device to factory settings (Resource 5).
+    pub factory_reset: bool,
+    /// Where power comes from (Resources 6, 7, 8, paired by their Resource Instance IDs).
+    pub power_sources: Vec<PowerSource>,
+    /// In percent (Resource 9).
+    pub battery_level: Option<u8>,
+    /// In kilobytes (Resource 10).
+    pub memory_free: Option<u32>,
+    /// At least one: 0 is "no error" (Resource 11).
+    pub error_codes: Vec<u8>,
+    /// Whether a server may reset the error codes (Resource 12).
+    pub reset_error_code: bool,
+    /// Unix time, in seconds (Resource 13).
+    pub current_time: Option<i64>,
+    /// As ISO 8601 has it, `+02:00` (Resource 14).
+    pub utc_offset: Option<String>,
+    /// As the IANA time zone database has it, `Europe/Paris` (Resource 15).
+    pub timezone: Option<String>,
+    /// The bindings that the Client supports (Resource 16).
+    pub supported_binding: BindingMode,
+}
+
+/// One source of power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PowerSource {
+    /// 0 DC, 1 internal battery, 2 external battery, 4 Power over Ethernet, 5 USB, 6 mains,
+    /// 7 solar.
+    pub kind: u8,
+    /// In millivolts.
+    pub voltage: i32,
+    /// In milliamperes.
+    pub current: i32,
+}
+
+impl Default for Device {
+    /// What is mandatory, and nothing else: no error, binding U, Reboot.
+    fn default() -> Self {
+        Self {
+            manufacturer: None,
+            model_number: None,
+            serial_number: None,
+            firmware_version: None,
+            factory_reset: false,
+            power_sources: Vec::new(),
+            battery_level: None,
+            memory_free: None,
+            error_codes: [0].into(),
+            reset_error_code: false,
+            current_time: None,
+            utc_offset: None,
+            timezone: None,
+            supported_binding: BindingMode::U,
+        }
+    }
+}
+
+impl Device {
+    /// The Device of the specification's example client (TS Appendix F, Table 40).
+    pub fn example() -> Self {
+        Self {
+            manufacturer: Some("Open Mobile Alliance".into()),
+            model_number: Some("Lightweight M2M Client".into()),
+            serial_number: Some("345000123".into()),
+            firmware_version: Some("1.0".into()),
+            power_sources: [
+                PowerSource {
+                    kind: 1,
+                    voltage: 3800,
+                    current: 125,
+                },
+                PowerSource {
+                    kind: 5,
+                    voltage: 5000,
+                    current: 900,
+                },
+            ]
+            .into(),
+            battery_level: Some(100),
+            memory_free: Some(15),
+            current_time: Some(1_367_491_215),
+            utc_offset: Some("+02:00".into()),
+            ..Self::default()
+        }
+    }
+}
+
+impl Typed for Device {
+    const DEFINITION: &'static ObjectDefinition = &DEVICE;
+
+    fn store(self, store: Store, instance: InstanceId) -> Store {
+        let power = |of: fn(&PowerSource) -> i64| -> Vec<_> {
+            (0..).zip(self.power_sources.iter().map(of)).collect()
+        };
+        let mut store = store
+            .with_instance(instance)
+            .with_some(instance, 0, self.manufacturer)
+            .with_some(instance, 1, self.model_number)
+            .with_some(instance, 2, self.serial_number)
+            .with_some(instance, 3, self.firmware_version)
+            .with_instances(instance, 6, power(|source| source.kind.into()))
+            .with_instances(instance, 7, power(|source| source.voltage.into()))
+            .with_instances(instance, 8, power(|source| source.current.into()))
+            .with_some(instance, 9, self.battery_level.map(i64::from))
+            .with_some(instance, 10, self.memory_free.map(i64::from))
+            .with_instances(
+                instance,
+                11,
+                (0..).zip(self.error_codes.into_iter().map(i64::from)),
+            )
+            .with_some(instance, 13, self.current_time)
+            .with_some(instance, 14, self.utc_offset)
+            .with_some(instance, 15, self.timezone)
+            .with(instance, 16, self.supported_binding.to_string());
+        if self.factory_reset {
+            store = store.with_executable(instance, 5);
+        }
+        if self.reset_error_code {
+            store = store.with_executable(instance, 12);
+        }
+        store
+    }
+
+    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree, ObjectId::DEVICE, instance)?;
+        let paired = |numbers: &[(_, i64)], id| {
+            let found = numbers.iter().find(|(other, _)| *other == id);
+            found
+                .and_then(|(_, number)| i32::try_from(*number).ok())
+                .unwrap_or_default()
+        };
+        let (voltages, currents) = (values.numbers(7), values.numbers(8));
+        let sources = values.numbers(6).into_iter().filter_map(|(id, kind)| {
+            Some(PowerSource {
+                kind: u8::try_from(kind).ok()?,
+                voltage: paired(&voltages, id),
+                current: paired(&currents, id),
+            })
+        });
+        let executable = |resource: u16| {
+            tree.resources(ObjectId::DEVICE, instance)
+                .any(|found| found.id.get() == resource)
+        };
+        Some(Self {
+            manufacturer: values.string(0),
+            model_number: values.string(1),
+            serial_number: values.string(2),
+            firmware_version: values.string(3),
+            factory_reset: executable(5),
+            power_sources: sources.collect(),
+            battery_level: values.number(9),
+            memory_free: values.number(10),
+            error_codes: values
+                .numbers(11)
+                .into_iter()
+                .filter_map(|(_, code)| u8::try_from(code).ok())
+                .collect(),
+            reset_error_code: executable(12),
+            current_time: values.number(13),
+            utc_offset: values.string(14),
+            timezone: values.string(15),
+            supported_binding: values.string(16)?.parse().ok()?,
+        })
+    }
+}
