@@ -23,6 +23,7 @@ pub mod codec;
 pub mod opaque;
 pub mod text;
 
+mod access;
 mod arguments;
 mod attributes;
 mod binding;
@@ -30,6 +31,7 @@ mod code;
 mod content_format;
 mod id;
 mod number;
+mod operation;
 mod parameters;
 mod path;
 #[cfg(feature = "serde")]
@@ -40,6 +42,7 @@ mod value;
 mod version;
 
 pub use self::{
+    access::AccessRights,
     arguments::{
         Argument, ArgumentError, Arguments, ArgumentsBuilder, ArgumentsError, ArgumentsExpected,
         ArgumentsIter,
@@ -52,6 +55,10 @@ pub use self::{
     code::{Code, CodeKind, Method},
     content_format::ContentFormat,
     id::{IdError, InstanceId, ObjectId, ResourceId, ResourceInstanceId, ShortServerId},
+    operation::{
+        BootstrapRequestError, Direction, DownlinkError, DownlinkRequest, Interface, ObserveOption,
+        Operation, PathForm, ResourceSupport, WriteMode,
+    },
     parameters::{
         BootstrapParameters, EndpointName, EndpointNameError, Lifetime, LifetimeError, Msisdn,
         MsisdnError, Parameter, ParameterError, ParameterQuery, RegisterParameters,

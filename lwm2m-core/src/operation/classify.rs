@@ -1,0 +1,270 @@
+//! Which operation a downlink request is (TS 8.2.3, 8.2.5, 8.2.6).
+
+use thiserror::Error;
+
+use super::Operation;
+use crate::{Code, ContentFormat, Method, Path};
+
+/// What of a request tells its operation.
+///
+/// ```
+/// use lwm2m_core::{ContentFormat, DownlinkRequest, Method, Operation, ResourceSupport};
+///
+/// let reboot = DownlinkRequest::new(Method::Post, "/3/0/4".parse()?);
+/// let executable = Some(ResourceSupport::Execute);
+/// assert_eq!(reboot.operation(executable), Ok(Operation::Execute));
+///
+/// let discover = DownlinkRequest {
+///     accept: Some(ContentFormat::LINK_FORMAT),
+///     ..DownlinkRequest::new(Method::Get, "/3/0".parse()?)
+/// };
+/// assert_eq!(discover.operation(None), Ok(Operation::Discover));
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DownlinkRequest {
+    /// The method.
+    pub method: Method,
+    /// The path, without the Client's alternate path.
+    pub path: Path,
+    /// The Accept option.
+    pub accept: Option<ContentFormat>,
+    /// The Content-Format option.
+    pub content_format: Option<ContentFormat>,
+    /// The Observe option, if it is one that a request can have.
+    pub observe: Option<ObserveOption>,
+    /// Whether there are Uri-Query options.
+    pub has_queries: bool,
+    /// Whether the payload has at least one byte.
+    pub has_payload: bool,
+}
+
+/// The Observe option of a request (RFC 7641 §2). Other numbers are ignored as if the option were
+/// not there: it is elective.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ObserveOption {
+    /// 0
+    Register,
+    /// 1
+    Deregister,
+}
+
+/// What a POST on a Resource can be, by the definition of the Resource (TS Appendix D).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResourceSupport {
+    /// It can be executed.
+    Execute,
+    /// It can be written.
+    Write,
+    /// Neither: it is read-only, or for the Bootstrap-Server alone.
+    Neither,
+}
+
+/// How a Write treats what its payload does not name (TS 5.4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum WriteMode {
+    /// PUT: the payload replaces the Object Instance or the Resource.
+    Replace,
+    /// POST: the payload is added, the rest stays.
+    PartialUpdate,
+}
+
+/// Why a request of Device Management or Information Reporting is no operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DownlinkError {
+    /// The operation cannot have a path of this form (TS 7.3.2.3, 7.3.2.4).
+    #[error("{operation} is not allowed on {path}")]
+    Target {
+        /// The operation that the request looks like.
+        operation: Operation,
+        /// The path.
+        path: Path,
+    },
+    /// The Resource can neither be executed nor written.
+    #[error("{0} supports neither Execute nor Write")]
+    Resource(Path),
+    /// There is no definition of the Resource.
+    #[error("{0} is not known")]
+    Unknown(Path),
+    /// Write and Create must name their format.
+    #[error("{0} without Content-Format")]
+    NoContentFormat(Operation),
+    /// A value and attributes in one request.
+    #[error("a value and attributes in one request")]
+    ValueAndAttributes,
+}
+
+/// Why a request of the Bootstrap-Server is no operation; the answer is 4.00, the one that TS
+/// Table 27 has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BootstrapRequestError {
+    /// The operation cannot have a path of this form (TS 8.2.3).
+    #[error("{operation} is not allowed on {path}")]
+    Target {
+        /// The operation that the request looks like.
+        operation: Operation,
+        /// The path.
+        path: Path,
+    },
+    /// No operation of the interface has this method on a path of the resource tree, or, for
+    /// GET, does not accept link-format.
+    #[error("expected Write, Discover (with Accept: application/link-format) or Delete")]
+    Method(Method),
+}
+
+impl ObserveOption {
+    /// From the number of the option.
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Register),
+            1 => Some(Self::Deregister),
+            _ => None,
+        }
+    }
+
+    /// The number of the option.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Register => 0,
+            Self::Deregister => 1,
+        }
+    }
+}
+
+impl WriteMode {
+    /// The mode of a Write with this method; other methods do not write.
+    pub const fn of(method: Method) -> Option<Self> {
+        match method {
+            Method::Put => Some(Self::Replace),
+            Method::Post => Some(Self::PartialUpdate),
+            Method::Get | Method::Delete => None,
+        }
+    }
+
+    /// The method that writes in this mode.
+    pub const fn method(self) -> Method {
+        match self {
+            Self::Replace => Method::Put,
+            Self::PartialUpdate => Method::Post,
+        }
+    }
+}
+
+impl DownlinkRequest {
+    /// A request without options and payload.
+    pub const fn new(method: Method, path: Path) -> Self {
+        Self {
+            method,
+            path,
+            accept: None,
+            content_format: None,
+            observe: None,
+            has_queries: false,
+            has_payload: false,
+        }
+    }
+
+    /// The operation of Device Management or Information Reporting that this request is.
+    ///
+    /// `resource` is asked for only by a POST on a Resource: that is Execute or Write by what the
+    /// Resource supports, so that firmware can be pushed by PUT and by POST, and arguments need
+    /// no Content-Format. `None` is a Resource without a definition.
+    ///
+    /// GET with Accept 40 is Discover, whatever its Observe. PUT with queries and without a
+    /// value (neither payload nor Content-Format) is Write-Attributes. POST on an Object Instance
+    /// without anything in it is an Execute, which is not allowed there.
+    pub fn operation(&self, resource: Option<ResourceSupport>) -> Result<Operation, DownlinkError> {
+        let operation = match self.method {
+            Method::Get if self.accept == Some(ContentFormat::LINK_FORMAT) => Operation::Discover,
+            Method::Get => match self.observe {
+                None => Operation::Read,
+                Some(ObserveOption::Register) => Operation::Observe,
+                Some(ObserveOption::Deregister) => Operation::CancelObservation,
+            },
+            Method::Put if self.has_queries && !self.has_value() => Operation::WriteAttributes,
+            Method::Put => Operation::Write,
+            Method::Post => self.post(resource)?,
+            Method::Delete => Operation::Delete,
+        };
+        if !operation.may_target(&self.path) {
+            return Err(DownlinkError::Target {
+                operation,
+                path: self.path,
+            });
+        }
+        let needs_format = matches!(operation, Operation::Write | Operation::Create);
+        if needs_format && self.content_format.is_none() {
+            return Err(DownlinkError::NoContentFormat(operation));
+        }
+        if operation == Operation::Write && self.has_queries {
+            return Err(DownlinkError::ValueAndAttributes);
+        }
+        Ok(operation)
+    }
+
+    fn post(&self, resource: Option<ResourceSupport>) -> Result<Operation, DownlinkError> {
+        Ok(match self.path {
+            Path::Root | Path::Object(_) => Operation::Create,
+            // An Execute there has an error of its own (TS 5.4.5).
+            Path::Instance(..) | Path::ResourceInstance(..) if !self.has_value() => {
+                Operation::Execute
+            }
+            Path::Instance(..) | Path::ResourceInstance(..) => Operation::Write,
+            Path::Resource(..) => match resource {
+                Some(ResourceSupport::Execute) => Operation::Execute,
+                Some(ResourceSupport::Write) => Operation::Write,
+                Some(ResourceSupport::Neither) => return Err(DownlinkError::Resource(self.path)),
+                None => return Err(DownlinkError::Unknown(self.path)),
+            },
+        })
+    }
+
+    /// The operation of the Bootstrap interface that this request is; Bootstrap-Finish is no
+    /// request on the resource tree (`/bs`).
+    pub fn bootstrap_operation(&self) -> Result<Operation, BootstrapRequestError> {
+        let operation = match self.method {
+            Method::Get if self.accept == Some(ContentFormat::LINK_FORMAT) => {
+                Operation::BootstrapDiscover
+            }
+            Method::Put => Operation::BootstrapWrite,
+            Method::Delete => Operation::BootstrapDelete,
+            Method::Get | Method::Post => {
+                return Err(BootstrapRequestError::Method(self.method));
+            }
+        };
+        if operation.may_target(&self.path) {
+            Ok(operation)
+        } else {
+            Err(BootstrapRequestError::Target {
+                operation,
+                path: self.path,
+            })
+        }
+    }
+
+    /// Whether the request carries a value; with a Content-Format an empty one counts.
+    const fn has_value(&self) -> bool {
+        self.has_payload || self.content_format.is_some()
+    }
+}
+
+impl DownlinkError {
+    /// The answer to such a request (TS Table 27).
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Target { .. } | Self::Resource(_) => Code::METHOD_NOT_ALLOWED,
+            Self::Unknown(_) => Code::NOT_FOUND,
+            Self::NoContentFormat(_) | Self::ValueAndAttributes => Code::BAD_REQUEST,
+        }
+    }
+}
+
+impl BootstrapRequestError {
+    /// The answer to such a request: 4.00.
+    pub const fn code(&self) -> Code {
+        Code::BAD_REQUEST
+    }
+}
