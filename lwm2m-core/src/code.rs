@@ -17,6 +17,7 @@ pub struct Code(u8);
 
 /// What kind of message a [`Code`] makes (RFC 7252 §3, §12.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CodeKind {
     /// 0.00: an Empty message.
     Empty,
@@ -174,6 +175,7 @@ impl fmt::Debug for Code {
 
 /// The CoAP methods that LwM2M 1.0 uses (TS 8.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Method {
     /// 0.01
     Get,

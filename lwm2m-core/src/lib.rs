@@ -4,11 +4,19 @@
 //! content formats, CoAP codes, attributes, registration parameters, Execute arguments, moments in
 //! time, and the [codec contract](codec) that joins the formats to the object tree.
 //!
-//! It holds no behaviour over time, no wire format of a whole payload, and no object definitions:
-//! those are `lwm2m-statemachine`, `lwm2m-tlv`, `lwm2m-json`, `lwm2m-linkformat` and
-//! `lwm2m-objects`.
+//! It holds no behaviour over time, no wire format of a whole payload but plain text and opaque,
+//! and no object definitions: those are `lwm2m-statemachine`, `lwm2m-tlv`, `lwm2m-json`,
+//! `lwm2m-linkformat` and `lwm2m-objects`.
 //!
 //! Sections quoted as "TS" are those of OMA-TS-LightweightM2M-V1_0.
+//!
+//! # Reading
+//!
+//! Everything that arrives is read by a function of borrowed bytes or text that never panics:
+//! [`Path::from_segments`], [`text::decode`], [`Arguments::parse`],
+//! [`AttributesUpdate::from_queries`], [`RegisterParameters::read`], [`UpdateParameters::read`],
+//! [`BootstrapParameters::read`]. Errors say where (offset, segment, which query) and what was
+//! expected. Which operation a request is, [`DownlinkRequest::operation`] tells.
 //!
 //! # Features
 //!
@@ -69,3 +77,8 @@ pub use self::{
     value::{DataType, ObjectLink, ObjectLinkError, Value, ValueRef},
     version::{Version, VersionError},
 };
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -70,6 +70,7 @@ pub struct BootstrapParameters<'a> {
 
 /// What becomes of a request with a parameter that its table does not list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UnknownParameter {
     /// The request is read as if the parameter were not there.
     Accept,

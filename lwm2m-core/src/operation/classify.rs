@@ -22,6 +22,7 @@ use crate::{Code, ContentFormat, Method, Path};
 /// # Ok::<(), lwm2m_core::PathError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DownlinkRequest {
     /// The method.
     pub method: Method,
@@ -42,6 +43,7 @@ pub struct DownlinkRequest {
 /// The Observe option of a request (RFC 7641 §2). Other numbers are ignored as if the option were
 /// not there: it is elective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ObserveOption {
     /// 0
     Register,
@@ -51,6 +53,7 @@ pub enum ObserveOption {
 
 /// What a POST on a Resource can be, by the definition of the Resource (TS Appendix D).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ResourceSupport {
     /// It can be executed.
     Execute,
