@@ -1,1 +1,16 @@
-//! Drivers and views that the programs share.
+//! How to wire the LwM2M machines to the world.
+//!
+//! The machines of `lwm2m-statemachine` open no socket, read no clock and draw no randomness.
+//! Here is all that they leave out: [`driver`] runs any of them on a UDP socket, [`seed`] makes
+//! their seeds, [`chart`] and [`pcap`] show what they said to each other. The programs `demo`,
+//! `server` and `client` are made of that.
+
+#![allow(
+    clippy::std_instead_of_alloc,
+    reason = "programs run on a computer with an operating system"
+)]
+
+pub mod chart;
+pub mod driver;
+pub mod pcap;
+pub mod seed;

@@ -1,0 +1,11 @@
+//! Seeds for the machines.
+
+use std::io;
+
+/// A fresh seed from the operating system. A machine wants a new one at every start: a repeated
+/// seed repeats message ids and tokens, and peers take requests for ones that they have answered.
+pub fn fresh() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(seed)
+}
