@@ -17,11 +17,11 @@
 //! }
 //! ```
 
-use core::{fmt, time::Duration};
+use core::{fmt, net::SocketAddr, time::Duration};
 use std::{
     collections::VecDeque,
     io,
-    net::{SocketAddr, ToSocketAddrs, UdpSocket},
+    net::{ToSocketAddrs, UdpSocket},
     time,
 };
 
@@ -255,6 +255,7 @@ fn is_lost(error: &io::Error) -> bool {
             io::ErrorKind::HostUnreachable
                 | io::ErrorKind::NetworkUnreachable
                 | io::ErrorKind::NetworkDown
+                | io::ErrorKind::PermissionDenied
         )
 }
 

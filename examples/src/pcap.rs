@@ -2,10 +2,12 @@
 //!
 //! Datagrams are written as IP packets (link type RAW) with UDP headers and their checksums.
 
-use core::time::Duration;
+use core::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use std::{
     io::{self, Write},
-    net::{IpAddr, SocketAddr},
     time::{SystemTime, UNIX_EPOCH},
 };
 

@@ -1,0 +1,111 @@
+//! What charts look like.
+
+use lwm2m_core::Instant;
+
+use super::*;
+
+const CLIENT: &str = "127.0.0.1:40000";
+const SERVER: &str = "127.0.0.1:5683";
+
+fn chart(datagrams: &[(bool, &[u8])]) -> String {
+    let (client, server) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
+    let mut chart = Chart::new(server);
+    let mut text = Chart::heading("client", "server");
+    for (number, (to_server, payload)) in datagrams.iter().enumerate() {
+        let (from, to) = if *to_server {
+            (client, server)
+        } else {
+            (server, client)
+        };
+        text.push_str(&chart.rows(&Captured {
+            at: Instant::from_millis(number as u64),
+            sent: true,
+            from,
+            to,
+            payload,
+        }));
+    }
+    text
+}
+
+#[test]
+fn a_registration() {
+    let register = b"\x44\x02\x12\x34\x01\x02\x03\x04\xb2rd\x11\x28\x39ep=device\x05lt=60\
+        \xff</>;rt=\"oma.lwm2m\",</1/0>,</3/0>";
+    let created = b"\x64\x41\x12\x34\x01\x02\x03\x04\x82rd\x025a";
+    let expected = r#"
+     time  client               server
+    0.000  │──── CON POST ────▶│  1234 0102…  /rd?ep=device&lt=60
+           │                   │              link-format, 32 bytes:
+           │                   │                </>;rt="oma.lwm2m", </1/0>, </3/0>
+    0.001  │◀──── ACK 2.01 ────│  1234 0102…  Created /rd/5a
+"#;
+    let chart = chart(&[(true, register), (false, created)]);
+    assert_eq!(chart.trim(), expected.trim(), "\n{chart}");
+}
+
+#[test]
+fn an_answer_is_decoded_by_its_request() {
+    let read = b"\x42\x01\x00\x07\xab\xcd\xb13\x010\x62\x2d\x16";
+    let answer = b"\x62\x45\x00\x07\xab\xcd\xc2\x2d\x16\xff\xc8\x00\x04acme\xc1\x09\x64";
+    let chart = chart(&[(false, read), (true, answer)]);
+    for line in [
+        "/3/0 (Device), Accept TLV",
+        "Content /3/0",
+        "TLV, 10 bytes:",
+        "/3/0/0 Manufacturer = \"acme\"",
+        "/3/0/9 Battery Level = 100",
+    ] {
+        assert!(chart.contains(line), "no {line:?} in\n{chart}");
+    }
+}
+
+#[test]
+fn notifications_are_decoded_by_the_observe_before_them() {
+    let observe = b"\x42\x01\x00\x07\xab\xcd\x60\x513\x010\x019";
+    let answer = b"\x62\x45\x00\x07\xab\xcd\x60\x60\xff100";
+    let notification = b"\x52\x45\x11\x11\xab\xcd\x61\x05\x60\xff99";
+    let chart = chart(&[(false, observe), (true, answer), (true, notification)]);
+    for line in [
+        "/3/0/9 (Battery Level), Observe",
+        "Content /3/0/9, Observe 0",
+        "Content /3/0/9, Observe 5",
+        "/3/0/9 Battery Level = 99",
+    ] {
+        assert!(chart.contains(line), "no {line:?} in\n{chart}");
+    }
+}
+
+#[test]
+fn what_is_not_coap_and_what_is_repeated_is_shown_as_such() {
+    let chart = chart(&[
+        (true, b"\x01\x02\x03"),
+        (true, b"\x40\x00\x00\x01"),
+        (false, b"\x70\x00\x00\x01"),
+        (true, b"\x40\x00\x00\x01"),
+    ]);
+    assert!(
+        chart.contains("no CoAP: shorter than the header"),
+        "{chart}"
+    );
+    assert!(chart.contains("010203"), "{chart}");
+    assert!(chart.contains("ping (repeated)"), "{chart}");
+    assert!(chart.contains("── RST ──"), "{chart}");
+}
+
+#[test]
+fn no_line_is_wider_than_the_page() {
+    let mut long = b"\x50\x02\x00\x07\xb2rd\x11\x28\xff".to_vec();
+    for instance in 0..60 {
+        long.extend_from_slice(format!("</3/{instance}>;title=\"a, b\",").as_bytes());
+    }
+    let mut opaque = b"\x50\x03\x00\x08\xb13\x010\x12\x2d\x16\xff".to_vec();
+    opaque.extend_from_slice(&[0xff; 200]);
+    let chart = chart(&[(true, &long), (true, &opaque)]);
+    let widest = chart.lines().map(|line| line.chars().count()).max();
+    assert!(
+        widest.is_some_and(|widest| (90..=100).contains(&widest)),
+        "{widest:?}\n{chart}"
+    );
+    assert!(chart.lines().count() > 20, "{chart}");
+}
