@@ -351,7 +351,7 @@ fn syntax(error: nom::Err<Fault>, payload: &[u8]) -> ArgumentsError {
 }
 
 /// Names what a parser asks for.
-fn expect<'a, O>(
+fn asking<'a, O>(
     expected: ArgumentsExpected,
     mut parser: impl Parser<&'a [u8], Output = O, Error = Fault>,
 ) -> impl FnMut(&'a [u8]) -> IResult<&'a [u8], O, Fault> {
@@ -366,19 +366,19 @@ type Parsed<'a> = (u8, Option<&'a [u8]>);
 
 /// `arg`, and the comma after it or the end.
 fn argument(input: &[u8]) -> IResult<&[u8], Parsed<'_>, Fault> {
-    let (input, digit) = expect(ArgumentsExpected::Digit, digit).parse(input)?;
+    let (input, digit) = asking(ArgumentsExpected::Digit, digit).parse(input)?;
     let (input, equals) = opt(character('=')).parse(input)?;
     if equals.is_none() {
-        let (input, _) = expect(ArgumentsExpected::ValueOrNext, next).parse(input)?;
+        let (input, _) = asking(ArgumentsExpected::ValueOrNext, next).parse(input)?;
         return Ok((input, (digit, None)));
     }
     let (input, value) = preceded(
-        expect(ArgumentsExpected::OpeningQuote, character('\'')),
+        asking(ArgumentsExpected::OpeningQuote, character('\'')),
         take_while(is_char),
     )
     .parse(input)?;
-    let (input, _) = expect(ArgumentsExpected::ClosingQuote, character('\'')).parse(input)?;
-    let (input, _) = expect(ArgumentsExpected::Next, next).parse(input)?;
+    let (input, _) = asking(ArgumentsExpected::ClosingQuote, character('\'')).parse(input)?;
+    let (input, _) = asking(ArgumentsExpected::Next, next).parse(input)?;
     Ok((input, (digit, Some(value))))
 }
 
