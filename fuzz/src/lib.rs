@@ -4,12 +4,21 @@
 //! The rule of all of them: nothing that arrives makes a decoder panic, and what it accepts
 //! encodes again to something that it decodes to the same.
 
+mod coap_message;
 mod paths;
+mod queries;
+mod recording;
+mod tlv;
 
-pub use self::paths::paths;
+pub use self::{coap_message::coap_message, paths::paths, queries::queries, tlv::tlv};
 
 /// A check by the name of its target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target; the seeds of each are in `seeds/<name>`.
-pub const TARGETS: &[Target] = &[("paths", paths)];
+pub const TARGETS: &[Target] = &[
+    ("coap_message", coap_message),
+    ("paths", paths),
+    ("queries", queries),
+    ("tlv", tlv),
+];

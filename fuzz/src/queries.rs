@@ -1,0 +1,79 @@
+use lwm2m_core::{
+    Arguments, ArgumentsBuilder, AttributeLevel, Attributes, AttributesUpdate, BootstrapParameters,
+    RegisterParameters, UnknownParameter, UpdateParameters, Version,
+};
+
+/// URI-queries, joined by `&`, as parameters of Register, Update and Bootstrap-Request and as
+/// attributes; and the same bytes as arguments of Execute.
+pub fn queries(data: &[u8]) {
+    arguments(data);
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    let queries = || text.split('&');
+    let unknown = |_: &str| UnknownParameter::Accept;
+
+    if let Ok(read) = RegisterParameters::read(queries(), Version::INITIAL, unknown) {
+        let written = strings(read.queries());
+        let again = RegisterParameters::read(borrowed(&written), Version::INITIAL, refuse);
+        assert_eq!(again, Ok(read.clone()));
+    }
+    if let Ok(read) = UpdateParameters::read(queries(), unknown) {
+        let written = strings(read.queries());
+        assert_eq!(UpdateParameters::read(borrowed(&written), refuse), Ok(read));
+    }
+    if let Ok(read) = BootstrapParameters::read(queries(), unknown) {
+        let written = strings(read.queries());
+        let again = BootstrapParameters::read(borrowed(&written), refuse);
+        assert_eq!(again, Ok(read.clone()));
+    }
+    if let Ok(read) = AttributesUpdate::from_queries(queries()) {
+        let written = strings(read.queries());
+        let again = AttributesUpdate::from_queries(borrowed(&written));
+        assert_eq!(again, Ok(read));
+        attributes(&read);
+    }
+}
+
+/// What is applied passes the rules of the whole set, and what is refused changes nothing.
+fn attributes(update: &AttributesUpdate) {
+    for level in [
+        AttributeLevel::Object,
+        AttributeLevel::Instance,
+        AttributeLevel::Resource,
+    ] {
+        let before = Attributes {
+            pmin: Some(10),
+            ..Attributes::NONE
+        };
+        let mut after = before;
+        match after.update(level, update) {
+            Ok(()) => assert_eq!(after.validate(), Ok(())),
+            Err(_) => assert_eq!(after, before),
+        }
+    }
+}
+
+fn arguments(data: &[u8]) {
+    let Ok(read) = Arguments::parse(data) else {
+        return;
+    };
+    let mut builder = ArgumentsBuilder::new();
+    for argument in read {
+        builder.push(argument.digit, argument.value).unwrap();
+    }
+    assert_eq!(builder.arguments(), read);
+    assert_eq!(builder.finish().as_bytes(), data);
+}
+
+fn refuse(_: &str) -> UnknownParameter {
+    UnknownParameter::Refuse
+}
+
+fn strings(queries: impl Iterator<Item = impl ToString>) -> Vec<String> {
+    queries.map(|query| query.to_string()).collect()
+}
+
+fn borrowed(queries: &[String]) -> impl Iterator<Item = &str> {
+    queries.iter().map(String::as_str)
+}
