@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod coap;
+pub mod payload;
 
 #[allow(dead_code, reason = "the machines to come draw from it")]
 mod random;

@@ -1,0 +1,295 @@
+//! Payloads by Content-Format: one way in and one way out for all formats of resource information
+//! (TS 6.4).
+//!
+//! The format is always given. What an absent Content-Format option means is for the caller to
+//! know: a Write or Create without one is answered 4.00, an answer without one is text. A format
+//! that is not known is an error of its own, so that the two are never confused.
+//!
+//! ```
+//! use lwm2m_core::{ContentFormat, Path, codec::Content};
+//! use lwm2m_objects::Registry;
+//! use lwm2m_statemachine::payload;
+//!
+//! let path: Path = "/3/0/14".parse()?;
+//! let content = Content::from_iter([(path, "+02:00")]);
+//! for format in [ContentFormat::TEXT, ContentFormat::TLV] {
+//!     let mut buffer = Vec::new();
+//!     payload::encode(format, &content, path, &mut buffer)?;
+//!     let mut decoded = Content::new();
+//!     payload::decode(format, &buffer, path, &Registry::default(), &mut decoded)?;
+//!     assert_eq!(decoded, content);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{
+    ContentFormat, InstanceId, ObjectId, Path,
+    codec::{Content, DecodeFailure, EncodeError, Event, Sink, TypeLookup},
+    opaque, text,
+};
+use thiserror::Error;
+
+/// Why a payload did not reach its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError<S> {
+    /// The format is not one of resource information: 4.15 (TS 8.5).
+    #[error("payloads in {0} are not supported")]
+    Unsupported(ContentFormat),
+    /// The payload is malformed: 4.00.
+    #[error("{0}")]
+    Malformed(Malformed),
+    /// The sink refused an event.
+    #[error("{0}")]
+    Sink(S),
+}
+
+/// What is wrong with a payload, in the terms of its format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// Text (TS 6.4.1).
+    #[error("text: {0}")]
+    Text(text::TextError),
+    /// Opaque (TS 6.4.2).
+    #[error("opaque: {0}")]
+    Opaque(opaque::OpaqueError),
+    /// TLV (TS 6.4.3).
+    #[error("TLV: {0}")]
+    Tlv(lwm2m_tlv::DecodeError),
+}
+
+/// Why content cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum EncodeFailure {
+    /// The format is not one of resource information, or not for this kind of request.
+    #[error("payloads in {0} are not supported")]
+    Unsupported(ContentFormat),
+    /// The format cannot carry the content.
+    #[error("{0}")]
+    Content(#[from] EncodeError),
+}
+
+impl From<Unsupported> for EncodeFailure {
+    fn from(Unsupported(format): Unsupported) -> Self {
+        Self::Unsupported(format)
+    }
+}
+
+/// A format that is not one of resource information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("payloads in {0} are not supported")]
+pub struct Unsupported(pub ContentFormat);
+
+/// Whether payloads of this format can be read and written. (Link-format carries no values.)
+pub const fn supports(format: ContentFormat) -> bool {
+    matches!(
+        format,
+        ContentFormat::TEXT | ContentFormat::OPAQUE | ContentFormat::TLV
+    )
+}
+
+/// Reads the payload of a request to the path `base`, and pushes its events into `sink`; nothing
+/// outside of `base` is accepted.
+///
+/// The sink has seen all that stands before an error. On the path of an Object, JSON whose names
+/// leave out the Object Instance is read as a Create; for TLV, [`decode_create`] does that.
+pub fn decode<S: Sink + ?Sized>(
+    format: ContentFormat,
+    payload: &[u8],
+    base: Path,
+    types: &impl TypeLookup,
+    sink: &mut S,
+) -> Result<(), DecodeError<S::Error>> {
+    decode_as(Use::Request, format, payload, base, types, sink)
+}
+
+/// Reads the payload of an answer or notification about the path `base`, and pushes its events
+/// into `sink`. JSON may hold Object Instances that are linked from `base`, and values over time
+/// (TS 6.4.4).
+pub fn decode_answer<S: Sink + ?Sized>(
+    format: ContentFormat,
+    payload: &[u8],
+    base: Path,
+    types: &impl TypeLookup,
+    sink: &mut S,
+) -> Result<(), DecodeError<S::Error>> {
+    decode_as(Use::Answer, format, payload, base, types, sink)
+}
+
+/// Reads the payload of a Create on an Object (TS 5.4.6), and pushes its events into `sink`:
+/// [`Event::Instance`] without an identifier if the client is to choose it.
+pub fn decode_create<S: Sink + ?Sized>(
+    format: ContentFormat,
+    payload: &[u8],
+    object: ObjectId,
+    types: &impl TypeLookup,
+    sink: &mut S,
+) -> Result<(), DecodeError<S::Error>> {
+    decode_as(
+        Use::Create,
+        format,
+        payload,
+        Path::Object(object),
+        types,
+        sink,
+    )
+}
+
+/// What a payload is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Request,
+    Create,
+    Answer,
+}
+
+fn decode_as<S: Sink + ?Sized>(
+    usage: Use,
+    format: ContentFormat,
+    payload: &[u8],
+    base: Path,
+    types: &impl TypeLookup,
+    sink: &mut S,
+) -> Result<(), DecodeError<S::Error>> {
+    match format {
+        ContentFormat::TEXT => {
+            text::decode_into(payload, &base, types, sink).map_err(failure(Malformed::Text))
+        }
+        ContentFormat::OPAQUE => {
+            opaque::decode_into(payload, &base, types, sink).map_err(failure(Malformed::Opaque))
+        }
+        ContentFormat::TLV => match (usage, base) {
+            (Use::Create, Path::Object(object)) => {
+                lwm2m_tlv::decode_create(payload, object, types, sink)
+            }
+            _ => lwm2m_tlv::decode(payload, base, types, sink),
+        }
+        .map_err(failure(Malformed::Tlv)),
+        format => Err(DecodeError::Unsupported(format)),
+    }
+}
+
+fn failure<D, S>(
+    malformed: fn(D) -> Malformed,
+) -> impl FnOnce(DecodeFailure<D, S>) -> DecodeError<S> {
+    move |failure| match failure {
+        DecodeFailure::Malformed(error) => DecodeError::Malformed(malformed(error)),
+        DecodeFailure::Sink(error) => DecodeError::Sink(error),
+    }
+}
+
+/// The sink that writes a payload in one of the formats.
+#[derive(Debug)]
+pub struct Encoder<'b>(Format<'b>);
+
+#[derive(Debug)]
+enum Format<'b> {
+    Text(text::Encoder<'b>),
+    Opaque(opaque::Encoder<'b>),
+    Tlv(lwm2m_tlv::Encoder<'b>),
+}
+
+impl<'b> Encoder<'b> {
+    /// Appends to `buffer` what is pushed, as the payload of the path `base`.
+    pub fn new(
+        format: ContentFormat,
+        buffer: &'b mut Vec<u8>,
+        base: Path,
+    ) -> Result<Self, Unsupported> {
+        Ok(Self(match format {
+            ContentFormat::TEXT => Format::Text(text::Encoder::new(base, buffer)),
+            ContentFormat::OPAQUE => Format::Opaque(opaque::Encoder::new(base, buffer)),
+            ContentFormat::TLV => Format::Tlv(lwm2m_tlv::Encoder::new(buffer, base)),
+            format => return Err(Unsupported(format)),
+        }))
+    }
+
+    /// Ends the payload. Without this call it is incomplete.
+    pub fn finish(self) -> Result<(), EncodeError> {
+        match self.0 {
+            Format::Text(encoder) => encoder.finish(),
+            Format::Opaque(encoder) => encoder.finish(),
+            Format::Tlv(encoder) => encoder.finish(),
+        }
+    }
+}
+
+impl Sink for Encoder<'_> {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        match &mut self.0 {
+            Format::Text(encoder) => encoder.event(event),
+            Format::Opaque(encoder) => encoder.event(event),
+            Format::Tlv(encoder) => encoder.event(event),
+        }
+    }
+}
+
+/// Appends `content` to `buffer`, as the payload of the path `base`.
+pub fn encode(
+    format: ContentFormat,
+    content: &Content,
+    base: Path,
+    buffer: &mut Vec<u8>,
+) -> Result<(), EncodeFailure> {
+    let mut encoder = Encoder::new(format, buffer, base)?;
+    content.push(&mut encoder)?;
+    encoder.finish()?;
+    Ok(())
+}
+
+/// Appends `content` to `buffer`, as the payload of a Create on an Object (TS 5.4.6); in TLV or
+/// JSON.
+///
+/// With an `instance`, that is the identifier of the new Object Instance, and `content` lies below
+/// it, or is empty. Without one the client is to choose it, and `content` lies below any one Object
+/// Instance; only TLV can say that.
+pub fn encode_create(
+    format: ContentFormat,
+    content: &Content,
+    object: ObjectId,
+    instance: Option<InstanceId>,
+    buffer: &mut Vec<u8>,
+) -> Result<(), EncodeFailure> {
+    let any = content
+        .entries()
+        .first()
+        .and_then(|entry| entry.path.instance());
+    let within = Path::Instance(object, instance.or(any).unwrap_or(InstanceId::ZERO));
+    let outside = content
+        .entries()
+        .iter()
+        .find(|entry| !within.contains(&entry.path));
+    if let Some(entry) = outside {
+        let (path, base) = (entry.path, within);
+        return Err(EncodeError::OutsidePath { path, base }.into());
+    }
+    match (format, instance) {
+        // Bare Resources.
+        (ContentFormat::TLV, None) => encode(format, content, within, buffer),
+        (ContentFormat::TLV | ContentFormat::JSON, Some(instance)) if content.is_empty() => {
+            let mut encoder = Encoder::new(format, buffer, Path::Object(object))?;
+            for event in [
+                Event::Object(object),
+                Event::Instance(Some(instance)),
+                Event::EndInstance,
+                Event::EndObject,
+            ] {
+                encoder.event(event)?;
+            }
+            Ok(encoder.finish()?)
+        }
+        (ContentFormat::TLV | ContentFormat::JSON, Some(_)) => {
+            encode(format, content, Path::Object(object), buffer)
+        }
+        _ => Err(EncodeFailure::Unsupported(format)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+use alloc::{vec, vec::Vec};
+
+use lwm2m_core::{DataType, Value, codec::Untyped};
+use lwm2m_objects::Registry;
+
+use super::*;
+
+fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+fn decoded(
+    format: ContentFormat,
+    payload: &[u8],
+    base: &str,
+) -> Result<Content, DecodeError<EncodeError>> {
+    let mut content = Content::new();
+    decode(
+        format,
+        payload,
+        path(base),
+        &Registry::default(),
+        &mut content,
+    )?;
+    Ok(content)
+}
+
+#[test]
+fn each_format_is_read_and_written_by_its_own_codec() {
+    for (format, base, content, bytes) in [
+        (
+            ContentFormat::TEXT,
+            "/3/0/9",
+            Content::from_iter([(path("/3/0/9"), Value::Integer(85))]),
+            &b"85"[..],
+        ),
+        (
+            ContentFormat::OPAQUE,
+            "/5/0/0",
+            Content::from_iter([(path("/5/0/0"), Value::Opaque(vec![0, 255]))]),
+            &[0, 255],
+        ),
+        (
+            ContentFormat::TLV,
+            "/3/0",
+            Content::from_iter([(path("/3/0/9"), Value::Integer(85))]),
+            &[0xc1, 9, 85],
+        ),
+    ] {
+        // No definition of Object 5 is needed to write it; to read it the test brings one.
+        let types = |object: ObjectId, _| match object.get() {
+            3 => Some(DataType::Integer),
+            _ => Some(DataType::Opaque),
+        };
+        let mut buffer = Vec::new();
+        encode(format, &content, path(base), &mut buffer).unwrap();
+        assert_eq!(buffer, bytes);
+        let mut read = Content::new();
+        decode(format, bytes, path(base), &types, &mut read).unwrap();
+        assert_eq!(read, content);
+    }
+}
+
+#[test]
+fn unknown_formats_are_told_apart_from_malformed_payloads() {
+    for format in [
+        ContentFormat::LINK_FORMAT,
+        ContentFormat::new(60),
+        ContentFormat::LEGACY_TLV,
+    ] {
+        assert!(!supports(format));
+        assert_eq!(
+            decoded(format, b"", "/3/0"),
+            Err(DecodeError::Unsupported(format))
+        );
+        let mut buffer = Vec::new();
+        assert_eq!(
+            encode(format, &Content::new(), path("/3/0"), &mut buffer),
+            Err(EncodeFailure::Unsupported(format))
+        );
+        assert!(buffer.is_empty());
+    }
+    assert!(matches!(
+        decoded(ContentFormat::TLV, &[0xc1], "/3/0"),
+        Err(DecodeError::Malformed(Malformed::Tlv(_)))
+    ));
+    assert!(matches!(
+        decoded(ContentFormat::TEXT, b"many", "/3/0/9"),
+        Err(DecodeError::Malformed(Malformed::Text(_)))
+    ));
+    assert!(matches!(
+        decoded(ContentFormat::TEXT, b"85", "/3/0"),
+        Err(DecodeError::Malformed(Malformed::Text(
+            text::TextError::Path(_)
+        )))
+    ));
+    assert!(matches!(
+        decoded(ContentFormat::OPAQUE, b"85", "/3/0/9"),
+        Err(DecodeError::Malformed(Malformed::Opaque(_)))
+    ));
+}
+
+#[test]
+fn what_has_no_definition_comes_as_raw_bytes_in_every_format() {
+    for (format, payload) in [
+        (ContentFormat::TEXT, &b"85"[..]),
+        (ContentFormat::OPAQUE, b"85"),
+        (ContentFormat::TLV, &[0xc2, 9, b'8', b'5']),
+    ] {
+        let mut content = Content::new();
+        decode(format, payload, path("/3/0/9"), &Untyped, &mut content).unwrap();
+        assert_eq!(
+            content.get(&path("/3/0/9")),
+            Some(&Value::Raw(b"85".to_vec()))
+        );
+    }
+}
+
+/// Collects the identifiers of Object Instances.
+#[derive(Default)]
+struct Instances(Vec<Option<u16>>);
+
+impl Sink for Instances {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        if let Event::Instance(id) = event {
+            self.0.push(id.map(InstanceId::get));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_create_names_its_instance_or_leaves_it_to_the_client() {
+    let object = ObjectId::SERVER;
+    let id = InstanceId::new(5).unwrap();
+    let content = Content::from_iter([(path("/1/5/1"), Value::Integer(60))]);
+    for (format, instance, content, expected) in [
+        (ContentFormat::TLV, None, &content, None),
+        (ContentFormat::TLV, Some(id), &content, Some(5)),
+        (ContentFormat::TLV, Some(id), &Content::new(), Some(5)),
+        (ContentFormat::TLV, None, &Content::new(), None),
+    ] {
+        let mut buffer = Vec::new();
+        encode_create(format, content, object, instance, &mut buffer).unwrap();
+        let mut read = Instances::default();
+        decode_create(format, &buffer, object, &Registry::default(), &mut read).unwrap();
+        assert_eq!(read.0, [expected], "{buffer:?}");
+    }
+    for (format, error) in [
+        (
+            ContentFormat::TEXT,
+            EncodeFailure::Unsupported(ContentFormat::TEXT),
+        ),
+        (
+            ContentFormat::TLV,
+            EncodeFailure::Content(EncodeError::OutsidePath {
+                path: path("/1/5/1"),
+                base: path("/1/4"),
+            }),
+        ),
+    ] {
+        let instance = InstanceId::new(if format == ContentFormat::TLV { 4 } else { 5 });
+        assert_eq!(
+            encode_create(format, &content, object, instance, &mut Vec::new()),
+            Err(error)
+        );
+    }
+}
