@@ -1,5 +1,6 @@
 //! Reading a message where it lies (RFC 7252 §3).
 
+use alloc::vec::Vec;
 use core::str;
 
 use lwm2m_core::{Code, ContentFormat};
@@ -251,14 +252,32 @@ impl<'a> MessageRef<'a> {
         self.present.contains(option)
     }
 
+    /// The message with bytes of its own.
+    pub fn to_owned(&self) -> OwnedMessage {
+        OwnedMessage {
+            kind: self.kind,
+            code: self.code,
+            message_id: self.message_id,
+            token: self.token,
+            present: self.present,
+            unrecognised: self.unrecognised,
+            bytes: [self.options, self.payload].concat(),
+            options: self.options.len(),
+        }
+    }
+
     /// All known and legal options.
     pub(super) const fn present(&self) -> OptionSet {
         self.present
     }
 
-    /// The options as bytes.
-    pub(super) const fn option_bytes(&self) -> &'a [u8] {
-        self.options
+    /// The first critical option that is unrecognised, or is not in this set.
+    pub(super) fn unrecognised_outside(&self, understood: OptionSet) -> Option<OptionNumber> {
+        let outside = self.present.critical_outside(understood).first();
+        match (self.unrecognised, outside) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
     }
 
     /// The segments of the path.
@@ -367,6 +386,40 @@ impl<'a> MessageRef<'a> {
                 }
             },
             number,
+        }
+    }
+}
+
+/// A message that has outlived its datagram; see [`MessageRef::to_owned`].
+#[derive(Clone, Debug)]
+pub struct OwnedMessage {
+    kind: MessageType,
+    code: Code,
+    message_id: u16,
+    token: Token,
+    present: OptionSet,
+    unrecognised: Option<OptionNumber>,
+    /// Options, then payload.
+    bytes: Vec<u8>,
+    options: usize,
+}
+
+impl OwnedMessage {
+    /// The message.
+    pub fn message(&self) -> MessageRef<'_> {
+        let (options, payload) = self
+            .bytes
+            .split_at_checked(self.options)
+            .unwrap_or_default();
+        MessageRef {
+            kind: self.kind,
+            code: self.code,
+            message_id: self.message_id,
+            token: self.token,
+            present: self.present,
+            unrecognised: self.unrecognised,
+            options,
+            payload,
         }
     }
 }

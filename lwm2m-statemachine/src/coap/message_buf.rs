@@ -405,11 +405,6 @@ impl WireMessage {
             self.bytes.shrink_to_fit();
         }
     }
-
-    /// The memory it holds, in bytes.
-    pub(super) fn capacity(&self) -> usize {
-        self.bytes.capacity()
-    }
 }
 
 impl AsRef<[u8]> for WireMessage {

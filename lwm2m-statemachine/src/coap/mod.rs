@@ -1,14 +1,21 @@
 //! CoAP (RFC 7252, RFC 7641, RFC 7959): the message codec and an endpoint for many peers.
+//!
+//! [`MessageRef`] reads a message where it lies, [`MessageBuf`] writes one; both stand alone.
+//! [`Endpoint`] joins them with time.
 
-#![allow(dead_code, reason = "the endpoint to come uses the rest")]
-
+mod endpoint;
 mod message;
 mod message_buf;
 mod option;
 mod token;
 
 pub use self::{
-    message::{FormatError, MessageRef, MessageType, Options, ParseError, Strings},
+    endpoint::{
+        Body, Bounds, Config, DatagramError, Endpoint, Event, FailureReason, Incoming,
+        NotificationId, NotifyOptions, OwnedIncoming, RequestId, RequestOptions, Responder,
+        SendError, TransmissionParameters, Usage,
+    },
+    message::{FormatError, MessageRef, MessageType, Options, OwnedMessage, ParseError, Strings},
     message_buf::{MessageBuf, OptionError, WireMessage},
     option::{BlockOption, OptionNumber, OptionSet},
     token::Token,

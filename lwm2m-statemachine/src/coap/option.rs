@@ -253,6 +253,11 @@ impl OptionSet {
         u16::try_from(first).ok().map(OptionNumber)
     }
 
+    /// Those that are in `other` too.
+    pub(super) const fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The critical ones that are not in `other`.
     pub(super) const fn critical_outside(self, other: Self) -> Self {
         const CRITICAL: u64 = 0xaaaa_aaaa_aaaa_aaaa;

@@ -1,0 +1,203 @@
+//! What an endpoint is told once: parameters, bounds, seed.
+
+use core::time::Duration;
+
+use crate::coap::option::{OptionNumber, OptionSet};
+
+/// How an endpoint behaves, and how much it holds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where message ids, tokens and the randomness of retransmission come from. To be fresh for
+    /// every start: a seed used again repeats message ids and tokens, and peers would answer new
+    /// requests with what they answered to old ones.
+    pub seed: [u8; 32],
+    /// The parameters of RFC 7252 §4.8.
+    pub transmission: TransmissionParameters,
+    /// How long the application may take to answer a confirmable request before it is
+    /// acknowledged on its own and the answer has to be sent separately (RFC 7252 §5.2.2). Well
+    /// below ACK_TIMEOUT; 500 ms.
+    pub acknowledgement_delay: Duration,
+    /// How long a request that was acknowledged, or is non-confirmable, waits for its response;
+    /// [`MAX_TRANSMIT_WAIT`](TransmissionParameters::max_transmit_wait) if `None`.
+    pub response_timeout: Option<Duration>,
+    /// The critical options that requests may carry; others are answered 4.02. All that the
+    /// crate knows, but If-Match and If-None-Match.
+    pub understood: OptionSet,
+    /// How much is held at most.
+    pub bounds: Bounds,
+}
+
+impl Config {
+    /// The default parameters and bounds, with this seed.
+    pub const fn new(seed: [u8; 32]) -> Self {
+        Self {
+            seed,
+            transmission: TransmissionParameters::DEFAULT,
+            acknowledgement_delay: Duration::from_millis(500),
+            response_timeout: None,
+            understood: OptionSet::NONE
+                .with(OptionNumber::URI_HOST)
+                .with(OptionNumber::URI_PORT)
+                .with(OptionNumber::URI_PATH)
+                .with(OptionNumber::URI_QUERY)
+                .with(OptionNumber::ACCEPT)
+                .with(OptionNumber::BLOCK2)
+                .with(OptionNumber::BLOCK1),
+            bounds: Bounds::DEFAULT,
+        }
+    }
+}
+
+impl Config {
+    /// The configured timeout of responses, or its default.
+    pub(super) fn response_timeout(&self) -> Duration {
+        self.response_timeout
+            .unwrap_or_else(|| self.transmission.max_transmit_wait())
+    }
+}
+
+/// What peers can make an endpoint hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// Peers known at a time. A confirmable request of one too many is answered 5.03, other
+    /// messages of it are ignored.
+    pub peers: usize,
+    /// Messages remembered so that none is processed twice, of all peers together. Over the bound,
+    /// those whose repetition does no harm are forgotten first: responses, and requests that only
+    /// read; then new confirmable requests are answered 5.03, and new non-confirmable ones
+    /// ignored.
+    pub records: usize,
+    /// The same of one peer.
+    pub records_per_peer: usize,
+    /// Requests to one peer that are not answered yet, observations included.
+    pub requests_per_peer: usize,
+    /// Confirmable notifications and separate responses to one peer that are not acknowledged yet.
+    pub transmissions_per_peer: usize,
+    /// Non-confirmable notifications to one peer that are remembered for a Reset; the oldest go
+    /// first.
+    pub notifications_per_peer: usize,
+}
+
+impl Bounds {
+    /// Room for a million peers; 512 records, 256 requests and notifications for each of them.
+    pub const DEFAULT: Self = Self {
+        peers: 1 << 22,
+        records: 1 << 22,
+        records_per_peer: 512,
+        requests_per_peer: 256,
+        transmissions_per_peer: 256,
+        notifications_per_peer: 256,
+    };
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The transmission parameters, and what is derived from them (RFC 7252 §4.8). The names are those
+/// of the RFC.
+///
+/// ```
+/// use core::time::Duration;
+/// use lwm2m_statemachine::coap::TransmissionParameters;
+///
+/// let parameters = TransmissionParameters::default();
+/// assert_eq!(parameters.max_transmit_span(), Duration::from_secs(45));
+/// assert_eq!(parameters.max_transmit_wait(), Duration::from_secs(93));
+/// assert_eq!(parameters.exchange_lifetime(), Duration::from_secs(247));
+/// assert_eq!(parameters.non_lifetime(), Duration::from_secs(145));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransmissionParameters {
+    /// ACK_TIMEOUT: the shortest wait for the first acknowledgement; 2 s.
+    pub ack_timeout: Duration,
+    /// ACK_RANDOM_FACTOR in percent, at least 100: the longest wait for the first acknowledgement
+    /// is this much of ACK_TIMEOUT; 150.
+    pub ack_random_percent: u32,
+    /// MAX_RETRANSMIT: how often a confirmable message is sent again; 4, at most 20.
+    pub max_retransmit: u8,
+    /// NSTART: how many confirmable messages to one peer wait for their acknowledgement at a time,
+    /// at least 1; more are queued; 1.
+    pub nstart: u16,
+    /// DEFAULT_LEISURE: within which time a multicast request is answered; 5 s.
+    pub default_leisure: Duration,
+    /// PROBING_RATE, in bytes per second to a peer that does not answer; 1.
+    pub probing_rate: u32,
+    /// MAX_LATENCY: how long a datagram may be under way; 100 s.
+    pub max_latency: Duration,
+}
+
+impl TransmissionParameters {
+    /// The values of RFC 7252 §4.8.
+    pub const DEFAULT: Self = Self {
+        ack_timeout: Duration::from_secs(2),
+        ack_random_percent: 150,
+        max_retransmit: 4,
+        nstart: 1,
+        default_leisure: Duration::from_secs(5),
+        probing_rate: 1,
+        max_latency: Duration::from_secs(100),
+    };
+
+    /// MAX_TRANSMIT_SPAN: from the first to the last time that a confirmable message is sent.
+    pub fn max_transmit_span(&self) -> Duration {
+        self.backoff(self.retransmissions())
+    }
+
+    /// MAX_TRANSMIT_WAIT: from the first time that a confirmable message is sent to when its
+    /// sender gives up.
+    pub fn max_transmit_wait(&self) -> Duration {
+        self.backoff(self.retransmissions().saturating_add(1))
+    }
+
+    /// PROCESSING_DELAY: how long a node takes to acknowledge.
+    pub fn processing_delay(&self) -> Duration {
+        self.ack_timeout
+    }
+
+    /// MAX_RTT: the longest round trip.
+    pub fn max_rtt(&self) -> Duration {
+        self.max_latency
+            .saturating_mul(2)
+            .saturating_add(self.processing_delay())
+    }
+
+    /// EXCHANGE_LIFETIME: from when a confirmable message is first sent to when its message id may
+    /// be used again.
+    pub fn exchange_lifetime(&self) -> Duration {
+        self.max_transmit_span().saturating_add(self.max_rtt())
+    }
+
+    /// NON_LIFETIME: the same for a non-confirmable message.
+    pub fn non_lifetime(&self) -> Duration {
+        self.max_transmit_span().saturating_add(self.max_latency)
+    }
+
+    /// The longest that the first wait for an acknowledgement may be.
+    pub(super) fn longest_ack_timeout(&self) -> Duration {
+        self.ack_timeout
+            .saturating_mul(self.ack_random_percent.max(100))
+            / 100
+    }
+
+    /// MAX_RETRANSMIT within its range: beyond it, only durations no one waits for.
+    pub(super) fn retransmissions(&self) -> u8 {
+        self.max_retransmit.min(20)
+    }
+
+    /// The sum of this many waits, each twice the one before.
+    fn backoff(&self, waits: u8) -> Duration {
+        let factor = (1_u32 << waits.min(31)) - 1;
+        self.longest_ack_timeout().saturating_mul(factor)
+    }
+}
+
+impl Default for TransmissionParameters {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

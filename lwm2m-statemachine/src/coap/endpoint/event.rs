@@ -1,0 +1,341 @@
+//! What an endpoint tells its application.
+
+use core::ops::Deref;
+
+use bytes::Bytes;
+use lwm2m_core::Code;
+use thiserror::Error;
+
+use super::table::Key;
+use crate::coap::{
+    message::{MessageRef, OwnedMessage, ParseError},
+    option::OptionNumber,
+    token::Token,
+};
+
+/// A request that was made; no two of an endpoint are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) Key);
+
+/// A notification that was sent; no two of an endpoint are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NotificationId(pub(super) u64);
+
+/// The right to answer a request, once.
+#[derive(Debug, PartialEq, Eq, Hash)]
+#[must_use = "a request is to be answered, or ignored"]
+pub struct Responder {
+    pub(super) record: Key,
+    pub(super) token: Token,
+}
+
+impl Responder {
+    /// The token of the request; it names an observation.
+    pub const fn token(&self) -> Token {
+        self.token
+    }
+}
+
+/// The whole payload of a request or response: where it lies in the datagram, or put together
+/// from blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body<'d> {
+    /// Part of the datagram.
+    Datagram(&'d [u8]),
+    /// From several datagrams.
+    Assembled(Bytes),
+}
+
+impl Deref for Body<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Datagram(bytes) => bytes,
+            Self::Assembled(bytes) => bytes,
+        }
+    }
+}
+
+/// What a datagram brought; see [`Endpoint::receive`](super::Endpoint::receive).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Incoming<'d> {
+    /// A request. Its critical options are understood and legal, its method is one of the four.
+    Request {
+        /// For [`Endpoint::respond`](super::Endpoint::respond) or
+        /// [`Endpoint::ignore`](super::Endpoint::ignore).
+        responder: Responder,
+        /// The request.
+        request: MessageRef<'d>,
+        /// Its whole payload.
+        body: Body<'d>,
+    },
+    /// The response to a request: its one outcome.
+    Response {
+        /// Which request.
+        request: RequestId,
+        /// The response.
+        response: MessageRef<'d>,
+        /// Its whole payload.
+        body: Body<'d>,
+        /// Whether notifications will follow, until the request is cancelled or one of them says
+        /// that it is the last.
+        observing: bool,
+    },
+    /// A later answer to a request that carried Observe: 0, newer than all before (RFC 7641
+    /// §3.4).
+    Notification {
+        /// Which request.
+        request: RequestId,
+        /// The notification.
+        response: MessageRef<'d>,
+        /// Its whole payload.
+        body: Body<'d>,
+        /// Whether more will follow.
+        observing: bool,
+    },
+    /// The peer rejected a request: its one outcome. For a ping: the peer is there.
+    RequestReset {
+        /// Which request.
+        request: RequestId,
+    },
+    /// The peer has a confirmable notification.
+    Acknowledged {
+        /// Which notification.
+        notification: NotificationId,
+        /// Its token.
+        token: Token,
+    },
+    /// The peer rejected a notification, confirmable or not: the observation is over
+    /// (RFC 7641 §3.6).
+    NotificationReset {
+        /// Which notification.
+        notification: NotificationId,
+        /// Its token.
+        token: Token,
+    },
+}
+
+/// [`Incoming`] that has outlived its datagram.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OwnedIncoming {
+    /// [`Incoming::Request`]
+    Request {
+        /// For the answer.
+        responder: Responder,
+        /// The request.
+        request: OwnedMessage,
+        /// Its payload, if it was put together from blocks; that of the message if not.
+        body: Option<Bytes>,
+    },
+    /// [`Incoming::Response`]
+    Response {
+        /// Which request.
+        request: RequestId,
+        /// The response.
+        response: OwnedMessage,
+        /// Its payload, if it was put together from blocks; that of the message if not.
+        body: Option<Bytes>,
+        /// Whether notifications will follow.
+        observing: bool,
+    },
+    /// [`Incoming::Notification`]
+    Notification {
+        /// Which request.
+        request: RequestId,
+        /// The notification.
+        response: OwnedMessage,
+        /// Its payload, if it was put together from blocks; that of the message if not.
+        body: Option<Bytes>,
+        /// Whether more will follow.
+        observing: bool,
+    },
+    /// [`Incoming::RequestReset`]
+    RequestReset {
+        /// Which request.
+        request: RequestId,
+    },
+    /// [`Incoming::Acknowledged`]
+    Acknowledged {
+        /// Which notification.
+        notification: NotificationId,
+        /// Its token.
+        token: Token,
+    },
+    /// [`Incoming::NotificationReset`]
+    NotificationReset {
+        /// Which notification.
+        notification: NotificationId,
+        /// Its token.
+        token: Token,
+    },
+}
+
+impl From<Incoming<'_>> for OwnedIncoming {
+    fn from(incoming: Incoming<'_>) -> Self {
+        let owned = |body| match body {
+            Body::Datagram(_) => None,
+            Body::Assembled(bytes) => Some(bytes),
+        };
+        match incoming {
+            Incoming::Request {
+                responder,
+                request,
+                body,
+            } => Self::Request {
+                responder,
+                request: request.to_owned(),
+                body: owned(body),
+            },
+            Incoming::Response {
+                request,
+                response,
+                body,
+                observing,
+            } => Self::Response {
+                request,
+                response: response.to_owned(),
+                body: owned(body),
+                observing,
+            },
+            Incoming::Notification {
+                request,
+                response,
+                body,
+                observing,
+            } => Self::Notification {
+                request,
+                response: response.to_owned(),
+                body: owned(body),
+                observing,
+            },
+            Incoming::RequestReset { request } => Self::RequestReset { request },
+            Incoming::Acknowledged {
+                notification,
+                token,
+            } => Self::Acknowledged {
+                notification,
+                token,
+            },
+            Incoming::NotificationReset {
+                notification,
+                token,
+            } => Self::NotificationReset {
+                notification,
+                token,
+            },
+        }
+    }
+}
+
+/// What time and calls bring, and — after
+/// [`handle_datagram`](super::Endpoint::handle_datagram) only — datagrams.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<P> {
+    /// A request has no response: its one outcome.
+    RequestFailed {
+        /// Which request.
+        request: RequestId,
+        /// Whom it was to.
+        peer: P,
+        /// Why.
+        reason: FailureReason,
+    },
+    /// A confirmable notification did not reach its peer.
+    NotificationFailed {
+        /// Which notification.
+        notification: NotificationId,
+        /// Whom it was to.
+        peer: P,
+        /// Its token.
+        token: Token,
+        /// Why.
+        reason: FailureReason,
+    },
+    /// A separate response did not reach its peer.
+    ResponseFailed {
+        /// Whom it was to.
+        peer: P,
+        /// The token of its request.
+        token: Token,
+        /// Why.
+        reason: FailureReason,
+    },
+    /// What [`handle_datagram`](super::Endpoint::handle_datagram) was given.
+    Incoming {
+        /// Whom it is from.
+        from: P,
+        /// What it brought.
+        incoming: OwnedIncoming,
+    },
+}
+
+/// Why something that was sent has come to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureReason {
+    /// Not acknowledged, or not answered, in time.
+    Timeout,
+    /// The peer was dropped.
+    PeerDropped,
+    /// A newer notification of the same observation took its place (RFC 7641 §4.5.2).
+    Superseded,
+    /// The peer rejected it.
+    Reset,
+}
+
+/// Why something cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The code is none that can be sent this way.
+    #[error("{0} cannot be sent this way")]
+    Code(Code),
+    /// The peer would be one too many.
+    #[error("too many peers")]
+    TooManyPeers,
+    /// As many messages to this peer wait for their outcome as may.
+    #[error("too many messages wait for this peer")]
+    TooManyMessages,
+    /// All message ids were used with this peer within EXCHANGE_LIFETIME.
+    #[error("no message id is free")]
+    MessageIds,
+    /// The request is too long ago, was answered already, or its peer was dropped.
+    #[error("the request can no longer be answered")]
+    NotOpen,
+    /// The request that is to be cancelled is no observation of this peer.
+    #[error("no such observation")]
+    NoObservation,
+}
+
+/// Why a datagram was of no use. The endpoint has dealt with it; this only informs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum DatagramError {
+    /// It is no CoAP message. If confirmable, it was rejected with a Reset.
+    #[error("malformed: {0}")]
+    Malformed(#[from] ParseError),
+    /// This code cannot be in a message of this type. If confirmable, it was rejected with a
+    /// Reset.
+    #[error("misplaced code {0}")]
+    MisplacedCode(Code),
+    /// An acknowledgement, a Reset or a response that matches nothing. A response that is no
+    /// acknowledgement was rejected with a Reset.
+    #[error("matches nothing")]
+    Unmatched,
+    /// A critical option that is unknown, illegal or not understood.
+    #[error("bad option: {0}")]
+    BadOption(OptionNumber),
+    /// A method that is none of the four; answered 4.05.
+    #[error("unknown method {0}")]
+    Method(Code),
+    /// A bound of the configuration; a confirmable request was answered 5.03.
+    #[error("over the bounds of the configuration")]
+    Overload,
+    /// A confirmable message to a group (RFC 7252 §8.1).
+    #[error("confirmable multicast")]
+    Multicast,
+}

@@ -1,0 +1,297 @@
+//! Requests, as the one who answers them sees it (RFC 7252 §4.2, §4.3, §4.5, §5.2).
+
+use alloc::format;
+
+use lwm2m_core::{Code, CodeKind, Instant};
+
+use super::{
+    Endpoint,
+    event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
+    outgoing::{Purpose, Transmission},
+    records::{Record, State},
+    table::Key,
+};
+use crate::{
+    Channel, Datagram, Peer,
+    coap::{
+        message::{MessageRef, MessageType},
+        message_buf::MessageBuf,
+        option::{OptionNumber, OptionSet},
+        token::Token,
+    },
+};
+
+/// The options that make a request one to a proxy, which this is none of (RFC 7252 §5.7.2).
+const PROXY: OptionSet = OptionSet::NONE
+    .with(OptionNumber::PROXY_URI)
+    .with(OptionNumber::PROXY_SCHEME);
+
+impl<P: Peer> Endpoint<P> {
+    /// Answers a request: with its acknowledgement if that was not sent yet, else separately. A
+    /// group is not told of errors (RFC 7252 §8.2).
+    #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
+    pub fn respond(
+        &mut self,
+        now: Instant,
+        responder: Responder,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        if message.code().kind() != CodeKind::Response {
+            return Err(SendError::Code(message.code()));
+        }
+        self.answer(now, responder.record, message)
+    }
+
+    /// Treats a request as if it had never come: no acknowledgement, no Reset, and when it comes
+    /// again it is new. Too late if it was acknowledged: then it just has no answer.
+    #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
+    pub fn ignore(&mut self, responder: Responder) {
+        let key = responder.record;
+        match self.records.get(key).map(|record| &record.state) {
+            Some(State::Open(_)) => self.forget_record(key),
+            Some(_) => self.records.set(key, State::Done),
+            None => {}
+        }
+    }
+
+    /// Acknowledges a request whose answer will take a while, as happens by itself after the
+    /// configured delay. Does nothing if it needs none.
+    pub fn acknowledge(&mut self, responder: &Responder) {
+        self.acknowledge_record(responder.record);
+    }
+
+    pub(super) fn acknowledge_record(&mut self, key: Key) {
+        let Some(record) = self.records.get(key) else {
+            return;
+        };
+        let (State::Open(token), true) = (&record.state, record.confirmable) else {
+            return;
+        };
+        let (token, message_id) = (*token, record.message_id);
+        self.records.set(key, State::Acknowledged(token));
+        if let Some(name) = self
+            .records
+            .peer(key)
+            .and_then(|peer| self.peers.name(peer))
+        {
+            self.outbox
+                .empty(name, MessageType::Acknowledgement, message_id);
+        }
+    }
+
+    fn answer(&mut self, now: Instant, key: Key, message: MessageBuf) -> Result<(), SendError> {
+        let (Some(record), Some(peer)) = (self.records.get(key), self.records.peer(key)) else {
+            return Err(SendError::NotOpen);
+        };
+        let silent = record.multicast && !message.code().is_success();
+        match (&record.state, record.confirmable) {
+            (State::Open(token), true) => {
+                let kind = MessageType::Acknowledgement;
+                let mut wire = message.finish(kind, record.message_id, *token);
+                wire.compact();
+                self.records.set(key, State::Answered(wire));
+                if let Some(name) = self.peers.name(peer) {
+                    self.outbox.record(name, key);
+                }
+                Ok(())
+            }
+            (State::Open(token), false) => {
+                let wire = message.finish(MessageType::NonConfirmable, 0, *token);
+                self.records.set(key, State::Done);
+                if silent {
+                    return Ok(());
+                }
+                self.send_once(now, peer, MessageType::NonConfirmable, wire)
+                    .map(|_| ())
+            }
+            (State::Acknowledged(token), _) => {
+                let token = *token;
+                let wire = message.finish(MessageType::Confirmable, 0, token);
+                self.records.set(key, State::Done);
+                let waiting = self
+                    .peers
+                    .sending(peer)
+                    .map_or(0, |sending| sending.transmissions.len());
+                if waiting >= self.config.bounds.transmissions_per_peer {
+                    return Err(SendError::TooManyMessages);
+                }
+                let purpose = Purpose::Response(token);
+                self.transmit(now, peer, Transmission::new(wire, purpose));
+                Ok(())
+            }
+            (State::Answered(_) | State::Done, _) => Err(SendError::NotOpen),
+        }
+    }
+
+    pub(super) fn response_failed(&mut self, peer: u32, token: Token, reason: FailureReason) {
+        if let Some(peer) = self.peers.name(peer) {
+            self.events.push_back(Event::ResponseFailed {
+                peer,
+                token,
+                reason,
+            });
+        }
+    }
+
+    /// A message with a request code.
+    pub(super) fn receive_request<'d>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'d, P>,
+        message: MessageRef<'d>,
+    ) -> Result<Option<Incoming<'d>>, DatagramError> {
+        let confirmable = message.kind() == MessageType::Confirmable;
+        if confirmable && datagram.multicast {
+            return Err(DatagramError::Multicast);
+        }
+        let known = self.peers.find(&datagram.from);
+        if let Some(record) = known.and_then(|peer| self.records.find(peer, message.message_id())) {
+            self.repeat(datagram.from.clone(), record);
+            return Ok(None);
+        }
+        let refusal = self.refusal(&message);
+        if let Some((_, error)) = refusal
+            && !confirmable
+            && (datagram.multicast || matches!(error, DatagramError::BadOption(_)))
+        {
+            return Err(error);
+        }
+        let entered = known
+            .or_else(|| {
+                let bound = self.config.bounds.peers;
+                self.peers.enter(datagram.from.clone(), bound)
+            })
+            .filter(|peer| self.make_room(*peer));
+        let Some(peer) = entered else {
+            if confirmable {
+                let refused = MessageBuf::response(Code::SERVICE_UNAVAILABLE).finish(
+                    MessageType::Acknowledgement,
+                    message.message_id(),
+                    message.token(),
+                );
+                self.outbox.message(datagram.from.clone(), refused);
+            }
+            return Err(DatagramError::Overload);
+        };
+
+        let token = message.token();
+        let record = Record {
+            message_id: message.message_id(),
+            confirmable,
+            multicast: datagram.multicast,
+            repeatable: message.code() == Code::GET && !message.has(OptionNumber::OBSERVE),
+            state: State::Open(token),
+        };
+        let end = self.end_of_record(now, confirmable);
+        let Some(state) = self.peers.get_mut(peer) else {
+            return Err(DatagramError::Overload);
+        };
+        let key = self.records.insert(peer, &mut state.records, record, end);
+        if let Some((code, error)) = refusal {
+            let mut response = MessageBuf::response(code);
+            if let DatagramError::BadOption(option) = error {
+                response.payload(format!("{option}").as_bytes());
+            }
+            // Can fail only for want of a message id; the peer then has no answer.
+            let _ = self.answer(now, key, response);
+            return Err(error);
+        }
+        // An SMS is too dear to say only that an answer will come, and does not get lost so easily.
+        if confirmable && datagram.channel == Channel::Udp {
+            self.records
+                .acknowledge_at(key, now + self.config.acknowledgement_delay);
+        }
+        Ok(Some(Incoming::Request {
+            responder: Responder { record: key, token },
+            request: message,
+            body: Body::Datagram(message.payload()),
+        }))
+    }
+
+    /// Why a request is refused before the application sees it.
+    fn refusal(&self, message: &MessageRef<'_>) -> Option<(Code, DatagramError)> {
+        if let Some(option) = message.present().within(PROXY).first() {
+            let error = DatagramError::BadOption(option);
+            return Some((Code::PROXYING_NOT_SUPPORTED, error));
+        }
+        if let Some(option) = message.unrecognised_outside(self.config.understood) {
+            return Some((Code::BAD_OPTION, DatagramError::BadOption(option)));
+        }
+        if message.code().method().is_none() {
+            let error = DatagramError::Method(message.code());
+            return Some((Code::METHOD_NOT_ALLOWED, error));
+        }
+        None
+    }
+
+    /// A message came again.
+    pub(super) fn repeat(&mut self, from: P, key: Key) {
+        let Some(record) = self.records.get(key) else {
+            return;
+        };
+        if !record.confirmable {
+            return;
+        }
+        let message_id = record.message_id;
+        match &record.state {
+            State::Open(_) => {}
+            State::Answered(_) => self.outbox.record(from, key),
+            State::Acknowledged(_) | State::Done => {
+                self.outbox
+                    .empty(from, MessageType::Acknowledgement, message_id);
+            }
+        }
+    }
+
+    /// Makes room for one more record of this peer. If there is none, the peer is forgotten
+    /// should nothing be kept of it.
+    pub(super) fn make_room(&mut self, peer: u32) -> bool {
+        let bounds = self.config.bounds;
+        while self.records.len() >= bounds.records {
+            let Some(key) = self.records.pop_repeatable() else {
+                self.peers.release(peer);
+                return false;
+            };
+            let owner = self.records.peer(key);
+            if owner == Some(peer) {
+                // Not by way of `forget_record`: the peer is needed.
+                self.remove_record(key);
+            } else {
+                self.forget_record(key);
+            }
+        }
+        while let Some(state) = self.peers.get(peer)
+            && state.records.len() >= bounds.records_per_peer
+        {
+            let Some(key) = self.records.repeatable_of(state.records) else {
+                return false;
+            };
+            self.remove_record(key);
+        }
+        true
+    }
+
+    fn remove_record(&mut self, key: Key) -> Option<u32> {
+        let peer = self.records.peer(key)?;
+        let state = self.peers.get_mut(peer)?;
+        self.records.remove(key, &mut state.records);
+        Some(peer)
+    }
+
+    /// Forgets a record, and its peer if nothing else is kept of it.
+    pub(super) fn forget_record(&mut self, key: Key) {
+        if let Some(peer) = self.remove_record(key) {
+            self.peers.release(peer);
+        }
+    }
+
+    /// Until when a message that came now may come again.
+    pub(super) fn end_of_record(&self, now: Instant, confirmable: bool) -> Instant {
+        let parameters = &self.config.transmission;
+        now + if confirmable {
+            parameters.exchange_lifetime()
+        } else {
+            parameters.non_lifetime()
+        }
+    }
+}

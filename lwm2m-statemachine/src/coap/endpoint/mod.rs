@@ -1,0 +1,483 @@
+//! An endpoint for many peers: reliability, deduplication, matching (RFC 7252 §4, §5).
+
+mod config;
+mod event;
+mod exchanges;
+mod notifications;
+mod outgoing;
+mod peers;
+mod records;
+mod requests;
+mod table;
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use lwm2m_core::{CodeKind, Instant};
+
+pub use self::{
+    config::{Bounds, Config, TransmissionParameters},
+    event::{
+        Body, DatagramError, Event, FailureReason, Incoming, NotificationId, OwnedIncoming,
+        RequestId, Responder, SendError,
+    },
+};
+use self::{
+    notifications::Notifications,
+    outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
+    peers::Peers,
+    records::Records,
+    requests::Requests,
+    table::{KEEP, Key, Table},
+};
+use super::message::{MessageRef, MessageType};
+use crate::{Channel, Datagram, Machine, Peer, TimerQueue, Transmit, random::Random};
+
+/// A CoAP endpoint: client and server at once, for any number of peers.
+///
+/// It never reads a clock and never sends: it is told the time and given datagrams, and hands out
+/// datagrams and events. After each call, drain [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_event`](Self::poll_event), then ask [`poll_timeout`](Self::poll_timeout) how long to
+/// wait.
+///
+/// What a datagram brings is returned by [`receive`](Self::receive), borrowed from it; what time
+/// and calls bring comes from [`poll_event`](Self::poll_event).
+///
+/// ```
+/// use lwm2m_core::{Code, Instant, Method};
+/// use lwm2m_statemachine::{
+///     Datagram,
+///     coap::{Config, Endpoint, Incoming, MessageBuf, RequestOptions},
+/// };
+///
+/// let now = Instant::ZERO;
+/// let mut client = Endpoint::new(Config::new([1; 32]));
+/// let mut server = Endpoint::new(Config::new([2; 32]));
+///
+/// let mut message = MessageBuf::request(Method::Get);
+/// message.uri_path("hello")?;
+/// let id = client.request(now, "server", message, RequestOptions::default())?;
+/// let request = client.poll_transmit().unwrap().payload.to_vec();
+///
+/// let datagram = Datagram::new("client", &request);
+/// let Some(Incoming::Request { responder, request, .. }) = server.receive(now, &datagram)? else {
+///     panic!("no request");
+/// };
+/// assert_eq!(request.uri_path().next(), Some("hello"));
+/// let mut answer = MessageBuf::response(Code::CONTENT);
+/// answer.payload(b"world");
+/// server.respond(now, responder, answer)?;
+/// let response = server.poll_transmit().unwrap().payload.to_vec();
+///
+/// let datagram = Datagram::new("server", &response);
+/// let Some(Incoming::Response { request, body, .. }) = client.receive(now, &datagram)? else {
+///     panic!("no response");
+/// };
+/// assert_eq!((request, &*body), (id, &b"world"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Endpoint<P> {
+    config: Config,
+    random: Random,
+    peers: Peers<P>,
+    records: Records,
+    requests: Requests,
+    transmissions: Table<Transmission>,
+    notifications: Notifications,
+    sent: SentIds,
+    timers: TimerQueue<TimerKey>,
+    outbox: Outbox<P>,
+    events: VecDeque<Event<P>>,
+}
+
+/// What a deadline is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TimerKey {
+    Transmission(Key),
+    Request(Key),
+    Peer(u32),
+}
+
+/// How a request is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestOptions {
+    /// Whether it is sent again until the peer has it; yes by default.
+    pub confirmable: bool,
+    /// What it travels on; over SMS nothing is sent again (TS 8.6.2).
+    pub channel: Channel,
+    /// How long the response may take once the request is acknowledged or, if it is sent once,
+    /// from now on; as configured by default.
+    pub timeout: Option<Duration>,
+    /// The request, a GET with Observe: 1, ends this observation: it is sent with its token
+    /// (RFC 7641 §3.6). The observation is forgotten at once.
+    pub cancels: Option<RequestId>,
+}
+
+impl Default for RequestOptions {
+    fn default() -> Self {
+        Self {
+            confirmable: true,
+            channel: Channel::Udp,
+            timeout: None,
+            cancels: None,
+        }
+    }
+}
+
+/// How a notification is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotifyOptions {
+    /// Whether it is sent again until the peer has it; no by default. RFC 7641 §4.5 asks for one
+    /// at least every 24 hours.
+    pub confirmable: bool,
+    /// What it travels on; over SMS nothing is sent again (TS 8.6.2).
+    pub channel: Channel,
+}
+
+/// How much an endpoint holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Peers of whom anything is kept.
+    pub peers: usize,
+    /// Messages received that are remembered.
+    pub records: usize,
+    /// Requests without an outcome, and observations.
+    pub requests: usize,
+    /// Confirmable messages that are not acknowledged.
+    pub transmissions: usize,
+    /// Notifications sent once that are remembered.
+    pub notifications: usize,
+    /// Message ids that an acknowledgement or a Reset may name.
+    pub message_ids: usize,
+    /// Deadlines.
+    pub timers: usize,
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// An endpoint that knows no one.
+    pub fn new(config: Config) -> Self {
+        let mut random = Random::new(config.seed);
+        Self {
+            config,
+            peers: Peers::new(random.hash_keys()),
+            records: Records::new(random.hash_keys()),
+            requests: Requests::new(random.hash_keys()),
+            transmissions: Table::default(),
+            notifications: Notifications::default(),
+            sent: SentIds::new(random.hash_keys()),
+            timers: TimerQueue::new(),
+            outbox: Outbox::new(),
+            events: VecDeque::new(),
+            random,
+        }
+    }
+
+    /// What it was configured with.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Takes a datagram and tells what it brought, without copying it; `None` if that is nothing
+    /// for the application: a repetition, an acknowledgement, a ping, a notification that came
+    /// too late. Whatever the bytes are, the endpoint goes on working, and the error only
+    /// informs.
+    pub fn receive<'d>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'d, P>,
+    ) -> Result<Option<Incoming<'d>>, DatagramError> {
+        self.expire(now);
+        let message = match MessageRef::parse(datagram.payload) {
+            Ok(message) => message,
+            Err(error) => {
+                if let Some((MessageType::Confirmable, message_id)) = error.header {
+                    self.reject(datagram, message_id);
+                }
+                return Err(error.into());
+            }
+        };
+        let misplaced = DatagramError::MisplacedCode(message.code());
+        match (message.kind(), message.code().kind()) {
+            (MessageType::Confirmable | MessageType::NonConfirmable, CodeKind::Request) => {
+                self.receive_request(now, datagram, message)
+            }
+            (MessageType::Reset, CodeKind::Empty) => {
+                self.receive_reset(now, datagram, message.message_id())
+            }
+            (MessageType::Acknowledgement, CodeKind::Empty) => {
+                self.receive_acknowledgement(now, datagram, message.message_id())
+            }
+            (MessageType::Confirmable, CodeKind::Empty) => {
+                self.reject(datagram, message.message_id());
+                Ok(None)
+            }
+            (MessageType::Reset, _) => Err(misplaced),
+            (_, CodeKind::Response) => self.receive_response(now, datagram, message),
+            (MessageType::Confirmable, _) => {
+                self.reject(datagram, message.message_id());
+                Err(misplaced)
+            }
+            _ => Err(misplaced),
+        }
+    }
+
+    /// Forgets a peer with all that is kept of it. Every request and confirmable notification to
+    /// it that has no outcome yet gets one.
+    pub fn drop_peer(&mut self, now: Instant, peer: &P) {
+        let Some(peer) = self.peers.find(peer) else {
+            return;
+        };
+        let reason = FailureReason::PeerDropped;
+        // Nothing of the peer that waits for its turn is to be sent meanwhile.
+        while let Some(key) = self
+            .peers
+            .sending_mut(peer)
+            .and_then(|sending| sending.waiting.pop_back())
+        {
+            let failed = self.end_transmission(now, key);
+            if let Some(transmission) = failed {
+                self.transmission_failed(now, peer, transmission.purpose, reason);
+            }
+        }
+        while let Some(sending) = self.peers.sending(peer) {
+            if let Some(key) = self.requests.oldest(sending.requests) {
+                self.fail_request(now, key, reason);
+            } else if let Some(key) = self.transmissions.oldest(sending.transmissions) {
+                if let Some(transmission) = self.end_transmission(now, key) {
+                    self.transmission_failed(now, peer, transmission.purpose, reason);
+                }
+            } else if let Some(key) = self.notifications.oldest(sending.notifications) {
+                self.forget_notification(now, key, reason);
+            } else {
+                break;
+            }
+        }
+        if let Some(sending) = self.peers.sending_mut(peer) {
+            self.timers
+                .set(TimerKey::Peer(peer), &mut sending.deadline, None);
+        }
+        self.peers.stop_sending(peer);
+        while let Some(state) = self.peers.get(peer)
+            && let Some(key) = self.records.oldest(state.records)
+        {
+            self.forget_record(key);
+        }
+        self.peers.release(peer);
+    }
+
+    /// Takes a datagram as every machine does: what it brings comes from
+    /// [`poll_event`](Self::poll_event), copied.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_, P>,
+    ) -> Result<(), DatagramError> {
+        if let Some(incoming) = self.receive(now, &datagram)? {
+            self.events.push_back(Event::Incoming {
+                incoming: incoming.into(),
+                from: datagram.from,
+            });
+        }
+        Ok(())
+    }
+
+    /// Does what is due at `now`. Early, late and repeated calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.expire(now);
+        while let Some(key) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Transmission(key) => self.transmission_due(now, key),
+                TimerKey::Request(key) => self.request_due(now, key),
+                TimerKey::Peer(peer) => self.peer_due(now, peer),
+            }
+        }
+    }
+
+    /// The next event. Changes after every call but the other polls.
+    pub fn poll_event(&mut self) -> Option<Event<P>> {
+        let event = self.events.pop_front();
+        if event.is_none() && self.events.capacity() > KEEP {
+            self.events = VecDeque::new();
+        }
+        event
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; never, if `None`. Changes after
+    /// every call but the other polls.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.timers.next(),
+            self.records.next_deadline(),
+            self.notifications.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Whether nothing is kept of anyone, and nothing is left to send or to tell.
+    pub fn is_idle(&self) -> bool {
+        self.usage() == Usage::default() && self.outbox.is_empty() && self.events.is_empty()
+    }
+
+    /// How much is held.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            peers: self.peers.len(),
+            records: self.records.len(),
+            requests: self.requests.len(),
+            transmissions: self.transmissions.len(),
+            notifications: self.notifications.len(),
+            message_ids: self.sent.len(),
+            timers: self.timers.len(),
+        }
+    }
+
+    /// Forgets what has come to its end, and acknowledges what has waited long enough.
+    fn expire(&mut self, now: Instant) {
+        while let Some(key) = self.records.pop_ended(now) {
+            self.forget_record(key);
+        }
+        while let Some(key) = self.records.pop_unanswered(now) {
+            self.acknowledge_record(key);
+        }
+        while let Some(key) = self.notifications.pop_ended(now) {
+            self.forget_notification(now, key, FailureReason::Timeout);
+        }
+    }
+
+    /// Rejects a message with a Reset; never one to a group (RFC 7252 §8.1).
+    fn reject(&mut self, datagram: &Datagram<'_, P>, message_id: u16) {
+        if !datagram.multicast {
+            self.outbox
+                .empty(datagram.from.clone(), MessageType::Reset, message_id);
+        }
+    }
+
+    /// An Empty acknowledgement.
+    fn receive_acknowledgement(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_, P>,
+        message_id: u16,
+    ) -> Result<Option<Incoming<'static>>, DatagramError> {
+        let (peer, sent) = self.sent(datagram, message_id)?;
+        match sent {
+            Sent::Transmission(key) => {
+                let transmission = self
+                    .end_transmission(now, key)
+                    .ok_or(DatagramError::Unmatched)?;
+                match transmission.purpose {
+                    Purpose::Request(request) => Ok(self.request_acknowledged(now, request)),
+                    Purpose::Response(_) => Ok(None),
+                    Purpose::Notification { id, token, newer } => Ok(Some(
+                        self.notification_acknowledged(now, peer, id, token, newer),
+                    )),
+                }
+            }
+            // It was sent once, and its response is being waited for already.
+            Sent::Request(_) => Ok(None),
+            Sent::Notification(key) => {
+                let notification = self
+                    .notifications
+                    .get_mut(key)
+                    .filter(|notification| notification.awaited)
+                    .ok_or(DatagramError::Unmatched)?;
+                notification.awaited = false;
+                Ok(Some(Incoming::Acknowledged {
+                    notification: NotificationId(notification.id),
+                    token: notification.token,
+                }))
+            }
+        }
+    }
+
+    /// A Reset.
+    fn receive_reset(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_, P>,
+        message_id: u16,
+    ) -> Result<Option<Incoming<'static>>, DatagramError> {
+        let (peer, sent) = self.sent(datagram, message_id)?;
+        let request = match sent {
+            Sent::Transmission(key) => {
+                let transmission = self
+                    .end_transmission(now, key)
+                    .ok_or(DatagramError::Unmatched)?;
+                match transmission.purpose {
+                    Purpose::Request(request) => request,
+                    Purpose::Response(token) => {
+                        self.response_failed(peer, token, FailureReason::Reset);
+                        return Ok(None);
+                    }
+                    Purpose::Notification { id, token, newer } => {
+                        return Ok(Some(self.notification_reset(peer, id, token, newer)));
+                    }
+                }
+            }
+            Sent::Request(request) => request,
+            Sent::Notification(key) => {
+                let notification = self
+                    .notifications
+                    .get_mut(key)
+                    .ok_or(DatagramError::Unmatched)?;
+                notification.awaited = false;
+                let (id, token) = (notification.id, notification.token);
+                self.forget_notification(now, key, FailureReason::Reset);
+                return Ok(Some(self.notification_reset(peer, id, token, None)));
+            }
+        };
+        self.remove_request(now, request)
+            .map(|_| {
+                Some(Incoming::RequestReset {
+                    request: RequestId(request),
+                })
+            })
+            .ok_or(DatagramError::Unmatched)
+    }
+
+    /// What this message id of ours stands for.
+    fn sent(
+        &self,
+        datagram: &Datagram<'_, P>,
+        message_id: u16,
+    ) -> Result<(u32, Sent), DatagramError> {
+        self.peers
+            .find(&datagram.from)
+            .and_then(|peer| Some((peer, self.sent.find(peer, message_id)?)))
+            .ok_or(DatagramError::Unmatched)
+    }
+}
+
+impl<P: Peer> Machine for Endpoint<P> {
+    type Peer = P;
+    type Event = Event<P>;
+    type DatagramError = DatagramError;
+
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_, P>,
+    ) -> Result<(), DatagramError> {
+        self.handle_datagram(now, datagram)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit<'_, P>> {
+        self.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Event<P>> {
+        self.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+}

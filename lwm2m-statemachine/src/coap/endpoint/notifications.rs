@@ -1,0 +1,314 @@
+//! Notifications, as the one who sends them sees it (RFC 7641 §4).
+
+use alloc::{boxed::Box, collections::VecDeque};
+use core::mem;
+
+use lwm2m_core::{CodeKind, Instant};
+
+use super::{
+    Endpoint, NotifyOptions,
+    event::{Event, FailureReason, Incoming, NotificationId, SendError},
+    outgoing::{Purpose, Sent, Transmission},
+    records::pop_due,
+    table::{Chain, KEEP, Key, Table},
+};
+use crate::{
+    Channel, Peer,
+    coap::{message::MessageType, message_buf::MessageBuf, message_buf::WireMessage, token::Token},
+};
+
+/// A notification that takes the place of one that is still being sent.
+#[derive(Clone, Debug)]
+pub(super) struct Newer {
+    pub(super) id: u64,
+    message: WireMessage,
+}
+
+/// A notification that was sent once; a Reset may name it.
+#[derive(Clone, Debug)]
+pub(super) struct Notification {
+    pub(super) id: u64,
+    pub(super) token: Token,
+    message_id: u16,
+    /// Whether its acknowledgement is an outcome that was not told yet.
+    pub(super) awaited: bool,
+}
+
+/// The notifications that were sent once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notifications {
+    table: Table<Notification>,
+    /// They are remembered equally long.
+    ends: VecDeque<(Instant, Key)>,
+    next_id: u64,
+}
+
+impl Notifications {
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Notification> {
+        self.table.get_mut(key)
+    }
+
+    pub(super) fn peer(&self, key: Key) -> Option<u32> {
+        self.table.peer(key)
+    }
+
+    pub(super) fn oldest(&self, chain: Chain) -> Option<Key> {
+        self.table.oldest(chain)
+    }
+
+    pub(super) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
+        pop_due(&mut self.ends, now)
+    }
+
+    /// When the next one may be forgotten, in whole seconds.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let (end, _) = self.ends.front()?;
+        Some(Instant::from_millis(
+            end.as_millis().div_ceil(1000).saturating_mul(1000),
+        ))
+    }
+
+    fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Notification> {
+        let notification = self.table.remove(key, chain)?;
+        if self.table.len() == 0 {
+            self.ends.clear();
+            if self.ends.capacity() > KEEP {
+                drop(mem::take(&mut self.ends));
+            }
+        }
+        Some(notification)
+    }
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// Sends a notification: a response to the request of that token, which carried Observe: 0.
+    /// The message carries its sequence number in an Observe option of its own.
+    ///
+    /// A confirmable one has one outcome: [`Incoming::Acknowledged`],
+    /// [`Incoming::NotificationReset`] or [`Event::NotificationFailed`]. A non-confirmable one may
+    /// still be rejected. While a confirmable one has no outcome yet, a newer one of the same
+    /// token waits for it, or takes its place when it would be sent again: the newest value wins
+    /// (RFC 7641 §4.5.2).
+    pub fn notify(
+        &mut self,
+        now: Instant,
+        to: P,
+        token: Token,
+        message: MessageBuf,
+        options: NotifyOptions,
+    ) -> Result<NotificationId, SendError> {
+        if message.code().kind() != CodeKind::Response {
+            return Err(SendError::Code(message.code()));
+        }
+        let peer = self
+            .peers
+            .enter(to, self.config.bounds.peers)
+            .ok_or(SendError::TooManyPeers)?;
+        let kind = if options.confirmable {
+            MessageType::Confirmable
+        } else {
+            MessageType::NonConfirmable
+        };
+        let id = self.notifications.next_id;
+        let wire = message.finish(kind, 0, token);
+        if let Some(key) = self.notification_under_way(peer, token) {
+            self.supersede(peer, key, token, Newer { id, message: wire });
+        } else if options.confirmable && options.channel == Channel::Udp {
+            let waiting = self
+                .peers
+                .sending(peer)
+                .map_or(0, |sending| sending.transmissions.len());
+            if waiting >= self.config.bounds.transmissions_per_peer {
+                return Err(SendError::TooManyMessages);
+            }
+            let purpose = Purpose::Notification {
+                id,
+                token,
+                newer: None,
+            };
+            self.transmit(now, peer, Transmission::new(wire, purpose));
+        } else {
+            match self.send_once(now, peer, kind, wire) {
+                Ok(message_id) => {
+                    self.remember(now, peer, id, token, message_id, options.confirmable);
+                }
+                Err(error) => {
+                    self.peers.release(peer);
+                    return Err(error);
+                }
+            }
+        }
+        self.notifications.next_id = id.wrapping_add(1);
+        Ok(NotificationId(id))
+    }
+
+    /// The confirmable notification of this token that has no outcome yet.
+    fn notification_under_way(&self, peer: u32, token: Token) -> Option<Key> {
+        let sending = self.peers.sending(peer)?;
+        self.transmissions
+            .of(sending.transmissions)
+            .find(|(_, transmission)| {
+                matches!(&transmission.purpose, Purpose::Notification { token: other, .. } if *other == token)
+            })
+            .map(|(key, _)| key)
+    }
+
+    fn supersede(&mut self, peer: u32, key: Key, token: Token, with: Newer) {
+        let Some(transmission) = self.transmissions.get_mut(key) else {
+            return;
+        };
+        let Purpose::Notification { id, newer, .. } = &mut transmission.purpose else {
+            return;
+        };
+        let superseded = if transmission.sent == 0 {
+            transmission.message = with.message;
+            Some(mem::replace(id, with.id))
+        } else {
+            newer.replace(Box::new(with)).map(|newer| newer.id)
+        };
+        if let Some(id) = superseded {
+            self.notification_failed(peer, id, token, FailureReason::Superseded);
+        }
+    }
+
+    /// Puts the newer notification, if there is one, in the place of one that is about to be sent
+    /// again.
+    pub(super) fn renew_notification(&mut self, now: Instant, peer: u32, key: Key) {
+        let Some(transmission) = self.transmissions.get_mut(key) else {
+            return;
+        };
+        let Purpose::Notification { id, token, newer } = &mut transmission.purpose else {
+            return;
+        };
+        let (old_id, token) = (*id, *token);
+        let Some(next) = newer.take() else { return };
+        *id = next.id;
+        match self.renumber(now, peer, key, next.message) {
+            Ok(message_id) => {
+                self.remember(now, peer, old_id, token, message_id, false);
+                self.notification_failed(peer, old_id, token, FailureReason::Superseded);
+            }
+            Err(message) => {
+                if let Some(transmission) = self.transmissions.get_mut(key)
+                    && let Purpose::Notification { id, newer, .. } = &mut transmission.purpose
+                {
+                    *newer = Some(Box::new(Newer { id: *id, message }));
+                    *id = old_id;
+                }
+            }
+        }
+    }
+
+    /// Remembers what a message id stands for, for a Reset that names it.
+    fn remember(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        id: u64,
+        token: Token,
+        message_id: u16,
+        awaited: bool,
+    ) {
+        let bound = self.config.bounds.notifications_per_peer.max(1);
+        while let Some(sending) = self.peers.sending(peer)
+            && sending.notifications.len() >= bound
+            && let Some(oldest) = self.notifications.oldest(sending.notifications)
+        {
+            self.forget_notification(now, oldest, FailureReason::Timeout);
+        }
+        let Some(sending) = self.peers.sending_mut(peer) else {
+            return;
+        };
+        let notification = Notification {
+            id,
+            token,
+            message_id,
+            awaited,
+        };
+        let key = self
+            .notifications
+            .table
+            .insert(peer, &mut sending.notifications, notification);
+        let end = now + self.config.transmission.non_lifetime();
+        self.notifications.ends.push_back((end, key));
+        self.sent.insert(peer, message_id, Sent::Notification(key));
+    }
+
+    /// Forgets a notification that was sent once.
+    pub(super) fn forget_notification(&mut self, now: Instant, key: Key, reason: FailureReason) {
+        let Some(peer) = self.notifications.peer(key) else {
+            return;
+        };
+        let Some(sending) = self.peers.sending_mut(peer) else {
+            return;
+        };
+        if let Some(notification) = self.notifications.remove(key, &mut sending.notifications) {
+            self.sent.remove(peer, notification.message_id);
+            if notification.awaited {
+                self.notification_failed(peer, notification.id, notification.token, reason);
+            }
+        }
+        self.watch(now, peer);
+    }
+
+    pub(super) fn notification_failed(
+        &mut self,
+        peer: u32,
+        id: u64,
+        token: Token,
+        reason: FailureReason,
+    ) {
+        if let Some(peer) = self.peers.name(peer) {
+            self.events.push_back(Event::NotificationFailed {
+                notification: NotificationId(id),
+                peer,
+                token,
+                reason,
+            });
+        }
+    }
+
+    /// A confirmable notification was acknowledged: the newer one, if there is one, is next.
+    pub(super) fn notification_acknowledged(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        id: u64,
+        token: Token,
+        newer: Option<Box<Newer>>,
+    ) -> Incoming<'static> {
+        if let Some(newer) = newer {
+            let purpose = Purpose::Notification {
+                id: newer.id,
+                token,
+                newer: None,
+            };
+            self.transmit(now, peer, Transmission::new(newer.message, purpose));
+        }
+        Incoming::Acknowledged {
+            notification: NotificationId(id),
+            token,
+        }
+    }
+
+    /// A notification was rejected.
+    pub(super) fn notification_reset(
+        &mut self,
+        peer: u32,
+        id: u64,
+        token: Token,
+        newer: Option<Box<Newer>>,
+    ) -> Incoming<'static> {
+        if let Some(newer) = newer {
+            self.notification_failed(peer, newer.id, token, FailureReason::Reset);
+        }
+        Incoming::NotificationReset {
+            notification: NotificationId(id),
+            token,
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! What is sent until it is acknowledged, in its turn (RFC 7252 §4.2, §4.7), and what our message
+//! ids stand for.
+
+use alloc::{boxed::Box, collections::VecDeque};
+use core::{hash::BuildHasher, mem};
+
+use hashbrown::HashTable;
+use lwm2m_core::Instant;
+
+use super::{
+    Endpoint, TimerKey,
+    event::{FailureReason, SendError},
+    notifications::Newer,
+    table::{KEEP, Key},
+};
+use crate::{
+    Peer, Transmit,
+    coap::{message::MessageType, message_buf::WireMessage, token::Token},
+    random::KeyedState,
+};
+
+/// A confirmable message that has not been acknowledged.
+#[derive(Clone, Debug)]
+pub(super) struct Transmission {
+    pub(super) message: WireMessage,
+    pub(super) purpose: Purpose,
+    message_id: u16,
+    /// How often it was sent; not yet, if 0.
+    pub(super) sent: u8,
+    /// The wait after the last time it was sent, in milliseconds.
+    wait: u64,
+    deadline: Option<Instant>,
+}
+
+impl Transmission {
+    pub(super) const fn new(message: WireMessage, purpose: Purpose) -> Self {
+        Self {
+            message,
+            purpose,
+            message_id: 0,
+            sent: 0,
+            wait: 0,
+            deadline: None,
+        }
+    }
+}
+
+/// What a transmission carries.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    Request(Key),
+    /// A separate response.
+    Response(Token),
+    Notification {
+        id: u64,
+        token: Token,
+        /// What is to be sent in its place.
+        newer: Option<Box<Newer>>,
+    },
+}
+
+/// What a message id of ours stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sent {
+    Transmission(Key),
+    /// A request that is sent once.
+    Request(Key),
+    /// A notification that is sent once.
+    Notification(Key),
+}
+
+/// The message ids that an acknowledgement or a Reset may name.
+#[derive(Clone, Debug)]
+pub(super) struct SentIds {
+    ids: HashTable<(u32, u16, Sent)>,
+    keys: KeyedState,
+}
+
+impl SentIds {
+    pub(super) fn new(keys: KeyedState) -> Self {
+        Self {
+            ids: HashTable::new(),
+            keys,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(super) fn find(&self, peer: u32, id: u16) -> Option<Sent> {
+        self.ids
+            .find(hash(self.keys, peer, id), |other| {
+                (other.0, other.1) == (peer, id)
+            })
+            .map(|(_, _, sent)| *sent)
+    }
+
+    pub(super) fn insert(&mut self, peer: u32, id: u16, sent: Sent) {
+        let keys = self.keys;
+        self.ids
+            .insert_unique(hash(keys, peer, id), (peer, id, sent), |(peer, id, _)| {
+                hash(keys, *peer, *id)
+            });
+    }
+
+    pub(super) fn remove(&mut self, peer: u32, id: u16) {
+        let hash = hash(self.keys, peer, id);
+        if let Ok(entry) = self
+            .ids
+            .find_entry(hash, |other| (other.0, other.1) == (peer, id))
+        {
+            entry.remove();
+        }
+        if self.ids.is_empty() && self.ids.capacity() > KEEP {
+            drop(mem::take(&mut self.ids));
+        }
+    }
+}
+
+fn hash(keys: KeyedState, peer: u32, id: u16) -> u64 {
+    keys.hash_one(u64::from(peer) << 16 | u64::from(id))
+}
+
+/// What is to be handed to the transport, in its order.
+#[derive(Clone, Debug)]
+pub(super) struct Outbox<P> {
+    queue: VecDeque<(P, Out)>,
+    /// What was handed out last, if nothing else keeps it.
+    lent: Lent,
+}
+
+#[derive(Clone, Debug)]
+enum Out {
+    Lent(Lent),
+    /// The message of a transmission, if it is still there.
+    Transmission(Key),
+    /// The answer of a record, if it is still there.
+    Record(Key),
+}
+
+#[derive(Clone, Debug)]
+enum Lent {
+    Message(WireMessage),
+    /// An Empty message: its type and message id.
+    Empty([u8; 4]),
+}
+
+impl<P> Outbox<P> {
+    pub(super) const fn new() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            lent: Lent::Empty([0; 4]),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn empty(&mut self, to: P, kind: MessageType, message_id: u16) {
+        let [high, low] = message_id.to_be_bytes();
+        let message = [0x40 | kind.bits() << 4, 0, high, low];
+        self.queue.push_back((to, Out::Lent(Lent::Empty(message))));
+    }
+
+    pub(super) fn message(&mut self, to: P, message: WireMessage) {
+        self.queue
+            .push_back((to, Out::Lent(Lent::Message(message))));
+    }
+
+    pub(super) fn transmission(&mut self, to: P, key: Key) {
+        self.queue.push_back((to, Out::Transmission(key)));
+    }
+
+    pub(super) fn record(&mut self, to: P, key: Key) {
+        self.queue.push_back((to, Out::Record(key)));
+    }
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// The next datagram to send. Changes after every call but the other polls.
+    pub fn poll_transmit(&mut self) -> Option<Transmit<'_, P>> {
+        loop {
+            let Some((to, out)) = self.outbox.queue.pop_front() else {
+                if self.outbox.queue.capacity() > KEEP {
+                    self.outbox.queue = VecDeque::new();
+                }
+                return None;
+            };
+            // Looked up twice: a loop cannot lend what it may have to look for again.
+            let payload = match out {
+                Out::Lent(lent) => {
+                    self.outbox.lent = lent;
+                    match &self.outbox.lent {
+                        Lent::Message(message) => message.as_ref(),
+                        Lent::Empty(message) => message,
+                    }
+                }
+                Out::Transmission(key) if self.transmissions.get(key).is_some() => self
+                    .transmissions
+                    .get(key)
+                    .map_or(&[][..], |transmission| transmission.message.as_ref()),
+                Out::Record(key) if self.records.answer(key).is_some() => {
+                    self.records.answer(key).map_or(&[][..], AsRef::as_ref)
+                }
+                Out::Transmission(_) | Out::Record(_) => continue,
+            };
+            return Some(Transmit { to, payload });
+        }
+    }
+
+    /// Sends a confirmable message as soon as its turn comes.
+    pub(super) fn transmit(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        transmission: Transmission,
+    ) -> Option<Key> {
+        let sending = self.peers.start_sending(now, peer, &mut self.random)?;
+        let key = self
+            .transmissions
+            .insert(peer, &mut sending.transmissions, transmission);
+        sending.waiting.push_back(key);
+        self.start_waiting(now, peer);
+        Some(key)
+    }
+
+    /// Sends what waits for its turn, as far as NSTART and message ids allow.
+    pub(super) fn start_waiting(&mut self, now: Instant, peer: u32) {
+        let nstart = self.config.transmission.nstart.max(1);
+        while let Some(sending) = self.peers.sending_mut(peer)
+            && sending.in_flight < nstart
+            && let Some(key) = sending.waiting.front().copied()
+        {
+            let message_id = match sending
+                .ids
+                .take(now, self.config.transmission.exchange_lifetime())
+            {
+                Ok(id) => id,
+                Err(until) => {
+                    self.timers
+                        .set(TimerKey::Peer(peer), &mut sending.deadline, Some(until));
+                    return;
+                }
+            };
+            sending.last_used = now;
+            sending.waiting.pop_front();
+            sending.in_flight += 1;
+            let shortest = self.config.transmission.ack_timeout;
+            let longest = self.config.transmission.longest_ack_timeout();
+            let spread = longest.saturating_sub(shortest).as_millis();
+            let spread = u64::try_from(spread).unwrap_or(u64::MAX);
+            let wait = u64::try_from(shortest.as_millis())
+                .unwrap_or(u64::MAX)
+                .saturating_add(self.random.up_to(spread));
+            if let Some(transmission) = self.transmissions.get_mut(key) {
+                transmission.message_id = message_id;
+                transmission
+                    .message
+                    .readdress(MessageType::Confirmable, message_id);
+                transmission.wait = wait;
+                self.sent.insert(peer, message_id, Sent::Transmission(key));
+                self.send(now, peer, key);
+            }
+        }
+        self.watch(now, peer);
+    }
+
+    /// Sends a transmission once, and waits.
+    fn send(&mut self, now: Instant, peer: u32, key: Key) {
+        let Some(transmission) = self.transmissions.get_mut(key) else {
+            return;
+        };
+        transmission.sent = transmission.sent.saturating_add(1);
+        let deadline = now + core::time::Duration::from_millis(transmission.wait);
+        self.timers.set(
+            TimerKey::Transmission(key),
+            &mut transmission.deadline,
+            Some(deadline),
+        );
+        if let Some(name) = self.peers.name(peer) {
+            self.outbox.transmission(name, key);
+        }
+    }
+
+    /// A transmission was not acknowledged in time.
+    pub(super) fn transmission_due(&mut self, now: Instant, key: Key) {
+        let Some(peer) = self.transmissions.peer(key) else {
+            return;
+        };
+        let Some(transmission) = self.transmissions.get_mut(key) else {
+            return;
+        };
+        transmission.deadline = None;
+        if transmission.sent <= self.config.transmission.retransmissions() {
+            transmission.wait = transmission.wait.saturating_mul(2);
+            self.renew_notification(now, peer, key);
+            self.send(now, peer, key);
+            return;
+        }
+        if let Some(transmission) = self.end_transmission(now, key) {
+            self.transmission_failed(now, peer, transmission.purpose, FailureReason::Timeout);
+        }
+    }
+
+    pub(super) fn transmission_failed(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        purpose: Purpose,
+        reason: FailureReason,
+    ) {
+        match purpose {
+            Purpose::Request(request) => self.fail_request(now, request, reason),
+            Purpose::Response(token) => self.response_failed(peer, token, reason),
+            Purpose::Notification { id, token, newer } => {
+                self.notification_failed(peer, id, token, reason);
+                if let Some(newer) = newer {
+                    self.notification_failed(peer, newer.id, token, reason);
+                }
+            }
+        }
+    }
+
+    /// Gives the message of a transmission another message id; keeps the old one if none is free.
+    /// Tells the old one.
+    pub(super) fn renumber(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        key: Key,
+        message: WireMessage,
+    ) -> Result<u16, WireMessage> {
+        let lifetime = self.config.transmission.exchange_lifetime();
+        let (Some(sending), Some(transmission)) = (
+            self.peers.sending_mut(peer),
+            self.transmissions.get_mut(key),
+        ) else {
+            return Err(message);
+        };
+        let Ok(message_id) = sending.ids.take(now, lifetime) else {
+            return Err(message);
+        };
+        sending.last_used = now;
+        let old = mem::replace(&mut transmission.message_id, message_id);
+        transmission.message = message;
+        transmission
+            .message
+            .readdress(MessageType::Confirmable, message_id);
+        self.sent.remove(peer, old);
+        self.sent.insert(peer, message_id, Sent::Transmission(key));
+        Ok(old)
+    }
+
+    /// Takes back a transmission: it was acknowledged, or is of no use any more. What waited for
+    /// its turn is sent.
+    pub(super) fn end_transmission(&mut self, now: Instant, key: Key) -> Option<Transmission> {
+        let peer = self.transmissions.peer(key)?;
+        let sending = self.peers.sending_mut(peer)?;
+        let mut transmission = self.transmissions.remove(key, &mut sending.transmissions)?;
+        self.timers.set(
+            TimerKey::Transmission(key),
+            &mut transmission.deadline,
+            None,
+        );
+        if transmission.sent == 0 {
+            sending.waiting.retain(|waiting| *waiting != key);
+        } else {
+            sending.in_flight = sending.in_flight.saturating_sub(1);
+            self.sent.remove(peer, transmission.message_id);
+        }
+        self.start_waiting(now, peer);
+        Some(transmission)
+    }
+
+    /// Sends a message once, with a message id of its own. Tells the id.
+    pub(super) fn send_once(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        kind: MessageType,
+        mut message: WireMessage,
+    ) -> Result<u16, SendError> {
+        let lifetime = self.config.transmission.exchange_lifetime();
+        let sending = self
+            .peers
+            .start_sending(now, peer, &mut self.random)
+            .ok_or(SendError::NotOpen)?;
+        let id = sending
+            .ids
+            .take(now, lifetime)
+            .map_err(|_| SendError::MessageIds)?;
+        sending.last_used = now;
+        message.readdress(kind, id);
+        if let Some(name) = self.peers.name(peer) {
+            self.outbox.message(name, message);
+        }
+        self.watch(now, peer);
+        Ok(id)
+    }
+
+    /// Sees to it that a peer to which nothing is being sent is forgotten in time.
+    pub(super) fn watch(&mut self, now: Instant, peer: u32) {
+        let lifetime = self.config.transmission.exchange_lifetime();
+        if let Some(sending) = self.peers.sending_mut(peer)
+            && sending.deadline.is_none()
+            && sending.is_quiet()
+        {
+            let deadline = (sending.last_used + lifetime).max(now);
+            self.timers
+                .set(TimerKey::Peer(peer), &mut sending.deadline, Some(deadline));
+        }
+    }
+
+    /// Message ids may be free again, or the peer may be of no interest any more.
+    pub(super) fn peer_due(&mut self, now: Instant, peer: u32) {
+        let lifetime = self.config.transmission.exchange_lifetime();
+        let Some(sending) = self.peers.sending_mut(peer) else {
+            return;
+        };
+        sending.deadline = None;
+        if sending.is_quiet() && sending.last_used + lifetime <= now {
+            self.peers.stop_sending(peer);
+            self.peers.release(peer);
+        } else {
+            self.start_waiting(now, peer);
+        }
+    }
+}

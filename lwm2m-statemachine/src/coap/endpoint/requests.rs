@@ -1,0 +1,554 @@
+//! Requests, as the one who makes them sees it: matching of responses (RFC 7252 §5.2, §5.3) and
+//! notifications (RFC 7641 §3).
+
+use core::{hash::BuildHasher, mem, time::Duration};
+
+use hashbrown::HashTable;
+use lwm2m_core::{Code, CodeKind, Instant};
+
+use super::{
+    Endpoint, RequestOptions, TimerKey,
+    event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
+    outgoing::{Purpose, Sent, Transmission},
+    records::{Record, State},
+    table::{Chain, KEEP, Key, Table},
+};
+use crate::{
+    Channel, Datagram, Peer,
+    coap::{
+        message::{MessageRef, MessageType},
+        message_buf::{MessageBuf, WireMessage},
+        option::{OptionNumber, OptionSet},
+        token::Token,
+    },
+    random::KeyedState,
+};
+
+/// The critical options that a response may carry.
+const UNDERSTOOD: OptionSet = OptionSet::NONE
+    .with(OptionNumber::BLOCK2)
+    .with(OptionNumber::BLOCK1);
+
+/// A request that has no outcome yet, or an observation.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    token: Token,
+    kind: Kind,
+    /// While it waits for its acknowledgement.
+    pub(super) transmission: Option<Key>,
+    /// If it was sent once.
+    message_id: Option<u16>,
+    /// How long the response may take once the request is there.
+    timeout: Duration,
+    deadline: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Exchange,
+    /// With Observe: 0.
+    Observation {
+        /// Sequence number and moment of the newest answer.
+        newest: Option<(u32, Instant)>,
+    },
+    /// With Observe: 1 and the token of an observation: notifications of it may still come.
+    Cancellation,
+    Ping,
+}
+
+/// The requests of all peers.
+#[derive(Clone, Debug)]
+pub(super) struct Requests {
+    table: Table<Request>,
+    by_token: HashTable<u32>,
+    keys: KeyedState,
+}
+
+impl Requests {
+    pub(super) fn new(keys: KeyedState) -> Self {
+        Self {
+            table: Table::default(),
+            by_token: HashTable::new(),
+            keys,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Request> {
+        self.table.get_mut(key)
+    }
+
+    pub(super) fn peer(&self, key: Key) -> Option<u32> {
+        self.table.peer(key)
+    }
+
+    pub(super) fn oldest(&self, chain: Chain) -> Option<Key> {
+        self.table.oldest(chain)
+    }
+
+    fn find(&self, peer: u32, token: Token) -> Option<Key> {
+        let index = self.by_token.find(hash(self.keys, peer, token), |index| {
+            self.table
+                .at(*index)
+                .is_some_and(|(owner, request)| owner == peer && request.token == token)
+        })?;
+        self.table.key(*index)
+    }
+
+    fn insert(&mut self, peer: u32, chain: &mut Chain, request: Request) -> Key {
+        let named = !matches!(request.kind, Kind::Ping);
+        let token = request.token;
+        let key = self.table.insert(peer, chain, request);
+        if named {
+            let (table, keys) = (&self.table, self.keys);
+            self.by_token
+                .insert_unique(hash(keys, peer, token), key.index(), |index| {
+                    table
+                        .at(*index)
+                        .map_or(0, |(peer, request)| hash(keys, peer, request.token))
+                });
+        }
+        key
+    }
+
+    fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Request> {
+        let peer = self.table.peer(key)?;
+        let request = self.table.remove(key, chain)?;
+        let hash = hash(self.keys, peer, request.token);
+        if let Ok(entry) = self
+            .by_token
+            .find_entry(hash, |index| *index == key.index())
+        {
+            entry.remove();
+        }
+        if self.by_token.is_empty() && self.by_token.capacity() > KEEP {
+            drop(mem::take(&mut self.by_token));
+        }
+        Some(request)
+    }
+}
+
+fn hash(keys: KeyedState, peer: u32, token: Token) -> u64 {
+    let (bytes, length) = token.parts();
+    keys.hash_one((bytes, u64::from(peer) << 8 | u64::from(length)))
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// Sends a request; its token is chosen here. It has exactly one outcome:
+    /// [`Incoming::Response`], [`Incoming::RequestReset`], [`Event::RequestFailed`], or its
+    /// [cancellation](Self::cancel). With Observe: 0 in the message it is an observation: after a
+    /// response that says so, notifications follow.
+    pub fn request(
+        &mut self,
+        now: Instant,
+        to: P,
+        message: MessageBuf,
+        options: RequestOptions,
+    ) -> Result<RequestId, SendError> {
+        if message.code().kind() != CodeKind::Request {
+            return Err(SendError::Code(message.code()));
+        }
+        let peer = self.enter_for_request(to)?;
+        let (token, kind) = match options.cancels {
+            Some(RequestId(observation)) => {
+                if self.requests.peer(observation) != Some(peer) {
+                    self.peers.release(peer);
+                    return Err(SendError::NoObservation);
+                }
+                let Some(request) = self.remove_request(now, observation) else {
+                    return Err(SendError::NoObservation);
+                };
+                (request.token, Kind::Cancellation)
+            }
+            None => (self.new_token(peer), kind_of(&message)),
+        };
+        let confirmable = options.confirmable;
+        let message_type = if confirmable {
+            MessageType::Confirmable
+        } else {
+            MessageType::NonConfirmable
+        };
+        let request = Request {
+            token,
+            kind,
+            transmission: None,
+            message_id: None,
+            timeout: options
+                .timeout
+                .unwrap_or_else(|| self.config.response_timeout()),
+            deadline: None,
+        };
+        let wire = message.finish(message_type, 0, token);
+        let key = self.insert_request(now, peer, request)?;
+        if confirmable && options.channel == Channel::Udp {
+            self.transmit_request(now, peer, key, wire);
+            return Ok(RequestId(key));
+        }
+        match self.send_once(now, peer, message_type, wire) {
+            Ok(message_id) => {
+                self.sent.insert(peer, message_id, Sent::Request(key));
+                if let Some(request) = self.requests.get_mut(key) {
+                    request.message_id = Some(message_id);
+                }
+                self.await_response(now, key);
+                Ok(RequestId(key))
+            }
+            Err(error) => {
+                self.remove_request(now, key);
+                Err(error)
+            }
+        }
+    }
+
+    fn transmit_request(&mut self, now: Instant, peer: u32, key: Key, wire: WireMessage) {
+        let transmission = Transmission::new(wire, Purpose::Request(key));
+        let transmission = self.transmit(now, peer, transmission);
+        if let Some(request) = self.requests.get_mut(key) {
+            request.transmission = transmission;
+        }
+    }
+
+    /// Asks whether the peer is there, by an Empty confirmable message (RFC 7252 §4.3). If it is,
+    /// the outcome is [`Incoming::RequestReset`].
+    pub fn ping(&mut self, now: Instant, to: P) -> Result<RequestId, SendError> {
+        let peer = self.enter_for_request(to)?;
+        let request = Request {
+            token: Token::EMPTY,
+            kind: Kind::Ping,
+            transmission: None,
+            message_id: None,
+            timeout: Duration::ZERO,
+            deadline: None,
+        };
+        let key = self.insert_request(now, peer, request)?;
+        let wire =
+            MessageBuf::with_code(Code::EMPTY, 0).finish(MessageType::Confirmable, 0, Token::EMPTY);
+        self.transmit_request(now, peer, key, wire);
+        Ok(RequestId(key))
+    }
+
+    /// Forgets a request that has no outcome yet, or an observation; no event follows. If the
+    /// response or a notification still comes, it is rejected with a Reset, which ends an
+    /// observation (RFC 7641 §3.6). False if there is no such request any more.
+    pub fn cancel(&mut self, now: Instant, request: RequestId) -> bool {
+        self.remove_request(now, request.0).is_some()
+    }
+
+    fn enter_for_request(&mut self, to: P) -> Result<u32, SendError> {
+        let peer = self
+            .peers
+            .enter(to, self.config.bounds.peers)
+            .ok_or(SendError::TooManyPeers)?;
+        let requests = self
+            .peers
+            .sending(peer)
+            .map_or(0, |sending| sending.requests.len());
+        if requests >= self.config.bounds.requests_per_peer {
+            self.peers.release(peer);
+            return Err(SendError::TooManyMessages);
+        }
+        Ok(peer)
+    }
+
+    /// A token that no request to this peer has.
+    fn new_token(&mut self, peer: u32) -> Token {
+        loop {
+            let token = Token::from_random(self.random.next_u64());
+            if self.requests.find(peer, token).is_none() {
+                return token;
+            }
+        }
+    }
+
+    fn insert_request(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        request: Request,
+    ) -> Result<Key, SendError> {
+        let sending = self
+            .peers
+            .start_sending(now, peer, &mut self.random)
+            .ok_or(SendError::NotOpen)?;
+        Ok(self.requests.insert(peer, &mut sending.requests, request))
+    }
+
+    /// The request is there, or was sent once: its response is waited for from now on.
+    pub(super) fn await_response(&mut self, now: Instant, key: Key) {
+        if let Some(request) = self.requests.get_mut(key) {
+            let deadline = now + request.timeout;
+            self.timers.set(
+                TimerKey::Request(key),
+                &mut request.deadline,
+                Some(deadline),
+            );
+        }
+    }
+
+    /// No response came in time.
+    pub(super) fn request_due(&mut self, now: Instant, key: Key) {
+        if let Some(request) = self.requests.get_mut(key) {
+            request.deadline = None;
+            self.fail_request(now, key, FailureReason::Timeout);
+        }
+    }
+
+    pub(super) fn fail_request(&mut self, now: Instant, key: Key, reason: FailureReason) {
+        let peer = self
+            .requests
+            .peer(key)
+            .and_then(|peer| self.peers.name(peer));
+        if self.remove_request(now, key).is_some()
+            && let Some(peer) = peer
+        {
+            self.events.push_back(Event::RequestFailed {
+                request: RequestId(key),
+                peer,
+                reason,
+            });
+        }
+    }
+
+    /// Forgets a request and all that was done for it.
+    pub(super) fn remove_request(&mut self, now: Instant, key: Key) -> Option<Request> {
+        let peer = self.requests.peer(key)?;
+        let sending = self.peers.sending_mut(peer)?;
+        let mut request = self.requests.remove(key, &mut sending.requests)?;
+        self.arrived(now, peer, &mut request, key);
+        self.watch(now, peer);
+        Some(request)
+    }
+
+    /// The request need not be sent again, and its response not be waited for.
+    fn arrived(&mut self, now: Instant, peer: u32, request: &mut Request, key: Key) {
+        self.timers
+            .set(TimerKey::Request(key), &mut request.deadline, None);
+        if let Some(message_id) = request.message_id.take() {
+            self.sent.remove(peer, message_id);
+        }
+        if let Some(transmission) = request.transmission.take() {
+            self.end_transmission(now, transmission);
+        }
+    }
+
+    /// The peer has the request, and will answer it separately.
+    pub(super) fn request_acknowledged(
+        &mut self,
+        now: Instant,
+        key: Key,
+    ) -> Option<Incoming<'static>> {
+        let request = self.requests.get_mut(key)?;
+        request.transmission = None;
+        if matches!(request.kind, Kind::Ping) {
+            // Should have been a Reset; the peer is there all the same.
+            self.remove_request(now, key)?;
+            return Some(Incoming::RequestReset {
+                request: RequestId(key),
+            });
+        }
+        self.await_response(now, key);
+        None
+    }
+
+    /// A message with a response code.
+    pub(super) fn receive_response<'d>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'d, P>,
+        message: MessageRef<'d>,
+    ) -> Result<Option<Incoming<'d>>, DatagramError> {
+        let peer = self.peers.find(&datagram.from);
+        let bad_option = message.unrecognised_outside(UNDERSTOOD);
+        if message.kind() == MessageType::Acknowledgement {
+            return self.receive_piggybacked(now, peer, message, bad_option);
+        }
+        if let Some(record) = peer.and_then(|peer| self.records.find(peer, message.message_id())) {
+            self.repeat(datagram.from.clone(), record);
+            return Ok(None);
+        }
+        let confirmable = message.kind() == MessageType::Confirmable;
+        if let Some(option) = bad_option {
+            if confirmable {
+                self.reject(datagram, message.message_id());
+            }
+            return Err(DatagramError::BadOption(option));
+        }
+        let found = peer.and_then(|peer| Some((peer, self.requests.find(peer, message.token())?)));
+        let Some((peer, key)) = found else {
+            self.reject(datagram, message.message_id());
+            return Err(DatagramError::Unmatched);
+        };
+        self.record_response(now, peer, &message);
+        if confirmable {
+            self.outbox.empty(
+                datagram.from.clone(),
+                MessageType::Acknowledgement,
+                message.message_id(),
+            );
+        }
+        Ok(self.deliver(now, peer, key, message))
+    }
+
+    /// Remembers a response, so that a repetition of it is acknowledged and not rejected.
+    fn record_response(&mut self, now: Instant, peer: u32, message: &MessageRef<'_>) {
+        if !self.make_room(peer) {
+            return;
+        }
+        let confirmable = message.kind() == MessageType::Confirmable;
+        let record = Record {
+            message_id: message.message_id(),
+            confirmable,
+            multicast: false,
+            repeatable: true,
+            state: State::Done,
+        };
+        let end = self.end_of_record(now, confirmable);
+        if let Some(state) = self.peers.get_mut(peer) {
+            self.records.insert(peer, &mut state.records, record, end);
+        }
+    }
+
+    fn receive_piggybacked<'d>(
+        &mut self,
+        now: Instant,
+        peer: Option<u32>,
+        message: MessageRef<'d>,
+        bad_option: Option<OptionNumber>,
+    ) -> Result<Option<Incoming<'d>>, DatagramError> {
+        if let Some(option) = bad_option {
+            return Err(DatagramError::BadOption(option));
+        }
+        let found = peer.and_then(|peer| {
+            let key = match self.sent.find(peer, message.message_id())? {
+                Sent::Request(key) => key,
+                Sent::Transmission(key) => match self.transmissions.get(key)?.purpose {
+                    Purpose::Request(key) => key,
+                    Purpose::Response(_) | Purpose::Notification { .. } => return None,
+                },
+                Sent::Notification(_) => return None,
+            };
+            let request = self.requests.table.get(key)?;
+            let matches = request.token == message.token() && !matches!(request.kind, Kind::Ping);
+            matches.then_some((peer, key))
+        });
+        let (peer, key) = found.ok_or(DatagramError::Unmatched)?;
+        Ok(self.deliver(now, peer, key, message))
+    }
+
+    /// Hands out a response that belongs to this request.
+    fn deliver<'d>(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        key: Key,
+        response: MessageRef<'d>,
+    ) -> Option<Incoming<'d>> {
+        let kind = self.requests.table.get(key)?.kind;
+        let body = Body::Datagram(response.payload());
+        let sequence = response.observe().filter(|_| response.code().is_success());
+        match (kind, sequence) {
+            (Kind::Observation { newest }, Some(sequence)) => {
+                if newest.is_some_and(|newest| !is_newer(newest, sequence, now)) {
+                    return None;
+                }
+                let request = self.requests.get_mut(key)?;
+                let newest = Some((sequence, now));
+                let first = matches!(
+                    mem::replace(&mut request.kind, Kind::Observation { newest }),
+                    Kind::Observation { newest: None }
+                );
+                if first {
+                    let mut request = request.clone();
+                    self.arrived(now, peer, &mut request, key);
+                    *self.requests.get_mut(key)? = request;
+                }
+                Some(answer(RequestId(key), response, body, first, true))
+            }
+            // A notification that was under way when the observation was cancelled.
+            (Kind::Cancellation, Some(_)) if response.kind() != MessageType::Acknowledgement => {
+                None
+            }
+            _ => {
+                self.remove_request(now, key)?;
+                let first = !matches!(kind, Kind::Observation { newest: Some(_) });
+                Some(answer(RequestId(key), response, body, first, false))
+            }
+        }
+    }
+}
+
+fn answer<'d>(
+    request: RequestId,
+    response: MessageRef<'d>,
+    body: Body<'d>,
+    first: bool,
+    observing: bool,
+) -> Incoming<'d> {
+    if first {
+        Incoming::Response {
+            request,
+            response,
+            body,
+            observing,
+        }
+    } else {
+        Incoming::Notification {
+            request,
+            response,
+            body,
+            observing,
+        }
+    }
+}
+
+fn kind_of(message: &MessageBuf) -> Kind {
+    let observe = message.has(OptionNumber::OBSERVE)
+        && message.options().any(|(number, value)| {
+            number == OptionNumber::OBSERVE && value.iter().all(|b| *b == 0)
+        });
+    if observe {
+        Kind::Observation { newest: None }
+    } else {
+        Kind::Exchange
+    }
+}
+
+/// Whether a notification is newer than the newest one so far (RFC 7641 §3.4).
+fn is_newer((old, then): (u32, Instant), new: u32, now: Instant) -> bool {
+    const HALF: u32 = 1 << 23;
+    let ahead = new.wrapping_sub(old) & 0x00ff_ffff;
+    (ahead > 0 && ahead < HALF) || now.saturating_duration_since(then) > Duration::from_secs(128)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rule of RFC 7641 §3.4 as it is written there.
+    #[test]
+    fn newer_is_what_the_rfc_says() {
+        let at = Instant::from_secs;
+        let numbers = [
+            0,
+            1,
+            2,
+            (1 << 23) - 1,
+            1 << 23,
+            (1 << 23) + 1,
+            (1 << 24) - 1,
+        ];
+        for v1 in numbers {
+            for v2 in numbers {
+                for t2 in [0, 128, 129] {
+                    let rule = (v1 < v2 && v2 - v1 < 1 << 23)
+                        || (v1 > v2 && v1 - v2 > 1 << 23)
+                        || t2 > 128;
+                    assert_eq!(is_newer((v1, at(0)), v2, at(t2)), rule, "{v1} {v2} {t2}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Things that belong to peers: found by handle, and all of one peer without a search.
+
+use slab::Slab;
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// Containers larger than this are given back when they are empty; smaller ones are kept, so that
+/// a single exchange does not allocate each time.
+pub(super) const KEEP: usize = 32;
+
+/// A handle: of one entry, and of none that takes its place later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Key {
+    serial: u32,
+    index: u32,
+}
+
+impl Key {
+    pub(super) const fn index(self) -> u32 {
+        self.index
+    }
+}
+
+/// The entries of one peer, from the oldest to the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chain {
+    newest: u32,
+    oldest: u32,
+    length: u32,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self {
+            newest: NONE,
+            oldest: NONE,
+            length: 0,
+        }
+    }
+}
+
+impl Chain {
+    pub(super) const fn is_empty(self) -> bool {
+        self.length == 0
+    }
+
+    pub(super) const fn len(self) -> usize {
+        self.length as usize
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Entry<T> {
+    serial: u32,
+    peer: u32,
+    newer: u32,
+    older: u32,
+    value: T,
+}
+
+/// Entries with handles, chained by peer.
+#[derive(Clone, Debug)]
+pub(super) struct Table<T> {
+    entries: Slab<Entry<T>>,
+    serial: u32,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self {
+            entries: Slab::new(),
+            serial: 0,
+        }
+    }
+}
+
+impl<T> Table<T> {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Adds an entry of this peer, whose chain is `chain`.
+    pub(super) fn insert(&mut self, peer: u32, chain: &mut Chain, value: T) -> Key {
+        let serial = self.serial;
+        self.serial = serial.wrapping_add(1);
+        let older = chain.newest;
+        let index = self.entries.insert(Entry {
+            serial,
+            peer,
+            newer: NONE,
+            older,
+            value,
+        });
+        let index = u32::try_from(index).unwrap_or(NONE);
+        match self.entry_mut(older) {
+            Some(entry) => entry.newer = index,
+            None => chain.oldest = index,
+        }
+        chain.newest = index;
+        chain.length = chain.length.saturating_add(1);
+        Key { serial, index }
+    }
+
+    /// Takes an entry out of the chain of its peer.
+    pub(super) fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<T> {
+        self.get(key)?;
+        let entry = self.entries.try_remove(key.index as usize)?;
+        match self.entry_mut(entry.older) {
+            Some(older) => older.newer = entry.newer,
+            None => chain.oldest = entry.newer,
+        }
+        match self.entry_mut(entry.newer) {
+            Some(newer) => newer.older = entry.older,
+            None => chain.newest = entry.older,
+        }
+        chain.length = chain.length.saturating_sub(1);
+        if self.entries.is_empty() && self.entries.capacity() > KEEP {
+            self.entries = Slab::new();
+        }
+        Some(entry.value)
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&T> {
+        self.entries
+            .get(key.index as usize)
+            .filter(|entry| entry.serial == key.serial)
+            .map(|entry| &entry.value)
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        self.entries
+            .get_mut(key.index as usize)
+            .filter(|entry| entry.serial == key.serial)
+            .map(|entry| &mut entry.value)
+    }
+
+    /// Whose entry it is.
+    pub(super) fn peer(&self, key: Key) -> Option<u32> {
+        self.entries
+            .get(key.index as usize)
+            .filter(|entry| entry.serial == key.serial)
+            .map(|entry| entry.peer)
+    }
+
+    /// The entry at this index, and whose it is.
+    pub(super) fn at(&self, index: u32) -> Option<(u32, &T)> {
+        let entry = self.entries.get(index as usize)?;
+        Some((entry.peer, &entry.value))
+    }
+
+    /// The handle of the entry at this index.
+    pub(super) fn key(&self, index: u32) -> Option<Key> {
+        let serial = self.entries.get(index as usize)?.serial;
+        Some(Key { serial, index })
+    }
+
+    /// The oldest entry of a chain.
+    pub(super) fn oldest(&self, chain: Chain) -> Option<Key> {
+        self.key(chain.oldest)
+    }
+
+    /// The entries of a chain, the oldest first.
+    pub(super) fn of(&self, chain: Chain) -> impl Iterator<Item = (Key, &T)> {
+        let mut next = chain.oldest;
+        core::iter::from_fn(move || {
+            let index = next;
+            let entry = self.entries.get(index as usize)?;
+            next = entry.newer;
+            let key = Key {
+                serial: entry.serial,
+                index,
+            };
+            Some((key, &entry.value))
+        })
+    }
+
+    fn entry_mut(&mut self, index: u32) -> Option<&mut Entry<T>> {
+        self.entries.get_mut(index as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn chains_keep_peers_apart() {
+        let mut table = Table::default();
+        let (mut a, mut b) = (Chain::default(), Chain::default());
+        let a1 = table.insert(1, &mut a, 'a');
+        let b1 = table.insert(2, &mut b, 'b');
+        let a2 = table.insert(1, &mut a, 'c');
+        let a3 = table.insert(1, &mut a, 'd');
+        let values = |table: &Table<char>, chain| {
+            table.of(chain).map(|(_, value)| *value).collect::<Vec<_>>()
+        };
+        assert_eq!(values(&table, a), ['a', 'c', 'd']);
+        assert_eq!(table.remove(a2, &mut a), Some('c'));
+        assert_eq!(table.remove(a2, &mut a), None);
+        assert_eq!(values(&table, a), ['a', 'd']);
+        assert_eq!(table.remove(a3, &mut a), Some('d'));
+        assert_eq!(table.remove(a1, &mut a), Some('a'));
+        assert!(a.is_empty());
+        assert_eq!(values(&table, b), ['b']);
+        assert_eq!((table.peer(b1), table.len()), (Some(2), 1));
+    }
+
+    #[test]
+    fn a_handle_is_of_one_entry_only() {
+        let mut table = Table::default();
+        let mut chain = Chain::default();
+        let first = table.insert(1, &mut chain, 1);
+        table.remove(first, &mut chain);
+        let second = table.insert(1, &mut chain, 2);
+        assert_eq!(first.index(), second.index());
+        assert_eq!((table.get(first), table.get(second)), (None, Some(&2)));
+    }
+}
