@@ -29,7 +29,7 @@ pub use self::{
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
     registry::Registry,
     store::Store,
-    transaction::{Transaction, WriteMode},
+    transaction::Transaction,
     tree::ObjectTree,
     typed::{Device, PowerSource, Security, SecurityMode, Server, Typed},
 };

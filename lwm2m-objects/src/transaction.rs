@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use lwm2m_core::{
-    InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef,
+    InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef, WriteMode,
     codec::{Event, Sink},
 };
 
@@ -12,15 +12,6 @@ use crate::{
     object::{Change, Object, WriteError},
     tree::{ObjectTree, check_value},
 };
-
-/// The two ways to write (TS 5.4.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WriteMode {
-    /// PUT: what is written takes the place of what was there.
-    Replace,
-    /// POST: what is written is added or updated, the rest stays.
-    PartialUpdate,
-}
 
 /// A Write in the making: a [`Sink`] that checks each event against definition and tree, and
 /// collects changes. Nothing happens before [`ObjectTree::commit`].

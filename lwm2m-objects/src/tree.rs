@@ -4,14 +4,14 @@ use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::fmt;
 
 use lwm2m_core::{
-    Arguments, DataType, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef,
+    Arguments, DataType, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef, WriteMode,
     codec::{EncodeError, Event, Sink, TypeLookup},
 };
 
 use crate::{
     definition::{ObjectDefinition, ResourceDefinition},
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
-    transaction::{Transaction, WriteMode},
+    transaction::Transaction,
 };
 
 /// The Objects of a Client.

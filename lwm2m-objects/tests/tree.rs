@@ -1,12 +1,12 @@
 //! The object tree: Read pushes, Write is a transaction (TS 5.4.1, 5.4.3, 7.3.2).
 
 use lwm2m_core::{
-    Arguments, InstanceId, ObjectLink, Path, Timestamp, Value,
+    Arguments, InstanceId, ObjectLink, Path, Timestamp, Value, WriteMode,
     codec::{Content, EncodeError, Event, Sink},
 };
 use lwm2m_objects::{
     Change, DEVICE, Device, ExecuteError, Execution, ObjectTree, ReadError, Security, Server,
-    Store, WriteError, WriteMode,
+    Store, WriteError,
 };
 
 fn path(text: &str) -> Path {

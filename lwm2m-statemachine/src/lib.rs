@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod client;
 pub mod coap;
 pub mod payload;
 
@@ -13,6 +14,10 @@ mod timer;
 mod transport;
 
 pub use self::{
+    client::{
+        Client, ClientConfig, ClientError, ClientEvent, ConnectionId, RegistrationFailure,
+        Reliability,
+    },
     timer::TimerQueue,
     transport::{Channel, Datagram, Identity, Machine, Peer, Transmit},
 };

@@ -1,0 +1,76 @@
+//! What a Client is made with.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use lwm2m_core::{ContentFormat, ShortServerId};
+use thiserror::Error;
+
+use crate::coap;
+
+/// How a [`Client`](super::Client) behaves. What it *is*, its accounts included, is in the tree.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// The Endpoint Client Name (TS 6.3.1): 1 to 250 bytes.
+    pub endpoint_name: String,
+    /// The CoAP endpoint's configuration, the seed of all randomness with it.
+    pub coap: coap::Config,
+    /// The format of an answer to a Read without Accept (TS 8.1), of a single Resource only; all
+    /// else is TLV.
+    pub single_resource_format: ContentFormat,
+    /// How notifications are sent.
+    pub notifications: Reliability,
+    /// How long to wait after a first failed registration; it doubles with each further one.
+    pub retry_first: Duration,
+    /// How long to wait at most between two attempts.
+    pub retry_most: Duration,
+    /// How many observations there may be in all; one more is refused with 5.03.
+    pub most_observations: usize,
+}
+
+/// How notifications are sent (TS 8.2: both ways are allowed).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reliability {
+    /// Non-confirmable, and a confirmable one at least every 24 hours (RFC 7641 §4.5), so that a
+    /// server that is gone is noticed.
+    #[default]
+    NonConfirmable,
+    /// Every notification is confirmable.
+    Confirmable,
+}
+
+impl ClientConfig {
+    /// The defaults, for an Endpoint Client Name and a seed. The seed is fresh at every start: a
+    /// repeated one repeats message ids and tokens.
+    pub fn new(endpoint_name: impl Into<String>, seed: [u8; 32]) -> Self {
+        Self {
+            endpoint_name: endpoint_name.into(),
+            coap: coap::Config::new(seed),
+            single_resource_format: ContentFormat::TLV,
+            notifications: Reliability::default(),
+            retry_first: Duration::from_secs(5),
+            retry_most: Duration::from_secs(3600),
+            most_observations: 64,
+        }
+    }
+}
+
+/// A configuration that no Client can be made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The Endpoint Client Name is empty, or too long for a Uri-Query of 255 bytes.
+    #[error("expected an endpoint client name of 1 to 250 bytes")]
+    EndpointName,
+    /// Two Security or two Server Object Instances claim the same Short Server ID (TS 5.2.2).
+    #[error("Short Server ID {0} is there twice")]
+    DuplicateServer(ShortServerId),
+    /// There is no LwM2M Server Account: no Security Object Instance that is paired with a Server
+    /// Object Instance by its Short Server ID.
+    #[error("expected at least one LwM2M Server Account")]
+    NoAccount,
+    /// [`ClientConfig::single_resource_format`] cannot carry every single Resource.
+    #[error("expected text or TLV as the format of single Resources")]
+    SingleResourceFormat,
+}

@@ -1,0 +1,124 @@
+//! What a Client tells its application.
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use lwm2m_core::{Code, Instant, Path, ShortServerId};
+use lwm2m_objects::{Change, Security};
+use thiserror::Error;
+
+/// The Client's name for a connection to a server. It gives out a new one with every
+/// [`ClientEvent::Connect`], so that what is late on an old connection is not mistaken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub(super) u32);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {}", self.0)
+    }
+}
+
+/// What the application must know or do.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// Make a connection to a server: a socket, a DTLS session. Answer with
+    /// [`connected`](super::Client::connected) or [`disconnected`](super::Client::disconnected).
+    Connect {
+        /// The name of the connection from now on.
+        connection: ConnectionId,
+        /// Which server.
+        server: ShortServerId,
+        /// Where it is (Security Object, Resource 0).
+        uri: String,
+        /// How to secure the channel.
+        security: Security,
+    },
+    /// The connection is not needed any more. Send what is queued, then close it.
+    Disconnect {
+        /// Which connection.
+        connection: ConnectionId,
+    },
+    /// The server has accepted the registration (TS 5.3.1).
+    Registered {
+        /// Which server.
+        server: ShortServerId,
+        /// Where the registration is, a path such as `/rd/5a3f`.
+        location: String,
+    },
+    /// There is no registration: it was refused, or got no answer, or was lost.
+    RegistrationFailed {
+        /// Which server.
+        server: ShortServerId,
+        /// Why.
+        reason: RegistrationFailure,
+        /// When the Client tries again; never, if `None`.
+        retry: Option<Instant>,
+    },
+    /// The server has accepted an Update (TS 5.3.2).
+    Updated {
+        /// Which server.
+        server: ShortServerId,
+    },
+    /// The server has accepted a De-register (TS 5.3.3).
+    Deregistered {
+        /// Which server.
+        server: ShortServerId,
+    },
+    /// A server has written (TS 5.4.3); the tree has the new values.
+    Written {
+        /// Which server.
+        server: ShortServerId,
+        /// What changed, in the order of the payload.
+        changes: Vec<Change>,
+    },
+    /// A server has executed a Resource (TS 5.4.5) whose doing is the application's. The answer is
+    /// queued: before a reboot, drain [`poll_transmit`](super::Client::poll_transmit).
+    Execute {
+        /// Which server.
+        server: ShortServerId,
+        /// Which Resource.
+        path: Path,
+        /// The arguments, as they came; [`Arguments`](lwm2m_core::Arguments) reads them.
+        arguments: String,
+    },
+    /// A server observes (TS 5.5.1).
+    Observed {
+        /// Which server.
+        server: ShortServerId,
+        /// An Object, an Object Instance or a Resource.
+        path: Path,
+    },
+    /// An observation has ended: cancelled, or what it was of is gone.
+    ObservationEnded {
+        /// Which server.
+        server: ShortServerId,
+        /// What was observed.
+        path: Path,
+    },
+}
+
+/// Why there is no registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RegistrationFailure {
+    /// The server refused it with this code.
+    #[error("the server answered {0}")]
+    Refused(Code),
+    /// No answer.
+    #[error("the server does not answer")]
+    Timeout,
+    /// The server rejected the message (a Reset).
+    #[error("the server rejected the message")]
+    Reset,
+    /// The answer has no usable Location-Path.
+    #[error("the answer names no location")]
+    NoLocation,
+    /// The connection was lost, or could not be made.
+    #[error("there is no connection")]
+    Disconnected,
+    /// The request could not be made: the Server Object Instance is unusable, or too much is
+    /// under way.
+    #[error("the request cannot be made")]
+    Unsendable,
+}

@@ -1,0 +1,179 @@
+//! The Information Reporting interface: who observes what, and when a notification is due
+//! (TS 5.5, 5.1.2).
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::time::Duration;
+
+use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
+
+use super::{Timer, event::ConnectionId};
+use crate::{coap::Token, timer::TimerQueue};
+
+/// All observations of all servers, each with the token of its request: a path may be observed
+/// many times.
+#[derive(Debug, Default)]
+pub(super) struct Observations {
+    observations: BTreeMap<ObservationId, Observation>,
+    next: u64,
+}
+
+/// In the order in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ObservationId(u64);
+
+/// One observation relationship.
+#[derive(Debug)]
+pub(super) struct Observation {
+    pub(super) server: ShortServerId,
+    pub(super) connection: ConnectionId,
+    pub(super) token: Token,
+    pub(super) path: Path,
+    /// The format of the notifications is that of the first answer (RFC 7641 §4.2).
+    pub(super) format: ContentFormat,
+    /// The number of the last notification (RFC 7641 §4.4), 24 bits.
+    sequence: u32,
+    /// When the last notification was sent.
+    sent: Instant,
+    /// When the last confirmable notification was sent.
+    confirmed: Instant,
+    /// What is observed has changed since.
+    changed: bool,
+    /// When the next notification is due, as the machine's timer queue has it.
+    deadline: Option<Instant>,
+}
+
+/// Minimum and Maximum Period (TS Table 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Periods {
+    pub(super) minimum: Duration,
+    pub(super) maximum: Option<Duration>,
+}
+
+impl Periods {
+    /// From seconds; a Maximum Period of 0, or below the Minimum Period, is ignored.
+    pub(super) fn new(minimum: Option<u32>, maximum: Option<u32>) -> Self {
+        let minimum = minimum.unwrap_or(0);
+        let maximum = maximum.filter(|maximum| *maximum > 0 && *maximum >= minimum);
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        Self {
+            minimum: seconds(minimum),
+            maximum: maximum.map(seconds),
+        }
+    }
+}
+
+/// At least every 24 hours a notification is confirmable (RFC 7641 §4.5).
+const CONFIRM_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+impl Observations {
+    pub(super) fn len(&self) -> usize {
+        self.observations.len()
+    }
+
+    /// Adds an observation whose first answer is sent at `now`. One of the same connection and
+    /// token is replaced (RFC 7641 §4.1).
+    pub(super) fn add(
+        &mut self,
+        now: Instant,
+        observer: (ShortServerId, ConnectionId, Token),
+        path: Path,
+        format: ContentFormat,
+        periods: Periods,
+        timers: &mut TimerQueue<Timer>,
+    ) {
+        let (server, connection, token) = observer;
+        let _ = self.end(timers, |observation| {
+            observation.connection == connection && observation.token == token
+        });
+        let id = ObservationId(self.next);
+        self.next += 1;
+        let mut observation = Observation {
+            server,
+            connection,
+            token,
+            path,
+            format,
+            sequence: 0,
+            sent: now,
+            confirmed: now,
+            changed: false,
+            deadline: None,
+        };
+        observation.arm(id, periods, timers);
+        self.observations.insert(id, observation);
+    }
+
+    /// Ends the observations that `of` chooses, and tells which.
+    pub(super) fn end(
+        &mut self,
+        timers: &mut TimerQueue<Timer>,
+        of: impl Fn(&Observation) -> bool,
+    ) -> Vec<(ShortServerId, Path)> {
+        let mut ended = Vec::new();
+        self.observations.retain(|id, observation| {
+            let end = of(observation);
+            if end {
+                timers.set(Timer::Observation(*id), &mut observation.deadline, None);
+                ended.push((observation.server, observation.path));
+            }
+            !end
+        });
+        ended
+    }
+
+    /// What is at `path` has changed.
+    pub(super) fn changed(
+        &mut self,
+        path: Path,
+        periods: impl Fn(ShortServerId) -> Periods,
+        timers: &mut TimerQueue<Timer>,
+    ) {
+        for (id, observation) in &mut self.observations {
+            if observation.path.contains(&path) || path.contains(&observation.path) {
+                observation.changed = true;
+                observation.arm(*id, periods(observation.server), timers);
+            }
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, id: ObservationId) -> Option<&mut Observation> {
+        self.observations.get_mut(&id)
+    }
+
+    /// The observation whose deadline the timer queue gave out.
+    pub(super) fn due(&mut self, id: ObservationId) -> Option<&mut Observation> {
+        let observation = self.get_mut(id)?;
+        observation.deadline = None;
+        Some(observation)
+    }
+}
+
+impl Observation {
+    /// A notification goes out at `now`: its number, and whether it must be confirmable.
+    pub(super) fn notify(&mut self, now: Instant) -> (u32, bool) {
+        self.sequence = (self.sequence + 1) & 0x00ff_ffff;
+        self.sent = now;
+        self.changed = false;
+        let confirm = now.saturating_duration_since(self.confirmed) >= CONFIRM_AFTER;
+        if confirm {
+            self.confirmed = now;
+        }
+        (self.sequence, confirm)
+    }
+
+    /// When the next notification is due: after a change as soon as the Minimum Period is over,
+    /// without one when the Maximum Period is.
+    pub(super) fn arm(
+        &mut self,
+        id: ObservationId,
+        periods: Periods,
+        timers: &mut TimerQueue<Timer>,
+    ) {
+        let deadline = match (self.changed, periods.maximum) {
+            (true, _) => Some(self.sent + periods.minimum),
+            (false, Some(maximum)) => Some(self.sent + maximum),
+            (false, None) => None,
+        };
+        timers.set(Timer::Observation(id), &mut self.deadline, deadline);
+    }
+}

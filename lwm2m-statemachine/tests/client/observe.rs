@@ -1,0 +1,319 @@
+//! Information Reporting (TS 5.5, 8.2.6).
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, ContentFormat, Method};
+use lwm2m_objects::Server;
+use lwm2m_statemachine::{
+    ClientConfig, ClientEvent, Reliability,
+    coap::{MessageBuf, MessageType, Token},
+};
+
+use crate::support::{Bench, Sent, get, path, server_id};
+
+fn observe(value: u32, path: &str) -> MessageBuf {
+    let mut request = MessageBuf::request(Method::Get);
+    request.observe(value).unwrap();
+    for segment in path.split('/').skip(1) {
+        request.uri_path(segment).unwrap();
+    }
+    request
+}
+
+fn periods(minimum: Option<u32>, maximum: Option<u32>) -> Server {
+    Server {
+        default_minimum_period: minimum,
+        default_maximum_period: maximum,
+        ..Server::new(server_id(101), 86_400)
+    }
+}
+
+/// Asserts that this is a notification with this token and TLV payload.
+fn assert_notification(sent: &Sent, token: &[u8], payload: &[u8]) {
+    let message = sent.message();
+    assert_eq!(message.code(), Code::CONTENT);
+    assert!(matches!(
+        message.kind(),
+        MessageType::NonConfirmable | MessageType::Confirmable
+    ));
+    assert_eq!(message.token().as_bytes(), token);
+    assert!(message.observe().is_some());
+    assert_eq!(
+        (message.content_format(), message.payload()),
+        (Some(ContentFormat::TLV), payload)
+    );
+}
+
+#[test]
+fn a_change_is_notified_with_the_token_and_a_growing_number() {
+    let mut bench = Bench::new();
+    let answer = bench.request(b"tok", observe(0, "/3/0/9"));
+    assert_eq!(
+        (answer.code(), answer.payload()),
+        (Code::CONTENT, &b"\xC1\x09\x64"[..])
+    );
+    let mut last = answer.message().observe().unwrap();
+    assert_eq!(
+        bench.events(),
+        [ClientEvent::Observed {
+            server: server_id(101),
+            path: path("/3/0/9")
+        }]
+    );
+    for level in [99, 98, 50] {
+        bench.client.set(bench.now, path("/3/0/9"), level).unwrap();
+        bench.pass(Duration::ZERO);
+        let sent = bench.sent();
+        assert_notification(&sent, b"tok", &[0xC1, 0x09, u8::try_from(level).unwrap()]);
+        let number = sent.message().observe().unwrap();
+        assert!(number > last);
+        last = number;
+    }
+    // The same value again is no change; another Resource is none of this one.
+    bench.client.set(bench.now, path("/3/0/9"), 50).unwrap();
+    bench.client.set(bench.now, path("/3/0/10"), 7).unwrap();
+    bench.pass(Duration::from_secs(60));
+    assert!(bench.all_sent().is_empty());
+}
+
+#[test]
+fn an_observation_of_an_instance_or_object_sees_its_resources() {
+    let mut bench = Bench::new();
+    bench.request(b"i", observe(0, "/3/0"));
+    bench.request(b"o", observe(0, "/3"));
+    bench.request(b"s", observe(0, "/1"));
+    bench.client.set(bench.now, path("/3/0/7/1"), 4900).unwrap();
+    bench.pass(Duration::ZERO);
+    let sent = bench.all_sent();
+    let tokens: Vec<_> = sent.iter().map(|sent| sent.message().token()).collect();
+    assert_eq!(tokens.len(), 2);
+    assert_eq!(
+        (tokens[0].as_bytes(), tokens[1].as_bytes()),
+        (&b"i"[..], &b"o"[..])
+    );
+    assert_eq!(sent[0].payload().len(), 121);
+    assert_eq!(sent[1].payload().len(), 124);
+}
+
+#[test]
+fn two_observations_of_one_path_do_not_disturb_each_other() {
+    let mut bench = Bench::new();
+    bench.request(b"1", observe(0, "/3/0/9"));
+    bench.request(b"2", observe(0, "/3/0/9"));
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.pass(Duration::ZERO);
+    assert_eq!(bench.all_sent().len(), 2);
+    bench.request(b"1", observe(1, "/3/0/9"));
+    bench.client.set(bench.now, path("/3/0/9"), 8).unwrap();
+    bench.pass(Duration::ZERO);
+    assert_notification(&bench.sent(), b"2", b"\xC1\x09\x08");
+}
+
+#[test]
+fn observe_again_with_the_same_token_replaces() {
+    let mut bench = Bench::new();
+    bench.request(b"1", observe(0, "/3/0/9"));
+    bench.request(b"1", observe(0, "/3/0/9"));
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.pass(Duration::ZERO);
+    assert_notification(&bench.sent(), b"1", b"\xC1\x09\x09");
+}
+
+#[test]
+fn the_default_minimum_period_holds_a_change_back() {
+    let mut bench = Bench::registered(periods(Some(10), None));
+    bench.request(b"t", observe(0, "/3/0/9"));
+    bench.client.set(bench.now, path("/3/0/9"), 90).unwrap();
+    bench.client.set(bench.now, path("/3/0/9"), 80).unwrap();
+    bench.pass(Duration::from_millis(9_999));
+    assert!(bench.all_sent().is_empty());
+    bench.pass(Duration::from_millis(1));
+    // The value is that of the moment in which it is sent.
+    assert_notification(&bench.sent(), b"t", b"\xC1\x09\x50");
+    bench.pass(Duration::from_secs(100));
+    assert!(bench.all_sent().is_empty());
+}
+
+#[test]
+fn the_default_maximum_period_notifies_without_a_change() {
+    let mut bench = Bench::registered(periods(Some(1), Some(60)));
+    bench.request(b"t", observe(0, "/3/0/9"));
+    bench.pass(Duration::from_millis(59_999));
+    assert!(bench.all_sent().is_empty());
+    bench.pass(Duration::from_millis(1));
+    assert_notification(&bench.sent(), b"t", b"\xC1\x09\x64");
+    // Both timers start again with each notification.
+    bench.pass(Duration::from_secs(30));
+    bench.client.set(bench.now, path("/3/0/9"), 1).unwrap();
+    bench.pass(Duration::ZERO);
+    assert_notification(&bench.sent(), b"t", b"\xC1\x09\x01");
+    bench.pass(Duration::from_millis(59_999));
+    assert!(bench.all_sent().is_empty());
+    bench.pass(Duration::from_millis(1));
+    bench.sent();
+}
+
+#[test]
+fn a_maximum_period_below_the_minimum_is_ignored() {
+    for maximum in [0, 9] {
+        let mut bench = Bench::registered(periods(Some(10), Some(maximum)));
+        bench.request(b"t", observe(0, "/3/0/9"));
+        bench.pass(Duration::from_secs(100));
+        assert!(bench.all_sent().is_empty(), "{maximum}");
+    }
+}
+
+#[test]
+fn cancel_by_observe_1_answers_and_ends() {
+    let mut bench = Bench::new();
+    bench.request(b"t", observe(0, "/3/0/9"));
+    bench.events();
+    let answer = bench.request(b"t", observe(1, "/3/0/9"));
+    assert_eq!(
+        (answer.code(), answer.message().observe()),
+        (Code::CONTENT, None)
+    );
+    assert_eq!(
+        bench.events(),
+        [ClientEvent::ObservationEnded {
+            server: server_id(101),
+            path: path("/3/0/9")
+        }]
+    );
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.pass(Duration::from_secs(1));
+    assert!(bench.all_sent().is_empty());
+}
+
+#[test]
+fn cancel_on_a_parent_ends_what_is_below_and_with_another_token_nothing_else() {
+    let mut bench = Bench::new();
+    bench.request(b"7", observe(0, "/3/0/7"));
+    bench.request(b"8", observe(0, "/3/0/8"));
+    bench.request(b"9", observe(0, "/3/0/9"));
+    bench.request(b"x", observe(1, "/3/0/9")); // another token, the same path
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.pass(Duration::ZERO);
+    assert_eq!(bench.all_sent().len(), 1);
+    bench.request(b"y", observe(1, "/3/0"));
+    bench.client.set(bench.now, path("/3/0/9"), 8).unwrap();
+    bench.client.set(bench.now, path("/3/0/7/0"), 8).unwrap();
+    bench.pass(Duration::from_secs(1));
+    assert!(bench.all_sent().is_empty());
+}
+
+#[test]
+fn cancel_by_reset_of_any_notification_con_or_non() {
+    for reliability in [Reliability::NonConfirmable, Reliability::Confirmable] {
+        let mut config = ClientConfig::new("reset", [9; 32]);
+        config.notifications = reliability;
+        let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+        bench.accept_register();
+        bench.request(b"t", observe(0, "/3/0/9"));
+        bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+        bench.pass(Duration::ZERO);
+        let notification = bench.sent();
+        let confirmable = reliability == Reliability::Confirmable;
+        assert_eq!(notification.kind() == MessageType::Confirmable, confirmable);
+        let [high, low] = notification.message().message_id().to_be_bytes();
+        bench.datagram(&[0x70, 0, high, low]);
+        bench.client.set(bench.now, path("/3/0/9"), 8).unwrap();
+        bench.pass(Duration::from_secs(1));
+        assert!(bench.all_sent().is_empty());
+    }
+}
+
+#[test]
+fn what_cannot_be_read_leaves_no_observation_behind() {
+    let mut bench = Bench::new();
+    for (at, code) in [
+        ("/3/0/4", Code::METHOD_NOT_ALLOWED),
+        ("/3/0/17", Code::NOT_FOUND),
+        ("/0/0", Code::UNAUTHORIZED),
+    ] {
+        let answer = bench.request(b"t", observe(0, at));
+        assert_eq!(
+            (answer.code(), answer.message().observe()),
+            (code, None),
+            "{at}"
+        );
+    }
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn over_the_bound_an_observe_is_a_read() {
+    let mut config = ClientConfig::new("bound", [9; 32]);
+    config.most_observations = 1;
+    let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+    bench.accept_register();
+    assert!(
+        bench
+            .request(b"1", observe(0, "/3/0/9"))
+            .message()
+            .observe()
+            .is_some()
+    );
+    let answer = bench.request(b"2", observe(0, "/3/0/9"));
+    assert_eq!(
+        (answer.code(), answer.message().observe()),
+        (Code::CONTENT, None)
+    );
+}
+
+#[test]
+fn a_write_of_a_server_is_notified() {
+    let mut bench = Bench::new();
+    bench.request(b"t", observe(0, "/3/0/14"));
+    let mut write = crate::support::on(Method::Put, "/3/0/14");
+    write
+        .content_format(ContentFormat::TEXT)
+        .unwrap()
+        .payload(b"Z");
+    assert_eq!(bench.code(write), Code::CHANGED);
+    bench.pass(Duration::ZERO);
+    assert_notification(&bench.sent(), b"t", b"\xC1\x0EZ");
+}
+
+#[test]
+fn a_new_registration_forgets_observations() {
+    let mut bench = Bench::new();
+    bench.request(b"t", observe(0, "/3/0/9"));
+    bench.client.update(bench.now, server_id(101));
+    let update = bench.sent();
+    bench.answer(&update, MessageBuf::response(Code::NOT_FOUND));
+    bench.events();
+    bench.accept_register();
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.pass(Duration::from_secs(1));
+    assert!(bench.all_sent().is_empty());
+}
+
+#[test]
+fn every_24_hours_a_notification_is_confirmable_and_a_dead_server_loses_it() {
+    let mut bench = Bench::new();
+    bench.request(b"t", observe(0, "/3/0/9"));
+    bench.events();
+    bench.now += Duration::from_secs(24 * 3600);
+    // Keeps the registration alive without looking at it: the Update is due, too.
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.client.handle_timeout(bench.now);
+    let notification = bench
+        .all_sent()
+        .into_iter()
+        .find(|sent| sent.message().token() == Token::new(b"t").unwrap())
+        .unwrap();
+    assert_eq!(notification.kind(), MessageType::Confirmable);
+}
+
+#[test]
+fn observe_with_another_value_is_a_read() {
+    let mut bench = Bench::new();
+    let answer = bench.request(b"t", observe(7, "/3/0/9"));
+    assert_eq!(
+        (answer.code(), answer.message().observe()),
+        (Code::CONTENT, None)
+    );
+    bench.request(b"u", get("/3/0/9"));
+    assert!(bench.events().is_empty());
+}

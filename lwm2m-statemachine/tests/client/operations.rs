@@ -1,0 +1,359 @@
+//! Device Management & Service Enablement (TS 5.4, 8.2.5, 8.5).
+
+use lwm2m_core::{Code, ContentFormat, Method, Value};
+use lwm2m_objects::{Change, Server};
+use lwm2m_statemachine::{
+    ClientConfig, ClientEvent,
+    coap::{MessageBuf, MessageType, Token},
+};
+
+use crate::support::{Bench, get, on, path, server_id};
+
+/// TS 6.4.3.1, as its lengths have it.
+const DEVICE_TLV: &[u8] = b"\xC8\x00\x14Open Mobile Alliance\
+    \xC8\x01\x16Lightweight M2M Client\
+    \xC8\x02\x09345000123\
+    \xC3\x031.0\
+    \x86\x06\x41\x00\x01\x41\x01\x05\
+    \x88\x07\x08\x42\x00\x0E\xD8\x42\x01\x13\x88\
+    \x87\x08\x41\x00\x7D\x42\x01\x03\x84\
+    \xC1\x09\x64\
+    \xC1\x0A\x0F\
+    \x83\x0B\x41\x00\x00\
+    \xC4\x0D\x51\x82\x42\x8F\
+    \xC6\x0E+02:00\
+    \xC1\x10U";
+
+fn accept(path: &str, format: ContentFormat) -> MessageBuf {
+    let mut request = get(path);
+    request.accept(format).unwrap();
+    request
+}
+
+fn with_payload(method: Method, path: &str, format: ContentFormat, payload: &[u8]) -> MessageBuf {
+    let mut request = on(method, path);
+    request.content_format(format).unwrap().payload(payload);
+    request
+}
+
+#[test]
+fn read_of_the_device_instance_is_the_example_of_ts_6_4_3_1() {
+    let mut bench = Bench::new();
+    for request in [get("/3/0"), accept("/3/0", ContentFormat::TLV)] {
+        let answer = bench.request(b"abc", request);
+        assert_eq!(answer.code(), Code::CONTENT);
+        assert_eq!(answer.message().content_format(), Some(ContentFormat::TLV));
+        assert_eq!(answer.payload(), DEVICE_TLV);
+    }
+    let answer = bench.request(b"abc", get("/3"));
+    assert_eq!(answer.payload()[..3], [0x08, 0x00, 0x79]);
+    assert_eq!(&answer.payload()[3..], DEVICE_TLV);
+}
+
+#[test]
+fn read_of_a_resource_in_each_format() {
+    let mut bench = Bench::new();
+    for (request, format, payload) in [
+        (
+            accept("/3/0/0", ContentFormat::TEXT),
+            ContentFormat::TEXT,
+            &b"Open Mobile Alliance"[..],
+        ),
+        (
+            accept("/3/0/9", ContentFormat::TLV),
+            ContentFormat::TLV,
+            b"\xC1\x09\x64",
+        ),
+        (get("/3/0/9"), ContentFormat::TLV, b"\xC1\x09\x64"),
+        (
+            get("/3/0/6"),
+            ContentFormat::TLV,
+            b"\x86\x06\x41\x00\x01\x41\x01\x05",
+        ),
+    ] {
+        let answer = bench.request(b"", request);
+        assert_eq!(answer.code(), Code::CONTENT);
+        assert_eq!(answer.message().content_format(), Some(format));
+        assert_eq!(answer.payload(), payload);
+    }
+}
+
+#[test]
+fn a_single_resource_is_text_where_the_configuration_says_so() {
+    let mut config = ClientConfig::new("text", [3; 32]);
+    config.single_resource_format = ContentFormat::TEXT;
+    let mut bench = Bench::with_config(config, Server::new(server_id(101), 300));
+    bench.accept_register();
+    let answer = bench.request(b"", get("/3/0/9"));
+    assert_eq!(
+        (answer.message().content_format(), answer.payload()),
+        (Some(ContentFormat::TEXT), &b"100"[..])
+    );
+    let answer = bench.request(b"", get("/3/0/6"));
+    assert_eq!(answer.message().content_format(), Some(ContentFormat::TLV));
+}
+
+#[test]
+fn read_that_cannot_be_answered() {
+    let mut bench = Bench::new();
+    for (request, code) in [
+        (get("/0"), Code::UNAUTHORIZED),
+        (get("/0/0"), Code::UNAUTHORIZED),
+        (get("/0/0/5"), Code::UNAUTHORIZED),
+        (get("/9"), Code::NOT_FOUND),
+        (get("/3/1"), Code::NOT_FOUND),
+        (get("/3/0/17"), Code::NOT_FOUND),
+        (get("/3/0/4"), Code::METHOD_NOT_ALLOWED),
+        (get("/3/65535"), Code::NOT_FOUND),
+        (get("/65539/0"), Code::NOT_FOUND),
+        (get("/well-known/core"), Code::NOT_FOUND),
+        (get("/"), Code::METHOD_NOT_ALLOWED),
+        (accept("/3/0", ContentFormat::TEXT), Code::NOT_ACCEPTABLE),
+        (accept("/3/0/6", ContentFormat::TEXT), Code::NOT_ACCEPTABLE),
+        (
+            accept("/3/0/0", ContentFormat::OPAQUE),
+            Code::NOT_ACCEPTABLE,
+        ),
+        (accept("/3/0", ContentFormat::new(60)), Code::NOT_ACCEPTABLE),
+    ] {
+        let shown = format!("{request:?}");
+        assert_eq!(bench.code(request), code, "{shown}");
+    }
+    bench.works();
+}
+
+#[test]
+fn the_security_object_is_shut_to_every_operation() {
+    let mut bench = Bench::new();
+    let mut observe = MessageBuf::request(Method::Get);
+    observe
+        .observe(0)
+        .unwrap()
+        .uri_path("0")
+        .unwrap()
+        .uri_path("0")
+        .unwrap();
+    let mut attributes = on(Method::Put, "/0/0");
+    attributes.uri_query("pmin=1").unwrap();
+    for request in [
+        get("/0"),
+        accept("/0/0", ContentFormat::LINK_FORMAT),
+        observe,
+        attributes,
+        with_payload(Method::Put, "/0/0/0", ContentFormat::TEXT, b"coap://evil"),
+        with_payload(Method::Post, "/0/0", ContentFormat::TLV, b"\xC1\x01\x01"),
+        with_payload(Method::Post, "/0", ContentFormat::TLV, b""),
+        on(Method::Post, "/0/0/4"),
+        on(Method::Delete, "/0/0"),
+        get("/0/99/99"),
+    ] {
+        let shown = format!("{request:?}");
+        assert_eq!(bench.code(request), Code::UNAUTHORIZED, "{shown}");
+    }
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn discover_tells_objects_instances_resources_and_dimensions() {
+    let mut bench = Bench::new();
+    let answer = bench.request(b"d", accept("/3", ContentFormat::LINK_FORMAT));
+    assert_eq!(
+        answer.message().content_format(),
+        Some(ContentFormat::LINK_FORMAT)
+    );
+    assert_eq!(
+        core::str::from_utf8(answer.payload()).unwrap(),
+        "</3>,</3/0>,</3/0/0>,</3/0/1>,</3/0/2>,</3/0/3>,</3/0/4>,</3/0/6>;dim=2,</3/0/7>;dim=2,\
+         </3/0/8>;dim=2,</3/0/9>,</3/0/10>,</3/0/11>;dim=1,</3/0/13>,</3/0/14>,</3/0/16>"
+    );
+    let answer = bench.request(b"d", accept("/1/0", ContentFormat::LINK_FORMAT));
+    let expected: &[u8] = b"</1/0>,</1/0/0>,</1/0/1>,</1/0/6>,</1/0/7>,</1/0/8>";
+    assert_eq!(answer.payload(), expected);
+    let answer = bench.request(b"d", accept("/3/0/7", ContentFormat::LINK_FORMAT));
+    assert_eq!(answer.payload(), b"</3/0/7>;dim=2");
+    for (at, code) in [
+        ("/9", Code::NOT_FOUND),
+        ("/3/0/17", Code::NOT_FOUND),
+        ("/", Code::METHOD_NOT_ALLOWED),
+    ] {
+        assert_eq!(
+            bench.code(accept(at, ContentFormat::LINK_FORMAT)),
+            code,
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn write_of_a_resource_by_put_and_by_post() {
+    for method in [Method::Put, Method::Post] {
+        let mut bench = Bench::new();
+        let request = with_payload(method, "/3/0/14", ContentFormat::TEXT, b"+01:00");
+        assert_eq!(bench.code(request), Code::CHANGED);
+        assert_eq!(
+            bench.client.tree().get(path("/3/0/14")),
+            Some(Value::from("+01:00"))
+        );
+        assert_eq!(
+            bench.events(),
+            [ClientEvent::Written {
+                server: server_id(101),
+                changes: vec![Change::Set {
+                    path: path("/3/0/14"),
+                    value: "+01:00".into()
+                }],
+            }]
+        );
+    }
+}
+
+#[test]
+fn write_of_an_instance_bare_or_wrapped() {
+    // Current Time and UTC Offset, as bare Resources and in the Object Instance.
+    for payload in [
+        &b"\xC1\x0D\x07\xC3\x0EUTC"[..],
+        b"\x08\x00\x08\xC1\x0D\x07\xC3\x0EUTC",
+    ] {
+        let mut bench = Bench::new();
+        let request = with_payload(Method::Post, "/3/0", ContentFormat::TLV, payload);
+        assert_eq!(bench.code(request), Code::CHANGED);
+        assert_eq!(
+            bench.client.tree().get(path("/3/0/13")),
+            Some(Value::Time(7))
+        );
+        assert_eq!(
+            bench.client.tree().get(path("/3/0/14")),
+            Some(Value::from("UTC"))
+        );
+    }
+}
+
+#[test]
+fn write_that_is_refused_changes_nothing() {
+    let mut bench = Bench::new();
+    let before = bench.request(b"", get("/3/0")).payload().to_vec();
+    let text = |at, value: &'static [u8]| with_payload(Method::Put, at, ContentFormat::TEXT, value);
+    let tlv = |at, value: &'static [u8]| with_payload(Method::Put, at, ContentFormat::TLV, value);
+    let mut without_format = on(Method::Put, "/3/0/14");
+    without_format.payload(b"x");
+    for (request, code) in [
+        (without_format, Code::BAD_REQUEST),
+        (
+            with_payload(Method::Put, "/3/0/14", ContentFormat::new(60), b"x"),
+            Code::UNSUPPORTED_CONTENT_FORMAT,
+        ),
+        (
+            with_payload(Method::Put, "/3/0/14", ContentFormat::LINK_FORMAT, b"x"),
+            Code::UNSUPPORTED_CONTENT_FORMAT,
+        ),
+        (text("/3/0/13", b"noon"), Code::BAD_REQUEST),
+        (text("/3/0/0", b"me"), Code::METHOD_NOT_ALLOWED),
+        (text("/3/0/4", b"me"), Code::METHOD_NOT_ALLOWED),
+        (text("/3/0/99", b"me"), Code::NOT_FOUND),
+        (text("/3/1/14", b"me"), Code::NOT_FOUND),
+        (tlv("/3/0", b"\xC1\x0D"), Code::BAD_REQUEST), // truncated
+        (tlv("/3/0", b"\xC3\x0D\x01\x02\x03"), Code::BAD_REQUEST), // three bytes are no integer
+        (
+            tlv("/3/0", b"\xC3\x0EUTC\xC1\x09\x05"),
+            Code::METHOD_NOT_ALLOWED,
+        ), // 9 is read-only
+        (
+            tlv("/3/0", b"\xC3\x0EUTC\xC1\x63\x05"),
+            Code::METHOD_NOT_ALLOWED,
+        ), // 99 is unknown
+        (
+            tlv("/3", b"\x08\x00\x05\xC3\x0EUTC"),
+            Code::METHOD_NOT_ALLOWED,
+        ),
+        (text("/1/0/1", b"0"), Code::BAD_REQUEST),
+        (text("/1/0/7", b"UQSQ"), Code::BAD_REQUEST),
+    ] {
+        let shown = format!("{request:?}");
+        assert_eq!(bench.code(request), code, "{shown}");
+    }
+    assert_eq!(bench.request(b"", get("/3/0")).payload(), before);
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn execute_is_answered_and_told_to_the_application() {
+    let mut bench = Bench::new();
+    let mut with_arguments = on(Method::Post, "/3/0/4");
+    with_arguments.payload(b"0='now',1");
+    let text = with_payload(Method::Post, "/3/0/4", ContentFormat::TEXT, b"5");
+    for (request, arguments) in [
+        (on(Method::Post, "/3/0/4"), ""),
+        (with_arguments, "0='now',1"),
+        (text, "5"),
+    ] {
+        assert_eq!(bench.code(request), Code::CHANGED);
+        assert_eq!(
+            bench.events(),
+            [ClientEvent::Execute {
+                server: server_id(101),
+                path: path("/3/0/4"),
+                arguments: arguments.into(),
+            }]
+        );
+    }
+}
+
+#[test]
+fn execute_that_is_refused() {
+    let mut bench = Bench::new();
+    let mut bad = on(Method::Post, "/3/0/4");
+    bad.payload(b"10,'");
+    let mut utf8 = on(Method::Post, "/3/0/4");
+    utf8.payload(b"\xff");
+    for (request, code) in [
+        (bad, Code::BAD_REQUEST),
+        (utf8, Code::BAD_REQUEST),
+        (
+            with_payload(Method::Post, "/3/0/4", ContentFormat::TLV, b""),
+            Code::UNSUPPORTED_CONTENT_FORMAT,
+        ),
+        (on(Method::Post, "/3/0/5"), Code::NOT_FOUND),
+        (on(Method::Post, "/3/0/9"), Code::METHOD_NOT_ALLOWED),
+        (on(Method::Post, "/3/0/7/0"), Code::METHOD_NOT_ALLOWED),
+    ] {
+        let shown = format!("{request:?}");
+        assert_eq!(bench.code(request), code, "{shown}");
+    }
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn what_this_client_does_not_offer_is_not_allowed() {
+    let mut bench = Bench::new();
+    let mut attributes = on(Method::Put, "/3/0/9");
+    attributes.uri_query("pmin=1").unwrap();
+    for (request, code) in [
+        (attributes, Code::METHOD_NOT_ALLOWED),
+        (
+            with_payload(Method::Post, "/3", ContentFormat::TLV, b"\xC1\x0D\x07"),
+            Code::METHOD_NOT_ALLOWED,
+        ),
+        (
+            with_payload(Method::Post, "/9", ContentFormat::TLV, b""),
+            Code::NOT_FOUND,
+        ),
+        (on(Method::Delete, "/3/0"), Code::METHOD_NOT_ALLOWED),
+        (on(Method::Delete, "/3/1"), Code::NOT_FOUND),
+    ] {
+        let shown = format!("{request:?}");
+        assert_eq!(bench.code(request), code, "{shown}");
+    }
+}
+
+#[test]
+fn a_retransmitted_execute_runs_once_and_gets_the_same_answer() {
+    let mut bench = Bench::new();
+    let wire = on(Method::Post, "/3/0/4").finish(MessageType::Confirmable, 77, Token::EMPTY);
+    bench.datagram(wire.as_ref());
+    let first = bench.sent();
+    bench.datagram(wire.as_ref());
+    let second = bench.sent();
+    assert_eq!(first.message().message_id(), second.message().message_id());
+    assert_eq!(second.code(), Code::CHANGED);
+    assert_eq!(bench.events().len(), 1);
+}

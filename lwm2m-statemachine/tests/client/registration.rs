@@ -1,0 +1,383 @@
+//! Client Registration (TS 5.3, 8.2.4).
+
+use core::time::Duration;
+
+use lwm2m_core::{BindingMode, Code, InstanceId, Method};
+use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+use lwm2m_statemachine::{
+    Client, ClientConfig, ClientError, ClientEvent, RegistrationFailure,
+    coap::{MessageBuf, MessageType},
+};
+
+use crate::support::{Bench, created, get, on, path, server_id, tree};
+
+const OBJECTS: &[u8] = br#"</>;rt="oma.lwm2m",</1/0>,</3/0>"#;
+
+#[test]
+fn register_tells_name_lifetime_version_binding_and_objects() {
+    let server = Server {
+        binding: BindingMode::UQ,
+        ..Server::new(server_id(101), 300)
+    };
+    let mut bench = Bench::connected(server);
+    let register = bench.sent();
+    assert_eq!(register.kind(), MessageType::Confirmable);
+    assert_eq!(
+        (register.code(), register.path().as_str()),
+        (Code::POST, "/rd")
+    );
+    assert_eq!(
+        register.queries(),
+        ["ep=example-client", "lt=300", "lwm2m=1.0", "b=UQ"]
+    );
+    assert_eq!(
+        register.message().content_format(),
+        Some(lwm2m_core::ContentFormat::LINK_FORMAT)
+    );
+    // The Security Object is in no list.
+    assert_eq!(register.payload(), OBJECTS);
+
+    bench.answer(&register, created());
+    let location = "/rd/a".into();
+    assert_eq!(
+        bench.events(),
+        [ClientEvent::Registered {
+            server: server_id(101),
+            location
+        }]
+    );
+    assert!(bench.client.is_registered(server_id(101)));
+}
+
+#[test]
+fn update_goes_to_the_location_in_time_and_says_only_what_changed() {
+    let mut bench = Bench::registered(Server::new(server_id(101), 300));
+    // 300 s − min(150 s, MAX_TRANSMIT_WAIT of 93 s) after the Register.
+    bench.pass(Duration::from_millis(206_999));
+    assert!(bench.all_sent().is_empty());
+    bench.pass(Duration::from_millis(1));
+    let update = bench.sent();
+    assert_eq!(
+        (update.code(), update.path().as_str()),
+        (Code::POST, "/rd/a")
+    );
+    assert!(update.queries().is_empty() && update.payload().is_empty());
+    bench.answer(&update, MessageBuf::response(Code::CHANGED));
+    assert_eq!(
+        bench.events(),
+        [ClientEvent::Updated {
+            server: server_id(101)
+        }]
+    );
+}
+
+#[test]
+fn a_short_lifetime_is_updated_at_its_half() {
+    let mut bench = Bench::registered(Server::new(server_id(101), 60));
+    bench.pass(Duration::from_secs(29));
+    assert!(bench.all_sent().is_empty());
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.sent().path(), "/rd/a");
+}
+
+#[test]
+fn a_written_lifetime_or_binding_is_told_at_once() {
+    let mut bench = Bench::new();
+    let mut write = on(Method::Put, "/1/0/1");
+    write
+        .content_format(lwm2m_core::ContentFormat::TEXT)
+        .unwrap()
+        .payload(b"20");
+    let wire = write.finish(
+        MessageType::Confirmable,
+        1,
+        lwm2m_statemachine::coap::Token::new(b"t").unwrap(),
+    );
+    bench.datagram(wire.as_ref());
+    let sent = bench.all_sent();
+    // The answer leaves before the Update that follows from it.
+    assert_eq!(
+        (sent[0].code(), sent[0].kind()),
+        (Code::CHANGED, MessageType::Acknowledgement)
+    );
+    assert_eq!(
+        (sent[1].path().as_str(), sent[1].queries()),
+        ("/rd/a", vec!["lt=20".to_string()])
+    );
+    assert_eq!(sent.len(), 2);
+    // A second change while the Update is under way follows it.
+    bench.client.set(bench.now, path("/1/0/7"), "UQ").unwrap();
+    assert!(bench.all_sent().is_empty());
+    bench.answer(&sent[1], MessageBuf::response(Code::CHANGED));
+    assert_eq!(bench.sent().queries(), ["b=UQ"]);
+}
+
+#[test]
+fn registration_update_trigger_sends_an_update_without_parameters() {
+    let mut bench = Bench::new();
+    let wire = on(Method::Post, "/1/0/8").finish(
+        MessageType::Confirmable,
+        1,
+        lwm2m_statemachine::coap::Token::EMPTY,
+    );
+    bench.datagram(wire.as_ref());
+    let sent = bench.all_sent();
+    assert_eq!(sent[0].code(), Code::CHANGED);
+    assert_eq!(
+        (sent[1].path().as_str(), sent[1].queries().len()),
+        ("/rd/a", 0)
+    );
+    assert!(
+        bench.events().is_empty(),
+        "the application has nothing to do"
+    );
+}
+
+#[test]
+fn deregister_ends_the_registration_and_the_connection() {
+    let mut bench = Bench::new();
+    bench.client.deregister(bench.now);
+    let delete = bench.sent();
+    assert_eq!(
+        (delete.code(), delete.path().as_str()),
+        (Code::DELETE, "/rd/a")
+    );
+    bench.answer(&delete, MessageBuf::response(Code::DELETED));
+    let connection = bench.connection;
+    assert_eq!(
+        bench.events(),
+        [
+            ClientEvent::Deregistered {
+                server: server_id(101)
+            },
+            ClientEvent::Disconnect { connection }
+        ]
+    );
+    assert!(bench.client.is_idle());
+    assert_eq!(bench.client.poll_timeout(), None);
+    // It can begin again, on a new connection.
+    bench.client.start(bench.now);
+    assert!(matches!(
+        bench.events()[..],
+        [ClientEvent::Connect { connection: new, .. }] if new != connection
+    ));
+}
+
+#[test]
+fn a_server_that_forgot_the_registration_is_registered_with_anew() {
+    let mut bench = Bench::new();
+    bench.client.update(bench.now, server_id(101));
+    let update = bench.sent();
+    bench.answer(&update, MessageBuf::response(Code::NOT_FOUND));
+    let register = bench.sent();
+    assert_eq!(
+        (register.path().as_str(), register.payload()),
+        ("/rd", OBJECTS)
+    );
+    assert!(!bench.client.is_registered(server_id(101)));
+    bench.answer(&register, created());
+    assert!(bench.client.is_registered(server_id(101)));
+}
+
+#[test]
+fn a_refused_register_is_tried_again_later_and_later() {
+    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        let register = bench.sent();
+        bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
+        let events = bench.events();
+        let [
+            ClientEvent::RegistrationFailed {
+                reason,
+                retry: Some(retry),
+                ..
+            },
+        ] = events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert_eq!(reason, RegistrationFailure::Refused(Code::FORBIDDEN));
+        let wait = retry.saturating_duration_since(bench.now);
+        waits.push(wait);
+        bench.pass(wait);
+    }
+    for (failures, wait) in (0u32..).zip(&waits) {
+        let full = Duration::from_secs(5) * 2u32.pow(failures);
+        assert!((full / 2..=full).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_tried_again() {
+    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let first = bench.sent();
+    let bench_start = bench.now;
+    // Until the Client gives up: MAX_TRANSMIT_WAIT at most.
+    let mut again = Vec::new();
+    while bench.now < bench_start + Duration::from_secs(93) && !bench.has_event() {
+        let due = bench
+            .client
+            .poll_timeout()
+            .expect("a retransmission is due");
+        bench.pass(due.saturating_duration_since(bench.now));
+        again.extend(bench.all_sent());
+    }
+    assert_eq!(again.len(), 4, "MAX_RETRANSMIT");
+    assert!(
+        again
+            .iter()
+            .all(|sent| sent.message().message_id() == first.message().message_id())
+    );
+    let events = bench.events();
+    assert!(
+        matches!(
+            events[..],
+            [ClientEvent::RegistrationFailed {
+                reason: RegistrationFailure::Timeout,
+                retry: Some(_),
+                ..
+            }]
+        ),
+        "{events:?}"
+    );
+    let register = bench.pass_until_sent();
+    assert_ne!(
+        register.message().message_id(),
+        first.message().message_id()
+    );
+    bench.answer(&register, created());
+    assert!(bench.client.is_registered(server_id(101)));
+}
+
+#[test]
+fn an_answer_without_a_location_is_no_registration() {
+    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let register = bench.sent();
+    bench.answer(&register, MessageBuf::response(Code::CREATED));
+    let events = bench.events();
+    assert!(
+        matches!(
+            events[..],
+            [ClientEvent::RegistrationFailed {
+                reason: RegistrationFailure::NoLocation,
+                ..
+            }]
+        ),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_lost_connection_is_asked_for_again_and_registered_on_anew() {
+    let mut bench = Bench::new();
+    bench.client.disconnected(bench.now, bench.connection);
+    assert!(!bench.client.is_registered(server_id(101)));
+    let events = bench.events();
+    let [
+        ClientEvent::RegistrationFailed {
+            reason,
+            retry: Some(_),
+            ..
+        },
+    ] = events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(reason, RegistrationFailure::Disconnected);
+    bench.pass(Duration::from_secs(5));
+    let events = bench.events();
+    let [ClientEvent::Connect { connection, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_ne!(*connection, bench.connection);
+    bench.connection = *connection;
+    bench.client.connected(bench.now, bench.connection);
+    bench.accept_register();
+    bench.works();
+}
+
+#[test]
+fn each_server_has_a_registration_of_its_own() {
+    let mut tree = ObjectTree::new();
+    let instance = |id| InstanceId::new(id).unwrap();
+    tree.add(Store::of([
+        (instance(0), Security::no_sec("coap://one", server_id(101))),
+        (instance(1), Security::no_sec("coap://two", server_id(102))),
+    ]));
+    tree.add(Store::of([
+        (instance(3), Server::new(server_id(102), 60)),
+        (instance(4), Server::new(server_id(101), 300)),
+    ]));
+    tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+    let mut client = Client::new(ClientConfig::new("two", [1; 32]), tree).unwrap();
+    client.start(lwm2m_core::Instant::ZERO);
+    let asked: Vec<_> = core::iter::from_fn(|| client.poll_event())
+        .map(|event| match event {
+            ClientEvent::Connect {
+                connection,
+                server,
+                uri,
+                ..
+            } => (connection, server, uri),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        (asked[0].1, asked[0].2.as_str()),
+        (server_id(101), "coap://one")
+    );
+    assert_eq!(
+        (asked[1].1, asked[1].2.as_str()),
+        (server_id(102), "coap://two")
+    );
+    client.connected(lwm2m_core::Instant::ZERO, asked[1].0);
+    let sent = client.poll_transmit().unwrap();
+    assert_eq!(sent.to, asked[1].0);
+    let register = lwm2m_statemachine::coap::MessageRef::parse(sent.payload).unwrap();
+    assert!(register.uri_query().any(|query| query == "lt=60"));
+    assert!(client.poll_transmit().is_none());
+}
+
+#[test]
+fn what_no_client_can_be_made_with() {
+    let server = || Server::new(server_id(101), 300);
+    let make = |name: &str, tree| Client::new(ClientConfig::new(name, [0; 32]), tree).err();
+    assert_eq!(make("", tree(server())), Some(ClientError::EndpointName));
+    assert_eq!(
+        make(&"x".repeat(251), tree(server())),
+        Some(ClientError::EndpointName)
+    );
+    assert_eq!(make(&"x".repeat(250), tree(server())), None);
+    assert_eq!(make("x", ObjectTree::new()), Some(ClientError::NoAccount));
+    let mut unpaired = tree(server());
+    unpaired.add(Store::of([(
+        InstanceId::ZERO,
+        Server::new(server_id(7), 300),
+    )]));
+    assert_eq!(make("x", unpaired), Some(ClientError::NoAccount));
+    let mut twice = tree(server());
+    let instance = |id| InstanceId::new(id).unwrap();
+    twice.add(Store::of([
+        (instance(0), server()),
+        (instance(1), server()),
+    ]));
+    assert_eq!(
+        make("x", twice),
+        Some(ClientError::DuplicateServer(server_id(101)))
+    );
+}
+
+#[test]
+fn operations_before_the_registrations_answer_are_ignored_in_silence() {
+    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let register = bench.sent();
+    let token = lwm2m_statemachine::coap::Token::EMPTY;
+    let read = get("/3/0/0").finish(MessageType::Confirmable, 9, token);
+    bench.datagram(read.as_ref());
+    assert!(bench.all_sent().is_empty(), "no acknowledgement, no Reset");
+    bench.answer(&register, created());
+    // The server's retransmission of the same message is served now.
+    bench.datagram(read.as_ref());
+    assert_eq!(bench.sent().code(), Code::CONTENT);
+}

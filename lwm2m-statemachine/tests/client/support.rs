@@ -1,0 +1,256 @@
+//! A Client, and the test as its server.
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, InstanceId, Instant, Method, Path, ShortServerId};
+use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+use lwm2m_statemachine::{
+    Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
+    coap::{MessageBuf, MessageRef, MessageType, Token},
+};
+
+pub(crate) fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+pub(crate) fn server_id(id: u16) -> ShortServerId {
+    ShortServerId::new(id).unwrap()
+}
+
+/// A message from the Client, parsed from bytes of its own.
+#[derive(Clone)]
+pub(crate) struct Sent {
+    bytes: Vec<u8>,
+}
+
+impl Sent {
+    pub(crate) fn message(&self) -> MessageRef<'_> {
+        MessageRef::parse(&self.bytes).unwrap()
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.message().code()
+    }
+
+    pub(crate) fn kind(&self) -> MessageType {
+        self.message().kind()
+    }
+
+    pub(crate) fn path(&self) -> String {
+        self.message()
+            .uri_path()
+            .fold(String::new(), |path, segment| path + "/" + segment)
+    }
+
+    pub(crate) fn queries(&self) -> Vec<String> {
+        self.message().uri_query().map(String::from).collect()
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.message().payload()
+    }
+}
+
+/// The Client of TS Appendix F, with one server and without security, and the test as its server.
+pub(crate) struct Bench {
+    pub(crate) client: Client,
+    pub(crate) now: Instant,
+    pub(crate) connection: ConnectionId,
+    next_message_id: u16,
+    kept: Vec<ClientEvent>,
+}
+
+pub(crate) fn tree(server: Server) -> ObjectTree {
+    let security = Security::no_sec("coap://server1.example.com", server.short_server_id);
+    let mut tree = ObjectTree::new();
+    tree.add(Store::of([(InstanceId::ZERO, security)]));
+    tree.add(Store::of([(InstanceId::ZERO, server)]));
+    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree
+}
+
+impl Bench {
+    /// Started and connected; the Register waits to be sent.
+    pub(crate) fn connected(server: Server) -> Self {
+        Self::with_config(ClientConfig::new("example-client", [7; 32]), server)
+    }
+
+    pub(crate) fn with_config(config: ClientConfig, server: Server) -> Self {
+        let mut client = Client::new(config, tree(server)).unwrap();
+        let now = Instant::from_secs(1000);
+        client.start(now);
+        let Some(ClientEvent::Connect { connection, .. }) = client.poll_event() else {
+            panic!("no connection asked for");
+        };
+        client.connected(now, connection);
+        Self {
+            client,
+            now,
+            connection,
+            next_message_id: 0x7000,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Registered at `/rd/a`.
+    pub(crate) fn registered(server: Server) -> Self {
+        let mut bench = Self::connected(server);
+        bench.accept_register();
+        bench
+    }
+
+    /// Registered, with one server of lifetime 86400 and no default periods.
+    pub(crate) fn new() -> Self {
+        Self::registered(Server::new(server_id(101), 86_400))
+    }
+
+    /// Answers the Register that waits to be sent.
+    pub(crate) fn accept_register(&mut self) {
+        let register = self.sent();
+        assert_eq!(register.path(), "/rd");
+        self.answer(&register, created());
+        let registered = self.client.poll_event();
+        assert!(
+            matches!(registered, Some(ClientEvent::Registered { .. })),
+            "{registered:?}"
+        );
+    }
+
+    /// The one message that waits to be sent.
+    pub(crate) fn sent(&mut self) -> Sent {
+        let mut all = self.all_sent();
+        assert_eq!(all.len(), 1, "exactly one message");
+        all.remove(0)
+    }
+
+    /// All messages that wait to be sent.
+    pub(crate) fn all_sent(&mut self) -> Vec<Sent> {
+        let mut all = Vec::new();
+        while let Some(transmit) = self.client.poll_transmit() {
+            assert_eq!(transmit.to, self.connection);
+            all.push(Sent {
+                bytes: transmit.payload.to_vec(),
+            });
+        }
+        all
+    }
+
+    /// Whether an event waits. It is kept for [`events`](Self::events).
+    pub(crate) fn has_event(&mut self) -> bool {
+        self.kept.extend(self.client.poll_event());
+        !self.kept.is_empty()
+    }
+
+    pub(crate) fn events(&mut self) -> Vec<ClientEvent> {
+        let mut events = core::mem::take(&mut self.kept);
+        events.extend(core::iter::from_fn(|| self.client.poll_event()));
+        events
+    }
+
+    /// Time passes, and the Client is told when it asked to be.
+    pub(crate) fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(due) = self.client.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.client.handle_timeout(self.now);
+            assert!(
+                self.client
+                    .poll_timeout()
+                    .is_none_or(|next| next > self.now),
+                "a deadline in the past"
+            );
+        }
+        self.now = end;
+    }
+
+    /// Time passes until something is sent.
+    pub(crate) fn pass_until_sent(&mut self) -> Sent {
+        for _ in 0..1000 {
+            if let Some(sent) = self.all_sent().pop() {
+                return sent;
+            }
+            self.now = self
+                .client
+                .poll_timeout()
+                .expect("something is due")
+                .max(self.now);
+            self.client.handle_timeout(self.now);
+        }
+        panic!("nothing is sent");
+    }
+
+    /// Hands the Client a datagram, from the connection.
+    pub(crate) fn datagram(&mut self, bytes: &[u8]) {
+        let datagram = Datagram::new(self.connection, bytes);
+        let _ = self.client.handle_datagram(self.now, datagram);
+    }
+
+    /// A piggybacked answer to a request of the Client.
+    pub(crate) fn answer(&mut self, request: &Sent, answer: MessageBuf) {
+        let message = request.message();
+        let wire = answer.finish(
+            MessageType::Acknowledgement,
+            message.message_id(),
+            message.token(),
+        );
+        self.datagram(wire.as_ref());
+    }
+
+    pub(crate) fn message_id(&mut self) -> u16 {
+        self.next_message_id += 1;
+        self.next_message_id
+    }
+
+    /// Sends a confirmable request with this token; tells the one message that answers it.
+    pub(crate) fn request(&mut self, token: &[u8], request: MessageBuf) -> Sent {
+        let message_id = self.message_id();
+        let token = Token::new(token).unwrap();
+        let wire = request.finish(MessageType::Confirmable, message_id, token);
+        self.datagram(wire.as_ref());
+        let mut sent = self.all_sent();
+        let answer = sent.remove(0);
+        assert_eq!(answer.message().message_id(), message_id);
+        assert_eq!(answer.message().token(), token);
+        assert_eq!(answer.kind(), MessageType::Acknowledgement);
+        assert!(
+            sent.is_empty(),
+            "what else is sent is looked at by the test that expects it"
+        );
+        answer
+    }
+
+    /// The code that answers a request.
+    pub(crate) fn code(&mut self, request: MessageBuf) -> Code {
+        self.request(b"\x01\x02", request).code()
+    }
+
+    /// Proves that the Client goes on working: it answers a Read.
+    pub(crate) fn works(&mut self) {
+        let answer = self.request(b"works", get("/3/0/0"));
+        assert_eq!(answer.code(), Code::CONTENT);
+    }
+}
+
+/// 2.01 with the location `/rd/a`.
+pub(crate) fn created() -> MessageBuf {
+    let mut answer = MessageBuf::response(Code::CREATED);
+    answer
+        .location_path("rd")
+        .unwrap()
+        .location_path("a")
+        .unwrap();
+    answer
+}
+
+/// A request on a path.
+pub(crate) fn on(method: Method, path: &str) -> MessageBuf {
+    let mut request = MessageBuf::request(method);
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        request.uri_path(segment).unwrap();
+    }
+    request
+}
+
+pub(crate) fn get(path: &str) -> MessageBuf {
+    on(Method::Get, path)
+}
