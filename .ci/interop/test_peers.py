@@ -1,13 +1,18 @@
 """The tests' own half against itself: what is wrong here is not wrong in our programs."""
 
 import asyncio
+import os
+import tempfile
 import unittest
 
 import aiocoap
 
+import capture
 from device import Device
+from libcoap import Client, resource_directory
 from manager import Manager
-from programs import LIMIT, free_port, output, theirs
+from programs import LIMIT, free_port
+from test_demo import MALFORMED
 from values import DEVICE, LINKS, TLV, entries, resources
 
 
@@ -44,15 +49,23 @@ class Peers(unittest.IsolatedAsyncioTestCase):
         await self.manager.happens("deregister")
 
     async def test_libcoap_as_device(self):
-        client = theirs("coap-client-notls", "coap-client-openssl", "coap-client")
-        status, printed = await output(
-            client, "-v", "7", "-B", "5", "-m", "post", "-t", "40", "-e", "%3C/3/0%3E",
-            f"coap://127.0.0.1:{self.port}/rd?ep=libcoap&lt=60&lwm2m=1.0",
-        )
-        self.assertEqual(status, 0, printed)
+        client = Client(f"127.0.0.1:{self.port}")
+        code, location = await client.request("post", "rd?ep=libcoap&lt=60&lwm2m=1.0", "</3/0>")
+        self.assertEqual((code, location), ("2.01", "rd/d0"))
         _, query, request = await self.manager.happens("register")
         self.assertEqual((query["ep"], request.payload), ("libcoap", b"</3/0>"))
-        self.assertIn("2.01", printed)
+        self.assertEqual((await client.request("post", f"{location}?lt=9"))[0], "2.04")
+        self.assertEqual((await client.request("delete", location))[0], "2.02")
+        self.assertEqual((await client.request("post", location))[0], "4.04")
+
+    async def test_libcoap_as_resource_directory(self):
+        port = free_port()
+        directory = await resource_directory(port)
+        self.addAsyncCleanup(directory.stop)
+        device = await Device.start(f"127.0.0.1:{port}", "peer")
+        self.addAsyncCleanup(device.stop)
+        self.assertEqual((await device.register()).code, aiocoap.CREATED)
+        self.assertEqual(device.location[0], "rd")
 
     def test_tlv_of_appendix_f(self):
         found = resources(DEVICE)
@@ -61,6 +74,18 @@ class Peers(unittest.IsolatedAsyncioTestCase):
         wrapped = bytes([0x08, 0, len(DEVICE)]) + DEVICE
         self.assertEqual(entries(wrapped)[0][:2], ("instance", 0))
         self.assertEqual(resources(wrapped), found)
+
+    async def test_the_dissector_sees_values_and_faults(self):
+        read = b"\x41\x01\x00\x01T" + b"\xb13\x010" + b"\x62\x2d\x16"
+        content = b"\x61\x45\x00\x01T" + b"\xc2\x2d\x16\xff" + DEVICE
+        broken = b"\x41\x01\x00\x02T" + b"\xbd"
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "hand.pcap")
+            capture.write(path, [(7001, 7000, read), (7000, 7001, content), (7001, 7000, broken)])
+            named = await capture.fields(path, "lwm2mtlv.resource.manufacturer", only="lwm2mtlv")
+            self.assertEqual(named, [["Open Mobile Alliance"]])
+            wrong = await capture.fields(path, "frame.number", only=MALFORMED)
+            self.assertEqual(wrong, [["3"]])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,124 @@
+"""Our `client`, and servers that are not ours."""
+
+import asyncio
+import unittest
+
+import aiocoap
+
+from libcoap import resource_directory
+from manager import Manager
+from programs import LIMIT, Program, free_port, ours
+from values import LINKS, TEXT, TLV, resource, resources
+
+ENDPOINT = "interop-client"
+
+
+class ServerOfAiocoap(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        port = free_port()
+        self.manager = await Manager.start(port)
+        self.addAsyncCleanup(self.manager.stop)
+        self.client = await Program.start(
+            ours("client"), "--server", f"coap://127.0.0.1:{port}",
+            "--endpoint", ENDPOINT, "--lifetime", "60",
+        )
+        self.addAsyncCleanup(self.client.stop)
+        self.location, self.query, self.register = await self.manager.happens("register")
+        await self.client.expect("^registered")
+
+    async def request(self, code, path, payload=b"", **options):
+        return await self.manager.request(self.location, code, path, payload, **options)
+
+    async def test_registration(self):
+        self.assertEqual(
+            {name: self.query.get(name) for name in ("ep", "lt", "lwm2m")},
+            {"ep": ENDPOINT, "lt": "60", "lwm2m": "1.0"},
+        )
+        self.assertEqual(self.register.opt.content_format, LINKS)
+        self.assertIn(b"</3/0>", self.register.payload)
+        self.assertNotIn(b"</0", self.register.payload)
+
+    async def test_read(self):
+        read = await self.request(aiocoap.GET, "/3/0", accept=TLV)
+        self.assertEqual((read.code, read.opt.content_format), (aiocoap.CONTENT, TLV))
+        device = resources(read.payload)
+        self.assertEqual(device[0], b"Open Mobile Alliance")
+        self.assertEqual(device[7][1][2], b"\x13\x88")
+        read = await self.request(aiocoap.GET, "/3/0/0", accept=TEXT)
+        self.assertEqual(read.payload, b"Open Mobile Alliance")
+        # To the Security Object nobody has access, and what is not there is not found.
+        for path, code in [
+            ("/0/0", aiocoap.UNAUTHORIZED),
+            ("/3/0/4", aiocoap.METHOD_NOT_ALLOWED),
+            ("/3/1", aiocoap.NOT_FOUND),
+            ("/99", aiocoap.NOT_FOUND),
+        ]:
+            self.assertEqual((await self.request(aiocoap.GET, path)).code, code, path)
+
+    async def test_write(self):
+        for form, payload, offset in [
+            (TEXT, b"+05:00", b"+05:00"),
+            (TLV, resource(14, b"+06:00"), b"+06:00"),
+        ]:
+            written = await self.request(
+                aiocoap.PUT, "/3/0/14", payload, content_format=form
+            )
+            self.assertEqual(written.code, aiocoap.CHANGED)
+            read = await self.request(aiocoap.GET, "/3/0/14", accept=TEXT)
+            self.assertEqual(read.payload, offset)
+        refused = await self.request(aiocoap.PUT, "/3/0/0", b"other", content_format=TEXT)
+        self.assertEqual(refused.code, aiocoap.METHOD_NOT_ALLOWED)
+
+    async def test_a_new_lifetime_is_told(self):
+        written = await self.request(aiocoap.PUT, "/1/0/1", b"120", content_format=TEXT)
+        self.assertEqual(written.code, aiocoap.CHANGED)
+        _, query, _ = await self.manager.happens("update")
+        self.assertEqual(query.get("lt"), "120")
+
+    async def test_discover(self):
+        found = await self.request(aiocoap.GET, "/3", accept=LINKS)
+        self.assertEqual((found.code, found.opt.content_format), (aiocoap.CONTENT, LINKS))
+        for link in (b"</3/0/0>", b"</3/0/7>;dim=2", b"</3/0/4>"):
+            self.assertIn(link, found.payload)
+
+    async def test_observe_and_cancel(self):
+        first, notifications = await self.manager.observe(self.location, "/3/0/14", accept=TEXT)
+        self.assertEqual(first.code, aiocoap.CONTENT)
+        self.assertIsNotNone(first.opt.observe, "the client observes")
+        following = aiter(notifications)
+        await self.request(aiocoap.PUT, "/3/0/14", b"+03:00", content_format=TEXT)
+        notified = await asyncio.wait_for(anext(following), LIMIT)
+        self.assertEqual(notified.payload, b"+03:00")
+
+        # aiocoap chooses the token itself, so the parent path cancels.
+        cancelled = await self.request(aiocoap.GET, "/3/0", accept=TLV, observe=1)
+        self.assertEqual(cancelled.code, aiocoap.CONTENT)
+        self.assertIsNone(cancelled.opt.observe)
+        await self.request(aiocoap.PUT, "/3/0/14", b"+04:00", content_format=TEXT)
+        with self.assertRaises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(following), 2)
+
+    async def test_execute(self):
+        executed = await self.request(aiocoap.POST, "/3/0/4")
+        self.assertEqual(executed.code, aiocoap.CHANGED)
+        # A device that reboots comes back and registers anew.
+        _, query, _ = await self.manager.happens("register")
+        self.assertEqual(query["ep"], ENDPOINT)
+
+
+class ResourceDirectoryOfLibcoap(unittest.IsolatedAsyncioTestCase):
+    """libcoap's resource directory takes a Register for what it is to it, an entry below /rd."""
+
+    async def test_register(self):
+        port = free_port()
+        directory = await resource_directory(port)
+        self.addAsyncCleanup(directory.stop)
+        client = await Program.start(
+            ours("client"), "--server", f"coap://127.0.0.1:{port}", "--endpoint", ENDPOINT,
+        )
+        self.addAsyncCleanup(client.stop)
+        await client.expect("^registered .*rd/")
+
+
+if __name__ == "__main__":
+    unittest.main()
