@@ -212,12 +212,7 @@ impl<M: Machine> Driver<M> {
             let Some(to) = self.names.address(&transmit.to) else {
                 continue;
             };
-            match self.socket.send_to(transmit.payload, to) {
-                Ok(_) => {}
-                // Lost before it was on its way; repeating it is the machine's business.
-                Err(error) if is_lost(&error) => continue,
-                Err(error) => return Err(error),
-            }
+            // Before it is sent, so that no answer is seen before it.
             if let Some(tap) = &mut self.tap {
                 tap(Captured {
                     at: self.clock.now(),
@@ -226,6 +221,12 @@ impl<M: Machine> Driver<M> {
                     to,
                     payload: transmit.payload,
                 });
+            }
+            match self.socket.send_to(transmit.payload, to) {
+                Ok(_) => {}
+                // Lost before it was on its way; repeating it is the machine's business.
+                Err(error) if is_lost(&error) => {}
+                Err(error) => return Err(error),
             }
         }
         while let Some(event) = self.machine.poll_event() {

@@ -2,8 +2,8 @@
 //!
 //! The machines of `lwm2m-statemachine` open no socket, read no clock and draw no randomness.
 //! Here is all that they leave out: [`driver`] runs any of them on a UDP socket, [`seed`] makes
-//! their seeds, [`chart`] and [`pcap`] show what they said to each other. The programs `demo`,
-//! `server` and `client` are made of that.
+//! their seeds, [`chart`] and [`pcap`] show what they said to each other. Of that, and of
+//! [`device`], the program `client` is made.
 
 #![allow(
     clippy::std_instead_of_alloc,
@@ -11,6 +11,9 @@
 )]
 
 pub mod chart;
+pub mod commands;
+pub mod device;
 pub mod driver;
 pub mod pcap;
+pub mod scribe;
 pub mod seed;

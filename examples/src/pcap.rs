@@ -55,10 +55,10 @@ impl<W: Write> Writer<W> {
         let length = u32::try_from(packet.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         // The format has 32 bits for the seconds: until 2106.
         let seconds = u32::try_from(at.as_secs()).unwrap_or(u32::MAX);
-        for field in [seconds, at.subsec_micros(), length, length] {
-            self.out.write_all(&field.to_le_bytes())?;
-        }
-        self.out.write_all(&packet)
+        let header = [seconds, at.subsec_micros(), length, length].map(u32::to_le_bytes);
+        // At once, so that what is there can be read while the program goes on.
+        self.out
+            .write_all(&[header.as_flattened(), &packet].concat())
     }
 
     /// Ends the file.

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 
 use lwm2m_core::{CodeKind, ContentFormat, ObjectId, Path, ResourceId, codec::Content};
 use lwm2m_objects::Registry;
-use lwm2m_statemachine::coap::{MessageRef, MessageType, Token};
+use lwm2m_statemachine::{
+    coap::{MessageRef, MessageType, Token},
+    payload,
+};
 
 /// Follows requests to their answers and notifications.
 #[derive(Debug, Default)]
@@ -226,24 +229,4 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-mod payload {
-    use lwm2m_core::codec::{Content, TypeLookup};
-    use lwm2m_core::{ContentFormat, Path};
-    pub(super) fn decode_answer(
-        format: ContentFormat,
-        bytes: &[u8],
-        path: Path,
-        types: &impl TypeLookup,
-        sink: &mut Content,
-    ) -> Result<(), ()> {
-        match format {
-            ContentFormat::TLV => lwm2m_tlv::decode(bytes, path, types, sink).map_err(|_| ()),
-            ContentFormat::TEXT => {
-                lwm2m_core::text::decode_into(bytes, &path, types, sink).map_err(|_| ())
-            }
-            _ => Err(()),
-        }
-    }
 }

@@ -1,0 +1,71 @@
+//! A LwM2M client on UDP: the example device of the specification.
+
+use core::{net::SocketAddr, time::Duration};
+use std::{io, path::PathBuf};
+
+use clap::Parser;
+use lwm2m_examples::{
+    chart::Chart,
+    commands::Commands,
+    device::{self, Settings},
+    driver::Clock,
+    scribe::Scribe,
+};
+
+/// A LwM2M client: registers the example device of the specification, and serves it.
+///
+/// Prints what happens, one line each. Reads commands from standard input: `set PATH VALUE`,
+/// `update`, `deregister`, `quit`.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The server
+    #[arg(long, default_value = "coap://127.0.0.1:5683", value_name = "URI")]
+    server: String,
+    /// The Endpoint Client Name
+    #[arg(long, default_value = "example-client", value_name = "NAME")]
+    endpoint: String,
+    /// The lifetime of the registration
+    #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    lifetime: u32,
+    /// The address to listen on; if none, any that reaches the server
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<SocketAddr>,
+    /// In which time the battery loses one percent
+    #[arg(long, default_value_t = 10, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    drain: u64,
+    /// Draws a sequence chart of the traffic to standard error
+    #[arg(long)]
+    chart: bool,
+    /// Writes the traffic to a capture file
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+}
+
+fn main() -> io::Result<()> {
+    let arguments = Arguments::parse();
+    let clock = Clock::start();
+    let settings = Settings {
+        endpoint_name: arguments.endpoint,
+        server_uri: arguments.server,
+        lifetime: arguments.lifetime,
+        default_minimum_period: None,
+        bind: arguments.bind,
+        drain: Duration::from_secs(arguments.drain),
+    };
+    let scribe = Scribe::default();
+    if arguments.chart {
+        let server = device::resolve(&settings.server_uri)?;
+        eprint!("{}", Chart::heading("client", "server"));
+        scribe.draw(Chart::new(server), io::stderr());
+    }
+    if let Some(file) = &arguments.pcap {
+        scribe.capture(file)?;
+    }
+    let tap = Some(scribe.tap(true));
+    let commands = Commands::from_stdin();
+    device::run(&settings, clock, tap, commands, |line| println!("{line}"))?;
+    scribe.take_failure().map_or(Ok(()), Err)
+}

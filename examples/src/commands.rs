@@ -1,0 +1,61 @@
+//! Commands from standard input, while the program waits for datagrams.
+
+use core::{str::FromStr, time::Duration};
+use std::{
+    io,
+    sync::mpsc::{self, Receiver, TryRecvError},
+    thread,
+};
+
+/// How often a driver that waits for datagrams looks after commands.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Commands that come from elsewhere. When no more can come, the program goes on without.
+#[derive(Debug)]
+pub struct Commands<C> {
+    receiver: Option<Receiver<C>>,
+}
+
+impl<C> Commands<C> {
+    /// Commands that another thread sends.
+    pub const fn from_thread(receiver: Receiver<C>) -> Self {
+        Self {
+            receiver: Some(receiver),
+        }
+    }
+
+    /// The next command, if one is there.
+    pub fn poll(&mut self) -> Option<C> {
+        match self.receiver.as_ref()?.try_recv() {
+            Ok(command) => Some(command),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                self.receiver = None;
+                None
+            }
+        }
+    }
+
+    /// How long to wait for datagrams before the next look.
+    pub const fn patience(&self) -> Duration {
+        match self.receiver {
+            Some(_) => POLL,
+            None => Duration::from_secs(3600),
+        }
+    }
+}
+
+impl<C: FromStr<Err: Send> + Send + 'static> Commands<Result<C, C::Err>> {
+    /// The lines of standard input; empty ones are passed over.
+    pub fn from_stdin() -> Self {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            for line in io::stdin().lines().map_while(Result::ok) {
+                if !line.trim().is_empty() && sender.send(line.trim().parse()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self::from_thread(receiver)
+    }
+}

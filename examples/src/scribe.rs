@@ -1,0 +1,99 @@
+//! Writes down the traffic of a program: a sequence chart, a capture file, or both.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use crate::{
+    chart::Chart,
+    driver::{Captured, Tap},
+    pcap,
+};
+
+/// What several drivers can show their datagrams to.
+#[derive(Clone, Default)]
+pub struct Scribe {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    chart: Option<(Chart, Box<dyn Write + Send>)>,
+    capture: Option<pcap::Writer<File>>,
+    failure: Option<io::Error>,
+}
+
+impl Scribe {
+    /// One that writes a chart.
+    pub fn draw(&self, chart: Chart, out: impl Write + Send + 'static) {
+        self.locked().chart = Some((chart, Box::new(out)));
+    }
+
+    /// One that writes a capture file. The clock of the drivers is to show zero now.
+    pub fn capture(&self, file: &Path) -> io::Result<()> {
+        let writer = pcap::Writer::new(File::create(file)?, SystemTime::now())?;
+        self.locked().capture = Some(writer);
+        Ok(())
+    }
+
+    /// Writes a line into the chart.
+    pub fn note(&self, line: &str) {
+        self.locked().print(&format!("{line}\n"));
+    }
+
+    /// What a driver shows its datagrams to. Where both ends of the traffic are driven by one
+    /// program, `received` ones are not to be written again.
+    pub fn tap(&self, received: bool) -> Tap {
+        let scribe = self.clone();
+        Box::new(move |captured| {
+            if captured.sent || received {
+                scribe.locked().write(&captured);
+            }
+        })
+    }
+
+    /// The first failure to write, if there was any.
+    pub fn take_failure(&self) -> Option<io::Error> {
+        self.locked().failure.take()
+    }
+
+    fn locked(&self) -> impl core::ops::DerefMut<Target = Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn write(&mut self, captured: &Captured<'_>) {
+        if let Some((chart, _)) = &mut self.chart {
+            let rows = chart.rows(captured);
+            self.print(&rows);
+        }
+        if let Some(capture) = &mut self.capture {
+            let written = capture.write(captured);
+            self.keep_failure(written);
+        }
+    }
+
+    fn print(&mut self, text: &str) {
+        if let Some((_, out)) = &mut self.chart {
+            let written = out.write_all(text.as_bytes());
+            self.keep_failure(written);
+        }
+    }
+
+    fn keep_failure(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.failure.get_or_insert(error);
+        }
+    }
+}
+
+impl core::fmt::Debug for Scribe {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Scribe").finish_non_exhaustive()
+    }
+}

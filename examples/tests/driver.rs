@@ -1,0 +1,154 @@
+//! The driver, with machines on real sockets.
+
+use core::{net::SocketAddr, time::Duration};
+use std::sync::mpsc;
+
+use lwm2m_core::{Code, Method};
+use lwm2m_examples::{
+    driver::{Clock, Driver, Names},
+    seed,
+};
+use lwm2m_statemachine::coap::{
+    Config, Endpoint, Event, MessageBuf, OwnedIncoming, RequestOptions,
+};
+
+/// Long enough for loopback on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn bind<P: lwm2m_statemachine::Peer>(names: Names<P>) -> Driver<Endpoint<P>> {
+    let endpoint = Endpoint::new(Config::new(seed::fresh().unwrap()));
+    Driver::bind("127.0.0.1:0", Clock::start(), endpoint, names).unwrap()
+}
+
+fn get(path: &str) -> MessageBuf {
+    let mut message = MessageBuf::request(Method::Get);
+    message.uri_path(path).unwrap();
+    message
+}
+
+/// Waits for the next event; `None` if none came in time.
+fn next_event<P: lwm2m_statemachine::Peer>(
+    driver: &mut Driver<Endpoint<P>>,
+    patience: Duration,
+) -> Option<Event<P>> {
+    let end = driver.now() + patience;
+    loop {
+        if let Some(event) = driver.next_event().unwrap() {
+            return Some(event);
+        }
+        let left = end.saturating_duration_since(driver.now());
+        if left.is_zero() {
+            return None;
+        }
+        driver.wait(left).unwrap();
+    }
+}
+
+/// Answers so many requests.
+fn serve(server: &mut Driver<Endpoint<SocketAddr>>, count: usize) {
+    for _ in 0..count {
+        let event = next_event(server, PATIENCE).expect("a request");
+        let Event::Incoming {
+            incoming: OwnedIncoming::Request { responder, .. },
+            ..
+        } = event
+        else {
+            panic!("not a request: {event:?}");
+        };
+        let now = server.now();
+        let answer = MessageBuf::response(Code::CONTENT);
+        server.machine.respond(now, responder, answer).unwrap();
+        server.wait(Duration::ZERO).unwrap();
+    }
+}
+
+#[test]
+fn two_machines_exchange_requests_and_answers() {
+    let mut server = bind(Names::direct());
+    let mut client = bind(Names::table());
+    client.names.insert('s', server.address());
+    let (record, recorded) = mpsc::channel();
+    client = client.with_tap(Some(Box::new(move |captured| {
+        record
+            .send((captured.sent, captured.from, captured.to))
+            .unwrap();
+    })));
+
+    for path in ["a", "b", "c"] {
+        let now = client.now();
+        let options = RequestOptions::default();
+        let request = client
+            .machine
+            .request(now, 's', get(path), options)
+            .unwrap();
+        client.wait(Duration::ZERO).unwrap();
+        serve(&mut server, 1);
+        let event = next_event(&mut client, PATIENCE);
+        assert!(
+            matches!(&event, Some(Event::Incoming {
+                from: 's',
+                incoming: OwnedIncoming::Response { request: of, .. },
+            }) if *of == request),
+            "{event:?}"
+        );
+    }
+    let (ours, theirs) = (client.address(), server.address());
+    let expected = [(true, ours, theirs), (false, theirs, ours)].repeat(3);
+    assert_eq!(recorded.try_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn who_has_no_name_is_not_heard_and_not_reached() {
+    let mut server = bind(Names::<char>::table());
+    let mut client = bind(Names::direct());
+    let to = server.address();
+    let now = client.now();
+    let options = RequestOptions::default();
+    client.machine.request(now, to, get("a"), options).unwrap();
+    client.wait(Duration::ZERO).unwrap();
+    assert!(next_event(&mut server, Duration::from_millis(50)).is_none());
+
+    server.names.insert('c', client.address());
+    server.names.remove(&'c');
+    let now = server.now();
+    let options = RequestOptions::default();
+    server.machine.request(now, 'c', get("a"), options).unwrap();
+    server.wait(Duration::ZERO).unwrap();
+    assert!(next_event(&mut client, Duration::from_millis(50)).is_none());
+}
+
+#[test]
+fn a_machine_is_woken_when_it_asked_for_it() {
+    // Nobody answers: the socket is there, its machine is not driven.
+    let silent = bind(Names::direct());
+    let to = silent.address();
+    let mut config = Config::new(seed::fresh().unwrap());
+    config.transmission.ack_timeout = Duration::from_millis(10);
+    let endpoint = Endpoint::new(config);
+    let mut client =
+        Driver::bind("127.0.0.1:0", Clock::start(), endpoint, Names::direct()).unwrap();
+    let now = client.now();
+    let options = RequestOptions::default();
+    let request = client.machine.request(now, to, get("a"), options).unwrap();
+    let event = next_event(&mut client, PATIENCE);
+    assert!(
+        matches!(&event, Some(Event::RequestFailed { request: of, .. }) if *of == request),
+        "{event:?}"
+    );
+}
+
+#[test]
+fn a_replaced_machine_says_what_it_had_to_say_and_is_forgotten() {
+    let mut server = bind(Names::direct());
+    let mut client = bind(Names::direct());
+    let now = client.now();
+    let to = server.address();
+    let options = RequestOptions::default();
+    client.machine.request(now, to, get("a"), options).unwrap();
+    let next = Endpoint::new(Config::new(seed::fresh().unwrap()));
+    client.replace(next, Names::direct()).unwrap();
+    serve(&mut server, 1);
+    // The answer is one that the new machine never asked for.
+    assert!(next_event(&mut client, Duration::from_millis(50)).is_none());
+    assert!(client.machine.is_idle());
+}
