@@ -5,12 +5,17 @@
 //! encodes again to something that it decodes to the same.
 
 mod coap_message;
+mod linkformat;
 mod paths;
 mod queries;
 mod recording;
+mod text;
 mod tlv;
 
-pub use self::{coap_message::coap_message, paths::paths, queries::queries, tlv::tlv};
+pub use self::{
+    coap_message::coap_message, linkformat::linkformat, paths::paths, queries::queries, text::text,
+    tlv::tlv,
+};
 
 /// A check by the name of its target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -18,7 +23,9 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target; the seeds of each are in `seeds/<name>`.
 pub const TARGETS: &[Target] = &[
     ("coap_message", coap_message),
+    ("linkformat", linkformat),
     ("paths", paths),
     ("queries", queries),
+    ("text", text),
     ("tlv", tlv),
 ];

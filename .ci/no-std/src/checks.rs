@@ -3,16 +3,16 @@
 use alloc::{string::ToString, vec::Vec};
 
 use lwm2m_core::{Code, DataType, ObjectId, Path, ResourceId, Value, codec::Content};
+use lwm2m_linkformat::{RegistrationLinks, RegistrationRoot, RegistrationWriter};
 use lwm2m_statemachine::coap::{MessageBuf, MessageRef, MessageType, Token};
 use lwm2m_tlv::{Encoder, decode};
 
 // Crates without a check yet are linked all the same.
 use lwm2m_json as _;
-use lwm2m_linkformat as _;
 use lwm2m_objects as _;
 
 /// Every check, true if it came out right.
-pub(crate) const ALL: [fn() -> bool; 3] = [core, tlv, coap];
+pub(crate) const ALL: [fn() -> bool; 4] = [core, tlv, linkformat, coap];
 
 fn core() -> bool {
     let path = "/3/0/9".parse::<Path>();
@@ -32,6 +32,13 @@ fn tlv() -> bool {
     let encoded = content.push(&mut encoder).and_then(|()| encoder.finish());
     let read = content.get(&battery) == Some(&Value::Integer(100));
     read && decoded.is_ok() && encoded.is_ok() && written == payload
+}
+
+fn linkformat() -> bool {
+    let mut written = Vec::new();
+    let mut list = RegistrationWriter::new(&mut written, RegistrationRoot::default());
+    list.object(ObjectId::new(5), None, []);
+    written == b"</5>" && RegistrationLinks::new(&written).all(|link| link.is_ok())
 }
 
 fn coap() -> bool {

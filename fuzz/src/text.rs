@@ -1,0 +1,65 @@
+use lwm2m_core::{DataType, ValueRef, opaque, text as format};
+
+use crate::recording::{Recording, choose, types};
+
+/// The first byte chooses a data type here, and there one of these paths.
+const PATHS: [&str; 4] = ["/3/0/0", "/66/0/5", "/66/0/9", "/3/0/7/1"];
+const TYPES: [DataType; 7] = [
+    DataType::String,
+    DataType::Integer,
+    DataType::Float,
+    DataType::Boolean,
+    DataType::Opaque,
+    DataType::Time,
+    DataType::ObjectLink,
+];
+
+/// One value as text (TS 6.4.1) and as octets (6.4.2).
+pub fn text(data: &[u8]) {
+    if let Some((choice, payload)) = data.split_first() {
+        value(TYPES[usize::from(*choice) % TYPES.len()], payload);
+    }
+    resource(data);
+}
+
+fn value(data_type: DataType, payload: &[u8]) {
+    let Ok(read) = format::decode(data_type, payload) else {
+        return;
+    };
+    let read = read.as_ref();
+    assert_eq!(read.data_type(), Some(data_type));
+    let mut written = Vec::new();
+    format::encode(&read, &mut written).expect("what is read is written");
+    if let ValueRef::Integer(_) | ValueRef::Time(_) | ValueRef::Float(_) = read {
+        let allowed = |byte: &u8| byte.is_ascii_digit() || b"-.".contains(byte);
+        assert!(written.iter().all(allowed), "Appendix C has no exponents");
+    }
+    let again = format::decode(data_type, &written).expect("what is written is read");
+    assert_eq!(format!("{:?}", again.as_ref()), format!("{read:?}"));
+}
+
+/// The same by path and events, in both formats that carry one value.
+fn resource(data: &[u8]) {
+    let Some((_, path, payload)) = choose(data, &PATHS) else {
+        return;
+    };
+    let mut events = Recording::default();
+    if format::decode_into(payload, &path, &types, &mut events).is_ok() {
+        let mut written = Vec::new();
+        let mut encoder = format::Encoder::new(path, &mut written);
+        if events.push(&mut encoder).is_ok() {
+            encoder.finish().unwrap();
+            let mut again = Recording::default();
+            format::decode_into(&written, &path, &types, &mut again).unwrap();
+            assert_eq!(again.lines(), events.lines());
+        }
+    }
+    let mut events = Recording::default();
+    if opaque::decode_into(payload, &path, &types, &mut events).is_ok() {
+        let mut written = Vec::new();
+        let mut encoder = opaque::Encoder::new(path, &mut written);
+        events.push(&mut encoder).unwrap();
+        encoder.finish().unwrap();
+        assert_eq!(written, payload);
+    }
+}
