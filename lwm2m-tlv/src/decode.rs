@@ -5,7 +5,7 @@ use lwm2m_core::{
     codec::{DecodeFailure, Event, Sink, TypeLookup},
 };
 
-use crate::{DecodeError, Kind, Kinds, Problem, Reader, Tlv};
+use crate::{DecodeError, Kind, Kinds, Problem, Reader, Tlv, value};
 
 /// Reads the payload of a request or answer of this path, and pushes it into `sink`.
 ///
@@ -135,15 +135,14 @@ impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
     }
 
     /// The payload of an Object Instance's path: Resources, or one Object Instance around them.
-    fn instance_payload(&mut self, instance: InstanceId, mut reader: Reader<'_>) -> Outcome<S> {
+    fn instance_payload(&mut self, instance: InstanceId, reader: Reader<'_>) -> Outcome<S> {
         match reader.peek() {
             None | Some(Kind::Resource | Kind::MultipleResource) => {
                 self.instance(Some(instance), reader)
             }
             Some(Kind::ObjectInstance) => {
-                let tlv = only(&mut reader, instance.get())?;
-                self.instance(Some(instance), tlv.contents(Kinds::RESOURCES))?;
-                end(&reader)
+                let tlv = only(reader, instance.get())?;
+                self.instance(Some(instance), tlv.contents(Kinds::RESOURCES))
             }
             Some(Kind::ResourceInstance) => {
                 unexpected(reader, Kinds::INSTANCES.or(Kinds::RESOURCES))
@@ -152,13 +151,12 @@ impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
     }
 
     /// The payload of a Resource's path: one TLV of it, or its Resource Instances.
-    fn resource_payload(&mut self, resource: ResourceId, mut reader: Reader<'_>) -> Outcome<S> {
+    fn resource_payload(&mut self, resource: ResourceId, reader: Reader<'_>) -> Outcome<S> {
         match reader.peek() {
             None => malformed(Problem::Missing.at(0)),
             Some(Kind::Resource | Kind::MultipleResource) => {
-                let tlv = only(&mut reader, resource.get())?;
-                self.resource(&tlv)?;
-                end(&reader)
+                only(reader.clone(), resource.get())?;
+                self.resources(reader)
             }
             Some(Kind::ResourceInstance) => self.multiple(resource, reader),
             Some(Kind::ObjectInstance) => {
@@ -168,27 +166,33 @@ impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
     }
 
     /// An Object Instance with these Resources and multiple Resources.
-    fn instance(&mut self, id: Option<InstanceId>, mut resources: Reader<'_>) -> Outcome<S> {
+    fn instance(&mut self, id: Option<InstanceId>, resources: Reader<'_>) -> Outcome<S> {
         self.push(Event::Instance(id))?;
-        while let Some(tlv) = resources.pull() {
-            self.resource(&tlv.map_err(DecodeFailure::Malformed)?)?;
-        }
+        self.resources(resources)?;
         self.push(Event::EndInstance)
     }
 
-    /// A Resource or a multiple Resource.
-    #[inline]
-    fn resource(&mut self, tlv: &Tlv<'_>) -> Outcome<S> {
-        let id = ResourceId::new(tlv.id);
-        match tlv.kind {
-            Kind::Resource => {
-                let value = typed(tlv, self.types.data_type(self.object, id))?;
-                let time = None;
-                self.push(Event::Resource { id, value, time })
+    /// Resources and multiple Resources.
+    fn resources(&mut self, mut reader: Reader<'_>) -> Outcome<S> {
+        while let Some(tlv) = reader.pull() {
+            let tlv = tlv.map_err(DecodeFailure::Malformed)?;
+            let id = ResourceId::new(tlv.id);
+            match tlv.kind {
+                Kind::Resource => {
+                    let data_type = self.types.data_type(self.object, id);
+                    self.value(&tlv, data_type, |value| Event::Resource {
+                        id,
+                        value,
+                        time: None,
+                    })?;
+                }
+                Kind::MultipleResource => {
+                    self.multiple(id, tlv.contents(Kinds::RESOURCE_INSTANCES))?;
+                }
+                _ => return malformed(tlv.unexpected(Kinds::RESOURCES)),
             }
-            Kind::MultipleResource => self.multiple(id, tlv.contents(Kinds::RESOURCE_INSTANCES)),
-            _ => malformed(tlv.unexpected(Kinds::RESOURCES)),
         }
+        Ok(())
     }
 
     /// A multiple Resource with these Resource Instances.
@@ -201,11 +205,28 @@ impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
                 return malformed(tlv.unexpected(Kinds::RESOURCE_INSTANCES));
             }
             let id = ResourceInstanceId::new(tlv.id);
-            let value = typed(&tlv, data_type)?;
-            let time = None;
-            self.push(Event::ResourceInstance { id, value, time })?;
+            self.value(&tlv, data_type, |value| Event::ResourceInstance {
+                id,
+                value,
+                time: None,
+            })?;
         }
         self.push(Event::EndMultiple)
+    }
+
+    /// The value of a Resource or of a Resource Instance, in its event.
+    #[inline]
+    fn value<'a>(
+        &mut self,
+        tlv: &Tlv<'a>,
+        data_type: Option<DataType>,
+        event: impl Fn(ValueRef<'a>) -> Event<'a>,
+    ) -> Outcome<S> {
+        match data_type {
+            Some(data_type) => value::read(tlv.value, data_type, |value| self.push(event(value)))
+                .unwrap_or_else(|| malformed(tlv.problem(data_type))),
+            None => self.push(event(ValueRef::Raw(tlv.value))),
+        }
     }
 
     #[inline]
@@ -216,17 +237,8 @@ impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
 
 type Walked<T, E> = Result<T, DecodeFailure<DecodeError, E>>;
 
-/// The value of a Resource or of a Resource Instance.
-#[inline]
-fn typed<'a, E>(tlv: &Tlv<'a>, data_type: Option<DataType>) -> Walked<ValueRef<'a>, E> {
-    match data_type {
-        Some(data_type) => tlv.decode(data_type).map_err(DecodeFailure::Malformed),
-        None => Ok(ValueRef::Raw(tlv.value)),
-    }
-}
-
-/// The TLV of what the path names.
-fn only<'a, E>(reader: &mut Reader<'a>, expected: u16) -> Walked<Tlv<'a>, E> {
+/// The only TLV of a payload, that of what the path names.
+fn only<E>(mut reader: Reader<'_>, expected: u16) -> Walked<Tlv<'_>, E> {
     let tlv = match reader.pull() {
         Some(tlv) => tlv.map_err(DecodeFailure::Malformed)?,
         None => return malformed(Problem::Missing.at(reader.offset())),
@@ -235,13 +247,8 @@ fn only<'a, E>(reader: &mut Reader<'a>, expected: u16) -> Walked<Tlv<'a>, E> {
         let found = tlv.id;
         return malformed(Problem::Id { found, expected }.at(tlv.offset));
     }
-    Ok(tlv)
-}
-
-/// Nothing may follow.
-fn end<E>(reader: &Reader<'_>) -> Walked<(), E> {
     match reader.peek() {
-        None => Ok(()),
+        None => Ok(tlv),
         Some(_) => malformed(Problem::Trailing.at(reader.offset())),
     }
 }

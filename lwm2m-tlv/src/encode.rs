@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use lwm2m_core::{
-    InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef,
+    InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef,
     codec::{EncodeError, Event, Sink, Step},
 };
 
@@ -143,47 +143,48 @@ impl Drop for Encoder<'_> {
 impl Sink for Encoder<'_> {
     type Error = EncodeError;
 
+    // Small, so that it goes into the source, where the kind of each event is known.
     #[inline]
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        let taken = match (self.place, event) {
-            (Place::Instance, Event::Resource { id, value, time }) => {
-                self.resource(id, &value, time)
+        // By reference: a value is not copied, but read where the source has built it.
+        let taken = match &event {
+            Event::Object(id) => self.object(*id),
+            Event::Instance(id) => self.instance(*id),
+            Event::Resource { id, value, time } => self.resource(*id, value, time.as_ref()),
+            Event::Multiple(id) => self.multiple(*id),
+            Event::ResourceInstance { id, value, time } => {
+                self.resource_instance(*id, value, time.as_ref())
             }
-            (Place::Multiple, Event::ResourceInstance { id, value, time }) => {
-                self.value(Kind::ResourceInstance, id.get(), &value, time)
-            }
-            (Place::Payload, Event::Object(id)) => self.object(id),
-            (Place::Object, Event::Instance(id)) => self.instance(id),
-            (Place::Instance, Event::Multiple(id)) => self.multiple(id),
-            (Place::Multiple, Event::EndMultiple) => self.end_multiple(),
-            (Place::Instance, Event::EndInstance) => self.end_instance(),
-            (Place::Object, Event::EndObject) => {
-                self.place = Place::Payload;
-                Ok(())
-            }
-            (_, event) => Err(EncodeError::Structure(event.step())),
+            Event::EndMultiple => self.end_multiple(),
+            Event::EndInstance => self.end_instance(),
+            Event::EndObject => self.end_object(),
         };
-        taken.map_err(|error| self.fail(error))
+        taken.map_err(|Failed| self.failure())
     }
 }
 
+/// The error is kept in the encoder.
+struct Failed;
+
 /// What each event does: what the path says already is checked and left out.
 impl Encoder<'_> {
-    fn object(&mut self, id: ObjectId) -> Result<(), EncodeError> {
+    fn object(&mut self, id: ObjectId) -> Result<(), Failed> {
+        self.expect(Place::Payload, Step::Object)?;
         match self.base {
             Path::Object(base) | Path::Instance(base, _) | Path::Resource(base, ..) => {
                 self.inside(base == id, Path::Object(id))?;
             }
             // TLV cannot tell Objects apart, and a Resource Instance has no payload of its own.
             Path::Root | Path::ResourceInstance(..) => {
-                return Err(EncodeError::Structure(Step::Object));
+                return Err(self.fail(EncodeError::Structure(Step::Object)));
             }
         }
         self.place = Place::Object;
         Ok(())
     }
 
-    fn instance(&mut self, id: Option<InstanceId>) -> Result<(), EncodeError> {
+    fn instance(&mut self, id: Option<InstanceId>) -> Result<(), Failed> {
+        self.expect(Place::Object, Step::Instance)?;
         match (self.base, id, self.shape) {
             (Path::Object(_), Some(id), Shape::Unknown | Shape::Wrapped) => {
                 self.shape = Shape::Wrapped;
@@ -193,7 +194,7 @@ impl Encoder<'_> {
             (Path::Instance(object, base) | Path::Resource(object, base, _), Some(id), _) => {
                 self.inside(base == id, Path::Instance(object, id))?;
             }
-            _ => return Err(EncodeError::Structure(Step::Instance)),
+            _ => return Err(self.fail(EncodeError::Structure(Step::Instance))),
         }
         self.instance = id;
         self.place = Place::Instance;
@@ -204,30 +205,50 @@ impl Encoder<'_> {
         &mut self,
         id: ResourceId,
         value: &ValueRef<'_>,
-        time: Option<Timestamp>,
-    ) -> Result<(), EncodeError> {
-        if let Path::Resource(.., base) = self.base {
-            self.single(base, id, Step::Resource)?;
+        time: Option<&Timestamp>,
+    ) -> Result<(), Failed> {
+        self.expect(Place::Instance, Step::Resource)?;
+        self.single(id, Step::Resource)?;
+        if time.is_some() {
+            return Err(self.fail(EncodeError::Time(self.resource_path(id))));
         }
-        self.value(Kind::Resource, id.get(), value, time)
+        self.value(Kind::Resource, id.get(), value)
     }
 
-    fn multiple(&mut self, id: ResourceId) -> Result<(), EncodeError> {
-        if let Path::Resource(.., base) = self.base {
-            self.single(base, id, Step::Multiple)?;
-        }
+    fn multiple(&mut self, id: ResourceId) -> Result<(), Failed> {
+        self.expect(Place::Instance, Step::Multiple)?;
+        self.single(id, Step::Multiple)?;
         self.multiple = id;
         self.multiple_at = self.open(Kind::MultipleResource, id.get());
         self.place = Place::Multiple;
         Ok(())
     }
 
-    fn end_multiple(&mut self) -> Result<(), EncodeError> {
+    fn resource_instance(
+        &mut self,
+        id: ResourceInstanceId,
+        value: &ValueRef<'_>,
+        time: Option<&Timestamp>,
+    ) -> Result<(), Failed> {
+        self.expect(Place::Multiple, Step::ResourceInstance)?;
+        if time.is_some() {
+            let path = match self.resource_path(self.multiple) {
+                Path::Resource(o, i, r) => Path::ResourceInstance(o, i, r, id),
+                path => path,
+            };
+            return Err(self.fail(EncodeError::Time(path)));
+        }
+        self.value(Kind::ResourceInstance, id.get(), value)
+    }
+
+    fn end_multiple(&mut self) -> Result<(), Failed> {
+        self.expect(Place::Multiple, Step::EndMultiple)?;
         self.place = Place::Instance;
         self.close(self.multiple_at)
     }
 
-    fn end_instance(&mut self) -> Result<(), EncodeError> {
+    fn end_instance(&mut self) -> Result<(), Failed> {
+        self.expect(Place::Instance, Step::EndInstance)?;
         self.place = Place::Object;
         match self.shape {
             Shape::Wrapped => self.close(self.instance_at),
@@ -235,22 +256,39 @@ impl Encoder<'_> {
         }
     }
 
-    /// The path of a Resource has room for that Resource, once.
-    fn single(&mut self, base: ResourceId, id: ResourceId, step: Step) -> Result<(), EncodeError> {
-        self.inside(base == id, self.resource_path(id))?;
-        if self.shape == Shape::Single {
-            return Err(EncodeError::Structure(step));
-        }
-        self.shape = Shape::Single;
+    fn end_object(&mut self) -> Result<(), Failed> {
+        self.expect(Place::Object, Step::EndObject)?;
+        self.place = Place::Payload;
         Ok(())
     }
 
-    fn inside(&self, inside: bool, path: Path) -> Result<(), EncodeError> {
+    #[inline]
+    fn expect(&mut self, place: Place, step: Step) -> Result<(), Failed> {
+        if self.place == place {
+            return Ok(());
+        }
+        Err(self.fail(EncodeError::Structure(step)))
+    }
+
+    /// The path of a Resource has room for that Resource, once.
+    #[inline]
+    fn single(&mut self, id: ResourceId, step: Step) -> Result<(), Failed> {
+        if let Path::Resource(.., base) = self.base {
+            self.inside(base == id, self.resource_path(id))?;
+            if self.shape == Shape::Single {
+                return Err(self.fail(EncodeError::Structure(step)));
+            }
+            self.shape = Shape::Single;
+        }
+        Ok(())
+    }
+
+    fn inside(&mut self, inside: bool, path: Path) -> Result<(), Failed> {
         if inside {
             return Ok(());
         }
         let base = self.base;
-        Err(EncodeError::OutsidePath { path, base })
+        Err(self.fail(EncodeError::OutsidePath { path, base }))
     }
 
     /// The path of a Resource of the Object Instance that is open; if that has no identifier, the
@@ -262,22 +300,17 @@ impl Encoder<'_> {
         }
     }
 
+    /// Keeps the first error; nothing is taken any more.
     #[cold]
-    fn time_error(&self, kind: Kind, id: u16) -> EncodeError {
-        let path = match kind {
-            Kind::ResourceInstance => match self.resource_path(self.multiple) {
-                Path::Resource(o, i, r) => Path::ResourceInstance(o, i, r, id.into()),
-                path => path,
-            },
-            _ => self.resource_path(id.into()),
-        };
-        EncodeError::Time(path)
+    fn fail(&mut self, error: EncodeError) -> Failed {
+        self.place = Place::Failed;
+        self.error.get_or_insert(error);
+        Failed
     }
 
     #[cold]
-    fn fail(&mut self, error: EncodeError) -> EncodeError {
-        self.place = Place::Failed;
-        *self.error.get_or_insert(error)
+    fn failure(&self) -> EncodeError {
+        self.error.unwrap_or(EncodeError::Structure(Step::End))
     }
 }
 
@@ -285,16 +318,7 @@ impl Encoder<'_> {
 impl Encoder<'_> {
     /// A Resource or a Resource Instance (Appendix C, TLV Format).
     #[inline]
-    fn value(
-        &mut self,
-        kind: Kind,
-        id: u16,
-        value: &ValueRef<'_>,
-        time: Option<Timestamp>,
-    ) -> Result<(), EncodeError> {
-        if time.is_some() {
-            return Err(self.time_error(kind, id));
-        }
+    fn value(&mut self, kind: Kind, id: u16, value: &ValueRef<'_>) -> Result<(), Failed> {
         match *value {
             ValueRef::String(text) => self.bytes(kind, id, text.as_bytes())?,
             ValueRef::Opaque(bytes) | ValueRef::Raw(bytes) => self.bytes(kind, id, bytes)?,
@@ -306,6 +330,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
+    #[inline]
     fn integer(&mut self, kind: Kind, id: u16, number: i64) {
         if let Ok(number) = i8::try_from(number) {
             self.short(kind, id, number.to_be_bytes());
@@ -323,6 +348,7 @@ impl Encoder<'_> {
         clippy::float_cmp,
         reason = "whether the value survives is what the comparison tells"
     )]
+    #[inline]
     fn float(&mut self, kind: Kind, id: u16, number: f64) {
         let half = number as f32;
         if f64::from(half) == number {
@@ -337,33 +363,43 @@ impl Encoder<'_> {
     fn short<const N: usize>(&mut self, kind: Kind, id: u16, value: [u8; N]) {
         const { assert!(N <= 7) };
         #[expect(clippy::cast_possible_truncation, reason = "at most 7")]
-        self.header(kind, id, N as u8);
+        self.header(kind, id, Length::InType(N as u8));
         self.buffer.extend_from_slice(&value);
     }
 
     /// A value of 8 bytes: the shortest that has a Length.
+    #[inline]
     fn eight(&mut self, kind: Kind, id: u16, value: [u8; 8]) {
-        self.header(kind, id, LENGTH_8);
-        self.buffer.push(8);
+        self.header(kind, id, Length::Bits8(8));
         self.buffer.extend_from_slice(&value);
     }
 
     #[inline]
-    fn bytes(&mut self, kind: Kind, id: u16, value: &[u8]) -> Result<(), EncodeError> {
-        let length = Length::of(value.len())?;
-        self.header(kind, id, length.bits());
-        self.buffer.extend_from_slice(length.bytes());
+    fn bytes(&mut self, kind: Kind, id: u16, value: &[u8]) -> Result<(), Failed> {
+        let length = self.length(value.len())?;
+        self.header(kind, id, length);
         self.buffer.extend_from_slice(value);
         Ok(())
     }
 
-    /// Type and Identifier; `length` are bits 4 to 0 of the Type.
     #[inline]
-    fn header(&mut self, kind: Kind, id: u16, length: u8) {
-        let first = kind.bits() | length;
+    fn length(&mut self, length: usize) -> Result<Length, Failed> {
+        Length::of(length).ok_or_else(|| self.fail(EncodeError::TooLong { limit: MAX_LENGTH }))
+    }
+
+    /// Type, Identifier and Length.
+    #[inline]
+    fn header(&mut self, kind: Kind, id: u16, length: Length) {
+        let first = kind.bits() | length.bits();
         match id.to_be_bytes() {
             [0, id] => self.buffer.extend_from_slice(&[first, id]),
             [high, low] => self.buffer.extend_from_slice(&[first | WIDE_ID, high, low]),
+        }
+        match length {
+            Length::InType(_) => {}
+            Length::Bits8(length) => self.buffer.push(length),
+            Length::Bits16(length) => self.buffer.extend_from_slice(&length),
+            Length::Bits24(length) => self.buffer.extend_from_slice(&length),
         }
     }
 
@@ -371,78 +407,77 @@ impl Encoder<'_> {
     #[inline]
     fn open(&mut self, kind: Kind, id: u16) -> usize {
         let at = self.buffer.len();
-        self.header(kind, id, 0);
+        self.header(kind, id, Length::InType(0));
         at
     }
 
     /// Ends the TLV that begins here: makes room for its Length, if it needs one.
-    fn close(&mut self, at: usize) -> Result<(), EncodeError> {
+    #[inline]
+    fn close(&mut self, at: usize) -> Result<(), Failed> {
         let end = self.buffer.len();
-        let Some(first) = self.buffer.get_mut(at) else {
-            return Ok(());
-        };
-        let header = if *first & WIDE_ID == 0 { 2 } else { 3 };
+        let wide = self
+            .buffer
+            .get(at)
+            .is_some_and(|first| first & WIDE_ID != 0);
+        let header = if wide { 3 } else { 2 };
         let value = at.saturating_add(header);
-        let length = Length::of(end.saturating_sub(value))?;
-        *first |= length.bits();
-        let length = length.bytes();
-        if !length.is_empty() {
-            self.buffer.extend_from_slice(length);
-            if let Some(value) = self.buffer.get_mut(value..) {
-                value.rotate_right(length.len());
+        let length = self.length(end.saturating_sub(value))?;
+        if let Some(first) = self.buffer.get_mut(at) {
+            *first |= length.bits();
+        }
+        let size = match length {
+            Length::InType(_) => return Ok(()),
+            Length::Bits8(length) => {
+                self.buffer.push(length);
+                1
             }
+            Length::Bits16(length) => {
+                self.buffer.extend_from_slice(&length);
+                2
+            }
+            Length::Bits24(length) => {
+                self.buffer.extend_from_slice(&length);
+                3
+            }
+        };
+        // From behind the value to before it.
+        if let Some(value) = self.buffer.get_mut(value..) {
+            value.rotate_right(size);
         }
         Ok(())
     }
 }
 
-/// Bits 4 and 3 of the Type: the Length has 8, 16 or 24 bits.
-const LENGTH_8: u8 = 0b0000_1000;
-const LENGTH_16: u8 = 0b0001_0000;
-const LENGTH_24: u8 = 0b0001_1000;
-
-/// A length in the shortest form that holds it.
+/// A length in the shortest form that holds it: in the Type, or in 8, 16 or 24 bits.
+#[derive(Clone, Copy)]
 enum Length {
     InType(u8),
-    Bits8([u8; 1]),
+    Bits8(u8),
     Bits16([u8; 2]),
     Bits24([u8; 3]),
 }
 
 impl Length {
     #[inline]
-    fn of(length: usize) -> Result<Self, EncodeError> {
-        let number = match u32::try_from(length) {
-            Ok(number) if length <= MAX_LENGTH => number,
-            _ => return Err(EncodeError::TooLong { limit: MAX_LENGTH }),
-        };
-        Ok(match number.to_be_bytes() {
-            [_, 0, 0, low @ 0..=7] => Self::InType(low),
-            [_, 0, 0, low] => Self::Bits8([low]),
-            [_, 0, middle, low] => Self::Bits16([middle, low]),
-            [_, high, middle, low] => Self::Bits24([high, middle, low]),
+    fn of(length: usize) -> Option<Self> {
+        let number = u32::try_from(length).ok()?;
+        Some(match number.to_be_bytes() {
+            [0, 0, 0, low @ 0..=7] => Self::InType(low),
+            [0, 0, 0, low] => Self::Bits8(low),
+            [0, 0, middle, low] => Self::Bits16([middle, low]),
+            [0, high, middle, low] => Self::Bits24([high, middle, low]),
+            _ => return None,
         })
     }
 
     /// Bits 4 to 0 of the Type.
     #[inline]
-    const fn bits(&self) -> u8 {
+    const fn bits(self) -> u8 {
         match self {
-            Self::InType(length) => *length,
-            Self::Bits8(_) => LENGTH_8,
-            Self::Bits16(_) => LENGTH_16,
-            Self::Bits24(_) => LENGTH_24,
-        }
-    }
-
-    /// The Length field.
-    #[inline]
-    const fn bytes(&self) -> &[u8] {
-        match self {
-            Self::InType(_) => &[],
-            Self::Bits8(bytes) => bytes,
-            Self::Bits16(bytes) => bytes,
-            Self::Bits24(bytes) => bytes,
+            Self::InType(length) => length,
+            Self::Bits8(_) => 0b0000_1000,
+            Self::Bits16(_) => 0b0001_0000,
+            Self::Bits24(_) => 0b0001_1000,
         }
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
     /// Where the next TLV is, in bytes from the beginning of the payload.
     #[inline]
     pub const fn offset(&self) -> usize {
-        self.end.saturating_sub(self.rest.len())
+        self.end.wrapping_sub(self.rest.len())
     }
 
     /// The kind of the next TLV, if there is one.
@@ -174,8 +174,8 @@ fn split(bytes: &[u8], end: usize) -> Result<(Tlv<'_>, &[u8]), Problem> {
         kind: Kind::of(first),
         id,
         value,
-        offset: end.saturating_sub(bytes.len()),
-        value_offset: end.saturating_sub(rest.len()),
+        offset: end.wrapping_sub(bytes.len()),
+        value_offset: end.wrapping_sub(rest.len()),
     };
     Ok((tlv, after))
 }
@@ -195,7 +195,7 @@ impl<'a> Tlv<'a> {
     /// The value as TLVs.
     #[inline]
     pub(crate) const fn contents(&self, expected: Kinds) -> Reader<'a> {
-        let end = self.value_offset.saturating_add(self.value.len());
+        let end = self.value_offset.wrapping_add(self.value.len());
         Reader::within(self.value, end, expected)
     }
 
@@ -203,7 +203,13 @@ impl<'a> Tlv<'a> {
     /// Resource Instance only.
     #[inline]
     pub fn decode(&self, data_type: DataType) -> Result<ValueRef<'a>, DecodeError> {
-        value::read(self.value, data_type, self.value_offset)
+        value::read(self.value, data_type, |value| value).ok_or_else(|| self.problem(data_type))
+    }
+
+    /// The error that the value is none of this data type.
+    #[cold]
+    pub(crate) fn problem(&self, data_type: DataType) -> DecodeError {
+        value::problem(self.value, data_type, self.value_offset)
     }
 
     /// The error that this TLV may not stand here.

@@ -6,41 +6,55 @@ use lwm2m_core::{DataType, ObjectLink, ValueRef};
 
 use crate::{DecodeError, Problem};
 
-/// Reads the value that stands at `offset` in the payload.
+/// Reads a value and hands it on; [`problem`] tells why there is none.
+///
+/// It is handed on from each arm, so that it is built where it is going to be used: returned by
+/// value it would be copied in larger pieces than it was just stored in, which costs more than all
+/// the rest of the reading.
 #[inline]
-pub(crate) fn read(
-    bytes: &[u8],
+pub(crate) fn read<'a, R>(
+    bytes: &'a [u8],
     data_type: DataType,
-    offset: usize,
-) -> Result<ValueRef<'_>, DecodeError> {
-    let value = match data_type {
-        DataType::String => {
-            let text = str::from_utf8(bytes)
-                .map_err(|error| Problem::Utf8.at(offset.saturating_add(error.valid_up_to())))?;
-            Some(ValueRef::String(text))
+    then: impl FnOnce(ValueRef<'a>) -> R,
+) -> Option<R> {
+    Some(match data_type {
+        DataType::String => then(ValueRef::String(utf8(bytes)?)),
+        DataType::Integer => then(ValueRef::Integer(integer(bytes)?)),
+        DataType::Time => then(ValueRef::Time(integer(bytes)?)),
+        DataType::Float => then(ValueRef::Float(float(bytes)?)),
+        DataType::Boolean => then(ValueRef::Boolean(boolean(bytes)?)),
+        DataType::Opaque => then(ValueRef::Opaque(bytes)),
+        DataType::ObjectLink => {
+            let link = ObjectLink::from_bytes(bytes.try_into().ok()?);
+            then(ValueRef::ObjectLink(link))
         }
-        DataType::Integer => integer(bytes).map(ValueRef::Integer),
-        DataType::Time => integer(bytes).map(ValueRef::Time),
-        DataType::Float => float(bytes).map(ValueRef::Float),
-        DataType::Boolean => match bytes {
-            [0] => Some(ValueRef::Boolean(false)),
-            [1] => Some(ValueRef::Boolean(true)),
-            [other] => return Err(Problem::Boolean(*other).at(offset)),
-            _ => None,
-        },
-        DataType::Opaque => Some(ValueRef::Opaque(bytes)),
-        DataType::ObjectLink => bytes
-            .try_into()
-            .ok()
-            .map(|bytes| ValueRef::ObjectLink(ObjectLink::from_bytes(bytes))),
-    };
-    value.ok_or_else(|| {
-        let problem = Problem::ValueLength {
-            expected: data_type,
-            length: bytes.len(),
-        };
-        problem.at(offset)
     })
+}
+
+/// What is wrong with bytes at `offset` that [`read`] does not take. It looks again, so that the
+/// way of good values need not carry the reason.
+#[cold]
+pub(crate) fn problem(bytes: &[u8], data_type: DataType, offset: usize) -> DecodeError {
+    match (data_type, bytes) {
+        (DataType::String, bytes) => {
+            let valid = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+            Problem::Utf8.at(offset.saturating_add(valid))
+        }
+        (DataType::Boolean, [other]) => Problem::Boolean(*other).at(offset),
+        (expected, bytes) => {
+            let length = bytes.len();
+            Problem::ValueLength { expected, length }.at(offset)
+        }
+    }
+}
+
+/// UTF-8.
+#[inline]
+fn utf8(bytes: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(bytes).ok()?;
+    // Always so. Said because then only the address is taken from the memory that the check has
+    // just written its result to; both at once are a load that has to wait for two stores.
+    (text.len() == bytes.len()).then_some(text)
 }
 
 /// Two's complement in network byte order, of 1, 2, 4 or 8 bytes.
@@ -53,6 +67,16 @@ fn integer(bytes: &[u8]) -> Option<i64> {
         8 => i64::from_be_bytes(bytes.try_into().ok()?),
         _ => return None,
     })
+}
+
+/// One byte, 0 or 1.
+#[inline]
+const fn boolean(bytes: &[u8]) -> Option<bool> {
+    match bytes {
+        [0] => Some(false),
+        [1] => Some(true),
+        _ => None,
+    }
 }
 
 /// IEEE 754 binary32 or binary64 in network byte order.

@@ -1,5 +1,8 @@
 //! Every TLV example of TS 6.4.3, byte for byte in both directions.
 
+mod common;
+
+use common::bytes;
 use lwm2m_core::{
     DataType, ObjectId, ObjectLink, Path, ResourceId, Value, ValueRef, codec::Content,
 };
@@ -226,12 +229,4 @@ fn contents(values: &[(&str, Value)]) -> Content {
 
 fn link(object: u16, instance: u16) -> Value {
     Value::ObjectLink(ObjectLink { object, instance })
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits: Vec<char> = hex.chars().filter(|digit| !digit.is_whitespace()).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap())
-        .collect()
 }
