@@ -1,3 +1,15 @@
-//! OMA Lightweight M2M JSON (application/vnd.oma.lwm2m+json), both directions.
-
+#![doc = include_str!("../README.md")]
 #![no_std]
+
+extern crate alloc;
+
+mod decode;
+mod encode;
+mod error;
+mod reader;
+
+pub use self::{
+    decode::{Mode, decode, decode_create},
+    encode::Encoder,
+    error::{DecodeError, Member, Problem},
+};

@@ -1,0 +1,391 @@
+//! From bytes to events.
+
+mod document;
+mod name;
+
+use alloc::{string::String, vec::Vec};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use lwm2m_core::{
+    DataType, InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef,
+    codec::{Cursor, DecodeFailure, Event, Sink, TypeLookup},
+};
+
+use self::{
+    document::{Document, Entries, Entry, Field},
+    name::Name,
+};
+use crate::{
+    DecodeError, Problem,
+    reader::{Number, Text},
+};
+
+/// What a payload is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Mode {
+    /// A request (Write, Bootstrap-Write): all names are at or below the path of the
+    /// request, there is at least one entry, and no time but zero.
+    Request,
+    /// What answers a Read, and what notifies of an observed change. It may hold Object Instances
+    /// that are linked from what was asked for, and values over time.
+    Answer,
+}
+
+/// Reads the payload of a request or answer of the path `base`, and pushes it into `sink`.
+///
+/// The events are absolute and in the order of [`lwm2m_core::codec`]. The data type of each
+/// Resource decides which field its value must be in (TS Table 22). A Resource that `types` does
+/// not know has the type that its field tells: String, Integer (a number without fraction and
+/// exponent), Float, Boolean or ObjectLink. Strings borrow from the payload unless they are
+/// escaped.
+///
+/// An answer without entries tells that what was asked for is empty.
+///
+/// The payload of a Create is read by [`decode_create`].
+///
+/// # Errors
+///
+/// A malformed payload, with the place and the [`Problem`]; or what the sink says. The sink may
+/// have got the events up to there: it is for the sink to apply all of a payload or nothing.
+///
+/// ```
+/// use lwm2m_core::{DataType, ObjectId, Path, ResourceId, Timestamp, Value, codec::Content};
+/// use lwm2m_json::{Mode, decode};
+///
+/// let payload = br#"{"bn":"/72/","e":[
+///     {"n":"1/2","v":22.4,"t":-5},
+///     {"n":"1/2","v":22.9,"t":-30}],
+///     "bt":25462634}"#;
+/// let temperature: Path = "/72/1/2".parse()?;
+/// let types = |_: ObjectId, _: ResourceId| Some(DataType::Float);
+/// let mut content = Content::new();
+/// decode(payload, temperature, &types, Mode::Answer, &mut content)?;
+/// let [first, second] = content.entries() else { panic!() };
+/// assert_eq!(first.value, Some(Value::Float(22.4)));
+/// assert_eq!(first.time, Some(Timestamp::Absolute(25462629.0)));
+/// assert_eq!(second.time, Some(Timestamp::Absolute(25462604.0)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn decode<S: Sink + ?Sized>(
+    payload: &[u8],
+    base: Path,
+    types: &impl TypeLookup,
+    mode: Mode,
+    sink: &mut S,
+) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
+    let mut document = Document::open(payload).map_err(DecodeFailure::Malformed)?;
+    let decoder = Decoder::new(&document, base, types, mode);
+    decoder.push(&mut document.entries, false, sink)?;
+    document.close().map_err(DecodeFailure::Malformed)
+}
+
+/// Reads the payload of a Create on an Object (TS 5.4.6), and pushes it into `sink`.
+///
+/// The same as [`decode`] of a [`Request`](Mode::Request) for the Object, but that the payload need
+/// not say which Object Instance is created. Then no name has one: `/16/0` is Resource 0, and
+/// `/16/1/0` is Resource Instance 0 of Resource 1, of an Object Instance whose identifier the
+/// client is to choose, [`Event::Instance`] with `None`.
+///
+/// It is read so if at least one name has two levels. Without one, `/16/1/0` is Resource 0 of
+/// Object Instance 1: who creates an Object Instance that has multiple Resources only must name
+/// it.
+///
+/// ```
+/// use lwm2m_core::{ObjectId, codec::{Event, Sink, Untyped}};
+/// use lwm2m_json::decode_create;
+///
+/// struct Ids(Vec<Option<u16>>);
+///
+/// impl Sink for Ids {
+///     type Error = core::convert::Infallible;
+///
+///     fn event(&mut self, event: Event<'_>) -> Result<(), Self::Error> {
+///         if let Event::Instance(id) = event {
+///             self.0.push(id.map(u16::from));
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut ids = Ids(Vec::new());
+/// let object = ObjectId::new(16);
+/// decode_create(br#"{"bn":"/16/","e":[{"n":"0","v":1}]}"#, object, &Untyped, &mut ids)?;
+/// decode_create(br#"{"bn":"/16/","e":[{"n":"5/0","v":1}]}"#, object, &Untyped, &mut ids)?;
+/// assert_eq!(ids.0, [None, Some(5)]);
+/// # Ok::<(), lwm2m_core::codec::DecodeFailure<lwm2m_json::DecodeError, std::convert::Infallible>>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`decode`], and [`Problem::MixedNames`].
+pub fn decode_create<S: Sink + ?Sized>(
+    payload: &[u8],
+    object: ObjectId,
+    types: &impl TypeLookup,
+    sink: &mut S,
+) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
+    let mut document = Document::open(payload).map_err(DecodeFailure::Malformed)?;
+    let decoder = Decoder::new(&document, Path::Object(object), types, Mode::Request);
+    let unnamed = decoder.unnamed(document.entries);
+    if unnamed.map_err(DecodeFailure::Malformed)? {
+        decoder.push(&mut document.entries, true, &mut Unnamed { sink })?;
+    } else {
+        decoder.push(&mut document.entries, false, sink)?;
+    }
+    document.close().map_err(DecodeFailure::Malformed)
+}
+
+/// What the entries of one document have in common.
+struct Decoder<'a, 't, T> {
+    base_name: Option<Text<'a>>,
+    /// The same, read.
+    prefix: Name,
+    base_time: Option<f64>,
+    base: Path,
+    types: &'t T,
+    mode: Mode,
+}
+
+impl<'a, 't, T: TypeLookup> Decoder<'a, 't, T> {
+    fn new(document: &Document<'a>, base: Path, types: &'t T, mode: Mode) -> Self {
+        let base_name = document.base_name;
+        Self {
+            base_name,
+            prefix: base_name.map_or(Name::EMPTY, |text| Name::EMPTY.followed_by(text)),
+            base_time: document.base_time,
+            base,
+            types,
+            mode,
+        }
+    }
+
+    /// Whether the names are those of an Object Instance without an identifier.
+    fn unnamed(&self, mut entries: Entries<'_>) -> Result<bool, DecodeError> {
+        let mut entry = Entry::BEFORE_FIRST;
+        while entries.next(&mut entry)? {
+            if let Some(Path::Instance(..)) = self.name(&entry) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn push<S: Sink + ?Sized>(
+        &self,
+        entries: &mut Entries<'_>,
+        unnamed: bool,
+        sink: &mut S,
+    ) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
+        let mut cursor = Cursor::new();
+        let mut scratch = Scratch::default();
+        let mut entry = Entry::BEFORE_FIRST;
+        let mut any = false;
+        while entries.next(&mut entry).map_err(DecodeFailure::Malformed)? {
+            any = true;
+            let path = self.path(&entry, unnamed);
+            let path = path.map_err(DecodeFailure::Malformed)?;
+            let time = self.time(&entry).map_err(DecodeFailure::Malformed)?;
+            let value = self.value(&entry, path, &mut scratch);
+            let value = value.map_err(DecodeFailure::Malformed)?;
+            let pushed = cursor.value(path, value, time, sink);
+            pushed.map_err(DecodeFailure::Sink)?;
+        }
+        if !any {
+            if self.mode == Mode::Request {
+                let error = DecodeError::at(entries.offset(), Problem::NoEntries);
+                return Err(DecodeFailure::Malformed(error));
+            }
+            // What was asked for is there, and empty.
+            let pushed = cursor.open(self.base, sink);
+            pushed.map_err(DecodeFailure::Sink)?;
+        }
+        cursor.finish(sink).map_err(DecodeFailure::Sink)
+    }
+
+    /// Base Name and Name.
+    #[inline]
+    fn name(&self, entry: &Entry<'_>) -> Option<Path> {
+        match entry.name {
+            Some(name) => self.prefix.followed_by(name).path(),
+            None => self.prefix.path(),
+        }
+    }
+
+    /// Where the value is. In an instance without identifier, as if it were instance 0.
+    #[inline]
+    fn path(&self, entry: &Entry<'_>, unnamed: bool) -> Result<Path, DecodeError> {
+        let error = |problem| entry.error(entry.name_offset, problem);
+        let Some(mut path) = self.name(entry) else {
+            let reason = name::reason(self.base_name, entry.name);
+            return Err(error(Problem::Name(reason)));
+        };
+        if self.mode == Mode::Request && !self.base.contains(&path) {
+            let base = self.base;
+            return Err(error(Problem::OutsidePath { path, base }));
+        }
+        if unnamed {
+            path = in_instance_0(path).ok_or_else(|| error(Problem::MixedNames))?;
+        }
+        if path.resource().is_none() {
+            return Err(error(Problem::NotAResource(path)));
+        }
+        Ok(path)
+    }
+
+    #[inline]
+    fn time(&self, entry: &Entry<'_>) -> Result<Option<Timestamp>, DecodeError> {
+        if self.base_time.is_none() && entry.time.is_none() {
+            return Ok(None);
+        }
+        let error = |problem| entry.error(entry.offset, problem);
+        let time = match entry.time {
+            Some(time) => time.float().ok_or_else(|| error(Problem::Time))?,
+            None => 0.0,
+        };
+        let time = self.base_time.unwrap_or(0.0) + time;
+        if !time.is_finite() {
+            return Err(error(Problem::Time));
+        }
+        match self.mode {
+            Mode::Request if time == 0.0 => Ok(None),
+            Mode::Request => Err(error(Problem::TimeInRequest)),
+            Mode::Answer if time > 0.0 => Ok(Some(Timestamp::Absolute(time))),
+            Mode::Answer => Ok(Some(Timestamp::Relative(time))),
+        }
+    }
+
+    #[inline]
+    fn value<'v>(
+        &self,
+        entry: &Entry<'v>,
+        path: Path,
+        scratch: &'v mut Scratch,
+    ) -> Result<ValueRef<'v>, DecodeError> {
+        let error = |problem| entry.error(entry.value_offset, problem);
+        let field = entry.value.ok_or_else(|| error(Problem::NoValue))?;
+        let data_type = match (path.object(), path.resource()) {
+            (Some(object), Some(resource)) => self.types.data_type(object, resource),
+            _ => None,
+        };
+        let Some(data_type) = data_type else {
+            return untyped(field, scratch).map_err(error);
+        };
+        let value = match (data_type, field) {
+            (DataType::String, Field::String(text)) => Ok(ValueRef::String(scratch.string(text))),
+            (DataType::Integer, Field::Number(number)) => integer(number).map(ValueRef::Integer),
+            (DataType::Time, Field::Number(number)) => integer(number).map(ValueRef::Time),
+            (DataType::Float, Field::Number(number)) => float(number).map(ValueRef::Float),
+            (DataType::Boolean, Field::Boolean(truth)) => Ok(ValueRef::Boolean(truth)),
+            (DataType::Opaque, Field::String(text)) => scratch.opaque(text).map(ValueRef::Opaque),
+            (DataType::ObjectLink, Field::ObjectLink(text)) => object_link(text, scratch),
+            (expected, field) => Err(Problem::WrongValue {
+                path,
+                expected,
+                found: field.member(),
+            }),
+        };
+        value.map_err(error)
+    }
+}
+
+/// A value whose data type only its field tells.
+fn untyped<'v>(field: Field<'v>, scratch: &'v mut Scratch) -> Result<ValueRef<'v>, Problem> {
+    match field {
+        Field::Number(number) => match number.token_integer() {
+            Some(integer) => Ok(ValueRef::Integer(integer)),
+            None => float(number).map(ValueRef::Float),
+        },
+        Field::Boolean(truth) => Ok(ValueRef::Boolean(truth)),
+        Field::ObjectLink(text) => object_link(text, scratch),
+        Field::String(text) => Ok(ValueRef::String(scratch.string(text))),
+    }
+}
+
+fn integer(number: Number<'_>) -> Result<i64, Problem> {
+    number.integer().ok_or(Problem::NotAnInteger)
+}
+
+fn float(number: Number<'_>) -> Result<f64, Problem> {
+    number.float().ok_or(Problem::NumberRange)
+}
+
+fn object_link<'v>(text: Text<'_>, scratch: &mut Scratch) -> Result<ValueRef<'v>, Problem> {
+    let link = scratch.string(text).parse();
+    link.map(ValueRef::ObjectLink).map_err(Problem::ObjectLink)
+}
+
+/// Where a value is built that does not stand in the payload as it is. It grows to the length of
+/// the longest such value, not with their number.
+#[derive(Default)]
+struct Scratch {
+    text: String,
+    bytes: Vec<u8>,
+}
+
+impl Scratch {
+    #[inline]
+    fn string<'v>(&'v mut self, text: Text<'v>) -> &'v str {
+        if text.escaped {
+            unescape(text, &mut self.text)
+        } else {
+            text.raw
+        }
+    }
+
+    fn opaque(&mut self, text: Text<'_>) -> Result<&[u8], Problem> {
+        let text = if text.escaped {
+            unescape(text, &mut self.text)
+        } else {
+            text.raw
+        };
+        self.bytes.clear();
+        let decoded = STANDARD.decode_vec(text, &mut self.bytes);
+        decoded.map_err(|_| Problem::Base64)?;
+        Ok(&self.bytes)
+    }
+}
+
+fn unescape<'b>(text: Text<'_>, buffer: &'b mut String) -> &'b str {
+    buffer.clear();
+    buffer.reserve(text.raw.len());
+    buffer.extend(text.chars());
+    buffer
+}
+
+/// The path with instance 0 between its Object and the rest.
+fn in_instance_0(path: Path) -> Option<Path> {
+    match path {
+        Path::Instance(object, resource) => Some(Path::Resource(
+            object,
+            InstanceId::ZERO,
+            ResourceId::new(resource.get()),
+        )),
+        Path::Resource(object, resource, id) => Some(Path::ResourceInstance(
+            object,
+            InstanceId::ZERO,
+            ResourceId::new(resource.get()),
+            id.get().into(),
+        )),
+        _ => None,
+    }
+}
+
+/// Takes the identifier off the one instance that there is.
+struct Unnamed<'s, S: ?Sized> {
+    sink: &'s mut S,
+}
+
+impl<S: Sink + ?Sized> Sink for Unnamed<'_, S> {
+    type Error = S::Error;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), S::Error> {
+        self.sink.event(match event {
+            Event::Instance(_) => Event::Instance(None),
+            event => event,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! The document and its entries, as they stand (TS Table 22).
+
+use crate::{
+    DecodeError, Member, Problem,
+    reader::{Number, Reader, Text},
+};
+
+type Result<T> = core::result::Result<T, DecodeError>;
+
+/// A document: what comes before, and possibly after, its Resource Array.
+pub(super) struct Document<'a> {
+    /// The Base Name.
+    pub(super) base_name: Option<Text<'a>>,
+    /// The Base Time.
+    pub(super) base_time: Option<f64>,
+    pub(super) entries: Entries<'a>,
+    /// Whether what comes after the array has been read, because the Base Name or the Base Time
+    /// might have been there.
+    read_to_end: bool,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn open(payload: &'a [u8]) -> Result<Self> {
+        let mut reader = Reader::new(payload)?;
+        reader.begin(b'{', "an object")?;
+        let mut base_name = None;
+        let mut base_time = None;
+        let mut array = None;
+        let mut first = true;
+        while let Some(name) = reader.next_member(&mut first)? {
+            match known(name, document_member) {
+                Some(Member::BaseName) => {
+                    vacant(&reader, base_name.is_some(), Member::BaseName)?;
+                    base_name = Some(reader.string("\"bn\" to be a string")?);
+                }
+                Some(Member::BaseTime) => {
+                    vacant(&reader, base_time.is_some(), Member::BaseTime)?;
+                    let offset = reader.offset();
+                    let time = reader.number("\"bt\" to be a number")?.float();
+                    base_time = Some(time.ok_or(DecodeError::at(offset, Problem::Time))?);
+                }
+                Some(Member::Entries) => {
+                    vacant(&reader, array.is_some(), Member::Entries)?;
+                    if reader.last_array() {
+                        return Self::new(base_name, base_time, reader, false);
+                    }
+                    array = Some(reader);
+                    reader.skip()?;
+                }
+                _ => reader.skip()?,
+            }
+        }
+        reader.end()?;
+        match array {
+            Some(array) => Self::new(base_name, base_time, array, true),
+            None => reader.error(Problem::MissingEntries),
+        }
+    }
+
+    fn new(
+        base_name: Option<Text<'a>>,
+        base_time: Option<f64>,
+        mut array: Reader<'a>,
+        read_to_end: bool,
+    ) -> Result<Self> {
+        array.begin(b'[', "\"e\" to be an array")?;
+        Ok(Self {
+            base_name,
+            base_time,
+            entries: Entries {
+                reader: array,
+                first: true,
+            },
+            read_to_end,
+        })
+    }
+
+    /// Checks what comes after the entries, all of which have been taken.
+    pub(super) fn close(mut self) -> Result<()> {
+        if self.read_to_end {
+            return Ok(());
+        }
+        let reader = &mut self.entries.reader;
+        reader.begin(b'}', "'}'")?;
+        reader.end()
+    }
+}
+
+/// The entries of a Resource Array.
+#[derive(Clone, Copy)]
+pub(super) struct Entries<'a> {
+    reader: Reader<'a>,
+    first: bool,
+}
+
+impl<'a> Entries<'a> {
+    /// Reads the next entry into `entry`; tells whether there was one.
+    #[inline]
+    pub(super) fn next(&mut self, entry: &mut Entry<'a>) -> Result<bool> {
+        entry.index = entry.index.wrapping_add(1);
+        if !self.reader.next_element(&mut self.first)? {
+            return Ok(false);
+        }
+        match entry.read(&mut self.reader) {
+            Ok(()) => Ok(true),
+            Err(error) => Err(error.in_entry(entry.index)),
+        }
+    }
+
+    /// Where the next entry would begin.
+    pub(super) fn offset(&self) -> usize {
+        self.reader.offset()
+    }
+}
+
+/// One entry.
+pub(super) struct Entry<'a> {
+    index: usize,
+    /// Where the entry begins.
+    pub(super) offset: usize,
+    pub(super) name: Option<Text<'a>>,
+    /// Where the Name begins, or else the entry.
+    pub(super) name_offset: usize,
+    pub(super) time: Option<Number<'a>>,
+    pub(super) value: Option<Field<'a>>,
+    /// Where the value begins.
+    pub(super) value_offset: usize,
+}
+
+/// One of the value fields.
+#[derive(Clone, Copy)]
+pub(super) enum Field<'a> {
+    /// `v`
+    Number(Number<'a>),
+    /// `bv`
+    Boolean(bool),
+    /// `ov`
+    ObjectLink(Text<'a>),
+    /// `sv`
+    String(Text<'a>),
+}
+
+impl<'a> Field<'a> {
+    /// Reads the value of one of the value fields.
+    #[inline]
+    fn read(reader: &mut Reader<'a>, member: Member) -> Result<Self> {
+        Ok(match member {
+            Member::BooleanValue => Self::Boolean(reader.boolean("\"bv\" to be a Boolean")?),
+            Member::ObjectLinkValue => Self::ObjectLink(reader.string("\"ov\" to be a string")?),
+            Member::StringValue => Self::String(reader.string("\"sv\" to be a string")?),
+            _ => Self::Number(reader.number("\"v\" to be a number")?),
+        })
+    }
+
+    /// Which field it is.
+    pub(super) fn member(&self) -> Member {
+        match self {
+            Self::Number(_) => Member::Value,
+            Self::Boolean(_) => Member::BooleanValue,
+            Self::ObjectLink(_) => Member::ObjectLinkValue,
+            Self::String(_) => Member::StringValue,
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// What is before the first entry.
+    pub(super) const BEFORE_FIRST: Self = Self {
+        index: usize::MAX,
+        offset: 0,
+        name: None,
+        name_offset: 0,
+        time: None,
+        value: None,
+        value_offset: 0,
+    };
+
+    #[inline]
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.offset = reader.offset();
+        self.name_offset = self.offset;
+        self.value_offset = self.offset;
+        (self.name, self.time, self.value) = (None, None, None);
+        reader.begin(b'{', "an entry")?;
+        let mut first = true;
+        while let Some(key) = reader.next_member(&mut first)? {
+            match known(key, entry_member) {
+                Some(Member::Name) => {
+                    vacant(reader, self.name.is_some(), Member::Name)?;
+                    self.name_offset = reader.offset();
+                    self.name = Some(reader.string("\"n\" to be a string")?);
+                }
+                Some(Member::Time) => {
+                    vacant(reader, self.time.is_some(), Member::Time)?;
+                    self.time = Some(reader.number("\"t\" to be a number")?);
+                }
+                Some(member) => {
+                    if let Some(other) = &self.value {
+                        return two_values(reader, other, member);
+                    }
+                    self.value_offset = reader.offset();
+                    self.value = Some(Field::read(reader, member)?);
+                }
+                None => reader.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Something is wrong with the entry.
+    #[cold]
+    pub(super) fn error(&self, offset: usize, problem: Problem) -> DecodeError {
+        DecodeError::at(offset, problem).in_entry(self.index)
+    }
+}
+
+fn document_member(name: &[u8]) -> Option<Member> {
+    Some(match name {
+        b"bn" => Member::BaseName,
+        b"bt" => Member::BaseTime,
+        b"e" => Member::Entries,
+        _ => return None,
+    })
+}
+
+#[inline]
+fn entry_member(name: &[u8]) -> Option<Member> {
+    Some(match name {
+        b"n" => Member::Name,
+        b"t" => Member::Time,
+        b"v" => Member::Value,
+        b"bv" => Member::BooleanValue,
+        b"ov" => Member::ObjectLinkValue,
+        b"sv" => Member::StringValue,
+        _ => return None,
+    })
+}
+
+/// Which member it is; those that nobody knows are to be ignored.
+#[inline]
+fn known(name: Text<'_>, member: impl Fn(&[u8]) -> Option<Member>) -> Option<Member> {
+    if name.escaped {
+        unescaped(name, member)
+    } else {
+        member(name.raw.as_bytes())
+    }
+}
+
+#[cold]
+fn unescaped(name: Text<'_>, member: impl Fn(&[u8]) -> Option<Member>) -> Option<Member> {
+    // No known name is longer than two characters.
+    let mut bytes = [0; 3];
+    let mut len = 0;
+    for (byte, char) in bytes.iter_mut().zip(name.chars()) {
+        *byte = u8::try_from(char).ok()?;
+        len += 1;
+    }
+    member(bytes.get(..len)?)
+}
+
+/// The member that comes next has not been there before.
+#[inline]
+fn vacant(reader: &Reader<'_>, taken: bool, member: Member) -> Result<()> {
+    if taken {
+        return reader.error(Problem::Duplicate(member));
+    }
+    Ok(())
+}
+
+#[cold]
+fn two_values<T>(reader: &Reader<'_>, one: &Field<'_>, other: Member) -> Result<T> {
+    reader.error(match one.member() {
+        one if one == other => Problem::Duplicate(one),
+        one => Problem::TwoValues(one, other),
+    })
+}

@@ -1,0 +1,140 @@
+//! Names: Base Name, then Name, read as one text (TS 6.4.4).
+
+use alloc::string::String;
+
+use lwm2m_core::{Path, PathError};
+
+use crate::reader::Text;
+
+/// A path that is read character by character, so that two texts can follow each other without
+/// being joined: `/3/0/1` and `6` are `/3/0/16`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name {
+    /// The identifiers of the segments that a slash has ended, 16 bits each, the last one lowest.
+    ids: u64,
+    /// How many segments a slash has begun.
+    slashes: u8,
+    /// The identifier behind the last slash, as far as it goes.
+    last: Option<u16>,
+    /// Whether it can be a path still.
+    valid: bool,
+}
+
+impl Name {
+    /// No text yet.
+    pub(super) const EMPTY: Self = Self {
+        ids: 0,
+        slashes: 0,
+        last: None,
+        valid: true,
+    };
+
+    /// The name with more text after it.
+    #[inline]
+    pub(super) fn followed_by(mut self, text: Text<'_>) -> Self {
+        if text.escaped {
+            // No character outside of ASCII is one of a path, 0xFF as little as any.
+            text.chars()
+                .for_each(|char| self.push(u8::try_from(char).unwrap_or(0xFF)));
+        } else {
+            text.raw.bytes().for_each(|byte| self.push(byte));
+        }
+        self
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        let digit = u16::from(byte.wrapping_sub(b'0'));
+        match (byte, self.last) {
+            (b'/', None) if self.slashes == 0 => self.slashes = 1,
+            (b'/', Some(id)) if self.slashes < 4 => {
+                self.ids = self.ids << 16 | u64::from(id);
+                self.slashes = self.slashes.saturating_add(1);
+                self.last = None;
+            }
+            (b'0'..=b'9', None) if self.slashes != 0 => self.last = Some(digit),
+            // One number has one spelling: nothing follows a zero.
+            (b'0'..=b'9', Some(id @ 1..)) => {
+                self.last = id.checked_mul(10).and_then(|id| id.checked_add(digit));
+                self.valid &= self.last.is_some();
+            }
+            _ => self.valid = false,
+        }
+    }
+
+    /// The path that the whole text is, if it is one.
+    #[inline]
+    pub(super) fn path(self) -> Option<Path> {
+        match (self.valid, self.slashes, self.last) {
+            (true, 1, None) => Some(Path::Root),
+            (true, slashes, Some(last)) => {
+                let ids = self.ids << 16 | u64::from(last);
+                let ids = [ids >> 48, ids >> 32, ids >> 16, ids].map(low_16_bits);
+                let unused = ids.len().saturating_sub(usize::from(slashes));
+                Path::of(ids.get(unused..)?)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn low_16_bits(word: u64) -> u16 {
+    let [.., high, low] = word.to_be_bytes();
+    u16::from_be_bytes([high, low])
+}
+
+/// Why Base Name and Name make no path.
+#[cold]
+pub(super) fn reason(prefix: Option<Text<'_>>, name: Option<Text<'_>>) -> PathError {
+    let texts = [prefix, name].into_iter().flatten();
+    let joined: String = texts.flat_map(Text::chars).collect();
+    let path: Result<Path, PathError> = joined.parse();
+    path.err().unwrap_or(PathError::NotAbsolute)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(prefix: &str, name: &str) -> Result<Path, PathError> {
+        let [prefix, name] = [prefix, name].map(|raw| Text {
+            raw,
+            escaped: false,
+        });
+        let path = Name::EMPTY.followed_by(prefix).followed_by(name).path();
+        path.ok_or_else(|| reason(Some(prefix), Some(name)))
+    }
+
+    #[test]
+    fn prefix_and_name_are_one_text() {
+        for (prefix, name, path) in [
+            ("/3/0/", "6/0", "/3/0/6/0"),
+            ("/3/0/1", "6", "/3/0/16"),
+            ("/3/0", "/1", "/3/0/1"),
+            ("", "/3/0/1", "/3/0/1"),
+            ("/", "65/0/0/0", "/65/0/0/0"),
+            ("/3/0/0", "", "/3/0/0"),
+            ("/6553", "5/65534/65535/65535", "/65535/65534/65535/65535"),
+        ] {
+            assert_eq!(read(prefix, name), path.parse(), "{prefix} {name}");
+        }
+        assert!(read("/3/0", "0").is_err(), "/3/00");
+    }
+
+    proptest! {
+        /// The same texts are paths, and the same paths, as in the vocabulary.
+        #[test]
+        fn it_reads_what_a_path_reads(text in "[/0-9a]{0,12}|(/[0-9]{1,6}){0,5}", cut in 0usize..12) {
+            let (prefix, name) = text.split_at(cut.min(text.len()));
+            let path = read(prefix, name);
+            prop_assert_eq!(path, text.parse());
+            if let Ok(path) = path {
+                prop_assert_eq!(path.to_string(), text);
+            }
+        }
+    }
+}

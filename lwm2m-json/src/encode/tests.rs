@@ -1,0 +1,286 @@
+use alloc::{string::String, vec};
+
+use lwm2m_core::{ObjectLink, Value, codec::Content};
+
+use super::*;
+
+fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+fn write(events: &[Event<'_>], base: Path) -> Result<String, EncodeError> {
+    let mut payload = Vec::new();
+    let mut encoder = Encoder::new(&mut payload, base);
+    for event in events {
+        encoder.event(*event)?;
+    }
+    encoder.finish()?;
+    Ok(String::from_utf8(payload).unwrap())
+}
+
+fn write_values(values: &[(&str, Value)], base: &str) -> Result<String, EncodeError> {
+    let values = values.iter().map(|(at, value)| (path(at), value.clone()));
+    let mut payload = Vec::new();
+    let mut encoder = Encoder::new(&mut payload, path(base));
+    values.collect::<Content>().push(&mut encoder)?;
+    encoder.finish()?;
+    Ok(String::from_utf8(payload).unwrap())
+}
+
+const OBJECT: Event<'_> = Event::Object(ObjectId::DEVICE);
+const INSTANCE: Event<'_> = Event::Instance(Some(InstanceId::ZERO));
+const UNNAMED: Event<'_> = Event::Instance(None);
+const MULTIPLE: Event<'_> = Event::Multiple(ResourceId::new(7));
+const RESOURCE: Event<'_> = value(ValueRef::Integer(1), None);
+const RESOURCE_INSTANCE: Event<'_> = Event::ResourceInstance {
+    id: ResourceInstanceId::new(2),
+    value: ValueRef::Integer(3),
+    time: None,
+};
+
+const fn value(value: ValueRef<'_>, time: Option<Timestamp>) -> Event<'_> {
+    let id = ResourceId::new(9);
+    Event::Resource { id, value, time }
+}
+
+#[test]
+fn names_are_relative_to_the_base() {
+    let values = [("/3/0/7/2", Value::from(1)), ("/3/0/7/10", Value::from(2))];
+    for (base, payload) in [
+        (
+            "/",
+            r#"{"bn":"/","e":[{"n":"3/0/7/2","v":1},{"n":"3/0/7/10","v":2}]}"#,
+        ),
+        (
+            "/3",
+            r#"{"bn":"/3/","e":[{"n":"0/7/2","v":1},{"n":"0/7/10","v":2}]}"#,
+        ),
+        (
+            "/3/0",
+            r#"{"bn":"/3/0/","e":[{"n":"7/2","v":1},{"n":"7/10","v":2}]}"#,
+        ),
+        (
+            "/3/0/7",
+            r#"{"bn":"/3/0/7/","e":[{"n":"2","v":1},{"n":"10","v":2}]}"#,
+        ),
+    ] {
+        assert_eq!(write_values(&values, base).as_deref(), Ok(payload));
+    }
+    assert_eq!(
+        write_values(&values[..1], "/3/0/7/2").as_deref(),
+        Ok(r#"{"bn":"/3/0/7/2","e":[{"v":1}]}"#)
+    );
+}
+
+#[test]
+fn values_are_in_their_fields() {
+    for (value, field) in [
+        (Value::from(""), r#""sv":"""#),
+        (
+            Value::from("ü\"\\/\u{8}\u{C}\n\r\t\0\u{1F}\u{7F}𝄞"),
+            "\"sv\":\"ü\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u001f\u{7F}𝄞\"",
+        ),
+        (Value::Integer(i64::MIN), r#""v":-9223372036854775808"#),
+        (Value::Integer(i64::MAX), r#""v":9223372036854775807"#),
+        (Value::Time(1_367_491_215), r#""v":1367491215"#),
+        (Value::Float(-22.4), r#""v":-22.4"#),
+        (Value::Float(1.0), r#""v":1.0"#),
+        (Value::Float(6.667e-11), r#""v":6.667e-11"#),
+        (Value::Float(f64::MAX), r#""v":1.7976931348623157e308"#),
+        (Value::Boolean(true), r#""bv":true"#),
+        (Value::Boolean(false), r#""bv":false"#),
+        (Value::Opaque(vec![]), r#""sv":"""#),
+        (Value::Opaque(vec![1]), r#""sv":"AQ==""#),
+        (Value::Opaque(vec![0xFB, 0xFF, 0xFE]), r#""sv":"+//+""#),
+        (
+            Value::ObjectLink(ObjectLink {
+                object: 66,
+                instance: 0,
+            }),
+            r#""ov":"66:0""#,
+        ),
+        (Value::ObjectLink(ObjectLink::NULL), r#""ov":"65535:65535""#),
+    ] {
+        let payload = write_values(&[("/3/0/9", value)], "/3/0/9").unwrap();
+        assert_eq!(
+            payload,
+            alloc::format!(r#"{{"bn":"/3/0/9","e":[{{{field}}}]}}"#)
+        );
+    }
+}
+
+#[test]
+fn what_json_cannot_carry_is_refused() {
+    let at = path("/3/0/9");
+    for wrong in [
+        ValueRef::Float(f64::NAN),
+        ValueRef::Float(f64::INFINITY),
+        ValueRef::Float(f64::NEG_INFINITY),
+        ValueRef::Raw(&[1]),
+    ] {
+        let events = [OBJECT, INSTANCE, value(wrong, None)];
+        assert_eq!(write(&events, path("/3/0")), Err(EncodeError::Value(at)));
+    }
+    for wrong in [
+        Timestamp::Absolute(0.0),
+        Timestamp::Absolute(-1.0),
+        Timestamp::Absolute(f64::INFINITY),
+        Timestamp::Relative(1.0),
+        Timestamp::Relative(f64::NAN),
+        Timestamp::Relative(f64::NEG_INFINITY),
+    ] {
+        let events = [OBJECT, INSTANCE, value(ValueRef::Integer(1), Some(wrong))];
+        assert_eq!(write(&events, path("/3/0")), Err(EncodeError::Time(at)));
+    }
+}
+
+#[test]
+fn times_are_seconds() {
+    for (time, text) in [
+        (Timestamp::Absolute(1_367_491_215.0), "1367491215"),
+        (Timestamp::Absolute(1_367_491_215.25), "1367491215.25"),
+        (Timestamp::Relative(-5.0), "-5"),
+        (Timestamp::Relative(0.0), "0"),
+    ] {
+        let value = value(ValueRef::Integer(1), Some(time));
+        let events = [
+            OBJECT,
+            INSTANCE,
+            value,
+            Event::EndInstance,
+            Event::EndObject,
+        ];
+        assert_eq!(
+            write(&events, path("/3/0/9")).unwrap(),
+            alloc::format!(r#"{{"bn":"/3/0/9","e":[{{"v":1,"t":{text}}}]}}"#)
+        );
+    }
+}
+
+#[test]
+fn empty_things_are_refused_but_the_whole_object() {
+    let root = Path::Root;
+    let empty = |text| Err(EncodeError::Empty(path(text)));
+    let object = [OBJECT, Event::EndObject];
+    assert_eq!(
+        write(&object, path("/3")).unwrap(),
+        r#"{"bn":"/3/","e":[]}"#
+    );
+    assert_eq!(write(&[], root).unwrap(), r#"{"bn":"/","e":[]}"#);
+    assert_eq!(write(&object, root), empty("/3"));
+    assert_eq!(write(&[], path("/3/0")), empty("/3/0"));
+    let instance = [OBJECT, INSTANCE, Event::EndInstance];
+    assert_eq!(write(&instance, path("/3/0")), empty("/3/0"));
+    let unnamed = [OBJECT, UNNAMED, Event::EndInstance];
+    assert_eq!(write(&unnamed, path("/3")), empty("/3"));
+    let multiple = [OBJECT, INSTANCE, RESOURCE, MULTIPLE, Event::EndMultiple];
+    assert_eq!(write(&multiple, path("/3/0")), empty("/3/0/7"));
+}
+
+#[test]
+fn what_is_outside_of_the_base_is_refused() {
+    let value = |at| [(at, Value::from(1))];
+    for (base, at, outside) in [
+        ("/4", "/3/0/9", "/3"),
+        ("/3/1", "/3/0/9", "/3/0"),
+        ("/3/0/8", "/3/0/9", "/3/0/9"),
+        ("/3/0/8", "/3/0/9/1", "/3/0/9"),
+        ("/3/0/9/1", "/3/0/9", "/3/0/9"),
+        ("/3/0/9/1", "/3/0/9/2", "/3/0/9/2"),
+    ] {
+        let error = EncodeError::OutsidePath {
+            path: path(outside),
+            base: path(base),
+        };
+        assert_eq!(write_values(&value(at), base), Err(error));
+    }
+}
+
+#[test]
+fn an_instance_without_identifier_is_alone_and_has_a_single_resource() {
+    let end = [Event::EndInstance, Event::EndObject];
+    let multiple = [MULTIPLE, RESOURCE_INSTANCE, Event::EndMultiple];
+    let write = |parts: &[&[Event<'_>]], base| write(&parts.concat(), path(base));
+    assert_eq!(
+        write(&[&[OBJECT, UNNAMED], &multiple, &[RESOURCE], &end], "/3").unwrap(),
+        r#"{"bn":"/3/","e":[{"n":"7/2","v":3},{"n":"9","v":1}]}"#
+    );
+    let structure = |step| Err(EncodeError::Structure(step));
+    assert_eq!(
+        write(&[&[OBJECT, UNNAMED], &multiple, &end], "/3"),
+        structure(Step::EndInstance)
+    );
+    for (one, other) in [(UNNAMED, INSTANCE), (INSTANCE, UNNAMED), (UNNAMED, UNNAMED)] {
+        assert_eq!(
+            write(&[&[OBJECT, one, RESOURCE, Event::EndInstance, other]], "/3"),
+            structure(Step::Instance)
+        );
+    }
+    for base in ["/", "/3/0"] {
+        assert_eq!(
+            write(&[&[OBJECT, UNNAMED]], base),
+            structure(Step::Instance)
+        );
+    }
+}
+
+#[test]
+fn broken_order_is_refused() {
+    let open = [OBJECT, INSTANCE, MULTIPLE];
+    let events = [
+        OBJECT,
+        INSTANCE,
+        MULTIPLE,
+        RESOURCE,
+        RESOURCE_INSTANCE,
+        Event::EndMultiple,
+        Event::EndInstance,
+        Event::EndObject,
+    ];
+    let allowed: [&[Step]; 4] = [
+        &[Step::Object],
+        &[Step::Instance, Step::EndObject],
+        &[Step::Resource, Step::Multiple, Step::EndInstance],
+        &[Step::ResourceInstance, Step::EndMultiple],
+    ];
+    for (depth, allowed) in allowed.iter().enumerate() {
+        for event in events {
+            let mut sequence = open[..depth].to_vec();
+            sequence.push(event);
+            let structure = Err(EncodeError::Structure(event.step()));
+            let refused = write(&sequence, Path::Root) == structure;
+            assert_eq!(refused, !allowed.contains(&event.step()), "{sequence:?}");
+        }
+        if depth > 0 {
+            let end = Err(EncodeError::Structure(Step::End));
+            assert_eq!(write(&open[..depth], Path::Root), end);
+        }
+    }
+}
+
+/// A Resource is multiple or it is not; who says both gets names that say so, or an error.
+#[test]
+fn a_resource_that_is_both_keeps_its_names_right() {
+    let end = [Event::EndInstance, Event::EndObject];
+    let multiple = [
+        Event::Multiple(ResourceId::new(9)),
+        RESOURCE_INSTANCE,
+        Event::EndMultiple,
+    ];
+    let base = path("/3/0/9");
+    assert_eq!(
+        write(
+            &[&[OBJECT, INSTANCE, RESOURCE][..], &multiple, &end].concat(),
+            base
+        )
+        .unwrap(),
+        r#"{"bn":"/3/0/9","e":[{"v":1},{"n":"/2","v":3}]}"#
+    );
+    assert_eq!(
+        write(
+            &[&[OBJECT, INSTANCE][..], &multiple, &[RESOURCE]].concat(),
+            base
+        ),
+        Err(EncodeError::Structure(Step::Resource))
+    );
+}

@@ -1,0 +1,176 @@
+//! What can be wrong with a payload, and where.
+
+use core::fmt;
+
+use lwm2m_core::{DataType, ObjectLinkError, Path, PathError};
+use thiserror::Error;
+
+/// A payload that is no LwM2M JSON, or not one for this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub struct DecodeError {
+    /// Which byte of the payload, from 0.
+    pub offset: usize,
+    /// Which entry of the Resource array, from 0, if it is inside of one.
+    pub entry: Option<usize>,
+    /// What is wrong there.
+    pub problem: Problem,
+}
+
+impl DecodeError {
+    /// Outside of the entries.
+    #[cold]
+    pub(crate) const fn at(offset: usize, problem: Problem) -> Self {
+        Self {
+            offset,
+            entry: None,
+            problem,
+        }
+    }
+
+    /// In this entry.
+    #[cold]
+    pub(crate) const fn in_entry(mut self, entry: usize) -> Self {
+        self.entry = Some(entry);
+        self
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(entry) = self.entry {
+            write!(f, "entry {entry}, ")?;
+        }
+        write!(f, "byte {}: {}", self.offset, self.problem)
+    }
+}
+
+/// What is wrong at one place of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The payload is not UTF-8 (RFC 8259, 8.1).
+    #[error("the payload is not UTF-8")]
+    Utf8,
+    /// Something else than JSON's grammar or TS Table 22 asks for.
+    #[error("expected {0}")]
+    Expected(&'static str),
+    /// The payload ends inside of a string.
+    #[error("the string has no end")]
+    Unterminated,
+    /// A control character inside of a string that is not escaped (RFC 8259, 7).
+    #[error("a control character must be escaped")]
+    ControlCharacter,
+    /// An escape sequence that JSON does not know, or half of a surrogate pair.
+    #[error("the escape sequence is not valid")]
+    Escape,
+    /// Members that are to be ignored are nested too deeply.
+    #[error("nested deeper than {limit} levels")]
+    TooDeep {
+        /// How deep they may be.
+        limit: u8,
+    },
+    /// Bytes after the end of the document.
+    #[error("bytes after the end of the document")]
+    Trailing,
+    /// The same member twice.
+    #[error("{0} is there twice")]
+    Duplicate(Member),
+    /// The document has no Resource Array.
+    #[error("{} is missing", Member::Entries)]
+    MissingEntries,
+    /// The Resource Array of a request is empty (TS 6.4.4: "one or more entries").
+    #[error("{} has no entry", Member::Entries)]
+    NoEntries,
+    /// An entry without a value.
+    #[error("the entry has no value")]
+    NoValue,
+    /// An entry with two values.
+    #[error("the entry has two values, {0} and {1}")]
+    TwoValues(Member, Member),
+    /// Base Name and Name make no path.
+    #[error("the name is no path: {0}")]
+    Name(PathError),
+    /// Base Name and Name end above a Resource.
+    #[error("{0} has no value of its own")]
+    NotAResource(Path),
+    /// Some names of a Create have an Object Instance and this one has none, or the reverse.
+    #[error("either all names or none have an Object Instance")]
+    MixedNames,
+    /// In a request, a name that is not at or below the path of the request.
+    #[error("{path} is outside of {base}")]
+    OutsidePath {
+        /// Base Name and Name.
+        path: Path,
+        /// The path of the request.
+        base: Path,
+    },
+    /// A time in a request (TS 6.4.4: "MUST only be used when sending notifications").
+    #[error("a request cannot say when a value was true")]
+    TimeInRequest,
+    /// Base Time and Time make no finite number.
+    #[error("the time is out of range")]
+    Time,
+    /// The value is not in the field that the Resource's data type asks for.
+    #[error("{path} is of type {expected}, which does not go with {found}")]
+    WrongValue {
+        /// Base Name and Name.
+        path: Path,
+        /// The data type of the Resource.
+        expected: DataType,
+        /// The field that is there.
+        found: Member,
+    },
+    /// A number with a fraction, or one too large, where an integer is expected.
+    #[error("expected an integer of at most 64 bits")]
+    NotAnInteger,
+    /// A number that is larger than any Float.
+    #[error("the number is out of range")]
+    NumberRange,
+    /// Opaque that is not in Base64 (RFC 4648, 4, with padding).
+    #[error("expected Base64")]
+    Base64,
+    /// Text that is no Object Link.
+    #[error("{0}")]
+    ObjectLink(ObjectLinkError),
+}
+
+/// A member of the document or of an entry (TS Table 22).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Member {
+    /// `bn`
+    BaseName,
+    /// `bt`
+    BaseTime,
+    /// `e`, the Resource Array
+    Entries,
+    /// `n`
+    Name,
+    /// `t`
+    Time,
+    /// `v`: Integer, Float or Time
+    Value,
+    /// `bv`
+    BooleanValue,
+    /// `ov`
+    ObjectLinkValue,
+    /// `sv`: String or Opaque
+    StringValue,
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BaseName => "\"bn\"",
+            Self::BaseTime => "\"bt\"",
+            Self::Entries => "\"e\"",
+            Self::Name => "\"n\"",
+            Self::Time => "\"t\"",
+            Self::Value => "\"v\"",
+            Self::BooleanValue => "\"bv\"",
+            Self::ObjectLinkValue => "\"ov\"",
+            Self::StringValue => "\"sv\"",
+        })
+    }
+}
