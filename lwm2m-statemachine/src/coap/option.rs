@@ -184,14 +184,20 @@ impl OptionNumber {
 #[inline]
 fn is_utf8(value: &[u8]) -> bool {
     let mut all = 0;
-    let mut words = value.chunks_exact(8);
-    for word in &mut words {
-        if let Ok(word) = word.try_into() {
-            all |= u64::from_ne_bytes(word);
+    if let Some(last) = value.last_chunk::<8>() {
+        // The last word may overlap the one before it.
+        all = u64::from_ne_bytes(*last);
+        for word in value.chunks_exact(8) {
+            if let Some(word) = word.first_chunk::<8>() {
+                all |= u64::from_ne_bytes(*word);
+            }
         }
-    }
-    for &byte in words.remainder() {
-        all |= u64::from(byte);
+    } else if let (Some(first), Some(last)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {
+        all = u64::from(u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last));
+    } else {
+        for &byte in value {
+            all |= u64::from(byte);
+        }
     }
     all & 0x8080_8080_8080_8080 == 0 || core::str::from_utf8(value).is_ok()
 }

@@ -1,0 +1,291 @@
+//! Properties of reading and writing messages, and `coap-lite` beside it.
+
+use coap_lite::{CoapOption, MessageClass, Packet};
+use lwm2m_core::{Code, CodeKind};
+use lwm2m_statemachine::{
+    Datagram,
+    coap::{
+        Config, Endpoint, FormatError, MessageBuf, MessageRef, MessageType, OptionNumber, Token,
+    },
+};
+use proptest::{collection::vec, prelude::*};
+
+/// What a message is made of.
+#[derive(Clone, Debug)]
+struct Parts {
+    kind: MessageType,
+    code: Code,
+    message_id: u16,
+    token: Token,
+    options: Vec<(u16, Vec<u8>)>,
+    payload: Vec<u8>,
+}
+
+impl Parts {
+    fn write(&self) -> Vec<u8> {
+        let mut message = MessageBuf::response(self.code);
+        for (number, value) in &self.options {
+            message.option(OptionNumber::new(*number), value).unwrap();
+        }
+        message.payload(&self.payload);
+        message
+            .finish(self.kind, self.message_id, self.token)
+            .into()
+    }
+}
+
+fn kinds() -> impl Strategy<Value = MessageType> {
+    prop_oneof![
+        Just(MessageType::Confirmable),
+        Just(MessageType::NonConfirmable),
+        Just(MessageType::Acknowledgement),
+        Just(MessageType::Reset),
+    ]
+}
+
+/// An option whose value has a legal length; known and unknown ones, near and far.
+fn options() -> impl Strategy<Value = (u16, Vec<u8>)> {
+    let number = prop_oneof![0..70_u16, 200..400_u16, any::<u16>()];
+    (number, vec(any::<u8>(), 0..300)).prop_map(|(number, mut value)| {
+        let (shortest, longest) = OptionNumber::new(number).lengths().unwrap_or((0, 300));
+        value.truncate(longest.into());
+        value.resize(value.len().max(shortest.into()), b'x');
+        (number, value)
+    })
+}
+
+fn parts() -> impl Strategy<Value = Parts> {
+    (
+        kinds(),
+        (1..=255_u8).prop_map(Code::from_byte),
+        any::<u16>(),
+        vec(any::<u8>(), 0..=8),
+        vec(options(), 0..8),
+        vec(any::<u8>(), 0..40),
+    )
+        .prop_map(|(kind, code, message_id, token, mut options, payload)| {
+            options.sort();
+            options.dedup_by(|one, other| {
+                one.0 == other.0 && !OptionNumber::new(one.0).is_repeatable()
+            });
+            Parts {
+                kind,
+                code,
+                message_id,
+                token: Token::new(&token).unwrap(),
+                options,
+                payload,
+            }
+        })
+}
+
+fn register() -> Vec<u8> {
+    let hex = "4402123401020304b2726411283d0e65703d75726e3a6465763a6f733a3030323343372d3030303\
+               030310\
+               86c743d3836343030096c776d326d3d312e3003623d55ff3c2f3e3b72743d226f6d612e6c776d326d\
+               223b63743d31313534332c3c2f312f303e2c3c2f312f313e2c3c2f322f303e2c3c2f322f313e2c3c2\
+               f322f323e2c3c2f322f333e2c3c2f322f343e2c3c2f332f303e2c3c2f342f303e2c3c2f353e";
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_register_is_read_and_written_to_the_byte() {
+    let datagram = register();
+    assert_eq!(datagram.len(), 161);
+    let message = MessageRef::parse(&datagram).unwrap();
+    assert_eq!(message.uri_path().collect::<Vec<_>>(), ["rd"]);
+    assert_eq!(
+        message.uri_query().collect::<Vec<_>>(),
+        [
+            "ep=urn:dev:os:0023C7-000001",
+            "lt=86400",
+            "lwm2m=1.0",
+            "b=U"
+        ]
+    );
+    let mut again = MessageBuf::request(message.code().method().unwrap());
+    again.uri_path("rd").unwrap();
+    again
+        .content_format(message.content_format().unwrap())
+        .unwrap();
+    again
+        .uri_query_display(&format_args!("ep={}", "urn:dev:os:0023C7-000001"))
+        .unwrap();
+    again
+        .uri_query_display(&format_args!("lt={}", 86400))
+        .unwrap();
+    again
+        .uri_query("lwm2m=1.0")
+        .unwrap()
+        .uri_query("b=U")
+        .unwrap();
+    again.payload(message.payload());
+    let again = again.finish(message.kind(), message.message_id(), message.token());
+    assert_eq!(again.as_ref(), datagram);
+}
+
+/// What `coap-lite` reads, in our words; `None` if it refuses.
+fn peer_reads(datagram: &[u8]) -> Option<Parts> {
+    let packet = Packet::from_bytes(datagram).ok()?;
+    let kind = match packet.header.get_type() {
+        coap_lite::MessageType::Confirmable => MessageType::Confirmable,
+        coap_lite::MessageType::NonConfirmable => MessageType::NonConfirmable,
+        coap_lite::MessageType::Acknowledgement => MessageType::Acknowledgement,
+        coap_lite::MessageType::Reset => MessageType::Reset,
+    };
+    let options = packet
+        .options()
+        .flat_map(|(number, values)| values.iter().map(|value| (*number, value.clone())))
+        .collect();
+    Some(Parts {
+        kind,
+        code: Code::from_byte(packet.header.code.into()),
+        message_id: packet.header.message_id,
+        token: Token::new(packet.get_token()).unwrap(),
+        options,
+        payload: packet.payload,
+    })
+}
+
+fn we_read(message: &MessageRef<'_>) -> Parts {
+    Parts {
+        kind: message.kind(),
+        code: message.code(),
+        message_id: message.message_id(),
+        token: message.token(),
+        options: message
+            .options()
+            .map(|(number, value)| (number.number(), value.to_vec()))
+            .collect(),
+        payload: message.payload().to_vec(),
+    }
+}
+
+fn assert_same(ours: &Parts, theirs: &Parts) {
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+}
+
+/// Whether the code is one that `coap-lite` has a name for: others it reads as another code.
+fn peer_knows(code: Code) -> bool {
+    u8::from(MessageClass::from(code.to_byte())) == code.to_byte()
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(parts in parts()) {
+        let datagram = parts.write();
+        let message = MessageRef::parse(&datagram).unwrap();
+        assert_same(&we_read(&message), &parts);
+        let owned = message.to_owned();
+        assert_same(&we_read(&owned.message()), &parts);
+    }
+
+    #[test]
+    fn what_is_written_is_read_by_coap_lite(parts in parts()) {
+        prop_assume!(peer_knows(parts.code));
+        let theirs = peer_reads(&parts.write()).unwrap();
+        assert_same(&parts, &theirs);
+    }
+
+    #[test]
+    fn what_coap_lite_writes_is_read(parts in parts()) {
+        prop_assume!(peer_knows(parts.code));
+        let mut packet = Packet::new();
+        packet.header.set_type(match parts.kind {
+            MessageType::Confirmable => coap_lite::MessageType::Confirmable,
+            MessageType::NonConfirmable => coap_lite::MessageType::NonConfirmable,
+            MessageType::Acknowledgement => coap_lite::MessageType::Acknowledgement,
+            MessageType::Reset => coap_lite::MessageType::Reset,
+        });
+        packet.header.code = MessageClass::from(parts.code.to_byte());
+        packet.header.message_id = parts.message_id;
+        packet.set_token(parts.token.to_vec());
+        for (number, value) in &parts.options {
+            packet.add_option(CoapOption::from(*number), value.clone());
+        }
+        packet.payload.clone_from(&parts.payload);
+        let datagram = packet.to_bytes_with_limit(usize::MAX).unwrap();
+        assert_same(&we_read(&MessageRef::parse(&datagram).unwrap()), &parts);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_read_as_coap_lite_reads_them_or_refused(
+        start in prop_oneof![Just(0x40_u8), 0x40..0x80_u8, any::<u8>()],
+        rest in vec(any::<u8>(), 0..60),
+    ) {
+        let mut datagram = vec![start];
+        datagram.extend(rest);
+        match (MessageRef::parse(&datagram), peer_reads(&datagram)) {
+            (Ok(message), Some(theirs)) => {
+                if peer_knows(message.code()) {
+                    assert_same(&we_read(&message), &theirs);
+                }
+            }
+            (Ok(message), None) => panic!("coap-lite refuses {message:?}"),
+            // RFC 7252 §3 and §4.1 ask for a refusal that coap-lite does not make.
+            (Err(error), Some(_)) => prop_assert!(
+                matches!(
+                    error.format,
+                    FormatError::Version(_) | FormatError::Empty | FormatError::Payload
+                ),
+                "{error}"
+            ),
+            (Err(_), None) => {}
+        }
+    }
+
+    #[test]
+    fn a_message_cut_off_is_refused_or_shorter(parts in parts(), cut in any::<prop::sample::Index>()) {
+        let datagram = parts.write();
+        let shorter = &datagram[..cut.index(datagram.len())];
+        match MessageRef::parse(shorter) {
+            Ok(message) => prop_assert!(
+                message.payload().len() < parts.payload.len()
+                    || message.options().count() < parts.options.len()
+                    || (message.payload().is_empty() && parts.payload.len() == 1)
+            ),
+            Err(error) => prop_assert!(error.offset <= shorter.len()),
+        }
+    }
+
+    /// Whatever arrives, the endpoint goes on working, and all it holds ends with time.
+    #[test]
+    fn arbitrary_datagrams_do_an_endpoint_no_harm(
+        datagrams in vec(
+            prop_oneof![
+                vec(any::<u8>(), 0..40),
+                parts().prop_map(|parts| parts.write()),
+            ],
+            0..20,
+        ),
+        multicast in any::<bool>(),
+    ) {
+        let mut now = lwm2m_core::Instant::ZERO;
+        let mut node = Endpoint::new(Config::new([9; 32]));
+        for datagram in &datagrams {
+            let datagram = Datagram { multicast, ..Datagram::new(1_u8, datagram) };
+            let _ = node.receive(now, &datagram);
+            while let Some(transmit) = node.poll_transmit() {
+                let sent = MessageRef::parse(transmit.payload).unwrap();
+                if multicast {
+                    prop_assert_ne!(sent.kind(), MessageType::Reset);
+                    prop_assert!(sent.code().kind() != CodeKind::Response || sent.code().is_success());
+                }
+            }
+        }
+        let ping = Datagram::new(2_u8, &[0x40, 0, 0, 1]);
+        node.receive(now, &ping).unwrap();
+        prop_assert_eq!(node.poll_transmit().unwrap().payload, [0x70, 0, 0, 1]);
+        for _ in 0..1000 {
+            while node.poll_transmit().is_some() {}
+            while node.poll_event().is_some() {}
+            let Some(next) = node.poll_timeout() else { break };
+            now = next;
+            node.handle_timeout(now);
+        }
+        prop_assert!(node.is_idle(), "{:?}", node.usage());
+    }
+}

@@ -1,0 +1,1384 @@
+//! The rules of RFC 7252 §4, §5 and RFC 7641 that an endpoint keeps, each by name.
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, Instant, Method};
+use lwm2m_statemachine::{
+    Channel, Datagram,
+    coap::{
+        Config, DatagramError, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef,
+        MessageType, NotifyOptions, OptionNumber, RequestId, RequestOptions, Responder, SendError,
+        Token,
+    },
+};
+
+type Node = Endpoint<&'static str>;
+
+const T0: Instant = Instant::from_millis(1_000);
+
+fn node() -> Node {
+    Endpoint::new(Config::new([5; 32]))
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// All that is to be sent now.
+fn sent(node: &mut Node) -> Vec<Vec<u8>> {
+    let mut datagrams = Vec::new();
+    while let Some(transmit) = node.poll_transmit() {
+        datagrams.push(transmit.payload.to_vec());
+    }
+    datagrams
+}
+
+/// The one thing that is to be sent now.
+fn sent_one(node: &mut Node) -> Vec<u8> {
+    let mut datagrams = sent(node);
+    assert_eq!(datagrams.len(), 1, "{datagrams:02x?}");
+    datagrams.remove(0)
+}
+
+fn receive<'d>(
+    node: &mut Node,
+    now: Instant,
+    payload: &'d [u8],
+) -> Result<Option<Incoming<'d>>, DatagramError> {
+    node.receive(now, &Datagram::new("peer", payload))
+}
+
+fn responder(incoming: Option<Incoming<'_>>) -> Responder {
+    match incoming {
+        Some(Incoming::Request { responder, .. }) => responder,
+        other => panic!("no request: {other:?}"),
+    }
+}
+
+fn get(path: &str) -> MessageBuf {
+    let mut message = MessageBuf::request(Method::Get);
+    message.uri_path(path).unwrap();
+    message
+}
+
+fn content(text: &str) -> MessageBuf {
+    let mut message = MessageBuf::response(Code::CONTENT);
+    message.payload(text.as_bytes());
+    message
+}
+
+fn observe_answer(sequence: u32, text: &str) -> MessageBuf {
+    let mut message = MessageBuf::response(Code::CONTENT);
+    message.observe(sequence).unwrap().payload(text.as_bytes());
+    message
+}
+
+/// A message from the peer.
+fn message(buf: MessageBuf, kind: MessageType, id: u16, token: Token) -> Vec<u8> {
+    buf.finish(kind, id, token).into()
+}
+
+fn token(bytes: &[u8]) -> Token {
+    Token::new(bytes).unwrap()
+}
+
+/// Sends a request and takes it out; tells its message id and token.
+fn request(node: &mut Node, options: RequestOptions) -> (RequestId, u16, Token) {
+    request_of(node, get("x"), options)
+}
+
+fn request_of(
+    node: &mut Node,
+    message: MessageBuf,
+    options: RequestOptions,
+) -> (RequestId, u16, Token) {
+    let id = node.request(T0, "peer", message, options).unwrap();
+    let wire = sent_one(node);
+    let read = MessageRef::parse(&wire).unwrap();
+    (id, read.message_id(), read.token())
+}
+
+const CON: MessageType = MessageType::Confirmable;
+const ACK: u8 = 0x60;
+const RST: u8 = 0x70;
+
+fn empty(kind: u8, id: u16) -> Vec<u8> {
+    let [high, low] = id.to_be_bytes();
+    vec![kind, 0, high, low]
+}
+
+fn run_until_quiet(node: &mut Node) -> Vec<Event<&'static str>> {
+    let mut events = Vec::new();
+    for _ in 0..10_000 {
+        sent(node);
+        events.extend(core::iter::from_fn(|| node.poll_event()));
+        let Some(now) = node.poll_timeout() else {
+            assert!(node.is_idle(), "{:?}", node.usage());
+            return events;
+        };
+        node.handle_timeout(now);
+    }
+    panic!("never quiet");
+}
+
+// Format errors and Empty messages: §3, §4.1, §4.2, §4.3.
+
+#[test]
+fn too_short_or_another_version_is_ignored_in_silence() {
+    let mut node = node();
+    for datagram in [&[][..], &[0x40, 0, 0], &[0x80, 1, 0, 1], &[0x00, 1, 0, 1]] {
+        assert!(matches!(
+            receive(&mut node, T0, datagram),
+            Err(DatagramError::Malformed(_))
+        ));
+    }
+    assert!(node.is_idle());
+}
+
+#[test]
+fn a_malformed_confirmable_is_reset_and_all_else_ignored() {
+    let mut node = node();
+    for first in [0x40, 0x50, 0x60, 0x70] {
+        let datagram = [first, 1, 0xab, 0xcd, 0xff];
+        assert!(matches!(
+            receive(&mut node, T0, &datagram),
+            Err(DatagramError::Malformed(_))
+        ));
+        if first == 0x40 {
+            assert_eq!(sent_one(&mut node), [0x70, 0, 0xab, 0xcd]);
+        }
+        assert!(node.is_idle());
+    }
+}
+
+#[test]
+fn reserved_code_classes_are_rejected_like_format_errors() {
+    let mut node = node();
+    for code in [0x20, 0x60, 0xc0, 0xe1] {
+        for first in [0x40, 0x50, 0x60, 0x70] {
+            let datagram = [first, code, 0, 9];
+            assert!(matches!(
+                receive(&mut node, T0, &datagram),
+                Err(DatagramError::MisplacedCode(_))
+            ));
+            if first == 0x40 {
+                assert_eq!(sent_one(&mut node), [0x70, 0, 0, 9]);
+            }
+            assert!(node.is_idle());
+        }
+    }
+}
+
+#[test]
+fn a_ping_is_answered_with_reset() {
+    let mut node = node();
+    assert!(
+        receive(&mut node, T0, &[0x40, 0, 0x12, 0x34])
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(sent_one(&mut node), [0x70, 0, 0x12, 0x34]);
+    assert!(node.is_idle());
+}
+
+#[test]
+fn an_empty_non_confirmable_is_ignored() {
+    let mut node = node();
+    assert!(receive(&mut node, T0, &[0x50, 0, 0x12, 0x34]).is_err());
+    assert!(node.is_idle());
+}
+
+#[test]
+fn our_ping_is_answered_by_a_reset() {
+    let mut node = node();
+    let id = node.ping(T0, "peer").unwrap();
+    let wire = sent_one(&mut node);
+    assert_eq!((wire[0], wire[1], wire.len()), (0x40, 0, 4));
+    let reset = [0x70, 0, wire[2], wire[3]];
+    assert!(matches!(
+        receive(&mut node, T0, &reset),
+        Ok(Some(Incoming::RequestReset { request })) if request == id
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+    node.ping(T0, "peer").unwrap();
+    assert!(matches!(
+        run_until_quiet(&mut node)[..],
+        [Event::RequestFailed {
+            reason: FailureReason::Timeout,
+            ..
+        }]
+    ));
+}
+
+// What matches nothing: §4.2, §4.3, §5.3.2.
+
+#[test]
+fn an_acknowledgement_or_reset_that_matches_nothing_is_ignored() {
+    let mut node = node();
+    for first in [ACK, RST] {
+        assert!(matches!(
+            receive(&mut node, T0, &[first, 0, 1, 2]),
+            Err(DatagramError::Unmatched)
+        ));
+        assert!(node.is_idle());
+    }
+    let piggybacked = message(content("x"), MessageType::Acknowledgement, 7, token(b"t"));
+    assert!(receive(&mut node, T0, &piggybacked).is_err());
+    assert!(node.is_idle());
+}
+
+#[test]
+fn a_response_that_matches_nothing_is_reset() {
+    let mut node = node();
+    for kind in [MessageType::Confirmable, MessageType::NonConfirmable] {
+        let response = message(content("x"), kind, 0x0102, token(b"t"));
+        assert!(matches!(
+            receive(&mut node, T0, &response),
+            Err(DatagramError::Unmatched)
+        ));
+        assert_eq!(sent_one(&mut node), [0x70, 0, 1, 2]);
+        assert!(node.is_idle());
+    }
+}
+
+#[test]
+fn a_response_is_matched_by_peer_and_token_together() {
+    let mut node = node();
+    let (_, id, request_token) = request(&mut node, RequestOptions::default());
+    let answer = message(
+        content("x"),
+        MessageType::Acknowledgement,
+        id,
+        request_token,
+    );
+    assert!(node.receive(T0, &Datagram::new("other", &answer)).is_err());
+    let wrong = message(content("x"), MessageType::Acknowledgement, id, token(b"t"));
+    assert!(receive(&mut node, T0, &wrong).is_err());
+    let wrong = message(
+        content("x"),
+        MessageType::Acknowledgement,
+        id.wrapping_add(1),
+        request_token,
+    );
+    assert!(receive(&mut node, T0, &wrong).is_err());
+    assert!(matches!(
+        receive(&mut node, T0, &answer),
+        Ok(Some(Incoming::Response {
+            observing: false,
+            ..
+        }))
+    ));
+    assert!(sent(&mut node).is_empty());
+}
+
+#[test]
+fn a_response_in_a_reset_and_a_request_in_an_acknowledgement_are_ignored() {
+    let mut node = node();
+    let (_, id, request_token) = request(&mut node, RequestOptions::default());
+    let reset = message(content("x"), MessageType::Reset, id, request_token);
+    assert!(receive(&mut node, T0, &reset).is_err());
+    let ack = message(get("x"), MessageType::Acknowledgement, id, request_token);
+    assert!(receive(&mut node, T0, &ack).is_err());
+    assert_eq!((node.usage().requests, sent(&mut node).len()), (1, 0));
+}
+
+// Requests and their answers: §4.2, §4.5, §5.2.
+
+#[test]
+fn an_answer_in_time_is_piggybacked() {
+    let mut node = node();
+    let datagram = message(get("x"), MessageType::Confirmable, 0x1234, token(b"tk"));
+    let responder = responder(receive(&mut node, T0, &datagram).unwrap());
+    assert_eq!(responder.token(), token(b"tk"));
+    assert!(sent(&mut node).is_empty());
+    node.respond(T0, responder, content("hi")).unwrap();
+    assert_eq!(sent_one(&mut node), b"\x62\x45\x12\x34tk\xffhi");
+}
+
+#[test]
+fn a_repeated_request_is_answered_alike_and_not_delivered_again() {
+    let mut node = node();
+    let datagram = message(
+        MessageBuf::request(Method::Post),
+        MessageType::Confirmable,
+        1,
+        token(b"tk"),
+    );
+    let responder = responder(receive(&mut node, T0, &datagram).unwrap());
+    assert!(receive(&mut node, T0, &datagram).unwrap().is_none());
+    assert!(sent(&mut node).is_empty());
+    node.respond(T0, responder, content("hi")).unwrap();
+    let answer = sent_one(&mut node);
+    for after in [0, 1, 246] {
+        assert!(
+            receive(&mut node, T0 + seconds(after), &datagram)
+                .unwrap()
+                .is_none()
+        );
+        assert_eq!(sent_one(&mut node), answer);
+    }
+    // Another peer may use the same message id.
+    assert!(
+        node.receive(T0, &Datagram::new("other", &datagram))
+            .unwrap()
+            .is_some()
+    );
+    // EXCHANGE_LIFETIME is over.
+    assert!(
+        receive(&mut node, T0 + seconds(247), &datagram)
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[test]
+fn a_repeated_non_confirmable_request_is_ignored_for_non_lifetime() {
+    let mut node = node();
+    let datagram = message(get("x"), MessageType::NonConfirmable, 1, token(b"tk"));
+    let responder = responder(receive(&mut node, T0, &datagram).unwrap());
+    node.respond(T0, responder, content("hi")).unwrap();
+    let answer = sent_one(&mut node);
+    let read = MessageRef::parse(&answer).unwrap();
+    assert_eq!(
+        (read.kind(), read.token()),
+        (MessageType::NonConfirmable, token(b"tk"))
+    );
+    assert!(
+        receive(&mut node, T0 + seconds(144), &datagram)
+            .unwrap()
+            .is_none()
+    );
+    assert!(sent(&mut node).is_empty());
+    assert!(
+        receive(&mut node, T0 + seconds(145), &datagram)
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[test]
+fn a_late_answer_is_sent_separately_until_it_is_acknowledged() {
+    let mut node = node();
+    let datagram = message(get("x"), MessageType::Confirmable, 7, token(b"tk"));
+    let responder = responder(receive(&mut node, T0, &datagram).unwrap());
+    let due = node.poll_timeout().unwrap();
+    assert!(due < T0 + seconds(2));
+    node.handle_timeout(due);
+    assert_eq!(sent_one(&mut node), empty(ACK, 7));
+    // The same when it comes again.
+    assert!(receive(&mut node, due, &datagram).unwrap().is_none());
+    assert_eq!(sent_one(&mut node), empty(ACK, 7));
+
+    node.respond(due, responder, content("hi")).unwrap();
+    let separate = sent_one(&mut node);
+    let read = MessageRef::parse(&separate).unwrap();
+    assert_eq!(
+        (read.kind(), read.token(), read.payload()),
+        (MessageType::Confirmable, token(b"tk"), &b"hi"[..])
+    );
+    let again = node.poll_timeout().unwrap();
+    node.handle_timeout(again);
+    assert_eq!(sent_one(&mut node), separate);
+    assert!(
+        receive(&mut node, again, &empty(ACK, read.message_id()))
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(node.usage().transmissions, 0);
+    assert!(receive(&mut node, again, &datagram).unwrap().is_none());
+    assert_eq!(sent_one(&mut node), empty(ACK, 7));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn a_separate_answer_that_no_one_takes_is_told() {
+    for reset in [false, true] {
+        let mut node = node();
+        let datagram = message(get("x"), MessageType::Confirmable, 7, token(b"tk"));
+        let responder = responder(receive(&mut node, T0, &datagram).unwrap());
+        node.acknowledge(&responder);
+        assert_eq!(sent_one(&mut node), empty(ACK, 7));
+        node.respond(T0, responder, content("hi")).unwrap();
+        let separate = sent_one(&mut node);
+        if reset {
+            let id = MessageRef::parse(&separate).unwrap().message_id();
+            assert!(receive(&mut node, T0, &empty(RST, id)).unwrap().is_none());
+        }
+        let why = if reset {
+            FailureReason::Reset
+        } else {
+            FailureReason::Timeout
+        };
+        assert!(matches!(
+            run_until_quiet(&mut node)[..],
+            [Event::ResponseFailed { reason, .. }] if reason == why
+        ));
+    }
+}
+
+#[test]
+fn an_ignored_request_is_as_if_it_had_never_come() {
+    let mut node = node();
+    let datagram = message(get("x"), MessageType::Confirmable, 7, token(b"tk"));
+    let first = responder(receive(&mut node, T0, &datagram).unwrap());
+    node.ignore(first);
+    assert!(node.is_idle());
+    assert_eq!(node.poll_timeout().map(|t| t > T0 + seconds(3)), None);
+    let again = responder(receive(&mut node, T0, &datagram).unwrap());
+    node.respond(T0, again, content("now")).unwrap();
+    assert_eq!(sent_one(&mut node)[0] & 0xf0, ACK);
+}
+
+#[test]
+fn a_request_is_answered_once() {
+    let mut node = node();
+    let datagram = message(get("x"), MessageType::Confirmable, 7, token(b"tk"));
+    let responder = responder(receive(&mut node, T0, &datagram).unwrap());
+    run_until_quiet(&mut node);
+    assert_eq!(
+        node.respond(T0 + seconds(300), responder, content("late")),
+        Err(SendError::NotOpen)
+    );
+    let other = message(get("x"), MessageType::Confirmable, 8, token(b"tk"));
+    let responder = request_after_all(&mut node, &other);
+    assert_eq!(
+        node.respond(T0 + seconds(300), responder, get("no answer")),
+        Err(SendError::Code(Code::GET))
+    );
+}
+
+fn request_after_all(node: &mut Node, datagram: &[u8]) -> Responder {
+    responder(receive(node, T0 + seconds(300), datagram).unwrap())
+}
+
+// Retransmission: §4.2.
+
+#[test]
+fn a_confirmable_is_sent_again_with_doubled_waits_and_then_fails() {
+    let mut first_waits = Vec::new();
+    for seed in 0..20 {
+        let mut node: Node = Endpoint::new(Config::new([seed; 32]));
+        let id = node
+            .request(T0, "peer", get("x"), RequestOptions::default())
+            .unwrap();
+        let wire = sent_one(&mut node);
+        let mut last = T0;
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            let now = node.poll_timeout().unwrap();
+            node.handle_timeout(now - Duration::from_millis(1));
+            assert!(sent(&mut node).is_empty());
+            node.handle_timeout(now);
+            node.handle_timeout(now);
+            assert_eq!(sent_one(&mut node), wire);
+            waits.push(now.saturating_duration_since(last));
+            last = now;
+        }
+        assert!(waits[0] >= seconds(2) && waits[0] <= seconds(3));
+        assert!(waits.windows(2).all(|pair| pair[1] == pair[0] * 2));
+        first_waits.push(waits[0]);
+        let end = node.poll_timeout().unwrap();
+        assert_eq!(end.saturating_duration_since(last), waits[0] * 16);
+        assert!(end <= T0 + node.config().transmission.max_transmit_wait());
+        assert!(matches!(
+            run_until_quiet(&mut node)[..],
+            [Event::RequestFailed { request, peer: "peer", reason: FailureReason::Timeout }]
+                if request == id
+        ));
+    }
+    first_waits.sort_unstable();
+    first_waits.dedup();
+    assert!(first_waits.len() > 15, "the waits are random");
+}
+
+#[test]
+fn an_acknowledgement_stops_retransmission_and_the_response_comes_separately() {
+    let mut node = node();
+    let (id, message_id, request_token) = request(&mut node, RequestOptions::default());
+    assert!(
+        receive(&mut node, T0, &empty(ACK, message_id))
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(
+        node.poll_timeout(),
+        Some(T0 + node.config().transmission.max_transmit_wait())
+    );
+    let separate = message(content("x"), MessageType::Confirmable, 0x55, request_token);
+    assert!(matches!(
+        receive(&mut node, T0, &separate),
+        Ok(Some(Incoming::Response { request, .. })) if request == id
+    ));
+    assert_eq!(sent_one(&mut node), empty(ACK, 0x55));
+    // It comes again: §4.5, not a Reset.
+    assert!(
+        receive(&mut node, T0 + seconds(40), &separate)
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(sent_one(&mut node), empty(ACK, 0x55));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn a_response_before_the_acknowledgement_stands_for_it() {
+    for kind in [MessageType::Confirmable, MessageType::NonConfirmable] {
+        let mut node = node();
+        let (_, message_id, request_token) = request(&mut node, RequestOptions::default());
+        let separate = message(content("x"), kind, 0x55, request_token);
+        assert!(receive(&mut node, T0, &separate).unwrap().is_some());
+        assert_eq!(node.usage().transmissions, 0);
+        let acknowledgement = empty(ACK, message_id);
+        assert!(receive(&mut node, T0, &acknowledgement).is_err());
+        // Again, in silence or acknowledged.
+        sent(&mut node);
+        assert!(receive(&mut node, T0, &separate).unwrap().is_none());
+        let expected = usize::from(kind == MessageType::Confirmable);
+        assert_eq!(sent(&mut node).len(), expected);
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
+}
+
+#[test]
+fn an_acknowledged_request_without_response_times_out() {
+    let mut node = node();
+    let (id, message_id, _) = request(
+        &mut node,
+        RequestOptions {
+            timeout: Some(seconds(7)),
+            ..RequestOptions::default()
+        },
+    );
+    assert!(
+        receive(&mut node, T0, &empty(ACK, message_id))
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(node.poll_timeout(), Some(T0 + seconds(7)));
+    assert!(matches!(
+        run_until_quiet(&mut node)[..],
+        [Event::RequestFailed { request, reason: FailureReason::Timeout, .. }] if request == id
+    ));
+}
+
+#[test]
+fn a_reset_is_the_outcome_of_a_request() {
+    for confirmable in [true, false] {
+        let mut node = node();
+        let (id, message_id, _) = request(
+            &mut node,
+            RequestOptions {
+                confirmable,
+                ..RequestOptions::default()
+            },
+        );
+        assert!(matches!(
+            receive(&mut node, T0, &empty(RST, message_id)),
+            Ok(Some(Incoming::RequestReset { request })) if request == id
+        ));
+        assert!(receive(&mut node, T0, &empty(RST, message_id)).is_err());
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
+}
+
+#[test]
+fn a_non_confirmable_request_is_sent_once_and_times_out() {
+    let mut node = node();
+    let options = RequestOptions {
+        confirmable: false,
+        ..RequestOptions::default()
+    };
+    let (_, _, request_token) = request(&mut node, options);
+    let response = message(content("x"), MessageType::NonConfirmable, 3, request_token);
+    assert!(receive(&mut node, T0, &response).unwrap().is_some());
+    let (id, ..) = request(&mut node, options);
+    let mut resent = 0;
+    while node.usage().requests > 0 {
+        let now = node.poll_timeout().unwrap();
+        node.handle_timeout(now);
+        resent += sent(&mut node).len();
+    }
+    assert_eq!(resent, 0);
+    assert!(matches!(
+        run_until_quiet(&mut node)[..],
+        [Event::RequestFailed { request, .. }] if request == id
+    ));
+}
+
+#[test]
+fn over_sms_nothing_is_sent_again() {
+    let mut node = node();
+    let options = RequestOptions {
+        channel: Channel::Sms,
+        ..RequestOptions::default()
+    };
+    let (id, message_id, request_token) = request(&mut node, options);
+    let answer = message(
+        content("x"),
+        MessageType::Acknowledgement,
+        message_id,
+        request_token,
+    );
+    assert!(matches!(
+        receive(&mut node, T0, &answer),
+        Ok(Some(Incoming::Response { request, .. })) if request == id
+    ));
+    let (id, ..) = request(&mut node, options);
+    let mut resent = 0;
+    while node.usage().requests > 0 {
+        let now = node.poll_timeout().unwrap();
+        node.handle_timeout(now);
+        resent += sent(&mut node).len();
+    }
+    assert_eq!(resent, 0);
+    assert!(matches!(
+        node.poll_event(),
+        Some(Event::RequestFailed { request, .. }) if request == id
+    ));
+    // Nor is an SMS spent on an acknowledgement alone.
+    let datagram = message(get("x"), MessageType::Confirmable, 7, token(b"tk"));
+    let datagram = Datagram {
+        channel: Channel::Sms,
+        ..Datagram::new("peer", &datagram)
+    };
+    let late = T0 + seconds(1000);
+    let responder = responder(node.receive(late, &datagram).unwrap());
+    node.handle_timeout(late + seconds(60));
+    assert!(sent(&mut node).is_empty());
+    node.respond(late + seconds(60), responder, content("x"))
+        .unwrap();
+    assert_eq!(sent_one(&mut node)[0] & 0xf0, ACK);
+}
+
+// NSTART: §4.7.
+
+#[test]
+fn one_confirmable_at_a_time_waits_for_its_acknowledgement() {
+    let mut node = node();
+    let mut ids = Vec::new();
+    for path in ["a", "b", "c"] {
+        let id = node.request(T0, "peer", get(path), RequestOptions::default());
+        ids.push(id.unwrap());
+    }
+    node.request(T0, "other", get("d"), RequestOptions::default())
+        .unwrap();
+    let first = sent(&mut node);
+    assert_eq!(first.len(), 2, "one for each peer");
+    let read = MessageRef::parse(&first[0]).unwrap();
+    // The second is cancelled while it waits; the third follows the first.
+    assert!(node.cancel(T0, ids[1]));
+    assert!(
+        receive(&mut node, T0, &empty(ACK, read.message_id()))
+            .unwrap()
+            .is_none()
+    );
+    let third = sent_one(&mut node);
+    let third = MessageRef::parse(&third).unwrap();
+    assert_eq!(third.uri_path().collect::<Vec<_>>(), ["c"]);
+    assert_ne!(third.message_id(), read.message_id());
+    assert_ne!(third.token(), read.token());
+}
+
+#[test]
+fn requests_to_one_peer_are_bounded() {
+    let mut config = Config::new([1; 32]);
+    config.bounds.requests_per_peer = 3;
+    config.bounds.peers = 1;
+    let mut node: Node = Endpoint::new(config);
+    for _ in 0..3 {
+        node.request(T0, "peer", get("x"), RequestOptions::default())
+            .unwrap();
+    }
+    assert_eq!(
+        node.request(T0, "peer", get("x"), RequestOptions::default()),
+        Err(SendError::TooManyMessages)
+    );
+    assert_eq!(
+        node.request(T0, "other", get("x"), RequestOptions::default()),
+        Err(SendError::TooManyPeers)
+    );
+    assert_eq!(run_until_quiet(&mut node).len(), 3);
+}
+
+// Options: §5.4.
+
+/// GET with a critical option that no one knows.
+fn with_option(kind: MessageType, code: Code, option: &[u8], id: u16, token: Token) -> Vec<u8> {
+    let buf = if code == Code::GET {
+        MessageBuf::request(Method::Get)
+    } else {
+        MessageBuf::response(code)
+    };
+    let mut wire = message(buf, kind, id, token);
+    wire.extend(option);
+    wire
+}
+
+/// Options 9, 65001 (an experimental one): unknown and critical. An empty Uri-Host and an
+/// If-None-Match with a value: illegal. A second Accept. If-Match, which is not understood.
+const BAD_OPTIONS: [&[u8]; 6] = [
+    &[0x90],
+    &[0xe0, 0xfc, 0xdc],
+    &[0x30],
+    &[0x51, 1],
+    &[0xd1, 4, 0, 0x01, 0],
+    &[0x11, 7],
+];
+
+#[test]
+fn a_bad_critical_option_in_a_confirmable_request_is_answered_4_02() {
+    for option in BAD_OPTIONS {
+        let mut node = node();
+        let datagram = with_option(MessageType::Confirmable, Code::GET, option, 7, token(b"t"));
+        assert!(
+            matches!(
+                receive(&mut node, T0, &datagram),
+                Err(DatagramError::BadOption(_))
+            ),
+            "{option:02x?}"
+        );
+        let answer = sent_one(&mut node);
+        let read = MessageRef::parse(&answer).unwrap();
+        assert_eq!(
+            (read.kind(), read.code(), read.message_id(), read.token()),
+            (
+                MessageType::Acknowledgement,
+                Code::BAD_OPTION,
+                7,
+                token(b"t")
+            )
+        );
+        assert!(receive(&mut node, T0, &datagram).unwrap().is_none());
+        assert_eq!(sent_one(&mut node), answer);
+    }
+}
+
+#[test]
+fn a_bad_critical_option_in_a_non_confirmable_request_is_ignored() {
+    for option in BAD_OPTIONS {
+        let mut node = node();
+        let datagram = with_option(
+            MessageType::NonConfirmable,
+            Code::GET,
+            option,
+            7,
+            token(b"t"),
+        );
+        assert!(matches!(
+            receive(&mut node, T0, &datagram),
+            Err(DatagramError::BadOption(_))
+        ));
+        assert!(node.is_idle());
+    }
+}
+
+#[test]
+fn a_bad_critical_option_in_a_response_makes_it_useless() {
+    // Uri-Path is of no use in a response.
+    for option in [&[0x90][..], &[0xb1, b'x']] {
+        let mut node = node();
+        let (_, message_id, request_token) = request(&mut node, RequestOptions::default());
+        let bad = |kind, id| with_option(kind, Code::CONTENT, option, id, request_token);
+        let is_bad =
+            |result: Result<_, DatagramError>| matches!(result, Err(DatagramError::BadOption(_)));
+        // In an acknowledgement: as if it matched nothing.
+        let datagram = bad(MessageType::Acknowledgement, message_id);
+        assert!(is_bad(receive(&mut node, T0, &datagram)));
+        // Non-confirmable: ignored.
+        let datagram = bad(MessageType::NonConfirmable, 8);
+        assert!(is_bad(receive(&mut node, T0, &datagram)));
+        assert!(sent(&mut node).is_empty());
+        // Confirmable: Reset.
+        let datagram = bad(MessageType::Confirmable, 9);
+        assert!(is_bad(receive(&mut node, T0, &datagram)));
+        assert_eq!(sent_one(&mut node), empty(RST, 9));
+        // The request is still waiting.
+        let good = message(
+            content("x"),
+            MessageType::Acknowledgement,
+            message_id,
+            request_token,
+        );
+        assert!(receive(&mut node, T0, &good).unwrap().is_some());
+    }
+}
+
+#[test]
+fn elective_options_that_are_unknown_or_illegal_are_ignored() {
+    let mut node = node();
+    // Option 2, Content-Format of 3 bytes, Size1 twice, option 65000.
+    let options = [0x20, 0xa3, 1, 2, 3, 0xd1, 35, 1, 0x01, 1, 0xe0, 0xfc, 0x9f];
+    let datagram = with_option(
+        MessageType::Confirmable,
+        Code::GET,
+        &options,
+        7,
+        token(b"t"),
+    );
+    assert!(receive(&mut node, T0, &datagram).unwrap().is_some());
+}
+
+#[test]
+fn uri_host_and_port_are_accepted_and_proxying_is_refused_5_05() {
+    let mut node = node();
+    let datagram = with_option(
+        MessageType::Confirmable,
+        Code::GET,
+        b"\x33a.b\x42\x16\x33",
+        7,
+        token(b"t"),
+    );
+    assert!(receive(&mut node, T0, &datagram).unwrap().is_some());
+    for (id, option) in [(8, &b"\xd3\x16c:/"[..]), (9, b"\xd4\x1acoap")] {
+        let datagram = with_option(MessageType::Confirmable, Code::GET, option, id, token(b"t"));
+        assert!(receive(&mut node, T0, &datagram).is_err());
+        let answer = sent_one(&mut node);
+        assert_eq!(answer[1], Code::PROXYING_NOT_SUPPORTED.to_byte());
+    }
+}
+
+#[test]
+fn conditional_requests_can_be_understood() {
+    let mut config = Config::new([1; 32]);
+    config.understood = config.understood.with(OptionNumber::IF_MATCH);
+    let mut node: Node = Endpoint::new(config);
+    let datagram = with_option(
+        MessageType::Confirmable,
+        Code::GET,
+        &[0x11, 7],
+        7,
+        token(b"t"),
+    );
+    assert!(receive(&mut node, T0, &datagram).unwrap().is_some());
+}
+
+#[test]
+fn an_unknown_method_is_answered_4_05() {
+    let mut node = node();
+    assert!(matches!(
+        receive(&mut node, T0, &[0x40, 5, 0, 7]),
+        Err(DatagramError::Method(_))
+    ));
+    assert_eq!(sent_one(&mut node), [0x60, 0x85, 0, 7]);
+}
+
+// Multicast: §8.
+
+#[test]
+fn a_group_is_answered_with_neither_reset_nor_error() {
+    let mut node = node();
+    let unknown = with_option(
+        MessageType::NonConfirmable,
+        Code::GET,
+        &[0x90],
+        1,
+        token(b"t"),
+    );
+    let proxy = with_option(
+        MessageType::NonConfirmable,
+        Code::GET,
+        b"\xd1\x16c",
+        2,
+        token(b"t"),
+    );
+    let confirmable = message(get("x"), MessageType::Confirmable, 3, token(b"t"));
+    let response = message(content("x"), MessageType::NonConfirmable, 4, token(b"t"));
+    for datagram in [
+        &[0x40, 0, 0, 1][..],
+        &[0x40, 1, 0, 1, 0xff],
+        &[0x40, 0x20, 0, 1],
+        &[0x50, 5, 0, 1],
+        &unknown,
+        &proxy,
+        &confirmable,
+        &response,
+    ] {
+        let datagram = Datagram {
+            multicast: true,
+            ..Datagram::new("peer", datagram)
+        };
+        let received = node.receive(T0, &datagram);
+        assert!(!matches!(received, Ok(Some(_))), "{received:?}");
+        assert!(node.is_idle(), "{datagram:02x?}");
+    }
+    for (id, code) in [(5, Code::NOT_FOUND), (6, Code::CONTENT)] {
+        let request = message(get("x"), MessageType::NonConfirmable, id, token(b"t"));
+        let datagram = Datagram {
+            multicast: true,
+            ..Datagram::new("peer", &request)
+        };
+        let responder = responder(node.receive(T0, &datagram).unwrap());
+        node.respond(T0, responder, MessageBuf::response(code))
+            .unwrap();
+        assert_eq!(sent(&mut node).len(), usize::from(code == Code::CONTENT));
+    }
+}
+
+// Bounds.
+
+#[test]
+fn over_the_bound_repeatable_records_go_first_and_then_requests_are_refused() {
+    for per_peer in [true, false] {
+        let mut config = Config::new([1; 32]);
+        if per_peer {
+            config.bounds.records_per_peer = 3;
+        } else {
+            config.bounds.records = 3;
+        }
+        let mut node: Node = Endpoint::new(config);
+        let send = |node: &mut Node, method, id, kind| {
+            let datagram = message(MessageBuf::request(method), kind, id, token(b"t"));
+            let incoming = receive(node, T0, &datagram)?;
+            let fresh = incoming.is_some();
+            if let Some(incoming) = incoming {
+                let responder = responder(Some(incoming));
+                node.respond(T0, responder, MessageBuf::response(Code::CHANGED))
+                    .unwrap();
+            }
+            Ok((fresh, sent_one(node)))
+        };
+        for (method, id) in [(Method::Post, 1), (Method::Get, 2), (Method::Post, 3)] {
+            assert!(send(&mut node, method, id, CON).unwrap().0);
+        }
+        // The read goes, the others stay.
+        assert!(send(&mut node, Method::Put, 4, CON).unwrap().0);
+        for (method, id) in [(Method::Post, 1), (Method::Post, 3), (Method::Put, 4)] {
+            assert!(!send(&mut node, method, id, CON).unwrap().0);
+        }
+        // Nothing that may go is left.
+        let refused: Result<(bool, Vec<u8>), DatagramError> = send(&mut node, Method::Post, 5, CON);
+        assert_eq!(refused, Err(DatagramError::Overload));
+        assert_eq!(sent_one(&mut node)[..4], [0x61, 0xa3, 0, 5]);
+        let refused = send(&mut node, Method::Post, 6, MessageType::NonConfirmable);
+        assert_eq!(refused, Err(DatagramError::Overload));
+        assert!(sent(&mut node).is_empty());
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
+}
+
+#[test]
+fn one_peer_too_many_is_refused() {
+    let mut config = Config::new([1; 32]);
+    config.bounds.peers = 1;
+    let mut node: Node = Endpoint::new(config);
+    let datagram = message(get("x"), MessageType::Confirmable, 1, token(b"t"));
+    let _responder = responder(receive(&mut node, T0, &datagram).unwrap());
+    assert!(matches!(
+        node.receive(T0, &Datagram::new("other", &datagram)),
+        Err(DatagramError::Overload)
+    ));
+    assert_eq!(sent_one(&mut node)[1], Code::SERVICE_UNAVAILABLE.to_byte());
+}
+
+// Peers.
+
+#[test]
+fn a_dropped_peer_leaves_nothing_but_outcomes() {
+    let mut node = node();
+    for _ in 0..3 {
+        node.request(T0, "peer", get("x"), RequestOptions::default())
+            .unwrap();
+    }
+    let confirmable = NotifyOptions {
+        confirmable: true,
+        ..NotifyOptions::default()
+    };
+    node.notify(T0, "peer", token(b"n"), observe_answer(1, "a"), confirmable)
+        .unwrap();
+    node.notify(
+        T0,
+        "peer",
+        token(b"m"),
+        observe_answer(1, "a"),
+        NotifyOptions::default(),
+    )
+    .unwrap();
+    let datagram = message(get("x"), MessageType::Confirmable, 1, token(b"t"));
+    let responder = responder(receive(&mut node, T0, &datagram).unwrap());
+    sent(&mut node);
+    node.drop_peer(T0, &"peer");
+    let events: Vec<_> = core::iter::from_fn(|| node.poll_event()).collect();
+    assert_eq!(events.len(), 4);
+    for event in events {
+        let (Event::RequestFailed { reason, .. } | Event::NotificationFailed { reason, .. }) =
+            event
+        else {
+            panic!("{event:?}");
+        };
+        assert_eq!(reason, FailureReason::PeerDropped);
+    }
+    assert!(sent(&mut node).is_empty());
+    assert!(node.is_idle(), "{:?}", node.usage());
+    assert_eq!(
+        node.respond(T0, responder, content("x")),
+        Err(SendError::NotOpen)
+    );
+}
+
+#[test]
+fn an_idle_peer_is_forgotten_after_exchange_lifetime() {
+    let mut node = node();
+    let (_, id, request_token) = request(&mut node, RequestOptions::default());
+    let answered = T0 + seconds(1);
+    let answer = message(
+        content("x"),
+        MessageType::Acknowledgement,
+        id,
+        request_token,
+    );
+    assert!(receive(&mut node, answered, &answer).unwrap().is_some());
+    assert_eq!((node.usage().peers, node.usage().requests), (1, 0));
+    node.handle_timeout(T0 + seconds(246));
+    assert_eq!(node.usage().peers, 1);
+    node.handle_timeout(T0 + seconds(247));
+    assert!(node.is_idle());
+}
+
+// Observe: RFC 7641 §3, §4.
+
+fn observation(node: &mut Node) -> (RequestId, Token) {
+    let mut message = MessageBuf::request(Method::Get);
+    message.observe(0).unwrap().uri_path("x").unwrap();
+    let (id, message_id, request_token) = request_of(node, message, RequestOptions::default());
+    let answer = self::message(
+        observe_answer(10, "a"),
+        MessageType::Acknowledgement,
+        message_id,
+        request_token,
+    );
+    assert!(matches!(
+        receive(node, T0, &answer),
+        Ok(Some(Incoming::Response { request, observing: true, .. })) if request == id
+    ));
+    (id, request_token)
+}
+
+#[test]
+fn notifications_follow_an_observation_in_their_order() {
+    let mut node = node();
+    let (id, request_token) = observation(&mut node);
+    let mut next_id = 100;
+    let mut arrives = |node: &mut Node, at, sequence| {
+        next_id += 1;
+        let kind = if next_id % 2 == 0 {
+            MessageType::Confirmable
+        } else {
+            MessageType::NonConfirmable
+        };
+        let datagram = message(observe_answer(sequence, "b"), kind, next_id, request_token);
+        let incoming = receive(node, at, &datagram).unwrap();
+        // Acknowledged whether it is new or not.
+        assert_eq!(sent(node).len(), usize::from(next_id % 2 == 0));
+        match incoming {
+            None => false,
+            Some(Incoming::Notification {
+                request,
+                observing: true,
+                body,
+                ..
+            }) => {
+                assert_eq!((request, &*body), (id, &b"b"[..]));
+                true
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(arrives(&mut node, T0, 11));
+    assert!(!arrives(&mut node, T0, 11));
+    assert!(!arrives(&mut node, T0, 9));
+    assert!(arrives(&mut node, T0, 13));
+    assert!(!arrives(&mut node, T0 + seconds(128), 12));
+    assert!(arrives(&mut node, T0 + seconds(129), 12));
+    assert!(arrives(&mut node, T0 + seconds(129), (1 << 23) + 11));
+    assert!(arrives(&mut node, T0 + seconds(129), 0));
+}
+
+#[test]
+fn a_cancelled_observation_is_reset_with_the_next_notification() {
+    for kind in [MessageType::Confirmable, MessageType::NonConfirmable] {
+        let mut node = node();
+        let (id, request_token) = observation(&mut node);
+        assert!(node.cancel(T0, id));
+        assert!(!node.cancel(T0, id));
+        let datagram = message(observe_answer(11, "b"), kind, 9, request_token);
+        assert!(receive(&mut node, T0, &datagram).is_err());
+        assert_eq!(sent_one(&mut node), empty(RST, 9));
+    }
+}
+
+#[test]
+fn an_error_or_an_answer_without_observe_ends_an_observation() {
+    for last in [MessageBuf::response(Code::NOT_FOUND), content("x")] {
+        let mut node = node();
+        let (id, request_token) = observation(&mut node);
+        let datagram = message(last, MessageType::Confirmable, 9, request_token);
+        assert!(matches!(
+            receive(&mut node, T0, &datagram),
+            Ok(Some(Incoming::Notification { request, observing: false, .. })) if request == id
+        ));
+        assert_eq!(sent_one(&mut node), empty(ACK, 9));
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
+}
+
+#[test]
+fn an_observation_that_is_refused_is_an_ordinary_exchange() {
+    let mut node = node();
+    let mut message = MessageBuf::request(Method::Get);
+    message.observe(0).unwrap();
+    let (_, message_id, request_token) = request_of(&mut node, message, RequestOptions::default());
+    let answer = self::message(
+        content("x"),
+        MessageType::Acknowledgement,
+        message_id,
+        request_token,
+    );
+    assert!(matches!(
+        receive(&mut node, T0, &answer),
+        Ok(Some(Incoming::Response {
+            observing: false,
+            ..
+        }))
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn an_observation_is_cancelled_by_a_request_with_its_token() {
+    let mut node = node();
+    let (observation, request_token) = observation(&mut node);
+    let mut message = MessageBuf::request(Method::Get);
+    message.observe(1).unwrap().uri_path("x").unwrap();
+    let options = RequestOptions {
+        cancels: Some(observation),
+        ..RequestOptions::default()
+    };
+    assert_eq!(
+        node.request(T0, "other", message.clone(), options),
+        Err(SendError::NoObservation)
+    );
+    let (id, message_id, new_token) = request_of(&mut node, message.clone(), options);
+    assert_eq!(new_token, request_token);
+    assert_eq!(
+        node.request(T0, "peer", message, options),
+        Err(SendError::NoObservation)
+    );
+    // One that was under way is no answer to the cancellation.
+    let late = self::message(
+        observe_answer(11, "b"),
+        MessageType::Confirmable,
+        9,
+        request_token,
+    );
+    assert!(receive(&mut node, T0, &late).unwrap().is_none());
+    assert_eq!(sent_one(&mut node), empty(ACK, 9));
+    let answer = self::message(
+        content("x"),
+        MessageType::Acknowledgement,
+        message_id,
+        request_token,
+    );
+    assert!(matches!(
+        receive(&mut node, T0, &answer),
+        Ok(Some(Incoming::Response { request, observing: false, .. })) if request == id
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+const CONFIRMABLE: NotifyOptions = NotifyOptions {
+    confirmable: true,
+    channel: Channel::Udp,
+};
+
+#[test]
+fn a_reset_finds_any_notification_by_its_message_id() {
+    let mut node = node();
+    let mut ids = Vec::new();
+    for sequence in 0..5 {
+        let options = NotifyOptions::default();
+        let id = node
+            .notify(
+                T0,
+                "peer",
+                token(b"n"),
+                observe_answer(sequence, "x"),
+                options,
+            )
+            .unwrap();
+        let wire = sent_one(&mut node);
+        let read = MessageRef::parse(&wire).unwrap();
+        assert_eq!(read.kind(), MessageType::NonConfirmable);
+        assert_eq!(read.observe(), Some(sequence));
+        ids.push((id, read.message_id()));
+    }
+    for index in [1, 4, 0] {
+        let (id, message_id) = ids[index];
+        let reset = empty(RST, message_id);
+        assert!(matches!(
+            receive(&mut node, T0, &reset),
+            Ok(Some(Incoming::NotificationReset { notification, token }))
+                if notification == id && token.as_bytes() == b"n"
+        ));
+        assert!(receive(&mut node, T0, &reset).is_err());
+    }
+    assert!(run_until_quiet(&mut node).is_empty());
+
+    let id = node
+        .notify(T0, "peer", token(b"n"), observe_answer(9, "x"), CONFIRMABLE)
+        .unwrap();
+    let wire = sent_one(&mut node);
+    let reset = empty(RST, MessageRef::parse(&wire).unwrap().message_id());
+    assert!(matches!(
+        receive(&mut node, T0, &reset),
+        Ok(Some(Incoming::NotificationReset { notification, .. })) if notification == id
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn a_confirmable_notification_is_acknowledged_or_fails() {
+    let mut node = node();
+    let id = node
+        .notify(T0, "peer", token(b"n"), observe_answer(9, "x"), CONFIRMABLE)
+        .unwrap();
+    let wire = sent_one(&mut node);
+    let ack = empty(ACK, MessageRef::parse(&wire).unwrap().message_id());
+    assert!(matches!(
+        receive(&mut node, T0, &ack),
+        Ok(Some(Incoming::Acknowledged { notification, .. })) if notification == id
+    ));
+    let id = node
+        .notify(T0, "peer", token(b"n"), observe_answer(9, "x"), CONFIRMABLE)
+        .unwrap();
+    assert!(matches!(
+        run_until_quiet(&mut node)[..],
+        [Event::NotificationFailed { notification, reason: FailureReason::Timeout, .. }]
+            if notification == id
+    ));
+}
+
+#[test]
+fn the_newest_value_takes_the_place_of_one_that_is_sent_again() {
+    let mut node = node();
+    let notify = |node: &mut Node, sequence| {
+        node.notify(
+            T0,
+            "peer",
+            token(b"n"),
+            observe_answer(sequence, "x"),
+            CONFIRMABLE,
+        )
+        .unwrap()
+    };
+    let first = notify(&mut node, 1);
+    let wire = sent_one(&mut node);
+    let first_message = MessageRef::parse(&wire).unwrap().message_id();
+    let second = notify(&mut node, 2);
+    let third = notify(&mut node, 3);
+    assert!(sent(&mut node).is_empty());
+    let superseded = |node: &mut Node| match node.poll_event() {
+        Some(Event::NotificationFailed {
+            notification,
+            reason: FailureReason::Superseded,
+            ..
+        }) => notification,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(superseded(&mut node), second);
+    let now = node.poll_timeout().unwrap();
+    node.handle_timeout(now);
+    let wire = sent_one(&mut node);
+    let read = MessageRef::parse(&wire).unwrap();
+    assert_eq!(read.observe(), Some(3));
+    assert_ne!(read.message_id(), first_message);
+    assert_eq!(superseded(&mut node), first);
+    // A Reset to the old one still counts, and the new one is acknowledged.
+    let reset = empty(RST, first_message);
+    assert!(matches!(
+        receive(&mut node, now, &reset),
+        Ok(Some(Incoming::NotificationReset { notification, .. })) if notification == first
+    ));
+    let ack = empty(ACK, read.message_id());
+    assert!(matches!(
+        receive(&mut node, now, &ack),
+        Ok(Some(Incoming::Acknowledged { notification, .. })) if notification == third
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn a_newer_notification_follows_the_acknowledgement_of_the_old_one() {
+    let mut node = node();
+    for sequence in [1, 2] {
+        node.notify(
+            T0,
+            "peer",
+            token(b"n"),
+            observe_answer(sequence, "x"),
+            CONFIRMABLE,
+        )
+        .unwrap();
+    }
+    let wire = sent_one(&mut node);
+    let ack = empty(ACK, MessageRef::parse(&wire).unwrap().message_id());
+    assert!(receive(&mut node, T0, &ack).unwrap().is_some());
+    let wire = sent_one(&mut node);
+    assert_eq!(MessageRef::parse(&wire).unwrap().observe(), Some(2));
+}
+
+// Sans-IO.
+
+#[test]
+fn a_seed_decides_every_byte() {
+    let run = |seed| {
+        let mut node: Node = Endpoint::new(Config::new([seed; 32]));
+        for peer in ["a", "b", "c"] {
+            node.request(T0, peer, get("x"), RequestOptions::default())
+                .unwrap();
+        }
+        let mut bytes = sent(&mut node);
+        while let Some(now) = node.poll_timeout() {
+            node.handle_timeout(now);
+            bytes.extend(sent(&mut node));
+            while node.poll_event().is_some() {}
+        }
+        bytes
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn handle_datagram_queues_what_receive_returns() {
+    let mut node = node();
+    let mut post = MessageBuf::request(Method::Post);
+    post.uri_path("x").unwrap().payload(b"hello");
+    let datagram = message(post, MessageType::Confirmable, 7, token(b"tk"));
+    node.handle_datagram(T0, Datagram::new("peer", &datagram))
+        .unwrap();
+    let Some(Event::Incoming {
+        from: "peer",
+        incoming:
+            lwm2m_statemachine::coap::OwnedIncoming::Request {
+                responder,
+                request,
+                body: None,
+            },
+    }) = node.poll_event()
+    else {
+        panic!("no request");
+    };
+    let request = request.message();
+    assert_eq!(request.uri_path().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(
+        (
+            request.kind(),
+            request.code(),
+            request.message_id(),
+            request.payload()
+        ),
+        (MessageType::Confirmable, Code::POST, 7, &b"hello"[..])
+    );
+    node.respond(T0, responder, content("hi")).unwrap();
+    assert_eq!(sent_one(&mut node)[1], Code::CONTENT.to_byte());
+}
