@@ -1,6 +1,6 @@
 //! Reading and writing the Register, and whole exchanges; `coap-lite` beside ours.
 
-use std::hint::black_box;
+use core::hint::black_box;
 
 use coap_lite::{CoapOption, MessageClass, Packet, RequestType};
 use criterion::{Criterion, criterion_group, criterion_main};
