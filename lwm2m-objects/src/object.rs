@@ -38,11 +38,21 @@ pub trait Object: Send {
         out: &mut ResourceSink<'_>,
     ) -> Result<(), ReadError>;
 
+    /// Whether a LwM2M Server may create (TS 5.4.6) and delete (TS 5.4.7) Object Instances. The
+    /// Bootstrap interface is not asked.
+    fn is_managed(&self) -> bool {
+        false
+    }
+
     /// Whether [`apply`](Self::apply) would succeed: the first phase of a transaction, which may
     /// span several Objects. Nothing changes yet.
+    ///
+    /// The default refuses Object Instances that come and go.
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
-        let _ = changes;
-        Ok(())
+        let refused = changes
+            .iter()
+            .find(|change| matches!(change, Change::Create { .. } | Change::Delete { .. }));
+        refused.map_or(Ok(()), |change| Err(WriteError::Refused(change.path())))
     }
 
     /// Applies changes that [`prepare`](Self::prepare) has agreed to, all of them.
@@ -86,13 +96,27 @@ pub enum Change {
         /// The Resource.
         path: Path,
     },
+    /// An Object Instance comes to be. The values follow.
+    Create {
+        /// The Object Instance.
+        path: Path,
+    },
+    /// An Object Instance goes, with all its Resources.
+    Delete {
+        /// The Object Instance.
+        path: Path,
+    },
 }
 
 impl Change {
-    /// What changes: a Resource or a Resource Instance.
+    /// What changes: an Object Instance, a Resource, or a Resource Instance.
     pub const fn path(&self) -> Path {
         match self {
-            Self::Set { path, .. } | Self::Clear { path } | Self::Remove { path } => *path,
+            Self::Set { path, .. }
+            | Self::Clear { path }
+            | Self::Remove { path }
+            | Self::Create { path }
+            | Self::Delete { path } => *path,
         }
     }
 }
@@ -132,6 +156,19 @@ pub enum WriteError {
     /// The value is outside of the range of the definition (4.00).
     #[error("the value of {0} is out of range")]
     OutOfRange(Path),
+    /// The Object does not let servers create or delete Object Instances, or this one cannot go
+    /// (4.05).
+    #[error("{0} cannot be created or deleted")]
+    NotManaged(Path),
+    /// The Object Instance exists already (4.00).
+    #[error("{0} exists already")]
+    Exists(Path),
+    /// A mandatory Resource is missing in a Create (4.00).
+    #[error("{0} is mandatory and missing")]
+    Missing(Path),
+    /// There is no room for one more Object Instance (4.00).
+    #[error("{0} is one Object Instance too many")]
+    TooMany(Path),
     /// The same thing twice in one payload (4.00).
     #[error("{0} is there twice")]
     Duplicate(Path),

@@ -7,7 +7,7 @@ use lwm2m_core::{
 };
 
 use crate::{
-    definition::{ObjectDefinition, ResourceDefinition},
+    definition::{Multiplicity, ObjectDefinition, ResourceDefinition},
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
 };
 
@@ -34,6 +34,8 @@ pub struct Store {
     /// In ascending order; small sorted vectors are half the size of trees of nodes.
     instances: Vec<(InstanceId, Vec<(ResourceId, Stored)>)>,
     accepts: Accepts,
+    /// Whether servers create and delete Object Instances, and how many there may be.
+    managed: Option<usize>,
 }
 
 /// Whether a Resource takes a value that fits its definition.
@@ -93,6 +95,7 @@ impl Store {
             supported,
             instances: Vec::new(),
             accepts: |_, _| true,
+            managed: None,
         }
     }
 
@@ -101,6 +104,26 @@ impl Store {
     #[must_use]
     pub fn accepting(mut self, accepts: Accepts) -> Self {
         self.accepts = accepts;
+        self
+    }
+
+    /// Servers may create and delete Object Instances, up to `most` of them. A Resource that they
+    /// may set is supported if it is mandatory, or has been set in any Object Instance, or is
+    /// named to [`supporting`](Self::supporting).
+    #[must_use]
+    pub fn managed(mut self, most: usize) -> Self {
+        self.managed = Some(most);
+        self
+    }
+
+    /// These optional Resources are supported, though no Object Instance has them yet.
+    #[must_use]
+    pub fn supporting(mut self, resources: impl IntoIterator<Item = u16>) -> Self {
+        for resource in resources {
+            if self.defined(resource.into()).is_some() {
+                self.support(resource.into());
+            }
+        }
         self
     }
 
@@ -143,7 +166,7 @@ impl Store {
         self
     }
 
-    /// With an Object Instance that has what is mandatory and executes, and nothing else yet.
+    /// With an Object Instance that has what executes, and nothing else yet.
     #[must_use]
     pub fn with_instance(mut self, instance: InstanceId) -> Self {
         self.instance(instance);
@@ -178,13 +201,14 @@ impl Store {
             .map(|(_, stored)| stored)
     }
 
-    /// An Object Instance; a new one has its mandatory executable Resources.
+    /// An Object Instance; a new one has the executable Resources that are supported.
     fn instance(&mut self, id: InstanceId) -> &mut Vec<(ResourceId, Stored)> {
-        let definition = &self.definition;
+        let (definition, supported) = (&self.definition, &self.supported);
         entry(&mut self.instances, id, || {
             let resources = definition.resources.iter();
             resources
-                .filter(|resource| resource.mandatory && resource.operations.executable())
+                .filter(|resource| resource.operations.executable())
+                .filter(|resource| supported.binary_search(&resource.id).is_ok())
                 .map(|resource| (resource.id, Stored::Executable))
                 .collect()
         })
@@ -263,40 +287,70 @@ impl Object for Store {
         }
     }
 
+    fn is_managed(&self) -> bool {
+        self.managed.is_some()
+    }
+
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
-        changes.iter().try_for_each(|change| {
+        let most = match (self.definition.instances, self.managed) {
+            (Multiplicity::Single, _) => 1,
+            (Multiplicity::Multiple, most) => most.unwrap_or(usize::MAX),
+        };
+        // The Object Instances that there will be at each step.
+        let mut there: Vec<InstanceId> = self.instances.iter().map(|(id, _)| *id).collect();
+        for change in changes {
             let path = change.path();
-            let resource = path.resource().filter(|resource| self.supports(*resource));
-            let resource = resource.ok_or(WriteError::NotWritable(path))?;
-            match change {
-                Change::Set { value, .. } if !(self.accepts)(resource, &value.as_ref()) => {
-                    Err(WriteError::Refused(path))
+            let instance = path.instance().ok_or(WriteError::NotFound(path))?;
+            let at = there.binary_search(&instance);
+            match (change, at) {
+                (Change::Create { .. }, Ok(_)) => return Err(WriteError::Exists(path)),
+                (Change::Create { .. }, Err(_)) if there.len() >= most => {
+                    return Err(WriteError::TooMany(path));
                 }
-                _ => Ok(()),
+                (Change::Create { .. }, Err(at)) => there.insert(at, instance),
+                (_, Err(_)) => return Err(WriteError::NotFound(path)),
+                (Change::Delete { .. }, Ok(at)) => {
+                    there.remove(at);
+                }
+                (_, Ok(_)) => {
+                    let resource = path.resource().filter(|resource| self.supports(*resource));
+                    let resource = resource.ok_or(WriteError::NotWritable(path))?;
+                    if let Change::Set { value, .. } = change
+                        && !(self.accepts)(resource, &value.as_ref())
+                    {
+                        return Err(WriteError::Refused(path));
+                    }
+                }
             }
-        })
+        }
+        Ok(())
     }
 
     fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             let path = change.path();
-            let (Some(instance), Some(resource)) = (path.instance(), path.resource()) else {
+            let Some(instance) = path.instance() else {
                 continue;
             };
-            match change {
-                Change::Set { value, .. } => {
+            match (change, path.resource()) {
+                (Change::Create { .. }, _) => {
+                    self.instance(instance);
+                }
+                (Change::Delete { .. }, _) => self.instances.retain(|(id, _)| *id != instance),
+                (Change::Set { value, .. }, Some(resource)) => {
                     self.set(instance, resource, path.resource_instance(), value.clone());
                 }
-                Change::Clear { .. } => {
+                (Change::Clear { .. }, Some(resource)) => {
                     put(
                         self.instance(instance),
                         resource,
                         Stored::Multiple(Vec::new()),
                     );
                 }
-                Change::Remove { .. } => {
+                (Change::Remove { .. }, Some(resource)) => {
                     self.instance(instance).retain(|(id, _)| *id != resource);
                 }
+                _ => {}
             }
         }
     }

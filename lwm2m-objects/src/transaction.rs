@@ -1,4 +1,4 @@
-//! A Write, whole or not at all (TS 5.4.3, 7.3.2.3).
+//! Writes, Creates and Bootstrap-Writes, whole or not at all (TS 5.2.7.4, 5.4.3, 5.4.6, 7.3.2).
 
 use alloc::vec::Vec;
 
@@ -8,13 +8,13 @@ use lwm2m_core::{
 };
 
 use crate::{
-    definition::ResourceDefinition,
+    definition::{Multiplicity, ResourceDefinition},
     object::{Change, Object, WriteError},
     tree::{ObjectTree, check_value},
 };
 
-/// A Write in the making: a [`Sink`] that checks each event against definition and tree, and
-/// collects changes. Nothing happens before [`ObjectTree::commit`].
+/// A change of the tree in the making: a [`Sink`] that checks each event of a payload against
+/// definition and tree, and collects [`Change`]s. Nothing happens before [`ObjectTree::commit`].
 #[expect(
     missing_debug_implementations,
     reason = "borrows trait objects; values may be secrets"
@@ -22,67 +22,133 @@ use crate::{
 pub struct Transaction<'t> {
     object: &'t dyn Object,
     target: Path,
-    mode: WriteMode,
-    instance: InstanceId,
-    /// The multiple Resource that is open.
-    open: Option<ResourceId>,
+    purpose: Purpose,
+    /// The Object Instance that is open, and whether it comes to be in this transaction.
+    instance: Option<(InstanceId, bool)>,
+    /// The multiple Resource that is open; without a definition if it is ignored.
+    multiple: Option<(ResourceId, Option<&'t ResourceDefinition>)>,
     changes: Vec<Change>,
-    /// What the payload has named so far, in ascending order: Resources, and Resource Instances.
+    /// What the payload has named so far, in ascending order.
     named: Vec<Path>,
 }
 
+/// What a payload is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Write(WriteMode),
+    Create,
+    BootstrapWrite,
+}
+
 impl<'t> Transaction<'t> {
-    pub(crate) fn begin(
+    /// A Write on an Object Instance or a Resource that are there (TS 5.4.3).
+    pub(crate) fn write(
         tree: &'t ObjectTree,
         target: Path,
         mode: WriteMode,
     ) -> Result<Self, WriteError> {
         // Objects are not written as a whole (TS 7.3.2.4), Resource Instances not alone.
-        let (Path::Instance(object, instance) | Path::Resource(object, instance, _)) = target
-        else {
+        let (Path::Instance(id, instance) | Path::Resource(id, instance, _)) = target else {
             return Err(WriteError::NotWritable(target));
         };
-        let found = tree.locate(Path::Instance(object, instance));
+        let found = tree.locate(Path::Instance(id, instance));
         let (object, _) = found.ok_or(WriteError::NotFound(target))?;
-        let transaction = Self {
-            object,
-            target,
-            mode,
-            instance,
-            open: None,
-            changes: Vec::new(),
-            named: Vec::new(),
-        };
+        let transaction = Self::new(object, target, Purpose::Write(mode));
         if let Some(resource) = target.resource() {
             // The URI names what the Client does not have (4.04), before what cannot be written.
-            let known = object.definition().resource(resource).is_some();
-            if !known || !object.supports(resource) {
+            let definition = object.definition().resource(resource);
+            if definition.is_none() || !object.supports(resource) {
                 return Err(WriteError::NotFound(target));
             }
-            transaction.writable(resource)?;
+            if !definition.is_some_and(|resource| resource.operations.writable()) {
+                return Err(WriteError::NotWritable(target));
+            }
         }
         Ok(transaction)
     }
 
+    /// A Create on an Object (TS 5.4.6).
+    pub(crate) fn create(tree: &'t ObjectTree, target: ObjectId) -> Result<Self, WriteError> {
+        let path = Path::Object(target);
+        let object = tree.object(target).ok_or(WriteError::NotFound(path))?;
+        if !object.is_managed() {
+            return Err(WriteError::NotManaged(path));
+        }
+        if object.definition().instances == Multiplicity::Single
+            && object.next_instance(None).is_some()
+        {
+            return Err(WriteError::NotManaged(path));
+        }
+        Ok(Self::new(object, path, Purpose::Create))
+    }
+
+    /// A Bootstrap-Write on an Object, an Object Instance or a Resource, whether it is there or
+    /// not, and whatever its operations are (TS 5.2.7.4).
+    pub(crate) fn bootstrap(tree: &'t ObjectTree, target: Path) -> Result<Self, WriteError> {
+        let id = match (target, target.object()) {
+            (Path::ResourceInstance(..), _) | (_, None) => {
+                return Err(WriteError::NotWritable(target));
+            }
+            (_, Some(id)) => id,
+        };
+        let object = tree.object(id).ok_or(WriteError::NotFound(target))?;
+        Ok(Self::new(object, target, Purpose::BootstrapWrite))
+    }
+
+    const fn new(object: &'t dyn Object, target: Path, purpose: Purpose) -> Self {
+        Self {
+            object,
+            target,
+            purpose,
+            instance: None,
+            multiple: None,
+            changes: Vec::new(),
+            named: Vec::new(),
+        }
+    }
+
     /// The changes to commit, once the payload has ended.
     pub fn finish(mut self) -> Result<Vec<Change>, WriteError> {
-        if self.target.resource().is_some() && self.named.is_empty() {
-            return Err(WriteError::Structure(self.target));
-        }
-        if self.mode == WriteMode::Replace && self.target.resource().is_none() {
-            self.remove_what_is_absent();
+        match self.purpose {
+            Purpose::Write(_) | Purpose::BootstrapWrite if self.target.resource().is_some() => {
+                if !self.named.iter().any(|path| path.resource().is_some()) {
+                    return Err(WriteError::Structure(self.target));
+                }
+            }
+            Purpose::Write(WriteMode::PartialUpdate) => {}
+            Purpose::Write(WriteMode::Replace) => {
+                if let Some(instance) = self.target.instance() {
+                    self.remove_what_is_absent(instance, |resource| {
+                        resource.operations.writable() && !resource.mandatory
+                    });
+                }
+            }
+            Purpose::Create => self.check_created()?,
+            Purpose::BootstrapWrite => {
+                for instance in self.named_instances() {
+                    self.remove_what_is_absent(instance, |resource| {
+                        !resource.operations.executable()
+                    });
+                }
+            }
         }
         Ok(self.changes)
     }
 
-    /// Replace of an Object Instance: writable optional Resources that the payload does not name
-    /// go; mandatory and read-only ones keep their values.
-    fn remove_what_is_absent(&mut self) {
+    /// Resources that are there and that the payload does not name go, if `removable`.
+    ///
+    /// Replace of an Object Instance removes what is writable and optional; mandatory and
+    /// read-only Resources keep their values. A Bootstrap-Write leaves nothing of what was there:
+    /// what is not in the payload is not instantiated.
+    fn remove_what_is_absent(
+        &mut self,
+        instance: InstanceId,
+        removable: impl Fn(&ResourceDefinition) -> bool,
+    ) {
         for resource in self.object.definition().resources.iter() {
-            let path = self.path(resource.id);
-            if resource.operations.writable()
-                && !resource.mandatory
-                && self.object.has(self.instance, resource.id)
+            let path = self.resource_path(instance, resource.id);
+            if removable(resource)
+                && self.object.has(instance, resource.id)
                 && self.named.binary_search(&path).is_err()
             {
                 self.changes.push(Change::Remove { path });
@@ -90,53 +156,145 @@ impl<'t> Transaction<'t> {
         }
     }
 
-    fn id(&self) -> ObjectId {
-        self.object.definition().id
-    }
-
-    fn path(&self, resource: ResourceId) -> Path {
-        Path::Resource(self.id(), self.instance, resource)
-    }
-
-    /// The definition of a Resource that the payload may write.
-    fn writable(&self, resource: ResourceId) -> Result<&'t ResourceDefinition, WriteError> {
-        let path = self.path(resource);
-        match self.object.definition().resource(resource) {
-            Some(definition)
-                if definition.operations.writable() && self.object.supports(resource) =>
-            {
-                Ok(definition)
+    /// Every Object Instance of a Create has its mandatory Resources (TS 7.3.2.4), as far as a
+    /// server can set them.
+    fn check_created(&self) -> Result<(), WriteError> {
+        let instances = self.named_instances();
+        if instances.is_empty() {
+            return Err(WriteError::Structure(self.target));
+        }
+        for instance in instances {
+            for resource in self.object.definition().resources.iter() {
+                let path = self.resource_path(instance, resource.id);
+                if resource.mandatory
+                    && resource.operations.writable()
+                    && self.named.binary_search(&path).is_err()
+                {
+                    return Err(WriteError::Missing(path));
+                }
             }
-            _ => Err(WriteError::NotWritable(path)),
+        }
+        Ok(())
+    }
+
+    fn named_instances(&self) -> Vec<InstanceId> {
+        let paths = self.named.iter();
+        let instances = paths.filter(|path| path.depth() == 2);
+        instances.filter_map(Path::instance).collect()
+    }
+
+    fn resource_path(&self, instance: InstanceId, resource: ResourceId) -> Path {
+        Path::Resource(self.object.definition().id, instance, resource)
+    }
+
+    /// Notes that the payload names `path`; false if it has done so before.
+    fn note(&mut self, path: Path) -> bool {
+        match self.named.binary_search(&path) {
+            Ok(_) => false,
+            Err(at) => {
+                self.named.insert(at, path);
+                true
+            }
         }
     }
 
-    /// The definition of a Resource that an event names, single or multiple as the event has it.
-    fn named(
+    fn begin_instance(&mut self, id: Option<InstanceId>) -> Result<(), WriteError> {
+        let structure = WriteError::Structure(self.target);
+        let object = self.object.definition().id;
+        if self
+            .target
+            .instance()
+            .is_some_and(|target| Some(target) != id)
+        {
+            return Err(structure);
+        }
+        let id = match (id, self.purpose) {
+            (Some(id), _) => id,
+            (None, Purpose::Create) => self.free_instance()?,
+            (None, _) => return Err(structure),
+        };
+        let path = Path::Instance(object, id);
+        let exists = self.exists(id);
+        let first = self.note(path);
+        let new = match self.purpose {
+            Purpose::Write(_) => false,
+            Purpose::Create if exists => return Err(WriteError::Exists(path)),
+            Purpose::Create | Purpose::BootstrapWrite => !exists,
+        };
+        let single = self.object.definition().instances == Multiplicity::Single;
+        if new && single && id != InstanceId::ZERO {
+            // The instance of a single-instance Object is 0 (TS 5.4.6).
+            return Err(WriteError::TooMany(path));
+        }
+        if new && first {
+            self.changes.push(Change::Create { path });
+        }
+        self.instance = Some((id, new));
+        Ok(())
+    }
+
+    fn exists(&self, id: InstanceId) -> bool {
+        let before = id.get().checked_sub(1).and_then(InstanceId::new);
+        self.object.next_instance(before) == Some(id)
+    }
+
+    /// The first identifier that neither the Object nor this transaction has.
+    fn free_instance(&self) -> Result<InstanceId, WriteError> {
+        let object = self.object.definition().id;
+        let taken = |id| self.exists(id) || self.named.contains(&Path::Instance(object, id));
+        let free = (0..=u16::MAX)
+            .filter_map(InstanceId::new)
+            .find(|id| !taken(*id));
+        free.ok_or(WriteError::TooMany(self.target))
+    }
+
+    /// The definition of a Resource that an event names, and where it is. Without a definition
+    /// it is ignored: in a Create and a Bootstrap-Write what the Client does not support, in a
+    /// Create also what servers cannot set.
+    fn resource(
         &self,
-        resource: ResourceId,
+        id: ResourceId,
         multiple: bool,
-    ) -> Result<(&'t ResourceDefinition, Path), WriteError> {
-        let path = self.path(resource);
+    ) -> Result<(Path, Option<&'t ResourceDefinition>), WriteError> {
+        let (instance, _) = self.instance.ok_or(WriteError::Structure(self.target))?;
+        let path = self.resource_path(instance, id);
         if !self.target.contains(&path) {
             return Err(WriteError::Structure(self.target));
         }
-        let definition = self.writable(resource)?;
-        if definition.is_multiple() != multiple {
-            return Err(WriteError::WrongType(path));
+        let supported = self
+            .object
+            .definition()
+            .resource(id)
+            .filter(|_| self.object.supports(id));
+        let settable = supported.filter(|resource| match self.purpose {
+            Purpose::Write(_) | Purpose::Create => resource.operations.writable(),
+            Purpose::BootstrapWrite => !resource.operations.executable(),
+        });
+        match settable {
+            Some(resource) if resource.is_multiple() != multiple => {
+                Err(WriteError::WrongType(path))
+            }
+            None if matches!(self.purpose, Purpose::Write(_)) => Err(WriteError::NotWritable(path)),
+            settable => Ok((path, settable)),
         }
-        Ok((definition, path))
     }
 
-    /// Notes that the payload names `path`.
-    fn note(&mut self, path: Path) -> Result<(), WriteError> {
-        match self.named.binary_search(&path) {
-            Ok(_) => Err(WriteError::Duplicate(path)),
-            Err(at) => {
-                self.named.insert(at, path);
-                Ok(())
-            }
+    fn begin_multiple(&mut self, id: ResourceId) -> Result<(), WriteError> {
+        let (path, definition) = self.resource(id, true)?;
+        self.multiple = Some((id, definition));
+        // A flat format may come back to it (JSON); it begins once.
+        if definition.is_some() && self.note(path) && self.begins_empty(id) {
+            self.changes.push(Change::Clear { path });
         }
+        Ok(())
+    }
+
+    /// Whether a multiple Resource of the payload begins empty: it is replaced, or it is not
+    /// there. A Partial Update of one that is there merges by Resource Instance.
+    fn begins_empty(&self, resource: ResourceId) -> bool {
+        let merges = self.purpose == Purpose::Write(WriteMode::PartialUpdate);
+        let there = |(instance, new): (_, bool)| !new && self.object.has(instance, resource);
+        !(merges && self.instance.is_some_and(there))
     }
 
     fn set(
@@ -150,11 +308,11 @@ impl<'t> Transaction<'t> {
             return Err(WriteError::Timed(path));
         }
         check_value(definition, path, &value)?;
-        self.note(path)?;
-        self.changes.push(Change::Set {
-            path,
-            value: value.to_owned(),
-        });
+        if !self.note(path) {
+            return Err(WriteError::Duplicate(path));
+        }
+        let value = value.to_owned();
+        self.changes.push(Change::Set { path, value });
         Ok(())
     }
 }
@@ -164,41 +322,34 @@ impl Sink for Transaction<'_> {
 
     fn event(&mut self, event: Event<'_>) -> Result<(), WriteError> {
         match event {
-            Event::Object(id) if id == self.id() => Ok(()),
-            Event::Instance(Some(id)) if id == self.instance => Ok(()),
-            Event::Object(_) | Event::Instance(_) => Err(WriteError::Structure(self.target)),
-            Event::Resource { id, value, time } => {
-                let (definition, path) = self.named(id, false)?;
-                self.set(definition, path, value, time)
-            }
-            Event::Multiple(id) => {
-                let (_, path) = self.named(id, true)?;
-                self.open = Some(id);
-                // A flat format may come back to it (JSON); it is replaced once.
-                if self.note(path).is_ok() && self.begins_empty(id) {
-                    self.changes.push(Change::Clear { path });
-                }
-                Ok(())
-            }
+            Event::Object(id) if id == self.object.definition().id => Ok(()),
+            Event::Object(_) => Err(WriteError::Structure(self.target)),
+            Event::Instance(id) => self.begin_instance(id),
+            Event::Resource { id, value, time } => match self.resource(id, false)? {
+                (path, Some(definition)) => self.set(definition, path, value, time),
+                (_, None) => Ok(()),
+            },
+            Event::Multiple(id) => self.begin_multiple(id),
             Event::ResourceInstance { id, value, time } => {
-                let resource = self.open.ok_or(WriteError::Structure(self.target))?;
-                let definition = self.writable(resource)?;
-                let path = Path::ResourceInstance(self.id(), self.instance, resource, id);
+                let structure = WriteError::Structure(self.target);
+                let (instance, _) = self.instance.ok_or(structure)?;
+                let (resource, definition) = self.multiple.ok_or(structure)?;
+                let Some(definition) = definition else {
+                    return Ok(());
+                };
+                let object = self.object.definition().id;
+                let path = Path::ResourceInstance(object, instance, resource, id);
                 self.set(definition, path, value, time)
             }
             Event::EndMultiple => {
-                self.open = None;
+                self.multiple = None;
                 Ok(())
             }
-            Event::EndInstance | Event::EndObject => Ok(()),
+            Event::EndInstance => {
+                self.instance = None;
+                Ok(())
+            }
+            Event::EndObject => Ok(()),
         }
-    }
-}
-
-impl Transaction<'_> {
-    /// Whether a multiple Resource of the payload begins empty: it is replaced, or it was not
-    /// there. A Partial Update of one that is there merges by Resource Instance.
-    fn begins_empty(&self, resource: ResourceId) -> bool {
-        self.mode == WriteMode::Replace || !self.object.has(self.instance, resource)
     }
 }

@@ -1,6 +1,10 @@
 //! What a device *has*: its Objects, and the way in and out of them.
 
-use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use core::fmt;
 
 use lwm2m_core::{
@@ -201,32 +205,122 @@ impl ObjectTree {
 
     /// Begins a Write on an Object Instance or a Resource (TS 5.4.3); a decoder pushes into it.
     pub fn write(&self, path: Path, mode: WriteMode) -> Result<Transaction<'_>, WriteError> {
-        Transaction::begin(self, path, mode)
+        Transaction::write(self, path, mode)
     }
 
-    /// Applies the changes of a transaction: whole, or not at all.
-    pub fn commit(&mut self, changes: &[Change]) -> Result<(), WriteError> {
-        // Both phases see the changes of one Object at a time, in the order of the payload.
-        let mut groups: BTreeMap<ObjectId, Vec<Change>> = BTreeMap::new();
-        for change in changes {
-            let object = change
-                .path()
-                .object()
-                .ok_or(WriteError::NotFound(change.path()))?;
-            groups.entry(object).or_default().push(change.clone());
+    /// Begins a Create on an Object (TS 5.4.6); a decoder pushes into it.
+    pub fn create(&self, object: ObjectId) -> Result<Transaction<'_>, WriteError> {
+        Transaction::create(self, object)
+    }
+
+    /// Begins a Write of the Bootstrap interface (TS 5.2.7.4); a decoder pushes into it.
+    pub fn bootstrap_write(&self, path: Path) -> Result<Transaction<'_>, WriteError> {
+        Transaction::bootstrap(self, path)
+    }
+
+    /// The change that a Delete of an Object Instance makes (TS 5.4.7), to commit.
+    pub fn delete(&self, path: Path) -> Result<Vec<Change>, WriteError> {
+        let Path::Instance(..) = path else {
+            let found = path == Path::Root || self.locate(path).is_some();
+            let refused = if found {
+                WriteError::NotManaged
+            } else {
+                WriteError::NotFound
+            };
+            return Err(refused(path));
+        };
+        let (object, _) = self.locate(path).ok_or(WriteError::NotFound(path))?;
+        if !object.is_managed() {
+            return Err(WriteError::NotManaged(path));
         }
-        for (id, changes) in &groups {
-            let object = self
-                .object(*id)
-                .ok_or(WriteError::NotFound(Path::Object(*id)))?;
-            object.prepare(changes)?;
+        Ok([Change::Delete { path }].into())
+    }
+
+    /// Applies the changes of a transaction: whole, or not at all. Tells the changes that take it
+    /// back, for whoever may have to ([`undo`](Self::undo)).
+    ///
+    /// Each run of changes of one Object is prepared by itself.
+    pub fn commit(&mut self, changes: &[Change]) -> Result<Vec<Change>, WriteError> {
+        let runs = || changes.chunk_by(|a, b| a.path().object() == b.path().object());
+        let id_of = |run: &[Change]| run.first().and_then(|change| change.path().object());
+        for run in runs() {
+            let object = id_of(run).and_then(|id| self.object(id));
+            let missing = run.first().map_or(Path::Root, Change::path);
+            object.ok_or(WriteError::NotFound(missing))?.prepare(run)?;
         }
-        for (id, changes) in &groups {
-            if let Some(object) = self.objects.get_mut(id) {
-                object.apply(changes);
+        let undo = self.inverse(changes);
+        for run in runs() {
+            if let Some(object) = id_of(run).and_then(|id| self.objects.get_mut(&id)) {
+                object.apply(run);
             }
         }
-        Ok(())
+        Ok(undo)
+    }
+
+    /// Takes a commit back. Of several, the last goes first.
+    pub fn undo(&mut self, undo: &[Change]) {
+        for change in undo {
+            if let Some(object) = change
+                .path()
+                .object()
+                .and_then(|id| self.objects.get_mut(&id))
+            {
+                object.apply(core::slice::from_ref(change));
+            }
+        }
+    }
+
+    /// What restores the tree as it is now, once `changes` are applied.
+    fn inverse(&self, changes: &[Change]) -> Vec<Change> {
+        let mut seen = BTreeSet::new();
+        let mut undo = Vec::new();
+        for change in changes {
+            let path = change.path();
+            let (Some(object), Some(instance)) = (path.object(), path.instance()) else {
+                continue;
+            };
+            let whole = Path::Instance(object, instance);
+            if seen.contains(&whole) {
+                continue;
+            }
+            match (change, path.resource()) {
+                (Change::Create { .. }, _) | (_, None) if self.locate(whole).is_none() => {
+                    seen.insert(whole);
+                    undo.push(Change::Delete { path: whole });
+                }
+                (_, Some(resource)) => {
+                    let path = Path::Resource(object, instance, resource);
+                    if seen.insert(path) {
+                        self.restore(path, &mut undo);
+                    }
+                }
+                _ => {
+                    seen.insert(whole);
+                    undo.push(Change::Create { path: whole });
+                    for resource in self.resources(object, instance) {
+                        self.restore(Path::Resource(object, instance, resource.id), &mut undo);
+                    }
+                }
+            }
+        }
+        undo
+    }
+
+    /// What restores a Resource as it is now.
+    fn restore(&self, path: Path, undo: &mut Vec<Change>) {
+        match self.locate(path) {
+            Some((_, Some(resource))) if resource.operations.executable() => {}
+            Some((_, Some(resource))) => {
+                if resource.is_multiple() {
+                    undo.push(Change::Clear { path });
+                }
+                self.visit(path, |path, value| {
+                    let value = value.to_owned();
+                    undo.push(Change::Set { path, value });
+                });
+            }
+            _ => undo.push(Change::Remove { path }),
+        }
     }
 
     /// The application's own change of a value, read-only Resources included. Checked against the
@@ -250,7 +344,7 @@ impl ObjectTree {
             (_, value) => value,
         };
         check_value(definition, path, &value.as_ref())?;
-        self.commit(&[Change::Set { path, value }])
+        self.commit(&[Change::Set { path, value }]).map(drop)
     }
 
     /// Executes a Resource (TS 5.4.5).

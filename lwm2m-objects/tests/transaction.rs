@@ -1,0 +1,475 @@
+//! Create, Delete, Bootstrap-Write, and taking a commit back (TS 5.2.7.4, 5.4.6, 5.4.7, 7.3.2.4).
+
+extern crate alloc;
+
+use alloc::borrow::Cow;
+
+use lwm2m_core::{
+    DataType, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, ValueRef, Version,
+    WriteMode,
+    codec::{Content, Event, Sink},
+};
+use lwm2m_objects::{
+    Change, Device, Multiplicity, ObjectDefinition, ObjectTree, Operations, ResourceDefinition,
+    Security, Server, Store, Transaction, WriteError,
+};
+use proptest::prelude::*;
+
+fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+const fn resource(
+    id: u16,
+    operations: Operations,
+    instances: Multiplicity,
+    mandatory: bool,
+    data_type: Option<DataType>,
+) -> ResourceDefinition {
+    ResourceDefinition {
+        id: ResourceId::new(id),
+        name: Cow::Borrowed("Resource"),
+        operations,
+        instances,
+        mandatory,
+        data_type,
+        range: None,
+        units: Cow::Borrowed(""),
+    }
+}
+
+/// An Object with one Resource of each kind.
+static KINDS: ObjectDefinition = {
+    use Multiplicity::{Multiple, Single};
+    static RESOURCES: &[ResourceDefinition] = &[
+        resource(
+            0,
+            Operations::ReadWrite,
+            Single,
+            true,
+            Some(DataType::Integer),
+        ),
+        resource(
+            1,
+            Operations::ReadWrite,
+            Multiple,
+            false,
+            Some(DataType::String),
+        ),
+        resource(2, Operations::Read, Single, false, Some(DataType::Integer)),
+        resource(3, Operations::Execute, Single, true, None),
+        resource(
+            4,
+            Operations::ReadWrite,
+            Single,
+            false,
+            Some(DataType::String),
+        ),
+    ];
+    ObjectDefinition {
+        id: ObjectId::new(1000),
+        name: Cow::Borrowed("Kinds"),
+        urn: Cow::Borrowed("urn:oma:lwm2m:x:1000"),
+        version: Version::INITIAL,
+        instances: Multiple,
+        mandatory: false,
+        resources: Cow::Borrowed(RESOURCES),
+    }
+};
+
+fn tree() -> ObjectTree {
+    let server = ShortServerId::new(101).unwrap();
+    let mut tree = ObjectTree::new();
+    tree.add(Store::of([(
+        InstanceId::ZERO,
+        Security::no_sec("coap://one", server),
+    )]));
+    tree.add(Store::of([(
+        InstanceId::ZERO,
+        Server {
+            default_minimum_period: Some(1),
+            ..Server::new(server, 60)
+        },
+    )]));
+    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    let kinds = Store::new(&KINDS)
+        .managed(3)
+        .supporting([4])
+        .with(InstanceId::ZERO, 0, 1)
+        .with_instances(InstanceId::ZERO, 1, [(0, "a"), (5, "b")])
+        .with(InstanceId::ZERO, 2, 7);
+    tree.add(kinds);
+    tree
+}
+
+/// Pushes resources of one Object Instance, bare or with an identifier.
+fn push(
+    transaction: &mut Transaction<'_>,
+    object: u16,
+    instance: Option<u16>,
+    values: &[(u16, Value)],
+) -> Result<(), WriteError> {
+    transaction.event(Event::Object(object.into()))?;
+    transaction.event(Event::Instance(instance.and_then(InstanceId::new)))?;
+    for (id, value) in values {
+        let (id, value) = ((*id).into(), value.as_ref());
+        transaction.event(Event::Resource {
+            id,
+            value,
+            time: None,
+        })?;
+    }
+    transaction.event(Event::EndInstance)?;
+    transaction.event(Event::EndObject)
+}
+
+fn create(
+    tree: &mut ObjectTree,
+    instance: Option<u16>,
+    values: &[(u16, Value)],
+) -> Result<Vec<Change>, WriteError> {
+    let mut transaction = tree.create(1000.into())?;
+    push(&mut transaction, 1000, instance, values)?;
+    let changes = transaction.finish()?;
+    tree.commit(&changes)?;
+    Ok(changes)
+}
+
+/// Everything that the tree holds, what is shut to servers included.
+fn everything(tree: &ObjectTree) -> Vec<String> {
+    let mut lines = Vec::new();
+    for object in tree.objects() {
+        let id = object.definition().id;
+        for instance in tree.instances(id) {
+            lines.push(Path::Instance(id, instance).to_string());
+            for resource in tree.resources(id, instance) {
+                let path = Path::Resource(id, instance, resource.id);
+                lines.push(path.to_string());
+                tree.visit(path, |path, value| {
+                    lines.push(format!("{path} = {value:?}"));
+                });
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn create_assigns_the_first_free_identifier_or_takes_the_given_one() {
+    let mut tree = tree();
+    let changes = create(&mut tree, None, &[(0, 5.into())]).unwrap();
+    assert_eq!(
+        changes[0],
+        Change::Create {
+            path: path("/1000/1")
+        }
+    );
+    assert_eq!(tree.get(path("/1000/1/0")), Some(Value::Integer(5)));
+    create(&mut tree, Some(7), &[(0, 6.into())]).unwrap();
+    assert_eq!(tree.get(path("/1000/7/0")), Some(Value::Integer(6)));
+    // The executable Resource is there, what was not given is not.
+    let there: Vec<u16> = tree
+        .resources(1000.into(), InstanceId::new(7).unwrap())
+        .map(|resource| resource.id.get())
+        .collect();
+    assert_eq!(there, [0, 3]);
+}
+
+#[test]
+fn create_ignores_unknown_read_only_and_executable_resources() {
+    let mut tree = tree();
+    let values = [
+        (0, 5.into()),
+        (2, 9.into()),
+        (3, Value::from("x")),
+        (99, Value::from("y")),
+    ];
+    create(&mut tree, Some(1), &values).unwrap();
+    assert_eq!(tree.get(path("/1000/1/2")), None);
+}
+
+#[test]
+fn a_refused_create_creates_nothing() {
+    let mut tree = tree();
+    let before = everything(&tree);
+    for (instance, values, error) in [
+        (
+            Some(0),
+            vec![(0, 5.into())],
+            WriteError::Exists(path("/1000/0")),
+        ),
+        (
+            Some(1),
+            vec![(4, Value::from("x"))],
+            WriteError::Missing(path("/1000/1/0")),
+        ),
+        (Some(1), vec![], WriteError::Missing(path("/1000/1/0"))),
+        (
+            Some(1),
+            vec![(0, Value::from("x"))],
+            WriteError::WrongType(path("/1000/1/0")),
+        ),
+        (
+            Some(1),
+            vec![(0, 1.into()), (0, 2.into())],
+            WriteError::Duplicate(path("/1000/1/0")),
+        ),
+        (
+            Some(1),
+            vec![(0, 1.into()), (1, Value::from("x"))],
+            WriteError::WrongType(path("/1000/1/1")),
+        ),
+    ] {
+        assert_eq!(create(&mut tree, instance, &values), Err(error));
+        assert_eq!(everything(&tree), before);
+    }
+    let mut empty = tree.create(1000.into()).unwrap();
+    empty.event(Event::Object(1000.into())).unwrap();
+    assert_eq!(empty.finish(), Err(WriteError::Structure(path("/1000"))));
+    assert_eq!(
+        tree.create(77.into()).err(),
+        Some(WriteError::NotFound(path("/77")))
+    );
+    assert_eq!(
+        tree.create(3.into()).err(),
+        Some(WriteError::NotManaged(path("/3")))
+    );
+    assert_eq!(
+        tree.create(1.into()).err(),
+        Some(WriteError::NotManaged(path("/1")))
+    );
+}
+
+#[test]
+fn create_stops_at_the_limit() {
+    let mut tree = tree();
+    create(&mut tree, None, &[(0, 1.into())]).unwrap();
+    create(&mut tree, None, &[(0, 1.into())]).unwrap();
+    let error = create(&mut tree, None, &[(0, 1.into())]);
+    assert_eq!(error, Err(WriteError::TooMany(path("/1000/3"))));
+    let changes = tree.delete(path("/1000/1")).unwrap();
+    tree.commit(&changes).unwrap();
+    create(&mut tree, None, &[(0, 1.into())]).unwrap();
+    assert_eq!(tree.instances(1000.into()).count(), 3);
+}
+
+#[test]
+fn delete_takes_the_instance_and_nothing_else() {
+    let mut tree = tree();
+    let changes = tree.delete(path("/1000/0")).unwrap();
+    tree.commit(&changes).unwrap();
+    assert!(tree.locate(path("/1000/0")).is_none());
+    assert!(tree.locate(path("/1000")).is_some());
+    for (at, error) in [
+        ("/1000/0", WriteError::NotFound(path("/1000/0"))),
+        ("/1000", WriteError::NotManaged(path("/1000"))),
+        ("/1000/0/0", WriteError::NotFound(path("/1000/0/0"))),
+        ("/3/0/9", WriteError::NotManaged(path("/3/0/9"))),
+        ("/3/0", WriteError::NotManaged(path("/3/0"))),
+        ("/77", WriteError::NotFound(path("/77"))),
+        ("/", WriteError::NotManaged(Path::Root)),
+    ] {
+        assert_eq!(tree.delete(path(at)), Err(error), "{at}");
+    }
+}
+
+#[test]
+fn bootstrap_write_creates_and_replaces_whatever_the_operations_are() {
+    let mut tree = tree();
+    // A new account, of Resources that no server reaches.
+    let mut transaction = tree.bootstrap_write(path("/0/1")).unwrap();
+    let values = [
+        (0, Value::from("coaps://two")),
+        (1, Value::from(false)),
+        (2, 0.into()),
+        (3, Value::from(&b"id"[..])),
+        (4, Value::from(&b""[..])),
+        (5, Value::from(&b"key"[..])),
+        (10, 102.into()),
+        (9999, Value::from("unknown")),
+    ];
+    push(&mut transaction, 0, Some(1), &values).unwrap();
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    assert_eq!(tree.get(path("/0/1/5")), Some(Value::from(&b"key"[..])));
+
+    // An existing instance has afterwards what the payload has, and what executes.
+    let mut transaction = tree.bootstrap_write(path("/1")).unwrap();
+    let values = [
+        (0, 101.into()),
+        (1, 99.into()),
+        (6, true.into()),
+        (7, Value::from("U")),
+    ];
+    push(&mut transaction, 1, Some(0), &values).unwrap();
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    let there: Vec<u16> = tree
+        .resources(1.into(), InstanceId::ZERO)
+        .map(|resource| resource.id.get())
+        .collect();
+    assert_eq!(there, [0, 1, 6, 7, 8]);
+
+    // One Resource of an instance that is not there yet.
+    let mut transaction = tree.bootstrap_write(path("/1000/2/0")).unwrap();
+    push(&mut transaction, 1000, Some(2), &[(0, 4.into())]).unwrap();
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    assert_eq!(tree.get(path("/1000/2/0")), Some(Value::Integer(4)));
+}
+
+#[test]
+fn bootstrap_write_that_is_refused() {
+    let tree = tree();
+    assert_eq!(
+        tree.bootstrap_write(Path::Root).err(),
+        Some(WriteError::NotWritable(Path::Root))
+    );
+    assert_eq!(
+        tree.bootstrap_write(path("/77/0")).err(),
+        Some(WriteError::NotFound(path("/77/0")))
+    );
+    let mut transaction = tree.bootstrap_write(path("/1/0")).unwrap();
+    let error = push(&mut transaction, 1, Some(0), &[(1, Value::from("x"))]);
+    assert_eq!(error, Err(WriteError::WrongType(path("/1/0/1"))));
+    let mut transaction = tree.bootstrap_write(path("/1/0")).unwrap();
+    let error = push(&mut transaction, 1, Some(2), &[]);
+    assert_eq!(error, Err(WriteError::Structure(path("/1/0"))));
+    let mut transaction = tree.bootstrap_write(path("/3")).unwrap();
+    let error = push(&mut transaction, 3, Some(1), &[]);
+    assert_eq!(
+        error,
+        Err(WriteError::TooMany(path("/3/1"))),
+        "there is one Device"
+    );
+}
+
+#[test]
+fn a_commit_over_several_objects_is_whole_or_nothing() {
+    let mut tree = tree();
+    let before = everything(&tree);
+    let changes = [
+        Change::Set {
+            path: path("/3/0/9"),
+            value: 1.into(),
+        },
+        Change::Set {
+            path: path("/1/0/1"),
+            value: 0.into(),
+        }, // refused: a lifetime of 0
+    ];
+    assert_eq!(
+        tree.commit(&changes),
+        Err(WriteError::Refused(path("/1/0/1")))
+    );
+    assert_eq!(everything(&tree), before);
+}
+
+/// One step on the tree of this test, by numbers.
+fn step(tree: &mut ObjectTree, kind: u8, instance: u16, value: i64) -> Vec<Change> {
+    let id = InstanceId::new(instance % 4).unwrap();
+    let at = |resource: u16| Path::Resource(1000.into(), id, resource.into());
+    let changes = match kind % 6 {
+        0 => tree.delete(Path::Instance(1000.into(), id)).ok(),
+        1 => tree.create(1000.into()).ok().and_then(|mut transaction| {
+            push(&mut transaction, 1000, Some(id.get()), &[(0, value.into())]).ok()?;
+            transaction.finish().ok()
+        }),
+        2 | 3 => {
+            let mode = if kind % 6 == 2 {
+                WriteMode::Replace
+            } else {
+                WriteMode::PartialUpdate
+            };
+            tree.write(Path::Instance(1000.into(), id), mode)
+                .ok()
+                .and_then(|mut transaction| {
+                    let multiple = Path::ResourceInstance(
+                        1000.into(),
+                        id,
+                        1.into(),
+                        u16::try_from(value.rem_euclid(7)).unwrap().into(),
+                    );
+                    let content = Content::from_iter([
+                        (at(0), Value::Integer(value)),
+                        (multiple, Value::from("new")),
+                    ]);
+                    content.push(&mut transaction).ok()?;
+                    transaction.finish().ok()
+                })
+        }
+        4 => tree
+            .bootstrap_write(Path::Object(1000.into()))
+            .ok()
+            .and_then(|mut transaction| {
+                push(
+                    &mut transaction,
+                    1000,
+                    Some(id.get()),
+                    &[(0, value.into()), (2, 3.into())],
+                )
+                .ok()?;
+                transaction.finish().ok()
+            }),
+        _ => Some(vec![
+            Change::Clear { path: at(1) },
+            Change::Remove { path: at(4) },
+        ]),
+    };
+    changes
+        .and_then(|changes| tree.commit(&changes).ok())
+        .unwrap_or_default()
+}
+
+proptest! {
+    #[test]
+    fn taking_commits_back_restores_the_tree(
+        steps in prop::collection::vec((any::<u8>(), 0..4u16, any::<i64>()), 1..12),
+    ) {
+        let mut tree = tree();
+        let mut states = vec![everything(&tree)];
+        let mut undo = Vec::new();
+        for (kind, instance, value) in steps {
+            undo.push(step(&mut tree, kind, instance, value));
+            states.push(everything(&tree));
+        }
+        while let Some(changes) = undo.pop() {
+            prop_assert_eq!(&everything(&tree), states.last().unwrap());
+            tree.undo(&changes);
+            states.pop();
+        }
+        prop_assert_eq!(Some(&everything(&tree)), states.last());
+    }
+
+    #[test]
+    fn any_sequence_of_events_is_taken_or_refused(
+        events in prop::collection::vec((0..8u8, 0..6u16, any::<bool>()), 0..24),
+        purpose in 0..3u8,
+    ) {
+        let mut tree = tree();
+        let before = everything(&tree);
+        let mut transaction = match purpose {
+            0 => tree.write(path("/1000/0"), WriteMode::Replace).unwrap(),
+            1 => tree.create(1000.into()).unwrap(),
+            _ => tree.bootstrap_write(path("/1000")).unwrap(),
+        };
+        let result = events.into_iter().try_for_each(|(kind, id, some)| {
+            let value = if some { ValueRef::Integer(1) } else { ValueRef::String("s") };
+            transaction.event(match kind {
+                0 => Event::Object(1000.into()),
+                1 => Event::Instance(InstanceId::new(id).filter(|_| some)),
+                2 => Event::Resource { id: id.into(), value, time: None },
+                3 => Event::Multiple(id.into()),
+                4 => Event::ResourceInstance { id: id.into(), value, time: None },
+                5 => Event::EndMultiple,
+                6 => Event::EndInstance,
+                _ => Event::EndObject,
+            })
+        });
+        let changes = result.and_then(|()| transaction.finish());
+        if let Some(undo) = changes.ok().and_then(|changes| tree.commit(&changes).ok()) {
+            tree.undo(&undo);
+        }
+        prop_assert_eq!(everything(&tree), before);
+    }
+}
