@@ -7,6 +7,7 @@ extern crate alloc;
 pub mod client;
 pub mod coap;
 pub mod payload;
+pub mod server;
 
 #[allow(dead_code, reason = "the machines to come draw from it")]
 mod random;
@@ -17,6 +18,10 @@ pub use self::{
     client::{
         Client, ClientConfig, ClientError, ClientEvent, ConnectionId, RegistrationFailure,
         Reliability,
+    },
+    server::{
+        ObservationId, OperationId, Outcome, Registration, RegistrationId, Server, ServerConfig,
+        ServerEvent,
     },
     timer::TimerQueue,
     transport::{Channel, Datagram, Identity, Machine, Peer, Transmit},

@@ -1,0 +1,118 @@
+//! What the application decides before the server starts.
+
+use core::{fmt, time::Duration};
+
+use lwm2m_core::Version;
+use lwm2m_objects::Registry;
+
+use crate::{Identity, coap};
+
+/// The configuration of a [`Server`](super::Server).
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// The CoAP endpoint, and the one seed of the machine: fresh for every start.
+    pub coap: coap::Config,
+    /// The definitions that answers are decoded with. Resources without a definition come as raw
+    /// values. The built-in Objects by default.
+    pub registry: Registry,
+    /// The version of the LwM2M Enabler that clients are measured by: 1.0 (TS 5.3.1).
+    pub version: Version,
+    /// What becomes of parameters of Register and Update that the specification does not know:
+    /// they are kept, by default.
+    pub unknown_parameters: UnknownParameters,
+    /// Whether an identity that the transport proved may use an endpoint name (TS 7.1.5):
+    /// [`identity_is_name`] by default. Not asked in NoSec mode.
+    pub identity_check: IdentityCheck,
+    /// How much longer than its Lifetime a registration lives without an Update: no time at all,
+    /// by default.
+    pub grace: Duration,
+    /// What clients and the application can make the server hold.
+    pub bounds: ServerBounds,
+}
+
+/// Whether the holder of this proven identity may use this endpoint name.
+pub type IdentityCheck = fn(&Identity<'_>, &str) -> bool;
+
+/// What becomes of parameters of Register and Update that the specification does not know
+/// (TS 8.5: 4.00 for an "unknown parameter").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownParameters {
+    /// They are kept for the application, within
+    /// [`ServerBounds::unknown_parameters`]; vendors have some.
+    #[default]
+    Keep,
+    /// The request is refused with 4.00.
+    Refuse,
+}
+
+/// What clients and the application can make the server hold; the endpoint has
+/// [bounds](coap::Config) of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerBounds {
+    /// Registrations; a new client beyond that is answered 5.03. 1,000,000 by default.
+    pub registrations: usize,
+    /// Objects and Object Instances of a registration; a longer list is answered 4.13. 1,024 by
+    /// default.
+    pub objects: usize,
+    /// Unknown parameters of a registration, in bytes altogether; more are answered 4.13. 512 by
+    /// default.
+    pub unknown_parameters: usize,
+    /// Operations of a registration that wait for their answer. 64 by default.
+    pub operations: usize,
+    /// Observations of a registration. 128 by default; with the operations they stay below the
+    /// endpoint's bound of requests per peer.
+    pub observations: usize,
+}
+
+impl Default for ServerBounds {
+    fn default() -> Self {
+        Self {
+            registrations: 1_000_000,
+            objects: 1024,
+            unknown_parameters: 512,
+            operations: 64,
+            observations: 128,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// The defaults with this seed, which must be fresh for every start: message ids, tokens and
+    /// locations come from it.
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self {
+            coap: coap::Config::new(seed),
+            registry: Registry::default(),
+            version: Version::INITIAL,
+            unknown_parameters: UnknownParameters::default(),
+            identity_check: identity_is_name,
+            grace: Duration::ZERO,
+            bounds: ServerBounds::default(),
+        }
+    }
+}
+
+impl fmt::Debug for ServerConfig {
+    /// Without the seed: it is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConfig")
+            .field("version", &self.version)
+            .field("unknown_parameters", &self.unknown_parameters)
+            .field("grace", &self.grace)
+            .field("bounds", &self.bounds)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The equality match of TS 7.1.5: a PSK identity is the endpoint name, or a certificate has it
+/// among its names. A raw public key carries no name, so it needs a check of the application's
+/// own; NoSec proves nothing.
+pub fn identity_is_name(identity: &Identity<'_>, endpoint_name: &str) -> bool {
+    match identity {
+        Identity::Psk(identity) => *identity == endpoint_name.as_bytes(),
+        Identity::Certificate(names) => names.contains(&endpoint_name),
+        Identity::None | Identity::RawPublicKey(_) => false,
+    }
+}

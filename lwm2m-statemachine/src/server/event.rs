@@ -1,0 +1,258 @@
+//! What the application must know, and how operations end.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
+
+use lwm2m_core::{
+    Attributes, Code, ContentFormat, Path, Version,
+    codec::{Content, EncodeError},
+};
+use lwm2m_linkformat::LinkFormatError;
+use thiserror::Error;
+
+use super::{
+    ledger::Key,
+    registration::{Registration, RegistrationId},
+};
+use crate::payload::{DecodeError, Malformed};
+
+/// What the application must know.
+///
+/// When a registration goes — de-registered, expired or replaced — each of its operations ends
+/// with [`Outcome::RegistrationGone`] first, then each of its observations with
+/// [`EndReason::RegistrationGone`], then comes the registration's own event, and the new
+/// registration's, if there is one, last.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ServerEvent<P> {
+    /// A client registered. Its answer is on the way: operations may begin.
+    Registered {
+        /// The registration.
+        registration: RegistrationId,
+    },
+    /// A client updated its registration, if only to extend it.
+    Updated {
+        /// The registration.
+        registration: RegistrationId,
+        /// What is different now.
+        changes: Changes,
+    },
+    /// A client de-registered.
+    Deregistered {
+        /// The registration, which is no more.
+        registration: RegistrationId,
+        /// What it was.
+        was: Box<Registration<P>>,
+    },
+    /// A registration outlived its Lifetime, and the server's grace.
+    Expired {
+        /// The registration, which is no more.
+        registration: RegistrationId,
+        /// What it was.
+        was: Box<Registration<P>>,
+    },
+    /// A client registered again under the same endpoint name.
+    Replaced {
+        /// The old registration, which is no more.
+        registration: RegistrationId,
+        /// What it was.
+        was: Box<Registration<P>>,
+        /// The new registration; its own event follows.
+        by: RegistrationId,
+    },
+    /// An operation has ended. There is exactly one such event for each operation.
+    Answered {
+        /// The registration.
+        registration: RegistrationId,
+        /// The operation.
+        operation: OperationId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A client notified of what is observed (TS 5.5.2).
+    Notification {
+        /// The registration.
+        registration: RegistrationId,
+        /// The observation.
+        observation: ObservationId,
+        /// The values, or why they cannot be told. The observation goes on either way.
+        content: Result<Content, AnswerError>,
+    },
+    /// An observation has ended. There is exactly one such event for each observation.
+    ObservationEnded {
+        /// The registration.
+        registration: RegistrationId,
+        /// The observation.
+        observation: ObservationId,
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// What an Update changed. An Update that only extends the registration changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "any of them may change, alone or with others"
+)]
+#[non_exhaustive]
+pub struct Changes {
+    /// The Lifetime.
+    pub lifetime: bool,
+    /// The Binding Mode.
+    pub binding: bool,
+    /// The SMS Number.
+    pub sms_number: bool,
+    /// The Objects and Object Instances, or what was said of them.
+    pub objects: bool,
+    /// The unknown parameters.
+    pub parameters: bool,
+    /// The peer: a client with a proven identity moved (TS 7.1.5). Its observations have ended.
+    pub peer: bool,
+}
+
+/// The handle of an operation; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(pub(super) Key);
+
+/// The handle of an observation; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObservationId(pub(super) Key);
+
+/// What the two handles share.
+macro_rules! handle {
+    ($name:ident) => {
+        impl $name {
+            /// The registration it belongs to.
+            pub fn registration(&self) -> RegistrationId {
+                self.0.registration
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.serial.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(
+                    f,
+                    concat!(stringify!($name), "({}/{})"),
+                    self.0.registration, self.0.serial
+                )
+            }
+        }
+    };
+}
+
+handle!(OperationId);
+handle!(ObservationId);
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// 2.05 to a Read or a Cancel Observation; or to an Observe that the client did not take up.
+    Content(Content),
+    /// 2.05 to an Observe: notifications follow.
+    Observing {
+        /// The observation.
+        observation: ObservationId,
+        /// The values of now, or why they cannot be told.
+        content: Result<Content, AnswerError>,
+    },
+    /// 2.05 to a Discover.
+    Links(Vec<DiscoveredLink>),
+    /// 2.04 to a Write, Write-Attributes or Execute.
+    Changed,
+    /// 2.01 to a Create.
+    Created {
+        /// The new Object Instance, if the client told it.
+        location: Option<Path>,
+    },
+    /// 2.02 to a Delete.
+    Deleted,
+    /// The client answered with an error (TS 8.5).
+    Refused {
+        /// Its code, 4.xx or 5.xx.
+        code: Code,
+    },
+    /// The client answered with a success that the operation does not have.
+    Unexpected {
+        /// Its code.
+        code: Code,
+    },
+    /// The client answered with success, and with a payload that means nothing.
+    Undecodable(AnswerError),
+    /// No answer came.
+    Timeout,
+    /// The client rejected the request with a Reset.
+    Reset,
+    /// The registration ended before an answer came.
+    RegistrationGone,
+}
+
+/// What a Discover told of one place (TS 5.4.2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DiscoveredLink {
+    /// The Object, Object Instance or Resource.
+    pub path: Path,
+    /// How many Resource Instances a multiple Resource has (`dim`).
+    pub dimension: Option<u32>,
+    /// The version of an Object, if the client told it (`ver`).
+    pub version: Option<Version>,
+    /// The attributes that govern notifications to this server.
+    pub attributes: Attributes,
+}
+
+/// Why the payload of an answer or notification means nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// It is in a format that nobody asked for, and that is not known here.
+    #[error("an answer in {0}, which is not known")]
+    Format(ContentFormat),
+    /// It is not what its format says, or not of the path.
+    #[error("{0}")]
+    Malformed(Malformed),
+    /// Its structure is none.
+    #[error("{0}")]
+    Structure(EncodeError),
+    /// The answer to a Discover is not a list of links.
+    #[error("{0}")]
+    Links(LinkFormatError),
+    /// The Location-Path of a Create is no Object Instance of its Object.
+    #[error("the location of what was created is no Object Instance of the Object")]
+    Location,
+}
+
+impl From<DecodeError<EncodeError>> for AnswerError {
+    fn from(error: DecodeError<EncodeError>) -> Self {
+        match error {
+            DecodeError::Unsupported(format) => Self::Format(format),
+            DecodeError::Malformed(malformed) => Self::Malformed(malformed),
+            DecodeError::Sink(structure) => Self::Structure(structure),
+        }
+    }
+}
+
+/// Why an observation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The application cancelled it.
+    Cancelled,
+    /// The client sent an error in place of a notification.
+    Refused(Code),
+    /// The client ended it with its last notification.
+    Completed,
+    /// The client moved to another peer (under the same proven identity), where its
+    /// notifications would be strangers: observe again.
+    PeerChanged,
+    /// The endpoint gave it up.
+    Lost,
+    /// The registration ended.
+    RegistrationGone,
+}

@@ -1,0 +1,251 @@
+//! The list of Objects and Object Instances of a registration, kept small (TS 5.3.1, 6.2.3, 8.2.2).
+
+use alloc::{boxed::Box, vec::Vec};
+
+use lwm2m_core::{ContentFormat, InstanceId, ObjectId, Path, Version};
+use lwm2m_linkformat::{LinkFormatError, RegistrationLink, RegistrationLinks, RootPath};
+
+/// What a client said it has. Four bytes for each Object or Object Instance, and nothing for what
+/// most clients do not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ObjectList {
+    /// Ascending, each once.
+    places: Box<[Place]>,
+    formats: Formats,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few clients say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rare {
+    /// Empty, or as [`RootPath::prefix`] has it.
+    alternate_path: Box<str>,
+    /// Objects whose version was told, ascending.
+    versions: Box<[(ObjectId, Version)]>,
+}
+
+/// An Object, or an Object Instance: the Object ID above, and below it 0 for the Object itself, or
+/// one more than the Object Instance ID (which is never 65535).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(u32);
+
+impl Place {
+    fn new(object: ObjectId, instance: Option<InstanceId>) -> Self {
+        let below = instance.map_or(0, |instance| u32::from(instance.get()) + 1);
+        Self(u32::from(object.get()) << 16 | below)
+    }
+
+    fn parts(self) -> (ObjectId, Option<InstanceId>) {
+        let [a, b, c, d] = self.0.to_be_bytes();
+        let below = u16::from_be_bytes([c, d]);
+        (
+            ObjectId::new(u16::from_be_bytes([a, b])),
+            below.checked_sub(1).and_then(InstanceId::new),
+        )
+    }
+}
+
+/// Which of the formats that a server could use were announced, one bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Formats(u8);
+
+/// The formats worth remembering, in the order of their bits.
+const FORMATS: [ContentFormat; 7] = [
+    ContentFormat::TEXT,
+    ContentFormat::LINK_FORMAT,
+    ContentFormat::OPAQUE,
+    ContentFormat::TLV,
+    ContentFormat::JSON,
+    ContentFormat::LEGACY_TLV,
+    ContentFormat::LEGACY_JSON,
+];
+
+impl Formats {
+    fn bit(format: ContentFormat) -> u8 {
+        let at = FORMATS.iter().position(|known| *known == format);
+        at.map_or(0, |at| 1 << at)
+    }
+}
+
+/// Why a list is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListError {
+    /// It is no list of links: 4.00.
+    Malformed(LinkFormatError),
+    /// It has more Objects and Object Instances than the server keeps: 4.13.
+    TooLong,
+}
+
+impl ObjectList {
+    /// Reads the payload of a Register or Update; `limit` bounds the Objects and Object Instances.
+    pub(super) fn parse(payload: &[u8], limit: usize) -> Result<Self, ListError> {
+        let mut links = RegistrationLinks::new(payload);
+        let mut places = Vec::new();
+        let mut versions = Vec::new();
+        let mut formats = Formats::default();
+        let alternate_path = links.root().prefix();
+        // What is malformed behind the bound is refused as too long: either is right.
+        for link in links.by_ref() {
+            let place = match link.map_err(ListError::Malformed)? {
+                RegistrationLink::Object { object, version } => {
+                    versions.extend(version.map(|version| (object, version)));
+                    Place::new(object, None)
+                }
+                RegistrationLink::Instance { object, instance } => {
+                    Place::new(object, Some(instance))
+                }
+                RegistrationLink::Root {
+                    content_formats, ..
+                } => {
+                    for format in content_formats {
+                        formats.0 |= Formats::bit(format);
+                    }
+                    continue;
+                }
+            };
+            if places.len() >= limit {
+                return Err(ListError::TooLong);
+            }
+            places.push(place);
+        }
+        places.sort_unstable();
+        places.dedup();
+        versions.sort_unstable();
+        versions.dedup_by_key(|(object, _)| *object);
+        let rare = (!alternate_path.is_empty() || !versions.is_empty()).then(|| {
+            Box::new(Rare {
+                alternate_path: alternate_path.into(),
+                versions: versions.into(),
+            })
+        });
+        Ok(Self {
+            places: places.into(),
+            formats,
+            rare,
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ObjectId, Option<InstanceId>)> {
+        self.places.iter().map(|place| place.parts())
+    }
+
+    /// Whether the list has this Object (by itself or by an Object Instance) or Object Instance;
+    /// below that, whether it has the Object Instance.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        let Some(object) = path.object() else {
+            return true;
+        };
+        let first = Place::new(object, path.instance());
+        let at = self.places.partition_point(|place| *place < first);
+        self.places
+            .get(at)
+            .is_some_and(|place| match path.instance() {
+                Some(_) => *place == first,
+                // The Object itself, or the first of its Object Instances.
+                None => place.parts().0 == object,
+            })
+    }
+
+    pub(super) fn version(&self, object: ObjectId) -> Option<Version> {
+        if !self.has(&Path::Object(object)) {
+            return None;
+        }
+        let told = self.rare.as_ref().and_then(|rare| {
+            let at = rare.versions.binary_search_by_key(&object, |told| told.0);
+            rare.versions.get(at.ok()?)
+        });
+        Some(told.map_or(Version::INITIAL, |(_, version)| *version))
+    }
+
+    pub(super) fn announces(&self, format: ContentFormat) -> bool {
+        self.formats.0 & Formats::bit(format) != 0
+    }
+
+    pub(super) fn alternate_path(&self) -> RootPath<'_> {
+        let rare = self.rare.as_ref();
+        // It was read as a root path, so it is one.
+        rare.and_then(|rare| RootPath::new(&rare.alternate_path).ok())
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{string::ToString, vec::Vec};
+
+    use super::*;
+
+    fn list(payload: &str) -> ObjectList {
+        ObjectList::parse(payload.as_bytes(), 100).unwrap()
+    }
+
+    fn paths(list: &ObjectList) -> Vec<(u16, Option<u16>)> {
+        list.iter()
+            .map(|(object, instance)| (object.get(), instance.map(InstanceId::get)))
+            .collect()
+    }
+
+    fn has(list: &ObjectList, path: &str) -> bool {
+        list.has(&path.parse().unwrap())
+    }
+
+    #[test]
+    fn objects_and_instances_are_sorted_and_found() {
+        let list = list("</3/0>,</65535/65534>,</1/1>, </1/0>,</5>,</1/0>,</44>;ver=2.2");
+        assert_eq!(
+            paths(&list),
+            [
+                (1, Some(0)),
+                (1, Some(1)),
+                (3, Some(0)),
+                (5, None),
+                (44, None),
+                (65535, Some(65534))
+            ]
+        );
+        for path in ["/", "/1", "/1/1", "/3/0/9", "/5", "/65535", "/65535/65534"] {
+            assert!(has(&list, path), "{path}");
+        }
+        for path in ["/0", "/1/2", "/2", "/5/0", "/44/0", "/65534", "/65535/0"] {
+            assert!(!has(&list, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn versions_are_told_or_initial() {
+        let list = list("</3/0>,</44>;ver=2.2,</44/0>");
+        assert_eq!(list.version(44.into()), Some(Version::new(2, 2)));
+        assert_eq!(list.version(3.into()), Some(Version::INITIAL));
+        assert_eq!(list.version(4.into()), None);
+    }
+
+    #[test]
+    fn the_root_link_tells_formats_and_the_alternate_path() {
+        let list = list(r#"</lwm2m>;rt="oma.lwm2m";ct="0 42 60 11543",</lwm2m/3/0>"#);
+        assert_eq!(list.alternate_path().as_str(), "/lwm2m");
+        assert_eq!(paths(&list), [(3, Some(0))]);
+        assert!(list.announces(ContentFormat::JSON) && list.announces(ContentFormat::OPAQUE));
+        assert!(!list.announces(ContentFormat::TLV) && !list.announces(ContentFormat::new(60)));
+    }
+
+    #[test]
+    fn most_clients_cost_four_bytes_per_link() {
+        let list = list(
+            r#"</>;rt="oma.lwm2m";ct=11543,</1/0>,</1/1>,</2/0>,</2/1>,</2/2>,</2/3>,</2/4>,</3/0>,</4/0>,</5>"#,
+        );
+        assert_eq!(size_of_val(&*list.places), 40);
+        assert!(list.rare.is_none());
+        assert_eq!(list.alternate_path().to_string(), "/");
+    }
+
+    #[test]
+    fn a_list_over_the_bound_is_refused() {
+        assert!(ObjectList::parse(b"</1/0>,</3/0>", 2).is_ok());
+        let three = ObjectList::parse(b"</1/0>,</3/0>,</4/0>", 2);
+        assert_eq!(three, Err(ListError::TooLong));
+    }
+}

@@ -1,0 +1,277 @@
+//! Operations: what is asked of a client, and what its answer means (TS 5.4, 5.5, Tables 25, 26).
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{
+    Arguments, AttributesUpdate, ContentFormat, InstanceId, Method, ObjectId, Operation, Path,
+    WriteMode,
+    codec::{Content, EncodeError},
+};
+use lwm2m_linkformat::{DiscoverLinks, RootPath};
+use lwm2m_objects::Registry;
+use thiserror::Error;
+
+use super::event::{AnswerError, DiscoveredLink, Outcome};
+use crate::{
+    coap::{MessageBuf, MessageRef, OptionError, SendError},
+    payload,
+};
+
+/// Why an operation cannot be sent. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// There is no such registration, or not any more.
+    #[error("no such registration")]
+    UnknownRegistration,
+    /// There is no such observation, or not any more.
+    #[error("no such observation")]
+    UnknownObservation,
+    /// The operation is not for a path of this level (TS 5.4).
+    #[error("the operation is not for {0}")]
+    Path(Path),
+    /// The format is not one that the operation can use.
+    #[error("the operation cannot use {0}")]
+    Format(ContentFormat),
+    /// The format cannot carry the content.
+    #[error("{0}")]
+    Content(#[from] EncodeError),
+    /// The registration has as many operations or observations as the
+    /// [bounds](super::ServerBounds) allow.
+    #[error("too many operations or observations of the registration")]
+    TooMany,
+    /// An option of the request cannot be written.
+    #[error("{0}")]
+    Option(#[from] OptionError),
+    /// The endpoint does not take the request.
+    #[error("{0}")]
+    Send(#[from] SendError),
+}
+
+impl From<payload::EncodeFailure> for CallError {
+    fn from(failure: payload::EncodeFailure) -> Self {
+        match failure {
+            payload::EncodeFailure::Unsupported(format) => Self::Format(format),
+            payload::EncodeFailure::Content(error) => Self::Content(error),
+        }
+    }
+}
+
+/// What is asked of the client. Which levels each is for is in TS Tables 10 to 17.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ask<'a> {
+    Read(Path, Option<ContentFormat>),
+    Discover(Path),
+    Write(Path, WriteMode, Option<ContentFormat>, &'a Content),
+    WriteAttributes(Path, &'a AttributesUpdate),
+    Execute(Path, Arguments<'a>),
+    Create(
+        ObjectId,
+        Option<InstanceId>,
+        Option<ContentFormat>,
+        &'a Content,
+    ),
+    Delete(Path),
+    Observe(Path, Option<ContentFormat>),
+    /// Cancel Observation with Observe: 1, of an observation of this path.
+    Cancel(Path, Option<ContentFormat>),
+}
+
+/// What is remembered of an operation until its answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pending {
+    pub(super) operation: Operation,
+    pub(super) path: Path,
+    /// The format that was asked for.
+    pub(super) accept: Option<ContentFormat>,
+}
+
+impl Ask<'_> {
+    pub(super) fn pending(&self) -> Pending {
+        let (operation, path, accept) = match *self {
+            Self::Read(path, accept) => (Operation::Read, path, accept),
+            Self::Discover(path) => (Operation::Discover, path, None),
+            Self::Write(path, ..) => (Operation::Write, path, None),
+            Self::WriteAttributes(path, _) => (Operation::WriteAttributes, path, None),
+            Self::Execute(path, _) => (Operation::Execute, path, None),
+            Self::Create(object, ..) => (Operation::Create, Path::Object(object), None),
+            Self::Delete(path) => (Operation::Delete, path, None),
+            Self::Observe(path, accept) => (Operation::Observe, path, accept),
+            Self::Cancel(path, accept) => (Operation::CancelObservation, path, accept),
+        };
+        Pending {
+            operation,
+            path,
+            accept,
+        }
+    }
+
+    /// The request, to a client whose Objects are under `root`.
+    pub(super) fn message(&self, root: RootPath<'_>) -> Result<MessageBuf, CallError> {
+        let Pending {
+            operation, path, ..
+        } = self.pending();
+        if !operation.may_target(&path) {
+            return Err(CallError::Path(path));
+        }
+        let begin = |method, observe: Option<u32>| -> Result<MessageBuf, CallError> {
+            let mut message = MessageBuf::request(method);
+            if let Some(observe) = observe {
+                message.observe(observe)?;
+            }
+            for segment in root.segments() {
+                message.uri_path(&segment)?;
+            }
+            for id in path.segments() {
+                message.uri_path_display(&id)?;
+            }
+            Ok(message)
+        };
+        let get = |observe, accept: Option<ContentFormat>| {
+            let mut message = begin(Method::Get, observe)?;
+            match accept {
+                // It would be a Discover.
+                Some(ContentFormat::LINK_FORMAT) => {
+                    return Err(CallError::Format(ContentFormat::LINK_FORMAT));
+                }
+                Some(format) => {
+                    message.accept(format)?;
+                }
+                None => {}
+            }
+            Ok(message)
+        };
+        match *self {
+            Self::Read(_, accept) => get(None, accept),
+            Self::Observe(_, accept) => get(Some(0), accept),
+            Self::Cancel(_, accept) => get(Some(1), accept),
+            Self::Discover(_) => {
+                let mut message = begin(Method::Get, None)?;
+                message.accept(ContentFormat::LINK_FORMAT)?;
+                Ok(message)
+            }
+            Self::Write(_, mode, format, content) => {
+                let format = format.unwrap_or(ContentFormat::TLV);
+                let mut message = begin(mode.method(), None)?;
+                message.content_format(format)?;
+                payload::encode(format, content, path, message.payload_mut())?;
+                Ok(message)
+            }
+            Self::WriteAttributes(_, update) => {
+                let mut message = begin(Method::Put, None)?;
+                for query in update.queries() {
+                    message.uri_query_display(&query)?;
+                }
+                Ok(message)
+            }
+            Self::Execute(_, arguments) => {
+                let mut message = begin(Method::Post, None)?;
+                let text = arguments.as_str();
+                if !text.is_empty() {
+                    message.content_format(ContentFormat::TEXT)?;
+                    message.payload(text.as_bytes());
+                }
+                Ok(message)
+            }
+            Self::Create(object, instance, format, content) => {
+                let format = format.unwrap_or(ContentFormat::TLV);
+                let mut message = begin(Method::Post, None)?;
+                message.content_format(format)?;
+                payload::encode_create(format, content, object, instance, message.payload_mut())?;
+                Ok(message)
+            }
+            Self::Delete(_) => begin(Method::Delete, None),
+        }
+    }
+}
+
+impl Pending {
+    /// What the answer to this operation means. An Observe that the client took up is not known
+    /// here: that is [`Content`](Outcome::Content) too.
+    pub(super) fn outcome(
+        &self,
+        response: &MessageRef<'_>,
+        body: &[u8],
+        root: RootPath<'_>,
+        registry: &Registry,
+    ) -> Outcome {
+        let code = response.code();
+        if !code.is_success() {
+            return Outcome::Refused { code };
+        }
+        if code != self.operation.success() {
+            return Outcome::Unexpected { code };
+        }
+        let result = match self.operation {
+            Operation::Discover => links(response, body, root).map(Outcome::Links),
+            Operation::Create => {
+                created(response, self.path, root).map(|location| Outcome::Created { location })
+            }
+            Operation::Delete => Ok(Outcome::Deleted),
+            Operation::Write | Operation::WriteAttributes | Operation::Execute => {
+                Ok(Outcome::Changed)
+            }
+            // Read, Observe, Cancel Observation; there are no others.
+            _ => content(response, body, self.path, registry).map(Outcome::Content),
+        };
+        result.unwrap_or_else(Outcome::Undecodable)
+    }
+}
+
+/// The values of an answer or notification. One without a Content-Format is text.
+pub(super) fn content(
+    response: &MessageRef<'_>,
+    body: &[u8],
+    path: Path,
+    registry: &Registry,
+) -> Result<Content, AnswerError> {
+    let format = response.content_format().unwrap_or(ContentFormat::TEXT);
+    let mut content = Content::new();
+    payload::decode_answer(format, body, path, registry, &mut content)?;
+    Ok(content)
+}
+
+/// The links of the answer to a Discover. One without a Content-Format is read as what was asked
+/// for.
+fn links(
+    response: &MessageRef<'_>,
+    body: &[u8],
+    root: RootPath<'_>,
+) -> Result<Vec<DiscoveredLink>, AnswerError> {
+    match response.content_format() {
+        None | Some(ContentFormat::LINK_FORMAT) => {}
+        Some(format) => return Err(AnswerError::Format(format)),
+    }
+    DiscoverLinks::new(body, root)
+        .map(|link| {
+            let link = link.map_err(AnswerError::Links)?;
+            Ok(DiscoveredLink {
+                path: link.path,
+                dimension: link.dimension,
+                version: link.version,
+                attributes: link.attributes,
+            })
+        })
+        .collect()
+}
+
+/// The Object Instance that a Create made, if the client told it; with or without the alternate
+/// path before it.
+fn created(
+    response: &MessageRef<'_>,
+    object: Path,
+    root: RootPath<'_>,
+) -> Result<Option<Path>, AnswerError> {
+    if response.location_path().next().is_none() {
+        return Ok(None);
+    }
+    let prefixed = root
+        .segments()
+        .zip(response.location_path())
+        .all(|(expected, found)| expected == found);
+    let skip = if prefixed { root.segments().count() } else { 0 };
+    match Path::from_segments(response.location_path().skip(skip)) {
+        Ok(path @ Path::Instance(..)) if object.contains(&path) => Ok(Some(path)),
+        _ => Err(AnswerError::Location),
+    }
+}

@@ -1,0 +1,162 @@
+//! What the server knows of one client (TS 5.3).
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use lwm2m_core::{
+    BindingMode, ContentFormat, InstanceId, Instant, Lifetime, Msisdn, ObjectId, Path, Version,
+};
+use lwm2m_linkformat::RootPath;
+
+use super::{location::Location, objects::ObjectList};
+use crate::Channel;
+
+/// The handle of a registration. It never comes to mean another one: a client that registers anew
+/// has a new handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegistrationId {
+    /// Where the registration is kept.
+    pub(super) index: u32,
+    /// Which of all registrations that were kept there.
+    pub(super) serial: u32,
+}
+
+impl RegistrationId {
+    #[cfg(test)]
+    pub(super) const fn of(index: u32) -> Self {
+        Self { index, serial: 0 }
+    }
+}
+
+impl fmt::Display for RegistrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.serial)
+    }
+}
+
+/// A registration: what the client said in Register and Update, and from where (TS 5.3.1).
+#[derive(Clone, Debug)]
+pub struct Registration<P> {
+    pub(super) endpoint_name: Box<str>,
+    pub(super) peer: P,
+    pub(super) channel: Channel,
+    /// Whether the transport proved an identity.
+    pub(super) secure: bool,
+    pub(super) location: Location,
+    pub(super) lifetime: Lifetime,
+    pub(super) version: Version,
+    pub(super) binding: BindingMode,
+    pub(super) objects: ObjectList,
+    /// What few clients say.
+    pub(super) rare: Option<Box<Rare>>,
+    pub(super) registered: Instant,
+    pub(super) updated: Instant,
+    /// The slot of the expiry timer.
+    pub(super) expiry: Option<Instant>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rare {
+    pub(super) sms: Option<Msisdn>,
+    /// Unknown parameters of the Register, as they came.
+    pub(super) parameters: Box<[Box<str>]>,
+}
+
+impl<P> Registration<P> {
+    /// The Endpoint Client Name.
+    pub fn endpoint_name(&self) -> &str {
+        &self.endpoint_name
+    }
+
+    /// From where the client registered, and where it is reached.
+    pub fn peer(&self) -> &P {
+        &self.peer
+    }
+
+    /// What the client is reached on.
+    pub fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// Whether the transport proved the client's identity; without that, whoever sends from the
+    /// same peer is the client.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Where the client updates the registration.
+    pub fn location(&self) -> Location {
+        self.location
+    }
+
+    /// The Lifetime.
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// The version of the LwM2M Enabler that the client supports.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The Binding Mode; U if the client did not say.
+    pub fn binding(&self) -> BindingMode {
+        self.binding
+    }
+
+    /// The SMS Number (MSISDN), if the client gave one.
+    pub fn sms_number(&self) -> Option<Msisdn> {
+        self.rare.as_ref()?.sms
+    }
+
+    /// The unknown parameters of the Register, as they came; none unless
+    /// [`ServerConfig::unknown_parameters`](super::ServerConfig::unknown_parameters) keeps them.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        let rare = self.rare.iter();
+        rare.flat_map(|rare| rare.parameters.iter())
+            .map(|text| &**text)
+    }
+
+    /// The Objects and Object Instances, ascending. An Object without an Object Instance is one
+    /// that has none so far, or whose version was told.
+    pub fn objects(&self) -> impl Iterator<Item = (ObjectId, Option<InstanceId>)> {
+        self.objects.iter()
+    }
+
+    /// Whether the client has the Object or Object Instance of this path.
+    pub fn has(&self, path: &Path) -> bool {
+        self.objects.has(path)
+    }
+
+    /// The version of an Object that the client has: 1.0 if it did not say (TS 6.2.3).
+    pub fn object_version(&self, object: ObjectId) -> Option<Version> {
+        self.objects.version(object)
+    }
+
+    /// Whether the client announced this format for all its Objects (`ct` of the root link,
+    /// TS 5.3.1).
+    pub fn announces(&self, format: ContentFormat) -> bool {
+        self.objects.announces(format)
+    }
+
+    /// Where the client's Objects are (TS 8.2.2).
+    pub fn alternate_path(&self) -> RootPath<'_> {
+        self.objects.alternate_path()
+    }
+
+    /// When the client registered.
+    pub fn registered_at(&self) -> Instant {
+        self.registered
+    }
+
+    /// When the client registered or updated last.
+    pub fn updated_at(&self) -> Instant {
+        self.updated
+    }
+
+    /// When the registration ends unless it is updated: the Lifetime, and the server's
+    /// [grace](super::ServerConfig::grace), after the last update.
+    pub fn expires_at(&self) -> Instant {
+        self.expiry.unwrap_or(Instant::MAX)
+    }
+}

@@ -1,0 +1,94 @@
+use alloc::{format, vec::Vec};
+
+use lwm2m_core::{BindingMode, Lifetime, Version};
+
+use super::*;
+use crate::{Channel, server::objects::ObjectList};
+
+fn registration(name: &str, location: Location) -> Registration<u8> {
+    Registration {
+        endpoint_name: name.into(),
+        peer: 0,
+        channel: Channel::Udp,
+        secure: false,
+        location,
+        lifetime: Lifetime::from_secs(60).unwrap(),
+        version: Version::INITIAL,
+        binding: BindingMode::U,
+        objects: ObjectList::default(),
+        rare: None,
+        registered: Instant::ZERO,
+        updated: Instant::ZERO,
+        expiry: None,
+    }
+}
+
+fn add(registrations: &mut Registrations<u8>, name: &str) -> RegistrationId {
+    let location = registrations.free_location();
+    registrations.insert(registration(name, location)).unwrap()
+}
+
+fn empty() -> Registrations<u8> {
+    Registrations::new(&mut Random::new([7; 32]))
+}
+
+#[test]
+fn each_is_found_by_handle_name_and_location_until_it_is_removed() {
+    let mut all = empty();
+    let ids: Vec<_> = (0..1000)
+        .map(|n| add(&mut all, &format!("device-{n}")))
+        .collect();
+    for (n, id) in ids.iter().enumerate() {
+        let registration = all.get(*id).unwrap();
+        assert_eq!(registration.endpoint_name(), format!("device-{n}"));
+        let location = registration.location();
+        assert_eq!(all.find(&format!("device-{n}")), Some(*id));
+        assert_eq!(all.find_location(location), Some(*id));
+        if n % 2 == 0 {
+            assert!(all.remove(*id).is_some());
+            assert!(all.remove(*id).is_none());
+            assert_eq!(all.find(&format!("device-{n}")), None);
+            assert_eq!(all.find_location(location), None);
+            assert!(all.get(*id).is_none());
+        }
+    }
+    assert_eq!((all.len(), all.iter().count()), (500, 500));
+}
+
+#[test]
+fn a_handle_never_means_another_registration() {
+    let mut all = empty();
+    let old = add(&mut all, "a");
+    all.remove(old);
+    let new = add(&mut all, "a");
+    assert_eq!(old.index, new.index);
+    assert!(all.get(old).is_none() && all.get_mut(old).is_none());
+    all.set_expiry(old, Some(Instant::ZERO));
+    assert!(all.remove(old).is_none());
+    assert_eq!((all.find("a"), all.next_expiry()), (Some(new), None));
+}
+
+#[test]
+fn they_expire_in_order_and_once() {
+    let at = Instant::from_secs;
+    let mut all = empty();
+    let [a, b, c] = ["a", "b", "c"].map(|name| add(&mut all, name));
+    for (id, expiry) in [(a, 30), (b, 10), (c, 20)] {
+        all.set_expiry(id, Some(at(expiry)));
+    }
+    all.set_expiry(b, Some(at(40)));
+    all.remove(c);
+    assert_eq!(all.next_expiry(), Some(at(30)));
+    assert_eq!(all.pop_expired(at(29)), None);
+    assert_eq!(all.pop_expired(at(50)), Some(a));
+    assert_eq!(all.pop_expired(at(50)), Some(b));
+    assert_eq!(all.pop_expired(at(50)), None);
+}
+
+#[test]
+fn locations_are_not_those_of_another_seed() {
+    let mut mine = empty();
+    let mut other = Registrations::<u8>::new(&mut Random::new([8; 32]));
+    assert_ne!(mine.free_location(), other.free_location());
+    assert_ne!(mine.free_location(), mine.free_location());
+}
