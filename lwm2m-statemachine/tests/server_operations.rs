@@ -3,7 +3,7 @@
 
 mod server_common;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use lwm2m_core::{
     Arguments, Attributes, AttributesUpdate, Change, Code, ContentFormat, InstanceId, Method,

@@ -2,7 +2,7 @@
 
 mod server_common;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use lwm2m_core::{BindingMode, Code, ContentFormat, Instant, Lifetime, Method, Version};
 use lwm2m_statemachine::{

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "no test file uses all of it")]
 
-use std::time::Duration;
+use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat, Instant, Method, Path};
 use lwm2m_statemachine::{
@@ -35,10 +35,8 @@ impl Sent {
     }
 
     pub(crate) fn path(&self) -> String {
-        self.message()
-            .uri_path()
-            .map(|segment| format!("/{segment}"))
-            .collect()
+        let segments = self.message().uri_path();
+        segments.fold(String::new(), |path, segment| path + "/" + segment)
     }
 }
 
@@ -66,8 +64,8 @@ pub(crate) struct Request<'a> {
     pub(crate) from: Peer,
     pub(crate) method: Method,
     pub(crate) path: &'a [&'a str],
-    pub(crate) format: Option<ContentFormat>,
     pub(crate) queries: &'a [&'a str],
+    pub(crate) format: Option<ContentFormat>,
     pub(crate) payload: &'a [u8],
     pub(crate) identity: Identity<'a>,
 }
@@ -133,7 +131,7 @@ impl World {
     }
 
     pub(crate) fn events(&mut self) -> Vec<ServerEvent<Peer>> {
-        std::iter::from_fn(|| self.server.poll_event()).collect()
+        core::iter::from_fn(|| self.server.poll_event()).collect()
     }
 
     pub(crate) fn event(&mut self) -> ServerEvent<Peer> {
