@@ -5,6 +5,7 @@
 //! encodes again to something that it decodes to the same.
 
 mod coap_message;
+mod json;
 mod linkformat;
 mod paths;
 mod queries;
@@ -13,8 +14,8 @@ mod text;
 mod tlv;
 
 pub use self::{
-    coap_message::coap_message, linkformat::linkformat, paths::paths, queries::queries, text::text,
-    tlv::tlv,
+    coap_message::coap_message, json::json, linkformat::linkformat, paths::paths, queries::queries,
+    text::text, tlv::tlv,
 };
 
 /// A check by the name of its target.
@@ -23,6 +24,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target; the seeds of each are in `seeds/<name>`.
 pub const TARGETS: &[Target] = &[
     ("coap_message", coap_message),
+    ("json", json),
     ("linkformat", linkformat),
     ("paths", paths),
     ("queries", queries),

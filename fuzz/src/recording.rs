@@ -42,12 +42,10 @@ impl Recording {
             .collect()
     }
 
-    /// The same in an order that does not tell which entry came first.
-    #[allow(dead_code, reason = "for formats whose order is free")]
-    pub(crate) fn sorted_lines(&self) -> Vec<String> {
-        let mut lines = self.lines();
-        lines.sort();
-        lines
+    /// Whether there is no value.
+    pub(crate) fn is_empty(&self) -> bool {
+        let structure = |recorded: &Recorded| matches!(recorded, Recorded::Structure(_));
+        self.0.iter().all(structure)
     }
 }
 

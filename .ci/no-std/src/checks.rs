@@ -3,16 +3,16 @@
 use alloc::{string::ToString, vec::Vec};
 
 use lwm2m_core::{Code, DataType, ObjectId, Path, ResourceId, Value, codec::Content};
+use lwm2m_json::Mode;
 use lwm2m_linkformat::{RegistrationLinks, RegistrationRoot, RegistrationWriter};
 use lwm2m_statemachine::coap::{MessageBuf, MessageRef, MessageType, Token};
 use lwm2m_tlv::{Encoder, decode};
 
-// Crates without a check yet are linked all the same.
-use lwm2m_json as _;
+// A crate without a check yet is linked all the same.
 use lwm2m_objects as _;
 
 /// Every check, true if it came out right.
-pub(crate) const ALL: [fn() -> bool; 4] = [core, tlv, linkformat, coap];
+pub(crate) const ALL: [fn() -> bool; 5] = [core, tlv, json, linkformat, coap];
 
 fn core() -> bool {
     let path = "/3/0/9".parse::<Path>();
@@ -32,6 +32,20 @@ fn tlv() -> bool {
     let encoded = content.push(&mut encoder).and_then(|()| encoder.finish());
     let read = content.get(&battery) == Some(&Value::Integer(100));
     read && decoded.is_ok() && encoded.is_ok() && written == payload
+}
+
+fn json() -> bool {
+    let payload = br#"{"bn":"/3/0/","e":[{"n":"9","v":100}]}"#;
+    let Some(instance) = Path::of(&[3, 0]) else {
+        return false;
+    };
+    let types = |_: ObjectId, _: ResourceId| Some(DataType::Integer);
+    let mut content = Content::new();
+    let decoded = lwm2m_json::decode(payload, instance, &types, Mode::Answer, &mut content);
+    let mut written = Vec::new();
+    let mut encoder = lwm2m_json::Encoder::new(&mut written, instance);
+    let encoded = content.push(&mut encoder).and_then(|()| encoder.finish());
+    decoded.is_ok() && encoded.is_ok() && written == payload
 }
 
 fn linkformat() -> bool {

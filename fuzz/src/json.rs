@@ -1,0 +1,66 @@
+use core::convert::Infallible;
+
+use lwm2m_core::{
+    Path,
+    codec::{DecodeFailure, EncodeError},
+};
+use lwm2m_json::{DecodeError, Encoder, Mode, decode, decode_create};
+
+use crate::recording::{Recording, choose, types};
+
+/// The first byte chooses the path of the request; of the first of these, a Create.
+const PATHS: [&str; 7] = ["/66", "/", "/3", "/3/0", "/3/0/7", "/66/1/3", "/3/0/7/1"];
+
+/// A JSON payload, as request and as answer: what is decoded is encoded, and that is decoded to
+/// the same.
+pub fn json(data: &[u8]) {
+    let Some((choice, base, payload)) = choose(data, &PATHS) else {
+        return;
+    };
+    if choice == 0 {
+        let read = |payload: &[u8]| {
+            let mut events = Recording::default();
+            let object = base.object().expect("the path of an Object");
+            decode_create(payload, object, &types, &mut events).map(|()| events)
+        };
+        round_trip(payload, base, read);
+        return;
+    }
+    for mode in [Mode::Request, Mode::Answer] {
+        let read = |payload: &[u8]| {
+            let mut events = Recording::default();
+            decode(payload, base, &types, mode, &mut events).map(|()| events)
+        };
+        round_trip(payload, base, read);
+    }
+}
+
+fn round_trip(
+    payload: &[u8],
+    base: Path,
+    read: impl Fn(&[u8]) -> Result<Recording, DecodeFailure<DecodeError, Infallible>>,
+) {
+    let Ok(events) = read(payload) else {
+        return;
+    };
+    let bytes = match write(&events, base) {
+        Ok(bytes) => bytes,
+        // An answer may hold what is linked from the path; then its base is the root.
+        Err(EncodeError::OutsidePath { .. }) => write(&events, Path::Root).unwrap(),
+        // An answer may be empty, and is not written below an Object.
+        Err(EncodeError::Empty(_)) if events.is_empty() => return,
+        // One Resource that is single and multiple has no Base Name; who applies it refuses it.
+        Err(EncodeError::Structure(_)) if base.resource().is_some() => return,
+        Err(error) => panic!("what is decoded is encoded: {error}"),
+    };
+    let again = read(&bytes).expect("what is encoded is decoded");
+    assert_eq!(again.lines(), events.lines());
+}
+
+fn write(events: &Recording, base: Path) -> Result<Vec<u8>, EncodeError> {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, base);
+    events.push(&mut encoder)?;
+    encoder.finish()?;
+    Ok(bytes)
+}
