@@ -3,7 +3,7 @@
 //! The machines of `lwm2m-statemachine` open no socket, read no clock and draw no randomness.
 //! Here is all that they leave out: [`driver`] runs any of them on a UDP socket, [`seed`] makes
 //! their seeds, [`chart`] and [`pcap`] show what they said to each other. Of that, and of
-//! [`device`], the program `client` is made.
+//! [`device`] and [`console`], the programs `demo`, `client` and `server` are made.
 
 #![allow(
     clippy::std_instead_of_alloc,
@@ -12,6 +12,7 @@
 
 pub mod chart;
 pub mod commands;
+pub mod console;
 pub mod device;
 pub mod driver;
 pub mod pcap;

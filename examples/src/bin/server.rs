@@ -1,0 +1,77 @@
+//! A LwM2M server on UDP, with a command line.
+
+use core::net::SocketAddr;
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use clap::Parser;
+use lwm2m_examples::{
+    chart::Chart,
+    commands::Commands,
+    console::{Command, Console},
+    driver::{Clock, Driver, Names},
+    scribe::Scribe,
+    seed,
+};
+use lwm2m_statemachine::server::{Server, ServerConfig};
+
+/// A LwM2M server: accepts registrations, and manages the clients.
+///
+/// Prints what happens, one line each. Reads commands from standard input: `list`,
+/// `read EP PATH [text|tlv|json|opaque]`, `write EP PATH VALUE`, `exec EP PATH [ARGUMENTS]`,
+/// `discover EP PATH`, `observe EP PATH`, `cancel EP PATH`, `quit`.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The address to listen on; of port 0, one that is free
+    #[arg(long, default_value = "127.0.0.1:5683", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Draws a sequence chart of the traffic to standard error
+    #[arg(long)]
+    chart: bool,
+    /// Writes the traffic to a capture file
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+}
+
+fn main() -> io::Result<()> {
+    let arguments = Arguments::parse();
+    let clock = Clock::start();
+    let scribe = Scribe::default();
+    if let Some(file) = &arguments.pcap {
+        scribe.capture(file)?;
+    }
+    let server = Server::new(ServerConfig::new(seed::fresh()?));
+    let mut driver = Driver::bind(arguments.listen, clock, server, Names::direct())?
+        .with_tap(Some(scribe.tap(true)));
+    if arguments.chart {
+        eprint!("{}", Chart::heading("client", "server"));
+        scribe.draw(Chart::new(driver.address()), io::stderr());
+    }
+    println!("listening {}", driver.address());
+
+    let mut commands = Commands::<Result<Command, _>>::from_stdin();
+    let mut console = Console::default();
+    let mut out = io::stdout().lock();
+    loop {
+        while let Some(event) = driver.next_event()? {
+            console.tell(&driver.machine, event, &mut out)?;
+        }
+        while let Some(command) = commands.poll() {
+            let now = driver.now();
+            match command {
+                Ok(command) => {
+                    let flow = console.obey(now, &mut driver.machine, command, &mut out)?;
+                    if flow.is_break() {
+                        return scribe.take_failure().map_or(Ok(()), Err);
+                    }
+                }
+                Err(error) => writeln!(out, "error {error}")?,
+            }
+        }
+        out.flush()?;
+        driver.wait(commands.patience())?;
+    }
+}
