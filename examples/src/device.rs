@@ -190,9 +190,7 @@ impl Program<'_> {
                         Change::Set { path, value } => {
                             format!("written {path} = {}", value.as_ref())
                         }
-                        Change::Clear { path } | Change::Remove { path } => {
-                            format!("written {path}")
-                        }
+                        other => format!("written {}", other.path()),
                     });
                 }
             }
