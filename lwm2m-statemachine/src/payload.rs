@@ -12,7 +12,7 @@
 //!
 //! let path: Path = "/3/0/14".parse()?;
 //! let content = Content::from_iter([(path, "+02:00")]);
-//! for format in [ContentFormat::TEXT, ContentFormat::TLV] {
+//! for format in [ContentFormat::TEXT, ContentFormat::TLV, ContentFormat::JSON] {
 //!     let mut buffer = Vec::new();
 //!     payload::encode(format, &content, path, &mut buffer)?;
 //!     let mut decoded = Content::new();
@@ -59,6 +59,9 @@ pub enum Malformed {
     /// TLV (TS 6.4.3).
     #[error("TLV: {0}")]
     Tlv(lwm2m_tlv::DecodeError),
+    /// JSON (TS 6.4.4).
+    #[error("JSON: {0}")]
+    Json(lwm2m_json::DecodeError),
 }
 
 /// Why content cannot be written.
@@ -88,15 +91,14 @@ pub struct Unsupported(pub ContentFormat);
 pub const fn supports(format: ContentFormat) -> bool {
     matches!(
         format,
-        ContentFormat::TEXT | ContentFormat::OPAQUE | ContentFormat::TLV
+        ContentFormat::TEXT | ContentFormat::OPAQUE | ContentFormat::TLV | ContentFormat::JSON
     )
 }
 
 /// Reads the payload of a request to the path `base`, and pushes its events into `sink`; nothing
 /// outside of `base` is accepted.
 ///
-/// The sink has seen all that stands before an error. On the path of an Object, JSON whose names
-/// leave out the Object Instance is read as a Create; for TLV, [`decode_create`] does that.
+/// The sink has seen all that stands before an error.
 pub fn decode<S: Sink + ?Sized>(
     format: ContentFormat,
     payload: &[u8],
@@ -169,6 +171,16 @@ fn decode_as<S: Sink + ?Sized>(
             _ => lwm2m_tlv::decode(payload, base, types, sink),
         }
         .map_err(failure(Malformed::Tlv)),
+        ContentFormat::JSON => match (usage, base) {
+            (Use::Create, Path::Object(object)) => {
+                lwm2m_json::decode_create(payload, object, types, sink)
+            }
+            (Use::Answer, _) => {
+                lwm2m_json::decode(payload, base, types, lwm2m_json::Mode::Answer, sink)
+            }
+            _ => lwm2m_json::decode(payload, base, types, lwm2m_json::Mode::Request, sink),
+        }
+        .map_err(failure(Malformed::Json)),
         format => Err(DecodeError::Unsupported(format)),
     }
 }
@@ -191,6 +203,7 @@ enum Format<'b> {
     Text(text::Encoder<'b>),
     Opaque(opaque::Encoder<'b>),
     Tlv(lwm2m_tlv::Encoder<'b>),
+    Json(lwm2m_json::Encoder<'b>),
 }
 
 impl<'b> Encoder<'b> {
@@ -204,6 +217,7 @@ impl<'b> Encoder<'b> {
             ContentFormat::TEXT => Format::Text(text::Encoder::new(base, buffer)),
             ContentFormat::OPAQUE => Format::Opaque(opaque::Encoder::new(base, buffer)),
             ContentFormat::TLV => Format::Tlv(lwm2m_tlv::Encoder::new(buffer, base)),
+            ContentFormat::JSON => Format::Json(lwm2m_json::Encoder::new(buffer, base)),
             format => return Err(Unsupported(format)),
         }))
     }
@@ -214,6 +228,7 @@ impl<'b> Encoder<'b> {
             Format::Text(encoder) => encoder.finish(),
             Format::Opaque(encoder) => encoder.finish(),
             Format::Tlv(encoder) => encoder.finish(),
+            Format::Json(encoder) => encoder.finish(),
         }
     }
 }
@@ -226,6 +241,7 @@ impl Sink for Encoder<'_> {
             Format::Text(encoder) => encoder.event(event),
             Format::Opaque(encoder) => encoder.event(event),
             Format::Tlv(encoder) => encoder.event(event),
+            Format::Json(encoder) => encoder.event(event),
         }
     }
 }
@@ -248,7 +264,7 @@ pub fn encode(
 ///
 /// With an `instance`, that is the identifier of the new Object Instance, and `content` lies below
 /// it, or is empty. Without one the client is to choose it, and `content` lies below any one Object
-/// Instance; only TLV can say that.
+/// Instance.
 pub fn encode_create(
     format: ContentFormat,
     content: &Content,
@@ -256,38 +272,52 @@ pub fn encode_create(
     instance: Option<InstanceId>,
     buffer: &mut Vec<u8>,
 ) -> Result<(), EncodeFailure> {
-    let any = content
-        .entries()
-        .first()
-        .and_then(|entry| entry.path.instance());
-    let within = Path::Instance(object, instance.or(any).unwrap_or(InstanceId::ZERO));
-    let outside = content
+    if !matches!(format, ContentFormat::TLV | ContentFormat::JSON) {
+        return Err(EncodeFailure::Unsupported(format));
+    }
+    let first = content.entries().first();
+    let any = first.and_then(|entry| entry.path.instance());
+    let base = Path::Instance(object, instance.or(any).unwrap_or(InstanceId::ZERO));
+    if let Some(entry) = content
         .entries()
         .iter()
-        .find(|entry| !within.contains(&entry.path));
-    if let Some(entry) = outside {
-        let (path, base) = (entry.path, within);
+        .find(|entry| !base.contains(&entry.path))
+    {
+        let path = entry.path;
         return Err(EncodeError::OutsidePath { path, base }.into());
     }
-    match (format, instance) {
-        // Bare Resources.
-        (ContentFormat::TLV, None) => encode(format, content, within, buffer),
-        (ContentFormat::TLV | ContentFormat::JSON, Some(instance)) if content.is_empty() => {
-            let mut encoder = Encoder::new(format, buffer, Path::Object(object))?;
-            for event in [
-                Event::Object(object),
-                Event::Instance(Some(instance)),
-                Event::EndInstance,
-                Event::EndObject,
-            ] {
-                encoder.event(event)?;
-            }
-            Ok(encoder.finish()?)
+    let encoder = Encoder::new(format, buffer, Path::Object(object))?;
+    let mut create = Create { encoder, instance };
+    if content.is_empty() {
+        for event in [
+            Event::Object(object),
+            Event::Instance(instance),
+            Event::EndInstance,
+            Event::EndObject,
+        ] {
+            create.event(event)?;
         }
-        (ContentFormat::TLV | ContentFormat::JSON, Some(_)) => {
-            encode(format, content, Path::Object(object), buffer)
-        }
-        _ => Err(EncodeFailure::Unsupported(format)),
+    } else {
+        content.push(&mut create)?;
+    }
+    create.encoder.finish()?;
+    Ok(())
+}
+
+/// Names the one Object Instance of a Create, or leaves it without a name.
+struct Create<'b> {
+    encoder: Encoder<'b>,
+    instance: Option<InstanceId>,
+}
+
+impl Sink for Create<'_> {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        self.encoder.event(match event {
+            Event::Instance(_) => Event::Instance(self.instance),
+            event => event,
+        })
     }
 }
 

@@ -46,6 +46,12 @@ fn each_format_is_read_and_written_by_its_own_codec() {
             Content::from_iter([(path("/3/0/9"), Value::Integer(85))]),
             &[0xc1, 9, 85],
         ),
+        (
+            ContentFormat::JSON,
+            "/3/0",
+            Content::from_iter([(path("/3/0/9"), Value::Integer(85))]),
+            br#"{"bn":"/3/0/","e":[{"n":"9","v":85}]}"#,
+        ),
     ] {
         // No definition of Object 5 is needed to write it; to read it the test brings one.
         let types = |object: ObjectId, _| match object.get() {
@@ -83,6 +89,10 @@ fn unknown_formats_are_told_apart_from_malformed_payloads() {
     assert!(matches!(
         decoded(ContentFormat::TLV, &[0xc1], "/3/0"),
         Err(DecodeError::Malformed(Malformed::Tlv(_)))
+    ));
+    assert!(matches!(
+        decoded(ContentFormat::JSON, b"{}", "/3/0"),
+        Err(DecodeError::Malformed(Malformed::Json(_)))
     ));
     assert!(matches!(
         decoded(ContentFormat::TEXT, b"many", "/3/0/9"),
@@ -141,6 +151,8 @@ fn a_create_names_its_instance_or_leaves_it_to_the_client() {
         (ContentFormat::TLV, Some(id), &content, Some(5)),
         (ContentFormat::TLV, Some(id), &Content::new(), Some(5)),
         (ContentFormat::TLV, None, &Content::new(), None),
+        (ContentFormat::JSON, None, &content, None),
+        (ContentFormat::JSON, Some(id), &content, Some(5)),
     ] {
         let mut buffer = Vec::new();
         encode_create(format, content, object, instance, &mut buffer).unwrap();
@@ -166,5 +178,28 @@ fn a_create_names_its_instance_or_leaves_it_to_the_client() {
             encode_create(format, &content, object, instance, &mut Vec::new()),
             Err(error)
         );
+    }
+}
+
+#[test]
+fn json_of_linked_objects_and_of_history_is_for_answers_only() {
+    for payload in [
+        &br#"{"bn":"/","e":[{"n":"3/0/9","v":85},{"n":"1/0/1","v":60}]}"#[..],
+        br#"{"bn":"/3/0/","e":[{"n":"9","v":85,"t":-5},{"n":"9","v":84,"t":-10}]}"#,
+    ] {
+        let (types, base) = (Registry::default(), path("/3/0"));
+        let mut answer = Content::new();
+        decode_answer(ContentFormat::JSON, payload, base, &types, &mut answer).unwrap();
+        assert_eq!(answer.entries().len(), 2);
+        assert!(matches!(
+            decode(
+                ContentFormat::JSON,
+                payload,
+                base,
+                &types,
+                &mut Content::new()
+            ),
+            Err(DecodeError::Malformed(Malformed::Json(_)))
+        ));
     }
 }
