@@ -1,5 +1,10 @@
 //! A server manages a device: both in one process, each on a UDP socket of its own.
 
+#![allow(
+    clippy::std_instead_of_alloc,
+    reason = "a program runs on a computer with an operating system"
+)]
+
 use core::{net::SocketAddr, time::Duration};
 use std::{
     collections::VecDeque,

@@ -5,6 +5,11 @@
 //! reported; an observation ends once, and is silent from then on; nothing is left over when all
 //! is done; and two runs are identical to the byte.
 
+#![allow(
+    clippy::std_instead_of_alloc,
+    reason = "a test runs on a computer with an operating system"
+)]
+
 mod world;
 
 use core::time::Duration;
