@@ -1,14 +1,38 @@
 //! What an Object *is*: its Resources, their operations and types (TS Appendix D).
 
-use alloc::borrow::Cow;
+mod range;
 
-use lwm2m_core::{DataType, ObjectId, ResourceId, ValueRef, Version};
+use alloc::borrow::Cow;
+use core::mem;
+
+use lwm2m_core::{DataType, ObjectId, ResourceId, Version};
+
+pub use self::range::Range;
 
 /// The definition of an Object (TS D.1, "Object definition").
 ///
 /// Definitions are plain data: the built-in ones are constants, those of an application may be
 /// constants too, or owned.
+///
+/// ```
+/// use lwm2m_core::{DataType, ObjectId};
+/// use lwm2m_objects::{ObjectDefinition, Operations, Range, ResourceDefinition};
+///
+/// static RESOURCES: &[ResourceDefinition] = &[
+///     ResourceDefinition::new(0, "Temperature", Operations::Read, DataType::Float)
+///         .mandatory()
+///         .with_units("Cel"),
+///     ResourceDefinition::new(1, "Target", Operations::ReadWrite, DataType::Integer)
+///         .with_range(Range::Numbers(5, 30)),
+///     ResourceDefinition::executable(2, "Ventilate"),
+/// ];
+/// static ROOM: ObjectDefinition =
+///     ObjectDefinition::new(ObjectId::new(30000), "Room", "urn:oma:lwm2m:x:30000", RESOURCES)
+///         .multiple();
+/// assert_eq!(ROOM.resource(1.into()).unwrap().data_type, Some(DataType::Integer));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ObjectDefinition {
     /// The Object ID.
     pub id: ObjectId,
@@ -18,16 +42,23 @@ pub struct ObjectDefinition {
     pub urn: Cow<'static, str>,
     /// The version of the Object (TS 6.2.2).
     pub version: Version,
+    /// The lowest version of the LwM2M Enabler that supports the Object (Appendix J).
+    pub enabler: Version,
     /// How many Object Instances there may be.
     pub instances: Multiplicity,
     /// Whether every Client supports the Object.
     pub mandatory: bool,
+    /// What it is for; may be empty.
+    pub description: Cow<'static, str>,
     /// The Resources, in ascending order of their identifiers.
     pub resources: Cow<'static, [ResourceDefinition]>,
+    /// The arguments of the executable Resources, in ascending order of Resource and number.
+    pub arguments: Cow<'static, [ArgumentDefinition]>,
 }
 
 /// The definition of a Resource (TS D.1, "Resource definition").
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ResourceDefinition {
     /// The Resource ID.
     pub id: ResourceId,
@@ -45,10 +76,34 @@ pub struct ResourceDefinition {
     pub range: Option<Range>,
     /// The unit of the value; may be empty.
     pub units: Cow<'static, str>,
+    /// What it is for; may be empty.
+    pub description: Cow<'static, str>,
+}
+
+/// The definition of an argument of an executable Resource (TS D.1, "Executable Resource
+/// Arguments Definition").
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ArgumentDefinition {
+    /// The Resource that takes the argument.
+    pub resource: ResourceId,
+    /// The digit that names the argument, 0 to 9.
+    pub digit: u8,
+    /// The name; may be empty.
+    pub name: Cow<'static, str>,
+    /// The data type of the value; an argument without a value has none.
+    pub data_type: Option<DataType>,
+    /// The values that are allowed, if not all of the data type.
+    pub range: Option<Range>,
+    /// The unit of the value; may be empty.
+    pub units: Cow<'static, str>,
+    /// What it is for; may be empty.
+    pub description: Cow<'static, str>,
 }
 
 /// Whether there is one, or any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Multiplicity {
     /// None or one.
     Single,
@@ -59,6 +114,7 @@ pub enum Multiplicity {
 /// What a LwM2M Server may do with a Resource (TS D.1). Without any of them it is reached by the
 /// Bootstrap interface only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Operations {
     /// Nothing.
     None,
@@ -89,38 +145,71 @@ impl Operations {
     }
 }
 
-/// The values that a Resource may have (TS D.1, "Range or Enumeration").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Range {
-    /// A number from the first to the second, both included.
-    Numbers(i64, i64),
-    /// Text or octets of so many bytes, both included.
-    Bytes(usize, usize),
-    /// One of these texts.
-    OneOf(&'static [&'static str]),
-}
-
-impl Range {
-    /// Whether the value is in the range. A range says nothing about values of other types.
-    #[expect(clippy::cast_precision_loss, reason = "ranges are small numbers")]
-    pub fn allows(self, value: &ValueRef<'_>) -> bool {
-        match (self, value) {
-            (Self::Numbers(from, to), ValueRef::Integer(number) | ValueRef::Time(number)) => {
-                (from..=to).contains(number)
-            }
-            (Self::Numbers(from, to), ValueRef::Float(number)) => {
-                (from as f64..=to as f64).contains(number)
-            }
-            (Self::Bytes(from, to), ValueRef::String(text)) => (from..=to).contains(&text.len()),
-            (Self::OneOf(texts), ValueRef::String(text)) => texts.contains(text),
-            (Self::Bytes(from, to), ValueRef::Opaque(bytes)) => (from..=to).contains(&bytes.len()),
-            _ => true,
+impl ObjectDefinition {
+    /// An optional, single Object in its Initial Version, for any version of the Enabler. The
+    /// Resources are in ascending order of their identifiers.
+    pub const fn new(
+        id: ObjectId,
+        name: &'static str,
+        urn: &'static str,
+        resources: &'static [ResourceDefinition],
+    ) -> Self {
+        Self {
+            id,
+            name: Cow::Borrowed(name),
+            urn: Cow::Borrowed(urn),
+            version: Version::INITIAL,
+            enabler: Version::INITIAL,
+            instances: Multiplicity::Single,
+            mandatory: false,
+            description: Cow::Borrowed(""),
+            resources: Cow::Borrowed(resources),
+            arguments: Cow::Borrowed(&[]),
         }
     }
-}
 
-impl ObjectDefinition {
+    /// With any number of Object Instances.
+    #[must_use]
+    pub const fn multiple(mut self) -> Self {
+        self.instances = Multiplicity::Multiple;
+        self
+    }
+
+    /// Supported by every Client.
+    #[must_use]
+    pub const fn mandatory(mut self) -> Self {
+        self.mandatory = true;
+        self
+    }
+
+    /// In a version of the Object other than the Initial one; the URN says it too.
+    #[must_use]
+    pub const fn with_version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// For Clients from a version of the LwM2M Enabler on.
+    #[must_use]
+    pub const fn with_enabler(mut self, enabler: Version) -> Self {
+        self.enabler = enabler;
+        self
+    }
+
+    /// With a description, in place of the one it has.
+    #[must_use]
+    pub const fn with_description(mut self, description: &'static str) -> Self {
+        replace(&mut self.description, Cow::Borrowed(description));
+        self
+    }
+
+    /// With the arguments of its executable Resources, in place of those it has.
+    #[must_use]
+    pub const fn with_arguments(mut self, arguments: &'static [ArgumentDefinition]) -> Self {
+        replace(&mut self.arguments, Cow::Borrowed(arguments));
+        self
+    }
+
     /// The definition of a Resource.
     ///
     /// Resource IDs of most Objects are dense from 0, so the first guess is the identifier itself.
@@ -136,11 +225,116 @@ impl ObjectDefinition {
             }
         }
     }
+
+    /// The arguments that an executable Resource takes, by number.
+    pub fn arguments(&self, resource: ResourceId) -> impl Iterator<Item = &ArgumentDefinition> {
+        self.arguments
+            .iter()
+            .filter(move |argument| argument.resource == resource)
+    }
 }
 
 impl ResourceDefinition {
+    /// An optional, single Resource that has values.
+    pub const fn new(
+        id: u16,
+        name: &'static str,
+        operations: Operations,
+        data_type: DataType,
+    ) -> Self {
+        Self {
+            id: ResourceId::new(id),
+            name: Cow::Borrowed(name),
+            operations,
+            instances: Multiplicity::Single,
+            mandatory: false,
+            data_type: Some(data_type),
+            range: None,
+            units: Cow::Borrowed(""),
+            description: Cow::Borrowed(""),
+        }
+    }
+
+    /// An optional Resource that executes.
+    pub const fn executable(id: u16, name: &'static str) -> Self {
+        let mut resource = Self::new(id, name, Operations::Execute, DataType::String);
+        resource.data_type = None;
+        resource
+    }
+
+    /// With any number of Resource Instances.
+    #[must_use]
+    pub const fn multiple(mut self) -> Self {
+        self.instances = Multiplicity::Multiple;
+        self
+    }
+
+    /// In every Object Instance.
+    #[must_use]
+    pub const fn mandatory(mut self) -> Self {
+        self.mandatory = true;
+        self
+    }
+
+    /// With a range, in place of the one it has.
+    #[must_use]
+    pub const fn with_range(mut self, range: Range) -> Self {
+        replace(&mut self.range, Some(range));
+        self
+    }
+
+    /// With a unit, in place of the one it has.
+    #[must_use]
+    pub const fn with_units(mut self, units: &'static str) -> Self {
+        replace(&mut self.units, Cow::Borrowed(units));
+        self
+    }
+
+    /// With a description, in place of the one it has.
+    #[must_use]
+    pub const fn with_description(mut self, description: &'static str) -> Self {
+        replace(&mut self.description, Cow::Borrowed(description));
+        self
+    }
+
     /// Whether the Resource is a multiple one.
     pub fn is_multiple(&self) -> bool {
         self.instances == Multiplicity::Multiple
     }
+}
+
+impl ArgumentDefinition {
+    /// An argument without a value.
+    pub const fn new(resource: u16, digit: u8, name: &'static str) -> Self {
+        Self {
+            resource: ResourceId::new(resource),
+            digit,
+            name: Cow::Borrowed(name),
+            data_type: None,
+            range: None,
+            units: Cow::Borrowed(""),
+            description: Cow::Borrowed(""),
+        }
+    }
+
+    /// With a value of a type, and the range of it.
+    #[must_use]
+    pub const fn with_value(mut self, data_type: DataType, range: Option<Range>) -> Self {
+        self.data_type = Some(data_type);
+        replace(&mut self.range, range);
+        self
+    }
+
+    /// With a description, in place of the one it has.
+    #[must_use]
+    pub const fn with_description(mut self, description: &'static str) -> Self {
+        replace(&mut self.description, Cow::Borrowed(description));
+        self
+    }
+}
+
+/// Sets a field in a constant, where nothing can be dropped. What was there is borrowed in every
+/// definition that began with `new`, so nothing is lost.
+const fn replace<T>(field: &mut T, value: T) {
+    mem::forget(mem::replace(field, value));
 }

@@ -24,8 +24,14 @@ mod tree;
 mod typed;
 
 pub use self::{
-    builtin::{BUILT_IN, DEVICE, SECURITY, SERVER},
-    definition::{Multiplicity, ObjectDefinition, Operations, Range, ResourceDefinition},
+    builtin::{
+        ACCESS_CONTROL, BUILT_IN, CONNECTIVITY_MONITORING, CONNECTIVITY_STATISTICS, DEVICE,
+        FIRMWARE_UPDATE, LOCATION, SECURITY, SERVER, SOFTWARE_MANAGEMENT,
+        SOFTWARE_MANAGEMENT_CANDIDATE,
+    },
+    definition::{
+        ArgumentDefinition, Multiplicity, ObjectDefinition, Operations, Range, ResourceDefinition,
+    },
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
     registry::Registry,
     store::Store,

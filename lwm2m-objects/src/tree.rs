@@ -382,7 +382,7 @@ pub(crate) fn check_value(
     if definition.data_type.is_none() || definition.data_type != value.data_type() {
         return Err(WriteError::WrongType(path));
     }
-    match definition.range {
+    match &definition.range {
         Some(range) if !range.allows(value) => Err(WriteError::OutOfRange(path)),
         _ => Ok(()),
     }

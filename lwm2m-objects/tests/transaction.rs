@@ -1,17 +1,12 @@
 //! Create, Delete, Bootstrap-Write, and taking a commit back (TS 5.2.7.4, 5.4.6, 5.4.7, 7.3.2.4).
 
-extern crate alloc;
-
-use alloc::borrow::Cow;
-
 use lwm2m_core::{
-    DataType, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, ValueRef, Version,
-    WriteMode,
+    DataType, InstanceId, ObjectId, Path, ShortServerId, Value, ValueRef, WriteMode,
     codec::{Content, Event, Sink},
 };
 use lwm2m_objects::{
-    Change, Device, Multiplicity, ObjectDefinition, ObjectTree, Operations, ResourceDefinition,
-    Security, Server, Store, Transaction, WriteError,
+    Change, Device, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Security, Server,
+    Store, Transaction, WriteError,
 };
 use proptest::prelude::*;
 
@@ -19,62 +14,24 @@ fn path(text: &str) -> Path {
     text.parse().unwrap()
 }
 
-const fn resource(
-    id: u16,
-    operations: Operations,
-    instances: Multiplicity,
-    mandatory: bool,
-    data_type: Option<DataType>,
-) -> ResourceDefinition {
-    ResourceDefinition {
-        id: ResourceId::new(id),
-        name: Cow::Borrowed("Resource"),
-        operations,
-        instances,
-        mandatory,
-        data_type,
-        range: None,
-        units: Cow::Borrowed(""),
-    }
-}
-
 /// An Object with one Resource of each kind.
 static KINDS: ObjectDefinition = {
-    use Multiplicity::{Multiple, Single};
+    use DataType::{Integer, String};
+    use Operations::{Read, ReadWrite};
     static RESOURCES: &[ResourceDefinition] = &[
-        resource(
-            0,
-            Operations::ReadWrite,
-            Single,
-            true,
-            Some(DataType::Integer),
-        ),
-        resource(
-            1,
-            Operations::ReadWrite,
-            Multiple,
-            false,
-            Some(DataType::String),
-        ),
-        resource(2, Operations::Read, Single, false, Some(DataType::Integer)),
-        resource(3, Operations::Execute, Single, true, None),
-        resource(
-            4,
-            Operations::ReadWrite,
-            Single,
-            false,
-            Some(DataType::String),
-        ),
+        ResourceDefinition::new(0, "Mandatory", ReadWrite, Integer).mandatory(),
+        ResourceDefinition::new(1, "Multiple", ReadWrite, String).multiple(),
+        ResourceDefinition::new(2, "Read-only", Read, Integer),
+        ResourceDefinition::executable(3, "Executable").mandatory(),
+        ResourceDefinition::new(4, "Optional", ReadWrite, String),
     ];
-    ObjectDefinition {
-        id: ObjectId::new(1000),
-        name: Cow::Borrowed("Kinds"),
-        urn: Cow::Borrowed("urn:oma:lwm2m:x:1000"),
-        version: Version::INITIAL,
-        instances: Multiple,
-        mandatory: false,
-        resources: Cow::Borrowed(RESOURCES),
-    }
+    ObjectDefinition::new(
+        ObjectId::new(1000),
+        "Kinds",
+        "urn:oma:lwm2m:x:1000",
+        RESOURCES,
+    )
+    .multiple()
 };
 
 fn tree() -> ObjectTree {

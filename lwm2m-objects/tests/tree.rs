@@ -279,29 +279,21 @@ fn a_value_with_a_time_is_not_written() {
 
 /// A store of one multiple Resource that can be written: what Portfolio (16) has.
 fn portfolio() -> ObjectTree {
-    use lwm2m_core::{DataType, ResourceId, Version};
-    extern crate alloc;
-    use alloc::borrow::Cow;
-    use lwm2m_objects::{Multiplicity, ObjectDefinition, Operations, ResourceDefinition};
-    static RESOURCES: &[ResourceDefinition] = &[ResourceDefinition {
-        id: ResourceId::new(0),
-        name: Cow::Borrowed("Identity"),
-        operations: Operations::ReadWrite,
-        instances: Multiplicity::Multiple,
-        mandatory: true,
-        data_type: Some(DataType::String),
-        range: None,
-        units: Cow::Borrowed(""),
-    }];
-    static PORTFOLIO: ObjectDefinition = ObjectDefinition {
-        id: lwm2m_core::ObjectId::new(16),
-        name: Cow::Borrowed("Portfolio"),
-        urn: Cow::Borrowed("urn:oma:lwm2m:oma:16"),
-        version: Version::INITIAL,
-        instances: Multiplicity::Multiple,
-        mandatory: false,
-        resources: Cow::Borrowed(RESOURCES),
-    };
+    use lwm2m_core::{DataType, ObjectId};
+    use lwm2m_objects::{ObjectDefinition, Operations, ResourceDefinition};
+    static RESOURCES: &[ResourceDefinition] =
+        &[
+            ResourceDefinition::new(0, "Identity", Operations::ReadWrite, DataType::String)
+                .multiple()
+                .mandatory(),
+        ];
+    static PORTFOLIO: ObjectDefinition = ObjectDefinition::new(
+        ObjectId::new(16),
+        "Portfolio",
+        "urn:oma:lwm2m:oma:16",
+        RESOURCES,
+    )
+    .multiple();
     let mut tree = ObjectTree::new();
     tree.add(Store::new(&PORTFOLIO).with_instances(InstanceId::ZERO, 0, [(0, "a"), (1, "b")]));
     tree
