@@ -48,58 +48,56 @@ impl Sink for Look {
     }
 }
 
-const fn resource(id: u16, value: ValueRef<'static>) -> Event<'static> {
-    Event::Resource {
-        id: ResourceId::new(id),
-        value,
-        time: None,
-    }
+/// A Resource as an object keeps it.
+enum Held {
+    Single(ValueRef<'static>),
+    Multiple(&'static [(u16, ValueRef<'static>)]),
 }
 
-const fn resource_instance(id: u16, value: i64) -> Event<'static> {
-    Event::ResourceInstance {
-        id: ResourceInstanceId::new(id),
-        value: ValueRef::Integer(value),
-        time: None,
-    }
-}
+use Held::{Multiple, Single};
+use ValueRef::{Integer, String, Time};
 
-/// What an object tree pushes for a Read of the Device.
-static DEVICE_EVENTS: [Event<'static>; 28] = [
-    Event::Object(ObjectId::DEVICE),
-    Event::Instance(Some(InstanceId::ZERO)),
-    resource(0, ValueRef::String("Open Mobile Alliance")),
-    resource(1, ValueRef::String("Lightweight M2M Client")),
-    resource(2, ValueRef::String("345000123")),
-    resource(3, ValueRef::String("1.0")),
-    Event::Multiple(ResourceId::new(6)),
-    resource_instance(0, 1),
-    resource_instance(1, 5),
-    Event::EndMultiple,
-    Event::Multiple(ResourceId::new(7)),
-    resource_instance(0, 3800),
-    resource_instance(1, 5000),
-    Event::EndMultiple,
-    Event::Multiple(ResourceId::new(8)),
-    resource_instance(0, 125),
-    resource_instance(1, 900),
-    Event::EndMultiple,
-    resource(9, ValueRef::Integer(100)),
-    resource(10, ValueRef::Integer(15)),
-    Event::Multiple(ResourceId::new(11)),
-    resource_instance(0, 0),
-    Event::EndMultiple,
-    resource(13, ValueRef::Time(1_367_491_215)),
-    resource(14, ValueRef::String("+02:00")),
-    resource(16, ValueRef::String("U")),
-    Event::EndInstance,
-    Event::EndObject,
+/// The values of the Device.
+static DEVICE_VALUES: [(u16, Held); 13] = [
+    (0, Single(String("Open Mobile Alliance"))),
+    (1, Single(String("Lightweight M2M Client"))),
+    (2, Single(String("345000123"))),
+    (3, Single(String("1.0"))),
+    (6, Multiple(&[(0, Integer(1)), (1, Integer(5))])),
+    (7, Multiple(&[(0, Integer(3800)), (1, Integer(5000))])),
+    (8, Multiple(&[(0, Integer(125)), (1, Integer(900))])),
+    (9, Single(Integer(100))),
+    (10, Single(Integer(15))),
+    (11, Multiple(&[(0, Integer(0))])),
+    (13, Single(Time(1_367_491_215))),
+    (14, Single(String("+02:00"))),
+    (16, Single(String("U"))),
 ];
 
+/// What an object tree does for a Read of the Device.
 fn push_device<S: Sink>(sink: &mut S) -> Result<(), S::Error> {
-    black_box(&DEVICE_EVENTS)
-        .iter()
-        .try_for_each(|event| sink.event(*event))
+    let time = None;
+    sink.event(Event::Object(ObjectId::DEVICE))?;
+    sink.event(Event::Instance(Some(InstanceId::ZERO)))?;
+    for (id, held) in black_box(&DEVICE_VALUES) {
+        let id = ResourceId::new(*id);
+        match held {
+            Single(value) => {
+                let value = *value;
+                sink.event(Event::Resource { id, value, time })?;
+            }
+            Multiple(values) => {
+                sink.event(Event::Multiple(id))?;
+                for (id, value) in *values {
+                    let (id, value) = (ResourceInstanceId::new(*id), *value);
+                    sink.event(Event::ResourceInstance { id, value, time })?;
+                }
+                sink.event(Event::EndMultiple)?;
+            }
+        }
+    }
+    sink.event(Event::EndInstance)?;
+    sink.event(Event::EndObject)
 }
 
 fn device(c: &mut Criterion) {
