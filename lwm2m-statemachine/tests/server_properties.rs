@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use lwm2m_core::{Arguments, Code, ContentFormat, Method};
 use lwm2m_statemachine::{
     Datagram, ObservationId, OperationId, Outcome, RegistrationId, ServerEvent,
-    coap::{MessageBuf, MessageType, Token},
+    coap::{MessageBuf, MessageType, Token, Usage},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -371,7 +371,7 @@ proptest! {
         prop_assert_eq!(model.registrations.len(), model.gone.len());
         let usage = model.world.server.usage();
         prop_assert_eq!((usage.registrations, usage.operations, usage.observations), (0, 0, 0));
-        prop_assert_eq!(usage.coap, Default::default());
+        prop_assert_eq!(usage.coap, Usage::default());
         prop_assert_eq!(model.world.server.poll_timeout(), None);
     }
 
