@@ -138,8 +138,8 @@ fn push_many<S: Sink>(sink: &mut S, count: u16) -> Result<(), S::Error> {
     sink.event(Event::Instance(Some(InstanceId::ZERO)))?;
     for id in 0..count {
         let value = match id % 2 {
-            0 => ValueRef::Integer(i64::from(id) + 1_000),
-            _ => ValueRef::String("a value of some length"),
+            0 => Integer(i64::from(id) + 1_000),
+            _ => String("a value of some length"),
         };
         // Identifiers of two bytes, whatever the count is.
         sink.event(Event::Resource {
