@@ -161,10 +161,9 @@ impl<'a> MessageRef<'a> {
         if token_length > 8 {
             return Err(error(FormatError::TokenLength(token_length), 0));
         }
-        let Some((token, body)) = rest.split_at_checked(usize::from(token_length)) else {
+        let Some((token, body)) = Token::split(rest, token_length) else {
             return Err(error(FormatError::Token, datagram.len()));
         };
-        let token = Token::new(token).unwrap_or_default();
 
         let mut present = OptionSet::NONE;
         let mut unrecognised = None;
@@ -180,9 +179,9 @@ impl<'a> MessageRef<'a> {
                     let option_number = OptionNumber::new(option);
                     let repeated = option == number;
                     if option_number.is_legal(value, repeated) {
-                        present = present.with(option_number);
-                    } else if unrecognised.is_none() && option_number.is_critical() {
-                        unrecognised = Some(option_number);
+                        present.add_known(option_number);
+                    } else {
+                        note_unrecognised(&mut unrecognised, option_number);
                     }
                     number = option;
                     rest = after;
@@ -421,6 +420,14 @@ impl OwnedMessage {
             options,
             payload,
         }
+    }
+}
+
+/// Keeps the first critical option that is not recognised.
+#[cold]
+fn note_unrecognised(first: &mut Option<OptionNumber>, option: OptionNumber) {
+    if first.is_none() && option.is_critical() {
+        *first = Some(option);
     }
 }
 

@@ -7,11 +7,15 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OptionNumber(u16);
 
-/// What is legal for an option that this crate knows.
+/// What is legal for an option that this crate knows. Aligned, as each option of a message is looked
+/// up.
 #[derive(Clone, Copy)]
+#[repr(align(8))]
 struct Rule {
-    min: u16,
-    max: u16,
+    /// The shortest legal value.
+    min: u32,
+    /// How much longer one may be.
+    span: u16,
     repeatable: bool,
     text: bool,
 }
@@ -19,16 +23,16 @@ struct Rule {
 impl Rule {
     /// No length is legal: an option that is not known.
     const UNKNOWN: Self = Self {
-        min: 1,
-        max: 0,
+        min: u32::MAX,
+        span: 0,
         repeatable: false,
         text: false,
     };
 
     const fn opaque(min: u16, max: u16) -> Self {
         Self {
-            min,
-            max,
+            min: min as u32,
+            span: max - min,
             repeatable: false,
             text: false,
         }
@@ -39,12 +43,9 @@ impl Rule {
     }
 
     const fn text(min: u16, max: u16) -> Self {
-        Self {
-            min,
-            max,
-            repeatable: false,
-            text: true,
-        }
+        let mut rule = Self::opaque(min, max);
+        rule.text = true;
+        rule
     }
 
     const fn repeatable(mut self) -> Self {
@@ -151,7 +152,8 @@ impl OptionNumber {
     /// (RFC 7252 §5.4.3).
     pub fn lengths(self) -> Option<(u16, u16)> {
         let rule = self.rule();
-        (rule.min <= rule.max).then_some((rule.min, rule.max))
+        let min = u16::try_from(rule.min).ok()?;
+        Some((min, min.saturating_add(rule.span)))
     }
 
     /// Whether a value of this length and its place are legal and, if it is text, it is UTF-8.
@@ -159,18 +161,14 @@ impl OptionNumber {
     #[inline]
     pub(super) fn is_legal(self, value: &[u8], repeated: bool) -> bool {
         let rule = self.rule();
-        value.len() >= usize::from(rule.min)
-            && value.len() <= usize::from(rule.max)
+        value.len().wrapping_sub(rule.min as usize) <= usize::from(rule.span)
             && (rule.repeatable || !repeated)
             && (!rule.text || is_utf8(value))
     }
 
     #[inline]
-    fn rule(self) -> Rule {
-        RULES
-            .get(usize::from(self.0))
-            .copied()
-            .unwrap_or(Rule::UNKNOWN)
+    fn rule(self) -> &'static Rule {
+        RULES.get(usize::from(self.0)).unwrap_or(&Rule::UNKNOWN)
     }
 
     /// The option's place in an [`OptionSet`]; none beyond the known ones.
@@ -180,26 +178,30 @@ impl OptionNumber {
     }
 }
 
-/// UTF-8, quick for the short ASCII strings that options hold.
+/// UTF-8, quick for the short ASCII strings that options hold: two words that may overlap cover up
+/// to 32 bytes.
 #[inline]
 fn is_utf8(value: &[u8]) -> bool {
-    let mut all = 0;
-    if let Some(last) = value.last_chunk::<8>() {
-        // The last word may overlap the one before it.
-        all = u64::from_ne_bytes(*last);
-        for word in value.chunks_exact(8) {
-            if let Some(word) = word.first_chunk::<8>() {
-                all |= u64::from_ne_bytes(*word);
-            }
+    const HIGH: u128 = u128::from_ne_bytes([0x80; 16]);
+    let all = if let (Some(first), Some(last)) = (value.first_chunk(), value.last_chunk()) {
+        if value.len() > 32 {
+            return is_long_utf8(value);
         }
-    } else if let (Some(first), Some(last)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {
-        all = u64::from(u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last));
+        u128::from_ne_bytes(*first) | u128::from_ne_bytes(*last)
+    } else if let (Some(first), Some(last)) = (value.first_chunk(), value.last_chunk()) {
+        u128::from(u64::from_ne_bytes(*first) | u64::from_ne_bytes(*last))
+    } else if let (Some(first), Some(last)) = (value.first_chunk(), value.last_chunk()) {
+        u128::from(u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last))
     } else {
-        for &byte in value {
-            all |= u64::from(byte);
-        }
-    }
-    all & 0x8080_8080_8080_8080 == 0 || core::str::from_utf8(value).is_ok()
+        value.iter().fold(0, |all, byte| all | u128::from(*byte))
+    };
+    all & HIGH == 0 || is_long_utf8(value)
+}
+
+/// UTF-8, the long way round.
+#[cold]
+fn is_long_utf8(value: &[u8]) -> bool {
+    core::str::from_utf8(value).is_ok()
 }
 
 impl fmt::Display for OptionNumber {
@@ -248,6 +250,12 @@ impl OptionSet {
     /// Whether it holds this option.
     pub const fn contains(self, option: OptionNumber) -> bool {
         self.0 & option.bit() != 0
+    }
+
+    /// Adds an option that is known.
+    #[inline]
+    pub(super) const fn add_known(&mut self, option: OptionNumber) {
+        self.0 |= 1_u64.wrapping_shl(option.0 as u32);
     }
 
     /// Its option with the lowest number.

@@ -26,7 +26,6 @@ impl Token {
     };
 
     /// The token of these bytes; `None` if they are more than 8.
-    #[inline]
     pub fn new(token: &[u8]) -> Option<Self> {
         let mut bytes = [0; 8];
         bytes.get_mut(..token.len())?.copy_from_slice(token);
@@ -34,6 +33,20 @@ impl Token {
             bytes,
             length: u8::try_from(token.len()).ok()?,
         })
+    }
+
+    /// Takes a token of this length, at most 8, from the beginning of `bytes`.
+    #[inline]
+    pub(super) fn split(bytes: &[u8], length: u8) -> Option<(Self, &[u8])> {
+        let (token, rest) = bytes.split_at_checked(usize::from(length))?;
+        if let Some(word) = bytes.first_chunk::<8>() {
+            // Quicker than a copy of a length that is not known.
+            let unused = 64_u32.saturating_sub(u32::from(length) * 8);
+            let mask = u64::MAX.checked_shr(unused).unwrap_or(0);
+            let bytes = (u64::from_le_bytes(*word) & mask).to_le_bytes();
+            return Some((Self { bytes, length }, rest));
+        }
+        Some((Self::new(token)?, rest))
     }
 
     /// A token of 8 bytes.
