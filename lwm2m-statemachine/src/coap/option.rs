@@ -183,14 +183,16 @@ impl OptionNumber {
 #[inline]
 fn is_utf8(value: &[u8]) -> bool {
     const HIGH: u128 = u128::from_ne_bytes([0x80; 16]);
-    let all = if let (Some(first), Some(last)) = (value.first_chunk(), value.last_chunk()) {
+    let all = if let (Some(first), Some(last)) =
+        (value.first_chunk::<16>(), value.last_chunk::<16>())
+    {
         if value.len() > 32 {
             return is_long_utf8(value);
         }
         u128::from_ne_bytes(*first) | u128::from_ne_bytes(*last)
-    } else if let (Some(first), Some(last)) = (value.first_chunk(), value.last_chunk()) {
+    } else if let (Some(first), Some(last)) = (value.first_chunk::<8>(), value.last_chunk::<8>()) {
         u128::from(u64::from_ne_bytes(*first) | u64::from_ne_bytes(*last))
-    } else if let (Some(first), Some(last)) = (value.first_chunk(), value.last_chunk()) {
+    } else if let (Some(first), Some(last)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {
         u128::from(u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last))
     } else {
         value.iter().fold(0, |all, byte| all | u128::from(*byte))

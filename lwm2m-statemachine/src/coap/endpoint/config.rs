@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use lwm2m_core::Instant;
+
 use crate::coap::option::{OptionNumber, OptionSet};
 
 /// How an endpoint behaves, and how much it holds.
@@ -49,12 +51,48 @@ impl Config {
     }
 }
 
-impl Config {
-    /// The configured timeout of responses, or its default.
-    pub(super) fn response_timeout(&self) -> Duration {
-        self.response_timeout
-            .unwrap_or_else(|| self.transmission.max_transmit_wait())
+/// The durations that every message needs, in milliseconds: worked out once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spans {
+    pub(super) exchange_lifetime: u64,
+    pub(super) non_lifetime: u64,
+    pub(super) acknowledgement_delay: u64,
+    pub(super) response_timeout: u64,
+    pub(super) ack_timeout: u64,
+    /// By how much the first wait for an acknowledgement may be longer than ACK_TIMEOUT.
+    pub(super) ack_spread: u64,
+}
+
+impl Spans {
+    pub(super) fn new(config: &Config) -> Self {
+        let parameters = &config.transmission;
+        Self {
+            exchange_lifetime: millis(parameters.exchange_lifetime()),
+            non_lifetime: millis(parameters.non_lifetime()),
+            acknowledgement_delay: millis(config.acknowledgement_delay),
+            response_timeout: millis(
+                config
+                    .response_timeout
+                    .unwrap_or_else(|| parameters.max_transmit_wait()),
+            ),
+            ack_timeout: millis(parameters.ack_timeout),
+            ack_spread: millis(
+                parameters
+                    .longest_ack_timeout()
+                    .saturating_sub(parameters.ack_timeout),
+            ),
+        }
     }
+}
+
+/// Full milliseconds, rounded up.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+/// The moment so many milliseconds after `now`.
+pub(super) fn after(now: Instant, millis: u64) -> Instant {
+    Instant::from_millis(now.as_millis().saturating_add(millis))
 }
 
 /// What peers can make an endpoint hold.

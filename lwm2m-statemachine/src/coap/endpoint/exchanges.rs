@@ -6,6 +6,7 @@ use lwm2m_core::{Code, CodeKind, Instant};
 
 use super::{
     Endpoint,
+    config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
     outgoing::{Purpose, Transmission},
     records::{Record, State},
@@ -199,7 +200,7 @@ impl<P: Peer> Endpoint<P> {
         // An SMS is too dear to say only that an answer will come, and does not get lost so easily.
         if confirmable && datagram.channel == Channel::Udp {
             self.records
-                .acknowledge_at(key, now + self.config.acknowledgement_delay);
+                .acknowledge_at(key, after(now, self.spans.acknowledgement_delay));
         }
         Ok(Some(Incoming::Request {
             responder: Responder { record: key, token },
@@ -287,11 +288,11 @@ impl<P: Peer> Endpoint<P> {
 
     /// Until when a message that came now may come again.
     pub(super) fn end_of_record(&self, now: Instant, confirmable: bool) -> Instant {
-        let parameters = &self.config.transmission;
-        now + if confirmable {
-            parameters.exchange_lifetime()
+        let lifetime = if confirmable {
+            self.spans.exchange_lifetime
         } else {
-            parameters.non_lifetime()
-        }
+            self.spans.non_lifetime
+        };
+        after(now, lifetime)
     }
 }

@@ -15,20 +15,21 @@ use core::time::Duration;
 
 use lwm2m_core::{CodeKind, Instant};
 
-pub use self::{
-    config::{Bounds, Config, TransmissionParameters},
-    event::{
-        Body, DatagramError, Event, FailureReason, Incoming, NotificationId, OwnedIncoming,
-        RequestId, Responder, SendError,
-    },
-};
 use self::{
+    config::Spans,
     notifications::Notifications,
     outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
     peers::Peers,
     records::Records,
     requests::Requests,
     table::{KEEP, Key, Table},
+};
+pub use self::{
+    config::{Bounds, Config, TransmissionParameters},
+    event::{
+        Body, DatagramError, Event, FailureReason, Incoming, NotificationId, OwnedIncoming,
+        RequestId, Responder, SendError,
+    },
 };
 use super::message::{MessageRef, MessageType};
 use crate::{Channel, Datagram, Machine, Peer, TimerQueue, Transmit, random::Random};
@@ -79,6 +80,7 @@ use crate::{Channel, Datagram, Machine, Peer, TimerQueue, Transmit, random::Rand
 #[derive(Debug)]
 pub struct Endpoint<P> {
     config: Config,
+    spans: Spans,
     random: Random,
     peers: Peers<P>,
     records: Records,
@@ -160,6 +162,7 @@ impl<P: Peer> Endpoint<P> {
     pub fn new(config: Config) -> Self {
         let mut random = Random::new(config.seed);
         Self {
+            spans: Spans::new(&config),
             config,
             peers: Peers::new(random.hash_keys()),
             records: Records::new(random.hash_keys()),

@@ -7,6 +7,7 @@ use lwm2m_core::{CodeKind, Instant};
 
 use super::{
     Endpoint, NotifyOptions,
+    config::after,
     event::{Event, FailureReason, Incoming, NotificationId, SendError},
     outgoing::{Purpose, Sent, Transmission},
     records::pop_due,
@@ -233,7 +234,7 @@ impl<P: Peer> Endpoint<P> {
             .notifications
             .table
             .insert(peer, &mut sending.notifications, notification);
-        let end = now + self.config.transmission.non_lifetime();
+        let end = after(now, self.spans.non_lifetime);
         self.notifications.ends.push_back((end, key));
         self.sent.insert(peer, message_id, Sent::Notification(key));
     }

@@ -9,6 +9,7 @@ use lwm2m_core::Instant;
 
 use super::{
     Endpoint, TimerKey,
+    config::after,
     event::{FailureReason, SendError},
     notifications::Newer,
     table::{KEEP, Key},
@@ -233,10 +234,7 @@ impl<P: Peer> Endpoint<P> {
             && sending.in_flight < nstart
             && let Some(key) = sending.waiting.front().copied()
         {
-            let message_id = match sending
-                .ids
-                .take(now, self.config.transmission.exchange_lifetime())
-            {
+            let message_id = match sending.ids.take(now, self.spans.exchange_lifetime) {
                 Ok(id) => id,
                 Err(until) => {
                     self.timers
@@ -247,13 +245,8 @@ impl<P: Peer> Endpoint<P> {
             sending.last_used = now;
             sending.waiting.pop_front();
             sending.in_flight += 1;
-            let shortest = self.config.transmission.ack_timeout;
-            let longest = self.config.transmission.longest_ack_timeout();
-            let spread = longest.saturating_sub(shortest).as_millis();
-            let spread = u64::try_from(spread).unwrap_or(u64::MAX);
-            let wait = u64::try_from(shortest.as_millis())
-                .unwrap_or(u64::MAX)
-                .saturating_add(self.random.up_to(spread));
+            let spread = self.random.up_to(self.spans.ack_spread);
+            let wait = self.spans.ack_timeout.saturating_add(spread);
             if let Some(transmission) = self.transmissions.get_mut(key) {
                 transmission.message_id = message_id;
                 transmission
@@ -273,7 +266,7 @@ impl<P: Peer> Endpoint<P> {
             return;
         };
         transmission.sent = transmission.sent.saturating_add(1);
-        let deadline = now + core::time::Duration::from_millis(transmission.wait);
+        let deadline = after(now, transmission.wait);
         self.timers.set(
             TimerKey::Transmission(key),
             &mut transmission.deadline,
@@ -332,7 +325,7 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         message: WireMessage,
     ) -> Result<u16, WireMessage> {
-        let lifetime = self.config.transmission.exchange_lifetime();
+        let lifetime = self.spans.exchange_lifetime;
         let (Some(sending), Some(transmission)) = (
             self.peers.sending_mut(peer),
             self.transmissions.get_mut(key),
@@ -382,7 +375,7 @@ impl<P: Peer> Endpoint<P> {
         kind: MessageType,
         mut message: WireMessage,
     ) -> Result<u16, SendError> {
-        let lifetime = self.config.transmission.exchange_lifetime();
+        let lifetime = self.spans.exchange_lifetime;
         let sending = self
             .peers
             .start_sending(now, peer, &mut self.random)
@@ -402,12 +395,12 @@ impl<P: Peer> Endpoint<P> {
 
     /// Sees to it that a peer to which nothing is being sent is forgotten in time.
     pub(super) fn watch(&mut self, now: Instant, peer: u32) {
-        let lifetime = self.config.transmission.exchange_lifetime();
+        let lifetime = self.spans.exchange_lifetime;
         if let Some(sending) = self.peers.sending_mut(peer)
             && sending.deadline.is_none()
             && sending.is_quiet()
         {
-            let deadline = (sending.last_used + lifetime).max(now);
+            let deadline = after(sending.last_used, lifetime).max(now);
             self.timers
                 .set(TimerKey::Peer(peer), &mut sending.deadline, Some(deadline));
         }
@@ -415,12 +408,12 @@ impl<P: Peer> Endpoint<P> {
 
     /// Message ids may be free again, or the peer may be of no interest any more.
     pub(super) fn peer_due(&mut self, now: Instant, peer: u32) {
-        let lifetime = self.config.transmission.exchange_lifetime();
+        let lifetime = self.spans.exchange_lifetime;
         let Some(sending) = self.peers.sending_mut(peer) else {
             return;
         };
         sending.deadline = None;
-        if sending.is_quiet() && sending.last_used + lifetime <= now {
+        if sending.is_quiet() && after(sending.last_used, lifetime) <= now {
             self.peers.stop_sending(peer);
             self.peers.release(peer);
         } else {

@@ -1,12 +1,13 @@
 //! Who is known: only those of whom something is kept.
 
 use alloc::{boxed::Box, collections::VecDeque};
-use core::{hash::BuildHasher, mem, time::Duration};
+use core::{hash::BuildHasher, mem};
 
 use hashbrown::HashTable;
 use lwm2m_core::Instant;
 use slab::Slab;
 
+use super::config::after;
 use super::table::{Chain, KEEP, Key};
 use crate::{Peer, random::KeyedState, random::Random};
 
@@ -64,14 +65,14 @@ impl MessageIds {
     }
 
     /// Takes the next id; or tells when there will be one.
-    pub(super) fn take(&mut self, now: Instant, lifetime: Duration) -> Result<u16, Instant> {
+    pub(super) fn take(&mut self, now: Instant, lifetime: u64) -> Result<u16, Instant> {
         let id = self.next;
         if id.is_multiple_of(Self::SIXTEENTH)
             && let Some(left) = &self.left
             && let Some(Some(left)) = left.get(Self::sixteenth(id))
-            && *left + lifetime > now
+            && after(*left, lifetime) > now
         {
-            return Err(*left + lifetime);
+            return Err(after(*left, lifetime));
         }
         self.next = id.wrapping_add(1);
         if self.next.is_multiple_of(Self::SIXTEENTH) {
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn message_ids_are_not_used_again_within_their_lifetime() {
-        let lifetime = Duration::from_secs(247);
+        let lifetime = 247_000;
         let mut random = Random::new([3; 32]);
         let mut ids = MessageIds::new(&mut random);
         let mut used = alloc::vec![None; 1 << 16];
@@ -224,7 +225,7 @@ mod tests {
         let mut waits = 0;
         for step in 0..300_000_u32 {
             if step % 3 == 0 {
-                now += Duration::from_millis(1);
+                now = after(now, 1);
             }
             let id = loop {
                 match ids.take(now, lifetime) {
@@ -237,7 +238,7 @@ mod tests {
                 }
             };
             let last = used[usize::from(id)].replace(now);
-            assert!(last.is_none_or(|last| last + lifetime <= now), "{id}");
+            assert!(last.is_none_or(|last| after(last, lifetime) <= now), "{id}");
         }
         assert!(waits > 1);
     }

@@ -8,6 +8,7 @@ use lwm2m_core::{Code, CodeKind, Instant};
 
 use super::{
     Endpoint, RequestOptions, TimerKey,
+    config::{after, millis},
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
     outgoing::{Purpose, Sent, Transmission},
     records::{Record, State},
@@ -38,8 +39,8 @@ pub(super) struct Request {
     pub(super) transmission: Option<Key>,
     /// If it was sent once.
     message_id: Option<u16>,
-    /// How long the response may take once the request is there.
-    timeout: Duration,
+    /// How long the response may take once the request is there, in milliseconds.
+    timeout: u64,
     deadline: Option<Instant>,
 }
 
@@ -176,9 +177,7 @@ impl<P: Peer> Endpoint<P> {
             kind,
             transmission: None,
             message_id: None,
-            timeout: options
-                .timeout
-                .unwrap_or_else(|| self.config.response_timeout()),
+            timeout: options.timeout.map_or(self.spans.response_timeout, millis),
             deadline: None,
         };
         let wire = message.finish(message_type, 0, token);
@@ -220,7 +219,7 @@ impl<P: Peer> Endpoint<P> {
             kind: Kind::Ping,
             transmission: None,
             message_id: None,
-            timeout: Duration::ZERO,
+            timeout: 0,
             deadline: None,
         };
         let key = self.insert_request(now, peer, request)?;
@@ -279,7 +278,7 @@ impl<P: Peer> Endpoint<P> {
     /// The request is there, or was sent once: its response is waited for from now on.
     pub(super) fn await_response(&mut self, now: Instant, key: Key) {
         if let Some(request) = self.requests.get_mut(key) {
-            let deadline = now + request.timeout;
+            let deadline = after(now, request.timeout);
             self.timers.set(
                 TimerKey::Request(key),
                 &mut request.deadline,
