@@ -11,8 +11,9 @@ use crate::coap::MessageBuf;
 
 /// The list of Objects and Object Instances, without the Security Object (TS 5.3.1).
 pub(super) fn object_list(tree: &ObjectTree) -> Vec<u8> {
-    // Servers of old look for the resource type.
+    // Every Object supports JSON, and servers of old look for the resource type.
     let root = RegistrationRoot {
+        content_formats: &[ContentFormat::JSON],
         resource_type: true,
         ..RegistrationRoot::default()
     };

@@ -29,6 +29,8 @@ pub(super) struct Registration {
     pub(super) armed: Option<Instant>,
     /// How often in a row it failed.
     failures: u32,
+    /// A De-register was asked for while the Register is under way: it follows the answer.
+    leaving: bool,
 }
 
 #[derive(Debug)]
@@ -112,6 +114,7 @@ impl Registration {
             deadline: None,
             armed: None,
             failures: 0,
+            leaving: false,
         }
     }
 
@@ -158,6 +161,7 @@ impl Registration {
     /// A connection was asked for, by this name.
     pub(super) fn connecting(&mut self, connection: ConnectionId) {
         self.deadline = None;
+        self.leaving = false;
         self.state = State::Connecting(connection);
     }
 
@@ -344,6 +348,14 @@ impl Registration {
             State::Waiting(connection) => connection,
             _ => self.connection(),
         };
+        if core::mem::take(&mut self.leaving) {
+            self.state = State::Offline;
+            self.deadline = None;
+            return Outcome::Failed {
+                reason,
+                retry: None,
+            };
+        }
         self.state = State::Waiting(connection);
         let retry = context.now + (context.retry_after)(self.failures);
         self.failures = self.failures.saturating_add(1);
@@ -369,7 +381,8 @@ impl Registration {
         }
     }
 
-    /// After an answer: the Update that was asked for meanwhile, or that a change asks for.
+    /// After an answer: the De-register or the Update that was asked for meanwhile, or the Update
+    /// that a change asks for.
     pub(super) fn follow_up(
         &mut self,
         context: &mut Context<'_>,
@@ -378,6 +391,9 @@ impl Registration {
         let State::Registered(registered) = &mut self.state else {
             return None;
         };
+        if core::mem::take(&mut self.leaving) {
+            return self.deregister(context);
+        }
         if core::mem::take(&mut registered.again) {
             self.update(context, parameters)
         } else {
@@ -434,7 +450,17 @@ impl Registration {
     }
 
     /// Sends a De-register (TS 5.3.3); without a registration there is none to send.
+    ///
+    /// While the Register is under way the server may have taken it, so its answer is waited for.
     pub(super) fn deregister(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
+        match self.state {
+            State::Registering { .. } => {
+                self.leaving = true;
+                return None;
+            }
+            State::Deregistering { .. } => return None,
+            _ => {}
+        }
         self.deadline = None;
         let connection = self.connection();
         let State::Registered(registered) = core::mem::replace(&mut self.state, State::Offline)

@@ -66,6 +66,11 @@ fn read_of_a_resource_in_each_format() {
         ),
         (get("/3/0/9"), ContentFormat::TLV, b"\xC1\x09\x64"),
         (
+            accept("/3/0/9", ContentFormat::JSON),
+            ContentFormat::JSON,
+            br#"{"bn":"/3/0/9","e":[{"v":100}]}"#,
+        ),
+        (
             get("/3/0/6"),
             ContentFormat::TLV,
             b"\x86\x06\x41\x00\x01\x41\x01\x05",
@@ -226,6 +231,22 @@ fn write_of_an_instance_bare_or_wrapped() {
             Some(Value::from("UTC"))
         );
     }
+}
+
+#[test]
+fn write_of_an_instance_in_json() {
+    let mut bench = Bench::new();
+    let json = br#"{"bn":"/3/0/","e":[{"n":"14","sv":"Z"},{"n":"13","v":9}]}"#;
+    let request = with_payload(Method::Put, "/3/0", ContentFormat::JSON, json);
+    assert_eq!(bench.code(request), Code::CHANGED);
+    assert_eq!(
+        bench.client.tree().get(path("/3/0/13")),
+        Some(Value::Time(9))
+    );
+    assert_eq!(
+        bench.client.tree().get(path("/3/0/0")),
+        Some(Value::from("Open Mobile Alliance"))
+    );
 }
 
 #[test]

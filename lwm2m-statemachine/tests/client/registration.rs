@@ -11,7 +11,7 @@ use lwm2m_statemachine::{
 
 use crate::support::{Bench, created, get, on, path, server_id, tree};
 
-const OBJECTS: &[u8] = br#"</>;rt="oma.lwm2m",</1/0>,</3/0>"#;
+const OBJECTS: &[u8] = br#"</>;rt="oma.lwm2m";ct=11543,</1/0>,</3/0>"#;
 
 #[test]
 fn register_tells_name_lifetime_version_binding_and_objects() {
@@ -161,6 +161,54 @@ fn deregister_ends_the_registration_and_the_connection() {
         bench.events()[..],
         [ClientEvent::Connect { connection: new, .. }] if new != connection
     ));
+}
+
+#[test]
+fn deregister_while_the_register_is_under_way_follows_its_answer() {
+    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let register = bench.sent();
+    bench.client.deregister(bench.now);
+    assert!(bench.all_sent().is_empty() && bench.events().is_empty());
+    bench.answer(&register, created());
+    let delete = bench.sent();
+    assert_eq!(
+        (delete.code(), delete.path().as_str()),
+        (Code::DELETE, "/rd/a")
+    );
+    // Asking twice does not send it twice.
+    bench.client.deregister(bench.now);
+    assert!(bench.all_sent().is_empty());
+    bench.answer(&delete, MessageBuf::response(Code::DELETED));
+    let events = bench.events();
+    assert!(
+        matches!(
+            events[..],
+            [
+                ClientEvent::Registered { .. },
+                ClientEvent::Deregistered { .. },
+                ClientEvent::Disconnect { .. }
+            ]
+        ),
+        "{events:?}"
+    );
+
+    // A Register that is refused leaves nothing to end, and is not tried again.
+    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let register = bench.sent();
+    bench.client.deregister(bench.now);
+    bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
+    let events = bench.events();
+    assert!(
+        matches!(
+            events[..],
+            [
+                ClientEvent::RegistrationFailed { retry: None, .. },
+                ClientEvent::Disconnect { .. }
+            ]
+        ),
+        "{events:?}"
+    );
+    assert_eq!(bench.client.poll_timeout(), None);
 }
 
 #[test]
