@@ -323,7 +323,7 @@ impl Encoder<'_> {
     #[inline]
     fn value(&mut self, kind: Kind, id: u16, value: &ValueRef<'_>) -> Result<(), Failed> {
         // What occurs most is told apart by branches, which are foreseen better than a jump into
-        // a table: that is a quarter of the time of a payload.
+        // a table.
         match *value {
             ValueRef::Integer(number) | ValueRef::Time(number) => {
                 self.integer(kind, id, number);
