@@ -654,6 +654,76 @@ fn create_posts_to_the_object_and_tells_the_new_instance() {
 }
 
 #[test]
+fn create_and_write_in_json() {
+    let (mut world, id) = world();
+    let values = content([("/1/5/1", 60)]);
+    let json = Some(ContentFormat::JSON);
+    let object = ObjectId::SERVER;
+    for (instance, payload) in [
+        (None, &br#"{"bn":"/1/","e":[{"n":"1","v":60}]}"#[..]),
+        (
+            InstanceId::new(5),
+            br#"{"bn":"/1/","e":[{"n":"5/1","v":60}]}"#,
+        ),
+    ] {
+        let (operation, request) = ask(&mut world, |world| {
+            world
+                .server
+                .create(world.now, id, object, instance, json, &values)
+        });
+        assert_eq!(request.message().content_format(), json);
+        assert_eq!(
+            core::str::from_utf8(request.message().payload()),
+            core::str::from_utf8(payload)
+        );
+        world.answer_code(&request, Code::CREATED);
+        assert_eq!(
+            world.outcome(operation),
+            Outcome::Created { location: None }
+        );
+    }
+    let (operation, request) = ask(&mut world, |world| {
+        let path = path("/1/5");
+        let mode = WriteMode::PartialUpdate;
+        world.server.write(world.now, id, path, mode, json, &values)
+    });
+    assert_eq!(
+        request.message().payload(),
+        br#"{"bn":"/1/5/","e":[{"n":"1","v":60}]}"#
+    );
+    world.answer_code(&request, Code::CHANGED);
+    assert_eq!(world.outcome(operation), Outcome::Changed);
+}
+
+#[test]
+fn read_as_json_may_hold_linked_objects_and_history() {
+    assert_eq!(
+        read_answered(
+            "/3/0/9",
+            Some(ContentFormat::JSON),
+            br#"{"bn":"/3/0/9","e":[{"v":85.0}]}"#
+        ),
+        Outcome::Content(content([("/3/0/9", 85)]))
+    );
+    let linked = br#"{"bn":"/","e":[{"n":"3/0/9","v":85},{"n":"31024/0/1","sv":"x"}]}"#;
+    assert_eq!(
+        read_answered("/3/0", Some(ContentFormat::JSON), linked),
+        Outcome::Content(content([
+            ("/3/0/9", Value::from(85)),
+            ("/31024/0/1", Value::from("x"))
+        ]))
+    );
+    let outcome = read_answered("/3/0", Some(ContentFormat::JSON), b"{\"e\":[{]}");
+    assert!(
+        matches!(
+            outcome,
+            Outcome::Undecodable(AnswerError::Malformed(Malformed::Json(_)))
+        ),
+        "{outcome:?}"
+    );
+}
+
+#[test]
 fn delete_deletes_an_instance() {
     let (mut world, id) = world();
     let (operation, request) = ask(&mut world, |world| {
@@ -757,15 +827,14 @@ fn calls_that_cannot_be_sent_change_nothing() {
     assert!(world.sent().is_empty() && world.events().is_empty());
     assert_eq!(world.server.usage().operations, 0);
 
-    let gone = World::new().register().0;
-    let _ = gone;
-    let leave = world.register().0;
+    // The client registers again: its old registration is gone.
+    let new = world.register().0;
     world.events();
     assert_eq!(
         world.server.read(now, id, path("/3"), None),
         Err(CallError::UnknownRegistration)
     );
-    assert!(world.server.read(now, leave, path("/3"), None).is_ok());
+    assert!(world.server.read(now, new, path("/3"), None).is_ok());
 }
 
 #[test]

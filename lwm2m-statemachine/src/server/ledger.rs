@@ -10,6 +10,9 @@ use hashbrown::HashMap;
 use super::registration::RegistrationId;
 use crate::{coap::RequestId, random::KeyedState};
 
+/// The room that is kept when there is nothing in it.
+pub(super) const KEEP: usize = 64;
+
 /// The name of an entry; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
@@ -71,12 +74,16 @@ impl<T> Ledger<T> {
     pub(super) fn take(&mut self, key: Key) -> Option<(RequestId, T)> {
         let (request, entry) = self.entries.remove(&key)?;
         self.by_request.remove(&request);
+        if self.by_request.is_empty() && self.by_request.capacity() > KEEP {
+            self.by_request = HashMap::with_hasher(*self.by_request.hasher());
+        }
         Some((request, entry))
     }
 
     pub(super) fn take_by_request(&mut self, request: RequestId) -> Option<(Key, T)> {
-        let key = self.by_request.remove(&request)?;
-        Some((key, self.entries.remove(&key)?.1))
+        let key = *self.by_request.get(&request)?;
+        let (_, entry) = self.take(key)?;
+        Some((key, entry))
     }
 
     /// The first entry of a registration.

@@ -95,7 +95,7 @@ pub use self::{
 };
 use self::{
     interface::Origin,
-    ledger::Ledger,
+    ledger::{KEEP, Ledger},
     operation::{Ask, Pending},
     registrations::Registrations,
     response::Observed,
@@ -226,7 +226,11 @@ impl<P: Peer> Server<P> {
 
     /// The next event. Changes after every call but the other polls.
     pub fn poll_event(&mut self) -> Option<ServerEvent<P>> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() && self.events.capacity() > KEEP {
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next; never, if `None`. Changes after
@@ -360,7 +364,8 @@ impl<P: Peer> Server<P> {
     /// client chooses (TS 5.5.1).
     ///
     /// If the client takes it up the outcome is [`Observing`](Outcome::Observing), and
-    /// [`Notification`](ServerEvent::Notification)s follow.
+    /// [`Notification`](ServerEvent::Notification)s follow. An observation does not outlive its
+    /// registration: when the client registers anew, observe again.
     pub fn observe(
         &mut self,
         now: Instant,

@@ -67,6 +67,9 @@ impl Formats {
     }
 }
 
+/// The length of `</1/0>,`.
+const SHORTEST_LINK: usize = 7;
+
 /// Why a list is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ListError {
@@ -80,7 +83,8 @@ impl ObjectList {
     /// Reads the payload of a Register or Update; `limit` bounds the Objects and Object Instances.
     pub(super) fn parse(payload: &[u8], limit: usize) -> Result<Self, ListError> {
         let mut links = RegistrationLinks::new(payload);
-        let mut places = Vec::new();
+        // Few links are shorter than that; more room comes if it is needed.
+        let mut places = Vec::with_capacity((payload.len() / SHORTEST_LINK + 1).min(limit));
         let mut versions = Vec::new();
         let mut formats = Formats::default();
         let alternate_path = links.root().prefix();
