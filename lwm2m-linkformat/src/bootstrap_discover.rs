@@ -84,6 +84,7 @@ impl<'a> BootstrapDiscoverLinks<'a> {
 impl Iterator for BootstrapDiscoverLinks<'_> {
     type Item = Result<BootstrapDiscoverLink, LinkFormatError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if !self.started {
             self.started = true;

@@ -61,6 +61,7 @@ impl<'a> DiscoverLinks<'a> {
 impl<'a> Iterator for DiscoverLinks<'a> {
     type Item = Result<DiscoverLink<'a>, LinkFormatError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let root = self.root;
         self.links

@@ -53,3 +53,8 @@ pub use self::{
     value::{AttributeValue, Unquoted},
     writer::{AttributeWriter, LinkWriteError, LinkWriter},
 };
+
+/// The examples of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,13 +1,13 @@
 //! The list of Objects and Object Instances in Register and Update (TS 5.3.1, 6.2.3, 8.2.2).
 
 use alloc::vec::Vec;
-use core::iter::{self, FusedIterator};
+use core::iter::FusedIterator;
 
 use lwm2m_core::{ContentFormat, InstanceId, ObjectId, Path, Version};
 
 use crate::{
-    AttributeWriter, Link, LinkFormatError, LinkWriter, Links, Reason, RootPath, Unquoted,
-    located::Located, root_path::Target,
+    AttributeValue, AttributeWriter, Link, LinkFormatError, LinkWriter, Links, Reason, RootPath,
+    Unquoted, located::Located, root_path::Target,
 };
 
 /// The Security Object, which is in no list (TS 5.3.1).
@@ -41,9 +41,8 @@ const RESOURCE_TYPE: &str = "oma.lwm2m";
 #[derive(Clone, Debug)]
 pub struct RegistrationLinks<'a> {
     links: Links<'a>,
-    root: RootPath<'a>,
-    /// The link with `rt="oma.lwm2m"` leads to what cannot be an alternate path.
-    wrong_root: Option<LinkFormatError>,
+    /// Where the Objects are; known when the first link was read.
+    root: Option<RootPath<'a>>,
 }
 
 /// What a client says about itself in one link.
@@ -77,45 +76,98 @@ pub enum RegistrationLink<'a> {
 impl<'a> RegistrationLinks<'a> {
     /// The links of this payload: text, or bytes that should be UTF-8.
     pub fn new<D: AsRef<[u8]> + ?Sized>(payload: &'a D) -> Self {
-        let links = Links::new(payload);
-        // What is malformed is reported when the walk comes there.
-        let root = links
-            .clone()
-            .map_while(Result::ok)
-            .find(has_resource_type)
-            .map(|link| {
-                RootPath::new(link.target)
-                    .map_err(|error| link.target_error(Reason::RootPath(error)))
-            });
-        let (root, wrong_root) = match root {
-            None => (RootPath::default(), None),
-            Some(Ok(root)) => (root, None),
-            Some(Err(error)) => (RootPath::default(), Some(error)),
-        };
         Self {
-            links,
-            root,
-            wrong_root,
+            links: Links::new(payload),
+            root: None,
         }
     }
 
     /// Where the Objects are: `/` unless the list says otherwise.
-    pub const fn root(&self) -> RootPath<'a> {
-        self.root
+    pub fn root(&self) -> RootPath<'a> {
+        let root = self.root.or_else(|| {
+            let mut list = self.clone();
+            list.start();
+            list.root
+        });
+        root.unwrap_or_default()
+    }
+
+    /// The first link, and with it the root.
+    fn start(&mut self) -> Option<Result<RegistrationLink<'a>, LinkFormatError>> {
+        self.root = Some(RootPath::default());
+        let mut attributes = RootAttributes::default();
+        let first = match self.links.read(|attribute| attributes.take(attribute))? {
+            Ok(first) => first,
+            Err(error) => return Some(Err(error)),
+        };
+        // In most lists the first link is the root's, or no other link has attributes at all.
+        let root_link = if attributes.resource_type() {
+            Some(first)
+        } else if self.links.may_have_attributes() {
+            // What is malformed is reported when the walk comes there.
+            let mut links = self.links.clone().map_while(Result::ok);
+            links.find(has_resource_type)
+        } else {
+            None
+        };
+        let root = match root_link.map(|link| root_path(&link)) {
+            None => RootPath::default(),
+            Some(Ok(root)) => root,
+            Some(Err(error)) => return Some(Err(self.fail(error))),
+        };
+        self.root = Some(root);
+        let item = if attributes.resource_type() {
+            attributes.root(root).map(Some)
+        } else {
+            RegistrationLink::read(&first, root)
+        };
+        match item {
+            Ok(item) => item.map(Ok),
+            Err(error) => Some(Err(self.fail(error))),
+        }
+    }
+
+    #[cold]
+    const fn fail(&mut self, error: LinkFormatError) -> LinkFormatError {
+        self.links.end();
+        error
     }
 }
 
 impl<'a> Iterator for RegistrationLinks<'a> {
     type Item = Result<RegistrationLink<'a>, LinkFormatError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(error) = self.wrong_root.take() {
-            self.links.end();
-            return Some(Err(error));
+        let root = match self.root {
+            Some(root) => root,
+            None => match self.start() {
+                Some(item) => return Some(item),
+                None => self.root?,
+            },
+        };
+        loop {
+            let link = match self.links.read(|_| {})? {
+                Ok(link) => link,
+                Err(error) => return Some(Err(error)),
+            };
+            let item = match root.resolve_object(link.target) {
+                Some((SECURITY, _)) => continue,
+                Some((object, Some(instance))) => {
+                    return Some(Ok(RegistrationLink::Instance { object, instance }));
+                }
+                Some((object, None)) => match version(&link) {
+                    Ok(version) => return Some(Ok(RegistrationLink::Object { object, version })),
+                    Err(error) => return Some(Err(self.fail(error))),
+                },
+                None => RegistrationLink::read(&link, root),
+            };
+            match item {
+                Ok(Some(item)) => return Some(Ok(item)),
+                Ok(None) => {}
+                Err(error) => return Some(Err(self.fail(error))),
+            }
         }
-        let root = self.root;
-        self.links
-            .find_document_link(|link| RegistrationLink::read(&link, root))
     }
 }
 
@@ -125,36 +177,83 @@ impl<'a> RegistrationLink<'a> {
     fn read(link: &Link<'a>, root: RootPath<'a>) -> Result<Option<Self>, LinkFormatError> {
         let target = root.resolve(link.target);
         let target = target.map_err(|error| link.target_error(Reason::Path(error)))?;
-        Ok(Some(match target {
-            Target::Root => Self::Root {
-                path: root,
-                content_formats: ContentFormats::of(link)?,
-                resource_type: has_resource_type(link),
-            },
-            Target::Path(Path::Object(object) | Path::Instance(object, _))
-                if object == SECURITY =>
-            {
-                return Ok(None);
+        match target {
+            Target::Root => RootAttributes::of(link).root(root).map(Some),
+            Target::Path(Path::Object(SECURITY) | Path::Instance(SECURITY, _)) => Ok(None),
+            Target::Path(Path::Object(object)) => {
+                let version = version(link)?;
+                Ok(Some(Self::Object { object, version }))
             }
-            Target::Path(Path::Object(object)) => Self::Object {
-                object,
-                version: version(link)?,
-            },
-            Target::Path(Path::Instance(object, instance)) => Self::Instance { object, instance },
-            Target::Path(_) | Target::Foreign => return Ok(None),
-        }))
+            Target::Path(Path::Instance(object, instance)) => {
+                Ok(Some(Self::Instance { object, instance }))
+            }
+            Target::Path(_) | Target::Foreign => Ok(None),
+        }
     }
 }
 
+/// The attributes that mean something in the root link.
+#[derive(Default)]
+struct RootAttributes<'a> {
+    resource_type: Option<bool>,
+    content_formats: Option<Located<'a>>,
+}
+
+impl<'a> RootAttributes<'a> {
+    fn of(link: &Link<'a>) -> Self {
+        let mut taken = Self::default();
+        let mut attributes = link.attributes();
+        while let Some(attribute) = attributes.next_located() {
+            taken.take(attribute);
+        }
+        taken
+    }
+
+    #[inline]
+    fn take(&mut self, (name, located): (&'a str, Located<'a>)) {
+        match name {
+            "rt" if self.resource_type.is_none() => {
+                self.resource_type = Some(located.value.is_some_and(is_resource_type));
+            }
+            "ct" if self.content_formats.is_none() => self.content_formats = Some(located),
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn resource_type(&self) -> bool {
+        self.resource_type == Some(true)
+    }
+
+    #[inline]
+    fn root(self, path: RootPath<'a>) -> Result<RegistrationLink<'a>, LinkFormatError> {
+        let content_formats = self.content_formats.map(ContentFormats::read);
+        Ok(RegistrationLink::Root {
+            path,
+            content_formats: content_formats.transpose()?.unwrap_or_default(),
+            resource_type: self.resource_type(),
+        })
+    }
+}
+
+/// The alternate path that a link with `rt="oma.lwm2m"` leads to.
+fn root_path<'a>(link: &Link<'a>) -> Result<RootPath<'a>, LinkFormatError> {
+    let error = |error| link.target_error(Reason::RootPath(error));
+    RootPath::new(link.target).map_err(error)
+}
+
 fn has_resource_type(link: &Link<'_>) -> bool {
-    link.value("rt").is_some_and(|value| match value.as_str() {
-        // `rt` may name several types, with blanks between them.
-        Some(types) => types.split(' ').any(|name| name == RESOURCE_TYPE),
-        None => value == RESOURCE_TYPE,
-    })
+    link.value("rt").is_some_and(is_resource_type)
+}
+
+/// Whether this value of `rt`, one type or several with blanks between them, is LwM2M's.
+fn is_resource_type(value: AttributeValue<'_>) -> bool {
+    let among = |types: &str| types.split(' ').any(|name| name == RESOURCE_TYPE);
+    value == RESOURCE_TYPE || value.as_str().is_some_and(among)
 }
 
 /// `ver` of a link to an Object (TS 6.2.3).
+#[inline]
 pub(crate) fn version(link: &Link<'_>) -> Result<Option<Version>, LinkFormatError> {
     link.find("ver").map(Located::version).transpose()
 }
@@ -162,49 +261,48 @@ pub(crate) fn version(link: &Link<'_>) -> Result<Option<Version>, LinkFormatErro
 /// The content formats that a root link names (`ct`): an iterator over their numbers.
 ///
 /// Formats that are not known are formats, too.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ContentFormats<'a> {
     chars: Unquoted<'a>,
 }
 
 impl<'a> ContentFormats<'a> {
     /// Reads `ct`: one number, or several with blanks between them (RFC 7252, section 7.2.1).
-    fn of(link: &Link<'a>) -> Result<Self, LinkFormatError> {
-        let Some(ct) = link.find("ct") else {
-            let chars = Unquoted::default();
-            return Ok(Self { chars });
+    fn read(ct: Located<'a>) -> Result<Self, LinkFormatError> {
+        let chars = ct.value()?.chars();
+        let mut rest = Self {
+            chars: chars.clone(),
         };
-        let formats = Self {
-            chars: ct.value()?.chars(),
-        };
-        let mut rest = formats.clone();
-        loop {
-            match rest.number() {
-                Some(Ok(_)) => {}
-                Some(Err(reason)) => return Err(ct.error(reason)),
-                None => return Ok(formats),
+        while let Some(format) = rest.format() {
+            if format.is_err() {
+                return Err(ct.error(Reason::ContentFormat));
             }
         }
+        Ok(Self { chars })
     }
 
-    fn number(&mut self) -> Option<Result<ContentFormat, Reason>> {
+    #[inline]
+    fn format(&mut self) -> Option<Result<ContentFormat, ()>> {
         let first = self.chars.find(|c| *c != ' ')?;
-        let digits = iter::once(first).chain(self.chars.by_ref().take_while(|c| *c != ' '));
-        let number = digits
-            .map(|c| c.to_digit(10))
-            .try_fold(0u16, |number, digit| {
-                let digit = u16::try_from(digit?).ok()?;
+        let mut number = Some(0u16);
+        let mut next = Some(first);
+        while let Some(c) = next.filter(|c| *c != ' ') {
+            number = number.and_then(|number| {
+                let digit = u16::try_from(c.to_digit(10)?).ok()?;
                 number.checked_mul(10)?.checked_add(digit)
             });
-        Some(number.map(ContentFormat::new).ok_or(Reason::ContentFormat))
+            next = self.chars.next();
+        }
+        Some(number.map(ContentFormat::new).ok_or(()))
     }
 }
 
 impl Iterator for ContentFormats<'_> {
     type Item = ContentFormat;
 
+    #[inline]
     fn next(&mut self) -> Option<ContentFormat> {
-        self.number()?.ok()
+        self.format()?.ok()
     }
 }
 

@@ -60,6 +60,7 @@ impl<'a> AttributeValue<'a> {
     }
 
     /// What it stands for, one character after the other.
+    #[inline]
     pub fn chars(&self) -> Unquoted<'a> {
         Unquoted {
             chars: self.raw.chars(),
@@ -118,6 +119,7 @@ impl Default for Unquoted<'_> {
 impl Iterator for Unquoted<'_> {
     type Item = char;
 
+    #[inline]
     fn next(&mut self) -> Option<char> {
         match self.chars.next() {
             Some('\\') if self.escaped => self.chars.next(),

@@ -59,7 +59,7 @@ impl<'b> LinkWriter<'b> {
 
     /// Begins a link. It has the attributes that are written to what this returns.
     pub fn link(&mut self, target: &str) -> Result<AttributeWriter<'_>, LinkWriteError> {
-        match target.find(|c| !is_target(c)) {
+        match target.bytes().position(|byte| !is_target(byte)) {
             Some(index) => Err(LinkWriteError::Target { index }),
             None => Ok(self.raw_link(format_args!("{target}"))),
         }
@@ -92,7 +92,7 @@ impl AttributeWriter<'_> {
     /// An attribute whose value is a token: `;name=value`.
     pub fn token(self, name: &str, value: &str) -> Result<Self, LinkWriteError> {
         check_name(name)?;
-        match value.find(|c| !is_token(c)) {
+        match value.bytes().position(|byte| !is_token(byte)) {
             Some(index) => Err(LinkWriteError::Token { index }),
             None if value.is_empty() => Err(LinkWriteError::Token { index: 0 }),
             None => Ok(self.raw(format_args!(";{name}={value}"))),
@@ -136,7 +136,7 @@ impl AttributeWriter<'_> {
 }
 
 fn check_name(name: &str) -> Result<(), LinkWriteError> {
-    match name.find(|c| !is_name(c)) {
+    match name.bytes().position(|byte| !is_name(byte)) {
         Some(index) => Err(LinkWriteError::Name { index }),
         None if name.is_empty() => Err(LinkWriteError::Name { index: 0 }),
         None => Ok(()),
