@@ -516,6 +516,32 @@ fn a_registration_expires_after_lifetime_and_grace() {
 }
 
 #[test]
+fn a_fleet_that_goes_at_once_expires_in_bounded_steps() {
+    let mut world = World::new();
+    for n in 0..2500_u16 {
+        world.register_as(&Request {
+            from: n,
+            queries: &[&format!("ep=device-{n}"), "lt=60", "lwm2m=1.0"],
+            ..Request::default()
+        });
+    }
+    world.now += Duration::from_secs(60);
+    for left in [1500, 500, 0] {
+        let due = world.server.poll_timeout();
+        assert!(due.is_some_and(|due| due <= world.now));
+        world.server.handle_timeout(world.now);
+        assert_eq!(world.server.usage().registrations, left);
+    }
+    assert_eq!(world.events().len(), 2500);
+    assert!(
+        world
+            .server
+            .poll_timeout()
+            .is_none_or(|due| due > world.now)
+    );
+}
+
+#[test]
 fn an_endpoint_name_must_be_the_proven_identity() {
     let names = ["gateway", "device"];
     let mut world = World::new();

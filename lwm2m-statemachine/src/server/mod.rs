@@ -120,6 +120,9 @@ pub struct Server<P> {
     settings: Settings,
 }
 
+/// How many registrations expire in one call: a fleet that went at once does not block the rest.
+const EXPIRED_AT_ONCE: usize = 1000;
+
 /// What was configured, the endpoint's part apart.
 #[derive(Debug)]
 struct Settings {
@@ -208,10 +211,16 @@ impl<P: Peer> Server<P> {
     }
 
     /// Does what is due at `now`. Early, late and repeated calls are harmless.
+    ///
+    /// At most 1,000 registrations expire in one call; if there are more,
+    /// [`poll_timeout`](Self::poll_timeout) asks for the next call at once.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
         self.handle_endpoint_events();
-        while let Some(registration) = self.registrations.pop_expired(now) {
+        for _ in 0..EXPIRED_AT_ONCE {
+            let Some(registration) = self.registrations.pop_expired(now) else {
+                break;
+            };
             if let Some(was) = self.forget(now, registration) {
                 self.events
                     .push_back(ServerEvent::Expired { registration, was });
