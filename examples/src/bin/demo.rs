@@ -170,23 +170,8 @@ impl Demo {
     }
 
     fn register(&mut self) -> Step {
-        let registration = self.wait_for("a registration", |event| match event {
-            ServerEvent::Registered { registration } => Ok(registration),
-            other => Err(other),
-        })?;
-        let registration = self
-            .driver
-            .machine
-            .registration(registration)
-            .ok_or("the registration is gone")?;
-        if registration.endpoint_name() != ENDPOINT || registration.lifetime().as_secs() != LIFETIME
-        {
-            return Err("not what the device said".into());
-        }
-        Ok(format!(
-            "{ENDPOINT} is at {}, for {LIFETIME} s",
-            registration.location()
-        ))
+        let location = self.wait_for_registration()?;
+        Ok(format!("{ENDPOINT} is at {location}, for {LIFETIME} s"))
     }
 
     fn discover(&mut self) -> Step {
@@ -288,14 +273,11 @@ impl Demo {
             ServerEvent::Replaced { registration, .. } => Ok(registration),
             other => Err(other),
         })?;
-        let new = self.wait_for("a new registration", |event| match event {
-            ServerEvent::Registered { registration } => Ok(registration),
-            other => Err(other),
-        })?;
-        if old == new {
-            return Err("the registration is the old one".into());
+        if self.driver.machine.registration(old).is_some() {
+            return Err("the old registration is still there".into());
         }
-        Ok("the device has started and registered again".into())
+        let location = self.wait_for_registration()?;
+        Ok(format!("the device has started again and is at {location}"))
     }
 
     fn deregister(&mut self) -> Step {
@@ -314,6 +296,22 @@ impl Demo {
     }
 
     // What the steps are made of.
+
+    /// Waits until server and device both know of a registration; gives its location.
+    fn wait_for_registration(&mut self) -> Step {
+        let registration = self.wait_for("a registration", |event| match event {
+            ServerEvent::Registered { registration } => Ok(registration),
+            other => Err(other),
+        })?;
+        let known = self.driver.machine.registration(registration);
+        let known = known.ok_or("the registration is gone")?;
+        if known.endpoint_name() != ENDPOINT || known.lifetime().as_secs() != LIFETIME {
+            return Err("not what the device said".into());
+        }
+        let location = known.location().to_string();
+        self.wait_for_report(&format!("registered {location}"))?;
+        Ok(location)
+    }
 
     fn client(&self) -> Result<RegistrationId, String> {
         let found = self.driver.machine.find(ENDPOINT);
