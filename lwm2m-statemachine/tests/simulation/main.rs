@@ -4,6 +4,9 @@
 //! outcome; an Execute or a Write takes effect at most once, and exactly once if success was
 //! reported; an observation ends once, and is silent from then on; nothing is left over when all
 //! is done; and two runs are identical to the byte.
+//!
+//! A few hundred seeds run by default; many more with
+//! `SIMULATION_FACTOR=100 cargo test --release -p lwm2m-statemachine --test simulation`.
 
 #![allow(
     clippy::std_instead_of_alloc,
@@ -36,31 +39,31 @@ fn slow() -> Link {
         .reordering(0.2, Duration::from_secs(90))
 }
 
-fn check_seeds(seeds: core::ops::Range<u64>, plan: &Plan) {
+/// Runs so many seeds from `first` on, times the number in `SIMULATION_FACTOR`.
+fn check_seeds(first: u64, count: u64, plan: &Plan) {
+    let factor = std::env::var("SIMULATION_FACTOR").map_or(1, |text| text.parse().unwrap());
+    let count = count * factor;
     let mut successes = 0;
-    for seed in seeds.clone() {
+    for seed in first..first + count {
         let mut world = World::new(seed, plan);
         world.run();
         successes += world.finish();
     }
     // Outcomes are no proof if all of them are failures.
-    let count = usize::try_from(seeds.end - seeds.start).unwrap();
-    assert!(
-        successes > count * plan.operations / 4,
-        "{successes} successes"
-    );
+    let operations = usize::try_from(count).unwrap() * plan.operations;
+    assert!(successes > operations / 4, "{successes} successes");
 }
 
 #[test]
 fn every_operation_has_one_outcome_under_loss_duplication_and_reordering() {
     let plan = Plan::new(rough());
-    check_seeds(0..300, &plan);
+    check_seeds(0, 300, &plan);
 }
 
 #[test]
 fn every_operation_has_one_outcome_under_long_delays() {
     let plan = Plan::new(slow());
-    check_seeds(1_000..1_200, &plan);
+    check_seeds(1_000_000, 200, &plan);
 }
 
 #[test]
@@ -68,7 +71,7 @@ fn registrations_are_kept_up_refreshed_and_expire_under_loss() {
     let mut plan = Plan::new(rough());
     plan.lifetime = 60;
     plan.pause = Duration::from_secs(60);
-    check_seeds(2_000..2_100, &plan);
+    check_seeds(2_000_000, 100, &plan);
 }
 
 #[test]
@@ -76,7 +79,7 @@ fn a_client_that_reboots_and_moves_leaves_no_operation_without_outcome() {
     let mut plan = Plan::new(rough());
     plan.reboots = true;
     plan.moves = true;
-    check_seeds(3_000..3_100, &plan);
+    check_seeds(3_000_000, 100, &plan);
 }
 
 #[test]
@@ -84,7 +87,7 @@ fn partitions_and_late_or_needless_wakeups_change_nothing() {
     let mut plan = Plan::new(rough());
     plan.partitions = true;
     plan.lateness = Duration::from_millis(700);
-    check_seeds(4_000..4_100, &plan);
+    check_seeds(4_000_000, 100, &plan);
 }
 
 #[test]

@@ -4,13 +4,14 @@ use core::{ops::RangeInclusive, time::Duration};
 use std::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::{
-    Arguments, ContentFormat, InstanceId, Instant, Path, ShortServerId, Value, WriteMode,
+    Arguments, Code, ContentFormat, InstanceId, Instant, Path, ShortServerId, Value, WriteMode,
     codec::Content,
 };
 use lwm2m_objects::{Change, Device, ObjectTree, Security, Server as Account, Store};
 use lwm2m_simulation::{Address, Application, Handle, Host, Link, Network, Record};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId,
+    coap::{MessageRef, Token},
     server::{
         CallError, ObservationId, OperationId, Outcome, RegistrationId, Server, ServerConfig,
         ServerEvent,
@@ -67,8 +68,9 @@ impl Plan {
 struct DeviceSide {
     server: Option<Address>,
     connection: Option<ConnectionId>,
+    /// How many registrations succeeded, and how many failed or were lost.
     registered: usize,
-    deregistered: usize,
+    failed: usize,
     /// The arguments of each Execute.
     executed: Vec<String>,
     /// The values of each Write.
@@ -90,7 +92,7 @@ impl Application for DeviceSide {
                 self.connection = None;
             }
             ClientEvent::Registered { .. } => self.registered += 1,
-            ClientEvent::Deregistered { .. } => self.deregistered += 1,
+            ClientEvent::RegistrationFailed { .. } => self.failed += 1,
             ClientEvent::Execute { arguments, .. } => self.executed.push(arguments),
             ClientEvent::Written { changes, .. } => {
                 for change in changes {
@@ -405,6 +407,7 @@ impl World {
             });
             assert!(answered, "operations without outcome");
         }
+        self.await_registration();
         self.network
             .with(self.client, |host, now| host.machine.deregister(now));
         // If the De-register got lost, the registration expires.
@@ -420,6 +423,7 @@ impl World {
         assert_eq!(side.asked.len(), side.outcomes.len());
         assert!(side.alive.is_empty(), "registered for ever");
         assert!(side.observing.is_empty(), "observed for ever");
+        self.check_registrations();
         self.check_effects();
         self.check_for_leaks();
         let outcomes = side.outcomes.values();
@@ -434,6 +438,39 @@ impl World {
                 )
             })
             .count()
+    }
+
+    /// Each Register that the client sent has had an outcome, and made one registration at most.
+    fn check_registrations(&self) {
+        let registers: BTreeSet<(Address, u16, Token)> = self
+            .network
+            .records()
+            .iter()
+            .filter_map(|record| {
+                let message = MessageRef::parse(&record.payload).ok()?;
+                (message.code() == Code::POST && message.uri_path().eq(["rd"]))
+                    .then(|| (record.from, message.message_id(), message.token()))
+            })
+            .collect();
+        let last = &self.network.node(self.client).application;
+        let sides = self.past.iter().chain([last]);
+        let (succeeded, failed) = sides.fold((0, 0), |(succeeded, failed), side| {
+            (succeeded + side.registered, failed + side.failed)
+        });
+        // A reboot, and nothing else, is the end of a Register without outcome. An Update or a
+        // De-register that failed is the end of a registration too.
+        assert!(
+            (succeeded..=succeeded + failed + self.past.len()).contains(&registers.len()),
+            "{} Registers, of which {succeeded} succeeded, {failed} failures, {} reboots",
+            registers.len(),
+            self.past.len()
+        );
+        let made = self.network.node(self.server).application.gone.len();
+        assert!(
+            made <= registers.len(),
+            "{} Registers made {made} registrations",
+            registers.len()
+        );
     }
 
     /// At most once, and exactly once where success was reported.
