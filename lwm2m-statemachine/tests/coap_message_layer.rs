@@ -901,7 +901,18 @@ fn a_group_is_answered_with_neither_reset_nor_error() {
         assert!(!matches!(received, Ok(Some(_))), "{received:?}");
         assert!(node.is_idle(), "{datagram:02x?}");
     }
-    for (id, code) in [(5, Code::NOT_FOUND), (6, Code::CONTENT)] {
+}
+
+#[test]
+fn a_group_is_answered_at_leisure() {
+    let mut moments = Vec::new();
+    for id in 0..20 {
+        let code = if id % 2 == 0 {
+            Code::CONTENT
+        } else {
+            Code::NOT_FOUND
+        };
+        let mut node: Node = Endpoint::new(Config::new([u8::try_from(id).unwrap(); 32]));
         let request = message(get("x"), MessageType::NonConfirmable, id, token(b"t"));
         let datagram = Datagram {
             multicast: true,
@@ -910,8 +921,28 @@ fn a_group_is_answered_with_neither_reset_nor_error() {
         let responder = responder(node.receive(T0, &datagram).unwrap());
         node.respond(T0, responder, MessageBuf::response(code))
             .unwrap();
-        assert_eq!(sent(&mut node).len(), usize::from(code == Code::CONTENT));
+        assert!(sent(&mut node).is_empty());
+        let mut now = T0;
+        if code == Code::CONTENT {
+            now = node.poll_timeout().unwrap();
+            node.handle_timeout(now);
+            let answer = sent_one(&mut node);
+            let read = MessageRef::parse(&answer).unwrap();
+            assert_eq!(
+                (read.kind(), read.token()),
+                (MessageType::NonConfirmable, token(b"t"))
+            );
+            assert!(now <= T0 + seconds(5));
+            moments.push(now);
+        } else {
+            assert!(sent(&mut node).is_empty());
+        }
+        assert!(node.receive(now, &datagram).unwrap().is_none());
+        assert!(sent(&mut node).is_empty());
+        assert!(run_until_quiet(&mut node).is_empty());
     }
+    moments.dedup();
+    assert!(moments.len() > 7, "the moments are random");
 }
 
 // Bounds.

@@ -58,6 +58,7 @@ pub(super) struct Spans {
     pub(super) non_lifetime: u64,
     pub(super) acknowledgement_delay: u64,
     pub(super) response_timeout: u64,
+    pub(super) leisure: u64,
     pub(super) ack_timeout: u64,
     /// By how much the first wait for an acknowledgement may be longer than ACK_TIMEOUT.
     pub(super) ack_spread: u64,
@@ -75,6 +76,7 @@ impl Spans {
                     .response_timeout
                     .unwrap_or_else(|| parameters.max_transmit_wait()),
             ),
+            leisure: millis(parameters.default_leisure),
             ack_timeout: millis(parameters.ack_timeout),
             ack_spread: millis(
                 parameters
@@ -137,7 +139,8 @@ impl Default for Bounds {
 }
 
 /// The transmission parameters, and what is derived from them (RFC 7252 §4.8). The names are those
-/// of the RFC.
+/// of the RFC. (PROBING_RATE is not among them: how fast non-confirmable messages are sent is up
+/// to the application.)
 ///
 /// ```
 /// use core::time::Duration;
@@ -163,8 +166,6 @@ pub struct TransmissionParameters {
     pub nstart: u16,
     /// DEFAULT_LEISURE: within which time a multicast request is answered; 5 s.
     pub default_leisure: Duration,
-    /// PROBING_RATE, in bytes per second to a peer that does not answer; 1.
-    pub probing_rate: u32,
     /// MAX_LATENCY: how long a datagram may be under way; 100 s.
     pub max_latency: Duration,
 }
@@ -177,7 +178,6 @@ impl TransmissionParameters {
         max_retransmit: 4,
         nstart: 1,
         default_leisure: Duration::from_secs(5),
-        probing_rate: 1,
         max_latency: Duration::from_secs(100),
     };
 

@@ -5,7 +5,7 @@ use alloc::format;
 use lwm2m_core::{Code, CodeKind, Instant};
 
 use super::{
-    Endpoint,
+    Endpoint, TimerKey,
     config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
     outgoing::{Purpose, Transmission},
@@ -28,8 +28,9 @@ const PROXY: OptionSet = OptionSet::NONE
     .with(OptionNumber::PROXY_SCHEME);
 
 impl<P: Peer> Endpoint<P> {
-    /// Answers a request: with its acknowledgement if that was not sent yet, else separately. A
-    /// group is not told of errors (RFC 7252 §8.2).
+    /// Answers a request: with its acknowledgement if that was not sent yet, else separately. What
+    /// came to a group is answered at some moment within DEFAULT_LEISURE, and not at all with an
+    /// error (RFC 7252 §8.2).
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn respond(
         &mut self,
@@ -98,10 +99,19 @@ impl<P: Peer> Endpoint<P> {
             }
             (State::Open(token), false) => {
                 let wire = message.finish(MessageType::NonConfirmable, 0, *token);
-                self.records.set(key, State::Done);
                 if silent {
+                    self.records.set(key, State::Done);
                     return Ok(());
                 }
+                if record.multicast {
+                    self.records.set(key, State::Answered(wire));
+                    let leisure = self.random.up_to(self.spans.leisure);
+                    let deadline = after(now, leisure);
+                    self.timers
+                        .set(TimerKey::Leisure(key), &mut None, Some(deadline));
+                    return Ok(());
+                }
+                self.records.set(key, State::Done);
                 self.send_once(now, peer, MessageType::NonConfirmable, wire)
                     .map(|_| ())
             }
@@ -121,6 +131,17 @@ impl<P: Peer> Endpoint<P> {
                 Ok(())
             }
             (State::Answered(_) | State::Done, _) => Err(SendError::NotOpen),
+        }
+    }
+
+    /// The answer to a group's request may go (RFC 7252 §8.2).
+    pub(super) fn leisure_over(&mut self, now: Instant, key: Key) {
+        let Some(peer) = self.records.peer(key) else {
+            return;
+        };
+        if let Some(answer) = self.records.take_answer(key) {
+            // Can fail only for want of a message id; the peer then has no answer.
+            let _ = self.send_once(now, peer, MessageType::NonConfirmable, answer);
         }
     }
 

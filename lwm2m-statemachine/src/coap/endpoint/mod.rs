@@ -99,6 +99,8 @@ enum TimerKey {
     Transmission(Key),
     Request(Key),
     Peer(u32),
+    /// An answer to a group's request.
+    Leisure(Key),
 }
 
 /// How a request is sent.
@@ -294,6 +296,7 @@ impl<P: Peer> Endpoint<P> {
                 TimerKey::Transmission(key) => self.transmission_due(now, key),
                 TimerKey::Request(key) => self.request_due(now, key),
                 TimerKey::Peer(peer) => self.peer_due(now, peer),
+                TimerKey::Leisure(key) => self.leisure_over(now, key),
             }
         }
     }

@@ -99,6 +99,15 @@ impl Records {
         }
     }
 
+    /// Takes the answer; a repetition has none from now on.
+    pub(super) fn take_answer(&mut self, key: Key) -> Option<WireMessage> {
+        let record = self.table.get_mut(key)?;
+        match mem::replace(&mut record.state, State::Done) {
+            State::Answered(answer) => Some(answer),
+            _ => None,
+        }
+    }
+
     pub(super) fn peer(&self, key: Key) -> Option<u32> {
         self.table.peer(key)
     }
