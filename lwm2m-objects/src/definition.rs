@@ -1,13 +1,19 @@
 //! What an Object *is*: its Resources, their operations and types (TS Appendix D).
 
 mod range;
+mod urn;
+mod validate;
 
 use alloc::borrow::Cow;
 use core::mem;
 
 use lwm2m_core::{DataType, ObjectId, ResourceId, Version};
 
-pub use self::range::Range;
+pub use self::{
+    range::Range,
+    urn::{Urn, UrnClass, UrnError},
+    validate::{DefinitionError, DefinitionFault},
+};
 
 /// The definition of an Object (TS D.1, "Object definition").
 ///
@@ -226,6 +232,17 @@ impl ObjectDefinition {
         }
     }
 
+    /// How many Object Instances a Client has of it, at least and at most (TS D.1). A mandatory
+    /// single Object has one; a mandatory multiple one may have none.
+    pub const fn instance_limits(&self) -> (usize, usize) {
+        match (self.instances, self.mandatory) {
+            (Multiplicity::Single, false) => (0, 1),
+            (Multiplicity::Single, true) => (1, 1),
+            // One for each Object Instance ID, 0 to 65534.
+            (Multiplicity::Multiple, _) => (0, 65535),
+        }
+    }
+
     /// The arguments that an executable Resource takes, by number.
     pub fn arguments(&self, resource: ResourceId) -> impl Iterator<Item = &ArgumentDefinition> {
         self.arguments
@@ -330,6 +347,18 @@ impl ArgumentDefinition {
     pub const fn with_description(mut self, description: &'static str) -> Self {
         replace(&mut self.description, Cow::Borrowed(description));
         self
+    }
+}
+
+impl From<&'static ObjectDefinition> for Cow<'static, ObjectDefinition> {
+    fn from(definition: &'static ObjectDefinition) -> Self {
+        Cow::Borrowed(definition)
+    }
+}
+
+impl From<ObjectDefinition> for Cow<'static, ObjectDefinition> {
+    fn from(definition: ObjectDefinition) -> Self {
+        Cow::Owned(definition)
     }
 }
 

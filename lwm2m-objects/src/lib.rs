@@ -30,7 +30,8 @@ pub use self::{
         SOFTWARE_MANAGEMENT_CANDIDATE,
     },
     definition::{
-        ArgumentDefinition, Multiplicity, ObjectDefinition, Operations, Range, ResourceDefinition,
+        ArgumentDefinition, DefinitionError, DefinitionFault, Multiplicity, ObjectDefinition,
+        Operations, Range, ResourceDefinition, Urn, UrnClass, UrnError,
     },
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
     registry::Registry,

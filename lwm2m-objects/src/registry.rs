@@ -1,16 +1,20 @@
 //! Which definitions are known.
 
-use alloc::vec::Vec;
+mod index;
 
-use lwm2m_core::{DataType, ObjectId, ResourceId, codec::TypeLookup};
+use alloc::{borrow::Cow, vec::Vec};
 
+use lwm2m_core::{DataType, ObjectId, ResourceId, Version, codec::TypeLookup};
+
+use self::index::Index;
 use crate::{
     builtin::BUILT_IN,
-    definition::{ObjectDefinition, ResourceDefinition},
+    definition::{DefinitionError, ObjectDefinition, ResourceDefinition},
 };
 
 /// The definitions that a server, or a tool, knows. It is a
-/// [`TypeLookup`](lwm2m_core::codec::TypeLookup) for decoders.
+/// [`TypeLookup`](lwm2m_core::codec::TypeLookup) for decoders that takes the same time whatever it
+/// knows, and does not allocate.
 ///
 /// ```
 /// use lwm2m_core::{DataType, codec::TypeLookup};
@@ -21,18 +25,58 @@ use crate::{
 /// assert_eq!(registry.data_type(3.into(), 4.into()), None); // executable
 /// assert_eq!(registry.data_type(30000.into(), 0.into()), None); // no definition
 /// ```
+///
+/// It may know several versions of an Object (TS 6.2). Without a version one of them answers, the
+/// *default*: the lowest, unless [`set_default`](Self::set_default) chose another. A Client that
+/// registered with `ver` is decoded with the lookup of its versions:
+///
+/// ```
+/// use lwm2m_core::{DataType, ObjectId, ResourceId, Version, codec::TypeLookup};
+/// use lwm2m_objects::{ObjectDefinition, Operations, Registry, ResourceDefinition};
+///
+/// static OLD: &[ResourceDefinition] =
+///     &[ResourceDefinition::new(0, "Level", Operations::Read, DataType::Integer)];
+/// static NEW: &[ResourceDefinition] =
+///     &[ResourceDefinition::new(0, "Level", Operations::Read, DataType::Float)];
+/// let id = ObjectId::new(44);
+/// let mut registry = Registry::default();
+/// registry.add(ObjectDefinition::new(id, "Tank", "urn:oma:lwm2m:oma:44", OLD))?;
+/// registry.add(
+///     ObjectDefinition::new(id, "Tank", "urn:oma:lwm2m:oma:44:2.2", NEW)
+///         .with_version(Version::new(2, 2)),
+/// )?;
+/// let level = ResourceId::new(0);
+/// assert_eq!(registry.data_type(id, level), Some(DataType::Integer));
+///
+/// let registered = |_: ObjectId| Version::new(2, 1); // what the Client said
+/// let lookup = |object, resource| {
+///     registry.object_version(object, registered(object))?.resource(resource)?.data_type
+/// };
+/// assert_eq!(lookup(id, level), Some(DataType::Float));
+/// # Ok::<(), lwm2m_objects::DefinitionError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Registry {
-    /// In ascending order of the Object IDs.
-    objects: Vec<&'static ObjectDefinition>,
+    definitions: Vec<Cow<'static, ObjectDefinition>>,
+    /// Places in `definitions`, in ascending order of Object ID and version.
+    order: Vec<u32>,
+    /// The default of each Object: its place in `definitions`.
+    objects: Index<u32>,
+    /// The Resources of the defaults: the place of the definition and that in its Resources.
+    resources: Index<(u32, u32)>,
+    /// Defaults that are not the lowest version.
+    chosen: Vec<(ObjectId, Version)>,
 }
 
 impl Default for Registry {
     /// The built-in Objects.
     fn default() -> Self {
-        Self {
-            objects: BUILT_IN.to_vec(),
+        let mut registry = Self::empty();
+        // The built-in definitions keep the rules; a test says so.
+        for definition in BUILT_IN {
+            registry.insert(Cow::Borrowed(definition));
         }
+        registry
     }
 }
 
@@ -40,43 +84,170 @@ impl Registry {
     /// A registry without any definition.
     pub const fn empty() -> Self {
         Self {
-            objects: Vec::new(),
+            definitions: Vec::new(),
+            order: Vec::new(),
+            objects: Index::new(),
+            resources: Index::new(),
+            chosen: Vec::new(),
         }
     }
 
-    /// Adds a definition, in place of one of the same Object ID.
-    pub fn add(&mut self, definition: &'static ObjectDefinition) {
-        match self
-            .objects
-            .binary_search_by_key(&definition.id, |object| object.id)
-        {
+    /// Adds a definition, static or owned, in place of one of the same Object ID and version.
+    ///
+    /// # Errors
+    ///
+    /// If it breaks a rule of the template (TS Appendix D); then nothing changes.
+    pub fn add(
+        &mut self,
+        definition: impl Into<Cow<'static, ObjectDefinition>>,
+    ) -> Result<(), DefinitionError> {
+        let definition = definition.into();
+        definition.validate()?;
+        self.insert(definition);
+        Ok(())
+    }
+
+    /// Lets a version that is known answer when no version is asked for. Whether it is known.
+    pub fn set_default(&mut self, id: ObjectId, version: Version) -> bool {
+        let known = self.place(id, version).is_ok();
+        if known {
+            self.chosen.retain(|(object, _)| *object != id);
+            self.chosen.push((id, version));
+            self.rebuild();
+        }
+        known
+    }
+
+    /// The definition of an Object: its default version.
+    pub fn object(&self, id: ObjectId) -> Option<&ObjectDefinition> {
+        self.definition(self.objects.get(id.get().into())?)
+    }
+
+    /// The definition of an Object that is compatible with this version (TS 6.2.2): the same
+    /// version, or else the highest one of the same major version.
+    pub fn object_version(&self, id: ObjectId, version: Version) -> Option<&ObjectDefinition> {
+        let at = match self.place(id, version) {
+            Ok(at) => at,
+            // The last one that is not above all minors of the major.
+            Err(_) => match self.place(id, Version::new(version.major, u8::MAX)) {
+                Ok(at) => at,
+                Err(after) => after.checked_sub(1)?,
+            },
+        };
+        self.ordered(at)
+            .filter(|object| object.id == id && object.version.major == version.major)
+    }
+
+    /// All versions of an Object, the lowest first.
+    pub fn versions(&self, id: ObjectId) -> impl Iterator<Item = &ObjectDefinition> {
+        let from = self.place(id, Version::new(0, 0)).unwrap_or_else(|at| at);
+        (from..)
+            .map_while(|at| self.ordered(at))
+            .take_while(move |object| object.id == id)
+    }
+
+    /// The definition of a Resource, in the default version of its Object.
+    pub fn resource(&self, object: ObjectId, id: ResourceId) -> Option<&ResourceDefinition> {
+        let (definition, resource) = self.resources.get(key(object, id))?;
+        let resources = &self.definition(definition)?.resources;
+        resources.get(usize::try_from(resource).ok()?)
+    }
+
+    /// All definitions, by Object ID and version.
+    pub fn objects(&self) -> impl Iterator<Item = &ObjectDefinition> {
+        self.order.iter().filter_map(|at| self.definition(*at))
+    }
+
+    fn definition(&self, at: u32) -> Option<&ObjectDefinition> {
+        self.definitions
+            .get(usize::try_from(at).ok()?)
+            .map(|definition| &**definition)
+    }
+
+    fn ordered(&self, at: usize) -> Option<&ObjectDefinition> {
+        self.definition(*self.order.get(at)?)
+    }
+
+    /// Where a version is in the order, or where it would be.
+    fn place(&self, id: ObjectId, version: Version) -> Result<usize, usize> {
+        self.order.binary_search_by_key(&Some((id, version)), |at| {
+            self.definition(*at)
+                .map(|object| (object.id, object.version))
+        })
+    }
+
+    fn insert(&mut self, definition: Cow<'static, ObjectDefinition>) {
+        let (id, version) = (definition.id, definition.version);
+        match self.place(id, version) {
             Ok(at) => {
-                if let Some(slot) = self.objects.get_mut(at) {
+                let place = self.order.get(at).and_then(|at| usize::try_from(*at).ok());
+                if let Some(slot) = place.and_then(|at| self.definitions.get_mut(at)) {
                     *slot = definition;
                 }
+                self.rebuild();
             }
-            Err(at) => self.objects.insert(at, definition),
+            Err(at) => {
+                // 65,536 Objects of 65,536 versions would have to fill 32 bits first.
+                let Ok(place) = u32::try_from(self.definitions.len()) else {
+                    return;
+                };
+                self.definitions.push(definition);
+                self.order.insert(at, place);
+                let other_versions = self.versions(id).nth(1).is_some();
+                if other_versions {
+                    self.rebuild();
+                } else {
+                    self.index(place);
+                }
+            }
         }
     }
 
-    /// The definition of an Object.
-    pub fn object(&self, id: ObjectId) -> Option<&'static ObjectDefinition> {
-        let at = self
-            .objects
-            .binary_search_by_key(&id, |object| object.id)
-            .ok()?;
-        self.objects.get(at).copied()
+    /// Makes the indexes anew: a default changed.
+    fn rebuild(&mut self) {
+        self.objects.clear();
+        self.resources.clear();
+        let mut previous = None;
+        for at in 0..self.order.len() {
+            let Some(object) = self.ordered(at) else {
+                continue;
+            };
+            let id = object.id;
+            if previous.replace(id) == Some(id) {
+                continue;
+            }
+            let chosen = self.chosen.iter().find(|(object, _)| *object == id);
+            let at = chosen
+                .and_then(|(_, version)| self.place(id, *version).ok())
+                .unwrap_or(at);
+            if let Some(place) = self.order.get(at).copied() {
+                self.index(place);
+            }
+        }
     }
 
-    /// The definition of a Resource.
-    pub fn resource(&self, object: ObjectId, id: ResourceId) -> Option<&ResourceDefinition> {
-        self.object(object)?.resource(id)
+    /// Lets a definition answer for its Object.
+    fn index(&mut self, place: u32) {
+        let Self {
+            definitions,
+            objects,
+            resources,
+            ..
+        } = self;
+        let definition = usize::try_from(place)
+            .ok()
+            .and_then(|at| definitions.get(at));
+        let Some(definition) = definition else { return };
+        objects.insert(definition.id.get().into(), place);
+        for (at, resource) in (0..).zip(definition.resources.iter()) {
+            resources.insert(key(definition.id, resource.id), (place, at));
+        }
     }
+}
 
-    /// All definitions, by Object ID.
-    pub fn objects(&self) -> impl Iterator<Item = &'static ObjectDefinition> {
-        self.objects.iter().copied()
-    }
+/// What a Resource of an Object is indexed by.
+fn key(object: ObjectId, resource: ResourceId) -> u32 {
+    u32::from(object.get()) << 16 | u32::from(resource.get())
 }
 
 impl TypeLookup for Registry {

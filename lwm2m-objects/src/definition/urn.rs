@@ -1,0 +1,109 @@
+use core::{fmt, str::FromStr};
+
+use lwm2m_core::{IdError, ObjectId, Version, VersionError};
+use thiserror::Error;
+
+/// An Object URN: `urn:oma:lwm2m:{oma,ext,x}:{Object ID}[:{version}]` (TS 6.2.1, D.1).
+///
+/// ```
+/// use lwm2m_core::Version;
+/// use lwm2m_objects::{Urn, UrnClass};
+///
+/// let urn: Urn = "urn:oma:lwm2m:oma:44:2.2".parse()?;
+/// assert_eq!((urn.class, urn.object.get()), (UrnClass::Oma, 44));
+/// assert_eq!(urn.version(), Version::new(2, 2));
+/// assert_eq!(urn.to_string(), "urn:oma:lwm2m:oma:44:2.2");
+/// # Ok::<(), lwm2m_objects::UrnError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Urn {
+    /// Who registered the Object.
+    pub class: UrnClass,
+    /// Which Object.
+    pub object: ObjectId,
+    /// Its version, if the URN has one; both forms name the Initial Version.
+    pub explicit_version: Option<Version>,
+}
+
+/// Who registered an Object (TS D.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UrnClass {
+    /// `oma`: the Open Mobile Alliance.
+    Oma,
+    /// `ext`: another organisation for standards.
+    Ext,
+    /// `x`: a vendor.
+    X,
+}
+
+/// Text that is no Object URN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UrnError {
+    /// Another scheme or namespace.
+    #[error("expected an Object URN that begins with \"urn:oma:lwm2m:\"")]
+    Prefix,
+    /// Another class.
+    #[error("expected the class oma, ext or x in an Object URN")]
+    Class,
+    /// No Object ID after the class.
+    #[error("Object ID of an Object URN: {0}")]
+    Object(IdError),
+    /// Something else than a version after the Object ID.
+    #[error("version of an Object URN: {0}")]
+    Version(VersionError),
+}
+
+impl Urn {
+    /// The version of the Object, the Initial Version if the URN has none.
+    pub fn version(&self) -> Version {
+        self.explicit_version.unwrap_or(Version::INITIAL)
+    }
+}
+
+impl FromStr for Urn {
+    type Err = UrnError;
+
+    fn from_str(text: &str) -> Result<Self, UrnError> {
+        let rest = text
+            .strip_prefix("urn:oma:lwm2m:")
+            .ok_or(UrnError::Prefix)?;
+        let (class, rest) = rest.split_once(':').ok_or(UrnError::Class)?;
+        let class = match class {
+            "oma" => UrnClass::Oma,
+            "ext" => UrnClass::Ext,
+            "x" => UrnClass::X,
+            _ => return Err(UrnError::Class),
+        };
+        let (object, version) = match rest.split_once(':') {
+            Some((object, version)) => (object, Some(version)),
+            None => (rest, None),
+        };
+        let version = match version {
+            // Versions are read with quotes elsewhere; a URN has none.
+            Some(version) if version.starts_with('"') => Err(VersionError),
+            Some(version) => version.parse().map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            class,
+            object: object.parse().map_err(UrnError::Object)?,
+            explicit_version: version.map_err(UrnError::Version)?,
+        })
+    }
+}
+
+impl fmt::Display for Urn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = match self.class {
+            UrnClass::Oma => "oma",
+            UrnClass::Ext => "ext",
+            UrnClass::X => "x",
+        };
+        write!(f, "urn:oma:lwm2m:{class}:{}", self.object)?;
+        match self.explicit_version {
+            Some(version) => write!(f, ":{version}"),
+            None => Ok(()),
+        }
+    }
+}
