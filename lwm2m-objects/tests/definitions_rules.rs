@@ -42,20 +42,20 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one()
     assert_eq!(tank(None).validate(), Ok(()));
     let cases: &[Case] = &[
         (Fault::Urn(UrnError::Prefix), None, |d| {
-            d.urn = "tank".into()
+            d.urn = "tank".into();
         }),
         (Fault::UrnObject(ObjectId::new(45)), None, |d| {
             d.urn = "urn:oma:lwm2m:ext:45".into();
         }),
         (Fault::UrnVersion, None, |d| d.version = Version::new(1, 1)),
         (Fault::UrnVersion, None, |d| {
-            d.urn = "urn:oma:lwm2m:ext:44:1.1".into()
+            d.urn = "urn:oma:lwm2m:ext:44:1.1".into();
         }),
         (Fault::Duplicate, Some(0), |d| {
-            d.resources.to_mut()[1].id = 0.into()
+            d.resources.to_mut()[1].id = 0.into();
         }),
         (Fault::Order, Some(1), |d| {
-            d.resources.to_mut()[0].id = 5.into()
+            d.resources.to_mut()[0].id = 5.into();
         }),
         (Fault::ExecutableType, Some(1), |d| {
             d.resources.to_mut()[1].data_type = Some(DataType::Integer);
@@ -64,7 +64,7 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one()
             d.resources.to_mut()[1].instances = Multiplicity::Multiple;
         }),
         (Fault::NoType, Some(0), |d| {
-            d.resources.to_mut()[0].data_type = None
+            d.resources.to_mut()[0].data_type = None;
         }),
         (Fault::RangeType, Some(0), |d| {
             d.resources.to_mut()[0].range = Some(Range::Bytes(0, 5));
@@ -88,16 +88,16 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one()
             d.resources.to_mut()[2].range = Some(Range::Lengths(vec![6].into()));
         }),
         (Fault::ArgumentDigit(10), Some(1), |d| {
-            d.arguments.to_mut()[1].digit = 10
+            d.arguments.to_mut()[1].digit = 10;
         }),
         (Fault::ArgumentResource, Some(0), |d| {
-            d.arguments.to_mut()[0].resource = 0.into()
+            d.arguments.to_mut()[0].resource = 0.into();
         }),
         (Fault::ArgumentResource, Some(7), |d| {
-            d.arguments.to_mut()[1].resource = 7.into()
+            d.arguments.to_mut()[1].resource = 7.into();
         }),
         (Fault::ArgumentOrder, Some(1), |d| {
-            d.arguments.to_mut()[1].digit = 0
+            d.arguments.to_mut()[1].digit = 0;
         }),
         (Fault::RangeType, Some(1), |d| {
             d.arguments.to_mut()[0].range = Some(Range::Numbers(0, 1));
