@@ -1,7 +1,9 @@
 //! The rules of the template (TS Appendix D), Object URNs and versions (6.2), ranges, and the
 //! registry.
 
-use std::borrow::Cow;
+extern crate alloc;
+
+use alloc::borrow::Cow;
 
 use lwm2m_core::{
     DataType, IdError, ObjectId, ResourceId, ValueRef, Version, VersionError, codec::TypeLookup,
