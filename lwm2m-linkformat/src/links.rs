@@ -151,19 +151,17 @@ impl<'a> Links<'a> {
         text: &'a str,
         see: impl FnMut((&'a str, Located<'a>)),
     ) -> Result<Link<'a>, Stop<'a>> {
-        let (attributes, target) = grammar::target(text)?;
-        let rest = self.attributes(attributes, see)?;
-        let length = attributes.len().saturating_sub(rest.len());
+        let (rest, target) = grammar::target(text)?;
+        let attributes = self.attributes(rest, see)?;
         Ok(Link {
             target,
             offset: self.offset(text),
-            attributes: attributes.get(..length).unwrap_or_default(),
-            end: self.offset(rest),
+            attributes,
+            end: self.offset(rest).saturating_add(attributes.len()),
         })
     }
 
-    /// `*( ";" link-param )`, and the comma or the end after it. Gives what is left after the
-    /// attributes.
+    /// `*( ";" link-param )`, and the comma or the end after it. Gives the former.
     #[inline(always)]
     fn attributes(
         &mut self,
@@ -174,7 +172,7 @@ impl<'a> Links<'a> {
         match text.strip_prefix(',') {
             Some(next) => {
                 self.separated(next);
-                Ok(text)
+                Ok("")
             }
             None => self.some_attributes(text, see),
         }
@@ -202,7 +200,8 @@ impl<'a> Links<'a> {
             let reason = Reason::Separator;
             return Err(Stop { rest, reason });
         }
-        Ok(end)
+        let length = text.len().saturating_sub(end.len());
+        Ok(text.get(..length).unwrap_or_default())
     }
 
     /// A comma came, and this after it.
