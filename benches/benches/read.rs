@@ -1,0 +1,119 @@
+//! A whole Read of the Device, client and server joined in memory: call, request datagram, answer
+//! datagram, decoded event; and `coap-lite` parsing and writing the same two datagrams beside it.
+
+use core::hint::black_box;
+
+use coap_lite::Packet;
+use criterion::{Criterion, criterion_group, criterion_main};
+use lwm2m_core::{ContentFormat, InstanceId, Instant, Path, ShortServerId};
+use lwm2m_objects::{Device, ObjectTree, Security, Server as Account, Store};
+use lwm2m_statemachine::{
+    Client, ClientConfig, ClientEvent, ConnectionId, Datagram, RegistrationId, Server,
+    ServerConfig, ServerEvent,
+};
+
+const DEVICE: Path = Path::of(&[3, 0]).expect("a path");
+
+/// A client that is registered with a server, and nothing between them.
+struct Pair {
+    client: Client,
+    connection: ConnectionId,
+    server: Server<u32>,
+    registration: RegistrationId,
+    now: Instant,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let id = ShortServerId::new(1).expect("an identifier");
+        let mut tree = ObjectTree::new();
+        tree.add(Store::of([(
+            InstanceId::ZERO,
+            Security::no_sec("coap://s", id),
+        )]));
+        tree.add(Store::of([(InstanceId::ZERO, Account::new(id, 86_400))]));
+        tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+        let now = Instant::ZERO;
+        let mut client = Client::new(ClientConfig::new("bench", [1; 32]), tree).expect("a client");
+        client.start(now);
+        let Some(ClientEvent::Connect { connection, .. }) = client.poll_event() else {
+            panic!("no connection asked for");
+        };
+        client.connected(now, connection);
+        let mut server: Server<u32> = Server::new(ServerConfig::new([2; 32]));
+        let register = client.poll_transmit().expect("a Register").payload.to_vec();
+        let _ = server.handle_datagram(now, Datagram::new(7, &register));
+        let created = server.poll_transmit().expect("an answer").payload.to_vec();
+        let _ = client.handle_datagram(now, Datagram::new(connection, &created));
+        let registration = server.find("bench").expect("a registration");
+        while server.poll_event().is_some() {}
+        while client.poll_event().is_some() {}
+        Self {
+            client,
+            connection,
+            server,
+            registration,
+            now,
+        }
+    }
+
+    /// One Read; tells the request and the answer.
+    fn read(&mut self, mut seen: impl FnMut(&[u8], &[u8])) -> ServerEvent<u32> {
+        // The clock goes on, so that what is kept of old exchanges does not pile up.
+        self.now += core::time::Duration::from_secs(1);
+        let format = Some(ContentFormat::TLV);
+        self.client.handle_timeout(self.now);
+        self.server.handle_timeout(self.now);
+        // An Update may be due; it is no part of a Read, and left unanswered.
+        while self.client.poll_transmit().is_some() {}
+        self.server
+            .read(self.now, self.registration, DEVICE, format)
+            .expect("a Read");
+        let request = self.server.poll_transmit().expect("a request").payload;
+        let datagram = Datagram::new(self.connection, request);
+        let _ = self.client.handle_datagram(self.now, datagram);
+        let answer = self.client.poll_transmit().expect("an answer").payload;
+        seen(request, answer);
+        let _ = self
+            .server
+            .handle_datagram(self.now, Datagram::new(7, answer));
+        self.server.poll_event().expect("an outcome")
+    }
+}
+
+fn read(c: &mut Criterion) {
+    let mut datagrams = Vec::new();
+    let outcome = Pair::new().read(|request, answer| {
+        datagrams = vec![request.to_vec(), answer.to_vec()];
+    });
+    assert!(
+        matches!(outcome, ServerEvent::Answered { .. }),
+        "{outcome:?}"
+    );
+
+    let mut group = c.benchmark_group("read");
+    let mut pair = Pair::new();
+    let mut reads = 0;
+    group.bench_function("client and server", |b| {
+        b.iter(|| {
+            reads += 1;
+            // Long before its lifetime ends, the pair is made anew.
+            if reads % 10_000 == 0 {
+                pair = Pair::new();
+            }
+            black_box(pair.read(|_, _| ()))
+        });
+    });
+    group.bench_function("coap-lite, both datagrams parsed and written", |b| {
+        b.iter(|| {
+            for datagram in &datagrams {
+                let packet = Packet::from_bytes(black_box(datagram)).expect("a message");
+                black_box(packet.to_bytes().expect("it fits"));
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, read);
+criterion_main!(benches);
