@@ -204,7 +204,7 @@ impl<'a, 't, T: TypeLookup> Decoder<'a, 't, T> {
     }
 
     /// Base Name and Name.
-    #[inline]
+    #[inline(always)]
     fn name(&self, entry: &Entry<'_>) -> Option<Path> {
         match entry.name {
             Some(name) => self.prefix.followed_by(name).path(),
@@ -213,7 +213,7 @@ impl<'a, 't, T: TypeLookup> Decoder<'a, 't, T> {
     }
 
     /// Where the value is. In an instance without identifier, as if it were instance 0.
-    #[inline]
+    #[inline(always)]
     fn path(&self, entry: &Entry<'_>, unnamed: bool) -> Result<Path, DecodeError> {
         let error = |problem| entry.error(entry.name_offset, problem);
         let Some(mut path) = self.name(entry) else {
@@ -233,7 +233,7 @@ impl<'a, 't, T: TypeLookup> Decoder<'a, 't, T> {
         Ok(path)
     }
 
-    #[inline]
+    #[inline(always)]
     fn time(&self, entry: &Entry<'_>) -> Result<Option<Timestamp>, DecodeError> {
         if self.base_time.is_none() && entry.time.is_none() {
             return Ok(None);
@@ -255,7 +255,7 @@ impl<'a, 't, T: TypeLookup> Decoder<'a, 't, T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn value<'v>(
         &self,
         entry: &Entry<'v>,
@@ -324,7 +324,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    #[inline]
+    #[inline(always)]
     fn string<'v>(&'v mut self, text: Text<'v>) -> &'v str {
         if text.escaped {
             unescape(text, &mut self.text)

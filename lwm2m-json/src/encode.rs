@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
-use base64::{Engine, encoded_len, engine::general_purpose::STANDARD};
 use lwm2m_core::{
     InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef,
     codec::{EncodeError, Event, Sink, Step},
 };
+
+use crate::writer::{Piece, Writer};
 
 /// Writes the events of a payload into a buffer, behind what is there already.
 ///
@@ -51,12 +52,14 @@ use lwm2m_core::{
 /// After an error the buffer ends with a part of a payload, which is of no use.
 #[derive(Debug)]
 pub struct Encoder<'b> {
-    buffer: &'b mut Vec<u8>,
+    out: Writer<'b>,
     base: Path,
     open: Open,
     /// Whether there is something in what was opened last.
     filled: bool,
     names: Names,
+    /// How many identifiers at the beginning of a path the names leave out.
+    left_out: usize,
     /// Whether there is a value of a single Resource.
     single: bool,
 }
@@ -90,11 +93,12 @@ impl<'b> Encoder<'b> {
     /// [`Path::Root`].
     pub fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
         Self {
-            buffer,
+            out: Writer::new(buffer),
             base,
             open: Open::Nothing,
             filled: false,
             names: Names::Undecided,
+            left_out: 0,
             single: false,
         }
     }
@@ -113,8 +117,10 @@ impl<'b> Encoder<'b> {
                 return Err(EncodeError::Empty(self.base));
             }
             self.begin(Names::Below);
+        } else {
+            self.out.take_back(1);
         }
-        self.text("]}");
+        self.out.text("]}");
         Ok(())
     }
 
@@ -175,32 +181,27 @@ impl<'b> Encoder<'b> {
     fn resource(
         &mut self,
         id: ResourceId,
-        value: ValueRef<'_>,
-        time: Option<Timestamp>,
+        value: &ValueRef<'_>,
+        time: Option<&Timestamp>,
     ) -> Result<(), EncodeError> {
         let Open::Instance(object, instance) = self.open else {
             return Err(EncodeError::Structure(Step::Resource));
         };
-        let path = resource_path(object, instance, id);
-        match self.base {
-            Path::Resource(_, _, base) if base == id => {
-                match self.names {
-                    Names::Undecided => self.begin(Names::Base),
-                    Names::Base => self.text(","),
-                    // The Base Name ends with a slash: no name after it is the base.
-                    _ => return Err(EncodeError::Structure(Step::Resource)),
-                }
-                self.text("{");
+        let names = match self.base {
+            Path::Resource(_, _, base) if base == id => Names::Base,
+            Path::Resource(..) | Path::ResourceInstance(..) => {
+                return Err(self.outside(resource_path(object, instance, id)));
             }
-            Path::Resource(..) | Path::ResourceInstance(..) => return Err(self.outside(path)),
-            _ => {
-                self.next_entry(instance);
-                self.name(object, instance, id);
-                self.text("\",");
-            }
+            _ => Names::of(instance),
+        };
+        // Once the Base Name ends with a slash, no name after it is the base.
+        if names == Names::Base && self.names == Names::Below {
+            return Err(EncodeError::Structure(Step::Resource));
         }
         self.single = true;
-        self.value(value, time, path)
+        let parent = instance.unwrap_or(InstanceId::ZERO);
+        let ids = [object.get(), parent.get(), id.get()];
+        self.entry(names, &ids, value, time)
     }
 
     /// Writes the entry of a Resource Instance.
@@ -208,39 +209,23 @@ impl<'b> Encoder<'b> {
     fn resource_instance(
         &mut self,
         id: ResourceInstanceId,
-        value: ValueRef<'_>,
-        time: Option<Timestamp>,
+        value: &ValueRef<'_>,
+        time: Option<&Timestamp>,
     ) -> Result<(), EncodeError> {
         let Open::Multiple(object, instance, resource) = self.open else {
             return Err(EncodeError::Structure(Step::ResourceInstance));
         };
         let parent = instance.unwrap_or(InstanceId::ZERO);
-        let path = Path::ResourceInstance(object, parent, resource, id);
-        match self.base {
+        let names = match self.base {
+            Path::ResourceInstance(.., base) if base == id => Names::Base,
             Path::ResourceInstance(..) => {
-                self.inside(self.base.resource_instance(), id, path)?;
-                match self.names {
-                    Names::Undecided => self.begin(Names::Base),
-                    _ => self.text(","),
-                }
-                self.text("{");
+                let path = Path::ResourceInstance(object, parent, resource, id);
+                return Err(self.outside(path));
             }
-            Path::Resource(..) => {
-                self.next_entry(instance);
-                let slash = self.names == Names::Base;
-                self.text(if slash { "{\"n\":\"/" } else { "{\"n\":\"" });
-                self.number(id.get());
-                self.text("\",");
-            }
-            _ => {
-                self.next_entry(instance);
-                self.name(object, instance, resource);
-                self.text("/");
-                self.number(id.get());
-                self.text("\",");
-            }
-        }
-        self.value(value, time, path)
+            _ => Names::of(instance),
+        };
+        let ids = [object.get(), parent.get(), resource.get(), id.get()];
+        self.entry(names, &ids, value, time)
     }
 
     /// Checks that an identifier is the one of the base, if the base has one.
@@ -265,172 +250,159 @@ impl<'b> Encoder<'b> {
         }
     }
 
-    /// Writes what comes before an entry that is below the base.
-    #[inline]
-    fn next_entry(&mut self, instance: Option<InstanceId>) {
-        match (self.names, instance) {
-            (Names::Undecided, Some(_)) => self.begin(Names::Below),
-            (Names::Undecided, None) => self.begin(Names::Unnamed),
-            _ => self.text(","),
-        }
-    }
-
     /// Writes what comes before the first entry.
+    #[cold]
     fn begin(&mut self, names: Names) {
         self.names = names;
-        self.text("{\"bn\":\"");
-        for segment in self.base.segments() {
-            self.text("/");
-            self.number(segment);
+        self.left_out = match names {
+            Names::Unnamed => 2,
+            _ => self.base.depth(),
+        };
+        self.out.text("{\"bn\":\"");
+        for id in self.base.segments() {
+            self.out.text("/");
+            self.out.id(id);
         }
-        self.text(match names {
+        self.out.text(match names {
             Names::Base => "\",\"e\":[",
             _ => "/\",\"e\":[",
         });
     }
 
-    /// Writes the beginning of an entry and its name below the base, as far as the Resource.
+    /// Writes an entry and a comma. `ids` are those of its path.
     #[inline]
-    fn name(&mut self, object: ObjectId, instance: Option<InstanceId>, resource: ResourceId) {
-        self.text("{\"n\":\"");
-        if self.base == Path::Root {
-            self.number(object.get());
-            self.text("/");
-        }
-        if let (None, Some(instance)) = (self.base.instance(), instance) {
-            self.number(instance.get());
-            self.text("/");
-        }
-        self.number(resource.get());
-    }
-
-    /// Writes a value, its time, and the end of the entry.
-    #[inline]
-    fn value(
+    fn entry(
         &mut self,
-        value: ValueRef<'_>,
-        time: Option<Timestamp>,
-        path: Path,
+        names: Names,
+        ids: &[u16],
+        value: &ValueRef<'_>,
+        time: Option<&Timestamp>,
     ) -> Result<(), EncodeError> {
-        match value {
+        if self.names == Names::Undecided {
+            self.begin(names);
+        }
+        let head = Head {
+            slash: self.names == Names::Base,
+            ids: ids.get(self.left_out..).unwrap_or_default(),
+        };
+        let out = &mut self.out;
+        match *value {
             ValueRef::String(text) => {
-                self.text("\"sv\":\"");
-                self.escaped(text);
-                self.text("\"");
+                out.piece(|piece| head.write(piece, "\",\"sv\":\""));
+                out.string(text);
+                out.text("\"},");
             }
-            ValueRef::Integer(number) | ValueRef::Time(number) => {
-                self.text("\"v\":");
-                self.text(itoa::Buffer::new().format(number));
+            ValueRef::Integer(number) | ValueRef::Time(number) => out.piece(|piece| {
+                head.write(piece, "\",\"v\":");
+                piece.integer(number);
+                piece.text("},");
+            }),
+            ValueRef::Float(number) if number.is_finite() => {
+                out.piece(|piece| head.write(piece, "\",\"v\":"));
+                out.float(number);
+                out.text("},");
             }
-            ValueRef::Float(number) => {
-                if !number.is_finite() {
-                    return Err(EncodeError::Value(path));
-                }
-                self.text("\"v\":");
-                self.text(ryu::Buffer::new().format_finite(number));
-            }
-            ValueRef::Boolean(true) => self.text("\"bv\":true"),
-            ValueRef::Boolean(false) => self.text("\"bv\":false"),
+            ValueRef::Boolean(truth) => out.piece(|piece| {
+                head.write(piece, "\",\"bv\":");
+                piece.text(if truth { "true}," } else { "false}," });
+            }),
             ValueRef::Opaque(bytes) => {
-                self.text("\"sv\":\"");
-                self.base64(bytes, path)?;
-                self.text("\"");
+                out.piece(|piece| head.write(piece, "\",\"sv\":\""));
+                out.base64(bytes).ok_or_else(|| unwritable_value(ids))?;
+                out.text("\"},");
             }
-            ValueRef::ObjectLink(link) => {
-                self.text("\"ov\":\"");
-                self.number(link.object);
-                self.text(":");
-                self.number(link.instance);
-                self.text("\"");
-            }
-            ValueRef::Raw(_) => return Err(EncodeError::Value(path)),
+            ValueRef::ObjectLink(link) => out.piece(|piece| {
+                head.write(piece, "\",\"ov\":\"");
+                piece.id(link.object);
+                piece.text(":");
+                piece.id(link.instance);
+                piece.text("\"},");
+            }),
+            ValueRef::Float(_) | ValueRef::Raw(_) => return Err(unwritable_value(ids)),
         }
         if let Some(time) = time {
-            self.time(time, path)?;
+            let seconds = seconds(*time).ok_or_else(|| EncodeError::Time(path(ids)))?;
+            out.take_back(2);
+            out.text(",\"t\":");
+            out.seconds(seconds);
+            out.text("},");
         }
-        self.text("}");
         self.filled = true;
         Ok(())
     }
+}
 
-    fn time(&mut self, time: Timestamp, path: Path) -> Result<(), EncodeError> {
-        let seconds = match time {
-            Timestamp::Absolute(seconds) if seconds.is_finite() && seconds > 0.0 => seconds,
-            Timestamp::Relative(seconds) if seconds.is_finite() && seconds <= 0.0 => seconds,
-            _ => return Err(EncodeError::Time(path)),
-        };
-        self.text(",\"t\":");
-        let mut buffer = ryu::Buffer::new();
-        let text = buffer.format_finite(seconds);
-        // Full seconds need no fraction.
-        self.text(text.strip_suffix(".0").unwrap_or(text));
-        Ok(())
-    }
-
-    /// Writes a string's content (RFC 8259, 7): all as it is but what must be escaped.
-    #[inline]
-    fn escaped(&mut self, mut text: &str) {
-        let special = |byte: u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
-        while let Some((plain, rest)) = text
-            .bytes()
-            .position(special)
-            .and_then(|plain| text.split_at_checked(plain))
-        {
-            self.text(plain);
-            let mut chars = rest.chars();
-            match chars.next() {
-                Some('"') => self.text("\\\""),
-                Some('\\') => self.text("\\\\"),
-                Some('\u{8}') => self.text("\\b"),
-                Some('\u{C}') => self.text("\\f"),
-                Some('\n') => self.text("\\n"),
-                Some('\r') => self.text("\\r"),
-                Some('\t') => self.text("\\t"),
-                Some(control) => {
-                    let digit =
-                        |shift: u32| char::from_digit(u32::from(control) >> shift & 0xF, 16);
-                    self.text("\\u00");
-                    let digits = [digit(4), digit(0)].into_iter().flatten();
-                    self.buffer.extend(digits.map(|digit| digit as u8));
-                }
-                None => {}
-            }
-            text = chars.as_str();
+impl Names {
+    /// The names of what is below the base, in this Object Instance.
+    fn of(instance: Option<InstanceId>) -> Self {
+        match instance {
+            Some(_) => Self::Below,
+            None => Self::Unnamed,
         }
-        self.text(text);
     }
+}
 
-    fn base64(&mut self, bytes: &[u8], path: Path) -> Result<(), EncodeError> {
-        let start = self.buffer.len();
-        let end = encoded_len(bytes.len(), true).and_then(|len| start.checked_add(len));
-        let end = end.ok_or(EncodeError::Value(path))?;
-        self.buffer.resize(end, 0);
-        let room = self.buffer.get_mut(start..).unwrap_or_default();
-        let written = STANDARD.encode_slice(bytes, room);
-        written.map(drop).map_err(|_| EncodeError::Value(path))
-    }
+/// The beginning of an entry, up to its value.
+struct Head<'i> {
+    /// Whether the name begins with a slash.
+    slash: bool,
+    /// The identifiers of the name; without one there is no name.
+    ids: &'i [u16],
+}
 
-    #[inline]
-    fn number(&mut self, number: u16) {
-        self.text(itoa::Buffer::new().format(number));
+impl Head<'_> {
+    /// `field` starts with the end of the name.
+    #[inline(always)]
+    fn write(&self, piece: &mut Piece<'_>, field: &'static str) {
+        if let [first, rest @ ..] = self.ids {
+            piece.text("{\"n\":\"");
+            if self.slash {
+                piece.text("/");
+            }
+            piece.id(*first);
+            for id in rest {
+                piece.text("/");
+                piece.id(*id);
+            }
+            piece.text(field);
+        } else {
+            piece.text("{");
+            piece.text(field.get(2..).unwrap_or(field));
+        }
     }
+}
 
-    #[inline]
-    fn text(&mut self, text: &str) {
-        self.buffer.extend_from_slice(text.as_bytes());
-    }
+#[cold]
+fn unwritable_value(ids: &[u16]) -> EncodeError {
+    EncodeError::Value(path(ids))
+}
+
+/// The path of an entry, for an error.
+fn path(ids: &[u16]) -> Path {
+    Path::of(ids).unwrap_or(Path::Root)
+}
+
+/// A time as `t` says it, if it can.
+fn seconds(time: Timestamp) -> Option<f64> {
+    let (seconds, possible) = match time {
+        Timestamp::Absolute(seconds) => (seconds, seconds > 0.0),
+        Timestamp::Relative(seconds) => (seconds, seconds <= 0.0),
+    };
+    (possible && seconds.is_finite()).then_some(seconds)
 }
 
 impl Sink for Encoder<'_> {
     type Error = EncodeError;
 
-    #[inline]
+    #[inline(always)]
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        if let Event::Resource { id, value, time } = &event {
+            return self.resource(*id, value, time.as_ref());
+        }
+        if let Event::ResourceInstance { id, value, time } = &event {
+            return self.resource_instance(*id, value, time.as_ref());
+        }
         match (event, self.open) {
-            (Event::Resource { id, value, time }, _) => self.resource(id, value, time),
-            (Event::ResourceInstance { id, value, time }, _) => {
-                self.resource_instance(id, value, time)
-            }
             (Event::Object(object), Open::Nothing) => {
                 self.inside(self.base.object(), object, Path::Object(object))?;
                 self.open(Open::Object(object));

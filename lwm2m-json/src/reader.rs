@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The byte that comes next, from 0.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn offset(&self) -> usize {
         self.text.len().saturating_sub(self.rest.len())
     }
@@ -57,14 +57,14 @@ impl<'a> Reader<'a> {
 
     /// Goes to the next element of an array; tells whether there is one. `first` is true before
     /// the first call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_element(&mut self, first: &mut bool) -> Result<bool> {
         self.next(b']', "',' or ']'", first)
     }
 
     /// Goes to the value of an object's next member; tells its name. `first` is true before the
     /// first call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_member(&mut self, first: &mut bool) -> Result<Option<Text<'a>>> {
         if !self.next(b'}', "',' or '}'", first)? {
             return Ok(None);
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         Ok(Some(name))
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, close: u8, what: &'static str, first: &mut bool) -> Result<bool> {
         self.white_space();
         let first = mem::take(first);
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string, which must come next.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string(&mut self, what: &'static str) -> Result<Text<'a>> {
         if !self.eat(b'"') {
             return self.expected(what);
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number, which must come next.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn number(&mut self, what: &'static str) -> Result<Number<'a>> {
         let start = self.offset();
         self.eat(b'-');
@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
         end.trim_ascii_end().ends_with(b"]") && !array.contains(&b'[')
     }
 
-    #[inline]
+    #[inline(always)]
     fn white_space(&mut self) {
         while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.rest {
             self.rest = rest;
@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes digits; tells whether there was one.
-    #[inline]
+    #[inline(always)]
     fn digits(&mut self) -> bool {
         let before = self.rest.len();
         while let [b'0'..=b'9', rest @ ..] = self.rest {
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
         rest.is_some()
     }
 
-    #[inline]
+    #[inline(always)]
     fn eat(&mut self, byte: u8) -> bool {
         match self.rest {
             [first, rest @ ..] if *first == byte => {
@@ -268,18 +268,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, count: usize) {
         self.rest = self.rest.get(count..).unwrap_or_default();
     }
 
     /// What has been read since this offset.
-    #[inline]
+    #[inline(always)]
     fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.offset()).unwrap_or_default()
     }
@@ -287,8 +287,8 @@ impl<'a> Reader<'a> {
 
 /// How many bytes stand for themselves in a string: up to a quotation mark, a backslash or a
 /// control character.
-#[inline]
-fn plain_len(bytes: &[u8]) -> usize {
+#[inline(always)]
+pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     let mut len = 0usize;
     let mut rest = bytes;
     // Eight bytes at a time: most strings here end within the first eight.
@@ -308,7 +308,7 @@ fn plain_len(bytes: &[u8]) -> usize {
 
 /// Finds the special bytes of a string among eight. The lowest bit that is set is the highest bit
 /// of the first one; the bits above it say nothing.
-#[inline]
+#[inline(always)]
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);

@@ -101,7 +101,7 @@ fn as_little_as_can_be_is_allocated() {
     let types = |_: ObjectId, _: ResourceId| Some(DataType::Float);
     let base = Path::of(&[3, 0]).unwrap();
     decode(payload.as_bytes(), base, &types, Mode::Answer, &mut content).unwrap();
-    let mut buffer = Vec::with_capacity(payload.len());
+    let mut buffer = Vec::with_capacity(payload.len() + 64);
     let stats = counted(|| {
         let mut encoder = Encoder::new(&mut buffer, base);
         content.push(&mut encoder).unwrap();

@@ -95,7 +95,7 @@ pub(super) struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     /// Reads the next entry into `entry`; tells whether there was one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self, entry: &mut Entry<'a>) -> Result<bool> {
         entry.index = entry.index.wrapping_add(1);
         if !self.reader.next_element(&mut self.first)? {
@@ -142,7 +142,7 @@ pub(super) enum Field<'a> {
 
 impl<'a> Field<'a> {
     /// Reads the value of one of the value fields.
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>, member: Member) -> Result<Self> {
         Ok(match member {
             Member::BooleanValue => Self::Boolean(reader.boolean("\"bv\" to be a Boolean")?),
@@ -175,7 +175,7 @@ impl<'a> Entry<'a> {
         value_offset: 0,
     };
 
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
         self.offset = reader.offset();
         self.name_offset = self.offset;
@@ -223,7 +223,7 @@ fn document_member(name: &[u8]) -> Option<Member> {
     })
 }
 
-#[inline]
+#[inline(always)]
 fn entry_member(name: &[u8]) -> Option<Member> {
     Some(match name {
         b"n" => Member::Name,
@@ -237,7 +237,7 @@ fn entry_member(name: &[u8]) -> Option<Member> {
 }
 
 /// Which member it is; those that nobody knows are to be ignored.
-#[inline]
+#[inline(always)]
 fn known(name: Text<'_>, member: impl Fn(&[u8]) -> Option<Member>) -> Option<Member> {
     if name.escaped {
         unescaped(name, member)
@@ -259,7 +259,7 @@ fn unescaped(name: Text<'_>, member: impl Fn(&[u8]) -> Option<Member>) -> Option
 }
 
 /// The member that comes next has not been there before.
-#[inline]
+#[inline(always)]
 fn vacant(reader: &Reader<'_>, taken: bool, member: Member) -> Result<()> {
     if taken {
         return reader.error(Problem::Duplicate(member));

@@ -30,7 +30,7 @@ impl Name {
     };
 
     /// The name with more text after it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn followed_by(mut self, text: Text<'_>) -> Self {
         if text.escaped {
             // No character outside of ASCII is one of a path, 0xFF as little as any.
@@ -42,7 +42,7 @@ impl Name {
         self
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, byte: u8) {
         let digit = u16::from(byte.wrapping_sub(b'0'));
         match (byte, self.last) {
@@ -63,7 +63,7 @@ impl Name {
     }
 
     /// The path that the whole text is, if it is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn path(self) -> Option<Path> {
         match (self.valid, self.slashes, self.last) {
             (true, 1, None) => Some(Path::Root),
