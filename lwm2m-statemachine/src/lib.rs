@@ -9,7 +9,6 @@ pub mod coap;
 pub mod payload;
 pub mod server;
 
-#[allow(dead_code, reason = "the machines to come draw from it")]
 mod random;
 mod timer;
 mod transport;

@@ -1,0 +1,306 @@
+//! The rules of RFC 7641 that an endpoint keeps, each by name.
+
+mod coap_support;
+
+use lwm2m_core::{Code, Method};
+use lwm2m_statemachine::{
+    Channel,
+    coap::{
+        Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType, NotifyOptions,
+        RequestId, RequestOptions, SendError, Token,
+    },
+};
+
+use coap_support::*;
+
+// Observe: RFC 7641 §3, §4.
+
+fn observation(node: &mut Node) -> (RequestId, Token) {
+    let mut message = MessageBuf::request(Method::Get);
+    message.observe(0).unwrap().uri_path("x").unwrap();
+    let (id, message_id, request_token) = request_of(node, message, RequestOptions::default());
+    let answer = self::message(
+        observe_answer(10, "a"),
+        MessageType::Acknowledgement,
+        message_id,
+        request_token,
+    );
+    assert!(matches!(
+        receive(node, T0, &answer),
+        Ok(Some(Incoming::Response { request, observing: true, .. })) if request == id
+    ));
+    (id, request_token)
+}
+
+#[test]
+fn notifications_follow_an_observation_in_their_order() {
+    let mut node = node();
+    let (id, request_token) = observation(&mut node);
+    let mut next_id = 100;
+    let mut arrives = |node: &mut Node, at, sequence| {
+        next_id += 1;
+        let kind = if next_id % 2 == 0 {
+            MessageType::Confirmable
+        } else {
+            MessageType::NonConfirmable
+        };
+        let datagram = message(observe_answer(sequence, "b"), kind, next_id, request_token);
+        let incoming = receive(node, at, &datagram).unwrap();
+        // Acknowledged whether it is new or not.
+        assert_eq!(sent(node).len(), usize::from(next_id % 2 == 0));
+        match incoming {
+            None => false,
+            Some(Incoming::Notification {
+                request,
+                observing: true,
+                body,
+                ..
+            }) => {
+                assert_eq!((request, &*body), (id, &b"b"[..]));
+                true
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(arrives(&mut node, T0, 11));
+    assert!(!arrives(&mut node, T0, 11));
+    assert!(!arrives(&mut node, T0, 9));
+    assert!(arrives(&mut node, T0, 13));
+    assert!(!arrives(&mut node, T0 + seconds(128), 12));
+    assert!(arrives(&mut node, T0 + seconds(129), 12));
+    assert!(arrives(&mut node, T0 + seconds(129), (1 << 23) + 11));
+    assert!(arrives(&mut node, T0 + seconds(129), 0));
+}
+
+#[test]
+fn a_cancelled_observation_is_reset_with_the_next_notification() {
+    for kind in [MessageType::Confirmable, MessageType::NonConfirmable] {
+        let mut node = node();
+        let (id, request_token) = observation(&mut node);
+        assert!(node.cancel(T0, id));
+        assert!(!node.cancel(T0, id));
+        let datagram = message(observe_answer(11, "b"), kind, 9, request_token);
+        assert!(receive(&mut node, T0, &datagram).is_err());
+        assert_eq!(sent_one(&mut node), empty(RST, 9));
+    }
+}
+
+#[test]
+fn an_error_or_an_answer_without_observe_ends_an_observation() {
+    for last in [MessageBuf::response(Code::NOT_FOUND), content("x")] {
+        let mut node = node();
+        let (id, request_token) = observation(&mut node);
+        let datagram = message(last, MessageType::Confirmable, 9, request_token);
+        assert!(matches!(
+            receive(&mut node, T0, &datagram),
+            Ok(Some(Incoming::Notification { request, observing: false, .. })) if request == id
+        ));
+        assert_eq!(sent_one(&mut node), empty(ACK, 9));
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
+}
+
+#[test]
+fn an_observation_that_is_refused_is_an_ordinary_exchange() {
+    let mut node = node();
+    let mut message = MessageBuf::request(Method::Get);
+    message.observe(0).unwrap();
+    let (_, message_id, request_token) = request_of(&mut node, message, RequestOptions::default());
+    let answer = self::message(
+        content("x"),
+        MessageType::Acknowledgement,
+        message_id,
+        request_token,
+    );
+    assert!(matches!(
+        receive(&mut node, T0, &answer),
+        Ok(Some(Incoming::Response {
+            observing: false,
+            ..
+        }))
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn an_observation_is_cancelled_by_a_request_with_its_token() {
+    let mut node = node();
+    let (observation, request_token) = observation(&mut node);
+    let mut message = MessageBuf::request(Method::Get);
+    message.observe(1).unwrap().uri_path("x").unwrap();
+    let options = RequestOptions {
+        cancels: Some(observation),
+        ..RequestOptions::default()
+    };
+    assert_eq!(
+        node.request(T0, "other", message.clone(), options),
+        Err(SendError::NoObservation)
+    );
+    let (id, message_id, new_token) = request_of(&mut node, message.clone(), options);
+    assert_eq!(new_token, request_token);
+    assert_eq!(
+        node.request(T0, "peer", message, options),
+        Err(SendError::NoObservation)
+    );
+    // One that was under way is no answer to the cancellation.
+    let late = self::message(
+        observe_answer(11, "b"),
+        MessageType::Confirmable,
+        9,
+        request_token,
+    );
+    assert!(receive(&mut node, T0, &late).unwrap().is_none());
+    assert_eq!(sent_one(&mut node), empty(ACK, 9));
+    let answer = self::message(
+        content("x"),
+        MessageType::Acknowledgement,
+        message_id,
+        request_token,
+    );
+    assert!(matches!(
+        receive(&mut node, T0, &answer),
+        Ok(Some(Incoming::Response { request, observing: false, .. })) if request == id
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+const CONFIRMABLE: NotifyOptions = NotifyOptions {
+    confirmable: true,
+    channel: Channel::Udp,
+};
+
+#[test]
+fn a_reset_finds_any_notification_by_its_message_id() {
+    let mut node = node();
+    let mut ids = Vec::new();
+    for sequence in 0..5 {
+        let options = NotifyOptions::default();
+        let id = node
+            .notify(
+                T0,
+                "peer",
+                token(b"n"),
+                observe_answer(sequence, "x"),
+                options,
+            )
+            .unwrap();
+        let wire = sent_one(&mut node);
+        let read = MessageRef::parse(&wire).unwrap();
+        assert_eq!(read.kind(), MessageType::NonConfirmable);
+        assert_eq!(read.observe(), Some(sequence));
+        ids.push((id, read.message_id()));
+    }
+    for index in [1, 4, 0] {
+        let (id, message_id) = ids[index];
+        let reset = empty(RST, message_id);
+        assert!(matches!(
+            receive(&mut node, T0, &reset),
+            Ok(Some(Incoming::NotificationReset { notification, token }))
+                if notification == id && token.as_bytes() == b"n"
+        ));
+        assert!(receive(&mut node, T0, &reset).is_err());
+    }
+    assert!(run_until_quiet(&mut node).is_empty());
+
+    let id = node
+        .notify(T0, "peer", token(b"n"), observe_answer(9, "x"), CONFIRMABLE)
+        .unwrap();
+    let wire = sent_one(&mut node);
+    let reset = empty(RST, MessageRef::parse(&wire).unwrap().message_id());
+    assert!(matches!(
+        receive(&mut node, T0, &reset),
+        Ok(Some(Incoming::NotificationReset { notification, .. })) if notification == id
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn a_confirmable_notification_is_acknowledged_or_fails() {
+    let mut node = node();
+    let id = node
+        .notify(T0, "peer", token(b"n"), observe_answer(9, "x"), CONFIRMABLE)
+        .unwrap();
+    let wire = sent_one(&mut node);
+    let ack = empty(ACK, MessageRef::parse(&wire).unwrap().message_id());
+    assert!(matches!(
+        receive(&mut node, T0, &ack),
+        Ok(Some(Incoming::Acknowledged { notification, .. })) if notification == id
+    ));
+    let id = node
+        .notify(T0, "peer", token(b"n"), observe_answer(9, "x"), CONFIRMABLE)
+        .unwrap();
+    assert!(matches!(
+        run_until_quiet(&mut node)[..],
+        [Event::NotificationFailed { notification, reason: FailureReason::Timeout, .. }]
+            if notification == id
+    ));
+}
+
+#[test]
+fn the_newest_value_takes_the_place_of_one_that_is_sent_again() {
+    let mut node = node();
+    let notify = |node: &mut Node, sequence| {
+        node.notify(
+            T0,
+            "peer",
+            token(b"n"),
+            observe_answer(sequence, "x"),
+            CONFIRMABLE,
+        )
+        .unwrap()
+    };
+    let first = notify(&mut node, 1);
+    let wire = sent_one(&mut node);
+    let first_message = MessageRef::parse(&wire).unwrap().message_id();
+    let second = notify(&mut node, 2);
+    let third = notify(&mut node, 3);
+    assert!(sent(&mut node).is_empty());
+    let superseded = |node: &mut Node| match node.poll_event() {
+        Some(Event::NotificationFailed {
+            notification,
+            reason: FailureReason::Superseded,
+            ..
+        }) => notification,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(superseded(&mut node), second);
+    let now = node.poll_timeout().unwrap();
+    node.handle_timeout(now);
+    let wire = sent_one(&mut node);
+    let read = MessageRef::parse(&wire).unwrap();
+    assert_eq!(read.observe(), Some(3));
+    assert_ne!(read.message_id(), first_message);
+    assert_eq!(superseded(&mut node), first);
+    // A Reset to the old one still counts, and the new one is acknowledged.
+    let reset = empty(RST, first_message);
+    assert!(matches!(
+        receive(&mut node, now, &reset),
+        Ok(Some(Incoming::NotificationReset { notification, .. })) if notification == first
+    ));
+    let ack = empty(ACK, read.message_id());
+    assert!(matches!(
+        receive(&mut node, now, &ack),
+        Ok(Some(Incoming::Acknowledged { notification, .. })) if notification == third
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn a_newer_notification_follows_the_acknowledgement_of_the_old_one() {
+    let mut node = node();
+    for sequence in [1, 2] {
+        node.notify(
+            T0,
+            "peer",
+            token(b"n"),
+            observe_answer(sequence, "x"),
+            CONFIRMABLE,
+        )
+        .unwrap();
+    }
+    let wire = sent_one(&mut node);
+    let ack = empty(ACK, MessageRef::parse(&wire).unwrap().message_id());
+    assert!(receive(&mut node, T0, &ack).unwrap().is_some());
+    let wire = sent_one(&mut node);
+    assert_eq!(MessageRef::parse(&wire).unwrap().observe(), Some(2));
+}

@@ -1,0 +1,123 @@
+//! What the tests of the CoAP endpoint share.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, Instant, Method};
+use lwm2m_statemachine::{
+    Datagram,
+    coap::{
+        Config, DatagramError, Endpoint, Event, Incoming, MessageBuf, MessageRef, MessageType,
+        RequestId, RequestOptions, Responder, Token,
+    },
+};
+
+pub type Node = Endpoint<&'static str>;
+
+pub const T0: Instant = Instant::from_millis(1_000);
+
+pub fn node() -> Node {
+    Endpoint::new(Config::new([5; 32]))
+}
+
+pub fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// All that is to be sent now.
+pub fn sent(node: &mut Node) -> Vec<Vec<u8>> {
+    let mut datagrams = Vec::new();
+    while let Some(transmit) = node.poll_transmit() {
+        datagrams.push(transmit.payload.to_vec());
+    }
+    datagrams
+}
+
+/// The one thing that is to be sent now.
+pub fn sent_one(node: &mut Node) -> Vec<u8> {
+    let mut datagrams = sent(node);
+    assert_eq!(datagrams.len(), 1, "{datagrams:02x?}");
+    datagrams.remove(0)
+}
+
+pub fn receive<'d>(
+    node: &mut Node,
+    now: Instant,
+    payload: &'d [u8],
+) -> Result<Option<Incoming<'d>>, DatagramError> {
+    node.receive(now, &Datagram::new("peer", payload))
+}
+
+pub fn responder(incoming: Option<Incoming<'_>>) -> Responder {
+    match incoming {
+        Some(Incoming::Request { responder, .. }) => responder,
+        other => panic!("no request: {other:?}"),
+    }
+}
+
+pub fn get(path: &str) -> MessageBuf {
+    let mut message = MessageBuf::request(Method::Get);
+    message.uri_path(path).unwrap();
+    message
+}
+
+pub fn content(text: &str) -> MessageBuf {
+    let mut message = MessageBuf::response(Code::CONTENT);
+    message.payload(text.as_bytes());
+    message
+}
+
+pub fn observe_answer(sequence: u32, text: &str) -> MessageBuf {
+    let mut message = MessageBuf::response(Code::CONTENT);
+    message.observe(sequence).unwrap().payload(text.as_bytes());
+    message
+}
+
+/// A message from the peer.
+pub fn message(buf: MessageBuf, kind: MessageType, id: u16, token: Token) -> Vec<u8> {
+    buf.finish(kind, id, token).into()
+}
+
+pub fn token(bytes: &[u8]) -> Token {
+    Token::new(bytes).unwrap()
+}
+
+/// Sends a request and takes it out; tells its message id and token.
+pub fn request(node: &mut Node, options: RequestOptions) -> (RequestId, u16, Token) {
+    request_of(node, get("x"), options)
+}
+
+pub fn request_of(
+    node: &mut Node,
+    message: MessageBuf,
+    options: RequestOptions,
+) -> (RequestId, u16, Token) {
+    let id = node.request(T0, "peer", message, options).unwrap();
+    let wire = sent_one(node);
+    let read = MessageRef::parse(&wire).unwrap();
+    (id, read.message_id(), read.token())
+}
+
+pub const CON: MessageType = MessageType::Confirmable;
+pub const ACK: u8 = 0x60;
+pub const RST: u8 = 0x70;
+
+pub fn empty(kind: u8, id: u16) -> Vec<u8> {
+    let [high, low] = id.to_be_bytes();
+    vec![kind, 0, high, low]
+}
+
+pub fn run_until_quiet(node: &mut Node) -> Vec<Event<&'static str>> {
+    let mut events = Vec::new();
+    for _ in 0..10_000 {
+        sent(node);
+        events.extend(core::iter::from_fn(|| node.poll_event()));
+        let Some(now) = node.poll_timeout() else {
+            assert!(node.is_idle(), "{:?}", node.usage());
+            return events;
+        };
+        node.handle_timeout(now);
+    }
+    panic!("never quiet");
+}
