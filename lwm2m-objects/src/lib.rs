@@ -14,6 +14,8 @@
 
 extern crate alloc;
 
+pub mod access;
+mod accounts;
 mod builtin;
 mod definition;
 mod object;
@@ -24,6 +26,7 @@ mod tree;
 mod typed;
 
 pub use self::{
+    accounts::{Account, accounts},
     builtin::{
         ACCESS_CONTROL, BUILT_IN, CONNECTIVITY_MONITORING, CONNECTIVITY_STATISTICS, DEVICE,
         FIRMWARE_UPDATE, LOCATION, SECURITY, SERVER, SOFTWARE_MANAGEMENT,
@@ -38,5 +41,5 @@ pub use self::{
     store::Store,
     transaction::Transaction,
     tree::ObjectTree,
-    typed::{Device, PowerSource, Security, SecurityMode, Server, Typed},
+    typed::{AccessControl, AclTarget, Device, PowerSource, Security, SecurityMode, Server, Typed},
 };

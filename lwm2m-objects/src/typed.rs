@@ -1,5 +1,6 @@
 //! Objects as plain structs with named fields, for configuration and reading back.
 
+mod access_control;
 mod device;
 mod security;
 mod server;
@@ -9,6 +10,7 @@ use alloc::{string::String, vec::Vec};
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, ValueRef};
 
 pub use self::{
+    access_control::{AccessControl, AclTarget},
     device::{Device, PowerSource},
     security::{Security, SecurityMode},
     server::Server,

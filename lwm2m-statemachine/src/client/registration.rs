@@ -10,12 +10,9 @@ use alloc::{string::String, vec::Vec};
 use core::{fmt, time::Duration};
 
 use lwm2m_core::{Code, ContentFormat, Instant, Method, ShortServerId};
-use lwm2m_objects::Server;
+use lwm2m_objects::{Account, Server};
 
-use super::{
-    accounts::Account,
-    event::{ConnectionId, RegistrationFailure},
-};
+use super::event::{ConnectionId, RegistrationFailure};
 use crate::coap::{Endpoint, MessageBuf, MessageRef, OptionError, RequestId, RequestOptions};
 
 /// The registration with one server.

@@ -1,0 +1,215 @@
+//! Access control: who may do what (TS 7.3, E.1.3, E.3).
+//!
+//! Pure functions over the tree. What must change is told as [`Change`]s, for the same commit as
+//! the operation that causes it.
+//!
+//! With a single LwM2M Server Account, that server has every right (TS 7.3). With several, the
+//! rights are in the Access Control Object: one instance for each Object that may be instantiated
+//! (its `Object Instance ID` is 65535), and one for each Object Instance.
+//!
+//! Where the specification is silent:
+//!
+//! - "No ACL Resource Instance" gives the owner full rights (TS 7.3.2.1, A) means: none of its own.
+//! - An Object Instance without an Access Control Object Instance is shut to all.
+//! - Access Control Object Instances have none of their own: every server may read them, their
+//!   owner may write them, and they come and go with what they are about.
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
+
+use crate::{
+    accounts::accounts,
+    object::Change,
+    tree::ObjectTree,
+    typed::{AccessControl, AclTarget, Typed},
+};
+
+/// The rights of a server on an Object Instance (TS 7.3.2.1).
+pub fn rights(
+    tree: &ObjectTree,
+    server: ShortServerId,
+    object: ObjectId,
+    instance: InstanceId,
+) -> AccessRights {
+    if is_single(tree) {
+        return AccessControl::OWNER_RIGHTS;
+    }
+    if object == ObjectId::ACCESS_CONTROL {
+        let owns = AccessControl::load(tree, instance)
+            .is_some_and(|control| control.owner == server.get());
+        let write = if owns { AccessRights::WRITE.bits() } else { 0 };
+        return AccessRights::from_bits(AccessRights::READ.bits() | write);
+    }
+    find(tree, AclTarget::Instance(object, instance))
+        .map_or(AccessRights::NONE, |(_, control)| control.rights_of(server))
+}
+
+/// Whether a server may create instances of an Object (TS 7.3.2.1): only what was provisioned
+/// during a Bootstrap Phase counts.
+pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) -> bool {
+    let granted = |(_, control): (_, AccessControl)| {
+        let own = control.acl.iter().find(|(id, _)| *id == server.get());
+        own.is_some_and(|(_, rights)| rights.contains(AccessRights::CREATE))
+    };
+    is_single(tree) || find(tree, AclTarget::Object(object)).is_some_and(granted)
+}
+
+/// What follows from a server having created an Object Instance: an Access Control Object Instance
+/// with the server as owner and with full rights, if there is more than one account (TS 5.4.6).
+pub fn created(
+    tree: &ObjectTree,
+    server: ShortServerId,
+    object: ObjectId,
+    instance: InstanceId,
+) -> Vec<Change> {
+    if is_single(tree) || tree.object(ObjectId::ACCESS_CONTROL).is_none() {
+        return Vec::new();
+    }
+    let taken = |id: &InstanceId| {
+        tree.instances(ObjectId::ACCESS_CONTROL)
+            .any(|other| other == *id)
+    };
+    let Some(id) = (0..u16::MAX)
+        .filter_map(InstanceId::new)
+        .find(|id| !taken(id))
+    else {
+        return Vec::new();
+    };
+    let control = AccessControl {
+        target: AclTarget::Instance(object, instance),
+        acl: [(server.get(), AccessControl::OWNER_RIGHTS)].into(),
+        owner: server.get(),
+    };
+    control.changes(id)
+}
+
+/// What follows from an Object Instance having been deleted: its Access Control Object Instance
+/// goes with it (TS 7.3.1.2.2).
+pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec<Change> {
+    let found = find(tree, AclTarget::Instance(object, instance));
+    found
+        .into_iter()
+        .map(|(id, _)| delete(ObjectId::ACCESS_CONTROL, id))
+        .collect()
+}
+
+/// What a Delete of a server's Security Object Instance by the Bootstrap-Server takes along
+/// (TS E.1.3): what only this server could access, its entries in what others can access, its
+/// Server Object Instance. The Security Object Instance itself goes, too. Observations and the
+/// registration of the server are for the caller to end.
+///
+/// An owner that goes is followed by the server with the greatest sum of Write (1) and Delete (1);
+/// of equals, by the one with the lowest Short Server ID; without any, by nobody (65535).
+/// Instances of mandatory Objects that there is only one of stay (TS D.1).
+pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
+    let all = accounts(tree);
+    let Some(account) = all.iter().find(|account| account.server == server) else {
+        return Vec::new();
+    };
+    let others: Vec<ShortServerId> = all
+        .iter()
+        .map(|account| account.server)
+        .filter(|other| *other != server)
+        .collect();
+    let mut changes = Vec::new();
+    for id in tree.instances(ObjectId::ACCESS_CONTROL) {
+        let Some(control) = AccessControl::load(tree, id) else {
+            continue;
+        };
+        let of_server =
+            control.target == AclTarget::Instance(ObjectId::SERVER, account.server_instance);
+        if of_server {
+            changes.push(delete(ObjectId::ACCESS_CONTROL, id));
+            continue;
+        }
+        let owned = control.owner == server.get();
+        let shared = others
+            .iter()
+            .any(|other| control.rights_of(*other) != AccessRights::NONE);
+        match control.target {
+            AclTarget::Instance(object, instance) if owned && !shared => {
+                changes.push(delete(ObjectId::ACCESS_CONTROL, id));
+                if tree.locate(Path::Instance(object, instance)).is_some() && !stays(tree, object) {
+                    changes.push(delete(object, instance));
+                }
+            }
+            _ => changes.extend(without(&control, id, server, &others)),
+        }
+    }
+    changes.push(delete(ObjectId::SERVER, account.server_instance));
+    changes.push(delete(ObjectId::SECURITY, account.security_instance));
+    changes
+}
+
+/// The changes that take a server out of an Access Control Object Instance that others share.
+fn without(
+    control: &AccessControl,
+    id: InstanceId,
+    server: ShortServerId,
+    others: &[ShortServerId],
+) -> Vec<Change> {
+    let path = |resource: u16| Path::Resource(ObjectId::ACCESS_CONTROL, id, resource.into());
+    let mut changes = Vec::new();
+    if control.acl.iter().any(|(entry, _)| *entry == server.get()) {
+        changes.push(Change::Clear {
+            path: path(AccessControl::ACL),
+        });
+        let kept = control
+            .acl
+            .iter()
+            .filter(|(entry, _)| *entry != server.get());
+        changes.extend(kept.map(|(entry, rights)| Change::Set {
+            path: Path::ResourceInstance(
+                ObjectId::ACCESS_CONTROL,
+                id,
+                ResourceId::new(AccessControl::ACL),
+                (*entry).into(),
+            ),
+            value: Value::Integer(rights.bits().into()),
+        }));
+    }
+    if control.owner == server.get() {
+        let weight = |other: &ShortServerId| {
+            let rights = control.rights_of(*other);
+            u8::from(rights.contains(AccessRights::WRITE))
+                + u8::from(rights.contains(AccessRights::DELETE))
+        };
+        let able = others
+            .iter()
+            .filter(|other| control.rights_of(**other) != AccessRights::NONE);
+        let elected = able.min_by_key(|other| (core::cmp::Reverse(weight(other)), **other));
+        let owner = elected.map_or(AccessControl::NOBODY, |server| server.get());
+        let value = Value::Integer(owner.into());
+        changes.push(Change::Set {
+            path: path(AccessControl::OWNER),
+            value,
+        });
+    }
+    changes
+}
+
+/// Whether there is one account at most: then access is not controlled.
+fn is_single(tree: &ObjectTree) -> bool {
+    accounts(tree).len() <= 1
+}
+
+/// Whether the one instance of a mandatory Object has to be there.
+fn stays(tree: &ObjectTree, object: ObjectId) -> bool {
+    tree.definition(object).is_some_and(|definition| {
+        definition.mandatory && definition.instances == crate::Multiplicity::Single
+    })
+}
+
+fn delete(object: ObjectId, instance: InstanceId) -> Change {
+    Change::Delete {
+        path: Path::Instance(object, instance),
+    }
+}
+
+/// The Access Control Object Instance about this.
+fn find(tree: &ObjectTree, target: AclTarget) -> Option<(InstanceId, AccessControl)> {
+    tree.instances(ObjectId::ACCESS_CONTROL)
+        .filter_map(|id| Some((id, AccessControl::load(tree, id)?)))
+        .find(|(_, control)| control.target == target)
+}

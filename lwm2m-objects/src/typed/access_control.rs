@@ -1,0 +1,139 @@
+//! Access Control (TS E.3).
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{
+    AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, ValueRef,
+};
+
+use super::{Typed, Values};
+use crate::{
+    builtin::ACCESS_CONTROL, definition::ObjectDefinition, object::Change, store::Store,
+    tree::ObjectTree,
+};
+
+/// An instance of the Access Control Object: the rights on an Object or an Object Instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessControl {
+    /// What the rights are on (Resources 0 and 1).
+    pub target: AclTarget,
+    /// The rights by Short Server ID; those of 0 are for servers without rights of their own
+    /// (Resource 2).
+    pub acl: Vec<(u16, AccessRights)>,
+    /// The Short Server ID of the server that may change this; 65535 if only the Bootstrap-Server
+    /// may (Resource 3).
+    pub owner: u16,
+}
+
+/// What access rights are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AclTarget {
+    /// An Object: who may create instances of it.
+    Object(ObjectId),
+    /// An Object Instance.
+    Instance(ObjectId, InstanceId),
+}
+
+impl AccessControl {
+    /// The Short Server ID of nobody: owned by the Bootstrap interface.
+    pub const NOBODY: u16 = u16::MAX;
+    /// What a server has on an Object Instance that it owns or is alone with: all but Create, which
+    /// is a right on Objects.
+    pub const OWNER_RIGHTS: AccessRights =
+        AccessRights::from_bits(AccessRights::FULL.bits() & !AccessRights::CREATE.bits());
+    /// The Short Server ID of the default rights.
+    const DEFAULT: u16 = 0;
+    pub(crate) const ACL: u16 = 2;
+    pub(crate) const OWNER: u16 = 3;
+
+    /// The rights that a server has by this instance (TS 7.3.2.1, A to C).
+    pub fn rights_of(&self, server: ShortServerId) -> AccessRights {
+        let entry = |id: u16| {
+            let found = self.acl.iter().find(|(entry, _)| *entry == id);
+            found.map(|(_, rights)| *rights)
+        };
+        match (entry(server.get()), self.owner == server.get()) {
+            (Some(rights), _) => rights,
+            (None, true) => Self::OWNER_RIGHTS,
+            (None, false) => entry(Self::DEFAULT).unwrap_or(AccessRights::NONE),
+        }
+    }
+
+    /// The changes that make this instance.
+    pub(crate) fn changes(&self, id: InstanceId) -> Vec<Change> {
+        let object = ObjectId::ACCESS_CONTROL;
+        let set = |resource: u16, value: u16| Change::Set {
+            path: Path::Resource(object, id, resource.into()),
+            value: Value::Integer(value.into()),
+        };
+        let (target, instance) = self.target.numbers();
+        let acl = ResourceId::new(Self::ACL);
+        let mut changes = Vec::from([
+            Change::Create {
+                path: Path::Instance(object, id),
+            },
+            set(0, target),
+            set(1, instance),
+            Change::Clear {
+                path: Path::Resource(object, id, acl),
+            },
+        ]);
+        changes.extend(self.acl.iter().map(|(server, rights)| Change::Set {
+            path: Path::ResourceInstance(object, id, acl, (*server).into()),
+            value: Value::Integer(rights.bits().into()),
+        }));
+        changes.push(set(Self::OWNER, self.owner));
+        changes
+    }
+}
+
+impl AclTarget {
+    /// Resources 0 and 1.
+    const fn numbers(self) -> (u16, u16) {
+        match self {
+            Self::Object(object) => (object.get(), u16::MAX),
+            Self::Instance(object, instance) => (object.get(), instance.get()),
+        }
+    }
+}
+
+impl Typed for AccessControl {
+    const DEFINITION: &'static ObjectDefinition = &ACCESS_CONTROL;
+
+    fn store(self, store: Store, instance: InstanceId) -> Store {
+        let (target, target_instance) = self.target.numbers();
+        let acl = self
+            .acl
+            .iter()
+            .map(|(server, rights)| (*server, i64::from(rights.bits())));
+        store
+            .with(instance, 0, i64::from(target))
+            .with(instance, 1, i64::from(target_instance))
+            .with_instances(instance, Self::ACL, acl)
+            .with(instance, Self::OWNER, i64::from(self.owner))
+            .supporting([Self::ACL])
+    }
+
+    /// Rights and Short Server IDs are of 16 bits.
+    fn accepts(_: ResourceId, value: &ValueRef<'_>) -> bool {
+        matches!(value, ValueRef::Integer(number) if u16::try_from(*number).is_ok())
+    }
+
+    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree, ObjectId::ACCESS_CONTROL, instance)?;
+        let object = ObjectId::new(values.number(0)?);
+        let target = InstanceId::new(values.number(1)?).map_or(AclTarget::Object(object), |id| {
+            AclTarget::Instance(object, id)
+        });
+        let acl = values.numbers(Self::ACL).into_iter();
+        Some(Self {
+            target,
+            acl: acl
+                .filter_map(|(id, bits)| {
+                    Some((id.get(), AccessRights::from_bits(u16::try_from(bits).ok()?)))
+                })
+                .collect(),
+            owner: values.number(3)?,
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! Access control (TS 7.3, E.1.3, Appendix F).
+
+use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ShortServerId, Value};
+use lwm2m_objects::{
+    ACCESS_CONTROL, AccessControl, AclTarget, Change, Device, ObjectTree, Security, Server, Store,
+    access,
+};
+
+const R: AccessRights = AccessRights::READ;
+const NONE: AccessRights = AccessRights::NONE;
+const RWED: AccessRights = AccessRights::from_bits(0b0_1111);
+
+fn server(id: u16) -> ShortServerId {
+    ShortServerId::new(id).unwrap()
+}
+
+fn instance(id: u16) -> InstanceId {
+    InstanceId::new(id).unwrap()
+}
+
+fn control(target: (u16, u16), acl: &[(u16, u16)], owner: u16) -> AccessControl {
+    let object = ObjectId::new(target.0);
+    AccessControl {
+        target: InstanceId::new(target.1).map_or(AclTarget::Object(object), |id| {
+            AclTarget::Instance(object, id)
+        }),
+        acl: acl
+            .iter()
+            .map(|(id, bits)| (*id, AccessRights::from_bits(*bits)))
+            .collect(),
+        owner,
+    }
+}
+
+/// A tree with these servers and these Access Control Object Instances.
+fn tree(servers: &[u16], controls: Vec<AccessControl>) -> ObjectTree {
+    let accounts = || {
+        (0..)
+            .map(instance)
+            .zip(servers.iter().map(|id| server(*id)))
+    };
+    let mut tree = ObjectTree::new();
+    tree.add(Store::of(
+        accounts().map(|(at, id)| (at, Security::no_sec("coap://s", id))),
+    ));
+    tree.add(Store::of(
+        accounts().map(|(at, id)| (at, Server::new(id, 86_400))),
+    ));
+    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree.add(Store::of((0..).map(instance).zip(controls)));
+    tree
+}
+
+/// Tables 35 to 39 of Appendix F.
+fn appendix_f() -> ObjectTree {
+    tree(
+        &[101, 102],
+        vec![
+            control((1, 0), &[(101, 0b1111)], 101),
+            control((1, 1), &[(102, 0b1111)], 102),
+            control((3, 0), &[(101, 0b1111), (102, 0b0001)], 101),
+            control((4, 0), &[(101, 0b0001), (0, 0b0001)], 101),
+            control((5, 65535), &[(101, 0b1_0000)], 65535),
+        ],
+    )
+}
+
+#[test]
+fn the_example_of_appendix_f() {
+    let tree = appendix_f();
+    for (id, object, at, expected) in [
+        (101, 1, 0, RWED),
+        (102, 1, 0, NONE),
+        (101, 1, 1, NONE),
+        (102, 1, 1, RWED),
+        (101, 3, 0, RWED),
+        (102, 3, 0, R),
+        (101, 4, 0, R),
+        (102, 4, 0, R), // by default
+    ] {
+        let rights = access::rights(&tree, server(id), object.into(), instance(at));
+        assert_eq!(rights, expected, "server {id} on /{object}/{at}");
+    }
+    assert!(access::may_create(&tree, server(101), 5.into()));
+    assert!(!access::may_create(&tree, server(102), 5.into()));
+    assert!(
+        !access::may_create(&tree, server(101), 3.into()),
+        "not provisioned"
+    );
+}
+
+#[test]
+fn a_single_server_has_every_right() {
+    let tree = tree(&[101], vec![control((3, 0), &[(102, 1)], 102)]);
+    assert_eq!(
+        access::rights(&tree, server(101), 3.into(), instance(0)),
+        RWED
+    );
+    assert_eq!(
+        access::rights(&tree, server(101), 9.into(), instance(0)),
+        RWED
+    );
+    assert!(access::may_create(&tree, server(101), 9.into()));
+}
+
+/// Every case of TS 7.3.2.1: owner or not, with or without an entry of its own, with or without
+/// default rights.
+#[test]
+fn the_table_of_7_3_2_1() {
+    for owner in [101, 102, 65535] {
+        for own in [None, Some(0b0000), Some(0b0010)] {
+            for default in [None, Some(0b0001)] {
+                let mut acl = vec![(102, 0b1000)];
+                acl.extend(own.map(|bits| (101, bits)));
+                acl.extend(default.map(|bits| (0, bits)));
+                let tree = tree(&[101, 102], vec![control((3, 0), &acl, owner)]);
+                let expected = match (own, owner, default) {
+                    (None, 101, _) => RWED, // A
+                    // B: its own; C: the default
+                    (Some(bits), _, _) | (None, _, Some(bits)) => AccessRights::from_bits(bits),
+                    (None, _, None) => NONE,
+                };
+                let rights = access::rights(&tree, server(101), 3.into(), instance(0));
+                assert_eq!(
+                    rights, expected,
+                    "owner {owner}, own {own:?}, default {default:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn without_an_access_control_instance_there_is_no_right() {
+    let tree = tree(&[101, 102], vec![]);
+    assert_eq!(
+        access::rights(&tree, server(101), 3.into(), instance(0)),
+        NONE
+    );
+    assert!(!access::may_create(&tree, server(101), 3.into()));
+}
+
+#[test]
+fn default_rights_do_not_let_create() {
+    let tree = tree(
+        &[101, 102],
+        vec![control((5, 65535), &[(0, 0b1_0000)], 65535)],
+    );
+    assert!(!access::may_create(&tree, server(101), 5.into()));
+}
+
+#[test]
+fn access_control_instances_are_read_by_all_and_written_by_their_owner() {
+    let tree = appendix_f();
+    let rights = |id, at| access::rights(&tree, server(id), 2.into(), instance(at));
+    let read_write = AccessRights::from_bits(0b11);
+    assert_eq!((rights(101, 0), rights(102, 0)), (read_write, R));
+    assert_eq!(
+        (rights(101, 4), rights(102, 4)),
+        (R, R),
+        "the Bootstrap interface's"
+    );
+}
+
+#[test]
+fn a_created_instance_gets_an_access_control_instance_of_its_creator() {
+    let mut tree = appendix_f();
+    let changes = access::created(&tree, server(102), 3.into(), instance(7));
+    tree.commit(&changes).unwrap();
+    let at = |text: &str| text.parse::<Path>().unwrap();
+    assert_eq!(tree.get(at("/2/5/0")), Some(Value::Integer(3)));
+    assert_eq!(tree.get(at("/2/5/1")), Some(Value::Integer(7)));
+    assert_eq!(tree.get(at("/2/5/2/102")), Some(Value::Integer(0b1111)));
+    assert_eq!(tree.get(at("/2/5/3")), Some(Value::Integer(102)));
+    assert_eq!(
+        access::rights(&tree, server(102), 3.into(), instance(7)),
+        RWED
+    );
+    assert_eq!(
+        access::rights(&tree, server(101), 3.into(), instance(7)),
+        NONE
+    );
+
+    let changes = access::deleted(&tree, 3.into(), instance(7));
+    assert_eq!(changes, [Change::Delete { path: at("/2/5") }]);
+    tree.commit(&changes).unwrap();
+    assert!(tree.locate(at("/2/5")).is_none());
+}
+
+#[test]
+fn a_single_server_creates_without_access_control() {
+    let tree = tree(&[101], vec![]);
+    assert_eq!(
+        access::created(&tree, server(101), 3.into(), instance(7)),
+        []
+    );
+}
+
+/// The Object Instances that a tree has of the Objects that matter here.
+fn instances(tree: &ObjectTree) -> Vec<String> {
+    [0, 1, 2, 3]
+        .into_iter()
+        .map(ObjectId::new)
+        .flat_map(|object| {
+            tree.instances(object)
+                .map(move |id| Path::Instance(object, id).to_string())
+        })
+        .collect()
+}
+
+#[test]
+fn unbootstrapping_takes_what_only_the_server_could_access() {
+    let mut tree = appendix_f();
+    let changes = access::unbootstrapped(&tree, server(102));
+    tree.commit(&changes).unwrap();
+    // Its account and the rights on it are gone; the Device is shared and stays.
+    assert_eq!(
+        instances(&tree),
+        ["/0/0", "/1/0", "/2/0", "/2/2", "/2/3", "/2/4", "/3/0"]
+    );
+    let at = |text: &str| text.parse::<Path>().unwrap();
+    assert_eq!(tree.get(at("/2/2/2/102")), None);
+    assert_eq!(tree.get(at("/2/2/2/101")), Some(Value::Integer(0b1111)));
+    assert_eq!(tree.get(at("/2/2/3")), Some(Value::Integer(101)));
+}
+
+#[test]
+fn unbootstrapping_an_owner_elects_another() {
+    let at = |text: &str| text.parse::<Path>().unwrap();
+    for (acl, owner) in [
+        // Write and Delete weigh 1 each, Read and Execute nothing.
+        (vec![(101, 0b1111), (102, 0b0111), (103, 0b1010)], 103),
+        (vec![(101, 0b1111), (102, 0b0010), (103, 0b1000)], 102), // a tie: the lowest
+        (vec![(101, 0b1111), (102, 0b0001), (103, 0b1000)], 103), // not the sum of the bits
+        (vec![(101, 0b1111), (103, 0b0001)], 103),
+        (vec![(101, 0b1111), (0, 0b0010)], 102), // by default
+    ] {
+        let controls = vec![control((3, 0), &acl, 101)];
+        let mut tree = tree(&[101, 102, 103], controls);
+        let changes = access::unbootstrapped(&tree, server(101));
+        tree.commit(&changes).unwrap();
+        assert_eq!(
+            tree.get(at("/2/0/3")),
+            Some(Value::Integer(owner)),
+            "{acl:?}"
+        );
+        assert_eq!(tree.get(at("/2/0/2/101")), None);
+    }
+}
+
+#[test]
+fn unbootstrapping_leaves_mandatory_single_instances() {
+    let controls = vec![
+        control((3, 0), &[(101, 0b1111)], 101),
+        control((7, 65535), &[(101, 16), (102, 16)], 65535),
+    ];
+    let mut tree = tree(&[101, 102], controls);
+    let changes = access::unbootstrapped(&tree, server(101));
+    tree.commit(&changes).unwrap();
+    assert_eq!(instances(&tree), ["/0/1", "/1/1", "/2/1", "/3/0"]);
+    // On an Object, too, its entry is gone.
+    assert_eq!(tree.get("/2/1/2/101".parse().unwrap()), None);
+    assert_eq!(
+        tree.get("/2/1/2/102".parse().unwrap()),
+        Some(Value::Integer(16))
+    );
+}
+
+#[test]
+fn unbootstrapping_nobody_changes_nothing() {
+    assert_eq!(access::unbootstrapped(&appendix_f(), server(77)), []);
+    assert_eq!(ACCESS_CONTROL.id, ObjectId::ACCESS_CONTROL);
+}
