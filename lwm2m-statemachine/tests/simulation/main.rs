@@ -13,6 +13,7 @@
     reason = "a test runs on a computer with an operating system"
 )]
 
+mod sides;
 mod world;
 
 use core::time::Duration;
@@ -77,15 +78,23 @@ fn registrations_are_kept_up_refreshed_and_expire_under_loss() {
 #[test]
 fn a_client_that_reboots_and_moves_leaves_no_operation_without_outcome() {
     let mut plan = Plan::new(rough());
-    plan.reboots = true;
-    plan.moves = true;
+    plan.reboots = 0.2;
+    plan.moves = 0.2;
     check_seeds(3_000_000, 100, &plan);
+}
+
+#[test]
+fn a_server_that_forgets_everything_is_registered_with_again() {
+    let mut plan = Plan::new(rough());
+    plan.lifetime = 300;
+    plan.server_reboots = 0.15;
+    check_seeds(7_000_000, 100, &plan);
 }
 
 #[test]
 fn partitions_and_late_or_needless_wakeups_change_nothing() {
     let mut plan = Plan::new(rough());
-    plan.partitions = true;
+    plan.partitions = 0.3;
     plan.lateness = Duration::from_millis(700);
     check_seeds(4_000_000, 100, &plan);
 }
@@ -105,7 +114,7 @@ fn without_faults_everything_succeeds() {
 #[test]
 fn two_runs_of_a_seed_are_identical_to_the_byte() {
     let mut plan = Plan::new(rough());
-    plan.reboots = true;
+    plan.reboots = 0.2;
     for seed in 6_000..6_030 {
         let run = |seed| {
             let mut world = World::new(seed, &plan);

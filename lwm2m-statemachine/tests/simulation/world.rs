@@ -1,30 +1,27 @@
 //! One client, one server, and all that must hold between them.
 
-use core::{ops::RangeInclusive, time::Duration};
-use std::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
+use std::collections::BTreeSet;
 
 use lwm2m_core::{
-    Arguments, Code, ContentFormat, InstanceId, Instant, Path, ShortServerId, Value, WriteMode,
+    Arguments, Code, ContentFormat, InstanceId, Path, ShortServerId, Value, WriteMode,
     codec::Content,
 };
-use lwm2m_objects::{Change, Device, ObjectTree, Security, Server as Account, Store};
-use lwm2m_simulation::{Address, Application, Handle, Host, Link, Network, Record};
+use lwm2m_objects::{Device, ObjectTree, Security, Server as Account, Store};
+use lwm2m_simulation::{Address, Handle, Host, Link, Network, Record};
 use lwm2m_statemachine::{
-    Client, ClientConfig, ClientEvent, ConnectionId,
+    Client, ClientConfig,
     coap::{MessageRef, Token},
-    server::{
-        CallError, ObservationId, OperationId, Outcome, RegistrationId, Server, ServerConfig,
-        ServerEvent,
-    },
+    server::{CallError, Outcome, Server, ServerConfig},
 };
+
+use crate::sides::{Asked, BATTERY_LEVEL, DeviceSide, ServerSide};
 
 const DEVICE: Path = Path::of(&[3]).unwrap();
 const DEVICE_INSTANCE: Path = Path::of(&[3, 0]).unwrap();
 const MANUFACTURER: Path = Path::of(&[3, 0, 0]).unwrap();
 const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
-const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 const TIMEZONE: Path = Path::of(&[3, 0, 15]).unwrap();
-const LEVELS: RangeInclusive<i64> = 0..=100;
 
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
 const ENDPOINT: &str = "device";
@@ -42,9 +39,12 @@ pub(crate) struct Plan {
     pub(crate) pause: Duration,
     /// The lifetime of the registration, in seconds.
     pub(crate) lifetime: u32,
-    pub(crate) reboots: bool,
-    pub(crate) moves: bool,
-    pub(crate) partitions: bool,
+    /// How likely each of these happens before an operation, 0 to 1: the client starts anew, the
+    /// server does, the client gets another address, and they are cut off for a while.
+    pub(crate) reboots: f64,
+    pub(crate) server_reboots: f64,
+    pub(crate) moves: f64,
+    pub(crate) partitions: f64,
     pub(crate) lateness: Duration,
 }
 
@@ -55,170 +55,12 @@ impl Plan {
             operations: 12,
             pause: Duration::from_secs(4),
             lifetime: 86_400,
-            reboots: false,
-            moves: false,
-            partitions: false,
+            reboots: 0.0,
+            server_reboots: 0.0,
+            moves: 0.0,
+            partitions: 0.0,
             lateness: Duration::ZERO,
         }
-    }
-}
-
-/// The application of the client: connects, and notes what happens.
-#[derive(Debug, Default)]
-struct DeviceSide {
-    server: Option<Address>,
-    connection: Option<ConnectionId>,
-    /// How many registrations succeeded, and how many failed or were lost.
-    registered: usize,
-    failed: usize,
-    /// The arguments of each Execute.
-    executed: Vec<String>,
-    /// The values of each Write.
-    written: Vec<Value>,
-    log: Vec<String>,
-}
-
-impl Application for DeviceSide {
-    type Machine = Client;
-
-    fn handle_event(&mut self, now: Instant, client: &mut Client, event: ClientEvent) {
-        self.log.push(format!("{now} {event:?}"));
-        match event {
-            ClientEvent::Connect { connection, .. } => {
-                self.connection = Some(connection);
-                client.connected(now, connection);
-            }
-            ClientEvent::Disconnect { connection } if self.connection == Some(connection) => {
-                self.connection = None;
-            }
-            ClientEvent::Registered { .. } => self.registered += 1,
-            ClientEvent::RegistrationFailed { .. } => self.failed += 1,
-            ClientEvent::Execute { arguments, .. } => self.executed.push(arguments),
-            ClientEvent::Written { changes, .. } => {
-                for change in changes {
-                    if let Change::Set { value, .. } = change {
-                        self.written.push(value);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn peer(&mut self, address: Address) -> Option<ConnectionId> {
-        self.connection.filter(|_| self.server == Some(address))
-    }
-
-    fn address(&self, connection: &ConnectionId) -> Option<Address> {
-        // What was queued before a connection ended is sent still.
-        self.server
-            .filter(|_| self.connection.is_none_or(|current| current == *connection))
-    }
-}
-
-/// What the server was asked to do; numbers and texts tell one from another.
-#[derive(Clone, Debug, PartialEq)]
-enum Asked {
-    Read(Path),
-    Discover,
-    Write(Value),
-    Execute(String),
-    Observe,
-    Cancel,
-}
-
-/// The application of the server: checks that events come in an order that makes sense.
-#[derive(Debug, Default)]
-struct ServerSide {
-    asked: BTreeMap<OperationId, Asked>,
-    outcomes: BTreeMap<OperationId, Outcome>,
-    alive: BTreeSet<RegistrationId>,
-    gone: BTreeSet<RegistrationId>,
-    observing: BTreeSet<ObservationId>,
-    ended: BTreeSet<ObservationId>,
-    log: Vec<String>,
-}
-
-impl ServerSide {
-    fn goes(&mut self, registration: RegistrationId) {
-        assert!(self.alive.remove(&registration), "ended and never began");
-        assert!(self.gone.insert(registration), "ended twice");
-        let left = self.observing.iter();
-        assert_eq!(
-            left.filter(|id| id.registration() == registration).count(),
-            0,
-            "observations outlive their registration"
-        );
-        let operations = self.asked.keys();
-        assert!(
-            operations
-                .filter(|id| id.registration() == registration)
-                .all(|id| self.outcomes.contains_key(id)),
-            "operations outlive their registration"
-        );
-    }
-}
-
-impl Application for ServerSide {
-    type Machine = Server<Address>;
-
-    fn handle_event(&mut self, now: Instant, _: &mut Server<Address>, event: ServerEvent<Address>) {
-        self.log.push(format!("{now} {event:?}"));
-        match event {
-            ServerEvent::Registered { registration } => {
-                assert!(!self.gone.contains(&registration), "a handle is used again");
-                assert!(self.alive.insert(registration), "registered twice");
-            }
-            ServerEvent::Updated { registration, .. } => {
-                assert!(self.alive.contains(&registration), "updated and not there");
-            }
-            ServerEvent::Deregistered { registration, .. }
-            | ServerEvent::Expired { registration, .. } => self.goes(registration),
-            ServerEvent::Replaced {
-                registration, by, ..
-            } => {
-                assert_ne!(registration, by);
-                self.goes(registration);
-            }
-            ServerEvent::Answered {
-                registration,
-                operation,
-                outcome,
-            } => {
-                assert!(self.alive.contains(&registration), "answered after the end");
-                assert_eq!(operation.registration(), registration);
-                if let Outcome::Observing { observation, .. } = outcome {
-                    assert!(self.observing.insert(observation), "begins twice");
-                }
-                let before = self.outcomes.insert(operation, outcome);
-                assert_eq!(before, None, "a second outcome of {operation:?}");
-            }
-            ServerEvent::Notification {
-                observation,
-                content,
-                ..
-            } => {
-                assert!(self.observing.contains(&observation), "not observed");
-                let content = content.expect("a notification that can be read");
-                let Some(Value::Integer(level)) = content.get(&BATTERY_LEVEL) else {
-                    panic!("not of what is observed: {content:?}");
-                };
-                assert!(LEVELS.contains(level), "{level}");
-            }
-            ServerEvent::ObservationEnded { observation, .. } => {
-                assert!(self.observing.remove(&observation), "ends and never began");
-                assert!(self.ended.insert(observation), "ends twice");
-            }
-            _ => {}
-        }
-    }
-
-    fn peer(&mut self, address: Address) -> Option<Address> {
-        Some(address)
-    }
-
-    fn address(&self, peer: &Address) -> Option<Address> {
-        Some(*peer)
     }
 }
 
@@ -239,8 +81,9 @@ pub(crate) struct World {
     network: Network,
     client: Handle<ClientHost>,
     server: Handle<ServerHost>,
-    /// What earlier incarnations of the client have done.
+    /// What earlier incarnations of client and server have done.
     past: Vec<DeviceSide>,
+    past_servers: Vec<ServerSide>,
 }
 
 impl World {
@@ -249,11 +92,8 @@ impl World {
         network.set_default_link(plan.link.clone());
         network.set_lateness(plan.lateness);
         network.set_spurious_wakeups(if plan.lateness.is_zero() { 0.0 } else { 0.3 });
-        let config = ServerConfig::new(network.random().seed());
-        let server = network.add(
-            "server",
-            Host::new(Server::new(config), ServerSide::default()),
-        );
+        let booted = boot_server(&mut network);
+        let server = network.add("server", booted);
         let address = network.address(server);
         let booted = boot(&mut network, plan, address);
         let client = network.add("client", booted);
@@ -263,6 +103,7 @@ impl World {
             client,
             server,
             past: Vec::new(),
+            past_servers: Vec::new(),
         };
         world.start();
         world
@@ -363,27 +204,32 @@ impl World {
 
     /// Reboots, moves, cuts off.
     fn disturb(&mut self) {
-        if self.plan.reboots && self.network.random().chance(0.2) {
+        if self.network.random().chance(self.plan.reboots) {
             self.keep_past();
             let server = self.network.address(self.server);
             let booted = boot(&mut self.network, &self.plan, server);
             self.network.reboot(self.client, booted);
             self.start();
         }
-        if self.plan.moves && self.network.random().chance(0.2) {
+        if self.network.random().chance(self.plan.server_reboots) {
+            let side = self.network.with(self.server, |host, _| {
+                core::mem::take(&mut host.application)
+            });
+            self.past_servers.push(side);
+            let booted = boot_server(&mut self.network);
+            self.network.reboot(self.server, booted);
+        }
+        if self.network.random().chance(self.plan.moves) {
             self.network.change_address(self.client);
             // The client does not know, and is told by the server's refusal of its Update.
             self.network
                 .with(self.client, |host, now| host.machine.update(now, SERVER));
         }
-        if self.plan.partitions {
-            let cut = self.network.random().chance(0.3);
-            self.network.partition(self.client, self.server, cut);
-            if cut {
-                let pause = self.network.random().duration(Duration::from_secs(120));
-                self.network.run_for(pause);
-                self.network.partition(self.client, self.server, false);
-            }
+        if self.network.random().chance(self.plan.partitions) {
+            self.network.partition(self.client, self.server, true);
+            let pause = self.network.random().duration(Duration::from_secs(120));
+            self.network.run_for(pause);
+            self.network.partition(self.client, self.server, false);
         }
     }
 
@@ -397,7 +243,6 @@ impl World {
     /// Lets everything end, and checks what must hold then. Returns how many operations had
     /// success.
     pub(crate) fn finish(&mut self) -> usize {
-        self.network.partition(self.client, self.server, false);
         // Mostly the client stays until all is answered; else it leaves in the midst of it.
         if self.network.random().chance(0.8) {
             let server = self.server;
@@ -465,20 +310,23 @@ impl World {
             registers.len(),
             self.past.len()
         );
-        let made = self.network.node(self.server).application.gone.len();
-        assert!(
-            made <= registers.len(),
-            "{} Registers made {made} registrations",
-            registers.len()
-        );
+        let last = &self.network.node(self.server).application;
+        for side in self.past_servers.iter().chain([last]) {
+            let made = side.alive.len() + side.gone.len();
+            assert!(
+                made <= registers.len(),
+                "{} Registers made {made} registrations",
+                registers.len()
+            );
+        }
     }
 
     /// At most once, and exactly once where success was reported.
     fn check_effects(&self) {
         let server = &self.network.node(self.server).application;
         let now = &self.network.node(self.client).application;
-        for (operation, asked) in &server.asked {
-            let outcome = &server.outcomes[operation];
+        let servers = self.past_servers.iter().chain([server]);
+        for (asked, outcome) in servers.flat_map(ServerSide::outcomes) {
             let count = |side: &DeviceSide| match asked {
                 Asked::Execute(arguments) => {
                     side.executed.iter().filter(|run| *run == arguments).count()
@@ -494,19 +342,20 @@ impl World {
                 "{asked:?} took effect {counts:?} times"
             );
             match (asked, outcome) {
-                (Asked::Execute(_) | Asked::Write(_), Outcome::Changed) => assert!(
+                (Asked::Execute(_) | Asked::Write(_), Some(Outcome::Changed)) => assert!(
                     counts.contains(&1),
                     "{asked:?} was reported and never took effect"
                 ),
-                (Asked::Read(path), Outcome::Content(content)) => {
+                (Asked::Read(path), Some(Outcome::Content(content))) => {
                     assert!(content.values().all(|(at, _)| path.contains(&at)));
                     let made_by = content.get(&MANUFACTURER);
                     assert_eq!(made_by, Some(&Value::from("Open Mobile Alliance")));
                 }
-                (Asked::Discover, Outcome::Links(links)) => assert!(!links.is_empty()),
-                (Asked::Observe, Outcome::Observing { .. })
-                | (Asked::Cancel, Outcome::Content(_))
-                | (_, Outcome::Timeout | Outcome::Reset | Outcome::RegistrationGone) => {}
+                (Asked::Discover, Some(Outcome::Links(links))) => assert!(!links.is_empty()),
+                (Asked::Observe, Some(Outcome::Observing { .. }))
+                | (Asked::Cancel, Some(Outcome::Content(_)))
+                | (_, None | Some(Outcome::Timeout | Outcome::Reset | Outcome::RegistrationGone)) =>
+                    {}
                 (asked, outcome) => panic!("{asked:?} ended with {outcome:?}"),
             }
         }
@@ -539,6 +388,12 @@ impl World {
             server: self.network.node(self.server).application.log.clone(),
         }
     }
+}
+
+/// A server as it starts: it knows nobody.
+fn boot_server(network: &mut Network) -> ServerHost {
+    let config = ServerConfig::new(network.random().seed());
+    Host::new(Server::new(config), ServerSide::default())
 }
 
 /// A client as it starts, with a seed of its own.
