@@ -304,3 +304,39 @@ fn a_newer_notification_follows_the_acknowledgement_of_the_old_one() {
     let wire = sent_one(&mut node);
     assert_eq!(MessageRef::parse(&wire).unwrap().observe(), Some(2));
 }
+
+#[test]
+fn over_sms_a_confirmable_notification_is_sent_once_and_has_one_outcome() {
+    let options = NotifyOptions {
+        confirmable: true,
+        channel: Channel::Sms,
+    };
+    for answer in [Some(ACK), Some(RST), None] {
+        let mut node = node();
+        let id = node
+            .notify(T0, "peer", token(b"n"), observe_answer(1, "x"), options)
+            .unwrap();
+        let wire = sent_one(&mut node);
+        let read = MessageRef::parse(&wire).unwrap();
+        assert_eq!(read.kind(), MessageType::Confirmable);
+        if let Some(kind) = answer {
+            let datagram = empty(kind, read.message_id());
+            match receive(&mut node, T0, &datagram).unwrap() {
+                Some(Incoming::Acknowledged { notification, .. }) => {
+                    assert_eq!((notification, kind), (id, ACK));
+                }
+                Some(Incoming::NotificationReset { notification, .. }) => {
+                    assert_eq!((notification, kind), (id, RST));
+                }
+                other => panic!("{other:?}"),
+            }
+            assert!(run_until_quiet(&mut node).is_empty());
+        } else {
+            assert!(matches!(
+                run_until_quiet(&mut node)[..],
+                [Event::NotificationFailed { notification, reason: FailureReason::Timeout, .. }]
+                    if notification == id
+            ));
+        }
+    }
+}

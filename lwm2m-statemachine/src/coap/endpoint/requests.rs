@@ -314,15 +314,18 @@ impl<P: Peer> Endpoint<P> {
     /// Forgets a request and all that was done for it.
     pub(super) fn remove_request(&mut self, now: Instant, key: Key) -> Option<Request> {
         let peer = self.requests.peer(key)?;
+        self.arrived(now, peer, key);
         let sending = self.peers.sending_mut(peer)?;
-        let mut request = self.requests.remove(key, &mut sending.requests)?;
-        self.arrived(now, peer, &mut request, key);
+        let request = self.requests.remove(key, &mut sending.requests)?;
         self.watch(now, peer);
         Some(request)
     }
 
     /// The request need not be sent again, and its response not be waited for.
-    fn arrived(&mut self, now: Instant, peer: u32, request: &mut Request, key: Key) {
+    fn arrived(&mut self, now: Instant, peer: u32, key: Key) {
+        let Some(request) = self.requests.get_mut(key) else {
+            return;
+        };
         self.timers
             .set(TimerKey::Request(key), &mut request.deadline, None);
         if let Some(message_id) = request.message_id.take() {
@@ -460,9 +463,7 @@ impl<P: Peer> Endpoint<P> {
                     Kind::Observation { newest: None }
                 );
                 if first {
-                    let mut request = request.clone();
-                    self.arrived(now, peer, &mut request, key);
-                    *self.requests.get_mut(key)? = request;
+                    self.arrived(now, peer, key);
                 }
                 Some(answer(RequestId(key), response, body, first, true))
             }
