@@ -30,7 +30,7 @@ impl<'b> Writer<'b> {
     #[inline(always)]
     pub(crate) fn piece(&mut self, write: impl FnOnce(&mut Piece<'_>)) {
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(&[0; Piece::MAX]);
+        self.buffer.resize(start.saturating_add(Piece::MAX), 0);
         let mut piece = Piece {
             room: self.buffer.get_mut(start..).unwrap_or_default(),
         };
@@ -129,7 +129,10 @@ impl Piece<'_> {
 
     #[inline(always)]
     pub(crate) fn id(&mut self, id: u16) {
-        self.integer(i64::from(id));
+        match id {
+            ..10_000 => self.small(id),
+            _ => self.text(itoa::Buffer::new().format(id)),
+        }
     }
 
     #[inline(always)]
@@ -145,10 +148,10 @@ impl Piece<'_> {
     fn small(&mut self, number: u16) {
         let digit = |unit: u16| b'0' | u8::try_from(number / unit % 10).unwrap_or(0);
         match number {
-            1000.. => self.bytes(&[digit(1000), digit(100), digit(10), digit(1)]),
-            100.. => self.bytes(&[digit(100), digit(10), digit(1)]),
-            10.. => self.bytes(&[digit(10), digit(1)]),
-            _ => self.bytes(&[digit(1)]),
+            ..10 => self.bytes(&[digit(1)]),
+            10..100 => self.bytes(&[digit(10), digit(1)]),
+            100..1000 => self.bytes(&[digit(100), digit(10), digit(1)]),
+            _ => self.bytes(&[digit(1000), digit(100), digit(10), digit(1)]),
         }
     }
 

@@ -284,3 +284,35 @@ fn a_resource_that_is_both_keeps_its_names_right() {
         Err(EncodeError::Structure(Step::Resource))
     );
 }
+
+/// Entries are put together in pieces of bounded length: the longest of each kind has room.
+#[test]
+fn the_longest_names_have_room_for_any_value() {
+    let link = ObjectLink {
+        object: 65534,
+        instance: 65534,
+    };
+    let texts = (20..26).map(|len| Value::String("x".repeat(len)));
+    let values = [
+        Value::Integer(i64::MIN),
+        Value::Float(f64::MIN_POSITIVE),
+        Value::Boolean(false),
+        Value::Opaque(vec![0; 100]),
+        Value::ObjectLink(link),
+    ];
+    for value in values.into_iter().chain(texts) {
+        let longest = "/65535/65534/65535/65535";
+        let payload = write_values(&[(longest, value.clone())], "/").unwrap();
+        let document: serde_json::Value = serde_json::from_str(&payload).unwrap();
+        let entry = &document["e"][0];
+        assert_eq!(entry["n"], longest[1..]);
+        match value {
+            Value::String(text) => assert_eq!(entry["sv"], text),
+            Value::Integer(number) => assert_eq!(entry["v"], number),
+            Value::Float(number) => assert_eq!(entry["v"], number),
+            Value::Boolean(truth) => assert_eq!(entry["bv"], truth),
+            Value::ObjectLink(_) => assert_eq!(entry["ov"], "65534:65534"),
+            _ => assert_eq!(entry["sv"].as_str().unwrap().len(), 136),
+        }
+    }
+}
