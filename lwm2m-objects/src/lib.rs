@@ -1,8 +1,9 @@
 //! The object model of OMA Lightweight M2M 1.0: what an Object *is*, and what a device *has*.
 //!
 //! - [`ObjectDefinition`], [`ResourceDefinition`]: definitions as TS Appendix D has them; those of
-//!   the built-in Objects ([`SECURITY`], [`SERVER`], [`DEVICE`]); the [`Registry`] that answers
-//!   "type of /3/0/9?" for decoders.
+//!   Objects 0 to 7 and 9 are [`BUILT_IN`]; the [`Registry`] answers "type of /3/0/9?" for
+//!   decoders.
+//! - `ddf` (feature `ddf`): definitions from object definition files (XML), and back.
 //! - [`ObjectTree`]: the Objects of a Client. A Read pushes into a codec sink, a Write is a
 //!   [`Transaction`]: whole, or not at all.
 //! - [`Object`]: the trait of an Object whose values live elsewhere; [`Store`]: the ready Object
@@ -17,6 +18,8 @@ extern crate alloc;
 pub mod access;
 mod accounts;
 mod builtin;
+#[cfg(feature = "ddf")]
+pub mod ddf;
 mod definition;
 mod object;
 mod registry;

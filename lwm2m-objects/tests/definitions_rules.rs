@@ -10,7 +10,7 @@ use lwm2m_core::{
 };
 use lwm2m_objects::{
     ArgumentDefinition, DEVICE, DefinitionError, DefinitionFault, Multiplicity, ObjectDefinition,
-    Operations, Range, Registry, ResourceDefinition, SECURITY, SERVER, SOFTWARE_MANAGEMENT,
+    Operations, Range, Registry, ResourceDefinition, SERVER, SOFTWARE_MANAGEMENT,
     SOFTWARE_MANAGEMENT_CANDIDATE, Urn, UrnClass, UrnError,
 };
 use proptest::prelude::*;
@@ -478,6 +478,7 @@ proptest! {
 #[cfg(feature = "serde")]
 #[test]
 fn definitions_come_back_from_json() {
+    use lwm2m_objects::SECURITY;
     for definition in [
         &SECURITY,
         &SERVER,

@@ -1,0 +1,80 @@
+//! The processing instruction that defines an argument.
+
+use alloc::{borrow::Cow, string::String};
+
+use lwm2m_core::ResourceId;
+
+use super::{
+    DdfFault,
+    read::{data_type, sixteen_bits},
+};
+use crate::definition::{ArgumentDefinition, Range};
+
+const FAULT: DdfFault = DdfFault::Value {
+    name: "lwm2m-argument",
+    expected: "resource=\"7\" digit=\"1\", then name, type, range, units and description",
+};
+
+/// Reads the attributes of the instruction.
+pub(super) fn argument(mut text: &str) -> Result<ArgumentDefinition, DdfFault> {
+    let mut next = |name| {
+        let attribute = attribute(text, name)?;
+        Ok(attribute.map(|(value, rest)| {
+            text = rest;
+            value
+        }))
+    };
+    let resource = next("resource")?.and_then(|text| sixteen_bits(&text));
+    let digit = next("digit")?.and_then(|text| match text.as_bytes() {
+        [digit @ b'0'..=b'9'] => Some(digit.wrapping_sub(b'0')),
+        _ => None,
+    });
+    let name = next("name")?.unwrap_or_default();
+    let data_type = data_type(&next("type")?.unwrap_or_default()).ok_or(FAULT)?;
+    let range = next("range")?.unwrap_or_default();
+    let units = next("units")?.unwrap_or_default();
+    let description = next("description")?.unwrap_or_default();
+    if !text.trim_start().is_empty() {
+        return Err(FAULT);
+    }
+    let (data_type, _) = data_type;
+    Ok(ArgumentDefinition {
+        resource: ResourceId::new(resource.ok_or(FAULT)?),
+        digit: digit.ok_or(FAULT)?,
+        name: Cow::Owned(name),
+        data_type,
+        range: Range::read(&range, data_type),
+        units: Cow::Owned(units),
+        description: Cow::Owned(description),
+    })
+}
+
+/// The value of an attribute, if it is the next one, and what follows.
+fn attribute<'a>(text: &'a str, name: &str) -> Result<Option<(String, &'a str)>, DdfFault> {
+    let Some(rest) = text.trim_start().strip_prefix(name) else {
+        return Ok(None);
+    };
+    let rest = rest.strip_prefix("=\"").ok_or(FAULT)?;
+    let (value, rest) = rest.split_once('"').ok_or(FAULT)?;
+    Ok(Some((unescape(value).ok_or(FAULT)?, rest)))
+}
+
+/// Resolves the references that the writer makes: those of XML, and of characters by decimal
+/// number.
+fn unescape(text: &str) -> Option<String> {
+    let mut parts = text.split('&');
+    let mut plain = String::from(parts.next()?);
+    for part in parts {
+        let (reference, rest) = part.split_once(';')?;
+        plain.push(match reference {
+            "amp" => '&',
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            "apos" => '\'',
+            _ => char::from_u32(reference.strip_prefix('#')?.parse().ok()?)?,
+        });
+        plain.push_str(rest);
+    }
+    Some(plain)
+}
