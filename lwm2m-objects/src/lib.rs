@@ -23,6 +23,7 @@ pub mod ddf;
 mod definition;
 mod object;
 mod registry;
+mod snapshot;
 mod store;
 mod transaction;
 mod tree;
@@ -41,6 +42,7 @@ pub use self::{
     },
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
     registry::Registry,
+    snapshot::{InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, Snapshot, SnapshotError},
     store::Store,
     transaction::Transaction,
     tree::ObjectTree,

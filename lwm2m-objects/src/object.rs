@@ -1,12 +1,17 @@
 //! What a Client serves an Object with.
 
+use core::fmt;
+
 use lwm2m_core::{
-    Arguments, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
+    Arguments, InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
     codec::{EncodeError, Event, Sink},
 };
 use thiserror::Error;
 
-use crate::definition::{ObjectDefinition, ResourceDefinition};
+use crate::{
+    definition::{ObjectDefinition, ResourceDefinition},
+    snapshot::{ObjectSnapshot, SnapshotError},
+};
 
 /// An Object as a Client serves it.
 ///
@@ -65,6 +70,21 @@ pub trait Object: Send {
         resource: ResourceId,
         arguments: &Arguments<'_>,
     ) -> Result<Execution, ExecuteError>;
+
+    /// What is to survive a restart; nothing, if the values live elsewhere.
+    fn save(&self) -> Option<ObjectSnapshot> {
+        None
+    }
+
+    /// Whether [`load_saved`](Self::load_saved) would succeed. Nothing changes yet.
+    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
+        Err(SnapshotError::Object(saved.object))
+    }
+
+    /// Puts back what [`save`](Self::save) told, and [`check_saved`](Self::check_saved) agreed to.
+    fn load_saved(&mut self, saved: &ObjectSnapshot) {
+        let _ = saved;
+    }
 }
 
 /// Who does what an Execute asks for.
@@ -77,7 +97,9 @@ pub enum Execution {
 }
 
 /// One change of the tree; a transaction is a list of them.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// [`Debug`](fmt::Debug) does not show the values of the Security Object.
+#[derive(Clone, PartialEq)]
 pub enum Change {
     /// A Resource or a Resource Instance gets a value.
     Set {
@@ -117,6 +139,22 @@ impl Change {
             | Self::Remove { path }
             | Self::Create { path }
             | Self::Delete { path } => *path,
+        }
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path();
+        match self {
+            Self::Set { .. } if path.object() == Some(ObjectId::SECURITY) => {
+                write!(f, "Set({path}, ..)")
+            }
+            Self::Set { value, .. } => write!(f, "Set({path}, {value})"),
+            Self::Clear { .. } => write!(f, "Clear({path})"),
+            Self::Remove { .. } => write!(f, "Remove({path})"),
+            Self::Create { .. } => write!(f, "Create({path})"),
+            Self::Delete { .. } => write!(f, "Delete({path})"),
         }
     }
 }

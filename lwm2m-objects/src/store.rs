@@ -1,6 +1,7 @@
 //! An Object whose values live in memory.
 
 use alloc::{borrow::Cow, vec::Vec};
+use core::fmt;
 
 use lwm2m_core::{
     Arguments, DataType, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
@@ -9,6 +10,8 @@ use lwm2m_core::{
 use crate::{
     definition::{Multiplicity, ObjectDefinition, ResourceDefinition},
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    snapshot::{InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, SnapshotError},
+    tree::check_value,
 };
 
 /// An [`Object`] whose values live in memory, made from its definition.
@@ -26,7 +29,7 @@ use crate::{
 ///     .with_instances(InstanceId::ZERO, 7, [(0, 3800), (1, 5000)]);
 /// assert_eq!(device.get("/3/0/9".parse().unwrap()), Some(&Value::Integer(100)));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     definition: Cow<'static, ObjectDefinition>,
     /// In ascending order.
@@ -42,7 +45,7 @@ pub struct Store {
 type Accepts = fn(ResourceId, &ValueRef<'_>) -> bool;
 
 /// What a Resource holds.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Stored {
     Single(Value),
     /// In ascending order.
@@ -362,5 +365,95 @@ impl Object for Store {
         _: &Arguments<'_>,
     ) -> Result<Execution, ExecuteError> {
         Ok(Execution::Application)
+    }
+
+    fn save(&self) -> Option<ObjectSnapshot> {
+        let resources = |resources: &[(ResourceId, Stored)]| {
+            let saved = resources.iter().filter_map(|(id, stored)| {
+                let saved = match stored {
+                    Stored::Single(value) => ResourceSnapshot::Single(value.clone()),
+                    Stored::Multiple(values) => ResourceSnapshot::Multiple(values.clone()),
+                    Stored::Executable => return None,
+                };
+                Some((*id, saved))
+            });
+            saved.collect()
+        };
+        let instances = self
+            .instances
+            .iter()
+            .map(|(instance, stored)| InstanceSnapshot {
+                instance: *instance,
+                resources: resources(stored),
+            });
+        Some(ObjectSnapshot {
+            object: self.definition.id,
+            version: self.definition.version,
+            instances: instances.collect(),
+            state: Vec::new(),
+        })
+    }
+
+    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
+        let object = self.definition.id;
+        if !saved.state.is_empty() {
+            return Err(SnapshotError::State(object));
+        }
+        let single = self.definition.instances == Multiplicity::Single;
+        if !saved.instances.is_sorted_by(|a, b| a.instance < b.instance)
+            || (single && saved.instances.len() > 1)
+        {
+            return Err(SnapshotError::Content(Path::Object(object)));
+        }
+        saved.instances.iter().try_for_each(|instance| {
+            let at = Path::Instance(object, instance.instance);
+            if !instance.resources.is_sorted_by(|(a, _), (b, _)| a < b) {
+                return Err(SnapshotError::Content(at));
+            }
+            instance.resources.iter().try_for_each(|(id, resource)| {
+                let path = Path::Resource(object, instance.instance, *id);
+                let damaged = SnapshotError::Content(path);
+                let definition = self.defined(*id).ok_or(damaged)?;
+                let fits = |value: &Value| check_value(definition, path, &value.as_ref()).is_ok();
+                let fits = match resource {
+                    ResourceSnapshot::Single(value) => !definition.is_multiple() && fits(value),
+                    ResourceSnapshot::Multiple(values) => {
+                        definition.is_multiple()
+                            && values.is_sorted_by(|(a, _), (b, _)| a < b)
+                            && values.iter().all(|(_, value)| fits(value))
+                    }
+                };
+                fits.then_some(()).ok_or(damaged)
+            })
+        })
+    }
+
+    fn load_saved(&mut self, saved: &ObjectSnapshot) {
+        self.instances.clear();
+        for saved in &saved.instances {
+            for (id, _) in &saved.resources {
+                self.support(*id);
+            }
+            let resources = self.instance(saved.instance);
+            for (id, resource) in &saved.resources {
+                let stored = match resource {
+                    ResourceSnapshot::Single(value) => Stored::Single(value.clone()),
+                    ResourceSnapshot::Multiple(values) => Stored::Multiple(values.clone()),
+                };
+                put(resources, *id, stored);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    /// Names what is there; values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let object = self.definition.id;
+        let paths = self
+            .instances
+            .iter()
+            .map(|(id, _)| Path::Instance(object, *id));
+        f.debug_set().entries(paths).finish()
     }
 }

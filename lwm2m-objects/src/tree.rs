@@ -64,6 +64,10 @@ impl ObjectTree {
         self.objects.get(&id).map(Box::as_ref)
     }
 
+    pub(crate) fn object_mut(&mut self, id: ObjectId) -> Option<&mut (dyn Object + 'static)> {
+        self.objects.get_mut(&id).map(Box::as_mut)
+    }
+
     /// The Object Instances of an Object, in order.
     pub fn instances(&self, object: ObjectId) -> impl Iterator<Item = InstanceId> {
         let object = self.object(object);
@@ -291,14 +295,14 @@ impl ObjectTree {
                 (_, Some(resource)) => {
                     let path = Path::Resource(object, instance, resource);
                     if seen.insert(path) {
-                        self.restore(path, &mut undo);
+                        self.as_it_is(path, &mut undo);
                     }
                 }
                 _ => {
                     seen.insert(whole);
                     undo.push(Change::Create { path: whole });
                     for resource in self.resources(object, instance) {
-                        self.restore(Path::Resource(object, instance, resource.id), &mut undo);
+                        self.as_it_is(Path::Resource(object, instance, resource.id), &mut undo);
                     }
                 }
             }
@@ -306,8 +310,8 @@ impl ObjectTree {
         undo
     }
 
-    /// What restores a Resource as it is now.
-    fn restore(&self, path: Path, undo: &mut Vec<Change>) {
+    /// The changes that make a Resource what it is now.
+    fn as_it_is(&self, path: Path, undo: &mut Vec<Change>) {
         match self.locate(path) {
             Some((_, Some(resource))) if resource.operations.executable() => {}
             Some((_, Some(resource))) => {

@@ -1,0 +1,219 @@
+//! What survives a restart: the values of a tree (feature `serde` makes it serialise).
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, Version};
+use thiserror::Error;
+
+use crate::tree::ObjectTree;
+
+/// The values of all Objects that keep theirs in memory, at one moment.
+///
+/// It is plain data, made by [`ObjectTree::snapshot`] and put back by [`ObjectTree::restore`],
+/// whole or not at all. A check sum over everything in it tells a damaged one. It holds secrets,
+/// if the Security Object is in the tree.
+///
+/// ```
+/// use lwm2m_core::{InstanceId, Path, Value};
+/// use lwm2m_objects::{DEVICE, ObjectTree, Store};
+///
+/// let battery: Path = "/3/0/9".parse()?;
+/// let tree_with = |level: i64| {
+///     let mut tree = ObjectTree::new();
+///     tree.add(Store::new(&DEVICE).with(InstanceId::ZERO, 9, level));
+///     tree
+/// };
+/// let snapshot = tree_with(42).snapshot();
+/// let mut restarted = tree_with(100); // as the factory made it
+/// restarted.restore(&snapshot)?;
+/// assert_eq!(restarted.get(battery), Some(Value::Integer(42)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Snapshot {
+    /// The version of this format.
+    format: u16,
+    objects: Vec<ObjectSnapshot>,
+    check_sum: u64,
+}
+
+/// The version of the format that is written, and the only one that is read.
+const FORMAT: u16 = 1;
+
+/// The values of one Object.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ObjectSnapshot {
+    /// Which Object.
+    pub object: ObjectId,
+    /// Of which version.
+    pub version: Version,
+    /// Its instances, in ascending order.
+    pub instances: Vec<InstanceSnapshot>,
+    /// What the Object keeps beside the values of its Resources; its own business.
+    pub state: Vec<Value>,
+}
+
+/// The values of one Object Instance.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct InstanceSnapshot {
+    /// Which Object Instance.
+    pub instance: InstanceId,
+    /// Its Resources that have a value, in ascending order.
+    pub resources: Vec<(ResourceId, ResourceSnapshot)>,
+}
+
+/// What one Resource holds.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum ResourceSnapshot {
+    /// A value.
+    Single(Value),
+    /// The values of a multiple Resource, in ascending order.
+    Multiple(Vec<(ResourceInstanceId, Value)>),
+}
+
+/// Why a snapshot was not put back. Nothing of it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// It is of another format.
+    #[error("expected a snapshot of format {FORMAT}, not of {0}")]
+    Format(u16),
+    /// Its check sum is not that of its content.
+    #[error("the snapshot is damaged")]
+    Damaged,
+    /// The tree has no such Object, or has it in another version.
+    #[error("there is no Object {0} of the version of the snapshot")]
+    Object(ObjectId),
+    /// Something in it is none of the Object: unknown, twice, of the wrong type or out of range.
+    #[error("{0} does not fit its Object")]
+    Content(Path),
+    /// What an Object keeps beside its values is not what it expects.
+    #[error("the state of Object {0} is unusable")]
+    State(ObjectId),
+}
+
+impl ObjectTree {
+    /// The values of all Objects that keep theirs in memory.
+    pub fn snapshot(&self) -> Snapshot {
+        let objects = self.objects().filter_map(crate::Object::save).collect();
+        Snapshot::new(objects)
+    }
+
+    /// Puts a snapshot back: the Objects in it have exactly its instances and values afterwards,
+    /// others keep theirs.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        for object in snapshot.checked()? {
+            let found = self.object(object.object);
+            let found = found.filter(|found| found.definition().version == object.version);
+            found
+                .ok_or(SnapshotError::Object(object.object))?
+                .check_saved(object)?;
+        }
+        for object in &snapshot.objects {
+            if let Some(found) = self.object_mut(object.object) {
+                found.load_saved(object);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    fn new(objects: Vec<ObjectSnapshot>) -> Self {
+        let check_sum = check_sum(&objects);
+        Self {
+            format: FORMAT,
+            objects,
+            check_sum,
+        }
+    }
+
+    /// The Objects in it, if it is intact and each is there once.
+    fn checked(&self) -> Result<&[ObjectSnapshot], SnapshotError> {
+        if self.format != FORMAT {
+            return Err(SnapshotError::Format(self.format));
+        }
+        let ascending = self.objects.is_sorted_by(|a, b| a.object < b.object);
+        if self.check_sum != check_sum(&self.objects) || !ascending {
+            return Err(SnapshotError::Damaged);
+        }
+        Ok(&self.objects)
+    }
+}
+
+impl core::fmt::Debug for Snapshot {
+    /// Names what is in it; values may be secrets.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_set()
+            .entries(self.objects.iter().map(|object| object.object))
+            .finish()
+    }
+}
+
+/// The FNV-1a hash of everything, each part behind its length or kind.
+fn check_sum(objects: &[ObjectSnapshot]) -> u64 {
+    let mut sum = Sum(0xcbf2_9ce4_8422_2325);
+    sum.length(objects.len());
+    for object in objects {
+        sum.bytes(&object.object.get().to_be_bytes());
+        sum.bytes(&[object.version.major, object.version.minor]);
+        sum.length(object.instances.len());
+        for instance in &object.instances {
+            sum.bytes(&instance.instance.get().to_be_bytes());
+            sum.length(instance.resources.len());
+            for (id, resource) in &instance.resources {
+                sum.bytes(&id.get().to_be_bytes());
+                match resource {
+                    ResourceSnapshot::Single(value) => sum.value(value),
+                    ResourceSnapshot::Multiple(values) => {
+                        sum.bytes(b"*");
+                        sum.length(values.len());
+                        for (id, value) in values {
+                            sum.bytes(&id.get().to_be_bytes());
+                            sum.value(value);
+                        }
+                    }
+                }
+            }
+        }
+        sum.length(object.state.len());
+        object.state.iter().for_each(|value| sum.value(value));
+    }
+    sum.0
+}
+
+struct Sum(u64);
+
+impl Sum {
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn length(&mut self, length: usize) {
+        self.bytes(&(length as u64).to_be_bytes());
+    }
+
+    fn value(&mut self, value: &Value) {
+        let mut part = |kind: &[u8], bytes: &[u8]| {
+            self.bytes(kind);
+            self.length(bytes.len());
+            self.bytes(bytes);
+        };
+        match value {
+            Value::String(text) => part(b"s", text.as_bytes()),
+            Value::Integer(number) => part(b"i", &number.to_be_bytes()),
+            Value::Float(number) => part(b"f", &number.to_bits().to_be_bytes()),
+            Value::Boolean(truth) => part(b"b", &[u8::from(*truth)]),
+            Value::Opaque(bytes) => part(b"o", bytes),
+            Value::Time(seconds) => part(b"t", &seconds.to_be_bytes()),
+            Value::ObjectLink(link) => part(b"l", &link.to_bytes()),
+            Value::Raw(bytes) => part(b"r", bytes),
+        }
+    }
+}

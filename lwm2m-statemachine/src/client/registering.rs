@@ -1,0 +1,230 @@
+//! What a Client does to be known: its registrations, and the connections they are on (TS 5.3).
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use lwm2m_core::{Instant, ShortServerId};
+use lwm2m_objects::{Security, Server, Typed};
+
+use super::{
+    Client, Timer, discover,
+    event::{ClientEvent, ConnectionId, RegistrationFailure},
+    registration::{Context, Outcome, Parameters, Registration},
+};
+use crate::{
+    coap::{self, FailureReason, MessageRef, RequestId},
+    random::Random,
+};
+
+/// Registrations.
+impl Client {
+    pub(super) fn servers(&self) -> Vec<ShortServerId> {
+        self.registrations
+            .iter()
+            .map(Registration::server)
+            .collect()
+    }
+
+    pub(super) fn registration(&self, server: ShortServerId) -> Option<&Registration> {
+        self.registrations
+            .iter()
+            .find(|registration| registration.server() == server)
+    }
+
+    pub(super) fn registration_mut(&mut self, server: ShortServerId) -> Option<&mut Registration> {
+        self.registrations
+            .iter_mut()
+            .find(|registration| registration.server() == server)
+    }
+
+    pub(super) fn server_at(&self, connection: ConnectionId) -> Option<ShortServerId> {
+        self.registrations
+            .iter()
+            .find(|registration| registration.connection() == Some(connection))
+            .map(Registration::server)
+    }
+
+    pub(super) fn answered(&mut self, now: Instant, request: RequestId, response: &MessageRef<'_>) {
+        if let Some(server) = self.owner(request) {
+            self.with(now, server, |registration, context, parameters| {
+                registration.answered(context, response, parameters)
+            });
+            // Something may have changed while the request was under way.
+            self.with(now, server, |registration, context, parameters| {
+                registration.follow_up(context, parameters)
+            });
+        }
+    }
+
+    pub(super) fn unanswered(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        reason: RegistrationFailure,
+    ) {
+        if let Some(server) = self.owner(request) {
+            self.with(now, server, |registration, context, _| {
+                Some(registration.unanswered(context, reason))
+            });
+        }
+    }
+
+    pub(super) fn owner(&self, request: RequestId) -> Option<ShortServerId> {
+        self.registrations
+            .iter()
+            .find(|registration| registration.owns(request))
+            .map(Registration::server)
+    }
+
+    /// Tells every server what has changed of what it knows.
+    pub(super) fn refresh(&mut self, now: Instant) {
+        for server in self.servers() {
+            self.with(now, server, |registration, context, parameters| {
+                registration.refresh(context, parameters)
+            });
+        }
+    }
+
+    /// What came of time and calls in the endpoint.
+    pub(super) fn drain(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                coap::Event::RequestFailed {
+                    request, reason, ..
+                } => {
+                    let reason = match reason {
+                        FailureReason::PeerDropped => RegistrationFailure::Disconnected,
+                        _ => RegistrationFailure::Timeout,
+                    };
+                    self.unanswered(now, request, reason);
+                }
+                coap::Event::NotificationFailed {
+                    reason: FailureReason::Superseded,
+                    ..
+                } => {}
+                // A server that does not acknowledge is gone (RFC 7641 §4.5).
+                coap::Event::NotificationFailed { peer, token, .. } => self.unobserve(peer, token),
+                _ => {}
+            }
+        }
+    }
+
+    /// Runs a step of a registration, and does what it asks for.
+    pub(super) fn with(
+        &mut self,
+        now: Instant,
+        server: ShortServerId,
+        step: impl FnOnce(&mut Registration, &mut Context<'_>, Option<Parameters>) -> Option<Outcome>,
+    ) {
+        let Some(registration) = self
+            .registrations
+            .iter_mut()
+            .find(|registration| registration.server() == server)
+        else {
+            return;
+        };
+        let was_registered = registration.is_registered();
+        let connection = registration.connection();
+        let instance = registration.account.server_instance;
+        let parameters = Server::load(&self.tree, instance)
+            .map(|server| Parameters::new(&server, discover::object_list(&self.tree)));
+        let (first, most) = (self.config.retry_first, self.config.retry_most);
+        let random = &mut self.random;
+        let mut context = Context {
+            now,
+            endpoint: &mut self.endpoint,
+            endpoint_name: &self.config.endpoint_name,
+            max_transmit_wait: self.config.coap.transmission.max_transmit_wait(),
+            retry_after: &mut |failures| retry_after(first, most, failures, random),
+        };
+        let outcome = step(registration, &mut context, parameters);
+        self.timers.set(
+            Timer::Registration(server),
+            &mut registration.armed,
+            registration.deadline,
+        );
+        // Observations live as long as the registration (TS 5.5.1).
+        if was_registered
+            && !self.is_registered(server)
+            && let Some(connection) = connection
+        {
+            self.end_observations(|observation| observation.connection == connection);
+        }
+        self.outcome(now, server, connection, outcome);
+    }
+
+    pub(super) fn outcome(
+        &mut self,
+        now: Instant,
+        server: ShortServerId,
+        connection: Option<ConnectionId>,
+        outcome: Option<Outcome>,
+    ) {
+        match outcome {
+            None => {}
+            Some(Outcome::Connect) => self.connect(server),
+            Some(Outcome::Registered { location }) => {
+                self.events
+                    .push_back(ClientEvent::Registered { server, location });
+            }
+            Some(Outcome::Updated) => self.events.push_back(ClientEvent::Updated { server }),
+            Some(Outcome::Failed { reason, retry }) => {
+                self.events.push_back(ClientEvent::RegistrationFailed {
+                    server,
+                    reason,
+                    retry,
+                });
+                if retry.is_none() {
+                    self.disconnect(now, connection);
+                }
+            }
+            Some(Outcome::Deregistered) => {
+                self.events.push_back(ClientEvent::Deregistered { server });
+                self.disconnect(now, connection);
+            }
+            Some(Outcome::Disconnect) => self.disconnect(now, connection),
+        }
+    }
+
+    pub(super) fn connect(&mut self, server: ShortServerId) {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection = self.next_connection.wrapping_add(1);
+        let Some(registration) = self.registration_mut(server) else {
+            return;
+        };
+        registration.connecting(connection);
+        let instance = registration.account.security_instance;
+        if let Some(security) = Security::load(&self.tree, instance) {
+            let uri = security.server_uri.clone();
+            self.events.push_back(ClientEvent::Connect {
+                connection,
+                server,
+                uri,
+                security,
+            });
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, now: Instant, connection: Option<ConnectionId>) {
+        let Some(connection) = connection else { return };
+        // What is cached for a retransmission of its requests is of no use without a connection.
+        self.forget(now, connection);
+        self.events
+            .push_back(ClientEvent::Disconnect { connection });
+    }
+
+    /// Nothing is left of a connection.
+    pub(super) fn forget(&mut self, now: Instant, connection: ConnectionId) {
+        self.endpoint.drop_peer(now, &connection);
+        self.end_observations(|observation| observation.connection == connection);
+        self.drain(now);
+    }
+}
+
+/// How long to wait after so many failures in a row: it doubles with each, up to a bound, and a
+/// half of it is left to chance, so that a fleet does not come back all at once.
+fn retry_after(first: Duration, most: Duration, failures: u32, random: &mut Random) -> Duration {
+    let full = first.saturating_mul(1 << failures.min(20)).min(most);
+    let jitter = u32::try_from(random.next_u64() >> 48).unwrap_or(0);
+    full / 2 + (full / 2).saturating_mul(jitter) / 0x1_0000
+}
