@@ -182,8 +182,18 @@ impl Path {
 
     /// Whether `other` is this place or lies below it.
     pub fn contains(&self, other: &Self) -> bool {
-        let depth = self.depth();
-        depth <= other.depth() && self.segments().eq(other.segments().take(depth))
+        match *self {
+            Self::Root => true,
+            Self::Object(object) => other.object() == Some(object),
+            Self::Instance(object, instance) => {
+                (other.object(), other.instance()) == (Some(object), Some(instance))
+            }
+            Self::Resource(object, instance, resource) => {
+                (other.object(), other.instance(), other.resource())
+                    == (Some(object), Some(instance), Some(resource))
+            }
+            Self::ResourceInstance(..) => self == other,
+        }
     }
 
     /// The numbers of the path, from the Object ID down.

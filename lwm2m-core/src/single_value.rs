@@ -37,10 +37,7 @@ impl SingleValue {
                 // Resource Instances of the Resource that was asked for.
                 EncodeError::SingleValue
             } else {
-                EncodeError::OutsidePath {
-                    path,
-                    base: self.base,
-                }
+                EncodeError::OutsidePath(path)
             });
         }
         let (value, time) = match *event {

@@ -190,7 +190,9 @@ impl<'b> Encoder<'b> {
         let names = match self.base {
             Path::Resource(_, _, base) if base == id => Names::Base,
             Path::Resource(..) | Path::ResourceInstance(..) => {
-                return Err(self.outside(resource_path(object, instance, id)));
+                return Err(EncodeError::OutsidePath(resource_path(
+                    object, instance, id,
+                )));
             }
             _ => Names::of(instance),
         };
@@ -220,7 +222,7 @@ impl<'b> Encoder<'b> {
             Path::ResourceInstance(.., base) if base == id => Names::Base,
             Path::ResourceInstance(..) => {
                 let path = Path::ResourceInstance(object, parent, resource, id);
-                return Err(self.outside(path));
+                return Err(EncodeError::OutsidePath(path));
             }
             _ => Names::of(instance),
         };
@@ -237,16 +239,8 @@ impl<'b> Encoder<'b> {
         path: Path,
     ) -> Result<(), EncodeError> {
         match base {
-            Some(base) if base != id => Err(self.outside(path)),
+            Some(base) if base != id => Err(EncodeError::OutsidePath(path)),
             _ => Ok(()),
-        }
-    }
-
-    #[cold]
-    fn outside(&self, path: Path) -> EncodeError {
-        EncodeError::OutsidePath {
-            path,
-            base: self.base,
         }
     }
 

@@ -283,8 +283,7 @@ pub fn encode_create(
         .iter()
         .find(|entry| !base.contains(&entry.path))
     {
-        let path = entry.path;
-        return Err(EncodeError::OutsidePath { path, base }.into());
+        return Err(EncodeError::OutsidePath(entry.path).into());
     }
     let encoder = Encoder::new(format, buffer, Path::Object(object))?;
     let mut create = Create { encoder, instance };

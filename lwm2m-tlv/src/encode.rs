@@ -290,8 +290,7 @@ impl Encoder<'_> {
         if inside {
             return Ok(());
         }
-        let base = self.base;
-        Err(self.fail(EncodeError::OutsidePath { path, base }))
+        Err(self.fail(EncodeError::OutsidePath(path)))
     }
 
     /// The path of a Resource of the Object Instance that is open; if that has no identifier, the

@@ -362,10 +362,7 @@ fn what_is_outside_the_path_is_refused() {
         ("/3/0/9", &[object(3), instance(0), number(8)], "/3/0/8"),
         ("/3/0/9", &[object(3), instance(0), multiple(8)], "/3/0/8"),
     ] {
-        let error = EncodeError::OutsidePath {
-            path: path(outside),
-            base: path(base),
-        };
+        let error = EncodeError::OutsidePath(path(outside));
         assert_eq!(written(base, events), Err(error));
     }
     // TLV has no Objects, and a Resource Instance no payload.

@@ -56,6 +56,9 @@ impl Cursor {
         } else {
             path
         };
+        if path == self.open {
+            return Ok(());
+        }
         while !self.open.contains(&path) {
             self.close_one(sink)?;
         }

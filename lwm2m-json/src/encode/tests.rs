@@ -188,10 +188,7 @@ fn what_is_outside_of_the_base_is_refused() {
         ("/3/0/9/1", "/3/0/9", "/3/0/9"),
         ("/3/0/9/1", "/3/0/9/2", "/3/0/9/2"),
     ] {
-        let error = EncodeError::OutsidePath {
-            path: path(outside),
-            base: path(base),
-        };
+        let error = EncodeError::OutsidePath(path(outside));
         assert_eq!(write_values(&value(at), base), Err(error));
     }
 }

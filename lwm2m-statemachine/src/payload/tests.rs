@@ -167,10 +167,7 @@ fn a_create_names_its_instance_or_leaves_it_to_the_client() {
         ),
         (
             ContentFormat::TLV,
-            EncodeFailure::Content(EncodeError::OutsidePath {
-                path: path("/1/5/1"),
-                base: path("/1/4"),
-            }),
+            EncodeFailure::Content(EncodeError::OutsidePath(path("/1/5/1"))),
         ),
     ] {
         let instance = InstanceId::new(if format == ContentFormat::TLV { 4 } else { 5 });
