@@ -139,7 +139,7 @@ impl<'b> Encoder<'b> {
         let possible = match instance {
             Some(instance) => {
                 let path = Path::Instance(object, instance);
-                self.inside(self.base.instance(), instance, path)?;
+                inside(self.base.instance(), instance, path)?;
                 self.names != Names::Unnamed
             }
             None => self.base == Path::Object(object) && self.names == Names::Undecided,
@@ -228,20 +228,6 @@ impl<'b> Encoder<'b> {
         };
         let ids = [object.get(), parent.get(), resource.get(), id.get()];
         self.entry(names, &ids, value, time)
-    }
-
-    /// Checks that an identifier is the one of the base, if the base has one.
-    #[inline]
-    fn inside<T: PartialEq + Copy>(
-        &self,
-        base: Option<T>,
-        id: T,
-        path: Path,
-    ) -> Result<(), EncodeError> {
-        match base {
-            Some(base) if base != id => Err(EncodeError::OutsidePath(path)),
-            _ => Ok(()),
-        }
     }
 
     /// Writes what comes before the first entry.
@@ -398,14 +384,14 @@ impl Sink for Encoder<'_> {
         }
         match (event, self.open) {
             (Event::Object(object), Open::Nothing) => {
-                self.inside(self.base.object(), object, Path::Object(object))?;
+                inside(self.base.object(), object, Path::Object(object))?;
                 self.open(Open::Object(object));
                 Ok(())
             }
             (Event::Instance(instance), Open::Object(object)) => self.instance(object, instance),
             (Event::Multiple(resource), Open::Instance(object, instance)) => {
                 let path = resource_path(object, instance, resource);
-                self.inside(self.base.resource(), resource, path)?;
+                inside(self.base.resource(), resource, path)?;
                 self.open(Open::Multiple(object, instance, resource));
                 Ok(())
             }
@@ -422,6 +408,15 @@ fn instance_path(object: ObjectId, instance: Option<InstanceId>) -> Path {
 /// The path of a Resource; in an instance without identifier, as if it were instance 0.
 fn resource_path(object: ObjectId, instance: Option<InstanceId>, resource: ResourceId) -> Path {
     Path::Resource(object, instance.unwrap_or(InstanceId::ZERO), resource)
+}
+
+/// Checks that an identifier is the one of the base, if the base has one.
+#[inline]
+fn inside<T: PartialEq + Copy>(base: Option<T>, id: T, path: Path) -> Result<(), EncodeError> {
+    match base {
+        Some(base) if base != id => Err(EncodeError::OutsidePath(path)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
