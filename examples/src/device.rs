@@ -182,6 +182,9 @@ impl Program<'_> {
             ClientEvent::RegistrationFailed { reason, .. } => {
                 report(format!("failed register {reason}"));
             }
+            ClientEvent::DeregisterFailed { reason, .. } => {
+                report(format!("failed deregister {reason}"));
+            }
             ClientEvent::Updated { .. } => report("updated".to_owned()),
             ClientEvent::Deregistered { .. } => report("deregistered".to_owned()),
             ClientEvent::Written { changes, .. } => {

@@ -65,6 +65,14 @@ pub enum ClientEvent {
         /// Which server.
         server: ShortServerId,
     },
+    /// The Client has left, but the server did not take its De-register: the registration lasts
+    /// there until its lifetime ends.
+    DeregisterFailed {
+        /// Which server.
+        server: ShortServerId,
+        /// Why.
+        reason: RegistrationFailure,
+    },
     /// A server has written (TS 5.4.3); the tree has the new values.
     Written {
         /// Which server.
@@ -98,7 +106,7 @@ pub enum ClientEvent {
     },
 }
 
-/// Why there is no registration.
+/// Why a Register, an Update or a De-register came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RegistrationFailure {

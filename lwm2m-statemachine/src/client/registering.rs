@@ -182,6 +182,11 @@ impl Client {
                 self.events.push_back(ClientEvent::Deregistered { server });
                 self.disconnect(now, connection);
             }
+            Some(Outcome::DeregisterFailed(reason)) => {
+                self.events
+                    .push_back(ClientEvent::DeregisterFailed { server, reason });
+                self.disconnect(now, connection);
+            }
             Some(Outcome::Disconnect) => self.disconnect(now, connection),
         }
     }

@@ -89,6 +89,8 @@ pub(super) enum Outcome {
         retry: Option<Instant>,
     },
     Deregistered,
+    /// The server does not know that the Client has left.
+    DeregisterFailed(RegistrationFailure),
     /// Close the connection: there is no registration to end.
     Disconnect,
 }
@@ -230,10 +232,7 @@ impl Registration {
                 Some(match response.code() {
                     // 4.04: there is no such registration, which is what was asked for.
                     Code::DELETED | Code::NOT_FOUND => Outcome::Deregistered,
-                    code => Outcome::Failed {
-                        reason: RegistrationFailure::Refused(code),
-                        retry: None,
-                    },
+                    code => Outcome::DeregisterFailed(RegistrationFailure::Refused(code)),
                 })
             }
             other => {
@@ -315,10 +314,7 @@ impl Registration {
             State::Deregistering { .. } => {
                 self.state = State::Offline;
                 self.deadline = None;
-                Outcome::Failed {
-                    reason,
-                    retry: None,
-                }
+                Outcome::DeregisterFailed(reason)
             }
             _ => self.fail(context, reason),
         }
@@ -331,10 +327,7 @@ impl Registration {
         if deregistering {
             self.state = State::Offline;
             self.deadline = None;
-            return Outcome::Failed {
-                reason: RegistrationFailure::Disconnected,
-                retry: None,
-            };
+            return Outcome::DeregisterFailed(RegistrationFailure::Disconnected);
         }
         self.fail(context, RegistrationFailure::Disconnected)
     }
@@ -480,10 +473,7 @@ impl Registration {
                 };
                 None
             }
-            None => Some(Outcome::Failed {
-                reason: RegistrationFailure::Unsendable,
-                retry: None,
-            }),
+            None => Some(Outcome::DeregisterFailed(RegistrationFailure::Unsendable)),
         }
     }
 }

@@ -164,6 +164,30 @@ fn deregister_ends_the_registration_and_the_connection() {
 }
 
 #[test]
+fn a_deregister_that_gets_no_answer_or_is_refused_is_told_of() {
+    for answer in [None, Some(Code::BAD_REQUEST)] {
+        let mut bench = Bench::new();
+        bench.client.deregister(bench.now);
+        let delete = bench.sent();
+        let reason = if let Some(code) = answer {
+            bench.answer(&delete, MessageBuf::response(code));
+            RegistrationFailure::Refused(code)
+        } else {
+            bench.pass(Duration::from_secs(100));
+            RegistrationFailure::Timeout
+        };
+        let (server, connection) = (server_id(101), bench.connection);
+        assert_eq!(
+            bench.events(),
+            [
+                ClientEvent::DeregisterFailed { server, reason },
+                ClientEvent::Disconnect { connection }
+            ]
+        );
+    }
+}
+
+#[test]
 fn deregister_while_the_register_is_under_way_follows_its_answer() {
     let mut bench = Bench::connected(Server::new(server_id(101), 300));
     let register = bench.sent();

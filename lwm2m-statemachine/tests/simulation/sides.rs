@@ -45,7 +45,9 @@ impl Application for DeviceSide {
                 self.connection = None;
             }
             ClientEvent::Registered { .. } => self.registered += 1,
-            ClientEvent::RegistrationFailed { .. } => self.failed += 1,
+            ClientEvent::RegistrationFailed { .. } | ClientEvent::DeregisterFailed { .. } => {
+                self.failed += 1;
+            }
             ClientEvent::Execute { arguments, .. } => self.executed.push(arguments),
             ClientEvent::Written { changes, .. } => {
                 for change in changes {
