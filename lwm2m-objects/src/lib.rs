@@ -9,6 +9,34 @@
 //! - [`Object`]: the trait of an Object whose values live elsewhere; [`Store`]: the ready Object
 //!   for values in memory; [`Security`], [`Server`], [`Device`]: instances as plain structs.
 //!
+//! # An Object of your own
+//!
+//! ```
+//! use lwm2m_core::{DataType, InstanceId, ObjectId, Value};
+//! use lwm2m_objects::{ObjectDefinition, ObjectTree, Operations, Range, ResourceDefinition, Store};
+//!
+//! static RESOURCES: [ResourceDefinition; 3] = [
+//!     ResourceDefinition::new(0, "Temperature", Operations::Read, DataType::Float)
+//!         .mandatory()
+//!         .with_units("Cel"),
+//!     ResourceDefinition::new(1, "Set Point", Operations::ReadWrite, DataType::Integer)
+//!         .with_range(Range::Numbers(5, 30)),
+//!     ResourceDefinition::executable(2, "Reset"),
+//! ];
+//! static THERMOSTAT: ObjectDefinition = ObjectDefinition::new(
+//!     ObjectId::new(26241), "Thermostat", "urn:oma:lwm2m:x:26241", &RESOURCES,
+//! );
+//!
+//! let mut tree = ObjectTree::new();
+//! tree.add(
+//!     Store::new(&THERMOSTAT)
+//!         .with(InstanceId::ZERO, 0, 19.5)
+//!         .with(InstanceId::ZERO, 1, 21)
+//!         .with_executable(InstanceId::ZERO, 2),
+//! );
+//! assert_eq!(tree.get("/26241/0/1".parse().unwrap()), Some(Value::Integer(21)));
+//! ```
+//!
 //! It sends nothing and knows no format: those are `lwm2m-statemachine` and the codec crates.
 
 #![no_std]
