@@ -5,6 +5,7 @@
 //! encodes again to something that it decodes to the same.
 
 mod coap_message;
+mod ddf;
 mod json;
 mod linkformat;
 mod paths;
@@ -14,8 +15,8 @@ mod text;
 mod tlv;
 
 pub use self::{
-    coap_message::coap_message, json::json, linkformat::linkformat, paths::paths, queries::queries,
-    text::text, tlv::tlv,
+    coap_message::coap_message, ddf::ddf, json::json, linkformat::linkformat, paths::paths,
+    queries::queries, text::text, tlv::tlv,
 };
 
 /// A check by the name of its target.
@@ -24,6 +25,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target; the seeds of each are in `seeds/<name>`.
 pub const TARGETS: &[Target] = &[
     ("coap_message", coap_message),
+    ("ddf", ddf),
     ("json", json),
     ("linkformat", linkformat),
     ("paths", paths),

@@ -142,6 +142,14 @@ pub enum DdfFault {
     Definition(DefinitionError),
 }
 
+/// Whether XML 1.0 has the character at all.
+fn is_xml(character: char) -> bool {
+    matches!(
+        character,
+        '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..
+    )
+}
+
 /// A fault and the offset in the text where it is.
 #[derive(Clone, Copy, Debug)]
 struct At {

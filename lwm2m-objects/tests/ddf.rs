@@ -222,6 +222,7 @@ fn arguments_travel_in_processing_instructions() {
         r#"resource="1" digit="10""#,
         r#"resource="1" digit="3" type="Text""#,
         r#"resource="1" digit="3" name="&nbsp;""#,
+        r#"resource="1" digit="3" name="&#0;""#,
         r#"resource="1" digit="3" name="open"#,
         r#"resource="1" digit="3" colour="red""#,
         r#"resource="1" digit=3"#,

@@ -5,7 +5,7 @@ use alloc::{borrow::Cow, string::String};
 use lwm2m_core::ResourceId;
 
 use super::{
-    DdfFault,
+    DdfFault, is_xml,
     read::{data_type, sixteen_bits},
 };
 use crate::definition::{ArgumentDefinition, Range};
@@ -76,5 +76,5 @@ fn unescape(text: &str) -> Option<String> {
         });
         plain.push_str(rest);
     }
-    Some(plain)
+    plain.chars().all(is_xml).then_some(plain)
 }

@@ -59,8 +59,11 @@ pub(super) fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, 
 /// reports without a place. What is not well-formed is left to it.
 fn bound(text: &str, limits: &Limits) -> Result<(), At> {
     let too_much = DdfFault::TooMuchMarkup(limits.markup);
-    for byte in ["<", "="] {
-        if let Some((offset, _)) = text.match_indices(byte).nth(limits.markup) {
+    for byte in [b'<', b'='] {
+        let places = text.bytes().filter(|other| *other == byte);
+        if places.count() > limits.markup {
+            let mut places = text.bytes().enumerate().filter(|(_, other)| *other == byte);
+            let offset = places.nth(limits.markup).map_or(0, |(at, _)| at);
             return Err(At::new(offset, too_much));
         }
     }
@@ -80,7 +83,8 @@ fn bound(text: &str, limits: &Limits) -> Result<(), At> {
             [_, b'?', ..] => past(markup, "?>"),
             [_, b'/', ..] => {
                 depth = depth.saturating_sub(1);
-                past(markup, ">")
+                let end = markup.find('>');
+                end.map_or(markup.len(), |at| at.saturating_add(1))
             }
             _ => {
                 let (end, attributes, empty) = tag(markup);

@@ -6,6 +6,7 @@ use core::fmt::Write as _;
 use lwm2m_core::{DataType, Version};
 use thiserror::Error;
 
+use super::is_xml;
 use crate::definition::{
     ArgumentDefinition, DefinitionError, Multiplicity, ObjectDefinition, Operations,
     ResourceDefinition,
@@ -155,9 +156,7 @@ impl Writer {
                 '"' => self.0.push_str("&quot;"),
                 // A reader makes line feeds of carriage returns.
                 '\r' => self.0.push_str("&#13;"),
-                '\t' | '\n' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'.. => {
-                    self.0.push(character);
-                }
+                _ if is_xml(character) => self.0.push(character),
                 _ => return Err(DdfWriteError::Character(character)),
             }
         }

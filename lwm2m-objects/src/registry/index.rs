@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 /// A hash table with open addressing, at most half full. Keys are chosen by who defines Objects,
-/// not by who sends messages, so that a mixing multiplication is hash enough.
+/// not by who sends messages, so that mixing their bits is hash enough.
 #[derive(Clone, Debug)]
 pub(super) struct Index<T> {
     /// As many as a power of two, or none.
@@ -59,9 +59,14 @@ impl<T: Copy> Index<T> {
     fn probe(&self, key: u32) -> impl Iterator<Item = usize> + use<T> {
         let size = self.slots.len();
         let mask = size.wrapping_sub(1);
-        // The high bits of the product depend on all bits of the key.
-        let hash = u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let first = usize::try_from(hash).unwrap_or(0);
+        let first = usize::try_from(mix(key)).unwrap_or(0);
         (0..size).map(move |step| first.wrapping_add(step) & mask)
     }
+}
+
+/// Spreads keys that are close to each other: each bit of the result depends on all of the key.
+fn mix(key: u32) -> u32 {
+    let key = (key ^ key >> 16).wrapping_mul(0x85EB_CA6B);
+    let key = (key ^ key >> 13).wrapping_mul(0xC2B2_AE35);
+    key ^ key >> 16
 }
