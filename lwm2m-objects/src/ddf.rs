@@ -23,7 +23,7 @@
 //! ```
 //!
 //! Files come from strangers: a document type declaration is refused, and with it all entities but
-//! the five of XML; size, markup, depth and attributes are [bounded](Limits).
+//! the five of XML; size, markup, depth, attributes and namespaces are [bounded](Limits).
 //!
 //! ```
 //! use lwm2m_objects::{Registry, ddf};
@@ -61,6 +61,7 @@ use crate::definition::DefinitionError;
 
 /// How large a file may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Limits {
     /// The size of the file in bytes.
     pub bytes: usize,
@@ -78,10 +79,12 @@ impl Default for Limits {
     }
 }
 
-/// How deep elements may be nested, and how many attributes an element may have: the schema has
-/// five levels and at most two attributes.
+/// How deep elements may be nested, how many attributes an element may have, and how often a file
+/// may declare a namespace: the schema has five levels, two attributes and one namespace. A parser
+/// takes for each declaration as long as all those around it are.
 const MOST_LEVELS: usize = 16;
 const MOST_ATTRIBUTES: usize = 16;
+const MOST_NAMESPACES: usize = 64;
 
 /// Why a file is refused, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -111,6 +114,9 @@ pub enum DdfFault {
     /// An element with more than 16 attributes.
     #[error("an element has more than 16 attributes")]
     TooManyAttributes,
+    /// A file with more than 64 declarations of namespaces.
+    #[error("the file declares more than 64 namespaces")]
+    TooManyNamespaces,
     /// Neither UTF-8 nor UTF-16 with a byte-order mark.
     #[error("the text is neither UTF-8 nor UTF-16 with a byte-order mark")]
     Encoding,

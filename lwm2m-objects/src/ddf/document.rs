@@ -4,7 +4,7 @@ use alloc::{borrow::Cow, string::String};
 
 use roxmltree::{Document, Error, ParsingOptions};
 
-use super::{At, DdfError, DdfFault, Limits, MOST_ATTRIBUTES, MOST_LEVELS};
+use super::{At, DdfError, DdfFault, Limits, MOST_ATTRIBUTES, MOST_LEVELS, MOST_NAMESPACES};
 
 /// The text of a file, without its byte-order mark.
 pub(super) fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, str>, DdfError> {
@@ -68,6 +68,7 @@ fn bound(text: &str, limits: &Limits) -> Result<(), At> {
         }
     }
     let mut depth: usize = 0;
+    let mut namespaces: usize = 0;
     let mut at = 0;
     loop {
         let rest = text.get(at..).unwrap_or_default();
@@ -90,6 +91,13 @@ fn bound(text: &str, limits: &Limits) -> Result<(), At> {
                 let (end, attributes, empty) = tag(markup);
                 if attributes > MOST_ATTRIBUTES {
                     return Err(At::new(start, DdfFault::TooManyAttributes));
+                }
+                if attributes > 0 {
+                    let tag = markup.get(..end).unwrap_or_default();
+                    namespaces = namespaces.saturating_add(tag.matches("xmlns").count());
+                }
+                if namespaces > MOST_NAMESPACES {
+                    return Err(At::new(start, DdfFault::TooManyNamespaces));
                 }
                 if depth >= MOST_LEVELS {
                     return Err(At::new(start, DdfFault::TooDeep));

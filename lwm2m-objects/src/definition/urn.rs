@@ -16,6 +16,7 @@ use thiserror::Error;
 /// # Ok::<(), lwm2m_objects::UrnError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Urn {
     /// Who registered the Object.
     pub class: UrnClass,
@@ -27,6 +28,7 @@ pub struct Urn {
 
 /// Who registered an Object (TS D.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UrnClass {
     /// `oma`: the Open Mobile Alliance.
     Oma,
