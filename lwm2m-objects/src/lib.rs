@@ -46,16 +46,24 @@ extern crate alloc;
 pub mod access;
 mod accounts;
 mod builtin;
+mod changed;
 #[cfg(feature = "ddf")]
 pub mod ddf;
 mod definition;
+mod device;
+pub mod example;
+pub mod firmware;
+mod location;
 mod object;
 mod registry;
 mod snapshot;
+pub mod software;
+mod statistics;
 mod store;
 mod transaction;
 mod tree;
 mod typed;
+mod update;
 
 pub use self::{
     accounts::{Account, accounts},
@@ -68,11 +76,19 @@ pub use self::{
         ArgumentDefinition, DefinitionError, DefinitionFault, Multiplicity, ObjectDefinition,
         Operations, Range, ResourceDefinition, Urn, UrnClass, UrnError,
     },
-    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    device::{DeviceObject, ErrorCode},
+    location::LocationObject,
+    object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
     registry::Registry,
     snapshot::{InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, Snapshot, SnapshotError},
+    statistics::ConnectivityStatisticsObject,
     store::Store,
     transaction::Transaction,
     tree::ObjectTree,
-    typed::{AccessControl, AclTarget, Device, PowerSource, Security, SecurityMode, Server, Typed},
+    typed::{
+        AccessControl, AclTarget, Certificates, ConnectivityMonitoring, ConnectivityStatistics,
+        Device, FirmwareUpdate, KeyMaterial, Location, PowerSource, Security, SecurityMode, Server,
+        SmsSecurity, SmsSecurityMode, SoftwareManagement, Typed,
+    },
+    update::Answer,
 };

@@ -1,9 +1,10 @@
 //! What a Client serves an Object with.
 
-use core::fmt;
+use core::{any::Any, fmt};
 
 use lwm2m_core::{
-    Arguments, InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
+    Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, ResourceInstanceId, Value,
+    ValueRef,
     codec::{EncodeError, Event, Sink},
 };
 use thiserror::Error;
@@ -20,7 +21,7 @@ use crate::{
 ///
 /// The [`ObjectTree`](crate::ObjectTree) checks everything that the definition tells before it
 /// calls: paths, operations, data types, ranges, mandatory Resources.
-pub trait Object: Send {
+pub trait Object: Any + Send {
     /// What the Object is.
     fn definition(&self) -> &ObjectDefinition;
 
@@ -85,6 +86,57 @@ pub trait Object: Send {
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         let _ = saved;
     }
+
+    /// Whether a Write of this Resource is taken piece by piece, by [`stream`](Self::stream).
+    fn streams(&self, resource: ResourceId) -> bool {
+        let _ = resource;
+        false
+    }
+
+    /// Takes the next piece of a Write of a Resource that [`streams`](Self::streams). After an
+    /// error the Write is over.
+    fn stream(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        piece: Piece<'_>,
+    ) -> Result<(), WriteError> {
+        let _ = piece;
+        let object = self.definition().id;
+        let path = Path::Resource(object, instance, resource);
+        Err(WriteError::NotWritable(path))
+    }
+
+    /// Does what is due at `now`, and takes `now` for the time until the next call. Early, late
+    /// and repeated calls are harmless.
+    fn handle_timeout(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do; never, if `None`.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The next Resource whose value the Object has changed by itself: nobody wrote it. Its
+    /// observers are to be told.
+    fn poll_changed(&mut self) -> Option<Path> {
+        None
+    }
+}
+
+/// One piece of a Write that arrives block by block (RFC 7959): `Begin`, any number of `Bytes`,
+/// then `End` or `Abort`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A Write begins. One that has not ended is over.
+    Begin,
+    /// The next bytes of the value.
+    Bytes(&'a [u8]),
+    /// That was the value.
+    End,
+    /// The rest of the value will not come.
+    Abort,
 }
 
 /// Who does what an Execute asks for.

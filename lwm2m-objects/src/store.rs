@@ -193,6 +193,19 @@ impl Store {
         }
     }
 
+    /// What a multiple Resource has, in order.
+    pub(crate) fn resource_instances(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+    ) -> impl Iterator<Item = (ResourceInstanceId, &Value)> {
+        let values = match self.stored(instance, resource) {
+            Some(Stored::Multiple(values)) => values.as_slice(),
+            _ => &[],
+        };
+        values.iter().map(|(id, value)| (*id, value))
+    }
+
     fn defined(&self, resource: ResourceId) -> Option<&ResourceDefinition> {
         self.definition.resource(resource)
     }

@@ -5,16 +5,17 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::fmt;
+use core::{any::Any, fmt};
 
 use lwm2m_core::{
-    Arguments, DataType, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef, WriteMode,
+    Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef,
+    WriteMode,
     codec::{EncodeError, Event, Sink, TypeLookup},
 };
 
 use crate::{
     definition::{ObjectDefinition, ResourceDefinition},
-    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
     transaction::Transaction,
 };
 
@@ -66,6 +67,19 @@ impl ObjectTree {
 
     pub(crate) fn object_mut(&mut self, id: ObjectId) -> Option<&mut (dyn Object + 'static)> {
         self.objects.get_mut(&id).map(Box::as_mut)
+    }
+
+    /// An Object of a type that is known.
+    pub fn object_as<T: Object>(&self, id: ObjectId) -> Option<&T> {
+        let object: &dyn Any = self.object(id)?;
+        object.downcast_ref()
+    }
+
+    /// An Object of a type that is known: the way of an application to what the Object does.
+    /// [`poll_changed`](Self::poll_changed) tells the values that change thereby.
+    pub fn object_as_mut<T: Object>(&mut self, id: ObjectId) -> Option<&mut T> {
+        let object: &mut dyn Any = self.objects.get_mut(&id)?.as_mut();
+        object.downcast_mut()
     }
 
     /// The Object Instances of an Object, in order.
@@ -374,6 +388,57 @@ impl ObjectTree {
             .get_mut(&object)
             .ok_or(ExecuteError::NotFound(path))?;
         object.execute(instance, resource, arguments)
+    }
+}
+
+/// What the Objects do by themselves.
+impl ObjectTree {
+    /// Whether a Write of the Resource at `path` is taken piece by piece, by
+    /// [`stream`](Self::stream).
+    pub fn streams(&self, path: Path) -> bool {
+        let found = self.locate(path);
+        found.is_some_and(|(object, resource)| {
+            resource.is_some_and(|resource| {
+                resource.operations.writable() && object.streams(resource.id)
+            })
+        })
+    }
+
+    /// Takes the next piece of a Write that arrives block by block: nothing of it is held here,
+    /// and it is not part of a transaction. After an error the Write is over.
+    pub fn stream(&mut self, path: Path, piece: Piece<'_>) -> Result<(), WriteError> {
+        if self.locate(path).is_none() {
+            return Err(WriteError::NotFound(path));
+        }
+        if !self.streams(path) {
+            return Err(WriteError::NotWritable(path));
+        }
+        if let Path::Resource(id, instance, resource) = path
+            && let Some(object) = self.objects.get_mut(&id)
+        {
+            return object.stream(instance, resource, piece);
+        }
+        Err(WriteError::NotWritable(path))
+    }
+
+    /// Tells every Object the time: what is due at `now` is done, and times are read as of now.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for object in self.objects.values_mut() {
+            object.handle_timeout(now);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do; never, if `None`.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let objects = self.objects.values();
+        objects.filter_map(|object| object.poll_timeout()).min()
+    }
+
+    /// The next Resource whose value an Object has changed by itself, and not by a Write of it.
+    /// Ask after everything that feeds the tree.
+    pub fn poll_changed(&mut self) -> Option<Path> {
+        let mut objects = self.objects.values_mut();
+        objects.find_map(|object| object.poll_changed())
     }
 }
 

@@ -1,19 +1,29 @@
 //! Objects as plain structs with named fields, for configuration and reading back.
 
 mod access_control;
+mod connectivity;
 mod device;
+mod firmware;
+mod location;
 mod security;
 mod server;
+mod software;
 
 use alloc::{string::String, vec::Vec};
 
-use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, ValueRef};
+use lwm2m_core::{
+    InstanceId, ObjectId, ObjectLink, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
+};
 
 pub use self::{
     access_control::{AccessControl, AclTarget},
+    connectivity::{ConnectivityMonitoring, ConnectivityStatistics},
     device::{Device, PowerSource},
-    security::{Security, SecurityMode},
+    firmware::FirmwareUpdate,
+    location::Location,
+    security::{Certificates, KeyMaterial, Security, SecurityMode, SmsSecurity, SmsSecurityMode},
     server::Server,
+    software::SoftwareManagement,
 };
 use crate::{definition::ObjectDefinition, store::Store, tree::ObjectTree};
 
@@ -88,11 +98,7 @@ impl<'t> Values<'t> {
     }
 
     fn get(&self, resource: u16) -> Option<Value> {
-        self.tree.get(Path::Resource(
-            self.object,
-            self.instance,
-            ResourceId::new(resource),
-        ))
+        self.tree.get(self.path(resource))
     }
 
     fn string(&self, resource: u16) -> Option<String> {
@@ -124,15 +130,63 @@ impl<'t> Values<'t> {
         }
     }
 
+    fn float(&self, resource: u16) -> Option<f64> {
+        match self.get(resource)? {
+            Value::Float(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn link(&self, resource: u16) -> Option<ObjectLink> {
+        match self.get(resource)? {
+            Value::ObjectLink(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Whether the Object Instance has the Resource, which may be one that executes.
+    fn has(&self, resource: u16) -> bool {
+        self.tree.locate(self.path(resource)).is_some()
+    }
+
     /// The integers of a multiple Resource.
     fn numbers(&self, resource: u16) -> Vec<(ResourceInstanceId, i64)> {
-        let mut numbers = Vec::new();
-        let path = Path::Resource(self.object, self.instance, ResourceId::new(resource));
-        self.tree.visit(path, |at, value| {
-            if let (Some(id), ValueRef::Integer(number)) = (at.resource_instance(), value) {
-                numbers.push((id, number));
-            }
+        self.multiple(resource, |id, value| match value {
+            ValueRef::Integer(number) => Some((id, number)),
+            _ => None,
+        })
+    }
+
+    /// The texts of a multiple Resource.
+    fn strings(&self, resource: u16) -> Vec<String> {
+        self.multiple(resource, |_, value| match value {
+            ValueRef::String(text) => Some(text.into()),
+            _ => None,
+        })
+    }
+
+    /// The links of a multiple Resource.
+    fn links(&self, resource: u16) -> Vec<ObjectLink> {
+        self.multiple(resource, |_, value| match value {
+            ValueRef::ObjectLink(link) => Some(link),
+            _ => None,
+        })
+    }
+
+    /// What a multiple Resource has, by Resource Instance ID.
+    fn multiple<T>(
+        &self,
+        resource: u16,
+        read: impl Fn(ResourceInstanceId, ValueRef<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let mut values = Vec::new();
+        self.tree.visit(self.path(resource), |at, value| {
+            values.extend(at.resource_instance().and_then(|id| read(id, value)));
         });
-        numbers
+        values
+    }
+
+    fn path(&self, resource: u16) -> Path {
+        Path::Resource(self.object, self.instance, ResourceId::new(resource))
     }
 }

@@ -5,14 +5,15 @@ use alloc::{
     vec::Vec,
 };
 
-use lwm2m_core::{BindingMode, InstanceId, ObjectId};
+use lwm2m_core::{BindingMode, InstanceId, ObjectId, ObjectLink};
 
 use super::{Typed, Values};
 use crate::{builtin::DEVICE, definition::ObjectDefinition, store::Store, tree::ObjectTree};
 
-/// The instance of the Device Object. Fields are in the order of their Resources; a text that is
-/// `None` is not instantiated.
+/// The instance of the Device Object. Fields are in the order of their Resources; what is `None`
+/// is not instantiated. Error codes and time are kept by [`DeviceObject`](crate::DeviceObject).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Device {
     /// Human readable name of the manufacturer (Resource 0).
     pub manufacturer: Option<String>,
@@ -42,10 +43,24 @@ pub struct Device {
     pub timezone: Option<String>,
     /// The bindings that the Client supports (Resource 16).
     pub supported_binding: BindingMode,
+    /// The manufacturer's name for the class of devices (Resource 17).
+    pub device_type: Option<String>,
+    /// Resource 18.
+    pub hardware_version: Option<String>,
+    /// What runs above the firmware (Resource 19).
+    pub software_version: Option<String>,
+    /// Of the internal battery: 0 normal, 1 charging, 2 charged, 3 damaged, 4 low, 5 not
+    /// installed, 6 unknown (Resource 20).
+    pub battery_status: Option<u8>,
+    /// In kilobytes (Resource 21).
+    pub memory_total: Option<u32>,
+    /// Object Instances that tell of an external device, such as the host (Resource 22).
+    pub external_devices: Vec<ObjectLink>,
 }
 
 /// One source of power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PowerSource {
     /// 0 DC, 1 internal battery, 2 external battery, 4 Power over Ethernet, 5 USB, 6 mains,
     /// 7 solar.
@@ -74,6 +89,12 @@ impl Default for Device {
             utc_offset: None,
             timezone: None,
             supported_binding: BindingMode::U,
+            device_type: None,
+            hardware_version: None,
+            software_version: None,
+            battery_status: None,
+            memory_total: None,
+            external_devices: Vec::new(),
         }
     }
 }
@@ -134,7 +155,13 @@ impl Typed for Device {
             .with_some(instance, 13, self.current_time)
             .with_some(instance, 14, self.utc_offset)
             .with_some(instance, 15, self.timezone)
-            .with(instance, 16, self.supported_binding.to_string());
+            .with(instance, 16, self.supported_binding.to_string())
+            .with_some(instance, 17, self.device_type)
+            .with_some(instance, 18, self.hardware_version)
+            .with_some(instance, 19, self.software_version)
+            .with_some(instance, 20, self.battery_status.map(i64::from))
+            .with_some(instance, 21, self.memory_total.map(i64::from))
+            .with_instances(instance, 22, (0..).zip(self.external_devices));
         if self.factory_reset {
             store = store.with_executable(instance, 5);
         }
@@ -160,16 +187,12 @@ impl Typed for Device {
                 current: paired(&currents, id),
             })
         });
-        let executable = |resource: u16| {
-            tree.resources(ObjectId::DEVICE, instance)
-                .any(|found| found.id.get() == resource)
-        };
         Some(Self {
             manufacturer: values.string(0),
             model_number: values.string(1),
             serial_number: values.string(2),
             firmware_version: values.string(3),
-            factory_reset: executable(5),
+            factory_reset: values.has(5),
             power_sources: sources.collect(),
             battery_level: values.number(9),
             memory_free: values.number(10),
@@ -178,11 +201,17 @@ impl Typed for Device {
                 .into_iter()
                 .filter_map(|(_, code)| u8::try_from(code).ok())
                 .collect(),
-            reset_error_code: executable(12),
+            reset_error_code: values.has(12),
             current_time: values.number(13),
             utc_offset: values.string(14),
             timezone: values.string(15),
             supported_binding: values.string(16)?.parse().ok()?,
+            device_type: values.string(17),
+            hardware_version: values.string(18),
+            software_version: values.string(19),
+            battery_status: values.number(20),
+            memory_total: values.number(21),
+            external_devices: values.links(22),
         })
     }
 }

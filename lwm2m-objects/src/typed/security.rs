@@ -10,8 +10,21 @@ use crate::{builtin::SECURITY, definition::ObjectDefinition, store::Store, tree:
 
 /// An instance of the Security Object: how to reach a server, and with which keys.
 ///
-/// [`Debug`](fmt::Debug) never shows keys.
+/// [`Debug`](fmt::Debug) never shows keys, nor whose they are.
+///
+/// ```
+/// use lwm2m_core::ShortServerId;
+/// use lwm2m_objects::{KeyMaterial, Security};
+///
+/// let id = ShortServerId::new(101).unwrap();
+/// let security = Security::pre_shared_key("coaps://192.0.2.1", id, "urn:dev:1", [7; 16]);
+/// let KeyMaterial::PreSharedKey { identity, key } = security.material() else {
+///     panic!("another mode");
+/// };
+/// assert_eq!((identity, key), (&b"urn:dev:1"[..], &[7; 16][..]));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Security {
     /// The URI of the server: `coap://…`, `coaps://…` (Resource 0).
     pub server_uri: String,
@@ -25,6 +38,8 @@ pub struct Security {
     pub server_public_key: Vec<u8>,
     /// PSK or private key (Resource 5).
     pub secret_key: Vec<u8>,
+    /// How SMS are secured, and where they go (Resources 6 to 9).
+    pub sms: SmsSecurity,
     /// Which Server Object Instance belongs to it (Resource 10); a Bootstrap-Server has none.
     pub short_server_id: Option<ShortServerId>,
     /// Seconds to wait before a Client Initiated Bootstrap (Resource 11).
@@ -35,6 +50,7 @@ pub struct Security {
 
 /// How a UDP channel is secured (Resource 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SecurityMode {
     /// 0: Pre-Shared Key (TS 7.1.7).
     PreSharedKey,
@@ -73,6 +89,109 @@ impl SecurityMode {
     }
 }
 
+/// The keys of a UDP channel as TS E.1.1 has them; [`Debug`](fmt::Debug) shows the mode only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum KeyMaterial<'k> {
+    /// TS E.1.1.1. Up to 128 bytes of identity and 64 of key must be supported.
+    PreSharedKey {
+        /// UTF-8 text, normally.
+        identity: &'k [u8],
+        /// As the cipher suite takes it; 16 bytes or more are recommended.
+        key: &'k [u8],
+    },
+    /// TS E.1.1.2.
+    RawPublicKey {
+        /// The Client's, a `SubjectPublicKeyInfo` (RFC 7250).
+        public_key: &'k [u8],
+        /// The Client's (RFC 5958).
+        private_key: &'k [u8],
+        /// The server's, a `SubjectPublicKeyInfo` (RFC 7250).
+        server_public_key: &'k [u8],
+    },
+    /// TS E.1.1.3.
+    Certificate(Certificates<'k>),
+    /// No keys.
+    NoSec,
+    /// As in Certificate mode, once the Client has enrolled (RFC 7030): before, its own
+    /// certificate and key may be those of the manufacturer, or empty.
+    CertificateWithEst(Certificates<'k>),
+}
+
+/// The keys of Certificate mode (TS E.1.1.3); [`Debug`](fmt::Debug) shows none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Certificates<'k> {
+    /// The Client's, X.509v3 in DER (RFC 5280).
+    pub certificate: &'k [u8],
+    /// The Client's (RFC 5958).
+    pub private_key: &'k [u8],
+    /// The server's, X.509v3 in DER (RFC 5280).
+    pub server_certificate: &'k [u8],
+}
+
+/// How SMS to and from a server are secured (Resources 6 to 9, TS 7.2, E.1.2).
+/// [`Debug`](fmt::Debug) shows no keys.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SmsSecurity {
+    /// Resource 6.
+    pub mode: Option<SmsSecurityMode>,
+    /// `KIc`, `KID`, `SPI` and `TAR`, in this order (Resource 7).
+    pub key_parameters: Option<[u8; 6]>,
+    /// One to three keys of 16 bytes: 16, 32 or 48 bytes (Resource 8).
+    pub secret_keys: Option<Vec<u8>>,
+    /// The server's MSISDN (Resource 9). SMS of another sender are ignored.
+    pub server_number: Option<String>,
+}
+
+/// How SMS are secured (Resource 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(from = "u8", into = "u8"))]
+pub enum SmsSecurityMode {
+    /// 1: DTLS that ends in the device, with a pre-shared key.
+    Dtls,
+    /// 2: Secure Packet Structure, which ends in the smartcard.
+    SecurePacketStructure,
+    /// 3: NoSec.
+    NoSec,
+    /// 204 to 255: of somebody's own. All other numbers are reserved.
+    Other(u8),
+}
+
+impl SmsSecurityMode {
+    /// The value of Resource 6.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Dtls => 1,
+            Self::SecurePacketStructure => 2,
+            Self::NoSec => 3,
+            Self::Other(number) => number,
+        }
+    }
+
+    /// The mode of this number.
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Dtls,
+            2 => Self::SecurePacketStructure,
+            3 => Self::NoSec,
+            _ => Self::Other(number),
+        }
+    }
+}
+
+impl From<u8> for SmsSecurityMode {
+    fn from(number: u8) -> Self {
+        Self::from_number(number)
+    }
+}
+
+impl From<SmsSecurityMode> for u8 {
+    fn from(mode: SmsSecurityMode) -> Self {
+        mode.number()
+    }
+}
+
 impl Security {
     /// A LwM2M Server without channel security.
     pub fn no_sec(server_uri: impl Into<String>, server: ShortServerId) -> Self {
@@ -83,13 +202,14 @@ impl Security {
             public_key_or_identity: Vec::new(),
             server_public_key: Vec::new(),
             secret_key: Vec::new(),
+            sms: SmsSecurity::default(),
             short_server_id: Some(server),
             client_hold_off_time: None,
             bootstrap_account_timeout: None,
         }
     }
 
-    /// A LwM2M Server with a pre-shared key.
+    /// A LwM2M Server with a pre-shared key (TS E.1.1.1).
     pub fn pre_shared_key(
         server_uri: impl Into<String>,
         server: ShortServerId,
@@ -103,12 +223,97 @@ impl Security {
             ..Self::no_sec(server_uri, server)
         }
     }
+
+    /// A LwM2M Server with raw public keys: two `SubjectPublicKeyInfo` (RFC 7250), the Client's
+    /// and the server's, and the Client's private key (RFC 5958). See TS E.1.1.2.
+    pub fn raw_public_key(
+        server_uri: impl Into<String>,
+        server: ShortServerId,
+        public_key: impl Into<Vec<u8>>,
+        private_key: impl Into<Vec<u8>>,
+        server_public_key: impl Into<Vec<u8>>,
+    ) -> Self {
+        Self {
+            mode: SecurityMode::RawPublicKey,
+            public_key_or_identity: public_key.into(),
+            server_public_key: server_public_key.into(),
+            secret_key: private_key.into(),
+            ..Self::no_sec(server_uri, server)
+        }
+    }
+
+    /// A LwM2M Server with certificates (TS E.1.1.3).
+    pub fn certificate(
+        server_uri: impl Into<String>,
+        server: ShortServerId,
+        keys: Certificates<'_>,
+    ) -> Self {
+        Self {
+            mode: SecurityMode::Certificate,
+            public_key_or_identity: keys.certificate.into(),
+            server_public_key: keys.server_certificate.into(),
+            secret_key: keys.private_key.into(),
+            ..Self::no_sec(server_uri, server)
+        }
+    }
+
+    /// A LwM2M Server with certificates, of which the Client enrols its own (EST, RFC 7030).
+    pub fn certificate_with_est(
+        server_uri: impl Into<String>,
+        server: ShortServerId,
+        keys: Certificates<'_>,
+    ) -> Self {
+        Self {
+            mode: SecurityMode::CertificateWithEst,
+            ..Self::certificate(server_uri, server, keys)
+        }
+    }
+
+    /// A Bootstrap-Server with these keys, in place of a LwM2M Server: it has no Short Server ID.
+    #[must_use]
+    pub fn into_bootstrap_server(self) -> Self {
+        Self {
+            bootstrap_server: true,
+            short_server_id: None,
+            ..self
+        }
+    }
+
+    /// With the SMS binding.
+    #[must_use]
+    pub fn with_sms(self, sms: SmsSecurity) -> Self {
+        Self { sms, ..self }
+    }
+
+    /// The keys, by what they mean in the [`mode`](Self::mode).
+    pub fn material(&self) -> KeyMaterial<'_> {
+        let certificates = Certificates {
+            certificate: &self.public_key_or_identity,
+            private_key: &self.secret_key,
+            server_certificate: &self.server_public_key,
+        };
+        match self.mode {
+            SecurityMode::PreSharedKey => KeyMaterial::PreSharedKey {
+                identity: &self.public_key_or_identity,
+                key: &self.secret_key,
+            },
+            SecurityMode::RawPublicKey => KeyMaterial::RawPublicKey {
+                public_key: &self.public_key_or_identity,
+                private_key: &self.secret_key,
+                server_public_key: &self.server_public_key,
+            },
+            SecurityMode::Certificate => KeyMaterial::Certificate(certificates),
+            SecurityMode::NoSec => KeyMaterial::NoSec,
+            SecurityMode::CertificateWithEst => KeyMaterial::CertificateWithEst(certificates),
+        }
+    }
 }
 
 impl Typed for Security {
     const DEFINITION: &'static ObjectDefinition = &SECURITY;
 
     fn store(self, store: Store, instance: InstanceId) -> Store {
+        let sms = self.sms;
         store
             .with(instance, 0, self.server_uri)
             .with(instance, 1, self.bootstrap_server)
@@ -116,6 +321,10 @@ impl Typed for Security {
             .with(instance, 3, self.public_key_or_identity)
             .with(instance, 4, self.server_public_key)
             .with(instance, 5, self.secret_key)
+            .with_some(instance, 6, sms.mode.map(|mode| i64::from(mode.number())))
+            .with_some(instance, 7, sms.key_parameters.map(|bytes| bytes.to_vec()))
+            .with_some(instance, 8, sms.secret_keys)
+            .with_some(instance, 9, sms.server_number)
             .with_some(
                 instance,
                 10,
@@ -134,6 +343,12 @@ impl Typed for Security {
             public_key_or_identity: values.opaque(3)?,
             server_public_key: values.opaque(4)?,
             secret_key: values.opaque(5)?,
+            sms: SmsSecurity {
+                mode: values.number(6).map(SmsSecurityMode::from_number),
+                key_parameters: values.opaque(7).and_then(|bytes| bytes.try_into().ok()),
+                secret_keys: values.opaque(8),
+                server_number: values.string(9),
+            },
             short_server_id: values.number(10).and_then(ShortServerId::new),
             client_hold_off_time: values.number(11),
             bootstrap_account_timeout: values.number(12),
@@ -147,7 +362,37 @@ impl fmt::Debug for Security {
             .field("server_uri", &self.server_uri)
             .field("bootstrap_server", &self.bootstrap_server)
             .field("mode", &self.mode)
+            .field("sms", &self.sms)
             .field("short_server_id", &self.short_server_id)
+            .field("client_hold_off_time", &self.client_hold_off_time)
+            .field("bootstrap_account_timeout", &self.bootstrap_account_timeout)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SmsSecurity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmsSecurity")
+            .field("mode", &self.mode)
+            .field("server_number", &self.server_number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for KeyMaterial<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PreSharedKey { .. } => "PreSharedKey(..)",
+            Self::RawPublicKey { .. } => "RawPublicKey(..)",
+            Self::Certificate(_) => "Certificate(..)",
+            Self::NoSec => "NoSec",
+            Self::CertificateWithEst(_) => "CertificateWithEst(..)",
+        })
+    }
+}
+
+impl fmt::Debug for Certificates<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Certificates(..)")
     }
 }

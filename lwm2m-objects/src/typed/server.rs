@@ -9,6 +9,7 @@ use crate::{builtin::SERVER, definition::ObjectDefinition, store::Store, tree::O
 
 /// An instance of the Server Object: how a Client deals with a LwM2M Server.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Server {
     /// Which Security Object Instance belongs to it (Resource 0).
     pub short_server_id: ShortServerId,
@@ -18,6 +19,8 @@ pub struct Server {
     pub default_minimum_period: Option<u32>,
     /// The default of `pmax`, in seconds (Resource 3).
     pub default_maximum_period: Option<u32>,
+    /// Whether the server may disable itself (Resource 4).
+    pub disable: bool,
     /// How long the server is disabled, in seconds; 86400 if absent (Resource 5).
     pub disable_timeout: Option<u32>,
     /// Whether notifications are kept while the server is disabled or the Client offline
@@ -35,6 +38,7 @@ impl Server {
             lifetime,
             default_minimum_period: None,
             default_maximum_period: None,
+            disable: false,
             disable_timeout: None,
             notification_storing: true,
             binding: BindingMode::U,
@@ -46,14 +50,19 @@ impl Typed for Server {
     const DEFINITION: &'static ObjectDefinition = &SERVER;
 
     fn store(self, store: Store, instance: InstanceId) -> Store {
-        store
+        let store = store
             .with(instance, 0, i64::from(self.short_server_id.get()))
             .with(instance, 1, i64::from(self.lifetime))
             .with_some(instance, 2, self.default_minimum_period.map(i64::from))
             .with_some(instance, 3, self.default_maximum_period.map(i64::from))
             .with_some(instance, 5, self.disable_timeout.map(i64::from))
             .with(instance, 6, self.notification_storing)
-            .with(instance, 7, self.binding.to_string())
+            .with(instance, 7, self.binding.to_string());
+        if self.disable {
+            store.with_executable(instance, 4)
+        } else {
+            store
+        }
     }
 
     /// Times are counted in 32 bits, and a lifetime is not 0.
@@ -72,6 +81,7 @@ impl Typed for Server {
             lifetime: values.number(1)?,
             default_minimum_period: values.number(2),
             default_maximum_period: values.number(3),
+            disable: values.has(4),
             disable_timeout: values.number(5),
             notification_storing: values.boolean(6)?,
             binding: values.string(7)?.parse().ok()?,

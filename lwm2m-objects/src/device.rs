@@ -1,0 +1,342 @@
+//! Device (TS E.4): error codes, time, and the sources of power.
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef};
+
+use crate::{
+    changed::Changed,
+    definition::ObjectDefinition,
+    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    snapshot::{ObjectSnapshot, SnapshotError},
+    store::Store,
+    typed::{Device, PowerSource},
+};
+
+/// The Device Object with its behaviour, for an [`ObjectTree`](crate::ObjectTree):
+///
+/// - Error codes: the first error takes the place of the single 0, each further one is a Resource
+///   Instance more; Reset Error Code leaves the single 0.
+/// - Current Time goes on with the time that [`handle_timeout`](Object::handle_timeout) tells, and
+///   servers may set it.
+/// - Power sources keep their Resource Instance ID in Resources 6, 7 and 8.
+///
+/// Reboot and Factory Reset are the application's.
+///
+/// ```
+/// use lwm2m_core::{Instant, ObjectId, Value};
+/// use lwm2m_objects::{Device, DeviceObject, ErrorCode, ObjectTree};
+///
+/// let mut tree = ObjectTree::new();
+/// tree.add(DeviceObject::new(Device::example(), Instant::ZERO));
+/// tree.handle_timeout(Instant::from_secs(60));
+/// assert_eq!(tree.get("/3/0/13".parse()?), Some(Value::Time(1_367_491_275)));
+///
+/// let device: &mut DeviceObject = tree.object_as_mut(ObjectId::DEVICE).unwrap();
+/// device.report(ErrorCode::LowBattery);
+/// assert_eq!(tree.get("/3/0/11/0".parse()?), Some(Value::Integer(1)));
+/// assert_eq!(tree.poll_changed(), Some("/3/0/11".parse()?));
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct DeviceObject {
+    store: Store,
+    clock: Option<Clock>,
+    now: Instant,
+    changed: Changed,
+}
+
+/// What went wrong (Resource 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum ErrorCode {
+    /// 1: the battery is low.
+    LowBattery,
+    /// 2: there is no external power.
+    ExternalPowerOff,
+    /// 3: the GPS module fails.
+    GpsModule,
+    /// 4: the signal that is received is weak.
+    LowSignal,
+    /// 5: out of memory.
+    OutOfMemory,
+    /// 6: SMS fail.
+    Sms,
+    /// 7: there is no IP connectivity.
+    IpConnectivity,
+    /// 8: a peripheral malfunctions.
+    Peripheral,
+}
+
+impl ErrorCode {
+    /// The value of an instance of Resource 11.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::LowBattery => 1,
+            Self::ExternalPowerOff => 2,
+            Self::GpsModule => 3,
+            Self::LowSignal => 4,
+            Self::OutOfMemory => 5,
+            Self::Sms => 6,
+            Self::IpConnectivity => 7,
+            Self::Peripheral => 8,
+        }
+    }
+
+    /// The error of this number; 0 is none.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::LowBattery,
+            2 => Self::ExternalPowerOff,
+            3 => Self::GpsModule,
+            4 => Self::LowSignal,
+            5 => Self::OutOfMemory,
+            6 => Self::Sms,
+            7 => Self::IpConnectivity,
+            8 => Self::Peripheral,
+            _ => return None,
+        })
+    }
+}
+
+/// A time that is known, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    /// Unix time, in seconds.
+    set: i64,
+    since: Instant,
+}
+
+impl Clock {
+    fn read(self, now: Instant) -> i64 {
+        let passed = now.saturating_duration_since(self.since);
+        let seconds = i64::try_from(passed.as_secs()).unwrap_or(i64::MAX);
+        self.set.saturating_add(seconds)
+    }
+}
+
+const ERROR_CODE: ResourceId = ResourceId::new(11);
+const RESET_ERROR_CODE: ResourceId = ResourceId::new(12);
+const CURRENT_TIME: ResourceId = ResourceId::new(13);
+const POWER: [ResourceId; 3] = [ResourceId::new(6), ResourceId::new(7), ResourceId::new(8)];
+
+impl DeviceObject {
+    /// The Object. The time of `device`, if it has one, is that of `now`. Error codes can be
+    /// reset by servers if `device` says so.
+    pub fn new(device: Device, now: Instant) -> Self {
+        let clock = device.current_time.map(|set| Clock { set, since: now });
+        let mut codes = device.error_codes.iter();
+        let none = codes.all(|code| *code == 0);
+        let device = Device {
+            error_codes: if none { [0].into() } else { device.error_codes },
+            ..device
+        };
+        Self {
+            store: Store::of([(InstanceId::ZERO, device)]),
+            clock,
+            now,
+            changed: Changed::default(),
+        }
+    }
+
+    /// The Device is told this time, Unix time in seconds, by something other than a server.
+    pub fn set_time(&mut self, now: Instant, unix: i64) {
+        self.now = self.now.max(now);
+        self.set_clock(unix);
+        self.changed.push(path(CURRENT_TIME));
+    }
+
+    /// An error has happened. One that is told already is not told again.
+    pub fn report(&mut self, error: ErrorCode) {
+        let code = i64::from(error.number());
+        let told: Vec<_> = self
+            .store
+            .resource_instances(InstanceId::ZERO, ERROR_CODE)
+            .map(|(id, value)| (id.get(), value.as_ref()))
+            .collect();
+        if told
+            .iter()
+            .any(|(_, value)| *value == ValueRef::Integer(code))
+        {
+            return;
+        }
+        let is_free = |id: &u16| told.iter().all(|(other, _)| other != id);
+        let id = match *told {
+            [(id, ValueRef::Integer(0))] => Some(id),
+            _ => (0..=u16::MAX).find(is_free),
+        };
+        let Some(id) = id else {
+            return;
+        };
+        self.apply_set(ERROR_CODE, Some(id), Value::Integer(code));
+        self.changed.push(path(ERROR_CODE));
+    }
+
+    /// There are no errors any more: a single 0 is left.
+    pub fn reset_errors(&mut self) {
+        let path = path(ERROR_CODE);
+        self.store.apply(&[Change::Clear { path }]);
+        self.apply_set(ERROR_CODE, Some(0), Value::Integer(0));
+        self.changed.push(path);
+    }
+
+    /// A source of power is there, in place of the one with this Resource Instance ID.
+    pub fn set_power_source(&mut self, id: u16, source: PowerSource) {
+        let values = [
+            i64::from(source.kind),
+            source.voltage.into(),
+            source.current.into(),
+        ];
+        for (resource, value) in POWER.into_iter().zip(values) {
+            let value = Value::Integer(value);
+            let at = resource_instance(resource, id);
+            if self.store.get(at) != Some(&value) {
+                self.apply_set(resource, Some(id), value);
+                self.changed.push(path(resource));
+            }
+        }
+    }
+
+    /// A source of power is not there any more. The others keep their Resource Instance IDs.
+    pub fn remove_power_source(&mut self, id: u16) {
+        for resource in POWER {
+            if self.store.get(resource_instance(resource, id)).is_none() {
+                continue;
+            }
+            let kept = self.store.resource_instances(InstanceId::ZERO, resource);
+            let kept: Vec<_> = kept
+                .filter(|(other, _)| other.get() != id)
+                .map(|(id, value)| (id.get(), value.clone()))
+                .collect();
+            let path = path(resource);
+            self.store.apply(&[Change::Clear { path }]);
+            for (id, value) in kept {
+                self.apply_set(resource, Some(id), value);
+            }
+            self.changed.push(path);
+        }
+    }
+
+    fn set_clock(&mut self, unix: i64) {
+        let since = self.now;
+        self.clock = Some(Clock { set: unix, since });
+        self.apply_set(CURRENT_TIME, None, Value::Time(unix));
+    }
+
+    fn apply_set(&mut self, resource: ResourceId, id: Option<u16>, value: Value) {
+        let path = match id {
+            Some(id) => resource_instance(resource, id),
+            None => path(resource),
+        };
+        self.store.apply(&[Change::Set { path, value }]);
+    }
+}
+
+const fn path(resource: ResourceId) -> Path {
+    Path::Resource(ObjectId::DEVICE, InstanceId::ZERO, resource)
+}
+
+fn resource_instance(resource: ResourceId, id: u16) -> Path {
+    Path::ResourceInstance(ObjectId::DEVICE, InstanceId::ZERO, resource, id.into())
+}
+
+impl Object for DeviceObject {
+    fn definition(&self) -> &ObjectDefinition {
+        self.store.definition()
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        self.store.next_instance(after)
+    }
+
+    fn supports(&self, resource: ResourceId) -> bool {
+        self.store.supports(resource)
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        self.store.has(instance, resource)
+    }
+
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        match self.clock {
+            Some(clock) if resource == CURRENT_TIME => {
+                out.value(ValueRef::Time(clock.read(self.now)))
+            }
+            _ => self.store.read(instance, resource, out),
+        }
+    }
+
+    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
+        self.store.prepare(changes)
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.store.apply(changes);
+        for change in changes {
+            match change {
+                Change::Set {
+                    path,
+                    value: Value::Time(unix),
+                } if path.resource() == Some(CURRENT_TIME) => self.set_clock(*unix),
+                Change::Remove { path } if path.resource() == Some(CURRENT_TIME) => {
+                    self.clock = None;
+                }
+                Change::Delete { .. } => self.clock = None,
+                _ => {}
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        _: InstanceId,
+        resource: ResourceId,
+        _: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError> {
+        if resource == RESET_ERROR_CODE {
+            self.reset_errors();
+            return Ok(Execution::Done);
+        }
+        Ok(Execution::Application)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    fn poll_changed(&mut self) -> Option<Path> {
+        self.changed.pop()
+    }
+
+    fn save(&self) -> Option<ObjectSnapshot> {
+        let Some(clock) = self.clock else {
+            return self.store.save();
+        };
+        let mut store = self.store.clone();
+        let value = Value::Time(clock.read(self.now));
+        let path = path(CURRENT_TIME);
+        store.apply(&[Change::Set { path, value }]);
+        store.save()
+    }
+
+    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
+        self.store.check_saved(saved)
+    }
+
+    /// Current Time goes on from when it was saved: how long ago that is, nobody knows.
+    fn load_saved(&mut self, saved: &ObjectSnapshot) {
+        self.store.load_saved(saved);
+        self.clock = match self.store.get(path(CURRENT_TIME)) {
+            Some(Value::Time(unix)) => Some(Clock {
+                set: *unix,
+                since: self.now,
+            }),
+            _ => None,
+        };
+    }
+}

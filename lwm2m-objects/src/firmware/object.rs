@@ -1,0 +1,470 @@
+//! The Firmware Update Object of a Client.
+
+use alloc::{boxed::Box, string::String};
+use core::fmt;
+
+use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef};
+
+use super::{DownloadError, Event, Machine, NotNow, Snapshot, SnapshotError, State, UpdateResult};
+use crate::{
+    builtin::FIRMWARE_UPDATE,
+    changed::Changed,
+    definition::ObjectDefinition,
+    object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
+    snapshot::{self, InstanceSnapshot, ObjectSnapshot, ResourceSnapshot},
+    typed::FirmwareUpdate,
+    update::Answer,
+};
+
+/// The Firmware Update Object with its [`Machine`], for an
+/// [`ObjectTree`](crate::ObjectTree).
+///
+/// ```
+/// use lwm2m_core::{Arguments, ObjectId, Path};
+/// use lwm2m_objects::{
+///     Answer, FirmwareUpdate, ObjectTree, Piece,
+///     firmware::{Event, FirmwareUpdateObject, State},
+/// };
+///
+/// let mut tree = ObjectTree::new();
+/// tree.add(FirmwareUpdateObject::new(FirmwareUpdate::default(), |event| match event {
+///     Event::Block { offset, bytes } => Answer::Done, // into the flash
+///     Event::Verify => Answer::Done,
+///     Event::Fetch { uri, offset } => Answer::Later, // begin to fetch it
+///     Event::Update => Answer::Later, // reboot into it soon
+///     Event::Discard => Answer::Done,
+/// }));
+///
+/// let package: Path = "/5/0/0".parse()?;
+/// for piece in [Piece::Begin, Piece::Bytes(b"firmware"), Piece::End] {
+///     tree.stream(package, piece)?;
+/// }
+/// tree.execute("/5/0/2".parse()?, &Arguments::NONE)?;
+///
+/// let firmware: &mut FirmwareUpdateObject = tree.object_as_mut(ObjectId::FIRMWARE_UPDATE).unwrap();
+/// assert_eq!(firmware.machine().state(), State::Updating);
+/// firmware.updated()?; // after the reboot
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FirmwareUpdateObject {
+    machine: Machine,
+    application: Application,
+    package_name: Option<String>,
+    package_version: Option<String>,
+    /// Whether the Object Instance is there.
+    present: bool,
+    managed: bool,
+    changed: Changed,
+}
+
+type Application = Box<dyn FnMut(Event<'_>) -> Answer<DownloadError> + Send>;
+
+impl FirmwareUpdateObject {
+    /// The Object with its instance. The machine begins as Idle, whatever state `config` tells;
+    /// [`restore`](Self::restore) is for another. `application` is asked within the calls that
+    /// feed the tree.
+    pub fn new(
+        config: FirmwareUpdate,
+        application: impl FnMut(Event<'_>) -> Answer<DownloadError> + Send + 'static,
+    ) -> Self {
+        Self {
+            machine: Machine::new(config.delivery, config.protocols),
+            application: Box::new(application),
+            package_name: config.package_name,
+            package_version: config.package_version,
+            present: true,
+            managed: false,
+            changed: Changed::default(),
+        }
+    }
+
+    /// Servers create and delete the Object Instance; at first there is none.
+    #[must_use]
+    pub fn managed(mut self) -> Self {
+        self.managed = true;
+        self.present = false;
+        self
+    }
+
+    /// Goes on after a reboot, with its instance; see [`Machine::restore`].
+    pub fn restore(&mut self, snapshot: Snapshot) -> Result<(), SnapshotError> {
+        let restored = self.change(|machine, application| machine.restore(snapshot, application));
+        self.present |= restored.is_ok();
+        restored
+    }
+
+    /// What to keep for a reboot.
+    pub fn snapshot(&self) -> Snapshot {
+        self.machine.snapshot()
+    }
+
+    /// The state machine.
+    pub const fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Tells what the package is (Resources 6, 7); they go with `None`.
+    pub fn set_package(&mut self, name: Option<String>, version: Option<String>) {
+        if self.package_name != name {
+            self.package_name = name;
+            self.changed.push(path(6));
+        }
+        if self.package_version != version {
+            self.package_version = version;
+            self.changed.push(path(7));
+        }
+    }
+
+    /// See [`Machine::progress`].
+    pub fn progress(&mut self, received: u64) -> Result<(), NotNow> {
+        self.machine.progress(received)
+    }
+
+    /// See [`Machine::downloaded`].
+    pub fn downloaded(&mut self) -> Result<(), NotNow> {
+        self.change(|machine, _| machine.downloaded())
+    }
+
+    /// See [`Machine::failed`].
+    pub fn failed(&mut self, error: DownloadError) -> Result<(), NotNow> {
+        self.change(|machine, _| machine.failed(error))
+    }
+
+    /// See [`Machine::updated`].
+    pub fn updated(&mut self) -> Result<(), NotNow> {
+        self.change(|machine, _| machine.updated())
+    }
+
+    /// See [`Machine::update_failed`].
+    pub fn update_failed(&mut self) -> Result<(), NotNow> {
+        self.change(|machine, _| machine.update_failed())
+    }
+
+    /// Feeds the machine, and notes which Resources have other values then.
+    fn change<T>(&mut self, feed: impl FnOnce(&mut Machine, &mut Application) -> T) -> T {
+        let state = |machine: &Machine| (machine.state(), machine.result());
+        let before = state(&self.machine);
+        let uri = self.machine.package_uri().len();
+        let done = feed(&mut self.machine, &mut self.application);
+        let after = state(&self.machine);
+        // What a server has written is no news; that it was emptied is.
+        if self.machine.package_uri().len() < uri {
+            self.changed.push(path(1));
+        }
+        if before.0 != after.0 {
+            self.changed.push(path(3));
+        }
+        if before.1 != after.1 {
+            self.changed.push(path(5));
+        }
+        done
+    }
+
+    /// What a transaction asks of the machine: whether it is to be reset, and by which change
+    /// there is to be a package. `Err` is a change that nobody may make.
+    fn plan<'c>(&self, changes: &'c [Change]) -> Result<Plan<'c>, WriteError> {
+        let mut plan = Plan {
+            reset: false,
+            deliver: None,
+        };
+        let mut present = self.present;
+        for change in changes {
+            let at = change.path();
+            match (change, at.resource().map(ResourceId::get)) {
+                (Change::Create { .. }, _) if present => return Err(WriteError::Exists(at)),
+                (Change::Create { .. }, _) => present = true,
+                _ if !present || at.instance() != Some(InstanceId::ZERO) => {
+                    return Err(WriteError::NotFound(at));
+                }
+                (Change::Delete { .. }, _) => {
+                    present = false;
+                    plan.reset = true;
+                }
+                (Change::Set { value, .. }, Some(0 | 1)) => {
+                    let empty = match value.as_ref() {
+                        ValueRef::Opaque(package) => matches!(package, [] | [0]),
+                        ValueRef::String(uri) => uri.is_empty(),
+                        _ => return Err(WriteError::WrongType(at)),
+                    };
+                    if empty {
+                        plan.reset = true;
+                    } else if plan.deliver.replace((at, value)).is_some() {
+                        // Two packages at once.
+                        return Err(WriteError::Refused(at));
+                    }
+                }
+                // The Bootstrap interface takes away what it does not write; these stay.
+                (Change::Remove { .. } | Change::Clear { .. }, Some(_)) => {}
+                _ => return Err(WriteError::Refused(at)),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// What a transaction asks of the machine. A reset comes before a package, whatever their order.
+struct Plan<'c> {
+    reset: bool,
+    deliver: Option<(Path, &'c Value)>,
+}
+
+const fn path(resource: u16) -> Path {
+    Path::Resource(
+        ObjectId::FIRMWARE_UPDATE,
+        InstanceId::ZERO,
+        ResourceId::new(resource),
+    )
+}
+
+impl Object for FirmwareUpdateObject {
+    fn definition(&self) -> &ObjectDefinition {
+        &FIRMWARE_UPDATE
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        (self.present && after.is_none()).then_some(InstanceId::ZERO)
+    }
+
+    fn supports(&self, resource: ResourceId) -> bool {
+        match resource.get() {
+            0..=3 | 5 | 9 => true,
+            6 => self.package_name.is_some(),
+            7 => self.package_version.is_some(),
+            8 => !self.machine.protocols().is_empty(),
+            _ => false,
+        }
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        self.present && instance == InstanceId::ZERO && self.supports(resource)
+    }
+
+    fn read(
+        &self,
+        _: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        let text = |text: &Option<String>, out: &mut ResourceSink<'_>| {
+            let text = text.as_ref().ok_or(ReadError::Unavailable)?;
+            out.value(ValueRef::String(text))
+        };
+        let mut number = |number: u8| out.value(ValueRef::Integer(number.into()));
+        match resource.get() {
+            1 => out.value(ValueRef::String(self.machine.package_uri())),
+            3 => number(self.machine.state().number()),
+            5 => number(self.machine.result().number()),
+            6 => text(&self.package_name, out),
+            7 => text(&self.package_version, out),
+            8 => {
+                let mut protocols = (0..).zip(self.machine.protocols());
+                protocols.try_for_each(|(id, protocol): (u16, _)| {
+                    out.instance(id.into(), ValueRef::Integer(protocol.number().into()))
+                })
+            }
+            9 => number(self.machine.delivery().number()),
+            _ => Err(ReadError::Unavailable),
+        }
+    }
+
+    fn is_managed(&self) -> bool {
+        self.managed
+    }
+
+    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
+        let plan = self.plan(changes)?;
+        let Some((at, value)) = plan.deliver else {
+            return Ok(());
+        };
+        let method = self.machine.delivery();
+        let mut machine = Machine::new(method, []);
+        if !plan.reset {
+            machine.clone_from(&self.machine);
+        }
+        let may = match value.as_ref() {
+            ValueRef::Opaque(package) => machine.may_write_package(package),
+            ValueRef::String(uri) => machine.may_write_package_uri(uri),
+            _ => Ok(()),
+        };
+        may.map_err(|NotNow(_)| WriteError::NotWritable(at))
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        // What cannot be is left out: `prepare` has refused it, and what takes a transaction
+        // back cannot take back a state.
+        let Ok(plan) = self.plan(changes) else {
+            return;
+        };
+        for change in changes {
+            match change {
+                Change::Create { .. } => self.present = true,
+                Change::Delete { .. } => self.present = false,
+                _ => {}
+            }
+        }
+        self.change(|machine, application| {
+            if plan.reset {
+                let _ = machine.write_package(&[], application);
+            }
+            let _ = match plan.deliver.map(|(_, value)| value.as_ref()) {
+                Some(ValueRef::Opaque(package)) => machine.write_package(package, application),
+                Some(ValueRef::String(uri)) => machine.write_package_uri(uri, application),
+                _ => Ok(()),
+            };
+        });
+    }
+
+    fn execute(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        _: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError> {
+        let at = Path::Resource(ObjectId::FIRMWARE_UPDATE, instance, resource);
+        if resource.get() != 2 {
+            return Err(ExecuteError::NotExecutable(at));
+        }
+        self.change(|machine, application| machine.update(application))
+            .map_err(|NotNow(_)| ExecuteError::NotExecutable(at))?;
+        Ok(match self.machine.state() {
+            State::Updating => Execution::Application,
+            _ => Execution::Done,
+        })
+    }
+
+    fn streams(&self, resource: ResourceId) -> bool {
+        resource.get() == 0
+    }
+
+    fn stream(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        piece: Piece<'_>,
+    ) -> Result<(), WriteError> {
+        let at = Path::Resource(ObjectId::FIRMWARE_UPDATE, instance, resource);
+        self.change(|machine, application| match piece {
+            Piece::Begin => {
+                machine.begin();
+                Ok(())
+            }
+            Piece::Bytes(bytes) => machine.block(bytes, application),
+            Piece::End => machine.end(application),
+            Piece::Abort => {
+                machine.abort(application);
+                Ok(())
+            }
+        })
+        .map_err(|NotNow(_)| WriteError::NotWritable(at))
+    }
+
+    fn poll_changed(&mut self) -> Option<Path> {
+        self.changed.pop()
+    }
+
+    fn save(&self) -> Option<ObjectSnapshot> {
+        let name = |resource: u16, text: &Option<String>| {
+            let value = Value::String(text.clone()?);
+            Some((resource.into(), ResourceSnapshot::Single(value)))
+        };
+        let names = [name(6, &self.package_name), name(7, &self.package_version)];
+        let instance = InstanceSnapshot {
+            instance: InstanceId::ZERO,
+            resources: names.into_iter().flatten().collect(),
+        };
+        let machine = self.machine.snapshot();
+        Some(ObjectSnapshot {
+            object: FIRMWARE_UPDATE.id,
+            version: FIRMWARE_UPDATE.version,
+            instances: self.present.then_some(instance).into_iter().collect(),
+            state: [
+                Value::Integer(machine.state.number().into()),
+                Value::Integer(machine.result.number().into()),
+                Value::String(machine.package_uri),
+                Value::Integer(i64::try_from(machine.received).unwrap_or(i64::MAX)),
+            ]
+            .into(),
+        })
+    }
+
+    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), snapshot::SnapshotError> {
+        Saved::read(saved).map(drop)
+    }
+
+    fn load_saved(&mut self, saved: &ObjectSnapshot) {
+        let Ok(saved) = Saved::read(saved) else {
+            return;
+        };
+        self.present = saved.present;
+        self.package_name = saved.package_name;
+        self.package_version = saved.package_version;
+        // It has been checked.
+        let _ = self.change(|machine, ask| machine.restore(saved.machine, ask));
+    }
+}
+
+/// What [`Object::save`] tells of the Object.
+struct Saved {
+    present: bool,
+    package_name: Option<String>,
+    package_version: Option<String>,
+    machine: Snapshot,
+}
+
+impl Saved {
+    fn read(saved: &ObjectSnapshot) -> Result<Self, snapshot::SnapshotError> {
+        let number = |number: &i64| u8::try_from(*number).ok();
+        let machine = || match &*saved.state {
+            [
+                Value::Integer(state),
+                Value::Integer(result),
+                Value::String(package_uri),
+                Value::Integer(received),
+            ] => Some(Snapshot {
+                state: State::from_number(number(state)?)?,
+                result: UpdateResult::from_number(number(result)?)?,
+                package_uri: package_uri.clone(),
+                received: u64::try_from(*received).ok()?,
+            }),
+            _ => None,
+        };
+        let unusable = snapshot::SnapshotError::State(saved.object);
+        let machine = machine().ok_or(unusable)?;
+        machine.check().map_err(|_| unusable)?;
+        let object = Path::Object(saved.object);
+        let (present, resources) = match &*saved.instances {
+            [] => (false, &[][..]),
+            [instance] if instance.instance == InstanceId::ZERO => (true, &*instance.resources),
+            _ => return Err(snapshot::SnapshotError::Content(object)),
+        };
+        let mut read = Self {
+            present,
+            package_name: None,
+            package_version: None,
+            machine,
+        };
+        for (resource, value) in resources {
+            let name = match resource.get() {
+                6 => &mut read.package_name,
+                7 => &mut read.package_version,
+                _ => return Err(snapshot::SnapshotError::Content(path(resource.get()))),
+            };
+            match value {
+                ResourceSnapshot::Single(Value::String(text)) if text.len() <= 255 => {
+                    *name = Some(text.clone());
+                }
+                _ => return Err(snapshot::SnapshotError::Content(path(resource.get()))),
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl fmt::Debug for FirmwareUpdateObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FirmwareUpdateObject")
+            .field("machine", &self.machine)
+            .field("present", &self.present)
+            .finish_non_exhaustive()
+    }
+}

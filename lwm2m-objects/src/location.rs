@@ -1,0 +1,130 @@
+//! Location (TS E.7): where the device is, as one.
+
+use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId};
+
+use crate::{
+    changed::Changed,
+    definition::ObjectDefinition,
+    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    snapshot::{ObjectSnapshot, SnapshotError},
+    store::Store,
+    typed::Location,
+};
+
+/// The Location Object with its behaviour, for an [`ObjectTree`](crate::ObjectTree): a measurement
+/// takes the place of the last one as a whole, so that place, speed and time always belong
+/// together.
+///
+/// ```
+/// use lwm2m_core::{ObjectId, Value};
+/// use lwm2m_objects::{Location, LocationObject, ObjectTree};
+///
+/// let mut tree = ObjectTree::new();
+/// tree.add(LocationObject::new(Location::new(60.1699, 24.9384, 1_367_491_215)));
+/// let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
+/// location.moved(Location::new(60.1700, 24.9384, 1_367_491_275));
+/// assert_eq!(tree.get("/6/0/0".parse()?), Some(Value::Float(60.17)));
+/// // What is to be told to observers: latitude and timestamp.
+/// assert_eq!(tree.poll_changed(), Some("/6/0/0".parse()?));
+/// assert_eq!(tree.poll_changed(), Some("/6/0/5".parse()?));
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LocationObject {
+    store: Store,
+    changed: Changed,
+}
+
+impl LocationObject {
+    /// The Object with its instance.
+    pub fn new(location: Location) -> Self {
+        Self {
+            store: Store::of([(InstanceId::ZERO, location)]),
+            changed: Changed::default(),
+        }
+    }
+
+    /// A new measurement. What it does not have is not instantiated any more.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is the Location from now on"
+    )]
+    pub fn moved(&mut self, location: Location) {
+        for (resource, value) in location.values() {
+            let path = Path::Resource(
+                ObjectId::LOCATION,
+                InstanceId::ZERO,
+                ResourceId::new(resource),
+            );
+            if self.store.get(path) == value.as_ref() {
+                continue;
+            }
+            self.store.apply(&[match value {
+                Some(value) => Change::Set { path, value },
+                None => Change::Remove { path },
+            }]);
+            self.changed.push(path);
+        }
+    }
+}
+
+impl Object for LocationObject {
+    fn definition(&self) -> &ObjectDefinition {
+        self.store.definition()
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        self.store.next_instance(after)
+    }
+
+    fn supports(&self, resource: ResourceId) -> bool {
+        self.store.supports(resource)
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        self.store.has(instance, resource)
+    }
+
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        self.store.read(instance, resource, out)
+    }
+
+    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
+        self.store.prepare(changes)
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.store.apply(changes);
+    }
+
+    fn execute(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        _: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError> {
+        let path = Path::Resource(ObjectId::LOCATION, instance, resource);
+        Err(ExecuteError::NotExecutable(path))
+    }
+
+    fn poll_changed(&mut self) -> Option<Path> {
+        self.changed.pop()
+    }
+
+    fn save(&self) -> Option<ObjectSnapshot> {
+        self.store.save()
+    }
+
+    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
+        self.store.check_saved(saved)
+    }
+
+    fn load_saved(&mut self, saved: &ObjectSnapshot) {
+        self.store.load_saved(saved);
+    }
+}

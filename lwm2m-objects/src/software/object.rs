@@ -1,0 +1,509 @@
+//! The Software Management Object of a Client.
+
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use core::fmt;
+
+use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef};
+
+use super::{
+    DownloadError, Event, Machine, Numbering, Refused, Snapshot, SnapshotError, State, UpdateResult,
+};
+use crate::{
+    changed::Changed,
+    definition::ObjectDefinition,
+    object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
+    snapshot::{self, ObjectSnapshot},
+    store::Store,
+    typed::{SoftwareManagement, Typed},
+    update::Answer,
+};
+
+/// The Software Management Object, a [`Machine`] for each Object Instance, for an
+/// [`ObjectTree`](crate::ObjectTree).
+///
+/// ```
+/// use lwm2m_core::{Arguments, InstanceId, ObjectId, Value};
+/// use lwm2m_objects::{
+///     Answer, ObjectTree, Piece, SoftwareManagement,
+///     software::{Event, Numbering, SoftwareManagementObject},
+/// };
+///
+/// let application = |component: InstanceId, event: Event<'_>| match event {
+///     Event::Install => Answer::Later, // begin to install it
+///     _ => Answer::Done,
+/// };
+/// let mut tree = ObjectTree::new();
+/// tree.add(
+///     SoftwareManagementObject::new(Numbering::Registered, application)
+///         .with(InstanceId::ZERO, SoftwareManagement::new("thermostat", "1.2")),
+/// );
+///
+/// for piece in [Piece::Begin, Piece::Bytes(b"software"), Piece::End] {
+///     tree.stream("/9/0/2".parse()?, piece)?;
+/// }
+/// assert_eq!(tree.get("/9/0/7".parse()?), Some(Value::Integer(3))); // DELIVERED
+/// tree.execute("/9/0/4".parse()?, &Arguments::NONE)?;
+/// let software: &mut SoftwareManagementObject =
+///     tree.object_as_mut(ObjectId::SOFTWARE_MANAGEMENT).unwrap();
+/// software.installed(InstanceId::ZERO)?;
+/// assert_eq!(tree.get("/9/0/7".parse()?), Some(Value::Integer(4))); // INSTALLED
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SoftwareManagementObject {
+    numbering: Numbering,
+    machines: BTreeMap<InstanceId, Machine>,
+    /// What the machines do not have.
+    store: Store,
+    application: Application,
+    changed: Changed,
+}
+
+type Application = Box<dyn FnMut(InstanceId, Event<'_>) -> Answer<DownloadError> + Send>;
+
+/// What a machine is asked within.
+type Ask<'a> = dyn FnMut(Event<'_>) -> Answer<DownloadError> + 'a;
+
+impl SoftwareManagementObject {
+    /// An Object without instances. `application` is asked within the calls that feed the tree.
+    pub fn new(
+        numbering: Numbering,
+        application: impl FnMut(InstanceId, Event<'_>) -> Answer<DownloadError> + Send + 'static,
+    ) -> Self {
+        Self {
+            numbering,
+            machines: BTreeMap::new(),
+            store: Store::new(numbering.definition()),
+            application: Box::new(application),
+            changed: Changed::default(),
+        }
+    }
+
+    /// With an Object Instance. Its machine begins as INITIAL, whatever state `config` tells;
+    /// [`restore`](Self::restore) is for another.
+    #[must_use]
+    pub fn with(mut self, instance: InstanceId, config: SoftwareManagement) -> Self {
+        self.store = config.store(self.store, instance);
+        self.machines.insert(instance, Machine::new(self.numbering));
+        self
+    }
+
+    /// Servers create and delete Object Instances, up to `most`.
+    #[must_use]
+    pub fn managed(mut self, most: usize) -> Self {
+        self.store = self.store.managed(most);
+        self
+    }
+
+    /// These optional Resources are supported, though no Object Instance has them yet.
+    #[must_use]
+    pub fn supporting(mut self, resources: impl IntoIterator<Item = u16>) -> Self {
+        self.store = self.store.supporting(resources);
+        self
+    }
+
+    /// The state machines of an Object Instance.
+    pub fn machine(&self, instance: InstanceId) -> Option<&Machine> {
+        self.machines.get(&instance)
+    }
+
+    /// What to keep for a reboot, of each Object Instance.
+    pub fn snapshots(&self) -> impl Iterator<Item = (InstanceId, Snapshot)> {
+        let machines = self.machines.iter();
+        machines.map(|(id, machine)| (*id, machine.snapshot()))
+    }
+
+    /// Goes on after a reboot with an Object Instance, which is made if it is not there; see
+    /// [`Machine::restore`].
+    pub fn restore(
+        &mut self,
+        instance: InstanceId,
+        snapshot: Snapshot,
+    ) -> Result<(), SnapshotError> {
+        if !self.machines.contains_key(&instance) {
+            snapshot.check(self.numbering)?;
+            self.create(instance);
+        }
+        self.feed(instance, |machine, ask| machine.restore(snapshot, ask))
+            .unwrap_or(Ok(()))
+    }
+
+    /// See [`Machine::progress`].
+    pub fn progress(&mut self, instance: InstanceId, received: u64) -> Result<(), Refused> {
+        self.change(instance, |machine, _| machine.progress(received))
+    }
+
+    /// See [`Machine::downloaded`].
+    pub fn downloaded(&mut self, instance: InstanceId) -> Result<(), Refused> {
+        self.change(instance, |machine, ask| machine.downloaded(ask))
+    }
+
+    /// See [`Machine::failed`].
+    pub fn failed(&mut self, instance: InstanceId, error: DownloadError) -> Result<(), Refused> {
+        self.change(instance, |machine, _| machine.failed(error))
+    }
+
+    /// See [`Machine::verified`].
+    pub fn verified(&mut self, instance: InstanceId) -> Result<(), Refused> {
+        self.change(instance, |machine, _| machine.verified())
+    }
+
+    /// See [`Machine::verification_failed`].
+    pub fn verification_failed(&mut self, instance: InstanceId) -> Result<(), Refused> {
+        self.change(instance, |machine, _| machine.verification_failed())
+    }
+
+    /// See [`Machine::installed`].
+    pub fn installed(&mut self, instance: InstanceId) -> Result<(), Refused> {
+        self.change(instance, |machine, _| machine.installed())
+    }
+
+    /// See [`Machine::installation_failed`].
+    pub fn installation_failed(&mut self, instance: InstanceId) -> Result<(), Refused> {
+        self.change(instance, |machine, _| machine.installation_failed())
+    }
+
+    fn change(
+        &mut self,
+        instance: InstanceId,
+        feed: impl FnOnce(&mut Machine, &mut Ask<'_>) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        self.feed(instance, feed)
+            .unwrap_or(Err(Refused::NotFound(instance)))
+    }
+
+    /// Feeds a machine, and notes which Resources have other values then.
+    fn feed<T>(
+        &mut self,
+        instance: InstanceId,
+        feed: impl FnOnce(&mut Machine, &mut Ask<'_>) -> T,
+    ) -> Option<T> {
+        let machine = self.machines.get_mut(&instance)?;
+        let application = &mut self.application;
+        let before = (machine.state(), machine.result(), machine.is_active());
+        let done = feed(machine, &mut |event| application(instance, event));
+        for (resource, same) in [
+            (7, machine.state() == before.0),
+            (9, machine.result() == before.1),
+            (12, machine.is_active() == before.2),
+        ] {
+            if !same {
+                self.changed.push(path(instance, resource));
+            }
+        }
+        Some(done)
+    }
+
+    fn create(&mut self, instance: InstanceId) {
+        self.machines.insert(instance, Machine::new(self.numbering));
+        // Name and version are in every Object Instance.
+        let text = |resource| Change::Set {
+            path: path(instance, resource),
+            value: Value::String(String::new()),
+        };
+        let create = Change::Create {
+            path: Path::Instance(ObjectId::SOFTWARE_MANAGEMENT, instance),
+        };
+        self.store.apply(&[create, text(0), text(1)]);
+    }
+
+    /// The package or the URI that a change brings; an empty one is none.
+    fn delivers(change: &Change) -> Option<Delivery<'_>> {
+        let Change::Set { path, value } = change else {
+            return None;
+        };
+        match (path.resource()?.get(), value.as_ref()) {
+            (2, ValueRef::Opaque(package)) if !package.is_empty() => {
+                Some(Delivery::Package(package))
+            }
+            (3, ValueRef::String(uri)) if !uri.is_empty() => Some(Delivery::Uri(uri)),
+            _ => None,
+        }
+    }
+}
+
+/// A package, or where it is.
+enum Delivery<'c> {
+    Package(&'c [u8]),
+    Uri(&'c str),
+}
+
+const fn path(instance: InstanceId, resource: u16) -> Path {
+    Path::Resource(
+        ObjectId::SOFTWARE_MANAGEMENT,
+        instance,
+        ResourceId::new(resource),
+    )
+}
+
+/// Whether the machines have this Resource, and not the store.
+const fn is_of_machine(resource: ResourceId) -> bool {
+    matches!(resource.get(), 2..=4 | 6 | 7 | 9..=12)
+}
+
+impl Object for SoftwareManagementObject {
+    fn definition(&self) -> &ObjectDefinition {
+        self.numbering.definition()
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        self.store.next_instance(after)
+    }
+
+    fn supports(&self, resource: ResourceId) -> bool {
+        is_of_machine(resource) || self.store.supports(resource)
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        if is_of_machine(resource) {
+            self.machines.contains_key(&instance)
+        } else {
+            self.store.has(instance, resource)
+        }
+    }
+
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        if !is_of_machine(resource) {
+            return self.store.read(instance, resource, out);
+        }
+        let machine = self.machines.get(&instance);
+        let machine = machine.ok_or(ReadError::Unavailable)?;
+        let number = |number: u8| ValueRef::Integer(number.into());
+        out.value(match resource.get() {
+            7 => number(machine.state().number(self.numbering)),
+            9 => number(machine.result().number(self.numbering)),
+            12 => ValueRef::Boolean(machine.is_active()),
+            _ => return Err(ReadError::Unavailable),
+        })
+    }
+
+    fn is_managed(&self) -> bool {
+        self.store.is_managed()
+    }
+
+    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
+        let of_machine = |change: &Change| change.path().resource().is_some_and(is_of_machine);
+        let rest: Vec<Change> = changes
+            .iter()
+            .filter(|change| !of_machine(change))
+            .cloned()
+            .collect();
+        self.store.prepare(&rest)?;
+        let mut delivered = Vec::new();
+        for change in changes.iter().filter(|change| of_machine(change)) {
+            let at = change.path();
+            let (Some(instance), Some(resource)) = (at.instance(), at.resource()) else {
+                return Err(WriteError::NotFound(at));
+            };
+            match (change, resource.get()) {
+                // The Bootstrap interface takes away what it does not write; these stay.
+                (Change::Set { .. }, 2 | 3) | (Change::Remove { .. } | Change::Clear { .. }, _) => {
+                }
+                _ => return Err(WriteError::Refused(at)),
+            }
+            let Some(delivery) = Self::delivers(change) else {
+                continue;
+            };
+            if delivered.contains(&instance) {
+                // Two packages at once.
+                return Err(WriteError::Refused(at));
+            }
+            delivered.push(instance);
+            let may = self.machines.get(&instance).map(|machine| match delivery {
+                Delivery::Package(_) => machine.may_write_package(),
+                Delivery::Uri(_) => machine.may_write_package_uri(),
+            });
+            if may.is_some_and(|may| may.is_err()) {
+                return Err(WriteError::NotWritable(at));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        for change in changes {
+            let at = change.path();
+            let Some(instance) = at.instance() else {
+                continue;
+            };
+            match (change, at.resource()) {
+                (Change::Create { .. }, _) => self.create(instance),
+                (Change::Delete { .. }, _) => {
+                    (self.application)(instance, Event::Discard);
+                    self.machines.remove(&instance);
+                    self.store.apply(core::slice::from_ref(change));
+                }
+                (_, Some(resource)) if is_of_machine(resource) => {
+                    // `prepare` has refused what cannot be.
+                    let _ = self.change(instance, |machine, ask| match Self::delivers(change) {
+                        Some(Delivery::Package(package)) => machine.write_package(package, ask),
+                        Some(Delivery::Uri(uri)) => machine.write_package_uri(uri, ask),
+                        None => Ok(()),
+                    });
+                }
+                _ => self.store.apply(core::slice::from_ref(change)),
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        arguments: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError> {
+        // Uninstall: none or 0, or 1 to prepare for an update; the candidate has no arguments.
+        let update = arguments.contains(1);
+        if resource.get() == 6 && self.numbering == Numbering::Registered {
+            let mut all = arguments.iter();
+            if all.any(|argument| argument.digit > 1) || update && arguments.contains(0) {
+                return Err(ExecuteError::Arguments);
+            }
+        }
+        let update = update && self.numbering == Numbering::Registered;
+        let at = path(instance, resource.get());
+        let executed = self.change(instance, |machine, ask| match resource.get() {
+            4 => machine.install(ask),
+            6 => machine.uninstall(update, ask),
+            10 => machine.activate(ask),
+            11 => machine.deactivate(ask),
+            _ => Err(Refused::NotNow(machine.state())),
+        });
+        executed.map_err(|refused| match refused {
+            Refused::NotNow(_) => ExecuteError::NotExecutable(at),
+            Refused::NotFound(_) => ExecuteError::NotFound(at),
+            Refused::Failed => ExecuteError::Failed,
+        })?;
+        // An installation under way is for the application to go on with.
+        let machine = self.machines.get(&instance);
+        if resource.get() == 4 && machine.is_some_and(Machine::is_installing) {
+            return Ok(Execution::Application);
+        }
+        Ok(Execution::Done)
+    }
+
+    fn streams(&self, resource: ResourceId) -> bool {
+        resource.get() == 2
+    }
+
+    fn stream(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        piece: Piece<'_>,
+    ) -> Result<(), WriteError> {
+        let at = path(instance, resource.get());
+        self.change(instance, |machine, ask| match piece {
+            Piece::Begin => {
+                machine.begin();
+                Ok(())
+            }
+            Piece::Bytes(bytes) => machine.block(bytes, ask),
+            Piece::End => machine.end(ask),
+            Piece::Abort => {
+                machine.abort(ask);
+                Ok(())
+            }
+        })
+        .map_err(|_| WriteError::NotWritable(at))
+    }
+
+    fn poll_changed(&mut self) -> Option<Path> {
+        self.changed.pop()
+    }
+
+    fn save(&self) -> Option<ObjectSnapshot> {
+        let mut saved = self.store.save()?;
+        for instance in &mut saved.instances {
+            let of_store = |(id, _): &(ResourceId, _)| !is_of_machine(*id);
+            instance.resources.retain(of_store);
+        }
+        for (id, machine) in self.snapshots() {
+            saved.state.extend([
+                Value::Integer(id.get().into()),
+                Value::Integer(machine.state.number(self.numbering).into()),
+                Value::Integer(machine.result.number(self.numbering).into()),
+                Value::Boolean(machine.active),
+                Value::Boolean(machine.installing),
+                Value::String(machine.package_uri),
+                Value::Integer(i64::try_from(machine.received).unwrap_or(i64::MAX)),
+            ]);
+        }
+        Some(saved)
+    }
+
+    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), snapshot::SnapshotError> {
+        let machines = self.saved_machines(saved);
+        let machines = machines.ok_or(snapshot::SnapshotError::State(saved.object))?;
+        let ids = machines.iter().map(|(id, _)| *id);
+        if !ids.eq(saved.instances.iter().map(|instance| instance.instance)) {
+            return Err(snapshot::SnapshotError::State(saved.object));
+        }
+        self.store.check_saved(&of_store(saved))
+    }
+
+    fn load_saved(&mut self, saved: &ObjectSnapshot) {
+        self.store.load_saved(&of_store(saved));
+        self.machines.clear();
+        for (id, machine) in self.saved_machines(saved).unwrap_or_default() {
+            self.machines.insert(id, Machine::new(self.numbering));
+            // It has been checked.
+            let _ = self.feed(id, |new, ask| new.restore(machine, ask));
+        }
+    }
+}
+
+/// What the store has saved.
+fn of_store(saved: &ObjectSnapshot) -> ObjectSnapshot {
+    ObjectSnapshot {
+        state: Vec::new(),
+        ..saved.clone()
+    }
+}
+
+impl SoftwareManagementObject {
+    /// The machines that [`Object::save`] told, in its order.
+    fn saved_machines(&self, saved: &ObjectSnapshot) -> Option<Vec<(InstanceId, Snapshot)>> {
+        let number = |number: &i64| u8::try_from(*number).ok();
+        let chunks = saved.state.chunks(7);
+        chunks
+            .map(|values| {
+                let [
+                    Value::Integer(id),
+                    Value::Integer(state),
+                    Value::Integer(result),
+                    Value::Boolean(active),
+                    Value::Boolean(installing),
+                    Value::String(package_uri),
+                    Value::Integer(received),
+                ] = values
+                else {
+                    return None;
+                };
+                let machine = Snapshot {
+                    state: State::from_number(number(state)?, self.numbering)?,
+                    result: UpdateResult::from_number(number(result)?, self.numbering)?,
+                    active: *active,
+                    installing: *installing,
+                    package_uri: package_uri.clone(),
+                    received: u64::try_from(*received).ok()?,
+                };
+                machine.check(self.numbering).ok()?;
+                let id = InstanceId::new(u16::try_from(*id).ok()?)?;
+                Some((id, machine))
+            })
+            .collect()
+    }
+}
+
+impl fmt::Debug for SoftwareManagementObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SoftwareManagementObject")
+            .field("machines", &self.machines)
+            .finish_non_exhaustive()
+    }
+}

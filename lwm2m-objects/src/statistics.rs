@@ -1,0 +1,353 @@
+//! Connectivity Statistics (TS E.8): counting what is sent and received.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef};
+
+use crate::{
+    changed::Changed,
+    definition::ObjectDefinition,
+    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    snapshot::{ObjectSnapshot, SnapshotError},
+    store::Store,
+    typed::ConnectivityStatistics,
+};
+
+/// The Connectivity Statistics Object with its behaviour, for an
+/// [`ObjectTree`](crate::ObjectTree).
+///
+/// Start sets the counters to 0 and begins to collect; collecting ends with Stop, or when the
+/// Collection Period is over, and the counters stay. Whoever sends and receives tells what.
+///
+/// Data are counted in bytes, and told in full units of 1024; sizes are those of the messages in
+/// both directions.
+///
+/// ```
+/// use lwm2m_core::{Arguments, Instant, ObjectId, Value};
+/// use lwm2m_objects::{ConnectivityStatistics, ConnectivityStatisticsObject, ObjectTree};
+///
+/// let config = ConnectivityStatistics {
+///     collection_period: Some(60),
+///     ..ConnectivityStatistics::ALL
+/// };
+/// let mut tree = ObjectTree::new();
+/// tree.add(ConnectivityStatisticsObject::new(config));
+/// tree.execute("/7/0/6".parse()?, &Arguments::NONE)?;
+///
+/// let id = ObjectId::CONNECTIVITY_STATISTICS;
+/// let statistics: &mut ConnectivityStatisticsObject = tree.object_as_mut(id).unwrap();
+/// statistics.sent(Instant::from_secs(59), 3000);
+/// statistics.sent(Instant::from_secs(60), 3000); // the period is over
+/// assert_eq!(tree.get("/7/0/2".parse()?), Some(Value::Integer(2)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConnectivityStatisticsObject {
+    counters: Counters,
+    /// Since when it collects, if it does.
+    since: Option<Instant>,
+    /// How long it had collected before that, in milliseconds: before a restart.
+    before: u64,
+    now: Instant,
+    /// Which counters there are, and the Collection Period.
+    store: Store,
+    changed: Changed,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    sms_sent: u64,
+    sms_received: u64,
+    bytes_sent: u64,
+    bytes_received: u64,
+    messages: u64,
+    longest: u64,
+}
+
+impl Counters {
+    /// The value of one of Resources 0 to 5.
+    fn value(&self, resource: u16) -> u64 {
+        match resource {
+            0 => self.sms_sent,
+            1 => self.sms_received,
+            2 => self.bytes_sent / 1024,
+            3 => self.bytes_received / 1024,
+            4 => self.longest,
+            _ => {
+                let bytes = self.bytes_sent.saturating_add(self.bytes_received);
+                bytes.checked_div(self.messages).unwrap_or(0)
+            }
+        }
+    }
+}
+
+const START: ResourceId = ResourceId::new(6);
+const STOP: ResourceId = ResourceId::new(7);
+const COLLECTION_PERIOD: ResourceId = ResourceId::new(8);
+
+impl ConnectivityStatisticsObject {
+    /// The Object with the Resources that `config` has; its counters begin at 0 and it does not
+    /// collect yet.
+    pub fn new(config: ConnectivityStatistics) -> Self {
+        Self {
+            counters: Counters::default(),
+            since: None,
+            before: 0,
+            now: Instant::ZERO,
+            store: Store::of([(InstanceId::ZERO, config)]),
+            changed: Changed::default(),
+        }
+    }
+
+    /// Whether it collects.
+    pub const fn is_collecting(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// A message was sent, over anything.
+    pub fn sent(&mut self, now: Instant, bytes: usize) {
+        self.count(now, |counters| {
+            let bytes = counters.message(bytes);
+            counters.bytes_sent = counters.bytes_sent.saturating_add(bytes);
+        });
+    }
+
+    /// A message was received, over anything.
+    pub fn received(&mut self, now: Instant, bytes: usize) {
+        self.count(now, |counters| {
+            let bytes = counters.message(bytes);
+            counters.bytes_received = counters.bytes_received.saturating_add(bytes);
+        });
+    }
+
+    /// An SMS was sent; its bytes are for [`sent`](Self::sent).
+    pub fn sms_sent(&mut self, now: Instant) {
+        self.count(now, |counters| {
+            counters.sms_sent = counters.sms_sent.saturating_add(1);
+        });
+    }
+
+    /// An SMS was received; its bytes are for [`received`](Self::received).
+    pub fn sms_received(&mut self, now: Instant) {
+        self.count(now, |counters| {
+            counters.sms_received = counters.sms_received.saturating_add(1);
+        });
+    }
+
+    /// Begins to collect (Resource 6).
+    pub fn start(&mut self, now: Instant) {
+        self.handle_timeout(now);
+        self.since = Some(self.now);
+        self.before = 0;
+        self.change(|counters| *counters = Counters::default());
+    }
+
+    /// Ends to collect (Resource 7).
+    pub fn stop(&mut self) {
+        self.since = None;
+    }
+
+    fn count(&mut self, now: Instant, count: impl FnOnce(&mut Counters)) {
+        self.handle_timeout(now);
+        if self.is_collecting() {
+            self.change(count);
+        }
+    }
+
+    /// Changes the counters, and notes which Resources have other values then.
+    fn change(&mut self, change: impl FnOnce(&mut Counters)) {
+        let before = self.counters;
+        change(&mut self.counters);
+        for resource in 0..=5 {
+            if self.counters.value(resource) != before.value(resource)
+                && self.store.has(InstanceId::ZERO, resource.into())
+            {
+                self.changed.push(path(resource.into()));
+            }
+        }
+    }
+}
+
+impl Counters {
+    const fn numbers(&self) -> [u64; 6] {
+        [
+            self.sms_sent,
+            self.sms_received,
+            self.bytes_sent,
+            self.bytes_received,
+            self.messages,
+            self.longest,
+        ]
+    }
+
+    /// Counts a message, whichever way it goes.
+    fn message(&mut self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.messages = self.messages.saturating_add(1);
+        self.longest = self.longest.max(bytes);
+        bytes
+    }
+}
+
+const fn path(resource: ResourceId) -> Path {
+    Path::Resource(
+        ObjectId::CONNECTIVITY_STATISTICS,
+        InstanceId::ZERO,
+        resource,
+    )
+}
+
+impl Object for ConnectivityStatisticsObject {
+    fn definition(&self) -> &ObjectDefinition {
+        self.store.definition()
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        self.store.next_instance(after)
+    }
+
+    fn supports(&self, resource: ResourceId) -> bool {
+        self.store.supports(resource)
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        self.store.has(instance, resource)
+    }
+
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        match resource.get() {
+            counter @ 0..=5 => {
+                let value = i64::try_from(self.counters.value(counter)).unwrap_or(i64::MAX);
+                out.value(ValueRef::Integer(value))
+            }
+            _ => self.store.read(instance, resource, out),
+        }
+    }
+
+    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
+        let of_counter = |change: &&Change| {
+            let resource = change.path().resource();
+            resource.is_some_and(|resource| resource.get() <= 5)
+        };
+        // They count; nobody sets them.
+        let set = |change: &&Change| matches!(change, Change::Set { .. });
+        match changes.iter().filter(of_counter).find(set) {
+            Some(change) => Err(WriteError::Refused(change.path())),
+            None => self.store.prepare(changes),
+        }
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.store.apply(changes);
+    }
+
+    fn execute(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        _: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError> {
+        match resource {
+            START => self.start(self.now),
+            STOP => self.stop(),
+            _ => {
+                let object = ObjectId::CONNECTIVITY_STATISTICS;
+                let path = Path::Resource(object, instance, resource);
+                return Err(ExecuteError::NotExecutable(path));
+            }
+        }
+        Ok(Execution::Done)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if self.poll_timeout().is_some_and(|end| end <= self.now) {
+            self.stop();
+        }
+    }
+
+    /// When the Collection Period is over. It is the one that is set now, and counts from Start.
+    fn poll_timeout(&self) -> Option<Instant> {
+        let period = match self.store.get(path(COLLECTION_PERIOD)) {
+            Some(Value::Integer(seconds)) => u64::try_from(*seconds).ok()?,
+            _ => 0,
+        };
+        let since = self.since?;
+        let before = Duration::from_millis(self.before);
+        (period > 0).then(|| since + Duration::from_secs(period).saturating_sub(before))
+    }
+
+    fn poll_changed(&mut self) -> Option<Path> {
+        self.changed.pop()
+    }
+
+    fn save(&self) -> Option<ObjectSnapshot> {
+        let mut saved = self.store.save()?;
+        let counters = self.counters.numbers().into_iter();
+        let collected = self.since.map(|since| {
+            let passed = self.now.as_millis().saturating_sub(since.as_millis());
+            passed.saturating_add(self.before)
+        });
+        let numbers = counters.chain(collected);
+        saved.state = numbers
+            .map(|number| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
+            .collect();
+        Some(saved)
+    }
+
+    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
+        saved_numbers(saved).ok_or(SnapshotError::State(saved.object))?;
+        let state = Vec::new();
+        self.store.check_saved(&ObjectSnapshot {
+            state,
+            ..saved.clone()
+        })
+    }
+
+    /// The counters go on; the time until now is no part of the Collection Period.
+    fn load_saved(&mut self, saved: &ObjectSnapshot) {
+        self.store.load_saved(saved);
+        if let Some((counters, collected)) = saved_numbers(saved) {
+            self.counters = counters;
+            self.since = collected.map(|_| self.now);
+            self.before = collected.unwrap_or(0);
+        }
+    }
+}
+
+/// The counters, and how long it had collected if it did, in milliseconds.
+fn saved_numbers(saved: &ObjectSnapshot) -> Option<(Counters, Option<u64>)> {
+    let number = |value: &Value| match value {
+        Value::Integer(number) => u64::try_from(*number).ok(),
+        _ => None,
+    };
+    let numbers: Option<Vec<u64>> = saved.state.iter().map(number).collect();
+    match *numbers? {
+        [
+            sms_sent,
+            sms_received,
+            bytes_sent,
+            bytes_received,
+            messages,
+            longest,
+            ref collected @ ..,
+        ] if collected.len() <= 1 => {
+            let counters = Counters {
+                sms_sent,
+                sms_received,
+                bytes_sent,
+                bytes_received,
+                messages,
+                longest,
+            };
+            Some((counters, collected.first().copied()))
+        }
+        _ => None,
+    }
+}
