@@ -14,30 +14,23 @@
 //! # Ok::<(), lwm2m_core::PathError>(())
 //! ```
 
-use lwm2m_core::{BindingMode, InstanceId, ShortServerId};
+use lwm2m_core::{AccessRights, BindingMode, InstanceId, ObjectId, ShortServerId};
 
 use crate::{
-    builtin::{ACCESS_CONTROL, FIRMWARE_UPDATE},
+    builtin::FIRMWARE_UPDATE,
     store::Store,
     tree::ObjectTree,
-    typed::{ConnectivityMonitoring, Device, Security, Server},
+    typed::{AccessControl, AclTarget, ConnectivityMonitoring, Device, Security, Server},
 };
 
 /// The Endpoint Client Name.
 pub const ENDPOINT_NAME: &str = "example-client";
 
 /// The Short Server ID of Server 1, which controls the access rights of both.
-pub const SERVER_1: ShortServerId = short_server_id(101);
+pub const SERVER_1: ShortServerId = ShortServerId::new(101).unwrap();
 
 /// The Short Server ID of Server 2.
-pub const SERVER_2: ShortServerId = short_server_id(102);
-
-const fn short_server_id(id: u16) -> ShortServerId {
-    match ShortServerId::new(id) {
-        Some(id) => id,
-        None => panic!("a Short Server ID is 1 to 65534"),
-    }
-}
+pub const SERVER_2: ShortServerId = ShortServerId::new(102).unwrap();
 
 /// The Objects of the example client (Table 29): Security, Server, Access Control, Device,
 /// Connectivity Monitoring, and Firmware Update without an instance, which Server 1 may create.
@@ -45,7 +38,7 @@ pub fn client() -> ObjectTree {
     let mut tree = ObjectTree::new();
     tree.add(Store::of(numbered(security())));
     tree.add(Store::of(numbered(servers())));
-    tree.add(access_control());
+    tree.add(Store::of(numbered(access_control())));
     tree.add(Store::of(numbered([Device::example()])));
     tree.add(Store::of(numbered([connectivity_monitoring()])));
     tree.add(Store::new(&FIRMWARE_UPDATE).managed(1));
@@ -110,29 +103,42 @@ pub fn servers() -> [Server; 2] {
 }
 
 /// Who may do what (Tables 35 to 39).
-pub fn access_control() -> Store {
-    const ALL_BUT_CREATE: i64 = 0b0000_0000_0000_1111;
-    const READ: i64 = 0b0000_0000_0000_0001;
-    const CREATE: i64 = 0b0000_0000_0001_0000;
+pub fn access_control() -> [AccessControl; 5] {
+    const ALL_BUT_CREATE: AccessRights = AccessControl::OWNER_RIGHTS;
+    const READ: AccessRights = AccessRights::READ;
+    const SECOND: InstanceId = InstanceId::new(1).unwrap();
 
-    type Rights = &'static [(u16, i64)];
-
-    // Object, Object Instance, rights by Short Server ID, owner.
-    let rows: [(i64, i64, Rights, i64); 5] = [
-        (1, 0, &[(101, ALL_BUT_CREATE)], 101),
-        (1, 1, &[(102, ALL_BUT_CREATE)], 102),
-        (3, 0, &[(101, ALL_BUT_CREATE), (102, READ)], 101),
-        (4, 0, &[(101, READ), (0, READ)], 101),
-        (5, 65_535, &[(101, CREATE)], 65_535),
-    ];
-    let store = Store::new(&ACCESS_CONTROL);
-    numbered(rows).fold(store, |store, (id, (object, instance, rights, owner))| {
-        store
-            .with(id, 0, object)
-            .with(id, 1, instance)
-            .with_instances(id, 2, rights.iter().copied())
-            .with(id, 3, owner)
-    })
+    let on = |object, instance, acl: &[(u16, AccessRights)], owner: u16| AccessControl {
+        target: AclTarget::Instance(object, instance),
+        acl: acl.into(),
+        owner,
+    };
+    [
+        on(
+            ObjectId::SERVER,
+            InstanceId::ZERO,
+            &[(101, ALL_BUT_CREATE)],
+            101,
+        ),
+        on(ObjectId::SERVER, SECOND, &[(102, ALL_BUT_CREATE)], 102),
+        on(
+            ObjectId::DEVICE,
+            InstanceId::ZERO,
+            &[(101, ALL_BUT_CREATE), (102, READ)],
+            101,
+        ),
+        on(
+            ObjectId::CONNECTIVITY_MONITORING,
+            InstanceId::ZERO,
+            &[(0, READ), (101, READ)],
+            101,
+        ),
+        AccessControl {
+            target: AclTarget::Object(ObjectId::FIRMWARE_UPDATE),
+            acl: [(101, AccessRights::CREATE)].into(),
+            owner: AccessControl::NOBODY,
+        },
+    ]
 }
 
 /// A GSM interface (Table 41).

@@ -7,7 +7,13 @@
 //! - [`ObjectTree`]: the Objects of a Client. A Read pushes into a codec sink, a Write is a
 //!   [`Transaction`]: whole, or not at all.
 //! - [`Object`]: the trait of an Object whose values live elsewhere; [`Store`]: the ready Object
-//!   for values in memory; [`Security`], [`Server`], [`Device`]: instances as plain structs.
+//!   for values in memory; [`Security`], [`Server`], [`Device`] and the others: instances as plain
+//!   structs.
+//! - [`DeviceObject`], [`LocationObject`], [`ConnectivityStatisticsObject`], [`firmware`],
+//!   [`software`]: Objects that do something. [`ObjectTree::handle_timeout`] tells them the time,
+//!   [`ObjectTree::object_as_mut`] is the application's way to them, and
+//!   [`ObjectTree::poll_changed`] tells what they have changed.
+//! - [`example`]: the Client of TS Appendix F.
 //!
 //! # An Object of your own
 //!

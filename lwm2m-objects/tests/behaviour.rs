@@ -1,0 +1,370 @@
+//! What Device (TS E.4), Location (E.7) and Connectivity Statistics (E.8) do.
+
+use lwm2m_core::{
+    Arguments, InstanceId, Instant, ObjectId, Path, Value, WriteMode, codec::Content,
+};
+use lwm2m_objects::{
+    Change, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject, ErrorCode,
+    ExecuteError, Execution, Location, LocationObject, ObjectTree, PowerSource, Typed, WriteError,
+};
+
+fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+fn execute(tree: &mut ObjectTree, at: &str) -> Result<Execution, ExecuteError> {
+    tree.execute(path(at), &Arguments::NONE)
+}
+
+/// A server writes.
+fn write(
+    tree: &mut ObjectTree,
+    at: &str,
+    mode: WriteMode,
+    values: &[(&str, Value)],
+) -> Result<Vec<Change>, WriteError> {
+    let mut transaction = tree.write(path(at), mode)?;
+    let values = values.iter().map(|(at, value)| (path(at), value.clone()));
+    values.collect::<Content>().push(&mut transaction)?;
+    let changes = transaction.finish()?;
+    tree.commit(&changes)
+}
+
+fn changed(tree: &mut ObjectTree) -> Vec<String> {
+    core::iter::from_fn(|| tree.poll_changed())
+        .map(|path| path.to_string())
+        .collect()
+}
+
+/// The integers of a multiple Resource, by Resource Instance ID.
+fn integers(tree: &ObjectTree, at: &str) -> Vec<(u16, i64)> {
+    let mut found = Vec::new();
+    tree.visit(path(at), |path, value| {
+        let Value::Integer(number) = value.to_owned() else {
+            panic!("{value}");
+        };
+        found.push((path.resource_instance().unwrap().get(), number));
+    });
+    found
+}
+
+fn with_device(device: Device) -> ObjectTree {
+    let mut tree = ObjectTree::new();
+    tree.add(DeviceObject::new(device, Instant::ZERO));
+    tree
+}
+
+fn device(tree: &mut ObjectTree) -> &mut DeviceObject {
+    tree.object_as_mut(ObjectId::DEVICE).unwrap()
+}
+
+/// TS E.4, Resources 11 and 12; ETS 657.
+#[test]
+fn error_codes_come_one_by_one_and_go_together() {
+    let mut tree = with_device(Device {
+        error_codes: Vec::new(),
+        reset_error_code: true,
+        ..Device::example()
+    });
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 0)]);
+
+    device(&mut tree).report(ErrorCode::OutOfMemory);
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 5)]);
+    assert_eq!(changed(&mut tree), ["/3/0/11"]);
+
+    device(&mut tree).report(ErrorCode::LowBattery);
+    device(&mut tree).report(ErrorCode::Peripheral);
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 5), (1, 1), (2, 8)]);
+    assert_eq!(changed(&mut tree), ["/3/0/11"]);
+
+    // It is told already.
+    device(&mut tree).report(ErrorCode::LowBattery);
+    assert_eq!(integers(&tree, "/3/0/11").len(), 3);
+    assert_eq!(changed(&mut tree), [""; 0]);
+
+    assert_eq!(execute(&mut tree, "/3/0/12"), Ok(Execution::Done));
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 0)]);
+    assert_eq!(changed(&mut tree), ["/3/0/11"]);
+
+    device(&mut tree).report(ErrorCode::LowBattery);
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 1)]);
+}
+
+#[test]
+fn errors_from_before_stay() {
+    let mut tree = with_device(Device {
+        error_codes: [3, 6].into(),
+        ..Device::default()
+    });
+    device(&mut tree).report(ErrorCode::LowSignal);
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 3), (1, 6), (2, 4)]);
+    // Reset Error Code is optional.
+    let at = path("/3/0/12");
+    assert_eq!(
+        execute(&mut tree, "/3/0/12"),
+        Err(ExecuteError::NotFound(at))
+    );
+    for number in 0..=9 {
+        let error = ErrorCode::from_number(number);
+        assert_eq!(
+            error.map_or(0, ErrorCode::number),
+            if number == 9 { 0 } else { number }
+        );
+    }
+}
+
+/// TS E.4, Resources 6, 7 and 8: one source has one Resource Instance ID.
+#[test]
+fn power_sources_keep_their_resource_instance() {
+    let mut tree = with_device(Device::example());
+    let solar = PowerSource {
+        kind: 7,
+        voltage: 12_000,
+        current: 40,
+    };
+    device(&mut tree).set_power_source(9, solar);
+    device(&mut tree).remove_power_source(0);
+    assert_eq!(integers(&tree, "/3/0/6"), [(1, 5), (9, 7)]);
+    assert_eq!(integers(&tree, "/3/0/7"), [(1, 5000), (9, 12_000)]);
+    assert_eq!(integers(&tree, "/3/0/8"), [(1, 900), (9, 40)]);
+    assert_eq!(changed(&mut tree), ["/3/0/6", "/3/0/7", "/3/0/8"]);
+    let read = Device::load(&tree, InstanceId::ZERO).unwrap();
+    assert_eq!(read.power_sources[1], solar);
+
+    // Only the current has changed.
+    let current = 41;
+    device(&mut tree).set_power_source(9, PowerSource { current, ..solar });
+    assert_eq!(changed(&mut tree), ["/3/0/8"]);
+    device(&mut tree).remove_power_source(3);
+    assert_eq!(changed(&mut tree), [""; 0]);
+}
+
+/// TS E.4, Resource 13.
+#[test]
+fn current_time_goes_on_and_can_be_set() {
+    let time = |tree: &ObjectTree| tree.get(path("/3/0/13"));
+    let mut tree = with_device(Device::example());
+    assert_eq!(time(&tree), Some(Value::Time(1_367_491_215)));
+    tree.handle_timeout(Instant::from_millis(999));
+    assert_eq!(time(&tree), Some(Value::Time(1_367_491_215)));
+    tree.handle_timeout(Instant::from_millis(1000));
+    assert_eq!(time(&tree), Some(Value::Time(1_367_491_216)));
+    // Time does not run backwards, and nobody has to be told that it goes on.
+    tree.handle_timeout(Instant::ZERO);
+    assert_eq!(time(&tree), Some(Value::Time(1_367_491_216)));
+    assert_eq!(changed(&mut tree), [""; 0]);
+
+    tree.handle_timeout(Instant::from_secs(10));
+    let values = [("/3/0/13", Value::Time(1_700_000_000))];
+    write(&mut tree, "/3/0/13", WriteMode::Replace, &values).unwrap();
+    assert_eq!(time(&tree), Some(Value::Time(1_700_000_000)));
+    tree.handle_timeout(Instant::from_secs(70));
+    assert_eq!(time(&tree), Some(Value::Time(1_700_000_060)));
+
+    device(&mut tree).set_time(Instant::from_secs(80), -5);
+    assert_eq!(changed(&mut tree), ["/3/0/13"]);
+    tree.handle_timeout(Instant::from_secs(90));
+    assert_eq!(time(&tree), Some(Value::Time(5)));
+
+    // A Write of the whole instance without the time takes it away (TS 5.4.3).
+    let values = [("/3/0/14", Value::from("+03:00"))];
+    write(&mut tree, "/3/0", WriteMode::Replace, &values).unwrap();
+    assert_eq!(time(&tree), None);
+}
+
+/// What a transaction did to the time is taken back.
+#[test]
+fn the_time_is_taken_back() {
+    let mut tree = with_device(Device::example());
+    let values = [("/3/0/13", Value::Time(1))];
+    let undo = write(&mut tree, "/3/0", WriteMode::Replace, &values).unwrap();
+    tree.undo(&undo);
+    assert_eq!(tree.get(path("/3/0/13")), Some(Value::Time(1_367_491_215)));
+    assert_eq!(
+        Device::load(&tree, InstanceId::ZERO),
+        Some(Device::example())
+    );
+}
+
+#[test]
+fn reboot_and_factory_reset_are_the_applications() {
+    let mut tree = with_device(Device {
+        factory_reset: true,
+        ..Device::example()
+    });
+    assert_eq!(execute(&mut tree, "/3/0/4"), Ok(Execution::Application));
+    assert_eq!(execute(&mut tree, "/3/0/5"), Ok(Execution::Application));
+}
+
+fn with_statistics(collection_period: u32) -> ObjectTree {
+    let mut tree = ObjectTree::new();
+    tree.add(ConnectivityStatisticsObject::new(ConnectivityStatistics {
+        collection_period: Some(collection_period),
+        ..ConnectivityStatistics::ALL
+    }));
+    tree
+}
+
+fn statistics(tree: &mut ObjectTree) -> &mut ConnectivityStatisticsObject {
+    tree.object_as_mut(ObjectId::CONNECTIVITY_STATISTICS)
+        .unwrap()
+}
+
+/// Resources 0 to 5.
+fn counters(tree: &ObjectTree) -> [i64; 6] {
+    [0, 1, 2, 3, 4, 5].map(
+        |resource| match tree.get(path(&format!("/7/0/{resource}"))) {
+            Some(Value::Integer(count)) => count,
+            other => panic!("{other:?}"),
+        },
+    )
+}
+
+/// TS E.8; ETS 901.
+#[test]
+fn statistics_count_from_start_to_stop() {
+    let mut tree = with_statistics(0);
+    let second = Instant::from_secs;
+    // Nothing counts before Start.
+    statistics(&mut tree).sent(second(1), 5000);
+    assert_eq!(counters(&tree), [0; 6]);
+
+    execute(&mut tree, "/7/0/6").unwrap();
+    statistics(&mut tree).sent(second(2), 1000);
+    statistics(&mut tree).sent(second(3), 1048);
+    statistics(&mut tree).received(second(4), 1023);
+    statistics(&mut tree).sms_sent(second(5));
+    statistics(&mut tree).sms_received(second(6));
+    statistics(&mut tree).sms_received(second(6));
+    // Kilobytes are full ones; the average is of 3071 bytes in three messages.
+    assert_eq!(counters(&tree), [1, 2, 2, 0, 1048, 1023]);
+    let mut all = changed(&mut tree);
+    all.sort();
+    // What is received has no full kilobyte yet.
+    assert_eq!(all, ["/7/0/0", "/7/0/1", "/7/0/2", "/7/0/4", "/7/0/5"]);
+
+    execute(&mut tree, "/7/0/7").unwrap();
+    statistics(&mut tree).sent(second(7), 4096);
+    assert_eq!(counters(&tree), [1, 2, 2, 0, 1048, 1023]);
+
+    execute(&mut tree, "/7/0/6").unwrap();
+    assert_eq!(counters(&tree), [0; 6]);
+    assert!(statistics(&mut tree).is_collecting());
+}
+
+/// TS E.8, Resource 8: the period that is set ends the collecting.
+#[test]
+fn the_collection_period_ends() {
+    let mut tree = with_statistics(60);
+    tree.handle_timeout(Instant::from_secs(100));
+    assert_eq!(tree.poll_timeout(), None);
+    execute(&mut tree, "/7/0/6").unwrap();
+    assert_eq!(tree.poll_timeout(), Some(Instant::from_secs(160)));
+    tree.handle_timeout(Instant::from_millis(159_999));
+    assert!(statistics(&mut tree).is_collecting());
+    tree.handle_timeout(Instant::from_secs(160));
+    assert!(!statistics(&mut tree).is_collecting());
+    assert_eq!(tree.poll_timeout(), None);
+
+    // What comes when the period is over does not count, even if nobody told the time.
+    execute(&mut tree, "/7/0/6").unwrap();
+    statistics(&mut tree).sent(Instant::from_secs(219), 2048);
+    statistics(&mut tree).sent(Instant::from_secs(220), 2048);
+    assert_eq!(counters(&tree)[2], 2);
+
+    // A server sets it while it runs: 0 is until Stop.
+    execute(&mut tree, "/7/0/6").unwrap();
+    let period = |seconds: i64| [("/7/0/8", Value::Integer(seconds))];
+    write(&mut tree, "/7/0/8", WriteMode::Replace, &period(0)).unwrap();
+    assert_eq!(tree.poll_timeout(), None);
+    write(&mut tree, "/7/0/8", WriteMode::Replace, &period(5)).unwrap();
+    assert_eq!(tree.poll_timeout(), Some(Instant::from_secs(225)));
+    let at = path("/7/0/8");
+    for bad in [-1, i64::from(u32::MAX) + 1] {
+        let refused = write(&mut tree, "/7/0/8", WriteMode::Replace, &period(bad));
+        assert_eq!(refused, Err(WriteError::Refused(at)));
+    }
+}
+
+#[test]
+fn counters_are_not_set() {
+    let mut tree = with_statistics(0);
+    let at = path("/7/0/2");
+    assert_eq!(tree.set(at, 5), Err(WriteError::Refused(at)));
+}
+
+/// Only what is instantiated is there, and told.
+#[test]
+fn statistics_have_what_they_are_made_with() {
+    let mut tree = ObjectTree::new();
+    tree.add(ConnectivityStatisticsObject::new(ConnectivityStatistics {
+        tx_data: Some(7),
+        ..ConnectivityStatistics::default()
+    }));
+    execute(&mut tree, "/7/0/6").unwrap();
+    statistics(&mut tree).sent(Instant::ZERO, 3 * 1024);
+    let id = ObjectId::CONNECTIVITY_STATISTICS;
+    let resources = tree.resources(id, InstanceId::ZERO);
+    assert!(resources.map(|resource| resource.id.get()).eq([2, 6, 7]));
+    assert_eq!(tree.get(path("/7/0/2")), Some(Value::Integer(3)));
+    assert_eq!(changed(&mut tree), ["/7/0/2"]);
+}
+
+/// TS E.7: a place, and when.
+#[test]
+fn a_location_changes_as_one() {
+    let mut tree = ObjectTree::new();
+    let first = Location {
+        altitude: Some(12.0),
+        ..Location::new(60.0, 25.0, 1000)
+    };
+    tree.add(LocationObject::new(first));
+    let second = Location {
+        speed: Some(1.5),
+        ..Location::new(60.0, 25.5, 1060)
+    };
+    let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
+    location.moved(second.clone());
+    assert_eq!(changed(&mut tree), ["/6/0/1", "/6/0/2", "/6/0/5", "/6/0/6"]);
+    assert_eq!(
+        Location::load(&tree, InstanceId::ZERO),
+        Some(second.clone())
+    );
+    // The same again is no news.
+    let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
+    location.moved(second);
+    assert_eq!(changed(&mut tree), [""; 0]);
+}
+
+/// Everything that goes on is there after a restart.
+#[test]
+fn behaviour_survives_a_restart() {
+    let made = || {
+        let mut tree = with_statistics(60);
+        tree.add(DeviceObject::new(Device::example(), Instant::ZERO));
+        tree.add(LocationObject::new(Location::new(0.0, 0.0, 0)));
+        tree
+    };
+    let mut tree = made();
+    execute(&mut tree, "/7/0/6").unwrap();
+    tree.handle_timeout(Instant::from_secs(40));
+    statistics(&mut tree).received(Instant::from_secs(40), 2048);
+    device(&mut tree).report(ErrorCode::Sms);
+    let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
+    location.moved(Location::new(1.0, 2.0, 3));
+    let snapshot = tree.snapshot();
+
+    let mut restarted = made();
+    restarted.handle_timeout(Instant::from_secs(7));
+    restarted.restore(&snapshot).unwrap();
+    assert_eq!(restarted.snapshot(), snapshot);
+    assert_eq!(counters(&restarted), [0, 0, 0, 2, 2048, 2048]);
+    assert_eq!(integers(&restarted, "/3/0/11"), [(0, 6)]);
+    assert_eq!(
+        restarted.get(path("/3/0/13")),
+        Some(Value::Time(1_367_491_255))
+    );
+    assert_eq!(restarted.get(path("/6/0/1")), Some(Value::Float(2.0)));
+    // 20 of the 60 seconds are left.
+    assert_eq!(restarted.poll_timeout(), Some(Instant::from_secs(27)));
+}

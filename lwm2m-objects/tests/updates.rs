@@ -1,0 +1,595 @@
+//! Firmware Update (TS E.6) and Software Management (Object 9) as Objects of a tree.
+
+extern crate alloc;
+
+use alloc::sync::Arc;
+use std::sync::Mutex;
+
+use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, Value, WriteMode, codec::Content};
+use lwm2m_objects::{
+    Answer, Change, ExecuteError, Execution, FirmwareUpdate, ObjectTree, Piece, ReadError,
+    Snapshot, SnapshotError, SoftwareManagement, Typed, WriteError,
+    firmware::{self, DeliveryMethod, FirmwareUpdateObject, Protocol},
+    software::{self, Numbering, SoftwareManagementObject},
+};
+
+fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+fn execute(tree: &mut ObjectTree, at: &str, arguments: &str) -> Result<Execution, ExecuteError> {
+    tree.execute(path(at), &Arguments::parse(arguments.as_bytes()).unwrap())
+}
+
+fn content(values: &[(&str, Value)]) -> Content {
+    let values = values.iter().map(|(at, value)| (path(at), value.clone()));
+    values.collect()
+}
+
+/// A server writes one Resource, or an instance of several.
+fn write(
+    tree: &mut ObjectTree,
+    at: &str,
+    values: &[(&str, Value)],
+) -> Result<Vec<Change>, WriteError> {
+    let mut transaction = tree.write(path(at), WriteMode::PartialUpdate)?;
+    content(values).push(&mut transaction)?;
+    let changes = transaction.finish()?;
+    tree.commit(&changes)
+}
+
+fn package(tree: &mut ObjectTree, at: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    write(tree, at, &[(at, Value::from(bytes))]).map(drop)
+}
+
+fn uri(tree: &mut ObjectTree, at: &str, uri: &str) -> Result<(), WriteError> {
+    write(tree, at, &[(at, Value::from(uri))]).map(drop)
+}
+
+fn stream(tree: &mut ObjectTree, at: &str, blocks: &[&[u8]]) -> Result<(), WriteError> {
+    tree.stream(path(at), Piece::Begin)?;
+    for block in blocks {
+        tree.stream(path(at), Piece::Bytes(block))?;
+    }
+    tree.stream(path(at), Piece::End)
+}
+
+fn integer(tree: &ObjectTree, at: &str) -> i64 {
+    match tree.get(path(at)) {
+        Some(Value::Integer(number)) => number,
+        other => panic!("{at}: {other:?}"),
+    }
+}
+
+fn changed(tree: &mut ObjectTree) -> Vec<String> {
+    let mut changed: Vec<_> = core::iter::from_fn(|| tree.poll_changed())
+        .map(|path| path.to_string())
+        .collect();
+    changed.sort();
+    changed
+}
+
+/// What an application was asked.
+type Log = Arc<Mutex<Vec<String>>>;
+
+fn asked(log: &Log) -> Vec<String> {
+    core::mem::take(&mut log.lock().unwrap())
+}
+
+/// A tree with Firmware Update; its application fetches and updates later.
+fn with_firmware(config: FirmwareUpdate) -> (ObjectTree, Log) {
+    let log = Log::default();
+    let mut tree = ObjectTree::new();
+    tree.add(FirmwareUpdateObject::new(
+        config,
+        firmware_application(&log),
+    ));
+    (tree, log)
+}
+
+fn firmware_application(
+    log: &Log,
+) -> impl FnMut(firmware::Event<'_>) -> Answer<firmware::DownloadError> + Send + 'static {
+    use firmware::Event;
+
+    let log = Arc::clone(log);
+    move |event| {
+        log.lock().unwrap().push(match event {
+            Event::Block { offset, bytes } => {
+                format!("{offset}:{}", str::from_utf8(bytes).unwrap())
+            }
+            other => format!("{other:?}"),
+        });
+        match event {
+            Event::Fetch { .. } | Event::Update => Answer::Later,
+            _ => Answer::Done,
+        }
+    }
+}
+
+fn firmware(tree: &mut ObjectTree) -> &mut FirmwareUpdateObject {
+    tree.object_as_mut(ObjectId::FIRMWARE_UPDATE).unwrap()
+}
+
+/// State and Update Result.
+fn state(tree: &ObjectTree) -> (i64, i64) {
+    (integer(tree, "/5/0/3"), integer(tree, "/5/0/5"))
+}
+
+/// ETS 755 and 770: a push in blocks, then Update.
+#[test]
+fn firmware_is_pushed() {
+    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    package(&mut tree, "/5/0/0", &[0]).unwrap();
+    assert_eq!(state(&tree), (0, 0));
+    assert_eq!(changed(&mut tree), [""; 0]);
+
+    let at = path("/5/0/0");
+    assert!(tree.streams(at));
+    tree.stream(at, Piece::Begin).unwrap();
+    tree.stream(at, Piece::Bytes(b"firm")).unwrap();
+    assert_eq!(state(&tree), (1, 0));
+    assert_eq!(changed(&mut tree), ["/5/0/3"]);
+    tree.stream(at, Piece::Bytes(b"ware")).unwrap();
+    tree.stream(at, Piece::End).unwrap();
+    assert_eq!(state(&tree), (2, 0));
+    assert_eq!(asked(&log), ["0:firm", "4:ware", "Verify"]);
+
+    // The application goes on once the answer is under way.
+    assert_eq!(execute(&mut tree, "/5/0/2", ""), Ok(Execution::Application));
+    assert_eq!(state(&tree), (3, 0));
+    assert_eq!(asked(&log), ["Update"]);
+    firmware(&mut tree).updated().unwrap();
+    assert_eq!(state(&tree), (0, 1));
+    assert_eq!(changed(&mut tree), ["/5/0/3", "/5/0/5"]);
+}
+
+/// ETS 756, 771: a pull.
+#[test]
+fn firmware_is_pulled() {
+    let (mut tree, log) = with_firmware(FirmwareUpdate {
+        protocols: [Protocol::Https].into(),
+        ..FirmwareUpdate::default()
+    });
+    uri(&mut tree, "/5/0/1", "").unwrap();
+    uri(&mut tree, "/5/0/1", "https://example.org/firmware").unwrap();
+    assert_eq!(state(&tree), (1, 0));
+    assert_eq!(
+        asked(&log),
+        [r#"Fetch { uri: "https://example.org/firmware", offset: 0 }"#]
+    );
+    firmware(&mut tree).progress(128).unwrap();
+    firmware(&mut tree).downloaded().unwrap();
+    assert_eq!(state(&tree), (2, 0));
+    let read = tree.get(path("/5/0/1"));
+    assert_eq!(read, Some(Value::from("https://example.org/firmware")));
+
+    // ETS 779: back to Downloaded.
+    execute(&mut tree, "/5/0/2", "").unwrap();
+    firmware(&mut tree).update_failed().unwrap();
+    assert_eq!(state(&tree), (2, 8));
+    changed(&mut tree);
+    package(&mut tree, "/5/0/0", &[]).unwrap();
+    assert_eq!(state(&tree), (0, 0));
+    assert_eq!(changed(&mut tree), ["/5/0/1", "/5/0/3", "/5/0/5"]);
+    assert_eq!(asked(&log), ["Update", "Discard"]);
+}
+
+/// ETS 772: Update without a package.
+#[test]
+fn update_is_for_downloaded_only() {
+    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    let refused = Err(ExecuteError::NotExecutable(path("/5/0/2")));
+    assert_eq!(execute(&mut tree, "/5/0/2", ""), refused);
+    tree.stream(path("/5/0/0"), Piece::Begin).unwrap();
+    tree.stream(path("/5/0/0"), Piece::Bytes(b"firm")).unwrap();
+    assert_eq!(execute(&mut tree, "/5/0/2", ""), refused);
+    tree.stream(path("/5/0/0"), Piece::End).unwrap();
+    execute(&mut tree, "/5/0/2", "").unwrap();
+    assert_eq!(execute(&mut tree, "/5/0/2", ""), refused);
+    assert_eq!(asked(&log), ["0:firm", "Verify", "Update"]);
+}
+
+/// ETS 778, 780: the Write succeeds, Update Result tells.
+#[test]
+fn bad_uris_are_told_by_the_result() {
+    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    uri(&mut tree, "/5/0/1", "not a uri").unwrap();
+    assert_eq!(state(&tree), (0, 7));
+    uri(&mut tree, "/5/0/1", "ftp://example.org/firmware").unwrap();
+    assert_eq!(state(&tree), (0, 9));
+    assert_eq!(changed(&mut tree), ["/5/0/5"]);
+    assert_eq!(asked(&log), [""; 0]);
+}
+
+/// A package where there is one, and by a way that is not taken: 4.05, nothing changes.
+#[test]
+fn packages_out_of_turn_are_refused() {
+    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    package(&mut tree, "/5/0/0", b"one").unwrap();
+    asked(&log);
+    let not_writable = |at| Err(WriteError::NotWritable(path(at)));
+    assert_eq!(package(&mut tree, "/5/0/0", b"two"), not_writable("/5/0/0"));
+    assert_eq!(
+        stream(&mut tree, "/5/0/0", &[b"two"]),
+        not_writable("/5/0/0")
+    );
+    assert_eq!(
+        uri(&mut tree, "/5/0/1", "coap://h/two"),
+        not_writable("/5/0/1")
+    );
+    assert_eq!((state(&tree), asked(&log)), ((2, 0), vec![]));
+
+    let (mut tree, _) = with_firmware(FirmwareUpdate {
+        delivery: DeliveryMethod::Pull,
+        ..FirmwareUpdate::default()
+    });
+    assert_eq!(package(&mut tree, "/5/0/0", b"one"), not_writable("/5/0/0"));
+    assert_eq!(package(&mut tree, "/5/0/0", &[0]), Ok(()));
+}
+
+/// In one Write, a reset comes first and two packages are one too many.
+#[test]
+fn one_write_brings_one_package() {
+    let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+    package(&mut tree, "/5/0/0", b"one").unwrap();
+    let both = |uri: &str| {
+        [
+            ("/5/0/0", Value::from(&b"two"[..])),
+            ("/5/0/1", Value::from(uri)),
+        ]
+    };
+    write(&mut tree, "/5/0", &both("")).unwrap();
+    assert_eq!(state(&tree), (2, 0));
+    package(&mut tree, "/5/0/0", &[]).unwrap();
+    let refused = write(&mut tree, "/5/0", &both("coap://h/p"));
+    assert_eq!(refused, Err(WriteError::Refused(path("/5/0/1"))));
+    assert_eq!(state(&tree), (0, 0));
+}
+
+/// ETS 751: what a Read has; Package is none of it.
+#[test]
+fn firmware_reads() {
+    let config = FirmwareUpdate {
+        package_name: Some("fw".into()),
+        package_version: Some("7".into()),
+        protocols: [Protocol::Coap, Protocol::Coaps].into(),
+        ..FirmwareUpdate::default()
+    };
+    let (mut tree, _) = with_firmware(config.clone());
+    let mut read = Content::new();
+    tree.read(path("/5/0"), |_| true, &mut read).unwrap();
+    let expected = content(&[
+        ("/5/0/1", Value::from("")),
+        ("/5/0/3", Value::Integer(0)),
+        ("/5/0/5", Value::Integer(0)),
+        ("/5/0/6", Value::from("fw")),
+        ("/5/0/7", Value::from("7")),
+        ("/5/0/8/0", Value::Integer(0)),
+        ("/5/0/8/1", Value::Integer(1)),
+        ("/5/0/9", Value::Integer(2)),
+    ]);
+    assert_eq!(read, expected);
+    let package = tree.read(path("/5/0/0"), |_| true, &mut Content::new());
+    assert_eq!(package, Err(ReadError::NotReadable(path("/5/0/0"))));
+    assert_eq!(FirmwareUpdate::load(&tree, InstanceId::ZERO), Some(config));
+
+    firmware(&mut tree).set_package(None, Some("8".into()));
+    assert_eq!(changed(&mut tree), ["/5/0/6", "/5/0/7"]);
+    assert_eq!(tree.get(path("/5/0/6")), None);
+    // State and Update Result are nobody's to set.
+    let at = path("/5/0/3");
+    assert_eq!(tree.set(at, 2), Err(WriteError::Refused(at)));
+}
+
+/// Appendix F: a server creates the instance, and may delete it.
+#[test]
+fn a_firmware_instance_comes_and_goes() {
+    let log = Log::default();
+    let application = firmware_application(&log);
+    let object = FirmwareUpdateObject::new(FirmwareUpdate::default(), application).managed();
+    let mut tree = ObjectTree::new();
+    tree.add(object);
+    let nothing = WriteError::NotFound(path("/5/0/0"));
+    assert_eq!(package(&mut tree, "/5/0/0", b"one"), Err(nothing));
+    assert_eq!(stream(&mut tree, "/5/0/0", &[b"one"]), Err(nothing));
+
+    let mut create = tree.create(ObjectId::FIRMWARE_UPDATE).unwrap();
+    let values = [
+        ("/5/0/0", Value::from(&[][..])),
+        ("/5/0/1", Value::from("coap://h/p")),
+    ];
+    content(&values).push(&mut create).unwrap();
+    let changes = create.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    assert_eq!(state(&tree), (1, 0));
+    assert!(tree.create(ObjectId::FIRMWARE_UPDATE).is_err());
+
+    let delete = tree.delete(path("/5/0")).unwrap();
+    tree.commit(&delete).unwrap();
+    assert_eq!(tree.instances(ObjectId::FIRMWARE_UPDATE).count(), 0);
+    assert_eq!(asked(&log).last().unwrap(), "Discard");
+}
+
+/// A reboot in the middle: of a pull, of a push, of an update.
+#[test]
+fn firmware_survives_a_reboot() {
+    let reboot = |tree: &ObjectTree| {
+        let (mut restarted, log) = with_firmware(FirmwareUpdate::default());
+        restarted.restore(&tree.snapshot()).unwrap();
+        (restarted, log)
+    };
+    let (mut tree, _) = with_firmware(FirmwareUpdate {
+        package_name: Some("fw".into()),
+        ..FirmwareUpdate::default()
+    });
+    uri(&mut tree, "/5/0/1", "coap://h/p").unwrap();
+    firmware(&mut tree).progress(2048).unwrap();
+    let (mut tree, log) = reboot(&tree);
+    assert_eq!(
+        asked(&log),
+        [r#"Fetch { uri: "coap://h/p", offset: 2048 }"#]
+    );
+    assert_eq!(state(&tree), (1, 0));
+    assert_eq!(tree.get(path("/5/0/6")), Some(Value::from("fw")));
+    firmware(&mut tree).downloaded().unwrap();
+    execute(&mut tree, "/5/0/2", "").unwrap();
+    let (mut tree, log) = reboot(&tree);
+    assert_eq!((state(&tree), asked(&log)), ((3, 0), vec![]));
+    firmware(&mut tree).updated().unwrap();
+    assert_eq!(state(&tree), (0, 1));
+
+    tree.stream(path("/5/0/0"), Piece::Begin).unwrap();
+    tree.stream(path("/5/0/0"), Piece::Bytes(b"firm")).unwrap();
+    let (tree, log) = reboot(&tree);
+    assert_eq!(
+        (state(&tree), asked(&log)),
+        ((0, 4), vec!["Discard".to_string()])
+    );
+}
+
+/// A push that breaks off is a connection that was lost; one that begins anew is not.
+#[test]
+fn a_push_breaks_off() {
+    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    let at = path("/5/0/0");
+    for piece in [
+        Piece::Begin,
+        Piece::Bytes(b"fi"),
+        Piece::Begin,
+        Piece::Bytes(b"firm"),
+    ] {
+        tree.stream(at, piece).unwrap();
+    }
+    assert_eq!(
+        (state(&tree), asked(&log)),
+        ((1, 0), vec!["0:fi".into(), "0:firm".into()])
+    );
+    tree.stream(at, Piece::Abort).unwrap();
+    assert_eq!(state(&tree), (0, 4));
+    let resource = path("/5/0/1");
+    assert!(!tree.streams(resource));
+    assert_eq!(
+        tree.stream(resource, Piece::Begin),
+        Err(WriteError::NotWritable(resource))
+    );
+}
+
+/// A tree with Software Management; its application installs later.
+fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
+    use software::Event;
+
+    let log = Log::default();
+    let to = Arc::clone(&log);
+    let application = move |id: InstanceId, event: Event<'_>| {
+        to.lock().unwrap().push(match event {
+            Event::Block { offset, bytes } => {
+                format!("{id} {offset}:{}", str::from_utf8(bytes).unwrap())
+            }
+            other => format!("{id} {other:?}"),
+        });
+        match event {
+            Event::Fetch { .. } | Event::Install => Answer::Later,
+            _ => Answer::Done,
+        }
+    };
+    let object = SoftwareManagementObject::new(numbering, application)
+        .with(InstanceId::ZERO, SoftwareManagement::new("zero", "1"))
+        .with(two(), SoftwareManagement::new("two", "1"))
+        .managed(3);
+    let mut tree = ObjectTree::new();
+    tree.add(object);
+    (tree, log)
+}
+
+fn two() -> InstanceId {
+    InstanceId::new(2).unwrap()
+}
+
+fn software(tree: &mut ObjectTree) -> &mut SoftwareManagementObject {
+    tree.object_as_mut(ObjectId::SOFTWARE_MANAGEMENT).unwrap()
+}
+
+/// Update State, Update Result and Activation State.
+fn software_state(tree: &ObjectTree, instance: InstanceId) -> (i64, i64, bool) {
+    let at = |resource: u16| format!("/9/{instance}/{resource}");
+    let active = tree.get(path(&at(12))) == Some(Value::Boolean(true));
+    (integer(tree, &at(7)), integer(tree, &at(9)), active)
+}
+
+/// ETS 1100: push, Install, Activate, Deactivate, Uninstall, in both numberings.
+#[test]
+fn software_is_installed_used_and_removed() {
+    for (numbering, [initial, started, delivered, installed], good) in [
+        (Numbering::Registered, [0, 1, 3, 4], 3),
+        (Numbering::Candidate, [1, 2, 4, 5], 0),
+    ] {
+        let (mut tree, log) = with_software(numbering);
+        let at = path("/9/2/2");
+        assert_eq!(software_state(&tree, two()), (initial, 0, false));
+        assert!(tree.streams(at));
+        tree.stream(at, Piece::Begin).unwrap();
+        tree.stream(at, Piece::Bytes(b"soft")).unwrap();
+        assert_eq!(software_state(&tree, two()), (started, 1, false));
+        tree.stream(at, Piece::Bytes(b"ware")).unwrap();
+        tree.stream(at, Piece::End).unwrap();
+        assert_eq!(software_state(&tree, two()), (delivered, good, false));
+        assert_eq!(asked(&log), ["2 0:soft", "2 4:ware", "2 Verify"]);
+        changed(&mut tree);
+
+        assert_eq!(execute(&mut tree, "/9/2/4", ""), Ok(Execution::Application));
+        software(&mut tree).installed(two()).unwrap();
+        assert_eq!(software_state(&tree, two()), (installed, 2, false));
+        assert_eq!(changed(&mut tree), ["/9/2/7", "/9/2/9"]);
+        assert_eq!(execute(&mut tree, "/9/2/10", ""), Ok(Execution::Done));
+        assert_eq!(software_state(&tree, two()), (installed, 2, true));
+        assert_eq!(changed(&mut tree), ["/9/2/12"]);
+        execute(&mut tree, "/9/2/11", "").unwrap();
+        execute(&mut tree, "/9/2/10", "").unwrap();
+        execute(&mut tree, "/9/2/6", "").unwrap();
+        assert_eq!(software_state(&tree, two()), (initial, 0, false));
+        let expected = [
+            "2 Install",
+            "2 Activate",
+            "2 Deactivate",
+            "2 Activate",
+            "2 Uninstall",
+        ];
+        assert_eq!(asked(&log), expected);
+        // The other one is as it was.
+        assert_eq!(software_state(&tree, InstanceId::ZERO), (initial, 0, false));
+    }
+}
+
+/// ETS 1100: 4.05 outside of the state, nothing changes.
+#[test]
+fn software_operations_out_of_turn_are_refused() {
+    for numbering in [Numbering::Registered, Numbering::Candidate] {
+        let (mut tree, log) = with_software(numbering);
+        for at in ["/9/0/4", "/9/0/6", "/9/0/10", "/9/0/11"] {
+            let refused = Err(ExecuteError::NotExecutable(path(at)));
+            assert_eq!(execute(&mut tree, at, ""), refused);
+        }
+        package(&mut tree, "/9/0/2", b"one").unwrap();
+        asked(&log);
+        let before = tree.snapshot();
+        let refused = |at| Err(WriteError::NotWritable(path(at)));
+        assert_eq!(package(&mut tree, "/9/0/2", b"two"), refused("/9/0/2"));
+        assert_eq!(stream(&mut tree, "/9/0/2", &[b"two"]), refused("/9/0/2"));
+        assert_eq!(uri(&mut tree, "/9/0/3", "coap://h/p"), refused("/9/0/3"));
+        assert_eq!(tree.snapshot(), before);
+        assert_eq!(asked(&log), [""; 0]);
+    }
+}
+
+/// ETS 1100: errors of a pull, and of an installation.
+#[test]
+fn software_errors_are_told() {
+    let (mut tree, log) = with_software(Numbering::Registered);
+    uri(&mut tree, "/9/0/3", "coap://h/p").unwrap();
+    assert_eq!(asked(&log), [r#"0 Fetch { uri: "coap://h/p", offset: 0 }"#]);
+    let storage = software::DownloadError::Storage;
+    software(&mut tree)
+        .failed(InstanceId::ZERO, storage)
+        .unwrap();
+    assert_eq!(software_state(&tree, InstanceId::ZERO), (0, 50, false));
+    uri(&mut tree, "/9/0/3", "nowhere").unwrap();
+    assert_eq!(software_state(&tree, InstanceId::ZERO), (0, 56, false));
+    package(&mut tree, "/9/0/2", b"one").unwrap();
+    execute(&mut tree, "/9/0/4", "").unwrap();
+    software(&mut tree)
+        .installation_failed(InstanceId::ZERO)
+        .unwrap();
+    assert_eq!(software_state(&tree, InstanceId::ZERO), (3, 58, false));
+    let missing = InstanceId::new(7).unwrap();
+    let refused = software(&mut tree).verified(missing);
+    assert_eq!(refused, Err(software::Refused::NotFound(missing)));
+}
+
+/// Uninstall of the registered Object takes an argument; the candidate knows none.
+#[test]
+fn uninstall_takes_an_argument() {
+    for (numbering, arguments, expected) in [
+        (Numbering::Registered, "", Ok("0 Uninstall")),
+        (Numbering::Registered, "0", Ok("0 Uninstall")),
+        (Numbering::Registered, "1", Ok("0 PrepareUpdate")),
+        (Numbering::Registered, "2", Err(ExecuteError::Arguments)),
+        (Numbering::Registered, "0,1", Err(ExecuteError::Arguments)),
+        (Numbering::Candidate, "", Ok("0 Uninstall")),
+        (Numbering::Candidate, "1", Ok("0 Uninstall")),
+    ] {
+        let (mut tree, log) = with_software(numbering);
+        package(&mut tree, "/9/0/2", b"one").unwrap();
+        asked(&log);
+        let executed = execute(&mut tree, "/9/0/6", arguments);
+        assert_eq!(executed, expected.map(|_| Execution::Done), "{arguments}");
+        assert_eq!(asked(&log).pop().as_deref(), expected.ok());
+    }
+}
+
+/// What the machines do not have is the instance's own.
+#[test]
+fn software_instances_have_names_of_their_own() {
+    let (mut tree, log) = with_software(Numbering::Registered);
+    let load = |tree: &ObjectTree, id| SoftwareManagement::load(tree, id).unwrap();
+    assert_eq!(load(&tree, two()), SoftwareManagement::new("two", "1"));
+    tree.set(path("/9/2/1"), "2").unwrap();
+    assert_eq!(load(&tree, two()), SoftwareManagement::new("two", "2"));
+    let at = path("/9/2/7");
+    assert_eq!(tree.set(at, 4), Err(WriteError::Refused(at)));
+
+    // Instances come and go.
+    let mut create = tree.create(ObjectId::SOFTWARE_MANAGEMENT).unwrap();
+    content(&[("/9/1/2", Value::from(&b"one"[..]))])
+        .push(&mut create)
+        .unwrap();
+    let changes = create.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    let one = InstanceId::new(1).unwrap();
+    assert_eq!(software_state(&tree, one), (3, 3, false));
+    assert_eq!(load(&tree, one).package_name, "");
+    let delete = tree.delete(path("/9/1")).unwrap();
+    tree.commit(&delete).unwrap();
+    assert!(
+        tree.instances(ObjectId::SOFTWARE_MANAGEMENT)
+            .eq([InstanceId::ZERO, two()])
+    );
+    assert_eq!(asked(&log), ["1 0:one", "1 Verify", "1 Discard"]);
+}
+
+#[test]
+fn software_survives_a_reboot() {
+    for numbering in [Numbering::Registered, Numbering::Candidate] {
+        let (mut tree, _) = with_software(numbering);
+        uri(&mut tree, "/9/0/3", "coap://h/p").unwrap();
+        software(&mut tree).progress(InstanceId::ZERO, 99).unwrap();
+        package(&mut tree, "/9/2/2", b"two").unwrap();
+        execute(&mut tree, "/9/2/4", "").unwrap();
+        let saved = tree.snapshot();
+
+        let (mut tree, log) = with_software(numbering);
+        tree.restore(&saved).unwrap();
+        assert_eq!(tree.snapshot(), saved);
+        assert_eq!(
+            asked(&log),
+            [r#"0 Fetch { uri: "coap://h/p", offset: 99 }"#]
+        );
+        software(&mut tree).installed(two()).unwrap();
+        assert!(
+            software(&mut tree)
+                .machine(two())
+                .is_some_and(|machine| !machine.is_active())
+        );
+
+        // Numbers of the other numbering are not read.
+        let other = match numbering {
+            Numbering::Registered => Numbering::Candidate,
+            Numbering::Candidate => Numbering::Registered,
+        };
+        let (mut tree, _) = with_software(other);
+        let before: Snapshot = tree.snapshot();
+        let id = ObjectId::SOFTWARE_MANAGEMENT;
+        assert_eq!(tree.restore(&saved), Err(SnapshotError::State(id)));
+        assert_eq!(tree.snapshot(), before);
+    }
+}
