@@ -57,7 +57,11 @@ impl Instant {
 
 /// Full milliseconds of a duration, rounded up: a deadline is never early.
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    let part = duration.subsec_nanos().div_ceil(1_000_000);
+    duration
+        .as_secs()
+        .saturating_mul(1_000)
+        .saturating_add(u64::from(part))
 }
 
 impl Add<Duration> for Instant {
@@ -113,6 +117,14 @@ mod tests {
         assert_eq!(
             Instant::ZERO + Duration::from_nanos(1),
             Instant::from_millis(1)
+        );
+        assert_eq!(
+            Instant::ZERO + Duration::new(7, 999_000_001),
+            Instant::from_millis(8_000)
+        );
+        assert_eq!(
+            Instant::from_millis(1) + Duration::new(u64::MAX / 1_000, 615_000_000),
+            Instant::MAX
         );
     }
 }

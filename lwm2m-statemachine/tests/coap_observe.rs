@@ -167,6 +167,7 @@ fn an_observation_is_cancelled_by_a_request_with_its_token() {
 const CONFIRMABLE: NotifyOptions = NotifyOptions {
     confirmable: true,
     channel: Channel::Udp,
+    resource: None,
 };
 
 #[test]
@@ -310,6 +311,7 @@ fn over_sms_a_confirmable_notification_is_sent_once_and_has_one_outcome() {
     let options = NotifyOptions {
         confirmable: true,
         channel: Channel::Sms,
+        resource: None,
     };
     for answer in [Some(ACK), Some(RST), None] {
         let mut node = node();

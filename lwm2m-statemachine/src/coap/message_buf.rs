@@ -1,8 +1,12 @@
 //! Writing a message once, into the bytes that are sent and sent again (RFC 7252 §3).
 
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
+use core::{
+    fmt::{self, Write},
+    mem,
+};
 
+use bytes::Bytes;
 use lwm2m_core::{Code, ContentFormat, Method};
 use thiserror::Error;
 
@@ -277,6 +281,19 @@ impl MessageBuf {
             self.bytes.truncate(self.marker);
         }
         WireMessage::new(self.bytes, self.code, kind, message_id, token)
+    }
+
+    /// The message without its payload, and the payload, which is not copied.
+    pub(super) fn split_payload(mut self) -> (Self, Bytes) {
+        let marker = mem::take(&mut self.marker);
+        let Some(head) = self.bytes.get(..marker).filter(|head| !head.is_empty()) else {
+            return (self, Bytes::new());
+        };
+        let head = head.to_vec();
+        let mut payload = Bytes::from(mem::replace(&mut self.bytes, head));
+        let start = payload.len().min(marker.saturating_add(1));
+        let _ = payload.split_to(start);
+        (self, payload)
     }
 
     /// Checks an option against what is there already, and notes it. Gives its delta.

@@ -12,8 +12,8 @@ mod token;
 pub use self::{
     endpoint::{
         Body, Bounds, Config, DatagramError, Endpoint, Event, FailureReason, Incoming,
-        NotificationId, NotifyOptions, OwnedIncoming, RequestId, RequestOptions, Responder,
-        SendError, TransmissionParameters, Usage,
+        NotificationId, NotifyOptions, OwnedIncoming, RequestId, RequestOptions, Resource,
+        Responder, SendError, Source, SourceId, TransmissionParameters, Usage,
     },
     message::{FormatError, MessageRef, MessageType, Options, OwnedMessage, ParseError, Strings},
     message_buf::{MessageBuf, OptionError, WireMessage},

@@ -351,7 +351,11 @@ impl BlockOption {
         if value.len() > 3 {
             return None;
         }
-        let value = Uint::read(value)?;
+        Self::from_value(Uint::read(value)?)
+    }
+
+    /// From the number that the option holds.
+    pub(super) fn from_value(value: u32) -> Option<Self> {
         let exponent = u8::try_from(value & 0x7).ok()?;
         (exponent < 7).then_some(Self {
             number: value >> 4,

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use lwm2m_core::Instant;
 
+use super::blockwise::block_size;
 use crate::coap::option::{OptionNumber, OptionSet};
 
 /// How an endpoint behaves, and how much it holds.
@@ -23,6 +24,16 @@ pub struct Config {
     /// How long a request that was acknowledged, or is non-confirmable, waits for its response;
     /// [`MAX_TRANSMIT_WAIT`](TransmissionParameters::max_transmit_wait) if `None`.
     pub response_timeout: Option<Duration>,
+    /// The preferred size of blocks in bytes: a larger body is split into them, and smaller ones
+    /// are used if the peer wants them. Taken down to 16, 32, 64, 128, 256, 512 or 1024; 1024.
+    pub block_size: usize,
+    /// Whether the blocks of requests are handed on one by one
+    /// ([`Incoming::RequestBlock`](super::Incoming::RequestBlock)), so that the application decides
+    /// what becomes of them; by default they are assembled.
+    pub stream_requests: bool,
+    /// How long a body that comes or goes in blocks is kept while nothing is heard of it;
+    /// [`EXCHANGE_LIFETIME`](TransmissionParameters::exchange_lifetime) if `None`.
+    pub transfer_lifetime: Option<Duration>,
     /// The critical options that requests may carry; others are answered 4.02. All that the
     /// crate knows, but If-Match and If-None-Match.
     pub understood: OptionSet,
@@ -38,6 +49,9 @@ impl Config {
             transmission: TransmissionParameters::DEFAULT,
             acknowledgement_delay: Duration::from_millis(500),
             response_timeout: None,
+            block_size: 1024,
+            stream_requests: false,
+            transfer_lifetime: None,
             understood: OptionSet::NONE
                 .with(OptionNumber::URI_HOST)
                 .with(OptionNumber::URI_PORT)
@@ -51,17 +65,20 @@ impl Config {
     }
 }
 
-/// The durations that every message needs, in milliseconds: worked out once.
+/// What every message needs, worked out once; durations in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spans {
     pub(super) exchange_lifetime: u64,
     pub(super) non_lifetime: u64,
     pub(super) acknowledgement_delay: u64,
     pub(super) response_timeout: u64,
+    pub(super) transfer_lifetime: u64,
     pub(super) leisure: u64,
     pub(super) ack_timeout: u64,
     /// By how much the first wait for an acknowledgement may be longer than ACK_TIMEOUT.
     pub(super) ack_spread: u64,
+    /// The preferred size of a block in bytes.
+    pub(super) block_size: usize,
 }
 
 impl Spans {
@@ -76,6 +93,12 @@ impl Spans {
                     .response_timeout
                     .unwrap_or_else(|| parameters.max_transmit_wait()),
             ),
+            transfer_lifetime: millis(
+                config
+                    .transfer_lifetime
+                    .unwrap_or_else(|| parameters.exchange_lifetime()),
+            ),
+            block_size: block_size(config.block_size),
             leisure: millis(parameters.default_leisure),
             ack_timeout: millis(parameters.ack_timeout),
             ack_spread: millis(
@@ -89,7 +112,8 @@ impl Spans {
 
 /// Full milliseconds, rounded up.
 pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    let end = Instant::ZERO + duration;
+    end.as_millis()
 }
 
 /// The moment so many milliseconds after `now`.
@@ -118,10 +142,27 @@ pub struct Bounds {
     /// Non-confirmable notifications to one peer that are remembered for a Reset; the oldest go
     /// first.
     pub notifications_per_peer: usize,
+    /// The largest body that is put together from blocks, in bytes. A larger request is answered
+    /// 4.13, a larger response is none. What is handed on block by block may be of any size.
+    pub body: usize,
+    /// Bodies of requests that are coming in blocks, of all peers together; one too many is
+    /// answered 5.03.
+    pub receiving: usize,
+    /// The same of one peer.
+    pub receiving_per_peer: usize,
+    /// How many bytes of them are held; over it, 5.03.
+    pub receiving_bytes: usize,
+    /// Bodies of responses that are kept while they are asked for block by block, of all peers
+    /// together. Over the bound, the one that was not asked for the longest time goes: the
+    /// application is asked for it again.
+    pub serving: usize,
+    /// How many bytes of them are held.
+    pub serving_bytes: usize,
 }
 
 impl Bounds {
-    /// Room for a million peers; 512 records, 256 requests and notifications for each of them.
+    /// Room for a million peers; 512 records, 256 requests and notifications for each of them;
+    /// bodies of 1 MiB, 64 MiB of them together each way.
     pub const DEFAULT: Self = Self {
         peers: 1 << 22,
         records: 1 << 22,
@@ -129,6 +170,12 @@ impl Bounds {
         requests_per_peer: 256,
         transmissions_per_peer: 256,
         notifications_per_peer: 256,
+        body: 1 << 20,
+        receiving: 1 << 16,
+        receiving_per_peer: 16,
+        receiving_bytes: 1 << 26,
+        serving: 1 << 16,
+        serving_bytes: 1 << 26,
     };
 }
 

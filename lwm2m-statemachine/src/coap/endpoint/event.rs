@@ -6,7 +6,10 @@ use bytes::Bytes;
 use lwm2m_core::Code;
 use thiserror::Error;
 
-use super::table::Key;
+use super::{
+    blockwise::{Asked, Resource, SourceId},
+    table::Key,
+};
 use crate::coap::{
     message::{MessageRef, OwnedMessage, ParseError},
     option::OptionNumber,
@@ -27,12 +30,27 @@ pub struct NotificationId(pub(super) u64);
 pub struct Responder {
     pub(super) record: Key,
     pub(super) token: Token,
+    pub(super) resource: Resource,
 }
 
 impl Responder {
     /// The token of the request; it names an observation.
     pub const fn token(&self) -> Token {
         self.token
+    }
+
+    /// What is asked for; notifications that take several blocks name it (see
+    /// [`NotifyOptions::resource`](super::NotifyOptions::resource)).
+    pub const fn resource(&self) -> Resource {
+        self.resource
+    }
+
+    pub(super) const fn new(record: Key, asked: &Asked) -> Self {
+        Self {
+            record,
+            token: asked.token,
+            resource: asked.resource(),
+        }
     }
 }
 
@@ -70,6 +88,31 @@ pub enum Incoming<'d> {
         request: MessageRef<'d>,
         /// Its whole payload.
         body: Body<'d>,
+    },
+    /// A block of a request, if [`Config::stream_requests`](super::Config::stream_requests) says
+    /// that they are handed on. The application answers each with
+    /// [`Endpoint::respond`](super::Endpoint::respond): 2.31 Continue for more, another success
+    /// for the last one, and an error ends the transfer. At the first one it may instead have the
+    /// rest assembled: [`Endpoint::assemble`](super::Endpoint::assemble).
+    RequestBlock {
+        /// For the answer.
+        responder: Responder,
+        /// The request; its payload is the block.
+        request: MessageRef<'d>,
+        /// Where the block begins in the body.
+        offset: usize,
+        /// Whether more blocks follow.
+        more: bool,
+    },
+    /// A block of a response, but not the last one, which is the [`Response`](Self::Response): the
+    /// request was made with [`RequestOptions::stream`](super::RequestOptions::stream).
+    ResponseBlock {
+        /// Which request.
+        request: RequestId,
+        /// The response; its payload is the block.
+        response: MessageRef<'d>,
+        /// Where the block begins in the body.
+        offset: usize,
     },
     /// The response to a request: its one outcome.
     Response {
@@ -130,6 +173,26 @@ pub enum OwnedIncoming {
         /// Its payload, if it was put together from blocks; that of the message if not.
         body: Option<Bytes>,
     },
+    /// [`Incoming::RequestBlock`]
+    RequestBlock {
+        /// For the answer.
+        responder: Responder,
+        /// The request; its payload is the block.
+        request: OwnedMessage,
+        /// Where the block begins in the body.
+        offset: usize,
+        /// Whether more blocks follow.
+        more: bool,
+    },
+    /// [`Incoming::ResponseBlock`]
+    ResponseBlock {
+        /// Which request.
+        request: RequestId,
+        /// The response; its payload is the block.
+        response: OwnedMessage,
+        /// Where the block begins in the body.
+        offset: usize,
+    },
     /// [`Incoming::Response`]
     Response {
         /// Which request.
@@ -188,6 +251,26 @@ impl From<Incoming<'_>> for OwnedIncoming {
                 responder,
                 request: request.to_owned(),
                 body: owned(body),
+            },
+            Incoming::RequestBlock {
+                responder,
+                request,
+                offset,
+                more,
+            } => Self::RequestBlock {
+                responder,
+                request: request.to_owned(),
+                offset,
+                more,
+            },
+            Incoming::ResponseBlock {
+                request,
+                response,
+                offset,
+            } => Self::ResponseBlock {
+                request,
+                response: response.to_owned(),
+                offset,
             },
             Incoming::Response {
                 request,
@@ -264,6 +347,34 @@ pub enum Event<P> {
         /// Why.
         reason: FailureReason,
     },
+    /// A notification came with its first block, and the others could not be had. Unless it was
+    /// the last one, the observation goes on.
+    NotificationLost {
+        /// Which observation.
+        request: RequestId,
+        /// Whose.
+        peer: P,
+        /// Why.
+        reason: FailureReason,
+        /// Whether more notifications will follow.
+        observing: bool,
+    },
+    /// A block of a body is needed: see [`supply`](super::Endpoint::supply).
+    BlockWanted {
+        /// Of which body.
+        source: SourceId,
+        /// Whom it is for.
+        peer: P,
+        /// Where the block begins in the body.
+        offset: usize,
+        /// How long it is, unless it is the last one.
+        length: usize,
+    },
+    /// A body is not needed any more: it was sent, or will not be.
+    SourceClosed {
+        /// Which body.
+        source: SourceId,
+    },
     /// What [`handle_datagram`](super::Endpoint::handle_datagram) was given.
     Incoming {
         /// Whom it is from.
@@ -285,6 +396,17 @@ pub enum FailureReason {
     Superseded,
     /// The peer rejected it.
     Reset,
+    /// The body that was asked for block by block changed too often meanwhile, or cannot be asked
+    /// for again (RFC 7959 §2.4).
+    BodyChanged,
+    /// The body is larger than the configuration allows, or than its blocks can be numbered.
+    TooLarge,
+    /// The peer's blocks do not fit together.
+    Blocks,
+    /// A block could not be sent: no message id was free.
+    NotSent,
+    /// The application could not supply the body.
+    Aborted,
 }
 
 /// Why something cannot be sent.
@@ -306,6 +428,15 @@ pub enum SendError {
     /// The request is too long ago, was answered already, or its peer was dropped.
     #[error("the request can no longer be answered")]
     NotOpen,
+    /// The body has more blocks than can be numbered (RFC 7959 §2.2).
+    #[error("the body has too many blocks")]
+    TooLarge,
+    /// The source is closed.
+    #[error("no such source")]
+    NoSource,
+    /// The block that is supplied is not the one that was asked for, or has another length.
+    #[error("not the block that is wanted")]
+    BlockNotWanted,
     /// The request that is to be cancelled is no observation of this peer.
     #[error("no such observation")]
     NoObservation,

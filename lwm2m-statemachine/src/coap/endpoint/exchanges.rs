@@ -6,6 +6,7 @@ use lwm2m_core::{Code, CodeKind, Instant};
 
 use super::{
     Endpoint, TimerKey,
+    blockwise::{Asked, Taken},
     config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
     outgoing::{Purpose, Transmission},
@@ -49,6 +50,7 @@ impl<P: Peer> Endpoint<P> {
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn ignore(&mut self, responder: Responder) {
         let key = responder.record;
+        self.block_was_ignored(key);
         match self.records.get(key).map(|record| &record.state) {
             Some(State::Open(_)) => self.forget_record(key),
             Some(_) => self.records.set(key, State::Done),
@@ -66,11 +68,11 @@ impl<P: Peer> Endpoint<P> {
         let Some(record) = self.records.get(key) else {
             return;
         };
-        let (State::Open(token), true) = (&record.state, record.confirmable) else {
+        let (State::Open(asked), true) = (&record.state, record.confirmable) else {
             return;
         };
-        let (token, message_id) = (*token, record.message_id);
-        self.records.set(key, State::Acknowledged(token));
+        let (asked, message_id) = (*asked, record.message_id);
+        self.records.set(key, State::Acknowledged(asked));
         if let Some(name) = self
             .records
             .peer(key)
@@ -81,15 +83,40 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    fn answer(&mut self, now: Instant, key: Key, message: MessageBuf) -> Result<(), SendError> {
+    /// Answers a request, with the first of several blocks if need be.
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        key: Key,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let (Some(State::Open(asked) | State::Acknowledged(asked)), Some(peer)) = (
+            self.records.get(key).map(|record| &record.state),
+            self.records.peer(key),
+        ) else {
+            return Err(SendError::NotOpen);
+        };
+        let asked = *asked;
+        self.block_was_answered(peer, key, &asked, message.code());
+        let message = self.in_blocks(now, peer, &asked, message);
+        self.send_answer(now, key, message)
+    }
+
+    /// Answers a request with this message.
+    pub(super) fn send_answer(
+        &mut self,
+        now: Instant,
+        key: Key,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
         let (Some(record), Some(peer)) = (self.records.get(key), self.records.peer(key)) else {
             return Err(SendError::NotOpen);
         };
         let silent = record.multicast && !message.code().is_success();
         match (&record.state, record.confirmable) {
-            (State::Open(token), true) => {
+            (State::Open(asked), true) => {
                 let kind = MessageType::Acknowledgement;
-                let mut wire = message.finish(kind, record.message_id, *token);
+                let mut wire = message.finish(kind, record.message_id, asked.token);
                 wire.compact();
                 self.records.set(key, State::Answered(wire));
                 if let Some(name) = self.peers.name(peer) {
@@ -97,8 +124,8 @@ impl<P: Peer> Endpoint<P> {
                 }
                 Ok(())
             }
-            (State::Open(token), false) => {
-                let wire = message.finish(MessageType::NonConfirmable, 0, *token);
+            (State::Open(asked), false) => {
+                let wire = message.finish(MessageType::NonConfirmable, 0, asked.token);
                 if silent {
                     self.records.set(key, State::Done);
                     return Ok(());
@@ -115,8 +142,8 @@ impl<P: Peer> Endpoint<P> {
                 self.send_once(now, peer, MessageType::NonConfirmable, wire)
                     .map(|_| ())
             }
-            (State::Acknowledged(token), _) => {
-                let token = *token;
+            (State::Acknowledged(asked), _) => {
+                let token = asked.token;
                 let wire = message.finish(MessageType::Confirmable, 0, token);
                 self.records.set(key, State::Done);
                 let waiting = self
@@ -130,7 +157,7 @@ impl<P: Peer> Endpoint<P> {
                 self.transmit(now, peer, Transmission::new(wire, purpose));
                 Ok(())
             }
-            (State::Answered(_) | State::Done, _) => Err(SendError::NotOpen),
+            (State::Answered(_) | State::Served { .. } | State::Done, _) => Err(SendError::NotOpen),
         }
     }
 
@@ -196,13 +223,13 @@ impl<P: Peer> Endpoint<P> {
             return Err(DatagramError::Overload);
         };
 
-        let token = message.token();
+        let asked = Asked::new(&message, self.fingerprints);
         let record = Record {
             message_id: message.message_id(),
             confirmable,
             multicast: datagram.multicast,
-            repeatable: message.code() == Code::GET && !message.has(OptionNumber::OBSERVE),
-            state: State::Open(token),
+            repeatable: asked.is_repeatable(&message),
+            state: State::Open(asked),
         };
         let end = self.end_of_record(now, confirmable);
         let Some(state) = self.peers.get_mut(peer) else {
@@ -218,16 +245,34 @@ impl<P: Peer> Endpoint<P> {
             let _ = self.answer(now, key, response);
             return Err(error);
         }
+        let taken = if message.has(OptionNumber::BLOCK1) || message.has(OptionNumber::BLOCK2) {
+            self.receive_blocks(now, peer, key, &asked, &message)
+        } else {
+            Taken::Request(Body::Datagram(message.payload()))
+        };
+        if matches!(taken, Taken::Answered) {
+            return Ok(None);
+        }
         // An SMS is too dear to say only that an answer will come, and does not get lost so easily.
         if confirmable && datagram.channel == Channel::Udp {
             self.records
                 .acknowledge_at(key, after(now, self.spans.acknowledgement_delay));
         }
-        Ok(Some(Incoming::Request {
-            responder: Responder { record: key, token },
-            request: message,
-            body: Body::Datagram(message.payload()),
-        }))
+        let responder = Responder::new(key, &asked);
+        Ok(match taken {
+            Taken::Request(body) => Some(Incoming::Request {
+                responder,
+                request: message,
+                body,
+            }),
+            Taken::Block { offset, more } => Some(Incoming::RequestBlock {
+                responder,
+                request: message,
+                offset,
+                more,
+            }),
+            Taken::Wanted | Taken::Answered => None,
+        })
     }
 
     /// Why a request is refused before the application sees it.
@@ -258,6 +303,16 @@ impl<P: Peer> Endpoint<P> {
         match &record.state {
             State::Open(_) => {}
             State::Answered(_) => self.outbox.record(from, key),
+            State::Served {
+                resource,
+                block,
+                token,
+            } => {
+                let block = (*resource, *block, *token);
+                if let Some(peer) = self.records.peer(key) {
+                    self.serve_again(from, peer, message_id, block);
+                }
+            }
             State::Acknowledged(_) | State::Done => {
                 self.outbox
                     .empty(from, MessageType::Acknowledgement, message_id);

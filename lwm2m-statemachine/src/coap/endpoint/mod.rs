@@ -1,5 +1,6 @@
 //! An endpoint for many peers: reliability, deduplication, matching (RFC 7252 §4, §5).
 
+mod blockwise;
 mod config;
 mod event;
 mod exchanges;
@@ -16,6 +17,7 @@ use core::time::Duration;
 use lwm2m_core::{CodeKind, Instant};
 
 use self::{
+    blockwise::{Receiving, Serving, Sources},
     config::Spans,
     notifications::Notifications,
     outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
@@ -25,6 +27,7 @@ use self::{
     table::{KEEP, Key, Table},
 };
 pub use self::{
+    blockwise::{Resource, Source, SourceId},
     config::{Bounds, Config, TransmissionParameters},
     event::{
         Body, DatagramError, Event, FailureReason, Incoming, NotificationId, OwnedIncoming,
@@ -32,7 +35,10 @@ pub use self::{
     },
 };
 use super::message::{MessageRef, MessageType};
-use crate::{Channel, Datagram, Machine, Peer, TimerQueue, Transmit, random::Random};
+use crate::{
+    Channel, Datagram, Machine, Peer, TimerQueue, Transmit,
+    random::{KeyedState, Random},
+};
 
 /// A CoAP endpoint: client and server at once, for any number of peers.
 ///
@@ -87,6 +93,11 @@ pub struct Endpoint<P> {
     requests: Requests,
     transmissions: Table<Transmission>,
     notifications: Notifications,
+    receiving: Receiving,
+    serving: Serving,
+    sources: Sources,
+    /// For what tells resources and bodies apart.
+    fingerprints: KeyedState,
     sent: SentIds,
     timers: TimerQueue<TimerKey>,
     outbox: Outbox<P>,
@@ -101,6 +112,10 @@ enum TimerKey {
     Peer(u32),
     /// An answer to a group's request.
     Leisure(Key),
+    /// A body that comes in blocks: its peer and resource.
+    Receiving(u32, u64),
+    /// A body that goes in blocks.
+    Serving(u32, u64),
 }
 
 /// How a request is sent.
@@ -116,6 +131,10 @@ pub struct RequestOptions {
     /// The request, a GET with Observe: 1, ends this observation: it is sent with its token
     /// (RFC 7641 §3.6). The observation is forgotten at once.
     pub cancels: Option<RequestId>,
+    /// Whether the blocks of the response are handed on one by one, as
+    /// [`Incoming::ResponseBlock`], the last one as [`Incoming::Response`]; not by default: then
+    /// the response comes as a whole. No observation is streamed.
+    pub stream: bool,
 }
 
 impl Default for RequestOptions {
@@ -125,6 +144,7 @@ impl Default for RequestOptions {
             channel: Channel::Udp,
             timeout: None,
             cancels: None,
+            stream: false,
         }
     }
 }
@@ -137,6 +157,10 @@ pub struct NotifyOptions {
     pub confirmable: bool,
     /// What it travels on; over SMS nothing is sent again (TS 8.6.2).
     pub channel: Channel,
+    /// What is observed, from the [`Responder`] of the request. If the notification takes several
+    /// blocks, they are kept for the client to ask for; without it, the application is asked
+    /// again, and the client sees by the ETag whether it is the same body.
+    pub resource: Option<Resource>,
 }
 
 /// How much an endpoint holds.
@@ -157,6 +181,16 @@ pub struct Usage {
     pub message_ids: usize,
     /// Deadlines.
     pub timers: usize,
+    /// Bodies of requests that are coming in blocks.
+    pub receiving: usize,
+    /// Bytes of them.
+    pub receiving_bytes: usize,
+    /// Bodies of responses that may be asked for block by block.
+    pub serving: usize,
+    /// Bytes of them.
+    pub serving_bytes: usize,
+    /// Bodies that the application supplies.
+    pub sources: usize,
 }
 
 impl<P: Peer> Endpoint<P> {
@@ -171,6 +205,10 @@ impl<P: Peer> Endpoint<P> {
             requests: Requests::new(random.hash_keys()),
             transmissions: Table::default(),
             notifications: Notifications::default(),
+            receiving: Receiving::default(),
+            serving: Serving::default(),
+            sources: Sources::default(),
+            fingerprints: random.hash_keys(),
             sent: SentIds::new(random.hash_keys()),
             timers: TimerQueue::new(),
             outbox: Outbox::new(),
@@ -264,6 +302,7 @@ impl<P: Peer> Endpoint<P> {
                 .set(TimerKey::Peer(peer), &mut sending.deadline, None);
         }
         self.peers.stop_sending(peer);
+        self.forget_bodies(now, peer);
         while let Some(state) = self.peers.get(peer)
             && let Some(key) = self.records.oldest(state.records)
         {
@@ -297,6 +336,8 @@ impl<P: Peer> Endpoint<P> {
                 TimerKey::Request(key) => self.request_due(now, key),
                 TimerKey::Peer(peer) => self.peer_due(now, peer),
                 TimerKey::Leisure(key) => self.leisure_over(now, key),
+                TimerKey::Receiving(peer, resource) => self.receiving_due(peer, resource),
+                TimerKey::Serving(peer, resource) => self.serving_due(now, peer, resource),
             }
         }
     }
@@ -338,6 +379,11 @@ impl<P: Peer> Endpoint<P> {
             notifications: self.notifications.len(),
             message_ids: self.sent.len(),
             timers: self.timers.len(),
+            receiving: self.receiving.len(),
+            receiving_bytes: self.receiving.bytes(),
+            serving: self.serving.len(),
+            serving_bytes: self.serving.bytes(),
+            sources: self.sources.len(),
         }
     }
 
@@ -376,7 +422,9 @@ impl<P: Peer> Endpoint<P> {
                     .end_transmission(now, key)
                     .ok_or(DatagramError::Unmatched)?;
                 match transmission.purpose {
-                    Purpose::Request(request) => Ok(self.request_acknowledged(now, request)),
+                    Purpose::Request(request) => {
+                        Ok(self.request_acknowledged(now, request, transmission.message))
+                    }
                     Purpose::Response(_) => Ok(None),
                     Purpose::Notification { id, token, newer } => Ok(Some(
                         self.notification_acknowledged(now, peer, id, token, newer),
@@ -436,6 +484,10 @@ impl<P: Peer> Endpoint<P> {
                 return Ok(Some(self.notification_reset(peer, id, token, None)));
             }
         };
+        if let Some(of) = self.end_block(now, request) {
+            self.transfer_failed(now, of, FailureReason::Reset);
+            return Ok(None);
+        }
         self.remove_request(now, request)
             .map(|_| {
                 Some(Incoming::RequestReset {

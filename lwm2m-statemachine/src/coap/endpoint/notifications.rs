@@ -7,6 +7,7 @@ use lwm2m_core::{CodeKind, Instant};
 
 use super::{
     Endpoint, NotifyOptions,
+    blockwise::{Asked, Resource},
     config::after,
     event::{Event, FailureReason, Incoming, NotificationId, SendError},
     outgoing::{Purpose, Sent, Transmission},
@@ -115,6 +116,8 @@ impl<P: Peer> Endpoint<P> {
             MessageType::NonConfirmable
         };
         let id = self.notifications.next_id;
+        let asked = Asked::notified(token, options.resource.unwrap_or(Resource::NONE));
+        let message = self.in_blocks(now, peer, &asked, message);
         let wire = message.finish(kind, 0, token);
         if let Some(key) = self.notification_under_way(peer, token) {
             self.supersede(peer, key, token, Newer { id, message: wire });

@@ -17,6 +17,8 @@ pub(super) struct PeerState<P> {
     pub(super) name: P,
     /// Messages received from it.
     pub(super) records: Chain,
+    /// How many bodies come from it and go to it in blocks.
+    pub(super) bodies: u32,
     /// What was sent to it. None if that is long ago.
     sending: Option<Box<Sending>>,
 }
@@ -134,6 +136,7 @@ impl<P: Peer> Peers<P> {
         self.states.insert(PeerState {
             name,
             records: Chain::default(),
+            bodies: 0,
             sending: None,
         });
         let (states, keys) = (&self.states, self.keys);
@@ -196,7 +199,7 @@ impl<P: Peer> Peers<P> {
     /// Forgets the peer if nothing is kept of it.
     pub(super) fn release(&mut self, index: u32) {
         let Some(peer) = self.get(index) else { return };
-        if !peer.records.is_empty() || peer.sending.is_some() {
+        if !peer.records.is_empty() || peer.bodies > 0 || peer.sending.is_some() {
             return;
         }
         let hash = self.keys.hash_one(&peer.name);

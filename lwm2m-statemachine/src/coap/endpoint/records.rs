@@ -6,9 +6,12 @@ use core::{hash::BuildHasher, mem};
 use hashbrown::HashTable;
 use lwm2m_core::Instant;
 
-use super::table::{Chain, KEEP, Key, Table};
+use super::{
+    blockwise::Asked,
+    table::{Chain, KEEP, Key, Table},
+};
 use crate::{
-    coap::{message_buf::WireMessage, token::Token},
+    coap::{message_buf::WireMessage, option::BlockOption, token::Token},
     random::KeyedState,
 };
 
@@ -27,18 +30,24 @@ pub(super) struct Record {
 #[derive(Clone, Debug)]
 pub(super) enum State {
     /// The application has not answered: nothing.
-    Open(Token),
+    Open(Asked),
     /// It has not answered, but the request was acknowledged: another acknowledgement.
-    Acknowledged(Token),
+    Acknowledged(Asked),
     /// The same answer again.
     Answered(WireMessage),
+    /// The same block of a body again, as long as that is kept.
+    Served {
+        resource: u64,
+        block: BlockOption,
+        token: Token,
+    },
     /// The response went its own way, or there is none: another acknowledgement, if confirmable.
     Done,
 }
 
 impl State {
     const fn is_final(&self) -> bool {
-        matches!(self, Self::Answered(_) | Self::Done)
+        matches!(self, Self::Answered(_) | Self::Served { .. } | Self::Done)
     }
 }
 

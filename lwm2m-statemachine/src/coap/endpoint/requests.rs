@@ -1,6 +1,7 @@
 //! Requests, as the one who makes them sees it: matching of responses (RFC 7252 §5.2, §5.3) and
 //! notifications (RFC 7641 §3).
 
+use alloc::boxed::Box;
 use core::{hash::BuildHasher, mem, time::Duration};
 
 use hashbrown::HashTable;
@@ -8,6 +9,7 @@ use lwm2m_core::{Code, CodeKind, Instant};
 
 use super::{
     Endpoint, RequestOptions, TimerKey,
+    blockwise::Transfer,
     config::{after, millis},
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
     outgoing::{Purpose, Sent, Transmission},
@@ -31,34 +33,75 @@ const UNDERSTOOD: OptionSet = OptionSet::NONE
     .with(OptionNumber::BLOCK1);
 
 /// A request that has no outcome yet, or an observation.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Request {
     token: Token,
-    kind: Kind,
+    pub(super) kind: Kind,
+    pub(super) mode: Mode,
     /// While it waits for its acknowledgement.
     pub(super) transmission: Option<Key>,
     /// If it was sent once.
     message_id: Option<u16>,
-    /// How long the response may take once the request is there, in milliseconds.
-    timeout: u64,
     deadline: Option<Instant>,
+    /// What was sent, when no transmission has it any more: the blocks of the response are asked
+    /// for with the same options.
+    pub(super) message: Option<WireMessage>,
+    /// If its body or that of its response comes in blocks.
+    pub(super) transfer: Option<Box<Transfer>>,
+}
+
+impl Request {
+    /// What was sent.
+    pub(super) const fn template(&mut self) -> Option<WireMessage> {
+        self.message.take()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Exchange,
     /// With Observe: 0.
     Observation {
         /// Sequence number and moment of the newest answer.
         newest: Option<(u32, Instant)>,
+        /// Whether the application has its response.
+        answered: bool,
+        /// Whether the newest answer is the last; its blocks are still coming.
+        over: bool,
     },
     /// With Observe: 1 and the token of an observation: notifications of it may still come.
     Cancellation,
+    /// For a block of this request's body or of its response.
+    Block {
+        of: Key,
+    },
     Ping,
 }
 
+/// How a request is sent, and the requests for its blocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mode {
+    confirmable: bool,
+    channel: Channel,
+    /// Whether the application takes the blocks of the response one by one.
+    pub(super) streamed: bool,
+    /// How long the response may take once the request is there, in milliseconds.
+    timeout: u64,
+}
+
+impl Mode {
+    pub(super) fn new(options: RequestOptions, timeout: u64) -> Self {
+        Self {
+            confirmable: options.confirmable,
+            channel: options.channel,
+            streamed: options.stream,
+            timeout: options.timeout.map_or(timeout, millis),
+        }
+    }
+}
+
 /// The requests of all peers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Requests {
     table: Table<Request>,
     by_token: HashTable<u32>,
@@ -146,11 +189,14 @@ impl<P: Peer> Endpoint<P> {
         &mut self,
         now: Instant,
         to: P,
-        message: MessageBuf,
+        mut message: MessageBuf,
         options: RequestOptions,
     ) -> Result<RequestId, SendError> {
         if message.code().kind() != CodeKind::Request {
             return Err(SendError::Code(message.code()));
+        }
+        if options.cancels.is_none() && self.is_large(&message) {
+            return self.request_in_blocks(now, to, message, options);
         }
         let peer = self.enter_for_request(to)?;
         let (token, kind) = match options.cancels {
@@ -166,25 +212,35 @@ impl<P: Peer> Endpoint<P> {
             }
             None => (self.new_token(peer), kind_of(&message)),
         };
-        let confirmable = options.confirmable;
-        let message_type = if confirmable {
+        self.prefer_blocks(&mut message);
+        let mode = Mode::new(options, self.spans.response_timeout);
+        let key = self.insert_request(now, peer, token, kind, mode)?;
+        self.dispatch(now, peer, key, message)?;
+        Ok(RequestId(key))
+    }
+
+    /// Sends the message of a request; forgets the request if that is not possible.
+    pub(super) fn dispatch(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        key: Key,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let request = self.requests.get_mut(key).ok_or(SendError::NotOpen)?;
+        let (token, mode, kind) = (request.token, request.mode, request.kind);
+        let message_type = if mode.confirmable {
             MessageType::Confirmable
         } else {
             MessageType::NonConfirmable
         };
-        let request = Request {
-            token,
-            kind,
-            transmission: None,
-            message_id: None,
-            timeout: options.timeout.map_or(self.spans.response_timeout, millis),
-            deadline: None,
-        };
         let wire = message.finish(message_type, 0, token);
-        let key = self.insert_request(now, peer, request)?;
-        if confirmable && options.channel == Channel::Udp {
+        if mode.confirmable && mode.channel == Channel::Udp {
             self.transmit_request(now, peer, key, wire);
-            return Ok(RequestId(key));
+            return Ok(());
+        }
+        if !matches!(kind, Kind::Block { .. }) {
+            request.message = Some(wire.clone());
         }
         match self.send_once(now, peer, message_type, wire) {
             Ok(message_id) => {
@@ -193,7 +249,7 @@ impl<P: Peer> Endpoint<P> {
                     request.message_id = Some(message_id);
                 }
                 self.await_response(now, key);
-                Ok(RequestId(key))
+                Ok(())
             }
             Err(error) => {
                 self.remove_request(now, key);
@@ -214,15 +270,8 @@ impl<P: Peer> Endpoint<P> {
     /// the outcome is [`Incoming::RequestReset`].
     pub fn ping(&mut self, now: Instant, to: P) -> Result<RequestId, SendError> {
         let peer = self.enter_for_request(to)?;
-        let request = Request {
-            token: Token::EMPTY,
-            kind: Kind::Ping,
-            transmission: None,
-            message_id: None,
-            timeout: 0,
-            deadline: None,
-        };
-        let key = self.insert_request(now, peer, request)?;
+        let mode = Mode::new(RequestOptions::default(), 0);
+        let key = self.insert_request(now, peer, Token::EMPTY, Kind::Ping, mode)?;
         let wire =
             MessageBuf::with_code(Code::EMPTY, 0).finish(MessageType::Confirmable, 0, Token::EMPTY);
         self.transmit_request(now, peer, key, wire);
@@ -236,7 +285,7 @@ impl<P: Peer> Endpoint<P> {
         self.remove_request(now, request.0).is_some()
     }
 
-    fn enter_for_request(&mut self, to: P) -> Result<u32, SendError> {
+    pub(super) fn enter_for_request(&mut self, to: P) -> Result<u32, SendError> {
         let peer = self
             .peers
             .enter(to, self.config.bounds.peers)
@@ -253,7 +302,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A token that no request to this peer has.
-    fn new_token(&mut self, peer: u32) -> Token {
+    pub(super) fn new_token(&mut self, peer: u32) -> Token {
         loop {
             let token = Token::from_random(self.random.next_u64());
             if self.requests.find(peer, token).is_none() {
@@ -262,12 +311,24 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    fn insert_request(
+    pub(super) fn insert_request(
         &mut self,
         now: Instant,
         peer: u32,
-        request: Request,
+        token: Token,
+        kind: Kind,
+        mode: Mode,
     ) -> Result<Key, SendError> {
+        let request = Request {
+            token,
+            kind,
+            mode,
+            transmission: None,
+            message_id: None,
+            deadline: None,
+            message: None,
+            transfer: None,
+        };
         let sending = self
             .peers
             .start_sending(now, peer, &mut self.random)
@@ -278,7 +339,7 @@ impl<P: Peer> Endpoint<P> {
     /// The request is there, or was sent once: its response is waited for from now on.
     pub(super) fn await_response(&mut self, now: Instant, key: Key) {
         if let Some(request) = self.requests.get_mut(key) {
-            let deadline = after(now, request.timeout);
+            let deadline = after(now, request.mode.timeout);
             self.timers.set(
                 TimerKey::Request(key),
                 &mut request.deadline,
@@ -296,6 +357,10 @@ impl<P: Peer> Endpoint<P> {
     }
 
     pub(super) fn fail_request(&mut self, now: Instant, key: Key, reason: FailureReason) {
+        if let Some(of) = self.end_block(now, key) {
+            self.transfer_failed(now, of, reason);
+            return;
+        }
         let peer = self
             .requests
             .peer(key)
@@ -316,9 +381,24 @@ impl<P: Peer> Endpoint<P> {
         let peer = self.requests.peer(key)?;
         self.arrived(now, peer, key);
         let sending = self.peers.sending_mut(peer)?;
-        let request = self.requests.remove(key, &mut sending.requests)?;
+        let mut request = self.requests.remove(key, &mut sending.requests)?;
+        if let Some(transfer) = request.transfer.take() {
+            self.drop_transfer(now, &transfer);
+        }
         self.watch(now, peer);
         Some(request)
+    }
+
+    /// Forgets a request for a block; tells whose it was.
+    pub(super) fn end_block(&mut self, now: Instant, key: Key) -> Option<Key> {
+        let Kind::Block { of } = self.requests.table.get(key)?.kind else {
+            return None;
+        };
+        self.remove_request(now, key)?;
+        if let Some(transfer) = self.requests.get_mut(of)?.transfer.as_mut() {
+            transfer.block = None;
+        }
+        Some(of)
     }
 
     /// The request need not be sent again, and its response not be waited for.
@@ -331,8 +411,11 @@ impl<P: Peer> Endpoint<P> {
         if let Some(message_id) = request.message_id.take() {
             self.sent.remove(peer, message_id);
         }
-        if let Some(transmission) = request.transmission.take() {
-            self.end_transmission(now, transmission);
+        if let Some(transmission) = request.transmission.take()
+            && let Some(transmission) = self.end_transmission(now, transmission)
+            && let Some(request) = self.requests.get_mut(key)
+        {
+            request.message = Some(transmission.message);
         }
     }
 
@@ -341,9 +424,11 @@ impl<P: Peer> Endpoint<P> {
         &mut self,
         now: Instant,
         key: Key,
+        message: WireMessage,
     ) -> Option<Incoming<'static>> {
         let request = self.requests.get_mut(key)?;
         request.transmission = None;
+        request.message = Some(message);
         if matches!(request.kind, Kind::Ping) {
             // Should have been a Reset; the peer is there all the same.
             self.remove_request(now, key)?;
@@ -363,7 +448,9 @@ impl<P: Peer> Endpoint<P> {
         message: MessageRef<'d>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let peer = self.peers.find(&datagram.from);
-        let bad_option = message.unrecognised_outside(UNDERSTOOD);
+        let bad_option = message
+            .unrecognised_outside(UNDERSTOOD)
+            .or_else(|| reserved_size(&message));
         if message.kind() == MessageType::Acknowledgement {
             return self.receive_piggybacked(now, peer, message, bad_option);
         }
@@ -448,39 +535,66 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let kind = self.requests.table.get(key)?.kind;
+        let request = self.requests.get_mut(key)?;
+        let kind = request.kind;
         let body = Body::Datagram(response.payload());
         let sequence = response.observe().filter(|_| response.code().is_success());
         match (kind, sequence) {
-            (Kind::Observation { newest }, Some(sequence)) => {
+            (Kind::Block { of }, _) => {
+                self.end_block(now, key)?;
+                self.block_answered(now, of, response)
+            }
+            (Kind::Observation { over: true, .. }, _) => None,
+            (
+                Kind::Observation {
+                    newest, answered, ..
+                },
+                Some(sequence),
+            ) => {
                 if newest.is_some_and(|newest| !is_newer(newest, sequence, now)) {
                     return None;
                 }
-                let request = self.requests.get_mut(key)?;
                 let newest = Some((sequence, now));
-                let first = matches!(
-                    mem::replace(&mut request.kind, Kind::Observation { newest }),
-                    Kind::Observation { newest: None }
-                );
-                if first {
-                    self.arrived(now, peer, key);
+                let large = Self::is_download(&response);
+                request.kind = Kind::Observation {
+                    newest,
+                    answered: answered || !large,
+                    over: false,
+                };
+                // The blocks of an older answer are of no use any more.
+                self.end_transfer(now, key);
+                self.arrived(now, peer, key);
+                if large {
+                    return self.begin_download(now, key, response);
                 }
-                Some(answer(RequestId(key), response, body, first, true))
+                Some(answer(RequestId(key), response, body, !answered, true))
             }
             // A notification that was under way when the observation was cancelled.
             (Kind::Cancellation, Some(_)) if response.kind() != MessageType::Acknowledgement => {
                 None
             }
+            _ if Self::is_download(&response) => {
+                if let Kind::Observation { over, .. } = &mut request.kind {
+                    *over = true;
+                } else if request.transfer.is_some() {
+                    // Its response has come already, and is being put together.
+                    return None;
+                }
+                self.end_transfer(now, key);
+                self.arrived(now, peer, key);
+                self.begin_download(now, key, response)
+            }
+            (Kind::Exchange | Kind::Cancellation, _) if request.transfer.is_some() => None,
             _ => {
                 self.remove_request(now, key)?;
-                let first = !matches!(kind, Kind::Observation { newest: Some(_) });
+                let first = !matches!(kind, Kind::Observation { answered: true, .. });
                 Some(answer(RequestId(key), response, body, first, false))
             }
         }
     }
 }
 
-fn answer<'d>(
+pub(super) fn answer<'d>(
     request: RequestId,
     response: MessageRef<'d>,
     body: Body<'d>,
@@ -504,13 +618,27 @@ fn answer<'d>(
     }
 }
 
+/// A block option whose size is the reserved one: the message is treated as one with an option
+/// that is not understood (RFC 7959 §2.2).
+fn reserved_size(message: &MessageRef<'_>) -> Option<OptionNumber> {
+    if message.has(OptionNumber::BLOCK2) && message.block2().is_none() {
+        return Some(OptionNumber::BLOCK2);
+    }
+    (message.has(OptionNumber::BLOCK1) && message.block1().is_none())
+        .then_some(OptionNumber::BLOCK1)
+}
+
 fn kind_of(message: &MessageBuf) -> Kind {
     let observe = message.has(OptionNumber::OBSERVE)
         && message.options().any(|(number, value)| {
             number == OptionNumber::OBSERVE && value.iter().all(|b| *b == 0)
         });
     if observe {
-        Kind::Observation { newest: None }
+        Kind::Observation {
+            newest: None,
+            answered: false,
+            over: false,
+        }
     } else {
         Kind::Exchange
     }

@@ -1,0 +1,78 @@
+//! A block's message, made of the options of the whole one.
+
+use lwm2m_core::Code;
+
+use crate::coap::{
+    message_buf::MessageBuf,
+    option::{BlockOption, OptionNumber, OptionSet, Uint},
+};
+
+/// What is left out of the whole message: it is of one block, or of one message.
+const WITHOUT: OptionSet = OptionSet::NONE
+    .with(OptionNumber::OBSERVE)
+    .with(OptionNumber::BLOCK1)
+    .with(OptionNumber::BLOCK2)
+    .with(OptionNumber::SIZE1)
+    .with(OptionNumber::SIZE2);
+
+/// The options that a block's message has of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Own<'a> {
+    pub(super) etag: Option<&'a [u8]>,
+    pub(super) observe: Option<&'a [u8]>,
+    pub(super) block2: Option<BlockOption>,
+    pub(super) block1: Option<BlockOption>,
+    pub(super) size2: Option<u32>,
+    pub(super) size1: Option<u32>,
+}
+
+/// A message with these options of a whole one and its own, each in its place.
+pub(super) fn message<'a>(
+    code: Code,
+    options: impl Iterator<Item = (OptionNumber, &'a [u8])>,
+    own: Own<'_>,
+    payload: &[u8],
+) -> MessageBuf {
+    let mut message = MessageBuf::with_code(code, 64_usize.saturating_add(payload.len()));
+    let number = |value: Option<u32>| value.map(Uint::new);
+    let block = |block: Option<BlockOption>| number(block.map(BlockOption::value));
+    let (block2, block1) = (block(own.block2), block(own.block1));
+    let (size2, size1) = (number(own.size2), number(own.size1));
+    let mut own = [
+        (OptionNumber::ETAG, own.etag),
+        (OptionNumber::OBSERVE, own.observe),
+        (OptionNumber::BLOCK2, block2.as_ref().map(Uint::as_bytes)),
+        (OptionNumber::BLOCK1, block1.as_ref().map(Uint::as_bytes)),
+        (OptionNumber::SIZE2, size2.as_ref().map(Uint::as_bytes)),
+        (OptionNumber::SIZE1, size1.as_ref().map(Uint::as_bytes)),
+    ]
+    .into_iter()
+    .filter_map(|(number, value)| value.map(|value| (number, value)))
+    .peekable();
+    // Nothing here can fail: the options were in a message, and are in order.
+    for (number, value) in options {
+        while let Some((before, value)) = own.next_if(|(own, _)| *own < number) {
+            let _ = message.option(before, value);
+        }
+        if !WITHOUT.contains(number) {
+            let _ = message.option(number, value);
+        }
+    }
+    for (number, value) in own {
+        let _ = message.option(number, value);
+    }
+    if !payload.is_empty() {
+        message.payload(payload);
+    }
+    message
+}
+
+/// The same message with options of its own besides.
+pub(super) fn with(whole: &MessageBuf, own: Own<'_>) -> MessageBuf {
+    let observe = whole
+        .options()
+        .find(|(number, _)| *number == OptionNumber::OBSERVE)
+        .map(|(_, value)| value);
+    let own = Own { observe, ..own };
+    message(whole.code(), whole.options(), own, whole.payload_bytes())
+}

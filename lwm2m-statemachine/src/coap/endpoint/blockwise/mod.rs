@@ -1,0 +1,150 @@
+//! Bodies larger than a block, one block after the other (RFC 7959).
+//!
+//! - [`message`]: a block's message, made of the options of the whole one.
+//! - [`transfer`]: a request of ours whose body, or whose response's body, comes in blocks: what
+//!   each response leads to. [`requesting`] does it.
+//! - [`receiving`]: requests that come in blocks (Block1), assembled or handed on.
+//! - [`serving`]: responses of ours that are asked for block by block (Block2).
+//! - [`source`]: bodies that the application supplies block by block.
+
+mod message;
+mod receiving;
+mod requesting;
+mod serving;
+mod source;
+mod transfer;
+
+use core::hash::{BuildHasher, Hasher};
+
+use lwm2m_core::Code;
+
+pub(super) use self::{
+    receiving::{Receiving, Taken},
+    serving::Serving,
+    source::Sources,
+    transfer::Transfer,
+};
+pub use self::{
+    serving::Resource,
+    source::{Source, SourceId},
+};
+use crate::{
+    coap::{
+        message::MessageRef,
+        option::{BlockOption, OptionNumber, OptionSet},
+        token::Token,
+    },
+    random::KeyedState,
+};
+
+/// The sizes that a block may have (RFC 7959 §2.2).
+const SMALLEST: usize = 16;
+const LARGEST: usize = 1024;
+
+/// The largest size of a block that is not above this one.
+pub(super) fn block_size(size: usize) -> usize {
+    let size = size.clamp(SMALLEST, LARGEST);
+    1 << size.ilog2()
+}
+
+/// What an answer needs to know of its request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) token: Token,
+    /// See [`resource`].
+    pub(super) resource: u64,
+    /// The block options as they hold them; more than that if there are none.
+    block1: u32,
+    block2: u32,
+}
+
+impl Asked {
+    pub(super) fn new(request: &MessageRef<'_>, keys: KeyedState) -> Self {
+        let value = |block: Option<BlockOption>| block.map_or(u32::MAX, BlockOption::value);
+        Self {
+            token: request.token(),
+            resource: resource(request, keys),
+            block1: value(request.block1()),
+            block2: value(request.block2()),
+        }
+    }
+
+    /// Whether no harm is done if a repetition of the request is taken for a new one: it only
+    /// reads, or asks for a block, or brings one that is there already.
+    pub(super) fn is_repeatable(&self, request: &MessageRef<'_>) -> bool {
+        match (self.block1(), self.block2()) {
+            (Some(block), _) => block.more() && block.number() > 0,
+            (None, Some(block)) if block.number() > 0 => true,
+            _ => request.code() == Code::GET && !request.has(OptionNumber::OBSERVE),
+        }
+    }
+
+    /// For an answer to nothing in particular: a notification.
+    pub(super) fn notified(token: Token, resource: Resource) -> Self {
+        Self {
+            token,
+            resource: resource.key,
+            block1: u32::MAX,
+            block2: resource.block2,
+        }
+    }
+
+    pub(super) fn block1(&self) -> Option<BlockOption> {
+        Self::block(self.block1)
+    }
+
+    pub(super) fn block2(&self) -> Option<BlockOption> {
+        Self::block(self.block2)
+    }
+
+    fn block(value: u32) -> Option<BlockOption> {
+        if value == u32::MAX {
+            return None;
+        }
+        BlockOption::from_value(value)
+    }
+
+    pub(super) const fn resource(&self) -> Resource {
+        Resource {
+            key: self.resource,
+            block2: self.block2,
+        }
+    }
+}
+
+/// Options that are of one message, not of what is asked for. ETag and Content-Format too: not
+/// every client says them again when it asks for the next block of a response.
+const OF_MESSAGE: OptionSet = OptionSet::NONE
+    .with(OptionNumber::ETAG)
+    .with(OptionNumber::OBSERVE)
+    .with(OptionNumber::CONTENT_FORMAT)
+    .with(OptionNumber::BLOCK1)
+    .with(OptionNumber::BLOCK2)
+    .with(OptionNumber::SIZE1)
+    .with(OptionNumber::SIZE2);
+
+/// What a request is about: what the requests of one transfer have in common (RFC 7959 §2.4,
+/// §2.5: method and Cache-Key). With keys that peers do not know, no two get the same number in
+/// practice, and with each other's they are not mixed up anyway.
+fn resource(request: &MessageRef<'_>, keys: KeyedState) -> u64 {
+    let mut hasher = keys.build_hasher();
+    hasher.write_u8(request.code().to_byte());
+    for (option, value) in request.options() {
+        // NoCacheKey (RFC 7252 §5.4.6).
+        let no_cache_key = option.number() & 0x1e == 0x1c;
+        if no_cache_key || OF_MESSAGE.contains(option) {
+            continue;
+        }
+        let length = u64::try_from(value.len()).unwrap_or(u64::MAX);
+        hasher.write_u64(u64::from(option.number()) << 32 | length);
+        hasher.write(value);
+    }
+    hasher.finish()
+}
+
+/// What a body is told by.
+fn fingerprint(bytes: &[u8], keys: KeyedState) -> u64 {
+    let mut hasher = keys.build_hasher();
+    hasher.write(bytes);
+    hasher.finish()
+}

@@ -1,0 +1,403 @@
+//! Requests that come in blocks: assembled, or handed on block by block (RFC 7959 §2.5, §2.9).
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use bytes::Bytes;
+use lwm2m_core::{Code, ContentFormat, Instant};
+
+use super::{Asked, fingerprint};
+use crate::{
+    Peer,
+    coap::{
+        endpoint::{
+            Endpoint, TimerKey,
+            config::after,
+            event::{Body, Responder, SendError},
+            records::State,
+            table::Key,
+        },
+        message::MessageRef,
+        message_buf::MessageBuf,
+        option::{BlockOption, OptionNumber},
+    },
+};
+
+/// After how many seconds a client may try again that was refused for want of room.
+const RETRY_AFTER: u32 = 30;
+
+/// The bodies that are coming, by peer and resource.
+#[derive(Clone, Debug, Default)]
+pub(in crate::coap::endpoint) struct Receiving {
+    bodies: BTreeMap<(u32, u64), Inbound>,
+    bytes: usize,
+}
+
+/// A body of which the last block has not been answered.
+#[derive(Clone, Debug)]
+struct Inbound {
+    /// How much of it there was: where the next block begins.
+    received: usize,
+    /// A subsequent block with another format is not of this body.
+    content_format: Option<ContentFormat>,
+    /// What the last block is told by, in case it comes again in a message of its own.
+    last: u64,
+    body: Content,
+    /// The request whose answer decides how it goes on.
+    record: Option<Key>,
+    deadline: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Assembled(Vec<u8>),
+    /// It is with the application, which has not answered yet.
+    Whole(Bytes),
+    /// The application has it.
+    Streamed,
+}
+
+impl Content {
+    fn held(&self) -> usize {
+        match self {
+            Self::Assembled(bytes) => bytes.len(),
+            Self::Whole(bytes) => bytes.len(),
+            Self::Streamed => 0,
+        }
+    }
+}
+
+/// What is to be done with a request that has block options.
+#[derive(Debug)]
+pub(in crate::coap::endpoint) enum Taken<'d> {
+    /// It is the application's, with this body.
+    Request(Body<'d>),
+    /// This block of it is.
+    Block { offset: usize, more: bool },
+    /// The application has to supply a block of the response.
+    Wanted,
+    /// It was answered.
+    Answered,
+}
+
+impl Receiving {
+    pub(in crate::coap::endpoint) fn len(&self) -> usize {
+        self.bodies.len()
+    }
+
+    pub(in crate::coap::endpoint) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn of_peer(&self, peer: u32) -> impl Iterator<Item = u64> {
+        self.bodies
+            .range((peer, 0)..=(peer, u64::MAX))
+            .map(|((_, resource), _)| *resource)
+    }
+
+    pub(super) fn first_of(&self, peer: u32) -> Option<u64> {
+        self.of_peer(peer).next()
+    }
+
+    /// The body whose block was in the request of this record.
+    fn of_record(&mut self, peer: u32, resource: u64, record: Key) -> Option<&mut Inbound> {
+        self.bodies
+            .get_mut(&(peer, resource))
+            .filter(|inbound| inbound.record == Some(record))
+    }
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// Deals with the block options of a request.
+    pub(in crate::coap::endpoint) fn receive_blocks<'d>(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        record: Key,
+        asked: &Asked,
+        request: &MessageRef<'d>,
+    ) -> Taken<'d> {
+        let (block1, block2) = (request.block1(), request.block2());
+        // The reserved size (RFC 7959 §2.2).
+        if request.has(OptionNumber::BLOCK1) && block1.is_none()
+            || request.has(OptionNumber::BLOCK2) && block2.is_none()
+        {
+            return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
+        }
+        if let Some(block) = block1 {
+            return self.receive_block(now, (peer, asked.resource), record, block, request);
+        }
+        if block2.is_some_and(|block| block.number() > 0) {
+            return self.serve(now, peer, record, asked, request);
+        }
+        Taken::Request(Body::Datagram(request.payload()))
+    }
+
+    fn receive_block<'d>(
+        &mut self,
+        now: Instant,
+        key: (u32, u64),
+        record: Key,
+        block: BlockOption,
+        request: &MessageRef<'d>,
+    ) -> Taken<'d> {
+        let payload = request.payload();
+        let (offset, more) = (block.offset(), block.more());
+        let fits = if more {
+            payload.len() == block.size()
+        } else {
+            payload.len() <= block.size()
+        };
+        if !fits {
+            return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
+        }
+        if offset == 0 {
+            // The client begins, or begins again (RFC 7959 §2.5).
+            self.forget_receiving(key);
+            if !more {
+                return Taken::Request(Body::Datagram(payload));
+            }
+            if let Err(refusal) = self.begin_receiving(key, request) {
+                return self.refuse(now, record, refusal);
+            }
+        }
+        let last = fingerprint(payload, self.fingerprints);
+        let bounds = self.config.bounds;
+        let bytes = self.receiving.bytes;
+        let Some(inbound) = self
+            .receiving
+            .bodies
+            .get_mut(&key)
+            .filter(|inbound| inbound.content_format == request.content_format())
+        else {
+            return self.refuse(now, record, incomplete());
+        };
+        let end = offset.saturating_add(payload.len());
+        if offset != inbound.received {
+            let repeated = more && end == inbound.received && last == inbound.last;
+            let answer = if repeated && inbound.record.is_none() {
+                MessageBuf::response(Code::CONTINUE)
+            } else {
+                incomplete()
+            };
+            return self.refuse(now, record, answer);
+        }
+        if !matches!(inbound.body, Content::Streamed) && end > bounds.body {
+            self.forget_receiving(key);
+            return self.refuse(now, record, self.too_large());
+        }
+        if let Content::Assembled(body) = &mut inbound.body {
+            if bytes.saturating_add(payload.len()) > bounds.receiving_bytes {
+                self.forget_receiving(key);
+                return self.refuse(now, record, busy());
+            }
+            body.extend_from_slice(payload);
+            self.receiving.bytes = bytes.saturating_add(payload.len());
+        }
+        inbound.received = end;
+        inbound.last = last;
+        let deadline = after(now, self.spans.transfer_lifetime);
+        self.timers.set(
+            TimerKey::Receiving(key.0, key.1),
+            &mut inbound.deadline,
+            Some(deadline),
+        );
+        match &mut inbound.body {
+            Content::Assembled(_) if more => {
+                self.refuse(now, record, MessageBuf::response(Code::CONTINUE))
+            }
+            Content::Assembled(body) => {
+                let body = Bytes::from(core::mem::take(body));
+                inbound.body = Content::Whole(body.clone());
+                inbound.record = Some(record);
+                Taken::Request(Body::Assembled(body))
+            }
+            // Its last block is with the application.
+            Content::Whole(_) => self.refuse(now, record, incomplete()),
+            Content::Streamed => {
+                inbound.record = Some(record);
+                Taken::Block { offset, more }
+            }
+        }
+    }
+
+    /// Makes room for a body whose first block has come; or tells why there is none.
+    fn begin_receiving(
+        &mut self,
+        key: (u32, u64),
+        request: &MessageRef<'_>,
+    ) -> Result<(), MessageBuf> {
+        let bounds = self.config.bounds;
+        let streamed = self.config.stream_requests;
+        let size = request.size1().map_or(0, |size| size as usize);
+        if !streamed && size > bounds.body {
+            return Err(self.too_large());
+        }
+        if self.receiving.len() >= bounds.receiving
+            || self.receiving.of_peer(key.0).count() >= bounds.receiving_per_peer
+        {
+            return Err(busy());
+        }
+        let Some(peer) = self.peers.get_mut(key.0) else {
+            return Err(busy());
+        };
+        peer.bodies = peer.bodies.saturating_add(1);
+        let inbound = Inbound {
+            received: 0,
+            content_format: request.content_format(),
+            last: 0,
+            body: if streamed {
+                Content::Streamed
+            } else {
+                Content::Assembled(Vec::new())
+            },
+            record: None,
+            deadline: None,
+        };
+        self.receiving.bodies.insert(key, inbound);
+        Ok(())
+    }
+
+    /// Has the rest of a request assembled whose first block the application was given, instead of
+    /// handing it on block by block. The block is answered here.
+    #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
+    pub fn assemble(
+        &mut self,
+        now: Instant,
+        responder: Responder,
+        request: &MessageRef<'_>,
+    ) -> Result<(), SendError> {
+        let record = responder.record;
+        let key = self
+            .records
+            .peer(record)
+            .map(|peer| (peer, responder.resource.key));
+        let payload = request.payload();
+        let bounds = self.config.bounds;
+        let held = self.receiving.bytes.saturating_add(payload.len());
+        let (Some(key), Some(inbound)) = (
+            key,
+            key.and_then(|(peer, resource)| self.receiving.of_record(peer, resource, record)),
+        ) else {
+            return Err(SendError::NotOpen);
+        };
+        if inbound.received != payload.len() || !matches!(inbound.body, Content::Streamed) {
+            return Err(SendError::BlockNotWanted);
+        }
+        let size = request.size1().map_or(0, |size| size as usize);
+        let answer = if size.max(payload.len()) > bounds.body {
+            self.too_large()
+        } else if held > bounds.receiving_bytes {
+            busy()
+        } else {
+            inbound.body = Content::Assembled(payload.to_vec());
+            self.receiving.bytes = held;
+            MessageBuf::response(Code::CONTINUE)
+        };
+        let _ = key;
+        self.answer(now, record, answer)
+    }
+
+    /// The application has answered a request with a block in it, or a block was answered for it.
+    pub(in crate::coap::endpoint) fn block_was_answered(
+        &mut self,
+        peer: u32,
+        record: Key,
+        asked: &Asked,
+        code: Code,
+    ) {
+        let Some(block) = asked.block1() else { return };
+        let Some(inbound) = self.receiving.of_record(peer, asked.resource, record) else {
+            return;
+        };
+        if block.more() && code.is_success() {
+            inbound.record = None;
+        } else {
+            self.forget_receiving((peer, asked.resource));
+        }
+    }
+
+    /// The application ignores a request with a block in it: the block may come again.
+    pub(in crate::coap::endpoint) fn block_was_ignored(&mut self, record: Key) {
+        let (Some(State::Open(asked) | State::Acknowledged(asked)), Some(peer)) = (
+            self.records.get(record).map(|record| &record.state),
+            self.records.peer(record),
+        ) else {
+            return;
+        };
+        let Some(block) = asked.block1() else { return };
+        let resource = asked.resource;
+        let Some(inbound) = self.receiving.of_record(peer, resource, record) else {
+            return;
+        };
+        if block.number() == 0 {
+            self.forget_receiving((peer, resource));
+            return;
+        }
+        let dropped = inbound.received.saturating_sub(block.offset());
+        inbound.received = block.offset();
+        inbound.record = None;
+        if let Content::Whole(body) = &mut inbound.body {
+            let mut body = Vec::from(core::mem::take(body));
+            body.truncate(inbound.received);
+            inbound.body = Content::Assembled(body);
+            self.receiving.bytes = self.receiving.bytes.saturating_sub(dropped);
+        }
+    }
+
+    /// The rest of a body did not come in time.
+    pub(in crate::coap::endpoint) fn receiving_due(&mut self, peer: u32, resource: u64) {
+        if let Some(inbound) = self.receiving.bodies.get_mut(&(peer, resource)) {
+            inbound.deadline = None;
+            self.forget_receiving((peer, resource));
+            self.peers.release(peer);
+        }
+    }
+
+    /// Forgets a body; not its peer.
+    pub(super) fn forget_receiving(&mut self, key: (u32, u64)) {
+        let Some(mut inbound) = self.receiving.bodies.remove(&key) else {
+            return;
+        };
+        self.receiving.bytes = self.receiving.bytes.saturating_sub(inbound.body.held());
+        self.timers.set(
+            TimerKey::Receiving(key.0, key.1),
+            &mut inbound.deadline,
+            None,
+        );
+        if let Some(peer) = self.peers.get_mut(key.0) {
+            peer.bodies = peer.bodies.saturating_sub(1);
+        }
+    }
+
+    /// Answers a block without the application.
+    pub(super) fn refuse<'d>(
+        &mut self,
+        now: Instant,
+        record: Key,
+        answer: MessageBuf,
+    ) -> Taken<'d> {
+        // Can fail only for want of a message id; the peer then has no answer.
+        let _ = self.answer(now, record, answer);
+        Taken::Answered
+    }
+
+    /// With how much would be taken (RFC 7959 §2.9.3).
+    fn too_large(&self) -> MessageBuf {
+        let mut answer = MessageBuf::response(Code::REQUEST_ENTITY_TOO_LARGE);
+        let size = u32::try_from(self.config.bounds.body).unwrap_or(u32::MAX);
+        let _ = answer.uint(OptionNumber::SIZE1, size);
+        answer
+    }
+}
+
+/// A block is missing (RFC 7959 §2.9.2).
+pub(super) fn incomplete() -> MessageBuf {
+    MessageBuf::response(Code::REQUEST_ENTITY_INCOMPLETE)
+}
+
+/// There is no room now.
+pub(super) fn busy() -> MessageBuf {
+    let mut answer = MessageBuf::response(Code::SERVICE_UNAVAILABLE);
+    let _ = answer.max_age(RETRY_AFTER);
+    answer
+}

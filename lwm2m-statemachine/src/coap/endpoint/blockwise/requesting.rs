@@ -1,0 +1,376 @@
+//! Requests of ours that take several exchanges: each block is a request of its own, that belongs
+//! to the one of the application (RFC 7959 §2.4, §2.5, §2.6).
+
+use alloc::boxed::Box;
+
+use bytes::Bytes;
+use lwm2m_core::{CodeKind, Instant, Method};
+
+use super::{
+    Source,
+    message::{self, Own},
+    source::Owner,
+    transfer::{Ask, Content, Limits, Step, Transfer, is_first_of_many},
+};
+use crate::{
+    Peer,
+    coap::{
+        endpoint::{
+            Endpoint, RequestOptions,
+            event::{Body, Event, FailureReason, Incoming, RequestId, SendError},
+            requests::{Kind, Mode, answer},
+            table::Key,
+        },
+        message::{MessageRef, MessageType},
+        message_buf::{MessageBuf, WireMessage},
+        option::{BlockOption, OptionNumber},
+        token::Token,
+    },
+};
+
+/// The options of a request that say that the application deals with blocks itself.
+fn has_blocks(message: &MessageBuf) -> bool {
+    message.has(OptionNumber::BLOCK1)
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// Sends a request like [`request`](Self::request); its body comes from a source.
+    pub fn request_from(
+        &mut self,
+        now: Instant,
+        to: P,
+        message: MessageBuf,
+        source: Source,
+        options: RequestOptions,
+    ) -> Result<RequestId, SendError> {
+        if message.code().kind() != CodeKind::Request {
+            return Err(SendError::Code(message.code()));
+        }
+        let (head, _) = message.split_payload();
+        self.upload(now, to, head, Content::Source(source), options)
+    }
+
+    const fn limits(&self) -> Limits {
+        Limits {
+            size: self.spans.block_size,
+            body: self.config.bounds.body,
+        }
+    }
+
+    /// Whether the body of this request goes in blocks: what fits is not split, and a GET has no
+    /// body to speak of.
+    pub(in crate::coap::endpoint) fn is_large(&self, message: &MessageBuf) -> bool {
+        message.payload_bytes().len() > self.spans.block_size
+            && message.code().method() != Some(Method::Get)
+            && !has_blocks(message)
+    }
+
+    pub(in crate::coap::endpoint) fn request_in_blocks(
+        &mut self,
+        now: Instant,
+        to: P,
+        message: MessageBuf,
+        options: RequestOptions,
+    ) -> Result<RequestId, SendError> {
+        let (head, body) = message.split_payload();
+        let largest = self
+            .spans
+            .block_size
+            .saturating_mul(BlockOption::MAX_NUMBER as usize + 1);
+        if body.len() > largest {
+            return Err(SendError::TooLarge);
+        }
+        self.upload(now, to, head, Content::Bytes(body), options)
+    }
+
+    fn upload(
+        &mut self,
+        now: Instant,
+        to: P,
+        head: MessageBuf,
+        body: Content,
+        options: RequestOptions,
+    ) -> Result<RequestId, SendError> {
+        let peer = self.enter_for_request(to)?;
+        let template = head.finish(MessageType::Confirmable, 0, Token::EMPTY);
+        let token = self.new_token(peer);
+        let mode = Mode::new(options, self.spans.response_timeout);
+        let key = self.insert_request(now, peer, token, Kind::Exchange, mode)?;
+        if let Content::Source(source) = &body {
+            self.sources.begin(source.id, Owner::Request(key));
+        }
+        let transfer = Transfer::upload(template, body, self.limits(), options.stream);
+        if let Some(request) = self.requests.get_mut(key) {
+            request.transfer = Some(Box::new(transfer));
+        }
+        self.ask_block(now, key);
+        Ok(RequestId(key))
+    }
+
+    /// Tells a server of small blocks which ones to use, so that the first one fits already
+    /// (RFC 7959 §2.4, early negotiation).
+    pub(in crate::coap::endpoint) fn prefer_blocks(&self, message: &mut MessageBuf) {
+        let size = self.spans.block_size;
+        if size == super::LARGEST
+            || message.code().method() != Some(Method::Get)
+            || message.has(OptionNumber::BLOCK2)
+        {
+            return;
+        }
+        if let Some(block) = BlockOption::new(0, false, size) {
+            let own = Own {
+                block2: Some(block),
+                ..Own::default()
+            };
+            *message = message::with(message, own);
+        }
+    }
+
+    /// Begins to put a response together, if this is the first block of one.
+    pub(in crate::coap::endpoint) fn begin_download<'d>(
+        &mut self,
+        now: Instant,
+        key: Key,
+        response: MessageRef<'d>,
+    ) -> Option<Incoming<'d>> {
+        let limits = self.limits();
+        let request = self.requests.get_mut(key)?;
+        let template: WireMessage = request.template()?;
+        let streamed = request.mode.streamed && matches!(request.kind, Kind::Exchange);
+        let (transfer, step) = Transfer::download(template, &response, limits, streamed);
+        request.transfer = Some(Box::new(transfer));
+        self.step(now, key, response, step)
+    }
+
+    /// Whether a response is the first of several blocks.
+    pub(in crate::coap::endpoint) fn is_download(response: &MessageRef<'_>) -> bool {
+        is_first_of_many(response)
+    }
+
+    /// The response to the block of a transfer.
+    pub(in crate::coap::endpoint) fn block_answered<'d>(
+        &mut self,
+        now: Instant,
+        key: Key,
+        response: MessageRef<'d>,
+    ) -> Option<Incoming<'d>> {
+        let limits = self.limits();
+        let transfer = self.requests.get_mut(key)?.transfer.as_mut()?;
+        transfer.block = None;
+        let source = transfer.source();
+        let step = transfer.take(&response, limits);
+        if let Some(source) = source
+            && transfer.source().is_none()
+        {
+            self.close_source(source);
+        }
+        self.step(now, key, response, step)
+    }
+
+    fn step<'d>(
+        &mut self,
+        now: Instant,
+        key: Key,
+        response: MessageRef<'d>,
+        step: Step,
+    ) -> Option<Incoming<'d>> {
+        match step {
+            Step::Next => {
+                self.ask_block(now, key);
+                None
+            }
+            Step::Block { offset } => {
+                self.ask_block(now, key);
+                Some(Incoming::ResponseBlock {
+                    request: RequestId(key),
+                    response,
+                    offset,
+                })
+            }
+            Step::Done(body) => self.transfer_done(now, key, response, body),
+            Step::Failed(reason) => {
+                self.transfer_failed(now, key, reason);
+                None
+            }
+        }
+    }
+
+    /// Sends the next block, or asks for it.
+    fn ask_block(&mut self, now: Instant, key: Key) {
+        let Some(peer) = self.requests.peer(key) else {
+            return;
+        };
+        let Some(request) = self.requests.get_mut(key) else {
+            return;
+        };
+        let Some(transfer) = request.transfer.as_mut() else {
+            return;
+        };
+        match transfer.ask() {
+            Ask::Message(message) => self.send_block(now, peer, key, message),
+            Ask::Failed(reason) => self.transfer_failed(now, key, reason),
+            Ask::Source {
+                source,
+                offset,
+                length,
+            } => {
+                if let Some(peer) = self.peers.name(peer) {
+                    self.events.push_back(Event::BlockWanted {
+                        source,
+                        peer,
+                        offset,
+                        length,
+                    });
+                }
+            }
+        }
+    }
+
+    fn send_block(&mut self, now: Instant, peer: u32, key: Key, message: MessageBuf) {
+        let Some(mode) = self.requests.get_mut(key).map(|request| request.mode) else {
+            return;
+        };
+        let token = self.new_token(peer);
+        let kind = Kind::Block { of: key };
+        let sent = self
+            .insert_request(now, peer, token, kind, mode)
+            .and_then(|block| {
+                if let Some(transfer) = self
+                    .requests
+                    .get_mut(key)
+                    .and_then(|request| request.transfer.as_mut())
+                {
+                    transfer.block = Some(block);
+                }
+                self.dispatch(now, peer, block, message)
+            });
+        if sent.is_err() {
+            if let Some(transfer) = self
+                .requests
+                .get_mut(key)
+                .and_then(|request| request.transfer.as_mut())
+            {
+                transfer.block = None;
+            }
+            self.transfer_failed(now, key, FailureReason::NotSent);
+        }
+    }
+
+    /// The application has a block of a request's body.
+    pub(super) fn supply_request(
+        &mut self,
+        now: Instant,
+        key: Key,
+        offset: usize,
+        block: &[u8],
+        more: bool,
+    ) -> Result<(), SendError> {
+        let peer = self.requests.peer(key).ok_or(SendError::NoSource)?;
+        let ask = self
+            .requests
+            .get_mut(key)
+            .and_then(|request| request.transfer.as_mut())
+            .and_then(|transfer| transfer.supplied(offset, block, more))
+            .ok_or(SendError::BlockNotWanted)?;
+        match ask {
+            Ask::Message(message) => self.send_block(now, peer, key, message),
+            Ask::Failed(reason) => self.transfer_failed(now, key, reason),
+            Ask::Source { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The response is whole.
+    fn transfer_done<'d>(
+        &mut self,
+        now: Instant,
+        key: Key,
+        response: MessageRef<'d>,
+        body: Option<Bytes>,
+    ) -> Option<Incoming<'d>> {
+        let request = self.requests.get_mut(key)?;
+        let body = body.map_or(Body::Datagram(response.payload()), Body::Assembled);
+        let id = RequestId(key);
+        let Kind::Observation { answered, over, .. } = &mut request.kind else {
+            self.remove_request(now, key)?;
+            return Some(answer(id, response, body, true, false));
+        };
+        let first = !*answered;
+        if !response.code().is_success() && !first {
+            // Only the blocks of this notification are not there.
+            self.transfer_failed(now, key, FailureReason::Blocks);
+            return None;
+        }
+        *answered = true;
+        let observing = !*over && response.code().is_success();
+        if observing {
+            self.end_transfer(now, key);
+        } else {
+            self.remove_request(now, key)?;
+        }
+        Some(answer(id, response, body, first, observing))
+    }
+
+    /// The blocks of a response do not come.
+    pub(in crate::coap::endpoint) fn transfer_failed(
+        &mut self,
+        now: Instant,
+        key: Key,
+        reason: FailureReason,
+    ) {
+        let Some(request) = self.requests.get_mut(key) else {
+            return;
+        };
+        let Kind::Observation {
+            answered: true,
+            over,
+            ..
+        } = request.kind
+        else {
+            self.fail_request(now, key, reason);
+            return;
+        };
+        let peer = self
+            .requests
+            .peer(key)
+            .and_then(|peer| self.peers.name(peer));
+        if over {
+            self.remove_request(now, key);
+        } else {
+            self.end_transfer(now, key);
+        }
+        if let Some(peer) = peer {
+            self.events.push_back(Event::NotificationLost {
+                request: RequestId(key),
+                peer,
+                reason,
+                observing: !over,
+            });
+        }
+    }
+
+    /// Forgets a transfer, but not its request, which is an observation.
+    pub(in crate::coap::endpoint) fn end_transfer(&mut self, now: Instant, key: Key) {
+        let Some(request) = self.requests.get_mut(key) else {
+            return;
+        };
+        let Some(transfer) = request.transfer.take() else {
+            return;
+        };
+        let block = transfer.block;
+        request.message = Some(transfer.into_template());
+        if let Some(block) = block {
+            self.remove_request(now, block);
+        }
+    }
+
+    /// What is left of a transfer whose request is gone.
+    pub(in crate::coap::endpoint) fn drop_transfer(&mut self, now: Instant, transfer: &Transfer) {
+        if let Some(source) = transfer.source() {
+            self.close_source(source);
+        }
+        if let Some(block) = transfer.block {
+            self.remove_request(now, block);
+        }
+    }
+}

@@ -1,0 +1,659 @@
+//! Responses that are asked for block by block (RFC 7959 §2.4, §2.6, §2.7).
+//!
+//! A body is rendered once: it is kept, under what was asked for and by whom, until its last
+//! block was served, nobody has asked for a block for a while, or room is needed. When a block of
+//! a body is asked for that is not kept, the application is asked for the whole again, if the
+//! method is GET; any other method is not run again, and the answer is 4.08. The client sees by
+//! the ETag whether the body is the same, which is that of the application or is made from the
+//! body; and if it is known to be another one, the answer is 4.08, so that a client that does not
+//! look at the ETag is not misled either.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use bytes::Bytes;
+use lwm2m_core::{Code, CodeKind, Instant};
+
+use super::{
+    Asked, Source, SourceId, Taken, fingerprint,
+    message::{self, Own},
+    receiving::{busy, incomplete},
+    source::Owner,
+};
+use crate::{
+    Peer,
+    coap::{
+        endpoint::{
+            Endpoint, TimerKey,
+            config::after,
+            event::{Body, Event, Responder, SendError},
+            records::State,
+            table::Key,
+        },
+        message::{MessageRef, MessageType},
+        message_buf::MessageBuf,
+        option::{BlockOption, OptionNumber, Uint},
+        token::Token,
+    },
+};
+
+/// What a request is about: by this, blocks that are asked for later are found. See
+/// [`NotifyOptions::resource`](crate::coap::NotifyOptions::resource).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Resource {
+    pub(super) key: u64,
+    /// The value of its Block2 option: the client wants blocks of this size.
+    pub(super) block2: u32,
+}
+
+impl Resource {
+    /// Of nothing that can be asked for.
+    pub(in crate::coap::endpoint) const NONE: Self = Self {
+        key: 0,
+        block2: u32::MAX,
+    };
+}
+
+/// The bodies that are kept, by peer and resource.
+#[derive(Clone, Debug, Default)]
+pub(in crate::coap::endpoint) struct Serving {
+    bodies: BTreeMap<(u32, u64), Kept>,
+    /// When each was asked for last, the one longest ago first.
+    order: BTreeSet<(u64, (u32, u64))>,
+    /// The same, of those that hold bytes.
+    heavy: BTreeSet<(u64, (u32, u64))>,
+    clock: u64,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    /// The response without its payload, and without the options of one block.
+    head: MessageBuf,
+    etag: Vec<u8>,
+    content: Content,
+    /// Its place in the order.
+    used: u64,
+    deadline: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Bytes(Bytes),
+    Source {
+        id: SourceId,
+        size: Option<u32>,
+        /// The requests that wait for a block, and which one.
+        waiting: Vec<Waiting>,
+    },
+    /// It had to go; a body with another ETag is not the same.
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    record: Key,
+    block: BlockOption,
+    /// Observe, of the first response to an observation.
+    observe: Option<u32>,
+    /// Whether a block was asked for.
+    explicit: bool,
+}
+
+impl Content {
+    fn held(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Source { .. } | Self::Gone => 0,
+        }
+    }
+}
+
+impl Serving {
+    pub(in crate::coap::endpoint) fn len(&self) -> usize {
+        self.bodies.len()
+    }
+
+    pub(in crate::coap::endpoint) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn first_of(&self, peer: u32) -> Option<u64> {
+        let mut of_peer = self.bodies.range((peer, 0)..=(peer, u64::MAX));
+        of_peer.next().map(|((_, resource), _)| *resource)
+    }
+
+    /// Moves a body to the end of the order.
+    fn touch(&mut self, key: (u32, u64)) {
+        let Some(kept) = self.bodies.get_mut(&key) else {
+            return;
+        };
+        self.order.remove(&(kept.used, key));
+        self.clock = self.clock.wrapping_add(1);
+        if self.heavy.remove(&(kept.used, key)) {
+            self.heavy.insert((self.clock, key));
+        }
+        kept.used = self.clock;
+        self.order.insert((self.clock, key));
+    }
+
+    /// Lets the bytes of the oldest body go.
+    fn lighten(&mut self) -> bool {
+        let Some((_, key)) = self.heavy.pop_first() else {
+            return false;
+        };
+        if let Some(kept) = self.bodies.get_mut(&key) {
+            self.bytes = self.bytes.saturating_sub(kept.content.held());
+            kept.content = Content::Gone;
+        }
+        true
+    }
+
+    fn insert(&mut self, key: (u32, u64), mut kept: Kept) {
+        self.clock = self.clock.wrapping_add(1);
+        kept.used = self.clock;
+        self.order.insert((self.clock, key));
+        if kept.content.held() > 0 {
+            self.heavy.insert((self.clock, key));
+            self.bytes = self.bytes.saturating_add(kept.content.held());
+        }
+        self.bodies.insert(key, kept);
+    }
+
+    fn remove(&mut self, key: (u32, u64)) -> Option<Kept> {
+        let kept = self.bodies.remove(&key)?;
+        self.order.remove(&(kept.used, key));
+        self.heavy.remove(&(kept.used, key));
+        self.bytes = self.bytes.saturating_sub(kept.content.held());
+        Some(kept)
+    }
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// Answers a request like [`respond`](Self::respond); the body comes from a source. With an
+    /// ETag of the application's the client can go on even after the endpoint has forgotten the
+    /// source and the application has made another one.
+    #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
+    pub fn respond_from(
+        &mut self,
+        now: Instant,
+        responder: Responder,
+        message: MessageBuf,
+        source: Source,
+    ) -> Result<(), SendError> {
+        if message.code().kind() != CodeKind::Response {
+            return Err(SendError::Code(message.code()));
+        }
+        let record = responder.record;
+        let (Some(State::Open(asked) | State::Acknowledged(asked)), Some(peer)) = (
+            self.records.get(record).map(|record| &record.state),
+            self.records.peer(record),
+        ) else {
+            return Err(SendError::NotOpen);
+        };
+        let asked = *asked;
+        let key = (peer, asked.resource);
+        let block = asked.block2();
+        let (size, offset) = self.wanted(block);
+        let Some(wanted) = block_at(offset, false, size) else {
+            return Err(SendError::TooLarge);
+        };
+        let etag = self.etag_of(&message, None);
+        let content = Content::Source {
+            id: source.id,
+            size: source.size,
+            waiting: Vec::from([Waiting {
+                record,
+                block: wanted,
+                observe: observe_of(&message),
+                explicit: block.is_some(),
+            }]),
+        };
+        self.sources.begin(
+            source.id,
+            Owner::Response {
+                peer,
+                resource: asked.resource,
+            },
+        );
+        if self.keep(now, key, &message, etag, content) {
+            self.want_block(peer, source.id, wanted);
+            Ok(())
+        } else {
+            self.close_source(source.id);
+            self.answer(now, record, busy())
+        }
+    }
+
+    fn want_block(&mut self, peer: u32, source: SourceId, block: BlockOption) {
+        if let Some(peer) = self.peers.name(peer) {
+            self.events.push_back(Event::BlockWanted {
+                source,
+                peer,
+                offset: block.offset(),
+                length: block.size(),
+            });
+        }
+    }
+
+    /// The size of a block to send, and where it begins, if this one is asked for.
+    fn wanted(&self, block: Option<BlockOption>) -> (usize, usize) {
+        let preferred = self.spans.block_size;
+        block.map_or((preferred, 0), |block| {
+            (block.size().min(preferred), block.offset())
+        })
+    }
+
+    /// The answer as it is sent: the block that was asked for if it is too large for one message,
+    /// and with the block options that belong in it.
+    pub(in crate::coap::endpoint) fn in_blocks(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        asked: &Asked,
+        message: MessageBuf,
+    ) -> MessageBuf {
+        let (block1, block2) = (asked.block1(), asked.block2());
+        let length = message.payload_bytes().len();
+        if block1.is_none() && block2.is_none() && length <= self.spans.block_size {
+            return message;
+        }
+        let code = message.code();
+        let (size, offset) = self.wanted(block2);
+        let block1 = block1
+            .filter(|_| !message.has(OptionNumber::BLOCK1))
+            .and_then(|block| {
+                let size = block.size().min(self.spans.block_size);
+                BlockOption::new(block.number(), code == Code::CONTINUE, size)
+            });
+        let splittable =
+            code.is_success() && code != Code::CONTINUE && !message.has(OptionNumber::BLOCK2);
+        if !splittable || length <= size && (offset == 0 || code != Code::CONTENT) {
+            let block2 = block2
+                .filter(|_| splittable && offset == 0)
+                .and_then(|_| BlockOption::new(0, false, size));
+            if block1.is_none() && block2.is_none() {
+                return message;
+            }
+            let own = Own {
+                block2,
+                block1,
+                ..Own::default()
+            };
+            return message::with(&message, own);
+        }
+        if offset > 0 && offset >= length {
+            return MessageBuf::response(Code::BAD_REQUEST);
+        }
+        let etag = self.etag_of(&message, Some(message.payload_bytes()));
+        let key = (peer, asked.resource);
+        if offset > 0
+            && let Some(kept) = self.serving.bodies.get(&key)
+            && kept.etag != etag
+        {
+            // The client has blocks of another body.
+            self.forget_serving(now, key);
+            return incomplete();
+        }
+        let observe = observe_of(&message);
+        let (head, body) = message.split_payload();
+        let own = Own {
+            block1,
+            etag: Some(&etag)
+                .filter(|_| !head.has(OptionNumber::ETAG))
+                .map(|etag| &**etag),
+            ..Own::default()
+        };
+        let Some(answer) = block_of(&head, &body, offset, size, own, observe) else {
+            return MessageBuf::response(Code::INTERNAL_SERVER_ERROR);
+        };
+        if asked.resource != Resource::NONE.key {
+            self.keep(now, key, &head, etag, Content::Bytes(body));
+        }
+        answer
+    }
+
+    /// The ETag of the application, or one made from the body or, without it, of this moment.
+    fn etag_of(&mut self, message: &MessageBuf, body: Option<&[u8]>) -> Vec<u8> {
+        let etag = message
+            .options()
+            .find(|(number, _)| *number == OptionNumber::ETAG);
+        etag.map_or_else(
+            || {
+                let number = body.map_or_else(
+                    || self.random.next_u64(),
+                    |body| fingerprint(body, self.fingerprints),
+                );
+                number.to_be_bytes().to_vec()
+            },
+            |(_, etag)| etag.to_vec(),
+        )
+    }
+
+    /// Keeps a body, in the place of an older one; says whether there was room.
+    fn keep(
+        &mut self,
+        now: Instant,
+        key: (u32, u64),
+        message: &MessageBuf,
+        etag: Vec<u8>,
+        content: Content,
+    ) -> bool {
+        self.forget_serving(now, key);
+        let bounds = self.config.bounds;
+        if bounds.serving == 0 || content.held() > bounds.serving_bytes {
+            return false;
+        }
+        while self.serving.len() >= bounds.serving
+            && let Some((_, oldest)) = self.serving.order.first().copied()
+        {
+            self.forget_serving(now, oldest);
+            if oldest.0 != key.0 {
+                self.peers.release(oldest.0);
+            }
+        }
+        while self.serving.bytes.saturating_add(content.held()) > bounds.serving_bytes
+            && self.serving.lighten()
+        {}
+        let Some(peer) = self.peers.get_mut(key.0) else {
+            return false;
+        };
+        peer.bodies = peer.bodies.saturating_add(1);
+        let own = Own {
+            etag: Some(&*etag).filter(|_| !message.has(OptionNumber::ETAG)),
+            ..Own::default()
+        };
+        let head = message::message(message.code(), message.options(), own, &[]);
+        let kept = Kept {
+            head,
+            etag,
+            content,
+            used: 0,
+            deadline: None,
+        };
+        self.serving.insert(key, kept);
+        self.prolong(now, key);
+        true
+    }
+
+    /// A body is in use.
+    fn prolong(&mut self, now: Instant, key: (u32, u64)) {
+        let deadline = after(now, self.spans.transfer_lifetime);
+        if let Some(kept) = self.serving.bodies.get_mut(&key) {
+            self.timers.set(
+                TimerKey::Serving(key.0, key.1),
+                &mut kept.deadline,
+                Some(deadline),
+            );
+        }
+        self.serving.touch(key);
+    }
+
+    /// A block of a body is asked for, and not the first one.
+    pub(super) fn serve<'d>(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        record: Key,
+        asked: &Asked,
+        request: &MessageRef<'d>,
+    ) -> Taken<'d> {
+        let key = (peer, asked.resource);
+        let (size, offset) = self.wanted(asked.block2());
+        let Some(block) = block_at(offset, false, size) else {
+            return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
+        };
+        self.prolong(now, key);
+        match self
+            .serving
+            .bodies
+            .get_mut(&key)
+            .map(|kept| (&mut kept.content, &kept.head))
+        {
+            Some((Content::Bytes(body), head)) => {
+                let answer = block_of(head, body, offset, size, Own::default(), None);
+                let more = offset.saturating_add(size) < body.len();
+                let Some(answer) = answer else {
+                    return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
+                };
+                if more {
+                    self.send_block_of_body(now, peer, record, asked, block, answer);
+                } else {
+                    // The answer is cached as all answers are; the body is of no use any more.
+                    self.forget_serving(now, key);
+                    let _ = self.send_answer(now, record, answer);
+                }
+                Taken::Answered
+            }
+            Some((Content::Source { id, waiting, .. }, _)) => {
+                let id = *id;
+                waiting.push(Waiting {
+                    record,
+                    block,
+                    observe: None,
+                    explicit: true,
+                });
+                self.want_block(peer, id, block);
+                Taken::Wanted
+            }
+            _ if request.code() == Code::GET => Taken::Request(Body::Datagram(request.payload())),
+            _ => self.refuse(now, record, incomplete()),
+        }
+    }
+
+    /// Answers with a block that can be made again as long as the body is kept: it is not cached.
+    fn send_block_of_body(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        key: Key,
+        asked: &Asked,
+        block: BlockOption,
+        answer: MessageBuf,
+    ) {
+        let confirmable = self
+            .records
+            .get(key)
+            .filter(|record| record.confirmable && matches!(record.state, State::Open(_)));
+        let (Some(record), Some(name)) = (confirmable, self.peers.name(peer)) else {
+            let _ = self.send_answer(now, key, answer);
+            return;
+        };
+        let wire = answer.finish(MessageType::Acknowledgement, record.message_id, asked.token);
+        let state = State::Served {
+            resource: asked.resource,
+            block,
+            token: asked.token,
+        };
+        self.records.set(key, state);
+        self.outbox.message(name, wire);
+    }
+
+    /// A request for a block came again.
+    pub(in crate::coap::endpoint) fn serve_again(
+        &mut self,
+        from: P,
+        peer: u32,
+        message_id: u16,
+        (resource, block, token): (u64, BlockOption, Token),
+    ) {
+        let kept = self.serving.bodies.get(&(peer, resource));
+        let answer = kept.and_then(|kept| match &kept.content {
+            Content::Bytes(body) => {
+                let (offset, size) = (block.offset(), block.size());
+                block_of(&kept.head, body, offset, size, Own::default(), None)
+            }
+            Content::Source { .. } | Content::Gone => None,
+        });
+        let kind = MessageType::Acknowledgement;
+        match answer {
+            Some(answer) => {
+                self.outbox
+                    .message(from, answer.finish(kind, message_id, token));
+            }
+            // The client has the next one already, or it could not have gone on.
+            None => self.outbox.empty(from, kind, message_id),
+        }
+    }
+
+    /// The application has a block of a response's body.
+    pub(super) fn supply_response(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        resource: u64,
+        offset: usize,
+        block: &[u8],
+        more: bool,
+    ) -> Result<(), SendError> {
+        let key = (peer, resource);
+        let Some(Kept {
+            head,
+            content: Content::Source { waiting, size, .. },
+            ..
+        }) = self.serving.bodies.get_mut(&key)
+        else {
+            return Err(SendError::NoSource);
+        };
+        let total = *size;
+        let position = waiting.iter().position(|waiting| {
+            let size = waiting.block.size();
+            let fits = block.len() == size || !more && block.len() < size;
+            waiting.block.offset() == offset && fits
+        });
+        let Some(position) = position else {
+            return Err(SendError::BlockNotWanted);
+        };
+        let found = waiting.remove(position);
+        let whole = offset == 0 && !more && !found.explicit;
+        let block1 = self
+            .records
+            .get(found.record)
+            .and_then(|record| match &record.state {
+                State::Open(asked) | State::Acknowledged(asked) => asked.block1(),
+                _ => None,
+            });
+        let observe = found.observe.map(Uint::new);
+        let own = Own {
+            observe: observe.as_ref().map(Uint::as_bytes),
+            block2: BlockOption::new(found.block.number(), more, found.block.size())
+                .filter(|_| !whole),
+            block1: block1.and_then(|block| BlockOption::new(block.number(), false, block.size())),
+            size2: total.filter(|_| offset == 0 && !whole),
+            ..Own::default()
+        };
+        let beyond = offset > 0 && block.is_empty();
+        let answer = if beyond {
+            MessageBuf::response(Code::BAD_REQUEST)
+        } else {
+            message::message(head.code(), head.options(), own, block)
+        };
+        self.prolong(now, key);
+        if !more {
+            self.forget_serving(now, key);
+        }
+        // The request may be too long ago; then nobody waits for the block.
+        let _ = self.send_answer(now, found.record, answer);
+        self.peers.release(peer);
+        Ok(())
+    }
+
+    /// The application cannot supply the body of a response.
+    pub(super) fn abort_response(&mut self, now: Instant, peer: u32, resource: u64) {
+        let key = (peer, resource);
+        if let Some(kept) = self.serving.bodies.get_mut(&key)
+            && let Content::Source { waiting, .. } = &mut kept.content
+        {
+            for waiting in core::mem::take(waiting) {
+                let answer = MessageBuf::response(Code::INTERNAL_SERVER_ERROR);
+                let _ = self.answer(now, waiting.record, answer);
+            }
+        }
+        self.forget_serving(now, key);
+        self.peers.release(peer);
+    }
+
+    /// Nobody has asked for the rest of a body in time.
+    pub(in crate::coap::endpoint) fn serving_due(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        resource: u64,
+    ) {
+        if let Some(kept) = self.serving.bodies.get_mut(&(peer, resource)) {
+            kept.deadline = None;
+            self.forget_serving(now, (peer, resource));
+            self.peers.release(peer);
+        }
+    }
+
+    /// Forgets a body, and answers who waits for it that it is not there; not its peer.
+    fn forget_serving(&mut self, now: Instant, key: (u32, u64)) {
+        let Some(mut kept) = self.serving.remove(key) else {
+            return;
+        };
+        self.timers
+            .set(TimerKey::Serving(key.0, key.1), &mut kept.deadline, None);
+        if let Some(peer) = self.peers.get_mut(key.0) {
+            peer.bodies = peer.bodies.saturating_sub(1);
+        }
+        if let Content::Source { id, waiting, .. } = kept.content {
+            self.close_source(id);
+            for waiting in waiting {
+                let _ = self.send_answer(now, waiting.record, busy());
+            }
+        }
+    }
+
+    /// Forgets all bodies from and to a peer; not the peer.
+    pub(in crate::coap::endpoint) fn forget_bodies(&mut self, now: Instant, peer: u32) {
+        while let Some(resource) = self.receiving.first_of(peer) {
+            self.forget_receiving((peer, resource));
+        }
+        while let Some(resource) = self.serving.first_of(peer) {
+            let key = (peer, resource);
+            if let Some(kept) = self.serving.bodies.get_mut(&key)
+                && let Content::Source { waiting, .. } = &mut kept.content
+            {
+                waiting.clear();
+            }
+            self.forget_serving(now, key);
+        }
+    }
+}
+
+/// The block that begins at `offset`; none if it cannot be numbered.
+fn block_at(offset: usize, more: bool, size: usize) -> Option<BlockOption> {
+    let number = u32::try_from(offset.checked_div(size)?).ok()?;
+    BlockOption::new(number, more, size)
+}
+
+/// A block of a body with the options of the whole; none if there is no such block.
+fn block_of(
+    head: &MessageBuf,
+    body: &[u8],
+    offset: usize,
+    size: usize,
+    own: Own<'_>,
+    observe: Option<u32>,
+) -> Option<MessageBuf> {
+    let rest = body.get(offset..).filter(|rest| !rest.is_empty())?;
+    let block = rest.get(..size).unwrap_or(rest);
+    let observe = observe.map(Uint::new);
+    let own = Own {
+        observe: observe.as_ref().map(Uint::as_bytes),
+        block2: Some(block_at(offset, rest.len() > block.len(), size)?),
+        size2: u32::try_from(body.len()).ok().filter(|_| offset == 0),
+        ..own
+    };
+    Some(message::message(head.code(), head.options(), own, block))
+}
+
+fn observe_of(message: &MessageBuf) -> Option<u32> {
+    let (_, value) = message
+        .options()
+        .find(|(number, _)| *number == OptionNumber::OBSERVE)?;
+    Uint::read(value)
+}

@@ -1,0 +1,109 @@
+//! Bodies that the application supplies block by block.
+
+use alloc::collections::BTreeMap;
+
+use lwm2m_core::Instant;
+
+use crate::{
+    Peer,
+    coap::endpoint::{
+        Endpoint,
+        event::{Event, FailureReason, SendError},
+        table::Key,
+    },
+};
+
+/// A body that the application supplies block by block; no two of an endpoint are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(u64);
+
+/// The right to send a body that is supplied block by block, once; see [`Endpoint::source`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a body is to be sent"]
+pub struct Source {
+    pub(in crate::coap::endpoint) id: SourceId,
+    /// The size of the whole body in bytes, if it is known beforehand.
+    pub(in crate::coap::endpoint) size: Option<u32>,
+}
+
+impl Source {
+    /// By which it is asked for.
+    pub const fn id(&self) -> SourceId {
+        self.id
+    }
+}
+
+/// What a source is the body of.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::coap::endpoint) enum Owner {
+    Request(Key),
+    Response { peer: u32, resource: u64 },
+}
+
+/// The sources that are in use.
+#[derive(Clone, Debug, Default)]
+pub(in crate::coap::endpoint) struct Sources {
+    owners: BTreeMap<SourceId, Owner>,
+    next: u64,
+}
+
+impl Sources {
+    pub(in crate::coap::endpoint) fn len(&self) -> usize {
+        self.owners.len()
+    }
+
+    pub(super) fn begin(&mut self, id: SourceId, owner: Owner) {
+        self.owners.insert(id, owner);
+    }
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// A body that is not at hand as a whole: for
+    /// [`request_from`](Self::request_from) and [`respond_from`](Self::respond_from). Whenever a
+    /// block of it is needed, [`Event::BlockWanted`] asks for it; nothing but the block under way
+    /// is held. In the end, whatever that is, comes one [`Event::SourceClosed`].
+    ///
+    /// `size` is that of the whole body in bytes, if it is known: the peer is told (Size1, Size2).
+    pub const fn source(&mut self, size: Option<u32>) -> Source {
+        let id = SourceId(self.sources.next);
+        self.sources.next = self.sources.next.wrapping_add(1);
+        Source { id, size }
+    }
+
+    /// Supplies a block that [`Event::BlockWanted`] asked for: as many bytes as it asked for if
+    /// more follow, at most as many if these are the last. Of a body that is shorter than
+    /// `offset` it is the empty one.
+    pub fn supply(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        offset: usize,
+        block: &[u8],
+        more: bool,
+    ) -> Result<(), SendError> {
+        match self.sources.owners.get(&source) {
+            None => Err(SendError::NoSource),
+            Some(Owner::Request(key)) => self.supply_request(now, *key, offset, block, more),
+            Some(Owner::Response { peer, resource }) => {
+                let (peer, resource) = (*peer, *resource);
+                self.supply_response(now, peer, resource, offset, block, more)
+            }
+        }
+    }
+
+    /// Gives up a body that cannot be supplied. A request fails with
+    /// [`FailureReason::Aborted`]; a block of a response that was asked for is answered 5.00.
+    pub fn abort(&mut self, now: Instant, source: SourceId) {
+        match self.sources.owners.get(&source).copied() {
+            None => {}
+            Some(Owner::Request(key)) => self.fail_request(now, key, FailureReason::Aborted),
+            Some(Owner::Response { peer, resource }) => self.abort_response(now, peer, resource),
+        }
+    }
+
+    /// A source is of no use any more.
+    pub(super) fn close_source(&mut self, source: SourceId) {
+        self.sources.owners.remove(&source);
+        self.events.push_back(Event::SourceClosed { source });
+    }
+}

@@ -1,0 +1,417 @@
+//! A request whose body, or whose response's body, comes in blocks: what each response leads to
+//! (RFC 7959 §2.4, §2.5, §2.7).
+
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::Bytes;
+use lwm2m_core::Code;
+
+use super::{Source, message::Own, message::message};
+use crate::coap::{
+    endpoint::{event::FailureReason, table::Key},
+    message::MessageRef,
+    message_buf::{MessageBuf, WireMessage},
+    option::{BlockOption, OptionNumber},
+};
+
+/// How often a transfer begins again from block 0.
+const RESTARTS: u8 = 4;
+
+/// A request that takes several exchanges.
+#[derive(Debug)]
+pub(in crate::coap::endpoint) struct Transfer {
+    /// The request as it would be without blocks, but without its payload.
+    template: WireMessage,
+    phase: Phase,
+    /// The request for a block that is under way.
+    pub(in crate::coap::endpoint) block: Option<Key>,
+    restarts: u8,
+    /// Whether the response's blocks are handed on one by one.
+    streamed: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Upload(Upload),
+    Download(Download),
+}
+
+#[derive(Debug)]
+struct Upload {
+    body: Content,
+    /// The size of the next block.
+    size: usize,
+    /// Where the next block, or the one under way, begins.
+    offset: usize,
+    /// How long the one under way is, and whether more follow.
+    length: usize,
+    more: bool,
+}
+
+/// Where the body of a request comes from.
+#[derive(Debug)]
+pub(super) enum Content {
+    Bytes(Bytes),
+    Source(Source),
+}
+
+#[derive(Debug)]
+struct Download {
+    /// The size of the next block.
+    size: usize,
+    /// Where it begins.
+    offset: usize,
+    /// What there is; empty if it is handed on.
+    body: Vec<u8>,
+    code: Code,
+    etag: Option<Tag>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tag {
+    bytes: [u8; 8],
+    length: usize,
+}
+
+impl Tag {
+    fn of(response: &MessageRef<'_>) -> Option<Self> {
+        let tag = response.etag()?;
+        let mut bytes = [0; 8];
+        bytes.get_mut(..tag.len())?.copy_from_slice(tag);
+        Some(Self {
+            bytes,
+            length: tag.len(),
+        })
+    }
+}
+
+/// What the endpoint's configuration says of transfers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// The preferred size of a block.
+    pub(super) size: usize,
+    /// The largest body that is put together.
+    pub(super) body: usize,
+}
+
+/// What a response leads to.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The next block is to be asked for, or sent.
+    Next,
+    /// The same, and this block of the response is the application's.
+    Block {
+        offset: usize,
+    },
+    /// This is the response, with this body if it is not the message's.
+    Done(Option<Bytes>),
+    Failed(FailureReason),
+}
+
+/// What to send next.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Message(MessageBuf),
+    /// The application has the block.
+    Source {
+        source: super::SourceId,
+        offset: usize,
+        length: usize,
+    },
+    Failed(FailureReason),
+}
+
+impl Transfer {
+    /// A request whose body goes in blocks.
+    pub(super) fn upload(
+        template: WireMessage,
+        body: Content,
+        limits: Limits,
+        streamed: bool,
+    ) -> Self {
+        Self {
+            template,
+            phase: Phase::Upload(Upload {
+                body,
+                size: limits.size,
+                offset: 0,
+                length: 0,
+                more: false,
+            }),
+            block: None,
+            restarts: 0,
+            streamed,
+        }
+    }
+
+    /// A request whose response has come with its first block.
+    pub(super) fn download(
+        template: WireMessage,
+        response: &MessageRef<'_>,
+        limits: Limits,
+        streamed: bool,
+    ) -> (Self, Step) {
+        let mut transfer = Self {
+            template,
+            phase: Phase::Download(Download::new(limits, 0)),
+            block: None,
+            restarts: 0,
+            streamed,
+        };
+        let step = transfer.begin_download(response, limits);
+        (transfer, step)
+    }
+
+    /// The template, for what follows the transfer.
+    pub(super) fn into_template(self) -> WireMessage {
+        self.template
+    }
+
+    /// The source that the request's body comes from.
+    pub(super) const fn source(&self) -> Option<super::SourceId> {
+        match &self.phase {
+            Phase::Upload(Upload {
+                body: Content::Source(source),
+                ..
+            }) => Some(source.id),
+            _ => None,
+        }
+    }
+
+    /// Takes the response to the block that was under way.
+    pub(super) fn take(&mut self, response: &MessageRef<'_>, limits: Limits) -> Step {
+        match &mut self.phase {
+            Phase::Upload(upload) => match upload.take(response, &mut self.restarts) {
+                Some(step) => step,
+                None if is_first_of_many(response) => self.begin_download(response, limits),
+                None => Step::Done(None),
+            },
+            Phase::Download(_) => self.continue_download(response, limits),
+        }
+    }
+
+    /// What is to be sent next.
+    pub(super) fn ask(&mut self) -> Ask {
+        match &mut self.phase {
+            Phase::Upload(upload) => match &upload.body {
+                Content::Source(source) => Ask::Source {
+                    source: source.id,
+                    offset: upload.offset,
+                    length: upload.size,
+                },
+                Content::Bytes(body) => {
+                    let rest = body.get(upload.offset..).unwrap_or(&[]);
+                    let block = rest.get(..upload.size).unwrap_or(rest);
+                    upload.length = block.len();
+                    upload.more = rest.len() > block.len();
+                    let total = u32::try_from(body.len()).ok();
+                    upload.message(&self.template, block, total)
+                }
+            },
+            Phase::Download(download) => download.message(&self.template),
+        }
+    }
+
+    /// What is to be sent, now that the application has supplied a block of the body. None if it
+    /// was not this one that was wanted.
+    pub(super) fn supplied(&mut self, offset: usize, block: &[u8], more: bool) -> Option<Ask> {
+        let Phase::Upload(upload) = &mut self.phase else {
+            return None;
+        };
+        let Content::Source(source) = &upload.body else {
+            return None;
+        };
+        let fits = block.len() == upload.size || !more && block.len() < upload.size;
+        if offset != upload.offset || !fits || self.block.is_some() {
+            return None;
+        }
+        upload.length = block.len();
+        upload.more = more;
+        let total = source.size;
+        Some(upload.message(&self.template, block, total))
+    }
+
+    fn begin_download(&mut self, response: &MessageRef<'_>, limits: Limits) -> Step {
+        let mut download = Download::new(limits, 0);
+        download.code = response.code();
+        download.etag = Tag::of(response);
+        self.phase = Phase::Download(download);
+        self.continue_download(response, limits)
+    }
+
+    fn continue_download(&mut self, response: &MessageRef<'_>, limits: Limits) -> Step {
+        let again = MessageRef::parse(self.template.as_ref())
+            .is_ok_and(|template| template.code() == Code::GET)
+            && !self.streamed
+            && self.restarts < RESTARTS;
+        let Phase::Download(download) = &mut self.phase else {
+            return Step::Failed(FailureReason::Blocks);
+        };
+        let code = response.code();
+        let restart = |download: &mut Download, otherwise| {
+            if again {
+                *download = Download::new(limits, 0);
+                Step::Next
+            } else {
+                otherwise
+            }
+        };
+        if !code.is_success() {
+            // What is said of a block is said of the whole; but that the server has forgotten
+            // where it was is no reason to give up.
+            let lost = code == Code::REQUEST_ENTITY_INCOMPLETE && download.offset > 0;
+            let step = if lost {
+                restart(download, Step::Done(None))
+            } else {
+                Step::Done(None)
+            };
+            if matches!(step, Step::Next) {
+                self.restarts += 1;
+            }
+            return step;
+        }
+        if download.offset == 0 {
+            // The first block may be that of another representation than before a restart.
+            download.code = code;
+            download.etag = Tag::of(response);
+        }
+        let Some(block) = response.block2() else {
+            if download.offset == 0 {
+                // It fits in one message after all.
+                return Step::Done(None);
+            }
+            let step = restart(download, Step::Failed(FailureReason::BodyChanged));
+            self.restarts += 1;
+            return step;
+        };
+        if download.code != code || download.etag != Tag::of(response) {
+            // A body is never put together from two (RFC 7959 §2.4).
+            let step = restart(download, Step::Failed(FailureReason::BodyChanged));
+            self.restarts += 1;
+            return step;
+        }
+        let payload = response.payload();
+        let fits = if block.more() {
+            payload.len() == block.size()
+        } else {
+            payload.len() <= block.size()
+        };
+        if block.offset() != download.offset || !fits {
+            return Step::Failed(FailureReason::Blocks);
+        }
+        let offset = download.offset;
+        let end = offset.saturating_add(payload.len());
+        if !self.streamed {
+            let announced = response.size2().map_or(0, |size| size as usize);
+            let whole = if block.more() {
+                announced.max(end)
+            } else {
+                end
+            };
+            if whole > limits.body {
+                return Step::Failed(FailureReason::TooLarge);
+            }
+            if offset == 0 && !block.more() {
+                return Step::Done(None);
+            }
+            download.body.extend_from_slice(payload);
+        }
+        if !block.more() {
+            let body = Bytes::from(mem::take(&mut download.body));
+            return Step::Done((!self.streamed).then_some(body));
+        }
+        download.offset = end;
+        download.size = download.size.min(block.size());
+        if self.streamed {
+            Step::Block { offset }
+        } else {
+            Step::Next
+        }
+    }
+}
+
+impl Upload {
+    /// Takes the response to a block; none if it is the response to the whole request.
+    fn take(&mut self, response: &MessageRef<'_>, restarts: &mut u8) -> Option<Step> {
+        let code = response.code();
+        let smaller = response
+            .block1()
+            .map_or(self.size, |block| block.size().min(self.size));
+        if code.is_success() {
+            if !self.more || (code != Code::CONTINUE && response.block1().is_none()) {
+                return None;
+            }
+            // Whether the server has acted on the block or waits for all of them (2.31), it wants
+            // the next one; from now on of this size (RFC 7959 §2.5).
+            self.size = smaller;
+            self.offset = self.offset.saturating_add(self.length);
+            return Some(Step::Next);
+        }
+        let too_large = code == Code::REQUEST_ENTITY_TOO_LARGE && self.offset == 0;
+        let incomplete = code == Code::REQUEST_ENTITY_INCOMPLETE && *restarts < RESTARTS;
+        if too_large && smaller < self.size {
+            // Not the body is too large, but the block (RFC 7959 §2.9.3).
+            self.size = smaller;
+            return Some(Step::Next);
+        }
+        if incomplete && self.offset > 0 {
+            *restarts += 1;
+            self.offset = 0;
+            return Some(Step::Next);
+        }
+        None
+    }
+
+    fn message(&self, template: &WireMessage, block: &[u8], total: Option<u32>) -> Ask {
+        let number = u32::try_from(self.offset.checked_div(self.size).unwrap_or(0));
+        let option = number
+            .ok()
+            .and_then(|number| BlockOption::new(number, self.more, self.size));
+        let (Some(option), Ok(template)) = (option, MessageRef::parse(template.as_ref())) else {
+            return Ask::Failed(FailureReason::TooLarge);
+        };
+        let own = Own {
+            block1: Some(option),
+            size1: total.filter(|_| self.offset == 0),
+            ..Own::default()
+        };
+        Ask::Message(message(template.code(), template.options(), own, block))
+    }
+}
+
+impl Download {
+    fn new(limits: Limits, offset: usize) -> Self {
+        Self {
+            size: limits.size,
+            offset,
+            body: Vec::new(),
+            code: Code::CONTENT,
+            etag: None,
+        }
+    }
+
+    fn message(&self, template: &WireMessage) -> Ask {
+        let number = u32::try_from(self.offset.checked_div(self.size).unwrap_or(0));
+        let option = number
+            .ok()
+            .and_then(|number| BlockOption::new(number, false, self.size));
+        let (Some(option), Ok(template)) = (option, MessageRef::parse(template.as_ref())) else {
+            return Ask::Failed(FailureReason::TooLarge);
+        };
+        let own = Own {
+            block2: Some(option),
+            ..Own::default()
+        };
+        Ask::Message(message(template.code(), template.options(), own, &[]))
+    }
+}
+
+/// Whether more blocks of the response are to be asked for.
+pub(super) fn is_first_of_many(response: &MessageRef<'_>) -> bool {
+    response.code().is_success()
+        && response.has(OptionNumber::BLOCK2)
+        && response
+            .block2()
+            .is_some_and(|block| block.number() == 0 && block.more())
+}
