@@ -19,12 +19,14 @@
 
 mod machine;
 mod object;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    machine::{Event, Machine, NotNow, Snapshot, SnapshotError},
+    machine::{Event, Machine, NotNow},
     object::FirmwareUpdateObject,
+    snapshot::{Snapshot, SnapshotError},
 };
 
 /// The values of State (Resource 3).

@@ -20,12 +20,14 @@
 
 mod machine;
 mod object;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    machine::{Event, Machine, Refused, Snapshot, SnapshotError},
+    machine::{Event, Machine, Refused},
     object::SoftwareManagementObject,
+    snapshot::{Snapshot, SnapshotError},
 };
 use crate::{
     builtin::{SOFTWARE_MANAGEMENT, SOFTWARE_MANAGEMENT_CANDIDATE},

@@ -4,7 +4,9 @@ use alloc::{string::String, vec::Vec};
 
 use thiserror::Error;
 
-use super::{DeliveryMethod, DownloadError, Protocol, State, UpdateResult};
+use super::{
+    DeliveryMethod, DownloadError, Protocol, Snapshot, SnapshotError, State, UpdateResult,
+};
 use crate::update::{Answer, scheme};
 
 /// The state machine of a firmware update, without time, transport or storage; see the
@@ -101,59 +103,6 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("not while the firmware update is {0:?}")]
 pub struct NotNow(pub State);
-
-/// What of a [`Machine`] survives a reboot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Snapshot {
-    /// Resource 3.
-    pub state: State,
-    /// Resource 5.
-    pub result: UpdateResult,
-    /// Resource 1.
-    pub package_uri: String,
-    /// What a pull has received, in bytes.
-    pub received: u64,
-}
-
-/// A [`Snapshot`] of no state that a machine can be in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum SnapshotError {
-    /// This Update Result is impossible in this State.
-    #[error("the result {result:?} while {state:?}")]
-    Result {
-        /// Resource 3.
-        state: State,
-        /// Resource 5.
-        result: UpdateResult,
-    },
-    /// Package URI has 0 to 255 bytes.
-    #[error("a package URI of {0} bytes, expected 0 to 255")]
-    PackageUri(usize),
-}
-
-impl Snapshot {
-    /// Whether a machine can be in this state.
-    pub fn check(&self) -> Result<(), SnapshotError> {
-        let (state, result) = (self.state, self.result);
-        let possible = match state {
-            State::Idle => true,
-            State::Downloading | State::Updating => result == UpdateResult::Initial,
-            State::Downloaded => {
-                matches!(result, UpdateResult::Initial | UpdateResult::UpdateFailed)
-            }
-        };
-        if !possible {
-            return Err(SnapshotError::Result { state, result });
-        }
-        let length = self.package_uri.len();
-        if length > 255 {
-            return Err(SnapshotError::PackageUri(length));
-        }
-        Ok(())
-    }
-}
 
 impl Machine {
     /// A machine in the Idle state. It fetches by these protocols; by CoAP if none is named

@@ -7,6 +7,8 @@ use alloc::{
     vec::Vec,
 };
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::Answer;
 
@@ -386,4 +388,21 @@ fn impossible_snapshots_are_refused() {
         machine.restore(long, never),
         Err(SnapshotError::PackageUri(256))
     );
+}
+
+proptest! {
+    /// Whatever comes after whatever: the state is one that can be, and survives a reboot.
+    #[test]
+    fn every_state_can_be_restored(events in proptest::collection::vec(0..table().len(), 0..40)) {
+        let table = table();
+        let mut machine = Machine::new(DeliveryMethod::Both, []);
+        for event in events {
+            let (_, feed, _) = &table[event];
+            let before = machine.snapshot();
+            if feed(&mut machine, &mut Application::new()).is_err() {
+                prop_assert_eq!(machine.snapshot(), before);
+            }
+            prop_assert_eq!(machine.snapshot().check(), Ok(()));
+        }
+    }
 }

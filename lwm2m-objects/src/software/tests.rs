@@ -8,6 +8,8 @@ use alloc::{
     vec::Vec,
 };
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::Answer;
 
@@ -409,6 +411,25 @@ fn impossible_snapshots_are_refused() {
                     let refused = machine.restore(used, &mut |_| Answer::Later);
                     assert_eq!(refused, Err(SnapshotError::Use(state)));
                 }
+            }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever comes after whatever: the state is one that can be, and survives a reboot.
+    #[test]
+    fn every_state_can_be_restored(events in proptest::collection::vec(0..1000_usize, 0..60)) {
+        for numbering in [Numbering::Registered, Numbering::Candidate] {
+            let table = table(numbering);
+            let mut machine = Machine::new(numbering);
+            for event in &events {
+                let (_, feed, _) = &table[event % table.len()];
+                let before = machine.snapshot();
+                if feed(&mut machine, &mut Application::new()).is_err() {
+                    prop_assert_eq!(machine.snapshot(), before);
+                }
+                prop_assert_eq!(machine.snapshot().check(numbering), Ok(()));
             }
         }
     }

@@ -1,0 +1,60 @@
+//! What of a firmware update survives a reboot.
+
+use alloc::string::String;
+
+use thiserror::Error;
+
+use super::{State, UpdateResult};
+
+/// What of a [`Machine`](super::Machine) survives a reboot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Snapshot {
+    /// Resource 3.
+    pub state: State,
+    /// Resource 5.
+    pub result: UpdateResult,
+    /// Resource 1.
+    pub package_uri: String,
+    /// What a pull has received, in bytes.
+    pub received: u64,
+}
+
+/// A [`Snapshot`] of no state that a machine can be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// This Update Result is impossible in this State.
+    #[error("the result {result:?} while {state:?}")]
+    Result {
+        /// Resource 3.
+        state: State,
+        /// Resource 5.
+        result: UpdateResult,
+    },
+    /// Package URI has 0 to 255 bytes.
+    #[error("a package URI of {0} bytes, expected 0 to 255")]
+    PackageUri(usize),
+}
+
+impl Snapshot {
+    /// Whether a machine can be in this state.
+    pub fn check(&self) -> Result<(), SnapshotError> {
+        let (state, result) = (self.state, self.result);
+        let possible = match state {
+            State::Idle => true,
+            State::Downloading | State::Updating => result == UpdateResult::Initial,
+            State::Downloaded => {
+                matches!(result, UpdateResult::Initial | UpdateResult::UpdateFailed)
+            }
+        };
+        if !possible {
+            return Err(SnapshotError::Result { state, result });
+        }
+        let length = self.package_uri.len();
+        if length > 255 {
+            return Err(SnapshotError::PackageUri(length));
+        }
+        Ok(())
+    }
+}
