@@ -367,4 +367,7 @@ fn behaviour_survives_a_restart() {
     assert_eq!(restarted.get(path("/6/0/1")), Some(Value::Float(2.0)));
     // 20 of the 60 seconds are left.
     assert_eq!(restarted.poll_timeout(), Some(Instant::from_secs(27)));
+    // A Start has all of them again.
+    execute(&mut restarted, "/7/0/6").unwrap();
+    assert_eq!(restarted.poll_timeout(), Some(Instant::from_secs(67)));
 }
