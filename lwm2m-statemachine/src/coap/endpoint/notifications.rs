@@ -12,7 +12,7 @@ use super::{
     event::{Event, FailureReason, Incoming, NotificationId, SendError},
     outgoing::{Purpose, Sent, Transmission},
     records::pop_due,
-    table::{Chain, KEEP, Key, Table},
+    table::{Chain, KEEP, Key, Table, compact},
 };
 use crate::{
     Channel, Peer,
@@ -82,6 +82,10 @@ impl Notifications {
                 drop(mem::take(&mut self.ends));
             }
         }
+        let table = &self.table;
+        compact(&mut self.ends, table.len(), |(_, key)| {
+            table.get(*key).is_some()
+        });
         Some(notification)
     }
 }

@@ -8,7 +8,7 @@ use lwm2m_core::Instant;
 
 use super::{
     blockwise::Asked,
-    table::{Chain, KEEP, Key, Table},
+    table::{Chain, KEEP, Key, Table, compact},
 };
 use crate::{
     coap::{message_buf::WireMessage, option::BlockOption, token::Token},
@@ -186,8 +186,24 @@ impl Records {
         }
         if self.table.len() == 0 {
             self.give_back();
+        } else {
+            self.compact();
         }
         Some(record)
+    }
+
+    /// Records go before their end, too: ignored, forgotten for want of room, or with their peer.
+    fn compact(&mut self) {
+        let (table, entries) = (&self.table, self.table.len());
+        let is_there = |key: Key| table.get(key).is_some();
+        for queue in [
+            &mut self.confirmable,
+            &mut self.non_confirmable,
+            &mut self.unanswered,
+        ] {
+            compact(queue, entries, |(_, key)| is_there(*key));
+        }
+        compact(&mut self.repeatable, entries, |key| is_there(*key));
     }
 
     /// With no record left, nothing of the queues is of use.

@@ -1,5 +1,7 @@
 //! Things that belong to peers: found by handle, and all of one peer without a search.
 
+use alloc::collections::VecDeque;
+
 use slab::Slab;
 
 /// No entry.
@@ -8,6 +10,17 @@ const NONE: u32 = u32::MAX;
 /// Containers larger than this are given back when they are empty; smaller ones are kept, so that
 /// a single exchange does not allocate each time.
 pub(super) const KEEP: usize = 32;
+
+/// Drops what a queue holds of entries that are gone, once that is more than half of it: so a queue
+/// is never much longer than its table, and dropping costs nothing to speak of per entry.
+pub(super) fn compact<T>(queue: &mut VecDeque<T>, entries: usize, is_there: impl Fn(&T) -> bool) {
+    if queue.len() > entries.saturating_mul(2).saturating_add(KEEP) {
+        queue.retain(is_there);
+        if queue.capacity() / 4 > queue.len() + KEEP {
+            queue.shrink_to(queue.len().saturating_mul(2) + KEEP);
+        }
+    }
+}
 
 /// A handle: of one entry, and of none that takes its place later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,119 @@
+//! What an endpoint holds does not grow with what it has seen: only with what it remembers. One
+//! test, because the counter is that of the whole process.
+
+use core::time::Duration;
+use std::alloc::System;
+
+use lwm2m_core::{Code, Instant, Method};
+use lwm2m_statemachine::{
+    Datagram,
+    coap::{
+        Config, Endpoint, Incoming, MessageBuf, MessageRef, MessageType, NotifyOptions,
+        RequestOptions, Token,
+    },
+};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn held() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+/// Runs a round that may settle, then others; none of them leaves more than a few bytes behind.
+fn assert_steady(what: &str, mut round: impl FnMut()) {
+    round();
+    let settled = held();
+    for _ in 0..3 {
+        round();
+        let grown = held().saturating_sub(settled);
+        assert!(grown < 16 * 1024, "{what}: {grown} bytes more");
+    }
+}
+
+/// A request of the peer, answered or ignored.
+fn request(node: &mut Endpoint<u32>, now: Instant, peer: u32, id: u16, code: Option<Code>) {
+    let wire = MessageBuf::request(Method::Get).finish(MessageType::Confirmable, id, Token::EMPTY);
+    let incoming = node.receive(now, &Datagram::new(peer, wire.as_ref()));
+    if let Ok(Some(Incoming::Request { responder, .. })) = incoming {
+        match code {
+            Some(code) => node
+                .respond(now, responder, MessageBuf::response(code))
+                .unwrap(),
+            None => node.ignore(responder),
+        }
+    }
+    while node.poll_transmit().is_some() {}
+}
+
+#[test]
+fn what_is_held_is_what_is_remembered() {
+    // A server that is notified every ten seconds.
+    let mut node: Endpoint<u32> = Endpoint::new(Config::new([1; 32]));
+    let mut now = Instant::from_secs(1);
+    let mut observe = MessageBuf::request(Method::Get);
+    observe.observe(0).unwrap();
+    node.request(now, 0, observe, RequestOptions::default())
+        .unwrap();
+    let wire = node.poll_transmit().unwrap().payload.to_vec();
+    let message = MessageRef::parse(&wire).unwrap();
+    let (id, token) = (message.message_id(), message.token());
+    let notification = |kind, id, sequence| {
+        let mut message = MessageBuf::response(Code::CONTENT);
+        message.observe(sequence).unwrap();
+        message.finish(kind, id, token)
+    };
+    let first = notification(MessageType::Acknowledgement, id, 0);
+    node.receive(now, &Datagram::new(0, first.as_ref()))
+        .unwrap();
+    let mut sequence = 0;
+    assert_steady("notified", || {
+        for _ in 0..20_000_u16 {
+            sequence += 1;
+            now += Duration::from_secs(10);
+            node.handle_timeout(now);
+            let id = u16::try_from(sequence & 0xffff).unwrap();
+            let wire = notification(MessageType::NonConfirmable, id, sequence);
+            let incoming = node.receive(now, &Datagram::new(0, wire.as_ref()));
+            assert!(matches!(incoming, Ok(Some(Incoming::Notification { .. }))));
+        }
+    });
+
+    // Requests that are ignored, and answers that are forgotten for want of room, all at once.
+    let mut config = Config::new([2; 32]);
+    config.bounds.records_per_peer = 8;
+    config.bounds.records = 64;
+    for code in [None, Some(Code::CONTENT)] {
+        let mut node: Endpoint<u32> = Endpoint::new(config.clone());
+        request(&mut node, now, 0, 1, Some(Code::CHANGED));
+        assert_steady("requested", || {
+            for id in 0..20_000 {
+                request(&mut node, now, 1 + u32::from(id) % 100, id, code);
+            }
+        });
+        assert!(node.usage().records <= 64);
+    }
+
+    // A client that notifies, and whose notifications are rejected.
+    let mut node: Endpoint<u32> = Endpoint::new(Config::new([3; 32]));
+    let mut notify = |node: &mut Endpoint<u32>, reject| {
+        let mut message = MessageBuf::response(Code::CONTENT);
+        message.observe(1).unwrap();
+        let token = Token::new(b"token").unwrap();
+        node.notify(now, 0, token, message, NotifyOptions::default())
+            .unwrap();
+        let wire = node.poll_transmit().unwrap().payload.to_vec();
+        if reject {
+            let reset = [0x70, 0, wire[2], wire[3]];
+            node.receive(now, &Datagram::new(0, &reset)).unwrap();
+        }
+        // Message ids are used again only after a while.
+        now += Duration::from_millis(10);
+    };
+    notify(&mut node, false);
+    assert_steady("rejected", || {
+        (0..20_000).for_each(|_| notify(&mut node, true))
+    });
+}
