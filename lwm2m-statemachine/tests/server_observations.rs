@@ -464,3 +464,50 @@ fn observations_of_one_path_are_two_and_bounded() {
         }
     }
 }
+
+#[test]
+fn observes_without_an_answer_count_as_observations() {
+    let mut world = World::with(|config| config.bounds.observations = 1);
+    let (id, _) = world.register();
+    let too_many = Err(CallError::TooMany);
+    let observe = |world: &mut World| {
+        let server = &mut world.server;
+        server.observe(world.now, id, path("/3/0/9"), None)
+    };
+
+    // Refused, rejected, or never answered: there is room again.
+    let operation = observe(&mut world).unwrap();
+    assert_eq!(observe(&mut world), too_many);
+    let request = world.sent_one();
+    world.answer_code(&request, Code::NOT_FOUND);
+    let code = Code::NOT_FOUND;
+    assert_eq!(world.outcome(operation), Outcome::Refused { code });
+
+    let operation = observe(&mut world).unwrap();
+    assert_eq!(observe(&mut world), too_many);
+    let request = world.sent_one();
+    world.reset(&request);
+    assert_eq!(world.outcome(operation), Outcome::Reset);
+
+    let operation = observe(&mut world).unwrap();
+    assert_eq!(observe(&mut world), too_many);
+    let request = world.sent_one();
+    world.answer(&request, level(None, b"85"));
+    assert_eq!(world.outcome(operation), Outcome::Content(battery(85)));
+
+    // Taken up: there is none until it is cancelled.
+    let operation = observe(&mut world).unwrap();
+    assert_eq!(observe(&mut world), too_many);
+    let request = world.sent_one();
+    world.answer(&request, level(Some(1), b"85"));
+    let Outcome::Observing { observation, .. } = world.outcome(operation) else {
+        panic!("not observing");
+    };
+    assert_eq!(observe(&mut world), too_many);
+    assert_eq!(world.server.usage().observations, 1);
+    // Other operations are not meant.
+    let (server, now) = (&mut world.server, world.now);
+    server.read(now, id, path("/3/0/9"), None).unwrap();
+    server.drop_observation(now, observation).unwrap();
+    observe(&mut world).unwrap();
+}

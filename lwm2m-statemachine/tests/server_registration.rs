@@ -6,9 +6,9 @@ use core::time::Duration;
 
 use lwm2m_core::{BindingMode, Code, ContentFormat, Instant, Lifetime, Method, Version};
 use lwm2m_statemachine::{
-    Datagram, Identity, ServerEvent,
+    Datagram, Identity, Outcome, RegistrationId, ServerEvent,
     coap::{MessageBuf, MessageType, Token},
-    server::{Changes, UnknownParameters, identity_is_name},
+    server::{CallError, Changes, UnknownParameters, identity_is_name},
 };
 
 use server_common::{LINKS, Request, World, path};
@@ -513,6 +513,87 @@ fn a_registration_expires_after_lifetime_and_grace() {
     }
     refused(&mut world, &update(&token), Code::NOT_FOUND);
     world.register();
+}
+
+/// That the next event is the end of this registration.
+#[track_caller]
+fn expired(world: &mut World, id: RegistrationId) {
+    match world.server.poll_event() {
+        Some(ServerEvent::Expired { registration, .. }) => assert_eq!(registration, id),
+        event => panic!("{event:?}"),
+    }
+    assert!(world.server.registration(id).is_none());
+}
+
+/// TS 5.3.1: it is over after its Lifetime, whether or not anybody looked at the clock since.
+#[test]
+fn an_expired_registration_is_not_revived() {
+    let grace = Duration::from_secs(10);
+    let mut world = World::with(|config| {
+        config.grace = grace;
+        config.bounds.registrations = 1;
+    });
+    let over = |world: &mut World| world.now += Duration::from_secs(60) + grace;
+
+    // A moment before, it lives on.
+    let (id, token) = world.register();
+    over(&mut world);
+    world.now = Instant::from_millis(world.now.as_millis() - 1);
+    assert_eq!(world.request(&update(&token)).code(), Code::CHANGED);
+    assert!(matches!(world.event(), ServerEvent::Updated { .. }));
+
+    over(&mut world);
+    assert_eq!(world.request(&update(&token)).code(), Code::NOT_FOUND);
+    expired(&mut world, id);
+    assert!(world.events().is_empty());
+
+    let (id, token) = world.register();
+    over(&mut world);
+    assert_eq!(world.request(&deregister(&token)).code(), Code::NOT_FOUND);
+    expired(&mut world, id);
+
+    // A call does not reach the client either; what was under way ends.
+    let (id, _) = world.register();
+    let pending = world
+        .server
+        .read(world.now, id, path("/3/0/9"), None)
+        .unwrap();
+    world.sent();
+    over(&mut world);
+    assert_eq!(
+        world.server.read(world.now, id, path("/3/0/9"), None),
+        Err(CallError::UnknownRegistration)
+    );
+    assert!(world.sent().is_empty());
+    match world.server.poll_event() {
+        Some(ServerEvent::Answered {
+            operation, outcome, ..
+        }) => assert_eq!((operation, outcome), (pending, Outcome::RegistrationGone)),
+        event => panic!("{event:?}"),
+    }
+    expired(&mut world, id);
+
+    // The client that registers anew replaces nothing, whoever it is by now; and what has expired
+    // takes nobody's room.
+    let secure = Request {
+        identity: Identity::Psk(b"device"),
+        ..Request::default()
+    };
+    let (id, _) = world.register_as(&secure);
+    over(&mut world);
+    assert_eq!(world.request(&Request::default()).code(), Code::CREATED);
+    expired(&mut world, id);
+    let ServerEvent::Registered { registration: id } = world.event() else {
+        panic!("not registered");
+    };
+    over(&mut world);
+    let other = Request {
+        queries: &["ep=other", "lt=60", "lwm2m=1.0"],
+        ..Request::default()
+    };
+    assert_eq!(world.request(&other).code(), Code::CREATED);
+    expired(&mut world, id);
+    assert!(matches!(world.event(), ServerEvent::Registered { .. }));
 }
 
 #[test]

@@ -164,6 +164,9 @@ impl<P: Peer> Server<P> {
             (Target::Rd, _) => Err(Answer::Code(Code::METHOD_NOT_ALLOWED)),
             (Target::Location(location), method) => {
                 let registration = self.registrations.find_location(location);
+                if let Some(registration) = registration {
+                    self.expire_if_due(now, registration);
+                }
                 // Who may not use the location is not told that it exists.
                 let registration = registration
                     .filter(|id| self.is_client(origin, *id))
@@ -218,6 +221,14 @@ impl<P: Peer> Server<P> {
             return Err(Answer::Code(Code::BAD_REQUEST));
         }
         let objects = self.object_list(body)?;
+        if let Some(old) = self.registrations.find(name) {
+            self.expire_if_due(now, old);
+        }
+        if self.registrations.len() >= self.settings.bounds.registrations
+            && let Some(expired) = self.registrations.pop_expired(now)
+        {
+            self.expire(now, expired);
+        }
         let old = self.registrations.find(name);
         if let Some(old) = old.and_then(|old| self.registrations.get(old)) {
             // A client that proved who it is cannot be pushed out by one that did not.
@@ -246,6 +257,7 @@ impl<P: Peer> Server<P> {
             registered: now,
             updated: now,
             expiry: None,
+            pending_observes: 0,
         };
         let replaced = old.and_then(|old| Some((old, self.registrations.remove(old)?)));
         let id = self

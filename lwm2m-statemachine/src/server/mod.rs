@@ -78,8 +78,8 @@ mod response;
 use alloc::{boxed::Box, collections::VecDeque};
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, WriteMode,
-    codec::Content,
+    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Operation, Path,
+    WriteMode, codec::Content,
 };
 use lwm2m_objects::Registry;
 
@@ -95,7 +95,7 @@ pub use self::{
 };
 use self::{
     interface::Origin,
-    ledger::{KEEP, Ledger},
+    ledger::{KEEP, Key, Ledger},
     operation::{Ask, Pending},
     registrations::Registrations,
     response::Observed,
@@ -221,10 +221,7 @@ impl<P: Peer> Server<P> {
             let Some(registration) = self.registrations.pop_expired(now) else {
                 break;
             };
-            if let Some(was) = self.forget(now, registration) {
-                self.events
-                    .push_back(ServerEvent::Expired { registration, was });
-            }
+            self.expire(now, registration);
         }
     }
 
@@ -275,7 +272,8 @@ impl<P> Server<P> {
 /// alternate path (TS 8.2.2).
 ///
 /// Each call returns the handle of an operation, which ends with exactly one
-/// [`Answered`](ServerEvent::Answered) event, or an error, and then nothing has changed.
+/// [`Answered`](ServerEvent::Answered) event, or an error, and then nothing has changed; but a
+/// registration whose time is over [expires](ServerEvent::Expired).
 impl<P: Peer> Server<P> {
     /// Reads an Object, an Object Instance or a Resource; in this format, or in one that the
     /// client chooses (TS 5.4.1).
@@ -382,9 +380,6 @@ impl<P: Peer> Server<P> {
         path: Path,
         format: Option<ContentFormat>,
     ) -> Result<OperationId, CallError> {
-        if self.observations.count(registration) >= self.settings.bounds.observations {
-            return Err(CallError::TooMany);
-        }
         self.ask(now, registration, &Ask::Observe(path, format), None)
     }
 
@@ -442,10 +437,19 @@ impl<P: Peer> Server<P> {
         ask: &Ask<'_>,
         cancels: Option<crate::coap::RequestId>,
     ) -> Result<OperationId, CallError> {
+        self.expire_if_due(now, registration);
         let client = self.registrations.get(registration);
         let client = client.ok_or(CallError::UnknownRegistration)?;
-        if self.operations.count(registration) >= self.settings.bounds.operations {
+        let bounds = &self.settings.bounds;
+        if self.operations.count(registration) >= bounds.operations {
             return Err(CallError::TooMany);
+        }
+        if matches!(ask, Ask::Observe(..)) {
+            let pending = usize::try_from(client.pending_observes).unwrap_or(usize::MAX);
+            let observations = self.observations.count(registration);
+            if observations.saturating_add(pending) >= bounds.observations {
+                return Err(CallError::TooMany);
+            }
         }
         let message = ask.message(client.alternate_path())?;
         let options = RequestOptions {
@@ -456,13 +460,46 @@ impl<P: Peer> Server<P> {
         let request = self
             .endpoint
             .request(now, client.peer.clone(), message, options)?;
-        let key = self.operations.insert(registration, request, ask.pending());
+        let pending = ask.pending();
+        if pending.operation == Operation::Observe
+            && let Some(client) = self.registrations.get_mut(registration)
+        {
+            client.pending_observes = client.pending_observes.saturating_add(1);
+        }
+        let key = self.operations.insert(registration, request, pending);
         Ok(OperationId(key))
+    }
+
+    /// Takes the operation of this request, which is answered or never will be.
+    fn take_operation(&mut self, request: crate::coap::RequestId) -> Option<(Key, Pending)> {
+        let (key, pending) = self.operations.take_by_request(request)?;
+        if pending.operation == Operation::Observe
+            && let Some(client) = self.registrations.get_mut(key.registration)
+        {
+            client.pending_observes = client.pending_observes.saturating_sub(1);
+        }
+        Some((key, pending))
     }
 }
 
 /// The end of registrations and observations.
 impl<P: Peer> Server<P> {
+    /// Ends a registration whose time is over, though nobody has called
+    /// [`handle_timeout`](Self::handle_timeout) since: whatever comes, it is not revived.
+    fn expire_if_due(&mut self, now: Instant, id: RegistrationId) {
+        let registration = self.registrations.get(id);
+        if registration.is_some_and(|registration| registration.expires_at() <= now) {
+            self.expire(now, id);
+        }
+    }
+
+    fn expire(&mut self, now: Instant, registration: RegistrationId) {
+        if let Some(was) = self.forget(now, registration) {
+            self.events
+                .push_back(ServerEvent::Expired { registration, was });
+        }
+    }
+
     /// Removes a registration, and ends all that belongs to it.
     fn forget(&mut self, now: Instant, id: RegistrationId) -> Option<Box<Registration<P>>> {
         let registration = self.registrations.remove(id)?;

@@ -53,6 +53,8 @@ pub struct Registration<P> {
     pub(super) updated: Instant,
     /// The slot of the expiry timer.
     pub(super) expiry: Option<Instant>,
+    /// How many Observes wait for their answer: each may become an observation.
+    pub(super) pending_observes: u32,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -65,7 +65,7 @@ impl<P: Peer> Server<P> {
         body: &[u8],
         observing: bool,
     ) {
-        let Some((key, pending)) = self.operations.take_by_request(request) else {
+        let Some((key, pending)) = self.take_operation(request) else {
             // Nobody waits for it, so nobody listens to what would follow.
             if observing {
                 self.endpoint.cancel(now, request);
@@ -160,7 +160,7 @@ impl<P: Peer> Server<P> {
     }
 
     fn end_operation(&mut self, request: RequestId, outcome: Outcome) {
-        if let Some((key, _)) = self.operations.take_by_request(request) {
+        if let Some((key, _)) = self.take_operation(request) {
             self.answered(key, outcome);
         }
     }

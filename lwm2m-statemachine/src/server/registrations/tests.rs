@@ -20,6 +20,7 @@ fn registration(name: &str, location: Location) -> Registration<u8> {
         registered: Instant::ZERO,
         updated: Instant::ZERO,
         expiry: None,
+        pending_observes: 0,
     }
 }
 
