@@ -88,7 +88,7 @@ object! {
     /// LwM2M Server (TS E.2).
     SERVER: ObjectId::SERVER, "LwM2M Server", Multiple, MANDATORY, "urn:oma:lwm2m:oma:1",
         "What one server each wants of the Client";
-    0, "Short Server ID", Read, Single, MANDATORY, Some(Integer), Some(Numbers(1, 65535)), "", "Links to the Security Instance with the same number";
+    0, "Short Server ID", Read, Single, MANDATORY, Some(Integer), Some(Numbers(1, 65534)), "", "Links to the Security Instance with the same number";
     1, "Lifetime", ReadWrite, Single, MANDATORY, Some(Integer), None, "s", "How long a registration lasts";
     2, "Default Minimum Period", ReadWrite, Single, OPTIONAL, Some(Integer), None, "s", "pmin of an observation that sets none; without it 0";
     3, "Default Maximum Period", ReadWrite, Single, OPTIONAL, Some(Integer), None, "s", "pmax of an observation that sets none";

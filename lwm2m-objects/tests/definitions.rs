@@ -36,9 +36,10 @@ const E_1: Table = Table {
 
 const E_2: Table = Table {
     object: "LwM2M Server | 1 | Multiple | Mandatory | urn:oma:lwm2m:oma:1",
-    // The unit of 1, 2 and 3 is lost in the column; their text speaks of seconds, as that of 5.
+    // The unit of 1, 2 and 3 is lost in the column; their text speaks of seconds, as that of 5. The
+    // table has 1-65535 for 0, and TS 6.3 reserves 65535: a Short Server ID ends at 65534.
     resources: "
-        0 | Short Server ID | R | Single | Mandatory | Integer | 1-65535 |
+        0 | Short Server ID | R | Single | Mandatory | Integer | 1-65534 |
         1 | Lifetime | RW | Single | Mandatory | Integer | | s
         2 | Default Minimum Period | RW | Single | Optional | Integer | | s
         3 | Default Maximum Period | RW | Single | Optional | Integer | | s

@@ -114,6 +114,6 @@ fn what_is_held_is_what_is_remembered() {
     };
     notify(&mut node, false);
     assert_steady("rejected", || {
-        (0..20_000).for_each(|_| notify(&mut node, true))
+        (0..20_000).for_each(|_| notify(&mut node, true));
     });
 }

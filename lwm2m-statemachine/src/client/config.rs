@@ -12,7 +12,7 @@ use crate::coap;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The Endpoint Client Name (TS 6.3.1): 1 to 250 bytes.
+    /// The Endpoint Client Name (TS 6.3.1): 1 to 252 bytes.
     pub endpoint_name: String,
     /// The CoAP endpoint's configuration, the seed of all randomness with it.
     pub coap: coap::Config,
@@ -25,7 +25,8 @@ pub struct ClientConfig {
     pub retry_first: Duration,
     /// How long to wait at most between two attempts.
     pub retry_most: Duration,
-    /// How many observations there may be in all; one more is refused with 5.03.
+    /// How many observations there may be in all; one more Observe is answered as a
+    /// Read, without the Observe option (RFC 7641 §4.1).
     pub most_observations: usize,
 }
 
@@ -61,7 +62,7 @@ impl ClientConfig {
 #[non_exhaustive]
 pub enum ClientError {
     /// The Endpoint Client Name is empty, or too long for a Uri-Query of 255 bytes.
-    #[error("expected an endpoint client name of 1 to 250 bytes")]
+    #[error("expected an endpoint client name of 1 to 252 bytes")]
     EndpointName,
     /// Two Security or two Server Object Instances claim the same Short Server ID (TS 5.2.2).
     #[error("Short Server ID {0} is there twice")]

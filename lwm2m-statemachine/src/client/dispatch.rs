@@ -66,8 +66,8 @@ pub(super) fn serve(
 pub(super) struct Defaults {
     /// The format of a single Resource, if the request does not say.
     pub(super) single_resource_format: ContentFormat,
-    /// Whether one more observation fits.
-    pub(super) may_observe: bool,
+    /// The number of the answer to an Observe, if one more observation fits.
+    pub(super) observe: Option<u32>,
 }
 
 fn try_serve(
@@ -84,13 +84,11 @@ fn try_serve(
     match operation(tree, path, request, body)? {
         Operation::Read => read(tree, path, request, None, defaults).map(Served::plain),
         Operation::Observe => observe(tree, path, request, defaults),
-        Operation::CancelObservation => {
-            let answer = read(tree, path, request, None, defaults)?;
-            Ok(Served {
-                answer,
-                effect: Effect::Cancel { path },
-            })
-        }
+        Operation::CancelObservation => Ok(Served {
+            // It ends, whether what it was of can be answered or not.
+            answer: read(tree, path, request, None, defaults).unwrap_or_else(MessageBuf::response),
+            effect: Effect::Cancel { path },
+        }),
         Operation::Discover => discover(tree, path).map(Served::plain),
         Operation::Write => write(tree, path, request, body),
         Operation::Execute => execute(tree, path, request, body),
@@ -213,10 +211,10 @@ fn observe(
     request: &MessageRef<'_>,
     defaults: Defaults,
 ) -> Result<Served, Code> {
-    if !defaults.may_observe {
-        return read(tree, path, request, None, defaults).map(Served::plain);
+    let answer = read(tree, path, request, defaults.observe, defaults)?;
+    if defaults.observe.is_none() {
+        return Ok(Served::plain(answer));
     }
-    let answer = read(tree, path, request, Some(0), defaults)?;
     let format = answer_format(tree, path, request, defaults);
     Ok(Served {
         answer,

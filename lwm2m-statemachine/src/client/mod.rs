@@ -53,8 +53,10 @@ mod serving;
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use lwm2m_core::{Instant, Path, ShortServerId, Value};
-use lwm2m_objects::{ObjectTree, WriteError};
+use lwm2m_core::{
+    CodeKind, ContentFormat, EndpointName, Instant, ObjectId, Path, ShortServerId, Value,
+};
+use lwm2m_objects::{Object, ObjectTree, WriteError};
 
 pub use self::{
     config::{ClientConfig, ClientError, Reliability},
@@ -65,7 +67,7 @@ use self::{
     registration::{Outcome, Registration},
 };
 use crate::{
-    coap::{self, DatagramError, Endpoint, Incoming},
+    coap::{self, DatagramError, Endpoint, Incoming, MessageRef},
     random::Random,
     timer::TimerQueue,
     transport::{Datagram, Machine, Transmit},
@@ -95,14 +97,8 @@ enum Timer {
 impl Client {
     /// A Client with the accounts and Objects of a tree.
     pub fn new(config: ClientConfig, tree: ObjectTree) -> Result<Self, ClientError> {
-        // `ep=` and the name are one Uri-Query of at most 255 bytes (RFC 7252 §5.10).
-        if !(1..=250).contains(&config.endpoint_name.len()) {
-            return Err(ClientError::EndpointName);
-        }
-        let formats = [
-            lwm2m_core::ContentFormat::TEXT,
-            lwm2m_core::ContentFormat::TLV,
-        ];
+        EndpointName::new(&*config.endpoint_name).map_err(|_| ClientError::EndpointName)?;
+        let formats = [ContentFormat::TEXT, ContentFormat::TLV];
         if !formats.contains(&config.single_resource_format) {
             return Err(ClientError::SingleResourceFormat);
         }
@@ -144,8 +140,8 @@ impl Client {
     /// The connection that [`ClientEvent::Connect`] asked for is up.
     pub fn connected(&mut self, now: Instant, connection: ConnectionId) {
         if let Some(server) = self.server_at(connection) {
-            self.with(now, server, |registration, context, parameters| {
-                registration.connected(context, connection, parameters)
+            self.with(now, server, |registration, context| {
+                registration.connected(context, connection)
             });
         }
     }
@@ -153,19 +149,20 @@ impl Client {
     /// A connection is lost, or could not be made. The Client asks for a new one after a while,
     /// and registers anew.
     pub fn disconnected(&mut self, now: Instant, connection: ConnectionId) {
-        let server = self.server_at(connection);
-        if let Some(server) = server {
-            self.with(now, server, |registration, context, _| {
+        if let Some(server) = self.server_at(connection) {
+            let outcome = self.step(now, server, |registration, context| {
                 Some(registration.disconnected(context))
             });
+            // There is no connection to close any more.
+            self.outcome(now, server, None, outcome);
         }
         self.forget(now, connection);
     }
 
     /// Sends an Update to a server now (TS 5.3.2), if the Client is registered there.
     pub fn update(&mut self, now: Instant, server: ShortServerId) {
-        self.with(now, server, |registration, context, parameters| {
-            registration.update(context, parameters)
+        self.with(now, server, |registration, context| {
+            registration.update(context)
         });
     }
 
@@ -173,7 +170,7 @@ impl Client {
     /// [`ClientEvent::Disconnect`]; [`start`](Self::start) begins again.
     pub fn deregister(&mut self, now: Instant) {
         for server in self.servers() {
-            self.with(now, server, |registration, context, _| {
+            self.with(now, server, |registration, context| {
                 registration.deregister(context)
             });
         }
@@ -197,9 +194,22 @@ impl Client {
 
     /// Something at `path` has changed whose value the tree does not hold.
     pub fn changed(&mut self, now: Instant, path: Path) {
-        let periods = |server| serving::periods(&self.tree, &self.registrations, server);
-        self.observations.changed(path, periods, &mut self.timers);
-        self.refresh(now);
+        self.note_change(path);
+        self.refresh_for(now, path);
+    }
+
+    /// Lets the application do something to an Object of a type that it knows, and notifies what
+    /// changes thereby. `None` if there is no such Object.
+    pub fn object<T: Object, R>(
+        &mut self,
+        now: Instant,
+        id: ObjectId,
+        act: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
+        self.tree.handle_timeout(now);
+        let result = self.tree.object_as_mut(id).map(act);
+        self.follow_objects(now);
+        result
     }
 
     /// The Objects.
@@ -231,31 +241,40 @@ impl Machine for Client {
         datagram: Datagram<'_, ConnectionId>,
     ) -> Result<(), DatagramError> {
         let from = datagram.from;
-        match self.endpoint.receive(now, &datagram)? {
+        // Who is no server of ours, or not yet, gets silence to its requests: no acknowledgement
+        // and no Reset, whatever they are, so that a retransmission still works (TS 5.4).
+        if !self.serves(from) && is_request(datagram.payload) {
+            return Ok(());
+        }
+        let received = self.endpoint.receive(now, &datagram);
+        let result = received.map(|incoming| match incoming {
             Some(Incoming::Request {
                 responder,
                 request,
                 body,
                 ..
-            }) => {
-                self.serve(now, from, responder, &request, &body);
-            }
+            }) => self.serve(now, from, responder, &request, &body),
             Some(Incoming::Response {
                 request, response, ..
-            }) => {
-                self.answered(now, request, &response);
-            }
+            }) => self.answered(now, request, &response),
             Some(Incoming::RequestReset { request }) => {
                 self.unanswered(now, request, RegistrationFailure::Reset);
             }
-            Some(Incoming::NotificationReset { token, .. }) => self.unobserve(from, token),
+            Some(Incoming::NotificationReset {
+                token,
+                notification,
+                ..
+            }) => self.unobserve(now, from, token, notification),
             _ => {}
-        }
+        });
         self.drain(now);
-        Ok(())
+        self.follow_objects(now);
+        result
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.tree.handle_timeout(now);
+        self.follow_objects(now);
         self.endpoint.handle_timeout(now);
         self.drain(now);
         while let Some(timer) = self.timers.pop_due(now) {
@@ -264,8 +283,8 @@ impl Machine for Client {
                     if let Some(registration) = self.registration_mut(server) {
                         registration.armed = None;
                     }
-                    self.with(now, server, |registration, context, parameters| {
-                        registration.due(context, parameters)
+                    self.with(now, server, |registration, context| {
+                        registration.due(context)
                     });
                 }
                 Timer::Observation(id) => self.notify(now, id),
@@ -282,10 +301,14 @@ impl Machine for Client {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.endpoint.poll_timeout(), self.timers.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.endpoint.poll_timeout(),
+            self.timers.next(),
+            self.tree.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 
@@ -319,4 +342,9 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Instant> {
         Machine::poll_timeout(self)
     }
+}
+
+/// Whether the bytes are a CoAP request.
+fn is_request(datagram: &[u8]) -> bool {
+    MessageRef::parse(datagram).is_ok_and(|message| message.code().kind() == CodeKind::Request)
 }

@@ -7,14 +7,20 @@ use core::time::Duration;
 use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
 
 use super::{Timer, event::ConnectionId};
-use crate::{coap::Token, timer::TimerQueue};
+use crate::{
+    coap::{NotificationId, Token},
+    timer::TimerQueue,
+};
 
 /// All observations of all servers, each with the token of its request: a path may be observed
 /// many times.
 #[derive(Debug, Default)]
 pub(super) struct Observations {
-    observations: BTreeMap<ObservationId, Observation>,
+    by_id: BTreeMap<ObservationId, Observation>,
     next: u64,
+    /// The number that the last answer or notification had. One for all, so that it grows for each
+    /// of them, over a new request with an old token, too (RFC 7641 §3.3.1, §4.4).
+    number: u32,
 }
 
 /// In the order in which they came.
@@ -22,7 +28,7 @@ pub(super) struct Observations {
 pub(super) struct ObservationId(u64);
 
 /// One observation relationship.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Observation {
     pub(super) server: ShortServerId,
     pub(super) connection: ConnectionId,
@@ -30,8 +36,8 @@ pub(super) struct Observation {
     pub(super) path: Path,
     /// The format of the notifications is that of the first answer (RFC 7641 §4.2).
     pub(super) format: ContentFormat,
-    /// The number of the last notification (RFC 7641 §4.4), 24 bits.
-    sequence: u32,
+    /// The first notification that was sent; none of an earlier observation is before it.
+    first: Option<NotificationId>,
     /// When the last notification was sent.
     sent: Instant,
     /// When the last confirmable notification was sent.
@@ -67,7 +73,19 @@ const CONFIRM_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl Observations {
     pub(super) fn len(&self) -> usize {
-        self.observations.len()
+        self.by_id.len()
+    }
+
+    /// The number of the next answer or notification (RFC 7641 §4.4): 24 bits.
+    pub(super) fn number(&mut self) -> u32 {
+        self.number = self.number.wrapping_add(1) & 0x00ff_ffff;
+        self.number
+    }
+
+    pub(super) fn contains(&self, connection: ConnectionId, token: Token) -> bool {
+        self.by_id
+            .values()
+            .any(|observation| observation.connection == connection && observation.token == token)
     }
 
     /// Adds an observation whose first answer is sent at `now`. One of the same connection and
@@ -93,14 +111,14 @@ impl Observations {
             token,
             path,
             format,
-            sequence: 0,
+            first: None,
             sent: now,
             confirmed: now,
             changed: false,
             deadline: None,
         };
         observation.arm(id, periods, timers);
-        self.observations.insert(id, observation);
+        self.by_id.insert(id, observation);
     }
 
     /// Ends the observations that `of` chooses, and tells which.
@@ -108,13 +126,13 @@ impl Observations {
         &mut self,
         timers: &mut TimerQueue<Timer>,
         of: impl Fn(&Observation) -> bool,
-    ) -> Vec<(ShortServerId, Path)> {
+    ) -> Vec<Observation> {
         let mut ended = Vec::new();
-        self.observations.retain(|id, observation| {
+        self.by_id.retain(|id, observation| {
             let end = of(observation);
             if end {
                 timers.set(Timer::Observation(*id), &mut observation.deadline, None);
-                ended.push((observation.server, observation.path));
+                ended.push(*observation);
             }
             !end
         });
@@ -128,7 +146,7 @@ impl Observations {
         periods: impl Fn(ShortServerId) -> Periods,
         timers: &mut TimerQueue<Timer>,
     ) {
-        for (id, observation) in &mut self.observations {
+        for (id, observation) in &mut self.by_id {
             if observation.path.contains(&path) || path.contains(&observation.path) {
                 observation.changed = true;
                 observation.arm(*id, periods(observation.server), timers);
@@ -136,8 +154,19 @@ impl Observations {
         }
     }
 
+    /// The periods may have changed.
+    pub(super) fn rearm(
+        &mut self,
+        periods: impl Fn(ShortServerId) -> Periods,
+        timers: &mut TimerQueue<Timer>,
+    ) {
+        for (id, observation) in &mut self.by_id {
+            observation.arm(*id, periods(observation.server), timers);
+        }
+    }
+
     pub(super) fn get_mut(&mut self, id: ObservationId) -> Option<&mut Observation> {
-        self.observations.get_mut(&id)
+        self.by_id.get_mut(&id)
     }
 
     /// The observation whose deadline the timer queue gave out.
@@ -149,16 +178,25 @@ impl Observations {
 }
 
 impl Observation {
-    /// A notification goes out at `now`: its number, and whether it must be confirmable.
-    pub(super) fn notify(&mut self, now: Instant) -> (u32, bool) {
-        self.sequence = (self.sequence + 1) & 0x00ff_ffff;
+    /// A notification goes out at `now`; tells whether it must be confirmable.
+    pub(super) fn notify(&mut self, now: Instant) -> bool {
         self.sent = now;
         self.changed = false;
         let confirm = now.saturating_duration_since(self.confirmed) >= CONFIRM_AFTER;
         if confirm {
             self.confirmed = now;
         }
-        (self.sequence, confirm)
+        confirm
+    }
+
+    /// A notification was handed to the endpoint.
+    pub(super) fn sent(&mut self, notification: Option<NotificationId>) {
+        self.first = self.first.or(notification);
+    }
+
+    /// Whether a notification is one of this observation.
+    pub(super) fn has_sent(&self, notification: NotificationId) -> bool {
+        self.first.is_some_and(|first| first <= notification)
     }
 
     /// When the next notification is due: after a change as soon as the Minimum Period is over,

@@ -4,12 +4,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use lwm2m_core::{Instant, ShortServerId};
-use lwm2m_objects::{Security, Server, Typed};
+use lwm2m_objects::{Security, Typed};
 
 use super::{
-    Client, Timer, discover,
+    Client, Timer,
     event::{ClientEvent, ConnectionId, RegistrationFailure},
-    registration::{Context, Outcome, Parameters, Registration},
+    registration::{Context, Outcome, Registration},
 };
 use crate::{
     coap::{self, FailureReason, MessageRef, RequestId},
@@ -46,12 +46,12 @@ impl Client {
 
     pub(super) fn answered(&mut self, now: Instant, request: RequestId, response: &MessageRef<'_>) {
         if let Some(server) = self.owner(request) {
-            self.with(now, server, |registration, context, parameters| {
-                registration.answered(context, response, parameters)
+            self.with(now, server, |registration, context| {
+                registration.answered(context, response)
             });
             // Something may have changed while the request was under way.
-            self.with(now, server, |registration, context, parameters| {
-                registration.follow_up(context, parameters)
+            self.with(now, server, |registration, context| {
+                registration.follow_up(context)
             });
         }
     }
@@ -63,7 +63,7 @@ impl Client {
         reason: RegistrationFailure,
     ) {
         if let Some(server) = self.owner(request) {
-            self.with(now, server, |registration, context, _| {
+            self.with(now, server, |registration, context| {
                 Some(registration.unanswered(context, reason))
             });
         }
@@ -79,8 +79,8 @@ impl Client {
     /// Tells every server what has changed of what it knows.
     pub(super) fn refresh(&mut self, now: Instant) {
         for server in self.servers() {
-            self.with(now, server, |registration, context, parameters| {
-                registration.refresh(context, parameters)
+            self.with(now, server, |registration, context| {
+                registration.refresh(context)
             });
         }
     }
@@ -103,7 +103,12 @@ impl Client {
                     ..
                 } => {}
                 // A server that does not acknowledge is gone (RFC 7641 §4.5).
-                coap::Event::NotificationFailed { peer, token, .. } => self.unobserve(peer, token),
+                coap::Event::NotificationFailed {
+                    peer,
+                    token,
+                    notification,
+                    ..
+                } => self.unobserve(now, peer, token, notification),
                 _ => {}
             }
         }
@@ -114,30 +119,37 @@ impl Client {
         &mut self,
         now: Instant,
         server: ShortServerId,
-        step: impl FnOnce(&mut Registration, &mut Context<'_>, Option<Parameters>) -> Option<Outcome>,
+        step: impl FnOnce(&mut Registration, &mut Context<'_>) -> Option<Outcome>,
     ) {
-        let Some(registration) = self
+        let connection = self.registration(server).and_then(Registration::connection);
+        let outcome = self.step(now, server, step);
+        self.outcome(now, server, connection, outcome);
+    }
+
+    /// Runs a step of a registration; tells what it asks for.
+    pub(super) fn step(
+        &mut self,
+        now: Instant,
+        server: ShortServerId,
+        step: impl FnOnce(&mut Registration, &mut Context<'_>) -> Option<Outcome>,
+    ) -> Option<Outcome> {
+        let registration = self
             .registrations
             .iter_mut()
-            .find(|registration| registration.server() == server)
-        else {
-            return;
-        };
+            .find(|registration| registration.server() == server)?;
         let was_registered = registration.is_registered();
         let connection = registration.connection();
-        let instance = registration.account.server_instance;
-        let parameters = Server::load(&self.tree, instance)
-            .map(|server| Parameters::new(&server, discover::object_list(&self.tree)));
         let (first, most) = (self.config.retry_first, self.config.retry_most);
         let random = &mut self.random;
         let mut context = Context {
             now,
+            tree: &self.tree,
             endpoint: &mut self.endpoint,
             endpoint_name: &self.config.endpoint_name,
             max_transmit_wait: self.config.coap.transmission.max_transmit_wait(),
             retry_after: &mut |failures| retry_after(first, most, failures, random),
         };
-        let outcome = step(registration, &mut context, parameters);
+        let outcome = step(registration, &mut context);
         self.timers.set(
             Timer::Registration(server),
             &mut registration.armed,
@@ -148,9 +160,9 @@ impl Client {
             && !self.is_registered(server)
             && let Some(connection) = connection
         {
-            self.end_observations(|observation| observation.connection == connection);
+            self.end_observations(now, |observation| observation.connection == connection);
         }
-        self.outcome(now, server, connection, outcome);
+        outcome
     }
 
     pub(super) fn outcome(
@@ -221,7 +233,7 @@ impl Client {
     /// Nothing is left of a connection.
     pub(super) fn forget(&mut self, now: Instant, connection: ConnectionId) {
         self.endpoint.drop_peer(now, &connection);
-        self.end_observations(|observation| observation.connection == connection);
+        self.end_observations(now, |observation| observation.connection == connection);
         self.drain(now);
     }
 }
@@ -231,5 +243,7 @@ impl Client {
 fn retry_after(first: Duration, most: Duration, failures: u32, random: &mut Random) -> Duration {
     let full = first.saturating_mul(1 << failures.min(20)).min(most);
     let jitter = u32::try_from(random.next_u64() >> 48).unwrap_or(0);
-    full / 2 + (full / 2).saturating_mul(jitter) / 0x1_0000
+    let wait = full / 2 + (full / 2).saturating_mul(jitter) / 0x1_0000;
+    // Never at once, whatever the configuration says: what cannot be sent would be tried for ever.
+    wait.max(Duration::from_millis(1))
 }

@@ -10,9 +10,12 @@ use alloc::{string::String, vec::Vec};
 use core::{fmt, time::Duration};
 
 use lwm2m_core::{Code, ContentFormat, Instant, Method, ShortServerId};
-use lwm2m_objects::{Account, Server};
+use lwm2m_objects::{Account, ObjectTree, Server, Typed};
 
-use super::event::{ConnectionId, RegistrationFailure};
+use super::{
+    discover::object_list,
+    event::{ConnectionId, RegistrationFailure},
+};
 use crate::coap::{Endpoint, MessageBuf, MessageRef, OptionError, RequestId, RequestOptions};
 
 /// The registration with one server.
@@ -98,11 +101,25 @@ pub(super) enum Outcome {
 /// What a registration needs from its machine.
 pub(super) struct Context<'c> {
     pub(super) now: Instant,
+    pub(super) tree: &'c ObjectTree,
     pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
     pub(super) endpoint_name: &'c str,
     pub(super) max_transmit_wait: Duration,
     /// How long to wait after so many failures in a row.
     pub(super) retry_after: &'c mut dyn FnMut(u32) -> Duration,
+}
+
+impl Context<'_> {
+    /// What the server of this account is to know; nothing if its Server Object Instance is
+    /// unusable.
+    fn parameters(&self, account: Account) -> Option<Parameters> {
+        let server = Server::load(self.tree, account.server_instance)?;
+        Some(Parameters {
+            lifetime: server.lifetime,
+            binding: server.binding,
+            objects: object_list(self.tree),
+        })
+    }
 }
 
 impl Registration {
@@ -169,26 +186,18 @@ impl Registration {
         &mut self,
         context: &mut Context<'_>,
         connection: ConnectionId,
-        server: Option<Parameters>,
     ) -> Option<Outcome> {
         match self.state {
-            State::Connecting(own) if own == connection => {
-                self.register(context, connection, server)
-            }
+            State::Connecting(own) if own == connection => self.register(context, connection),
             _ => None,
         }
     }
 
     /// Sends the Register (TS 8.2.4).
-    fn register(
-        &mut self,
-        context: &mut Context<'_>,
-        connection: ConnectionId,
-        parameters: Option<Parameters>,
-    ) -> Option<Outcome> {
+    fn register(&mut self, context: &mut Context<'_>, connection: ConnectionId) -> Option<Outcome> {
         self.deadline = None;
         self.state = State::Waiting(Some(connection));
-        let request = parameters.and_then(|parameters| {
+        let request = context.parameters(self.account).and_then(|parameters| {
             let message = register_message(context.endpoint_name, &parameters).ok()?;
             let options = RequestOptions::default();
             let sent = context
@@ -215,7 +224,6 @@ impl Registration {
         &mut self,
         context: &mut Context<'_>,
         response: &MessageRef<'_>,
-        parameters: Option<Parameters>,
     ) -> Option<Outcome> {
         match core::mem::replace(&mut self.state, State::Offline) {
             State::Registering {
@@ -224,9 +232,7 @@ impl Registration {
                 at,
                 ..
             } => Some(self.registered(context, connection, sent, at, response)),
-            State::Registered(registered) => {
-                Some(self.updated(context, registered, response, parameters))
-            }
+            State::Registered(registered) => Some(self.updated(context, registered, response)),
             State::Deregistering { .. } => {
                 self.deadline = None;
                 Some(match response.code() {
@@ -278,7 +284,6 @@ impl Registration {
         context: &mut Context<'_>,
         mut registered: Registered,
         response: &MessageRef<'_>,
-        parameters: Option<Parameters>,
     ) -> Outcome {
         let connection = registered.connection;
         match (response.code(), registered.update.take()) {
@@ -291,7 +296,7 @@ impl Registration {
             // The server does not know the registration: register anew, at once (TS 8.2.4).
             (Code::NOT_FOUND, _) => {
                 let reason = RegistrationFailure::Refused(Code::NOT_FOUND);
-                let outcome = self.register(context, connection, parameters);
+                let outcome = self.register(context, connection);
                 outcome.unwrap_or(Outcome::Failed {
                     reason,
                     retry: Some(context.now),
@@ -357,27 +362,19 @@ impl Registration {
     }
 
     /// The deadline has come: the lifetime wants an Update, or the next attempt begins.
-    pub(super) fn due(
-        &mut self,
-        context: &mut Context<'_>,
-        parameters: Option<Parameters>,
-    ) -> Option<Outcome> {
+    pub(super) fn due(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
         self.deadline = None;
         match self.state {
-            State::Registered(_) => self.update(context, parameters),
+            State::Registered(_) => self.update(context),
             State::Waiting(None) => Some(Outcome::Connect),
-            State::Waiting(Some(connection)) => self.register(context, connection, parameters),
+            State::Waiting(Some(connection)) => self.register(context, connection),
             _ => None,
         }
     }
 
     /// After an answer: the De-register or the Update that was asked for meanwhile, or the Update
     /// that a change asks for.
-    pub(super) fn follow_up(
-        &mut self,
-        context: &mut Context<'_>,
-        parameters: Option<Parameters>,
-    ) -> Option<Outcome> {
+    pub(super) fn follow_up(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
         let State::Registered(registered) = &mut self.state else {
             return None;
         };
@@ -385,18 +382,14 @@ impl Registration {
             return self.deregister(context);
         }
         if core::mem::take(&mut registered.again) {
-            self.update(context, parameters)
+            self.update(context)
         } else {
-            self.refresh(context, parameters)
+            self.refresh(context)
         }
     }
 
     /// Sends an Update if something that the server knows has changed (TS 5.3.2).
-    pub(super) fn refresh(
-        &mut self,
-        context: &mut Context<'_>,
-        parameters: Option<Parameters>,
-    ) -> Option<Outcome> {
+    pub(super) fn refresh(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
         let State::Registered(registered) = &self.state else {
             return None;
         };
@@ -404,16 +397,18 @@ impl Registration {
             Some((_, sent, _)) => sent,
             None => &registered.known,
         };
-        let changed = parameters.filter(|parameters| parameters != known)?;
-        self.update(context, Some(changed))
+        if context
+            .parameters(self.account)
+            .is_some_and(|parameters| parameters != *known)
+        {
+            self.update(context)
+        } else {
+            None
+        }
     }
 
     /// Sends an Update with what has changed and nothing else (TS 5.3.2, Table 9).
-    pub(super) fn update(
-        &mut self,
-        context: &mut Context<'_>,
-        parameters: Option<Parameters>,
-    ) -> Option<Outcome> {
+    pub(super) fn update(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
         let State::Registered(registered) = &mut self.state else {
             return None;
         };
@@ -421,6 +416,7 @@ impl Registration {
             registered.again = true;
             return None;
         }
+        let parameters = context.parameters(self.account);
         let parameters = parameters.unwrap_or_else(|| registered.known.clone());
         let request = update_message(&registered.location, &registered.known, &parameters).ok();
         let request = request.and_then(|message| {
@@ -483,16 +479,6 @@ impl Registration {
 fn update_after(lifetime: u32, max_transmit_wait: Duration) -> Duration {
     let lifetime = Duration::from_secs(lifetime.into());
     lifetime.saturating_sub(max_transmit_wait.min(lifetime / 2))
-}
-
-impl Parameters {
-    pub(super) fn new(server: &Server, objects: Vec<u8>) -> Self {
-        Self {
-            lifetime: server.lifetime,
-            binding: server.binding,
-            objects,
-        }
-    }
 }
 
 /// `POST /rd?ep=…&lt=…&lwm2m=1.0&b=…` with the object list (TS 8.2.4).

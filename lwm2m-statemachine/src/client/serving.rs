@@ -12,7 +12,7 @@ use super::{
     observation::{Observation, ObservationId, Periods},
     registration::Registration,
 };
-use crate::coap::{MessageBuf, MessageRef, NotifyOptions, Responder, Token};
+use crate::coap::{MessageBuf, MessageRef, NotificationId, NotifyOptions, Responder, Token};
 
 /// Registration Update Trigger of the Server Object (TS E.2).
 const REGISTRATION_UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
@@ -27,19 +27,19 @@ impl Client {
         request: &MessageRef<'_>,
         body: &[u8],
     ) {
-        // Who is no server of ours, or not yet, gets silence (TS 5.4).
-        let registered = self.registrations.iter().find(|registration| {
-            registration.connection() == Some(from) && registration.is_registered()
-        });
-        let Some(server) = registered.map(Registration::server) else {
+        let Some(server) = self.server_at(from) else {
             self.endpoint.ignore(responder);
             return;
         };
+        let token = responder.token();
         let defaults = Defaults {
             single_resource_format: self.config.single_resource_format,
-            may_observe: self.observations.len() < self.config.most_observations,
+            observe: (self.observations.len() < self.config.most_observations
+                || self.observations.contains(from, token))
+            .then(|| self.observations.number()),
         };
-        let token = responder.token();
+        // Times are read as of now.
+        self.tree.handle_timeout(now);
         let Served { answer, effect } = dispatch::serve(&mut self.tree, request, body, defaults);
         // The answer may not be sendable any more (the peer is gone); the effect stands.
         let _ = self.endpoint.respond(now, responder, answer);
@@ -57,11 +57,10 @@ impl Client {
         match effect {
             Effect::None => {}
             Effect::Written(changes) => {
-                let periods = |server| periods(&self.tree, &self.registrations, server);
                 for path in changes.iter().map(Change::path) {
-                    self.observations.changed(path, periods, &mut self.timers);
+                    self.note_change(path);
+                    self.refresh_for(now, path);
                 }
-                self.refresh(now);
                 self.events
                     .push_back(ClientEvent::Written { server, changes });
             }
@@ -80,7 +79,7 @@ impl Client {
                 self.events
                     .push_back(ClientEvent::Observed { server, path });
             }
-            Effect::Cancel { path } => self.end_observations(|observation| {
+            Effect::Cancel { path } => self.end_observations(now, |observation| {
                 let own = observation.token == token && observation.path == path;
                 let below = observation.path != path && path.contains(&observation.path);
                 observation.connection == connection && (own || below)
@@ -105,47 +104,100 @@ impl Client {
 impl Client {
     /// A notification is due (TS 5.5.2). It tells the value of this moment.
     pub(super) fn notify(&mut self, now: Instant, id: ObservationId) {
+        let number = self.observations.number();
         let Some(observation) = self.observations.due(id) else {
             return;
         };
-        let (sequence, confirm) = observation.notify(now);
+        let confirm = observation.notify(now);
         let (connection, token) = (observation.connection, observation.token);
         let (server, path, format) = (observation.server, observation.path, observation.format);
-        let confirmable = confirm || self.config.notifications == Reliability::Confirmable;
-        let message = dispatch::content(&self.tree, path, format, Some(sequence));
-        let gone = message.is_err();
-        // What cannot be read any more ends the observation with its error (RFC 7641 §4.2).
-        let message = message.unwrap_or_else(MessageBuf::response);
         let options = NotifyOptions {
-            confirmable,
+            confirmable: confirm || self.config.notifications == Reliability::Confirmable,
             ..NotifyOptions::default()
         };
-        let sent = self
-            .endpoint
-            .notify(now, connection, token, message, options);
-        if gone {
-            self.unobserve(connection, token);
-        } else {
-            // Over the endpoint's bounds this one is lost; the next carries the newer value.
-            let _ = sent;
-            let periods = periods(&self.tree, &self.registrations, server);
-            if let Some(observation) = self.observations.get_mut(id) {
-                observation.arm(id, periods, &mut self.timers);
+        match dispatch::content(&self.tree, path, format, Some(number)) {
+            Ok(message) => {
+                // Over the endpoint's bounds this one is lost; the next carries the newer value.
+                let sent = self
+                    .endpoint
+                    .notify(now, connection, token, message, options);
+                let periods = periods(&self.tree, &self.registrations, server);
+                if let Some(observation) = self.observations.get_mut(id) {
+                    observation.sent(sent.ok());
+                    observation.arm(id, periods, &mut self.timers);
+                }
+            }
+            // What cannot be read any more ends the observation with its error (RFC 7641 §4.2).
+            Err(code) => {
+                self.end_observations(now, |observation| {
+                    observation.connection == connection && observation.token == token
+                });
+                let message = MessageBuf::response(code);
+                let _ = self
+                    .endpoint
+                    .notify(now, connection, token, message, options);
             }
         }
     }
 
-    pub(super) fn unobserve(&mut self, connection: ConnectionId, token: Token) {
-        self.end_observations(|observation| {
-            observation.connection == connection && observation.token == token
+    /// A notification was rejected, or not acknowledged: its observation ends. One that came later
+    /// with the same token is another.
+    pub(super) fn unobserve(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        token: Token,
+        notification: NotificationId,
+    ) {
+        self.end_observations(now, |observation| {
+            observation.connection == connection
+                && observation.token == token
+                && observation.has_sent(notification)
         });
     }
 
-    pub(super) fn end_observations(&mut self, of: impl Fn(&Observation) -> bool) {
-        for (server, path) in self.observations.end(&mut self.timers, of) {
-            self.events
-                .push_back(ClientEvent::ObservationEnded { server, path });
+    /// Ends observations, and what is still being sent of them.
+    pub(super) fn end_observations(&mut self, now: Instant, of: impl Fn(&Observation) -> bool) {
+        for ended in self.observations.end(&mut self.timers, of) {
+            self.endpoint
+                .end_notifications(now, &ended.connection, ended.token);
+            self.events.push_back(ClientEvent::ObservationEnded {
+                server: ended.server,
+                path: ended.path,
+            });
         }
+    }
+
+    /// Something at `path` has changed: who observes it is to be notified. The Server Object holds
+    /// the periods of all observations of its server.
+    pub(super) fn note_change(&mut self, path: Path) {
+        let periods = |server| periods(&self.tree, &self.registrations, server);
+        self.observations.changed(path, periods, &mut self.timers);
+        if path.object() == Some(ObjectId::SERVER) {
+            self.observations.rearm(periods, &mut self.timers);
+        }
+    }
+
+    /// Tells every server what a change at `path` changes of what it knows: that is in the Server
+    /// Object, and which Object Instances there are.
+    pub(super) fn refresh_for(&mut self, now: Instant, path: Path) {
+        if path.object() == Some(ObjectId::SERVER) || path.resource().is_none() {
+            self.refresh(now);
+        }
+    }
+
+    /// What Objects have changed by themselves.
+    pub(super) fn follow_objects(&mut self, now: Instant) {
+        while let Some(path) = self.tree.poll_changed() {
+            self.changed(now, path);
+        }
+    }
+
+    /// Whether operations that come on this connection are served.
+    pub(super) fn serves(&self, connection: ConnectionId) -> bool {
+        self.registrations.iter().any(|registration| {
+            registration.connection() == Some(connection) && registration.is_registered()
+        })
     }
 }
 

@@ -120,6 +120,45 @@ fn observe_again_with_the_same_token_replaces() {
 }
 
 #[test]
+fn observe_again_goes_on_counting() {
+    let mut bench = Bench::new();
+    bench.request(b"1", observe(0, "/3/0/9"));
+    let mut last = 0;
+    for level in [9, 8, 7] {
+        bench.client.set(bench.now, path("/3/0/9"), level).unwrap();
+        bench.pass(Duration::ZERO);
+        last = bench.sent().message().observe().unwrap();
+    }
+    let again = bench.request(b"1", observe(0, "/3/0/9"));
+    assert!(again.message().observe().unwrap() > last);
+}
+
+#[test]
+fn written_default_periods_reach_running_observations() {
+    let write = |at: &str, value: &[u8]| {
+        let mut write = crate::support::on(Method::Put, at);
+        write.content_format(ContentFormat::TEXT).unwrap();
+        write.payload(value);
+        write
+    };
+    // A Maximum Period that comes nearer.
+    let mut bench = Bench::registered(periods(None, Some(3600)));
+    bench.request(b"t", observe(0, "/3/0/9"));
+    assert_eq!(bench.code(write("/1/0/3", b"10")), Code::CHANGED);
+    bench.pass(Duration::from_secs(10));
+    assert_notification(&bench.sent(), b"t", b"\xC1\x09\x64");
+    // A Minimum Period that no longer holds a change back.
+    let mut bench = Bench::registered(periods(Some(3600), None));
+    bench.request(b"t", observe(0, "/3/0/9"));
+    bench.client.set(bench.now, path("/3/0/9"), 50).unwrap();
+    bench.pass(Duration::from_secs(1));
+    assert!(bench.all_sent().is_empty());
+    assert_eq!(bench.code(write("/1/0/2", b"0")), Code::CHANGED);
+    bench.pass(Duration::ZERO);
+    assert_notification(&bench.sent(), b"t", b"\xC1\x09\x32");
+}
+
+#[test]
 fn the_default_minimum_period_holds_a_change_back() {
     let mut bench = Bench::registered(periods(Some(10), None));
     bench.request(b"t", observe(0, "/3/0/9"));
@@ -224,6 +263,42 @@ fn cancel_by_reset_of_any_notification_con_or_non() {
 }
 
 #[test]
+fn a_cancelled_observation_is_silent_and_does_not_end_its_successor() {
+    let mut config = ClientConfig::new("successor", [9; 32]);
+    config.notifications = Reliability::Confirmable;
+    let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+    bench.accept_register();
+    bench.request(b"t", observe(0, "/3/0/9"));
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.pass(Duration::ZERO);
+    let old = bench.sent(); // is not acknowledged
+    bench.request(b"t", observe(1, "/3/0/9"));
+    bench.request(b"t", observe(0, "/3/0/10"));
+    bench.events();
+    bench.pass(Duration::from_secs(120));
+    assert!(bench.all_sent().is_empty(), "nothing is sent again");
+    // A late Reset to the old notification is none to the new observation.
+    let [high, low] = old.message().message_id().to_be_bytes();
+    bench.datagram(&[0x70, 0, high, low]);
+    assert!(bench.events().is_empty());
+    bench.client.set(bench.now, path("/3/0/10"), 7).unwrap();
+    bench.pass(Duration::ZERO);
+    assert_notification(&bench.sent(), b"t", b"\xC1\x0A\x07");
+}
+
+#[test]
+fn a_cancel_that_cannot_be_answered_ends_the_observation_all_the_same() {
+    let mut bench = Bench::new();
+    bench.request(b"t", observe(0, "/3/0"));
+    let mut cancel = observe(1, "/3/0");
+    cancel.accept(ContentFormat::TEXT).unwrap();
+    assert_eq!(bench.request(b"t", cancel).code(), Code::NOT_ACCEPTABLE);
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.pass(Duration::from_secs(1));
+    assert!(bench.all_sent().is_empty());
+}
+
+#[test]
 fn what_cannot_be_read_leaves_no_observation_behind() {
     let mut bench = Bench::new();
     for (at, code) in [
@@ -259,6 +334,9 @@ fn over_the_bound_an_observe_is_a_read() {
         (answer.code(), answer.message().observe()),
         (Code::CONTENT, None)
     );
+    // Asking again for the one that there is is not one more.
+    let again = bench.request(b"1", observe(0, "/3/0/9"));
+    assert!(again.message().observe().is_some());
 }
 
 #[test]

@@ -188,6 +188,31 @@ fn a_deregister_that_gets_no_answer_or_is_refused_is_told_of() {
 }
 
 #[test]
+fn a_connection_that_is_lost_while_deregistering_need_not_be_closed() {
+    let mut bench = Bench::new();
+    bench.client.deregister(bench.now);
+    bench.sent();
+    bench.client.disconnected(bench.now, bench.connection);
+    let (server, reason) = (server_id(101), RegistrationFailure::Disconnected);
+    assert_eq!(
+        bench.events(),
+        [ClientEvent::DeregisterFailed { server, reason }]
+    );
+}
+
+#[test]
+fn a_register_that_cannot_be_built_is_not_tried_for_ever_at_once() {
+    let mut config = ClientConfig::new("impatient", [5; 32]);
+    config.retry_first = Duration::ZERO;
+    config.retry_most = Duration::ZERO;
+    let mut bench = Bench::with_config(config, Server::new(server_id(101), 300));
+    let register = bench.sent();
+    bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
+    let retry = bench.client.poll_timeout().unwrap();
+    assert!(retry > bench.now);
+}
+
+#[test]
 fn deregister_while_the_register_is_under_way_follows_its_answer() {
     let mut bench = Bench::connected(Server::new(server_id(101), 300));
     let register = bench.sent();
@@ -417,10 +442,10 @@ fn what_no_client_can_be_made_with() {
     let make = |name: &str, tree| Client::new(ClientConfig::new(name, [0; 32]), tree).err();
     assert_eq!(make("", tree(server())), Some(ClientError::EndpointName));
     assert_eq!(
-        make(&"x".repeat(251), tree(server())),
+        make(&"x".repeat(253), tree(server())),
         Some(ClientError::EndpointName)
     );
-    assert_eq!(make(&"x".repeat(250), tree(server())), None);
+    assert_eq!(make(&"x".repeat(252), tree(server())), None);
     assert_eq!(make("x", ObjectTree::new()), Some(ClientError::NoAccount));
     let mut unpaired = tree(server());
     unpaired.add(Store::of([(
@@ -448,6 +473,10 @@ fn operations_before_the_registrations_answer_are_ignored_in_silence() {
     let read = get("/3/0/0").finish(MessageType::Confirmable, 9, token);
     bench.datagram(read.as_ref());
     assert!(bench.all_sent().is_empty(), "no acknowledgement, no Reset");
+    // Nor are those that would be refused: an unknown method, an unknown critical option.
+    bench.datagram(&[0x40, 0x05, 1, 1]);
+    bench.datagram(&[0x40, 0x01, 1, 2, 0x91, 0x00]);
+    assert!(bench.all_sent().is_empty());
     bench.answer(&register, created());
     // The server's retransmission of the same message is served now.
     bench.datagram(read.as_ref());

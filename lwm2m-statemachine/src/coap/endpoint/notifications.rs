@@ -155,6 +155,17 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The confirmable notification of this token that has no outcome yet.
+    /// Takes back what is still being sent of an observation that has ended: the peer wants no more
+    /// of it. No event follows.
+    pub fn end_notifications(&mut self, now: Instant, peer: &P, token: Token) {
+        let Some(peer) = self.peers.find(peer) else {
+            return;
+        };
+        while let Some(key) = self.notification_under_way(peer, token) {
+            self.end_transmission(now, key);
+        }
+    }
+
     fn notification_under_way(&self, peer: u32, token: Token) -> Option<Key> {
         let sending = self.peers.sending(peer)?;
         self.transmissions
