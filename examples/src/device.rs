@@ -16,7 +16,7 @@ use lwm2m_statemachine::{Client, ClientConfig, ClientEvent};
 use crate::{
     commands::Commands,
     driver::{Clock, Driver, Names, Tap},
-    seed,
+    exit, seed,
 };
 
 /// The Short Server ID of the one server of the device.
@@ -110,10 +110,13 @@ pub fn run(
 ) -> io::Result<()> {
     let bind = match settings.bind {
         Some(address) => address,
-        None => local_address(resolve(&settings.server_uri)?)?,
+        None => local_address(resolve(&settings.server_uri)?)
+            .map_err(exit::about(&settings.server_uri))?,
     };
     let client = boot(settings, Device::example())?;
-    let driver = Driver::bind(bind, clock, client, Names::table())?.with_tap(tap);
+    let driver = Driver::bind(bind, clock, client, Names::table())
+        .map_err(exit::about(bind))?
+        .with_tap(tap);
     report(format!("listening {}", driver.address()));
     let next_drain = driver.now() + settings.drain;
     let mut program = Program {
@@ -162,6 +165,7 @@ impl Program<'_> {
             ClientEvent::Connect {
                 connection, uri, ..
             } => {
+                report(format!("connecting {uri}"));
                 // Without security a connection is no more than an address.
                 let local = self.driver.address();
                 let found = resolve_to(&uri, |address| address.is_ipv4() == local.is_ipv4());
@@ -274,7 +278,7 @@ fn boot(settings: &Settings, device: Device) -> io::Result<Client> {
 
 /// Where a `coap` URI leads.
 pub fn resolve(uri: &str) -> io::Result<SocketAddr> {
-    resolve_to(uri, |_| true)
+    resolve_to(uri, |_| true).map_err(exit::about(uri))
 }
 
 fn resolve_to(uri: &str, fits: impl Fn(&SocketAddr) -> bool) -> io::Result<SocketAddr> {

@@ -3,7 +3,8 @@
 //! The machines of `lwm2m-statemachine` open no socket, read no clock and draw no randomness.
 //! Here is all that they leave out: [`driver`] runs any of them on a UDP socket, [`seed`] makes
 //! their seeds, [`chart`] and [`pcap`] show what they said to each other. Of that, and of
-//! [`device`] and [`console`], the programs `demo`, `client` and `server` are made.
+//! [`device`] and [`console`], the programs `demo`, `client` and `server` are made; [`exit`] says
+//! how they end.
 
 #![allow(
     clippy::std_instead_of_alloc,
@@ -15,6 +16,7 @@ pub mod commands;
 pub mod console;
 pub mod device;
 pub mod driver;
+pub mod exit;
 pub mod pcap;
 pub mod scribe;
 pub mod seed;

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     chart::Chart,
     driver::{Captured, Tap},
-    pcap,
+    exit, pcap,
 };
 
 /// What several drivers can show their datagrams to.
@@ -35,7 +35,8 @@ impl Scribe {
 
     /// One that writes a capture file. The clock of the drivers is to show zero now.
     pub fn capture(&self, file: &Path) -> io::Result<()> {
-        let writer = pcap::Writer::new(File::create(file)?, SystemTime::now())?;
+        let created = File::create(file).map_err(exit::about(file.display()))?;
+        let writer = pcap::Writer::new(created, SystemTime::now())?;
         self.locked().capture = Some(writer);
         Ok(())
     }

@@ -177,13 +177,48 @@ fn the_demo_happens_and_is_captured() {
     assert_eq!(packets, arrows, "{printed}");
 }
 
+/// What the client says on standard error when it fails.
+fn complaint(arguments: &[&str]) -> String {
+    let program = env!("CARGO_BIN_EXE_client");
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(!output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
 #[test]
-fn a_server_that_is_not_there_is_told_of() {
-    let output = Command::new(env!("CARGO_BIN_EXE_client"))
-        .args(["--server", "http://127.0.0.1"])
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("coap://localhost"), "{told}");
+fn errors_are_told_in_words() {
+    for (arguments, told) in [
+        (
+            ["--server", "http://127.0.0.1"],
+            "error: http://127.0.0.1: expected a URI such as coap://localhost:5683",
+        ),
+        (
+            ["--endpoint", ""],
+            "error: expected an endpoint client name of 1 to ",
+        ),
+    ] {
+        let complaint = complaint(&arguments);
+        assert!(complaint.starts_with(told), "{complaint}");
+    }
+    let told = complaint(&["--pcap", "/nowhere/to/be/found"]);
+    assert!(told.starts_with("error: /nowhere/to/be/found: "), "{told}");
+    // Not an address of this host.
+    let told = complaint(&["--bind", "192.0.2.1:0"]);
+    assert!(told.starts_with("error: 192.0.2.1:0: "), "{told}");
+}
+
+#[test]
+fn a_client_of_a_silent_server_says_what_it_does_and_outlives_its_input() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let uri = format!("coap://{}", silent.local_addr().unwrap());
+    let mut client =
+        Program::start(Command::new(env!("CARGO_BIN_EXE_client")).args(["--server", &uri]));
+    assert_eq!(client.expect("connecting"), format!("connecting {uri}"));
+    drop(client.child.stdin.take());
+    // It sends its Register again.
+    silent.set_read_timeout(Some(PATIENCE)).unwrap();
+    for _ in 0..2 {
+        silent.recv(&mut [0; 100]).unwrap();
+    }
+    assert!(client.child.try_wait().unwrap().is_none());
 }

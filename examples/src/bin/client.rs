@@ -1,7 +1,7 @@
 //! A LwM2M client on UDP: the example device of the specification.
 
 use core::{net::SocketAddr, time::Duration};
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use lwm2m_examples::{
@@ -9,13 +9,14 @@ use lwm2m_examples::{
     commands::Commands,
     device::{self, Settings},
     driver::Clock,
+    exit,
     scribe::Scribe,
 };
 
 /// A LwM2M client: registers the example device of the specification, and serves it.
 ///
 /// Prints what happens, one line each. Reads commands from standard input: `set PATH VALUE`,
-/// `update`, `deregister`, `quit`.
+/// `update`, `deregister`, `quit`. Without any, and when standard input has ended, it goes on.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -44,8 +45,11 @@ struct Arguments {
     pcap: Option<PathBuf>,
 }
 
-fn main() -> io::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    exit::conclude(run(Arguments::parse()))
+}
+
+fn run(arguments: Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
     let settings = Settings {
         endpoint_name: arguments.endpoint,
@@ -67,5 +71,5 @@ fn main() -> io::Result<()> {
     let tap = Some(scribe.tap(true));
     let commands = Commands::from_stdin();
     device::run(&settings, clock, tap, commands, |line| println!("{line}"))?;
-    scribe.take_failure().map_or(Ok(()), Err)
+    scribe.take_failure().map_or(Ok(ExitCode::SUCCESS), Err)
 }

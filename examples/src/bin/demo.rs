@@ -24,6 +24,7 @@ use lwm2m_examples::{
     commands::Commands,
     device::{self, Command, Settings},
     driver::{Clock, Driver, Names},
+    exit,
     scribe::Scribe,
     seed,
 };
@@ -60,15 +61,19 @@ const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
 const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 const UTC_OFFSET: Path = Path::of(&[3, 0, 14]).unwrap();
 
-fn main() -> io::Result<ExitCode> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    exit::conclude(run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
     let scribe = Scribe::default();
     if let Some(file) = &arguments.pcap {
         scribe.capture(file)?;
     }
     let server = Server::new(ServerConfig::new(seed::fresh()?));
-    let driver = Driver::bind(arguments.listen, clock, server, Names::direct())?
+    let driver = Driver::bind(arguments.listen, clock, server, Names::direct())
+        .map_err(exit::about(arguments.listen))?
         .with_tap(Some(scribe.tap(false)));
     let address = driver.address();
     println!("The server is at {address}.\n");

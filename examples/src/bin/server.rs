@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use std::{
     io::{self, Write as _},
     path::PathBuf,
+    process::ExitCode,
 };
 
 use clap::Parser;
@@ -12,6 +13,7 @@ use lwm2m_examples::{
     commands::Commands,
     console::{Command, Console},
     driver::{Clock, Driver, Names},
+    exit,
     scribe::Scribe,
     seed,
 };
@@ -21,7 +23,8 @@ use lwm2m_statemachine::server::{Server, ServerConfig};
 ///
 /// Prints what happens, one line each. Reads commands from standard input: `list`,
 /// `read EP PATH [text|tlv|json|opaque]`, `write EP PATH VALUE`, `exec EP PATH [ARGUMENTS]`,
-/// `discover EP PATH`, `observe EP PATH`, `cancel EP PATH`, `quit`.
+/// `discover EP PATH`, `observe EP PATH`, `cancel EP PATH`, `quit`. Without any, and when standard
+/// input has ended, it goes on.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -36,15 +39,19 @@ struct Arguments {
     pcap: Option<PathBuf>,
 }
 
-fn main() -> io::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    exit::conclude(run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
     let scribe = Scribe::default();
     if let Some(file) = &arguments.pcap {
         scribe.capture(file)?;
     }
     let server = Server::new(ServerConfig::new(seed::fresh()?));
-    let mut driver = Driver::bind(arguments.listen, clock, server, Names::direct())?
+    let mut driver = Driver::bind(arguments.listen, clock, server, Names::direct())
+        .map_err(exit::about(arguments.listen))?
         .with_tap(Some(scribe.tap(true)));
     if arguments.chart {
         eprint!("{}", Chart::heading("client", "server"));
@@ -65,7 +72,7 @@ fn main() -> io::Result<()> {
                 Ok(command) => {
                     let flow = console.obey(now, &mut driver.machine, command, &mut out)?;
                     if flow.is_break() {
-                        return scribe.take_failure().map_or(Ok(()), Err);
+                        return scribe.take_failure().map_or(Ok(ExitCode::SUCCESS), Err);
                     }
                 }
                 Err(error) => writeln!(out, "error {error}")?,
