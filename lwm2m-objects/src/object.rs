@@ -150,8 +150,7 @@ pub enum Execution {
 
 /// One change of the tree; a transaction is a list of them.
 ///
-/// [`Debug`](fmt::Debug) does not show the values of the Security Object, nor the user name and
-/// the password of Software Management.
+/// [`Debug`](fmt::Debug) does not show the values of the Security Object.
 #[derive(Clone, PartialEq)]
 pub enum Change {
     /// A Resource or a Resource Instance gets a value.
@@ -200,7 +199,7 @@ impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path();
         match self {
-            Self::Set { .. } if is_secret(&path) => {
+            Self::Set { .. } if path.object() == Some(ObjectId::SECURITY) => {
                 write!(f, "Set({path}, ..)")
             }
             Self::Set { value, .. } => write!(f, "Set({path}, {value})"),
@@ -209,17 +208,6 @@ impl fmt::Debug for Change {
             Self::Create { .. } => write!(f, "Create({path})"),
             Self::Delete { .. } => write!(f, "Delete({path})"),
         }
-    }
-}
-
-/// Whether what is there is for nobody to see, be it in a log.
-fn is_secret(path: &Path) -> bool {
-    let resource = path.resource().map(ResourceId::get);
-    match path.object() {
-        Some(ObjectId::SECURITY) => true,
-        // User Name and Password; the other numbering has neither.
-        Some(ObjectId::SOFTWARE_MANAGEMENT) => matches!(resource, Some(14 | 15)),
-        _ => false,
     }
 }
 

@@ -1,7 +1,6 @@
 //! What survives a restart: the values of a tree (feature `serde` makes it serialise).
 
 use alloc::vec::Vec;
-use core::fmt;
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, Version};
 use thiserror::Error;
@@ -42,8 +41,8 @@ pub struct Snapshot {
 /// The version of the format that is written, and the only one that is read.
 const FORMAT: u16 = 1;
 
-/// The values of one Object. [`Debug`](fmt::Debug) shows none of them.
-#[derive(Clone, PartialEq)]
+/// The values of one Object.
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ObjectSnapshot {
     /// Which Object.
@@ -56,8 +55,8 @@ pub struct ObjectSnapshot {
     pub state: Vec<Value>,
 }
 
-/// The values of one Object Instance. [`Debug`](fmt::Debug) shows none of them.
-#[derive(Clone, PartialEq)]
+/// The values of one Object Instance.
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InstanceSnapshot {
     /// Which Object Instance.
@@ -66,8 +65,8 @@ pub struct InstanceSnapshot {
     pub resources: Vec<(ResourceId, ResourceSnapshot)>,
 }
 
-/// What one Resource holds. [`Debug`](fmt::Debug) does not show it.
-#[derive(Clone, PartialEq)]
+/// What one Resource holds.
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ResourceSnapshot {
     /// A value.
@@ -146,51 +145,11 @@ impl Snapshot {
     }
 }
 
-impl fmt::Debug for Snapshot {
+impl core::fmt::Debug for Snapshot {
     /// Names what is in it; values may be secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_set()
             .entries(self.objects.iter().map(|object| object.object))
-            .finish()
-    }
-}
-
-impl fmt::Debug for ObjectSnapshot {
-    /// Without the state, too: what an Object keeps may be a secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ObjectSnapshot")
-            .field("object", &self.object)
-            .field("version", &self.version)
-            .field("instances", &self.instances)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for InstanceSnapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstanceSnapshot")
-            .field("instance", &self.instance)
-            .field("resources", &Ids(&self.resources))
-            .finish()
-    }
-}
-
-impl fmt::Debug for ResourceSnapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Single(_) => f.write_str("Single(..)"),
-            Self::Multiple(values) => f.debug_tuple("Multiple").field(&Ids(values)).finish(),
-        }
-    }
-}
-
-/// Shows what the values are of, and not the values.
-struct Ids<'a, Id, V>(&'a [(Id, V)]);
-
-impl<Id: fmt::Debug, V> fmt::Debug for Ids<'_, Id, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.0.iter().map(|(id, _)| id))
             .finish()
     }
 }

@@ -13,7 +13,7 @@ pub use self::{
     endpoint::{
         Body, Bounds, Config, DatagramError, Endpoint, Event, FailureReason, Incoming,
         NotificationId, NotifyOptions, OwnedIncoming, RequestId, RequestOptions, Resource,
-        Responder, SendError, Source, SourceId, TransmissionParameters, Usage,
+        Responder, SendError, Source, SourceId, TransferId, TransmissionParameters, Usage,
     },
     message::{FormatError, MessageRef, MessageType, Options, OwnedMessage, ParseError, Strings},
     message_buf::{MessageBuf, OptionError, WireMessage},

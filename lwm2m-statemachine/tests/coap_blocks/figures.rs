@@ -170,6 +170,7 @@ fn figure_8_simple_stateless_put() {
             request,
             offset,
             more,
+            ..
         } = incoming
         else {
             panic!("{incoming:?}");

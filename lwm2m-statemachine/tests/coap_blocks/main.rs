@@ -1,4 +1,8 @@
-//! Block-wise transfers (RFC 7959), both roles, both directions.
+//! Block-wise transfers (RFC 7959), both roles, both directions: the flows of the RFC, each rule,
+//! and simulations.
+//!
+//! Some hundred seeds are simulated by default; many more with
+//! `SIMULATION_FACTOR=100 cargo test --release -p lwm2m-statemachine --test coap_blocks`.
 
 #![allow(
     clippy::std_instead_of_alloc,
@@ -7,4 +11,10 @@
 )]
 
 mod figures;
+mod receiving;
+mod requesting;
+mod serving;
+mod side;
+mod simulation;
+mod sources;
 mod support;

@@ -328,3 +328,48 @@ pub(crate) fn sent(node: &mut Node) -> Vec<Vec<u8>> {
     }
     datagrams
 }
+
+/// What a node says to a request that a client of any kind makes, if its application answers
+/// what it is told with `serve`.
+pub(crate) fn ask(
+    node: &mut Node,
+    now: Instant,
+    from: &'static str,
+    payload: &[u8],
+    serve: impl FnOnce(&mut Node, Incoming<'_>),
+) -> Vec<Vec<u8>> {
+    let (incoming, mut said) = say(node, now, from, payload);
+    if let Some(incoming) = incoming {
+        serve(node, incoming);
+        said.extend(sent(node));
+    }
+    said
+}
+
+/// The one answer to a request that the application does not see.
+pub(crate) fn refused(
+    node: &mut Node,
+    now: Instant,
+    from: &'static str,
+    payload: &[u8],
+) -> Vec<u8> {
+    let mut said = ask(node, now, from, payload, |_, incoming| {
+        panic!("not refused: {incoming:?}")
+    });
+    assert_eq!(said.len(), 1);
+    said.remove(0)
+}
+
+/// Answers a request with 2.04 and tells its body.
+pub(crate) fn change(node: &mut Node, incoming: Incoming<'_>) -> Vec<u8> {
+    let Incoming::Request {
+        responder, body, ..
+    } = incoming
+    else {
+        panic!("{incoming:?}");
+    };
+    let body = body.to_vec();
+    node.respond(T0, responder, response(Code::CHANGED, b""))
+        .unwrap();
+    body
+}

@@ -7,7 +7,7 @@ use lwm2m_core::Code;
 use thiserror::Error;
 
 use super::{
-    blockwise::{Asked, Resource, SourceId},
+    blockwise::{Asked, Resource, SourceId, TransferId},
     table::Key,
 };
 use crate::coap::{
@@ -97,6 +97,9 @@ pub enum Incoming<'d> {
     RequestBlock {
         /// For the answer.
         responder: Responder,
+        /// Which body the block is of. A client that gives up one and begins another to the same
+        /// path may have blocks of both under way.
+        transfer: TransferId,
         /// The request; its payload is the block.
         request: MessageRef<'d>,
         /// Where the block begins in the body.
@@ -177,6 +180,9 @@ pub enum OwnedIncoming {
     RequestBlock {
         /// For the answer.
         responder: Responder,
+        /// Which body the block is of. A client that gives up one and begins another to the same
+        /// path may have blocks of both under way.
+        transfer: TransferId,
         /// The request; its payload is the block.
         request: OwnedMessage,
         /// Where the block begins in the body.
@@ -254,11 +260,13 @@ impl From<Incoming<'_>> for OwnedIncoming {
             },
             Incoming::RequestBlock {
                 responder,
+                transfer,
                 request,
                 offset,
                 more,
             } => Self::RequestBlock {
                 responder,
+                transfer,
                 request: request.to_owned(),
                 offset,
                 more,

@@ -265,8 +265,13 @@ impl<P: Peer> Endpoint<P> {
                 request: message,
                 body,
             }),
-            Taken::Block { offset, more } => Some(Incoming::RequestBlock {
+            Taken::Block {
+                transfer,
+                offset,
+                more,
+            } => Some(Incoming::RequestBlock {
                 responder,
+                transfer,
                 request: message,
                 offset,
                 more,

@@ -17,7 +17,7 @@ use core::time::Duration;
 use lwm2m_core::{CodeKind, Instant};
 
 use self::{
-    blockwise::{Receiving, Serving, Sources},
+    blockwise::{Receiving, Serving, Sources, Uploads},
     config::Spans,
     notifications::Notifications,
     outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
@@ -27,7 +27,7 @@ use self::{
     table::{KEEP, Key, Table},
 };
 pub use self::{
-    blockwise::{Resource, Source, SourceId},
+    blockwise::{Resource, Source, SourceId, TransferId},
     config::{Bounds, Config, TransmissionParameters},
     event::{
         Body, DatagramError, Event, FailureReason, Incoming, NotificationId, OwnedIncoming,
@@ -93,6 +93,7 @@ pub struct Endpoint<P> {
     requests: Requests,
     transmissions: Table<Transmission>,
     notifications: Notifications,
+    uploads: Uploads,
     receiving: Receiving,
     serving: Serving,
     sources: Sources,
@@ -205,6 +206,7 @@ impl<P: Peer> Endpoint<P> {
             requests: Requests::new(random.hash_keys()),
             transmissions: Table::default(),
             notifications: Notifications::default(),
+            uploads: Uploads::new(&mut random),
             receiving: Receiving::default(),
             serving: Serving::default(),
             sources: Sources::default(),
@@ -273,6 +275,7 @@ impl<P: Peer> Endpoint<P> {
             return;
         };
         let reason = FailureReason::PeerDropped;
+        self.uploads.forget(peer);
         // Nothing of the peer that waits for its turn is to be sent meanwhile.
         while let Some(key) = self
             .peers

@@ -1,20 +1,21 @@
 //! Requests, as the one who makes them sees it: matching of responses (RFC 7252 §5.2, §5.3) and
 //! notifications (RFC 7641 §3).
 
-use alloc::boxed::Box;
-use core::{hash::BuildHasher, mem, time::Duration};
+mod entries;
 
-use hashbrown::HashTable;
+use core::time::Duration;
+
 use lwm2m_core::{Code, CodeKind, Instant};
+
+pub(super) use self::entries::{Kind, Mode, Request, Requests};
 
 use super::{
     Endpoint, RequestOptions, TimerKey,
-    blockwise::Transfer,
-    config::{after, millis},
+    config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
     outgoing::{Purpose, Sent, Transmission},
     records::{Record, State},
-    table::{Chain, KEEP, Key, Table},
+    table::Key,
 };
 use crate::{
     Channel, Datagram, Peer,
@@ -24,161 +25,12 @@ use crate::{
         option::{OptionNumber, OptionSet},
         token::Token,
     },
-    random::KeyedState,
 };
 
 /// The critical options that a response may carry.
 const UNDERSTOOD: OptionSet = OptionSet::NONE
     .with(OptionNumber::BLOCK2)
     .with(OptionNumber::BLOCK1);
-
-/// A request that has no outcome yet, or an observation.
-#[derive(Debug)]
-pub(super) struct Request {
-    token: Token,
-    pub(super) kind: Kind,
-    pub(super) mode: Mode,
-    /// While it waits for its acknowledgement.
-    pub(super) transmission: Option<Key>,
-    /// If it was sent once.
-    message_id: Option<u16>,
-    deadline: Option<Instant>,
-    /// What was sent, when no transmission has it any more: the blocks of the response are asked
-    /// for with the same options.
-    pub(super) message: Option<WireMessage>,
-    /// If its body or that of its response comes in blocks.
-    pub(super) transfer: Option<Box<Transfer>>,
-}
-
-impl Request {
-    /// What was sent.
-    pub(super) const fn template(&mut self) -> Option<WireMessage> {
-        self.message.take()
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    Exchange,
-    /// With Observe: 0.
-    Observation {
-        /// Sequence number and moment of the newest answer.
-        newest: Option<(u32, Instant)>,
-        /// Whether the application has its response.
-        answered: bool,
-        /// Whether the newest answer is the last; its blocks are still coming.
-        over: bool,
-    },
-    /// With Observe: 1 and the token of an observation: notifications of it may still come.
-    Cancellation,
-    /// For a block of this request's body or of its response.
-    Block {
-        of: Key,
-    },
-    Ping,
-}
-
-/// How a request is sent, and the requests for its blocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mode {
-    confirmable: bool,
-    channel: Channel,
-    /// Whether the application takes the blocks of the response one by one.
-    pub(super) streamed: bool,
-    /// How long the response may take once the request is there, in milliseconds.
-    timeout: u64,
-}
-
-impl Mode {
-    pub(super) fn new(options: RequestOptions, timeout: u64) -> Self {
-        Self {
-            confirmable: options.confirmable,
-            channel: options.channel,
-            streamed: options.stream,
-            timeout: options.timeout.map_or(timeout, millis),
-        }
-    }
-}
-
-/// The requests of all peers.
-#[derive(Debug)]
-pub(super) struct Requests {
-    table: Table<Request>,
-    by_token: HashTable<u32>,
-    keys: KeyedState,
-}
-
-impl Requests {
-    pub(super) fn new(keys: KeyedState) -> Self {
-        Self {
-            table: Table::default(),
-            by_token: HashTable::new(),
-            keys,
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Request> {
-        self.table.get_mut(key)
-    }
-
-    pub(super) fn peer(&self, key: Key) -> Option<u32> {
-        self.table.peer(key)
-    }
-
-    pub(super) fn oldest(&self, chain: Chain) -> Option<Key> {
-        self.table.oldest(chain)
-    }
-
-    fn find(&self, peer: u32, token: Token) -> Option<Key> {
-        let index = self.by_token.find(hash(self.keys, peer, token), |index| {
-            self.table
-                .at(*index)
-                .is_some_and(|(owner, request)| owner == peer && request.token == token)
-        })?;
-        self.table.key(*index)
-    }
-
-    fn insert(&mut self, peer: u32, chain: &mut Chain, request: Request) -> Key {
-        let named = !matches!(request.kind, Kind::Ping);
-        let token = request.token;
-        let key = self.table.insert(peer, chain, request);
-        if named {
-            let (table, keys) = (&self.table, self.keys);
-            self.by_token
-                .insert_unique(hash(keys, peer, token), key.index(), |index| {
-                    table
-                        .at(*index)
-                        .map_or(0, |(peer, request)| hash(keys, peer, request.token))
-                });
-        }
-        key
-    }
-
-    fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Request> {
-        let peer = self.table.peer(key)?;
-        let request = self.table.remove(key, chain)?;
-        let hash = hash(self.keys, peer, request.token);
-        if let Ok(entry) = self
-            .by_token
-            .find_entry(hash, |index| *index == key.index())
-        {
-            entry.remove();
-        }
-        if self.by_token.is_empty() && self.by_token.capacity() > KEEP {
-            drop(mem::take(&mut self.by_token));
-        }
-        Some(request)
-    }
-}
-
-fn hash(keys: KeyedState, peer: u32, token: Token) -> u64 {
-    let (bytes, length) = token.parts();
-    keys.hash_one((bytes, u64::from(peer) << 8 | u64::from(length)))
-}
 
 impl<P: Peer> Endpoint<P> {
     /// Sends a request; its token is chosen here. It has exactly one outcome:
@@ -383,7 +235,7 @@ impl<P: Peer> Endpoint<P> {
         let sending = self.peers.sending_mut(peer)?;
         let mut request = self.requests.remove(key, &mut sending.requests)?;
         if let Some(transfer) = request.transfer.take() {
-            self.drop_transfer(now, &transfer);
+            self.drop_transfer(now, peer, key, &transfer);
         }
         self.watch(now, peer);
         Some(request)
@@ -391,7 +243,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// Forgets a request for a block; tells whose it was.
     pub(super) fn end_block(&mut self, now: Instant, key: Key) -> Option<Key> {
-        let Kind::Block { of } = self.requests.table.get(key)?.kind else {
+        let Kind::Block { of } = self.requests.get(key)?.kind else {
             return None;
         };
         self.remove_request(now, key)?;
@@ -519,7 +371,7 @@ impl<P: Peer> Endpoint<P> {
                 },
                 Sent::Notification(_) => return None,
             };
-            let request = self.requests.table.get(key)?;
+            let request = self.requests.get(key)?;
             let matches = request.token == message.token() && !matches!(request.kind, Kind::Ping);
             matches.then_some((peer, key))
         });

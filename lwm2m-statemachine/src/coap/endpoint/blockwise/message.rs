@@ -7,7 +7,7 @@ use crate::coap::{
     option::{BlockOption, OptionNumber, OptionSet, Uint},
 };
 
-/// What is left out of the whole message: it is of one block, or of one message.
+/// What is not taken over from the whole message: it is of one block, or of one message.
 const WITHOUT: OptionSet = OptionSet::NONE
     .with(OptionNumber::OBSERVE)
     .with(OptionNumber::BLOCK1)
@@ -26,8 +26,24 @@ pub(super) struct Own<'a> {
     pub(super) size1: Option<u32>,
 }
 
-/// A message with these options of a whole one and its own, each in its place.
+/// A block's message, with the options of the whole one and its own.
 pub(super) fn message<'a>(
+    code: Code,
+    options: impl Iterator<Item = (OptionNumber, &'a [u8])>,
+    own: Own<'_>,
+    payload: &[u8],
+) -> MessageBuf {
+    let options = options.filter(|(number, _)| !WITHOUT.contains(*number));
+    merge(code, options, own, payload)
+}
+
+/// The same message with options besides that it does not have.
+pub(super) fn with(whole: &MessageBuf, own: Own<'_>) -> MessageBuf {
+    merge(whole.code(), whole.options(), own, whole.payload_bytes())
+}
+
+/// A message with these options and its own, each in its place.
+fn merge<'a>(
     code: Code,
     options: impl Iterator<Item = (OptionNumber, &'a [u8])>,
     own: Own<'_>,
@@ -54,9 +70,7 @@ pub(super) fn message<'a>(
         while let Some((before, value)) = own.next_if(|(own, _)| *own < number) {
             let _ = message.option(before, value);
         }
-        if !WITHOUT.contains(number) {
-            let _ = message.option(number, value);
-        }
+        let _ = message.option(number, value);
     }
     for (number, value) in own {
         let _ = message.option(number, value);
@@ -65,14 +79,4 @@ pub(super) fn message<'a>(
         message.payload(payload);
     }
     message
-}
-
-/// The same message with options of its own besides.
-pub(super) fn with(whole: &MessageBuf, own: Own<'_>) -> MessageBuf {
-    let observe = whole
-        .options()
-        .find(|(number, _)| *number == OptionNumber::OBSERVE)
-        .map(|(_, value)| value);
-    let own = Own { observe, ..own };
-    message(whole.code(), whole.options(), own, whole.payload_bytes())
 }

@@ -18,19 +18,21 @@ use core::hash::{BuildHasher, Hasher};
 
 use lwm2m_core::Code;
 
+pub use self::{
+    receiving::TransferId,
+    serving::Resource,
+    source::{Source, SourceId},
+};
 pub(super) use self::{
     receiving::{Receiving, Taken},
+    requesting::Uploads,
     serving::Serving,
     source::Sources,
     transfer::Transfer,
 };
-pub use self::{
-    serving::Resource,
-    source::{Source, SourceId},
-};
 use crate::{
     coap::{
-        message::MessageRef,
+        message::{MessageRef, Options},
         option::{BlockOption, OptionNumber, OptionSet},
         token::Token,
     },
@@ -63,7 +65,7 @@ impl Asked {
         let value = |block: Option<BlockOption>| block.map_or(u32::MAX, BlockOption::value);
         Self {
             token: request.token(),
-            resource: resource(request, keys),
+            resource: resource(request.code(), request.options(), keys),
             block1: value(request.block1()),
             block2: value(request.block2()),
         }
@@ -126,10 +128,10 @@ const OF_MESSAGE: OptionSet = OptionSet::NONE
 /// What a request is about: what the requests of one transfer have in common (RFC 7959 §2.4,
 /// §2.5: method and Cache-Key). With keys that peers do not know, no two get the same number in
 /// practice, and with each other's they are not mixed up anyway.
-fn resource(request: &MessageRef<'_>, keys: KeyedState) -> u64 {
+fn resource(method: Code, options: Options<'_>, keys: KeyedState) -> u64 {
     let mut hasher = keys.build_hasher();
-    hasher.write_u8(request.code().to_byte());
-    for (option, value) in request.options() {
+    hasher.write_u8(method.to_byte());
+    for (option, value) in options {
         // NoCacheKey (RFC 7252 §5.4.6).
         let no_cache_key = option.number() & 0x1e == 0x1c;
         if no_cache_key || OF_MESSAGE.contains(option) {

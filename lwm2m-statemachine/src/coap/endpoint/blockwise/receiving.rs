@@ -30,11 +30,17 @@ const RETRY_AFTER: u32 = 30;
 pub(in crate::coap::endpoint) struct Receiving {
     bodies: BTreeMap<(u32, u64), Inbound>,
     bytes: usize,
+    next_id: u64,
 }
+
+/// A body that comes block by block; no two of an endpoint are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransferId(u64);
 
 /// A body of which the last block has not been answered.
 #[derive(Clone, Debug)]
 struct Inbound {
+    id: TransferId,
     /// How much of it there was: where the next block begins.
     received: usize,
     /// A subsequent block with another format is not of this body.
@@ -72,7 +78,11 @@ pub(in crate::coap::endpoint) enum Taken<'d> {
     /// It is the application's, with this body.
     Request(Body<'d>),
     /// This block of it is.
-    Block { offset: usize, more: bool },
+    Block {
+        transfer: TransferId,
+        offset: usize,
+        more: bool,
+    },
     /// The application has to supply a block of the response.
     Wanted,
     /// It was answered.
@@ -215,7 +225,11 @@ impl<P: Peer> Endpoint<P> {
             Content::Whole(_) => self.refuse(now, record, incomplete()),
             Content::Streamed => {
                 inbound.record = Some(record);
-                Taken::Block { offset, more }
+                Taken::Block {
+                    transfer: inbound.id,
+                    offset,
+                    more,
+                }
             }
         }
     }
@@ -241,7 +255,10 @@ impl<P: Peer> Endpoint<P> {
             return Err(busy());
         };
         peer.bodies = peer.bodies.saturating_add(1);
+        let id = TransferId(self.receiving.next_id);
+        self.receiving.next_id = self.receiving.next_id.wrapping_add(1);
         let inbound = Inbound {
+            id,
             received: 0,
             content_format: request.content_format(),
             last: 0,
@@ -274,10 +291,9 @@ impl<P: Peer> Endpoint<P> {
         let payload = request.payload();
         let bounds = self.config.bounds;
         let held = self.receiving.bytes.saturating_add(payload.len());
-        let (Some(key), Some(inbound)) = (
-            key,
-            key.and_then(|(peer, resource)| self.receiving.of_record(peer, resource, record)),
-        ) else {
+        let inbound =
+            key.and_then(|(peer, resource)| self.receiving.of_record(peer, resource, record));
+        let Some(inbound) = inbound else {
             return Err(SendError::NotOpen);
         };
         if inbound.received != payload.len() || !matches!(inbound.body, Content::Streamed) {
@@ -293,7 +309,6 @@ impl<P: Peer> Endpoint<P> {
             self.receiving.bytes = held;
             MessageBuf::response(Code::CONTINUE)
         };
-        let _ = key;
         self.answer(now, record, answer)
     }
 

@@ -1,7 +1,10 @@
 //! Requests of ours that take several exchanges: each block is a request of its own, that belongs
 //! to the one of the application (RFC 7959 §2.4, §2.5, §2.6).
 
-use alloc::boxed::Box;
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+};
 
 use bytes::Bytes;
 use lwm2m_core::{CodeKind, Instant, Method};
@@ -9,6 +12,7 @@ use lwm2m_core::{CodeKind, Instant, Method};
 use super::{
     Source,
     message::{self, Own},
+    resource,
     source::Owner,
     transfer::{Ask, Content, Limits, Step, Transfer, is_first_of_many},
 };
@@ -26,7 +30,12 @@ use crate::{
         option::{BlockOption, OptionNumber},
         token::Token,
     },
+    random::Random,
 };
+
+/// Request-Tag (RFC 9175 §3): what is left of a transfer that was given up, and comes late, is not
+/// taken for a part of the next one. Elective: who does not know it ignores it.
+const REQUEST_TAG: OptionNumber = OptionNumber::new(292);
 
 /// The options of a request that say that the application deals with blocks itself.
 fn has_blocks(message: &MessageBuf) -> bool {
@@ -87,11 +96,15 @@ impl<P: Peer> Endpoint<P> {
         &mut self,
         now: Instant,
         to: P,
-        head: MessageBuf,
+        mut head: MessageBuf,
         body: Content,
         options: RequestOptions,
     ) -> Result<RequestId, SendError> {
         let peer = self.enter_for_request(to)?;
+        let resource = resource(head.code(), head.options(), self.fingerprints);
+        // If the application has options beyond it, it has none; then only the order of transfers
+        // keeps them apart.
+        let _ = head.option(REQUEST_TAG, &self.uploads.tag());
         let template = head.finish(MessageType::Confirmable, 0, Token::EMPTY);
         let token = self.new_token(peer);
         let mode = Mode::new(options, self.spans.response_timeout);
@@ -99,11 +112,14 @@ impl<P: Peer> Endpoint<P> {
         if let Content::Source(source) = &body {
             self.sources.begin(source.id, Owner::Request(key));
         }
-        let transfer = Transfer::upload(template, body, self.limits(), options.stream);
+        let limits = self.limits();
+        let transfer = Transfer::upload(template, body, limits, options.stream, resource);
         if let Some(request) = self.requests.get_mut(key) {
             request.transfer = Some(Box::new(transfer));
         }
-        self.ask_block(now, key);
+        if self.uploads.enter((peer, resource), key) {
+            self.ask_block(now, key);
+        }
         Ok(RequestId(key))
     }
 
@@ -365,12 +381,73 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// What is left of a transfer whose request is gone.
-    pub(in crate::coap::endpoint) fn drop_transfer(&mut self, now: Instant, transfer: &Transfer) {
+    pub(in crate::coap::endpoint) fn drop_transfer(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        key: Key,
+        transfer: &Transfer,
+    ) {
         if let Some(source) = transfer.source() {
             self.close_source(source);
         }
         if let Some(block) = transfer.block {
             self.remove_request(now, block);
+        }
+        if let Some(resource) = transfer.resource
+            && let Some(next) = self.uploads.leave((peer, resource), key)
+        {
+            self.ask_block(now, next);
+        }
+    }
+}
+
+/// Requests with a body in blocks. To one resource of a peer there is one at a time: RFC 7959
+/// §2.5 knows no way to tell two of them apart.
+#[derive(Clone, Debug, Default)]
+pub(in crate::coap::endpoint) struct Uploads {
+    /// The first one of each is under way, the others wait.
+    queues: BTreeMap<(u32, u64), VecDeque<Key>>,
+    next_tag: u16,
+}
+
+impl Uploads {
+    pub(in crate::coap::endpoint) fn new(random: &mut Random) -> Self {
+        Self {
+            queues: BTreeMap::new(),
+            next_tag: random.next_u16(),
+        }
+    }
+
+    fn tag(&mut self) -> [u8; 2] {
+        self.next_tag = self.next_tag.wrapping_add(1);
+        self.next_tag.to_be_bytes()
+    }
+
+    /// Says whether it is its turn.
+    fn enter(&mut self, resource: (u32, u64), key: Key) -> bool {
+        let queue = self.queues.entry(resource).or_default();
+        queue.push_back(key);
+        queue.len() == 1
+    }
+
+    /// Tells whose turn it is now, if that changed.
+    fn leave(&mut self, resource: (u32, u64), key: Key) -> Option<Key> {
+        let queue = self.queues.get_mut(&resource)?;
+        let first = queue.front() == Some(&key);
+        queue.retain(|other| *other != key);
+        if queue.is_empty() {
+            self.queues.remove(&resource);
+            return None;
+        }
+        queue.front().copied().filter(|_| first)
+    }
+
+    /// No other transfer to this peer is to begin.
+    pub(in crate::coap::endpoint) fn forget(&mut self, peer: u32) {
+        while let Some((resource, _)) = self.queues.range((peer, 0)..=(peer, u64::MAX)).next() {
+            let resource = *resource;
+            self.queues.remove(&resource);
         }
     }
 }

@@ -8,13 +8,14 @@
 //! body; and if it is known to be another one, the answer is 4.08, so that a client that does not
 //! look at the ETag is not misled either.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+mod kept;
 
-use bytes::Bytes;
+use alloc::vec::Vec;
+
 use lwm2m_core::{Code, CodeKind, Instant};
+
+pub(in crate::coap::endpoint) use self::kept::Serving;
+use self::kept::{Content, Kept, Waiting};
 
 use super::{
     Asked, Source, SourceId, Taken, fingerprint,
@@ -54,121 +55,6 @@ impl Resource {
         key: 0,
         block2: u32::MAX,
     };
-}
-
-/// The bodies that are kept, by peer and resource.
-#[derive(Clone, Debug, Default)]
-pub(in crate::coap::endpoint) struct Serving {
-    bodies: BTreeMap<(u32, u64), Kept>,
-    /// When each was asked for last, the one longest ago first.
-    order: BTreeSet<(u64, (u32, u64))>,
-    /// The same, of those that hold bytes.
-    heavy: BTreeSet<(u64, (u32, u64))>,
-    clock: u64,
-    bytes: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Kept {
-    /// The response without its payload, and without the options of one block.
-    head: MessageBuf,
-    etag: Vec<u8>,
-    content: Content,
-    /// Its place in the order.
-    used: u64,
-    deadline: Option<Instant>,
-}
-
-#[derive(Clone, Debug)]
-enum Content {
-    Bytes(Bytes),
-    Source {
-        id: SourceId,
-        size: Option<u32>,
-        /// The requests that wait for a block, and which one.
-        waiting: Vec<Waiting>,
-    },
-    /// It had to go; a body with another ETag is not the same.
-    Gone,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    record: Key,
-    block: BlockOption,
-    /// Observe, of the first response to an observation.
-    observe: Option<u32>,
-    /// Whether a block was asked for.
-    explicit: bool,
-}
-
-impl Content {
-    fn held(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Source { .. } | Self::Gone => 0,
-        }
-    }
-}
-
-impl Serving {
-    pub(in crate::coap::endpoint) fn len(&self) -> usize {
-        self.bodies.len()
-    }
-
-    pub(in crate::coap::endpoint) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    fn first_of(&self, peer: u32) -> Option<u64> {
-        let mut of_peer = self.bodies.range((peer, 0)..=(peer, u64::MAX));
-        of_peer.next().map(|((_, resource), _)| *resource)
-    }
-
-    /// Moves a body to the end of the order.
-    fn touch(&mut self, key: (u32, u64)) {
-        let Some(kept) = self.bodies.get_mut(&key) else {
-            return;
-        };
-        self.order.remove(&(kept.used, key));
-        self.clock = self.clock.wrapping_add(1);
-        if self.heavy.remove(&(kept.used, key)) {
-            self.heavy.insert((self.clock, key));
-        }
-        kept.used = self.clock;
-        self.order.insert((self.clock, key));
-    }
-
-    /// Lets the bytes of the oldest body go.
-    fn lighten(&mut self) -> bool {
-        let Some((_, key)) = self.heavy.pop_first() else {
-            return false;
-        };
-        if let Some(kept) = self.bodies.get_mut(&key) {
-            self.bytes = self.bytes.saturating_sub(kept.content.held());
-            kept.content = Content::Gone;
-        }
-        true
-    }
-
-    fn insert(&mut self, key: (u32, u64), mut kept: Kept) {
-        self.clock = self.clock.wrapping_add(1);
-        kept.used = self.clock;
-        self.order.insert((self.clock, key));
-        if kept.content.held() > 0 {
-            self.heavy.insert((self.clock, key));
-            self.bytes = self.bytes.saturating_add(kept.content.held());
-        }
-        self.bodies.insert(key, kept);
-    }
-
-    fn remove(&mut self, key: (u32, u64)) -> Option<Kept> {
-        let kept = self.bodies.remove(&key)?;
-        self.order.remove(&(kept.used, key));
-        self.heavy.remove(&(kept.used, key));
-        self.bytes = self.bytes.saturating_sub(kept.content.held());
-        Some(kept)
-    }
 }
 
 impl<P: Peer> Endpoint<P> {
@@ -284,9 +170,6 @@ impl<P: Peer> Endpoint<P> {
             };
             return message::with(&message, own);
         }
-        if offset > 0 && offset >= length {
-            return MessageBuf::response(Code::BAD_REQUEST);
-        }
         let etag = self.etag_of(&message, Some(message.payload_bytes()));
         let key = (peer, asked.resource);
         if offset > 0
@@ -296,6 +179,9 @@ impl<P: Peer> Endpoint<P> {
             // The client has blocks of another body.
             self.forget_serving(now, key);
             return incomplete();
+        }
+        if offset >= length {
+            return MessageBuf::response(Code::BAD_REQUEST);
         }
         let observe = observe_of(&message);
         let (head, body) = message.split_payload();
@@ -354,7 +240,7 @@ impl<P: Peer> Endpoint<P> {
                 self.peers.release(oldest.0);
             }
         }
-        while self.serving.bytes.saturating_add(content.held()) > bounds.serving_bytes
+        while self.serving.bytes().saturating_add(content.held()) > bounds.serving_bytes
             && self.serving.lighten()
         {}
         let Some(peer) = self.peers.get_mut(key.0) else {

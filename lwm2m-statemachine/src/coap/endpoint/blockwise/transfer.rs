@@ -26,6 +26,8 @@ pub(in crate::coap::endpoint) struct Transfer {
     phase: Phase,
     /// The request for a block that is under way.
     pub(in crate::coap::endpoint) block: Option<Key>,
+    /// What its body is sent to; no other one is meanwhile.
+    pub(in crate::coap::endpoint) resource: Option<u64>,
     restarts: u8,
     /// Whether the response's blocks are handed on one by one.
     streamed: bool,
@@ -129,6 +131,7 @@ impl Transfer {
         body: Content,
         limits: Limits,
         streamed: bool,
+        resource: u64,
     ) -> Self {
         Self {
             template,
@@ -140,6 +143,7 @@ impl Transfer {
                 more: false,
             }),
             block: None,
+            resource: Some(resource),
             restarts: 0,
             streamed,
         }
@@ -156,6 +160,7 @@ impl Transfer {
             template,
             phase: Phase::Download(Download::new(limits, 0)),
             block: None,
+            resource: None,
             restarts: 0,
             streamed,
         };
@@ -259,8 +264,9 @@ impl Transfer {
         };
         if !code.is_success() {
             // What is said of a block is said of the whole; but that the server has forgotten
-            // where it was is no reason to give up.
-            let lost = code == Code::REQUEST_ENTITY_INCOMPLETE && download.offset > 0;
+            // where it was, or that the body has become shorter, is no reason to give up.
+            let lost = matches!(code, Code::REQUEST_ENTITY_INCOMPLETE | Code::BAD_REQUEST)
+                && download.offset > 0;
             let step = if lost {
                 restart(download, Step::Done(None))
             } else {

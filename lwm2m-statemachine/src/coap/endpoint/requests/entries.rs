@@ -1,0 +1,171 @@
+//! The requests of all peers, by handle and by token.
+
+use alloc::boxed::Box;
+use core::{hash::BuildHasher, mem};
+
+use hashbrown::HashTable;
+use lwm2m_core::Instant;
+
+use super::super::{
+    RequestOptions,
+    blockwise::Transfer,
+    config::millis,
+    table::{Chain, KEEP, Key, Table},
+};
+use crate::{
+    Channel,
+    coap::{message_buf::WireMessage, token::Token},
+    random::KeyedState,
+};
+
+/// A request that has no outcome yet, or an observation.
+#[derive(Debug)]
+pub(in crate::coap::endpoint) struct Request {
+    pub(super) token: Token,
+    pub(in crate::coap::endpoint) kind: Kind,
+    pub(in crate::coap::endpoint) mode: Mode,
+    /// While it waits for its acknowledgement.
+    pub(in crate::coap::endpoint) transmission: Option<Key>,
+    /// If it was sent once.
+    pub(super) message_id: Option<u16>,
+    pub(super) deadline: Option<Instant>,
+    /// What was sent, when no transmission has it any more: the blocks of the response are asked
+    /// for with the same options.
+    pub(in crate::coap::endpoint) message: Option<WireMessage>,
+    /// If its body or that of its response comes in blocks.
+    pub(in crate::coap::endpoint) transfer: Option<Box<Transfer>>,
+}
+
+impl Request {
+    /// What was sent.
+    pub(in crate::coap::endpoint) const fn template(&mut self) -> Option<WireMessage> {
+        self.message.take()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::coap::endpoint) enum Kind {
+    Exchange,
+    /// With Observe: 0.
+    Observation {
+        /// Sequence number and moment of the newest answer.
+        newest: Option<(u32, Instant)>,
+        /// Whether the application has its response.
+        answered: bool,
+        /// Whether the newest answer is the last; its blocks are still coming.
+        over: bool,
+    },
+    /// With Observe: 1 and the token of an observation: notifications of it may still come.
+    Cancellation,
+    /// For a block of this request's body or of its response.
+    Block {
+        of: Key,
+    },
+    Ping,
+}
+
+/// How a request is sent, and the requests for its blocks.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::coap::endpoint) struct Mode {
+    pub(super) confirmable: bool,
+    pub(super) channel: Channel,
+    /// Whether the application takes the blocks of the response one by one.
+    pub(in crate::coap::endpoint) streamed: bool,
+    /// How long the response may take once the request is there, in milliseconds.
+    pub(super) timeout: u64,
+}
+
+impl Mode {
+    pub(in crate::coap::endpoint) fn new(options: RequestOptions, timeout: u64) -> Self {
+        Self {
+            confirmable: options.confirmable,
+            channel: options.channel,
+            streamed: options.stream,
+            timeout: options.timeout.map_or(timeout, millis),
+        }
+    }
+}
+
+/// The requests of all peers.
+#[derive(Debug)]
+pub(in crate::coap::endpoint) struct Requests {
+    table: Table<Request>,
+    by_token: HashTable<u32>,
+    keys: KeyedState,
+}
+
+impl Requests {
+    pub(in crate::coap::endpoint) fn new(keys: KeyedState) -> Self {
+        Self {
+            table: Table::default(),
+            by_token: HashTable::new(),
+            keys,
+        }
+    }
+
+    pub(in crate::coap::endpoint) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(in crate::coap::endpoint) fn get(&self, key: Key) -> Option<&Request> {
+        self.table.get(key)
+    }
+
+    pub(in crate::coap::endpoint) fn get_mut(&mut self, key: Key) -> Option<&mut Request> {
+        self.table.get_mut(key)
+    }
+
+    pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<u32> {
+        self.table.peer(key)
+    }
+
+    pub(in crate::coap::endpoint) fn oldest(&self, chain: Chain) -> Option<Key> {
+        self.table.oldest(chain)
+    }
+
+    pub(super) fn find(&self, peer: u32, token: Token) -> Option<Key> {
+        let index = self.by_token.find(hash(self.keys, peer, token), |index| {
+            self.table
+                .at(*index)
+                .is_some_and(|(owner, request)| owner == peer && request.token == token)
+        })?;
+        self.table.key(*index)
+    }
+
+    pub(super) fn insert(&mut self, peer: u32, chain: &mut Chain, request: Request) -> Key {
+        let named = !matches!(request.kind, Kind::Ping);
+        let token = request.token;
+        let key = self.table.insert(peer, chain, request);
+        if named {
+            let (table, keys) = (&self.table, self.keys);
+            self.by_token
+                .insert_unique(hash(keys, peer, token), key.index(), |index| {
+                    table
+                        .at(*index)
+                        .map_or(0, |(peer, request)| hash(keys, peer, request.token))
+                });
+        }
+        key
+    }
+
+    pub(super) fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Request> {
+        let peer = self.table.peer(key)?;
+        let request = self.table.remove(key, chain)?;
+        let hash = hash(self.keys, peer, request.token);
+        if let Ok(entry) = self
+            .by_token
+            .find_entry(hash, |index| *index == key.index())
+        {
+            entry.remove();
+        }
+        if self.by_token.is_empty() && self.by_token.capacity() > KEEP {
+            drop(mem::take(&mut self.by_token));
+        }
+        Some(request)
+    }
+}
+
+fn hash(keys: KeyedState, peer: u32, token: Token) -> u64 {
+    let (bytes, length) = token.parts();
+    keys.hash_one((bytes, u64::from(peer) << 8 | u64::from(length)))
+}

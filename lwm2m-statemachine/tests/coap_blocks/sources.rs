@@ -1,0 +1,265 @@
+//! Bodies that the application supplies block by block.
+
+use lwm2m_core::{Code, Method};
+use lwm2m_statemachine::coap::{
+    Event, FailureReason, Incoming, MessageBuf, MessageRef, RequestOptions, SendError, SourceId,
+};
+
+use crate::support::{
+    Pair, T0, Told, ask, block, blockwise, body, config, get, request, response, sent, wire, words,
+};
+
+/// A pair whose server checks that it gets `body(length)`.
+fn uploading(length: usize) -> Pair {
+    Pair::serving(64, 1024, move |_, got| {
+        assert_eq!(got, body(length));
+        response(Code::CHANGED, b"")
+    })
+}
+
+/// Supplies the blocks of `body(length)` that the client is asked for.
+fn supply(pair: &mut Pair, length: usize) -> usize {
+    let whole = body(length);
+    let mut supplied = 0;
+    loop {
+        pair.talk();
+        let events = core::mem::take(&mut pair.events);
+        let mut wanted = false;
+        for event in events {
+            match event {
+                Event::BlockWanted {
+                    source,
+                    offset,
+                    length: size,
+                    ..
+                } => {
+                    let end = length.min(offset + size);
+                    let (block, more) = (&whole[offset..end], end < length);
+                    let now = pair.now;
+                    if pair
+                        .client
+                        .supply(now, source, offset, block, more)
+                        .is_err()
+                    {
+                        pair.server
+                            .supply(now, source, offset, block, more)
+                            .unwrap();
+                    }
+                    supplied += 1;
+                    wanted = true;
+                }
+                Event::SourceClosed { .. } => {
+                    pair.talk();
+                    return supplied;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(wanted, "neither wanted nor closed");
+    }
+}
+
+#[test]
+fn a_request_is_supplied_block_by_block() {
+    for (length, size) in [(200, Some(200)), (128, None), (10, None), (0, None)] {
+        let mut pair = uploading(length);
+        let source = pair.client.source(size);
+        let message = request(Method::Put, "x", b"");
+        let id = pair
+            .client
+            .request_from(T0, "server", message, source, RequestOptions::default())
+            .unwrap();
+        assert_eq!(supply(&mut pair, length), length.div_ceil(64).max(1));
+        assert_eq!(pair.told, [Told::Response(id, Code::CHANGED, vec![])]);
+        pair.run_to_rest();
+    }
+}
+
+#[test]
+fn only_the_block_that_is_wanted_is_taken() {
+    let mut pair = uploading(100);
+    let source = pair.client.source(None);
+    let name = source.id();
+    let message = request(Method::Put, "x", b"");
+    pair.client
+        .request_from(T0, "server", message, source, RequestOptions::default())
+        .unwrap();
+    let supply = |pair: &mut Pair, name, offset, block: &[u8], more| {
+        pair.client.supply(T0, name, offset, block, more)
+    };
+    let whole = body(100);
+    let wrong = Err(SendError::BlockNotWanted);
+    assert_eq!(supply(&mut pair, name, 64, &whole[64..], false), wrong);
+    assert_eq!(supply(&mut pair, name, 0, &whole[..63], true), wrong);
+    assert_eq!(supply(&mut pair, name, 0, &whole[..65], false), wrong);
+    assert_eq!(supply(&mut pair, name, 0, &whole[..64], true), Ok(()));
+    assert_eq!(supply(&mut pair, name, 0, &whole[..64], true), wrong);
+    pair.talk();
+    assert_eq!(supply(&mut pair, name, 64, &whole[64..], false), Ok(()));
+    pair.talk();
+    assert_eq!(
+        supply(&mut pair, name, 64, b"", false),
+        Err(SendError::NoSource)
+    );
+    assert_eq!(pair.told.len(), 1);
+}
+
+#[test]
+fn a_request_that_cannot_be_supplied_fails() {
+    let mut pair = uploading(100);
+    let source = pair.client.source(None);
+    let name = source.id();
+    let message = request(Method::Put, "x", b"");
+    let id = pair
+        .client
+        .request_from(T0, "server", message, source, RequestOptions::default())
+        .unwrap();
+    pair.client.supply(T0, name, 0, &body(64), true).unwrap();
+    pair.talk();
+    pair.client.abort(T0, name);
+    pair.talk();
+    assert_eq!(pair.told, [Told::Failed(id, FailureReason::Aborted)]);
+    assert!(matches!(pair.events.last(), Some(Event::SourceClosed { source }) if *source == name));
+    pair.run_to_rest();
+}
+
+/// A pair whose server supplies its answers.
+fn downloading(client: usize, server: usize, size: Option<u32>) -> Pair {
+    let mut pair = Pair::new(config(1, client), config(2, server));
+    pair.serve = Box::new(move |server, now, incoming| {
+        let Incoming::Request { responder, .. } = incoming else {
+            panic!("{incoming:?}");
+        };
+        let source = server.source(size);
+        server
+            .respond_from(now, responder, response(Code::CONTENT, b""), source)
+            .unwrap();
+    });
+    pair
+}
+
+#[test]
+fn a_response_is_supplied_block_by_block() {
+    for (length, size) in [
+        (200, Some(200)),
+        (128, None),
+        (64, None),
+        (10, None),
+        (0, None),
+    ] {
+        let mut pair = downloading(1024, 64, size);
+        let id = pair.request(get("x"));
+        assert_eq!(supply(&mut pair, length), length.div_ceil(64).max(1));
+        assert_eq!(pair.told, [Told::Response(id, Code::CONTENT, body(length))]);
+        assert_eq!(pair.server.usage().serving_bytes, 0);
+        pair.run_to_rest();
+    }
+}
+
+fn wanted(pair: &mut Pair) -> Option<(SourceId, usize, usize)> {
+    match pair.server.poll_event()? {
+        Event::BlockWanted {
+            source,
+            offset,
+            length,
+            ..
+        } => Some((source, offset, length)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn any_block_of_a_source_can_be_asked_for_alone() {
+    let mut pair = downloading(1024, 64, None);
+    let ask_for = |pair: &mut Pair, number, id| {
+        let block = Some(block(number, false, 64));
+        let message = wire(blockwise(Method::Get, "x", None, block, b""), id);
+        let Pair { server, serve, .. } = pair;
+        let said = ask(server, T0, "client", &message, |server, incoming| {
+            serve(server, T0, incoming);
+        });
+        assert!(said.is_empty(), "it has to be supplied first");
+        wanted(pair).unwrap()
+    };
+    let whole = body(300);
+    let (source, offset, length) = ask_for(&mut pair, 3, 1);
+    assert_eq!((offset, length), (192, 64));
+    pair.server
+        .supply(T0, source, offset, &whole[192..256], true)
+        .unwrap();
+    assert_eq!(words(&sent(&mut pair.server)[0]), "ACK 2.05 2:3/1/64");
+    let (again, offset, _) = ask_for(&mut pair, 1, 2);
+    assert_eq!((again, offset), (source, 64));
+    pair.server
+        .supply(T0, source, offset, &whole[64..128], true)
+        .unwrap();
+    let said = sent(&mut pair.server);
+    assert_eq!(
+        MessageRef::parse(&said[0]).unwrap().payload(),
+        &whole[64..128]
+    );
+    // Beyond its end there is nothing.
+    let (_, offset, _) = ask_for(&mut pair, 9, 3);
+    pair.server.supply(T0, source, offset, b"", false).unwrap();
+    assert_eq!(words(&sent(&mut pair.server)[0]), "ACK 4.00");
+}
+
+#[test]
+fn a_response_that_cannot_be_supplied_is_answered_5_00() {
+    let mut pair = downloading(1024, 64, None);
+    let id = pair.request(get("x"));
+    pair.talk();
+    let Some(Event::BlockWanted { source, .. }) = pair.events.pop() else {
+        panic!("nothing is wanted");
+    };
+    pair.server.abort(T0, source);
+    pair.talk();
+    assert_eq!(
+        pair.told,
+        [Told::Response(id, Code::INTERNAL_SERVER_ERROR, vec![])]
+    );
+    pair.run_to_rest();
+}
+
+#[test]
+fn a_source_that_nobody_asks_for_any_more_is_closed() {
+    let mut pair = downloading(1024, 64, None);
+    let block = Some(block(0, false, 64));
+    let message = wire(blockwise(Method::Get, "x", None, block, b""), 1);
+    let Pair { server, serve, .. } = &mut pair;
+    ask(server, T0, "client", &message, |server, incoming| {
+        serve(server, T0, incoming);
+    });
+    let (source, ..) = wanted(&mut pair).unwrap();
+    pair.server.supply(T0, source, 0, &body(64), true).unwrap();
+    pair.run_to_rest();
+    assert!(matches!(
+        pair.events[..],
+        [Event::SourceClosed { source: closed }] if closed == source
+    ));
+}
+
+#[test]
+fn a_dropped_peer_closes_its_sources() {
+    let mut pair = downloading(1024, 64, None);
+    pair.request(get("x"));
+    pair.talk();
+    pair.server.drop_peer(T0, &"client");
+    assert!(matches!(
+        pair.server.poll_event(),
+        Some(Event::SourceClosed { .. })
+    ));
+    assert!(pair.server.is_idle(), "{:?}", pair.server.usage());
+    let source = pair.client.source(None);
+    let message: MessageBuf = request(Method::Put, "x", b"");
+    pair.client
+        .request_from(T0, "server", message, source, RequestOptions::default())
+        .unwrap();
+    pair.client.drop_peer(T0, &"server");
+    let events: Vec<_> = core::iter::from_fn(|| pair.client.poll_event()).collect();
+    let closed = events
+        .iter()
+        .filter(|event| matches!(event, Event::SourceClosed { .. }));
+    assert_eq!(closed.count(), 1, "{events:?}");
+    assert!(pair.client.is_idle(), "{:?}", pair.client.usage());
+}
