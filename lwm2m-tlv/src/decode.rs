@@ -100,7 +100,7 @@ pub fn decode_create<S: Sink + ?Sized>(
     walk.push(Event::Object(object))?;
     match reader.peek() {
         Some(Kind::ObjectInstance) => walk.instances(reader)?,
-        None | Some(Kind::Resource | Kind::MultipleResource) => walk.instance(None, reader)?,
+        None | Some(Kind::Resource | Kind::MultipleResource) => walk.instance(None, &reader)?,
         Some(Kind::ResourceInstance) => {
             unexpected(reader, Kinds::INSTANCES.or(Kinds::RESOURCES))?;
         }
@@ -129,7 +129,7 @@ impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
             let Some(id) = InstanceId::new(tlv.id) else {
                 return malformed(Problem::ReservedId.at(tlv.offset));
             };
-            self.instance(Some(id), tlv.contents(Kinds::RESOURCES))?;
+            self.instance(Some(id), &tlv.contents(Kinds::RESOURCES))?;
         }
         Ok(())
     }
@@ -138,11 +138,11 @@ impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
     fn instance_payload(&mut self, instance: InstanceId, reader: Reader<'_>) -> Outcome<S> {
         match reader.peek() {
             None | Some(Kind::Resource | Kind::MultipleResource) => {
-                self.instance(Some(instance), reader)
+                self.instance(Some(instance), &reader)
             }
             Some(Kind::ObjectInstance) => {
                 let tlv = only(reader, instance.get())?;
-                self.instance(Some(instance), tlv.contents(Kinds::RESOURCES))
+                self.instance(Some(instance), &tlv.contents(Kinds::RESOURCES))
             }
             Some(Kind::ResourceInstance) => {
                 unexpected(reader, Kinds::INSTANCES.or(Kinds::RESOURCES))
@@ -156,7 +156,7 @@ impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
             None => malformed(Problem::Missing.at(0)),
             Some(Kind::Resource | Kind::MultipleResource) => {
                 only(reader.clone(), resource.get())?;
-                self.resources(reader)
+                self.resources(&reader)
             }
             Some(Kind::ResourceInstance) => self.multiple(resource, reader),
             Some(Kind::ObjectInstance) => {
@@ -166,14 +166,16 @@ impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
     }
 
     /// An Object Instance with these Resources and multiple Resources.
-    fn instance(&mut self, id: Option<InstanceId>, resources: Reader<'_>) -> Outcome<S> {
+    fn instance(&mut self, id: Option<InstanceId>, resources: &Reader<'_>) -> Outcome<S> {
         self.push(Event::Instance(id))?;
         self.resources(resources)?;
         self.push(Event::EndInstance)
     }
 
     /// Resources and multiple Resources.
-    fn resources(&mut self, mut reader: Reader<'_>) -> Outcome<S> {
+    fn resources(&mut self, reader: &Reader<'_>) -> Outcome<S> {
+        // Kept in registers: the parameter is in the caller's memory, and each step would go there.
+        let mut reader = reader.clone();
         while let Some(tlv) = reader.pull() {
             let tlv = tlv.map_err(DecodeFailure::Malformed)?;
             let id = ResourceId::new(tlv.id);

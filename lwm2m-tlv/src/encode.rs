@@ -3,11 +3,14 @@
 use alloc::vec::Vec;
 
 use lwm2m_core::{
-    InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef,
+    InstanceId, ObjectId, ObjectLink, Path, ResourceId, ResourceInstanceId, ValueRef,
     codec::{EncodeError, Event, Sink, Step},
 };
 
-use crate::{Kind, reader::WIDE_ID};
+use crate::{
+    Kind,
+    reader::{LENGTH_8, WIDE_ID},
+};
 
 /// The longest value that a TLV can have, in bytes: 2^24-1. That limits an Object Instance and a
 /// multiple Resource with all that is in them, not a payload of bare Resources.
@@ -75,6 +78,8 @@ enum Place {
     Payload,
     Object,
     Instance,
+    /// As `Instance`, of the path of a Resource: it has room for that Resource, once.
+    Only,
     Multiple,
     Failed,
 }
@@ -149,14 +154,13 @@ impl Sink for Encoder<'_> {
     )]
     #[inline(always)]
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        // By reference: a value is not copied, but read where the source has built it.
-        let taken = match &event {
-            Event::Object(id) => self.object(*id),
-            Event::Instance(id) => self.instance(*id),
-            Event::Resource { id, value, time } => self.resource(*id, value, time.as_ref()),
-            Event::Multiple(id) => self.multiple(*id),
+        let taken = match event {
+            Event::Object(id) => self.object(id),
+            Event::Instance(id) => self.instance(id),
+            Event::Resource { id, value, time } => self.resource(id, value, time.is_some()),
+            Event::Multiple(id) => self.multiple(id),
             Event::ResourceInstance { id, value, time } => {
-                self.resource_instance(*id, value, time.as_ref())
+                self.resource_instance(id, value, time.is_some())
             }
             Event::EndMultiple => self.end_multiple(),
             Event::EndInstance => self.end_instance(),
@@ -200,58 +204,57 @@ impl Encoder<'_> {
             _ => return Err(self.fail(EncodeError::Structure(Step::Instance))),
         }
         self.instance = id;
-        self.place = Place::Instance;
+        self.place = self.inside_instance();
         Ok(())
     }
 
-    fn resource(
-        &mut self,
-        id: ResourceId,
-        value: &ValueRef<'_>,
-        time: Option<&Timestamp>,
-    ) -> Result<(), Failed> {
-        self.expect(Place::Instance, Step::Resource)?;
-        self.single(id, Step::Resource)?;
-        if time.is_some() {
-            return Err(self.fail(EncodeError::Time(self.resource_path(id))));
+    #[inline]
+    fn resource(&mut self, id: ResourceId, value: ValueRef<'_>, time: bool) -> Result<(), Failed> {
+        if self.place != Place::Instance {
+            self.only(id, Step::Resource)?;
+        }
+        if time {
+            return Err(self.time(id));
         }
         self.value(Kind::Resource, id.get(), value)
     }
 
+    #[inline]
     fn multiple(&mut self, id: ResourceId) -> Result<(), Failed> {
-        self.expect(Place::Instance, Step::Multiple)?;
-        self.single(id, Step::Multiple)?;
+        if self.place != Place::Instance {
+            self.only(id, Step::Multiple)?;
+        }
         self.multiple = id;
         self.open_multiple = self.open(Kind::MultipleResource, id.get());
         self.place = Place::Multiple;
         Ok(())
     }
 
+    #[inline]
     fn resource_instance(
         &mut self,
         id: ResourceInstanceId,
-        value: &ValueRef<'_>,
-        time: Option<&Timestamp>,
+        value: ValueRef<'_>,
+        time: bool,
     ) -> Result<(), Failed> {
         self.expect(Place::Multiple, Step::ResourceInstance)?;
-        if time.is_some() {
-            let path = match self.resource_path(self.multiple) {
-                Path::Resource(o, i, r) => Path::ResourceInstance(o, i, r, id),
-                path => path,
-            };
-            return Err(self.fail(EncodeError::Time(path)));
+        if time {
+            return Err(self.instance_time(id));
         }
         self.value(Kind::ResourceInstance, id.get(), value)
     }
 
+    #[inline]
     fn end_multiple(&mut self) -> Result<(), Failed> {
         self.expect(Place::Multiple, Step::EndMultiple)?;
-        self.place = Place::Instance;
+        self.place = self.inside_instance();
         self.close(self.open_multiple)
     }
 
     fn end_instance(&mut self) -> Result<(), Failed> {
-        self.expect(Place::Instance, Step::EndInstance)?;
+        if self.place != self.inside_instance() {
+            return Err(self.fail(EncodeError::Structure(Step::EndInstance)));
+        }
         self.place = Place::Object;
         match self.shape {
             Shape::Wrapped => self.close(self.open_instance),
@@ -273,17 +276,44 @@ impl Encoder<'_> {
         Err(self.fail(EncodeError::Structure(step)))
     }
 
-    /// The path of a Resource has room for that Resource, once.
+    /// Where Resources are taken.
     #[inline]
-    fn single(&mut self, id: ResourceId, step: Step) -> Result<(), Failed> {
+    const fn inside_instance(&self) -> Place {
+        match self.base {
+            Path::Resource(..) => Place::Only,
+            _ => Place::Instance,
+        }
+    }
+
+    /// A Resource that is not simply one of an Object Instance.
+    #[cold]
+    #[inline(never)]
+    fn only(&mut self, id: ResourceId, step: Step) -> Result<(), Failed> {
+        self.expect(Place::Only, step)?;
         if let Path::Resource(.., base) = self.base {
             self.inside(base == id, self.resource_path(id))?;
-            if self.shape == Shape::Single {
-                return Err(self.fail(EncodeError::Structure(step)));
-            }
-            self.shape = Shape::Single;
         }
+        if self.shape == Shape::Single {
+            return Err(self.fail(EncodeError::Structure(step)));
+        }
+        self.shape = Shape::Single;
         Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn time(&mut self, id: ResourceId) -> Failed {
+        self.fail(EncodeError::Time(self.resource_path(id)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn instance_time(&mut self, id: ResourceInstanceId) -> Failed {
+        let path = match self.resource_path(self.multiple) {
+            Path::Resource(o, i, r) => Path::ResourceInstance(o, i, r, id),
+            path => path,
+        };
+        self.fail(EncodeError::Time(path))
     }
 
     fn inside(&mut self, inside: bool, path: Path) -> Result<(), Failed> {
@@ -319,44 +349,58 @@ impl Encoder<'_> {
 /// The bytes (TS 6.4.3, Table 21).
 impl Encoder<'_> {
     /// A Resource or a Resource Instance.
+    ///
+    /// Short ones, if there is room for some bytes more than they need, are appended in pieces of
+    /// a fixed size, of which too much is taken back: that is what makes the writer fast. A value
+    /// is told apart here, and only what it is made of is handed on, because to hand it on as a
+    /// whole it would have to be put into memory first.
     #[inline]
-    fn value(&mut self, kind: Kind, id: u16, value: &ValueRef<'_>) -> Result<(), Failed> {
-        // What occurs most is told apart by branches, which are foreseen better than a jump into
-        // a table.
-        match *value {
-            ValueRef::Integer(number) | ValueRef::Time(number) => {
-                self.integer(kind, id, number);
-                Ok(())
-            }
+    fn value(&mut self, kind: Kind, id: u16, value: ValueRef<'_>) -> Result<(), Failed> {
+        match value {
+            ValueRef::Integer(number) | ValueRef::Time(number) => self.integer(kind, id, number),
             ValueRef::String(text) => self.bytes(kind, id, text.as_bytes()),
-            _ => self.any_value(kind, id, value),
+            ValueRef::Opaque(bytes) | ValueRef::Raw(bytes) => self.bytes(kind, id, bytes),
+            ValueRef::Float(number) => self.float(kind, id, number),
+            // One byte, 0 or 1, as the same integer.
+            ValueRef::Boolean(truth) => self.integer(kind, id, truth.into()),
+            ValueRef::ObjectLink(link) => self.link(kind, id, link),
         }
     }
 
-    /// Appendix C, TLV Format.
-    #[inline(never)]
-    fn any_value(&mut self, kind: Kind, id: u16, value: &ValueRef<'_>) -> Result<(), Failed> {
-        match *value {
-            ValueRef::String(text) => self.bytes(kind, id, text.as_bytes())?,
-            ValueRef::Opaque(bytes) | ValueRef::Raw(bytes) => self.bytes(kind, id, bytes)?,
-            ValueRef::Integer(number) | ValueRef::Time(number) => self.integer(kind, id, number),
-            ValueRef::Float(number) => self.float(kind, id, number),
-            ValueRef::Boolean(truth) => self.fixed(kind, id, [u8::from(truth)]),
-            ValueRef::ObjectLink(link) => self.fixed(kind, id, link.to_bytes()),
+    /// As many bytes as it needs: 1, 2, 4 or 8.
+    fn integer(&mut self, kind: Kind, id: u16, number: i64) -> Result<(), Failed> {
+        let (Ok(short_id), Ok(short)) = (u8::try_from(id), i32::try_from(number)) else {
+            return self.any_integer(kind, id, number);
+        };
+        if self.room() < 8 {
+            return self.any_integer(kind, id, number);
         }
+        // `size` is that of the TLV. The value goes to the high bytes.
+        let (length, size, value) = if i8::try_from(short).is_ok() {
+            (1, 3, short << 24)
+        } else if i16::try_from(short).is_ok() {
+            (2, 4, short << 16)
+        } else {
+            (4, 6, short)
+        };
+        let header = u64::from_be_bytes([kind.bits() | length, short_id, 0, 0, 0, 0, 0, 0]);
+        let tlv = header | u64::from(value.cast_unsigned()) << 16;
+        let end = self.buffer.len().wrapping_add(size);
+        self.buffer.extend_from_slice(&tlv.to_be_bytes());
+        self.buffer.truncate(end);
         Ok(())
     }
 
-    #[inline]
-    fn integer(&mut self, kind: Kind, id: u16, number: i64) {
+    #[inline(never)]
+    fn any_integer(&mut self, kind: Kind, id: u16, number: i64) -> Result<(), Failed> {
         if let Ok(number) = i8::try_from(number) {
-            self.fixed(kind, id, number.to_be_bytes());
+            self.any_bytes(kind, id, &number.to_be_bytes())
         } else if let Ok(number) = i16::try_from(number) {
-            self.fixed(kind, id, number.to_be_bytes());
+            self.any_bytes(kind, id, &number.to_be_bytes())
         } else if let Ok(number) = i32::try_from(number) {
-            self.fixed(kind, id, number.to_be_bytes());
+            self.any_bytes(kind, id, &number.to_be_bytes())
         } else {
-            self.fixed(kind, id, number.to_be_bytes());
+            self.any_bytes(kind, id, &number.to_be_bytes())
         }
     }
 
@@ -365,48 +409,54 @@ impl Encoder<'_> {
         clippy::float_cmp,
         reason = "whether the value survives is what the comparison tells"
     )]
-    fn float(&mut self, kind: Kind, id: u16, number: f64) {
+    #[inline(never)]
+    fn float(&mut self, kind: Kind, id: u16, number: f64) -> Result<(), Failed> {
         let half = number as f32;
         if f64::from(half) == number {
-            self.fixed(kind, id, half.to_be_bytes());
+            self.any_bytes(kind, id, &half.to_be_bytes())
         } else {
-            self.fixed(kind, id, number.to_be_bytes());
+            self.any_bytes(kind, id, &number.to_be_bytes())
         }
     }
 
-    /// A value of 1, 2, 4 or 8 bytes. The sizes that occur most are appended in one piece, which
-    /// is what makes the writer fast.
-    #[inline]
-    fn fixed<const N: usize>(&mut self, kind: Kind, id: u16, value: [u8; N]) {
-        const { assert!(N <= 8) };
-        #[expect(clippy::cast_possible_truncation, reason = "at most 8")]
-        let length = match N as u8 {
-            8 => Length::Bits8(8),
-            length => Length::InType(length),
-        };
-        let first = kind.bits() | length.bits();
-        match (id.to_be_bytes(), value.as_slice()) {
-            ([0, id], &[a]) => self.buffer.extend_from_slice(&[first, id, a]),
-            ([0, id], &[a, b]) => self.buffer.extend_from_slice(&[first, id, a, b]),
-            ([0, id], &[a, b, c, d]) => self.buffer.extend_from_slice(&[first, id, a, b, c, d]),
-            _ => {
-                self.header(kind, id, length);
-                self.buffer.extend_from_slice(&value);
-            }
-        }
+    #[inline(never)]
+    fn link(&mut self, kind: Kind, id: u16, link: ObjectLink) -> Result<(), Failed> {
+        self.any_bytes(kind, id, &link.to_bytes())
     }
 
-    #[inline]
     fn bytes(&mut self, kind: Kind, id: u16, value: &[u8]) -> Result<(), Failed> {
-        let length = self.length(value.len())?;
-        let first = kind.bits() | length.bits();
-        match (id.to_be_bytes(), length) {
-            ([0, id], Length::InType(_)) => self.buffer.extend_from_slice(&[first, id]),
-            ([0, id], Length::Bits8(size)) => self.buffer.extend_from_slice(&[first, id, size]),
-            _ => self.header(kind, id, length),
+        let (Ok(short_id), Ok(length)) = (u8::try_from(id), u8::try_from(value.len())) else {
+            return self.any_bytes(kind, id, value);
+        };
+        if self.room() < value.len().saturating_add(4) {
+            return self.any_bytes(kind, id, value);
         }
+        let (first, size) = if length < 8 {
+            (length, 2)
+        } else {
+            (LENGTH_8, 3)
+        };
+        let end = self.buffer.len().wrapping_add(size);
+        self.buffer
+            .extend_from_slice(&[kind.bits() | first, short_id, length, 0]);
+        self.buffer.truncate(end);
         self.buffer.extend_from_slice(value);
         Ok(())
+    }
+
+    /// A value of any length, with any identifier, into whatever room there is.
+    #[inline(never)]
+    fn any_bytes(&mut self, kind: Kind, id: u16, value: &[u8]) -> Result<(), Failed> {
+        let length = self.length(value.len())?;
+        self.header(kind, id, length);
+        self.buffer.extend_from_slice(value);
+        Ok(())
+    }
+
+    /// What can be appended before the buffer has to grow, in bytes.
+    #[inline]
+    fn room(&self) -> usize {
+        self.buffer.capacity().wrapping_sub(self.buffer.len())
     }
 
     #[inline]
@@ -421,25 +471,11 @@ impl Encoder<'_> {
             [0, id] => self.buffer.extend_from_slice(&[first, id]),
             [high, low] => self.buffer.extend_from_slice(&[first | WIDE_ID, high, low]),
         }
-        self.append(length);
-    }
-
-    /// The Length field; tells how many bytes it has.
-    fn append(&mut self, length: Length) -> usize {
         match length {
-            Length::InType(_) => 0,
-            Length::Bits8(length) => {
-                self.buffer.push(length);
-                1
-            }
-            Length::Bits16(length) => {
-                self.buffer.extend_from_slice(&length);
-                length.len()
-            }
-            Length::Bits24(length) => {
-                self.buffer.extend_from_slice(&length);
-                length.len()
-            }
+            Length::InType(_) => {}
+            Length::Bits8(length) => self.buffer.push(length),
+            Length::Bits16(length) => self.buffer.extend_from_slice(&length),
+            Length::Bits24(length) => self.buffer.extend_from_slice(&length),
         }
     }
 
@@ -447,7 +483,10 @@ impl Encoder<'_> {
     #[inline]
     fn open(&mut self, kind: Kind, id: u16) -> Open {
         let first = self.buffer.len();
-        self.header(kind, id, Length::InType(0));
+        match id.to_be_bytes() {
+            [0, id] if self.room() >= 2 => self.buffer.extend_from_slice(&[kind.bits(), id]),
+            _ => self.header(kind, id, Length::InType(0)),
+        }
         let value = self.buffer.len();
         Open { first, value }
     }
@@ -455,22 +494,40 @@ impl Encoder<'_> {
     /// Ends a TLV: writes its length, and makes room for that if it needs some.
     #[inline]
     fn close(&mut self, open: Open) -> Result<(), Failed> {
+        let length = self.buffer.len().saturating_sub(open.value);
+        match (self.buffer.get_mut(open.first), u8::try_from(length)) {
+            (Some(first), Ok(length)) if length < 8 => {
+                *first |= length;
+                Ok(())
+            }
+            _ => self.close_long(open),
+        }
+    }
+
+    #[inline(never)]
+    fn close_long(&mut self, open: Open) -> Result<(), Failed> {
         let length = self.length(self.buffer.len().saturating_sub(open.value))?;
         if let Some(first) = self.buffer.get_mut(open.first) {
             *first |= length.bits();
         }
         match length {
             Length::InType(_) => {}
-            length => self.insert(open.value, length),
+            Length::Bits8(length) => self.insert(open.value, [length]),
+            Length::Bits16(length) => self.insert(open.value, length),
+            Length::Bits24(length) => self.insert(open.value, length),
         }
         Ok(())
     }
 
     /// Puts the Length field before a value.
-    fn insert(&mut self, at: usize, length: Length) {
-        let size = self.append(length);
-        if let Some(value) = self.buffer.get_mut(at..) {
-            value.rotate_right(size);
+    #[inline]
+    fn insert<const N: usize>(&mut self, at: usize, length: [u8; N]) {
+        let end = self.buffer.len();
+        self.buffer.extend_from_slice(&length);
+        self.buffer.copy_within(at..end, at.saturating_add(N));
+        let value = self.buffer.get_mut(at..);
+        if let Some(field) = value.and_then(|value| value.first_chunk_mut()) {
+            *field = length;
         }
     }
 }
@@ -509,7 +566,7 @@ impl Length {
     const fn bits(self) -> u8 {
         match self {
             Self::InType(length) => length,
-            Self::Bits8(_) => 0b0000_1000,
+            Self::Bits8(_) => LENGTH_8,
             Self::Bits16(_) => 0b0001_0000,
             Self::Bits24(_) => 0b0001_1000,
         }

@@ -71,6 +71,12 @@ pub enum Kind {
 /// Bit 5 of the Type: the Identifier has 16 bits.
 pub(crate) const WIDE_ID: u8 = 0b0010_0000;
 
+/// Bits 4 and 3 of the Type: the Length has 8 bits.
+pub(crate) const LENGTH_8: u8 = 0b0000_1000;
+
+/// Bits 5 to 3 of the Type: how many bytes Identifier and Length have.
+const SIZES: u8 = 0b0011_1000;
+
 impl<'a> Reader<'a> {
     /// Reads a payload.
     pub const fn new(payload: &'a [u8]) -> Self {
@@ -141,6 +147,34 @@ impl FusedIterator for Reader<'_> {}
 /// Takes the first TLV off bytes that end at `end`: Type, Identifier, Length, Value.
 #[inline]
 fn split(bytes: &[u8], end: usize) -> Result<(Tlv<'_>, &[u8]), Problem> {
+    // Most TLVs have an Identifier and a Length of one byte at most.
+    let (id, length, rest) = match *bytes {
+        [first, id, ref rest @ ..] if first & SIZES == 0 => {
+            (u16::from(id), usize::from(first & 0b111), rest)
+        }
+        [first, id, length, ref rest @ ..] if first & SIZES == LENGTH_8 => {
+            (u16::from(id), usize::from(length), rest)
+        }
+        _ => header(bytes)?,
+    };
+    let first = *bytes.first().ok_or(Problem::Header)?;
+    let Some((value, after)) = rest.split_at_checked(length) else {
+        let available = rest.len();
+        return Err(Problem::Length { length, available });
+    };
+    let tlv = Tlv {
+        kind: Kind::of(first),
+        id,
+        value,
+        offset: end.wrapping_sub(bytes.len()),
+        value_offset: end.wrapping_sub(rest.len()),
+    };
+    Ok((tlv, after))
+}
+
+/// Type, Identifier and Length of any size: what the latter two are, and what follows.
+#[inline(never)]
+fn header(bytes: &[u8]) -> Result<(u16, usize, &[u8]), Problem> {
     let (&first, rest) = bytes.split_first().ok_or(Problem::Header)?;
     let (id, rest) = if first & WIDE_ID == 0 {
         let (&id, rest) = rest.split_first().ok_or(Problem::Header)?;
@@ -165,19 +199,7 @@ fn split(bytes: &[u8], end: usize) -> Result<(Tlv<'_>, &[u8]), Problem> {
             (u32::from_be_bytes([0, a, b, c]), rest)
         }
     };
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let Some((value, after)) = rest.split_at_checked(length) else {
-        let available = rest.len();
-        return Err(Problem::Length { length, available });
-    };
-    let tlv = Tlv {
-        kind: Kind::of(first),
-        id,
-        value,
-        offset: end.wrapping_sub(bytes.len()),
-        value_offset: end.wrapping_sub(rest.len()),
-    };
-    Ok((tlv, after))
+    Ok((id, usize::try_from(length).unwrap_or(usize::MAX), rest))
 }
 
 impl<'a> Tlv<'a> {

@@ -60,13 +60,18 @@ fn utf8(bytes: &[u8]) -> Option<&str> {
 /// Two's complement in network byte order, of 1, 2, 4 or 8 bytes.
 #[inline]
 fn integer(bytes: &[u8]) -> Option<i64> {
-    Some(match bytes.len() {
-        1 => i8::from_be_bytes(bytes.try_into().ok()?).into(),
-        2 => i16::from_be_bytes(bytes.try_into().ok()?).into(),
-        4 => i32::from_be_bytes(bytes.try_into().ok()?).into(),
-        8 => i64::from_be_bytes(bytes.try_into().ok()?),
-        _ => return None,
-    })
+    // Two questions instead of one with four answers: no jump into a table.
+    if bytes.len() < 4 {
+        return match *bytes {
+            [byte] => Some(i8::from_be_bytes([byte]).into()),
+            [high, low] => Some(i16::from_be_bytes([high, low]).into()),
+            _ => None,
+        };
+    }
+    if let [a, b, c, d] = *bytes {
+        return Some(i32::from_be_bytes([a, b, c, d]).into());
+    }
+    bytes.try_into().ok().map(i64::from_be_bytes)
 }
 
 /// One byte, 0 or 1.
