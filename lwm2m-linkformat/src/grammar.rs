@@ -62,9 +62,9 @@ impl<'a> From<nom::Err<Stop<'a>>> for Stop<'a> {
 #[inline(always)]
 pub(crate) fn target(text: &str) -> Piece<'_, &str> {
     delimited(
-        byte(b'<', Reason::Link),
+        one('<', Reason::Link),
         many(is_target),
-        byte(b'>', Reason::TargetEnd),
+        one('>', Reason::TargetEnd),
     )
     .parse(text)
 }
@@ -95,7 +95,7 @@ fn value(text: &str) -> Piece<'_, AttributeValue<'_>> {
 /// `<"> *( qdtext / quoted-pair ) <">` (RFC 2616, section 2.2)
 #[inline(always)]
 fn quoted_string(text: &str) -> Piece<'_, AttributeValue<'_>> {
-    let (rest, ()) = byte(b'"', Reason::QuoteEnd).parse(text)?;
+    let (rest, ()) = one('"', Reason::QuoteEnd).parse(text)?;
     let (rest, plain) = many(is_qdtext).parse(rest)?;
     match rest.strip_prefix('"') {
         Some(rest) => Ok((rest, AttributeValue::quoted(plain, false))),
@@ -106,8 +106,8 @@ fn quoted_string(text: &str) -> Piece<'_, AttributeValue<'_>> {
 /// A quoted string that holds quoted pairs.
 #[cold]
 fn escaped_string(text: &str) -> Piece<'_, AttributeValue<'_>> {
-    let quote = || byte(b'"', Reason::QuoteEnd);
-    let quoted_pair = (byte(b'\\', Reason::QuoteEnd), any_char);
+    let quote = || one('"', Reason::QuoteEnd);
+    let quoted_pair = (one('\\', Reason::QuoteEnd), any_char);
     let inner = recognize((many(is_qdtext), many0_count((quoted_pair, many(is_qdtext)))));
     delimited(quote(), inner, quote())
         .map(|inner| AttributeValue::quoted(inner, true))
@@ -118,17 +118,23 @@ fn escaped_string(text: &str) -> Piece<'_, AttributeValue<'_>> {
 #[inline(always)]
 pub(crate) fn skip_blanks(text: &str) -> &str {
     match text.as_bytes() {
-        [b' ' | b'\t' | b'\r' | b'\n', ..] => text.trim_start_matches([' ', '\t', '\r', '\n']),
+        [b' ' | b'\t' | b'\r' | b'\n', ..] => skip_some_blanks(text),
         _ => text,
     }
 }
 
-/// One byte of ASCII.
+#[cold]
+#[inline(never)]
+fn skip_some_blanks(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\r', '\n'])
+}
+
+/// This character.
 #[inline(always)]
-fn byte<'a>(byte: u8, reason: Reason) -> impl Parser<&'a str, Output = (), Error = Stop<'a>> {
-    move |text: &'a str| match text.as_bytes().first() {
-        Some(first) if *first == byte => Ok((text.get(1..).unwrap_or_default(), ())),
-        _ => Err(stop(text, reason)),
+fn one<'a>(one: char, reason: Reason) -> impl Parser<&'a str, Output = (), Error = Stop<'a>> {
+    move |text: &'a str| match text.strip_prefix(one) {
+        Some(rest) => Ok((rest, ())),
+        None => Err(stop(text, reason)),
     }
 }
 

@@ -311,21 +311,26 @@ impl<'a> LinkAttributes<'a> {
         let end = self.end.saturating_sub(self.rest.len());
         Some((name, Located { value, end }))
     }
+
+    #[inline(never)]
+    fn read(&mut self) -> Option<Attribute<'a>> {
+        let text = skip_blanks(self.rest).strip_prefix(';')?;
+        let (rest, attribute) = grammar::attribute(skip_blanks(text)).ok()?;
+        self.rest = rest;
+        Some(attribute)
+    }
 }
 
 impl<'a> Iterator for LinkAttributes<'a> {
     type Item = Attribute<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Attribute<'a>> {
         // Most links have none.
         if self.rest.is_empty() {
             return None;
         }
-        let text = skip_blanks(self.rest).strip_prefix(';')?;
-        let (rest, attribute) = grammar::attribute(skip_blanks(text)).ok()?;
-        self.rest = rest;
-        Some(attribute)
+        self.read()
     }
 }
 
