@@ -14,17 +14,33 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// More than the harness allocates while a test runs.
+const RUNS: usize = 10;
+
+/// The least of many counts, because the test harness has a thread of its own, which adds to some
+/// of them.
+fn least(count: impl FnMut() -> usize) -> usize {
+    core::iter::repeat_with(count).take(RUNS).min().unwrap()
+}
+
 #[test]
 fn nothing_is_allocated_by_a_lookup_and_little_is_held() {
-    let region = Region::new(ALLOCATOR);
-    let mut registry = Registry::default();
-    let change = region.change();
-    let held = change.bytes_allocated - change.bytes_deallocated;
+    let held = least(|| {
+        let region = Region::new(ALLOCATOR);
+        let registry = black_box(Registry::default());
+        let change = region.change();
+        drop(registry);
+        change
+            .bytes_allocated
+            .saturating_sub(change.bytes_deallocated)
+    });
+    assert!(held > 0);
     assert!(
         held <= 8 * 1024,
         "{held} bytes for the built-in definitions"
     );
 
+    let mut registry = Registry::default();
     for number in 0..100u16 {
         let id = ObjectId::new(30000 + number);
         let mut definition = ObjectDefinition::new(id, "Owned", "", &[]);
@@ -38,18 +54,22 @@ fn nothing_is_allocated_by_a_lookup_and_little_is_held() {
         registry.add(definition).unwrap();
     }
 
-    let region = Region::new(ALLOCATOR);
-    let mut known = 0;
-    for object in (0..20).chain(30000..30110) {
-        for resource in (0..30).chain(5690..5710) {
-            let (object, resource) = (ObjectId::new(object), resource.into());
-            known += usize::from(registry.data_type(object, resource).is_some());
-            black_box(registry.object(object));
-            black_box(registry.resource(object, resource));
-            black_box(registry.object_version(object, Version::new(1, 1)));
-        }
-    }
-    assert_eq!(region.change().allocations, 0);
     let built_in = 13 + 7 + 4 + 20 + 11 + 8 + 7 + 7 + 15;
-    assert_eq!(known, built_in + 100);
+    let allocations = least(|| {
+        let region = Region::new(ALLOCATOR);
+        let mut known = 0;
+        for object in (0..20).chain(30000..30110) {
+            for resource in (0..30).chain(5690..5710) {
+                let (object, resource) = (ObjectId::new(object), resource.into());
+                known += usize::from(registry.data_type(object, resource).is_some());
+                black_box(registry.object(object));
+                black_box(registry.resource(object, resource));
+                black_box(registry.object_version(object, Version::new(1, 1)));
+            }
+        }
+        let change = region.change();
+        assert_eq!(known, built_in + 100);
+        change.allocations + change.reallocations
+    });
+    assert_eq!(allocations, 0);
 }
