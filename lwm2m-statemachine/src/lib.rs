@@ -1,4 +1,86 @@
-//! Sans-IO CoAP endpoint, and LwM2M client, server and bootstrap-server on it.
+//! Sans-IO CoAP endpoint, and LwM2M client and server on it.
+//!
+//! A [`Client`], a [`Server`] and a [`coap::Endpoint`] are machines: they open no socket, read no
+//! clock and draw no randomness. The caller feeds them datagrams and the time, and drains them of
+//! datagrams, events and the next deadline. There is no bootstrap-server here, no transport and no
+//! executor.
+//!
+//! - [`client`]: registers the Objects of a tree with its servers, serves and notifies them.
+//! - [`server`]: keeps registrations, and offers operations and observations as calls.
+//! - [`coap`]: the messages, and the endpoint that both are made on; usable alone.
+//! - [`payload`]: values from and to bytes, by Content-Format.
+//! - [`Machine`], [`Datagram`], [`Transmit`]: what a machine and its transport say to each other.
+//!
+//! # The loop
+//!
+//! There is one invariant: *after every call, drain the polls*. Whatever was called, by the
+//! transport or by the application, there may be datagrams to send, events to act on, and another
+//! deadline. Here a client and a server are joined in memory, and the clock is a variable, so that
+//! the loop is all that is left:
+//!
+//! ```
+//! use lwm2m_core::{InstanceId, Instant, ShortServerId};
+//! use lwm2m_objects::{Device, ObjectTree, Security, Server as Account, Store};
+//! use lwm2m_statemachine::{
+//!     Client, ClientConfig, ClientEvent, Datagram, Outcome, Server, ServerConfig, ServerEvent,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let id = ShortServerId::new(101).unwrap();
+//! let mut tree = ObjectTree::new();
+//! tree.add(Store::of([(InstanceId::ZERO, Security::no_sec("coap://192.0.2.1", id))]));
+//! tree.add(Store::of([(InstanceId::ZERO, Account::new(id, 86_400))]));
+//! tree.add(Store::of([(InstanceId::ZERO, Device { battery_level: Some(80), ..Device::default() })]));
+//!
+//! // Seeds are from a source of randomness, fresh at every start.
+//! let mut client = Client::new(ClientConfig::new("device", [1; 32]), tree)?;
+//! let mut server: Server<&str> = Server::new(ServerConfig::new([2; 32]));
+//! let mut now = Instant::ZERO;
+//! let mut link = None; // the client's name for its connection to the server
+//! let mut answer = None;
+//!
+//! client.start(now);
+//! while answer.is_none() {
+//!     // Act on what happened. A call may cause the next datagram, so this comes first.
+//!     while let Some(event) = client.poll_event() {
+//!         if let ClientEvent::Connect { connection, .. } = event {
+//!             link = Some(connection);
+//!             client.connected(now, connection); // memory is always up
+//!         }
+//!     }
+//!     while let Some(event) = server.poll_event() {
+//!         match event {
+//!             ServerEvent::Registered { registration } => {
+//!                 server.read(now, registration, "/3/0/9".parse()?, None)?;
+//!             }
+//!             ServerEvent::Answered { outcome, .. } => answer = Some(outcome),
+//!             _ => {}
+//!         }
+//!     }
+//!     // Send what there is to send; a network would lose some of it.
+//!     let mut moved = false;
+//!     while let Some(transmit) = client.poll_transmit() {
+//!         server.handle_datagram(now, Datagram::new("client", transmit.payload))?;
+//!         moved = true;
+//!     }
+//!     while let Some(transmit) = server.poll_transmit() {
+//!         let from = link.expect("the server answers on a connection");
+//!         client.handle_datagram(now, Datagram::new(from, transmit.payload))?;
+//!         moved = true;
+//!     }
+//!     // Nothing moves: wait until a datagram arrives, or the next deadline.
+//!     if !moved && answer.is_none() {
+//!         let deadlines = [client.poll_timeout(), server.poll_timeout()];
+//!         now = deadlines.into_iter().flatten().min().expect("something is under way").max(now);
+//!         client.handle_timeout(now);
+//!         server.handle_timeout(now);
+//!     }
+//! }
+//! let Some(Outcome::Content(content)) = answer else { panic!("{answer:?}") };
+//! assert_eq!(content.get(&"/3/0/9".parse()?), Some(&80.into()));
+//! # Ok(())
+//! # }
+//! ```
 
 #![no_std]
 
@@ -25,3 +107,8 @@ pub use self::{
     timer::TimerQueue,
     transport::{Channel, Datagram, Identity, Machine, Peer, Transmit},
 };
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
