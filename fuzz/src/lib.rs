@@ -4,6 +4,7 @@
 //! The rule of all of them: nothing that arrives makes a decoder panic, and what it accepts
 //! encodes again to something that it decodes to the same.
 
+mod coap_endpoint;
 mod coap_message;
 mod ddf;
 mod json;
@@ -15,8 +16,8 @@ mod text;
 mod tlv;
 
 pub use self::{
-    coap_message::coap_message, ddf::ddf, json::json, linkformat::linkformat, paths::paths,
-    queries::queries, text::text, tlv::tlv,
+    coap_endpoint::coap_endpoint, coap_message::coap_message, ddf::ddf, json::json,
+    linkformat::linkformat, paths::paths, queries::queries, text::text, tlv::tlv,
 };
 
 /// A check by the name of its target.
@@ -24,6 +25,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target; the seeds of each are in `seeds/<name>`.
 pub const TARGETS: &[Target] = &[
+    ("coap_endpoint", coap_endpoint),
     ("coap_message", coap_message),
     ("ddf", ddf),
     ("json", json),

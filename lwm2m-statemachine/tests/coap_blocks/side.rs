@@ -353,7 +353,10 @@ impl Side {
             } => {
                 let response = response.message();
                 let body = body.unwrap_or_else(|| response.payload().to_vec().into());
-                assert!(number_of(&body).is_some(), "a torn body");
+                // An error ends the observation, and says no more.
+                let success = response.code().is_success();
+                assert!(success || !observing);
+                assert!(!success || number_of(&body).is_some(), "a torn body");
                 self.notified += 1;
                 assert!(self.observations.contains(&request));
                 if !observing {

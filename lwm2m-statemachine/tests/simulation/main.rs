@@ -100,14 +100,25 @@ fn partitions_and_late_or_needless_wakeups_change_nothing() {
 }
 
 #[test]
+fn bodies_in_blocks_change_nothing() {
+    let mut plan = Plan::new(rough());
+    plan.block_size = 16;
+    plan.lifetime = 300;
+    check_seeds(8_000_000, 100, &plan);
+}
+
+#[test]
 fn without_faults_everything_succeeds() {
     let mut plan = Plan::new(Link::default());
     plan.pause = Duration::from_millis(500);
-    for seed in 5_000..5_020 {
-        let mut world = World::new(seed, &plan);
-        world.run();
-        let issued = world.issued();
-        assert_eq!((world.finish(), issued), (plan.operations, plan.operations));
+    for block_size in [16, 1024] {
+        plan.block_size = block_size;
+        for seed in 5_000..5_020 {
+            let mut world = World::new(seed, &plan);
+            world.run();
+            let issued = world.issued();
+            assert_eq!((world.finish(), issued), (plan.operations, plan.operations));
+        }
     }
 }
 

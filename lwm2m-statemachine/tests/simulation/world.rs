@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) moves: f64,
     pub(crate) partitions: f64,
     pub(crate) lateness: Duration,
+    /// The largest blocks that either side uses, in bytes.
+    pub(crate) block_size: usize,
 }
 
 impl Plan {
@@ -60,6 +62,7 @@ impl Plan {
             moves: 0.0,
             partitions: 0.0,
             lateness: Duration::ZERO,
+            block_size: 1024,
         }
     }
 }
@@ -92,7 +95,7 @@ impl World {
         network.set_default_link(plan.link.clone());
         network.set_lateness(plan.lateness);
         network.set_spurious_wakeups(if plan.lateness.is_zero() { 0.0 } else { 0.3 });
-        let booted = boot_server(&mut network);
+        let booted = boot_server(&mut network, plan);
         let server = network.add("server", booted);
         let address = network.address(server);
         let booted = boot(&mut network, plan, address);
@@ -216,7 +219,7 @@ impl World {
                 core::mem::take(&mut host.application)
             });
             self.past_servers.push(side);
-            let booted = boot_server(&mut self.network);
+            let booted = boot_server(&mut self.network, &self.plan);
             self.network.reboot(self.server, booted);
         }
         if self.network.random().chance(self.plan.moves) {
@@ -293,7 +296,9 @@ impl World {
             .iter()
             .filter_map(|record| {
                 let message = MessageRef::parse(&record.payload).ok()?;
-                (message.code() == Code::POST && message.uri_path().eq(["rd"]))
+                let begins = message.block1().is_none_or(|block| block.number() == 0)
+                    && message.block2().is_none_or(|block| block.number() == 0);
+                (message.code() == Code::POST && message.uri_path().eq(["rd"]) && begins)
                     .then(|| (record.from, message.message_id(), message.token()))
             })
             .collect();
@@ -391,8 +396,9 @@ impl World {
 }
 
 /// A server as it starts: it knows nobody.
-fn boot_server(network: &mut Network) -> ServerHost {
-    let config = ServerConfig::new(network.random().seed());
+fn boot_server(network: &mut Network, plan: &Plan) -> ServerHost {
+    let mut config = ServerConfig::new(network.random().seed());
+    config.coap.block_size = plan.block_size;
     Host::new(Server::new(config), ServerSide::default())
 }
 
@@ -411,7 +417,8 @@ fn boot(network: &mut Network, plan: &Plan, server: Address) -> ClientHost {
     tree.add(Store::of([(InstanceId::ZERO, security)]));
     tree.add(Store::of([(InstanceId::ZERO, account)]));
     tree.add(Store::of([(InstanceId::ZERO, device)]));
-    let config = ClientConfig::new(ENDPOINT, network.random().seed());
+    let mut config = ClientConfig::new(ENDPOINT, network.random().seed());
+    config.coap.block_size = plan.block_size;
     let application = DeviceSide {
         server: Some(server),
         ..DeviceSide::default()
