@@ -20,7 +20,7 @@ use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServ
 
 use crate::{
     accounts::accounts,
-    object::Change,
+    object::{Change, WriteError},
     tree::ObjectTree,
     typed::{AccessControl, AclTarget, Typed},
 };
@@ -32,64 +32,73 @@ pub fn rights(
     object: ObjectId,
     instance: InstanceId,
 ) -> AccessRights {
-    if is_single(tree) {
+    if is_alone(tree, server) {
         return AccessControl::OWNER_RIGHTS;
     }
     if object == ObjectId::ACCESS_CONTROL {
-        let owns = AccessControl::load(tree, instance)
-            .is_some_and(|control| control.owner == server.get());
+        // Who may create instances of an Object is for the Bootstrap-Server alone (7.3.1.2.1).
+        let owns = AccessControl::load(tree, instance).is_some_and(|control| {
+            control.owner == server.get() && matches!(control.target, AclTarget::Instance(..))
+        });
         let write = if owns { AccessRights::WRITE.bits() } else { 0 };
         return AccessRights::from_bits(AccessRights::READ.bits() | write);
     }
-    find(tree, AclTarget::Instance(object, instance))
+    let mut found = about(tree, AclTarget::Instance(object, instance));
+    found
+        .next()
         .map_or(AccessRights::NONE, |(_, control)| control.rights_of(server))
 }
 
 /// Whether a server may create instances of an Object (TS 7.3.2.1): only what was provisioned
-/// during a Bootstrap Phase counts.
+/// during a Bootstrap Phase counts, which is owned by nobody.
 pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) -> bool {
-    let granted = |(_, control): (_, AccessControl)| {
-        let own = control.acl.iter().find(|(id, _)| *id == server.get());
-        own.is_some_and(|(_, rights)| rights.contains(AccessRights::CREATE))
-    };
-    is_single(tree) || find(tree, AclTarget::Object(object)).is_some_and(granted)
+    is_alone(tree, server)
+        || about(tree, AclTarget::Object(object)).any(|(_, control)| {
+            let own = control.acl.iter().find(|(id, _)| *id == server.get());
+            control.owner == AccessControl::NOBODY
+                && own.is_some_and(|(_, rights)| rights.contains(AccessRights::CREATE))
+        })
 }
 
-/// What follows from a server having created an Object Instance: an Access Control Object Instance
-/// with the server as owner and with full rights, if there is more than one account (TS 5.4.6).
+/// What follows from a server creating Object Instances: each gets an Access Control Object
+/// Instance with the server as owner and with full rights, in place of any that was left of an
+/// earlier one (TS 5.4.6, 7.3.1.2.2). Nothing, if there is a single server and access control is
+/// not in use (TS 7.3).
+///
+/// To be committed together with the Create; [`WriteError::TooMany`] if no identifier is free.
 pub fn created(
     tree: &ObjectTree,
     server: ShortServerId,
     object: ObjectId,
-    instance: InstanceId,
-) -> Vec<Change> {
-    if is_single(tree) || tree.object(ObjectId::ACCESS_CONTROL).is_none() {
-        return Vec::new();
+    instances: &[InstanceId],
+) -> Result<Vec<Change>, WriteError> {
+    let in_use = tree.instances(ObjectId::ACCESS_CONTROL).next().is_some();
+    let alone = is_alone(tree, server) && !in_use;
+    if alone || tree.object(ObjectId::ACCESS_CONTROL).is_none() {
+        return Ok(Vec::new());
     }
-    let taken = |id: &InstanceId| {
-        tree.instances(ObjectId::ACCESS_CONTROL)
-            .any(|other| other == *id)
-    };
-    let Some(id) = (0..u16::MAX)
-        .filter_map(InstanceId::new)
-        .find(|id| !taken(id))
-    else {
-        return Vec::new();
-    };
-    let control = AccessControl {
-        target: AclTarget::Instance(object, instance),
-        acl: [(server.get(), AccessControl::OWNER_RIGHTS)].into(),
-        owner: server.get(),
-    };
-    control.changes(id)
+    let mut taken: Vec<InstanceId> = tree.instances(ObjectId::ACCESS_CONTROL).collect();
+    let mut changes = Vec::new();
+    for instance in instances {
+        changes.extend(deleted(tree, object, *instance));
+        let mut ids = (0..u16::MAX).filter_map(InstanceId::new);
+        let id = ids.find(|id| !taken.contains(id));
+        let id = id.ok_or(WriteError::TooMany(Path::Object(ObjectId::ACCESS_CONTROL)))?;
+        taken.push(id);
+        let control = AccessControl {
+            target: AclTarget::Instance(object, *instance),
+            acl: [(server.get(), AccessControl::OWNER_RIGHTS)].into(),
+            owner: server.get(),
+        };
+        changes.extend(control.changes(id));
+    }
+    Ok(changes)
 }
 
-/// What follows from an Object Instance having been deleted: its Access Control Object Instance
-/// goes with it (TS 7.3.1.2.2).
+/// What follows from an Object Instance having been deleted: what there is of Access Control
+/// Object Instances about it goes with it (TS 7.3.1.2.2).
 pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec<Change> {
-    let found = find(tree, AclTarget::Instance(object, instance));
-    found
-        .into_iter()
+    about(tree, AclTarget::Instance(object, instance))
         .map(|(id, _)| delete(ObjectId::ACCESS_CONTROL, id))
         .collect()
 }
@@ -139,6 +148,21 @@ pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
     }
     changes.push(delete(ObjectId::SERVER, account.server_instance));
     changes.push(delete(ObjectId::SECURITY, account.security_instance));
+    // One thing may be about another that goes, too, or twice about the same.
+    let mut gone: Vec<Path> = Vec::new();
+    changes.retain(|change| match change {
+        Change::Delete { path } if gone.contains(path) => false,
+        Change::Delete { path } => {
+            gone.push(*path);
+            true
+        }
+        _ => true,
+    });
+    // What goes need not be changed before.
+    changes.retain(|change| {
+        matches!(change, Change::Delete { .. })
+            || !gone.iter().any(|gone| gone.contains(&change.path()))
+    });
     changes
 }
 
@@ -189,9 +213,11 @@ fn without(
     changes
 }
 
-/// Whether there is one account at most: then access is not controlled.
-fn is_single(tree: &ObjectTree) -> bool {
-    accounts(tree).len() <= 1
+/// Whether there is no other account than this server's: then access is not controlled.
+fn is_alone(tree: &ObjectTree, server: ShortServerId) -> bool {
+    accounts(tree)
+        .iter()
+        .all(|account| account.server == server)
 }
 
 /// Whether the one instance of a mandatory Object has to be there.
@@ -207,9 +233,12 @@ fn delete(object: ObjectId, instance: InstanceId) -> Change {
     }
 }
 
-/// The Access Control Object Instance about this.
-fn find(tree: &ObjectTree, target: AclTarget) -> Option<(InstanceId, AccessControl)> {
+/// The Access Control Object Instances about this; there should be one.
+fn about(
+    tree: &ObjectTree,
+    target: AclTarget,
+) -> impl Iterator<Item = (InstanceId, AccessControl)> {
     tree.instances(ObjectId::ACCESS_CONTROL)
         .filter_map(|id| Some((id, AccessControl::load(tree, id)?)))
-        .find(|(_, control)| control.target == target)
+        .filter(move |(_, control)| control.target == target)
 }

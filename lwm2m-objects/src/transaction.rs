@@ -8,7 +8,7 @@ use lwm2m_core::{
 };
 
 use crate::{
-    definition::{Multiplicity, ResourceDefinition},
+    definition::{Multiplicity, Operations, ResourceDefinition},
     object::{Change, Object, WriteError},
     tree::{ObjectTree, check_value},
 };
@@ -127,7 +127,11 @@ impl<'t> Transaction<'t> {
             Purpose::BootstrapWrite => {
                 for instance in self.named_instances() {
                     self.remove_what_is_absent(instance, |resource| {
-                        !resource.operations.executable()
+                        !resource.mandatory
+                            && matches!(
+                                resource.operations,
+                                Operations::None | Operations::Write | Operations::ReadWrite
+                            )
                     });
                 }
             }
@@ -138,8 +142,8 @@ impl<'t> Transaction<'t> {
     /// Resources that are there and that the payload does not name go, if `removable`.
     ///
     /// Replace of an Object Instance removes what is writable and optional; mandatory and
-    /// read-only Resources keep their values. A Bootstrap-Write leaves nothing of what was there:
-    /// what is not in the payload is not instantiated.
+    /// read-only Resources keep their values. A Bootstrap-Write does so, too, and removes what only
+    /// the Bootstrap-Server can set; whether all that is mandatory is there is for its Finish to say.
     fn remove_what_is_absent(
         &mut self,
         instance: InstanceId,

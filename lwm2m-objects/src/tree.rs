@@ -248,7 +248,9 @@ impl ObjectTree {
             return Err(refused(path));
         };
         let (object, _) = self.locate(path).ok_or(WriteError::NotFound(path))?;
-        if !object.is_managed() {
+        // The one instance of a mandatory Object has to be there (TS D.1).
+        let (least, _) = object.definition().instance_limits();
+        if !object.is_managed() || least > 0 {
             return Err(WriteError::NotManaged(path));
         }
         Ok([Change::Delete { path }].into())

@@ -165,7 +165,7 @@ fn access_control_instances_are_read_by_all_and_written_by_their_owner() {
 #[test]
 fn a_created_instance_gets_an_access_control_instance_of_its_creator() {
     let mut tree = appendix_f();
-    let changes = access::created(&tree, server(102), 3.into(), instance(7));
+    let changes = access::created(&tree, server(102), 3.into(), &[instance(7)]).unwrap();
     tree.commit(&changes).unwrap();
     let at = |text: &str| text.parse::<Path>().unwrap();
     assert_eq!(tree.get(at("/2/5/0")), Some(Value::Integer(3)));
@@ -191,8 +191,8 @@ fn a_created_instance_gets_an_access_control_instance_of_its_creator() {
 fn a_single_server_creates_without_access_control() {
     let tree = tree(&[101], vec![]);
     assert_eq!(
-        access::created(&tree, server(101), 3.into(), instance(7)),
-        []
+        access::created(&tree, server(101), 3.into(), &[instance(7)]),
+        Ok(Vec::new())
     );
 }
 
@@ -270,4 +270,59 @@ fn unbootstrapping_leaves_mandatory_single_instances() {
 fn unbootstrapping_nobody_changes_nothing() {
     assert_eq!(access::unbootstrapped(&appendix_f(), server(77)), []);
     assert_eq!(ACCESS_CONTROL.id, ObjectId::ACCESS_CONTROL);
+}
+
+#[test]
+fn several_created_instances_get_one_each_in_place_of_what_was_left() {
+    let at = |text: &str| text.parse::<Path>().unwrap();
+    let mut tree = tree(&[101, 102], vec![control((3, 7), &[(102, 0b1111)], 102)]);
+    let changes = access::created(&tree, server(101), 3.into(), &[instance(7), instance(8)]);
+    tree.commit(&changes.unwrap()).unwrap();
+    for id in [7, 8] {
+        assert_eq!(
+            access::rights(&tree, server(101), 3.into(), instance(id)),
+            RWED
+        );
+        assert_eq!(
+            access::rights(&tree, server(102), 3.into(), instance(id)),
+            NONE
+        );
+    }
+    assert!(tree.locate(at("/2/0")).is_none());
+    assert_eq!(tree.instances(2.into()).count(), 2);
+}
+
+#[test]
+fn a_single_server_that_uses_access_control_goes_on_using_it() {
+    let tree = tree(&[101], vec![control((3, 0), &[(101, 0b1111)], 101)]);
+    let changes = access::created(&tree, server(101), 3.into(), &[instance(7)]).unwrap();
+    assert!(matches!(changes[0], Change::Create { .. }));
+    // The shortcut is for the one server that there is, not for any.
+    assert_eq!(
+        access::rights(&tree, server(77), 3.into(), instance(0)),
+        NONE
+    );
+}
+
+#[test]
+fn the_right_to_create_is_the_bootstrap_interfaces() {
+    let controls = vec![control((5, 65535), &[(101, 0b1_0000)], 101)];
+    let tree = tree(&[101, 102], controls);
+    assert!(
+        !access::may_create(&tree, server(101), 5.into()),
+        "a server owns it"
+    );
+    assert_eq!(access::rights(&tree, server(101), 2.into(), instance(0)), R);
+}
+
+#[test]
+fn unbootstrapping_deletes_nothing_twice() {
+    let controls = vec![
+        control((2, 0), &[(101, 0b1111)], 101),
+        control((3, 0), &[(101, 1)], 101),
+    ];
+    let mut tree = tree(&[101, 102], controls);
+    let changes = access::unbootstrapped(&tree, server(101));
+    tree.commit(&changes).unwrap();
+    assert_eq!(instances(&tree), ["/0/1", "/1/1", "/3/0"]);
 }

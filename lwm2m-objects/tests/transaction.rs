@@ -250,7 +250,8 @@ fn bootstrap_write_creates_and_replaces_whatever_the_operations_are() {
     tree.commit(&changes).unwrap();
     assert_eq!(tree.get(path("/0/1/5")), Some(Value::from(&b"key"[..])));
 
-    // An existing instance has afterwards what the payload has, and what executes.
+    // An existing instance has afterwards what the payload has, what executes, and what is
+    // mandatory or the Client's own.
     let mut transaction = tree.bootstrap_write(path("/1")).unwrap();
     let values = [
         (0, 101.into()),
@@ -266,6 +267,17 @@ fn bootstrap_write_creates_and_replaces_whatever_the_operations_are() {
         .map(|resource| resource.id.get())
         .collect();
     assert_eq!(there, [0, 1, 6, 7, 8]);
+
+    let mut transaction = tree.bootstrap_write(path("/3/0")).unwrap();
+    push(&mut transaction, 3, Some(0), &[(13, Value::Time(7))]).unwrap();
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    assert_eq!(tree.get(path("/3/0/14")), None);
+    assert_eq!(
+        tree.get(path("/3/0/0")),
+        Some(Value::from("Open Mobile Alliance"))
+    );
+    assert_eq!(tree.get(path("/3/0/16")), Some(Value::from("U")));
 
     // One Resource of an instance that is not there yet.
     let mut transaction = tree.bootstrap_write(path("/1000/2/0")).unwrap();
