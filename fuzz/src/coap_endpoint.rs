@@ -47,13 +47,15 @@ impl<'a> Input<'a> {
     }
 }
 
+/// The longest that a datagram is under way (RFC 7252 §4.8.2).
+const MAX_LATENCY: Duration = Duration::from_secs(100);
 const PATHS: [&str; 3] = ["a", "b", "stream"];
 
 struct World {
     now: Instant,
     sides: [Side; 2],
-    /// What is under way, and to which side.
-    network: VecDeque<(usize, Vec<u8>)>,
+    /// What is under way: since when, and to which side.
+    network: VecDeque<(Instant, usize, Vec<u8>)>,
     next: u64,
     effects: BTreeMap<u64, u32>,
     /// Whether all datagrams were those that were sent, and nobody has forgotten anything.
@@ -126,17 +128,17 @@ impl World {
                 // One of the oldest datagrams arrives; perhaps another copy of it will.
                 let choice = input.byte();
                 let at = usize::from(choice & 0x0f) % self.network.len().max(1);
-                let Some((to, payload)) = self.network.remove(at) else {
+                let Some((since, to, payload)) = self.network.remove(at) else {
                     return;
                 };
                 if choice & 0x80 != 0 {
-                    self.network.push_back((to, payload.clone()));
+                    self.network.push_back((since, to, payload.clone()));
                 }
                 self.arrive(to, &payload);
             }
             5 => {
                 for _ in 0..input.byte() {
-                    let Some((to, payload)) = self.network.pop_front() else {
+                    let Some((_, to, payload)) = self.network.pop_front() else {
                         break;
                     };
                     self.arrive(to, &payload);
@@ -144,7 +146,7 @@ impl World {
             }
             6 => drop(self.network.pop_front()),
             7 => {
-                if let Some((to, mut payload)) = self.network.pop_front() {
+                if let Some((_, to, mut payload)) = self.network.pop_front() {
                     self.honest = false;
                     let at = usize::from(input.byte()) % payload.len().max(1);
                     let change = input.byte();
@@ -288,6 +290,9 @@ impl World {
 
     fn tick(&mut self, duration: Duration) {
         self.now += duration;
+        // On this rests how long an endpoint has to remember.
+        let oldest = self.now - MAX_LATENCY;
+        self.network.retain(|(since, ..)| *since >= oldest);
         for side in &mut self.sides {
             side.node.handle_timeout(self.now);
         }
@@ -391,8 +396,11 @@ impl World {
             while let Some(transmit) = side.node.poll_transmit() {
                 assert!(transmit.payload.len() >= 4);
                 if self.network.len() < 64 {
-                    self.network
-                        .push_back((usize::from(transmit.to), transmit.payload.to_vec()));
+                    self.network.push_back((
+                        self.now,
+                        transmit.to.into(),
+                        transmit.payload.to_vec(),
+                    ));
                 }
             }
             while let Some(event) = side.node.poll_event() {

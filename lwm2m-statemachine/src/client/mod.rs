@@ -110,6 +110,8 @@ impl Client {
         let mut random = Random::new(config.coap.seed);
         let endpoint = Endpoint::new(coap::Config {
             seed: random.seed(),
+            // The bodies of requests are taken whole.
+            stream_requests: false,
             ..config.coap.clone()
         });
         Ok(Self {

@@ -156,6 +156,8 @@ impl<P: Peer> Server<P> {
         let mut coap = config.coap;
         let mut random = Random::new(coap.seed);
         coap.seed = random.seed();
+        // Its requests are small: they are assembled.
+        coap.stream_requests = false;
         Self {
             endpoint: Endpoint::new(coap),
             registrations: Registrations::new(&mut random),

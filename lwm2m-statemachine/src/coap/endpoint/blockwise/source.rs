@@ -60,8 +60,8 @@ impl Sources {
 impl<P: Peer> Endpoint<P> {
     /// A body that is not at hand as a whole: for
     /// [`request_from`](Self::request_from) and [`respond_from`](Self::respond_from). Whenever a
-    /// block of it is needed, [`Event::BlockWanted`] asks for it; nothing but the block under way
-    /// is held. In the end, whatever that is, comes one [`Event::SourceClosed`].
+    /// block of it is needed, [`Event::BlockWanted`] asks for it, mostly in their order, but an
+    /// earlier one may be needed again; nothing but the block under way is held. In the end, whatever that is, comes one [`Event::SourceClosed`].
     ///
     /// `size` is that of the whole body in bytes, if it is known: the peer is told (Size1, Size2).
     pub const fn source(&mut self, size: Option<u32>) -> Source {
