@@ -1015,3 +1015,19 @@ fn handle_datagram_queues_what_receive_returns() {
     node.respond(T0, responder, content("hi")).unwrap();
     assert_eq!(sent_one(&mut node)[1], Code::CONTENT.to_byte());
 }
+
+#[test]
+fn who_wakes_too_late_does_not_send_again() {
+    // EXCHANGE_LIFETIME - MAX_LATENCY: what is sent later may meet a peer that has forgotten it.
+    for (late, again) in [(147, true), (148, false)] {
+        let mut node = node();
+        let (id, ..) = request(&mut node, RequestOptions::default());
+        node.handle_timeout(T0 + seconds(late));
+        assert_eq!(sent(&mut node).len(), usize::from(again));
+        let failed = run_until_quiet(&mut node);
+        assert!(matches!(
+            failed[..],
+            [Event::RequestFailed { request, reason: FailureReason::Timeout, .. }] if request == id
+        ));
+    }
+}

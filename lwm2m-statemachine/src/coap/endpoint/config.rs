@@ -70,6 +70,9 @@ impl Config {
 pub(super) struct Spans {
     pub(super) exchange_lifetime: u64,
     pub(super) non_lifetime: u64,
+    /// How long after the first time a message may be sent again: it is under way for up to
+    /// MAX_LATENCY, and remembered for EXCHANGE_LIFETIME.
+    pub(super) retransmission: u64,
     pub(super) acknowledgement_delay: u64,
     pub(super) response_timeout: u64,
     pub(super) transfer_lifetime: u64,
@@ -87,6 +90,11 @@ impl Spans {
         Self {
             exchange_lifetime: millis(parameters.exchange_lifetime()),
             non_lifetime: millis(parameters.non_lifetime()),
+            retransmission: millis(
+                parameters
+                    .exchange_lifetime()
+                    .saturating_sub(parameters.max_latency),
+            ),
             acknowledgement_delay: millis(config.acknowledgement_delay),
             response_timeout: millis(
                 config

@@ -28,6 +28,8 @@ pub(super) struct Transmission {
     message_id: u16,
     /// How often it was sent; not yet, if 0.
     pub(super) sent: u8,
+    /// When it was first sent with this message id.
+    first_sent: Instant,
     /// The wait after the last time it was sent, in milliseconds.
     wait: u64,
     deadline: Option<Instant>,
@@ -40,6 +42,7 @@ impl Transmission {
             purpose,
             message_id: 0,
             sent: 0,
+            first_sent: Instant::ZERO,
             wait: 0,
             deadline: None,
         }
@@ -249,6 +252,7 @@ impl<P: Peer> Endpoint<P> {
             let wait = self.spans.ack_timeout.saturating_add(spread);
             if let Some(transmission) = self.transmissions.get_mut(key) {
                 transmission.message_id = message_id;
+                transmission.first_sent = now;
                 transmission
                     .message
                     .readdress(MessageType::Confirmable, message_id);
@@ -286,7 +290,9 @@ impl<P: Peer> Endpoint<P> {
             return;
         };
         transmission.deadline = None;
-        if transmission.sent <= self.config.transmission.retransmissions() {
+        // Who was woken much too late must not send it again: the peer may have forgotten it.
+        let in_time = now <= after(transmission.first_sent, self.spans.retransmission);
+        if transmission.sent <= self.config.transmission.retransmissions() && in_time {
             transmission.wait = transmission.wait.saturating_mul(2);
             self.renew_notification(now, peer, key);
             self.send(now, peer, key);
@@ -337,6 +343,7 @@ impl<P: Peer> Endpoint<P> {
         };
         sending.last_used = now;
         let old = mem::replace(&mut transmission.message_id, message_id);
+        transmission.first_sent = now;
         transmission.message = message;
         transmission
             .message
