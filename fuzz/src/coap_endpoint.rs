@@ -58,7 +58,7 @@ struct World {
     network: VecDeque<(Instant, usize, Vec<u8>)>,
     next: u64,
     effects: BTreeMap<u64, u32>,
-    /// Whether all datagrams were those that were sent, and nobody has forgotten anything.
+    /// Whether all datagrams were those that were sent, and nobody was told to forget anything.
     honest: bool,
 }
 
@@ -321,7 +321,11 @@ impl World {
             message.observe(side.sequence).unwrap();
         }
         match kind & 0x0f {
-            1 => side.node.ignore(responder),
+            1 => {
+                // It may come again, and is new then.
+                self.honest = false;
+                side.node.ignore(responder);
+            }
             2 => {
                 side.node.acknowledge(&responder);
                 side.responders.push(responder);
