@@ -2,17 +2,21 @@
 
 use alloc::{string::ToString, vec::Vec};
 
-use lwm2m_core::{Code, DataType, ObjectId, Path, ResourceId, Value, codec::Content};
+use lwm2m_core::{
+    Code, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
+    codec::Content,
+};
 use lwm2m_json::Mode;
 use lwm2m_linkformat::{RegistrationLinks, RegistrationRoot, RegistrationWriter};
-use lwm2m_statemachine::coap::{MessageBuf, MessageRef, MessageType, Token};
+use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+use lwm2m_statemachine::{
+    Client, ClientConfig, ClientEvent,
+    coap::{MessageBuf, MessageRef, MessageType, Token},
+};
 use lwm2m_tlv::{Encoder, decode};
 
-// A crate without a check yet is linked all the same.
-use lwm2m_objects as _;
-
 /// Every check, true if it came out right.
-pub(crate) const ALL: [fn() -> bool; 5] = [core, tlv, json, linkformat, coap];
+pub(crate) const ALL: [fn() -> bool; 6] = [core, tlv, json, linkformat, coap, client];
 
 fn core() -> bool {
     let path = "/3/0/9".parse::<Path>();
@@ -60,4 +64,22 @@ fn coap() -> bool {
     message.payload(b"100");
     let message = message.finish(MessageType::Acknowledgement, 1, Token::EMPTY);
     MessageRef::parse(message.as_ref()).is_ok_and(|read| read.payload() == b"100")
+}
+
+/// A client with its objects asks for a connection to its server.
+fn client() -> bool {
+    let Some(server) = ShortServerId::new(1) else {
+        return false;
+    };
+    let mut tree = ObjectTree::new();
+    let security = Security::no_sec("coap://192.0.2.1", server);
+    tree.add(Store::of([(InstanceId::ZERO, security)]));
+    let account = Server::new(server, 60);
+    tree.add(Store::of([(InstanceId::ZERO, account)]));
+    tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+    let Ok(mut client) = Client::new(ClientConfig::new("proof", [0; 32]), tree) else {
+        return false;
+    };
+    client.start(Instant::ZERO);
+    matches!(client.poll_event(), Some(ClientEvent::Connect { .. }))
 }
