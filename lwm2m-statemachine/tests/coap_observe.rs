@@ -2,12 +2,14 @@
 
 mod coap_support;
 
+use core::time::Duration;
+
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::{
     Channel,
     coap::{
-        Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType, NotifyOptions,
-        RequestId, RequestOptions, SendError, Token,
+        Config, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType,
+        NotifyOptions, RequestId, RequestOptions, SendError, Token,
     },
 };
 
@@ -162,6 +164,51 @@ fn an_observation_is_cancelled_by_a_request_with_its_token() {
         Ok(Some(Incoming::Response { request, observing: false, .. })) if request == id
     ));
     assert!(run_until_quiet(&mut node).is_empty());
+}
+
+/// The request that cancels takes the place of the one that it cancels; if it cannot be sent,
+/// nothing has changed.
+#[test]
+fn a_cancellation_fits_where_the_observation_was_or_leaves_it() {
+    let mut config = Config::new([7; 32]);
+    config.bounds.requests_per_peer = 1;
+    let mut node = Endpoint::new(config);
+    let (observation, request_token) = observation(&mut node);
+    let mut message = MessageBuf::request(Method::Get);
+    message.observe(1).unwrap();
+    // All message ids are used.
+    let notice = || observe_answer(1, "n");
+    while node
+        .notify(T0, "peer", token(b"n"), notice(), NotifyOptions::default())
+        .is_ok()
+    {
+        sent_one(&mut node);
+    }
+    let options = RequestOptions {
+        cancels: Some(observation),
+        confirmable: false,
+        ..RequestOptions::default()
+    };
+    assert_eq!(
+        node.request(T0, "peer", message.clone(), options),
+        Err(SendError::MessageIds)
+    );
+    let notification = self::message(
+        observe_answer(11, "b"),
+        MessageType::NonConfirmable,
+        9,
+        request_token,
+    );
+    assert!(matches!(
+        receive(&mut node, T0, &notification),
+        Ok(Some(Incoming::Notification { request, .. })) if request == observation
+    ));
+    assert_eq!(node.usage().requests, 1);
+    let later = T0 + Duration::from_secs(300);
+    node.handle_timeout(later);
+    assert!(node.request(later, "peer", message, options).is_ok());
+    assert_eq!(node.usage().requests, 1);
+    assert!(!node.cancel(later, observation));
 }
 
 const CONFIRMABLE: NotifyOptions = NotifyOptions {

@@ -6,8 +6,8 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat, Method, Value, codec::Content};
 use lwm2m_statemachine::{
-    Identity, ObservationId, Outcome, RegistrationId, ServerEvent,
-    coap::{MessageBuf, MessageType, Token},
+    Channel, Identity, ObservationId, Outcome, RegistrationId, ServerEvent,
+    coap::{BlockOption, MessageBuf, MessageType, SendError, Token},
     server::{AnswerError, CallError, EndReason},
 };
 
@@ -510,4 +510,82 @@ fn observes_without_an_answer_count_as_observations() {
     server.read(now, id, path("/3/0/9"), None).unwrap();
     server.drop_observation(now, observation).unwrap();
     observe(&mut world).unwrap();
+}
+
+/// The last notification says that it is the last, and comes with its first block only.
+#[test]
+fn an_observation_whose_last_notification_is_lost_ends() {
+    let mut observed = Observed::new();
+    let mut last = MessageBuf::response(Code::CONTENT);
+    last.block2(BlockOption::new(0, true, 16).unwrap()).unwrap();
+    last.payload(&[b'1'; 16]);
+    observed.notify(MessageType::NonConfirmable, last);
+    let block = observed.world.sent_one();
+    assert_eq!(
+        block.message().block2().map(BlockOption::number),
+        Some(1),
+        "the rest is asked for"
+    );
+    observed.world.reset(&block);
+    observed.ended(EndReason::Lost);
+}
+
+/// A client over SMS whose message ids are used up: the observation is not half cancelled.
+#[test]
+fn a_cancellation_that_cannot_be_sent_leaves_the_observation() {
+    let mut world = World::new();
+    world.channel = Channel::Sms;
+    let (registration, _) = world.register_as(&Request {
+        queries: &["ep=device", "lt=86400", "lwm2m=1.0", "b=S"],
+        ..Request::default()
+    });
+    let now = world.now;
+    let observe = |world: &mut World| {
+        let text = Some(ContentFormat::TEXT);
+        let operation = world
+            .server
+            .observe(now, registration, path("/3/0/9"), text)
+            .unwrap();
+        let request = world.sent_one();
+        world.answer(&request, level(Some(1), b"85"));
+        let Outcome::Observing { observation, .. } = world.outcome(operation) else {
+            panic!("not observing");
+        };
+        (observation, request)
+    };
+    let (observation, request) = observe(&mut world);
+    // As often as there are message ids.
+    let refused = loop {
+        match world.server.read(now, registration, path("/3/0"), None) {
+            Ok(_) => {
+                let read = world.sent_one();
+                world.answer_code(&read, Code::NOT_FOUND);
+                world.events();
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, CallError::Send(SendError::MessageIds));
+    assert_eq!(
+        world.server.cancel_observation(now, observation),
+        Err(CallError::Send(SendError::MessageIds))
+    );
+    // It goes on in the server and in its endpoint alike.
+    assert_eq!(world.server.usage().observations, 1);
+    let (message_id, token) = (world.next_message_id(), request.message().token());
+    let wire = level(Some(2), b"86").finish(MessageType::NonConfirmable, message_id, token);
+    world.deliver(1, wire.as_ref());
+    assert!(matches!(
+        world.event(),
+        ServerEvent::Notification { observation: of, .. } if of == observation
+    ));
+    // Later it can be cancelled.
+    world.now += Duration::from_secs(300);
+    assert!(
+        world
+            .server
+            .cancel_observation(world.now, observation)
+            .is_ok()
+    );
+    assert_eq!(world.server.usage().observations, 0);
 }

@@ -46,14 +46,27 @@ impl<P: Peer> Server<P> {
     /// What the endpoint has to say of its own accord.
     pub(super) fn handle_endpoint_events(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
-            // A server sends no notifications, and what became of its answers is for the client
-            // to find out.
-            if let Event::RequestFailed { request, .. } = event {
-                self.end_operation(request, Outcome::Timeout);
-                if let Some((key, _)) = self.observations.take_by_request(request) {
-                    self.end_observation(ObservationId(key), EndReason::Lost);
+            match event {
+                Event::RequestFailed { request, .. } => {
+                    self.end_operation(request, Outcome::Timeout);
+                    self.lose_observation(request);
                 }
+                // The last notification of an observation: its blocks did not come.
+                Event::NotificationLost {
+                    request,
+                    observing: false,
+                    ..
+                } => self.lose_observation(request),
+                // A server sends no notifications, and what became of its answers is for the
+                // client to find out.
+                _ => {}
             }
+        }
+    }
+
+    fn lose_observation(&mut self, request: RequestId) {
+        if let Some((key, _)) = self.observations.take_by_request(request) {
+            self.end_observation(ObservationId(key), EndReason::Lost);
         }
     }
 

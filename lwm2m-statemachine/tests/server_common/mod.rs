@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat, Instant, Method, Path};
 use lwm2m_statemachine::{
-    Datagram, Identity, OperationId, Outcome, RegistrationId, Server, ServerConfig, ServerEvent,
+    Channel, Datagram, Identity, OperationId, Outcome, RegistrationId, Server, ServerConfig,
+    ServerEvent,
     coap::{MessageBuf, MessageRef, MessageType, Token},
 };
 
@@ -19,6 +20,8 @@ pub(crate) const LINKS: &str = "</1/0>,</3/0>";
 pub(crate) struct World {
     pub(crate) server: Server<Peer>,
     pub(crate) now: Instant,
+    /// What datagrams travel on.
+    pub(crate) channel: Channel,
     message_id: u16,
 }
 
@@ -100,15 +103,16 @@ impl World {
         Self {
             server: Server::new(config),
             now: Instant::from_secs(1000),
+            channel: Channel::Udp,
             message_id: 0,
         }
     }
 
     /// Hands the server a datagram.
     pub(crate) fn deliver(&mut self, from: Peer, bytes: &[u8]) {
-        let _ = self
-            .server
-            .handle_datagram(self.now, Datagram::new(from, bytes));
+        let mut datagram = Datagram::new(from, bytes);
+        datagram.channel = self.channel;
+        let _ = self.server.handle_datagram(self.now, datagram);
     }
 
     /// What the server sends now.
@@ -165,6 +169,7 @@ impl World {
         let wire = message.finish(MessageType::Confirmable, message_id, token);
         let mut datagram = Datagram::new(request.from, wire.as_ref());
         datagram.identity = request.identity;
+        datagram.channel = self.channel;
         self.server.handle_datagram(self.now, datagram).unwrap();
         let sent = self.sent_one();
         assert_eq!(sent.to, request.from);

@@ -47,27 +47,45 @@ impl<P: Peer> Endpoint<P> {
         if message.code().kind() != CodeKind::Request {
             return Err(SendError::Code(message.code()));
         }
-        if options.cancels.is_none() && self.is_large(&message) {
+        if let Some(RequestId(observation)) = options.cancels {
+            return self.request_cancellation(now, &to, message, options, observation);
+        }
+        if self.is_large(&message) {
             return self.request_in_blocks(now, to, message, options);
         }
         let peer = self.enter_for_request(to)?;
-        let (token, kind) = match options.cancels {
-            Some(RequestId(observation)) => {
-                if self.requests.peer(observation) != Some(peer) {
-                    self.peers.release(peer);
-                    return Err(SendError::NoObservation);
-                }
-                let Some(request) = self.remove_request(now, observation) else {
-                    return Err(SendError::NoObservation);
-                };
-                (request.token, Kind::Cancellation)
-            }
-            None => (self.new_token(peer), kind_of(&message)),
-        };
+        let (token, kind) = (self.new_token(peer), kind_of(&message));
         self.prefer_blocks(&mut message);
         let mode = Mode::new(options, self.spans.response_timeout);
         let key = self.insert_request(now, peer, token, kind, mode)?;
         self.dispatch(now, peer, key, message)?;
+        Ok(RequestId(key))
+    }
+
+    /// Sends the request that ends an observation; if that is not possible, the observation stays.
+    fn request_cancellation(
+        &mut self,
+        now: Instant,
+        to: &P,
+        mut message: MessageBuf,
+        options: RequestOptions,
+        observation: Key,
+    ) -> Result<RequestId, SendError> {
+        let token = self
+            .requests
+            .get(observation)
+            .filter(|request| matches!(request.kind, Kind::Observation { .. }))
+            .map(|request| request.token);
+        let peer = self.requests.peer(observation);
+        let (Some(token), Some(peer), true) = (token, peer, self.peers.find(to) == peer) else {
+            return Err(SendError::NoObservation);
+        };
+        self.prefer_blocks(&mut message);
+        let mode = Mode::new(options, self.spans.response_timeout);
+        // For a moment both have the token. The bound holds: one takes the place of the other.
+        let key = self.insert_request(now, peer, token, Kind::Cancellation, mode)?;
+        self.dispatch(now, peer, key, message)?;
+        self.remove_request(now, observation);
         Ok(RequestId(key))
     }
 
