@@ -3,9 +3,13 @@
 //! A [`Network`] joins any number of nodes. A node is a machine and the application that drives
 //! it: a [`Host`] for everything that is a [`Machine`](lwm2m_statemachine::Machine), or a
 //! [`Node`] of one's own. The network loses, repeats, delays and reorders their datagrams as each
-//! [`Link`] says, cuts links, renames nodes, reboots them, and shifts their clocks. Nothing of it
-//! happens in real time and nothing is random but the seed: two runs of a seed are identical to
-//! the byte.
+//! [`Link`] says, cuts links, renames nodes, reboots them with and without state, lets them sleep,
+//! and shifts their clocks. Nothing of it happens in real time and nothing is random but the seed:
+//! two runs of a seed are identical to the byte, and have the same [digest](Network::digest).
+//!
+//! What holds is checked as it happens: [`Node::check`] after each step of a node; by a [`Ledger`],
+//! that no request has two outcomes and nothing is delivered twice; by [`body_number`], that a body
+//! is whole; and by the network itself, that no node asks to be woken for nothing.
 //!
 //! ```
 //! use core::time::Duration;
@@ -51,23 +55,36 @@
 //! # When something fails
 //!
 //! A test fails by a panic. A network that is dropped while its thread panics prints its seed and
-//! the sequence chart of all its datagrams.
+//! the sequence chart of its last datagrams:
+//!
+//! ```text
+//! seed 42, at 0.040, the last 2 of 2 datagrams:
+//!                 alice           bob
+//!      0.000       |------------>>|       CON POST 1234 abcd /rd ?ep=x&lt=60 [6]  +20 +20
+//!      0.020       |       x------|       ACK 2.01 1234 abcd → /rd/7  LOST
+//! ```
 
 #![allow(
     clippy::std_instead_of_alloc,
     reason = "it runs on a computer with an operating system only"
 )]
 
+mod body;
+mod chart;
+mod ledger;
 mod link;
 mod network;
 mod node;
 mod random;
 mod record;
+mod run;
 
 pub use self::{
-    link::{Link, MAX_LATENCY},
+    body::{body, body_number},
+    ledger::Ledger,
+    link::{Jitter, Link, MAX_LATENCY},
     network::Network,
     node::{Address, Application, Handle, Host, Node, NodeId},
     random::Random,
-    record::{Fate, Record},
+    record::{Fate, Note, Record},
 };

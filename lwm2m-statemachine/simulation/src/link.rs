@@ -15,9 +15,8 @@ pub const MAX_LATENCY: Duration = Duration::from_secs(100);
 pub struct Link {
     /// The shortest time on the way.
     pub latency: Duration,
-    /// What is added to it, evenly distributed from zero to this. More than the time between two
-    /// datagrams reorders them.
-    pub jitter: Duration,
+    /// What is added to it. More than the time between two datagrams reorders them.
+    pub jitter: Jitter,
     /// How likely a datagram gets lost.
     pub loss: f64,
     /// How likely a datagram arrives twice, each copy with a latency of its own.
@@ -36,6 +35,43 @@ pub struct Link {
     pub channel: Channel,
 }
 
+/// How the latency of a link is distributed above its shortest. Drawn with integers only, so that
+/// a seed means the same on every computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Jitter {
+    /// Evenly, from zero to this.
+    Even(Duration),
+    /// With a long tail: half of the copies take longer than this, a quarter longer than twice
+    /// this, an eighth longer than three times this.
+    HalfLife(Duration),
+    /// As measured: quantiles at even distances, the first of them the shortest and the last the
+    /// longest. In between, evenly.
+    Quantiles(Vec<Duration>),
+}
+
+impl Jitter {
+    fn draw(&self, random: &mut Random) -> Duration {
+        match self {
+            Self::Even(longest) => random.duration(*longest),
+            Self::HalfLife(half) => {
+                let halvings = random.number().leading_zeros();
+                half.saturating_mul(halvings)
+                    .saturating_add(random.duration(*half))
+            }
+            Self::Quantiles(quantiles) => {
+                let intervals = quantiles.len().saturating_sub(1);
+                let interval = random.below(intervals as u64);
+                let interval = usize::try_from(interval).unwrap_or_default();
+                match quantiles.get(interval..) {
+                    Some([from, to, ..]) => *from + random.duration(to.saturating_sub(*from)),
+                    Some([only]) => *only,
+                    _ => Duration::ZERO,
+                }
+            }
+        }
+    }
+}
+
 impl Default for Link {
     /// A perfect link of 10 ms.
     fn default() -> Self {
@@ -48,7 +84,7 @@ impl Link {
     pub const fn new(latency: Duration) -> Self {
         Self {
             latency,
-            jitter: Duration::ZERO,
+            jitter: Jitter::Even(Duration::ZERO),
             loss: 0.0,
             duplication: 0.0,
             reordering: 0.0,
@@ -60,9 +96,15 @@ impl Link {
         }
     }
 
-    /// The link with this much jitter.
+    /// The link with this much jitter, evenly distributed.
     #[must_use]
-    pub const fn jittering(mut self, jitter: Duration) -> Self {
+    pub fn jittering(self, jitter: Duration) -> Self {
+        self.distributed(Jitter::Even(jitter))
+    }
+
+    /// The link with this distribution of its latency.
+    #[must_use]
+    pub fn distributed(mut self, jitter: Jitter) -> Self {
         self.jitter = jitter;
         self
     }
@@ -96,9 +138,16 @@ impl Link {
         self
     }
 
+    /// The link as one of this channel.
+    #[must_use]
+    pub const fn over(mut self, channel: Channel) -> Self {
+        self.channel = channel;
+        self
+    }
+
     /// How long the next copy is on its way.
     pub(crate) fn draw_latency(&self, random: &mut Random) -> Duration {
-        let mut latency = self.latency.saturating_add(random.duration(self.jitter));
+        let mut latency = self.latency.saturating_add(self.jitter.draw(random));
         if random.chance(self.reordering) {
             latency = latency.saturating_add(random.duration(self.detour));
         }

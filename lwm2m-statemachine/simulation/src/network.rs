@@ -7,17 +7,10 @@ use std::{
 };
 
 use lwm2m_core::Instant;
-use lwm2m_statemachine::Datagram;
 
-use crate::{Address, Fate, Handle, Link, Node, NodeId, Random, Record, record};
-
-/// Steps without a move of the clock after which the nodes are taken to keep each other, or
-/// themselves, busy for ever.
-const STEPS_PER_MOMENT: u32 = 20_000;
-/// Calls of `handle_timeout` of one node, in one moment, without any datagram or event.
-const IDLE_WAKEUPS: u32 = 1_000;
-/// Datagrams and events of one node between two calls.
-const OUTPUTS_PER_CALL: u32 = 100_000;
+use crate::{
+    Address, Handle, Link, Node, NodeId, Note, Random, Record, chart::chart, record::History,
+};
 
 /// Any number of nodes, joined by links, in virtual time.
 ///
@@ -29,43 +22,54 @@ const OUTPUTS_PER_CALL: u32 = 100_000;
 /// The calls that let time pass panic if the nodes go on without end in one moment: a node whose
 /// `poll_timeout` lies in the past while it does nothing, or that answers itself for ever.
 pub struct Network {
-    seed: u64,
-    now: Instant,
+    pub(crate) seed: u64,
+    pub(crate) now: Instant,
     /// Decides what happens to datagrams.
-    random: Random,
+    pub(crate) random: Random,
     /// Decides what the test asks it to decide, so that what tests draw does not change the links.
     choices: Random,
-    nodes: Vec<Slot>,
-    links: BTreeMap<(NodeId, NodeId), Link>,
-    default_link: Link,
+    pub(crate) nodes: Vec<Slot>,
+    pub(crate) links: BTreeMap<(NodeId, NodeId), Link>,
+    pub(crate) default_link: Link,
     /// By time of arrival, then by order of sending.
-    in_flight: BTreeMap<(Instant, u64), Packet>,
-    copies: u64,
-    wakeups: BTreeSet<(Instant, NodeId)>,
-    lateness: Duration,
-    spurious: f64,
-    steps_in_moment: u32,
-    records: Vec<Record>,
+    pub(crate) in_flight: BTreeMap<(Instant, u64), Packet>,
+    pub(crate) copies: u64,
+    pub(crate) wakeups: BTreeSet<(Instant, NodeId)>,
+    pub(crate) lateness: Duration,
+    pub(crate) spurious: f64,
+    pub(crate) steps_in_moment: u32,
+    pub(crate) history: History,
 }
 
-struct Slot {
-    name: String,
-    node: Option<Box<dyn Node>>,
-    address: u32,
+pub(crate) struct Slot {
+    pub(crate) name: String,
+    pub(crate) node: Option<Box<dyn Node>>,
+    pub(crate) address: u32,
+    /// Whether it is asleep: it hears nothing and is not woken.
+    pub(crate) asleep: bool,
     /// How far its clock is ahead of the network's, in milliseconds.
-    clock: i64,
+    pub(crate) clock: i64,
     /// What it asked for last, by its own clock, and when that is in [`Network::wakeups`].
-    deadline: Option<Instant>,
-    wakeup: Option<Instant>,
-    idle_wakeups: u32,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) wakeup: Option<Instant>,
 }
 
-struct Packet {
-    /// The index of its record; none if it was injected.
-    record: usize,
-    from: Address,
-    to: Address,
-    payload: Rc<[u8]>,
+impl Slot {
+    /// The node, if it hears.
+    pub(crate) fn awake(&mut self) -> Option<&mut dyn Node> {
+        if self.asleep {
+            return None;
+        }
+        self.node.as_deref_mut()
+    }
+}
+
+pub(crate) struct Packet {
+    /// The number of its record.
+    pub(crate) record: u64,
+    pub(crate) from: Address,
+    pub(crate) to: Address,
+    pub(crate) payload: Rc<[u8]>,
 }
 
 impl Network {
@@ -85,7 +89,7 @@ impl Network {
             lateness: Duration::ZERO,
             spurious: 0.0,
             steps_in_moment: 0,
-            records: Vec::new(),
+            history: History::new(),
         }
     }
 
@@ -113,10 +117,10 @@ impl Network {
             name: name.to_string(),
             node: Some(Box::new(node)),
             address: 0,
+            asleep: false,
             clock: 0,
             deadline: None,
             wakeup: None,
-            idle_wakeups: 0,
         });
         self.settle(id);
         Handle::new(id)
@@ -163,17 +167,50 @@ impl Network {
         result
     }
 
-    /// Replaces a node, as a reboot does: its address and its clock stay, its state is what the
-    /// new one brings, and what was sent to the old one may still arrive.
+    /// Replaces a node, as a reboot without state does: its address and its clock stay, its state
+    /// is what the new one brings, and what was sent to the old one may still arrive.
     pub fn reboot<N: Node>(&mut self, handle: Handle<N>, node: N) {
-        self.slot_mut(handle.id).node = Some(Box::new(node));
+        let slot = self.slot_mut(handle.id);
+        slot.node = Some(Box::new(node));
+        slot.asleep = false;
+        self.note(handle, "reboots");
         self.settle(handle.id);
+    }
+
+    /// Reboots a node with state: the new one is made of the old one, of which it may keep what a
+    /// device would have stored.
+    ///
+    /// # Panics
+    ///
+    /// As [`node`](Self::node).
+    pub fn reboot_with<N: Node>(&mut self, handle: Handle<N>, restart: impl FnOnce(N) -> N) {
+        let node: Box<dyn Any> = self.slot_mut(handle.id).node.take().expect("switched off");
+        let node: Box<N> = node.downcast().expect("a handle of this network");
+        self.reboot(handle, restart(*node));
     }
 
     /// Switches a node off: it hears and does nothing until it is [rebooted](Self::reboot).
     pub fn switch_off(&mut self, node: impl Into<NodeId>) {
         let id = node.into();
         self.slot_mut(id).node = None;
+        self.note(id, "is switched off");
+        self.settle(id);
+    }
+
+    /// Lets a node sleep: until it is woken by [`wake`](Self::wake) it hears nothing and is not
+    /// called, but keeps its state.
+    pub fn sleep(&mut self, node: impl Into<NodeId>) {
+        let id = node.into();
+        self.slot_mut(id).asleep = true;
+        self.note(id, "falls asleep");
+        self.schedule(id, true);
+    }
+
+    /// Wakes a node that is asleep, with all that is overdue.
+    pub fn wake(&mut self, node: impl Into<NodeId>) {
+        let id = node.into();
+        self.slot_mut(id).asleep = false;
+        self.note(id, "wakes up");
         self.settle(id);
     }
 
@@ -182,14 +219,25 @@ impl Network {
     pub fn change_address(&mut self, node: impl Into<NodeId>) -> Address {
         let id = node.into();
         self.slot_mut(id).address += 1;
-        self.address(id)
+        let address = self.address(id);
+        self.note(id, &format!("has address {} from now on", address.number));
+        address
     }
 
     /// Sets how many milliseconds the clock of a node is ahead of the network's.
     pub fn set_clock(&mut self, node: impl Into<NodeId>, ahead: i64) {
         let id = node.into();
         self.slot_mut(id).clock = ahead;
+        self.note(id, &format!("has its clock {ahead} ms ahead"));
         self.schedule(id, true);
+    }
+
+    /// Lets the clock of a node jump: forwards, as that of a device does that was not called for
+    /// a while, or backwards, as no clock should.
+    pub fn jump_clock(&mut self, node: impl Into<NodeId>, millis: i64) {
+        let id = node.into();
+        let clock = self.slot(id).clock.saturating_add(millis);
+        self.set_clock(id, clock);
     }
 
     /// How late nodes are woken at most.
@@ -221,6 +269,9 @@ impl Network {
         let (a, b) = (a.into(), b.into());
         self.link(a, b).partitioned = cut;
         self.link(b, a).partitioned = cut;
+        let other = self.slot(b).name.clone();
+        let what = if cut { "is cut off from" } else { "reaches" };
+        self.note(a, &format!("{what} {other}"));
     }
 
     /// Sends a datagram that no node made, as an attacker or a node from before the run may.
@@ -270,9 +321,37 @@ impl Network {
 
     // What happened.
 
-    /// All datagrams, in the order of their sending.
+    /// Writes a note about a node into the chart, besides those that the network makes of what is
+    /// done to nodes.
+    pub fn note(&mut self, node: impl Into<NodeId>, text: &str) {
+        self.history.note(self.now, node.into(), text.to_string());
+    }
+
+    /// The datagrams, in the order of their sending: all, or at least as many of the last ones as
+    /// [`keep_records`](Self::keep_records) says.
     pub fn records(&self) -> &[Record] {
-        &self.records
+        self.history.records()
+    }
+
+    /// The notes, in their order, as far back as the records go.
+    pub fn notes(&self) -> &[Note] {
+        self.history.notes()
+    }
+
+    /// How many records are kept at least: all by default. For long runs.
+    pub const fn keep_records(&mut self, count: usize) {
+        self.history.set_limit(count);
+    }
+
+    /// How many datagrams were sent, and how many of them did not get through.
+    pub const fn datagrams(&self) -> (u64, u64) {
+        (self.history.sent(), self.history.lost())
+    }
+
+    /// A number that is another one, in practice, if in a run any byte of any datagram, its fate,
+    /// any time or any note is another.
+    pub const fn digest(&self) -> u64 {
+        self.history.digest()
     }
 
     /// How many copies of datagrams are on their way.
@@ -280,261 +359,33 @@ impl Network {
         self.in_flight.len()
     }
 
-    /// The datagrams, one a line: when, from whom, to whom, what, and what became of it, with
-    /// the milliseconds after which its copies arrived.
+    /// The sequence chart of the records: a column for each node; in each row when a datagram was
+    /// sent, from whom to whom, what, what became of it, and the milliseconds after which its
+    /// copies arrived. An arrow that ends in an x did not get through, one with two heads arrived
+    /// twice.
     pub fn chart(&self) -> String {
-        self.chart_of(&self.records)
+        self.chart_of_last(usize::MAX)
     }
 
     /// What is printed when a test fails: the seed, and the chart of the last datagrams.
     pub fn report(&self) -> String {
         const SHOWN: usize = 400;
-        let hidden = self.records.len().saturating_sub(SHOWN);
-        let last = self.records.get(hidden..).unwrap_or_default();
+        let shown = self.records().len().min(SHOWN);
         format!(
-            "seed {}, at {}, {} datagrams, the first {hidden} not shown:\n{}",
+            "seed {}, at {}, the last {shown} of {} datagrams:\n{}",
             self.seed,
             self.now,
-            self.records.len(),
-            self.chart_of(last)
+            self.history.sent(),
+            self.chart_of_last(shown)
         )
     }
 
-    fn chart_of(&self, records: &[Record]) -> String {
-        record::chart(records, |address| {
-            let name = self
-                .nodes
-                .get(address.node.0 as usize)
-                .map_or("nobody", |slot| &slot.name);
-            match address.number {
-                0 => name.to_string(),
-                number => format!("{name}@{number}"),
-            }
-        })
-    }
-
-    // The steps, in the order in which a datagram meets them.
-
-    fn next_due(&self) -> Option<Instant> {
-        let packet = self.in_flight.keys().next().map(|(at, _)| *at);
-        let wakeup = self.wakeups.first().map(|(at, _)| *at);
-        packet.into_iter().chain(wakeup).min()
-    }
-
-    /// Does what is due next, if that is not after `end`.
-    fn step_until(&mut self, end: Instant) -> bool {
-        let Some(due) = self.next_due().filter(|due| *due <= end) else {
-            return false;
-        };
-        self.advance(due);
-        self.steps_in_moment += 1;
-        assert!(
-            self.steps_in_moment <= STEPS_PER_MOMENT,
-            "livelock: {STEPS_PER_MOMENT} steps at {}",
-            self.now
-        );
-        match self.in_flight.first_entry() {
-            Some(first) if first.key().0 <= self.now => {
-                let packet = first.remove();
-                self.deliver(&packet);
-            }
-            _ => {
-                if let Some((_, id)) = self.wakeups.pop_first() {
-                    self.slot_mut(id).wakeup = None;
-                    self.slot_mut(id).deadline = None;
-                    self.wake(id);
-                }
-            }
-        }
-        true
-    }
-
-    fn advance(&mut self, to: Instant) {
-        if to > self.now {
-            self.now = to;
-            self.steps_in_moment = 0;
-        }
-    }
-
-    fn deliver(&mut self, packet: &Packet) {
-        let id = packet.to.node;
-        let channel = self.link_between(packet.from.node, id).channel;
-        let now = self.time_of(id);
-        let arrived = self.now;
-        let Some(slot) = self.nodes.get_mut(id.0 as usize) else {
-            return;
-        };
-        let Some(node) = slot
-            .node
-            .as_deref_mut()
-            .filter(|_| slot.address == packet.to.number)
-        else {
-            return;
-        };
-        if let Some(record) = self.records.get_mut(packet.record) {
-            record.arrivals.push(arrived);
-        }
-        let mut datagram = Datagram::new(packet.from, &packet.payload);
-        datagram.channel = channel;
-        node.handle_datagram(now, datagram);
-        self.settle(id);
-        if self.random.chance(self.spurious) {
-            self.wake(id);
-        }
-    }
-
-    fn wake(&mut self, id: NodeId) {
-        let now = self.time_of(id);
-        let Some(node) = self.slot_mut(id).node.as_deref_mut() else {
-            return;
-        };
-        node.handle_timeout(now);
-        let progress = self.settle(id);
-        let slot = self.slot_mut(id);
-        if progress || slot.deadline.is_none_or(|deadline| deadline > now) {
-            slot.idle_wakeups = 0;
-            return;
-        }
-        slot.idle_wakeups += 1;
-        assert!(
-            slot.idle_wakeups <= IDLE_WAKEUPS,
-            "livelock: {} asks to be woken at {}, is woken at {now}, and does nothing",
-            slot.name,
-            slot.deadline.unwrap_or_default(),
-        );
-    }
-
-    /// Drains a node and notes when it is to be woken. Says whether there was anything to drain.
-    fn settle(&mut self, id: NodeId) -> bool {
-        let now = self.time_of(id);
-        let mut outputs = 0;
-        loop {
-            let before = outputs;
-            while let Some(node) = self.slot_mut(id).node.as_deref_mut() {
-                let mut payload = Vec::new();
-                let Some(to) = node.poll_transmit(&mut payload) else {
-                    break;
-                };
-                outputs += 1;
-                self.check_outputs(id, outputs);
-                self.send(self.address(id), to, &payload);
-            }
-            while let Some(node) = self.slot_mut(id).node.as_deref_mut()
-                && node.poll_event(now)
-            {
-                outputs += 1;
-                self.check_outputs(id, outputs);
-            }
-            if outputs == before {
-                break;
-            }
-        }
-        if let Some(node) = self.slot(id).node.as_deref() {
-            node.check(now);
-        }
-        self.schedule(id, false);
-        outputs > 0
-    }
-
-    fn check_outputs(&self, id: NodeId, outputs: u32) {
-        assert!(
-            outputs <= OUTPUTS_PER_CALL,
-            "livelock: {} has {OUTPUTS_PER_CALL} datagrams and events after one call",
-            self.slot(id).name
-        );
-    }
-
-    /// Notes when a node is to be woken.
-    fn schedule(&mut self, id: NodeId, clock_moved: bool) {
-        let deadline = match self.slot(id).node.as_deref() {
-            Some(node) => node.poll_timeout(),
-            None => None,
-        };
-        let slot = self.slot(id);
-        let (old, clock) = (slot.wakeup, slot.clock);
-        // A lateness is drawn once for each deadline, else it would add up.
-        if slot.deadline == deadline && !clock_moved {
-            return;
-        }
-        let wakeup = deadline.map(|deadline| {
-            let deadline = Instant::from_millis(deadline.as_millis().saturating_add_signed(-clock));
-            deadline.max(self.now) + self.random.duration(self.lateness)
-        });
-        if let Some(old) = old {
-            self.wakeups.remove(&(old, id));
-        }
-        if let Some(wakeup) = wakeup {
-            self.wakeups.insert((wakeup, id));
-        }
-        let slot = self.slot_mut(id);
-        slot.deadline = deadline;
-        slot.wakeup = wakeup;
-    }
-
-    /// Puts a datagram on its way, or not.
-    fn send(&mut self, from: Address, to: Address, payload: &[u8]) {
-        let link = self.link_between(from.node, to.node).clone();
-        let random = &mut self.random;
-        let fate = if link.partitioned {
-            Fate::Partitioned
-        } else if payload.len() > link.mtu {
-            Fate::TooLong
-        } else if random.chance(link.loss) {
-            Fate::Lost
-        } else if random.chance(link.duplication) {
-            Fate::Duplicated
-        } else {
-            Fate::Delivered
-        };
-        let copies = match fate {
-            Fate::Delivered => 1,
-            Fate::Duplicated => 2,
-            Fate::Lost | Fate::TooLong | Fate::Partitioned => 0,
-        };
-        let bytes: Rc<[u8]> = payload.into();
-        for _ in 0..copies {
-            let arrival = self.now + link.draw_latency(&mut self.random);
-            self.copies += 1;
-            self.in_flight.insert(
-                (arrival, self.copies),
-                Packet {
-                    record: self.records.len(),
-                    from,
-                    to,
-                    payload: Rc::clone(&bytes),
-                },
-            );
-        }
-        self.records.push(Record {
-            sent: self.now,
-            from,
-            to,
-            payload: payload.to_vec(),
-            fate,
-            arrivals: Vec::new(),
-        });
-    }
-
-    fn link_between(&self, from: NodeId, to: NodeId) -> &Link {
-        self.links.get(&(from, to)).unwrap_or(&self.default_link)
-    }
-
-    /// What the clock of a node shows.
-    fn time_of(&self, id: NodeId) -> Instant {
-        let clock = self.slot(id).clock;
-        Instant::from_millis(self.now.as_millis().saturating_add_signed(clock))
-    }
-
-    fn slot(&self, id: NodeId) -> &Slot {
-        self.nodes
-            .get(id.0 as usize)
-            .expect("a node of this network")
-    }
-
-    fn slot_mut(&mut self, id: NodeId) -> &mut Slot {
-        self.nodes
-            .get_mut(id.0 as usize)
-            .expect("a node of this network")
+    fn chart_of_last(&self, count: usize) -> String {
+        let names: Vec<&str> = self.nodes.iter().map(|slot| &*slot.name).collect();
+        let hidden = self.records().len().saturating_sub(count);
+        let records = self.records().get(hidden..).unwrap_or_default();
+        let first = self.history.forgotten() + hidden as u64;
+        chart(&names, records, first, self.notes())
     }
 }
 
@@ -554,7 +405,7 @@ impl fmt::Debug for Network {
             .field("now", &self.now)
             .field("nodes", &self.nodes.len())
             .field("in_flight", &self.in_flight.len())
-            .field("records", &self.records.len())
+            .field("sent", &self.history.sent())
             .finish_non_exhaustive()
     }
 }

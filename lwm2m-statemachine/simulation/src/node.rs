@@ -99,7 +99,17 @@ pub trait Application: 'static {
     /// Where a peer is; without an address the datagram is dropped.
     fn address(&self, peer: &<Self::Machine as Machine>::Peer) -> Option<Address>;
 
-    /// Panics unless the invariants of machine and application hold.
+    /// Does what is due of the application's own.
+    fn handle_timeout(&mut self, now: Instant, machine: &mut Self::Machine) {
+        let _ = (now, machine);
+    }
+
+    /// When the application has something to do next, besides what the machine has.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Panics unless the invariants of machine and application hold; called after each step.
     fn check(&self, now: Instant, machine: &Self::Machine) {
         let _ = (now, machine);
     }
@@ -143,6 +153,7 @@ impl<A: Application> Node for Host<A> {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.machine.handle_timeout(now);
+        self.application.handle_timeout(now, &mut self.machine);
     }
 
     fn poll_transmit(&mut self, datagram: &mut Vec<u8>) -> Option<Address> {
@@ -164,7 +175,9 @@ impl<A: Application> Node for Host<A> {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.machine.poll_timeout()
+        let machine = self.machine.poll_timeout();
+        let application = self.application.poll_timeout();
+        machine.into_iter().chain(application).min()
     }
 
     fn check(&self, now: Instant) {

@@ -1,11 +1,10 @@
-//! What became of each datagram, and the chart that shows it.
+//! What was sent and what became of it, and what else happened.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
-use lwm2m_core::{CodeKind, Instant};
-use lwm2m_statemachine::coap::{MessageRef, MessageType};
+use lwm2m_core::Instant;
 
-use crate::Address;
+use crate::{Address, NodeId};
 
 /// A datagram that a node sent, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,93 +50,129 @@ impl fmt::Display for Fate {
     }
 }
 
-/// One line for each datagram. `name` gives the addresses names.
-pub(crate) fn chart(records: &[Record], mut name: impl FnMut(Address) -> String) -> String {
-    let mut text = String::new();
-    for record in records {
-        let ends = format!("{} → {}", name(record.from), name(record.to));
-        let time = format!("{}", record.sent);
-        let _ = write!(
+/// What happened to a node that is no datagram: a reboot, another address, a jump of its clock,
+/// or what the test has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When, in the network's time.
+    pub at: Instant,
+    /// To which node.
+    pub node: NodeId,
+    /// What.
+    pub text: String,
+    /// How many datagrams had been sent before.
+    pub(crate) after: u64,
+}
+
+/// All that happened, or the last of it.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    records: Vec<Record>,
+    notes: Vec<Note>,
+    /// How many records are not kept any more.
+    forgotten: u64,
+    limit: usize,
+    lost: u64,
+    digest: u64,
+}
+
+impl History {
+    pub(crate) const fn new() -> Self {
+        Self {
+            records: Vec::new(),
+            notes: Vec::new(),
+            forgotten: 0,
+            limit: usize::MAX,
+            lost: 0,
+            digest: 0xcbf2_9ce4_8422_2325,
+        }
+    }
+
+    pub(crate) const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// How many datagrams were sent.
+    pub(crate) const fn sent(&self) -> u64 {
+        self.forgotten + self.records.len() as u64
+    }
+
+    /// How many of them did not get through.
+    pub(crate) const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    pub(crate) fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    pub(crate) const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    pub(crate) const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub(crate) fn push(&mut self, record: Record) {
+        self.digest_of(&record.sent.as_millis().to_le_bytes());
+        for address in [record.from, record.to] {
+            self.digest_of(&address.node.0.to_le_bytes());
+            self.digest_of(&address.number.to_le_bytes());
+        }
+        self.digest_of(&[record.fate as u8]);
+        self.digest_of(&record.payload);
+        self.lost += u64::from(!matches!(record.fate, Fate::Delivered | Fate::Duplicated));
+        self.records.push(record);
+        // A part at a time, so that each record is moved but once or twice.
+        if self.records.len() / 2 > self.limit {
+            let old = self.records.len() - self.limit;
+            self.records.drain(..old);
+            self.forgotten += old as u64;
+            let forgotten = self.forgotten;
+            self.notes.retain(|note| note.after >= forgotten);
+        }
+    }
+
+    pub(crate) fn arrived(&mut self, number: u64, at: Instant) {
+        self.digest_of(&number.to_le_bytes());
+        self.digest_of(&at.as_millis().to_le_bytes());
+        let index = number.checked_sub(self.forgotten);
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        if let Some(record) = index.and_then(|index| self.records.get_mut(index)) {
+            record.arrivals.push(at);
+        }
+    }
+
+    pub(crate) fn note(&mut self, at: Instant, node: NodeId, text: String) {
+        self.digest_of(text.as_bytes());
+        let after = self.sent();
+        self.notes.push(Note {
+            at,
+            node,
             text,
-            "{time:>11}  {ends:<22}  {}  {}",
-            Summary(&record.payload),
-            record.fate
-        );
-        for arrival in &record.arrivals {
-            let _ = write!(
-                text,
-                " +{}",
-                arrival.saturating_duration_since(record.sent).as_millis()
-            );
-        }
-        if matches!(record.fate, Fate::Delivered | Fate::Duplicated) && record.arrivals.is_empty() {
-            text.push_str(" (not arrived)");
-        }
-        text.push('\n');
+            after,
+        });
     }
-    text
-}
 
-/// A datagram in a few words: type, code, message id, token, path and query; or its first bytes,
-/// if it is no CoAP message.
-struct Summary<'a>(&'a [u8]);
-
-impl fmt::Display for Summary<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(message) = MessageRef::parse(self.0) else {
-            return write_bytes(self.0, f);
+    /// FNV-1a, a word at a time.
+    fn digest_of(&mut self, bytes: &[u8]) {
+        let mut word = |word: u64| {
+            let digest = (self.digest ^ word).wrapping_mul(0x0100_0000_01b3);
+            // Else no bit would reach a lower one.
+            self.digest = digest ^ digest >> 32;
         };
-        let code = message.code();
-        let kind = match message.kind() {
-            MessageType::Confirmable => "CON",
-            MessageType::NonConfirmable => "NON",
-            MessageType::Acknowledgement => "ACK",
-            MessageType::Reset => "RST",
-        };
-        write!(f, "{kind} ")?;
-        match code.name() {
-            Some(name) if code.kind() != CodeKind::Response => f.write_str(name)?,
-            _ => code.fmt(f)?,
+        let (words, rest) = bytes.as_chunks::<8>();
+        for bytes in words {
+            word(u64::from_le_bytes(*bytes));
         }
-        write!(f, " {:04x}", message.message_id())?;
-        if !message.token().is_empty() {
-            f.write_char(' ')?;
-            write_bytes(message.token().as_bytes(), f)?;
+        for byte in rest {
+            word(u64::from(*byte));
         }
-        if let Some(observe) = message.observe() {
-            write!(f, " observe={observe}")?;
-        }
-        write_parts(" /", "/", message.uri_path(), f)?;
-        write_parts(" ?", "&", message.uri_query(), f)?;
-        write_parts(" → /", "/", message.location_path(), f)?;
-        if !message.payload().is_empty() {
-            write!(f, " [{}]", message.payload().len())?;
-        }
-        Ok(())
+        word(bytes.len() as u64);
     }
-}
-
-/// All parts with a separator between them and `first` before them.
-fn write_parts<'a>(
-    first: &str,
-    separator: &str,
-    parts: impl Iterator<Item = &'a str>,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    let separators = core::iter::once(first).chain(core::iter::repeat(separator));
-    for (separator, part) in separators.zip(parts) {
-        write!(f, "{separator}{part}")?;
-    }
-    Ok(())
-}
-
-fn write_bytes(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    const SHOWN: usize = 24;
-    for byte in bytes.iter().take(SHOWN) {
-        write!(f, "{byte:02x}")?;
-    }
-    if bytes.len() > SHOWN {
-        write!(f, "… ({} bytes)", bytes.len())?;
-    }
-    Ok(())
 }

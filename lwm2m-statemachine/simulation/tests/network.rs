@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use lwm2m_core::Instant;
-use lwm2m_simulation::{Address, Fate, Handle, Link, MAX_LATENCY, Network, Node};
+use lwm2m_simulation::{Address, Fate, Handle, Jitter, Link, MAX_LATENCY, Network, Node};
 use lwm2m_statemachine::{Channel, Datagram};
 
 /// Sends what the test gives it, keeps what it hears, and can be told to misbehave.
@@ -292,10 +292,204 @@ fn a_report_names_the_seed_and_every_datagram() {
     send(&mut network, a, b, b"\xff\x02");
     let report = network.report();
     assert!(report.contains("seed 4242"), "{report}");
-    assert!(report.contains("0.000  a → b"), "{report}");
-    assert!(report.contains("ff01  delivered +10"), "{report}");
-    assert!(report.contains("ff02  LOST"), "{report}");
-    assert_eq!(network.chart().lines().count(), 2);
+    let chart = concat!(
+        "                  a              b\n",
+        "      0.000       |------------->|       ff01  +10\n",
+        "      1.000       |------x       |       ff02  LOST\n",
+    );
+    assert!(report.ends_with(chart), "{report}");
+    assert_eq!(network.chart(), chart);
+}
+
+#[test]
+fn a_chart_shows_what_happened_to_datagrams_and_nodes() {
+    let (mut network, a, b) = pair(16, Link::new(10 * MS));
+    let c = network.add("c", Probe::default());
+    *network.link(a, c) = Link::new(10 * MS).duplicating(1.0);
+    *network.link(c, a) = Link::new(10 * MS).with_mtu(1);
+    send(&mut network, a, c, b"\xff\x01");
+    send(&mut network, c, a, b"\xff\x02");
+    network.run_for(Duration::from_secs(1));
+    network.reboot(b, Probe::default());
+    network.change_address(b);
+    network.jump_clock(c, -5);
+    network.sleep(c);
+    network.note(a, "says something");
+    network.partition(a, b, true);
+    send(&mut network, b, a, b"\xff\x03");
+    send(&mut network, b, c, b"\xff\x04");
+    network.run_for(Duration::from_secs(1));
+    network.wake(c);
+    network.switch_off(a);
+    assert_eq!(
+        network.chart(),
+        concat!(
+            "                  a              b              c\n",
+            "      0.000       |--------------|------------>>|       ff01  +10 +10\n",
+            "      0.000       |              |       x------|       ff02  TOO LONG\n",
+            "      1.000       |              *              |       reboots\n",
+            "      1.000       |              *              |       has address 1 from now on\n",
+            "      1.000       |              |              *       has its clock -5 ms ahead\n",
+            "      1.000       |              |              *       falls asleep\n",
+            "      1.000       *              |              |       says something\n",
+            "      1.000       *              |              |       is cut off from b\n",
+            "      1.000       |       x------|              |       b@1 → a  ff03  CUT OFF\n",
+            "      1.000       |              |------------->|       b@1 → c  ff04  (not arrived)\n",
+            "      2.000       |              |              *       wakes up\n",
+            "      2.000       *              |              |       is switched off\n",
+        )
+    );
+}
+
+#[test]
+fn a_chart_of_many_nodes_names_them() {
+    let mut network = Network::new(17);
+    let nodes: Vec<_> = (0..20)
+        .map(|number| network.add(&format!("n{number}"), Probe::default()))
+        .collect();
+    for pair in nodes.windows(2) {
+        send(&mut network, pair[0], pair[1], b"\xff\x07");
+    }
+    network.run_to_rest(Duration::from_secs(1));
+    let chart = network.chart();
+    assert_eq!(chart.lines().count(), 19);
+    let last = chart.lines().last().unwrap();
+    assert_eq!(last, "      0.000  n18 → n19  ff07  +10");
+    for node in &nodes[1..] {
+        assert_eq!(heard(&network, *node), [b"\xff\x07"]);
+    }
+}
+
+#[test]
+fn records_of_a_long_run_are_bounded() {
+    let run = |limit| {
+        let (mut network, a, b) = pair(18, Link::new(MS).losing(0.5));
+        network.keep_records(limit);
+        for number in 0..10_000_u16 {
+            send(&mut network, a, b, &number.to_be_bytes());
+            network.run_for(2 * MS);
+            if number % 100 == 0 {
+                network.note(a, "counts");
+            }
+        }
+        network
+    };
+    let (all, last) = (run(usize::MAX), run(100));
+    assert_eq!(all.digest(), last.digest());
+    assert_eq!(all.datagrams(), last.datagrams());
+    assert_eq!((all.datagrams().0, all.records().len()), (10_000, 10_000));
+    let kept = last.records();
+    assert!((100..=202).contains(&kept.len()), "{}", kept.len());
+    assert_eq!(kept, &all.records()[10_000 - kept.len()..]);
+    assert!((1..=3).contains(&last.notes().len()), "{:?}", last.notes());
+    assert!(last.report().contains("of 10000 datagrams"));
+}
+
+#[test]
+fn a_digest_tells_runs_apart() {
+    let run = |byte: u8, pause, note: &str| {
+        let (mut network, a, b) = pair(19, Link::new(MS));
+        network.run_for(pause);
+        send(&mut network, a, b, &[byte]);
+        network.note(a, note);
+        network.run_for(MS);
+        network.digest()
+    };
+    assert_eq!(run(1, MS, "x"), run(1, MS, "x"));
+    assert_ne!(run(1, MS, "x"), run(2, MS, "x"));
+    assert_ne!(run(1, MS, "x"), run(1, 2 * MS, "x"));
+    assert_ne!(run(1, MS, "x"), run(1, MS, "y"));
+}
+
+#[test]
+fn latencies_are_distributed_as_the_link_says() {
+    const COUNT: u64 = 4_000;
+    let latencies = |jitter| {
+        let mut link = Link::new(10 * MS).distributed(jitter);
+        link.max_latency = 10_000 * MS;
+        let (mut network, a, b) = pair(20, link);
+        for _ in 0..COUNT {
+            send(&mut network, a, b, b"x");
+        }
+        network.run_to_rest(Duration::from_secs(60));
+        let records = network.records().iter();
+        let mut latencies: Vec<u128> = records
+            .map(|record| record.arrivals[0].saturating_duration_since(record.sent))
+            .map(|latency| latency.as_millis())
+            .collect();
+        latencies.sort_unstable();
+        latencies
+    };
+    let below = |latencies: &[u128], limit| latencies.iter().filter(|at| **at < limit).count();
+
+    let even = latencies(Jitter::Even(100 * MS));
+    assert_eq!((even[0], *even.last().unwrap()), (10, 110));
+    assert!((1850..2150).contains(&below(&even, 60)));
+
+    let long = latencies(Jitter::HalfLife(100 * MS));
+    assert!((1850..2150).contains(&below(&long, 110)));
+    assert!((2880..3120).contains(&below(&long, 210)));
+    assert!(*long.last().unwrap() > 800);
+
+    // A quarter of a second for most, but one in five waits for the cell.
+    let quantiles = [200, 220, 250, 280, 300, 4_000].map(Duration::from_millis);
+    let measured = latencies(Jitter::Quantiles(quantiles.into()));
+    assert!((3050..3350).contains(&below(&measured, 311)));
+    assert!(measured[0] >= 210 && *measured.last().unwrap() > 3_800);
+
+    let fixed = latencies(Jitter::Quantiles(vec![5 * MS]));
+    assert_eq!((fixed[0], *fixed.last().unwrap()), (15, 15));
+}
+
+#[test]
+fn a_node_that_sleeps_keeps_its_state_and_does_what_is_overdue_when_it_wakes() {
+    let (mut network, a, b) = pair(21, Link::new(10 * MS));
+    network.with(b, |b, now| b.alarm = Some(now + 500 * MS));
+    send(&mut network, a, b, b"before");
+    network.run_for(100 * MS);
+    network.sleep(b);
+    send(&mut network, a, b, b"unheard");
+    network.run_for(Duration::from_secs(60));
+    assert!(network.node(b).woken.is_empty());
+    network.wake(b);
+    send(&mut network, a, b, b"after");
+    network.run_for(Duration::from_secs(1));
+    assert_eq!(heard(&network, b), [b"before".to_vec(), b"after".to_vec()]);
+    assert_eq!(network.node(b).woken, [Instant::from_millis(60_100)]);
+}
+
+#[test]
+fn a_reboot_with_state_keeps_what_it_is_told_to() {
+    let (mut network, a, b) = pair(22, Link::new(10 * MS));
+    send(&mut network, a, b, b"one");
+    network.run_for(Duration::from_secs(1));
+    network.reboot_with(b, |old| Probe {
+        heard: old.heard,
+        ..Probe::default()
+    });
+    send(&mut network, a, b, b"two");
+    network.run_for(Duration::from_secs(1));
+    assert_eq!(heard(&network, b), [b"one", b"two"]);
+    assert_eq!(network.node(b).channels.len(), 1);
+}
+
+#[test]
+fn a_clock_that_runs_backwards_is_seen_by_the_node() {
+    let (mut network, a, b) = pair(23, Link::new(10 * MS));
+    network.run_for(Duration::from_secs(10));
+    network.with(b, |b, now| b.alarm = Some(now + 1_000 * MS));
+    network.jump_clock(b, -4_000);
+    send(&mut network, a, b, b"x");
+    network.run_to_rest(Duration::from_secs(100));
+    assert_eq!(network.node(b).heard[0].0, Instant::from_millis(6_010));
+    // What was to happen waits until the clock has caught up.
+    assert_eq!(network.node(b).woken, [Instant::from_millis(11_000)]);
+    assert_eq!(network.now(), Instant::from_millis(15_000));
+    // Before its first moment there is none.
+    network.jump_clock(b, -60_000);
+    send(&mut network, a, b, b"x");
+    network.run_to_rest(Duration::from_secs(100));
+    assert_eq!(network.node(b).heard[1].0, Instant::ZERO);
 }
 
 #[test]
@@ -308,9 +502,9 @@ fn a_chart_reads_coap() {
     let chart = network.chart();
     let lines: Vec<&str> = chart.lines().collect();
     assert!(
-        lines[0].contains("CON POST 1234 abcd /rd ?ep=x&lt=60 [6]"),
+        lines[1].contains("CON POST 1234 abcd /rd ?ep=x&lt=60 [6]"),
         "{chart}"
     );
-    assert!(lines[1].contains("ACK 2.01 1234 abcd → /rd/7"), "{chart}");
-    assert!(lines[2].contains("RST Empty 1235"), "{chart}");
+    assert!(lines[2].contains("ACK 2.01 1234 abcd → /rd/7"), "{chart}");
+    assert!(lines[3].contains("RST Empty 1235"), "{chart}");
 }
