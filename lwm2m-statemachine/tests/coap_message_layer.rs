@@ -1018,8 +1018,8 @@ fn handle_datagram_queues_what_receive_returns() {
 
 #[test]
 fn who_wakes_too_late_does_not_send_again() {
-    // EXCHANGE_LIFETIME - MAX_LATENCY: what is sent later may meet a peer that has forgotten it.
-    for (late, again) in [(147, true), (148, false)] {
+    // MAX_TRANSMIT_SPAN (§4.2).
+    for (late, again) in [(45, true), (46, false)] {
         let mut node = node();
         let (id, ..) = request(&mut node, RequestOptions::default());
         node.handle_timeout(T0 + seconds(late));

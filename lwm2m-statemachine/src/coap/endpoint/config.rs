@@ -70,9 +70,8 @@ impl Config {
 pub(super) struct Spans {
     pub(super) exchange_lifetime: u64,
     pub(super) non_lifetime: u64,
-    /// How long after the first time a message may be sent again: it is under way for up to
-    /// MAX_LATENCY, and remembered for EXCHANGE_LIFETIME.
-    pub(super) retransmission: u64,
+    /// How long after the first time a message may be sent again (RFC 7252 §4.2).
+    pub(super) max_transmit_span: u64,
     pub(super) acknowledgement_delay: u64,
     pub(super) response_timeout: u64,
     pub(super) transfer_lifetime: u64,
@@ -90,11 +89,7 @@ impl Spans {
         Self {
             exchange_lifetime: millis(parameters.exchange_lifetime()),
             non_lifetime: millis(parameters.non_lifetime()),
-            retransmission: millis(
-                parameters
-                    .exchange_lifetime()
-                    .saturating_sub(parameters.max_latency),
-            ),
+            max_transmit_span: millis(parameters.max_transmit_span()),
             acknowledgement_delay: millis(config.acknowledgement_delay),
             response_timeout: millis(
                 config
@@ -260,9 +255,11 @@ impl TransmissionParameters {
     }
 
     /// EXCHANGE_LIFETIME: from when a confirmable message is first sent to when its message id may
-    /// be used again.
+    /// be used again; not before its acknowledgement is given up.
     pub fn exchange_lifetime(&self) -> Duration {
-        self.max_transmit_span().saturating_add(self.max_rtt())
+        self.max_transmit_span()
+            .saturating_add(self.max_rtt())
+            .max(self.max_transmit_wait())
     }
 
     /// NON_LIFETIME: the same for a non-confirmable message.

@@ -143,9 +143,15 @@ impl<P: Peer> Endpoint<P> {
                     .map(|_| ())
             }
             (State::Acknowledged(asked), _) => {
-                let token = asked.token;
+                let (token, channel) = (asked.token, record.channel);
                 let wire = message.finish(MessageType::Confirmable, 0, token);
                 self.records.set(key, State::Done);
+                if channel == Channel::Sms {
+                    // It would not be sent again anyway.
+                    return self
+                        .send_once(now, peer, MessageType::NonConfirmable, wire)
+                        .map(|_| ());
+                }
                 let waiting = self
                     .peers
                     .sending(peer)
@@ -190,18 +196,15 @@ impl<P: Peer> Endpoint<P> {
         message: MessageRef<'d>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let confirmable = message.kind() == MessageType::Confirmable;
-        if confirmable && datagram.multicast {
-            return Err(DatagramError::Multicast);
-        }
         let known = self.peers.find(&datagram.from);
         if let Some(record) = known.and_then(|peer| self.records.find(peer, message.message_id())) {
             self.repeat(datagram.from.clone(), record);
             return Ok(None);
         }
         let refusal = self.refusal(&message);
-        if let Some((_, error)) = refusal
+        if let Some((code, error)) = refusal
             && !confirmable
-            && (datagram.multicast || matches!(error, DatagramError::BadOption(_)))
+            && (datagram.multicast || code == Code::BAD_OPTION)
         {
             return Err(error);
         }
@@ -228,6 +231,7 @@ impl<P: Peer> Endpoint<P> {
             message_id: message.message_id(),
             confirmable,
             multicast: datagram.multicast,
+            channel: datagram.channel,
             repeatable: asked.is_repeatable(&message),
             state: State::Open(asked),
         };

@@ -243,6 +243,9 @@ impl<P: Peer> Endpoint<P> {
                 return Err(error.into());
             }
         };
+        if message.kind() == MessageType::Confirmable && datagram.multicast {
+            return Err(DatagramError::Multicast);
+        }
         let misplaced = DatagramError::MisplacedCode(message.code());
         match (message.kind(), message.code().kind()) {
             (MessageType::Confirmable | MessageType::NonConfirmable, CodeKind::Request) => {

@@ -154,7 +154,6 @@ impl<P: Peer> Endpoint<P> {
         Ok(NotificationId(id))
     }
 
-    /// The confirmable notification of this token that has no outcome yet.
     /// Takes back what is still being sent of an observation that has ended: the peer wants no more
     /// of it. No event follows.
     pub fn end_notifications(&mut self, now: Instant, peer: &P, token: Token) {
@@ -166,6 +165,7 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
+    /// The confirmable notification of this token that has no outcome yet.
     fn notification_under_way(&self, peer: u32, token: Token) -> Option<Key> {
         let sending = self.peers.sending(peer)?;
         self.transmissions
@@ -266,7 +266,8 @@ impl<P: Peer> Endpoint<P> {
             return;
         };
         if let Some(notification) = self.notifications.remove(key, &mut sending.notifications) {
-            self.sent.remove(peer, notification.message_id);
+            self.sent
+                .remove(peer, notification.message_id, Sent::Notification(key));
             if notification.awaited {
                 self.notification_failed(peer, notification.id, notification.token, reason);
             }

@@ -4,7 +4,7 @@
 use alloc::{boxed::Box, collections::VecDeque};
 use core::{hash::BuildHasher, mem};
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 use lwm2m_core::Instant;
 
 use super::{
@@ -26,12 +26,14 @@ pub(super) struct Transmission {
     pub(super) message: WireMessage,
     pub(super) purpose: Purpose,
     message_id: u16,
-    /// How often it was sent; not yet, if 0.
+    /// How often it was sent, or its turn to be sent again was missed; not yet, if 0.
     pub(super) sent: u8,
     /// When it was first sent with this message id.
     first_sent: Instant,
     /// The wait after the last time it was sent, in milliseconds.
     wait: u64,
+    /// When that wait ends, if nothing was late.
+    due: Instant,
     deadline: Option<Instant>,
 }
 
@@ -44,6 +46,7 @@ impl Transmission {
             sent: 0,
             first_sent: Instant::ZERO,
             wait: 0,
+            due: Instant::ZERO,
             deadline: None,
         }
     }
@@ -64,7 +67,7 @@ pub(super) enum Purpose {
 }
 
 /// What a message id of ours stands for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     Transmission(Key),
     /// A request that is sent once.
@@ -100,19 +103,29 @@ impl SentIds {
             .map(|(_, _, sent)| *sent)
     }
 
+    /// From now on the id stands for this, and no more for what has had it longer than
+    /// EXCHANGE_LIFETIME: a request that is sent once may wait so long for its response.
     pub(super) fn insert(&mut self, peer: u32, id: u16, sent: Sent) {
         let keys = self.keys;
-        self.ids
-            .insert_unique(hash(keys, peer, id), (peer, id, sent), |(peer, id, _)| {
-                hash(keys, *peer, *id)
-            });
+        let entry = self.ids.entry(
+            hash(keys, peer, id),
+            |other| (other.0, other.1) == (peer, id),
+            |(peer, id, _)| hash(keys, *peer, *id),
+        );
+        match entry {
+            Entry::Occupied(mut entry) => entry.get_mut().2 = sent,
+            Entry::Vacant(entry) => {
+                entry.insert((peer, id, sent));
+            }
+        }
     }
 
-    pub(super) fn remove(&mut self, peer: u32, id: u16) {
+    /// The id stands for this no more.
+    pub(super) fn remove(&mut self, peer: u32, id: u16, sent: Sent) {
         let hash = hash(self.keys, peer, id);
         if let Ok(entry) = self
             .ids
-            .find_entry(hash, |other| (other.0, other.1) == (peer, id))
+            .find_entry(hash, |other| *other == (peer, id, sent))
         {
             entry.remove();
         }
@@ -256,29 +269,21 @@ impl<P: Peer> Endpoint<P> {
                 transmission
                     .message
                     .readdress(MessageType::Confirmable, message_id);
+                transmission.sent = 1;
                 transmission.wait = wait;
+                transmission.due = after(now, wait);
+                self.timers.set(
+                    TimerKey::Transmission(key),
+                    &mut transmission.deadline,
+                    Some(transmission.due),
+                );
                 self.sent.insert(peer, message_id, Sent::Transmission(key));
-                self.send(now, peer, key);
+                if let Some(name) = self.peers.name(peer) {
+                    self.outbox.transmission(name, key);
+                }
             }
         }
         self.watch(now, peer);
-    }
-
-    /// Sends a transmission once, and waits.
-    fn send(&mut self, now: Instant, peer: u32, key: Key) {
-        let Some(transmission) = self.transmissions.get_mut(key) else {
-            return;
-        };
-        transmission.sent = transmission.sent.saturating_add(1);
-        let deadline = after(now, transmission.wait);
-        self.timers.set(
-            TimerKey::Transmission(key),
-            &mut transmission.deadline,
-            Some(deadline),
-        );
-        if let Some(name) = self.peers.name(peer) {
-            self.outbox.transmission(name, key);
-        }
     }
 
     /// A transmission was not acknowledged in time.
@@ -290,17 +295,36 @@ impl<P: Peer> Endpoint<P> {
             return;
         };
         transmission.deadline = None;
-        // Who was woken much too late must not send it again: the peer may have forgotten it.
-        let in_time = now <= after(transmission.first_sent, self.spans.retransmission);
-        if transmission.sent <= self.config.transmission.retransmissions() && in_time {
-            transmission.wait = transmission.wait.saturating_mul(2);
+        if transmission.sent <= self.config.transmission.retransmissions() {
             self.renew_notification(now, peer, key);
-            self.send(now, peer, key);
-            return;
-        }
-        if let Some(transmission) = self.end_transmission(now, key) {
+            self.send_again(now, peer, key);
+        } else if let Some(transmission) = self.end_transmission(now, key) {
             self.transmission_failed(now, peer, transmission.purpose, FailureReason::Timeout);
         }
+    }
+
+    /// Sends a transmission again, and waits twice as long as before. Who is woken late is in time
+    /// again at the next turn, or misses this one: no message is sent twice within ACK_TIMEOUT, or
+    /// beyond MAX_TRANSMIT_SPAN (RFC 7252 §4.2).
+    fn send_again(&mut self, now: Instant, peer: u32, key: Key) {
+        let Some(transmission) = self.transmissions.get_mut(key) else {
+            return;
+        };
+        transmission.sent = transmission.sent.saturating_add(1);
+        transmission.wait = transmission.wait.saturating_mul(2);
+        transmission.due = after(transmission.due, transmission.wait);
+        let mut deadline = transmission.due;
+        if now <= after(transmission.first_sent, self.spans.max_transmit_span) {
+            deadline = deadline.max(after(now, self.spans.ack_timeout));
+            if let Some(name) = self.peers.name(peer) {
+                self.outbox.transmission(name, key);
+            }
+        }
+        self.timers.set(
+            TimerKey::Transmission(key),
+            &mut transmission.deadline,
+            Some(deadline),
+        );
     }
 
     pub(super) fn transmission_failed(
@@ -348,7 +372,7 @@ impl<P: Peer> Endpoint<P> {
         transmission
             .message
             .readdress(MessageType::Confirmable, message_id);
-        self.sent.remove(peer, old);
+        self.sent.remove(peer, old, Sent::Transmission(key));
         self.sent.insert(peer, message_id, Sent::Transmission(key));
         Ok(old)
     }
@@ -368,7 +392,8 @@ impl<P: Peer> Endpoint<P> {
             sending.waiting.retain(|waiting| *waiting != key);
         } else {
             sending.in_flight = sending.in_flight.saturating_sub(1);
-            self.sent.remove(peer, transmission.message_id);
+            self.sent
+                .remove(peer, transmission.message_id, Sent::Transmission(key));
         }
         self.start_waiting(now, peer);
         Some(transmission)

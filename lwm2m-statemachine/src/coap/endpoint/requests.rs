@@ -279,7 +279,7 @@ impl<P: Peer> Endpoint<P> {
         self.timers
             .set(TimerKey::Request(key), &mut request.deadline, None);
         if let Some(message_id) = request.message_id.take() {
-            self.sent.remove(peer, message_id);
+            self.sent.remove(peer, message_id, Sent::Request(key));
         }
         if let Some(transmission) = request.transmission.take()
             && let Some(transmission) = self.end_transmission(now, transmission)
@@ -322,7 +322,7 @@ impl<P: Peer> Endpoint<P> {
             .unrecognised_outside(UNDERSTOOD)
             .or_else(|| reserved_size(&message));
         if message.kind() == MessageType::Acknowledgement {
-            return self.receive_piggybacked(now, peer, message, bad_option);
+            return self.receive_piggybacked(now, datagram, message, bad_option);
         }
         if let Some(record) = peer.and_then(|peer| self.records.find(peer, message.message_id())) {
             self.repeat(datagram.from.clone(), record);
@@ -340,7 +340,7 @@ impl<P: Peer> Endpoint<P> {
             self.reject(datagram, message.message_id());
             return Err(DatagramError::Unmatched);
         };
-        self.record_response(now, peer, &message);
+        self.record_response(now, peer, datagram.channel, &message);
         if confirmable {
             self.outbox.empty(
                 datagram.from.clone(),
@@ -352,7 +352,13 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Remembers a response, so that a repetition of it is acknowledged and not rejected.
-    fn record_response(&mut self, now: Instant, peer: u32, message: &MessageRef<'_>) {
+    fn record_response(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        channel: Channel,
+        message: &MessageRef<'_>,
+    ) {
         if !self.make_room(peer) {
             return;
         }
@@ -361,6 +367,7 @@ impl<P: Peer> Endpoint<P> {
             message_id: message.message_id(),
             confirmable,
             multicast: false,
+            channel,
             repeatable: true,
             state: State::Done,
         };
@@ -370,31 +377,41 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
+    /// The request that was sent.
+    fn request_sent(&self, sent: Sent) -> Option<Key> {
+        match sent {
+            Sent::Request(key) => Some(key),
+            Sent::Transmission(key) => match self.transmissions.get(key)?.purpose {
+                Purpose::Request(key) => Some(key),
+                Purpose::Response(_) | Purpose::Notification { .. } => None,
+            },
+            Sent::Notification(_) => None,
+        }
+    }
+
     fn receive_piggybacked<'d>(
         &mut self,
         now: Instant,
-        peer: Option<u32>,
+        datagram: &Datagram<'d, P>,
         message: MessageRef<'d>,
         bad_option: Option<OptionNumber>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
+        let message_id = message.message_id();
+        let (peer, sent) = self.sent(datagram, message_id)?;
+        let Some(request) = self.request_sent(sent) else {
+            // It acknowledges a response of ours; what else it carries is ignored
+            // (RFC 7252 §5.2.2).
+            return self.receive_acknowledgement(now, datagram, message_id);
+        };
         if let Some(option) = bad_option {
             return Err(DatagramError::BadOption(option));
         }
-        let found = peer.and_then(|peer| {
-            let key = match self.sent.find(peer, message.message_id())? {
-                Sent::Request(key) => key,
-                Sent::Transmission(key) => match self.transmissions.get(key)?.purpose {
-                    Purpose::Request(key) => key,
-                    Purpose::Response(_) | Purpose::Notification { .. } => return None,
-                },
-                Sent::Notification(_) => return None,
-            };
-            let request = self.requests.get(key)?;
-            let matches = request.token == message.token() && !matches!(request.kind, Kind::Ping);
-            matches.then_some((peer, key))
-        });
-        let (peer, key) = found.ok_or(DatagramError::Unmatched)?;
-        Ok(self.deliver(now, peer, key, message))
+        self.requests
+            .get(request)
+            .filter(|request| request.token == message.token())
+            .filter(|request| !matches!(request.kind, Kind::Ping))
+            .ok_or(DatagramError::Unmatched)?;
+        Ok(self.deliver(now, peer, request, message))
     }
 
     /// Hands out a response that belongs to this request.

@@ -1,0 +1,287 @@
+//! Rules of RFC 7252 and RFC 7641 that only show in uncommon orders of events, each by name.
+
+mod coap_support;
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, Instant};
+use lwm2m_statemachine::{
+    Channel, Datagram,
+    coap::{
+        Config, DatagramError, Endpoint, Event, Incoming, MessageBuf, MessageRef, MessageType,
+        NotifyOptions, RequestOptions, TransmissionParameters,
+    },
+};
+
+use coap_support::*;
+
+const NON: MessageType = MessageType::NonConfirmable;
+
+fn id_of(datagram: &[u8]) -> u16 {
+    MessageRef::parse(datagram).unwrap().message_id()
+}
+
+/// A separate response that is under way, and its message id.
+fn separate_response(node: &mut Node) -> u16 {
+    let datagram = message(get("x"), CON, 7, token(b"tk"));
+    let responder = responder(receive(node, T0, &datagram).unwrap());
+    node.acknowledge(&responder);
+    sent(node);
+    node.respond(T0, responder, content("hi")).unwrap();
+    id_of(&sent_one(node))
+}
+
+// Acknowledgements: §5.2.2.
+
+#[test]
+fn any_matching_acknowledgement_stops_a_separate_response() {
+    // "silently ignoring any Response Code or payload".
+    let mut node = node();
+    let id = separate_response(&mut node);
+    let answer = message(content("?"), MessageType::Acknowledgement, id, token(b"?"));
+    assert!(receive(&mut node, T0, &answer).unwrap().is_none());
+    assert_eq!(node.usage().transmissions, 0);
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn any_matching_acknowledgement_stops_a_notification() {
+    for channel in [Channel::Udp, Channel::Sms] {
+        let mut node = node();
+        let options = NotifyOptions {
+            confirmable: true,
+            channel,
+            resource: None,
+        };
+        let id = node
+            .notify(T0, "peer", token(b"n"), observe_answer(1, "x"), options)
+            .unwrap();
+        let message_id = id_of(&sent_one(&mut node));
+        let answer = message(
+            content("?"),
+            MessageType::Acknowledgement,
+            message_id,
+            token(b"n"),
+        );
+        assert!(matches!(
+            receive(&mut node, T0, &answer),
+            Ok(Some(Incoming::Acknowledged { notification, .. })) if notification == id
+        ));
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
+}
+
+#[test]
+fn an_acknowledgement_with_another_token_is_no_response() {
+    // §5.3.2: message id and token must match. The request goes on.
+    let mut node = node();
+    let (_, message_id, request_token) = request(&mut node, RequestOptions::default());
+    let answer = |token| {
+        message(
+            content("x"),
+            MessageType::Acknowledgement,
+            message_id,
+            token,
+        )
+    };
+    assert!(receive(&mut node, T0, &answer(token(b"?"))).is_err());
+    assert_eq!(node.usage().transmissions, 1);
+    assert!(
+        receive(&mut node, T0, &answer(request_token))
+            .unwrap()
+            .is_some()
+    );
+}
+
+// Retransmission: §4.2.
+
+/// When a message is sent, if time is told to the endpoint with these delays after each deadline.
+fn sent_at(mut late: impl FnMut(usize) -> Duration, config: Config) -> Vec<Duration> {
+    let mut node: Node = Endpoint::new(config);
+    request(&mut node, RequestOptions::default());
+    let mut moments = vec![Duration::ZERO];
+    while node.usage().requests > 0 {
+        let now = node.poll_timeout().unwrap() + late(moments.len());
+        node.handle_timeout(now);
+        if !sent(&mut node).is_empty() {
+            moments.push(now.saturating_duration_since(T0));
+        }
+    }
+    moments
+}
+
+#[test]
+fn all_retransmissions_are_within_max_transmit_span() {
+    for seed in 0..50 {
+        let config = || Config::new([seed; 32]);
+        let span = TransmissionParameters::default().max_transmit_span();
+        for late in [0, 10, 900, 5_000, 20_000, 44_000, 46_000, 140_000] {
+            let moments = sent_at(|_| Duration::from_millis(late), config());
+            assert!(*moments.last().unwrap() <= span, "{late}: {moments:?}");
+            for pair in moments.windows(2) {
+                assert!(pair[1] >= pair[0] + seconds(2), "{late}: {moments:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_wakes_a_little_late_catches_up() {
+    for seed in 0..50 {
+        let config = || Config::new([seed; 32]);
+        let in_time = sent_at(|_| Duration::ZERO, config());
+        assert_eq!(in_time.len(), 5);
+        // Late by a second for the first retransmission only: the others are in time again.
+        let late = sent_at(|sent| seconds(u64::from(sent == 1)), config());
+        assert_eq!(late[1], in_time[1] + seconds(1));
+        assert_eq!(late[2..], in_time[2..]);
+    }
+}
+
+#[test]
+fn an_exchange_lives_as_long_as_its_acknowledgement_is_waited_for() {
+    // §4.8.2: MAX_TRANSMIT_WAIT counts if the last wait is longer than MAX_LATENCY.
+    let parameters = TransmissionParameters {
+        max_latency: seconds(5),
+        ..TransmissionParameters::default()
+    };
+    assert_eq!(parameters.max_transmit_wait(), seconds(93));
+    assert_eq!(parameters.exchange_lifetime(), seconds(93));
+}
+
+// Message ids: §4.4.
+
+#[test]
+fn a_message_id_means_what_it_was_used_for_last() {
+    // A non-confirmable request waits so long that its message id comes round again.
+    let mut node = node();
+    let options = RequestOptions {
+        confirmable: false,
+        timeout: Some(seconds(100_000)),
+        ..RequestOptions::default()
+    };
+    let (_, message_id, request_token) = request(&mut node, options);
+    let mut now = T0;
+    let notified = loop {
+        now += Duration::from_millis(50);
+        node.handle_timeout(now);
+        let (answer, options) = (observe_answer(1, "x"), NotifyOptions::default());
+        let id = node
+            .notify(now, "peer", token(b"n"), answer, options)
+            .unwrap();
+        if id_of(&sent_one(&mut node)) == message_id {
+            break id;
+        }
+    };
+    assert!(matches!(
+        receive(&mut node, now, &empty(RST, message_id)),
+        Ok(Some(Incoming::NotificationReset { notification, .. })) if notification == notified
+    ));
+    // The request has its response by its token, and takes nothing with it that is not its own.
+    let (answer, options) = (observe_answer(2, "x"), NotifyOptions::default());
+    let notified = node
+        .notify(now, "peer", token(b"n"), answer, options)
+        .unwrap();
+    let last_id = id_of(&sent_one(&mut node));
+    let answer = message(content("x"), NON, 1, request_token);
+    assert!(receive(&mut node, now, &answer).unwrap().is_some());
+    assert!(matches!(
+        receive(&mut node, now, &empty(RST, last_id)),
+        Ok(Some(Incoming::NotificationReset { notification, .. })) if notification == notified
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}
+
+// Proxying: §5.7.2, §5.10.2.
+
+#[test]
+fn proxying_is_refused_5_05_whatever_the_type() {
+    for (id, option) in [(8, &b"\xd3\x16c:/"[..]), (9, b"\xd4\x1acoap")] {
+        let mut node = node();
+        let mut request = message(
+            MessageBuf::request(lwm2m_core::Method::Get),
+            NON,
+            id,
+            token(b"t"),
+        );
+        request.extend(option);
+        assert!(matches!(
+            receive(&mut node, T0, &request),
+            Err(DatagramError::BadOption(_))
+        ));
+        let answer = sent_one(&mut node);
+        let read = MessageRef::parse(&answer).unwrap();
+        assert_eq!(
+            (read.kind(), read.code(), read.token()),
+            (NON, Code::PROXYING_NOT_SUPPORTED, token(b"t"))
+        );
+    }
+}
+
+// SMS: TS 8.6.2.
+
+#[test]
+fn over_sms_a_separate_response_is_sent_once() {
+    let mut node = node();
+    let datagram = message(get("x"), CON, 7, token(b"tk"));
+    let datagram = Datagram {
+        channel: Channel::Sms,
+        ..Datagram::new("peer", &datagram)
+    };
+    let responder = responder(node.receive(T0, &datagram).unwrap());
+    node.acknowledge(&responder);
+    assert_eq!(sent_one(&mut node), empty(ACK, 7));
+    node.respond(T0, responder, content("hi")).unwrap();
+    let response = sent_one(&mut node);
+    let read = MessageRef::parse(&response).unwrap();
+    assert_eq!((read.code(), read.token()), (Code::CONTENT, token(b"tk")));
+    // An acknowledgement that it may have is nothing new.
+    let _ = node.receive(T0, &Datagram::new("peer", &empty(ACK, read.message_id())));
+    let mut again = 0;
+    while let Some(now) = node.poll_timeout() {
+        node.handle_timeout(now);
+        again += sent(&mut node).len();
+    }
+    assert_eq!(again, 0);
+    assert!(node.poll_event().is_none());
+}
+
+// Multicast: §8.1.
+
+#[test]
+fn nothing_confirmable_from_a_group_is_acknowledged() {
+    let mut node = node();
+    let (_, _, request_token) = request(&mut node, RequestOptions::default());
+    let response = message(content("x"), CON, 9, request_token);
+    let datagram = Datagram {
+        multicast: true,
+        ..Datagram::new("peer", &response)
+    };
+    assert!(matches!(
+        node.receive(T0, &datagram),
+        Err(DatagramError::Multicast)
+    ));
+    assert!(sent(&mut node).is_empty());
+    assert_eq!(node.usage().requests, 1);
+}
+
+#[test]
+fn a_late_deadline_does_not_shorten_the_last_wait() {
+    let moment = |late: Duration| {
+        let mut node: Node = Endpoint::new(Config::new([9; 32]));
+        request(&mut node, RequestOptions::default());
+        let mut last = Instant::ZERO;
+        while node.usage().requests > 0 {
+            last = node.poll_timeout().unwrap();
+            node.handle_timeout(last + late);
+        }
+        assert!(matches!(
+            node.poll_event(),
+            Some(Event::RequestFailed { .. })
+        ));
+        last
+    };
+    let wait = TransmissionParameters::default().max_transmit_wait();
+    assert!(moment(Duration::ZERO) <= T0 + wait);
+    assert!(moment(Duration::from_millis(1)) >= moment(Duration::ZERO));
+}
