@@ -11,6 +11,8 @@
 )]
 
 mod figures;
+mod notifying;
+mod parallel;
 mod receiving;
 mod requesting;
 mod serving;

@@ -8,7 +8,7 @@ use lwm2m_core::{Code, Instant, Method};
 use lwm2m_simulation::{Address, Application, Random};
 use lwm2m_statemachine::coap::{
     Endpoint, Event, MessageBuf, MessageRef, NotifyOptions, OwnedIncoming, RequestId,
-    RequestOptions, Responder, Source, SourceId, Token, TransferId,
+    RequestOptions, Responder, SendError, Source, SourceId, Token, TransferId,
 };
 
 pub(crate) type Node = Endpoint<Address>;
@@ -164,10 +164,17 @@ impl Side {
             observer.sequence += 1;
             let mut message = MessageBuf::response(Code::CONTENT);
             message.observe(observer.sequence).unwrap();
-            message.payload(&self.body().1);
+            let body = self.body().1;
             let (peer, token) = (observer.peer, observer.token);
-            node.notify(now, peer, token, message, observer.options)
-                .unwrap();
+            if self.random.chance(0.4) {
+                let source = node.source(self.random.chance(0.5).then_some(body.len() as u32));
+                self.sources.insert(source.id(), body);
+                node.notify_from(now, peer, token, message, source, observer.options)
+            } else {
+                message.payload(&body);
+                node.notify(now, peer, token, message, observer.options)
+            }
+            .unwrap();
         }
         self.observers = observers;
     }
@@ -200,12 +207,17 @@ impl Side {
             node.abort(now, source);
             return;
         }
+        if self.random.chance(0.01) {
+            // It is forgotten.
+            return;
+        }
         let body = &self.sources[&source];
         let start = offset.min(body.len());
         let end = body.len().min(start + length);
         let block = body[start..end].to_vec();
-        node.supply(now, source, offset, &block, end < body.len())
-            .unwrap();
+        let result = node.supply(now, source, offset, &block, end < body.len());
+        // Another body may have taken its place since.
+        assert!(matches!(result, Ok(()) | Err(SendError::NoSource)));
     }
 
     fn serve(

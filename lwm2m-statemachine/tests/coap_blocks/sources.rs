@@ -1,12 +1,15 @@
 //! Bodies that the application supplies block by block.
 
+use core::time::Duration;
+
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::coap::{
     Event, FailureReason, Incoming, MessageBuf, MessageRef, RequestOptions, SendError, SourceId,
 };
 
 use crate::support::{
-    Pair, T0, Told, ask, block, blockwise, body, config, get, request, response, sent, wire, words,
+    Node, Pair, T0, Told, ask, block, blockwise, body, config, get, request, response, sent, wire,
+    words,
 };
 
 /// A pair whose server checks that it gets `body(length)`.
@@ -262,4 +265,158 @@ fn a_dropped_peer_closes_its_sources() {
         .filter(|event| matches!(event, Event::SourceClosed { .. }));
     assert_eq!(closed.count(), 1, "{events:?}");
     assert!(pair.client.is_idle(), "{:?}", pair.client.usage());
+}
+
+/// Whatever the application does not supply ends all the same, after the configured time or
+/// EXCHANGE_LIFETIME: the first block, a later one, and what waits behind it.
+#[test]
+fn a_request_that_is_never_supplied_fails_in_time() {
+    for (configured, expected) in [(None, 247), (Some(Duration::from_secs(30)), 30)] {
+        for supplied in [0, 1] {
+            let mut pair = uploading(100);
+            let mut client = config(1, 64);
+            client.transfer_lifetime = configured;
+            pair.client = Node::new(client);
+            let requests = [(); 2].map(|()| {
+                let source = pair.client.source(None);
+                let name = source.id();
+                let message = request(Method::Put, "x", b"");
+                let options = RequestOptions::default();
+                let id = pair
+                    .client
+                    .request_from(T0, "server", message, source, options)
+                    .unwrap();
+                (id, name)
+            });
+            if supplied > 0 {
+                let first = requests[0].1;
+                pair.client.supply(T0, first, 0, &body(64), true).unwrap();
+            }
+            let mut ends = Vec::new();
+            for _ in 0..100 {
+                pair.talk();
+                for told in pair.told.drain(..) {
+                    ends.push((told, pair.now.saturating_duration_since(T0).as_secs()));
+                }
+                let Some(next) = pair.client.poll_timeout() else {
+                    break;
+                };
+                pair.now = next;
+                pair.client.handle_timeout(next);
+            }
+            // One after the other: their resource is the same.
+            let failed = |at: usize| Told::Failed(requests[at].0, FailureReason::Aborted);
+            assert_eq!(ends, [(failed(0), expected), (failed(1), 2 * expected)]);
+            let closed = pair
+                .events
+                .iter()
+                .filter(|event| matches!(event, Event::SourceClosed { .. }));
+            assert_eq!(closed.count(), 2);
+            pair.run_to_rest();
+        }
+    }
+}
+
+/// A server that makes a source of everything, and supplies nothing.
+fn silent(lifetime: u64) -> Pair {
+    let mut pair = downloading(1024, 64, None);
+    let mut server = config(2, 64);
+    server.transfer_lifetime = Some(Duration::from_secs(lifetime));
+    pair.server = Node::new(server);
+    pair
+}
+
+#[test]
+fn a_response_that_is_never_supplied_is_answered_5_03_in_time() {
+    let mut pair = silent(30);
+    let id = pair.request(get("x"));
+    pair.run_to_rest();
+    assert_eq!(
+        pair.told,
+        [Told::Response(id, Code::SERVICE_UNAVAILABLE, vec![])]
+    );
+    assert!(matches!(
+        pair.events[..],
+        [Event::BlockWanted { .. }, Event::SourceClosed { .. }]
+    ));
+}
+
+/// Who asks again and again for what is not supplied keeps nothing alive, and the application is
+/// asked once.
+#[test]
+fn asking_for_what_is_never_supplied_keeps_nothing_alive() {
+    let mut pair = silent(30);
+    let mut answered = 0;
+    for id in 0..12_u16 {
+        let number = u32::from(id.min(1));
+        let block = Some(block(number, false, 64));
+        let message = wire(blockwise(Method::Get, "x", None, block, b""), id);
+        let Pair { server, serve, .. } = &mut pair;
+        let now = T0 + Duration::from_secs(3 * u64::from(id));
+        server.handle_timeout(now);
+        ask(server, now, "client", &message, |server, incoming| {
+            serve(server, now, incoming);
+        });
+        let events: Vec<_> = core::iter::from_fn(|| server.poll_event()).collect();
+        answered += events
+            .iter()
+            .filter(|event| matches!(event, Event::SourceClosed { .. }))
+            .count();
+        let wanted = events
+            .iter()
+            .filter(|event| matches!(event, Event::BlockWanted { .. }))
+            .count();
+        // Block 0, block 1, and the new source for who asks after the end.
+        assert_eq!(wanted, usize::from([0, 1, 10].contains(&id)), "{id}");
+    }
+    assert_eq!(answered, 1);
+}
+
+/// Two readers at one place of a body: each is answered when the block comes, and the one that
+/// is behind goes on when the other has the last block.
+#[test]
+fn readers_of_one_source_do_not_disturb_each_other() {
+    let mut pair = downloading(1024, 64, None);
+    let whole = body(150);
+    let ask_for = |pair: &mut Pair, number, id| {
+        let block = Some(block(number, false, 64));
+        let message = wire(blockwise(Method::Get, "x", None, block, b""), id);
+        let Pair { server, serve, .. } = pair;
+        ask(server, T0, "client", &message, |server, incoming| {
+            serve(server, T0, incoming);
+        });
+    };
+    ask_for(&mut pair, 0, 1);
+    let (source, ..) = wanted(&mut pair).unwrap();
+    let supply = |pair: &mut Pair, number: usize| {
+        let end = whole.len().min(64 * number + 64);
+        let (block, more) = (&whole[64 * number..end], end < whole.len());
+        pair.server
+            .supply(T0, source, 64 * number, block, more)
+            .unwrap();
+        let said = sent(&mut pair.server);
+        for said in &said {
+            assert_eq!(MessageRef::parse(said).unwrap().payload(), block);
+        }
+        said.len()
+    };
+    assert_eq!(supply(&mut pair, 0), 1);
+    ask_for(&mut pair, 1, 2);
+    ask_for(&mut pair, 1, 3);
+    ask_for(&mut pair, 2, 4);
+    let (_, offset, _) = wanted(&mut pair).unwrap();
+    assert_eq!(offset, 64);
+    let (_, offset, _) = wanted(&mut pair).unwrap();
+    assert_eq!(offset, 128);
+    assert!(wanted(&mut pair).is_none());
+    assert_eq!(supply(&mut pair, 2), 1, "the last block, to one");
+    assert_eq!(supply(&mut pair, 1), 2, "the one before, to both others");
+    ask_for(&mut pair, 2, 5);
+    ask_for(&mut pair, 2, 6);
+    assert!(wanted(&mut pair).is_some() && wanted(&mut pair).is_none());
+    assert_eq!(supply(&mut pair, 2), 2);
+    assert!(matches!(
+        pair.server.poll_event(),
+        Some(Event::SourceClosed { .. })
+    ));
 }

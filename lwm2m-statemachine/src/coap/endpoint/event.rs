@@ -411,9 +411,9 @@ pub enum FailureReason {
     TooLarge,
     /// The peer's blocks do not fit together.
     Blocks,
-    /// A block could not be sent: no message id was free.
+    /// It, or a block of it, could not be sent: no message id was free, or there was no room.
     NotSent,
-    /// The application could not supply the body.
+    /// The application could not supply the body, or did not in time.
     Aborted,
 }
 

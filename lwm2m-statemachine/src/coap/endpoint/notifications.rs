@@ -7,7 +7,7 @@ use lwm2m_core::{CodeKind, Instant};
 
 use super::{
     Endpoint, NotifyOptions,
-    blockwise::{Asked, Resource},
+    blockwise::{Asked, Loss, Resource},
     config::after,
     event::{Event, FailureReason, Incoming, NotificationId, SendError},
     outgoing::{Purpose, Sent, Transmission},
@@ -18,6 +18,15 @@ use crate::{
     Channel, Peer,
     coap::{message::MessageType, message_buf::MessageBuf, message_buf::WireMessage, token::Token},
 };
+
+/// A notification that is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Notice {
+    pub(super) id: u64,
+    pub(super) token: Token,
+    pub(super) confirmable: bool,
+    pub(super) channel: Channel,
+}
 
 /// A notification that takes the place of one that is still being sent.
 #[derive(Clone, Debug)]
@@ -114,18 +123,43 @@ impl<P: Peer> Endpoint<P> {
             .peers
             .enter(to, self.config.bounds.peers)
             .ok_or(SendError::TooManyPeers)?;
-        let kind = if options.confirmable {
+        let asked = Asked::notified(token, options.resource.unwrap_or(Resource::NONE));
+        let message = self.in_blocks(now, peer, &asked, message);
+        let notice = self.new_notice(token, options);
+        self.send_notification(now, peer, notice, message)?;
+        self.end_notice(now, peer, token, Loss::Replaced);
+        Ok(NotificationId(notice.id))
+    }
+
+    pub(super) const fn new_notice(&mut self, token: Token, options: NotifyOptions) -> Notice {
+        let id = self.notifications.next_id;
+        self.notifications.next_id = id.wrapping_add(1);
+        Notice {
+            id,
+            token,
+            confirmable: options.confirmable,
+            channel: options.channel,
+        }
+    }
+
+    /// Sends a notification, or has it wait for its turn. After an error nothing is kept of it.
+    pub(super) fn send_notification(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        notice: Notice,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let Notice { id, token, .. } = notice;
+        let kind = if notice.confirmable {
             MessageType::Confirmable
         } else {
             MessageType::NonConfirmable
         };
-        let id = self.notifications.next_id;
-        let asked = Asked::notified(token, options.resource.unwrap_or(Resource::NONE));
-        let message = self.in_blocks(now, peer, &asked, message);
         let wire = message.finish(kind, 0, token);
         if let Some(key) = self.notification_under_way(peer, token) {
             self.supersede(peer, key, token, Newer { id, message: wire });
-        } else if options.confirmable && options.channel == Channel::Udp {
+        } else if notice.confirmable && notice.channel == Channel::Udp {
             let waiting = self
                 .peers
                 .sending(peer)
@@ -142,7 +176,7 @@ impl<P: Peer> Endpoint<P> {
         } else {
             match self.send_once(now, peer, kind, wire) {
                 Ok(message_id) => {
-                    self.remember(now, peer, id, token, message_id, options.confirmable);
+                    self.remember(now, peer, id, token, message_id, notice.confirmable);
                 }
                 Err(error) => {
                     self.peers.release(peer);
@@ -150,8 +184,7 @@ impl<P: Peer> Endpoint<P> {
                 }
             }
         }
-        self.notifications.next_id = id.wrapping_add(1);
-        Ok(NotificationId(id))
+        Ok(())
     }
 
     /// Takes back what is still being sent of an observation that has ended: the peer wants no more
@@ -163,6 +196,8 @@ impl<P: Peer> Endpoint<P> {
         while let Some(key) = self.notification_under_way(peer, token) {
             self.end_transmission(now, key);
         }
+        self.end_notice(now, peer, token, Loss::Unwanted);
+        self.peers.release(peer);
     }
 
     /// The confirmable notification of this token that has no outcome yet.

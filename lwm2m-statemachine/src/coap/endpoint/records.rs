@@ -103,6 +103,14 @@ impl Records {
         self.table.get(key)
     }
 
+    /// What is asked by a request that has no answer yet.
+    pub(super) fn asked(&self, key: Key) -> Option<&Asked> {
+        match &self.table.get(key)?.state {
+            State::Open(asked) | State::Acknowledged(asked) => Some(asked),
+            _ => None,
+        }
+    }
+
     /// The answer that a repetition leads to.
     pub(super) fn answer(&self, key: Key) -> Option<&WireMessage> {
         match &self.table.get(key)?.state {

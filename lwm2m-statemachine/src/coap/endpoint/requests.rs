@@ -218,11 +218,24 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// No response came in time.
+    /// The application is to supply a block of the request's body in time; or it has.
+    pub(super) fn await_supply(&mut self, now: Instant, key: Key, wanted: bool) {
+        if let Some(request) = self.requests.get_mut(key) {
+            let deadline = wanted.then(|| after(now, self.spans.transfer_lifetime));
+            self.timers
+                .set(TimerKey::Request(key), &mut request.deadline, deadline);
+        }
+    }
+
+    /// No response came in time, or no block of the request's body.
     pub(super) fn request_due(&mut self, now: Instant, key: Key) {
         if let Some(request) = self.requests.get_mut(key) {
             request.deadline = None;
-            self.fail_request(now, key, FailureReason::Timeout);
+            let reason = match request.transfer {
+                None => FailureReason::Timeout,
+                Some(_) => FailureReason::Aborted,
+            };
+            self.fail_request(now, key, reason);
         }
     }
 

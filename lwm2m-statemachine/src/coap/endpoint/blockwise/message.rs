@@ -15,6 +15,11 @@ const WITHOUT: OptionSet = OptionSet::NONE
     .with(OptionNumber::SIZE1)
     .with(OptionNumber::SIZE2);
 
+/// Request-Tag (RFC 9175 §3): what is left of a transfer that was given up, and comes late, is not
+/// taken for a part of the next one; and two that read one resource at a time do not get in each
+/// other's way. Elective: who does not know it ignores it.
+pub(super) const REQUEST_TAG: OptionNumber = OptionNumber::new(292);
+
 /// The options that a block's message has of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Own<'a> {
@@ -24,6 +29,7 @@ pub(super) struct Own<'a> {
     pub(super) block1: Option<BlockOption>,
     pub(super) size2: Option<u32>,
     pub(super) size1: Option<u32>,
+    pub(super) request_tag: Option<&'a [u8]>,
 }
 
 /// A block's message, with the options of the whole one and its own.
@@ -61,6 +67,7 @@ fn merge<'a>(
         (OptionNumber::BLOCK1, block1.as_ref().map(Uint::as_bytes)),
         (OptionNumber::SIZE2, size2.as_ref().map(Uint::as_bytes)),
         (OptionNumber::SIZE1, size1.as_ref().map(Uint::as_bytes)),
+        (REQUEST_TAG, own.request_tag),
     ]
     .into_iter()
     .filter_map(|(number, value)| value.map(|value| (number, value)))

@@ -26,7 +26,7 @@ pub use self::{
 pub(super) use self::{
     receiving::{Receiving, Taken},
     requesting::Uploads,
-    serving::Serving,
+    serving::{Loss, Serving},
     source::Sources,
     transfer::Transfer,
 };

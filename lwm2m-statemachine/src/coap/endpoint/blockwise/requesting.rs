@@ -11,7 +11,7 @@ use lwm2m_core::{CodeKind, Instant, Method};
 
 use super::{
     Source,
-    message::{self, Own},
+    message::{self, Own, REQUEST_TAG},
     resource,
     source::Owner,
     transfer::{Ask, Content, Limits, Step, Transfer, is_first_of_many},
@@ -32,10 +32,6 @@ use crate::{
     },
     random::Random,
 };
-
-/// Request-Tag (RFC 9175 §3): what is left of a transfer that was given up, and comes late, is not
-/// taken for a part of the next one. Elective: who does not know it ignores it.
-const REQUEST_TAG: OptionNumber = OptionNumber::new(292);
 
 /// The options of a request that say that the application deals with blocks itself.
 fn has_blocks(message: &MessageBuf) -> bool {
@@ -222,7 +218,7 @@ impl<P: Peer> Endpoint<P> {
         let Some(transfer) = request.transfer.as_mut() else {
             return;
         };
-        match transfer.ask() {
+        match transfer.ask(|| self.uploads.tag()) {
             Ask::Message(message) => self.send_block(now, peer, key, message),
             Ask::Failed(reason) => self.transfer_failed(now, key, reason),
             Ask::Source {
@@ -230,6 +226,7 @@ impl<P: Peer> Endpoint<P> {
                 offset,
                 length,
             } => {
+                self.await_supply(now, key, true);
                 if let Some(peer) = self.peers.name(peer) {
                     self.events.push_back(Event::BlockWanted {
                         source,
@@ -288,6 +285,7 @@ impl<P: Peer> Endpoint<P> {
             .and_then(|request| request.transfer.as_mut())
             .and_then(|transfer| transfer.supplied(offset, block, more))
             .ok_or(SendError::BlockNotWanted)?;
+        self.await_supply(now, key, false);
         match ask {
             Ask::Message(message) => self.send_block(now, peer, key, message),
             Ask::Failed(reason) => self.transfer_failed(now, key, reason),

@@ -9,30 +9,25 @@
 //! look at the ETag is not misled either.
 
 mod kept;
+mod supplied;
 
 use alloc::vec::Vec;
 
-use lwm2m_core::{Code, CodeKind, Instant};
+use lwm2m_core::{Code, Instant};
 
 pub(in crate::coap::endpoint) use self::kept::Serving;
-use self::kept::{Content, Kept, Waiting};
+use self::kept::{Content, Kept, Waiting, Who};
+pub(in crate::coap::endpoint) use self::supplied::Loss;
 
 use super::{
-    Asked, Source, SourceId, Taken, fingerprint,
+    Asked, Taken, fingerprint,
     message::{self, Own},
-    receiving::{busy, incomplete},
-    source::Owner,
+    receiving::incomplete,
 };
 use crate::{
     Peer,
     coap::{
-        endpoint::{
-            Endpoint, TimerKey,
-            config::after,
-            event::{Body, Event, Responder, SendError},
-            records::State,
-            table::Key,
-        },
+        endpoint::{Endpoint, TimerKey, config::after, event::Body, records::State, table::Key},
         message::{MessageRef, MessageType},
         message_buf::MessageBuf,
         option::{BlockOption, OptionNumber, Uint},
@@ -50,6 +45,11 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// The block that the client asked for, by whose size it wants the others.
+    pub(super) fn block2(self) -> Option<BlockOption> {
+        Asked::notified(Token::EMPTY, self).block2()
+    }
+
     /// Of nothing that can be asked for.
     pub(in crate::coap::endpoint) const NONE: Self = Self {
         key: 0,
@@ -58,72 +58,6 @@ impl Resource {
 }
 
 impl<P: Peer> Endpoint<P> {
-    /// Answers a request like [`respond`](Self::respond); the body comes from a source. With an
-    /// ETag of the application's the client can go on even after the endpoint has forgotten the
-    /// source and the application has made another one.
-    #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
-    pub fn respond_from(
-        &mut self,
-        now: Instant,
-        responder: Responder,
-        message: MessageBuf,
-        source: Source,
-    ) -> Result<(), SendError> {
-        if message.code().kind() != CodeKind::Response {
-            return Err(SendError::Code(message.code()));
-        }
-        let record = responder.record;
-        let (Some(State::Open(asked) | State::Acknowledged(asked)), Some(peer)) = (
-            self.records.get(record).map(|record| &record.state),
-            self.records.peer(record),
-        ) else {
-            return Err(SendError::NotOpen);
-        };
-        let asked = *asked;
-        let key = (peer, asked.resource);
-        let block = asked.block2();
-        let (size, offset) = self.wanted(block);
-        let Some(wanted) = block_at(offset, false, size) else {
-            return Err(SendError::TooLarge);
-        };
-        let etag = self.etag_of(&message, None);
-        let content = Content::Source {
-            id: source.id,
-            size: source.size,
-            waiting: Vec::from([Waiting {
-                record,
-                block: wanted,
-                observe: observe_of(&message),
-                explicit: block.is_some(),
-            }]),
-        };
-        self.sources.begin(
-            source.id,
-            Owner::Response {
-                peer,
-                resource: asked.resource,
-            },
-        );
-        if self.keep(now, key, &message, etag, content) {
-            self.want_block(peer, source.id, wanted);
-            Ok(())
-        } else {
-            self.close_source(source.id);
-            self.answer(now, record, busy())
-        }
-    }
-
-    fn want_block(&mut self, peer: u32, source: SourceId, block: BlockOption) {
-        if let Some(peer) = self.peers.name(peer) {
-            self.events.push_back(Event::BlockWanted {
-                source,
-                peer,
-                offset: block.offset(),
-                length: block.size(),
-            });
-        }
-    }
-
     /// The size of a block to send, and where it begins, if this one is asked for.
     fn wanted(&self, block: Option<BlockOption>) -> (usize, usize) {
         let preferred = self.spans.block_size;
@@ -177,7 +111,7 @@ impl<P: Peer> Endpoint<P> {
             && kept.etag != etag
         {
             // The client has blocks of another body.
-            self.forget_serving(now, key);
+            self.forget_serving(now, key, Loss::Replaced);
             return incomplete();
         }
         if offset >= length {
@@ -218,7 +152,7 @@ impl<P: Peer> Endpoint<P> {
         )
     }
 
-    /// Keeps a body, in the place of an older one; says whether there was room.
+    /// Keeps a body, in the place of an older one of its key; says whether there was room.
     fn keep(
         &mut self,
         now: Instant,
@@ -227,7 +161,7 @@ impl<P: Peer> Endpoint<P> {
         etag: Vec<u8>,
         content: Content,
     ) -> bool {
-        self.forget_serving(now, key);
+        self.forget_serving(now, key, Loss::Replaced);
         let bounds = self.config.bounds;
         if bounds.serving == 0 || content.held() > bounds.serving_bytes {
             return false;
@@ -235,7 +169,7 @@ impl<P: Peer> Endpoint<P> {
         while self.serving.len() >= bounds.serving
             && let Some((_, oldest)) = self.serving.order.first().copied()
         {
-            self.forget_serving(now, oldest);
+            self.forget_serving(now, oldest, Loss::NoRoom);
             if oldest.0 != key.0 {
                 self.peers.release(oldest.0);
             }
@@ -291,7 +225,15 @@ impl<P: Peer> Endpoint<P> {
         let Some(block) = block_at(offset, false, size) else {
             return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
         };
-        self.prolong(now, key);
+        let waits = self
+            .serving
+            .bodies
+            .get(&key)
+            .is_some_and(|kept| !kept.content.waiting().is_empty());
+        if !waits {
+            // Asking again for what the application does not supply keeps nothing alive.
+            self.prolong(now, key);
+        }
         match self
             .serving
             .bodies
@@ -308,20 +250,28 @@ impl<P: Peer> Endpoint<P> {
                     self.send_block_of_body(now, peer, record, asked, block, answer);
                 } else {
                     // The answer is cached as all answers are; the body is of no use any more.
-                    self.forget_serving(now, key);
+                    self.forget_serving(now, key, Loss::NoRoom);
                     let _ = self.send_answer(now, record, answer);
                 }
                 Taken::Answered
             }
             Some((Content::Source { id, waiting, .. }, _)) => {
                 let id = *id;
+                // Whose request is too long ago waits no more.
+                waiting.retain(|waiting| match waiting.who {
+                    Who::Request(record) => self.records.get(record).is_some(),
+                    Who::Observer(_) => true,
+                });
+                let is_new = waiting.iter().all(|waiting| waiting.block != block);
                 waiting.push(Waiting {
-                    record,
+                    who: Who::Request(record),
                     block,
                     observe: None,
                     explicit: true,
                 });
-                self.want_block(peer, id, block);
+                if is_new {
+                    self.want_block(peer, id, block);
+                }
                 Taken::Wanted
             }
             _ if request.code() == Code::GET => Taken::Request(Body::Datagram(request.payload())),
@@ -384,83 +334,6 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// The application has a block of a response's body.
-    pub(super) fn supply_response(
-        &mut self,
-        now: Instant,
-        peer: u32,
-        resource: u64,
-        offset: usize,
-        block: &[u8],
-        more: bool,
-    ) -> Result<(), SendError> {
-        let key = (peer, resource);
-        let Some(Kept {
-            head,
-            content: Content::Source { waiting, size, .. },
-            ..
-        }) = self.serving.bodies.get_mut(&key)
-        else {
-            return Err(SendError::NoSource);
-        };
-        let total = *size;
-        let position = waiting.iter().position(|waiting| {
-            let size = waiting.block.size();
-            let fits = block.len() == size || !more && block.len() < size;
-            waiting.block.offset() == offset && fits
-        });
-        let Some(position) = position else {
-            return Err(SendError::BlockNotWanted);
-        };
-        let found = waiting.remove(position);
-        let whole = offset == 0 && !more && !found.explicit;
-        let block1 = self
-            .records
-            .get(found.record)
-            .and_then(|record| match &record.state {
-                State::Open(asked) | State::Acknowledged(asked) => asked.block1(),
-                _ => None,
-            });
-        let observe = found.observe.map(Uint::new);
-        let own = Own {
-            observe: observe.as_ref().map(Uint::as_bytes),
-            block2: BlockOption::new(found.block.number(), more, found.block.size())
-                .filter(|_| !whole),
-            block1: block1.and_then(|block| BlockOption::new(block.number(), false, block.size())),
-            size2: total.filter(|_| offset == 0 && !whole),
-            ..Own::default()
-        };
-        let beyond = offset > 0 && block.is_empty();
-        let answer = if beyond {
-            MessageBuf::response(Code::BAD_REQUEST)
-        } else {
-            message::message(head.code(), head.options(), own, block)
-        };
-        self.prolong(now, key);
-        if !more {
-            self.forget_serving(now, key);
-        }
-        // The request may be too long ago; then nobody waits for the block.
-        let _ = self.send_answer(now, found.record, answer);
-        self.peers.release(peer);
-        Ok(())
-    }
-
-    /// The application cannot supply the body of a response.
-    pub(super) fn abort_response(&mut self, now: Instant, peer: u32, resource: u64) {
-        let key = (peer, resource);
-        if let Some(kept) = self.serving.bodies.get_mut(&key)
-            && let Content::Source { waiting, .. } = &mut kept.content
-        {
-            for waiting in core::mem::take(waiting) {
-                let answer = MessageBuf::response(Code::INTERNAL_SERVER_ERROR);
-                let _ = self.answer(now, waiting.record, answer);
-            }
-        }
-        self.forget_serving(now, key);
-        self.peers.release(peer);
-    }
-
     /// Nobody has asked for the rest of a body in time.
     pub(in crate::coap::endpoint) fn serving_due(
         &mut self,
@@ -470,13 +343,13 @@ impl<P: Peer> Endpoint<P> {
     ) {
         if let Some(kept) = self.serving.bodies.get_mut(&(peer, resource)) {
             kept.deadline = None;
-            self.forget_serving(now, (peer, resource));
+            self.forget_serving(now, (peer, resource), Loss::Late);
             self.peers.release(peer);
         }
     }
 
-    /// Forgets a body, and answers who waits for it that it is not there; not its peer.
-    fn forget_serving(&mut self, now: Instant, key: (u32, u64)) {
+    /// Forgets a body, and tells who waits for a block that it is not there; not its peer.
+    fn forget_serving(&mut self, now: Instant, key: (u32, u64), loss: Loss) {
         let Some(mut kept) = self.serving.remove(key) else {
             return;
         };
@@ -488,7 +361,7 @@ impl<P: Peer> Endpoint<P> {
         if let Content::Source { id, waiting, .. } = kept.content {
             self.close_source(id);
             for waiting in waiting {
-                let _ = self.send_answer(now, waiting.record, busy());
+                self.block_lost(now, key.0, waiting.who, loss);
             }
         }
     }
@@ -499,13 +372,7 @@ impl<P: Peer> Endpoint<P> {
             self.forget_receiving((peer, resource));
         }
         while let Some(resource) = self.serving.first_of(peer) {
-            let key = (peer, resource);
-            if let Some(kept) = self.serving.bodies.get_mut(&key)
-                && let Content::Source { waiting, .. } = &mut kept.content
-            {
-                waiting.clear();
-            }
-            self.forget_serving(now, key);
+            self.forget_serving(now, (peer, resource), Loss::PeerDropped);
         }
     }
 }

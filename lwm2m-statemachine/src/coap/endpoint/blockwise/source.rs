@@ -55,13 +55,20 @@ impl Sources {
     pub(super) fn begin(&mut self, id: SourceId, owner: Owner) {
         self.owners.insert(id, owner);
     }
+
+    pub(super) fn end(&mut self, id: SourceId) {
+        self.owners.remove(&id);
+    }
 }
 
 impl<P: Peer> Endpoint<P> {
     /// A body that is not at hand as a whole: for
-    /// [`request_from`](Self::request_from) and [`respond_from`](Self::respond_from). Whenever a
-    /// block of it is needed, [`Event::BlockWanted`] asks for it, mostly in their order, but an
-    /// earlier one may be needed again; nothing but the block under way is held. In the end, whatever that is, comes one [`Event::SourceClosed`].
+    /// [`request_from`](Self::request_from), [`respond_from`](Self::respond_from) and
+    /// [`notify_from`](Self::notify_from). Whenever a block of it is needed,
+    /// [`Event::BlockWanted`] asks for it, mostly in their order, but an earlier one may be needed
+    /// again; nothing but the block under way is held. In the end, whatever that is, comes one
+    /// [`Event::SourceClosed`]: at the latest when a block is not supplied within
+    /// [`transfer_lifetime`](super::super::Config::transfer_lifetime).
     ///
     /// `size` is that of the whole body in bytes, if it is known: the peer is told (Size1, Size2).
     pub const fn source(&mut self, size: Option<u32>) -> Source {
@@ -92,7 +99,8 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Gives up a body that cannot be supplied. A request fails with
-    /// [`FailureReason::Aborted`]; a block of a response that was asked for is answered 5.00.
+    /// [`FailureReason::Aborted`], as does a confirmable notification that waits for its first
+    /// block; a block of a response that was asked for is answered 5.00.
     pub fn abort(&mut self, now: Instant, source: SourceId) {
         match self.sources.owners.get(&source).copied() {
             None => {}
@@ -103,7 +111,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// A source is of no use any more.
     pub(super) fn close_source(&mut self, source: SourceId) {
-        self.sources.owners.remove(&source);
+        self.sources.end(source);
         self.events.push_back(Event::SourceClosed { source });
     }
 }

@@ -7,7 +7,10 @@ use core::mem;
 use bytes::Bytes;
 use lwm2m_core::Code;
 
-use super::{Source, message::Own, message::message};
+use super::{
+    Source,
+    message::{Own, REQUEST_TAG, message},
+};
 use crate::coap::{
     endpoint::{event::FailureReason, table::Key},
     message::MessageRef,
@@ -29,8 +32,18 @@ pub(in crate::coap::endpoint) struct Transfer {
     /// What its body is sent to; no other one is meanwhile.
     pub(in crate::coap::endpoint) resource: Option<u64>,
     restarts: u8,
+    tag: Tagged,
     /// Whether the response's blocks are handed on one by one.
     streamed: bool,
+}
+
+/// Whether the requests for blocks of the response have a Request-Tag of their own: once the
+/// transfer has begun again, for what others read of the resource meanwhile is another body.
+#[derive(Clone, Copy, Debug)]
+enum Tagged {
+    No,
+    Due,
+    With([u8; 2]),
 }
 
 #[derive(Debug)]
@@ -145,6 +158,7 @@ impl Transfer {
             block: None,
             resource: Some(resource),
             restarts: 0,
+            tag: Tagged::No,
             streamed,
         }
     }
@@ -162,6 +176,7 @@ impl Transfer {
             block: None,
             resource: None,
             restarts: 0,
+            tag: Tagged::No,
             streamed,
         };
         let step = transfer.begin_download(response, limits);
@@ -196,8 +211,8 @@ impl Transfer {
         }
     }
 
-    /// What is to be sent next.
-    pub(super) fn ask(&mut self) -> Ask {
+    /// What is to be sent next; `new_tag` tells a Request-Tag that was not used yet.
+    pub(super) fn ask(&mut self, new_tag: impl FnOnce() -> [u8; 2]) -> Ask {
         match &mut self.phase {
             Phase::Upload(upload) => match &upload.body {
                 Content::Source(source) => Ask::Source {
@@ -214,7 +229,16 @@ impl Transfer {
                     upload.message(&self.template, block, total)
                 }
             },
-            Phase::Download(download) => download.message(&self.template),
+            Phase::Download(download) => {
+                if let Tagged::Due = self.tag {
+                    self.tag = Tagged::With(new_tag());
+                }
+                let tag = match &self.tag {
+                    Tagged::With(tag) => Some(&tag[..]),
+                    Tagged::No | Tagged::Due => None,
+                };
+                download.message(&self.template, tag)
+            }
         }
     }
 
@@ -245,37 +269,34 @@ impl Transfer {
         self.continue_download(response, limits)
     }
 
+    /// Asks for a body from the beginning if that does no harm, and not for ever.
+    fn begin_again(&mut self, limits: Limits, otherwise: Step) -> Step {
+        let reads = MessageRef::parse(self.template.as_ref())
+            .is_ok_and(|template| template.code() == Code::GET);
+        if !reads || self.streamed || self.restarts >= RESTARTS {
+            return otherwise;
+        }
+        self.restarts += 1;
+        self.tag = Tagged::Due;
+        self.phase = Phase::Download(Download::new(limits, 0));
+        Step::Next
+    }
+
     fn continue_download(&mut self, response: &MessageRef<'_>, limits: Limits) -> Step {
-        let again = MessageRef::parse(self.template.as_ref())
-            .is_ok_and(|template| template.code() == Code::GET)
-            && !self.streamed
-            && self.restarts < RESTARTS;
         let Phase::Download(download) = &mut self.phase else {
             return Step::Failed(FailureReason::Blocks);
         };
         let code = response.code();
-        let restart = |download: &mut Download, otherwise| {
-            if again {
-                *download = Download::new(limits, 0);
-                Step::Next
-            } else {
-                otherwise
-            }
-        };
         if !code.is_success() {
             // What is said of a block is said of the whole; but that the server has forgotten
             // where it was, or that the body has become shorter, is no reason to give up.
             let lost = matches!(code, Code::REQUEST_ENTITY_INCOMPLETE | Code::BAD_REQUEST)
                 && download.offset > 0;
-            let step = if lost {
-                restart(download, Step::Done(None))
+            return if lost {
+                self.begin_again(limits, Step::Done(None))
             } else {
                 Step::Done(None)
             };
-            if matches!(step, Step::Next) {
-                self.restarts += 1;
-            }
-            return step;
         }
         if download.offset == 0 {
             // The first block may be that of another representation than before a restart.
@@ -287,15 +308,11 @@ impl Transfer {
                 // It fits in one message after all.
                 return Step::Done(None);
             }
-            let step = restart(download, Step::Failed(FailureReason::BodyChanged));
-            self.restarts += 1;
-            return step;
+            return self.begin_again(limits, Step::Failed(FailureReason::BodyChanged));
         };
         if download.code != code || download.etag != Tag::of(response) {
             // A body is never put together from two (RFC 7959 §2.4).
-            let step = restart(download, Step::Failed(FailureReason::BodyChanged));
-            self.restarts += 1;
-            return step;
+            return self.begin_again(limits, Step::Failed(FailureReason::BodyChanged));
         }
         let payload = response.payload();
         let fits = if block.more() {
@@ -397,7 +414,7 @@ impl Download {
         }
     }
 
-    fn message(&self, template: &WireMessage) -> Ask {
+    fn message(&self, template: &WireMessage, tag: Option<&[u8]>) -> Ask {
         let number = u32::try_from(self.offset.checked_div(self.size).unwrap_or(0));
         let option = number
             .ok()
@@ -407,9 +424,13 @@ impl Download {
         };
         let own = Own {
             block2: Some(option),
+            request_tag: tag,
             ..Own::default()
         };
-        Ask::Message(message(template.code(), template.options(), own, &[]))
+        let options = template
+            .options()
+            .filter(|(number, _)| tag.is_none() || *number != REQUEST_TAG);
+        Ask::Message(message(template.code(), options, own, &[]))
     }
 }
 

@@ -9,7 +9,12 @@ use bytes::Bytes;
 use lwm2m_core::Instant;
 
 use super::super::SourceId;
-use crate::coap::{endpoint::table::Key, message_buf::MessageBuf, option::BlockOption};
+use crate::coap::{
+    endpoint::{notifications::Notice, table::Key},
+    message_buf::MessageBuf,
+    option::BlockOption,
+    token::Token,
+};
 
 /// The bodies that are kept, by peer and resource.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +26,8 @@ pub(in crate::coap::endpoint) struct Serving {
     heavy: BTreeSet<(u64, (u32, u64))>,
     clock: u64,
     bytes: usize,
+    /// The bodies of notifications that wait for their first block, by peer and token.
+    notices: BTreeMap<(u32, Token), u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,15 +56,48 @@ pub(super) enum Content {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
-    pub(super) record: Key,
+    pub(super) who: Who,
     pub(super) block: BlockOption,
-    /// Observe, of the first response to an observation.
+    /// Observe, of a notification or of the first response to an observation.
     pub(super) observe: Option<u32>,
     /// Whether a block was asked for.
     pub(super) explicit: bool,
 }
 
+/// What a block is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Who {
+    /// The answer to this request.
+    Request(Key),
+    /// A notification.
+    Observer(Observer),
+}
+
+/// Whom a notification is for that waits for its first block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Observer {
+    pub(super) notice: Notice,
+    /// Under what the other blocks are asked for, if they can be.
+    pub(super) resource: Option<u64>,
+}
+
 impl Content {
+    /// Who waits for a block.
+    pub(super) fn waiting(&self) -> &[Waiting] {
+        match self {
+            Self::Source { waiting, .. } => waiting,
+            Self::Bytes(_) | Self::Gone => &[],
+        }
+    }
+
+    /// The token of the notification that waits for its first block.
+    fn observer(&self) -> Option<Token> {
+        self.waiting().iter().find_map(|waiting| match waiting.who {
+            Who::Observer(observer) => Some(observer.notice.token),
+            Who::Request(_) => None,
+        })
+    }
+
     pub(super) fn held(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
@@ -106,6 +146,12 @@ impl Serving {
         true
     }
 
+    /// The body of the notification to this observer that waits for its first block.
+    pub(super) fn notice(&self, peer: u32, token: Token) -> Option<(u32, u64)> {
+        let key = *self.notices.get(&(peer, token))?;
+        Some((peer, key))
+    }
+
     pub(super) fn insert(&mut self, key: (u32, u64), mut kept: Kept) {
         self.clock = self.clock.wrapping_add(1);
         kept.used = self.clock;
@@ -113,6 +159,9 @@ impl Serving {
         if kept.content.held() > 0 {
             self.heavy.insert((self.clock, key));
             self.bytes = self.bytes.saturating_add(kept.content.held());
+        }
+        if let Some(token) = kept.content.observer() {
+            self.notices.insert((key.0, token), key.1);
         }
         self.bodies.insert(key, kept);
     }
@@ -122,6 +171,11 @@ impl Serving {
         self.order.remove(&(kept.used, key));
         self.heavy.remove(&(kept.used, key));
         self.bytes = self.bytes.saturating_sub(kept.content.held());
+        if let Some(token) = kept.content.observer()
+            && self.notices.get(&(key.0, token)) == Some(&key.1)
+        {
+            self.notices.remove(&(key.0, token));
+        }
         Some(kept)
     }
 }

@@ -1,0 +1,358 @@
+//! Responses and notifications whose body the application supplies block by block.
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{Code, CodeKind, Instant};
+
+use super::{Content, Kept, Waiting, Who, block_at, kept::Observer, observe_of};
+use crate::{
+    Peer,
+    coap::{
+        endpoint::{
+            Endpoint, NotifyOptions,
+            blockwise::{
+                Asked, Resource, Source, SourceId,
+                message::{self, Own},
+                receiving::{busy, incomplete},
+                source::Owner,
+            },
+            event::{Event, FailureReason, NotificationId, Responder, SendError},
+            notifications::Notice,
+            records::State,
+        },
+        message_buf::MessageBuf,
+        option::{BlockOption, Uint},
+        token::Token,
+    },
+};
+
+/// Why a block that is waited for will not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::coap::endpoint) enum Loss {
+    /// Another body has taken the place of its own.
+    Replaced,
+    /// There is no room for the body.
+    NoRoom,
+    /// The application has not supplied it in time.
+    Late,
+    /// The application cannot supply it.
+    Aborted,
+    PeerDropped,
+    /// The observation is over: nobody waits for it any more.
+    Unwanted,
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// Answers a request like [`respond`](Self::respond); the body comes from a source. With an
+    /// ETag of the application's the client can go on even after the endpoint has forgotten the
+    /// source and the application has made another one.
+    #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
+    pub fn respond_from(
+        &mut self,
+        now: Instant,
+        responder: Responder,
+        message: MessageBuf,
+        source: Source,
+    ) -> Result<(), SendError> {
+        if message.code().kind() != CodeKind::Response {
+            return Err(SendError::Code(message.code()));
+        }
+        let record = responder.record;
+        let (Some(State::Open(asked) | State::Acknowledged(asked)), Some(peer)) = (
+            self.records.get(record).map(|record| &record.state),
+            self.records.peer(record),
+        ) else {
+            return Err(SendError::NotOpen);
+        };
+        let asked = *asked;
+        let key = (peer, asked.resource);
+        let block = asked.block2();
+        let (size, offset) = self.wanted(block);
+        let Some(wanted) = block_at(offset, false, size) else {
+            return Err(SendError::TooLarge);
+        };
+        let etag = self.etag_of(&message, None);
+        let waiting = Waiting {
+            who: Who::Request(record),
+            block: wanted,
+            observe: observe_of(&message),
+            explicit: block.is_some(),
+        };
+        let (id, content) = self.begin_source(source, key, waiting);
+        if self.keep(now, key, &message, etag, content) {
+            self.want_block(peer, id, wanted);
+            Ok(())
+        } else {
+            self.close_source(id);
+            self.answer(now, record, busy())
+        }
+    }
+
+    /// Sends a notification like [`notify`](Self::notify); its body comes from a source, of which
+    /// [`Event::BlockWanted`] asks for the first block now. The notification leaves when that is
+    /// supplied. The client then asks for the others: they come from the same source if
+    /// `options.resource` says what is observed; else the source is closed, and the application is
+    /// asked again.
+    ///
+    /// A newer notification of the same token takes the place of one that still waits for its
+    /// first block. Of a confirmable one that cannot be supplied,
+    /// [`Event::NotificationFailed`] tells.
+    #[expect(clippy::needless_pass_by_value, reason = "used up: one body")]
+    pub fn notify_from(
+        &mut self,
+        now: Instant,
+        to: P,
+        token: Token,
+        message: MessageBuf,
+        source: Source,
+        options: NotifyOptions,
+    ) -> Result<NotificationId, SendError> {
+        if message.code().kind() != CodeKind::Response {
+            return Err(SendError::Code(message.code()));
+        }
+        let resource = options.resource.unwrap_or(Resource::NONE);
+        let block = resource.block2();
+        let (size, _) = self.wanted(block);
+        let Some(wanted) = block_at(0, false, size) else {
+            return Err(SendError::TooLarge);
+        };
+        let peer = self
+            .peers
+            .enter(to, self.config.bounds.peers)
+            .ok_or(SendError::TooManyPeers)?;
+        let older = self.serving.notice(peer, token);
+        let notice = self.new_notice(token, options);
+        let waiting = Waiting {
+            who: Who::Observer(Observer {
+                notice,
+                resource: options.resource.map(|resource| resource.key),
+            }),
+            block: wanted,
+            observe: observe_of(&message),
+            explicit: block.is_some(),
+        };
+        // Until its first block is sent, nobody can ask for another one, and no request that is
+        // answered meanwhile is to take its place: it is kept apart.
+        let key = (peer, self.random.next_u64());
+        let etag = self.etag_of(&message, None);
+        let (id, content) = self.begin_source(source, key, waiting);
+        if self.keep(now, key, &message, etag, content) {
+            if let Some(older) = older {
+                self.forget_serving(now, older, Loss::Replaced);
+            }
+            self.want_block(peer, id, wanted);
+            Ok(NotificationId(notice.id))
+        } else {
+            self.sources.end(id);
+            self.peers.release(peer);
+            Err(SendError::TooManyMessages)
+        }
+    }
+
+    /// A body of which the first block is waited for.
+    #[expect(clippy::needless_pass_by_value, reason = "used up: one body")]
+    fn begin_source(
+        &mut self,
+        source: Source,
+        (peer, resource): (u32, u64),
+        waiting: Waiting,
+    ) -> (SourceId, Content) {
+        let id = source.id;
+        self.sources.begin(id, Owner::Response { peer, resource });
+        let content = Content::Source {
+            id,
+            size: source.size,
+            waiting: Vec::from([waiting]),
+        };
+        (id, content)
+    }
+
+    pub(super) fn want_block(&mut self, peer: u32, source: SourceId, block: BlockOption) {
+        if let Some(peer) = self.peers.name(peer) {
+            self.events.push_back(Event::BlockWanted {
+                source,
+                peer,
+                offset: block.offset(),
+                length: block.size(),
+            });
+        }
+    }
+
+    /// The application has a block of the body of a response or notification.
+    pub(in crate::coap::endpoint::blockwise) fn supply_response(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        resource: u64,
+        offset: usize,
+        block: &[u8],
+        more: bool,
+    ) -> Result<(), SendError> {
+        let key = (peer, resource);
+        let Some(Kept {
+            head,
+            content: Content::Source { waiting, size, .. },
+            ..
+        }) = self.serving.bodies.get_mut(&key)
+        else {
+            return Err(SendError::NoSource);
+        };
+        let total = *size;
+        let wanted = waiting.iter().map(|waiting| waiting.block).find(|wanted| {
+            let fits = block.len() == wanted.size() || !more && block.len() < wanted.size();
+            wanted.offset() == offset && fits
+        });
+        let Some(wanted) = wanted else {
+            return Err(SendError::BlockNotWanted);
+        };
+        let (found, others) = waiting
+            .iter()
+            .copied()
+            .partition::<Vec<_>, _>(|waiting| waiting.block == wanted);
+        // A notification is not among the others: it is alone until it is sent.
+        *waiting = others;
+        let over = !more && waiting.is_empty();
+        let beyond = offset > 0 && block.is_empty();
+        let answers: Vec<_> = found
+            .into_iter()
+            .map(|found| {
+                if beyond {
+                    return (found.who, MessageBuf::response(Code::BAD_REQUEST));
+                }
+                let whole = offset == 0 && !more && !found.explicit;
+                let block1 = match found.who {
+                    Who::Request(record) => self.records.asked(record).and_then(Asked::block1),
+                    Who::Observer(_) => None,
+                };
+                let observe = found.observe.map(Uint::new);
+                let own = Own {
+                    observe: observe.as_ref().map(Uint::as_bytes),
+                    block2: BlockOption::new(wanted.number(), more, wanted.size())
+                        .filter(|_| !whole),
+                    block1: block1
+                        .and_then(|block| BlockOption::new(block.number(), false, block.size())),
+                    size2: total.filter(|_| offset == 0 && !whole),
+                    ..Own::default()
+                };
+                let answer = message::message(head.code(), head.options(), own, block);
+                (found.who, answer)
+            })
+            .collect();
+        self.prolong(now, key);
+        if over {
+            self.forget_serving(now, key, Loss::NoRoom);
+        }
+        let mut result = Ok(());
+        for (who, answer) in answers {
+            match who {
+                // The request may be too long ago; then nobody waits for the block.
+                Who::Request(record) => {
+                    let _ = self.send_answer(now, record, answer);
+                }
+                Who::Observer(observer) => {
+                    if more {
+                        self.move_source(now, key, observer.resource);
+                    }
+                    result = self.notice_supplied(now, peer, observer.notice, answer);
+                }
+            }
+        }
+        self.peers.release(peer);
+        result
+    }
+
+    /// The first block of a notification goes: the others are asked for under its resource, if
+    /// that is known.
+    fn move_source(&mut self, now: Instant, from: (u32, u64), resource: Option<u64>) {
+        let Some(resource) = resource else {
+            self.forget_serving(now, from, Loss::NoRoom);
+            return;
+        };
+        let to = (from.0, resource);
+        self.forget_serving(now, to, Loss::Replaced);
+        let Some(mut kept) = self.serving.remove(from) else {
+            return;
+        };
+        let timer = super::TimerKey::Serving(from.0, from.1);
+        self.timers.set(timer, &mut kept.deadline, None);
+        if let Content::Source { id, .. } = kept.content {
+            let owner = Owner::Response {
+                peer: from.0,
+                resource,
+            };
+            self.sources.begin(id, owner);
+        }
+        self.serving.insert(to, kept);
+        self.prolong(now, to);
+    }
+
+    /// Sends a notification whose first block has come.
+    fn notice_supplied(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        notice: Notice,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let sent = self.send_notification(now, peer, notice, message);
+        if sent.is_err() && notice.confirmable {
+            let reason = FailureReason::NotSent;
+            self.notification_failed(peer, notice.id, notice.token, reason);
+        }
+        sent
+    }
+
+    /// The application cannot supply the body of a response or notification.
+    pub(in crate::coap::endpoint::blockwise) fn abort_response(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        resource: u64,
+    ) {
+        self.forget_serving(now, (peer, resource), Loss::Aborted);
+        self.peers.release(peer);
+    }
+
+    /// Takes back the notification to this observer that waits for its first block.
+    pub(in crate::coap::endpoint) fn end_notice(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        token: Token,
+        loss: Loss,
+    ) {
+        if let Some(key) = self.serving.notice(peer, token) {
+            self.forget_serving(now, key, loss);
+        }
+    }
+
+    /// Tells who waits for a block that it will not come.
+    pub(super) fn block_lost(&mut self, now: Instant, peer: u32, who: Who, loss: Loss) {
+        match who {
+            Who::Request(record) => {
+                let answer = match loss {
+                    // The client has blocks of another body than there is now.
+                    Loss::Replaced => incomplete(),
+                    Loss::Aborted => MessageBuf::response(Code::INTERNAL_SERVER_ERROR),
+                    Loss::NoRoom | Loss::Late | Loss::Unwanted => busy(),
+                    Loss::PeerDropped => return,
+                };
+                // The request may be too long ago.
+                let _ = self.send_answer(now, record, answer);
+            }
+            Who::Observer(observer) => {
+                let reason = match loss {
+                    Loss::Replaced => FailureReason::Superseded,
+                    Loss::NoRoom => FailureReason::NotSent,
+                    Loss::Late | Loss::Aborted => FailureReason::Aborted,
+                    Loss::PeerDropped => FailureReason::PeerDropped,
+                    Loss::Unwanted => return,
+                };
+                if observer.notice.confirmable {
+                    let (id, token) = (observer.notice.id, observer.notice.token);
+                    self.notification_failed(peer, id, token, reason);
+                }
+            }
+        }
+    }
+}
