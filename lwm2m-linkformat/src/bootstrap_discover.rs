@@ -165,12 +165,12 @@ impl<'b> BootstrapDiscoverWriter<'b> {
         let mut instances = instances.into_iter().peekable();
         if version.is_some() || instances.peek().is_none() {
             self.links
-                .raw_link(format_args!("/{object}"))
+                .raw_link("", [object.get()])
                 .optional("ver", version);
         }
         for (instance, short_server_id) in instances {
             self.links
-                .raw_link(format_args!("/{object}/{instance}"))
+                .raw_link("", [object.get(), instance.get()])
                 .optional("ssid", short_server_id);
         }
     }

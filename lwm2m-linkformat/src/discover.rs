@@ -157,10 +157,8 @@ impl<'b, 'r> DiscoverWriter<'b, 'r> {
     /// A link. It has the attributes that are written to what this returns.
     pub fn link(&mut self, path: Path) -> DiscoverAttributeWriter<'_> {
         let link = match path {
-            Path::Root => self.links.raw_link(format_args!("{}", self.root)),
-            path => self
-                .links
-                .raw_link(format_args!("{}{path}", self.root.prefix())),
+            Path::Root => self.links.raw_link(self.root.as_str(), []),
+            path => self.links.raw_link(self.root.prefix(), path.segments()),
         };
         DiscoverAttributeWriter { link }
     }

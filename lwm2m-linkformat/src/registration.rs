@@ -362,9 +362,9 @@ impl<'b, 'r> RegistrationWriter<'b, 'r> {
         } = root;
         let resource_type = resource_type || !path.is_root();
         if resource_type || !content_formats.is_empty() {
-            let mut link = links.raw_link(format_args!("{path}"));
+            let mut link = links.raw_link(path.as_str(), []);
             if resource_type {
-                link = link.raw(format_args!(";rt=\"{RESOURCE_TYPE}\""));
+                link = link.raw(format_args!(";rt=\"oma.lwm2m\""));
             }
             write_content_formats(link, content_formats);
         }
@@ -388,12 +388,11 @@ impl<'b, 'r> RegistrationWriter<'b, 'r> {
         let prefix = self.root.prefix();
         if version.is_some() || instances.peek().is_none() {
             self.links
-                .raw_link(format_args!("{prefix}/{object}"))
+                .raw_link(prefix, [object.get()])
                 .optional("ver", version);
         }
         for instance in instances {
-            self.links
-                .raw_link(format_args!("{prefix}/{object}/{instance}"));
+            self.links.raw_link(prefix, [object.get(), instance.get()]);
         }
     }
 }

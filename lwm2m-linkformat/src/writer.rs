@@ -61,17 +61,27 @@ impl<'b> LinkWriter<'b> {
     pub fn link(&mut self, target: &str) -> Result<AttributeWriter<'_>, LinkWriteError> {
         match target.bytes().position(|byte| !is_target(byte)) {
             Some(index) => Err(LinkWriteError::Target { index }),
-            None => Ok(self.raw_link(format_args!("{target}"))),
+            None => Ok(self.raw_link(target, [])),
         }
     }
 
-    /// Begins a link to a target that is known to be one.
-    pub(crate) fn raw_link(&mut self, target: fmt::Arguments<'_>) -> AttributeWriter<'_> {
+    /// Begins a link to a target that is known to be one: the numbers of a path below a prefix.
+    #[inline]
+    pub(crate) fn raw_link(
+        &mut self,
+        prefix: &str,
+        path: impl IntoIterator<Item = u16>,
+    ) -> AttributeWriter<'_> {
         if !self.first {
             self.out.push(b',');
         }
         self.first = false;
-        append(self.out, format_args!("<{target}>"));
+        self.out.push(b'<');
+        self.out.extend_from_slice(prefix.as_bytes());
+        for number in path {
+            append_segment(self.out, number);
+        }
+        self.out.push(b'>');
         AttributeWriter { out: self.out }
     }
 
@@ -143,6 +153,17 @@ fn check_name(name: &str) -> Result<(), LinkWriteError> {
     }
 }
 
+/// A slash and a number: lists are made of these, and formatting takes ten times as long.
+fn append_segment(out: &mut Vec<u8>, number: u16) {
+    let digit = |unit: u16| b'0' | u8::try_from(number / unit % 10).unwrap_or(0);
+    match number {
+        ..10 => out.extend_from_slice(&[b'/', digit(1)]),
+        10..100 => out.extend_from_slice(&[b'/', digit(10), digit(1)]),
+        100..1000 => out.extend_from_slice(&[b'/', digit(100), digit(10), digit(1)]),
+        _ => append(out, format_args!("/{number}")),
+    }
+}
+
 fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     struct Bytes<'b>(&'b mut Vec<u8>);
 
@@ -153,6 +174,9 @@ fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
         }
     }
 
-    // Neither a vector nor the numbers and texts that are written here can fail.
-    let _ = Bytes(out).write_fmt(text);
+    match text.as_str() {
+        Some(text) => out.extend_from_slice(text.as_bytes()),
+        // Neither a vector nor the numbers and texts that are written here can fail.
+        None => _ = Bytes(out).write_fmt(text),
+    }
 }
