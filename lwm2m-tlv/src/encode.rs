@@ -428,18 +428,19 @@ impl Encoder<'_> {
         let (Ok(short_id), Ok(length)) = (u8::try_from(id), u8::try_from(value.len())) else {
             return self.any_bytes(kind, id, value);
         };
-        if self.room() < value.len().saturating_add(4) {
+        let (first, size) = if length < 8 {
+            (kind.bits() | length, 2)
+        } else {
+            (kind.bits() | LENGTH_8, 3)
+        };
+        if self.room() < value.len().saturating_add(size) {
             return self.any_bytes(kind, id, value);
         }
-        let (first, size) = if length < 8 {
-            (length, 2)
+        if size == 2 {
+            self.buffer.extend_from_slice(&[first, short_id]);
         } else {
-            (LENGTH_8, 3)
-        };
-        let end = self.buffer.len().wrapping_add(size);
-        self.buffer
-            .extend_from_slice(&[kind.bits() | first, short_id, length, 0]);
-        self.buffer.truncate(end);
+            self.buffer.extend_from_slice(&[first, short_id, length]);
+        }
         self.buffer.extend_from_slice(value);
         Ok(())
     }
@@ -512,7 +513,7 @@ impl Encoder<'_> {
         }
         match length {
             Length::InType(_) => {}
-            Length::Bits8(length) => self.insert(open.value, [length]),
+            Length::Bits8(length) => self.buffer.insert(open.value, length),
             Length::Bits16(length) => self.insert(open.value, length),
             Length::Bits24(length) => self.insert(open.value, length),
         }
