@@ -93,29 +93,34 @@ impl<'a> DiscoverLink<'a> {
         let mut version = None;
         let mut attributes = Attributes::NONE;
         let mut rest = link.attributes();
-        // Where a name comes twice the first one counts (RFC 6690, section 2).
+        // Where a name comes twice the first one counts, whatever follows (RFC 6690, section 2).
         while let Some((name, located)) = rest.next_located() {
             let Some(known) = AttributeName::from_link_param(name) else {
                 continue;
             };
-            match known {
-                AttributeName::Dimension => dimension = dimension.or(Some(located.integer()?)),
-                AttributeName::ObjectVersion => version = version.or(Some(located.version()?)),
-                _ => {
-                    let reason = if matches!(
-                        known,
-                        AttributeName::MinimumPeriod | AttributeName::MaximumPeriod
-                    ) {
-                        Reason::Integer
-                    } else {
-                        Reason::Number
-                    };
-                    let one = located.parse(reason, |value| {
-                        let mut one = Attributes::NONE;
-                        one.set_link_attribute(name, value).then_some(one)
-                    })?;
-                    attributes = attributes.or(&one);
+            let (seen, reason) = match known {
+                AttributeName::Dimension => {
+                    if dimension.is_none() {
+                        dimension = Some(located.integer()?);
+                    }
+                    continue;
                 }
+                AttributeName::ObjectVersion => {
+                    if version.is_none() {
+                        version = Some(located.version()?);
+                    }
+                    continue;
+                }
+                AttributeName::MinimumPeriod => (attributes.pmin.is_some(), Reason::Integer),
+                AttributeName::MaximumPeriod => (attributes.pmax.is_some(), Reason::Integer),
+                AttributeName::GreaterThan => (attributes.gt.is_some(), Reason::Number),
+                AttributeName::LessThan => (attributes.lt.is_some(), Reason::Number),
+                AttributeName::Step => (attributes.st.is_some(), Reason::Number),
+            };
+            if !seen {
+                located.parse(reason, |value| {
+                    attributes.set_link_attribute(name, value).then_some(())
+                })?;
             }
         }
         Ok(Some(Self {

@@ -197,6 +197,22 @@ fn the_first_of_two_attributes_counts() {
             },
         )],
     );
+    // What is to be ignored need not be right.
+    check(
+        "</3>;ver=1.2;ver=x;dim=2;dim;pmax=9;pmax=-9",
+        "/",
+        &[Said {
+            version: Some(Version::new(1, 2)),
+            ..said(
+                "/3",
+                Some(2),
+                Attributes {
+                    pmax: Some(9),
+                    ..Attributes::NONE
+                },
+            )
+        }],
+    );
 }
 
 #[test]
@@ -272,7 +288,7 @@ fn what_is_malformed_says_where_and_why() {
         ("</3>;st=-1", 8, Reason::Number),
         ("</3>;st=1.", 8, Reason::Number),
         ("</3>;ver=x", 9, Reason::Version),
-        ("</3>;dim=1,</3/0>;dim=1;dim=x", 28, Reason::Integer),
+        ("</3>;dim=1,</3/0>;pmin=1;dim=x", 29, Reason::Integer),
     ] {
         let error = LinkFormatError { offset, reason };
         let mut links = DiscoverLinks::new(payload, RootPath::default());
