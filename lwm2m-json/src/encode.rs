@@ -47,7 +47,7 @@ use crate::writer::{Piece, Writer};
 ///   about this one Object: [`EncodeError::Empty`].
 /// * An Object Instance without identifier beside others or without a single Resource, because
 ///   nothing would tell it from one that has an identifier (see [`decode_create`](crate::decode_create)):
-///   [`EncodeError::Structure`].
+///   [`EncodeError::Structure`]. Resource 65535 of such an Object Instance: [`EncodeError::Value`].
 ///
 /// After an error the buffer ends with a part of a payload, which is of no use.
 #[derive(Debug)]
@@ -194,7 +194,7 @@ impl<'b> Encoder<'b> {
                     object, instance, id,
                 )));
             }
-            _ => Names::of(instance),
+            _ => Names::of(object, instance, id)?,
         };
         // Once the Base Name ends with a slash, no name after it is the base.
         if names == Names::Base && self.names == Names::Below {
@@ -224,7 +224,7 @@ impl<'b> Encoder<'b> {
                 let path = Path::ResourceInstance(object, parent, resource, id);
                 return Err(EncodeError::OutsidePath(path));
             }
-            _ => Names::of(instance),
+            _ => Names::of(object, instance, resource)?,
         };
         let ids = [object.get(), parent.get(), resource.get(), id.get()];
         self.entry(names, &ids, value, time)
@@ -313,11 +313,25 @@ impl<'b> Encoder<'b> {
 }
 
 impl Names {
-    /// The names of what is below the base, in this Object Instance.
-    fn of(instance: Option<InstanceId>) -> Self {
+    /// The names of what is below the base: of this Resource in this Object Instance.
+    #[inline]
+    fn of(
+        object: ObjectId,
+        instance: Option<InstanceId>,
+        resource: ResourceId,
+    ) -> Result<Self, EncodeError> {
         match instance {
-            Some(_) => Self::Below,
-            None => Self::Unnamed,
+            Some(_) => Ok(Self::Below),
+            None => Self::unnamed(object, resource),
+        }
+    }
+
+    /// Without the Object Instance, the Resource is where that should be: 65535 cannot be read there.
+    #[cold]
+    fn unnamed(object: ObjectId, resource: ResourceId) -> Result<Self, EncodeError> {
+        match InstanceId::new(resource.get()) {
+            Some(_) => Ok(Self::Unnamed),
+            None => Err(EncodeError::Value(resource_path(object, None, resource))),
         }
     }
 }

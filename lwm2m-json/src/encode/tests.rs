@@ -202,6 +202,16 @@ fn an_instance_without_identifier_is_alone_and_has_a_single_resource() {
         write(&[&[OBJECT, UNNAMED], &multiple, &[RESOURCE], &end], "/3").unwrap(),
         r#"{"bn":"/3/","e":[{"n":"7/2","v":3},{"n":"9","v":1}]}"#
     );
+    // It would be read where the identifier of an Object Instance stands, which 65535 is not.
+    let last = Event::Resource {
+        id: u16::MAX.into(),
+        value: ValueRef::Boolean(true),
+        time: None,
+    };
+    assert_eq!(
+        write(&[&[OBJECT, UNNAMED, last], &end], "/3"),
+        Err(EncodeError::Value(path("/3/0/65535")))
+    );
     let structure = |step| Err(EncodeError::Structure(step));
     assert_eq!(
         write(&[&[OBJECT, UNNAMED], &multiple, &end], "/3"),
