@@ -121,8 +121,10 @@ pub enum Problem {
         /// The field that is there.
         found: Member,
     },
-    /// A number with a fraction, or one too large, where an integer is expected.
-    #[error("expected an integer of at most 64 bits")]
+    /// A number with a fraction, or one too large, where an integer is expected: one that is
+    /// written with a `.` or an exponent may be at most 2^53 in size, because it may come from a
+    /// float.
+    #[error("expected an integer of 64 bits, or of at most 2^53 if it has a '.' or an exponent")]
     NotAnInteger,
     /// A number that is larger than any Float.
     #[error("the number is out of range")]

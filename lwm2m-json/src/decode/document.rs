@@ -25,7 +25,7 @@ impl<'a> Document<'a> {
         reader.begin(b'{', "an object")?;
         let mut base_name = None;
         let mut base_time = None;
-        let mut array = None;
+        let mut entries = None;
         let mut first = true;
         while let Some(name) = reader.next_member(&mut first)? {
             match known(name, document_member) {
@@ -40,39 +40,33 @@ impl<'a> Document<'a> {
                     base_time = Some(time.ok_or(DecodeError::at(offset, Problem::Time))?);
                 }
                 Some(Member::Entries) => {
-                    vacant(&reader, array.is_some(), Member::Entries)?;
-                    if reader.last_array() {
-                        return Self::new(base_name, base_time, reader, false);
+                    vacant(&reader, entries.is_some(), Member::Entries)?;
+                    let read_to_end = !reader.last_array();
+                    let array = Entries::open(reader)?;
+                    if !read_to_end {
+                        return Ok(Self {
+                            base_name,
+                            base_time,
+                            entries: array,
+                            read_to_end,
+                        });
                     }
-                    array = Some(reader);
-                    reader.skip()?;
+                    reader = array.pass()?;
+                    entries = Some(array);
                 }
                 _ => reader.skip()?,
             }
         }
         reader.end()?;
-        match array {
-            Some(array) => Self::new(base_name, base_time, array, true),
+        match entries {
+            Some(entries) => Ok(Self {
+                base_name,
+                base_time,
+                entries,
+                read_to_end: true,
+            }),
             None => reader.error(Problem::MissingEntries),
         }
-    }
-
-    fn new(
-        base_name: Option<Text<'a>>,
-        base_time: Option<f64>,
-        mut array: Reader<'a>,
-        read_to_end: bool,
-    ) -> Result<Self> {
-        array.begin(b'[', "\"e\" to be an array")?;
-        Ok(Self {
-            base_name,
-            base_time,
-            entries: Entries {
-                reader: array,
-                first: true,
-            },
-            read_to_end,
-        })
     }
 
     /// Checks what comes after the entries, all of which have been taken.
@@ -94,6 +88,19 @@ pub(super) struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
+    fn open(mut reader: Reader<'a>) -> Result<Self> {
+        reader.begin(b'[', "\"e\" to be an array")?;
+        let first = true;
+        Ok(Self { reader, first })
+    }
+
+    /// What comes after the array; the entries are read into nothing.
+    fn pass(mut self) -> Result<Reader<'a>> {
+        let mut entry = Entry::BEFORE_FIRST;
+        while self.next(&mut entry)? {}
+        Ok(self.reader)
+    }
+
     /// Reads the next entry into `entry`; tells whether there was one.
     #[inline(always)]
     pub(super) fn next(&mut self, entry: &mut Entry<'a>) -> Result<bool> {

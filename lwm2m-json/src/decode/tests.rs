@@ -114,6 +114,47 @@ fn an_entry_is_as_table_22_has_it() {
     }
 }
 
+/// What comes before or after the entries changes nothing about them.
+#[test]
+fn entries_are_read_alike_wherever_the_base_name_stands() {
+    let both = |entries: &str| {
+        let [first, last] = [
+            format!(r#"{{"bn":"/3/0/","e":[{entries}]}}"#),
+            format!(r#"{{"e":[{entries}],"bn":"/3/0/"}}"#),
+        ]
+        .map(|document| wrong(&document, "/3/0", Mode::Answer));
+        assert_eq!(first, last, "{entries}");
+        last
+    };
+    let one = r#"{"n":"1","v":1}"#;
+    for (entry, problem) in [
+        (
+            r#"{"n":"1","v":^}"#,
+            Problem::Expected("\"v\" to be a number"),
+        ),
+        (r#"{"n":"0","sv":"a^\x"}"#, Problem::Escape),
+        (
+            r#"{"n":"1","v":1,"v":^1}"#,
+            Problem::Duplicate(Member::Value),
+        ),
+    ] {
+        assert_eq!(both(&format!("{one},{entry}")), (Some(1), problem));
+    }
+    let nested = |depth: usize| {
+        let (open, close) = (r#"{"x":"#.repeat(depth), "}".repeat(depth));
+        format!(r#"{{"n":"1","v":1,"x":{open}1{close}}}"#)
+    };
+    for document in [
+        format!(r#"{{"bn":"/3/0/","e":[{}]}}"#, nested(16)),
+        format!(r#"{{"e":[{}],"bn":"/3/0/"}}"#, nested(16)),
+    ] {
+        assert!(read(&document, "/3/0", Mode::Answer).is_ok(), "{document}");
+    }
+    let marked = nested(17).replacen(r#"{"x":1"#, r#"^{"x":1"#, 1);
+    let too_deep = Problem::TooDeep { limit: 16 };
+    assert_eq!(both(&marked), (Some(0), too_deep));
+}
+
 #[test]
 fn names_are_paths_of_resources() {
     let segment = |segment, reason| Problem::Name(PathError::Segment { segment, reason });
