@@ -39,7 +39,7 @@ pub struct Snapshot {
 }
 
 /// The version of the format that is written, and the only one that is read.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 /// The values of one Object.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,7 @@ pub struct ObjectSnapshot {
 pub struct InstanceSnapshot {
     /// Which Object Instance.
     pub instance: InstanceId,
-    /// Its Resources that have a value, in ascending order.
+    /// Its Resources, in ascending order: those that have a value, and those that execute.
     pub resources: Vec<(ResourceId, ResourceSnapshot)>,
 }
 
@@ -73,6 +73,8 @@ pub enum ResourceSnapshot {
     Single(Value),
     /// The values of a multiple Resource, in ascending order.
     Multiple(Vec<(ResourceInstanceId, Value)>),
+    /// No value: it executes.
+    Executable,
 }
 
 /// Why a snapshot was not put back. Nothing of it was.
@@ -177,6 +179,7 @@ fn check_sum(objects: &[ObjectSnapshot]) -> u64 {
                             sum.value(value);
                         }
                     }
+                    ResourceSnapshot::Executable => sum.bytes(b"x"),
                 }
             }
         }

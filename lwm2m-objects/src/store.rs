@@ -80,6 +80,18 @@ fn put<K: Ord, V>(entries: &mut Vec<(K, V)>, key: K, value: V) {
     }
 }
 
+/// The executable Resources that a new Object Instance begins with.
+fn executables(
+    definition: &ObjectDefinition,
+    has: impl Fn(&ResourceDefinition) -> bool,
+) -> Vec<(ResourceId, Stored)> {
+    let resources = definition.resources.iter();
+    resources
+        .filter(|resource| resource.operations.executable() && has(resource))
+        .map(|resource| (resource.id, Stored::Executable))
+        .collect()
+}
+
 impl Store {
     /// An Object without instances.
     pub fn new(definition: &'static ObjectDefinition) -> Self {
@@ -154,7 +166,8 @@ impl Store {
         self
     }
 
-    /// With an optional Resource that executes.
+    /// With an optional Resource that executes, in this Object Instance; those that servers create
+    /// will have it, too.
     #[must_use]
     pub fn with_executable(mut self, instance: InstanceId, resource: u16) -> Self {
         let resource = ResourceId::new(resource);
@@ -169,7 +182,7 @@ impl Store {
         self
     }
 
-    /// With an Object Instance that has what executes, and nothing else yet.
+    /// With an Object Instance that has what is mandatory and executes, and nothing else yet.
     #[must_use]
     pub fn with_instance(mut self, instance: InstanceId) -> Self {
         self.instance(instance);
@@ -217,17 +230,22 @@ impl Store {
             .map(|(_, stored)| stored)
     }
 
-    /// An Object Instance; a new one has the executable Resources that are supported.
+    /// An Object Instance; a new one has the executable Resources that are mandatory.
     fn instance(&mut self, id: InstanceId) -> &mut Vec<(ResourceId, Stored)> {
+        let definition = &self.definition;
+        entry(&mut self.instances, id, || {
+            executables(definition, |resource| resource.mandatory)
+        })
+    }
+
+    /// Makes an Object Instance for a server: it has all executable Resources that are supported.
+    fn create(&mut self, id: InstanceId) {
         let (definition, supported) = (&self.definition, &self.supported);
         entry(&mut self.instances, id, || {
-            let resources = definition.resources.iter();
-            resources
-                .filter(|resource| resource.operations.executable())
-                .filter(|resource| supported.binary_search(&resource.id).is_ok())
-                .map(|resource| (resource.id, Stored::Executable))
-                .collect()
-        })
+            executables(definition, |resource| {
+                supported.binary_search(&resource.id).is_ok()
+            })
+        });
     }
 
     fn support(&mut self, resource: ResourceId) {
@@ -349,9 +367,7 @@ impl Object for Store {
                 continue;
             };
             match (change, path.resource()) {
-                (Change::Create { .. }, _) => {
-                    self.instance(instance);
-                }
+                (Change::Create { .. }, _) => self.create(instance),
                 (Change::Delete { .. }, _) => self.instances.retain(|(id, _)| *id != instance),
                 (Change::Set { value, .. }, Some(resource)) => {
                     self.set(instance, resource, path.resource_instance(), value.clone());
@@ -382,13 +398,13 @@ impl Object for Store {
 
     fn save(&self) -> Option<ObjectSnapshot> {
         let resources = |resources: &[(ResourceId, Stored)]| {
-            let saved = resources.iter().filter_map(|(id, stored)| {
+            let saved = resources.iter().map(|(id, stored)| {
                 let saved = match stored {
                     Stored::Single(value) => ResourceSnapshot::Single(value.clone()),
                     Stored::Multiple(values) => ResourceSnapshot::Multiple(values.clone()),
-                    Stored::Executable => return None,
+                    Stored::Executable => ResourceSnapshot::Executable,
                 };
-                Some((*id, saved))
+                (*id, saved)
             });
             saved.collect()
         };
@@ -435,6 +451,7 @@ impl Object for Store {
                             && values.is_sorted_by(|(a, _), (b, _)| a < b)
                             && values.iter().all(|(_, value)| fits(value))
                     }
+                    ResourceSnapshot::Executable => definition.operations.executable(),
                 };
                 fits.then_some(()).ok_or(damaged)
             })
@@ -444,16 +461,18 @@ impl Object for Store {
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.instances.clear();
         for saved in &saved.instances {
-            for (id, _) in &saved.resources {
-                self.support(*id);
-            }
-            let resources = self.instance(saved.instance);
-            for (id, resource) in &saved.resources {
+            let resources = saved.resources.iter().map(|(id, resource)| {
                 let stored = match resource {
                     ResourceSnapshot::Single(value) => Stored::Single(value.clone()),
                     ResourceSnapshot::Multiple(values) => Stored::Multiple(values.clone()),
+                    ResourceSnapshot::Executable => Stored::Executable,
                 };
-                put(resources, *id, stored);
+                (*id, stored)
+            });
+            // They are in ascending order, as has been checked.
+            put(&mut self.instances, saved.instance, resources.collect());
+            for (id, _) in &saved.resources {
+                self.support(*id);
             }
         }
     }

@@ -44,12 +44,45 @@ fn what_is_saved_comes_back() {
     assert!(restarted.locate(path("/3/0/4")).is_some());
 }
 
+/// Each Object Instance has its own optional executables afterwards: none is lost, none is added.
+#[test]
+fn executables_come_back_instance_by_instance() {
+    let servers = |first: bool, second: bool| {
+        let server = |id, disable| Server {
+            disable,
+            ..Server::new(ShortServerId::new(id).unwrap(), 60)
+        };
+        let mut tree = ObjectTree::new();
+        tree.add(Store::of([
+            (InstanceId::ZERO, server(101, first)),
+            (InstanceId::new(1).unwrap(), server(102, second)),
+        ]));
+        tree
+    };
+    let has = |tree: &ObjectTree, at: &str| tree.locate(path(at)).is_some();
+    for first in [false, true] {
+        for second in [false, true] {
+            let tree = servers(first, second);
+            assert_eq!(has(&tree, "/1/0/4"), first);
+            assert_eq!(has(&tree, "/1/1/4"), second);
+            let saved = tree.snapshot();
+            let mut restarted = servers(!first, !second);
+            restarted.restore(&saved).unwrap();
+            assert_eq!(has(&restarted, "/1/0/4"), first);
+            assert_eq!(has(&restarted, "/1/1/4"), second);
+            // What is mandatory is there in any case.
+            assert!(has(&restarted, "/1/0/8") && has(&restarted, "/1/1/8"));
+            assert_eq!(restarted.snapshot(), saved);
+        }
+    }
+}
+
 #[test]
 fn another_format_or_another_tree_is_refused() {
     let saved = json(&tree(42).snapshot());
     let mut other: Snapshot =
-        serde_json::from_str(&saved.replace("\"format\":1", "\"format\":2")).unwrap();
-    assert_eq!(tree(1).restore(&other), Err(SnapshotError::Format(2)));
+        serde_json::from_str(&saved.replace("\"format\":2", "\"format\":1")).unwrap();
+    assert_eq!(tree(1).restore(&other), Err(SnapshotError::Format(1)));
     other = serde_json::from_str(&saved).unwrap();
     let mut empty = ObjectTree::new();
     assert_eq!(empty.restore(&other), Err(SnapshotError::Object(0.into())));
