@@ -58,7 +58,7 @@ fn tree(c: &mut Criterion) {
             let mut transaction = ten.write(target, WriteMode::Replace).expect("it is there");
             black_box(&content).push(&mut transaction).expect("it fits");
             let changes = transaction.finish().expect("it is whole");
-            ten.commit(&changes).expect("it is taken")
+            ten.commit(&changes).expect("it is taken");
         });
     });
 

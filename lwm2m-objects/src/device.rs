@@ -42,6 +42,8 @@ use crate::{
 pub struct DeviceObject {
     store: Store,
     clock: Option<Clock>,
+    /// What the clock was before changes that may be taken back.
+    clock_before: Option<Before>,
     now: Instant,
     changed: Changed,
 }
@@ -99,6 +101,10 @@ impl ErrorCode {
     }
 }
 
+/// A clock to go back to, or none.
+#[derive(Clone, Copy, Debug)]
+struct Before(Option<Clock>);
+
 /// A time that is known, and since when.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -134,6 +140,7 @@ impl DeviceObject {
         Self {
             store: Store::of([(InstanceId::ZERO, device)]),
             clock,
+            clock_before: None,
             now,
             changed: Changed::default(),
         }
@@ -143,6 +150,7 @@ impl DeviceObject {
     pub fn set_time(&mut self, now: Instant, unix: i64) {
         self.now = self.now.max(now);
         self.set_clock(unix);
+        self.clock_before = self.clock_before.map(|_| Before(self.clock));
         self.changed.push(path(CURRENT_TIME));
     }
 
@@ -276,6 +284,7 @@ impl Object for DeviceObject {
     }
 
     fn apply(&mut self, changes: &[Change]) {
+        self.clock_before.get_or_insert(Before(self.clock));
         self.store.apply(changes);
         for change in changes {
             match change {
@@ -289,6 +298,18 @@ impl Object for DeviceObject {
                 Change::Delete { .. } => self.clock = None,
                 _ => {}
             }
+        }
+    }
+
+    fn settle(&mut self, _: &[Change]) {
+        self.clock_before = None;
+    }
+
+    /// The clock has gone on meanwhile.
+    fn undo(&mut self, undo: &[Change]) {
+        self.store.apply(undo);
+        if let Some(Before(clock)) = self.clock_before.take() {
+            self.clock = clock;
         }
     }
 

@@ -53,6 +53,7 @@ pub mod access;
 mod accounts;
 mod builtin;
 mod changed;
+mod commit;
 #[cfg(feature = "ddf")]
 pub mod ddf;
 mod definition;

@@ -61,8 +61,22 @@ pub trait Object: Any + Send {
         refused.map_or(Ok(()), |change| Err(WriteError::Refused(change.path())))
     }
 
-    /// Applies changes that [`prepare`](Self::prepare) has agreed to, all of them.
+    /// Applies changes that [`prepare`](Self::prepare) has agreed to, all of them. Values are as
+    /// changed afterwards; what more is to follow from the changes is for
+    /// [`settle`](Self::settle), as long as [`undo`](Self::undo) may come instead.
     fn apply(&mut self, changes: &[Change]);
+
+    /// Changes that were applied are there to stay: does what follows from them beyond their
+    /// values, which nothing could take back.
+    fn settle(&mut self, changes: &[Change]) {
+        let _ = changes;
+    }
+
+    /// Takes back everything that was applied and is not settled; `undo` are changes that restore
+    /// the values.
+    fn undo(&mut self, undo: &[Change]) {
+        self.apply(undo);
+    }
 
     /// Executes a Resource (TS 5.4.5).
     fn execute(

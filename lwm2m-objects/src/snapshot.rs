@@ -106,7 +106,7 @@ impl ObjectTree {
     }
 
     /// Puts a snapshot back: the Objects in it have exactly its instances and values afterwards,
-    /// others keep theirs.
+    /// others keep theirs. What is [held](Self::hold) is rolled back first.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
         for object in snapshot.checked()? {
             let found = self.object(object.object);
@@ -115,6 +115,7 @@ impl ObjectTree {
                 .ok_or(SnapshotError::Object(object.object))?
                 .check_saved(object)?;
         }
+        self.roll_back();
         for object in &snapshot.objects {
             if let Some(found) = self.object_mut(object.object) {
                 found.load_saved(object);

@@ -206,6 +206,10 @@ impl Store {
         }
     }
 
+    pub(crate) fn has_instance(&self, instance: InstanceId) -> bool {
+        find(&self.instances, &instance).is_some()
+    }
+
     /// What a multiple Resource has, in order.
     pub(crate) fn resource_instances(
         &self,

@@ -1,10 +1,6 @@
 //! What a device *has*: its Objects, and the way in and out of them.
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::{any::Any, fmt};
 
 use lwm2m_core::{
@@ -14,6 +10,7 @@ use lwm2m_core::{
 };
 
 use crate::{
+    commit::Held,
     definition::{ObjectDefinition, ResourceDefinition},
     object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
     transaction::Transaction,
@@ -39,6 +36,8 @@ use crate::{
 #[derive(Default)]
 pub struct ObjectTree {
     objects: BTreeMap<ObjectId, Box<dyn Object>>,
+    /// What can be taken back, while commits are held.
+    pub(crate) held: Option<Held>,
 }
 
 impl ObjectTree {
@@ -46,13 +45,17 @@ impl ObjectTree {
     pub const fn new() -> Self {
         Self {
             objects: BTreeMap::new(),
+            held: None,
         }
     }
 
     /// Adds an Object, in place of one of the same Object ID.
     pub fn add(&mut self, object: impl Object + 'static) {
-        self.objects
-            .insert(object.definition().id, Box::new(object));
+        let id = object.definition().id;
+        if let Some(held) = &mut self.held {
+            held.remove(&id);
+        }
+        self.objects.insert(id, Box::new(object));
     }
 
     /// The Objects, by Object ID.
@@ -256,117 +259,6 @@ impl ObjectTree {
         Ok([Change::Delete { path }].into())
     }
 
-    /// Applies the changes of a transaction: whole, or not at all. Tells the changes that take it
-    /// back, for whoever may have to ([`undo`](Self::undo)).
-    ///
-    /// Each run of changes of one Object is prepared by itself.
-    pub fn commit(&mut self, changes: &[Change]) -> Result<Vec<Change>, WriteError> {
-        let runs = || changes.chunk_by(|a, b| a.path().object() == b.path().object());
-        let id_of = |run: &[Change]| run.first().and_then(|change| change.path().object());
-        for run in runs() {
-            let object = id_of(run).and_then(|id| self.object(id));
-            let missing = run.first().map_or(Path::Root, Change::path);
-            object.ok_or(WriteError::NotFound(missing))?.prepare(run)?;
-        }
-        let undo = self.inverse(changes);
-        for run in runs() {
-            if let Some(object) = id_of(run).and_then(|id| self.objects.get_mut(&id)) {
-                object.apply(run);
-            }
-        }
-        Ok(undo)
-    }
-
-    /// Takes a commit back. Of several, the last goes first.
-    pub fn undo(&mut self, undo: &[Change]) {
-        for change in undo {
-            if let Some(object) = change
-                .path()
-                .object()
-                .and_then(|id| self.objects.get_mut(&id))
-            {
-                object.apply(core::slice::from_ref(change));
-            }
-        }
-    }
-
-    /// What restores the tree as it is now, once `changes` are applied.
-    fn inverse(&self, changes: &[Change]) -> Vec<Change> {
-        let mut seen = BTreeSet::new();
-        let mut undo = Vec::new();
-        for change in changes {
-            let path = change.path();
-            let (Some(object), Some(instance)) = (path.object(), path.instance()) else {
-                continue;
-            };
-            let whole = Path::Instance(object, instance);
-            if seen.contains(&whole) {
-                continue;
-            }
-            match (change, path.resource()) {
-                (Change::Create { .. }, _) | (_, None) if self.locate(whole).is_none() => {
-                    seen.insert(whole);
-                    undo.push(Change::Delete { path: whole });
-                }
-                (_, Some(resource)) => {
-                    let path = Path::Resource(object, instance, resource);
-                    if seen.insert(path) {
-                        self.as_it_is(path, &mut undo);
-                    }
-                }
-                _ => {
-                    seen.insert(whole);
-                    undo.push(Change::Create { path: whole });
-                    for resource in self.resources(object, instance) {
-                        self.as_it_is(Path::Resource(object, instance, resource.id), &mut undo);
-                    }
-                }
-            }
-        }
-        undo
-    }
-
-    /// The changes that make a Resource what it is now.
-    fn as_it_is(&self, path: Path, undo: &mut Vec<Change>) {
-        match self.locate(path) {
-            Some((_, Some(resource))) if resource.operations.executable() => {}
-            Some((_, Some(resource))) => {
-                if resource.is_multiple() {
-                    undo.push(Change::Clear { path });
-                }
-                self.visit(path, |path, value| {
-                    let value = value.to_owned();
-                    undo.push(Change::Set { path, value });
-                });
-            }
-            _ => undo.push(Change::Remove { path }),
-        }
-    }
-
-    /// The application's own change of a value, read-only Resources included. Checked against the
-    /// data type and the range of the definition.
-    pub fn set(&mut self, path: Path, value: impl Into<Value>) -> Result<(), WriteError> {
-        let value = value.into();
-        let (Path::Resource(object, instance, resource)
-        | Path::ResourceInstance(object, instance, resource, _)) = path
-        else {
-            return Err(WriteError::NotWritable(path));
-        };
-        let found = self.locate(Path::Instance(object, instance));
-        let (object, _) = found.ok_or(WriteError::NotFound(path))?;
-        let definition = object.definition().resource(resource);
-        let definition = definition.ok_or(WriteError::NotFound(path))?;
-        if definition.is_multiple() != path.resource_instance().is_some() {
-            return Err(WriteError::WrongType(path));
-        }
-        let value = match (definition.data_type, value) {
-            (Some(DataType::Time), Value::Integer(seconds)) => Value::Time(seconds),
-            (_, value) => value,
-        };
-        check_value(definition, path, &value.as_ref())?;
-        self.commit(&[Change::Set { path, value }]).map(drop)
-    }
-
     /// Executes a Resource (TS 5.4.5).
     pub fn execute(
         &mut self,
@@ -396,8 +288,13 @@ impl ObjectTree {
 /// What the Objects do by themselves.
 impl ObjectTree {
     /// Whether a Write of the Resource at `path` is taken piece by piece, by
-    /// [`stream`](Self::stream).
+    /// [`stream`](Self::stream). None is while commits are [held](Self::hold): what was streamed
+    /// could not be taken back.
     pub fn streams(&self, path: Path) -> bool {
+        !self.is_holding() && self.takes_pieces(path)
+    }
+
+    fn takes_pieces(&self, path: Path) -> bool {
         let found = self.locate(path);
         found.is_some_and(|(object, resource)| {
             resource.is_some_and(|resource| {
@@ -412,7 +309,9 @@ impl ObjectTree {
         if self.locate(path).is_none() {
             return Err(WriteError::NotFound(path));
         }
-        if !self.streams(path) {
+        // What is under way may be given up at any time.
+        let may = self.streams(path) || piece == Piece::Abort && self.takes_pieces(path);
+        if !may {
             return Err(WriteError::NotWritable(path));
         }
         if let Path::Resource(id, instance, resource) = path

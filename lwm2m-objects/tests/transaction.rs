@@ -335,7 +335,7 @@ fn a_commit_over_several_objects_is_whole_or_nothing() {
 }
 
 /// One step on the tree of this test, by numbers.
-fn step(tree: &mut ObjectTree, kind: u8, instance: u16, value: i64) -> Vec<Change> {
+fn step(tree: &mut ObjectTree, kind: u8, instance: u16, value: i64) {
     let id = InstanceId::new(instance % 4).unwrap();
     let at = |resource: u16| Path::Resource(1000.into(), id, resource.into());
     let changes = match kind % 6 {
@@ -385,29 +385,46 @@ fn step(tree: &mut ObjectTree, kind: u8, instance: u16, value: i64) -> Vec<Chang
             Change::Remove { path: at(4) },
         ]),
     };
-    changes
-        .and_then(|changes| tree.commit(&changes).ok())
-        .unwrap_or_default()
+    if let Some(changes) = changes {
+        // What is refused is no step.
+        let _ = tree.commit(&changes);
+    }
 }
 
 proptest! {
+    /// Held commits do what others do, and are taken back whole.
     #[test]
     fn taking_commits_back_restores_the_tree(
         steps in prop::collection::vec((any::<u8>(), 0..4u16, any::<i64>()), 1..12),
+        first in 0..12_usize,
     ) {
-        let mut tree = tree();
-        let mut states = vec![everything(&tree)];
-        let mut undo = Vec::new();
-        for (kind, instance, value) in steps {
-            undo.push(step(&mut tree, kind, instance, value));
-            states.push(everything(&tree));
+        let mut held = tree();
+        let (before, after) = steps.split_at(first.min(steps.len()));
+        for (kind, instance, value) in before {
+            step(&mut held, *kind, *instance, *value);
         }
-        while let Some(changes) = undo.pop() {
-            prop_assert_eq!(&everything(&tree), states.last().unwrap());
-            tree.undo(&changes);
-            states.pop();
+        let mut at_once = tree();
+        at_once.restore(&held.snapshot()).unwrap();
+        let (state, snapshot) = (everything(&held), held.snapshot());
+        for keep in [false, true] {
+            held.hold();
+            prop_assert!(held.is_holding());
+            for (kind, instance, value) in after {
+                step(&mut held, *kind, *instance, *value);
+            }
+            if keep {
+                held.keep();
+            } else {
+                held.roll_back();
+                prop_assert_eq!(&everything(&held), &state);
+                prop_assert_eq!(&held.snapshot(), &snapshot);
+            }
+            prop_assert!(!held.is_holding());
         }
-        prop_assert_eq!(Some(&everything(&tree)), states.last());
+        for (kind, instance, value) in after {
+            step(&mut at_once, *kind, *instance, *value);
+        }
+        prop_assert_eq!(held.snapshot(), at_once.snapshot());
     }
 
     #[test]
@@ -436,9 +453,12 @@ proptest! {
             })
         });
         let changes = result.and_then(|()| transaction.finish());
-        if let Some(undo) = changes.ok().and_then(|changes| tree.commit(&changes).ok()) {
-            tree.undo(&undo);
+        tree.hold();
+        if let Ok(changes) = changes {
+            // It may be one Object Instance too many.
+            let _ = tree.commit(&changes);
         }
+        tree.roll_back();
         prop_assert_eq!(everything(&tree), before);
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, Value, WriteMode, codec::Content};
 use lwm2m_objects::{
-    Answer, Change, ExecuteError, Execution, FirmwareUpdate, ObjectTree, Piece, ReadError,
-    Snapshot, SnapshotError, SoftwareManagement, Typed, WriteError,
+    Answer, ExecuteError, Execution, FirmwareUpdate, ObjectTree, Piece, ReadError, Snapshot,
+    SnapshotError, SoftwareManagement, Typed, WriteError,
     firmware::{self, DeliveryMethod, FirmwareUpdateObject, Protocol},
     software::{self, Numbering, SoftwareManagementObject},
 };
@@ -27,11 +27,7 @@ fn content(values: &[(&str, Value)]) -> Content {
 }
 
 /// A server writes one Resource, or an instance of several.
-fn write(
-    tree: &mut ObjectTree,
-    at: &str,
-    values: &[(&str, Value)],
-) -> Result<Vec<Change>, WriteError> {
+fn write(tree: &mut ObjectTree, at: &str, values: &[(&str, Value)]) -> Result<(), WriteError> {
     let mut transaction = tree.write(path(at), WriteMode::PartialUpdate)?;
     content(values).push(&mut transaction)?;
     let changes = transaction.finish()?;
@@ -39,11 +35,11 @@ fn write(
 }
 
 fn package(tree: &mut ObjectTree, at: &str, bytes: &[u8]) -> Result<(), WriteError> {
-    write(tree, at, &[(at, Value::from(bytes))]).map(drop)
+    write(tree, at, &[(at, Value::from(bytes))])
 }
 
 fn uri(tree: &mut ObjectTree, at: &str, uri: &str) -> Result<(), WriteError> {
-    write(tree, at, &[(at, Value::from(uri))]).map(drop)
+    write(tree, at, &[(at, Value::from(uri))])
 }
 
 fn stream(tree: &mut ObjectTree, at: &str, blocks: &[&[u8]]) -> Result<(), WriteError> {

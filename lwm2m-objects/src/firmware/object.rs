@@ -54,7 +54,16 @@ pub struct FirmwareUpdateObject {
     /// Whether the Object Instance is there.
     present: bool,
     managed: bool,
+    /// What has been applied, and waits to be settled.
+    pending: Pending,
     changed: Changed,
+}
+
+/// What changes ask of the machine, once they are settled.
+#[derive(Clone, Copy, Default)]
+struct Pending {
+    reset: bool,
+    delivery: bool,
 }
 
 type Application = Box<dyn FnMut(Event<'_>) -> Answer<DownloadError> + Send>;
@@ -74,6 +83,7 @@ impl FirmwareUpdateObject {
             package_version: config.package_version,
             present: true,
             managed: false,
+            pending: Pending::default(),
             changed: Changed::default(),
         }
     }
@@ -160,45 +170,15 @@ impl FirmwareUpdateObject {
         done
     }
 
-    /// What a transaction asks of the machine: whether it is to be reset, and by which change
-    /// there is to be a package. `Err` is a change that nobody may make.
-    fn plan<'c>(&self, changes: &'c [Change]) -> Result<Plan<'c>, WriteError> {
-        let mut plan = Plan {
-            reset: false,
-            deliver: None,
-        };
-        let mut present = self.present;
+    /// Whether the Object Instance is there afterwards.
+    fn come_and_go(&mut self, changes: &[Change]) {
         for change in changes {
-            let at = change.path();
-            match (change, at.resource().map(ResourceId::get)) {
-                (Change::Create { .. }, _) if present => return Err(WriteError::Exists(at)),
-                (Change::Create { .. }, _) => present = true,
-                _ if !present || at.instance() != Some(InstanceId::ZERO) => {
-                    return Err(WriteError::NotFound(at));
-                }
-                (Change::Delete { .. }, _) => {
-                    present = false;
-                    plan.reset = true;
-                }
-                (Change::Set { value, .. }, Some(0 | 1)) => {
-                    let empty = match value.as_ref() {
-                        ValueRef::Opaque(package) => matches!(package, [] | [0]),
-                        ValueRef::String(uri) => uri.is_empty(),
-                        _ => return Err(WriteError::WrongType(at)),
-                    };
-                    if empty {
-                        plan.reset = true;
-                    } else if plan.deliver.replace((at, value)).is_some() {
-                        // Two packages at once.
-                        return Err(WriteError::Refused(at));
-                    }
-                }
-                // The Bootstrap interface takes away what it does not write; these stay.
-                (Change::Remove { .. } | Change::Clear { .. }, Some(_)) => {}
-                _ => return Err(WriteError::Refused(at)),
+            match change {
+                Change::Create { .. } => self.present = true,
+                Change::Delete { .. } => self.present = false,
+                _ => {}
             }
         }
-        Ok(plan)
     }
 }
 
@@ -206,6 +186,40 @@ impl FirmwareUpdateObject {
 struct Plan<'c> {
     reset: bool,
     deliver: Option<(Path, &'c Value)>,
+}
+
+impl<'c> Plan<'c> {
+    fn of(changes: &'c [Change]) -> Self {
+        let mut plan = Self {
+            reset: false,
+            deliver: None,
+        };
+        for change in changes {
+            match change {
+                Change::Delete { .. } => plan.reset = true,
+                Change::Set { path, value } if is_empty(value) => plan.reset |= is_package(*path),
+                Change::Set { path, value } if is_package(*path) => {
+                    plan.deliver = Some((*path, value));
+                }
+                _ => {}
+            }
+        }
+        plan
+    }
+}
+
+/// Package, or Package URI.
+fn is_package(path: Path) -> bool {
+    matches!(path.resource().map(ResourceId::get), Some(0 | 1))
+}
+
+/// Whether a value for a package is none.
+fn is_empty(value: &Value) -> bool {
+    match value.as_ref() {
+        ValueRef::Opaque(package) => matches!(package, [] | [0]),
+        ValueRef::String(uri) => uri.is_empty(),
+        _ => false,
+    }
 }
 
 const fn path(resource: u16) -> Path {
@@ -272,13 +286,38 @@ impl Object for FirmwareUpdateObject {
     }
 
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
-        let plan = self.plan(changes)?;
+        let mut present = self.present;
+        let mut delivered = false;
+        for change in changes {
+            let at = change.path();
+            match change {
+                Change::Create { .. } if present => return Err(WriteError::Exists(at)),
+                Change::Create { .. } => present = true,
+                _ if !present || at.instance() != Some(InstanceId::ZERO) => {
+                    return Err(WriteError::NotFound(at));
+                }
+                Change::Delete { .. } => present = false,
+                Change::Set { value, .. } if is_package(at) => {
+                    // Two packages at once.
+                    if !is_empty(value) && core::mem::replace(&mut delivered, true) {
+                        return Err(WriteError::Refused(at));
+                    }
+                }
+                Change::Set { .. } => return Err(WriteError::Refused(at)),
+                // The Bootstrap interface takes away what it does not write; these stay.
+                Change::Remove { .. } | Change::Clear { .. } => {}
+            }
+        }
+        let plan = Plan::of(changes);
         let Some((at, value)) = plan.deliver else {
             return Ok(());
         };
+        if self.pending.delivery && !plan.reset {
+            return Err(WriteError::NotWritable(at));
+        }
         let method = self.machine.delivery();
         let mut machine = Machine::new(method, []);
-        if !plan.reset {
+        if !(plan.reset || self.pending.reset) {
             machine.clone_from(&self.machine);
         }
         let may = match value.as_ref() {
@@ -290,18 +329,18 @@ impl Object for FirmwareUpdateObject {
     }
 
     fn apply(&mut self, changes: &[Change]) {
-        // What cannot be is left out: `prepare` has refused it, and what takes a transaction
-        // back cannot take back a state.
-        let Ok(plan) = self.plan(changes) else {
-            return;
+        let plan = Plan::of(changes);
+        self.pending = Pending {
+            reset: plan.reset || self.pending.reset,
+            delivery: plan.deliver.is_some() || self.pending.delivery && !plan.reset,
         };
-        for change in changes {
-            match change {
-                Change::Create { .. } => self.present = true,
-                Change::Delete { .. } => self.present = false,
-                _ => {}
-            }
-        }
+        self.come_and_go(changes);
+    }
+
+    fn settle(&mut self, changes: &[Change]) {
+        let plan = Plan::of(changes);
+        self.pending = Pending::default();
+        // `prepare` has refused what the machine would.
         self.change(|machine, application| {
             if plan.reset {
                 let _ = machine.write_package(&[], application);
@@ -312,6 +351,12 @@ impl Object for FirmwareUpdateObject {
                 _ => Ok(()),
             };
         });
+    }
+
+    /// The machine has not heard of anything yet.
+    fn undo(&mut self, undo: &[Change]) {
+        self.pending = Pending::default();
+        self.come_and_go(undo);
     }
 
     fn execute(
@@ -398,6 +443,7 @@ impl Object for FirmwareUpdateObject {
         self.present = saved.present;
         self.package_name = saved.package_name;
         self.package_version = saved.package_version;
+        self.pending = Pending::default();
         // It has been checked.
         let _ = self.change(|machine, ask| machine.restore(saved.machine, ask));
     }

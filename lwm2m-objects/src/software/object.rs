@@ -1,6 +1,11 @@
 //! The Software Management Object of a Client.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 use core::fmt;
 
 use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef};
@@ -52,6 +57,10 @@ use crate::{
 pub struct SoftwareManagementObject {
     numbering: Numbering,
     machines: BTreeMap<InstanceId, Machine>,
+    /// The machines of Object Instances that went, as long as they may come back.
+    retired: Vec<(InstanceId, Machine)>,
+    /// The Object Instances that wait for a package to be settled.
+    pending: BTreeSet<InstanceId>,
     /// What the machines do not have.
     store: Store,
     application: Application,
@@ -72,6 +81,8 @@ impl SoftwareManagementObject {
         Self {
             numbering,
             machines: BTreeMap::new(),
+            retired: Vec::new(),
+            pending: BTreeSet::new(),
             store: Store::new(numbering.definition()),
             application: Box::new(application),
             changed: Changed::default(),
@@ -313,6 +324,9 @@ impl Object for SoftwareManagementObject {
                 return Err(WriteError::Refused(at));
             }
             delivered.push(instance);
+            if self.pending.contains(&instance) {
+                return Err(WriteError::NotWritable(at));
+            }
             let may = self.machines.get(&instance).map(|machine| match delivery {
                 Delivery::Package(_) => machine.may_write_package(),
                 Delivery::Uri(_) => machine.may_write_package_uri(),
@@ -333,21 +347,55 @@ impl Object for SoftwareManagementObject {
             match (change, at.resource()) {
                 (Change::Create { .. }, _) => self.create(instance),
                 (Change::Delete { .. }, _) => {
-                    (self.application)(instance, Event::Discard);
-                    self.machines.remove(&instance);
+                    self.pending.remove(&instance);
+                    let machine = self.machines.remove(&instance);
+                    self.retired
+                        .extend(machine.map(|machine| (instance, machine)));
                     self.store.apply(core::slice::from_ref(change));
                 }
                 (_, Some(resource)) if is_of_machine(resource) => {
-                    // `prepare` has refused what cannot be.
-                    let _ = self.change(instance, |machine, ask| match Self::delivers(change) {
-                        Some(Delivery::Package(package)) => machine.write_package(package, ask),
-                        Some(Delivery::Uri(uri)) => machine.write_package_uri(uri, ask),
-                        None => Ok(()),
-                    });
+                    let delivery = Self::delivers(change);
+                    self.pending.extend(delivery.map(|_| instance));
                 }
                 _ => self.store.apply(core::slice::from_ref(change)),
             }
         }
+    }
+
+    fn settle(&mut self, changes: &[Change]) {
+        for change in changes {
+            let Some(instance) = change.path().instance() else {
+                continue;
+            };
+            if matches!(change, Change::Delete { .. }) {
+                (self.application)(instance, Event::Discard);
+                self.retired.retain(|(id, _)| *id != instance);
+            } else if let Some(delivery) = Self::delivers(change) {
+                self.pending.remove(&instance);
+                // `prepare` has refused what the machine would.
+                let _ = self.change(instance, |machine, ask| match delivery {
+                    Delivery::Package(package) => machine.write_package(package, ask),
+                    Delivery::Uri(uri) => machine.write_package_uri(uri, ask),
+                });
+            }
+        }
+    }
+
+    /// The machines have not heard of anything yet.
+    fn undo(&mut self, undo: &[Change]) {
+        self.pending.clear();
+        let of_store = |change: &&Change| !change.path().resource().is_some_and(is_of_machine);
+        for change in undo.iter().filter(of_store) {
+            self.store.apply(core::slice::from_ref(change));
+        }
+        // Of several of one Object Instance, the first was there before.
+        while let Some((instance, machine)) = self.retired.pop() {
+            self.machines.insert(instance, machine);
+        }
+        let Self {
+            machines, store, ..
+        } = self;
+        machines.retain(|instance, _| store.has_instance(*instance));
     }
 
     fn execute(
@@ -449,6 +497,8 @@ impl Object for SoftwareManagementObject {
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.store.load_saved(&of_store(saved));
         self.machines.clear();
+        self.retired.clear();
+        self.pending.clear();
         for (id, machine) in self.saved_machines(saved).unwrap_or_default() {
             self.machines.insert(id, Machine::new(self.numbering));
             // It has been checked.

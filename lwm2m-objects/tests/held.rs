@@ -1,0 +1,338 @@
+//! Commits that are held: what is rolled back leaves no trace, neither in the values nor in the
+//! update machines; what is kept takes effect then.
+
+extern crate alloc;
+
+use alloc::sync::Arc;
+use std::sync::Mutex;
+
+use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
+use lwm2m_objects::{
+    Answer, Change, FirmwareUpdate, ObjectDefinition, ObjectTree, Operations, Piece, Range,
+    ResourceDefinition, SoftwareManagement, Store, WriteError,
+    firmware::{self, FirmwareUpdateObject},
+    software::{self, Numbering, SoftwareManagementObject},
+};
+
+fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+fn set(at: &str, value: impl Into<Value>) -> Change {
+    Change::Set {
+        path: path(at),
+        value: value.into(),
+    }
+}
+
+fn create(at: &str) -> Change {
+    Change::Create { path: path(at) }
+}
+
+fn delete(at: &str) -> Change {
+    Change::Delete { path: path(at) }
+}
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+fn asked(log: &Log) -> Vec<String> {
+    core::mem::take(&mut log.lock().unwrap())
+}
+
+fn with_firmware() -> (ObjectTree, Log) {
+    let log = Log::default();
+    let events = Arc::clone(&log);
+    let object = FirmwareUpdateObject::new(FirmwareUpdate::default(), move |event| {
+        events.lock().unwrap().push(format!("{event:?}"));
+        match event {
+            firmware::Event::Fetch { .. } => Answer::Later,
+            _ => Answer::Done,
+        }
+    });
+    let mut tree = ObjectTree::new();
+    tree.add(object);
+    (tree, log)
+}
+
+fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
+    let log = Log::default();
+    let events = Arc::clone(&log);
+    let application = move |instance: InstanceId, event: software::Event<'_>| {
+        events.lock().unwrap().push(format!("{instance} {event:?}"));
+        match event {
+            software::Event::Fetch { .. } => Answer::Later,
+            _ => Answer::Done,
+        }
+    };
+    let object = SoftwareManagementObject::new(numbering, application)
+        .with(InstanceId::ZERO, SoftwareManagement::new("one", "1"))
+        .managed(3);
+    let mut tree = ObjectTree::new();
+    tree.add(object);
+    (tree, log)
+}
+
+fn firmware(tree: &mut ObjectTree) -> &mut FirmwareUpdateObject {
+    tree.object_as_mut(ObjectId::FIRMWARE_UPDATE).unwrap()
+}
+
+/// The application is asked for nothing, whatever the machine was doing, and nothing is different.
+#[test]
+fn firmware_hears_nothing_of_what_is_rolled_back() {
+    let prepared: [fn(&mut ObjectTree); 4] = [
+        |_| {},
+        |tree| {
+            // A download has failed, and its URI is still there.
+            tree.set(path("/5/0/1"), "coap://old").unwrap();
+            let error = firmware::DownloadError::ConnectionLost;
+            firmware(tree).failed(error).unwrap();
+        },
+        |tree| tree.set(path("/5/0/1"), "coap://old").unwrap(),
+        |tree| tree.set(path("/5/0/0"), &b"old"[..]).unwrap(),
+    ];
+    let changes: [&[Change]; 7] = [
+        &[set("/5/0/1", "coap://new")],
+        &[set("/5/0/1", "no uri")],
+        &[set("/5/0/1", "")],
+        &[set("/5/0/0", &b"new"[..])],
+        &[set("/5/0/0", &b"\0"[..]), set("/5/0/1", "coap://new")],
+        &[delete("/5/0")],
+        &[delete("/5/0"), create("/5/0"), set("/5/0/1", "coap://new")],
+    ];
+    for prepare in prepared {
+        for changes in changes {
+            let (mut tree, log) = with_firmware();
+            prepare(&mut tree);
+            while tree.poll_changed().is_some() {}
+            asked(&log);
+            let (before, machine) = (tree.snapshot(), firmware(&mut tree).machine().clone());
+            tree.hold();
+            // What the state of the machine does not allow is refused as ever.
+            let _ = tree.commit(changes);
+            let _ = tree.commit(changes);
+            tree.roll_back();
+            assert_eq!(asked(&log), [""; 0], "{changes:?}");
+            assert_eq!(tree.poll_changed(), None, "{changes:?}");
+            assert_eq!(tree.snapshot(), before, "{changes:?}");
+            assert_eq!(firmware(&mut tree).machine(), &machine, "{changes:?}");
+        }
+    }
+}
+
+#[test]
+fn firmware_hears_of_what_is_kept() {
+    let (mut tree, log) = with_firmware();
+    tree.hold();
+    tree.commit(&[set("/5/0/1", "coap://new")]).unwrap();
+    assert_eq!(asked(&log), [""; 0]);
+    assert_eq!(tree.get(path("/5/0/3")), Some(Value::Integer(0)));
+    // A second one would have to wait for the first.
+    let second = tree.commit(&[set("/5/0/1", "coap://second")]);
+    assert_eq!(second, Err(WriteError::NotWritable(path("/5/0/1"))));
+    tree.keep();
+    assert_eq!(asked(&log), [r#"Fetch { uri: "coap://new", offset: 0 }"#]);
+    assert_eq!(tree.get(path("/5/0/3")), Some(Value::Integer(1)));
+
+    // A reset makes room for another; both happen in their order.
+    tree.hold();
+    tree.commit(&[set("/5/0/1", "")]).unwrap();
+    tree.commit(&[set("/5/0/1", "coap://other")]).unwrap();
+    tree.keep();
+    assert_eq!(
+        asked(&log),
+        ["Discard", r#"Fetch { uri: "coap://other", offset: 0 }"#]
+    );
+}
+
+#[test]
+fn software_hears_nothing_of_what_is_rolled_back() {
+    let changes: [&[Change]; 6] = [
+        &[set("/9/0/3", "coap://new")],
+        &[set("/9/0/2", &b"new"[..])],
+        &[create("/9/1"), set("/9/1/3", "coap://new")],
+        &[delete("/9/0")],
+        &[delete("/9/0"), create("/9/0"), set("/9/0/2", &b"new"[..])],
+        &[set("/9/0/0", "renamed"), create("/9/2")],
+    ];
+    for numbering in [Numbering::Registered, Numbering::Candidate] {
+        for delivered in [false, true] {
+            for changes in changes {
+                let (mut tree, log) = with_software(numbering);
+                if delivered {
+                    tree.set(path("/9/0/2"), &b"old"[..]).unwrap();
+                }
+                while tree.poll_changed().is_some() {}
+                asked(&log);
+                let before = tree.snapshot();
+                tree.hold();
+                // What the state of the machine does not allow is refused as ever.
+                let _ = tree.commit(changes);
+                let _ = tree.commit(changes);
+                tree.roll_back();
+                assert_eq!(asked(&log), [""; 0], "{changes:?}");
+                assert_eq!(tree.poll_changed(), None, "{changes:?}");
+                assert_eq!(tree.snapshot(), before, "{changes:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn software_hears_of_what_is_kept() {
+    let (mut tree, log) = with_software(Numbering::Registered);
+    tree.set(path("/9/0/2"), &b"old"[..]).unwrap();
+    asked(&log);
+    tree.hold();
+    tree.commit(&[delete("/9/0")]).unwrap();
+    assert!(tree.locate(path("/9/0")).is_none());
+    tree.commit(&[create("/9/0"), set("/9/0/3", "coap://new")])
+        .unwrap();
+    assert_eq!(asked(&log), [""; 0]);
+    let second = tree.commit(&[set("/9/0/3", "coap://second")]);
+    assert_eq!(second, Err(WriteError::NotWritable(path("/9/0/3"))));
+    tree.keep();
+    assert_eq!(
+        asked(&log),
+        ["0 Discard", r#"0 Fetch { uri: "coap://new", offset: 0 }"#]
+    );
+    assert_eq!(tree.get(path("/9/0/7")), Some(Value::Integer(1)));
+}
+
+/// What was streamed could not be taken back.
+#[test]
+fn nothing_is_streamed_while_commits_are_held() {
+    let (mut tree, log) = with_firmware();
+    let at = path("/5/0/0");
+    tree.stream(at, Piece::Begin).unwrap();
+    tree.stream(at, Piece::Bytes(b"new")).unwrap();
+    tree.hold();
+    assert!(!tree.streams(at));
+    let refused = Err(WriteError::NotWritable(at));
+    assert_eq!(tree.stream(at, Piece::Bytes(b"new")), refused);
+    tree.stream(at, Piece::Abort).unwrap();
+    tree.roll_back();
+    assert!(tree.streams(at));
+    assert_eq!(
+        asked(&log),
+        [
+            r#"Block { offset: 0, bytes: [110, 101, 119] }"#.to_owned(),
+            "Discard".to_owned()
+        ]
+    );
+}
+
+static RESOURCES: [ResourceDefinition; 5] = [
+    ResourceDefinition::new(0, "Value", Operations::ReadWrite, DataType::Integer)
+        .with_range(Range::Numbers(0, 9)),
+    ResourceDefinition::executable(1, "Mandatory").mandatory(),
+    ResourceDefinition::executable(2, "Optional"),
+    ResourceDefinition::executable(3, "Other"),
+    ResourceDefinition::new(4, "Values", Operations::ReadWrite, DataType::Integer).multiple(),
+];
+static OBJECT: ObjectDefinition = ObjectDefinition::new(
+    ObjectId::new(30000),
+    "Object",
+    "urn:oma:lwm2m:x:30000",
+    &RESOURCES,
+)
+.multiple();
+
+fn with_executables() -> ObjectTree {
+    let one = InstanceId::new(1).unwrap();
+    let store = Store::new(&OBJECT)
+        .with_executable(InstanceId::ZERO, 2)
+        .with(InstanceId::ZERO, 0, 1)
+        .with_executable(one, 3)
+        .with(one, 0, 2)
+        .managed(4);
+    let mut tree = ObjectTree::new();
+    tree.add(store);
+    tree
+}
+
+fn executables(tree: &ObjectTree, instance: u16) -> Vec<u16> {
+    let resources = tree.resources(30000.into(), InstanceId::new(instance).unwrap());
+    resources
+        .filter(|resource| resource.operations.executable())
+        .map(|resource| resource.id.get())
+        .collect()
+}
+
+/// An Object Instance has the executables it was made with; one that a server creates has all
+/// that are supported.
+#[test]
+fn executables_are_each_instances_own() {
+    let mut tree = with_executables();
+    assert_eq!(executables(&tree, 0), [1, 2]);
+    assert_eq!(executables(&tree, 1), [1, 3]);
+    tree.commit(&[create("/30000/2")]).unwrap();
+    assert_eq!(executables(&tree, 2), [1, 2, 3]);
+}
+
+#[test]
+fn executables_are_taken_back() {
+    for changes in [
+        &[delete("/30000/0"), delete("/30000/1")][..],
+        &[delete("/30000/0"), create("/30000/0")],
+        &[set("/30000/0/0", 5), delete("/30000/0"), create("/30000/0")],
+        &[create("/30000/2"), delete("/30000/1")],
+    ] {
+        let mut tree = with_executables();
+        let before = tree.snapshot();
+        tree.hold();
+        tree.commit(changes).unwrap();
+        assert_ne!(tree.snapshot(), before);
+        tree.roll_back();
+        assert_eq!(executables(&tree, 0), [1, 2], "{changes:?}");
+        assert_eq!(executables(&tree, 1), [1, 3], "{changes:?}");
+        assert_eq!(tree.snapshot(), before, "{changes:?}");
+    }
+}
+
+/// The application's own changes stay.
+#[test]
+fn what_the_application_sets_is_not_taken_back() {
+    let mut tree = with_executables();
+    tree.hold();
+    tree.commit(&[set("/30000/0/0", 5)]).unwrap();
+    tree.set(path("/30000/1/0"), 6).unwrap();
+    tree.roll_back();
+    assert_eq!(tree.get(path("/30000/0/0")), Some(Value::Integer(1)));
+    assert_eq!(tree.get(path("/30000/1/0")), Some(Value::Integer(6)));
+}
+
+/// A commit is checked against the definition, whoever made the list of changes.
+#[test]
+fn changes_that_do_not_fit_the_definition_are_refused() {
+    let (at, multiple) = (path("/30000/0/0"), path("/30000/0/4"));
+    let executable = path("/30000/0/2");
+    for (change, error) in [
+        (set("/30000/0/0", 10), WriteError::OutOfRange(at)),
+        (set("/30000/0/0", "text"), WriteError::WrongType(at)),
+        (Change::Clear { path: at }, WriteError::WrongType(at)),
+        (set("/30000/0/4", 1), WriteError::WrongType(multiple)),
+        (
+            set("/30000/0/0/0", 1),
+            WriteError::WrongType(path("/30000/0/0/0")),
+        ),
+        (set("/30000/0/2", 1), WriteError::NotWritable(executable)),
+        (
+            Change::Remove { path: executable },
+            WriteError::NotWritable(executable),
+        ),
+        (
+            set("/30000/0/99", 1),
+            WriteError::NotWritable(path("/30000/0/99")),
+        ),
+        (
+            create("/30000/2/0"),
+            WriteError::NotWritable(path("/30000/2/0")),
+        ),
+    ] {
+        let mut tree = with_executables();
+        let before = tree.snapshot();
+        let changes = [set("/30000/0/0", 3), change];
+        assert_eq!(tree.commit(&changes), Err(error), "{changes:?}");
+        assert_eq!(tree.snapshot(), before);
+    }
+}
