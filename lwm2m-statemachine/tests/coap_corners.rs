@@ -285,3 +285,79 @@ fn a_late_deadline_does_not_shorten_the_last_wait() {
     assert!(moment(Duration::ZERO) <= T0 + wait);
     assert!(moment(Duration::from_millis(1)) >= moment(Duration::ZERO));
 }
+
+// Outstanding interactions: §4.7.
+
+const ONCE: RequestOptions = RequestOptions {
+    confirmable: false,
+    channel: Channel::Udp,
+    timeout: None,
+    cancels: None,
+    stream: false,
+};
+
+#[test]
+fn a_non_confirmable_request_is_outstanding_until_it_is_answered() {
+    let mut node = node();
+    let (_, _, request_token) = request(&mut node, ONCE);
+    node.request(T0, "peer", get("x"), ONCE).unwrap();
+    node.request(T0, "peer", get("x"), RequestOptions::default())
+        .unwrap();
+    assert!(sent(&mut node).is_empty());
+    // To another peer it makes no difference.
+    node.request(T0, "other", get("x"), ONCE).unwrap();
+    sent_one(&mut node);
+    let answer = message(content("x"), NON, 1, request_token);
+    assert!(receive(&mut node, T0, &answer).unwrap().is_some());
+    assert_eq!(sent_one(&mut node)[0] >> 4, 5);
+    assert_eq!(run_until_quiet(&mut node).len(), 3);
+}
+
+#[test]
+fn to_a_peer_that_does_not_respond_less_than_probing_rate_is_sent() {
+    // The request may end in any way, or not at all: the next waits for it.
+    for end in 0..3 {
+        let mut node = node();
+        let options = RequestOptions {
+            timeout: Some(seconds(if end == 0 { 1 } else { 1_000 })),
+            ..ONCE
+        };
+        let (mut bytes, mut last) = (0, T0);
+        let mut now = T0;
+        let mut requests = Vec::new();
+        while last < T0 + seconds(600) {
+            while node.usage().transmissions < 3 {
+                requests.push(node.request(now, "peer", get("abcdef"), options).unwrap());
+            }
+            for datagram in sent(&mut node) {
+                // What was sent before took a second for each byte.
+                assert!(T0 + seconds(bytes) <= now, "{bytes}");
+                bytes += datagram.len() as u64;
+                last = now;
+                if end == 1 {
+                    assert!(node.cancel(now, requests.remove(0)));
+                }
+            }
+            now = node.poll_timeout().unwrap();
+            node.handle_timeout(now);
+        }
+        assert!(bytes > 500, "{end}: {bytes}");
+        node.drop_peer(now, &"peer");
+        sent(&mut node);
+        while node.poll_event().is_some() {}
+        assert!(node.is_idle(), "{:?}", node.usage());
+    }
+}
+
+#[test]
+fn a_reset_finds_a_non_confirmable_request_that_is_outstanding_no_more() {
+    let mut node = node();
+    let (id, message_id, _) = request(&mut node, ONCE);
+    node.handle_timeout(T0 + seconds(60));
+    assert_eq!(node.usage().transmissions, 0);
+    assert!(matches!(
+        receive(&mut node, T0 + seconds(60), &empty(RST, message_id)),
+        Ok(Some(Incoming::RequestReset { request })) if request == id
+    ));
+    assert!(run_until_quiet(&mut node).is_empty());
+}

@@ -186,7 +186,7 @@ fn a_cancellation_fits_where_the_observation_was_or_leaves_it() {
     }
     let options = RequestOptions {
         cancels: Some(observation),
-        confirmable: false,
+        channel: Channel::Sms,
         ..RequestOptions::default()
     };
     assert_eq!(

@@ -81,6 +81,7 @@ pub(super) struct Spans {
     pub(super) ack_spread: u64,
     /// The preferred size of a block in bytes.
     pub(super) block_size: usize,
+    probing_rate: u64,
 }
 
 impl Spans {
@@ -102,6 +103,7 @@ impl Spans {
                     .unwrap_or_else(|| parameters.exchange_lifetime()),
             ),
             block_size: block_size(config.block_size),
+            probing_rate: parameters.probing_rate.max(1).into(),
             leisure: millis(parameters.default_leisure),
             ack_timeout: millis(parameters.ack_timeout),
             ack_spread: millis(
@@ -110,6 +112,14 @@ impl Spans {
                     .saturating_sub(parameters.ack_timeout),
             ),
         }
+    }
+
+    /// How long a request of so many bytes without response is outstanding (RFC 7252 §4.7).
+    pub(super) fn probing(&self, bytes: usize) -> u64 {
+        u64::try_from(bytes)
+            .unwrap_or(u64::MAX)
+            .saturating_mul(1000)
+            .div_ceil(self.probing_rate)
     }
 }
 
@@ -189,8 +199,7 @@ impl Default for Bounds {
 }
 
 /// The transmission parameters, and what is derived from them (RFC 7252 §4.8). The names are those
-/// of the RFC. (PROBING_RATE is not among them: how fast non-confirmable messages are sent is up
-/// to the application.)
+/// of the RFC.
 ///
 /// ```
 /// use core::time::Duration;
@@ -211,9 +220,13 @@ pub struct TransmissionParameters {
     pub ack_random_percent: u32,
     /// MAX_RETRANSMIT: how often a confirmable message is sent again; 4, at most 20.
     pub max_retransmit: u8,
-    /// NSTART: how many confirmable messages to one peer wait for their acknowledgement at a time,
-    /// at least 1; more are queued; 1.
+    /// NSTART: how many messages to one peer may be outstanding at a time, at least 1; more are
+    /// queued; 1. Those are confirmable ones that wait for their acknowledgement, and
+    /// non-confirmable requests that wait for their response.
     pub nstart: u16,
+    /// PROBING_RATE in bytes per second, at least 1: a non-confirmable request without response is
+    /// outstanding for as many seconds as it has bytes, divided by this; 1.
+    pub probing_rate: u32,
     /// DEFAULT_LEISURE: within which time a multicast request is answered; 5 s.
     pub default_leisure: Duration,
     /// MAX_LATENCY: how long a datagram may be under way; 100 s.
@@ -227,6 +240,7 @@ impl TransmissionParameters {
         ack_random_percent: 150,
         max_retransmit: 4,
         nstart: 1,
+        probing_rate: 1,
         default_leisure: Duration::from_secs(5),
         max_latency: Duration::from_secs(100),
     };

@@ -127,7 +127,7 @@ pub struct RequestOptions {
     /// What it travels on; over SMS nothing is sent again (TS 8.6.2).
     pub channel: Channel,
     /// How long the response may take once the request is acknowledged or, if it is sent once,
-    /// from now on; as configured by default.
+    /// from when it is sent; as configured by default.
     pub timeout: Option<Duration>,
     /// The request, a GET with Observe: 1, ends this observation: it is sent with its token
     /// (RFC 7641 §3.6). The observation is forgotten at once.
@@ -174,7 +174,8 @@ pub struct Usage {
     pub records: usize,
     /// Requests without an outcome, and observations.
     pub requests: usize,
-    /// Confirmable messages that are not acknowledged.
+    /// Confirmable messages that are not acknowledged, and non-confirmable requests that are not
+    /// answered.
     pub transmissions: usize,
     /// Notifications sent once that are remembered.
     pub notifications: usize,
@@ -431,7 +432,7 @@ impl<P: Peer> Endpoint<P> {
                     Purpose::Request(request) => {
                         Ok(self.request_acknowledged(now, request, transmission.message))
                     }
-                    Purpose::Response(_) => Ok(None),
+                    Purpose::Response(_) | Purpose::Probe => Ok(None),
                     Purpose::Notification { id, token, newer } => Ok(Some(
                         self.notification_acknowledged(now, peer, id, token, newer),
                     )),
@@ -473,6 +474,7 @@ impl<P: Peer> Endpoint<P> {
                         self.response_failed(peer, token, FailureReason::Reset);
                         return Ok(None);
                     }
+                    Purpose::Probe => return Ok(None),
                     Purpose::Notification { id, token, newer } => {
                         return Ok(Some(self.notification_reset(peer, id, token, newer)));
                     }

@@ -1,4 +1,4 @@
-//! What is sent until it is acknowledged, in its turn (RFC 7252 §4.2, §4.7), and what our message
+//! What is sent in its turn, until it is acknowledged (RFC 7252 §4.2, §4.7), and what our message
 //! ids stand for.
 
 use alloc::{boxed::Box, collections::VecDeque};
@@ -20,11 +20,13 @@ use crate::{
     random::KeyedState,
 };
 
-/// A confirmable message that has not been acknowledged.
+/// A confirmable message that has not been acknowledged, or a non-confirmable request that has not
+/// been answered: what is outstanding, and what waits until it may be.
 #[derive(Clone, Debug)]
 pub(super) struct Transmission {
     pub(super) message: WireMessage,
     pub(super) purpose: Purpose,
+    kind: MessageType,
     message_id: u16,
     /// How often it was sent, or its turn to be sent again was missed; not yet, if 0.
     pub(super) sent: u8,
@@ -38,10 +40,12 @@ pub(super) struct Transmission {
 }
 
 impl Transmission {
+    /// Of a confirmable message.
     pub(super) const fn new(message: WireMessage, purpose: Purpose) -> Self {
         Self {
             message,
             purpose,
+            kind: MessageType::Confirmable,
             message_id: 0,
             sent: 0,
             first_sent: Instant::ZERO,
@@ -49,6 +53,13 @@ impl Transmission {
             due: Instant::ZERO,
             deadline: None,
         }
+    }
+
+    /// Of a non-confirmable request.
+    pub(super) const fn once(message: WireMessage, request: Key) -> Self {
+        let mut transmission = Self::new(message, Purpose::Request(request));
+        transmission.kind = MessageType::NonConfirmable;
+        transmission
     }
 }
 
@@ -64,6 +75,9 @@ pub(super) enum Purpose {
         /// What is to be sent in its place.
         newer: Option<Box<Newer>>,
     },
+    /// A non-confirmable request that was given up: the peer that does not respond is spared until
+    /// the next (RFC 7252 §4.7).
+    Probe,
 }
 
 /// What a message id of ours stands for.
@@ -227,7 +241,7 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// Sends a confirmable message as soon as its turn comes.
+    /// Sends a message as soon as its turn comes.
     pub(super) fn transmit(
         &mut self,
         now: Instant,
@@ -261,29 +275,42 @@ impl<P: Peer> Endpoint<P> {
             sending.last_used = now;
             sending.waiting.pop_front();
             sending.in_flight += 1;
-            let spread = self.random.up_to(self.spans.ack_spread);
-            let wait = self.spans.ack_timeout.saturating_add(spread);
-            if let Some(transmission) = self.transmissions.get_mut(key) {
-                transmission.message_id = message_id;
-                transmission.first_sent = now;
-                transmission
-                    .message
-                    .readdress(MessageType::Confirmable, message_id);
-                transmission.sent = 1;
-                transmission.wait = wait;
-                transmission.due = after(now, wait);
-                self.timers.set(
-                    TimerKey::Transmission(key),
-                    &mut transmission.deadline,
-                    Some(transmission.due),
-                );
-                self.sent.insert(peer, message_id, Sent::Transmission(key));
-                if let Some(name) = self.peers.name(peer) {
-                    self.outbox.transmission(name, key);
-                }
+            self.sent.insert(peer, message_id, Sent::Transmission(key));
+            self.send_first(now, key, message_id);
+            if let Some(name) = self.peers.name(peer) {
+                self.outbox.transmission(name, key);
             }
         }
         self.watch(now, peer);
+    }
+
+    /// A transmission's turn has come.
+    fn send_first(&mut self, now: Instant, key: Key, message_id: u16) {
+        let Some(transmission) = self.transmissions.get_mut(key) else {
+            return;
+        };
+        let kind = transmission.kind;
+        transmission.message.readdress(kind, message_id);
+        transmission.message_id = message_id;
+        transmission.first_sent = now;
+        transmission.sent = 1;
+        transmission.wait = if kind == MessageType::Confirmable {
+            let spread = self.random.up_to(self.spans.ack_spread);
+            self.spans.ack_timeout.saturating_add(spread)
+        } else {
+            self.spans.probing(transmission.message.as_ref().len())
+        };
+        transmission.due = after(now, transmission.wait);
+        self.timers.set(
+            TimerKey::Transmission(key),
+            &mut transmission.deadline,
+            Some(transmission.due),
+        );
+        if kind == MessageType::NonConfirmable
+            && let Purpose::Request(request) = transmission.purpose
+        {
+            self.await_response(now, request);
+        }
     }
 
     /// A transmission was not acknowledged in time.
@@ -295,11 +322,43 @@ impl<P: Peer> Endpoint<P> {
             return;
         };
         transmission.deadline = None;
-        if transmission.sent <= self.config.transmission.retransmissions() {
+        if transmission.kind == MessageType::NonConfirmable {
+            if let Some(transmission) = self.end_transmission(now, key) {
+                self.probed(peer, transmission);
+            }
+        } else if transmission.sent <= self.config.transmission.retransmissions() {
             self.renew_notification(now, peer, key);
             self.send_again(now, peer, key);
         } else if let Some(transmission) = self.end_transmission(now, key) {
             self.transmission_failed(now, peer, transmission.purpose, FailureReason::Timeout);
+        }
+    }
+
+    /// A non-confirmable request is outstanding no more. Its response may still come.
+    fn probed(&mut self, peer: u32, transmission: Transmission) {
+        if let Purpose::Request(key) = transmission.purpose
+            && let Some(request) = self.requests.get_mut(key)
+        {
+            request.transmission = None;
+            request.message = Some(transmission.message);
+            request.message_id = Some(transmission.message_id);
+            self.sent
+                .insert(peer, transmission.message_id, Sent::Request(key));
+        }
+    }
+
+    /// A request is given up. If it is outstanding and non-confirmable, it still counts.
+    pub(super) fn leave_probe(&mut self, peer: u32, request: Key) {
+        if let Some(request) = self.requests.get_mut(request)
+            && let Some(key) = request.transmission
+            && let Some(transmission) = self.transmissions.get_mut(key)
+            && transmission.kind == MessageType::NonConfirmable
+            && transmission.sent > 0
+        {
+            request.transmission = None;
+            transmission.purpose = Purpose::Probe;
+            self.sent
+                .remove(peer, transmission.message_id, Sent::Transmission(key));
         }
     }
 
@@ -337,6 +396,7 @@ impl<P: Peer> Endpoint<P> {
         match purpose {
             Purpose::Request(request) => self.fail_request(now, request, reason),
             Purpose::Response(token) => self.response_failed(peer, token, reason),
+            Purpose::Probe => {}
             Purpose::Notification { id, token, newer } => {
                 self.notification_failed(peer, id, token, reason);
                 if let Some(newer) = newer {

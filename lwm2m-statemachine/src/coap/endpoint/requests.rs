@@ -105,8 +105,13 @@ impl<P: Peer> Endpoint<P> {
             MessageType::NonConfirmable
         };
         let wire = message.finish(message_type, 0, token);
-        if mode.confirmable && mode.channel == Channel::Udp {
-            self.transmit_request(now, peer, key, wire);
+        if mode.channel == Channel::Udp {
+            let transmission = if mode.confirmable {
+                Transmission::new(wire, Purpose::Request(key))
+            } else {
+                Transmission::once(wire, key)
+            };
+            self.transmit_request(now, peer, key, transmission);
             return Ok(());
         }
         if !matches!(kind, Kind::Block { .. }) {
@@ -128,8 +133,7 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    fn transmit_request(&mut self, now: Instant, peer: u32, key: Key, wire: WireMessage) {
-        let transmission = Transmission::new(wire, Purpose::Request(key));
+    fn transmit_request(&mut self, now: Instant, peer: u32, key: Key, transmission: Transmission) {
         let transmission = self.transmit(now, peer, transmission);
         if let Some(request) = self.requests.get_mut(key) {
             request.transmission = transmission;
@@ -144,7 +148,8 @@ impl<P: Peer> Endpoint<P> {
         let key = self.insert_request(now, peer, Token::EMPTY, Kind::Ping, mode)?;
         let wire =
             MessageBuf::with_code(Code::EMPTY, 0).finish(MessageType::Confirmable, 0, Token::EMPTY);
-        self.transmit_request(now, peer, key, wire);
+        let ping = Transmission::new(wire, Purpose::Request(key));
+        self.transmit_request(now, peer, key, ping);
         Ok(RequestId(key))
     }
 
@@ -152,7 +157,15 @@ impl<P: Peer> Endpoint<P> {
     /// response or a notification still comes, it is rejected with a Reset, which ends an
     /// observation (RFC 7641 §3.6). False if there is no such request any more.
     pub fn cancel(&mut self, now: Instant, request: RequestId) -> bool {
+        self.give_up(request.0);
         self.remove_request(now, request.0).is_some()
+    }
+
+    /// Nothing is expected of the peer any more, as far as the request goes.
+    fn give_up(&mut self, key: Key) {
+        if let Some(peer) = self.requests.peer(key) {
+            self.leave_probe(peer, key);
+        }
     }
 
     pub(super) fn enter_for_request(&mut self, to: P) -> Result<u32, SendError> {
@@ -240,6 +253,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     pub(super) fn fail_request(&mut self, now: Instant, key: Key, reason: FailureReason) {
+        self.give_up(key);
         if let Some(of) = self.end_block(now, key) {
             self.transfer_failed(now, of, reason);
             return;
@@ -396,7 +410,7 @@ impl<P: Peer> Endpoint<P> {
             Sent::Request(key) => Some(key),
             Sent::Transmission(key) => match self.transmissions.get(key)?.purpose {
                 Purpose::Request(key) => Some(key),
-                Purpose::Response(_) | Purpose::Notification { .. } => None,
+                Purpose::Response(_) | Purpose::Notification { .. } | Purpose::Probe => None,
             },
             Sent::Notification(_) => None,
         }

@@ -27,7 +27,7 @@ pub(in crate::coap::endpoint) struct Request {
     /// While it waits for its acknowledgement.
     pub(in crate::coap::endpoint) transmission: Option<Key>,
     /// If it was sent once.
-    pub(super) message_id: Option<u16>,
+    pub(in crate::coap::endpoint) message_id: Option<u16>,
     pub(super) deadline: Option<Instant>,
     /// What was sent, when no transmission has it any more: the blocks of the response are asked
     /// for with the same options.
