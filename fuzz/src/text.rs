@@ -44,20 +44,20 @@ fn resource(data: &[u8]) {
         return;
     };
     let mut events = Recording::default();
-    if format::decode_into(payload, &path, &types, &mut events).is_ok() {
+    if format::decode_into(payload, path, &types, &mut events).is_ok() {
         let mut written = Vec::new();
-        let mut encoder = format::Encoder::new(path, &mut written);
+        let mut encoder = format::Encoder::new(&mut written, path);
         if events.push(&mut encoder).is_ok() {
             encoder.finish().unwrap();
             let mut again = Recording::default();
-            format::decode_into(&written, &path, &types, &mut again).unwrap();
+            format::decode_into(&written, path, &types, &mut again).unwrap();
             assert_eq!(again.lines(), events.lines());
         }
     }
     let mut events = Recording::default();
-    if opaque::decode_into(payload, &path, &types, &mut events).is_ok() {
+    if opaque::decode_into(payload, path, &types, &mut events).is_ok() {
         let mut written = Vec::new();
-        let mut encoder = opaque::Encoder::new(path, &mut written);
+        let mut encoder = opaque::Encoder::new(&mut written, path);
         events.push(&mut encoder).unwrap();
         encoder.finish().unwrap();
         assert_eq!(written, payload);

@@ -21,6 +21,13 @@
 //! An Object, an Object Instance or a multiple Resource may be empty, and may be opened again
 //! later (JSON's entries are in any order). Only the payload of a Create has an Object Instance
 //! without an identifier (TS 5.4.6).
+//!
+//! # Encoders
+//!
+//! All encoders are used alike: `Encoder::new(buffer, path)` begins the payload of a path at the end
+//! of a buffer, events are pushed into it, and `finish` ends it. What was written is in the buffer
+//! if `finish` returned `Ok`; otherwise the buffer is as it was. After an error an encoder refuses
+//! every event, and its end, with that error.
 
 mod content;
 mod cursor;

@@ -22,17 +22,17 @@ pub enum OpaqueError {
     Path(Path),
 }
 
-/// Reads the octets of the Resource (or Resource Instance) at `path` into a sink.
+/// Reads the octets of the Resource (or Resource Instance) at `base` into a sink.
 ///
 /// What has no definition is handed on as [`ValueRef::Raw`].
 pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
     payload: &[u8],
-    path: &Path,
+    base: Path,
     types: &T,
     sink: &mut S,
 ) -> Result<(), DecodeFailure<OpaqueError, S::Error>> {
-    let (Some(object), Some(resource)) = (path.object(), path.resource()) else {
-        return Err(DecodeFailure::Malformed(OpaqueError::Path(*path)));
+    let (Some(object), Some(resource)) = (base.object(), base.resource()) else {
+        return Err(DecodeFailure::Malformed(OpaqueError::Path(base)));
     };
     let value = match types.data_type(object, resource) {
         Some(DataType::Opaque) => ValueRef::Opaque(payload),
@@ -41,7 +41,7 @@ pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
     };
     let mut cursor = codec::Cursor::new();
     cursor
-        .value(*path, value, None, sink)
+        .value(base, value, None, sink)
         .and_then(|()| cursor.finish(sink))
         .map_err(DecodeFailure::Sink)
 }
@@ -57,29 +57,27 @@ pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
 /// let package: Path = "/5/0/0".parse()?;
 /// let content = Content::from_iter([(package, Value::Opaque(vec![1, 2, 3]))]);
 /// let mut payload = Vec::new();
-/// let mut encoder = opaque::Encoder::new(package, &mut payload);
+/// let mut encoder = opaque::Encoder::new(&mut payload, package);
 /// content.push(&mut encoder).and_then(|()| encoder.finish()).unwrap();
 /// assert_eq!(payload, [1, 2, 3]);
 /// # Ok::<(), lwm2m_core::PathError>(())
 /// ```
 #[derive(Debug)]
-pub struct Encoder<'o> {
-    value: SingleValue,
-    out: &'o mut Vec<u8>,
-}
+pub struct Encoder<'b>(SingleValue<'b>);
 
-impl<'o> Encoder<'o> {
-    /// Writes the Resource at `path` at the end of `out`.
-    pub const fn new(path: Path, out: &'o mut Vec<u8>) -> Self {
-        Self {
-            value: SingleValue::new(path),
-            out,
-        }
+impl<'b> Encoder<'b> {
+    /// Begins the payload of the Resource at `base` at the end of the buffer.
+    pub const fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
+        Self(SingleValue::new(buffer, base))
     }
 
-    /// Ends the payload: the value must have come.
+    /// Ends the payload and leaves it in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`text::Encoder::finish`](crate::text::Encoder::finish).
     pub fn finish(self) -> Result<(), EncodeError> {
-        self.value.finish()
+        self.0.finish()
     }
 }
 
@@ -87,14 +85,13 @@ impl Sink for Encoder<'_> {
     type Error = EncodeError;
 
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        match self.value.follow(&event)? {
-            Some((_, ValueRef::Opaque(octets) | ValueRef::Raw(octets))) => {
-                self.out.extend_from_slice(octets);
-                Ok(())
+        self.0.event(&event, |value, buffer| match value {
+            ValueRef::Opaque(octets) | ValueRef::Raw(octets) => {
+                buffer.extend_from_slice(octets);
+                true
             }
-            Some((path, _)) => Err(EncodeError::Value(path)),
-            None => Ok(()),
-        }
+            _ => false,
+        })
     }
 }
 
@@ -111,7 +108,7 @@ mod tests {
 
     fn decode(at: &str, data_type: Option<DataType>) -> Result<Content, OpaqueError> {
         let mut content = Content::new();
-        match decode_into(&[0, 255], &path(at), &|_, _| data_type, &mut content) {
+        match decode_into(&[0, 255], path(at), &|_, _| data_type, &mut content) {
             Ok(()) => Ok(content),
             Err(DecodeFailure::Malformed(error)) => Err(error),
             Err(DecodeFailure::Sink(error)) => panic!("{error}"),
@@ -120,7 +117,7 @@ mod tests {
 
     fn encode(at: &str, value: Value) -> Result<Vec<u8>, EncodeError> {
         let mut out = Vec::new();
-        let mut encoder = Encoder::new(path(at), &mut out);
+        let mut encoder = Encoder::new(&mut out, path(at));
         Content::from_iter([(path(at), value)]).push(&mut encoder)?;
         encoder.finish()?;
         Ok(out)

@@ -1,29 +1,57 @@
 //! What text and opaque share: a payload is the value of one Resource.
 
+use alloc::vec::Vec;
+
 use crate::{
     Path, ValueRef,
     codec::{EncodeError, Event, Position, Step},
 };
 
-/// Follows the events of a payload, and takes out the one value that it may have.
+/// Follows the events of a payload, and has the one value written that it may have.
 #[derive(Debug)]
-pub(crate) struct SingleValue {
+pub(crate) struct SingleValue<'b> {
+    buffer: &'b mut Vec<u8>,
+    /// The length that the buffer goes back to if the encoder goes away.
+    keep: usize,
     base: Path,
     position: Position,
     found: bool,
+    error: Option<EncodeError>,
 }
 
-impl SingleValue {
-    pub(crate) const fn new(base: Path) -> Self {
+impl<'b> SingleValue<'b> {
+    pub(crate) const fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
+        let keep = buffer.len();
         Self {
+            buffer,
+            keep,
             base,
             position: Position::START,
             found: false,
+            error: None,
         }
     }
 
-    /// Takes the next event; tells the value and its place, if the event is the one with it.
-    pub(crate) fn follow<'a>(
+    /// Takes the next event. If it is the one with the value, `write` appends that to the buffer,
+    /// or tells by `false` that the format cannot carry it.
+    pub(crate) fn event(
+        &mut self,
+        event: &Event<'_>,
+        write: impl FnOnce(&ValueRef<'_>, &mut Vec<u8>) -> bool,
+    ) -> Result<(), EncodeError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let taken = match self.follow(event) {
+            Ok(Some((path, value))) if !write(&value, self.buffer) => Err(EncodeError::Value(path)),
+            other => other.map(drop),
+        };
+        self.error = taken.err();
+        taken
+    }
+
+    /// Tells the value and its place, if the event is the one with it.
+    fn follow<'a>(
         &mut self,
         event: &Event<'a>,
     ) -> Result<Option<(Path, ValueRef<'a>)>, EncodeError> {
@@ -57,13 +85,24 @@ impl SingleValue {
         Ok(Some((path, value)))
     }
 
-    pub(crate) fn finish(self) -> Result<(), EncodeError> {
-        if self.position.object.is_some() {
-            Err(EncodeError::Structure(Step::End))
-        } else if self.found {
-            Ok(())
-        } else {
-            Err(EncodeError::Empty(self.base))
+    /// Ends the payload: the value must have come.
+    pub(crate) fn finish(mut self) -> Result<(), EncodeError> {
+        if let Some(error) = self.error {
+            return Err(error);
         }
+        if self.position.object.is_some() {
+            return Err(EncodeError::Structure(Step::End));
+        }
+        if !self.found {
+            return Err(EncodeError::Empty(self.base));
+        }
+        self.keep = self.buffer.len();
+        Ok(())
+    }
+}
+
+impl Drop for SingleValue<'_> {
+    fn drop(&mut self) {
+        self.buffer.truncate(self.keep);
     }
 }

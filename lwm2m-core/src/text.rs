@@ -180,7 +180,7 @@ fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     let _ = fmt::Write::write_fmt(&mut Bytes(out), text);
 }
 
-/// Reads the text of the Resource (or Resource Instance) at `path` into a sink.
+/// Reads the text of the Resource (or Resource Instance) at `base` into a sink.
 ///
 /// What has no definition is handed on as [`ValueRef::Raw`].
 ///
@@ -189,18 +189,18 @@ fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
 ///
 /// let timezone: Path = "/3/0/14".parse()?;
 /// let mut content = Content::new();
-/// text::decode_into(b"+02:00", &timezone, &|_, _| Some(DataType::String), &mut content).unwrap();
+/// text::decode_into(b"+02:00", timezone, &|_, _| Some(DataType::String), &mut content).unwrap();
 /// assert_eq!(content.get(&timezone), Some(&Value::from("+02:00")));
 /// # Ok::<(), lwm2m_core::PathError>(())
 /// ```
 pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
     payload: &[u8],
-    path: &Path,
+    base: Path,
     types: &T,
     sink: &mut S,
 ) -> Result<(), DecodeFailure<TextError, S::Error>> {
-    let (Some(object), Some(resource)) = (path.object(), path.resource()) else {
-        return Err(DecodeFailure::Malformed(TextError::Path(*path)));
+    let (Some(object), Some(resource)) = (base.object(), base.resource()) else {
+        return Err(DecodeFailure::Malformed(TextError::Path(base)));
     };
     let decoded = match types.data_type(object, resource) {
         Some(data_type) => decode(data_type, payload).map_err(DecodeFailure::Malformed)?,
@@ -208,7 +208,7 @@ pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
     };
     let mut cursor = codec::Cursor::new();
     cursor
-        .value(*path, decoded.as_ref(), None, sink)
+        .value(base, decoded.as_ref(), None, sink)
         .and_then(|()| cursor.finish(sink))
         .map_err(DecodeFailure::Sink)
 }
@@ -219,23 +219,22 @@ pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
 /// ([`EncodeError::SingleValue`]), the time of a value ([`EncodeError::Time`]), and what has no
 /// text ([`EncodeError::Value`]).
 #[derive(Debug)]
-pub struct Encoder<'o> {
-    value: SingleValue,
-    out: &'o mut Vec<u8>,
-}
+pub struct Encoder<'b>(SingleValue<'b>);
 
-impl<'o> Encoder<'o> {
-    /// Writes the Resource at `path` at the end of `out`.
-    pub const fn new(path: Path, out: &'o mut Vec<u8>) -> Self {
-        Self {
-            value: SingleValue::new(path),
-            out,
-        }
+impl<'b> Encoder<'b> {
+    /// Begins the payload of the Resource at `base` at the end of the buffer.
+    pub const fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
+        Self(SingleValue::new(buffer, base))
     }
 
-    /// Ends the payload: the value must have come.
+    /// Ends the payload and leaves it in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// The error of an event; [`EncodeError::Empty`] if the value has not come;
+    /// [`EncodeError::Structure`] if something is open still. The buffer is as it was then.
     pub fn finish(self) -> Result<(), EncodeError> {
-        self.value.finish()
+        self.0.finish()
     }
 }
 
@@ -243,10 +242,8 @@ impl Sink for Encoder<'_> {
     type Error = EncodeError;
 
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        match self.value.follow(&event)? {
-            Some((path, value)) => encode(&value, self.out).map_err(|_| EncodeError::Value(path)),
-            None => Ok(()),
-        }
+        self.0
+            .event(&event, |value, buffer| encode(value, buffer).is_ok())
     }
 }
 

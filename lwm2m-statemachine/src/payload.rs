@@ -159,10 +159,10 @@ fn decode_as<S: Sink + ?Sized>(
 ) -> Result<(), DecodeError<S::Error>> {
     match format {
         ContentFormat::TEXT => {
-            text::decode_into(payload, &base, types, sink).map_err(failure(Malformed::Text))
+            text::decode_into(payload, base, types, sink).map_err(failure(Malformed::Text))
         }
         ContentFormat::OPAQUE => {
-            opaque::decode_into(payload, &base, types, sink).map_err(failure(Malformed::Opaque))
+            opaque::decode_into(payload, base, types, sink).map_err(failure(Malformed::Opaque))
         }
         ContentFormat::TLV => match (usage, base) {
             (Use::Create, Path::Object(object)) => {
@@ -214,8 +214,8 @@ impl<'b> Encoder<'b> {
         base: Path,
     ) -> Result<Self, Unsupported> {
         Ok(Self(match format {
-            ContentFormat::TEXT => Format::Text(text::Encoder::new(base, buffer)),
-            ContentFormat::OPAQUE => Format::Opaque(opaque::Encoder::new(base, buffer)),
+            ContentFormat::TEXT => Format::Text(text::Encoder::new(buffer, base)),
+            ContentFormat::OPAQUE => Format::Opaque(opaque::Encoder::new(buffer, base)),
             ContentFormat::TLV => Format::Tlv(lwm2m_tlv::Encoder::new(buffer, base)),
             ContentFormat::JSON => Format::Json(lwm2m_json::Encoder::new(buffer, base)),
             format => return Err(Unsupported(format)),

@@ -220,24 +220,24 @@ fn a_payload_is_decoded_into_a_sink() {
     let integer = |_, _| Some(DataType::Integer);
     for at in ["/3/0/9", "/3/0/7/1"] {
         let mut content = Content::new();
-        decode_into(b"100", &path(at), &integer, &mut content).unwrap();
+        decode_into(b"100", path(at), &integer, &mut content).unwrap();
         assert_eq!(content.get(&path(at)), Some(&Value::Integer(100)));
         assert_eq!(content.entries().len(), 1);
     }
     let mut content = Content::new();
-    decode_into(b"100", &path("/3/0/9"), &codec::Untyped, &mut content).unwrap();
+    decode_into(b"100", path("/3/0/9"), &codec::Untyped, &mut content).unwrap();
     assert_eq!(
         content.get(&path("/3/0/9")),
         Some(&Value::Raw(b"100".to_vec()))
     );
     for at in ["/", "/3", "/3/0"] {
         assert_eq!(
-            decode_into(b"100", &path(at), &integer, &mut Content::new()),
+            decode_into(b"100", path(at), &integer, &mut Content::new()),
             Err(DecodeFailure::Malformed(TextError::Path(path(at))))
         );
     }
     assert_eq!(
-        decode_into(b"x", &path("/3/0/9"), &integer, &mut Content::new()),
+        decode_into(b"x", path("/3/0/9"), &integer, &mut Content::new()),
         Err(DecodeFailure::Malformed(TextError::Notation {
             offset: 0,
             data_type: DataType::Integer
@@ -247,7 +247,7 @@ fn a_payload_is_decoded_into_a_sink() {
 
 fn encoded(at: &str, content: &Content) -> Result<String, EncodeError> {
     let mut out = Vec::new();
-    let mut encoder = Encoder::new(path(at), &mut out);
+    let mut encoder = Encoder::new(&mut out, path(at));
     content.push(&mut encoder)?;
     encoder.finish()?;
     Ok(String::from_utf8(out).unwrap())
@@ -290,35 +290,53 @@ fn the_encoder_takes_exactly_one_value() {
 
 #[test]
 fn the_encoder_checks_times_and_structure() {
-    let mut out = Vec::new();
-    let open = |encoder: &mut Encoder<'_>| {
-        encoder.event(Event::Object(3.into())).unwrap();
-        encoder
-            .event(Event::Instance(Some(crate::InstanceId::ZERO)))
-            .unwrap();
-    };
-    let value = |time| Event::Resource {
+    let integer = |time| Event::Resource {
         id: 9.into(),
         value: ValueRef::Integer(1),
         time,
     };
-    let mut encoder = Encoder::new(path("/3/0/9"), &mut out);
-    open(&mut encoder);
-    assert_eq!(
-        encoder.event(value(Some(Timestamp::Relative(0.0)))),
-        Err(EncodeError::Time(path("/3/0/9")))
-    );
-    let mut encoder = Encoder::new(path("/3/0/9"), &mut out);
-    open(&mut encoder);
-    encoder.event(value(None)).unwrap();
-    assert_eq!(
-        encoder.event(Event::EndMultiple),
-        Err(EncodeError::Structure(codec::Step::EndMultiple))
-    );
-    assert_eq!(
-        encoder.finish(),
-        Err(EncodeError::Structure(codec::Step::End))
-    );
+    let result = |last: Event<'_>| {
+        let mut out = Vec::new();
+        let mut encoder = Encoder::new(&mut out, path("/3/0/9"));
+        encoder.event(Event::Object(3.into()))?;
+        encoder.event(Event::Instance(Some(crate::InstanceId::ZERO)))?;
+        encoder.event(last)?;
+        encoder.finish()
+    };
+    let time = Some(Timestamp::Relative(0.0));
+    for (last, error) in [
+        (integer(time), EncodeError::Time(path("/3/0/9"))),
+        (
+            Event::EndMultiple,
+            EncodeError::Structure(codec::Step::EndMultiple),
+        ),
+        (integer(None), EncodeError::Structure(codec::Step::End)),
+    ] {
+        assert_eq!(result(last), Err(error));
+    }
+}
+
+#[test]
+fn an_error_stays_and_leaves_the_buffer_as_it_was() {
+    let mut out = b"before".to_vec();
+    let mut encoder = Encoder::new(&mut out, path("/3/0/9"));
+    let two = Content::from_iter([(path("/3/0/9"), 1), (path("/3/0/9"), 2)]);
+    let error = Err(EncodeError::SingleValue);
+    assert_eq!(two.push(&mut encoder), error);
+    assert_eq!(encoder.event(Event::EndInstance), error);
+    assert_eq!(encoder.event(Event::EndObject), error);
+    assert_eq!(encoder.finish(), error);
+    assert_eq!(out, b"before");
+
+    let one = Content::from_iter([(path("/3/0/9"), 1)]);
+    let mut encoder = Encoder::new(&mut out, path("/3/0/9"));
+    one.push(&mut encoder).unwrap();
+    drop(encoder);
+    assert_eq!(out, b"before", "without its end it is no payload");
+    let mut encoder = Encoder::new(&mut out, path("/3/0/9"));
+    one.push(&mut encoder).unwrap();
+    encoder.finish().unwrap();
+    assert_eq!(out, b"before1");
 }
 
 fn data_type() -> impl Strategy<Value = DataType> {
