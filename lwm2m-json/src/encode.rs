@@ -11,6 +11,9 @@ use crate::writer::{Piece, Writer};
 
 /// Writes the events of a payload into a buffer, behind what is there already.
 ///
+/// The payload is there once [`finish`](Self::finish) has returned `Ok`; an encoder that goes away
+/// otherwise takes back all that it has written.
+///
 /// Base Name is the path that the payload answers or is sent to; entries have `n`, the value and
 /// `t`, in this order, and nothing is written that could be left out:
 ///
@@ -49,7 +52,7 @@ use crate::writer::{Piece, Writer};
 ///   nothing would tell it from one that has an identifier (see [`decode_create`](crate::decode_create)):
 ///   [`EncodeError::Structure`]. Resource 65535 of such an Object Instance: [`EncodeError::Value`].
 ///
-/// After an error the buffer ends with a part of a payload, which is of no use.
+/// After an error it refuses every event with that error.
 #[derive(Debug)]
 pub struct Encoder<'b> {
     out: Writer<'b>,
@@ -62,11 +65,14 @@ pub struct Encoder<'b> {
     left_out: usize,
     /// Whether there is a value of a single Resource.
     single: bool,
+    error: Option<EncodeError>,
 }
 
 /// What is open. An Object Instance may have no identifier.
 #[derive(Clone, Copy, Debug)]
 enum Open {
+    /// Nothing can be opened any more.
+    Failed,
     Nothing,
     Object(ObjectId),
     Instance(ObjectId, Option<InstanceId>),
@@ -100,17 +106,20 @@ impl<'b> Encoder<'b> {
             names: Names::Undecided,
             left_out: 0,
             single: false,
+            error: None,
         }
     }
 
-    /// Writes the end.
+    /// Writes the end, and leaves the payload in the buffer.
     ///
     /// # Errors
     ///
-    /// Something is open still, or there was no value and the base is below an Object.
+    /// The error of an event; [`EncodeError::Structure`] if something is open still;
+    /// [`EncodeError::Empty`] if there was no value and the base is below an Object. The buffer is
+    /// as it was then.
     pub fn finish(mut self) -> Result<(), EncodeError> {
         let Open::Nothing = self.open else {
-            return Err(EncodeError::Structure(Step::End));
+            return Err(self.error.unwrap_or(EncodeError::Structure(Step::End)));
         };
         if self.names == Names::Undecided {
             if self.base.instance().is_some() {
@@ -121,7 +130,36 @@ impl<'b> Encoder<'b> {
             self.out.take_back(1);
         }
         self.out.text("]}");
+        self.out.keep();
         Ok(())
+    }
+
+    /// Keeps the first error; nothing is taken any more.
+    #[cold]
+    fn fail(&mut self, error: EncodeError) -> EncodeError {
+        self.open = Open::Failed;
+        *self.error.get_or_insert(error)
+    }
+
+    /// Opens or closes something.
+    #[inline(always)]
+    fn structure(&mut self, event: &Event<'_>) -> Result<(), EncodeError> {
+        match (*event, self.open) {
+            (Event::Object(object), Open::Nothing) => {
+                inside(self.base.object(), object, Path::Object(object))?;
+                self.open(Open::Object(object));
+                Ok(())
+            }
+            (Event::Instance(instance), Open::Object(object)) => self.instance(object, instance),
+            (Event::Multiple(resource), Open::Instance(object, instance)) => {
+                let path = resource_path(object, instance, resource);
+                inside(self.base.resource(), resource, path)?;
+                self.open(Open::Multiple(object, instance, resource));
+                Ok(())
+            }
+            (Event::EndObject | Event::EndInstance | Event::EndMultiple, _) => self.close(event),
+            _ => Err(EncodeError::Structure(event.step())),
+        }
     }
 
     /// Opens what has content of its own.
@@ -390,28 +428,14 @@ impl Sink for Encoder<'_> {
 
     #[inline(always)]
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        if let Event::Resource { id, value, time } = &event {
-            return self.resource(*id, value, time.as_ref());
-        }
-        if let Event::ResourceInstance { id, value, time } = &event {
-            return self.resource_instance(*id, value, time.as_ref());
-        }
-        match (event, self.open) {
-            (Event::Object(object), Open::Nothing) => {
-                inside(self.base.object(), object, Path::Object(object))?;
-                self.open(Open::Object(object));
-                Ok(())
+        let taken = match &event {
+            Event::Resource { id, value, time } => self.resource(*id, value, time.as_ref()),
+            Event::ResourceInstance { id, value, time } => {
+                self.resource_instance(*id, value, time.as_ref())
             }
-            (Event::Instance(instance), Open::Object(object)) => self.instance(object, instance),
-            (Event::Multiple(resource), Open::Instance(object, instance)) => {
-                let path = resource_path(object, instance, resource);
-                inside(self.base.resource(), resource, path)?;
-                self.open(Open::Multiple(object, instance, resource));
-                Ok(())
-            }
-            (Event::EndObject | Event::EndInstance | Event::EndMultiple, _) => self.close(&event),
-            (event, _) => Err(EncodeError::Structure(event.step())),
-        }
+            _ => self.structure(&event),
+        };
+        taken.map_err(|error| self.fail(error))
     }
 }
 

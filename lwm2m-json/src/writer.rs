@@ -11,11 +11,19 @@ use crate::reader::plain_len;
 #[derive(Debug)]
 pub(crate) struct Writer<'b> {
     buffer: &'b mut Vec<u8>,
+    /// The length that the buffer goes back to if the writer goes away.
+    keep: usize,
 }
 
 impl<'b> Writer<'b> {
-    pub(crate) fn new(buffer: &'b mut Vec<u8>) -> Self {
-        Self { buffer }
+    pub(crate) const fn new(buffer: &'b mut Vec<u8>) -> Self {
+        let keep = buffer.len();
+        Self { buffer, keep }
+    }
+
+    /// Leaves in the buffer what was written.
+    pub(crate) fn keep(&mut self) {
+        self.keep = self.buffer.len();
     }
 
     #[inline(always)]
@@ -109,6 +117,12 @@ impl<'b> Writer<'b> {
         self.buffer.resize(end, 0);
         let room = self.buffer.get_mut(start..)?;
         STANDARD.encode_slice(bytes, room).ok().map(drop)
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        self.buffer.truncate(self.keep);
     }
 }
 

@@ -8,14 +8,23 @@ fn path(text: &str) -> Path {
     text.parse().unwrap()
 }
 
+/// The payload; checks that a failure leaves the buffer as it was and that an error stays.
 fn write(events: &[Event<'_>], base: Path) -> Result<String, EncodeError> {
-    let mut payload = Vec::new();
+    let mut payload = b"before".to_vec();
     let mut encoder = Encoder::new(&mut payload, base);
-    for event in events {
-        encoder.event(*event)?;
+    let mut result = events.iter().try_for_each(|event| encoder.event(*event));
+    if let Err(error) = result {
+        for event in [OBJECT, INSTANCE, RESOURCE, Event::EndInstance] {
+            assert_eq!(encoder.event(event), Err(error));
+        }
+        assert_eq!(encoder.finish(), Err(error));
+    } else {
+        result = encoder.finish();
     }
-    encoder.finish()?;
-    Ok(String::from_utf8(payload).unwrap())
+    let text = String::from_utf8(payload).unwrap();
+    let text = text.strip_prefix("before").unwrap();
+    assert_eq!(text.is_empty(), result.is_err(), "{text}");
+    result.map(|()| text.into())
 }
 
 fn write_values(values: &[(&str, Value)], base: &str) -> Result<String, EncodeError> {
@@ -229,6 +238,17 @@ fn an_instance_without_identifier_is_alone_and_has_a_single_resource() {
             structure(Step::Instance)
         );
     }
+}
+
+#[test]
+fn what_is_not_finished_is_taken_back() {
+    let mut payload = b"before".to_vec();
+    let mut encoder = Encoder::new(&mut payload, Path::Root);
+    for event in [OBJECT, INSTANCE, RESOURCE] {
+        encoder.event(event).unwrap();
+    }
+    drop(encoder);
+    assert_eq!(payload, b"before");
 }
 
 #[test]
