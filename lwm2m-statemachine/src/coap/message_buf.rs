@@ -133,6 +133,11 @@ impl MessageBuf {
         }
     }
 
+    /// How long the message will be with the longest token.
+    pub(super) const fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Adds an option; those without a typed call too.
     #[inline]
     pub fn option(&mut self, number: OptionNumber, value: &[u8]) -> Result<&mut Self, OptionError> {

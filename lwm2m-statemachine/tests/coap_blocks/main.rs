@@ -18,5 +18,6 @@ mod requesting;
 mod serving;
 mod side;
 mod simulation;
+mod sms;
 mod sources;
 mod support;

@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use lwm2m_core::{Code, CodeKind, ContentFormat, Instant, Method};
 use lwm2m_statemachine::{
-    Datagram,
+    Channel, Datagram,
     coap::{
         BlockOption, Config, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef,
         MessageType, RequestId, RequestOptions, Token,
@@ -79,10 +79,15 @@ pub(crate) struct Pair {
     pub(crate) client: Node,
     pub(crate) server: Node,
     pub(crate) serve: Serve,
+    /// What datagrams travel on.
+    pub(crate) channel: Channel,
+    /// The largest datagram there was.
+    pub(crate) largest: usize,
     /// Which datagrams get lost.
     pub(crate) lose: Box<dyn FnMut(&str) -> bool>,
     /// What was said.
     pub(crate) log: Vec<String>,
+    pub(crate) said: Vec<Vec<u8>>,
     pub(crate) told: Vec<Told>,
     /// Events of the server and those of the client that are of no request.
     pub(crate) events: Vec<Event<&'static str>>,
@@ -95,8 +100,11 @@ impl Pair {
             client: Endpoint::new(client),
             server: Endpoint::new(server),
             serve: Box::new(|_, _, incoming| panic!("{incoming:?}")),
+            channel: Channel::Udp,
+            largest: 0,
             lose: Box::new(|_| false),
             log: Vec::new(),
+            said: Vec::new(),
             told: Vec::new(),
             events: Vec::new(),
         }
@@ -148,7 +156,8 @@ impl Pair {
                 if !self.say("→", &payload) {
                     continue;
                 }
-                let datagram = Datagram::new("client", &payload);
+                let mut datagram = Datagram::new("client", &payload);
+                datagram.channel = self.channel;
                 if let Ok(Some(incoming)) = self.server.receive(self.now, &datagram) {
                     (self.serve)(&mut self.server, self.now, incoming);
                 }
@@ -159,7 +168,8 @@ impl Pair {
                 if !self.say("←", &payload) {
                     continue;
                 }
-                let datagram = Datagram::new("server", &payload);
+                let mut datagram = Datagram::new("server", &payload);
+                datagram.channel = self.channel;
                 if let Ok(Some(incoming)) = self.client.receive(self.now, &datagram) {
                     self.told.push(told(incoming));
                 }
@@ -185,6 +195,8 @@ impl Pair {
 
     fn say(&mut self, arrow: &str, payload: &[u8]) -> bool {
         let mut line = format!("{arrow} {}", words(payload));
+        self.largest = self.largest.max(payload.len());
+        self.said.push(payload.to_vec());
         let lost = (self.lose)(&line);
         if lost {
             line.push_str(" lost");

@@ -27,6 +27,10 @@ pub struct Config {
     /// The preferred size of blocks in bytes: a larger body is split into them, and smaller ones
     /// are used if the peer wants them. Taken down to 16, 32, 64, 128, 256, 512 or 1024; 1024.
     pub block_size: usize,
+    /// The largest message over SMS in bytes (TS 8.6.2): blocks are so large that theirs fit, of
+    /// 16 bytes at least. 140, which is one SMS; more where the transport concatenates, less where
+    /// it needs room for its security (TS 7.2.2.1.6).
+    pub sms_size: usize,
     /// Whether the blocks of requests are handed on one by one
     /// ([`Incoming::RequestBlock`](super::Incoming::RequestBlock)), so that the application decides
     /// what becomes of them; by default they are assembled.
@@ -50,6 +54,7 @@ impl Config {
             acknowledgement_delay: Duration::from_millis(500),
             response_timeout: None,
             block_size: 1024,
+            sms_size: 140,
             stream_requests: false,
             transfer_lifetime: None,
             understood: OptionSet::NONE

@@ -143,7 +143,7 @@ impl<P: Peer> Endpoint<P> {
                     .map(|_| ())
             }
             (State::Acknowledged(asked), _) => {
-                let (token, channel) = (asked.token, record.channel);
+                let (token, channel) = (asked.token, asked.channel);
                 let wire = message.finish(MessageType::Confirmable, 0, token);
                 self.records.set(key, State::Done);
                 if channel == Channel::Sms {
@@ -226,12 +226,11 @@ impl<P: Peer> Endpoint<P> {
             return Err(DatagramError::Overload);
         };
 
-        let asked = Asked::new(&message, self.fingerprints);
+        let asked = Asked::new(&message, datagram.channel, self.fingerprints);
         let record = Record {
             message_id: message.message_id(),
             confirmable,
             multicast: datagram.multicast,
-            channel: datagram.channel,
             repeatable: asked.is_repeatable(&message),
             state: State::Open(asked),
         };

@@ -127,7 +127,7 @@ pub struct RequestOptions {
     /// What it travels on; over SMS nothing is sent again (TS 8.6.2).
     pub channel: Channel,
     /// How long the response may take once the request is acknowledged or, if it is sent once,
-    /// from when it is sent; as configured by default.
+    /// from when it is sent; as configured by default. If it takes several blocks, this is for each.
     pub timeout: Option<Duration>,
     /// The request, a GET with Observe: 1, ends this observation: it is sent with its token
     /// (RFC 7641 §3.6). The observation is forgotten at once.

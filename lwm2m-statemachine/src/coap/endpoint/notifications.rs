@@ -123,7 +123,8 @@ impl<P: Peer> Endpoint<P> {
             .peers
             .enter(to, self.config.bounds.peers)
             .ok_or(SendError::TooManyPeers)?;
-        let asked = Asked::notified(token, options.resource.unwrap_or(Resource::NONE));
+        let resource = options.resource.unwrap_or(Resource::NONE);
+        let asked = Asked::notified(token, resource, options.channel);
         let message = self.in_blocks(now, peer, &asked, message);
         let notice = self.new_notice(token, options);
         self.send_notification(now, peer, notice, message)?;

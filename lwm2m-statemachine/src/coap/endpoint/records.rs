@@ -11,7 +11,6 @@ use super::{
     table::{Chain, KEEP, Key, Table, compact},
 };
 use crate::{
-    Channel,
     coap::{message_buf::WireMessage, option::BlockOption, token::Token},
     random::KeyedState,
 };
@@ -22,8 +21,6 @@ pub(super) struct Record {
     pub(super) message_id: u16,
     pub(super) confirmable: bool,
     pub(super) multicast: bool,
-    /// What it travelled on.
-    pub(super) channel: Channel,
     /// Whether a repetition would do no harm: it may be forgotten when room is needed.
     pub(super) repeatable: bool,
     pub(super) state: State,

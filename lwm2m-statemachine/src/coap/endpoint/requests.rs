@@ -50,12 +50,12 @@ impl<P: Peer> Endpoint<P> {
         if let Some(RequestId(observation)) = options.cancels {
             return self.request_cancellation(now, &to, message, options, observation);
         }
-        if self.is_large(&message) {
+        if self.is_large(options.channel, &message) {
             return self.request_in_blocks(now, to, message, options);
         }
         let peer = self.enter_for_request(to)?;
         let (token, kind) = (self.new_token(peer), kind_of(&message));
-        self.prefer_blocks(&mut message);
+        self.prefer_blocks(options.channel, &mut message);
         let mode = Mode::new(options, self.spans.response_timeout);
         let key = self.insert_request(now, peer, token, kind, mode)?;
         self.dispatch(now, peer, key, message)?;
@@ -80,7 +80,7 @@ impl<P: Peer> Endpoint<P> {
         let (Some(token), Some(peer), true) = (token, peer, self.peers.find(to) == peer) else {
             return Err(SendError::NoObservation);
         };
-        self.prefer_blocks(&mut message);
+        self.prefer_blocks(options.channel, &mut message);
         let mode = Mode::new(options, self.spans.response_timeout);
         // For a moment both have the token. The bound holds: one takes the place of the other.
         let key = self.insert_request(now, peer, token, Kind::Cancellation, mode)?;
@@ -162,7 +162,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Nothing is expected of the peer any more, as far as the request goes.
-    fn give_up(&mut self, key: Key) {
+    pub(super) fn give_up(&mut self, key: Key) {
         if let Some(peer) = self.requests.peer(key) {
             self.leave_probe(peer, key);
         }
@@ -367,7 +367,7 @@ impl<P: Peer> Endpoint<P> {
             self.reject(datagram, message.message_id());
             return Err(DatagramError::Unmatched);
         };
-        self.record_response(now, peer, datagram.channel, &message);
+        self.record_response(now, peer, &message);
         if confirmable {
             self.outbox.empty(
                 datagram.from.clone(),
@@ -379,13 +379,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Remembers a response, so that a repetition of it is acknowledged and not rejected.
-    fn record_response(
-        &mut self,
-        now: Instant,
-        peer: u32,
-        channel: Channel,
-        message: &MessageRef<'_>,
-    ) {
+    fn record_response(&mut self, now: Instant, peer: u32, message: &MessageRef<'_>) {
         if !self.make_room(peer) {
             return;
         }
@@ -394,7 +388,6 @@ impl<P: Peer> Endpoint<P> {
             message_id: message.message_id(),
             confirmable,
             multicast: false,
-            channel,
             repeatable: true,
             state: State::Done,
         };

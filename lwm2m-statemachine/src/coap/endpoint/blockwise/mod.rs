@@ -16,8 +16,9 @@ mod transfer;
 
 use core::hash::{BuildHasher, Hasher};
 
-use lwm2m_core::Code;
+use lwm2m_core::{Code, CodeKind};
 
+use self::message::Own;
 pub use self::{
     receiving::TransferId,
     serving::Resource,
@@ -30,9 +31,12 @@ pub(super) use self::{
     source::Sources,
     transfer::Transfer,
 };
+use super::Endpoint;
 use crate::{
+    Channel, Peer,
     coap::{
         message::{MessageRef, Options},
+        message_buf::MessageBuf,
         option::{BlockOption, OptionNumber, OptionSet},
         token::Token,
     },
@@ -49,6 +53,66 @@ pub(super) fn block_size(size: usize) -> usize {
     1 << size.ilog2()
 }
 
+impl<P: Peer> Endpoint<P> {
+    /// Whether a message goes as it is, with so many bytes of options beside.
+    fn fits(&self, channel: Channel, message: &MessageBuf, beside: usize) -> bool {
+        let room = match channel {
+            Channel::Udp => usize::MAX,
+            Channel::Sms => self.config.sms_size,
+        };
+        let length = message.length().saturating_add(beside);
+        message.payload_bytes().len() <= self.spans.block_size && length <= room
+    }
+
+    /// The preferred size of the blocks of a body of `total` bytes, if that is known, whose
+    /// messages have these options.
+    fn preferred(&self, channel: Channel, head: &MessageBuf, total: Option<u32>) -> usize {
+        if channel == Channel::Udp {
+            return self.spans.block_size;
+        }
+        // With all the options that one of its messages may have.
+        let last = total.map_or(BlockOption::MAX_NUMBER, |total| total / 16);
+        let block = BlockOption::new(last.min(BlockOption::MAX_NUMBER), true, SMALLEST);
+        let size = Some(total.unwrap_or(u32::MAX));
+        let own = match head.code().kind() {
+            CodeKind::Request => Own {
+                block1: block,
+                size1: size,
+                ..Own::default()
+            },
+            _ => Own {
+                etag: Some(&[0; 8][..]).filter(|_| !head.has(OptionNumber::ETAG)),
+                observe: Some(&[0; 3]),
+                block2: block,
+                block1: block,
+                size2: size,
+                ..Own::default()
+            },
+        };
+        let message = message::message(head.code(), head.options(), own, &[]);
+        self.within_sms(message.length())
+    }
+
+    /// The preferred size of the blocks of a response that the peer is to send.
+    fn preferred_of_peer(&self, channel: Channel) -> usize {
+        /// Header, token, `ETag`, Observe, Content-Format, Block2 and Size2.
+        const OPTIONS: usize = 12 + 9 + 4 + 3 + 4 + 6;
+        match channel {
+            Channel::Udp => self.spans.block_size,
+            Channel::Sms => self.within_sms(OPTIONS),
+        }
+    }
+
+    /// The largest block beside so many bytes and the payload's marker.
+    fn within_sms(&self, length: usize) -> usize {
+        let room = self
+            .config
+            .sms_size
+            .saturating_sub(length.saturating_add(1));
+        block_size(room).min(self.spans.block_size)
+    }
+}
+
 /// What an answer needs to know of its request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
@@ -58,16 +122,19 @@ pub(super) struct Asked {
     /// The block options as they hold them; more than that if there are none.
     block1: u32,
     block2: u32,
+    /// What the answer travels on.
+    pub(super) channel: Channel,
 }
 
 impl Asked {
-    pub(super) fn new(request: &MessageRef<'_>, keys: KeyedState) -> Self {
+    pub(super) fn new(request: &MessageRef<'_>, channel: Channel, keys: KeyedState) -> Self {
         let value = |block: Option<BlockOption>| block.map_or(u32::MAX, BlockOption::value);
         Self {
             token: request.token(),
             resource: resource(request.code(), request.options(), keys),
             block1: value(request.block1()),
             block2: value(request.block2()),
+            channel,
         }
     }
 
@@ -82,12 +149,13 @@ impl Asked {
     }
 
     /// For an answer to nothing in particular: a notification.
-    pub(super) fn notified(token: Token, resource: Resource) -> Self {
+    pub(super) fn notified(token: Token, resource: Resource, channel: Channel) -> Self {
         Self {
             token,
             resource: resource.key,
             block1: u32::MAX,
             block2: resource.block2,
+            channel,
         }
     }
 

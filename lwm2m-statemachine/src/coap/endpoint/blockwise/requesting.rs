@@ -17,7 +17,7 @@ use super::{
     transfer::{Ask, Content, Limits, Step, Transfer, is_first_of_many},
 };
 use crate::{
-    Peer,
+    Channel, Peer,
     coap::{
         endpoint::{
             Endpoint, RequestOptions,
@@ -55,17 +55,22 @@ impl<P: Peer> Endpoint<P> {
         self.upload(now, to, head, Content::Source(source), options)
     }
 
-    const fn limits(&self) -> Limits {
+    fn limits(&self, channel: Channel) -> Limits {
         Limits {
-            size: self.spans.block_size,
+            size: self.preferred_of_peer(channel),
             body: self.config.bounds.body,
         }
     }
 
     /// Whether the body of this request goes in blocks: what fits is not split, and a GET has no
     /// body to speak of.
-    pub(in crate::coap::endpoint) fn is_large(&self, message: &MessageBuf) -> bool {
-        message.payload_bytes().len() > self.spans.block_size
+    pub(in crate::coap::endpoint) fn is_large(
+        &self,
+        channel: Channel,
+        message: &MessageBuf,
+    ) -> bool {
+        !self.fits(channel, message, 0)
+            && !message.payload_bytes().is_empty()
             && message.code().method() != Some(Method::Get)
             && !has_blocks(message)
     }
@@ -78,13 +83,6 @@ impl<P: Peer> Endpoint<P> {
         options: RequestOptions,
     ) -> Result<RequestId, SendError> {
         let (head, body) = message.split_payload();
-        let largest = self
-            .spans
-            .block_size
-            .saturating_mul(BlockOption::MAX_NUMBER as usize + 1);
-        if body.len() > largest {
-            return Err(SendError::TooLarge);
-        }
         self.upload(now, to, head, Content::Bytes(body), options)
     }
 
@@ -96,11 +94,16 @@ impl<P: Peer> Endpoint<P> {
         body: Content,
         options: RequestOptions,
     ) -> Result<RequestId, SendError> {
-        let peer = self.enter_for_request(to)?;
         let resource = resource(head.code(), head.options(), self.fingerprints);
         // If the application has options beyond it, it has none; then only the order of transfers
         // keeps them apart.
         let _ = head.option(REQUEST_TAG, &self.uploads.tag());
+        let size = self.preferred(options.channel, &head, body.size());
+        let largest = size.saturating_mul(BlockOption::MAX_NUMBER as usize + 1);
+        if body.size().is_some_and(|length| length as usize > largest) {
+            return Err(SendError::TooLarge);
+        }
+        let peer = self.enter_for_request(to)?;
         let template = head.finish(MessageType::Confirmable, 0, Token::EMPTY);
         let token = self.new_token(peer);
         let mode = Mode::new(options, self.spans.response_timeout);
@@ -108,8 +111,7 @@ impl<P: Peer> Endpoint<P> {
         if let Content::Source(source) = &body {
             self.sources.begin(source.id, Owner::Request(key));
         }
-        let limits = self.limits();
-        let transfer = Transfer::upload(template, body, limits, options.stream, resource);
+        let transfer = Transfer::upload(template, body, size, options.stream, resource);
         if let Some(request) = self.requests.get_mut(key) {
             request.transfer = Some(Box::new(transfer));
         }
@@ -121,8 +123,12 @@ impl<P: Peer> Endpoint<P> {
 
     /// Tells a server of small blocks which ones to use, so that the first one fits already
     /// (RFC 7959 §2.4, early negotiation).
-    pub(in crate::coap::endpoint) fn prefer_blocks(&self, message: &mut MessageBuf) {
-        let size = self.spans.block_size;
+    pub(in crate::coap::endpoint) fn prefer_blocks(
+        &self,
+        channel: Channel,
+        message: &mut MessageBuf,
+    ) {
+        let size = self.preferred_of_peer(channel);
         if size == super::LARGEST
             || message.code().method() != Some(Method::Get)
             || message.has(OptionNumber::BLOCK2)
@@ -145,7 +151,7 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let limits = self.limits();
+        let limits = self.limits(self.requests.get(key)?.mode.channel);
         let request = self.requests.get_mut(key)?;
         let template: WireMessage = request.template()?;
         let streamed = request.mode.streamed && matches!(request.kind, Kind::Exchange);
@@ -166,7 +172,7 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let limits = self.limits();
+        let limits = self.limits(self.requests.get(key)?.mode.channel);
         let transfer = self.requests.get_mut(key)?.transfer.as_mut()?;
         transfer.block = None;
         let source = transfer.source();
@@ -374,6 +380,7 @@ impl<P: Peer> Endpoint<P> {
         let block = transfer.block;
         request.message = Some(transfer.into_template());
         if let Some(block) = block {
+            self.give_up(block);
             self.remove_request(now, block);
         }
     }
@@ -390,6 +397,7 @@ impl<P: Peer> Endpoint<P> {
             self.close_source(source);
         }
         if let Some(block) = transfer.block {
+            self.give_up(block);
             self.remove_request(now, block);
         }
         if let Some(resource) = transfer.resource

@@ -20,7 +20,7 @@ use self::kept::{Content, Kept, Waiting, Who};
 pub(in crate::coap::endpoint) use self::supplied::Loss;
 
 use super::{
-    Asked, Taken, fingerprint,
+    Asked, SMALLEST, Taken, fingerprint,
     message::{self, Own},
     receiving::incomplete,
 };
@@ -45,11 +45,6 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The block that the client asked for, by whose size it wants the others.
-    pub(super) fn block2(self) -> Option<BlockOption> {
-        Asked::notified(Token::EMPTY, self).block2()
-    }
-
     /// Of nothing that can be asked for.
     pub(in crate::coap::endpoint) const NONE: Self = Self {
         key: 0,
@@ -58,10 +53,11 @@ impl Resource {
 }
 
 impl<P: Peer> Endpoint<P> {
-    /// The size of a block to send, and where it begins, if this one is asked for.
-    fn wanted(&self, block: Option<BlockOption>) -> (usize, usize) {
-        let preferred = self.spans.block_size;
-        block.map_or((preferred, 0), |block| {
+    /// The size of a block to send, and where it begins, of a body of `total` bytes, if that is
+    /// known, whose messages have these options.
+    fn wanted(&self, asked: &Asked, head: &MessageBuf, total: Option<u32>) -> (usize, usize) {
+        let preferred = self.preferred(asked.channel, head, total);
+        asked.block2().map_or((preferred, 0), |block| {
             (block.size().min(preferred), block.offset())
         })
     }
@@ -77,11 +73,15 @@ impl<P: Peer> Endpoint<P> {
     ) -> MessageBuf {
         let (block1, block2) = (asked.block1(), asked.block2());
         let length = message.payload_bytes().len();
-        if block1.is_none() && block2.is_none() && length <= self.spans.block_size {
+        // Beside it there may be one block option of up to 5 bytes.
+        let beside = if block1.is_some() { 5 } else { 0 };
+        let fits = self.fits(asked.channel, &message, beside);
+        if block1.is_none() && block2.is_none() && fits {
             return message;
         }
         let code = message.code();
-        let (size, offset) = self.wanted(block2);
+        let total = u32::try_from(length).unwrap_or(u32::MAX);
+        let (size, offset) = self.wanted(asked, &message, Some(total));
         let block1 = block1
             .filter(|_| !message.has(OptionNumber::BLOCK1))
             .and_then(|block| {
@@ -90,7 +90,12 @@ impl<P: Peer> Endpoint<P> {
             });
         let splittable =
             code.is_success() && code != Code::CONTINUE && !message.has(OptionNumber::BLOCK2);
-        if !splittable || length <= size && (offset == 0 || code != Code::CONTENT) {
+        let whole = if block2.is_some() {
+            length <= size
+        } else {
+            fits
+        };
+        if !splittable || whole && (offset == 0 || code != Code::CONTENT) {
             let block2 = block2
                 .filter(|_| splittable && offset == 0)
                 .and_then(|_| BlockOption::new(0, false, size));
@@ -221,15 +226,15 @@ impl<P: Peer> Endpoint<P> {
         request: &MessageRef<'d>,
     ) -> Taken<'d> {
         let key = (peer, asked.resource);
-        let (size, offset) = self.wanted(asked.block2());
+        let kept = self.serving.bodies.get(&key);
+        let waits = kept.is_some_and(|kept| !kept.content.waiting().is_empty());
+        let (size, offset) = match kept {
+            Some(kept) => self.wanted(asked, &kept.head, kept.content.size()),
+            None => (SMALLEST, 0),
+        };
         let Some(block) = block_at(offset, false, size) else {
             return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
         };
-        let waits = self
-            .serving
-            .bodies
-            .get(&key)
-            .is_some_and(|kept| !kept.content.waiting().is_empty());
         if !waits {
             // Asking again for what the application does not supply keeps nothing alive.
             self.prolong(now, key);

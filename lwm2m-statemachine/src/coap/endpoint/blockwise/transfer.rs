@@ -71,6 +71,16 @@ pub(super) enum Content {
     Source(Source),
 }
 
+impl Content {
+    /// How long the body is, if that is known.
+    pub(super) fn size(&self) -> Option<u32> {
+        match self {
+            Self::Bytes(body) => Some(u32::try_from(body.len()).unwrap_or(u32::MAX)),
+            Self::Source(source) => source.size,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Download {
     /// The size of the next block.
@@ -104,7 +114,7 @@ impl Tag {
 /// What the endpoint's configuration says of transfers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// The preferred size of a block.
+    /// The preferred size of a block of a response.
     pub(super) size: usize,
     /// The largest body that is put together.
     pub(super) body: usize,
@@ -142,7 +152,7 @@ impl Transfer {
     pub(super) fn upload(
         template: WireMessage,
         body: Content,
-        limits: Limits,
+        size: usize,
         streamed: bool,
         resource: u64,
     ) -> Self {
@@ -150,7 +160,7 @@ impl Transfer {
             template,
             phase: Phase::Upload(Upload {
                 body,
-                size: limits.size,
+                size,
                 offset: 0,
                 length: 0,
                 more: false,

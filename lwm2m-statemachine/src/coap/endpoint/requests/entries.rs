@@ -68,7 +68,7 @@ pub(in crate::coap::endpoint) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::coap::endpoint) struct Mode {
     pub(super) confirmable: bool,
-    pub(super) channel: Channel,
+    pub(in crate::coap::endpoint) channel: Channel,
     /// Whether the application takes the blocks of the response one by one.
     pub(in crate::coap::endpoint) streamed: bool,
     /// How long the response may take once the request is there, in milliseconds.

@@ -90,6 +90,15 @@ impl Content {
         }
     }
 
+    /// How long the body is, if that is known.
+    pub(super) fn size(&self) -> Option<u32> {
+        match self {
+            Self::Bytes(bytes) => Some(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
+            Self::Source { size, .. } => *size,
+            Self::Gone => None,
+        }
+    }
+
     /// The token of the notification that waits for its first block.
     fn observer(&self) -> Option<Token> {
         self.waiting().iter().find_map(|waiting| match waiting.who {

@@ -67,7 +67,7 @@ impl<P: Peer> Endpoint<P> {
         let asked = *asked;
         let key = (peer, asked.resource);
         let block = asked.block2();
-        let (size, offset) = self.wanted(block);
+        let (size, offset) = self.wanted(&asked, &message, source.size);
         let Some(wanted) = block_at(offset, false, size) else {
             return Err(SendError::TooLarge);
         };
@@ -111,8 +111,9 @@ impl<P: Peer> Endpoint<P> {
             return Err(SendError::Code(message.code()));
         }
         let resource = options.resource.unwrap_or(Resource::NONE);
-        let block = resource.block2();
-        let (size, _) = self.wanted(block);
+        let asked = Asked::notified(token, resource, options.channel);
+        let block = asked.block2();
+        let (size, _) = self.wanted(&asked, &message, source.size);
         let Some(wanted) = block_at(0, false, size) else {
             return Err(SendError::TooLarge);
         };
