@@ -31,6 +31,7 @@
 
 mod content;
 mod cursor;
+mod with_instance;
 
 use core::fmt;
 
@@ -40,6 +41,7 @@ pub(crate) use self::cursor::Position;
 pub use self::{
     content::{Content, Entry},
     cursor::Cursor,
+    with_instance::WithInstance,
 };
 use crate::{
     DataType, InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef,

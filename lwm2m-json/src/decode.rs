@@ -8,7 +8,7 @@ use alloc::{string::String, vec::Vec};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef,
-    codec::{Cursor, DecodeFailure, Event, Sink, TypeLookup},
+    codec::{Cursor, DecodeFailure, Sink, TypeLookup, WithInstance},
 };
 
 use self::{
@@ -70,7 +70,7 @@ pub enum Mode {
 pub fn decode<S: Sink + ?Sized>(
     payload: &[u8],
     base: Path,
-    types: &impl TypeLookup,
+    types: &(impl TypeLookup + ?Sized),
     mode: Mode,
     sink: &mut S,
 ) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
@@ -85,7 +85,7 @@ pub fn decode<S: Sink + ?Sized>(
 /// The same as [`decode`] of a [`Request`](Mode::Request) for the Object, but that the payload need
 /// not say which Object Instance is created. Then no name has one: `/16/0` is Resource 0, and
 /// `/16/1/0` is Resource Instance 0 of Resource 1, of an Object Instance whose identifier the
-/// client is to choose, [`Event::Instance`] with `None`.
+/// client is to choose, [`Event::Instance`](lwm2m_core::codec::Event::Instance) with `None`.
 ///
 /// It is read so if at least one name has two levels. Without one, `/16/1/0` is Resource 0 of
 /// Object Instance 1: who creates an Object Instance that has multiple Resources only must name
@@ -122,14 +122,15 @@ pub fn decode<S: Sink + ?Sized>(
 pub fn decode_create<S: Sink + ?Sized>(
     payload: &[u8],
     object: ObjectId,
-    types: &impl TypeLookup,
+    types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
     let mut document = Document::open(payload).map_err(DecodeFailure::Malformed)?;
     let decoder = Decoder::new(&document, Path::Object(object), types, Mode::Request);
     let unnamed = decoder.unnamed(document.entries);
     if unnamed.map_err(DecodeFailure::Malformed)? {
-        decoder.push(&mut document.entries, true, &mut Unnamed { sink })?;
+        let mut unnamed = WithInstance::new(sink, None);
+        decoder.push(&mut document.entries, true, &mut unnamed)?;
     } else {
         decoder.push(&mut document.entries, false, sink)?;
     }
@@ -137,7 +138,7 @@ pub fn decode_create<S: Sink + ?Sized>(
 }
 
 /// What the entries of one document have in common.
-struct Decoder<'a, 't, T> {
+struct Decoder<'a, 't, T: ?Sized> {
     base_name: Option<Text<'a>>,
     /// The same, read.
     prefix: Name,
@@ -147,7 +148,7 @@ struct Decoder<'a, 't, T> {
     mode: Mode,
 }
 
-impl<'a, 't, T: TypeLookup> Decoder<'a, 't, T> {
+impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
     fn new(document: &Document<'a>, base: Path, types: &'t T, mode: Mode) -> Self {
         let base_name = document.base_name;
         Self {
@@ -368,22 +369,6 @@ fn in_instance_0(path: Path) -> Option<Path> {
             id.get().into(),
         )),
         _ => None,
-    }
-}
-
-/// Takes the identifier off the one instance that there is.
-struct Unnamed<'s, S: ?Sized> {
-    sink: &'s mut S,
-}
-
-impl<S: Sink + ?Sized> Sink for Unnamed<'_, S> {
-    type Error = S::Error;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), S::Error> {
-        self.sink.event(match event {
-            Event::Instance(_) => Event::Instance(None),
-            event => event,
-        })
     }
 }
 

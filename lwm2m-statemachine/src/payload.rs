@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 
 use lwm2m_core::{
     ContentFormat, InstanceId, ObjectId, Path,
-    codec::{Content, DecodeFailure, EncodeError, Event, Sink, TypeLookup},
+    codec::{Content, DecodeFailure, EncodeError, Event, Sink, TypeLookup, WithInstance},
     opaque, text,
 };
 use thiserror::Error;
@@ -103,7 +103,7 @@ pub fn decode<S: Sink + ?Sized>(
     format: ContentFormat,
     payload: &[u8],
     base: Path,
-    types: &impl TypeLookup,
+    types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeError<S::Error>> {
     decode_as(Use::Request, format, payload, base, types, sink)
@@ -116,7 +116,7 @@ pub fn decode_answer<S: Sink + ?Sized>(
     format: ContentFormat,
     payload: &[u8],
     base: Path,
-    types: &impl TypeLookup,
+    types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeError<S::Error>> {
     decode_as(Use::Answer, format, payload, base, types, sink)
@@ -128,7 +128,7 @@ pub fn decode_create<S: Sink + ?Sized>(
     format: ContentFormat,
     payload: &[u8],
     object: ObjectId,
-    types: &impl TypeLookup,
+    types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeError<S::Error>> {
     decode_as(
@@ -154,7 +154,7 @@ fn decode_as<S: Sink + ?Sized>(
     format: ContentFormat,
     payload: &[u8],
     base: Path,
-    types: &impl TypeLookup,
+    types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeError<S::Error>> {
     match format {
@@ -285,8 +285,8 @@ pub fn encode_create(
     {
         return Err(EncodeError::OutsidePath(entry.path).into());
     }
-    let encoder = Encoder::new(format, buffer, Path::Object(object))?;
-    let mut create = Create { encoder, instance };
+    let mut encoder = Encoder::new(format, buffer, Path::Object(object))?;
+    let mut create = WithInstance::new(&mut encoder, instance);
     if content.is_empty() {
         for event in [
             Event::Object(object),
@@ -299,25 +299,8 @@ pub fn encode_create(
     } else {
         content.push(&mut create)?;
     }
-    create.encoder.finish()?;
+    encoder.finish()?;
     Ok(())
-}
-
-/// Names the one Object Instance of a Create, or leaves it without a name.
-struct Create<'b> {
-    encoder: Encoder<'b>,
-    instance: Option<InstanceId>,
-}
-
-impl Sink for Create<'_> {
-    type Error = EncodeError;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        self.encoder.event(match event {
-            Event::Instance(_) => Event::Instance(self.instance),
-            event => event,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::{DecodeError, Kind, Kinds, Problem, Reader, Tlv, value};
 pub fn decode<S: Sink + ?Sized>(
     payload: &[u8],
     base: Path,
-    types: &impl TypeLookup,
+    types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
     let reader = Reader::new(payload);
@@ -88,7 +88,7 @@ pub fn decode<S: Sink + ?Sized>(
 pub fn decode_create<S: Sink + ?Sized>(
     payload: &[u8],
     object: ObjectId,
-    types: &impl TypeLookup,
+    types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
     let reader = Reader::new(payload);
@@ -110,7 +110,7 @@ pub fn decode_create<S: Sink + ?Sized>(
 
 /// What stays the same on the way through a payload. Each level of nesting is a function of its
 /// own, so there are three and never more.
-struct Walk<'w, T, S: ?Sized> {
+struct Walk<'w, T: ?Sized, S: ?Sized> {
     object: ObjectId,
     types: &'w T,
     sink: &'w mut S,
@@ -118,7 +118,7 @@ struct Walk<'w, T, S: ?Sized> {
 
 type Outcome<S> = Result<(), DecodeFailure<DecodeError, <S as Sink>::Error>>;
 
-impl<T: TypeLookup, S: Sink + ?Sized> Walk<'_, T, S> {
+impl<T: TypeLookup + ?Sized, S: Sink + ?Sized> Walk<'_, T, S> {
     /// The payload of an Object's path: Object Instance TLVs.
     fn instances(&mut self, mut reader: Reader<'_>) -> Outcome<S> {
         while let Some(tlv) = reader.pull() {

@@ -5,7 +5,7 @@ mod common;
 use common::{bytes, events, events_of_create, path};
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ResourceId, ValueRef,
-    codec::{DecodeFailure, Event, Sink},
+    codec::{DecodeFailure, Event, Sink, TypeLookup},
 };
 use lwm2m_tlv::{DecodeError, Kind, Kinds, Problem, Reader, decode};
 
@@ -273,8 +273,9 @@ fn data_types_are_looked_up_by_object_and_resource() {
     let payload = bytes("C1 09 64 A3 01 2C 41 09 01 C1 0A 64");
     decode(&payload, path("/3/0"), &types, &mut values).unwrap();
     assert_eq!(values.0, ["100", "true", "0x64"]);
+    let types: &dyn TypeLookup = &types;
     let mut values = Values(Vec::new());
-    decode(&payload, path("/4/0"), &types, &mut values).unwrap();
+    decode(&payload, path("/4/0"), types, &mut values).unwrap();
     assert_eq!(values.0, ["0x64", "0x01", "0x64"]);
 }
 

@@ -8,7 +8,8 @@ use crate::{Path, Timestamp, Value, ValueRef};
 /// The values of a payload, one entry each, in the order of the payload.
 ///
 /// It is a [`Sink`], so that anything can be decoded into it, and a source
-/// ([`push`](Self::push)), so that it can be encoded in any format.
+/// ([`push`](Self::push)), so that it can be encoded in any format. It is made from pairs of a path
+/// and a value, or from [`Entry`]s, which may have times, and it is taken apart into entries.
 ///
 /// ```
 /// use lwm2m_core::{Path, Value, codec::Content};
@@ -158,6 +159,29 @@ impl Sink for Content {
     }
 }
 
+impl FromIterator<Entry> for Content {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        let mut content = Self::new();
+        content.extend(entries);
+        content
+    }
+}
+
+impl Extend<Entry> for Content {
+    fn extend<I: IntoIterator<Item = Entry>>(&mut self, entries: I) {
+        self.entries.extend(entries);
+    }
+}
+
+impl IntoIterator for Content {
+    type Item = Entry;
+    type IntoIter = alloc::vec::IntoIter<Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
 impl<V: Into<Value>> FromIterator<(Path, V)> for Content {
     fn from_iter<I: IntoIterator<Item = (Path, V)>>(values: I) -> Self {
         let mut content = Self::new();
@@ -192,16 +216,21 @@ mod tests {
             (path("/4/0/1/0"), Value::from(true)),
             (path("/3/0/9"), Value::from(1.5)),
         ]);
-        for empty in ["/3/0/6", "/5", "/2/1"] {
-            content.entries.push(Entry {
-                path: path(empty),
-                value: None,
-                time: None,
-            });
-        }
+        content.extend(["/3/0/6", "/5", "/2/1"].map(|empty| Entry {
+            path: path(empty),
+            value: None,
+            time: None,
+        }));
+        content.extend([Entry {
+            path: path("/3/0/9"),
+            value: Some(Value::from(2.5)),
+            time: Some(Timestamp::Relative(-5.0)),
+        }]);
         let mut copy = Content::new();
         content.push(&mut copy).unwrap();
         assert_eq!(copy, content);
+        assert_eq!(content.get(&path("/3/0/9")), Some(&Value::from(2.5)));
+        assert_eq!(content.into_iter().collect::<Content>(), copy);
     }
 
     #[test]

@@ -3,7 +3,7 @@ use core::convert::Infallible;
 
 use lwm2m_core::{
     IdError, ObjectLink, ObjectLinkError, PathError, Value,
-    codec::{Content, EncodeError, Untyped},
+    codec::{Content, EncodeError, Event, Untyped},
 };
 
 use super::*;
@@ -412,8 +412,9 @@ fn a_refusal_of_the_sink_ends_it() {
     }
 
     let payload = br#"{"e":[{"n":"/3/0/0","sv":""}, and more]}"#;
+    let types: &dyn TypeLookup = &types;
     assert_eq!(
-        decode(payload, Path::Root, &types, Mode::Answer, &mut Refuse),
+        decode(payload, Path::Root, types, Mode::Answer, &mut Refuse),
         Err(DecodeFailure::Sink(EncodeError::SingleValue))
     );
 }

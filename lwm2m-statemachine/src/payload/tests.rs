@@ -111,7 +111,7 @@ fn unknown_formats_are_told_apart_from_malformed_payloads() {
 }
 
 #[test]
-fn what_has_no_definition_comes_as_raw_bytes_in_every_format() {
+fn what_has_no_definition_comes_as_raw_bytes_or_as_json_has_it() {
     for (format, payload) in [
         (ContentFormat::TEXT, &b"85"[..]),
         (ContentFormat::OPAQUE, b"85"),
@@ -124,6 +124,18 @@ fn what_has_no_definition_comes_as_raw_bytes_in_every_format() {
             Some(&Value::Raw(b"85".to_vec()))
         );
     }
+    let payload = br#"{"bn":"/3/0/9","e":[{"v":85}]}"#;
+    let types: &dyn TypeLookup = &Untyped;
+    let mut content = Content::new();
+    decode(
+        ContentFormat::JSON,
+        payload,
+        path("/3/0/9"),
+        types,
+        &mut content,
+    )
+    .unwrap();
+    assert_eq!(content.get(&path("/3/0/9")), Some(&Value::Integer(85)));
 }
 
 /// Collects the identifiers of Object Instances.
