@@ -361,3 +361,224 @@ fn a_reset_finds_a_non_confirmable_request_that_is_outstanding_no_more() {
     ));
     assert!(run_until_quiet(&mut node).is_empty());
 }
+
+// Table 1 and what is outside of it: §4.2, §4.3, §8.1.
+
+/// What an endpoint that expects nothing does with a datagram.
+#[derive(Debug, PartialEq, Eq)]
+enum Reaction {
+    Silence,
+    Reset,
+    Request,
+    /// Of this code.
+    Answer(u8),
+}
+
+fn reaction(datagram: &[u8], multicast: bool) -> Reaction {
+    let mut node = node();
+    let datagram = Datagram {
+        multicast,
+        ..Datagram::new("peer", datagram)
+    };
+    let requested = match node.receive(T0, &datagram) {
+        Ok(Some(Incoming::Request { responder, .. })) => {
+            node.ignore(responder);
+            true
+        }
+        Ok(Some(other)) => panic!("{other:?}"),
+        Ok(None) | Err(_) => false,
+    };
+    let sent = sent(&mut node);
+    assert!(sent.len() <= 1, "{sent:02x?}");
+    match sent.first() {
+        None if requested => Reaction::Request,
+        None => Reaction::Silence,
+        Some(reset) if reset[..] == empty(RST, 0x0107) => Reaction::Reset,
+        Some(answer) => Reaction::Answer(answer[1]),
+    }
+}
+
+#[test]
+fn every_type_and_code_is_treated_as_the_tables_say() {
+    const OPTION_CUT_OFF: &[u8] = &[0x45, b'x'];
+    const MARKER_ALONE: &[u8] = &[0xff];
+    for kind in 0..4 {
+        for code in 0..=u8::MAX {
+            for tail in [&[][..], OPTION_CUT_OFF, MARKER_ALONE] {
+                for (token_length, token) in [(0, &b""[..]), (2, b"tk"), (8, b"tokentok"), (9, b"")]
+                {
+                    let mut datagram = vec![0x40 | kind << 4 | token_length, code, 1, 7];
+                    datagram.extend_from_slice(token);
+                    datagram.extend_from_slice(tail);
+                    let malformed =
+                        token_length == 9 || !tail.is_empty() || code == 0 && datagram.len() > 4;
+                    let expected = match (kind, code >> 5) {
+                        (0, _) if malformed => Reaction::Reset,
+                        _ if malformed => Reaction::Silence,
+                        (0, 0) if code == 0 => Reaction::Reset,
+                        (0 | 1, 0) if (1..=4).contains(&code) => Reaction::Request,
+                        (0 | 1, 0) if code > 4 => Reaction::Answer(0x85),
+                        // A reserved class; or a response to nothing, which we reject even if it
+                        // is non-confirmable.
+                        (0, 1..) | (1, 2 | 4 | 5) => Reaction::Reset,
+                        _ => Reaction::Silence,
+                    };
+                    assert_eq!(reaction(&datagram, false), expected, "{datagram:02x?}");
+                    let to_group = reaction(&datagram, true);
+                    if kind == 1 && expected == Reaction::Request {
+                        assert_eq!(to_group, Reaction::Request, "{datagram:02x?}");
+                    } else {
+                        assert_eq!(to_group, Reaction::Silence, "{datagram:02x?}");
+                    }
+                    for version in [0, 2, 3] {
+                        datagram[0] = datagram[0] & 0x3f | version << 6;
+                        assert_eq!(reaction(&datagram, false), Reaction::Silence);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Bounds.
+
+#[test]
+fn who_is_refused_everything_is_not_known() {
+    let mut config = Config::new([1; 32]);
+    config.bounds.records_per_peer = 0;
+    config.bounds.transmissions_per_peer = 0;
+    let mut node: Node = Endpoint::new(config);
+    let datagram = message(get("x"), CON, 1, token(b"t"));
+    assert!(matches!(
+        receive(&mut node, T0, &datagram),
+        Err(DatagramError::Overload)
+    ));
+    assert_eq!(sent_one(&mut node)[1], Code::SERVICE_UNAVAILABLE.to_byte());
+    let options = NotifyOptions {
+        confirmable: true,
+        ..NotifyOptions::default()
+    };
+    assert!(
+        node.notify(T0, "peer", token(b"n"), content("x"), options)
+            .is_err()
+    );
+    assert!(node.is_idle(), "{:?}", node.usage());
+}
+
+#[test]
+fn what_is_taken_out_of_the_queue_of_events_has_its_body() {
+    let mut node = node();
+    let (_, message_id, request_token) = request(&mut node, RequestOptions::default());
+    let answer = message(
+        content("hello"),
+        MessageType::Acknowledgement,
+        message_id,
+        request_token,
+    );
+    node.handle_datagram(T0, Datagram::new("peer", &answer))
+        .unwrap();
+    let Some(Event::Incoming { incoming, .. }) = node.poll_event() else {
+        panic!("nothing came");
+    };
+    assert_eq!(incoming.body(), b"hello");
+}
+
+// Observing: RFC 7641 §3.
+
+fn observe() -> MessageBuf {
+    let mut message = MessageBuf::request(lwm2m_core::Method::Get);
+    message.observe(0).unwrap().uri_path("x").unwrap();
+    message
+}
+
+#[test]
+fn a_notification_that_overtakes_the_first_answer_stands_for_it() {
+    let mut node = node();
+    let (id, message_id, request_token) =
+        request_of(&mut node, observe(), RequestOptions::default());
+    let first = message(
+        observe_answer(4, "a"),
+        MessageType::Acknowledgement,
+        message_id,
+        request_token,
+    );
+    let second = message(observe_answer(5, "b"), CON, 77, request_token);
+    assert!(matches!(
+        receive(&mut node, T0, &second),
+        Ok(Some(Incoming::Response { request, observing: true, .. })) if request == id
+    ));
+    assert_eq!(sent_one(&mut node), empty(ACK, 77));
+    // The one that was overtaken is of no use any more, and the request is not sent again.
+    assert!(!matches!(receive(&mut node, T0, &first), Ok(Some(_))));
+    assert_eq!(node.usage().transmissions, 0);
+    // Nor when it comes separately.
+    let first = message(observe_answer(4, "a"), CON, 78, request_token);
+    assert!(receive(&mut node, T0, &first).unwrap().is_none());
+    assert_eq!(sent_one(&mut node), empty(ACK, 78));
+    // A repetition is acknowledged again, and told once.
+    assert!(receive(&mut node, T0, &second).unwrap().is_none());
+    assert_eq!(sent_one(&mut node), empty(ACK, 77));
+    let third = message(observe_answer(6, "c"), NON, 79, request_token);
+    assert!(matches!(
+        receive(&mut node, T0, &third),
+        Ok(Some(Incoming::Notification { request, observing: true, .. })) if request == id
+    ));
+}
+
+#[test]
+fn what_is_cancelled_is_not_sent_again_and_its_answers_are_rejected() {
+    for resend in [false, true] {
+        let mut node = node();
+        let (id, message_id, request_token) =
+            request_of(&mut node, observe(), RequestOptions::default());
+        let mut now = T0;
+        if resend {
+            now = node.poll_timeout().unwrap();
+            node.handle_timeout(now);
+            sent_one(&mut node);
+        }
+        assert!(node.cancel(now, id));
+        let piggybacked = message(
+            observe_answer(1, "a"),
+            MessageType::Acknowledgement,
+            message_id,
+            request_token,
+        );
+        assert!(receive(&mut node, now, &piggybacked).is_err());
+        assert!(sent(&mut node).is_empty());
+        for kind in [CON, NON] {
+            let notification = message(observe_answer(2, "b"), kind, 9, request_token);
+            assert!(receive(&mut node, now, &notification).is_err());
+            assert_eq!(sent_one(&mut node), empty(RST, 9));
+        }
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
+}
+
+#[test]
+fn the_same_may_be_observed_more_than_once() {
+    let mut node = node();
+    let mut observations = Vec::new();
+    for _ in 0..2 {
+        let (id, message_id, token) = request_of(&mut node, observe(), RequestOptions::default());
+        let answer = message(
+            observe_answer(1, "a"),
+            MessageType::Acknowledgement,
+            message_id,
+            token,
+        );
+        assert!(receive(&mut node, T0, &answer).unwrap().is_some());
+        observations.push((id, token));
+    }
+    // Each has numbers of its own.
+    for (message_id, (id, token)) in (50..).zip(&observations) {
+        let datagram = message(observe_answer(2, "b"), NON, message_id, *token);
+        assert!(matches!(
+            receive(&mut node, T0, &datagram),
+            Ok(Some(Incoming::Notification { request, .. })) if request == *id
+        ));
+    }
+    assert!(node.cancel(T0, observations[0].0));
+    let datagram = message(observe_answer(3, "c"), NON, 60, observations[1].1);
+    assert!(receive(&mut node, T0, &datagram).unwrap().is_some());
+}

@@ -1001,6 +1001,7 @@ fn handle_datagram_queues_what_receive_returns() {
     else {
         panic!("no request");
     };
+    assert_eq!(request.payload(), b"hello");
     let request = request.message();
     assert_eq!(request.uri_path().collect::<Vec<_>>(), ["x"]);
     assert_eq!(

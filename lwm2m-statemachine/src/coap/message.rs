@@ -421,6 +421,11 @@ impl OwnedMessage {
             payload,
         }
     }
+
+    /// Its payload.
+    pub fn payload(&self) -> &[u8] {
+        self.bytes.get(self.options..).unwrap_or(&[])
+    }
 }
 
 /// Keeps the first critical option that is not recognised.

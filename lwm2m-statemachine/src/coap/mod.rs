@@ -1,7 +1,87 @@
 //! CoAP (RFC 7252, RFC 7641, RFC 7959): the message codec and an endpoint for many peers.
 //!
 //! [`MessageRef`] reads a message where it lies, [`MessageBuf`] writes one; both stand alone.
-//! [`Endpoint`] joins them with time.
+//! [`Endpoint`] joins them with time; its documentation has a request and its response.
+//!
+//! # Observing
+//!
+//! Who observes is a client whose request carried Observe: 0. The endpoint that serves it does not
+//! keep the list of observers (RFC 7641 §4.1): the application does, as it knows the resources.
+//! An entry is a peer and a token. It begins with a successful answer that carries an Observe
+//! option, replacing an entry of the same peer and token, and ends
+//!
+//! - with a request of that token that carries Observe: 1,
+//! - with [`Incoming::NotificationReset`] of that token,
+//! - with [`Event::NotificationFailed`] of that token, if the reason is
+//!   [`Timeout`](FailureReason::Timeout),
+//! - with a notification that is an error, which carries no Observe option.
+//!
+//! The numbers in Observe options rise with each answer and notification, and begin anew after 24
+//! bits. One notification in 24 hours is to be confirmable (RFC 7641 §4.5), and of
+//! non-confirmable ones no more than one every three seconds is to be sent to a client (§4.5.1).
+//! The newest value takes the place of one that is still being sent: see [`Endpoint::notify`].
+//!
+//! ```
+//! use lwm2m_core::{Code, Instant, Method};
+//! use lwm2m_statemachine::{
+//!     Datagram,
+//!     coap::{Config, Endpoint, Incoming, MessageBuf, NotifyOptions, RequestOptions},
+//! };
+//!
+//! let now = Instant::ZERO;
+//! let mut client = Endpoint::new(Config::new([1; 32]));
+//! let mut server = Endpoint::new(Config::new([2; 32]));
+//!
+//! // The client asks.
+//! let mut message = MessageBuf::request(Method::Get);
+//! message.observe(0)?.uri_path("clock")?;
+//! let observation = client.request(now, "server", message, RequestOptions::default())?;
+//!
+//! // The server answers, and notes who observes.
+//! let datagram = client.poll_transmit().unwrap().payload.to_vec();
+//! let datagram = Datagram::new("client", &datagram);
+//! let Some(Incoming::Request { responder, request, .. }) = server.receive(now, &datagram)? else {
+//!     panic!("no request");
+//! };
+//! assert_eq!(request.observe(), Some(0));
+//! let observer = (datagram.from, responder.token(), responder.resource());
+//! let mut answer = MessageBuf::response(Code::CONTENT);
+//! answer.observe(1)?.payload(b"12:00");
+//! server.respond(now, responder, answer)?;
+//! let datagram = server.poll_transmit().unwrap().payload.to_vec();
+//! let datagram = Datagram::new("server", &datagram);
+//! assert!(matches!(
+//!     client.receive(now, &datagram)?,
+//!     Some(Incoming::Response { observing: true, .. })
+//! ));
+//!
+//! // Time goes on: a notification.
+//! let (client_name, token, resource) = observer;
+//! let mut notification = MessageBuf::response(Code::CONTENT);
+//! notification.observe(2)?.payload(b"12:01");
+//! let options = NotifyOptions { resource: Some(resource), ..NotifyOptions::default() };
+//! server.notify(now, client_name, token, notification, options)?;
+//! let datagram = server.poll_transmit().unwrap().payload.to_vec();
+//! let datagram = Datagram::new("server", &datagram);
+//! let Some(Incoming::Notification { request, body, .. }) = client.receive(now, &datagram)? else {
+//!     panic!("no notification");
+//! };
+//! assert_eq!((request, &*body), (observation, &b"12:01"[..]));
+//!
+//! // The client has seen enough.
+//! let mut message = MessageBuf::request(Method::Get);
+//! message.observe(1)?.uri_path("clock")?;
+//! let options = RequestOptions { cancels: Some(observation), ..RequestOptions::default() };
+//! client.request(now, "server", message, options)?;
+//! let datagram = client.poll_transmit().unwrap().payload.to_vec();
+//! let datagram = Datagram::new("client", &datagram);
+//! let Some(Incoming::Request { responder, request, .. }) = server.receive(now, &datagram)? else {
+//!     panic!("no request");
+//! };
+//! assert_eq!((request.observe(), responder.token()), (Some(1), token));
+//! # server.ignore(responder);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod endpoint;
 mod message;

@@ -242,6 +242,39 @@ pub enum OwnedIncoming {
     },
 }
 
+impl OwnedIncoming {
+    /// The whole payload of a request, response or notification, or the block that was handed on;
+    /// empty for what has none.
+    pub fn body(&self) -> &[u8] {
+        match self {
+            Self::Request {
+                request: message,
+                body,
+                ..
+            }
+            | Self::Response {
+                response: message,
+                body,
+                ..
+            }
+            | Self::Notification {
+                response: message,
+                body,
+                ..
+            } => body.as_deref().unwrap_or_else(|| message.payload()),
+            Self::RequestBlock {
+                request: message, ..
+            }
+            | Self::ResponseBlock {
+                response: message, ..
+            } => message.payload(),
+            Self::RequestReset { .. }
+            | Self::Acknowledged { .. }
+            | Self::NotificationReset { .. } => &[],
+        }
+    }
+}
+
 impl From<Incoming<'_>> for OwnedIncoming {
     fn from(incoming: Incoming<'_>) -> Self {
         let owned = |body| match body {

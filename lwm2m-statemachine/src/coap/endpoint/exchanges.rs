@@ -349,6 +349,7 @@ impl<P: Peer> Endpoint<P> {
             && state.records.len() >= bounds.records_per_peer
         {
             let Some(key) = self.records.repeatable_of(state.records) else {
+                self.peers.release(peer);
                 return false;
             };
             self.remove_record(key);

@@ -48,7 +48,11 @@ use crate::{
 /// wait.
 ///
 /// What a datagram brings is returned by [`receive`](Self::receive), borrowed from it; what time
-/// and calls bring comes from [`poll_event`](Self::poll_event).
+/// and calls bring comes from [`poll_event`](Self::poll_event). The time that calls are told never
+/// runs backwards.
+///
+/// It serves requests that came to a group (RFC 7252 §8), but makes none to a group: a response is
+/// matched by its peer, too.
 ///
 /// ```
 /// use lwm2m_core::{Code, Instant, Method};
@@ -272,8 +276,12 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// Forgets a peer with all that is kept of it. Every request and confirmable notification to
-    /// it that has no outcome yet gets one.
+    /// Forgets a peer with all that is kept of it: its connection was closed, or it has another
+    /// address. Every request and confirmable notification to it that has no outcome yet gets one.
+    ///
+    /// That includes which messages came from it and which message ids were used with it. Where
+    /// datagrams of before may still arrive under the same name, they are not known to be
+    /// repetitions; a new connection is better given a new name.
     pub fn drop_peer(&mut self, now: Instant, peer: &P) {
         let Some(peer) = self.peers.find(peer) else {
             return;

@@ -166,6 +166,7 @@ impl<P: Peer> Endpoint<P> {
                 .sending(peer)
                 .map_or(0, |sending| sending.transmissions.len());
             if waiting >= self.config.bounds.transmissions_per_peer {
+                self.peers.release(peer);
                 return Err(SendError::TooManyMessages);
             }
             let purpose = Purpose::Notification {
