@@ -9,7 +9,7 @@
 //! - several Objects in one file, Resources in any order, and elements that it does not know;
 //! - elements without text, or none at all where there is a plain default: no description, units or
 //!   range, no operations, single, optional; a missing URN is that of the range that OMNA keeps
-//!   for the Object ID (`oma` below 2048, `ext` to 10240, `x` above);
+//!   for the Object ID (`oma` to 1023, `ext` from 2048 to 10240, `x` above);
 //! - comments, CDATA, a byte-order mark, UTF-16, white space around values (kept only under
 //!   `xml:space="preserve"`).
 //!

@@ -19,7 +19,7 @@ const TANK: ObjectId = ObjectId::new(44);
 
 /// Object 44 with a Resource of each kind, as an application reads it at run time.
 fn tank(version: Option<Version>) -> ObjectDefinition {
-    let mut definition = ObjectDefinition::new(TANK, "Tank", "urn:oma:lwm2m:ext:44", &[]);
+    let mut definition = ObjectDefinition::new(TANK, "Tank", "urn:oma:lwm2m:oma:44", &[]);
     definition.resources = Cow::Owned(vec![
         ResourceDefinition::new(0, "Level", Operations::Read, DataType::Integer).mandatory(),
         ResourceDefinition::executable(1, "Drain"),
@@ -37,6 +37,32 @@ fn tank(version: Option<Version>) -> ObjectDefinition {
     definition
 }
 
+/// TS D.2.1: each class has its range of identifiers.
+#[test]
+fn the_class_of_a_urn_is_that_of_the_identifier() {
+    for (ids, class) in [
+        ([0, 1023], Some(UrnClass::Oma)),
+        ([1024, 2047], None),
+        ([2048, 10240], Some(UrnClass::Ext)),
+        ([10241, 65535], Some(UrnClass::X)),
+    ] {
+        for id in ids {
+            assert_eq!(UrnClass::of(id.into()), class, "{id}");
+            for (written, label) in [
+                (UrnClass::Oma, "oma"),
+                (UrnClass::Ext, "ext"),
+                (UrnClass::X, "x"),
+            ] {
+                let mut definition = ObjectDefinition::new(id.into(), "Any", "", &[]);
+                definition.urn = format!("urn:oma:lwm2m:{label}:{id}").into();
+                let fault = definition.validate().err().map(|error| error.fault);
+                let wrong = (class != Some(written)).then_some(DefinitionFault::UrnClass);
+                assert_eq!(fault, wrong, "{}", definition.urn);
+            }
+        }
+    }
+}
+
 #[test]
 fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one() {
     use DefinitionFault as Fault;
@@ -47,11 +73,14 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one()
             d.urn = "tank".into();
         }),
         (Fault::UrnObject(ObjectId::new(45)), None, |d| {
-            d.urn = "urn:oma:lwm2m:ext:45".into();
+            d.urn = "urn:oma:lwm2m:oma:45".into();
+        }),
+        (Fault::UrnClass, None, |d| {
+            d.urn = "urn:oma:lwm2m:ext:44".into();
         }),
         (Fault::UrnVersion, None, |d| d.version = Version::new(1, 1)),
         (Fault::UrnVersion, None, |d| {
-            d.urn = "urn:oma:lwm2m:ext:44:1.1".into();
+            d.urn = "urn:oma:lwm2m:oma:44:1.1".into();
         }),
         (Fault::Duplicate, Some(0), |d| {
             d.resources.to_mut()[1].id = 0.into();
@@ -300,7 +329,10 @@ fn the_same_version_is_replaced() {
 #[test]
 fn many_definitions_with_sparse_identifiers_are_all_found() {
     let mut registry = Registry::empty();
-    let object = |number: u16| ObjectId::new(number.wrapping_mul(9973));
+    let object = |number: u16| {
+        let id = 10241 + u32::from(number) * 9973 % 50_000;
+        ObjectId::new(id.try_into().unwrap())
+    };
     let resource = |number: u16| ResourceId::new(5500 + number * 37);
     for number in 0..300 {
         let id = object(number);
@@ -493,7 +525,7 @@ fn definitions_come_back_from_json() {
     // What is read is checked where it is added.
     let text = serde_json::to_string(&tank(None))
         .unwrap()
-        .replace("ext:44", "ext:45");
+        .replace("oma:44", "oma:45");
     let read: ObjectDefinition = serde_json::from_str(&text).unwrap();
     assert!(Registry::default().add(read).is_err());
 }

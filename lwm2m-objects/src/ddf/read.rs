@@ -139,11 +139,8 @@ fn identity(
     };
     let Some(parsed) = parsed else {
         let urn = Urn {
-            class: match id.get() {
-                0..=2047 => UrnClass::Oma,
-                2048..=10240 => UrnClass::Ext,
-                10241.. => UrnClass::X,
-            },
+            // What is reserved has none, which the rules of definitions tell.
+            class: UrnClass::of(id).unwrap_or(UrnClass::Oma),
             object: id,
             explicit_version: version.filter(|version| *version != Version::INITIAL),
         };

@@ -26,7 +26,8 @@ pub struct Urn {
     pub explicit_version: Option<Version>,
 }
 
-/// Who registered an Object (TS D.2.1).
+/// Who registered an Object (TS D.2.1). OMNA has assigned each class a range of Object IDs, which
+/// [`of`](Self::of) tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UrnClass {
@@ -54,6 +55,19 @@ pub enum UrnError {
     /// Something else than a version after the Object ID.
     #[error("version of an Object URN: {0}")]
     Version(VersionError),
+}
+
+impl UrnClass {
+    /// The class of an Object ID: `oma` to 1023, `ext` from 2048 to 10240, `x` above. What is
+    /// between 1024 and 2047 is reserved, and is in no class.
+    pub const fn of(object: ObjectId) -> Option<Self> {
+        match object.get() {
+            0..=1023 => Some(Self::Oma),
+            1024..=2047 => None,
+            2048..=10240 => Some(Self::Ext),
+            10241.. => Some(Self::X),
+        }
+    }
 }
 
 impl Urn {

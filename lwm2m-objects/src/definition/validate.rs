@@ -4,7 +4,8 @@ use lwm2m_core::{DataType, ObjectId, ResourceId};
 use thiserror::Error;
 
 use super::{
-    ArgumentDefinition, Multiplicity, ObjectDefinition, Range, ResourceDefinition, Urn, UrnError,
+    ArgumentDefinition, Multiplicity, ObjectDefinition, Range, ResourceDefinition, Urn, UrnClass,
+    UrnError,
 };
 
 /// A definition that breaks a rule of the template (TS Appendix D).
@@ -38,6 +39,9 @@ pub enum DefinitionFault {
     /// The Object URN names another Object.
     #[error("the URN is that of Object {0}")]
     UrnObject(ObjectId),
+    /// The class of the Object URN is not that of the Object ID ([`UrnClass::of`]).
+    #[error("the Object ID is not in the range of the URN's class")]
+    UrnClass,
     /// The Object URN names another version; one without a version names 1.0.
     #[error("the URN is that of another version")]
     UrnVersion,
@@ -118,6 +122,9 @@ impl ObjectDefinition {
         let urn: Urn = self.urn.parse().map_err(DefinitionFault::Urn)?;
         if urn.object != self.id {
             return Err(DefinitionFault::UrnObject(urn.object));
+        }
+        if UrnClass::of(urn.object) != Some(urn.class) {
+            return Err(DefinitionFault::UrnClass);
         }
         if urn.version() != self.version {
             return Err(DefinitionFault::UrnVersion);

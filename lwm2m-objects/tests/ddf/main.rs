@@ -23,7 +23,7 @@ const GREENHOUSE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
     <Name>Greenhouse</Name>
     <Description1><![CDATA[Keeps plants <warm> & dry]]></Description1>
     <ObjectID>44</ObjectID>
-    <ObjectURN>urn:oma:lwm2m:ext:44:2.4</ObjectURN>
+    <ObjectURN>urn:oma:lwm2m:oma:44:2.4</ObjectURN>
     <LWM2MVersion>1.1</LWM2MVersion>
     <ObjectVersion>2.4</ObjectVersion>
     <MultipleInstances>Multiple</MultipleInstances>
@@ -67,7 +67,7 @@ const GREENHOUSE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
 fn greenhouse() -> ObjectDefinition {
     let version = Version::new(2, 4);
-    let urn = "urn:oma:lwm2m:ext:44:2.4";
+    let urn = "urn:oma:lwm2m:oma:44:2.4";
     let mut definition = ObjectDefinition::new(ObjectId::new(44), "Greenhouse", urn, &[])
         .multiple()
         .mandatory()
@@ -255,7 +255,7 @@ fn missing_and_empty_elements_have_defaults() {
 #[test]
 fn a_missing_urn_is_that_of_the_class_of_the_identifier() {
     for (id, urn) in [
-        (2047, "urn:oma:lwm2m:oma:2047"),
+        (1023, "urn:oma:lwm2m:oma:1023"),
         (2048, "urn:oma:lwm2m:ext:2048"),
         (10241, "urn:oma:lwm2m:x:10241"),
     ] {

@@ -180,6 +180,13 @@ fn what_breaks_a_rule_of_the_template_is_refused_at_its_resource() {
         ),
         (
             "<Resources>",
+            "<ObjectURN>urn:oma:lwm2m:oma:30000</ObjectURN><Resources>",
+            2,
+            1,
+            broken(None, DefinitionFault::UrnClass),
+        ),
+        (
+            "<Resources>",
             "<ObjectURN>urn:oma:lwm2m:x:30000:2.0</ObjectURN>\
              <ObjectVersion>2.1</ObjectVersion><Resources>",
             2,

@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use lwm2m_core::{DataType, ObjectId, ResourceId, Version};
 use lwm2m_objects::{
     ArgumentDefinition, BUILT_IN, DefinitionFault, Multiplicity, ObjectDefinition, Operations,
-    Range, ResourceDefinition, SOFTWARE_MANAGEMENT_CANDIDATE,
+    Range, ResourceDefinition, SOFTWARE_MANAGEMENT_CANDIDATE, Urn, UrnClass,
     ddf::{self, DdfWriteError},
 };
 use proptest::prelude::*;
@@ -130,7 +130,8 @@ fn any_object() -> impl Strategy<Value = ObjectDefinition> {
                 mut resources,
                 arguments,
             )| {
-                let id = ObjectId::new(id);
+                // Reserved identifiers are in no class.
+                let id = ObjectId::new(if (1024..2048).contains(&id) { 0 } else { id });
                 let version = if explicit {
                     Version::new(version.0, version.1)
                 } else {
@@ -157,14 +158,18 @@ fn any_object() -> impl Strategy<Value = ObjectDefinition> {
                     .collect();
                 arguments.sort_by_key(|argument| argument.digit);
                 arguments.dedup_by_key(|argument| argument.digit);
-                let urn = format!("urn:oma:lwm2m:x:{id}");
+                let urn = Urn {
+                    class: UrnClass::of(id).unwrap(),
+                    object: id,
+                    explicit_version: None,
+                };
                 ObjectDefinition {
                     id,
                     name: texts.0,
                     urn: Cow::Owned(if explicit {
                         format!("{urn}:{version}")
                     } else {
-                        urn
+                        urn.to_string()
                     }),
                     version,
                     enabler: Version::new(enabler.0, enabler.1),
