@@ -10,6 +10,7 @@ use crate::{
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
     snapshot::{ObjectSnapshot, SnapshotError},
     store::Store,
+    tree::check_value,
     typed::{Device, PowerSource},
 };
 
@@ -28,7 +29,7 @@ use crate::{
 /// use lwm2m_objects::{Device, DeviceObject, ErrorCode, ObjectTree};
 ///
 /// let mut tree = ObjectTree::new();
-/// tree.add(DeviceObject::new(Device::example(), Instant::ZERO));
+/// tree.add(DeviceObject::new(Device::example(), Instant::ZERO)?);
 /// tree.handle_timeout(Instant::from_secs(60));
 /// assert_eq!(tree.get("/3/0/13".parse()?), Some(Value::Time(1_367_491_275)));
 ///
@@ -36,7 +37,7 @@ use crate::{
 /// device.report(ErrorCode::LowBattery);
 /// assert_eq!(tree.get("/3/0/11/0".parse()?), Some(Value::Integer(1)));
 /// assert_eq!(tree.poll_changed(), Some("/3/0/11".parse()?));
-/// # Ok::<(), lwm2m_core::PathError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct DeviceObject {
@@ -129,7 +130,11 @@ const POWER: [ResourceId; 3] = [ResourceId::new(6), ResourceId::new(7), Resource
 impl DeviceObject {
     /// The Object. The time of `device`, if it has one, is that of `now`. Error codes can be
     /// reset by servers if `device` says so.
-    pub fn new(device: Device, now: Instant) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// A value of `device` that is out of the range of its Resource.
+    pub fn new(device: Device, now: Instant) -> Result<Self, WriteError> {
         let clock = device.current_time.map(|set| Clock { set, since: now });
         let mut codes = device.error_codes.iter();
         let none = codes.all(|code| *code == 0);
@@ -137,13 +142,13 @@ impl DeviceObject {
             error_codes: if none { [0].into() } else { device.error_codes },
             ..device
         };
-        Self {
-            store: Store::of([(InstanceId::ZERO, device)]),
+        Ok(Self {
+            store: Store::of([(InstanceId::ZERO, device)]).checked()?,
             clock,
             clock_before: None,
             now,
             changed: Changed::default(),
-        }
+        })
     }
 
     /// The Device is told this time, Unix time in seconds, by something other than a server.
@@ -189,20 +194,31 @@ impl DeviceObject {
     }
 
     /// A source of power is there, in place of the one with this Resource Instance ID.
-    pub fn set_power_source(&mut self, id: u16, source: PowerSource) {
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::OutOfRange`] for a kind that is none; nothing has changed.
+    pub fn set_power_source(&mut self, id: u16, source: PowerSource) -> Result<(), WriteError> {
         let values = [
             i64::from(source.kind),
             source.voltage.into(),
             source.current.into(),
         ];
-        for (resource, value) in POWER.into_iter().zip(values) {
-            let value = Value::Integer(value);
+        let values = POWER.into_iter().zip(values.map(Value::Integer));
+        for (resource, value) in values.clone() {
+            if let Some(definition) = self.store.definition().resource(resource) {
+                let at = resource_instance(resource, id);
+                check_value(definition, at, &value.as_ref())?;
+            }
+        }
+        for (resource, value) in values {
             let at = resource_instance(resource, id);
             if self.store.get(at) != Some(&value) {
                 self.apply_set(resource, Some(id), value);
                 self.changed.push(path(resource));
             }
         }
+        Ok(())
     }
 
     /// A source of power is not there any more. The others keep their Resource Instance IDs.

@@ -52,6 +52,7 @@ pub struct ObjectSnapshot {
     /// Its instances, in ascending order.
     pub instances: Vec<InstanceSnapshot>,
     /// What the Object keeps beside the values of its Resources; its own business.
+    #[cfg_attr(feature = "serde", serde(with = "plain::list"))]
     pub state: Vec<Value>,
 }
 
@@ -70,9 +71,12 @@ pub struct InstanceSnapshot {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ResourceSnapshot {
     /// A value.
-    Single(Value),
+    Single(#[cfg_attr(feature = "serde", serde(with = "plain"))] Value),
     /// The values of a multiple Resource, in ascending order.
-    Multiple(Vec<(ResourceInstanceId, Value)>),
+    Multiple(
+        #[cfg_attr(feature = "serde", serde(with = "plain::instances"))]
+        Vec<(ResourceInstanceId, Value)>,
+    ),
     /// No value: it executes.
     Executable,
 }
@@ -154,6 +158,97 @@ impl core::fmt::Debug for Snapshot {
         f.debug_set()
             .entries(self.objects.iter().map(|object| object.object))
             .finish()
+    }
+}
+
+/// Values in a form that every format carries: JSON has no infinities, nor what is not a number.
+#[cfg(feature = "serde")]
+mod plain {
+    use alloc::borrow::Cow;
+
+    use lwm2m_core::Value;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    enum Plain<'v> {
+        Value(Cow<'v, Value>),
+        /// The bits of a floating point number that is not finite.
+        FloatBits(u64),
+    }
+
+    impl<'v> From<&'v Value> for Plain<'v> {
+        fn from(value: &'v Value) -> Self {
+            match value {
+                Value::Float(number) if !number.is_finite() => Self::FloatBits(number.to_bits()),
+                value => Self::Value(Cow::Borrowed(value)),
+            }
+        }
+    }
+
+    impl From<Plain<'_>> for Value {
+        fn from(plain: Plain<'_>) -> Self {
+            match plain {
+                Plain::Value(value) => value.into_owned(),
+                Plain::FloatBits(bits) => Self::Float(f64::from_bits(bits)),
+            }
+        }
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &Value, to: S) -> Result<S::Ok, S::Error> {
+        Plain::from(value).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
+        Plain::deserialize(from).map(Value::from)
+    }
+
+    pub(super) mod list {
+        use alloc::vec::Vec;
+
+        use lwm2m_core::Value;
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        use super::Plain;
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            values: &[Value],
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            to.collect_seq(values.iter().map(Plain::from))
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Vec<Value>, D::Error> {
+            let values = Vec::<Plain<'_>>::deserialize(from)?;
+            Ok(values.into_iter().map(Value::from).collect())
+        }
+    }
+
+    pub(super) mod instances {
+        use alloc::vec::Vec;
+
+        use lwm2m_core::{ResourceInstanceId, Value};
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        use super::Plain;
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            values: &[(ResourceInstanceId, Value)],
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            to.collect_seq(values.iter().map(|(id, value)| (id, Plain::from(value))))
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Vec<(ResourceInstanceId, Value)>, D::Error> {
+            let values = Vec::<(ResourceInstanceId, Plain<'_>)>::deserialize(from)?;
+            Ok(values
+                .into_iter()
+                .map(|(id, plain)| (id, plain.into()))
+                .collect())
+        }
     }
 }
 

@@ -82,6 +82,9 @@ impl Counters {
     }
 }
 
+/// The most that an Integer tells.
+const MOST: u64 = i64::MAX as u64;
+
 const START: ResourceId = ResourceId::new(6);
 const STOP: ResourceId = ResourceId::new(7);
 const COLLECTION_PERIOD: ResourceId = ResourceId::new(8);
@@ -109,7 +112,7 @@ impl ConnectivityStatisticsObject {
     pub fn sent(&mut self, now: Instant, bytes: usize) {
         self.count(now, |counters| {
             let bytes = counters.message(bytes);
-            counters.bytes_sent = counters.bytes_sent.saturating_add(bytes);
+            counters.bytes_sent = counters.bytes_sent.saturating_add(bytes).min(MOST);
         });
     }
 
@@ -117,7 +120,7 @@ impl ConnectivityStatisticsObject {
     pub fn received(&mut self, now: Instant, bytes: usize) {
         self.count(now, |counters| {
             let bytes = counters.message(bytes);
-            counters.bytes_received = counters.bytes_received.saturating_add(bytes);
+            counters.bytes_received = counters.bytes_received.saturating_add(bytes).min(MOST);
         });
     }
 
@@ -183,7 +186,7 @@ impl Counters {
 
     /// Counts a message, whichever way it goes.
     fn message(&mut self, bytes: usize) -> u64 {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(bytes).unwrap_or(MOST).min(MOST);
         self.messages = self.messages.saturating_add(1);
         self.longest = self.longest.max(bytes);
         bytes

@@ -39,6 +39,8 @@ pub struct Store {
     accepts: Accepts,
     /// Whether servers create and delete Object Instances, and how many there may be.
     managed: Option<usize>,
+    /// The first value that was left out.
+    misfit: Option<WriteError>,
 }
 
 /// Whether a Resource takes a value that fits its definition.
@@ -111,6 +113,7 @@ impl Store {
             instances: Vec::new(),
             accepts: |_, _| true,
             managed: None,
+            misfit: None,
         }
     }
 
@@ -144,11 +147,11 @@ impl Store {
 
     /// With a value for a single Resource. The Object Instance is made if it is not there.
     ///
-    /// What the definition does not know, and values of another data type, are ignored: the
-    /// checks of a Write are those of the [`ObjectTree`](crate::ObjectTree).
+    /// What does not fit the definition is left out, which [`checked`](Self::checked) tells.
     #[must_use]
     pub fn with(mut self, instance: InstanceId, resource: u16, value: impl Into<Value>) -> Self {
-        self.set(instance, resource.into(), None, value.into());
+        let set = self.set(instance, resource.into(), None, value.into());
+        self.note(set);
         self
     }
 
@@ -161,13 +164,15 @@ impl Store {
         values: impl IntoIterator<Item = (u16, V)>,
     ) -> Self {
         for (id, value) in values {
-            self.set(instance, resource.into(), Some(id.into()), value.into());
+            let set = self.set(instance, resource.into(), Some(id.into()), value.into());
+            self.note(set);
         }
         self
     }
 
     /// With an optional Resource that executes, in this Object Instance; those that servers create
-    /// will have it, too.
+    /// will have it, too. What does not execute is left out, which [`checked`](Self::checked)
+    /// tells.
     #[must_use]
     pub fn with_executable(mut self, instance: InstanceId, resource: u16) -> Self {
         let resource = ResourceId::new(resource);
@@ -178,6 +183,9 @@ impl Store {
             self.support(resource);
             let resources = self.instance(instance);
             entry(resources, resource, || Stored::Executable);
+        } else {
+            let path = Path::Resource(self.definition.id, instance, resource);
+            self.note(Err(WriteError::NotFound(path)));
         }
         self
     }
@@ -187,6 +195,30 @@ impl Store {
     pub fn with_instance(mut self, instance: InstanceId) -> Self {
         self.instance(instance);
         self
+    }
+
+    /// The Object, if everything that it was made with fits its definition.
+    ///
+    /// ```
+    /// use lwm2m_core::InstanceId;
+    /// use lwm2m_objects::{DEVICE, Store, WriteError};
+    ///
+    /// let device = Store::new(&DEVICE).with(InstanceId::ZERO, 9, 101); // percent
+    /// let battery = "/3/0/9".parse().unwrap();
+    /// assert_eq!(device.get(battery), None);
+    /// assert_eq!(device.checked().err(), Some(WriteError::OutOfRange(battery)));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What was wrong with the first value that was left out: [`WriteError::NotFound`],
+    /// [`WriteError::WrongType`] or [`WriteError::OutOfRange`].
+    pub fn checked(self) -> Result<Self, WriteError> {
+        self.misfit.map_or(Ok(self), Err)
+    }
+
+    fn note(&mut self, set: Result<(), WriteError>) {
+        self.misfit = self.misfit.or(set.err());
     }
 
     /// The value of a Resource, or of a Resource Instance.
@@ -264,18 +296,22 @@ impl Store {
         resource: ResourceId,
         id: Option<ResourceInstanceId>,
         value: Value,
-    ) {
-        let Some(definition) = self.defined(resource) else {
-            return;
+    ) -> Result<(), WriteError> {
+        let object = self.definition.id;
+        let path = match id {
+            None => Path::Resource(object, instance, resource),
+            Some(id) => Path::ResourceInstance(object, instance, resource, id),
         };
+        let definition = self.defined(resource).ok_or(WriteError::NotFound(path))?;
         let value = match (definition.data_type, value) {
             // A number is a time where the definition says so.
             (Some(DataType::Time), Value::Integer(seconds)) => Value::Time(seconds),
             (_, value) => value,
         };
-        if definition.data_type != value.data_type() || definition.is_multiple() != id.is_some() {
-            return;
+        if definition.is_multiple() != id.is_some() {
+            return Err(WriteError::WrongType(path));
         }
+        check_value(definition, path, &value.as_ref())?;
         self.support(resource);
         let resources = self.instance(instance);
         match id {
@@ -287,6 +323,7 @@ impl Store {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -374,7 +411,8 @@ impl Object for Store {
                 (Change::Create { .. }, _) => self.create(instance),
                 (Change::Delete { .. }, _) => self.instances.retain(|(id, _)| *id != instance),
                 (Change::Set { value, .. }, Some(resource)) => {
-                    self.set(instance, resource, path.resource_instance(), value.clone());
+                    // What does not fit has been refused before.
+                    let _ = self.set(instance, resource, path.resource_instance(), value.clone());
                 }
                 (Change::Clear { .. }, Some(resource)) => {
                     put(

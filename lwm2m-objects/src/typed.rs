@@ -48,7 +48,8 @@ pub trait Typed: Sized {
 }
 
 impl Store {
-    /// An Object with these instances.
+    /// An Object with these instances. What of them does not fit the definition is left out, which
+    /// [`checked`](Self::checked) tells.
     ///
     /// ```
     /// use lwm2m_core::{InstanceId, ShortServerId};

@@ -50,7 +50,7 @@ fn integers(tree: &ObjectTree, at: &str) -> Vec<(u16, i64)> {
 
 fn with_device(device: Device) -> ObjectTree {
     let mut tree = ObjectTree::new();
-    tree.add(DeviceObject::new(device, Instant::ZERO));
+    tree.add(DeviceObject::new(device, Instant::ZERO).unwrap());
     tree
 }
 
@@ -122,7 +122,7 @@ fn power_sources_keep_their_resource_instance() {
         voltage: 12_000,
         current: 40,
     };
-    device(&mut tree).set_power_source(9, solar);
+    device(&mut tree).set_power_source(9, solar).unwrap();
     device(&mut tree).remove_power_source(0);
     assert_eq!(integers(&tree, "/3/0/6"), [(1, 5), (9, 7)]);
     assert_eq!(integers(&tree, "/3/0/7"), [(1, 5000), (9, 12_000)]);
@@ -133,7 +133,9 @@ fn power_sources_keep_their_resource_instance() {
 
     // Only the current has changed.
     let current = 41;
-    device(&mut tree).set_power_source(9, PowerSource { current, ..solar });
+    device(&mut tree)
+        .set_power_source(9, PowerSource { current, ..solar })
+        .unwrap();
     assert_eq!(changed(&mut tree), ["/3/0/8"]);
     device(&mut tree).remove_power_source(3);
     assert_eq!(changed(&mut tree), [""; 0]);
@@ -347,7 +349,7 @@ fn a_location_changes_as_one() {
 fn behaviour_survives_a_restart() {
     let made = || {
         let mut tree = with_statistics(60);
-        tree.add(DeviceObject::new(Device::example(), Instant::ZERO));
+        tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
         tree.add(LocationObject::new(Location::new(0.0, 0.0, 0)));
         tree
     };

@@ -50,7 +50,7 @@ fn with_firmware() -> (ObjectTree, Log) {
         }
     });
     let mut tree = ObjectTree::new();
-    tree.add(object);
+    tree.add(object.unwrap());
     (tree, log)
 }
 
@@ -66,6 +66,7 @@ fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
     };
     let object = SoftwareManagementObject::new(numbering, application)
         .with(InstanceId::ZERO, SoftwareManagement::new("one", "1"))
+        .unwrap()
         .managed(3);
     let mut tree = ObjectTree::new();
     tree.add(object);
@@ -214,10 +215,7 @@ fn nothing_is_streamed_while_commits_are_held() {
     assert!(tree.streams(at));
     assert_eq!(
         asked(&log),
-        [
-            r#"Block { offset: 0, bytes: [110, 101, 119] }"#.to_owned(),
-            "Discard".to_owned()
-        ]
+        ["Block { offset: 0, bytes: [110, 101, 119] }", "Discard"]
     );
 }
 

@@ -76,10 +76,7 @@ fn asked(log: &Log) -> Vec<String> {
 fn with_firmware(config: FirmwareUpdate) -> (ObjectTree, Log) {
     let log = Log::default();
     let mut tree = ObjectTree::new();
-    tree.add(FirmwareUpdateObject::new(
-        config,
-        firmware_application(&log),
-    ));
+    tree.add(FirmwareUpdateObject::new(config, firmware_application(&log)).unwrap());
     (tree, log)
 }
 
@@ -270,7 +267,9 @@ fn firmware_reads() {
     assert_eq!(package, Err(ReadError::NotReadable(path("/5/0/0"))));
     assert_eq!(FirmwareUpdate::load(&tree, InstanceId::ZERO), Some(config));
 
-    firmware(&mut tree).set_package(None, Some("8".into()));
+    firmware(&mut tree)
+        .set_package(None, Some("8".into()))
+        .unwrap();
     assert_eq!(changed(&mut tree), ["/5/0/6", "/5/0/7"]);
     assert_eq!(tree.get(path("/5/0/6")), None);
     // State and Update Result are nobody's to set.
@@ -283,7 +282,9 @@ fn firmware_reads() {
 fn a_firmware_instance_comes_and_goes() {
     let log = Log::default();
     let application = firmware_application(&log);
-    let object = FirmwareUpdateObject::new(FirmwareUpdate::default(), application).managed();
+    let object = FirmwareUpdateObject::new(FirmwareUpdate::default(), application)
+        .unwrap()
+        .managed();
     let mut tree = ObjectTree::new();
     tree.add(object);
     let nothing = WriteError::NotFound(path("/5/0/0"));
@@ -391,7 +392,9 @@ fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
     };
     let object = SoftwareManagementObject::new(numbering, application)
         .with(InstanceId::ZERO, SoftwareManagement::new("zero", "1"))
+        .unwrap()
         .with(two(), SoftwareManagement::new("two", "1"))
+        .unwrap()
         .managed(3);
     let mut tree = ObjectTree::new();
     tree.add(object);

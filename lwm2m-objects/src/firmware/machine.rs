@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::{
     DeliveryMethod, DownloadError, Protocol, Snapshot, SnapshotError, State, UpdateResult,
+    snapshot::LONGEST_URI,
 };
 use crate::update::{Answer, scheme};
 
@@ -236,7 +237,8 @@ impl Machine {
     }
 
     /// A Write of Package URI. The empty text is a reset. An invalid URI, or one of a protocol
-    /// that is not supported, is written all the same: only Update Result tells (TS E.6.1).
+    /// that is not supported, is written all the same: only Update Result tells (TS E.6.1). One of
+    /// more than 255 bytes is invalid, and is not kept.
     pub fn write_package_uri(
         &mut self,
         uri: &str,
@@ -247,8 +249,13 @@ impl Machine {
             self.reset(ask);
             return Ok(());
         }
-        self.package_uri = uri.into();
         self.result = UpdateResult::Initial;
+        if uri.len() > LONGEST_URI {
+            self.package_uri.clear();
+            self.fail(DownloadError::InvalidUri);
+            return Ok(());
+        }
+        self.package_uri = uri.into();
         match scheme(uri).map(Protocol::of_scheme) {
             None => self.fail(DownloadError::InvalidUri),
             Some(Some(protocol)) if self.fetches(protocol) => self.fetch(0, ask),
@@ -299,7 +306,7 @@ impl Machine {
         if self.state != State::Downloading || !fetches {
             return Err(NotNow(self.state));
         }
-        self.received = received;
+        self.received = received.min(Snapshot::MOST_RECEIVED);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::{
     definition::ObjectDefinition,
     object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
     snapshot::{self, InstanceSnapshot, ObjectSnapshot, ResourceSnapshot},
+    tree::check_value,
     typed::FirmwareUpdate,
     update::Answer,
 };
@@ -33,7 +34,7 @@ use crate::{
 ///     Event::Fetch { uri, offset } => Answer::Later, // begin to fetch it
 ///     Event::Update => Answer::Later, // reboot into it soon
 ///     Event::Discard => Answer::Done,
-/// }));
+/// })?);
 ///
 /// let package: Path = "/5/0/0".parse()?;
 /// for piece in [Piece::Begin, Piece::Bytes(b"firmware"), Piece::End] {
@@ -72,11 +73,17 @@ impl FirmwareUpdateObject {
     /// The Object with its instance. The machine begins as Idle, whatever state `config` tells;
     /// [`restore`](Self::restore) is for another. `application` is asked within the calls that
     /// feed the tree.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::OutOfRange`] for a name or a version of more than 255 bytes.
     pub fn new(
         config: FirmwareUpdate,
         application: impl FnMut(Event<'_>) -> Answer<DownloadError> + Send + 'static,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, WriteError> {
+        check_name(6, config.package_name.as_deref())?;
+        check_name(7, config.package_version.as_deref())?;
+        Ok(Self {
             machine: Machine::new(config.delivery, config.protocols),
             application: Box::new(application),
             package_name: config.package_name,
@@ -85,7 +92,7 @@ impl FirmwareUpdateObject {
             managed: false,
             pending: Pending::default(),
             changed: Changed::default(),
-        }
+        })
     }
 
     /// Servers create and delete the Object Instance; at first there is none.
@@ -114,7 +121,17 @@ impl FirmwareUpdateObject {
     }
 
     /// Tells what the package is (Resources 6, 7); they go with `None`.
-    pub fn set_package(&mut self, name: Option<String>, version: Option<String>) {
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::OutOfRange`] for more than 255 bytes; nothing has changed.
+    pub fn set_package(
+        &mut self,
+        name: Option<String>,
+        version: Option<String>,
+    ) -> Result<(), WriteError> {
+        check_name(6, name.as_deref())?;
+        check_name(7, version.as_deref())?;
         if self.package_name != name {
             self.package_name = name;
             self.changed.push(path(6));
@@ -123,6 +140,7 @@ impl FirmwareUpdateObject {
             self.package_version = version;
             self.changed.push(path(7));
         }
+        Ok(())
     }
 
     /// See [`Machine::progress`].
@@ -208,6 +226,16 @@ impl<'c> Plan<'c> {
     }
 }
 
+/// Whether Resource 6 or 7 takes a text.
+fn check_name(resource: u16, name: Option<&str>) -> Result<(), WriteError> {
+    match (FIRMWARE_UPDATE.resource(resource.into()), name) {
+        (Some(definition), Some(name)) => {
+            check_value(definition, path(resource), &ValueRef::String(name))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Package, or Package URI.
 fn is_package(path: Path) -> bool {
     matches!(path.resource().map(ResourceId::get), Some(0 | 1))
@@ -271,7 +299,7 @@ impl Object for FirmwareUpdateObject {
             6 => text(&self.package_name, out),
             7 => text(&self.package_version, out),
             8 => {
-                let mut protocols = (0..).zip(self.machine.protocols());
+                let mut protocols = (0..=u16::MAX).zip(self.machine.protocols());
                 protocols.try_for_each(|(id, protocol): (u16, _)| {
                     out.instance(id.into(), ValueRef::Integer(protocol.number().into()))
                 })
@@ -496,7 +524,9 @@ impl Saved {
                 _ => return Err(snapshot::SnapshotError::Content(path(resource.get()))),
             };
             match value {
-                ResourceSnapshot::Single(Value::String(text)) if text.len() <= 255 => {
+                ResourceSnapshot::Single(Value::String(text))
+                    if check_name(resource.get(), Some(text)).is_ok() =>
+                {
                     *name = Some(text.clone());
                 }
                 _ => return Err(snapshot::SnapshotError::Content(path(resource.get()))),

@@ -16,7 +16,7 @@ pub struct Snapshot {
     pub result: UpdateResult,
     /// Resource 1.
     pub package_uri: String,
-    /// What a pull has received, in bytes.
+    /// What a pull has received, in bytes; not more than an Integer can tell.
     pub received: u64,
 }
 
@@ -35,9 +35,17 @@ pub enum SnapshotError {
     /// Package URI has 0 to 255 bytes.
     #[error("a package URI of {0} bytes, expected 0 to 255")]
     PackageUri(usize),
+    /// What was received is more than an Integer can tell.
+    #[error("{0} bytes received, which is more than 2^63 - 1")]
+    Received(u64),
 }
 
+/// Package URI has 0 to 255 bytes.
+pub(super) const LONGEST_URI: usize = 255;
+
 impl Snapshot {
+    pub(super) const MOST_RECEIVED: u64 = i64::MAX as u64;
+
     /// Whether a machine can be in this state.
     pub fn check(&self) -> Result<(), SnapshotError> {
         let (state, result) = (self.state, self.result);
@@ -52,8 +60,11 @@ impl Snapshot {
             return Err(SnapshotError::Result { state, result });
         }
         let length = self.package_uri.len();
-        if length > 255 {
+        if length > LONGEST_URI {
             return Err(SnapshotError::PackageUri(length));
+        }
+        if self.received > Self::MOST_RECEIVED {
+            return Err(SnapshotError::Received(self.received));
         }
         Ok(())
     }

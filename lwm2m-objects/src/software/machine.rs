@@ -5,7 +5,9 @@ use alloc::string::String;
 use lwm2m_core::InstanceId;
 use thiserror::Error;
 
-use super::{DownloadError, Numbering, Snapshot, SnapshotError, State, UpdateResult};
+use super::{
+    DownloadError, Numbering, Snapshot, SnapshotError, State, UpdateResult, snapshot::LONGEST_URI,
+};
 use crate::update::{Answer, scheme};
 
 /// Both state machines of one software component, without time, transport or storage; see the
@@ -238,7 +240,8 @@ impl Machine {
         self.end(ask)
     }
 
-    /// A Write of Package URI. An empty one is none: nothing changes.
+    /// A Write of Package URI. An empty one is none: nothing changes. One of more than 255 bytes is
+    /// invalid.
     pub fn write_package_uri(
         &mut self,
         uri: &str,
@@ -249,6 +252,10 @@ impl Machine {
         }
         self.may_write_package_uri()?;
         self.starts();
+        if uri.len() > LONGEST_URI {
+            self.fail(DownloadError::InvalidUri);
+            return Ok(());
+        }
         self.package_uri = uri.into();
         if scheme(uri).is_some() {
             self.fetch(ask);
@@ -329,7 +336,7 @@ impl Machine {
     /// [`Snapshot`] tells it.
     pub fn progress(&mut self, received: u64) -> Result<(), Refused> {
         self.expect_fetching()?;
-        self.received = received;
+        self.received = received.min(Snapshot::MOST_RECEIVED);
         Ok(())
     }
 

@@ -40,7 +40,7 @@ use crate::{
 /// let mut tree = ObjectTree::new();
 /// tree.add(
 ///     SoftwareManagementObject::new(Numbering::Registered, application)
-///         .with(InstanceId::ZERO, SoftwareManagement::new("thermostat", "1.2")),
+///         .with(InstanceId::ZERO, SoftwareManagement::new("thermostat", "1.2"))?,
 /// );
 ///
 /// for piece in [Piece::Begin, Piece::Bytes(b"software"), Piece::End] {
@@ -91,11 +91,19 @@ impl SoftwareManagementObject {
 
     /// With an Object Instance. Its machine begins as INITIAL, whatever state `config` tells;
     /// [`restore`](Self::restore) is for another.
-    #[must_use]
-    pub fn with(mut self, instance: InstanceId, config: SoftwareManagement) -> Self {
-        self.store = config.store(self.store, instance);
+    ///
+    /// # Errors
+    ///
+    /// A value of `config` that is out of the range of its Resource, or that the numbering has no
+    /// Resource for.
+    pub fn with(
+        mut self,
+        instance: InstanceId,
+        config: SoftwareManagement,
+    ) -> Result<Self, WriteError> {
+        self.store = config.store(self.store, instance).checked()?;
         self.machines.insert(instance, Machine::new(self.numbering));
-        self
+        Ok(self)
     }
 
     /// Servers create and delete Object Instances, up to `most`.

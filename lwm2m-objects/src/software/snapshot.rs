@@ -20,7 +20,7 @@ pub struct Snapshot {
     pub installing: bool,
     /// Resource 3.
     pub package_uri: String,
-    /// What a pull has received, in bytes.
+    /// What a pull has received, in bytes; not more than an Integer can tell.
     pub received: u64,
 }
 
@@ -42,9 +42,17 @@ pub enum SnapshotError {
     /// Package URI has 0 to 255 bytes.
     #[error("a package URI of {0} bytes, expected 0 to 255")]
     PackageUri(usize),
+    /// What was received is more than an Integer can tell.
+    #[error("{0} bytes received, which is more than 2^63 - 1")]
+    Received(u64),
 }
 
+/// Package URI has 0 to 255 bytes.
+pub(super) const LONGEST_URI: usize = 255;
+
 impl Snapshot {
+    pub(super) const MOST_RECEIVED: u64 = i64::MAX as u64;
+
     /// Whether a machine of this numbering can be in this state.
     pub fn check(&self, numbering: Numbering) -> Result<(), SnapshotError> {
         use UpdateResult as Is;
@@ -70,8 +78,11 @@ impl Snapshot {
             return Err(SnapshotError::Use(state));
         }
         let length = self.package_uri.len();
-        if length > 255 {
+        if length > LONGEST_URI {
             return Err(SnapshotError::PackageUri(length));
+        }
+        if self.received > Self::MOST_RECEIVED {
+            return Err(SnapshotError::Received(self.received));
         }
         Ok(())
     }

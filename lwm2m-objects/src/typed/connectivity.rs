@@ -52,13 +52,13 @@ impl Typed for ConnectivityMonitoring {
         let bearers = self.available_network_bearers.into_iter().map(i64::from);
         store
             .with(instance, 0, i64::from(self.network_bearer))
-            .with_instances(instance, 1, (0..).zip(bearers))
+            .with_instances(instance, 1, (0..=u16::MAX).zip(bearers))
             .with(instance, 2, i64::from(self.radio_signal_strength))
             .with_some(instance, 3, self.link_quality.map(i64::from))
-            .with_instances(instance, 4, (0..).zip(self.ip_addresses))
-            .with_instances(instance, 5, (0..).zip(self.router_ip_addresses))
+            .with_instances(instance, 4, (0..=u16::MAX).zip(self.ip_addresses))
+            .with_instances(instance, 5, (0..=u16::MAX).zip(self.router_ip_addresses))
             .with_some(instance, 6, self.link_utilization.map(i64::from))
-            .with_instances(instance, 7, (0..).zip(self.apns))
+            .with_instances(instance, 7, (0..=u16::MAX).zip(self.apns))
             .with_some(instance, 8, self.cell_id.map(i64::from))
             .with_some(instance, 9, self.smnc.map(i64::from))
             .with_some(instance, 10, self.smcc.map(i64::from))
@@ -135,7 +135,7 @@ impl Typed for ConnectivityStatistics {
     const DEFINITION: &'static ObjectDefinition = &CONNECTIVITY_STATISTICS;
 
     fn store(self, store: Store, instance: InstanceId) -> Store {
-        let counters = (0..).zip(self.counters());
+        let counters = (0..=u16::MAX).zip(self.counters());
         let store = counters.fold(store.with_instance(instance), |store, (id, count)| {
             let count = count.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
             store.with_some(instance, id, count)

@@ -134,7 +134,9 @@ impl Typed for Device {
 
     fn store(self, store: Store, instance: InstanceId) -> Store {
         let power = |of: fn(&PowerSource) -> i64| -> Vec<_> {
-            (0..).zip(self.power_sources.iter().map(of)).collect()
+            (0..=u16::MAX)
+                .zip(self.power_sources.iter().map(of))
+                .collect()
         };
         let mut store = store
             .with_instance(instance)
@@ -150,7 +152,7 @@ impl Typed for Device {
             .with_instances(
                 instance,
                 11,
-                (0..).zip(self.error_codes.into_iter().map(i64::from)),
+                (0..=u16::MAX).zip(self.error_codes.into_iter().map(i64::from)),
             )
             .with_some(instance, 13, self.current_time)
             .with_some(instance, 14, self.utc_offset)
@@ -161,7 +163,7 @@ impl Typed for Device {
             .with_some(instance, 19, self.software_version)
             .with_some(instance, 20, self.battery_status.map(i64::from))
             .with_some(instance, 21, self.memory_total.map(i64::from))
-            .with_instances(instance, 22, (0..).zip(self.external_devices));
+            .with_instances(instance, 22, (0..=u16::MAX).zip(self.external_devices));
         if self.factory_reset {
             store = store.with_executable(instance, 5);
         }

@@ -47,7 +47,7 @@ impl Typed for FirmwareUpdate {
             .with(instance, 5, i64::from(self.result.number()))
             .with_some(instance, 6, self.package_name)
             .with_some(instance, 7, self.package_version)
-            .with_instances(instance, 8, (0..).zip(protocols.map(i64::from)))
+            .with_instances(instance, 8, (0..=u16::MAX).zip(protocols.map(i64::from)))
             .with(instance, 9, i64::from(self.delivery.number()))
     }
 

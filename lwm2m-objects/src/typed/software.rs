@@ -82,7 +82,7 @@ impl Typed for SoftwareManagement {
             .with_some(instance, 14, self.user_name)
             .with_some(instance, 15, self.password)
             .with_some(instance, 16, self.status_reason)
-            .with_instances(instance, 17, (0..).zip(self.components))
+            .with_instances(instance, 17, (0..=u16::MAX).zip(self.components))
             .with_some(instance, 18, self.component_tree_length.map(i64::from))
     }
 
