@@ -34,15 +34,6 @@ impl MessageType {
             Self::Reset => 3,
         }
     }
-
-    const fn from_first_byte(byte: u8) -> Self {
-        match byte >> 4 & 0x3 {
-            0 => Self::Confirmable,
-            1 => Self::NonConfirmable,
-            2 => Self::Acknowledgement,
-            _ => Self::Reset,
-        }
-    }
 }
 
 /// A message, borrowed from the datagram it came in. Its format has been checked once, by
@@ -61,16 +52,42 @@ impl MessageType {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct MessageRef<'a> {
-    kind: MessageType,
-    code: Code,
-    message_id: u16,
-    token: Token,
-    /// The known options with a legal value.
-    present: OptionSet,
-    /// The first critical option that is not.
-    unrecognised: Option<OptionNumber>,
-    options: &'a [u8],
+    header: Header,
+    scan: Scan,
+    /// Token and options.
+    head: &'a [u8],
     payload: &'a [u8],
+}
+
+/// The first four bytes.
+#[derive(Clone, Copy, Debug)]
+struct Header([u8; 4]);
+
+impl Header {
+    const fn version(self) -> u8 {
+        self.0[0] >> 6
+    }
+
+    const fn kind(self) -> MessageType {
+        match self.0[0] >> 4 & 0x3 {
+            0 => MessageType::Confirmable,
+            1 => MessageType::NonConfirmable,
+            2 => MessageType::Acknowledgement,
+            _ => MessageType::Reset,
+        }
+    }
+
+    const fn token_length(self) -> u8 {
+        self.0[0] & 0x0f
+    }
+
+    const fn code(self) -> Code {
+        Code::from_byte(self.0[1])
+    }
+
+    const fn message_id(self) -> u16 {
+        u16::from_be_bytes([self.0[2], self.0[3]])
+    }
 }
 
 /// What is wrong with a datagram's format.
@@ -129,110 +146,78 @@ pub struct ParseError {
 impl<'a> MessageRef<'a> {
     /// Reads a datagram. What is wrong with single options is no format error: see
     /// [`unrecognised`](Self::unrecognised).
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "written where the caller has it: to copy what was written field by field just \
+                  before takes as long as to read a short message"
+    )]
     pub fn parse(datagram: &'a [u8]) -> Result<Self, ParseError> {
-        let Some((&[first, code, id_high, id_low], rest)) = datagram.split_first_chunk::<4>()
-        else {
-            return Err(ParseError {
-                format: FormatError::Header,
-                offset: datagram.len(),
-                header: None,
-            });
+        let Some((header, rest)) = datagram.split_first_chunk::<4>() else {
+            return Err(ParseError::new(FormatError::Header, datagram.len(), None));
         };
-        if first >> 6 != 1 {
-            return Err(ParseError {
-                format: FormatError::Version(first >> 6),
-                offset: 0,
-                header: None,
-            });
+        let header = Header(*header);
+        if header.version() != 1 {
+            let error = FormatError::Version(header.version());
+            return Err(ParseError::new(error, 0, None));
         }
-        let kind = MessageType::from_first_byte(first);
-        let code = Code::from_byte(code);
-        let message_id = u16::from_be_bytes([id_high, id_low]);
-        let error = |format, offset| ParseError {
-            format,
-            offset,
-            header: Some((kind, message_id)),
+        let length = header.token_length();
+        if header.code() == Code::EMPTY && (length != 0 || !rest.is_empty()) {
+            return Err(ParseError::new(FormatError::Empty, 4, Some(header)));
+        }
+        if length > 8 {
+            let error = FormatError::TokenLength(length);
+            return Err(ParseError::new(error, 0, Some(header)));
+        }
+        let Some((_, options)) = rest.split_at_checked(length.into()) else {
+            let error = FormatError::Token;
+            return Err(ParseError::new(error, datagram.len(), Some(header)));
         };
-
-        let token_length = first & 0x0f;
-        if code == Code::EMPTY && (token_length != 0 || !rest.is_empty()) {
-            return Err(error(FormatError::Empty, 4));
-        }
-        if token_length > 8 {
-            return Err(error(FormatError::TokenLength(token_length), 0));
-        }
-        let Some((token, body)) = Token::split(rest, token_length) else {
-            return Err(error(FormatError::Token, datagram.len()));
-        };
-
-        let mut present = OptionSet::NONE;
-        let mut unrecognised = None;
-        let mut rest = body;
-        let mut number = 0;
-        loop {
-            match next_option(rest, number) {
-                Ok(Step::Option {
-                    number: option,
-                    value,
-                    rest: after,
-                }) => {
-                    let option_number = OptionNumber::new(option);
-                    let repeated = option == number;
-                    if option_number.is_legal(value, repeated) {
-                        present.add_known(option_number);
-                    } else {
-                        note_unrecognised(&mut unrecognised, option_number);
-                    }
-                    number = option;
-                    rest = after;
-                }
-                Ok(Step::End { payload }) => {
-                    let options = body
-                        .get(..body.len().wrapping_sub(rest.len()))
-                        .unwrap_or(&[]);
-                    return Ok(Self {
-                        kind,
-                        code,
-                        message_id,
-                        token,
-                        present,
-                        unrecognised,
-                        options,
-                        payload,
-                    });
-                }
-                Err((format, left)) => return Err(error(format, datagram.len() - left)),
+        let mut scan = Scan::default();
+        match scan.options(options) {
+            Ok(left) => {
+                let head = rest.len().saturating_sub(left.len());
+                Ok(Self {
+                    header,
+                    scan,
+                    head: rest.get(..head).unwrap_or(rest),
+                    // After its marker.
+                    payload: left.get(1..).unwrap_or(&[]),
+                })
+            }
+            Err((error, left)) => {
+                let offset = datagram.len().saturating_sub(left);
+                Err(ParseError::new(error, offset, Some(header)))
             }
         }
     }
 
     /// The type.
     pub const fn kind(&self) -> MessageType {
-        self.kind
+        self.header.kind()
     }
 
     /// The code: method, response code, or Empty.
     pub const fn code(&self) -> Code {
-        self.code
+        self.header.code()
     }
 
     /// The message id.
     pub const fn message_id(&self) -> u16 {
-        self.message_id
+        self.header.message_id()
     }
 
     /// The token.
-    pub const fn token(&self) -> Token {
-        self.token
+    #[inline]
+    pub fn token(&self) -> Token {
+        Token::at_start(self.head, self.header.token_length()).unwrap_or_default()
     }
 
     /// All options as they were written, unknown and illegal ones included, in the order of their
     /// numbers.
-    pub const fn options(&self) -> Options<'a> {
-        Options {
-            rest: self.options,
-            number: 0,
-        }
+    #[inline]
+    pub fn options(&self) -> Options<'a> {
+        Options::new(self.option_bytes())
     }
 
     /// The payload; empty if there is none (RFC 7252 §3 allows no other empty payload).
@@ -243,37 +228,36 @@ impl<'a> MessageRef<'a> {
     /// The first critical option that is unknown, has an illegal length, is illegally repeated, or
     /// should be text and is not UTF-8 (RFC 7252 §5.4.1, §5.4.3, §5.4.5).
     pub const fn unrecognised(&self) -> Option<OptionNumber> {
-        self.unrecognised
+        match self.scan.unrecognised {
+            0 => None,
+            number => Some(OptionNumber::new(number)),
+        }
     }
 
     /// Whether the message has this option, known and legal.
     pub const fn has(&self, option: OptionNumber) -> bool {
-        self.present.contains(option)
+        self.scan.present.contains(option)
     }
 
     /// The message with bytes of its own.
     pub fn to_owned(&self) -> OwnedMessage {
         OwnedMessage {
-            kind: self.kind,
-            code: self.code,
-            message_id: self.message_id,
-            token: self.token,
-            present: self.present,
-            unrecognised: self.unrecognised,
-            bytes: [self.options, self.payload].concat(),
-            options: self.options.len(),
+            header: self.header,
+            scan: self.scan,
+            bytes: [self.head, self.payload].concat(),
+            head: self.head.len(),
         }
     }
 
     /// All known and legal options.
     pub(super) const fn present(&self) -> OptionSet {
-        self.present
+        self.scan.present
     }
 
     /// The first critical option that is unrecognised, or is not in this set.
     pub(super) fn unrecognised_outside(&self, understood: OptionSet) -> Option<OptionNumber> {
-        let outside = self.present.critical_outside(understood).first();
-        match (self.unrecognised, outside) {
+        let outside = self.scan.present.critical_outside(understood).first();
+        match (self.unrecognised(), outside) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         }
@@ -355,9 +339,15 @@ impl<'a> MessageRef<'a> {
         self.uint(OptionNumber::SIZE2)
     }
 
+    fn option_bytes(&self) -> &'a [u8] {
+        self.head
+            .get(usize::from(self.header.token_length())..)
+            .unwrap_or(&[])
+    }
+
     /// The value of the first option of this number, if it is legal.
     fn value(&self, number: OptionNumber) -> Option<&'a [u8]> {
-        if !self.present.contains(number) {
+        if !self.scan.present.contains(number) {
             return None;
         }
         self.options()
@@ -376,13 +366,10 @@ impl<'a> MessageRef<'a> {
 
     fn strings(&self, number: OptionNumber) -> Strings<'a> {
         Strings {
-            options: if self.present.contains(number) {
+            options: if self.scan.present.contains(number) {
                 self.options()
             } else {
-                Options {
-                    rest: &[],
-                    number: 0,
-                }
+                Options::new(&[])
             },
             number,
         }
@@ -392,32 +379,22 @@ impl<'a> MessageRef<'a> {
 /// A message that has outlived its datagram; see [`MessageRef::to_owned`].
 #[derive(Clone, Debug)]
 pub struct OwnedMessage {
-    kind: MessageType,
-    code: Code,
-    message_id: u16,
-    token: Token,
-    present: OptionSet,
-    unrecognised: Option<OptionNumber>,
-    /// Options, then payload.
+    header: Header,
+    scan: Scan,
+    /// Token and options, then payload.
     bytes: Vec<u8>,
-    options: usize,
+    /// How many bytes are not payload.
+    head: usize,
 }
 
 impl OwnedMessage {
     /// The message.
     pub fn message(&self) -> MessageRef<'_> {
-        let (options, payload) = self
-            .bytes
-            .split_at_checked(self.options)
-            .unwrap_or_default();
+        let (head, payload) = self.bytes.split_at_checked(self.head).unwrap_or_default();
         MessageRef {
-            kind: self.kind,
-            code: self.code,
-            message_id: self.message_id,
-            token: self.token,
-            present: self.present,
-            unrecognised: self.unrecognised,
-            options,
+            header: self.header,
+            scan: self.scan,
+            head,
             payload,
         }
     }
@@ -428,11 +405,52 @@ impl OwnedMessage {
     }
 }
 
-/// Keeps the first critical option that is not recognised.
-#[cold]
-fn note_unrecognised(first: &mut Option<OptionNumber>, option: OptionNumber) {
-    if first.is_none() && option.is_critical() {
-        *first = Some(option);
+impl ParseError {
+    #[cold]
+    fn new(format: FormatError, offset: usize, header: Option<Header>) -> Self {
+        Self {
+            format,
+            offset,
+            header: header.map(|header| (header.kind(), header.message_id())),
+        }
+    }
+}
+
+/// What one pass over the options finds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Scan {
+    /// The known options with a legal value.
+    present: OptionSet,
+    /// The first critical option that is not, or 0, which is not critical.
+    unrecognised: u16,
+}
+
+impl Scan {
+    /// Reads the options at the beginning of `body` and gives what is behind them. An error tells
+    /// how many bytes were left where it was noticed.
+    fn options<'a>(&mut self, body: &'a [u8]) -> Result<&'a [u8], (FormatError, usize)> {
+        let mut rest = body;
+        let mut number = 0;
+        loop {
+            match next_option(rest, number)? {
+                Step::Option {
+                    number: option,
+                    value,
+                    rest: after,
+                } => {
+                    let option_number = OptionNumber::new(option);
+                    let repeated = option == number;
+                    if option_number.is_legal(value, repeated) {
+                        self.present.add_known(option_number);
+                    } else if option_number.is_critical() && self.unrecognised == 0 {
+                        self.unrecognised = option;
+                    }
+                    number = option;
+                    rest = after;
+                }
+                Step::End => return Ok(rest),
+            }
+        }
     }
 }
 
@@ -443,9 +461,8 @@ enum Step<'a> {
         value: &'a [u8],
         rest: &'a [u8],
     },
-    End {
-        payload: &'a [u8],
-    },
+    /// No option: the payload's marker, or nothing.
+    End,
 }
 
 /// Reads one option. An error tells how many bytes were left where it was noticed.
@@ -456,13 +473,13 @@ enum Step<'a> {
 )]
 fn next_option(bytes: &[u8], number: u16) -> Result<Step<'_>, (FormatError, usize)> {
     let Some((&head, mut rest)) = bytes.split_first() else {
-        return Ok(Step::End { payload: &[] });
+        return Ok(Step::End);
     };
     if head == 0xff {
         return if rest.is_empty() {
             Err((FormatError::Payload, 1))
         } else {
-            Ok(Step::End { payload: rest })
+            Ok(Step::End)
         };
     }
     let mut delta = u32::from(head >> 4);
@@ -541,7 +558,7 @@ impl<'a> Iterator for Options<'a> {
                 Some((OptionNumber::new(number), value))
             }
             // The format was checked when the message was read.
-            Ok(Step::End { .. }) | Err(_) => None,
+            Ok(Step::End) | Err(_) => None,
         }
     }
 }

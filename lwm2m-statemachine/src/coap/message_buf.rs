@@ -79,25 +79,30 @@ pub enum OptionError {
 
 impl MessageBuf {
     /// A request.
+    #[inline]
     pub fn request(method: Method) -> Self {
         Self::with_code(method.code(), DEFAULT_CAPACITY)
     }
 
     /// A request whose options and payload take up to `capacity` bytes.
+    #[inline]
     pub fn request_with_capacity(method: Method, capacity: usize) -> Self {
         Self::with_code(method.code(), capacity)
     }
 
     /// A response.
+    #[inline]
     pub fn response(code: Code) -> Self {
         Self::with_code(code, DEFAULT_CAPACITY)
     }
 
     /// A response whose options and payload take up to `capacity` bytes.
+    #[inline]
     pub fn response_with_capacity(code: Code, capacity: usize) -> Self {
         Self::with_code(code, capacity)
     }
 
+    #[inline]
     pub(super) fn with_code(code: Code, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEAD + capacity);
         bytes.extend_from_slice(&[0; HEAD]);
@@ -263,6 +268,7 @@ impl MessageBuf {
     }
 
     /// Appends to the payload.
+    #[inline]
     pub fn payload(&mut self, bytes: &[u8]) -> &mut Self {
         self.payload_mut().extend_from_slice(bytes);
         self
@@ -271,6 +277,7 @@ impl MessageBuf {
     /// Where the payload is appended: what is there already must stay. The marker before it is
     /// written now, and taken back when the message is sent if nothing followed it. No option can
     /// be added from here on.
+    #[inline]
     pub fn payload_mut(&mut self) -> &mut Vec<u8> {
         if self.marker == 0 {
             self.marker = self.bytes.len();
@@ -281,6 +288,7 @@ impl MessageBuf {
 
     /// The message with all it needs to be sent. An endpoint does this itself; it is here for
     /// tools and tests.
+    #[inline]
     pub fn finish(mut self, kind: MessageType, message_id: u16, token: Token) -> WireMessage {
         if self.marker != 0 && self.bytes.len() <= self.marker + 1 {
             self.bytes.truncate(self.marker);

@@ -35,18 +35,17 @@ impl Token {
         })
     }
 
-    /// Takes a token of this length, at most 8, from the beginning of `bytes`.
+    /// The token of this length, at most 8, at the beginning of `bytes`.
     #[inline]
-    pub(super) fn split(bytes: &[u8], length: u8) -> Option<(Self, &[u8])> {
-        let (token, rest) = bytes.split_at_checked(usize::from(length))?;
+    pub(super) fn at_start(bytes: &[u8], length: u8) -> Option<Self> {
         if let Some(word) = bytes.first_chunk::<8>() {
             // Quicker than a copy of a length that is not known.
             let unused = 64_u32.saturating_sub(u32::from(length) * 8);
             let mask = u64::MAX.checked_shr(unused).unwrap_or(0);
             let bytes = (u64::from_le_bytes(*word) & mask).to_le_bytes();
-            return Some((Self { bytes, length }, rest));
+            return Some(Self { bytes, length });
         }
-        Some((Self::new(token)?, rest))
+        Self::new(bytes.get(..usize::from(length))?)
     }
 
     /// A token of 8 bytes.
