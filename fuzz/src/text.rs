@@ -1,9 +1,11 @@
-use lwm2m_core::{DataType, ValueRef, opaque, text as format};
+use lwm2m_core::{DataType, ValueRef, codec::EncodeError, opaque, text as format};
 
 use crate::recording::{Recording, choose, types};
 
 /// The first byte chooses a data type here, and there one of these paths.
-const PATHS: [&str; 4] = ["/3/0/0", "/66/0/5", "/66/0/9", "/3/0/7/1"];
+const PATHS: [&str; 4] = ["/3/0/0", "/66/0/5", UNTYPED, "/3/0/7/1"];
+/// The path of a Resource without a definition.
+const UNTYPED: &str = "/66/0/9";
 const TYPES: [DataType; 7] = [
     DataType::String,
     DataType::Integer,
@@ -47,8 +49,16 @@ fn resource(data: &[u8]) {
     if format::decode_into(payload, path, &types, &mut events).is_ok() {
         let mut written = Vec::new();
         let mut encoder = format::Encoder::new(&mut written, path);
-        if events.push(&mut encoder).is_ok() {
-            encoder.finish().unwrap();
+        let pushed = events.push(&mut encoder).and_then(|()| encoder.finish());
+        if path == UNTYPED.parse().unwrap() {
+            assert_eq!(
+                pushed,
+                Err(EncodeError::Value(path)),
+                "raw bytes are no text"
+            );
+            assert!(written.is_empty());
+        } else {
+            pushed.expect("what is read is written");
             let mut again = Recording::default();
             format::decode_into(&written, path, &types, &mut again).unwrap();
             assert_eq!(again.lines(), events.lines());
