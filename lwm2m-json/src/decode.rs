@@ -86,6 +86,8 @@ pub fn decode<S: Sink + ?Sized>(
 /// not say which Object Instance is created. Then no name has one: `/16/0` is Resource 0, and
 /// `/16/1/0` is Resource Instance 0 of Resource 1, of an Object Instance whose identifier the
 /// client is to choose, [`Event::Instance`](lwm2m_core::codec::Event::Instance) with `None`.
+/// [`WithInstance`] gives it one on its way into a [`Content`](lwm2m_core::codec::Content), where all
+/// has a path.
 ///
 /// It is read so if at least one name has two levels. Without one, `/16/1/0` is Resource 0 of
 /// Object Instance 1: who creates an Object Instance that has multiple Resources only must name

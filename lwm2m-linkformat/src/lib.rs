@@ -41,6 +41,10 @@ mod root_path;
 mod value;
 mod writer;
 
+/// Identifiers, paths, values and attributes: what the functions here take and give. A
+/// program that needs one format needs one dependency.
+pub use lwm2m_core;
+
 pub use self::{
     bootstrap_discover::{BootstrapDiscoverLink, BootstrapDiscoverLinks, BootstrapDiscoverWriter},
     discover::{DiscoverAttributeWriter, DiscoverLink, DiscoverLinks, DiscoverWriter},

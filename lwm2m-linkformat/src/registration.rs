@@ -1,7 +1,7 @@
 //! The list of Objects and Object Instances in Register and Update (TS 5.3.1, 6.2.3, 8.2.2).
 
 use alloc::vec::Vec;
-use core::iter::FusedIterator;
+use core::{fmt, iter::FusedIterator};
 
 use lwm2m_core::{ContentFormat, InstanceId, ObjectId, Path, Version};
 
@@ -261,7 +261,7 @@ pub(crate) fn version(link: &Link<'_>) -> Result<Option<Version>, LinkFormatErro
 /// The content formats that a root link names (`ct`): an iterator over their numbers.
 ///
 /// Formats that are not known are formats, too.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ContentFormats<'a> {
     chars: Unquoted<'a>,
 }
@@ -307,6 +307,12 @@ impl Iterator for ContentFormats<'_> {
 }
 
 impl FusedIterator for ContentFormats<'_> {}
+
+impl fmt::Debug for ContentFormats<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
 
 impl PartialEq for ContentFormats<'_> {
     /// Whether both name the same formats in the same order.

@@ -194,6 +194,21 @@ fn root_links_as_they_are_seen() {
 }
 
 #[test]
+fn content_formats_print_as_a_list() {
+    let mut links = RegistrationLinks::new(r#"</>;ct="0 11543""#);
+    let Some(Ok(RegistrationLink::Root {
+        content_formats, ..
+    })) = links.next()
+    else {
+        panic!("no root link")
+    };
+    assert_eq!(
+        format!("{content_formats:?}"),
+        "[ContentFormat(0), ContentFormat(11543)]"
+    );
+}
+
+#[test]
 fn several_formats_are_written_in_quotes() {
     let root = RegistrationRoot {
         content_formats: &[ContentFormat::TEXT, ContentFormat::JSON],

@@ -56,7 +56,8 @@ pub fn decode<S: Sink + ?Sized>(
 /// The same as [`decode`] of the Object's path, but that Resources may stand without an Object
 /// Instance around them: they belong to one whose identifier the client is to choose,
 /// [`Event::Instance`] with `None`. An empty payload asks for such an Object Instance without any
-/// Resource.
+/// Resource. [`WithInstance`](lwm2m_core::codec::WithInstance) gives it an identifier on its way into
+/// a [`Content`](lwm2m_core::codec::Content), where all has a path.
 ///
 /// ```
 /// use lwm2m_core::{ObjectId, codec::{Event, Sink, Untyped}};

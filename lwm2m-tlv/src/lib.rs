@@ -70,6 +70,10 @@ mod error;
 mod reader;
 mod value;
 
+/// Identifiers, paths, values and the codec contract: what the functions here take and give. A
+/// program that needs one format needs one dependency.
+pub use lwm2m_core;
+
 pub use self::{
     decode::{decode, decode_create},
     encode::{Encoder, MAX_LENGTH},

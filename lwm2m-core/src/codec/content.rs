@@ -1,6 +1,7 @@
 //! A payload that an application can hold on to.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::{Cursor, EncodeError, Event, Sink, cursor::Position};
 use crate::{Path, Timestamp, Value, ValueRef};
@@ -20,7 +21,7 @@ use crate::{Path, Timestamp, Value, ValueRef};
 /// assert_eq!(content.get(&voltage), Some(&Value::Integer(3800)));
 /// # Ok::<(), lwm2m_core::PathError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Content {
     entries: Vec<Entry>,
@@ -42,11 +43,17 @@ pub struct Entry {
 }
 
 /// Where the sink half stands; no part of what a content *is*.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 struct PositionState {
     position: Position,
     /// Whether something was pushed since the last beginning.
     filled: bool,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.entries).finish()
+    }
 }
 
 impl PartialEq for PositionState {
@@ -133,7 +140,7 @@ impl Sink for Content {
     type Error = EncodeError;
 
     /// Refuses what is out of order, and an Object Instance without an identifier, which has no
-    /// path.
+    /// path: [`WithInstance`](super::WithInstance) gives it one.
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
         let path = self.position.position.follow(&event);
         let path = path.ok_or(EncodeError::Structure(event.step()))?;
@@ -254,6 +261,13 @@ mod tests {
                 time: None
             }]
         );
+    }
+
+    #[test]
+    fn only_what_it_is_is_shown() {
+        let mut content = Content::new();
+        content.event(Event::Object(3.into())).unwrap();
+        assert_eq!(alloc::format!("{content:?}"), "[]");
     }
 
     #[test]
