@@ -401,7 +401,7 @@ impl OwnedMessage {
 
     /// Its payload.
     pub fn payload(&self) -> &[u8] {
-        self.bytes.get(self.options..).unwrap_or(&[])
+        self.bytes.get(self.head..).unwrap_or(&[])
     }
 }
 
