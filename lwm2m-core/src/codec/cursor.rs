@@ -1,33 +1,34 @@
 //! From flat entries to structure: opens and closes what lies between one path and the next.
 
 use super::{Event, Sink};
-use crate::{Path, Timestamp, ValueRef};
+use crate::{InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef};
 
 /// A position in a payload's structure, for sources whose entries are flat: JSON, and
 /// [`Content`](super::Content).
 ///
 /// Each call pushes the ends and beginnings between the last place and the next, so that the sink
 /// sees the nested sequence of the [module](super).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Cursor {
-    /// The innermost thing that is open. A `Resource` here is a multiple one.
-    open: Path,
-}
-
-impl Default for Cursor {
-    fn default() -> Self {
-        Self::new()
-    }
+    object: Option<ObjectId>,
+    instance: Option<InstanceId>,
+    /// A multiple one.
+    resource: Option<ResourceId>,
 }
 
 impl Cursor {
     /// Nothing is open yet.
     pub const fn new() -> Self {
-        Self { open: Path::Root }
+        Self {
+            object: None,
+            instance: None,
+            resource: None,
+        }
     }
 
     /// Pushes a value: of a Resource, or of a Resource Instance. `path` above Resource level does
     /// nothing but move.
+    #[inline]
     pub fn value<S: Sink + ?Sized>(
         &mut self,
         path: Path,
@@ -37,11 +38,11 @@ impl Cursor {
     ) -> Result<(), S::Error> {
         match path {
             Path::Resource(object, instance, id) => {
-                self.open(Path::Instance(object, instance), sink)?;
+                self.enter(Some(object), Some(instance), None, sink)?;
                 sink.event(Event::Resource { id, value, time })
             }
             Path::ResourceInstance(object, instance, resource, id) => {
-                self.open(Path::Resource(object, instance, resource), sink)?;
+                self.enter(Some(object), Some(instance), Some(resource), sink)?;
                 sink.event(Event::ResourceInstance { id, value, time })
             }
             path => self.open(path, sink),
@@ -51,51 +52,63 @@ impl Cursor {
     /// Makes `path` the innermost thing that is open: an Object, an Object Instance, or a multiple
     /// Resource. (A Resource Instance cannot be open: its multiple Resource is.)
     pub fn open<S: Sink + ?Sized>(&mut self, path: Path, sink: &mut S) -> Result<(), S::Error> {
-        let path = if path.resource_instance().is_some() {
-            path.parent().unwrap_or(path)
-        } else {
-            path
-        };
-        if path == self.open {
-            return Ok(());
-        }
-        while !self.open.contains(&path) {
-            self.close_one(sink)?;
-        }
-        if self.open.object().is_none()
-            && let Some(object) = path.object()
-        {
-            sink.event(Event::Object(object))?;
-            self.open = Path::Object(object);
-        }
-        if let (Path::Object(object), Some(instance)) = (self.open, path.instance()) {
-            sink.event(Event::Instance(Some(instance)))?;
-            self.open = Path::Instance(object, instance);
-        }
-        if let (Path::Instance(object, instance), Some(resource)) = (self.open, path.resource()) {
-            sink.event(Event::Multiple(resource))?;
-            self.open = Path::Resource(object, instance, resource);
-        }
-        Ok(())
+        self.enter(path.object(), path.instance(), path.resource(), sink)
     }
 
     /// Closes all that is open.
     pub fn finish<S: Sink + ?Sized>(mut self, sink: &mut S) -> Result<(), S::Error> {
-        while self.open != Path::Root {
-            self.close_one(sink)?;
-        }
-        Ok(())
+        self.enter(None, None, None, sink)
     }
 
-    fn close_one<S: Sink + ?Sized>(&mut self, sink: &mut S) -> Result<(), S::Error> {
-        let end = match self.open {
-            Path::Root => return Ok(()),
-            Path::Object(_) => Event::EndObject,
-            Path::Instance(..) => Event::EndInstance,
-            Path::Resource(..) | Path::ResourceInstance(..) => Event::EndMultiple,
-        };
-        sink.event(end)?;
-        self.open = self.open.parent().unwrap_or(Path::Root);
+    /// Makes this, and nothing else, open. Mostly it is: the last value was of the same thing.
+    #[inline]
+    fn enter<S: Sink + ?Sized>(
+        &mut self,
+        object: Option<ObjectId>,
+        instance: Option<InstanceId>,
+        resource: Option<ResourceId>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        if self.resource == resource && self.instance == instance && self.object == object {
+            return Ok(());
+        }
+        self.go(object, instance, resource, sink)
+    }
+
+    fn go<S: Sink + ?Sized>(
+        &mut self,
+        object: Option<ObjectId>,
+        instance: Option<InstanceId>,
+        resource: Option<ResourceId>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let same_object = self.object == object;
+        let same_instance = same_object && self.instance == instance;
+        let same_resource = same_instance && self.resource == resource;
+        if self.resource.is_some() && !same_resource {
+            sink.event(Event::EndMultiple)?;
+            self.resource = None;
+        }
+        if self.instance.is_some() && !same_instance {
+            sink.event(Event::EndInstance)?;
+            self.instance = None;
+        }
+        if self.object.is_some() && !same_object {
+            sink.event(Event::EndObject)?;
+            self.object = None;
+        }
+        if let (None, Some(id)) = (self.object, object) {
+            sink.event(Event::Object(id))?;
+            self.object = object;
+        }
+        if let (None, Some(id)) = (self.instance, instance) {
+            sink.event(Event::Instance(Some(id)))?;
+            self.instance = instance;
+        }
+        if let (None, Some(id)) = (self.resource, resource) {
+            sink.event(Event::Multiple(id))?;
+            self.resource = resource;
+        }
         Ok(())
     }
 }
@@ -105,9 +118,9 @@ impl Cursor {
 /// Follows the events and tells the path of each, so that sinks need not keep it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Position {
-    pub(crate) object: Option<crate::ObjectId>,
-    pub(crate) instance: Option<crate::InstanceId>,
-    pub(crate) resource: Option<crate::ResourceId>,
+    pub(crate) object: Option<ObjectId>,
+    pub(crate) instance: Option<InstanceId>,
+    pub(crate) resource: Option<ResourceId>,
 }
 
 impl Position {
