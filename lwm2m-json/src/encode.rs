@@ -276,6 +276,12 @@ impl<'b> Encoder<'b> {
             Names::Unnamed => 2,
             _ => self.base.depth(),
         };
+        // An Object Instance has some hundred bytes: less to grow, and to copy.
+        self.out.reserve(if self.base.resource().is_some() {
+            64
+        } else {
+            512
+        });
         self.out.text("{\"bn\":\"");
         for id in self.base.segments() {
             self.out.text("/");
@@ -299,22 +305,40 @@ impl<'b> Encoder<'b> {
         if self.names == Names::Undecided {
             self.begin(names);
         }
-        let head = Head {
-            slash: self.names == Names::Base,
-            ids: ids.get(self.left_out..).unwrap_or_default(),
-        };
-        let out = &mut self.out;
+        // Told apart here, so that the usual ones need not be put into memory to be handed on.
         match *value {
-            ValueRef::String(text) => {
-                out.piece(|piece| head.write(piece, "\",\"sv\":\""));
-                out.string(text);
-                out.text("\"},");
-            }
-            ValueRef::Integer(number) | ValueRef::Time(number) => out.piece(|piece| {
-                head.write(piece, "\",\"v\":");
-                piece.integer(number);
-                piece.text("},");
-            }),
+            ValueRef::Integer(number) | ValueRef::Time(number) => self.integer(ids, number),
+            ValueRef::String(text) => self.string(ids, text),
+            value => self.other(ids, value)?,
+        }
+        if let Some(time) = time {
+            self.time(ids, *time)?;
+        }
+        self.filled = true;
+        Ok(())
+    }
+
+    fn integer(&mut self, ids: &[u16], number: i64) {
+        let head = self.head(ids);
+        self.out.piece(|piece| {
+            head.write(piece, "\",\"v\":");
+            piece.integer(number);
+            piece.text("},");
+        });
+    }
+
+    fn string(&mut self, ids: &[u16], text: &str) {
+        let head = self.head(ids);
+        self.out.piece(|piece| head.write(piece, "\",\"sv\":\""));
+        self.out.string(text);
+        self.out.text("\"},");
+    }
+
+    #[inline(never)]
+    fn other(&mut self, ids: &[u16], value: ValueRef<'_>) -> Result<(), EncodeError> {
+        let head = self.head(ids);
+        let out = &mut self.out;
+        match value {
             ValueRef::Float(number) if number.is_finite() => {
                 out.piece(|piece| head.write(piece, "\",\"v\":"));
                 out.float(number);
@@ -336,17 +360,28 @@ impl<'b> Encoder<'b> {
                 piece.id(link.instance);
                 piece.text("\"},");
             }),
-            ValueRef::Float(_) | ValueRef::Raw(_) => return Err(unwritable_value(ids)),
+            _ => return Err(unwritable_value(ids)),
         }
-        if let Some(time) = time {
-            let seconds = seconds(*time).ok_or_else(|| EncodeError::Time(path(ids)))?;
-            out.take_back(2);
-            out.text(",\"t\":");
-            out.seconds(seconds);
-            out.text("},");
-        }
-        self.filled = true;
         Ok(())
+    }
+
+    /// Adds the time to the entry that was written last.
+    #[inline(never)]
+    fn time(&mut self, ids: &[u16], time: Timestamp) -> Result<(), EncodeError> {
+        let seconds = seconds(time).ok_or_else(|| EncodeError::Time(path(ids)))?;
+        self.out.take_back(2);
+        self.out.text(",\"t\":");
+        self.out.seconds(seconds);
+        self.out.text("},");
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn head<'i>(&self, ids: &'i [u16]) -> Head<'i> {
+        Head {
+            slash: self.names == Names::Base,
+            ids: ids.get(self.left_out..).unwrap_or_default(),
+        }
     }
 }
 

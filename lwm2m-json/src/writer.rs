@@ -26,6 +26,11 @@ impl<'b> Writer<'b> {
         self.keep = self.buffer.len();
     }
 
+    /// Makes room for so many bytes more.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.buffer.reserve(bytes);
+    }
+
     #[inline(always)]
     pub(crate) fn text(&mut self, text: &str) {
         self.buffer.extend_from_slice(text.as_bytes());
