@@ -99,9 +99,11 @@ impl<S: Sink + ?Sized> Sink for &mut S {
     }
 }
 
-/// Tells a decoder the data type of a Resource, because TLV and text do not carry it.
+/// Tells a decoder the data type of a Resource: text, opaque and TLV do not carry it, and JSON is
+/// checked against it.
 ///
-/// `None` means that there is no definition: the value is handed on as [`ValueRef::Raw`].
+/// `None` means that there is no definition. The value is handed on then as what the format says
+/// of it: in JSON, as the type that its field tells; in the others, as [`ValueRef::Raw`].
 /// Closures are lookups, and [`Untyped`] knows nothing.
 pub trait TypeLookup {
     /// The data type of this Resource of this Object.
@@ -135,7 +137,7 @@ pub enum DecodeFailure<D, S> {
     Sink(S),
 }
 
-/// Why an encoder refuses an event. Small enough to be returned in registers, once per event.
+/// Why an encoder refuses an event. Small, because it is returned once per event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
@@ -213,5 +215,5 @@ impl fmt::Display for Step {
     }
 }
 
-// What `EncodeError` says of itself; on 64 bits, a register is 8 bytes.
+// What `EncodeError` says of itself.
 const _: () = assert!(size_of::<Result<(), EncodeError>>() <= 16);

@@ -14,7 +14,7 @@ pub struct ServerConfig {
     /// The CoAP endpoint, and the one seed of the machine: fresh for every start.
     pub coap: coap::Config,
     /// The definitions that answers are decoded with. Resources without a definition come as raw
-    /// values. The built-in Objects by default.
+    /// values, in JSON as what their fields tell. The built-in Objects by default.
     pub registry: Registry,
     /// The version of the LwM2M Enabler that clients are measured by: 1.0 (TS 5.3.1).
     pub version: Version,
