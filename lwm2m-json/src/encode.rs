@@ -276,11 +276,10 @@ impl<'b> Encoder<'b> {
             Names::Unnamed => 2,
             _ => self.base.depth(),
         };
-        // An Object Instance has some hundred bytes: less to grow, and to copy.
-        self.out.reserve(if self.base.resource().is_some() {
-            64
-        } else {
-            512
+        // An Object Instance has some hundred bytes: a new buffer need not grow often.
+        self.out.begin(match self.base {
+            Path::Root | Path::Object(_) | Path::Instance(..) => 512,
+            Path::Resource(..) | Path::ResourceInstance(..) => 64,
         });
         self.out.text("{\"bn\":\"");
         for id in self.base.segments() {

@@ -26,9 +26,11 @@ impl<'b> Writer<'b> {
         self.keep = self.buffer.len();
     }
 
-    /// Makes room for so many bytes more.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
-        self.buffer.reserve(bytes);
+    /// Makes room for so many bytes, if there is none at all.
+    pub(crate) fn begin(&mut self, bytes: usize) {
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve(bytes);
+        }
     }
 
     #[inline(always)]

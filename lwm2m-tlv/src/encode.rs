@@ -186,6 +186,10 @@ impl Encoder<'_> {
                 return Err(self.fail(EncodeError::Structure(Step::Object)));
             }
         }
+        // An Object Instance has some hundred bytes: a new buffer need not grow often.
+        if self.buffer.capacity() == 0 && !matches!(self.base, Path::Resource(..)) {
+            self.buffer.reserve(128);
+        }
         self.place = Place::Object;
         Ok(())
     }
