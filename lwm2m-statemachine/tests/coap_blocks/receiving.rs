@@ -519,3 +519,29 @@ fn the_answer_says_which_block_it_is_to() {
     });
     assert_eq!(words(&said[0]), "ACK 2.04 1:0/0/64");
 }
+
+/// The answer to a block is dropped when the next one comes: who sends that has it. A repetition
+/// that comes late changes nothing and does not run anything.
+#[test]
+fn the_answer_to_a_block_is_not_kept_beyond_the_next_one() {
+    let mut node = node();
+    for number in 0..2 {
+        let block = put("x", number, 64, 150, number as u16);
+        let said = refused(&mut node, T0, "peer", &block);
+        assert_eq!(said, refused(&mut node, T0, "peer", &block), "a repetition");
+    }
+    for number in 0..2 {
+        let late = refused(
+            &mut node,
+            T0,
+            "peer",
+            &put("x", number, 64, 150, number as u16),
+        );
+        let expected = ["ACK", "ACK 2.31 1:1/1/64"][number as usize];
+        assert_eq!(words(&late), expected);
+    }
+    let last = put("x", 2, 64, 150, 2);
+    ask(&mut node, T0, "peer", &last, |node, incoming| {
+        assert_eq!(change(node, incoming), body(150));
+    });
+}

@@ -420,3 +420,44 @@ fn readers_of_one_source_do_not_disturb_each_other() {
         Some(Event::SourceClosed { .. })
     ));
 }
+
+/// A request for a block that comes again has the application asked again: no block is kept for
+/// it. Once is enough, however often it comes.
+#[test]
+fn a_repeated_request_for_a_supplied_block_is_answered_alike() {
+    let mut pair = downloading(1024, 64, None);
+    let whole = body(300);
+    let request = |number, id| {
+        let block = Some(block(number, false, 64));
+        wire(blockwise(Method::Get, "x", None, block, b""), id)
+    };
+    let ask_for = |pair: &mut Pair, datagram: &[u8]| {
+        let Pair { server, serve, .. } = pair;
+        let said = ask(server, T0, "client", datagram, |server, incoming| {
+            serve(server, T0, incoming);
+        });
+        assert!(said.is_empty());
+    };
+    let supply = |pair: &mut Pair, number: usize| {
+        let (source, offset, length) = wanted(pair).unwrap();
+        assert_eq!((offset, length), (64 * number, 64));
+        assert!(wanted(pair).is_none());
+        pair.server
+            .supply(T0, source, offset, &whole[offset..offset + 64], true)
+            .unwrap();
+        sent(&mut pair.server)
+    };
+    ask_for(&mut pair, &request(0, 1));
+    supply(&mut pair, 0);
+    ask_for(&mut pair, &request(1, 2));
+    let first = supply(&mut pair, 1);
+    for _ in 0..3 {
+        ask_for(&mut pair, &request(1, 2));
+    }
+    assert_eq!(supply(&mut pair, 1), first);
+    // If it cannot be supplied again, the client is told so.
+    ask_for(&mut pair, &request(1, 2));
+    let (source, ..) = wanted(&mut pair).unwrap();
+    pair.server.abort(T0, source);
+    assert_eq!(words(&sent(&mut pair.server)[0]), "ACK 5.00");
+}

@@ -312,14 +312,10 @@ impl<P: Peer> Endpoint<P> {
             State::Open(_) => {}
             State::Answered(_) => self.outbox.record(from, key),
             State::Served {
-                resource,
-                block,
-                token,
+                resource, block, ..
             } => {
-                let block = (*resource, *block, *token);
-                if let Some(peer) = self.records.peer(key) {
-                    self.serve_again(from, peer, message_id, block);
-                }
+                let (resource, block) = (*resource, *block);
+                self.serve_again(key, resource, block);
             }
             State::Acknowledged(_) | State::Done => {
                 self.outbox

@@ -125,6 +125,16 @@ impl Records {
         }
     }
 
+    /// The answer has arrived: a repetition of the confirmable request is only acknowledged.
+    pub(super) fn drop_answer(&mut self, key: Key) {
+        if let Some(record) = self.table.get_mut(key)
+            && record.confirmable
+            && matches!(record.state, State::Answered(_))
+        {
+            record.state = State::Done;
+        }
+    }
+
     pub(super) fn peer(&self, key: Key) -> Option<u32> {
         self.table.peer(key)
     }

@@ -50,6 +50,8 @@ struct Inbound {
     body: Content,
     /// The request whose answer decides how it goes on.
     record: Option<Key>,
+    /// The request with the last block that was taken.
+    latest: Option<Key>,
     deadline: Option<Instant>,
 }
 
@@ -205,6 +207,10 @@ impl<P: Peer> Endpoint<P> {
         }
         inbound.received = end;
         inbound.last = last;
+        if let Some(before) = inbound.latest.replace(record) {
+            // Who sends this block has the answer to the one before.
+            self.records.drop_answer(before);
+        }
         let deadline = after(now, self.spans.transfer_lifetime);
         self.timers.set(
             TimerKey::Receiving(key.0, key.1),
@@ -268,6 +274,7 @@ impl<P: Peer> Endpoint<P> {
                 Content::Assembled(Vec::new())
             },
             record: None,
+            latest: None,
             deadline: None,
         };
         self.receiving.bodies.insert(key, inbound);

@@ -31,7 +31,6 @@ use crate::{
         message::{MessageRef, MessageType},
         message_buf::MessageBuf,
         option::{BlockOption, OptionNumber, Uint},
-        token::Token,
     },
 };
 
@@ -264,7 +263,7 @@ impl<P: Peer> Endpoint<P> {
                 let id = *id;
                 // Whose request is too long ago waits no more.
                 waiting.retain(|waiting| match waiting.who {
-                    Who::Request(record) => self.records.get(record).is_some(),
+                    Who::Request(record) | Who::Again(record) => self.records.get(record).is_some(),
                     Who::Observer(_) => true,
                 });
                 let is_new = waiting.iter().all(|waiting| waiting.block != block);
@@ -315,27 +314,54 @@ impl<P: Peer> Endpoint<P> {
     /// A request for a block came again.
     pub(in crate::coap::endpoint) fn serve_again(
         &mut self,
-        from: P,
-        peer: u32,
-        message_id: u16,
-        (resource, block, token): (u64, BlockOption, Token),
+        record: Key,
+        resource: u64,
+        block: BlockOption,
     ) {
-        let kept = self.serving.bodies.get(&(peer, resource));
-        let answer = kept.and_then(|kept| match &kept.content {
-            Content::Bytes(body) => {
+        let Some(peer) = self.records.peer(record) else {
+            return;
+        };
+        let kept = self.serving.bodies.get_mut(&(peer, resource));
+        let answer = match kept.map(|kept| (&mut kept.content, &kept.head)) {
+            Some((Content::Source { id, waiting, .. }, _)) => {
+                let id = *id;
+                let waits =
+                    |waiting: &Waiting| matches!(waiting.who, Who::Again(other) if other == record);
+                if waiting.iter().any(waits) {
+                    return;
+                }
+                let is_new = waiting.iter().all(|waiting| waiting.block != block);
+                waiting.push(Waiting {
+                    who: Who::Again(record),
+                    block,
+                    observe: None,
+                    explicit: true,
+                });
+                if is_new {
+                    self.want_block(peer, id, block);
+                }
+                return;
+            }
+            Some((Content::Bytes(body), head)) => {
                 let (offset, size) = (block.offset(), block.size());
-                block_of(&kept.head, body, offset, size, Own::default(), None)
+                block_of(head, body, offset, size, Own::default(), None)
             }
-            Content::Source { .. } | Content::Gone => None,
-        });
-        let kind = MessageType::Acknowledgement;
-        match answer {
-            Some(answer) => {
-                self.outbox
-                    .message(from, answer.finish(kind, message_id, token));
-            }
-            // The client has the next one already, or it could not have gone on.
-            None => self.outbox.empty(from, kind, message_id),
+            Some((Content::Gone, _)) | None => None,
+        };
+        // If it is gone, the client has the next one already, or has to begin again.
+        self.send_block_again(record, answer.unwrap_or_else(incomplete));
+    }
+
+    /// Answers a request for a block that came again.
+    fn send_block_again(&mut self, record: Key, answer: MessageBuf) {
+        let peer = self.records.peer(record);
+        if let Some(name) = peer.and_then(|peer| self.peers.name(peer))
+            && let Some(record) = self.records.get(record)
+            && let State::Served { token, .. } = &record.state
+        {
+            let kind = MessageType::Acknowledgement;
+            let wire = answer.finish(kind, record.message_id, *token);
+            self.outbox.message(name, wire);
         }
     }
 

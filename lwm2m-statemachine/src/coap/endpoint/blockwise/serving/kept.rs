@@ -69,6 +69,8 @@ pub(super) struct Waiting {
 pub(super) enum Who {
     /// The answer to this request.
     Request(Key),
+    /// The same answer to it once more.
+    Again(Key),
     /// A notification.
     Observer(Observer),
 }
@@ -103,7 +105,7 @@ impl Content {
     fn observer(&self) -> Option<Token> {
         self.waiting().iter().find_map(|waiting| match waiting.who {
             Who::Observer(observer) => Some(observer.notice.token),
-            Who::Request(_) => None,
+            Who::Request(_) | Who::Again(_) => None,
         })
     }
 

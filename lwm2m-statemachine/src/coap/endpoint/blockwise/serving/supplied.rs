@@ -223,7 +223,7 @@ impl<P: Peer> Endpoint<P> {
                 let whole = offset == 0 && !more && !found.explicit;
                 let block1 = match found.who {
                     Who::Request(record) => self.records.asked(record).and_then(Asked::block1),
-                    Who::Observer(_) => None,
+                    Who::Again(_) | Who::Observer(_) => None,
                 };
                 let observe = found.observe.map(Uint::new);
                 let own = Own {
@@ -246,10 +246,17 @@ impl<P: Peer> Endpoint<P> {
         let mut result = Ok(());
         for (who, answer) in answers {
             match who {
-                // The request may be too long ago; then nobody waits for the block.
                 Who::Request(record) => {
-                    let _ = self.send_answer(now, record, answer);
+                    let asked = self.records.asked(record).copied();
+                    match asked.filter(|_| offset > 0 && more) {
+                        Some(asked) => {
+                            self.send_block_of_body(now, peer, record, &asked, wanted, answer);
+                        }
+                        // The request may be too long ago; then nobody waits for the block.
+                        None => drop(self.send_answer(now, record, answer)),
+                    }
                 }
+                Who::Again(record) => self.send_block_again(record, answer),
                 Who::Observer(observer) => {
                     if more {
                         self.move_source(now, key, observer.resource);
@@ -330,7 +337,7 @@ impl<P: Peer> Endpoint<P> {
     /// Tells who waits for a block that it will not come.
     pub(super) fn block_lost(&mut self, now: Instant, peer: u32, who: Who, loss: Loss) {
         match who {
-            Who::Request(record) => {
+            Who::Request(record) | Who::Again(record) => {
                 let answer = match loss {
                     // The client has blocks of another body than there is now.
                     Loss::Replaced => incomplete(),
@@ -338,8 +345,11 @@ impl<P: Peer> Endpoint<P> {
                     Loss::NoRoom | Loss::Late | Loss::Unwanted => busy(),
                     Loss::PeerDropped => return,
                 };
-                // The request may be too long ago.
-                let _ = self.send_answer(now, record, answer);
+                match who {
+                    Who::Again(_) => self.send_block_again(record, answer),
+                    // The request may be too long ago.
+                    _ => drop(self.send_answer(now, record, answer)),
+                }
             }
             Who::Observer(observer) => {
                 let reason = match loss {
