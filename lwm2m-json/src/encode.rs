@@ -133,7 +133,26 @@ impl<'b> Encoder<'b> {
         self.out.keep();
         Ok(())
     }
+}
 
+impl Sink for Encoder<'_> {
+    type Error = EncodeError;
+
+    #[inline(always)]
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        let taken = match &event {
+            Event::Resource { id, value, time } => self.resource(*id, value, time.as_ref()),
+            Event::ResourceInstance { id, value, time } => {
+                self.resource_instance(*id, value, time.as_ref())
+            }
+            _ => self.structure(&event),
+        };
+        taken.map_err(|error| self.fail(error))
+    }
+}
+
+/// What each event does.
+impl Encoder<'_> {
     /// Keeps the first error; nothing is taken any more.
     #[cold]
     fn fail(&mut self, error: EncodeError) -> EncodeError {
@@ -455,22 +474,6 @@ fn seconds(time: Timestamp) -> Option<f64> {
         Timestamp::Relative(seconds) => (seconds, seconds <= 0.0),
     };
     (possible && seconds.is_finite()).then_some(seconds)
-}
-
-impl Sink for Encoder<'_> {
-    type Error = EncodeError;
-
-    #[inline(always)]
-    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        let taken = match &event {
-            Event::Resource { id, value, time } => self.resource(*id, value, time.as_ref()),
-            Event::ResourceInstance { id, value, time } => {
-                self.resource_instance(*id, value, time.as_ref())
-            }
-            _ => self.structure(&event),
-        };
-        taken.map_err(|error| self.fail(error))
-    }
 }
 
 fn instance_path(object: ObjectId, instance: Option<InstanceId>) -> Path {
