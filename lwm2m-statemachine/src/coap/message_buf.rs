@@ -75,6 +75,9 @@ pub enum OptionError {
     /// The payload has begun.
     #[error("{0} comes after the payload")]
     AfterPayload(OptionNumber),
+    /// "." and ".." are no segments of a path (RFC 7252 §5.10.1, §5.10.7).
+    #[error("a segment of {0} is neither \".\" nor \"..\"")]
+    DotSegment(OptionNumber),
 }
 
 impl MessageBuf {
@@ -166,12 +169,12 @@ impl MessageBuf {
 
     /// A segment of the location that was made.
     pub fn location_path(&mut self, segment: &str) -> Result<&mut Self, OptionError> {
-        self.option(OptionNumber::LOCATION_PATH, segment.as_bytes())
+        self.segment(OptionNumber::LOCATION_PATH, segment)
     }
 
     /// A segment of the path.
     pub fn uri_path(&mut self, segment: &str) -> Result<&mut Self, OptionError> {
-        self.option(OptionNumber::URI_PATH, segment.as_bytes())
+        self.segment(OptionNumber::URI_PATH, segment)
     }
 
     /// A segment of the path, as it is displayed; without a string in between.
@@ -223,6 +226,14 @@ impl MessageBuf {
     /// Which block of the request's body this is.
     pub fn block1(&mut self, block: BlockOption) -> Result<&mut Self, OptionError> {
         self.uint(OptionNumber::BLOCK1, block.value())
+    }
+
+    #[inline]
+    fn segment(&mut self, number: OptionNumber, segment: &str) -> Result<&mut Self, OptionError> {
+        if matches!(segment, "." | "..") {
+            return Err(OptionError::DotSegment(number));
+        }
+        self.option(number, segment.as_bytes())
     }
 
     /// An option that holds a number.

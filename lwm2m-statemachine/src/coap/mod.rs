@@ -13,7 +13,7 @@
 //! - with a request of that token that carries Observe: 1,
 //! - with [`Incoming::NotificationReset`] of that token,
 //! - with [`Event::NotificationFailed`] of that token, if the reason is
-//!   [`Timeout`](FailureReason::Timeout),
+//!   [`Timeout`](FailureReason::Timeout), or [`Event::ResponseFailed`],
 //! - with a notification that is an error, which carries no Observe option.
 //!
 //! The numbers in Observe options rise with each answer and notification, and begin anew after 24

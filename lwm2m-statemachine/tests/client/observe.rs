@@ -376,12 +376,30 @@ fn every_24_hours_a_notification_is_confirmable_and_a_dead_server_loses_it() {
     // Keeps the registration alive without looking at it: the Update is due, too.
     bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
     bench.client.handle_timeout(bench.now);
-    let notification = bench
+    let (notifications, others): (Vec<_>, Vec<_>) = bench
         .all_sent()
         .into_iter()
-        .find(|sent| sent.message().token() == Token::new(b"t").unwrap())
-        .unwrap();
-    assert_eq!(notification.kind(), MessageType::Confirmable);
+        .partition(|sent| sent.message().token() == Token::new(b"t").unwrap());
+    assert_eq!(notifications[0].kind(), MessageType::Confirmable);
+    for update in others {
+        bench.answer(&update, MessageBuf::response(Code::CHANGED));
+    }
+    // It is never acknowledged. The registration goes on without the observation.
+    bench.events();
+    bench.pass(Duration::from_secs(93));
+    assert!(bench.events().contains(&ClientEvent::ObservationEnded {
+        server: server_id(101),
+        path: path("/3/0/9")
+    }));
+    bench.all_sent();
+    bench.client.set(bench.now, path("/3/0/9"), 10).unwrap();
+    bench.pass(Duration::ZERO);
+    assert!(
+        bench
+            .all_sent()
+            .iter()
+            .all(|sent| sent.message().token() != Token::new(b"t").unwrap())
+    );
 }
 
 #[test]

@@ -498,7 +498,8 @@ pub enum DatagramError {
     /// acknowledgement was rejected with a Reset.
     #[error("matches nothing")]
     Unmatched,
-    /// A critical option that is unknown, illegal or not understood.
+    /// A critical option that is unknown, illegal or not understood; a confirmable request was
+    /// answered 4.02. Or one that asks for a proxy; any request was answered 5.05.
     #[error("bad option: {0}")]
     BadOption(OptionNumber),
     /// A method that is none of the four; answered 4.05.

@@ -152,11 +152,7 @@ impl<P: Peer> Endpoint<P> {
                         .send_once(now, peer, MessageType::NonConfirmable, wire)
                         .map(|_| ());
                 }
-                let waiting = self
-                    .peers
-                    .sending(peer)
-                    .map_or(0, |sending| sending.transmissions.len());
-                if waiting >= self.config.bounds.transmissions_per_peer {
+                if !self.may_transmit(peer) {
                     return Err(SendError::TooManyMessages);
                 }
                 let purpose = Purpose::Response(token);

@@ -161,11 +161,7 @@ impl<P: Peer> Endpoint<P> {
         if let Some(key) = self.notification_under_way(peer, token) {
             self.supersede(peer, key, token, Newer { id, message: wire });
         } else if notice.confirmable && notice.channel == Channel::Udp {
-            let waiting = self
-                .peers
-                .sending(peer)
-                .map_or(0, |sending| sending.transmissions.len());
-            if waiting >= self.config.bounds.transmissions_per_peer {
+            if !self.may_transmit(peer) {
                 self.peers.release(peer);
                 return Err(SendError::TooManyMessages);
             }

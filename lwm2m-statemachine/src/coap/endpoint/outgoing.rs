@@ -241,6 +241,22 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
+    /// Whether one more confirmable notification or separate response to the peer may wait;
+    /// requests have a bound of their own.
+    pub(super) fn may_transmit(&self, peer: u32) -> bool {
+        let bound = self.config.bounds.transmissions_per_peer;
+        let Some(sending) = self.peers.sending(peer) else {
+            return bound > 0;
+        };
+        sending.transmissions.len() < bound || {
+            let all = self.transmissions.of(sending.transmissions);
+            let others = all.filter(|(_, transmission)| {
+                !matches!(transmission.purpose, Purpose::Request(_) | Purpose::Probe)
+            });
+            others.count() < bound
+        }
+    }
+
     /// Sends a message as soon as its turn comes.
     pub(super) fn transmit(
         &mut self,

@@ -107,6 +107,23 @@ fn options_are_refused_with_illegal_lengths() {
 }
 
 #[test]
+fn dot_segments_are_refused() {
+    let mut message = MessageBuf::request(Method::Get);
+    for segment in [".", ".."] {
+        assert_eq!(
+            message.location_path(segment).unwrap_err(),
+            OptionError::DotSegment(OptionNumber::LOCATION_PATH)
+        );
+        assert_eq!(
+            message.uri_path(segment).unwrap_err(),
+            OptionError::DotSegment(OptionNumber::URI_PATH)
+        );
+    }
+    assert!(message.uri_path("...").is_ok());
+    assert!(message.uri_path("").is_ok());
+}
+
+#[test]
 fn long_options_are_written_and_read() {
     for length in [0, 1, 12, 13, 14, 254, 255] {
         let text = "y".repeat(length);
