@@ -12,6 +12,7 @@ use crate::{
 /// A LwM2M Server Account: a Security Object Instance that is no Bootstrap-Server's, and the Server
 /// Object Instance of the same Short Server ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Account {
     /// Which server.
     pub server: ShortServerId,

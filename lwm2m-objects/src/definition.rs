@@ -37,8 +37,10 @@ pub use self::{
 ///         .multiple();
 /// assert_eq!(ROOM.resource(1.into()).unwrap().data_type, Some(DataType::Integer));
 /// ```
+///
+/// It serialises with a format version and a check sum; what is damaged, or breaks a rule of the
+/// template, does not deserialise.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ObjectDefinition {
     /// The Object ID.
     pub id: ObjectId,
@@ -60,6 +62,22 @@ pub struct ObjectDefinition {
     pub resources: Cow<'static, [ResourceDefinition]>,
     /// The arguments of the executable Resources, in ascending order of Resource and number.
     pub arguments: Cow<'static, [ArgumentDefinition]>,
+}
+
+#[cfg(feature = "serde")]
+crate::sealed::sealed! {
+    ObjectDefinition = "ObjectDefinition" {
+        id: ObjectId,
+        name: Cow<'static, str>,
+        urn: Cow<'static, str>,
+        version: Version,
+        enabler: Version,
+        instances: Multiplicity,
+        mandatory: bool,
+        description: Cow<'static, str>,
+        resources: Cow<'static, [ResourceDefinition]>,
+        arguments: Cow<'static, [ArgumentDefinition]>,
+    } if ObjectDefinition::validate
 }
 
 /// The definition of a Resource (TS D.1, "Resource definition").

@@ -63,15 +63,20 @@ pub mod firmware;
 mod location;
 mod object;
 mod registry;
+#[cfg(feature = "serde")]
+mod sealed;
 mod snapshot;
 pub mod software;
 mod statistics;
 mod store;
+mod sum;
 mod transaction;
 mod tree;
 mod typed;
 mod update;
 
+#[cfg(feature = "serde")]
+pub use self::sealed::Sealed;
 pub use self::{
     accounts::{Account, accounts},
     builtin::{

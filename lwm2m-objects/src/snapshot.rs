@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, Version};
 use thiserror::Error;
 
-use crate::tree::ObjectTree;
+use crate::{sum::Sum, tree::ObjectTree};
 
 /// The values of all Objects that keep theirs in memory, at one moment.
 ///
@@ -254,7 +254,7 @@ mod plain {
 
 /// The FNV-1a hash of everything, each part behind its length or kind.
 fn check_sum(objects: &[ObjectSnapshot]) -> u64 {
-    let mut sum = Sum(0xcbf2_9ce4_8422_2325);
+    let mut sum = Sum::new();
     sum.length(objects.len());
     for object in objects {
         sum.bytes(&object.object.get().to_be_bytes());
@@ -266,13 +266,13 @@ fn check_sum(objects: &[ObjectSnapshot]) -> u64 {
             for (id, resource) in &instance.resources {
                 sum.bytes(&id.get().to_be_bytes());
                 match resource {
-                    ResourceSnapshot::Single(value) => sum.value(value),
+                    ResourceSnapshot::Single(value) => sum_value(&mut sum, value),
                     ResourceSnapshot::Multiple(values) => {
                         sum.bytes(b"*");
                         sum.length(values.len());
                         for (id, value) in values {
                             sum.bytes(&id.get().to_be_bytes());
-                            sum.value(value);
+                            sum_value(&mut sum, value);
                         }
                     }
                     ResourceSnapshot::Executable => sum.bytes(b"x"),
@@ -280,39 +280,29 @@ fn check_sum(objects: &[ObjectSnapshot]) -> u64 {
             }
         }
         sum.length(object.state.len());
-        object.state.iter().for_each(|value| sum.value(value));
+        object
+            .state
+            .iter()
+            .for_each(|value| sum_value(&mut sum, value));
     }
-    sum.0
+    sum.value()
 }
 
-struct Sum(u64);
-
-impl Sum {
-    fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    fn length(&mut self, length: usize) {
-        self.bytes(&(length as u64).to_be_bytes());
-    }
-
-    fn value(&mut self, value: &Value) {
-        let mut part = |kind: &[u8], bytes: &[u8]| {
-            self.bytes(kind);
-            self.length(bytes.len());
-            self.bytes(bytes);
-        };
-        match value {
-            Value::String(text) => part(b"s", text.as_bytes()),
-            Value::Integer(number) => part(b"i", &number.to_be_bytes()),
-            Value::Float(number) => part(b"f", &number.to_bits().to_be_bytes()),
-            Value::Boolean(truth) => part(b"b", &[u8::from(*truth)]),
-            Value::Opaque(bytes) => part(b"o", bytes),
-            Value::Time(seconds) => part(b"t", &seconds.to_be_bytes()),
-            Value::ObjectLink(link) => part(b"l", &link.to_bytes()),
-            Value::Raw(bytes) => part(b"r", bytes),
-        }
+/// Sums up a value behind its kind and length.
+fn sum_value(sum: &mut Sum, value: &Value) {
+    let mut part = |kind: &[u8], bytes: &[u8]| {
+        sum.bytes(kind);
+        sum.length(bytes.len());
+        sum.bytes(bytes);
+    };
+    match value {
+        Value::String(text) => part(b"s", text.as_bytes()),
+        Value::Integer(number) => part(b"i", &number.to_be_bytes()),
+        Value::Float(number) => part(b"f", &number.to_bits().to_be_bytes()),
+        Value::Boolean(truth) => part(b"b", &[u8::from(*truth)]),
+        Value::Opaque(bytes) => part(b"o", bytes),
+        Value::Time(seconds) => part(b"t", &seconds.to_be_bytes()),
+        Value::ObjectLink(link) => part(b"l", &link.to_bytes()),
+        Value::Raw(bytes) => part(b"r", bytes),
     }
 }

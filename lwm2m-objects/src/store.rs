@@ -8,7 +8,7 @@ use lwm2m_core::{
 };
 
 use crate::{
-    definition::{Multiplicity, ObjectDefinition, ResourceDefinition},
+    definition::{DefinitionError, Multiplicity, ObjectDefinition, ResourceDefinition},
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
     snapshot::{InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, SnapshotError},
     tree::check_value,
@@ -95,13 +95,26 @@ fn executables(
 }
 
 impl Store {
-    /// An Object without instances.
+    /// An Object without instances. Whether a definition of the application's own keeps the rules
+    /// is for a test to [`validate`](ObjectDefinition::validate).
     pub fn new(definition: &'static ObjectDefinition) -> Self {
-        Self::from_definition(Cow::Borrowed(definition))
+        Self::of_definition(Cow::Borrowed(definition))
     }
 
     /// An Object without instances, of a definition made at run time.
-    pub fn from_definition(definition: Cow<'static, ObjectDefinition>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If the definition breaks a rule of the template (TS Appendix D).
+    pub fn from_definition(
+        definition: impl Into<Cow<'static, ObjectDefinition>>,
+    ) -> Result<Self, DefinitionError> {
+        let definition = definition.into();
+        definition.validate()?;
+        Ok(Self::of_definition(definition))
+    }
+
+    fn of_definition(definition: Cow<'static, ObjectDefinition>) -> Self {
         let mandatory = definition
             .resources
             .iter()

@@ -7,8 +7,10 @@ use thiserror::Error;
 use super::{State, UpdateResult};
 
 /// What of a [`Machine`](super::Machine) survives a reboot.
+///
+/// It serialises with a format version and a check sum; what is damaged, or of no state that a
+/// machine can be in, does not deserialise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Snapshot {
     /// Resource 3.
     pub state: State,
@@ -18,6 +20,16 @@ pub struct Snapshot {
     pub package_uri: String,
     /// What a pull has received, in bytes; not more than an Integer can tell.
     pub received: u64,
+}
+
+#[cfg(feature = "serde")]
+crate::sealed::sealed! {
+    Snapshot = "Snapshot" {
+        state: State,
+        result: UpdateResult,
+        package_uri: String,
+        received: u64,
+    } if Snapshot::check
 }
 
 /// A [`Snapshot`] of no state that a machine can be in.

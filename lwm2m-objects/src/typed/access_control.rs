@@ -14,6 +14,7 @@ use crate::{
 
 /// An instance of the Access Control Object: the rights on an Object or an Object Instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AccessControl {
     /// What the rights are on (Resources 0 and 1).
     pub target: AclTarget,
@@ -27,6 +28,7 @@ pub struct AccessControl {
 
 /// What access rights are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum AclTarget {
     /// An Object: who may create instances of it.
     Object(ObjectId),

@@ -1,0 +1,144 @@
+//! What is kept by itself: with a format version and a check sum, and checked when it is read.
+
+#![cfg(feature = "serde")]
+
+use core::fmt::Debug;
+
+use lwm2m_core::{AccessRights, Attributes, DataType, InstanceId, ObjectId, ShortServerId};
+use lwm2m_objects::{
+    ACCESS_CONTROL, AccessControl, AclTarget, BUILT_IN, ConnectivityMonitoring,
+    ConnectivityStatistics, Device, FirmwareUpdate, Location, ObjectDefinition, Operations, Range,
+    ResourceDefinition, Sealed, Security, Server, SoftwareManagement, Store, example, firmware,
+    software,
+};
+use proptest::{prelude::*, sample::Index};
+use serde::{Serialize, de::DeserializeOwned};
+
+fn json(kept: &impl Serialize) -> String {
+    serde_json::to_string(kept).unwrap()
+}
+
+/// It comes back equal, and is of a version that is looked at first.
+fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(kept: &T) {
+    let text = json(kept);
+    assert_eq!(&serde_json::from_str::<T>(&text).unwrap(), kept);
+    assert!(text.starts_with(r#"{"format":1,"#), "{text}");
+    let other = text.replacen(r#""format":1"#, r#""format":2"#, 1);
+    let error = serde_json::from_str::<T>(&other).unwrap_err().to_string();
+    assert!(error.contains("expected format 1, not 2"), "{error}");
+}
+
+fn firmware_snapshot() -> firmware::Snapshot {
+    firmware::Snapshot {
+        state: firmware::State::Downloading,
+        package_uri: "coap://h/p".into(),
+        received: 123,
+        ..firmware::Snapshot::default()
+    }
+}
+
+fn software_snapshot() -> software::Snapshot {
+    software::Snapshot {
+        state: software::State::Delivered,
+        result: software::UpdateResult::Verified,
+        installing: true,
+        ..software::Snapshot::default()
+    }
+}
+
+fn access_control() -> AccessControl {
+    AccessControl {
+        target: AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
+        acl: vec![(101, AccessRights::READ), (0, AccessRights::NONE)],
+        owner: 101,
+    }
+}
+
+fn attributes() -> Attributes {
+    Attributes {
+        pmin: Some(10),
+        pmax: Some(3600),
+        gt: Some(50.25),
+        lt: Some(-0.1),
+        st: None,
+    }
+}
+
+#[test]
+fn what_is_kept_comes_back() {
+    for definition in BUILT_IN {
+        comes_back(definition);
+    }
+    comes_back(&firmware_snapshot());
+    comes_back(&software_snapshot());
+    comes_back(&Sealed(attributes()));
+    comes_back(&Sealed(access_control()));
+    comes_back(&Sealed(AccessControl {
+        target: AclTarget::Object(ObjectId::FIRMWARE_UPDATE),
+        ..access_control()
+    }));
+    let server = ShortServerId::new(101).unwrap();
+    comes_back(&Sealed(example::security().to_vec()));
+    comes_back(&Sealed(Security::no_sec("coap://one", server)));
+    comes_back(&Sealed(Server::new(server, 60)));
+    comes_back(&Sealed(Device::example()));
+    comes_back(&Sealed(ConnectivityMonitoring::default()));
+    comes_back(&Sealed(FirmwareUpdate::default()));
+    comes_back(&Sealed(Location::new(60.1699, 24.9384, -1)));
+    comes_back(&Sealed(ConnectivityStatistics::ALL));
+    comes_back(&Sealed(SoftwareManagement::new("name", "1")));
+}
+
+/// What no machine can be in, and no definition may be, is refused though its check sum is right.
+#[test]
+fn what_is_impossible_is_refused() {
+    let impossible = firmware::Snapshot {
+        result: firmware::UpdateResult::Updated,
+        ..firmware_snapshot()
+    };
+    assert!(serde_json::from_str::<firmware::Snapshot>(&json(&impossible)).is_err());
+    let impossible = software::Snapshot {
+        active: true,
+        ..software_snapshot()
+    };
+    assert!(serde_json::from_str::<software::Snapshot>(&json(&impossible)).is_err());
+    let mut wrong = ACCESS_CONTROL.clone();
+    wrong.resources.to_mut().swap(0, 1);
+    assert!(serde_json::from_str::<ObjectDefinition>(&json(&wrong)).is_err());
+    assert!(Store::from_definition(wrong).is_err());
+    assert!(Store::from_definition(&ACCESS_CONTROL).is_ok());
+}
+
+/// One character of a text changed: it is refused, or it is the same, written another way.
+fn damaged<T: Serialize + DeserializeOwned + PartialEq + Debug>(
+    kept: &T,
+    at: Index,
+    with: u8,
+) -> Result<(), TestCaseError> {
+    let mut text = json(kept).into_bytes();
+    let at = at.index(text.len());
+    prop_assume!(text[at] != with);
+    text[at] = with;
+    if let Ok(read) = serde_json::from_slice::<T>(&text) {
+        prop_assert_eq!(&read, kept);
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn what_is_damaged_is_refused(at in any::<Index>(), with in b' '..=b'~') {
+        static RESOURCES: [ResourceDefinition; 2] = [
+            ResourceDefinition::new(0, "Level", Operations::ReadWrite, DataType::Float)
+                .with_range(Range::Floats(-1.5, 1.5)),
+            ResourceDefinition::new(7, "Mode", Operations::Read, DataType::Integer).multiple(),
+        ];
+        let id = ObjectId::new(30000);
+        let tank = ObjectDefinition::new(id, "Tank", "urn:oma:lwm2m:x:30000", &RESOURCES);
+        damaged(&tank, at, with)?;
+        damaged(&firmware_snapshot(), at, with)?;
+        damaged(&software_snapshot(), at, with)?;
+        damaged(&Sealed(attributes()), at, with)?;
+        damaged(&Sealed(access_control()), at, with)?;
+    }
+}
