@@ -68,6 +68,11 @@ impl<Q: Ord + Clone + Debug, D: Ord + Debug> Ledger<Q, D> {
         *self.outcomes.entry(outcome).or_default() += 1;
     }
 
+    /// Whether this is a request that has no outcome yet.
+    pub fn is_open(&self, request: &Q) -> bool {
+        self.open.contains(request)
+    }
+
     /// The outcome that a request has, if any.
     pub fn outcome(&self, request: &Q) -> Option<&'static str> {
         self.settled.get(request).copied()
@@ -132,6 +137,7 @@ mod tests {
         let mut ledger = ledger();
         ledger.asked(2);
         ledger.settled(&1, "answered");
+        assert_eq!((ledger.is_open(&1), ledger.is_open(&2)), (false, true));
         ledger.void(|request| *request == 2);
         ledger.delivered("a");
         ledger.delivered("b");
