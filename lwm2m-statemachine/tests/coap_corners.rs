@@ -604,3 +604,58 @@ fn the_same_may_be_observed_more_than_once() {
     let datagram = message(observe_answer(3, "c"), NON, 60, observations[1].1);
     assert!(receive(&mut node, T0, &datagram).unwrap().is_some());
 }
+
+// Responses in every order: §5.2.
+
+#[test]
+fn a_response_is_taken_however_it_comes() {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Acknowledged {
+        Not,
+        Before,
+        After,
+    }
+    for confirmable in [true, false] {
+        for kind in [CON, NON] {
+            for acknowledged in [Acknowledged::Not, Acknowledged::Before, Acknowledged::After] {
+                let mut node = node();
+                let options = RequestOptions {
+                    confirmable,
+                    ..RequestOptions::default()
+                };
+                let (id, message_id, request_token) = request(&mut node, options);
+                let acknowledgement = empty(ACK, message_id);
+                if acknowledged == Acknowledged::Before {
+                    assert!(!matches!(
+                        receive(&mut node, T0, &acknowledgement),
+                        Ok(Some(_))
+                    ));
+                }
+                let response = message(content("x"), kind, 5, request_token);
+                assert!(
+                    matches!(
+                        receive(&mut node, T0, &response),
+                        Ok(Some(Incoming::Response { request, .. })) if request == id
+                    ),
+                    "{confirmable} {kind:?} {acknowledged:?}"
+                );
+                let expected = if kind == CON {
+                    vec![empty(ACK, 5)]
+                } else {
+                    Vec::new()
+                };
+                assert_eq!(sent(&mut node), expected);
+                if acknowledged == Acknowledged::After {
+                    assert!(!matches!(
+                        receive(&mut node, T0, &acknowledgement),
+                        Ok(Some(_))
+                    ));
+                }
+                // It comes again: it is acknowledged again, and not told again.
+                assert!(receive(&mut node, T0, &response).unwrap().is_none());
+                assert_eq!(sent(&mut node), expected);
+                assert!(run_until_quiet(&mut node).is_empty());
+            }
+        }
+    }
+}
