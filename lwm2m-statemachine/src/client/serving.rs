@@ -128,11 +128,16 @@ impl Client {
                 }
             }
             // What cannot be read any more ends the observation with its error (RFC 7641 §4.2).
+            // None follows that could make up for its loss.
             Err(code) => {
                 self.end_observations(now, |observation| {
                     observation.connection == connection && observation.token == token
                 });
                 let message = MessageBuf::response(code);
+                let options = NotifyOptions {
+                    confirmable: true,
+                    ..options
+                };
                 let _ = self
                     .endpoint
                     .notify(now, connection, token, message, options);

@@ -2,14 +2,14 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, ContentFormat, Method};
-use lwm2m_objects::Server;
+use lwm2m_core::{Code, ContentFormat, InstanceId, Method, ObjectId};
+use lwm2m_objects::{Location, Server, Store};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, Reliability,
     coap::{MessageBuf, MessageType, Token},
 };
 
-use crate::support::{Bench, Sent, get, path, server_id};
+use crate::support::{Bench, Sent, get, path, server_id, tree};
 
 fn observe(value: u32, path: &str) -> MessageBuf {
     let mut request = MessageBuf::request(Method::Get);
@@ -351,6 +351,35 @@ fn a_write_of_a_server_is_notified() {
     assert_eq!(bench.code(write), Code::CHANGED);
     bench.pass(Duration::ZERO);
     assert_notification(&bench.sent(), b"t", b"\xC1\x0EZ");
+}
+
+#[test]
+fn what_can_no_longer_be_read_ends_the_observation_with_a_confirmable_error() {
+    // RFC 7641 §4.2. If it were lost, the server would wait for ever.
+    let mut tree = tree(Server::new(server_id(101), 86_400));
+    let location = Location::new(50.9, 6.9, 0);
+    tree.add(Store::of([(InstanceId::ZERO, location)]));
+    let mut bench = Bench::with_tree(ClientConfig::new("last", [9; 32]), tree);
+    bench.accept_register();
+    bench.request(b"t", observe(0, "/6/0"));
+    let gone = bench
+        .client
+        .object(bench.now, ObjectId::LOCATION, |store: &mut Store| {
+            *store = Store::of::<Location>([]);
+        });
+    assert!(gone.is_some());
+    bench.client.changed(bench.now, path("/6/0"));
+    bench.pass(Duration::ZERO);
+    let sent = bench.all_sent();
+    let last: Vec<_> = sent
+        .iter()
+        .filter(|sent| sent.message().token() == Token::new(b"t").unwrap())
+        .collect();
+    assert_eq!(last.len(), 1);
+    assert_eq!(
+        (last[0].kind(), last[0].code(), last[0].message().observe()),
+        (MessageType::Confirmable, Code::NOT_FOUND, None)
+    );
 }
 
 #[test]

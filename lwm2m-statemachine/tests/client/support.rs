@@ -76,7 +76,11 @@ impl Bench {
     }
 
     pub(crate) fn with_config(config: ClientConfig, server: Server) -> Self {
-        let mut client = Client::new(config, tree(server)).unwrap();
+        Self::with_tree(config, tree(server))
+    }
+
+    pub(crate) fn with_tree(config: ClientConfig, tree: ObjectTree) -> Self {
+        let mut client = Client::new(config, tree).unwrap();
         let now = Instant::from_secs(1000);
         client.start(now);
         let Some(ClientEvent::Connect { connection, .. }) = client.poll_event() else {
