@@ -10,11 +10,13 @@
     reason = "a test runs on a computer with an operating system"
 )]
 
+mod exact;
 mod figures;
 mod notifying;
 mod parallel;
 mod receiving;
 mod requesting;
+mod sections;
 mod serving;
 mod side;
 mod simulation;

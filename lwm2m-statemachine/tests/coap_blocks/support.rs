@@ -221,27 +221,6 @@ impl Pair {
         }
         panic!("no rest");
     }
-
-    /// Runs a request, and checks what is said: the lines of a figure.
-    pub(crate) fn check_figure(&mut self, lines: &[&str]) {
-        self.talk();
-        for _ in 0..3 {
-            // Retransmissions, if the figure loses something.
-            if self.log.len() >= lines.len() {
-                break;
-            }
-            let next = [self.client.poll_timeout(), self.server.poll_timeout()];
-            let Some(next) = next.into_iter().flatten().min() else {
-                break;
-            };
-            self.now = self.now.max(next);
-            self.client.handle_timeout(self.now);
-            self.server.handle_timeout(self.now);
-            self.talk();
-        }
-        assert_eq!(self.log, lines, "\n{}", self.log.join("\n"));
-        self.log.clear();
-    }
 }
 
 fn told(incoming: Incoming<'_>) -> Told {

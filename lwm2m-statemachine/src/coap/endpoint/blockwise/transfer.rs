@@ -381,7 +381,7 @@ impl Upload {
             self.offset = self.offset.saturating_add(self.length);
             return Some(Step::Next);
         }
-        let too_large = code == Code::REQUEST_ENTITY_TOO_LARGE && self.offset == 0;
+        let too_large = code == Code::REQUEST_ENTITY_TOO_LARGE;
         let incomplete = code == Code::REQUEST_ENTITY_INCOMPLETE && *restarts < RESTARTS;
         if too_large && smaller < self.size {
             // Not the body is too large, but the block (RFC 7959 §2.9.3).
