@@ -1,8 +1,34 @@
-"""libcoap's `coap-client` as a device, and its resource directory."""
+"""libcoap's `coap-client`, plain and as a device, its server, and its resource directory."""
 
+import contextlib
 import re
 
 from programs import Program, free_port, output, theirs
+
+CLIENT = ("coap-client-notls", "coap-client-openssl", "coap-client")
+SERVER = ("coap-server-notls", "coap-server-openssl", "coap-server")
+
+
+async def run(*arguments, seconds=120):
+    """Runs `coap-client`: what it printed. It tells of an error response, so that is a failure."""
+    command = [theirs(*CLIENT), "-B", str(seconds), *map(str, arguments)]
+    status, printed = await output(*command, limit=seconds + 5)
+    assert status == 0 and not re.search(r"^[45]\.\d\d", printed, re.M), printed
+    return printed
+
+
+@contextlib.asynccontextmanager
+async def server(*arguments):
+    """`coap-server`, which keeps what is put into it: its address."""
+    port = free_port()
+    program = await Program.start(
+        theirs(*SERVER), "-d", "10", "-A", "127.0.0.1", "-p", str(port), *arguments
+    )
+    try:
+        # It says nothing when it listens; until then, our requests are repeated.
+        yield f"127.0.0.1:{port}"
+    finally:
+        await program.stop()
 
 
 class Client:
@@ -10,7 +36,7 @@ class Client:
 
     def __init__(self, server):
         self.server, self.port = server, free_port()
-        self.program = theirs("coap-client-notls", "coap-client-openssl", "coap-client")
+        self.program = theirs(*CLIENT)
 
     async def request(self, method, path, payload="", port=None):
         """The code of the response, and the path of the location it names."""

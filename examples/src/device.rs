@@ -2,10 +2,7 @@
 //! drains.
 
 use core::{fmt, net::SocketAddr, str::FromStr, time::Duration};
-use std::{
-    io,
-    net::{ToSocketAddrs, UdpSocket},
-};
+use std::io;
 
 use lwm2m_core::{
     InstanceId, Instant, Path, PathError, ShortServerId, Value, codec::TypeLookup as _, text,
@@ -17,6 +14,7 @@ use crate::{
     commands::Commands,
     driver::{Clock, Driver, Names, Tap},
     exit, seed,
+    uri::{local_address, resolve, resolve_to},
 };
 
 /// The Short Server ID of the one server of the device.
@@ -276,63 +274,9 @@ fn boot(settings: &Settings, device: Device) -> io::Result<Client> {
     Client::new(config, tree).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
-/// Where a `coap` URI leads.
-pub fn resolve(uri: &str) -> io::Result<SocketAddr> {
-    resolve_to(uri, |_| true).map_err(exit::about(uri))
-}
-
-fn resolve_to(uri: &str, fits: impl Fn(&SocketAddr) -> bool) -> io::Result<SocketAddr> {
-    let invalid = |text| io::Error::new(io::ErrorKind::InvalidInput, text);
-    let authority = uri
-        .strip_prefix("coap://")
-        .and_then(|rest| rest.split('/').next())
-        .ok_or_else(|| invalid("expected a URI such as coap://localhost:5683"))?;
-    let with_port = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') && !host.is_empty() => authority.to_owned(),
-        _ => format!("{authority}:5683"),
-    };
-    with_port
-        .to_socket_addrs()?
-        .find(fits)
-        .ok_or_else(|| invalid("the host has no address that can be reached from here"))
-}
-
-/// An address, with a free port, from which this host reaches a server.
-fn local_address(server: SocketAddr) -> io::Result<SocketAddr> {
-    let any = SocketAddr::new(
-        if server.is_ipv4() {
-            core::net::Ipv4Addr::UNSPECIFIED.into()
-        } else {
-            core::net::Ipv6Addr::UNSPECIFIED.into()
-        },
-        0,
-    );
-    // Connecting sends nothing, it only chooses a route.
-    let probe = UdpSocket::bind(any)?;
-    probe.connect(server)?;
-    Ok(SocketAddr::new(probe.local_addr()?.ip(), 0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn uris_lead_to_addresses() {
-        for (uri, address) in [
-            ("coap://127.0.0.1:5700", "127.0.0.1:5700"),
-            ("coap://127.0.0.1", "127.0.0.1:5683"),
-            ("coap://127.0.0.1:5700/", "127.0.0.1:5700"),
-            ("coap://[::1]:5700", "[::1]:5700"),
-            ("coap://[::1]", "[::1]:5683"),
-        ] {
-            assert_eq!(resolve(uri).unwrap(), address.parse().unwrap(), "{uri}");
-        }
-        for uri in ["coaps://127.0.0.1", "127.0.0.1:5683", "coap://"] {
-            assert!(resolve(uri).is_err(), "{uri}");
-        }
-        assert!(resolve_to("coap://127.0.0.1", SocketAddr::is_ipv6).is_err());
-    }
 
     #[test]
     fn commands_are_read() {

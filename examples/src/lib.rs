@@ -3,8 +3,9 @@
 //! The machines of `lwm2m-statemachine` open no socket, read no clock and draw no randomness.
 //! Here is all that they leave out: [`driver`] runs any of them on a UDP socket, [`seed`] makes
 //! their seeds, [`chart`] and [`pcap`] show what they said to each other. Of that, and of
-//! [`device`] and [`console`], the programs `demo`, `client` and `server` are made; [`exit`] says
-//! how they end.
+//! [`device`] and [`console`], the programs `demo`, `client` and `server` are made, and of [`store`]
+//! the program `coap`, which is the CoAP endpoint alone; [`relay`] is a bad network between any two
+//! of them; [`exit`] says how they end.
 
 #![allow(
     clippy::std_instead_of_alloc,
@@ -18,5 +19,8 @@ pub mod device;
 pub mod driver;
 pub mod exit;
 pub mod pcap;
+pub mod relay;
 pub mod scribe;
 pub mod seed;
+pub mod store;
+pub mod uri;

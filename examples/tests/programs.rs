@@ -147,6 +147,69 @@ fn a_server_and_a_client_by_their_command_lines() {
     assert!(client.ends() && server.ends());
 }
 
+/// What a program prints on standard output, if it ends well.
+fn printed(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() {
+        Ok(text(output.stdout))
+    } else {
+        Err(text(output.stderr))
+    }
+}
+
+#[test]
+fn a_plain_coap_server_and_client_with_a_bad_network_between() {
+    let coap = env!("CARGO_BIN_EXE_coap");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--size", "5000"];
+    let counting = ["--step", "1", "--last", "100", "--ack-timeout", "20"];
+    let mut server = Program::start(Command::new(coap).args(serve).args(counting));
+    let address = server.expect("listening ").replace("listening ", "");
+    let mut relay = Program::start(Command::new(env!("CARGO_BIN_EXE_relay")).args([
+        &*address,
+        "--double",
+        "5",
+        "--overtake",
+        "5",
+    ]));
+    let near = relay.expect("listening ").replace("listening ", "");
+    let run = |command: &str, path: &str, more: &[&str]| {
+        let uri = format!("coap://{near}{path}");
+        let hasty = ["--ack-timeout", "20", "--max-retransmit", "10"];
+        let arguments = [&[command, &uri], more, &hasty].concat();
+        printed(coap, &arguments)
+    };
+
+    let body = run("get", "/body", &["--block-size", "64"]).unwrap();
+    let lines = (0..5000).step_by(16).map(|at| format!("{at:015}\n"));
+    assert_eq!(body, lines.collect::<Vec<_>>().concat()[..5000]);
+    let long = "long ".repeat(600);
+    assert_eq!(run("put", "/a/b", &[&long]), Ok(String::new()));
+    server.expect("put /a/b 3000 2.01");
+    assert_eq!(run("get", "/a/b", &[]), Ok(long));
+    assert_eq!(run("put", "/a/b", &["short"]), Ok(String::new()));
+    server.expect("put /a/b 5 2.04");
+    assert_eq!(run("get", "/a", &[]), Err("4.04 0 bytes\n".to_owned()));
+    assert_eq!(
+        run("put", "/count", &["7"]),
+        Err("4.05 0 bytes\n".to_owned())
+    );
+
+    let counted = run("observe", "/count", &["--until", "100"]).unwrap();
+    let numbers: Vec<u32> = counted.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!((numbers.first(), numbers.last()), (Some(&0), Some(&100)));
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    server.expect("observed /count");
+    server.expect("unobserved /count");
+
+    relay.say("dance");
+    relay.expect("error no such command: dance");
+    relay.say("quit");
+    let tally = relay.expect("of ");
+    assert!(!tally.contains(" 0 lost"), "{tally}");
+    assert!(relay.ends());
+}
+
 #[test]
 fn the_demo_happens_and_is_captured() {
     let file = std::env::temp_dir().join(format!("lwm2m-demo-{}.pcap", std::process::id()));

@@ -11,6 +11,7 @@ use lwm2m_examples::{
     driver::Clock,
     exit,
     scribe::Scribe,
+    uri,
 };
 
 /// A LwM2M client: registers the example device of the specification, and serves it.
@@ -61,7 +62,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
     };
     let scribe = Scribe::default();
     if arguments.chart {
-        let server = device::resolve(&settings.server_uri)?;
+        let server = uri::resolve(&settings.server_uri)?;
         eprint!("{}", Chart::heading("client", "server"));
         scribe.draw(Chart::new(server), io::stderr());
     }

@@ -1,0 +1,153 @@
+"""Observation (RFC 7641) between our CoAP endpoint and others, each as client and as server.
+
+A thousand notifications, the numbers from 1 to 1000. With nothing lost, each arrives in its turn.
+With one datagram in ten lost, some doubled and some overtaken, the last one arrives, and what
+arrives before it is in order.
+"""
+
+import asyncio
+import re
+import unittest
+
+import aiocoap
+
+import libcoap
+from coap import (
+    HASTY, LIMIT_OF_TRANSFER, Bytes, Case, aiocoap_context, ask, bad_network, client, haste, server,
+)
+from programs import Program, ours
+
+LAST = 1000
+EACH = list(range(1, LAST + 1))
+# Seconds for each number: a program that is held up for a second by the machine it runs on does
+# not lose one yet, as so many datagrams wait for it.
+STEP = 0.004
+COUNT = ("--step", str(round(STEP * 1000)), "--last", str(LAST))
+
+
+class Observe(Case):
+    def assert_order(self, numbers, least):
+        """In order, though not all of them, and up to the last one."""
+        self.assertEqual(numbers, sorted(set(numbers)))
+        self.assertEqual(numbers[-1], LAST)
+        self.assertGreater(len(numbers), least)
+
+
+class OurServer(Observe):
+    """Where something is lost: the last notification is confirmable, or all of them are."""
+
+    async def aiocoap_observes(self, address):
+        async with aiocoap_context() as (context, _):
+            first, observation = await ask(context, aiocoap.GET, address, "count", observe=0)
+            self.assertIsNotNone(first.opt.observe)
+            numbers = []
+            async with asyncio.timeout(LIMIT_OF_TRANSFER):
+                async for notification in observation:
+                    numbers.append(int(notification.payload))
+                    if numbers[-1] == LAST:
+                        return numbers
+
+    async def libcoap_observes(self, address):
+        # It ends when it is told to, not when it has seen the last number.
+        printed = await libcoap.run("-w", "-s", round(2 * STEP * LAST), f"coap://{address}/count")
+        return [int(line) for line in printed.splitlines() if line.strip() and int(line) > 0]
+
+    async def test_aiocoap(self):
+        async with server(*COUNT) as (address, _):
+            self.assertEqual(await self.aiocoap_observes(address), EACH)
+
+    async def test_libcoap(self):
+        async with server(*COUNT) as (address, program):
+            self.assertEqual(await self.libcoap_observes(address), EACH)
+            await program.expect("^unobserved")  # It cancels.
+
+    async def test_with_loss(self):
+        await asyncio.gather(
+            self.lossy(self.aiocoap_observes, 800),
+            self.lossy(self.aiocoap_observes, 200, "--confirmable"),
+            # libcoap's client hands on whatever comes, so it is not told of any out of order.
+            self.lossy(self.libcoap_observes, 800, double=0, overtake=0),
+            self.lossy(self.libcoap_observes, 200, "--confirmable", double=0, overtake=0),
+        )
+
+    async def lossy(self, observes, least, *arguments, **faults):
+        async with (
+            server(*COUNT, *HASTY, *arguments) as (address, _),
+            bad_network(address, seed=7, **faults) as relay,
+        ):
+            self.assert_order(await observes(relay), least)
+
+
+class OurClient(Observe):
+    async def observes(self, address, *arguments):
+        """Our client observes; it ends with the last number."""
+        program = await Program.start(
+            ours("coap"), "observe", f"coap://{address}/count", "--until", str(LAST), *arguments
+        )
+        await program.expect("^0$")
+        return program
+
+    async def end(self, program):
+        self.assertEqual(await program.ends(LIMIT_OF_TRANSFER), 0, program.seen)
+        await program.reader
+        numbers = [int(line) for line in program.seen if re.fullmatch(r"\d+", line)]
+        return numbers[1:]
+
+    async def aiocoap_counts(self, resource):
+        for number in EACH:
+            resource.set(b"%d" % number)
+            await asyncio.sleep(STEP)
+
+    async def test_aiocoap(self):
+        resource = Bytes(b"0")
+        async with aiocoap_context(count=resource) as (_, address):
+            program = await self.observes(address)
+            self.addAsyncCleanup(program.stop)
+            await self.aiocoap_counts(resource)
+            self.assertEqual(await self.end(program), EACH)
+
+    async def test_aiocoap_with_loss(self):
+        resource = Bytes(b"0")
+        with haste():
+            async with (
+                aiocoap_context(count=resource) as (_, address),
+                bad_network(address, seed=9) as relay,
+            ):
+                program = await self.observes(relay, *HASTY)
+                self.addAsyncCleanup(program.stop)
+                await self.aiocoap_counts(resource)
+                self.assert_order(await self.end(program), 500)
+
+    async def libcoap_counts(self, address, step):
+        """libcoap's server notifies of what others put."""
+        async with aiocoap_context() as (context, _):
+            for number in EACH:
+                await ask(context, aiocoap.PUT, address, "count", b"%d" % number)
+                await asyncio.sleep(step)
+
+    async def test_libcoap(self):
+        # Non-confirmable, but for every fifth: confirmable ones it leaves out while one is under
+        # way, as RFC 7641 §4.5.2 allows.
+        async with libcoap.server("-N") as address:
+            await client("put", f"coap://{address}/count", "0")
+            program = await self.observes(address)
+            self.addAsyncCleanup(program.stop)
+            await self.libcoap_counts(address, STEP)
+            self.assertEqual(await self.end(program), EACH)
+
+    async def test_libcoap_with_loss(self):
+        # It repeats after 2 seconds at the earliest, and leaves out what is new meanwhile: most of
+        # the thousand.
+        async with (
+            libcoap.server() as address,
+            bad_network(address, seed=10) as relay,
+        ):
+            await client("put", f"coap://{address}/count", "0")
+            program = await self.observes(relay, *HASTY)
+            self.addAsyncCleanup(program.stop)
+            await self.libcoap_counts(address, STEP)
+            self.assert_order(await self.end(program), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,85 @@
+//! A bad network, to try programs on.
+
+use core::{net::SocketAddr, str::FromStr};
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+use lwm2m_examples::{
+    commands::Commands,
+    driver::{Clock, Driver, Names},
+    exit,
+    relay::{Faults, Relay},
+};
+
+/// A bad network on UDP: passes datagrams between a server and one client, but not all of them.
+///
+/// The client sends to the relay as if it were the server. Reads `quit` from standard input, then
+/// says what became of the datagrams; when standard input has ended without it, it goes on.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The server
+    #[arg(value_name = "ADDRESS")]
+    server: SocketAddr,
+    /// The address to listen on; of port 0, one that is free
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// How many datagrams of a hundred are lost
+    #[arg(long, default_value_t = 10, value_name = "PERCENT", value_parser = percent())]
+    loss: u8,
+    /// How many arrive twice
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = percent())]
+    double: u8,
+    /// How many arrive after the one that was sent next
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = percent())]
+    overtake: u8,
+    /// Decides which; the same seed decides the same
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    seed: u64,
+}
+
+fn percent() -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(0..=100)
+}
+
+struct Quit;
+
+impl FromStr for Quit {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        match line {
+            "quit" => Ok(Self),
+            _ => Err(format!("no such command: {line}")),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    exit::conclude(run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> io::Result<ExitCode> {
+    let faults = Faults {
+        lost: arguments.loss,
+        doubled: arguments.double,
+        overtaken: arguments.overtake,
+    };
+    let relay = Relay::new(arguments.server, faults, arguments.seed);
+    let mut driver = Driver::bind(arguments.listen, Clock::start(), relay, Names::direct())
+        .map_err(exit::about(arguments.listen))?;
+    println!("listening {}", driver.address());
+    let mut commands = Commands::<Result<Quit, _>>::from_stdin();
+    loop {
+        while let Some(command) = commands.poll() {
+            match command {
+                Ok(Quit) => {
+                    println!("{}", driver.machine.tally());
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Err(error) => println!("error {error}"),
+            }
+        }
+        driver.wait(commands.patience())?;
+    }
+}
