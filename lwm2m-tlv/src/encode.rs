@@ -373,31 +373,23 @@ impl Encoder<'_> {
 
     /// As many bytes as it needs: 1, 2, 4 or 8.
     fn integer(&mut self, kind: Kind, id: u16, number: i64) -> Result<(), Failed> {
-        let (Ok(short_id), Ok(short)) = (u8::try_from(id), i32::try_from(number)) else {
-            return self.any_integer(kind, id, number);
-        };
-        if self.room() < 8 {
-            return self.any_integer(kind, id, number);
+        match (id.to_be_bytes(), i32::try_from(number)) {
+            ([0, id], Ok(short)) if self.room() >= 8 => {
+                self.short_integer::<2>([kind.bits(), id, 0, 0, 0, 0, 0, 0], short);
+                Ok(())
+            }
+            _ => self.any_integer(kind, id, number),
         }
-        // `size` is that of the TLV. The value goes to the high bytes.
-        let (length, size, value) = if i8::try_from(short).is_ok() {
-            (1, 3, short << 24)
-        } else if i16::try_from(short).is_ok() {
-            (2, 4, short << 16)
-        } else {
-            (4, 6, short)
-        };
-        let header = u64::from_be_bytes([kind.bits() | length, short_id, 0, 0, 0, 0, 0, 0]);
-        let tlv = header | u64::from(value.cast_unsigned()) << 16;
-        let end = self.buffer.len().wrapping_add(size);
-        self.buffer.extend_from_slice(&tlv.to_be_bytes());
-        self.buffer.truncate(end);
-        Ok(())
     }
 
     #[inline(never)]
     fn any_integer(&mut self, kind: Kind, id: u16, number: i64) -> Result<(), Failed> {
-        if let Ok(number) = i8::try_from(number) {
+        let wide = id > u8::MAX.into() && self.room() >= 8;
+        if let (true, Ok(short)) = (wide, i32::try_from(number)) {
+            let [high, low] = id.to_be_bytes();
+            self.short_integer::<3>([kind.bits() | WIDE_ID, high, low, 0, 0, 0, 0, 0], short);
+            Ok(())
+        } else if let Ok(number) = i8::try_from(number) {
             self.any_bytes(kind, id, &number.to_be_bytes())
         } else if let Ok(number) = i16::try_from(number) {
             self.any_bytes(kind, id, &number.to_be_bytes())
@@ -406,6 +398,26 @@ impl Encoder<'_> {
         } else {
             self.any_bytes(kind, id, &number.to_be_bytes())
         }
+    }
+
+    /// An integer of at most 4 bytes, in one piece with what comes before it: `HEADER` bytes that
+    /// lack the length. There must be room for 8 bytes.
+    #[inline]
+    fn short_integer<const HEADER: usize>(&mut self, header: [u8; 8], number: i32) {
+        // The value goes to the high bytes.
+        let (length, value) = if i8::try_from(number).is_ok() {
+            (1_u8, number << 24)
+        } else if i16::try_from(number).is_ok() {
+            (2, number << 16)
+        } else {
+            (4, number)
+        };
+        let value = u64::from(value.cast_unsigned()) << (32 - 8 * HEADER);
+        let tlv = u64::from_be_bytes(header) | u64::from(length) << 56 | value;
+        let size = HEADER + usize::from(length);
+        let end = self.buffer.len().wrapping_add(size);
+        self.buffer.extend_from_slice(&tlv.to_be_bytes());
+        self.buffer.truncate(end);
     }
 
     #[expect(

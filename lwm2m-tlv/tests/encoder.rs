@@ -143,6 +143,50 @@ fn identifiers_are_as_short_as_they_can_be() {
     }
 }
 
+/// How much room the buffer has makes no difference, and what fits is not moved.
+#[test]
+fn the_room_in_the_buffer_makes_no_difference() {
+    let numbers = [
+        (1, "01"),
+        (-129, "FF 7F"),
+        (40_000, "00 00 9C 40"),
+        (1 << 31, "00 00 00 00 80 00 00 00"),
+    ];
+    let texts = [("", ""), ("+02:00", "2B 30 32 3A 30 30")];
+    let values = numbers.map(|(number, hex)| (ValueRef::Integer(number), hex));
+    let values = values
+        .into_iter()
+        .chain(texts.map(|(text, hex)| (ValueRef::String(text), hex)));
+    for (value, hex) in values {
+        let value_bytes = bytes(hex);
+        for (id, id_bytes) in [(9, &[0x09][..]), (5700, &[0x16, 0x44])] {
+            let length = u8::try_from(value_bytes.len()).unwrap();
+            let wide = if id_bytes.len() == 2 { 0x20 } else { 0 };
+            let mut tlv = match length {
+                ..8 => vec![0xC0 | wide | length],
+                _ => vec![0xC8 | wide],
+            };
+            tlv.extend(id_bytes);
+            tlv.extend((length >= 8).then_some(length));
+            tlv.extend(&value_bytes);
+            for room in 0..16 {
+                let mut buffer = Vec::with_capacity(room);
+                let before = buffer.capacity();
+                let mut encoder = Encoder::new(&mut buffer, path("/3/0"));
+                let events = [object(3), instance(0), resource(id, value)];
+                for event in events.into_iter().chain([END_INSTANCE, END_OBJECT]) {
+                    encoder.event(event).unwrap();
+                }
+                encoder.finish().unwrap();
+                assert_eq!(buffer, tlv, "{value:?} with room for {room}");
+                if room >= tlv.len() {
+                    assert_eq!(buffer.capacity(), before);
+                }
+            }
+        }
+    }
+}
+
 /// Lengths of values, and of multiple Resources and Object Instances, whose lengths are written
 /// once they are known.
 #[test]
