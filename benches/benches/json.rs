@@ -4,6 +4,7 @@
 use core::{convert::Infallible, fmt::Write, hint::black_box, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lwm2m_benches::push_device;
 use lwm2m_core::{
     DataType, ObjectId, Path, ResourceId,
     codec::{Content, Event, Sink},
@@ -75,60 +76,10 @@ fn reading(c: &mut Criterion) {
     group.finish();
 }
 
-/// The events of a payload, which can be pushed again: the object tree without its looking up.
-struct Events(Vec<Event<'static>>);
-
-impl Sink for Events {
-    type Error = Infallible;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), Infallible> {
-        use lwm2m_core::ValueRef::{Integer, String, Time};
-        self.0.push(match event {
-            Event::Resource { id, value, time } => Event::Resource {
-                id,
-                value: match value {
-                    String(text) => String(text.to_owned().leak()),
-                    Integer(number) => Integer(number),
-                    Time(seconds) => Time(seconds),
-                    _ => unreachable!("not in the Device Object"),
-                },
-                time,
-            },
-            Event::ResourceInstance { id, value, time } => Event::ResourceInstance {
-                id,
-                value: match value {
-                    Integer(number) => Integer(number),
-                    _ => unreachable!("not in the Device Object"),
-                },
-                time,
-            },
-            Event::Object(id) => Event::Object(id),
-            Event::Instance(id) => Event::Instance(id),
-            Event::Multiple(id) => Event::Multiple(id),
-            Event::EndMultiple => Event::EndMultiple,
-            Event::EndInstance => Event::EndInstance,
-            Event::EndObject => Event::EndObject,
-        });
-        Ok(())
-    }
-}
-
 fn writing(c: &mut Criterion) {
-    let mut events = Events(Vec::new());
-    let Ok(()) = decode(
-        DEVICE,
-        DEVICE_PATH,
-        &device_types,
-        Mode::Answer,
-        &mut events,
-    ) else {
-        unreachable!("it is well-formed")
-    };
     let write = |buffer: &mut Vec<u8>| {
         let mut encoder = Encoder::new(buffer, DEVICE_PATH);
-        for event in black_box(&events.0) {
-            encoder.event(*event).unwrap();
-        }
+        push_device(&mut encoder).unwrap();
         encoder.finish().unwrap();
     };
     let content = content(DEVICE, DEVICE_PATH);
