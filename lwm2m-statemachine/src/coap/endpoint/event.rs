@@ -154,7 +154,9 @@ pub enum Incoming<'d> {
         token: Token,
     },
     /// The peer rejected a notification, confirmable or not: the observation is over
-    /// (RFC 7641 §3.6).
+    /// (RFC 7641 §3.6). What is still being sent of it is taken back with
+    /// [`Endpoint::end_notifications`](super::Endpoint::end_notifications): only the application
+    /// knows whether it is of the same observation, or of a later one with that token.
     NotificationReset {
         /// Which notification.
         notification: NotificationId,
