@@ -249,6 +249,7 @@ impl MessageBuf {
     ) -> Result<&mut Self, OptionError> {
         // The legal length is known afterwards; the rest is checked before.
         let legal = number.lengths().map_or(0, |(shortest, _)| shortest);
+        let before = (self.last, self.present);
         let delta = self.admit(number, legal.into())?;
         let header = self.bytes.len();
         self.long_header(delta, 0);
@@ -257,11 +258,18 @@ impl MessageBuf {
         let _ = Append(&mut self.bytes).write_fmt(format_args!("{value}"));
         let length = self.bytes.len().saturating_sub(start);
         let lengths = number.lengths().unwrap_or((0, u16::MAX));
-        if length < lengths.0.into() || length > lengths.1.into() {
+        let is_legal = usize::from(lengths.0) <= length && length <= usize::from(lengths.1);
+        let is_dots = number.is_path() && matches!(self.bytes.get(start..), Some(b"." | b".."));
+        if is_dots || !is_legal {
             self.bytes.truncate(header);
-            return Err(OptionError::Length {
-                option: number,
-                length,
+            (self.last, self.present) = before;
+            return Err(if is_dots {
+                OptionError::DotSegment(number)
+            } else {
+                OptionError::Length {
+                    option: number,
+                    length,
+                }
             });
         }
         let (nibble, extension) = Extension::new(length);

@@ -156,6 +156,11 @@ impl OptionNumber {
         Some((min, min.saturating_add(rule.span)))
     }
 
+    /// Whether it holds segments of a path.
+    pub(super) const fn is_path(self) -> bool {
+        matches!(self, Self::URI_PATH | Self::LOCATION_PATH)
+    }
+
     /// Whether a value of this length and its place are legal and, if it is text, it is UTF-8.
     /// What is not is to be treated as an unrecognised option (RFC 7252 §5.4.3, §5.4.5).
     #[inline]

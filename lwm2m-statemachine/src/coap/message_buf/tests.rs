@@ -107,6 +107,18 @@ fn options_are_refused_with_illegal_lengths() {
 }
 
 #[test]
+fn a_refused_option_leaves_no_trace() {
+    let long = "x".repeat(256);
+    let mut message = MessageBuf::request(Method::Get);
+    assert!(message.uri_path_display(&long).is_err());
+    assert!(message.uri_path(&long).is_err());
+    assert!(message.uri_path_display(&"..").is_err());
+    assert!(!message.has(OptionNumber::URI_PATH));
+    assert!(message.observe(0).unwrap().uri_path("x").is_ok());
+    assert_eq!(message.options().count(), 2);
+}
+
+#[test]
 fn dot_segments_are_refused() {
     let mut message = MessageBuf::request(Method::Get);
     for segment in [".", ".."] {
@@ -116,6 +128,12 @@ fn dot_segments_are_refused() {
         );
         assert_eq!(
             message.uri_path(segment).unwrap_err(),
+            OptionError::DotSegment(OptionNumber::URI_PATH)
+        );
+    }
+    for segment in [".", ".."] {
+        assert_eq!(
+            message.uri_path_display(&segment).unwrap_err(),
             OptionError::DotSegment(OptionNumber::URI_PATH)
         );
     }
