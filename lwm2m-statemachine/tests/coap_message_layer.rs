@@ -85,7 +85,7 @@ fn an_empty_non_confirmable_is_ignored() {
 #[test]
 fn our_ping_is_answered_by_a_reset() {
     let mut node = node();
-    let id = node.ping(T0, "peer").unwrap();
+    let id = node.ping(T0, "peer", Channel::Udp).unwrap();
     let wire = sent_one(&mut node);
     assert_eq!((wire[0], wire[1], wire.len()), (0x40, 0, 4));
     let reset = [0x70, 0, wire[2], wire[3]];
@@ -94,7 +94,7 @@ fn our_ping_is_answered_by_a_reset() {
         Ok(Some(Incoming::RequestReset { request })) if request == id
     ));
     assert!(run_until_quiet(&mut node).is_empty());
-    node.ping(T0, "peer").unwrap();
+    node.ping(T0, "peer", Channel::Udp).unwrap();
     assert!(matches!(
         run_until_quiet(&mut node)[..],
         [Event::RequestFailed {
@@ -102,6 +102,37 @@ fn our_ping_is_answered_by_a_reset() {
             ..
         }]
     ));
+}
+
+#[test]
+fn over_sms_a_ping_is_sent_once() {
+    for answered in [true, false] {
+        let mut node = node();
+        let id = node.ping(T0, "peer", Channel::Sms).unwrap();
+        let wire = sent_one(&mut node);
+        assert_eq!((wire[0], wire[1], wire.len()), (0x40, 0, 4));
+        if answered {
+            assert!(matches!(
+                receive(&mut node, T0, &[0x70, 0, wire[2], wire[3]]),
+                Ok(Some(Incoming::RequestReset { request })) if request == id
+            ));
+        } else {
+            while let Some(now) = node.poll_timeout() {
+                node.handle_timeout(now);
+                assert!(sent(&mut node).is_empty(), "sent again");
+                if let Some(event) = node.poll_event() {
+                    let reason = FailureReason::Timeout;
+                    assert!(matches!(
+                        event,
+                        Event::RequestFailed { request, reason: of, .. }
+                            if (request, of) == (id, reason)
+                    ));
+                    break;
+                }
+            }
+        }
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
 }
 
 // What matches nothing: §4.2, §4.3, §5.3.2.

@@ -379,6 +379,13 @@ fn over_sms_a_confirmable_notification_is_sent_once_and_has_one_outcome() {
                 }
                 other => panic!("{other:?}"),
             }
+            for second in [ACK, RST] {
+                let datagram = empty(second, read.message_id());
+                assert!(
+                    receive(&mut node, T0, &datagram).is_err(),
+                    "a second outcome"
+                );
+            }
             assert!(run_until_quiet(&mut node).is_empty());
         } else {
             assert!(matches!(

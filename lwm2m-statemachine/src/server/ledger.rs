@@ -109,6 +109,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        Channel,
         coap::{Config, Endpoint},
         random::Random,
     };
@@ -116,7 +117,7 @@ mod tests {
     #[test]
     fn entries_are_found_by_key_request_and_registration_until_taken() {
         let mut endpoint = Endpoint::new(Config::new([1; 32]));
-        let mut request = || endpoint.ping(Instant::ZERO, "peer").unwrap();
+        let mut request = || endpoint.ping(Instant::ZERO, "peer", Channel::Udp).unwrap();
         let mut ledger = Ledger::new(Random::new([2; 32]).hash_keys());
         let [a, b] = [0, 1].map(RegistrationId::of);
         let requests = [(); 4].map(|()| request());

@@ -381,7 +381,9 @@ impl<P: Peer> Endpoint<P> {
 
     /// Whether nothing is kept of anyone, and nothing is left to send or to tell.
     pub fn is_idle(&self) -> bool {
-        self.usage() == Usage::default() && self.outbox.is_empty() && self.events.is_empty()
+        let nothing_held = self.usage() == Usage::default() && self.poll_timeout().is_none();
+        let nothing_waits = self.uploads.is_empty() && self.serving.is_in_order();
+        nothing_held && nothing_waits && self.outbox.is_empty() && self.events.is_empty()
     }
 
     /// How much is held.
@@ -455,9 +457,12 @@ impl<P: Peer> Endpoint<P> {
                     .filter(|notification| notification.awaited)
                     .ok_or(DatagramError::Unmatched)?;
                 notification.awaited = false;
+                let (id, token) = (notification.id, notification.token);
+                // One outcome: a Reset that names it, too, would be another.
+                self.forget_notification(now, key, FailureReason::Timeout);
                 Ok(Some(Incoming::Acknowledged {
-                    notification: NotificationId(notification.id),
-                    token: notification.token,
+                    notification: NotificationId(id),
+                    token,
                 }))
             }
         }

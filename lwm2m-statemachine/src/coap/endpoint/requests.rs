@@ -141,15 +141,16 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Asks whether the peer is there, by an Empty confirmable message (RFC 7252 §4.3). If it is,
-    /// the outcome is [`Incoming::RequestReset`].
-    pub fn ping(&mut self, now: Instant, to: P) -> Result<RequestId, SendError> {
+    /// the outcome is [`Incoming::RequestReset`]. Over SMS it is sent once (TS 8.6.2).
+    pub fn ping(&mut self, now: Instant, to: P, channel: Channel) -> Result<RequestId, SendError> {
         let peer = self.enter_for_request(to)?;
-        let mode = Mode::new(RequestOptions::default(), 0);
+        let options = RequestOptions {
+            channel,
+            ..RequestOptions::default()
+        };
+        let mode = Mode::new(options, self.spans.response_timeout);
         let key = self.insert_request(now, peer, Token::EMPTY, Kind::Ping, mode)?;
-        let wire =
-            MessageBuf::with_code(Code::EMPTY, 0).finish(MessageType::Confirmable, 0, Token::EMPTY);
-        let ping = Transmission::new(wire, Purpose::Request(key));
-        self.transmit_request(now, peer, key, ping);
+        self.dispatch(now, peer, key, MessageBuf::with_code(Code::EMPTY, 0))?;
         Ok(RequestId(key))
     }
 

@@ -143,7 +143,8 @@ impl Party {
 
     fn ping(&mut self, now: Instant, node: &mut Node, peer: Address) {
         self.count("ping");
-        let id = node.ping(now, peer);
+        let channel = self.channel(peer);
+        let id = node.ping(now, peer, channel);
         let asked = Asked {
             peer,
             number: None,
@@ -152,7 +153,11 @@ impl Party {
             ping: true,
             observing: None,
         };
-        self.asked(id, asked, RequestOptions::default());
+        let options = RequestOptions {
+            channel,
+            ..RequestOptions::default()
+        };
+        self.asked(id, asked, options);
     }
 
     /// Gives up a request that has no outcome, or an observation, in one of the two ways.

@@ -425,6 +425,10 @@ impl Uploads {
         }
     }
 
+    pub(in crate::coap::endpoint) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
     fn tag(&mut self) -> [u8; 2] {
         self.next_tag = self.next_tag.wrapping_add(1);
         self.next_tag.to_be_bytes()

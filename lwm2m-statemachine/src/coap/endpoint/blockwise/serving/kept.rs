@@ -126,6 +126,11 @@ impl Serving {
         self.bytes
     }
 
+    /// Whether each body has its place in the order, and nothing else has one.
+    pub(in crate::coap::endpoint) fn is_in_order(&self) -> bool {
+        self.order.len() == self.bodies.len()
+    }
+
     pub(super) fn first_of(&self, peer: u32) -> Option<u64> {
         let mut of_peer = self.bodies.range((peer, 0)..=(peer, u64::MAX));
         of_peer.next().map(|((_, resource), _)| *resource)
