@@ -64,6 +64,7 @@ const DEEDS: &[&str] = &[
     "notification CON",
     "notification NON",
     "notification by SMS",
+    "notification from a source",
     "notification lost",
     "notification over the bounds",
     "notification taken",

@@ -6,7 +6,7 @@ use lwm2m_statemachine::{
     Channel,
     coap::{
         FailureReason, MessageBuf, MessageRef, NotificationId, NotifyOptions, OptionNumber,
-        Resource, Responder, SendError, SourceId, Token, TransferId,
+        Resource, Responder, SendError, Source, SourceId, Token, TransferId,
     },
 };
 
@@ -245,8 +245,16 @@ impl Party {
         let start = offset.min(body.len());
         let end = body.len().min(start + length);
         let block = body[start..end].to_vec();
-        node.supply(now, source, offset, &block, end < body.len())
-            .unwrap();
+        match node.supply(now, source, offset, &block, end < body.len()) {
+            Ok(()) => {}
+            // Nobody wants it any more.
+            Err(SendError::NoSource | SendError::BlockNotWanted) => {
+                self.count("block supplied for nothing");
+            }
+            // That of a notification, which then fails.
+            Err(SendError::TooManyMessages) => self.count("notification over the bounds"),
+            Err(other) => panic!("{other}"),
+        }
     }
 
     // Observers.
@@ -302,10 +310,14 @@ impl Party {
     pub(super) fn notify(&mut self, now: Instant, node: &mut Node, last: bool) {
         for mut observer in core::mem::take(&mut self.observers) {
             let (peer, token) = (observer.peer, observer.token);
-            let message = if last {
+            let mut message;
+            let mut source = None;
+            if last {
                 self.count("error notification");
-                MessageBuf::response(Code::NOT_FOUND)
+                message = MessageBuf::response(Code::NOT_FOUND);
             } else {
+                message = MessageBuf::response(Code::CONTENT);
+                message.observe(sequence_of(observer.count + 1)).unwrap();
                 let (number, body) = if observer.small {
                     self.small_body()
                 } else {
@@ -313,11 +325,14 @@ impl Party {
                 };
                 let answers = &mut self.book.borrow_mut().answers;
                 answers.insert(number, observer.number);
-                let mut message = MessageBuf::response(Code::CONTENT);
-                message.observe(sequence_of(observer.count + 1)).unwrap();
-                message.payload(&body);
-                message
-            };
+                if !observer.small && self.random.chance(0.3) {
+                    let supplied = node.source(Some(body.len() as u32));
+                    self.sources.insert(supplied.id(), body);
+                    source = Some(supplied);
+                } else {
+                    message.payload(&body);
+                }
+            }
             observer.count += 1;
             let confirmable = self.random.chance(0.5);
             let channel = self.channel(peer);
@@ -331,7 +346,17 @@ impl Party {
                 (_, true) => "notification CON",
                 (_, false) => "notification NON",
             });
-            match node.notify(now, peer, token, message, options) {
+            let from = source.as_ref().map(Source::id);
+            let id = if let Some(source) = source {
+                self.count("notification from a source");
+                node.notify_from(now, peer, token, message, source, options)
+            } else {
+                node.notify(now, peer, token, message, options)
+            };
+            if let (Err(_), Some(source)) = (&id, from) {
+                self.sources.remove(&source);
+            }
+            match id {
                 Ok(id) => {
                     let key = (self.incarnation, id);
                     if confirmable {
