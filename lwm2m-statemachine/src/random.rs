@@ -74,6 +74,15 @@ impl fmt::Debug for KeyedState {
     }
 }
 
+impl KeyedState {
+    /// Of two numbers of which peers choose few bits, in one multiplication.
+    pub(crate) fn hash_numbers(self, a: u64, b: u64) -> u64 {
+        let product = u128::from(a ^ self.keys.0).wrapping_mul(u128::from(b ^ self.keys.1));
+        let [low, high] = [product, product >> 64].map(|half| half & u128::from(u64::MAX));
+        u64::try_from(low ^ high).unwrap_or(0)
+    }
+}
+
 impl BuildHasher for KeyedState {
     type Hasher = SipHasher13;
 

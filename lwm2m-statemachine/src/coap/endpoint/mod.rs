@@ -355,6 +355,7 @@ impl<P: Peer> Endpoint<P> {
                 TimerKey::Serving(peer, resource) => self.serving_due(now, peer, resource),
             }
         }
+        self.peers.forget_quiet(now, self.spans.exchange_lifetime);
     }
 
     /// The next event. Changes after every call but the other polls.
@@ -371,6 +372,7 @@ impl<P: Peer> Endpoint<P> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         [
             self.timers.next(),
+            self.peers.next_deadline(),
             self.records.next_deadline(),
             self.notifications.next_deadline(),
         ]

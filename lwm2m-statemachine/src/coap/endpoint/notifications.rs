@@ -272,7 +272,7 @@ impl<P: Peer> Endpoint<P> {
         {
             self.forget_notification(now, oldest, FailureReason::Timeout);
         }
-        let Some(sending) = self.peers.sending_mut(peer) else {
+        let Some(sending) = self.peers.start_sending(now, peer, &mut self.random) else {
             return;
         };
         let notification = Notification {

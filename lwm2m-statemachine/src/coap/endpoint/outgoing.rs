@@ -2,7 +2,7 @@
 //! ids stand for.
 
 use alloc::{boxed::Box, collections::VecDeque};
-use core::{hash::BuildHasher, mem};
+use core::mem;
 
 use hashbrown::{HashTable, hash_table::Entry};
 use lwm2m_core::Instant;
@@ -150,7 +150,7 @@ impl SentIds {
 }
 
 fn hash(keys: KeyedState, peer: u32, id: u16) -> u64 {
-    keys.hash_one(u64::from(peer) << 16 | u64::from(id))
+    keys.hash_numbers(peer.into(), id.into())
 }
 
 /// What is to be handed to the transport, in its order.
@@ -280,7 +280,11 @@ impl<P: Peer> Endpoint<P> {
             && sending.in_flight < nstart
             && let Some(key) = sending.waiting.front().copied()
         {
-            let message_id = match sending.ids.take(now, self.spans.exchange_lifetime) {
+            let taken = self.peers.take_id(now, peer, self.spans.exchange_lifetime);
+            let (Some(taken), Some(sending)) = (taken, self.peers.sending_mut(peer)) else {
+                return;
+            };
+            let message_id = match taken {
                 Ok(id) => id,
                 Err(until) => {
                     self.timers
@@ -288,7 +292,6 @@ impl<P: Peer> Endpoint<P> {
                     return;
                 }
             };
-            sending.last_used = now;
             sending.waiting.pop_front();
             sending.in_flight += 1;
             self.sent.insert(peer, message_id, Sent::Transmission(key));
@@ -432,16 +435,12 @@ impl<P: Peer> Endpoint<P> {
         message: WireMessage,
     ) -> Result<u16, WireMessage> {
         let lifetime = self.spans.exchange_lifetime;
-        let (Some(sending), Some(transmission)) = (
-            self.peers.sending_mut(peer),
-            self.transmissions.get_mut(key),
-        ) else {
+        let Some(transmission) = self.transmissions.get_mut(key) else {
             return Err(message);
         };
-        let Ok(message_id) = sending.ids.take(now, lifetime) else {
+        let Some(Ok(message_id)) = self.peers.take_id(now, peer, lifetime) else {
             return Err(message);
         };
-        sending.last_used = now;
         let old = mem::replace(&mut transmission.message_id, message_id);
         transmission.first_sent = now;
         transmission.message = message;
@@ -484,47 +483,32 @@ impl<P: Peer> Endpoint<P> {
         mut message: WireMessage,
     ) -> Result<u16, SendError> {
         let lifetime = self.spans.exchange_lifetime;
-        let sending = self
-            .peers
+        self.peers
             .start_sending(now, peer, &mut self.random)
             .ok_or(SendError::NotOpen)?;
-        let id = sending
-            .ids
-            .take(now, lifetime)
-            .map_err(|_| SendError::MessageIds)?;
-        sending.last_used = now;
+        let taken = self.peers.take_id(now, peer, lifetime);
+        self.watch(now, peer);
+        let Some(Ok(id)) = taken else {
+            return Err(SendError::MessageIds);
+        };
         message.readdress(kind, id);
         if let Some(name) = self.peers.name(peer) {
             self.outbox.message(name, message);
         }
-        self.watch(now, peer);
         Ok(id)
     }
 
     /// Sees to it that a peer to which nothing is being sent is forgotten in time.
     pub(super) fn watch(&mut self, now: Instant, peer: u32) {
-        let lifetime = self.spans.exchange_lifetime;
-        if let Some(sending) = self.peers.sending_mut(peer)
-            && sending.deadline.is_none()
-            && sending.is_quiet()
-        {
-            let deadline = after(sending.last_used, lifetime).max(now);
-            self.timers
-                .set(TimerKey::Peer(peer), &mut sending.deadline, Some(deadline));
-        }
+        let deadline = self.peers.settle(now, peer, self.spans.exchange_lifetime);
+        self.timers
+            .set(TimerKey::Peer(peer), &mut { deadline }, None);
     }
 
-    /// Message ids may be free again, or the peer may be of no interest any more.
+    /// Message ids may be free again.
     pub(super) fn peer_due(&mut self, now: Instant, peer: u32) {
-        let lifetime = self.spans.exchange_lifetime;
-        let Some(sending) = self.peers.sending_mut(peer) else {
-            return;
-        };
-        sending.deadline = None;
-        if sending.is_quiet() && after(sending.last_used, lifetime) <= now {
-            self.peers.stop_sending(peer);
-            self.peers.release(peer);
-        } else {
+        if let Some(sending) = self.peers.sending_mut(peer) {
+            sending.deadline = None;
             self.start_waiting(now, peer);
         }
     }

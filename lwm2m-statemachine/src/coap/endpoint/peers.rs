@@ -1,6 +1,10 @@
 //! Who is known: only those of whom something is kept.
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
 use core::{hash::BuildHasher, mem};
 
 use hashbrown::HashTable;
@@ -19,12 +23,16 @@ pub(super) struct PeerState<P> {
     pub(super) records: Chain,
     /// How many bodies come from it and go to it in blocks.
     pub(super) bodies: u32,
-    /// What was sent to it. None if that is long ago.
+    /// The message ids of what is sent to it. None if the last one was used long ago.
+    ids: Option<MessageIds>,
+    /// The tick at which to look whether they can go; 0 if nothing waits for it.
+    due: u64,
+    /// What is being sent to it. None most of the time.
     sending: Option<Box<Sending>>,
 }
 
-/// What is kept of a peer that something was sent to.
-#[derive(Clone, Debug)]
+/// What is being sent to a peer.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sending {
     pub(super) requests: Chain,
     pub(super) transmissions: Chain,
@@ -33,16 +41,13 @@ pub(super) struct Sending {
     pub(super) in_flight: u16,
     /// The transmissions that have not been sent yet, in their order.
     pub(super) waiting: VecDeque<Key>,
-    pub(super) ids: MessageIds,
-    /// When the last message id was used.
-    pub(super) last_used: Instant,
-    /// When to look whether all this can go, or whether message ids are free again.
+    /// When message ids are free again, if transmissions wait for that.
     pub(super) deadline: Option<Instant>,
 }
 
 impl Sending {
-    /// Whether nothing is kept but the message ids.
-    pub(super) fn is_quiet(&self) -> bool {
+    /// Whether nothing is being sent, and no answer or Reset is waited for.
+    fn is_quiet(&self) -> bool {
         self.requests.is_empty() && self.transmissions.is_empty() && self.notifications.is_empty()
     }
 }
@@ -50,8 +55,9 @@ impl Sending {
 /// The next message id for a peer. The 65536 ids are used in turn, from a random one; each
 /// sixteenth of them is entered again only EXCHANGE_LIFETIME after it was left.
 #[derive(Clone, Debug)]
-pub(super) struct MessageIds {
+struct MessageIds {
     next: u16,
+    last_used: Instant,
     /// When each sixteenth was left; made when the first one is.
     left: Option<Box<[Option<Instant>; 16]>>,
 }
@@ -59,15 +65,16 @@ pub(super) struct MessageIds {
 impl MessageIds {
     const SIXTEENTH: u16 = 1 << 12;
 
-    fn new(random: &mut Random) -> Self {
+    fn new(now: Instant, random: &mut Random) -> Self {
         Self {
             next: random.next_u16(),
+            last_used: now,
             left: None,
         }
     }
 
     /// Takes the next id; or tells when there will be one.
-    pub(super) fn take(&mut self, now: Instant, lifetime: u64) -> Result<u16, Instant> {
+    fn take(&mut self, now: Instant, lifetime: u64) -> Result<u16, Instant> {
         let id = self.next;
         if id.is_multiple_of(Self::SIXTEENTH)
             && let Some(left) = &self.left
@@ -83,6 +90,7 @@ impl MessageIds {
                 *left = Some(now);
             }
         }
+        self.last_used = now;
         Ok(id)
     }
 
@@ -97,6 +105,50 @@ pub(super) struct Peers<P> {
     states: Slab<PeerState<P>>,
     by_name: HashTable<u32>,
     keys: KeyedState,
+    quiet: Quiet,
+    /// Kept for the next peer that something is sent to.
+    spare: Option<Box<Sending>>,
+}
+
+/// The peers to which nothing is being sent, by the moment when their message ids may be forgotten:
+/// a tick of a second. To wait a little longer does no harm, and each peer costs one number here.
+#[derive(Clone, Debug, Default)]
+struct Quiet {
+    by_tick: BTreeMap<u64, Vec<u32>>,
+}
+
+impl Quiet {
+    const TICK: u64 = 1000;
+
+    /// Has the peer looked at from `moment` on; gives the tick.
+    fn insert(&mut self, moment: Instant, peer: u32) -> u64 {
+        let tick = moment.as_millis().div_ceil(Self::TICK).max(1);
+        self.by_tick.entry(tick).or_default().push(peer);
+        tick
+    }
+
+    /// Has the peer not looked at any more.
+    fn remove(&mut self, tick: u64, peer: u32) {
+        if let Some(peers) = self.by_tick.get_mut(&tick) {
+            if let Some(place) = peers.iter().position(|other| *other == peer) {
+                peers.swap_remove(place);
+            }
+            if peers.is_empty() {
+                self.by_tick.remove(&tick);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let (tick, _) = self.by_tick.first_key_value()?;
+        Some(Instant::from_millis(tick.saturating_mul(Self::TICK)))
+    }
+
+    /// All of the first tick, if it has come.
+    fn pop(&mut self, now: Instant) -> Option<Vec<u32>> {
+        let first = self.by_tick.first_entry()?;
+        (*first.key() <= now.as_millis() / Self::TICK).then(|| first.remove())
+    }
 }
 
 impl<P: Peer> Peers<P> {
@@ -105,6 +157,8 @@ impl<P: Peer> Peers<P> {
             states: Slab::new(),
             by_name: HashTable::new(),
             keys,
+            quiet: Quiet::default(),
+            spare: None,
         }
     }
 
@@ -137,6 +191,8 @@ impl<P: Peer> Peers<P> {
             name,
             records: Chain::default(),
             bodies: 0,
+            ids: None,
+            due: 0,
             sending: None,
         });
         let (states, keys) = (&self.states, self.keys);
@@ -168,7 +224,7 @@ impl<P: Peer> Peers<P> {
         self.get_mut(index)?.sending.as_deref_mut()
     }
 
-    /// The state of sending to this peer, made if there is none.
+    /// What is being sent to this peer, to add to it.
     pub(super) fn start_sending(
         &mut self,
         now: Instant,
@@ -176,30 +232,89 @@ impl<P: Peer> Peers<P> {
         random: &mut Random,
     ) -> Option<&mut Sending> {
         let peer = self.states.get_mut(index as usize)?;
-        Some(peer.sending.get_or_insert_with(|| {
-            Box::new(Sending {
-                requests: Chain::default(),
-                transmissions: Chain::default(),
-                notifications: Chain::default(),
-                in_flight: 0,
-                waiting: VecDeque::new(),
-                ids: MessageIds::new(random),
-                last_used: now,
-                deadline: None,
-            })
-        }))
+        peer.ids.get_or_insert_with(|| MessageIds::new(now, random));
+        let spare = &mut self.spare;
+        Some(
+            peer.sending
+                .get_or_insert_with(|| spare.take().unwrap_or_default()),
+        )
     }
 
+    /// The next message id for this peer; or when there will be one.
+    pub(super) fn take_id(
+        &mut self,
+        now: Instant,
+        index: u32,
+        lifetime: u64,
+    ) -> Option<Result<u16, Instant>> {
+        let ids = self.get_mut(index)?.ids.as_mut()?;
+        Some(ids.take(now, lifetime))
+    }
+
+    /// Forgets what is being sent to a peer if that is nothing any more, and sees to it that its
+    /// message ids are forgotten `lifetime` after the last one was used. Gives the deadline that
+    /// nothing waits for now.
+    pub(super) fn settle(&mut self, now: Instant, index: u32, lifetime: u64) -> Option<Instant> {
+        let peer = self.states.get_mut(index as usize)?;
+        let mut sending = peer.sending.take_if(|sending| sending.is_quiet())?;
+        if peer.due == 0
+            && let Some(ids) = &peer.ids
+        {
+            peer.due = self
+                .quiet
+                .insert(after(ids.last_used, lifetime).max(now), index);
+        }
+        let deadline = sending.deadline.take();
+        sending.in_flight = 0;
+        sending.waiting.clear();
+        if sending.waiting.capacity() <= KEEP {
+            self.spare = Some(sending);
+        }
+        deadline
+    }
+
+    /// When to call [`forget_quiet`](Self::forget_quiet) next.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.quiet.next()
+    }
+
+    /// Forgets the message ids of peers to which nothing has been sent for `lifetime`, and the
+    /// peers if nothing else is kept of them.
+    pub(super) fn forget_quiet(&mut self, now: Instant, lifetime: u64) {
+        while let Some(peers) = self.quiet.pop(now) {
+            for index in peers {
+                if let Some(peer) = self.states.get_mut(index as usize) {
+                    peer.due = 0;
+                    let quiet = peer.sending.as_ref().is_none_or(|it| it.is_quiet());
+                    if quiet && let Some(ids) = &peer.ids {
+                        let end = after(ids.last_used, lifetime);
+                        if end > now {
+                            peer.due = self.quiet.insert(end, index);
+                        } else {
+                            peer.ids = None;
+                            peer.sending = None;
+                            self.release(index);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Forgets what was and is being sent to a peer.
     pub(super) fn stop_sending(&mut self, index: u32) {
-        if let Some(peer) = self.get_mut(index) {
+        if let Some(peer) = self.states.get_mut(index as usize) {
+            peer.ids = None;
             peer.sending = None;
+            self.quiet.remove(mem::take(&mut peer.due), index);
         }
     }
 
     /// Forgets the peer if nothing is kept of it.
     pub(super) fn release(&mut self, index: u32) {
         let Some(peer) = self.get(index) else { return };
-        if !peer.records.is_empty() || peer.bodies > 0 || peer.sending.is_some() {
+        let is_kept = peer.ids.is_some() || peer.sending.is_some();
+        if is_kept || peer.bodies > 0 || !peer.records.is_empty() {
             return;
         }
         let hash = self.keys.hash_one(&peer.name);
@@ -222,7 +337,7 @@ mod tests {
     fn message_ids_are_not_used_again_within_their_lifetime() {
         let lifetime = 247_000;
         let mut random = Random::new([3; 32]);
-        let mut ids = MessageIds::new(&mut random);
+        let mut ids = MessageIds::new(Instant::ZERO, &mut random);
         let mut used = alloc::vec![None; 1 << 16];
         let mut now = Instant::ZERO;
         let mut waits = 0;

@@ -1,7 +1,7 @@
 //! What was received, so that nothing is processed twice (RFC 7252 §4.5).
 
 use alloc::collections::VecDeque;
-use core::{hash::BuildHasher, mem};
+use core::mem;
 
 use hashbrown::HashTable;
 use lwm2m_core::Instant;
@@ -304,7 +304,7 @@ impl Records {
 }
 
 fn hash(keys: KeyedState, peer: u32, message_id: u16) -> u64 {
-    keys.hash_one(u64::from(peer) << 16 | u64::from(message_id))
+    keys.hash_numbers(peer.into(), message_id.into())
 }
 
 pub(super) fn pop_due(queue: &mut VecDeque<(Instant, Key)>, now: Instant) -> Option<Key> {

@@ -1,7 +1,7 @@
 //! The requests of all peers, by handle and by token.
 
 use alloc::boxed::Box;
-use core::{hash::BuildHasher, mem};
+use core::mem;
 
 use hashbrown::HashTable;
 use lwm2m_core::Instant;
@@ -167,5 +167,5 @@ impl Requests {
 
 fn hash(keys: KeyedState, peer: u32, token: Token) -> u64 {
     let (bytes, length) = token.parts();
-    keys.hash_one((bytes, u64::from(peer) << 8 | u64::from(length)))
+    keys.hash_numbers(bytes, u64::from(peer) << 8 | u64::from(length))
 }
