@@ -360,6 +360,10 @@ pub struct RegistrationWriter<'b, 'r> {
 impl<'b, 'r> RegistrationWriter<'b, 'r> {
     /// Appends a list to `out`, beginning with the link to the root if that has something to say.
     pub fn new(out: &'b mut Vec<u8>, root: RegistrationRoot<'r>) -> Self {
+        // A list has about a hundred bytes: a new vector need not grow often.
+        if out.capacity() == 0 {
+            out.reserve(128);
+        }
         let mut links = LinkWriter::new(out);
         let RegistrationRoot {
             path,
