@@ -354,10 +354,10 @@ impl Encoder<'_> {
 impl Encoder<'_> {
     /// A Resource or a Resource Instance.
     ///
-    /// Short ones, if there is room for some bytes more than they need, are appended in pieces of
-    /// a fixed size, of which too much is taken back: that is what makes the writer fast. A value
-    /// is told apart here, and only what it is made of is handed on, because to hand it on as a
-    /// whole it would have to be put into memory first.
+    /// Short integers, if there is room for some bytes more than they need, are appended with what
+    /// comes before them in one piece of 8 bytes, of which too much is taken back: that is what
+    /// makes the writer fast. A value is told apart here, and only what it is made of is handed on,
+    /// because to hand it on as a whole it would have to be put into memory first.
     #[inline]
     fn value(&mut self, kind: Kind, id: u16, value: ValueRef<'_>) -> Result<(), Failed> {
         match value {
@@ -404,7 +404,7 @@ impl Encoder<'_> {
     /// lack the length. There must be room for 8 bytes.
     #[inline]
     fn short_integer<const HEADER: usize>(&mut self, header: [u8; 8], number: i32) {
-        // The value goes to the high bytes.
+        // The value goes to the high bytes, which are the first when these are turned round.
         let (length, value) = if i8::try_from(number).is_ok() {
             (1_u8, number << 24)
         } else if i16::try_from(number).is_ok() {
@@ -412,11 +412,11 @@ impl Encoder<'_> {
         } else {
             (4, number)
         };
-        let value = u64::from(value.cast_unsigned()) << (32 - 8 * HEADER);
-        let tlv = u64::from_be_bytes(header) | u64::from(length) << 56 | value;
+        let value = u64::from(value.cast_unsigned().swap_bytes()) << (8 * HEADER);
+        let tlv = u64::from_le_bytes(header) | u64::from(length) | value;
         let size = HEADER + usize::from(length);
         let end = self.buffer.len().wrapping_add(size);
-        self.buffer.extend_from_slice(&tlv.to_be_bytes());
+        self.buffer.extend_from_slice(&tlv.to_le_bytes());
         self.buffer.truncate(end);
     }
 
@@ -444,18 +444,12 @@ impl Encoder<'_> {
         let (Ok(short_id), Ok(length)) = (u8::try_from(id), u8::try_from(value.len())) else {
             return self.any_bytes(kind, id, value);
         };
-        let (first, size) = if length < 8 {
-            (kind.bits() | length, 2)
+        let kind = kind.bits();
+        if length < 8 {
+            self.buffer.extend_from_slice(&[kind | length, short_id]);
         } else {
-            (kind.bits() | LENGTH_8, 3)
-        };
-        if self.room() < value.len().saturating_add(size) {
-            return self.any_bytes(kind, id, value);
-        }
-        if size == 2 {
-            self.buffer.extend_from_slice(&[first, short_id]);
-        } else {
-            self.buffer.extend_from_slice(&[first, short_id, length]);
+            let header = [kind | LENGTH_8, short_id, length];
+            self.buffer.extend_from_slice(&header);
         }
         self.buffer.extend_from_slice(value);
         Ok(())
