@@ -7,7 +7,9 @@ use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Val
 use crate::{
     changed::Changed,
     definition::ObjectDefinition,
-    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    object::{
+        Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
+    },
     snapshot::{ObjectSnapshot, SnapshotError},
     store::Store,
     tree::check_value,
@@ -293,6 +295,18 @@ impl Object for DeviceObject {
             }
             _ => self.store.read(instance, resource, out),
         }
+    }
+
+    fn read_instance(
+        &self,
+        instance: InstanceId,
+        out: &mut InstanceSink<'_>,
+    ) -> Result<(), ReadError> {
+        let clock = self.clock.map(|clock| clock.read(self.now));
+        self.store.read_each(instance, out, |resource, out| {
+            let time = clock.filter(|_| resource == CURRENT_TIME)?;
+            Some(out.value(ValueRef::Time(time)))
+        })
     }
 
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {

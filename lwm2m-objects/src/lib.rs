@@ -90,7 +90,10 @@ pub use self::{
     },
     device::{DeviceObject, ErrorCode},
     location::LocationObject,
-    object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
+    object::{
+        Change, ExecuteError, Execution, InstanceSink, Object, Piece, ReadError, ResourceSink,
+        WriteError,
+    },
     registry::Registry,
     snapshot::{InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, Snapshot, SnapshotError},
     statistics::ConnectivityStatisticsObject,

@@ -5,7 +5,9 @@ use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId};
 use crate::{
     changed::Changed,
     definition::ObjectDefinition,
-    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    object::{
+        Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
+    },
     snapshot::{ObjectSnapshot, SnapshotError},
     store::Store,
     typed::Location,
@@ -92,6 +94,14 @@ impl Object for LocationObject {
         out: &mut ResourceSink<'_>,
     ) -> Result<(), ReadError> {
         self.store.read(instance, resource, out)
+    }
+
+    fn read_instance(
+        &self,
+        instance: InstanceId,
+        out: &mut InstanceSink<'_>,
+    ) -> Result<(), ReadError> {
+        self.store.read_instance(instance, out)
     }
 
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {

@@ -9,7 +9,9 @@ use lwm2m_core::{
 
 use crate::{
     definition::{DefinitionError, Multiplicity, ObjectDefinition, ResourceDefinition},
-    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+    object::{
+        Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
+    },
     snapshot::{InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, SnapshotError},
     tree::check_value,
 };
@@ -53,6 +55,18 @@ enum Stored {
     /// In ascending order.
     Multiple(Vec<(ResourceInstanceId, Value)>),
     Executable,
+}
+
+impl Stored {
+    fn tell(&self, out: &mut ResourceSink<'_>) -> Result<(), ReadError> {
+        match self {
+            Self::Single(value) => out.value(value.as_ref()),
+            Self::Multiple(values) => values
+                .iter()
+                .try_for_each(|(id, value)| out.instance(*id, value.as_ref())),
+            Self::Executable => Err(ReadError::Unavailable),
+        }
+    }
 }
 
 /// The entry of `key` in a sorted vector.
@@ -297,6 +311,28 @@ impl Store {
         });
     }
 
+    /// Tells the values of an Object Instance, but for those that `own` tells.
+    pub(crate) fn read_each(
+        &self,
+        instance: InstanceId,
+        out: &mut InstanceSink<'_>,
+        own: impl Fn(ResourceId, &mut ResourceSink<'_>) -> Option<Result<(), ReadError>>,
+    ) -> Result<(), ReadError> {
+        let at = find(&self.instances, &instance);
+        let found = at.and_then(|at| self.instances.get(at));
+        let (_, resources) = found.ok_or(ReadError::Unavailable)?;
+        // Both are in ascending order.
+        let mut defined = self.definition.resources.iter();
+        for (id, stored) in resources {
+            if let Some(definition) = defined.find(|definition| definition.id == *id) {
+                out.resource(definition, |out| {
+                    own(*id, out).unwrap_or_else(|| stored.tell(out))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     fn support(&mut self, resource: ResourceId) {
         if let Err(at) = self.supported.binary_search(&resource) {
             self.supported.insert(at, resource);
@@ -366,13 +402,16 @@ impl Object for Store {
         resource: ResourceId,
         out: &mut ResourceSink<'_>,
     ) -> Result<(), ReadError> {
-        match self.stored(instance, resource) {
-            Some(Stored::Single(value)) => out.value(value.as_ref()),
-            Some(Stored::Multiple(values)) => values
-                .iter()
-                .try_for_each(|(id, value)| out.instance(*id, value.as_ref())),
-            Some(Stored::Executable) | None => Err(ReadError::Unavailable),
-        }
+        let stored = self.stored(instance, resource);
+        stored.ok_or(ReadError::Unavailable)?.tell(out)
+    }
+
+    fn read_instance(
+        &self,
+        instance: InstanceId,
+        out: &mut InstanceSink<'_>,
+    ) -> Result<(), ReadError> {
+        self.read_each(instance, out, |_, _| None)
     }
 
     fn is_managed(&self) -> bool {

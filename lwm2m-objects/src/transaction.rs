@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use lwm2m_core::{
-    InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef, WriteMode,
+    InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef, WriteMode,
     codec::{Event, Sink},
 };
 
@@ -28,8 +28,8 @@ pub struct Transaction<'t> {
     /// The multiple Resource that is open; without a definition if it is ignored.
     multiple: Option<(ResourceId, Option<&'t ResourceDefinition>)>,
     changes: Vec<Change>,
-    /// What the payload has named so far, in ascending order.
-    named: Vec<Path>,
+    /// What the payload has named so far.
+    named: Named,
 }
 
 /// What a payload is for.
@@ -38,6 +38,49 @@ enum Purpose {
     Write(WriteMode),
     Create,
     BootstrapWrite,
+}
+
+/// Paths below one Object, in ascending order: each as one number, for they are compared often.
+struct Named(Vec<u64>);
+
+impl Named {
+    /// Adds a path; false if it is there already.
+    fn insert(&mut self, path: Path) -> bool {
+        let key = Self::key(path);
+        // Payloads are mostly in order.
+        if self.0.last().is_none_or(|last| *last < key) {
+            self.0.push(key);
+            return true;
+        }
+        let place = self.0.binary_search(&key);
+        if let Err(at) = place {
+            self.0.insert(at, key);
+        }
+        place.is_err()
+    }
+
+    fn contains(&self, path: Path) -> bool {
+        self.0.binary_search(&Self::key(path)).is_ok()
+    }
+
+    fn instances(&self) -> Vec<InstanceId> {
+        let keys = self.0.iter();
+        let instances = keys.filter(|key| key.trailing_zeros() >= 34);
+        let numbers = instances.filter_map(|key| u16::try_from(key >> 34 & 0xFFFF).ok());
+        numbers.filter_map(InstanceId::new).collect()
+    }
+
+    fn has_resources(&self) -> bool {
+        self.0.iter().any(|key| key & 0x3_FFFE_0000 != 0)
+    }
+
+    /// Three times 17 bits, of which the first tells whether there is a number.
+    fn key(path: Path) -> u64 {
+        let part = |id: Option<u16>| id.map_or(0, |id| 0x1_0000 | u64::from(id));
+        part(path.instance().map(InstanceId::get)) << 34
+            | part(path.resource().map(ResourceId::get)) << 17
+            | part(path.resource_instance().map(ResourceInstanceId::get))
+    }
 }
 
 impl<'t> Transaction<'t> {
@@ -103,7 +146,7 @@ impl<'t> Transaction<'t> {
             instance: None,
             multiple: None,
             changes: Vec::new(),
-            named: Vec::new(),
+            named: Named(Vec::new()),
         }
     }
 
@@ -111,7 +154,7 @@ impl<'t> Transaction<'t> {
     pub fn finish(mut self) -> Result<Vec<Change>, WriteError> {
         match self.purpose {
             Purpose::Write(_) | Purpose::BootstrapWrite if self.target.resource().is_some() => {
-                if !self.named.iter().any(|path| path.resource().is_some()) {
+                if !self.named.has_resources() {
                     return Err(WriteError::Structure(self.target));
                 }
             }
@@ -125,7 +168,7 @@ impl<'t> Transaction<'t> {
             }
             Purpose::Create => self.check_created()?,
             Purpose::BootstrapWrite => {
-                for instance in self.named_instances() {
+                for instance in self.named.instances() {
                     self.remove_what_is_absent(instance, |resource| {
                         !resource.mandatory
                             && matches!(
@@ -153,7 +196,7 @@ impl<'t> Transaction<'t> {
             let path = self.resource_path(instance, resource.id);
             if removable(resource)
                 && self.object.has(instance, resource.id)
-                && self.named.binary_search(&path).is_err()
+                && !self.named.contains(path)
             {
                 self.changes.push(Change::Remove { path });
             }
@@ -163,7 +206,7 @@ impl<'t> Transaction<'t> {
     /// Every Object Instance of a Create has its mandatory Resources (TS 7.3.2.4), as far as a
     /// server can set them.
     fn check_created(&self) -> Result<(), WriteError> {
-        let instances = self.named_instances();
+        let instances = self.named.instances();
         if instances.is_empty() {
             return Err(WriteError::Structure(self.target));
         }
@@ -172,7 +215,7 @@ impl<'t> Transaction<'t> {
                 let path = self.resource_path(instance, resource.id);
                 if resource.mandatory
                     && resource.operations.writable()
-                    && self.named.binary_search(&path).is_err()
+                    && !self.named.contains(path)
                 {
                     return Err(WriteError::Missing(path));
                 }
@@ -181,25 +224,8 @@ impl<'t> Transaction<'t> {
         Ok(())
     }
 
-    fn named_instances(&self) -> Vec<InstanceId> {
-        let paths = self.named.iter();
-        let instances = paths.filter(|path| path.depth() == 2);
-        instances.filter_map(Path::instance).collect()
-    }
-
     fn resource_path(&self, instance: InstanceId, resource: ResourceId) -> Path {
         Path::Resource(self.object.definition().id, instance, resource)
-    }
-
-    /// Notes that the payload names `path`; false if it has done so before.
-    fn note(&mut self, path: Path) -> bool {
-        match self.named.binary_search(&path) {
-            Ok(_) => false,
-            Err(at) => {
-                self.named.insert(at, path);
-                true
-            }
-        }
     }
 
     fn begin_instance(&mut self, id: Option<InstanceId>) -> Result<(), WriteError> {
@@ -219,7 +245,7 @@ impl<'t> Transaction<'t> {
         };
         let path = Path::Instance(object, id);
         let exists = self.exists(id);
-        let first = self.note(path);
+        let first = self.named.insert(path);
         let new = match self.purpose {
             Purpose::Write(_) => false,
             Purpose::Create if exists => return Err(WriteError::Exists(path)),
@@ -245,7 +271,7 @@ impl<'t> Transaction<'t> {
     /// The first identifier that neither the Object nor this transaction has.
     fn free_instance(&self) -> Result<InstanceId, WriteError> {
         let object = self.object.definition().id;
-        let taken = |id| self.exists(id) || self.named.contains(&Path::Instance(object, id));
+        let taken = |id| self.exists(id) || self.named.contains(Path::Instance(object, id));
         let free = (0..=u16::MAX)
             .filter_map(InstanceId::new)
             .find(|id| !taken(*id));
@@ -287,7 +313,7 @@ impl<'t> Transaction<'t> {
         let (path, definition) = self.resource(id, true)?;
         self.multiple = Some((id, definition));
         // A flat format may come back to it (JSON); it begins once.
-        if definition.is_some() && self.note(path) && self.begins_empty(id) {
+        if definition.is_some() && self.named.insert(path) && self.begins_empty(id) {
             self.changes.push(Change::Clear { path });
         }
         Ok(())
@@ -312,7 +338,7 @@ impl<'t> Transaction<'t> {
             return Err(WriteError::Timed(path));
         }
         check_value(definition, path, &value)?;
-        if !self.note(path) {
+        if !self.named.insert(path) {
             return Err(WriteError::Duplicate(path));
         }
         let value = value.to_owned();

@@ -12,7 +12,10 @@ use lwm2m_core::{
 use crate::{
     commit::Held,
     definition::{ObjectDefinition, ResourceDefinition},
-    object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
+    object::{
+        Change, ExecuteError, Execution, InstanceSink, Object, Piece, ReadError, ResourceSink,
+        WriteError,
+    },
     transaction::Transaction,
 };
 
@@ -151,32 +154,18 @@ impl ObjectTree {
                     return Err(ReadError::NotReadable(path));
                 }
                 sink.event(Event::Instance(Some(instance)))?;
-                read_resource(object, instance, resource, sink)?;
+                InstanceSink { sink }
+                    .resource(resource, |out| object.read(instance, resource.id, out))?;
                 sink.event(Event::EndInstance)?;
             }
-            (Some(instance), None) => self.read_instance(object, instance, sink)?,
+            (Some(instance), None) => read_instance(object, instance, sink)?,
             (None, _) => {
                 for instance in self.instances(id).filter(|instance| allowed(*instance)) {
-                    self.read_instance(object, instance, sink)?;
+                    read_instance(object, instance, sink)?;
                 }
             }
         }
         Ok(sink.event(Event::EndObject)?)
-    }
-
-    fn read_instance(
-        &self,
-        object: &dyn Object,
-        instance: InstanceId,
-        sink: &mut dyn Sink<Error = EncodeError>,
-    ) -> Result<(), ReadError> {
-        sink.event(Event::Instance(Some(instance)))?;
-        for resource in self.resources(object.definition().id, instance) {
-            if resource.operations.readable() {
-                read_resource(object, instance, resource, sink)?;
-            }
-        }
-        Ok(sink.event(Event::EndInstance)?)
     }
 
     /// The value of a single Resource, or of a Resource Instance, whatever its operations are.
@@ -358,27 +347,14 @@ pub(crate) fn check_value(
     }
 }
 
-fn read_resource(
+fn read_instance(
     object: &dyn Object,
     instance: InstanceId,
-    definition: &ResourceDefinition,
     sink: &mut dyn Sink<Error = EncodeError>,
 ) -> Result<(), ReadError> {
-    if definition.is_multiple() {
-        sink.event(Event::Multiple(definition.id))?;
-        object.read(
-            instance,
-            definition.id,
-            &mut ResourceSink { definition, sink },
-        )?;
-        Ok(sink.event(Event::EndMultiple)?)
-    } else {
-        object.read(
-            instance,
-            definition.id,
-            &mut ResourceSink { definition, sink },
-        )
-    }
+    sink.event(Event::Instance(Some(instance)))?;
+    object.read_instance(instance, &mut InstanceSink { sink })?;
+    Ok(sink.event(Event::EndInstance)?)
 }
 
 /// A sink that hands its events to a closure.
