@@ -16,7 +16,10 @@
 
 use alloc::vec::Vec;
 
-use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
+use lwm2m_core::{
+    AccessRights, InstanceId, ObjectId, Operation, Path, PathForm, ResourceId, ShortServerId, Value,
+};
+use thiserror::Error;
 
 use crate::{
     accounts::accounts,
@@ -24,6 +27,90 @@ use crate::{
     tree::ObjectTree,
     typed::{AccessControl, AclTarget, Typed},
 };
+
+/// Why an operation is refused (TS 7.3.2). The response codes are those of TS 8.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The server has no right to do it (4.01).
+    #[error("the server has no right to do this")]
+    Denied,
+    /// There is no such thing (4.04).
+    #[error("the target is not there")]
+    NotFound,
+    /// The target does not support the operation (4.05).
+    #[error("the target does not support the operation")]
+    NotSupported,
+}
+
+/// Whether a server may do something with a target (TS 7.3.2): first whether it has the right, then
+/// whether the target supports the operation.
+///
+/// Of an Object, a server may read the Object Instances that it has the right to read, which are for
+/// [`ObjectTree::read`] to choose. What a payload has is for the [`Transaction`] that takes it.
+///
+/// ```
+/// use lwm2m_core::Operation;
+/// use lwm2m_objects::{access, example};
+///
+/// let tree = example::client();
+/// let reboot = "/3/0/4".parse()?;
+/// let may = |server| access::authorize(&tree, server, Operation::Execute, reboot);
+/// assert_eq!(may(example::SERVER_1), Ok(()));
+/// assert_eq!(may(example::SERVER_2), Err(access::Refusal::Denied));
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
+///
+/// [`Transaction`]: crate::Transaction
+pub fn authorize(
+    tree: &ObjectTree,
+    server: ShortServerId,
+    operation: Operation,
+    path: Path,
+) -> Result<(), Refusal> {
+    if path.object() == Some(ObjectId::SECURITY) {
+        // It is the Bootstrap interface's alone (TS E.1).
+        return Err(Refusal::Denied);
+    }
+    match operation.path_form() {
+        PathForm::Tree { from, to } if (usize::from(from)..=to.into()).contains(&path.depth()) => {}
+        _ => return Err(Refusal::NotSupported),
+    }
+    let id = path.object().ok_or(Refusal::NotSupported)?;
+    let object = tree.object(id).ok_or(Refusal::NotFound)?;
+    let Some(instance) = path.instance() else {
+        let denied = operation == Operation::Create && !may_create(tree, server, id);
+        return if denied { Err(Refusal::Denied) } else { Ok(()) };
+    };
+    if tree.locate(Path::Instance(id, instance)).is_none() {
+        return Err(Refusal::NotFound);
+    }
+    let needed = operation.minimum_right();
+    if needed != AccessRights::NONE && !rights(tree, server, id, instance).contains(needed) {
+        return Err(Refusal::Denied);
+    }
+    let Some(resource) = path.resource() else {
+        return Ok(());
+    };
+    let there = match operation {
+        // What is not there yet may be written.
+        Operation::Write => object.supports(resource),
+        _ => object.has(instance, resource),
+    };
+    let definition = object.definition().resource(resource).filter(|_| there);
+    let operations = definition.ok_or(Refusal::NotFound)?.operations;
+    let supported = match operation {
+        Operation::Read | Operation::Observe | Operation::Notify => operations.readable(),
+        Operation::Write => operations.writable(),
+        Operation::Execute => operations.executable(),
+        _ => true,
+    };
+    if supported {
+        Ok(())
+    } else {
+        Err(Refusal::NotSupported)
+    }
+}
 
 /// The rights of a server on an Object Instance (TS 7.3.2.1).
 pub fn rights(

@@ -1,9 +1,11 @@
 //! Access control (TS 7.3, E.1.3, Appendix F).
 
-use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ShortServerId, Value};
+use lwm2m_core::{
+    AccessRights, InstanceId, ObjectId, Operation, Path, ResourceId, ShortServerId, Value,
+};
 use lwm2m_objects::{
-    ACCESS_CONTROL, AccessControl, AclTarget, Change, Device, ObjectTree, Security, Server, Store,
-    access,
+    ACCESS_CONTROL, AccessControl, AclTarget, Change, Device, ObjectTree, Security, Server,
+    SoftwareManagement, Store, access,
 };
 
 const R: AccessRights = AccessRights::READ;
@@ -127,6 +129,107 @@ fn the_table_of_7_3_2_1() {
                 );
             }
         }
+    }
+}
+
+/// TS 7.3.2.2 to 7.3.2.5: every operation on every kind of target, with every single right, with all
+/// rights and with none.
+#[test]
+fn the_table_of_7_3_2() {
+    use Operation::{
+        CancelObservation, Create, Delete, Discover, Execute, Notify, Observe, Read, Write,
+        WriteAttributes,
+    };
+    use access::Refusal::{Denied, NotFound, NotSupported};
+
+    // A target, and what the operations lead to for a server with the right: Read, Observe and
+    // Notify (R), Write (W), Execute (E), Delete (D), Discover and Write-Attributes and the end of
+    // an observation (-), Create (C).
+    type Row = (&'static str, [Result<(), access::Refusal>; 6]);
+    const OK: Result<(), access::Refusal> = Ok(());
+    const NO: Result<(), access::Refusal> = Err(NotSupported);
+    const LOST: Result<(), access::Refusal> = Err(NotFound);
+    let rows: [Row; 12] = [
+        //            R     W     E     D     -     C
+        ("/3", [OK, NO, NO, NO, OK, OK]),
+        ("/3/0", [OK, OK, NO, OK, OK, NO]),
+        ("/3/0/0", [OK, NO, NO, NO, OK, NO]),          // R
+        ("/3/0/14", [OK, OK, NO, NO, OK, NO]),         // RW
+        ("/9/0/14", [NO, OK, NO, NO, OK, NO]),         // W
+        ("/3/0/4", [NO, NO, OK, NO, OK, NO]),          // E
+        ("/3/0/13", [LOST, OK, LOST, NO, LOST, NO]),   // supported, not there
+        ("/3/0/20", [LOST, LOST, LOST, NO, LOST, NO]), // not supported
+        ("/3/0/99", [LOST, LOST, LOST, NO, LOST, NO]), // unknown
+        ("/3/1", [LOST, LOST, NO, LOST, LOST, NO]),
+        ("/6", [LOST, NO, NO, NO, LOST, LOST]),
+        ("/3/0/6/0", [NO, NO, NO, NO, NO, NO]),
+    ];
+    let operations: [(&[Operation], AccessRights); 6] = [
+        (&[Read, Observe, Notify], AccessRights::READ),
+        (&[Write], AccessRights::WRITE),
+        (&[Execute], AccessRights::EXECUTE),
+        (&[Delete], AccessRights::DELETE),
+        (&[Discover, WriteAttributes, CancelObservation], NONE),
+        (&[Create], AccessRights::CREATE),
+    ];
+    for bits in [0, 1, 2, 4, 8, 16, 31] {
+        let rights = AccessRights::from_bits(bits);
+        let mut tree = tree(
+            &[101, 102],
+            vec![
+                control((3, 0), &[(101, bits)], 65535),
+                control((9, 0), &[(101, bits)], 65535),
+                control((3, 65535), &[(101, bits)], 65535),
+            ],
+        );
+        let device = Device {
+            current_time: None,
+            ..Device::example()
+        };
+        let store = Store::of([(InstanceId::ZERO, device)]);
+        tree.add(store.supporting([13]));
+        let software = SoftwareManagement {
+            user_name: Some("user".into()),
+            ..SoftwareManagement::new("name", "1")
+        };
+        tree.add(Store::of([(InstanceId::ZERO, software)]));
+        for (at, outcomes) in rows {
+            let path: Path = at.parse().unwrap();
+            for ((operations, needed), allowed) in operations.iter().zip(outcomes) {
+                // An Object is read as far as there is a right on its instances.
+                let whole = path.depth() == 1 && *needed != AccessRights::CREATE;
+                let denied = !rights.contains(*needed) && !whole;
+                let resource = path.resource().map(ResourceId::get);
+                let expected = match allowed {
+                    // The form of the request comes first, and so does what is not there at all.
+                    Err(NotSupported) if !has_form(operations[0], path) => Err(NotSupported),
+                    Err(NotFound) if resource.is_none() => Err(NotFound),
+                    _ if denied => Err(Denied),
+                    allowed => allowed,
+                };
+                for operation in *operations {
+                    let found = access::authorize(&tree, server(101), *operation, path);
+                    assert_eq!(found, expected, "{operation:?} {at} with {rights}");
+                }
+            }
+        }
+        // Nobody reaches Security, whatever the rights.
+        for operation in Operation::ALL {
+            let security = "/0/0".parse().unwrap();
+            let found = access::authorize(&tree, server(101), operation, security);
+            assert_eq!(found, Err(Denied), "{operation:?}");
+        }
+    }
+}
+
+/// Whether the operation is for targets of this depth at all (TS Table 25).
+fn has_form(operation: Operation, path: Path) -> bool {
+    match operation {
+        Operation::Create => path.depth() == 1,
+        Operation::Delete => path.depth() == 2,
+        Operation::Execute => path.depth() == 3,
+        Operation::Write => matches!(path.depth(), 2 | 3),
+        _ => path.depth() < 4,
     }
 }
 
