@@ -358,13 +358,31 @@ impl World {
         };
         side.sequence += 1;
         let mut message = MessageBuf::response(Code::CONTENT);
-        message.observe(side.sequence).unwrap().payload(&body);
+        message.observe(side.sequence).unwrap();
         let options = NotifyOptions {
             confirmable: kind & 1 != 0,
             resource: (kind & 2 != 0).then_some(resource),
-            ..NotifyOptions::default()
+            channel: if kind & 8 != 0 {
+                Channel::Sms
+            } else {
+                Channel::Udp
+            },
         };
-        let _ = side.node.notify(now, to, token, message, options);
+        if kind & 4 == 0 {
+            message.payload(&body);
+            let _ = side.node.notify(now, to, token, message, options);
+            return;
+        }
+        let source = side
+            .node
+            .source((kind & 16 != 0).then_some(body.len() as u32));
+        let id = source.id();
+        let sent = side
+            .node
+            .notify_from(now, to, token, message, source, options);
+        if sent.is_ok() {
+            side.sources.insert(id, body);
+        }
     }
 
     /// Supplies a block, the wrong one, or none ever.
@@ -449,7 +467,7 @@ impl World {
         }
     }
 
-    /// Nothing arrives any more: all comes to its end.
+    /// Nothing arrives any more, and nothing is supplied: all comes to its end.
     fn finish(&mut self) {
         for index in 0..2 {
             let side = &mut self.sides[index];
@@ -459,23 +477,10 @@ impl World {
             for responder in core::mem::take(&mut side.responders) {
                 side.node.ignore(responder);
             }
-            // Who never supplies a body has to give it up.
-            let sources: Vec<SourceId> = side.sources.keys().copied().collect();
-            for source in sources {
-                side.node.abort(self.now, source);
-            }
         }
         for round in 0.. {
             self.drain();
             self.network.clear();
-            for index in 0..2 {
-                let side = &mut self.sides[index];
-                let sources: Vec<SourceId> = side.sources.keys().copied().collect();
-                for source in sources {
-                    side.node.abort(self.now, source);
-                }
-            }
-            self.drain();
             let timeouts = self
                 .sides
                 .iter()

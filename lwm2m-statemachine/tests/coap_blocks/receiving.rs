@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat, Method};
 use lwm2m_statemachine::coap::{
-    BlockOption, Endpoint, Incoming, MessageBuf, MessageRef, OptionNumber,
+    BlockOption, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef, OptionNumber,
 };
 
 use crate::support::{
@@ -544,4 +544,49 @@ fn the_answer_to_a_block_is_not_kept_beyond_the_next_one() {
     ask(&mut node, T0, "peer", &last, |node, incoming| {
         assert_eq!(change(node, incoming), body(150));
     });
+}
+
+/// The application is told, once, of each body that it has blocks of and that will not come to
+/// its end: forgotten, begun anew, or its peer dropped. Not of one that it has ended or has whole.
+#[test]
+fn the_application_is_told_of_a_streamed_body_that_will_not_end() {
+    let give = |node: &mut Node, number, id, code| {
+        let datagram = put("x", number, 64, 100, id);
+        let (incoming, _) = say(node, T0, "peer", &datagram);
+        let Some(Incoming::RequestBlock {
+            responder,
+            transfer,
+            ..
+        }) = incoming
+        else {
+            panic!("{incoming:?}");
+        };
+        node.respond(T0, responder, response(code, b"")).unwrap();
+        sent(node);
+        transfer
+    };
+    let lost = |node: &mut Node| {
+        let event = node.poll_event();
+        assert!(node.poll_event().is_none());
+        event.map(|event| match event {
+            Event::TransferLost {
+                transfer, reason, ..
+            } => (transfer, reason),
+            other => panic!("{other:?}"),
+        })
+    };
+    let mut node = streaming();
+    let first = give(&mut node, 0, 1, Code::CONTINUE);
+    let second = give(&mut node, 0, 2, Code::CONTINUE);
+    assert_eq!(lost(&mut node), Some((first, FailureReason::Superseded)));
+    node.handle_timeout(T0 + Duration::from_secs(247));
+    assert_eq!(lost(&mut node), Some((second, FailureReason::Timeout)));
+    let third = give(&mut node, 0, 3, Code::CONTINUE);
+    node.drop_peer(T0, &"peer");
+    assert_eq!(lost(&mut node), Some((third, FailureReason::PeerDropped)));
+    give(&mut node, 0, 4, Code::CONTINUE);
+    give(&mut node, 1, 5, Code::CHANGED);
+    give(&mut node, 0, 6, Code::FORBIDDEN);
+    node.drop_peer(T0, &"peer");
+    assert_eq!(lost(&mut node), None);
 }

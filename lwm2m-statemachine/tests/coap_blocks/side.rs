@@ -284,6 +284,9 @@ impl Side {
         }
         if self.random.chance(0.02) {
             node.ignore(responder);
+            if offset == 0 {
+                self.streams.remove(&key);
+            }
             return;
         }
         let stream = self.streams.entry(key).or_default();
@@ -405,6 +408,9 @@ impl Application for Side {
             Event::NotificationLost {
                 request, observing, ..
             } => assert!(observing && self.observations.contains(&request)),
+            Event::TransferLost { transfer, .. } => {
+                assert!(self.streams.remove(&transfer).is_some(), "lost twice");
+            }
             Event::NotificationFailed { .. } | Event::ResponseFailed { .. } => {}
             other => panic!("{other:?}"),
         }
@@ -438,6 +444,7 @@ impl Side {
     pub(crate) fn check_end(&self, node: &Node) {
         assert!(node.is_idle(), "{:?}", node.usage());
         assert!(self.sources.is_empty(), "sources that were not closed");
+        assert!(self.streams.is_empty(), "bodies without an end");
         for asked in self.asked.values() {
             assert!(asked.outcome.is_some(), "no outcome: {asked:?}");
         }

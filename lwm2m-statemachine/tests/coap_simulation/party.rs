@@ -453,6 +453,10 @@ impl Application for Party {
                 reason,
             } => self.notification_failed(peer, token, notification, reason),
             Event::ResponseFailed { .. } => self.count("separate answer failed"),
+            Event::TransferLost { transfer, .. } => {
+                self.count("body lost");
+                self.streams.remove(&transfer);
+            }
             other => panic!("{other:?}"),
         }
     }

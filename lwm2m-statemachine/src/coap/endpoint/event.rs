@@ -93,7 +93,8 @@ pub enum Incoming<'d> {
     /// that they are handed on. The application answers each with
     /// [`Endpoint::respond`](super::Endpoint::respond): 2.31 Continue for more, another success
     /// for the last one, and an error ends the transfer. At the first one it may instead have the
-    /// rest assembled: [`Endpoint::assemble`](super::Endpoint::assemble).
+    /// rest assembled: [`Endpoint::assemble`](super::Endpoint::assemble). If the last block never
+    /// comes, [`Event::TransferLost`] tells.
     RequestBlock {
         /// For the answer.
         responder: Responder,
@@ -418,6 +419,17 @@ pub enum Event<P> {
         /// Which body.
         source: SourceId,
     },
+    /// A body whose blocks were handed on one by one ([`Incoming::RequestBlock`]) has not come to
+    /// its end, and will not: what there is of it can go.
+    TransferLost {
+        /// Which body.
+        transfer: TransferId,
+        /// Whose.
+        peer: P,
+        /// Why: nothing was heard of it for too long, its client has begun anew, or the peer was
+        /// dropped.
+        reason: FailureReason,
+    },
     /// What [`handle_datagram`](super::Endpoint::handle_datagram) was given.
     Incoming {
         /// Whom it is from.
@@ -435,7 +447,8 @@ pub enum FailureReason {
     Timeout,
     /// The peer was dropped.
     PeerDropped,
-    /// A newer notification of the same observation took its place (RFC 7641 §4.5.2).
+    /// A newer notification of the same observation, or a newer body, took its place
+    /// (RFC 7641 §4.5.2, RFC 7959 §2.5).
     Superseded,
     /// The peer rejected it.
     Reset,

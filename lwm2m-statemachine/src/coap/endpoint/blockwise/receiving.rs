@@ -12,7 +12,7 @@ use crate::{
         endpoint::{
             Endpoint, TimerKey,
             config::after,
-            event::{Body, Responder, SendError},
+            event::{Body, Event, FailureReason, Responder, SendError},
             records::State,
             table::Key,
         },
@@ -52,6 +52,8 @@ struct Inbound {
     record: Option<Key>,
     /// The request with the last block that was taken.
     latest: Option<Key>,
+    /// Whether that was the last one of the body.
+    whole: bool,
     deadline: Option<Instant>,
 }
 
@@ -164,7 +166,7 @@ impl<P: Peer> Endpoint<P> {
         }
         if offset == 0 {
             // The client begins, or begins again (RFC 7959 §2.5).
-            self.forget_receiving(key);
+            self.lose_receiving(key, FailureReason::Superseded);
             if !more {
                 return Taken::Request(Body::Datagram(payload));
             }
@@ -207,6 +209,7 @@ impl<P: Peer> Endpoint<P> {
         }
         inbound.received = end;
         inbound.last = last;
+        inbound.whole = !more;
         if let Some(before) = inbound.latest.replace(record) {
             // Who sends this block has the answer to the one before.
             self.records.drop_answer(before);
@@ -275,6 +278,7 @@ impl<P: Peer> Endpoint<P> {
             },
             record: None,
             latest: None,
+            whole: false,
             deadline: None,
         };
         self.receiving.bodies.insert(key, inbound);
@@ -357,6 +361,7 @@ impl<P: Peer> Endpoint<P> {
         }
         let dropped = inbound.received.saturating_sub(block.offset());
         inbound.received = block.offset();
+        inbound.whole = false;
         inbound.record = None;
         if let Content::Whole(body) = &mut inbound.body {
             let mut body = Vec::from(core::mem::take(body));
@@ -370,9 +375,25 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint) fn receiving_due(&mut self, peer: u32, resource: u64) {
         if let Some(inbound) = self.receiving.bodies.get_mut(&(peer, resource)) {
             inbound.deadline = None;
-            self.forget_receiving((peer, resource));
+            self.lose_receiving((peer, resource), FailureReason::Timeout);
             self.peers.release(peer);
         }
+    }
+
+    /// The rest of a body will not come.
+    pub(super) fn lose_receiving(&mut self, key: (u32, u64), reason: FailureReason) {
+        if let Some(inbound) = self.receiving.bodies.get(&key)
+            && matches!(inbound.body, Content::Streamed)
+            && !inbound.whole
+            && let Some(peer) = self.peers.name(key.0)
+        {
+            self.events.push_back(Event::TransferLost {
+                transfer: inbound.id,
+                peer,
+                reason,
+            });
+        }
+        self.forget_receiving(key);
     }
 
     /// Forgets a body; not its peer.

@@ -27,7 +27,13 @@ use super::{
 use crate::{
     Peer,
     coap::{
-        endpoint::{Endpoint, TimerKey, config::after, event::Body, records::State, table::Key},
+        endpoint::{
+            Endpoint, TimerKey,
+            config::after,
+            event::{Body, FailureReason},
+            records::State,
+            table::Key,
+        },
         message::{MessageRef, MessageType},
         message_buf::MessageBuf,
         option::{BlockOption, OptionNumber, Uint},
@@ -400,7 +406,7 @@ impl<P: Peer> Endpoint<P> {
     /// Forgets all bodies from and to a peer; not the peer.
     pub(in crate::coap::endpoint) fn forget_bodies(&mut self, now: Instant, peer: u32) {
         while let Some(resource) = self.receiving.first_of(peer) {
-            self.forget_receiving((peer, resource));
+            self.lose_receiving((peer, resource), FailureReason::PeerDropped);
         }
         while let Some(resource) = self.serving.first_of(peer) {
             self.forget_serving(now, (peer, resource), Loss::PeerDropped);
