@@ -12,7 +12,7 @@ use lwm2m_core::Instant;
 use slab::Slab;
 
 use super::config::after;
-use super::table::{Chain, KEEP, Key};
+use super::table::{Chain, KEEP, Key, make_room};
 use crate::{Peer, random::KeyedState, random::Random};
 
 /// What is kept of a peer.
@@ -25,8 +25,6 @@ pub(super) struct PeerState<P> {
     pub(super) bodies: u32,
     /// The message ids of what is sent to it. None if the last one was used long ago.
     ids: Option<MessageIds>,
-    /// The tick at which to look whether they can go; 0 if nothing waits for it.
-    due: u64,
     /// What is being sent to it. None most of the time.
     sending: Option<Box<Sending>>,
 }
@@ -57,6 +55,8 @@ impl Sending {
 #[derive(Clone, Debug)]
 struct MessageIds {
     next: u16,
+    /// The tick at which to look whether they can be forgotten; 0 while something is being sent.
+    due: u32,
     last_used: Instant,
     /// When each sixteenth was left; made when the first one is.
     left: Option<Box<[Option<Instant>; 16]>>,
@@ -68,6 +68,7 @@ impl MessageIds {
     fn new(now: Instant, random: &mut Random) -> Self {
         Self {
             next: random.next_u16(),
+            due: 0,
             last_used: now,
             left: None,
         }
@@ -114,21 +115,23 @@ pub(super) struct Peers<P> {
 /// a tick of a second. To wait a little longer does no harm, and each peer costs one number here.
 #[derive(Clone, Debug, Default)]
 struct Quiet {
-    by_tick: BTreeMap<u64, Vec<u32>>,
+    by_tick: BTreeMap<u32, Vec<u32>>,
 }
 
 impl Quiet {
     const TICK: u64 = 1000;
 
     /// Has the peer looked at from `moment` on; gives the tick.
-    fn insert(&mut self, moment: Instant, peer: u32) -> u64 {
-        let tick = moment.as_millis().div_ceil(Self::TICK).max(1);
+    fn insert(&mut self, moment: Instant, peer: u32) -> u32 {
+        // In 32 bits there are 136 years.
+        let tick = u32::try_from(moment.as_millis().div_ceil(Self::TICK)).unwrap_or(u32::MAX);
+        let tick = tick.max(1);
         self.by_tick.entry(tick).or_default().push(peer);
         tick
     }
 
     /// Has the peer not looked at any more.
-    fn remove(&mut self, tick: u64, peer: u32) {
+    fn remove(&mut self, tick: u32, peer: u32) {
         if let Some(peers) = self.by_tick.get_mut(&tick) {
             if let Some(place) = peers.iter().position(|other| *other == peer) {
                 peers.swap_remove(place);
@@ -141,13 +144,13 @@ impl Quiet {
 
     fn next(&self) -> Option<Instant> {
         let (tick, _) = self.by_tick.first_key_value()?;
-        Some(Instant::from_millis(tick.saturating_mul(Self::TICK)))
+        Some(Instant::from_millis(u64::from(*tick) * Self::TICK))
     }
 
     /// All of the first tick, if it has come.
     fn pop(&mut self, now: Instant) -> Option<Vec<u32>> {
         let first = self.by_tick.first_entry()?;
-        (*first.key() <= now.as_millis() / Self::TICK).then(|| first.remove())
+        (u64::from(*first.key()) <= now.as_millis() / Self::TICK).then(|| first.remove())
     }
 }
 
@@ -186,13 +189,13 @@ impl<P: Peer> Peers<P> {
         if self.states.len() >= bound {
             return None;
         }
+        make_room(&mut self.states);
         let index = u32::try_from(self.states.vacant_key()).ok()?;
         self.states.insert(PeerState {
             name,
             records: Chain::default(),
             bodies: 0,
             ids: None,
-            due: 0,
             sending: None,
         });
         let (states, keys) = (&self.states, self.keys);
@@ -257,12 +260,11 @@ impl<P: Peer> Peers<P> {
     pub(super) fn settle(&mut self, now: Instant, index: u32, lifetime: u64) -> Option<Instant> {
         let peer = self.states.get_mut(index as usize)?;
         let mut sending = peer.sending.take_if(|sending| sending.is_quiet())?;
-        if peer.due == 0
-            && let Some(ids) = &peer.ids
+        if let Some(ids) = &mut peer.ids
+            && ids.due == 0
         {
-            peer.due = self
-                .quiet
-                .insert(after(ids.last_used, lifetime).max(now), index);
+            let end = after(ids.last_used, lifetime);
+            ids.due = self.quiet.insert(end.max(now), index);
         }
         let deadline = sending.deadline.take();
         sending.in_flight = 0;
@@ -283,18 +285,17 @@ impl<P: Peer> Peers<P> {
     pub(super) fn forget_quiet(&mut self, now: Instant, lifetime: u64) {
         while let Some(peers) = self.quiet.pop(now) {
             for index in peers {
-                if let Some(peer) = self.states.get_mut(index as usize) {
-                    peer.due = 0;
-                    let quiet = peer.sending.as_ref().is_none_or(|it| it.is_quiet());
-                    if quiet && let Some(ids) = &peer.ids {
-                        let end = after(ids.last_used, lifetime);
-                        if end > now {
-                            peer.due = self.quiet.insert(end, index);
-                        } else {
-                            peer.ids = None;
-                            peer.sending = None;
-                            self.release(index);
-                        }
+                if let Some(peer) = self.states.get_mut(index as usize)
+                    && let Some(ids) = &mut peer.ids
+                {
+                    let end = after(ids.last_used, lifetime);
+                    if peer.sending.is_some() {
+                        ids.due = 0;
+                    } else if end > now {
+                        ids.due = self.quiet.insert(end, index);
+                    } else {
+                        peer.ids = None;
+                        self.release(index);
                     }
                 }
             }
@@ -304,9 +305,10 @@ impl<P: Peer> Peers<P> {
     /// Forgets what was and is being sent to a peer.
     pub(super) fn stop_sending(&mut self, index: u32) {
         if let Some(peer) = self.states.get_mut(index as usize) {
-            peer.ids = None;
             peer.sending = None;
-            self.quiet.remove(mem::take(&mut peer.due), index);
+            if let Some(ids) = peer.ids.take() {
+                self.quiet.remove(ids.due, index);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use lwm2m_core::Instant;
 
 use super::{
     blockwise::Asked,
-    table::{Chain, KEEP, Key, Table, compact},
+    table::{Chain, KEEP, Key, Table, compact, push},
 };
 use crate::{
     coap::{message_buf::WireMessage, option::BlockOption, token::Token},
@@ -154,9 +154,9 @@ impl Records {
         };
         let repeatable = record.repeatable && record.state.is_final();
         let key = self.table.insert(peer, chain, record);
-        ends.push_back((end, key));
+        push(ends, (end, key));
         if repeatable {
-            self.repeatable.push_back(key);
+            push(&mut self.repeatable, key);
         }
         let (table, keys) = (&self.table, self.keys);
         self.by_id.insert_unique(hash_value, key.index(), |index| {
@@ -169,7 +169,7 @@ impl Records {
 
     /// Has the request acknowledged at `deadline` if it is not answered by then.
     pub(super) fn acknowledge_at(&mut self, key: Key, deadline: Instant) {
-        self.unanswered.push_back((deadline, key));
+        push(&mut self.unanswered, (deadline, key));
     }
 
     /// Changes what a repetition leads to.
@@ -178,7 +178,7 @@ impl Records {
             return;
         };
         if record.repeatable && state.is_final() && !record.state.is_final() {
-            self.repeatable.push_back(key);
+            push(&mut self.repeatable, key);
         }
         record.state = state;
         // Mostly the last one is answered first: then its deadline never has to be looked at.

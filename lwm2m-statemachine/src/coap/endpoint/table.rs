@@ -22,6 +22,27 @@ pub(super) fn compact<T>(queue: &mut VecDeque<T>, entries: usize, is_there: impl
     }
 }
 
+/// How many more entries a full container is made for: a quarter, so that little of it is unused
+/// when there are many peers.
+fn growth(entries: usize) -> usize {
+    (entries / 4).max(4)
+}
+
+/// Appends to a queue that may become long.
+pub(super) fn push<T>(queue: &mut VecDeque<T>, value: T) {
+    if queue.len() == queue.capacity() {
+        queue.reserve_exact(growth(queue.len()));
+    }
+    queue.push_back(value);
+}
+
+/// Makes room in a slab that may become large.
+pub(super) fn make_room<T>(slab: &mut Slab<T>) {
+    if slab.len() == slab.capacity() {
+        slab.reserve_exact(growth(slab.len()));
+    }
+}
+
 /// A handle: of one entry, and of none that takes its place later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
@@ -98,6 +119,7 @@ impl<T> Table<T> {
         let serial = self.serial;
         self.serial = serial.wrapping_add(1);
         let older = chain.newest;
+        make_room(&mut self.entries);
         let index = self.entries.insert(Entry {
             serial,
             peer,

@@ -1,0 +1,63 @@
+//! Nothing is allocated to read a message. One test, because the counter is that of the whole
+//! process.
+
+use core::hint::black_box;
+use std::alloc::System;
+
+use lwm2m_core::{Code, ContentFormat, Method};
+use lwm2m_statemachine::coap::{MessageBuf, MessageRef, MessageType, Token};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// How often something is allocated or made larger: the least of many runs, because the test
+/// harness has a thread of its own, which adds to some of them.
+fn allocations(mut run: impl FnMut()) -> usize {
+    let counts = (0..10).map(|_| {
+        let region = Region::new(ALLOCATOR);
+        run();
+        let change = region.change();
+        change.allocations + change.reallocations
+    });
+    counts.min().unwrap()
+}
+
+#[test]
+fn nothing_is_allocated_to_read_and_once_to_write() {
+    // The counter counts.
+    assert_eq!(allocations(|| drop(black_box(vec![1]))), 1);
+
+    let token = Token::new(&[1, 2, 3, 4]).unwrap();
+    let register = || {
+        let mut message = MessageBuf::request_with_capacity(Method::Post, 100);
+        message.uri_path("rd").unwrap();
+        message.content_format(ContentFormat::LINK_FORMAT).unwrap();
+        message.uri_query("ep=urn:dev:os:0023C7-000001").unwrap();
+        message.uri_query("lt=86400").unwrap();
+        message.payload(b"</1/0>,</3/0>");
+        message.finish(MessageType::Confirmable, 1, token)
+    };
+    assert_eq!(allocations(|| drop(black_box(register()))), 1, "writing");
+
+    let register = register();
+    let read = allocations(|| {
+        let message = MessageRef::parse(black_box(register.as_ref())).unwrap();
+        assert_eq!((message.code(), message.token()), (Code::POST, token));
+        assert_eq!(message.unrecognised(), None);
+        assert_eq!(message.uri_path().count(), 1);
+        assert_eq!(message.uri_query().count(), 2);
+        assert_eq!(message.content_format(), Some(ContentFormat::LINK_FORMAT));
+        assert_eq!(message.options().count(), 4);
+        assert_eq!(message.payload().len(), 13);
+    });
+    assert_eq!(read, 0, "reading");
+
+    for end in 0..register.as_ref().len() {
+        let cut = register.as_ref().get(..end).unwrap();
+        let refused = allocations(|| {
+            let _ = black_box(MessageRef::parse(black_box(cut)));
+        });
+        assert_eq!(refused, 0, "reading what is cut off after {end} bytes");
+    }
+}

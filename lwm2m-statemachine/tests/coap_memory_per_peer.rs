@@ -1,0 +1,144 @@
+//! What an endpoint holds for each peer, in bytes of heap. One test, because the counter is that of
+//! the whole process.
+
+use core::{
+    hint::black_box,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+use std::alloc::System;
+
+use lwm2m_core::{Code, Instant, Method};
+use lwm2m_statemachine::{
+    Datagram, Machine,
+    coap::{
+        Config, Endpoint, Incoming, MessageBuf, MessageRef, MessageType, RequestOptions, Token,
+    },
+};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// A name as long as a socket address.
+type Name = SocketAddr;
+
+/// Just above a power of two, and in between: containers that double have the most room to spare
+/// just after they have grown.
+const PEERS: [u32; 3] = [8_200, 10_000, 16_000];
+
+/// The answers are that long on the wire: so much is not counted.
+const ANSWER: usize = 120;
+
+fn held() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+fn name(peer: u32) -> Name {
+    (Ipv4Addr::from_bits(0x0a00_0000 | peer), 5683).into()
+}
+
+/// A request is received and answered; the answer is kept in case that the request is repeated.
+fn serve(node: &mut Endpoint<Name>, now: Instant, peer: Name) {
+    let mut request = MessageBuf::request(Method::Get);
+    request.uri_path("3").unwrap();
+    let wire = request.finish(MessageType::Confirmable, 1, Token::new(b"token").unwrap());
+    let incoming = node.receive(now, &Datagram::new(peer, wire.as_ref()));
+    let Ok(Some(Incoming::Request { responder, .. })) = incoming else {
+        panic!("{incoming:?}");
+    };
+    let mut answer = MessageBuf::response(Code::CONTENT);
+    answer.payload(&[0; ANSWER - 4 - 5 - 1]);
+    node.respond(now, responder, answer).unwrap();
+    let sent = node.poll_transmit().unwrap();
+    assert_eq!(sent.payload.len(), ANSWER);
+}
+
+/// A request is sent, and the answer received: the message ids are kept, and for a separate answer
+/// its message id.
+fn ask(node: &mut Endpoint<Name>, now: Instant, peer: Name, separate: bool) {
+    let mut request = MessageBuf::request(Method::Get);
+    request.uri_path("3").unwrap();
+    node.request(now, peer, request, RequestOptions::default())
+        .unwrap();
+    let wire = node.poll_transmit().unwrap().payload.to_vec();
+    let message = MessageRef::parse(&wire).unwrap();
+    let kind = if separate {
+        MessageType::Confirmable
+    } else {
+        MessageType::Acknowledgement
+    };
+    let mut answer = MessageBuf::response(Code::CONTENT);
+    answer.payload(&[0; 20]);
+    let answer = answer.finish(kind, message.message_id(), message.token());
+    let incoming = node.receive(now, &Datagram::new(peer, answer.as_ref()));
+    assert!(matches!(incoming, Ok(Some(Incoming::Response { .. }))));
+    while node.poll_transmit().is_some() {}
+}
+
+type Exchange = fn(&mut Endpoint<Name>, Instant, Name);
+
+/// One exchange with each of many peers, and then nothing for EXCHANGE_LIFETIME.
+fn assert_bounded(what: &str, peers: u32, exchange: Exchange, answer: usize) {
+    let mut node = Endpoint::new(Config::new([1; 32]));
+    let mut now = Instant::from_secs(1000);
+    // Whatever an endpoint keeps once, it keeps from the first exchange on.
+    exchange(&mut node, now, name(0));
+    let empty = held();
+    for peer in 1..=peers {
+        exchange(&mut node, now, name(peer));
+        now += Duration::from_millis(1);
+    }
+    let each = held().saturating_sub(empty) / peers as usize;
+    assert!(
+        each <= 256 + answer,
+        "{what}, {peers} peers: {each} bytes each, the answer included"
+    );
+
+    now += node.config().transmission.exchange_lifetime();
+    while let Some(due) = Machine::poll_timeout(&node).filter(|due| *due <= now) {
+        node.handle_timeout(due);
+    }
+    // Ends are waited for in whole seconds.
+    now += Duration::from_secs(1);
+    node.handle_timeout(now);
+    assert!(node.is_idle(), "{what}: {:?}", node.usage());
+    let left = held().saturating_sub(empty);
+    // What the harness allocates meanwhile is not much.
+    assert!(left < 1024, "{what}, {peers} peers: {left} bytes left");
+}
+
+#[test]
+fn a_peer_takes_little_room_and_in_the_end_none() {
+    // The counter counts.
+    let before = held();
+    let some = black_box(vec![0_u8; 100_000]);
+    assert!(held() - before >= 100_000);
+    drop(some);
+
+    for peers in PEERS {
+        assert_bounded("served", peers, serve, ANSWER);
+        assert_bounded(
+            "served and asked",
+            peers,
+            |node, now, peer| {
+                serve(node, now, peer);
+                ask(node, now, peer, false);
+            },
+            ANSWER,
+        );
+        assert_bounded(
+            "asked",
+            peers,
+            |node, now, peer| ask(node, now, peer, false),
+            0,
+        );
+        assert_bounded(
+            "asked, answered separately",
+            peers,
+            |node, now, peer| ask(node, now, peer, true),
+            0,
+        );
+    }
+}
