@@ -4,8 +4,11 @@ use lwm2m_core::{
     Arguments, InstanceId, Instant, ObjectId, Path, Value, WriteMode, codec::Content,
 };
 use lwm2m_objects::{
-    ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject, ErrorCode,
-    ExecuteError, Execution, Location, LocationObject, ObjectTree, PowerSource, Typed, WriteError,
+    Answer, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject, ErrorCode,
+    ExecuteError, Execution, FirmwareUpdate, Location, LocationObject, ObjectTree, PowerSource,
+    SoftwareManagement, Typed, WriteError, example,
+    firmware::FirmwareUpdateObject,
+    software::{self, Numbering, SoftwareManagementObject},
 };
 
 fn path(text: &str) -> Path {
@@ -378,4 +381,43 @@ fn behaviour_survives_a_restart() {
     // A Start has all of them again.
     execute(&mut restarted, "/7/0/6").unwrap();
     assert_eq!(restarted.poll_timeout(), Some(Instant::from_secs(67)));
+}
+
+/// An Object Instance is told in one go as its Resources are one by one.
+#[test]
+fn an_instance_reads_as_its_resources_do() {
+    let mut tree = example::client();
+    tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+    tree.add(LocationObject::new(Location::new(60.1699, 24.9384, 1)));
+    tree.add(ConnectivityStatisticsObject::new(
+        ConnectivityStatistics::ALL,
+    ));
+    let config = FirmwareUpdate::default();
+    tree.add(FirmwareUpdateObject::new(config, |_| Answer::Done).unwrap());
+    let application = |_, _: software::Event<'_>| Answer::Done;
+    let software = SoftwareManagementObject::new(Numbering::Registered, application);
+    let config = SoftwareManagement::new("name", "1");
+    tree.add(software.with(InstanceId::ZERO, config).unwrap());
+    statistics(&mut tree).start(Instant::ZERO);
+    statistics(&mut tree).sent(Instant::ZERO, 5000);
+    tree.handle_timeout(Instant::from_secs(60));
+
+    let read = |path| {
+        let mut content = Content::new();
+        tree.read(path, |_| true, &mut content).unwrap();
+        content
+    };
+    let objects = tree.objects().map(|object| object.definition().id);
+    // Of Security nothing can be read.
+    for object in objects.filter(|object| *object != ObjectId::SECURITY) {
+        for instance in tree.instances(object) {
+            let resources = tree.resources(object, instance);
+            let readable = resources.filter(|resource| resource.operations.readable());
+            let one_by_one: Vec<_> = readable
+                .flat_map(|resource| read(Path::Resource(object, instance, resource.id)))
+                .collect();
+            let whole = read(Path::Instance(object, instance));
+            assert_eq!(whole.entries(), one_by_one, "/{object}/{instance}");
+        }
+    }
 }

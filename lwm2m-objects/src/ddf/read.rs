@@ -236,19 +236,14 @@ fn fields<'a, 'input, const N: usize>(
     names: [&'static str; N],
 ) -> Result<[Option<Node<'a, 'input>>; N], At> {
     let mut found = [None; N];
-    let mut next: usize = 0;
     for child in node.children().filter(Node::is_element) {
         let name = child.tag_name().name();
-        // Mostly they are in order.
-        let of_name = |place: &usize| names.get(*place) == Some(&name);
-        let place = Some(next).filter(of_name).or_else(|| (0..N).find(of_name));
-        let Some(place) = place else { continue };
-        if let (Some(slot), Some(name)) = (found.get_mut(place), names.get(place))
+        let fields = names.iter().zip(&mut found);
+        if let Some((name, slot)) = fields.into_iter().find(|(field, _)| **field == name)
             && slot.replace(child).is_some()
         {
             return Err(at(child, DdfFault::Repeated(name)));
         }
-        next = place.saturating_add(1);
     }
     Ok(found)
 }
