@@ -179,7 +179,8 @@ pub enum Execution {
 
 /// One change of the tree; a transaction is a list of them.
 ///
-/// [`Debug`](fmt::Debug) does not show the values of the Security Object.
+/// [`Debug`](fmt::Debug) does not show the values of the Security Object, nor the credentials of
+/// Software Management.
 #[derive(Clone, PartialEq)]
 pub enum Change {
     /// A Resource or a Resource Instance gets a value.
@@ -228,15 +229,24 @@ impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path();
         match self {
-            Self::Set { .. } if path.object() == Some(ObjectId::SECURITY) => {
-                write!(f, "Set({path}, ..)")
-            }
+            Self::Set { .. } if is_secret(path) => write!(f, "Set({path}, ..)"),
             Self::Set { value, .. } => write!(f, "Set({path}, {value})"),
             Self::Clear { .. } => write!(f, "Clear({path})"),
             Self::Remove { .. } => write!(f, "Remove({path})"),
             Self::Create { .. } => write!(f, "Create({path})"),
             Self::Delete { .. } => write!(f, "Delete({path})"),
         }
+    }
+}
+
+/// Keys, user names and passwords.
+fn is_secret(path: Path) -> bool {
+    match path.object() {
+        Some(ObjectId::SECURITY) => true,
+        Some(ObjectId::SOFTWARE_MANAGEMENT) => {
+            matches!(path.resource().map(ResourceId::get), Some(14 | 15))
+        }
+        _ => false,
     }
 }
 

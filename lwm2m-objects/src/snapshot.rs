@@ -1,6 +1,7 @@
 //! What survives a restart: the values of a tree (feature `serde` makes it serialise).
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, Version};
 use thiserror::Error;
@@ -41,8 +42,8 @@ pub struct Snapshot {
 /// The version of the format that is written, and the only one that is read.
 const FORMAT: u16 = 2;
 
-/// The values of one Object.
-#[derive(Clone, Debug, PartialEq)]
+/// The values of one Object; [`Debug`](core::fmt::Debug) does not show them.
+#[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ObjectSnapshot {
     /// Which Object.
@@ -56,8 +57,8 @@ pub struct ObjectSnapshot {
     pub state: Vec<Value>,
 }
 
-/// The values of one Object Instance.
-#[derive(Clone, Debug, PartialEq)]
+/// The values of one Object Instance; [`Debug`](core::fmt::Debug) does not show them.
+#[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InstanceSnapshot {
     /// Which Object Instance.
@@ -66,8 +67,8 @@ pub struct InstanceSnapshot {
     pub resources: Vec<(ResourceId, ResourceSnapshot)>,
 }
 
-/// What one Resource holds.
-#[derive(Clone, Debug, PartialEq)]
+/// What one Resource holds; [`Debug`](core::fmt::Debug) does not show it.
+#[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ResourceSnapshot {
     /// A value.
@@ -152,9 +153,42 @@ impl Snapshot {
     }
 }
 
-impl core::fmt::Debug for Snapshot {
+impl fmt::Debug for ObjectSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectSnapshot")
+            .field("object", &self.object)
+            .field("version", &self.version)
+            .field("instances", &self.instances)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for InstanceSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let resources = self.resources.iter();
+        f.debug_struct("InstanceSnapshot")
+            .field("instance", &self.instance)
+            .field(
+                "resources",
+                &resources.map(|(id, _)| id).collect::<Vec<_>>(),
+            )
+            .finish()
+    }
+}
+
+impl fmt::Debug for ResourceSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Single(_) => "Single(..)",
+            Self::Multiple(_) => "Multiple(..)",
+            Self::Executable => "Executable",
+        })
+    }
+}
+
+impl fmt::Debug for Snapshot {
     /// Names what is in it; values may be secrets.
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
             .entries(self.objects.iter().map(|object| object.object))
             .finish()

@@ -5,9 +5,9 @@ use core::fmt::Debug;
 use lwm2m_core::{BindingMode, InstanceId, ObjectLink, Path, ShortServerId, Value};
 use lwm2m_objects::{
     Certificates, Change, ConnectivityMonitoring, ConnectivityStatistics, Device, FirmwareUpdate,
-    KeyMaterial, Location, ObjectTree, PowerSource, SOFTWARE_MANAGEMENT_CANDIDATE, Security,
-    SecurityMode, Server, SmsSecurity, SmsSecurityMode, SoftwareManagement, Store, Typed, firmware,
-    software,
+    KeyMaterial, Location, Object, ObjectTree, PowerSource, SOFTWARE_MANAGEMENT_CANDIDATE,
+    Security, SecurityMode, Server, SmsSecurity, SmsSecurityMode, SoftwareManagement, Store, Typed,
+    firmware, software,
 };
 
 const SECRET: &[u8] = b"0123456789abcdef";
@@ -282,6 +282,8 @@ fn debug_shows_no_secret() {
         hides_the_secret(&format!("{:?}", certificates()));
         let store = Store::of([(InstanceId::ZERO, security)]);
         hides_the_secret(&format!("{store:?}"));
+        let saved = Object::save(&store).unwrap();
+        hides_the_secret(&format!("{saved:?} {:?}", saved.instances[0].resources));
         let tree = in_tree(store);
         hides_the_secret(&format!("{tree:?} {:?}", tree.snapshot()));
     }
@@ -289,6 +291,8 @@ fn debug_shows_no_secret() {
         ("/0/0/3", Value::from(SECRET)),
         ("/0/0/5", Value::from(SECRET)),
         ("/0/0/8", Value::from(SECRET)),
+        ("/9/0/14", Value::from(str::from_utf8(SECRET).unwrap())),
+        ("/9/0/15", Value::from(str::from_utf8(SECRET).unwrap())),
     ] {
         let path: Path = at.parse().unwrap();
         hides_the_secret(&format!("{:?}", Change::Set { path, value }));
