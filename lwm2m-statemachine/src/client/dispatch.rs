@@ -284,7 +284,7 @@ fn read_code(error: ReadError) -> Code {
 }
 
 /// The response codes of TS Table 27, Write, Create and Delete.
-fn write_code(error: WriteError) -> Code {
+pub(super) fn write_code(error: WriteError) -> Code {
     match error {
         WriteError::NotFound(_) => Code::NOT_FOUND,
         WriteError::NotWritable(_) | WriteError::NotManaged(_) => Code::METHOD_NOT_ALLOWED,

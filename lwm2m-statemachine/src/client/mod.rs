@@ -50,6 +50,7 @@ mod observation;
 mod registering;
 mod registration;
 mod serving;
+mod streaming;
 
 use alloc::{collections::VecDeque, vec::Vec};
 
@@ -65,6 +66,7 @@ pub use self::{
 use self::{
     observation::{ObservationId, Observations},
     registration::{Outcome, Registration},
+    streaming::Streams,
 };
 use crate::{
     coap::{self, DatagramError, Endpoint, Incoming, MessageRef},
@@ -81,6 +83,7 @@ pub struct Client {
     endpoint: Endpoint<ConnectionId>,
     registrations: Vec<Registration>,
     observations: Observations,
+    streams: Streams,
     timers: TimerQueue<Timer>,
     random: Random,
     next_connection: u32,
@@ -110,8 +113,8 @@ impl Client {
         let mut random = Random::new(config.coap.seed);
         let endpoint = Endpoint::new(coap::Config {
             seed: random.seed(),
-            // The bodies of requests are taken whole.
-            stream_requests: false,
+            // What an Object takes piece by piece is not put together here.
+            stream_requests: true,
             ..config.coap.clone()
         });
         Ok(Self {
@@ -120,6 +123,7 @@ impl Client {
             endpoint,
             registrations,
             observations: Observations::default(),
+            streams: Streams::default(),
             timers: TimerQueue::new(),
             random,
             next_connection: 0,
@@ -256,6 +260,16 @@ impl Machine for Client {
                 body,
                 ..
             }) => self.serve(now, from, responder, &request, &body),
+            Some(Incoming::RequestBlock {
+                responder,
+                transfer,
+                request,
+                offset,
+                more,
+            }) => {
+                let place = (transfer, offset, more);
+                self.serve_block(now, from, responder, &request, place);
+            }
             Some(Incoming::Response {
                 request, response, ..
             }) => self.answered(now, request, &response),

@@ -109,6 +109,7 @@ impl Client {
                     notification,
                     ..
                 } => self.unobserve(now, peer, token, notification),
+                coap::Event::TransferLost { transfer, .. } => self.stream_lost(transfer),
                 _ => {}
             }
         }

@@ -4,4 +4,5 @@ mod bad_input;
 mod observe;
 mod operations;
 mod registration;
+mod streaming;
 mod support;
