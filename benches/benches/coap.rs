@@ -137,9 +137,9 @@ fn codec(c: &mut Criterion) {
 /// Each peer has its turn once in 15/16 of EXCHANGE_LIFETIME. So when it comes, both sides still
 /// hold what they keep of its last exchange (the server the cached answer, the client the message
 /// ids), and in each exchange as much is forgotten as is added: that is measured, too. Peers have
-/// been made known in the order of their names, but have their turns in an order that jumps over
-/// more than a third of them each time: what one exchange has brought into the cache does not help
-/// the next.
+/// been made known in the order of their names, and have their turns either in that order, or
+/// scattered: in an order that jumps over more than a third of them each time, so that nothing that
+/// one exchange has brought into the cache helps the next.
 struct Pair {
     client: Endpoint<u32>,
     server: Endpoint<u32>,
@@ -152,7 +152,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(peers: u32) -> Self {
+    fn new(peers: u32, scattered: bool) -> Self {
         let mut pair = Self {
             client: Endpoint::new(Config::new([1; 32])),
             server: Endpoint::new(Config::new([1; 32])),
@@ -171,9 +171,11 @@ impl Pair {
             }
             a
         };
-        pair.stride = (peers / 8 * 3 + 1..=peers)
-            .find(|stride| gcd(*stride, peers) == 1)
-            .expect("a prime at the latest");
+        if scattered {
+            pair.stride = (peers / 8 * 3 + 1..=peers)
+                .find(|stride| gcd(*stride, peers) == 1)
+                .expect("a prime at the latest");
+        }
         for _ in 0..2 * peers {
             pair.exchange();
         }
@@ -227,16 +229,18 @@ impl Pair {
 
 fn exchange(c: &mut Criterion) {
     let mut group = c.benchmark_group("coap/exchange");
-    for peers in [1, 1_000, 100_000, 1_000_000] {
-        let mut pair = None;
-        group.bench_function(format!("{peers} peers"), |b| {
-            let pair = pair.get_or_insert_with(|| Pair::new(peers));
-            let known = peers as usize;
-            assert_eq!(pair.client.usage().peers, known);
-            assert_eq!(pair.server.usage().peers, known);
-            assert!(pair.server.usage().records >= known);
-            b.iter(|| pair.exchange());
-        });
+    for (order, scattered) in [("in turn", false), ("scattered", true)] {
+        for peers in [1, 1_000, 100_000, 1_000_000] {
+            let mut pair = None;
+            group.bench_function(format!("{peers} peers, {order}"), |b| {
+                let pair = pair.get_or_insert_with(|| Pair::new(peers, scattered));
+                let known = peers as usize;
+                assert_eq!(pair.client.usage().peers, known);
+                assert_eq!(pair.server.usage().peers, known);
+                assert!(pair.server.usage().records >= known);
+                b.iter(|| pair.exchange());
+            });
+        }
     }
     group.finish();
 }
