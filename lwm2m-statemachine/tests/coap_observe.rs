@@ -4,7 +4,7 @@ mod coap_support;
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, Method};
+use lwm2m_core::{Code, Instant, Method};
 use lwm2m_statemachine::{
     Channel,
     coap::{
@@ -331,6 +331,55 @@ fn the_newest_value_takes_the_place_of_one_that_is_sent_again() {
         Ok(Some(Incoming::Acknowledged { notification, .. })) if notification == third
     ));
     assert!(run_until_quiet(&mut node).is_empty());
+}
+
+/// RFC 7641 §4.5.2: the attempts of one count for the other, whose wait goes on doubling.
+#[test]
+fn the_newest_value_goes_on_with_the_attempts_of_the_one_before() {
+    let mut node = node();
+    let mut sequence = 0;
+    let mut newest = None;
+    let mut sent_at: Vec<Instant> = Vec::new();
+    let mut now = T0;
+    let failed = loop {
+        // A newer value before each time.
+        sequence += 1;
+        let value = observe_answer(sequence, "x");
+        if newest.is_none() || sent_at.len() < 5 {
+            let id = node.notify(now, "peer", token(b"n"), value, CONFIRMABLE);
+            newest = Some(id.unwrap());
+        }
+        sent_at.extend(sent(&mut node).iter().map(|_| now));
+        let failed = core::iter::from_fn(|| node.poll_event())
+            .filter_map(|event| match event {
+                Event::NotificationFailed {
+                    notification,
+                    reason: FailureReason::Timeout,
+                    ..
+                } => Some(notification),
+                Event::NotificationFailed {
+                    reason: FailureReason::Superseded,
+                    ..
+                } => None,
+                other => panic!("{other:?}"),
+            })
+            .last();
+        if failed.is_some() {
+            break failed;
+        }
+        now = node.poll_timeout().unwrap();
+        node.handle_timeout(now);
+    };
+    // MAX_RETRANSMIT, and the first one.
+    assert_eq!(sent_at.len(), 5);
+    assert_eq!(failed, newest);
+    let waits: Vec<_> = sent_at
+        .windows(2)
+        .map(|pair| pair[1].saturating_duration_since(pair[0]))
+        .collect();
+    for pair in waits.windows(2) {
+        assert_eq!(pair[1], pair[0] * 2);
+    }
 }
 
 #[test]

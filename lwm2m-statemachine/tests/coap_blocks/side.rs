@@ -5,31 +5,13 @@ use core::mem;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::{Code, Instant, Method};
-use lwm2m_simulation::{Address, Application, Random};
+use lwm2m_simulation::{Address, Application, Random, body, body_number};
 use lwm2m_statemachine::coap::{
     Endpoint, Event, MessageBuf, MessageRef, NotifyOptions, OwnedIncoming, RequestId,
     RequestOptions, Responder, SendError, Source, SourceId, Token, TransferId,
 };
 
 pub(crate) type Node = Endpoint<Address>;
-
-/// A body that says which one it is, in each of its words: any two that are mixed up, and any part
-/// that is missing, are seen.
-pub(crate) fn tell(number: u64, length: usize) -> Vec<u8> {
-    let head = number << 24 | length as u64;
-    let mut body: Vec<u8> = (0..length.div_ceil(8) as u64)
-        .flat_map(|word| (head ^ word.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_be_bytes())
-        .collect();
-    body.truncate(length);
-    body
-}
-
-/// The number of a body; none if it is not whole. Bodies have 8 bytes at least.
-pub(crate) fn number_of(body: &[u8]) -> Option<u64> {
-    let head = u64::from_be_bytes(*body.first_chunk::<8>()?);
-    let number = head >> 24;
-    (tell(number, body.len()) == body).then_some(number)
-}
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +85,7 @@ impl Side {
         let blocks = self.random.below(6) as usize;
         let more = 8 + self.random.below(self.block_size as u64) as usize;
         let number = self.next;
-        (number, tell(number, blocks * self.block_size + more))
+        (number, body(number, blocks * self.block_size + more))
     }
 
     /// Makes a request of some kind.
@@ -232,7 +214,7 @@ impl Side {
         let code = if request.code() == Code::GET {
             Code::CONTENT
         } else {
-            let number = number_of(body).expect("a torn body");
+            let number = body_number(body).expect("a torn body");
             *self.effects.entry(number).or_default() += 1;
             Code::CHANGED
         };
@@ -350,7 +332,7 @@ impl Side {
                 let mut whole = self.downloads.remove(&request).unwrap_or_default();
                 whole.extend_from_slice(body.as_deref().unwrap_or(response.payload()));
                 if code.is_success() {
-                    assert!(number_of(&whole).is_some(), "a torn body");
+                    assert!(body_number(&whole).is_some(), "a torn body");
                     self.outcome(request, Outcome::Success);
                 } else {
                     self.outcome(request, Outcome::Refused(code));
@@ -371,7 +353,7 @@ impl Side {
                 // An error ends the observation, and says no more.
                 let success = response.code().is_success();
                 assert!(success || !observing);
-                assert!(!success || number_of(&body).is_some(), "a torn body");
+                assert!(!success || body_number(&body).is_some(), "a torn body");
                 self.notified += 1;
                 assert!(self.observations.contains(&request));
                 if !observing {

@@ -1,0 +1,150 @@
+//! Clocks that jump: an endpoint loses nothing of what it owes, and does not panic.
+
+mod coap_support;
+
+use core::iter;
+
+use lwm2m_core::{Code, Instant};
+use lwm2m_statemachine::{
+    Channel,
+    coap::{
+        Event, FailureReason, Incoming, MessageRef, MessageType, NotifyOptions, RequestOptions,
+    },
+};
+
+use coap_support::*;
+
+const CONFIRMABLE: NotifyOptions = NotifyOptions {
+    confirmable: true,
+    channel: Channel::Udp,
+    resource: None,
+};
+
+fn events(node: &mut Node) -> Vec<Event<&'static str>> {
+    iter::from_fn(|| node.poll_event()).collect()
+}
+
+/// Everything that an endpoint can have to do with a clock, begun at this moment: a request of
+/// each kind, a notification of each kind, a request that is not answered yet, and a ping.
+fn begin(node: &mut Node, now: Instant, number: u16) -> usize {
+    for confirmable in [true, false] {
+        let options = RequestOptions {
+            confirmable,
+            ..RequestOptions::default()
+        };
+        node.request(now, "peer", get("x"), options).unwrap();
+        let options = NotifyOptions {
+            confirmable,
+            ..CONFIRMABLE
+        };
+        let notification = observe_answer(u32::from(number), "n");
+        let name = token(&number.to_be_bytes());
+        node.notify(now, "peer", name, notification, options)
+            .unwrap();
+    }
+    node.ping(now, "peer", Channel::Udp).unwrap();
+    let request = message(get("y"), CON, number, token(b"r"));
+    let responder = responder(receive(node, now, &request).unwrap());
+    if number.is_multiple_of(2) {
+        node.respond(now, responder, content("late")).unwrap();
+    }
+    sent(node);
+    // Two requests and a ping; the notifications of one token are one.
+    3
+}
+
+fn failed(events: &[Event<&'static str>]) -> usize {
+    let failed = |event: &&Event<_>| matches!(event, Event::RequestFailed { .. });
+    events.iter().filter(failed).count()
+}
+
+#[test]
+fn a_clock_that_jumps_forwards_over_everything_ends_everything() {
+    for jump in [seconds(60), seconds(300), seconds(1 << 40)] {
+        let mut node = node();
+        let requests = begin(&mut node, T0, 1) + begin(&mut node, T0, 2);
+        node.handle_timeout(T0 + jump);
+        let mut all = events(&mut node);
+        all.extend(run_until_quiet(&mut node));
+        assert_eq!(failed(&all), requests);
+    }
+}
+
+#[test]
+fn at_the_last_moment_there_is_nothing_to_wait_for() {
+    let mut node = node();
+    let requests = begin(&mut node, Instant::MAX, 1) + begin(&mut node, Instant::MAX, 2);
+    let mut all = events(&mut node);
+    all.extend(run_until_quiet(&mut node));
+    assert_eq!(failed(&all), requests);
+}
+
+#[test]
+fn a_clock_that_goes_back_loses_nothing() {
+    for back in [1, 10, 1_000, 100_000] {
+        let start = Instant::from_secs(100_000);
+        let mut node = node();
+        let mut requests = begin(&mut node, start, 1);
+        let before = Instant::from_millis(start.as_millis() - back * 1_000);
+        let mut all = Vec::new();
+        for (number, at) in (2..).zip([before, start, before, before + seconds(5)]) {
+            requests += begin(&mut node, at, number);
+            node.handle_timeout(at);
+            all.extend(events(&mut node));
+        }
+        // What came before is remembered all the same.
+        for number in 1..=5 {
+            let request = message(get("y"), CON, number, token(b"r"));
+            assert!(receive(&mut node, before, &request).unwrap().is_none());
+        }
+        all.extend(run_until_quiet(&mut node));
+        assert_eq!(failed(&all), requests);
+    }
+}
+
+#[test]
+fn a_response_counts_whatever_the_clock_says() {
+    for back in [1, 1_000, 100_000] {
+        let start = Instant::from_secs(100_000);
+        let mut node = node();
+        let id = node
+            .request(start, "peer", get("x"), RequestOptions::default())
+            .unwrap();
+        let wire = sent_one(&mut node);
+        let read = MessageRef::parse(&wire).unwrap();
+        let kind = MessageType::Acknowledgement;
+        let answer = message(content("x"), kind, read.message_id(), read.token());
+        let before = Instant::from_millis(start.as_millis() - back * 1_000);
+        match receive(&mut node, before, &answer).unwrap() {
+            Some(Incoming::Response {
+                request, response, ..
+            }) => assert_eq!((request, response.code()), (id, Code::CONTENT)),
+            other => panic!("{other:?}"),
+        }
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
+}
+
+#[test]
+fn a_notification_that_waits_for_its_acknowledgement_fails_once_after_a_jump() {
+    for jump in [false, true] {
+        let mut node = node();
+        let id = node
+            .notify(T0, "peer", token(b"n"), observe_answer(1, "x"), CONFIRMABLE)
+            .unwrap();
+        sent(&mut node);
+        let now = if jump {
+            T0 + seconds(100_000)
+        } else {
+            Instant::ZERO
+        };
+        node.handle_timeout(now);
+        let mut all = events(&mut node);
+        all.extend(run_until_quiet(&mut node));
+        assert!(matches!(
+            all[..],
+            [Event::NotificationFailed { notification, reason: FailureReason::Timeout, .. }]
+                if notification == id
+        ));
+    }
+}
