@@ -71,6 +71,26 @@ fn a_clock_that_jumps_forwards_over_everything_ends_everything() {
 }
 
 #[test]
+fn a_clock_may_count_from_any_moment_and_jump_far_while_much_is_under_way() {
+    let moments = [0, 1 << 32, 1 << 33, 1 << 40, 1 << 41, 1 << 53].map(Instant::from_secs);
+    let mut node = node();
+    let (mut requests, mut number) = (0, 0);
+    let mut all = Vec::new();
+    for moment in moments {
+        for at in [moment, moment + seconds(100), moment + seconds(300)] {
+            // Nothing that is remembered of one peer is due at once again.
+            node.handle_timeout(at);
+            all.extend(events(&mut node));
+            assert!(node.poll_timeout().is_none_or(|next| next > at));
+            number += 1;
+            requests += begin(&mut node, at, number);
+        }
+    }
+    all.extend(run_until_quiet(&mut node));
+    assert_eq!(failed(&all), requests);
+}
+
+#[test]
 fn at_the_last_moment_there_is_nothing_to_wait_for() {
     let mut node = node();
     let requests = begin(&mut node, Instant::MAX, 1) + begin(&mut node, Instant::MAX, 2);

@@ -116,15 +116,20 @@ pub(super) struct Peers<P> {
 #[derive(Clone, Debug, Default)]
 struct Quiet {
     by_tick: BTreeMap<u32, Vec<u32>>,
+    /// The second from which the ticks are counted: in 32 bits there are 136 years.
+    base: u64,
 }
 
 impl Quiet {
     const TICK: u64 = 1000;
 
-    /// Has the peer looked at from `moment` on; gives the tick.
+    /// Has the peer looked at from `moment` on; gives the tick, which is not 0.
     fn insert(&mut self, moment: Instant, peer: u32) -> u32 {
-        // In 32 bits there are 136 years.
-        let tick = u32::try_from(moment.as_millis().div_ceil(Self::TICK)).unwrap_or(u32::MAX);
+        let second = moment.as_millis().div_ceil(Self::TICK);
+        if self.by_tick.is_empty() {
+            self.base = second.saturating_sub(1);
+        }
+        let tick = u32::try_from(second.saturating_sub(self.base)).unwrap_or(u32::MAX);
         let tick = tick.max(1);
         self.by_tick.entry(tick).or_default().push(peer);
         tick
@@ -144,13 +149,16 @@ impl Quiet {
 
     fn next(&self) -> Option<Instant> {
         let (tick, _) = self.by_tick.first_key_value()?;
-        Some(Instant::from_millis(u64::from(*tick) * Self::TICK))
+        let second = self.base.saturating_add(u64::from(*tick));
+        Some(Instant::from_millis(second.saturating_mul(Self::TICK)))
     }
 
     /// All of the first tick, if it has come.
     fn pop(&mut self, now: Instant) -> Option<Vec<u32>> {
-        let first = self.by_tick.first_entry()?;
-        (u64::from(*first.key()) <= now.as_millis() / Self::TICK).then(|| first.remove())
+        if self.next()? > now {
+            return None;
+        }
+        self.by_tick.pop_first().map(|(_, peers)| peers)
     }
 }
 
