@@ -23,7 +23,9 @@ const REQUESTS: &[&str] = &[
 ];
 
 const NOTIFICATIONS: &[&str] = &[
+    "aborted",
     "acknowledged",
+    "not sent",
     "peer dropped",
     "rejected",
     "reset",
@@ -50,8 +52,10 @@ const DEEDS: &[&str] = &[
     "answer too late",
     "block streamed to the client",
     "block supplied",
+    "block supplied for nothing",
     "body assembled by the client",
     "body assembled by the server",
+    "body lost",
     "body streamed to the server",
     "burst",
     "clock backwards",
