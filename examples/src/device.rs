@@ -1,4 +1,4 @@
-//! A device: the client machine on a socket, with the values of TS Appendix F and a battery that
+//! A device: the client machine on a socket, with the Objects of TS Appendix F and a battery that
 //! drains.
 
 use core::{fmt, net::SocketAddr, str::FromStr, time::Duration};
@@ -7,7 +7,9 @@ use std::io;
 use lwm2m_core::{
     InstanceId, Instant, Path, PathError, ShortServerId, Value, codec::TypeLookup as _, text,
 };
-use lwm2m_objects::{Change, Device, ObjectTree, Registry, Security, Server, Store, Typed as _};
+use lwm2m_objects::{
+    Change, Device, Registry, Security, Server, Store, Typed as _, access, example,
+};
 use lwm2m_statemachine::{Client, ClientConfig, ClientEvent};
 
 use crate::{
@@ -18,10 +20,7 @@ use crate::{
 };
 
 /// The Short Server ID of the one server of the device.
-const SERVER: ShortServerId = match ShortServerId::new(101) {
-    Some(id) => id,
-    None => panic!("101 is no reserved identifier"),
-};
+const SERVER: ShortServerId = example::SERVER_1;
 const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
 const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 
@@ -259,19 +258,26 @@ impl Program<'_> {
     }
 }
 
-/// The machine of a device that starts: from its factory, with a server's account.
+/// The machine of a device that starts: the example client of TS Appendix F, with one account only,
+/// of the server that the settings name.
 fn boot(settings: &Settings, device: Device) -> io::Result<Client> {
+    let mut tree = example::client();
+    let leaving = access::unbootstrapped(&tree, example::SERVER_2);
+    tree.commit(&leaving).map_err(invalid)?;
     let security = Security::no_sec(settings.server_uri.as_str(), SERVER);
     let server = Server {
         default_minimum_period: settings.default_minimum_period,
         ..Server::new(SERVER, settings.lifetime)
     };
-    let mut tree = ObjectTree::new();
     tree.add(Store::of([(InstanceId::ZERO, security)]));
     tree.add(Store::of([(InstanceId::ZERO, server)]));
     tree.add(Store::of([(InstanceId::ZERO, device)]));
     let config = ClientConfig::new(settings.endpoint_name.as_str(), seed::fresh()?);
-    Client::new(config, tree).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    Client::new(config, tree).map_err(invalid)
+}
+
+fn invalid(error: impl core::error::Error + Send + Sync + 'static) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
 }
 
 #[cfg(test)]

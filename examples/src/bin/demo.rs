@@ -28,6 +28,7 @@ use lwm2m_examples::{
     scribe::Scribe,
     seed,
 };
+use lwm2m_objects::example;
 use lwm2m_statemachine::server::{
     CallError, OperationId, Outcome, RegistrationId, Server, ServerConfig, ServerEvent,
 };
@@ -47,7 +48,7 @@ struct Arguments {
     pcap: Option<PathBuf>,
 }
 
-const ENDPOINT: &str = "example-client";
+const ENDPOINT: &str = example::ENDPOINT_NAME;
 const LIFETIME: u32 = 60;
 /// In which time the battery loses one percent.
 const DRAIN: Duration = Duration::from_millis(150);
@@ -60,6 +61,8 @@ const MANUFACTURER: Path = Path::of(&[3, 0, 0]).unwrap();
 const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
 const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 const UTC_OFFSET: Path = Path::of(&[3, 0, 14]).unwrap();
+const NETWORK: Path = Path::of(&[4, 0]).unwrap();
+const SIGNAL_STRENGTH: Path = Path::of(&[4, 0, 2]).unwrap();
 
 fn main() -> ExitCode {
     exit::conclude(run(&Arguments::parse()))
@@ -162,6 +165,7 @@ impl Demo {
         self.step("Discover /3", Self::discover);
         self.step("Read /3/0 as TLV", Self::read_instance);
         self.step("Read /3/0/0 as text", Self::read_text);
+        self.step("Read /4/0 as JSON", Self::read_json);
         self.step("Write /3/0/14", Self::write);
         self.step("Observe /3/0/9 and cancel", Self::observe);
         self.step("Execute Reboot", Self::reboot);
@@ -205,6 +209,12 @@ impl Demo {
     fn read_text(&mut self) -> Step {
         let content = self.read(MANUFACTURER, ContentFormat::TEXT)?;
         string(&content, MANUFACTURER)
+    }
+
+    fn read_json(&mut self) -> Step {
+        let content = self.read(NETWORK, ContentFormat::JSON)?;
+        let strength = integer(&content, SIGNAL_STRENGTH)?;
+        Ok(format!("the signal strength is {strength}"))
     }
 
     fn write(&mut self) -> Step {
