@@ -89,7 +89,7 @@ fn a_server_and_a_client_by_their_command_lines() {
     assert!(
         server
             .expect("registered me /rd/")
-            .contains("objects=/1/0,/3/0")
+            .contains("objects=/1/0,/2/0,/2/2,/2/3,/2/4,/3/0,/4/0,/5")
     );
 
     server.say("read me /3/0/0 text");
@@ -220,7 +220,7 @@ fn the_demo_happens_and_is_captured() {
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}");
-    assert_eq!(printed.matches(" ✓ ").count(), 8, "{printed}");
+    assert_eq!(printed.matches(" ✓ ").count(), 9, "{printed}");
     assert!(!printed.contains('✗'), "{printed}");
     let widest = printed.lines().map(|line| line.chars().count()).max();
     assert!(widest.is_some_and(|widest| widest <= 100), "{printed}");
