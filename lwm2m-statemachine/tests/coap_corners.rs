@@ -659,3 +659,33 @@ fn a_response_is_taken_however_it_comes() {
         }
     }
 }
+
+#[test]
+fn tokens_do_not_follow_from_message_ids() {
+    // Who sees or guesses one of them is not to know the other (RFC 7252 §5.3.1).
+    let mut node = node();
+    let mut pairs = Vec::new();
+    for _ in 0..200 {
+        let (_, message_id, token) = request(&mut node, RequestOptions::default());
+        let answer = message(
+            content("x"),
+            MessageType::Acknowledgement,
+            message_id,
+            token,
+        );
+        assert!(receive(&mut node, T0, &answer).unwrap().is_some());
+        pairs.push((message_id, token));
+    }
+    for at in 0..7 {
+        let mut differences: Vec<u16> = pairs
+            .iter()
+            .map(|(message_id, token)| {
+                let part = token.as_bytes()[at..at + 2].try_into().unwrap();
+                u16::from_be_bytes(part).wrapping_sub(*message_id)
+            })
+            .collect();
+        differences.sort_unstable();
+        differences.dedup();
+        assert!(differences.len() > 150, "{at}");
+    }
+}

@@ -82,6 +82,32 @@ fn register_is_answered_with_a_location_under_rd_and_told() {
 }
 
 #[test]
+fn what_the_application_asks_at_once_follows_the_answer_to_the_register() {
+    let mut world = World::new();
+    let mut register = MessageBuf::request(Method::Post);
+    register.uri_path("rd").unwrap();
+    register.content_format(ContentFormat::LINK_FORMAT).unwrap();
+    for query in ["ep=device", "lt=60", "lwm2m=1.0"] {
+        register.uri_query(query).unwrap();
+    }
+    register.payload(LINKS.as_bytes());
+    let wire = register.finish(MessageType::Confirmable, 7, Token::EMPTY);
+    world.deliver(1, wire.as_ref());
+    // Nothing has been sent yet.
+    let ServerEvent::Registered { registration } = world.event() else {
+        panic!("not registered");
+    };
+    world
+        .server
+        .read(world.now, registration, path("/3/0/9"), None)
+        .unwrap();
+    let sent = world.sent();
+    let codes: Vec<_> = sent.iter().map(|sent| sent.message().code()).collect();
+    assert_eq!(codes, [Code::CREATED, Code::GET]);
+    assert_eq!(sent[0].message().message_id(), 7);
+}
+
+#[test]
 fn parameters_come_in_any_order_with_a_token_of_any_length() {
     let mut world = World::new();
     for (length, name) in (0..=8).zip("abcdefghi".chars()) {

@@ -4,5 +4,6 @@ mod bad_input;
 mod observe;
 mod operations;
 mod registration;
+mod servers;
 mod streaming;
 mod support;

@@ -1,9 +1,12 @@
 //! Information Reporting (TS 5.5, 8.2.6).
 
-use core::time::Duration;
+use core::{cell::Cell, time::Duration};
 
-use lwm2m_core::{Code, ContentFormat, InstanceId, Method, ObjectId};
-use lwm2m_objects::{Location, Server, Store};
+use lwm2m_core::{Arguments, Code, ContentFormat, InstanceId, Method, ObjectId, ResourceId};
+use lwm2m_objects::{
+    Change, ExecuteError, Execution, Location, Object, ObjectDefinition, ReadError, ResourceSink,
+    Server, Store,
+};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, Reliability,
     coap::{MessageBuf, MessageType, Token},
@@ -11,7 +14,7 @@ use lwm2m_statemachine::{
 
 use crate::support::{Bench, Sent, get, path, server_id, tree};
 
-fn observe(value: u32, path: &str) -> MessageBuf {
+pub(crate) fn observe(value: u32, path: &str) -> MessageBuf {
     let mut request = MessageBuf::request(Method::Get);
     request.observe(value).unwrap();
     for segment in path.split('/').skip(1) {
@@ -263,6 +266,27 @@ fn cancel_by_reset_of_any_notification_con_or_non() {
 }
 
 #[test]
+fn a_reset_of_an_older_notification_than_the_last_cancels_too() {
+    for answered in 0..3 {
+        let mut bench = Bench::new();
+        bench.request(b"t", observe(0, "/3/0/9"));
+        bench.request(b"u", observe(0, "/3/0/10"));
+        let mut message_ids = Vec::new();
+        for level in [9, 8, 7] {
+            bench.client.set(bench.now, path("/3/0/9"), level).unwrap();
+            bench.pass(Duration::from_secs(1));
+            message_ids.push(bench.sent().message().message_id());
+        }
+        let [high, low] = u16::to_be_bytes(message_ids[answered]);
+        bench.datagram(&[0x70, 0, high, low]);
+        bench.client.set(bench.now, path("/3/0/9"), 6).unwrap();
+        bench.client.set(bench.now, path("/3/0/10"), 6).unwrap();
+        bench.pass(Duration::from_secs(1));
+        assert_notification(&bench.sent(), b"u", b"\xC1\x0A\x06");
+    }
+}
+
+#[test]
 fn a_cancelled_observation_is_silent_and_does_not_end_its_successor() {
     let mut config = ClientConfig::new("successor", [9; 32]);
     config.notifications = Reliability::Confirmable;
@@ -300,11 +324,20 @@ fn a_cancel_that_cannot_be_answered_ends_the_observation_all_the_same() {
 
 #[test]
 fn what_cannot_be_read_leaves_no_observation_behind() {
-    let mut bench = Bench::new();
+    let mut tree = tree(periods(None, Some(60)));
+    tree.add(Sensor::new());
+    let mut bench = Bench::with_tree(ClientConfig::new("sensor", [9; 32]), tree);
+    bench.accept_register();
+    let reach = |bench: &mut Bench, fails| {
+        let sensor = |sensor: &mut Sensor| sensor.fails = fails;
+        bench.client.object(bench.now, ObjectId::LOCATION, sensor)
+    };
+    reach(&mut bench, true).unwrap();
     for (at, code) in [
         ("/3/0/4", Code::METHOD_NOT_ALLOWED),
         ("/3/0/17", Code::NOT_FOUND),
         ("/0/0", Code::UNAUTHORIZED),
+        ("/6/0/0", Code::INTERNAL_SERVER_ERROR),
     ] {
         let answer = bench.request(b"t", observe(0, at));
         assert_eq!(
@@ -314,6 +347,115 @@ fn what_cannot_be_read_leaves_no_observation_behind() {
         );
     }
     assert!(bench.events().is_empty());
+    // Neither errors follow, nor values once there are some.
+    for fails in [true, false] {
+        reach(&mut bench, fails).unwrap();
+        for at in ["/3/0/4", "/3/0/17", "/6/0/0"] {
+            bench.client.changed(bench.now, path(at));
+        }
+        bench.pass(Duration::from_secs(600));
+        assert!(bench.all_sent().is_empty());
+    }
+}
+
+/// A Location whose reads are counted, and fail while there is nothing to measure.
+struct Sensor {
+    store: Store,
+    reads: Cell<usize>,
+    fails: bool,
+}
+
+impl Sensor {
+    fn new() -> Self {
+        Self {
+            store: Store::of([(InstanceId::ZERO, Location::new(50.9, 6.9, 0))]),
+            reads: Cell::new(0),
+            fails: false,
+        }
+    }
+}
+
+impl Object for Sensor {
+    fn definition(&self) -> &ObjectDefinition {
+        self.store.definition()
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        self.store.next_instance(after)
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        self.store.has(instance, resource)
+    }
+
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        self.reads.set(self.reads.get() + 1);
+        if self.fails {
+            return Err(ReadError::Unavailable);
+        }
+        self.store.read(instance, resource, out)
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.store.apply(changes);
+    }
+
+    fn execute(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        arguments: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError> {
+        self.store.execute(instance, resource, arguments)
+    }
+}
+
+#[test]
+fn what_is_observed_is_read_when_it_is_notified_and_at_no_other_time() {
+    let mut tree = tree(periods(Some(1), None));
+    tree.add(Sensor::new());
+    let mut bench = Bench::with_tree(ClientConfig::new("sensor", [9; 32]), tree);
+    bench.accept_register();
+    let reads = |bench: &Bench| {
+        let sensor: &Sensor = bench.client.tree().object_as(ObjectId::LOCATION).unwrap();
+        sensor.reads.replace(0)
+    };
+    for resource in ["/6/0/0", "/6/0/1"] {
+        bench.request(b"t", observe(0, resource));
+        assert_eq!(reads(&bench), 1);
+        bench.request(b"t", observe(1, resource));
+        assert_eq!(reads(&bench), 1);
+    }
+    bench.request(b"a", observe(0, "/6/0/0"));
+    bench.request(b"b", observe(0, "/6/0/1"));
+    assert_eq!(reads(&bench), 2);
+    // Time passes, the Client is called far too often, and other things change.
+    for second in 0..600 {
+        bench
+            .client
+            .set(bench.now, path("/3/0/9"), second % 100)
+            .unwrap();
+        bench.pass(Duration::from_secs(1));
+        bench.client.handle_timeout(bench.now);
+    }
+    assert!(bench.all_sent().is_empty());
+    assert_eq!(reads(&bench), 0);
+    // Many changes within the Minimum Period are read once.
+    bench.client.changed(bench.now, path("/6/0/0"));
+    bench.pass(Duration::ZERO);
+    assert_eq!((bench.all_sent().len(), reads(&bench)), (1, 1));
+    for _ in 0..10 {
+        bench.client.changed(bench.now, path("/6/0/0"));
+        bench.pass(Duration::from_millis(50));
+    }
+    assert_eq!((bench.all_sent().len(), reads(&bench)), (0, 0));
+    bench.pass(Duration::from_secs(1));
+    assert_eq!((bench.all_sent().len(), reads(&bench)), (1, 1));
 }
 
 #[test]

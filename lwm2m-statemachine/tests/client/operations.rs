@@ -4,7 +4,7 @@ use lwm2m_core::{Code, ContentFormat, Method, Value};
 use lwm2m_objects::{Change, Server};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
-    coap::{MessageBuf, MessageType, Token},
+    coap::{BlockOption, MessageBuf, MessageType, Token},
 };
 
 use crate::support::{Bench, get, on, path, server_id};
@@ -81,6 +81,46 @@ fn read_of_a_resource_in_each_format() {
         assert_eq!(answer.message().content_format(), Some(format));
         assert_eq!(answer.payload(), payload);
     }
+}
+
+#[test]
+fn a_read_in_blocks_is_not_torn_by_a_change() {
+    let block = |number| {
+        let mut request = get("/3/0");
+        let option = BlockOption::new(number, false, 32).unwrap();
+        request.block2(option).unwrap();
+        request
+    };
+    let mut bench = Bench::new();
+    let read = |bench: &mut Bench, change: bool| {
+        let mut body = Vec::new();
+        let mut etags = Vec::new();
+        for number in 0.. {
+            let answer = bench.request(b"b", block(number));
+            assert_eq!(answer.code(), Code::CONTENT);
+            body.extend_from_slice(answer.payload());
+            let message = answer.message();
+            etags.push(message.etag().map(<[u8]>::to_vec));
+            if !message.block2().unwrap().more() {
+                break;
+            }
+            if change {
+                let level = i64::from(number);
+                bench.client.set(bench.now, path("/3/0/9"), level).unwrap();
+                // Other requests are served meanwhile.
+                bench.works();
+            }
+        }
+        assert!(etags[0].is_some());
+        etags.dedup();
+        assert_eq!(etags.len(), 1);
+        body
+    };
+    assert_eq!(read(&mut bench, true), DEVICE_TLV);
+    // Then it is read anew.
+    let now = read(&mut bench, false);
+    assert_ne!(now, DEVICE_TLV);
+    assert_eq!(now, bench.request(b"", get("/3/0")).payload());
 }
 
 #[test]
@@ -247,6 +287,37 @@ fn write_of_an_instance_in_json() {
         bench.client.tree().get(path("/3/0/0")),
         Some(Value::from("Open Mobile Alliance"))
     );
+}
+
+#[test]
+fn other_requests_are_served_while_a_body_is_coming() {
+    let json = br#"{"bn":"/3/0/","e":[{"n":"13","v":9},{"n":"14","sv":"+02:00"}]}"#;
+    let mut bench = Bench::new();
+    let last = (json.len() - 1) / 16;
+    for (number, payload) in json.chunks(16).enumerate() {
+        let mut request = on(Method::Post, "/3/0");
+        let option = BlockOption::new(u32::try_from(number).unwrap(), number < last, 16);
+        request.content_format(ContentFormat::JSON).unwrap();
+        request.block1(option.unwrap()).unwrap().payload(payload);
+        let code = bench.code(request);
+        if number == last {
+            assert_eq!(code, Code::CHANGED);
+            break;
+        }
+        assert_eq!(code, Code::CONTINUE);
+        // Nothing of it has been written.
+        assert_ne!(
+            bench.client.tree().get(path("/3/0/13")),
+            Some(Value::Time(9))
+        );
+        bench.works();
+        let offset = if number % 2 == 0 { b"Z" } else { b"A" };
+        let write = with_payload(Method::Put, "/3/0/14", ContentFormat::TEXT, offset);
+        assert_eq!(bench.code(write), Code::CHANGED);
+    }
+    let value = |at| bench.client.tree().get(path(at));
+    assert_eq!(value("/3/0/13"), Some(Value::Time(9)));
+    assert_eq!(value("/3/0/14"), Some(Value::from("+02:00")));
 }
 
 #[test]

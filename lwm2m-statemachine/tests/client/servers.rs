@@ -1,0 +1,146 @@
+//! A Client of several servers: what one does is nothing to the others.
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, InstanceId, Instant};
+use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+use lwm2m_statemachine::{
+    Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
+    coap::{MessageBuf, MessageRef, MessageType, Token},
+};
+
+use crate::{
+    observe::observe,
+    support::{created, path, server_id},
+};
+
+/// Two servers, and the test as both of them.
+struct Two {
+    client: Client,
+    now: Instant,
+    connections: [ConnectionId; 2],
+    message_id: u16,
+}
+
+impl Two {
+    /// Registered with both.
+    fn registered(servers: [Server; 2]) -> Self {
+        let instance = |id| InstanceId::new(id).unwrap();
+        let [one, two] = servers;
+        let mut tree = ObjectTree::new();
+        tree.add(Store::of([
+            (
+                instance(0),
+                Security::no_sec("coap://one", one.short_server_id),
+            ),
+            (
+                instance(1),
+                Security::no_sec("coap://two", two.short_server_id),
+            ),
+        ]));
+        tree.add(Store::of([(instance(0), one), (instance(1), two)]));
+        tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+        let mut client = Client::new(ClientConfig::new("two", [1; 32]), tree).unwrap();
+        let now = Instant::from_secs(1000);
+        client.start(now);
+        let connections = [(); 2].map(|()| match client.poll_event() {
+            Some(ClientEvent::Connect { connection, .. }) => connection,
+            other => panic!("{other:?}"),
+        });
+        let mut two = Self {
+            client,
+            now,
+            connections,
+            message_id: 0,
+        };
+        for (server, connection) in connections.into_iter().enumerate() {
+            two.client.connected(now, connection);
+            let register = two.sent().remove(0);
+            assert_eq!(register.0, server);
+            let register = MessageRef::parse(&register.1).unwrap();
+            let created = created().finish(
+                MessageType::Acknowledgement,
+                register.message_id(),
+                register.token(),
+            );
+            two.datagram(server, created.as_ref());
+        }
+        while two.client.poll_event().is_some() {}
+        two
+    }
+
+    fn datagram(&mut self, server: usize, bytes: &[u8]) {
+        let datagram = Datagram::new(self.connections[server], bytes);
+        self.client.handle_datagram(self.now, datagram).unwrap();
+    }
+
+    /// What waits to be sent, and to which server.
+    fn sent(&mut self) -> Vec<(usize, Vec<u8>)> {
+        let mut all = Vec::new();
+        while let Some(transmit) = self.client.poll_transmit() {
+            let server = self.connections.iter().position(|to| *to == transmit.to);
+            all.push((server.unwrap(), transmit.payload.to_vec()));
+        }
+        all
+    }
+
+    /// Sends a request with the token that both servers use, and takes the answer out.
+    fn request(&mut self, server: usize, request: MessageBuf) {
+        self.message_id += 1;
+        let token = Token::new(b"t").unwrap();
+        let wire = request.finish(MessageType::Confirmable, self.message_id, token);
+        self.datagram(server, wire.as_ref());
+        let answer = self.sent().remove(0);
+        assert_eq!(answer.0, server);
+        let code = MessageRef::parse(&answer.1).unwrap().code();
+        assert_eq!(code, Code::CONTENT);
+    }
+
+    /// Time passes, and the Battery Level may change first; tells which servers are notified.
+    fn notified(&mut self, level: Option<i64>, time: Duration) -> Vec<usize> {
+        if let Some(level) = level {
+            self.client.set(self.now, path("/3/0/9"), level).unwrap();
+        }
+        let end = self.now + time;
+        let mut notified = Vec::new();
+        loop {
+            notified.extend(self.sent().into_iter().map(|(server, bytes)| {
+                let message = MessageRef::parse(&bytes).unwrap();
+                assert_eq!(
+                    (message.code(), message.token().as_bytes()),
+                    (Code::CONTENT, &b"t"[..])
+                );
+                server
+            }));
+            match self.client.poll_timeout().filter(|due| *due <= end) {
+                Some(due) => self.now = self.now.max(due),
+                None => break,
+            }
+            self.client.handle_timeout(self.now);
+        }
+        self.now = end;
+        notified
+    }
+}
+
+#[test]
+fn servers_with_one_token_on_one_path_share_no_observation_and_no_periods() {
+    let second = Server {
+        default_minimum_period: Some(10),
+        default_maximum_period: Some(60),
+        ..Server::new(server_id(102), 86_400)
+    };
+    let mut two = Two::registered([Server::new(server_id(101), 86_400), second]);
+    two.request(0, observe(0, "/3/0/9"));
+    two.request(1, observe(0, "/3/0/9"));
+    // The Minimum Period of the second server holds back what it is told, and nothing else.
+    assert_eq!(two.notified(Some(9), Duration::from_millis(9_999)), [0]);
+    assert_eq!(two.notified(None, Duration::from_millis(1)), [1]);
+    // Its Maximum Period has it told without a change, and nobody else.
+    assert_eq!(two.notified(None, Duration::from_secs(60)), [1]);
+    // The first server cancels its own observation.
+    two.request(0, observe(1, "/3/0/9"));
+    assert_eq!(two.notified(Some(8), Duration::from_secs(10)), [1]);
+    two.request(1, observe(1, "/3/0/9"));
+    assert_eq!(two.notified(Some(7), Duration::from_secs(600)), []);
+}
