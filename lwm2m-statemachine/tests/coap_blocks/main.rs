@@ -12,6 +12,7 @@
 
 mod exact;
 mod figures;
+mod hostile;
 mod notifying;
 mod parallel;
 mod receiving;

@@ -16,7 +16,12 @@ use super::{
 };
 use crate::{
     Channel, Peer,
-    coap::{message::MessageType, message_buf::MessageBuf, message_buf::WireMessage, token::Token},
+    coap::{
+        message::MessageType,
+        message_buf::{MessageBuf, WireMessage},
+        option::OptionNumber,
+        token::Token,
+    },
 };
 
 /// A notification that is to be sent.
@@ -126,8 +131,14 @@ impl<P: Peer> Endpoint<P> {
         let resource = options.resource.unwrap_or(Resource::NONE);
         let asked = Asked::notified(token, resource, options.channel);
         let message = self.in_blocks(now, peer, &asked, message);
+        let in_blocks = message.has(OptionNumber::BLOCK2);
         let notice = self.new_notice(token, options);
-        self.send_notification(now, peer, notice, message)?;
+        if let Err(error) = self.send_notification(now, peer, notice, message) {
+            if in_blocks {
+                self.forget_notified(now, peer, resource);
+            }
+            return Err(error);
+        }
         self.end_notice(now, peer, token, Loss::Replaced);
         Ok(NotificationId(notice.id))
     }

@@ -11,6 +11,7 @@ pub(super) use self::entries::{Kind, Mode, Request, Requests};
 
 use super::{
     Endpoint, RequestOptions, TimerKey,
+    blockwise::is_in_blocks,
     config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
     outgoing::{Purpose, Sent, Transmission},
@@ -300,7 +301,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The request need not be sent again, and its response not be waited for.
-    fn arrived(&mut self, now: Instant, peer: u32, key: Key) {
+    pub(super) fn arrived(&mut self, now: Instant, peer: u32, key: Key) {
         let Some(request) = self.requests.get_mut(key) else {
             return;
         };
@@ -463,7 +464,7 @@ impl<P: Peer> Endpoint<P> {
                     return None;
                 }
                 let newest = Some((sequence, now));
-                let large = Self::is_download(&response);
+                let large = is_in_blocks(&response);
                 request.kind = Kind::Observation {
                     newest,
                     answered: answered || !large,
@@ -481,7 +482,7 @@ impl<P: Peer> Endpoint<P> {
             (Kind::Cancellation, Some(_)) if response.kind() != MessageType::Acknowledgement => {
                 None
             }
-            _ if Self::is_download(&response) => {
+            _ if is_in_blocks(&response) => {
                 if let Kind::Observation { over, .. } = &mut request.kind {
                     *over = true;
                 } else if request.transfer.is_some() {
@@ -493,6 +494,7 @@ impl<P: Peer> Endpoint<P> {
                 self.begin_download(now, key, response)
             }
             (Kind::Exchange | Kind::Cancellation, _) if request.transfer.is_some() => None,
+            (Kind::Exchange, _) if self.request_again_in_blocks(now, peer, key, &response) => None,
             _ => {
                 self.remove_request(now, key)?;
                 let first = !matches!(kind, Kind::Observation { answered: true, .. });

@@ -29,7 +29,7 @@ pub(super) use self::{
     requesting::Uploads,
     serving::{Loss, Serving},
     source::Sources,
-    transfer::Transfer,
+    transfer::{Transfer, is_in_blocks},
 };
 use super::Endpoint;
 use crate::{
@@ -51,6 +51,18 @@ const LARGEST: usize = 1024;
 pub(super) fn block_size(size: usize) -> usize {
     let size = size.clamp(SMALLEST, LARGEST);
     1 << size.ilog2()
+}
+
+/// The block that begins at `offset`; none if it cannot be numbered.
+fn block_at(offset: usize, more: bool, size: usize) -> Option<BlockOption> {
+    let number = u32::try_from(offset.checked_div(size)?).ok()?;
+    BlockOption::new(number, more, size)
+}
+
+/// Whether so many bytes are a block: all but the last one are as long as their size says
+/// (RFC 7959 §2.2).
+const fn is_block(length: usize, more: bool, size: usize) -> bool {
+    if more { length == size } else { length <= size }
 }
 
 impl<P: Peer> Endpoint<P> {

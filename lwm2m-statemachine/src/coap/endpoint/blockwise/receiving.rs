@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use bytes::Bytes;
 use lwm2m_core::{Code, ContentFormat, Instant};
 
-use super::{Asked, fingerprint};
+use super::{Asked, fingerprint, is_block};
 use crate::{
     Peer,
     coap::{
@@ -156,12 +156,7 @@ impl<P: Peer> Endpoint<P> {
     ) -> Taken<'d> {
         let payload = request.payload();
         let (offset, more) = (block.offset(), block.more());
-        let fits = if more {
-            payload.len() == block.size()
-        } else {
-            payload.len() <= block.size()
-        };
-        if !fits {
+        if !is_block(payload.len(), more, block.size()) {
             return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
         }
         if offset == 0 {
@@ -186,7 +181,8 @@ impl<P: Peer> Endpoint<P> {
             return self.refuse(now, record, incomplete());
         };
         let end = offset.saturating_add(payload.len());
-        if offset != inbound.received {
+        // After the last block, which is with the application, there is none.
+        if inbound.whole || offset != inbound.received {
             let repeated = more && end == inbound.received && last == inbound.last;
             let answer = if repeated && inbound.record.is_none() {
                 MessageBuf::response(Code::CONTINUE)
@@ -230,7 +226,6 @@ impl<P: Peer> Endpoint<P> {
                 inbound.record = Some(record);
                 Taken::Request(Body::Assembled(body))
             }
-            // Its last block is with the application.
             Content::Whole(_) => self.refuse(now, record, incomplete()),
             Content::Streamed => {
                 inbound.record = Some(record);

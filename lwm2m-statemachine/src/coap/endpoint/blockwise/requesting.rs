@@ -7,14 +7,14 @@ use alloc::{
 };
 
 use bytes::Bytes;
-use lwm2m_core::{CodeKind, Instant, Method};
+use lwm2m_core::{Code, CodeKind, Instant, Method};
 
 use super::{
     Source,
     message::{self, Own, REQUEST_TAG},
     resource,
     source::Owner,
-    transfer::{Ask, Content, Limits, Step, Transfer, is_first_of_many},
+    transfer::{Ask, Content, Limits, Step, Transfer},
 };
 use crate::{
     Channel, Peer,
@@ -94,10 +94,7 @@ impl<P: Peer> Endpoint<P> {
         body: Content,
         options: RequestOptions,
     ) -> Result<RequestId, SendError> {
-        let resource = resource(head.code(), head.options(), self.fingerprints);
-        // If the application has options beyond it, it has none; then only the order of transfers
-        // keeps them apart.
-        let _ = head.option(REQUEST_TAG, &self.uploads.tag());
+        let resource = self.begin_body(&mut head);
         let size = self.preferred(options.channel, &head, body.size());
         let largest = size.saturating_mul(BlockOption::MAX_NUMBER as usize + 1);
         if body.size().is_some_and(|length| length as usize > largest) {
@@ -112,13 +109,75 @@ impl<P: Peer> Endpoint<P> {
             self.sources.begin(source.id, Owner::Request(key));
         }
         let transfer = Transfer::upload(template, body, size, options.stream, resource);
+        self.begin_upload(now, peer, key, resource, transfer);
+        Ok(RequestId(key))
+    }
+
+    /// What a request's body goes to; and its Request-Tag. If the application has options beyond
+    /// it, it has none; then only the order of transfers keeps them apart.
+    fn begin_body(&mut self, head: &mut MessageBuf) -> u64 {
+        let resource = resource(head.code(), head.options(), self.fingerprints);
+        let _ = head.option(REQUEST_TAG, &self.uploads.tag());
+        resource
+    }
+
+    fn begin_upload(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        key: Key,
+        resource: u64,
+        transfer: Transfer,
+    ) {
         if let Some(request) = self.requests.get_mut(key) {
             request.transfer = Some(Box::new(transfer));
         }
         if self.uploads.enter((peer, resource), key) {
             self.ask_block(now, key);
         }
-        Ok(RequestId(key))
+    }
+
+    /// Sends the body of a request in blocks that was too large as a whole, if the response says
+    /// how large they are to be (RFC 7959 §2.9.3); says whether it does.
+    pub(in crate::coap::endpoint) fn request_again_in_blocks(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        key: Key,
+        response: &MessageRef<'_>,
+    ) -> bool {
+        let Some(hint) = response
+            .block1()
+            .filter(|_| response.code() == Code::REQUEST_ENTITY_TOO_LARGE)
+        else {
+            return false;
+        };
+        self.arrived(now, peer, key);
+        let Some(request) = self.requests.get_mut(key) else {
+            return false;
+        };
+        let mode = request.mode;
+        let Some(Ok(whole)) = request
+            .message
+            .as_ref()
+            .map(|message| MessageRef::parse(message.as_ref()))
+        else {
+            return false;
+        };
+        let body = Bytes::copy_from_slice(whole.payload());
+        if body.len() <= hint.size() || whole.code() == Code::GET || whole.has(OptionNumber::BLOCK1)
+        {
+            return false;
+        }
+        let mut head = message::message(whole.code(), whole.options(), Own::default(), &[]);
+        let resource = self.begin_body(&mut head);
+        let body = Content::Bytes(body);
+        let size = self.preferred(mode.channel, &head, body.size());
+        let template = head.finish(MessageType::Confirmable, 0, Token::EMPTY);
+        let size = size.min(hint.size());
+        let transfer = Transfer::upload(template, body, size, mode.streamed, resource);
+        self.begin_upload(now, peer, key, resource, transfer);
+        true
     }
 
     /// Tells a server of small blocks which ones to use, so that the first one fits already
@@ -144,7 +203,7 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// Begins to put a response together, if this is the first block of one.
+    /// Begins to put a response together of which a block has come.
     pub(in crate::coap::endpoint) fn begin_download<'d>(
         &mut self,
         now: Instant,
@@ -158,11 +217,6 @@ impl<P: Peer> Endpoint<P> {
         let (transfer, step) = Transfer::download(template, &response, limits, streamed);
         request.transfer = Some(Box::new(transfer));
         self.step(now, key, response, step)
-    }
-
-    /// Whether a response is the first of several blocks.
-    pub(in crate::coap::endpoint) fn is_download(response: &MessageRef<'_>) -> bool {
-        is_first_of_many(response)
     }
 
     /// The response to the block of a transfer.

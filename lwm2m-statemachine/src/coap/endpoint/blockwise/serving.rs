@@ -20,7 +20,7 @@ use self::kept::{Content, Kept, Waiting, Who};
 pub(in crate::coap::endpoint) use self::supplied::Loss;
 
 use super::{
-    Asked, SMALLEST, Taken, fingerprint,
+    Asked, SMALLEST, Taken, block_at, fingerprint,
     message::{self, Own},
     receiving::incomplete,
 };
@@ -90,7 +90,11 @@ impl<P: Peer> Endpoint<P> {
         let block1 = block1
             .filter(|_| !message.has(OptionNumber::BLOCK1))
             .and_then(|block| {
-                let size = block.size().min(self.spans.block_size);
+                // In a 4.13 a smaller size would be a hint to try it (RFC 7959 §2.9.3).
+                let size = match code {
+                    Code::REQUEST_ENTITY_TOO_LARGE => block.size(),
+                    _ => block.size().min(self.spans.block_size),
+                };
                 BlockOption::new(block.number(), code == Code::CONTINUE, size)
             });
         let splittable =
@@ -403,6 +407,17 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
+    /// A notification with the first block of a body was not sent: nobody will ask for the others.
+    pub(in crate::coap::endpoint) fn forget_notified(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        resource: Resource,
+    ) {
+        self.forget_serving(now, (peer, resource.key), Loss::NoRoom);
+        self.peers.release(peer);
+    }
+
     /// Forgets all bodies from and to a peer; not the peer.
     pub(in crate::coap::endpoint) fn forget_bodies(&mut self, now: Instant, peer: u32) {
         while let Some(resource) = self.receiving.first_of(peer) {
@@ -412,12 +427,6 @@ impl<P: Peer> Endpoint<P> {
             self.forget_serving(now, (peer, resource), Loss::PeerDropped);
         }
     }
-}
-
-/// The block that begins at `offset`; none if it cannot be numbered.
-fn block_at(offset: usize, more: bool, size: usize) -> Option<BlockOption> {
-    let number = u32::try_from(offset.checked_div(size)?).ok()?;
-    BlockOption::new(number, more, size)
 }
 
 /// A block of a body with the options of the whole; none if there is no such block.

@@ -8,14 +8,14 @@ use bytes::Bytes;
 use lwm2m_core::Code;
 
 use super::{
-    Source,
+    Source, block_at, is_block,
     message::{Own, REQUEST_TAG, message},
 };
 use crate::coap::{
     endpoint::{event::FailureReason, table::Key},
     message::MessageRef,
     message_buf::{MessageBuf, WireMessage},
-    option::{BlockOption, OptionNumber},
+    option::OptionNumber,
 };
 
 /// How often a transfer begins again from block 0.
@@ -62,6 +62,8 @@ struct Upload {
     /// How long the one under way is, and whether more follow.
     length: usize,
     more: bool,
+    /// Whether the application is to supply it.
+    wanted: bool,
 }
 
 /// Where the body of a request comes from.
@@ -164,6 +166,7 @@ impl Transfer {
                 offset: 0,
                 length: 0,
                 more: false,
+                wanted: false,
             }),
             block: None,
             resource: Some(resource),
@@ -173,13 +176,14 @@ impl Transfer {
         }
     }
 
-    /// A request whose response has come with its first block.
+    /// A request whose response has come with a block.
     pub(super) fn download(
         template: WireMessage,
         response: &MessageRef<'_>,
         limits: Limits,
         streamed: bool,
     ) -> (Self, Step) {
+        let alone = asks_for_block(&template);
         let mut transfer = Self {
             template,
             phase: Phase::Download(Download::new(limits, 0)),
@@ -189,7 +193,11 @@ impl Transfer {
             tag: Tagged::No,
             streamed,
         };
-        let step = transfer.begin_download(response, limits);
+        let step = if alone {
+            Step::Done(None)
+        } else {
+            transfer.begin_download(response, limits)
+        };
         (transfer, step)
     }
 
@@ -214,7 +222,7 @@ impl Transfer {
         match &mut self.phase {
             Phase::Upload(upload) => match upload.take(response, &mut self.restarts) {
                 Some(step) => step,
-                None if is_first_of_many(response) => self.begin_download(response, limits),
+                None if is_in_blocks(response) => self.begin_download(response, limits),
                 None => Step::Done(None),
             },
             Phase::Download(_) => self.continue_download(response, limits),
@@ -225,11 +233,14 @@ impl Transfer {
     pub(super) fn ask(&mut self, new_tag: impl FnOnce() -> [u8; 2]) -> Ask {
         match &mut self.phase {
             Phase::Upload(upload) => match &upload.body {
-                Content::Source(source) => Ask::Source {
-                    source: source.id,
-                    offset: upload.offset,
-                    length: upload.size,
-                },
+                Content::Source(source) => {
+                    upload.wanted = true;
+                    Ask::Source {
+                        source: source.id,
+                        offset: upload.offset,
+                        length: upload.size,
+                    }
+                }
                 Content::Bytes(body) => {
                     let rest = body.get(upload.offset..).unwrap_or(&[]);
                     let block = rest.get(..upload.size).unwrap_or(rest);
@@ -261,8 +272,8 @@ impl Transfer {
         let Content::Source(source) = &upload.body else {
             return None;
         };
-        let fits = block.len() == upload.size || !more && block.len() < upload.size;
-        if offset != upload.offset || !fits || self.block.is_some() {
+        let fits = is_block(block.len(), more, upload.size);
+        if offset != upload.offset || !fits || !mem::take(&mut upload.wanted) {
             return None;
         }
         upload.length = block.len();
@@ -325,11 +336,7 @@ impl Transfer {
             return self.begin_again(limits, Step::Failed(FailureReason::BodyChanged));
         }
         let payload = response.payload();
-        let fits = if block.more() {
-            payload.len() == block.size()
-        } else {
-            payload.len() <= block.size()
-        };
+        let fits = is_block(payload.len(), block.more(), block.size());
         if block.offset() != download.offset || !fits {
             return Step::Failed(FailureReason::Blocks);
         }
@@ -397,10 +404,7 @@ impl Upload {
     }
 
     fn message(&self, template: &WireMessage, block: &[u8], total: Option<u32>) -> Ask {
-        let number = u32::try_from(self.offset.checked_div(self.size).unwrap_or(0));
-        let option = number
-            .ok()
-            .and_then(|number| BlockOption::new(number, self.more, self.size));
+        let option = block_at(self.offset, self.more, self.size);
         let (Some(option), Ok(template)) = (option, MessageRef::parse(template.as_ref())) else {
             return Ask::Failed(FailureReason::TooLarge);
         };
@@ -425,10 +429,7 @@ impl Download {
     }
 
     fn message(&self, template: &WireMessage, tag: Option<&[u8]>) -> Ask {
-        let number = u32::try_from(self.offset.checked_div(self.size).unwrap_or(0));
-        let option = number
-            .ok()
-            .and_then(|number| BlockOption::new(number, false, self.size));
+        let option = block_at(self.offset, false, self.size);
         let (Some(option), Ok(template)) = (option, MessageRef::parse(template.as_ref())) else {
             return Ask::Failed(FailureReason::TooLarge);
         };
@@ -444,11 +445,19 @@ impl Download {
     }
 }
 
-/// Whether more blocks of the response are to be asked for.
-pub(super) fn is_first_of_many(response: &MessageRef<'_>) -> bool {
+/// Whether a response is a part of one.
+pub(in crate::coap::endpoint) fn is_in_blocks(response: &MessageRef<'_>) -> bool {
     response.code().is_success()
         && response.has(OptionNumber::BLOCK2)
         && response
             .block2()
-            .is_some_and(|block| block.number() == 0 && block.more())
+            .is_some_and(|block| block.number() > 0 || block.more())
+}
+
+/// Whether the application asked for a block alone.
+fn asks_for_block(template: &WireMessage) -> bool {
+    MessageRef::parse(template.as_ref())
+        .ok()
+        .and_then(|template| template.block2())
+        .is_some_and(|block| block.number() > 0)
 }

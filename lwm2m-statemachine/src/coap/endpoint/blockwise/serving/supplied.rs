@@ -1,17 +1,18 @@
 //! Responses and notifications whose body the application supplies block by block.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use lwm2m_core::{Code, CodeKind, Instant};
 
-use super::{Content, Kept, Waiting, Who, block_at, kept::Observer, observe_of};
+use super::{Content, Kept, Waiting, Who, kept::Observer, observe_of};
 use crate::{
     Peer,
     coap::{
         endpoint::{
             Endpoint, NotifyOptions,
             blockwise::{
-                Asked, Resource, Source, SourceId,
+                Asked, Resource, Source, SourceId, block_at, is_block,
                 message::{self, Own},
                 receiving::{busy, incomplete},
                 source::Owner,
@@ -78,14 +79,38 @@ impl<P: Peer> Endpoint<P> {
             observe: observe_of(&message),
             explicit: block.is_some(),
         };
+        let mut waiting = Vec::from([waiting]);
+        waiting.splice(..0, self.take_beginners(key));
+        let mut blocks: Vec<_> = waiting.iter().map(|waiting| waiting.block).collect();
+        blocks.dedup();
         let (id, content) = self.begin_source(source, key, waiting);
         if self.keep(now, key, &message, etag, content) {
-            self.want_block(peer, id, wanted);
+            self.block_was_answered(peer, record, &asked, message.code());
+            for block in blocks {
+                self.want_block(peer, id, block);
+            }
             Ok(())
         } else {
             self.close_source(id);
             self.answer(now, record, busy())
         }
+    }
+
+    /// The requests that wait for the first block of the source of this key: they have nothing of
+    /// it, and are as well served by another one.
+    fn take_beginners(&mut self, key: (u32, u64)) -> Vec<Waiting> {
+        let Some(Kept {
+            content: Content::Source { waiting, .. },
+            ..
+        }) = self.serving.bodies.get_mut(&key)
+        else {
+            return Vec::new();
+        };
+        let (beginners, others) = mem::take(waiting).into_iter().partition(|waiting| {
+            waiting.block.number() == 0 && matches!(waiting.who, Who::Request(_))
+        });
+        *waiting = others;
+        beginners
     }
 
     /// Sends a notification like [`notify`](Self::notify); its body comes from a source, of which
@@ -136,7 +161,7 @@ impl<P: Peer> Endpoint<P> {
         // answered meanwhile is to take its place: it is kept apart.
         let key = (peer, self.random.next_u64());
         let etag = self.etag_of(&message, None);
-        let (id, content) = self.begin_source(source, key, waiting);
+        let (id, content) = self.begin_source(source, key, Vec::from([waiting]));
         if self.keep(now, key, &message, etag, content) {
             if let Some(older) = older {
                 self.forget_serving(now, older, Loss::Replaced);
@@ -156,14 +181,14 @@ impl<P: Peer> Endpoint<P> {
         &mut self,
         source: Source,
         (peer, resource): (u32, u64),
-        waiting: Waiting,
+        waiting: Vec<Waiting>,
     ) -> (SourceId, Content) {
         let id = source.id;
         self.sources.begin(id, Owner::Response { peer, resource });
         let content = Content::Source {
             id,
             size: source.size,
-            waiting: Vec::from([waiting]),
+            waiting,
         };
         (id, content)
     }
@@ -199,10 +224,10 @@ impl<P: Peer> Endpoint<P> {
             return Err(SendError::NoSource);
         };
         let total = *size;
-        let wanted = waiting.iter().map(|waiting| waiting.block).find(|wanted| {
-            let fits = block.len() == wanted.size() || !more && block.len() < wanted.size();
-            wanted.offset() == offset && fits
-        });
+        let wanted = waiting
+            .iter()
+            .map(|waiting| waiting.block)
+            .find(|wanted| wanted.offset() == offset && is_block(block.len(), more, wanted.size()));
         let Some(wanted) = wanted else {
             return Err(SendError::BlockNotWanted);
         };

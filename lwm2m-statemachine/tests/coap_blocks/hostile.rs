@@ -1,0 +1,209 @@
+//! Peers that do not keep to RFC 7959, and calls at unusual moments: whatever comes, a body is whole
+//! or there is an error, and nothing is held longer than it is needed.
+
+use lwm2m_core::{Code, Method};
+use lwm2m_statemachine::coap::{
+    Config, Incoming, MessageBuf, MessageRef, NotifyOptions, RequestOptions, SendError,
+};
+
+use crate::{
+    exact::{Exact, Role},
+    support::{
+        Node, T0, block, blockwise, body, change, config, get, observe, refused, request, response,
+        say, sent, wire, words,
+    },
+};
+
+const FAILED: usize = usize::MAX;
+
+fn put(path: &str, number: u32, more: bool, size: usize, payload: &[u8], id: u16) -> Vec<u8> {
+    let block = Some(block(number, more, size));
+    wire(blockwise(Method::Put, path, block, None, payload), id)
+}
+
+#[track_caller]
+fn exact(role: Role, config: Config, lines: &str, got: &[usize]) {
+    let mut exact = Exact::new(role, config, 0);
+    exact.run(lines);
+    assert_eq!(exact.got, got);
+}
+
+/// A part of a body is none, unless it was asked for.
+#[test]
+fn a_response_that_begins_with_a_later_block_is_no_body() {
+    for later in ["2:1/1/16 [16..32]", "2:1/0/16 [16..20]"] {
+        let lines = format!("!c GET /x\n→ CON 1 GET /x\n← ACK 1 2.05 {later}");
+        exact(Role::Client, config(1, 1024), &lines, &[FAILED]);
+        let lines = format!(
+            "!c observe /x
+             → CON 1 GET /x O:0
+             ← ACK 1 2.05 O:1 {later}"
+        );
+        exact(Role::Client, config(1, 1024), &lines, &[FAILED]);
+        let lines = format!("!c PUT /x 5\n→ CON 1 PUT /x [0..5]\n← ACK 1 2.04 {later}");
+        exact(Role::Client, config(1, 1024), &lines, &[FAILED]);
+        let lines = format!(
+            "!c PUT /x 20
+             → CON 1 PUT /x 1:0/1/16 S1:20 RT [0..16]
+             ← ACK 1 2.31 1:0/1/16
+             → CON 2 PUT /x 1:1/0/16 RT [16..20]
+             ← ACK 2 2.04 1:1/0/16 {later}"
+        );
+        exact(Role::Client, config(1, 16), &lines, &[FAILED]);
+    }
+}
+
+/// RFC 7959 §2.9.3: 4.13 with a Block1 option to a request without one is a hint to try blocks.
+#[test]
+fn a_request_that_is_too_large_as_a_whole_is_sent_in_blocks() {
+    exact(
+        Role::Client,
+        config(1, 1024),
+        "!c PUT /x 40
+         → CON 1 PUT /x [0..40]
+         ← ACK 1 4.13 1:0/0/32
+         → CON 2 PUT /x 1:0/1/32 S1:40 RT [0..32]
+         ← ACK 2 2.31 1:0/1/32
+         → CON 3 PUT /x 1:1/0/32 RT [32..40]
+         ← ACK 3 2.04 1:1/0/32",
+        &[0],
+    );
+    // Without the hint, or with blocks that are no smaller, it is the outcome.
+    for hint in ["", " S1:10", " 1:0/0/64"] {
+        let lines = format!("!c PUT /x 40\n→ CON 1 PUT /x [0..40]\n← ACK 1 4.13{hint}");
+        exact(Role::Client, config(1, 1024), &lines, &[0]);
+    }
+}
+
+/// The size in a 4.13 is a hint to try it (RFC 7959 §2.9.3): not where no size will do.
+#[test]
+fn a_body_that_is_too_large_is_so_in_any_blocks() {
+    let mut config = config(1, 16);
+    config.bounds.body = 40;
+    exact(
+        Role::Server,
+        config,
+        "→ CON 1 PUT /x 1:0/1/64 S1:100 [0..64]
+         ← ACK 1 4.13 1:0/0/64 S1:40",
+        &[],
+    );
+}
+
+/// Beyond its last block a body does not go on, even while the application still works on it.
+#[test]
+fn a_block_beyond_the_last_one_changes_nothing() {
+    let mut node = Node::new(config(1, 1024));
+    refused(&mut node, T0, "other", &put("y", 0, true, 64, &body(64), 1));
+    refused(&mut node, T0, "peer", &put("x", 0, true, 64, &body(64), 1));
+    let last = put("x", 1, false, 64, &body(128)[64..], 2);
+    let (incoming, _) = say(&mut node, T0, "peer", &last);
+    let Some(Incoming::Request { responder, .. }) = incoming else {
+        panic!("{incoming:?}");
+    };
+    for (more, id) in [(true, 3), (false, 4)] {
+        let beyond = put("x", 2, more, 64, &body(64), id);
+        let said = refused(&mut node, T0, "peer", &beyond);
+        assert_eq!(words(&said), "ACK 4.08 1:2/0/64");
+    }
+    assert_eq!(node.usage().receiving_bytes, 64 + 128);
+    node.ignore(responder);
+    assert_eq!(node.usage().receiving_bytes, 64 + 64);
+    let (incoming, _) = say(&mut node, T0, "peer", &last);
+    assert_eq!(change(&mut node, incoming.unwrap()), body(128));
+    assert_eq!(node.usage().receiving_bytes, 64);
+}
+
+/// An answer that comes from a source ends the body that it is to, like any other.
+#[test]
+fn a_body_that_is_answered_from_a_source_is_not_kept() {
+    let mut node = Node::new(config(1, 64));
+    refused(&mut node, T0, "peer", &put("x", 0, true, 64, &body(64), 1));
+    let last = put("x", 1, false, 64, &body(100)[64..], 2);
+    let (incoming, _) = say(&mut node, T0, "peer", &last);
+    let Some(Incoming::Request { responder, .. }) = incoming else {
+        panic!("{incoming:?}");
+    };
+    let source = node.source(None);
+    let name = source.id();
+    let head = response(Code::CHANGED, b"");
+    node.respond_from(T0, responder, head, source).unwrap();
+    node.supply(T0, name, 0, b"done", false).unwrap();
+    let said = sent(&mut node);
+    assert_eq!(words(&said[0]), "ACK 2.04 1:1/0/64");
+    assert_eq!(node.usage().receiving, 0);
+    assert_eq!(node.usage().receiving_bytes, 0);
+}
+
+/// Who waits for the first block of a source has nothing of it yet: any other will do.
+#[test]
+fn who_waits_for_the_first_block_of_a_source_that_is_replaced_gets_that_of_the_new_one() {
+    let mut node = Node::new(config(1, 64));
+    let mut sources = Vec::new();
+    for id in [1, 2] {
+        let ask = wire(get("x"), id);
+        let (incoming, _) = say(&mut node, T0, "peer", &ask);
+        let Some(Incoming::Request { responder, .. }) = incoming else {
+            panic!("{incoming:?}");
+        };
+        let source = node.source(None);
+        sources.push(source.id());
+        let head = response(Code::CONTENT, b"");
+        node.respond_from(T0, responder, head, source).unwrap();
+        assert!(sent(&mut node).is_empty());
+    }
+    let late = node.supply(T0, sources[0], 0, b"old", false);
+    assert_eq!(late, Err(SendError::NoSource));
+    node.supply(T0, sources[1], 0, &body(64), true).unwrap();
+    let said = sent(&mut node);
+    assert_eq!(said.len(), 2);
+    for (said, id) in said.iter().zip([1, 2]) {
+        assert_eq!(words(said), "ACK 2.05 2:0/1/64");
+        assert_eq!(MessageRef::parse(said).unwrap().message_id(), id);
+    }
+}
+
+/// Of bodies to one resource that wait for each other only the one whose turn it is, is supplied.
+#[test]
+fn a_source_is_not_supplied_before_its_turn() {
+    let mut node = Node::new(config(1, 64));
+    let [_, second] = [(); 2].map(|()| {
+        let source = node.source(None);
+        let name = source.id();
+        let message = request(Method::Put, "x", b"");
+        node.request_from(T0, "peer", message, source, RequestOptions::default())
+            .unwrap();
+        name
+    });
+    let early = node.supply(T0, second, 0, b"two", false);
+    assert_eq!(early, Err(SendError::BlockNotWanted));
+    assert!(sent(&mut node).is_empty());
+}
+
+/// After an error nothing is kept of a notification, nor of its body.
+#[test]
+fn a_notification_that_cannot_be_sent_leaves_no_body() {
+    let mut config = config(1, 64);
+    config.bounds.transmissions_per_peer = 0;
+    let mut node = Node::new(config);
+    let ask = wire(observe("x"), 1);
+    let (incoming, _) = say(&mut node, T0, "peer", &ask);
+    let Some(Incoming::Request { responder, .. }) = incoming else {
+        panic!("{incoming:?}");
+    };
+    let (token, resource) = (responder.token(), responder.resource());
+    let answer = |number, body: &[u8]| {
+        let mut message = MessageBuf::response(Code::CONTENT);
+        message.observe(number).unwrap().payload(body);
+        message
+    };
+    node.respond(T0, responder, answer(1, b"short")).unwrap();
+    let large = answer(2, &body(200));
+    let options = NotifyOptions {
+        confirmable: true,
+        resource: Some(resource),
+        ..NotifyOptions::default()
+    };
+    let sent = node.notify(T0, "peer", token, large, options);
+    assert_eq!(sent, Err(SendError::TooManyMessages));
+    assert_eq!(node.usage().serving, 0);
+}
