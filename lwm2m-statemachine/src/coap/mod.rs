@@ -3,6 +3,78 @@
 //! [`MessageRef`] reads a message where it lies, [`MessageBuf`] writes one; both stand alone.
 //! [`Endpoint`] joins them with time; its documentation has a request and its response.
 //!
+//! # Large bodies
+//!
+//! A body larger than [`Config::block_size`] goes in blocks (RFC 7959), by itself: who sends it
+//! hands over one message, who receives it gets it whole, up to [`Bounds::body`]. Nothing else is
+//! to be done. An application that does not want to hold a body
+//!
+//! - **receives a request block by block**: with [`Config::stream_requests`] the blocks come as
+//!   [`Incoming::RequestBlock`], each to be answered; [`Endpoint::assemble`] has the rest of one put
+//!   together after all. [`Event::TransferLost`] tells of one that will not end.
+//! - **receives a response block by block**: with [`RequestOptions::stream`] they come as
+//!   [`Incoming::ResponseBlock`], the last one as [`Incoming::Response`].
+//! - **supplies a body block by block**: a [`Source`] takes its place, in
+//!   [`Endpoint::request_from`], [`respond_from`](Endpoint::respond_from) or
+//!   [`notify_from`](Endpoint::notify_from); [`Event::BlockWanted`] asks for a block by its offset,
+//!   [`Endpoint::supply`] hands it over, and [`Event::SourceClosed`] is the end.
+//!
+//! A client that wants one block of a response alone asks for it with
+//! [`MessageBuf::block2`]; the response is that block.
+//!
+//! ```
+//! use lwm2m_core::{Code, Instant, Method};
+//! use lwm2m_statemachine::{
+//!     Datagram,
+//!     coap::{Config, Endpoint, Event, Incoming, MessageBuf, RequestOptions},
+//! };
+//!
+//! let now = Instant::ZERO;
+//! let image: Vec<u8> = (0..5000_u32).map(|n| n as u8).collect();
+//! let mut client = Endpoint::new(Config::new([1; 32]));
+//! let mut config = Config::new([2; 32]);
+//! config.stream_requests = true;
+//! let mut server = Endpoint::new(config);
+//!
+//! // The client has a body that it will be asked for.
+//! let mut message = MessageBuf::request(Method::Put);
+//! message.uri_path("image")?;
+//! let source = client.source(Some(5000));
+//! client.request_from(now, "server", message, source, RequestOptions::default())?;
+//!
+//! let mut written = Vec::new();
+//! let outcome = loop {
+//!     // It supplies the block that is wanted.
+//!     while let Some(event) = client.poll_event() {
+//!         if let Event::BlockWanted { source, offset, length, .. } = event {
+//!             let end = image.len().min(offset + length);
+//!             client.supply(now, source, offset, &image[offset..end], end < image.len())?;
+//!         }
+//!     }
+//!     // The server writes each block where it belongs, and asks for the next one.
+//!     let datagram = client.poll_transmit().unwrap().payload.to_vec();
+//!     let datagram = Datagram::new("client", &datagram);
+//!     let incoming = server.receive(now, &datagram)?;
+//!     let Some(Incoming::RequestBlock { responder, request, offset, more, .. }) = incoming else {
+//!         panic!("no block");
+//!     };
+//!     assert_eq!(offset, written.len());
+//!     written.extend_from_slice(request.payload());
+//!     let code = if more { Code::CONTINUE } else { Code::CHANGED };
+//!     server.respond(now, responder, MessageBuf::response(code))?;
+//!     // The client hears of the last answer.
+//!     let datagram = server.poll_transmit().unwrap().payload.to_vec();
+//!     let datagram = Datagram::new("server", &datagram);
+//!     if let Some(Incoming::Response { response, .. }) = client.receive(now, &datagram)? {
+//!         break response.code();
+//!     }
+//! };
+//! assert_eq!(outcome, Code::CHANGED);
+//! assert_eq!(written, image);
+//! assert!(matches!(client.poll_event(), Some(Event::SourceClosed { .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Observing
 //!
 //! Who observes is a client whose request carried Observe: 0. The endpoint that serves it does not

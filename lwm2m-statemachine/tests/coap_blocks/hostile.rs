@@ -75,6 +75,21 @@ fn a_request_that_is_too_large_as_a_whole_is_sent_in_blocks() {
     }
 }
 
+/// 2.31 asks for more (RFC 7959 §2.9.1); to the last block it is no outcome.
+#[test]
+fn to_continue_after_the_last_block_is_no_success() {
+    exact(
+        Role::Client,
+        config(1, 16),
+        "!c PUT /x 20
+         → CON 1 PUT /x 1:0/1/16 S1:20 RT [0..16]
+         ← ACK 1 2.31 1:0/1/16
+         → CON 2 PUT /x 1:1/0/16 RT [16..20]
+         ← ACK 2 2.31 1:1/0/16",
+        &[FAILED],
+    );
+}
+
 /// The size in a 4.13 is a hint to try it (RFC 7959 §2.9.3): not where no size will do.
 #[test]
 fn a_body_that_is_too_large_is_so_in_any_blocks() {
@@ -111,6 +126,56 @@ fn a_block_beyond_the_last_one_changes_nothing() {
     let (incoming, _) = say(&mut node, T0, "peer", &last);
     assert_eq!(change(&mut node, incoming.unwrap()), body(128));
     assert_eq!(node.usage().receiving_bytes, 64);
+}
+
+/// The same of a body that is handed on block by block.
+#[test]
+fn a_block_beyond_the_last_one_is_not_handed_on() {
+    let mut config = config(1, 1024);
+    config.stream_requests = true;
+    let mut node = Node::new(config);
+    for (number, more) in [(0, true), (1, false)] {
+        let block = put("x", number, more, 64, &body(64), 1 + number as u16);
+        let (incoming, _) = say(&mut node, T0, "peer", &block);
+        let Some(Incoming::RequestBlock { responder, .. }) = incoming else {
+            panic!("{incoming:?}");
+        };
+        if more {
+            let answer = response(Code::CONTINUE, b"");
+            node.respond(T0, responder, answer).unwrap();
+            assert_eq!(words(&sent(&mut node)[0]), "ACK 2.31 1:0/1/64");
+        } else {
+            let beyond = put("x", 2, false, 64, b"more", 3);
+            let said = refused(&mut node, T0, "peer", &beyond);
+            assert_eq!(words(&said), "ACK 4.08 1:2/0/64");
+            let answer = response(Code::CHANGED, b"");
+            node.respond(T0, responder, answer).unwrap();
+        }
+    }
+    assert_eq!(node.usage().receiving, 0);
+}
+
+/// An error goes as a whole, as its receiver takes it so.
+#[test]
+fn an_error_has_no_source() {
+    let mut node = Node::new(config(1, 64));
+    let ask = wire(get("x"), 1);
+    for code in [Code::NOT_FOUND, Code::CONTINUE, Code::GET] {
+        let (incoming, _) = say(&mut node, T0, "peer", &ask);
+        let Some(Incoming::Request { responder, .. }) = incoming else {
+            panic!("{incoming:?}");
+        };
+        let token = responder.token();
+        let (one, other) = (node.source(None), node.source(None));
+        let message = MessageBuf::response(code);
+        let result = node.respond_from(T0, responder, message.clone(), one);
+        assert_eq!(result, Err(SendError::Code(code)));
+        let options = NotifyOptions::default();
+        let result = node.notify_from(T0, "peer", token, message, other, options);
+        assert_eq!(result, Err(SendError::Code(code)));
+        node.drop_peer(T0, &"peer");
+        assert!(node.is_idle());
+    }
 }
 
 /// An answer that comes from a source ends the body that it is to, like any other.

@@ -294,7 +294,7 @@ impl<P: Peer> Endpoint<P> {
             return None;
         };
         self.remove_request(now, key)?;
-        if let Some(transfer) = self.requests.get_mut(of)?.transfer.as_mut() {
+        if let Some(transfer) = self.requests.transfer(of) {
             transfer.block = None;
         }
         Some(of)

@@ -227,7 +227,7 @@ impl<P: Peer> Endpoint<P> {
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
         let limits = self.limits(self.requests.get(key)?.mode.channel);
-        let transfer = self.requests.get_mut(key)?.transfer.as_mut()?;
+        let transfer = self.requests.transfer(key)?;
         transfer.block = None;
         let source = transfer.source();
         let step = transfer.take(&response, limits);
@@ -272,10 +272,7 @@ impl<P: Peer> Endpoint<P> {
         let Some(peer) = self.requests.peer(key) else {
             return;
         };
-        let Some(request) = self.requests.get_mut(key) else {
-            return;
-        };
-        let Some(transfer) = request.transfer.as_mut() else {
+        let Some(transfer) = self.requests.transfer(key) else {
             return;
         };
         match transfer.ask(|| self.uploads.tag()) {
@@ -308,21 +305,13 @@ impl<P: Peer> Endpoint<P> {
         let sent = self
             .insert_request(now, peer, token, kind, mode)
             .and_then(|block| {
-                if let Some(transfer) = self
-                    .requests
-                    .get_mut(key)
-                    .and_then(|request| request.transfer.as_mut())
-                {
+                if let Some(transfer) = self.requests.transfer(key) {
                     transfer.block = Some(block);
                 }
                 self.dispatch(now, peer, block, message)
             });
         if sent.is_err() {
-            if let Some(transfer) = self
-                .requests
-                .get_mut(key)
-                .and_then(|request| request.transfer.as_mut())
-            {
+            if let Some(transfer) = self.requests.transfer(key) {
                 transfer.block = None;
             }
             self.transfer_failed(now, key, FailureReason::NotSent);
@@ -341,8 +330,7 @@ impl<P: Peer> Endpoint<P> {
         let peer = self.requests.peer(key).ok_or(SendError::NoSource)?;
         let ask = self
             .requests
-            .get_mut(key)
-            .and_then(|request| request.transfer.as_mut())
+            .transfer(key)
             .and_then(|transfer| transfer.supplied(offset, block, more))
             .ok_or(SendError::BlockNotWanted)?;
         self.await_supply(now, key, false);

@@ -97,8 +97,7 @@ impl<P: Peer> Endpoint<P> {
                 };
                 BlockOption::new(block.number(), code == Code::CONTINUE, size)
             });
-        let splittable =
-            code.is_success() && code != Code::CONTINUE && !message.has(OptionNumber::BLOCK2);
+        let splittable = may_be_split(code) && !message.has(OptionNumber::BLOCK2);
         let whole = if block2.is_some() {
             length <= size
         } else {
@@ -427,6 +426,11 @@ impl<P: Peer> Endpoint<P> {
             self.forget_serving(now, (peer, resource), Loss::PeerDropped);
         }
     }
+}
+
+/// Whether the body of such a response goes in blocks.
+fn may_be_split(code: Code) -> bool {
+    code.is_success() && code != Code::CONTINUE
 }
 
 /// A block of a body with the options of the whole; none if there is no such block.

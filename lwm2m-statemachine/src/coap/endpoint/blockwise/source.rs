@@ -68,7 +68,8 @@ impl<P: Peer> Endpoint<P> {
     /// [`Event::BlockWanted`] asks for it, mostly in their order, but an earlier one may be needed
     /// again; nothing but the block under way is held. In the end, whatever that is, comes one
     /// [`Event::SourceClosed`]: at the latest when a block is not supplied within
-    /// [`transfer_lifetime`](super::super::Config::transfer_lifetime).
+    /// [`transfer_lifetime`](super::super::Config::transfer_lifetime). If the call that sends it
+    /// returns an error, that is its end.
     ///
     /// `size` is that of the whole body in bytes, if it is known: the peer is told (Size1, Size2).
     pub const fn source(&mut self, size: Option<u32>) -> Source {
@@ -78,7 +79,8 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Supplies a block that [`Event::BlockWanted`] asked for: as many bytes as it asked for if
-    /// more follow, at most as many if these are the last. Of a body that is shorter than
+    /// `more` follow, at most as many if these are the last. The last block of a response or
+    /// notification is not empty, unless it is the first one, too. Of a body that is shorter than
     /// `offset` it is the empty one.
     pub fn supply(
         &mut self,

@@ -378,6 +378,10 @@ impl Upload {
         let smaller = response
             .block1()
             .map_or(self.size, |block| block.size().min(self.size));
+        if code == Code::CONTINUE && !self.more {
+            // There is nothing to continue with: whether the server has acted is not known.
+            return Some(Step::Failed(FailureReason::Blocks));
+        }
         if code.is_success() {
             if !self.more || (code != Code::CONTINUE && response.block1().is_none()) {
                 return None;

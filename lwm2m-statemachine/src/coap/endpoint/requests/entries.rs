@@ -115,6 +115,10 @@ impl Requests {
         self.table.get_mut(key)
     }
 
+    pub(in crate::coap::endpoint) fn transfer(&mut self, key: Key) -> Option<&mut Transfer> {
+        self.get_mut(key)?.transfer.as_deref_mut()
+    }
+
     pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<u32> {
         self.table.peer(key)
     }

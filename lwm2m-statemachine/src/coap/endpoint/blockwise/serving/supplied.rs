@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use lwm2m_core::{Code, CodeKind, Instant};
+use lwm2m_core::{Code, Instant};
 
-use super::{Content, Kept, Waiting, Who, kept::Observer, observe_of};
+use super::{Content, Kept, Waiting, Who, kept::Observer, may_be_split, observe_of};
 use crate::{
     Peer,
     coap::{
@@ -44,7 +44,8 @@ pub(in crate::coap::endpoint) enum Loss {
 }
 
 impl<P: Peer> Endpoint<P> {
-    /// Answers a request like [`respond`](Self::respond); the body comes from a source. With an
+    /// Answers a request with a success like [`respond`](Self::respond); the body comes from a
+    /// source. With an
     /// ETag of the application's the client can go on even after the endpoint has forgotten the
     /// source and the application has made another one.
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
@@ -55,7 +56,7 @@ impl<P: Peer> Endpoint<P> {
         message: MessageBuf,
         source: Source,
     ) -> Result<(), SendError> {
-        if message.code().kind() != CodeKind::Response {
+        if !may_be_split(message.code()) {
             return Err(SendError::Code(message.code()));
         }
         let record = responder.record;
@@ -113,7 +114,7 @@ impl<P: Peer> Endpoint<P> {
         beginners
     }
 
-    /// Sends a notification like [`notify`](Self::notify); its body comes from a source, of which
+    /// Sends a notification that is no error like [`notify`](Self::notify); its body comes from a source, of which
     /// [`Event::BlockWanted`] asks for the first block now. The notification leaves when that is
     /// supplied. The client then asks for the others: they come from the same source if
     /// `options.resource` says what is observed; else the source is closed, and the application is
@@ -132,7 +133,7 @@ impl<P: Peer> Endpoint<P> {
         source: Source,
         options: NotifyOptions,
     ) -> Result<NotificationId, SendError> {
-        if message.code().kind() != CodeKind::Response {
+        if !may_be_split(message.code()) {
             return Err(SendError::Code(message.code()));
         }
         let resource = options.resource.unwrap_or(Resource::NONE);
