@@ -24,6 +24,20 @@ pub(crate) struct HeldChanges {
     undo: Vec<Change>,
 }
 
+impl HeldChanges {
+    /// Notes what is applied. Nothing follows any more from what an Object Instance got that goes.
+    fn add(&mut self, run: &[Change]) {
+        for change in run {
+            if let Change::Delete { path } = change {
+                let void = |earlier: &Change| path.contains(&earlier.path());
+                let applied = self.applied.iter_mut();
+                applied.for_each(|earlier| earlier.retain(|earlier| !void(earlier)));
+            }
+        }
+        self.applied.push(run.into());
+    }
+}
+
 impl ObjectTree {
     /// Applies the changes of a transaction: whole, or not at all. Each run of changes of one
     /// Object is prepared by itself.
@@ -42,7 +56,7 @@ impl ObjectTree {
                 if let Some((held, object)) = held {
                     let held = held.entry(object).or_default();
                     held.undo.splice(..0, undo);
-                    held.applied.push(run.into());
+                    held.add(run);
                 }
                 self.apply(run);
             }
@@ -122,7 +136,7 @@ impl ObjectTree {
         self.apply(&run);
         match (&mut self.held, object_of(&run)) {
             // It stays, but what follows from it must not overtake what is held.
-            (Some(held), Some(object)) => held.entry(object).or_default().applied.push(run.into()),
+            (Some(held), Some(object)) => held.entry(object).or_default().add(&run),
             _ => self.settle(&run),
         }
         Ok(())

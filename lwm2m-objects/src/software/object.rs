@@ -312,9 +312,17 @@ impl Object for SoftwareManagementObject {
             .cloned()
             .collect();
         self.store.prepare(&rest)?;
-        let mut delivered = Vec::new();
-        for change in changes.iter().filter(|change| of_machine(change)) {
+        let (mut delivered, mut replaced) = (Vec::new(), BTreeSet::new());
+        for change in changes {
             let at = change.path();
+            if let (Change::Delete { .. }, Some(instance)) = (change, at.instance()) {
+                // What was for the machine that goes is void.
+                replaced.insert(instance);
+                delivered.retain(|id| *id != instance);
+            }
+            if !of_machine(change) {
+                continue;
+            }
             let (Some(instance), Some(resource)) = (at.instance(), at.resource()) else {
                 return Err(WriteError::NotFound(at));
             };
@@ -332,6 +340,9 @@ impl Object for SoftwareManagementObject {
                 return Err(WriteError::Refused(at));
             }
             delivered.push(instance);
+            if replaced.contains(&instance) {
+                continue;
+            }
             if self.pending.contains(&instance) {
                 return Err(WriteError::NotWritable(at));
             }
@@ -371,14 +382,18 @@ impl Object for SoftwareManagementObject {
     }
 
     fn settle(&mut self, changes: &[Change]) {
-        for change in changes {
+        let mut rest = changes.iter();
+        while let Some(change) = rest.next() {
             let Some(instance) = change.path().instance() else {
                 continue;
             };
-            if matches!(change, Change::Delete { .. }) {
+            let goes = |change: &Change| matches!(change, Change::Delete { path } if path.instance() == Some(instance));
+            if goes(change) {
                 (self.application)(instance, Event::Discard);
                 self.retired.retain(|(id, _)| *id != instance);
-            } else if let Some(delivery) = Self::delivers(change) {
+            } else if let Some(delivery) = Self::delivers(change)
+                && !rest.clone().any(goes)
+            {
                 self.pending.remove(&instance);
                 // `prepare` has refused what the machine would.
                 let _ = self.change(instance, |machine, ask| match delivery {
