@@ -335,10 +335,12 @@ impl Object for DeviceObject {
         self.clock_before = None;
     }
 
-    /// The clock has gone on meanwhile.
+    /// The clock has gone on meanwhile. If only the application has set it, it stays.
     fn undo(&mut self, undo: &[Change]) {
         self.store.apply(undo);
-        if let Some(Before(clock)) = self.clock_before.take() {
+        let mut resources = undo.iter().map(|change| change.path().resource());
+        let committed = resources.any(|resource| matches!(resource, None | Some(CURRENT_TIME)));
+        if let Some(Before(clock)) = self.clock_before.take().filter(|_| committed) {
             self.clock = clock;
         }
     }

@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef};
+use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Value};
 
 use crate::{
     changed::Changed,
     definition::ObjectDefinition,
     object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
-    snapshot::{ObjectSnapshot, SnapshotError},
+    snapshot::{ObjectSnapshot, ResourceSnapshot, SnapshotError},
     store::Store,
     typed::ConnectivityStatistics,
 };
@@ -151,6 +151,12 @@ impl ConnectivityStatisticsObject {
         self.since = None;
     }
 
+    /// The value of one of Resources 0 to 5.
+    fn value(&self, counter: u16) -> Value {
+        let value = self.counters.value(counter);
+        Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
     fn count(&mut self, now: Instant, count: impl FnOnce(&mut Counters)) {
         self.handle_timeout(now);
         if self.is_collecting() {
@@ -225,10 +231,7 @@ impl Object for ConnectivityStatisticsObject {
         out: &mut ResourceSink<'_>,
     ) -> Result<(), ReadError> {
         match resource.get() {
-            counter @ 0..=5 => {
-                let value = i64::try_from(self.counters.value(counter)).unwrap_or(i64::MAX);
-                out.value(ValueRef::Integer(value))
-            }
+            counter @ 0..=5 => out.value(self.value(counter).as_ref()),
             _ => self.store.read(instance, resource, out),
         }
     }
@@ -292,6 +295,12 @@ impl Object for ConnectivityStatisticsObject {
 
     fn save(&self) -> Option<ObjectSnapshot> {
         let mut saved = self.store.save()?;
+        let resources = saved.instances.iter_mut().flat_map(|at| &mut at.resources);
+        for (id, resource) in resources {
+            if let counter @ 0..=5 = id.get() {
+                *resource = ResourceSnapshot::Single(self.value(counter));
+            }
+        }
         let counters = self.counters.numbers().into_iter();
         let collected = self.since.map(|since| {
             let passed = self.now.as_millis().saturating_sub(since.as_millis());

@@ -6,10 +6,11 @@ extern crate alloc;
 use alloc::sync::Arc;
 use std::sync::Mutex;
 
-use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
+use lwm2m_core::{Arguments, DataType, InstanceId, Instant, ObjectId, Path, Value};
 use lwm2m_objects::{
-    Answer, Change, FirmwareUpdate, ObjectDefinition, ObjectTree, Operations, Piece, Range,
-    ResourceDefinition, SoftwareManagement, Store, WriteError,
+    Answer, Change, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject,
+    FirmwareUpdate, ObjectDefinition, ObjectTree, Operations, Piece, Range, ResourceDefinition,
+    SoftwareManagement, Store, WriteError,
     firmware::{self, FirmwareUpdateObject},
     software::{self, Numbering, SoftwareManagementObject},
 };
@@ -199,6 +200,59 @@ fn software_hears_of_what_is_kept() {
     assert_eq!(tree.get(path("/9/0/7")), Some(Value::Integer(1)));
 }
 
+/// A package is for the machine of the Object Instance that it was written to, and for no other
+/// that takes its place: held or not, in one commit or in several.
+#[test]
+fn a_package_goes_with_its_instance() {
+    let old = || set("/9/0/2", &b"old"[..]);
+    let none = [delete("/9/0"), create("/9/0")];
+    let new = [delete("/9/0"), create("/9/0"), set("/9/0/3", "coap://new")];
+    for held in [false, true] {
+        for (changes, state) in [(&none[..], 0), (&new, 1)] {
+            for at_once in [false, true] {
+                let (mut tree, log) = with_software(Numbering::Registered);
+                if held {
+                    tree.hold();
+                }
+                if at_once {
+                    let all = [&[old()], changes].concat();
+                    tree.commit(&all).unwrap();
+                } else {
+                    tree.commit(&[old()]).unwrap();
+                    tree.commit(changes).unwrap();
+                }
+                tree.keep();
+                let situation = format!("{held} {changes:?} {at_once}");
+                let found = tree.get(path("/9/0/7"));
+                assert_eq!(found, Some(Value::Integer(state)), "{situation}");
+                if held || at_once {
+                    let blocks = asked(&log).iter().any(|asked| asked.contains("Block"));
+                    assert!(!blocks, "{situation}");
+                }
+            }
+        }
+    }
+}
+
+/// What the counters tell is in the snapshot, before and after.
+#[test]
+fn counters_are_taken_back() {
+    let mut tree = ObjectTree::new();
+    tree.add(ConnectivityStatisticsObject::new(
+        ConnectivityStatistics::ALL,
+    ));
+    tree.execute(path("/7/0/6"), &Arguments::NONE).unwrap();
+    let id = ObjectId::CONNECTIVITY_STATISTICS;
+    let statistics: &mut ConnectivityStatisticsObject = tree.object_as_mut(id).unwrap();
+    statistics.sent(Instant::ZERO, 5000);
+    let before = tree.snapshot();
+    tree.hold();
+    tree.commit(&[delete("/7/0")]).unwrap();
+    tree.roll_back();
+    assert_eq!(tree.snapshot(), before);
+    assert_eq!(tree.get(path("/7/0/2")), Some(Value::Integer(4)));
+}
+
 /// What was streamed could not be taken back.
 #[test]
 fn nothing_is_streamed_while_commits_are_held() {
@@ -297,6 +351,23 @@ fn what_the_application_sets_is_not_taken_back() {
     tree.roll_back();
     assert_eq!(tree.get(path("/30000/0/0")), Some(Value::Integer(1)));
     assert_eq!(tree.get(path("/30000/1/0")), Some(Value::Integer(6)));
+}
+
+/// So does the time that it sets.
+#[test]
+fn the_time_that_the_application_sets_is_not_taken_back() {
+    for elsewhere in [false, true] {
+        let mut tree = ObjectTree::new();
+        tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+        tree.hold();
+        if elsewhere {
+            tree.commit(&[set("/3/0/14", "+03:00")]).unwrap();
+        }
+        tree.set(path("/3/0/13"), Value::Time(5)).unwrap();
+        tree.roll_back();
+        assert_eq!(tree.get(path("/3/0/13")), Some(Value::Time(5)));
+        assert_eq!(tree.get(path("/3/0/14")), Some(Value::from("+02:00")));
+    }
 }
 
 /// A commit is checked against the definition, whoever made the list of changes.
