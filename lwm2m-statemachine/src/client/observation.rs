@@ -8,7 +8,7 @@ use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
 
 use super::{Timer, event::ConnectionId};
 use crate::{
-    coap::{NotificationId, Token},
+    coap::{NotificationId, Resource, Token},
     timer::TimerQueue,
 };
 
@@ -27,12 +27,27 @@ pub(super) struct Observations {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ObservationId(u64);
 
-/// One observation relationship.
+/// Who observes, by the request that asked for it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Observation {
+pub(super) struct Observer {
     pub(super) server: ShortServerId,
     pub(super) connection: ConnectionId,
     pub(super) token: Token,
+    /// By this the further blocks of a notification are found (RFC 7959 §2.6).
+    pub(super) resource: Resource,
+}
+
+impl Observer {
+    /// What tells observations apart (RFC 7641 §4.1).
+    pub(super) fn has(&self, connection: ConnectionId, token: Token) -> bool {
+        self.connection == connection && self.token == token
+    }
+}
+
+/// One observation relationship.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Observation {
+    pub(super) observer: Observer,
     pub(super) path: Path,
     /// The format of the notifications is that of the first answer (RFC 7641 §4.2).
     pub(super) format: ContentFormat,
@@ -85,7 +100,7 @@ impl Observations {
     pub(super) fn contains(&self, connection: ConnectionId, token: Token) -> bool {
         self.by_id
             .values()
-            .any(|observation| observation.connection == connection && observation.token == token)
+            .any(|observation| observation.observer.has(connection, token))
     }
 
     /// Adds an observation whose first answer is sent at `now`. One of the same connection and
@@ -93,22 +108,22 @@ impl Observations {
     pub(super) fn add(
         &mut self,
         now: Instant,
-        observer: (ShortServerId, ConnectionId, Token),
+        observer: Observer,
         path: Path,
         format: ContentFormat,
         periods: Periods,
         timers: &mut TimerQueue<Timer>,
     ) {
-        let (server, connection, token) = observer;
+        let Observer {
+            connection, token, ..
+        } = observer;
         let _ = self.end(timers, |observation| {
-            observation.connection == connection && observation.token == token
+            observation.observer.has(connection, token)
         });
         let id = ObservationId(self.next);
         self.next += 1;
         let mut observation = Observation {
-            server,
-            connection,
-            token,
+            observer,
             path,
             format,
             first: None,
@@ -149,7 +164,7 @@ impl Observations {
         for (id, observation) in &mut self.by_id {
             if observation.path.contains(&path) || path.contains(&observation.path) {
                 observation.changed = true;
-                observation.arm(*id, periods(observation.server), timers);
+                observation.arm(*id, periods(observation.observer.server), timers);
             }
         }
     }
@@ -161,7 +176,7 @@ impl Observations {
         timers: &mut TimerQueue<Timer>,
     ) {
         for (id, observation) in &mut self.by_id {
-            observation.arm(*id, periods(observation.server), timers);
+            observation.arm(*id, periods(observation.observer.server), timers);
         }
     }
 

@@ -161,7 +161,9 @@ impl Client {
             && !self.is_registered(server)
             && let Some(connection) = connection
         {
-            self.end_observations(now, |observation| observation.connection == connection);
+            self.end_observations(now, |observation| {
+                observation.observer.connection == connection
+            });
         }
         outcome
     }
@@ -234,7 +236,9 @@ impl Client {
     /// Nothing is left of a connection.
     pub(super) fn forget(&mut self, now: Instant, connection: ConnectionId) {
         self.endpoint.drop_peer(now, &connection);
-        self.end_observations(now, |observation| observation.connection == connection);
+        self.end_observations(now, |observation| {
+            observation.observer.connection == connection
+        });
         self.drain(now);
     }
 }

@@ -9,7 +9,7 @@ use super::{
     config::Reliability,
     dispatch::{self, Defaults, Effect, Served},
     event::{ClientEvent, ConnectionId},
-    observation::{Observation, ObservationId, Periods},
+    observation::{Observation, ObservationId, Observer, Periods},
     registration::Registration,
 };
 use crate::coap::{MessageBuf, MessageRef, NotificationId, NotifyOptions, Responder, Token};
@@ -31,11 +31,16 @@ impl Client {
             self.endpoint.ignore(responder);
             return;
         };
-        let token = responder.token();
+        let observer = Observer {
+            server,
+            connection: from,
+            token: responder.token(),
+            resource: responder.resource(),
+        };
         let defaults = Defaults {
             single_resource_format: self.config.single_resource_format,
             observe: (self.observations.len() < self.config.most_observations
-                || self.observations.contains(from, token))
+                || self.observations.contains(from, observer.token))
             .then(|| self.observations.number()),
         };
         // Times are read as of now.
@@ -43,17 +48,12 @@ impl Client {
         let Served { answer, effect } = dispatch::serve(&mut self.tree, request, body, defaults);
         // The answer may not be sendable any more (the peer is gone); the effect stands.
         let _ = self.endpoint.respond(now, responder, answer);
-        self.effect(now, (server, from, token), effect);
+        self.effect(now, observer, effect);
     }
 
     /// What follows from a request. The answer is queued already, so it leaves first.
-    pub(super) fn effect(
-        &mut self,
-        now: Instant,
-        requester: (ShortServerId, ConnectionId, Token),
-        effect: Effect,
-    ) {
-        let (server, connection, token) = requester;
+    fn effect(&mut self, now: Instant, observer: Observer, effect: Effect) {
+        let server = observer.server;
         match effect {
             Effect::None => {}
             Effect::Written(changes) => {
@@ -75,14 +75,14 @@ impl Client {
             Effect::Observe { path, format } => {
                 let periods = periods(&self.tree, &self.registrations, server);
                 self.observations
-                    .add(now, requester, path, format, periods, &mut self.timers);
+                    .add(now, observer, path, format, periods, &mut self.timers);
                 self.events
                     .push_back(ClientEvent::Observed { server, path });
             }
             Effect::Cancel { path } => self.end_observations(now, |observation| {
-                let own = observation.token == token && observation.path == path;
+                let own = observation.observer.token == observer.token && observation.path == path;
                 let below = observation.path != path && path.contains(&observation.path);
-                observation.connection == connection && (own || below)
+                observation.observer.connection == observer.connection && (own || below)
             }),
         }
     }
@@ -109,10 +109,16 @@ impl Client {
             return;
         };
         let confirm = observation.notify(now);
-        let (connection, token) = (observation.connection, observation.token);
-        let (server, path, format) = (observation.server, observation.path, observation.format);
+        let Observer {
+            server,
+            connection,
+            token,
+            resource,
+        } = observation.observer;
+        let (path, format) = (observation.path, observation.format);
         let options = NotifyOptions {
             confirmable: confirm || self.config.notifications == Reliability::Confirmable,
+            resource: Some(resource),
             ..NotifyOptions::default()
         };
         match dispatch::content(&self.tree, path, format, Some(number)) {
@@ -131,7 +137,7 @@ impl Client {
             // None follows that could make up for its loss.
             Err(code) => {
                 self.end_observations(now, |observation| {
-                    observation.connection == connection && observation.token == token
+                    observation.observer.has(connection, token)
                 });
                 let message = MessageBuf::response(code);
                 let options = NotifyOptions {
@@ -155,9 +161,7 @@ impl Client {
         notification: NotificationId,
     ) {
         self.end_observations(now, |observation| {
-            observation.connection == connection
-                && observation.token == token
-                && observation.has_sent(notification)
+            observation.observer.has(connection, token) && observation.has_sent(notification)
         });
     }
 
@@ -165,9 +169,9 @@ impl Client {
     pub(super) fn end_observations(&mut self, now: Instant, of: impl Fn(&Observation) -> bool) {
         for ended in self.observations.end(&mut self.timers, of) {
             self.endpoint
-                .end_notifications(now, &ended.connection, ended.token);
+                .end_notifications(now, &ended.observer.connection, ended.observer.token);
             self.events.push_back(ClientEvent::ObservationEnded {
-                server: ended.server,
+                server: ended.observer.server,
                 path: ended.path,
             });
         }

@@ -9,10 +9,13 @@ use lwm2m_objects::{
 };
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, Reliability,
-    coap::{MessageBuf, MessageType, Token},
+    coap::{BlockOption, MessageBuf, MessageType, Token},
 };
 
-use crate::support::{Bench, Sent, get, path, server_id, tree};
+use crate::{
+    operations::DEVICE_TLV,
+    support::{Bench, Sent, get, path, server_id, tree},
+};
 
 pub(crate) fn observe(value: u32, path: &str) -> MessageBuf {
     let mut request = MessageBuf::request(Method::Get);
@@ -96,6 +99,42 @@ fn an_observation_of_an_instance_or_object_sees_its_resources() {
     );
     assert_eq!(sent[0].payload().len(), 121);
     assert_eq!(sent[1].payload().len(), 124);
+}
+
+#[test]
+fn a_notification_in_blocks_is_not_torn_by_a_change() {
+    let block = |number| BlockOption::new(number, false, 32).unwrap();
+    let mut bench = Bench::new();
+    let mut request = observe(0, "/3/0");
+    request.block2(block(0)).unwrap();
+    bench.request(b"o", request);
+
+    bench.client.set(bench.now, path("/3/0/9"), 99).unwrap();
+    bench.pass(Duration::ZERO);
+    let notification = bench.sent();
+    assert_eq!(notification.payload().len(), 32);
+    let mut expected = DEVICE_TLV.to_vec();
+    let level = expected.iter().rposition(|octet| *octet == 100).unwrap();
+    expected[level] = 99;
+
+    // It has changed again; what was notified is still what is served.
+    let mut body = notification.payload().to_vec();
+    for number in 1.. {
+        bench
+            .client
+            .set(bench.now, path("/3/0/9"), i64::from(number))
+            .unwrap();
+        let mut rest = get("/3/0");
+        rest.block2(block(number)).unwrap();
+        let answer = bench.request(b"r", rest);
+        assert_eq!(answer.code(), Code::CONTENT);
+        assert_eq!(answer.message().etag(), notification.message().etag());
+        body.extend_from_slice(answer.payload());
+        if !answer.message().block2().unwrap().more() {
+            break;
+        }
+    }
+    assert_eq!(body, expected);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use lwm2m_statemachine::{
 use crate::support::{Bench, get, on, path, server_id};
 
 /// TS 6.4.3.1, as its lengths have it.
-const DEVICE_TLV: &[u8] = b"\xC8\x00\x14Open Mobile Alliance\
+pub(crate) const DEVICE_TLV: &[u8] = b"\xC8\x00\x14Open Mobile Alliance\
     \xC8\x01\x16Lightweight M2M Client\
     \xC8\x02\x09345000123\
     \xC3\x031.0\
