@@ -9,8 +9,8 @@ use lwm2m_statemachine::coap::{
 use crate::{
     exact::{Exact, Role},
     support::{
-        Node, T0, block, blockwise, body, change, config, get, observe, refused, request, response,
-        say, sent, wire, words,
+        Node, T0, ask, block, blockwise, body, change, config, get, observe, refused, request,
+        response, say, sent, wire, words,
     },
 };
 
@@ -159,9 +159,9 @@ fn a_block_beyond_the_last_one_is_not_handed_on() {
 #[test]
 fn an_error_has_no_source() {
     let mut node = Node::new(config(1, 64));
-    let ask = wire(get("x"), 1);
+    let asked = wire(get("x"), 1);
     for code in [Code::NOT_FOUND, Code::CONTINUE, Code::GET] {
-        let (incoming, _) = say(&mut node, T0, "peer", &ask);
+        let (incoming, _) = say(&mut node, T0, "peer", &asked);
         let Some(Incoming::Request { responder, .. }) = incoming else {
             panic!("{incoming:?}");
         };
@@ -205,8 +205,8 @@ fn who_waits_for_the_first_block_of_a_source_that_is_replaced_gets_that_of_the_n
     let mut node = Node::new(config(1, 64));
     let mut sources = Vec::new();
     for id in [1, 2] {
-        let ask = wire(get("x"), id);
-        let (incoming, _) = say(&mut node, T0, "peer", &ask);
+        let asked = wire(get("x"), id);
+        let (incoming, _) = say(&mut node, T0, "peer", &asked);
         let Some(Incoming::Request { responder, .. }) = incoming else {
             panic!("{incoming:?}");
         };
@@ -250,8 +250,8 @@ fn a_notification_that_cannot_be_sent_leaves_no_body() {
     let mut config = config(1, 64);
     config.bounds.transmissions_per_peer = 0;
     let mut node = Node::new(config);
-    let ask = wire(observe("x"), 1);
-    let (incoming, _) = say(&mut node, T0, "peer", &ask);
+    let asked = wire(observe("x"), 1);
+    let (incoming, _) = say(&mut node, T0, "peer", &asked);
     let Some(Incoming::Request { responder, .. }) = incoming else {
         panic!("{incoming:?}");
     };
@@ -270,5 +270,35 @@ fn a_notification_that_cannot_be_sent_leaves_no_body() {
     };
     let sent = node.notify(T0, "peer", token, large, options);
     assert_eq!(sent, Err(SendError::TooManyMessages));
+    assert_eq!(node.usage().serving, 0);
+}
+
+/// Who asks for many bodies and fetches none takes no room of others.
+#[test]
+fn bodies_to_one_peer_do_not_take_the_place_of_others() {
+    let mut config = config(1, 64);
+    (config.bounds.serving, config.bounds.serving_per_peer) = (3, 2);
+    let mut node = Node::new(config);
+    let serve = |node: &mut Node, incoming: Incoming<'_>| {
+        let Incoming::Request { responder, .. } = incoming else {
+            panic!("{incoming:?}");
+        };
+        let answer = response(Code::CONTENT, &body(100));
+        node.respond(T0, responder, answer).unwrap();
+    };
+    ask(&mut node, T0, "one", &wire(get("x"), 1), serve);
+    for (path, id) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
+        ask(&mut node, T0, "greedy", &wire(get(path), id), serve);
+    }
+    assert_eq!(node.usage().serving, 3);
+    let rest = |path, id| {
+        let block = Some(block(1, false, 64));
+        wire(blockwise(Method::Get, path, None, block, b""), id)
+    };
+    // The newest ones are there, and the one of the other.
+    for (from, path, id) in [("one", "x", 2), ("greedy", "c", 5), ("greedy", "d", 6)] {
+        let said = refused(&mut node, T0, from, &rest(path, id));
+        assert_eq!(words(&said), "ACK 2.05 2:1/0/64");
+    }
     assert_eq!(node.usage().serving, 0);
 }

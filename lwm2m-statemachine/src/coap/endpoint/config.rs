@@ -174,13 +174,15 @@ pub struct Bounds {
     /// together. Over the bound, the one that was not asked for the longest time goes: the
     /// application is asked for it again.
     pub serving: usize,
+    /// The same of one peer: over it, one of its own goes.
+    pub serving_per_peer: usize,
     /// How many bytes of them are held.
     pub serving_bytes: usize,
 }
 
 impl Bounds {
     /// Room for a million peers; 512 records, 256 requests and notifications for each of them;
-    /// bodies of 1 MiB, 64 MiB of them together each way.
+    /// bodies of 1 MiB, 16 from and 64 to each of them, 64 MiB of them together each way.
     pub const DEFAULT: Self = Self {
         peers: 1 << 22,
         records: 1 << 22,
@@ -193,6 +195,7 @@ impl Bounds {
         receiving_per_peer: 16,
         receiving_bytes: 1 << 26,
         serving: 1 << 16,
+        serving_per_peer: 64,
         serving_bytes: 1 << 26,
     };
 }

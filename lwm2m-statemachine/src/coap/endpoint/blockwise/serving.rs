@@ -176,8 +176,12 @@ impl<P: Peer> Endpoint<P> {
     ) -> bool {
         self.forget_serving(now, key, Loss::Replaced);
         let bounds = self.config.bounds;
-        if bounds.serving == 0 || content.held() > bounds.serving_bytes {
+        if bounds.serving.min(bounds.serving_per_peer) == 0 || content.held() > bounds.serving_bytes
+        {
             return false;
+        }
+        while let Some(oldest) = self.serving.oldest_of(key.0, bounds.serving_per_peer) {
+            self.forget_serving(now, oldest, Loss::NoRoom);
         }
         while self.serving.len() >= bounds.serving
             && let Some((_, oldest)) = self.serving.order.first().copied()

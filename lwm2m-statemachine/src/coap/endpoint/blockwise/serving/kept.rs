@@ -131,9 +131,21 @@ impl Serving {
         self.order.len() == self.bodies.len()
     }
 
+    fn of_peer(&self, peer: u32) -> impl Iterator<Item = (u64, &Kept)> {
+        self.bodies
+            .range((peer, 0)..=(peer, u64::MAX))
+            .map(|((_, resource), kept)| (*resource, kept))
+    }
+
     pub(super) fn first_of(&self, peer: u32) -> Option<u64> {
-        let mut of_peer = self.bodies.range((peer, 0)..=(peer, u64::MAX));
-        of_peer.next().map(|((_, resource), _)| *resource)
+        self.of_peer(peer).next().map(|(resource, _)| resource)
+    }
+
+    /// The body of this peer that was not asked for the longest time, if it has so many.
+    pub(super) fn oldest_of(&self, peer: u32, bound: usize) -> Option<(u32, u64)> {
+        let of_peer = || self.of_peer(peer);
+        let (resource, _) = of_peer().min_by_key(|(_, kept)| kept.used)?;
+        (of_peer().count() >= bound).then_some((peer, resource))
     }
 
     /// Moves a body to the end of the order.

@@ -83,6 +83,7 @@ impl<P: Peer> Endpoint<P> {
         let mut waiting = Vec::from([waiting]);
         waiting.splice(..0, self.take_beginners(key));
         let mut blocks: Vec<_> = waiting.iter().map(|waiting| waiting.block).collect();
+        blocks.sort_unstable_by_key(|block| block.value());
         blocks.dedup();
         let (id, content) = self.begin_source(source, key, waiting);
         if self.keep(now, key, &message, etag, content) {
@@ -107,10 +108,18 @@ impl<P: Peer> Endpoint<P> {
         else {
             return Vec::new();
         };
-        let (beginners, others) = mem::take(waiting).into_iter().partition(|waiting| {
-            waiting.block.number() == 0 && matches!(waiting.who, Who::Request(_))
-        });
+        let (mut beginners, others) =
+            mem::take(waiting)
+                .into_iter()
+                .partition::<Vec<_>, _>(|waiting| {
+                    waiting.block.number() == 0 && matches!(waiting.who, Who::Request(_))
+                });
         *waiting = others;
+        // Whose request is too long ago waits no more.
+        beginners.retain(|waiting| match waiting.who {
+            Who::Request(record) => self.records.get(record).is_some(),
+            Who::Again(_) | Who::Observer(_) => false,
+        });
         beginners
     }
 
