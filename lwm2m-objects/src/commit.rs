@@ -1,14 +1,15 @@
 //! Changes of the tree, whole or not at all, and taking them back.
 
 use alloc::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
 
-use lwm2m_core::{DataType, ObjectId, Path, Value};
+use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
 
 use crate::{
-    definition::ResourceDefinition,
+    definition::{Multiplicity, ResourceDefinition},
     object::{Change, WriteError},
     tree::{ObjectTree, check_value},
 };
@@ -39,15 +40,16 @@ impl HeldChanges {
 }
 
 impl ObjectTree {
-    /// Applies the changes of a transaction: whole, or not at all. Each run of changes of one
-    /// Object is prepared by itself.
+    /// Applies the changes of a transaction: whole, or not at all. Those of one Object are prepared
+    /// and applied together, in their order.
     ///
     /// # Errors
     ///
     /// [`WriteError::NotWritable`], [`WriteError::WrongType`], [`WriteError::OutOfRange`] for a
-    /// change that does not fit the definition, [`WriteError::NotFound`] without the Object, and
-    /// what its [`prepare`](crate::Object::prepare) refuses.
+    /// change that does not fit the definition, [`WriteError::TooMany`] for another Object Instance
+    /// than 0 of a single-instance Object, [`WriteError::NotFound`] without the Object, and what its [`prepare`](crate::Object::prepare) refuses.
     pub fn commit(&mut self, changes: &[Change]) -> Result<(), WriteError> {
+        let changes = &*by_object(changes);
         self.prepare(changes)?;
         if self.held.is_some() {
             for run in runs(changes) {
@@ -149,9 +151,16 @@ impl ObjectTree {
             let object = object_of(run).and_then(|id| self.object(id));
             let object = object.ok_or(WriteError::NotFound(missing))?;
             let definition = object.definition();
+            let single = definition.instances == Multiplicity::Single;
             for change in run {
-                let resource = change.path().resource();
+                let path = change.path();
+                let resource = path.resource();
                 check(change, resource.and_then(|id| definition.resource(id)))?;
+                // The instance of a single-instance Object is 0 (TS 5.4.6).
+                let create = matches!(change, Change::Create { .. });
+                if create && single && path.instance() != Some(InstanceId::ZERO) {
+                    return Err(WriteError::TooMany(path));
+                }
             }
             object.prepare(run)?;
         }
@@ -232,6 +241,16 @@ impl ObjectTree {
             _ => undo.push(Change::Remove { path }),
         }
     }
+}
+
+/// Changes with those of one Object behind each other, which do not depend on those of others.
+fn by_object(changes: &[Change]) -> Cow<'_, [Change]> {
+    let object = |change: &Change| change.path().object();
+    let mut changes = Cow::Borrowed(changes);
+    if !changes.is_sorted_by_key(object) {
+        changes.to_mut().sort_by_key(object);
+    }
+    changes
 }
 
 /// Changes of one Object that follow each other.

@@ -341,6 +341,35 @@ fn executables_are_taken_back() {
     }
 }
 
+/// TS 5.4.6: whoever made the list of changes.
+#[test]
+fn the_instance_of_a_single_instance_object_is_0() {
+    let (mut tree, _) = with_firmware();
+    tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+    let before = tree.snapshot();
+    for (gone, come) in [("/5/0", "/5/1"), ("/3/0", "/3/1")] {
+        let refused = tree.commit(&[delete(gone), create(come)]);
+        assert_eq!(refused, Err(WriteError::TooMany(path(come))));
+        assert_eq!(tree.snapshot(), before);
+    }
+}
+
+/// What a commit does to an Object Instance counts for its later changes, whatever is in between.
+#[test]
+fn changes_of_one_object_are_prepared_together() {
+    let mut tree = with_executables();
+    tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+    let before = tree.snapshot();
+    let between = || set("/3/0/14", "+03:00");
+    let gone = [delete("/30000/0"), between(), set("/30000/0/0", 5)];
+    let refused = Err(WriteError::NotFound(path("/30000/0/0")));
+    assert_eq!(tree.commit(&gone), refused);
+    assert_eq!(tree.snapshot(), before);
+    let made = [create("/30000/2"), between(), set("/30000/2/0", 5)];
+    tree.commit(&made).unwrap();
+    assert_eq!(tree.get(path("/30000/2/0")), Some(Value::Integer(5)));
+}
+
 /// The application's own changes stay.
 #[test]
 fn what_the_application_sets_is_not_taken_back() {
