@@ -72,8 +72,11 @@ pub fn authorize(
         // It is the Bootstrap interface's alone (TS E.1).
         return Err(Refusal::Denied);
     }
+    // On an Object Instance, Execute is refused to those with the right to it (TS 7.3.2.3).
+    let on_instance = operation == Operation::Execute && path.depth() == 2;
     match operation.path_form() {
         PathForm::Tree { from, to } if (usize::from(from)..=to.into()).contains(&path.depth()) => {}
+        _ if on_instance => {}
         _ => return Err(Refusal::NotSupported),
     }
     let id = path.object().ok_or(Refusal::NotSupported)?;
@@ -88,6 +91,9 @@ pub fn authorize(
     let needed = operation.minimum_right();
     if needed != AccessRights::NONE && !rights(tree, server, id, instance).contains(needed) {
         return Err(Refusal::Denied);
+    }
+    if on_instance {
+        return Err(Refusal::NotSupported);
     }
     let Some(resource) = path.resource() else {
         return Ok(());
@@ -300,11 +306,9 @@ fn without(
     changes
 }
 
-/// Whether there is no other account than this server's: then access is not controlled.
+/// Whether the one account that there is is this server's: then access is not controlled.
 fn is_alone(tree: &ObjectTree, server: ShortServerId) -> bool {
-    accounts(tree)
-        .iter()
-        .all(|account| account.server == server)
+    matches!(*accounts(tree), [only] if only.server == server)
 }
 
 /// Whether the one instance of a mandatory Object has to be there.

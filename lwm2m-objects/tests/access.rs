@@ -160,7 +160,7 @@ fn the_table_of_7_3_2() {
         ("/3/0/13", [LOST, OK, LOST, NO, LOST, NO]),   // supported, not there
         ("/3/0/20", [LOST, LOST, LOST, NO, LOST, NO]), // not supported
         ("/3/0/99", [LOST, LOST, LOST, NO, LOST, NO]), // unknown
-        ("/3/1", [LOST, LOST, NO, LOST, LOST, NO]),
+        ("/3/1", [LOST, LOST, LOST, LOST, LOST, NO]),
         ("/6", [LOST, NO, NO, NO, LOST, LOST]),
         ("/3/0/6/0", [NO, NO, NO, NO, NO, NO]),
     ];
@@ -222,13 +222,13 @@ fn the_table_of_7_3_2() {
     }
 }
 
-/// Whether the operation is for targets of this depth at all (TS Table 25).
+/// Whether the operation is for targets of this depth at all.
 fn has_form(operation: Operation, path: Path) -> bool {
     match operation {
         Operation::Create => path.depth() == 1,
         Operation::Delete => path.depth() == 2,
-        Operation::Execute => path.depth() == 3,
-        Operation::Write => matches!(path.depth(), 2 | 3),
+        // Execute on an Object Instance is for those with the right to be told of (TS 7.3.2.3).
+        Operation::Execute | Operation::Write => matches!(path.depth(), 2 | 3),
         _ => path.depth() < 4,
     }
 }
@@ -297,6 +297,15 @@ fn a_single_server_creates_without_access_control() {
         access::created(&tree, server(101), 3.into(), &[instance(7)]),
         Ok(Vec::new())
     );
+}
+
+/// TS 7.3: full rights come with the only account, and not without any.
+#[test]
+fn without_an_account_there_is_no_right() {
+    let tree = tree(&[], vec![control((3, 0), &[(102, 1)], 102)]);
+    let rights = |id: u16| access::rights(&tree, server(id), 3.into(), instance(0));
+    assert_eq!((rights(101), rights(102)), (NONE, R));
+    assert!(!access::may_create(&tree, server(101), 3.into()));
 }
 
 /// The Object Instances that a tree has of the Objects that matter here.
