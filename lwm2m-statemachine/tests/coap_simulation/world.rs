@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use lwm2m_core::Instant;
-use lwm2m_simulation::{Address, Handle, Host, Jitter, Link, Network, NodeId, Random};
+use lwm2m_simulation::{Address, Fate, Handle, Host, Jitter, Link, Network, NodeId, Random};
 use lwm2m_statemachine::{
     Channel,
     coap::{Config, Endpoint},
@@ -349,7 +349,7 @@ impl World {
         for _ in 0..3 {
             let random = self.network.random();
             let id = random.below(1 << 16).to_be_bytes();
-            let datagram = match random.below(6) {
+            let datagram = match random.below(8) {
                 // Empty: a ping, an acknowledgement, a Reset.
                 0 => vec![0x40, 0, id[6], id[7]],
                 1 => vec![0x60, 0, id[6], id[7]],
@@ -358,6 +358,13 @@ impl World {
                 3 => vec![0x41, 0x45, id[6], id[7], 7],
                 // A request with a critical option that nobody knows.
                 4 => vec![0x40, 0x01, id[6], id[7], 0x91, 0],
+                // The first block of a body that never goes on, and the last of one that never began.
+                kind @ (5 | 6) => {
+                    let block1 = if kind == 5 { 0x08 } else { 0x30 };
+                    let path = [b"\xb1a".as_slice(), b"\xb6stream"][usize::from(id[7] & 1)];
+                    let rest = [0xd1, 3, block1, 0xff];
+                    [&[0x40, 0x03, id[6], id[7]], path, &rest, &[0; 16]].concat()
+                }
                 _ => id.to_vec(),
             };
             self.network.inject(from, to, &datagram);
@@ -398,8 +405,19 @@ impl World {
         book.notifications.check_end();
         self.check_sms();
         let (datagrams, lost) = self.network.datagrams();
+        let mut tally = book.tally.clone();
+        for record in self.network.records() {
+            let fate = match record.fate {
+                Fate::Delivered => continue,
+                Fate::Duplicated => "datagram duplicated",
+                Fate::Lost => "datagram lost",
+                Fate::TooLong => "datagram over the MTU",
+                Fate::Partitioned => "datagram cut off",
+            };
+            *tally.entry(fate).or_default() += 1;
+        }
         let outcome = Outcome {
-            tally: book.tally.clone(),
+            tally,
             requests: book.requests.outcomes().values().sum(),
             outcomes: book.requests.outcomes().clone(),
             notifications: book.notifications.outcomes().clone(),

@@ -39,7 +39,8 @@ fn has_blocks(message: &MessageBuf) -> bool {
 }
 
 impl<P: Peer> Endpoint<P> {
-    /// Sends a request like [`request`](Self::request); its body comes from a source.
+    /// Sends a request like [`request`](Self::request); its body comes from a source. It ends no
+    /// observation, as that is a GET: `options.cancels` says nothing.
     pub fn request_from(
         &mut self,
         now: Instant,
