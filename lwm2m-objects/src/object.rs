@@ -68,12 +68,22 @@ pub trait Object: Any + Send {
     /// Whether [`apply`](Self::apply) would succeed: the first phase of a transaction, which may
     /// span several Objects. Nothing changes yet.
     ///
-    /// The default refuses Object Instances that come and go.
+    /// The default refuses Object Instances that come and go, or are not there, and Resources that
+    /// are not supported.
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
-        let refused = changes
-            .iter()
-            .find(|change| matches!(change, Change::Create { .. } | Change::Delete { .. }));
-        refused.map_or(Ok(()), |change| Err(WriteError::Refused(change.path())))
+        changes.iter().try_for_each(|change| {
+            let path = change.path();
+            if matches!(change, Change::Create { .. } | Change::Delete { .. }) {
+                return Err(WriteError::Refused(path));
+            }
+            let instance = path.instance().ok_or(WriteError::NotFound(path))?;
+            let before = instance.get().checked_sub(1).and_then(InstanceId::new);
+            if self.next_instance(before) != Some(instance) {
+                return Err(WriteError::NotFound(path));
+            }
+            let supported = path.resource().filter(|resource| self.supports(*resource));
+            supported.map(drop).ok_or(WriteError::NotWritable(path))
+        })
     }
 
     /// Applies changes that [`prepare`](Self::prepare) has agreed to, all of them. Values are as

@@ -6,11 +6,14 @@ extern crate alloc;
 use alloc::sync::Arc;
 use std::sync::Mutex;
 
-use lwm2m_core::{Arguments, DataType, InstanceId, Instant, ObjectId, Path, Value};
+use lwm2m_core::{
+    Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef,
+};
 use lwm2m_objects::{
     Answer, Change, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject,
-    FirmwareUpdate, ObjectDefinition, ObjectTree, Operations, Piece, Range, ResourceDefinition,
-    SoftwareManagement, Store, WriteError,
+    ExecuteError, Execution, FirmwareUpdate, Object, ObjectDefinition, ObjectTree, Operations,
+    Piece, Range, ReadError, ResourceDefinition, ResourceSink, SoftwareManagement, Store,
+    WriteError,
     firmware::{self, FirmwareUpdateObject},
     software::{self, Numbering, SoftwareManagementObject},
 };
@@ -433,4 +436,71 @@ fn changes_that_do_not_fit_the_definition_are_refused() {
         assert_eq!(tree.commit(&changes), Err(error), "{changes:?}");
         assert_eq!(tree.snapshot(), before);
     }
+}
+
+/// An Object of the application's own, with nothing but what the trait asks for.
+struct Own(i64);
+
+impl Object for Own {
+    fn definition(&self) -> &ObjectDefinition {
+        &OBJECT
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        after.is_none().then_some(InstanceId::ZERO)
+    }
+
+    fn supports(&self, resource: ResourceId) -> bool {
+        resource.get() == 0
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        instance == InstanceId::ZERO && self.supports(resource)
+    }
+
+    fn read(
+        &self,
+        _: InstanceId,
+        _: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        out.value(ValueRef::Integer(self.0))
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        for change in changes {
+            if let Change::Set {
+                value: Value::Integer(value),
+                ..
+            } = change
+            {
+                self.0 = *value;
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        _: InstanceId,
+        _: ResourceId,
+        _: &Arguments<'_>,
+    ) -> Result<Execution, ExecuteError> {
+        Ok(Execution::Application)
+    }
+}
+
+/// It hears of nothing that it does not have.
+#[test]
+fn an_object_is_asked_for_what_it_has() {
+    let mut tree = ObjectTree::new();
+    tree.add(Own(1));
+    let at = path("/30000/7/0");
+    let gone = tree.commit(&[set("/30000/7/0", 5)]);
+    assert_eq!(gone, Err(WriteError::NotFound(at)));
+    let at = path("/30000/0/4/1");
+    let unsupported = tree.commit(&[set("/30000/0/4/1", 5)]);
+    assert_eq!(unsupported, Err(WriteError::NotWritable(at)));
+    assert_eq!(tree.get(path("/30000/0/0")), Some(Value::Integer(1)));
+    tree.commit(&[set("/30000/0/0", 5)]).unwrap();
+    assert_eq!(tree.get(path("/30000/0/0")), Some(Value::Integer(5)));
 }
