@@ -110,7 +110,7 @@ impl<P: Peer> Endpoint<P> {
             self.sources.begin(source.id, Owner::Request(key));
         }
         let transfer = Transfer::upload(template, body, size, options.stream, resource);
-        self.begin_upload(now, peer, key, resource, transfer);
+        self.begin_upload(now, peer, key, transfer);
         Ok(RequestId(key))
     }
 
@@ -122,18 +122,13 @@ impl<P: Peer> Endpoint<P> {
         resource
     }
 
-    fn begin_upload(
-        &mut self,
-        now: Instant,
-        peer: u32,
-        key: Key,
-        resource: u64,
-        transfer: Transfer,
-    ) {
+    /// The body goes in blocks from now on, or when it is its turn.
+    fn begin_upload(&mut self, now: Instant, peer: u32, key: Key, transfer: Transfer) {
+        let resource = transfer.resource;
         if let Some(request) = self.requests.get_mut(key) {
             request.transfer = Some(Box::new(transfer));
         }
-        if self.uploads.enter((peer, resource), key) {
+        if resource.is_some_and(|resource| self.uploads.enter((peer, resource), key)) {
             self.ask_block(now, key);
         }
     }
@@ -177,7 +172,7 @@ impl<P: Peer> Endpoint<P> {
         let template = head.finish(MessageType::Confirmable, 0, Token::EMPTY);
         let size = size.min(hint.size());
         let transfer = Transfer::upload(template, body, size, mode.streamed, resource);
-        self.begin_upload(now, peer, key, resource, transfer);
+        self.begin_upload(now, peer, key, transfer);
         true
     }
 
