@@ -131,18 +131,35 @@ fn codec(c: &mut Criterion) {
     group.finish();
 }
 
+/// Who asks in an exchange.
+#[derive(Clone, Copy, PartialEq)]
+enum Asks {
+    /// The node that knows one peer, as a client does that registers.
+    One,
+    /// The node that knows many, as a server does that reads.
+    Many,
+}
+
 /// A confirmable request and its piggybacked answer, through two endpoints in memory, in the steady
-/// state: the client knows `peers` servers, the server as many clients, all of them all the time.
+/// state. As in the field, only one of them knows `peers` others, all of them all the time; the
+/// other one knows that one. It stands for each of the peers in turn: what it sends is handed over
+/// under the name of the peer whose turn it is.
 ///
-/// Each peer has its turn once in 15/16 of EXCHANGE_LIFETIME. So when it comes, both sides still
-/// hold what they keep of its last exchange (the server the cached answer, the client the message
-/// ids), and in each exchange as much is forgotten as is added: that is measured, too. Peers have
-/// been made known in the order of their names, and have their turns either in that order, or
-/// scattered: in an order that jumps over more than a third of them each time, so that nothing that
-/// one exchange has brought into the cache helps the next.
+/// Each peer has its turn once in 15/16 of EXCHANGE_LIFETIME. So when it comes, what is kept of its
+/// last exchange is still there (the cached answer if it asked, the message ids if it was asked),
+/// and in each exchange as much is forgotten as is added: that is measured, too. Peers have been
+/// made known in the order of their names, and have their turns either in that order, or scattered:
+/// in an order that jumps over more than a third of them each time, so that nothing that one
+/// exchange has brought into the cache helps the next. A peer that asks more often than that costs
+/// a look into one more index.
+///
+/// The one that stands for all has a clock of its own, as it sees more exchanges than a peer may
+/// have: it goes so fast that message ids are not used up, or, where it is asked, that no id is one
+/// it still remembers.
 struct Pair {
-    client: Endpoint<u32>,
-    server: Endpoint<u32>,
+    many: Endpoint<u32>,
+    one: Endpoint<u32>,
+    asks: Asks,
     peers: u32,
     /// Coprime to `peers`.
     stride: u32,
@@ -152,10 +169,11 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(peers: u32, scattered: bool) -> Self {
+    fn new(asks: Asks, peers: u32, scattered: bool) -> Self {
         let mut pair = Self {
-            client: Endpoint::new(Config::new([1; 32])),
-            server: Endpoint::new(Config::new([1; 32])),
+            many: Endpoint::new(Config::new([1; 32])),
+            one: Endpoint::new(Config::new([1; 32])),
+            asks,
             peers,
             stride: 1,
             peer: 0,
@@ -182,33 +200,56 @@ impl Pair {
         pair
     }
 
+    /// All peers are known, and of each what its last exchange has left.
+    fn assert_steady(&self) {
+        let known = self.peers as usize;
+        assert_eq!(self.many.usage().peers, known);
+        if self.asks == Asks::One {
+            assert!(self.many.usage().records >= known);
+        }
+        assert!(self.one.usage().peers <= 1);
+    }
+
     /// One exchange with the peer whose turn it is.
     fn exchange(&mut self) {
         let peer = self.peer;
         self.peer = (peer + self.stride) % self.peers;
-        let lifetime = self.client.config().transmission.exchange_lifetime();
-        let round = u64::try_from(lifetime.as_millis()).expect("minutes") / 16 * 15;
-        let now = Instant::from_millis(self.exchanges * round / u64::from(self.peers));
+        let lifetime = self.many.config().transmission.exchange_lifetime();
+        let lifetime = u64::try_from(lifetime.as_millis()).expect("minutes");
+        let round = lifetime / 16 * 15;
+        let now_many = Instant::from_millis(self.exchanges * round / u64::from(self.peers));
+        let step = match self.asks {
+            Asks::One => lifetime / 50_000 + 1,
+            Asks::Many => lifetime + 1_000,
+        };
+        let now_one = Instant::from_millis(self.exchanges * step);
         self.exchanges += 1;
-        for endpoint in [&mut self.client, &mut self.server] {
+        for (endpoint, now) in [(&mut self.many, now_many), (&mut self.one, now_one)] {
             if endpoint.poll_timeout().is_some_and(|due| due <= now) {
                 endpoint.handle_timeout(now);
             }
         }
+        // With the name that each has for the other.
+        let many = (&mut self.many, peer, now_many);
+        let one = (&mut self.one, 0, now_one);
+        let ((client, to, now_client), (server, from, now_server)) = match self.asks {
+            Asks::One => (one, many),
+            Asks::Many => (many, one),
+        };
 
         let mut message = MessageBuf::request(Method::Get);
         message
             .uri_path("3")
             .and_then(|message| message.uri_path("0"))
             .expect("options in order");
-        self.client
-            .request(now, peer, message, RequestOptions::default())
+        client
+            .request(now_client, to, message, RequestOptions::default())
             .expect("room");
-        let request = self.client.poll_transmit().expect("a request");
+        let request = client.poll_transmit().expect("a request");
         self.buffer.clear();
         self.buffer.extend_from_slice(request.payload);
-        let datagram = Datagram::new(peer, &self.buffer);
-        let Ok(Some(Incoming::Request { responder, .. })) = self.server.receive(now, &datagram)
+        let datagram = Datagram::new(from, &self.buffer);
+        let Ok(Some(Incoming::Request { responder, .. })) = server.receive(now_server, &datagram)
         else {
             panic!("no request");
         };
@@ -217,10 +258,13 @@ impl Pair {
             .content_format(ContentFormat::TLV)
             .expect("options in order");
         message.payload(&[0xc8; 10]);
-        self.server.respond(now, responder, message).expect("open");
-        let response = self.server.poll_transmit().expect("a response");
-        let datagram = Datagram::new(peer, response.payload);
-        let Ok(Some(Incoming::Response { body, .. })) = self.client.receive(now, &datagram) else {
+        server
+            .respond(now_server, responder, message)
+            .expect("open");
+        let response = server.poll_transmit().expect("a response");
+        let datagram = Datagram::new(to, response.payload);
+        let Ok(Some(Incoming::Response { body, .. })) = client.receive(now_client, &datagram)
+        else {
             panic!("no response");
         };
         assert_eq!(body.len(), 10);
@@ -229,15 +273,16 @@ impl Pair {
 
 fn exchange(c: &mut Criterion) {
     let mut group = c.benchmark_group("coap/exchange");
-    for (order, scattered) in [("in turn", false), ("scattered", true)] {
+    for (name, asks, scattered) in [
+        ("asked by peers in turn", Asks::One, false),
+        ("asked by scattered peers", Asks::One, true),
+        ("asking scattered peers", Asks::Many, true),
+    ] {
         for peers in [1, 1_000, 100_000, 1_000_000] {
             let mut pair = None;
-            group.bench_function(format!("{peers} peers, {order}"), |b| {
-                let pair = pair.get_or_insert_with(|| Pair::new(peers, scattered));
-                let known = peers as usize;
-                assert_eq!(pair.client.usage().peers, known);
-                assert_eq!(pair.server.usage().peers, known);
-                assert!(pair.server.usage().records >= known);
+            group.bench_function(format!("{name}, {peers} known"), |b| {
+                let pair = pair.get_or_insert_with(|| Pair::new(asks, peers, scattered));
+                pair.assert_steady();
                 b.iter(|| pair.exchange());
             });
         }

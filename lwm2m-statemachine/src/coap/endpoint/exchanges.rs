@@ -193,7 +193,7 @@ impl<P: Peer> Endpoint<P> {
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let confirmable = message.kind() == MessageType::Confirmable;
         let known = self.peers.find(&datagram.from);
-        if let Some(record) = known.and_then(|peer| self.records.find(peer, message.message_id())) {
+        if let Some(record) = known.and_then(|peer| self.find_record(peer, message.message_id())) {
             self.repeat(datagram.from.clone(), record);
             return Ok(None);
         }
@@ -229,6 +229,7 @@ impl<P: Peer> Endpoint<P> {
             multicast: datagram.multicast,
             repeatable: asked.is_repeatable(&message),
             state: State::Open(asked),
+            indexed: false,
         };
         let end = self.end_of_record(now, confirmable);
         let Some(state) = self.peers.get_mut(peer) else {
@@ -293,6 +294,12 @@ impl<P: Peer> Endpoint<P> {
             return Some((Code::METHOD_NOT_ALLOWED, error));
         }
         None
+    }
+
+    /// The record of this message, if it came before.
+    pub(super) fn find_record(&self, peer: u32, message_id: u16) -> Option<Key> {
+        let chain = self.peers.get(peer)?.records;
+        self.records.find(peer, chain, message_id)
     }
 
     /// A message came again.

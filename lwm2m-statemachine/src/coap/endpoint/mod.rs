@@ -4,6 +4,7 @@ mod blockwise;
 mod config;
 mod event;
 mod exchanges;
+mod index;
 mod notifications;
 mod outgoing;
 mod peers;

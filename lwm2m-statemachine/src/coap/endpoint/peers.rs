@@ -5,13 +5,13 @@ use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
-use core::{hash::BuildHasher, mem};
+use core::hash::BuildHasher;
 
-use hashbrown::HashTable;
 use lwm2m_core::Instant;
 use slab::Slab;
 
 use super::config::after;
+use super::index::Index;
 use super::table::{Chain, KEEP, Key, make_room};
 use crate::{Peer, random::KeyedState, random::Random};
 
@@ -104,7 +104,7 @@ impl MessageIds {
 #[derive(Clone, Debug)]
 pub(super) struct Peers<P> {
     states: Slab<PeerState<P>>,
-    by_name: HashTable<u32>,
+    by_name: Index,
     keys: KeyedState,
     quiet: Quiet,
     /// Kept for the next peer that something is sent to.
@@ -166,7 +166,7 @@ impl<P: Peer> Peers<P> {
     pub(super) fn new(keys: KeyedState) -> Self {
         Self {
             states: Slab::new(),
-            by_name: HashTable::new(),
+            by_name: Index::default(),
             keys,
             quiet: Quiet::default(),
             spare: None,
@@ -178,21 +178,14 @@ impl<P: Peer> Peers<P> {
     }
 
     pub(super) fn find(&self, name: &P) -> Option<u32> {
-        self.by_name
-            .find(self.keys.hash_one(name), |index| {
-                self.get(*index).is_some_and(|peer| peer.name == *name)
-            })
-            .copied()
+        self.find_hashed(self.keys.hash_one(name), name)
     }
 
     /// The peer of this name, made if there is none; `None` if it would be one too many.
     pub(super) fn enter(&mut self, name: P, bound: usize) -> Option<u32> {
         let hash = self.keys.hash_one(&name);
-        let found = self.by_name.find(hash, |index| {
-            self.get(*index).is_some_and(|peer| peer.name == name)
-        });
-        if let Some(index) = found {
-            return Some(*index);
+        if let Some(index) = self.find_hashed(hash, &name) {
+            return Some(index);
         }
         if self.states.len() >= bound {
             return None;
@@ -206,13 +199,14 @@ impl<P: Peer> Peers<P> {
             ids: None,
             sending: None,
         });
-        let (states, keys) = (&self.states, self.keys);
-        self.by_name.insert_unique(hash, index, |index| {
-            states
-                .get(*index as usize)
-                .map_or(0, |peer| keys.hash_one(&peer.name))
-        });
+        self.by_name.insert(hash, index);
         Some(index)
+    }
+
+    fn find_hashed(&self, hash: u64, name: &P) -> Option<u32> {
+        self.by_name.find(hash, |index| {
+            self.get(index).is_some_and(|peer| peer.name == *name)
+        })
     }
 
     pub(super) fn get(&self, index: u32) -> Option<&PeerState<P>> {
@@ -328,13 +322,10 @@ impl<P: Peer> Peers<P> {
             return;
         }
         let hash = self.keys.hash_one(&peer.name);
-        if let Ok(entry) = self.by_name.find_entry(hash, |other| *other == index) {
-            entry.remove();
-        }
+        self.by_name.remove(hash, index);
         self.states.try_remove(index as usize);
         if self.states.is_empty() && self.states.capacity() > KEEP {
             self.states = Slab::new();
-            drop(mem::take(&mut self.by_name));
         }
     }
 }

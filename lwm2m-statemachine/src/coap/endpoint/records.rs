@@ -3,11 +3,11 @@
 use alloc::collections::VecDeque;
 use core::mem;
 
-use hashbrown::HashTable;
 use lwm2m_core::Instant;
 
 use super::{
     blockwise::Asked,
+    index::Index,
     table::{Chain, KEEP, Key, Table, compact, push},
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 
 /// A message that was received.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "none follows from another")]
 pub(super) struct Record {
     pub(super) message_id: u16,
     pub(super) confirmable: bool,
@@ -24,6 +25,8 @@ pub(super) struct Record {
     /// Whether a repetition would do no harm: it may be forgotten when room is needed.
     pub(super) repeatable: bool,
     pub(super) state: State,
+    /// Whether it is in the index; as [`Records::insert`] sees fit.
+    pub(super) indexed: bool,
 }
 
 /// What a repetition of the message leads to.
@@ -56,7 +59,8 @@ impl State {
 #[derive(Clone, Debug)]
 pub(super) struct Records {
     table: Table<Record>,
-    by_id: HashTable<u32>,
+    /// Only those that came when their peer had [`FEW`].
+    by_id: Index,
     keys: KeyedState,
     /// Ends of confirmable messages.
     confirmable: VecDeque<(Instant, Key)>,
@@ -68,11 +72,16 @@ pub(super) struct Records {
     repeatable: VecDeque<Key>,
 }
 
+/// So many records of a peer are found by looking at them: at the oldest ones, as what came when
+/// there were more is in the index. Of most peers there are no more, and the index, which would be
+/// one more place in memory, is not needed for them.
+const FEW: usize = 2;
+
 impl Records {
     pub(super) fn new(keys: KeyedState) -> Self {
         Self {
             table: Table::default(),
-            by_id: HashTable::new(),
+            by_id: Index::default(),
             keys,
             confirmable: VecDeque::new(),
             non_confirmable: VecDeque::new(),
@@ -85,15 +94,23 @@ impl Records {
         self.table.len()
     }
 
-    pub(super) fn find(&self, peer: u32, message_id: u16) -> Option<Key> {
+    /// The record of this message, of a peer whose chain is `chain`.
+    pub(super) fn find(&self, peer: u32, chain: Chain, message_id: u16) -> Option<Key> {
+        let mut oldest = self.table.of(chain).take(FEW);
+        if let Some((key, _)) = oldest.find(|(_, record)| record.message_id == message_id) {
+            return Some(key);
+        }
+        if chain.len() <= FEW {
+            return None;
+        }
         let index = self
             .by_id
             .find(hash(self.keys, peer, message_id), |index| {
                 self.table
-                    .at(*index)
+                    .at(index)
                     .is_some_and(|(owner, record)| owner == peer && record.message_id == message_id)
             })?;
-        self.table.key(*index)
+        self.table.key(index)
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Record> {
@@ -143,10 +160,13 @@ impl Records {
         &mut self,
         peer: u32,
         chain: &mut Chain,
-        record: Record,
+        mut record: Record,
         end: Instant,
     ) -> Key {
-        let hash_value = hash(self.keys, peer, record.message_id);
+        record.indexed = chain.len() >= FEW;
+        let hash = record
+            .indexed
+            .then(|| hash(self.keys, peer, record.message_id));
         let ends = if record.confirmable {
             &mut self.confirmable
         } else {
@@ -158,12 +178,9 @@ impl Records {
         if repeatable {
             push(&mut self.repeatable, key);
         }
-        let (table, keys) = (&self.table, self.keys);
-        self.by_id.insert_unique(hash_value, key.index(), |index| {
-            table
-                .at(*index)
-                .map_or(0, |(peer, record)| hash(keys, peer, record.message_id))
-        });
+        if let Some(hash) = hash {
+            self.by_id.insert(hash, key.index());
+        }
         key
     }
 
@@ -198,9 +215,9 @@ impl Records {
     pub(super) fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Record> {
         let peer = self.table.peer(key)?;
         let record = self.table.remove(key, chain)?;
-        let hash = hash(self.keys, peer, record.message_id);
-        if let Ok(entry) = self.by_id.find_entry(hash, |index| *index == key.index()) {
-            entry.remove();
+        if record.indexed {
+            let hash = hash(self.keys, peer, record.message_id);
+            self.by_id.remove(hash, key.index());
         }
         if self.table.len() == 0 {
             self.give_back();
@@ -214,6 +231,12 @@ impl Records {
     fn compact(&mut self) {
         let (table, entries) = (&self.table, self.table.len());
         let is_there = |key: Key| table.get(key).is_some();
+        // Mostly the oldest one goes.
+        while let Some(key) = self.repeatable.front()
+            && !is_there(*key)
+        {
+            self.repeatable.pop_front();
+        }
         for queue in [
             &mut self.confirmable,
             &mut self.non_confirmable,
@@ -239,9 +262,6 @@ impl Records {
         self.repeatable.clear();
         if self.repeatable.capacity() > KEEP {
             drop(mem::take(&mut self.repeatable));
-        }
-        if self.by_id.capacity() > KEEP {
-            drop(mem::take(&mut self.by_id));
         }
     }
 
@@ -314,4 +334,50 @@ pub(super) fn pop_due(queue: &mut VecDeque<(Instant, Key)>, now: Instant) -> Opt
     }
     queue.pop_front();
     Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::Random;
+
+    proptest! {
+        #[test]
+        fn records_are_found_however_many_a_peer_has(
+            steps in prop::collection::vec((0_u32..3, 0_u16..12), 0..200),
+        ) {
+            let mut records = Records::new(Random::new([1; 32]).hash_keys());
+            let mut chains = [Chain::default(); 3];
+            let mut model = BTreeMap::new();
+            for (peer, message_id) in steps {
+                let chain = &mut chains[peer as usize];
+                // What is there goes, from anywhere in the chain; what is not comes.
+                if let Some(key) = model.remove(&(peer, message_id)) {
+                    let removed = records.remove(key, chain).unwrap();
+                    prop_assert_eq!(removed.message_id, message_id);
+                } else {
+                    let record = Record {
+                        message_id,
+                        confirmable: true,
+                        multicast: false,
+                        repeatable: true,
+                        state: State::Done,
+                        indexed: false,
+                    };
+                    let key = records.insert(peer, chain, record, Instant::ZERO);
+                    model.insert((peer, message_id), key);
+                }
+                for (peer, chain) in (0..3).zip(chains) {
+                    for id in 0..12 {
+                        let expected = model.get(&(peer, id)).copied();
+                        prop_assert_eq!(records.find(peer, chain, id), expected);
+                    }
+                }
+            }
+        }
+    }
 }

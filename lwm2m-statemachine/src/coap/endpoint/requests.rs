@@ -353,7 +353,7 @@ impl<P: Peer> Endpoint<P> {
         if message.kind() == MessageType::Acknowledgement {
             return self.receive_piggybacked(now, datagram, message, bad_option);
         }
-        if let Some(record) = peer.and_then(|peer| self.records.find(peer, message.message_id())) {
+        if let Some(record) = peer.and_then(|peer| self.find_record(peer, message.message_id())) {
             self.repeat(datagram.from.clone(), record);
             return Ok(None);
         }
@@ -392,6 +392,7 @@ impl<P: Peer> Endpoint<P> {
             multicast: false,
             repeatable: true,
             state: State::Done,
+            indexed: false,
         };
         let end = self.end_of_record(now, confirmable);
         if let Some(state) = self.peers.get_mut(peer) {

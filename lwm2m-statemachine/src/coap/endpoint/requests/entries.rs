@@ -1,16 +1,15 @@
 //! The requests of all peers, by handle and by token.
 
 use alloc::boxed::Box;
-use core::mem;
 
-use hashbrown::HashTable;
 use lwm2m_core::Instant;
 
 use super::super::{
     RequestOptions,
     blockwise::Transfer,
     config::millis,
-    table::{Chain, KEEP, Key, Table},
+    index::Index,
+    table::{Chain, Key, Table},
 };
 use crate::{
     Channel,
@@ -90,7 +89,7 @@ impl Mode {
 #[derive(Debug)]
 pub(in crate::coap::endpoint) struct Requests {
     table: Table<Request>,
-    by_token: HashTable<u32>,
+    by_token: Index,
     keys: KeyedState,
 }
 
@@ -98,7 +97,7 @@ impl Requests {
     pub(in crate::coap::endpoint) fn new(keys: KeyedState) -> Self {
         Self {
             table: Table::default(),
-            by_token: HashTable::new(),
+            by_token: Index::default(),
             keys,
         }
     }
@@ -130,10 +129,10 @@ impl Requests {
     pub(super) fn find(&self, peer: u32, token: Token) -> Option<Key> {
         let index = self.by_token.find(hash(self.keys, peer, token), |index| {
             self.table
-                .at(*index)
+                .at(index)
                 .is_some_and(|(owner, request)| owner == peer && request.token == token)
         })?;
-        self.table.key(*index)
+        self.table.key(index)
     }
 
     pub(super) fn insert(&mut self, peer: u32, chain: &mut Chain, request: Request) -> Key {
@@ -141,13 +140,8 @@ impl Requests {
         let token = request.token;
         let key = self.table.insert(peer, chain, request);
         if named {
-            let (table, keys) = (&self.table, self.keys);
             self.by_token
-                .insert_unique(hash(keys, peer, token), key.index(), |index| {
-                    table
-                        .at(*index)
-                        .map_or(0, |(peer, request)| hash(keys, peer, request.token))
-                });
+                .insert(hash(self.keys, peer, token), key.index());
         }
         key
     }
@@ -156,15 +150,7 @@ impl Requests {
         let peer = self.table.peer(key)?;
         let request = self.table.remove(key, chain)?;
         let hash = hash(self.keys, peer, request.token);
-        if let Ok(entry) = self
-            .by_token
-            .find_entry(hash, |index| *index == key.index())
-        {
-            entry.remove();
-        }
-        if self.by_token.is_empty() && self.by_token.capacity() > KEEP {
-            drop(mem::take(&mut self.by_token));
-        }
+        self.by_token.remove(hash, key.index());
         Some(request)
     }
 }
