@@ -186,6 +186,7 @@ impl MessageBuf {
     }
 
     /// The format of the payload.
+    #[inline]
     pub fn content_format(&mut self, format: ContentFormat) -> Result<&mut Self, OptionError> {
         self.uint(OptionNumber::CONTENT_FORMAT, format.number().into())
     }
@@ -237,8 +238,23 @@ impl MessageBuf {
     }
 
     /// An option that holds a number.
+    #[inline]
     pub fn uint(&mut self, number: OptionNumber, value: u32) -> Result<&mut Self, OptionError> {
-        self.option(number, Uint::new(value).as_bytes())
+        let value = Uint::new(value);
+        let length = value.as_bytes().len();
+        let delta = self.admit(number, length)?;
+        if delta < 13 {
+            // What is too much is cut off: quicker than a copy of a length that is not known.
+            let end = self.bytes.len() + 1 + length;
+            let header = u64::from(delta) << 60 | (length as u64) << 56;
+            let word = header | value.at_start();
+            self.bytes.extend_from_slice(&word.to_be_bytes());
+            self.bytes.truncate(end);
+        } else {
+            self.long_header(delta, length);
+            self.bytes.extend_from_slice(value.as_bytes());
+        }
+        Ok(self)
     }
 
     /// An option that holds text, formatted in place. Not changed on error.
@@ -430,11 +446,16 @@ impl WireMessage {
             // Only if the bytes before the payload were taken away.
             bytes.resize(HEAD, 0);
         }
-        if let Some(head) = bytes.get_mut(start..HEAD)
-            && let Some((header, place)) = head.split_first_chunk_mut::<4>()
+        // First the token, of which the zeros before it are overwritten: quicker than a copy of a
+        // length that is not known.
+        if let Some(place) = bytes.get_mut(4..).and_then(<[u8]>::first_chunk_mut::<8>) {
+            *place = token.at_end();
+        }
+        if let Some(place) = bytes
+            .get_mut(start..)
+            .and_then(<[u8]>::first_chunk_mut::<4>)
         {
-            *header = [first, code.to_byte(), id_high, id_low];
-            place.copy_from_slice(token.as_bytes());
+            *place = [first, code.to_byte(), id_high, id_low];
         }
         Self { bytes, start }
     }

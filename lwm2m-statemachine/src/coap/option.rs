@@ -150,6 +150,7 @@ impl OptionNumber {
 
     /// The shortest and the longest legal value, in bytes, if the option is known
     /// (RFC 7252 §5.4.3).
+    #[inline]
     pub fn lengths(self) -> Option<(u16, u16)> {
         let rule = self.rule();
         let min = u16::try_from(rule.min).ok()?;
@@ -306,6 +307,12 @@ impl Uint {
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(self.skip..).unwrap_or(&[])
+    }
+
+    /// The bytes after the first one of a word, before zeros.
+    #[inline]
+    pub(super) fn at_start(&self) -> u64 {
+        u64::from(u32::from_be_bytes(self.bytes)) << 24 << (8 * self.skip)
     }
 
     /// Reads up to 4 bytes; leading zeros are allowed.

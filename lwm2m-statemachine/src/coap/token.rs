@@ -26,6 +26,7 @@ impl Token {
     };
 
     /// The token of these bytes; `None` if they are more than 8.
+    #[inline]
     pub fn new(token: &[u8]) -> Option<Self> {
         let mut bytes = [0; 8];
         bytes.get_mut(..token.len())?.copy_from_slice(token);
@@ -60,6 +61,14 @@ impl Token {
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.length)).unwrap_or(&[])
+    }
+
+    /// The bytes at the end of eight, after zeros.
+    #[inline]
+    pub(super) fn at_end(self) -> [u8; 8] {
+        let unused = 64_u32.saturating_sub(u32::from(self.length) * 8);
+        let token = u64::from_be_bytes(self.bytes);
+        token.checked_shr(unused).unwrap_or(0).to_be_bytes()
     }
 
     /// How many bytes there are: 0 to 8.
