@@ -238,7 +238,11 @@ impl MessageBuf {
     }
 
     /// An option that holds a number.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "most of it is known where it is called"
+    )]
+    #[inline(always)]
     pub fn uint(&mut self, number: OptionNumber, value: u32) -> Result<&mut Self, OptionError> {
         let value = Uint::new(value);
         let length = value.as_bytes().len();
