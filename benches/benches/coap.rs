@@ -73,10 +73,10 @@ fn read(datagram: &[u8]) -> usize {
     options + message.payload().len()
 }
 
-/// The answer to a Read of the Device object, ours. What differs from answer to answer,
-/// but for the lengths, is not known when this is compiled; so below.
+/// The answer to a Read of the Device object, ours. What differs from answer to answer is not known
+/// when this is compiled; so below.
 fn write_answer() -> WireMessage {
-    let payload = black_box(&DEVICE);
+    let payload = black_box(&DEVICE[..]);
     let mut message = MessageBuf::response_with_capacity(Code::CONTENT, 4 + payload.len());
     message
         .content_format(black_box(ContentFormat::TLV))
@@ -97,7 +97,7 @@ fn write_answer_peer() -> Vec<u8> {
     packet.set_token(black_box([1, 2, 3, 4, 5, 6, 7, 8]).to_vec());
     let format = black_box(ContentFormat::TLV).number();
     packet.add_option(CoapOption::ContentFormat, format.to_be_bytes().to_vec());
-    packet.payload = black_box(&DEVICE).to_vec();
+    packet.payload = black_box(&DEVICE[..]).to_vec();
     packet.to_bytes().expect("it fits")
 }
 
