@@ -107,16 +107,15 @@ impl MessageBuf {
 
     #[inline]
     pub(super) fn with_code(code: Code, capacity: usize) -> Self {
-        // Filled where it stays: moving what was just written costs as much as writing an option.
-        let mut message = Self {
-            bytes: Vec::with_capacity(HEAD + capacity),
+        let mut bytes = Vec::with_capacity(HEAD.saturating_add(capacity));
+        bytes.extend_from_slice(&[0; HEAD]);
+        Self {
+            bytes,
             code,
             last: 0,
             present: OptionSet::NONE,
             marker: 0,
-        };
-        message.bytes.extend_from_slice(&[0; HEAD]);
-        message
+        }
     }
 
     /// The code.
