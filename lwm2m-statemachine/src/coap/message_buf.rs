@@ -332,7 +332,11 @@ impl MessageBuf {
         if self.marker != 0 && self.bytes.len() <= self.marker + 1 {
             self.bytes.truncate(self.marker);
         }
-        WireMessage::new(self.bytes, self.code, kind, message_id, token)
+        let start = write_head(&mut self.bytes, self.code, kind, message_id, token);
+        WireMessage {
+            bytes: self.bytes,
+            start,
+        }
     }
 
     /// The message without its payload, and the payload, which is not copied.
@@ -433,37 +437,38 @@ pub struct WireMessage {
     start: usize,
 }
 
-impl WireMessage {
-    #[inline]
-    fn new(
-        mut bytes: Vec<u8>,
-        code: Code,
-        kind: MessageType,
-        message_id: u16,
-        token: Token,
-    ) -> Self {
-        let length = token.length();
-        let start = 8_usize.saturating_sub(length.into());
-        let first = 0x40 | kind.bits() << 4 | length;
-        let [id_high, id_low] = message_id.to_be_bytes();
-        if bytes.len() < HEAD {
-            // Only if the bytes before the payload were taken away.
-            bytes.resize(HEAD, 0);
-        }
-        // First the token, of which the zeros before it are overwritten: quicker than a copy of a
-        // length that is not known.
-        if let Some(place) = bytes.get_mut(4..).and_then(<[u8]>::first_chunk_mut::<8>) {
-            *place = token.at_end();
-        }
-        if let Some(place) = bytes
-            .get_mut(start..)
-            .and_then(<[u8]>::first_chunk_mut::<4>)
-        {
-            *place = [first, code.to_byte(), id_high, id_low];
-        }
-        Self { bytes, start }
+/// Writes header and token to the right in the room that was kept for them; gives where they begin.
+#[inline]
+fn write_head(
+    bytes: &mut Vec<u8>,
+    code: Code,
+    kind: MessageType,
+    message_id: u16,
+    token: Token,
+) -> usize {
+    let length = token.length();
+    let start = 8_usize.saturating_sub(length.into());
+    let first = 0x40 | kind.bits() << 4 | length;
+    let [id_high, id_low] = message_id.to_be_bytes();
+    if bytes.len() < HEAD {
+        // Only if the bytes before the payload were taken away.
+        bytes.resize(HEAD, 0);
     }
+    // First the token, of which the zeros before it are overwritten: quicker than a copy of a
+    // length that is not known.
+    if let Some(place) = bytes.get_mut(4..).and_then(<[u8]>::first_chunk_mut::<8>) {
+        *place = token.at_end();
+    }
+    if let Some(place) = bytes
+        .get_mut(start..)
+        .and_then(<[u8]>::first_chunk_mut::<4>)
+    {
+        *place = [first, code.to_byte(), id_high, id_low];
+    }
+    start
+}
 
+impl WireMessage {
     /// As a response with this type and message id from now on: the rest stays.
     pub(super) fn readdress(&mut self, kind: MessageType, message_id: u16) {
         let [id_high, id_low] = message_id.to_be_bytes();
