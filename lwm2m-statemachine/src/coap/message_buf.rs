@@ -451,8 +451,8 @@ fn write_head(
     let first = 0x40 | kind.bits() << 4 | length;
     let [id_high, id_low] = message_id.to_be_bytes();
     if bytes.len() < HEAD {
-        // Only if the bytes before the payload were taken away.
-        bytes.resize(HEAD, 0);
+        // Only if the bytes before the payload were taken away; what is left of them means nothing.
+        *bytes = [0; HEAD].to_vec();
     }
     // First the token, of which the zeros before it are overwritten: quicker than a copy of a
     // length that is not known.
