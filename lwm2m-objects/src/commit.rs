@@ -108,7 +108,8 @@ impl ObjectTree {
     }
 
     /// Takes back all that is held, as if it had never been, and holds no longer. What the
-    /// application has [`set`](Self::set) meanwhile stays where nothing was committed.
+    /// application has [`set`](Self::set) meanwhile stays where nothing was committed, but for a
+    /// Package URI: update machines are as they were.
     pub fn roll_back(&mut self) {
         for (id, held) in self.held.take().unwrap_or_default() {
             if let Some(object) = self.object_mut(id) {
