@@ -24,6 +24,18 @@
 //! - `serde`: the data types serialise.
 
 #![no_std]
+// No panic is reachable from input: outside of tests and constants, none can be written.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
 
 extern crate alloc;
 

@@ -214,6 +214,13 @@ const NAME: u8 = 2;
 const TOKEN: u8 = 4;
 
 /// The classes of each byte.
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        reason = "evaluated by the compiler; there are as many places as bytes"
+    )
+)]
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0u8;

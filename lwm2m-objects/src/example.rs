@@ -174,6 +174,14 @@ const CLIENT_PRIVATE_KEY: [u8; 121] = hex(b"30770201010420\
     449970a3736830cb2bd5d7ec05d2bd1fc07b6df5e48b54ce77a6a7229c3a91c2");
 
 /// Bytes from their digits; what does not fit does not compile where it is a constant.
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "evaluated by the compiler"
+    )
+)]
 const fn hex<const N: usize>(digits: &[u8]) -> [u8; N] {
     const fn digit(digit: u8) -> u8 {
         match digit {

@@ -46,6 +46,18 @@
 //! It sends nothing and knows no format: those are `lwm2m-statemachine` and the codec crates.
 
 #![no_std]
+// No panic is reachable from input: outside of tests and constants, none can be written.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
 
 extern crate alloc;
 

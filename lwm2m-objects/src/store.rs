@@ -75,12 +75,18 @@ fn find<K: Ord, V>(entries: &[(K, V)], key: &K) -> Option<usize> {
 }
 
 /// The value of `key` in a sorted vector, made if it is not there.
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        reason = "it is the place of an entry: found, or just inserted"
+    )
+)]
 fn entry<K: Ord, V>(entries: &mut Vec<(K, V)>, key: K, make: impl FnOnce() -> V) -> &mut V {
     let at = entries.partition_point(|(entry, _)| *entry < key);
     if entries.get(at).is_none_or(|(entry, _)| *entry != key) {
         entries.insert(at, (key, make()));
     }
-    // `at` is the place of an entry: found, or just inserted.
     &mut entries[at].1
 }
 

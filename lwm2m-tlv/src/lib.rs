@@ -61,6 +61,18 @@
 //! - `std` (default): nothing but what dependencies make of it; the crate is `no_std` with `alloc`.
 
 #![no_std]
+// No panic is reachable from input: outside of tests and constants, none can be written.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
 
 extern crate alloc;
 
