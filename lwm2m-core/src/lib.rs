@@ -55,6 +55,8 @@ mod operation;
 mod parameters;
 mod path;
 #[cfg(feature = "serde")]
+mod serde_float;
+#[cfg(feature = "serde")]
 mod serde_text;
 mod single_value;
 mod time;

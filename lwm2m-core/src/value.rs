@@ -218,7 +218,10 @@ pub enum Value {
     /// A signed integer.
     Integer(i64),
     /// A floating point number.
-    Float(f64),
+    ///
+    /// With the feature `serde`, formats for people to read (JSON) carry what is not finite as
+    /// text: `"NaN"`, `"inf"`, `"-inf"`.
+    Float(#[cfg_attr(feature = "serde", serde(with = "crate::serde_float"))] f64),
     /// False or true.
     Boolean(bool),
     /// A sequence of octets.

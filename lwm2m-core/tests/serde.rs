@@ -70,6 +70,36 @@ fn values() {
     );
 }
 
+/// TLV carries them, so whoever keeps what was received has to, too.
+#[test]
+fn values_that_are_no_numbers_in_json() {
+    let infinite = Value::Float(f64::NEG_INFINITY);
+    round_trip(&infinite, r#"{"Float":"-inf"}"#);
+    round_trip(&Value::Float(f64::INFINITY), r#"{"Float":"inf"}"#);
+    let json = serde_json::to_string(&Value::Float(f64::NAN)).unwrap();
+    assert_eq!(json, r#"{"Float":"NaN"}"#);
+    let Ok(Value::Float(number)) = serde_json::from_str(&json) else {
+        panic!("a float")
+    };
+    assert!(number.is_nan());
+    let content = Content::from_iter([("/3303/0/5700".parse::<Path>().unwrap(), infinite)]);
+    round_trip(
+        &content,
+        r#"{"entries":[{"path":"/3303/0/5700","value":{"Float":"-inf"},"time":null}]}"#,
+    );
+    // Whole numbers are written by others without a fraction.
+    for (json, number) in [("15", 15.0), ("-15", -15.0), ("1e3", 1000.0)] {
+        let json = format!(r#"{{"Float":{json}}}"#);
+        assert_eq!(
+            serde_json::from_str::<Value>(&json).unwrap(),
+            Value::Float(number)
+        );
+    }
+    for wrong in ["null", "\"\"", "\"1.5\"", "\"nan\"", "true"] {
+        refused::<Value>(&format!(r#"{{"Float":{wrong}}}"#));
+    }
+}
+
 #[test]
 fn attributes() {
     let attributes = Attributes {

@@ -40,7 +40,8 @@ pub enum Mode {
 /// exponent), Float, Boolean or ObjectLink. Strings borrow from the payload unless they are
 /// escaped.
 ///
-/// An answer without entries tells that what was asked for is empty.
+/// An answer without entries tells that what was asked for is empty, which a Resource Instance
+/// cannot be.
 ///
 /// The payload of a Create is read by [`decode_create`].
 ///
@@ -195,7 +196,7 @@ impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
             pushed.map_err(DecodeFailure::Sink)?;
         }
         if !any {
-            if self.mode == Mode::Request {
+            if self.mode == Mode::Request || self.base.resource_instance().is_some() {
                 let error = DecodeError::at(entries.offset(), Problem::NoEntries);
                 return Err(DecodeFailure::Malformed(error));
             }

@@ -79,7 +79,8 @@ pub enum Problem {
     /// The document has no Resource Array.
     #[error("{} is missing", Member::Entries)]
     MissingEntries,
-    /// The Resource Array of a request is empty (TS 6.4.4: "one or more entries").
+    /// The Resource Array is empty (TS 6.4.4: "one or more entries"), in a request, or in an answer
+    /// about a Resource Instance.
     #[error("{} has no entry", Member::Entries)]
     NoEntries,
     /// An entry without a value.

@@ -394,6 +394,9 @@ fn an_answer_without_entries_is_empty() {
         decode(payload, path(base), &Untyped, Mode::Answer, &mut trace).unwrap();
         assert_eq!(trace.0.join(" "), events);
     }
+    let document = r#"{"bn":"/3/0/7/1","e":[]^}"#;
+    let error = (None, Problem::NoEntries);
+    assert_eq!(wrong(document, "/3/0/7/1", Mode::Answer), error);
 }
 
 #[test]
