@@ -22,7 +22,7 @@ use lwm2m_core::{
 use thiserror::Error;
 
 use crate::{
-    accounts::accounts,
+    accounts::{accounts, security_instances, server_instances},
     object::{Change, WriteError},
     tree::ObjectTree,
     typed::{AccessControl, AclTarget, Typed},
@@ -156,7 +156,7 @@ pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) ->
 /// What follows from a server creating Object Instances: each gets an Access Control Object
 /// Instance with the server as owner and with full rights, in place of any that was left of an
 /// earlier one (TS 5.4.6, 7.3.1.2.2). Nothing, if there is a single server and access control is
-/// not in use (TS 7.3).
+/// not in use (TS 7.3), nor for Access Control Object Instances themselves.
 ///
 /// To be committed together with the Create; [`WriteError::TooMany`] if no identifier is free.
 pub fn created(
@@ -167,7 +167,8 @@ pub fn created(
 ) -> Result<Vec<Change>, WriteError> {
     let in_use = tree.instances(ObjectId::ACCESS_CONTROL).next().is_some();
     let alone = is_alone(tree, server) && !in_use;
-    if alone || tree.object(ObjectId::ACCESS_CONTROL).is_none() {
+    let none = alone || object == ObjectId::ACCESS_CONTROL;
+    if none || tree.object(ObjectId::ACCESS_CONTROL).is_none() {
         return Ok(Vec::new());
     }
     let mut taken: Vec<InstanceId> = tree.instances(ObjectId::ACCESS_CONTROL).collect();
@@ -198,18 +199,19 @@ pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec
 
 /// What a Delete of a server's Security Object Instance by the Bootstrap-Server takes along
 /// (TS E.1.3): what only this server could access, its entries in what others can access, its
-/// Server Object Instance. The Security Object Instance itself goes, too. Observations and the
-/// registration of the server are for the caller to end.
+/// Server Object Instance, if there is one. The Security Object Instance itself goes, too.
+/// Observations and the registration of the server are for the caller to end.
 ///
 /// An owner that goes is followed by the server with the greatest sum of Write (1) and Delete (1);
 /// of equals, by the one with the lowest Short Server ID; without any, by nobody (65535).
 /// Instances of mandatory Objects that there is only one of stay (TS D.1).
 pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
-    let all = accounts(tree);
-    let Some(account) = all.iter().find(|account| account.server == server) else {
+    let is_its = |(id, _): &(ShortServerId, InstanceId)| *id == server;
+    let Some((_, security_instance)) = security_instances(tree).find(is_its) else {
         return Vec::new();
     };
-    let others: Vec<ShortServerId> = all
+    let server_instance = server_instances(tree).find(is_its).map(|(_, id)| id);
+    let others: Vec<ShortServerId> = accounts(tree)
         .iter()
         .map(|account| account.server)
         .filter(|other| *other != server)
@@ -219,16 +221,13 @@ pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
         let Some(control) = AccessControl::load(tree, id) else {
             continue;
         };
-        let of_server =
-            control.target == AclTarget::Instance(ObjectId::SERVER, account.server_instance);
-        if of_server {
+        let of_server = |id| control.target == AclTarget::Instance(ObjectId::SERVER, id);
+        if server_instance.is_some_and(of_server) {
             changes.push(delete(ObjectId::ACCESS_CONTROL, id));
             continue;
         }
         let owned = control.owner == server.get();
-        let shared = others
-            .iter()
-            .any(|other| control.rights_of(*other) != AccessRights::NONE);
+        let shared = others.iter().any(|other| has_access(&control, *other));
         match control.target {
             AclTarget::Instance(object, instance) if owned && !shared => {
                 changes.push(delete(ObjectId::ACCESS_CONTROL, id));
@@ -239,8 +238,8 @@ pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
             _ => changes.extend(without(&control, id, server, &others)),
         }
     }
-    changes.push(delete(ObjectId::SERVER, account.server_instance));
-    changes.push(delete(ObjectId::SECURITY, account.security_instance));
+    changes.extend(server_instance.map(|id| delete(ObjectId::SERVER, id)));
+    changes.push(delete(ObjectId::SECURITY, security_instance));
     // One thing may be about another that goes, too, or twice about the same.
     let mut gone: Vec<Path> = Vec::new();
     changes.retain(|change| match change {
@@ -292,9 +291,7 @@ fn without(
             u8::from(rights.contains(AccessRights::WRITE))
                 + u8::from(rights.contains(AccessRights::DELETE))
         };
-        let able = others
-            .iter()
-            .filter(|other| control.rights_of(**other) != AccessRights::NONE);
+        let able = others.iter().filter(|other| has_access(control, **other));
         let elected = able.min_by_key(|other| (core::cmp::Reverse(weight(other)), **other));
         let owner = elected.map_or(AccessControl::NOBODY, |server| server.get());
         let value = Value::Integer(owner.into());
@@ -304,6 +301,12 @@ fn without(
         });
     }
     changes
+}
+
+/// Whether a server can do anything with an Object Instance: Create is a right on Objects, and other
+/// bits are reserved.
+fn has_access(control: &AccessControl, server: ShortServerId) -> bool {
+    control.rights_of(server).bits() & AccessControl::OWNER_RIGHTS.bits() != 0
 }
 
 /// Whether the one account that there is is this server's: then access is not controlled.

@@ -26,19 +26,8 @@ pub struct Account {
 /// there twice, the first instance counts.
 pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
     let mut accounts: Vec<Account> = Vec::new();
-    let servers: Vec<(ShortServerId, InstanceId)> = tree
-        .instances(ObjectId::SERVER)
-        .filter_map(|instance| Some((Server::load(tree, instance)?.short_server_id, instance)))
-        .collect();
-    for security_instance in tree.instances(ObjectId::SECURITY) {
-        let Some(Security {
-            bootstrap_server: false,
-            short_server_id: Some(server),
-            ..
-        }) = Security::load(tree, security_instance)
-        else {
-            continue;
-        };
+    let servers: Vec<(ShortServerId, InstanceId)> = server_instances(tree).collect();
+    for (server, security_instance) in security_instances(tree) {
         let paired = servers.iter().find(|(id, _)| *id == server);
         if let Some((_, server_instance)) = paired
             && accounts.iter().all(|account| account.server != server)
@@ -52,4 +41,23 @@ pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
         }
     }
     accounts
+}
+
+/// The Server Object Instances, and of which server each is.
+pub(crate) fn server_instances(
+    tree: &ObjectTree,
+) -> impl Iterator<Item = (ShortServerId, InstanceId)> {
+    tree.instances(ObjectId::SERVER)
+        .filter_map(|instance| Some((Server::load(tree, instance)?.short_server_id, instance)))
+}
+
+/// The Security Object Instances that are no Bootstrap-Server's, and of which server each is.
+pub(crate) fn security_instances(
+    tree: &ObjectTree,
+) -> impl Iterator<Item = (ShortServerId, InstanceId)> {
+    tree.instances(ObjectId::SECURITY).filter_map(|instance| {
+        let security = Security::load(tree, instance)?;
+        let server = security.short_server_id?;
+        (!security.bootstrap_server).then_some((server, instance))
+    })
 }

@@ -438,3 +438,51 @@ fn unbootstrapping_deletes_nothing_twice() {
     tree.commit(&changes).unwrap();
     assert_eq!(instances(&tree), ["/0/1", "/1/1", "/3/0"]);
 }
+
+/// Access Control Object Instances come with what they are about, and none is about them: a
+/// server's Create of one takes no second one along, which could be under its very identifier.
+#[test]
+fn created_access_control_instances_get_none_of_their_own() {
+    let control = control((3, 0), &[(101, 0b1111)], 101);
+    for servers in [&[101][..], &[101, 102]] {
+        let tree = tree(servers, vec![control.clone()]);
+        for id in [1, 5] {
+            let created = access::created(&tree, server(101), 2.into(), &[instance(id)]);
+            assert_eq!(created, Ok(Vec::new()), "/2/{id}");
+        }
+    }
+}
+
+/// TS E.1.3: it is the Security Object Instance that is deleted, whether or not there (still) is a
+/// Server Object Instance.
+#[test]
+fn unbootstrapping_works_without_a_server_object_instance() {
+    let at = |text: &str| text.parse::<Path>().unwrap();
+    let mut tree = appendix_f();
+    tree.commit(&[Change::Delete { path: at("/1/1") }]).unwrap();
+    let changes = access::unbootstrapped(&tree, server(102));
+    tree.commit(&changes).unwrap();
+    assert_eq!(tree.get(at("/2/2/2/102")), None);
+    assert_eq!(tree.get(at("/2/2/2/101")), Some(Value::Integer(0b1111)));
+    // It owned this one, and was alone with it.
+    assert_eq!(
+        instances(&tree),
+        ["/0/0", "/1/0", "/2/0", "/2/2", "/2/3", "/2/4", "/3/0"]
+    );
+}
+
+/// TS E.3: neither Create, which is a right on Objects, nor the reserved bits give access to an
+/// Object Instance.
+#[test]
+fn who_has_no_right_on_an_instance_does_not_share_it() {
+    for bits in [0, 0b1_0000, 0xFFE0] {
+        let control = control((9, 0), &[(102, bits)], 101);
+        let mut tree = tree(&[101, 102], vec![control]);
+        let software = SoftwareManagement::new("name", "1");
+        tree.add(Store::of([(InstanceId::ZERO, software)]));
+        let changes = access::unbootstrapped(&tree, server(101));
+        tree.commit(&changes).unwrap();
+        assert_eq!(tree.instances(9.into()).count(), 0, "{bits:#b}");
+        assert_eq!(tree.instances(2.into()).count(), 0, "{bits:#b}");
+    }
+}
