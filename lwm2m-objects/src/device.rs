@@ -24,7 +24,8 @@ use crate::{
 ///   servers may set it.
 /// - Power sources keep their Resource Instance ID in Resources 6, 7 and 8.
 ///
-/// Reboot and Factory Reset are the application's.
+/// Reboot and Factory Reset are the application's. While the Object Instance is deleted, as the
+/// Bootstrap interface may do, nothing that the application tells brings it back.
 ///
 /// ```
 /// use lwm2m_core::{Instant, ObjectId, Value};
@@ -138,12 +139,12 @@ impl DeviceObject {
     /// A value of `device` that is out of the range of its Resource.
     pub fn new(device: Device, now: Instant) -> Result<Self, WriteError> {
         let clock = device.current_time.map(|set| Clock { set, since: now });
-        let mut codes = device.error_codes.iter();
-        let none = codes.all(|code| *code == 0);
-        let device = Device {
-            error_codes: if none { [0].into() } else { device.error_codes },
-            ..device
-        };
+        let mut device = device;
+        // "No error" is told alone.
+        device.error_codes.retain(|code| *code != 0);
+        if device.error_codes.is_empty() {
+            device.error_codes.push(0);
+        }
         Ok(Self {
             store: Store::of([(InstanceId::ZERO, device)]).checked()?,
             clock,
@@ -156,6 +157,9 @@ impl DeviceObject {
     /// The Device is told this time, Unix time in seconds, by something other than a server.
     pub fn set_time(&mut self, now: Instant, unix: i64) {
         self.now = self.now.max(now);
+        if !self.is_there() {
+            return;
+        }
         self.set_clock(unix);
         self.clock_before = self.clock_before.map(|_| Before(self.clock));
         self.changed.push(path(CURRENT_TIME));
@@ -163,6 +167,9 @@ impl DeviceObject {
 
     /// An error has happened. One that is told already is not told again.
     pub fn report(&mut self, error: ErrorCode) {
+        if !self.is_there() {
+            return;
+        }
         let code = i64::from(error.number());
         let told: Vec<_> = self
             .store
@@ -189,6 +196,9 @@ impl DeviceObject {
 
     /// There are no errors any more: a single 0 is left.
     pub fn reset_errors(&mut self) {
+        if !self.is_there() {
+            return;
+        }
         let path = path(ERROR_CODE);
         self.store.apply(&[Change::Clear { path }]);
         self.apply_set(ERROR_CODE, Some(0), Value::Integer(0));
@@ -199,8 +209,13 @@ impl DeviceObject {
     ///
     /// # Errors
     ///
-    /// [`WriteError::OutOfRange`] for a kind that is none; nothing has changed.
+    /// [`WriteError::OutOfRange`] for a kind that is none, [`WriteError::NotFound`] without the
+    /// Object Instance; nothing has changed.
     pub fn set_power_source(&mut self, id: u16, source: PowerSource) -> Result<(), WriteError> {
+        if !self.is_there() {
+            let instance = Path::Instance(ObjectId::DEVICE, InstanceId::ZERO);
+            return Err(WriteError::NotFound(instance));
+        }
         let values = [
             i64::from(source.kind),
             source.voltage.into(),
@@ -241,6 +256,10 @@ impl DeviceObject {
             }
             self.changed.push(path);
         }
+    }
+
+    fn is_there(&self) -> bool {
+        self.store.has_instance(InstanceId::ZERO)
     }
 
     fn set_clock(&mut self, unix: i64) {

@@ -46,12 +46,16 @@ impl LocationObject {
         }
     }
 
-    /// A new measurement. What it does not have is not instantiated any more.
+    /// A new measurement. What it does not have is not instantiated any more. Nothing happens while
+    /// the Object Instance is deleted.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "it is the Location from now on"
     )]
     pub fn moved(&mut self, location: Location) {
+        if !self.store.has_instance(InstanceId::ZERO) {
+            return;
+        }
         for (resource, value) in location.values() {
             let path = Path::Resource(
                 ObjectId::LOCATION,

@@ -253,6 +253,16 @@ impl Object for ConnectivityStatisticsObject {
         self.store.apply(changes);
     }
 
+    /// With the Object Instance goes what it has counted.
+    fn settle(&mut self, changes: &[Change]) {
+        let deletes = |change: &Change| matches!(change, Change::Delete { .. });
+        if changes.iter().any(deletes) {
+            self.stop();
+            self.before = 0;
+            self.counters = Counters::default();
+        }
+    }
+
     fn execute(
         &mut self,
         instance: InstanceId,

@@ -4,9 +4,9 @@ use lwm2m_core::{
     Arguments, InstanceId, Instant, ObjectId, Path, Value, WriteMode, codec::Content,
 };
 use lwm2m_objects::{
-    Answer, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject, ErrorCode,
-    ExecuteError, Execution, FirmwareUpdate, Location, LocationObject, ObjectTree, PowerSource,
-    SoftwareManagement, Typed, WriteError, example,
+    Answer, Change, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject,
+    ErrorCode, ExecuteError, Execution, FirmwareUpdate, Location, LocationObject, ObjectTree,
+    PowerSource, SoftwareManagement, Typed, WriteError, example,
     firmware::FirmwareUpdateObject,
     software::{self, Numbering, SoftwareManagementObject},
 };
@@ -101,6 +101,14 @@ fn errors_from_before_stay() {
     });
     device(&mut tree).report(ErrorCode::LowSignal);
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 3), (1, 6), (2, 4)]);
+    // "No error" is only told alone.
+    let mut tree = with_device(Device {
+        error_codes: [0, 3, 0].into(),
+        ..Device::default()
+    });
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 3)]);
+    device(&mut tree).report(ErrorCode::Sms);
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 3), (1, 6)]);
     // Reset Error Code is optional.
     let at = path("/3/0/12");
     assert_eq!(
@@ -345,6 +353,64 @@ fn a_location_changes_as_one() {
     let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
     location.moved(second);
     assert_eq!(changed(&mut tree), [""; 0]);
+}
+
+/// A Delete of the Bootstrap interface takes an Object Instance away (TS 5.2.7.5): what happens
+/// meanwhile does not bring it back, and what begins anew does not go on from before.
+#[test]
+fn what_was_deleted_stays_away() {
+    let mut tree = with_statistics(60);
+    tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+    tree.add(LocationObject::new(Location::new(60.0, 25.0, 1000)));
+    execute(&mut tree, "/7/0/6").unwrap();
+    statistics(&mut tree).sent(Instant::ZERO, 4096);
+    changed(&mut tree);
+    for at in ["/3/0", "/6/0", "/7/0"] {
+        tree.commit(&[Change::Delete { path: path(at) }]).unwrap();
+    }
+
+    let source = PowerSource {
+        kind: 7,
+        voltage: 12_000,
+        current: 40,
+    };
+    device(&mut tree).report(ErrorCode::LowBattery);
+    device(&mut tree).reset_errors();
+    device(&mut tree).set_time(Instant::ZERO, 1);
+    device(&mut tree).remove_power_source(0);
+    let refused = device(&mut tree).set_power_source(0, source);
+    assert_eq!(refused, Err(WriteError::NotFound(path("/3/0"))));
+    let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
+    location.moved(Location::new(61.0, 26.0, 1060));
+    statistics(&mut tree).sent(Instant::ZERO, 4096);
+    for object in [3, 6, 7] {
+        assert_eq!(tree.instances(object.into()).count(), 0, "/{object}");
+    }
+    assert_eq!(changed(&mut tree), [""; 0]);
+
+    // One that is made anew does not collect, and has counted nothing.
+    let mut statistics_again = vec![Change::Create { path: path("/7/0") }];
+    statistics_again.push(Change::Set {
+        path: path("/7/0/8"),
+        value: Value::Integer(60),
+    });
+    tree.commit(&statistics_again).unwrap();
+    assert!(!statistics(&mut tree).is_collecting());
+    assert_eq!(tree.poll_timeout(), None);
+}
+
+/// As long as it may be taken back, a Delete ends nothing.
+#[test]
+fn statistics_go_on_when_their_delete_is_taken_back() {
+    let mut tree = with_statistics(60);
+    execute(&mut tree, "/7/0/6").unwrap();
+    statistics(&mut tree).sent(Instant::ZERO, 4096);
+    tree.hold();
+    tree.commit(&[Change::Delete { path: path("/7/0") }])
+        .unwrap();
+    tree.roll_back();
+    assert!(statistics(&mut tree).is_collecting());
+    assert_eq!(counters(&tree)[2], 4);
 }
 
 /// Everything that goes on is there after a restart.
