@@ -7,7 +7,7 @@ use lwm2m_objects::{
     Certificates, Change, ConnectivityMonitoring, ConnectivityStatistics, Device, FirmwareUpdate,
     KeyMaterial, Location, Object, ObjectTree, PowerSource, SOFTWARE_MANAGEMENT_CANDIDATE,
     Security, SecurityMode, Server, SmsSecurity, SmsSecurityMode, SoftwareManagement, Store, Typed,
-    firmware, software,
+    WriteError, firmware, software,
 };
 
 const SECRET: &[u8] = b"0123456789abcdef";
@@ -251,6 +251,28 @@ fn security_modes_have_their_numbers() {
     assert_eq!(SmsSecurityMode::Dtls.number(), 1);
     assert_eq!(SmsSecurityMode::SecurePacketStructure.number(), 2);
     assert_eq!(SmsSecurityMode::NoSec.number(), 3);
+}
+
+/// A time that the Client could not keep to is refused, rather than forgotten.
+#[test]
+fn times_of_a_security_instance_have_32_bits() {
+    let most = i64::from(u32::MAX);
+    for resource in [11, 12] {
+        let mut tree = in_tree(Store::of([(InstanceId::ZERO, securities()[5].clone())]));
+        let path: Path = format!("/0/0/{resource}").parse().unwrap();
+        for seconds in [-1, most + 1, i64::MIN, i64::MAX] {
+            assert_eq!(tree.set(path, seconds), Err(WriteError::Refused(path)));
+        }
+        for seconds in [0, most] {
+            assert_eq!(tree.set(path, seconds), Ok(()));
+            let security = Security::load(&tree, InstanceId::ZERO).unwrap();
+            let read = match resource {
+                11 => security.client_hold_off_time,
+                _ => security.bootstrap_account_timeout,
+            };
+            assert_eq!(read.map(i64::from), Some(seconds));
+        }
+    }
 }
 
 /// Neither the text of the secret, nor its bytes in decimal or hexadecimal.

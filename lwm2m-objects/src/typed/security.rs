@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-use lwm2m_core::{InstanceId, ObjectId, ShortServerId};
+use lwm2m_core::{InstanceId, ObjectId, ResourceId, ShortServerId, ValueRef};
 
 use super::{Typed, Values};
 use crate::{builtin::SECURITY, definition::ObjectDefinition, store::Store, tree::ObjectTree};
@@ -332,6 +332,14 @@ impl Typed for Security {
             )
             .with_some(instance, 11, self.client_hold_off_time.map(i64::from))
             .with_some(instance, 12, self.bootstrap_account_timeout.map(i64::from))
+    }
+
+    /// Times are counted in 32 bits.
+    fn accepts(resource: ResourceId, value: &ValueRef<'_>) -> bool {
+        match (resource.get(), value) {
+            (11 | 12, ValueRef::Integer(seconds)) => u32::try_from(*seconds).is_ok(),
+            _ => true,
+        }
     }
 
     fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
