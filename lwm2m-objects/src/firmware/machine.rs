@@ -67,8 +67,6 @@ enum Upload {
     Running { offset: u64 },
     /// It failed, which Update Result tells; the rest is dropped.
     Dropped,
-    /// All of it has arrived.
-    Ended,
 }
 
 /// What a firmware update asks of the application.
@@ -168,7 +166,7 @@ impl Machine {
         ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
     ) -> Result<(), NotNow> {
         match (self.upload, bytes) {
-            (Upload::None | Upload::Ended, _) => Err(NotNow(self.state)),
+            (Upload::None, _) => Err(NotNow(self.state)),
             (_, []) | (Upload::Dropped, _) => Ok(()),
             (Upload::Begun { zero: false, again }, [0]) => {
                 self.upload = Upload::Begun { zero: true, again };
@@ -182,6 +180,7 @@ impl Machine {
                 self.state = State::Downloading;
                 self.result = UpdateResult::Initial;
                 self.package_uri.clear();
+                self.received = 0;
                 self.upload = Upload::Running { offset: 0 };
                 if zero {
                     self.hand_on(&[0], ask);
@@ -202,11 +201,11 @@ impl Machine {
         ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
     ) -> Result<(), NotNow> {
         match self.upload {
-            Upload::None | Upload::Ended => return Err(NotNow(self.state)),
+            Upload::None => return Err(NotNow(self.state)),
             Upload::Begun { .. } => self.reset(ask),
             Upload::Dropped => self.upload = Upload::None,
             Upload::Running { .. } => {
-                self.upload = Upload::Ended;
+                self.upload = Upload::None;
                 self.arrives(ask(Event::Verify));
             }
         }
@@ -219,9 +218,7 @@ impl Machine {
             ask(Event::Discard);
             self.fail(DownloadError::ConnectionLost);
         }
-        if self.upload != Upload::Ended {
-            self.upload = Upload::None;
-        }
+        self.upload = Upload::None;
     }
 
     /// All of Package at once.
@@ -302,8 +299,8 @@ impl Machine {
     /// So many bytes of a package that is pulled have been received and stored. Nothing but a
     /// [`Snapshot`] tells it.
     pub fn progress(&mut self, received: u64) -> Result<(), NotNow> {
-        let fetches = !self.is_pushing() && self.upload != Upload::Ended;
-        if self.state != State::Downloading || !fetches {
+        // A push has no URI.
+        if self.state != State::Downloading || self.package_uri.is_empty() {
             return Err(NotNow(self.state));
         }
         self.received = received.min(Snapshot::MOST_RECEIVED);
@@ -464,7 +461,7 @@ impl Machine {
             // More may come of a push; the server learns of the error by Update Result only.
             Upload::Running { .. } | Upload::Dropped => Upload::Dropped,
             Upload::Begun { zero, .. } => Upload::Begun { zero, again: false },
-            Upload::None | Upload::Ended => Upload::None,
+            Upload::None => Upload::None,
         };
     }
 

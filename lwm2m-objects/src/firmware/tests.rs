@@ -297,6 +297,28 @@ fn a_push_that_is_refused_changes_nothing_to_its_end() {
     assert_eq!(downloaded.state(), State::Downloaded);
 }
 
+/// `received` is of a pull: a push has none, whatever came before and is written meanwhile.
+#[test]
+fn a_push_receives_nothing_of_a_pull() {
+    let later = &mut |_: Event<'_>| Answer::Later;
+    let [.., (_, mut machine), _, _] = machines();
+    machine.downloaded().unwrap();
+    machine.update(later).unwrap();
+    machine.updated().unwrap();
+    machine.begin();
+    machine.block(b"1234", later).unwrap();
+    assert_eq!((machine.received(), machine.package_uri()), (0, ""));
+    machine.end(later).unwrap();
+    let verifying = machine.clone();
+    // Another one, which is refused.
+    machine.begin();
+    assert_eq!(machine.progress(5), Err(NotNow(State::Downloading)));
+    assert_eq!(machine.block(b"56", later), Err(NotNow(State::Downloading)));
+    assert_eq!(machine.progress(5), Err(NotNow(State::Downloading)));
+    assert_eq!(machine.snapshot(), verifying.snapshot());
+    assert_eq!(machine.downloaded(), Ok(()));
+}
+
 /// TS E.6, Resource 9: what is not among the delivery methods is refused, a reset never is.
 #[test]
 fn delivery_methods_are_kept_to() {
