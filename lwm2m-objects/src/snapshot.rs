@@ -42,6 +42,9 @@ pub struct Snapshot {
 /// The version of the format that is written, and the only one that is read.
 const FORMAT: u16 = 2;
 
+/// Which Object an Access Control Object Instance is about (TS E.3).
+const ACCESS_CONTROL_TARGET: ResourceId = ResourceId::new(0);
+
 /// The values of one Object; [`Debug`](core::fmt::Debug) does not show them.
 #[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -92,7 +95,8 @@ pub enum SnapshotError {
     /// Its check sum is not that of its content.
     #[error("the snapshot is damaged")]
     Damaged,
-    /// The tree has no such Object, or has it in another version.
+    /// The tree has no such Object, or has it in another version;
+    /// [`supported_by`](Snapshot::supported_by) leaves it out.
     #[error("there is no Object {0} of the version of the snapshot")]
     Object(ObjectId),
     /// Something in it is none of the Object: unknown, twice, of the wrong type or out of range.
@@ -138,6 +142,44 @@ impl Snapshot {
             objects,
             check_sum,
         }
+    }
+
+    /// What of it a tree can take: without the Objects that the tree does not have, or has in
+    /// another version, and without what Access Control says of Objects that it does not have.
+    ///
+    /// That is for after a firmware update, which takes the instances of Objects that are not
+    /// supported any more (TS E.6.3).
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError::Format`] and [`SnapshotError::Damaged`].
+    pub fn supported_by(&self, tree: &ObjectTree) -> Result<Self, SnapshotError> {
+        let is_supported = |saved: &&ObjectSnapshot| {
+            let definition = tree.definition(saved.object);
+            definition.is_some_and(|definition| definition.version == saved.version)
+        };
+        let mut objects: Vec<_> = self
+            .checked()?
+            .iter()
+            .filter(is_supported)
+            .cloned()
+            .collect();
+        let is_gone = |(id, value): &(ResourceId, ResourceSnapshot)| match value {
+            ResourceSnapshot::Single(Value::Integer(object)) if *id == ACCESS_CONTROL_TARGET => {
+                let object = u16::try_from(*object).map(ObjectId::new);
+                object.is_ok_and(|object| tree.object(object).is_none())
+            }
+            _ => false,
+        };
+        let access_control = objects
+            .iter_mut()
+            .find(|saved| saved.object == ObjectId::ACCESS_CONTROL);
+        if let Some(saved) = access_control {
+            saved
+                .instances
+                .retain(|instance| !instance.resources.iter().any(is_gone));
+        }
+        Ok(Self::new(objects))
     }
 
     /// The Objects in it, if it is intact and each is there once.

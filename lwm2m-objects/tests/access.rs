@@ -4,8 +4,8 @@ use lwm2m_core::{
     AccessRights, InstanceId, ObjectId, Operation, Path, ResourceId, ShortServerId, Value,
 };
 use lwm2m_objects::{
-    ACCESS_CONTROL, AccessControl, AclTarget, Change, Device, ObjectTree, Security, Server,
-    SoftwareManagement, Store, access,
+    ACCESS_CONTROL, AccessControl, AclTarget, Change, Device, FirmwareUpdate, ObjectTree, Security,
+    Server, SoftwareManagement, Store, access,
 };
 
 const R: AccessRights = AccessRights::READ;
@@ -334,6 +334,39 @@ fn unbootstrapping_takes_what_only_the_server_could_access() {
     assert_eq!(tree.get(at("/2/2/2/102")), None);
     assert_eq!(tree.get(at("/2/2/2/101")), Some(Value::Integer(0b1111)));
     assert_eq!(tree.get(at("/2/2/3")), Some(Value::Integer(101)));
+
+    // The owner, of several things at once: what is shared has another one, by default rights too,
+    // and what the Bootstrap-Server owns stays so, without anybody who may create.
+    let mut tree = appendix_f();
+    let changes = access::unbootstrapped(&tree, server(101));
+    tree.commit(&changes).unwrap();
+    assert_eq!(
+        instances(&tree),
+        ["/0/1", "/1/1", "/2/1", "/2/2", "/2/3", "/2/4", "/3/0"]
+    );
+    for (control, owner, gone) in [(2, 102, 101), (3, 102, 101), (4, 65535, 101)] {
+        let owned = tree.get(at(&format!("/2/{control}/3")));
+        assert_eq!(owned, Some(Value::Integer(owner)), "/2/{control}");
+        assert_eq!(tree.get(at(&format!("/2/{control}/2/{gone}"))), None);
+    }
+    assert_eq!(tree.get(at("/2/2/2/102")), Some(Value::Integer(1)));
+    assert_eq!(tree.get(at("/2/3/2/0")), Some(Value::Integer(1)));
+}
+
+/// TS E.1.3, 1: what is optional goes, be it single (5) or multiple (9), and only the one instance
+/// of a mandatory Object (3) stays.
+#[test]
+fn unbootstrapping_takes_what_may_be_taken() {
+    let controls = [3, 5, 9].map(|object| control((object, 0), &[(101, 0b1111)], 101));
+    let mut tree = tree(&[101, 102], controls.into());
+    tree.add(Store::of([(InstanceId::ZERO, FirmwareUpdate::default())]));
+    let software = SoftwareManagement::new("name", "1");
+    tree.add(Store::of([(InstanceId::ZERO, software)]));
+    let changes = access::unbootstrapped(&tree, server(101));
+    tree.commit(&changes).unwrap();
+    for (object, left) in [(2, 0), (3, 1), (5, 0), (9, 0)] {
+        assert_eq!(tree.instances(object.into()).count(), left, "/{object}");
+    }
 }
 
 #[test]

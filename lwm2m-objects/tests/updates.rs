@@ -5,10 +5,13 @@ extern crate alloc;
 use alloc::sync::Arc;
 use std::sync::Mutex;
 
-use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, Value, WriteMode, codec::Content};
+use lwm2m_core::{
+    Arguments, InstanceId, ObjectId, Path, Value, Version, WriteMode, codec::Content,
+};
 use lwm2m_objects::{
-    Answer, ExecuteError, Execution, FirmwareUpdate, ObjectTree, Piece, ReadError, Snapshot,
-    SnapshotError, SoftwareManagement, Typed, WriteError,
+    ACCESS_CONTROL, Answer, DEVICE, ExecuteError, Execution, FirmwareUpdate, ObjectDefinition,
+    ObjectTree, Piece, ReadError, SECURITY, SERVER, Snapshot, SnapshotError, SoftwareManagement,
+    Store, Typed, WriteError, example,
     firmware::{self, DeliveryMethod, FirmwareUpdateObject, Protocol},
     software::{self, Numbering, SoftwareManagementObject},
 };
@@ -343,6 +346,39 @@ fn firmware_survives_a_reboot() {
         (state(&tree), asked(&log)),
         ((0, 4), vec!["Discard".to_string()])
     );
+}
+
+/// TS E.6.3: of Objects that an update took away nothing is left, nor of what was said of them.
+#[test]
+fn objects_that_are_not_supported_any_more_are_gone() {
+    let mut before = example::client();
+    before.add(FirmwareUpdateObject::new(FirmwareUpdate::default(), |_| Answer::Done).unwrap());
+    before.set(path("/1/0/1"), 777).unwrap();
+    let saved = before.snapshot();
+    assert_eq!(saved.supported_by(&before), Ok(saved.clone()));
+
+    // Neither Connectivity Monitoring (4) nor Firmware Update (5), and another Device (3).
+    let mut version: ObjectDefinition = DEVICE.clone();
+    version.version = Version { major: 1, minor: 1 };
+    version.urn = "urn:oma:lwm2m:oma:3:1.1".into();
+    let mut after = ObjectTree::new();
+    after.add(Store::new(&SECURITY));
+    after.add(Store::new(&SERVER));
+    after.add(Store::new(&ACCESS_CONTROL));
+    let device = Store::from_definition(version).unwrap();
+    after.add(device.with(InstanceId::ZERO, 9, 50));
+    assert!(matches!(
+        after.restore(&saved),
+        Err(SnapshotError::Object(_))
+    ));
+    let supported = saved.supported_by(&after).unwrap();
+    after.restore(&supported).unwrap();
+    assert_eq!(after.get(path("/1/0/1")), Some(Value::Integer(777)));
+    assert_eq!(after.get(path("/3/0/9")), Some(Value::Integer(50)));
+    // /2/3 was about /4/0, /2/4 about /5.
+    let controls = after.instances(ObjectId::ACCESS_CONTROL);
+    assert!(controls.map(InstanceId::get).eq([0, 1, 2]));
+    assert_eq!(after.instances(ObjectId::SECURITY).count(), 3);
 }
 
 /// A push that breaks off is a connection that was lost; one that begins anew is not.
