@@ -24,6 +24,9 @@ fn a_value_sets_and_a_bare_name_unsets() {
         })
     );
     assert!(read(&[]).unwrap().is_empty());
+    for query in ["pmin=10", "pmax", "gt=0", "lt", "st=0"] {
+        assert!(!read(&[query]).unwrap().is_empty(), "{query}");
+    }
 }
 
 #[test]
@@ -80,6 +83,12 @@ fn errors_tell_which_query_and_what_was_expected() {
     assert_eq!(
         read(&["pmin=x"]).unwrap_err().to_string(),
         "query 0: expected pmin to be seconds, 0 to 4294967295"
+    );
+    let level = AttributeLevel::Instance;
+    let name = GreaterThan;
+    assert_eq!(
+        AttributeError::Level { name, level }.to_string(),
+        "gt cannot be set for an Object Instance"
     );
     assert_eq!(
         AttributeError::Number(Step).to_string(),
