@@ -12,8 +12,8 @@ use lwm2m_core::{Code, ContentFormat, Instant, Method};
 use lwm2m_statemachine::{
     Peer,
     coap::{
-        Endpoint, Event, FailureReason, MessageBuf, MessageRef, NotifyOptions, OwnedIncoming,
-        Resource, Responder, SendError, Token,
+        self, Endpoint, Event, FailureReason, MessageBuf, MessageRef, NotifyOptions, OwnedIncoming,
+        SendError, Token,
     },
 };
 
@@ -55,11 +55,9 @@ struct Entry {
 #[derive(Debug)]
 struct Observer<P> {
     peer: P,
-    /// Names the observation, as the peer chose it.
-    token: Token,
+    /// What the endpoint has to know.
+    entry: coap::Observer,
     path: Path,
-    /// What the endpoint knows the resource by.
-    resource: Resource,
     /// The number of the newest notification (RFC 7641 §4.4).
     sequence: u32,
 }
@@ -121,7 +119,8 @@ impl<P: Peer> Store<P> {
                 let path: Path = request.uri_path().map(str::to_owned).collect();
                 match request.code().method() {
                     Some(Method::Get) => {
-                        let answer = self.get(now, from, &request, &path, &responder, report);
+                        let entry = endpoint.observer(now, &responder);
+                        let answer = self.get(now, from, &request, &path, entry, report);
                         endpoint.respond(now, responder, answer)
                     }
                     Some(Method::Put) => {
@@ -199,33 +198,36 @@ impl<P: Peer> Store<P> {
         from: P,
         request: &MessageRef<'_>,
         path: &Path,
-        responder: &Responder,
+        entry: coap::Observer,
         report: &mut impl FnMut(String),
     ) -> MessageBuf {
         match request.observe() {
             Some(0) if self.resources.contains_key(path) => {
-                let token = responder.token();
-                // The same token again renews an observation.
+                // The same token again renews an observation; its numbers go on (RFC 7641 §4.4).
+                let renewed = self
+                    .observers
+                    .iter()
+                    .find(|known| known.peer == from && known.entry.token() == entry.token());
+                let sequence = renewed.map_or(FIRST, |known| known.sequence.wrapping_add(1));
                 self.observers
-                    .retain(|known| known.peer != from || known.token != token);
+                    .retain(|known| known.peer != from || known.entry.token() != entry.token());
                 if self.observers.len() >= MOST_OBSERVERS {
                     // Without Observe in it, the answer says that there is none (RFC 7641 §4.1).
                     return self.representation(path, None);
                 }
                 self.observers.push(Observer {
                     peer: from,
-                    token,
+                    entry,
                     path: path.clone(),
-                    resource: responder.resource(),
-                    sequence: FIRST,
+                    sequence,
                 });
                 report(format!("observed {}", show(path)));
                 if *path == self.counter.path {
                     self.counter.start(now);
                 }
-                return self.representation(path, Some(FIRST));
+                return self.representation(path, Some(sequence));
             }
-            Some(1) => self.forget(&from, responder.token(), report),
+            Some(1) => self.forget(&from, entry.token(), report),
             _ => {}
         }
         self.representation(path, None)
@@ -270,11 +272,10 @@ impl<P: Peer> Store<P> {
             let message = self.representation(path, Some(observer.sequence));
             let options = NotifyOptions {
                 confirmable,
-                resource: Some(observer.resource),
                 ..NotifyOptions::default()
             };
             let peer = observer.peer.clone();
-            let sent = endpoint.notify(now, peer, observer.token, message, options);
+            let sent = endpoint.notify_observer(now, peer, &mut observer.entry, message, options);
             outcome = outcome.and(sent.map(|_| ()));
         }
         observers.retain(|known| !gone || known.path != *path);
@@ -285,7 +286,7 @@ impl<P: Peer> Store<P> {
     /// An observation is over.
     fn forget(&mut self, peer: &P, token: Token, report: &mut impl FnMut(String)) {
         self.observers.retain(|known| {
-            let over = known.peer == *peer && known.token == token;
+            let over = known.peer == *peer && known.entry.token() == token;
             if over {
                 report(format!("unobserved {}", show(&known.path)));
             }
@@ -418,10 +419,7 @@ mod tests {
             observe: Option<u32>,
             path: &str,
             body: &str,
-        ) -> (
-            lwm2m_statemachine::coap::RequestId,
-            Vec<(Code, String, bool)>,
-        ) {
+        ) -> (coap::RequestId, Vec<(Code, String, bool)>) {
             let mut message = MessageBuf::request(method);
             if let Some(value) = observe {
                 message.observe(value).unwrap();

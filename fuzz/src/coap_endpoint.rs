@@ -5,8 +5,8 @@ use lwm2m_core::{Code, Instant, Method};
 use lwm2m_statemachine::{
     Channel, Datagram,
     coap::{
-        Config, Endpoint, Event, Incoming, MessageBuf, NotifyOptions, RequestId, RequestOptions,
-        Resource, Responder, SourceId, Token,
+        Config, Endpoint, Event, Incoming, MessageBuf, NotifyOptions, Observer, RequestId,
+        RequestOptions, Responder, SourceId,
     },
 };
 
@@ -67,7 +67,7 @@ struct Side {
     /// The requests without an outcome, and how they are named in the input.
     open: Vec<RequestId>,
     observations: Vec<RequestId>,
-    observers: Vec<(Token, Resource)>,
+    observers: Vec<Observer>,
     responders: Vec<Responder>,
     sources: BTreeMap<SourceId, Vec<u8>>,
     wanted: Vec<(SourceId, usize, usize)>,
@@ -242,7 +242,7 @@ impl World {
                 }
                 if request.observe() == Some(0) && side.observers.len() < 4 {
                     side.observers
-                        .push((responder.token(), responder.resource()));
+                        .push(side.node.observer(self.now, &responder));
                 }
                 side.responders.push(responder);
             }
@@ -282,7 +282,7 @@ impl World {
             }
             Incoming::RequestReset { request } => side.end(request),
             Incoming::NotificationReset { token, .. } => {
-                side.observers.retain(|(other, _)| *other != token);
+                side.observers.retain(|observer| observer.token() != token);
             }
             _ => {}
         }
@@ -353,7 +353,7 @@ impl World {
         let body = self.body(length);
         let (now, to) = (self.now, 1 - index as u8);
         let side = &mut self.sides[index];
-        let Some((token, resource)) = side.observers.first().copied() else {
+        let Some(observer) = side.observers.first_mut() else {
             return;
         };
         side.sequence += 1;
@@ -361,7 +361,7 @@ impl World {
         message.observe(side.sequence).unwrap();
         let options = NotifyOptions {
             confirmable: kind & 1 != 0,
-            resource: (kind & 2 != 0).then_some(resource),
+            resource: (kind & 2 != 0).then_some(observer.resource()),
             channel: if kind & 8 != 0 {
                 Channel::Sms
             } else {
@@ -370,7 +370,12 @@ impl World {
         };
         if kind & 4 == 0 {
             message.payload(&body);
-            let _ = side.node.notify(now, to, token, message, options);
+            let node = &mut side.node;
+            let _ = if kind & 32 != 0 {
+                node.notify_observer(now, to, observer, message, options)
+            } else {
+                node.notify(now, to, observer.token(), message, options)
+            };
             return;
         }
         let source = side
@@ -379,7 +384,7 @@ impl World {
         let id = source.id();
         let sent = side
             .node
-            .notify_from(now, to, token, message, source, options);
+            .notify_from(now, to, observer.token(), message, source, options);
         if sent.is_ok() {
             side.sources.insert(id, body);
         }

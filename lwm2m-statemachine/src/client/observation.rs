@@ -8,7 +8,7 @@ use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
 
 use super::{Timer, event::ConnectionId};
 use crate::{
-    coap::{NotificationId, Resource, Token},
+    coap::{self, NotificationId, Token},
     timer::TimerQueue,
 };
 
@@ -28,35 +28,33 @@ pub(super) struct Observations {
 pub(super) struct ObservationId(u64);
 
 /// Who observes, by the request that asked for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Observer {
     pub(super) server: ShortServerId,
     pub(super) connection: ConnectionId,
-    pub(super) token: Token,
-    /// By this the further blocks of a notification are found (RFC 7959 §2.6).
-    pub(super) resource: Resource,
+    pub(super) entry: coap::Observer,
 }
 
 impl Observer {
+    pub(super) const fn token(&self) -> Token {
+        self.entry.token()
+    }
+
     /// What tells observations apart (RFC 7641 §4.1).
     pub(super) fn has(&self, connection: ConnectionId, token: Token) -> bool {
-        self.connection == connection && self.token == token
+        self.connection == connection && self.token() == token
     }
 }
 
 /// One observation relationship.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Observation {
     pub(super) observer: Observer,
     pub(super) path: Path,
     /// The format of the notifications is that of the first answer (RFC 7641 §4.2).
     pub(super) format: ContentFormat,
-    /// The first notification that was sent; none of an earlier observation is before it.
-    first: Option<NotificationId>,
     /// When the last notification was sent.
     sent: Instant,
-    /// When the last confirmable notification was sent.
-    confirmed: Instant,
     /// What is observed has changed since.
     changed: bool,
     /// When the next notification is due, as the machine's timer queue has it.
@@ -82,9 +80,6 @@ impl Periods {
         }
     }
 }
-
-/// At least every 24 hours a notification is confirmable (RFC 7641 §4.5).
-const CONFIRM_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl Observations {
     pub(super) fn len(&self) -> usize {
@@ -114,9 +109,7 @@ impl Observations {
         periods: Periods,
         timers: &mut TimerQueue<Timer>,
     ) {
-        let Observer {
-            connection, token, ..
-        } = observer;
+        let (connection, token) = (observer.connection, observer.token());
         let _ = self.end(timers, |observation| {
             observation.observer.has(connection, token)
         });
@@ -126,9 +119,7 @@ impl Observations {
             observer,
             path,
             format,
-            first: None,
             sent: now,
-            confirmed: now,
             changed: false,
             deadline: None,
         };
@@ -147,7 +138,7 @@ impl Observations {
             let end = of(observation);
             if end {
                 timers.set(Timer::Observation(*id), &mut observation.deadline, None);
-                ended.push(*observation);
+                ended.push(observation.clone());
             }
             !end
         });
@@ -193,25 +184,15 @@ impl Observations {
 }
 
 impl Observation {
-    /// A notification goes out at `now`; tells whether it must be confirmable.
-    pub(super) fn notify(&mut self, now: Instant) -> bool {
+    /// A notification goes out at `now`.
+    pub(super) fn notify(&mut self, now: Instant) {
         self.sent = now;
         self.changed = false;
-        let confirm = now.saturating_duration_since(self.confirmed) >= CONFIRM_AFTER;
-        if confirm {
-            self.confirmed = now;
-        }
-        confirm
     }
 
-    /// A notification was handed to the endpoint.
-    pub(super) fn sent(&mut self, notification: Option<NotificationId>) {
-        self.first = self.first.or(notification);
-    }
-
-    /// Whether a notification is one of this observation.
+    /// Whether a notification to its observer is one of this observation.
     pub(super) fn has_sent(&self, notification: NotificationId) -> bool {
-        self.first.is_some_and(|first| first <= notification)
+        self.observer.entry.has_sent(notification)
     }
 
     /// When the next notification is due: after a change as soon as the Minimum Period is over,

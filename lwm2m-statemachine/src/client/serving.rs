@@ -34,13 +34,12 @@ impl Client {
         let observer = Observer {
             server,
             connection: from,
-            token: responder.token(),
-            resource: responder.resource(),
+            entry: self.endpoint.observer(now, &responder),
         };
         let defaults = Defaults {
             single_resource_format: self.config.single_resource_format,
             observe: (self.observations.len() < self.config.most_observations
-                || self.observations.contains(from, observer.token))
+                || self.observations.contains(from, observer.token()))
             .then(|| self.observations.number()),
         };
         // Times are read as of now.
@@ -80,7 +79,8 @@ impl Client {
                     .push_back(ClientEvent::Observed { server, path });
             }
             Effect::Cancel { path } => self.end_observations(now, |observation| {
-                let own = observation.observer.token == observer.token && observation.path == path;
+                let own =
+                    observation.observer.token() == observer.token() && observation.path == path;
                 let below = observation.path != path && path.contains(&observation.path);
                 observation.observer.connection == observer.connection && (own || below)
             }),
@@ -108,30 +108,27 @@ impl Client {
         let Some(observation) = self.observations.due(id) else {
             return;
         };
-        let confirm = observation.notify(now);
+        observation.notify(now);
+        let (path, format) = (observation.path, observation.format);
         let Observer {
             server,
             connection,
-            token,
-            resource,
-        } = observation.observer;
-        let (path, format) = (observation.path, observation.format);
+            entry,
+        } = &mut observation.observer;
+        let (server, connection, token) = (*server, *connection, entry.token());
         let options = NotifyOptions {
-            confirmable: confirm || self.config.notifications == Reliability::Confirmable,
-            resource: Some(resource),
+            confirmable: self.config.notifications == Reliability::Confirmable,
+            resource: Some(entry.resource()),
             ..NotifyOptions::default()
         };
         match dispatch::content(&self.tree, path, format, Some(number)) {
             Ok(message) => {
                 // Over the endpoint's bounds this one is lost; the next carries the newer value.
-                let sent = self
+                let _ = self
                     .endpoint
-                    .notify(now, connection, token, message, options);
+                    .notify_observer(now, connection, entry, message, options);
                 let periods = periods(&self.tree, &self.registrations, server);
-                if let Some(observation) = self.observations.get_mut(id) {
-                    observation.sent(sent.ok());
-                    observation.arm(id, periods, &mut self.timers);
-                }
+                observation.arm(id, periods, &mut self.timers);
             }
             // What cannot be read any more ends the observation with its error (RFC 7641 §4.2).
             // None follows that could make up for its loss.
@@ -168,8 +165,11 @@ impl Client {
     /// Ends observations, and what is still being sent of them.
     pub(super) fn end_observations(&mut self, now: Instant, of: impl Fn(&Observation) -> bool) {
         for ended in self.observations.end(&mut self.timers, of) {
-            self.endpoint
-                .end_notifications(now, &ended.observer.connection, ended.observer.token);
+            self.endpoint.end_notifications(
+                now,
+                &ended.observer.connection,
+                ended.observer.token(),
+            );
             self.events.push_back(ClientEvent::ObservationEnded {
                 server: ended.observer.server,
                 path: ended.path,

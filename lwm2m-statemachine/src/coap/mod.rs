@@ -79,19 +79,22 @@
 //!
 //! Who observes is a client whose request carried Observe: 0. The endpoint that serves it does not
 //! keep the list of observers (RFC 7641 §4.1): the application does, as it knows the resources.
-//! An entry is a peer and a token. It begins with a successful answer that carries an Observe
-//! option, replacing an entry of the same peer and token, and ends
+//! An entry is a peer and an [`Observer`], which has the token; peer and token tell entries apart.
+//! It begins with a successful answer that carries an Observe option, replacing an entry of the
+//! same peer and token, and ends
 //!
 //! - with a request of that token that carries Observe: 1,
-//! - with [`Incoming::NotificationReset`] of that token,
-//! - with [`Event::NotificationFailed`] of that token, if the reason is
+//! - with [`Incoming::NotificationReset`] of that token, if it [is one of this
+//!   observation](Observer::has_sent),
+//! - with [`Event::NotificationFailed`] of that token, likewise, if the reason is
 //!   [`Timeout`](FailureReason::Timeout), or [`Event::ResponseFailed`],
 //! - with a notification that is an error, which carries no Observe option.
 //!
 //! The numbers in Observe options rise with each answer and notification, and begin anew after 24
-//! bits. One notification in 24 hours is to be confirmable (RFC 7641 §4.5), and of
-//! non-confirmable ones no more than one every three seconds is to be sent to a client (§4.5.1).
-//! The newest value takes the place of one that is still being sent: see [`Endpoint::notify`].
+//! bits. One notification in 24 hours is confirmable (RFC 7641 §4.5):
+//! [`Endpoint::notify_observer`] sees to that. Of non-confirmable ones no more than one every three
+//! seconds is to be sent to a client (§4.5.1); that is for the application. The newest value takes
+//! the place of one that is still being sent: see [`Endpoint::notify`].
 //!
 //! ```
 //! use lwm2m_core::{Code, Instant, Method};
@@ -116,7 +119,7 @@
 //!     panic!("no request");
 //! };
 //! assert_eq!(request.observe(), Some(0));
-//! let observer = (datagram.from, responder.token(), responder.resource());
+//! let mut observer = server.observer(now, &responder);
 //! let mut answer = MessageBuf::response(Code::CONTENT);
 //! answer.observe(1)?.payload(b"12:00");
 //! server.respond(now, responder, answer)?;
@@ -128,11 +131,10 @@
 //! ));
 //!
 //! // Time goes on: a notification.
-//! let (client_name, token, resource) = observer;
 //! let mut notification = MessageBuf::response(Code::CONTENT);
 //! notification.observe(2)?.payload(b"12:01");
-//! let options = NotifyOptions { resource: Some(resource), ..NotifyOptions::default() };
-//! server.notify(now, client_name, token, notification, options)?;
+//! let options = NotifyOptions::default();
+//! server.notify_observer(now, "client", &mut observer, notification, options)?;
 //! let datagram = server.poll_transmit().unwrap().payload.to_vec();
 //! let datagram = Datagram::new("server", &datagram);
 //! let Some(Incoming::Notification { request, body, .. }) = client.receive(now, &datagram)? else {
@@ -150,7 +152,7 @@
 //! let Some(Incoming::Request { responder, request, .. }) = server.receive(now, &datagram)? else {
 //!     panic!("no request");
 //! };
-//! assert_eq!((request.observe(), responder.token()), (Some(1), token));
+//! assert_eq!((request.observe(), responder.token()), (Some(1), observer.token()));
 //! # server.ignore(responder);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -164,8 +166,9 @@ mod token;
 pub use self::{
     endpoint::{
         Body, Bounds, Config, DatagramError, Endpoint, Event, FailureReason, Incoming,
-        NotificationId, NotifyOptions, OwnedIncoming, RequestId, RequestOptions, Resource,
-        Responder, SendError, Source, SourceId, TransferId, TransmissionParameters, Usage,
+        NotificationId, NotifyOptions, Observer, OwnedIncoming, RequestId, RequestOptions,
+        Resource, Responder, SendError, Source, SourceId, TransferId, TransmissionParameters,
+        Usage,
     },
     message::{FormatError, MessageRef, MessageType, Options, OwnedMessage, ParseError, Strings},
     message_buf::{MessageBuf, OptionError, WireMessage},

@@ -155,9 +155,10 @@ pub enum Incoming<'d> {
         token: Token,
     },
     /// The peer rejected a notification, confirmable or not: the observation is over
-    /// (RFC 7641 §3.6). What is still being sent of it is taken back with
-    /// [`Endpoint::end_notifications`](super::Endpoint::end_notifications): only the application
-    /// knows whether it is of the same observation, or of a later one with that token.
+    /// (RFC 7641 §3.6). That includes its first answer, if that was non-confirmable. What is still
+    /// being sent of it is taken back with
+    /// [`Endpoint::end_notifications`](super::Endpoint::end_notifications), unless it is of a later
+    /// observation with that token: see [`Observer::has_sent`](super::Observer::has_sent).
     NotificationReset {
         /// Which notification.
         notification: NotificationId,

@@ -17,7 +17,7 @@ use crate::{
     Channel, Datagram, Peer,
     coap::{
         message::{MessageRef, MessageType},
-        message_buf::MessageBuf,
+        message_buf::{MessageBuf, WireMessage},
         option::{OptionNumber, OptionSet},
         token::Token,
     },
@@ -113,6 +113,7 @@ impl<P: Peer> Endpoint<P> {
             return Err(SendError::NotOpen);
         };
         let silent = record.multicast && !message.code().is_success();
+        let observed = message.has(OptionNumber::OBSERVE);
         match (&record.state, record.confirmable) {
             (State::Open(asked), true) => {
                 let kind = MessageType::Acknowledgement;
@@ -125,7 +126,8 @@ impl<P: Peer> Endpoint<P> {
                 Ok(())
             }
             (State::Open(asked), false) => {
-                let wire = message.finish(MessageType::NonConfirmable, 0, asked.token);
+                let token = asked.token;
+                let wire = message.finish(MessageType::NonConfirmable, 0, token);
                 if silent {
                     self.records.set(key, State::Done);
                     return Ok(());
@@ -139,8 +141,7 @@ impl<P: Peer> Endpoint<P> {
                     return Ok(());
                 }
                 self.records.set(key, State::Done);
-                self.send_once(now, peer, MessageType::NonConfirmable, wire)
-                    .map(|_| ())
+                self.send_non_confirmable(now, peer, token, wire, observed)
             }
             (State::Acknowledged(asked), _) => {
                 let (token, channel) = (asked.token, asked.channel);
@@ -148,9 +149,7 @@ impl<P: Peer> Endpoint<P> {
                 self.records.set(key, State::Done);
                 if channel == Channel::Sms {
                     // It would not be sent again anyway.
-                    return self
-                        .send_once(now, peer, MessageType::NonConfirmable, wire)
-                        .map(|_| ());
+                    return self.send_non_confirmable(now, peer, token, wire, observed);
                 }
                 if !self.may_transmit(peer) {
                     return Err(SendError::TooManyMessages);
@@ -161,6 +160,24 @@ impl<P: Peer> Endpoint<P> {
             }
             (State::Answered(_) | State::Served { .. } | State::Done, _) => Err(SendError::NotOpen),
         }
+    }
+
+    /// Sends an answer once. With an Observe option it is the first of the notifications, which
+    /// the peer may reject (RFC 7641 §3.6).
+    fn send_non_confirmable(
+        &mut self,
+        now: Instant,
+        peer: u32,
+        token: Token,
+        answer: WireMessage,
+        observed: bool,
+    ) -> Result<(), SendError> {
+        let message_id = self.send_once(now, peer, MessageType::NonConfirmable, answer)?;
+        if observed {
+            let id = self.take_notification_id();
+            self.remember(now, peer, id, token, message_id, false);
+        }
+        Ok(())
     }
 
     /// The answer to a group's request may go (RFC 7252 §8.2).

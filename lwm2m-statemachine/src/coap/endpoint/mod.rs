@@ -6,6 +6,7 @@ mod event;
 mod exchanges;
 mod index;
 mod notifications;
+mod observer;
 mod outgoing;
 mod peers;
 mod records;
@@ -34,6 +35,7 @@ pub use self::{
         Body, DatagramError, Event, FailureReason, Incoming, NotificationId, OwnedIncoming,
         RequestId, Responder, SendError,
     },
+    observer::Observer,
 };
 use super::message::{MessageRef, MessageType};
 use crate::{
@@ -159,7 +161,7 @@ impl Default for RequestOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotifyOptions {
     /// Whether it is sent again until the peer has it; no by default. RFC 7641 §4.5 asks for one
-    /// at least every 24 hours.
+    /// at least every 24 hours: see [`Endpoint::notify_observer`].
     pub confirmable: bool,
     /// What it travels on; over SMS nothing is sent again (TS 8.6.2).
     pub channel: Channel,

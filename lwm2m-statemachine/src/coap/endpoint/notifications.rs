@@ -37,6 +37,7 @@ pub(super) struct Notice {
 #[derive(Clone, Debug)]
 pub(super) struct Newer {
     pub(super) id: u64,
+    confirmable: bool,
     message: WireMessage,
 }
 
@@ -111,8 +112,15 @@ impl<P: Peer> Endpoint<P> {
     /// A confirmable one has one outcome: [`Incoming::Acknowledged`],
     /// [`Incoming::NotificationReset`] or [`Event::NotificationFailed`]. A non-confirmable one may
     /// still be rejected. While a confirmable one has no outcome yet, a newer one of the same
-    /// token waits for it, or takes its place when it would be sent again: the newest value wins
-    /// (RFC 7641 §4.5.2).
+    /// token waits for it, or takes its place when it would be sent again, and is then confirmable
+    /// too: the newest value wins (RFC 7641 §4.5.2).
+    ///
+    /// When a notification is to be confirmable is for the caller to say; whoever keeps an
+    /// [`Observer`](super::Observer) leaves it to [`notify_observer`](Self::notify_observer). How
+    /// often non-confirmable ones are sent is the caller's, too (RFC 7641 §4.5.1: at most one
+    /// every 3 seconds to a client, on average): one that is held back has to carry the state of
+    /// the moment when it is sent, and only the application knows that. Of confirmable ones the
+    /// endpoint sends no more than NSTART allows.
     pub fn notify(
         &mut self,
         now: Instant,
@@ -132,7 +140,7 @@ impl<P: Peer> Endpoint<P> {
         let asked = Asked::notified(token, resource, options.channel);
         let message = self.in_blocks(now, peer, &asked, message);
         let in_blocks = message.has(OptionNumber::BLOCK2);
-        let notice = self.new_notice(token, options);
+        let notice = self.new_notice(peer, token, options);
         if let Err(error) = self.send_notification(now, peer, notice, message) {
             if in_blocks {
                 self.forget_notified(now, peer, resource);
@@ -143,15 +151,28 @@ impl<P: Peer> Endpoint<P> {
         Ok(NotificationId(notice.id))
     }
 
-    pub(super) const fn new_notice(&mut self, token: Token, options: NotifyOptions) -> Notice {
-        let id = self.notifications.next_id;
-        self.notifications.next_id = id.wrapping_add(1);
+    /// A notification that is about to be sent. If it takes the place of a confirmable one that
+    /// waits for its first block, it is confirmable, too.
+    pub(super) fn new_notice(&mut self, peer: u32, token: Token, options: NotifyOptions) -> Notice {
+        let id = self.take_notification_id();
+        let replaced = self.awaited_notice(peer, token);
         Notice {
             id,
             token,
-            confirmable: options.confirmable,
+            confirmable: options.confirmable || replaced.is_some_and(|older| older.confirmable),
             channel: options.channel,
         }
+    }
+
+    /// The id of the next notification.
+    pub(super) const fn next_notification(&self) -> NotificationId {
+        NotificationId(self.notifications.next_id)
+    }
+
+    pub(super) const fn take_notification_id(&mut self) -> u64 {
+        let id = self.notifications.next_id;
+        self.notifications.next_id = id.wrapping_add(1);
+        id
     }
 
     /// Sends a notification, or has it wait for its turn. After an error nothing is kept of it.
@@ -170,7 +191,12 @@ impl<P: Peer> Endpoint<P> {
         };
         let wire = message.finish(kind, 0, token);
         if let Some(key) = self.notification_under_way(peer, token) {
-            self.supersede(peer, key, token, Newer { id, message: wire });
+            let newer = Newer {
+                id,
+                confirmable: notice.confirmable,
+                message: wire,
+            };
+            self.supersede(peer, key, token, newer);
         } else if notice.confirmable && notice.channel == Channel::Udp {
             if !self.may_transmit(peer) {
                 self.peers.release(peer);
@@ -220,7 +246,9 @@ impl<P: Peer> Endpoint<P> {
             .map(|(key, _)| key)
     }
 
-    fn supersede(&mut self, peer: u32, key: Key, token: Token, with: Newer) {
+    /// Has a newer notification wait for one that is under way; what waited before is of no use
+    /// any more. One that takes the place of a confirmable one is confirmable.
+    fn supersede(&mut self, peer: u32, key: Key, token: Token, mut with: Newer) {
         let Some(transmission) = self.transmissions.get_mut(key) else {
             return;
         };
@@ -231,7 +259,10 @@ impl<P: Peer> Endpoint<P> {
             transmission.message = with.message;
             Some(mem::replace(id, with.id))
         } else {
-            newer.replace(Box::new(with)).map(|newer| newer.id)
+            let waiting = newer.take();
+            with.confirmable |= waiting.as_ref().is_some_and(|older| older.confirmable);
+            *newer = Some(Box::new(with));
+            waiting.map(|older| older.id)
         };
         if let Some(id) = superseded {
             self.notification_failed(peer, id, token, FailureReason::Superseded);
@@ -249,7 +280,8 @@ impl<P: Peer> Endpoint<P> {
         };
         let (old_id, token) = (*id, *token);
         let Some(next) = newer.take() else { return };
-        *id = next.id;
+        let (new_id, confirmable) = (next.id, next.confirmable);
+        *id = new_id;
         match self.renumber(now, peer, key, next.message) {
             Ok(message_id) => {
                 self.remember(now, peer, old_id, token, message_id, false);
@@ -259,7 +291,11 @@ impl<P: Peer> Endpoint<P> {
                 if let Some(transmission) = self.transmissions.get_mut(key)
                     && let Purpose::Notification { id, newer, .. } = &mut transmission.purpose
                 {
-                    *newer = Some(Box::new(Newer { id: *id, message }));
+                    *newer = Some(Box::new(Newer {
+                        id: new_id,
+                        confirmable,
+                        message,
+                    }));
                     *id = old_id;
                 }
             }
@@ -267,7 +303,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Remembers what a message id stands for, for a Reset that names it.
-    fn remember(
+    pub(super) fn remember(
         &mut self,
         now: Instant,
         peer: u32,
@@ -346,16 +382,30 @@ impl<P: Peer> Endpoint<P> {
         newer: Option<Box<Newer>>,
     ) -> Incoming<'static> {
         if let Some(newer) = newer {
-            let purpose = Purpose::Notification {
-                id: newer.id,
-                token,
-                newer: None,
-            };
-            self.transmit(now, peer, Transmission::new(newer.message, purpose));
+            self.send_newer(now, peer, token, *newer);
         }
         Incoming::Acknowledged {
             notification: NotificationId(id),
             token,
+        }
+    }
+
+    /// Sends what has waited for the outcome of the notification before it.
+    fn send_newer(&mut self, now: Instant, peer: u32, token: Token, newer: Newer) {
+        let id = newer.id;
+        if newer.confirmable {
+            let purpose = Purpose::Notification {
+                id,
+                token,
+                newer: None,
+            };
+            self.transmit(now, peer, Transmission::new(newer.message, purpose));
+            return;
+        }
+        let kind = MessageType::NonConfirmable;
+        match self.send_once(now, peer, kind, newer.message) {
+            Ok(message_id) => self.remember(now, peer, id, token, message_id, false),
+            Err(_) => self.notification_failed(peer, id, token, FailureReason::NotSent),
         }
     }
 

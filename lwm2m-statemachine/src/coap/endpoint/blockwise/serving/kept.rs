@@ -101,10 +101,10 @@ impl Content {
         }
     }
 
-    /// The token of the notification that waits for its first block.
-    fn observer(&self) -> Option<Token> {
+    /// The notification that waits for its first block.
+    pub(super) fn notice(&self) -> Option<Notice> {
         self.waiting().iter().find_map(|waiting| match waiting.who {
-            Who::Observer(observer) => Some(observer.notice.token),
+            Who::Observer(observer) => Some(observer.notice),
             Who::Request(_) | Who::Again(_) => None,
         })
     }
@@ -188,7 +188,7 @@ impl Serving {
             self.heavy.insert((self.clock, key));
             self.bytes = self.bytes.saturating_add(kept.content.held());
         }
-        if let Some(token) = kept.content.observer() {
+        if let Some(Notice { token, .. }) = kept.content.notice() {
             self.notices.insert((key.0, token), key.1);
         }
         self.bodies.insert(key, kept);
@@ -199,7 +199,7 @@ impl Serving {
         self.order.remove(&(kept.used, key));
         self.heavy.remove(&(kept.used, key));
         self.bytes = self.bytes.saturating_sub(kept.content.held());
-        if let Some(token) = kept.content.observer()
+        if let Some(Notice { token, .. }) = kept.content.notice()
             && self.notices.get(&(key.0, token)) == Some(&key.1)
         {
             self.notices.remove(&(key.0, token));

@@ -157,7 +157,7 @@ impl<P: Peer> Endpoint<P> {
             .enter(to, self.config.bounds.peers)
             .ok_or(SendError::TooManyPeers)?;
         let older = self.serving.notice(peer, token);
-        let notice = self.new_notice(token, options);
+        let notice = self.new_notice(peer, token, options);
         let waiting = Waiting {
             who: Who::Observer(Observer {
                 notice,
@@ -354,6 +354,16 @@ impl<P: Peer> Endpoint<P> {
     ) {
         self.forget_serving(now, (peer, resource), Loss::Aborted);
         self.peers.release(peer);
+    }
+
+    /// The notification to this observer that waits for its first block.
+    pub(in crate::coap::endpoint) fn awaited_notice(
+        &self,
+        peer: u32,
+        token: Token,
+    ) -> Option<Notice> {
+        let key = self.serving.notice(peer, token)?;
+        self.serving.bodies.get(&key)?.content.notice()
     }
 
     /// Takes back the notification to this observer that waits for its first block.
