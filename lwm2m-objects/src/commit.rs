@@ -182,6 +182,10 @@ impl ObjectTree {
 
     /// What restores an Object as it is now, once `run` is applied.
     fn inverse(&self, run: &[Change]) -> Vec<Change> {
+        let creations = run
+            .iter()
+            .filter(|change| matches!(change, Change::Create { .. }));
+        let created: BTreeSet<Path> = creations.map(Change::path).collect();
         let mut seen = BTreeSet::new();
         let mut undo = Vec::new();
         for change in run {
@@ -205,14 +209,19 @@ impl ObjectTree {
                     }
                 }
                 _ => {
+                    if seen
+                        .range(whole..)
+                        .next()
+                        .is_some_and(|at| whole.contains(at))
+                    {
+                        undo.retain(|change| !whole.contains(&change.path()));
+                    }
                     seen.insert(whole);
-                    undo.retain(|change| !whole.contains(&change.path()));
-                    let again = Change::Create { path: whole };
-                    if run.contains(&again) {
+                    if created.contains(&whole) {
                         // It goes, and comes again.
                         undo.push(Change::Delete { path: whole });
                     }
-                    undo.push(again);
+                    undo.push(Change::Create { path: whole });
                     let definition = self.definition(object);
                     for resource in definition.iter().flat_map(|object| &*object.resources) {
                         let path = Path::Resource(object, instance, resource.id);

@@ -19,24 +19,84 @@ use crate::{
 /// [`Store`](crate::Store) is the ready one, for values that live in memory. Implement the trait
 /// for an Object whose values live elsewhere: a sensor is read at the moment of the Read.
 ///
+/// ```
+/// use lwm2m_core::{DataType, InstanceId, ObjectId, ResourceId, Value, ValueRef};
+/// use lwm2m_objects::{
+///     Change, Object, ObjectDefinition, ObjectTree, Operations, ReadError, ResourceDefinition,
+///     ResourceSink,
+/// };
+///
+/// static RESOURCES: [ResourceDefinition; 2] = [
+///     ResourceDefinition::new(0, "Temperature", Operations::Read, DataType::Float).mandatory(),
+///     ResourceDefinition::new(1, "Set Point", Operations::ReadWrite, DataType::Integer),
+/// ];
+/// static THERMOSTAT: ObjectDefinition = ObjectDefinition::new(
+///     ObjectId::new(26241), "Thermostat", "urn:oma:lwm2m:x:26241", &RESOURCES,
+/// );
+///
+/// struct Thermostat {
+///     sensor: fn() -> f64,
+///     set_point: i64,
+/// }
+///
+/// impl Object for Thermostat {
+///     fn definition(&self) -> &ObjectDefinition {
+///         &THERMOSTAT
+///     }
+///
+///     fn read(
+///         &self, _: InstanceId, resource: ResourceId, out: &mut ResourceSink<'_>,
+///     ) -> Result<(), ReadError> {
+///         match resource.get() {
+///             0 => out.value(ValueRef::Float((self.sensor)())),
+///             _ => out.value(ValueRef::Integer(self.set_point)),
+///         }
+///     }
+///
+///     fn apply(&mut self, changes: &[Change]) {
+///         for change in changes {
+///             if let Change::Set { value: Value::Integer(set_point), .. } = change {
+///                 self.set_point = *set_point;
+///             }
+///         }
+///     }
+/// }
+///
+/// let mut tree = ObjectTree::new();
+/// tree.add(Thermostat { sensor: || 19.5, set_point: 21 });
+/// assert_eq!(tree.get("/26241/0/0".parse().unwrap()), Some(Value::Float(19.5)));
+/// ```
+///
 /// The [`ObjectTree`](crate::ObjectTree) checks everything that the definition tells before it
 /// calls: paths, operations, data types, ranges, mandatory Resources.
 pub trait Object: Any + Send {
     /// What the Object is.
     fn definition(&self) -> &ObjectDefinition;
 
-    /// The first Object Instance after `after`, or the first of all: they are walked in order.
-    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId>;
+    /// The first Object Instance after `after`, or the first of all: they are walked in order. The
+    /// default has one, 0.
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        after.is_none().then_some(InstanceId::ZERO)
+    }
+
+    /// Whether there is this Object Instance.
+    fn has_instance(&self, instance: InstanceId) -> bool {
+        let before = instance.get().checked_sub(1).and_then(InstanceId::new);
+        self.next_instance(before) == Some(instance)
+    }
 
     /// Whether the Client supports this Resource of the definition at all.
     fn supports(&self, resource: ResourceId) -> bool {
         self.definition().resource(resource).is_some()
     }
 
-    /// Whether the Object Instance has this Resource now.
-    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool;
+    /// Whether the Object Instance has this Resource now. The default has all that are supported.
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        self.has_instance(instance) && self.supports(resource)
+    }
 
-    /// Tells the value of a Resource, or each of its Resource Instances.
+    /// Tells the value of a Resource that the Object Instance [has](Self::has), or each of its
+    /// Resource Instances.
     fn read(
         &self,
         instance: InstanceId,
@@ -77,8 +137,7 @@ pub trait Object: Any + Send {
                 return Err(WriteError::Refused(path));
             }
             let instance = path.instance().ok_or(WriteError::NotFound(path))?;
-            let before = instance.get().checked_sub(1).and_then(InstanceId::new);
-            if self.next_instance(before) != Some(instance) {
+            if !self.has_instance(instance) {
                 return Err(WriteError::NotFound(path));
             }
             let supported = path.resource().filter(|resource| self.supports(*resource));
@@ -103,13 +162,16 @@ pub trait Object: Any + Send {
         self.apply(undo);
     }
 
-    /// Executes a Resource (TS 5.4.5).
+    /// Executes a Resource (TS 5.4.5). The default leaves it to the application.
     fn execute(
         &mut self,
         instance: InstanceId,
         resource: ResourceId,
         arguments: &Arguments<'_>,
-    ) -> Result<Execution, ExecuteError>;
+    ) -> Result<Execution, ExecuteError> {
+        let _ = (instance, resource, arguments);
+        Ok(Execution::Application)
+    }
 
     /// What is to survive a restart; nothing, if the values live elsewhere.
     fn save(&self) -> Option<ObjectSnapshot> {

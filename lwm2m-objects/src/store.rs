@@ -1,5 +1,7 @@
 //! An Object whose values live in memory.
 
+mod sorted;
+
 use alloc::{borrow::Cow, vec::Vec};
 use core::fmt;
 
@@ -7,6 +9,7 @@ use lwm2m_core::{
     Arguments, DataType, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
 };
 
+use self::sorted::{entry, find, put, put_all};
 use crate::{
     definition::{DefinitionError, Multiplicity, ObjectDefinition, ResourceDefinition},
     object::{
@@ -36,7 +39,7 @@ pub struct Store {
     definition: Cow<'static, ObjectDefinition>,
     /// In ascending order.
     supported: Vec<ResourceId>,
-    /// In ascending order; small sorted vectors are half the size of trees of nodes.
+    /// In ascending order.
     instances: Vec<(InstanceId, Vec<(ResourceId, Stored)>)>,
     accepts: Accepts,
     /// Whether servers create and delete Object Instances, and how many there may be.
@@ -69,39 +72,6 @@ impl Stored {
     }
 }
 
-/// The entry of `key` in a sorted vector.
-fn find<K: Ord, V>(entries: &[(K, V)], key: &K) -> Option<usize> {
-    entries.binary_search_by(|(entry, _)| entry.cmp(key)).ok()
-}
-
-/// The value of `key` in a sorted vector, made if it is not there.
-#[cfg_attr(
-    not(test),
-    expect(
-        clippy::indexing_slicing,
-        reason = "it is the place of an entry: found, or just inserted"
-    )
-)]
-fn entry<K: Ord, V>(entries: &mut Vec<(K, V)>, key: K, make: impl FnOnce() -> V) -> &mut V {
-    let at = entries.partition_point(|(entry, _)| *entry < key);
-    if entries.get(at).is_none_or(|(entry, _)| *entry != key) {
-        entries.insert(at, (key, make()));
-    }
-    &mut entries[at].1
-}
-
-/// Sets the value of `key` in a sorted vector.
-fn put<K: Ord, V>(entries: &mut Vec<(K, V)>, key: K, value: V) {
-    match entries.binary_search_by(|(entry, _)| entry.cmp(&key)) {
-        Ok(at) => {
-            if let Some((_, old)) = entries.get_mut(at) {
-                *old = value;
-            }
-        }
-        Err(at) => entries.insert(at, (key, value)),
-    }
-}
-
 /// The executable Resources that a new Object Instance begins with.
 fn executables(
     definition: &ObjectDefinition,
@@ -112,6 +82,17 @@ fn executables(
         .filter(|resource| resource.operations.executable() && has(resource))
         .map(|resource| (resource.id, Stored::Executable))
         .collect()
+}
+
+/// The multiple Resource of which a change sets a Resource Instance.
+fn array(change: &Change) -> Option<(InstanceId, ResourceId)> {
+    match change {
+        Change::Set {
+            path: Path::ResourceInstance(_, instance, resource, _),
+            ..
+        } => Some((*instance, *resource)),
+        _ => None,
+    }
 }
 
 impl Store {
@@ -160,7 +141,8 @@ impl Store {
 
     /// Servers may create and delete Object Instances, up to `most` of them. A Resource that they
     /// may set is supported if it is mandatory, or has been set in any Object Instance, or is
-    /// named to [`supporting`](Self::supporting).
+    /// named to [`supporting`](Self::supporting). What they may not set, the application
+    /// [sets](crate::ObjectTree::set) once the Object Instance is there.
     #[must_use]
     pub fn managed(mut self, most: usize) -> Self {
         self.managed = Some(most);
@@ -213,9 +195,13 @@ impl Store {
             .defined(resource)
             .is_some_and(|resource| resource.operations.executable())
         {
-            self.support(resource);
-            let resources = self.instance(instance);
-            entry(resources, resource, || Stored::Executable);
+            let admitted = self.admit(instance);
+            if admitted.is_ok() {
+                self.support(resource);
+                let resources = self.instance(instance);
+                entry(resources, resource, || Stored::Executable);
+            }
+            self.note(admitted);
         } else {
             let path = Path::Resource(self.definition.id, instance, resource);
             self.note(Err(WriteError::NotFound(path)));
@@ -226,7 +212,11 @@ impl Store {
     /// With an Object Instance that has what is mandatory and executes, and nothing else yet.
     #[must_use]
     pub fn with_instance(mut self, instance: InstanceId) -> Self {
-        self.instance(instance);
+        let admitted = self.admit(instance);
+        if admitted.is_ok() {
+            self.instance(instance);
+        }
+        self.note(admitted);
         self
     }
 
@@ -245,9 +235,21 @@ impl Store {
     /// # Errors
     ///
     /// What was wrong with the first value that was left out: [`WriteError::NotFound`],
-    /// [`WriteError::WrongType`] or [`WriteError::OutOfRange`].
+    /// [`WriteError::WrongType`], [`WriteError::OutOfRange`], or [`WriteError::TooMany`] for an
+    /// Object Instance other than 0 of a single-instance Object.
     pub fn checked(self) -> Result<Self, WriteError> {
         self.misfit.map_or(Ok(self), Err)
+    }
+
+    /// Whether there may be such an Object Instance: that of a single-instance Object is 0
+    /// (TS 5.4.6).
+    fn admit(&self, instance: InstanceId) -> Result<(), WriteError> {
+        let single = self.definition.instances == Multiplicity::Single;
+        if single && instance != InstanceId::ZERO {
+            let path = Path::Instance(self.definition.id, instance);
+            return Err(WriteError::TooMany(path));
+        }
+        Ok(())
     }
 
     fn note(&mut self, set: Result<(), WriteError>) {
@@ -269,10 +271,6 @@ impl Store {
                 .map(|(_, value)| value),
             _ => None,
         }
-    }
-
-    pub(crate) fn has_instance(&self, instance: InstanceId) -> bool {
-        find(&self.instances, &instance).is_some()
     }
 
     /// What a multiple Resource has, in order.
@@ -345,6 +343,49 @@ impl Store {
         }
     }
 
+    fn apply_one(&mut self, change: &Change) {
+        let path = change.path();
+        let Some(instance) = path.instance() else {
+            return;
+        };
+        match (change, path.resource()) {
+            (Change::Create { .. }, _) => self.create(instance),
+            (Change::Delete { .. }, _) => self.instances.retain(|(id, _)| *id != instance),
+            (Change::Set { value, .. }, Some(resource)) => {
+                // What does not fit has been refused before.
+                let _ = self.set(instance, resource, path.resource_instance(), value.clone());
+            }
+            (Change::Clear { .. }, Some(resource)) => {
+                put(
+                    self.instance(instance),
+                    resource,
+                    Stored::Multiple(Vec::new()),
+                );
+            }
+            (Change::Remove { .. }, Some(resource)) => {
+                self.instance(instance).retain(|(id, _)| *id != resource);
+            }
+            _ => {}
+        }
+    }
+
+    /// Sets several Resource Instances of one Resource.
+    fn set_array(&mut self, run: &[Change]) {
+        let Some((instance, resource)) = run.first().and_then(array) else {
+            return;
+        };
+        self.support(resource);
+        let empty = || Stored::Multiple(Vec::new());
+        let Stored::Multiple(values) = entry(self.instance(instance), resource, empty) else {
+            return;
+        };
+        let more = run.iter().filter_map(|change| match change {
+            Change::Set { path, value } => Some((path.resource_instance()?, value.clone())),
+            _ => None,
+        });
+        put_all(values, more);
+    }
+
     fn set(
         &mut self,
         instance: InstanceId,
@@ -367,6 +408,7 @@ impl Store {
             return Err(WriteError::WrongType(path));
         }
         check_value(definition, path, &value.as_ref())?;
+        self.admit(instance)?;
         self.support(resource);
         let resources = self.instance(instance);
         match id {
@@ -392,6 +434,10 @@ impl Object for Store {
             .instances
             .partition_point(|(id, _)| after.is_some_and(|after| *id <= after));
         self.instances.get(at).map(|(id, _)| *id)
+    }
+
+    fn has_instance(&self, instance: InstanceId) -> bool {
+        find(&self.instances, &instance).is_some()
     }
 
     fn supports(&self, resource: ResourceId) -> bool {
@@ -460,29 +506,11 @@ impl Object for Store {
     }
 
     fn apply(&mut self, changes: &[Change]) {
-        for change in changes {
-            let path = change.path();
-            let Some(instance) = path.instance() else {
-                continue;
-            };
-            match (change, path.resource()) {
-                (Change::Create { .. }, _) => self.create(instance),
-                (Change::Delete { .. }, _) => self.instances.retain(|(id, _)| *id != instance),
-                (Change::Set { value, .. }, Some(resource)) => {
-                    // What does not fit has been refused before.
-                    let _ = self.set(instance, resource, path.resource_instance(), value.clone());
-                }
-                (Change::Clear { .. }, Some(resource)) => {
-                    put(
-                        self.instance(instance),
-                        resource,
-                        Stored::Multiple(Vec::new()),
-                    );
-                }
-                (Change::Remove { .. }, Some(resource)) => {
-                    self.instance(instance).retain(|(id, _)| *id != resource);
-                }
-                _ => {}
+        let of_one = |a: &Change, b: &Change| array(a).is_some() && array(a) == array(b);
+        for run in changes.chunk_by(of_one) {
+            match run {
+                [change] => self.apply_one(change),
+                run => self.set_array(run),
             }
         }
     }
@@ -528,15 +556,13 @@ impl Object for Store {
         if !saved.state.is_empty() {
             return Err(SnapshotError::State(object));
         }
-        let single = self.definition.instances == Multiplicity::Single;
-        if !saved.instances.is_sorted_by(|a, b| a.instance < b.instance)
-            || (single && saved.instances.len() > 1)
-        {
+        if !saved.instances.is_sorted_by(|a, b| a.instance < b.instance) {
             return Err(SnapshotError::Content(Path::Object(object)));
         }
         saved.instances.iter().try_for_each(|instance| {
             let at = Path::Instance(object, instance.instance);
-            if !instance.resources.is_sorted_by(|(a, _), (b, _)| a < b) {
+            let admitted = self.admit(instance.instance).is_ok();
+            if !admitted || !instance.resources.is_sorted_by(|(a, _), (b, _)| a < b) {
                 return Err(SnapshotError::Content(at));
             }
             instance.resources.iter().try_for_each(|(id, resource)| {

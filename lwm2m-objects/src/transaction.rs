@@ -1,6 +1,6 @@
 //! Writes, Creates and Bootstrap-Writes, whole or not at all (TS 5.2.7.4, 5.4.3, 5.4.6, 7.3.2).
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use lwm2m_core::{
     InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef, WriteMode,
@@ -40,38 +40,42 @@ enum Purpose {
     BootstrapWrite,
 }
 
-/// Paths below one Object, in ascending order: each as one number, for they are compared often.
-struct Named(Vec<u64>);
+/// Paths below one Object: each as one number, for they are compared often.
+struct Named {
+    /// Payloads are mostly in order: these were, and are.
+    ascending: Vec<u64>,
+    /// Those that came late. Whatever the order, a payload takes no longer than sorting it does.
+    late: BTreeSet<u64>,
+}
 
 impl Named {
     /// Adds a path; false if it is there already.
     fn insert(&mut self, path: Path) -> bool {
         let key = Self::key(path);
-        // Payloads are mostly in order.
-        if self.0.last().is_none_or(|last| *last < key) {
-            self.0.push(key);
+        if self.ascending.last().is_none_or(|last| *last < key) {
+            self.ascending.push(key);
             return true;
         }
-        let place = self.0.binary_search(&key);
-        if let Err(at) = place {
-            self.0.insert(at, key);
-        }
-        place.is_err()
+        self.ascending.binary_search(&key).is_err() && self.late.insert(key)
     }
 
     fn contains(&self, path: Path) -> bool {
-        self.0.binary_search(&Self::key(path)).is_ok()
+        let key = Self::key(path);
+        self.ascending.binary_search(&key).is_ok() || self.late.contains(&key)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = u64> {
+        self.ascending.iter().chain(&self.late).copied()
     }
 
     fn instances(&self) -> Vec<InstanceId> {
-        let keys = self.0.iter();
-        let instances = keys.filter(|key| key.trailing_zeros() >= 34);
+        let instances = self.keys().filter(|key| key.trailing_zeros() >= 34);
         let numbers = instances.filter_map(|key| u16::try_from(key >> 34 & 0xFFFF).ok());
         numbers.filter_map(InstanceId::new).collect()
     }
 
     fn has_resources(&self) -> bool {
-        self.0.iter().any(|key| key & 0x3_FFFE_0000 != 0)
+        self.keys().any(|key| key & 0x3_FFFE_0000 != 0)
     }
 
     /// Three times 17 bits, of which the first tells whether there is a number.
@@ -146,7 +150,10 @@ impl<'t> Transaction<'t> {
             instance: None,
             multiple: None,
             changes: Vec::new(),
-            named: Named(Vec::new()),
+            named: Named {
+                ascending: Vec::new(),
+                late: BTreeSet::new(),
+            },
         }
     }
 
@@ -244,7 +251,7 @@ impl<'t> Transaction<'t> {
             (None, _) => return Err(structure),
         };
         let path = Path::Instance(object, id);
-        let exists = self.exists(id);
+        let exists = self.object.has_instance(id);
         let first = self.named.insert(path);
         let new = match self.purpose {
             Purpose::Write(_) => false,
@@ -263,15 +270,11 @@ impl<'t> Transaction<'t> {
         Ok(())
     }
 
-    fn exists(&self, id: InstanceId) -> bool {
-        let before = id.get().checked_sub(1).and_then(InstanceId::new);
-        self.object.next_instance(before) == Some(id)
-    }
-
     /// The first identifier that neither the Object nor this transaction has.
     fn free_instance(&self) -> Result<InstanceId, WriteError> {
         let object = self.object.definition().id;
-        let taken = |id| self.exists(id) || self.named.contains(Path::Instance(object, id));
+        let taken =
+            |id| self.object.has_instance(id) || self.named.contains(Path::Instance(object, id));
         let free = (0..=u16::MAX)
             .filter_map(InstanceId::new)
             .find(|id| !taken(*id));
@@ -327,6 +330,17 @@ impl<'t> Transaction<'t> {
         !(merges && self.instance.is_some_and(there))
     }
 
+    /// Whether a Bootstrap-Server writes that it has no value: deployed ones write no octets, also
+    /// for what is of a fixed length, such as the keys of the SMS binding.
+    fn says_nothing(&self, definition: &ResourceDefinition, value: &ValueRef<'_>) -> bool {
+        let empty = *value == ValueRef::Opaque(&[]);
+        let range = definition.range.as_ref();
+        self.purpose == Purpose::BootstrapWrite
+            && !definition.mandatory
+            && empty
+            && range.is_some_and(|range| !range.allows(value))
+    }
+
     fn set(
         &mut self,
         definition: &ResourceDefinition,
@@ -356,8 +370,10 @@ impl Sink for Transaction<'_> {
             Event::Object(_) => Err(WriteError::Structure(self.target)),
             Event::Instance(id) => self.begin_instance(id),
             Event::Resource { id, value, time } => match self.resource(id, false)? {
-                (path, Some(definition)) => self.set(definition, path, value, time),
-                (_, None) => Ok(()),
+                (path, Some(definition)) if !self.says_nothing(definition, &value) => {
+                    self.set(definition, path, value, time)
+                }
+                _ => Ok(()),
             },
             Event::Multiple(id) => self.begin_multiple(id),
             Event::ResourceInstance { id, value, time } => {

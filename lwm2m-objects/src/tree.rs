@@ -119,8 +119,7 @@ impl ObjectTree {
         let Some(instance) = path.instance() else {
             return Some((object, None));
         };
-        let before = instance.get().checked_sub(1).and_then(InstanceId::new);
-        if object.next_instance(before) != Some(instance) {
+        if !object.has_instance(instance) {
             return None;
         }
         let Some(id) = path.resource() else {

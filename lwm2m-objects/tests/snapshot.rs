@@ -2,8 +2,12 @@
 
 #![cfg(feature = "serde")]
 
-use lwm2m_core::{InstanceId, Path, ShortServerId, Value};
-use lwm2m_objects::{Device, ObjectTree, Security, Server, Snapshot, SnapshotError, Store};
+use lwm2m_core::{DataType, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, Version};
+use lwm2m_objects::{
+    Device, InstanceSnapshot, Multiplicity, Object, ObjectDefinition, ObjectSnapshot, ObjectTree,
+    Operations, Range, ResourceDefinition, ResourceSnapshot, Security, Server, Snapshot,
+    SnapshotError, Store,
+};
 use proptest::prelude::*;
 
 fn path(text: &str) -> Path {
@@ -98,6 +102,201 @@ fn a_snapshot_does_not_show_its_values() {
     assert!(
         !format!("{:?}", Store::of([(InstanceId::ZERO, Device::example())])).contains("Alliance")
     );
+}
+
+/// Each bit of it flipped, and each of its beginnings: it does not parse, or it is refused, and
+/// nothing of it is in the tree; or it is the same snapshot, written another way.
+#[test]
+fn every_flipped_bit_and_every_cut_is_noticed() {
+    let saved = json(&tree(42).snapshot());
+    let mut restarted = tree(100);
+    let before = restarted.snapshot();
+    let mut refused = 0;
+    for at in 0..saved.len() {
+        assert!(
+            serde_json::from_str::<Snapshot>(&saved[..at]).is_err(),
+            "{at}"
+        );
+        for bit in 0..8 {
+            let mut damaged = saved.clone().into_bytes();
+            damaged[at] ^= 1 << bit;
+            let Ok(snapshot) = serde_json::from_slice::<Snapshot>(&damaged) else {
+                continue;
+            };
+            let result = restarted.restore(&snapshot);
+            if json(&snapshot) == saved {
+                assert_eq!(result, Ok(()));
+                restarted.restore(&before).unwrap();
+            } else {
+                assert!(
+                    matches!(
+                        result,
+                        Err(SnapshotError::Damaged | SnapshotError::Format(_))
+                    ),
+                    "{at} {bit}: {result:?}"
+                );
+                assert!(restarted.snapshot() == before, "{at} {bit}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 500, "{refused}");
+}
+
+/// What is intact but does not fit the Objects that are there now is refused whole, too, and says
+/// where.
+#[test]
+fn what_does_not_fit_the_objects_is_refused_whole() {
+    static TANK: ObjectDefinition = {
+        static RESOURCES: &[ResourceDefinition] = &[
+            ResourceDefinition::new(0, "Level", Operations::Read, DataType::Integer),
+            ResourceDefinition::new(1, "Taps", Operations::Read, DataType::Integer).multiple(),
+            ResourceDefinition::executable(2, "Drain"),
+        ];
+        let urn = "urn:oma:lwm2m:x:30000";
+        ObjectDefinition::new(ObjectId::new(30000), "Tank", urn, RESOURCES)
+    };
+    let tank = |change: &dyn Fn(&mut Vec<ResourceDefinition>, &mut ObjectDefinition)| {
+        let mut definition = TANK.clone();
+        let mut resources = definition.resources.to_vec();
+        change(&mut resources, &mut definition);
+        definition.resources = resources.into();
+        Store::from_definition(definition).unwrap()
+    };
+    let saved = {
+        let mut tree = tree(42);
+        let tank = Store::new(&TANK)
+            .with(InstanceId::ZERO, 0, 70)
+            .with_instances(InstanceId::ZERO, 1, [(0, 1), (3, 70)])
+            .with_executable(InstanceId::ZERO, 2);
+        tree.add(tank.checked().unwrap());
+        tree.snapshot()
+    };
+    let content = |at: &str| Err(SnapshotError::Content(path(at)));
+    for (store, result) in [
+        (tank(&|_, _| ()), Ok(())),
+        // A later firmware has another version of the Object, or has made it smaller.
+        (
+            tank(&|_, definition| {
+                definition.version = Version::new(1, 1);
+                definition.urn = "urn:oma:lwm2m:x:30000:1.1".into();
+            }),
+            Err(SnapshotError::Object(TANK.id)),
+        ),
+        (
+            tank(&|resources, _| drop(resources.remove(0))),
+            content("/30000/0/0"),
+        ),
+        (
+            tank(&|resources, _| resources[0].data_type = Some(DataType::Float)),
+            content("/30000/0/0"),
+        ),
+        (
+            tank(&|resources, _| resources[0].range = Some(Range::Numbers(0, 69))),
+            content("/30000/0/0"),
+        ),
+        (
+            tank(&|resources, _| resources[0].instances = Multiplicity::Multiple),
+            content("/30000/0/0"),
+        ),
+        (
+            tank(&|resources, _| resources[1].range = Some(Range::Numbers(0, 69))),
+            content("/30000/0/1"),
+        ),
+        (
+            tank(&|resources, _| resources[1].instances = Multiplicity::Single),
+            content("/30000/0/1"),
+        ),
+        (
+            tank(&|resources, _| {
+                resources[2] =
+                    ResourceDefinition::new(2, "Drain", Operations::Read, DataType::Integer);
+            }),
+            content("/30000/0/2"),
+        ),
+    ] {
+        let mut restarted = tree(100);
+        restarted.add(store);
+        let before = restarted.snapshot();
+        assert_eq!(restarted.restore(&saved), result);
+        if result.is_ok() {
+            assert!(restarted.snapshot() == saved);
+        } else {
+            assert!(restarted.snapshot() == before, "{result:?}");
+        }
+    }
+}
+
+/// What a Store could never have saved, and comes with a check sum of its own or none.
+#[test]
+fn what_no_store_saves_is_not_put_back() {
+    let id = |id| InstanceId::new(id).unwrap();
+    let instance = |instance, resources| InstanceSnapshot {
+        instance: id(instance),
+        resources,
+    };
+    let value = |resource: u16, value: i64| {
+        let value = ResourceSnapshot::Single(Value::Integer(value));
+        (ResourceId::new(resource), value)
+    };
+    let sources = |ids: &[u16]| {
+        let values = ids.iter().map(|id| ((*id).into(), Value::Integer(1)));
+        (
+            ResourceId::new(6),
+            ResourceSnapshot::Multiple(values.collect()),
+        )
+    };
+    let device = |instances| ObjectSnapshot {
+        object: ObjectId::DEVICE,
+        version: Version::INITIAL,
+        instances,
+        state: Vec::new(),
+    };
+    let store = Store::of([(InstanceId::ZERO, Device::example())]);
+    let content = |at: &str| Err(SnapshotError::Content(path(at)));
+    for (instances, result) in [
+        (vec![], Ok(())),
+        (vec![instance(0, vec![value(9, 5), value(10, 5)])], Ok(())),
+        (vec![instance(0, vec![sources(&[0, 2])])], Ok(())),
+        (vec![instance(1, vec![])], content("/3/1")),
+        (
+            vec![instance(0, vec![]), instance(1, vec![])],
+            content("/3/1"),
+        ),
+        (
+            vec![instance(0, vec![]), instance(0, vec![])],
+            content("/3"),
+        ),
+        (
+            vec![instance(0, vec![value(10, 5), value(9, 5)])],
+            content("/3/0"),
+        ),
+        (
+            vec![instance(0, vec![value(9, 5), value(9, 5)])],
+            content("/3/0"),
+        ),
+        (vec![instance(0, vec![sources(&[2, 0])])], content("/3/0/6")),
+        (vec![instance(0, vec![sources(&[2, 2])])], content("/3/0/6")),
+        (vec![instance(0, vec![value(9, 101)])], content("/3/0/9")),
+        (vec![instance(0, vec![value(99, 1)])], content("/3/0/99")),
+        (
+            vec![instance(0, vec![(9.into(), ResourceSnapshot::Executable)])],
+            content("/3/0/9"),
+        ),
+        (vec![instance(0, vec![value(4, 1)])], content("/3/0/4")),
+    ] {
+        assert_eq!(
+            store.check_saved(&device(instances.clone())),
+            result,
+            "{instances:?}"
+        );
+    }
+    let with_state = ObjectSnapshot {
+        state: vec![Value::Integer(1)],
+        ..device(vec![])
+    };
+    let refused = Err(SnapshotError::State(ObjectId::DEVICE));
+    assert_eq!(store.check_saved(&with_state), refused);
 }
 
 proptest! {

@@ -5,8 +5,8 @@ use lwm2m_core::{
     codec::{Content, Event, Sink},
 };
 use lwm2m_objects::{
-    Change, Device, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Security, Server,
-    Store, Transaction, WriteError,
+    Change, DEVICE, Device, Object, ObjectDefinition, ObjectTree, Operations, ResourceDefinition,
+    Security, Server, SmsSecurity, Store, Transaction, WriteError,
 };
 use proptest::prelude::*;
 
@@ -311,6 +311,253 @@ fn bootstrap_write_that_is_refused() {
         Err(WriteError::TooMany(path("/3/1"))),
         "there is one Device"
     );
+}
+
+/// A Bootstrap-Server that has no value writes no octets. Where an optional Resource cannot be so
+/// (`/0/x/7` has 6 bytes, `/0/x/8` 16, 32 or 48), it is left out; others are empty.
+#[test]
+fn a_bootstrap_server_writes_no_octets_for_what_it_does_not_know() {
+    let server = ShortServerId::new(101).unwrap();
+    let sms = SmsSecurity {
+        key_parameters: Some([1; 6]),
+        secret_keys: Some(vec![2; 16]),
+        ..SmsSecurity::default()
+    };
+    let mut tree = ObjectTree::new();
+    let security = Security::no_sec("coap://one", server).with_sms(sms);
+    tree.add(Store::of([(InstanceId::ZERO, security)]).checked().unwrap());
+    let empty = Value::Opaque(Vec::new());
+    let values: Vec<(u16, Value)> = [3, 4, 5, 7, 8].map(|id| (id, empty.clone())).into();
+    for instance in [0, 1] {
+        let mut transaction = tree.bootstrap_write(path("/0")).unwrap();
+        push(&mut transaction, 0, Some(instance), &values).unwrap();
+        let changes = transaction.finish().unwrap();
+        tree.commit(&changes).unwrap();
+        let at = |resource: u16| Path::of(&[0, instance, resource]).unwrap();
+        for resource in [3, 4, 5] {
+            assert_eq!(tree.get(at(resource)), Some(empty.clone()));
+        }
+        assert_eq!((tree.get(at(7)), tree.get(at(8))), (None, None));
+    }
+    // What is asked for alone has to be a value, and what is of another length is wrong.
+    let mut transaction = tree.bootstrap_write(path("/0/0/7")).unwrap();
+    push(&mut transaction, 0, Some(0), &values[3..4]).unwrap();
+    let nothing = Err(WriteError::Structure(path("/0/0/7")));
+    assert_eq!(transaction.finish(), nothing);
+    let mut transaction = tree.bootstrap_write(path("/0/0")).unwrap();
+    let short = push(
+        &mut transaction,
+        0,
+        Some(0),
+        &[(7, Value::from(&b"abc"[..]))],
+    );
+    assert_eq!(short, Err(WriteError::OutOfRange(path("/0/0/7"))));
+}
+
+/// TS 5.4.3: what of a payload cannot be written refuses all of it, in either mode.
+#[test]
+fn a_write_of_what_cannot_be_written_is_refused_whole() {
+    for mode in [WriteMode::Replace, WriteMode::PartialUpdate] {
+        for (resource, error) in [
+            (2, WriteError::NotWritable(path("/1000/0/2"))), // read-only
+            (3, WriteError::NotWritable(path("/1000/0/3"))), // executable
+            (99, WriteError::NotWritable(path("/1000/0/99"))), // unknown
+        ] {
+            let tree = tree();
+            let before = everything(&tree);
+            let mut transaction = tree.write(path("/1000/0"), mode).unwrap();
+            let values = [(0, 9.into()), (resource, 9.into())];
+            let refused = push(&mut transaction, 1000, Some(0), &values);
+            assert_eq!(refused, Err(error));
+            assert_eq!(everything(&tree), before);
+            // As a target: what is there cannot be written, what is not cannot be found.
+            let target = Path::of(&[1000, 0, resource]).unwrap();
+            let expected = if resource == 99 {
+                WriteError::NotFound(target)
+            } else {
+                WriteError::NotWritable(target)
+            };
+            assert_eq!(tree.write(target, mode).err(), Some(expected));
+        }
+    }
+}
+
+/// The array of `/1000/0/1` after a payload with these Resource Instances, or with an empty array.
+fn array_after(target: &str, mode: WriteMode, ids: &[u16]) -> Vec<(u16, String)> {
+    let mut tree = tree();
+    let mut transaction = tree.write(path(target), mode).unwrap();
+    let mut push = |event: Event<'_>| transaction.event(event).unwrap();
+    push(Event::Object(1000.into()));
+    push(Event::Instance(Some(InstanceId::ZERO)));
+    push(Event::Multiple(1.into()));
+    for id in ids {
+        push(Event::ResourceInstance {
+            id: (*id).into(),
+            value: ValueRef::String("new"),
+            time: None,
+        });
+    }
+    push(Event::EndMultiple);
+    push(Event::EndInstance);
+    push(Event::EndObject);
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    let mut found = Vec::new();
+    tree.visit(path("/1000/0/1"), |at, value| {
+        let id = at.resource_instance().unwrap().get();
+        if let ValueRef::String(text) = value {
+            found.push((id, text.to_owned()));
+        }
+    });
+    assert_eq!(tree.dimension(path("/1000/0/1")), Some(found.len()));
+    found
+}
+
+/// Replace replaces the array, Partial Update merges by Resource Instance: of the instance and of
+/// the Resource, in whatever order they come, and if there is none.
+#[test]
+fn an_array_is_replaced_or_merged() {
+    let array = |entries: &[(u16, &str)]| -> Vec<(u16, String)> {
+        let entries = entries.iter();
+        entries
+            .map(|(id, text)| (*id, (*text).to_owned()))
+            .collect()
+    };
+    for target in ["/1000/0", "/1000/0/1"] {
+        let replaced = |ids: &[u16]| array_after(target, WriteMode::Replace, ids);
+        let merged = |ids: &[u16]| array_after(target, WriteMode::PartialUpdate, ids);
+        assert_eq!(
+            replaced(&[7, 5, 3]),
+            array(&[(3, "new"), (5, "new"), (7, "new")])
+        );
+        assert_eq!(
+            merged(&[7, 5, 3]),
+            array(&[(0, "a"), (3, "new"), (5, "new"), (7, "new")])
+        );
+    }
+    assert_eq!(array_after("/1000/0", WriteMode::Replace, &[]), []);
+    assert_eq!(
+        array_after("/1000/0", WriteMode::PartialUpdate, &[]),
+        array(&[(0, "a"), (5, "b")])
+    );
+}
+
+/// TS 5.4.6: if any error occurs, nothing is created, however many came before it.
+#[test]
+fn create_of_several_instances_is_whole_or_nothing() {
+    let new = |instance| Event::Instance(InstanceId::new(instance));
+    let number = Event::Resource {
+        id: 0.into(),
+        value: ValueRef::Integer(5),
+        time: None,
+    };
+    let text = Event::Resource {
+        id: 0.into(),
+        value: ValueRef::String("5"),
+        time: None,
+    };
+    let end = Event::EndInstance;
+    for (events, error) in [
+        (vec![new(1), number, end, new(2), number, end], None),
+        // The second has another type, lacks what is mandatory, is there, is there twice.
+        (
+            vec![new(1), number, end, new(2), text],
+            Some(WriteError::WrongType(path("/1000/2/0"))),
+        ),
+        (
+            vec![new(1), number, end, new(2), end],
+            Some(WriteError::Missing(path("/1000/2/0"))),
+        ),
+        (
+            vec![new(2), end, new(1), number, end],
+            Some(WriteError::Missing(path("/1000/2/0"))),
+        ),
+        (
+            vec![new(1), number, end, new(0)],
+            Some(WriteError::Exists(path("/1000/0"))),
+        ),
+        (
+            vec![new(1), number, end, new(1), number],
+            Some(WriteError::Duplicate(path("/1000/1/0"))),
+        ),
+        // One more than the three that there may be.
+        (
+            [3, 2, 1]
+                .into_iter()
+                .flat_map(|id| [new(id), number, end])
+                .collect(),
+            Some(WriteError::TooMany(path("/1000/1"))),
+        ),
+    ] {
+        let mut tree = tree();
+        let before = everything(&tree);
+        let mut transaction = tree.create(1000.into()).unwrap();
+        transaction.event(Event::Object(1000.into())).unwrap();
+        let pushed = events
+            .iter()
+            .try_for_each(|event| transaction.event(*event));
+        let changes = pushed.and_then(|()| transaction.finish());
+        let result = changes.and_then(|changes| tree.commit(&changes));
+        assert_eq!(result.err(), error, "{events:?}");
+        assert_eq!(everything(&tree) == before, error.is_some());
+    }
+}
+
+/// A payload in descending order takes no longer than sorting it does; in steps that each move all
+/// that came before, this would take minutes.
+#[test]
+fn payloads_in_any_order_come_to_the_same() {
+    const MANY: u16 = 60_000;
+    let write = |ids: &mut dyn Iterator<Item = u16>| {
+        let mut tree = tree();
+        let mut transaction = tree
+            .write(path("/1000/0/1"), WriteMode::PartialUpdate)
+            .unwrap();
+        let mut push = |event: Event<'_>| transaction.event(event).unwrap();
+        push(Event::Object(1000.into()));
+        push(Event::Instance(Some(InstanceId::ZERO)));
+        push(Event::Multiple(1.into()));
+        for id in ids {
+            push(Event::ResourceInstance {
+                id: id.into(),
+                value: ValueRef::String("new"),
+                time: None,
+            });
+        }
+        push(Event::EndMultiple);
+        push(Event::EndInstance);
+        push(Event::EndObject);
+        let changes = transaction.finish().unwrap();
+        tree.commit(&changes).unwrap();
+        tree.snapshot()
+    };
+    let ascending = write(&mut (0..MANY));
+    assert_eq!(write(&mut (0..MANY).rev()), ascending);
+    let half = MANY / 2;
+    let folded = (0..half).flat_map(|id| [half + id, half - 1 - id]);
+    assert_eq!(write(&mut folded.into_iter()), ascending);
+}
+
+/// TS 5.4.6: the instance of a single-instance Object is 0, and there is no other.
+#[test]
+fn a_single_instance_object_has_instance_0_and_no_other() {
+    let one = InstanceId::new(1).unwrap();
+    let too_many = Some(WriteError::TooMany(path("/3/1")));
+    for other in [
+        Store::new(&DEVICE).with(one, 9, 5),
+        Store::new(&DEVICE).with_instances(one, 7, [(0, 5)]),
+        Store::new(&DEVICE).with_executable(one, 5),
+        Store::new(&DEVICE).with_instance(one),
+    ] {
+        assert_eq!(other.next_instance(None), None);
+        assert_eq!(other.checked().err(), too_many);
+    }
+    let store = Store::new(&DEVICE).with_instance(InstanceId::ZERO);
+    assert!(store.has_instance(InstanceId::ZERO) && store.checked().is_ok());
+    let mut tree = ObjectTree::new();
+    tree.add(Store::new(&DEVICE));
+    let changes = [Change::Create { path: path("/3/1") }];
+    assert_eq!(tree.commit(&changes).err(), too_many);
 }
 
 #[test]

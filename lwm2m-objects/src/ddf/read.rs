@@ -237,9 +237,13 @@ fn fields<'a, 'input, const N: usize>(
 ) -> Result<[Option<Node<'a, 'input>>; N], At> {
     let mut found = [None; N];
     for child in node.children().filter(Node::is_element) {
-        let name = child.tag_name().name();
-        let fields = names.iter().zip(&mut found);
-        if let Some((name, slot)) = fields.into_iter().find(|(field, _)| **field == name)
+        let name = match child.tag_name().name() {
+            // As Appendix J spells what the schema of Appendix K has.
+            "LwM2MVersion" => "LWM2MVersion",
+            name => name,
+        };
+        let mut fields = names.iter().zip(&mut found);
+        if let Some((name, slot)) = fields.find(|(field, _)| **field == name)
             && slot.replace(child).is_some()
         {
             return Err(at(child, DdfFault::Repeated(name)));
@@ -350,17 +354,24 @@ fn choose<T: Copy>(
 }
 
 fn operations(node: Option<Node<'_, '_>>) -> Result<Operations, At> {
+    const NAMES: [(&str, Operations); 7] = [
+        ("", Operations::None),
+        ("R", Operations::Read),
+        ("W", Operations::Write),
+        ("RW", Operations::ReadWrite),
+        ("R/W", Operations::ReadWrite),
+        ("WR", Operations::ReadWrite),
+        ("E", Operations::Execute),
+    ];
     let Some(node) = node else {
         return Ok(Operations::None);
     };
-    match &*text(Some(node)) {
-        "" => Ok(Operations::None),
-        "R" => Ok(Operations::Read),
-        "W" => Ok(Operations::Write),
-        "RW" | "R/W" | "WR" => Ok(Operations::ReadWrite),
-        "E" => Ok(Operations::Execute),
-        _ => Err(value(node, "Operations", "R, W, RW, E or nothing")),
-    }
+    let text = text(Some(node));
+    let mut names = NAMES.iter();
+    names
+        .find(|(name, _)| name.eq_ignore_ascii_case(&text))
+        .map(|(_, operations)| *operations)
+        .ok_or_else(|| value(node, "Operations", "R, W, RW, E or nothing"))
 }
 
 /// The type of this name, and whether it has no negative values.

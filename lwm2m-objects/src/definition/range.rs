@@ -71,8 +71,9 @@ impl Range {
     /// Reads the text of a range for values of a data type; empty text is no range.
     ///
     /// Bounds stand around `..` or `-`, in brackets or without. For text and octets they are
-    /// numbers of bytes, with that word or without. A bound beyond 64 bits is the nearest that a
-    /// value can reach. What is not understood is kept in words.
+    /// numbers of bytes, with that word or without; so are single numbers for octets, but for text
+    /// only with it. A bound beyond 64 bits is the nearest that a value can reach. What is not
+    /// understood is kept in words.
     ///
     /// ```
     /// use lwm2m_core::DataType;
@@ -95,8 +96,8 @@ impl Range {
         let read = match data_type {
             Some(DataType::Integer | DataType::Time) => numbers(bare),
             Some(DataType::Float) => floats(bare),
-            Some(DataType::String) => texts(text).or_else(|| lengths(bare)),
-            Some(DataType::Opaque) => lengths(bare),
+            Some(DataType::String) => texts(text).or_else(|| lengths(bare, false)),
+            Some(DataType::Opaque) => lengths(bare, true),
             Some(DataType::Boolean | DataType::ObjectLink) | None => None,
         };
         Some(
@@ -204,23 +205,21 @@ fn floats(text: &str) -> Option<Range> {
         .or_else(|| bounds(text, float).map(|(from, to)| Range::Floats(from, to)))
 }
 
-fn lengths(text: &str) -> Option<Range> {
-    let (numbers, in_bytes) = match text
-        .strip_suffix("bytes")
-        .or_else(|| text.strip_suffix("byte"))
-    {
-        Some(numbers) => (numbers.trim(), true),
-        None => (text, false),
+/// Numbers of bytes. Single ones without that word are none, unless they can be nothing else.
+fn lengths(text: &str, nothing_else: bool) -> Option<Range> {
+    let word = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let (numbers, word) = text.split_at_checked(word.len())?;
+    let in_bytes = match word {
+        "" => nothing_else,
+        word if word.eq_ignore_ascii_case("bytes") || word.eq_ignore_ascii_case("byte") => true,
+        _ => return None,
     };
+    let numbers = numbers.trim();
     if let Some((from, to)) = bounds(numbers, size) {
         return Some(Range::Bytes(from, to));
     }
-    // Bare numbers may be anything.
-    let lengths = in_bytes
-        .then(|| {
-            list(numbers, size).or_else(|| numbers.split('-').map(size).collect::<Option<Vec<_>>>())
-        })
-        .flatten()?;
+    let list = || list(numbers, size).or_else(|| numbers.split('-').map(size).collect());
+    let lengths: Vec<usize> = in_bytes.then(list).flatten()?;
     Some(match *lengths {
         [length] => Range::Bytes(length, length),
         _ => Range::Lengths(lengths.into()),

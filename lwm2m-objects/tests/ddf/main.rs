@@ -300,6 +300,111 @@ fn white_space_comments_cdata_and_case_do_not_matter() {
     assert_eq!(read, expected);
 }
 
+/// TS Appendix J spells it in its text otherwise than the schema of Appendix K does.
+#[test]
+fn the_version_of_the_enabler_has_two_spellings() {
+    for name in ["LWM2MVersion", "LwM2MVersion"] {
+        let read = one(object(&format!("<{name}>1.1</{name}>")));
+        assert_eq!(read.enabler, Version::new(1, 1), "{name}");
+    }
+    let both = "<LWM2MVersion>1.0</LWM2MVersion>\n<LwM2MVersion>1.1</LwM2MVersion>";
+    assert_eq!(
+        error(object(both)),
+        (4, 1, DdfFault::Repeated("LWM2MVersion"))
+    );
+}
+
+#[test]
+fn operations_are_read_in_all_their_spellings() {
+    for (text, operations) in [
+        ("", Operations::None),
+        ("R", Operations::Read),
+        ("\tW\n", Operations::Write),
+        ("rw", Operations::ReadWrite),
+        ("R/W", Operations::ReadWrite),
+        ("WR", Operations::ReadWrite),
+    ] {
+        let elements = format!("<Operations>{text}</Operations><Type>Time</Type>");
+        assert_eq!(resource(&elements).operations, operations, "{text}");
+    }
+    assert_eq!(
+        resource("<Operations>e</Operations>").operations,
+        Operations::Execute
+    );
+}
+
+/// As files of the registry are: a byte-order mark, line ends of Windows, licences in comments at
+/// any place, elements of its editor, white space for nothing, ranges in somebody's own words.
+#[test]
+fn a_file_as_the_registry_has_them_is_read() {
+    let file = "\u{FEFF}<?xml version=\"1.0\" encoding=\"utf-8\"?><!-- Licence: do “what” you like -->\r\n\
+        <!-- <Object> of the first draft - -->\r\n\
+        <LWM2M  xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"\r\n\
+        \txsi:noNamespaceSchemaLocation=\"http://openmobilealliance.org/tech/profiles/LWM2M-v1_1.xsd\" >\r\n\
+        \t<Object ObjectType=\"MODefinition\">\r\n\
+        \t\t<Name>Beehive </Name>\r\n\
+        \t\t<!-- by weight -->\r\n\
+        \t\t<Description1><![CDATA[How the bees\r\nare, in “°C” & more: <b>]]></Description1>\r\n\
+        \t\t<ObjectID> 26245\r\n\t\t</ObjectID>\r\n\
+        \t\t<ObjectURN>urn:oma:lwm2m:x:26245:1.1 </ObjectURN>\r\n\
+        \t\t<LWM2MVersion>1.1</LWM2MVersion>\r\n\t\t<ObjectVersion>1.1</ObjectVersion>\r\n\
+        \t\t<MultipleInstances>Multiple</MultipleInstances>\r\n\
+        \t\t<Mandatory>Optional </Mandatory>\r\n\
+        \t\t<Resources><!-- own ones -->\r\n\
+        \t\t\t<Item ID=\"5700\"><Name>Weight</Name>\r\n\t\t\t\t<Operations>R</Operations>\r\n\
+        <MultipleInstances>Single</MultipleInstances>\r\n<Mandatory>Mandatory</Mandatory>\r\n\
+        <Type>Float</Type><Units>\r\n\t</Units><Submitter>Me</Submitter><TSLink>0</TSLink>\r\n\
+        <Description><![CDATA[In <kg>, ]]>or “lb”<![CDATA[ & so]]></Description></Item>\r\n\
+        <Item ID=\"1\"><Name>Queens</Name><Operations>RW</Operations>\r\n\
+        <MultipleInstances>Multiple</MultipleInstances><Mandatory></Mandatory>\r\n\
+        <Type>Unsigned Integer</Type><RangeEnumeration>0 to 3 (rarely)</RangeEnumeration>\r\n\
+        <Units>/</Units><Description/></Item>\r\n\
+        <Item ID=\"2\"><Name>Smoke</Name><Operations>E</Operations><Type></Type>\
+        <RangeEnumeration>0..9</RangeEnumeration><Units>s</Units></Item>\r\n\
+        <Item ID=\"3\"><Name>Links</Name><Operations>RW</Operations><Type>Corelnk</Type>\
+        <RangeEnumeration>1-32 Bytes</RangeEnumeration></Item>\r\n\
+        </Resources>\r\n\t\t<Description2><![CDATA[]]></Description2>\r\n\t</Object>\r\n\
+        <!-- end --></LWM2M>\r\n<!-- of file -->\r\n";
+    let mut expected = ObjectDefinition::new(
+        ObjectId::new(26245),
+        "Beehive",
+        "urn:oma:lwm2m:x:26245:1.1",
+        &[],
+    )
+    .multiple()
+    .with_version(Version::new(1, 1))
+    .with_enabler(Version::new(1, 1))
+    .with_description("How the bees\nare, in “°C” & more: <b>");
+    expected.resources = Cow::Owned(vec![
+        ResourceDefinition::new(1, "Queens", Operations::ReadWrite, DataType::Integer)
+            .multiple()
+            .with_range(Range::Numbers(0, i64::MAX))
+            .with_units("/")
+            .with_description("0 to 3 (rarely)"),
+        ResourceDefinition::executable(2, "Smoke")
+            .with_range(Range::Words("0..9".into()))
+            .with_units("s"),
+        ResourceDefinition::new(3, "Links", Operations::ReadWrite, DataType::String)
+            .with_range(Range::Bytes(1, 32)),
+        ResourceDefinition::new(5700, "Weight", Operations::Read, DataType::Float)
+            .mandatory()
+            .with_description("In <kg>, or “lb” & so"),
+    ]);
+    assert_eq!(one(file), expected);
+    assert_eq!(one(ddf::write([&expected]).unwrap()), expected);
+
+    // A place is that of characters and of lines, whatever these are made of.
+    let place = |from: &str, to: &str| {
+        let (line, column, _) = error(file.replacen(from, to, 1));
+        (line, column)
+    };
+    assert_eq!(place("<Type>Float", "<Type>Real"), (22, 7));
+    assert_eq!(place("or “lb”", "or “lb&”"), (24, 41));
+    assert_eq!(place("“°C” & more: <b>]]>", "]]>“°C” <b>"), (9, 20));
+    assert_eq!(place("\t\t<Name>", "\t\t<ü/><Näme/></Name><Name>"), (6, 14));
+    assert_eq!(place("<Type>Corelnk</Type>", "“<Type>é</Type>"), (30, 66));
+}
+
 #[test]
 fn resources_may_be_in_any_order() {
     let file = object(
