@@ -4,10 +4,10 @@
 use core::{fmt::Write, mem};
 
 use lwm2m_core::{
-    DataType, ObjectId, ObjectLink, Path, ResourceId, Timestamp, Value,
-    codec::{Content, Entry},
+    DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, Timestamp, Value,
+    codec::{Content, EncodeError, Entry, Event, Sink},
 };
-use lwm2m_json::{Mode, decode};
+use lwm2m_json::{Mode, decode, decode_create};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 /// A JSON text as a tree: members in their order, none of them merged, and numbers as written.
@@ -149,8 +149,30 @@ fn value(entry: &[(String, Json)], data_type: Option<DataType>) -> Result<Value,
     })
 }
 
-/// TS 6.4.4, Table 22, and what a request may not say.
-fn model(document: &Json, base: Path, mode: Mode) -> Result<Vec<Entry>, ()> {
+/// The path that Base Name and Name make.
+fn path(base_name: &str, entry: &Json) -> Result<Path, ()> {
+    let Json::Object(entry) = entry else {
+        return Err(());
+    };
+    let name = format!("{base_name}{}", text(member(entry, "n")?)?);
+    name.parse().map_err(|_| ())
+}
+
+/// Whether the names of a Create leave out the Object Instance: one of two levels tells.
+fn is_unnamed(document: &Json) -> Result<bool, ()> {
+    let Json::Object(document) = document else {
+        return Err(());
+    };
+    let base_name = text(member(document, "bn")?)?;
+    let Some(Json::Array(array)) = member(document, "e")? else {
+        return Err(());
+    };
+    let paths: Result<Vec<_>, ()> = array.iter().map(|entry| path(base_name, entry)).collect();
+    Ok(paths?.iter().any(|path| path.depth() == 2))
+}
+
+/// TS 6.4.4, Table 22, and what a request may not say. What is `unnamed` is in Object Instance 0.
+fn model(document: &Json, base: Path, mode: Mode, unnamed: bool) -> Result<Vec<Entry>, ()> {
     let Json::Object(document) = document else {
         return Err(());
     };
@@ -166,11 +188,18 @@ fn model(document: &Json, base: Path, mode: Mode) -> Result<Vec<Entry>, ()> {
     }
     let mut entries = Vec::new();
     for entry in array {
+        let mut path = path(base_name, entry)?;
         let Json::Object(entry) = entry else {
             return Err(());
         };
-        let name = format!("{base_name}{}", text(member(entry, "n")?)?);
-        let path: Path = name.parse().map_err(|_| ())?;
+        if unnamed {
+            let mut ids: Vec<_> = path.segments().collect();
+            if ids.len() < 2 {
+                return Err(());
+            }
+            ids.insert(1, 0);
+            path = Path::of(&ids).ok_or(())?;
+        }
         let outside = mode == Mode::Request && !base.contains(&path);
         let time = member(entry, "t")?;
         let sum = seconds(base_time)? + seconds(time)?;
@@ -371,6 +400,20 @@ const NAMES: &[(&str, u16)] = &[
     ("/3/65534/2", 2),
     ("/4/0/0", 0),
 ];
+/// The same for a Create, in which some of them leave out the Object Instance.
+const NAMES_OF_CREATE: &[(&str, u16)] = &[
+    ("/3/0", 0),
+    ("/3/1", 1),
+    ("/3/2", 2),
+    ("/3/4", 4),
+    ("/3/9", 9),
+    ("/3/7/1", 7),
+    ("/3/11/1", 1),
+    ("/3/65534/65535", 4),
+    ("/3/0/1/2", 1),
+    ("/3/5/0", 0),
+    ("/4/0", 0),
+];
 const WRONG_NAMES: &[&str] = &[
     "",
     "/",
@@ -391,10 +434,10 @@ const WRONG_NAMES: &[&str] = &[
 ];
 
 /// The name of what is named, behind the Base Name if that begins it.
-fn name(base_name: &str) -> BoxedStrategy<(&'static str, u16)> {
+fn name(base_name: &str, names: &[(&'static str, u16)]) -> BoxedStrategy<(&'static str, u16)> {
     let below =
         |(path, resource): &(&'static str, u16)| Some((path.strip_prefix(base_name)?, *resource));
-    let right: Vec<_> = NAMES.iter().filter_map(below).collect();
+    let right: Vec<_> = names.iter().filter_map(below).collect();
     let wrong = select(WRONG_NAMES).prop_map(|name| (name, 1));
     if right.is_empty() {
         return wrong.boxed();
@@ -409,8 +452,8 @@ fn unknown() -> impl Strategy<Value = Vec<(String, Json)>> {
     ]
 }
 
-fn entry(base_name: &str) -> impl Strategy<Value = Json> + use<> {
-    let entry = name(base_name).prop_flat_map(|(name, resource)| {
+fn entry(base_name: &str, names: &[(&'static str, u16)]) -> impl Strategy<Value = Json> + use<> {
+    let entry = name(base_name, names).prop_flat_map(|(name, resource)| {
         let often = if name.is_empty() { 10 } else { 400 };
         let names = Just(Json::String(name.to_owned())).boxed();
         let fields = prop_oneof![
@@ -428,14 +471,14 @@ fn entry(base_name: &str) -> impl Strategy<Value = Json> + use<> {
     prop_oneof![60 => entry, 1 => anything()]
 }
 
-fn document() -> impl Strategy<Value = Json> {
+fn document(names: &'static [(&'static str, u16)]) -> impl Strategy<Value = Json> {
     let base_names = &[
         "/", "/3/", "/3/0/", "/3/0", "/3/0/7", "/3/0/1", "/3/0/7/", "", "/4/0/", "x",
     ];
     let document = select(base_names).prop_flat_map(|base_name| {
-        let entries = || vec(entry(base_name), 1..4).prop_map(Json::Array);
+        let entries = || vec(entry(base_name, names), 1..4).prop_map(Json::Array);
         let often = if base_name.is_empty() { 10 } else { 400 };
-        let names = Just(Json::String(base_name.to_owned())).boxed();
+        let base_names = Just(Json::String(base_name.to_owned())).boxed();
         let array = |array: Vec<Json>| {
             array
                 .into_iter()
@@ -450,12 +493,37 @@ fn document() -> impl Strategy<Value = Json> {
         ]
         .prop_map(array);
         let times = prop_oneof![3 => Just(vec![]), 1 => maybe("bt", 10, number())];
-        (maybe("bn", often, names), times, array, unknown())
+        (maybe("bn", often, base_names), times, array, unknown())
     });
     document
         .prop_map(|(bn, bt, array, unknown): (_, _, Vec<_>, _)| [bn, bt, array, unknown].concat())
         .prop_shuffle()
         .prop_map(Json::Object)
+}
+
+/// Takes the Object Instance of a Create for Instance 0, and keeps whether it had an identifier.
+#[derive(Default)]
+struct Created(Content, Option<InstanceId>);
+
+impl Sink for Created {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        self.0.event(match event {
+            Event::Instance(id) => {
+                self.1 = id;
+                Event::Instance(id.or(Some(InstanceId::ZERO)))
+            }
+            event => event,
+        })
+    }
+}
+
+fn written(document: &Json, seed: u64) -> String {
+    let text = String::new();
+    let mut writer = Writer { text, seed };
+    writer.write(document);
+    writer.text
 }
 
 /// Comparable: -0 is not 0.
@@ -468,19 +536,31 @@ proptest! {
 
     /// The same documents are read, as the same values, and the same are refused.
     #[test]
-    fn the_decoder_reads_what_the_specification_says(document in document(), seed in any::<u64>()) {
-        let mut writer = Writer { text: String::new(), seed };
-        writer.write(&document);
-        let payload = writer.text;
+    fn the_decoder_reads_what_the_specification_says(document in document(NAMES), seed in any::<u64>()) {
+        let payload = written(&document, seed);
         for base in ["/", "/3", "/3/0", "/3/0/7", "/3/0/1", "/3/0/7/1"] {
             let base: Path = base.parse().unwrap();
             for mode in [Mode::Request, Mode::Answer] {
                 let mut content = Content::new();
                 let outcome = decode(payload.as_bytes(), base, &types, mode, &mut content);
                 let ours = outcome.map(|()| told(content.entries())).map_err(|_| ());
-                let theirs = model(&document, base, mode).map(|entries| told(&entries));
+                let theirs = model(&document, base, mode, false).map(|entries| told(&entries));
                 prop_assert_eq!(ours, theirs, "{} {:?}: {}", base, mode, payload);
             }
         }
+    }
+
+    #[test]
+    fn a_create_says_what_its_names_say(document in document(NAMES_OF_CREATE), seed in any::<u64>()) {
+        let payload = written(&document, seed);
+        let object = ObjectId::new(3);
+        let mut created = Created::default();
+        let outcome = decode_create(payload.as_bytes(), object, &types, &mut created);
+        let ours = outcome.map(|()| (told(created.0.entries()), created.1.is_none()));
+        let theirs = is_unnamed(&document).and_then(|unnamed| {
+            let entries = model(&document, Path::Object(object), Mode::Request, unnamed)?;
+            Ok((told(&entries), unnamed))
+        });
+        prop_assert_eq!(ours.map_err(|_| ()), theirs, "{}", payload);
     }
 }

@@ -187,6 +187,11 @@ fn root_links_as_they_are_seen() {
         (r#"</>;ct="""#, vec![], false),
         ("</>;rt=\"oma.lwm2m2\"", vec![], false),
         ("</>", vec![], false),
+        // The first of a name counts, whatever comes later.
+        ("</>;rt=x;rt=oma.lwm2m", vec![], false),
+        ("</>;rt;rt=oma.lwm2m", vec![], false),
+        ("</>;rt=oma.lwm2m;rt=x;ct=1;ct=2", vec![1], true),
+        ("</>;ct=1;rt=oma.lwm2m;ct=x", vec![1], true),
     ] {
         let root = Root("/", formats, resource_type);
         assert_eq!(read(payload).unwrap(), [root], "{payload}");

@@ -105,7 +105,8 @@ impl Content {
         self.entries.is_empty()
     }
 
-    /// Adds a value at the end.
+    /// Adds a value at the end. `path` is that of a Resource or of a Resource Instance: elsewhere no
+    /// payload has room for a value, and [`push`](Self::push) leaves it out.
     pub fn insert(&mut self, path: Path, value: impl Into<Value>) {
         self.entries.push(Entry {
             path,
