@@ -89,6 +89,7 @@ impl World {
                 bounds.notifications_per_peer = 3;
                 (bounds.body, bounds.receiving_bytes) = (200, 300);
                 (bounds.receiving, bounds.receiving_per_peer) = (3, 2);
+                (bounds.response_bytes, bounds.response_bytes_per_peer) = (300, 200);
                 (bounds.serving, bounds.serving_bytes) = (2, 300);
             }
             Side {
@@ -467,6 +468,7 @@ impl World {
             assert!(usage.records <= bounds.records);
             assert!(usage.receiving <= bounds.receiving);
             assert!(usage.receiving_bytes <= bounds.receiving_bytes);
+            assert!(usage.response_bytes <= bounds.response_bytes);
             assert!(usage.serving <= bounds.serving);
             assert!(usage.serving_bytes <= bounds.serving_bytes);
         }

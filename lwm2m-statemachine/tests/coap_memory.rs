@@ -8,8 +8,8 @@ use lwm2m_core::{Code, Instant, Method};
 use lwm2m_statemachine::{
     Datagram,
     coap::{
-        Config, Endpoint, Incoming, MessageBuf, MessageRef, MessageType, NotifyOptions,
-        RequestOptions, Token,
+        BlockOption, Config, Endpoint, Incoming, MessageBuf, MessageRef, MessageType,
+        NotifyOptions, RequestOptions, Token,
     },
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -46,6 +46,56 @@ fn request(node: &mut Endpoint<u32>, now: Instant, peer: u32, id: u16, code: Opt
         }
     }
     while node.poll_transmit().is_some() {}
+}
+
+/// Makes a node hold halves of bodies, of requests and of responses, until it takes no more; tells
+/// how many bytes they take, as it says and as they do.
+fn half_bodies(bound: usize) -> [(usize, usize); 2] {
+    const BLOCKS: u32 = 65;
+    let now = Instant::from_secs(1);
+    let config = || {
+        let mut config = Config::new([4; 32]);
+        (config.bounds.receiving_bytes, config.bounds.response_bytes) = (bound, bound);
+        config.bounds.records_per_peer = 4;
+        config
+    };
+    let block = |number| BlockOption::new(number, true, 1024).unwrap();
+
+    let mut server: Endpoint<u32> = Endpoint::new(config());
+    let before = held();
+    for (peer, number) in (0..100).flat_map(|peer| (0..BLOCKS).map(move |number| (peer, number))) {
+        let mut put = MessageBuf::request(Method::Put);
+        put.block1(block(number)).unwrap().payload(&[7; 1024]);
+        let id = u16::try_from(number).unwrap();
+        let wire = put.finish(MessageType::NonConfirmable, id, Token::EMPTY);
+        let incoming = server.receive(now, &Datagram::new(peer, wire.as_ref()));
+        assert!(matches!(incoming, Ok(None)));
+        while server.poll_transmit().is_some() {}
+    }
+    let requests = (server.usage().receiving_bytes, held() - before);
+
+    let mut client: Endpoint<u32> = Endpoint::new(config());
+    let before = held();
+    for peer in 0..100 {
+        let options = RequestOptions::default();
+        let message = MessageBuf::request(Method::Get);
+        client.request(now, peer, message, options).unwrap();
+        for number in 0..BLOCKS {
+            let Some(asked) = client.poll_transmit().map(|asked| asked.payload.to_vec()) else {
+                break;
+            };
+            let asked = MessageRef::parse(&asked).unwrap();
+            let mut answer = MessageBuf::response(Code::CONTENT);
+            answer.block2(block(number)).unwrap().payload(&[7; 1024]);
+            let kind = MessageType::Acknowledgement;
+            let wire = answer.finish(kind, asked.message_id(), asked.token());
+            let incoming = client.receive(now, &Datagram::new(peer, wire.as_ref()));
+            assert!(matches!(incoming, Ok(None)));
+        }
+        while client.poll_transmit().is_some() {}
+        while client.poll_event().is_some() {}
+    }
+    [requests, (client.usage().response_bytes, held() - before)]
 }
 
 #[test]
@@ -116,4 +166,12 @@ fn what_is_held_is_what_is_remembered() {
     assert_steady("rejected", || {
         (0..20_000).for_each(|_| notify(&mut node, true));
     });
+
+    // Halves of bodies: a vector that grows may take twice of what is in it.
+    let bound = 2 << 20;
+    for (said, taken) in half_bodies(bound) {
+        assert!((bound / 2..=bound).contains(&said), "{said}");
+        let beside = taken.saturating_sub(said);
+        assert!(beside < bound / 8, "{taken} bytes taken of {said}");
+    }
 }

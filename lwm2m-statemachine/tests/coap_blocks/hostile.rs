@@ -3,7 +3,8 @@
 
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::coap::{
-    Config, Incoming, MessageBuf, MessageRef, NotifyOptions, RequestOptions, SendError,
+    Config, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType, NotifyOptions,
+    RequestOptions, SendError,
 };
 
 use crate::{
@@ -301,4 +302,92 @@ fn bodies_to_one_peer_do_not_take_the_place_of_others() {
         assert_eq!(words(&said), "ACK 2.05 2:1/0/64");
     }
     assert_eq!(node.usage().serving, 0);
+}
+
+/// The same of their bytes.
+#[test]
+fn large_bodies_to_one_peer_do_not_push_out_those_of_others() {
+    let mut config = config(1, 64);
+    config.bounds.serving_bytes = 500;
+    config.bounds.serving_bytes_per_peer = 250;
+    let mut node = Node::new(config);
+    let serve = |node: &mut Node, incoming: Incoming<'_>| {
+        let Incoming::Request {
+            responder, request, ..
+        } = incoming
+        else {
+            panic!("{incoming:?}");
+        };
+        let path = request.uri_path().next().unwrap();
+        let length = if path == "large" { 300 } else { 100 };
+        let answer = response(Code::CONTENT, &body(length));
+        node.respond(T0, responder, answer).unwrap();
+    };
+    let held = |node: &Node| node.usage().serving_bytes;
+    ask(&mut node, T0, "one", &wire(get("x"), 1), serve);
+    for (path, id, bytes) in [("a", 1, 200), ("b", 2, 300), ("c", 3, 300), ("d", 4, 300)] {
+        ask(&mut node, T0, "greedy", &wire(get(path), id), serve);
+        assert_eq!(held(&node), bytes);
+    }
+    // One that is larger than its share is kept alone.
+    ask(&mut node, T0, "greedy", &wire(get("large"), 5), serve);
+    assert_eq!(held(&node), 400);
+    let rest = |path, id| {
+        let block = Some(block(1, false, 64));
+        wire(blockwise(Method::Get, path, None, block, b""), id)
+    };
+    let said = refused(&mut node, T0, "one", &rest("x", 2));
+    assert_eq!(words(&said), "ACK 2.05 2:1/0/64");
+    let said = refused(&mut node, T0, "greedy", &rest("large", 6));
+    assert_eq!(words(&said), "ACK 2.05 2:1/1/64");
+    // Of what had to go the application is asked again.
+    let asked = wire(
+        blockwise(Method::Get, "d", None, Some(block(1, false, 64)), b""),
+        7,
+    );
+    let (incoming, said) = say(&mut node, T0, "greedy", &asked);
+    assert!(matches!(incoming, Some(Incoming::Request { .. })));
+    assert!(said.is_empty());
+}
+
+/// A peer whose answers do not come to their end takes no more than its share, and all of them no
+/// more than there is.
+#[test]
+fn half_answers_are_bounded_in_bytes() {
+    let mut config = config(1, 1024);
+    config.bounds.body = 128;
+    config.bounds.response_bytes = 400;
+    config.bounds.response_bytes_per_peer = 200;
+    config.transmission.nstart = 8;
+    let mut node = Node::new(config);
+    let mut fails = |peer: &'static str, number: u32| {
+        node.request(T0, peer, get("x"), RequestOptions::default())
+            .unwrap();
+        let mut asked = sent(&mut node);
+        for number in 0..=number {
+            let block_of = MessageRef::parse(&asked[0]).unwrap();
+            let mut answer = MessageBuf::response(Code::CONTENT);
+            answer.block2(block(number, true, 64)).unwrap();
+            answer.payload(&body(64));
+            let kind = MessageType::Acknowledgement;
+            let answer = answer.finish(kind, block_of.message_id(), block_of.token());
+            let (incoming, said) = say(&mut node, T0, peer, answer.as_ref());
+            assert!(incoming.is_none());
+            asked = said;
+        }
+        match node.poll_event() {
+            Some(Event::RequestFailed { reason, .. }) => Some(reason),
+            None => None,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(fails("greedy", 1), None);
+    assert_eq!(fails("greedy", 0), None);
+    assert_eq!(fails("greedy", 0), Some(FailureReason::NoRoom));
+    assert_eq!(fails("one", 1), None);
+    assert_eq!(fails("two", 0), None);
+    assert_eq!(fails("three", 0), Some(FailureReason::NoRoom));
+    assert_eq!(node.usage().response_bytes, 128 + 64 + 128 + 64);
+    node.drop_peer(T0, &"greedy");
+    assert_eq!(node.usage().response_bytes, 128 + 64);
 }

@@ -219,6 +219,22 @@ fn section_2_4_using_the_block2_option() {
             got: &[20],
         },
         Rule {
+            what: "so does the Content-Format, which is that of the whole body",
+            role: Client,
+            size: 1024,
+            answer: 0,
+            lines: "!c GET /x
+                    → CON 1 GET /x
+                    ← ACK 1 2.05 CF:42 2:0/1/16 [0..16]
+                    → CON 2 GET /x 2:1/0/16
+                    ← ACK 2 2.05 CF:0 2:1/0/16 [16..20]
+                    → CON 3 GET /x 2:0/0/1024 RT
+                    ← ACK 3 2.05 CF:0 2:0/1/16 [0..16]
+                    → CON 4 GET /x 2:1/0/16 RT
+                    ← ACK 4 2.05 CF:0 2:1/0/16 [16..20]",
+            got: &[20],
+        },
+        Rule {
             what: "who asks for a block of a body that is no more is served the new one, with its ETag",
             role: Server,
             size: 64,
@@ -384,6 +400,16 @@ fn section_2_5_using_the_block1_option() {
             got: &[0],
         },
         Rule {
+            what: "a success in the middle that names no block is that of another body",
+            role: Client,
+            size: 64,
+            answer: 0,
+            lines: "!c PUT /x 200
+                    → CON 1 PUT /x 1:0/1/64 S1:200 RT [0..64]
+                    ← ACK 1 2.04",
+            got: &[FAILED],
+        },
+        Rule {
             what: "bodies to one resource go one after the other",
             role: Client,
             size: 64,
@@ -453,6 +479,17 @@ fn section_2_6_combining_block_wise_transfers_with_observe() {
                     ← ACK 1 2.05 E:aa O:62350 2:0/1/64 S2:100 [0..64]
                     → CON 2 GET /x O:0 2:1/0/64
                     ← ACK 2 2.05 E:aa 2:1/0/64 [64..100]",
+            got: &[0],
+        },
+        Rule {
+            what: "nor is one to observe begun with a later block",
+            role: Server,
+            size: 64,
+            answer: 100,
+            lines: "→ CON 1 GET /x O:0 2:1/0/64
+                    ← ACK 1 4.08
+                    → CON 2 GET /x O:0
+                    ← ACK 2 2.05 E:aa O:62350 2:0/1/64 S2:100 [0..64]",
             got: &[0],
         },
     ]);

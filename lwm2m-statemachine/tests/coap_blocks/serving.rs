@@ -190,6 +190,18 @@ fn a_repeated_request_for_a_block_is_answered_from_the_body() {
     assert_eq!(refused(&mut node, T0, "peer", &get_block(1, 2)), said);
 }
 
+/// Block2 is of what is split: an error to who asks for blocks is none of them.
+#[test]
+fn an_error_has_no_block_option() {
+    let mut node = node();
+    for number in [0, 1] {
+        let asked = get_block(number, 1 + number as u16);
+        let refusal = response(Code::NOT_FOUND, b"there is no x");
+        let said = ask(&mut node, T0, "peer", &asked, with(refusal));
+        assert_eq!(words(&said[0]), "ACK 4.04");
+    }
+}
+
 /// A node that keeps the bytes of one body only.
 fn forgetful() -> Node {
     let mut config = config(7, 64);

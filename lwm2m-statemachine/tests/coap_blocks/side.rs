@@ -410,6 +410,7 @@ impl Application for Side {
         let (usage, bounds) = (node.usage(), node.config().bounds);
         assert!(usage.receiving <= bounds.receiving, "{usage:?}");
         assert!(usage.receiving_bytes <= bounds.receiving_bytes, "{usage:?}");
+        assert!(usage.response_bytes <= bounds.response_bytes, "{usage:?}");
         assert!(usage.serving <= bounds.serving, "{usage:?}");
         assert!(usage.serving_bytes <= bounds.serving_bytes, "{usage:?}");
     }

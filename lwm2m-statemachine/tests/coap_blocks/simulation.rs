@@ -57,7 +57,9 @@ impl World {
                 config.bounds.receiving = 2;
                 config.bounds.receiving_bytes = room;
                 config.bounds.serving = 2;
+                config.bounds.response_bytes = room;
                 config.bounds.serving_bytes = room;
+                config.bounds.serving_bytes_per_peer = room / 2;
             }
             let first = (index as u64 + 1) << 20;
             let side = lwm2m_simulation::Random::new(seed, 10 + index as u64);

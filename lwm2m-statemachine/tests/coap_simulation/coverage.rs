@@ -7,6 +7,7 @@ const REQUESTS: &[&str] = &[
     "body changed",
     "body too large",
     "cancelled",
+    "no room",
     "peer dropped",
     "pong",
     "refused 4.00",

@@ -44,6 +44,16 @@ fn a_torn_body_is_found() {
 }
 
 #[test]
+fn the_answer_to_another_request_is_found() {
+    assert_found(Fault::Misreads, "the answer to another request");
+}
+
+#[test]
+fn a_success_without_effect_is_found() {
+    assert_found(Fault::Boasts, "success without effect");
+}
+
+#[test]
 fn a_request_without_an_outcome_is_found() {
     assert_found(Fault::Silent, "Usage");
 }
@@ -56,6 +66,11 @@ fn a_second_outcome_is_found() {
 #[test]
 fn an_old_value_is_found() {
     assert_found(Fault::Deaf, "acknowledged");
+}
+
+#[test]
+fn notifications_in_the_wrong_order_are_found() {
+    assert_found(Fault::Shuffles, " after ");
 }
 
 #[test]

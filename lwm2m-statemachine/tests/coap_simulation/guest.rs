@@ -2,11 +2,11 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use lwm2m_core::Instant;
+use lwm2m_core::{Code, Instant};
 use lwm2m_simulation::{Address, Application as _, Host, Node};
 use lwm2m_statemachine::{
     Datagram,
-    coap::{Event, OwnedIncoming},
+    coap::{Event, MessageBuf, OwnedIncoming},
 };
 
 use crate::party::Party;
@@ -19,8 +19,14 @@ pub(crate) enum Fault {
     Forgets,
     /// It reads its datagrams wrong.
     Corrupts,
+    /// It reads wrong what it is asked for.
+    Misreads,
+    /// It says that it has done what it has not.
+    Boasts,
     /// It keeps notifications to itself, and acknowledges them.
     Deaf,
+    /// It hands out notifications in the wrong order.
+    Shuffles,
     /// It sends everything twice.
     Stutters,
     /// It does not say when a request has failed.
@@ -43,6 +49,8 @@ pub(crate) struct Guest {
     pub(crate) fault: Fault,
     /// What is to be sent again.
     pub(crate) again: Option<(Address, Vec<u8>)>,
+    /// The notification that is handed out after the next one.
+    pub(crate) held: Option<Event<Address>>,
 }
 
 impl Guest {
@@ -51,6 +59,7 @@ impl Guest {
             host,
             fault: Fault::None,
             again: None,
+            held: None,
         }
     }
 }
@@ -64,6 +73,12 @@ impl Node for Guest {
             }
             Fault::Corrupts => {
                 if let Some(last) = payload.last_mut() {
+                    *last ^= 1;
+                }
+            }
+            Fault::Misreads => {
+                // The number of a request is at the end of its query.
+                if let Some(last) = payload.last_mut().filter(|last| last.is_ascii_digit()) {
                     *last ^= 1;
                 }
             }
@@ -103,15 +118,30 @@ impl Node for Guest {
         let Some(event) = machine.poll_event() else {
             return false;
         };
-        match (self.fault, &event) {
-            (Fault::Silent, Event::RequestFailed { .. })
-            | (
-                Fault::Deaf,
+        match (self.fault, event) {
+            (Fault::Silent, Event::RequestFailed { .. }) => {}
+            (Fault::Deaf, event) if is_notification(&event) => {}
+            (Fault::Shuffles, event) if is_notification(&event) => {
+                if let Some(held) = self.held.take() {
+                    application.handle_event(now, machine, event);
+                    application.handle_event(now, machine, held);
+                } else {
+                    self.held = Some(event);
+                }
+            }
+            (
+                Fault::Boasts,
                 Event::Incoming {
-                    incoming: OwnedIncoming::Notification { .. },
+                    incoming:
+                        OwnedIncoming::Request {
+                            responder, request, ..
+                        },
                     ..
                 },
-            ) => return true,
+            ) if request.message().code() == Code::DELETE => {
+                let done = MessageBuf::response(Code::DELETED);
+                machine.respond(now, responder, done).unwrap();
+            }
             (
                 Fault::Repeats,
                 Event::RequestFailed {
@@ -120,16 +150,17 @@ impl Node for Guest {
                     reason,
                 },
             ) => {
-                let again = Event::RequestFailed {
-                    request: *request,
-                    peer: *peer,
-                    reason: *reason,
-                };
-                application.handle_event(now, machine, again);
+                for _ in 0..2 {
+                    let failed = Event::RequestFailed {
+                        request,
+                        peer,
+                        reason,
+                    };
+                    application.handle_event(now, machine, failed);
+                }
             }
-            _ => {}
+            (_, event) => application.handle_event(now, machine, event),
         }
-        application.handle_event(now, machine, event);
         true
     }
 
@@ -143,4 +174,14 @@ impl Node for Guest {
     fn check(&self, now: Instant) {
         self.host.check(now);
     }
+}
+
+const fn is_notification(event: &Event<Address>) -> bool {
+    matches!(
+        event,
+        Event::Incoming {
+            incoming: OwnedIncoming::Notification { .. },
+            ..
+        }
+    )
 }

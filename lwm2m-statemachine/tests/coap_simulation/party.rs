@@ -483,6 +483,7 @@ impl Application for Party {
         assert!(usage.records <= bounds.records, "{usage:?}");
         assert!(usage.receiving <= bounds.receiving, "{usage:?}");
         assert!(usage.receiving_bytes <= bounds.receiving_bytes, "{usage:?}");
+        assert!(usage.response_bytes <= bounds.response_bytes, "{usage:?}");
         assert!(usage.serving <= bounds.serving, "{usage:?}");
         assert!(usage.serving_bytes <= bounds.serving_bytes, "{usage:?}");
         // What the application waits for is not forgotten, and what it does not know of is not kept.
@@ -506,6 +507,7 @@ const fn reason_name(reason: FailureReason) -> &'static str {
         FailureReason::BodyChanged => "body changed",
         FailureReason::TooLarge => "body too large",
         FailureReason::Blocks => "blocks do not fit",
+        FailureReason::NoRoom => "no room",
         FailureReason::NotSent => "not sent",
         FailureReason::Aborted => "aborted",
         _ => "another reason",

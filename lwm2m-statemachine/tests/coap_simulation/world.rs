@@ -466,7 +466,9 @@ fn config(plan: &Plan, random: &mut Random) -> Config {
         bounds.receiving = 2;
         bounds.receiving_bytes = room;
         bounds.serving = 2;
+        bounds.response_bytes = room / 2;
         bounds.serving_bytes = room;
+        bounds.serving_bytes_per_peer = room / 2;
     }
     config
 }

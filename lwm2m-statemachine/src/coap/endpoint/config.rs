@@ -168,21 +168,32 @@ pub struct Bounds {
     pub receiving: usize,
     /// The same of one peer.
     pub receiving_per_peer: usize,
-    /// How many bytes of them are held; over it, 5.03.
+    /// How many bytes they take; over it, 5.03.
     pub receiving_bytes: usize,
+    /// How many bytes bodies of responses take that are put together from blocks, of all peers
+    /// together; over it, a request fails with
+    /// [`FailureReason::NoRoom`](super::FailureReason::NoRoom).
+    pub response_bytes: usize,
+    /// The same of one peer; at least one body.
+    pub response_bytes_per_peer: usize,
     /// Bodies of responses that are kept while they are asked for block by block, of all peers
     /// together. Over the bound, the one that was not asked for the longest time goes: the
     /// application is asked for it again.
     pub serving: usize,
     /// The same of one peer: over it, one of its own goes.
     pub serving_per_peer: usize,
-    /// How many bytes of them are held.
+    /// How many bytes they take. Over the bound, those of the one that was not asked for the
+    /// longest time go.
     pub serving_bytes: usize,
+    /// The same of one peer: over it, those of its own go. A larger body is kept, but no other one
+    /// of its peer beside.
+    pub serving_bytes_per_peer: usize,
 }
 
 impl Bounds {
     /// Room for a million peers; 512 records, 256 requests and notifications for each of them;
-    /// bodies of 1 MiB, 16 from and 64 to each of them, 64 MiB of them together each way.
+    /// bodies of 1 MiB, 16 from and 64 to each of them, 16 MiB of those of one and 64 MiB of all of
+    /// them.
     pub const DEFAULT: Self = Self {
         peers: 1 << 22,
         records: 1 << 22,
@@ -194,9 +205,12 @@ impl Bounds {
         receiving: 1 << 16,
         receiving_per_peer: 16,
         receiving_bytes: 1 << 26,
+        response_bytes: 1 << 26,
+        response_bytes_per_peer: 1 << 24,
         serving: 1 << 16,
         serving_per_peer: 64,
         serving_bytes: 1 << 26,
+        serving_bytes_per_peer: 1 << 24,
     };
 }
 

@@ -460,6 +460,8 @@ pub enum FailureReason {
     TooLarge,
     /// The peer's blocks do not fit together.
     Blocks,
+    /// There was no room to put the body together: it may be asked for again.
+    NoRoom,
     /// It, or a block of it, could not be sent: no message id was free, or there was no room.
     NotSent,
     /// The application could not supply the body, or did not in time.

@@ -19,7 +19,7 @@ use core::time::Duration;
 use lwm2m_core::{CodeKind, Instant};
 
 use self::{
-    blockwise::{Receiving, Serving, Sources, Uploads},
+    blockwise::{Held, Receiving, Serving, Sources, Uploads},
     config::Spans,
     notifications::Notifications,
     outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
@@ -102,6 +102,8 @@ pub struct Endpoint<P> {
     notifications: Notifications,
     uploads: Uploads,
     receiving: Receiving,
+    /// What responses take that are being put together.
+    responses: Held,
     serving: Serving,
     sources: Sources,
     /// For what tells resources and bodies apart.
@@ -192,11 +194,13 @@ pub struct Usage {
     pub timers: usize,
     /// Bodies of requests that are coming in blocks.
     pub receiving: usize,
-    /// Bytes of them.
+    /// How many bytes they take.
     pub receiving_bytes: usize,
+    /// How many bytes bodies of responses take that are put together from blocks.
+    pub response_bytes: usize,
     /// Bodies of responses that may be asked for block by block.
     pub serving: usize,
-    /// Bytes of them.
+    /// How many bytes they take.
     pub serving_bytes: usize,
     /// Bodies that the application supplies.
     pub sources: usize,
@@ -216,6 +220,7 @@ impl<P: Peer> Endpoint<P> {
             notifications: Notifications::default(),
             uploads: Uploads::new(&mut random),
             receiving: Receiving::default(),
+            responses: Held::default(),
             serving: Serving::default(),
             sources: Sources::default(),
             fingerprints: random.hash_keys(),
@@ -403,6 +408,7 @@ impl<P: Peer> Endpoint<P> {
             timers: self.timers.len(),
             receiving: self.receiving.len(),
             receiving_bytes: self.receiving.bytes(),
+            response_bytes: self.responses.all(),
             serving: self.serving.len(),
             serving_bytes: self.serving.bytes(),
             sources: self.sources.len(),

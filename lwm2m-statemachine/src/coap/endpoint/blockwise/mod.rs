@@ -6,7 +6,9 @@
 //! - [`receiving`]: requests that come in blocks (Block1), assembled or handed on.
 //! - [`serving`]: responses of ours that are asked for block by block (Block2).
 //! - [`source`]: bodies that the application supplies block by block.
+//! - [`held`]: how many bytes all these bodies take.
 
+mod held;
 mod message;
 mod receiving;
 mod requesting;
@@ -19,17 +21,18 @@ use core::hash::{BuildHasher, Hasher};
 use lwm2m_core::{Code, CodeKind};
 
 use self::message::Own;
-pub use self::{
-    receiving::TransferId,
-    serving::Resource,
-    source::{Source, SourceId},
-};
 pub(super) use self::{
+    held::Held,
     receiving::{Receiving, Taken},
     requesting::Uploads,
     serving::{Loss, Serving},
     source::Sources,
     transfer::{Transfer, is_in_blocks},
+};
+pub use self::{
+    receiving::TransferId,
+    serving::Resource,
+    source::{Source, SourceId},
 };
 use super::Endpoint;
 use crate::{

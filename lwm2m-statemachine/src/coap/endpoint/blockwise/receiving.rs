@@ -5,7 +5,11 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use bytes::Bytes;
 use lwm2m_core::{Code, ContentFormat, Instant};
 
-use super::{Asked, fingerprint, is_block};
+use super::{
+    Asked, fingerprint,
+    held::{Held, append},
+    is_block,
+};
 use crate::{
     Peer,
     coap::{
@@ -29,7 +33,7 @@ const RETRY_AFTER: u32 = 30;
 #[derive(Clone, Debug, Default)]
 pub(in crate::coap::endpoint) struct Receiving {
     bodies: BTreeMap<(u32, u64), Inbound>,
-    bytes: usize,
+    held: Held,
     next_id: u64,
 }
 
@@ -48,6 +52,8 @@ struct Inbound {
     /// What the last block is told by, in case it comes again in a message of its own.
     last: u64,
     body: Content,
+    /// How many bytes it takes.
+    held: usize,
     /// The request whose answer decides how it goes on.
     record: Option<Key>,
     /// The request with the last block that was taken.
@@ -64,16 +70,6 @@ enum Content {
     Whole(Bytes),
     /// The application has it.
     Streamed,
-}
-
-impl Content {
-    fn held(&self) -> usize {
-        match self {
-            Self::Assembled(bytes) => bytes.len(),
-            Self::Whole(bytes) => bytes.len(),
-            Self::Streamed => 0,
-        }
-    }
 }
 
 /// What is to be done with a request that has block options.
@@ -99,7 +95,7 @@ impl Receiving {
     }
 
     pub(in crate::coap::endpoint) const fn bytes(&self) -> usize {
-        self.bytes
+        self.held.all()
     }
 
     fn of_peer(&self, peer: u32) -> impl Iterator<Item = u64> {
@@ -171,7 +167,6 @@ impl<P: Peer> Endpoint<P> {
         }
         let last = fingerprint(payload, self.fingerprints);
         let bounds = self.config.bounds;
-        let bytes = self.receiving.bytes;
         let Some(inbound) = self
             .receiving
             .bodies
@@ -196,12 +191,15 @@ impl<P: Peer> Endpoint<P> {
             return self.refuse(now, record, self.too_large());
         }
         if let Content::Assembled(body) = &mut inbound.body {
-            if bytes.saturating_add(payload.len()) > bounds.receiving_bytes {
+            let held = &mut self.receiving.held;
+            let room = bounds.receiving_bytes.saturating_sub(held.all());
+            let largest = if more { bounds.body } else { end };
+            if !append(body, payload, largest, room) {
                 self.forget_receiving(key);
                 return self.refuse(now, record, busy());
             }
-            body.extend_from_slice(payload);
-            self.receiving.bytes = bytes.saturating_add(payload.len());
+            held.change(key.0, inbound.held, body.capacity());
+            inbound.held = body.capacity();
         }
         inbound.received = end;
         inbound.last = last;
@@ -271,6 +269,7 @@ impl<P: Peer> Endpoint<P> {
             } else {
                 Content::Assembled(Vec::new())
             },
+            held: 0,
             record: None,
             latest: None,
             whole: false,
@@ -290,18 +289,14 @@ impl<P: Peer> Endpoint<P> {
         request: &MessageRef<'_>,
     ) -> Result<(), SendError> {
         let record = responder.record;
-        let key = self
-            .records
-            .peer(record)
-            .map(|peer| (peer, responder.resource.key));
+        let peer = self.records.peer(record).ok_or(SendError::NotOpen)?;
         let payload = request.payload();
         let bounds = self.config.bounds;
-        let held = self.receiving.bytes.saturating_add(payload.len());
-        let inbound =
-            key.and_then(|(peer, resource)| self.receiving.of_record(peer, resource, record));
-        let Some(inbound) = inbound else {
-            return Err(SendError::NotOpen);
-        };
+        let held = self.receiving.bytes().saturating_add(payload.len());
+        let inbound = self
+            .receiving
+            .of_record(peer, responder.resource.key, record)
+            .ok_or(SendError::NotOpen)?;
         if inbound.received != payload.len() || !matches!(inbound.body, Content::Streamed) {
             return Err(SendError::BlockNotWanted);
         }
@@ -312,7 +307,8 @@ impl<P: Peer> Endpoint<P> {
             busy()
         } else {
             inbound.body = Content::Assembled(payload.to_vec());
-            self.receiving.bytes = held;
+            inbound.held = payload.len();
+            self.receiving.held.change(peer, 0, payload.len());
             MessageBuf::response(Code::CONTINUE)
         };
         self.answer(now, record, answer)
@@ -354,15 +350,17 @@ impl<P: Peer> Endpoint<P> {
             self.forget_receiving((peer, resource));
             return;
         }
-        let dropped = inbound.received.saturating_sub(block.offset());
         inbound.received = block.offset();
         inbound.whole = false;
         inbound.record = None;
         if let Content::Whole(body) = &mut inbound.body {
             let mut body = Vec::from(core::mem::take(body));
             body.truncate(inbound.received);
+            body.shrink_to_fit();
+            let (before, after) = (inbound.held, body.capacity());
+            inbound.held = after;
             inbound.body = Content::Assembled(body);
-            self.receiving.bytes = self.receiving.bytes.saturating_sub(dropped);
+            self.receiving.held.change(peer, before, after);
         }
     }
 
@@ -396,7 +394,7 @@ impl<P: Peer> Endpoint<P> {
         let Some(mut inbound) = self.receiving.bodies.remove(&key) else {
             return;
         };
-        self.receiving.bytes = self.receiving.bytes.saturating_sub(inbound.body.held());
+        self.receiving.held.change(key.0, inbound.held, 0);
         self.timers.set(
             TimerKey::Receiving(key.0, key.1),
             &mut inbound.deadline,

@@ -56,11 +56,18 @@ impl<P: Peer> Endpoint<P> {
         self.upload(now, to, head, Content::Source(source), options)
     }
 
-    fn limits(&self, channel: Channel) -> Limits {
-        Limits {
+    /// What holds for the response to this request.
+    fn limits(&self, peer: u32, key: Key) -> Option<Limits> {
+        let channel = self.requests.get(key)?.mode.channel;
+        let bounds = &self.config.bounds;
+        // One body has room in any case.
+        let of_peer = bounds.response_bytes_per_peer.max(bounds.body);
+        let room = bounds.response_bytes.saturating_sub(self.responses.all());
+        Some(Limits {
             size: self.preferred_of_peer(channel),
-            body: self.config.bounds.body,
-        }
+            body: bounds.body,
+            room: room.min(of_peer.saturating_sub(self.responses.of(peer))),
+        })
     }
 
     /// Whether the body of this request goes in blocks: what fits is not split, and a GET has no
@@ -206,11 +213,13 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let limits = self.limits(self.requests.get(key)?.mode.channel);
+        let peer = self.requests.peer(key)?;
+        let limits = self.limits(peer, key)?;
         let request = self.requests.get_mut(key)?;
         let template: WireMessage = request.template()?;
         let streamed = request.mode.streamed && matches!(request.kind, Kind::Exchange);
         let (transfer, step) = Transfer::download(template, &response, limits, streamed);
+        self.responses.change(peer, 0, transfer.held());
         request.transfer = Some(Box::new(transfer));
         self.step(now, key, response, step)
     }
@@ -222,11 +231,13 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let limits = self.limits(self.requests.get(key)?.mode.channel);
+        let peer = self.requests.peer(key)?;
+        let limits = self.limits(peer, key)?;
         let transfer = self.requests.transfer(key)?;
         transfer.block = None;
-        let source = transfer.source();
+        let (source, held) = (transfer.source(), transfer.held());
         let step = transfer.take(&response, limits);
+        self.responses.change(peer, held, transfer.held());
         if let Some(source) = source
             && transfer.source().is_none()
         {
@@ -409,12 +420,16 @@ impl<P: Peer> Endpoint<P> {
 
     /// Forgets a transfer, but not its request, which is an observation.
     pub(in crate::coap::endpoint) fn end_transfer(&mut self, now: Instant, key: Key) {
+        let Some(peer) = self.requests.peer(key) else {
+            return;
+        };
         let Some(request) = self.requests.get_mut(key) else {
             return;
         };
         let Some(transfer) = request.transfer.take() else {
             return;
         };
+        self.responses.change(peer, transfer.held(), 0);
         let block = transfer.block;
         request.message = Some(transfer.into_template());
         if let Some(block) = block {
@@ -431,6 +446,7 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         transfer: &Transfer,
     ) {
+        self.responses.change(peer, transfer.held(), 0);
         if let Some(source) = transfer.source() {
             self.close_source(source);
         }

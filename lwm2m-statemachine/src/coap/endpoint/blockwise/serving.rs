@@ -176,8 +176,8 @@ impl<P: Peer> Endpoint<P> {
     ) -> bool {
         self.forget_serving(now, key, Loss::Replaced);
         let bounds = self.config.bounds;
-        if bounds.serving.min(bounds.serving_per_peer) == 0 || content.held() > bounds.serving_bytes
-        {
+        let bytes = content.held();
+        if bounds.serving.min(bounds.serving_per_peer) == 0 || bytes > bounds.serving_bytes {
             return false;
         }
         while let Some(oldest) = self.serving.oldest_of(key.0, bounds.serving_per_peer) {
@@ -191,7 +191,10 @@ impl<P: Peer> Endpoint<P> {
                 self.peers.release(oldest.0);
             }
         }
-        while self.serving.bytes().saturating_add(content.held()) > bounds.serving_bytes
+        while self.serving.bytes_of(key.0).saturating_add(bytes) > bounds.serving_bytes_per_peer
+            && self.serving.lighten_peer(key.0)
+        {}
+        while self.serving.bytes().saturating_add(bytes) > bounds.serving_bytes
             && self.serving.lighten()
         {}
         let Some(peer) = self.peers.get_mut(key.0) else {
@@ -291,7 +294,10 @@ impl<P: Peer> Endpoint<P> {
                 }
                 Taken::Wanted
             }
-            _ if request.code() == Code::GET => Taken::Request(Body::Datagram(request.payload())),
+            // A request to observe would begin with what is in the middle.
+            _ if request.code() == Code::GET && !request.has(OptionNumber::OBSERVE) => {
+                Taken::Request(Body::Datagram(request.payload()))
+            }
             _ => self.refuse(now, record, incomplete()),
         }
     }

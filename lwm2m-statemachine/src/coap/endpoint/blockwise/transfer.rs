@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 use core::mem;
 
 use bytes::Bytes;
-use lwm2m_core::Code;
+use lwm2m_core::{Code, ContentFormat};
 
 use super::{
-    Source, block_at, is_block,
+    Source, block_at,
+    held::append,
+    is_block,
     message::{Own, REQUEST_TAG, message},
 };
 use crate::coap::{
@@ -91,7 +93,9 @@ struct Download {
     offset: usize,
     /// What there is; empty if it is handed on.
     body: Vec<u8>,
+    /// What the first block says of the whole; each says the same.
     code: Code,
+    content_format: Option<ContentFormat>,
     etag: Option<Tag>,
 }
 
@@ -120,6 +124,8 @@ pub(super) struct Limits {
     pub(super) size: usize,
     /// The largest body that is put together.
     pub(super) body: usize,
+    /// How many more bytes may be held of it.
+    pub(super) room: usize,
 }
 
 /// What a response leads to.
@@ -186,7 +192,7 @@ impl Transfer {
         let alone = asks_for_block(&template);
         let mut transfer = Self {
             template,
-            phase: Phase::Download(Download::new(limits, 0)),
+            phase: Phase::Download(Download::new(limits)),
             block: None,
             resource: None,
             restarts: 0,
@@ -199,6 +205,14 @@ impl Transfer {
             transfer.begin_download(response, limits)
         };
         (transfer, step)
+    }
+
+    /// How many bytes the response takes that is being put together.
+    pub(super) const fn held(&self) -> usize {
+        match &self.phase {
+            Phase::Download(download) => download.body.capacity(),
+            Phase::Upload(_) => 0,
+        }
     }
 
     /// The template, for what follows the transfer.
@@ -283,10 +297,7 @@ impl Transfer {
     }
 
     fn begin_download(&mut self, response: &MessageRef<'_>, limits: Limits) -> Step {
-        let mut download = Download::new(limits, 0);
-        download.code = response.code();
-        download.etag = Tag::of(response);
-        self.phase = Phase::Download(download);
+        self.phase = Phase::Download(Download::new(limits));
         self.continue_download(response, limits)
     }
 
@@ -299,7 +310,7 @@ impl Transfer {
         }
         self.restarts += 1;
         self.tag = Tagged::Due;
-        self.phase = Phase::Download(Download::new(limits, 0));
+        self.phase = Phase::Download(Download::new(limits));
         Step::Next
     }
 
@@ -320,9 +331,7 @@ impl Transfer {
             };
         }
         if download.offset == 0 {
-            // The first block may be that of another representation than before a restart.
-            download.code = code;
-            download.etag = Tag::of(response);
+            download.describe(response);
         }
         let Some(block) = response.block2() else {
             if download.offset == 0 {
@@ -331,7 +340,7 @@ impl Transfer {
             }
             return self.begin_again(limits, Step::Failed(FailureReason::BodyChanged));
         };
-        if download.code != code || download.etag != Tag::of(response) {
+        if !download.is_described(response) {
             // A body is never put together from two (RFC 7959 §2.4).
             return self.begin_again(limits, Step::Failed(FailureReason::BodyChanged));
         }
@@ -355,7 +364,10 @@ impl Transfer {
             if offset == 0 && !block.more() {
                 return Step::Done(None);
             }
-            download.body.extend_from_slice(payload);
+            let largest = if block.more() { limits.body } else { end };
+            if !append(&mut download.body, payload, largest, limits.room) {
+                return Step::Failed(FailureReason::NoRoom);
+            }
         }
         if !block.more() {
             let body = Bytes::from(mem::take(&mut download.body));
@@ -378,13 +390,15 @@ impl Upload {
         let smaller = response
             .block1()
             .map_or(self.size, |block| block.size().min(self.size));
-        if code == Code::CONTINUE && !self.more {
-            // There is nothing to continue with: whether the server has acted is not known.
-            return Some(Step::Failed(FailureReason::Blocks));
-        }
         if code.is_success() {
-            if !self.more || (code != Code::CONTINUE && response.block1().is_none()) {
+            let continues = code == Code::CONTINUE;
+            if !self.more && !continues {
                 return None;
+            }
+            if !self.more || !continues && response.block1().is_none() {
+                // There is nothing to continue with, or the server has taken this block for all
+                // there is: it has not done what it was asked for.
+                return Some(Step::Failed(FailureReason::Blocks));
             }
             // Whether the server has acted on the block or waits for all of them (2.31), it wants
             // the next one; from now on of this size (RFC 7959 §2.5).
@@ -422,14 +436,27 @@ impl Upload {
 }
 
 impl Download {
-    fn new(limits: Limits, offset: usize) -> Self {
+    const fn new(limits: Limits) -> Self {
         Self {
             size: limits.size,
-            offset,
+            offset: 0,
             body: Vec::new(),
             code: Code::CONTENT,
+            content_format: None,
             etag: None,
         }
+    }
+
+    fn describe(&mut self, first: &MessageRef<'_>) {
+        self.code = first.code();
+        self.content_format = first.content_format();
+        self.etag = Tag::of(first);
+    }
+
+    fn is_described(&self, response: &MessageRef<'_>) -> bool {
+        self.code == response.code()
+            && self.content_format == response.content_format()
+            && self.etag == Tag::of(response)
     }
 
     fn message(&self, template: &WireMessage, tag: Option<&[u8]>) -> Ask {

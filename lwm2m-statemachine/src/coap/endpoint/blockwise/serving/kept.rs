@@ -8,7 +8,7 @@ use alloc::{
 use bytes::Bytes;
 use lwm2m_core::Instant;
 
-use super::super::SourceId;
+use super::super::{SourceId, held::Held};
 use crate::coap::{
     endpoint::{notifications::Notice, table::Key},
     message_buf::MessageBuf,
@@ -25,7 +25,7 @@ pub(in crate::coap::endpoint) struct Serving {
     /// The same, of those that hold bytes.
     heavy: BTreeSet<(u64, (u32, u64))>,
     clock: u64,
-    bytes: usize,
+    held: Held,
     /// The bodies of notifications that wait for their first block, by peer and token.
     notices: BTreeMap<(u32, Token), u64>,
 }
@@ -123,7 +123,11 @@ impl Serving {
     }
 
     pub(in crate::coap::endpoint) const fn bytes(&self) -> usize {
-        self.bytes
+        self.held.all()
+    }
+
+    pub(super) fn bytes_of(&self, peer: u32) -> usize {
+        self.held.of(peer)
     }
 
     /// Whether each body has its place in the order, and nothing else has one.
@@ -162,15 +166,29 @@ impl Serving {
         self.order.insert((self.clock, key));
     }
 
-    /// Lets the bytes of the oldest body go.
+    /// Lets the bytes of the oldest body go; says whether there was one.
     pub(super) fn lighten(&mut self) -> bool {
-        let Some((_, key)) = self.heavy.pop_first() else {
+        let oldest = self.heavy.first().map(|(_, key)| *key);
+        oldest.is_some_and(|key| self.let_go(key))
+    }
+
+    /// The same of this peer.
+    pub(super) fn lighten_peer(&mut self, peer: u32) -> bool {
+        let heavy = self
+            .of_peer(peer)
+            .filter(|(_, kept)| kept.content.held() > 0);
+        let oldest = heavy.min_by_key(|(_, kept)| kept.used);
+        let oldest = oldest.map(|(resource, _)| (peer, resource));
+        oldest.is_some_and(|key| self.let_go(key))
+    }
+
+    fn let_go(&mut self, key: (u32, u64)) -> bool {
+        let Some(kept) = self.bodies.get_mut(&key) else {
             return false;
         };
-        if let Some(kept) = self.bodies.get_mut(&key) {
-            self.bytes = self.bytes.saturating_sub(kept.content.held());
-            kept.content = Content::Gone;
-        }
+        self.held.change(key.0, kept.content.held(), 0);
+        self.heavy.remove(&(kept.used, key));
+        kept.content = Content::Gone;
         true
     }
 
@@ -186,7 +204,7 @@ impl Serving {
         self.order.insert((self.clock, key));
         if kept.content.held() > 0 {
             self.heavy.insert((self.clock, key));
-            self.bytes = self.bytes.saturating_add(kept.content.held());
+            self.held.change(key.0, 0, kept.content.held());
         }
         if let Some(Notice { token, .. }) = kept.content.notice() {
             self.notices.insert((key.0, token), key.1);
@@ -198,7 +216,7 @@ impl Serving {
         let kept = self.bodies.remove(&key)?;
         self.order.remove(&(kept.used, key));
         self.heavy.remove(&(kept.used, key));
-        self.bytes = self.bytes.saturating_sub(kept.content.held());
+        self.held.change(key.0, kept.content.held(), 0);
         if let Some(Notice { token, .. }) = kept.content.notice()
             && self.notices.get(&(key.0, token)) == Some(&key.1)
         {

@@ -1,0 +1,96 @@
+//! How many bytes bodies take.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// The bytes of bodies that are held for peers. Who holds none takes no room here.
+#[derive(Clone, Debug, Default)]
+pub(in crate::coap::endpoint) struct Held {
+    all: usize,
+    of_peers: BTreeMap<u32, usize>,
+}
+
+impl Held {
+    pub(in crate::coap::endpoint) const fn all(&self) -> usize {
+        self.all
+    }
+
+    pub(super) fn of(&self, peer: u32) -> usize {
+        self.of_peers.get(&peer).copied().unwrap_or(0)
+    }
+
+    /// A body of this peer that took `before` bytes takes `after`.
+    pub(super) fn change(&mut self, peer: u32, before: usize, after: usize) {
+        if before == after {
+            return;
+        }
+        let changed = |held: usize| held.saturating_sub(before).saturating_add(after);
+        self.all = changed(self.all);
+        let of_peer = self.of_peers.entry(peer).or_default();
+        *of_peer = changed(*of_peer);
+        if *of_peer == 0 {
+            self.of_peers.remove(&peer);
+        }
+    }
+}
+
+/// Appends a block to a body that is at most `largest` bytes long in the end, if that takes no more
+/// than `room` bytes beyond those that it has; says whether it does. What a vector takes is its
+/// capacity, which is up to twice its length.
+#[must_use]
+pub(super) fn append(body: &mut Vec<u8>, block: &[u8], largest: usize, room: usize) -> bool {
+    let length = body.len().saturating_add(block.len());
+    let most = body.capacity().saturating_add(room);
+    if length > most {
+        return false;
+    }
+    if length > body.capacity() {
+        let twice = body.capacity().saturating_mul(2);
+        let wanted = twice.min(largest).min(most).max(length);
+        body.reserve_exact(wanted.saturating_sub(body.len()));
+    }
+    body.extend_from_slice(block);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_takes_no_more_than_it_may_need_nor_than_there_is_room() {
+        let block = [0; 64];
+        for (largest, room) in [(1000, usize::MAX), (usize::MAX, 1000), (10, 1000)] {
+            let mut body = Vec::new();
+            let mut moves = 0;
+            loop {
+                let (before, held) = (body.len(), body.capacity());
+                if body.len() + block.len() > 1000 {
+                    break;
+                }
+                assert!(append(&mut body, &block, largest, room - held.min(room)));
+                assert_eq!(body.len(), before + block.len());
+                assert!(body.capacity() <= largest.min(room).max(body.len()));
+                moves += usize::from(body.capacity() != held);
+            }
+            // As rarely as a vector does by itself, if it can.
+            assert!(largest < 1000 || moves <= 6, "{moves}");
+        }
+        let mut body = Vec::from([1; 64]);
+        assert!(!append(&mut body, &block, 1000, 63));
+        assert_eq!((body.len(), body.capacity()), (64, 64));
+        assert!(append(&mut body, &block, 1000, 64));
+        assert_eq!(body.capacity(), 128);
+    }
+
+    #[test]
+    fn what_is_held_is_known_of_each_peer() {
+        let mut held = Held::default();
+        held.change(1, 0, 100);
+        held.change(2, 0, 50);
+        held.change(1, 100, 150);
+        assert_eq!((held.all(), held.of(1), held.of(2)), (200, 150, 50));
+        held.change(1, 150, 0);
+        assert_eq!((held.all(), held.of(1), held.of(2)), (50, 0, 50));
+        assert_eq!(held.of_peers.len(), 1);
+    }
+}
