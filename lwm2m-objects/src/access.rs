@@ -333,6 +333,6 @@ fn about(
     target: AclTarget,
 ) -> impl Iterator<Item = (InstanceId, AccessControl)> {
     tree.instances(ObjectId::ACCESS_CONTROL)
+        .filter(move |id| AclTarget::load(tree, *id) == Some(target))
         .filter_map(|id| Some((id, AccessControl::load(tree, id)?)))
-        .filter(move |(_, control)| control.target == target)
 }

@@ -11,6 +11,12 @@ pub enum Answer<E> {
     Failed(E),
 }
 
+/// Package URI has 0 to 255 bytes (TS E.6, Resource 1; Object 9, Resource 3).
+pub(crate) const LONGEST_URI: usize = 255;
+
+/// The most bytes that are told to have been received: as many as an Integer can tell.
+pub(crate) const MOST_RECEIVED: u64 = i64::MAX as u64;
+
 /// Whether text is a URI with an authority (RFC 3986), and its scheme.
 ///
 /// What is looked at is enough to choose a protocol; to resolve the rest is the application's.

@@ -6,9 +6,8 @@ use thiserror::Error;
 
 use super::{
     DeliveryMethod, DownloadError, Protocol, Snapshot, SnapshotError, State, UpdateResult,
-    snapshot::LONGEST_URI,
 };
-use crate::update::{Answer, scheme};
+use crate::update::{Answer, LONGEST_URI, MOST_RECEIVED, scheme};
 
 /// The state machine of a firmware update, without time, transport or storage; see the
 /// [module](super).
@@ -253,10 +252,9 @@ impl Machine {
             return Ok(());
         }
         self.package_uri = uri.into();
-        match scheme(uri).map(Protocol::of_scheme) {
-            None => self.fail(DownloadError::InvalidUri),
-            Some(Some(protocol)) if self.fetches(protocol) => self.fetch(0, ask),
-            Some(_) => self.fail(DownloadError::Protocol),
+        match self.unfetchable() {
+            Some(error) => self.fail(error),
+            None => self.fetch(0, ask),
         }
         Ok(())
     }
@@ -303,7 +301,7 @@ impl Machine {
         if self.state != State::Downloading || self.package_uri.is_empty() {
             return Err(NotNow(self.state));
         }
-        self.received = received.min(Snapshot::MOST_RECEIVED);
+        self.received = received.min(MOST_RECEIVED);
         Ok(())
     }
 
@@ -348,9 +346,9 @@ impl Machine {
         }
     }
 
-    /// Goes on after a reboot. A pull that was under way is asked for again. A push was lost with
-    /// its connection, so the state is Idle. In the state Updating, the application tells how the
-    /// update went.
+    /// Goes on after a reboot. A pull that was under way is asked for again, unless its protocol is
+    /// not supported any more. A push was lost with its connection, so the state is Idle. In the
+    /// state Updating, the application tells how the update went.
     pub fn restore(
         &mut self,
         snapshot: Snapshot,
@@ -363,11 +361,16 @@ impl Machine {
         self.received = snapshot.received;
         self.upload = Upload::None;
         if self.state == State::Downloading {
-            if self.package_uri.is_empty() {
-                ask(Event::Discard);
-                self.fail(DownloadError::ConnectionLost);
-            } else {
-                self.fetch(self.received, ask);
+            let error = match &*self.package_uri {
+                "" => Some(DownloadError::ConnectionLost),
+                _ => self.unfetchable(),
+            };
+            match error {
+                Some(error) => {
+                    ask(Event::Discard);
+                    self.fail(error);
+                }
+                None => self.fetch(self.received, ask),
             }
         }
         Ok(())
@@ -425,11 +428,17 @@ impl Machine {
         }
     }
 
-    fn fetches(&self, protocol: Protocol) -> bool {
-        match &*self.protocols {
-            [] => protocol == Protocol::Coap,
-            protocols => protocols.contains(&protocol),
-        }
+    /// Why Package URI names nothing that can be fetched, if so.
+    fn unfetchable(&self) -> Option<DownloadError> {
+        let protocols = match &*self.protocols {
+            [] => &[Protocol::Coap],
+            protocols => protocols,
+        };
+        let Some(scheme) = scheme(&self.package_uri) else {
+            return Some(DownloadError::InvalidUri);
+        };
+        let protocol = Protocol::of_scheme(scheme).filter(|protocol| protocols.contains(protocol));
+        protocol.is_none().then_some(DownloadError::Protocol)
     }
 
     fn fetch(&mut self, offset: u64, ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>) {

@@ -5,6 +5,7 @@ use alloc::string::String;
 use thiserror::Error;
 
 use super::{State, UpdateResult};
+use crate::update::{LONGEST_URI, MOST_RECEIVED};
 
 /// What of a [`Machine`](super::Machine) survives a reboot.
 ///
@@ -52,12 +53,7 @@ pub enum SnapshotError {
     Received(u64),
 }
 
-/// Package URI has 0 to 255 bytes.
-pub(super) const LONGEST_URI: usize = 255;
-
 impl Snapshot {
-    pub(super) const MOST_RECEIVED: u64 = i64::MAX as u64;
-
     /// Whether a machine can be in this state.
     pub fn check(&self) -> Result<(), SnapshotError> {
         let (state, result) = (self.state, self.result);
@@ -75,7 +71,7 @@ impl Snapshot {
         if length > LONGEST_URI {
             return Err(SnapshotError::PackageUri(length));
         }
-        if self.received > Self::MOST_RECEIVED {
+        if self.received > MOST_RECEIVED {
             return Err(SnapshotError::Received(self.received));
         }
         Ok(())

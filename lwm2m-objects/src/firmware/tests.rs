@@ -368,6 +368,29 @@ fn protocols_are_those_that_are_told() {
     }
 }
 
+/// What the machine cannot fetch any more is not asked for.
+#[test]
+fn a_pull_goes_on_by_supported_protocols_only() {
+    let [_, _, _, (_, fetching), ..] = machines();
+    let snapshot = |uri: &str| Snapshot {
+        package_uri: uri.into(),
+        ..fetching.snapshot()
+    };
+    for (uri, result, asked) in [
+        (URI, 0, "fetch coap://h/p 7"),
+        ("coaps://h/p", 9, "discard"),
+        ("no uri", 7, "discard"),
+    ] {
+        let mut machine = Machine::new(DeliveryMethod::Both, [Protocol::Coap, Protocol::Http]);
+        let mut application = Application::new();
+        let restored = machine.restore(snapshot(uri), &mut |event| application.answer(event));
+        assert_eq!(restored, Ok(()), "{uri}");
+        assert_eq!(machine.result().number(), result, "{uri}");
+        assert_eq!(machine.state() == State::Downloading, result == 0, "{uri}");
+        assert_eq!(application.asked, [asked], "{uri}");
+    }
+}
+
 #[test]
 fn impossible_snapshots_are_refused() {
     let never = &mut |event: Event<'_>| panic!("{event:?}");

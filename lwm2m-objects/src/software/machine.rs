@@ -5,10 +5,8 @@ use alloc::string::String;
 use lwm2m_core::InstanceId;
 use thiserror::Error;
 
-use super::{
-    DownloadError, Numbering, Snapshot, SnapshotError, State, UpdateResult, snapshot::LONGEST_URI,
-};
-use crate::update::{Answer, scheme};
+use super::{DownloadError, Numbering, Snapshot, SnapshotError, State, UpdateResult};
+use crate::update::{Answer, LONGEST_URI, MOST_RECEIVED, scheme};
 
 /// Both state machines of one software component, without time, transport or storage; see the
 /// [module](super).
@@ -336,7 +334,7 @@ impl Machine {
     /// [`Snapshot`] tells it.
     pub fn progress(&mut self, received: u64) -> Result<(), Refused> {
         self.expect_fetching()?;
-        self.received = received.min(Snapshot::MOST_RECEIVED);
+        self.received = received.min(MOST_RECEIVED);
         Ok(())
     }
 

@@ -90,6 +90,14 @@ impl AccessControl {
 }
 
 impl AclTarget {
+    /// What an Access Control Object Instance is about.
+    pub(crate) fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree, ObjectId::ACCESS_CONTROL, instance)?;
+        let object = ObjectId::new(values.number(0)?);
+        let on_instance = |id| Self::Instance(object, id);
+        Some(InstanceId::new(values.number(1)?).map_or(Self::Object(object), on_instance))
+    }
+
     /// Resources 0 and 1.
     const fn numbers(self) -> (u16, u16) {
         match self {
@@ -122,11 +130,8 @@ impl Typed for AccessControl {
     }
 
     fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
+        let target = AclTarget::load(tree, instance)?;
         let values = Values::new(tree, ObjectId::ACCESS_CONTROL, instance)?;
-        let object = ObjectId::new(values.number(0)?);
-        let target = InstanceId::new(values.number(1)?).map_or(AclTarget::Object(object), |id| {
-            AclTarget::Instance(object, id)
-        });
         let acl = values.numbers(Self::ACL).into_iter();
         Some(Self {
             target,
