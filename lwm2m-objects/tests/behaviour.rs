@@ -179,16 +179,63 @@ fn current_time_goes_on_and_can_be_set() {
     tree.handle_timeout(Instant::from_secs(90));
     assert_eq!(time(&tree), Some(Value::Time(5)));
 
-    // A Write of the whole instance without the time takes it away (TS 5.4.3).
+    // A Write of the whole instance without the time takes it away (TS 5.4.3), for good.
     let values = [("/3/0/14", Value::from("+03:00"))];
     write(&mut tree, "/3/0", WriteMode::Replace, &values).unwrap();
     assert_eq!(time(&tree), None);
+    let mut restarted = with_device(Device::example());
+    restarted.restore(&tree.snapshot()).unwrap();
+    assert_eq!(time(&restarted), None);
+    assert!(restarted.locate(path("/3/0/14")).is_some());
+}
+
+/// What an Object was not made with it does not support, whatever its definition has.
+#[test]
+fn what_is_not_supported_is_not_written() {
+    let mut tree = with_device(Device::example());
+    let counted = ConnectivityStatistics {
+        tx_data: Some(0),
+        ..ConnectivityStatistics::default()
+    };
+    tree.add(ConnectivityStatisticsObject::new(counted));
+    tree.add(LocationObject::new(Location::new(60.0, 25.0, 1000)));
+    for (at, value) in [
+        ("/3/0/15", Value::from("Europe/Helsinki")),
+        ("/7/0/8", Value::Integer(60)),
+    ] {
+        let refused = write(&mut tree, at, WriteMode::Replace, &[(at, value)]);
+        assert_eq!(refused, Err(WriteError::NotFound(path(at))));
+    }
+    for (at, value) in [
+        ("/3/0/15", Value::from("Europe/Helsinki")),
+        ("/6/0/2", Value::Float(8.5)),
+        ("/7/0/8", Value::Integer(60)),
+    ] {
+        let path = path(at);
+        let refused = tree.commit(&[Change::Set { path, value }]);
+        assert_eq!(refused, Err(WriteError::NotWritable(path)));
+    }
+    // Nor does what is not there execute.
+    for (at, refused) in [
+        ("/3/0/5", ExecuteError::NotFound(path("/3/0/5"))),
+        ("/3/0/13", ExecuteError::NotExecutable(path("/3/0/13"))),
+        ("/6/0/0", ExecuteError::NotExecutable(path("/6/0/0"))),
+        ("/7/0/2", ExecuteError::NotExecutable(path("/7/0/2"))),
+    ] {
+        assert_eq!(execute(&mut tree, at), Err(refused));
+    }
 }
 
 /// What a transaction did to the time is taken back.
 #[test]
 fn the_time_is_taken_back() {
-    let mut tree = with_device(Device::example());
+    let mut tree = with_device(Device {
+        current_time: Some(7),
+        ..Device::example()
+    });
+    // What was written before is what there is to go back to.
+    let values = [("/3/0/13", Value::Time(1_367_491_215))];
+    write(&mut tree, "/3/0/13", WriteMode::Replace, &values).unwrap();
     let values = [("/3/0/13", Value::Time(1))];
     tree.hold();
     write(&mut tree, "/3/0", WriteMode::Replace, &values).unwrap();
@@ -387,6 +434,14 @@ fn what_was_deleted_stays_away() {
         assert_eq!(tree.instances(object.into()).count(), 0, "/{object}");
     }
     assert_eq!(changed(&mut tree), [""; 0]);
+    // Nor is it there after a restart.
+    let mut restarted = with_statistics(60);
+    restarted.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+    restarted.add(LocationObject::new(Location::new(0.0, 0.0, 0)));
+    restarted.restore(&tree.snapshot()).unwrap();
+    for object in [3, 6, 7] {
+        assert_eq!(restarted.instances(object.into()).count(), 0, "/{object}");
+    }
 
     // One that is made anew does not collect, and has counted nothing.
     let mut statistics_again = vec![Change::Create { path: path("/7/0") }];
