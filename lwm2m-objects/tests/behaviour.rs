@@ -1,12 +1,12 @@
 //! What Device (TS E.4), Location (E.7) and Connectivity Statistics (E.8) do.
 
 use lwm2m_core::{
-    Arguments, InstanceId, Instant, ObjectId, Path, Value, WriteMode, codec::Content,
+    Arguments, DataType, InstanceId, Instant, ObjectId, Path, Value, WriteMode, codec::Content,
 };
 use lwm2m_objects::{
     Answer, Change, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject,
     ErrorCode, ExecuteError, Execution, FirmwareUpdate, Location, LocationObject, ObjectTree,
-    PowerSource, SoftwareManagement, Typed, WriteError, example,
+    PowerSource, SoftwareManagement, Store, Typed, WriteError, example,
     firmware::FirmwareUpdateObject,
     software::{self, Numbering, SoftwareManagementObject},
 };
@@ -499,9 +499,38 @@ fn behaviour_survives_a_restart() {
     assert_eq!(restarted.get(path("/6/0/1")), Some(Value::Float(2.0)));
     // 20 of the 60 seconds are left.
     assert_eq!(restarted.poll_timeout(), Some(Instant::from_secs(27)));
+    restarted.handle_timeout(Instant::from_secs(12));
+    assert_eq!(
+        restarted.get(path("/3/0/13")),
+        Some(Value::Time(1_367_491_260))
+    );
     // A Start has all of them again.
     execute(&mut restarted, "/7/0/6").unwrap();
-    assert_eq!(restarted.poll_timeout(), Some(Instant::from_secs(67)));
+    assert_eq!(restarted.poll_timeout(), Some(Instant::from_secs(72)));
+}
+
+/// What was saved of an Object that is another one by now is refused, and nothing has changed.
+#[test]
+fn what_was_saved_of_another_object_is_refused() {
+    for (object, resource) in [(3, 9), (6, 2), (7, 8)] {
+        let mut tree = with_statistics(60);
+        tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+        tree.add(LocationObject::new(Location::new(60.0, 25.0, 1000)));
+        let before = tree.snapshot();
+        // The same Object, but for the type of one Resource.
+        let mut definition = tree.definition(object.into()).unwrap().clone();
+        let resources = definition.resources.to_mut().iter_mut();
+        for other in resources.filter(|other| other.id.get() == resource) {
+            other.data_type = Some(DataType::String);
+            other.range = None;
+        }
+        let mut other = ObjectTree::new();
+        let store = Store::from_definition(definition).unwrap();
+        other.add(store.with(InstanceId::ZERO, resource, "text"));
+        let refused = tree.restore(&other.snapshot());
+        assert!(refused.is_err(), "/{object}: {refused:?}");
+        assert_eq!(tree.snapshot(), before);
+    }
 }
 
 /// An Object Instance is told in one go as its Resources are one by one.
