@@ -44,15 +44,23 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectivityStatisticsObject {
-    counters: Counters,
-    /// Since when it collects, if it does.
-    since: Option<Instant>,
-    /// How long it had collected before that, in milliseconds: before a restart.
-    before: u64,
+    collection: Collection,
+    /// What went with a deleted Object Instance, as long as that may come back.
+    deleted: Option<Collection>,
     now: Instant,
     /// Which counters there are, and the Collection Period.
     store: Store,
     changed: Changed,
+}
+
+/// What has been collected.
+#[derive(Clone, Copy, Debug, Default)]
+struct Collection {
+    counters: Counters,
+    /// Since when it goes on, if it does.
+    since: Option<Instant>,
+    /// How long it had gone on before that, in milliseconds: before a restart.
+    before: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,9 +102,8 @@ impl ConnectivityStatisticsObject {
     /// collect yet.
     pub fn new(config: ConnectivityStatistics) -> Self {
         Self {
-            counters: Counters::default(),
-            since: None,
-            before: 0,
+            collection: Collection::default(),
+            deleted: None,
             now: Instant::ZERO,
             store: Store::of([(InstanceId::ZERO, config)]),
             changed: Changed::default(),
@@ -105,7 +112,7 @@ impl ConnectivityStatisticsObject {
 
     /// Whether it collects.
     pub const fn is_collecting(&self) -> bool {
-        self.since.is_some()
+        self.collection.since.is_some()
     }
 
     /// A message was sent, over anything.
@@ -138,22 +145,25 @@ impl ConnectivityStatisticsObject {
         });
     }
 
-    /// Begins to collect (Resource 6).
+    /// Begins to collect (Resource 6), unless the Object Instance is deleted.
     pub fn start(&mut self, now: Instant) {
         self.handle_timeout(now);
-        self.since = Some(self.now);
-        self.before = 0;
+        if !self.store.has_instance(InstanceId::ZERO) {
+            return;
+        }
+        self.collection.since = Some(self.now);
+        self.collection.before = 0;
         self.change(|counters| *counters = Counters::default());
     }
 
     /// Ends to collect (Resource 7).
     pub fn stop(&mut self) {
-        self.since = None;
+        self.collection.since = None;
     }
 
     /// The value of one of Resources 0 to 5.
     fn value(&self, counter: u16) -> Value {
-        let value = self.counters.value(counter);
+        let value = self.collection.counters.value(counter);
         Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
     }
 
@@ -166,10 +176,10 @@ impl ConnectivityStatisticsObject {
 
     /// Changes the counters, and notes which Resources have other values then.
     fn change(&mut self, change: impl FnOnce(&mut Counters)) {
-        let before = self.counters;
-        change(&mut self.counters);
+        let before = self.collection.counters;
+        change(&mut self.collection.counters);
         for resource in 0..=5 {
-            if self.counters.value(resource) != before.value(resource)
+            if self.collection.counters.value(resource) != before.value(resource)
                 && self.store.has(InstanceId::ZERO, resource.into())
             {
                 self.changed.push(path(resource.into()));
@@ -249,17 +259,38 @@ impl Object for ConnectivityStatisticsObject {
         }
     }
 
+    /// With the Object Instance goes what it has counted; a new one has the same counters.
     fn apply(&mut self, changes: &[Change]) {
-        self.store.apply(changes);
+        for change in changes {
+            self.store.apply(core::slice::from_ref(change));
+            match change {
+                Change::Delete { .. } => {
+                    let collection = core::mem::take(&mut self.collection);
+                    self.deleted.get_or_insert(collection);
+                }
+                Change::Create { .. } => {
+                    let counters = (0..=5).map(ResourceId::new);
+                    let counters = counters.filter(|id| self.store.supports(*id));
+                    let zero = |id| Change::Set {
+                        path: path(id),
+                        value: Value::Integer(0),
+                    };
+                    let zeros: Vec<Change> = counters.map(zero).collect();
+                    self.store.apply(&zeros);
+                }
+                _ => {}
+            }
+        }
     }
 
-    /// With the Object Instance goes what it has counted.
-    fn settle(&mut self, changes: &[Change]) {
-        let deletes = |change: &Change| matches!(change, Change::Delete { .. });
-        if changes.iter().any(deletes) {
-            self.stop();
-            self.before = 0;
-            self.counters = Counters::default();
+    fn settle(&mut self, _: &[Change]) {
+        self.deleted = None;
+    }
+
+    fn undo(&mut self, undo: &[Change]) {
+        self.store.apply(undo);
+        if let Some(collection) = self.deleted.take() {
+            self.collection = collection;
         }
     }
 
@@ -294,8 +325,8 @@ impl Object for ConnectivityStatisticsObject {
             Some(Value::Integer(seconds)) => u64::try_from(*seconds).ok()?,
             _ => 0,
         };
-        let since = self.since?;
-        let before = Duration::from_millis(self.before);
+        let since = self.collection.since?;
+        let before = Duration::from_millis(self.collection.before);
         (period > 0).then(|| since + Duration::from_secs(period).saturating_sub(before))
     }
 
@@ -311,10 +342,10 @@ impl Object for ConnectivityStatisticsObject {
                 *resource = ResourceSnapshot::Single(self.value(counter));
             }
         }
-        let counters = self.counters.numbers().into_iter();
-        let collected = self.since.map(|since| {
+        let counters = self.collection.counters.numbers().into_iter();
+        let collected = self.collection.since.map(|since| {
             let passed = self.now.as_millis().saturating_sub(since.as_millis());
-            passed.saturating_add(self.before)
+            passed.saturating_add(self.collection.before)
         });
         let numbers = counters.chain(collected);
         saved.state = numbers
@@ -336,9 +367,9 @@ impl Object for ConnectivityStatisticsObject {
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.store.load_saved(saved);
         if let Some((counters, collected)) = saved_numbers(saved) {
-            self.counters = counters;
-            self.since = collected.map(|_| self.now);
-            self.before = collected.unwrap_or(0);
+            self.collection.counters = counters;
+            self.collection.since = collected.map(|_| self.now);
+            self.collection.before = collected.unwrap_or(0);
         }
     }
 }

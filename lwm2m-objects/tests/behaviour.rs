@@ -402,6 +402,27 @@ fn a_location_changes_as_one() {
     assert_eq!(changed(&mut tree), [""; 0]);
 }
 
+/// The application may set a value by its path, and a Delete may be followed by another place.
+#[test]
+fn a_location_is_made_anew() {
+    let mut tree = ObjectTree::new();
+    tree.add(LocationObject::new(Location {
+        speed: Some(1.5),
+        ..Location::new(60.0, 25.0, 1000)
+    }));
+    tree.set(path("/6/0/6"), 2.5).unwrap();
+    assert_eq!(tree.get(path("/6/0/6")), Some(Value::Float(2.5)));
+    tree.commit(&[Change::Delete { path: path("/6/0") }])
+        .unwrap();
+    let at = path("/6/0");
+    tree.commit(&[Change::Create { path: at }]).unwrap();
+    assert_eq!(tree.resources(6.into(), InstanceId::ZERO).count(), 0);
+    let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
+    let second = Location::new(61.0, 26.0, 1060);
+    location.moved(second.clone());
+    assert_eq!(Location::load(&tree, InstanceId::ZERO), Some(second));
+}
+
 /// A Delete of the Bootstrap interface takes an Object Instance away (TS 5.2.7.5): what happens
 /// meanwhile does not bring it back, and what begins anew does not go on from before.
 #[test]
@@ -429,6 +450,7 @@ fn what_was_deleted_stays_away() {
     assert_eq!(refused, Err(WriteError::NotFound(path("/3/0"))));
     let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
     location.moved(Location::new(61.0, 26.0, 1060));
+    statistics(&mut tree).start(Instant::ZERO);
     statistics(&mut tree).sent(Instant::ZERO, 4096);
     for object in [3, 6, 7] {
         assert_eq!(tree.instances(object.into()).count(), 0, "/{object}");
@@ -443,15 +465,17 @@ fn what_was_deleted_stays_away() {
         assert_eq!(restarted.instances(object.into()).count(), 0, "/{object}");
     }
 
-    // One that is made anew does not collect, and has counted nothing.
-    let mut statistics_again = vec![Change::Create { path: path("/7/0") }];
-    statistics_again.push(Change::Set {
-        path: path("/7/0/8"),
-        value: Value::Integer(60),
-    });
-    tree.commit(&statistics_again).unwrap();
+    // One that is made anew has the same counters, has counted nothing, and does not collect.
+    let mut create = tree.bootstrap_write(path("/7/0")).unwrap();
+    let period = [(path("/7/0/8"), Value::Integer(30))].into_iter();
+    period.collect::<Content>().push(&mut create).unwrap();
+    let changes = create.finish().unwrap();
+    tree.commit(&changes).unwrap();
     assert!(!statistics(&mut tree).is_collecting());
     assert_eq!(tree.poll_timeout(), None);
+    assert_eq!(counters(&tree), [0; 6]);
+    execute(&mut tree, "/7/0/6").unwrap();
+    assert_eq!(tree.poll_timeout(), Some(Instant::from_secs(30)));
 }
 
 /// As long as it may be taken back, a Delete ends nothing.
