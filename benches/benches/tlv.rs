@@ -70,7 +70,7 @@ fn device(c: &mut Criterion) {
             let mut encoder = Encoder::new(&mut buffer, DEVICE_INSTANCE);
             push_device(&mut encoder)?;
             encoder.finish()?;
-            black_box(buffer.as_slice());
+            black_box(&buffer);
             Ok::<(), lwm2m_core::codec::EncodeError>(())
         });
     });

@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 
 use lwm2m_core::{
-    InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef,
+    InstanceId, ObjectId, ObjectLink, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef,
     codec::{EncodeError, Event, Sink, Step},
 };
 
-use crate::writer::{Piece, Writer};
+use crate::writer::{Piece, Prefix, Writer};
 
 /// Writes the events of a payload into a buffer, behind what is there already.
 ///
@@ -54,29 +54,48 @@ use crate::writer::{Piece, Writer};
 ///
 /// After an error it refuses every event with that error.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "none goes with another")]
 pub struct Encoder<'b> {
     out: Writer<'b>,
     base: Path,
-    open: Open,
+    place: Place,
+    known: Known,
+    /// The identifiers of what is open: Object, Object Instance, multiple Resource.
+    ids: [u16; 3],
+    /// Whether the Object Instance that is open has no identifier; 0 stands for it.
+    without_id: bool,
     /// Whether there is something in what was opened last.
     filled: bool,
     names: Names,
     /// How many identifiers at the beginning of a path the names leave out.
     left_out: usize,
+    /// Whether the entries in what is open have names; known once there is one.
+    named: bool,
+    /// What these names begin with.
+    prefix: Prefix,
     /// Whether there is a value of a single Resource.
     single: bool,
     error: Option<EncodeError>,
 }
 
-/// What is open. An Object Instance may have no identifier.
-#[derive(Clone, Copy, Debug)]
-enum Open {
+/// What is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Payload,
+    Object,
+    Instance,
+    Multiple,
     /// Nothing can be opened any more.
     Failed,
+}
+
+/// Which values are known to be allowed here, whatever their identifiers: one of them has been
+/// taken since something was opened or closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
     Nothing,
-    Object(ObjectId),
-    Instance(ObjectId, Option<InstanceId>),
-    Multiple(ObjectId, Option<InstanceId>, ResourceId),
+    Resources,
+    ResourceInstances,
 }
 
 /// Which names the payload has.
@@ -97,14 +116,20 @@ impl<'b> Encoder<'b> {
     ///
     /// A Read answer that shows linked Objects too (third example of TS 6.4.4) has the base
     /// [`Path::Root`].
+    #[inline]
     pub fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
         Self {
             out: Writer::new(buffer),
             base,
-            open: Open::Nothing,
+            place: Place::Payload,
+            known: Known::Nothing,
+            ids: [0; 3],
+            without_id: false,
             filled: false,
             names: Names::Undecided,
             left_out: 0,
+            named: false,
+            prefix: Prefix::EMPTY,
             single: false,
             error: None,
         }
@@ -117,10 +142,16 @@ impl<'b> Encoder<'b> {
     /// The error of an event; [`EncodeError::Structure`] if something is open still;
     /// [`EncodeError::Empty`] if there was no value and the base is below an Object. The buffer is
     /// as it was then.
+    #[inline]
     pub fn finish(mut self) -> Result<(), EncodeError> {
-        let Open::Nothing = self.open else {
+        self.end()
+    }
+
+    /// [`finish`](Self::finish), without moving the encoder.
+    fn end(&mut self) -> Result<(), EncodeError> {
+        if self.place != Place::Payload {
             return Err(self.error.unwrap_or(EncodeError::Structure(Step::End)));
-        };
+        }
         if self.names == Names::Undecided {
             if self.base.instance().is_some() {
                 return Err(EncodeError::Empty(self.base));
@@ -140,155 +171,224 @@ impl Sink for Encoder<'_> {
 
     #[inline(always)]
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        let taken = match &event {
-            Event::Resource { id, value, time } => self.resource(*id, value, time.as_ref()),
-            Event::ResourceInstance { id, value, time } => {
-                self.resource_instance(*id, value, time.as_ref())
-            }
-            _ => self.structure(&event),
+        let taken = match event {
+            Event::Object(id) => self.object(id),
+            Event::Instance(id) => self.instance(id),
+            Event::Resource { id, value, time } => self.resource(id, value, time),
+            Event::Multiple(id) => self.multiple(id),
+            Event::ResourceInstance { id, value, time } => self.resource_instance(id, value, time),
+            Event::EndMultiple => self.end_multiple(),
+            Event::EndInstance => self.end_instance(),
+            Event::EndObject => self.end_object(),
         };
-        taken.map_err(|error| self.fail(error))
+        taken.map_err(|Failed| self.failure())
     }
 }
 
+/// The error is kept in the encoder.
+struct Failed;
+
 /// What each event does.
 impl Encoder<'_> {
-    /// Keeps the first error; nothing is taken any more.
-    #[cold]
-    fn fail(&mut self, error: EncodeError) -> EncodeError {
-        self.open = Open::Failed;
-        *self.error.get_or_insert(error)
-    }
-
-    /// Opens or closes something.
-    #[inline(always)]
-    fn structure(&mut self, event: &Event<'_>) -> Result<(), EncodeError> {
-        match (*event, self.open) {
-            (Event::Object(object), Open::Nothing) => {
-                inside(self.base.object(), object, Path::Object(object))?;
-                self.open(Open::Object(object));
-                Ok(())
-            }
-            (Event::Instance(instance), Open::Object(object)) => self.instance(object, instance),
-            (Event::Multiple(resource), Open::Instance(object, instance)) => {
-                let path = resource_path(object, instance, resource);
-                inside(self.base.resource(), resource, path)?;
-                self.open(Open::Multiple(object, instance, resource));
-                Ok(())
-            }
-            (Event::EndObject | Event::EndInstance | Event::EndMultiple, _) => self.close(event),
-            _ => Err(EncodeError::Structure(event.step())),
+    fn object(&mut self, id: ObjectId) -> Result<(), Failed> {
+        self.expect(Place::Payload, Step::Object)?;
+        let [object, ..] = &mut self.ids;
+        *object = id.get();
+        if self.base.object().is_some_and(|base| base != id) {
+            return Err(self.fail(EncodeError::OutsidePath(Path::Object(id))));
         }
+        self.open(Place::Object);
+        Ok(())
     }
 
-    /// Opens what has content of its own.
-    fn open(&mut self, open: Open) {
-        self.open = open;
-        self.filled = false;
-    }
-
-    /// Opens an Object Instance.
-    fn instance(
-        &mut self,
-        object: ObjectId,
-        instance: Option<InstanceId>,
-    ) -> Result<(), EncodeError> {
-        let possible = match instance {
-            Some(instance) => {
-                let path = Path::Instance(object, instance);
-                inside(self.base.instance(), instance, path)?;
-                self.names != Names::Unnamed
+    fn instance(&mut self, id: Option<InstanceId>) -> Result<(), Failed> {
+        self.expect(Place::Object, Step::Instance)?;
+        let [object, instance, _] = &mut self.ids;
+        let object = ObjectId::new(*object);
+        *instance = id.map_or(0, InstanceId::get);
+        self.without_id = id.is_none();
+        self.named = false;
+        let possible = match (id, self.base.instance()) {
+            (Some(id), Some(base)) if id != base => {
+                let path = Path::Instance(object, id);
+                return Err(self.fail(EncodeError::OutsidePath(path)));
             }
-            None => self.base == Path::Object(object) && self.names == Names::Undecided,
+            (Some(_), _) => self.names != Names::Unnamed,
+            (None, _) => self.base == Path::Object(object) && self.names == Names::Undecided,
         };
         if !possible {
-            return Err(EncodeError::Structure(Step::Instance));
+            return Err(self.fail(EncodeError::Structure(Step::Instance)));
         }
-        self.open(Open::Instance(object, instance));
+        self.open(Place::Instance);
         Ok(())
     }
 
-    /// Closes what is open.
-    fn close(&mut self, end: &Event<'_>) -> Result<(), EncodeError> {
-        let structure = EncodeError::Structure(end.step());
-        let (path, outer) = match (end, self.open) {
-            (Event::EndObject, Open::Object(object)) => (Path::Object(object), Open::Nothing),
-            (Event::EndInstance, Open::Instance(object, instance)) => {
-                (instance_path(object, instance), Open::Object(object))
-            }
-            (Event::EndMultiple, Open::Multiple(object, instance, resource)) => (
-                resource_path(object, instance, resource),
-                Open::Instance(object, instance),
-            ),
-            _ => return Err(structure),
-        };
-        let whole_object = matches!(end, Event::EndObject) && path == self.base;
-        if !self.filled && !whole_object {
-            return Err(EncodeError::Empty(path));
-        }
-        if let (Event::EndInstance, Names::Unnamed, false) = (end, self.names, self.single) {
-            return Err(structure);
-        }
-        self.open = outer;
-        Ok(())
-    }
-
-    /// Writes the entry of a Resource.
     #[inline]
     fn resource(
         &mut self,
         id: ResourceId,
-        value: &ValueRef<'_>,
-        time: Option<&Timestamp>,
-    ) -> Result<(), EncodeError> {
-        let Open::Instance(object, instance) = self.open else {
-            return Err(EncodeError::Structure(Step::Resource));
-        };
-        let names = match self.base {
-            Path::Resource(_, _, base) if base == id => Names::Base,
-            Path::Resource(..) | Path::ResourceInstance(..) => {
-                return Err(EncodeError::OutsidePath(resource_path(
-                    object, instance, id,
-                )));
-            }
-            _ => Names::of(object, instance, id)?,
-        };
-        // Once the Base Name ends with a slash, no name after it is the base.
-        if names == Names::Base && self.names == Names::Below {
-            return Err(EncodeError::Structure(Step::Resource));
+        value: ValueRef<'_>,
+        time: Option<Timestamp>,
+    ) -> Result<(), Failed> {
+        if self.known != Known::Resources {
+            self.first_resource(id)?;
         }
-        self.single = true;
-        let parent = instance.unwrap_or(InstanceId::ZERO);
-        let ids = [object.get(), parent.get(), id.get()];
-        self.entry(names, &ids, value, time)
+        self.entry(None, id.get(), value, time)
     }
 
-    /// Writes the entry of a Resource Instance.
+    fn multiple(&mut self, id: ResourceId) -> Result<(), Failed> {
+        self.expect(Place::Instance, Step::Multiple)?;
+        if self.base.resource().is_some_and(|base| base != id) {
+            return Err(self.outside(id.get()));
+        }
+        let [.., multiple] = &mut self.ids;
+        *multiple = id.get();
+        self.open(Place::Multiple);
+        Ok(())
+    }
+
     #[inline]
     fn resource_instance(
         &mut self,
         id: ResourceInstanceId,
-        value: &ValueRef<'_>,
-        time: Option<&Timestamp>,
-    ) -> Result<(), EncodeError> {
-        let Open::Multiple(object, instance, resource) = self.open else {
-            return Err(EncodeError::Structure(Step::ResourceInstance));
+        value: ValueRef<'_>,
+        time: Option<Timestamp>,
+    ) -> Result<(), Failed> {
+        if self.known != Known::ResourceInstances {
+            self.first_resource_instance(id)?;
+        }
+        let [.., multiple] = self.ids;
+        let parent = (self.left_out < self.ids.len()).then_some(multiple);
+        self.entry(parent, id.get(), value, time)
+    }
+
+    fn end_multiple(&mut self) -> Result<(), Failed> {
+        self.expect(Place::Multiple, Step::EndMultiple)?;
+        self.close(Place::Instance)
+    }
+
+    fn end_instance(&mut self) -> Result<(), Failed> {
+        self.expect(Place::Instance, Step::EndInstance)?;
+        self.close(Place::Object)?;
+        if self.names == Names::Unnamed && !self.single {
+            return Err(self.fail(EncodeError::Structure(Step::EndInstance)));
+        }
+        Ok(())
+    }
+
+    fn end_object(&mut self) -> Result<(), Failed> {
+        self.expect(Place::Object, Step::EndObject)?;
+        if let (Path::Object(base), [object, ..]) = (self.base, self.ids) {
+            // If the payload is about this one Object, it may be empty.
+            self.filled |= base.get() == object;
+        }
+        self.close(Place::Payload)
+    }
+
+    #[inline]
+    fn open(&mut self, place: Place) {
+        self.place = place;
+        self.known = Known::Nothing;
+        self.filled = false;
+    }
+
+    /// Goes back to what is around the place that is open.
+    #[inline]
+    fn close(&mut self, outer: Place) -> Result<(), Failed> {
+        if !self.filled {
+            return Err(self.fail(EncodeError::Empty(self.place_path())));
+        }
+        self.place = outer;
+        self.known = Known::Nothing;
+        Ok(())
+    }
+
+    /// Whether a Resource may be here, when that is not known.
+    #[inline(never)]
+    fn first_resource(&mut self, id: ResourceId) -> Result<(), Failed> {
+        self.expect(Place::Instance, Step::Resource)?;
+        let names = match self.base {
+            Path::Resource(_, _, base) if base == id => Names::Base,
+            Path::Resource(..) | Path::ResourceInstance(..) => return Err(self.outside(id.get())),
+            _ => self.names_below(id.get())?,
         };
-        let parent = instance.unwrap_or(InstanceId::ZERO);
+        // Once the Base Name ends with a slash, no name after it is the base.
+        if names == Names::Base && self.names == Names::Below {
+            return Err(self.fail(EncodeError::Structure(Step::Resource)));
+        }
+        self.begin_entry(names);
+        self.single = true;
+        if names == Names::Below {
+            self.known = Known::Resources;
+        }
+        Ok(())
+    }
+
+    /// Whether a Resource Instance may be here, when that is not known.
+    #[inline(never)]
+    fn first_resource_instance(&mut self, id: ResourceInstanceId) -> Result<(), Failed> {
+        self.expect(Place::Multiple, Step::ResourceInstance)?;
+        let [.., multiple] = self.ids;
         let names = match self.base {
             Path::ResourceInstance(.., base) if base == id => Names::Base,
-            Path::ResourceInstance(..) => {
-                let path = Path::ResourceInstance(object, parent, resource, id);
-                return Err(EncodeError::OutsidePath(path));
-            }
-            _ => Names::of(object, instance, resource)?,
+            Path::ResourceInstance(..) => return Err(self.outside(id.get())),
+            _ => self.names_below(multiple)?,
         };
-        let ids = [object.get(), parent.get(), resource.get(), id.get()];
-        self.entry(names, &ids, value, time)
+        self.begin_entry(names);
+        if names != Names::Base {
+            self.known = Known::ResourceInstances;
+        }
+        Ok(())
+    }
+
+    /// The names of what is below the base: of this Resource in the Object Instance that is open.
+    fn names_below(&mut self, resource: u16) -> Result<Names, Failed> {
+        match InstanceId::new(resource) {
+            _ if !self.without_id => Ok(Names::Below),
+            Some(_) => Ok(Names::Unnamed),
+            // Without the Object Instance, the Resource is where that should be: 65535 cannot be
+            // read there.
+            None => {
+                let [object, instance, _] = self.ids;
+                Err(self.fail(EncodeError::Value(path(&[object, instance, resource]))))
+            }
+        }
+    }
+
+    /// Makes ready for an entry that has such a name.
+    #[inline]
+    fn begin_entry(&mut self, names: Names) {
+        if self.names == Names::Undecided {
+            self.begin(names);
+        }
+        if names == Names::Base {
+            self.named = false;
+        } else if !self.named {
+            self.named = true;
+            self.find_prefix();
+        }
+    }
+
+    /// What names begin with in the Object Instance that is open. That is nothing either in all of
+    /// the payload or nowhere.
+    fn find_prefix(&mut self) {
+        let [ids @ .., _] = &self.ids;
+        match (self.names, ids.get(self.left_out..)) {
+            (Names::Base, _) => self.prefix = Prefix::of(|piece| piece.text("/")),
+            (_, None | Some([])) => {}
+            (_, Some(ids)) => {
+                self.prefix = Prefix::of(|piece| {
+                    for id in ids {
+                        piece.id(*id);
+                        piece.text("/");
+                    }
+                });
+            }
+        }
     }
 
     /// Writes what comes before the first entry.
-    #[cold]
+    #[inline(never)]
     fn begin(&mut self, names: Names) {
         self.names = names;
         self.left_out = match names {
@@ -300,169 +400,207 @@ impl Encoder<'_> {
             Path::Root | Path::Object(_) | Path::Instance(..) => 512,
             Path::Resource(..) | Path::ResourceInstance(..) => 64,
         });
-        self.out.text("{\"bn\":\"");
-        for id in self.base.segments() {
-            self.out.text("/");
-            self.out.id(id);
-        }
-        self.out.text(match names {
-            Names::Base => "\",\"e\":[",
-            _ => "/\",\"e\":[",
+        self.out.piece(|piece| {
+            piece.text("{\"bn\":\"");
+            for id in self.base.segments() {
+                piece.text("/");
+                piece.id(id);
+            }
+            piece.text(match names {
+                Names::Base => "\",\"e\":[",
+                _ => "/\",\"e\":[",
+            });
         });
     }
+}
 
-    /// Writes an entry and a comma. `ids` are those of its path.
-    #[inline]
+/// The entries.
+impl Encoder<'_> {
+    /// Writes an entry and a comma: of the value `id`, of the multiple Resource `parent` if the name
+    /// says that.
+    #[inline(always)]
     fn entry(
         &mut self,
-        names: Names,
-        ids: &[u16],
-        value: &ValueRef<'_>,
-        time: Option<&Timestamp>,
-    ) -> Result<(), EncodeError> {
-        if self.names == Names::Undecided {
-            self.begin(names);
-        }
-        // Told apart here, so that the usual ones need not be put into memory to be handed on.
-        match *value {
-            ValueRef::Integer(number) | ValueRef::Time(number) => self.integer(ids, number),
-            ValueRef::String(text) => self.string(ids, text),
-            value => self.other(ids, value)?,
+        parent: Option<u16>,
+        id: u16,
+        value: ValueRef<'_>,
+        time: Option<Timestamp>,
+    ) -> Result<(), Failed> {
+        // Told apart here, so that no value need be put into memory to be handed on.
+        match value {
+            ValueRef::Integer(number) | ValueRef::Time(number) => self.integer(parent, id, number),
+            ValueRef::String(text) => self.string(parent, id, text),
+            ValueRef::Float(number) => self.float(parent, id, number)?,
+            ValueRef::Boolean(truth) => self.boolean(parent, id, truth),
+            ValueRef::Opaque(bytes) => self.opaque(parent, id, bytes)?,
+            ValueRef::ObjectLink(link) => self.link(parent, id, link),
+            ValueRef::Raw(_) => return Err(self.unwritable(id)),
         }
         if let Some(time) = time {
-            self.time(ids, *time)?;
+            self.time(id, time)?;
         }
         self.filled = true;
         Ok(())
     }
 
-    fn integer(&mut self, ids: &[u16], number: i64) {
-        let head = self.head(ids);
+    fn integer(&mut self, parent: Option<u16>, id: u16, number: i64) {
+        let prefix = self.named.then_some(&self.prefix);
         self.out.piece(|piece| {
-            head.write(piece, "\",\"v\":");
+            head(piece, prefix, parent, id, "\",\"v\":");
             piece.integer(number);
             piece.text("},");
         });
     }
 
-    fn string(&mut self, ids: &[u16], text: &str) {
-        let head = self.head(ids);
-        self.out.piece(|piece| head.write(piece, "\",\"sv\":\""));
-        self.out.string(text);
-        self.out.text("\"},");
+    fn string(&mut self, parent: Option<u16>, id: u16, text: &str) {
+        let prefix = self.named.then_some(&self.prefix);
+        let head = |piece: &mut Piece<'_>| head(piece, prefix, parent, id, "\",\"sv\":\"");
+        self.out.piece_and_string(head, text);
     }
 
     #[inline(never)]
-    fn other(&mut self, ids: &[u16], value: ValueRef<'_>) -> Result<(), EncodeError> {
-        let head = self.head(ids);
-        let out = &mut self.out;
-        match value {
-            ValueRef::Float(number) if number.is_finite() => {
-                out.piece(|piece| head.write(piece, "\",\"v\":"));
-                out.float(number);
-                out.text("},");
-            }
-            ValueRef::Boolean(truth) => out.piece(|piece| {
-                head.write(piece, "\",\"bv\":");
-                piece.text(if truth { "true}," } else { "false}," });
-            }),
-            ValueRef::Opaque(bytes) => {
-                out.piece(|piece| head.write(piece, "\",\"sv\":\""));
-                out.base64(bytes).ok_or_else(|| unwritable_value(ids))?;
-                out.text("\"},");
-            }
-            ValueRef::ObjectLink(link) => out.piece(|piece| {
-                head.write(piece, "\",\"ov\":\"");
-                piece.id(link.object);
-                piece.text(":");
-                piece.id(link.instance);
-                piece.text("\"},");
-            }),
-            _ => return Err(unwritable_value(ids)),
+    fn float(&mut self, parent: Option<u16>, id: u16, number: f64) -> Result<(), Failed> {
+        if !number.is_finite() {
+            return Err(self.unwritable(id));
         }
+        self.field(parent, id, "\",\"v\":");
+        self.out.float(number);
+        self.out.text("},");
         Ok(())
+    }
+
+    #[inline(never)]
+    fn boolean(&mut self, parent: Option<u16>, id: u16, truth: bool) {
+        self.field(parent, id, "\",\"bv\":");
+        self.out.text(if truth { "true}," } else { "false}," });
+    }
+
+    #[inline(never)]
+    fn opaque(&mut self, parent: Option<u16>, id: u16, bytes: &[u8]) -> Result<(), Failed> {
+        self.field(parent, id, "\",\"sv\":\"");
+        if self.out.base64(bytes).is_none() {
+            return Err(self.unwritable(id));
+        }
+        self.out.text("\"},");
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn link(&mut self, parent: Option<u16>, id: u16, link: ObjectLink) {
+        self.field(parent, id, "\",\"ov\":\"");
+        self.out.piece(|piece| {
+            piece.id(link.object);
+            piece.text(":");
+            piece.id(link.instance);
+            piece.text("\"},");
+        });
+    }
+
+    /// Writes the name, and `field`; see [`head`].
+    #[inline(never)]
+    fn field(&mut self, parent: Option<u16>, id: u16, field: &'static str) {
+        let prefix = self.named.then_some(&self.prefix);
+        self.out
+            .piece(|piece| head(piece, prefix, parent, id, field));
     }
 
     /// Adds the time to the entry that was written last.
     #[inline(never)]
-    fn time(&mut self, ids: &[u16], time: Timestamp) -> Result<(), EncodeError> {
-        let seconds = seconds(time).ok_or_else(|| EncodeError::Time(path(ids)))?;
+    fn time(&mut self, id: u16, time: Timestamp) -> Result<(), Failed> {
+        let Some(seconds) = seconds(time) else {
+            return Err(self.fail(EncodeError::Time(self.value_path(id))));
+        };
         self.out.take_back(2);
         self.out.text(",\"t\":");
         self.out.seconds(seconds);
         self.out.text("},");
         Ok(())
     }
-
-    #[inline(always)]
-    fn head<'i>(&self, ids: &'i [u16]) -> Head<'i> {
-        Head {
-            slash: self.names == Names::Base,
-            ids: ids.get(self.left_out..).unwrap_or_default(),
-        }
-    }
 }
 
-impl Names {
-    /// The names of what is below the base: of this Resource in this Object Instance.
+/// What is wrong.
+impl Encoder<'_> {
     #[inline]
-    fn of(
-        object: ObjectId,
-        instance: Option<InstanceId>,
-        resource: ResourceId,
-    ) -> Result<Self, EncodeError> {
-        match instance {
-            Some(_) => Ok(Self::Below),
-            None => Self::unnamed(object, resource),
+    fn expect(&mut self, place: Place, step: Step) -> Result<(), Failed> {
+        if self.place == place {
+            return Ok(());
         }
+        Err(self.fail(EncodeError::Structure(step)))
     }
 
-    /// Without the Object Instance, the Resource is where that should be: 65535 cannot be read there.
+    /// Keeps the first error; nothing is taken any more.
     #[cold]
-    fn unnamed(object: ObjectId, resource: ResourceId) -> Result<Self, EncodeError> {
-        match InstanceId::new(resource.get()) {
-            Some(_) => Ok(Self::Unnamed),
-            None => Err(EncodeError::Value(resource_path(object, None, resource))),
+    #[inline(never)]
+    fn fail(&mut self, error: EncodeError) -> Failed {
+        self.place = Place::Failed;
+        self.known = Known::Nothing;
+        self.error.get_or_insert(error);
+        Failed
+    }
+
+    /// The error of an event that failed.
+    #[cold]
+    #[inline(never)]
+    fn failure(&self) -> EncodeError {
+        self.error.unwrap_or(EncodeError::Structure(Step::End))
+    }
+
+    /// Something of the place that is open is not what the base says.
+    #[cold]
+    fn outside(&mut self, id: u16) -> Failed {
+        self.fail(EncodeError::OutsidePath(self.value_path(id)))
+    }
+
+    #[cold]
+    fn unwritable(&mut self, id: u16) -> Failed {
+        self.fail(EncodeError::Value(self.value_path(id)))
+    }
+
+    /// The path of what is in the place that is open.
+    fn value_path(&self, id: u16) -> Path {
+        let [object, instance, multiple] = self.ids;
+        match self.place {
+            Place::Multiple => path(&[object, instance, multiple, id]),
+            _ => path(&[object, instance, id]),
+        }
+    }
+
+    /// The path of the place that is open; an Object Instance without identifier has none.
+    fn place_path(&self) -> Path {
+        let [object, instance, multiple] = self.ids;
+        match self.place {
+            Place::Instance if !self.without_id => path(&[object, instance]),
+            Place::Multiple => path(&[object, instance, multiple]),
+            _ => path(&[object]),
         }
     }
 }
 
-/// The beginning of an entry, up to its value.
-struct Head<'i> {
-    /// Whether the name begins with a slash.
-    slash: bool,
-    /// The identifiers of the name; without one there is no name.
-    ids: &'i [u16],
-}
-
-impl Head<'_> {
-    /// `field` starts with the end of the name.
-    #[inline(always)]
-    fn write(&self, piece: &mut Piece<'_>, field: &'static str) {
-        if let [first, rest @ ..] = self.ids {
-            piece.text("{\"n\":\"");
-            if self.slash {
-                piece.text("/");
-            }
-            piece.id(*first);
-            for id in rest {
-                piece.text("/");
-                piece.id(*id);
-            }
-            piece.text(field);
-        } else {
-            piece.text("{");
-            piece.text(field.get(2..).unwrap_or(field));
-        }
+/// Writes an entry up to its value. `field` starts with the end of the name.
+#[inline(always)]
+fn head(
+    piece: &mut Piece<'_>,
+    prefix: Option<&Prefix>,
+    parent: Option<u16>,
+    id: u16,
+    field: &'static str,
+) {
+    let Some(prefix) = prefix else {
+        piece.text("{");
+        piece.text(field.get(2..).unwrap_or(field));
+        return;
+    };
+    piece.text("{\"n\":\"");
+    piece.prefix(prefix);
+    if let Some(parent) = parent {
+        piece.id(parent);
+        piece.text("/");
     }
+    piece.id(id);
+    piece.text(field);
 }
 
-#[cold]
-fn unwritable_value(ids: &[u16]) -> EncodeError {
-    EncodeError::Value(path(ids))
-}
-
-/// The path of an entry, for an error.
+/// The path of these identifiers, for an error.
 fn path(ids: &[u16]) -> Path {
     Path::of(ids).unwrap_or(Path::Root)
 }
@@ -474,24 +612,6 @@ fn seconds(time: Timestamp) -> Option<f64> {
         Timestamp::Relative(seconds) => (seconds, seconds <= 0.0),
     };
     (possible && seconds.is_finite()).then_some(seconds)
-}
-
-fn instance_path(object: ObjectId, instance: Option<InstanceId>) -> Path {
-    instance.map_or(Path::Object(object), |id| Path::Instance(object, id))
-}
-
-/// The path of a Resource; in an instance without identifier, as if it were instance 0.
-fn resource_path(object: ObjectId, instance: Option<InstanceId>, resource: ResourceId) -> Path {
-    Path::Resource(object, instance.unwrap_or(InstanceId::ZERO), resource)
-}
-
-/// Checks that an identifier is the one of the base, if the base has one.
-#[inline]
-fn inside<T: PartialEq + Copy>(base: Option<T>, id: T, path: Path) -> Result<(), EncodeError> {
-    match base {
-        Some(base) if base != id => Err(EncodeError::OutsidePath(path)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

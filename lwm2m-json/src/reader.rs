@@ -293,7 +293,7 @@ pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     // Eight bytes at a time: most strings here end within the first eight.
     while let Some((chunk, after)) = rest.split_first_chunk() {
-        let special = special_bytes(u64::from_le_bytes(*chunk));
+        let special = special_in(chunk);
         if special != 0 {
             let before = special.trailing_zeros() >> 3;
             return len.saturating_add(before as usize);
@@ -304,6 +304,28 @@ pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
     let before = rest.iter().position(special).unwrap_or(rest.len());
     len.saturating_add(before)
+}
+
+/// Whether all bytes stand for themselves in a string.
+#[inline(always)]
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    // The last bytes are looked at twice in part, rather than one by one.
+    let special = if let Some(last) = bytes.last_chunk() {
+        let (chunks, _) = bytes.as_chunks();
+        let all = chunks.iter().map(special_in);
+        all.fold(special_in(last), |one, other| one | other)
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let [first, last] = [first, last].map(|four| u64::from(u32::from_le_bytes(*four)));
+        special_bytes(first << 32 | last)
+    } else {
+        return plain_len(bytes) == bytes.len();
+    };
+    special == 0
+}
+
+#[inline(always)]
+fn special_in(bytes: &[u8; 8]) -> u64 {
+    special_bytes(u64::from_le_bytes(*bytes))
 }
 
 /// Finds the special bytes of a string among eight. The lowest bit that is set is the highest bit

@@ -1,67 +1,111 @@
 //! The parts of JSON (RFC 8259) that the encoder puts together.
 
 use alloc::vec::Vec;
-use core::mem;
-
 use base64::{Engine, encoded_len, engine::general_purpose::STANDARD};
 
-use crate::reader::plain_len;
+use crate::reader::{is_plain, plain_len};
 
 /// Appends to a buffer.
+///
+/// It writes into room that it has made beforehand: the buffer's length is brought up to date once
+/// for many parts, not for each.
 #[derive(Debug)]
 pub(crate) struct Writer<'b> {
+    /// What was written, and zeros behind it.
     buffer: &'b mut Vec<u8>,
+    /// Where what was written ends.
+    end: usize,
     /// The length that the buffer goes back to if the writer goes away.
     keep: usize,
 }
 
+/// How much room is made at once, in bytes, unless the buffer would have to grow for it.
+const ROOM: usize = 256;
+
 impl<'b> Writer<'b> {
     pub(crate) const fn new(buffer: &'b mut Vec<u8>) -> Self {
-        let keep = buffer.len();
-        Self { buffer, keep }
+        let end = buffer.len();
+        let keep = end;
+        Self { buffer, end, keep }
     }
 
     /// Leaves in the buffer what was written.
     pub(crate) fn keep(&mut self) {
-        self.keep = self.buffer.len();
+        self.keep = self.end;
     }
 
-    /// Makes room for so many bytes, if there is none at all.
+    /// Takes memory for so many bytes, if the buffer has none at all.
     pub(crate) fn begin(&mut self, bytes: usize) {
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(bytes);
         }
     }
 
+    /// Room for this many bytes at least.
+    #[inline(always)]
+    fn room(&mut self, bytes: usize) -> &mut [u8] {
+        if self.buffer.len().wrapping_sub(self.end) < bytes {
+            self.make_room(bytes);
+        }
+        self.buffer.get_mut(self.end..).unwrap_or_default()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, bytes: usize) {
+        let needed = self.end.saturating_add(bytes);
+        let plenty = self.end.saturating_add(ROOM).min(self.buffer.capacity());
+        self.buffer.resize(needed.max(plenty), 0);
+    }
+
     #[inline(always)]
     pub(crate) fn text(&mut self, text: &str) {
-        self.buffer.extend_from_slice(text.as_bytes());
+        if let Some((place, _)) = self.room(text.len()).split_at_mut_checked(text.len()) {
+            place.copy_from_slice(text.as_bytes());
+            self.end = self.end.wrapping_add(text.len());
+        }
     }
 
     /// Appends what `write` puts together, at most [`Piece::MAX`] bytes.
-    ///
-    /// That is faster than to append each part, because the buffer's length is brought up to date
-    /// once.
     #[inline(always)]
     pub(crate) fn piece(&mut self, write: impl FnOnce(&mut Piece<'_>)) {
-        let start = self.buffer.len();
-        self.buffer.resize(start.saturating_add(Piece::MAX), 0);
-        let mut piece = Piece {
-            room: self.buffer.get_mut(start..).unwrap_or_default(),
+        if let Some(room) = self.room(Piece::MAX).first_chunk_mut() {
+            let len = Piece::write(room, write);
+            self.end = self.end.wrapping_add(len);
+        }
+    }
+
+    /// The same, then what stands between the quotation marks of a string, then what ends an entry.
+    ///
+    /// That is one look for room, and not three.
+    #[inline(always)]
+    pub(crate) fn piece_and_string(&mut self, write: impl FnOnce(&mut Piece<'_>), text: &str) {
+        const END: &[u8; 3] = b"\"},";
+        let room = self.room(text.len().saturating_add(Piece::MAX + END.len()));
+        let Some(start) = room.first_chunk_mut() else {
+            return;
         };
-        write(&mut piece);
-        let left = piece.room.len();
-        self.buffer.truncate(self.buffer.len().saturating_sub(left));
+        let len = Piece::write(start, write);
+        if !is_plain(text.as_bytes()) {
+            self.end = self.end.wrapping_add(len);
+            self.escaped(text);
+            return self.text("\"},");
+        }
+        let place = room.split_at_mut_checked(len).map(|(_, rest)| rest);
+        let place = place.and_then(|rest| rest.split_at_mut_checked(text.len()));
+        if let Some((place, after)) = place
+            && let Some(after) = after.first_chunk_mut()
+        {
+            place.copy_from_slice(text.as_bytes());
+            *after = *END;
+            let len = len.wrapping_add(text.len()).wrapping_add(END.len());
+            self.end = self.end.wrapping_add(len);
+        }
     }
 
     /// Takes the last bytes back.
     pub(crate) fn take_back(&mut self, count: usize) {
-        let len = self.buffer.len().saturating_sub(count);
-        self.buffer.truncate(len);
-    }
-
-    pub(crate) fn id(&mut self, id: u16) {
-        self.piece(|piece| piece.id(id));
+        self.end = self.end.saturating_sub(count);
     }
 
     /// A number that is finite, in the shortest form that reads back equal.
@@ -76,20 +120,10 @@ impl<'b> Writer<'b> {
         self.text(text.strip_suffix(".0").unwrap_or(text));
     }
 
-    /// What stands between the quotation marks of a string.
-    #[inline(always)]
-    pub(crate) fn string(&mut self, text: &str) {
-        let plain = plain_len(text.as_bytes());
-        if plain == text.len() {
-            self.text(text);
-        } else {
-            self.escaped(text, plain);
-        }
-    }
-
-    /// A string of which the first `plain` bytes stand for themselves.
+    /// A string with characters that do not stand for themselves.
     #[cold]
-    fn escaped(&mut self, mut text: &str, mut plain: usize) {
+    fn escaped(&mut self, mut text: &str) {
+        let mut plain = plain_len(text.as_bytes());
         while let Some((before, rest)) = text.split_at_checked(plain) {
             self.text(before);
             let mut chars = rest.chars();
@@ -119,11 +153,11 @@ impl<'b> Writer<'b> {
 
     /// Octets in Base64 (RFC 4648, 4); `None` if their text would be longer than memory can be.
     pub(crate) fn base64(&mut self, bytes: &[u8]) -> Option<()> {
-        let start = self.buffer.len();
-        let end = start.checked_add(encoded_len(bytes.len(), true)?)?;
-        self.buffer.resize(end, 0);
-        let room = self.buffer.get_mut(start..)?;
-        STANDARD.encode_slice(bytes, room).ok().map(drop)
+        let len = encoded_len(bytes.len(), true)?;
+        self.end.checked_add(len)?;
+        let written = STANDARD.encode_slice(bytes, self.room(len)).ok()?;
+        self.end = self.end.saturating_add(written);
+        Some(())
     }
 }
 
@@ -134,8 +168,12 @@ impl Drop for Writer<'_> {
 }
 
 /// A short part of a document.
+///
+/// Of what it is put together from, each part has a size that the compiler knows or knows a limit
+/// of: so it sees that there is room, and looks for it only where numbers are long.
 pub(crate) struct Piece<'p> {
-    room: &'p mut [u8],
+    room: &'p mut [u8; Piece::MAX],
+    len: usize,
 }
 
 impl Piece<'_> {
@@ -143,45 +181,81 @@ impl Piece<'_> {
     /// and `-9223372036854775808`.
     pub(crate) const MAX: usize = 64;
 
+    /// Tells how long it is.
+    #[inline(always)]
+    fn write(room: &mut [u8; Piece::MAX], write: impl FnOnce(&mut Piece<'_>)) -> usize {
+        let mut piece = Piece { room, len: 0 };
+        write(&mut piece);
+        piece.len
+    }
+
     #[inline(always)]
     pub(crate) fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
     #[inline(always)]
+    pub(crate) fn prefix(&mut self, prefix: &Prefix) {
+        // All of it, because a copy whose size is known is two instructions.
+        let end = self.len.wrapping_add(prefix.len.min(Prefix::MAX));
+        self.bytes(&prefix.bytes);
+        self.len = end;
+    }
+
+    #[inline(always)]
     pub(crate) fn id(&mut self, id: u16) {
+        let digit = |unit: u16| b'0' | u8::try_from(id / unit % 10).unwrap_or(0);
         match id {
-            ..10_000 => self.small(id),
-            _ => self.text(itoa::Buffer::new().format(id)),
+            ..10 => self.bytes(&[digit(1)]),
+            10..100 => self.bytes(&[digit(10), digit(1)]),
+            100..1000 => self.bytes(&[digit(100), digit(10), digit(1)]),
+            1000..10_000 => self.bytes(&[digit(1000), digit(100), digit(10), digit(1)]),
+            _ => self.bytes(&[10_000, 1000, 100, 10, 1].map(digit)),
         }
     }
 
     #[inline(always)]
     pub(crate) fn integer(&mut self, number: i64) {
         match u16::try_from(number) {
-            Ok(small @ ..10_000) => self.small(small),
+            Ok(small) => self.id(small),
             _ => self.text(itoa::Buffer::new().format(number)),
-        }
-    }
-
-    /// A number of up to four digits.
-    #[inline(always)]
-    fn small(&mut self, number: u16) {
-        let digit = |unit: u16| b'0' | u8::try_from(number / unit % 10).unwrap_or(0);
-        match number {
-            ..10 => self.bytes(&[digit(1)]),
-            10..100 => self.bytes(&[digit(10), digit(1)]),
-            100..1000 => self.bytes(&[digit(100), digit(10), digit(1)]),
-            _ => self.bytes(&[digit(1000), digit(100), digit(10), digit(1)]),
         }
     }
 
     #[inline(always)]
     fn bytes(&mut self, bytes: &[u8]) {
-        let room = mem::take(&mut self.room);
-        if let Some((place, rest)) = room.split_at_mut_checked(bytes.len()) {
+        let end = self.len.wrapping_add(bytes.len());
+        if let Some(place) = self.room.get_mut(self.len..end) {
             place.copy_from_slice(bytes);
-            self.room = rest;
+            self.len = end;
+        }
+    }
+}
+
+/// What many names begin with, put together once: a slash, or the identifiers of an Object and of
+/// an Object Instance, each with the slash that follows it.
+#[derive(Debug)]
+pub(crate) struct Prefix {
+    /// The text, and zeros behind it.
+    bytes: [u8; 16],
+    len: usize,
+}
+
+impl Prefix {
+    const MAX: usize = "65535/65535/".len();
+
+    pub(crate) const EMPTY: Self = Self {
+        bytes: [0; 16],
+        len: 0,
+    };
+
+    /// What `write` puts together, at most `65535/65535/`.
+    pub(crate) fn of(write: impl FnOnce(&mut Piece<'_>)) -> Self {
+        let mut room = [0; Piece::MAX];
+        let len = Piece::write(&mut room, write);
+        match room.first_chunk() {
+            Some(bytes) => Self { bytes: *bytes, len },
+            None => Self::EMPTY,
         }
     }
 }

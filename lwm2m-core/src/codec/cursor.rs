@@ -8,22 +8,22 @@ use crate::{InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef};
 ///
 /// Each call pushes the ends and beginnings between the last place and the next, so that the sink
 /// sees the nested sequence of the [module](super).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Cursor {
-    object: Option<ObjectId>,
-    instance: Option<InstanceId>,
-    /// A multiple one.
-    resource: Option<ResourceId>,
+    /// What was opened last, an Object, an Object Instance or a multiple Resource; or the root.
+    open: Path,
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Cursor {
     /// Nothing is open yet.
     pub const fn new() -> Self {
-        Self {
-            object: None,
-            instance: None,
-            resource: None,
-        }
+        Self { open: Path::Root }
     }
 
     /// Pushes a value: of a Resource, or of a Resource Instance. `path` above Resource level does
@@ -38,43 +38,39 @@ impl Cursor {
     ) -> Result<(), S::Error> {
         match path {
             Path::Resource(object, instance, id) => {
-                self.enter(Some(object), Some(instance), None, sink)?;
-                sink.event(Event::Resource { id, value, time })
+                // Mostly it is open: the last value was of the same thing.
+                match self.open {
+                    Path::Instance(o, i) if (o, i) == (object, instance) => {}
+                    _ => self.go(Some(object), Some(instance), None, sink)?,
+                }
+                sink.event(Event::Resource { id, value, time })?;
             }
             Path::ResourceInstance(object, instance, resource, id) => {
-                self.enter(Some(object), Some(instance), Some(resource), sink)?;
-                sink.event(Event::ResourceInstance { id, value, time })
+                match self.open {
+                    Path::Resource(o, i, r) if (o, i, r) == (object, instance, resource) => {}
+                    _ => self.go(Some(object), Some(instance), Some(resource), sink)?,
+                }
+                sink.event(Event::ResourceInstance { id, value, time })?;
             }
-            path => self.open(path, sink),
+            path => self.open(path, sink)?,
         }
+        Ok(())
     }
 
     /// Makes `path` the innermost thing that is open: an Object, an Object Instance, or a multiple
     /// Resource. (A Resource Instance cannot be open: its multiple Resource is.)
     pub fn open<S: Sink + ?Sized>(&mut self, path: Path, sink: &mut S) -> Result<(), S::Error> {
-        self.enter(path.object(), path.instance(), path.resource(), sink)
+        self.go(path.object(), path.instance(), path.resource(), sink)
     }
 
     /// Closes all that is open.
     pub fn finish<S: Sink + ?Sized>(mut self, sink: &mut S) -> Result<(), S::Error> {
-        self.enter(None, None, None, sink)
+        self.go(None, None, None, sink)
     }
 
-    /// Makes this, and nothing else, open. Mostly it is: the last value was of the same thing.
-    #[inline]
-    fn enter<S: Sink + ?Sized>(
-        &mut self,
-        object: Option<ObjectId>,
-        instance: Option<InstanceId>,
-        resource: Option<ResourceId>,
-        sink: &mut S,
-    ) -> Result<(), S::Error> {
-        if self.resource == resource && self.instance == instance && self.object == object {
-            return Ok(());
-        }
-        self.go(object, instance, resource, sink)
-    }
-
+    /// Makes this, and nothing else, open.
+    // Its parameters are no `Path`, because that would be written to memory in parts and read as a
+    // whole at once, for which it would have to wait.
     fn go<S: Sink + ?Sized>(
         &mut self,
         object: Option<ObjectId>,
@@ -82,32 +78,35 @@ impl Cursor {
         resource: Option<ResourceId>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let same_object = self.object == object;
-        let same_instance = same_object && self.instance == instance;
-        let same_resource = same_instance && self.resource == resource;
-        if self.resource.is_some() && !same_resource {
+        if let Path::Resource(o, i, r) = self.open
+            && (Some(o), Some(i), Some(r)) != (object, instance, resource)
+        {
             sink.event(Event::EndMultiple)?;
-            self.resource = None;
+            self.open = Path::Instance(o, i);
         }
-        if self.instance.is_some() && !same_instance {
+        if let Path::Instance(o, i) = self.open
+            && (Some(o), Some(i)) != (object, instance)
+        {
             sink.event(Event::EndInstance)?;
-            self.instance = None;
+            self.open = Path::Object(o);
         }
-        if self.object.is_some() && !same_object {
+        if let Path::Object(o) = self.open
+            && Some(o) != object
+        {
             sink.event(Event::EndObject)?;
-            self.object = None;
+            self.open = Path::Root;
         }
-        if let (None, Some(id)) = (self.object, object) {
-            sink.event(Event::Object(id))?;
-            self.object = object;
+        if let (Path::Root, Some(object)) = (self.open, object) {
+            sink.event(Event::Object(object))?;
+            self.open = Path::Object(object);
         }
-        if let (None, Some(id)) = (self.instance, instance) {
-            sink.event(Event::Instance(Some(id)))?;
-            self.instance = instance;
+        if let (Path::Object(object), Some(instance)) = (self.open, instance) {
+            sink.event(Event::Instance(Some(instance)))?;
+            self.open = Path::Instance(object, instance);
         }
-        if let (None, Some(id)) = (self.resource, resource) {
-            sink.event(Event::Multiple(id))?;
-            self.resource = resource;
+        if let (Path::Instance(object, instance), Some(resource)) = (self.open, resource) {
+            sink.event(Event::Multiple(resource))?;
+            self.open = Path::Resource(object, instance, resource);
         }
         Ok(())
     }
