@@ -532,7 +532,7 @@ fn told(entries: &[Entry]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// The same documents are read, as the same values, and the same are refused.
     #[test]

@@ -199,18 +199,22 @@ fn root_links_as_they_are_seen() {
 }
 
 #[test]
-fn content_formats_print_as_a_list() {
-    let mut links = RegistrationLinks::new(r#"</>;ct="0 11543""#);
-    let Some(Ok(RegistrationLink::Root {
-        content_formats, ..
-    })) = links.next()
-    else {
-        panic!("no root link")
+fn content_formats_are_compared_and_printed_as_a_list() {
+    let formats = |payload| match RegistrationLinks::new(payload).next() {
+        Some(Ok(RegistrationLink::Root {
+            content_formats, ..
+        })) => content_formats,
+        other => panic!("no root link: {other:?}"),
     };
+    let two = formats(r#"</>;ct="0 11543""#);
     assert_eq!(
-        format!("{content_formats:?}"),
+        format!("{two:?}"),
         "[ContentFormat(0), ContentFormat(11543)]"
     );
+    assert_eq!(two, formats(r#"</>;ct=" 0  11543 ";rt="oma.lwm2m""#));
+    for other in ["</>", "</>;ct=0", r#"</>;ct="11543 0""#] {
+        assert_ne!(two, formats(other), "{other}");
+    }
 }
 
 #[test]
@@ -342,6 +346,7 @@ fn ts_8_2_2_what_may_be_an_alternate_path() {
     ] {
         let root = RootPath::new(text).unwrap();
         assert_eq!(root.as_str(), as_str);
+        assert_eq!(root.to_string(), as_str);
         assert!(root.segments().eq(segments.iter().copied()), "{text}");
     }
     let long = format!("/{}", "x".repeat(256));

@@ -222,7 +222,8 @@ impl<'b> Encoder<'b> {
         }))
     }
 
-    /// Ends the payload. Without this call it is incomplete.
+    /// Ends the payload and leaves it in the buffer. With an error, or without this call, the buffer
+    /// is as it was.
     pub fn finish(self) -> Result<(), EncodeError> {
         match self.0 {
             Format::Text(encoder) => encoder.finish(),
@@ -246,7 +247,7 @@ impl Sink for Encoder<'_> {
     }
 }
 
-/// Appends `content` to `buffer`, as the payload of the path `base`.
+/// Appends `content` to `buffer`, as the payload of the path `base`; with an error, nothing.
 pub fn encode(
     format: ContentFormat,
     content: &Content,

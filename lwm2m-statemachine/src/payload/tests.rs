@@ -67,6 +67,37 @@ fn each_format_is_read_and_written_by_its_own_codec() {
     }
 }
 
+/// What fails, and what is not finished, leaves nothing of itself.
+#[test]
+fn a_payload_is_written_whole_or_not_at_all() {
+    let base = path("/5/0/0");
+    let value = Value::Opaque(vec![1, 2, 3]);
+    let good = Content::from_iter([(base, value.clone())]);
+    let outside = Content::from_iter([(base, value.clone()), (path("/5/0/1"), value)]);
+    for format in [
+        ContentFormat::TEXT,
+        ContentFormat::OPAQUE,
+        ContentFormat::TLV,
+        ContentFormat::JSON,
+    ] {
+        let mut buffer = b"before".to_vec();
+        let refused = encode(format, &outside, base, &mut buffer);
+        let error = EncodeError::OutsidePath(path("/5/0/1"));
+        assert_eq!(refused, Err(EncodeFailure::Content(error)), "{format}");
+        assert_eq!(buffer, b"before", "{format}");
+
+        let mut encoder = Encoder::new(format, &mut buffer, base).unwrap();
+        good.push(&mut encoder).unwrap();
+        drop(encoder);
+        assert_eq!(buffer, b"before", "{format}");
+        encode(format, &good, base, &mut buffer).unwrap();
+        assert!(
+            buffer.len() > 6 && buffer.starts_with(b"before"),
+            "{format}"
+        );
+    }
+}
+
 #[test]
 fn unknown_formats_are_told_apart_from_malformed_payloads() {
     for format in [
