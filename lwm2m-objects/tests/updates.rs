@@ -9,9 +9,9 @@ use lwm2m_core::{
     Arguments, InstanceId, ObjectId, Path, Value, Version, WriteMode, codec::Content,
 };
 use lwm2m_objects::{
-    ACCESS_CONTROL, Answer, DEVICE, ExecuteError, Execution, FirmwareUpdate, ObjectDefinition,
-    ObjectTree, Piece, ReadError, SECURITY, SERVER, Snapshot, SnapshotError, SoftwareManagement,
-    Store, Typed, WriteError, example,
+    ACCESS_CONTROL, Answer, Change, DEVICE, ExecuteError, Execution, FirmwareUpdate,
+    ObjectDefinition, ObjectTree, Piece, ReadError, SECURITY, SERVER, Snapshot, SnapshotError,
+    SoftwareManagement, Store, Typed, WriteError, example,
     firmware::{self, DeliveryMethod, FirmwareUpdateObject, Protocol},
     software::{self, Numbering, SoftwareManagementObject},
 };
@@ -590,6 +590,68 @@ fn software_instances_have_names_of_their_own() {
             .eq([InstanceId::ZERO, two()])
     );
     assert_eq!(asked(&log), ["1 0:one", "1 Verify", "1 Discard"]);
+}
+
+/// An Object Instance may be deleted whatever it is doing. Neither another one nor one that takes
+/// its place has anything of it, and what was under way comes to nothing.
+#[test]
+fn software_is_deleted_in_any_state() {
+    type Prepare = fn(&mut ObjectTree);
+    let situations: [Prepare; 7] = [
+        |_| {},
+        |tree| {
+            tree.stream(path("/9/2/2"), Piece::Begin).unwrap();
+            tree.stream(path("/9/2/2"), Piece::Bytes(b"tw")).unwrap();
+        },
+        |tree| uri(tree, "/9/2/3", "coap://h/p").unwrap(),
+        |tree| package(tree, "/9/2/2", b"two").unwrap(),
+        |tree| {
+            package(tree, "/9/2/2", b"two").unwrap();
+            execute(tree, "/9/2/4", "").unwrap();
+        },
+        |tree| {
+            package(tree, "/9/2/2", b"two").unwrap();
+            execute(tree, "/9/2/4", "").unwrap();
+            software(tree).installed(two()).unwrap();
+        },
+        |tree| {
+            package(tree, "/9/2/2", b"two").unwrap();
+            execute(tree, "/9/2/4", "").unwrap();
+            software(tree).installed(two()).unwrap();
+            execute(tree, "/9/2/10", "").unwrap();
+        },
+    ];
+    for (numbering, initial, delivered) in [
+        (Numbering::Registered, (0, 0, false), (3, 3, false)),
+        (Numbering::Candidate, (1, 0, false), (4, 0, false)),
+    ] {
+        for (situation, prepare) in situations.into_iter().enumerate() {
+            let (mut tree, log) = with_software(numbering);
+            package(&mut tree, "/9/0/2", b"zero").unwrap();
+            prepare(&mut tree);
+            asked(&log);
+            let delete = tree.delete(path("/9/2")).unwrap();
+            tree.commit(&delete).unwrap();
+            assert_eq!(asked(&log), ["2 Discard"], "{situation}");
+            let create = [Change::Create { path: path("/9/2") }];
+            for again in [false, true] {
+                if again {
+                    tree.commit(&create).unwrap();
+                    assert_eq!(software_state(&tree, two()), initial, "{situation}");
+                }
+                let bytes = tree.stream(path("/9/2/2"), Piece::Bytes(b"o"));
+                assert!(bytes.is_err(), "{situation}");
+                let software = software(&mut tree);
+                assert!(software.downloaded(two()).is_err(), "{situation}");
+                assert!(software.installed(two()).is_err(), "{situation}");
+                for at in ["/9/2/4", "/9/2/6", "/9/2/10", "/9/2/11"] {
+                    assert!(execute(&mut tree, at, "").is_err(), "{situation}: {at}");
+                }
+            }
+            assert_eq!(asked(&log), [""; 0], "{situation}");
+            assert_eq!(software_state(&tree, InstanceId::ZERO), delivered);
+        }
+    }
 }
 
 #[test]

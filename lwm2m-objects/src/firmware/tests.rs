@@ -302,6 +302,9 @@ fn a_push_that_is_refused_changes_nothing_to_its_end() {
 fn a_push_receives_nothing_of_a_pull() {
     let later = &mut |_: Event<'_>| Answer::Later;
     let [.., (_, mut machine), _, _] = machines();
+    assert_eq!((machine.received(), machine.package_uri()), (7, URI));
+    assert_eq!(machine.progress(u64::MAX), Ok(()));
+    assert_eq!(machine.received(), i64::MAX as u64, "what an Integer tells");
     machine.downloaded().unwrap();
     machine.update(later).unwrap();
     machine.updated().unwrap();
@@ -364,7 +367,23 @@ fn protocols_are_those_that_are_told() {
             );
             assert_eq!(machine.state() == State::Downloading, fetched);
             assert_eq!(machine.package_uri(), uri);
+            assert_eq!(machine.protocols(), protocols);
         }
+    }
+}
+
+/// TS E.6, Resource 1: 0 to 255 bytes.
+#[test]
+fn a_uri_that_is_too_long_is_invalid() {
+    for length in [254, 255, 256, 300] {
+        let uri = format!("{URI}{}", "p".repeat(length - URI.len()));
+        let mut machine = Machine::new(DeliveryMethod::Both, []);
+        machine
+            .write_package_uri(&uri, &mut |_| Answer::Later)
+            .unwrap();
+        let (result, kept) = if length > 255 { (7, "") } else { (0, &*uri) };
+        assert_eq!(machine.result().number(), result, "{length}");
+        assert_eq!(machine.package_uri(), kept, "{length}");
     }
 }
 

@@ -325,6 +325,41 @@ fn numbers_are_read_back() {
     }
 }
 
+/// Resource 3: 0 to 255 bytes.
+#[test]
+fn a_uri_that_is_too_long_is_invalid() {
+    for length in [254, 255, 256, 300] {
+        let uri = format!("{URI}{}", "p".repeat(length - URI.len()));
+        let mut machine = Machine::new(Numbering::Registered);
+        machine
+            .write_package_uri(&uri, &mut |_| Answer::Later)
+            .unwrap();
+        let expected = if length > 255 { 56 } else { 1 };
+        assert_eq!(machine.result().number(Numbering::Registered), expected);
+    }
+}
+
+/// `received` is of the pull that is under way, and of nothing else.
+#[test]
+fn what_was_received_is_of_one_pull() {
+    let later = &mut |_: Event<'_>| Answer::Later;
+    for numbering in [Numbering::Registered, Numbering::Candidate] {
+        let [_, pushing, mut fetching, ..] = machines(numbering);
+        assert_eq!((pushing.received(), pushing.package_uri()), (0, ""));
+        assert_eq!((fetching.received(), fetching.package_uri()), (7, URI));
+        fetching.progress(u64::MAX).unwrap();
+        assert_eq!(
+            fetching.received(),
+            i64::MAX as u64,
+            "what an Integer tells"
+        );
+        fetching.failed(DownloadError::Memory).unwrap();
+        fetching.begin();
+        fetching.block(b"1234", later).unwrap();
+        assert_eq!((fetching.received(), fetching.package_uri()), (0, ""));
+    }
+}
+
 /// Installing again after a failure works, and what was installed begins INACTIVE.
 #[test]
 fn an_installation_may_be_tried_again() {
