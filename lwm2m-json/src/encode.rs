@@ -398,7 +398,7 @@ impl Encoder<'_> {
         // An Object Instance has some hundred bytes: a new buffer need not grow often.
         self.out.begin(match self.base {
             Path::Root | Path::Object(_) | Path::Instance(..) => 512,
-            Path::Resource(..) | Path::ResourceInstance(..) => 64,
+            Path::Resource(..) | Path::ResourceInstance(..) => 96,
         });
         self.out.piece(|piece| {
             piece.text("{\"bn\":\"");

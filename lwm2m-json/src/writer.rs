@@ -1,6 +1,7 @@
 //! The parts of JSON (RFC 8259) that the encoder puts together.
 
 use alloc::vec::Vec;
+
 use base64::{Engine, encoded_len, engine::general_purpose::STANDARD};
 
 use crate::reader::{is_plain, plain_len};
@@ -58,12 +59,11 @@ impl<'b> Writer<'b> {
         self.buffer.resize(needed.max(plenty), 0);
     }
 
-    #[inline(always)]
     pub(crate) fn text(&mut self, text: &str) {
-        if let Some((place, _)) = self.room(text.len()).split_at_mut_checked(text.len()) {
-            place.copy_from_slice(text.as_bytes());
-            self.end = self.end.wrapping_add(text.len());
-        }
+        // Not into room: of a long text each byte would be written twice.
+        self.buffer.truncate(self.end);
+        self.buffer.extend_from_slice(text.as_bytes());
+        self.end = self.buffer.len();
     }
 
     /// Appends what `write` puts together, at most [`Piece::MAX`] bytes.
@@ -76,31 +76,34 @@ impl<'b> Writer<'b> {
     }
 
     /// The same, then what stands between the quotation marks of a string, then what ends an entry.
-    ///
-    /// That is one look for room, and not three.
     #[inline(always)]
     pub(crate) fn piece_and_string(&mut self, write: impl FnOnce(&mut Piece<'_>), text: &str) {
-        const END: &[u8; 3] = b"\"},";
-        let room = self.room(text.len().saturating_add(Piece::MAX + END.len()));
+        const END: &str = "\"},";
+        let room = self.room(Piece::MAX);
         let Some(start) = room.first_chunk_mut() else {
             return;
         };
         let len = Piece::write(start, write);
-        if !is_plain(text.as_bytes()) {
-            self.end = self.end.wrapping_add(len);
-            self.escaped(text);
-            return self.text("\"},");
-        }
-        let place = room.split_at_mut_checked(len).map(|(_, rest)| rest);
-        let place = place.and_then(|rest| rest.split_at_mut_checked(text.len()));
-        if let Some((place, after)) = place
-            && let Some(after) = after.first_chunk_mut()
+        let plain = is_plain(text.as_bytes());
+        // Mostly there is room for all of it.
+        if plain
+            && let Some((_, rest)) = room.split_at_mut_checked(len)
+            && let Some((place, rest)) = rest.split_at_mut_checked(text.len())
+            && let Some((end, rest)) = rest.split_at_mut_checked(END.len())
         {
             place.copy_from_slice(text.as_bytes());
-            *after = *END;
-            let len = len.wrapping_add(text.len()).wrapping_add(END.len());
-            self.end = self.end.wrapping_add(len);
+            end.copy_from_slice(END.as_bytes());
+            let left = rest.len();
+            self.end = self.buffer.len().wrapping_sub(left);
+            return;
         }
+        self.end = self.end.wrapping_add(len);
+        if plain {
+            self.text(text);
+        } else {
+            self.escaped(text);
+        }
+        self.text(END);
     }
 
     /// Takes the last bytes back.

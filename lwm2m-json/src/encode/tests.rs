@@ -1,4 +1,4 @@
-use alloc::{string::String, vec};
+use alloc::{format, string::String, vec};
 
 use lwm2m_core::{ObjectLink, Value, codec::Content};
 
@@ -340,6 +340,34 @@ fn the_longest_names_have_room_for_any_value() {
             Value::Boolean(truth) => assert_eq!(entry["bv"], truth),
             Value::ObjectLink(_) => assert_eq!(entry["ov"], "65534:65534"),
             _ => assert_eq!(entry["sv"].as_str().unwrap().len(), 136),
+        }
+    }
+}
+
+/// However much room there is, and wherever it ends.
+#[test]
+fn the_room_in_the_buffer_makes_no_difference() {
+    let long = "a".repeat(600);
+    for capacity in (0..=200).step_by(8).chain([400, 2_000]) {
+        for len in (0..=600).step_by(7) {
+            let text = &long[..len];
+            let values = [(0, text), (1, "\n"), (2, text), (3, "end")];
+            let mut payload = Vec::with_capacity(capacity);
+            let mut encoder = Encoder::new(&mut payload, path("/3/0"));
+            encoder.event(OBJECT).unwrap();
+            encoder.event(INSTANCE).unwrap();
+            for (id, text) in values {
+                let (id, value) = (id.into(), ValueRef::String(text));
+                let time = None;
+                encoder.event(Event::Resource { id, value, time }).unwrap();
+            }
+            encoder.event(Event::EndInstance).unwrap();
+            encoder.event(Event::EndObject).unwrap();
+            encoder.finish().unwrap();
+            let expected = format!(
+                r#"{{"bn":"/3/0/","e":[{{"n":"0","sv":"{text}"}},{{"n":"1","sv":"\n"}},{{"n":"2","sv":"{text}"}},{{"n":"3","sv":"end"}}]}}"#
+            );
+            assert_eq!(payload, expected.as_bytes(), "{capacity} {len}");
         }
     }
 }

@@ -1,6 +1,7 @@
 use alloc::{
     format,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
 
@@ -186,5 +187,22 @@ proptest! {
         let theirs: serde_json::Number = serde_json::from_str(&raw).unwrap();
         prop_assert_eq!(number(&raw).token_integer(), theirs.as_i64().filter(|_| !raw.contains(['.', 'e', 'E'])).or((raw == "-0").then_some(0)));
         prop_assert_eq!(number(&raw).float(), theirs.as_f64());
+    }
+}
+
+/// Wherever a byte stands in a string, it is told whether it stands for itself.
+#[test]
+fn special_bytes_are_found_wherever_they_are() {
+    for len in 0..40 {
+        for at in 0..len {
+            for byte in 0..=u8::MAX {
+                let mut text = vec![0xFF; len];
+                text[at] = byte;
+                let special = matches!(byte, b'"' | b'\\' | 0..=0x1F);
+                let before = if special { at } else { len };
+                assert_eq!(plain_len(&text), before, "{byte} at {at} of {len}");
+                assert_eq!(is_plain(&text), !special, "{byte} at {at} of {len}");
+            }
+        }
     }
 }
