@@ -151,44 +151,54 @@ impl<P: Peer> Endpoint<P> {
         request: &MessageRef<'d>,
     ) -> Taken<'d> {
         let payload = request.payload();
-        let (offset, more) = (block.offset(), block.more());
-        if !is_block(payload.len(), more, block.size()) {
+        if !is_block(payload.len(), block.more(), block.size()) {
             return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
         }
-        if offset == 0 {
+        if block.number() == 0 {
             // The client begins, or begins again (RFC 7959 §2.5).
             self.lose_receiving(key, FailureReason::Superseded);
-            if !more {
+            if !block.more() {
                 return Taken::Request(Body::Datagram(payload));
             }
             if let Err(refusal) = self.begin_receiving(key, request) {
                 return self.refuse(now, record, refusal);
             }
         }
-        let last = fingerprint(payload, self.fingerprints);
+        if let Err(refusal) = self.add_block(key, block, request) {
+            return self.refuse(now, record, refusal);
+        }
+        self.block_was_added(now, key, record, block)
+    }
+
+    /// Adds a block to its body if it is the next one; else tells what it is answered.
+    fn add_block(
+        &mut self,
+        key: (u32, u64),
+        block: BlockOption,
+        request: &MessageRef<'_>,
+    ) -> Result<(), MessageBuf> {
+        let (payload, more) = (request.payload(), block.more());
         let bounds = self.config.bounds;
-        let Some(inbound) = self
+        let last = fingerprint(payload, self.fingerprints);
+        let end = block.offset().saturating_add(payload.len());
+        let inbound = self
             .receiving
             .bodies
             .get_mut(&key)
             .filter(|inbound| inbound.content_format == request.content_format())
-        else {
-            return self.refuse(now, record, incomplete());
-        };
-        let end = offset.saturating_add(payload.len());
+            .ok_or_else(incomplete)?;
         // After the last block, which is with the application, there is none.
-        if inbound.whole || offset != inbound.received {
+        if inbound.whole || block.offset() != inbound.received {
             let repeated = more && end == inbound.received && last == inbound.last;
-            let answer = if repeated && inbound.record.is_none() {
+            return Err(if repeated && inbound.record.is_none() {
                 MessageBuf::response(Code::CONTINUE)
             } else {
                 incomplete()
-            };
-            return self.refuse(now, record, answer);
+            });
         }
         if !matches!(inbound.body, Content::Streamed) && end > bounds.body {
             self.forget_receiving(key);
-            return self.refuse(now, record, self.too_large());
+            return Err(self.too_large());
         }
         if let Content::Assembled(body) = &mut inbound.body {
             let held = &mut self.receiving.held;
@@ -196,7 +206,7 @@ impl<P: Peer> Endpoint<P> {
             let largest = if more { bounds.body } else { end };
             if !append(body, payload, largest, room) {
                 self.forget_receiving(key);
-                return self.refuse(now, record, busy());
+                return Err(busy());
             }
             held.change(key.0, inbound.held, body.capacity());
             inbound.held = body.capacity();
@@ -204,6 +214,21 @@ impl<P: Peer> Endpoint<P> {
         inbound.received = end;
         inbound.last = last;
         inbound.whole = !more;
+        Ok(())
+    }
+
+    /// Hands on what there is to hand on, now that a block is in its place; else asks for the next
+    /// one.
+    fn block_was_added<'d>(
+        &mut self,
+        now: Instant,
+        key: (u32, u64),
+        record: Key,
+        block: BlockOption,
+    ) -> Taken<'d> {
+        let Some(inbound) = self.receiving.bodies.get_mut(&key) else {
+            return self.refuse(now, record, incomplete());
+        };
         if let Some(before) = inbound.latest.replace(record) {
             // Who sends this block has the answer to the one before.
             self.records.drop_answer(before);
@@ -215,7 +240,7 @@ impl<P: Peer> Endpoint<P> {
             Some(deadline),
         );
         match &mut inbound.body {
-            Content::Assembled(_) if more => {
+            Content::Assembled(_) if block.more() => {
                 self.refuse(now, record, MessageBuf::response(Code::CONTINUE))
             }
             Content::Assembled(body) => {
@@ -229,8 +254,8 @@ impl<P: Peer> Endpoint<P> {
                 inbound.record = Some(record);
                 Taken::Block {
                     transfer: inbound.id,
-                    offset,
-                    more,
+                    offset: block.offset(),
+                    more: block.more(),
                 }
             }
         }
