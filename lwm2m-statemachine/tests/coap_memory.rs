@@ -98,6 +98,33 @@ fn half_bodies(bound: usize) -> [(usize, usize); 2] {
     [requests, (client.usage().response_bytes, held() - before)]
 }
 
+/// Has a node keep bodies that were written piece by piece; tells how many bytes they take, as it
+/// says and as they do.
+fn kept_bodies() -> (usize, usize) {
+    const PIECES: usize = 65;
+    let now = Instant::from_secs(1);
+    let mut config = Config::new([5; 32]);
+    config.bounds.records_per_peer = 4;
+    let mut node: Endpoint<u32> = Endpoint::new(config);
+    let before = held();
+    for peer in 0..32 {
+        let get = MessageBuf::request(Method::Get);
+        let wire = get.finish(MessageType::NonConfirmable, 1, Token::EMPTY);
+        let incoming = node.receive(now, &Datagram::new(peer, wire.as_ref()));
+        let Ok(Some(Incoming::Request { responder, .. })) = incoming else {
+            panic!("{incoming:?}");
+        };
+        let mut answer = MessageBuf::response(Code::CONTENT);
+        for _ in 0..PIECES {
+            answer.payload(&[7; 1024]);
+        }
+        node.respond(now, responder, answer).unwrap();
+        while node.poll_transmit().is_some() {}
+    }
+    assert_eq!(node.usage().serving_bytes, 32 * PIECES * 1024);
+    (node.usage().serving_bytes, held() - before)
+}
+
 #[test]
 fn what_is_held_is_what_is_remembered() {
     // A server that is notified every ten seconds.
@@ -169,9 +196,11 @@ fn what_is_held_is_what_is_remembered() {
 
     // Halves of bodies: a vector that grows may take twice of what is in it.
     let bound = 2 << 20;
-    for (said, taken) in half_bodies(bound) {
+    for (said, allocated) in half_bodies(bound) {
         assert!((bound / 2..=bound).contains(&said), "{said}");
-        let beside = taken.saturating_sub(said);
-        assert!(beside < bound / 8, "{taken} bytes taken of {said}");
+        let beside = allocated.saturating_sub(said);
+        assert!(beside < bound / 8, "{allocated} bytes for {said}");
     }
+    let (said, allocated) = kept_bodies();
+    assert!(allocated < said + said / 8, "{allocated} bytes for {said}");
 }

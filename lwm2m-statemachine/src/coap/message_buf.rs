@@ -346,6 +346,8 @@ impl MessageBuf {
             return (self, Bytes::new());
         };
         let head = head.to_vec();
+        // It may be kept for a while: not with what it has grown beyond its length.
+        self.bytes.shrink_to_fit();
         let mut payload = Bytes::from(mem::replace(&mut self.bytes, head));
         let start = payload.len().min(marker.saturating_add(1));
         let _ = payload.split_to(start);
