@@ -89,14 +89,7 @@ impl<P: Peer> Endpoint<P> {
         let (size, offset) = self.wanted(asked, &message, Some(total));
         let block1 = block1
             .filter(|_| !message.has(OptionNumber::BLOCK1))
-            .and_then(|block| {
-                // In a 4.13 a smaller size would be a hint to try it (RFC 7959 §2.9.3).
-                let size = match code {
-                    Code::REQUEST_ENTITY_TOO_LARGE => block.size(),
-                    _ => block.size().min(self.spans.block_size),
-                };
-                BlockOption::new(block.number(), code == Code::CONTINUE, size)
-            });
+            .and_then(|block| self.acknowledged(block, code));
         let splittable = may_be_split(code) && !message.has(OptionNumber::BLOCK2);
         let whole = if block2.is_some() {
             length <= size
@@ -146,6 +139,16 @@ impl<P: Peer> Endpoint<P> {
             self.keep(now, key, &head, etag, Content::Bytes(body));
         }
         answer
+    }
+
+    /// Block1 in an answer with this code to a request with `block` (RFC 7959 §2.3).
+    fn acknowledged(&self, block: BlockOption, code: Code) -> Option<BlockOption> {
+        let size = match code {
+            // A smaller size would be a hint to try it (RFC 7959 §2.9.3).
+            Code::REQUEST_ENTITY_TOO_LARGE => block.size(),
+            _ => block.size().min(self.spans.block_size),
+        };
+        BlockOption::new(block.number(), code == Code::CONTINUE, size)
     }
 
     /// The ETag of the application, or one made from the body or, without it, of this moment.
