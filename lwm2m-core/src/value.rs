@@ -317,6 +317,8 @@ impl From<ObjectLink> for Value {
 
 #[cfg(test)]
 mod tests {
+    use alloc::{string::ToString, vec};
+
     use super::*;
 
     #[test]
@@ -337,5 +339,30 @@ mod tests {
         assert_eq!(ObjectLink::from_bytes(link.to_bytes()), link);
         assert_eq!(link.target(), Path::of(&[66, 1]));
         assert_eq!(ObjectLink::NULL.target(), None);
+    }
+
+    #[test]
+    fn values_print_for_people_and_some_are_numbers() {
+        let link = ObjectLink {
+            object: 66,
+            instance: 1,
+        };
+        for (value, text, number) in [
+            (Value::from("a\"b"), r#""a\"b""#, None),
+            (Value::from(-750), "-750", Some(-750.0)),
+            (Value::from(22.5), "22.5", Some(22.5)),
+            (Value::from(true), "true", None),
+            (Value::Opaque(vec![0, 255]), "0x00ff", None),
+            (
+                Value::Time(1_476_186_613),
+                "1476186613",
+                Some(1_476_186_613.0),
+            ),
+            (Value::from(link), "66:1", None),
+            (Value::Raw(vec![1]), "0x01", None),
+        ] {
+            assert_eq!(value.to_string(), text);
+            assert_eq!(value.as_ref().as_number(), number, "{text}");
+        }
     }
 }

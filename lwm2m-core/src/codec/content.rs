@@ -235,6 +235,7 @@ mod tests {
             time: Some(Timestamp::Relative(-5.0)),
         }]);
         let mut copy = Content::new();
+        assert!(copy.is_empty() && !content.is_empty());
         content.push(&mut copy).unwrap();
         assert_eq!(copy, content);
         assert_eq!(content.get(&path("/3/0/9")), Some(&Value::from(2.5)));

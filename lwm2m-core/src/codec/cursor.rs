@@ -168,3 +168,98 @@ impl Position {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{
+        format,
+        string::{String, ToString},
+        vec::Vec,
+    };
+    use core::convert::Infallible;
+
+    use super::*;
+
+    /// The events, such as `/3 /3/0 /3/0/9=1 end end`.
+    #[derive(Default)]
+    struct Told(Vec<String>, Position);
+
+    impl Sink for Told {
+        type Error = Infallible;
+
+        fn event(&mut self, event: Event<'_>) -> Result<(), Infallible> {
+            let path = self.1.follow(&event).expect("the order of a payload");
+            self.0.push(match event {
+                Event::EndMultiple | Event::EndInstance | Event::EndObject => "end".to_string(),
+                Event::Resource { value, .. } | Event::ResourceInstance { value, .. } => {
+                    format!("{path}={value}")
+                }
+                Event::Object(_) | Event::Instance(_) | Event::Multiple(_) => path.to_string(),
+            });
+            Ok(())
+        }
+    }
+
+    fn path(text: &str) -> Path {
+        text.parse().unwrap()
+    }
+
+    /// From any place to any other, the identifiers of which may be the same: what they do not
+    /// have in common ends, from the inside, and begins, from the outside.
+    #[test]
+    fn what_two_places_have_in_common_stays_open() {
+        let places = [
+            "/3/0/7", "/3/0/9", "/3/1/7", "/4/0/7", "/3/0/7/0", "/3/0/7/1", "/3/0/9/0", "/3/1/7/0",
+            "/4/0/7/0", "/4/1/9/1",
+        ]
+        .map(path);
+        // What is open around a value.
+        let around = |place: Path| {
+            let mut around: Vec<_> = core::iter::successors(place.parent(), Path::parent).collect();
+            around.pop();
+            around.reverse();
+            around
+        };
+        for from in places {
+            for to in places {
+                let mut told = Told::default();
+                let mut cursor = Cursor::new();
+                for place in [from, to] {
+                    let Ok(()) = cursor.value(place, ValueRef::Integer(1), None, &mut told);
+                }
+                let Ok(()) = cursor.finish(&mut told);
+
+                let (before, after) = (around(from), around(to));
+                let same = before
+                    .iter()
+                    .zip(&after)
+                    .take_while(|(a, b)| a == b)
+                    .count();
+                let mut expected: Vec<_> = before.iter().map(Path::to_string).collect();
+                expected.push(format!("{from}=1"));
+                expected.extend(before[same..].iter().map(|_| "end".to_string()));
+                expected.extend(after[same..].iter().map(Path::to_string));
+                expected.push(format!("{to}=1"));
+                expected.extend(after.iter().map(|_| "end".to_string()));
+                assert_eq!(told.0, expected, "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_opened_alone_is_empty() {
+        for (place, events) in [
+            ("/", ""),
+            ("/3", "/3 end"),
+            ("/3/0", "/3 /3/0 end end"),
+            ("/3/0/7", "/3 /3/0 /3/0/7 end end end"),
+            ("/3/0/7/1", "/3 /3/0 /3/0/7 end end end"),
+        ] {
+            let mut told = Told::default();
+            let mut cursor = Cursor::new();
+            let Ok(()) = cursor.open(path(place), &mut told);
+            let Ok(()) = cursor.finish(&mut told);
+            assert_eq!(told.0.join(" "), events, "{place}");
+        }
+    }
+}
