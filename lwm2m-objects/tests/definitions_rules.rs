@@ -155,6 +155,55 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one()
     );
 }
 
+/// TS D.1: a range limits the values of its Resource, so values of the type can be in it.
+#[test]
+fn a_range_is_one_of_its_data_type() {
+    use DataType::{Boolean, Float, Integer, ObjectLink, Opaque, String, Time};
+    let text = |text: &'static str| Cow::Borrowed(text);
+    let cases: [(Range, &[DataType]); 8] = [
+        (Range::Numbers(0, 5), &[Integer, Float, Time]),
+        (Range::Floats(0.5, 1.5), &[Float]),
+        (Range::Values(vec![1, 5].into()), &[Integer, Time]),
+        (Range::Bits(16), &[Integer, Time]),
+        (Range::Bytes(0, 5), &[String, Opaque]),
+        (Range::Lengths(vec![1, 5].into()), &[String, Opaque]),
+        (Range::OneOf(vec![text("U")].into()), &[String]),
+        (
+            Range::Words(text("odd")),
+            &[String, Integer, Float, Boolean, Opaque, Time, ObjectLink],
+        ),
+    ];
+    let fault = |data_type, range: &Range| {
+        let mut definition = tank(None);
+        let resource = &mut definition.resources.to_mut()[0];
+        resource.data_type = Some(data_type);
+        resource.range = Some(range.clone());
+        definition.validate().err().map(|error| error.fault)
+    };
+    for (range, types) in &cases {
+        for data_type in [String, Integer, Float, Boolean, Opaque, Time, ObjectLink] {
+            let wrong = (!types.contains(&data_type)).then_some(DefinitionFault::RangeType);
+            assert_eq!(fault(data_type, range), wrong, "{range} of {data_type}");
+        }
+    }
+    for (range, data_type) in [
+        (Range::Numbers(1, 0), Time),
+        (Range::Floats(1.5, 0.5), Float),
+        (Range::Floats(0.5, f64::INFINITY), Float),
+        (Range::Floats(f64::NEG_INFINITY, 0.5), Float),
+        (Range::Floats(f64::NAN, 0.5), Float),
+        (Range::Values(vec![].into()), Integer),
+        (Range::Bits(0), Integer),
+        (Range::Bytes(2, 1), Opaque),
+        (Range::Lengths(vec![].into()), Opaque),
+        (Range::OneOf(vec![].into()), String),
+        (Range::Words(text("")), Boolean),
+    ] {
+        let empty = Some(DefinitionFault::RangeEmpty);
+        assert_eq!(fault(data_type, &range), empty, "{range:?}");
+    }
+}
+
 #[test]
 fn a_mandatory_single_object_has_one_instance() {
     assert_eq!(DEVICE.instance_limits(), (1, 1));
@@ -272,6 +321,37 @@ fn the_lowest_version_answers_unless_another_was_chosen() {
     registry.add(tank(Some(Version::new(0, 9)))).unwrap();
     assert_eq!(registry.object(TANK).unwrap().version, v2_2);
     assert_eq!(registry.object(3.into()), Some(&DEVICE));
+}
+
+/// Each Object has a choice of its own, and the last one counts.
+#[test]
+fn a_default_can_be_chosen_again_and_is_that_of_one_object() {
+    let mut registry = Registry::empty();
+    let versions = [Version::INITIAL, Version::new(1, 1), Version::new(2, 2)];
+    let other = |version: Version| {
+        let mut definition = tank(None);
+        definition.id = ObjectId::new(45);
+        definition.urn = format!("urn:oma:lwm2m:oma:45:{version}").into();
+        definition.version = version;
+        definition
+    };
+    for version in versions {
+        registry.add(tank(Some(version))).unwrap();
+        registry.add(other(version)).unwrap();
+    }
+    let defaults = |registry: &Registry| {
+        [44, 45].map(|id| registry.object(ObjectId::new(id)).unwrap().version)
+    };
+    assert_eq!(defaults(&registry), [versions[0], versions[0]]);
+    for (id, chosen, expected) in [
+        (44, 2, [versions[2], versions[0]]),
+        (45, 1, [versions[2], versions[1]]),
+        (44, 1, [versions[1], versions[1]]),
+        (45, 0, [versions[1], versions[0]]),
+    ] {
+        assert!(registry.set_default(ObjectId::new(id), versions[chosen]));
+        assert_eq!(defaults(&registry), expected);
+    }
 }
 
 #[test]
@@ -427,6 +507,11 @@ fn ranges_are_read_from_the_forms_that_registered_definitions_have() {
             "0..18446744073709551615",
             Integer,
             Range::Numbers(0, i64::MAX),
+        ),
+        (
+            "-18446744073709551615..0",
+            Integer,
+            Range::Numbers(i64::MIN, 0),
         ),
         ("7..0", Integer, words("7..0")),
         ("0...7", Integer, words("0...7")),

@@ -538,6 +538,43 @@ fn payloads_in_any_order_come_to_the_same() {
     assert_eq!(write(&mut folded.into_iter()), ascending);
 }
 
+/// TS 5.4.6, D.1: a server may create the one instance and delete it, unless there has to be one.
+#[test]
+fn the_instance_of_a_single_instance_object_comes_and_goes() {
+    static TANK: ObjectDefinition = {
+        static RESOURCES: &[ResourceDefinition] = &[ResourceDefinition::new(
+            0,
+            "Level",
+            Operations::ReadWrite,
+            DataType::Integer,
+        )];
+        let urn = "urn:oma:lwm2m:x:30000";
+        ObjectDefinition::new(ObjectId::new(30000), "Tank", urn, RESOURCES)
+    };
+    let mut tree = ObjectTree::new();
+    tree.add(Store::new(&TANK).managed(9));
+    let there = path("/30000/0");
+    for instance in [None, Some(0)] {
+        let mut transaction = tree.create(TANK.id).unwrap();
+        push(&mut transaction, 30000, instance, &[]).unwrap();
+        let changes = transaction.finish().unwrap();
+        assert_eq!(changes, [Change::Create { path: there }]);
+        tree.commit(&changes).unwrap();
+        let again = tree.create(TANK.id).err();
+        assert_eq!(again, Some(WriteError::NotManaged(path("/30000"))));
+        let changes = tree.delete(there).unwrap();
+        tree.commit(&changes).unwrap();
+        assert!(tree.locate(there).is_none());
+    }
+    let mut transaction = tree.create(TANK.id).unwrap();
+    let other = push(&mut transaction, 30000, Some(1), &[]);
+    assert_eq!(other, Err(WriteError::TooMany(path("/30000/1"))));
+
+    tree.add(Store::of([(InstanceId::ZERO, Device::example())]).managed(9));
+    let device = path("/3/0");
+    assert_eq!(tree.delete(device), Err(WriteError::NotManaged(device)));
+}
+
 /// TS 5.4.6: the instance of a single-instance Object is 0, and there is no other.
 #[test]
 fn a_single_instance_object_has_instance_0_and_no_other() {
@@ -579,6 +616,32 @@ fn a_commit_over_several_objects_is_whole_or_nothing() {
         Err(WriteError::Refused(path("/1/0/1")))
     );
     assert_eq!(everything(&tree), before);
+}
+
+/// Changes are shown with their values, but for what nobody may read in a log: the Security Object,
+/// and user name and password of Software Management.
+#[test]
+fn changes_do_not_show_secrets() {
+    let set = |at: &str| Change::Set {
+        path: path(at),
+        value: Value::from("hunter2"),
+    };
+    for at in ["/0/0/5", "/0/1/0", "/9/0/14", "/9/3/15"] {
+        assert_eq!(format!("{:?}", set(at)), format!("Set({at}, ..)"));
+    }
+    for at in ["/1/0/7", "/3/0/14", "/9/0/3", "/9/0/16", "/16/0/0/1"] {
+        assert_eq!(format!("{:?}", set(at)), format!("Set({at}, \"hunter2\")"));
+    }
+    let at = path("/0/0/5");
+    for (change, shown) in [
+        (Change::Clear { path: at }, "Clear(/0/0/5)"),
+        (Change::Remove { path: at }, "Remove(/0/0/5)"),
+        (Change::Create { path: at }, "Create(/0/0/5)"),
+        (Change::Delete { path: at }, "Delete(/0/0/5)"),
+    ] {
+        assert_eq!(format!("{change:?}"), shown);
+        assert_eq!(change.path(), at);
+    }
 }
 
 /// One step on the tree of this test, by numbers.

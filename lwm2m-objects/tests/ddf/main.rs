@@ -186,6 +186,11 @@ fn arguments_travel_in_processing_instructions() {
         <?other instruction?><?lwm2m-argument resource="1" digit="3"?>"#;
     let read = one(object(short));
     assert_eq!(*read.arguments, [ArgumentDefinition::new(1, 3, "")]);
+    let escaped = short.replace(
+        r#"digit="3""#,
+        r#"digit="3" name="&lt;&apos;&quot;&gt; &amp;amp;&#233;""#,
+    );
+    assert_eq!(one(object(&escaped)).arguments[0].name, "<'\"> &amp;é");
     for bad in [
         r#"digit="3""#,
         r#"resource="1""#,

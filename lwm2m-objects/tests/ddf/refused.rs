@@ -276,6 +276,47 @@ fn size_markup_depth_attributes_and_namespaces_are_bounded() {
 }
 
 #[test]
+fn a_file_of_just_the_limits_is_read() {
+    let count = |byte| GREENHOUSE.bytes().filter(|other| *other == byte).count();
+    let limits = Limits {
+        bytes: GREENHOUSE.len(),
+        markup: count(b'<').max(count(b'=')),
+    };
+    let read = |limits| ddf::read_within(GREENHOUSE.as_bytes(), &limits);
+    assert!(read(limits).is_ok());
+    let fault = |limits| read(limits).unwrap_err().fault;
+    let bytes = limits.bytes - 1;
+    assert_eq!(fault(Limits { bytes, ..limits }), DdfFault::TooLarge(bytes));
+    let markup = limits.markup - 1;
+    assert_eq!(
+        fault(Limits { markup, ..limits }),
+        DdfFault::TooMuchMarkup(markup)
+    );
+}
+
+/// What is in comments, CDATA and processing instructions is no markup.
+#[test]
+fn what_is_no_markup_does_not_count() {
+    for content in [
+        "<a>".repeat(20),
+        "= ".repeat(20),
+        "xmlns:a='b' ".repeat(70),
+        "</Object>".into(),
+        "it's > \"one <b".into(),
+    ] {
+        for (from, to) in [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?other ", "?>")] {
+            let file = object(&format!("<Description1>{from}{content}{to}</Description1>"));
+            let expected = if from == "<![CDATA[" {
+                content.trim()
+            } else {
+                ""
+            };
+            assert_eq!(one(file).description, expected);
+        }
+    }
+}
+
+#[test]
 fn an_object_of_many_resources_is_read() {
     let items: Vec<String> = (0..8000)
         .map(|id| format!("<Item ID='{id}'><Operations>E</Operations></Item>"))
