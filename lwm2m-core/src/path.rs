@@ -15,11 +15,12 @@ use crate::id::{self, IdError, InstanceId, ObjectId, ResourceId, ResourceInstanc
 ///
 /// let battery: Path = "/3/0/9".parse()?;
 /// assert_eq!(battery.to_string(), "/3/0/9");
+/// assert_eq!(format!("{:?}", Some(battery)), "Some(/3/0/9)");
 /// assert_eq!(battery.parent(), Some("/3/0".parse()?));
 /// assert!("/3".parse::<Path>()?.contains(&battery));
 /// # Ok::<(), lwm2m_core::PathError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Path {
     /// `/`, all Objects.
     Root,
@@ -252,6 +253,13 @@ impl fmt::Display for Path {
         }
         self.segments()
             .try_for_each(|segment| write!(f, "/{segment}"))
+    }
+}
+
+impl fmt::Debug for Path {
+    /// As it is displayed: a path is read as a whole.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -20,6 +20,11 @@ use core::{
 /// let later = now + Duration::from_secs(2);
 /// assert_eq!(later.saturating_duration_since(now), Duration::from_secs(2));
 /// assert_eq!(now.saturating_duration_since(later), Duration::ZERO);
+///
+/// // Where there is a `std` clock:
+/// let start = std::time::Instant::now();
+/// let clock = || Instant::ZERO + start.elapsed();
+/// assert!(clock() <= clock());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -105,9 +110,30 @@ pub enum Timestamp {
     Relative(f64),
 }
 
+impl fmt::Display for Timestamp {
+    /// Seconds: `1367491215` since 1970, `-5 from the report`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absolute(seconds) => write!(f, "{seconds}"),
+            Self::Relative(seconds) => write!(f, "{seconds} from the report"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
+
+    #[test]
+    fn timestamps_are_told_in_seconds() {
+        assert_eq!(
+            Timestamp::Absolute(1_367_491_215.5).to_string(),
+            "1367491215.5"
+        );
+        assert_eq!(Timestamp::Relative(-5.0).to_string(), "-5 from the report");
+    }
 
     #[test]
     fn arithmetic_saturates_and_is_never_early() {

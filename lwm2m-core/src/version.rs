@@ -14,6 +14,7 @@ use thiserror::Error;
 /// assert_eq!("\"2.2\"".parse(), Ok(Version::new(2, 2))); // TS 5.2.7.3 and 6.2.3 write quotes
 /// assert!(Version::new(1, 1).accepts(Version::INITIAL));
 /// assert!(!Version::INITIAL.accepts(Version::new(1, 1)));
+/// assert_eq!(Version::default(), Version::INITIAL); // what no `ver` means
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
@@ -41,6 +42,13 @@ impl Version {
     /// same major, and not above the Server's (TS 5.3.1). If not, the answer is 4.12.
     pub const fn accepts(self, client: Self) -> bool {
         self.major == client.major && self.minor >= client.minor
+    }
+}
+
+impl Default for Version {
+    /// [`INITIAL`](Self::INITIAL): what holds where nothing is said.
+    fn default() -> Self {
+        Self::INITIAL
     }
 }
 

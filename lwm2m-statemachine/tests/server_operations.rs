@@ -6,10 +6,10 @@ mod server_common;
 use core::time::Duration;
 
 use lwm2m_core::{
-    Arguments, Attributes, AttributesUpdate, Change, Code, ContentFormat, InstanceId, Method,
-    ObjectId, Operation, Path, Value, WriteMode, codec::Content,
+    Arguments, Attributes, AttributesUpdate, Change, Code, ContentFormat, DataType, InstanceId,
+    Method, ObjectId, Operation, Path, Value, WriteMode, codec::Content,
 };
-use lwm2m_objects::Registry;
+use lwm2m_objects::{ObjectDefinition, Operations, Registry, ResourceDefinition};
 use lwm2m_statemachine::{
     OperationId, Outcome, RegistrationId, ServerEvent,
     coap::{MessageBuf, MessageType, Token},
@@ -587,6 +587,10 @@ fn discover_asks_for_link_format_and_tells_links_with_attributes() {
             assert_eq!(links[1], link("/3/0/1", None, Attributes::NONE));
             assert_eq!(links[2], link("/3/0/7", Some(8), attributes));
             assert_eq!(links[3].version, Some(lwm2m_core::Version::new(2, 2)));
+            let told = links.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let written = ["</3/0>;pmax=60", "</3/0/1>", "</3/0/7>;dim=8;gt=50;lt=42.2"];
+            assert_eq!(told[..3], written);
+            assert_eq!(told[3], "</44>;ver=2.2");
         }
         outcome => panic!("{outcome:?}"),
     }
@@ -885,6 +889,32 @@ fn a_client_that_does_not_answer_delays_no_other() {
         world.outcome(operation),
         Outcome::Content(content([("/3/0/9", 85)]))
     );
+}
+
+#[test]
+fn definitions_can_come_later() {
+    static RESOURCES: [ResourceDefinition; 1] = [ResourceDefinition::new(
+        5,
+        "Level",
+        Operations::Read,
+        DataType::Integer,
+    )];
+    static TANK: ObjectDefinition = ObjectDefinition::new(
+        ObjectId::new(31024),
+        "Tank",
+        "urn:oma:lwm2m:x:31024",
+        &RESOURCES,
+    );
+    let (mut world, id) = world();
+    world.server.registry_mut().add(&TANK).unwrap();
+    let (operation, request) = read(&mut world, id, "/31024/0/5", None);
+    world.answer(&request, response(Code::CONTENT, None, b"7"));
+    assert_eq!(
+        world.outcome(operation),
+        Outcome::Content(content([("/31024/0/5", 7)]))
+    );
+    let level = world.server.registry().resource(31024.into(), 5.into());
+    assert_eq!(level.unwrap().name, "Level");
 }
 
 #[test]

@@ -207,6 +207,20 @@ pub struct DiscoveredLink {
     pub attributes: Attributes,
 }
 
+impl fmt::Display for DiscoveredLink {
+    /// As a link of the answer, `</3/0/7>;dim=2;pmin=10`, whatever the client's alternate path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}>", self.path)?;
+        if let Some(version) = self.version {
+            write!(f, ";ver={version}")?;
+        }
+        if let Some(dimension) = self.dimension {
+            write!(f, ";dim={dimension}")?;
+        }
+        write!(f, "{}", self.attributes)
+    }
+}
+
 /// Why the payload of an answer or notification means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
@@ -239,20 +253,26 @@ impl From<DecodeError<EncodeError>> for AnswerError {
 }
 
 /// Why an observation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EndReason {
     /// The application cancelled it.
+    #[error("cancelled")]
     Cancelled,
     /// The client sent an error in place of a notification.
+    #[error("the client answered {0}")]
     Refused(Code),
     /// The client ended it with its last notification.
+    #[error("the client has no more to tell")]
     Completed,
     /// The client moved to another peer (under the same proven identity), where its
     /// notifications would be strangers: observe again.
+    #[error("the client has moved")]
     PeerChanged,
     /// The endpoint gave it up.
+    #[error("given up")]
     Lost,
     /// The registration ended.
+    #[error("the registration has ended")]
     RegistrationGone,
 }

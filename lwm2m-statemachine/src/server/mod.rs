@@ -27,7 +27,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let socket = UdpSocket::bind("[::]:5683")?;
 //! let start = time::Instant::now();
-//! let now = || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
+//! let now = || Instant::ZERO + start.elapsed();
 //! let mut server: Server<SocketAddr> = Server::new(ServerConfig::new(fresh_random_bytes()));
 //! let mut buffer = [0; 65_536];
 //! loop {
@@ -254,6 +254,17 @@ impl<P: Peer> Server<P> {
 
 /// What is known of clients.
 impl<P> Server<P> {
+    /// The definitions that answers are decoded with: for the names and units of what is told.
+    pub const fn registry(&self) -> &Registry {
+        &self.settings.registry
+    }
+
+    /// The same, to add definitions while the server runs: what is decoded from now on is decoded
+    /// with them.
+    pub const fn registry_mut(&mut self) -> &mut Registry {
+        &mut self.settings.registry
+    }
+
     /// A registration, as long as it lives.
     pub fn registration(&self, id: RegistrationId) -> Option<&Registration<P>> {
         self.registrations.get(id)

@@ -441,30 +441,39 @@ pub enum Event<P> {
 }
 
 /// Why something that was sent has come to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum FailureReason {
     /// Not acknowledged, or not answered, in time.
+    #[error("no answer in time")]
     Timeout,
     /// The peer was dropped.
+    #[error("the peer was dropped")]
     PeerDropped,
     /// A newer notification of the same observation, or a newer body, took its place
     /// (RFC 7641 §4.5.2, RFC 7959 §2.5).
+    #[error("a newer one took its place")]
     Superseded,
     /// The peer rejected it.
+    #[error("the peer rejected it")]
     Reset,
     /// The body that was asked for block by block changed too often meanwhile, or cannot be asked
     /// for again (RFC 7959 §2.4).
+    #[error("the body changed while it was asked for")]
     BodyChanged,
     /// The body is larger than the configuration allows, or than its blocks can be numbered.
+    #[error("the body is too large")]
     TooLarge,
     /// The peer's blocks do not fit together.
+    #[error("the blocks do not fit together")]
     Blocks,
     /// There was no room to put the body together: it may be asked for again.
     NoRoom,
     /// It, or a block of it, could not be sent: no message id was free, or there was no room.
+    #[error("it could not be sent: no message id was free, or there was no room")]
     NotSent,
     /// The application could not supply the body, or did not in time.
+    #[error("the body was not supplied")]
     Aborted,
 }
 
