@@ -2,7 +2,7 @@
 
 use core::{str::FromStr, time::Duration};
 use std::{
-    io,
+    io::{self, BufRead as _},
     sync::mpsc::{self, Receiver, TryRecvError},
     thread,
 };
@@ -46,11 +46,12 @@ impl<C> Commands<C> {
 }
 
 impl<C: FromStr<Err: Send> + Send + 'static> Commands<Result<C, C::Err>> {
-    /// The lines of standard input; empty ones are passed over.
+    /// The lines of standard input; empty ones are passed over. What is no text is no command.
     pub fn from_stdin() -> Self {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            for line in io::stdin().lines().map_while(Result::ok) {
+            for line in io::stdin().lock().split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line);
                 if !line.trim().is_empty() && sender.send(line.trim().parse()).is_err() {
                     break;
                 }

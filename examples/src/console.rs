@@ -38,8 +38,8 @@ use lwm2m_core::{
 };
 use lwm2m_objects::Registry;
 use lwm2m_statemachine::server::{
-    CallError, DiscoveredLink, ObservationId, OperationId, Outcome, Registration, RegistrationId,
-    Server, ServerEvent,
+    CallError, ObservationId, OperationId, Outcome, Registration, RegistrationId, Server,
+    ServerEvent,
 };
 
 /// What a server can be told.
@@ -155,7 +155,6 @@ impl Verb {
 /// Turns commands into calls of a server, and its events into lines.
 #[derive(Debug, Default)]
 pub struct Console {
-    registry: Registry,
     operations: HashMap<OperationId, (Subject, &'static str)>,
     observations: HashMap<ObservationId, Subject>,
 }
@@ -214,7 +213,8 @@ impl Console {
         let operation = match verb {
             Verb::Read(format) => server.read(now, registration, path, *format),
             Verb::Write(value) => {
-                let value = self.value(path, value).map_err(CommandError::Value)?;
+                let value =
+                    read_value(server.registry(), path, value).map_err(CommandError::Value)?;
                 let content = Content::from_iter([(path, value)]);
                 server.write(now, registration, path, WriteMode::Replace, None, &content)
             }
@@ -234,19 +234,6 @@ impl Console {
             }
         };
         operation.map_err(CommandError::Call)
-    }
-
-    /// The value that a text stands for; a string, if the Resource is not known.
-    fn value(&self, path: Path, value: &str) -> Result<Value, TextError> {
-        let data_type = match path {
-            Path::Resource(object, _, resource)
-            | Path::ResourceInstance(object, _, resource, _) => {
-                self.registry.data_type(object, resource)
-            }
-            _ => return Err(TextError::Path(path)),
-        };
-        let data_type = data_type.unwrap_or(DataType::String);
-        Ok(text::decode(data_type, value.as_bytes())?.into_value())
     }
 
     /// Tells an event.
@@ -302,7 +289,7 @@ impl Console {
                 ..
             } => {
                 if let Some(Subject { endpoint, path }) = self.observations.remove(&observation) {
-                    writeln!(out, "ended {endpoint} {path} {reason:?}")?;
+                    writeln!(out, "ended {endpoint} {path} {reason}")?;
                 }
             }
             _ => {}
@@ -337,9 +324,7 @@ impl Console {
             }
             Outcome::Links(links) => {
                 answer(Code::CONTENT)?;
-                links
-                    .iter()
-                    .try_for_each(|link| writeln!(out, "  {}", Link(link)))
+                links.iter().try_for_each(|link| writeln!(out, "  {link}"))
             }
             Outcome::Changed => answer(Code::CHANGED),
             Outcome::Created { .. } => answer(Code::CREATED),
@@ -351,6 +336,18 @@ impl Console {
             }
         }
     }
+}
+
+/// The value that a text stands for; a string, if the Resource is not known.
+fn read_value(registry: &Registry, path: Path, value: &str) -> Result<Value, TextError> {
+    let data_type = match path {
+        Path::Resource(object, _, resource) | Path::ResourceInstance(object, _, resource, _) => {
+            registry.data_type(object, resource)
+        }
+        _ => return Err(TextError::Path(path)),
+    };
+    let data_type = data_type.unwrap_or(DataType::String);
+    Ok(text::decode(data_type, value.as_bytes())?.into_value())
 }
 
 fn reason(outcome: &Outcome) -> String {
@@ -398,23 +395,6 @@ impl fmt::Display for Described<'_> {
             write!(f, "{}{path}", if index == 0 { "" } else { "," })?;
         }
         Ok(())
-    }
-}
-
-/// A link of a Discover in one line.
-struct Link<'a>(&'a DiscoveredLink);
-
-impl fmt::Display for Link<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let link = self.0;
-        write!(f, "{}", link.path)?;
-        if let Some(dimension) = link.dimension {
-            write!(f, ";dim={dimension}")?;
-        }
-        if let Some(version) = link.version {
-            write!(f, ";ver={version}")?;
-        }
-        write!(f, "{}", link.attributes)
     }
 }
 

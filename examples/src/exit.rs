@@ -1,11 +1,27 @@
-//! How a program ends.
+//! What a program says, and how it ends.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::{self, ExitCode},
+};
 
-/// The exit code of a program that came to this end; an error is told on standard error, in words.
+/// Prints a line on standard output. When nobody reads it any more (`client | head`), the program
+/// ends.
+pub fn say(line: impl core::fmt::Display) {
+    if let Err(error) = writeln!(io::stdout(), "{line}") {
+        // No destructor has anything to do that matters now.
+        conclude(Err(error));
+        process::exit(1);
+    }
+}
+
+/// The exit code of a program that came to this end; an error is told on standard error, in words,
+/// unless it is that nobody reads any more.
 pub fn conclude(end: io::Result<ExitCode>) -> ExitCode {
     end.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            eprintln!("error: {error}");
+        }
         ExitCode::FAILURE
     })
 }

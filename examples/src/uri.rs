@@ -11,6 +11,15 @@ use lwm2m_statemachine::coap::{MessageBuf, OptionError, OptionNumber};
 
 use crate::exit;
 
+/// A `coap` URI as an argument of a program.
+pub fn check(uri: &str) -> Result<String, &'static str> {
+    match split(uri) {
+        Some((authority, _)) if !authority.is_empty() => Ok(uri.to_owned()),
+        _ if uri.starts_with("coaps://") => Err("there is no DTLS here, only coap://"),
+        _ => Err("expected a URI such as coap://localhost:5683"),
+    }
+}
+
 /// Where a `coap` URI leads.
 pub fn resolve(uri: &str) -> io::Result<SocketAddr> {
     resolve_to(uri, |_| true).map_err(exit::about(uri))
@@ -106,6 +115,17 @@ mod tests {
             assert!(resolve(uri).is_err(), "{uri}");
         }
         assert!(resolve_to("coap://127.0.0.1", SocketAddr::is_ipv6).is_err());
+    }
+
+    #[test]
+    fn what_is_no_uri_is_told_before_it_is_used() {
+        for uri in ["coap://[::1]/a?b", "coap://example.org"] {
+            assert_eq!(check(uri).as_deref(), Ok(uri));
+        }
+        assert!(check("coaps://example.org").unwrap_err().contains("DTLS"));
+        for uri in ["", "coap://", "coap:///a", "example.org:5683", "http://a"] {
+            assert!(check(uri).unwrap_err().contains("expected"), "{uri}");
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn a_server_and_a_client_by_their_command_lines() {
     server.expect("answer me read /3/0/77 4.04");
     server.say("discover me /3");
     server.expect("answer me discover /3 2.05");
-    server.expect("  /3/0/6;dim=2");
+    server.expect("  </3/0/6>;dim=2");
     server.say("write me /3/0/14 +05:00");
     server.expect("answer me write /3/0/14 2.04");
     client.expect(r#"written /3/0/14 = "+05:00""#);
@@ -203,7 +203,7 @@ fn a_plain_coap_server_and_client_with_a_bad_network_between() {
     server.expect("unobserved /count");
 
     relay.say("dance");
-    relay.expect("error no such command: dance");
+    relay.expect("error expected quit, not \"dance\"");
     relay.say("quit");
     let tally = relay.expect("of ");
     assert!(!tally.contains(" 0 lost"), "{tally}");
@@ -240,34 +240,116 @@ fn the_demo_happens_and_is_captured() {
     assert_eq!(packets, arrows, "{printed}");
 }
 
-/// What the client says on standard error when it fails.
-fn complaint(arguments: &[&str]) -> String {
-    let program = env!("CARGO_BIN_EXE_client");
+/// How a program that fails at once ends, and what it says on standard error.
+fn complaint(program: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(!output.status.success(), "{arguments:?}");
-    String::from_utf8(output.stderr).unwrap()
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains("panicked"), "{arguments:?}: {told}");
+    (output.status.code(), told)
 }
 
 #[test]
-fn errors_are_told_in_words() {
-    for (arguments, told) in [
+fn mistakes_in_the_command_line_are_told_in_words() {
+    let client = env!("CARGO_BIN_EXE_client");
+    let coap = env!("CARGO_BIN_EXE_coap");
+    let uri = "expected a URI such as coap://localhost:5683";
+    for (program, arguments, told) in [
+        (client, &["--server", "http://127.0.0.1"][..], uri),
         (
-            ["--server", "http://127.0.0.1"],
-            "error: http://127.0.0.1: expected a URI such as coap://localhost:5683",
+            client,
+            &["--server", "coaps://127.0.0.1"],
+            "there is no DTLS here",
         ),
         (
-            ["--endpoint", ""],
-            "error: expected an endpoint client name of 1 to ",
+            client,
+            &["--endpoint", ""],
+            "expected an endpoint name of 1 to ",
+        ),
+        (client, &["--lifetime", "0"], "0 is not in 1..="),
+        (coap, &["get", "127.0.0.1"], uri),
+        (coap, &["put", "coap://127.0.0.1/a"], "<TEXT|--file <FILE>>"),
+        (
+            coap,
+            &["get", "coap://127.0.0.1/a", "--block-size", "77"],
+            "expected 16, 32, 64,",
         ),
     ] {
-        let complaint = complaint(&arguments);
-        assert!(complaint.starts_with(told), "{complaint}");
+        let (code, complaint) = complaint(program, arguments);
+        assert!(complaint.starts_with("error: "), "{complaint}");
+        assert!(complaint.contains(told), "{complaint}");
+        assert_eq!(code, Some(2), "{complaint}");
     }
-    let told = complaint(&["--pcap", "/nowhere/to/be/found"]);
-    assert!(told.starts_with("error: /nowhere/to/be/found: "), "{told}");
-    // Not an address of this host.
-    let told = complaint(&["--bind", "192.0.2.1:0"]);
-    assert!(told.starts_with("error: 192.0.2.1:0: "), "{told}");
+}
+
+#[test]
+fn what_cannot_be_done_is_told_in_words() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let client = env!("CARGO_BIN_EXE_client");
+    let server = env!("CARGO_BIN_EXE_server");
+    let nowhere = "/nowhere/to/be/found";
+    for (program, arguments, told) in [
+        (client, &["--pcap", nowhere][..], nowhere),
+        // Not an address of this host.
+        (client, &["--bind", "192.0.2.1:0"], "192.0.2.1:0"),
+        (server, &["--ddf", nowhere], nowhere),
+        // No object definition file.
+        (
+            server,
+            &["--ddf", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")],
+            "1:1: ",
+        ),
+    ] {
+        let (code, complaint) = complaint(program, arguments);
+        assert!(complaint.starts_with("error: "), "{complaint}");
+        assert!(complaint.contains(told), "{complaint}");
+        assert_eq!(code, Some(1), "{complaint}");
+    }
+    for (program, arguments) in [
+        (server, &["--listen", &taken][..]),
+        (env!("CARGO_BIN_EXE_demo"), &["--listen", &taken]),
+        (env!("CARGO_BIN_EXE_coap"), &["serve", "--listen", &taken]),
+        (
+            env!("CARGO_BIN_EXE_relay"),
+            &["127.0.0.1:1", "--listen", &taken],
+        ),
+    ] {
+        let (code, complaint) = complaint(program, arguments);
+        assert!(
+            complaint.starts_with(&format!("error: {taken}: ")),
+            "{complaint}"
+        );
+        assert_eq!(code, Some(1), "{complaint}");
+    }
+}
+
+#[test]
+fn a_program_that_nobody_listens_to_ends() {
+    let mut client = Command::new(env!("CARGO_BIN_EXE_client"))
+        .args(["--server", "coap://127.0.0.1:9", "--drain", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(client.stdout.take());
+    let mut input = client.stdin.take().unwrap();
+    // It may have ended before it is told anything.
+    let _ = input.write_all(b"dance\n");
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn what_is_no_text_is_no_command() {
+    let mut server = Program::start(
+        Command::new(env!("CARGO_BIN_EXE_server")).args(["--listen", "127.0.0.1:0"]),
+    );
+    let input = server.child.stdin.as_mut().unwrap();
+    input.write_all(b"\xff\xfe\n\nquit\n").unwrap();
+    server.expect("error expected list, ");
+    assert!(server.ends());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use core::{net::SocketAddr, time::Duration};
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
+use lwm2m_core::EndpointName;
 use lwm2m_examples::{
     chart::Chart,
     commands::Commands,
@@ -17,22 +18,25 @@ use lwm2m_examples::{
 /// A LwM2M client: registers the example device of the specification, and serves it.
 ///
 /// Prints what happens, one line each. Reads commands from standard input: `set PATH VALUE`,
-/// `update`, `deregister`, `quit`. Without any, and when standard input has ended, it goes on.
+/// `update`, `deregister`, `quit`. Without any, and when standard input has ended, it goes on until
+/// it is interrupted (Ctrl-C); it does not de-register by itself then.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// The server
-    #[arg(long, default_value = "coap://127.0.0.1:5683", value_name = "URI")]
+    #[arg(long, default_value = "coap://127.0.0.1:5683", value_name = "URI",
+        value_parser = uri::check)]
     server: String,
     /// The Endpoint Client Name
-    #[arg(long, default_value = "example-client", value_name = "NAME")]
-    endpoint: String,
+    #[arg(long, default_value = "example-client", value_name = "NAME",
+        value_parser = clap::value_parser!(EndpointName<'static>))]
+    endpoint: EndpointName<'static>,
     /// The lifetime of the registration
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
         value_parser = clap::value_parser!(u32).range(1..))]
     lifetime: u32,
     /// The address to listen on; if none, any that reaches the server
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "IP:PORT")]
     bind: Option<SocketAddr>,
     /// In which time the battery loses one percent
     #[arg(long, default_value_t = 10, value_name = "SECONDS",
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
     let settings = Settings {
-        endpoint_name: arguments.endpoint,
+        endpoint_name: arguments.endpoint.to_string(),
         server_uri: arguments.server,
         lifetime: arguments.lifetime,
         default_minimum_period: None,
@@ -71,6 +75,6 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
     }
     let tap = Some(scribe.tap(true));
     let commands = Commands::from_stdin();
-    device::run(&settings, clock, tap, commands, |line| println!("{line}"))?;
+    device::run(&settings, clock, tap, commands, exit::say)?;
     scribe.take_failure().map_or(Ok(ExitCode::SUCCESS), Err)
 }

@@ -46,7 +46,7 @@ enum Command {
     /// from the beginning. `/count` is 0, and counts up once it is observed.
     Serve {
         /// The address to listen on; of port 0, one that is free
-        #[arg(long, default_value = "127.0.0.1:5683", value_name = "ADDRESS")]
+        #[arg(long, default_value = "127.0.0.1:5683", value_name = "IP:PORT")]
         listen: SocketAddr,
         /// How long `/body` is: numbered lines of 16 characters
         #[arg(long, default_value_t = 4096, value_name = "BYTES")]
@@ -65,28 +65,29 @@ enum Command {
     /// Reads
     Get {
         /// What
-        #[arg(value_name = "URI")]
+        #[arg(value_name = "URI", value_parser = uri::check)]
         uri: String,
         /// Writes the body to a file
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
     /// Writes
+    #[command(group = clap::ArgGroup::new("body").required(true))]
     Put {
         /// What
-        #[arg(value_name = "URI")]
+        #[arg(value_name = "URI", value_parser = uri::check)]
         uri: String,
         /// The body, as text
-        #[arg(value_name = "TEXT", required_unless_present = "file")]
+        #[arg(value_name = "TEXT", group = "body")]
         text: Option<String>,
         /// The body, from a file
-        #[arg(long, value_name = "FILE", conflicts_with = "text")]
+        #[arg(long, value_name = "FILE", group = "body")]
         file: Option<PathBuf>,
     },
     /// Reads, and prints what it becomes, one line each
     Observe {
         /// What
-        #[arg(value_name = "URI")]
+        #[arg(value_name = "URI", value_parser = uri::check)]
         uri: String,
         /// Cancels the observation once it is this text; if not given, it goes on
         #[arg(long, value_name = "TEXT")]
@@ -98,7 +99,8 @@ enum Command {
 #[derive(Args)]
 struct Tuning {
     /// The largest block to send or to ask for: 16, 32, 64, 128, 256, 512 or 1024
-    #[arg(long, global = true, default_value_t = 1024, value_name = "BYTES")]
+    #[arg(long, global = true, default_value_t = 1024, value_name = "BYTES",
+        value_parser = block_size)]
     block_size: usize,
     /// The largest body to put together from blocks
     #[arg(long, global = true, default_value_t = 1 << 24, value_name = "BYTES")]
@@ -117,6 +119,13 @@ struct Tuning {
     /// Writes the traffic to a capture file
     #[arg(long, global = true, value_name = "FILE")]
     pcap: Option<PathBuf>,
+}
+
+fn block_size(text: &str) -> Result<usize, &'static str> {
+    match text.parse() {
+        Ok(size @ (16 | 32 | 64 | 128 | 256 | 512 | 1024)) => Ok(size),
+        _ => Err("expected 16, 32, 64, 128, 256, 512 or 1024"),
+    }
 }
 
 fn main() -> ExitCode {
@@ -212,8 +221,8 @@ impl Tuning {
 }
 
 fn serve(mut store: Store<SocketAddr>, driver: &mut Node) -> io::Result<ExitCode> {
-    println!("listening {}", driver.address());
-    let mut report = |line| println!("{line}");
+    exit::say(format_args!("listening {}", driver.address()));
+    let mut report = |line: String| exit::say(line);
     loop {
         let now = driver.now();
         if let Err(error) = store.tick(now, &mut driver.machine) {
@@ -299,7 +308,7 @@ impl Client {
                 return Ok(response);
             }
             let body = String::from_utf8_lossy(response.body());
-            println!("{body}");
+            exit::say(&body);
             if !response.observing {
                 eprintln!("no notifications will follow");
                 return Ok(response);
@@ -358,10 +367,10 @@ impl Client {
                     Event::RequestFailed {
                         request, reason, ..
                     } if request == of => {
-                        return Err(io::Error::other(format!("no response: {reason:?}")));
+                        return Err(io::Error::other(format!("no response: {reason}")));
                     }
                     Event::NotificationLost { reason, .. } => {
-                        eprintln!("a notification was lost: {reason:?}");
+                        eprintln!("a notification was lost: {reason}");
                     }
                     Event::Incoming {
                         incoming: OwnedIncoming::Request { responder, .. },

@@ -41,7 +41,7 @@ use lwm2m_statemachine::server::{
 #[command(version)]
 struct Arguments {
     /// The address of the server; of port 0, one that is free
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
     listen: SocketAddr,
     /// Writes the traffic to a capture file
     #[arg(long, value_name = "FILE")]
@@ -79,8 +79,11 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         .map_err(exit::about(arguments.listen))?
         .with_tap(Some(scribe.tap(false)));
     let address = driver.address();
-    println!("The server is at {address}.\n");
-    print!("{}", Chart::heading("client", "server"));
+    let heading = Chart::heading("client", "server");
+    exit::say(format_args!(
+        "The server is at {address}.\n\n{}",
+        heading.trim_end()
+    ));
     scribe.draw(Chart::new(address), io::stdout());
 
     let settings = Settings {
@@ -131,15 +134,18 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
 type Step = Result<String, String>;
 
 fn summary(steps: &[(&str, Step)]) -> ExitCode {
-    println!("\nSummary:");
+    exit::say("\nSummary:");
     for (name, step) in steps {
         match step {
-            Ok(text) => println!("  ✓ {name}: {text}"),
-            Err(text) => println!("  ✗ {name}: {text}"),
+            Ok(text) => exit::say(format_args!("  ✓ {name}: {text}")),
+            Err(text) => exit::say(format_args!("  ✗ {name}: {text}")),
         }
     }
     let happened = steps.iter().filter(|(_, step)| step.is_ok()).count();
-    println!("{happened} of {} steps happened.", steps.len());
+    exit::say(format_args!(
+        "{happened} of {} steps happened.",
+        steps.len()
+    ));
     if happened == steps.len() {
         ExitCode::SUCCESS
     } else {

@@ -14,15 +14,16 @@ use lwm2m_examples::{
 /// A bad network on UDP: passes datagrams between a server and one client, but not all of them.
 ///
 /// The client sends to the relay as if it were the server. Reads `quit` from standard input, then
-/// says what became of the datagrams; when standard input has ended without it, it goes on.
+/// says what became of the datagrams; when standard input has ended without it, it goes on until it is
+/// interrupted (Ctrl-C).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// The server
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "IP:PORT")]
     server: SocketAddr,
     /// The address to listen on; of port 0, one that is free
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
     listen: SocketAddr,
     /// How many datagrams of a hundred are lost
     #[arg(long, default_value_t = 10, value_name = "PERCENT", value_parser = percent())]
@@ -50,7 +51,7 @@ impl FromStr for Quit {
     fn from_str(line: &str) -> Result<Self, String> {
         match line {
             "quit" => Ok(Self),
-            _ => Err(format!("no such command: {line}")),
+            _ => Err(format!("expected quit, not {line:?}")),
         }
     }
 }
@@ -68,16 +69,16 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let relay = Relay::new(arguments.server, faults, arguments.seed);
     let mut driver = Driver::bind(arguments.listen, Clock::start(), relay, Names::direct())
         .map_err(exit::about(arguments.listen))?;
-    println!("listening {}", driver.address());
+    exit::say(format_args!("listening {}", driver.address()));
     let mut commands = Commands::<Result<Quit, _>>::from_stdin();
     loop {
         while let Some(command) = commands.poll() {
             match command {
                 Ok(Quit) => {
-                    println!("{}", driver.machine.tally());
+                    exit::say(driver.machine.tally());
                     return Ok(ExitCode::SUCCESS);
                 }
-                Err(error) => println!("error {error}"),
+                Err(error) => exit::say(format_args!("error {error}")),
             }
         }
         driver.wait(commands.patience())?;

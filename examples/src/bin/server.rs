@@ -2,8 +2,9 @@
 
 use core::net::SocketAddr;
 use std::{
+    fs,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -17,6 +18,7 @@ use lwm2m_examples::{
     scribe::Scribe,
     seed,
 };
+use lwm2m_objects::{Registry, ddf};
 use lwm2m_statemachine::server::{Server, ServerConfig};
 
 /// A LwM2M server: accepts registrations, and manages the clients.
@@ -24,13 +26,16 @@ use lwm2m_statemachine::server::{Server, ServerConfig};
 /// Prints what happens, one line each. Reads commands from standard input: `list`,
 /// `read EP PATH [text|tlv|json|opaque]`, `write EP PATH VALUE`, `exec EP PATH [ARGUMENTS]`,
 /// `discover EP PATH`, `observe EP PATH`, `cancel EP PATH`, `quit`. Without any, and when standard
-/// input has ended, it goes on.
+/// input has ended, it goes on until it is interrupted (Ctrl-C).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// The address to listen on; of port 0, one that is free
-    #[arg(long, default_value = "127.0.0.1:5683", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:5683", value_name = "IP:PORT")]
     listen: SocketAddr,
+    /// An object definition file (XML) to know the types of Resources from; may be given repeatedly
+    #[arg(long, value_name = "FILE")]
+    ddf: Vec<PathBuf>,
     /// Draws a sequence chart of the traffic to standard error
     #[arg(long)]
     chart: bool,
@@ -43,13 +48,25 @@ fn main() -> ExitCode {
     exit::conclude(run(&Arguments::parse()))
 }
 
+/// Adds the Objects of an object definition file.
+fn learn(registry: &mut Registry, file: &Path) -> io::Result<()> {
+    for definition in ddf::read(&fs::read(file)?).map_err(io::Error::other)? {
+        registry.add(definition).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
 fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
     let scribe = Scribe::default();
     if let Some(file) = &arguments.pcap {
         scribe.capture(file)?;
     }
-    let server = Server::new(ServerConfig::new(seed::fresh()?));
+    let mut config = ServerConfig::new(seed::fresh()?);
+    for file in &arguments.ddf {
+        learn(&mut config.registry, file).map_err(exit::about(file.display()))?;
+    }
+    let server = Server::new(config);
     let mut driver = Driver::bind(arguments.listen, clock, server, Names::direct())
         .map_err(exit::about(arguments.listen))?
         .with_tap(Some(scribe.tap(true)));
@@ -57,7 +74,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         eprint!("{}", Chart::heading("client", "server"));
         scribe.draw(Chart::new(driver.address()), io::stderr());
     }
-    println!("listening {}", driver.address());
+    exit::say(format_args!("listening {}", driver.address()));
 
     let mut commands = Commands::<Result<Command, _>>::from_stdin();
     let mut console = Console::default();
