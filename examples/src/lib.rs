@@ -24,3 +24,8 @@ pub mod scribe;
 pub mod seed;
 pub mod store;
 pub mod uri;
+
+// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -147,7 +147,8 @@ pub enum EncodeError {
     /// Something that is not at or below the path of the request.
     #[error("{0} is outside of the path of the request")]
     OutsidePath(Path),
-    /// The format has no way to carry this value (JSON: NaN, infinities).
+    /// The format has no way to carry this value (JSON: NaN, infinities, and bytes whose data type is
+    /// not known, as of a Resource without a definition).
     #[error("the format cannot carry the value of {0}")]
     Value(Path),
     /// The format has no way to carry an Instance or a multiple Resource that is empty (JSON).

@@ -44,6 +44,12 @@
 //! ```
 //!
 //! It sends nothing and knows no format: those are `lwm2m-statemachine` and the codec crates.
+//!
+//! # Features
+//!
+//! - `std` (default): nothing but what dependencies make of it; the crate is `no_std` with `alloc`.
+//! - `ddf`: object definition files.
+//! - `serde`: definitions, values and snapshots serialise, with format version and check sum.
 
 #![no_std]
 // No panic is reachable from input: outside of tests and constants, none can be written.
@@ -119,3 +125,8 @@ pub use self::{
     },
     update::Answer,
 };
+
+// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

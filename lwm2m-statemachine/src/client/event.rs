@@ -80,8 +80,10 @@ pub enum ClientEvent {
         /// What changed, in the order of the payload.
         changes: Vec<Change>,
     },
-    /// A server has executed a Resource (TS 5.4.5) whose doing is the application's. The answer is
-    /// queued: before a reboot, drain [`poll_transmit`](super::Client::poll_transmit).
+    /// A server has executed a Resource (TS 5.4.5) whose doing is the application's: one of a
+    /// [`Store`](lwm2m_objects::Store), Update of an update that was answered
+    /// [`Later`](lwm2m_objects::Answer::Later), or any whose Object says so. The answer is queued:
+    /// before a reboot, drain [`poll_transmit`](super::Client::poll_transmit).
     Execute {
         /// Which server.
         server: ShortServerId,

@@ -13,7 +13,72 @@
 //! Requests of a server are served from its registration's answer on, and ignored before: without
 //! acknowledgement, so that the server's retransmission still works.
 //!
+//! Values that change by themselves are told by the application, and their observers notified:
+//! [`Client::set`] for what the tree holds, [`Client::changed`] for what an
+//! [`Object`] reads elsewhere, such as a sensor, and
+//! [`Client::object`] for an Object that does something. What is to survive a restart is
+//! [`ObjectTree::snapshot`] of [`Client::tree`].
+//!
 //! # The loop
+//!
+//! A Client does nothing on its own: it is fed datagrams and the time, and drained of datagrams
+//! and events. Here its only server is reached by a socket:
+//!
+//! ```no_run
+//! use std::{net::UdpSocket, time::{self, Duration}};
+//! use lwm2m_core::{InstanceId, Instant, ShortServerId};
+//! use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+//! use lwm2m_statemachine::{Client, ClientConfig, ClientEvent, Datagram};
+//!
+//! # fn fresh_random_bytes() -> [u8; 32] { [0; 32] }
+//! let id = ShortServerId::new(101).expect("not a reserved one");
+//! let mut tree = ObjectTree::new();
+//! tree.add(Store::of([(InstanceId::ZERO, Security::no_sec("coap://192.0.2.1:5683", id))]));
+//! tree.add(Store::of([(InstanceId::ZERO, Server::new(id, 86_400))]));
+//! tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+//!
+//! let start = time::Instant::now();
+//! let now = || Instant::ZERO + start.elapsed();
+//! let config = ClientConfig::new("urn:dev:os:0023C7-000001", fresh_random_bytes());
+//! let mut client = Client::new(config, tree)?;
+//! client.start(now());
+//!
+//! let socket = UdpSocket::bind("0.0.0.0:0")?;
+//! let mut link = None; // the Client's name for its connection to the server
+//! let mut buffer = [0; 65_535];
+//! loop {
+//!     while let Some(event) = client.poll_event() {
+//!         match event {
+//!             ClientEvent::Connect { connection, uri, .. } => {
+//!                 let address = uri.strip_prefix("coap://").ok_or("not a coap URI")?;
+//!                 socket.connect(address)?;
+//!                 link = Some(connection);
+//!                 client.connected(now(), connection);
+//!             }
+//!             ClientEvent::Disconnect { .. } => link = None,
+//!             ClientEvent::Execute { path, .. } => println!("execute {path}"),
+//!             _ => {}
+//!         }
+//!     }
+//!     while let Some(transmit) = client.poll_transmit() {
+//!         if link == Some(transmit.to) {
+//!             // What is lost here is sent again.
+//!             let _ = socket.send(transmit.payload);
+//!         }
+//!     }
+//!     let wait = client.poll_timeout().map(|at| at.saturating_duration_since(now()));
+//!     socket.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
+//!     if let (Ok(length), Some(link)) = (socket.recv(&mut buffer), link) {
+//!         // The error only informs; the Client goes on.
+//!         let _ = client.handle_datagram(now(), Datagram::new(link, &buffer[..length]));
+//!     }
+//!     client.handle_timeout(now());
+//! }
+//! # #[allow(unreachable_code)]
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Step by step
 //!
 //! ```
 //! use lwm2m_core::{InstanceId, Instant, ShortServerId};
