@@ -1,4 +1,5 @@
 use alloc::{
+    collections::BTreeSet,
     string::{String, ToString},
     vec,
     vec::Vec,
@@ -209,6 +210,12 @@ fn limits_of_the_types() {
     assert!(EndpointName::new("x".repeat(252)).is_ok());
     assert_eq!(EndpointName::new(""), Err(EndpointNameError));
     assert_eq!(EndpointName::new("é".repeat(127)), Err(EndpointNameError));
+    let names = BTreeSet::from(["a", "b"].map(|name| EndpointName::new(name).unwrap()));
+    assert!(
+        names.contains("b") && !names.contains("c"),
+        "found by its text"
+    );
+    assert!(names.iter().map(AsRef::as_ref).eq(["a", "b"]));
     assert_eq!(Lifetime::try_from(0), Err(LifetimeError));
     assert_eq!(Lifetime::try_from(-1), Err(LifetimeError));
     assert_eq!(Lifetime::try_from(1 << 32), Err(LifetimeError));
