@@ -1,6 +1,6 @@
 //! Requests, as the one who answers them sees it (RFC 7252 §4.2, §4.3, §4.5, §5.2).
 
-use alloc::format;
+use alloc::{boxed::Box, format};
 
 use lwm2m_core::{Code, CodeKind, Instant};
 
@@ -10,7 +10,7 @@ use super::{
     config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
     outgoing::{Purpose, Transmission},
-    records::{Record, State},
+    records::{Leisurely, Record, State},
     table::Key,
 };
 use crate::{
@@ -133,11 +133,7 @@ impl<P: Peer> Endpoint<P> {
                     return Ok(());
                 }
                 if record.multicast {
-                    self.records.set(key, State::Answered(wire));
-                    let leisure = self.random.up_to(self.spans.leisure);
-                    let deadline = after(now, leisure);
-                    self.timers
-                        .set(TimerKey::Leisure(key), &mut None, Some(deadline));
+                    self.send_at_leisure(now, key, wire);
                     return Ok(());
                 }
                 self.records.set(key, State::Done);
@@ -158,7 +154,9 @@ impl<P: Peer> Endpoint<P> {
                 self.transmit(now, peer, Transmission::new(wire, purpose));
                 Ok(())
             }
-            (State::Answered(_) | State::Served { .. } | State::Done, _) => Err(SendError::NotOpen),
+            (State::AtLeisure(_) | State::Answered(_) | State::Served { .. } | State::Done, _) => {
+                Err(SendError::NotOpen)
+            }
         }
     }
 
@@ -180,12 +178,28 @@ impl<P: Peer> Endpoint<P> {
         Ok(())
     }
 
-    /// The answer to a group's request may go (RFC 7252 §8.2).
+    /// Answers a group's request at some moment within DEFAULT_LEISURE (RFC 7252 §8.2).
+    fn send_at_leisure(&mut self, now: Instant, key: Key, answer: WireMessage) {
+        let leisure = self.random.up_to(self.spans.leisure);
+        let mut deadline = None;
+        self.timers.set(
+            TimerKey::Leisure(key),
+            &mut deadline,
+            Some(after(now, leisure)),
+        );
+        let leisurely = Box::new(Leisurely {
+            answer: Some(answer),
+            deadline,
+        });
+        self.records.set(key, State::AtLeisure(leisurely));
+    }
+
+    /// The answer to a group's request may go.
     pub(super) fn leisure_over(&mut self, now: Instant, key: Key) {
         let Some(peer) = self.records.peer(key) else {
             return;
         };
-        if let Some(answer) = self.records.take_answer(key) {
+        if let Some(answer) = self.records.take_leisurely(key) {
             // Can fail only for want of a message id; the peer then has no answer.
             let _ = self.send_once(now, peer, MessageType::NonConfirmable, answer);
         }
@@ -329,7 +343,7 @@ impl<P: Peer> Endpoint<P> {
         }
         let message_id = record.message_id;
         match &record.state {
-            State::Open(_) => {}
+            State::Open(_) | State::AtLeisure(_) => {}
             State::Answered(_) => self.outbox.record(from, key),
             State::Served {
                 resource, block, ..
@@ -376,7 +390,11 @@ impl<P: Peer> Endpoint<P> {
     fn remove_record(&mut self, key: Key) -> Option<u32> {
         let peer = self.records.peer(key)?;
         let state = self.peers.get_mut(peer)?;
-        self.records.remove(key, &mut state.records);
+        let record = self.records.remove(key, &mut state.records)?;
+        if let State::AtLeisure(mut leisurely) = record.state {
+            let deadline = &mut leisurely.deadline;
+            self.timers.set(TimerKey::Leisure(key), deadline, None);
+        }
         Some(peer)
     }
 

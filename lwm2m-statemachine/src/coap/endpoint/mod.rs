@@ -445,6 +445,8 @@ impl<P: Peer> Endpoint<P> {
     ) -> Result<Option<Incoming<'static>>, DatagramError> {
         let (peer, sent) = self.sent(datagram, message_id)?;
         match sent {
+            // Nothing non-confirmable is acknowledged (RFC 7252 §4.3).
+            Sent::Transmission(key) if !self.is_confirmable(key) => Err(DatagramError::Unmatched),
             Sent::Transmission(key) => {
                 let transmission = self
                     .end_transmission(now, key)

@@ -273,6 +273,12 @@ impl<P: Peer> Endpoint<P> {
         Some(key)
     }
 
+    pub(super) fn is_confirmable(&self, transmission: Key) -> bool {
+        self.transmissions
+            .get(transmission)
+            .is_some_and(|transmission| transmission.kind == MessageType::Confirmable)
+    }
+
     /// Sends what waits for its turn, as far as NSTART and message ids allow.
     pub(super) fn start_waiting(&mut self, now: Instant, peer: u32) {
         let nstart = self.config.transmission.nstart.max(1);

@@ -1,6 +1,6 @@
 //! What was received, so that nothing is processed twice (RFC 7252 §4.5).
 
-use alloc::collections::VecDeque;
+use alloc::{boxed::Box, collections::VecDeque};
 use core::mem;
 
 use lwm2m_core::Instant;
@@ -36,6 +36,8 @@ pub(super) enum State {
     Open(Asked),
     /// It has not answered, but the request was acknowledged: another acknowledgement.
     Acknowledged(Asked),
+    /// It has answered a group's request, and the answer has not been sent yet: nothing.
+    AtLeisure(Box<Leisurely>),
     /// The same answer again.
     Answered(WireMessage),
     /// The same block of a body again, as long as that is kept.
@@ -46,6 +48,14 @@ pub(super) enum State {
     },
     /// The response went its own way, or there is none: another acknowledgement, if confirmable.
     Done,
+}
+
+/// An answer that is sent at its moment (RFC 7252 §8.2).
+#[derive(Clone, Debug)]
+pub(super) struct Leisurely {
+    /// Until it is taken.
+    pub(super) answer: Option<WireMessage>,
+    pub(super) deadline: Option<Instant>,
 }
 
 impl State {
@@ -133,13 +143,14 @@ impl Records {
         }
     }
 
-    /// Takes the answer; a repetition has none from now on.
-    pub(super) fn take_answer(&mut self, key: Key) -> Option<WireMessage> {
-        let record = self.table.get_mut(key)?;
-        match mem::replace(&mut record.state, State::Done) {
-            State::Answered(answer) => Some(answer),
-            _ => None,
-        }
+    /// Takes the answer to a group's request, as its moment has come.
+    pub(super) fn take_leisurely(&mut self, key: Key) -> Option<WireMessage> {
+        let State::AtLeisure(leisurely) = &mut self.table.get_mut(key)?.state else {
+            return None;
+        };
+        let answer = leisurely.answer.take();
+        self.set(key, State::Done);
+        answer
     }
 
     /// The answer has arrived: a repetition of the confirmable request is only acknowledged.
