@@ -385,6 +385,19 @@ fn what_the_application_sets_is_not_taken_back() {
     assert_eq!(tree.get(path("/30000/1/0")), Some(Value::Integer(6)));
 }
 
+/// What follows from them waits its turn, behind what was committed before, and happens once.
+#[test]
+fn what_the_application_sets_does_not_overtake_what_is_held() {
+    let (mut tree, log) = with_firmware();
+    tree.hold();
+    tree.set(path("/5/0/1"), "coap://one/firmware").unwrap();
+    assert_eq!(asked(&log), [""; 0]);
+    tree.keep();
+    let fetched = asked(&log);
+    assert_eq!(fetched.len(), 1, "{fetched:?}");
+    assert!(fetched[0].contains("coap://one/firmware"), "{fetched:?}");
+}
+
 /// So does the time that it sets.
 #[test]
 fn the_time_that_the_application_sets_is_not_taken_back() {
