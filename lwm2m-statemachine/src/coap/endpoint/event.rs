@@ -468,6 +468,7 @@ pub enum FailureReason {
     #[error("the blocks do not fit together")]
     Blocks,
     /// There was no room to put the body together: it may be asked for again.
+    #[error("there was no room to put the body together")]
     NoRoom,
     /// It, or a block of it, could not be sent: no message id was free, or there was no room.
     #[error("it could not be sent: no message id was free, or there was no room")]
