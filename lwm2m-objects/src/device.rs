@@ -24,8 +24,8 @@ use crate::{
 ///   servers may set it.
 /// - Power sources keep their Resource Instance ID in Resources 6, 7 and 8.
 ///
-/// Reboot and Factory Reset are the application's. While the Object Instance is deleted, as the
-/// Bootstrap interface may do, nothing that the application tells brings it back.
+/// Reboot and Factory Reset are the application's. While the Object Instance is deleted (no server
+/// can do that, TS 5.2.7.5 and D.1), nothing that the application tells brings it back.
 ///
 /// ```
 /// use lwm2m_core::{Instant, ObjectId, Value};
@@ -262,6 +262,10 @@ impl DeviceObject {
         self.store.has_instance(InstanceId::ZERO)
     }
 
+    fn has_error_codes(&self) -> bool {
+        self.store.has(InstanceId::ZERO, ERROR_CODE)
+    }
+
     fn set_clock(&mut self, unix: i64) {
         let since = self.now;
         self.clock = Some(Clock { set: unix, since });
@@ -345,6 +349,10 @@ impl Object for DeviceObject {
                     self.clock = None;
                 }
                 Change::Delete { .. } => self.clock = None,
+                // Then there is one error code, which is that there is no error.
+                Change::Create { .. } if self.is_there() && !self.has_error_codes() => {
+                    self.apply_set(ERROR_CODE, Some(0), Value::Integer(0));
+                }
                 _ => {}
             }
         }

@@ -28,7 +28,7 @@ use crate::{
 ///
 /// static RESOURCES: [ResourceDefinition; 2] = [
 ///     ResourceDefinition::new(0, "Temperature", Operations::Read, DataType::Float).mandatory(),
-///     ResourceDefinition::new(1, "Set Point", Operations::ReadWrite, DataType::Integer),
+///     ResourceDefinition::new(1, "Set Point", Operations::ReadWrite, DataType::Integer).mandatory(),
 /// ];
 /// static THERMOSTAT: ObjectDefinition = ObjectDefinition::new(
 ///     ObjectId::new(26241), "Thermostat", "urn:oma:lwm2m:x:26241", &RESOURCES,
@@ -79,7 +79,8 @@ pub trait Object: Any + Send {
         after.is_none().then_some(InstanceId::ZERO)
     }
 
-    /// Whether there is this Object Instance.
+    /// Whether there is this Object Instance. The default asks
+    /// [`next_instance`](Self::next_instance); another one has to say the same, faster.
     fn has_instance(&self, instance: InstanceId) -> bool {
         let before = instance.get().checked_sub(1).and_then(InstanceId::new);
         self.next_instance(before) == Some(instance)
@@ -91,12 +92,17 @@ pub trait Object: Any + Send {
     }
 
     /// Whether the Object Instance has this Resource now. The default has all that are supported.
+    ///
+    /// A Write of a whole Object Instance takes away what is optional and writable and what it does
+    /// not name (TS 5.4.3), by [`Change::Remove`]: an Object with such Resources that are not to
+    /// stay needs a `has` of its own.
     fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
         self.has_instance(instance) && self.supports(resource)
     }
 
     /// Tells the value of a Resource that the Object Instance [has](Self::has), or each of its
-    /// Resource Instances.
+    /// Resource Instances. No server reads what is for writing only, but without its value a Write
+    /// that is [held](crate::ObjectTree::hold) cannot be taken back. What executes is not asked for.
     fn read(
         &self,
         instance: InstanceId,

@@ -289,7 +289,10 @@ impl Object for ConnectivityStatisticsObject {
 
     fn undo(&mut self, undo: &[Change]) {
         self.store.apply(undo);
-        if let Some(collection) = self.deleted.take() {
+        let deleted = self.deleted.take();
+        if !self.store.has_instance(InstanceId::ZERO) {
+            self.collection = Collection::default();
+        } else if let Some(collection) = deleted {
             self.collection = collection;
         }
     }

@@ -84,6 +84,15 @@ fn executables(
         .collect()
 }
 
+/// Whether changes that follow each other are applied in one step: each of many alone would have to
+/// look at all that there is.
+fn go_together(a: &Change, b: &Change) -> bool {
+    match (a, b) {
+        (Change::Delete { .. }, Change::Delete { .. }) => true,
+        _ => array(a).is_some() && array(a) == array(b),
+    }
+}
+
 /// The multiple Resource of which a change sets a Resource Instance.
 fn array(change: &Change) -> Option<(InstanceId, ResourceId)> {
     match change {
@@ -350,7 +359,6 @@ impl Store {
         };
         match (change, path.resource()) {
             (Change::Create { .. }, _) => self.create(instance),
-            (Change::Delete { .. }, _) => self.instances.retain(|(id, _)| *id != instance),
             (Change::Set { value, .. }, Some(resource)) => {
                 // What does not fit has been refused before.
                 let _ = self.set(instance, resource, path.resource_instance(), value.clone());
@@ -369,7 +377,16 @@ impl Store {
         }
     }
 
-    /// Sets several Resource Instances of one Resource.
+    /// Deletes Object Instances.
+    fn delete(&mut self, run: &[Change]) {
+        let gone = run.iter().filter_map(|change| change.path().instance());
+        let mut gone: Vec<InstanceId> = gone.collect();
+        gone.sort_unstable();
+        self.instances
+            .retain(|(id, _)| gone.binary_search(id).is_err());
+    }
+
+    /// Sets several Resource Instances of one Resource. What does not fit has been refused before.
     fn set_array(&mut self, run: &[Change]) {
         let Some((instance, resource)) = run.first().and_then(array) else {
             return;
@@ -506,9 +523,9 @@ impl Object for Store {
     }
 
     fn apply(&mut self, changes: &[Change]) {
-        let of_one = |a: &Change, b: &Change| array(a).is_some() && array(a) == array(b);
-        for run in changes.chunk_by(of_one) {
+        for run in changes.chunk_by(go_together) {
             match run {
+                [Change::Delete { .. }, ..] => self.delete(run),
                 [change] => self.apply_one(change),
                 run => self.set_array(run),
             }

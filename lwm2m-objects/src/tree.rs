@@ -167,7 +167,7 @@ impl ObjectTree {
         Ok(sink.event(Event::EndObject)?)
     }
 
-    /// The value of a single Resource, or of a Resource Instance, whatever its operations are.
+    /// The value of a single Resource, or of a Resource Instance, whether or not servers may read it.
     pub fn get(&self, path: Path) -> Option<Value> {
         let mut found = None;
         self.visit(path, |at, value| {
@@ -194,6 +194,9 @@ impl ObjectTree {
         let Some((object, Some(resource))) = self.locate(path) else {
             return;
         };
+        if resource.operations.executable() {
+            return;
+        }
         let (Path::Resource(o, i, r) | Path::ResourceInstance(o, i, r, _)) = path else {
             return;
         };

@@ -478,6 +478,36 @@ fn what_was_deleted_stays_away() {
     assert_eq!(tree.poll_timeout(), Some(Instant::from_secs(30)));
 }
 
+/// TS E.4, Resource 11: a new Object Instance tells that there is no error, if nothing else is
+/// written; and what is made and taken back leaves nothing.
+#[test]
+fn a_device_that_is_made_anew_has_no_error() {
+    let at = path("/3/0");
+    let none: Vec<(u16, i64)> = Vec::new();
+    for (written, codes) in [(&[][..], &[(0, 0)][..]), (&[4], &[(1, 4)])] {
+        let mut tree = with_device(Device::example());
+        device(&mut tree).report(ErrorCode::LowBattery);
+        tree.commit(&[Change::Delete { path: at }]).unwrap();
+        assert_eq!(integers(&tree, "/3/0/11"), none);
+        let mut changes = vec![Change::Create { path: at }];
+        changes.extend(written.iter().map(|code| Change::Set {
+            path: path("/3/0/11/1"),
+            value: Value::Integer(*code),
+        }));
+        tree.commit(&changes).unwrap();
+        assert_eq!(integers(&tree, "/3/0/11"), codes);
+        device(&mut tree).report(ErrorCode::Sms);
+        let (_, last) = *integers(&tree, "/3/0/11").last().unwrap_or(&(0, 0));
+        assert_eq!(last, if written.is_empty() { 6 } else { 4 });
+    }
+    // All in one commit: it comes, and goes again.
+    let mut tree = with_device(Device::example());
+    let delete = Change::Delete { path: at };
+    let create = Change::Create { path: at };
+    tree.commit(&[delete.clone(), create, delete]).unwrap();
+    assert_eq!(tree.instances(ObjectId::DEVICE).count(), 0);
+}
+
 /// As long as it may be taken back, a Delete ends nothing.
 #[test]
 fn statistics_go_on_when_their_delete_is_taken_back() {
@@ -490,6 +520,23 @@ fn statistics_go_on_when_their_delete_is_taken_back() {
     tree.roll_back();
     assert!(statistics(&mut tree).is_collecting());
     assert_eq!(counters(&tree)[2], 4);
+}
+
+/// Nor goes on what an instance counted that was taken back itself.
+#[test]
+fn statistics_of_an_instance_that_was_taken_back_are_gone() {
+    let mut tree = with_statistics(60);
+    let at = path("/7/0");
+    tree.commit(&[Change::Delete { path: at }]).unwrap();
+    tree.hold();
+    tree.commit(&[Change::Create { path: at }]).unwrap();
+    execute(&mut tree, "/7/0/6").unwrap();
+    statistics(&mut tree).sent(Instant::ZERO, 4096);
+    tree.roll_back();
+    assert!(!statistics(&mut tree).is_collecting());
+    tree.commit(&[Change::Create { path: at }]).unwrap();
+    assert_eq!(counters(&tree), [0; 6]);
+    assert!(!statistics(&mut tree).is_collecting());
 }
 
 /// Everything that goes on is there after a restart.

@@ -156,6 +156,8 @@ fn it_is_read_at_the_moment_of_the_read_and_asked_for_nothing_that_cannot_be_rea
         assert_eq!(read(&broken, at), Err(ReadError::Unavailable), "{at}");
     }
     assert_eq!(read(&broken, "/26241/0/1").unwrap(), all[1..2]);
+    // What executes has no value, however it is asked for.
+    assert_eq!(served.get(path("/26241/0/2")), None);
     assert_eq!(broken.get(path("/26241/0/0")), None);
 }
 

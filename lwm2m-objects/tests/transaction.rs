@@ -538,6 +538,39 @@ fn payloads_in_any_order_come_to_the_same() {
     assert_eq!(write(&mut folded.into_iter()), ascending);
 }
 
+/// An Object goes as a whole in the time that its instances take; in steps that each look at all
+/// that is left, this would take minutes.
+#[test]
+fn many_instances_are_deleted_at_once() {
+    const MANY: u16 = 60_000;
+    let mut tree = ObjectTree::new();
+    tree.add(Store::new(&KINDS));
+    let paths = |ids: core::ops::Range<u16>| {
+        ids.map(|id| Path::Instance(1000.into(), InstanceId::new(id).unwrap()))
+    };
+    let create = paths(0..MANY).map(|path| Change::Create { path });
+    tree.commit(&create.collect::<Vec<_>>()).unwrap();
+    // In any order, and all but some: what is left is in between.
+    let delete = |path| Change::Delete { path };
+    let (some, more) = (paths(7..MANY / 2), paths(MANY / 2..MANY).rev());
+    let changes: Vec<Change> = some.chain(more).map(delete).collect();
+    tree.commit(&changes).unwrap();
+    let left: Vec<u16> = tree.instances(1000.into()).map(InstanceId::get).collect();
+    assert_eq!(left, [0, 1, 2, 3, 4, 5, 6]);
+    // Not twice in one commit, and what comes again is there.
+    let [first, second] = [0, 1].map(|id| paths(id..id + 1).next().unwrap());
+    let twice = [first, second, first].map(delete);
+    let refused = Err(WriteError::NotFound(first));
+    assert_eq!(tree.commit(&twice), refused);
+    let again = [
+        delete(first),
+        delete(second),
+        Change::Create { path: second },
+    ];
+    tree.commit(&again).unwrap();
+    assert!(tree.locate(first).is_none() && tree.locate(second).is_some());
+}
+
 /// TS 5.4.6, D.1: a server may create the one instance and delete it, unless there has to be one.
 #[test]
 fn the_instance_of_a_single_instance_object_comes_and_goes() {
