@@ -410,12 +410,27 @@ fn a_push_breaks_off() {
 
 /// A tree with Software Management; its application installs later.
 fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
+    let log = Log::default();
+    let object = SoftwareManagementObject::new(numbering, software_application(&log))
+        .with(InstanceId::ZERO, SoftwareManagement::new("zero", "1"))
+        .unwrap()
+        .with(two(), SoftwareManagement::new("two", "1"))
+        .unwrap()
+        .managed(3);
+    let mut tree = ObjectTree::new();
+    tree.add(object);
+    (tree, log)
+}
+
+fn software_application(
+    log: &Log,
+) -> impl FnMut(InstanceId, software::Event<'_>) -> Answer<software::DownloadError> + Send + 'static
+{
     use software::Event;
 
-    let log = Log::default();
-    let to = Arc::clone(&log);
-    let application = move |id: InstanceId, event: Event<'_>| {
-        to.lock().unwrap().push(match event {
+    let log = Arc::clone(log);
+    move |id, event| {
+        log.lock().unwrap().push(match event {
             Event::Block { offset, bytes } => {
                 format!("{id} {offset}:{}", str::from_utf8(bytes).unwrap())
             }
@@ -425,16 +440,7 @@ fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
             Event::Fetch { .. } | Event::Install => Answer::Later,
             _ => Answer::Done,
         }
-    };
-    let object = SoftwareManagementObject::new(numbering, application)
-        .with(InstanceId::ZERO, SoftwareManagement::new("zero", "1"))
-        .unwrap()
-        .with(two(), SoftwareManagement::new("two", "1"))
-        .unwrap()
-        .managed(3);
-    let mut tree = ObjectTree::new();
-    tree.add(object);
-    (tree, log)
+    }
 }
 
 fn two() -> InstanceId {
@@ -689,4 +695,147 @@ fn software_survives_a_reboot() {
         assert_eq!(tree.restore(&saved), Err(SnapshotError::State(id)));
         assert_eq!(tree.snapshot(), before);
     }
+}
+
+/// What `snapshots` told goes on in another Object, whether the instance is there or not.
+#[test]
+fn software_goes_on_from_its_snapshots() {
+    for numbering in [Numbering::Registered, Numbering::Candidate] {
+        let (mut tree, _) = with_software(numbering);
+        uri(&mut tree, "/9/0/3", "coap://h/p").unwrap();
+        software(&mut tree).progress(InstanceId::ZERO, 99).unwrap();
+        package(&mut tree, "/9/2/2", b"two").unwrap();
+        let snapshots: Vec<_> = software(&mut tree).snapshots().collect();
+
+        let log = Log::default();
+        let mut empty = ObjectTree::new();
+        empty.add(SoftwareManagementObject::new(
+            numbering,
+            software_application(&log),
+        ));
+        for (mut restarted, log, name) in [(empty, log, "")]
+            .into_iter()
+            .chain([with_software(numbering)].map(|(tree, log)| (tree, log, "two")))
+        {
+            for (instance, snapshot) in snapshots.clone() {
+                software(&mut restarted)
+                    .restore(instance, snapshot)
+                    .unwrap();
+            }
+            for instance in [InstanceId::ZERO, two()] {
+                assert_eq!(
+                    software_state(&restarted, instance),
+                    software_state(&tree, instance)
+                );
+            }
+            assert_eq!(
+                asked(&log),
+                [r#"0 Fetch { uri: "coap://h/p", offset: 99 }"#]
+            );
+            // Name and version are in every Object Instance.
+            assert_eq!(restarted.get(path("/9/2/0")), Some(Value::from(name)));
+
+            // No machine is in this state: no Object Instance is made for it.
+            let impossible = software::Snapshot {
+                state: software::State::Installed,
+                ..software::Snapshot::default()
+            };
+            let seven = InstanceId::new(7).unwrap();
+            assert!(software(&mut restarted).restore(seven, impossible).is_err());
+            assert_eq!(restarted.get(path("/9/7/0")), None);
+        }
+    }
+}
+
+/// ETS 1100: the integrity of a package may be checked in its own time.
+#[test]
+fn software_is_verified_later() {
+    for (numbering, initial, downloaded, delivered) in [
+        (
+            Numbering::Registered,
+            (0, 53, false),
+            (2, 0, false),
+            (3, 3, false),
+        ),
+        (
+            Numbering::Candidate,
+            (1, 6, false),
+            (3, 0, false),
+            (4, 0, false),
+        ),
+    ] {
+        let object = SoftwareManagementObject::new(numbering, |_, _| Answer::Later)
+            .with(two(), SoftwareManagement::new("two", "1"));
+        let mut tree = ObjectTree::new();
+        tree.add(object.unwrap());
+        package(&mut tree, "/9/2/2", b"two").unwrap();
+        assert_eq!(software_state(&tree, two()), downloaded);
+        changed(&mut tree);
+        software(&mut tree).verification_failed(two()).unwrap();
+        assert_eq!(software_state(&tree, two()), initial);
+        assert_eq!(changed(&mut tree), ["/9/2/7", "/9/2/9"]);
+
+        package(&mut tree, "/9/2/2", b"two").unwrap();
+        software(&mut tree).verified(two()).unwrap();
+        assert_eq!(software_state(&tree, two()), delivered);
+        assert!(software(&mut tree).verification_failed(two()).is_err());
+        assert_eq!(software_state(&tree, two()), delivered);
+    }
+}
+
+/// An empty Package or Package URI is none: it is taken in any state, and nothing follows.
+#[test]
+fn empty_software_is_none() {
+    let (mut tree, log) = with_software(Numbering::Registered);
+    for state in [(0, 0, false), (3, 3, false)] {
+        package(&mut tree, "/9/2/2", &[]).unwrap();
+        uri(&mut tree, "/9/2/3", "").unwrap();
+        assert_eq!(software_state(&tree, two()), state);
+        assert_eq!(changed(&mut tree), [""; 0]);
+        assert_eq!(asked(&log), [""; 0]);
+        // Nor is it one package too many.
+        if state.0 == 0 {
+            let both = [
+                ("/9/2/2", Value::from(&b"two"[..])),
+                ("/9/2/3", Value::from("")),
+            ];
+            write(&mut tree, "/9/2", &both).unwrap();
+            assert_eq!(asked(&log), ["2 0:two", "2 Verify"]);
+            changed(&mut tree);
+        }
+    }
+    // It does not stand for one that waits, either.
+    tree.hold();
+    uri(&mut tree, "/9/0/3", "").unwrap();
+    uri(&mut tree, "/9/0/3", "coap://h/p").unwrap();
+    tree.keep();
+    assert_eq!(asked(&log), [r#"0 Fetch { uri: "coap://h/p", offset: 0 }"#]);
+}
+
+/// What of Software Management is optional is there only where the application has it: a Resource
+/// without support is not found (4.04), and without Create there are no more components (4.05).
+#[test]
+fn software_has_what_is_supported() {
+    let tree = |supported: &[u16]| {
+        let object = SoftwareManagementObject::new(Numbering::Registered, |_, _| Answer::Done)
+            .with(two(), SoftwareManagement::new("two", "1"))
+            .unwrap()
+            .supporting(supported.iter().copied());
+        let mut tree = ObjectTree::new();
+        tree.add(object);
+        tree
+    };
+    let at = path("/9/2/8");
+    let set = [("/9/2/8", Value::Boolean(true))];
+    let mut without = tree(&[]);
+    assert_eq!(
+        write(&mut without, "/9/2/8", &set),
+        Err(WriteError::NotFound(at))
+    );
+    let id = ObjectId::SOFTWARE_MANAGEMENT;
+    let not_managed = WriteError::NotManaged(Path::Object(id));
+    assert_eq!(without.create(id).err(), Some(not_managed));
+    let mut with = tree(&[8]);
+    write(&mut with, "/9/2/8", &set).unwrap();
+    assert_eq!(with.get(at), Some(Value::Boolean(true)));
 }
