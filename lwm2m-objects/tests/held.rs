@@ -149,6 +149,32 @@ fn firmware_hears_of_what_is_kept() {
     );
 }
 
+/// One package waits, until it is settled or reset; a commit that is about none changes nothing.
+#[test]
+fn one_firmware_package_waits() {
+    let (mut tree, log) = with_firmware();
+    let nothing = [Change::Remove {
+        path: path("/5/0/6"),
+    }];
+    tree.hold();
+    tree.commit(&nothing).unwrap();
+    tree.commit(&[set("/5/0/1", "coap://one")]).unwrap();
+    tree.commit(&nothing).unwrap();
+    let two = [set("/5/0/1", "coap://two")];
+    let refused = Err(WriteError::NotWritable(path("/5/0/1")));
+    assert_eq!(tree.commit(&two), refused);
+    tree.commit(&[set("/5/0/1", "")]).unwrap();
+    tree.commit(&nothing).unwrap();
+    tree.commit(&two).unwrap();
+    tree.keep();
+    let fetched = asked(&log).pop();
+    assert_eq!(
+        fetched.as_deref(),
+        Some(r#"Fetch { uri: "coap://two", offset: 0 }"#)
+    );
+    assert_eq!(tree.get(path("/5/0/1")), Some(Value::from("coap://two")));
+}
+
 #[test]
 fn software_hears_nothing_of_what_is_rolled_back() {
     let changes: [&[Change]; 6] = [
@@ -235,6 +261,21 @@ fn a_package_goes_with_its_instance() {
             }
         }
     }
+}
+
+/// An Object Instance that was deleted before does not come back with what is rolled back.
+#[test]
+fn a_machine_that_went_before_stays_away() {
+    let (mut tree, _) = with_software(Numbering::Registered);
+    tree.set(path("/9/0/2"), &b"old"[..]).unwrap();
+    tree.commit(&[delete("/9/0")]).unwrap();
+    tree.commit(&[create("/9/0")]).unwrap();
+    let before = tree.snapshot();
+    tree.hold();
+    tree.commit(&[set("/9/0/3", "coap://new")]).unwrap();
+    tree.roll_back();
+    assert_eq!(tree.get(path("/9/0/7")), Some(Value::Integer(0)));
+    assert_eq!(tree.snapshot(), before);
 }
 
 /// What the counters tell is in the snapshot, before and after.

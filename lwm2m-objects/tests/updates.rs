@@ -6,12 +6,12 @@ use alloc::sync::Arc;
 use std::sync::Mutex;
 
 use lwm2m_core::{
-    Arguments, InstanceId, ObjectId, Path, Value, Version, WriteMode, codec::Content,
+    Arguments, InstanceId, ObjectId, Path, ResourceId, Value, Version, WriteMode, codec::Content,
 };
 use lwm2m_objects::{
-    ACCESS_CONTROL, Answer, Change, DEVICE, ExecuteError, Execution, FirmwareUpdate,
-    ObjectDefinition, ObjectTree, Piece, ReadError, SECURITY, SERVER, Snapshot, SnapshotError,
-    SoftwareManagement, Store, Typed, WriteError, example,
+    ACCESS_CONTROL, Answer, Change, DEVICE, ExecuteError, Execution, FirmwareUpdate, Object,
+    ObjectDefinition, ObjectSnapshot, ObjectTree, Piece, ReadError, ResourceSnapshot, SECURITY,
+    SERVER, Snapshot, SnapshotError, SoftwareManagement, Store, Typed, WriteError, example,
     firmware::{self, DeliveryMethod, FirmwareUpdateObject, Protocol},
     software::{self, Numbering, SoftwareManagementObject},
 };
@@ -280,6 +280,132 @@ fn firmware_reads() {
     assert_eq!(tree.set(at, 2), Err(WriteError::Refused(at)));
 }
 
+/// What `snapshot` told goes on in another Object; its instance is there then.
+#[test]
+fn firmware_goes_on_from_its_snapshot() {
+    let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+    uri(&mut tree, "/5/0/1", "coap://h/p").unwrap();
+    firmware(&mut tree).progress(2048).unwrap();
+    let snapshot = firmware(&mut tree).snapshot();
+
+    let log = Log::default();
+    let config = FirmwareUpdate::default();
+    let object = FirmwareUpdateObject::new(config, firmware_application(&log));
+    let mut restarted = ObjectTree::new();
+    restarted.add(object.unwrap().managed());
+    // No machine is in this state.
+    let impossible = firmware::Snapshot {
+        state: firmware::State::Updating,
+        result: firmware::UpdateResult::UpdateFailed,
+        ..snapshot.clone()
+    };
+    assert!(firmware(&mut restarted).restore(impossible).is_err());
+    assert_eq!(restarted.get(path("/5/0/3")), None);
+    assert_eq!(asked(&log), [""; 0]);
+
+    firmware(&mut restarted).restore(snapshot).unwrap();
+    assert_eq!(state(&restarted), (1, 0));
+    assert_eq!(changed(&mut restarted), ["/5/0/3"]);
+    let fetch = r#"Fetch { uri: "coap://h/p", offset: 2048 }"#;
+    assert_eq!(asked(&log), [fetch]);
+}
+
+/// What was saved of a Firmware Update Object is put back if it is one, and only then.
+#[test]
+fn saved_firmware_is_checked() {
+    let config = FirmwareUpdate {
+        package_name: Some("fw".into()),
+        ..FirmwareUpdate::default()
+    };
+    let (mut tree, _) = with_firmware(config);
+    let saved = firmware(&mut tree).save().unwrap();
+    let check = |damage: &dyn Fn(&mut ObjectSnapshot)| {
+        let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+        let mut saved = saved.clone();
+        damage(&mut saved);
+        firmware(&mut tree).check_saved(&saved)
+    };
+    assert_eq!(check(&|_| {}), Ok(()));
+    assert_eq!(check(&|saved| saved.instances.clear()), Ok(()));
+
+    let state = Err(SnapshotError::State(ObjectId::FIRMWARE_UPDATE));
+    assert_eq!(check(&|saved| saved.state.clear()), state);
+    assert_eq!(check(&|saved| saved.state[0] = Value::Integer(4)), state);
+    // A result of an update, while one is downloaded.
+    let impossible = |saved: &mut ObjectSnapshot| {
+        saved.state[0] = Value::Integer(1);
+        saved.state[1] = Value::Integer(1);
+    };
+    assert_eq!(check(&impossible), state);
+    assert_eq!(check(&|saved| saved.state[3] = Value::Integer(-1)), state);
+
+    let content = |at| Err(SnapshotError::Content(path(at)));
+    let elsewhere = |saved: &mut ObjectSnapshot| saved.instances[0].instance = two();
+    assert_eq!(check(&elsewhere), content("/5"));
+    let name = |value: Value| {
+        check(&|saved: &mut ObjectSnapshot| {
+            saved.instances[0].resources[0].1 = ResourceSnapshot::Single(value.clone());
+        })
+    };
+    assert_eq!(name("x".repeat(255).into()), Ok(()));
+    assert_eq!(name("x".repeat(256).into()), content("/5/0/6"));
+    assert_eq!(name(Value::Integer(1)), content("/5/0/6"));
+    let result = |saved: &mut ObjectSnapshot| {
+        saved.instances[0].resources[0].0 = ResourceId::new(5);
+    };
+    assert_eq!(check(&result), content("/5/0/5"));
+
+    // An instance that was not there is not there again.
+    let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+    let mut absent = saved.clone();
+    absent.instances.clear();
+    firmware(&mut tree).load_saved(&absent);
+    assert_eq!(tree.get(path("/5/0/3")), None);
+}
+
+/// ETS 773 to 777: what a pull fails of is the Update Result.
+#[test]
+fn a_pull_fails() {
+    for (error, result) in [
+        (firmware::DownloadError::Storage, 2),
+        (firmware::DownloadError::Memory, 3),
+        (firmware::DownloadError::ConnectionLost, 4),
+        (firmware::DownloadError::Integrity, 5),
+        (firmware::DownloadError::PackageType, 6),
+    ] {
+        let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+        assert!(firmware(&mut tree).failed(error).is_err());
+        uri(&mut tree, "/5/0/1", "coap://h/p").unwrap();
+        changed(&mut tree);
+        firmware(&mut tree).failed(error).unwrap();
+        assert_eq!(state(&tree), (0, result));
+        assert_eq!(changed(&mut tree), ["/5/0/3", "/5/0/5"]);
+    }
+}
+
+/// No event is about no bytes, and a package has not begun before its first one.
+#[test]
+fn pieces_without_bytes_are_nothing() {
+    let (firmware, software) = (
+        with_firmware(FirmwareUpdate::default()),
+        with_software(Numbering::Registered),
+    );
+    for ((mut tree, log), package, state, block) in [
+        (firmware, "/5/0/0", "/5/0/3", "0:x"),
+        (software, "/9/0/2", "/9/0/7", "0 0:x"),
+    ] {
+        let at = path(package);
+        tree.stream(at, Piece::Begin).unwrap();
+        tree.stream(at, Piece::Bytes(b"")).unwrap();
+        assert_eq!(integer(&tree, state), 0);
+        assert_eq!(asked(&log), [""; 0]);
+        tree.stream(at, Piece::Bytes(b"x")).unwrap();
+        tree.stream(at, Piece::Bytes(b"")).unwrap();
+        assert_eq!(integer(&tree, state), 1);
+        assert_eq!(asked(&log), [block]);
+    }
+}
+
 /// Appendix F: a server creates the instance, and may delete it.
 #[test]
 fn a_firmware_instance_comes_and_goes() {
@@ -290,6 +416,8 @@ fn a_firmware_instance_comes_and_goes() {
         .managed();
     let mut tree = ObjectTree::new();
     tree.add(object);
+    let state_id = ResourceId::new(3);
+    assert!(!firmware(&mut tree).has(InstanceId::ZERO, state_id));
     let nothing = WriteError::NotFound(path("/5/0/0"));
     assert_eq!(package(&mut tree, "/5/0/0", b"one"), Err(nothing));
     assert_eq!(stream(&mut tree, "/5/0/0", &[b"one"]), Err(nothing));
@@ -303,12 +431,44 @@ fn a_firmware_instance_comes_and_goes() {
     let changes = create.finish().unwrap();
     tree.commit(&changes).unwrap();
     assert_eq!(state(&tree), (1, 0));
+    assert!(firmware(&mut tree).has(InstanceId::ZERO, state_id));
+    assert!(!firmware(&mut tree).has(two(), state_id));
     assert!(tree.create(ObjectId::FIRMWARE_UPDATE).is_err());
 
     let delete = tree.delete(path("/5/0")).unwrap();
     tree.commit(&delete).unwrap();
     assert_eq!(tree.instances(ObjectId::FIRMWARE_UPDATE).count(), 0);
     assert_eq!(asked(&log).last().unwrap(), "Discard");
+}
+
+/// Without Create and Delete, the instance stays as it is, and changes are of what is there.
+#[test]
+fn there_is_one_firmware_instance() {
+    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    let object = Path::Object(ObjectId::FIRMWARE_UPDATE);
+    let not_managed = Some(WriteError::NotManaged(object));
+    assert_eq!(tree.create(ObjectId::FIRMWARE_UPDATE).err(), not_managed);
+    assert!(tree.delete(path("/5/0")).is_err());
+
+    let create = |at| Change::Create { path: path(at) };
+    let delete = |at| Change::Delete { path: path(at) };
+    let set = |at| Change::Set {
+        path: path(at),
+        value: "coap://h/p".into(),
+    };
+    let not_found = |at| Err(WriteError::NotFound(path(at)));
+    let exists = Err(WriteError::Exists(path("/5/0")));
+    assert_eq!(tree.commit(&[create("/5/0")]), exists);
+    assert_eq!(tree.commit(&[set("/5/1/1")]), not_found("/5/1/1"));
+    assert_eq!(tree.commit(&[delete("/5/1")]), not_found("/5/1"));
+    let gone = [delete("/5/0"), set("/5/0/1")];
+    assert_eq!(tree.commit(&gone), not_found("/5/0/1"));
+    let twice = [delete("/5/0"), create("/5/0"), create("/5/0")];
+    assert_eq!(tree.commit(&twice), exists);
+    assert_eq!((state(&tree), asked(&log)), ((0, 0), vec![]));
+    tree.commit(&[delete("/5/0"), create("/5/0"), set("/5/0/1")])
+        .unwrap();
+    assert_eq!(state(&tree), (1, 0));
 }
 
 /// A reboot in the middle: of a pull, of a push, of an update.
@@ -558,6 +718,7 @@ fn uninstall_takes_an_argument() {
         (Numbering::Registered, "0,1", Err(ExecuteError::Arguments)),
         (Numbering::Candidate, "", Ok("0 Uninstall")),
         (Numbering::Candidate, "1", Ok("0 Uninstall")),
+        (Numbering::Candidate, "2", Ok("0 Uninstall")),
     ] {
         let (mut tree, log) = with_software(numbering);
         package(&mut tree, "/9/0/2", b"one").unwrap();
@@ -838,4 +999,30 @@ fn software_has_what_is_supported() {
     let mut with = tree(&[8]);
     write(&mut with, "/9/2/8", &set).unwrap();
     assert_eq!(with.get(at), Some(Value::Boolean(true)));
+}
+
+/// An installation that is done at once is nothing to go on with.
+#[test]
+fn software_is_installed_at_once() {
+    let object = SoftwareManagementObject::new(Numbering::Registered, |_, _| Answer::Done)
+        .with(two(), SoftwareManagement::new("two", "1"));
+    let mut tree = ObjectTree::new();
+    tree.add(object.unwrap());
+    let installing = |tree: &mut ObjectTree| {
+        let machine = software(tree).machine(two()).unwrap();
+        machine.is_installing()
+    };
+    package(&mut tree, "/9/2/2", b"two").unwrap();
+    assert_eq!(execute(&mut tree, "/9/2/4", ""), Ok(Execution::Done));
+    assert!(!installing(&mut tree));
+    assert_eq!(software_state(&tree, two()), (4, 2, false));
+
+    let (mut tree, _) = with_software(Numbering::Registered);
+    package(&mut tree, "/9/2/2", b"two").unwrap();
+    assert!(!installing(&mut tree));
+    execute(&mut tree, "/9/2/4", "").unwrap();
+    assert!(installing(&mut tree));
+    // Only Package is streamed.
+    assert!(tree.streams(path("/9/2/2")));
+    assert!(!tree.streams(path("/9/2/3")));
 }
