@@ -12,7 +12,7 @@ use crate::reader::{is_plain, plain_len};
 /// for many parts, not for each.
 #[derive(Debug)]
 pub(crate) struct Writer<'b> {
-    /// What was written, and zeros behind it.
+    /// What was written, and room behind it.
     buffer: &'b mut Vec<u8>,
     /// Where what was written ends.
     end: usize,
