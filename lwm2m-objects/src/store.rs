@@ -1,6 +1,7 @@
 //! An Object whose values live in memory.
 
 mod sorted;
+mod stored;
 
 use alloc::{borrow::Cow, vec::Vec};
 use core::fmt;
@@ -9,13 +10,16 @@ use lwm2m_core::{
     Arguments, DataType, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
 };
 
-use self::sorted::{entry, find, put, put_all};
+use self::{
+    sorted::{entry, find, put, put_all},
+    stored::Stored,
+};
 use crate::{
     definition::{DefinitionError, Multiplicity, ObjectDefinition, ResourceDefinition},
     object::{
         Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
     },
-    snapshot::{InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, SnapshotError},
+    snapshot::{InstanceSnapshot, ObjectSnapshot, SnapshotError},
     tree::check_value,
 };
 
@@ -50,27 +54,6 @@ pub struct Store {
 
 /// Whether a Resource takes a value that fits its definition.
 type Accepts = fn(ResourceId, &ValueRef<'_>) -> bool;
-
-/// What a Resource holds.
-#[derive(Clone)]
-enum Stored {
-    Single(Value),
-    /// In ascending order.
-    Multiple(Vec<(ResourceInstanceId, Value)>),
-    Executable,
-}
-
-impl Stored {
-    fn tell(&self, out: &mut ResourceSink<'_>) -> Result<(), ReadError> {
-        match self {
-            Self::Single(value) => out.value(value.as_ref()),
-            Self::Multiple(values) => values
-                .iter()
-                .try_for_each(|(id, value)| out.instance(*id, value.as_ref())),
-            Self::Executable => Err(ReadError::Unavailable),
-        }
-    }
-}
 
 /// The executable Resources that a new Object Instance begins with.
 fn executables(
@@ -542,24 +525,13 @@ impl Object for Store {
     }
 
     fn save(&self) -> Option<ObjectSnapshot> {
-        let resources = |resources: &[(ResourceId, Stored)]| {
-            let saved = resources.iter().map(|(id, stored)| {
-                let saved = match stored {
-                    Stored::Single(value) => ResourceSnapshot::Single(value.clone()),
-                    Stored::Multiple(values) => ResourceSnapshot::Multiple(values.clone()),
-                    Stored::Executable => ResourceSnapshot::Executable,
-                };
-                (*id, saved)
-            });
-            saved.collect()
-        };
-        let instances = self
-            .instances
-            .iter()
-            .map(|(instance, stored)| InstanceSnapshot {
+        let instances = self.instances.iter().map(|(instance, stored)| {
+            let resources = stored.iter().map(|(id, stored)| (*id, stored.save()));
+            InstanceSnapshot {
                 instance: *instance,
-                resources: resources(stored),
-            });
+                resources: resources.collect(),
+            }
+        });
         Some(ObjectSnapshot {
             object: self.definition.id,
             version: self.definition.version,
@@ -584,19 +556,9 @@ impl Object for Store {
             }
             instance.resources.iter().try_for_each(|(id, resource)| {
                 let path = Path::Resource(object, instance.instance, *id);
-                let damaged = SnapshotError::Content(path);
-                let definition = self.defined(*id).ok_or(damaged)?;
-                let fits = |value: &Value| check_value(definition, path, &value.as_ref()).is_ok();
-                let fits = match resource {
-                    ResourceSnapshot::Single(value) => !definition.is_multiple() && fits(value),
-                    ResourceSnapshot::Multiple(values) => {
-                        definition.is_multiple()
-                            && values.is_sorted_by(|(a, _), (b, _)| a < b)
-                            && values.iter().all(|(_, value)| fits(value))
-                    }
-                    ResourceSnapshot::Executable => definition.operations.executable(),
-                };
-                fits.then_some(()).ok_or(damaged)
+                let fits = |definition| stored::fits(resource, definition, path);
+                let fits = self.defined(*id).is_some_and(fits);
+                fits.then_some(()).ok_or(SnapshotError::Content(path))
             })
         })
     }
@@ -604,14 +566,8 @@ impl Object for Store {
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.instances.clear();
         for saved in &saved.instances {
-            let resources = saved.resources.iter().map(|(id, resource)| {
-                let stored = match resource {
-                    ResourceSnapshot::Single(value) => Stored::Single(value.clone()),
-                    ResourceSnapshot::Multiple(values) => Stored::Multiple(values.clone()),
-                    ResourceSnapshot::Executable => Stored::Executable,
-                };
-                (*id, stored)
-            });
+            let resources = saved.resources.iter();
+            let resources = resources.map(|(id, resource)| (*id, Stored::load(resource)));
             // They are in ascending order, as has been checked.
             put(&mut self.instances, saved.instance, resources.collect());
             for (id, _) in &saved.resources {

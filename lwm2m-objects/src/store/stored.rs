@@ -1,0 +1,65 @@
+//! What a Resource holds, and its form in a snapshot.
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{Path, ResourceInstanceId, Value};
+
+use crate::{
+    definition::ResourceDefinition,
+    object::{ReadError, ResourceSink},
+    snapshot::ResourceSnapshot,
+    tree::check_value,
+};
+
+/// What a Resource holds.
+#[derive(Clone)]
+pub(super) enum Stored {
+    Single(Value),
+    /// In ascending order.
+    Multiple(Vec<(ResourceInstanceId, Value)>),
+    Executable,
+}
+
+impl Stored {
+    #[inline]
+    pub(super) fn tell(&self, out: &mut ResourceSink<'_>) -> Result<(), ReadError> {
+        match self {
+            Self::Single(value) => out.value(value.as_ref()),
+            Self::Multiple(values) => values
+                .iter()
+                .try_for_each(|(id, value)| out.instance(*id, value.as_ref())),
+            Self::Executable => Err(ReadError::Unavailable),
+        }
+    }
+
+    pub(super) fn save(&self) -> ResourceSnapshot {
+        match self {
+            Self::Single(value) => ResourceSnapshot::Single(value.clone()),
+            Self::Multiple(values) => ResourceSnapshot::Multiple(values.clone()),
+            Self::Executable => ResourceSnapshot::Executable,
+        }
+    }
+
+    /// What was saved, if it [`fits`].
+    pub(super) fn load(saved: &ResourceSnapshot) -> Self {
+        match saved {
+            ResourceSnapshot::Single(value) => Self::Single(value.clone()),
+            ResourceSnapshot::Multiple(values) => Self::Multiple(values.clone()),
+            ResourceSnapshot::Executable => Self::Executable,
+        }
+    }
+}
+
+/// Whether what was saved of the Resource at `path` is what its definition asks for.
+pub(super) fn fits(saved: &ResourceSnapshot, definition: &ResourceDefinition, path: Path) -> bool {
+    let fits = |value: &Value| check_value(definition, path, &value.as_ref()).is_ok();
+    match saved {
+        ResourceSnapshot::Single(value) => !definition.is_multiple() && fits(value),
+        ResourceSnapshot::Multiple(values) => {
+            definition.is_multiple()
+                && values.is_sorted_by(|(a, _), (b, _)| a < b)
+                && values.iter().all(|(_, value)| fits(value))
+        }
+        ResourceSnapshot::Executable => definition.operations.executable(),
+    }
+}
