@@ -162,6 +162,50 @@ fn a_notification_from_a_source_is_confirmable_in_its_turn() {
     }
 }
 
+/// A body that does not come has confirmed nothing: the next notification is confirmable.
+#[test]
+fn a_confirmable_notification_whose_body_does_not_come_does_not_count() {
+    for replaced in [false, true] {
+        let mut node = node();
+        let mut observer = observed(&mut node);
+        assert_eq!(notify(&mut node, T0 + DAY, &mut observer, PLAIN), Ok(CON));
+        let now = T0 + DAY * 2;
+        node.handle_timeout(now);
+        // If another one takes its place, that is the confirmable one.
+        let mut sources = Vec::new();
+        for _ in 0..=u8::from(replaced) {
+            let source = node.source(None);
+            let id = source.id();
+            node.notify_observer_from(
+                now,
+                "peer",
+                &mut observer,
+                observe_answer(2, ""),
+                source,
+                PLAIN,
+            )
+            .unwrap();
+            sources.push(id);
+        }
+        node.abort(now, sources.pop().unwrap());
+        while let Some(event) = node.poll_event() {
+            if let Event::NotificationFailed {
+                notification,
+                reason: FailureReason::Aborted,
+                ..
+            } = event
+            {
+                observer.was_not_sent(notification);
+                observer.was_not_sent(notification);
+            }
+        }
+        let kinds = [(); 3].map(|()| notify(&mut node, now, &mut observer, PLAIN));
+        assert_eq!(kinds, [Ok(CON), Ok(NON), Ok(NON)], "{replaced}");
+        let next = now + DAY - MILLISECOND;
+        assert_eq!(notify(&mut node, next, &mut observer, PLAIN), Ok(NON));
+    }
+}
+
 /// The state of the observation is the application's: the endpoint keeps none of it.
 #[test]
 fn an_observer_to_whom_nothing_is_sent_takes_no_room() {

@@ -92,9 +92,10 @@
 //!
 //! The numbers in Observe options rise with each answer and notification, and begin anew after 24
 //! bits. One notification in 24 hours is confirmable (RFC 7641 §4.5):
-//! [`Endpoint::notify_observer`] sees to that. Of non-confirmable ones no more than one every three
-//! seconds is to be sent to a client (§4.5.1); that is for the application. The newest value takes
-//! the place of one that is still being sent: see [`Endpoint::notify`].
+//! [`Endpoint::notify_observer`] sees to that, if the observer is told what [was not sent after
+//! all](Observer::was_not_sent). Of non-confirmable ones no more than one every three seconds is to
+//! be sent to a client (§4.5.1); that is for the application. The newest value takes the place of
+//! one that is still being sent: see [`Endpoint::notify`].
 //!
 //! ```
 //! use lwm2m_core::{Code, Instant, Method};

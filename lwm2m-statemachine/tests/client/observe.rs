@@ -305,6 +305,27 @@ fn cancel_by_reset_of_any_notification_con_or_non() {
 }
 
 #[test]
+fn cancel_by_reset_of_a_non_confirmable_first_answer() {
+    let mut bench = Bench::new();
+    let id = bench.message_id();
+    let request =
+        observe(0, "/3/0/9").finish(MessageType::NonConfirmable, id, Token::new(b"t").unwrap());
+    bench.datagram(request.as_ref());
+    let answer = bench.sent();
+    assert_eq!(answer.kind(), MessageType::NonConfirmable);
+    bench.events();
+    let [high, low] = answer.message().message_id().to_be_bytes();
+    bench.datagram(&[0x70, 0, high, low]);
+    assert!(matches!(
+        bench.events()[..],
+        [ClientEvent::ObservationEnded { .. }]
+    ));
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.pass(Duration::from_secs(1));
+    assert!(bench.all_sent().is_empty());
+}
+
+#[test]
 fn a_reset_of_an_older_notification_than_the_last_cancels_too() {
     for answered in 0..3 {
         let mut bench = Bench::new();

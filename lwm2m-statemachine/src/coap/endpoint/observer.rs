@@ -27,6 +27,8 @@ pub struct Observer {
     since: NotificationId,
     /// When the last confirmable notification was sent, or the observation began.
     confirmed: Instant,
+    /// Which notification that was, and what `confirmed` was before.
+    last: Option<(NotificationId, Instant)>,
 }
 
 impl Observer {
@@ -50,6 +52,17 @@ impl Observer {
         notification >= self.since
     }
 
+    /// This notification was not sent after all, as
+    /// [`Event::NotificationFailed`](super::Event::NotificationFailed) tells with
+    /// [`Aborted`](super::FailureReason::Aborted) or [`NotSent`](super::FailureReason::NotSent): if
+    /// it was to be the confirmable one, the next one is.
+    pub fn was_not_sent(&mut self, notification: NotificationId) {
+        // One that took its place before it was sent was confirmable in its stead.
+        if let Some((_, before)) = self.last.take_if(|(last, _)| notification >= *last) {
+            self.confirmed = before;
+        }
+    }
+
     /// How the notification at `now` is sent.
     fn options(&self, now: Instant, options: NotifyOptions) -> NotifyOptions {
         let unconfirmed = now.saturating_duration_since(self.confirmed);
@@ -61,8 +74,9 @@ impl Observer {
     }
 
     /// A notification was sent at `now`, like this.
-    const fn note(&mut self, now: Instant, options: NotifyOptions) {
+    const fn note(&mut self, now: Instant, notification: NotificationId, options: NotifyOptions) {
         if options.confirmable {
+            self.last = Some((notification, self.confirmed));
             self.confirmed = now;
         }
     }
@@ -77,6 +91,7 @@ impl<P: Peer> Endpoint<P> {
             resource: responder.resource(),
             since: self.next_notification(),
             confirmed: now,
+            last: None,
         }
     }
 
@@ -94,12 +109,13 @@ impl<P: Peer> Endpoint<P> {
     ) -> Result<NotificationId, SendError> {
         let options = observer.options(now, options);
         let sent = self.notify(now, to, observer.token, message, options)?;
-        observer.note(now, options);
+        observer.note(now, sent, options);
         Ok(sent)
     }
 
     /// Sends a notification like [`notify_observer`](Self::notify_observer); its body comes from a
-    /// source, as with [`notify_from`](Self::notify_from).
+    /// source, as with [`notify_from`](Self::notify_from). If it does not come, tell the observer:
+    /// [`Observer::was_not_sent`].
     pub fn notify_observer_from(
         &mut self,
         now: Instant,
@@ -111,7 +127,7 @@ impl<P: Peer> Endpoint<P> {
     ) -> Result<NotificationId, SendError> {
         let options = observer.options(now, options);
         let sent = self.notify_from(now, to, observer.token, message, source, options)?;
-        observer.note(now, options);
+        observer.note(now, sent, options);
         Ok(sent)
     }
 }
