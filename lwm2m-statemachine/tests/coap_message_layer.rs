@@ -316,6 +316,30 @@ fn a_late_answer_is_sent_separately_until_it_is_acknowledged() {
 }
 
 #[test]
+fn each_request_without_an_answer_in_time_is_acknowledged_whichever_was_answered() {
+    for answered in 0..3_u8 {
+        let mut node = node();
+        let mut responders = Vec::new();
+        for id in 0..3_u8 {
+            let datagram = message(get("x"), CON, id.into(), token(&[id]));
+            responders.push(responder(receive(&mut node, T0, &datagram).unwrap()));
+        }
+        let responder = responders.remove(answered.into());
+        node.respond(T0, responder, content("hi")).unwrap();
+        assert_eq!(
+            sent_one(&mut node),
+            [0x61, 0x45, 0, answered, answered, 0xff, b'h', b'i']
+        );
+        let due = node.poll_timeout().unwrap();
+        assert!(due < T0 + seconds(2));
+        node.handle_timeout(due);
+        let others = (0..3).filter(|id| *id != answered);
+        let acknowledgements: Vec<_> = others.map(|id| vec![ACK, 0, 0, id]).collect();
+        assert_eq!(sent(&mut node), acknowledgements);
+    }
+}
+
+#[test]
 fn a_separate_answer_that_no_one_takes_is_told() {
     for reset in [false, true] {
         let mut node = node();

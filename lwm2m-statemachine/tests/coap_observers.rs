@@ -16,7 +16,7 @@ use lwm2m_statemachine::{
 
 use coap_support::*;
 
-const DAY: Duration = Observer::CONFIRM_AFTER;
+const DAY: Duration = Duration::from_secs(86_400);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const NON: MessageType = MessageType::NonConfirmable;
 const PLAIN: NotifyOptions = NotifyOptions {

@@ -403,6 +403,8 @@ impl BlockOption {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     #[test]
@@ -444,6 +446,54 @@ mod tests {
         }
         let known = (0..=u16::MAX).filter(|number| OptionNumber::new(*number).lengths().is_some());
         assert_eq!(known.count(), table.len());
+    }
+
+    /// RFC 7252 §3.2: a text is UTF-8, however long it is and wherever it is not.
+    #[test]
+    fn text_is_legal_if_all_of_it_is_utf8() {
+        let is_legal = |value: &[u8]| OptionNumber::URI_PATH.is_legal(value, false);
+        for length in 0..=80 {
+            let mut text = alloc::vec![b'x'; length];
+            assert!(is_legal(&text), "{length}");
+            for place in 0..length {
+                text[place] = 0xc3;
+                assert!(!is_legal(&text), "{length} {place}");
+                if let Some(after) = text.get_mut(place + 1) {
+                    *after = 0xa4;
+                    assert!(is_legal(&text), "{length} {place}");
+                    text[place + 1] = b'x';
+                }
+                text[place] = b'x';
+            }
+            assert_eq!(is_legal(&alloc::vec![0x80; length]), length == 0);
+        }
+    }
+
+    #[test]
+    fn options_are_displayed_by_their_names() {
+        assert_eq!(OptionNumber::URI_PATH.to_string(), "Uri-Path");
+        assert_eq!(OptionNumber::new(65_000).to_string(), "option 65000");
+        assert_eq!(alloc::format!("{:?}", OptionNumber::SIZE1), "Size1");
+    }
+
+    #[test]
+    fn a_set_holds_what_was_added_and_not_taken_out() {
+        let both = OptionSet::NONE
+            .with(OptionNumber::ACCEPT)
+            .with(OptionNumber::ETAG)
+            .with(OptionNumber::ETAG);
+        let accept = both.without(OptionNumber::ETAG);
+        assert_eq!(accept, OptionSet::NONE.with(OptionNumber::ACCEPT));
+        assert_eq!(accept.without(OptionNumber::ETAG), accept);
+        assert_eq!(both.first(), Some(OptionNumber::ETAG));
+        assert_eq!(OptionSet::NONE.first(), None);
+        assert_eq!(both.within(accept), accept);
+        // Of the two, only Accept is critical.
+        assert_eq!(both.critical_outside(OptionSet::NONE), accept);
+        assert_eq!(both.critical_outside(accept), OptionSet::NONE);
+        let unknown = OptionNumber::new(64);
+        assert_eq!(both.with(unknown), both);
+        assert!(!both.contains(unknown));
     }
 
     #[test]

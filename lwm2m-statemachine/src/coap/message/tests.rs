@@ -212,6 +212,41 @@ fn illegal_elective_options_are_as_if_absent() {
 }
 
 #[test]
+fn illegal_segments_of_a_location_are_left_out() {
+    // "a", one that is not UTF-8, one of 256 bytes, "b"; then a Uri-Query.
+    let mut options = vec![0x81, b'a', 0x01, 0xc3, 0x0d, 243];
+    options.extend([b'x'; 256]);
+    options.extend([0x01, b'b', 0x71, b'q']);
+    let datagram = with_options(&options);
+    let message = MessageRef::parse(&datagram).unwrap();
+    assert_eq!(message.unrecognised(), None);
+    assert_eq!(message.location_path().collect::<Vec<_>>(), ["a", "b"]);
+    let mut query = message.uri_query();
+    assert_eq!((query.next(), query.next()), (Some("q"), None));
+}
+
+#[test]
+fn a_message_that_outlives_its_datagram_stays_the_same() {
+    let datagram = [0x42, 1, 0x12, 0x34, 8, 9, 0xb1, b'x', 0xff, b'h', b'i'];
+    let owned = MessageRef::parse(&datagram).unwrap().to_owned();
+    assert_eq!(owned.payload(), b"hi");
+    let message = owned.message();
+    assert_eq!(
+        (message.kind(), message.code()),
+        (CON.unwrap().0, Code::GET)
+    );
+    assert_eq!(message.message_id(), 0x1234);
+    assert_eq!(message.token().as_bytes(), [8, 9]);
+    assert_eq!(message.uri_path().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(message.payload(), b"hi");
+    let empty = MessageRef::parse(&datagram[..8]).unwrap().to_owned();
+    assert_eq!(
+        (empty.payload(), empty.message().payload()),
+        (&[][..], &[][..])
+    );
+}
+
+#[test]
 fn only_the_first_of_a_repeated_elective_option_counts() {
     let datagram = with_options(&[0x61, 1, 0x01, 2, 0x61, 40, 0x01, 50]);
     let message = MessageRef::parse(&datagram).unwrap();

@@ -139,6 +139,53 @@ fn dot_segments_are_refused() {
     }
     assert!(message.uri_path("...").is_ok());
     assert!(message.uri_path("").is_ok());
+    // An argument of the query may be one.
+    assert!(message.uri_query("..").is_ok());
+    assert!(message.uri_query_display(&".").is_ok());
+}
+
+/// RFC 7252 §3.1: up to 12 in four bits, up to 268 in a byte more, then in two bytes more. The
+/// options are unknown ones, of which all lengths are legal.
+#[test]
+fn deltas_and_lengths_are_extended_from_13_and_from_269_on() {
+    let steps: [(u16, u8, &[u8]); 8] = [
+        (0, 0, &[]),
+        (12, 12, &[]),
+        (13, 13, &[0]),
+        (14, 13, &[1]),
+        (268, 13, &[255]),
+        (269, 14, &[0, 0]),
+        (270, 14, &[0, 1]),
+        (65_525, 14, &[0xfe, 0xe8]),
+    ];
+    let same = |messages: Vec<MessageBuf>, expected: &[u8]| {
+        for message in messages {
+            let wire = message.finish(MessageType::Confirmable, 1, Token::EMPTY);
+            assert_eq!(wire.as_ref(), expected);
+        }
+    };
+    for (delta, nibble, extension) in steps {
+        let first = if delta < 14 { 9 } else { 10 };
+        let number = OptionNumber::new(first + delta);
+        let mut begun = MessageBuf::request(Method::Get);
+        begun.option(OptionNumber::new(first), &[]).unwrap();
+        let mut messages = vec![begun; 3];
+        messages[0].option(number, b"7").unwrap();
+        messages[1].uint(number, b'7'.into()).unwrap();
+        messages[2].display(number, &7).unwrap();
+        let [_, first] = (first << 4).to_be_bytes();
+        let head = [0x40, 1, 0, 1, first, nibble << 4 | 1];
+        same(messages, &[&head, extension, b"7"].concat());
+    }
+    for (length, nibble, extension) in steps {
+        let text = "y".repeat(length.into());
+        let number = OptionNumber::new(2);
+        let mut messages = vec![MessageBuf::request(Method::Get); 2];
+        messages[0].option(number, text.as_bytes()).unwrap();
+        messages[1].display(number, &text).unwrap();
+        let head = [0x40, 1, 0, 1, 0x20 | nibble];
+        same(messages, &[&head, extension, text.as_bytes()].concat());
+    }
 }
 
 #[test]
