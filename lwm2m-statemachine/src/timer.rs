@@ -77,6 +77,7 @@ mod tests {
         let mut queue = TimerQueue::new();
         let (mut a, mut b) = (None, None);
         queue.set('a', &mut a, Some(at(5)));
+        assert!(!queue.is_empty());
         queue.set('b', &mut b, Some(at(3)));
         queue.set('a', &mut a, Some(at(4)));
         assert_eq!(

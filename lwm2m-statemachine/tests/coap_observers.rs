@@ -9,8 +9,8 @@ use lwm2m_core::{Instant, Method};
 use lwm2m_statemachine::{
     Channel, Datagram,
     coap::{
-        Config, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType,
-        NotifyOptions, Observer, SendError,
+        BlockOption, Config, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef,
+        MessageType, NotifyOptions, Observer, SendError,
     },
 };
 
@@ -160,6 +160,36 @@ fn a_notification_from_a_source_is_confirmable_in_its_turn() {
         assert!(receive(&mut node, now, &ack).unwrap().is_some());
         assert_eq!(notify(&mut node, now, &mut observer, PLAIN), Ok(NON));
     }
+}
+
+/// What is observed is known of the observer: so the later blocks come from the same source.
+#[test]
+fn the_blocks_of_a_notification_to_an_observer_come_from_its_source() {
+    let mut node = node();
+    let mut observer = observed(&mut node);
+    let source = node.source(None);
+    let id = source.id();
+    let head = observe_answer(2, "");
+    node.notify_observer_from(T0, "peer", &mut observer, head, source, PLAIN)
+        .unwrap();
+    node.supply(T0, id, 0, &[b'a'; 1024], true).unwrap();
+    let wire = sent_one(&mut node);
+    let first = MessageRef::parse(&wire).unwrap();
+    assert_eq!(
+        (first.token(), first.block2()),
+        (token(b"n"), BlockOption::new(0, true, 1024))
+    );
+    let mut request = get("x");
+    request
+        .block2(BlockOption::new(1, false, 1024).unwrap())
+        .unwrap();
+    let request = message(request, CON, 2, token(b"m"));
+    assert!(receive(&mut node, T0, &request).unwrap().is_none());
+    node.supply(T0, id, 1024, b"b", false).unwrap();
+    let wire = sent_one(&mut node);
+    let last = MessageRef::parse(&wire).unwrap();
+    assert_eq!((last.token(), last.payload()), (token(b"m"), &b"b"[..]));
+    assert_eq!(last.block2(), BlockOption::new(1, false, 1024));
 }
 
 /// A body that does not come has confirmed nothing: the next notification is confirmable.

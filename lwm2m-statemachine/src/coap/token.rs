@@ -109,3 +109,32 @@ impl fmt::Debug for Token {
         write!(f, "Token({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, string::ToString};
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_its_bytes_and_displayed_in_hexadecimal() {
+        let token = Token::new(&[0x0a, 0, 0xff]).unwrap();
+        assert_eq!(
+            (&*token, token.as_ref()),
+            (&[10, 0, 255][..], &[10, 0, 255][..])
+        );
+        assert_eq!(token.to_string(), "0a00ff");
+        assert_eq!(format!("{token:?}"), "Token(0a00ff)");
+        assert_eq!(Token::EMPTY.to_string(), "");
+    }
+
+    /// RFC 7252 §5.3.1: zeros count.
+    #[test]
+    fn tokens_of_zeros_differ_by_their_lengths() {
+        for (one, other) in [(0, 1), (1, 2), (7, 8)] {
+            let [one, other] = [one, other].map(|length| Token::new(&[0; 8][..length]).unwrap());
+            assert_ne!(one, other);
+            assert_ne!(one.parts(), other.parts());
+        }
+    }
+}
