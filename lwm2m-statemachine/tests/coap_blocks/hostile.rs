@@ -74,6 +74,9 @@ fn a_request_that_is_too_large_as_a_whole_is_sent_in_blocks() {
         let lines = format!("!c PUT /x 40\n→ CON 1 PUT /x [0..40]\n← ACK 1 4.13{hint}");
         exact(Role::Client, config(1, 1024), &lines, &[0]);
     }
+    // Also if all of it would be the one block.
+    let lines = "!c PUT /x 64\n→ CON 1 PUT /x [0..64]\n← ACK 1 4.13 1:0/0/64";
+    exact(Role::Client, config(1, 1024), lines, &[0]);
 }
 
 /// 2.31 asks for more (RFC 7959 §2.9.1); to the last block it is no outcome.

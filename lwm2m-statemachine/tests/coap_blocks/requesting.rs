@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::coap::{
-    BlockOption, Endpoint, FailureReason, Incoming, MessageBuf, MessageRef, MessageType,
-    OptionNumber, RequestId, RequestOptions, Token,
+    BlockOption, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType,
+    OptionNumber, RequestId, RequestOptions, SendError, Token,
 };
 
 use crate::support::{
@@ -65,7 +65,7 @@ impl Script {
         told.or_else(|| {
             let event = self.node.poll_event()?;
             match event {
-                lwm2m_statemachine::coap::Event::RequestFailed {
+                Event::RequestFailed {
                     request, reason, ..
                 } => Some(Told::Failed(request, reason)),
                 other => panic!("{other:?}"),
@@ -182,6 +182,43 @@ fn an_error_ends_the_sending() {
 fn a_get_has_no_body_that_is_split() {
     let script = Script::new(64, request(Method::Get, "x", &body(200)));
     assert_eq!(words(&script.asked), "CON GET /x 2:0/0/64");
+}
+
+/// Block numbers have 20 bits (RFC 7959 §2.2).
+#[test]
+fn a_body_of_more_blocks_than_can_be_numbered_is_refused() {
+    let mut node: Node = Endpoint::new(config(3, 16));
+    for (length, result) in [
+        (16 << 20, Ok(())),
+        ((16 << 20) + 1, Err(SendError::TooLarge)),
+    ] {
+        let source = node.source(Some(length));
+        let put = request(Method::Put, "x", b"");
+        let options = RequestOptions::default();
+        let sent = node.request_from(T0, "peer", put, source, options);
+        assert_eq!(sent.map(drop), result, "{length}");
+    }
+    assert_eq!(node.usage().requests, 1);
+}
+
+#[test]
+fn a_block_that_the_application_sends_itself_is_not_split() {
+    let part = Some(block(1, true, 128));
+    let message = blockwise(Method::Put, "x", part, None, &body(128));
+    let mut script = Script::new(64, message);
+    assert_eq!(
+        MessageRef::parse(&script.asked).unwrap().payload(),
+        body(128)
+    );
+    let id = script.id;
+    assert_eq!(
+        script.answer(
+            "CON PUT /x 1:1/1/128",
+            to_block1(Code::CONTINUE, block(1, true, 128))
+        ),
+        Some(Told::Response(id, Code::CONTINUE, vec![]))
+    );
+    script.rest();
 }
 
 const FIRST: &str = "CON GET /x";
@@ -369,7 +406,7 @@ fn a_transfer_that_stops_halfway_has_one_outcome() {
             sent(&mut script.node);
             while let Some(event) = script.node.poll_event() {
                 match event {
-                    lwm2m_statemachine::coap::Event::RequestFailed {
+                    Event::RequestFailed {
                         request, reason, ..
                     } => {
                         assert_eq!(request, id);
@@ -533,7 +570,7 @@ fn a_notification_whose_blocks_do_not_come_is_lost_and_the_observation_goes_on()
     };
     assert!(matches!(
         lost,
-        lwm2m_statemachine::coap::Event::NotificationLost {
+        Event::NotificationLost {
             request,
             reason: FailureReason::Timeout,
             observing: true,
@@ -545,5 +582,149 @@ fn a_notification_whose_blocks_do_not_come_is_lost_and_the_observation_goes_on()
     let (incoming, _) = say(&mut script.node, later, "peer", &datagram);
     assert!(matches!(incoming, Some(Incoming::Notification { .. })));
     script.node.cancel(later, id);
+    script.rest();
+}
+
+/// An observation of `x` that has its first answer, and its token.
+fn observing() -> (Script, Token) {
+    let mut script = Script::new(1024, observe("x"));
+    let token = MessageRef::parse(&script.asked).unwrap().token();
+    let mut first = MessageBuf::response(Code::CONTENT);
+    first.observe(1).unwrap().payload(b"zero");
+    assert!(script.answer("CON GET /x O:0", first).is_some());
+    (script, token)
+}
+
+/// The first answer to an observation: the first block of `body(100)`.
+fn first_of_two() -> MessageBuf {
+    let mut first = MessageBuf::response(Code::CONTENT);
+    first.observe(1).unwrap();
+    first.block2(block(0, true, 64)).unwrap();
+    first.payload(&body(100)[..64]);
+    first
+}
+
+/// The next block of a notification is asked for.
+fn notify_in_blocks(script: &mut Script, datagram: &[u8]) {
+    let (incoming, mut said) = say(&mut script.node, T0, "peer", datagram);
+    assert!(incoming.is_none());
+    script.asked = said.remove(0);
+}
+
+#[test]
+fn an_error_to_a_block_of_a_notification_does_not_end_the_observation() {
+    let (mut script, token) = observing();
+    let id = script.id;
+    notify_in_blocks(&mut script, &notification(token, 100, 2, b"1", 100));
+    let read = MessageRef::parse(&script.asked).unwrap();
+    let (id_of_block, token_of_block) = (read.message_id(), read.token());
+    let error: Vec<u8> = response(Code::NOT_FOUND, b"")
+        .finish(MessageType::Acknowledgement, id_of_block, token_of_block)
+        .into();
+    assert!(say(&mut script.node, T0, "peer", &error).0.is_none());
+    assert!(matches!(
+        script.node.poll_event(),
+        Some(Event::NotificationLost {
+            request,
+            reason: FailureReason::Blocks,
+            observing: true,
+            ..
+        }) if request == id
+    ));
+    let small = notification(token, 101, 3, b"2", 20);
+    let (incoming, _) = say(&mut script.node, T0, "peer", &small);
+    assert!(matches!(
+        incoming,
+        Some(Incoming::Notification {
+            observing: true,
+            ..
+        })
+    ));
+    assert_eq!(script.node.usage().response_bytes, 0);
+    script.node.cancel(T0, id);
+    script.rest();
+}
+
+#[test]
+fn an_error_to_a_block_of_the_first_answer_ends_the_observation() {
+    let mut script = Script::new(1024, observe("x"));
+    let id = script.id;
+    assert_eq!(script.answer("CON GET /x O:0", first_of_two()), None);
+    assert_eq!(
+        script.answer(SECOND, response(Code::NOT_FOUND, b"")),
+        Some(Told::Response(id, Code::NOT_FOUND, vec![]))
+    );
+    script.rest();
+}
+
+#[test]
+fn what_follows_a_first_answer_in_blocks_is_a_notification() {
+    let mut script = Script::new(1024, observe("x"));
+    let id = script.id;
+    let token = MessageRef::parse(&script.asked).unwrap().token();
+    assert_eq!(script.answer("CON GET /x O:0", first_of_two()), None);
+    let whole = Some(Told::Response(id, Code::CONTENT, body(100)));
+    assert_eq!(script.answer(SECOND, of_body(b"", 1, 100)), whole);
+    assert_eq!(script.node.usage().response_bytes, 0);
+    let small = notification(token, 101, 2, b"2", 20);
+    let (incoming, _) = say(&mut script.node, T0, "peer", &small);
+    assert!(matches!(
+        incoming,
+        Some(Incoming::Notification {
+            observing: true,
+            ..
+        })
+    ));
+    script.node.cancel(T0, id);
+    script.rest();
+}
+
+/// A response without Observe is the last one of an observation (RFC 7641 §3.2), in blocks too.
+#[test]
+fn a_last_notification_in_blocks_ends_the_observation_whole_or_not() {
+    let last = |token| -> Vec<u8> {
+        of_body(b"1", 0, 100)
+            .finish(MessageType::NonConfirmable, 100, token)
+            .into()
+    };
+    let (mut script, token) = observing();
+    notify_in_blocks(&mut script, &last(token));
+    let read = MessageRef::parse(&script.asked).unwrap();
+    let second: Vec<u8> = of_body(b"1", 1, 100)
+        .finish(
+            MessageType::Acknowledgement,
+            read.message_id(),
+            read.token(),
+        )
+        .into();
+    let (incoming, _) = say(&mut script.node, T0, "peer", &second);
+    assert!(matches!(
+        incoming,
+        Some(Incoming::Notification { body: got, observing: false, .. }) if *got == body(100)
+    ));
+    script.rest();
+
+    let (mut script, token) = observing();
+    let id = script.id;
+    notify_in_blocks(&mut script, &last(token));
+    let read = MessageRef::parse(&script.asked).unwrap();
+    let error: Vec<u8> = response(Code::NOT_FOUND, b"")
+        .finish(
+            MessageType::Acknowledgement,
+            read.message_id(),
+            read.token(),
+        )
+        .into();
+    assert!(say(&mut script.node, T0, "peer", &error).0.is_none());
+    assert!(matches!(
+        script.node.poll_event(),
+        Some(Event::NotificationLost {
+            request,
+            reason: FailureReason::Blocks,
+            observing: false,
+            ..
+        }) if request == id
+    ));
+    assert_eq!(script.node.usage().requests, 0);
     script.rest();
 }

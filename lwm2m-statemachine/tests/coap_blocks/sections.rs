@@ -289,6 +289,20 @@ fn section_2_4_using_the_block2_option() {
             got: &[0],
         },
         Rule {
+            what: "one that says that the body is shorter now has it asked for again, once",
+            role: Client,
+            size: 1024,
+            answer: 0,
+            lines: "!c GET /x
+                    → CON 1 GET /x
+                    ← ACK 1 2.05 2:0/1/16 [0..16]
+                    → CON 2 GET /x 2:1/0/16
+                    ← ACK 2 4.00
+                    → CON 3 GET /x 2:0/0/1024 RT
+                    ← ACK 3 4.00",
+            got: &[0],
+        },
+        Rule {
             what: "two resources of one client do not get in each other's way",
             role: Server,
             size: 64,
@@ -558,6 +572,16 @@ fn section_2_9_response_codes() {
                     ← ACK 3 2.31 1:0/1/16
                     → CON 4 PUT /x 1:1/0/16 RT [16..20]
                     ← ACK 4 2.04 1:1/0/16",
+            got: &[0],
+        },
+        Rule {
+            what: "2.9.2: but 4.08 to block 0, before which there is none, is the outcome",
+            role: Client,
+            size: 16,
+            answer: 0,
+            lines: "!c PUT /x 20
+                    → CON 1 PUT /x 1:0/1/16 S1:20 RT [0..16]
+                    ← ACK 1 4.08 1:0/1/16",
             got: &[0],
         },
         Rule {

@@ -4,12 +4,13 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::coap::{
-    Event, FailureReason, Incoming, MessageBuf, MessageRef, RequestOptions, SendError, SourceId,
+    Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType, RequestOptions, SendError,
+    SourceId,
 };
 
 use crate::support::{
-    Node, Pair, T0, Told, ask, block, blockwise, body, config, get, request, response, sent, wire,
-    words,
+    Node, Pair, T0, Told, ask, block, blockwise, body, config, get, request, response, say, sent,
+    wire, words,
 };
 
 /// A pair whose server checks that it gets `body(length)`.
@@ -105,6 +106,58 @@ fn only_the_block_that_is_wanted_is_taken() {
         Err(SendError::NoSource)
     );
     assert_eq!(pair.told.len(), 1);
+}
+
+/// The source of a request is at its end with the first block of the response.
+#[test]
+fn the_source_of_a_request_is_closed_when_the_response_begins() {
+    let mut pair = Pair::serving(64, 64, |_, got| response(Code::CHANGED, got));
+    pair.lose = Box::new(|line| line.contains("2:1/0/64"));
+    let source = pair.client.source(Some(100));
+    let name = source.id();
+    let message = request(Method::Post, "x", b"");
+    let options = RequestOptions::default();
+    pair.client
+        .request_from(T0, "server", message, source, options)
+        .unwrap();
+    let whole = body(100);
+    pair.talk();
+    pair.client.supply(T0, name, 0, &whole[..64], true).unwrap();
+    pair.talk();
+    pair.client
+        .supply(T0, name, 64, &whole[64..], false)
+        .unwrap();
+    pair.talk();
+    assert!(pair.told.is_empty(), "the second block is lost");
+    assert!(matches!(pair.events.last(), Some(Event::SourceClosed { source }) if *source == name));
+}
+
+/// The time to supply a block is over when it is supplied; the server may take longer to answer.
+#[test]
+fn a_supplied_block_waits_for_its_response_and_no_longer_for_the_application() {
+    let mut config = config(1, 64);
+    config.transfer_lifetime = Some(Duration::from_secs(10));
+    let mut node = Node::new(config);
+    let source = node.source(Some(5));
+    let name = source.id();
+    let message = request(Method::Put, "x", b"");
+    node.request_from(T0, "peer", message, source, RequestOptions::default())
+        .unwrap();
+    node.supply(T0, name, 0, b"hello", false).unwrap();
+    let asked = sent(&mut node).remove(0);
+    let read = MessageRef::parse(&asked).unwrap();
+    let [high, low] = read.message_id().to_be_bytes();
+    say(&mut node, T0, "peer", &[0x60, 0, high, low]);
+    let later = T0 + Duration::from_secs(20);
+    node.handle_timeout(later);
+    let answer: Vec<u8> = response(Code::CHANGED, b"")
+        .finish(MessageType::Confirmable, 70, read.token())
+        .into();
+    let (incoming, _) = say(&mut node, later, "peer", &answer);
+    assert!(
+        matches!(incoming, Some(Incoming::Response { .. })),
+        "{incoming:?}"
+    );
 }
 
 #[test]
