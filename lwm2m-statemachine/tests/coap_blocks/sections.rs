@@ -136,6 +136,15 @@ fn section_2_3_block_options_in_requests_and_responses() {
             got: &[0],
         },
         Rule {
+            what: "also one whose body is exactly one block",
+            role: Server,
+            size: 1024,
+            answer: 64,
+            lines: "→ CON 1 GET /x 2:0/0/64
+                    ← ACK 1 2.05 E:aa 2:0/0/64 [0..64]",
+            got: &[0],
+        },
+        Rule {
             what: "the server's size may be smaller than the one that is asked for, not larger",
             role: Server,
             size: 64,
@@ -649,6 +658,17 @@ fn section_2_9_response_codes() {
                         → CON 2 PUT /x 1:0/1/16 S1:40 [0..16]
                         ← ACK 2 2.31 1:0/1/16",
                 got: &[],
+            },
+            Rule {
+                what: "2.9.3: one of exactly what goes is taken",
+                role: Server,
+                size: 1024,
+                answer: 0,
+                lines: "→ CON 1 PUT /x 1:0/1/32 [0..32]
+                        ← ACK 1 2.31 1:0/1/32
+                        → CON 2 PUT /x 1:1/0/32 [32..40]
+                        ← ACK 2 2.04 1:1/0/32",
+                got: &[40],
             },
             Rule {
                 what: "2.9.3: one that becomes too large is so when it does",

@@ -304,6 +304,42 @@ fn bodies_are_bounded_in_number() {
 }
 
 #[test]
+fn the_body_that_was_not_asked_for_the_longest_time_goes() {
+    let mut config = config(7, 64);
+    config.bounds.serving = 2;
+    let mut node: Node = Endpoint::new(config);
+    let begin = |node: &mut Node, path, id| {
+        let serve = with(content(&body(150)));
+        ask(node, T0, "peer", &wire(get(path), id), serve);
+    };
+    begin(&mut node, "x", 1);
+    begin(&mut node, "y", 2);
+    let said = refused(&mut node, T0, "peer", &get_block(1, 3));
+    assert_eq!(words(&said), "ACK 2.05 2:1/1/64");
+    begin(&mut node, "z", 4);
+    let said = refused(&mut node, T0, "peer", &get_block(2, 5));
+    assert_eq!(words(&said), "ACK 2.05 2:2/0/64");
+}
+
+#[test]
+fn bodies_of_exactly_as_many_bytes_as_may_be_kept_are_kept() {
+    for all in [true, false] {
+        let mut config = config(7, 64);
+        if all {
+            config.bounds.serving_bytes = 250;
+        } else {
+            config.bounds.serving_bytes_per_peer = 250;
+        }
+        let mut node: Node = Endpoint::new(config);
+        for (path, length, id) in [("x", 150, 1), ("y", 100, 2)] {
+            let serve = with(content(&body(length)));
+            ask(&mut node, T0, "peer", &wire(get(path), id), serve);
+        }
+        assert_eq!(node.usage().serving_bytes, 250);
+    }
+}
+
+#[test]
 fn bodies_of_peers_are_not_mixed_up() {
     let mut node = node();
     ask(
