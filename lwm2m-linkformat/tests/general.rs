@@ -249,3 +249,11 @@ fn a_writer_refuses_what_would_not_read_back() {
     assert!(out.starts_with(b"kept</>,</>,"));
     assert!(out.ends_with(b",</>"));
 }
+
+#[test]
+fn a_link_tells_at_which_byte_it_begins() {
+    // The ä of the first title takes two bytes.
+    let links = Links::new("</a>;title=\"ä\",</b>,</c/1>;ct=40");
+    let offsets: Vec<_> = links.map(|link| link.unwrap().offset()).collect();
+    assert_eq!(offsets, [0, 16, 21]);
+}
