@@ -2,7 +2,10 @@
 
 #![cfg(feature = "serde")]
 
-use core::fmt::Debug;
+extern crate alloc;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::{any::type_name, fmt::Debug};
 
 use lwm2m_core::{AccessRights, Attributes, DataType, InstanceId, ObjectId, ShortServerId};
 use lwm2m_objects::{
@@ -12,7 +15,7 @@ use lwm2m_objects::{
     software,
 };
 use proptest::{prelude::*, sample::Index};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 
 fn json(kept: &impl Serialize) -> String {
     serde_json::to_string(kept).unwrap()
@@ -123,6 +126,122 @@ fn damaged<T: Serialize + DeserializeOwned + PartialEq + Debug>(
         prop_assert_eq!(&read, kept);
     }
     Ok(())
+}
+
+/// What serialises as octets.
+struct Octets(&'static [u8]);
+
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(self.0)
+    }
+}
+
+/// What serialises as its text.
+struct Text(&'static str);
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self.0)
+    }
+}
+
+#[derive(Serialize)]
+struct Unit;
+
+#[derive(Serialize)]
+struct New(u8);
+
+#[derive(Serialize)]
+struct Pair(u8, u8);
+
+#[derive(Serialize)]
+struct Named {
+    one: u8,
+    two: u8,
+}
+
+#[derive(Serialize)]
+enum Variant {
+    Unit,
+    OtherUnit,
+    New(u8),
+    OtherNew(u8),
+    Pair(u8, u8),
+    Named { one: u8, two: u8 },
+    Several(Vec<Variant>),
+}
+
+/// The check sums of contents of one type, of which each is to have its own.
+fn differ<T: Serialize>(contents: impl IntoIterator<Item = T>) {
+    let check_sum = |content: T| {
+        let text = json(&Sealed(content));
+        let (_, rest) = text.split_once(r#""check_sum":"#).unwrap();
+        rest.split_once(',').unwrap().0.to_string()
+    };
+    let sums: Vec<_> = contents.into_iter().map(check_sum).collect();
+    let different: BTreeSet<_> = sums.iter().collect();
+    assert_eq!(different.len(), sums.len(), "{}", type_name::<T>());
+}
+
+/// Contents of one type that differ in anything have other check sums: in a bit, in which of
+/// several it is, in how many there are, and in where one ends and the next begins.
+#[test]
+fn every_part_is_summed_up() {
+    differ([false, true]);
+    differ(['a', 'b', 'ä']);
+    differ([0_i8, 1, -1]);
+    differ([0_i16, 1, -1]);
+    differ([0_i32, 1, -1]);
+    differ([0_i64, 1, -1]);
+    differ([0_i128, 1, -1]);
+    differ([0_u8, 1]);
+    differ([0_u16, 1, 256]);
+    differ([0_u32, 1, 1 << 24]);
+    differ([0_u64, 1, 1 << 56]);
+    differ([0_u128, 1, 1 << 120]);
+    differ([0.0_f32, -0.0, 1.0]);
+    differ([0.0_f64, -0.0, 1.0]);
+    differ(["", "a", "b", "ab"]);
+    differ([("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", "")]);
+    differ([Octets(b""), Octets(b"a"), Octets(b"b")]);
+    differ([Text(""), Text("a"), Text("b")]);
+    differ([None, Some(0_u8), Some(1)]);
+    differ([Some(None), None, Some(Some(0_u8))]);
+    differ([vec![], vec![None::<u8>], vec![None, None]]);
+    differ([vec![], vec![()], vec![(), ()]]);
+    differ([vec![], vec![Unit], vec![Unit, Unit]]);
+    differ([New(0), New(1)]);
+    differ([Pair(0, 1), Pair(1, 0), Pair(0, 0), Pair(1, 1)]);
+    let named = |one, two| Named { one, two };
+    differ([named(0, 1), named(1, 0), named(0, 0), named(1, 1)]);
+    differ([vec![vec![1], vec![]], vec![vec![], vec![1]], vec![vec![1]]]);
+    let map = |entries: &[(u8, u8)]| entries.iter().copied().collect::<BTreeMap<_, _>>();
+    differ([
+        map(&[]),
+        map(&[(0, 0)]),
+        map(&[(0, 1)]),
+        map(&[(1, 0)]),
+        map(&[(0, 0), (1, 0)]),
+    ]);
+    differ([
+        vec![map(&[]), map(&[(0, 0)])],
+        vec![map(&[(0, 0)]), map(&[])],
+    ]);
+    let named = |one, two| Variant::Named { one, two };
+    differ([
+        Variant::Unit,
+        Variant::OtherUnit,
+        Variant::New(0),
+        Variant::New(1),
+        Variant::OtherNew(0),
+        Variant::Pair(0, 1),
+        Variant::Pair(1, 0),
+        named(0, 1),
+        named(1, 0),
+        Variant::Several(vec![Variant::Several(vec![Variant::Unit]), Variant::Unit]),
+        Variant::Several(vec![Variant::Several(vec![Variant::Unit, Variant::Unit])]),
+    ]);
 }
 
 proptest! {

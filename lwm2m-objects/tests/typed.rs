@@ -253,6 +253,34 @@ fn security_modes_have_their_numbers() {
     assert_eq!(SmsSecurityMode::NoSec.number(), 3);
 }
 
+/// A time that the Client could not keep to is refused; a lifetime of 0 is none, too.
+#[test]
+fn times_of_a_server_instance_have_32_bits() {
+    let server = Server {
+        default_minimum_period: Some(1),
+        default_maximum_period: Some(1),
+        disable_timeout: Some(1),
+        ..Server::new(server_id(), 60)
+    };
+    let most = i64::from(u32::MAX);
+    let mut tree = in_tree(Store::of([(InstanceId::ZERO, server)]));
+    for (resource, least) in [(1, 1), (2, 0), (3, 0), (5, 0)] {
+        let path: Path = format!("/1/0/{resource}").parse().unwrap();
+        for seconds in [least - 1, most + 1, i64::MIN, i64::MAX] {
+            assert_eq!(tree.set(path, seconds), Err(WriteError::Refused(path)));
+        }
+        for seconds in [least, most] {
+            assert_eq!(tree.set(path, seconds), Ok(()));
+        }
+    }
+    let read = Server::load(&tree, InstanceId::ZERO).unwrap();
+    assert_eq!(read.lifetime, u32::MAX);
+    let most = Some(u32::MAX);
+    assert_eq!(read.default_minimum_period, most);
+    assert_eq!(read.default_maximum_period, most);
+    assert_eq!(read.disable_timeout, most);
+}
+
 /// A time that the Client could not keep to is refused, rather than forgotten.
 #[test]
 fn times_of_a_security_instance_have_32_bits() {
