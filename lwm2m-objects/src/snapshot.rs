@@ -382,3 +382,28 @@ fn sum_value(sum: &mut Sum, value: &Value) {
         Value::Raw(bytes) => part(b"r", bytes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    /// Twice, or out of order, is not how it was made.
+    #[test]
+    fn an_object_is_in_it_once() {
+        let object = |id: u16| ObjectSnapshot {
+            object: id.into(),
+            version: Version::default(),
+            instances: Vec::new(),
+            state: Vec::new(),
+        };
+        let checked = |ids: Vec<u16>| {
+            let snapshot = Snapshot::new(ids.into_iter().map(object).collect());
+            snapshot.checked().map(<[_]>::len)
+        };
+        assert_eq!(checked(vec![1, 3]), Ok(2));
+        assert_eq!(checked(vec![3, 3]), Err(SnapshotError::Damaged));
+        assert_eq!(checked(vec![3, 1]), Err(SnapshotError::Damaged));
+    }
+}

@@ -23,8 +23,8 @@ pub struct Transaction<'t> {
     object: &'t dyn Object,
     target: Path,
     purpose: Purpose,
-    /// The Object Instance that is open, and whether it comes to be in this transaction.
-    instance: Option<(InstanceId, bool)>,
+    /// The Object Instance that is open.
+    instance: Option<InstanceId>,
     /// The multiple Resource that is open; without a definition if it is ignored.
     multiple: Option<(ResourceId, Option<&'t ResourceDefinition>)>,
     changes: Vec<Change>,
@@ -266,7 +266,7 @@ impl<'t> Transaction<'t> {
         if new && first {
             self.changes.push(Change::Create { path });
         }
-        self.instance = Some((id, new));
+        self.instance = Some(id);
         Ok(())
     }
 
@@ -289,7 +289,7 @@ impl<'t> Transaction<'t> {
         id: ResourceId,
         multiple: bool,
     ) -> Result<(Path, Option<&'t ResourceDefinition>), WriteError> {
-        let (instance, _) = self.instance.ok_or(WriteError::Structure(self.target))?;
+        let instance = self.instance.ok_or(WriteError::Structure(self.target))?;
         let path = self.resource_path(instance, id);
         if !self.target.contains(&path) {
             return Err(WriteError::Structure(self.target));
@@ -326,7 +326,7 @@ impl<'t> Transaction<'t> {
     /// there. A Partial Update of one that is there merges by Resource Instance.
     fn begins_empty(&self, resource: ResourceId) -> bool {
         let merges = self.purpose == Purpose::Write(WriteMode::PartialUpdate);
-        let there = |(instance, new): (_, bool)| !new && self.object.has(instance, resource);
+        let there = |instance| self.object.has(instance, resource);
         !(merges && self.instance.is_some_and(there))
     }
 
@@ -378,7 +378,7 @@ impl Sink for Transaction<'_> {
             Event::Multiple(id) => self.begin_multiple(id),
             Event::ResourceInstance { id, value, time } => {
                 let structure = WriteError::Structure(self.target);
-                let (instance, _) = self.instance.ok_or(structure)?;
+                let instance = self.instance.ok_or(structure)?;
                 let (resource, definition) = self.multiple.ok_or(structure)?;
                 let Some(definition) = definition else {
                     return Ok(());

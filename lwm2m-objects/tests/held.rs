@@ -371,6 +371,11 @@ fn executables_are_taken_back() {
         &[delete("/30000/0"), delete("/30000/1")][..],
         &[delete("/30000/0"), create("/30000/0")],
         &[set("/30000/0/0", 5), delete("/30000/0"), create("/30000/0")],
+        &[
+            set("/30000/0/0", 5),
+            set("/30000/1/0", 6),
+            delete("/30000/1"),
+        ],
         &[create("/30000/2"), delete("/30000/1")],
     ] {
         let mut tree = with_executables();

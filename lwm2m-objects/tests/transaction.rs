@@ -5,8 +5,8 @@ use lwm2m_core::{
     codec::{Content, Event, Sink},
 };
 use lwm2m_objects::{
-    Change, DEVICE, Device, Object, ObjectDefinition, ObjectTree, Operations, ResourceDefinition,
-    Security, Server, SmsSecurity, Store, Transaction, WriteError,
+    Change, DEVICE, Device, Object, ObjectDefinition, ObjectTree, Operations, Range,
+    ResourceDefinition, Security, Server, SmsSecurity, Store, Transaction, WriteError,
 };
 use proptest::prelude::*;
 
@@ -440,6 +440,106 @@ fn an_array_is_replaced_or_merged() {
         array_after("/1000/0", WriteMode::PartialUpdate, &[]),
         array(&[(0, "a"), (5, "b")])
     );
+}
+
+/// A payload is about the Object that its URI names.
+#[test]
+fn another_object_is_no_part_of_a_payload() {
+    let tree = tree();
+    let mut transactions = [
+        tree.write(path("/1000/0"), WriteMode::Replace).unwrap(),
+        tree.create(1000.into()).unwrap(),
+        tree.bootstrap_write(path("/1000")).unwrap(),
+    ];
+    for (transaction, target) in transactions.iter_mut().zip(["/1000/0", "/1000", "/1000"]) {
+        let structure = Err(WriteError::Structure(path(target)));
+        assert_eq!(transaction.event(Event::Object(3.into())), structure);
+    }
+}
+
+/// No octets where some are needed: a Bootstrap-Server so says that there is no value, if there
+/// need not be one; from a server they are out of range.
+#[test]
+fn no_octets_are_no_value_in_a_bootstrap_only() {
+    static RESOURCES: &[ResourceDefinition] = &[
+        ResourceDefinition::new(0, "Mandatory", Operations::ReadWrite, DataType::Opaque)
+            .with_range(Range::Bytes(4, 4))
+            .mandatory(),
+        ResourceDefinition::new(1, "Optional", Operations::ReadWrite, DataType::Opaque)
+            .with_range(Range::Bytes(4, 4)),
+    ];
+    static KEYS: ObjectDefinition = ObjectDefinition::new(
+        ObjectId::new(1001),
+        "Keys",
+        "urn:oma:lwm2m:x:1001",
+        RESOURCES,
+    );
+    let keys = Store::new(&KEYS)
+        .supporting([1])
+        .with(InstanceId::ZERO, 0, &b"1234"[..]);
+    let mut tree = ObjectTree::new();
+    tree.add(keys);
+    let target = path("/1001/0");
+    let empty = |id: u16| Event::Resource {
+        id: id.into(),
+        value: ValueRef::Opaque(&[]),
+        time: None,
+    };
+    for (bootstrap, resource, taken) in [
+        (false, 0, false),
+        (false, 1, false),
+        (true, 0, false),
+        (true, 1, true),
+    ] {
+        let mut transaction = if bootstrap {
+            tree.bootstrap_write(target).unwrap()
+        } else {
+            tree.write(target, WriteMode::PartialUpdate).unwrap()
+        };
+        transaction.event(Event::Object(1001.into())).unwrap();
+        let instance = Event::Instance(Some(InstanceId::ZERO));
+        transaction.event(instance).unwrap();
+        let at = path(&format!("/1001/0/{resource}"));
+        let expected = if taken {
+            Ok(())
+        } else {
+            Err(WriteError::OutOfRange(at))
+        };
+        assert_eq!(transaction.event(empty(resource)), expected, "{bootstrap}");
+    }
+}
+
+/// An array without Resource Instances makes the Resource, where there was none.
+#[test]
+fn an_empty_array_is_there() {
+    for mode in [WriteMode::Replace, WriteMode::PartialUpdate] {
+        for target in ["/1000/0", "/1000/0/1"] {
+            let kinds = Store::new(&KINDS)
+                .supporting([1])
+                .with(InstanceId::ZERO, 0, 1);
+            let mut tree = ObjectTree::new();
+            tree.add(kinds);
+            assert_eq!(tree.dimension(path("/1000/0/1")), None);
+            let mut write = tree.write(path(target), mode).unwrap();
+            for event in [
+                Event::Object(1000.into()),
+                Event::Instance(Some(InstanceId::ZERO)),
+                Event::Multiple(1.into()),
+                Event::EndMultiple,
+                Event::EndInstance,
+                Event::EndObject,
+            ] {
+                write.event(event).unwrap();
+            }
+            let changes = write.finish().unwrap();
+            tree.commit(&changes).unwrap();
+            assert_eq!(
+                tree.dimension(path("/1000/0/1")),
+                Some(0),
+                "{mode:?} {target}"
+            );
+        }
+    }
 }
 
 /// TS 5.4.6: if any error occurs, nothing is created, however many came before it.

@@ -2,12 +2,14 @@
 
 use core::fmt::Debug;
 
-use lwm2m_core::{BindingMode, InstanceId, ObjectLink, Path, ShortServerId, Value};
+use lwm2m_core::{
+    AccessRights, BindingMode, InstanceId, ObjectId, ObjectLink, Path, ShortServerId, Value,
+};
 use lwm2m_objects::{
-    Certificates, Change, ConnectivityMonitoring, ConnectivityStatistics, Device, FirmwareUpdate,
-    KeyMaterial, Location, Object, ObjectTree, PowerSource, SOFTWARE_MANAGEMENT_CANDIDATE,
-    Security, SecurityMode, Server, SmsSecurity, SmsSecurityMode, SoftwareManagement, Store, Typed,
-    WriteError, firmware, software,
+    AccessControl, AclTarget, Certificates, Change, ConnectivityMonitoring, ConnectivityStatistics,
+    Device, FirmwareUpdate, KeyMaterial, Location, Object, ObjectTree, PowerSource,
+    SOFTWARE_MANAGEMENT_CANDIDATE, Security, SecurityMode, Server, SmsSecurity, SmsSecurityMode,
+    SoftwareManagement, Store, Typed, WriteError, firmware, software,
 };
 
 const SECRET: &[u8] = b"0123456789abcdef";
@@ -381,4 +383,21 @@ fn structs_serialise() {
         installing: true,
         ..software::Snapshot::default()
     });
+}
+
+/// Rights and Short Server IDs have 16 bits (TS E.3).
+#[test]
+fn access_control_is_in_range() {
+    let control = AccessControl {
+        target: AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
+        acl: vec![(101, AccessRights::READ)],
+        owner: 101,
+    };
+    let mut tree = in_tree(Store::of([(InstanceId::ZERO, control)]));
+    for at in ["/2/0/0", "/2/0/1", "/2/0/2/101", "/2/0/3"] {
+        let path: Path = at.parse().unwrap();
+        for number in [-1, 65536, i64::MIN, i64::MAX] {
+            assert_eq!(tree.set(path, number), Err(WriteError::OutOfRange(path)));
+        }
+    }
 }

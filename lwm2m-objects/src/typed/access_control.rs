@@ -2,9 +2,7 @@
 
 use alloc::vec::Vec;
 
-use lwm2m_core::{
-    AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, ValueRef,
-};
+use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
 
 use super::{Typed, Values};
 use crate::{
@@ -122,11 +120,6 @@ impl Typed for AccessControl {
             .with_instances(instance, Self::ACL, acl)
             .with(instance, Self::OWNER, i64::from(self.owner))
             .supporting([Self::ACL])
-    }
-
-    /// Rights and Short Server IDs are of 16 bits.
-    fn accepts(_: ResourceId, value: &ValueRef<'_>) -> bool {
-        matches!(value, ValueRef::Integer(number) if u16::try_from(*number).is_ok())
     }
 
     fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
