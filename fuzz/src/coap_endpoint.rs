@@ -143,6 +143,8 @@ impl World {
                         break;
                     };
                     self.arrive(to, &payload);
+                    // What an event tells was before what the next datagram brings.
+                    self.drain();
                 }
             }
             6 => drop(self.network.pop_front()),
