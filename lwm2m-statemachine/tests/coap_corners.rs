@@ -8,8 +8,8 @@ use lwm2m_core::{Code, Instant};
 use lwm2m_statemachine::{
     Channel, Datagram,
     coap::{
-        Config, DatagramError, Endpoint, Event, Incoming, MessageBuf, MessageRef, MessageType,
-        NotifyOptions, RequestOptions, SendError, TransmissionParameters,
+        BlockOption, Config, DatagramError, Endpoint, Event, Incoming, MessageBuf, MessageRef,
+        MessageType, NotifyOptions, RequestOptions, SendError, TransmissionParameters,
     },
 };
 
@@ -360,6 +360,194 @@ fn a_reset_finds_a_non_confirmable_request_that_is_outstanding_no_more() {
         Ok(Some(Incoming::RequestReset { request })) if request == id
     ));
     assert!(run_until_quiet(&mut node).is_empty());
+}
+
+#[test]
+fn a_non_confirmable_request_is_asked_on_in_blocks_when_it_is_outstanding_no_more() {
+    let mut node = node();
+    let (id, _, request_token) = request(&mut node, ONCE);
+    let later = T0 + seconds(60);
+    node.handle_timeout(later);
+    assert_eq!(node.usage().transmissions, 0);
+    let mut answer = MessageBuf::response(Code::CONTENT);
+    let first = BlockOption::new(0, true, 16).unwrap();
+    answer.block2(first).unwrap().payload(&[b'a'; 16]);
+    let answer = message(answer, NON, 1, request_token);
+    assert!(receive(&mut node, later, &answer).unwrap().is_none());
+    let wire = sent_one(&mut node);
+    let read = MessageRef::parse(&wire).unwrap();
+    assert_eq!(read.uri_path().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(read.block2(), BlockOption::new(1, false, 16));
+    assert!(matches!(
+        run_until_quiet(&mut node)[..],
+        [Event::RequestFailed { request, .. }] if request == id
+    ));
+}
+
+#[test]
+fn nothing_is_told_of_a_non_confirmable_request_that_was_given_up() {
+    let mut node = node();
+    let (given_up, message_id, request_token) = request(&mut node, ONCE);
+    let next = node.request(T0, "peer", get("y"), ONCE).unwrap();
+    // One that waits for its turn is not sent at all.
+    let never = node.request(T0, "peer", get("never"), ONCE).unwrap();
+    assert!(node.cancel(T0, given_up));
+    assert!(node.cancel(T0, never));
+    assert!(sent(&mut node).is_empty(), "it is outstanding still");
+    // A Reset that names it is of nothing, and its response is rejected.
+    assert!(matches!(
+        receive(&mut node, T0, &empty(RST, message_id)),
+        Err(DatagramError::Unmatched)
+    ));
+    let answer = message(content("x"), NON, 0x0102, request_token);
+    assert!(receive(&mut node, T0, &answer).is_err());
+    assert_eq!(sent_one(&mut node), empty(RST, 0x0102));
+    // Its time is over, as if it had not been given up.
+    node.handle_timeout(T0 + seconds(60));
+    let wire = sent_one(&mut node);
+    let read = MessageRef::parse(&wire).unwrap();
+    assert_eq!(read.uri_path().collect::<Vec<_>>(), ["y"]);
+    node.handle_timeout(T0 + seconds(120));
+    assert!(sent(&mut node).is_empty());
+    assert!(matches!(
+        run_until_quiet(&mut node)[..],
+        [Event::RequestFailed { request, .. }] if request == next
+    ));
+}
+
+// Message ids: §4.4.
+
+/// Sends notifications until no message id is free.
+fn use_up_message_ids(node: &mut Node) {
+    let options = NotifyOptions::default();
+    while node
+        .notify(T0, "peer", token(b"u"), content("x"), options)
+        .is_ok()
+    {
+        sent_one(node);
+    }
+}
+
+/// EXCHANGE_LIFETIME.
+const LIFETIME: u64 = 247;
+
+#[test]
+fn requests_wait_for_message_ids_and_go_on_when_some_are_free() {
+    for confirmable in [true, false] {
+        let mut node = node();
+        use_up_message_ids(&mut node);
+        let options = RequestOptions {
+            confirmable,
+            ..RequestOptions::default()
+        };
+        let mut wait = |path| node.request(T0, "peer", get(path), options).unwrap();
+        let (first, second) = (wait("a"), wait("b"));
+        let free = T0 + seconds(LIFETIME);
+        while let Some(now) = node.poll_timeout().filter(|now| *now < free) {
+            node.handle_timeout(now);
+            assert!(sent(&mut node).is_empty(), "{now:?}");
+        }
+        assert_eq!(node.poll_timeout(), Some(free));
+        node.handle_timeout(free);
+        let mut now = free;
+        for (path, request) in [("a", first), ("b", second)] {
+            let wire = sent_one(&mut node);
+            let read = MessageRef::parse(&wire).unwrap();
+            assert_eq!(read.uri_path().collect::<Vec<_>>(), [path]);
+            let kind = if confirmable {
+                MessageType::Acknowledgement
+            } else {
+                NON
+            };
+            now = now + seconds(1);
+            let answer = message(content(path), kind, read.message_id(), read.token());
+            assert!(matches!(
+                receive(&mut node, now, &answer),
+                Ok(Some(Incoming::Response { request: of, .. })) if of == request
+            ));
+        }
+        while node.poll_event().is_some() {}
+        assert!(run_until_quiet(&mut node).is_empty());
+    }
+}
+
+#[test]
+fn a_request_that_waits_for_a_message_id_can_be_given_up() {
+    let mut node = node();
+    use_up_message_ids(&mut node);
+    let id = node
+        .request(T0, "peer", get("x"), RequestOptions::default())
+        .unwrap();
+    assert!(node.cancel(T0, id));
+    node.drop_peer(T0, &"peer");
+    while node.poll_event().is_some() {}
+    assert!(node.is_idle(), "{:?}", node.usage());
+    assert_eq!(node.poll_timeout(), None);
+}
+
+const CONFIRMED: NotifyOptions = NotifyOptions {
+    confirmable: true,
+    channel: Channel::Udp,
+    resource: None,
+};
+
+/// The newer of two notifications takes the place of the older one when that is sent again: it is
+/// another message, with an id that was not used (RFC 7641 §4.5.2); without such an id, the older
+/// one is sent again as it was.
+#[test]
+fn without_a_free_message_id_the_older_notification_is_sent_again() {
+    let mut node = node();
+    let first = node
+        .notify(T0, "peer", token(b"n"), observe_answer(1, "a"), CONFIRMED)
+        .unwrap();
+    let wire = sent_one(&mut node);
+    let second = node
+        .notify(T0, "peer", token(b"n"), observe_answer(2, "b"), CONFIRMED)
+        .unwrap();
+    assert!(sent(&mut node).is_empty());
+    use_up_message_ids(&mut node);
+    let now = node.poll_timeout().unwrap();
+    assert!(now <= T0 + seconds(3));
+    node.handle_timeout(now);
+    assert_eq!(sent_one(&mut node), wire);
+    // Both may be acknowledged or fail; neither is forgotten.
+    let failed: Vec<_> = run_until_quiet(&mut node)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::NotificationFailed { notification, .. } => Some(notification),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failed, [first, second]);
+}
+
+/// MAX_TRANSMIT_SPAN of what takes the place of another begins when it is first sent.
+#[test]
+fn what_takes_the_place_of_another_has_a_span_of_its_own() {
+    let mut node = node();
+    node.notify(T0, "peer", token(b"n"), observe_answer(1, "a"), CONFIRMED)
+        .unwrap();
+    let older = id_of(&sent_one(&mut node));
+    node.notify(T0, "peer", token(b"n"), observe_answer(2, "b"), CONFIRMED)
+        .unwrap();
+    let late = T0 + seconds(44);
+    node.handle_timeout(late);
+    let newer = sent_one(&mut node);
+    assert_ne!(id_of(&newer), older);
+    let again = node.poll_timeout().unwrap();
+    assert!(again > T0 + seconds(45));
+    node.handle_timeout(again);
+    assert_eq!(sent_one(&mut node), newer);
+    // The id of the older one stands for it, not for what took its place.
+    assert!(matches!(
+        receive(&mut node, again, &empty(ACK, older)),
+        Err(DatagramError::Unmatched)
+    ));
+    assert_eq!(node.usage().transmissions, 1);
+    assert!(matches!(
+        receive(&mut node, again, &empty(ACK, id_of(&newer))),
+        Ok(Some(Incoming::Acknowledged { .. }))
+    ));
 }
 
 // Table 1 and what is outside of it: §4.2, §4.3, §8.1.
