@@ -459,7 +459,7 @@ fn requests_wait_for_message_ids_and_go_on_when_some_are_free() {
             } else {
                 NON
             };
-            now = now + seconds(1);
+            now += seconds(1);
             let answer = message(content(path), kind, read.message_id(), read.token());
             assert!(matches!(
                 receive(&mut node, now, &answer),
@@ -632,25 +632,31 @@ fn every_type_and_code_is_treated_as_the_tables_say() {
 
 #[test]
 fn who_is_refused_everything_is_not_known() {
-    let mut config = Config::new([1; 32]);
-    config.bounds.records_per_peer = 0;
-    config.bounds.transmissions_per_peer = 0;
-    let mut node: Node = Endpoint::new(config);
-    let datagram = message(get("x"), CON, 1, token(b"t"));
-    assert!(matches!(
-        receive(&mut node, T0, &datagram),
-        Err(DatagramError::Overload)
-    ));
-    assert_eq!(sent_one(&mut node)[1], Code::SERVICE_UNAVAILABLE.to_byte());
-    let options = NotifyOptions {
-        confirmable: true,
-        ..NotifyOptions::default()
-    };
-    assert!(
-        node.notify(T0, "peer", token(b"n"), content("x"), options)
-            .is_err()
-    );
-    assert!(node.is_idle(), "{:?}", node.usage());
+    for per_peer in [true, false] {
+        let mut config = Config::new([1; 32]);
+        if per_peer {
+            config.bounds.records_per_peer = 0;
+        } else {
+            config.bounds.records = 0;
+        }
+        config.bounds.transmissions_per_peer = 0;
+        let mut node: Node = Endpoint::new(config);
+        let datagram = message(get("x"), CON, 1, token(b"t"));
+        assert!(matches!(
+            receive(&mut node, T0, &datagram),
+            Err(DatagramError::Overload)
+        ));
+        assert_eq!(sent_one(&mut node)[1], Code::SERVICE_UNAVAILABLE.to_byte());
+        let options = NotifyOptions {
+            confirmable: true,
+            ..NotifyOptions::default()
+        };
+        assert!(
+            node.notify(T0, "peer", token(b"n"), content("x"), options)
+                .is_err()
+        );
+        assert!(node.is_idle(), "{:?}", node.usage());
+    }
 }
 
 #[test]

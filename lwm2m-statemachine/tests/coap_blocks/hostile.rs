@@ -272,9 +272,13 @@ fn a_notification_that_cannot_be_sent_leaves_no_body() {
         resource: Some(resource),
         ..NotifyOptions::default()
     };
-    let sent = node.notify(T0, "peer", token, large, options);
-    assert_eq!(sent, Err(SendError::TooManyMessages));
-    assert_eq!(node.usage().serving, 0);
+    for to in ["peer", "other"] {
+        let sent = node.notify(T0, to, token, large.clone(), options);
+        assert_eq!(sent, Err(SendError::TooManyMessages));
+        assert_eq!(node.usage().serving, 0);
+    }
+    // Of the other one nothing else was known.
+    assert_eq!(node.usage().peers, 1);
 }
 
 /// Who asks for many bodies and fetches none takes no room of others.

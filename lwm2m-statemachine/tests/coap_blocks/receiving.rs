@@ -5,6 +5,7 @@ use core::time::Duration;
 use lwm2m_core::{Code, ContentFormat, Method};
 use lwm2m_statemachine::coap::{
     BlockOption, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef, OptionNumber,
+    SendError,
 };
 
 use crate::support::{
@@ -396,6 +397,112 @@ fn at_the_first_block_the_application_decides_to_have_the_rest_assembled() {
         },
     );
     assert_eq!(node.usage().receiving, 0);
+}
+
+/// The first block of a PUT of `length` bytes, which may say so, is to be assembled with the rest.
+fn assembled(node: &mut Node, from: &'static str, length: usize, size1: Option<u32>) -> String {
+    let mut message = MessageBuf::request(Method::Put);
+    let first = block(0, true, 64);
+    message.uri_path("x").unwrap().block1(first).unwrap();
+    if let Some(size) = size1 {
+        message.uint(OptionNumber::SIZE1, size).unwrap();
+    }
+    message.payload(&body(length)[..64]);
+    let said = ask(node, T0, from, &wire(message, 1), |node, incoming| {
+        let Incoming::RequestBlock {
+            responder, request, ..
+        } = incoming
+        else {
+            panic!("{incoming:?}");
+        };
+        node.assemble(T0, responder, &request).unwrap();
+    });
+    words(&said[0])
+}
+
+#[test]
+fn what_is_assembled_from_the_first_block_on_is_bounded_in_bytes() {
+    let node = |largest, all| {
+        let mut config = config(7, 1024);
+        config.stream_requests = true;
+        config.bounds.body = largest;
+        config.bounds.receiving_bytes = all;
+        Node::new(config)
+    };
+    // By what is announced, and by what has come.
+    for (largest, size1, answer) in [
+        (150, Some(150), "ACK 2.31 1:0/1/64"),
+        (150, Some(151), "ACK 4.13 1:0/0/64"),
+        (64, None, "ACK 2.31 1:0/1/64"),
+        (63, None, "ACK 4.13 1:0/0/64"),
+    ] {
+        let mut node = node(largest, 1 << 20);
+        assert_eq!(assembled(&mut node, "a", 150, size1), answer);
+        let kept = usize::from(answer.contains("2.31"));
+        let usage = node.usage();
+        assert_eq!((usage.receiving, usage.receiving_bytes), (kept, kept * 64));
+    }
+    // By all of them together.
+    let mut node = node(1 << 20, 128);
+    for (peer, answer) in [
+        ("a", "ACK 2.31 1:0/1/64"),
+        ("b", "ACK 2.31 1:0/1/64"),
+        ("c", "ACK 5.03 1:0/0/64"),
+    ] {
+        assert_eq!(assembled(&mut node, peer, 100, None), answer);
+    }
+    let usage = node.usage();
+    assert_eq!((usage.receiving, usage.receiving_bytes), (2, 128));
+    // What one has taken is free again when it is dropped.
+    node.drop_peer(T0, &"a");
+    assert_eq!(node.usage().receiving_bytes, 64);
+    assert_eq!(assembled(&mut node, "d", 100, None), "ACK 2.31 1:0/1/64");
+    node.drop_peer(T0, &"b");
+    node.drop_peer(T0, &"d");
+    assert_eq!(node.usage().receiving_bytes, 0);
+}
+
+#[test]
+fn only_the_first_block_can_be_assembled_with_the_rest() {
+    let mut node = streaming();
+    let first = put("x", 0, 64, 200, 1);
+    ask(&mut node, T0, "peer", &first, |node, incoming| {
+        take_block(node, incoming, Code::CONTINUE);
+    });
+    let second = put("x", 1, 64, 200, 2);
+    ask(&mut node, T0, "peer", &second, |node, incoming| {
+        let Incoming::RequestBlock {
+            responder, request, ..
+        } = incoming
+        else {
+            panic!("{incoming:?}");
+        };
+        let refused = node.assemble(T0, responder, &request);
+        assert_eq!(refused, Err(SendError::BlockNotWanted));
+    });
+    assert_eq!(node.usage().receiving_bytes, 0);
+}
+
+#[test]
+fn a_streamed_block_that_was_answered_may_come_again_in_another_message() {
+    let mut node = streaming();
+    for number in [0, 1] {
+        let block = put("x", number, 64, 200, 1 + number as u16);
+        ask(&mut node, T0, "peer", &block, |node, incoming| {
+            take_block(node, incoming, Code::CONTINUE);
+        });
+    }
+    let again = refused(&mut node, T0, "peer", &put("x", 1, 64, 200, 3));
+    assert_eq!(words(&again), "ACK 2.31 1:1/1/64");
+    // While the application has it, nobody can say how it will be answered.
+    let (incoming, said) = {
+        let block = put("x", 2, 64, 200, 4);
+        let (incoming, said) = say(&mut node, T0, "peer", &block);
+        (incoming.is_some(), said)
+    };
+    assert!(incoming && said.is_empty());
+    let again = refused(&mut node, T0, "peer", &put("x", 2, 64, 200, 5));
+    assert_eq!(words(&again), "ACK 4.08 1:2/0/64");
 }
 
 fn take_block(node: &mut Node, incoming: Incoming<'_>, code: Code) -> (usize, bool) {

@@ -1,6 +1,6 @@
 //! Responses that are asked for block by block (RFC 7959 §2.4, §2.6), by any client.
 
-use core::cell::Cell;
+use core::{cell::Cell, time::Duration};
 use std::rc::Rc;
 
 use lwm2m_core::{Code, Method};
@@ -250,6 +250,8 @@ fn a_body_that_had_to_go_and_has_changed_is_answered_4_08() {
         with(content(&body(151))),
     );
     assert_eq!(words(&said[0]), "ACK 4.08");
+    // Of the body that is no more, nothing is kept; the other one is.
+    assert_eq!((node.usage().serving, node.usage().serving_bytes), (1, 100));
 }
 
 #[test]
@@ -283,6 +285,65 @@ fn a_body_that_nobody_asks_for_any_more_is_forgotten() {
     let lifetime = node.config().transmission.exchange_lifetime();
     node.handle_timeout(T0 + lifetime * 2);
     assert!(node.is_idle(), "{:?}", node.usage());
+}
+
+#[test]
+fn a_body_is_kept_as_long_as_its_blocks_are_asked_for() {
+    let mut node = node();
+    let first = wire(get("x"), 1);
+    ask(&mut node, T0, "peer", &first, with(content(&body(300))));
+    let lifetime = node.config().transmission.exchange_lifetime();
+    let almost = |now| now + lifetime - Duration::from_millis(1);
+    let mut now = T0;
+    for number in 1..4 {
+        now = almost(now);
+        node.handle_timeout(now);
+        let said = refused(
+            &mut node,
+            now,
+            "peer",
+            &get_block(number, 1 + number as u16),
+        );
+        assert_eq!(words(&said), format!("ACK 2.05 2:{number}/1/64"));
+    }
+    node.handle_timeout(almost(now));
+    assert_eq!(node.usage().serving, 1);
+    node.handle_timeout(now + lifetime);
+    assert_eq!(node.usage().serving, 0);
+    assert!(node.is_idle(), "{:?}", node.usage());
+}
+
+#[test]
+fn after_the_last_of_whole_blocks_nothing_is_kept() {
+    let mut node = node();
+    let first = wire(get("x"), 1);
+    ask(&mut node, T0, "peer", &first, with(content(&body(192))));
+    refused(&mut node, T0, "peer", &get_block(1, 2));
+    assert_eq!(node.usage().serving, 1);
+    let last = refused(&mut node, T0, "peer", &get_block(2, 3));
+    assert_eq!(words(&last), "ACK 2.05 2:2/0/64");
+    assert_eq!((node.usage().serving, node.usage().serving_bytes), (0, 0));
+}
+
+/// A peer of whom only a body was kept is not known any more when that makes room for another's.
+#[test]
+fn who_loses_the_last_that_was_kept_is_forgotten() {
+    let mut config = config(7, 64);
+    config.bounds.serving = 1;
+    config.transfer_lifetime = Some(Duration::from_secs(1_000));
+    let mut node: Node = Endpoint::new(config);
+    let first = wire(get("x"), 1);
+    ask(&mut node, T0, "a", &first, with(content(&body(150))));
+    // Its request is not remembered any more, its body is.
+    let later = T0 + Duration::from_secs(300);
+    node.handle_timeout(later);
+    let usage = node.usage();
+    assert_eq!((usage.peers, usage.serving), (1, 1));
+    ask(&mut node, later, "b", &first, with(content(&body(150))));
+    let usage = node.usage();
+    assert_eq!((usage.peers, usage.serving), (1, 1));
+    let second = refused(&mut node, later, "b", &get_block(1, 2));
+    assert_eq!(words(&second), "ACK 2.05 2:1/1/64");
 }
 
 #[test]
@@ -379,7 +440,7 @@ fn a_request_to_a_group_is_answered_with_the_first_block() {
     };
     with(content(&body(150)))(&mut node, incoming);
     let later = node.poll_timeout().unwrap().max(T0);
-    node.handle_timeout(later + core::time::Duration::from_secs(6));
+    node.handle_timeout(later + Duration::from_secs(6));
     assert_eq!(words(&sent(&mut node)[0]), "NON 2.05 2:0/1/64");
     assert_eq!(
         words(&refused(&mut node, T0, "peer", &get_block(1, 2))),
