@@ -728,3 +728,63 @@ fn a_last_notification_in_blocks_ends_the_observation_whole_or_not() {
     assert_eq!(script.node.usage().requests, 0);
     script.rest();
 }
+
+/// The last response has come, and is being put together: no other is waited for.
+#[test]
+fn what_comes_after_the_last_notification_is_ignored() {
+    let (mut script, token) = observing();
+    let last = of_body(b"1", 0, 100).finish(MessageType::NonConfirmable, 100, token);
+    notify_in_blocks(&mut script, last.as_ref());
+    for length in [20, 150] {
+        let late = notification(token, 100 + length as u16, 9, b"2", length);
+        let (incoming, said) = say(&mut script.node, T0, "peer", &late);
+        assert!(incoming.is_none() && said.is_empty());
+    }
+    let read = MessageRef::parse(&script.asked).unwrap();
+    let (id, token) = (read.message_id(), read.token());
+    let second: Vec<u8> = of_body(b"1", 1, 100)
+        .finish(MessageType::Acknowledgement, id, token)
+        .into();
+    let (incoming, _) = say(&mut script.node, T0, "peer", &second);
+    assert!(matches!(
+        incoming,
+        Some(Incoming::Notification { body: got, observing: false, .. }) if *got == body(100)
+    ));
+    script.rest();
+}
+
+/// It is newer than the notification whose blocks are being asked for: those are of no use.
+#[test]
+fn a_last_notification_in_blocks_ends_the_transfer_of_an_older_one() {
+    let (mut script, token) = observing();
+    notify_in_blocks(&mut script, &notification(token, 100, 2, b"1", 150));
+    let older = script.asked.clone();
+    let last = of_body(b"2", 0, 100).finish(MessageType::NonConfirmable, 101, token);
+    let (incoming, said) = say(&mut script.node, T0, "peer", last.as_ref());
+    assert!(incoming.is_none());
+    // The older request is not outstanding any more: the newer one leaves at once.
+    assert_eq!(said.len(), 1);
+    assert_eq!(words(&said[0]), SECOND);
+    assert_eq!(script.node.usage().requests, 2);
+    let answer = |asked: &[u8], etag, length| -> Vec<u8> {
+        let read = MessageRef::parse(asked).unwrap();
+        of_body(etag, 1, length)
+            .finish(
+                MessageType::Acknowledgement,
+                read.message_id(),
+                read.token(),
+            )
+            .into()
+    };
+    let late = answer(&older, b"1", 150);
+    let (incoming, said_then) = say(&mut script.node, T0, "peer", &late);
+    assert!(incoming.is_none() && said_then.is_empty());
+    let second = answer(&said[0], b"2", 100);
+    let (incoming, _) = say(&mut script.node, T0, "peer", &second);
+    assert!(matches!(
+        incoming,
+        Some(Incoming::Notification { body: got, observing: false, .. }) if *got == body(100)
+    ));
+    assert_eq!(script.node.usage().response_bytes, 0);
+    script.rest();
+}
