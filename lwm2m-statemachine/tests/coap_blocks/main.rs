@@ -16,6 +16,7 @@ mod hostile;
 mod notifying;
 mod parallel;
 mod receiving;
+mod replacing;
 mod requesting;
 mod sections;
 mod serving;
