@@ -647,6 +647,7 @@ fn who_is_refused_everything_is_not_known() {
             Err(DatagramError::Overload)
         ));
         assert_eq!(sent_one(&mut node)[1], Code::SERVICE_UNAVAILABLE.to_byte());
+        assert_eq!(node.usage().peers, 0);
         let options = NotifyOptions {
             confirmable: true,
             ..NotifyOptions::default()

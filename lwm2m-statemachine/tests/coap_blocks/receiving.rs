@@ -270,6 +270,42 @@ fn half_open_transfers_are_bounded_in_number_and_bytes() {
 }
 
 #[test]
+fn exactly_as_many_transfers_as_are_allowed_are_half_open() {
+    for all in [true, false] {
+        let mut config = config(7, 1024);
+        if all {
+            config.bounds.receiving = 2;
+        } else {
+            config.bounds.receiving_per_peer = 2;
+        }
+        let mut node: Node = Endpoint::new(config);
+        for (path, id, answer) in [
+            ("x", 1, "ACK 2.31 1:0/1/64"),
+            ("y", 2, "ACK 2.31 1:0/1/64"),
+            ("z", 3, "ACK 5.03 1:0/0/64"),
+        ] {
+            let said = refused(&mut node, T0, "peer", &put(path, 0, 64, 100, id));
+            assert_eq!(words(&said), answer);
+        }
+        assert_eq!(node.usage().receiving, 2);
+    }
+}
+
+#[test]
+fn a_body_of_exactly_the_bound_may_be_announced() {
+    let mut config = config(7, 1024);
+    config.bounds.body = 150;
+    let mut node: Node = Endpoint::new(config);
+    let mut message = MessageBuf::request(Method::Put);
+    let first = block(0, true, 64);
+    message.uri_path("x").unwrap().block1(first).unwrap();
+    message.uint(OptionNumber::SIZE1, 150).unwrap();
+    message.payload(&body(150)[..64]);
+    let said = refused(&mut node, T0, "peer", &wire(message, 1));
+    assert_eq!(words(&said), "ACK 2.31 1:0/1/64");
+}
+
+#[test]
 fn a_transfer_that_is_not_continued_is_forgotten() {
     let mut node = node();
     refused(&mut node, T0, "peer", &put("x", 0, 64, 200, 1));
