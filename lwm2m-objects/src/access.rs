@@ -3,18 +3,21 @@
 //! Pure functions over the tree. What must change is told as [`Change`]s, for the same commit as
 //! the operation that causes it.
 //!
-//! With a single LwM2M Server Account, that server has every right (TS 7.3). With several, the
-//! rights are in the Access Control Object: one instance for each Object that may be instantiated
-//! (its `Object Instance ID` is 65535), and one for each Object Instance.
+//! With a single LwM2M Server Account, that server has every right (TS 7.3), except on who may
+//! create instances of an Object, which is for the Bootstrap-Server alone (TS 7.3.1.2.1). With
+//! several, the rights are in the Access Control Object: one instance for each Object that may be
+//! instantiated (its `Object Instance ID` is 65535), and one for each Object Instance.
 //!
 //! Where the specification is silent:
 //!
 //! - "No ACL Resource Instance" gives the owner full rights (TS 7.3.2.1, A) means: none of its own.
 //! - An Object Instance without an Access Control Object Instance is shut to all.
+//! - An account that cannot be read counts: a server is alone only if there is no other Security
+//!   Object Instance that could be a server's, and no other Server Object Instance.
 //! - Access Control Object Instances have none of their own: every server may read them, their
 //!   owner may write them, and they come and go with what they are about.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use lwm2m_core::{
     AccessRights, InstanceId, ObjectId, Operation, Path, PathForm, ResourceId, ShortServerId, Value,
@@ -22,10 +25,10 @@ use lwm2m_core::{
 use thiserror::Error;
 
 use crate::{
-    accounts::{accounts, security_instances, server_instances},
+    accounts::{is_only, security_instances, server_instances},
     object::{Change, WriteError},
     tree::ObjectTree,
-    typed::{AccessControl, AclTarget, Typed},
+    typed::{AccessControl, AclTarget, PartialAccessControl, Typed},
 };
 
 /// Why an operation is refused (TS 7.3.2). The response codes are those of TS 8.5.
@@ -125,16 +128,11 @@ pub fn rights(
     object: ObjectId,
     instance: InstanceId,
 ) -> AccessRights {
-    if is_alone(tree, server) {
-        return AccessControl::OWNER_RIGHTS;
-    }
     if object == ObjectId::ACCESS_CONTROL {
-        // Who may create instances of an Object is for the Bootstrap-Server alone (7.3.1.2.1).
-        let owns = AccessControl::load(tree, instance).is_some_and(|control| {
-            control.owner == server.get() && matches!(control.target, AclTarget::Instance(..))
-        });
-        let write = if owns { AccessRights::WRITE.bits() } else { 0 };
-        return AccessRights::from_bits(AccessRights::READ.bits() | write);
+        return rights_on_access_control(tree, server, instance);
+    }
+    if is_only(tree, server) {
+        return AccessControl::OWNER_RIGHTS;
     }
     let mut found = about(tree, AclTarget::Instance(object, instance));
     found
@@ -142,10 +140,32 @@ pub fn rights(
         .map_or(AccessRights::NONE, |(_, control)| control.rights_of(server))
 }
 
+/// The rights of a server on an Access Control Object Instance (TS 7.3.1.2).
+fn rights_on_access_control(
+    tree: &ObjectTree,
+    server: ShortServerId,
+    instance: InstanceId,
+) -> AccessRights {
+    // Who may create instances of an Object is for the Bootstrap-Server alone (7.3.1.2.1), and so
+    // is what cannot be told from that.
+    let Some(AclTarget::Instance(..)) = AclTarget::load(tree, instance) else {
+        return AccessRights::READ;
+    };
+    if is_only(tree, server) {
+        return AccessControl::OWNER_RIGHTS;
+    }
+    let control = AccessControl::load(tree, instance);
+    if control.is_some_and(|control| control.owner == server.get()) {
+        AccessRights::from_bits(AccessRights::READ.bits() | AccessRights::WRITE.bits())
+    } else {
+        AccessRights::READ
+    }
+}
+
 /// Whether a server may create instances of an Object (TS 7.3.2.1): only what was provisioned
 /// during a Bootstrap Phase counts, which is owned by nobody.
 pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) -> bool {
-    is_alone(tree, server)
+    is_only(tree, server)
         || about(tree, AclTarget::Object(object)).any(|(_, control)| {
             let own = control.acl.iter().find(|(id, _)| *id == server.get());
             control.owner == AccessControl::NOBODY
@@ -166,7 +186,7 @@ pub fn created(
     instances: &[InstanceId],
 ) -> Result<Vec<Change>, WriteError> {
     let in_use = tree.instances(ObjectId::ACCESS_CONTROL).next().is_some();
-    let alone = is_alone(tree, server) && !in_use;
+    let alone = is_only(tree, server) && !in_use;
     let none = alone || object == ObjectId::ACCESS_CONTROL;
     if none || tree.object(ObjectId::ACCESS_CONTROL).is_none() {
         return Ok(Vec::new());
@@ -199,71 +219,68 @@ pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec
 
 /// What a Delete of a server's Security Object Instance by the Bootstrap-Server takes along
 /// (TS E.1.3): what only this server could access, its entries in what others can access, its
-/// Server Object Instance, if there is one. The Security Object Instance itself goes, too.
+/// Server Object Instance, if there is one. The Security Object Instance itself goes, too. It is
+/// found by its Short Server ID, whatever else is missing of the account.
 /// Observations and the registration of the server are for the caller to end.
 ///
 /// An owner that goes is followed by the server with the greatest sum of Write (1) and Delete (1);
 /// of equals, by the one with the lowest Short Server ID; without any, by nobody (65535).
 /// Instances of mandatory Objects that there is only one of stay (TS D.1).
 pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
-    let is_its = |(id, _): &(ShortServerId, InstanceId)| *id == server;
-    let Some((_, security_instance)) = security_instances(tree).find(is_its) else {
-        return Vec::new();
-    };
-    let server_instance = server_instances(tree).find(is_its).map(|(_, id)| id);
-    let others: Vec<ShortServerId> = accounts(tree)
-        .iter()
-        .map(|account| account.server)
-        .filter(|other| *other != server)
-        .collect();
-    let mut changes = Vec::new();
-    for id in tree.instances(ObjectId::ACCESS_CONTROL) {
-        let Some(control) = AccessControl::load(tree, id) else {
-            continue;
-        };
-        let of_server = |id| control.target == AclTarget::Instance(ObjectId::SERVER, id);
-        if server_instance.is_some_and(of_server) {
-            changes.push(delete(ObjectId::ACCESS_CONTROL, id));
-            continue;
-        }
-        let owned = control.owner == server.get();
-        let shared = others.iter().any(|other| has_access(&control, *other));
-        match control.target {
-            AclTarget::Instance(object, instance) if owned && !shared => {
-                changes.push(delete(ObjectId::ACCESS_CONTROL, id));
-                if tree.locate(Path::Instance(object, instance)).is_some() && !stays(tree, object) {
-                    changes.push(delete(object, instance));
-                }
-            }
-            _ => changes.extend(without(&control, id, server, &others)),
+    let (mut others, mut account) = (BTreeSet::new(), Vec::new());
+    let securities = security_instances(tree).map(|(id, at)| (id, ObjectId::SECURITY, at));
+    let servers = server_instances(tree).map(|(id, at)| (id, ObjectId::SERVER, at));
+    for (id, object, instance) in servers.chain(securities) {
+        if id == Some(server) {
+            account.push((object, instance));
+        } else {
+            others.extend(id);
         }
     }
-    changes.extend(server_instance.map(|id| delete(ObjectId::SERVER, id)));
-    changes.push(delete(ObjectId::SECURITY, security_instance));
-    // One thing may be about another that goes, too, or twice about the same.
-    let mut gone: Vec<Path> = Vec::new();
-    changes.retain(|change| match change {
-        Change::Delete { path } if gone.contains(path) => false,
-        Change::Delete { path } => {
-            gone.push(*path);
-            true
+    if !account
+        .iter()
+        .any(|(object, _)| *object == ObjectId::SECURITY)
+    {
+        return Vec::new();
+    }
+    let mut gone: BTreeSet<(ObjectId, InstanceId)> = account.into_iter().collect();
+    let mut changed = Vec::new();
+    for id in tree.instances(ObjectId::ACCESS_CONTROL) {
+        let control = PartialAccessControl::load(tree, id);
+        match control.target {
+            Some(AclTarget::Instance(ObjectId::SERVER, at))
+                if gone.contains(&(ObjectId::SERVER, at)) =>
+            {
+                gone.insert((ObjectId::ACCESS_CONTROL, id));
+            }
+            Some(AclTarget::Instance(object, at))
+                if control.owner == Some(server.get())
+                    && !others.iter().any(|other| has_access(&control, *other)) =>
+            {
+                gone.insert((ObjectId::ACCESS_CONTROL, id));
+                if tree.locate(Path::Instance(object, at)).is_some() && !stays(tree, object) {
+                    gone.insert((object, at));
+                }
+            }
+            _ => changed.extend(without(&control, id, server, &others)),
         }
-        _ => true,
-    });
+    }
     // What goes need not be changed before.
-    changes.retain(|change| {
-        matches!(change, Change::Delete { .. })
-            || !gone.iter().any(|gone| gone.contains(&change.path()))
-    });
-    changes
+    let goes = |path: Path| path.object().zip(path.instance());
+    changed.retain(|change| goes(change.path()).is_none_or(|at| !gone.contains(&at)));
+    let deletes = gone
+        .iter()
+        .map(|(object, instance)| delete(*object, *instance));
+    changed.extend(deletes);
+    changed
 }
 
 /// The changes that take a server out of an Access Control Object Instance that others share.
 fn without(
-    control: &AccessControl,
+    control: &PartialAccessControl,
     id: InstanceId,
     server: ShortServerId,
-    others: &[ShortServerId],
+    others: &BTreeSet<ShortServerId>,
 ) -> Vec<Change> {
     let path = |resource: u16| Path::Resource(ObjectId::ACCESS_CONTROL, id, resource.into());
     let mut changes = Vec::new();
@@ -285,7 +302,7 @@ fn without(
             value: Value::Integer(rights.bits().into()),
         }));
     }
-    if control.owner == server.get() {
+    if control.owner == Some(server.get()) {
         let weight = |other: &ShortServerId| {
             let rights = control.rights_of(*other);
             u8::from(rights.contains(AccessRights::WRITE))
@@ -305,13 +322,8 @@ fn without(
 
 /// Whether a server can do anything with an Object Instance: Create is a right on Objects, and other
 /// bits are reserved.
-fn has_access(control: &AccessControl, server: ShortServerId) -> bool {
+fn has_access(control: &PartialAccessControl, server: ShortServerId) -> bool {
     control.rights_of(server).bits() & AccessControl::OWNER_RIGHTS.bits() != 0
-}
-
-/// Whether the one account that there is is this server's: then access is not controlled.
-fn is_alone(tree: &ObjectTree, server: ShortServerId) -> bool {
-    matches!(*accounts(tree), [only] if only.server == server)
 }
 
 /// Whether the one instance of a mandatory Object has to be there.

@@ -1,8 +1,8 @@
 //! LwM2M Server Accounts (TS 3.2, 5.2.2).
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 
-use lwm2m_core::{InstanceId, ObjectId, ShortServerId};
+use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
 
 use crate::{
     tree::ObjectTree,
@@ -22,42 +22,89 @@ pub struct Account {
     pub server_instance: InstanceId,
 }
 
-/// All accounts, in the order of their Security Object Instances. Where a Short Server ID is
-/// there twice, the first instance counts.
+/// All accounts that can be used, in the order of their Security Object Instances: both instances
+/// have what is mandatory, and the keys that the [mode](crate::SecurityMode::key_resources) needs.
+/// Where a Short Server ID is there twice, the first instance counts.
+///
+/// What is missing here may still be an account. One that cannot be read opens nothing:
+/// [access control](crate::access) counts every Security Object Instance that is not known to be
+/// a Bootstrap-Server's, and every Server Object Instance.
 pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
-    let mut accounts: Vec<Account> = Vec::new();
-    let servers: Vec<(ShortServerId, InstanceId)> = server_instances(tree).collect();
-    for (server, security_instance) in security_instances(tree) {
-        let paired = servers.iter().find(|(id, _)| *id == server);
-        if let Some((_, server_instance)) = paired
-            && accounts.iter().all(|account| account.server != server)
-        {
-            let server_instance = *server_instance;
-            accounts.push(Account {
-                server,
-                security_instance,
-                server_instance,
-            });
+    let mut servers = BTreeMap::new();
+    for instance in tree.instances(ObjectId::SERVER) {
+        if let Some(read) = Server::load(tree, instance) {
+            servers.entry(read.short_server_id).or_insert(instance);
         }
     }
-    accounts
+    let securities = tree.instances(ObjectId::SECURITY).filter_map(|instance| {
+        let read = Security::load(tree, instance)?;
+        let server = read.short_server_id.filter(|_| !read.bootstrap_server)?;
+        // Of two with one number, the first takes the Server Object Instance.
+        let server_instance = servers.remove(&server)?;
+        Some(Account {
+            server,
+            security_instance: instance,
+            server_instance,
+        })
+    });
+    securities.collect()
 }
 
-/// The Server Object Instances, and of which server each is.
+/// Whether this server has the only account that there is, and that can be used. Another one that
+/// cannot be read counts.
+pub(crate) fn is_only(tree: &ObjectTree, server: ShortServerId) -> bool {
+    let mut securities = security_instances(tree);
+    let (Some((Some(only), security_instance)), None) = (securities.next(), securities.next())
+    else {
+        return false;
+    };
+    let mut has_server_instance = false;
+    let mut of_others = server_instances(tree).filter(|(number, instance)| {
+        has_server_instance |= *number == Some(server) && Server::load(tree, *instance).is_some();
+        *number != Some(server)
+    });
+    only == server
+        && of_others.next().is_none()
+        && has_server_instance
+        && Security::load(tree, security_instance).is_some()
+}
+
+/// The Server Object Instances, and of which server each is: whatever else can be read of them.
 pub(crate) fn server_instances(
     tree: &ObjectTree,
-) -> impl Iterator<Item = (ShortServerId, InstanceId)> {
-    tree.instances(ObjectId::SERVER)
-        .filter_map(|instance| Some((Server::load(tree, instance)?.short_server_id, instance)))
+) -> impl Iterator<Item = (Option<ShortServerId>, InstanceId)> {
+    const SHORT_SERVER_ID: ResourceId = ResourceId::new(0);
+
+    tree.instances(ObjectId::SERVER).map(|instance| {
+        let at = Path::Resource(ObjectId::SERVER, instance, SHORT_SERVER_ID);
+        (short_server_id(tree, at), instance)
+    })
 }
 
-/// The Security Object Instances that are no Bootstrap-Server's, and of which server each is.
+/// The Security Object Instances that are not known to be a Bootstrap-Server's, and of which server
+/// each is: whatever else can be read of them.
 pub(crate) fn security_instances(
     tree: &ObjectTree,
-) -> impl Iterator<Item = (ShortServerId, InstanceId)> {
-    tree.instances(ObjectId::SECURITY).filter_map(|instance| {
-        let security = Security::load(tree, instance)?;
-        let server = security.short_server_id?;
-        (!security.bootstrap_server).then_some((server, instance))
-    })
+) -> impl Iterator<Item = (Option<ShortServerId>, InstanceId)> {
+    const BOOTSTRAP_SERVER: ResourceId = ResourceId::new(1);
+    const SHORT_SERVER_ID: ResourceId = ResourceId::new(10);
+
+    let at = |instance, resource| Path::Resource(ObjectId::SECURITY, instance, resource);
+    let is_bootstrap_server =
+        move |instance| tree.get(at(instance, BOOTSTRAP_SERVER)) == Some(Value::Boolean(true));
+    tree.instances(ObjectId::SECURITY)
+        .filter(move |instance| !is_bootstrap_server(*instance))
+        .map(move |instance| {
+            (
+                short_server_id(tree, at(instance, SHORT_SERVER_ID)),
+                instance,
+            )
+        })
+}
+
+fn short_server_id(tree: &ObjectTree, at: Path) -> Option<ShortServerId> {
+    match tree.get(at)? {
+        Value::Integer(number) => ShortServerId::new(u16::try_from(number).ok()?),
+        _ => None,
+    }
 }

@@ -15,6 +15,7 @@ use lwm2m_core::{
     InstanceId, ObjectId, ObjectLink, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
 };
 
+pub(crate) use self::access_control::PartialAccessControl;
 pub use self::{
     access_control::{AccessControl, AclTarget},
     connectivity::{ConnectivityMonitoring, ConnectivityStatistics},

@@ -48,15 +48,7 @@ impl AccessControl {
 
     /// The rights that a server has by this instance (TS 7.3.2.1, A to C).
     pub fn rights_of(&self, server: ShortServerId) -> AccessRights {
-        let entry = |id: u16| {
-            let found = self.acl.iter().find(|(entry, _)| *entry == id);
-            found.map(|(_, rights)| *rights)
-        };
-        match (entry(server.get()), self.owner == server.get()) {
-            (Some(rights), _) => rights,
-            (None, true) => Self::OWNER_RIGHTS,
-            (None, false) => entry(Self::DEFAULT).unwrap_or(AccessRights::NONE),
-        }
+        rights_of(&self.acl, self.owner == server.get(), server)
     }
 
     /// The changes that make this instance.
@@ -84,6 +76,49 @@ impl AccessControl {
         }));
         changes.push(set(Self::OWNER, self.owner));
         changes
+    }
+}
+
+/// The rights of a server by these entries, which owns what they are on or not.
+fn rights_of(acl: &[(u16, AccessRights)], owns: bool, server: ShortServerId) -> AccessRights {
+    let entry = |id: u16| {
+        let found = acl.iter().find(|(entry, _)| *entry == id);
+        found.map(|(_, rights)| *rights)
+    };
+    match entry(server.get()) {
+        Some(rights) => rights,
+        None if owns => AccessControl::OWNER_RIGHTS,
+        None => entry(AccessControl::DEFAULT).unwrap_or(AccessRights::NONE),
+    }
+}
+
+/// An Access Control Object Instance as far as it can be read, whatever is missing.
+pub(crate) struct PartialAccessControl {
+    pub(crate) target: Option<AclTarget>,
+    pub(crate) acl: Vec<(u16, AccessRights)>,
+    pub(crate) owner: Option<u16>,
+}
+
+impl PartialAccessControl {
+    pub(crate) fn load(tree: &ObjectTree, instance: InstanceId) -> Self {
+        let values = Values::new(tree, ObjectId::ACCESS_CONTROL, instance);
+        let acl = values
+            .as_ref()
+            .map(|values| values.numbers(AccessControl::ACL));
+        let acl = acl.into_iter().flatten().filter_map(|(id, bits)| {
+            let rights = AccessRights::from_bits(u16::try_from(bits).ok()?);
+            Some((id.get(), rights))
+        });
+        Self {
+            target: AclTarget::load(tree, instance),
+            acl: acl.collect(),
+            owner: values.and_then(|values| values.number(AccessControl::OWNER)),
+        }
+    }
+
+    /// The rights that a server has by what can be read.
+    pub(crate) fn rights_of(&self, server: ShortServerId) -> AccessRights {
+        rights_of(&self.acl, self.owner == Some(server.get()), server)
     }
 }
 
@@ -123,17 +158,11 @@ impl Typed for AccessControl {
     }
 
     fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
-        let target = AclTarget::load(tree, instance)?;
-        let values = Values::new(tree, ObjectId::ACCESS_CONTROL, instance)?;
-        let acl = values.numbers(Self::ACL).into_iter();
+        let read = PartialAccessControl::load(tree, instance);
         Some(Self {
-            target,
-            acl: acl
-                .filter_map(|(id, bits)| {
-                    Some((id.get(), AccessRights::from_bits(u16::try_from(bits).ok()?)))
-                })
-                .collect(),
-            owner: values.number(3)?,
+            target: read.target?,
+            acl: read.acl,
+            owner: read.owner?,
         })
     }
 }

@@ -33,6 +33,8 @@ pub struct Security {
     /// How the channel is secured (Resource 2).
     pub mode: SecurityMode,
     /// PSK identity, public key or certificate of the Client, as TS E.1.1 has them (Resource 3).
+    /// Like the two below, it is empty where the [mode](SecurityMode::key_resources) does not need
+    /// it.
     pub public_key_or_identity: Vec<u8>,
     /// Public key or certificate of the server (Resource 4).
     pub server_public_key: Vec<u8>,
@@ -86,6 +88,22 @@ impl SecurityMode {
             4 => Self::CertificateWithEst,
             _ => return None,
         })
+    }
+
+    /// Which of Resources 3, 4 and 5 the mode needs (TS 7.1.7 to 7.1.11), in ascending order. The
+    /// others may be absent or empty.
+    pub const fn key_resources(self) -> &'static [ResourceId] {
+        const PUBLIC_KEY_OR_IDENTITY: ResourceId = ResourceId::new(3);
+        const SERVER_PUBLIC_KEY: ResourceId = ResourceId::new(4);
+        const SECRET_KEY: ResourceId = ResourceId::new(5);
+        match self {
+            Self::PreSharedKey => &[PUBLIC_KEY_OR_IDENTITY, SECRET_KEY],
+            Self::RawPublicKey | Self::Certificate => {
+                &[PUBLIC_KEY_OR_IDENTITY, SERVER_PUBLIC_KEY, SECRET_KEY]
+            }
+            Self::NoSec => &[],
+            Self::CertificateWithEst => &[SERVER_PUBLIC_KEY],
+        }
     }
 }
 
@@ -342,15 +360,21 @@ impl Typed for Security {
         }
     }
 
+    /// Of the keys, those that the mode needs are mandatory.
     fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
         let values = Values::new(tree, ObjectId::SECURITY, instance)?;
+        let mode = SecurityMode::from_number(values.number(2)?)?;
+        let key = |resource: u16| match values.opaque(resource) {
+            None if !mode.key_resources().contains(&resource.into()) => Some(Vec::new()),
+            key => key,
+        };
         Some(Self {
             server_uri: values.string(0)?,
             bootstrap_server: values.boolean(1)?,
-            mode: SecurityMode::from_number(values.number(2)?)?,
-            public_key_or_identity: values.opaque(3)?,
-            server_public_key: values.opaque(4)?,
-            secret_key: values.opaque(5)?,
+            mode,
+            public_key_or_identity: key(3)?,
+            server_public_key: key(4)?,
+            secret_key: key(5)?,
             sms: SmsSecurity {
                 mode: values.number(6).map(SmsSecurityMode::from_number),
                 key_parameters: values.opaque(7).and_then(|bytes| bytes.try_into().ok()),
