@@ -5,7 +5,7 @@ use lwm2m_core::{
 };
 use lwm2m_objects::{
     ACCESS_CONTROL, AccessControl, AclTarget, Change, Device, FirmwareUpdate, ObjectTree, Security,
-    Server, SoftwareManagement, Store, access,
+    Server, SoftwareManagement, Store, Typed, access,
 };
 
 const R: AccessRights = AccessRights::READ;
@@ -265,6 +265,37 @@ fn access_control_instances_are_read_by_all_and_written_by_their_owner() {
     );
 }
 
+/// TS 7.3.1.2.1: who may create instances of an Object is for the Bootstrap-Server alone, also where
+/// access is not controlled for want of a second server. So is what cannot be told from that.
+#[test]
+fn the_only_server_does_not_change_who_may_create() {
+    let at = |text: &str| text.parse::<Path>().unwrap();
+    for owner in [65535, 101] {
+        let mut tree = tree(
+            &[101],
+            vec![
+                control((5, 65535), &[(101, 0b1_0000)], owner),
+                control((3, 0), &[], owner),
+            ],
+        );
+        let may = |tree: &ObjectTree, operation, path: &str| {
+            access::authorize(tree, server(101), operation, at(path))
+        };
+        let denied = Err(access::Refusal::Denied);
+        assert_eq!(may(&tree, Operation::Read, "/2/0/2"), Ok(()));
+        assert_eq!(may(&tree, Operation::Write, "/2/0/2"), denied);
+        assert_eq!(may(&tree, Operation::Write, "/2/0"), denied);
+        assert_eq!(may(&tree, Operation::Delete, "/2/0"), denied);
+        // The rights on an Object Instance are its own to change.
+        assert_eq!(may(&tree, Operation::Write, "/2/1/2"), Ok(()));
+        assert_eq!(may(&tree, Operation::Write, "/2/1"), Ok(()));
+        let target = Change::Remove { path: at("/2/1/1") };
+        tree.commit(&[target]).unwrap();
+        assert_eq!(may(&tree, Operation::Read, "/2/1/3"), Ok(()));
+        assert_eq!(may(&tree, Operation::Write, "/2/1/2"), denied);
+    }
+}
+
 #[test]
 fn a_created_instance_gets_an_access_control_instance_of_its_creator() {
     let mut tree = appendix_f();
@@ -414,7 +445,42 @@ fn unbootstrapping_leaves_mandatory_single_instances() {
 #[test]
 fn unbootstrapping_nobody_changes_nothing() {
     assert_eq!(access::unbootstrapped(&appendix_f(), server(77)), []);
-    assert_eq!(ACCESS_CONTROL.id, ObjectId::ACCESS_CONTROL);
+}
+
+/// TS E.3: Resources of the Access Control Object have the numbers that access control reads and
+/// writes, and nothing else of its Objects is changed by it.
+#[test]
+fn access_control_is_kept_in_the_resources_of_its_definition() {
+    let mut tree = appendix_f();
+    let created = access::created(&tree, server(101), 9.into(), &[instance(3)]).unwrap();
+    let names: Vec<_> = created
+        .iter()
+        .filter_map(|change| {
+            let at = change.path();
+            assert_eq!(at.object(), Some(ACCESS_CONTROL.id));
+            let resource = at.resource()?;
+            Some(&*ACCESS_CONTROL.resource(resource).unwrap().name)
+        })
+        .collect();
+    let [object, at, acl, owner] = [
+        "Object ID",
+        "Object Instance ID",
+        "ACL",
+        "Access Control Owner",
+    ];
+    assert_eq!(names, [object, at, acl, acl, owner]);
+    tree.commit(&created).unwrap();
+    // What was written is what is read, by the definition's names.
+    let id = |name| {
+        let mut resources = ACCESS_CONTROL.resources.iter();
+        resources.find(|resource| resource.name == name).unwrap().id
+    };
+    let value = |name| tree.get(Path::Resource(ACCESS_CONTROL.id, instance(5), id(name)));
+    assert_eq!(value(object), Some(Value::Integer(9)));
+    assert_eq!(value(at), Some(Value::Integer(3)));
+    assert_eq!(value(owner), Some(Value::Integer(101)));
+    let read = AccessControl::load(&tree, instance(5)).unwrap();
+    assert_eq!(read, control((9, 3), &[(101, 0b1111)], 101));
 }
 
 #[test]
