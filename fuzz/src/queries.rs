@@ -1,15 +1,16 @@
 use lwm2m_core::{
     Arguments, ArgumentsBuilder, AttributeLevel, Attributes, AttributesUpdate, BootstrapParameters,
-    RegisterParameters, UnknownParameter, UpdateParameters, Version,
+    RegisterParameters, ServerUri, UnknownParameter, UpdateParameters, Version,
 };
 
 /// URI-queries, joined by `&`, as parameters of Register, Update and Bootstrap-Request and as
-/// attributes; and the same bytes as arguments of Execute.
+/// attributes; and the same bytes as a URI and as arguments of Execute.
 pub fn queries(data: &[u8]) {
     arguments(data);
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
+    uri(text);
     let queries = || text.split('&');
     let unknown = |_: &str| UnknownParameter::Accept;
 
@@ -64,6 +65,17 @@ fn arguments(data: &[u8]) {
     }
     assert_eq!(builder.arguments(), read);
     assert_eq!(builder.finish().as_bytes(), data);
+}
+
+/// What is read can be written, and read again; an error says a place in the text.
+fn uri(text: &str) {
+    match ServerUri::split(text) {
+        Ok((uri, resource)) => {
+            assert!(text.ends_with(resource));
+            assert_eq!(ServerUri::parse(&uri.to_string()), Ok(uri));
+        }
+        Err(error) => assert!(text.is_char_boundary(error.offset)),
+    }
 }
 
 fn refuse(_: &str) -> UnknownParameter {

@@ -15,7 +15,7 @@
 //! Everything that arrives is read by a function of borrowed bytes or text that never panics:
 //! [`Path::from_segments`], [`text::decode`], [`Arguments::parse`],
 //! [`AttributesUpdate::from_queries`], [`RegisterParameters::read`], [`UpdateParameters::read`],
-//! [`BootstrapParameters::read`]. Errors say where (offset, segment, which query) and what was
+//! [`BootstrapParameters::read`], [`ServerUri::parse`]. Errors say where (offset, segment, which query) and what was
 //! expected. Which operation a request is, [`DownlinkRequest::operation`] tells.
 //!
 //! # Features
@@ -58,6 +58,7 @@ mod path;
 mod serde_float;
 #[cfg(feature = "serde")]
 mod serde_text;
+mod server_uri;
 mod single_value;
 mod time;
 mod value;
@@ -87,6 +88,7 @@ pub use self::{
         UnknownParameter, UpdateParameters,
     },
     path::{Path, PathError},
+    server_uri::{ServerUri, ServerUriError, ServerUriExpected},
     time::{Instant, Timestamp},
     value::{DataType, ObjectLink, ObjectLinkError, Value, ValueRef},
     version::{Version, VersionError},
