@@ -24,42 +24,50 @@
 //! A Client does nothing on its own: it is fed datagrams and the time, and drained of datagrams
 //! and events. Here its only server is reached by a socket:
 //!
-//! ```no_run
+//! ```
 //! use std::{net::UdpSocket, time::{self, Duration}};
-//! use lwm2m_core::{InstanceId, Instant, ShortServerId};
+//! use lwm2m_core::{InstanceId, Instant, ServerUri, ShortServerId};
 //! use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
 //! use lwm2m_statemachine::{Client, ClientConfig, ClientEvent, Datagram};
 //!
-//! # fn fresh_random_bytes() -> [u8; 32] { [0; 32] }
-//! let id = ShortServerId::new(101).expect("not a reserved one");
+//! let server = ShortServerId::new(1).unwrap();
 //! let mut tree = ObjectTree::new();
-//! tree.add(Store::of([(InstanceId::ZERO, Security::no_sec("coap://192.0.2.1:5683", id))]));
-//! tree.add(Store::of([(InstanceId::ZERO, Server::new(id, 86_400))]));
+//! tree.add(Store::of([(InstanceId::ZERO, Security::no_sec("coap://192.0.2.1", server))]));
+//! tree.add(Store::of([(InstanceId::ZERO, Server::new(server, 86_400))]));
 //! tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+//!
+//! let seed = [0; 32]; // fresh from a source of randomness at every start
+//! let mut client = Client::new(ClientConfig::new("my-device", seed), tree).unwrap();
 //!
 //! let start = time::Instant::now();
 //! let now = || Instant::ZERO + start.elapsed();
-//! let config = ClientConfig::new("urn:dev:os:0023C7-000001", fresh_random_bytes());
-//! let mut client = Client::new(config, tree)?;
 //! client.start(now());
 //!
-//! let socket = UdpSocket::bind("0.0.0.0:0")?;
+//! let socket = UdpSocket::bind("0.0.0.0:0")?; // "[::]:0" for a server on IPv6
 //! let mut link = None; // the Client's name for its connection to the server
 //! let mut buffer = [0; 65_535];
 //! loop {
 //!     while let Some(event) = client.poll_event() {
 //!         match event {
 //!             ClientEvent::Connect { connection, uri, .. } => {
-//!                 let address = uri.strip_prefix("coap://").ok_or("not a coap URI")?;
-//!                 socket.connect(address)?;
+//!                 let ServerUri::Coap { host, port } = ServerUri::parse(&uri)? else {
+//!                     return Err("this loop has no DTLS and no SMS".into());
+//!                 };
+//! #               assert_eq!((host, port), ("192.0.2.1", 5683));
+//! #               let (host, port) = ("127.0.0.1", serve_on_loopback()?);
+//!                 socket.connect((host, port))?;
 //!                 link = Some(connection);
 //!                 client.connected(now(), connection);
 //!             }
 //!             ClientEvent::Disconnect { .. } => link = None,
+//!             ClientEvent::Registered { location, .. } => println!("registered: {location}"),
 //!             ClientEvent::Execute { path, .. } => println!("execute {path}"),
 //!             _ => {}
 //!         }
 //!     }
+//! #   if client.is_registered(server) {
+//! #       break;
+//! #   }
 //!     while let Some(transmit) = client.poll_transmit() {
 //!         if link == Some(transmit.to) {
 //!             // What is lost here is sent again.
@@ -73,8 +81,29 @@
 //!         let _ = client.handle_datagram(now(), Datagram::new(link, &buffer[..length]));
 //!     }
 //!     client.handle_timeout(now());
+//! #   assert!(start.elapsed() < Duration::from_secs(60), "it does not register");
 //! }
-//! # #[allow(unreachable_code)]
+//! #
+//! # /// The server, in place of the one at 192.0.2.1, as long as the test runs; its port.
+//! # fn serve_on_loopback() -> std::io::Result<u16> {
+//! #     let socket = UdpSocket::bind("127.0.0.1:0")?;
+//! #     let port = socket.local_addr()?.port();
+//! #     std::thread::spawn(move || -> std::io::Result<()> {
+//! #         let config = lwm2m_statemachine::ServerConfig::new([1; 32]);
+//! #         let mut server = lwm2m_statemachine::Server::new(config);
+//! #         let mut buffer = [0; 65_535];
+//! #         loop {
+//! #             let (length, from) = socket.recv_from(&mut buffer)?;
+//! #             let datagram = Datagram::new(from, &buffer[..length]);
+//! #             let _ = server.handle_datagram(Instant::ZERO, datagram);
+//! #             while let Some(transmit) = server.poll_transmit() {
+//! #                 socket.send_to(transmit.payload, transmit.to)?;
+//! #             }
+//! #             while server.poll_event().is_some() {}
+//! #         }
+//! #     });
+//! #     Ok(port)
+//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
