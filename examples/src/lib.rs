@@ -12,6 +12,7 @@
     reason = "programs run on a computer with an operating system"
 )]
 
+pub mod address;
 pub mod chart;
 pub mod commands;
 pub mod console;

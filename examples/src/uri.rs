@@ -1,23 +1,25 @@
-//! `coap` URIs: where they lead, and what they ask for (RFC 7252 §6).
+//! Where `coap` URIs lead, and what they ask for (RFC 7252 §6).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::{
-    io,
-    net::{ToSocketAddrs, UdpSocket},
-};
+use std::{io, net::UdpSocket};
 
-use lwm2m_core::{ContentFormat, Method};
+use lwm2m_core::{ContentFormat, Method, ServerUri, ServerUriExpected};
 use lwm2m_statemachine::coap::{MessageBuf, OptionError, OptionNumber};
 
-use crate::exit;
+use crate::{address, exit};
 
-/// A `coap` URI as an argument of a program.
-pub fn check(uri: &str) -> Result<String, &'static str> {
-    match split(uri) {
-        Some((authority, _)) if !authority.is_empty() => Ok(uri.to_owned()),
-        _ if uri.starts_with("coaps://") => Err("there is no DTLS here, only coap://"),
-        _ => Err("expected a URI such as coap://localhost:5683"),
+/// The URI of a server as an argument of a program: it has no path.
+pub fn server(uri: &str) -> Result<String, String> {
+    parts(uri)?;
+    match ServerUri::parse(uri) {
+        Ok(_) => Ok(uri.to_owned()),
+        Err(error) => Err(error.to_string()),
     }
+}
+
+/// The URI of a resource as an argument of a program.
+pub fn resource(uri: &str) -> Result<String, String> {
+    parts(uri).map(|_| uri.to_owned())
 }
 
 /// Where a `coap` URI leads.
@@ -27,17 +29,22 @@ pub fn resolve(uri: &str) -> io::Result<SocketAddr> {
 
 /// Where it leads, among the addresses that `fits` lets pass.
 pub fn resolve_to(uri: &str, fits: impl Fn(&SocketAddr) -> bool) -> io::Result<SocketAddr> {
-    let invalid = |text| io::Error::new(io::ErrorKind::InvalidInput, text);
-    let (authority, _) =
-        split(uri).ok_or_else(|| invalid("expected a URI such as coap://localhost:5683"))?;
-    let with_port = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') && !host.is_empty() => authority.to_owned(),
-        _ => format!("{authority}:5683"),
-    };
-    with_port
-        .to_socket_addrs()?
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+    let (host, port, _) = parts(uri).map_err(invalid)?;
+    let mut addresses = address::resolve(host, port)?.into_iter();
+    addresses
         .find(fits)
-        .ok_or_else(|| invalid("the host has no address that can be reached from here"))
+        .ok_or_else(|| invalid("the host has no address that can be reached from here".to_owned()))
+}
+
+/// Host, port, and what follows them. What these programs cannot do is told in their words.
+fn parts(uri: &str) -> Result<(&str, u16, &str), String> {
+    match ServerUri::split(uri) {
+        Ok((ServerUri::Coap { host, port }, rest)) => Ok((host, port, rest)),
+        Ok((ServerUri::Coaps { .. }, _)) => Err("there is no DTLS here, only coap://".to_owned()),
+        Err(error) if error.expected != ServerUriExpected::Scheme => Err(error.to_string()),
+        _ => Err("expected a URI such as coap://localhost:5683".to_owned()),
+    }
 }
 
 /// An address, with a free port, from which this host reaches a server.
@@ -62,20 +69,16 @@ pub fn request(
     observe: Option<u32>,
     format: Option<ContentFormat>,
 ) -> Result<MessageBuf, OptionError> {
-    let (authority, rest) = split(uri).unwrap_or_default();
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => host,
-        _ => authority,
-    };
+    let (host, _, rest) = parts(uri).unwrap_or_default();
     let mut message = MessageBuf::request(method);
-    if !host.starts_with('[') && host.parse::<Ipv4Addr>().is_err() {
+    if host.parse::<IpAddr>().is_err() {
         message.option(OptionNumber::URI_HOST, host.as_bytes())?;
     }
     if let Some(value) = observe {
         message.observe(value)?;
     }
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    if !path.is_empty() {
+    if let Some(path) = path.strip_prefix('/').filter(|path| !path.is_empty()) {
         for segment in path.split('/') {
             message.uri_path(segment)?;
         }
@@ -87,12 +90,6 @@ pub fn request(
         message.uri_query(argument)?;
     }
     Ok(message)
-}
-
-/// The authority, and what follows the slash behind it.
-fn split(uri: &str) -> Option<(&str, &str)> {
-    let rest = uri.strip_prefix("coap://")?;
-    Some(rest.split_once('/').unwrap_or((rest, "")))
 }
 
 #[cfg(test)]
@@ -119,13 +116,18 @@ mod tests {
 
     #[test]
     fn what_is_no_uri_is_told_before_it_is_used() {
-        for uri in ["coap://[::1]/a?b", "coap://example.org"] {
-            assert_eq!(check(uri).as_deref(), Ok(uri));
+        for check in [server, resource] {
+            assert_eq!(check("coap://example.org"), Ok("coap://example.org".into()));
+            assert!(check("coaps://example.org").unwrap_err().contains("DTLS"));
+            for uri in ["", "coap://", "coap:///a", "example.org:5683", "http://a"] {
+                assert!(check(uri).unwrap_err().contains("expected"), "{uri}");
+            }
         }
-        assert!(check("coaps://example.org").unwrap_err().contains("DTLS"));
-        for uri in ["", "coap://", "coap:///a", "example.org:5683", "http://a"] {
-            assert!(check(uri).unwrap_err().contains("expected"), "{uri}");
-        }
+        assert_eq!(
+            resource("coap://[::1]/a?b").as_deref(),
+            Ok("coap://[::1]/a?b")
+        );
+        assert!(server("coap://[::1]/a?b").unwrap_err().contains("no path"));
     }
 
     #[test]
@@ -136,6 +138,7 @@ mod tests {
             ("coap://127.0.0.1:5700/a/b:c", vec![(11, "a"), (11, "b:c")]),
             // A slash at the end is an empty segment more (RFC 7252 §6.4).
             ("coap://[::1]/a/", vec![(11, "a"), (11, "")]),
+            ("coap://127.0.0.1?b=c", vec![(15, "b=c")]),
             (
                 "coap://example.org:5700/a?b=c&d",
                 vec![(3, "example.org"), (11, "a"), (15, "b=c"), (15, "d")],

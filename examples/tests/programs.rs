@@ -240,6 +240,18 @@ fn the_demo_happens_and_is_captured() {
     assert_eq!(packets, arrows, "{printed}");
 }
 
+#[test]
+fn a_server_and_a_client_find_each_other_by_name() {
+    let server_program = env!("CARGO_BIN_EXE_server");
+    let mut server = Program::start(Command::new(server_program).args(["--listen", "localhost:0"]));
+    let listening = server.expect("listening ");
+    let (_, port) = listening.rsplit_once(':').unwrap();
+    let uri = format!("coap://localhost:{port}");
+    let mut client =
+        Program::start(Command::new(env!("CARGO_BIN_EXE_client")).args(["--server", &uri]));
+    client.expect("registered /rd/");
+}
+
 /// How a program that fails at once ends, and what it says on standard error.
 fn complaint(program: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(program).args(arguments).output().unwrap();
@@ -259,6 +271,17 @@ fn mistakes_in_the_command_line_are_told_in_words() {
             client,
             &["--server", "coaps://127.0.0.1"],
             "there is no DTLS here",
+        ),
+        (
+            client,
+            &["--server", "coap://127.0.0.1/path"],
+            "offset 17: expected the end: the URI of a server has no path",
+        ),
+        (client, &["--server", "coap://::1"], "in brackets"),
+        (
+            env!("CARGO_BIN_EXE_server"),
+            &["--listen", "localhost"],
+            "expected HOST:PORT such as localhost:5683",
         ),
         (
             client,
@@ -292,6 +315,12 @@ fn what_cannot_be_done_is_told_in_words() {
         (client, &["--pcap", nowhere][..], nowhere),
         // Not an address of this host.
         (client, &["--bind", "192.0.2.1:0"], "192.0.2.1:0"),
+        // Not a name at all (RFC 6761 §6.4).
+        (
+            server,
+            &["--listen", "nobody.invalid:5683"],
+            "nobody.invalid:5683",
+        ),
         (server, &["--ddf", nowhere], nowhere),
         // No object definition file.
         (

@@ -1,11 +1,12 @@
 //! A LwM2M client on UDP: the example device of the specification.
 
-use core::{net::SocketAddr, time::Duration};
+use core::time::Duration;
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use lwm2m_core::EndpointName;
 use lwm2m_examples::{
+    address::HostPort,
     chart::Chart,
     commands::Commands,
     device::{self, Settings},
@@ -25,7 +26,7 @@ use lwm2m_examples::{
 struct Arguments {
     /// The server
     #[arg(long, default_value = "coap://127.0.0.1:5683", value_name = "URI",
-        value_parser = uri::check)]
+        value_parser = uri::server)]
     server: String,
     /// The Endpoint Client Name
     #[arg(long, default_value = "example-client", value_name = "NAME",
@@ -36,8 +37,8 @@ struct Arguments {
         value_parser = clap::value_parser!(u32).range(1..))]
     lifetime: u32,
     /// The address to listen on; if none, any that reaches the server
-    #[arg(long, value_name = "IP:PORT")]
-    bind: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    bind: Option<HostPort>,
     /// In which time the battery loses one percent
     #[arg(long, default_value_t = 10, value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(1..))]
@@ -61,7 +62,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         server_uri: arguments.server,
         lifetime: arguments.lifetime,
         default_minimum_period: None,
-        bind: arguments.bind,
+        bind: arguments.bind.as_ref().map(HostPort::resolve).transpose()?,
         drain: Duration::from_secs(arguments.drain),
     };
     let scribe = Scribe::default();

@@ -11,6 +11,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use lwm2m_core::{Code, ContentFormat, Method};
 use lwm2m_examples::{
+    address::HostPort,
     chart::Chart,
     driver::{Clock, Driver, Names},
     exit,
@@ -46,8 +47,8 @@ enum Command {
     /// from the beginning. `/count` is 0, and counts up once it is observed.
     Serve {
         /// The address to listen on; of port 0, one that is free
-        #[arg(long, default_value = "127.0.0.1:5683", value_name = "IP:PORT")]
-        listen: SocketAddr,
+        #[arg(long, default_value = "127.0.0.1:5683", value_name = "HOST:PORT")]
+        listen: HostPort,
         /// How long `/body` is: numbered lines of 16 characters
         #[arg(long, default_value_t = 4096, value_name = "BYTES")]
         size: usize,
@@ -65,7 +66,7 @@ enum Command {
     /// Reads
     Get {
         /// What
-        #[arg(value_name = "URI", value_parser = uri::check)]
+        #[arg(value_name = "URI", value_parser = uri::resource)]
         uri: String,
         /// Writes the body to a file
         #[arg(long, value_name = "FILE")]
@@ -75,7 +76,7 @@ enum Command {
     #[command(group = clap::ArgGroup::new("body").required(true))]
     Put {
         /// What
-        #[arg(value_name = "URI", value_parser = uri::check)]
+        #[arg(value_name = "URI", value_parser = uri::resource)]
         uri: String,
         /// The body, as text
         #[arg(value_name = "TEXT", group = "body")]
@@ -87,7 +88,7 @@ enum Command {
     /// Reads, and prints what it becomes, one line each
     Observe {
         /// What
-        #[arg(value_name = "URI", value_parser = uri::check)]
+        #[arg(value_name = "URI", value_parser = uri::resource)]
         uri: String,
         /// Cancels the observation once it is this text; if not given, it goes on
         #[arg(long, value_name = "TEXT")]
@@ -148,7 +149,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
                 confirmable,
             });
             store.insert("body", lines(size));
-            serve(store, &mut tuning.bind(listen, None)?)
+            serve(store, &mut tuning.bind(listen.resolve()?, None)?)
         }
         Command::Get { uri, out } => {
             let mut client = Client::new(tuning, &uri)?;

@@ -20,6 +20,7 @@ use lwm2m_core::{
     Arguments as ExecuteArguments, ContentFormat, Path, Value, WriteMode, codec::Content,
 };
 use lwm2m_examples::{
+    address::HostPort,
     chart::Chart,
     commands::Commands,
     device::{self, Command, Settings},
@@ -41,8 +42,8 @@ use lwm2m_statemachine::server::{
 #[command(version)]
 struct Arguments {
     /// The address of the server; of port 0, one that is free
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
-    listen: SocketAddr,
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
+    listen: HostPort,
     /// Writes the traffic to a capture file
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
@@ -75,8 +76,8 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         scribe.capture(file)?;
     }
     let server = Server::new(ServerConfig::new(seed::fresh()?));
-    let driver = Driver::bind(arguments.listen, clock, server, Names::direct())
-        .map_err(exit::about(arguments.listen))?
+    let driver = Driver::bind(arguments.listen.resolve()?, clock, server, Names::direct())
+        .map_err(exit::about(&arguments.listen))?
         .with_tap(Some(scribe.tap(false)));
     let address = driver.address();
     let heading = Chart::heading("client", "server");

@@ -1,10 +1,11 @@
 //! A bad network, to try programs on.
 
-use core::{net::SocketAddr, str::FromStr};
+use core::str::FromStr;
 use std::{io, process::ExitCode};
 
 use clap::Parser;
 use lwm2m_examples::{
+    address::HostPort,
     commands::Commands,
     driver::{Clock, Driver, Names},
     exit,
@@ -20,11 +21,11 @@ use lwm2m_examples::{
 #[command(version)]
 struct Arguments {
     /// The server
-    #[arg(value_name = "IP:PORT")]
-    server: SocketAddr,
+    #[arg(value_name = "HOST:PORT")]
+    server: HostPort,
     /// The address to listen on; of port 0, one that is free
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
-    listen: SocketAddr,
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
+    listen: HostPort,
     /// How many datagrams of a hundred are lost
     #[arg(long, default_value_t = 10, value_name = "PERCENT", value_parser = percent())]
     loss: u8,
@@ -66,9 +67,14 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         doubled: arguments.double,
         overtaken: arguments.overtake,
     };
-    let relay = Relay::new(arguments.server, faults, arguments.seed);
-    let mut driver = Driver::bind(arguments.listen, Clock::start(), relay, Names::direct())
-        .map_err(exit::about(arguments.listen))?;
+    let relay = Relay::new(arguments.server.resolve()?, faults, arguments.seed);
+    let mut driver = Driver::bind(
+        arguments.listen.resolve()?,
+        Clock::start(),
+        relay,
+        Names::direct(),
+    )
+    .map_err(exit::about(&arguments.listen))?;
     exit::say(format_args!("listening {}", driver.address()));
     let mut commands = Commands::<Result<Quit, _>>::from_stdin();
     loop {

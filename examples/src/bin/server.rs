@@ -1,6 +1,5 @@
 //! A LwM2M server on UDP, with a command line.
 
-use core::net::SocketAddr;
 use std::{
     fs,
     io::{self, Write as _},
@@ -10,6 +9,7 @@ use std::{
 
 use clap::Parser;
 use lwm2m_examples::{
+    address::HostPort,
     chart::Chart,
     commands::Commands,
     console::{Command, Console},
@@ -31,8 +31,8 @@ use lwm2m_statemachine::server::{Server, ServerConfig};
 #[command(version)]
 struct Arguments {
     /// The address to listen on; of port 0, one that is free
-    #[arg(long, default_value = "127.0.0.1:5683", value_name = "IP:PORT")]
-    listen: SocketAddr,
+    #[arg(long, default_value = "127.0.0.1:5683", value_name = "HOST:PORT")]
+    listen: HostPort,
     /// An object definition file (XML) to know the types of Resources from; may be given repeatedly
     #[arg(long, value_name = "FILE")]
     ddf: Vec<PathBuf>,
@@ -67,8 +67,8 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         learn(&mut config.registry, file).map_err(exit::about(file.display()))?;
     }
     let server = Server::new(config);
-    let mut driver = Driver::bind(arguments.listen, clock, server, Names::direct())
-        .map_err(exit::about(arguments.listen))?
+    let mut driver = Driver::bind(arguments.listen.resolve()?, clock, server, Names::direct())
+        .map_err(exit::about(&arguments.listen))?
         .with_tap(Some(scribe.tap(true)));
     if arguments.chart {
         eprint!("{}", Chart::heading("client", "server"));
