@@ -170,34 +170,71 @@ impl DownlinkRequest {
         }
     }
 
-    /// The operation of Device Management or Information Reporting that this request is.
-    ///
-    /// `resource` is asked for only by a POST on a Resource: that is Execute or Write by what the
-    /// Resource supports, so that firmware can be pushed by PUT and by POST, and arguments need
-    /// no Content-Format. `None` is a Resource without a definition.
+    /// The operation of Device Management or Information Reporting that this request is, if it may
+    /// be: [`intended`](Self::intended), [`check_target`](Self::check_target) and
+    /// [`check_content`](Self::check_content) in one.
+    pub fn operation(&self, resource: Option<ResourceSupport>) -> Result<Operation, DownlinkError> {
+        let operation = self.intended(resource);
+        self.check_target(operation, resource)?;
+        self.check_content(operation)?;
+        Ok(operation)
+    }
+
+    /// The operation of Device Management or Information Reporting that this request is meant to
+    /// be, whether or not it may be: what is wrong with a request depends on its operation.
     ///
     /// GET with Accept 40 is Discover, whatever its Observe. PUT with queries and without a
     /// value (neither payload nor Content-Format) is Write-Attributes. POST on an Object Instance
     /// without anything in it is an Execute, which is not allowed there.
-    pub fn operation(&self, resource: Option<ResourceSupport>) -> Result<Operation, DownlinkError> {
-        let operation = match self.method {
-            Method::Get if self.accept == Some(ContentFormat::LINK_FORMAT) => Operation::Discover,
-            Method::Get => match self.observe {
-                None => Operation::Read,
-                Some(ObserveOption::Register) => Operation::Observe,
-                Some(ObserveOption::Deregister) => Operation::CancelObservation,
+    ///
+    /// `resource` counts only for a POST on a Resource: that is Execute or Write by what the
+    /// Resource supports, so that firmware can be pushed by PUT and by POST, and arguments need
+    /// no Content-Format. `None` is a Resource without a definition.
+    pub const fn intended(&self, resource: Option<ResourceSupport>) -> Operation {
+        match self.method {
+            Method::Get => match (self.accept, self.observe) {
+                (Some(ContentFormat::LINK_FORMAT), _) => Operation::Discover,
+                (_, None) => Operation::Read,
+                (_, Some(ObserveOption::Register)) => Operation::Observe,
+                (_, Some(ObserveOption::Deregister)) => Operation::CancelObservation,
             },
             Method::Put if self.has_queries && !self.has_value() => Operation::WriteAttributes,
             Method::Put => Operation::Write,
-            Method::Post => self.post(resource)?,
+            Method::Post => match (self.path, resource) {
+                (Path::Root | Path::Object(_), _) => Operation::Create,
+                (Path::Resource(..), Some(ResourceSupport::Execute)) => Operation::Execute,
+                (Path::Resource(..), Some(ResourceSupport::Write)) => Operation::Write,
+                // An Execute has an error of its own where there is none (TS 5.4.5).
+                _ if self.has_value() => Operation::Write,
+                _ => Operation::Execute,
+            },
             Method::Delete => Operation::Delete,
-        };
-        if !operation.may_target(&self.path) {
-            return Err(DownlinkError::Target {
-                operation,
-                path: self.path,
-            });
         }
+    }
+
+    /// Whether the [intended](Self::intended) operation may have a path of this form (TS Tables 25,
+    /// 26) and, for a POST on a Resource, whether that supports any.
+    pub fn check_target(
+        &self,
+        operation: Operation,
+        resource: Option<ResourceSupport>,
+    ) -> Result<(), DownlinkError> {
+        let path = self.path;
+        if !operation.may_target(&path) {
+            return Err(DownlinkError::Target { operation, path });
+        }
+        match (self.method, path, resource) {
+            (Method::Post, Path::Resource(..), Some(ResourceSupport::Neither)) => {
+                Err(DownlinkError::Resource(path))
+            }
+            (Method::Post, Path::Resource(..), None) => Err(DownlinkError::Unknown(path)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the [intended](Self::intended) operation has the parts that it needs, and none that
+    /// it cannot have: Write and Create name their format, and a Write sets no attributes.
+    pub fn check_content(&self, operation: Operation) -> Result<(), DownlinkError> {
         let needs_format = matches!(operation, Operation::Write | Operation::Create);
         if needs_format && self.content_format.is_none() {
             return Err(DownlinkError::NoContentFormat(operation));
@@ -205,24 +242,7 @@ impl DownlinkRequest {
         if operation == Operation::Write && self.has_queries {
             return Err(DownlinkError::ValueAndAttributes);
         }
-        Ok(operation)
-    }
-
-    fn post(&self, resource: Option<ResourceSupport>) -> Result<Operation, DownlinkError> {
-        Ok(match self.path {
-            Path::Root | Path::Object(_) => Operation::Create,
-            // An Execute there has an error of its own (TS 5.4.5).
-            Path::Instance(..) | Path::ResourceInstance(..) if !self.has_value() => {
-                Operation::Execute
-            }
-            Path::Instance(..) | Path::ResourceInstance(..) => Operation::Write,
-            Path::Resource(..) => match resource {
-                Some(ResourceSupport::Execute) => Operation::Execute,
-                Some(ResourceSupport::Write) => Operation::Write,
-                Some(ResourceSupport::Neither) => return Err(DownlinkError::Resource(self.path)),
-                None => return Err(DownlinkError::Unknown(self.path)),
-            },
-        })
+        Ok(())
     }
 
     /// The operation of the Bootstrap interface that this request is; Bootstrap-Finish is no
@@ -258,8 +278,13 @@ impl DownlinkError {
     /// The answer to such a request (TS Table 27).
     pub const fn code(&self) -> Code {
         match self {
+            // No request names a Resource Instance alone (TS 5.4): there is no such target.
+            Self::Target {
+                path: Path::ResourceInstance(..),
+                ..
+            }
+            | Self::Unknown(_) => Code::NOT_FOUND,
             Self::Target { .. } | Self::Resource(_) => Code::METHOD_NOT_ALLOWED,
-            Self::Unknown(_) => Code::NOT_FOUND,
             Self::NoContentFormat(_) | Self::ValueAndAttributes => Code::BAD_REQUEST,
         }
     }

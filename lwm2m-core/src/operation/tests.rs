@@ -150,9 +150,33 @@ fn get_is_read_discover_observe_or_cancel() {
             assert_eq!(request.operation(None), Ok(operation), "{at}");
         }
     }
-    for at in ["/", "/3/0/7/0"] {
-        let error = get(at).operation(None).unwrap_err();
-        assert_eq!(error.code(), Code::METHOD_NOT_ALLOWED, "{at}");
+    let error = get("/").operation(None).unwrap_err();
+    assert_eq!(error.code(), Code::METHOD_NOT_ALLOWED);
+}
+
+/// TS 5.4 addresses none: there is no such target, whatever is asked of it.
+#[test]
+fn a_resource_instance_is_not_found() {
+    let at = "/3/0/7/0";
+    let discover = DownlinkRequest {
+        accept: Some(ContentFormat::LINK_FORMAT),
+        ..request(Method::Get, at)
+    };
+    let attributes = DownlinkRequest {
+        has_queries: true,
+        ..request(Method::Put, at)
+    };
+    for request in [
+        request(Method::Get, at),
+        discover,
+        with_value(Method::Put, at),
+        attributes,
+        request(Method::Post, at),
+        with_value(Method::Post, at),
+        request(Method::Delete, at),
+    ] {
+        let error = request.operation(None).unwrap_err();
+        assert_eq!(error.code(), Code::NOT_FOUND, "{request:?}");
     }
 }
 
@@ -200,9 +224,7 @@ fn put_is_write_or_write_attributes() {
     for request in [
         with_value(Method::Put, "/"),
         with_value(Method::Put, "/3"),
-        with_value(Method::Put, "/3/0/7/0"),
         attributes("/"),
-        attributes("/3/0/7/0"),
     ] {
         let error = request.operation(None).unwrap_err();
         assert_eq!(error.code(), Code::METHOD_NOT_ALLOWED, "{}", request.path);
@@ -258,7 +280,10 @@ fn post_above_a_resource_is_create_or_write() {
         Ok(Operation::Write)
     );
     // Execute of an Object Instance is an error of its own (TS 5.4.5, 7.3.2.3).
-    for at in ["/3/0", "/3/0/7/0"] {
+    for (at, code) in [
+        ("/3/0", Code::METHOD_NOT_ALLOWED),
+        ("/3/0/7/0", Code::NOT_FOUND),
+    ] {
         let error = post(at).operation(None).unwrap_err();
         assert_eq!(
             error,
@@ -267,7 +292,7 @@ fn post_above_a_resource_is_create_or_write() {
                 path: path(at)
             }
         );
-        assert_eq!(error.code(), Code::METHOD_NOT_ALLOWED);
+        assert_eq!(error.code(), code);
     }
     let payload_only = DownlinkRequest {
         has_payload: true,
@@ -371,17 +396,21 @@ proptest! {
             has_queries,
             has_payload,
         };
+        let intended = request.intended(support);
+        prop_assert!(intended.methods().contains(&method));
         match request.operation(support) {
             Ok(operation) => {
+                prop_assert_eq!(operation, intended);
                 prop_assert_eq!(operation.direction(), Direction::Downlink);
                 prop_assert!(operation.methods().contains(&method));
                 prop_assert!(operation.may_target(&path));
             }
-            Err(DownlinkError::Target { operation, .. } | DownlinkError::NoContentFormat(operation)) => {
-                let error = request.operation(support).unwrap_err();
-                prop_assert!(operation.allows(error.code()));
+            Err(error) => {
+                if let DownlinkError::Target { operation, .. } | DownlinkError::NoContentFormat(operation) = error {
+                    prop_assert_eq!(operation, intended);
+                }
+                prop_assert!(intended.allows(error.code()));
             }
-            Err(_) => {}
         }
         if let Ok(operation) = request.bootstrap_operation() {
             prop_assert_eq!(operation.interface(), Interface::Bootstrap);
