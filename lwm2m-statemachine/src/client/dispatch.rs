@@ -3,13 +3,10 @@
 
 use alloc::{string::String, vec::Vec};
 
-use lwm2m_core::{
-    Arguments, Code, ContentFormat, DownlinkRequest, ObjectId, ObserveOption, Operation, Path,
-    ResourceSupport, WriteMode,
-};
+use lwm2m_core::{Arguments, Code, ContentFormat, Operation, Path, WriteMode};
 use lwm2m_objects::{Change, ExecuteError, Execution, ObjectTree, ReadError, WriteError};
 
-use super::discover::discover;
+use super::{admission, discover::discover};
 
 use crate::{
     coap::{MessageBuf, MessageRef, OptionError},
@@ -76,24 +73,24 @@ fn try_serve(
     body: &[u8],
     defaults: Defaults,
 ) -> Result<Served, Code> {
-    let path = Path::from_segments(request.uri_path()).map_err(|_| Code::NOT_FOUND)?;
-    // The Security Object is shut to every operation of these interfaces.
-    if path.object() == Some(ObjectId::SECURITY) {
-        return Err(Code::UNAUTHORIZED);
+    let asked = admission::classify(tree, request, !body.is_empty())?;
+    let (path, admitted) = (asked.path(), asked.admit(tree));
+    if asked.operation == Operation::CancelObservation {
+        let answer = admitted.and_then(|()| read(tree, path, request, None, defaults));
+        return Ok(Served {
+            // It ends, whether what it was of can be answered or not.
+            answer: answer.unwrap_or_else(MessageBuf::response),
+            effect: Effect::Cancel { path },
+        });
     }
-    match operation(tree, path, request, body)? {
+    admitted?;
+    match asked.operation {
         Operation::Read => read(tree, path, request, None, defaults).map(Served::plain),
         Operation::Observe => observe(tree, path, request, defaults),
-        Operation::CancelObservation => Ok(Served {
-            // It ends, whether what it was of can be answered or not.
-            answer: read(tree, path, request, None, defaults).unwrap_or_else(MessageBuf::response),
-            effect: Effect::Cancel { path },
-        }),
         Operation::Discover => discover(tree, path).map(Served::plain),
         Operation::Write => write(tree, path, request, body),
-        Operation::Execute => execute(tree, path, request, body),
-        // Create, Delete and Write-Attributes are not offered: 4.05 where their target exists.
-        _ => exists(tree, path).and(Err(Code::METHOD_NOT_ALLOWED)),
+        Operation::Execute => execute(tree, path, body),
+        _ => Err(Code::METHOD_NOT_ALLOWED),
     }
 }
 
@@ -103,51 +100,6 @@ impl Served {
             answer,
             effect: Effect::None,
         }
-    }
-}
-
-/// Which operation a request is (TS Tables 25, 26).
-fn operation(
-    tree: &ObjectTree,
-    path: Path,
-    request: &MessageRef<'_>,
-    body: &[u8],
-) -> Result<Operation, Code> {
-    let method = request.code().method().ok_or(Code::METHOD_NOT_ALLOWED)?;
-    let request = DownlinkRequest {
-        accept: request.accept(),
-        content_format: request.content_format(),
-        observe: request.observe().and_then(ObserveOption::from_number),
-        has_queries: request.uri_query().next().is_some(),
-        has_payload: !body.is_empty(),
-        ..DownlinkRequest::new(method, path)
-    };
-    request
-        .operation(support(tree, path))
-        .map_err(|error| error.code())
-}
-
-/// What a POST on a Resource can be, by its definition.
-fn support(tree: &ObjectTree, path: Path) -> Option<ResourceSupport> {
-    let operations = tree
-        .definition(path.object()?)?
-        .resource(path.resource()?)?
-        .operations;
-    Some(if operations.executable() {
-        ResourceSupport::Execute
-    } else if operations.writable() {
-        ResourceSupport::Write
-    } else {
-        ResourceSupport::Neither
-    })
-}
-
-/// Whether the target exists, to tell 4.04 from 4.05.
-fn exists(tree: &ObjectTree, path: Path) -> Result<(), Code> {
-    match (path, path.parent()) {
-        (Path::Root, _) => Ok(()),
-        (Path::ResourceInstance(..), Some(resource)) => exists(tree, resource),
-        _ => tree.locate(path).map(drop).ok_or(Code::NOT_FOUND),
     }
 }
 
@@ -249,15 +201,7 @@ fn write(
 }
 
 /// Execute (TS 5.4.5), the arguments in plain text with or without saying so.
-fn execute(
-    tree: &mut ObjectTree,
-    path: Path,
-    request: &MessageRef<'_>,
-    body: &[u8],
-) -> Result<Served, Code> {
-    if !matches!(request.content_format(), None | Some(ContentFormat::TEXT)) {
-        return Err(Code::UNSUPPORTED_CONTENT_FORMAT);
-    }
+fn execute(tree: &mut ObjectTree, path: Path, body: &[u8]) -> Result<Served, Code> {
     let arguments = Arguments::parse(body).map_err(|_| Code::BAD_REQUEST)?;
     let execution = tree.execute(path, &arguments).map_err(execute_code)?;
     let effect = match execution {

@@ -136,6 +136,7 @@
 //! ```
 
 mod accounts;
+mod admission;
 mod config;
 mod discover;
 mod dispatch;

@@ -3,10 +3,10 @@
 
 use alloc::vec::Vec;
 
-use lwm2m_core::{Code, ContentFormat, Instant, Method, ObjectId, Path};
+use lwm2m_core::{Code, Instant, Path};
 use lwm2m_objects::{Piece, WriteError};
 
-use super::{Client, dispatch, event::ConnectionId};
+use super::{Client, admission, dispatch, event::ConnectionId};
 use crate::coap::{MessageBuf, MessageRef, Responder, TransferId};
 
 /// The Writes that are under way: one of each Resource.
@@ -47,12 +47,19 @@ impl Client {
         }
         self.tree.handle_timeout(now);
         if offset == 0 {
-            let Some(path) = self.streamed(request) else {
-                // If its answer cannot be sent any more, the peer is gone.
-                let _ = self.endpoint.assemble(now, responder, request);
-                return;
-            };
-            self.streams.begin(transfer, path);
+            // If an answer cannot be sent any more, the peer is gone.
+            match self.streamed(request) {
+                Ok(Some(path)) => self.streams.begin(transfer, path),
+                Ok(None) => {
+                    let _ = self.endpoint.assemble(now, responder, request);
+                    return;
+                }
+                Err(code) => {
+                    let answer = MessageBuf::response(code);
+                    let _ = self.endpoint.respond(now, responder, answer);
+                    return;
+                }
+            }
         }
         let result = self.write_piece(transfer, offset, request.payload(), more);
         let code = match result {
@@ -88,15 +95,12 @@ impl Client {
         Some(result)
     }
 
-    /// The Resource that a request writes, if its Object takes the value piece by piece: in the
-    /// opaque format, which is nothing but the value.
-    fn streamed(&self, request: &MessageRef<'_>) -> Option<Path> {
-        let path = Path::from_segments(request.uri_path()).ok()?;
-        let writes = matches!(request.code().method(), Some(Method::Put | Method::Post));
-        let plain = request.content_format() == Some(ContentFormat::OPAQUE)
-            && request.uri_query().next().is_none();
-        let shut = path.object() == Some(ObjectId::SECURITY);
-        (writes && plain && !shut && self.tree.streams(path)).then_some(path)
+    /// The Resource that a request writes whose Object takes the value piece by piece, by its first
+    /// block; with an error the rest need not come.
+    fn streamed(&self, request: &MessageRef<'_>) -> Result<Option<Path>, Code> {
+        let asked = admission::classify(&self.tree, request, !request.payload().is_empty())?;
+        asked.admit(&self.tree)?;
+        Ok(asked.streamed(&self.tree))
     }
 
     /// The rest of a Write will not come.

@@ -3,7 +3,10 @@
 mod bad_input;
 mod observe;
 mod operations;
+mod order;
 mod registration;
+mod request;
 mod servers;
 mod streaming;
 mod support;
+mod table_27;

@@ -402,11 +402,11 @@ fn execute_that_is_refused() {
         (utf8, Code::BAD_REQUEST),
         (
             with_payload(Method::Post, "/3/0/4", ContentFormat::TLV, b""),
-            Code::UNSUPPORTED_CONTENT_FORMAT,
+            Code::BAD_REQUEST,
         ),
         (on(Method::Post, "/3/0/5"), Code::NOT_FOUND),
         (on(Method::Post, "/3/0/9"), Code::METHOD_NOT_ALLOWED),
-        (on(Method::Post, "/3/0/7/0"), Code::METHOD_NOT_ALLOWED),
+        (on(Method::Post, "/3/0/7/0"), Code::NOT_FOUND),
     ] {
         let shown = format!("{request:?}");
         assert_eq!(bench.code(request), code, "{shown}");

@@ -207,6 +207,17 @@ impl Bench {
 
     /// Sends a confirmable request with this token; tells the one message that answers it.
     pub(crate) fn request(&mut self, token: &[u8], request: MessageBuf) -> Sent {
+        let (answer, others) = self.answered(token, request);
+        assert!(
+            others.is_empty(),
+            "what else is sent is looked at by the test that expects it"
+        );
+        answer
+    }
+
+    /// Sends a confirmable request with this token; tells what answers it, and what is sent after
+    /// that.
+    pub(crate) fn answered(&mut self, token: &[u8], request: MessageBuf) -> (Sent, Vec<Sent>) {
         let message_id = self.message_id();
         let token = Token::new(token).unwrap();
         let wire = request.finish(MessageType::Confirmable, message_id, token);
@@ -216,11 +227,7 @@ impl Bench {
         assert_eq!(answer.message().message_id(), message_id);
         assert_eq!(answer.message().token(), token);
         assert_eq!(answer.kind(), MessageType::Acknowledgement);
-        assert!(
-            sent.is_empty(),
-            "what else is sent is looked at by the test that expects it"
-        );
-        answer
+        (answer, sent)
     }
 
     /// The code that answers a request.

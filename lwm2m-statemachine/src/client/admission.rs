@@ -1,0 +1,155 @@
+//! Which operation a request is, and whether it may be: the order of the checks, for every way in.
+//!
+//! Of several faults the first one of this order is answered (TS 8.5, Table 27):
+//!
+//! 1. The Security Object is shut to these interfaces: 4.01 (TS E.1).
+//! 2. What the path names is there: 4.04. The server's right to it comes next: 4.01 (TS 7.3.2).
+//! 3. The target supports the operation: 4.05.
+//! 4. The formats: 4.15 for the payload's, 4.06 for the answer's. Operations for which Table 27
+//!    has neither are 4.00, as is a format that is not named.
+//! 5. The payload: 4.00. That is for the operation itself.
+
+use lwm2m_core::{
+    Code, ContentFormat, DownlinkRequest, ObjectId, ObserveOption, Operation, Path, ResourceSupport,
+};
+use lwm2m_objects::{ObjectTree, ResourceDefinition};
+
+use crate::{coap::MessageRef, payload};
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    request: DownlinkRequest,
+    pub(super) operation: Operation,
+}
+
+/// Which operation a request is (TS Tables 25, 26), if its path is one that servers may know of.
+/// `has_payload` tells whether its body, of which the request may carry a block, has any byte.
+pub(super) fn classify(
+    tree: &ObjectTree,
+    request: &MessageRef<'_>,
+    has_payload: bool,
+) -> Result<Asked, Code> {
+    // Before anything else, the rest of the path included.
+    let object = Path::from_segments(request.uri_path().take(1));
+    if object == Ok(Path::Object(ObjectId::SECURITY)) {
+        return Err(Code::UNAUTHORIZED);
+    }
+    let path = Path::from_segments(request.uri_path()).map_err(|_| Code::NOT_FOUND)?;
+    let method = request.code().method().ok_or(Code::METHOD_NOT_ALLOWED)?;
+    let request = DownlinkRequest {
+        accept: request.accept(),
+        content_format: request.content_format(),
+        observe: request.observe().and_then(ObserveOption::from_number),
+        has_queries: request.uri_query().next().is_some(),
+        has_payload,
+        ..DownlinkRequest::new(method, path)
+    };
+    Ok(Asked {
+        operation: request.intended(support(tree, path)),
+        request,
+    })
+}
+
+impl Asked {
+    pub(super) const fn path(&self) -> Path {
+        self.request.path
+    }
+
+    /// Whether the operation may be, as far as its payload does not matter.
+    pub(super) fn admit(&self, tree: &ObjectTree) -> Result<(), Code> {
+        if !self.exists(tree) {
+            return Err(Code::NOT_FOUND);
+        }
+        self.request
+            .check_target(self.operation, support(tree, self.path()))
+            .map_err(|error| error.code())?;
+        if !self.is_supported(tree) {
+            return Err(Code::METHOD_NOT_ALLOWED);
+        }
+        self.check_formats()?;
+        self.request
+            .check_content(self.operation)
+            .map_err(|error| error.code())
+    }
+
+    /// Whether what the path names is there.
+    fn exists(&self, tree: &ObjectTree) -> bool {
+        let path = self.path();
+        match (self.operation, path) {
+            (_, Path::Root) => true,
+            // TS 5.4 addresses none.
+            (_, Path::ResourceInstance(..)) => false,
+            // What is supported may be written before it is there.
+            (Operation::Write, Path::Resource(object, instance, resource)) => tree
+                .locate(Path::Instance(object, instance))
+                .is_some_and(|(object, _)| object.supports(resource)),
+            _ => tree.locate(path).is_some(),
+        }
+    }
+
+    /// Whether the Client offers the operation, and a Resource that is its target allows it.
+    fn is_supported(&self, tree: &ObjectTree) -> bool {
+        let resource = definition(tree, self.path());
+        let allowed = |allows: fn(&ResourceDefinition) -> bool| resource.is_none_or(allows);
+        match self.operation {
+            Operation::Read | Operation::Observe | Operation::CancelObservation => {
+                allowed(|resource| resource.operations.readable())
+            }
+            Operation::Write => allowed(|resource| resource.operations.writable()),
+            Operation::Execute => allowed(|resource| resource.operations.executable()),
+            Operation::Discover => true,
+            // Create, Delete and Write-Attributes are not offered.
+            _ => false,
+        }
+    }
+
+    fn check_formats(&self) -> Result<(), Code> {
+        let supported = |format: Option<ContentFormat>| format.is_none_or(payload::supports);
+        match self.operation {
+            Operation::Read | Operation::Observe | Operation::CancelObservation
+                if !supported(self.request.accept) =>
+            {
+                Err(Code::NOT_ACCEPTABLE)
+            }
+            Operation::Write if !supported(self.request.content_format) => {
+                Err(Code::UNSUPPORTED_CONTENT_FORMAT)
+            }
+            // Arguments are plain text, with or without saying so (TS 5.4.5).
+            Operation::Execute
+                if !matches!(
+                    self.request.content_format,
+                    None | Some(ContentFormat::TEXT)
+                ) =>
+            {
+                Err(Code::BAD_REQUEST)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The Resource that is written and whose Object takes the value piece by piece: in the opaque
+    /// format, which is nothing but the value.
+    pub(super) fn streamed(&self, tree: &ObjectTree) -> Option<Path> {
+        let opaque = self.request.content_format == Some(ContentFormat::OPAQUE);
+        let streams = self.operation == Operation::Write && opaque && tree.streams(self.path());
+        streams.then_some(self.path())
+    }
+}
+
+/// What a POST on a Resource can be, by its definition.
+fn support(tree: &ObjectTree, path: Path) -> Option<ResourceSupport> {
+    let operations = definition(tree, path)?.operations;
+    Some(if operations.executable() {
+        ResourceSupport::Execute
+    } else if operations.writable() {
+        ResourceSupport::Write
+    } else {
+        ResourceSupport::Neither
+    })
+}
+
+/// The definition of a Resource.
+fn definition(tree: &ObjectTree, path: Path) -> Option<&ResourceDefinition> {
+    tree.definition(path.object()?)?.resource(path.resource()?)
+}
