@@ -351,6 +351,7 @@ impl Model {
                 *ended += 1;
                 assert_eq!(*ended, 1);
             }
+            ServerEvent::Refused(refusal) => refusal.registration.into_iter().for_each(alive),
             event => panic!("{event:?}"),
         }
     }

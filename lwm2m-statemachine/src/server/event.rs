@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::{
     ledger::Key,
+    refusal::Refusal,
     registration::{Registration, RegistrationId},
 };
 use crate::payload::{DecodeError, Malformed};
@@ -60,6 +61,11 @@ pub enum ServerEvent<P> {
         /// The new registration; its own event follows.
         by: RegistrationId,
     },
+    /// A Register, an Update or a De-register was refused. Nothing has changed.
+    ///
+    /// There is one such event for each refused request, whoever sent it: what is drained after
+    /// each datagram does not pile up.
+    Refused(Refusal<P>),
     /// An operation has ended. There is exactly one such event for each operation.
     Answered {
         /// The registration.

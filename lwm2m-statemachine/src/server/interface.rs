@@ -3,7 +3,8 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use lwm2m_core::{
-    Code, ContentFormat, Instant, Method, RegisterParameters, UnknownParameter, UpdateParameters,
+    Code, ContentFormat, Instant, Method, Operation, Parameter, RegisterParameters,
+    UnknownParameter, UpdateParameters,
 };
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
     event::{Changes, EndReason, ServerEvent},
     location::{Location, RD},
     objects::{ListError, ObjectList},
+    refusal::{Refusal, RefusalReason},
     registration::{Rare, Registration, RegistrationId},
 };
 use crate::{
@@ -36,13 +38,11 @@ impl<P> Origin<'_, P> {
     }
 }
 
-/// An answer to a request of this interface.
+/// An answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Created(Location),
     Code(Code),
-    /// No room: 5.03, and when to try again.
-    Full,
 }
 
 impl Answer {
@@ -55,12 +55,31 @@ impl Answer {
                     .location_path(location.token().as_str())?;
                 Ok(message)
             }
-            Self::Code(code) => Ok(MessageBuf::response(code)),
-            Self::Full => {
-                let mut message = MessageBuf::response(Code::SERVICE_UNAVAILABLE);
-                message.max_age(RETRY_AFTER)?;
+            Self::Code(code) => {
+                let mut message = MessageBuf::response(code);
+                if code == Code::SERVICE_UNAVAILABLE {
+                    message.max_age(RETRY_AFTER)?;
+                }
                 Ok(message)
             }
+        }
+    }
+}
+
+/// Why a request has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// It is none of this interface.
+    NoOperation(Code),
+    /// It is refused; the registration is what its location names.
+    Refused(Operation, Option<RegistrationId>, RefusalReason),
+}
+
+impl Failure {
+    fn code(self) -> Code {
+        match self {
+            Self::NoOperation(code) => code,
+            Self::Refused(_, _, reason) => reason.code(),
         }
     }
 }
@@ -69,7 +88,8 @@ impl Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     Rd,
-    Location(Location),
+    /// A location; none if no registration ever has it.
+    Location(Option<Location>),
     Nothing,
 }
 
@@ -78,9 +98,7 @@ impl Target {
         let mut path = request.uri_path();
         match (path.next(), path.next(), path.next()) {
             (Some(RD), None, _) => Self::Rd,
-            (Some(RD), Some(token), None) => {
-                Location::from_token(token).map_or(Self::Nothing, Self::Location)
-            }
+            (Some(RD), Some(token), None) => Self::Location(Location::from_token(token)),
             _ => Self::Nothing,
         }
     }
@@ -107,21 +125,43 @@ impl<P: Peer> Server<P> {
         request: &MessageRef<'_>,
         body: &Body<'_>,
     ) {
-        let (answer, effect) = match self.dispatch(now, origin, request, body) {
-            Ok((answer, effect)) => (answer, Some(effect)),
-            Err(answer) => (answer, None),
-        };
+        match self.dispatch(now, origin, request, body) {
+            Ok((answer, effect)) => {
+                self.answer(now, responder, answer);
+                self.follow(now, effect);
+            }
+            Err(failure) => {
+                self.answer(now, responder, Answer::Code(failure.code()));
+                if let Failure::Refused(operation, registration, reason) = failure {
+                    self.events.push_back(ServerEvent::Refused(Refusal {
+                        operation,
+                        reason,
+                        peer: origin.peer.clone(),
+                        channel: origin.channel,
+                        security: origin.identity.security_mode(),
+                        endpoint_name: self.name_in(request, registration),
+                        registration,
+                    }));
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, now: Instant, responder: Responder, answer: Answer) {
         if let Ok(message) = answer.message() {
             // The endpoint has the responder from a moment ago; what it cannot send, the client
             // asks for again.
             let _ = self.endpoint.respond(now, responder, message);
         }
+    }
+
+    /// Tells the application what happened, and ends what ends with it.
+    fn follow(&mut self, now: Instant, effect: Effect<P>) {
         match effect {
-            None => {}
-            Some(Effect::Registered {
+            Effect::Registered {
                 registration,
                 replaced,
-            }) => {
+            } => {
                 if let Some((old, was)) = replaced {
                     self.end_all_of(now, old);
                     self.events.push_back(ServerEvent::Replaced {
@@ -133,7 +173,7 @@ impl<P: Peer> Server<P> {
                 self.events
                     .push_back(ServerEvent::Registered { registration });
             }
-            Some(Effect::Updated(registration, changes)) => {
+            Effect::Updated(registration, changes) => {
                 if changes.peer {
                     self.end_observations(now, registration, EndReason::PeerChanged);
                 }
@@ -142,7 +182,7 @@ impl<P: Peer> Server<P> {
                     changes,
                 });
             }
-            Some(Effect::Deregistered(registration)) => {
+            Effect::Deregistered(registration) => {
                 if let Some(was) = self.forget(now, registration) {
                     self.events
                         .push_back(ServerEvent::Deregistered { registration, was });
@@ -157,29 +197,51 @@ impl<P: Peer> Server<P> {
         origin: &Origin<'_, P>,
         request: &MessageRef<'_>,
         body: &[u8],
-    ) -> Result<(Answer, Effect<P>), Answer> {
-        match (Target::of(request), request.code().method()) {
-            (Target::Nothing, _) => Err(Answer::Code(Code::NOT_FOUND)),
-            (Target::Rd, Some(Method::Post)) => self.register(now, origin, request, body),
-            (Target::Rd, _) => Err(Answer::Code(Code::METHOD_NOT_ALLOWED)),
-            (Target::Location(location), method) => {
-                let registration = self.registrations.find_location(location);
-                if let Some(registration) = registration {
-                    self.expire_if_due(now, registration);
-                }
-                // Who may not use the location is not told that it exists.
-                let registration = registration
-                    .filter(|id| self.is_client(origin, *id))
-                    .ok_or(Answer::Code(Code::NOT_FOUND))?;
-                match method {
-                    Some(Method::Post) => self.update(now, origin, registration, request, body),
-                    Some(Method::Delete) => Ok((
-                        Answer::Code(Code::DELETED),
-                        Effect::Deregistered(registration),
-                    )),
-                    _ => Err(Answer::Code(Code::METHOD_NOT_ALLOWED)),
-                }
+    ) -> Result<(Answer, Effect<P>), Failure> {
+        let method = request.code().method();
+        match (Target::of(request), method) {
+            (Target::Rd, Some(Method::Post)) => self
+                .register(now, origin, request, body)
+                .map_err(|reason| Failure::Refused(Operation::Register, None, reason)),
+            (Target::Location(location), Some(Method::Post)) => {
+                let refused = |id, reason| Failure::Refused(Operation::Update, id, reason);
+                let id = self.client(now, origin, location);
+                let id = id.map_err(|(id, reason)| refused(id, reason))?;
+                self.update(now, origin, id, request, body)
+                    .map_err(|reason| refused(Some(id), reason))
             }
+            (Target::Location(location), Some(Method::Delete)) => {
+                let refused = |(id, reason)| Failure::Refused(Operation::Deregister, id, reason);
+                let id = self.client(now, origin, location).map_err(refused)?;
+                let answer = Answer::Code(Code::DELETED);
+                Ok((answer, Effect::Deregistered(id)))
+            }
+            (Target::Location(location), _) => {
+                let unknown = |(_, reason): (_, RefusalReason)| Failure::NoOperation(reason.code());
+                self.client(now, origin, location).map_err(unknown)?;
+                Err(Failure::NoOperation(Code::METHOD_NOT_ALLOWED))
+            }
+            (Target::Rd, _) => Err(Failure::NoOperation(Code::METHOD_NOT_ALLOWED)),
+            (Target::Nothing, _) => Err(Failure::NoOperation(Code::NOT_FOUND)),
+        }
+    }
+
+    /// The registration of this location, for its client; else what the location names, and why it
+    /// is not for whoever asks. Who may not use a location is not told that it exists.
+    fn client(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        location: Option<Location>,
+    ) -> Result<RegistrationId, (Option<RegistrationId>, RefusalReason)> {
+        let found = location.and_then(|location| self.registrations.find_location(location));
+        let id = found
+            .filter(|id| !self.expire_if_due(now, *id))
+            .ok_or((None, RefusalReason::UnknownLocation))?;
+        if self.is_client(origin, id) {
+            Ok(id)
+        } else {
+            Err((Some(id), RefusalReason::AnotherClient))
         }
     }
 
@@ -207,18 +269,17 @@ impl<P: Peer> Server<P> {
         origin: &Origin<'_, P>,
         request: &MessageRef<'_>,
         body: &[u8],
-    ) -> Result<(Answer, Effect<P>), Answer> {
+    ) -> Result<(Answer, Effect<P>), RefusalReason> {
         check_content_format(request)?;
         let mut unknown = self.unknown_parameters();
         let parameters =
             RegisterParameters::read(request.uri_query(), self.settings.version, |query| {
                 unknown.take(query)
-            })
-            .map_err(|error| Answer::Code(error.code()))?;
-        let unknown = unknown.finish()?;
+            })?;
+        let unknown = unknown.finish(self.settings.bounds.unknown_parameters)?;
         let name = parameters.endpoint.as_str();
         if origin.is_secure() && !(self.settings.identity_check)(&origin.identity, name) {
-            return Err(Answer::Code(Code::BAD_REQUEST));
+            return Err(RefusalReason::Identity);
         }
         let objects = self.object_list(body)?;
         if let Some(old) = self.registrations.find(name) {
@@ -233,10 +294,10 @@ impl<P: Peer> Server<P> {
         if let Some(old) = old.and_then(|old| self.registrations.get(old)) {
             // A client that proved who it is cannot be pushed out by one that did not.
             if old.secure && !origin.is_secure() {
-                return Err(Answer::Code(Code::FORBIDDEN));
+                return Err(RefusalReason::Secured);
             }
         } else if self.registrations.len() >= self.settings.bounds.registrations {
-            return Err(Answer::Full);
+            return Err(RefusalReason::NoRoom);
         }
         let location = self.registrations.free_location();
         let rare = Rare {
@@ -263,7 +324,7 @@ impl<P: Peer> Server<P> {
         let id = self
             .registrations
             .insert(registration)
-            .ok_or(Answer::Full)?;
+            .ok_or(RefusalReason::NoRoom)?;
         self.extend(now, id);
         Ok((
             Answer::Created(location),
@@ -282,19 +343,18 @@ impl<P: Peer> Server<P> {
         id: RegistrationId,
         request: &MessageRef<'_>,
         body: &[u8],
-    ) -> Result<(Answer, Effect<P>), Answer> {
+    ) -> Result<(Answer, Effect<P>), RefusalReason> {
         check_content_format(request)?;
         let mut unknown = self.unknown_parameters();
-        let parameters = UpdateParameters::read(request.uri_query(), |query| unknown.take(query))
-            .map_err(|error| Answer::Code(error.code()))?;
-        let unknown = unknown.finish()?;
+        let parameters = UpdateParameters::read(request.uri_query(), |query| unknown.take(query))?;
+        let unknown = unknown.finish(self.settings.bounds.unknown_parameters)?;
         let objects = match body {
             [] => None,
             body => Some(self.object_list(body)?),
         };
         let limit = self.settings.bounds.unknown_parameters;
         let registration = self.registrations.get_mut(id);
-        let registration = registration.ok_or(Answer::Code(Code::NOT_FOUND))?;
+        let registration = registration.ok_or(RefusalReason::UnknownLocation)?;
         let mut changes = Changes::default();
 
         let mut rare = registration.rare.as_deref().cloned().unwrap_or_default();
@@ -319,17 +379,33 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    fn object_list(&self, body: &[u8]) -> Result<ObjectList, Answer> {
-        let list = ObjectList::parse(body, self.settings.bounds.objects);
-        let list = list.map_err(|error| match error {
-            ListError::Malformed(_) => Answer::Code(Code::BAD_REQUEST),
-            ListError::TooLong => Answer::Code(Code::REQUEST_ENTITY_TOO_LARGE),
+    fn object_list(&self, body: &[u8]) -> Result<ObjectList, RefusalReason> {
+        let limit = self.settings.bounds.objects;
+        let list = ObjectList::parse(body, limit).map_err(|error| match error {
+            ListError::Malformed(error) => RefusalReason::Links(error),
+            ListError::TooLong => RefusalReason::TooManyObjects(limit),
         })?;
         // The list is a mandatory parameter (TS Table 7).
         if list.is_empty() {
-            return Err(Answer::Code(Code::BAD_REQUEST));
+            return Err(RefusalReason::NoObjects);
         }
         Ok(list)
+    }
+
+    /// The name of this registration, or what the request says.
+    fn name_in(
+        &self,
+        request: &MessageRef<'_>,
+        registration: Option<RegistrationId>,
+    ) -> Option<Box<str>> {
+        let registration = registration.and_then(|id| self.registrations.get(id));
+        let known = registration.map(Registration::endpoint_name);
+        let mut said = request.uri_query().filter_map(|query| {
+            query
+                .strip_prefix(Parameter::EndpointName.key())?
+                .strip_prefix('=')
+        });
+        known.or_else(|| said.next()).map(Box::from)
     }
 
     fn unknown_parameters<'q>(&self) -> Unknown<'q> {
@@ -342,10 +418,10 @@ impl<P: Peer> Server<P> {
 }
 
 /// The payload is a list of links (TS 5.3.1); a request that does not say so is believed.
-fn check_content_format(request: &MessageRef<'_>) -> Result<(), Answer> {
+fn check_content_format(request: &MessageRef<'_>) -> Result<(), RefusalReason> {
     match request.content_format() {
         None | Some(ContentFormat::LINK_FORMAT) => Ok(()),
-        Some(_) => Err(Answer::Code(Code::UNSUPPORTED_CONTENT_FORMAT)),
+        Some(format) => Err(RefusalReason::ContentFormat(format)),
     }
 }
 
@@ -380,9 +456,8 @@ impl<'q> Unknown<'q> {
         UnknownParameter::Accept
     }
 
-    fn finish(self) -> Result<Vec<&'q str>, Answer> {
-        self.left
-            .ok_or(Answer::Code(Code::REQUEST_ENTITY_TOO_LARGE))?;
+    fn finish(self, limit: usize) -> Result<Vec<&'q str>, RefusalReason> {
+        self.left.ok_or(RefusalReason::UnknownParameters(limit))?;
         Ok(self.queries)
     }
 }
@@ -394,7 +469,7 @@ impl Rare {
 
     /// Takes the unknown parameters of an Update: each in place of the one with its name, if there
     /// is one. Tells whether that changed anything; over `limit` bytes, nothing changes.
-    fn merge(&mut self, unknown: &[&str], limit: usize) -> Result<bool, Answer> {
+    fn merge(&mut self, unknown: &[&str], limit: usize) -> Result<bool, RefusalReason> {
         let name = |query: &str| query.split('=').next().map(Box::<str>::from);
         let kept = self.parameters.iter().filter(|old| {
             let is_it = |new: &&str| name(new) == name(old);
@@ -405,7 +480,7 @@ impl Rare {
             .chain(unknown.iter().map(|query| Box::from(*query)))
             .collect();
         if merged.iter().map(|query| query.len()).sum::<usize>() > limit {
-            return Err(Answer::Code(Code::REQUEST_ENTITY_TOO_LARGE));
+            return Err(RefusalReason::UnknownParameters(limit));
         }
         Ok(set(&mut self.parameters, Some(merged)))
     }

@@ -71,6 +71,7 @@ mod ledger;
 mod location;
 mod objects;
 mod operation;
+mod refusal;
 mod registration;
 mod registrations;
 mod response;
@@ -91,6 +92,7 @@ pub use self::{
     },
     location::Location,
     operation::CallError,
+    refusal::{Refusal, RefusalReason},
     registration::{Registration, RegistrationId},
 };
 use self::{
@@ -498,12 +500,15 @@ impl<P: Peer> Server<P> {
 /// The end of registrations and observations.
 impl<P: Peer> Server<P> {
     /// Ends a registration whose time is over, though nobody has called
-    /// [`handle_timeout`](Self::handle_timeout) since: whatever comes, it is not revived.
-    fn expire_if_due(&mut self, now: Instant, id: RegistrationId) {
+    /// [`handle_timeout`](Self::handle_timeout) since: whatever comes, it is not revived. Tells
+    /// whether it ended.
+    fn expire_if_due(&mut self, now: Instant, id: RegistrationId) -> bool {
         let registration = self.registrations.get(id);
-        if registration.is_some_and(|registration| registration.expires_at() <= now) {
+        let due = registration.is_some_and(|registration| registration.expires_at() <= now);
+        if due {
             self.expire(now, id);
         }
+        due
     }
 
     fn expire(&mut self, now: Instant, registration: RegistrationId) {

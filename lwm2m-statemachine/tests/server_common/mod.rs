@@ -9,6 +9,7 @@ use lwm2m_statemachine::{
     Channel, Datagram, Identity, OperationId, Outcome, RegistrationId, Server, ServerConfig,
     ServerEvent,
     coap::{MessageBuf, MessageRef, MessageType, Token},
+    server::Refusal,
 };
 
 /// Peers have numbers.
@@ -62,7 +63,7 @@ impl Reply {
 }
 
 /// A request to the server under construction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) from: Peer,
     pub(crate) method: Method,
@@ -142,6 +143,14 @@ impl World {
         let mut all = self.events();
         assert_eq!(all.len(), 1, "{all:?}");
         all.remove(0)
+    }
+
+    /// The refusal that is the one event.
+    pub(crate) fn refusal(&mut self) -> Refusal<Peer> {
+        match self.event() {
+            ServerEvent::Refused(refusal) => refusal,
+            event => panic!("{event:?}"),
+        }
     }
 
     pub(crate) fn next_message_id(&mut self) -> u16 {

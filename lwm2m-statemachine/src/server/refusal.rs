@@ -1,0 +1,118 @@
+//! Why a Register, an Update or a De-register is refused (TS 5.3, 8.5).
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use lwm2m_core::{Code, ContentFormat, Operation, ParameterError};
+use lwm2m_linkformat::LinkFormatError;
+use lwm2m_objects::SecurityMode;
+use thiserror::Error;
+
+use super::registration::RegistrationId;
+use crate::Channel;
+
+/// A request of the Client Registration interface that was refused: what an operator needs to see
+/// why a client does not come.
+///
+/// Everything in it was said by a peer that may have proven nothing. The endpoint name may contain
+/// control characters; escape it before it is printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal<P> {
+    /// [Register](Operation::Register), [Update](Operation::Update) or
+    /// [De-register](Operation::Deregister).
+    pub operation: Operation,
+    /// Why. The answer has the [code](RefusalReason::code) of this reason.
+    pub reason: RefusalReason,
+    /// Where the request came from.
+    pub peer: P,
+    /// What it came on.
+    pub channel: Channel,
+    /// The security mode in which it came.
+    pub security: SecurityMode,
+    /// The Endpoint Client Name: that of the registration which the location names, else what the
+    /// request says; valid or not, and `None` if it says nothing.
+    pub endpoint_name: Option<Box<str>>,
+    /// The registration that the location of an Update or De-register names. It lives on.
+    pub registration: Option<RegistrationId>,
+}
+
+impl<P> Refusal<P> {
+    /// The code of the answer.
+    pub const fn code(&self) -> Code {
+        self.reason.code()
+    }
+}
+
+/// Why a request of the Client Registration interface was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RefusalReason {
+    /// 4.12 for a version of the Enabler that is not accepted, 4.00 for any other parameter.
+    #[error("{0}")]
+    Parameter(#[from] ParameterError),
+    /// 4.15: the payload is in another format than link-format.
+    #[error("expected application/link-format, not {0}")]
+    ContentFormat(ContentFormat),
+    /// 4.00: the payload is not a list of links.
+    #[error("{0}")]
+    Links(#[from] LinkFormatError),
+    /// 4.00: the payload names no Object (TS Table 7).
+    #[error("the list names no Object")]
+    NoObjects,
+    /// 4.00: the endpoint name is not that of the proven identity (TS 7.1.5).
+    #[error("the proven identity may not use the endpoint name")]
+    Identity,
+    /// 4.03: the endpoint name is registered by a client with a proven identity, and this one
+    /// proved none.
+    #[error("the endpoint name is registered under a proven identity")]
+    Secured,
+    /// 4.04: no registration has this location, or not any more.
+    #[error("no registration has this location")]
+    UnknownLocation,
+    /// 4.04: the location belongs to another client.
+    #[error("the location is that of another client")]
+    AnotherClient,
+    /// 4.13: more Objects and Object Instances than
+    /// [`ServerBounds::objects`](super::ServerBounds::objects).
+    #[error("more than {0} Objects and Object Instances")]
+    TooManyObjects(usize),
+    /// 4.13: more unknown parameters than
+    /// [`ServerBounds::unknown_parameters`](super::ServerBounds::unknown_parameters).
+    #[error("unknown parameters of more than {0} bytes")]
+    UnknownParameters(usize),
+    /// 5.03: as many registrations as
+    /// [`ServerBounds::registrations`](super::ServerBounds::registrations).
+    #[error("no room for another registration")]
+    NoRoom,
+}
+
+impl RefusalReason {
+    /// The code of the answer. Those of requests that are wrong are from TS Table 27; 4.13 and
+    /// 5.03, which are CoAP's own (RFC 7252 §5.9), say that there is no room.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Parameter(error) => error.code(),
+            Self::ContentFormat(_) => Code::UNSUPPORTED_CONTENT_FORMAT,
+            Self::Links(_) | Self::NoObjects | Self::Identity => Code::BAD_REQUEST,
+            Self::Secured => Code::FORBIDDEN,
+            Self::UnknownLocation | Self::AnotherClient => Code::NOT_FOUND,
+            Self::TooManyObjects(_) | Self::UnknownParameters(_) => Code::REQUEST_ENTITY_TOO_LARGE,
+            Self::NoRoom => Code::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Display for Refusal<P> {
+    /// One line, with the endpoint name escaped: `Register of "meter-1" from 192.0.2.1:5683
+    /// (NoSec): 4.12, …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.operation)?;
+        if let Some(name) = &self.endpoint_name {
+            write!(f, " of {name:?}")?;
+        }
+        let (peer, security) = (&self.peer, self.security);
+        let (code, reason) = (self.code(), self.reason);
+        write!(f, " from {peer:?} ({security:?}): {code}, {reason}")
+    }
+}
