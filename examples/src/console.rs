@@ -33,10 +33,9 @@ use std::{
 use lwm2m_core::{
     Arguments, ArgumentsError, Code, ContentFormat, DataType, Instant, Path, PathError, Value,
     WriteMode,
-    codec::{Content, TypeLookup as _},
+    codec::{Content, TypeLookup},
     text::{self, TextError},
 };
-use lwm2m_objects::Registry;
 use lwm2m_statemachine::server::{
     CallError, ObservationId, OperationId, Outcome, Registration, RegistrationId, Server,
     ServerEvent,
@@ -213,8 +212,10 @@ impl Console {
         let operation = match verb {
             Verb::Read(format) => server.read(now, registration, path, *format),
             Verb::Write(value) => {
-                let value =
-                    read_value(server.registry(), path, value).map_err(CommandError::Value)?;
+                let types = server
+                    .definitions(registration)
+                    .ok_or_else(|| CommandError::NotRegistered(subject.endpoint.clone()))?;
+                let value = read_value(&types, path, value).map_err(CommandError::Value)?;
                 let content = Content::from_iter([(path, value)]);
                 server.write(now, registration, path, WriteMode::Replace, None, &content)
             }
@@ -339,10 +340,10 @@ impl Console {
 }
 
 /// The value that a text stands for; a string, if the Resource is not known.
-fn read_value(registry: &Registry, path: Path, value: &str) -> Result<Value, TextError> {
+fn read_value(types: &impl TypeLookup, path: Path, value: &str) -> Result<Value, TextError> {
     let data_type = match path {
         Path::Resource(object, _, resource) | Path::ResourceInstance(object, _, resource, _) => {
-            registry.data_type(object, resource)
+            types.data_type(object, resource)
         }
         _ => return Err(TextError::Path(path)),
     };

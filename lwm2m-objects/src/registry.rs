@@ -124,18 +124,24 @@ impl Registry {
     }
 
     /// The definition of an Object that is compatible with this version (TS 6.2.2): the same
-    /// version, or else the highest one of the same major version.
+    /// version, or else the nearest one of the same major version, which is the lowest above it, or
+    /// the highest below it if there is none above.
+    ///
+    /// Minor versions add optional Resources (TS 6.2.1), so that one above has the types of all
+    /// that the version in question has, and one below leaves what was added without a type. Of
+    /// several above, the lowest is the least likely to have removed a Resource.
     pub fn object_version(&self, id: ObjectId, version: Version) -> Option<&ObjectDefinition> {
-        let at = match self.place(id, version) {
-            Ok(at) => at,
-            // The last one that is not above all minors of the major.
-            Err(_) => match self.place(id, Version::new(version.major, u8::MAX)) {
-                Ok(at) => at,
-                Err(after) => after.checked_sub(1)?,
-            },
+        // Of most Objects that is the version in question, and found without a search.
+        let default = self.object(id);
+        if default.is_some_and(|object| object.version == version) {
+            return default;
+        }
+        let (Ok(at) | Err(at)) = self.place(id, version);
+        let compatible = |at| {
+            self.ordered(at)
+                .filter(|object| object.id == id && object.version.major == version.major)
         };
-        self.ordered(at)
-            .filter(|object| object.id == id && object.version.major == version.major)
+        compatible(at).or_else(|| compatible(at.checked_sub(1)?))
     }
 
     /// All versions of an Object, the lowest first.

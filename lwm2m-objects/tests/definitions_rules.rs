@@ -380,6 +380,12 @@ fn minor_versions_are_compatible_and_major_versions_are_not() {
             "{asked:?}"
         );
     }
+    // Of several above, the nearest: it is the least likely to have removed something.
+    registry.add(tank(Some(Version::new(1, 7)))).unwrap();
+    for (asked, found) in [(1, 2), (2, 2), (3, 7), (7, 7), (255, 7)] {
+        let object = registry.object_version(TANK, Version::new(1, asked));
+        assert_eq!(object.unwrap().version, Version::new(1, found), "1.{asked}");
+    }
     assert!(
         registry
             .object_version(43.into(), Version::INITIAL)

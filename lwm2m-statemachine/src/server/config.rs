@@ -13,8 +13,9 @@ use crate::{Identity, coap};
 pub struct ServerConfig {
     /// The CoAP endpoint, and the one seed of the machine: fresh for every start.
     pub coap: coap::Config,
-    /// The definitions that answers are decoded with. Resources without a definition come as raw
-    /// values, in JSON as what their fields tell. The built-in Objects by default.
+    /// The definitions that answers are decoded with, in the version that each client
+    /// [has](super::ClientDefinitions). Resources without a definition come as raw values, in JSON
+    /// as what their fields tell. The built-in Objects by default.
     pub registry: Registry,
     /// The version of the LwM2M Enabler that clients are measured by: 1.0 (TS 5.3.1).
     pub version: Version,

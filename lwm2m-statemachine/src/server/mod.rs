@@ -60,11 +60,13 @@
 //! - `interface` answers requests of clients; `registrations` keeps what they registered, and
 //!   knows which registration expires next. A registration is a record of its own: nothing of it
 //!   is shared, so a server can be one of many, each with a part of the peers.
+//! - `definitions` finds the definition of an Object in the version that a client has.
 //! - `operation` says what a call looks like on the wire, and what its answer means; two `ledger`s
 //!   keep the operations that wait for an answer, and the observations. Queue Mode (TS 8.3) has
 //!   its place between them and the endpoint: today a request is handed over at once.
 
 mod config;
+mod definitions;
 mod event;
 mod interface;
 mod ledger;
@@ -86,6 +88,7 @@ use lwm2m_objects::Registry;
 
 pub use self::{
     config::{IdentityCheck, ServerBounds, ServerConfig, UnknownParameters, identity_is_name},
+    definitions::ClientDefinitions,
     event::{
         AnswerError, Changes, DiscoveredLink, EndReason, ObservationId, OperationId, Outcome,
         ServerEvent,
@@ -256,15 +259,22 @@ impl<P: Peer> Server<P> {
 
 /// What is known of clients.
 impl<P> Server<P> {
-    /// The definitions that answers are decoded with: for the names and units of what is told.
+    /// All definitions that are known; [`definitions`](Self::definitions) has those of one client.
     pub const fn registry(&self) -> &Registry {
         &self.settings.registry
     }
 
-    /// The same, to add definitions while the server runs: what is decoded from now on is decoded
+    /// All definitions, to add more while the server runs: what is decoded from now on is decoded
     /// with them.
     pub const fn registry_mut(&mut self) -> &mut Registry {
         &mut self.settings.registry
+    }
+
+    /// The definitions of the Objects of a client, each of the version that the client has: what
+    /// its answers are decoded with, and what is written to it has the types of.
+    pub fn definitions(&self, id: RegistrationId) -> Option<ClientDefinitions<'_>> {
+        let client = self.registrations.get(id)?;
+        Some(ClientDefinitions::new(&self.settings.registry, client))
     }
 
     /// A registration, as long as it lives.
@@ -315,7 +325,8 @@ impl<P: Peer> Server<P> {
 
     /// Writes an Object Instance or a Resource, in TLV unless told otherwise (TS 5.4.3).
     ///
-    /// `content` is what is written: values at and below `path`.
+    /// `content` is what is written: values at and below `path`, of the types that the Resources
+    /// have in the [version that the client has](Self::definitions).
     pub fn write(
         &mut self,
         now: Instant,
@@ -358,7 +369,7 @@ impl<P: Peer> Server<P> {
     ///
     /// With an `instance`, that is its identifier, and `content` has values below it. Without one
     /// the client chooses the identifier; `content` then has values below any one Object Instance
-    /// of the Object.
+    /// of the Object. Their types are those of [`write`](Self::write).
     pub fn create(
         &mut self,
         now: Instant,
@@ -466,7 +477,8 @@ impl<P: Peer> Server<P> {
                 return Err(CallError::TooMany);
             }
         }
-        let message = ask.message(client.alternate_path())?;
+        let definitions = ClientDefinitions::new(&self.settings.registry, client);
+        let message = ask.message(client.alternate_path(), &definitions)?;
         let options = RequestOptions {
             channel: client.channel,
             cancels,

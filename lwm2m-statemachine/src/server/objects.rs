@@ -154,15 +154,17 @@ impl ObjectList {
             })
     }
 
+    /// The version of an Object that the client has: 1.0 if it did not announce another.
     pub(super) fn version(&self, object: ObjectId) -> Option<Version> {
-        if !self.has(&Path::Object(object)) {
-            return None;
-        }
-        let told = self.rare.as_ref().and_then(|rare| {
-            let at = rare.versions.binary_search_by_key(&object, |told| told.0);
-            rare.versions.get(at.ok()?)
-        });
-        Some(told.map_or(Version::INITIAL, |(_, version)| *version))
+        let has = self.has(&Path::Object(object));
+        has.then(|| self.announced(object).unwrap_or(Version::INITIAL))
+    }
+
+    /// The version that the client announced of an Object (TS 6.2.3).
+    pub(super) fn announced(&self, object: ObjectId) -> Option<Version> {
+        let versions = &self.rare.as_ref()?.versions;
+        let at = versions.binary_search_by_key(&object, |(object, _)| *object);
+        versions.get(at.ok()?).map(|(_, version)| *version)
     }
 
     pub(super) fn announces(&self, format: ContentFormat) -> bool {

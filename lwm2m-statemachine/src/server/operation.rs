@@ -3,15 +3,17 @@
 use alloc::vec::Vec;
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, InstanceId, Method, ObjectId, Operation, Path,
-    WriteMode,
+    Arguments, AttributesUpdate, ContentFormat, DataType, InstanceId, Method, ObjectId, Operation,
+    Path, WriteMode,
     codec::{Content, EncodeError},
 };
 use lwm2m_linkformat::{DiscoverLinks, RootPath};
-use lwm2m_objects::Registry;
 use thiserror::Error;
 
-use super::event::{AnswerError, DiscoveredLink, Outcome};
+use super::{
+    definitions::ClientDefinitions,
+    event::{AnswerError, DiscoveredLink, Outcome},
+};
 use crate::{
     coap::{MessageBuf, MessageRef, OptionError, SendError},
     payload,
@@ -36,6 +38,17 @@ pub enum CallError {
     /// The format cannot carry the content.
     #[error("{0}")]
     Content(#[from] EncodeError),
+    /// A value to write is not of the type that its Resource has in the version of the Object that
+    /// the client has ([`ClientDefinitions`]).
+    #[error("{path} is of type {expected} in the version that the client has, not {found}")]
+    DataType {
+        /// The Resource or Resource Instance.
+        path: Path,
+        /// The type of the Resource.
+        expected: DataType,
+        /// The type of the value.
+        found: DataType,
+    },
     /// The registration has as many operations or observations as the
     /// [bounds](super::ServerBounds) allow.
     #[error("too many operations or observations of the registration")]
@@ -106,8 +119,12 @@ impl Ask<'_> {
         }
     }
 
-    /// The request, to a client whose Objects are under `root`.
-    pub(super) fn message(&self, root: RootPath<'_>) -> Result<MessageBuf, CallError> {
+    /// The request, to a client whose Objects are under `root` and have these definitions.
+    pub(super) fn message(
+        &self,
+        root: RootPath<'_>,
+        definitions: &ClientDefinitions<'_>,
+    ) -> Result<MessageBuf, CallError> {
         let Pending {
             operation, path, ..
         } = self.pending();
@@ -152,6 +169,7 @@ impl Ask<'_> {
             }
             Self::Write(_, mode, format, content) => {
                 let format = format.unwrap_or(ContentFormat::TLV);
+                definitions.check(content)?;
                 let mut message = begin(mode.method(), None)?;
                 message.content_format(format)?;
                 payload::encode(format, content, path, message.payload_mut())?;
@@ -175,6 +193,7 @@ impl Ask<'_> {
             }
             Self::Create(object, instance, format, content) => {
                 let format = format.unwrap_or(ContentFormat::TLV);
+                definitions.check(content)?;
                 let mut message = begin(Method::Post, None)?;
                 message.content_format(format)?;
                 payload::encode_create(format, content, object, instance, message.payload_mut())?;
@@ -193,7 +212,7 @@ impl Pending {
         response: &MessageRef<'_>,
         body: &[u8],
         root: RootPath<'_>,
-        registry: &Registry,
+        definitions: &ClientDefinitions<'_>,
     ) -> Outcome {
         let code = response.code();
         if !code.is_success() {
@@ -212,7 +231,7 @@ impl Pending {
                 Ok(Outcome::Changed)
             }
             // Read, Observe, Cancel Observation; there are no others.
-            _ => content(response, body, self.path, registry).map(Outcome::Content),
+            _ => content(response, body, self.path, definitions).map(Outcome::Content),
         };
         result.unwrap_or_else(Outcome::Undecodable)
     }
@@ -223,11 +242,11 @@ pub(super) fn content(
     response: &MessageRef<'_>,
     body: &[u8],
     path: Path,
-    registry: &Registry,
+    definitions: &ClientDefinitions<'_>,
 ) -> Result<Content, AnswerError> {
     let format = response.content_format().unwrap_or(ContentFormat::TEXT);
     let mut content = Content::new();
-    payload::decode_answer(format, body, path, registry, &mut content)?;
+    payload::decode_answer(format, body, path, definitions, &mut content)?;
     Ok(content)
 }
 

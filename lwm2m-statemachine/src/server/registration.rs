@@ -130,7 +130,8 @@ impl<P> Registration<P> {
         self.objects.has(path)
     }
 
-    /// The version of an Object that the client has: 1.0 if it did not say (TS 6.2.3).
+    /// The version of an Object that the client has, as it said: 1.0 if it did not (TS 6.2.3). The
+    /// definition that its values are decoded with is in [`Server::definitions`](super::Server::definitions).
     pub fn object_version(&self, object: ObjectId) -> Option<Version> {
         self.objects.version(object)
     }

@@ -4,6 +4,7 @@ use lwm2m_core::{Code, ContentFormat, Instant, Operation, Path};
 
 use super::{
     Server,
+    definitions::ClientDefinitions,
     event::{EndReason, ObservationId, OperationId, Outcome, ServerEvent},
     ledger::Key,
     operation::{self, Pending},
@@ -103,8 +104,8 @@ impl<P: Peer> Server<P> {
         let Some(client) = self.registrations.get(key.registration) else {
             return Outcome::RegistrationGone;
         };
-        let root = client.alternate_path();
-        pending.outcome(response, body, root, &self.settings.registry)
+        let definitions = ClientDefinitions::new(&self.settings.registry, client);
+        pending.outcome(response, body, client.alternate_path(), &definitions)
     }
 
     /// The client took up an Observe.
@@ -152,9 +153,11 @@ impl<P: Peer> Server<P> {
         };
         let observation = ObservationId(key);
         let code = response.code();
-        if code == Code::CONTENT {
-            let registry = &self.settings.registry;
-            let content = operation::content(response, body, observed.path, registry);
+        if code == Code::CONTENT
+            && let Some(client) = self.registrations.get(key.registration)
+        {
+            let definitions = ClientDefinitions::new(&self.settings.registry, client);
+            let content = operation::content(response, body, observed.path, &definitions);
             self.events.push_back(ServerEvent::Notification {
                 registration: key.registration,
                 observation,

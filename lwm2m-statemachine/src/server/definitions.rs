@@ -1,0 +1,106 @@
+//! The definitions of one client's Objects (TS 6.2).
+
+use lwm2m_core::{
+    DataType, ObjectId, Path, ResourceId, Version,
+    codec::{Content, TypeLookup},
+};
+use lwm2m_objects::{ObjectDefinition, Registry, ResourceDefinition};
+
+use super::{objects::ObjectList, operation::CallError, registration::Registration};
+
+/// The definitions of one client's Objects, each of the version that the client has. What the
+/// client answers is decoded with them, and what is written to it has their types.
+///
+/// The version of an Object is the first of these that is known:
+///
+/// 1. what the client announced (`ver`, TS 6.2.3);
+/// 2. for the Objects of the Enabler (0 to 7): what the version of its Enabler implies. That is 1.0
+///    for Enabler 1.0, and for a later one the highest version of major 1 that [it
+///    supports](ObjectDefinition::enabler);
+/// 3. the [default](Registry::set_default) of the registry.
+///
+/// A version that the registry does not have is [replaced](Registry::object_version) by the nearest
+/// of the same major version. When it has none of that major version, the Object has no
+/// definition: its values are raw, because another major version would read them as something
+/// else.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientDefinitions<'a> {
+    registry: &'a Registry,
+    enabler: Version,
+    objects: &'a ObjectList,
+}
+
+/// The last Object that the Enabler itself defines (TS Appendix E).
+const LAST_OF_ENABLER: ObjectId = ObjectId::CONNECTIVITY_STATISTICS;
+
+impl<'a> ClientDefinitions<'a> {
+    pub(super) fn new<P>(registry: &'a Registry, client: &'a Registration<P>) -> Self {
+        Self {
+            registry,
+            enabler: client.version,
+            objects: &client.objects,
+        }
+    }
+
+    /// The definition of an Object, whether or not the client has it.
+    pub fn object(&self, id: ObjectId) -> Option<&'a ObjectDefinition> {
+        match self.objects.announced(id) {
+            Some(version) => self.registry.object_version(id, version),
+            None if id <= LAST_OF_ENABLER => self.object_of_enabler(id),
+            None => self.registry.object(id),
+        }
+    }
+
+    /// The definition of a Resource.
+    pub fn resource(&self, object: ObjectId, id: ResourceId) -> Option<&'a ResourceDefinition> {
+        self.object(object)?.resource(id)
+    }
+
+    fn object_of_enabler(&self, id: ObjectId) -> Option<&'a ObjectDefinition> {
+        let later = self.enabler > Version::INITIAL;
+        let implied = later.then(|| {
+            let supported = self.registry.versions(id).filter(|object| {
+                object.version.major == Version::INITIAL.major && object.enabler <= self.enabler
+            });
+            supported.last()
+        });
+        implied
+            .flatten()
+            .or_else(|| self.registry.object_version(id, Version::INITIAL))
+    }
+
+    /// Whether what is to be written has the types of the definitions: formats without types carry
+    /// anything else as octets that the client takes for another value. Raw values have no type,
+    /// and fit.
+    pub(super) fn check(&self, content: &Content) -> Result<(), CallError> {
+        for (path, value) in content.values() {
+            if let Some(expected) = self.expected(path)
+                && let Some(found) = value.data_type()
+                && !same_octets(expected, found)
+            {
+                return Err(CallError::DataType {
+                    path,
+                    expected,
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn expected(&self, path: Path) -> Option<DataType> {
+        self.data_type(path.object()?, path.resource()?)
+    }
+}
+
+impl TypeLookup for ClientDefinitions<'_> {
+    fn data_type(&self, object: ObjectId, resource: ResourceId) -> Option<DataType> {
+        self.resource(object, resource)?.data_type
+    }
+}
+
+/// Whether values of two types are the same octets in every format.
+fn same_octets(one: DataType, other: DataType) -> bool {
+    let number = |data_type| matches!(data_type, DataType::Integer | DataType::Time);
+    one == other || number(one) && number(other)
+}
