@@ -2,6 +2,7 @@
 
 mod sorted;
 mod stored;
+mod supported;
 
 use alloc::{borrow::Cow, vec::Vec};
 use core::fmt;
@@ -13,6 +14,7 @@ use lwm2m_core::{
 use self::{
     sorted::{entry, find, put, put_all},
     stored::Stored,
+    supported::Supported,
 };
 use crate::{
     definition::{DefinitionError, Multiplicity, ObjectDefinition, ResourceDefinition},
@@ -25,8 +27,11 @@ use crate::{
 
 /// An [`Object`] whose values live in memory, made from its definition.
 ///
-/// A Resource is supported once it has been set in any Object Instance, or if the definition makes
-/// it mandatory; what executes is handed to the application.
+/// What a Store is made with says which Resources of the definition are supported. Made without
+/// Object Instances, it supports all of them: what a Bootstrap-Server writes or a server creates is
+/// kept whole. Otherwise it supports what is mandatory, what any Object Instance has been given, and
+/// what is named to [`supporting`](Self::supporting). That does not change when Object Instances
+/// go. What executes is handed to the application.
 ///
 /// ```
 /// use lwm2m_core::{InstanceId, Value};
@@ -41,8 +46,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Store {
     definition: Cow<'static, ObjectDefinition>,
-    /// In ascending order.
-    supported: Vec<ResourceId>,
+    supported: Supported,
     /// In ascending order.
     instances: Vec<(InstanceId, Vec<(ResourceId, Stored)>)>,
     accepts: Accepts,
@@ -88,8 +92,9 @@ fn array(change: &Change) -> Option<(InstanceId, ResourceId)> {
 }
 
 impl Store {
-    /// An Object without instances. Whether a definition of the application's own keeps the rules
-    /// is for a test to [`validate`](ObjectDefinition::validate).
+    /// An Object without instances, which supports all that its definition has until it is given
+    /// some. Whether a definition of the application's own keeps the rules is for a test to
+    /// [`validate`](ObjectDefinition::validate).
     pub fn new(definition: &'static ObjectDefinition) -> Self {
         Self::of_definition(Cow::Borrowed(definition))
     }
@@ -108,14 +113,9 @@ impl Store {
     }
 
     fn of_definition(definition: Cow<'static, ObjectDefinition>) -> Self {
-        let mandatory = definition
-            .resources
-            .iter()
-            .filter(|resource| resource.mandatory);
-        let supported = mandatory.map(|resource| resource.id).collect();
         Self {
             definition,
-            supported,
+            supported: Supported::All,
             instances: Vec::new(),
             accepts: |_, _| true,
             managed: None,
@@ -131,22 +131,22 @@ impl Store {
         self
     }
 
-    /// Servers may create and delete Object Instances, up to `most` of them. A Resource that they
-    /// may set is supported if it is mandatory, or has been set in any Object Instance, or is
-    /// named to [`supporting`](Self::supporting). What they may not set, the application
-    /// [sets](crate::ObjectTree::set) once the Object Instance is there.
+    /// Servers may create and delete Object Instances, up to `most` of them. What they may not
+    /// set, the application [sets](crate::ObjectTree::set) once the Object Instance is there.
     #[must_use]
     pub fn managed(mut self, most: usize) -> Self {
         self.managed = Some(most);
         self
     }
 
-    /// These optional Resources are supported, though no Object Instance has them yet.
+    /// These optional Resources are supported, though no Object Instance has them yet; of an Object
+    /// without instances, no others are. Naming none leaves what is mandatory.
     #[must_use]
     pub fn supporting(mut self, resources: impl IntoIterator<Item = u16>) -> Self {
+        self.supported.restrict(&self.definition);
         for resource in resources {
             if self.defined(resource.into()).is_some() {
-                self.support(resource.into());
+                self.supported.add(resource.into());
             }
         }
         self
@@ -157,6 +157,7 @@ impl Store {
     /// What does not fit the definition is left out, which [`checked`](Self::checked) tells.
     #[must_use]
     pub fn with(mut self, instance: InstanceId, resource: u16, value: impl Into<Value>) -> Self {
+        self.supported.restrict(&self.definition);
         let set = self.set(instance, resource.into(), None, value.into());
         self.note(set);
         self
@@ -170,6 +171,7 @@ impl Store {
         resource: u16,
         values: impl IntoIterator<Item = (u16, V)>,
     ) -> Self {
+        self.supported.restrict(&self.definition);
         for (id, value) in values {
             let set = self.set(instance, resource.into(), Some(id.into()), value.into());
             self.note(set);
@@ -182,6 +184,7 @@ impl Store {
     /// tells.
     #[must_use]
     pub fn with_executable(mut self, instance: InstanceId, resource: u16) -> Self {
+        self.supported.restrict(&self.definition);
         let resource = ResourceId::new(resource);
         if self
             .defined(resource)
@@ -189,7 +192,7 @@ impl Store {
         {
             let admitted = self.admit(instance);
             if admitted.is_ok() {
-                self.support(resource);
+                self.supported.add(resource);
                 let resources = self.instance(instance);
                 entry(resources, resource, || Stored::Executable);
             }
@@ -204,6 +207,7 @@ impl Store {
     /// With an Object Instance that has what is mandatory and executes, and nothing else yet.
     #[must_use]
     pub fn with_instance(mut self, instance: InstanceId) -> Self {
+        self.supported.restrict(&self.definition);
         let admitted = self.admit(instance);
         if admitted.is_ok() {
             self.instance(instance);
@@ -302,7 +306,7 @@ impl Store {
         let (definition, supported) = (&self.definition, &self.supported);
         entry(&mut self.instances, id, || {
             executables(definition, |resource| {
-                supported.binary_search(&resource.id).is_ok()
+                supported.contains(definition, resource.id)
             })
         });
     }
@@ -327,12 +331,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    fn support(&mut self, resource: ResourceId) {
-        if let Err(at) = self.supported.binary_search(&resource) {
-            self.supported.insert(at, resource);
-        }
     }
 
     fn apply_one(&mut self, change: &Change) {
@@ -374,7 +372,7 @@ impl Store {
         let Some((instance, resource)) = run.first().and_then(array) else {
             return;
         };
-        self.support(resource);
+        self.supported.add(resource);
         let empty = || Stored::Multiple(Vec::new());
         let Stored::Multiple(values) = entry(self.instance(instance), resource, empty) else {
             return;
@@ -409,7 +407,7 @@ impl Store {
         }
         check_value(definition, path, &value.as_ref())?;
         self.admit(instance)?;
-        self.support(resource);
+        self.supported.add(resource);
         let resources = self.instance(instance);
         match id {
             None => put(resources, resource, Stored::Single(value)),
@@ -441,7 +439,7 @@ impl Object for Store {
     }
 
     fn supports(&self, resource: ResourceId) -> bool {
-        self.supported.binary_search(&resource).is_ok()
+        self.supported.contains(&self.definition, resource)
     }
 
     fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
@@ -571,7 +569,7 @@ impl Object for Store {
             // They are in ascending order, as has been checked.
             put(&mut self.instances, saved.instance, resources.collect());
             for (id, _) in &saved.resources {
-                self.support(*id);
+                self.supported.add(*id);
             }
         }
     }

@@ -49,7 +49,8 @@ pub trait Typed: Sized {
 }
 
 impl Store {
-    /// An Object with these instances. What of them does not fit the definition is left out, which
+    /// An Object with these instances; it supports the Resources that they have, or all of its
+    /// definition if there are none. What of them does not fit the definition is left out, which
     /// [`checked`](Self::checked) tells.
     ///
     /// ```

@@ -73,7 +73,8 @@ type Application = Box<dyn FnMut(InstanceId, Event<'_>) -> Answer<DownloadError>
 type Ask<'a> = dyn FnMut(Event<'_>) -> Answer<DownloadError> + 'a;
 
 impl SoftwareManagementObject {
-    /// An Object without instances. `application` is asked within the calls that feed the tree.
+    /// An Object without instances, which supports all Resources of the numbering until it is given
+    /// some. `application` is asked within the calls that feed the tree.
     pub fn new(
         numbering: Numbering,
         application: impl FnMut(InstanceId, Event<'_>) -> Answer<DownloadError> + Send + 'static,
@@ -113,7 +114,8 @@ impl SoftwareManagementObject {
         self
     }
 
-    /// These optional Resources are supported, though no Object Instance has them yet.
+    /// These optional Resources are supported, though no Object Instance has them yet; of an Object
+    /// without instances, no others are.
     #[must_use]
     pub fn supporting(mut self, resources: impl IntoIterator<Item = u16>) -> Self {
         self.store = self.store.supporting(resources);

@@ -1,0 +1,384 @@
+//! Objects that are made without Object Instances support all that their definition has; those that
+//! are made with some support what these have (TS 5.2.7.4, 5.4.6).
+
+use lwm2m_core::{
+    DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, ShortServerId, Value, WriteMode,
+    codec::{Event, Sink},
+};
+use lwm2m_objects::{
+    AccessControl, Answer, BUILT_IN, Change, ConnectivityMonitoring, ConnectivityStatistics,
+    Device, FirmwareUpdate, Location, Object, ObjectDefinition, ObjectTree, ResourceDefinition,
+    SOFTWARE_MANAGEMENT_CANDIDATE, Security, Server, SoftwareManagement, Store, Transaction,
+    WriteError, access, accounts,
+    software::{Numbering, SoftwareManagementObject},
+};
+
+const FIRST: ShortServerId = ShortServerId::new(101).unwrap();
+const SECOND: ShortServerId = ShortServerId::new(102).unwrap();
+const ONE: InstanceId = InstanceId::new(1).unwrap();
+
+fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+/// Every built-in Object without instances, in every way to make it.
+fn declared_empty() -> Vec<Store> {
+    let mut stores = vec![
+        Store::of::<Security>([]),
+        Store::of::<Server>([]),
+        Store::of::<AccessControl>([]),
+        Store::of::<Device>([]),
+        Store::of::<ConnectivityMonitoring>([]),
+        Store::of::<FirmwareUpdate>([]),
+        Store::of::<Location>([]),
+        Store::of::<ConnectivityStatistics>([]),
+        Store::of::<SoftwareManagement>([]),
+        Store::new(&SOFTWARE_MANAGEMENT_CANDIDATE),
+    ];
+    for definition in BUILT_IN {
+        stores.push(Store::new(definition));
+        stores.push(Store::from_definition(definition.clone()).unwrap());
+    }
+    stores
+}
+
+/// A value that a Resource takes.
+fn value(resource: &ResourceDefinition) -> Value {
+    let fits = |value: &Value| match &resource.range {
+        Some(range) => range.allows(&value.as_ref()),
+        None => true,
+    };
+    let candidates = match resource.data_type.unwrap() {
+        DataType::String => vec![Value::from("text"), Value::from("U")],
+        DataType::Integer => vec![Value::Integer(60), Value::Integer(1)],
+        DataType::Float => vec![Value::Float(1.5)],
+        DataType::Boolean => vec![Value::Boolean(true)],
+        DataType::Opaque => [6, 16].map(|length| Value::Opaque(vec![7; length])).into(),
+        DataType::Time => vec![Value::Time(1_367_491_215)],
+        DataType::ObjectLink => vec![Value::ObjectLink(ObjectLink::NULL)],
+    };
+    candidates.into_iter().find(fits).unwrap()
+}
+
+/// The values of a Resource, by where they are: two of a multiple one.
+fn values(definition: &ObjectDefinition, id: InstanceId, of: &ResourceDefinition) -> Vec<Path> {
+    let at = Path::Resource(definition.id, id, of.id);
+    let instances = [0, 7]
+        .map(|instance: u16| Path::ResourceInstance(definition.id, id, of.id, instance.into()));
+    if of.is_multiple() {
+        instances.into()
+    } else {
+        vec![at]
+    }
+}
+
+/// Pushes an Object Instance with all Resources that have a value.
+fn push_all(
+    transaction: &mut Transaction<'_>,
+    definition: &ObjectDefinition,
+    instance: InstanceId,
+) -> Result<(), WriteError> {
+    transaction.event(Event::Object(definition.id))?;
+    transaction.event(Event::Instance(Some(instance)))?;
+    for resource in &*definition.resources {
+        if resource.operations.executable() {
+            continue;
+        }
+        let value = value(resource);
+        let (id, value, time) = (resource.id, value.as_ref(), None);
+        if resource.is_multiple() {
+            transaction.event(Event::Multiple(id))?;
+            for id in [0_u16, 7] {
+                let id = id.into();
+                transaction.event(Event::ResourceInstance { id, value, time })?;
+            }
+            transaction.event(Event::EndMultiple)?;
+        } else {
+            transaction.event(Event::Resource { id, value, time })?;
+        }
+    }
+    transaction.event(Event::EndInstance)?;
+    transaction.event(Event::EndObject)
+}
+
+fn bootstrap_write(tree: &mut ObjectTree, object: ObjectId, instance: InstanceId) {
+    let definition = tree.definition(object).unwrap().clone();
+    let target = Path::Instance(object, instance);
+    let mut transaction = tree.bootstrap_write(target).unwrap();
+    push_all(&mut transaction, &definition, instance).unwrap();
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+}
+
+/// Every Resource of the definition that `is` tells is there, with what was written.
+#[track_caller]
+fn has_all(
+    tree: &ObjectTree,
+    object: ObjectId,
+    instance: InstanceId,
+    is: impl Fn(&ResourceDefinition) -> bool,
+) {
+    let definition = tree.definition(object).unwrap();
+    for resource in definition.resources.iter().filter(|resource| is(resource)) {
+        let at = Path::Resource(object, instance, resource.id);
+        assert!(tree.locate(at).is_some(), "{at} is not there");
+        if resource.operations.executable() {
+            continue;
+        }
+        for at in values(definition, instance, resource) {
+            assert_eq!(tree.get(at), Some(value(resource)), "{at}");
+        }
+    }
+}
+
+fn with(store: Store) -> (ObjectTree, ObjectId) {
+    let id = store.definition().id;
+    let mut tree = ObjectTree::new();
+    tree.add(store);
+    (tree, id)
+}
+
+#[test]
+fn a_bootstrap_write_of_all_resources_is_kept_whole() {
+    for store in declared_empty() {
+        let (mut tree, object) = with(store);
+        let several =
+            object != ObjectId::DEVICE && tree.definition(object).unwrap().instance_limits().1 > 1;
+        for instance in [InstanceId::ZERO, ONE]
+            .into_iter()
+            .take(1 + usize::from(several))
+        {
+            bootstrap_write(&mut tree, object, instance);
+            has_all(&tree, object, instance, |_| true);
+        }
+    }
+}
+
+/// A server cannot set what is only readable; that is left to the application, which can.
+#[test]
+fn a_create_of_all_resources_is_kept_whole() {
+    for store in declared_empty() {
+        let (mut tree, object) = with(store.managed(4));
+        let definition = tree.definition(object).unwrap().clone();
+        let mut transaction = tree.create(object).unwrap();
+        push_all(&mut transaction, &definition, InstanceId::ZERO).unwrap();
+        let changes = transaction.finish().unwrap();
+        tree.commit(&changes).unwrap();
+        let settable = |resource: &ResourceDefinition| {
+            resource.operations.writable() || resource.operations.executable()
+        };
+        has_all(&tree, object, InstanceId::ZERO, settable);
+        for resource in definition.resources.iter() {
+            let at = Path::Resource(object, InstanceId::ZERO, resource.id);
+            assert_eq!(tree.locate(at).is_some(), settable(resource), "{at}");
+        }
+        for resource in definition.resources.iter().filter(|of| !settable(of)) {
+            for at in values(&definition, InstanceId::ZERO, resource) {
+                tree.set(at, value(resource)).unwrap();
+            }
+        }
+        has_all(&tree, object, InstanceId::ZERO, |_| true);
+    }
+}
+
+/// What was declared does not change with what comes and goes: taken back, deleted, saved and put
+/// back, or written in part.
+#[test]
+fn an_object_that_was_declared_empty_stays_so() {
+    for store in declared_empty() {
+        let at = Path::Instance(store.definition().id, InstanceId::ZERO);
+        let (mut tree, object) = with(store.clone());
+        let empty = tree.snapshot();
+        tree.hold();
+        bootstrap_write(&mut tree, object, InstanceId::ZERO);
+        tree.roll_back();
+        assert_eq!(tree.instances(object).count(), 0);
+        bootstrap_write(&mut tree, object, InstanceId::ZERO);
+        has_all(&tree, object, InstanceId::ZERO, |_| true);
+        let full = tree.snapshot();
+
+        tree.hold();
+        tree.commit(&[Change::Delete { path: at }]).unwrap();
+        tree.roll_back();
+        has_all(&tree, object, InstanceId::ZERO, |_| true);
+        tree.commit(&[Change::Delete { path: at }]).unwrap();
+        bootstrap_write(&mut tree, object, InstanceId::ZERO);
+        has_all(&tree, object, InstanceId::ZERO, |_| true);
+
+        let (mut restarted, _) = with(store);
+        restarted.restore(&full).unwrap();
+        has_all(&restarted, object, InstanceId::ZERO, |_| true);
+        restarted.restore(&empty).unwrap();
+        bootstrap_write(&mut restarted, object, InstanceId::ZERO);
+        has_all(&restarted, object, InstanceId::ZERO, |_| true);
+    }
+}
+
+/// An Object Instance has what it was given: supported is not instantiated. It is what a
+/// registration and a Discover tell.
+#[test]
+fn what_is_supported_is_not_there_before_it_is_written() {
+    let (mut tree, object) = with(Store::of::<Server>([]));
+    assert_eq!(tree.instances(object).count(), 0);
+    let mut transaction = tree.bootstrap_write(path("/1/0")).unwrap();
+    transaction.event(Event::Object(object)).unwrap();
+    transaction
+        .event(Event::Instance(Some(InstanceId::ZERO)))
+        .unwrap();
+    for (id, value) in [(0, 101), (1, 60), (3, 300)] {
+        let (value, id) = (Value::Integer(value), ResourceId::new(id));
+        let (value, time) = (value.as_ref(), None);
+        transaction
+            .event(Event::Resource { id, value, time })
+            .unwrap();
+    }
+    transaction.event(Event::EndInstance).unwrap();
+    transaction.event(Event::EndObject).unwrap();
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    let there = tree.resources(object, InstanceId::ZERO);
+    let there: Vec<u16> = there.map(|resource| resource.id.get()).collect();
+    // Disable and Registration Update Trigger are the Object's own.
+    assert_eq!(there, [0, 1, 3, 4, 8]);
+}
+
+/// What an Object is made with says what it supports: its instances, and what is named beside them.
+/// That does not change when they go.
+#[test]
+fn an_object_that_was_made_with_instances_supports_what_they_have() {
+    let server = || (InstanceId::ZERO, Server::new(FIRST, 60));
+    let named = |store: Store| store.supporting([3]);
+    for (store, optional) in [
+        (Store::of([server()]), &[][..]),
+        (named(Store::of([server()])), &[3]),
+        (named(Store::of::<Server>([])), &[3]),
+        (Store::of::<Server>([]).supporting([]), &[]),
+        (Store::of::<Server>([]).with_instance(ONE), &[]),
+        (Store::of::<Server>([]).with_executable(ONE, 4), &[4]),
+        (Store::of::<Server>([]).with(ONE, 5, 60), &[5]),
+        // What does not fit says that it was not meant to be empty, too.
+        (Store::of::<Server>([]).with(ONE, 5, "text"), &[]),
+    ] {
+        let (mut tree, object) = with(store);
+        let all: Vec<_> = tree.instances(object).collect();
+        for instance in all {
+            let path = Path::Instance(object, instance);
+            tree.commit(&[Change::Delete { path }]).unwrap();
+        }
+        bootstrap_write(&mut tree, object, InstanceId::ZERO);
+        let there = tree.resources(object, InstanceId::ZERO);
+        let there = there.filter(|resource| !resource.mandatory);
+        let there: Vec<u16> = there.map(|resource| resource.id.get()).collect();
+        assert_eq!(there, optional);
+    }
+}
+
+/// From nothing to two accounts with their rights, by the Bootstrap interface alone; then a server
+/// creates, and the Access Control Object Instance that goes with it is committed.
+#[test]
+fn accounts_and_rights_are_provisioned_into_empty_objects() {
+    let mut tree = ObjectTree::new();
+    tree.add(Store::of::<Security>([]));
+    tree.add(Store::of::<Server>([]));
+    tree.add(Store::of::<AccessControl>([]));
+    tree.add(Store::of::<SoftwareManagement>([]).managed(4));
+    let provision = |tree: &mut ObjectTree, target: &str, resources: &[(u16, Value)]| {
+        let target = path(target);
+        let mut transaction = tree.bootstrap_write(target).unwrap();
+        let mut push = |event| transaction.event(event).unwrap();
+        push(Event::Object(target.object().unwrap()));
+        push(Event::Instance(target.instance()));
+        for (id, value) in resources {
+            let (id, value, time) = (ResourceId::new(*id), value.as_ref(), None);
+            push(Event::Resource { id, value, time });
+        }
+        push(Event::EndInstance);
+        push(Event::EndObject);
+        let changes = transaction.finish().unwrap();
+        tree.commit(&changes).unwrap();
+    };
+    for (instance, server) in [(1, 101), (2, 102)] {
+        provision(
+            &mut tree,
+            &format!("/0/{instance}"),
+            &[
+                (0, "coap://one".into()),
+                (1, false.into()),
+                (2, 3.into()),
+                (10, server.into()),
+            ],
+        );
+        let server = [
+            (0, server.into()),
+            (1, 60.into()),
+            (2, 1.into()),
+            (3, 9.into()),
+            (5, 7.into()),
+            (6, true.into()),
+            (7, "U".into()),
+        ];
+        provision(&mut tree, &format!("/1/{instance}"), &server);
+        for (resource, value) in server {
+            let at = path(&format!("/1/{instance}/{resource}"));
+            assert_eq!(tree.get(at), Some(value));
+        }
+    }
+    let found: Vec<_> = accounts(&tree).iter().map(|found| found.server).collect();
+    assert_eq!(found, [FIRST, SECOND]);
+
+    let object = ObjectId::SOFTWARE_MANAGEMENT;
+    let created = access::created(&tree, SECOND, object, &[InstanceId::ZERO]).unwrap();
+    let instance = Path::Instance(object, InstanceId::ZERO);
+    let changes = [&[Change::Create { path: instance }], &*created].concat();
+    tree.commit(&changes).unwrap();
+    let rights = |server| access::rights(&tree, server, object, InstanceId::ZERO);
+    assert_eq!(rights(SECOND), AccessControl::OWNER_RIGHTS);
+    assert_eq!(rights(FIRST), lwm2m_core::AccessRights::NONE);
+}
+
+/// So it is for software components, whose machines are beside their values.
+#[test]
+fn software_that_is_created_keeps_its_optional_resources() {
+    for numbering in [Numbering::Registered, Numbering::Candidate] {
+        let object = SoftwareManagementObject::new(numbering, |_, _| Answer::Done).managed(2);
+        let optional = |tree: &ObjectTree| {
+            let there = tree.resources(ObjectId::SOFTWARE_MANAGEMENT, InstanceId::ZERO);
+            let there = there.filter(|of| !of.mandatory && of.operations.writable());
+            there.map(|resource| resource.id.get()).collect::<Vec<_>>()
+        };
+        let mut tree = ObjectTree::new();
+        tree.add(object);
+        let create = [Change::Create { path: path("/9/0") }];
+        tree.commit(&create).unwrap();
+        let target = path("/9/0");
+        let definition = numbering.definition();
+        let mut transaction = tree.write(target, WriteMode::PartialUpdate).unwrap();
+        transaction.event(Event::Object(definition.id)).unwrap();
+        transaction
+            .event(Event::Instance(Some(InstanceId::ZERO)))
+            .unwrap();
+        let mut written = Vec::new();
+        for of in definition.resources.iter() {
+            // Package and Package URI are for the machine.
+            if of.mandatory || !of.operations.writable() || matches!(of.id.get(), 2 | 3) {
+                continue;
+            }
+            written.push(of.id.get());
+            let value = value(of);
+            let (id, value, time) = (of.id, value.as_ref(), None);
+            transaction
+                .event(Event::Resource { id, value, time })
+                .unwrap();
+        }
+        transaction.event(Event::EndInstance).unwrap();
+        transaction.event(Event::EndObject).unwrap();
+        let changes = transaction.finish().unwrap();
+        tree.commit(&changes).unwrap();
+        let kept: Vec<_> = optional(&tree)
+            .into_iter()
+            .filter(|id| !matches!(id, 2 | 3))
+            .collect();
+        assert_eq!(kept, written);
+        assert!(!written.is_empty(), "{numbering:?}");
+    }
+}
