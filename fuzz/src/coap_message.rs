@@ -1,4 +1,4 @@
-use lwm2m_statemachine::coap::{MessageBuf, MessageRef, OptionError};
+use lwm2m_statemachine::coap::{MessageBuf, MessageRef, OptionError, OptionFault};
 
 /// A datagram as CoAP message: what is read is written again, to the byte if its options are legal.
 pub fn coap_message(data: &[u8]) {
@@ -61,6 +61,11 @@ fn look_at_everything(message: &MessageRef<'_>) {
     let _ = (message.uri_port(), message.max_age());
     let _ = (message.content_format(), message.accept());
     let _ = (message.size1(), message.size2());
+    // An excluded value makes no option unrecognised.
+    let first = message
+        .offending()
+        .find(|option| option.number.is_critical() && option.fault != OptionFault::Value);
+    assert_eq!(message.unrecognised(), first.map(|option| option.number));
     if let Some(option) = message.unrecognised() {
         assert!(option.is_critical());
         assert!(message.options().any(|(number, _)| number == option));

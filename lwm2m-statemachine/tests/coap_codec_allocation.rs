@@ -53,6 +53,14 @@ fn nothing_is_allocated_to_read_and_once_to_write() {
     });
     assert_eq!(read, 0, "reading");
 
+    // GET with a second Accept, a path that is no UTF-8, and options that no one knows.
+    let offending = b"\x40\x01\x00\x01\xb1\xff\x61\x32\x01\x2a\x10\xe0\xfc\xca";
+    let told = allocations(|| {
+        let message = MessageRef::parse(black_box(offending)).unwrap();
+        assert_eq!(message.offending().count(), 4);
+    });
+    assert_eq!(told, 0, "telling what is wrong");
+
     for end in 0..register.as_ref().len() {
         let cut = register.as_ref().get(..end).unwrap();
         let refused = allocations(|| {

@@ -6,6 +6,10 @@ use core::str;
 use lwm2m_core::{Code, ContentFormat};
 use thiserror::Error;
 
+mod offending;
+
+pub use self::offending::{OffendingOption, OffendingOptions};
+
 use super::{
     option::{BlockOption, OptionNumber, OptionSet, Uint},
     token::Token,
@@ -232,6 +236,27 @@ impl<'a> MessageRef<'a> {
             0 => None,
             number => Some(OptionNumber::new(number)),
         }
+    }
+
+    /// All options with which something is wrong, and what: critical ones, for which a message is
+    /// not processed, and elective ones, which are ignored (RFC 7252 §5.4.1). Nothing is
+    /// allocated.
+    ///
+    /// ```
+    /// use lwm2m_statemachine::coap::{MessageRef, OptionFault, OptionNumber};
+    ///
+    /// // GET with Uri-Path "3", two of Accept, and option 65000.
+    /// let datagram = b"\x40\x01\x00\x01\xb1\x33\x61\x32\x01\x2a\xe0\xfc\xca";
+    /// let message = MessageRef::parse(datagram)?;
+    /// let mut offending = message.offending();
+    /// let accept = offending.next().unwrap();
+    /// assert_eq!((accept.number, accept.fault), (OptionNumber::ACCEPT, OptionFault::Repeated));
+    /// assert_eq!(offending.next().unwrap().to_string(), "option 65000: unknown");
+    /// assert!(offending.next().is_none());
+    /// # Ok::<(), lwm2m_statemachine::coap::ParseError>(())
+    /// ```
+    pub fn offending(&self) -> OffendingOptions<'a> {
+        OffendingOptions::new(self.options())
     }
 
     /// Whether the message has this option, known and legal.

@@ -84,29 +84,51 @@ impl MessageBuf {
     /// A request.
     #[inline]
     pub fn request(method: Method) -> Self {
-        Self::with_code(method.code(), DEFAULT_CAPACITY)
+        Self::new(method.code())
     }
 
     /// A request whose options and payload take up to `capacity` bytes.
     #[inline]
     pub fn request_with_capacity(method: Method, capacity: usize) -> Self {
-        Self::with_code(method.code(), capacity)
+        Self::with_capacity(method.code(), capacity)
     }
 
     /// A response.
     #[inline]
     pub fn response(code: Code) -> Self {
-        Self::with_code(code, DEFAULT_CAPACITY)
+        Self::new(code)
     }
 
     /// A response whose options and payload take up to `capacity` bytes.
     #[inline]
     pub fn response_with_capacity(code: Code, capacity: usize) -> Self {
-        Self::with_code(code, capacity)
+        Self::with_capacity(code, capacity)
     }
 
+    /// A message of any code, for tools and tests: a method or a response code that the RFC
+    /// defines elsewhere, one of a reserved class, or Empty. An Empty message has neither options
+    /// nor payload, and only the empty token (RFC 7252 §4.1); that is for the caller to see to.
+    ///
+    /// ```
+    /// use lwm2m_core::Code;
+    /// use lwm2m_statemachine::coap::{MessageBuf, MessageType, Token};
+    ///
+    /// // FETCH (RFC 8132) and a ping (RFC 7252 §4.3).
+    /// let fetch = MessageBuf::new(Code::new(0, 5));
+    /// let wire = fetch.finish(MessageType::Confirmable, 1, Token::EMPTY);
+    /// assert_eq!(wire.as_ref(), [0x40, 0x05, 0, 1]);
+    /// let ping = MessageBuf::new(Code::EMPTY);
+    /// let wire = ping.finish(MessageType::Confirmable, 2, Token::EMPTY);
+    /// assert_eq!(wire.as_ref(), [0x40, 0x00, 0, 2]);
+    /// ```
     #[inline]
-    pub(super) fn with_code(code: Code, capacity: usize) -> Self {
+    pub fn new(code: Code) -> Self {
+        Self::with_capacity(code, DEFAULT_CAPACITY)
+    }
+
+    /// A message of any code whose options and payload take up to `capacity` bytes.
+    #[inline]
+    pub fn with_capacity(code: Code, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEAD.saturating_add(capacity));
         bytes.extend_from_slice(&[0; HEAD]);
         Self {

@@ -171,8 +171,11 @@ pub use self::{
         Resource, Responder, SendError, Source, SourceId, TransferId, TransmissionParameters,
         Usage,
     },
-    message::{FormatError, MessageRef, MessageType, Options, OwnedMessage, ParseError, Strings},
+    message::{
+        FormatError, MessageRef, MessageType, OffendingOption, OffendingOptions, Options,
+        OwnedMessage, ParseError, Strings,
+    },
     message_buf::{MessageBuf, OptionError, WireMessage},
-    option::{BlockOption, OptionNumber, OptionSet},
+    option::{BlockOption, OptionFault, OptionNumber, OptionSet},
     token::Token,
 };

@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use thiserror::Error;
+
 /// The number of an option.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OptionNumber(u16);
@@ -52,6 +54,36 @@ impl Rule {
         self.repeatable = true;
         self
     }
+}
+
+/// What is wrong with an option of a message; see
+/// [`MessageRef::offending`](super::MessageRef::offending).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum OptionFault {
+    /// This crate does not know an option of this number.
+    #[error("unknown")]
+    Unknown,
+    /// The value is shorter or longer than the definition of the option allows (RFC 7252 §5.4.3).
+    #[error("{length} bytes instead of {shortest} to {longest}")]
+    Length {
+        /// The length of the value in bytes.
+        length: usize,
+        /// The shortest legal length in bytes.
+        shortest: u16,
+        /// The longest legal length in bytes.
+        longest: u16,
+    },
+    /// The option may occur once, and has occurred before (RFC 7252 §5.4.5).
+    #[error("repeated")]
+    Repeated,
+    /// The value is text and not UTF-8 (RFC 7252 §3.2).
+    #[error("not UTF-8")]
+    NotUtf8,
+    /// The value is excluded: "." or ".." as a segment of a path (RFC 7252 §5.10.1, §5.10.7), or
+    /// the reserved size of a block (RFC 7959 §2.2).
+    #[error("excluded value")]
+    Value,
 }
 
 /// How many numbers the table of rules covers; no known option is beyond.
@@ -170,6 +202,34 @@ impl OptionNumber {
         value.len().wrapping_sub(rule.min as usize) <= usize::from(rule.span)
             && (rule.repeatable || !repeated)
             && (!rule.text || is_utf8(value))
+    }
+
+    /// What is wrong with this value in its place, if anything is: all that
+    /// [`is_legal`](Self::is_legal) finds, and values that are excluded.
+    pub(super) fn fault(self, value: &[u8], repeated: bool) -> Option<OptionFault> {
+        let rule = self.rule();
+        let Some((shortest, longest)) = self.lengths() else {
+            return Some(OptionFault::Unknown);
+        };
+        let length = value.len();
+        if length < shortest.into() || length > longest.into() {
+            return Some(OptionFault::Length {
+                length,
+                shortest,
+                longest,
+            });
+        }
+        if repeated && !rule.repeatable {
+            return Some(OptionFault::Repeated);
+        }
+        if rule.text && !is_utf8(value) {
+            return Some(OptionFault::NotUtf8);
+        }
+        let is_excluded = match self {
+            Self::BLOCK1 | Self::BLOCK2 => BlockOption::read(value).is_none(),
+            _ => self.is_path() && matches!(value, b"." | b".."),
+        };
+        is_excluded.then_some(OptionFault::Value)
     }
 
     #[inline]
@@ -466,6 +526,31 @@ mod tests {
                 text[place] = b'x';
             }
             assert_eq!(is_legal(&alloc::vec![0x80; length]), length == 0);
+        }
+    }
+
+    /// What is legal has no fault but an excluded value.
+    #[test]
+    fn what_is_not_legal_has_a_reason() {
+        let values: [&[u8]; 9] = [
+            b"",
+            b"x",
+            b".",
+            b"..",
+            b"\xff",
+            b"\x07",
+            b"1234",
+            b"123456789",
+            &[b'x'; 256],
+        ];
+        for number in (0..=70).chain([1000, 65_001]) {
+            let option = OptionNumber::new(number);
+            for (value, repeated) in values.iter().flat_map(|v| [(v, false), (v, true)]) {
+                let fault = option.fault(value, repeated);
+                let is_legal = matches!(fault, None | Some(OptionFault::Value));
+                let expected = option.is_legal(value, repeated);
+                assert_eq!(is_legal, expected, "{option} {value:02x?} {repeated}");
+            }
         }
     }
 

@@ -151,7 +151,7 @@ impl<P: Peer> Endpoint<P> {
         };
         let mode = Mode::new(options, self.spans.response_timeout);
         let key = self.insert_request(now, peer, Token::EMPTY, Kind::Ping, mode)?;
-        self.dispatch(now, peer, key, MessageBuf::with_code(Code::EMPTY, 0))?;
+        self.dispatch(now, peer, key, MessageBuf::with_capacity(Code::EMPTY, 0))?;
         Ok(RequestId(key))
     }
 

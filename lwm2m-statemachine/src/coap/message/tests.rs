@@ -3,6 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 use super::*;
+use crate::coap::option::OptionFault;
 
 fn error(datagram: &[u8]) -> (FormatError, usize, Option<(MessageType, u16)>) {
     let error = MessageRef::parse(datagram).unwrap_err();
@@ -291,4 +292,44 @@ fn a_reserved_block_size_is_no_block() {
     let message = MessageRef::parse(&datagram).unwrap();
     assert!(message.has(OptionNumber::BLOCK2));
     assert_eq!(message.block2(), None);
+}
+
+/// RFC 7252 §5.4.1, §5.4.3, §5.4.5: a tool tells all that is wrong, in one message.
+#[test]
+fn every_offending_option_is_told_with_its_reason() {
+    let options = [
+        0x30, // Uri-Host, empty
+        0x32, 0xc3, 0x28, // Observe
+        0x51, b'a', // Uri-Path
+        0x01, 0xff, // Uri-Path
+        0x02, b'.', b'.', // Uri-Path
+        0x62, 0x00, 0x2a, // Accept
+        0x00, // Accept
+        0x61, 0x0f, // Block2 of the reserved size
+        0xe1, 0xfc, 0xdc, 7, // option 65024
+    ];
+    let datagram = with_options(&options);
+    let message = MessageRef::parse(&datagram).unwrap();
+    let offending: Vec<_> = message
+        .offending()
+        .map(|option| (option.number.number(), option.value, option.fault))
+        .collect();
+    let length = OptionFault::Length {
+        length: 0,
+        shortest: 1,
+        longest: 255,
+    };
+    assert_eq!(
+        offending,
+        [
+            (3, &[][..], length),
+            (11, &[0xff], OptionFault::NotUtf8),
+            (11, b"..", OptionFault::Value),
+            (17, &[], OptionFault::Repeated),
+            (23, &[0x0f], OptionFault::Value),
+            (65_024, &[7], OptionFault::Unknown),
+        ]
+    );
+    let legal = with_options(b"\xb1\x33\x01\x30");
+    assert_eq!(MessageRef::parse(&legal).unwrap().offending().count(), 0);
 }

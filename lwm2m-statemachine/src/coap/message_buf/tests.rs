@@ -250,3 +250,22 @@ fn typed_options_are_written() {
     assert_eq!(read.block1(), BlockOption::new(2, true, 16));
     assert_eq!(read.payload(), b"abc");
 }
+
+/// RFC 7252 §12.1: codes that this crate has no name for are written and read, too.
+#[test]
+fn a_message_of_any_code_is_written() {
+    for byte in 1..=u8::MAX {
+        let mut message = MessageBuf::new(Code::from_byte(byte));
+        message.uri_path("x").unwrap().payload(b"y");
+        let wire = message.finish(MessageType::NonConfirmable, 1, Token::EMPTY);
+        assert_eq!(wire.as_ref(), [0x50, byte, 0, 1, 0xb1, b'x', 0xff, b'y']);
+        assert_eq!(
+            MessageRef::parse(wire.as_ref()).unwrap().code(),
+            Code::from_byte(byte)
+        );
+    }
+    let empty = MessageBuf::with_capacity(Code::EMPTY, 0);
+    let wire = empty.finish(MessageType::Reset, 0x0102, Token::EMPTY);
+    assert_eq!(wire.as_ref(), [0x70, 0, 1, 2]);
+    assert!(MessageRef::parse(wire.as_ref()).is_ok());
+}

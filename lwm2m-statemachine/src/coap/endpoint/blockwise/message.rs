@@ -55,7 +55,7 @@ fn merge<'a>(
     own: Own<'_>,
     payload: &[u8],
 ) -> MessageBuf {
-    let mut message = MessageBuf::with_code(code, 64_usize.saturating_add(payload.len()));
+    let mut message = MessageBuf::with_capacity(code, 64_usize.saturating_add(payload.len()));
     let number = |value: Option<u32>| value.map(Uint::new);
     let block = |block: Option<BlockOption>| number(block.map(BlockOption::value));
     let (block2, block1) = (block(own.block2), block(own.block1));
