@@ -211,3 +211,19 @@ impl Observation {
         timers.set(Timer::Observation(id), &mut self.deadline, deadline);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7641 §3.4, §4.4: numbers rise within 24 bits, and begin anew after them.
+    #[test]
+    fn numbers_begin_anew_after_24_bits() {
+        let mut observations = Observations {
+            number: 0x00ff_fffe,
+            ..Observations::default()
+        };
+        let numbers = [(); 3].map(|()| observations.number());
+        assert_eq!(numbers, [0x00ff_ffff, 0, 1]);
+    }
+}

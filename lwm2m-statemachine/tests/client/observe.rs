@@ -370,6 +370,39 @@ fn a_cancelled_observation_is_silent_and_does_not_end_its_successor() {
     assert_notification(&bench.sent(), b"t", b"\xC1\x0A\x07");
 }
 
+/// RFC 7641 §3.6, §4.1: a token may be used again, and a Reset ends the observation that its
+/// notification was of, not the one that has the token now.
+#[test]
+fn a_reset_of_a_notification_of_an_older_observation_does_not_end_the_newer_one() {
+    for is_cancelled in [true, false] {
+        let mut bench = Bench::new();
+        bench.request(b"t", observe(0, "/3/0/9"));
+        bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+        bench.pass(Duration::ZERO);
+        let old = bench.sent();
+        assert_eq!(old.kind(), MessageType::NonConfirmable);
+        if is_cancelled {
+            bench.request(b"t", observe(1, "/3/0/9"));
+        }
+        bench.request(b"t", observe(0, "/3/0/9"));
+        bench.events();
+        let [high, low] = old.message().message_id().to_be_bytes();
+        bench.datagram(&[0x70, 0, high, low]);
+        assert!(bench.events().is_empty(), "cancelled: {is_cancelled}");
+        bench.client.set(bench.now, path("/3/0/9"), 8).unwrap();
+        bench.pass(Duration::ZERO);
+        let new = bench.sent();
+        assert_notification(&new, b"t", b"\xC1\x09\x08");
+        // A Reset of its own notification ends it.
+        let [high, low] = new.message().message_id().to_be_bytes();
+        bench.datagram(&[0x70, 0, high, low]);
+        assert!(matches!(
+            bench.events()[..],
+            [ClientEvent::ObservationEnded { .. }]
+        ));
+    }
+}
+
 #[test]
 fn a_cancel_that_cannot_be_answered_ends_the_observation_all_the_same() {
     let mut bench = Bench::new();

@@ -269,3 +269,19 @@ fn a_message_of_any_code_is_written() {
     assert_eq!(wire.as_ref(), [0x70, 0, 1, 2]);
     assert!(MessageRef::parse(wire.as_ref()).is_ok());
 }
+
+/// RFC 7641 §2: the option has 3 bytes, of a larger number the lower 24 bits.
+#[test]
+fn of_an_observe_number_24_bits_are_written() {
+    for (number, bytes) in [
+        (0x00ff_ffff, &[0xff, 0xff, 0xff][..]),
+        (0x0100_0000, &[]),
+        (0x0100_0001, &[1]),
+        (u32::MAX, &[0xff, 0xff, 0xff]),
+    ] {
+        let mut message = MessageBuf::response(Code::CONTENT);
+        message.observe(number).unwrap();
+        let (_, value) = message.options().next().unwrap();
+        assert_eq!(value, bytes, "{number:#x}");
+    }
+}
