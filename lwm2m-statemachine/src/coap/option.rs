@@ -296,8 +296,20 @@ impl fmt::Debug for OptionNumber {
 /// assert!(set.contains(OptionNumber::URI_PATH));
 /// assert!(!set.contains(OptionNumber::ACCEPT));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct OptionSet(u64);
+
+impl fmt::Debug for OptionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut left = *self;
+        let next = || {
+            let first = left.first()?;
+            left = left.without(first);
+            Some(first)
+        };
+        f.debug_set().entries(core::iter::from_fn(next)).finish()
+    }
+}
 
 impl OptionSet {
     /// No option.
@@ -578,6 +590,7 @@ mod tests {
         assert_eq!(both.critical_outside(accept), OptionSet::NONE);
         let unknown = OptionNumber::new(64);
         assert_eq!(both.with(unknown), both);
+        assert_eq!(alloc::format!("{both:?}"), "{ETag, Accept}");
         assert!(!both.contains(unknown));
     }
 

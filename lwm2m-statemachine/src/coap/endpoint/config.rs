@@ -1,14 +1,14 @@
 //! What an endpoint is told once: parameters, bounds, seed.
 
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use lwm2m_core::Instant;
 
 use super::blockwise::block_size;
 use crate::coap::option::{OptionNumber, OptionSet};
 
-/// How an endpoint behaves, and how much it holds.
-#[derive(Clone, Debug)]
+/// How an endpoint behaves, and how much it holds. [`Debug`](fmt::Debug) does not show the seed.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// Where message ids, tokens and the randomness of retransmission come from. To be fresh for
@@ -67,6 +67,23 @@ impl Config {
                 .with(OptionNumber::BLOCK1),
             bounds: Bounds::DEFAULT,
         }
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Without the seed: it is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("transmission", &self.transmission)
+            .field("acknowledgement_delay", &self.acknowledgement_delay)
+            .field("response_timeout", &self.response_timeout)
+            .field("block_size", &self.block_size)
+            .field("sms_size", &self.sms_size)
+            .field("stream_requests", &self.stream_requests)
+            .field("transfer_lifetime", &self.transfer_lifetime)
+            .field("understood", &self.understood)
+            .field("bounds", &self.bounds)
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ mod requests;
 mod table;
 
 use alloc::collections::VecDeque;
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use lwm2m_core::{CodeKind, Instant};
 
@@ -90,7 +90,9 @@ use crate::{
 /// assert_eq!((request, &*body), (id, &b"world"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+///
+/// [`Debug`](fmt::Debug) shows the configuration without its seed, and how much is held: no tokens
+/// and no messages.
 pub struct Endpoint<P> {
     config: Config,
     spans: Spans,
@@ -230,11 +232,6 @@ impl<P: Peer> Endpoint<P> {
             events: VecDeque::new(),
             random,
         }
-    }
-
-    /// What it was configured with.
-    pub const fn config(&self) -> &Config {
-        &self.config
     }
 
     /// Takes a datagram and tells what it brought, without copying it; `None` if that is nothing
@@ -396,25 +393,6 @@ impl<P: Peer> Endpoint<P> {
         nothing_held && nothing_waits && self.outbox.is_empty() && self.events.is_empty()
     }
 
-    /// How much is held.
-    pub fn usage(&self) -> Usage {
-        Usage {
-            peers: self.peers.len(),
-            records: self.records.len(),
-            requests: self.requests.len(),
-            transmissions: self.transmissions.len(),
-            notifications: self.notifications.len(),
-            message_ids: self.sent.len(),
-            timers: self.timers.len(),
-            receiving: self.receiving.len(),
-            receiving_bytes: self.receiving.bytes(),
-            response_bytes: self.responses.all(),
-            serving: self.serving.len(),
-            serving_bytes: self.serving.bytes(),
-            sources: self.sources.len(),
-        }
-    }
-
     /// Forgets what has come to its end, and acknowledges what has waited long enough.
     fn expire(&mut self, now: Instant) {
         while let Some(key) = self.records.pop_ended(now) {
@@ -541,6 +519,43 @@ impl<P: Peer> Endpoint<P> {
             .find(&datagram.from)
             .and_then(|peer| Some((peer, self.sent.find(peer, message_id)?)))
             .ok_or(DatagramError::Unmatched)
+    }
+}
+
+impl<P> Endpoint<P> {
+    /// What it was configured with.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How much is held.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            peers: self.peers.len(),
+            records: self.records.len(),
+            requests: self.requests.len(),
+            transmissions: self.transmissions.len(),
+            notifications: self.notifications.len(),
+            message_ids: self.sent.len(),
+            timers: self.timers.len(),
+            receiving: self.receiving.len(),
+            receiving_bytes: self.receiving.bytes(),
+            response_bytes: self.responses.all(),
+            serving: self.serving.len(),
+            serving_bytes: self.serving.bytes(),
+            sources: self.sources.len(),
+        }
+    }
+}
+
+impl<P> fmt::Debug for Endpoint<P> {
+    /// Without what could be used against it: the seed, message ids and tokens to come or under
+    /// way, and messages, which may hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("config", &self.config)
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
     }
 }
 

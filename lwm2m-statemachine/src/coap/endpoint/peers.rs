@@ -162,6 +162,12 @@ impl Quiet {
     }
 }
 
+impl<P> Peers<P> {
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
+    }
+}
+
 impl<P: Peer> Peers<P> {
     pub(super) fn new(keys: KeyedState) -> Self {
         Self {
@@ -171,10 +177,6 @@ impl<P: Peer> Peers<P> {
             quiet: Quiet::default(),
             spare: None,
         }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.states.len()
     }
 
     pub(super) fn find(&self, name: &P) -> Option<u32> {

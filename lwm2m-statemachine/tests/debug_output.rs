@@ -1,0 +1,167 @@
+//! What `Debug` shows goes to logs. No seed is in it, from which tokens and message ids follow, no
+//! token that is still waited for, and no key.
+
+use core::fmt::Debug;
+
+use lwm2m_core::{InstanceId, Instant, Method, ShortServerId, Value};
+use lwm2m_objects::{
+    Certificates, Change, Device, ObjectTree, Security, Server as Account, SmsSecurity, Store,
+};
+use lwm2m_statemachine::{
+    Client, ClientConfig, ClientEvent, Datagram, Server, ServerConfig,
+    coap::{Config, Endpoint, MessageBuf, MessageRef, MessageType, RequestOptions, Token},
+};
+
+/// A secret like no other bytes: printable, so that it is noticed as text, too.
+const SECRET: [u8; 32] = *b"Zq8#vK1?mT6*wX3!pL9&nR2%jD5@hB7~";
+const NOW: Instant = Instant::from_secs(1000);
+
+/// Every form in which bytes are commonly shown, without white space.
+fn forms(secret: &[u8]) -> Vec<String> {
+    let joined = |form: fn(&u8) -> String, between: &str| {
+        let bytes: Vec<_> = secret.iter().map(form).collect();
+        bytes.join(between)
+    };
+    let text = String::from_utf8_lossy(secret);
+    vec![
+        joined(u8::to_string, ","),
+        joined(|byte| format!("{byte:02x}"), ""),
+        joined(|byte| format!("{byte:02X}"), ""),
+        joined(|byte| format!("{byte:x}"), ","),
+        joined(|byte| format!("\\x{byte:02x}"), ""),
+        text.escape_debug().to_string(),
+        text.into_owned(),
+    ]
+}
+
+fn shows(shown: &impl Debug, secret: &[u8]) -> bool {
+    [format!("{shown:?}"), format!("{shown:#?}")]
+        .iter()
+        .any(|text| {
+            let text: String = text.split_whitespace().collect();
+            forms(secret).iter().any(|form| text.contains(form))
+        })
+}
+
+fn assert_hides(what: &str, shown: &impl Debug, secret: &[u8]) {
+    // A part of a secret is too much.
+    for part in secret.chunks_exact(4) {
+        assert!(!shows(shown, part), "{what}: {shown:?}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_shown_is_noticed() {
+    assert!(shows(&SECRET, &SECRET[4..8]));
+    assert!(shows(&String::from_utf8_lossy(&SECRET), &SECRET[4..8]));
+    assert!(shows(&Token::new(&SECRET[..8]), &SECRET[4..8]));
+}
+
+fn get() -> MessageBuf {
+    MessageBuf::request(Method::Get)
+}
+
+#[test]
+fn no_configuration_shows_its_seed() {
+    assert_hides("coap", &Config::new(SECRET), &SECRET);
+    assert_hides("client", &ClientConfig::new("device", SECRET), &SECRET);
+    assert_hides("server", &ServerConfig::new(SECRET), &SECRET);
+}
+
+#[test]
+fn no_machine_shows_its_seed() {
+    let endpoint: Endpoint<u8> = Endpoint::new(Config::new(SECRET));
+    assert_hides("endpoint", &endpoint, &SECRET);
+    let server: Server<u8> = Server::new(ServerConfig::new(SECRET));
+    assert_hides("server", &server, &SECRET);
+    let config = ClientConfig::new("device", SECRET);
+    let client = Client::new(config, tree(keys())).unwrap();
+    assert_hides("client", &client, &SECRET);
+}
+
+/// Who knows the token of a request can forge its response, and a message that is kept may hold
+/// what is written into a Security Object.
+#[test]
+fn an_endpoint_shows_neither_tokens_nor_messages() {
+    let mut node: Endpoint<u8> = Endpoint::new(Config::new([1; 32]));
+    let mut write = MessageBuf::request(Method::Put);
+    write.payload(&SECRET);
+    let options = RequestOptions::default();
+    node.request(NOW, 1, write, options).unwrap();
+    let request = node.poll_transmit().unwrap().payload.to_vec();
+    let token = MessageRef::parse(&request).unwrap().token();
+
+    // A request that is handed on, and an answer that is kept.
+    let datagram = get().finish(MessageType::Confirmable, 7, Token::EMPTY);
+    let datagram = Datagram::new(2, datagram.as_ref());
+    node.handle_datagram(NOW, datagram).unwrap();
+    let mut other = MessageBuf::request(Method::Post);
+    other.payload(&SECRET);
+    let other = other.finish(MessageType::Confirmable, 8, Token::EMPTY);
+    let datagram = Datagram::new(2, other.as_ref());
+    node.handle_datagram(NOW, datagram).unwrap();
+
+    assert_hides("token", &node, &token);
+    assert_hides("message", &node, &SECRET);
+    // What it does show is how much there is.
+    let shown = format!("{node:?}");
+    assert!(shown.contains("Usage"), "{shown}");
+}
+
+/// An account with secrets wherever there is a place for them.
+fn keys() -> Security {
+    let server = ShortServerId::new(101).unwrap();
+    let keys = Certificates {
+        certificate: &[1],
+        private_key: &SECRET,
+        server_certificate: &[2],
+    };
+    Security::certificate("coaps://192.0.2.1", server, keys).with_sms(SmsSecurity {
+        secret_keys: Some(SECRET.to_vec()),
+        ..SmsSecurity::default()
+    })
+}
+
+fn tree(security: Security) -> ObjectTree {
+    let server = ShortServerId::new(101).unwrap();
+    let mut tree = ObjectTree::new();
+    tree.add(Store::of([(InstanceId::ZERO, security)]));
+    tree.add(Store::of([(InstanceId::ZERO, Account::new(server, 60))]));
+    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree
+}
+
+#[test]
+fn nothing_that_holds_keys_shows_them() {
+    let server = ShortServerId::new(101).unwrap();
+    let psk = Security::pre_shared_key("coaps://192.0.2.1", server, "id", SECRET);
+    let rpk = Security::raw_public_key("coaps://192.0.2.1", server, [1], SECRET, [2]);
+    for security in [psk, rpk, keys()] {
+        assert_hides("security", &security, &SECRET);
+        assert_hides("material", &security.material(), &SECRET);
+        assert_hides("SMS", &security.sms, &SECRET);
+
+        let tree = tree(security.clone());
+        assert_hides("store", &Store::of([(InstanceId::ZERO, security)]), &SECRET);
+        assert_hides("tree", &tree, &SECRET);
+        assert_hides("snapshot", &tree.snapshot(), &SECRET);
+
+        let mut client = Client::new(ClientConfig::new("device", [1; 32]), tree).unwrap();
+        client.start(NOW);
+        assert_hides("client", &client, &SECRET);
+        let Some(event @ ClientEvent::Connect { .. }) = client.poll_event() else {
+            panic!("no connection asked for");
+        };
+        assert_hides("event", &event, &SECRET);
+    }
+    for path in ["/0/0/5", "/0/0/8"] {
+        let change = Change::Set {
+            path: path.parse().unwrap(),
+            value: Value::Opaque(SECRET.to_vec()),
+        };
+        let changes = vec![change];
+        assert_hides("change", &changes, &SECRET);
+        let written = ClientEvent::Written { server, changes };
+        assert_hides("written", &written, &SECRET);
+    }
+}
