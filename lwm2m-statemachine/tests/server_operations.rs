@@ -12,7 +12,7 @@ use lwm2m_core::{
 use lwm2m_objects::{ObjectDefinition, Operations, Registry, ResourceDefinition};
 use lwm2m_statemachine::{
     OperationId, Outcome, RegistrationId, ServerEvent,
-    coap::{MessageBuf, MessageType, Token},
+    coap::{BlockOption, MessageBuf, MessageType, Token},
     payload::Malformed,
     server::{AnswerError, CallError, DiscoveredLink},
 };
@@ -104,6 +104,36 @@ fn read_asks_with_get_and_the_format_that_is_wanted() {
         world.answer_code(&request, Code::NOT_FOUND);
         world.outcome(operation);
     }
+}
+
+/// RFC 7959 §2.4: the format is that of the body. Some clients say it with the first block only.
+#[test]
+fn a_body_in_blocks_is_of_the_format_that_its_first_block_says() {
+    let tlv = b"\xc1\x09\x55\xc8\x00\x14Open Mobile Alliance";
+    let (mut world, id) = world();
+    let (operation, mut request) = read(&mut world, id, "/3/0", None);
+    let blocks = tlv.chunks(16).enumerate();
+    for (number, payload) in blocks {
+        let more = (number + 1) * 16 < tlv.len();
+        let block = BlockOption::new(u32::try_from(number).unwrap(), more, 16).unwrap();
+        let mut answer = MessageBuf::response(Code::CONTENT);
+        if number == 0 {
+            answer.content_format(ContentFormat::TLV).unwrap();
+        } else {
+            let asked = request.message().block2().map(BlockOption::number);
+            assert_eq!(asked, Some(block.number()));
+        }
+        answer.block2(block).unwrap().payload(payload);
+        world.answer(&request, answer);
+        if more {
+            request = world.sent_one();
+        }
+    }
+    let expected = content([
+        ("/3/0/9", Value::Integer(85)),
+        ("/3/0/0", Value::from("Open Mobile Alliance")),
+    ]);
+    assert_eq!(world.outcome(operation), Outcome::Content(expected));
 }
 
 #[test]

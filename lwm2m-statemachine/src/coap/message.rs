@@ -61,6 +61,8 @@ pub struct MessageRef<'a> {
     /// Token and options.
     head: &'a [u8],
     payload: &'a [u8],
+    /// What the first block of its body says.
+    body_format: Option<ContentFormat>,
 }
 
 /// The first four bytes.
@@ -187,6 +189,7 @@ impl<'a> MessageRef<'a> {
                     head: rest.get(..head).unwrap_or(rest),
                     // After its marker.
                     payload: left.get(1..).unwrap_or(&[]),
+                    body_format: None,
                 })
             }
             Err((error, left)) => {
@@ -271,6 +274,15 @@ impl<'a> MessageRef<'a> {
             scan: self.scan,
             bytes: [self.head, self.payload].concat(),
             head: self.head.len(),
+            body_format: self.body_format,
+        }
+    }
+
+    /// The message as a block of a body whose first block says this of its format.
+    pub(super) const fn of_body(self, body_format: Option<ContentFormat>) -> Self {
+        Self {
+            body_format,
+            ..self
         }
     }
 
@@ -319,9 +331,12 @@ impl<'a> MessageRef<'a> {
             .and_then(|port| u16::try_from(port).ok())
     }
 
-    /// The format of the payload.
+    /// The format of the payload. If an endpoint hands the message up as a block of a body, or with
+    /// the body that it completes, this is the format of the body: later blocks may leave it out
+    /// (RFC 7959 §2.4), and among the [`options`](Self::options) it is only if the message has it.
     pub fn content_format(&self) -> Option<ContentFormat> {
         self.format(OptionNumber::CONTENT_FORMAT)
+            .or(self.body_format)
     }
 
     /// The format that the client wants.
@@ -410,6 +425,8 @@ pub struct OwnedMessage {
     bytes: Vec<u8>,
     /// How many bytes are not payload.
     head: usize,
+    /// What the first block of its body says.
+    body_format: Option<ContentFormat>,
 }
 
 impl OwnedMessage {
@@ -421,6 +438,7 @@ impl OwnedMessage {
             scan: self.scan,
             head,
             payload,
+            body_format: self.body_format,
         }
     }
 

@@ -320,6 +320,27 @@ fn other_requests_are_served_while_a_body_is_coming() {
     assert_eq!(value("/3/0/14"), Some(Value::from("+02:00")));
 }
 
+/// RFC 7959 §2.5: the format is that of the body. Some servers say it with the first block only.
+#[test]
+fn a_write_in_blocks_is_of_the_format_that_its_first_block_says() {
+    let json = br#"{"bn":"/3/0/","e":[{"n":"13","v":9},{"n":"14","sv":"+02:00"}]}"#;
+    let mut bench = Bench::new();
+    for (number, payload) in json.chunks(16).enumerate() {
+        let more = (number + 1) * 16 < json.len();
+        let option = BlockOption::new(u32::try_from(number).unwrap(), more, 16).unwrap();
+        let mut request = on(Method::Post, "/3/0");
+        if number == 0 {
+            request.content_format(ContentFormat::JSON).unwrap();
+        }
+        request.block1(option).unwrap().payload(payload);
+        let code = if more { Code::CONTINUE } else { Code::CHANGED };
+        assert_eq!(bench.code(request), code);
+    }
+    let value = |at| bench.client.tree().get(path(at));
+    assert_eq!(value("/3/0/13"), Some(Value::Time(9)));
+    assert_eq!(value("/3/0/14"), Some(Value::from("+02:00")));
+}
+
 #[test]
 fn write_that_is_refused_changes_nothing() {
     let mut bench = Bench::new();

@@ -109,6 +109,25 @@ fn a_firmware_image_goes_on_to_its_object_block_by_block() {
     }
 }
 
+/// RFC 7959 §2.5: the format is that of the body. Some servers say it with the first block only.
+#[test]
+fn an_image_is_of_the_format_that_its_first_block_says() {
+    let (mut bench, flash) = bench();
+    let image = image();
+    for (number, payload) in image.chunks(64).enumerate() {
+        let more = (number + 1) * 64 < image.len();
+        let option = BlockOption::new(u32::try_from(number).unwrap(), more, 64).unwrap();
+        let mut request = on(Method::Put, "/5/0/0");
+        if number == 0 {
+            request.content_format(ContentFormat::OPAQUE).unwrap();
+        }
+        request.block1(option).unwrap().payload(payload);
+        let code = if more { Code::CONTINUE } else { Code::CHANGED };
+        assert_eq!(bench.code(request), code);
+    }
+    assert_eq!(*flash.lock().unwrap(), (image, true));
+}
+
 #[test]
 fn an_image_that_stops_coming_is_given_up() {
     for end in 0..2 {

@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 
-use lwm2m_core::{Code, Method};
+use lwm2m_core::{Code, ContentFormat, Method};
 use lwm2m_statemachine::{
     Datagram,
     coap::{
@@ -49,6 +49,8 @@ pub(crate) struct Exact {
     observer: Option<(Token, NotifyOptions)>,
     /// The bodies that the application was given, by length.
     pub(crate) got: Vec<usize>,
+    /// Their formats.
+    pub(crate) formats: Vec<Option<ContentFormat>>,
     exchanges: BTreeMap<u16, (u16, Token)>,
     request_tag: Option<Vec<u8>>,
 }
@@ -62,6 +64,7 @@ impl Exact {
             etag: 0xaa,
             observer: None,
             got: Vec::new(),
+            formats: Vec::new(),
             exchanges: BTreeMap::new(),
             request_tag: None,
         }
@@ -180,6 +183,7 @@ impl Exact {
             })) => {
                 assert_eq!(*whole, body(whole.len()), "a torn body");
                 self.got.push(whole.len());
+                self.formats.push(request.content_format());
                 let code = match request.code() {
                     Code::GET => Code::CONTENT,
                     _ => Code::CHANGED,
@@ -209,14 +213,25 @@ impl Exact {
                 let end = offset + request.payload().len();
                 assert_eq!(request.payload(), &body(end)[offset..], "a torn body");
                 self.got.push(request.payload().len());
+                self.formats.push(request.content_format());
                 let message = MessageBuf::response(Code::CHANGED);
                 self.node.respond(T0, responder, message).unwrap();
             }
             Ok(Some(
-                Incoming::Response { body: whole, .. } | Incoming::Notification { body: whole, .. },
+                Incoming::Response {
+                    response,
+                    body: whole,
+                    ..
+                }
+                | Incoming::Notification {
+                    response,
+                    body: whole,
+                    ..
+                },
             )) => {
                 assert_eq!(*whole, body(whole.len()), "a torn body");
                 self.got.push(whole.len());
+                self.formats.push(response.content_format());
             }
             Ok(Some(Incoming::Acknowledged { .. }) | None) | Err(_) => {}
             other => panic!("{other:?}"),

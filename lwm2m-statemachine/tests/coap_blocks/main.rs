@@ -10,6 +10,7 @@
     reason = "a test runs on a computer with an operating system"
 )]
 
+mod described;
 mod exact;
 mod figures;
 mod hostile;

@@ -296,14 +296,20 @@ impl<P: Peer> Endpoint<P> {
                 request: message,
                 body,
             }),
+            Taken::Whole(body, format) => Some(Incoming::Request {
+                responder,
+                request: message.of_body(format),
+                body: Body::Assembled(body),
+            }),
             Taken::Block {
                 transfer,
+                format,
                 offset,
                 more,
             } => Some(Incoming::RequestBlock {
                 responder,
                 transfer,
-                request: message,
+                request: message.of_body(format),
                 offset,
                 more,
             }),

@@ -47,7 +47,7 @@ struct Inbound {
     id: TransferId,
     /// How much of it there was: where the next block begins.
     received: usize,
-    /// A subsequent block with another format is not of this body.
+    /// What its first block says. A later one with another format is not of this body.
     content_format: Option<ContentFormat>,
     /// What the last block is told by, in case it comes again in a message of its own.
     last: u64,
@@ -77,9 +77,12 @@ enum Content {
 pub(in crate::coap::endpoint) enum Taken<'d> {
     /// It is the application's, with this body.
     Request(Body<'d>),
+    /// It is the application's, and completes this body, whose first block says this of its format.
+    Whole(Bytes, Option<ContentFormat>),
     /// This block of it is.
     Block {
         transfer: TransferId,
+        format: Option<ContentFormat>,
         offset: usize,
         more: bool,
     },
@@ -185,7 +188,10 @@ impl<P: Peer> Endpoint<P> {
             .receiving
             .bodies
             .get_mut(&key)
-            .filter(|inbound| inbound.content_format == request.content_format())
+            .filter(|inbound| {
+                let format = request.content_format();
+                format.is_none() || format == inbound.content_format
+            })
             .ok_or_else(incomplete)?;
         // After the last block, which is with the application, there is none.
         if inbound.whole || block.offset() != inbound.received {
@@ -247,13 +253,14 @@ impl<P: Peer> Endpoint<P> {
                 let body = Bytes::from(core::mem::take(body));
                 inbound.body = Content::Whole(body.clone());
                 inbound.record = Some(record);
-                Taken::Request(Body::Assembled(body))
+                Taken::Whole(body, inbound.content_format)
             }
             Content::Whole(_) => self.refuse(now, record, incomplete()),
             Content::Streamed => {
                 inbound.record = Some(record);
                 Taken::Block {
                     transfer: inbound.id,
+                    format: inbound.content_format,
                     offset: block.offset(),
                     more: block.more(),
                 }

@@ -258,15 +258,18 @@ impl<P: Peer> Endpoint<P> {
                 self.ask_block(now, key);
                 None
             }
-            Step::Block { offset } => {
+            Step::Block { offset, format } => {
                 self.ask_block(now, key);
                 Some(Incoming::ResponseBlock {
                     request: RequestId(key),
-                    response,
+                    response: response.of_body(format),
                     offset,
                 })
             }
-            Step::Done(body) => self.transfer_done(now, key, response, body),
+            Step::Whole { body, format } => {
+                self.transfer_done(now, key, response.of_body(format), body)
+            }
+            Step::Done => self.transfer_done(now, key, response, None),
             Step::Failed(reason) => {
                 self.transfer_failed(now, key, reason);
                 None

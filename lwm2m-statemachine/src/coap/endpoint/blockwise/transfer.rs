@@ -93,9 +93,10 @@ struct Download {
     offset: usize,
     /// What there is; empty if it is handed on.
     body: Vec<u8>,
-    /// What the first block says of the whole; each says the same.
+    /// What the first block says of the whole. Later ones say the same, but need not say the format.
     code: Code,
     content_format: Option<ContentFormat>,
+    /// That of the first block that has one.
     etag: Option<Tag>,
 }
 
@@ -136,9 +137,15 @@ pub(super) enum Step {
     /// The same, and this block of the response is the application's.
     Block {
         offset: usize,
+        format: Option<ContentFormat>,
     },
-    /// This is the response, with this body if it is not the message's.
-    Done(Option<Bytes>),
+    /// The body is complete with this block: it is this, unless its blocks are handed on.
+    Whole {
+        body: Option<Bytes>,
+        format: Option<ContentFormat>,
+    },
+    /// The message is the response.
+    Done,
     Failed(FailureReason),
 }
 
@@ -200,7 +207,7 @@ impl Transfer {
             streamed,
         };
         let step = if alone {
-            Step::Done(None)
+            Step::Done
         } else {
             transfer.begin_download(response, limits)
         };
@@ -237,7 +244,7 @@ impl Transfer {
             Phase::Upload(upload) => match upload.take(response, &mut self.restarts) {
                 Some(step) => step,
                 None if is_in_blocks(response) => self.begin_download(response, limits),
-                None => Step::Done(None),
+                None => Step::Done,
             },
             Phase::Download(_) => self.continue_download(response, limits),
         }
@@ -325,9 +332,9 @@ impl Transfer {
             let lost = matches!(code, Code::REQUEST_ENTITY_INCOMPLETE | Code::BAD_REQUEST)
                 && download.offset > 0;
             return if lost {
-                self.begin_again(limits, Step::Done(None))
+                self.begin_again(limits, Step::Done)
             } else {
-                Step::Done(None)
+                Step::Done
             };
         }
         if download.offset == 0 {
@@ -336,11 +343,11 @@ impl Transfer {
         let Some(block) = response.block2() else {
             if download.offset == 0 {
                 // It fits in one message after all.
-                return Step::Done(None);
+                return Step::Done;
             }
             return self.begin_again(limits, Step::Failed(FailureReason::BodyChanged));
         };
-        if !download.is_described(response) {
+        if !download.describes(response) {
             // A body is never put together from two (RFC 7959 §2.4).
             return self.begin_again(limits, Step::Failed(FailureReason::BodyChanged));
         }
@@ -362,21 +369,23 @@ impl Transfer {
                 return Step::Failed(FailureReason::TooLarge);
             }
             if offset == 0 && !block.more() {
-                return Step::Done(None);
+                return Step::Done;
             }
             let largest = if block.more() { limits.body } else { end };
             if !append(&mut download.body, payload, largest, limits.room) {
                 return Step::Failed(FailureReason::NoRoom);
             }
         }
+        let format = download.content_format;
         if !block.more() {
             let body = Bytes::from(mem::take(&mut download.body));
-            return Step::Done((!self.streamed).then_some(body));
+            let body = (!self.streamed).then_some(body);
+            return Step::Whole { body, format };
         }
         download.offset = end;
         download.size = download.size.min(block.size());
         if self.streamed {
-            Step::Block { offset }
+            Step::Block { offset, format }
         } else {
             Step::Next
         }
@@ -453,10 +462,15 @@ impl Download {
         self.etag = Tag::of(first);
     }
 
-    fn is_described(&self, response: &MessageRef<'_>) -> bool {
+    /// Whether a block may be of this body: what it says of the whole is what was said before. A
+    /// client compares the `ETag`s that there are (RFC 7959 §2.4).
+    fn describes(&mut self, response: &MessageRef<'_>) -> bool {
+        let format = response.content_format();
+        let etag = Tag::of(response);
+        self.etag = self.etag.or(etag);
         self.code == response.code()
-            && self.content_format == response.content_format()
-            && self.etag == Tag::of(response)
+            && (format.is_none() || format == self.content_format)
+            && (etag.is_none() || etag == self.etag)
     }
 
     fn message(&self, template: &WireMessage, tag: Option<&[u8]>) -> Ask {
