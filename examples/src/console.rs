@@ -355,6 +355,7 @@ fn reason(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Timeout => "no answer".to_owned(),
         Outcome::Reset => "rejected with Reset".to_owned(),
+        Outcome::Failed { reason } => reason.to_string(),
         Outcome::RegistrationGone => "the registration has ended".to_owned(),
         Outcome::Unexpected { code } => format!("unexpected {code:?}"),
         Outcome::Undecodable(error) => error.to_string(),
@@ -423,6 +424,8 @@ impl core::error::Error for CommandError {}
 
 #[cfg(test)]
 mod tests {
+    use lwm2m_statemachine::coap::FailureReason;
+
     use super::*;
 
     fn operate(path: &str, verb: Verb) -> Command {
@@ -480,6 +483,22 @@ mod tests {
         ] {
             let error = line.parse::<Command>().unwrap_err();
             assert!(error.to_string().contains("expected") || error.to_string().contains("path"));
+        }
+    }
+
+    #[test]
+    fn an_operation_that_failed_says_why_and_only_one_without_answer_says_so() {
+        for (failure, said) in [
+            (FailureReason::Timeout, "no answer"),
+            (FailureReason::Reset, "rejected with Reset"),
+            (FailureReason::TooLarge, "the body is too large"),
+            (FailureReason::Blocks, "the blocks do not fit together"),
+            (
+                FailureReason::BodyChanged,
+                "the body changed while it was asked for",
+            ),
+        ] {
+            assert_eq!(reason(&failure.into()), said);
         }
     }
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 use lwm2m_core::{Code, ContentFormat, Method, Value, codec::Content};
 use lwm2m_statemachine::{
     Channel, Identity, ObservationId, Outcome, RegistrationId, ServerEvent,
-    coap::{BlockOption, MessageBuf, MessageType, SendError, Token},
+    coap::{BlockOption, FailureReason, MessageBuf, MessageType, SendError, Token},
     server::{AnswerError, CallError, EndReason},
 };
 
@@ -527,7 +527,7 @@ fn an_observation_whose_last_notification_is_lost_ends() {
         "the rest is asked for"
     );
     observed.world.reset(&block);
-    observed.ended(EndReason::Lost);
+    observed.ended(EndReason::Lost(FailureReason::Reset));
 }
 
 /// A client over SMS whose message ids are used up: the observation is not half cancelled.

@@ -7,6 +7,8 @@ use lwm2m_core::{Code, Instant, Path, ShortServerId};
 use lwm2m_objects::{Change, Security};
 use thiserror::Error;
 
+use crate::coap::FailureReason;
+
 /// The Client's name for a connection to a server. It gives out a new one with every
 /// [`ClientEvent::Connect`], so that what is late on an old connection is not mistaken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,12 +117,16 @@ pub enum RegistrationFailure {
     /// The server refused it with this code.
     #[error("the server answered {0}")]
     Refused(Code),
-    /// No answer.
+    /// No answer, or none to the request for a block of it.
     #[error("the server does not answer")]
     Timeout,
-    /// The server rejected the message (a Reset).
+    /// The server rejected the message (a Reset), or that for a block.
     #[error("the server rejected the message")]
     Reset,
+    /// The exchange failed although the server answered, or its next block could not be sent. The
+    /// reasons that have a variant of their own here are not among these.
+    #[error("the exchange with the server failed: {0}")]
+    Failed(FailureReason),
     /// The answer has no usable Location-Path.
     #[error("the answer names no location")]
     NoLocation,
@@ -131,4 +137,15 @@ pub enum RegistrationFailure {
     /// under way.
     #[error("the request cannot be made")]
     Unsendable,
+}
+
+impl From<FailureReason> for RegistrationFailure {
+    fn from(reason: FailureReason) -> Self {
+        match reason {
+            FailureReason::Timeout => Self::Timeout,
+            FailureReason::Reset => Self::Reset,
+            FailureReason::PeerDropped => Self::Disconnected,
+            reason => Self::Failed(reason),
+        }
+    }
 }

@@ -91,13 +91,7 @@ impl Client {
             match event {
                 coap::Event::RequestFailed {
                     request, reason, ..
-                } => {
-                    let reason = match reason {
-                        FailureReason::PeerDropped => RegistrationFailure::Disconnected,
-                        _ => RegistrationFailure::Timeout,
-                    };
-                    self.unanswered(now, request, reason);
-                }
+                } => self.unanswered(now, request, reason.into()),
                 coap::Event::NotificationFailed {
                     reason: FailureReason::Superseded,
                     ..

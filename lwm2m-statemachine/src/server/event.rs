@@ -15,7 +15,10 @@ use super::{
     refusal::Refusal,
     registration::{Registration, RegistrationId},
 };
-use crate::payload::{DecodeError, Malformed};
+use crate::{
+    coap::FailureReason,
+    payload::{DecodeError, Malformed},
+};
 
 /// What the application must know.
 ///
@@ -192,12 +195,27 @@ pub enum Outcome {
     },
     /// The client answered with success, and with a payload that means nothing.
     Undecodable(AnswerError),
-    /// No answer came.
+    /// No answer came, or none to the request for a block of it.
     Timeout,
-    /// The client rejected the request with a Reset.
+    /// The client rejected the request, or that for a block, with a Reset.
     Reset,
+    /// The exchange failed although the client answered, or its next block could not be sent.
+    Failed {
+        /// Why; neither [`Timeout`](FailureReason::Timeout) nor [`Reset`](FailureReason::Reset).
+        reason: FailureReason,
+    },
     /// The registration ended before an answer came.
     RegistrationGone,
+}
+
+impl From<FailureReason> for Outcome {
+    fn from(reason: FailureReason) -> Self {
+        match reason {
+            FailureReason::Timeout => Self::Timeout,
+            FailureReason::Reset => Self::Reset,
+            reason => Self::Failed { reason },
+        }
+    }
 }
 
 /// What a Discover told of one place (TS 5.4.2).
@@ -246,6 +264,9 @@ pub enum AnswerError {
     /// The Location-Path of a Create is no Object Instance of its Object.
     #[error("the location of what was created is no Object Instance of the Object")]
     Location,
+    /// A notification came with its first block, and the others could not be had.
+    #[error("its blocks could not be had: {0}")]
+    Lost(FailureReason),
 }
 
 impl From<DecodeError<EncodeError>> for AnswerError {
@@ -275,9 +296,9 @@ pub enum EndReason {
     /// notifications would be strangers: observe again.
     #[error("the client has moved")]
     PeerChanged,
-    /// The endpoint gave it up.
-    #[error("given up")]
-    Lost,
+    /// The exchange that was to bring its last notification failed.
+    #[error("its last notification could not be had: {0}")]
+    Lost(FailureReason),
     /// The registration ended.
     #[error("the registration has ended")]
     RegistrationGone,

@@ -5,13 +5,13 @@ use lwm2m_core::{Code, ContentFormat, Instant, Operation, Path};
 use super::{
     Server,
     definitions::ClientDefinitions,
-    event::{EndReason, ObservationId, OperationId, Outcome, ServerEvent},
+    event::{AnswerError, EndReason, ObservationId, OperationId, Outcome, ServerEvent},
     ledger::Key,
     operation::{self, Pending},
 };
 use crate::{
     Peer,
-    coap::{Event, Incoming, MessageRef, RequestId},
+    coap::{Event, FailureReason, Incoming, MessageRef, RequestId},
 };
 
 /// What is remembered of an observation.
@@ -48,16 +48,21 @@ impl<P: Peer> Server<P> {
     pub(super) fn handle_endpoint_events(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
-                Event::RequestFailed { request, .. } => {
-                    self.end_operation(request, Outcome::Timeout);
-                    self.lose_observation(request);
+                Event::RequestFailed {
+                    request, reason, ..
+                } => {
+                    self.end_operation(request, reason.into());
+                    self.lose_observation(request, reason);
                 }
-                // The last notification of an observation: its blocks did not come.
                 Event::NotificationLost {
                     request,
-                    observing: false,
+                    reason,
+                    observing: true,
                     ..
-                } => self.lose_observation(request),
+                } => self.lose_notification(request, reason),
+                Event::NotificationLost {
+                    request, reason, ..
+                } => self.lose_observation(request, reason),
                 // A server sends no notifications, and what became of its answers is for the
                 // client to find out.
                 _ => {}
@@ -65,9 +70,20 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    fn lose_observation(&mut self, request: RequestId) {
+    fn lose_observation(&mut self, request: RequestId, reason: FailureReason) {
         if let Some((key, _)) = self.observations.take_by_request(request) {
-            self.end_observation(ObservationId(key), EndReason::Lost);
+            self.end_observation(ObservationId(key), EndReason::Lost(reason));
+        }
+    }
+
+    /// The blocks of a notification did not come; others will follow.
+    fn lose_notification(&mut self, request: RequestId, reason: FailureReason) {
+        if let Some((key, _)) = self.observations.by_request(request) {
+            self.events.push_back(ServerEvent::Notification {
+                registration: key.registration,
+                observation: ObservationId(key),
+                content: Err(AnswerError::Lost(reason)),
+            });
         }
     }
 

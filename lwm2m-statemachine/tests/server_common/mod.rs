@@ -27,7 +27,7 @@ pub(crate) struct World {
 }
 
 /// A message that the server sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) to: Peer,
     bytes: Vec<u8>,
