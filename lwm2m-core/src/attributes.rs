@@ -316,14 +316,17 @@ impl fmt::Display for Attributes {
 }
 
 impl AttributesUpdate {
-    /// Reads the URI-queries of a Write-Attributes, in any order: `pmin=10` sets, `pmin` unsets
-    /// (as does `pmin=`, a value that is not there).
+    /// Reads the URI-queries of a Write-Attributes, in any order: `pmin=10` sets, `pmin` unsets.
+    /// Only the bare name unsets (TS 8.2.5): `pmin=` is a malformed value.
     pub fn from_queries<'a>(
         queries: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, AttributeError> {
         let mut update = Self::default();
         for (query, text) in queries.into_iter().enumerate() {
-            let (key, value) = text.split_once('=').unwrap_or((text, ""));
+            let (key, value) = match text.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (text, None),
+            };
             let name =
                 AttributeName::from_link_param(key).ok_or(AttributeError::Unknown { query })?;
             if !name.is_writable() {
@@ -332,12 +335,11 @@ impl AttributesUpdate {
             if update.names(name) {
                 return Err(AttributeError::Duplicate { query, name });
             }
-            if value.is_empty() {
-                update.unset(name);
-            } else {
-                update
+            match value {
+                None => update.unset(name),
+                Some(value) => update
                     .set(name, value)
-                    .ok_or(AttributeError::Value { query, name })?;
+                    .ok_or(AttributeError::Value { query, name })?,
             }
         }
         Ok(update)

@@ -14,7 +14,7 @@ fn read(queries: &[&str]) -> Result<AttributesUpdate, AttributeError> {
 #[test]
 fn a_value_sets_and_a_bare_name_unsets() {
     assert_eq!(
-        read(&["pmin=10", "pmax", "gt=50", "lt=-42.2", "st="]),
+        read(&["pmin=10", "pmax", "gt=50", "lt=-42.2", "st"]),
         Ok(AttributesUpdate {
             pmin: Change::Set(10),
             pmax: Change::Unset,
@@ -26,6 +26,25 @@ fn a_value_sets_and_a_bare_name_unsets() {
     assert!(read(&[]).unwrap().is_empty());
     for query in ["pmin=10", "pmax", "gt=0", "lt", "st=0"] {
         assert!(!read(&[query]).unwrap().is_empty(), "{query}");
+    }
+}
+
+/// TS 8.2.5: a name without `=` unsets. With it there must be a value, and Appendix C has no empty
+/// text for a number.
+#[test]
+fn an_empty_value_is_refused() {
+    for name in AttributeName::ALL
+        .into_iter()
+        .filter(|name| name.is_writable())
+    {
+        let query = alloc::format!("{name}=");
+        let error = AttributeError::Value { query: 1, name };
+        let other = if name == AttributeName::Step {
+            "gt"
+        } else {
+            "st"
+        };
+        assert_eq!(read(&[other, &query]), Err(error), "{query}");
     }
 }
 
