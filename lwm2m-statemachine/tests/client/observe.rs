@@ -234,6 +234,19 @@ fn the_default_maximum_period_notifies_without_a_change() {
     bench.sent();
 }
 
+/// TS 5.1.2: "not smaller than the minimum period", so it may be the same.
+#[test]
+fn a_maximum_period_of_the_minimum_counts() {
+    let mut bench = Bench::registered(periods(Some(10), Some(10)));
+    bench.request(b"t", observe(0, "/3/0/9"));
+    for _ in 0..2 {
+        bench.pass(Duration::from_millis(9_999));
+        assert!(bench.all_sent().is_empty());
+        bench.pass(Duration::from_millis(1));
+        assert_notification(&bench.sent(), b"t", b"\xC1\x09\x64");
+    }
+}
+
 #[test]
 fn a_maximum_period_below_the_minimum_is_ignored() {
     for maximum in [0, 9] {
