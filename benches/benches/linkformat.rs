@@ -54,7 +54,9 @@ fn read(c: &mut Criterion) {
                     RegistrationLink::Object { object, version } => {
                         black_box((object, version));
                     }
-                    RegistrationLink::Instance { object, instance } => {
+                    RegistrationLink::Instance {
+                        object, instance, ..
+                    } => {
                         black_box((object, instance));
                     }
                 }

@@ -221,15 +221,7 @@ impl Attributes {
     /// Checks the rules that one set must respect (TS 5.1.2): finite numbers, a step that is not
     /// negative, `pmin <= pmax`, and `lt + 2*st < gt` where `lt` and `gt` are present.
     pub fn validate(&self) -> Result<(), AttributeError> {
-        for (name, value) in [
-            (AttributeName::GreaterThan, self.gt),
-            (AttributeName::LessThan, self.lt),
-            (AttributeName::Step, self.st),
-        ] {
-            if value.is_some_and(|number| !name.allows(number)) {
-                return Err(AttributeError::Number(name));
-            }
-        }
+        self.check_ranges()?;
         match *self {
             Self {
                 pmin: Some(pmin),
@@ -244,6 +236,12 @@ impl Attributes {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks each value alone: `gt`, `lt` and `st` are finite, and `st` is not negative. What is
+    /// inherited from several levels may break the rules between attributes, but never these.
+    pub fn check_ranges(&self) -> Result<(), AttributeError> {
+        AttributesUpdate::from(*self).check_ranges()
     }
 
     /// This set, completed by that of the level above: what is set here prevails (TS 5.1.1,
@@ -363,6 +361,19 @@ impl AttributesUpdate {
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Checks each value that is set alone: `gt`, `lt` and `st` are finite, and `st` is not
+    /// negative. What was read from queries is always so.
+    pub fn check_ranges(&self) -> Result<(), AttributeError> {
+        let wrong = |query: &AttributeQuery| match query.value {
+            Some(Number::Float(number)) => !query.name.allows(number),
+            Some(Number::Seconds(_)) | None => false,
+        };
+        match self.queries().find(wrong) {
+            Some(AttributeQuery { name, .. }) => Err(AttributeError::Number(name)),
+            None => Ok(()),
+        }
     }
 
     /// Refuses what may not be set at this level.

@@ -6,8 +6,10 @@ use core::iter::FusedIterator;
 use lwm2m_core::{InstanceId, ObjectId, Path, ShortServerId, Version};
 
 use crate::{
-    Link, LinkFormatError, LinkWriter, Links, Reason, RootPath, located::Located,
-    registration::version, root_path::Target,
+    Link, LinkFormatError, LinkWriter, Links, Reason, RootPath,
+    located::Located,
+    registration::{instance_version, version},
+    root_path::Target,
 };
 
 /// Reads the answer to a Bootstrap-Discover.
@@ -53,6 +55,9 @@ pub enum BootstrapDiscoverLink {
         /// The Short Server ID (`ssid`) of an Instance of the Security Object (0) or of the Server
         /// Object (1). The account of the Bootstrap-Server has none.
         short_server_id: Option<ShortServerId>,
+        /// The version of its Object, if it is told here (`ver`). TS 6.2.3 has it in the Object's
+        /// own link only, which counts before this one; LwM2M 1.2 has it here.
+        version: Option<Version>,
     },
 }
 
@@ -119,6 +124,7 @@ impl BootstrapDiscoverLink {
                     .find("ssid")
                     .map(Located::short_server_id)
                     .transpose()?,
+                version: instance_version(&link),
             },
             Target::Path(_) | Target::Foreign => return Ok(None),
         }))

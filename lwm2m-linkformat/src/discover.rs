@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::iter::FusedIterator;
 
-use lwm2m_core::{AttributeName, Attributes, Path, Version};
+use lwm2m_core::{AttributeError, AttributeName, Attributes, Path, Version};
 
 use crate::{
     Attribute, AttributeWriter, Link, LinkFormatError, LinkWriter, Links, Reason, RootPath,
@@ -39,8 +39,8 @@ pub struct DiscoverLinks<'a> {
 pub struct DiscoverLink<'a> {
     /// Where it is, the alternate path apart.
     pub path: Path,
-    /// How many Instances a multiple Resource has (`dim`).
-    pub dimension: Option<u32>,
+    /// How many Instances a multiple Resource has (`dim`), which is told up to 255 (TS Table 3).
+    pub dimension: Option<u8>,
     /// The version of an Object, if it is told (`ver`).
     pub version: Option<Version>,
     /// The attributes that govern notifications: those of this level or, if a Resource was asked
@@ -101,7 +101,7 @@ impl<'a> DiscoverLink<'a> {
             let (seen, reason) = match known {
                 AttributeName::Dimension => {
                     if dimension.is_none() {
-                        dimension = Some(located.integer()?);
+                        dimension = Some(located.dimension()?);
                     }
                     continue;
                 }
@@ -143,8 +143,9 @@ impl<'a> DiscoverLink<'a> {
 /// let mut payload = Vec::new();
 /// let mut answer = DiscoverWriter::new(&mut payload, RootPath::default());
 /// answer.link(Path::of(&[3, 0, 6]).unwrap()).dimension(8);
-/// answer.link(Path::of(&[3, 0, 7]).unwrap()).dimension(8).attributes(&set);
+/// answer.link(Path::of(&[3, 0, 7]).unwrap()).dimension(8).attributes(&set)?;
 /// assert_eq!(payload, b"</3/0/6>;dim=8,</3/0/7>;dim=8;gt=50;lt=42.2");
+/// # Ok::<(), lwm2m_core::AttributeError>(())
 /// ```
 #[derive(Debug)]
 pub struct DiscoverWriter<'b, 'r> {
@@ -184,15 +185,22 @@ impl DiscoverAttributeWriter<'_> {
         Self { link }
     }
 
-    /// How many Instances a multiple Resource has (`dim`).
-    pub fn dimension(self, dimension: u32) -> Self {
+    /// How many Instances a multiple Resource has (`dim`). More than 255 cannot be said (TS Table
+    /// 3): then the attribute is left out.
+    pub fn dimension(self, dimension: u8) -> Self {
         let link = self.link.raw(format_args!(";dim={dimension}"));
         Self { link }
     }
 
-    /// The attributes that govern notifications. They must be [valid](Attributes::validate).
-    pub fn attributes(self, attributes: &Attributes) -> Self {
+    /// The attributes that govern notifications. They may be inherited from several levels, so they
+    /// are not checked against each other.
+    ///
+    /// # Errors
+    ///
+    /// A number that is [out of range](Attributes::check_ranges). Nothing was written then.
+    pub fn attributes(self, attributes: &Attributes) -> Result<Self, AttributeError> {
+        attributes.check_ranges()?;
         let link = self.link.raw(format_args!("{attributes}"));
-        Self { link }
+        Ok(Self { link })
     }
 }

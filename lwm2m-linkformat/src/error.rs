@@ -48,6 +48,10 @@ pub enum Reason {
     /// A quoted string does not end.
     #[error("expected '\"' at the end of the quoted string")]
     QuoteEnd,
+    /// A control character in a quoted string, escaped or not; a tab is none that matters (RFC 2616,
+    /// section 2.2).
+    #[error("a control character cannot stand in a quoted string")]
+    ControlCharacter,
     /// A target that stands where Objects do and is no path.
     #[error("{0}")]
     Path(PathError),
@@ -63,7 +67,10 @@ pub enum Reason {
     /// `ssid` without a Short Server ID as its value.
     #[error("expected a Short Server ID of 1 to 65534")]
     ShortServerId,
-    /// `dim`, `pmin` or `pmax` without a number as its value.
+    /// `dim` without a number of its range as its value (TS Table 3).
+    #[error("expected a number of Resource Instances of 0 to 255")]
+    Dimension,
+    /// `pmin` or `pmax` without a number as its value.
     #[error("expected a whole number of 0 to 4294967295")]
     Integer,
     /// `gt`, `lt` or `st` without a number as its value.

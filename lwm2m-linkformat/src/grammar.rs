@@ -1,8 +1,9 @@
 //! The grammar of RFC 6690, section 2, piece by piece.
 //!
 //! A target is in brackets, names and tokens are made of their own characters, a quoted string
-//! ends: nothing is guessed. Two things are read that the RFC does not write: blanks around `,`
-//! and `;`, and characters in a target that a URI would escape.
+//! ends: nothing is guessed. Three things are read that the RFC does not write: blanks around `,`
+//! and `;`, characters in a target that a URI would escape, and several content formats without
+//! quotes, `ct=60 110`, as deployed clients send them.
 //!
 //! The pieces are put together with nom; what they are made of looks at bytes instead of
 //! characters, because all that matters here is ASCII, and lists are long.
@@ -73,11 +74,39 @@ pub(crate) fn target(text: &str) -> Piece<'_, &str> {
 #[inline(always)]
 pub(crate) fn attribute(text: &str) -> Piece<'_, Attribute<'_>> {
     let (rest, name) = some(is_name, Reason::AttributeName).parse(text)?;
-    let (rest, value) = match rest.strip_prefix('=') {
-        Some(text) => value(text).map(|(rest, value)| (rest, Some(value)))?,
-        None => (rest, None),
+    let Some(rest) = rest.strip_prefix('=') else {
+        return Ok((rest, Attribute { name, value: None }));
     };
+    let (rest, value) = if name == "ct" {
+        content_formats(rest)?
+    } else {
+        value(rest)?
+    };
+    let value = Some(value);
     Ok((rest, Attribute { name, value }))
+}
+
+/// The value of `ct`: `value`, or several numbers with blanks between them that lack the quotes.
+fn content_formats(text: &str) -> Piece<'_, AttributeValue<'_>> {
+    let (mut rest, first) = value(text)?;
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if first.is_quoted() || !is_number(first.raw()) {
+        return Ok((rest, first));
+    }
+    while let Some(after) = after_another_number(rest) {
+        rest = after;
+    }
+    let length = text.len().saturating_sub(rest.len());
+    let numbers = text.get(..length).unwrap_or_default();
+    Ok((rest, AttributeValue::token(numbers)))
+}
+
+/// What follows blanks and a number, if that is what comes next.
+fn after_another_number(text: &str) -> Option<&str> {
+    let number = text.strip_prefix(' ')?.trim_start_matches(' ');
+    let after = number.trim_start_matches(|char: char| char.is_ascii_digit());
+    let ends = !after.bytes().next().is_some_and(is_token);
+    (ends && after.len() < number.len()).then_some(after)
 }
 
 /// `ptoken / quoted-string`
@@ -93,6 +122,10 @@ fn value(text: &str) -> Piece<'_, AttributeValue<'_>> {
 }
 
 /// `<"> *( qdtext / quoted-pair ) <">` (RFC 2616, section 2.2)
+///
+/// The tab is the one control character that may stand in it. RFC 2616 lets a quoted pair have any
+/// other, and breaks lines; RFC 9110, section 5.6.4, which replaced it, has neither, and nobody
+/// sends them.
 #[inline(always)]
 fn quoted_string(text: &str) -> Piece<'_, AttributeValue<'_>> {
     let (rest, ()) = one('"', Reason::QuoteEnd).parse(text)?;
@@ -103,15 +136,23 @@ fn quoted_string(text: &str) -> Piece<'_, AttributeValue<'_>> {
     }
 }
 
-/// A quoted string that holds quoted pairs.
+/// A quoted string that holds quoted pairs, or is malformed.
 #[cold]
 fn escaped_string(text: &str) -> Piece<'_, AttributeValue<'_>> {
-    let quote = || one('"', Reason::QuoteEnd);
-    let quoted_pair = (one('\\', Reason::QuoteEnd), any_char);
+    let opening = one('"', Reason::QuoteEnd);
+    let quoted_pair = (one('\\', Reason::QuoteEnd), text_char);
     let inner = recognize((many(is_qdtext), many0_count((quoted_pair, many(is_qdtext)))));
-    delimited(quote(), inner, quote())
+    delimited(opening, inner, closing_quote)
         .map(|inner| AttributeValue::quoted(inner, true))
         .parse(text)
+}
+
+/// What ends a quoted string.
+fn closing_quote(text: &str) -> Piece<'_, ()> {
+    if text.starts_with(is_control) {
+        return Err(stop(text, Reason::ControlCharacter));
+    }
+    one('"', Reason::QuoteEnd).parse(text)
 }
 
 /// Skips white space as it is seen around `,` and `;`.
@@ -138,13 +179,22 @@ fn one<'a>(one: char, reason: Reason) -> impl Parser<&'a str, Output = (), Error
     }
 }
 
-/// One character, whatever it is.
-fn any_char(text: &str) -> Piece<'_, ()> {
+/// One character that may stand in a quoted string, whatever it is.
+fn text_char(text: &str) -> Piece<'_, ()> {
     let mut chars = text.chars();
     match chars.next() {
+        Some(char) if is_control(char) => {
+            let (rest, reason) = (text, Reason::ControlCharacter);
+            Err(nom::Err::Failure(Stop { rest, reason }))
+        }
         Some(_) => Ok((chars.as_str(), ())),
         None => Err(stop(text, Reason::QuoteEnd)),
     }
+}
+
+/// Whether it cannot stand in a quoted string, not even after a backslash.
+pub(crate) fn is_control(char: char) -> bool {
+    char.is_ascii_control() && char != '\t'
 }
 
 /// As many bytes of a class as there are. Bytes that are not of it are ASCII.
@@ -197,9 +247,10 @@ pub(crate) fn is_token(byte: u8) -> bool {
     is(TOKEN, byte)
 }
 
+/// `qdtext`: anything but `"`, `\` and control characters, the tab apart.
 #[inline(always)]
 fn is_qdtext(byte: u8) -> bool {
-    !matches!(byte, b'"' | b'\\')
+    is(QDTEXT, byte)
 }
 
 #[inline(always)]
@@ -212,6 +263,7 @@ fn is(class: u8, byte: u8) -> bool {
 const TARGET: u8 = 1;
 const NAME: u8 = 2;
 const TOKEN: u8 = 4;
+const QDTEXT: u8 = 8;
 
 /// The classes of each byte.
 #[cfg_attr(
@@ -237,6 +289,9 @@ static CLASSES: [u8; 256] = {
         }
         if matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b',' | b';' | b'\\') {
             *class |= TOKEN;
+        }
+        if !matches!(byte, b'"' | b'\\') && (byte == b'\t' || !byte.is_ascii_control()) {
+            *class |= QDTEXT;
         }
         if byte == u8::MAX {
             break classes;

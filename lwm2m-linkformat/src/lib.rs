@@ -18,7 +18,7 @@
 //!     match link? {
 //!         RegistrationLink::Root { content_formats, .. } => assert_eq!(content_formats.count(), 1),
 //!         RegistrationLink::Object { object, version } => println!("{object}: {version:?}"),
-//!         RegistrationLink::Instance { object, instance } => println!("{object}/{instance}"),
+//!         RegistrationLink::Instance { object, instance, .. } => println!("{object}/{instance}"),
 //!     }
 //! }
 //! # Ok::<(), lwm2m_linkformat::LinkFormatError>(())
@@ -50,6 +50,7 @@ mod links;
 mod located;
 mod registration;
 mod root_path;
+mod uri;
 mod value;
 mod writer;
 

@@ -24,8 +24,8 @@ impl<'a> Located<'a> {
     }
 
     /// `dim`
-    pub(crate) fn integer(self) -> Result<u32, LinkFormatError> {
-        self.parse(Reason::Integer, |text| match text.as_bytes() {
+    pub(crate) fn dimension(self) -> Result<u8, LinkFormatError> {
+        self.parse(Reason::Dimension, |text| match text.as_bytes() {
             [b'0'..=b'9', ..] => text.parse().ok(),
             _ => None,
         })

@@ -32,7 +32,8 @@ const RESOURCE_TYPE: &str = "oma.lwm2m";
 /// assert_eq!(links.root().as_str(), "/lwm2m");
 /// let device = RegistrationLink::Instance {
 ///     object: ObjectId::new(3),
-///     instance: InstanceId::new(0).unwrap(),
+///     instance: InstanceId::ZERO,
+///     version: None,
 /// };
 /// assert_eq!(links.next(), Some(Ok(device)));
 /// assert!(matches!(links.next(), Some(Ok(RegistrationLink::Root { resource_type: true, .. }))));
@@ -70,6 +71,9 @@ pub enum RegistrationLink<'a> {
         object: ObjectId,
         /// Which Object Instance.
         instance: InstanceId,
+        /// The version of its Object, if it is told here (`ver`). TS 6.2.3 has it in the Object's
+        /// own link only, which counts before this one; LwM2M 1.2 has it here.
+        version: Option<Version>,
     },
 }
 
@@ -154,7 +158,11 @@ impl<'a> Iterator for RegistrationLinks<'a> {
             let item = match root.resolve_object(link.target) {
                 Some((SECURITY, _)) => continue,
                 Some((object, Some(instance))) => {
-                    return Some(Ok(RegistrationLink::Instance { object, instance }));
+                    return Some(Ok(RegistrationLink::Instance {
+                        object,
+                        instance,
+                        version: instance_version(&link),
+                    }));
                 }
                 Some((object, None)) => match version(&link) {
                     Ok(version) => return Some(Ok(RegistrationLink::Object { object, version })),
@@ -184,9 +192,11 @@ impl<'a> RegistrationLink<'a> {
                 let version = version(link)?;
                 Ok(Some(Self::Object { object, version }))
             }
-            Target::Path(Path::Instance(object, instance)) => {
-                Ok(Some(Self::Instance { object, instance }))
-            }
+            Target::Path(Path::Instance(object, instance)) => Ok(Some(Self::Instance {
+                object,
+                instance,
+                version: instance_version(link),
+            })),
             Target::Path(_) | Target::Foreign => Ok(None),
         }
     }
@@ -258,6 +268,13 @@ pub(crate) fn version(link: &Link<'_>) -> Result<Option<Version>, LinkFormatErro
     link.find("ver").map(Located::version).transpose()
 }
 
+/// `ver` of a link to an Object Instance. TS 6.2.3 gives it no meaning there, so what is no version
+/// is passed over.
+#[inline]
+pub(crate) fn instance_version(link: &Link<'_>) -> Option<Version> {
+    link.find("ver")?.version().ok()
+}
+
 /// The content formats that a root link names (`ct`): an iterator over their numbers.
 ///
 /// Formats that are not known are formats, too.
@@ -267,7 +284,8 @@ pub struct ContentFormats<'a> {
 }
 
 impl<'a> ContentFormats<'a> {
-    /// Reads `ct`: one number, or several with blanks between them (RFC 7252, section 7.2.1).
+    /// Reads `ct`: one number, or several with blanks between them (RFC 7252, section 7.2.1), in
+    /// quotes or without.
     fn read(ct: Located<'a>) -> Result<Self, LinkFormatError> {
         let chars = ct.value()?.chars();
         let mut rest = Self {

@@ -5,7 +5,10 @@ use core::fmt::{self, Write};
 
 use thiserror::Error;
 
-use crate::grammar::{is_name, is_target, is_token};
+use crate::{
+    grammar::{is_control, is_name, is_token},
+    uri,
+};
 
 /// Appends links to a vector.
 ///
@@ -31,10 +34,17 @@ pub struct LinkWriter<'b> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LinkWriteError {
-    /// A target with a blank, a control character, `"`, `<` or `>`.
-    #[error("character {index} cannot stand in a target")]
+    /// A target that is no URI reference (RFC 3986, section 4.1): what a URI has no character for is
+    /// to be percent-encoded.
+    #[error("character {index} of the target cannot stand there in a URI reference")]
     Target {
         /// Which character, in bytes from the beginning of the target.
+        index: usize,
+    },
+    /// An `anchor` that is no URI reference (RFC 6690, section 2).
+    #[error("character {index} of the anchor cannot stand there in a URI reference")]
+    Anchor {
+        /// Which character, in bytes from the beginning of the value.
         index: usize,
     },
     /// The name of an attribute is empty, or has a character that no name has.
@@ -49,6 +59,12 @@ pub enum LinkWriteError {
         /// Which character, in bytes from the beginning of the token.
         index: usize,
     },
+    /// A quoted string with a control character other than the tab (RFC 2616, section 2.2).
+    #[error("character {index} cannot stand in a quoted string")]
+    Quoted {
+        /// Which character, in bytes from the beginning of the string.
+        index: usize,
+    },
 }
 
 impl<'b> LinkWriter<'b> {
@@ -57,32 +73,42 @@ impl<'b> LinkWriter<'b> {
         Self { out, first: true }
     }
 
-    /// Begins a link. It has the attributes that are written to what this returns.
+    /// Begins a link to a URI reference (RFC 3986, section 4.1). It has the attributes that are
+    /// written to what this returns.
     pub fn link(&mut self, target: &str) -> Result<AttributeWriter<'_>, LinkWriteError> {
-        match target.bytes().position(|byte| !is_target(byte)) {
-            Some(index) => Err(LinkWriteError::Target { index }),
-            None => Ok(self.raw_link(target, [])),
-        }
+        uri::check_reference(target).map_err(|index| LinkWriteError::Target { index })?;
+        self.begin();
+        self.out.extend_from_slice(target.as_bytes());
+        self.out.push(b'>');
+        Ok(AttributeWriter { out: self.out })
     }
 
     /// Begins a link to a target that is known to be one: the numbers of a path below a prefix.
+    /// What a URI has no character for is percent-encoded in the prefix, which may have been read
+    /// from a target that had it plain.
     #[inline]
     pub(crate) fn raw_link(
         &mut self,
         prefix: &str,
         path: impl IntoIterator<Item = u16>,
     ) -> AttributeWriter<'_> {
-        if !self.first {
-            self.out.push(b',');
-        }
-        self.first = false;
-        self.out.push(b'<');
-        self.out.extend_from_slice(prefix.as_bytes());
+        self.begin();
+        append_path(self.out, prefix);
         for number in path {
             append_segment(self.out, number);
         }
         self.out.push(b'>');
         AttributeWriter { out: self.out }
+    }
+
+    /// The comma after the link before, and the bracket before the target.
+    #[inline]
+    fn begin(&mut self) {
+        if !self.first {
+            self.out.push(b',');
+        }
+        self.first = false;
+        self.out.push(b'<');
     }
 
     /// Begins with an element without a target (TS 5.2.7.3).
@@ -103,15 +129,20 @@ impl AttributeWriter<'_> {
     pub fn token(self, name: &str, value: &str) -> Result<Self, LinkWriteError> {
         check_name(name)?;
         match value.bytes().position(|byte| !is_token(byte)) {
-            Some(index) => Err(LinkWriteError::Token { index }),
-            None if value.is_empty() => Err(LinkWriteError::Token { index: 0 }),
-            None => Ok(self.raw(format_args!(";{name}={value}"))),
+            Some(index) => return Err(LinkWriteError::Token { index }),
+            None if value.is_empty() => return Err(LinkWriteError::Token { index: 0 }),
+            None => check_anchor(name, value)?,
         }
+        Ok(self.raw(format_args!(";{name}={value}")))
     }
 
     /// An attribute whose value is a quoted string: `;name="value"`, with escapes where needed.
     pub fn quoted(self, name: &str, value: &str) -> Result<Self, LinkWriteError> {
         check_name(name)?;
+        if let Some(index) = value.find(is_control) {
+            return Err(LinkWriteError::Quoted { index });
+        }
+        check_anchor(name, value)?;
         append(self.out, format_args!(";{name}=\""));
         for part in value.split_inclusive(['"', '\\']) {
             let plain = part.strip_suffix(['"', '\\']).unwrap_or(part);
@@ -151,6 +182,31 @@ fn check_name(name: &str) -> Result<(), LinkWriteError> {
         None if name.is_empty() => Err(LinkWriteError::Name { index: 0 }),
         None => Ok(()),
     }
+}
+
+/// The value of `anchor` is a URI reference, too.
+fn check_anchor(name: &str, value: &str) -> Result<(), LinkWriteError> {
+    if name != "anchor" {
+        return Ok(());
+    }
+    uri::check_reference(value).map_err(|index| LinkWriteError::Anchor { index })
+}
+
+/// A path, in which what is percent-encoded is right.
+fn append_path(out: &mut Vec<u8>, path: &str) {
+    for part in path.as_bytes().chunk_by(|a, b| stands(*a) == stands(*b)) {
+        match part.first() {
+            Some(byte) if stands(*byte) => out.extend_from_slice(part),
+            _ => part
+                .iter()
+                .for_each(|byte| append(out, format_args!("%{byte:02X}"))),
+        }
+    }
+}
+
+/// Whether a byte of such a path is written as it is.
+fn stands(byte: u8) -> bool {
+    byte == b'%' || uri::is_path(byte)
 }
 
 /// A slash and a number: lists are made of these, and formatting takes ten times as long.

@@ -25,6 +25,7 @@ fn instance(object: u16, instance: u16, short_server_id: Option<u16>) -> Bootstr
         object: ObjectId::new(object),
         instance: InstanceId::new(instance).unwrap(),
         short_server_id: short_server_id.and_then(ShortServerId::new),
+        version: None,
     }
 }
 
@@ -144,6 +145,20 @@ fn the_version_is_read_in_every_form() {
     assert_eq!(read("lwm2m=\"1.0\"").unwrap(), [enabler(1, 0)]);
     assert_eq!(read("</3/0>").unwrap(), [instance(3, 0, None)]);
     assert_eq!(read("").unwrap(), []);
+}
+
+/// LwM2M 1.2 tells the version of an Object in the links to its Instances.
+#[test]
+fn an_instance_link_may_tell_the_version_of_its_object() {
+    let mut links = read(r#"lwm2m="1.2",</1/0>;ssid=1;ver=1.2,</3/0>;ver=x"#).unwrap();
+    assert_eq!(links.pop(), Some(instance(3, 0, None)));
+    let server = BootstrapDiscoverLink::Instance {
+        object: ObjectId::new(1),
+        instance: InstanceId::ZERO,
+        short_server_id: ShortServerId::new(1),
+        version: Some(Version::new(1, 2)),
+    };
+    assert_eq!(links, [enabler(1, 2), server]);
 }
 
 #[test]

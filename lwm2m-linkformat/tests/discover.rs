@@ -1,17 +1,17 @@
 //! The answer to Discover.
 
-use lwm2m_core::{Attributes, IdError, Path, PathError, Version};
+use lwm2m_core::{AttributeError, AttributeName, Attributes, IdError, Path, PathError, Version};
 use lwm2m_linkformat::{DiscoverLinks, DiscoverWriter, LinkFormatError, Reason, RootPath};
 
 #[derive(Debug, Default, PartialEq)]
 struct Said {
     path: &'static str,
-    dimension: Option<u32>,
+    dimension: Option<u8>,
     version: Option<Version>,
     attributes: Attributes,
 }
 
-const fn said(path: &'static str, dimension: Option<u32>, attributes: Attributes) -> Said {
+const fn said(path: &'static str, dimension: Option<u8>, attributes: Attributes) -> Said {
     Said {
         path,
         dimension,
@@ -49,7 +49,7 @@ fn write(root: &str, links: &[Said]) -> String {
         if let Some(dimension) = said.dimension {
             link = link.dimension(dimension);
         }
-        link.attributes(&said.attributes);
+        link.attributes(&said.attributes).unwrap();
     }
     String::from_utf8(payload).unwrap()
 }
@@ -272,8 +272,12 @@ fn what_is_malformed_says_where_and_why() {
         ("</65539>", 1, segment(0, IdError::NotDecimal)),
         ("</3/65535>", 1, segment(1, IdError::Reserved(65535))),
         ("</3/0/7/0/0>", 1, Reason::Path(PathError::TooDeep)),
-        ("</3>;dim=-1", 9, Reason::Integer),
-        ("</3>;dim=+1", 9, Reason::Integer),
+        ("</3>;dim=-1", 9, Reason::Dimension),
+        ("</3>;dim=+1", 9, Reason::Dimension),
+        // TS Table 3: 0 to 255.
+        ("</3>;dim=256", 9, Reason::Dimension),
+        ("</3>;dim=70000", 9, Reason::Dimension),
+        ("</3>;dim=4294967552", 9, Reason::Dimension),
         ("</3>;dim", 8, Reason::Value),
         ("</3>;pmin=4294967296", 10, Reason::Integer),
         ("</3>;pmax=1.5", 10, Reason::Integer),
@@ -288,13 +292,58 @@ fn what_is_malformed_says_where_and_why() {
         ("</3>;st=-1", 8, Reason::Number),
         ("</3>;st=1.", 8, Reason::Number),
         ("</3>;ver=x", 9, Reason::Version),
-        ("</3>;dim=1,</3/0>;pmin=1;dim=x", 29, Reason::Integer),
+        ("</3>;dim=1,</3/0>;pmin=1;dim=x", 29, Reason::Dimension),
     ] {
         let error = LinkFormatError { offset, reason };
         let mut links = DiscoverLinks::new(payload, RootPath::default());
         let errors: Vec<_> = links.by_ref().filter_map(Result::err).collect();
         assert_eq!(errors, [error], "{payload:?}");
         assert!(links.next().is_none());
+    }
+}
+
+/// TS Tables 3 and 4: what is read out of range is malformed, what is written has to be in it.
+#[test]
+fn attributes_have_their_range_in_both_directions() {
+    both_ways(
+        "</3/0/6>;dim=0,</3/0/7>;dim=255;pmin=0;pmax=4294967295;st=0",
+        &[
+            said("/3/0/6", Some(0), Attributes::NONE),
+            said(
+                "/3/0/7",
+                Some(255),
+                Attributes {
+                    pmin: Some(0),
+                    pmax: Some(u32::MAX),
+                    st: Some(0.0),
+                    ..Attributes::NONE
+                },
+            ),
+        ],
+    );
+    let number = |gt, lt, st| Attributes {
+        gt,
+        lt,
+        st,
+        ..Attributes::NONE
+    };
+    for (attributes, name) in [
+        (
+            number(Some(f64::NAN), None, None),
+            AttributeName::GreaterThan,
+        ),
+        (
+            number(None, Some(f64::INFINITY), None),
+            AttributeName::LessThan,
+        ),
+        (number(Some(1.0), None, Some(-0.5)), AttributeName::Step),
+    ] {
+        let mut payload = Vec::new();
+        let mut answer = DiscoverWriter::new(&mut payload, RootPath::default());
+        let link = answer.link("/3/0/9".parse().unwrap());
+        let error = AttributeError::Number(name);
+        assert_eq!(link.attributes(&attributes).unwrap_err(), error);
+        assert_eq!(payload, b"</3/0/9>");
     }
 }
 

@@ -250,6 +250,122 @@ fn a_writer_refuses_what_would_not_read_back() {
     assert!(out.ends_with(b",</>"));
 }
 
+/// RFC 6690, section 2: a target is a URI reference, and so is an anchor.
+#[test]
+fn what_is_no_uri_reference_is_not_written() {
+    let mut out = Vec::new();
+    let mut links = LinkWriter::new(&mut out);
+    for (text, index) in [
+        ("%", 0),
+        ("/%2", 1),
+        ("/a%2x", 2),
+        ("/caf\u{e9}", 4),
+        ("/a|b", 2),
+        ("/{a}", 1),
+        ("/[a]", 1),
+        ("a_b:c", 3),
+        ("//[::1", 2),
+        ("coap://host:x", 12),
+        ("/a#b#c", 4),
+    ] {
+        let error = LinkWriteError::Target { index };
+        assert_eq!(links.link(text).unwrap_err(), error, "{text:?}");
+        let link = links.link("").unwrap();
+        let error = LinkWriteError::Anchor { index };
+        assert_eq!(link.quoted("anchor", text).unwrap_err(), error, "{text:?}");
+    }
+    let error = LinkWriteError::Anchor { index: 0 };
+    let link = links.link("").unwrap();
+    assert_eq!(link.token("anchor", "%").unwrap_err(), error);
+    let mut right = Vec::new();
+    let mut links = LinkWriter::new(&mut right);
+    for text in [
+        "",
+        "/caf%C3%A9",
+        "//[::1]:5683/a?b#c",
+        "coap://host/a;b=c,d",
+    ] {
+        let link = links.link(text).unwrap();
+        link.quoted("anchor", text).unwrap();
+    }
+    assert_eq!(
+        String::from_utf8(right).unwrap(),
+        concat!(
+            r#"<>;anchor="",</caf%C3%A9>;anchor="/caf%C3%A9","#,
+            r#"<//[::1]:5683/a?b#c>;anchor="//[::1]:5683/a?b#c","#,
+            r#"<coap://host/a;b=c,d>;anchor="coap://host/a;b=c,d""#
+        )
+    );
+}
+
+/// RFC 2616, section 2.2: `TEXT` is any octet except control characters, but with tabs.
+#[test]
+fn control_characters_stand_in_no_quoted_string() {
+    for control in (0..=0x7Fu8).map(char::from).filter(char::is_ascii_control) {
+        let mut out = Vec::new();
+        let mut links = LinkWriter::new(&mut out);
+        let link = links.link("/a").unwrap();
+        let written = link.quoted("x", &format!("a{control}b"));
+        let [plain, escaped] =
+            ["", "\\"].map(|escape| read(&format!("</a>;x=\"a{escape}{control}b\"")));
+        if control == '\t' {
+            assert!(written.is_ok());
+            assert_eq!(plain, escaped);
+            assert_eq!(plain.unwrap()[0].1[0].1.as_deref(), Some("a\tb"));
+            assert_eq!(out, b"</a>;x=\"a\tb\"");
+        } else {
+            assert_eq!(written.unwrap_err(), LinkWriteError::Quoted { index: 1 });
+            let reason = Reason::ControlCharacter;
+            let error = |offset| Err(LinkFormatError { offset, reason });
+            assert_eq!(plain, error(9), "{control:?}");
+            assert_eq!(escaped, error(10), "{control:?}");
+            assert_eq!(out, b"</a>");
+        }
+    }
+    let reason = Reason::ControlCharacter;
+    let late = LinkFormatError { offset: 11, reason };
+    assert_eq!(read("</a>;x=\"\\\"a\n,</b>"), Err(late));
+    // What is not ASCII is text, the control characters of Unicode as well.
+    assert!(read("</a>;x=\"\u{85}\\\u{85}\"").is_ok());
+}
+
+#[test]
+fn content_formats_may_lack_their_quotes() {
+    for (document, formats, others) in [
+        ("</>;ct=60 110 112", "60 110 112", 0),
+        ("</>;rt=x;ct=60  110;obs", "60  110", 2),
+        ("</>;ct=60 70000 ;obs", "60 70000", 1),
+        ("</>;ct=60 ", "60", 0),
+        ("</>;ct=60 ,</1>", "60", 0),
+        ("</>;ct=\"60 110\"", "60 110", 0),
+    ] {
+        let link = Links::new(document).next().unwrap().unwrap();
+        assert_eq!(link.value("ct").unwrap(), formats, "{document}");
+        let others_found = link.attributes().count() - 1;
+        assert_eq!(others_found, others, "{document}");
+        assert_eq!(
+            link.value("ct").unwrap().is_quoted(),
+            document.contains('"')
+        );
+        assert!(Links::new(document).all(|link| link.is_ok()));
+    }
+    for (document, offset, reason) in [
+        ("</>;ct=60 x", 10, Reason::Separator),
+        ("</>;ct=60 110x", 10, Reason::Separator),
+        ("</>;ct=60\t110", 10, Reason::Separator),
+        ("</>;ct=60 \"110\"", 10, Reason::Separator),
+        ("</>;ct=60 110 </1>", 14, Reason::Separator),
+        ("</>;ct=x 110", 9, Reason::Separator),
+        ("</>;ct=\"60\" 110", 12, Reason::Separator),
+        ("</>;ct= 60", 7, Reason::Value),
+        // Of no other attribute.
+        ("</>;sz=60 110", 10, Reason::Separator),
+    ] {
+        let error = LinkFormatError { offset, reason };
+        assert_eq!(read(document), Err(error), "{document}");
+    }
+}
+
 #[test]
 fn a_link_tells_at_which_byte_it_begins() {
     // The ä of the first title takes two bytes.

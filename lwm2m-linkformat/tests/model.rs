@@ -84,16 +84,39 @@ impl Text {
         if self.eat('"') {
             let mut value = String::new();
             loop {
-                match self.0.pop()? {
+                let char = match self.text()? {
                     '"' => return Some((name, Some((value, true)))),
-                    '\\' => value.push(self.0.pop()?),
-                    char => value.push(char),
-                }
+                    '\\' => self.text()?,
+                    char => char,
+                };
+                value.push(char);
             }
         }
         let others = "!#$%&'()*+-./:<=>?@[]^_`{|}~";
-        let value = self.many(|char| char.is_ascii_alphanumeric() || others.contains(char));
+        let mut token = || self.many(|char| char.is_ascii_alphanumeric() || others.contains(char));
+        let mut value = token();
+        // Content formats whose quotes are missing.
+        while name == "ct" && is_number(value.rsplit(' ').next()?) {
+            let mut further = Text(self.0.clone());
+            let blanks = further.many(|char| char == ' ');
+            let number = further.many(|char| char.is_ascii_digit());
+            let ends = further
+                .peek()
+                .is_none_or(|char| !char.is_ascii_alphanumeric() && !others.contains(char));
+            if blanks.is_empty() || number.is_empty() || !ends {
+                break;
+            }
+            value += &blanks;
+            value += &number;
+            *self = further;
+        }
         (!value.is_empty()).then_some((name, Some((value, false))))
+    }
+
+    /// A character of a quoted string.
+    fn text(&mut self) -> Option<char> {
+        let char = self.0.pop()?;
+        (!char.is_ascii_control() || char == '\t').then_some(char)
     }
 }
 
@@ -173,6 +196,7 @@ fn registration_model(document: &str) -> Option<Vec<String>> {
             (Path::Object(object), Some(version)) if object.get() != 0 => {
                 Some(version.parse::<Version>().ok()?)
             }
+            (Path::Instance(..), Some(version)) => version.parse().ok(),
             _ => None,
         };
         if path.object().is_some_and(|object| object.get() != 0) && path.depth() < 3 {
@@ -187,7 +211,11 @@ fn read_registration(document: &str) -> Option<Vec<String>> {
         Some(match link.ok()? {
             RegistrationLink::Root { resource_type, .. } => format!("root {resource_type}"),
             RegistrationLink::Object { object, version } => format!("/{object} {version:?}"),
-            RegistrationLink::Instance { object, instance } => format!("/{object}/{instance} None"),
+            RegistrationLink::Instance {
+                object,
+                instance,
+                version,
+            } => format!("/{object}/{instance} {version:?}"),
         })
     });
     links.collect()
@@ -212,7 +240,7 @@ fn document() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         10 => select(vec![
             "", "=oma.lwm2m", "=\"oma.lwm2m\"", "=\"core.rd oma.lwm2m\"", "=\"oma\\.lwm2m\"", "=40",
-            "=\"0 11543\"", "=2.2", "=\"2.2\"", "=\"a,b;c<>\\\"\\\\\"", "=1.0",
+            "=\"0 11543\"", "=0 11543", "=60  110 ", "=60 x", "=\"\t\"", "=\"\\\u{1}\"", "=2.2", "=\"2.2\"", "=\"a,b;c<>\\\"\\\\\"", "=1.0",
         ]).prop_map(str::to_owned),
         1 => "=?[!-~ é\"\\\\]{0,4}",
         1 => "=\"([a-z,;<> ]|\\\\[\"\\\\é]|é){0,4}\"?",

@@ -12,8 +12,10 @@ enum Said {
     Root(&'static str, Vec<u16>, bool),
     Object(u16, Option<Version>),
     Instance(u16, u16),
+    /// An Object Instance whose link tells a version.
+    Versioned(u16, u16, Version),
 }
-use Said::{Instance, Object, Root};
+use Said::{Instance, Object, Root, Versioned};
 
 fn read(payload: &'static str) -> Result<Vec<Said>, LinkFormatError> {
     RegistrationLinks::new(payload)
@@ -29,9 +31,16 @@ fn read(payload: &'static str) -> Result<Vec<Said>, LinkFormatError> {
                     resource_type,
                 ),
                 RegistrationLink::Object { object, version } => Object(object.get(), version),
-                RegistrationLink::Instance { object, instance } => {
-                    Instance(object.get(), instance.get())
-                }
+                RegistrationLink::Instance {
+                    object,
+                    instance,
+                    version: None,
+                } => Instance(object.get(), instance.get()),
+                RegistrationLink::Instance {
+                    object,
+                    instance,
+                    version: Some(version),
+                } => Versioned(object.get(), instance.get(), version),
             })
         })
         .collect()
@@ -166,8 +175,32 @@ fn ts_6_2_3_object_versions() {
         (44, Some(version), &[0]),
     ];
     assert_eq!(write(RegistrationRoot::default(), objects), UNQUOTED);
-    // Versions are of Objects: elsewhere the attribute means nothing.
-    assert_eq!(read("</3/0>;ver=x").unwrap(), [Instance(3, 0)]);
+}
+
+/// LwM2M 1.2 tells the version of an Object in the links to its Instances.
+#[test]
+fn an_instance_link_may_tell_the_version_of_its_object() {
+    let version = Version::new(1, 1);
+    for payload in [
+        "</1/0>;ver=1.1,</3/0>",
+        "</1/0>;ver=\"1.1\",</3/0>",
+        "</1/0>;x;ver=1.1;ver=1.2,</3/0>",
+        "</a/1/0>;ver=1.1,</a/3/0>,</a>;rt=\"oma.lwm2m\"",
+        // The first link of a list is read in another place than the others.
+        "</>;ct=0,</1/0>;ver=1.1,</3/0>",
+    ] {
+        let mut said = read(payload).unwrap();
+        said.retain(|said| !matches!(said, Root(..)));
+        assert_eq!(
+            said,
+            [Versioned(1, 0, version), Instance(3, 0)],
+            "{payload}"
+        );
+    }
+    // TS 6.2.3 gives it no meaning there: what is no version is passed over.
+    for payload in ["</3/0>;ver=x", "</3/0>;ver", "</>,</3/0>;ver=1"] {
+        assert_eq!(read(payload).unwrap().last(), Some(&Instance(3, 0)));
+    }
 }
 
 #[test]
@@ -185,6 +218,13 @@ fn root_links_as_they_are_seen() {
         ),
         (r#"</>;ct=" 60  65535 ""#, vec![60, 65535], false),
         (r#"</>;ct="""#, vec![], false),
+        // Older clients leave the quotes out.
+        (
+            "</>;rt=\"oma.lwm2m\";ct=60 110 112",
+            vec![60, 110, 112],
+            true,
+        ),
+        ("</>;ct=60 110 112;rt=oma.lwm2m", vec![60, 110, 112], true),
         ("</>;rt=\"oma.lwm2m2\"", vec![], false),
         ("</>", vec![], false),
         // The first of a name counts, whatever comes later.
@@ -214,6 +254,28 @@ fn content_formats_are_compared_and_printed_as_a_list() {
     assert_eq!(two, formats(r#"</>;ct=" 0  11543 ";rt="oma.lwm2m""#));
     for other in ["</>", "</>;ct=0", r#"</>;ct="11543 0""#] {
         assert_ne!(two, formats(other), "{other}");
+    }
+}
+
+/// An alternate path is read as it stands, and written as a URI has it (RFC 3986, section 2).
+#[test]
+fn an_alternate_path_is_written_percent_encoded() {
+    for (read, written) in [
+        ("/lwm2m", "/lwm2m"),
+        ("/caf\u{e9}/a|b", "/caf%C3%A9/a%7Cb"),
+        ("/caf%c3%a9", "/caf%c3%a9"),
+        ("/[a]^{b}`\\", "/%5Ba%5D%5E%7Bb%7D%60%5C"),
+    ] {
+        let payload = format!("<{read}>;rt=\"oma.lwm2m\",<{read}/3/0>");
+        let path = RegistrationLinks::new(&payload).root();
+        let root = RegistrationRoot {
+            path,
+            ..RegistrationRoot::default()
+        };
+        let again = write(root, &[(3, None, &[0])]);
+        assert_eq!(again, payload.replace(read, written));
+        let segments = RegistrationLinks::new(&again).root().segments();
+        assert!(path.segments().eq(segments), "{read}");
     }
 }
 
@@ -303,6 +365,7 @@ fn what_is_malformed_says_where_and_why() {
         (r#"</>;ct="0 x""#, 7, Reason::ContentFormat),
         ("</>;ct=65536", 7, Reason::ContentFormat),
         ("</>;ct=-1", 7, Reason::ContentFormat),
+        ("</>;ct=60 65536 112", 7, Reason::ContentFormat),
         ("</1/0>,</>;ct", 13, Reason::Value),
         (
             r#"</1/0>,</a/3>;rt="oma.lwm2m""#,

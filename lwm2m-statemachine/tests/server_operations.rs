@@ -6,8 +6,9 @@ mod server_common;
 use core::time::Duration;
 
 use lwm2m_core::{
-    Arguments, Attributes, AttributesUpdate, Change, Code, ContentFormat, DataType, InstanceId,
-    Method, ObjectId, Operation, Path, Value, WriteMode, codec::Content,
+    Arguments, AttributeError, AttributeName, Attributes, AttributesUpdate, Change, Code,
+    ContentFormat, DataType, InstanceId, Method, ObjectId, Operation, Path, Value, WriteMode,
+    codec::Content,
 };
 use lwm2m_objects::{ObjectDefinition, Operations, Registry, ResourceDefinition};
 use lwm2m_statemachine::{
@@ -578,6 +579,30 @@ fn write_attributes_puts_queries_and_no_payload() {
     assert_eq!(world.outcome(operation), Outcome::Changed);
 }
 
+/// TS Table 4: numbers are finite, and a step is not negative.
+#[test]
+fn write_attributes_out_of_range_are_not_sent() {
+    let (mut world, id) = world();
+    for (name, number) in [
+        (AttributeName::GreaterThan, f64::NAN),
+        (AttributeName::LessThan, f64::INFINITY),
+        (AttributeName::Step, -1.0),
+    ] {
+        let mut update = AttributesUpdate::default();
+        *match name {
+            AttributeName::GreaterThan => &mut update.gt,
+            AttributeName::LessThan => &mut update.lt,
+            _ => &mut update.st,
+        } = Change::Set(number);
+        let refused = world
+            .server
+            .write_attributes(world.now, id, path("/3/0/9"), &update);
+        let error = AttributeError::Number(name);
+        assert_eq!(refused, Err(CallError::Attribute(error)));
+        assert!(world.sent().is_empty() && world.events().is_empty());
+    }
+}
+
 #[test]
 fn discover_asks_for_link_format_and_tells_links_with_attributes() {
     let (mut world, id) = world();
@@ -626,6 +651,7 @@ fn discover_asks_for_link_format_and_tells_links_with_attributes() {
     }
     for (format, payload) in [
         (ContentFormat::LINK_FORMAT, &b"</3/0>,"[..]),
+        (ContentFormat::LINK_FORMAT, b"</3/0/7>;dim=256"),
         (ContentFormat::TLV, b"\xc1\x09\x55"),
     ] {
         let (operation, request) = ask_discover(&mut world);

@@ -90,6 +90,37 @@ fn register_is_answered_with_a_location_under_rd_and_told() {
     assert_eq!(world.server.registrations().count(), 1);
 }
 
+/// Older clients leave the quotes of `ct` out; those of LwM2M 1.2 tell versions in Instance links.
+#[test]
+fn formats_without_quotes_and_versions_in_instance_links_count() {
+    let mut world = World::new();
+    let (id, token) = world.register_as(&Request {
+        payload: br#"</>;rt="oma.lwm2m";ct=60 110 112 11543,</1/0>;ver=1.1,</3/0>;ver=1.2,</3>;ver=1.1,</5>"#,
+        ..Request::default()
+    });
+    let registration = world.server.registration(id).unwrap();
+    assert!(registration.announces(ContentFormat::JSON));
+    assert!(!registration.announces(ContentFormat::TLV));
+    let version = |world: &World, object: u16| {
+        let registration = world.server.registration(id).unwrap();
+        registration.object_version(object.into())
+    };
+    assert_eq!(version(&world, 1), Some(Version::new(1, 1)));
+    // The Object's own link tells it, wherever it stands.
+    assert_eq!(version(&world, 3), Some(Version::new(1, 1)));
+    assert_eq!(version(&world, 5), Some(Version::INITIAL));
+
+    // So it is in an Update.
+    let reply = world.request(&Request {
+        payload: b"</1/0>,</3/0>,</3/1>;ver=1.2",
+        format: Some(ContentFormat::LINK_FORMAT),
+        ..update(&token)
+    });
+    assert_eq!(reply.code(), Code::CHANGED);
+    assert_eq!(version(&world, 1), Some(Version::INITIAL));
+    assert_eq!(version(&world, 3), Some(Version::new(1, 2)));
+}
+
 #[test]
 fn what_the_application_asks_at_once_follows_the_answer_to_the_register() {
     let mut world = World::new();

@@ -202,6 +202,50 @@ fn the_resulting_set_is_checked_and_a_refused_update_changes_nothing() {
     }
 }
 
+/// Only a program can ask for these: what is read is never so.
+#[test]
+fn a_number_out_of_range_is_found_in_a_set_and_in_an_update() {
+    use AttributeName::{GreaterThan, LessThan, Step};
+
+    let set = |name, number| {
+        let mut set = Attributes::NONE;
+        *match name {
+            GreaterThan => &mut set.gt,
+            LessThan => &mut set.lt,
+            _ => &mut set.st,
+        } = Some(number);
+        set
+    };
+    for name in [GreaterThan, LessThan, Step] {
+        for (number, right) in [
+            (0.0, true),
+            (f64::MAX, true),
+            (-1.0, name != Step),
+            (f64::NAN, false),
+            (f64::INFINITY, false),
+            (f64::NEG_INFINITY, false),
+        ] {
+            let set = set(name, number);
+            let expected = if right {
+                Ok(())
+            } else {
+                Err(AttributeError::Number(name))
+            };
+            assert_eq!(set.check_ranges(), expected, "{name}={number}");
+            assert_eq!(AttributesUpdate::from(set).check_ranges(), expected);
+        }
+    }
+    // Between the attributes of several levels there may be no order.
+    let inherited = Attributes {
+        pmin: Some(60),
+        pmax: Some(10),
+        gt: Some(1.0),
+        lt: Some(2.0),
+        st: None,
+    };
+    assert_eq!(inherited.check_ranges(), Ok(()));
+}
+
 #[test]
 fn lower_levels_prevail_and_defaults_come_last() {
     let set = |pmin, pmax| Attributes {

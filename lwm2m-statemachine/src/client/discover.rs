@@ -81,7 +81,9 @@ fn object_instance(
 
 fn resource(tree: &ObjectTree, path: Path, links: &mut DiscoverWriter<'_, '_>) {
     let link = links.link(path);
-    if let Some(dimension) = tree.dimension(path) {
-        let _ = link.dimension(u32::try_from(dimension).unwrap_or(u32::MAX));
+    // More than 255 cannot be said (TS Table 3).
+    let dimension = tree.dimension(path).map(u8::try_from);
+    if let Some(Ok(dimension)) = dimension {
+        let _ = link.dimension(dimension);
     }
 }

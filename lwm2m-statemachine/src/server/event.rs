@@ -224,7 +224,7 @@ pub struct DiscoveredLink {
     /// The Object, Object Instance or Resource.
     pub path: Path,
     /// How many Resource Instances a multiple Resource has (`dim`).
-    pub dimension: Option<u32>,
+    pub dimension: Option<u8>,
     /// The version of an Object, if the client told it (`ver`).
     pub version: Option<Version>,
     /// The attributes that govern notifications to this server.

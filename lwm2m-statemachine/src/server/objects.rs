@@ -20,7 +20,7 @@ pub(super) struct ObjectList {
 struct Rare {
     /// Empty, or as [`RootPath::prefix`] has it.
     alternate_path: Box<str>,
-    /// Objects whose version was told, ascending.
+    /// Objects whose version was told, ascending, each once.
     versions: Box<[(ObjectId, Version)]>,
 }
 
@@ -81,11 +81,16 @@ pub(super) enum ListError {
 
 impl ObjectList {
     /// Reads the payload of a Register or Update; `limit` bounds the Objects and Object Instances.
+    ///
+    /// The version of an Object is that of its own link (TS 6.2.3). Where that tells none, it is
+    /// the one of the first link to an Object Instance that tells one, as in LwM2M 1.2. Where an
+    /// Object has several links, the first that tells a version counts.
     pub(super) fn parse(payload: &[u8], limit: usize) -> Result<Self, ListError> {
         let mut links = RegistrationLinks::new(payload);
         // Few links are shorter than that; more room comes if it is needed.
         let mut places = Vec::with_capacity((payload.len() / SHORTEST_LINK + 1).min(limit));
         let mut versions = Vec::new();
+        let mut instance_versions = Vec::new();
         let mut formats = Formats::default();
         let alternate_path = links.root().prefix();
         // What is malformed behind the bound is refused as too long: either is right.
@@ -95,7 +100,12 @@ impl ObjectList {
                     versions.extend(version.map(|version| (object, version)));
                     Place::new(object, None)
                 }
-                RegistrationLink::Instance { object, instance } => {
+                RegistrationLink::Instance {
+                    object,
+                    instance,
+                    version,
+                } => {
+                    instance_versions.extend(version.map(|version| (object, version)));
                     Place::new(object, Some(instance))
                 }
                 RegistrationLink::Root {
@@ -114,7 +124,9 @@ impl ObjectList {
         }
         places.sort_unstable();
         places.dedup();
-        versions.sort_unstable();
+        versions.append(&mut instance_versions);
+        // Stable, so that of one Object the first comes first.
+        versions.sort_by_key(|(object, _)| *object);
         versions.dedup_by_key(|(object, _)| *object);
         let rare = (!alternate_path.is_empty() || !versions.is_empty()).then(|| {
             Box::new(Rare {
@@ -227,6 +239,40 @@ mod tests {
         assert_eq!(list.version(44.into()), Some(Version::new(2, 2)));
         assert_eq!(list.version(3.into()), Some(Version::INITIAL));
         assert_eq!(list.version(4.into()), None);
+    }
+
+    #[test]
+    fn the_version_of_the_objects_own_link_counts_before_that_of_an_instance_link() {
+        for (payload, version) in [
+            ("</44/0>;ver=1.1", Version::new(1, 1)),
+            ("</44>,</44/0>;ver=1.1", Version::new(1, 1)),
+            (
+                "</44/1>,</44/3>;ver=1.2,</44/2>;ver=1.1",
+                Version::new(1, 2),
+            ),
+            (
+                "</44/0>;ver=1.1,</44/1>;ver=1.2,</44>;ver=2.2",
+                Version::new(2, 2),
+            ),
+            ("</44>;ver=2.2,</44>;ver=1.0", Version::new(2, 2)),
+            ("</44/0>;ver=x,</44/1>;ver=1.1", Version::new(1, 1)),
+            ("</44/0>;ver=x", Version::INITIAL),
+        ] {
+            let list = list(&alloc::format!("</43/0>,{payload},</45/0>"));
+            assert_eq!(list.version(44.into()), Some(version), "{payload}");
+            for other in [43, 45] {
+                assert_eq!(list.version(other.into()), Some(Version::INITIAL));
+            }
+        }
+    }
+
+    #[test]
+    fn formats_without_quotes_are_formats() {
+        let list = list(r#"</>;rt="oma.lwm2m";ct=0 112 11542 11543,</3/0>"#);
+        for format in [ContentFormat::TEXT, ContentFormat::TLV, ContentFormat::JSON] {
+            assert!(list.announces(format), "{format}");
+        }
+        assert!(!list.announces(ContentFormat::OPAQUE));
     }
 
     #[test]

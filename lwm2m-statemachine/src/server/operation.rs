@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, DataType, InstanceId, Method, ObjectId, Operation,
-    Path, WriteMode,
+    Arguments, AttributeError, AttributesUpdate, ContentFormat, DataType, InstanceId, Method,
+    ObjectId, Operation, Path, WriteMode,
     codec::{Content, EncodeError},
 };
 use lwm2m_linkformat::{DiscoverLinks, RootPath};
@@ -49,6 +49,9 @@ pub enum CallError {
         /// The type of the value.
         found: DataType,
     },
+    /// The value of an attribute is out of its range.
+    #[error("{0}")]
+    Attribute(#[from] AttributeError),
     /// The registration has as many operations or observations as the
     /// [bounds](super::ServerBounds) allow.
     #[error("too many operations or observations of the registration")]
@@ -176,6 +179,7 @@ impl Ask<'_> {
                 Ok(message)
             }
             Self::WriteAttributes(_, update) => {
+                update.check_ranges()?;
                 let mut message = begin(Method::Put, None)?;
                 for query in update.queries() {
                     message.uri_query_display(&query)?;

@@ -130,8 +130,10 @@ impl<P> Registration<P> {
         self.objects.has(path)
     }
 
-    /// The version of an Object that the client has, as it said: 1.0 if it did not (TS 6.2.3). The
-    /// definition that its values are decoded with is in [`Server::definitions`](super::Server::definitions).
+    /// The version of an Object that the client has, as it said: what the Object's own link tells;
+    /// else the first of its Object Instances' links that tells one, as in LwM2M 1.2; else 1.0
+    /// (TS 6.2.3). The definition that its values are decoded with is in
+    /// [`Server::definitions`](super::Server::definitions).
     pub fn object_version(&self, object: ObjectId) -> Option<Version> {
         self.objects.version(object)
     }

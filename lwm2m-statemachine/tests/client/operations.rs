@@ -1,13 +1,13 @@
 //! Device Management & Service Enablement (TS 5.4, 8.2.5, 8.5).
 
-use lwm2m_core::{Code, ContentFormat, Method, Value};
-use lwm2m_objects::{Change, Server};
+use lwm2m_core::{AccessRights, Code, ContentFormat, InstanceId, Method, ObjectId, Value};
+use lwm2m_objects::{AccessControl, AclTarget, Change, Server, Store};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
     coap::{BlockOption, MessageBuf, MessageType, Token},
 };
 
-use crate::support::{Bench, get, on, path, server_id};
+use crate::support::{Bench, get, on, path, server_id, tree};
 
 /// TS 6.4.3.1, as its lengths have it.
 pub(crate) const DEVICE_TLV: &[u8] = b"\xC8\x00\x14Open Mobile Alliance\
@@ -226,6 +226,29 @@ fn discover_tells_objects_instances_resources_and_dimensions() {
             code,
             "{at}"
         );
+    }
+}
+
+/// TS Table 3: `dim` is a number of 0 to 255.
+#[test]
+fn discover_leaves_out_a_dimension_above_255() {
+    for (entries, expected) in [
+        (255, "</2/0/2>;dim=255"),
+        (256, "</2/0/2>"),
+        (65_535, "</2/0/2>"),
+    ] {
+        let rights = AccessControl {
+            target: AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
+            acl: (0..entries).map(|id| (id, AccessRights::READ)).collect(),
+            owner: 101,
+        };
+        let mut tree = tree(Server::new(server_id(101), 86_400));
+        tree.add(Store::of([(InstanceId::ZERO, rights)]));
+        let config = ClientConfig::new("example-client", [7; 32]);
+        let mut bench = Bench::with_tree(config, tree);
+        bench.accept_register();
+        let answer = bench.request(b"d", accept("/2/0/2", ContentFormat::LINK_FORMAT));
+        assert_eq!(core::str::from_utf8(answer.payload()), Ok(expected));
     }
 }
 
