@@ -43,14 +43,36 @@ impl ObjectTree {
     /// Applies the changes of a transaction: whole, or not at all. Those of one Object are prepared
     /// and applied together, in their order.
     ///
+    /// Tells what reads differently to servers afterwards, in ascending order and each once: Object
+    /// Instances that have come or gone, and Resources that can be read and have another value now.
+    /// The same value again is no difference. The Object hears of it all the same: to write a
+    /// Package URI or a lifetime again may mean something to it, and what it then changes by itself
+    /// [`poll_changed`](Self::poll_changed) tells.
+    ///
+    /// ```
+    /// use lwm2m_core::{InstanceId, Path};
+    /// use lwm2m_objects::{Change, DEVICE, ObjectTree, Store};
+    ///
+    /// let path: Path = "/3/0/14".parse()?;
+    /// let mut tree = ObjectTree::new();
+    /// tree.add(Store::new(&DEVICE).with(InstanceId::ZERO, 14, "+01:00"));
+    /// let write = [Change::Set { path, value: "+02:00".into() }];
+    /// assert_eq!(tree.commit(&write)?, [path]);
+    /// assert_eq!(tree.commit(&write)?, []); // the same again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`WriteError::NotWritable`], [`WriteError::WrongType`], [`WriteError::OutOfRange`] for a
     /// change that does not fit the definition, [`WriteError::TooMany`] for another Object Instance
-    /// than 0 of a single-instance Object, [`WriteError::NotFound`] without the Object, and what its [`prepare`](crate::Object::prepare) refuses.
-    pub fn commit(&mut self, changes: &[Change]) -> Result<(), WriteError> {
+    /// than 0 of a single-instance Object, [`WriteError::NotFound`] without the
+    /// Object, and what its [`prepare`](crate::Object::prepare) refuses.
+    pub fn commit(&mut self, changes: &[Change]) -> Result<Vec<Path>, WriteError> {
         let changes = &*by_object(changes);
         self.prepare(changes)?;
+        let differences = runs(changes).flat_map(|run| self.differences(run));
+        let differences = differences.collect();
         if self.held.is_some() {
             for run in runs(changes) {
                 let undo = self.inverse(run);
@@ -66,7 +88,7 @@ impl ObjectTree {
             runs(changes).for_each(|run| self.apply(run));
             runs(changes).for_each(|run| self.settle(run));
         }
-        Ok(())
+        Ok(differences)
     }
 
     /// From now on, commits can be [taken back](Self::roll_back): the values are as committed, but
@@ -120,7 +142,10 @@ impl ObjectTree {
 
     /// The application's own change of a value, read-only Resources included. Checked against the
     /// data type and the range of the definition.
-    pub fn set(&mut self, path: Path, value: impl Into<Value>) -> Result<(), WriteError> {
+    ///
+    /// Tells whether the Resource reads differently to servers afterwards, as
+    /// [`commit`](Self::commit) does.
+    pub fn set(&mut self, path: Path, value: impl Into<Value>) -> Result<bool, WriteError> {
         let (Path::Resource(object, instance, resource)
         | Path::ResourceInstance(object, instance, resource, _)) = path
         else {
@@ -136,13 +161,14 @@ impl ObjectTree {
         };
         let run = [Change::Set { path, value }];
         self.prepare(&run)?;
+        let differs = !self.differences(&run).is_empty();
         self.apply(&run);
         match (&mut self.held, object_of(&run)) {
             // It stays, but what follows from it must not overtake what is held.
             (Some(held), Some(object)) => held.entry(object).or_default().add(&run),
             _ => self.settle(&run),
         }
-        Ok(())
+        Ok(differs)
     }
 
     /// The first phase: every change fits its definition, and every Object agrees.

@@ -76,6 +76,7 @@ mod commit;
 pub mod ddf;
 mod definition;
 mod device;
+mod differences;
 pub mod example;
 pub mod firmware;
 mod location;

@@ -30,7 +30,7 @@ fn write(
     let values = values.iter().map(|(at, value)| (path(at), value.clone()));
     values.collect::<Content>().push(&mut transaction)?;
     let changes = transaction.finish()?;
-    tree.commit(&changes)
+    tree.commit(&changes).map(drop)
 }
 
 fn changed(tree: &mut ObjectTree) -> Vec<String> {

@@ -92,8 +92,12 @@ fn firmware_hears_nothing_of_what_is_rolled_back() {
             let error = firmware::DownloadError::ConnectionLost;
             firmware(tree).failed(error).unwrap();
         },
-        |tree| tree.set(path("/5/0/1"), "coap://old").unwrap(),
-        |tree| tree.set(path("/5/0/0"), &b"old"[..]).unwrap(),
+        |tree| {
+            tree.set(path("/5/0/1"), "coap://old").unwrap();
+        },
+        |tree| {
+            tree.set(path("/5/0/0"), &b"old"[..]).unwrap();
+        },
     ];
     let changes: [&[Change]; 7] = [
         &[set("/5/0/1", "coap://new")],

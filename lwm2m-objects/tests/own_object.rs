@@ -111,7 +111,7 @@ fn write(
         .collect();
     content.push(&mut transaction)?;
     let changes = transaction.finish()?;
-    tree.commit(&changes)
+    tree.commit(&changes).map(drop)
 }
 
 #[test]

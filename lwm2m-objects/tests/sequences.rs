@@ -480,7 +480,7 @@ proptest! {
         tree.hold();
         for request in &held {
             if let Some(changes) = commit(&mut tree, request) {
-                prop_assert_eq!(twin.commit(&changes), Ok(()), "{:?}", changes);
+                prop_assert!(twin.commit(&changes).is_ok(), "{:?}", changes);
             }
         }
         tree.keep();

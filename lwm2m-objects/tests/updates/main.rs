@@ -33,7 +33,7 @@ fn write(tree: &mut ObjectTree, at: &str, values: &[(&str, Value)]) -> Result<()
     let mut transaction = tree.write(path(at), WriteMode::PartialUpdate)?;
     content(values).push(&mut transaction)?;
     let changes = transaction.finish()?;
-    tree.commit(&changes)
+    tree.commit(&changes).map(drop)
 }
 
 fn package(tree: &mut ObjectTree, at: &str, bytes: &[u8]) -> Result<(), WriteError> {
