@@ -78,13 +78,22 @@ impl Client {
                 self.events
                     .push_back(ClientEvent::Observed { server, path });
             }
-            Effect::Cancel { path } => self.end_observations(now, |observation| {
-                let own =
-                    observation.observer.token() == observer.token() && observation.path == path;
-                let below = observation.path != path && path.contains(&observation.path);
-                observation.observer.connection == observer.connection && (own || below)
-            }),
+            Effect::Cancel { path } => self.cancel(now, &observer, path),
         }
+    }
+
+    /// Ends the observation that has the token of the request (RFC 7641 §4.1). A token of none ends
+    /// all of the server on this path and below, as deployed servers mean it (TS 8.2.6).
+    fn cancel(&mut self, now: Instant, observer: &Observer, path: Path) {
+        let (connection, token) = (observer.connection, observer.token());
+        let one = self.observations.contains(connection, token);
+        self.end_observations(now, |observation| {
+            if one {
+                observation.observer.has(connection, token)
+            } else {
+                observation.observer.connection == connection && path.contains(&observation.path)
+            }
+        });
     }
 
     /// The server whose Registration Update Trigger this is.

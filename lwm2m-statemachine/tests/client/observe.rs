@@ -2,7 +2,7 @@
 
 use core::{cell::Cell, time::Duration};
 
-use lwm2m_core::{Arguments, Code, ContentFormat, InstanceId, Method, ObjectId, ResourceId};
+use lwm2m_core::{Arguments, Code, ContentFormat, InstanceId, Method, ObjectId, Path, ResourceId};
 use lwm2m_objects::{
     Change, ExecuteError, Execution, Location, Object, ObjectDefinition, ReadError, ResourceSink,
     Server, Store,
@@ -279,21 +279,63 @@ fn cancel_by_observe_1_answers_and_ends() {
     assert!(bench.all_sent().is_empty());
 }
 
+/// The paths of the observations that have ended.
+fn ended(bench: &mut Bench) -> Vec<Path> {
+    let events = bench.events().into_iter();
+    let paths = events.filter_map(|event| match event {
+        ClientEvent::ObservationEnded { path, .. } => Some(path),
+        _ => None,
+    });
+    paths.collect()
+}
+
+/// RFC 7641 §3.6, §4.1.
 #[test]
-fn cancel_on_a_parent_ends_what_is_below_and_with_another_token_nothing_else() {
-    let mut bench = Bench::new();
-    bench.request(b"7", observe(0, "/3/0/7"));
-    bench.request(b"8", observe(0, "/3/0/8"));
-    bench.request(b"9", observe(0, "/3/0/9"));
-    bench.request(b"x", observe(1, "/3/0/9")); // another token, the same path
-    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
-    bench.pass(Duration::ZERO);
-    assert_eq!(bench.all_sent().len(), 1);
-    bench.request(b"y", observe(1, "/3/0"));
-    bench.client.set(bench.now, path("/3/0/9"), 8).unwrap();
-    bench.client.set(bench.now, path("/3/0/7/0"), 8).unwrap();
-    bench.pass(Duration::from_secs(1));
-    assert!(bench.all_sent().is_empty());
+fn cancel_with_the_token_of_an_observation_ends_that_one_alone() {
+    for cancelled in ["/3/0", "/3", "/3/0/7", "/3/0/9"] {
+        let mut bench = Bench::new();
+        bench.request(b"i", observe(0, "/3/0"));
+        bench.request(b"7", observe(0, "/3/0/7"));
+        bench.request(b"9", observe(0, "/3/0/9"));
+        // Another one of the same path.
+        bench.request(b"j", observe(0, "/3/0"));
+        bench.events();
+        // The token tells which, whatever the path.
+        bench.request(b"i", observe(1, cancelled));
+        assert_eq!(ended(&mut bench), [path("/3/0")], "{cancelled}");
+        bench.client.set(bench.now, path("/3/0/7/0"), 8).unwrap();
+        bench.client.set(bench.now, path("/3/0/9"), 8).unwrap();
+        bench.pass(Duration::ZERO);
+        let sent = bench.all_sent();
+        let tokens = sent.iter().map(|sent| sent.message().token());
+        let mut tokens: Vec<_> = tokens
+            .map(|token| String::from_utf8_lossy(token.as_bytes()).into_owned())
+            .collect();
+        tokens.sort_unstable();
+        assert_eq!(tokens, ["7", "9", "j"], "{cancelled}");
+    }
+}
+
+/// As deployed servers cancel (TS 8.2.6): on a path, with a token of its own.
+#[test]
+fn cancel_with_a_token_of_no_observation_ends_those_on_the_path_and_below() {
+    for (cancelled, ends) in [
+        ("/3", &["/3", "/3/0", "/3/0/7", "/3/0/9", "/3/0/9"][..]),
+        ("/3/0", &["/3/0", "/3/0/7", "/3/0/9", "/3/0/9"]),
+        ("/3/0/9", &["/3/0/9", "/3/0/9"]),
+        ("/3/0/10", &[]),
+        ("/1", &[]),
+    ] {
+        let mut bench = Bench::new();
+        let observed = ["/3", "/3/0", "/3/0/7", "/3/0/9", "/3/0/9"];
+        for (token, at) in (b'a'..).zip(observed) {
+            bench.request(&[token], observe(0, at));
+        }
+        bench.events();
+        bench.request(b"none", observe(1, cancelled));
+        let ends: Vec<Path> = ends.iter().copied().map(path).collect();
+        assert_eq!(ended(&mut bench), ends, "{cancelled}");
+    }
 }
 
 #[test]

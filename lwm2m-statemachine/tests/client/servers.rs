@@ -144,3 +144,12 @@ fn servers_with_one_token_on_one_path_share_no_observation_and_no_periods() {
     two.request(1, observe(1, "/3/0/9"));
     assert_eq!(two.notified(Some(7), Duration::from_secs(600)), []);
 }
+
+#[test]
+fn a_cancel_of_one_server_ends_no_observation_of_another() {
+    let mut two = Two::registered([101, 102].map(|id| Server::new(server_id(id), 86_400)));
+    two.request(0, observe(0, "/3/0/9"));
+    // The second server has observed nothing: its token is one of the first alone.
+    two.request(1, observe(1, "/3"));
+    assert_eq!(two.notified(Some(8), Duration::ZERO), [0]);
+}
