@@ -9,9 +9,30 @@ use lwm2m_core::Instant;
 ///
 /// Keys that are due at the same moment come out in their order, so that a run can be repeated to
 /// the byte. Every call costs time logarithmic in the number of deadlines.
+///
+/// A loop over [`pop_due`](Self::pop_due) ends: each deadline that its body sets is either later
+/// than the one it has taken out and before `now`, or waits for the next loop.
 #[derive(Clone, Debug)]
 pub struct TimerQueue<K> {
     deadlines: BTreeSet<(Instant, K)>,
+    /// The loop that is taking keys out.
+    round: Option<Round>,
+    /// What was set during the round, is due already, and waits for the next one.
+    late: BTreeSet<(Instant, K)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    now: Instant,
+    /// The deadline that was taken out last.
+    last: Instant,
+}
+
+impl Round {
+    /// Whether what is set to this deadline would be due without end: time does not go on.
+    fn is_late(&self, deadline: Instant) -> bool {
+        deadline == self.now || deadline <= self.last
+    }
 }
 
 impl<K: Copy + Ord> Default for TimerQueue<K> {
@@ -25,6 +46,8 @@ impl<K: Copy + Ord> TimerQueue<K> {
     pub const fn new() -> Self {
         Self {
             deadlines: BTreeSet::new(),
+            round: None,
+            late: BTreeSet::new(),
         }
     }
 
@@ -33,37 +56,61 @@ impl<K: Copy + Ord> TimerQueue<K> {
         if *slot == deadline {
             return;
         }
-        if let Some(old) = *slot {
-            self.deadlines.remove(&(old, key));
+        if let Some(old) = *slot
+            && !self.deadlines.remove(&(old, key))
+        {
+            self.late.remove(&(old, key));
         }
         if let Some(new) = deadline {
-            self.deadlines.insert((new, key));
+            let late = self.round.is_some_and(|round| round.is_late(new));
+            let queue = if late {
+                &mut self.late
+            } else {
+                &mut self.deadlines
+            };
+            queue.insert((new, key));
         }
         *slot = deadline;
     }
 
     /// The first deadline.
     pub fn next(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        let first = [self.deadlines.first(), self.late.first()];
+        let deadlines = first.into_iter().flatten();
+        deadlines.map(|(deadline, _)| *deadline).min()
     }
 
     /// Takes the first key that is due at `now`. Its owner's slot is empty from then on.
+    ///
+    /// Calls with the same `now` are one loop, until `None` ends it. What is set meanwhile to `now`,
+    /// or not beyond the deadline that was taken out last, waits for the next loop.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
-        let first = self.deadlines.first()?;
-        if first.0 > now {
-            return None;
+        if self.round.is_none_or(|round| round.now != now) {
+            self.end_round();
         }
-        self.deadlines.pop_first().map(|(_, key)| key)
+        let due = self.deadlines.first();
+        let Some((last, key)) = due.filter(|(deadline, _)| *deadline <= now).copied() else {
+            self.end_round();
+            return None;
+        };
+        self.deadlines.pop_first();
+        self.round = Some(Round { now, last });
+        Some(key)
+    }
+
+    fn end_round(&mut self) {
+        self.round = None;
+        self.deadlines.append(&mut self.late);
     }
 
     /// How many deadlines there are.
     pub fn len(&self) -> usize {
-        self.deadlines.len()
+        self.deadlines.len() + self.late.len()
     }
 
     /// Whether there is no deadline.
     pub fn is_empty(&self) -> bool {
-        self.deadlines.is_empty()
+        self.len() == 0
     }
 }
 
@@ -90,6 +137,76 @@ mod tests {
         assert_eq!(queue.pop_due(at(4)), None);
         queue.set('b', &mut None, Some(at(9)));
         queue.set('b', &mut Some(at(9)), None);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_loop_ends_whatever_its_body_sets() {
+        for now in [Instant::from_millis(5), Instant::MAX] {
+            let mut queue = TimerQueue::new();
+            let mut slots = [None; 3];
+            for (key, slot) in slots.iter_mut().enumerate() {
+                queue.set(key, slot, Some(Instant::from_millis(3)));
+            }
+            for _ in 0..3 {
+                let mut taken = alloc::vec::Vec::new();
+                while let Some(key) = queue.pop_due(now) {
+                    taken.push(key);
+                    assert!(taken.len() <= 3, "the loop goes on for ever");
+                    // Due at once, moved, and moved again.
+                    slots[key] = None;
+                    for deadline in [now, Instant::from_millis(4), now] {
+                        queue.set(key, &mut slots[key], Some(deadline));
+                    }
+                    assert_eq!(
+                        (queue.len(), queue.next()),
+                        (3, slots.into_iter().flatten().min())
+                    );
+                }
+                assert_eq!(taken, [0, 1, 2]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_moves_on_in_steps_before_now_comes_out_in_the_same_loop() {
+        let at = Instant::from_millis;
+        let mut queue = TimerQueue::new();
+        queue.set('a', &mut None, Some(at(1)));
+        let mut slot = None;
+        let mut taken = alloc::vec::Vec::new();
+        while let Some(key) = queue.pop_due(at(10)) {
+            taken.push(key);
+            slot = None;
+            let next = at(1 + 3 * taken.len() as u64);
+            queue.set(key, &mut slot, Some(next));
+        }
+        // At 1, 4 and 7. At 10 it is as late as the loop.
+        assert_eq!((taken.len(), slot), (3, Some(at(10))));
+        assert_eq!(queue.pop_due(at(10)), Some('a'));
+        assert_eq!(queue.pop_due(at(10)), None);
+    }
+
+    #[test]
+    fn what_is_taken_back_before_its_turn_does_not_come_out() {
+        let now = Instant::from_millis(5);
+        let mut queue = TimerQueue::new();
+        let (mut a, mut b) = (None, None);
+        queue.set('a', &mut a, Some(now));
+        queue.set('b', &mut b, Some(now));
+        assert_eq!(queue.pop_due(now), Some('a'));
+        queue.set('b', &mut b, None);
+        queue.set('a', &mut None, Some(now));
+        queue.set('a', &mut Some(now), None);
+        assert_eq!((queue.pop_due(now), queue.pop_due(now)), (None, None));
+        // A round that is not taken to its end ends with the next one.
+        queue.set('a', &mut None, Some(now));
+        queue.set('b', &mut None, Some(now));
+        assert_eq!(queue.pop_due(now), Some('a'));
+        queue.set('a', &mut None, Some(now));
+        let later = Instant::from_millis(6);
+        assert_eq!(queue.pop_due(later), Some('a'));
+        assert_eq!(queue.pop_due(later), Some('b'));
         assert!(queue.is_empty());
     }
 }

@@ -2,7 +2,9 @@
 
 use core::{cell::Cell, time::Duration};
 
-use lwm2m_core::{Arguments, Code, ContentFormat, InstanceId, Method, ObjectId, Path, ResourceId};
+use lwm2m_core::{
+    Arguments, Code, ContentFormat, InstanceId, Instant, Method, ObjectId, Path, ResourceId,
+};
 use lwm2m_objects::{
     Change, ExecuteError, Execution, Location, Object, ObjectDefinition, ReadError, ResourceSink,
     Server, Store,
@@ -510,6 +512,8 @@ fn what_cannot_be_read_leaves_no_observation_behind() {
 struct Sensor {
     store: Store,
     reads: Cell<usize>,
+    /// How many more reads it can bear.
+    patience: Cell<usize>,
     fails: bool,
 }
 
@@ -518,6 +522,7 @@ impl Sensor {
         Self {
             store: Store::of([(InstanceId::ZERO, Location::new(50.9, 6.9, 0))]),
             reads: Cell::new(0),
+            patience: Cell::new(usize::MAX),
             fails: false,
         }
     }
@@ -543,6 +548,8 @@ impl Object for Sensor {
         out: &mut ResourceSink<'_>,
     ) -> Result<(), ReadError> {
         self.reads.set(self.reads.get() + 1);
+        let left = self.patience.get().checked_sub(1);
+        self.patience.set(left.expect("it is read too often"));
         if self.fails {
             return Err(ReadError::Unavailable);
         }
@@ -604,6 +611,26 @@ fn what_is_observed_is_read_when_it_is_notified_and_at_no_other_time() {
     assert_eq!((bench.all_sent().len(), reads(&bench)), (0, 0));
     bench.pass(Duration::from_secs(1));
     assert_eq!((bench.all_sent().len(), reads(&bench)), (1, 1));
+}
+
+/// The time saturates: whatever is set from now on is due at once.
+#[test]
+fn at_the_end_of_time_only_what_was_due_is_done() {
+    let mut tree = tree(periods(None, Some(60)));
+    tree.add(Sensor::new());
+    let mut bench = Bench::with_tree(ClientConfig::new("end", [9; 32]), tree);
+    bench.accept_register();
+    for token in 0..10 {
+        bench.request(&[token], observe(0, "/6/0/0"));
+    }
+    bench.now = Instant::MAX;
+    for _ in 0..5 {
+        let sensor: &Sensor = bench.client.tree().object_as(ObjectId::LOCATION).unwrap();
+        sensor.patience.set(10);
+        bench.client.handle_timeout(bench.now);
+        // Ten notifications, and what the registration and retransmissions send.
+        assert!(bench.all_sent().len() <= 12);
+    }
 }
 
 #[test]
