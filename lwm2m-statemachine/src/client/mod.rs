@@ -137,6 +137,7 @@
 
 mod accounts;
 mod admission;
+mod changed;
 mod config;
 mod discover;
 mod dispatch;
@@ -295,8 +296,7 @@ impl Client {
 
     /// Something at `path` has changed whose value the tree does not hold.
     pub fn changed(&mut self, now: Instant, path: Path) {
-        self.note_change(path);
-        self.refresh_for(now, path);
+        self.follow(now, [path]);
     }
 
     /// Lets the application do something to an Object of a type that it knows, and notifies what

@@ -4,9 +4,9 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
-use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
+use lwm2m_core::{ContentFormat, Instant, ObjectId, Path, ShortServerId};
 
-use super::{Timer, event::ConnectionId};
+use super::{Timer, changed::Changed, event::ConnectionId};
 use crate::{
     coap::{self, NotificationId, Token},
     timer::TimerQueue,
@@ -145,29 +145,23 @@ impl Observations {
         ended
     }
 
-    /// What is at `path` has changed.
+    /// Something has changed. The Server Object holds the periods of all observations of its
+    /// server, so that they may have changed with it.
     pub(super) fn changed(
         &mut self,
-        path: Path,
-        periods: impl Fn(ShortServerId) -> Periods,
+        changed: &Changed,
+        mut periods: impl FnMut(ShortServerId) -> Periods,
         timers: &mut TimerQueue<Timer>,
     ) {
+        let all = changed.touches(ObjectId::SERVER.into());
         for (id, observation) in &mut self.by_id {
-            if observation.path.contains(&path) || path.contains(&observation.path) {
+            let touched = changed.touches(observation.path);
+            if touched {
                 observation.changed = true;
+            }
+            if touched || all {
                 observation.arm(*id, periods(observation.observer.server), timers);
             }
-        }
-    }
-
-    /// The periods may have changed.
-    pub(super) fn rearm(
-        &mut self,
-        periods: impl Fn(ShortServerId) -> Periods,
-        timers: &mut TimerQueue<Timer>,
-    ) {
-        for (id, observation) in &mut self.by_id {
-            observation.arm(*id, periods(observation.observer.server), timers);
         }
     }
 

@@ -1,11 +1,14 @@
 //! What a Client does for its servers: operations (TS 5.4), observations and notifications
 //! (TS 5.5).
 
+use alloc::{collections::BTreeMap, vec::Vec};
+
 use lwm2m_core::{Instant, ObjectId, Path, ResourceId, ShortServerId};
 use lwm2m_objects::{Change, ObjectTree, Server, Typed};
 
 use super::{
     Client,
+    changed::Changed,
     config::Reliability,
     dispatch::{self, Defaults, Effect, Served},
     event::{ClientEvent, ConnectionId},
@@ -56,10 +59,7 @@ impl Client {
         match effect {
             Effect::None => {}
             Effect::Written(changes) => {
-                for path in changes.iter().map(Change::path) {
-                    self.note_change(path);
-                    self.refresh_for(now, path);
-                }
+                self.follow(now, changes.iter().map(Change::path));
                 self.events
                     .push_back(ClientEvent::Written { server, changes });
             }
@@ -186,28 +186,28 @@ impl Client {
         }
     }
 
-    /// Something at `path` has changed: who observes it is to be notified. The Server Object holds
-    /// the periods of all observations of its server.
-    pub(super) fn note_change(&mut self, path: Path) {
-        let periods = |server| periods(&self.tree, &self.registrations, server);
-        self.observations.changed(path, periods, &mut self.timers);
-        if path.object() == Some(ObjectId::SERVER) {
-            self.observations.rearm(periods, &mut self.timers);
-        }
-    }
-
-    /// Tells every server what a change at `path` changes of what it knows: that is in the Server
-    /// Object, and which Object Instances there are.
-    pub(super) fn refresh_for(&mut self, now: Instant, path: Path) {
-        if path.object() == Some(ObjectId::SERVER) || path.resource().is_none() {
+    /// Something at these paths has changed: who observes it is to be notified, and every server to
+    /// be told what it changes of what it knows.
+    pub(super) fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
+        let changed = Changed::new(paths);
+        let mut known = BTreeMap::new();
+        let periods = |server| {
+            *known
+                .entry(server)
+                .or_insert_with(|| periods(&self.tree, &self.registrations, server))
+        };
+        self.observations
+            .changed(&changed, periods, &mut self.timers);
+        if changed.touches_registrations() {
             self.refresh(now);
         }
     }
 
     /// What Objects have changed by themselves.
     pub(super) fn follow_objects(&mut self, now: Instant) {
-        while let Some(path) = self.tree.poll_changed() {
-            self.changed(now, path);
+        let changed: Vec<Path> = core::iter::from_fn(|| self.tree.poll_changed()).collect();
+        if !changed.is_empty() {
+            self.follow(now, changed);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod failures;
+mod growth;
 mod observe;
 mod operations;
 mod order;

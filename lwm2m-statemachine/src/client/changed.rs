@@ -1,0 +1,57 @@
+//! What has changed of the tree, all at once: what follows is done once, however much it is.
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{ObjectId, Path};
+
+/// Paths at which something has changed.
+#[derive(Debug)]
+pub(super) struct Changed {
+    /// In ascending order: what is below a path follows it.
+    paths: Vec<Path>,
+}
+
+impl Changed {
+    pub(super) fn new(paths: impl IntoIterator<Item = Path>) -> Self {
+        let mut paths: Vec<Path> = paths.into_iter().collect();
+        paths.sort_unstable();
+        Self { paths }
+    }
+
+    /// Whether something has changed at `path`, below it, or as a whole with what is above it.
+    pub(super) fn touches(&self, path: Path) -> bool {
+        let at = self.paths.partition_point(|changed| *changed < path);
+        let below = self.paths.get(at).is_some_and(|next| path.contains(next));
+        let mut above = core::iter::successors(path.parent(), Path::parent);
+        below || above.any(|above| self.paths.binary_search(&above).is_ok())
+    }
+
+    /// Whether it can be something that a registration tells (TS 5.3.1): that is in the Server
+    /// Object, and which Object Instances there are.
+    pub(super) fn touches_registrations(&self) -> bool {
+        let whole = |path: &Path| path.resource().is_none();
+        self.touches(ObjectId::SERVER.into()) || self.paths.iter().any(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn touches_what_is_at_a_path_above_or_below(
+            paths in prop::collection::vec(prop::collection::vec(0u16..4, 0..=4), 0..8),
+            path in prop::collection::vec(0u16..4, 0..=4),
+        ) {
+            let path = Path::of(&path).unwrap();
+            let paths: Vec<Path> = paths.iter().map(|ids| Path::of(ids).unwrap()).collect();
+            let touches = paths
+                .iter()
+                .any(|changed| path.contains(changed) || changed.contains(&path));
+            prop_assert_eq!(Changed::new(paths).touches(path), touches);
+        }
+    }
+}

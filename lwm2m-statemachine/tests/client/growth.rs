@@ -1,0 +1,159 @@
+//! What work costs, counted by what Objects are asked.
+
+use core::cell::Cell;
+
+use lwm2m_core::{Code, ContentFormat, DataType, InstanceId, Method, ObjectId, Path, ResourceId};
+use lwm2m_objects::{
+    Change, Object, ObjectDefinition, Operations, ReadError, ResourceDefinition, ResourceSink,
+    Server, Store,
+};
+use lwm2m_statemachine::ClientConfig;
+
+use crate::{
+    observe::observe,
+    support::{Bench, on, server_id, tree},
+};
+
+static RESOURCES: [ResourceDefinition; 1] =
+    [
+        ResourceDefinition::new(0, "Values", Operations::ReadWrite, DataType::Integer)
+            .multiple()
+            .mandatory(),
+    ];
+static VALUES: ObjectDefinition = ObjectDefinition::new(
+    ObjectId::new(26241),
+    "Values",
+    "urn:oma:lwm2m:x:26241",
+    &RESOURCES,
+)
+.multiple();
+
+/// A Store that counts what it is asked, and that changes by itself.
+struct Counting {
+    store: Store,
+    reads: Cell<usize>,
+    walks: Cell<usize>,
+    changed: Vec<Path>,
+}
+
+impl Counting {
+    fn new(store: Store) -> Self {
+        Self {
+            store,
+            reads: Cell::new(0),
+            walks: Cell::new(0),
+            changed: Vec::new(),
+        }
+    }
+}
+
+impl Object for Counting {
+    fn definition(&self) -> &ObjectDefinition {
+        self.store.definition()
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        self.walks.set(self.walks.get() + 1);
+        self.store.next_instance(after)
+    }
+
+    fn has_instance(&self, instance: InstanceId) -> bool {
+        self.store.has_instance(instance)
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        self.store.has(instance, resource)
+    }
+
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        self.reads.set(self.reads.get() + 1);
+        self.store.read(instance, resource, out)
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.store.apply(changes);
+    }
+
+    fn poll_changed(&mut self) -> Option<Path> {
+        self.changed.pop()
+    }
+}
+
+/// A Client with an Object of so many Instances, observed so often.
+fn bench(instances: u16, observations: u8) -> Bench {
+    let server = Server::new(server_id(101), 86_400);
+    let mut tree = tree(server.clone());
+    tree.add(Counting::new(Store::of([(InstanceId::ZERO, server)])));
+    let ids = (0..instances).map(|id| InstanceId::new(id).unwrap());
+    let store = ids.fold(Store::new(&VALUES), |store, id| {
+        store.with_instances(id, 0, [(0, 0)])
+    });
+    tree.add(Counting::new(store));
+    let mut bench = Bench::with_tree(ClientConfig::new("growth", [7; 32]), tree);
+    bench.accept_register();
+    for token in 0..observations {
+        bench.request(&[token], observe(0, "/26241/0"));
+    }
+    bench
+}
+
+/// What was counted of an Object since the last time: Reads, and steps over its Instances.
+fn counted(bench: &Bench, object: ObjectId) -> (usize, usize) {
+    let object: &Counting = bench.client.tree().object_as(object).unwrap();
+    (object.reads.take(), object.walks.take())
+}
+
+/// Resource Instances 0 to `count`, all 7, as TLV.
+fn array(count: u16) -> Vec<u8> {
+    let mut payload = Vec::new();
+    for id in 0..count {
+        payload.push(0x61);
+        payload.extend(id.to_be_bytes());
+        payload.push(7);
+    }
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[0x98, 0, length[1], length[2], length[3]], &*payload].concat()
+}
+
+#[test]
+fn a_write_of_many_values_looks_at_the_periods_of_each_server_once() {
+    let reads = |values, observations| {
+        let mut bench = bench(1, observations);
+        let mut write = on(Method::Put, "/26241/0/0");
+        write.content_format(ContentFormat::TLV).unwrap();
+        write.payload(&array(values));
+        counted(&bench, ObjectId::SERVER);
+        assert_eq!(bench.code(write), Code::CHANGED);
+        let periods = counted(&bench, ObjectId::SERVER).0;
+        bench.client.handle_timeout(bench.now);
+        assert_eq!(bench.all_sent().len(), usize::from(observations));
+        periods
+    };
+    let least = reads(1, 1);
+    assert!(least > 0);
+    assert_eq!(reads(10_000, 64), least);
+}
+
+#[test]
+fn many_object_instances_that_come_and_go_are_listed_once() {
+    let walks = |changes: u16| {
+        let mut bench = bench(50, 1);
+        let object = VALUES.id;
+        counted(&bench, object);
+        let act = |object: &mut Counting| {
+            let paths =
+                (0..changes).map(|id| Path::Instance(VALUES.id, InstanceId::new(id).unwrap()));
+            object.changed = paths.collect();
+        };
+        bench.client.object(bench.now, object, act).unwrap();
+        counted(&bench, object).1
+    };
+    let least = walks(1);
+    assert!(least > 50);
+    assert_eq!(walks(2_000), least);
+}
