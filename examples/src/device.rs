@@ -1,26 +1,28 @@
-//! A device: the client machine on a socket, with the Objects of TS Appendix F and a battery that
-//! drains.
+//! A device: the client machine on a socket, with the Objects of TS Appendix F, one with a Resource
+//! of each data type, a battery that drains, and a firmware that is updated in play.
+
+mod firmware;
+mod objects;
 
 use core::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use std::io;
 
-use lwm2m_core::{
-    InstanceId, Instant, Path, PathError, ShortServerId, Value, codec::TypeLookup as _, text,
-};
-use lwm2m_objects::{
-    Change, Device, Registry, Security, Server, Store, Typed as _, access, example,
-};
+use lwm2m_core::{Instant, ObjectId, Path, PathError, Value, codec::TypeLookup as _};
+use lwm2m_objects::{Change, ObjectTree, firmware::FirmwareUpdateObject};
 use lwm2m_statemachine::{Client, ClientConfig, ClientEvent};
 
+use self::{
+    firmware::{Played, Step},
+    objects::{SERVER, invalid},
+};
 use crate::{
     commands::Commands,
     driver::{Clock, Driver, Names, Tap},
     exit, seed,
     uri::{local_address, resolve, resolve_to},
+    value,
 };
 
-/// The Short Server ID of the one server of the device.
-const SERVER: ShortServerId = example::SERVER_1;
 const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
 const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 
@@ -33,8 +35,6 @@ pub struct Settings {
     pub server_uri: String,
     /// The lifetime of the registration, in seconds.
     pub lifetime: u32,
-    /// The Default Minimum Period of notifications, in seconds.
-    pub default_minimum_period: Option<u32>,
     /// The address of the socket; if none, any that reaches the server.
     pub bind: Option<SocketAddr>,
     /// In which time the battery loses one percent.
@@ -110,7 +110,8 @@ pub fn run(
         None => local_address(resolve(&settings.server_uri)?)
             .map_err(exit::about(&settings.server_uri))?,
     };
-    let client = boot(settings, Device::example())?;
+    let (tree, firmware) = objects::new(settings)?;
+    let client = boot(settings, tree)?;
     let driver = Driver::bind(bind, clock, client, Names::table())
         .map_err(exit::about(bind))?
         .with_tap(tap);
@@ -119,6 +120,8 @@ pub fn run(
     let mut program = Program {
         settings,
         driver,
+        firmware,
+        registered: false,
         next_drain,
     };
     program.start();
@@ -126,6 +129,7 @@ pub fn run(
         while let Some(event) = program.driver.next_event()? {
             program.on_event(event, &mut report)?;
         }
+        program.play_firmware(&mut report)?;
         while let Some(command) = commands.poll() {
             match command {
                 Ok(Command::Quit) => return program.driver.wait(Duration::ZERO),
@@ -138,16 +142,18 @@ pub fn run(
             }
         }
         program.drain_battery();
-        let until_drain = program
-            .next_drain
-            .saturating_duration_since(program.driver.now());
-        program.driver.wait(until_drain.min(commands.patience()))?;
+        program
+            .driver
+            .wait(program.idle().min(commands.patience()))?;
     }
 }
 
 struct Program<'s> {
     settings: &'s Settings,
     driver: Driver<Client>,
+    firmware: Played,
+    /// Whether there is a registration, so that what fails is its Update.
+    registered: bool,
     next_drain: Instant,
 }
 
@@ -179,32 +185,35 @@ impl Program<'_> {
                 }
             }
             ClientEvent::Disconnect { connection } => self.driver.names.remove(&connection),
-            ClientEvent::Registered { location, .. } => report(format!("registered {location}")),
-            ClientEvent::RegistrationFailed { reason, .. } => {
-                report(format!("failed register {reason}"));
+            ClientEvent::Registered { location, .. } => {
+                self.registered = true;
+                report(format!("registered {location}"));
+            }
+            ClientEvent::RegistrationFailed { reason, retry, .. } => {
+                let update = core::mem::take(&mut self.registered);
+                let what = if update { "update" } else { "register" };
+                let next = retry.map_or(String::new(), |at| {
+                    let wait = at.saturating_duration_since(self.driver.now());
+                    format!("; registers again in {} s", wait.as_millis().div_ceil(1000))
+                });
+                report(format!("failed {what} {reason}{next}"));
             }
             ClientEvent::DeregisterFailed { reason, .. } => {
+                self.registered = false;
                 report(format!("failed deregister {reason}"));
             }
             ClientEvent::Updated { .. } => report("updated".to_owned()),
-            ClientEvent::Deregistered { .. } => report("deregistered".to_owned()),
-            ClientEvent::Written { changes, .. } => {
-                for change in changes {
-                    report(match change {
-                        Change::Set { path, value } => {
-                            format!("written {path} = {}", value.as_ref())
-                        }
-                        other => format!("written {}", other.path()),
-                    });
-                }
+            ClientEvent::Deregistered { .. } => {
+                self.registered = false;
+                report("deregistered".to_owned());
             }
+            ClientEvent::Written { changes, .. } => told(&changes).for_each(report),
             ClientEvent::Execute {
                 path, arguments, ..
             } => {
                 report(format!("executed {path} {arguments}").trim_end().to_owned());
                 if path == REBOOT {
-                    self.reboot()?;
-                    report("rebooted".to_owned());
+                    self.restart(report)?;
                 }
             }
             ClientEvent::Observed { path, .. } => report(format!("observed {path}")),
@@ -214,13 +223,44 @@ impl Program<'_> {
         Ok(())
     }
 
-    /// Everything that the machine knows is gone but what a device keeps: its values.
-    fn reboot(&mut self) -> io::Result<()> {
-        let device = Device::load(self.driver.machine.tree(), InstanceId::ZERO);
-        let client = boot(self.settings, device.unwrap_or_else(Device::example))?;
+    /// Everything that the machine knows is gone but what a device keeps: the values of its tree.
+    fn restart(&mut self, report: &mut impl FnMut(String)) -> io::Result<()> {
+        let saved = self.driver.machine.tree().snapshot();
+        let (tree, firmware) = objects::restarted(self.settings, &saved)?;
+        let client = boot(self.settings, tree)?;
         self.driver.replace(client, Names::table())?;
+        self.firmware = firmware;
+        self.registered = false;
         self.start();
+        report("rebooted".to_owned());
         Ok(())
+    }
+
+    fn play_firmware(&mut self, report: &mut impl FnMut(String)) -> io::Result<()> {
+        while let Some(step) = self.firmware.step(self.driver.now()) {
+            match step {
+                Step::Tell(line) => report(line),
+                Step::Downloaded => {
+                    let now = self.driver.now();
+                    let (client, id) = (&mut self.driver.machine, ObjectId::FIRMWARE_UPDATE);
+                    let done = client.object(now, id, FirmwareUpdateObject::downloaded);
+                    if done == Some(Ok(())) {
+                        report("firmware downloaded".to_owned());
+                    }
+                }
+                Step::Restart => self.restart(report)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// How long there is nothing to do but to listen.
+    fn idle(&self) -> Duration {
+        let next = self
+            .firmware
+            .due()
+            .map_or(self.next_drain, |due| due.min(self.next_drain));
+        next.saturating_duration_since(self.driver.now())
     }
 
     fn obey(&mut self, command: &Command) -> Result<(), Box<dyn core::error::Error>> {
@@ -230,12 +270,12 @@ impl Program<'_> {
                 let known = match path {
                     Path::Resource(object, _, resource)
                     | Path::ResourceInstance(object, _, resource, _) => {
-                        Registry::default().data_type(*object, *resource)
+                        self.driver.machine.tree().data_type(*object, *resource)
                     }
                     _ => None,
                 };
                 let data_type = known.ok_or("expected the path of a Resource that has values")?;
-                let value = text::decode(data_type, value.as_bytes())?.into_value();
+                let value = value::read(data_type, value)?;
                 self.driver.machine.set(now, *path, value)?;
             }
             Command::Update => self.driver.machine.update(now, SERVER),
@@ -258,26 +298,26 @@ impl Program<'_> {
     }
 }
 
-/// The machine of a device that starts: the example client of TS Appendix F, with one account only,
-/// of the server that the settings name.
-fn boot(settings: &Settings, device: Device) -> io::Result<Client> {
-    let mut tree = example::client();
-    let leaving = access::unbootstrapped(&tree, example::SERVER_2);
-    tree.commit(&leaving).map_err(invalid)?;
-    let security = Security::no_sec(settings.server_uri.as_str(), SERVER);
-    let server = Server {
-        default_minimum_period: settings.default_minimum_period,
-        ..Server::new(SERVER, settings.lifetime)
-    };
-    tree.add(Store::of([(InstanceId::ZERO, security)]));
-    tree.add(Store::of([(InstanceId::ZERO, server)]));
-    tree.add(Store::of([(InstanceId::ZERO, device)]));
+/// The machine of a device that starts.
+fn boot(settings: &Settings, tree: ObjectTree) -> io::Result<Client> {
     let config = ClientConfig::new(settings.endpoint_name.as_str(), seed::fresh()?);
     Client::new(config, tree).map_err(invalid)
 }
 
-fn invalid(error: impl core::error::Error + Send + Sync + 'static) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
+/// What a server has written, line by line. A Resource that is emptied to be filled is only filled.
+fn told(changes: &[Change]) -> impl Iterator<Item = String> {
+    let filled = |path: &Path| {
+        let mut others = changes.iter();
+        others.any(|other| matches!(other, Change::Set { path: set, .. } if path.contains(set)))
+    };
+    changes.iter().filter_map(move |change| match change {
+        Change::Set { path, value } => Some(format!("written {path} = {}", value.as_ref())),
+        Change::Clear { path } if filled(path) => None,
+        Change::Clear { path } => Some(format!("emptied {path}")),
+        Change::Remove { path } => Some(format!("removed {path}")),
+        Change::Create { path } => Some(format!("created {path}")),
+        Change::Delete { path } => Some(format!("deleted {path}")),
+    })
 }
 
 #[cfg(test)]
@@ -298,6 +338,33 @@ mod tests {
         assert_eq!("deregister".parse(), Ok(Command::Deregister));
         for line in ["set", "set 3/0/9 42", "update now", "dance"] {
             assert!(line.parse::<Command>().is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_and_what_goes_are_told_apart() {
+        let path = |text: &str| text.parse::<Path>().unwrap();
+        let set = |at: &str, value: i64| Change::Set {
+            path: path(at),
+            value: value.into(),
+        };
+        let (emptied, removed) = (path("/3/0/6"), path("/1/0/2"));
+        for (changes, lines) in [
+            (vec![set("/1/0/1", 60)], vec!["written /1/0/1 = 60"]),
+            (
+                vec![Change::Remove { path: removed }],
+                vec!["removed /1/0/2"],
+            ),
+            (
+                vec![Change::Clear { path: emptied }],
+                vec!["emptied /3/0/6"],
+            ),
+            (
+                vec![Change::Clear { path: emptied }, set("/3/0/6/1", 5)],
+                vec!["written /3/0/6/1 = 5"],
+            ),
+        ] {
+            assert_eq!(told(&changes).collect::<Vec<_>>(), lines);
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod scribe;
 pub mod seed;
 pub mod store;
 pub mod uri;
+pub mod value;
 
 // The examples of the README are tests.
 #[cfg(doctest)]

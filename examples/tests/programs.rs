@@ -89,7 +89,7 @@ fn a_server_and_a_client_by_their_command_lines() {
     assert!(
         server
             .expect("registered me /rd/")
-            .contains("objects=/1/0,/2/0,/2/2,/2/3,/2/4,/3/0,/4/0,/5")
+            .contains("objects=/1/0,/2/0,/2/2,/2/3,/2/4,/3/0,/4/0,/5/0,/3442/0")
     );
 
     server.say("read me /3/0/0 text");
@@ -145,6 +145,126 @@ fn a_server_and_a_client_by_their_command_lines() {
     client.say("quit");
     server.say("quit");
     assert!(client.ends() && server.ends());
+}
+
+/// A server, and the example device registered at it as `me`.
+fn server_and_device() -> (Program, Program) {
+    let server_program = env!("CARGO_BIN_EXE_server");
+    let mut server = Program::start(Command::new(server_program).args(["--listen", "127.0.0.1:0"]));
+    let client = device_at(&mut server);
+    (server, client)
+}
+
+/// The example device, registered as `me` at a server that has just begun to listen.
+fn device_at(server: &mut Program) -> Program {
+    let uri = server.expect("listening ").replace("listening ", "coap://");
+    let mut client = Program::start(Command::new(env!("CARGO_BIN_EXE_client")).args([
+        "--server",
+        &uri,
+        "--endpoint",
+        "me",
+    ]));
+    client.expect("registered /rd/");
+    server.expect("registered me /rd/");
+    client
+}
+
+#[test]
+fn what_a_server_has_written_survives_a_reboot() {
+    let (mut server, mut client) = server_and_device();
+    server.say("write me /1/0/1 120");
+    client.expect("written /1/0/1 = 120");
+    server.expect("updated me");
+    server.say("write me /1/0/3 7200");
+    server.expect("answer me write /1/0/3 2.04");
+    server.say("exec me /3/0/4");
+    client.expect("rebooted");
+    server.expect("replaced me");
+    let registered = server.expect("registered me /rd/");
+    assert!(registered.contains(" lifetime=120 "), "{registered}");
+    server.say("read me /1/0/3");
+    server.expect("  /1/0/3 = 7200");
+}
+
+#[test]
+fn usual_requests_find_something_on_the_device() {
+    let (mut server, _client) = server_and_device();
+    for (read, value) in [
+        ("/3/0/15", "/3/0/15 = \"Europe/Paris\""),
+        ("/1/0/2", "/1/0/2 = 0"),
+        ("/1/0/3", "/1/0/3 = 6000"),
+        ("/5/0/3", "/5/0/3 = 0"),
+        ("/5/0/9", "/5/0/9 = 2"),
+        ("/3442/0/150 opaque", "/3442/0/150 = 0x0123456789abcdef"),
+    ] {
+        server.say(&format!("read me {read}"));
+        server.expect(&format!("  {value}"));
+    }
+}
+
+#[test]
+fn a_firmware_update_is_played_to_its_end() {
+    let (mut server, mut client) = server_and_device();
+    server.say("observe me /5/0/3");
+    server.expect("  /5/0/3 = 0");
+    server.say("write me /5/0/1 coap://192.0.2.1/firmware");
+    client.expect("firmware downloading coap://192.0.2.1/firmware");
+    server.expect("  /5/0/3 = 1");
+    client.expect("firmware downloaded");
+    server.expect("  /5/0/3 = 2");
+    server.say("exec me /5/0/2");
+    client.expect("firmware updating");
+    server.expect("  /5/0/3 = 3");
+    client.expect("rebooted");
+    server.expect("registered me /rd/");
+    for (path, value) in [("/3/0/3", "\"1.1\""), ("/5/0/3", "0"), ("/5/0/5", "1")] {
+        server.say(&format!("read me {path}"));
+        server.expect(&format!("  {path} = {value}"));
+    }
+}
+
+/// A server that takes a Register and answers everything else with 5.00.
+fn failing_server() -> String {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        let mut registered = false;
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let token = 4 + usize::from(buffer[0] & 0x0f);
+            let (code, options): (_, &[u8]) = if registered {
+                (0xa0, b"")
+            } else {
+                (0x41, b"\x82rd\x011")
+            };
+            registered = true;
+            let mut answer = buffer[..token.min(length)].to_vec();
+            answer[0] |= 0x20; // an acknowledgement
+            answer[1] = code;
+            answer.extend_from_slice(options);
+            socket.send_to(&answer, from).unwrap();
+        }
+    });
+    format!("coap://{address}")
+}
+
+#[test]
+fn an_update_that_fails_is_no_register_that_fails() {
+    let uri = failing_server();
+    let mut client =
+        Program::start(Command::new(env!("CARGO_BIN_EXE_client")).args(["--server", &uri]));
+    client.expect("registered /rd/1");
+    client.say("update");
+    let failed = client.expect("failed ");
+    assert!(
+        failed.starts_with("failed update the server answered 5.00; registers again in "),
+        "{failed}"
+    );
+    let failed = client.expect("failed ");
+    assert!(
+        failed.starts_with("failed register the server answered 5.00; registers again in "),
+        "{failed}"
+    );
 }
 
 /// What a program prints on standard output, if it ends well.

@@ -61,7 +61,6 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         endpoint_name: arguments.endpoint.to_string(),
         server_uri: arguments.server,
         lifetime: arguments.lifetime,
-        default_minimum_period: None,
         bind: arguments.bind.as_ref().map(HostPort::resolve).transpose()?,
         drain: Duration::from_secs(arguments.drain),
     };

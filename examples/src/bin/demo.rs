@@ -91,7 +91,6 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         endpoint_name: ENDPOINT.to_owned(),
         server_uri: format!("coap://{address}"),
         lifetime: LIFETIME,
-        default_minimum_period: Some(0),
         bind: Some(SocketAddr::new(address.ip(), 0)),
         drain: DRAIN,
     };

@@ -1,0 +1,92 @@
+//! A firmware update that is only played: packages are counted and thrown away, a download and an
+//! installation take a second each.
+
+use core::time::Duration;
+use std::sync::mpsc::{self, Receiver};
+
+use lwm2m_core::Instant;
+use lwm2m_objects::{
+    Answer, FirmwareUpdate, WriteError,
+    firmware::{Event, FirmwareUpdateObject, Protocol},
+};
+
+/// How long a download takes, and an installation: long enough for a server to see the states.
+const PLAYED: Duration = Duration::from_secs(1);
+
+/// What the Object has been asked, and what comes of it.
+#[derive(Debug)]
+pub(super) struct Played {
+    asked: Receiver<Asked>,
+    next: Option<(Instant, Step)>,
+}
+
+#[derive(Debug)]
+enum Asked {
+    /// All bytes of a package have come.
+    Verify(u64),
+    Fetch(String),
+    Update,
+    Discard,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// To tell this.
+    Tell(String),
+    /// To tell the Object that the download has ended.
+    Downloaded,
+    /// To start again with the new firmware.
+    Restart,
+}
+
+impl Played {
+    /// The Firmware Update Object (TS E.6), and who plays the device for it.
+    pub(super) fn object() -> Result<(FirmwareUpdateObject, Self), WriteError> {
+        let (ask, asked) = mpsc::channel();
+        let mut received = 0;
+        let config = FirmwareUpdate {
+            protocols: [Protocol::Coap].into(),
+            ..FirmwareUpdate::default()
+        };
+        let object = FirmwareUpdateObject::new(config, move |event| {
+            let (asked, answer) = match event {
+                Event::Block { offset, bytes } => {
+                    received = offset.saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
+                    return Answer::Done;
+                }
+                Event::Verify => (Asked::Verify(received), Answer::Done),
+                Event::Fetch { uri, .. } => (Asked::Fetch(uri.to_owned()), Answer::Later),
+                Event::Update => (Asked::Update, Answer::Later),
+                Event::Discard => (Asked::Discard, Answer::Done),
+            };
+            // A device that has started again does not listen to the Object of before.
+            let _ = ask.send(asked);
+            answer
+        })?;
+        let played = Self { asked, next: None };
+        Ok((object, played))
+    }
+
+    /// The next thing to do, if it is time for any.
+    pub(super) fn step(&mut self, now: Instant) -> Option<Step> {
+        if let Ok(asked) = self.asked.try_recv() {
+            let at = now + PLAYED;
+            let (next, told) = match asked {
+                Asked::Verify(bytes) => (None, format!("downloaded {bytes} bytes")),
+                Asked::Fetch(uri) => (Some((at, Step::Downloaded)), format!("downloading {uri}")),
+                Asked::Update => (Some((at, Step::Restart)), "updating".to_owned()),
+                Asked::Discard => (None, "discarded".to_owned()),
+            };
+            self.next = next;
+            return Some(Step::Tell(format!("firmware {told}")));
+        }
+        let (_, step) = self.next.take_if(|(at, _)| *at <= now)?;
+        Some(step)
+    }
+
+    /// When there is something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.next.as_ref().map(|(at, _)| *at)
+    }
+}
