@@ -4,158 +4,68 @@
 //!
 //! ```text
 //! list
-//! read EP PATH [text|tlv|json|opaque]
-//! write EP PATH VALUE
+//! read EP PATH [FORMAT]
+//! write EP PATH [--FORMAT] VALUE
 //! exec EP PATH [ARGUMENTS]
 //! discover EP PATH
-//! observe EP PATH
+//! observe EP PATH [FORMAT]
 //! cancel EP PATH
+//! cancel NUMBER
 //! quit
 //! ```
 //!
-//! Events, one line each, values below them with two blanks before:
+//! FORMAT is `text`, `opaque`, `tlv` or `json`. Read and Observe ask for TLV if none is named: every
+//! client of LwM2M 1.0 has it (TS 6.4), and one of a later version would choose a format that is not
+//! known here. `any` leaves the choice to the client. A value is written in TLV if none is named, and
+//! as text if the data type of the Resource is not known.
+//!
+//! Events, one line each, values below them with two blanks before. An observation has a number, as
+//! there may be several of one path:
 //!
 //! ```text
 //! registered EP /rd/5a lifetime=60 version=1.0 binding=U from=127.0.0.1:40000 objects=/1/0,/3/0
+//! refused Register of "EP" from 127.0.0.1:40000 (NoSec): 4.00, expected a query lt=
 //! answer EP read /3/0 2.05 Content
 //!   /3/0/0 = "Open Mobile Alliance"
-//! notify EP /3/0/9
+//! answer EP observe /3/0/9 2.05 Content observation=1
+//!   /3/0/9 = 100
+//! notify EP /3/0/9 observation=1
 //!   /3/0/9 = 99
+//! ended EP /3/0/9 observation=1 cancelled
 //! failed EP read /3/0 no answer
+//! note no definition of Object 31024: values are shown raw; load one with --ddf
 //! ```
 
-use core::{fmt, net::SocketAddr, ops::ControlFlow, str::FromStr};
+mod command;
+mod missing;
+
+use core::{fmt, net::SocketAddr, ops::ControlFlow};
 use std::{
-    collections::HashMap,
+    borrow::Cow,
+    collections::BTreeMap,
     io::{self, Write},
 };
 
 use lwm2m_core::{
-    Arguments, ArgumentsError, Code, ContentFormat, DataType, Instant, Path, PathError, Value,
-    WriteMode,
-    codec::{Content, TypeLookup},
-    text::{self, TextError},
+    Arguments, Code, ContentFormat, DataType, Instant, Path, Value, ValueRef, WriteMode,
+    codec::{Content, TypeLookup as _},
 };
 use lwm2m_statemachine::server::{
-    CallError, ObservationId, OperationId, Outcome, Registration, RegistrationId, Server,
-    ServerEvent,
+    ObservationId, OperationId, Outcome, Registration, RegistrationId, Server, ServerEvent,
 };
 
-/// What a server can be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Tell all registrations.
-    List,
-    /// Have a client do something.
-    Operate {
-        /// The endpoint name of the client.
-        endpoint: String,
-        /// Where.
-        path: Path,
-        /// What.
-        verb: Verb,
-    },
-    /// End.
-    Quit,
-}
-
-/// What a client can be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Read (TS 5.4.1), in this format or in any.
-    Read(Option<ContentFormat>),
-    /// Write the value that this text stands for (TS 5.4.3).
-    Write(String),
-    /// Execute with these arguments (TS 5.4.5).
-    Execute(String),
-    /// Discover (TS 5.4.2).
-    Discover,
-    /// Observe (TS 5.5.1).
-    Observe,
-    /// Cancel Observation (TS 5.5.3).
-    Cancel,
-}
-
-/// Why a command comes to nothing.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum CommandError {
-    /// Not one of the commands.
-    Unknown(String),
-    /// No path.
-    Path(PathError),
-    /// No format that can be asked for.
-    Format(String),
-    /// No arguments of an Execute.
-    Arguments(ArgumentsError),
-    /// No value of the Resource's data type.
-    Value(TextError),
-    /// No client is registered under this name.
-    NotRegistered(String),
-    /// This is not observed.
-    NotObserved(Path),
-    /// The server does not take the call.
-    Call(CallError),
-}
-
-impl FromStr for Command {
-    type Err = CommandError;
-
-    fn from_str(line: &str) -> Result<Self, CommandError> {
-        let unknown = || CommandError::Unknown(line.to_owned());
-        let mut words = line.splitn(4, ' ');
-        let verb = words.next().unwrap_or_default();
-        match verb {
-            "list" if line == verb => return Ok(Self::List),
-            "quit" if line == verb => return Ok(Self::Quit),
-            "read" | "write" | "exec" | "discover" | "observe" | "cancel" => {}
-            _ => return Err(unknown()),
-        }
-        let (Some(endpoint), Some(path)) = (words.next(), words.next()) else {
-            return Err(unknown());
-        };
-        let verb = match (verb, words.next()) {
-            ("read", None) => Verb::Read(None),
-            ("read", Some(name)) => Verb::Read(Some(match name {
-                "text" => ContentFormat::TEXT,
-                "tlv" => ContentFormat::TLV,
-                "json" => ContentFormat::JSON,
-                "opaque" => ContentFormat::OPAQUE,
-                _ => return Err(CommandError::Format(name.to_owned())),
-            })),
-            ("write", value) => Verb::Write(value.unwrap_or_default().to_owned()),
-            ("exec", arguments) => Verb::Execute(arguments.unwrap_or_default().to_owned()),
-            ("discover", None) => Verb::Discover,
-            ("observe", None) => Verb::Observe,
-            ("cancel", None) => Verb::Cancel,
-            _ => return Err(unknown()),
-        };
-        Ok(Self::Operate {
-            endpoint: endpoint.to_owned(),
-            path: path.parse().map_err(CommandError::Path)?,
-            verb,
-        })
-    }
-}
-
-impl Verb {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Read(_) => "read",
-            Self::Write(_) => "write",
-            Self::Execute(_) => "exec",
-            Self::Discover => "discover",
-            Self::Observe => "observe",
-            Self::Cancel => "cancel",
-        }
-    }
-}
+pub use self::command::{Accept, Command, CommandError, Verb};
+use self::missing::{Effect, Missing, Notes};
+use crate::value;
 
 /// Turns commands into calls of a server, and its events into lines.
 #[derive(Debug, Default)]
 pub struct Console {
-    operations: HashMap<OperationId, (Subject, &'static str)>,
-    observations: HashMap<ObservationId, Subject>,
+    operations: BTreeMap<OperationId, (Subject, &'static str)>,
+    observations: BTreeMap<ObservationId, (u64, Subject)>,
+    /// How many observations there have been.
+    observed: u64,
+    notes: Notes,
 }
 
 /// What an operation or an observation is about.
@@ -163,6 +73,8 @@ pub struct Console {
 struct Subject {
     endpoint: String,
     path: Path,
+    /// The format that was asked for.
+    accept: Accept,
 }
 
 impl Console {
@@ -174,67 +86,119 @@ impl Console {
         command: Command,
         out: &mut dyn Write,
     ) -> io::Result<ControlFlow<()>> {
-        match command {
+        let done = match command {
             Command::Quit => return Ok(ControlFlow::Break(())),
             Command::List => {
-                for (_, registration) in server.registrations() {
-                    writeln!(out, "registered {}", Described(registration))?;
-                }
+                self.list(server, out)?;
+                Ok(None)
             }
+            Command::Cancel(number) => self.cancel(now, server, number).map(|()| None),
             Command::Operate {
                 endpoint,
                 path,
                 verb,
             } => {
-                let subject = Subject { endpoint, path };
-                match self.operate(now, server, &subject, &verb) {
-                    Ok(operation) => {
-                        self.operations.insert(operation, (subject, verb.name()));
-                    }
-                    Err(error) => writeln!(out, "error {error}")?,
-                }
+                let accept = verb.accept();
+                let subject = Subject {
+                    endpoint,
+                    path,
+                    accept,
+                };
+                self.operate(now, server, subject, &verb)
             }
+        };
+        match done {
+            Ok(Some(note)) => writeln!(out, "note {note}")?,
+            Ok(None) => {}
+            Err(error) => writeln!(out, "error {error}")?,
         }
         Ok(ControlFlow::Continue(()))
     }
 
+    fn list(&self, server: &Server<SocketAddr>, out: &mut dyn Write) -> io::Result<()> {
+        for (id, registration) in server.registrations() {
+            writeln!(out, "registered {}", Described(registration))?;
+            for (observation, (number, subject)) in &self.observations {
+                if observation.registration() == id {
+                    let (endpoint, path) = (shown(&subject.endpoint), subject.path);
+                    writeln!(out, "observing {endpoint} {path} observation={number}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins an operation. It may have led to something to note.
     fn operate(
-        &self,
+        &mut self,
         now: Instant,
         server: &mut Server<SocketAddr>,
-        subject: &Subject,
+        subject: Subject,
         verb: &Verb,
-    ) -> Result<OperationId, CommandError> {
-        let registration: RegistrationId = server
+    ) -> Result<Option<String>, CommandError> {
+        let registration = server
             .find(&subject.endpoint)
             .ok_or_else(|| CommandError::NotRegistered(subject.endpoint.clone()))?;
-        let path = subject.path;
+        let (path, accept) = (subject.path, subject.accept.format());
+        let mut note = None;
         let operation = match verb {
-            Verb::Read(format) => server.read(now, registration, path, *format),
-            Verb::Write(value) => {
-                let types = server
-                    .definitions(registration)
-                    .ok_or_else(|| CommandError::NotRegistered(subject.endpoint.clone()))?;
-                let value = read_value(&types, path, value).map_err(CommandError::Value)?;
-                let content = Content::from_iter([(path, value)]);
-                server.write(now, registration, path, WriteMode::Replace, None, &content)
-            }
+            Verb::Read(_) => server.read(now, registration, path, accept),
+            Verb::Observe(_) => server.observe(now, registration, path, accept),
+            Verb::Discover => server.discover(now, registration, path),
             Verb::Execute(arguments) => {
                 let arguments =
                     Arguments::parse(arguments.as_bytes()).map_err(CommandError::Arguments)?;
                 server.execute(now, registration, path, &arguments)
             }
-            Verb::Discover => server.discover(now, registration, path),
-            Verb::Observe => server.observe(now, registration, path, None),
+            Verb::Write(format, text) => {
+                let (value, used) = to_write(server, registration, path, *format, text)?;
+                if used != *format {
+                    let missing = Missing::of(server, registration, path);
+                    note =
+                        missing.and_then(|missing| self.notes.note(missing, Effect::WrittenAsText));
+                }
+                let content = Content::from_iter([(path, value)]);
+                server.write(now, registration, path, WriteMode::Replace, used, &content)
+            }
             Verb::Cancel => {
-                let mut observations = self.observations.iter();
-                let (observation, _) = observations
-                    .find(|(_, observed)| *observed == subject)
-                    .ok_or(CommandError::NotObserved(path))?;
-                server.cancel_observation(now, *observation)
+                let number = self.only_observation(&subject)?;
+                return self.cancel(now, server, number).map(|()| None);
             }
         };
-        operation.map_err(CommandError::Call)
+        let operation = operation.map_err(CommandError::Call)?;
+        self.operations.insert(operation, (subject, verb.name()));
+        Ok(note)
+    }
+
+    fn cancel(
+        &mut self,
+        now: Instant,
+        server: &mut Server<SocketAddr>,
+        number: u64,
+    ) -> Result<(), CommandError> {
+        let mut observations = self.observations.iter();
+        let (observation, (_, subject)) = observations
+            .find(|(_, (known, _))| *known == number)
+            .ok_or(CommandError::NoObservation(number))?;
+        let operation = server
+            .cancel_observation(now, *observation)
+            .map_err(CommandError::Call)?;
+        let asked = (subject.clone(), Verb::Cancel.name());
+        self.operations.insert(operation, asked);
+        Ok(())
+    }
+
+    /// The number of the observation of this path, if there is one and no other.
+    fn only_observation(&self, subject: &Subject) -> Result<u64, CommandError> {
+        let observations = self.observations.values().filter(|(_, observed)| {
+            observed.endpoint == subject.endpoint && observed.path == subject.path
+        });
+        let numbers: Vec<u64> = observations.map(|(number, _)| *number).collect();
+        match *numbers {
+            [] => Err(CommandError::NotObserved(subject.path)),
+            [number] => Ok(number),
+            _ => Err(CommandError::Ambiguous(subject.path, numbers)),
+        }
     }
 
     /// Tells an event.
@@ -245,6 +209,7 @@ impl Console {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         match event {
+            ServerEvent::Refused(refusal) => writeln!(out, "refused {refusal}")?,
             ServerEvent::Registered { registration } => {
                 if let Some(registration) = server.registration(registration) {
                     writeln!(out, "registered {}", Described(registration))?;
@@ -256,31 +221,49 @@ impl Console {
                 }
             }
             ServerEvent::Deregistered { was, .. } => {
-                writeln!(out, "deregistered {}", was.endpoint_name())?;
+                writeln!(out, "deregistered {}", shown(was.endpoint_name()))?;
             }
-            ServerEvent::Expired { was, .. } => writeln!(out, "expired {}", was.endpoint_name())?,
+            ServerEvent::Expired { was, .. } => {
+                writeln!(out, "expired {}", shown(was.endpoint_name()))?;
+            }
             ServerEvent::Replaced { was, .. } => {
-                writeln!(out, "replaced {}", was.endpoint_name())?;
+                writeln!(out, "replaced {}", shown(was.endpoint_name()))?;
             }
             ServerEvent::Answered {
-                operation, outcome, ..
+                registration,
+                operation,
+                outcome,
             } => {
                 if let Some((subject, name)) = self.operations.remove(&operation) {
-                    self.tell_outcome(&subject, name, outcome, out)?;
+                    let told = Told {
+                        server,
+                        registration,
+                        subject: &subject,
+                    };
+                    self.tell_outcome(&told, name, outcome, out)?;
                 }
             }
             ServerEvent::Notification {
+                registration,
                 observation,
                 content,
-                ..
             } => {
-                if let Some(Subject { endpoint, path }) = self.observations.get(&observation) {
+                if let Some((number, subject)) = self.observations.get(&observation).cloned() {
+                    let told = Told {
+                        server,
+                        registration,
+                        subject: &subject,
+                    };
+                    let (endpoint, path) = (shown(&subject.endpoint), subject.path);
                     match content {
                         Ok(content) => {
-                            writeln!(out, "notify {endpoint} {path}")?;
-                            tell_content(&content, out)?;
+                            writeln!(out, "notify {endpoint} {path} observation={number}")?;
+                            self.tell_content(&told, &content, out)?;
                         }
-                        Err(error) => writeln!(out, "failed {endpoint} notify {path} {error}")?,
+                        Err(error) => writeln!(
+                            out,
+                            "failed {endpoint} notify {path} observation={number} {error}"
+                        )?,
                     }
                 }
             }
@@ -289,8 +272,9 @@ impl Console {
                 reason,
                 ..
             } => {
-                if let Some(Subject { endpoint, path }) = self.observations.remove(&observation) {
-                    writeln!(out, "ended {endpoint} {path} {reason}")?;
+                if let Some((number, subject)) = self.observations.remove(&observation) {
+                    let (endpoint, path) = (shown(&subject.endpoint), subject.path);
+                    writeln!(out, "ended {endpoint} {path} observation={number} {reason}")?;
                 }
             }
             _ => {}
@@ -300,26 +284,32 @@ impl Console {
 
     fn tell_outcome(
         &mut self,
-        subject: &Subject,
+        told: &Told<'_>,
         name: &str,
         outcome: Outcome,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let Subject { endpoint, path } = subject;
+        let (endpoint, path) = (shown(&told.subject.endpoint), told.subject.path);
         let mut answer = |code: Code| writeln!(out, "answer {endpoint} {name} {path} {code:?}");
         match outcome {
             Outcome::Content(content) => {
                 answer(Code::CONTENT)?;
-                tell_content(&content, out)
+                self.tell_content(told, &content, out)
             }
             Outcome::Observing {
                 observation,
                 content,
             } => {
-                self.observations.insert(observation, subject.clone());
-                answer(Code::CONTENT)?;
+                self.observed += 1;
+                let (number, code) = (self.observed, Code::CONTENT);
+                self.observations
+                    .insert(observation, (number, told.subject.clone()));
+                writeln!(
+                    out,
+                    "answer {endpoint} {name} {path} {code:?} observation={number}"
+                )?;
                 match content {
-                    Ok(content) => tell_content(&content, out),
+                    Ok(content) => self.tell_content(told, &content, out),
                     Err(error) => writeln!(out, "failed {endpoint} {name} {path} {error}"),
                 }
             }
@@ -337,18 +327,64 @@ impl Console {
             }
         }
     }
+
+    fn tell_content(
+        &mut self,
+        told: &Told<'_>,
+        content: &Content,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        for entry in content.entries() {
+            let path = entry.path;
+            match &entry.value {
+                Some(Value::Raw(octets)) => {
+                    let missing = Missing::of(told.server, told.registration, path);
+                    let note = missing.and_then(|it| self.notes.note(it, Effect::ShownRaw));
+                    if let Some(note) = note {
+                        writeln!(out, "note {note}")?;
+                    }
+                    let value = Untyped {
+                        octets,
+                        is_text: told.subject.accept == Accept::Format(ContentFormat::TEXT),
+                    };
+                    writeln!(out, "  {path} = {value}")?;
+                }
+                Some(value) => writeln!(out, "  {path} = {value}")?,
+                None => writeln!(out, "  {path} is empty")?,
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The value that a text stands for; a string, if the Resource is not known.
-fn read_value(types: &impl TypeLookup, path: Path, value: &str) -> Result<Value, TextError> {
-    let data_type = match path {
-        Path::Resource(object, _, resource) | Path::ResourceInstance(object, _, resource, _) => {
-            types.data_type(object, resource)
-        }
-        _ => return Err(TextError::Path(path)),
+/// Whom what is told comes from, and what was asked.
+struct Told<'a> {
+    server: &'a Server<SocketAddr>,
+    registration: RegistrationId,
+    subject: &'a Subject,
+}
+
+/// The value to write, and the format to write it in: text, if the type is not known.
+fn to_write(
+    server: &Server<SocketAddr>,
+    registration: RegistrationId,
+    path: Path,
+    format: Option<ContentFormat>,
+    text: &str,
+) -> Result<(Value, Option<ContentFormat>), CommandError> {
+    let (Some(object), Some(resource)) = (path.object(), path.resource()) else {
+        return Err(CommandError::NoResource(path));
     };
-    let data_type = data_type.unwrap_or(DataType::String);
-    Ok(text::decode(data_type, value.as_bytes())?.into_value())
+    let definitions = server.definitions(registration);
+    let known = definitions.and_then(|known| known.data_type(object, resource));
+    let (data_type, format) = match (known, format) {
+        (Some(data_type), format) => (data_type, format),
+        (None, None | Some(ContentFormat::TEXT)) => (DataType::String, Some(ContentFormat::TEXT)),
+        (None, Some(ContentFormat::OPAQUE)) => (DataType::Opaque, format),
+        (None, Some(format)) => return Err(CommandError::Untyped(path, format)),
+    };
+    let value = value::read(data_type, text).map_err(CommandError::Value)?;
+    Ok((value, format))
 }
 
 fn reason(outcome: &Outcome) -> String {
@@ -363,14 +399,34 @@ fn reason(outcome: &Outcome) -> String {
     }
 }
 
-fn tell_content(content: &Content, out: &mut dyn Write) -> io::Result<()> {
-    for entry in content.entries() {
-        match &entry.value {
-            Some(value) => writeln!(out, "  {} = {}", entry.path, value.as_ref())?,
-            None => writeln!(out, "  {} is empty", entry.path)?,
+/// A value whose type is not known: as text if it was asked for as that; else its octets, with the
+/// text that they may be.
+struct Untyped<'a> {
+    octets: &'a [u8],
+    is_text: bool,
+}
+
+impl fmt::Display for Untyped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = str::from_utf8(self.octets).ok();
+        let printable = text.filter(|text| !text.contains(char::is_control));
+        match (text, printable) {
+            (Some(text), _) if self.is_text => write!(f, "{text:?}"),
+            (_, Some(text)) if !text.is_empty() => {
+                write!(f, "{} ({text:?})", ValueRef::Raw(self.octets))
+            }
+            _ => write!(f, "{}", ValueRef::Raw(self.octets)),
         }
     }
-    Ok(())
+}
+
+/// An endpoint name. Clients choose theirs: what could pass for more than a word is escaped.
+fn shown(name: &str) -> Cow<'_, str> {
+    if name.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        Cow::Owned(format!("{name:?}"))
+    } else {
+        Cow::Borrowed(name)
+    }
 }
 
 /// A registration in one line.
@@ -382,7 +438,7 @@ impl fmt::Display for Described<'_> {
         write!(
             f,
             "{} {} lifetime={} version={} binding={} from={} objects=",
-            registration.endpoint_name(),
+            shown(registration.endpoint_name()),
             registration.location(),
             registration.lifetime(),
             registration.version(),
@@ -400,90 +456,28 @@ impl fmt::Display for Described<'_> {
     }
 }
 
-impl fmt::Display for CommandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown(line) => write!(
-                f,
-                "expected list, read EP PATH [FORMAT], write EP PATH VALUE, exec EP PATH \
-                 [ARGUMENTS], discover EP PATH, observe EP PATH, cancel EP PATH or quit, \
-                 not {line:?}"
-            ),
-            Self::Path(error) => error.fmt(f),
-            Self::Format(name) => write!(f, "expected text, tlv, json or opaque, not {name:?}"),
-            Self::Arguments(error) => error.fmt(f),
-            Self::Value(error) => error.fmt(f),
-            Self::NotRegistered(endpoint) => write!(f, "{endpoint} is not registered"),
-            Self::NotObserved(path) => write!(f, "{path} is not observed"),
-            Self::Call(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for CommandError {}
-
 #[cfg(test)]
 mod tests {
     use lwm2m_statemachine::coap::FailureReason;
 
     use super::*;
 
-    fn operate(path: &str, verb: Verb) -> Command {
-        Command::Operate {
-            endpoint: "me".into(),
-            path: path.parse().unwrap(),
-            verb,
-        }
+    #[test]
+    fn a_value_without_a_type_is_text_if_it_was_asked_for_as_text() {
+        let shown = |octets, is_text| Untyped { octets, is_text }.to_string();
+        assert_eq!(shown(b"200", true), "\"200\"");
+        assert_eq!(shown(b"a\nb", true), "\"a\\nb\"");
+        assert_eq!(shown(b"\xff\x01", true), "0xff01");
+        assert_eq!(shown(b"200", false), "0x323030 (\"200\")");
+        assert_eq!(shown(b"\x00\x28", false), "0x0028");
+        assert_eq!(shown(b"", false), "0x");
     }
 
     #[test]
-    fn commands_are_read() {
-        let tlv = Some(ContentFormat::TLV);
-        for (line, command) in [
-            ("list", Command::List),
-            ("quit", Command::Quit),
-            ("read me /3/0", operate("/3/0", Verb::Read(None))),
-            ("read me /3/0 tlv", operate("/3/0", Verb::Read(tlv))),
-            (
-                "write me /3/0/15 a b  c",
-                operate("/3/0/15", Verb::Write("a b  c".into())),
-            ),
-            (
-                "write me /3/0/15",
-                operate("/3/0/15", Verb::Write(String::new())),
-            ),
-            (
-                "exec me /3/0/4",
-                operate("/3/0/4", Verb::Execute(String::new())),
-            ),
-            (
-                "exec me /3/0/4 0='1'",
-                operate("/3/0/4", Verb::Execute("0='1'".into())),
-            ),
-            ("discover me /3", operate("/3", Verb::Discover)),
-            ("observe me /3/0/9", operate("/3/0/9", Verb::Observe)),
-            ("cancel me /3/0/9", operate("/3/0/9", Verb::Cancel)),
-        ] {
-            assert_eq!(line.parse(), Ok(command), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_command_is_an_error() {
-        for line in [
-            "",
-            "dance",
-            "list me",
-            "read",
-            "read me",
-            "read me 3/0",
-            "read me /3/0 xml",
-            "observe me /3/0/9 tlv",
-            "discover me /3/0/65536",
-        ] {
-            let error = line.parse::<Command>().unwrap_err();
-            assert!(error.to_string().contains("expected") || error.to_string().contains("path"));
-        }
+    fn an_endpoint_name_cannot_pass_for_more_than_a_name() {
+        assert_eq!(shown("urn:imei:123"), "urn:imei:123");
+        assert_eq!(shown("a\nexpired b"), "\"a\\nexpired b\"");
+        assert_eq!(shown("a\x1b[2J"), "\"a\\u{1b}[2J\"");
     }
 
     #[test]

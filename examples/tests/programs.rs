@@ -58,6 +58,11 @@ impl Program {
         }
     }
 
+    /// Waits for the next line, whatever it is.
+    fn next(&mut self) -> String {
+        self.expect("")
+    }
+
     fn ends(mut self) -> bool {
         drop(self.child.stdin.take());
         self.child.wait().unwrap().success()
@@ -221,6 +226,126 @@ fn a_firmware_update_is_played_to_its_end() {
         server.say(&format!("read me {path}"));
         server.expect(&format!("  {path} = {value}"));
     }
+    server.say("write me /5/0/0 0x0001020304050607");
+    client.expect("firmware downloaded 8 bytes");
+    server.say("write me /5/0/0 0x00");
+    client.expect("firmware discarded");
+    server.say("read me /5/0/3");
+    server.expect("  /5/0/3 = 0");
+}
+
+const TEST_OBJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/objects/3442.xml");
+
+#[test]
+fn what_has_no_definition_is_written_as_text_and_shown_raw_and_noted_once() {
+    let (mut server, mut client) = server_and_device();
+    server.say("write me /3442/0/120 200");
+    assert_eq!(
+        server.next(),
+        "note no definition of Object 3442: values are written as text; load one with --ddf"
+    );
+    client.expect("written /3442/0/120 = 200");
+    let answer = "answer me write /3442/0/120 2.04 Changed";
+    assert_eq!(server.next(), answer);
+    server.say("write me /3442/0/120 201");
+    assert_eq!(server.next(), answer);
+    server.say("read me /3442/0/120");
+    assert_eq!(server.next(), "answer me read /3442/0/120 2.05 Content");
+    assert_eq!(
+        server.next(),
+        "note no definition of Object 3442: values are shown raw; load one with --ddf"
+    );
+    assert_eq!(server.next(), "  /3442/0/120 = 0x00c9");
+    server.say("read me /3442/0/110");
+    server.expect("answer ");
+    assert_eq!(
+        server.next(),
+        "  /3442/0/110 = 0x696e697469616c2076616c7565 (\"initial value\")"
+    );
+    server.say("read me /3442/0/120 text");
+    server.expect("answer ");
+    assert_eq!(server.next(), "  /3442/0/120 = \"201\"");
+    server.say("write me /3442/0/150 --opaque 0x00ff");
+    client.expect("written /3442/0/150 = 0x00ff");
+    for format in ["--tlv", "--json"] {
+        server.say(&format!("write me /3442/0/120 {format} 200"));
+        server.expect("error the type of /3442/0/120 is not known, which application/vnd.oma");
+    }
+}
+
+#[test]
+fn what_has_a_definition_is_written_and_shown_by_its_type() {
+    let mut server = Program::start(Command::new(env!("CARGO_BIN_EXE_server")).args([
+        "--listen",
+        "127.0.0.1:0",
+        "--ddf",
+        TEST_OBJECT,
+    ]));
+    let _client = device_at(&mut server);
+    for (resource, value) in [
+        (110, "\"200\""),
+        (120, "200"),
+        (130, "0.5"),
+        (140, "false"),
+        (150, "0x00ff"),
+        (160, "1367491215"),
+        (170, "4:0"),
+    ] {
+        let typed = value.trim_matches('"');
+        for format in ["", "--text ", "--tlv ", "--json "] {
+            server.say(&format!("write me /3442/0/{resource} {format}{typed}"));
+            let written = format!("answer me write /3442/0/{resource} 2.04 Changed");
+            assert_eq!(server.next(), written, "{format}");
+        }
+        server.say(&format!("read me /3442/0/{resource}"));
+        server.expect("answer ");
+        assert_eq!(server.next(), format!("  /3442/0/{resource} = {value}"));
+    }
+}
+
+#[test]
+fn observations_of_one_path_are_told_apart() {
+    let (mut server, mut client) = server_and_device();
+    server.say("observe me /3/0/9");
+    server.expect("answer me observe /3/0/9 2.05 Content observation=1");
+    server.say("observe me /3/0/9 text");
+    server.expect("answer me observe /3/0/9 2.05 Content observation=2");
+    server.say("list");
+    server.expect("observing me /3/0/9 observation=1");
+    server.expect("observing me /3/0/9 observation=2");
+    client.say("set /3/0/9 42");
+    let mut told = [server.expect("notify "), server.expect("notify ")];
+    told.sort();
+    let expected = [1, 2].map(|number| format!("notify me /3/0/9 observation={number}"));
+    assert_eq!(told, expected);
+    server.say("cancel me /3/0/9");
+    server.expect("error /3/0/9 is observed 2 times: cancel 1 or cancel 2");
+    server.say("cancel 3");
+    server.expect("error there is no observation 3");
+    server.say("cancel 1");
+    server.expect("ended me /3/0/9 observation=1 cancelled");
+    client.say("set /3/0/9 41");
+    // The other one goes on.
+    let notified = server.expect("notify ");
+    assert_eq!(notified, "notify me /3/0/9 observation=2");
+    server.say("cancel me /3/0/9");
+    server.expect("ended me /3/0/9 observation=2 cancelled");
+}
+
+#[test]
+fn a_register_that_is_refused_is_told() {
+    let mut server = Program::start(
+        Command::new(env!("CARGO_BIN_EXE_server")).args(["--listen", "127.0.0.1:0"]),
+    );
+    let address = server.expect("listening ").replace("listening ", "");
+    let device = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let register = b"\x40\x02\x12\x34\xb2rd\x48ep=later\x05lt=60\x09lwm2m=1.1\xff</3/0>";
+    device.send_to(register, address).unwrap();
+    let from = device.local_addr().unwrap();
+    let refused = server.expect("refused ");
+    let told = format!("refused Register of \"later\" from {from} (NoSec): 4.12, ");
+    assert!(refused.starts_with(&told), "{refused}");
+    assert!(refused.contains("1.1"), "{refused}");
 }
 
 /// A server that takes a Register and answers everything else with 5.00.

@@ -24,9 +24,12 @@ use lwm2m_statemachine::server::{Server, ServerConfig};
 /// A LwM2M server: accepts registrations, and manages the clients.
 ///
 /// Prints what happens, one line each. Reads commands from standard input: `list`,
-/// `read EP PATH [text|tlv|json|opaque]`, `write EP PATH VALUE`, `exec EP PATH [ARGUMENTS]`,
-/// `discover EP PATH`, `observe EP PATH`, `cancel EP PATH`, `quit`. Without any, and when standard
-/// input has ended, it goes on until it is interrupted (Ctrl-C).
+/// `read EP PATH [FORMAT]`, `write EP PATH [--FORMAT] VALUE`, `exec EP PATH [ARGUMENTS]`,
+/// `discover EP PATH`, `observe EP PATH [FORMAT]`, `cancel EP PATH`, `cancel NUMBER`, `quit`. Without
+/// any, and when standard input has ended, it goes on until it is interrupted (Ctrl-C).
+///
+/// FORMAT is text, opaque, tlv or json. What is read or observed is asked for in TLV if none is named;
+/// `any` leaves it to the client.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
