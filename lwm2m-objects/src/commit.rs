@@ -145,6 +145,27 @@ impl ObjectTree {
     ///
     /// Tells whether the Resource reads differently to servers afterwards, as
     /// [`commit`](Self::commit) does.
+    ///
+    /// ```
+    /// use lwm2m_core::InstanceId;
+    /// use lwm2m_objects::{DEVICE, ObjectTree, Store, WriteError};
+    ///
+    /// let timezone = "/3/0/15".parse()?;
+    /// let device = Store::new(&DEVICE).with(InstanceId::ZERO, 9, 100);
+    /// let mut tree = ObjectTree::new();
+    /// tree.add(device.clone());
+    /// let unsupported = Err(WriteError::NotSupported(timezone));
+    /// assert_eq!(tree.set(timezone, "Europe/Paris"), unsupported);
+    /// tree.add(device.supporting([15]));
+    /// assert_eq!(tree.set(timezone, "Europe/Paris"), Ok(true));
+    /// # Ok::<(), lwm2m_core::PathError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::NotFound`] without the Object Instance, or a definition of the Resource;
+    /// [`WriteError::NotSupported`] for an optional Resource that the Object was made without; and
+    /// those of [`commit`](Self::commit).
     pub fn set(&mut self, path: Path, value: impl Into<Value>) -> Result<bool, WriteError> {
         let (Path::Resource(object, instance, resource)
         | Path::ResourceInstance(object, instance, resource, _)) = path
@@ -155,6 +176,9 @@ impl ObjectTree {
         let (object, _) = found.ok_or(WriteError::NotFound(path))?;
         let definition = object.definition().resource(resource);
         let definition = definition.ok_or(WriteError::NotFound(path))?;
+        if !definition.operations.executable() && !object.supports(resource) {
+            return Err(WriteError::NotSupported(path));
+        }
         let value = match (definition.data_type, value.into()) {
             (Some(DataType::Time), Value::Integer(seconds)) => Value::Time(seconds),
             (_, value) => value,

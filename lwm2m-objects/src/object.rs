@@ -357,6 +357,13 @@ pub enum WriteError {
     /// (4.05).
     #[error("{0} cannot be written")]
     NotWritable(Path),
+    /// The application sets an optional Resource that its Object was made without. A server that
+    /// writes it gets [`NotFound`](Self::NotFound) or [`NotWritable`](Self::NotWritable).
+    #[error(
+        "{0} is an optional Resource that its Object was made without: make the Object with a value \
+         for it (`Store::with`), or name it to `Store::supporting`"
+    )]
+    NotSupported(Path),
     /// The value is of another data type, or multiple where it should be single (4.00).
     #[error("the value of {0} is of the wrong type")]
     WrongType(Path),

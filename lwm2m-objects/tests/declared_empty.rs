@@ -382,3 +382,38 @@ fn software_that_is_created_keeps_its_optional_resources() {
         assert!(!written.is_empty(), "{numbering:?}");
     }
 }
+
+/// Whoever sets an optional Resource that the Object was made without is told what it is and what to
+/// do; both ways of doing it help.
+#[test]
+fn setting_what_an_object_was_made_without_says_what_to_do() {
+    let timezone = path("/3/0/15");
+    let device = || Store::of([(InstanceId::ZERO, Device::default())]);
+    let (mut tree, _) = with(device());
+    let error = tree.set(timezone, "Europe/Paris").unwrap_err();
+    assert_eq!(error, WriteError::NotSupported(timezone));
+    let told = error.to_string();
+    for word in ["/3/0/15", "optional", "Store::with", "Store::supporting"] {
+        assert!(told.contains(word), "{told}");
+    }
+    for store in [
+        device().supporting([15]),
+        device().with(InstanceId::ZERO, 15, "UTC"),
+        Store::of::<Device>([]),
+    ] {
+        let (mut tree, object) = with(store);
+        if tree.instances(object).next().is_none() {
+            tree.commit(&[Change::Create { path: path("/3/0") }])
+                .unwrap();
+        }
+        assert_eq!(tree.set(timezone, "Europe/Paris"), Ok(true));
+    }
+    // What no Object of this kind has, and what has no value, is told as before.
+    let (mut tree, _) = with(device());
+    let at = path("/3/0/99");
+    assert_eq!(tree.set(at, 1), Err(WriteError::NotFound(at)));
+    for executable in ["/3/0/4", "/3/0/5"].map(path) {
+        let refused = Err(WriteError::NotWritable(executable));
+        assert_eq!(tree.set(executable, 1), refused);
+    }
+}

@@ -391,7 +391,7 @@ fn the_application_sets_what_a_server_cannot_write() {
     );
     assert_eq!(
         tree.set(path("/3/0/22/0"), ObjectLink::NULL),
-        Err(WriteError::NotWritable(path("/3/0/22/0"))),
+        Err(WriteError::NotSupported(path("/3/0/22/0"))),
         "a Resource that the device does not support"
     );
 }
