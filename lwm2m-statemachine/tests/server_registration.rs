@@ -254,13 +254,19 @@ fn the_security_object_and_unknown_links_are_passed_over() {
 }
 
 #[test]
-fn register_in_another_format_is_4_15_and_without_one_is_read() {
+fn register_in_another_format_is_4_00_and_without_one_is_read() {
     let mut world = World::new();
-    let request = Request {
-        format: Some(ContentFormat::TEXT),
-        ..Request::default()
-    };
-    refused(&mut world, &request, Code::UNSUPPORTED_CONTENT_FORMAT);
+    for format in [
+        ContentFormat::TEXT,
+        ContentFormat::OPAQUE,
+        ContentFormat::TLV,
+    ] {
+        let request = Request {
+            format: Some(format),
+            ..Request::default()
+        };
+        refused(&mut world, &request, Code::BAD_REQUEST);
+    }
     world.register_as(&Request {
         format: None,
         ..Request::default()
@@ -460,7 +466,7 @@ fn a_bad_update_is_refused_and_changes_nothing() {
             &["lt=99"],
             Some(ContentFormat::JSON),
             b"</3/0>",
-            Code::UNSUPPORTED_CONTENT_FORMAT,
+            Code::BAD_REQUEST,
         ),
     ] {
         let request = Request {

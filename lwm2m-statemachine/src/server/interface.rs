@@ -270,13 +270,14 @@ impl<P: Peer> Server<P> {
         request: &MessageRef<'_>,
         body: &[u8],
     ) -> Result<(Answer, Effect<P>), RefusalReason> {
-        check_content_format(request)?;
         let mut unknown = self.unknown_parameters();
         let parameters =
             RegisterParameters::read(request.uri_query(), self.settings.version, |query| {
                 unknown.take(query)
             })?;
         let unknown = unknown.finish(self.settings.bounds.unknown_parameters)?;
+        // After the version: the payload of another version is no concern of ours.
+        check_content_format(request)?;
         let name = parameters.endpoint.as_str();
         if origin.is_secure() && !(self.settings.identity_check)(&origin.identity, name) {
             return Err(RefusalReason::Identity);
@@ -417,7 +418,8 @@ impl<P: Peer> Server<P> {
     }
 }
 
-/// The payload is a list of links (TS 5.3.1); a request that does not say so is believed.
+/// The payload is a list of links (TS 5.3.1). A request without a Content-Format is taken at its
+/// word; Table 27 has no 4.15 for one with another.
 fn check_content_format(request: &MessageRef<'_>) -> Result<(), RefusalReason> {
     match request.content_format() {
         None | Some(ContentFormat::LINK_FORMAT) => Ok(()),

@@ -51,7 +51,7 @@ pub enum RefusalReason {
     /// 4.12 for a version of the Enabler that is not accepted, 4.00 for any other parameter.
     #[error("{0}")]
     Parameter(#[from] ParameterError),
-    /// 4.15: the payload is in another format than link-format.
+    /// 4.00: the payload is in another format than link-format.
     #[error("expected application/link-format, not {0}")]
     ContentFormat(ContentFormat),
     /// 4.00: the payload is not a list of links.
@@ -93,8 +93,9 @@ impl RefusalReason {
     pub const fn code(&self) -> Code {
         match self {
             Self::Parameter(error) => error.code(),
-            Self::ContentFormat(_) => Code::UNSUPPORTED_CONTENT_FORMAT,
-            Self::Links(_) | Self::NoObjects | Self::Identity => Code::BAD_REQUEST,
+            Self::ContentFormat(_) | Self::Links(_) | Self::NoObjects | Self::Identity => {
+                Code::BAD_REQUEST
+            }
             Self::Secured => Code::FORBIDDEN,
             Self::UnknownLocation | Self::AnotherClient => Code::NOT_FOUND,
             Self::TooManyObjects(_) | Self::UnknownParameters(_) => Code::REQUEST_ENTITY_TOO_LARGE,
