@@ -14,14 +14,23 @@ pub fn queries(data: &[u8]) {
     let queries = || text.split('&');
     let unknown = |_: &str| UnknownParameter::Accept;
 
-    if let Ok(read) = RegisterParameters::read(queries(), Version::INITIAL, unknown) {
-        let written = strings(read.queries());
-        let again = RegisterParameters::read(borrowed(&written), Version::INITIAL, refuse);
-        assert_eq!(again, Ok(read.clone()));
+    for version in [Version::INITIAL, Version::new(1, 1)] {
+        if let Ok(read) = RegisterParameters::read(queries(), version, unknown) {
+            let written = strings(read.queries());
+            let again = RegisterParameters::read(borrowed(&written), version, refuse);
+            assert_eq!(again, Ok(read.clone()));
+        }
     }
-    if let Ok(read) = UpdateParameters::read(queries(), unknown) {
-        let written = strings(read.queries());
-        assert_eq!(UpdateParameters::read(borrowed(&written), refuse), Ok(read));
+    let later = Binding::Transports {
+        transports: Transports::UDP,
+        queue_mode: false,
+    };
+    for registered in [Binding::default(), later] {
+        if let Ok(read) = UpdateParameters::read(queries(), registered, unknown) {
+            let written = strings(read.queries());
+            let again = UpdateParameters::read(borrowed(&written), registered, refuse);
+            assert_eq!(again, Ok(read));
+        }
     }
     if let Ok(read) = BootstrapParameters::read(queries(), unknown) {
         let written = strings(read.queries());

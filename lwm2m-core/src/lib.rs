@@ -61,6 +61,7 @@ mod serde_text;
 mod server_uri;
 mod single_value;
 mod time;
+mod transports;
 mod value;
 mod version;
 
@@ -90,8 +91,9 @@ pub use self::{
     path::{Path, PathError},
     server_uri::{ServerUri, ServerUriError, ServerUriExpected},
     time::{Instant, Timestamp},
+    transports::{Binding, Transport, Transports, TransportsError},
     value::{DataType, ObjectLink, ObjectLinkError, Value, ValueRef},
-    version::{Version, VersionError},
+    version::{EnablerVersions, EnablerVersionsError, Version, VersionError},
 };
 
 /// The examples of the README.

@@ -1,16 +1,18 @@
 //! Parameters of Register, Update and Bootstrap-Request as URI-queries
 //! (TS 5.2.7.1, 5.3.1, 5.3.2, 8.2.3, 8.2.4).
 
+mod given;
 mod types;
 
 use core::fmt;
 
 use thiserror::Error;
 
+use self::given::{Given, Style, first_version};
 pub use self::types::{
     EndpointName, EndpointNameError, Lifetime, LifetimeError, Msisdn, MsisdnError,
 };
-use crate::{BindingMode, Code, Version};
+use crate::{Binding, BindingMode, Code, EnablerVersions, Transports, Version};
 
 /// The parameters of a Register (TS Table 7): `/rd?ep=…&lt=…&sms=…&lwm2m=…&b=…`.
 ///
@@ -42,20 +44,31 @@ pub struct RegisterParameters<'a> {
     pub lifetime: Lifetime,
     /// Version of the LwM2M Enabler that the Client supports, `lwm2m`.
     pub version: Version,
-    /// Binding Mode, `b`; U if it was absent.
-    pub binding: BindingMode,
+    /// Binding Mode, `b`; U if it was absent. From LwM2M 1.1 on the transports, `b`, and Queue
+    /// Mode, `Q`.
+    pub binding: Binding,
     /// SMS Number, `sms`.
     pub sms: Option<Msisdn>,
 }
 
 /// The parameters of an Update (TS Table 9): `/{location}?lt=…&sms=…&b=…`, those that changed.
+///
+/// ```
+/// use lwm2m_core::{Binding, BindingMode, UnknownParameter, UpdateParameters};
+///
+/// let registered = Binding::from(BindingMode::U);
+/// let refuse = |_: &str| UnknownParameter::Refuse;
+/// let update = UpdateParameters::read(["lt=6000", "b=UQ"], registered, refuse)?;
+/// assert_eq!(update.binding, Some(BindingMode::UQ.into()));
+/// # Ok::<(), lwm2m_core::ParameterError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UpdateParameters {
     /// The new Lifetime, `lt`.
     pub lifetime: Option<Lifetime>,
-    /// The new Binding Mode, `b`.
-    pub binding: Option<BindingMode>,
+    /// The new Binding Mode, `b`; from LwM2M 1.1 on the transports and Queue Mode, `b` and `Q`.
+    pub binding: Option<Binding>,
     /// The new SMS Number, `sms`.
     pub sms: Option<Msisdn>,
 }
@@ -92,6 +105,8 @@ pub enum Parameter {
     Version,
     /// `b`
     Binding,
+    /// `Q`, from LwM2M 1.1 on
+    QueueMode,
 }
 
 /// Why the parameters of a request are refused.
@@ -110,7 +125,7 @@ pub enum ParameterError {
         parameter: Parameter,
     },
     /// The value of a parameter is malformed, or there is none.
-    #[error("query {query}: expected {parameter}= and {}", parameter.expectation())]
+    #[error("query {query}: expected {}", parameter.expectation())]
     Malformed {
         /// Which query, from 0.
         query: usize,
@@ -124,46 +139,61 @@ pub enum ParameterError {
         query: usize,
     },
     /// The Client's version of the Enabler is not compatible with the Server's (TS 5.3.1).
-    #[error("query {query}: LwM2M {client} is not compatible with {server}")]
+    #[error("query {query}: LwM2M {client} is not compatible with {accepted}")]
     Version {
         /// Which query, from 0.
         query: usize,
         /// What the Client supports.
         client: Version,
-        /// What the Server supports.
-        server: Version,
+        /// What the Server accepts.
+        accepted: EnablerVersions,
     },
 }
 
 impl<'a> RegisterParameters<'a> {
-    /// Reads the URI-queries of a Register, in any order, for a Server that supports `server`.
+    /// Reads the URI-queries of a Register, in any order, for a Server that accepts these versions
+    /// of the Enabler; a single [`Version`] stands for all [up to](EnablerVersions::up_to) it.
     ///
     /// The version is judged first: the other parameters of a Client of another version may be
-    /// strange to us, and 4.12 tells it more than 4.00. Otherwise the first error is told.
-    pub fn read(
-        queries: impl IntoIterator<Item = &'a str>,
-        server: Version,
+    /// strange to us, and 4.12 tells it more than 4.00. It decides which others there are: in 1.0,
+    /// `b` is one of Table 8, and `Q` is unknown; later, `b` is a set of letters, and `Q` a flag.
+    /// Otherwise the first error is told.
+    pub fn read<Q>(
+        queries: Q,
+        accepted: impl Into<EnablerVersions>,
         unknown: impl FnMut(&'a str) -> UnknownParameter,
-    ) -> Result<Self, ParameterError> {
-        use Parameter::{Binding, EndpointName, Lifetime, SmsNumber, Version};
+    ) -> Result<Self, ParameterError>
+    where
+        Q: IntoIterator<Item = &'a str, IntoIter: Clone>,
+    {
+        use Parameter::{Binding, EndpointName, Lifetime, QueueMode, SmsNumber, Version};
 
-        let known = [EndpointName, Lifetime, SmsNumber, Version, Binding];
-        let read = Given::read(queries, &known, unknown);
-        if let Some((query, client)) = read.given.version
-            && !server.accepts(client)
-        {
-            return Err(ParameterError::Version {
-                query,
-                client,
-                server,
-            });
-        }
-        let given = read.checked()?;
+        let (queries, accepted) = (queries.into_iter(), accepted.into());
+        let style = match first_version(queries.clone()) {
+            Some((query, client)) if !accepted.contains(client) => {
+                return Err(ParameterError::Version {
+                    query,
+                    client,
+                    accepted,
+                });
+            }
+            version => Style::of(version.map_or(crate::Version::INITIAL, |(_, version)| version)),
+        };
+        let known = [
+            EndpointName,
+            Lifetime,
+            SmsNumber,
+            Version,
+            Binding,
+            QueueMode,
+        ];
+        let given = Given::read(queries, style, &known, unknown)?;
+        let binding = given.binding(style);
         Ok(Self {
             endpoint: given.endpoint.ok_or(missing(EndpointName))?,
             lifetime: given.lifetime.ok_or(missing(Lifetime))?,
-            version: given.version.ok_or(missing(Version))?.1,
-            binding: given.binding.unwrap_or_default(),
+            version: given.version.ok_or(missing(Version))?,
+            binding: binding.unwrap_or_else(|| style.default_binding()),
             sms: given.sms,
         })
     }
@@ -175,9 +205,9 @@ impl<'a> RegisterParameters<'a> {
             Some(Item::Lifetime(self.lifetime)),
             self.sms.map(Item::Sms),
             Some(Item::Version(self.version)),
-            Some(Item::Binding(self.binding)),
         ]
         .into_iter()
+        .chain(Item::of_binding(self.binding))
         .flatten()
         .map(ParameterQuery)
     }
@@ -195,32 +225,35 @@ impl<'a> RegisterParameters<'a> {
 }
 
 impl UpdateParameters {
-    /// Reads the URI-queries of an Update, in any order. `ep` and `lwm2m` are none of its
-    /// parameters: they are unknown here.
+    /// Reads the URI-queries of an Update, in any order, of a Client that registered with this
+    /// binding. `ep` and `lwm2m` are none of its parameters: they are unknown here.
+    ///
+    /// `b` with or without `Q` tells the binding whole; `Q` alone, that Queue Mode is used from now
+    /// on.
     pub fn read<'a>(
         queries: impl IntoIterator<Item = &'a str>,
+        registered: Binding,
         unknown: impl FnMut(&'a str) -> UnknownParameter,
     ) -> Result<Self, ParameterError> {
-        use Parameter::{Binding, Lifetime, SmsNumber};
+        use Parameter::{Binding, Lifetime, QueueMode, SmsNumber};
 
-        let given = Given::read(queries, &[Lifetime, SmsNumber, Binding], unknown).checked()?;
+        let style = Style::like(registered);
+        let known = [Lifetime, SmsNumber, Binding, QueueMode];
+        let given = Given::read(queries, style, &known, unknown)?;
         Ok(Self {
             lifetime: given.lifetime,
-            binding: given.binding,
+            binding: given.binding(style),
             sms: given.sms,
         })
     }
 
     /// The URI-queries, in the order of TS 8.2.4.
     pub fn queries(&self) -> impl Iterator<Item = ParameterQuery<'static>> + use<> {
-        [
-            self.lifetime.map(Item::Lifetime),
-            self.sms.map(Item::Sms),
-            self.binding.map(Item::Binding),
-        ]
-        .into_iter()
-        .flatten()
-        .map(ParameterQuery)
+        [self.lifetime.map(Item::Lifetime), self.sms.map(Item::Sms)]
+            .into_iter()
+            .chain(self.binding.into_iter().flat_map(Item::of_binding))
+            .flatten()
+            .map(ParameterQuery)
     }
 }
 
@@ -230,7 +263,8 @@ impl<'a> BootstrapParameters<'a> {
         queries: impl IntoIterator<Item = &'a str>,
         unknown: impl FnMut(&'a str) -> UnknownParameter,
     ) -> Result<Self, ParameterError> {
-        let given = Given::read(queries, &[Parameter::EndpointName], unknown).checked()?;
+        let known = [Parameter::EndpointName];
+        let given = Given::read(queries, Style::Mode, &known, unknown)?;
         Ok(Self {
             endpoint: given.endpoint.ok_or(missing(Parameter::EndpointName))?,
         })
@@ -259,7 +293,24 @@ enum Item<'a> {
     Lifetime(Lifetime),
     Sms(Msisdn),
     Version(Version),
-    Binding(BindingMode),
+    Mode(BindingMode),
+    Transports(Transports),
+    QueueMode,
+}
+
+impl Item<'_> {
+    fn of_binding(binding: Binding) -> [Option<Self>; 2] {
+        match binding {
+            Binding::Mode(mode) => [Some(Self::Mode(mode)), None],
+            Binding::Transports {
+                transports,
+                queue_mode,
+            } => [
+                Some(Self::Transports(transports)),
+                queue_mode.then_some(Self::QueueMode),
+            ],
+        }
+    }
 }
 
 impl fmt::Display for ParameterQuery<'_> {
@@ -269,92 +320,10 @@ impl fmt::Display for ParameterQuery<'_> {
             Item::Lifetime(lifetime) => write!(f, "{}={lifetime}", Parameter::Lifetime),
             Item::Sms(number) => write!(f, "{}={number}", Parameter::SmsNumber),
             Item::Version(version) => write!(f, "{}={version}", Parameter::Version),
-            Item::Binding(binding) => write!(f, "{}={binding}", Parameter::Binding),
+            Item::Mode(mode) => write!(f, "{}={mode}", Parameter::Binding),
+            Item::Transports(transports) => write!(f, "{}={transports}", Parameter::Binding),
+            Item::QueueMode => Parameter::QueueMode.fmt(f),
         }
-    }
-}
-
-/// The parameters that were given, whatever the request.
-#[derive(Default)]
-struct Given<'a> {
-    endpoint: Option<EndpointName<'a>>,
-    lifetime: Option<Lifetime>,
-    version: Option<(usize, Version)>,
-    binding: Option<BindingMode>,
-    sms: Option<Msisdn>,
-}
-
-/// All queries walked: what was given, and the first error among them.
-struct Reading<'a> {
-    given: Given<'a>,
-    error: Option<ParameterError>,
-}
-
-impl<'a> Reading<'a> {
-    fn checked(self) -> Result<Given<'a>, ParameterError> {
-        self.error.map_or(Ok(self.given), Err)
-    }
-}
-
-impl<'a> Given<'a> {
-    fn read(
-        queries: impl IntoIterator<Item = &'a str>,
-        known: &[Parameter],
-        mut unknown: impl FnMut(&'a str) -> UnknownParameter,
-    ) -> Reading<'a> {
-        let mut given = Self::default();
-        let mut error = None;
-        for (query, text) in queries.into_iter().enumerate() {
-            let (key, value) = text
-                .split_once('=')
-                .map_or((text, None), |(key, value)| (key, Some(value)));
-            let parameter = known.iter().copied().find(|known| known.key() == key);
-            let result = match parameter {
-                Some(parameter) => given.take(query, parameter, value),
-                None => match unknown(text) {
-                    UnknownParameter::Accept => Ok(()),
-                    UnknownParameter::Refuse => Err(ParameterError::Unknown { query }),
-                },
-            };
-            error = error.or(result.err());
-        }
-        Reading { given, error }
-    }
-
-    fn take(
-        &mut self,
-        query: usize,
-        parameter: Parameter,
-        value: Option<&'a str>,
-    ) -> Result<(), ParameterError> {
-        let malformed = ParameterError::Malformed { query, parameter };
-        let value = value.ok_or(malformed)?;
-        let before = match parameter {
-            Parameter::EndpointName => {
-                let name = EndpointName::new(value).map_err(|_| malformed)?;
-                self.endpoint.replace(name).is_some()
-            }
-            Parameter::Lifetime => {
-                let lifetime = value.parse().map_err(|_| malformed)?;
-                self.lifetime.replace(lifetime).is_some()
-            }
-            Parameter::SmsNumber => {
-                let number = value.parse().map_err(|_| malformed)?;
-                self.sms.replace(number).is_some()
-            }
-            Parameter::Version => {
-                let version = value.parse().map_err(|_| malformed)?;
-                self.version.replace((query, version)).is_some()
-            }
-            Parameter::Binding => {
-                let binding = value.parse().map_err(|_| malformed)?;
-                self.binding.replace(binding).is_some()
-            }
-        };
-        if before {
-            return Err(ParameterError::Duplicate { query, parameter });
-        }
-        Ok(())
     }
 }
 
@@ -371,16 +340,20 @@ impl Parameter {
             Self::SmsNumber => "sms",
             Self::Version => "lwm2m",
             Self::Binding => "b",
+            Self::QueueMode => "Q",
         }
     }
 
     const fn expectation(self) -> &'static str {
         match self {
-            Self::EndpointName => "a name of 1 to 252 bytes",
-            Self::Lifetime => "seconds, 1 to 4294967295",
-            Self::SmsNumber => "1 to 15 digits",
-            Self::Version => "a version such as 1.0",
-            Self::Binding => "one of U, UQ, S, SQ, US, UQS",
+            Self::EndpointName => "ep= and a name of 1 to 252 bytes",
+            Self::Lifetime => "lt= and seconds, 1 to 4294967295",
+            Self::SmsNumber => "sms= and 1 to 15 digits",
+            Self::Version => "lwm2m= and a version such as 1.0",
+            Self::Binding => {
+                "b= and one of U, UQ, S, SQ, US, UQS, or from LwM2M 1.1 on letters of U, T, S, N"
+            }
+            Self::QueueMode => "Q without a value",
         }
     }
 }

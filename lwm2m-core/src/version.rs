@@ -24,6 +24,11 @@ pub struct Version {
     pub minor: u8,
 }
 
+/// Two versions that are no [`EnablerVersions`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected two versions with the same major number, the older one first")]
+pub struct EnablerVersionsError;
+
 /// Text that is no [`Version`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected a version such as 1.0, two numbers of 0 to 255 without leading zeros")]
@@ -78,6 +83,105 @@ impl fmt::Display for Version {
     }
 }
 
+/// The versions of the LwM2M Enabler that a Server accepts of its Clients (TS 5.3.1): those of one
+/// major version, from an oldest to a newest one.
+///
+/// ```
+/// use lwm2m_core::{EnablerVersions, Version};
+///
+/// let accepted = EnablerVersions::up_to(Version::new(1, 1));
+/// assert!(accepted.contains(Version::INITIAL) && accepted.contains(Version::new(1, 1)));
+/// assert!(!accepted.contains(Version::new(1, 2)) && !accepted.contains(Version::new(2, 0)));
+/// assert_eq!(accepted.to_string(), "1.0 to 1.1");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(try_from = "[Version; 2]", into = "[Version; 2]")
+)]
+pub struct EnablerVersions {
+    oldest: Version,
+    /// Of the same major version, and not before the oldest.
+    newest: Version,
+}
+
+impl EnablerVersions {
+    /// What a Server that supports `newest` has to accept: that version and all before it of the
+    /// same major version.
+    pub const fn up_to(newest: Version) -> Self {
+        Self {
+            oldest: Version::new(newest.major, 0),
+            newest,
+        }
+    }
+
+    /// From `oldest` to `newest`, both included; `None` if their major versions differ, or if
+    /// `newest` is the older one.
+    pub const fn between(oldest: Version, newest: Version) -> Option<Self> {
+        if newest.accepts(oldest) {
+            Some(Self { oldest, newest })
+        } else {
+            None
+        }
+    }
+
+    /// Whether a Client of this version is accepted. If not, the answer is 4.12.
+    pub const fn contains(self, client: Version) -> bool {
+        self.newest.accepts(client) && client.accepts(self.oldest)
+    }
+
+    /// The first of them.
+    pub const fn oldest(self) -> Version {
+        self.oldest
+    }
+
+    /// The last of them: what the Server supports.
+    pub const fn newest(self) -> Version {
+        self.newest
+    }
+}
+
+impl Default for EnablerVersions {
+    /// 1.0 alone.
+    fn default() -> Self {
+        Self::up_to(Version::INITIAL)
+    }
+}
+
+impl From<EnablerVersions> for [Version; 2] {
+    fn from(versions: EnablerVersions) -> Self {
+        [versions.oldest, versions.newest]
+    }
+}
+
+impl TryFrom<[Version; 2]> for EnablerVersions {
+    type Error = EnablerVersionsError;
+
+    /// [`between`](Self::between)
+    fn try_from([oldest, newest]: [Version; 2]) -> Result<Self, EnablerVersionsError> {
+        Self::between(oldest, newest).ok_or(EnablerVersionsError)
+    }
+}
+
+impl From<Version> for EnablerVersions {
+    /// [`up_to`](Self::up_to)
+    fn from(newest: Version) -> Self {
+        Self::up_to(newest)
+    }
+}
+
+impl fmt::Display for EnablerVersions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { oldest, newest } = self;
+        if oldest == newest {
+            newest.fmt(f)
+        } else {
+            write!(f, "{oldest} to {newest}")
+        }
+    }
+}
+
 #[cfg(feature = "serde")]
 crate::serde_text::as_text!(Version, "a version such as \"1.0\"");
 
@@ -117,6 +221,30 @@ mod tests {
             (Version::new(2, 0), false),
         ] {
             assert_eq!(server.accepts(client), accepted, "{client}");
+            assert_eq!(EnablerVersions::up_to(server).contains(client), accepted);
         }
+    }
+
+    #[test]
+    fn a_set_of_versions_has_two_ends() {
+        let [old, new] = [Version::new(1, 1), Version::new(1, 3)];
+        let versions = EnablerVersions::between(old, new).unwrap();
+        assert_eq!((versions.oldest(), versions.newest()), (old, new));
+        for (minor, contained) in [(0, false), (1, true), (2, true), (3, true), (4, false)] {
+            assert_eq!(
+                versions.contains(Version::new(1, minor)),
+                contained,
+                "{minor}"
+            );
+            assert!(!versions.contains(Version::new(2, minor)));
+        }
+        assert_eq!(EnablerVersions::between(new, old), None);
+        assert_eq!(EnablerVersions::between(old, Version::new(2, 1)), None);
+        let one = EnablerVersions::between(old, old).unwrap();
+        assert_eq!(
+            (one.to_string(), versions.to_string()),
+            ("1.1".into(), "1.1 to 1.3".into())
+        );
+        assert_eq!(EnablerVersions::default().to_string(), "1.0");
     }
 }

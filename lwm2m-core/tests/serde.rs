@@ -4,11 +4,11 @@ use core::fmt::Debug;
 
 use lwm2m_core::{
     AccessRights, Argument, Arguments, AttributeLevel, AttributeName, Attributes, AttributesUpdate,
-    BindingMode, BootstrapParameters, Change, Code, ContentFormat, DataType, DefaultPeriods,
-    DownlinkRequest, EndpointName, InstanceId, Instant, Lifetime, Method, Msisdn,
-    NotificationConditions, ObjectId, ObjectLink, Operation, Parameter, Path, PathForm,
-    RegisterParameters, ShortServerId, Timestamp, UpdateParameters, Value, Version, WriteMode,
-    codec::Content,
+    Binding, BindingMode, BootstrapParameters, Change, Code, ContentFormat, DataType,
+    DefaultPeriods, DownlinkRequest, EnablerVersions, EndpointName, InstanceId, Instant, Lifetime,
+    Method, Msisdn, NotificationConditions, ObjectId, ObjectLink, Operation, Parameter, Path,
+    PathForm, RegisterParameters, ShortServerId, Timestamp, Transport, Transports,
+    UpdateParameters, Value, Version, WriteMode, codec::Content,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -151,11 +151,25 @@ fn parameters() {
             endpoint: endpoint.clone(),
             lifetime: Lifetime::from_secs(60).unwrap(),
             version: Version::INITIAL,
-            binding: BindingMode::U,
+            binding: BindingMode::U.into(),
             sms: None,
         },
-        r#"{"endpoint":"a","lifetime":60,"version":"1.0","binding":"U","sms":null}"#,
+        r#"{"endpoint":"a","lifetime":60,"version":"1.0","binding":{"Mode":"U"},"sms":null}"#,
     );
+    round_trip(
+        &Binding::Transports {
+            transports: Transports::UDP.and(Transport::Tcp),
+            queue_mode: true,
+        },
+        r#"{"Transports":{"transports":"UT","queue_mode":true}}"#,
+    );
+    round_trip(
+        &EnablerVersions::up_to(Version::new(1, 1)),
+        r#"["1.0","1.1"]"#,
+    );
+    refused::<EnablerVersions>(r#"["1.1","1.0"]"#);
+    refused::<Transports>("\"UQ\"");
+    round_trip(&Transport::NonIp, "\"NonIp\"");
     round_trip(
         &UpdateParameters::default(),
         r#"{"lifetime":null,"binding":null,"sms":null}"#,

@@ -5,8 +5,8 @@ use core::{convert::Infallible, hint::black_box};
 use std::alloc::System;
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, BootstrapParameters, ContentFormat, DataType, ObjectId, Path,
-    RegisterParameters, ResourceId, UnknownParameter, UpdateParameters, Version,
+    Arguments, AttributesUpdate, Binding, BootstrapParameters, ContentFormat, DataType, ObjectId,
+    Path, RegisterParameters, ResourceId, UnknownParameter, UpdateParameters, Version,
     codec::{Event, Sink},
 };
 use lwm2m_linkformat::{BootstrapDiscoverLinks, DiscoverLinks, Links, RegistrationLinks, RootPath};
@@ -109,7 +109,12 @@ fn queries(bytes: &[u8]) {
     let keep = |_: &str| UnknownParameter::Accept;
     let cost = allocated(|| {
         let _ = black_box(RegisterParameters::read(queries(), Version::INITIAL, keep));
-        let _ = black_box(UpdateParameters::read(queries(), keep));
+        let _ = black_box(RegisterParameters::read(
+            queries(),
+            Version::new(1, 1),
+            keep,
+        ));
+        let _ = black_box(UpdateParameters::read(queries(), Binding::default(), keep));
         let _ = black_box(BootstrapParameters::read(queries(), keep));
         let _ = black_box(AttributesUpdate::from_queries(queries()));
     });

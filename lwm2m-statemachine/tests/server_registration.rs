@@ -4,7 +4,9 @@ mod server_common;
 
 use core::time::Duration;
 
-use lwm2m_core::{BindingMode, Code, ContentFormat, Instant, Lifetime, Method, Version};
+use lwm2m_core::{
+    BindingMode, Code, ContentFormat, EnablerVersions, Instant, Lifetime, Method, Version,
+};
 use lwm2m_statemachine::{
     Datagram, Identity, Outcome, RegistrationId, ServerEvent,
     coap::{MessageBuf, MessageType, Token},
@@ -210,7 +212,8 @@ fn register_of_another_enabler_version_is_4_12() {
         };
         refused(&mut world, &request, Code::PRECONDITION_FAILED);
     }
-    let mut later = World::with(|config| config.version = Version::new(1, 1));
+    let mut later =
+        World::with(|config| config.versions = EnablerVersions::up_to(Version::new(1, 1)));
     later.register();
 }
 

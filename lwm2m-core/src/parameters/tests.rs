@@ -8,6 +8,7 @@ use alloc::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::{BindingMode, Transport, Transports};
 
 fn refuse(_: &str) -> UnknownParameter {
     UnknownParameter::Refuse
@@ -22,7 +23,19 @@ fn register<'a>(queries: &[&'a str]) -> Result<RegisterParameters<'a>, Parameter
 }
 
 fn update(queries: &[&str]) -> Result<UpdateParameters, ParameterError> {
-    UpdateParameters::read(queries.iter().copied(), refuse)
+    UpdateParameters::read(queries.iter().copied(), Binding::default(), refuse)
+}
+
+/// As a Server of LwM2M 1.1 reads it.
+fn later<'a>(queries: &[&'a str]) -> Result<RegisterParameters<'a>, ParameterError> {
+    RegisterParameters::read(queries.iter().copied(), Version::new(1, 1), refuse)
+}
+
+fn transports(text: &str, queue_mode: bool) -> Binding {
+    Binding::Transports {
+        transports: text.parse().unwrap(),
+        queue_mode,
+    }
 }
 
 fn printed<'a>(queries: impl Iterator<Item = ParameterQuery<'a>>) -> Vec<String> {
@@ -39,7 +52,7 @@ fn a_register_is_read_in_any_order_and_written_in_one() {
         endpoint: EndpointName::new("urn:dev:os:0023C7-000001").unwrap(),
         lifetime: lifetime(86400),
         version: Version::INITIAL,
-        binding: BindingMode::UQS,
+        binding: BindingMode::UQS.into(),
         sms: Some("4912345".parse().unwrap()),
     };
     for queries in [
@@ -146,11 +159,126 @@ fn a_version_that_is_not_compatible_is_told_before_all_else() {
             ParameterError::Version {
                 query: 3,
                 client: version,
-                server: Version::INITIAL
+                accepted: EnablerVersions::default()
             }
         );
         assert_eq!(error.code(), Code::PRECONDITION_FAILED);
     }
+}
+
+#[test]
+fn of_two_versions_the_first_is_judged_and_the_second_is_too_much() {
+    fn code<'a>(queries: &[&'a str]) -> Result<RegisterParameters<'a>, Code> {
+        register(queries).map_err(|error| error.code())
+    }
+    let rest = ["ep=a", "lt=1"];
+    let both = |first, second| [rest[0], rest[1], first, second];
+    assert_eq!(
+        code(&both("lwm2m=1.1", "lwm2m=1.0")),
+        Err(Code::PRECONDITION_FAILED)
+    );
+    for second in ["lwm2m=1.0", "lwm2m=1.1"] {
+        assert_eq!(
+            register(&both("lwm2m=1.0", second)),
+            Err(ParameterError::Duplicate {
+                query: 3,
+                parameter: Parameter::Version
+            })
+        );
+    }
+    assert_eq!(code(&both("lwm2m=x", "lwm2m=1.1")), Err(Code::BAD_REQUEST));
+}
+
+#[test]
+fn a_later_version_has_a_set_of_transports_and_a_flag_for_queue_mode() {
+    let rest = ["lwm2m=1.1", "ep=a", "lt=1"];
+    for (said, binding) in [
+        (&[][..], transports("U", false)),
+        (&["b=UT"], transports("UT", false)),
+        (&["b=TU", "Q"], transports("UT", true)),
+        (&["Q"], transports("U", true)),
+        (&["Q", "b=NS"], transports("SN", true)),
+    ] {
+        let before: Vec<_> = [said, &rest].concat();
+        let behind: Vec<_> = [&rest[..], said].concat();
+        for queries in [before, behind] {
+            let read = later(&queries).unwrap();
+            assert_eq!((read.version, read.binding), (Version::new(1, 1), binding));
+            let written = printed(read.queries());
+            let written: Vec<_> = written.iter().map(String::as_str).collect();
+            assert_eq!(later(&written), Ok(read), "{written:?}");
+        }
+    }
+    let full = later(&["ep=a", "lt=1", "lwm2m=1.1", "b=UT", "Q"]).unwrap();
+    assert_eq!(
+        printed(full.queries()),
+        ["ep=a", "lt=1", "lwm2m=1.1", "b=UT", "Q"]
+    );
+    for (said, parameter) in [
+        // Queue Mode is a parameter of its own.
+        ("b=UQ", Parameter::Binding),
+        ("b=UU", Parameter::Binding),
+        ("b=", Parameter::Binding),
+        ("b", Parameter::Binding),
+        ("Q=", Parameter::QueueMode),
+        ("Q=1", Parameter::QueueMode),
+    ] {
+        let queries = [rest[0], rest[1], rest[2], said];
+        let malformed = ParameterError::Malformed {
+            query: 3,
+            parameter,
+        };
+        assert_eq!(later(&queries), Err(malformed), "{said}");
+    }
+    let twice = ParameterError::Duplicate {
+        query: 4,
+        parameter: Parameter::QueueMode,
+    };
+    assert_eq!(later(&["Q", "lwm2m=1.1", "ep=a", "lt=1", "Q"]), Err(twice));
+}
+
+#[test]
+fn a_client_of_1_0_is_read_by_1_0_whatever_the_server_accepts() {
+    let rest = ["lwm2m=1.0", "ep=a", "lt=1"];
+    let with = |said| [rest[0], rest[1], rest[2], said];
+    let read = later(&with("b=UQ")).unwrap();
+    assert_eq!(read.binding, BindingMode::UQ);
+    assert_eq!(later(&rest).unwrap().binding, BindingMode::U);
+    assert_eq!(later(&with("Q")), Err(ParameterError::Unknown { query: 3 }));
+    assert_eq!(
+        later(&with("b=UT")).map_err(|error| error.code()),
+        Err(Code::BAD_REQUEST)
+    );
+    let version = later(&["lwm2m=1.2"]).map_err(|error| error.code());
+    assert_eq!(version, Err(Code::PRECONDITION_FAILED));
+}
+
+#[test]
+fn an_update_says_the_binding_as_the_register_did() {
+    let update = |queries: &[&'static str], registered| {
+        UpdateParameters::read(queries.iter().copied(), registered, refuse)
+            .map(|update| update.binding)
+            .map_err(|error| error.code())
+    };
+    let before = transports("UN", false);
+    for (queries, binding) in [
+        (&[][..], Ok(None)),
+        (&["b=U"], Ok(Some(transports("U", false)))),
+        (&["b=U", "Q"], Ok(Some(transports("U", true)))),
+        (&["Q"], Ok(Some(transports("UN", true)))),
+        (&["b=UQ"], Err(Code::BAD_REQUEST)),
+        (&["Q=1"], Err(Code::BAD_REQUEST)),
+    ] {
+        assert_eq!(update(queries, before), binding, "{queries:?}");
+    }
+    // What says nothing of it leaves Queue Mode as it is; `b` tells it whole.
+    let queued = transports("UN", true);
+    assert_eq!(update(&["lt=1"], queued), Ok(None));
+    assert_eq!(update(&["b=UN"], queued), Ok(Some(before)));
+    let mode = BindingMode::U.into();
+    assert_eq!(update(&["b=UQ"], mode), Ok(Some(BindingMode::UQ.into())));
+    assert_eq!(update(&["b=UT"], mode), Err(Code::BAD_REQUEST));
+    assert_eq!(update(&["Q"], mode), Err(Code::BAD_REQUEST));
 }
 
 #[test]
@@ -177,14 +305,15 @@ fn an_update_has_what_changed() {
         parameters,
         UpdateParameters {
             lifetime: Some(lifetime(6000)),
-            binding: Some(BindingMode::UQ),
+            binding: Some(BindingMode::UQ.into()),
             sms: Some("1".parse().unwrap()),
         }
     );
     assert_eq!(printed(parameters.queries()), ["lt=6000", "sms=1", "b=UQ"]);
     assert_eq!(update(&["ep=a"]), Err(ParameterError::Unknown { query: 0 }));
     assert_eq!(
-        UpdateParameters::read(["ep=a", "lt=1"], accept).map(|update| update.lifetime),
+        UpdateParameters::read(["ep=a", "lt=1"], Binding::default(), accept)
+            .map(|update| update.lifetime),
         Ok(Some(lifetime(1)))
     );
 }
@@ -233,14 +362,21 @@ prop_compose! {
         endpoint in "\\PC{1,60}",
         seconds in 1u32..,
         version in any::<(u8, u8)>(),
-        binding in prop::sample::select(&BindingMode::ALL[..]),
+        mode in prop::sample::select(&BindingMode::ALL[..]),
+        letters in prop::sample::subsequence(&Transport::ALL[..], 1..=4),
+        queue_mode in any::<bool>(),
         sms in prop::option::of("[0-9]{1,15}"),
     ) -> RegisterParameters<'static> {
+        let version = Version::new(version.0, version.1);
+        let transports = letters
+            .iter()
+            .fold(Transports::only(letters[0]), |set, transport| set.and(*transport));
+        let later = Binding::Transports { transports, queue_mode };
         RegisterParameters {
             endpoint: endpoint.parse().unwrap(),
             lifetime: lifetime(seconds),
-            version: Version::new(version.0, version.1),
-            binding,
+            version,
+            binding: if version < Version::new(1, 1) { mode.into() } else { later },
             sms: sms.map(|sms| sms.parse().unwrap()),
         }
     }
@@ -264,7 +400,12 @@ proptest! {
             sms: parameters.sms,
         };
         let queries = printed(update.queries());
-        prop_assert_eq!(UpdateParameters::read(queries.iter().map(String::as_str), refuse), Ok(update));
+        let read = UpdateParameters::read(
+            queries.iter().map(String::as_str),
+            parameters.binding,
+            refuse,
+        );
+        prop_assert_eq!(read, Ok(update));
     }
 
     #[test]
@@ -276,7 +417,7 @@ proptest! {
         if let Ok(parameters) = read {
             prop_assert!(Version::INITIAL.accepts(parameters.version));
         }
-        let _ = UpdateParameters::read(queries(), accept);
+        let _ = UpdateParameters::read(queries(), Binding::default(), accept);
         let _ = BootstrapParameters::read(queries(), accept);
     }
 }

@@ -2,7 +2,7 @@
 
 use core::{fmt, time::Duration};
 
-use lwm2m_core::Version;
+use lwm2m_core::EnablerVersions;
 use lwm2m_objects::Registry;
 
 use crate::{Identity, coap};
@@ -17,8 +17,12 @@ pub struct ServerConfig {
     /// [has](super::ClientDefinitions). Resources without a definition come as raw values, in JSON
     /// as what their fields tell. The built-in Objects by default.
     pub registry: Registry,
-    /// The version of the LwM2M Enabler that clients are measured by: 1.0 (TS 5.3.1).
-    pub version: Version,
+    /// The versions of the LwM2M Enabler that clients may have: 1.0, by default; others are answered
+    /// 4.12 (TS 5.3.1).
+    ///
+    /// Of a later version it is read and kept what its Register says (`b=UT`, `Q`, the formats
+    /// and versions of its Objects), and the client is served as one of 1.0 is.
+    pub versions: EnablerVersions,
     /// What becomes of parameters of Register and Update that the specification does not know:
     /// they are kept, by default.
     pub unknown_parameters: UnknownParameters,
@@ -86,7 +90,7 @@ impl ServerConfig {
         Self {
             coap: coap::Config::new(seed),
             registry: Registry::default(),
-            version: Version::INITIAL,
+            versions: EnablerVersions::default(),
             unknown_parameters: UnknownParameters::default(),
             identity_check: identity_is_name,
             grace: Duration::ZERO,
@@ -99,7 +103,7 @@ impl fmt::Debug for ServerConfig {
     /// Without the seed: it is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerConfig")
-            .field("version", &self.version)
+            .field("versions", &self.versions)
             .field("unknown_parameters", &self.unknown_parameters)
             .field("grace", &self.grace)
             .field("bounds", &self.bounds)

@@ -272,7 +272,7 @@ impl<P: Peer> Server<P> {
     ) -> Result<(Answer, Effect<P>), RefusalReason> {
         let mut unknown = self.unknown_parameters();
         let parameters =
-            RegisterParameters::read(request.uri_query(), self.settings.version, |query| {
+            RegisterParameters::read(request.uri_query(), self.settings.versions, |query| {
                 unknown.take(query)
             })?;
         let unknown = unknown.finish(self.settings.bounds.unknown_parameters)?;
@@ -347,7 +347,10 @@ impl<P: Peer> Server<P> {
     ) -> Result<(Answer, Effect<P>), RefusalReason> {
         check_content_format(request)?;
         let mut unknown = self.unknown_parameters();
-        let parameters = UpdateParameters::read(request.uri_query(), |query| unknown.take(query))?;
+        let registration = self.registrations.get(id);
+        let binding = registration.ok_or(RefusalReason::UnknownLocation)?.binding;
+        let parameters =
+            UpdateParameters::read(request.uri_query(), binding, |query| unknown.take(query))?;
         let unknown = unknown.finish(self.settings.bounds.unknown_parameters)?;
         let objects = match body {
             [] => None,

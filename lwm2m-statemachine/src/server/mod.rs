@@ -81,8 +81,8 @@ mod response;
 use alloc::{boxed::Box, collections::VecDeque};
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Operation, Path,
-    WriteMode, codec::Content,
+    Arguments, AttributesUpdate, ContentFormat, EnablerVersions, InstanceId, Instant, ObjectId,
+    Operation, Path, WriteMode, codec::Content,
 };
 use lwm2m_objects::Registry;
 
@@ -132,7 +132,7 @@ const EXPIRED_AT_ONCE: usize = 1000;
 #[derive(Debug)]
 struct Settings {
     registry: Registry,
-    version: lwm2m_core::Version,
+    versions: EnablerVersions,
     unknown_parameters: UnknownParameters,
     identity_check: IdentityCheck,
     grace: core::time::Duration,
@@ -171,7 +171,7 @@ impl<P: Peer> Server<P> {
             events: VecDeque::new(),
             settings: Settings {
                 registry: config.registry,
-                version: config.version,
+                versions: config.versions,
                 unknown_parameters: config.unknown_parameters,
                 identity_check: config.identity_check,
                 grace: config.grace,

@@ -47,10 +47,10 @@ impl Place {
 
 /// Which of the formats that a server could use were announced, one bit for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Formats(u8);
+struct Formats(u16);
 
 /// The formats worth remembering, in the order of their bits.
-const FORMATS: [ContentFormat; 7] = [
+const FORMATS: [ContentFormat; 10] = [
     ContentFormat::TEXT,
     ContentFormat::LINK_FORMAT,
     ContentFormat::OPAQUE,
@@ -58,10 +58,14 @@ const FORMATS: [ContentFormat; 7] = [
     ContentFormat::JSON,
     ContentFormat::LEGACY_TLV,
     ContentFormat::LEGACY_JSON,
+    // Of LwM2M 1.1: CBOR, SenML JSON, SenML CBOR.
+    ContentFormat::new(60),
+    ContentFormat::new(110),
+    ContentFormat::new(112),
 ];
 
 impl Formats {
-    fn bit(format: ContentFormat) -> u8 {
+    fn bit(format: ContentFormat) -> u16 {
         let at = FORMATS.iter().position(|known| *known == format);
         at.map_or(0, |at| 1 << at)
     }
@@ -281,7 +285,8 @@ mod tests {
         assert_eq!(list.alternate_path().as_str(), "/lwm2m");
         assert_eq!(paths(&list), [(3, Some(0))]);
         assert!(list.announces(ContentFormat::JSON) && list.announces(ContentFormat::OPAQUE));
-        assert!(!list.announces(ContentFormat::TLV) && !list.announces(ContentFormat::new(60)));
+        assert!(list.announces(ContentFormat::new(60)));
+        assert!(!list.announces(ContentFormat::TLV) && !list.announces(ContentFormat::new(110)));
     }
 
     #[test]

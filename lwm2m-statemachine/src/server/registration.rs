@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use lwm2m_core::{
-    BindingMode, ContentFormat, InstanceId, Instant, Lifetime, Msisdn, ObjectId, Path, Version,
+    Binding, ContentFormat, InstanceId, Instant, Lifetime, Msisdn, ObjectId, Path, Version,
 };
 use lwm2m_linkformat::RootPath;
 
@@ -45,7 +45,7 @@ pub struct Registration<P> {
     pub(super) location: Location,
     pub(super) lifetime: Lifetime,
     pub(super) version: Version,
-    pub(super) binding: BindingMode,
+    pub(super) binding: Binding,
     pub(super) objects: ObjectList,
     /// What few clients say.
     pub(super) rare: Option<Box<Rare>>,
@@ -101,8 +101,8 @@ impl<P> Registration<P> {
         self.version
     }
 
-    /// The Binding Mode; U if the client did not say.
-    pub fn binding(&self) -> BindingMode {
+    /// The Binding Mode, or what later versions have in its place; U if the client did not say.
+    pub fn binding(&self) -> Binding {
         self.binding
     }
 

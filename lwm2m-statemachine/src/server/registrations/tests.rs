@@ -1,6 +1,6 @@
 use alloc::{format, vec::Vec};
 
-use lwm2m_core::{BindingMode, Lifetime, Version};
+use lwm2m_core::{Binding, Lifetime, Version};
 
 use super::*;
 use crate::{Channel, server::objects::ObjectList};
@@ -14,7 +14,7 @@ fn registration(name: &str, location: Location) -> Registration<u8> {
         location,
         lifetime: Lifetime::from_secs(60).unwrap(),
         version: Version::INITIAL,
-        binding: BindingMode::U,
+        binding: Binding::default(),
         objects: ObjectList::default(),
         rare: None,
         registered: Instant::ZERO,
