@@ -127,9 +127,13 @@ pub enum RegistrationFailure {
     /// reasons that have a variant of their own here are not among these.
     #[error("the exchange with the server failed: {0}")]
     Failed(FailureReason),
-    /// The answer has no usable Location-Path.
-    #[error("the answer names no location")]
+    /// The answer has no Location-Path, or one that no request can be sent to: with a segment of
+    /// one or two dots (RFC 7252 §5.10.7).
+    #[error("the answer names no location that requests can be sent to")]
     NoLocation,
+    /// The Location-Path of the answer is longer than 512 bytes; each Update would carry it.
+    #[error("the answer names a location of more than 512 bytes")]
+    LocationTooLong,
     /// The connection was lost, or could not be made.
     #[error("there is no connection")]
     Disconnected,

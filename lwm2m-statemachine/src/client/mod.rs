@@ -142,6 +142,7 @@ mod config;
 mod discover;
 mod dispatch;
 mod event;
+mod location;
 mod observation;
 mod registering;
 mod registration;

@@ -6,7 +6,10 @@
 //!                        └──────── Waiting <───────┴── failed, lost ─────┘            Offline
 //! ```
 
-use alloc::{string::String, vec::Vec};
+use alloc::{
+    string::{String, ToString as _},
+    vec::Vec,
+};
 use core::{fmt, time::Duration};
 
 use lwm2m_core::{Code, ContentFormat, Instant, Method, ShortServerId};
@@ -15,6 +18,7 @@ use lwm2m_objects::{Account, ObjectTree, Server, Typed};
 use super::{
     discover::object_list,
     event::{ConnectionId, RegistrationFailure},
+    location::Location,
 };
 use crate::coap::{Endpoint, MessageBuf, MessageRef, OptionError, RequestId, RequestOptions};
 
@@ -59,8 +63,7 @@ enum State {
 #[derive(Debug)]
 struct Registered {
     connection: ConnectionId,
-    /// The Location-Path segments, exactly as given.
-    location: Vec<String>,
+    location: Location,
     /// What the server knows.
     known: Parameters,
     /// The Update that is under way, what it says, and when it was sent.
@@ -260,15 +263,13 @@ impl Registration {
         if response.code() != Code::CREATED {
             return self.fail(context, RegistrationFailure::Refused(response.code()));
         }
-        let location: Vec<String> = response.location_path().map(String::from).collect();
-        if location.is_empty() {
-            return self.fail(context, RegistrationFailure::NoLocation);
-        }
+        let location = match Location::of(response) {
+            Ok(location) => location,
+            Err(reason) => return self.fail(context, reason),
+        };
         self.failures = 0;
         self.deadline = Some(at + update_after(known.lifetime, context.max_transmit_wait));
-        let path = location
-            .iter()
-            .fold(String::new(), |path, segment| path + "/" + segment);
+        let path = location.to_string();
         self.state = State::Registered(Registered {
             connection,
             location,
@@ -453,7 +454,7 @@ impl Registration {
         else {
             return connection.map(|_| Outcome::Disconnect);
         };
-        let message = deregister_message(&registered.location).ok();
+        let message = registered.location.request(Method::Delete).ok();
         let request = message.and_then(|message| {
             let options = RequestOptions::default();
             context
@@ -504,14 +505,11 @@ fn register_message(
 
 /// `POST /{location}` with what has changed.
 fn update_message(
-    location: &[String],
+    location: &Location,
     known: &Parameters,
     now: &Parameters,
 ) -> Result<MessageBuf, OptionError> {
-    let mut message = MessageBuf::request(Method::Post);
-    for segment in location {
-        message.uri_path(segment)?;
-    }
+    let mut message = location.request(Method::Post)?;
     let objects = (known.objects != now.objects).then_some(&now.objects);
     if objects.is_some() {
         message.content_format(ContentFormat::LINK_FORMAT)?;
@@ -524,15 +522,6 @@ fn update_message(
     }
     if let Some(objects) = objects {
         message.payload(objects);
-    }
-    Ok(message)
-}
-
-/// `DELETE /{location}`.
-fn deregister_message(location: &[String]) -> Result<MessageBuf, OptionError> {
-    let mut message = MessageBuf::request(Method::Delete);
-    for segment in location {
-        message.uri_path(segment)?;
     }
     Ok(message)
 }

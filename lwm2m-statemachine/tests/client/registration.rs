@@ -6,7 +6,7 @@ use lwm2m_core::{BindingMode, Code, InstanceId, Method};
 use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientError, ClientEvent, RegistrationFailure,
-    coap::{MessageBuf, MessageType},
+    coap::{MessageBuf, MessageType, OptionNumber},
 };
 
 use crate::support::{Bench, created, get, on, path, server_id, tree};
@@ -363,6 +363,92 @@ fn an_answer_without_a_location_is_no_registration() {
         ),
         "{events:?}"
     );
+}
+
+/// Answers the Register with these Location-Path segments; tells what comes of it.
+fn registers_at(segments: &[&str]) -> (Bench, Vec<ClientEvent>) {
+    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let register = bench.sent();
+    let mut answer = MessageBuf::response(Code::CREATED);
+    for segment in segments {
+        // As bytes, which are not checked.
+        answer
+            .option(OptionNumber::LOCATION_PATH, segment.as_bytes())
+            .unwrap();
+    }
+    bench.answer(&register, answer);
+    let events = bench.events();
+    (bench, events)
+}
+
+/// RFC 7252 §5.10.7: no request could name it.
+#[test]
+fn a_location_with_a_segment_of_dots_is_no_registration() {
+    for segments in [&["."][..], &[".."], &["rd", "."], &["rd", "..", "a"]] {
+        let (bench, events) = registers_at(segments);
+        assert!(
+            matches!(
+                events[..],
+                [ClientEvent::RegistrationFailed {
+                    reason: RegistrationFailure::NoLocation,
+                    retry: Some(_),
+                    ..
+                }]
+            ),
+            "{segments:?}: {events:?}"
+        );
+        assert!(!bench.client.is_registered(server_id(101)));
+    }
+}
+
+#[test]
+fn a_location_that_would_make_every_request_large_is_no_registration() {
+    let long = "x".repeat(255);
+    for segments in [vec![""; 20_000], vec!["a"; 257], vec![&*long, &*long, ""]] {
+        let (bench, events) = registers_at(&segments);
+        assert!(
+            matches!(
+                events[..],
+                [ClientEvent::RegistrationFailed {
+                    reason: RegistrationFailure::LocationTooLong,
+                    retry: Some(_),
+                    ..
+                }]
+            ),
+            "{events:?}"
+        );
+        assert!(!bench.client.is_registered(server_id(101)));
+    }
+}
+
+/// TS 8.2.4: exactly as given.
+#[test]
+fn a_location_of_any_segments_is_used_as_it_is() {
+    let long = "x".repeat(255);
+    for segments in [
+        vec!["rd", "a", ""],
+        vec!["...", "a/b", "?&=#", "\u{fc}"],
+        vec!["a"; 256],
+        vec![&*long, &*long],
+    ] {
+        let (mut bench, events) = registers_at(&segments);
+        let path = segments
+            .iter()
+            .fold(String::new(), |path, segment| path + "/" + segment);
+        assert_eq!(
+            events,
+            [ClientEvent::Registered {
+                server: server_id(101),
+                location: path.clone()
+            }]
+        );
+        bench.client.update(bench.now, server_id(101));
+        let update = bench.sent();
+        assert_eq!(update.message().uri_path().collect::<Vec<_>>(), segments);
+        bench.answer(&update, MessageBuf::response(Code::CHANGED));
+        bench.client.deregister(bench.now);
+        assert_eq!(bench.sent().path(), path);
+    }
 }
 
 #[test]
