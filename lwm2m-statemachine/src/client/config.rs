@@ -3,7 +3,8 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use lwm2m_core::{ContentFormat, ShortServerId};
+use lwm2m_core::{ContentFormat, ObjectId, ShortServerId};
+use lwm2m_objects::{BUILT_IN, ObjectTree};
 use thiserror::Error;
 
 use crate::coap;
@@ -64,14 +65,32 @@ pub enum ClientError {
     /// The Endpoint Client Name is empty, or too long for a Uri-Query of 255 bytes.
     #[error("expected an endpoint client name of 1 to 252 bytes")]
     EndpointName,
-    /// Two Security or two Server Object Instances claim the same Short Server ID (TS 5.2.2).
+    /// Two Security or two Server Object Instances claim the same Short Server ID (TS 5.2.2). The
+    /// Security Object Instance of a Bootstrap-Server claims none.
     #[error("Short Server ID {0} is there twice")]
     DuplicateServer(ShortServerId),
-    /// There is no LwM2M Server Account: no Security Object Instance that is paired with a Server
-    /// Object Instance by its Short Server ID.
-    #[error("expected at least one LwM2M Server Account")]
-    NoAccount,
+    /// The tree has not all of the Objects that are mandatory (TS Appendix E): Security, Server and
+    /// Device.
+    #[error("expected the mandatory Object {id} ({name}) in the tree")]
+    MissingObject {
+        /// Which one.
+        id: ObjectId,
+        /// What it is called.
+        name: &'static str,
+    },
     /// [`ClientConfig::single_resource_format`] cannot carry every single Resource.
     #[error("expected text or TLV as the format of single Resources")]
     SingleResourceFormat,
+}
+
+/// Whether the Objects that every Client has are there, though perhaps without Object Instances.
+pub(super) fn check_objects(tree: &ObjectTree) -> Result<(), ClientError> {
+    let mut mandatory = BUILT_IN.iter().filter(|object| object.mandatory);
+    match mandatory.find(|object| tree.object(object.id).is_none()) {
+        Some(missing) => Err(ClientError::MissingObject {
+            id: missing.id,
+            name: &missing.name,
+        }),
+        None => Ok(()),
+    }
 }

@@ -196,12 +196,20 @@ enum Timer {
 
 impl Client {
     /// A Client with the accounts and Objects of a tree.
+    ///
+    /// There need not be an account of a server: one may be made by a bootstrap (TS 5.2.4).
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]: for a configuration that cannot be, a tree without a mandatory Object
+    /// (Security, Server, Device), and two accounts of one server.
     pub fn new(config: ClientConfig, tree: ObjectTree) -> Result<Self, ClientError> {
         EndpointName::new(&*config.endpoint_name).map_err(|_| ClientError::EndpointName)?;
         let formats = [ContentFormat::TEXT, ContentFormat::TLV];
         if !formats.contains(&config.single_resource_format) {
             return Err(ClientError::SingleResourceFormat);
         }
+        config::check_objects(&tree)?;
         let registrations = accounts::of(&tree)?
             .into_iter()
             .map(Registration::new)

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{BindingMode, Code, InstanceId, Method};
-use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+use lwm2m_core::{BindingMode, Code, InstanceId, Instant, Method, ObjectId};
+use lwm2m_objects::{DEVICE, Device, ObjectTree, SECURITY, SERVER, Security, Server, Store};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientError, ClientEvent, RegistrationFailure,
     coap::{MessageBuf, MessageType, OptionNumber},
@@ -494,7 +494,7 @@ fn each_server_has_a_registration_of_its_own() {
     ]));
     tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
     let mut client = Client::new(ClientConfig::new("two", [1; 32]), tree).unwrap();
-    client.start(lwm2m_core::Instant::ZERO);
+    client.start(Instant::ZERO);
     let asked: Vec<_> = core::iter::from_fn(|| client.poll_event())
         .map(|event| match event {
             ClientEvent::Connect {
@@ -514,7 +514,7 @@ fn each_server_has_a_registration_of_its_own() {
         (asked[1].1, asked[1].2.as_str()),
         (server_id(102), "coap://two")
     );
-    client.connected(lwm2m_core::Instant::ZERO, asked[1].0);
+    client.connected(Instant::ZERO, asked[1].0);
     let sent = client.poll_transmit().unwrap();
     assert_eq!(sent.to, asked[1].0);
     let register = lwm2m_statemachine::coap::MessageRef::parse(sent.payload).unwrap();
@@ -532,23 +532,98 @@ fn what_no_client_can_be_made_with() {
         Some(ClientError::EndpointName)
     );
     assert_eq!(make(&"x".repeat(252), tree(server())), None);
-    assert_eq!(make("x", ObjectTree::new()), Some(ClientError::NoAccount));
-    let mut unpaired = tree(server());
-    unpaired.add(Store::of([(
-        InstanceId::ZERO,
-        Server::new(server_id(7), 300),
-    )]));
-    assert_eq!(make("x", unpaired), Some(ClientError::NoAccount));
-    let mut twice = tree(server());
     let instance = |id| InstanceId::new(id).unwrap();
+    let duplicate = Some(ClientError::DuplicateServer(server_id(101)));
+    let mut twice = tree(server());
     twice.add(Store::of([
         (instance(0), server()),
         (instance(1), server()),
     ]));
-    assert_eq!(
-        make("x", twice),
-        Some(ClientError::DuplicateServer(server_id(101)))
-    );
+    assert_eq!(make("x", twice), duplicate);
+    let security = || Security::no_sec("coap://one", server_id(101));
+    let mut twice = tree(server());
+    twice.add(Store::of([
+        (instance(0), security()),
+        (instance(1), security()),
+    ]));
+    assert_eq!(make("x", twice), duplicate);
+}
+
+/// TS 5.2.2, E.1: it has no Short Server ID, and what is written there does not count.
+#[test]
+fn a_bootstrap_server_with_the_number_of_a_server_is_no_duplicate_of_it() {
+    let instance = |id| InstanceId::new(id).unwrap();
+    for first in [0, 2] {
+        let security = Security::no_sec("coap://server", server_id(101));
+        let bootstrap = Security {
+            bootstrap_server: true,
+            ..Security::no_sec("coap://bootstrap", server_id(101))
+        };
+        let mut tree = tree(Server::new(server_id(101), 300));
+        tree.add(Store::of([
+            (instance(1), security),
+            (instance(first), bootstrap),
+        ]));
+        let mut client = Client::new(ClientConfig::new("x", [0; 32]), tree).unwrap();
+        client.start(Instant::ZERO);
+        let events: Vec<_> = core::iter::from_fn(|| client.poll_event()).collect();
+        assert!(
+            matches!(&events[..], [ClientEvent::Connect { uri, .. }] if uri == "coap://server"),
+            "{events:?}"
+        );
+    }
+}
+
+#[test]
+fn a_client_without_a_mandatory_object_is_not_made_and_told_which_it_lacks() {
+    let make = |without: &[u16]| {
+        let mut tree = ObjectTree::new();
+        for (id, object) in [
+            (0, Store::new(&SECURITY)),
+            (1, Store::new(&SERVER)),
+            (3, Store::new(&DEVICE)),
+        ] {
+            if !without.contains(&id) {
+                tree.add(object);
+            }
+        }
+        Client::new(ClientConfig::new("x", [0; 32]), tree).err()
+    };
+    for (without, id, name) in [
+        (&[0][..], 0, "LwM2M Security"),
+        (&[1], 1, "LwM2M Server"),
+        (&[3], 3, "Device"),
+        (&[0, 1, 3], 0, "LwM2M Security"),
+    ] {
+        let error = make(without).unwrap();
+        let id = ObjectId::new(id);
+        assert_eq!(error, ClientError::MissingObject { id, name });
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    assert_eq!(make(&[]), None);
+}
+
+/// TS 5.2.4: a bootstrap brings it.
+#[test]
+fn a_client_starts_without_an_account_of_a_server() {
+    let bootstrap = Security {
+        bootstrap_server: true,
+        short_server_id: None,
+        ..Security::no_sec("coap://bootstrap", server_id(1))
+    };
+    let unpaired = Security::no_sec("coap://server", server_id(101));
+    for securities in [vec![], vec![bootstrap], vec![unpaired]] {
+        let mut tree = tree(Server::new(server_id(7), 300));
+        let instances = (0..).filter_map(InstanceId::new);
+        tree.add(Store::of(instances.zip(securities)));
+        let mut client = Client::new(ClientConfig::new("x", [0; 32]), tree).unwrap();
+        client.start(Instant::ZERO);
+        client.deregister(Instant::ZERO);
+        client.handle_timeout(Instant::from_secs(1_000_000));
+        assert!(client.poll_event().is_none() && client.poll_transmit().is_none());
+        assert_eq!(client.poll_timeout(), None);
+        assert!(client.is_idle());
+    }
 }
 
 #[test]
