@@ -1,6 +1,7 @@
 use lwm2m_core::{
-    Arguments, ArgumentsBuilder, AttributeLevel, Attributes, AttributesUpdate, BootstrapParameters,
-    RegisterParameters, ServerUri, UnknownParameter, UpdateParameters, Version,
+    Arguments, ArgumentsBuilder, AttributeLevel, Attributes, AttributesUpdate, Binding,
+    BootstrapParameters, RegisterParameters, ServerUri, UnknownParameter, UpdateParameters,
+    Version,
 };
 
 /// URI-queries, joined by `&`, as parameters of Register, Update and Bootstrap-Request and as
@@ -95,6 +96,6 @@ fn strings(queries: impl Iterator<Item = impl ToString>) -> Vec<String> {
     queries.map(|query| query.to_string()).collect()
 }
 
-fn borrowed(queries: &[String]) -> impl Iterator<Item = &str> {
+fn borrowed(queries: &[String]) -> impl Iterator<Item = &str> + Clone {
     queries.iter().map(String::as_str)
 }
