@@ -1,7 +1,7 @@
 use lwm2m_core::{
     Arguments, ArgumentsBuilder, AttributeLevel, Attributes, AttributesUpdate, Binding,
-    BootstrapParameters, RegisterParameters, ServerUri, UnknownParameter, UpdateParameters,
-    Version,
+    BootstrapParameters, RegisterParameters, ServerUri, Transports, UnknownParameter,
+    UpdateParameters, Version,
 };
 
 /// URI-queries, joined by `&`, as parameters of Register, Update and Bootstrap-Request and as
