@@ -16,6 +16,11 @@ pub struct Commands<C> {
     receiver: Option<Receiver<C>>,
 }
 
+/// How commands are written, for the help of a program.
+pub fn help(usage: &[&str]) -> String {
+    format!("Commands:\n  {}", usage.join("\n  "))
+}
+
 impl<C> Commands<C> {
     /// Commands that another thread sends.
     pub const fn from_thread(receiver: Receiver<C>) -> Self {

@@ -11,6 +11,7 @@
 //! observe EP PATH [FORMAT]
 //! cancel EP PATH
 //! cancel NUMBER
+//! help
 //! quit
 //! ```
 //!
@@ -54,7 +55,7 @@ use lwm2m_statemachine::server::{
     ObservationId, OperationId, Outcome, Registration, RegistrationId, Server, ServerEvent,
 };
 
-pub use self::command::{Accept, Command, CommandError, Verb};
+pub use self::command::{Accept, Command, CommandError, USAGE, Verb};
 use self::missing::{Effect, Missing, Notes};
 use crate::value;
 
@@ -90,6 +91,12 @@ impl Console {
             Command::Quit => return Ok(ControlFlow::Break(())),
             Command::List => {
                 self.list(server, out)?;
+                Ok(None)
+            }
+            Command::Help => {
+                for line in USAGE {
+                    writeln!(out, "  {line}")?;
+                }
                 Ok(None)
             }
             Command::Cancel(number) => self.cancel(now, server, number).map(|()| None),

@@ -41,6 +41,9 @@ pub struct Settings {
     pub drain: Duration,
 }
 
+/// How the commands are written.
+pub const USAGE: &[&str] = &["set PATH VALUE", "update", "deregister", "help", "quit"];
+
 /// What a device can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -50,6 +53,8 @@ pub enum Command {
     Update,
     /// De-register.
     Deregister,
+    /// Tell the commands.
+    Help,
     /// End, without a word to the server.
     Quit,
 }
@@ -75,6 +80,7 @@ impl FromStr for Command {
             }
             (Some("update"), None, _) => Ok(Self::Update),
             (Some("deregister"), None, _) => Ok(Self::Deregister),
+            (Some("help"), None, _) => Ok(Self::Help),
             (Some("quit"), None, _) => Ok(Self::Quit),
             _ => Err(CommandError::Unknown(line.to_owned())),
         }
@@ -85,10 +91,7 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(line) => {
-                write!(
-                    f,
-                    "expected set PATH VALUE, update, deregister or quit, not {line:?}"
-                )
+                write!(f, "expected {}, not {line:?}", USAGE.join(", "))
             }
             Self::Path(error) => error.fmt(f),
         }
@@ -132,6 +135,7 @@ pub fn run(
         program.play_firmware(&mut report)?;
         while let Some(command) = commands.poll() {
             match command {
+                Ok(Command::Help) => USAGE.iter().for_each(|line| report(format!("  {line}"))),
                 Ok(Command::Quit) => return program.driver.wait(Duration::ZERO),
                 Ok(command) => {
                     if let Err(error) = program.obey(&command) {
@@ -278,9 +282,13 @@ impl Program<'_> {
                 let value = value::read(data_type, value)?;
                 self.driver.machine.set(now, *path, value)?;
             }
+            Command::Update | Command::Deregister if !self.driver.machine.is_registered(SERVER) => {
+                return Err("the device is not registered".into());
+            }
             Command::Update => self.driver.machine.update(now, SERVER),
             Command::Deregister => self.driver.machine.deregister(now),
-            Command::Quit => {}
+            // They are not the machine's.
+            Command::Help | Command::Quit => {}
         }
         Ok(())
     }

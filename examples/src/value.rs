@@ -17,15 +17,18 @@ pub enum ValueError {
     Hexadecimal,
     /// Neither true nor false.
     Boolean,
+    /// A text in double quotes in which a backslash stands before something else than it may.
+    Escape,
 }
 
-/// The value that a text stands for: as TS Appendix C writes it, and as the programs print it, that
-/// is `true` and `false` as well as `1` and `0`, and octets as `0x` and hexadecimal digits as well as
-/// in Base64.
+/// The value that a text stands for: as TS Appendix C writes it, and as the programs print it. That
+/// is `true` and `false` as well as `1` and `0`, octets as `0x` and hexadecimal digits as well as in
+/// Base64, and strings with double quotes around them as well as without.
 pub fn read(data_type: DataType, text: &str) -> Result<Value, ValueError> {
     match (data_type, text, text.strip_prefix("0x")) {
         (DataType::Boolean, "true", _) => Ok(true.into()),
         (DataType::Boolean, "false", _) => Ok(false.into()),
+        (DataType::String, ..) => Ok(unquoted(text)?.unwrap_or_else(|| text.to_owned()).into()),
         (DataType::Opaque, _, Some(digits)) => octets(digits)
             .map(Value::Opaque)
             .ok_or(ValueError::Hexadecimal),
@@ -35,6 +38,33 @@ pub fn read(data_type: DataType, text: &str) -> Result<Value, ValueError> {
             Err(error) => Err(ValueError::Text(error)),
         },
     }
+}
+
+/// What stands between double quotes, if the text is one string in them.
+fn unquoted(text: &str) -> Result<Option<String>, ValueError> {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let Some(inner) = inner else {
+        return Ok(None);
+    };
+    let mut string = String::with_capacity(inner.len());
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            // Two strings, or none.
+            '"' => return Ok(None),
+            '\\' => string.push(match characters.next() {
+                Some(same @ ('"' | '\\')) => same,
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                _ => return Err(ValueError::Escape),
+            }),
+            other => string.push(other),
+        }
+    }
+    Ok(Some(string))
 }
 
 /// The octets that pairs of hexadecimal digits stand for.
@@ -59,6 +89,9 @@ impl fmt::Display for ValueError {
             ),
             Self::Text(error) => error.fmt(f),
             Self::Boolean => f.write_str("expected true, false, 1 or 0"),
+            Self::Escape => {
+                f.write_str(r#"expected \", \\, \n, \r or \t after a backslash in double quotes"#)
+            }
         }
     }
 }
@@ -72,6 +105,9 @@ mod tests {
     #[test]
     fn what_is_printed_can_be_typed() {
         for (data_type, value) in [
+            (DataType::String, Value::from("+01:00")),
+            (DataType::String, Value::from("a \"b\"\\\n\t\r")),
+            (DataType::String, Value::from("")),
             (DataType::Boolean, Value::from(true)),
             (DataType::Boolean, Value::from(false)),
             (DataType::Opaque, Value::Opaque(vec![0x01, 0xab, 0xef])),
@@ -91,6 +127,10 @@ mod tests {
             (DataType::Opaque, "AavN", Value::Opaque(vec![1, 0xab, 0xcd])),
             (DataType::String, "0xab true", Value::from("0xab true")),
             (DataType::String, "", Value::from("")),
+            (DataType::String, "\"", Value::from("\"")),
+            (DataType::String, "5\" and 6\"", Value::from("5\" and 6\"")),
+            (DataType::String, r#""a" "b""#, Value::from(r#""a" "b""#)),
+            (DataType::String, r"a\b", Value::from(r"a\b")),
         ] {
             assert_eq!(read(data_type, text), Ok(value));
         }
@@ -104,6 +144,8 @@ mod tests {
             (DataType::Opaque, "0x1g", "expected octets"),
             (DataType::Opaque, "0x\u{e9}", "expected octets"),
             (DataType::Opaque, "abc", "expected octets"),
+            (DataType::String, r#""\x""#, "after a backslash"),
+            (DataType::String, r#""\""#, "after a backslash"),
             (DataType::Integer, "full", "expected an integer"),
         ] {
             let error = read(data_type, text).unwrap_err().to_string();

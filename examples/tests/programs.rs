@@ -146,6 +146,10 @@ fn a_server_and_a_client_by_their_command_lines() {
     }
     client.say("deregister");
     client.expect("deregistered");
+    for late in ["update", "deregister"] {
+        client.say(late);
+        client.expect("error the device is not registered");
+    }
     server.expect("deregistered me");
     client.say("quit");
     server.say("quit");
@@ -330,6 +334,27 @@ fn observations_of_one_path_are_told_apart() {
     assert_eq!(notified, "notify me /3/0/9 observation=2");
     server.say("cancel me /3/0/9");
     server.expect("ended me /3/0/9 observation=2 cancelled");
+}
+
+#[test]
+fn who_asks_for_help_is_told_the_commands() {
+    let (mut server, mut client) = server_and_device();
+    for (program, lines) in [
+        (
+            &mut server,
+            &["  read EP PATH [FORMAT]", "  cancel NUMBER"][..],
+        ),
+        (&mut client, &["  set PATH VALUE", "  quit"]),
+    ] {
+        program.say("help");
+        for line in lines {
+            assert_eq!(program.expect(line), *line);
+        }
+        program.say("dance");
+        assert!(program.expect("error ").contains(", help"));
+    }
+    server.say("read me");
+    server.expect("error expected read EP PATH [FORMAT]");
 }
 
 #[test]

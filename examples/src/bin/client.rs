@@ -8,21 +8,21 @@ use lwm2m_core::EndpointName;
 use lwm2m_examples::{
     address::HostPort,
     chart::Chart,
-    commands::Commands,
-    device::{self, Settings},
+    commands::{self, Commands},
+    device::{self, Settings, USAGE},
     driver::Clock,
     exit,
     scribe::Scribe,
     uri,
 };
 
-/// A LwM2M client: registers the example device of the specification, and serves it.
+/// A LwM2M client: registers the example device of the specification.
 ///
-/// Prints what happens, one line each. Reads commands from standard input: `set PATH VALUE`,
-/// `update`, `deregister`, `quit`. Without any, and when standard input has ended, it goes on until
-/// it is interrupted (Ctrl-C); it does not de-register by itself then.
+/// Prints what happens, one line each. Reads commands from standard input.
+/// Without any, and when standard input has ended, it goes on until it is
+/// interrupted (Ctrl-C); it does not de-register by itself then.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, verbatim_doc_comment, after_long_help = commands::help(USAGE))]
 struct Arguments {
     /// The server
     #[arg(long, default_value = "coap://127.0.0.1:5683", value_name = "URI",

@@ -24,14 +24,13 @@ use lwm2m_statemachine::coap::{
     Config, Endpoint, Event, MessageBuf, OwnedIncoming, OwnedMessage, RequestId, RequestOptions,
 };
 
-/// A CoAP server and client: RFC 7252, with large bodies in blocks (RFC 7959) and observation
-/// (RFC 7641).
+/// A CoAP server and client, with blocks (RFC 7959) and observation (RFC 7641).
 ///
-/// A URI is `coap://HOST[:PORT][/PATH][?QUERY]`, as it is typed: nothing is percent-decoded. The
-/// client prints bodies on standard output and what else there is to say on standard error, and
-/// fails if the response does.
+/// A URI is `coap://HOST[:PORT][/PATH][?QUERY]`, as it is typed: nothing is
+/// percent-decoded. The client prints bodies on standard output and what else
+/// there is to say on standard error, and fails if the response does.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -99,14 +98,14 @@ enum Command {
 /// What server and client have in common.
 #[derive(Args)]
 struct Tuning {
-    /// The largest block to send or to ask for: 16, 32, 64, 128, 256, 512 or 1024
+    /// The largest block: 16, 32, 64, 128, 256, 512 or 1024
     #[arg(long, global = true, default_value_t = 1024, value_name = "BYTES",
         value_parser = block_size)]
     block_size: usize,
     /// The largest body to put together from blocks
     #[arg(long, global = true, default_value_t = 1 << 24, value_name = "BYTES")]
     largest: usize,
-    /// ACK_TIMEOUT: the shortest wait before a confirmable message is sent again
+    /// ACK_TIMEOUT: the shortest wait before a message is sent again
     #[arg(long, global = true, default_value_t = 2000, value_name = "MILLISECONDS",
         value_parser = clap::value_parser!(u64).range(1..))]
     ack_timeout: u64,

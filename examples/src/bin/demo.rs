@@ -36,10 +36,10 @@ use lwm2m_statemachine::server::{
 
 /// A LwM2M server and a client in one process, on UDP over loopback.
 ///
-/// Prints their exchange as a sequence chart, and what came of each step. Fails if any step did
-/// not happen.
+/// Prints their exchange as a sequence chart, and what came of each step.
+/// Fails if any step did not happen.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, verbatim_doc_comment)]
 struct Arguments {
     /// The address of the server; of port 0, one that is free
     #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]

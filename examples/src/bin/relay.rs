@@ -12,13 +12,14 @@ use lwm2m_examples::{
     relay::{Faults, Relay},
 };
 
-/// A bad network on UDP: passes datagrams between a server and one client, but not all of them.
+/// A bad network on UDP: loses, doubles and delays datagrams.
 ///
-/// The client sends to the relay as if it were the server. Reads `quit` from standard input, then
-/// says what became of the datagrams; when standard input has ended without it, it goes on until it is
-/// interrupted (Ctrl-C).
+/// It stands between a server and one client, which sends to the relay as if
+/// it were the server. Reads `quit` from standard input, then says what became
+/// of the datagrams; when standard input has ended without it, it goes on until
+/// it is interrupted (Ctrl-C).
 #[derive(Parser)]
-#[command(version)]
+#[command(version, verbatim_doc_comment)]
 struct Arguments {
     /// The server
     #[arg(value_name = "HOST:PORT")]

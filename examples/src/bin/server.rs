@@ -11,8 +11,8 @@ use clap::Parser;
 use lwm2m_examples::{
     address::HostPort,
     chart::Chart,
-    commands::Commands,
-    console::{Command, Console},
+    commands::{self, Commands},
+    console::{Command, Console, USAGE},
     driver::{Clock, Driver, Names},
     exit,
     scribe::Scribe,
@@ -23,20 +23,19 @@ use lwm2m_statemachine::server::{Server, ServerConfig};
 
 /// A LwM2M server: accepts registrations, and manages the clients.
 ///
-/// Prints what happens, one line each. Reads commands from standard input: `list`,
-/// `read EP PATH [FORMAT]`, `write EP PATH [--FORMAT] VALUE`, `exec EP PATH [ARGUMENTS]`,
-/// `discover EP PATH`, `observe EP PATH [FORMAT]`, `cancel EP PATH`, `cancel NUMBER`, `quit`. Without
-/// any, and when standard input has ended, it goes on until it is interrupted (Ctrl-C).
+/// Prints what happens, one line each. Reads commands from standard input.
+/// Without any, and when standard input has ended, it goes on until it is
+/// interrupted (Ctrl-C).
 ///
-/// FORMAT is text, opaque, tlv or json. What is read or observed is asked for in TLV if none is named;
-/// `any` leaves it to the client.
+/// What is read or observed is asked for in TLV if no FORMAT is named; `any`
+/// leaves it to the client.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, verbatim_doc_comment, after_long_help = commands::help(USAGE))]
 struct Arguments {
     /// The address to listen on; of port 0, one that is free
     #[arg(long, default_value = "127.0.0.1:5683", value_name = "HOST:PORT")]
     listen: HostPort,
-    /// An object definition file (XML) to know the types of Resources from; may be given repeatedly
+    /// An object definition file (XML); may be given repeatedly
     #[arg(long, value_name = "FILE")]
     ddf: Vec<PathBuf>,
     /// Draws a sequence chart of the traffic to standard error

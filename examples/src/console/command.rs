@@ -7,6 +7,21 @@ use lwm2m_statemachine::server::CallError;
 
 use crate::value::ValueError;
 
+/// How the commands are written, and what they mean by FORMAT.
+pub const USAGE: &[&str] = &[
+    "list",
+    "read EP PATH [FORMAT]",
+    "write EP PATH [--FORMAT] VALUE",
+    "exec EP PATH [ARGUMENTS]",
+    "discover EP PATH",
+    "observe EP PATH [FORMAT]",
+    "cancel EP PATH",
+    "cancel NUMBER",
+    "help",
+    "quit",
+    "FORMAT is text, opaque, tlv or json; of read and observe also any",
+];
+
 /// What a server can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -23,6 +38,8 @@ pub enum Command {
     },
     /// Cancel the observation of this number.
     Cancel(u64),
+    /// Tell the commands.
+    Help,
     /// End.
     Quit,
 }
@@ -76,7 +93,7 @@ impl Default for Accept {
 pub enum CommandError {
     /// Not one of the commands.
     Unknown(String),
-    /// One of the commands, but not written like this.
+    /// The command that begins with this word is not written like this.
     Usage(&'static str),
     /// No path.
     Path(PathError),
@@ -115,26 +132,23 @@ impl FromStr for Command {
     fn from_str(line: &str) -> Result<Self, CommandError> {
         let mut rest = line;
         let verb = word(&mut rest).unwrap_or_default();
-        let usage = match verb {
-            "list" => "list",
-            "quit" => "quit",
-            "read" => "read EP PATH [text|opaque|tlv|json|any]",
-            "write" => "write EP PATH [--text|--opaque|--tlv|--json] VALUE",
-            "exec" => "exec EP PATH [ARGUMENTS]",
-            "discover" => "discover EP PATH",
-            "observe" => "observe EP PATH [text|opaque|tlv|json|any]",
-            "cancel" => "cancel EP PATH, or cancel NUMBER",
-            _ => return Err(CommandError::Unknown(line.to_owned())),
-        };
-        let usage = || CommandError::Usage(usage);
+        let known = [
+            "list", "read", "write", "exec", "discover", "observe", "cancel",
+        ];
+        let mut known = known.into_iter().chain(["help", "quit"]);
+        let verb = known
+            .find(|known| *known == verb)
+            .ok_or_else(|| CommandError::Unknown(line.to_owned()))?;
+        let usage = || CommandError::Usage(verb);
         let subject = (word(&mut rest), word(&mut rest));
         let (endpoint, path) = match (verb, subject) {
             ("list", (None, _)) => return Ok(Self::List),
+            ("help", (None, _)) => return Ok(Self::Help),
             ("quit", (None, _)) => return Ok(Self::Quit),
             ("cancel", (Some(number), None)) => {
                 return number.parse().map(Self::Cancel).map_err(|_| usage());
             }
-            ("list" | "quit", _) => return Err(usage()),
+            ("list" | "help" | "quit", _) => return Err(usage()),
             (_, (Some(endpoint), Some(path))) => (endpoint, path),
             _ => return Err(usage()),
         };
@@ -235,13 +249,18 @@ impl fmt::Display for CommandError {
         match self {
             Self::Unknown(line) => write!(
                 f,
-                "expected list, read, write, exec, discover, observe, cancel or quit, not {line:?}"
+                "expected list, read, write, exec, discover, observe, cancel, help or quit, \
+                 not {line:?}"
             ),
-            Self::Usage(usage) => write!(f, "expected {usage}"),
+            Self::Usage(verb) => {
+                let same = |usage: &&&str| usage.split(' ').next() == Some(*verb);
+                let written: Vec<_> = USAGE.iter().filter(same).copied().collect();
+                write!(f, "expected {}", written.join(" or "))
+            }
             Self::Path(error) => error.fmt(f),
             Self::Format(expected) => write!(f, "expected {expected}"),
-            Self::Arguments(error) => error.fmt(f),
-            Self::Value(error) => error.fmt(f),
+            Self::Arguments(error) => write!(f, "in the arguments, {error}"),
+            Self::Value(error) => write!(f, "in the value, {error}"),
             Self::NoResource(path) => write!(f, "expected the path of a Resource, not {path}"),
             Self::Untyped(path, format) => write!(
                 f,
@@ -284,6 +303,7 @@ mod tests {
         let (text, tlv, json) = (ContentFormat::TEXT, ContentFormat::TLV, ContentFormat::JSON);
         for (line, command) in [
             ("list", Command::List),
+            ("help", Command::Help),
             ("quit", Command::Quit),
             (
                 "read me /3/0",
@@ -363,8 +383,8 @@ mod tests {
             ("observe me /3/0/9 xml", "expected text, "),
             ("discover me /3 tlv", "expected discover EP PATH"),
             ("discover me /3/0/65536", "path segment 2"),
-            ("cancel me", "expected cancel EP PATH, or cancel NUMBER"),
-            ("cancel", "expected cancel EP PATH, or cancel NUMBER"),
+            ("cancel me", "expected cancel EP PATH or cancel NUMBER"),
+            ("cancel", "expected cancel EP PATH or cancel NUMBER"),
         ] {
             let error = line.parse::<Command>().unwrap_err().to_string();
             assert!(error.contains(told), "{line}: {error}");
