@@ -42,22 +42,68 @@
 //! assert!(registry.resource(30000.into(), 0.into()).is_some());
 //!
 //! let error = ddf::read(b"<LWM2M>\n  <Object/>\n</LWM2M>").unwrap_err();
-//! assert_eq!(error.to_string(), "2:3: ObjectID is missing here");
+//! assert_eq!(error.to_string(), "2:3: expected ObjectID in this element, found none");
 //! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # Faults
+//!
+//! [`read_all`] finds all faults of a file at once, and what can be used all the same; [`read`] and
+//! [`Report::strict`] draw the line at errors and at warnings.
+//!
+//! A fault is a [warning](Severity::Warning), and the Object stays, if it is clear what is defined:
+//!
+//! - an executable Resource with a type or with `Multiple`: it has neither;
+//! - a Resource that has values but no type, or one that is not known: its values are raw;
+//! - a URN of another class than the range of the Object ID;
+//! - a text that only describes (names, descriptions, units, `LWM2MVersion`) that is there twice,
+//!   of which the first counts, or is not understood;
+//! - an argument that is not understood, is there twice, or is of no executable Resource: it is left
+//!   out.
+//!
+//! Any other fault [costs its Object](Severity::Object), because it leaves open which Object or
+//! Resource is meant, or what can be done with it: identifiers, versions and URNs that are missing,
+//! not understood or contradict each other; a Resource ID that comes twice; operations,
+//! multiplicities and "mandatory" that are not understood. Only a file that is no XML, or of another
+//! kind, or over the limits is [refused whole](Severity::File).
+//!
+//! ```
+//! use lwm2m_objects::ddf;
+//!
+//! let report = ddf::read_all(
+//!     br#"<LWM2M>
+//! <Object><ObjectID>30000</ObjectID><Resources>
+//!   <Item ID="0"><Operations>R</Operations></Item>
+//! </Resources></Object>
+//! <Object><ObjectID>thirty</ObjectID></Object></LWM2M>"#,
+//! );
+//! assert_eq!(report.objects.len(), 1);
+//! let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+//! assert_eq!(
+//!     faults,
+//!     [
+//!         "3:3: definition of /30000, Resource 0: expected a data type, as the Resource is not \
+//!          executable, found none",
+//!         "5:19: expected a number of 0 to 65535 in ObjectID, found \"thirty\"",
+//!     ]
+//! );
 //! ```
 
 mod argument;
 mod document;
+mod element;
+mod fault;
 mod read;
+mod report;
+mod resource;
 mod write;
 
-use thiserror::Error;
-
 pub use self::{
-    read::{read, read_within},
+    fault::{DdfError, DdfFault, Severity},
+    read::{read, read_all, read_all_within, read_within},
+    report::Report,
     write::{DdfWriteError, write},
 };
-use crate::definition::DefinitionError;
 
 /// How large a file may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +111,7 @@ use crate::definition::DefinitionError;
 pub struct Limits {
     /// The size of the file in bytes.
     pub bytes: usize,
-    /// How many `<` there may be, and how many `=`; memory is at most some 150 bytes for each.
+    /// How many `<` there may be, and how many `=`; memory is at most some 500 bytes for each.
     pub markup: usize,
 }
 
@@ -86,98 +132,10 @@ const MOST_LEVELS: usize = 16;
 const MOST_ATTRIBUTES: usize = 16;
 const MOST_NAMESPACES: usize = 64;
 
-/// Why a file is refused, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("{line}:{column}: {fault}")]
-pub struct DdfError {
-    /// The line, from 1.
-    pub line: u32,
-    /// The column in characters, from 1.
-    pub column: u32,
-    /// What is wrong there.
-    pub fault: DdfFault,
-}
-
-/// What is wrong with a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum DdfFault {
-    /// More bytes than [`Limits::bytes`].
-    #[error("the file is larger than {0} bytes")]
-    TooLarge(usize),
-    /// More `<` or `=` than [`Limits::markup`].
-    #[error("more than {0} times < or =")]
-    TooMuchMarkup(usize),
-    /// Elements nested deeper than 16 levels.
-    #[error("elements are nested deeper than 16 levels")]
-    TooDeep,
-    /// An element with more than 16 attributes.
-    #[error("an element has more than 16 attributes")]
-    TooManyAttributes,
-    /// A file with more than 64 declarations of namespaces.
-    #[error("the file declares more than 64 namespaces")]
-    TooManyNamespaces,
-    /// Neither UTF-8 nor UTF-16 with a byte-order mark.
-    #[error("the text is neither UTF-8 nor UTF-16 with a byte-order mark")]
-    Encoding,
-    /// A document type declaration, which could define entities.
-    #[error("a document type declaration is refused")]
-    DocumentType,
-    /// No well-formed XML.
-    #[error("not well-formed: {0}")]
-    Malformed(&'static str),
-    /// Another element than the schema begins with.
-    #[error("expected the root element LWM2M")]
-    Root,
-    /// An element, or an attribute, that is missing in the element at this place.
-    #[error("{0} is missing here")]
-    Missing(&'static str),
-    /// An element that is there twice.
-    #[error("the element {0} is there twice")]
-    Repeated(&'static str),
-    /// A text that the schema does not allow in this element or attribute.
-    #[error("expected {expected} in {name}")]
-    Value {
-        /// The element or attribute.
-        name: &'static str,
-        /// What may stand in it.
-        expected: &'static str,
-    },
-    /// The definition breaks a rule of the template.
-    #[error("{0}")]
-    Definition(DefinitionError),
-}
-
 /// Whether XML 1.0 has the character at all.
 fn is_xml(character: char) -> bool {
     matches!(
         character,
         '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..
     )
-}
-
-/// A fault and the offset in the text where it is.
-#[derive(Clone, Copy, Debug)]
-struct At {
-    offset: usize,
-    fault: DdfFault,
-}
-
-impl At {
-    fn new(offset: usize, fault: DdfFault) -> Self {
-        Self { offset, fault }
-    }
-
-    /// The same with a line and a column.
-    fn locate(self, text: &str) -> DdfError {
-        let before = text.get(..self.offset).unwrap_or(text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        let lines = before.bytes().filter(|byte| *byte == b'\n').count();
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
-        DdfError {
-            line: number(lines),
-            column: number(line.chars().count()),
-            fault: self.fault,
-        }
-    }
 }

@@ -38,8 +38,8 @@ pub use self::{
 /// assert_eq!(ROOM.resource(1.into()).unwrap().data_type, Some(DataType::Integer));
 /// ```
 ///
-/// It serialises with a format version and a check sum; what is damaged, or breaks a rule of the
-/// template, does not deserialise.
+/// It serialises with a format version and a check sum; what is damaged, or not of
+/// [use](Self::check), does not deserialise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectDefinition {
     /// The Object ID.
@@ -77,7 +77,7 @@ crate::sealed::sealed! {
         description: Cow<'static, str>,
         resources: Cow<'static, [ResourceDefinition]>,
         arguments: Cow<'static, [ArgumentDefinition]>,
-    } if ObjectDefinition::validate
+    } if ObjectDefinition::check
 }
 
 /// The definition of a Resource (TS D.1, "Resource definition").

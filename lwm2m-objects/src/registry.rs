@@ -96,13 +96,14 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// If it breaks a rule of the template (TS Appendix D); then nothing changes.
+    /// If it breaks a rule of the template that it has to keep to be of use
+    /// ([`ObjectDefinition::check`]); then nothing changes.
     pub fn add(
         &mut self,
         definition: impl Into<Cow<'static, ObjectDefinition>>,
     ) -> Result<(), DefinitionError> {
         let definition = definition.into();
-        definition.validate()?;
+        definition.check()?;
         self.insert(definition);
         Ok(())
     }

@@ -56,17 +56,27 @@ fn the_class_of_a_urn_is_that_of_the_identifier() {
                 let mut definition = ObjectDefinition::new(id.into(), "Any", "", &[]);
                 definition.urn = format!("urn:oma:lwm2m:{label}:{id}").into();
                 let fault = definition.validate().err().map(|error| error.fault);
-                let wrong = (class != Some(written)).then_some(DefinitionFault::UrnClass);
+                let wrong = (class != Some(written)).then_some(DefinitionFault::UrnClass {
+                    expected: class,
+                    found: written,
+                });
                 assert_eq!(fault, wrong, "{}", definition.urn);
+                assert_eq!(written.to_string(), label);
             }
         }
     }
 }
 
 #[test]
-fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one() {
+fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_cannot_be_used() {
     use DefinitionFault as Fault;
+    const V1_1: Version = Version::new(1, 1);
     type Case = (Fault, Option<u16>, fn(&mut ObjectDefinition));
+    let class = Fault::UrnClass {
+        expected: Some(UrnClass::Oma),
+        found: UrnClass::Ext,
+    };
+    let version = |expected, found| Fault::UrnVersion { expected, found };
     assert_eq!(tank(None).validate(), Ok(()));
     let cases: &[Case] = &[
         (Fault::Urn(UrnError::Prefix), None, |d| {
@@ -75,20 +85,20 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one()
         (Fault::UrnObject(ObjectId::new(45)), None, |d| {
             d.urn = "urn:oma:lwm2m:oma:45".into();
         }),
-        (Fault::UrnClass, None, |d| {
+        (class, None, |d| {
             d.urn = "urn:oma:lwm2m:ext:44".into();
         }),
-        (Fault::UrnVersion, None, |d| d.version = Version::new(1, 1)),
-        (Fault::UrnVersion, None, |d| {
+        (version(V1_1, Version::INITIAL), None, |d| d.version = V1_1),
+        (version(Version::INITIAL, V1_1), None, |d| {
             d.urn = "urn:oma:lwm2m:oma:44:1.1".into();
         }),
         (Fault::Duplicate, Some(0), |d| {
             d.resources.to_mut()[1].id = 0.into();
         }),
-        (Fault::Order, Some(1), |d| {
+        (Fault::Order { after: 5.into() }, Some(1), |d| {
             d.resources.to_mut()[0].id = 5.into();
         }),
-        (Fault::ExecutableType, Some(1), |d| {
+        (Fault::ExecutableType(DataType::Integer), Some(1), |d| {
             d.resources.to_mut()[1].data_type = Some(DataType::Integer);
         }),
         (Fault::ExecutableMultiple, Some(1), |d| {
@@ -97,13 +107,13 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one()
         (Fault::NoType, Some(0), |d| {
             d.resources.to_mut()[0].data_type = None;
         }),
-        (Fault::RangeType, Some(0), |d| {
+        (Fault::RangeType(Some(DataType::Integer)), Some(0), |d| {
             d.resources.to_mut()[0].range = Some(Range::Bytes(0, 5));
         }),
-        (Fault::RangeType, Some(1), |d| {
+        (Fault::RangeType(None), Some(1), |d| {
             d.resources.to_mut()[1].range = Some(Range::Numbers(0, 5));
         }),
-        (Fault::RangeType, Some(2), |d| {
+        (Fault::RangeType(Some(DataType::String)), Some(2), |d| {
             d.resources.to_mut()[2].range = Some(Range::Numbers(0, 5));
         }),
         (Fault::RangeEmpty, Some(0), |d| {
@@ -127,10 +137,10 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one()
         (Fault::ArgumentResource, Some(7), |d| {
             d.arguments.to_mut()[1].resource = 7.into();
         }),
-        (Fault::ArgumentOrder, Some(1), |d| {
+        (Fault::ArgumentOrder { digit: 0 }, Some(1), |d| {
             d.arguments.to_mut()[1].digit = 0;
         }),
-        (Fault::RangeType, Some(1), |d| {
+        (Fault::RangeType(None), Some(1), |d| {
             d.arguments.to_mut()[0].range = Some(Range::Numbers(0, 1));
         }),
     ];
@@ -142,17 +152,35 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_breaks_one()
             resource: resource.map(ResourceId::new),
             fault: *fault,
         };
-        assert_eq!(definition.validate(), Err(error));
-        let mut registry = Registry::default();
-        assert_eq!(registry.add(definition), Err(error));
-        assert!(registry.object(TANK).is_none());
+        breaks_a_rule(&definition, error);
     }
     let mut multiple = tank(None);
     multiple.resources.to_mut()[1].instances = Multiplicity::Multiple;
     assert_eq!(
         multiple.validate().unwrap_err().to_string(),
-        "definition of /44, Resource 1: an executable Resource is single"
+        "definition of /44, Resource 1: expected Single, as the Resource is executable, found \
+         Multiple"
     );
+}
+
+/// All rules are checked, and a registry takes what can be used although it breaks one.
+fn breaks_a_rule(definition: &ObjectDefinition, error: DefinitionError) {
+    use DefinitionFault as Fault;
+    assert_eq!(definition.validate(), Err(error));
+    assert!(definition.faults().any(|fault| fault == error));
+    let warning = matches!(
+        error.fault,
+        Fault::UrnClass { .. }
+            | Fault::ExecutableType(_)
+            | Fault::ExecutableMultiple
+            | Fault::NoType
+    );
+    assert_eq!(error.fault.is_warning(), warning);
+    let usable = if warning { Ok(()) } else { Err(error) };
+    assert_eq!(definition.check(), usable);
+    let mut registry = Registry::default();
+    assert_eq!(registry.add(definition.clone()), usable);
+    assert_eq!(registry.object(TANK).is_some(), warning);
 }
 
 /// TS D.1: a range limits the values of its Resource, so values of the type can be in it.
@@ -182,7 +210,8 @@ fn a_range_is_one_of_its_data_type() {
     };
     for (range, types) in &cases {
         for data_type in [String, Integer, Float, Boolean, Opaque, Time, ObjectLink] {
-            let wrong = (!types.contains(&data_type)).then_some(DefinitionFault::RangeType);
+            let wrong = (!types.contains(&data_type))
+                .then_some(DefinitionFault::RangeType(Some(data_type)));
             assert_eq!(fault(data_type, range), wrong, "{range} of {data_type}");
         }
     }

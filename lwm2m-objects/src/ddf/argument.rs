@@ -4,19 +4,21 @@ use alloc::{borrow::Cow, string::String};
 
 use lwm2m_core::ResourceId;
 
-use super::{
-    DdfFault, is_xml,
-    read::{data_type, sixteen_bits},
-};
+use super::{element::sixteen_bits, fault::DdfFault, is_xml, resource::data_type};
 use crate::definition::{ArgumentDefinition, Range};
 
-const FAULT: DdfFault = DdfFault::Value {
-    name: "lwm2m-argument",
-    expected: "resource=\"7\" digit=\"1\", then name, type, range, units and description",
-};
-
 /// Reads the attributes of the instruction.
-pub(super) fn argument(mut text: &str) -> Result<ArgumentDefinition, DdfFault> {
+pub(super) fn argument(text: &str) -> Result<ArgumentDefinition, DdfFault> {
+    attributes(text).map_err(|NoArgument| {
+        let expected = "resource=\"7\" digit=\"1\", then name, type, range, units and description";
+        DdfFault::value("lwm2m-argument", expected, text)
+    })
+}
+
+/// Text that defines no argument.
+struct NoArgument;
+
+fn attributes(mut text: &str) -> Result<ArgumentDefinition, NoArgument> {
     let mut next = |name| {
         let attribute = attribute(text, name)?;
         Ok(attribute.map(|(value, rest)| {
@@ -30,17 +32,17 @@ pub(super) fn argument(mut text: &str) -> Result<ArgumentDefinition, DdfFault> {
         _ => None,
     });
     let name = next("name")?.unwrap_or_default();
-    let data_type = data_type(&next("type")?.unwrap_or_default()).ok_or(FAULT)?;
+    let data_type = data_type(&next("type")?.unwrap_or_default());
+    let (data_type, _) = data_type.ok_or(NoArgument)?;
     let range = next("range")?.unwrap_or_default();
     let units = next("units")?.unwrap_or_default();
     let description = next("description")?.unwrap_or_default();
     if !text.trim_start().is_empty() {
-        return Err(FAULT);
+        return Err(NoArgument);
     }
-    let (data_type, _) = data_type;
     Ok(ArgumentDefinition {
-        resource: ResourceId::new(resource.ok_or(FAULT)?),
-        digit: digit.ok_or(FAULT)?,
+        resource: ResourceId::new(resource.ok_or(NoArgument)?),
+        digit: digit.ok_or(NoArgument)?,
         name: Cow::Owned(name),
         data_type,
         range: Range::read(&range, data_type),
@@ -50,13 +52,13 @@ pub(super) fn argument(mut text: &str) -> Result<ArgumentDefinition, DdfFault> {
 }
 
 /// The value of an attribute, if it is the next one, and what follows.
-fn attribute<'a>(text: &'a str, name: &str) -> Result<Option<(String, &'a str)>, DdfFault> {
+fn attribute<'a>(text: &'a str, name: &str) -> Result<Option<(String, &'a str)>, NoArgument> {
     let Some(rest) = text.trim_start().strip_prefix(name) else {
         return Ok(None);
     };
-    let rest = rest.strip_prefix("=\"").ok_or(FAULT)?;
-    let (value, rest) = rest.split_once('"').ok_or(FAULT)?;
-    Ok(Some((unescape(value).ok_or(FAULT)?, rest)))
+    let rest = rest.strip_prefix("=\"").ok_or(NoArgument)?;
+    let (value, rest) = rest.split_once('"').ok_or(NoArgument)?;
+    Ok(Some((unescape(value).ok_or(NoArgument)?, rest)))
 }
 
 /// Resolves the references that the writer makes: those of XML, and of characters by decimal

@@ -1,15 +1,22 @@
 //! From bytes to a tree of elements: encodings, bounds, well-formedness.
 
-use alloc::{borrow::Cow, string::String};
+use alloc::{borrow::Cow, format, string::String};
 
 use roxmltree::{Document, Error, ParsingOptions};
 
-use super::{At, DdfError, DdfFault, Limits, MOST_ATTRIBUTES, MOST_LEVELS, MOST_NAMESPACES};
+use super::{
+    Limits, MOST_ATTRIBUTES, MOST_LEVELS, MOST_NAMESPACES,
+    fault::{At, DdfError, DdfFault, excerpt},
+};
 
 /// The text of a file, without its byte-order mark.
 pub(super) fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, str>, DdfError> {
     if bytes.len() > limits.bytes {
-        return Err(At::new(0, DdfFault::TooLarge(limits.bytes)).locate(""));
+        let fault = DdfFault::TooLarge {
+            limit: limits.bytes,
+            found: bytes.len(),
+        };
+        return Err(At::new(0, fault).locate(""));
     }
     match bytes {
         [0xFE, 0xFF, text @ ..] => utf16(text, u16::from_be_bytes),
@@ -24,7 +31,13 @@ fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, DdfError> {
         Err(error) => {
             let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
             let good = str::from_utf8(good).unwrap_or_default();
-            Err(At::new(good.len(), DdfFault::Encoding).locate(good))
+            let found = match bytes.get(good.len()) {
+                Some(byte) if error.error_len().is_some() => {
+                    format!("the byte 0x{byte:02X}").into()
+                }
+                _ => Cow::Borrowed("the end of the file within a character"),
+            };
+            Err(unreadable(good, found))
         }
     }
 }
@@ -35,14 +48,22 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Cow<'static, str>, Dd
     for character in char::decode_utf16(units.iter().copied().map(unit)) {
         match character {
             Ok(character) => text.push(character),
-            Err(_) => return Err(At::new(text.len(), DdfFault::Encoding).locate(&text)),
+            Err(error) => {
+                let found = format!("half a character, 0x{:04X}", error.unpaired_surrogate());
+                return Err(unreadable(&text, found.into()));
+            }
         }
     }
     if rest.is_empty() {
         Ok(Cow::Owned(text))
     } else {
-        Err(At::new(text.len(), DdfFault::Encoding).locate(&text))
+        Err(unreadable(&text, Cow::Borrowed("half a unit of two bytes")))
     }
+}
+
+/// What follows a text cannot be read.
+fn unreadable(text: &str, found: Cow<'static, str>) -> DdfError {
+    At::new(text.len(), DdfFault::Encoding { found }).locate(text)
 }
 
 /// The tree of a text that keeps the bounds.
@@ -58,13 +79,16 @@ pub(super) fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, 
 /// Checks what the parser would only notice after it spent time or memory on it, and what it
 /// reports without a place. What is not well-formed is left to it.
 fn bound(text: &str, limits: &Limits) -> Result<(), At> {
-    let too_much = DdfFault::TooMuchMarkup(limits.markup);
     for byte in [b'<', b'='] {
         let places = text.bytes().filter(|other| *other == byte);
         if places.count() > limits.markup {
             let mut places = text.bytes().enumerate().filter(|(_, other)| *other == byte);
             let offset = places.nth(limits.markup).map_or(0, |(at, _)| at);
-            return Err(At::new(offset, too_much));
+            let fault = DdfFault::TooMuchMarkup {
+                character: byte.into(),
+                limit: limits.markup,
+            };
+            return Err(At::new(offset, fault));
         }
     }
     let mut depth: usize = 0;
@@ -90,7 +114,7 @@ fn bound(text: &str, limits: &Limits) -> Result<(), At> {
             _ => {
                 let (end, attributes, empty) = tag(markup);
                 if attributes > MOST_ATTRIBUTES {
-                    return Err(At::new(start, DdfFault::TooManyAttributes));
+                    return Err(At::new(start, DdfFault::TooManyAttributes(attributes)));
                 }
                 if attributes > 0 {
                     let tag = markup.get(..end).unwrap_or_default();
@@ -136,28 +160,59 @@ fn tag(markup: &str) -> (usize, usize, bool) {
 }
 
 fn malformed(text: &str, error: &Error) -> At {
-    let what = match error {
+    let offset = match error {
         // These have no place; the first two are found at the end of the text.
-        Error::UnclosedRootNode | Error::UnexpectedEndOfStream => {
-            return At::new(text.len(), DdfFault::Malformed("the text ends too early"));
+        Error::UnclosedRootNode | Error::UnexpectedEndOfStream => text.len(),
+        Error::NoRootNode => {
+            let found = Cow::Borrowed("no element");
+            return At::new(text.len(), DdfFault::Root { found });
         }
-        Error::NoRootNode => return At::new(text.len(), DdfFault::Root),
         Error::DtdDetected => return At::new(0, DdfFault::DocumentType),
-        Error::UnexpectedCloseTag(..) => "an end tag of another element",
-        Error::UnknownNamespace(..) => "a namespace that was not declared",
-        Error::DuplicatedNamespace(..) => "a namespace declared twice",
-        Error::UnknownEntityReference(..) => "an entity that XML does not define",
-        Error::MalformedEntityReference(_) => "an & that begins no reference",
-        Error::InvalidAttributeValue(_) => "a < in an attribute",
-        Error::DuplicatedAttribute(..) => "an attribute that is there twice",
-        Error::UnexpectedDeclaration(_) => "an XML declaration that is not at the start",
-        Error::InvalidName(_) => "a name with a character that names do not have",
-        Error::NonXmlChar(..) => "a character that XML does not have",
-        Error::InvalidComment(_) => "a comment with -- in it",
-        Error::InvalidCharacterData(_) => "a ]]> outside of CDATA",
-        _ => "markup that is none",
+        error => offset(text, error.pos()),
     };
-    At::new(offset(text, error.pos()), DdfFault::Malformed(what))
+    let expected = expected(error);
+    let found = match error {
+        Error::UnexpectedCloseTag(_, name, _) => format!("that of {}", excerpt(name)).into(),
+        Error::NonXmlChar(character, _) => format!("{character:?}").into(),
+        _ => found(text.get(offset..).unwrap_or_default()),
+    };
+    At::new(offset, DdfFault::Malformed { expected, found })
+}
+
+/// What XML has where this error is.
+fn expected(error: &Error) -> Cow<'static, str> {
+    Cow::Borrowed(match error {
+        Error::UnclosedRootNode => "the end tags of all elements",
+        Error::UnexpectedEndOfStream => "the rest of the markup",
+        Error::UnexpectedCloseTag(name, ..) => {
+            return format!("the end tag of {}", excerpt(name)).into();
+        }
+        Error::UnknownNamespace(..) => "a prefix that is declared",
+        Error::DuplicatedNamespace(..) => "each namespace declared once",
+        Error::UnknownEntityReference(..) => "one of the entities amp, lt, gt, quot and apos",
+        Error::MalformedEntityReference(_) => "a reference after &",
+        Error::InvalidAttributeValue(_) => "no < in an attribute",
+        Error::DuplicatedAttribute(..) => "each attribute once",
+        Error::UnexpectedDeclaration(_) => "the XML declaration at the start only",
+        Error::InvalidName(_) => "a name",
+        Error::NonXmlChar(..) => "characters that XML has",
+        Error::InvalidComment(_) => "no -- in a comment",
+        Error::InvalidCharacterData(_) => "no ]]> outside of CDATA",
+        Error::InvalidChar(character, ..) => {
+            return format!("{:?}", char::from(*character)).into();
+        }
+        Error::InvalidChar2(what, ..) | Error::InvalidString(what, _) => what,
+        _ => "markup of XML",
+    })
+}
+
+/// What stands at a place, up to the end of the line.
+fn found(rest: &str) -> Cow<'static, str> {
+    match rest.lines().next().map(str::trim_end) {
+        None => Cow::Borrowed("the end of the file"),
+        Some("") => Cow::Borrowed("the end of the line"),
+        Some(line) => format!("{:?}", excerpt(line)).into(),
+    }
 }
 
 /// The offset of a line and column, both from 1; the column counts characters.

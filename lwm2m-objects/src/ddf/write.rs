@@ -16,16 +16,16 @@ use crate::definition::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DdfWriteError {
-    /// A definition breaks a rule of the template; it would not be read.
+    /// A definition is of no [use](ObjectDefinition::check); it would not be read.
     #[error("{0}")]
     Definition(#[from] DefinitionError),
     /// A text has a character that XML has no way to write.
-    #[error("XML cannot carry the character {0:?}")]
+    #[error("expected characters that XML has, found {0:?}")]
     Character(char),
 }
 
 /// Writes Objects as one file, in the schema of TS Appendix K. What is [read](super::read) from it
-/// is equal.
+/// is equal, but for the type and the multiplicity that an executable Resource should not have.
 ///
 /// ```
 /// use lwm2m_objects::{BUILT_IN, ddf};
@@ -45,7 +45,7 @@ pub fn write<'a>(
          xsi:noNamespaceSchemaLocation=\"http://openmobilealliance.org/tech/profiles/LWM2M.xsd\">",
     );
     for definition in definitions {
-        definition.validate()?;
+        definition.check()?;
         writer.object(definition)?;
     }
     writer.line(0, "</LWM2M>");

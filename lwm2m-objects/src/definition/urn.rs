@@ -26,8 +26,8 @@ pub struct Urn {
     pub explicit_version: Option<Version>,
 }
 
-/// Who registered an Object (TS D.2.1). OMNA has assigned each class a range of Object IDs, which
-/// [`of`](Self::of) tells.
+/// Who registered an Object (TS D.2.1); prints as the label in a URN. OMNA has assigned each class
+/// a range of Object IDs, which [`of`](Self::of) tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UrnClass {
@@ -70,7 +70,37 @@ impl UrnClass {
     }
 }
 
+impl fmt::Display for UrnClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Oma => "oma",
+            Self::Ext => "ext",
+            Self::X => "x",
+        })
+    }
+}
+
 impl Urn {
+    /// The URN of an Object, composed as TS D.2.1 has it. 1.0 is left out (TS 6.2.2).
+    ///
+    /// ```
+    /// use lwm2m_core::{ObjectId, Version};
+    /// use lwm2m_objects::{Urn, UrnClass};
+    ///
+    /// let id = ObjectId::new(30000);
+    /// let urn = |version| Urn::new(UrnClass::X, id, version).to_string();
+    /// assert_eq!(urn(Version::INITIAL), "urn:oma:lwm2m:x:30000");
+    /// assert_eq!(urn(Version::new(1, 1)), "urn:oma:lwm2m:x:30000:1.1");
+    /// ```
+    pub fn new(class: UrnClass, object: ObjectId, version: Version) -> Self {
+        let explicit_version = Some(version).filter(|version| *version != Version::INITIAL);
+        Self {
+            class,
+            object,
+            explicit_version,
+        }
+    }
+
     /// The version of the Object, the Initial Version if the URN has none.
     pub fn version(&self) -> Version {
         self.explicit_version.unwrap_or(Version::INITIAL)
@@ -111,12 +141,7 @@ impl FromStr for Urn {
 
 impl fmt::Display for Urn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let class = match self.class {
-            UrnClass::Oma => "oma",
-            UrnClass::Ext => "ext",
-            UrnClass::X => "x",
-        };
-        write!(f, "urn:oma:lwm2m:{class}:{}", self.object)?;
+        write!(f, "urn:oma:lwm2m:{}:{}", self.class, self.object)?;
         match self.explicit_version {
             Some(version) => write!(f, ":{version}"),
             None => Ok(()),

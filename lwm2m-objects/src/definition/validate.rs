@@ -1,11 +1,13 @@
-use alloc::string::ToString;
+//! The rules of the template (TS Appendix D).
 
-use lwm2m_core::{DataType, ObjectId, ResourceId};
+use alloc::string::ToString;
+use core::{cmp::Ordering, fmt, iter};
+
+use lwm2m_core::{DataType, ObjectId, ResourceId, Version};
 use thiserror::Error;
 
 use super::{
-    ArgumentDefinition, Multiplicity, ObjectDefinition, Range, ResourceDefinition, Urn, UrnClass,
-    UrnError,
+    ArgumentDefinition, ObjectDefinition, Range, ResourceDefinition, Urn, UrnClass, UrnError,
 };
 
 /// A definition that breaks a rule of the template (TS Appendix D).
@@ -19,8 +21,8 @@ pub struct DefinitionError {
     pub fault: DefinitionFault,
 }
 
-impl core::fmt::Display for DefinitionError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for DefinitionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "definition of /{}", self.object)?;
         if let Some(resource) = self.resource {
             write!(f, ", Resource {resource}")?;
@@ -37,140 +39,234 @@ pub enum DefinitionFault {
     #[error("{0}")]
     Urn(UrnError),
     /// The Object URN names another Object.
-    #[error("the URN is that of Object {0}")]
+    #[error("expected the Object ID in the URN, found {0}")]
     UrnObject(ObjectId),
-    /// The class of the Object URN is not that of the Object ID ([`UrnClass::of`]).
-    #[error("the Object ID is not in the range of the URN's class")]
-    UrnClass,
-    /// The Object URN names another version; one without a version names 1.0.
-    #[error("the URN is that of another version")]
-    UrnVersion,
+    /// The class of the Object URN is not that of the Object ID. A [warning](Self::is_warning): the
+    /// TS gives no numbers for the ranges.
+    #[error("{}", UrnClassFault(*expected, *found))]
+    UrnClass {
+        /// The class of the Object ID ([`UrnClass::of`]); a reserved one has none.
+        expected: Option<UrnClass>,
+        /// The class in the URN.
+        found: UrnClass,
+    },
+    /// The Object URN names another version.
+    #[error("expected version {expected} in the URN, found {found}")]
+    UrnVersion {
+        /// The version of the definition.
+        expected: Version,
+        /// The version in the URN; one without a version names 1.0.
+        found: Version,
+    },
     /// A Resource ID that another Resource has.
-    #[error("the Resource ID is not unique")]
+    #[error("expected a Resource ID that no other Resource has, found it again")]
     Duplicate,
     /// A Resource after one with a higher Resource ID.
-    #[error("Resources are not in ascending order of their IDs")]
-    Order,
-    /// An executable Resource with a data type.
-    #[error("an executable Resource has no data type")]
-    ExecutableType,
-    /// An executable Resource that is multiple.
-    #[error("an executable Resource is single")]
+    #[error("expected Resources in ascending order of their IDs, found it after {after}")]
+    Order {
+        /// The Resource before it.
+        after: ResourceId,
+    },
+    /// An executable Resource with a data type. A [warning](Self::is_warning): nothing has the
+    /// type.
+    #[error("expected no data type, as the Resource is executable, found {0}")]
+    ExecutableType(DataType),
+    /// An executable Resource that is multiple. A [warning](Self::is_warning): there is nothing to
+    /// have several of.
+    #[error("expected Single, as the Resource is executable, found Multiple")]
     ExecutableMultiple,
-    /// A Resource without a data type that is not executable.
-    #[error("a Resource that does not execute has a data type")]
+    /// A Resource without a data type that is not executable. A [warning](Self::is_warning): its
+    /// values are raw.
+    #[error("expected a data type, as the Resource is not executable, found none")]
     NoType,
     /// A range that no value of the data type can be in, such as a length for a number.
-    #[error("the range does not fit the data type")]
-    RangeType,
+    #[error("expected a range for {}, found one for another data type", TypeName(*.0))]
+    RangeType(Option<DataType>),
     /// A range that allows no value, or with a bound that is no number.
-    #[error("the range is empty")]
+    #[error("expected a range that allows some value, found an empty one")]
     RangeEmpty,
     /// A range that [`Range::read`] understands as another one, such as one in words that says
     /// `0..7`, or one of a single length.
-    #[error("the range has a simpler form")]
+    #[error("expected the range in its simplest form, found another form")]
     RangeForm,
     /// An argument of something that is no executable Resource of the Object.
-    #[error("only executable Resources have arguments")]
+    #[error("expected arguments of executable Resources only, found one of another")]
     ArgumentResource,
     /// An argument whose name is no digit.
-    #[error("an argument is named by a digit, not by {0}")]
+    #[error("expected an argument named by a digit, found {0}")]
     ArgumentDigit(u8),
     /// An argument that is not after those of lower Resources and digits.
-    #[error("arguments are not in ascending order")]
-    ArgumentOrder,
+    #[error("expected arguments in ascending order, found that of digit {digit} out of place")]
+    ArgumentOrder {
+        /// The digit that names it.
+        digit: u8,
+    },
+}
+
+impl DefinitionFault {
+    /// Whether a definition can be used although it breaks the rule: what its Resources are and
+    /// which types their values have is as clear as without it, or clear enough to take the values
+    /// of one Resource as raw. Registered definitions break these rules.
+    ///
+    /// Any other fault leaves open what is defined.
+    pub const fn is_warning(&self) -> bool {
+        matches!(
+            self,
+            Self::UrnClass { .. }
+                | Self::ExecutableType(_)
+                | Self::ExecutableMultiple
+                | Self::NoType
+        )
+    }
+}
+
+/// Tells what is wrong with the class of a URN.
+struct UrnClassFault(Option<UrnClass>, UrnClass);
+
+impl fmt::Display for UrnClassFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(expected, found) = self;
+        match expected {
+            Some(class) => write!(f, "expected the class {class} in the URN, found {found}"),
+            None => write!(
+                f,
+                "expected an Object ID that is not reserved, found one of {found}"
+            ),
+        }
+    }
+}
+
+/// The name of a data type, or of none.
+struct TypeName(Option<DataType>);
+
+impl fmt::Display for TypeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(data_type) => data_type.fmt(f),
+            None => f.write_str("no data type"),
+        }
+    }
 }
 
 impl ObjectDefinition {
-    /// Checks the rules of the template (TS Appendix D). A [`Registry`](crate::Registry) takes no
-    /// definition that breaks one.
+    /// Checks all rules of the template (TS Appendix D): the first that the definition breaks. A
+    /// test of one's own definitions is the place for it.
     pub fn validate(&self) -> Result<(), DefinitionError> {
-        let error = |resource, fault| DefinitionError {
+        self.faults().next().map_or(Ok(()), Err)
+    }
+
+    /// Checks the rules that a definition has to keep to be of use: the first that it breaks and
+    /// that is no [warning](DefinitionFault::is_warning). A [`Registry`](crate::Registry) takes no
+    /// definition that breaks one of them.
+    pub fn check(&self) -> Result<(), DefinitionError> {
+        let mut faults = self.faults();
+        faults
+            .find(|error| !error.fault.is_warning())
+            .map_or(Ok(()), Err)
+    }
+
+    /// All rules of the template that the definition breaks.
+    pub fn faults(&self) -> impl Iterator<Item = DefinitionError> {
+        let urn = self.urn_faults().map(|fault| (None, fault));
+        let resources = with_previous(&self.resources).flat_map(|(previous, resource)| {
+            let order = previous.and_then(|previous| resource.order_fault(previous.id));
+            let faults = order.into_iter().chain(resource.faults());
+            faults.map(|fault| (Some(resource.id), fault))
+        });
+        let arguments = with_previous(&self.arguments).flat_map(|(previous, argument)| {
+            let order = previous.and_then(|previous| argument.order_fault(previous));
+            let faults = order
+                .into_iter()
+                .chain(argument.faults(self.resource(argument.resource)));
+            faults.map(|fault| (Some(argument.resource), fault))
+        });
+        let faults = urn.chain(resources).chain(arguments);
+        faults.map(|(resource, fault)| DefinitionError {
             object: self.id,
             resource,
             fault,
-        };
-        self.validate_urn().map_err(|fault| error(None, fault))?;
-        let mut previous: Option<ResourceId> = None;
-        for resource in self.resources.iter() {
-            let ordered = match previous {
-                Some(previous) if resource.id == previous => Err(DefinitionFault::Duplicate),
-                Some(previous) if resource.id < previous => Err(DefinitionFault::Order),
-                _ => Ok(()),
-            };
-            ordered
-                .and_then(|()| resource.validate())
-                .map_err(|fault| error(Some(resource.id), fault))?;
-            previous = Some(resource.id);
-        }
-        let mut previous: Option<(ResourceId, u8)> = None;
-        for argument in self.arguments.iter() {
-            let place = (argument.resource, argument.digit);
-            let ordered = match previous {
-                Some(previous) if previous >= place => Err(DefinitionFault::ArgumentOrder),
-                _ => Ok(()),
-            };
-            ordered
-                .and_then(|()| argument.validate(self.resource(argument.resource)))
-                .map_err(|fault| error(Some(argument.resource), fault))?;
-            previous = Some(place);
-        }
-        Ok(())
+        })
     }
 
-    fn validate_urn(&self) -> Result<(), DefinitionFault> {
-        let urn: Urn = self.urn.parse().map_err(DefinitionFault::Urn)?;
-        if urn.object != self.id {
-            return Err(DefinitionFault::UrnObject(urn.object));
-        }
-        if UrnClass::of(urn.object) != Some(urn.class) {
-            return Err(DefinitionFault::UrnClass);
-        }
-        if urn.version() != self.version {
-            return Err(DefinitionFault::UrnVersion);
-        }
-        Ok(())
+    fn urn_faults(&self) -> impl Iterator<Item = DefinitionFault> + use<> {
+        let faults = match self.urn.parse::<Urn>() {
+            Err(error) => [Some(DefinitionFault::Urn(error)), None],
+            Ok(urn) if urn.object != self.id => {
+                [Some(DefinitionFault::UrnObject(urn.object)), None]
+            }
+            Ok(urn) => {
+                let (class, version) = (UrnClass::of(self.id), urn.version());
+                let of_class = (class != Some(urn.class)).then_some(DefinitionFault::UrnClass {
+                    expected: class,
+                    found: urn.class,
+                });
+                let of_version = (version != self.version).then_some(DefinitionFault::UrnVersion {
+                    expected: self.version,
+                    found: version,
+                });
+                [of_class, of_version]
+            }
+        };
+        faults.into_iter().flatten()
     }
 }
 
+/// Each item, and the one before it.
+fn with_previous<T>(items: &[T]) -> impl Iterator<Item = (Option<&T>, &T)> {
+    let previous = iter::once(None).chain(items.iter().map(Some));
+    previous.zip(items)
+}
+
 impl ResourceDefinition {
-    fn validate(&self) -> Result<(), DefinitionFault> {
-        match (self.operations.executable(), self.data_type) {
-            (true, Some(_)) => return Err(DefinitionFault::ExecutableType),
-            (false, None) => return Err(DefinitionFault::NoType),
-            _ => {}
+    fn order_fault(&self, previous: ResourceId) -> Option<DefinitionFault> {
+        match self.id.cmp(&previous) {
+            Ordering::Greater => None,
+            Ordering::Equal => Some(DefinitionFault::Duplicate),
+            Ordering::Less => Some(DefinitionFault::Order { after: previous }),
         }
-        if self.operations.executable() && self.instances == Multiplicity::Multiple {
-            return Err(DefinitionFault::ExecutableMultiple);
-        }
-        validate_range(self.range.as_ref(), self.data_type)
+    }
+
+    fn faults(&self) -> impl Iterator<Item = DefinitionFault> + use<> {
+        let data_type = match (self.operations.executable(), self.data_type) {
+            (true, Some(data_type)) => Some(DefinitionFault::ExecutableType(data_type)),
+            (false, None) => Some(DefinitionFault::NoType),
+            _ => None,
+        };
+        let multiple = self.operations.executable() && self.is_multiple();
+        let multiple = multiple.then_some(DefinitionFault::ExecutableMultiple);
+        let range = range_fault(self.range.as_ref(), self.data_type);
+        [data_type, multiple, range].into_iter().flatten()
     }
 }
 
 impl ArgumentDefinition {
-    fn validate(&self, resource: Option<&ResourceDefinition>) -> Result<(), DefinitionFault> {
-        if self.digit > 9 {
-            return Err(DefinitionFault::ArgumentDigit(self.digit));
-        }
-        if !resource.is_some_and(|resource| resource.operations.executable()) {
-            return Err(DefinitionFault::ArgumentResource);
-        }
-        validate_range(self.range.as_ref(), self.data_type)
+    fn order_fault(&self, previous: &Self) -> Option<DefinitionFault> {
+        let place = |argument: &Self| (argument.resource, argument.digit);
+        (place(previous) >= place(self))
+            .then_some(DefinitionFault::ArgumentOrder { digit: self.digit })
+    }
+
+    fn faults(
+        &self,
+        resource: Option<&ResourceDefinition>,
+    ) -> impl Iterator<Item = DefinitionFault> + use<> {
+        let digit = (self.digit > 9).then_some(DefinitionFault::ArgumentDigit(self.digit));
+        let executable = resource.is_some_and(|resource| resource.operations.executable());
+        let resource = (!executable).then_some(DefinitionFault::ArgumentResource);
+        let range = range_fault(self.range.as_ref(), self.data_type);
+        [digit, resource, range].into_iter().flatten()
     }
 }
 
-fn validate_range(
-    range: Option<&Range>,
-    data_type: Option<DataType>,
-) -> Result<(), DefinitionFault> {
-    let Some(range) = range else { return Ok(()) };
+fn range_fault(range: Option<&Range>, data_type: Option<DataType>) -> Option<DefinitionFault> {
+    let range = range?;
     if !range.fits(data_type) {
-        Err(DefinitionFault::RangeType)
+        Some(DefinitionFault::RangeType(data_type))
     } else if range.is_empty() {
-        Err(DefinitionFault::RangeEmpty)
+        Some(DefinitionFault::RangeEmpty)
     } else if Range::read(&range.to_string(), data_type).as_ref() != Some(range) {
-        Err(DefinitionFault::RangeForm)
+        Some(DefinitionFault::RangeForm)
     } else {
-        Ok(())
+        None
     }
 }

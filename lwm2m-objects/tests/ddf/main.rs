@@ -1,11 +1,13 @@
-//! Object definition files (TS Appendix J, K): well-formed and merely odd ones here, malformed and
-//! hostile ones in `refused`, and the way back in `written`.
+//! Object definition files (TS Appendix J, K): well-formed and merely odd ones here, those with
+//! faults that cost nothing in `tolerated`, malformed and hostile ones in `refused`, and the way back
+//! in `written`.
 
 #![cfg(feature = "ddf")]
 
 extern crate alloc;
 
 mod refused;
+mod tolerated;
 mod written;
 
 use alloc::borrow::Cow;
@@ -13,7 +15,7 @@ use alloc::borrow::Cow;
 use lwm2m_core::{DataType, ObjectId, Version};
 use lwm2m_objects::{
     ArgumentDefinition, ObjectDefinition, Operations, Range, ResourceDefinition,
-    ddf::{self, DdfError, DdfFault},
+    ddf::{self, DdfError, DdfFault, Severity},
 };
 
 /// A file as the schema of Appendix K has it.
@@ -115,14 +117,23 @@ fn resource(elements: &str) -> ResourceDefinition {
     definition.resources[0].clone()
 }
 
+/// The first fault of a file, be it a warning. Errors are refused by a plain read, too.
 fn error(file: impl AsRef<[u8]>) -> (u32, u32, DdfFault) {
+    let report = ddf::read_all(file.as_ref());
+    let refused = report.errors().next().cloned();
+    assert_eq!(ddf::read(file.as_ref()).err(), refused);
     let DdfError {
         line,
         column,
         fault,
         ..
-    } = ddf::read(file.as_ref()).unwrap_err();
+    } = report.strict().unwrap_err();
     (line, column, fault)
+}
+
+/// What the first fault of a file costs.
+fn severity(file: impl AsRef<[u8]>) -> Severity {
+    ddf::read_all(file.as_ref()).strict().unwrap_err().severity
 }
 
 #[test]
@@ -447,9 +458,12 @@ fn byte_order_marks_and_utf_16_are_understood() {
     let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
     assert_eq!(one(&little), expected);
     assert_eq!(one(&big), expected);
+    let encoding = |found: &'static str| DdfFault::Encoding {
+        found: found.into(),
+    };
     let (_, _, fault) = error(&big[..big.len() - 1]);
-    assert_eq!(fault, DdfFault::Encoding);
+    assert_eq!(fault, encoding("half a unit of two bytes"));
     // Half of a surrogate pair.
     let half = [0xFF, 0xFE, b'a', 0, 0x3D, 0xD8];
-    assert_eq!(error(half), (1, 2, DdfFault::Encoding));
+    assert_eq!(error(half), (1, 2, encoding("half a character, 0xD83D")));
 }

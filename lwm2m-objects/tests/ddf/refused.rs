@@ -1,13 +1,13 @@
 //! Malformed and hostile files.
 
-use lwm2m_core::{ObjectId, ResourceId};
+use lwm2m_core::{ObjectId, ResourceId, Version};
 use lwm2m_objects::{
     DefinitionError, DefinitionFault,
-    ddf::{self, DdfFault, Limits},
+    ddf::{self, DdfFault, Limits, Severity},
 };
 use proptest::prelude::*;
 
-use super::{GREENHOUSE, error, item, object, one};
+use super::{GREENHOUSE, error, item, object, one, severity};
 
 #[test]
 fn what_is_not_well_formed_is_refused_where_it_goes_wrong() {
@@ -30,112 +30,141 @@ fn what_is_not_well_formed_is_refused_where_it_goes_wrong() {
         ("<LWM2M>&#0;</LWM2M>", 1, 8),
     ] {
         let (at_line, at_column, fault) = error(file);
-        let refused = matches!(fault, DdfFault::Malformed(_) | DdfFault::Root);
+        let refused = matches!(fault, DdfFault::Malformed { .. } | DdfFault::Root { .. });
         assert!(refused, "{file}: {fault:?}");
         assert_eq!((at_line, at_column), (line, column), "{file}: {fault:?}");
+        assert_eq!(severity(file), Severity::File, "{file}");
     }
+    let encoding = |found: &'static str| DdfFault::Encoding {
+        found: found.into(),
+    };
     let latin1 = b"<LWM2M>\n<Object>\xB0</Object></LWM2M>";
-    assert_eq!(error(latin1), (2, 9, DdfFault::Encoding));
+    assert_eq!(error(latin1), (2, 9, encoding("the byte 0xB0")));
+    let cut = b"<LWM2M>\n<Object>\xE2\x82";
+    let end = encoding("the end of the file within a character");
+    assert_eq!(error(cut), (2, 9, end));
 }
 
-type Check = Box<dyn Fn(DdfFault) -> bool>;
-
+/// What cannot be said of a Resource or an Object costs the Object.
 #[test]
 fn what_the_schema_does_not_have_is_refused_where_it_is() {
-    let value = |name| move |fault: DdfFault| matches!(fault, DdfFault::Value { name: at, .. } if at == name);
-    let is = |expected: DdfFault| -> Check { Box::new(move |fault| fault == expected) };
-    let cases: Vec<(String, u32, u32, Check)> = vec![
-        ("<DDF/>".into(), 1, 1, is(DdfFault::Root)),
-        ("<LWM2M/>".into(), 1, 1, is(DdfFault::Missing("Object"))),
+    let urn = "expected an Object URN such as urn:oma:lwm2m:x:30000 in ObjectURN, found";
+    let number = "expected a number of 0 to 65535 in";
+    let cases: Vec<(String, u32, u32, String)> = vec![
         (
             "<LWM2M>\n  <Object/></LWM2M>".into(),
             2,
             3,
-            is(DdfFault::Missing("ObjectID")),
+            "expected ObjectID in this element, found none".into(),
         ),
         (
             object("<Resources>\n <Item/></Resources>"),
             4,
             2,
-            is(DdfFault::Missing("ID")),
+            "expected ID in this element, found none".into(),
         ),
         (
-            object("<Name/>\n<Name/>"),
+            object("<Resources/>\n<Resources/>"),
             4,
             1,
-            is(DdfFault::Repeated("Name")),
+            "expected the element Resources once, found it again".into(),
         ),
         (
             object("<ObjectURN>urn:x:1</ObjectURN>"),
             3,
             12,
-            Box::new(value("ObjectURN")),
+            format!("{urn} \"urn:x:1\""),
         ),
         (
-            object("<LWM2MVersion>1</LWM2MVersion>"),
+            object("<ObjectURN>urn:oma:lwm2m:x:30000:2</ObjectURN>"),
             3,
-            15,
-            Box::new(value("LWM2MVersion")),
+            12,
+            format!("{urn} \"urn:oma:lwm2m:x:30000:2\""),
         ),
         (
             object("<ObjectVersion>two</ObjectVersion>"),
             3,
             16,
-            Box::new(value("ObjectVersion")),
+            "expected a version such as 1.0 in ObjectVersion, found \"two\"".into(),
         ),
         (
             object("<MultipleInstances>2</MultipleInstances>"),
             3,
             20,
-            Box::new(value("MultipleInstances")),
+            "expected Single or Multiple in MultipleInstances, found \"2\"".into(),
         ),
         (
             object("<Mandatory>yes</Mandatory>"),
             3,
             12,
-            Box::new(value("Mandatory")),
+            "expected Mandatory or Optional in Mandatory, found \"yes\"".into(),
         ),
-        (item("<Type>Text</Type>"), 4, 20, Box::new(value("Type"))),
         (
             item("<Operations>RWE</Operations>"),
             4,
             26,
-            Box::new(value("Operations")),
+            "expected R, W, RW, E or nothing in Operations, found \"RWE\"".into(),
         ),
         (
             item("").replace("\"5\"", "\"65536\""),
             4,
             1,
-            Box::new(value("ID")),
+            format!("{number} ID, found \"65536\""),
         ),
         (
             item("").replace("\"5\"", "\"+5\""),
             4,
             1,
-            Box::new(value("ID")),
+            format!("{number} ID, found \"+5\""),
         ),
         (
             object("").replace("30000", ""),
             2,
             9,
-            Box::new(value("ObjectID")),
+            format!("{number} ObjectID, found \"\""),
         ),
         (
             object("").replace("30000", "-1"),
             2,
             19,
-            Box::new(value("ObjectID")),
+            format!("{number} ObjectID, found \"-1\""),
+        ),
+        (
+            object("").replace("30000", &"é".repeat(50)),
+            2,
+            19,
+            format!("{number} ObjectID, found \"{}…\"", "é".repeat(40)),
         ),
     ];
-    for (file, line, column, check) in cases {
+    for (file, line, column, message) in cases {
         let (at_line, at_column, fault) = error(&file);
-        assert!(check(fault), "{file}: {fault:?}");
+        assert_eq!(fault.to_string(), message, "{file}");
         assert_eq!((at_line, at_column), (line, column), "{file}: {fault:?}");
+        assert_eq!(severity(&file), Severity::Object, "{file}");
     }
 }
 
 #[test]
-fn what_breaks_a_rule_of_the_template_is_refused_at_its_resource() {
+fn files_of_another_kind_are_refused() {
+    let root = |found: &'static str| DdfFault::Root {
+        found: found.into(),
+    };
+    for (file, fault) in [
+        ("<DDF/>", root("DDF")),
+        ("<!-- nothing -->", root("no element")),
+        ("<LWM2M/>", DdfFault::Missing("Object")),
+    ] {
+        assert_eq!(error(file).2, fault, "{file}");
+        assert_eq!(severity(file), Severity::File, "{file}");
+    }
+    assert_eq!(
+        root("DDF").to_string(),
+        "expected the root element LWM2M, found DDF"
+    );
+}
+
+#[test]
+fn what_leaves_open_what_is_defined_is_refused_where_it_is() {
     let broken = |resource, fault| {
         let resource: Option<u16> = resource;
         DdfFault::Definition(DefinitionError {
@@ -156,55 +185,68 @@ fn what_breaks_a_rule_of_the_template_is_refused_at_its_resource() {
             1,
             broken(Some(2), DefinitionFault::Duplicate),
         ),
-        ("E<", "R<", 4, 1, broken(Some(1), DefinitionFault::NoType)),
-        (
-            "E</Operations>",
-            "E</Operations><Type>Time</Type>",
-            4,
-            1,
-            broken(Some(1), DefinitionFault::ExecutableType),
-        ),
-        (
-            "E</Operations>",
-            "E</Operations><MultipleInstances>Multiple</MultipleInstances>",
-            4,
-            1,
-            broken(Some(1), DefinitionFault::ExecutableMultiple),
-        ),
         (
             "<Resources>",
             "<ObjectURN>urn:oma:lwm2m:x:3</ObjectURN><Resources>",
-            2,
-            1,
+            3,
+            12,
             broken(None, DefinitionFault::UrnObject(ObjectId::new(3))),
-        ),
-        (
-            "<Resources>",
-            "<ObjectURN>urn:oma:lwm2m:oma:30000</ObjectURN><Resources>",
-            2,
-            1,
-            broken(None, DefinitionFault::UrnClass),
         ),
         (
             "<Resources>",
             "<ObjectURN>urn:oma:lwm2m:x:30000:2.0</ObjectURN>\
              <ObjectVersion>2.1</ObjectVersion><Resources>",
-            2,
-            1,
-            broken(None, DefinitionFault::UrnVersion),
-        ),
-        (
-            "<Resources>",
-            "<?lwm2m-argument resource=\"2\" digit=\"0\"?><Resources>",
             3,
-            53,
-            broken(Some(2), DefinitionFault::ArgumentResource),
+            12,
+            broken(
+                None,
+                DefinitionFault::UrnVersion {
+                    expected: Version::new(2, 1),
+                    found: Version::new(2, 0),
+                },
+            ),
         ),
     ] {
-        assert_eq!(
-            error(object(&items.replace(from, to))),
-            (line, column, fault)
-        );
+        let file = object(&items.replace(from, to));
+        assert_eq!(error(&file), (line, column, fault));
+        assert_eq!(severity(&file), Severity::Object);
+    }
+}
+
+/// What is not well-formed is told in the words of XML.
+#[test]
+fn markup_that_is_none_is_told_with_what_was_expected_and_found() {
+    for (file, message) in [
+        (
+            "<LWM2M>\n <Object>\n </Objekt></LWM2M>",
+            "expected the end tag of Object, found that of Objekt",
+        ),
+        (
+            "<LWM2M>",
+            "expected the end tags of all elements, found the end of the file",
+        ),
+        (
+            "<LWM2M><Name>&nbsp;</Name></LWM2M>",
+            "expected one of the entities amp, lt, gt, quot and apos, found \"&nbsp;</Name></LWM2M>\"",
+        ),
+        (
+            "<LWM2M><Name>R&D\n</Name></LWM2M>",
+            "expected a reference after &, found \"&D\"",
+        ),
+        (
+            "<LWM2M a='1' a='2'/>",
+            "expected each attribute once, found \"a='2'/>\"",
+        ),
+        (
+            "<LWM2M><x:Object/></LWM2M>",
+            "expected a prefix that is declared, found \"x:Object/></LWM2M>\"",
+        ),
+        (
+            "<LWM2M>\u{1}</LWM2M>",
+            "expected characters that XML has, found '\\u{1}'",
+        ),
+    ] {
+        assert_eq!(error(file).2.to_string(), message, "{file}");
     }
 }
 
@@ -230,9 +272,12 @@ fn document_types_are_refused_and_nothing_is_expanded() {
 fn size_markup_depth_attributes_and_namespaces_are_bounded() {
     let limits = Limits::default();
     let spaces = " ".repeat(limits.bytes);
-    assert_eq!(error(&spaces).2, DdfFault::Root);
+    let root = error(&spaces).2;
+    assert!(matches!(root, DdfFault::Root { .. }), "{root}");
     let more = format!("{GREENHOUSE}{spaces}");
-    assert_eq!(error(more), (1, 1, DdfFault::TooLarge(limits.bytes)));
+    let too_large = |limit, found| DdfFault::TooLarge { limit, found };
+    let fault = too_large(limits.bytes, more.len());
+    assert_eq!(error(more), (1, 1, fault));
 
     let nested = |levels: usize| {
         object(&format!(
@@ -251,7 +296,10 @@ fn size_markup_depth_attributes_and_namespaces_are_bounded() {
         object(&format!("<a{attributes}/>"))
     };
     assert_eq!(one(attributes(16)).id.get(), 30000);
-    assert_eq!(error(attributes(17)), (3, 1, DdfFault::TooManyAttributes));
+    assert_eq!(
+        error(attributes(17)),
+        (3, 1, DdfFault::TooManyAttributes(17))
+    );
 
     let namespaces = |count: usize| object(&"<a xmlns:b='c'/>".repeat(count));
     assert_eq!(one(namespaces(64)).id.get(), 30000);
@@ -260,11 +308,14 @@ fn size_markup_depth_attributes_and_namespaces_are_bounded() {
         (3, 1025, DdfFault::TooManyNamespaces)
     );
 
-    let too_much = DdfFault::TooMuchMarkup(limits.markup);
-    assert_eq!(error("<".repeat(70_000)), (1, 65_537, too_much));
+    let too_much = |character| DdfFault::TooMuchMarkup {
+        character,
+        limit: limits.markup,
+    };
+    assert_eq!(error("<".repeat(70_000)), (1, 65_537, too_much('<')));
     assert_eq!(
         error(format!("<a>{}", "=".repeat(70_000))),
-        (1, 65_540, too_much)
+        (1, 65_540, too_much('='))
     );
 
     let small = Limits {
@@ -272,7 +323,7 @@ fn size_markup_depth_attributes_and_namespaces_are_bounded() {
         markup: 5,
     };
     let error = ddf::read_within(GREENHOUSE.as_bytes(), &small).unwrap_err();
-    assert_eq!(error.fault, DdfFault::TooLarge(100));
+    assert_eq!(error.fault, too_large(100, GREENHOUSE.len()));
 }
 
 #[test]
@@ -286,11 +337,18 @@ fn a_file_of_just_the_limits_is_read() {
     assert!(read(limits).is_ok());
     let fault = |limits| read(limits).unwrap_err().fault;
     let bytes = limits.bytes - 1;
-    assert_eq!(fault(Limits { bytes, ..limits }), DdfFault::TooLarge(bytes));
+    let too_large = DdfFault::TooLarge {
+        limit: bytes,
+        found: bytes + 1,
+    };
+    assert_eq!(fault(Limits { bytes, ..limits }), too_large);
     let markup = limits.markup - 1;
     assert_eq!(
         fault(Limits { markup, ..limits }),
-        DdfFault::TooMuchMarkup(markup)
+        DdfFault::TooMuchMarkup {
+            character: '<',
+            limit: markup
+        }
     );
 }
 

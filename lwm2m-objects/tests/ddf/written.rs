@@ -54,7 +54,7 @@ fn text_that_xml_cannot_carry_is_not_written() {
     definition.version = Version::INITIAL;
     assert!(matches!(
         ddf::write([&definition]),
-        Err(DdfWriteError::Definition(error)) if error.fault == DefinitionFault::UrnVersion
+        Err(DdfWriteError::Definition(error)) if matches!(error.fault, DefinitionFault::UrnVersion { .. })
     ));
 }
 
