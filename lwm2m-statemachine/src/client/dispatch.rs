@@ -24,8 +24,12 @@ pub(super) struct Served {
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
     None,
-    /// The tree has changed.
-    Written(Vec<Change>),
+    /// The tree has been written.
+    Written {
+        changes: Vec<Change>,
+        /// What reads differently than before.
+        differences: Vec<Path>,
+    },
     /// Execute what the Object leaves to others.
     Execute {
         path: Path,
@@ -193,10 +197,13 @@ fn write(
         },
     )?;
     let changes = transaction.finish().map_err(write_code)?;
-    tree.commit(&changes).map_err(write_code)?;
+    let differences = tree.commit(&changes).map_err(write_code)?;
     Ok(Served {
         answer: MessageBuf::response(Code::CHANGED),
-        effect: Effect::Written(changes),
+        effect: Effect::Written {
+            changes,
+            differences,
+        },
     })
 }
 

@@ -79,7 +79,7 @@ pub enum ClientEvent {
     Written {
         /// Which server.
         server: ShortServerId,
-        /// What changed, in the order of the payload.
+        /// What was written, in the order of the payload, the same values as before included.
         changes: Vec<Change>,
     },
     /// A server has executed a Resource (TS 5.4.5) whose doing is the application's: one of a

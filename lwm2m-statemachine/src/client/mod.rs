@@ -295,9 +295,7 @@ impl Client {
         path: Path,
         value: impl Into<Value>,
     ) -> Result<(), WriteError> {
-        let before = self.tree.get(path);
-        self.tree.set(path, value)?;
-        if self.tree.get(path) != before {
+        if self.tree.set(path, value)? {
             self.changed(now, path);
         }
         Ok(())

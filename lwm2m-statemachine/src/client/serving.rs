@@ -4,7 +4,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use lwm2m_core::{Instant, ObjectId, Path, ResourceId, ShortServerId};
-use lwm2m_objects::{Change, ObjectTree, Server, Typed};
+use lwm2m_objects::{ObjectTree, Server, Typed};
 
 use super::{
     Client,
@@ -58,8 +58,11 @@ impl Client {
         let server = observer.server;
         match effect {
             Effect::None => {}
-            Effect::Written(changes) => {
-                self.follow(now, changes.iter().map(Change::path));
+            Effect::Written {
+                changes,
+                differences,
+            } => {
+                self.follow(now, differences);
                 self.events
                     .push_back(ClientEvent::Written { server, changes });
             }
@@ -187,9 +190,10 @@ impl Client {
     }
 
     /// Something at these paths has changed: who observes it is to be notified, and every server to
-    /// be told what it changes of what it knows.
+    /// be told what it changes of what it knows. What nobody can read changes nothing for them.
     pub(super) fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
-        let changed = Changed::new(paths);
+        let paths = paths.into_iter();
+        let changed = Changed::new(paths.filter(|path| self.can_be_read(*path)));
         let mut known = BTreeMap::new();
         let periods = |server| {
             *known
@@ -201,6 +205,16 @@ impl Client {
         if changed.touches_registrations() {
             self.refresh(now);
         }
+    }
+
+    /// Whether servers can read what is at `path`, by its definition.
+    fn can_be_read(&self, path: Path) -> bool {
+        let object = path
+            .object()
+            .and_then(|object| self.tree.definition(object));
+        let resource = object.zip(path.resource());
+        let resource = resource.and_then(|(object, resource)| object.resource(resource));
+        resource.is_none_or(|resource| resource.operations.readable())
     }
 
     /// What Objects have changed by themselves.

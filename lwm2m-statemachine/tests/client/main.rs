@@ -1,6 +1,7 @@
 //! The Client against a server that the test plays, datagram by datagram.
 
 mod bad_input;
+mod changes;
 mod failures;
 mod growth;
 mod observe;
