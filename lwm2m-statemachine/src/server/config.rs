@@ -61,8 +61,8 @@ pub struct ServerBounds {
     /// Objects and Object Instances of a registration; a longer list is answered 4.13. 1,024 by
     /// default.
     pub objects: usize,
-    /// Unknown parameters of a registration, in bytes altogether; more are answered 4.13. 512 by
-    /// default.
+    /// Unknown parameters of a registration, in bytes altogether, each with one byte more than it
+    /// has; more are answered 4.13. 512 by default.
     pub unknown_parameters: usize,
     /// Operations of a registration that wait for their answer. 64 by default.
     pub operations: usize,

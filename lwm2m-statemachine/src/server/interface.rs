@@ -1,18 +1,18 @@
 //! The Client Registration interface: Register, Update and De-register (TS 5.3, 8.2.4).
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 
 use lwm2m_core::{
     Code, ContentFormat, Instant, Method, Operation, Parameter, RegisterParameters,
-    UnknownParameter, UpdateParameters,
+    UpdateParameters,
 };
 
 use super::{
     Server,
-    config::UnknownParameters,
     event::{Changes, EndReason, ServerEvent},
     location::{Location, RD},
     objects::{ListError, ObjectList},
+    parameters::Given,
     refusal::{Refusal, RefusalReason},
     registration::{Rare, Registration, RegistrationId},
 };
@@ -275,7 +275,7 @@ impl<P: Peer> Server<P> {
             RegisterParameters::read(request.uri_query(), self.settings.versions, |query| {
                 unknown.take(query)
             })?;
-        let unknown = unknown.finish(self.settings.bounds.unknown_parameters)?;
+        let unknown = unknown.finish()?;
         // After the version: the payload of another version is no concern of ours.
         check_content_format(request)?;
         let name = parameters.endpoint.as_str();
@@ -303,7 +303,7 @@ impl<P: Peer> Server<P> {
         let location = self.registrations.free_location();
         let rare = Rare {
             sms: parameters.sms,
-            parameters: unknown.into_iter().map(Box::from).collect(),
+            parameters: unknown,
         };
         let registration = Registration {
             endpoint_name: name.into(),
@@ -351,20 +351,21 @@ impl<P: Peer> Server<P> {
         let binding = registration.ok_or(RefusalReason::UnknownLocation)?.binding;
         let parameters =
             UpdateParameters::read(request.uri_query(), binding, |query| unknown.take(query))?;
-        let unknown = unknown.finish(self.settings.bounds.unknown_parameters)?;
         let objects = match body {
             [] => None,
             body => Some(self.object_list(body)?),
         };
-        let limit = self.settings.bounds.unknown_parameters;
         let registration = self.registrations.get_mut(id);
         let registration = registration.ok_or(RefusalReason::UnknownLocation)?;
         let mut changes = Changes::default();
 
-        let mut rare = registration.rare.as_deref().cloned().unwrap_or_default();
-        changes.parameters = rare.merge(&unknown, limit)?;
-        changes.sms_number = set(&mut rare.sms, parameters.sms.map(Some));
-        registration.rare = rare.boxed();
+        if !unknown.is_empty() || parameters.sms.is_some() {
+            let mut rare = registration.rare.as_deref().cloned().unwrap_or_default();
+            let merged = rare.parameters.merged(&unknown)?;
+            changes.parameters = set(&mut rare.parameters, Some(merged));
+            changes.sms_number = set(&mut rare.sms, parameters.sms.map(Some));
+            registration.rare = rare.boxed();
+        }
         changes.lifetime = set(&mut registration.lifetime, parameters.lifetime);
         changes.binding = set(&mut registration.binding, parameters.binding);
         changes.objects = set(&mut registration.objects, objects);
@@ -412,12 +413,9 @@ impl<P: Peer> Server<P> {
         known.or_else(|| said.next()).map(Box::from)
     }
 
-    fn unknown_parameters<'q>(&self) -> Unknown<'q> {
-        Unknown {
-            policy: self.settings.unknown_parameters,
-            left: Some(self.settings.bounds.unknown_parameters),
-            queries: Vec::new(),
-        }
+    fn unknown_parameters(&self) -> Given {
+        let limit = self.settings.bounds.unknown_parameters;
+        Given::new(self.settings.unknown_parameters, limit)
     }
 }
 
@@ -441,52 +439,8 @@ fn set<T: PartialEq>(slot: &mut T, given: Option<T>) -> bool {
     }
 }
 
-/// The unknown parameters of one request.
-struct Unknown<'q> {
-    policy: UnknownParameters,
-    /// How many bytes there is still room for; `None` once there was not.
-    left: Option<usize>,
-    queries: Vec<&'q str>,
-}
-
-impl<'q> Unknown<'q> {
-    fn take(&mut self, query: &'q str) -> UnknownParameter {
-        if self.policy == UnknownParameters::Refuse {
-            return UnknownParameter::Refuse;
-        }
-        self.left = self.left.and_then(|left| left.checked_sub(query.len()));
-        if self.left.is_some() {
-            self.queries.push(query);
-        }
-        UnknownParameter::Accept
-    }
-
-    fn finish(self, limit: usize) -> Result<Vec<&'q str>, RefusalReason> {
-        self.left.ok_or(RefusalReason::UnknownParameters(limit))?;
-        Ok(self.queries)
-    }
-}
-
 impl Rare {
     fn boxed(self) -> Option<Box<Self>> {
         (self.sms.is_some() || !self.parameters.is_empty()).then(|| Box::new(self))
-    }
-
-    /// Takes the unknown parameters of an Update: each in place of the one with its name, if there
-    /// is one. Tells whether that changed anything; over `limit` bytes, nothing changes.
-    fn merge(&mut self, unknown: &[&str], limit: usize) -> Result<bool, RefusalReason> {
-        let name = |query: &str| query.split('=').next().map(Box::<str>::from);
-        let kept = self.parameters.iter().filter(|old| {
-            let is_it = |new: &&str| name(new) == name(old);
-            !unknown.iter().any(is_it)
-        });
-        let merged: Box<[Box<str>]> = kept
-            .cloned()
-            .chain(unknown.iter().map(|query| Box::from(*query)))
-            .collect();
-        if merged.iter().map(|query| query.len()).sum::<usize>() > limit {
-            return Err(RefusalReason::UnknownParameters(limit));
-        }
-        Ok(set(&mut self.parameters, Some(merged)))
     }
 }

@@ -73,6 +73,7 @@ mod ledger;
 mod location;
 mod objects;
 mod operation;
+mod parameters;
 mod refusal;
 mod registration;
 mod registrations;

@@ -8,7 +8,7 @@ use lwm2m_core::{
 };
 use lwm2m_linkformat::RootPath;
 
-use super::{location::Location, objects::ObjectList};
+use super::{location::Location, objects::ObjectList, parameters::Parameters};
 use crate::Channel;
 
 /// The handle of a registration. It never comes to mean another one: a client that registers anew
@@ -61,7 +61,7 @@ pub struct Registration<P> {
 pub(super) struct Rare {
     pub(super) sms: Option<Msisdn>,
     /// Unknown parameters of the Register, as they came.
-    pub(super) parameters: Box<[Box<str>]>,
+    pub(super) parameters: Parameters,
 }
 
 impl<P> Registration<P> {
@@ -116,7 +116,6 @@ impl<P> Registration<P> {
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         let rare = self.rare.iter();
         rare.flat_map(|rare| rare.parameters.iter())
-            .map(|text| &**text)
     }
 
     /// The Objects and Object Instances, ascending. An Object without an Object Instance is one
