@@ -7,9 +7,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lwm2m_benches::push_device;
 use lwm2m_core::{
     DataType, ObjectId, Path, ResourceId,
-    codec::{Content, Event, Sink},
+    codec::{Content, Event, Purpose, Sink},
 };
-use lwm2m_json::{Encoder, Mode, decode};
+use lwm2m_json::{Encoder, decode};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -41,12 +41,12 @@ fn device_types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
 }
 
 fn walk(payload: &[u8], base: Path) {
-    decode(payload, base, &device_types, Mode::Answer, &mut Walk).unwrap();
+    decode(payload, base, &device_types, Purpose::Answer, &mut Walk).unwrap();
 }
 
 fn content(payload: &[u8], base: Path) -> Content {
     let mut content = Content::new();
-    decode(payload, base, &device_types, Mode::Answer, &mut content).unwrap();
+    decode(payload, base, &device_types, Purpose::Answer, &mut content).unwrap();
     content
 }
 

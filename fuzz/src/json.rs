@@ -2,9 +2,9 @@ use core::convert::Infallible;
 
 use lwm2m_core::{
     Path,
-    codec::{DecodeFailure, EncodeError},
+    codec::{DecodeFailure, EncodeError, Purpose},
 };
-use lwm2m_json::{DecodeError, Encoder, Mode, decode, decode_create};
+use lwm2m_json::{DecodeError, Encoder, decode, decode_create};
 
 use crate::recording::{Recording, choose, types};
 
@@ -26,10 +26,10 @@ pub fn json(data: &[u8]) {
         round_trip(payload, base, read);
         return;
     }
-    for mode in [Mode::Request, Mode::Answer] {
+    for purpose in [Purpose::Write, Purpose::Answer] {
         let read = |payload: &[u8]| {
             let mut events = Recording::default();
-            decode(payload, base, &types, mode, &mut events).map(|()| events)
+            decode(payload, base, &types, purpose, &mut events).map(|()| events)
         };
         round_trip(payload, base, read);
     }

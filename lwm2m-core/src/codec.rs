@@ -31,6 +31,7 @@
 
 mod content;
 mod cursor;
+mod purpose;
 mod with_instance;
 
 use core::fmt;
@@ -41,6 +42,7 @@ pub(crate) use self::cursor::Position;
 pub use self::{
     content::{Content, Entry},
     cursor::Cursor,
+    purpose::Purpose,
     with_instance::WithInstance,
 };
 use crate::{

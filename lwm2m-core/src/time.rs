@@ -110,6 +110,40 @@ pub enum Timestamp {
     Relative(f64),
 }
 
+impl Timestamp {
+    /// The moment of the report itself.
+    pub const NOW: Self = Self::Relative(0.0);
+
+    /// Base Time and Time together, as TS 6.4.4 has it: above zero, seconds since 1970-01-01 UTC;
+    /// zero or below, seconds relative to the moment of the report. `None` if they are no finite
+    /// number.
+    ///
+    /// ```
+    /// use lwm2m_core::Timestamp;
+    ///
+    /// let reported = Timestamp::from_seconds(1_367_491_215.0);
+    /// assert_eq!(reported, Some(Timestamp::Absolute(1_367_491_215.0)));
+    /// assert_eq!(Timestamp::from_seconds(-5.0), Some(Timestamp::Relative(-5.0)));
+    /// assert_eq!(Timestamp::from_seconds(f64::NAN), None);
+    /// ```
+    pub const fn from_seconds(seconds: f64) -> Option<Self> {
+        if !seconds.is_finite() {
+            None
+        } else if seconds > 0.0 {
+            Some(Self::Absolute(seconds))
+        } else {
+            Some(Self::Relative(seconds))
+        }
+    }
+
+    /// The seconds that [`from_seconds`](Self::from_seconds) was told, or the variant holds.
+    pub const fn seconds(self) -> f64 {
+        match self {
+            Self::Absolute(seconds) | Self::Relative(seconds) => seconds,
+        }
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// Seconds: `1367491215` since 1970, `-5 from the report`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,6 +167,29 @@ mod tests {
             "1367491215.5"
         );
         assert_eq!(Timestamp::Relative(-5.0).to_string(), "-5 from the report");
+    }
+
+    #[test]
+    fn seconds_above_zero_are_absolute_and_others_relative() {
+        for (seconds, timestamp) in [
+            (1.0, Some(Timestamp::Absolute(1.0))),
+            (
+                f64::MIN_POSITIVE,
+                Some(Timestamp::Absolute(f64::MIN_POSITIVE)),
+            ),
+            (f64::MAX, Some(Timestamp::Absolute(f64::MAX))),
+            (0.0, Some(Timestamp::NOW)),
+            (-0.5, Some(Timestamp::Relative(-0.5))),
+            (f64::MIN, Some(Timestamp::Relative(f64::MIN))),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+            (f64::NEG_INFINITY, None),
+        ] {
+            assert_eq!(Timestamp::from_seconds(seconds), timestamp, "{seconds}");
+            if let Some(timestamp) = timestamp {
+                assert_eq!(timestamp.seconds().to_bits(), seconds.to_bits());
+            }
+        }
     }
 
     #[test]

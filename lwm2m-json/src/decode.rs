@@ -8,7 +8,7 @@ use alloc::{string::String, vec::Vec};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef,
-    codec::{Cursor, DecodeFailure, Sink, TypeLookup, WithInstance},
+    codec::{Cursor, DecodeFailure, Purpose, Sink, TypeLookup, WithInstance},
 };
 
 use self::{
@@ -20,19 +20,11 @@ use crate::{
     reader::{Number, Text},
 };
 
-/// What a payload is part of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Mode {
-    /// A request (Write, Bootstrap-Write): all names are at or below the path of the
-    /// request, there is at least one entry, and no time but zero.
-    Request,
-    /// What answers a Read, and what notifies of an observed change. It may hold Object Instances
-    /// that are linked from what was asked for, and values over time.
-    Answer,
-}
-
-/// Reads the payload of a request or answer of the path `base`, and pushes it into `sink`.
+/// Reads a payload of the path `base`, and pushes it into `sink`.
+///
+/// The `purpose` says what the payload is part of, and so what it may say. What is to be written is
+/// at or below `base`, has one entry at least, and no time but zero. An answer may hold Object
+/// Instances that are linked from what was asked for, and values over time.
 ///
 /// The events are absolute and in the order of [`lwm2m_core::codec`]. The data type of each
 /// Resource decides which field its value must be in (TS Table 22). A Resource that `types` does
@@ -41,9 +33,10 @@ pub enum Mode {
 /// escaped.
 ///
 /// An answer without entries tells that what was asked for is empty, which a Resource Instance
-/// cannot be.
+/// cannot be. Its Base Name, if there is one, is that of what was asked for, or of what that is in.
 ///
-/// The payload of a Create is read by [`decode_create`].
+/// The payload of a Create need not say which Object Instance is created: see [`decode_create`]. A
+/// Create at another path than an Object's is read as a Write.
 ///
 /// # Errors
 ///
@@ -51,8 +44,11 @@ pub enum Mode {
 /// have got the events up to there: it is for the sink to apply all of a payload or nothing.
 ///
 /// ```
-/// use lwm2m_core::{DataType, ObjectId, Path, ResourceId, Timestamp, Value, codec::Content};
-/// use lwm2m_json::{Mode, decode};
+/// use lwm2m_core::{
+///     DataType, ObjectId, Path, ResourceId, Timestamp, Value,
+///     codec::{Content, Purpose},
+/// };
+/// use lwm2m_json::decode;
 ///
 /// let payload = br#"{"bn":"/72/","e":[
 ///     {"n":"1/2","v":22.4,"t":-5},
@@ -61,7 +57,7 @@ pub enum Mode {
 /// let temperature: Path = "/72/1/2".parse()?;
 /// let types = |_: ObjectId, _: ResourceId| Some(DataType::Float);
 /// let mut content = Content::new();
-/// decode(payload, temperature, &types, Mode::Answer, &mut content)?;
+/// decode(payload, temperature, &types, Purpose::Answer, &mut content)?;
 /// let [first, second] = content.entries() else { panic!() };
 /// assert_eq!(first.value, Some(Value::Float(22.4)));
 /// assert_eq!(first.time, Some(Timestamp::Absolute(25462629.0)));
@@ -72,19 +68,25 @@ pub fn decode<S: Sink + ?Sized>(
     payload: &[u8],
     base: Path,
     types: &(impl TypeLookup + ?Sized),
-    mode: Mode,
+    purpose: Purpose,
     sink: &mut S,
 ) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
     let mut document = Document::open(payload).map_err(DecodeFailure::Malformed)?;
-    let decoder = Decoder::new(&document, base, types, mode);
-    decoder.push(&mut document.entries, false, sink)?;
+    let decoder = Decoder::new(&document, base, types, purpose);
+    let unnamed = decoder.unnamed(document.entries);
+    if unnamed.map_err(DecodeFailure::Malformed)? {
+        let mut unnamed = WithInstance::new(sink, None);
+        decoder.push(&mut document.entries, true, &mut unnamed)?;
+    } else {
+        decoder.push(&mut document.entries, false, sink)?;
+    }
     document.close().map_err(DecodeFailure::Malformed)
 }
 
 /// Reads the payload of a Create on an Object (TS 5.4.6), and pushes it into `sink`.
 ///
-/// The same as [`decode`] of a [`Request`](Mode::Request) for the Object, but that the payload need
-/// not say which Object Instance is created. Then no name has one: `/16/0` is Resource 0, and
+/// The same as [`decode`] with [`Purpose::Create`] at the Object's path. The payload need not say
+/// which Object Instance is created. Then no name has one: `/16/0` is Resource 0, and
 /// `/16/1/0` is Resource Instance 0 of Resource 1, of an Object Instance whose identifier the
 /// client is to choose, [`Event::Instance`](lwm2m_core::codec::Event::Instance) with `None`.
 /// [`WithInstance`] gives it one on its way into a [`Content`](lwm2m_core::codec::Content), where all
@@ -128,44 +130,41 @@ pub fn decode_create<S: Sink + ?Sized>(
     types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
-    let mut document = Document::open(payload).map_err(DecodeFailure::Malformed)?;
-    let decoder = Decoder::new(&document, Path::Object(object), types, Mode::Request);
-    let unnamed = decoder.unnamed(document.entries);
-    if unnamed.map_err(DecodeFailure::Malformed)? {
-        let mut unnamed = WithInstance::new(sink, None);
-        decoder.push(&mut document.entries, true, &mut unnamed)?;
-    } else {
-        decoder.push(&mut document.entries, false, sink)?;
-    }
-    document.close().map_err(DecodeFailure::Malformed)
+    let base = Path::Object(object);
+    decode(payload, base, types, Purpose::Create, sink)
 }
 
 /// What the entries of one document have in common.
 struct Decoder<'a, 't, T: ?Sized> {
     base_name: Option<Text<'a>>,
+    base_name_offset: usize,
     /// The same, read.
     prefix: Name,
     base_time: Option<f64>,
     base: Path,
     types: &'t T,
-    mode: Mode,
+    purpose: Purpose,
 }
 
 impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
-    fn new(document: &Document<'a>, base: Path, types: &'t T, mode: Mode) -> Self {
+    fn new(document: &Document<'a>, base: Path, types: &'t T, purpose: Purpose) -> Self {
         let base_name = document.base_name;
         Self {
             base_name,
+            base_name_offset: document.base_name_offset,
             prefix: base_name.map_or(Name::EMPTY, |text| Name::EMPTY.followed_by(text)),
             base_time: document.base_time,
             base,
             types,
-            mode,
+            purpose,
         }
     }
 
     /// Whether the names are those of an Object Instance without an identifier.
     fn unnamed(&self, mut entries: Entries<'_>) -> Result<bool, DecodeError> {
+        let (Purpose::Create, Path::Object(_)) = (self.purpose, self.base) else {
+            return Ok(false);
+        };
         let mut entry = Entry::BEFORE_FIRST;
         while entries.next(&mut entry)? {
             if let Some(Path::Instance(..)) = self.name(&entry) {
@@ -196,15 +195,36 @@ impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
             pushed.map_err(DecodeFailure::Sink)?;
         }
         if !any {
-            if self.mode == Mode::Request || self.base.resource_instance().is_some() {
-                let error = DecodeError::at(entries.offset(), Problem::NoEntries);
-                return Err(DecodeFailure::Malformed(error));
-            }
-            // What was asked for is there, and empty.
+            let empty = self.check_empty(entries.offset());
+            empty.map_err(DecodeFailure::Malformed)?;
             let pushed = cursor.open(self.base, sink);
             pushed.map_err(DecodeFailure::Sink)?;
         }
         cursor.finish(sink).map_err(DecodeFailure::Sink)
+    }
+
+    /// Whether a document without entries tells that what was asked for is there, and empty. No
+    /// entry asks what its Base Name is, so it is looked at here.
+    #[cold]
+    fn check_empty(&self, offset: usize) -> Result<(), DecodeError> {
+        if self.is_request() || self.base.resource_instance().is_some() {
+            return Err(DecodeError::at(offset, Problem::NoEntries));
+        }
+        let problem = match self.prefix.place() {
+            Some(path) if path.contains(&self.base) => return Ok(()),
+            Some(path) => Problem::OtherPath {
+                path,
+                base: self.base,
+            },
+            None => Problem::Name(name::reason(self.base_name, None)),
+        };
+        Err(DecodeError::at(self.base_name_offset, problem))
+    }
+
+    /// Whether the payload says what is to be, and not what is.
+    #[inline(always)]
+    fn is_request(&self) -> bool {
+        self.purpose != Purpose::Answer
     }
 
     /// Base Name and Name.
@@ -224,7 +244,7 @@ impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
             let reason = name::reason(self.base_name, entry.name);
             return Err(error(Problem::Name(reason)));
         };
-        if self.mode == Mode::Request && !self.base.contains(&path) {
+        if self.is_request() && !self.base.contains(&path) {
             let base = self.base;
             return Err(error(Problem::OutsidePath { path, base }));
         }
@@ -248,14 +268,11 @@ impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
             None => 0.0,
         };
         let time = self.base_time.unwrap_or(0.0) + time;
-        if !time.is_finite() {
-            return Err(error(Problem::Time));
-        }
-        match self.mode {
-            Mode::Request if time == 0.0 => Ok(None),
-            Mode::Request => Err(error(Problem::TimeInRequest)),
-            Mode::Answer if time > 0.0 => Ok(Some(Timestamp::Absolute(time))),
-            Mode::Answer => Ok(Some(Timestamp::Relative(time))),
+        match Timestamp::from_seconds(time) {
+            None => Err(error(Problem::Time)),
+            time if !self.is_request() => Ok(time),
+            Some(Timestamp::NOW) => Ok(None),
+            Some(_) => Err(error(Problem::TimeInRequest)),
         }
     }
 

@@ -83,6 +83,14 @@ pub enum Problem {
     /// about a Resource Instance.
     #[error("{} has no entry", Member::Entries)]
     NoEntries,
+    /// An answer without entries whose Base Name is neither what was asked for nor what that is in.
+    #[error("without an entry, {} must be of {base}, not {path}", Member::BaseName)]
+    OtherPath {
+        /// The Base Name, a slash at its end apart.
+        path: Path,
+        /// The path of the request.
+        base: Path,
+    },
     /// An entry without a value.
     #[error("the entry has no value")]
     NoValue,

@@ -30,7 +30,7 @@ mod writer;
 pub use lwm2m_core;
 
 pub use self::{
-    decode::{Mode, decode, decode_create},
+    decode::{decode, decode_create},
     encode::Encoder,
     error::{DecodeError, Member, Problem},
 };

@@ -5,9 +5,9 @@ use std::alloc::System;
 
 use lwm2m_core::{
     DataType, ObjectId, Path, ResourceId,
-    codec::{Content, Event, Sink},
+    codec::{Content, Event, Purpose, Sink},
 };
-use lwm2m_json::{Encoder, Mode, decode};
+use lwm2m_json::{Encoder, decode};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
 #[global_allocator]
@@ -46,7 +46,7 @@ fn walk(payload: &str, data_type: DataType) -> Stats {
             payload.as_bytes(),
             Path::Root,
             &types,
-            Mode::Answer,
+            Purpose::Answer,
             &mut Walk,
         );
     })
@@ -109,7 +109,14 @@ fn as_little_as_can_be_is_allocated() {
     let payload = document(100, r#""v":22.4"#).replace(r#","bt":1"#, "");
     let types = |_: ObjectId, _: ResourceId| Some(DataType::Float);
     let base = Path::of(&[3, 0]).unwrap();
-    decode(payload.as_bytes(), base, &types, Mode::Answer, &mut content).unwrap();
+    decode(
+        payload.as_bytes(),
+        base,
+        &types,
+        Purpose::Answer,
+        &mut content,
+    )
+    .unwrap();
     let mut buffer = Vec::with_capacity(payload.len() + 64);
     let stats = counted(|| {
         buffer.clear();

@@ -5,9 +5,9 @@ use core::{fmt::Write, mem};
 
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, Timestamp, Value,
-    codec::{Content, EncodeError, Entry, Event, Sink},
+    codec::{Content, EncodeError, Entry, Event, Purpose, Sink},
 };
-use lwm2m_json::{Mode, decode, decode_create};
+use lwm2m_json::{decode, decode_create};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 /// A JSON text as a tree: members in their order, none of them merged, and numbers as written.
@@ -172,7 +172,7 @@ fn is_unnamed(document: &Json) -> Result<bool, ()> {
 }
 
 /// TS 6.4.4, Table 22, and what a request may not say. What is `unnamed` is in Object Instance 0.
-fn model(document: &Json, base: Path, mode: Mode, unnamed: bool) -> Result<Vec<Entry>, ()> {
+fn model(document: &Json, base: Path, purpose: Purpose, unnamed: bool) -> Result<Vec<Entry>, ()> {
     let Json::Object(document) = document else {
         return Err(());
     };
@@ -182,9 +182,17 @@ fn model(document: &Json, base: Path, mode: Mode, unnamed: bool) -> Result<Vec<E
         return Err(());
     };
     if !seconds(base_time)?.is_finite()
-        || array.is_empty() && (mode == Mode::Request || base.depth() == 4)
+        || array.is_empty() && (purpose == Purpose::Write || base.depth() == 4)
     {
         return Err(());
+    }
+    if array.is_empty() {
+        // The Base Name is of what was asked for, or of what that is in.
+        let place = base_name.strip_suffix('/').unwrap_or(base_name);
+        let of_base = |place: &str| place.parse::<Path>().is_ok_and(|path| path.contains(&base));
+        if !matches!(base_name, "" | "/") && (place == "/" || !of_base(place)) {
+            return Err(());
+        }
     }
     let mut entries = Vec::new();
     for entry in array {
@@ -200,17 +208,17 @@ fn model(document: &Json, base: Path, mode: Mode, unnamed: bool) -> Result<Vec<E
             ids.insert(1, 0);
             path = Path::of(&ids).ok_or(())?;
         }
-        let outside = mode == Mode::Request && !base.contains(&path);
+        let outside = purpose == Purpose::Write && !base.contains(&path);
         let time = member(entry, "t")?;
         let sum = seconds(base_time)? + seconds(time)?;
         if outside || path.depth() < 3 || !sum.is_finite() {
             return Err(());
         }
         let said = base_time.is_some() || time.is_some();
-        let time = match mode {
-            Mode::Request if sum != 0.0 => return Err(()),
-            Mode::Answer if said && sum > 0.0 => Some(Timestamp::Absolute(sum)),
-            Mode::Answer if said => Some(Timestamp::Relative(sum)),
+        let time = match purpose {
+            Purpose::Write if sum != 0.0 => return Err(()),
+            Purpose::Answer if said && sum > 0.0 => Some(Timestamp::Absolute(sum)),
+            Purpose::Answer if said => Some(Timestamp::Relative(sum)),
             _ => None,
         };
         let resource = path.resource().unwrap();
@@ -540,12 +548,12 @@ proptest! {
         let payload = written(&document, seed);
         for base in ["/", "/3", "/3/0", "/3/0/7", "/3/0/1", "/3/0/7/1"] {
             let base: Path = base.parse().unwrap();
-            for mode in [Mode::Request, Mode::Answer] {
+            for purpose in [Purpose::Write, Purpose::Answer] {
                 let mut content = Content::new();
-                let outcome = decode(payload.as_bytes(), base, &types, mode, &mut content);
+                let outcome = decode(payload.as_bytes(), base, &types, purpose, &mut content);
                 let ours = outcome.map(|()| told(content.entries())).map_err(|_| ());
-                let theirs = model(&document, base, mode, false).map(|entries| told(&entries));
-                prop_assert_eq!(ours, theirs, "{} {:?}: {}", base, mode, payload);
+                let theirs = model(&document, base, purpose, false).map(|entries| told(&entries));
+                prop_assert_eq!(ours, theirs, "{} {:?}: {}", base, purpose, payload);
             }
         }
     }
@@ -558,7 +566,7 @@ proptest! {
         let outcome = decode_create(payload.as_bytes(), object, &types, &mut created);
         let ours = outcome.map(|()| (told(created.0.entries()), created.1.is_none()));
         let theirs = is_unnamed(&document).and_then(|unnamed| {
-            let entries = model(&document, Path::Object(object), Mode::Request, unnamed)?;
+            let entries = model(&document, Path::Object(object), Purpose::Write, unnamed)?;
             Ok((told(&entries), unnamed))
         });
         prop_assert_eq!(ours.map_err(|_| ()), theirs, "{}", payload);

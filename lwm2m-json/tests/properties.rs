@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, Timestamp, Value,
-    codec::{Content, DecodeFailure, EncodeError, Entry, Sink, Untyped, WithInstance},
+    codec::{Content, DecodeFailure, EncodeError, Entry, Purpose, Sink, Untyped, WithInstance},
 };
-use lwm2m_json::{DecodeError, Encoder, Mode, decode, decode_create};
+use lwm2m_json::{DecodeError, Encoder, decode, decode_create};
 use proptest::{collection::vec, prelude::*};
 
 /// All values that JSON can carry.
@@ -100,9 +100,14 @@ fn write(entries: &[Entry], base: Path) -> Result<Vec<u8>, EncodeError> {
 
 type Failure = DecodeFailure<DecodeError, EncodeError>;
 
-fn read(payload: &[u8], base: Path, entries: &[Entry], mode: Mode) -> Result<Content, Failure> {
+fn read(
+    payload: &[u8],
+    base: Path,
+    entries: &[Entry],
+    purpose: Purpose,
+) -> Result<Content, Failure> {
     let mut content = Content::new();
-    decode(payload, base, &types(entries), mode, &mut content)?;
+    decode(payload, base, &types(entries), purpose, &mut content)?;
     Ok(content)
 }
 
@@ -130,12 +135,12 @@ proptest! {
     #[test]
     fn what_is_written_is_read(entries in content()) {
         let payload = write(&entries, Path::Root).unwrap();
-        let content = read(&payload, Path::Root, &entries, Mode::Answer).unwrap();
+        let content = read(&payload, Path::Root, &entries, Purpose::Answer).unwrap();
         prop_assert_eq!(content.entries(), &entries[..]);
         // Others take it for JSON too, and the order of members and white space are nothing.
         let document: serde_json::Value = serde_json::from_slice(&payload).unwrap();
         let again = rearranged(&document);
-        let content = read(again.as_bytes(), Path::Root, &entries, Mode::Answer).unwrap();
+        let content = read(again.as_bytes(), Path::Root, &entries, Purpose::Answer).unwrap();
         prop_assert_eq!(content.entries(), &entries[..]);
     }
 
@@ -154,8 +159,8 @@ proptest! {
             entries.retain(|entry| entry.path.depth() == level);
         }
         let payload = write(&entries, base).unwrap();
-        for mode in [Mode::Request, Mode::Answer] {
-            let content = read(&payload, base, &entries, mode).unwrap();
+        for purpose in [Purpose::Write, Purpose::Answer] {
+            let content = read(&payload, base, &entries, purpose).unwrap();
             prop_assert_eq!(content.entries(), &entries[..]);
         }
     }
@@ -189,7 +194,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(payload in vec(any::<u8>(), 0..200)) {
         let mut content = Content::new();
-        let _ = decode(&payload, Path::Root, &Untyped, Mode::Answer, &mut content);
+        let _ = decode(&payload, Path::Root, &Untyped, Purpose::Answer, &mut content);
         let _ = decode_create(&payload, ObjectId::DEVICE, &Untyped, &mut content);
     }
 
@@ -202,12 +207,12 @@ proptest! {
             let index = index.index(payload.len());
             payload[index] = byte;
         }
-        match read(&payload, Path::Root, &entries, Mode::Answer) {
+        match read(&payload, Path::Root, &entries, Purpose::Answer) {
             Err(DecodeFailure::Malformed(error)) => prop_assert!(error.offset <= payload.len()),
             Err(DecodeFailure::Sink(error)) => prop_assert!(false, "{}", error),
             Ok(content) => {
                 let again = write(content.entries(), Path::Root).unwrap();
-                let copy = read(&again, Path::Root, &entries, Mode::Answer).unwrap();
+                let copy = read(&again, Path::Root, &entries, Purpose::Answer).unwrap();
                 prop_assert_eq!(copy, content);
             }
         }
@@ -219,7 +224,7 @@ proptest! {
         let payload = write(&entries, Path::Root).unwrap();
         let document: serde_json::Value = serde_json::from_slice(&payload).unwrap();
         let mut content = Content::new();
-        decode(&payload, Path::Root, &Untyped, Mode::Answer, &mut content).unwrap();
+        decode(&payload, Path::Root, &Untyped, Purpose::Answer, &mut content).unwrap();
         let theirs = document["e"].as_array().unwrap();
         prop_assert_eq!(theirs.len(), content.entries().len());
         for (theirs, ours) in theirs.iter().zip(content.entries()) {

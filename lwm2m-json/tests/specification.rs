@@ -3,9 +3,9 @@
 use lwm2m_core::{
     DataType::{self, Float, Integer, ObjectLink as Link, Opaque, String as Text, Time},
     ObjectId, ObjectLink, Path, ResourceId, Timestamp, Value,
-    codec::{Content, Entry},
+    codec::{Content, Entry, Purpose},
 };
-use lwm2m_json::{Encoder, Mode, decode};
+use lwm2m_json::{Encoder, decode};
 
 /// The Device Object, and the Objects 65, 66, 67 and 72 of the examples.
 fn types(object: ObjectId, resource: ResourceId) -> Option<DataType> {
@@ -24,9 +24,16 @@ fn path(text: &str) -> Path {
     text.parse().unwrap()
 }
 
-fn read(payload: &str, base: &str, mode: Mode) -> Content {
+fn read(payload: &str, base: &str, purpose: Purpose) -> Content {
     let mut content = Content::new();
-    decode(payload.as_bytes(), path(base), &types, mode, &mut content).unwrap();
+    decode(
+        payload.as_bytes(),
+        path(base),
+        &types,
+        purpose,
+        &mut content,
+    )
+    .unwrap();
     content
 }
 
@@ -94,8 +101,8 @@ const DEVICE: &str = r#"{"bn":"/3/0/",
 
 #[test]
 fn device_of_6_4_4() {
-    assert_eq!(read(DEVICE, "/3/0", Mode::Answer), device());
-    assert_eq!(read(DEVICE, "/3/0", Mode::Request), device());
+    assert_eq!(read(DEVICE, "/3/0", Purpose::Answer), device());
+    assert_eq!(read(DEVICE, "/3/0", Purpose::Write), device());
     let payload = write(&device(), "/3/0");
     assert_eq!(payload, compact(DEVICE));
     assert_eq!(payload.len(), 390);
@@ -110,7 +117,7 @@ fn historical_temperature_of_6_4_4() {
         {"n":"1/2","v":24.1,"t":-50}],
         "bt":25462634
     }"#;
-    let content = read(payload, "/72", Mode::Answer);
+    let content = read(payload, "/72", Purpose::Answer);
     let expected = [
         (22.4, 25_462_629.0),
         (22.9, 25_462_604.0),
@@ -130,10 +137,10 @@ fn historical_temperature_of_6_4_4() {
         payload,
         r#"{"bn":"/72/","e":[{"n":"1/2","v":22.4,"t":25462629},{"n":"1/2","v":22.9,"t":25462604},{"n":"1/2","v":24.1,"t":25462584}]}"#
     );
-    assert_eq!(read(&payload, "/72", Mode::Answer), content);
+    assert_eq!(read(&payload, "/72", Purpose::Answer), content);
     let payload = write(&content, "/72/1/2");
     assert!(payload.starts_with(r#"{"bn":"/72/1/2","e":[{"v":22.4,"t":25462629},{"#));
-    assert_eq!(read(&payload, "/72/1/2", Mode::Answer), content);
+    assert_eq!(read(&payload, "/72/1/2", Purpose::Answer), content);
 }
 
 #[test]
@@ -169,11 +176,11 @@ fn linked_objects_of_6_4_4() {
         (path("/67/0/1"), Value::from("85.76.255.255")),
     ]);
     // It answers Read /65/0: the other Objects are linked.
-    assert_eq!(read(payload, "/65/0", Mode::Answer), expected);
+    assert_eq!(read(payload, "/65/0", Purpose::Answer), expected);
     // Appendix C writes the null link in decimal.
     let canonical = compact(payload).replace("FFFF:FFFF", "65535:65535");
     assert_eq!(write(&expected, "/"), canonical);
-    assert_eq!(read(&canonical, "/65/0", Mode::Answer), expected);
+    assert_eq!(read(&canonical, "/65/0", Purpose::Answer), expected);
 }
 
 #[test]
@@ -183,8 +190,8 @@ fn single_resource_of_6_4_4() {
             {"sv":"Open Mobile Alliance"}]
         }"#;
     let content = Content::from_iter([(path("/3/0/0"), Value::from("Open Mobile Alliance"))]);
-    assert_eq!(read(payload, "/3/0/0", Mode::Answer), content);
-    assert_eq!(read(payload, "/3/0/0", Mode::Request), content);
+    assert_eq!(read(payload, "/3/0/0", Purpose::Answer), content);
+    assert_eq!(read(payload, "/3/0/0", Purpose::Write), content);
     assert_eq!(write(&content, "/3/0/0"), compact(payload));
 }
 
@@ -208,13 +215,13 @@ fn what_deployed_stacks_send() {
         // Members of SenML that LwM2M has no use for, and others.
         r#"{"ver":1,"bu":"%","bn":"/3/0/","x":[{"e":[]},null],"e":[{"n":"9","u":"%","v":100,"ut":60}]}"#,
     ] {
-        for mode in [Mode::Request, Mode::Answer] {
-            assert_eq!(read(payload, "/3/0", mode), battery, "{payload}");
+        for purpose in [Purpose::Write, Purpose::Answer] {
+            assert_eq!(read(payload, "/3/0", purpose), battery, "{payload}");
         }
     }
     let time = Content::from_iter([(path("/3/0/13"), Value::Time(1_367_491_215))]);
     let payload = r#"{"bn":"/3/0/13","e":[{"v":1.367491215E9}]}"#;
-    assert_eq!(read(payload, "/3/0/13", Mode::Request), time);
+    assert_eq!(read(payload, "/3/0/13", Purpose::Write), time);
 }
 
 #[test]
@@ -236,7 +243,7 @@ fn base_time_and_time_are_added() {
         ),
     ] {
         let payload = format!(r#"{{{base_time}"bn":"/3/0/9","e":[{{"v":1{time}}}]}}"#);
-        let content = read(&payload, "/3/0/9", Mode::Answer);
+        let content = read(&payload, "/3/0/9", Purpose::Answer);
         let [entry] = content.entries() else {
             panic!("one entry")
         };
@@ -244,7 +251,7 @@ fn base_time_and_time_are_added() {
     }
     // Zero is what a missing time means, so a request may say it.
     let payload = r#"{"bn":"/3/0/9","bt":0,"e":[{"v":1,"t":0}]}"#;
-    let content = read(payload, "/3/0/9", Mode::Request);
+    let content = read(payload, "/3/0/9", Purpose::Write);
     assert!(content.entries().iter().all(|entry| entry.time.is_none()));
 }
 
@@ -252,7 +259,7 @@ fn base_time_and_time_are_added() {
 fn entries_may_come_in_any_order() {
     let payload = r#"{"bn":"/","e":[
         {"n":"3/0/7/1","v":5000},{"n":"5/0/0","sv":"AQID"},{"n":"3/0/7/0","v":3800}]}"#;
-    let content = read(payload, "/", Mode::Answer);
+    let content = read(payload, "/", Purpose::Answer);
     let paths: Vec<Path> = content.values().map(|(path, _)| path).collect();
     assert_eq!(paths, ["/3/0/7/1", "/5/0/0", "/3/0/7/0"].map(path));
     assert_eq!(
@@ -270,7 +277,7 @@ fn an_object_without_instances_is_an_empty_array() {
         payload.as_bytes(),
         path("/65"),
         &types,
-        Mode::Answer,
+        Purpose::Answer,
         &mut object,
     )
     .unwrap();

@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 
 use lwm2m_core::{
     ContentFormat, InstanceId, ObjectId, Path,
-    codec::{Content, DecodeFailure, EncodeError, Event, Sink, TypeLookup, WithInstance},
+    codec::{Content, DecodeFailure, EncodeError, Event, Purpose, Sink, TypeLookup, WithInstance},
     opaque, text,
 };
 use thiserror::Error;
@@ -106,7 +106,7 @@ pub fn decode<S: Sink + ?Sized>(
     types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeError<S::Error>> {
-    decode_as(Use::Request, format, payload, base, types, sink)
+    decode_as(Purpose::Write, format, payload, base, types, sink)
 }
 
 /// Reads the payload of an answer or notification about the path `base`, and pushes its events
@@ -119,7 +119,7 @@ pub fn decode_answer<S: Sink + ?Sized>(
     types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeError<S::Error>> {
-    decode_as(Use::Answer, format, payload, base, types, sink)
+    decode_as(Purpose::Answer, format, payload, base, types, sink)
 }
 
 /// Reads the payload of a Create on an Object (TS 5.4.6), and pushes its events into `sink`:
@@ -132,7 +132,7 @@ pub fn decode_create<S: Sink + ?Sized>(
     sink: &mut S,
 ) -> Result<(), DecodeError<S::Error>> {
     decode_as(
-        Use::Create,
+        Purpose::Create,
         format,
         payload,
         Path::Object(object),
@@ -141,16 +141,8 @@ pub fn decode_create<S: Sink + ?Sized>(
     )
 }
 
-/// What a payload is part of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
-    Request,
-    Create,
-    Answer,
-}
-
 fn decode_as<S: Sink + ?Sized>(
-    usage: Use,
+    purpose: Purpose,
     format: ContentFormat,
     payload: &[u8],
     base: Path,
@@ -164,23 +156,15 @@ fn decode_as<S: Sink + ?Sized>(
         ContentFormat::OPAQUE => {
             opaque::decode_into(payload, base, types, sink).map_err(failure(Malformed::Opaque))
         }
-        ContentFormat::TLV => match (usage, base) {
-            (Use::Create, Path::Object(object)) => {
+        ContentFormat::TLV => match (purpose, base) {
+            (Purpose::Create, Path::Object(object)) => {
                 lwm2m_tlv::decode_create(payload, object, types, sink)
             }
             _ => lwm2m_tlv::decode(payload, base, types, sink),
         }
         .map_err(failure(Malformed::Tlv)),
-        ContentFormat::JSON => match (usage, base) {
-            (Use::Create, Path::Object(object)) => {
-                lwm2m_json::decode_create(payload, object, types, sink)
-            }
-            (Use::Answer, _) => {
-                lwm2m_json::decode(payload, base, types, lwm2m_json::Mode::Answer, sink)
-            }
-            _ => lwm2m_json::decode(payload, base, types, lwm2m_json::Mode::Request, sink),
-        }
-        .map_err(failure(Malformed::Json)),
+        ContentFormat::JSON => lwm2m_json::decode(payload, base, types, purpose, sink)
+            .map_err(failure(Malformed::Json)),
         format => Err(DecodeError::Unsupported(format)),
     }
 }

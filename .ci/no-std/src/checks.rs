@@ -4,9 +4,8 @@ use alloc::{string::ToString, vec::Vec};
 
 use lwm2m_core::{
     Code, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
-    codec::Content,
+    codec::{Content, Purpose},
 };
-use lwm2m_json::Mode;
 use lwm2m_linkformat::{RegistrationLinks, RegistrationRoot, RegistrationWriter};
 use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
 use lwm2m_statemachine::{
@@ -45,7 +44,7 @@ fn json() -> bool {
     };
     let types = |_: ObjectId, _: ResourceId| Some(DataType::Integer);
     let mut content = Content::new();
-    let decoded = lwm2m_json::decode(payload, instance, &types, Mode::Answer, &mut content);
+    let decoded = lwm2m_json::decode(payload, instance, &types, Purpose::Answer, &mut content);
     let mut written = Vec::new();
     let mut encoder = lwm2m_json::Encoder::new(&mut written, instance);
     let encoded = content.push(&mut encoder).and_then(|()| encoder.finish());

@@ -11,6 +11,8 @@ type Result<T> = core::result::Result<T, DecodeError>;
 pub(super) struct Document<'a> {
     /// The Base Name.
     pub(super) base_name: Option<Text<'a>>,
+    /// Where the Base Name is, if there is one.
+    pub(super) base_name_offset: usize,
     /// The Base Time.
     pub(super) base_time: Option<f64>,
     pub(super) entries: Entries<'a>,
@@ -24,6 +26,7 @@ impl<'a> Document<'a> {
         let mut reader = Reader::new(payload)?;
         reader.begin(b'{', "an object")?;
         let mut base_name = None;
+        let mut base_name_offset = 0;
         let mut base_time = None;
         let mut entries = None;
         let mut first = true;
@@ -31,6 +34,7 @@ impl<'a> Document<'a> {
             match known(name, document_member) {
                 Some(Member::BaseName) => {
                     vacant(&reader, base_name.is_some(), Member::BaseName)?;
+                    base_name_offset = reader.offset();
                     base_name = Some(reader.string("\"bn\" to be a string")?);
                 }
                 Some(Member::BaseTime) => {
@@ -46,6 +50,7 @@ impl<'a> Document<'a> {
                     if !read_to_end {
                         return Ok(Self {
                             base_name,
+                            base_name_offset,
                             base_time,
                             entries: array,
                             read_to_end,
@@ -61,6 +66,7 @@ impl<'a> Document<'a> {
         match entries {
             Some(entries) => Ok(Self {
                 base_name,
+                base_name_offset,
                 base_time,
                 entries,
                 read_to_end: true,

@@ -67,15 +67,28 @@ impl Name {
     pub(super) fn path(self) -> Option<Path> {
         match (self.valid, self.slashes, self.last) {
             (true, 1, None) => Some(Path::Root),
-            (true, slashes, Some(last)) => {
-                let ids = self.ids << 16 | u64::from(last);
-                let ids = [ids >> 48, ids >> 32, ids >> 16, ids].map(low_16_bits);
-                let unused = ids.len().saturating_sub(usize::from(slashes));
-                Path::of(ids.get(unused..)?)
-            }
+            (true, slashes, Some(last)) => path_of(self.ids << 16 | u64::from(last), slashes),
             _ => None,
         }
     }
+
+    /// The path that all names are at or below which begin with this text and a segment of their
+    /// own: that of the text, a slash at its end apart.
+    pub(super) fn place(self) -> Option<Path> {
+        match (self.valid, self.slashes, self.last) {
+            (true, 0, None) => Some(Path::Root),
+            (true, slashes @ 2.., None) => path_of(self.ids, slashes.saturating_sub(1)),
+            _ => self.path(),
+        }
+    }
+}
+
+/// The path with so many identifiers, of 16 bits each, the last one lowest.
+#[inline(always)]
+fn path_of(ids: u64, count: u8) -> Option<Path> {
+    let ids = [ids >> 48, ids >> 32, ids >> 16, ids].map(low_16_bits);
+    let unused = ids.len().saturating_sub(usize::from(count));
+    Path::of(ids.get(unused..)?)
 }
 
 fn low_16_bits(word: u64) -> u16 {
@@ -123,6 +136,42 @@ mod tests {
             assert_eq!(read(prefix, name), path.parse(), "{prefix} {name}");
         }
         assert!(read("/3/0", "0").is_err(), "/3/00");
+    }
+
+    #[test]
+    fn a_prefix_names_the_place_of_what_follows_it() {
+        let place = |raw: &str| {
+            let escaped = false;
+            Name::EMPTY.followed_by(Text { raw, escaped }).place()
+        };
+        for text in [
+            "/",
+            "/3",
+            "/3/0",
+            "/3/0/7",
+            "/65535/65534/65535",
+            "/65535/65534/65535/65535",
+        ] {
+            let path: Path = text.parse().unwrap();
+            assert_eq!(place(text), Some(path));
+            if (1..4).contains(&path.depth()) {
+                assert_eq!(place(&(String::from(text) + "/")), Some(path));
+            }
+        }
+        assert_eq!(place(""), Some(Path::Root));
+        for text in [
+            "3",
+            "3/",
+            "//",
+            "/3//",
+            "/03/",
+            "/3/65535/",
+            "/3/0/7/1/",
+            "/x/",
+            "/3/0/ ",
+        ] {
+            assert_eq!(place(text), None, "{text}");
+        }
     }
 
     proptest! {

@@ -20,9 +20,15 @@ fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
     types.get(usize::from(resource.get())).copied()
 }
 
-fn read(payload: &str, base: &str, mode: Mode) -> Result<Content, DecodeError> {
+fn read(payload: &str, base: &str, purpose: Purpose) -> Result<Content, DecodeError> {
     let mut content = Content::new();
-    match decode(payload.as_bytes(), path(base), &types, mode, &mut content) {
+    match decode(
+        payload.as_bytes(),
+        path(base),
+        &types,
+        purpose,
+        &mut content,
+    ) {
         Ok(()) => Ok(content),
         Err(DecodeFailure::Malformed(error)) => Err(error),
         Err(DecodeFailure::Sink(error)) => panic!("{error}"),
@@ -30,9 +36,9 @@ fn read(payload: &str, base: &str, mode: Mode) -> Result<Content, DecodeError> {
 }
 
 /// Where a document is wrong, `^` marking the place, and how.
-fn wrong(marked: &str, base: &str, mode: Mode) -> (Option<usize>, Problem) {
+fn wrong(marked: &str, base: &str, purpose: Purpose) -> (Option<usize>, Problem) {
     let offset = marked.find('^').unwrap();
-    let error = read(&marked.replace('^', ""), base, mode).unwrap_err();
+    let error = read(&marked.replace('^', ""), base, purpose).unwrap_err();
     assert_eq!(error.offset, offset, "{marked}: {error}");
     (error.entry, error.problem)
 }
@@ -66,7 +72,11 @@ fn the_document_is_as_table_22_has_it() {
         (r#"{"bn":"/3/0/0","e":[{"sv":""}]^]}"#, expected("'}'")),
         (r#"{"e":[],"x":[1^}"#, expected("',' or ']'")),
     ] {
-        assert_eq!(wrong(document, "/3/0", Mode::Answer), error, "{document}");
+        assert_eq!(
+            wrong(document, "/3/0", Purpose::Answer),
+            error,
+            "{document}"
+        );
     }
 }
 
@@ -108,8 +118,8 @@ fn an_entry_is_as_table_22_has_it() {
         ),
     ] {
         let document = format!(r#"{{"bn":"/3/0/","e":[{{"n":"9","v":1}},{entry}]}}"#);
-        for mode in [Mode::Request, Mode::Answer] {
-            assert_eq!(wrong(&document, "/3/0", mode), (Some(1), problem));
+        for purpose in [Purpose::Write, Purpose::Answer] {
+            assert_eq!(wrong(&document, "/3/0", purpose), (Some(1), problem));
         }
     }
 }
@@ -122,7 +132,7 @@ fn entries_are_read_alike_wherever_the_base_name_stands() {
             format!(r#"{{"bn":"/3/0/","e":[{entries}]}}"#),
             format!(r#"{{"e":[{entries}],"bn":"/3/0/"}}"#),
         ]
-        .map(|document| wrong(&document, "/3/0", Mode::Answer));
+        .map(|document| wrong(&document, "/3/0", Purpose::Answer));
         assert_eq!(first, last, "{entries}");
         last
     };
@@ -148,7 +158,10 @@ fn entries_are_read_alike_wherever_the_base_name_stands() {
         format!(r#"{{"bn":"/3/0/","e":[{}]}}"#, nested(16)),
         format!(r#"{{"e":[{}],"bn":"/3/0/"}}"#, nested(16)),
     ] {
-        assert!(read(&document, "/3/0", Mode::Answer).is_ok(), "{document}");
+        assert!(
+            read(&document, "/3/0", Purpose::Answer).is_ok(),
+            "{document}"
+        );
     }
     let marked = nested(17).replacen(r#"{"x":1"#, r#"^{"x":1"#, 1);
     let too_deep = Problem::TooDeep { limit: 16 };
@@ -177,7 +190,7 @@ fn names_are_paths_of_resources() {
         ("/", "", Problem::NotAResource(Path::Root)),
     ] {
         let document = format!(r#"{{"bn":"{base_name}","e":[{{"v":1,"n":^"{name}"}}]}}"#);
-        let error = wrong(&document, "/", Mode::Request);
+        let error = wrong(&document, "/", Purpose::Write);
         assert_eq!(error, (Some(0), problem), "{document}");
     }
 }
@@ -197,28 +210,28 @@ fn only_answers_may_leave_the_path() {
             path: path(name),
             base: path(base),
         };
-        assert_eq!(wrong(&document, base, Mode::Request), (Some(0), problem));
-        let content = read(&document.replace('^', ""), base, Mode::Answer).unwrap();
+        assert_eq!(wrong(&document, base, Purpose::Write), (Some(0), problem));
+        let content = read(&document.replace('^', ""), base, Purpose::Answer).unwrap();
         assert_eq!(content.entries()[0].path, path(name));
     }
 }
 
 #[test]
 fn requests_have_entries_and_no_time() {
-    let mode = Mode::Request;
+    let purpose = Purpose::Write;
     let document = r#"{"bn":"/3/0/","e":[]^}"#;
-    assert_eq!(wrong(document, "/3/0", mode), (None, Problem::NoEntries));
+    assert_eq!(wrong(document, "/3/0", purpose), (None, Problem::NoEntries));
     for document in [
         r#"{"bn":"/3/0/","e":[^{"n":"1","v":1,"t":-1}]}"#,
         r#"{"bn":"/3/0/","bt":1,"e":[^{"n":"1","v":1}]}"#,
         r#"{"bn":"/3/0/","e":[^{"n":"1","v":1}],"bt":1}"#,
     ] {
         let error = (Some(0), Problem::TimeInRequest);
-        assert_eq!(wrong(document, "/3/0", mode), error);
+        assert_eq!(wrong(document, "/3/0", purpose), error);
     }
     let document = r#"{"bn":"/3/0/","bt":1.7e308,"e":[^{"n":"1","v":1,"t":1.7e308}]}"#;
     assert_eq!(
-        wrong(document, "/3/0", Mode::Answer),
+        wrong(document, "/3/0", Purpose::Answer),
         (Some(0), Problem::Time)
     );
 }
@@ -257,7 +270,7 @@ fn values_have_the_type_of_their_resource() {
         (9, r#""ov":"66:0""#, link(66, 0)),
     ] {
         let document = format!(r#"{{"bn":"/7/0/{resource}","e":[{{{field}}}]}}"#);
-        let content = read(&document, "/7/0", Mode::Request).unwrap();
+        let content = read(&document, "/7/0", Purpose::Write).unwrap();
         assert_eq!(content.entries()[0].value, Some(expected), "{document}");
     }
 }
@@ -279,7 +292,7 @@ fn values_of_another_kind_are_refused() {
                 found,
             };
             let document = format!(r#"{{"bn":"{path}","e":[{{{field}}}]}}"#);
-            assert_eq!(wrong(&document, "/7", Mode::Answer), (Some(0), problem));
+            assert_eq!(wrong(&document, "/7", Purpose::Answer), (Some(0), problem));
         }
     }
 }
@@ -304,7 +317,7 @@ fn values_out_of_their_range_are_refused() {
         ),
     ] {
         let document = format!(r#"{{"bn":"/7/0/{resource}","e":[{{{field}}}]}}"#);
-        assert_eq!(wrong(&document, "/7", Mode::Answer), (Some(0), problem));
+        assert_eq!(wrong(&document, "/7", Purpose::Answer), (Some(0), problem));
     }
 }
 
@@ -378,7 +391,7 @@ fn a_create_names_all_instances_or_none() {
     // A Write on an Object says which instances it means.
     let document = r#"{"bn":"/16/","e":[{"n":^"0","v":1}]}"#;
     let problem = Problem::NotAResource(path("/16/0"));
-    assert_eq!(wrong(document, "/16", Mode::Request), (Some(0), problem));
+    assert_eq!(wrong(document, "/16", Purpose::Write), (Some(0), problem));
 }
 
 #[test]
@@ -391,12 +404,81 @@ fn an_answer_without_entries_is_empty() {
     ] {
         let mut trace = Trace::default();
         let payload = br#"{"bn":"/","e":[ ]}"#;
-        decode(payload, path(base), &Untyped, Mode::Answer, &mut trace).unwrap();
+        decode(payload, path(base), &Untyped, Purpose::Answer, &mut trace).unwrap();
         assert_eq!(trace.0.join(" "), events);
     }
     let document = r#"{"bn":"/3/0/7/1","e":[]^}"#;
     let error = (None, Problem::NoEntries);
-    assert_eq!(wrong(document, "/3/0/7/1", Mode::Answer), error);
+    assert_eq!(wrong(document, "/3/0/7/1", Purpose::Answer), error);
+}
+
+/// No entry asks what the Base Name is, so the document as a whole does.
+#[test]
+fn the_base_name_of_an_empty_answer_is_of_what_was_asked_for() {
+    for base_name in ["", "/", "/3", "/3/", "/3/0", "/3/0/", "\\u002f3"] {
+        for document in [
+            format!(r#"{{"bn":"{base_name}","e":[]}}"#),
+            format!(r#"{{"e":[],"bn":"{base_name}"}}"#),
+        ] {
+            let content = read(&document, "/3/0", Purpose::Answer).unwrap();
+            assert_eq!(content.entries()[0].path, path("/3/0"), "{document}");
+        }
+    }
+    let segment = |segment, reason| Problem::Name(PathError::Segment { segment, reason });
+    let other = |at| Problem::OtherPath {
+        path: path(at),
+        base: path("/3/0"),
+    };
+    for (base_name, problem) in [
+        ("/4/0/", other("/4/0")),
+        ("/4", other("/4")),
+        ("/3/1/", other("/3/1")),
+        ("/3/0/7", other("/3/0/7")),
+        ("/3/0/7/1", other("/3/0/7/1")),
+        ("3/0", Problem::Name(PathError::NotAbsolute)),
+        ("/03/0", segment(0, IdError::NotDecimal)),
+        ("/3/65535/", segment(1, IdError::Reserved(65535))),
+        ("/3//", segment(1, IdError::NotDecimal)),
+        ("/3/0/7/1/2", Problem::Name(PathError::TooDeep)),
+        ("device", Problem::Name(PathError::NotAbsolute)),
+    ] {
+        for document in [
+            format!(r#"{{"bn":^"{base_name}","bt":1,"e":[]}}"#),
+            format!(r#"{{"e":[],"bn":^"{base_name}"}}"#),
+        ] {
+            let error = wrong(&document, "/3/0", Purpose::Answer);
+            assert_eq!(error, (None, problem), "{document}");
+        }
+    }
+}
+
+/// Nor does an entry ask for the rest of the document, in whatever it is part of.
+#[test]
+fn what_stands_around_no_entries_is_looked_at() {
+    let text = "\"bt\" to be a number";
+    for (member, problem) in [
+        (r#""bt":^1e999"#, Problem::Time),
+        (r#""bt":^"1""#, Problem::Expected(text)),
+        (r#""bn":^1"#, Problem::Expected("\"bn\" to be a string")),
+        (r#""x":[^x]"#, Problem::Expected("a value")),
+        (r#""bt":1,"bt":^2"#, Problem::Duplicate(Member::BaseTime)),
+    ] {
+        for document in [
+            format!(r#"{{{member},"e":[]}}"#),
+            format!(r#"{{"e":[],{member}}}"#),
+        ] {
+            for purpose in [Purpose::Answer, Purpose::Write, Purpose::Create] {
+                let error = wrong(&document, "/3", purpose);
+                assert_eq!(error, (None, problem), "{document} {purpose:?}");
+            }
+        }
+    }
+    for purpose in [Purpose::Write, Purpose::Create] {
+        for document in [r#"{"bn":"/3/","e":[]^}"#, r#"{"e":[]^,"bt":1}"#] {
+            let error = wrong(document, "/3", purpose);
+            assert_eq!(error, (None, Problem::NoEntries), "{document}");
+        }
+    }
 }
 
 #[test]
@@ -417,7 +499,7 @@ fn a_refusal_of_the_sink_ends_it() {
     let payload = br#"{"e":[{"n":"/3/0/0","sv":""}, and more]}"#;
     let types: &dyn TypeLookup = &types;
     assert_eq!(
-        decode(payload, Path::Root, types, Mode::Answer, &mut Refuse),
+        decode(payload, Path::Root, types, Purpose::Answer, &mut Refuse),
         Err(DecodeFailure::Sink(EncodeError::SingleValue))
     );
 }
@@ -427,13 +509,13 @@ fn errors_read_well() {
     let error = read(
         r#"{"bn":"/7/0/1","e":[{"sv":"1"}]}"#,
         "/7/0/1",
-        Mode::Request,
+        Purpose::Write,
     )
     .unwrap_err();
     assert_eq!(
         error.to_string(),
         "entry 0, byte 26: /7/0/1 is of type Integer, which does not go with \"sv\""
     );
-    let error = read("{}", "/", Mode::Request).unwrap_err();
+    let error = read("{}", "/", Purpose::Write).unwrap_err();
     assert_eq!(error.to_string(), "byte 2: \"e\" is missing");
 }
