@@ -14,27 +14,27 @@ pub enum IdError {
     /// 65535 (MAX_ID) where TS 6.3 reserves it, or 0 as a Short Server ID.
     #[error("identifier {0} is reserved")]
     Reserved(u16),
-    /// Not a decimal number of 0–65535 in its shortest form.
-    #[error("expected a decimal identifier of 0 to 65535 without leading zeros")]
+    /// Not a decimal number in its shortest form.
+    #[error("expected a decimal identifier without sign and leading zeros")]
     NotDecimal,
+    /// A decimal number above 65535.
+    #[error("expected an identifier of 0 to 65535")]
+    OutOfRange,
 }
 
 /// Reads a 16-bit decimal identifier as it stands in a path: digits only, no sign, no leading zero.
 ///
 /// One number has one spelling, so that no two paths can name the same resource.
 pub(crate) fn parse_u16(text: &str) -> Result<u16, IdError> {
-    let bytes = text.as_bytes();
-    match bytes {
-        [] | [b'0', _, ..] => return Err(IdError::NotDecimal),
-        _ => {}
+    let is_decimal = match text.as_bytes() {
+        [] | [b'0', _, ..] => false,
+        bytes => bytes.iter().all(u8::is_ascii_digit),
+    };
+    if !is_decimal {
+        return Err(IdError::NotDecimal);
     }
-    bytes
-        .iter()
-        .try_fold(0u16, |number, byte| match byte {
-            b'0'..=b'9' => number.checked_mul(10)?.checked_add(u16::from(byte - b'0')),
-            _ => None,
-        })
-        .ok_or(IdError::NotDecimal)
+    // Only its size can be wrong.
+    text.parse().map_err(|_| IdError::OutOfRange)
 }
 
 /// What all identifiers share: reading, printing, and the way to `u16`.
@@ -214,16 +214,7 @@ mod tests {
     #[test]
     fn a_number_has_one_spelling() {
         for text in [
-            "",
-            "00",
-            "01",
-            "+1",
-            "-1",
-            " 1",
-            "1 ",
-            "1a",
-            "65536",
-            "99999999999",
+            "", "00", "01", "+1", "-1", " 1", "1 ", "1a", "65536a", "099999",
         ] {
             assert_eq!(
                 text.parse::<ResourceId>(),
@@ -232,5 +223,17 @@ mod tests {
             );
         }
         assert_eq!("0".parse(), Ok(ResourceId::new(0)));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_told_from_what_is_none() {
+        for text in ["65536", "70000", "99999", "99999999999999999999999"] {
+            assert_eq!(text.parse::<ObjectId>(), Err(IdError::OutOfRange), "{text}");
+            assert_eq!(text.parse::<InstanceId>(), Err(IdError::OutOfRange));
+            assert_eq!(text.parse::<ResourceId>(), Err(IdError::OutOfRange));
+            assert_eq!(text.parse::<ResourceInstanceId>(), Err(IdError::OutOfRange));
+            assert_eq!(text.parse::<ShortServerId>(), Err(IdError::OutOfRange));
+        }
+        assert_eq!("65535".parse(), Ok(ObjectId::new(65535)));
     }
 }

@@ -325,7 +325,7 @@ mod tests {
             ("//0", segment(0, IdError::NotDecimal)),
             ("/3/65535", segment(1, IdError::Reserved(65535))),
             // 65536 + 3: an overflowing parser reads Object 3 here.
-            ("/65539", segment(0, IdError::NotDecimal)),
+            ("/65539", segment(0, IdError::OutOfRange)),
             ("/1/2/3/4/5", PathError::TooDeep),
             ("/3/00", segment(1, IdError::NotDecimal)),
         ] {

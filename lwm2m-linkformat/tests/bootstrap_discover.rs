@@ -190,7 +190,7 @@ fn what_is_malformed_says_where_and_why() {
             13,
             segment(2, IdError::NotDecimal),
         ),
-        ("</65536/0>", 1, segment(0, IdError::NotDecimal)),
+        ("</65536/0>", 1, segment(0, IdError::OutOfRange)),
         ("<0/0>", 1, Reason::Path(PathError::NotAbsolute)),
         ("</0/0>;ssid=0", 12, Reason::ShortServerId),
         ("</0/0>;ssid=65535", 12, Reason::ShortServerId),

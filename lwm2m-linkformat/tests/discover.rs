@@ -269,7 +269,7 @@ fn what_is_malformed_says_where_and_why() {
             Reason::Path(PathError::NotAbsolute),
         ),
         ("3/0/2", 0, Reason::Link),
-        ("</65539>", 1, segment(0, IdError::NotDecimal)),
+        ("</65539>", 1, segment(0, IdError::OutOfRange)),
         ("</3/65535>", 1, segment(1, IdError::Reserved(65535))),
         ("</3/0/7/0/0>", 1, Reason::Path(PathError::TooDeep)),
         ("</3>;dim=-1", 9, Reason::Dimension),

@@ -345,9 +345,9 @@ fn what_is_malformed_says_where_and_why() {
         (">", 0, Reason::Link),
         ("</1/0>,>", 7, Reason::Link),
         // 65536 + 3: an overflowing parser reads Object 3 here.
-        ("</65539/0>", 1, segment(0, IdError::NotDecimal)),
-        ("</4294967299>", 1, segment(0, IdError::NotDecimal)),
-        ("</3/65536>", 1, segment(1, IdError::NotDecimal)),
+        ("</65539/0>", 1, segment(0, IdError::OutOfRange)),
+        ("</4294967299>", 1, segment(0, IdError::OutOfRange)),
+        ("</3/65536>", 1, segment(1, IdError::OutOfRange)),
         ("</3/65535>", 1, segment(1, IdError::Reserved(65535))),
         ("</03/0>", 1, segment(0, IdError::NotDecimal)),
         ("</3/00>", 1, segment(1, IdError::NotDecimal)),

@@ -278,7 +278,7 @@ fn urns_read_and_print() {
         ("urn:oma:lwm2m:oma:", UrnError::Object(IdError::NotDecimal)),
         (
             "urn:oma:lwm2m:oma:65536",
-            UrnError::Object(IdError::NotDecimal),
+            UrnError::Object(IdError::OutOfRange),
         ),
         ("urn:oma:lwm2m:oma:44:", UrnError::Version(VersionError)),
         ("urn:oma:lwm2m:oma:44:2", UrnError::Version(VersionError)),
