@@ -12,7 +12,7 @@ use core::{fmt, ops::BitOr};
 /// assert!(rights.contains(AccessRights::READ) && !rights.contains(AccessRights::WRITE));
 /// assert_eq!(rights.to_string(), "RE");
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
 pub struct AccessRights(u16);
@@ -95,9 +95,20 @@ impl fmt::Display for AccessRights {
     }
 }
 
+impl fmt::Debug for AccessRights {
+    /// The letters, and the reserved bits if there are any: `AccessRights(RW, 0x20)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccessRights({self}")?;
+        match self.0 & !Self::FULL.0 {
+            0 => f.write_str(")"),
+            reserved => write!(f, ", {reserved:#x})"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
+    use alloc::{format, string::ToString};
 
     use super::*;
 
@@ -114,6 +125,13 @@ mod tests {
             ("-", 32),
         ] {
             assert_eq!(AccessRights::from_bits(bits).to_string(), text);
+        }
+        for (text, bits) in [
+            ("AccessRights(-)", 0),
+            ("AccessRights(RWEDC)", 31),
+            ("AccessRights(RW, 0x20)", 35),
+        ] {
+            assert_eq!(format!("{:?}", AccessRights::from_bits(bits)), text);
         }
         assert_eq!(AccessRights::FULL.bits(), 31);
         assert!(AccessRights::from_bits(0xFFFF).contains(AccessRights::FULL));

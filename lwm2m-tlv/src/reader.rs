@@ -277,7 +277,7 @@ impl fmt::Display for Kind {
 }
 
 /// The kinds of TLV that may stand somewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kinds(u8);
 
 impl Kinds {
@@ -294,6 +294,18 @@ impl Kinds {
     #[inline]
     pub const fn contains(self, kind: Kind) -> bool {
         self.0 & kind.flag() != 0
+    }
+
+    /// Each of them.
+    fn iter(self) -> impl Iterator<Item = Kind> {
+        [
+            Kind::ObjectInstance,
+            Kind::Resource,
+            Kind::MultipleResource,
+            Kind::ResourceInstance,
+        ]
+        .into_iter()
+        .filter(move |kind| self.contains(*kind))
     }
 
     /// These and those.
@@ -313,17 +325,17 @@ impl fmt::Display for Kinds {
     /// "a Resource or a multiple Resource"
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut between = "";
-        for kind in [
-            Kind::ObjectInstance,
-            Kind::Resource,
-            Kind::MultipleResource,
-            Kind::ResourceInstance,
-        ] {
-            if self.contains(kind) {
-                write!(f, "{between}{kind}")?;
-                between = " or ";
-            }
-        }
-        Ok(())
+        self.iter().try_for_each(|kind| {
+            write!(f, "{between}{kind}")?;
+            between = " or ";
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Debug for Kinds {
+    /// `{Resource, MultipleResource}`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
     }
 }

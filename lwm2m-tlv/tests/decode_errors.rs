@@ -328,6 +328,17 @@ fn errors_read_well() {
     );
 }
 
+#[test]
+fn errors_are_readable_when_they_are_debugged() {
+    let error = |base, hex| format!("{:?}", events(base, hex).unwrap_err());
+    assert_eq!(
+        error("/3/0/7", "00 00"),
+        "DecodeError { offset: 0, problem: Kind { found: ObjectInstance, \
+         expected: {Resource, MultipleResource, ResourceInstance} } }"
+    );
+    assert_eq!(format!("{:?}", Kinds::INSTANCES), "{ObjectInstance}");
+}
+
 struct Ignore;
 
 impl Sink for Ignore {
