@@ -1,72 +1,13 @@
-use lwm2m_core::{
-    DataType, ObjectId, ResourceId, ResourceInstanceId, Timestamp, Value,
-    codec::{Event, Sink},
-};
+use lwm2m_core::{DataType, ObjectId, ResourceId, codec::Events};
 
-/// The events of a payload, to push them again and to compare them.
-#[derive(Default)]
-pub(crate) struct Recording(Vec<Recorded>);
-
-#[derive(Debug)]
-enum Recorded {
-    Structure(Event<'static>),
-    Resource(ResourceId, Value, Option<Timestamp>),
-    ResourceInstance(ResourceInstanceId, Value, Option<Timestamp>),
+/// What was pushed, comparable: unlike the values themselves, NaN equals NaN, and -0 is not 0.
+pub(crate) fn lines(events: &Events) -> Vec<String> {
+    events.iter().map(|event| format!("{event:?}")).collect()
 }
 
-impl Recording {
-    /// Pushes what was recorded.
-    pub(crate) fn push<S: Sink>(&self, sink: &mut S) -> Result<(), S::Error> {
-        self.0.iter().try_for_each(|recorded| {
-            sink.event(match recorded {
-                Recorded::Structure(event) => *event,
-                Recorded::Resource(id, value, time) => Event::Resource {
-                    id: *id,
-                    value: value.as_ref(),
-                    time: *time,
-                },
-                Recorded::ResourceInstance(id, value, time) => Event::ResourceInstance {
-                    id: *id,
-                    value: value.as_ref(),
-                    time: *time,
-                },
-            })
-        })
-    }
-
-    /// What was recorded, comparable: unlike the values themselves, NaN equals NaN, and -0 is not 0.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .map(|recorded| format!("{recorded:?}"))
-            .collect()
-    }
-
-    /// Whether there is no value.
-    pub(crate) fn is_empty(&self) -> bool {
-        let structure = |recorded: &Recorded| matches!(recorded, Recorded::Structure(_));
-        self.0.iter().all(structure)
-    }
-}
-
-impl Sink for Recording {
-    type Error = core::convert::Infallible;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), Self::Error> {
-        self.0.push(match event {
-            Event::Resource { id, value, time } => Recorded::Resource(id, value.to_owned(), time),
-            Event::ResourceInstance { id, value, time } => {
-                Recorded::ResourceInstance(id, value.to_owned(), time)
-            }
-            Event::Object(id) => Recorded::Structure(Event::Object(id)),
-            Event::Instance(id) => Recorded::Structure(Event::Instance(id)),
-            Event::Multiple(id) => Recorded::Structure(Event::Multiple(id)),
-            Event::EndMultiple => Recorded::Structure(Event::EndMultiple),
-            Event::EndInstance => Recorded::Structure(Event::EndInstance),
-            Event::EndObject => Recorded::Structure(Event::EndObject),
-        });
-        Ok(())
-    }
+/// Whether there is no value.
+pub(crate) fn is_empty(events: &Events) -> bool {
+    events.iter().all(|event| event.value().is_none())
 }
 
 /// Definitions in which every data type has its turn, by the last digit of the Resource ID, and

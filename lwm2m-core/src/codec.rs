@@ -2,8 +2,9 @@
 //!
 //! A payload is a sequence of structural [`Event`]s. A *decoder* pushes them into a [`Sink`] while
 //! it walks the bytes. An *encoder* is a `Sink`. The object tree pushes on a Read, and is a `Sink`
-//! on a Write. So transcoding is a decoder pushing into an encoder, and [`Content`] — values an
-//! application can hold on to — is one more `Sink` and one more source.
+//! on a Write. So transcoding is a decoder pushing into an encoder. What an application can hold on
+//! to is one more `Sink` and one more source: [`Content`], the values with their paths, and
+//! [`Events`], the events as they came. [`Limited`] bounds what they hold.
 //!
 //! # The sequence
 //!
@@ -22,6 +23,104 @@
 //! later (JSON's entries are in any order). Only the payload of a Create has an Object Instance
 //! without an identifier (TS 5.4.6).
 //!
+//! A decoder reads the bytes of a payload within a scope: the path of the request, and the
+//! [`Purpose`] of the payload, which is what decides what it may say.
+//!
+//! # Decoding into a tree
+//!
+//! Any structure is filled by a `Sink` of its own. This one makes nested maps of whatever is pushed
+//! into it, by a decoder or, here, by a `Content`:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use lwm2m_core::{
+//!     DataType, InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value,
+//!     codec::{Content, EncodeError, Event, Sink},
+//!     text,
+//! };
+//!
+//! #[derive(Debug, PartialEq)]
+//! enum Resource {
+//!     Single(Value),
+//!     Multiple(BTreeMap<ResourceInstanceId, Value>),
+//! }
+//!
+//! type Resources = BTreeMap<ResourceId, Resource>;
+//!
+//! #[derive(Default)]
+//! struct Tree {
+//!     objects: BTreeMap<ObjectId, BTreeMap<InstanceId, Resources>>,
+//!     /// What is open.
+//!     object: Option<ObjectId>,
+//!     instance: Option<InstanceId>,
+//!     multiple: Option<ResourceId>,
+//! }
+//!
+//! impl Tree {
+//!     /// The Resources of the Object Instance that is open.
+//!     fn resources(&mut self) -> Option<&mut Resources> {
+//!         self.objects.get_mut(&self.object?)?.get_mut(&self.instance?)
+//!     }
+//!
+//!     fn take(&mut self, event: Event<'_>) -> Option<()> {
+//!         match event {
+//!             Event::Object(id) => {
+//!                 self.object = Some(id);
+//!                 self.objects.entry(id).or_default();
+//!             }
+//!             Event::Instance(id) => {
+//!                 // In the payload of a Create it may be missing: `WithInstance` gives it one.
+//!                 self.instance = Some(id?);
+//!                 self.objects.get_mut(&self.object?)?.entry(id?).or_default();
+//!             }
+//!             Event::Resource { id, value, .. } => {
+//!                 let value = Resource::Single(value.to_owned());
+//!                 self.resources()?.insert(id, value);
+//!             }
+//!             Event::Multiple(id) => {
+//!                 self.multiple = Some(id);
+//!                 let empty = Resource::Multiple(BTreeMap::new());
+//!                 self.resources()?.entry(id).or_insert(empty);
+//!             }
+//!             Event::ResourceInstance { id, value, .. } => {
+//!                 let multiple = self.multiple?;
+//!                 match self.resources()?.get_mut(&multiple)? {
+//!                     Resource::Multiple(values) => values.insert(id, value.to_owned()),
+//!                     Resource::Single(_) => return None,
+//!                 };
+//!             }
+//!             Event::EndMultiple => self.multiple = None,
+//!             Event::EndInstance => self.instance = None,
+//!             Event::EndObject => self.object = None,
+//!         }
+//!         Some(())
+//!     }
+//! }
+//!
+//! impl Sink for Tree {
+//!     type Error = EncodeError;
+//!
+//!     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+//!         let out_of_order = EncodeError::Structure(event.step());
+//!         self.take(event).ok_or(out_of_order)
+//!     }
+//! }
+//!
+//! let [name, voltage]: [Path; 2] = ["/3/0/0".parse()?, "/3/0/7/1".parse()?];
+//! let mut tree = Tree::default();
+//! Content::from_iter([(voltage, 5000)]).push(&mut tree)?;
+//! // A decoder pushes into it likewise, this one or those of TLV and JSON.
+//! let types = |_: ObjectId, _: ResourceId| Some(DataType::String);
+//! text::decode_into(b"acme", name, &types, &mut tree)?;
+//!
+//! let device = &tree.objects[&ObjectId::DEVICE][&InstanceId::ZERO];
+//! assert_eq!(device[&0.into()], Resource::Single(Value::from("acme")));
+//! let voltages = BTreeMap::from([(1.into(), Value::from(5000))]);
+//! assert_eq!(device[&7.into()], Resource::Multiple(voltages));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Encoders
 //!
 //! All encoders are used alike: `Encoder::new(buffer, path)` begins the payload of a path at the end
@@ -31,6 +130,8 @@
 
 mod content;
 mod cursor;
+mod events;
+mod limited;
 mod purpose;
 mod with_instance;
 
@@ -42,6 +143,8 @@ pub(crate) use self::cursor::Position;
 pub use self::{
     content::{Content, Entry},
     cursor::Cursor,
+    events::{Events, OwnedEvent},
+    limited::{LimitError, Limited},
     purpose::Purpose,
     with_instance::WithInstance,
 };

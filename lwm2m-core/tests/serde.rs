@@ -8,7 +8,8 @@ use lwm2m_core::{
     DefaultPeriods, DownlinkRequest, EnablerVersions, EndpointName, InstanceId, Instant, Lifetime,
     Method, Msisdn, NotificationConditions, ObjectId, ObjectLink, Operation, Parameter, Path,
     PathForm, RegisterParameters, ShortServerId, Timestamp, Transport, Transports,
-    UpdateParameters, Value, Version, WriteMode, codec::Content,
+    UpdateParameters, Value, Version, WriteMode,
+    codec::{Content, Events, Purpose},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -68,6 +69,15 @@ fn values() {
         &content,
         r#"{"entries":[{"path":"/3/0/9","value":{"Integer":100},"time":null}]}"#,
     );
+    round_trip(
+        &Events::from(&content),
+        concat!(
+            r#"[{"Object":3},{"Instance":0},"#,
+            r#"{"Resource":{"id":9,"value":{"Integer":100},"time":null}},"#,
+            r#""EndInstance","EndObject"]"#
+        ),
+    );
+    round_trip(&Purpose::Create, "\"Create\"");
 }
 
 /// TLV carries them, so whoever keeps what was received has to, too.

@@ -1,0 +1,138 @@
+//! A bound on what is kept of a payload.
+
+use thiserror::Error;
+
+use super::{Entry, Event, OwnedEvent, Sink};
+use crate::ValueRef;
+
+/// A sink that hands events on as long as [`Content`](super::Content) or [`Events`](super::Events)
+/// keeps them in so many bytes.
+///
+/// A payload may be much smaller than what is made of it: the smallest value of TLV has two bytes,
+/// and as an entry of a `Content` sixty-four. So what comes from a peer is bounded when it is kept,
+/// and not only when it is received.
+///
+/// An event counts as much as an entry does, twice, because a growing vector has room for as many
+/// again, and as many bytes as its value has beside. While a vector is moved to a larger place, half
+/// of what is kept is there a second time.
+///
+/// ```
+/// use lwm2m_core::{
+///     DataType, ObjectId, Path, ResourceId,
+///     codec::{Content, DecodeFailure, LimitError, Limited},
+///     text,
+/// };
+///
+/// let types = |_: ObjectId, _: ResourceId| Some(DataType::String);
+/// let name: Path = "/3/0/0".parse()?;
+/// let mut content = Content::new();
+/// let text = [b'a'; 2000];
+/// let kept = text::decode_into(&text, name, &types, &mut Limited::new(&mut content, 1000));
+/// let full = LimitError::Full { limit: 1000 };
+/// assert_eq!(kept, Err(DecodeFailure::Sink(full)));
+/// assert!(content.is_empty());
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Limited<S> {
+    sink: S,
+    limit: usize,
+    left: usize,
+}
+
+/// Why [`Limited`] refuses an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LimitError<E> {
+    /// With this event, more bytes would be kept than there may be.
+    #[error("what is to be kept takes more than {limit} bytes")]
+    Full {
+        /// How many bytes there may be.
+        limit: usize,
+    },
+    /// The sink refused the event.
+    #[error("{0}")]
+    Sink(E),
+}
+
+/// What keeping an event takes beside its value, with the room that a vector grows by.
+const EVENT: usize = 2 * if size_of::<Entry>() > size_of::<OwnedEvent>() {
+    size_of::<Entry>()
+} else {
+    size_of::<OwnedEvent>()
+};
+
+impl<S: Sink> Limited<S> {
+    /// Hands on to `sink`, which may be a mutable reference to one, what it keeps in `limit` bytes.
+    pub const fn new(sink: S, limit: usize) -> Self {
+        Self {
+            sink,
+            limit,
+            left: limit,
+        }
+    }
+}
+
+impl<S: Sink> Sink for Limited<S> {
+    type Error = LimitError<S::Error>;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), Self::Error> {
+        let value = match event.value() {
+            Some(ValueRef::String(text)) => text.len(),
+            Some(ValueRef::Opaque(bytes) | ValueRef::Raw(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        let left = self.left.checked_sub(EVENT.saturating_add(value));
+        let limit = self.limit;
+        self.left = left.ok_or(LimitError::Full { limit })?;
+        self.sink.event(event).map_err(LimitError::Sink)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Content, EncodeError, Events};
+
+    fn value(value: ValueRef<'_>) -> Event<'_> {
+        let id = 0.into();
+        let time = None;
+        Event::Resource { id, value, time }
+    }
+
+    #[test]
+    fn events_and_the_bytes_of_values_count_to_the_byte() {
+        for (value, bytes) in [
+            (value(ValueRef::Integer(1)), 0),
+            (value(ValueRef::String("four")), 4),
+            (value(ValueRef::Opaque(b"12345")), 5),
+            (value(ValueRef::Raw(b"123456")), 6),
+            (Event::EndInstance, 0),
+        ] {
+            for (limit, kept) in [
+                (0, 0),
+                (EVENT + bytes - 1, 0),
+                (EVENT + bytes, 1),
+                (3 * (EVENT + bytes) - 1, 2),
+                (3 * (EVENT + bytes), 3),
+            ] {
+                let mut events = Events::new();
+                let mut limited = Limited::new(&mut events, limit);
+                let results = [(); 4].map(|()| limited.event(value));
+                let full = Err(LimitError::Full { limit });
+                assert_eq!(results.iter().filter(|result| result.is_ok()).count(), kept);
+                assert_eq!(results[3], full);
+                assert_eq!(events.as_slice().len(), kept);
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_sink_refuses_is_told_as_such() {
+        let mut content = Content::new();
+        let mut limited = Limited::new(&mut content, 10_000);
+        let refused = limited.event(Event::EndObject);
+        let step = Event::EndObject.step();
+        let error = LimitError::Sink(EncodeError::Structure(step));
+        assert_eq!(refused, Err(error));
+    }
+}
