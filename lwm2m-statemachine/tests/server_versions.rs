@@ -89,22 +89,6 @@ fn a_client_of_1_0_is_read_by_1_0_wherever_later_ones_are_accepted() {
     assert_eq!(code, Code::BAD_REQUEST);
 }
 
-/// LwM2M 1.2 tells the version in the link to an Object Instance; that of the Object counts first.
-#[test]
-fn a_read_is_decoded_with_the_version_of_an_instance_link() {
-    for (links, version) in [
-        ("</3416/0>;ver=1.1", V1_1),
-        ("</3416>,</3416/0>;ver=2.0", V2_0),
-        ("</3416/0>;ver=1.1,</3416>;ver=2.0", V2_0),
-    ] {
-        let mut world = world();
-        let client = register_with(&mut world, 1, "1.0", links);
-        let content = values(3416, Some(version));
-        let outcome = read(&mut world, client, 3416);
-        assert_eq!(outcome, Outcome::Content(content), "{links}");
-    }
-}
-
 #[test]
 fn the_set_of_versions_has_both_ends() {
     for (versions, accepted) in [
