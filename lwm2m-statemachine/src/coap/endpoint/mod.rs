@@ -14,7 +14,7 @@ mod requests;
 mod table;
 
 use alloc::collections::VecDeque;
-use core::{fmt, time::Duration};
+use core::{fmt, mem, time::Duration};
 
 use lwm2m_core::{CodeKind, Instant};
 
@@ -294,11 +294,11 @@ impl<P: Peer> Endpoint<P> {
         let reason = FailureReason::PeerDropped;
         self.uploads.forget(peer);
         // Nothing of the peer that waits for its turn is to be sent meanwhile.
-        while let Some(key) = self
+        let waiting = self
             .peers
             .sending_mut(peer)
-            .and_then(|sending| sending.waiting.pop_back())
-        {
+            .map(|sending| mem::take(&mut sending.waiting));
+        for key in waiting.into_iter().flatten().rev() {
             let failed = self.end_transmission(now, key);
             if let Some(transmission) = failed {
                 self.transmission_failed(now, peer, transmission.purpose, reason);

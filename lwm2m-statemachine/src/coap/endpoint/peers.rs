@@ -5,7 +5,7 @@ use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
-use core::hash::BuildHasher;
+use core::{hash::BuildHasher, num::NonZeroU32};
 
 use lwm2m_core::Instant;
 use slab::Slab;
@@ -55,8 +55,8 @@ impl Sending {
 #[derive(Clone, Debug)]
 struct MessageIds {
     next: u16,
-    /// The tick at which to look whether they can be forgotten; 0 while something is being sent.
-    due: u32,
+    /// Where the peer waits until they can be forgotten; nowhere while something is being sent.
+    place: Option<Place>,
     last_used: Instant,
     /// When each sixteenth was left; made when the first one is.
     left: Option<Box<[Option<Instant>; 16]>>,
@@ -68,7 +68,7 @@ impl MessageIds {
     fn new(now: Instant, random: &mut Random) -> Self {
         Self {
             next: random.next_u16(),
-            due: 0,
+            place: None,
             last_used: now,
             left: None,
         }
@@ -118,33 +118,53 @@ struct Quiet {
     by_tick: BTreeMap<u32, Vec<u32>>,
     /// The second from which the ticks are counted: in 32 bits there are 136 years.
     base: u64,
+    /// How many entries were looked at to find one.
+    #[cfg(test)]
+    looks: usize,
+}
+
+/// Where a peer is among those that wait: found without a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// Not 0, so that none takes no room.
+    tick: NonZeroU32,
+    index: u32,
 }
 
 impl Quiet {
     const TICK: u64 = 1000;
 
-    /// Has the peer looked at from `moment` on; gives the tick, which is not 0.
-    fn insert(&mut self, moment: Instant, peer: u32) -> u32 {
+    /// Has the peer looked at from `moment` on; tells its place.
+    fn insert(&mut self, moment: Instant, peer: u32) -> Place {
         let second = moment.as_millis().div_ceil(Self::TICK);
         if self.by_tick.is_empty() {
             self.base = second.saturating_sub(1);
         }
         let tick = u32::try_from(second.saturating_sub(self.base)).unwrap_or(u32::MAX);
-        let tick = tick.max(1);
-        self.by_tick.entry(tick).or_default().push(peer);
-        tick
+        let tick = NonZeroU32::new(tick).unwrap_or(NonZeroU32::MIN);
+        let peers = self.by_tick.entry(tick.get()).or_default();
+        let index = u32::try_from(peers.len()).unwrap_or(u32::MAX);
+        peers.push(peer);
+        Place { tick, index }
     }
 
-    /// Has the peer not looked at any more.
-    fn remove(&mut self, tick: u32, peer: u32) {
-        if let Some(peers) = self.by_tick.get_mut(&tick) {
-            if let Some(place) = peers.iter().position(|other| *other == peer) {
-                peers.swap_remove(place);
-            }
-            if peers.is_empty() {
-                self.by_tick.remove(&tick);
-            }
+    /// Has the peer at this place not looked at any more; tells which one has its place now.
+    fn remove(&mut self, place: Place) -> Option<u32> {
+        #[cfg(test)]
+        {
+            self.looks += 1;
         }
+        let tick = place.tick.get();
+        let peers = self.by_tick.get_mut(&tick)?;
+        let index = place.index as usize;
+        if index < peers.len() {
+            peers.swap_remove(index);
+        }
+        let moved = peers.get(index).copied();
+        if peers.is_empty() {
+            self.by_tick.remove(&tick);
+        }
+        moved
     }
 
     fn next(&self) -> Option<Instant> {
@@ -265,10 +285,10 @@ impl<P: Peer> Peers<P> {
         let peer = self.states.get_mut(index as usize)?;
         let mut sending = peer.sending.take_if(|sending| sending.is_quiet())?;
         if let Some(ids) = &mut peer.ids
-            && ids.due == 0
+            && ids.place.is_none()
         {
             let end = after(ids.last_used, lifetime);
-            ids.due = self.quiet.insert(end.max(now), index);
+            ids.place = Some(self.quiet.insert(end.max(now), index));
         }
         let deadline = sending.deadline.take();
         sending.in_flight = 0;
@@ -294,9 +314,9 @@ impl<P: Peer> Peers<P> {
                 {
                     let end = after(ids.last_used, lifetime);
                     if peer.sending.is_some() {
-                        ids.due = 0;
+                        ids.place = None;
                     } else if end > now {
-                        ids.due = self.quiet.insert(end, index);
+                        ids.place = Some(self.quiet.insert(end, index));
                     } else {
                         peer.ids = None;
                         self.release(index);
@@ -310,9 +330,19 @@ impl<P: Peer> Peers<P> {
     pub(super) fn stop_sending(&mut self, index: u32) {
         if let Some(peer) = self.states.get_mut(index as usize) {
             peer.sending = None;
-            if let Some(ids) = peer.ids.take() {
-                self.quiet.remove(ids.due, index);
-            }
+            let place = peer.ids.take().and_then(|ids| ids.place);
+            self.leave_quiet(place);
+        }
+    }
+
+    /// A peer does not wait any more for its message ids to be forgotten.
+    fn leave_quiet(&mut self, place: Option<Place>) {
+        let moved = place.and_then(|place| self.quiet.remove(place));
+        if let Some(ids) = moved
+            .and_then(|moved| self.states.get_mut(moved as usize))
+            .and_then(|moved| moved.ids.as_mut())
+        {
+            ids.place = place;
         }
     }
 
@@ -362,5 +392,64 @@ mod tests {
             assert!(last.is_none_or(|last| after(last, lifetime) <= now), "{id}");
         }
         assert!(waits > 1);
+    }
+
+    /// To forget a peer takes no look at any other, however many wait with it.
+    #[test]
+    fn forgetting_a_peer_costs_the_same_however_many_there_are() {
+        let looks = |count: u32, backward: bool| {
+            let mut random = Random::new([4; 32]);
+            let mut peers = Peers::new(random.hash_keys());
+            let indices: Vec<_> = (0..count)
+                .map(|name| {
+                    let index = peers.enter(name, usize::MAX).unwrap();
+                    peers.start_sending(Instant::ZERO, index, &mut random);
+                    peers.settle(Instant::ZERO, index, 247_000);
+                    index
+                })
+                .collect();
+            let mut order = indices.clone();
+            if backward {
+                order.reverse();
+            }
+            for index in order {
+                peers.stop_sending(index);
+                peers.release(index);
+            }
+            assert_eq!((peers.len(), peers.next_deadline()), (0, None));
+            peers.quiet.looks
+        };
+        for backward in [false, true] {
+            assert_eq!(looks(200, backward), 200);
+            assert_eq!(looks(20_000, backward), 20_000);
+        }
+    }
+
+    /// Whoever is forgotten, the others are forgotten when their time has come.
+    #[test]
+    fn peers_that_wait_are_told_apart_when_some_are_forgotten() {
+        let lifetime = 247_000;
+        let mut random = Random::new([5; 32]);
+        let mut peers = Peers::new(random.hash_keys());
+        for name in 0..300_u32 {
+            let now = Instant::from_millis(u64::from(name % 7) * 400);
+            let index = peers.enter(name, usize::MAX).unwrap();
+            peers.start_sending(now, index, &mut random);
+            peers.settle(now, index, lifetime);
+        }
+        for name in (0..300).filter(|name| name % 3 != 1) {
+            let index = peers.find(&name).unwrap();
+            peers.stop_sending(index);
+            peers.release(index);
+            // Its index is another's now, who waits in another place.
+            let index = peers.enter(1000 + name, usize::MAX).unwrap();
+            peers.start_sending(Instant::from_secs(9), index, &mut random);
+            peers.settle(Instant::from_secs(9), index, lifetime);
+        }
+        peers.forget_quiet(Instant::from_secs(251), lifetime);
+        assert_eq!(peers.len(), 200);
+        assert!((0..300).all(|name| peers.find(&name).is_none()));
+        peers.forget_quiet(Instant::from_secs(257), lifetime);
+        assert_eq!((peers.len(), peers.next_deadline()), (0, None));
     }
 }
