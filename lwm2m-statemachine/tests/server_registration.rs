@@ -836,3 +836,45 @@ fn an_early_or_repeated_timeout_does_nothing() {
     }
     assert!(world.sent().is_empty() && world.events().is_empty());
 }
+
+/// RFC 7252 §11.4: without security anybody can use the address of a client. 1,000 requests under
+/// it are more than are remembered of one peer.
+#[test]
+fn requests_under_the_address_of_a_client_do_not_shut_it_out() {
+    let nowhere = Request {
+        path: &["x"],
+        queries: &[],
+        payload: b"",
+        format: None,
+        ..Request::default()
+    };
+    let unusable = Request {
+        queries: &["ep=ghost"],
+        ..Request::default()
+    };
+    let accepted = Request {
+        queries: &["ep=ghost", "lt=60", "lwm2m=1.0"],
+        ..Request::default()
+    };
+    for (forged, code) in [
+        (nowhere, Code::NOT_FOUND),
+        (unusable, Code::BAD_REQUEST),
+        (accepted, Code::CREATED),
+    ] {
+        let mut world = World::new();
+        let (id, token) = world.register();
+        for _ in 0..1000 {
+            assert_eq!(world.request(&forged).code(), code);
+            world.events();
+        }
+        // It goes on, in both directions.
+        assert_eq!(world.request(&update(&token)).code(), Code::CHANGED);
+        world.events();
+        world
+            .server
+            .read(world.now, id, path("/3/0/9"), None)
+            .unwrap();
+        assert_eq!(world.sent_one().to, 1);
+        assert_eq!(world.request(&deregister(&token)).code(), Code::DELETED);
+    }
+}

@@ -127,6 +127,12 @@ impl<P: Peer> Server<P> {
     ) {
         match self.dispatch(now, origin, request, body) {
             Ok((answer, effect)) => {
+                // One Register takes the place of the other. Without security anybody can make
+                // the server accept any number of them, under the address of any client.
+                let responder = match effect {
+                    Effect::Registered { .. } => responder.repeatable(),
+                    Effect::Updated(..) | Effect::Deregistered(_) => responder,
+                };
                 self.answer(now, responder, answer);
                 self.follow(now, effect);
             }

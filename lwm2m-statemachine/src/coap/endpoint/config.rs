@@ -157,25 +157,32 @@ pub(super) fn after(now: Instant, millis: u64) -> Instant {
 }
 
 /// What peers can make an endpoint hold.
+///
+/// Without security anybody can send requests under any address. What strangers fill that way
+/// makes room for those the endpoint deals with, and answers take nothing of what requests and
+/// notifications to the same peer need, message ids included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// Peers known at a time. A confirmable request of one too many is answered 5.03, other
-    /// messages of it are ignored.
+    /// Peers known at a time. For one too many, a stranger is forgotten: one to whom nothing was
+    /// sent but answers, and none of whose messages would do harm if it were taken for a new one.
+    /// If there is none, a confirmable request of it is answered 5.03, and other messages of it
+    /// are ignored.
     pub peers: usize,
     /// Messages remembered so that none is processed twice, of all peers together. Over the bound,
     /// those whose repetition does no harm are forgotten first: responses, and requests that only
-    /// read; then new confirmable requests are answered 5.03, and new non-confirmable ones
-    /// ignored.
+    /// read, were refused or [are repeatable](super::Responder::repeatable); then new confirmable
+    /// requests are answered 5.03, and new non-confirmable ones ignored.
     pub records: usize,
     /// The same of one peer.
     pub records_per_peer: usize,
     /// Requests to one peer that are not answered yet, observations included.
     pub requests_per_peer: usize,
-    /// Confirmable notifications and separate responses to one peer that are not acknowledged yet.
+    /// Confirmable notifications to one peer that are not acknowledged yet; and as many separate
+    /// responses.
     pub transmissions_per_peer: usize,
-    /// Non-confirmable notifications to one peer that are remembered for a Reset; the oldest go
-    /// first.
+    /// Non-confirmable notifications to one peer that are remembered for a Reset, and as many
+    /// non-confirmable first answers to requests to observe; the oldest go first.
     pub notifications_per_peer: usize,
     /// The largest body that is put together from blocks, in bytes. A larger request is answered
     /// 4.13, a larger response is none. What is handed on block by block may be of any size.

@@ -31,9 +31,18 @@ pub struct Responder {
     pub(super) record: Key,
     pub(super) token: Token,
     pub(super) resource: Resource,
+    pub(super) is_repeatable: bool,
 }
 
 impl Responder {
+    /// Says that the request does no harm if it is run again, although it changes something: it
+    /// is idempotent, and what may have come in between does not matter. Its record then goes when
+    /// room is needed, as that of a request does that only reads.
+    pub const fn repeatable(mut self) -> Self {
+        self.is_repeatable = true;
+        self
+    }
+
     /// The token of the request; it names an observation.
     pub const fn token(&self) -> Token {
         self.token
@@ -50,6 +59,7 @@ impl Responder {
             record,
             token: asked.token,
             resource: asked.resource(),
+            is_repeatable: false,
         }
     }
 }

@@ -9,8 +9,10 @@ use super::{
     blockwise::{Asked, Taken},
     config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
+    notifications::Notification,
     outgoing::{Purpose, Transmission},
-    records::{Leisurely, Record, State},
+    peers::Share,
+    records::{Leisurely, Record, Repetition, State},
     table::Key,
 };
 use crate::{
@@ -32,6 +34,11 @@ impl<P: Peer> Endpoint<P> {
     /// Answers a request: with its acknowledgement if that was not sent yet, else separately. What
     /// came to a group is answered at some moment within DEFAULT_LEISURE, and not at all with an
     /// error (RFC 7252 §8.2).
+    ///
+    /// The code says what became of the request. With a refusal (4.xx, 5.01, 5.03 or 5.05) nothing
+    /// was done for it: it may be run if a copy of it comes after its record went for want of
+    /// room. Any other request is remembered until its end, so that it does not run twice: if
+    /// something was done before it failed, answer 5.00.
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn respond(
         &mut self,
@@ -42,7 +49,10 @@ impl<P: Peer> Endpoint<P> {
         if message.code().kind() != CodeKind::Response {
             return Err(SendError::Code(message.code()));
         }
-        self.answer(now, responder.record, message)
+        if responder.is_repeatable {
+            self.spare_record(responder.record);
+        }
+        self.decide(now, responder.record, message)
     }
 
     /// Treats a request as if it had never come: no acknowledgement, no Reset, and when it comes
@@ -53,7 +63,7 @@ impl<P: Peer> Endpoint<P> {
         self.block_was_ignored(key);
         match self.records.get(key).map(|record| &record.state) {
             Some(State::Open(_)) => self.forget_record(key),
-            Some(_) => self.records.set(key, State::Done),
+            Some(_) => self.set_record(key, State::Done),
             None => {}
         }
     }
@@ -72,7 +82,7 @@ impl<P: Peer> Endpoint<P> {
             return;
         };
         let (asked, message_id) = (*asked, record.message_id);
-        self.records.set(key, State::Acknowledged(asked));
+        self.set_record(key, State::Acknowledged(asked));
         if let Some(name) = self
             .records
             .peer(key)
@@ -81,6 +91,20 @@ impl<P: Peer> Endpoint<P> {
             self.outbox
                 .empty(name, MessageType::Acknowledgement, message_id);
         }
+    }
+
+    /// Answers a request with what becomes of it: one that is refused does no harm if it comes
+    /// again.
+    pub(super) fn decide(
+        &mut self,
+        now: Instant,
+        key: Key,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        if is_refusal(message.code()) {
+            self.spare_record(key);
+        }
+        self.answer(now, key, message)
     }
 
     /// Answers a request, with the first of several blocks if need be.
@@ -114,12 +138,18 @@ impl<P: Peer> Endpoint<P> {
         };
         let silent = record.multicast && !message.code().is_success();
         let observed = message.has(OptionNumber::OBSERVE);
+        if record.repetition == Repetition::HarmfulIfObserved && !observed {
+            self.spare_record(key);
+        }
+        let Some(record) = self.records.get(key) else {
+            return Err(SendError::NotOpen);
+        };
         match (&record.state, record.confirmable) {
             (State::Open(asked), true) => {
                 let kind = MessageType::Acknowledgement;
                 let mut wire = message.finish(kind, record.message_id, asked.token);
                 wire.compact();
-                self.records.set(key, State::Answered(wire));
+                self.set_record(key, State::Answered(wire));
                 if let Some(name) = self.peers.name(peer) {
                     self.outbox.record(name, key);
                 }
@@ -129,25 +159,25 @@ impl<P: Peer> Endpoint<P> {
                 let token = asked.token;
                 let wire = message.finish(MessageType::NonConfirmable, 0, token);
                 if silent {
-                    self.records.set(key, State::Done);
+                    self.set_record(key, State::Done);
                     return Ok(());
                 }
                 if record.multicast {
                     self.send_at_leisure(now, key, wire);
                     return Ok(());
                 }
-                self.records.set(key, State::Done);
+                self.set_record(key, State::Done);
                 self.send_non_confirmable(now, peer, token, wire, observed)
             }
             (State::Acknowledged(asked), _) => {
                 let (token, channel) = (asked.token, asked.channel);
                 let wire = message.finish(MessageType::Confirmable, 0, token);
-                self.records.set(key, State::Done);
+                self.set_record(key, State::Done);
                 if channel == Channel::Sms {
                     // It would not be sent again anyway.
                     return self.send_non_confirmable(now, peer, token, wire, observed);
                 }
-                if !self.may_transmit(peer) {
+                if !self.may_transmit(peer, Share::Answers) {
                     return Err(SendError::TooManyMessages);
                 }
                 let purpose = Purpose::Response(token);
@@ -170,10 +200,11 @@ impl<P: Peer> Endpoint<P> {
         answer: WireMessage,
         observed: bool,
     ) -> Result<(), SendError> {
-        let message_id = self.send_once(now, peer, MessageType::NonConfirmable, answer)?;
+        let kind = MessageType::NonConfirmable;
+        let message_id = self.send_once(now, peer, Share::Answers, kind, answer)?;
         if observed {
             let id = self.take_notification_id();
-            self.remember(now, peer, id, token, message_id, false);
+            self.remember(now, peer, Notification::answered(id, token, message_id));
         }
         Ok(())
     }
@@ -191,7 +222,7 @@ impl<P: Peer> Endpoint<P> {
             answer: Some(answer),
             deadline,
         });
-        self.records.set(key, State::AtLeisure(leisurely));
+        self.set_record(key, State::AtLeisure(leisurely));
     }
 
     /// The answer to a group's request may go.
@@ -199,9 +230,14 @@ impl<P: Peer> Endpoint<P> {
         let Some(peer) = self.records.peer(key) else {
             return;
         };
-        if let Some(answer) = self.records.take_leisurely(key) {
+        let answer = self
+            .peers
+            .get_mut(peer)
+            .and_then(|peer| self.records.take_leisurely(key, &mut peer.records));
+        if let Some(answer) = answer {
+            let kind = MessageType::NonConfirmable;
             // Can fail only for want of a message id; the peer then has no answer.
-            let _ = self.send_once(now, peer, MessageType::NonConfirmable, answer);
+            let _ = self.send_once(now, peer, Share::Answers, kind, answer);
         }
     }
 
@@ -236,10 +272,7 @@ impl<P: Peer> Endpoint<P> {
             return Err(error);
         }
         let entered = known
-            .or_else(|| {
-                let bound = self.config.bounds.peers;
-                self.peers.enter(datagram.from.clone(), bound)
-            })
+            .or_else(|| self.enter(now, datagram.from.clone()))
             .filter(|peer| self.make_room(*peer));
         let Some(peer) = entered else {
             if confirmable {
@@ -258,7 +291,7 @@ impl<P: Peer> Endpoint<P> {
             message_id: message.message_id(),
             confirmable,
             multicast: datagram.multicast,
-            repeatable: asked.is_repeatable(&message),
+            repetition: asked.repetition(&message),
             state: State::Open(asked),
             indexed: false,
         };
@@ -273,7 +306,7 @@ impl<P: Peer> Endpoint<P> {
                 response.payload(format!("{option}").as_bytes());
             }
             // Can fail only for want of a message id; the peer then has no answer.
-            let _ = self.answer(now, key, response);
+            let _ = self.decide(now, key, response);
             return Err(error);
         }
         let taken = if message.has(OptionNumber::BLOCK1) || message.has(OptionNumber::BLOCK2) {
@@ -335,8 +368,37 @@ impl<P: Peer> Endpoint<P> {
 
     /// The record of this message, if it came before.
     pub(super) fn find_record(&self, peer: u32, message_id: u16) -> Option<Key> {
-        let chain = self.peers.get(peer)?.records;
-        self.records.find(peer, chain, message_id)
+        let remembered = self.peers.get(peer)?.records;
+        self.records.find(peer, remembered, message_id)
+    }
+
+    /// Changes what a repetition of a message leads to.
+    pub(super) fn set_record(&mut self, key: Key, state: State) {
+        if let Some(peer) = self.records.peer(key)
+            && let Some(peer) = self.peers.get_mut(peer)
+        {
+            self.records.set(key, &mut peer.records, state);
+        }
+    }
+
+    /// A repetition of a message would do no harm: its record goes when room is needed.
+    pub(super) fn spare_record(&mut self, key: Key) {
+        if let Some(peer) = self.records.peer(key)
+            && let Some(peer) = self.peers.get_mut(peer)
+        {
+            self.records.make_spare(key, &mut peer.records);
+        }
+    }
+
+    /// The answer to a confirmable request has arrived: a repetition of that is only acknowledged.
+    pub(super) fn drop_answer(&mut self, key: Key) {
+        let answered = self
+            .records
+            .get(key)
+            .is_some_and(|record| record.confirmable && matches!(record.state, State::Answered(_)));
+        if answered {
+            self.set_record(key, State::Done);
+        }
     }
 
     /// A message came again.
@@ -369,7 +431,7 @@ impl<P: Peer> Endpoint<P> {
     pub(super) fn make_room(&mut self, peer: u32) -> bool {
         let bounds = self.config.bounds;
         while self.records.len() >= bounds.records {
-            let Some(key) = self.records.pop_repeatable() else {
+            let Some(key) = self.records.pop_spare() else {
                 self.peers.release(peer);
                 return false;
             };
@@ -384,7 +446,7 @@ impl<P: Peer> Endpoint<P> {
         while let Some(state) = self.peers.get(peer)
             && state.records.len() >= bounds.records_per_peer
         {
-            let Some(key) = self.records.repeatable_of(state.records) else {
+            let Some(key) = self.records.spare_of(state.records) else {
                 self.peers.release(peer);
                 return false;
             };
@@ -420,4 +482,13 @@ impl<P: Peer> Endpoint<P> {
         };
         after(now, lifetime)
     }
+}
+
+/// Whether a response says that nothing was done for its request (RFC 7252 §5.9.2, §5.9.3).
+const fn is_refusal(code: Code) -> bool {
+    code.class() == 4
+        || matches!(
+            code,
+            Code::NOT_IMPLEMENTED | Code::SERVICE_UNAVAILABLE | Code::PROXYING_NOT_SUPPORTED
+        )
 }

@@ -11,6 +11,7 @@ use super::{
     config::after,
     event::{Event, FailureReason, Incoming, NotificationId, SendError},
     outgoing::{Purpose, Sent, Transmission},
+    peers::Share,
     records::pop_due,
     table::{Chain, KEEP, Key, Table, compact},
 };
@@ -41,14 +42,37 @@ pub(super) struct Newer {
     message: WireMessage,
 }
 
-/// A notification that was sent once; a Reset may name it.
+/// A notification, or the first answer to an observation, that was sent once; a Reset may name it.
 #[derive(Clone, Debug)]
 pub(super) struct Notification {
     pub(super) id: u64,
     pub(super) token: Token,
-    message_id: u16,
+    pub(super) message_id: u16,
+    /// A first answer is one of the answers.
+    pub(super) share: Share,
     /// Whether its acknowledgement is an outcome that was not told yet.
     pub(super) awaited: bool,
+}
+
+impl Notification {
+    /// One that is not acknowledged, or not any more.
+    const fn sent(id: u64, token: Token, message_id: u16) -> Self {
+        Self {
+            id,
+            token,
+            message_id,
+            share: Share::Own,
+            awaited: false,
+        }
+    }
+
+    /// The first answer to an observation.
+    pub(super) const fn answered(id: u64, token: Token, message_id: u16) -> Self {
+        Self {
+            share: Share::Answers,
+            ..Self::sent(id, token, message_id)
+        }
+    }
 }
 
 /// The notifications that were sent once.
@@ -63,6 +87,10 @@ pub(super) struct Notifications {
 impl Notifications {
     pub(super) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Notification> {
+        self.table.get(key)
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Notification> {
@@ -132,10 +160,7 @@ impl<P: Peer> Endpoint<P> {
         if message.code().kind() != CodeKind::Response {
             return Err(SendError::Code(message.code()));
         }
-        let peer = self
-            .peers
-            .enter(to, self.config.bounds.peers)
-            .ok_or(SendError::TooManyPeers)?;
+        let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
         let resource = options.resource.unwrap_or(Resource::NONE);
         let asked = Asked::notified(token, resource, options.channel);
         let message = self.in_blocks(now, peer, &asked, message);
@@ -198,7 +223,7 @@ impl<P: Peer> Endpoint<P> {
             };
             self.supersede(peer, key, token, newer);
         } else if notice.confirmable && notice.channel == Channel::Udp {
-            if !self.may_transmit(peer) {
+            if !self.may_transmit(peer, Share::Own) {
                 self.peers.release(peer);
                 return Err(SendError::TooManyMessages);
             }
@@ -209,9 +234,13 @@ impl<P: Peer> Endpoint<P> {
             };
             self.transmit(now, peer, Transmission::new(wire, purpose));
         } else {
-            match self.send_once(now, peer, kind, wire) {
+            match self.send_once(now, peer, Share::Own, kind, wire) {
                 Ok(message_id) => {
-                    self.remember(now, peer, id, token, message_id, notice.confirmable);
+                    let notification = Notification {
+                        awaited: notice.confirmable,
+                        ..Notification::sent(id, token, message_id)
+                    };
+                    self.remember(now, peer, notification);
                 }
                 Err(error) => {
                     self.peers.release(peer);
@@ -239,7 +268,7 @@ impl<P: Peer> Endpoint<P> {
     fn notification_under_way(&self, peer: u32, token: Token) -> Option<Key> {
         let sending = self.peers.sending(peer)?;
         self.transmissions
-            .of(sending.transmissions)
+            .of(sending.own.transmissions)
             .find(|(_, transmission)| {
                 matches!(&transmission.purpose, Purpose::Notification { token: other, .. } if *other == token)
             })
@@ -284,7 +313,7 @@ impl<P: Peer> Endpoint<P> {
         *id = new_id;
         match self.renumber(now, peer, key, next.message) {
             Ok(message_id) => {
-                self.remember(now, peer, old_id, token, message_id, false);
+                self.remember(now, peer, Notification::sent(old_id, token, message_id));
                 self.notification_failed(peer, old_id, token, FailureReason::Superseded);
             }
             Err(message) => {
@@ -303,35 +332,22 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Remembers what a message id stands for, for a Reset that names it.
-    pub(super) fn remember(
-        &mut self,
-        now: Instant,
-        peer: u32,
-        id: u64,
-        token: Token,
-        message_id: u16,
-        awaited: bool,
-    ) {
+    pub(super) fn remember(&mut self, now: Instant, peer: u32, notification: Notification) {
         let bound = self.config.bounds.notifications_per_peer.max(1);
+        let share = notification.share;
         while let Some(sending) = self.peers.sending(peer)
-            && sending.notifications.len() >= bound
-            && let Some(oldest) = self.notifications.oldest(sending.notifications)
+            && let of_share = sending.of(share).notifications
+            && of_share.len() >= bound
+            && let Some(oldest) = self.notifications.oldest(of_share)
         {
             self.forget_notification(now, oldest, FailureReason::Timeout);
         }
         let Some(sending) = self.peers.start_sending(now, peer, &mut self.random) else {
             return;
         };
-        let notification = Notification {
-            id,
-            token,
-            message_id,
-            awaited,
-        };
-        let key = self
-            .notifications
-            .table
-            .insert(peer, &mut sending.notifications, notification);
+        let message_id = notification.message_id;
+        let chain = &mut sending.of_mut(share).notifications;
+        let key = self.notifications.table.insert(peer, chain, notification);
         let end = after(now, self.spans.non_lifetime);
         self.notifications.ends.push_back((end, key));
         self.sent.insert(peer, message_id, Sent::Notification(key));
@@ -339,13 +355,15 @@ impl<P: Peer> Endpoint<P> {
 
     /// Forgets a notification that was sent once.
     pub(super) fn forget_notification(&mut self, now: Instant, key: Key, reason: FailureReason) {
-        let Some(peer) = self.notifications.peer(key) else {
+        let share = self.notifications.get(key).map(|known| known.share);
+        let (Some(share), Some(peer)) = (share, self.notifications.peer(key)) else {
             return;
         };
         let Some(sending) = self.peers.sending_mut(peer) else {
             return;
         };
-        if let Some(notification) = self.notifications.remove(key, &mut sending.notifications) {
+        let chain = &mut sending.of_mut(share).notifications;
+        if let Some(notification) = self.notifications.remove(key, chain) {
             self.sent
                 .remove(peer, notification.message_id, Sent::Notification(key));
             if notification.awaited {
@@ -403,8 +421,10 @@ impl<P: Peer> Endpoint<P> {
             return;
         }
         let kind = MessageType::NonConfirmable;
-        match self.send_once(now, peer, kind, newer.message) {
-            Ok(message_id) => self.remember(now, peer, id, token, message_id, false),
+        match self.send_once(now, peer, Share::Own, kind, newer.message) {
+            Ok(message_id) => {
+                self.remember(now, peer, Notification::sent(id, token, message_id));
+            }
             Err(_) => self.notification_failed(peer, id, token, FailureReason::NotSent),
         }
     }

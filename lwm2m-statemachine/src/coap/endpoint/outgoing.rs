@@ -12,6 +12,7 @@ use super::{
     config::after,
     event::{FailureReason, SendError},
     notifications::Newer,
+    peers::Share,
     table::{KEEP, Key},
 };
 use crate::{
@@ -78,6 +79,15 @@ pub(super) enum Purpose {
     /// A non-confirmable request that was given up: the peer that does not respond is spared until
     /// the next (RFC 7252 §4.7).
     Probe,
+}
+
+impl Purpose {
+    const fn share(&self) -> Share {
+        match self {
+            Self::Request(_) | Self::Notification { .. } | Self::Probe => Share::Own,
+            Self::Response(_) => Share::Answers,
+        }
+    }
 }
 
 /// What a message id of ours stands for.
@@ -241,15 +251,16 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// Whether one more confirmable notification or separate response to the peer may wait;
-    /// requests have a bound of their own.
-    pub(super) fn may_transmit(&self, peer: u32) -> bool {
+    /// Whether one more confirmable notification, or one more separate response, to the peer may
+    /// wait; requests have a bound of their own.
+    pub(super) fn may_transmit(&self, peer: u32, share: Share) -> bool {
         let bound = self.config.bounds.transmissions_per_peer;
         let Some(sending) = self.peers.sending(peer) else {
             return bound > 0;
         };
-        sending.transmissions.len() < bound || {
-            let all = self.transmissions.of(sending.transmissions);
+        let transmissions = sending.of(share).transmissions;
+        transmissions.len() < bound || {
+            let all = self.transmissions.of(transmissions);
             let others = all.filter(|(_, transmission)| {
                 !matches!(transmission.purpose, Purpose::Request(_) | Purpose::Probe)
             });
@@ -264,11 +275,11 @@ impl<P: Peer> Endpoint<P> {
         peer: u32,
         transmission: Transmission,
     ) -> Option<Key> {
+        let share = transmission.purpose.share();
         let sending = self.peers.start_sending(now, peer, &mut self.random)?;
-        let key = self
-            .transmissions
-            .insert(peer, &mut sending.transmissions, transmission);
-        sending.waiting.push_back(key);
+        let chain = &mut sending.of_mut(share).transmissions;
+        let key = self.transmissions.insert(peer, chain, transmission);
+        sending.wait(share, key);
         self.start_waiting(now, peer);
         Some(key)
     }
@@ -282,29 +293,41 @@ impl<P: Peer> Endpoint<P> {
     /// Sends what waits for its turn, as far as NSTART and message ids allow.
     pub(super) fn start_waiting(&mut self, now: Instant, peer: u32) {
         let nstart = self.config.transmission.nstart.max(1);
-        while let Some(sending) = self.peers.sending_mut(peer)
+        let lifetime = self.spans.exchange_lifetime;
+        // The share of which no message id is free, and until when.
+        let mut used_up: Option<(Share, Instant)> = None;
+        while let Some(sending) = self.peers.sending(peer)
             && sending.in_flight < nstart
-            && let Some(key) = sending.waiting.front().copied()
+            && let Some((share, key)) = sending.next_waiting(used_up.map(|(share, _)| share))
         {
-            let taken = self.peers.take_id(now, peer, self.spans.exchange_lifetime);
+            let taken = self.peers.take_id(now, peer, share, lifetime);
             let (Some(taken), Some(sending)) = (taken, self.peers.sending_mut(peer)) else {
                 return;
             };
-            let message_id = match taken {
-                Ok(id) => id,
-                Err(until) => {
-                    self.timers
-                        .set(TimerKey::Peer(peer), &mut sending.deadline, Some(until));
-                    return;
+            let message_id = match (taken, used_up) {
+                (Ok(id), _) => id,
+                (Err(until), None) => {
+                    used_up = Some((share, until));
+                    continue;
+                }
+                (Err(until), Some((_, before))) => {
+                    used_up = Some((share, until.min(before)));
+                    break;
                 }
             };
-            sending.waiting.pop_front();
+            sending.take_turn(share);
             sending.in_flight += 1;
             self.sent.insert(peer, message_id, Sent::Transmission(key));
             self.send_first(now, key, message_id);
             if let Some(name) = self.peers.name(peer) {
                 self.outbox.transmission(name, key);
             }
+        }
+        if let Some((_, until)) = used_up
+            && let Some(sending) = self.peers.sending_mut(peer)
+        {
+            self.timers
+                .set(TimerKey::Peer(peer), &mut sending.deadline, Some(until));
         }
         self.watch(now, peer);
     }
@@ -444,7 +467,7 @@ impl<P: Peer> Endpoint<P> {
         let Some(transmission) = self.transmissions.get_mut(key) else {
             return Err(message);
         };
-        let Some(Ok(message_id)) = self.peers.take_id(now, peer, lifetime) else {
+        let Some(Ok(message_id)) = self.peers.take_id(now, peer, Share::Own, lifetime) else {
             return Err(message);
         };
         let old = mem::replace(&mut transmission.message_id, message_id);
@@ -462,15 +485,17 @@ impl<P: Peer> Endpoint<P> {
     /// its turn is sent.
     pub(super) fn end_transmission(&mut self, now: Instant, key: Key) -> Option<Transmission> {
         let peer = self.transmissions.peer(key)?;
+        let share = self.transmissions.get(key)?.purpose.share();
         let sending = self.peers.sending_mut(peer)?;
-        let mut transmission = self.transmissions.remove(key, &mut sending.transmissions)?;
+        let chain = &mut sending.of_mut(share).transmissions;
+        let mut transmission = self.transmissions.remove(key, chain)?;
         self.timers.set(
             TimerKey::Transmission(key),
             &mut transmission.deadline,
             None,
         );
         if transmission.sent == 0 {
-            sending.waiting.retain(|waiting| *waiting != key);
+            sending.stop_waiting(share, key);
         } else {
             sending.in_flight = sending.in_flight.saturating_sub(1);
             self.sent
@@ -485,6 +510,7 @@ impl<P: Peer> Endpoint<P> {
         &mut self,
         now: Instant,
         peer: u32,
+        share: Share,
         kind: MessageType,
         mut message: WireMessage,
     ) -> Result<u16, SendError> {
@@ -492,7 +518,7 @@ impl<P: Peer> Endpoint<P> {
         self.peers
             .start_sending(now, peer, &mut self.random)
             .ok_or(SendError::NotOpen)?;
-        let taken = self.peers.take_id(now, peer, lifetime);
+        let taken = self.peers.take_id(now, peer, share, lifetime);
         self.watch(now, peer);
         let Some(Ok(id)) = taken else {
             return Err(SendError::MessageIds);

@@ -5,13 +5,14 @@ use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
-use core::{hash::BuildHasher, num::NonZeroU32};
+use core::{hash::BuildHasher, mem, num::NonZeroU32};
 
 use lwm2m_core::Instant;
 use slab::Slab;
 
 use super::config::after;
 use super::index::Index;
+use super::records::Remembered;
 use super::table::{Chain, KEEP, Key, make_room};
 use crate::{Peer, random::KeyedState, random::Random};
 
@@ -19,8 +20,7 @@ use crate::{Peer, random::KeyedState, random::Random};
 #[derive(Clone, Debug)]
 pub(super) struct PeerState<P> {
     pub(super) name: P,
-    /// Messages received from it.
-    pub(super) records: Chain,
+    pub(super) records: Remembered,
     /// How many bodies come from it and go to it in blocks.
     pub(super) bodies: u32,
     /// The message ids of what is sent to it. None if the last one was used long ago.
@@ -29,32 +29,116 @@ pub(super) struct PeerState<P> {
     sending: Option<Box<Sending>>,
 }
 
+/// What something is sent to a peer for. Strangers can make us answer as often as they like, under
+/// any address: so answers have a share of their own of all that there is for one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// Requests and notifications.
+    Own,
+    /// Responses that are no acknowledgements.
+    Answers,
+}
+
 /// What is being sent to a peer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sending {
     pub(super) requests: Chain,
-    pub(super) transmissions: Chain,
-    pub(super) notifications: Chain,
+    pub(super) own: Outstanding,
+    pub(super) answers: Outstanding,
     /// How many transmissions wait for an acknowledgement: at most NSTART.
     pub(super) in_flight: u16,
-    /// The transmissions that have not been sent yet, in their order.
-    pub(super) waiting: VecDeque<Key>,
+    /// Whether the next transmission that is sent is an answer, if one waits.
+    answers_next: bool,
     /// When message ids are free again, if transmissions wait for that.
     pub(super) deadline: Option<Instant>,
 }
 
-impl Sending {
-    /// Whether nothing is being sent, and no answer or Reset is waited for.
-    fn is_quiet(&self) -> bool {
-        self.requests.is_empty() && self.transmissions.is_empty() && self.notifications.is_empty()
+/// What of one share is outstanding.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outstanding {
+    pub(super) transmissions: Chain,
+    /// Those of them that have not been sent yet, in their order.
+    waiting: VecDeque<Key>,
+    /// Notifications and first answers that were sent once; a Reset may name them.
+    pub(super) notifications: Chain,
+}
+
+impl Outstanding {
+    const fn is_empty(&self) -> bool {
+        self.transmissions.is_empty() && self.notifications.is_empty()
     }
 }
 
-/// The next message id for a peer. The 65536 ids are used in turn, from a random one; each
-/// sixteenth of them is entered again only EXCHANGE_LIFETIME after it was left.
+impl Sending {
+    /// Whether nothing is being sent, and no answer or Reset is waited for.
+    const fn is_quiet(&self) -> bool {
+        self.requests.is_empty() && self.own.is_empty() && self.answers.is_empty()
+    }
+
+    /// Whether nothing of it is our own.
+    const fn is_answers_only(&self) -> bool {
+        self.requests.is_empty() && self.own.is_empty()
+    }
+
+    pub(super) const fn of(&self, share: Share) -> &Outstanding {
+        match share {
+            Share::Own => &self.own,
+            Share::Answers => &self.answers,
+        }
+    }
+
+    pub(super) const fn of_mut(&mut self, share: Share) -> &mut Outstanding {
+        match share {
+            Share::Own => &mut self.own,
+            Share::Answers => &mut self.answers,
+        }
+    }
+
+    pub(super) fn wait(&mut self, share: Share, transmission: Key) {
+        self.of_mut(share).waiting.push_back(transmission);
+    }
+
+    /// The transmission whose turn is next, but of none of this share. The shares take turns.
+    pub(super) fn next_waiting(&self, but: Option<Share>) -> Option<(Share, Key)> {
+        let mut order = [Share::Own, Share::Answers];
+        if self.answers_next {
+            order.reverse();
+        }
+        order
+            .into_iter()
+            .filter(|share| but != Some(*share))
+            .find_map(|share| Some((share, *self.of(share).waiting.front()?)))
+    }
+
+    /// The transmission whose turn it is is sent.
+    pub(super) fn take_turn(&mut self, share: Share) {
+        self.of_mut(share).waiting.pop_front();
+        self.answers_next = share == Share::Own;
+    }
+
+    /// A transmission does not wait any more.
+    pub(super) fn stop_waiting(&mut self, share: Share, transmission: Key) {
+        let waiting = &mut self.of_mut(share).waiting;
+        waiting.retain(|other| *other != transmission);
+    }
+
+    /// All that wait, which do so no more.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Key> {
+        let mut waiting = mem::take(&mut self.own.waiting);
+        waiting.append(&mut self.answers.waiting);
+        waiting
+    }
+}
+
+/// The next message ids for a peer. Of the 65536, answers have the upper quarter, all else has the
+/// others. Those of a share are used in turn, from a random one; each sixteenth of all is entered
+/// again only EXCHANGE_LIFETIME after it was left.
 #[derive(Clone, Debug)]
 struct MessageIds {
-    next: u16,
+    own: u16,
+    answer: u16,
+    /// Whether any was used but for answers.
+    is_own_used: bool,
     /// Where the peer waits until they can be forgotten; nowhere while something is being sent.
     place: Option<Place>,
     last_used: Instant,
@@ -64,19 +148,28 @@ struct MessageIds {
 
 impl MessageIds {
     const SIXTEENTH: u16 = 1 << 12;
+    const FIRST_OF_ANSWERS: u16 = 12 << 12;
 
     fn new(now: Instant, random: &mut Random) -> Self {
+        let [a, b, c, d] = random.next_u32().to_le_bytes();
+        let share = u32::from(u16::from_le_bytes([a, b])) * u32::from(Self::FIRST_OF_ANSWERS);
         Self {
-            next: random.next_u16(),
+            own: u16::try_from(share >> 16).unwrap_or(0),
+            answer: Self::FIRST_OF_ANSWERS | u16::from_le_bytes([c, d]),
+            is_own_used: false,
             place: None,
             last_used: now,
             left: None,
         }
     }
 
-    /// Takes the next id; or tells when there will be one.
-    fn take(&mut self, now: Instant, lifetime: u64) -> Result<u16, Instant> {
-        let id = self.next;
+    /// Takes the next id of this share; or tells when there will be one.
+    fn take(&mut self, now: Instant, share: Share, lifetime: u64) -> Result<u16, Instant> {
+        let (next, first, last) = match share {
+            Share::Own => (&mut self.own, 0, Self::FIRST_OF_ANSWERS - 1),
+            Share::Answers => (&mut self.answer, Self::FIRST_OF_ANSWERS, u16::MAX),
+        };
+        let id = *next;
         if id.is_multiple_of(Self::SIXTEENTH)
             && let Some(left) = &self.left
             && let Some(Some(left)) = left.get(Self::sixteenth(id))
@@ -84,14 +177,15 @@ impl MessageIds {
         {
             return Err(after(*left, lifetime));
         }
-        self.next = id.wrapping_add(1);
-        if self.next.is_multiple_of(Self::SIXTEENTH) {
+        *next = if id == last { first } else { id + 1 };
+        if next.is_multiple_of(Self::SIXTEENTH) {
             let left = self.left.get_or_insert_default();
             if let Some(left) = left.get_mut(Self::sixteenth(id)) {
                 *left = Some(now);
             }
         }
         self.last_used = now;
+        self.is_own_used |= share == Share::Own;
         Ok(id)
     }
 
@@ -107,6 +201,8 @@ pub(super) struct Peers<P> {
     by_name: Index,
     keys: KeyedState,
     quiet: Quiet,
+    /// Who is looked at next when room is needed.
+    turn: u32,
     /// Kept for the next peer that something is sent to.
     spare: Option<Box<Sending>>,
 }
@@ -195,6 +291,7 @@ impl<P: Peer> Peers<P> {
             by_name: Index::default(),
             keys,
             quiet: Quiet::default(),
+            turn: 0,
             spare: None,
         }
     }
@@ -216,7 +313,7 @@ impl<P: Peer> Peers<P> {
         let index = u32::try_from(self.states.vacant_key()).ok()?;
         self.states.insert(PeerState {
             name,
-            records: Chain::default(),
+            records: Remembered::default(),
             bodies: 0,
             ids: None,
             sending: None,
@@ -267,15 +364,16 @@ impl<P: Peer> Peers<P> {
         )
     }
 
-    /// The next message id for this peer; or when there will be one.
+    /// The next message id of this share for this peer; or when there will be one.
     pub(super) fn take_id(
         &mut self,
         now: Instant,
         index: u32,
+        share: Share,
         lifetime: u64,
     ) -> Option<Result<u16, Instant>> {
         let ids = self.get_mut(index)?.ids.as_mut()?;
-        Some(ids.take(now, lifetime))
+        Some(ids.take(now, share, lifetime))
     }
 
     /// Forgets what is being sent to a peer if that is nothing any more, and sees to it that its
@@ -291,9 +389,10 @@ impl<P: Peer> Peers<P> {
             ids.place = Some(self.quiet.insert(end.max(now), index));
         }
         let deadline = sending.deadline.take();
-        sending.in_flight = 0;
-        sending.waiting.clear();
-        if sending.waiting.capacity() <= KEEP {
+        let [own, answers] = [&sending.own, &sending.answers].map(|share| &share.waiting);
+        if own.capacity().max(answers.capacity()) <= KEEP {
+            sending.in_flight = 0;
+            sending.answers_next = false;
             self.spare = Some(sending);
         }
         deadline
@@ -324,6 +423,30 @@ impl<P: Peer> Peers<P> {
                 }
             }
         }
+    }
+
+    /// Whether nothing is lost but answers if a peer is forgotten: it is a stranger, to whom
+    /// nothing was sent on our own, and no message of it may come again and do harm.
+    pub(super) fn is_stranger(&self, index: u32) -> bool {
+        self.get(index).is_some_and(|peer| {
+            let is_unasked = peer.ids.as_ref().is_none_or(|ids| !ids.is_own_used);
+            let is_quiet = peer.sending.as_ref();
+            is_unasked
+                && is_quiet.is_none_or(|sending| sending.is_answers_only())
+                && peer.records.is_spare()
+        })
+    }
+
+    /// One peer after the other, in turn.
+    pub(super) fn next_in_turn(&mut self) -> u32 {
+        let index = self.turn;
+        let next = index.saturating_add(1);
+        self.turn = if (next as usize) < self.states.capacity() {
+            next
+        } else {
+            0
+        };
+        index
     }
 
     /// Forgets what was and is being sent to a peer.
@@ -378,8 +501,13 @@ mod tests {
             if step % 3 == 0 {
                 now = after(now, 1);
             }
+            let share = if step % 5 == 0 {
+                Share::Answers
+            } else {
+                Share::Own
+            };
             let id = loop {
-                match ids.take(now, lifetime) {
+                match ids.take(now, share, lifetime) {
                     Ok(id) => break id,
                     Err(until) => {
                         assert!(until > now);
@@ -390,6 +518,7 @@ mod tests {
             };
             let last = used[usize::from(id)].replace(now);
             assert!(last.is_none_or(|last| after(last, lifetime) <= now), "{id}");
+            assert_eq!(share == Share::Answers, id >= 0xc000, "{id}");
         }
         assert!(waits > 1);
     }

@@ -17,16 +17,65 @@ use crate::{
 
 /// A message that was received.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "none follows from another")]
 pub(super) struct Record {
     pub(super) message_id: u16,
     pub(super) confirmable: bool,
     pub(super) multicast: bool,
-    /// Whether a repetition would do no harm: it may be forgotten when room is needed.
-    pub(super) repeatable: bool,
+    pub(super) repetition: Repetition,
     pub(super) state: State,
     /// Whether it is in the index; as [`Records::insert`] sees fit.
     pub(super) indexed: bool,
+}
+
+/// What happens if a message is taken for a new one when it comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repetition {
+    /// What it asks for may be done twice: its record is kept until its end.
+    Harmful,
+    /// The same, if it is answered with an Observe option: an observation begins anew that may be
+    /// over. Otherwise it only reads.
+    HarmfulIfObserved,
+    /// Nothing that matters: its record goes when room is needed.
+    Harmless,
+}
+
+impl Record {
+    /// Whether it may go when room is needed.
+    const fn is_spare(&self) -> bool {
+        matches!(self.repetition, Repetition::Harmless) && self.state.is_final()
+    }
+}
+
+/// What is remembered of one peer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Remembered {
+    /// The messages that were received from it.
+    chain: Chain,
+    /// How many of them are not spare.
+    binding: u32,
+}
+
+impl Remembered {
+    pub(super) const fn is_empty(self) -> bool {
+        self.chain.is_empty()
+    }
+
+    pub(super) const fn len(self) -> usize {
+        self.chain.len()
+    }
+
+    /// Whether no harm is done if all of it is forgotten.
+    pub(super) const fn is_spare(self) -> bool {
+        self.binding == 0
+    }
+
+    const fn note(&mut self, was_spare: bool, is_spare: bool) {
+        match (was_spare, is_spare) {
+            (true, false) => self.binding = self.binding.saturating_add(1),
+            (false, true) => self.binding = self.binding.saturating_sub(1),
+            _ => {}
+        }
+    }
 }
 
 /// What a repetition of the message leads to.
@@ -78,8 +127,8 @@ pub(super) struct Records {
     non_confirmable: VecDeque<(Instant, Key)>,
     /// When requests are to be acknowledged if they are not answered.
     unanswered: VecDeque<(Instant, Key)>,
-    /// Those that may be forgotten, the oldest first.
-    repeatable: VecDeque<Key>,
+    /// Those that go when room is needed, the oldest first.
+    spare: VecDeque<Key>,
 }
 
 /// So many records of a peer are found by looking at them: at the oldest ones, as what came when
@@ -96,7 +145,7 @@ impl Records {
             confirmable: VecDeque::new(),
             non_confirmable: VecDeque::new(),
             unanswered: VecDeque::new(),
-            repeatable: VecDeque::new(),
+            spare: VecDeque::new(),
         }
     }
 
@@ -104,8 +153,9 @@ impl Records {
         self.table.len()
     }
 
-    /// The record of this message, of a peer whose chain is `chain`.
-    pub(super) fn find(&self, peer: u32, chain: Chain, message_id: u16) -> Option<Key> {
+    /// The record of this message, of a peer of which this is remembered.
+    pub(super) fn find(&self, peer: u32, of: Remembered, message_id: u16) -> Option<Key> {
+        let chain = of.chain;
         let mut oldest = self.table.of(chain).take(FEW);
         if let Some((key, _)) = oldest.find(|(_, record)| record.message_id == message_id) {
             return Some(key);
@@ -144,23 +194,13 @@ impl Records {
     }
 
     /// Takes the answer to a group's request, as its moment has come.
-    pub(super) fn take_leisurely(&mut self, key: Key) -> Option<WireMessage> {
+    pub(super) fn take_leisurely(&mut self, key: Key, of: &mut Remembered) -> Option<WireMessage> {
         let State::AtLeisure(leisurely) = &mut self.table.get_mut(key)?.state else {
             return None;
         };
         let answer = leisurely.answer.take();
-        self.set(key, State::Done);
+        self.set(key, of, State::Done);
         answer
-    }
-
-    /// The answer has arrived: a repetition of the confirmable request is only acknowledged.
-    pub(super) fn drop_answer(&mut self, key: Key) {
-        if let Some(record) = self.table.get_mut(key)
-            && record.confirmable
-            && matches!(record.state, State::Answered(_))
-        {
-            record.state = State::Done;
-        }
     }
 
     pub(super) fn peer(&self, key: Key) -> Option<u32> {
@@ -170,11 +210,11 @@ impl Records {
     pub(super) fn insert(
         &mut self,
         peer: u32,
-        chain: &mut Chain,
+        of: &mut Remembered,
         mut record: Record,
         end: Instant,
     ) -> Key {
-        record.indexed = chain.len() >= FEW;
+        record.indexed = of.chain.len() >= FEW;
         let hash = record
             .indexed
             .then(|| hash(self.keys, peer, record.message_id));
@@ -183,11 +223,12 @@ impl Records {
         } else {
             &mut self.non_confirmable
         };
-        let repeatable = record.repeatable && record.state.is_final();
-        let key = self.table.insert(peer, chain, record);
+        let is_spare = record.is_spare();
+        let key = self.table.insert(peer, &mut of.chain, record);
         push(ends, (end, key));
-        if repeatable {
-            push(&mut self.repeatable, key);
+        of.note(true, is_spare);
+        if is_spare {
+            push(&mut self.spare, key);
         }
         if let Some(hash) = hash {
             self.by_id.insert(hash, key.index());
@@ -201,19 +242,31 @@ impl Records {
     }
 
     /// Changes what a repetition leads to.
-    pub(super) fn set(&mut self, key: Key, state: State) {
-        let Some(record) = self.table.get_mut(key) else {
-            return;
-        };
-        if record.repeatable && state.is_final() && !record.state.is_final() {
-            push(&mut self.repeatable, key);
-        }
-        record.state = state;
+    pub(super) fn set(&mut self, key: Key, of: &mut Remembered, state: State) {
+        self.change(key, of, |record| record.state = state);
         // Mostly the last one is answered first: then its deadline never has to be looked at.
         while let Some((_, last)) = self.unanswered.back()
             && !self.is_unanswered(*last)
         {
             self.unanswered.pop_back();
+        }
+    }
+
+    /// A repetition would do no harm: the record goes when room is needed.
+    pub(super) fn make_spare(&mut self, key: Key, of: &mut Remembered) {
+        self.change(key, of, |record| record.repetition = Repetition::Harmless);
+    }
+
+    fn change(&mut self, key: Key, of: &mut Remembered, change: impl FnOnce(&mut Record)) {
+        let Some(record) = self.table.get_mut(key) else {
+            return;
+        };
+        let was_spare = record.is_spare();
+        change(record);
+        let is_spare = record.is_spare();
+        of.note(was_spare, is_spare);
+        if is_spare && !was_spare {
+            push(&mut self.spare, key);
         }
     }
 
@@ -223,9 +276,10 @@ impl Records {
             .is_some_and(|record| matches!(record.state, State::Open(_)))
     }
 
-    pub(super) fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Record> {
+    pub(super) fn remove(&mut self, key: Key, of: &mut Remembered) -> Option<Record> {
         let peer = self.table.peer(key)?;
-        let record = self.table.remove(key, chain)?;
+        let record = self.table.remove(key, &mut of.chain)?;
+        of.note(record.is_spare(), true);
         if record.indexed {
             let hash = hash(self.keys, peer, record.message_id);
             self.by_id.remove(hash, key.index());
@@ -243,10 +297,10 @@ impl Records {
         let (table, entries) = (&self.table, self.table.len());
         let is_there = |key: Key| table.get(key).is_some();
         // Mostly the oldest one goes.
-        while let Some(key) = self.repeatable.front()
+        while let Some(key) = self.spare.front()
             && !is_there(*key)
         {
-            self.repeatable.pop_front();
+            self.spare.pop_front();
         }
         for queue in [
             &mut self.confirmable,
@@ -255,7 +309,7 @@ impl Records {
         ] {
             compact(queue, entries, |(_, key)| is_there(*key));
         }
-        compact(&mut self.repeatable, entries, |key| is_there(*key));
+        compact(&mut self.spare, entries, |key| is_there(*key));
     }
 
     /// With no record left, nothing of the queues is of use.
@@ -270,9 +324,9 @@ impl Records {
                 drop(mem::take(queue));
             }
         }
-        self.repeatable.clear();
-        if self.repeatable.capacity() > KEEP {
-            drop(mem::take(&mut self.repeatable));
+        self.spare.clear();
+        if self.spare.capacity() > KEEP {
+            drop(mem::take(&mut self.spare));
         }
     }
 
@@ -310,27 +364,30 @@ impl Records {
         .min()
     }
 
-    /// The oldest record that may be forgotten, of all peers.
-    pub(super) fn pop_repeatable(&mut self) -> Option<Key> {
+    /// The oldest record of all peers that may go when room is needed.
+    pub(super) fn pop_spare(&mut self) -> Option<Key> {
         loop {
-            let key = self.repeatable.pop_front()?;
+            let key = self.spare.pop_front()?;
             if self.table.get(key).is_some() {
                 return Some(key);
             }
         }
     }
 
-    /// The oldest record of a peer that may be forgotten.
-    pub(super) fn repeatable_of(&self, chain: Chain) -> Option<Key> {
+    /// The oldest record of a peer that may go when room is needed.
+    pub(super) fn spare_of(&self, of: Remembered) -> Option<Key> {
+        if of.binding as usize >= of.len() {
+            return None;
+        }
         self.table
-            .of(chain)
-            .find(|(_, record)| record.repeatable && record.state.is_final())
+            .of(of.chain)
+            .find(|(_, record)| record.is_spare())
             .map(|(key, _)| key)
     }
 
     /// The oldest record of a peer.
-    pub(super) fn oldest(&self, chain: Chain) -> Option<Key> {
-        self.table.oldest(chain)
+    pub(super) fn oldest(&self, of: Remembered) -> Option<Key> {
+        self.table.oldest(of.chain)
     }
 }
 
@@ -362,30 +419,30 @@ mod tests {
             steps in prop::collection::vec((0_u32..3, 0_u16..12), 0..200),
         ) {
             let mut records = Records::new(Random::new([1; 32]).hash_keys());
-            let mut chains = [Chain::default(); 3];
+            let mut remembered = [Remembered::default(); 3];
             let mut model = BTreeMap::new();
             for (peer, message_id) in steps {
-                let chain = &mut chains[peer as usize];
+                let of = &mut remembered[peer as usize];
                 // What is there goes, from anywhere in the chain; what is not comes.
                 if let Some(key) = model.remove(&(peer, message_id)) {
-                    let removed = records.remove(key, chain).unwrap();
+                    let removed = records.remove(key, of).unwrap();
                     prop_assert_eq!(removed.message_id, message_id);
                 } else {
                     let record = Record {
                         message_id,
                         confirmable: true,
                         multicast: false,
-                        repeatable: true,
+                        repetition: Repetition::Harmless,
                         state: State::Done,
                         indexed: false,
                     };
-                    let key = records.insert(peer, chain, record, Instant::ZERO);
+                    let key = records.insert(peer, of, record, Instant::ZERO);
                     model.insert((peer, message_id), key);
                 }
-                for (peer, chain) in (0..3).zip(chains) {
+                for (peer, of) in (0..3).zip(remembered) {
                     for id in 0..12 {
                         let expected = model.get(&(peer, id)).copied();
-                        prop_assert_eq!(records.find(peer, chain, id), expected);
+                        prop_assert_eq!(records.find(peer, of, id), expected);
                     }
                 }
             }

@@ -15,7 +15,8 @@ use super::{
     config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
     outgoing::{Purpose, Sent, Transmission},
-    records::{Record, State},
+    peers::Share,
+    records::{Record, Repetition, State},
     table::Key,
 };
 use crate::{
@@ -54,7 +55,7 @@ impl<P: Peer> Endpoint<P> {
         if self.is_large(options.channel, &message) {
             return self.request_in_blocks(now, to, message, options);
         }
-        let peer = self.enter_for_request(to)?;
+        let peer = self.enter_for_request(now, to)?;
         let (token, kind) = (self.new_token(peer), kind_of(&message));
         self.prefer_blocks(options.channel, &mut message);
         let mode = Mode::new(options, self.spans.response_timeout);
@@ -118,7 +119,7 @@ impl<P: Peer> Endpoint<P> {
         if !matches!(kind, Kind::Block { .. }) {
             request.message = Some(wire.clone());
         }
-        match self.send_once(now, peer, message_type, wire) {
+        match self.send_once(now, peer, Share::Own, message_type, wire) {
             Ok(message_id) => {
                 self.sent.insert(peer, message_id, Sent::Request(key));
                 if let Some(request) = self.requests.get_mut(key) {
@@ -144,7 +145,7 @@ impl<P: Peer> Endpoint<P> {
     /// Asks whether the peer is there, by an Empty confirmable message (RFC 7252 §4.3). If it is,
     /// the outcome is [`Incoming::RequestReset`]. Over SMS it is sent once (TS 8.6.2).
     pub fn ping(&mut self, now: Instant, to: P, channel: Channel) -> Result<RequestId, SendError> {
-        let peer = self.enter_for_request(to)?;
+        let peer = self.enter_for_request(now, to)?;
         let options = RequestOptions {
             channel,
             ..RequestOptions::default()
@@ -170,11 +171,8 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    pub(super) fn enter_for_request(&mut self, to: P) -> Result<u32, SendError> {
-        let peer = self
-            .peers
-            .enter(to, self.config.bounds.peers)
-            .ok_or(SendError::TooManyPeers)?;
+    pub(super) fn enter_for_request(&mut self, now: Instant, to: P) -> Result<u32, SendError> {
+        let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
         let requests = self
             .peers
             .sending(peer)
@@ -390,7 +388,7 @@ impl<P: Peer> Endpoint<P> {
             message_id: message.message_id(),
             confirmable,
             multicast: false,
-            repeatable: true,
+            repetition: Repetition::Harmless,
             state: State::Done,
             indexed: false,
         };

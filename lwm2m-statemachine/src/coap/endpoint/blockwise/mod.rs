@@ -34,7 +34,7 @@ pub use self::{
     serving::Resource,
     source::{Source, SourceId},
 };
-use super::Endpoint;
+use super::{Endpoint, records::Repetition};
 use crate::{
     Channel, Peer,
     coap::{
@@ -153,13 +153,19 @@ impl Asked {
         }
     }
 
-    /// Whether no harm is done if a repetition of the request is taken for a new one: it only
-    /// reads, or asks for a block, or brings one that is there already.
-    pub(super) fn is_repeatable(&self, request: &MessageRef<'_>) -> bool {
+    /// What happens if the request is taken for a new one when it comes again. One that only
+    /// reads, or asks for a block, or brings one that is there already, does no harm.
+    pub(super) fn repetition(&self, request: &MessageRef<'_>) -> Repetition {
         match (self.block1(), self.block2()) {
-            (Some(block), _) => block.more() && block.number() > 0,
-            (None, Some(block)) if block.number() > 0 => true,
-            _ => request.code() == Code::GET && !request.has(OptionNumber::OBSERVE),
+            (Some(block), _) if block.more() && block.number() > 0 => Repetition::Harmless,
+            (Some(_), _) => Repetition::Harmful,
+            (None, Some(block)) if block.number() > 0 => Repetition::Harmless,
+            _ if request.code() != Code::GET => Repetition::Harmful,
+            _ => match request.observe() {
+                None => Repetition::Harmless,
+                Some(0) => Repetition::HarmfulIfObserved,
+                Some(_) => Repetition::Harmful,
+            },
         }
     }
 

@@ -54,6 +54,8 @@ struct Inbound {
     body: Content,
     /// How many bytes it takes.
     held: usize,
+    /// The request with its first block.
+    first: Key,
     /// The request whose answer decides how it goes on.
     record: Option<Key>,
     /// The request with the last block that was taken.
@@ -111,6 +113,11 @@ impl Receiving {
         self.of_peer(peer).next()
     }
 
+    /// Whether a body is coming from this peer.
+    pub(in crate::coap::endpoint) fn is_from(&self, peer: u32) -> bool {
+        self.first_of(peer).is_some()
+    }
+
     /// The body whose block was in the request of this record.
     fn of_record(&mut self, peer: u32, resource: u64, record: Key) -> Option<&mut Inbound> {
         self.bodies
@@ -163,7 +170,7 @@ impl<P: Peer> Endpoint<P> {
             if !block.more() {
                 return Taken::Request(Body::Datagram(payload));
             }
-            if let Err(refusal) = self.begin_receiving(key, request) {
+            if let Err(refusal) = self.begin_receiving(key, record, request) {
                 return self.refuse(now, record, refusal);
             }
         }
@@ -232,13 +239,14 @@ impl<P: Peer> Endpoint<P> {
         record: Key,
         block: BlockOption,
     ) -> Taken<'d> {
+        let latest = self.receiving.bodies.get_mut(&key);
+        if let Some(before) = latest.and_then(|inbound| inbound.latest.replace(record)) {
+            // Who sends this block has the answer to the one before.
+            self.drop_answer(before);
+        }
         let Some(inbound) = self.receiving.bodies.get_mut(&key) else {
             return self.refuse(now, record, incomplete());
         };
-        if let Some(before) = inbound.latest.replace(record) {
-            // Who sends this block has the answer to the one before.
-            self.records.drop_answer(before);
-        }
         let deadline = after(now, self.spans.transfer_lifetime);
         self.timers.set(
             TimerKey::Receiving(key.0, key.1),
@@ -272,6 +280,7 @@ impl<P: Peer> Endpoint<P> {
     fn begin_receiving(
         &mut self,
         key: (u32, u64),
+        record: Key,
         request: &MessageRef<'_>,
     ) -> Result<(), MessageBuf> {
         let bounds = self.config.bounds;
@@ -302,6 +311,7 @@ impl<P: Peer> Endpoint<P> {
                 Content::Assembled(Vec::new())
             },
             held: 0,
+            first: record,
             record: None,
             latest: None,
             whole: false,
@@ -343,7 +353,7 @@ impl<P: Peer> Endpoint<P> {
             self.receiving.held.change(peer, 0, payload.len());
             MessageBuf::response(Code::CONTINUE)
         };
-        self.answer(now, record, answer)
+        self.decide(now, record, answer)
     }
 
     /// The application has answered a request with a block in it, or a block was answered for it.
@@ -358,10 +368,13 @@ impl<P: Peer> Endpoint<P> {
         let Some(inbound) = self.receiving.of_record(peer, asked.resource, record) else {
             return;
         };
-        if block.more() && code.is_success() {
-            inbound.record = None;
-        } else {
-            self.forget_receiving((peer, asked.resource));
+        match (block.more(), code.is_success()) {
+            (true, true) => inbound.record = None,
+            (false, true) => {
+                // A body that was run does not begin again.
+                self.end_receiving((peer, asked.resource));
+            }
+            (_, false) => self.forget_receiving((peer, asked.resource)),
         }
     }
 
@@ -421,11 +434,16 @@ impl<P: Peer> Endpoint<P> {
         self.forget_receiving(key);
     }
 
-    /// Forgets a body; not its peer.
+    /// Forgets a body that was not run; not its peer. It may begin again.
     pub(super) fn forget_receiving(&mut self, key: (u32, u64)) {
-        let Some(mut inbound) = self.receiving.bodies.remove(&key) else {
-            return;
-        };
+        if let Some(first) = self.end_receiving(key) {
+            self.spare_record(first);
+        }
+    }
+
+    /// A body has come to its end; tells the request with its first block.
+    fn end_receiving(&mut self, key: (u32, u64)) -> Option<Key> {
+        let mut inbound = self.receiving.bodies.remove(&key)?;
         self.receiving.held.change(key.0, inbound.held, 0);
         self.timers.set(
             TimerKey::Receiving(key.0, key.1),
@@ -435,6 +453,7 @@ impl<P: Peer> Endpoint<P> {
         if let Some(peer) = self.peers.get_mut(key.0) {
             peer.bodies = peer.bodies.saturating_sub(1);
         }
+        Some(inbound.first)
     }
 
     /// Answers a block without the application.
@@ -445,7 +464,7 @@ impl<P: Peer> Endpoint<P> {
         answer: MessageBuf,
     ) -> Taken<'d> {
         // Can fail only for want of a message id; the peer then has no answer.
-        let _ = self.answer(now, record, answer);
+        let _ = self.decide(now, record, answer);
         Taken::Answered
     }
 

@@ -108,7 +108,7 @@ impl<P: Peer> Endpoint<P> {
         if body.size().is_some_and(|length| length as usize > largest) {
             return Err(SendError::TooLarge);
         }
-        let peer = self.enter_for_request(to)?;
+        let peer = self.enter_for_request(now, to)?;
         let template = head.finish(MessageType::Confirmable, 0, Token::EMPTY);
         let token = self.new_token(peer);
         let mode = Mode::new(options, self.spans.response_timeout);

@@ -329,7 +329,7 @@ impl<P: Peer> Endpoint<P> {
             block,
             token: asked.token,
         };
-        self.records.set(key, state);
+        self.set_record(key, state);
         self.outbox.message(name, wire);
     }
 

@@ -67,6 +67,9 @@ impl<P: Peer> Endpoint<P> {
             return Err(SendError::NotOpen);
         };
         let asked = *asked;
+        if responder.is_repeatable {
+            self.spare_record(record);
+        }
         let key = (peer, asked.resource);
         let block = asked.block2();
         let (size, offset) = self.wanted(&asked, &message, source.size);
@@ -152,10 +155,7 @@ impl<P: Peer> Endpoint<P> {
         let Some(wanted) = block_at(0, false, size) else {
             return Err(SendError::TooLarge);
         };
-        let peer = self
-            .peers
-            .enter(to, self.config.bounds.peers)
-            .ok_or(SendError::TooManyPeers)?;
+        let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
         let older = self.serving.notice(peer, token);
         let notice = self.new_notice(peer, token, options);
         let waiting = Waiting {
