@@ -297,6 +297,7 @@ fn only_want_of_room_has_codes_beside_table_27() {
     let room = [
         RefusalReason::NoRoom,
         RefusalReason::TooManyObjects(0),
+        RefusalReason::AlternatePath(0),
         RefusalReason::UnknownParameters(0),
     ];
     for reason in room {

@@ -62,6 +62,7 @@ fn each_reason_of_a_refused_register_is_told() {
         config.bounds.registrations = 1;
         config.bounds.objects = 2;
         config.bounds.unknown_parameters = 8;
+        config.bounds.alternate_path = 6;
     });
     let psk = Identity::Psk(b"device");
     world.register_as(&Request {
@@ -105,6 +106,13 @@ fn each_reason_of_a_refused_register_is_told() {
                 ..right
             },
             RefusalReason::TooManyObjects(2),
+        ),
+        (
+            Request {
+                payload: br#"</devices>;rt="oma.lwm2m",</devices/3/0>"#,
+                ..right
+            },
+            RefusalReason::AlternatePath(6),
         ),
         (
             Request {

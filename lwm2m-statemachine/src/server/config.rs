@@ -61,6 +61,9 @@ pub struct ServerBounds {
     /// Objects and Object Instances of a registration; a longer list is answered 4.13. 1,024 by
     /// default.
     pub objects: usize,
+    /// The alternate path of a registration, in bytes as the link has it (TS 8.2.2): it is in each
+    /// request to the client. A longer one is answered 4.13. 255 by default.
+    pub alternate_path: usize,
     /// Unknown parameters of a registration, in bytes altogether, each with one byte more than it
     /// has; more are answered 4.13. 512 by default.
     pub unknown_parameters: usize,
@@ -76,6 +79,7 @@ impl Default for ServerBounds {
         Self {
             registrations: 1_000_000,
             objects: 1024,
+            alternate_path: 255,
             unknown_parameters: 512,
             operations: 64,
             observations: 128,

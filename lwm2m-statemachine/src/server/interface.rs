@@ -11,7 +11,7 @@ use super::{
     Server,
     event::{Changes, EndReason, ServerEvent},
     location::{Location, RD},
-    objects::{ListError, ObjectList},
+    objects::ObjectList,
     parameters::Given,
     refusal::{Refusal, RefusalReason},
     registration::{Rare, Registration, RegistrationId},
@@ -391,11 +391,7 @@ impl<P: Peer> Server<P> {
     }
 
     fn object_list(&self, body: &[u8]) -> Result<ObjectList, RefusalReason> {
-        let limit = self.settings.bounds.objects;
-        let list = ObjectList::parse(body, limit).map_err(|error| match error {
-            ListError::Malformed(error) => RefusalReason::Links(error),
-            ListError::TooLong => RefusalReason::TooManyObjects(limit),
-        })?;
+        let list = ObjectList::parse(body, &self.settings.bounds)?;
         // The list is a mandatory parameter (TS Table 7).
         if list.is_empty() {
             return Err(RefusalReason::NoObjects);

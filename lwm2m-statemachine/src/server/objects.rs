@@ -3,7 +3,9 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use lwm2m_core::{ContentFormat, InstanceId, ObjectId, Path, Version};
-use lwm2m_linkformat::{LinkFormatError, RegistrationLink, RegistrationLinks, RootPath};
+use lwm2m_linkformat::{RegistrationLink, RegistrationLinks, RootPath};
+
+use super::{config::ServerBounds, refusal::RefusalReason};
 
 /// What a client said it has. Four bytes for each Object or Object Instance, and nothing for what
 /// most clients do not say.
@@ -74,22 +76,14 @@ impl Formats {
 /// The length of `</1/0>,`.
 const SHORTEST_LINK: usize = 7;
 
-/// Why a list is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ListError {
-    /// It is no list of links: 4.00.
-    Malformed(LinkFormatError),
-    /// It has more Objects and Object Instances than the server keeps: 4.13.
-    TooLong,
-}
-
 impl ObjectList {
-    /// Reads the payload of a Register or Update; `limit` bounds the Objects and Object Instances.
+    /// Reads the payload of a Register or Update.
     ///
     /// The version of an Object is that of its own link (TS 6.2.3). Where that tells none, it is
     /// the one of the first link to an Object Instance that tells one, as in LwM2M 1.2. Where an
     /// Object has several links, the first that tells a version counts.
-    pub(super) fn parse(payload: &[u8], limit: usize) -> Result<Self, ListError> {
+    pub(super) fn parse(payload: &[u8], bounds: &ServerBounds) -> Result<Self, RefusalReason> {
+        let limit = bounds.objects;
         let mut links = RegistrationLinks::new(payload);
         // Few links are shorter than that; more room comes if it is needed.
         let mut places = Vec::with_capacity((payload.len() / SHORTEST_LINK + 1).min(limit));
@@ -97,9 +91,12 @@ impl ObjectList {
         let mut instance_versions = Vec::new();
         let mut formats = Formats::default();
         let alternate_path = links.root().prefix();
+        if alternate_path.len() > bounds.alternate_path {
+            return Err(RefusalReason::AlternatePath(bounds.alternate_path));
+        }
         // What is malformed behind the bound is refused as too long: either is right.
         for link in links.by_ref() {
-            let place = match link.map_err(ListError::Malformed)? {
+            let place = match link? {
                 RegistrationLink::Object { object, version } => {
                     versions.extend(version.map(|version| (object, version)));
                     Place::new(object, None)
@@ -122,7 +119,7 @@ impl ObjectList {
                 }
             };
             if places.len() >= limit {
-                return Err(ListError::TooLong);
+                return Err(RefusalReason::TooManyObjects(limit));
             }
             places.push(place);
         }
@@ -202,7 +199,7 @@ mod tests {
     use super::*;
 
     fn list(payload: &str) -> ObjectList {
-        ObjectList::parse(payload.as_bytes(), 100).unwrap()
+        ObjectList::parse(payload.as_bytes(), &ServerBounds::default()).unwrap()
     }
 
     fn paths(list: &ObjectList) -> Vec<(u16, Option<u16>)> {
@@ -301,8 +298,28 @@ mod tests {
 
     #[test]
     fn a_list_over_the_bound_is_refused() {
-        assert!(ObjectList::parse(b"</1/0>,</3/0>", 2).is_ok());
-        let three = ObjectList::parse(b"</1/0>,</3/0>,</4/0>", 2);
-        assert_eq!(three, Err(ListError::TooLong));
+        let bounds = ServerBounds {
+            objects: 2,
+            ..ServerBounds::default()
+        };
+        assert!(ObjectList::parse(b"</1/0>,</3/0>", &bounds).is_ok());
+        let three = ObjectList::parse(b"</1/0>,</3/0>,</4/0>", &bounds);
+        assert_eq!(three, Err(RefusalReason::TooManyObjects(2)));
+    }
+
+    #[test]
+    fn an_alternate_path_over_the_bound_is_refused() {
+        let bounds = ServerBounds {
+            alternate_path: 6,
+            ..ServerBounds::default()
+        };
+        let parse = |path: &str| {
+            let payload = alloc::format!(r#"<{path}>;rt="oma.lwm2m",<{path}/3/0>"#);
+            ObjectList::parse(payload.as_bytes(), &bounds).map(|_| ())
+        };
+        assert_eq!(parse("/lwm2m"), Ok(()));
+        for path in ["/lwm2mm", "/a/b/c/d", "/%20%20%20"] {
+            assert_eq!(parse(path), Err(RefusalReason::AlternatePath(6)), "{path}");
+        }
     }
 }

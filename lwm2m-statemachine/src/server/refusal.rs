@@ -77,6 +77,10 @@ pub enum RefusalReason {
     /// [`ServerBounds::objects`](super::ServerBounds::objects).
     #[error("more than {0} Objects and Object Instances")]
     TooManyObjects(usize),
+    /// 4.13: an alternate path that is longer than
+    /// [`ServerBounds::alternate_path`](super::ServerBounds::alternate_path).
+    #[error("an alternate path of more than {0} bytes")]
+    AlternatePath(usize),
     /// 4.13: more unknown parameters than
     /// [`ServerBounds::unknown_parameters`](super::ServerBounds::unknown_parameters).
     #[error("unknown parameters of more than {0} bytes")]
@@ -98,7 +102,9 @@ impl RefusalReason {
             }
             Self::Secured => Code::FORBIDDEN,
             Self::UnknownLocation | Self::AnotherClient => Code::NOT_FOUND,
-            Self::TooManyObjects(_) | Self::UnknownParameters(_) => Code::REQUEST_ENTITY_TOO_LARGE,
+            Self::TooManyObjects(_) | Self::AlternatePath(_) | Self::UnknownParameters(_) => {
+                Code::REQUEST_ENTITY_TOO_LARGE
+            }
             Self::NoRoom => Code::SERVICE_UNAVAILABLE,
         }
     }
