@@ -7,9 +7,9 @@ import aiocoap.resource
 from aiocoap import CHANGED, CONTENT, DELETE, POST, Message
 
 from programs import LIMIT, free_port
-from values import DEVICE, LINKS, TEXT, TLV, resource
+from values import DEVICE, LINKS, SENML_JSON, TEXT, TLV, resource
 
-OBJECTS = b"</1/0>,</3/0>"
+OBJECTS = b"</1/0>,</3/0>,</31024/10>"
 DISCOVERED = b"</3/0>,</3/0/0>,</3/0/4>,</3/0/6>;dim=2,</3/0/9>,</3/0/14>"
 
 
@@ -57,6 +57,23 @@ class Value(aiocoap.resource.ObservableResource):
         return Message(code=CHANGED)
 
 
+class Foreign(Value):
+    """A Resource of an Object that nobody has a definition of, on a client of a later version: it
+    answers in SenML if it may choose, and takes nothing but text."""
+
+    async def render_get(self, request):
+        if request.opt.accept is None:
+            return answer(b'[{"bn":"/31024/10/1","vs":"%s"}]' % self.text, SENML_JSON)
+        if request.opt.accept == TLV:
+            return answer(resource(self.number, self.text), TLV)
+        return await super().render_get(request)
+
+    async def render_put(self, request):
+        if request.opt.content_format != TEXT:
+            return Message(code=aiocoap.UNSUPPORTED_CONTENT_FORMAT)
+        return await super().render_put(request)
+
+
 class Reboot(aiocoap.resource.Resource):
     """/3/0/4: Execute. Keeps the arguments it was called with."""
 
@@ -78,6 +95,7 @@ class Device:
         self.server, self.endpoint = server, endpoint
         self.battery = Value(9, b"100")
         self.offset = Value(14, b"+02:00")
+        self.foreign = Foreign(1, b"100")
         self.reboot = Reboot()
         site = aiocoap.resource.Site()
         site.add_resource(["3", "0"], Instance())
@@ -85,6 +103,7 @@ class Device:
         site.add_resource(["3", "0", "4"], self.reboot)
         site.add_resource(["3", "0", "9"], self.battery)
         site.add_resource(["3", "0", "14"], self.offset)
+        site.add_resource(["31024", "10", "1"], self.foreign)
         self.context = await aiocoap.Context.create_server_context(
             site, bind=("127.0.0.1", free_port()), transports=["udp6"]
         )

@@ -16,6 +16,7 @@ class Registrations(aiocoap.resource.Resource):
         super().__init__()
         self.happened = asyncio.Queue()
         self.devices = {}
+        self.answer_to_update = aiocoap.CHANGED
 
     async def render_post(self, request):
         location = ("rd", f"d{len(self.devices)}")
@@ -42,7 +43,7 @@ class Locations(aiocoap.resource.Resource, aiocoap.resource.PathCapable):
         if location not in self.registrations.devices:
             return Message(code=aiocoap.NOT_FOUND)
         self.registrations.note("update", location, request)
-        return Message(code=aiocoap.CHANGED)
+        return Message(code=self.registrations.answer_to_update)
 
     async def render_delete(self, request):
         location = ("rd",) + request.opt.uri_path

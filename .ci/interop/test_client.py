@@ -8,7 +8,7 @@ import aiocoap
 from libcoap import resource_directory
 from manager import Manager
 from programs import LIMIT, Program, free_port, ours
-from values import LINKS, TEXT, TLV, resource, resources
+from values import LINKS, OPAQUE, TEXT, TLV, resource, resources
 
 ENDPOINT = "interop-client"
 
@@ -74,6 +74,63 @@ class ServerOfAiocoap(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(written.code, aiocoap.CHANGED)
         _, query, _ = await self.manager.happens("update")
         self.assertEqual(query.get("lt"), "120")
+
+    async def test_a_failed_update_is_told_as_that(self):
+        self.manager.registrations.answer_to_update = aiocoap.INTERNAL_SERVER_ERROR
+        await self.client.say("update")
+        await self.client.expect("^failed update the server answered 5.00; registers again in ")
+
+    async def test_a_resource_that_goes_is_removed(self):
+        # Lifetime, Notification Storing, Binding: what may be absent goes (TS 5.4.3).
+        payload = resource(1, b"\x3c") + resource(6, b"\x01") + resource(7, b"U")
+        written = await self.request(aiocoap.PUT, "/1/0", payload, content_format=TLV)
+        self.assertEqual(written.code, aiocoap.CHANGED)
+        await self.client.expect("^removed /1/0/2$")
+        self.assertEqual((await self.request(aiocoap.GET, "/1/0/2")).code, aiocoap.NOT_FOUND)
+
+    async def test_usual_requests_find_something(self):
+        for path, form, payload in [
+            ("/3/0/15", TEXT, b"Europe/Paris"),
+            ("/1/0/2", TEXT, b"0"),
+            ("/1/0/3", TEXT, b"6000"),
+            ("/5/0/9", TEXT, b"2"),
+            ("/3442/0/150", OPAQUE, bytes.fromhex("0123456789abcdef")),
+        ]:
+            read = await self.request(aiocoap.GET, path, accept=form)
+            self.assertEqual((read.code, read.payload), (aiocoap.CONTENT, payload), path)
+
+    async def becomes(self, path, value):
+        """Waits until a Resource has this value, as text."""
+        async with asyncio.timeout(LIMIT):
+            while (await self.request(aiocoap.GET, path, accept=TEXT)).payload != value:
+                await asyncio.sleep(0.1)
+
+    async def test_a_firmware_update_by_uri(self):
+        uri = b"coap://127.0.0.1/firmware"
+        written = await self.request(aiocoap.PUT, "/5/0/1", uri, content_format=TEXT)
+        self.assertEqual(written.code, aiocoap.CHANGED)
+        await self.becomes("/5/0/3", b"2")
+        executed = await self.request(aiocoap.POST, "/5/0/2")
+        self.assertEqual(executed.code, aiocoap.CHANGED)
+        self.location, _, _ = await self.manager.happens("register")
+        await self.client.expect("^registered")
+        for path, value in [("/5/0/3", b"0"), ("/5/0/5", b"1"), ("/3/0/3", b"1.1")]:
+            read = await self.request(aiocoap.GET, path, accept=TEXT)
+            self.assertEqual(read.payload, value, path)
+
+    async def test_a_firmware_package_in_blocks(self):
+        package = bytes(range(256)) * 20
+        written = await self.request(aiocoap.PUT, "/5/0/0", package, content_format=OPAQUE)
+        self.assertEqual(written.code, aiocoap.CHANGED)
+        await self.client.expect("^firmware downloaded 5120 bytes")
+        await self.becomes("/5/0/3", b"2")
+
+    async def test_what_was_written_survives_a_reboot(self):
+        await self.request(aiocoap.PUT, "/1/0/1", b"120", content_format=TEXT)
+        await self.manager.happens("update")
+        await self.request(aiocoap.POST, "/3/0/4")
+        _, query, _ = await self.manager.happens("register")
+        self.assertEqual(query["lt"], "120")
 
     async def test_discover(self):
         found = await self.request(aiocoap.GET, "/3", accept=LINKS)

@@ -1,5 +1,6 @@
 """Our `server`, and devices that are not ours."""
 
+import re
 import unittest
 
 import aiocoap
@@ -54,6 +55,34 @@ class DeviceOfAiocoap(Server):
         await self.server.expect("^  /3/0/9 = 100")
         await self.ask("read aiocoap /3/0/77", "read", "/3/0/77", "4.04")
 
+    async def test_a_resource_without_a_definition(self):
+        path = "/31024/10/1"
+        await self.server.say(f"write aiocoap {path} 200")
+        await self.server.expect("^note no definition of Object 31024: .* text")
+        await self.server.expect(f"^answer aiocoap write {path} 2.04")
+        self.assertEqual(self.device.foreign.text, b"200")
+        await self.ask(f"read aiocoap {path}", "read", path, "2.05")
+        await self.server.expect("^note no definition of Object 31024: .* raw; load one with --ddf$")
+        await self.server.expect(f'^  {path} = 0x323030 .*"200"')
+        await self.ask(f"read aiocoap {path} text", "read", path, "2.05")
+        await self.server.expect(f'^  {path} = "200"$')
+        await self.server.stays_silent("^note", 0.1)
+
+    async def test_a_client_that_would_rather_answer_in_senml(self):
+        path = "/31024/10/1"
+        await self.ask(f"observe aiocoap {path}", "observe", path, "2.05 .*observation=1")
+        await self.server.expect(f'^  {path} = .*"100"')
+        await self.ask(f"observe aiocoap {path} text", "observe", path, "2.05 .*observation=2")
+        self.device.foreign.set(b"99")
+        numbers = set()
+        for _ in range(2):
+            told = await self.server.expect(f"^notify aiocoap {path} observation=(.)")
+            numbers.add(told[1])
+            await self.server.expect(f'^  {path} = .*"99"')
+        self.assertEqual(numbers, {"1", "2"})
+        await self.server.say(f"read aiocoap {path} any")
+        await self.server.expect(f"^failed aiocoap read {path} .*110")
+
     async def test_write_and_execute(self):
         await self.ask("write aiocoap /3/0/14 +01:00", "write", "/3/0/14", "2.04")
         self.assertIn(b"+01:00", self.device.offset.text)
@@ -88,8 +117,12 @@ class Registrations(Server):
             (("ep=refused", "lt=60", "lwm2m=2.0"), aiocoap.PRECONDITION_FAILED),
         ]:
             self.assertEqual((await device.register(*query)).code, code, query)
+            name = 'of "refused" ' if "ep=refused" in query else ""
+            dotted = re.escape(code.dotted)
+            await self.server.expect(f"^refused Register {name}from 127.0.0.1:[0-9]+ .*: {dotted}, ")
         device.location = ("rd", "nobody")
         self.assertEqual((await device.update()).code, aiocoap.NOT_FOUND)
+        await self.server.expect("^refused Update from 127.0.0.1:[0-9]+ .*: 4.04, ")
         self.assertEqual((await device.register()).code, aiocoap.CREATED)
         await self.server.expect("^registered refused")
 

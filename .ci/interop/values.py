@@ -2,7 +2,7 @@
 
 import struct
 
-TEXT, LINKS, OPAQUE, TLV, JSON = 0, 40, 42, 11542, 11543
+TEXT, LINKS, OPAQUE, SENML_JSON, TLV, JSON = 0, 40, 42, 110, 11542, 11543
 
 # The 121 bytes of TS 6.4.3.1.
 DEVICE = bytes.fromhex(
