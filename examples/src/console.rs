@@ -25,6 +25,7 @@
 //!
 //! ```text
 //! registered EP /rd/5a lifetime=60 version=1.0 binding=U from=127.0.0.1:40000 objects=/1/0,/3/0
+//! refused datagram from 127.0.0.1:40000: bad option: option 9
 //! refused Register of "EP" from 127.0.0.1:40000 (NoSec): 4.00, expected a query lt=
 //! answer EP read /3/0 2.05 Content
 //!   /3/0/0 = "Open Mobile Alliance"
@@ -51,8 +52,11 @@ use lwm2m_core::{
     Arguments, Code, ContentFormat, DataType, Instant, Path, Value, ValueRef, WriteMode,
     codec::{Content, TypeLookup as _},
 };
-use lwm2m_statemachine::server::{
-    ObservationId, OperationId, Outcome, Registration, RegistrationId, Server, ServerEvent,
+use lwm2m_statemachine::{
+    coap::DatagramError,
+    server::{
+        ObservationId, OperationId, Outcome, Registration, RegistrationId, Server, ServerEvent,
+    },
 };
 
 pub use self::command::{Accept, Command, CommandError, USAGE, Verb};
@@ -205,6 +209,20 @@ impl Console {
             [] => Err(CommandError::NotObserved(subject.path)),
             [number] => Ok(number),
             _ => Err(CommandError::Ambiguous(subject.path, numbers)),
+        }
+    }
+
+    /// Tells of a datagram that was of no use to the server, such as a Register with an option that
+    /// is not understood. What matches nothing is not worth a line: it is late, mostly.
+    pub fn tell_useless(
+        &self,
+        from: SocketAddr,
+        error: DatagramError,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        match error {
+            DatagramError::Unmatched => Ok(()),
+            error => writeln!(out, "refused datagram from {from}: {error}"),
         }
     }
 

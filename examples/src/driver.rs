@@ -46,6 +46,8 @@ pub struct Driver<M: Machine> {
     address: SocketAddr,
     clock: Clock,
     events: VecDeque<M::Event>,
+    /// Datagrams that were of no use, at most [`BATCH`].
+    useless: VecDeque<(SocketAddr, M::DatagramError)>,
     tap: Option<Tap>,
     buffer: Vec<u8>,
 }
@@ -104,6 +106,7 @@ impl<M: Machine> Driver<M> {
             socket,
             clock,
             events: VecDeque::new(),
+            useless: VecDeque::new(),
             tap: None,
             buffer: vec![0; LONGEST_DATAGRAM],
         })
@@ -140,6 +143,12 @@ impl<M: Machine> Driver<M> {
     pub fn next_event(&mut self) -> io::Result<Option<M::Event>> {
         self.settle()?;
         Ok(self.events.pop_front())
+    }
+
+    /// The next datagram that was of no use to the machine: whom it was from, and why. For people to
+    /// see; the machine has dealt with it. Those that nobody asks for in time are forgotten.
+    pub fn next_useless(&mut self) -> Option<(SocketAddr, M::DatagramError)> {
+        self.useless.pop_front()
     }
 
     /// Waits for datagrams and deadlines, `at_most` this long, and lets the machine act on them.
@@ -196,10 +205,11 @@ impl<M: Machine> Driver<M> {
             });
         }
         if let Some(peer) = self.names.peer(from) {
-            // The error only informs: whatever it was, the machine has dealt with it.
-            let _ = self
-                .machine
-                .handle_datagram(now, Datagram::new(peer, payload));
+            let datagram = Datagram::new(peer, payload);
+            if let Err(error) = self.machine.handle_datagram(now, datagram) {
+                self.useless.truncate(BATCH - 1);
+                self.useless.push_back((from, error));
+            }
         }
         self.settle()?;
         Ok(true)

@@ -365,12 +365,25 @@ fn a_register_that_is_refused_is_told() {
     let address = server.expect("listening ").replace("listening ", "");
     let device = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let register = b"\x40\x02\x12\x34\xb2rd\x48ep=later\x05lt=60\x09lwm2m=1.1\xff</3/0>";
-    device.send_to(register, address).unwrap();
+    device.send_to(register, &address).unwrap();
     let from = device.local_addr().unwrap();
     let refused = server.expect("refused ");
     let told = format!("refused Register of \"later\" from {from} (NoSec): 4.12, ");
     assert!(refused.starts_with(&told), "{refused}");
     assert!(refused.contains("1.1"), "{refused}");
+
+    // Nor does it come silently to nothing if the endpoint does not let it pass: an option that is
+    // critical (9 is OSCORE's), and the first record of DTLS.
+    let secured = b"\x40\x02\x12\x35\x90\x22rd\x48ep=later\xff</3/0>";
+    for (datagram, told) in [
+        (&secured[..], "bad option"),
+        (&[0x16, 0xfe, 0xff, 0], "malformed"),
+    ] {
+        device.send_to(datagram, &address).unwrap();
+        let refused = server.expect("refused ");
+        let expected = format!("refused datagram from {from}: {told}");
+        assert!(refused.starts_with(&expected), "{refused}");
+    }
 }
 
 /// A server that takes a Register and answers everything else with 5.00.

@@ -85,6 +85,9 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         while let Some(event) = driver.next_event()? {
             console.tell(&driver.machine, event, &mut out)?;
         }
+        while let Some((from, error)) = driver.next_useless() {
+            console.tell_useless(from, error, &mut out)?;
+        }
         while let Some(command) = commands.poll() {
             let now = driver.now();
             match command {
