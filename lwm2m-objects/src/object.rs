@@ -226,7 +226,7 @@ pub trait Object: Any + Send {
     }
 
     /// The next Resource whose value the Object has changed by itself: nobody wrote it. Its
-    /// observers are to be told.
+    /// observers are to be told. It is asked until it tells `None`, so it tells each change once.
     fn poll_changed(&mut self) -> Option<Path> {
         None
     }

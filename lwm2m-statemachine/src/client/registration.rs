@@ -68,7 +68,7 @@ struct Registered {
     known: Parameters,
     /// The Update that is under way, what it says, and when it was sent.
     update: Option<(RequestId, Parameters, Instant)>,
-    /// An Update was asked for while one is under way.
+    /// An Update was asked for while one is under way, whether or not there is anything to tell.
     again: bool,
 }
 
@@ -389,23 +389,20 @@ impl Registration {
         }
     }
 
-    /// Sends an Update if something that the server knows has changed (TS 5.3.2).
+    /// Sends an Update if something that the server knows has changed (TS 5.3.2). While one is under
+    /// way, its answer comes first: [`follow_up`](Self::follow_up) looks again.
     pub(super) fn refresh(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
         let State::Registered(registered) = &self.state else {
             return None;
         };
-        let known = match &registered.update {
-            Some((_, sent, _)) => sent,
-            None => &registered.known,
-        };
-        if context
-            .parameters(self.account)
-            .is_some_and(|parameters| parameters != *known)
-        {
-            self.update(context)
-        } else {
-            None
+        if registered.update.is_some() {
+            return None;
         }
+        let parameters = context.parameters(self.account)?;
+        if parameters == registered.known {
+            return None;
+        }
+        self.update(context)
     }
 
     /// Sends an Update with what has changed and nothing else (TS 5.3.2, Table 9).

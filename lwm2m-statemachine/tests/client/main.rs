@@ -13,3 +13,4 @@ mod servers;
 mod streaming;
 mod support;
 mod table_27;
+mod time;

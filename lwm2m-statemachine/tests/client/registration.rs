@@ -71,6 +71,24 @@ fn update_goes_to_the_location_in_time_and_says_only_what_changed() {
     );
 }
 
+/// The server's clock may run from when the request was first sent: an answer that takes its time
+/// shortens what is left of the lifetime.
+#[test]
+fn the_lifetime_runs_from_the_request_and_not_from_its_answer() {
+    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut request = bench.sent();
+    for answer in [created(), MessageBuf::response(Code::CHANGED)] {
+        // 207 s after the request, of which it takes the server one to answer.
+        bench.now += Duration::from_secs(1);
+        bench.answer(&request, answer);
+        bench.pass(Duration::from_millis(205_999));
+        assert!(bench.all_sent().is_empty());
+        bench.pass(Duration::from_millis(1));
+        request = bench.sent();
+        assert_eq!(request.path(), "/rd/a");
+    }
+}
+
 #[test]
 fn a_short_lifetime_is_updated_at_its_half() {
     let mut bench = Bench::registered(Server::new(server_id(101), 60));
@@ -110,6 +128,51 @@ fn a_written_lifetime_or_binding_is_told_at_once() {
     assert!(bench.all_sent().is_empty());
     bench.answer(&sent[1], MessageBuf::response(Code::CHANGED));
     assert_eq!(bench.sent().queries(), ["b=UQ"]);
+}
+
+#[test]
+fn what_an_update_under_way_says_is_not_said_again() {
+    let mut bench = Bench::new();
+    let set = |bench: &mut Bench, at, value| {
+        bench.client.set(bench.now, path(at), value).unwrap();
+    };
+    set(&mut bench, "/1/0/1", 20);
+    let update = bench.sent();
+    assert_eq!(update.queries(), ["lt=20"]);
+    // What no registration tells changes meanwhile.
+    bench.client.changed(bench.now, path("/1/0/6"));
+    bench.client.changed(bench.now, path("/3/0"));
+    bench.answer(&update, MessageBuf::response(Code::CHANGED));
+    assert!(bench.all_sent().is_empty());
+
+    // What it says is taken back: that is one more.
+    set(&mut bench, "/1/0/1", 30);
+    let update = bench.sent();
+    set(&mut bench, "/1/0/1", 20);
+    assert!(bench.all_sent().is_empty());
+    bench.answer(&update, MessageBuf::response(Code::CHANGED));
+    let update = bench.sent();
+    assert_eq!(update.queries(), ["lt=20"]);
+
+    // That, too, and taken back again: nothing is left to say.
+    set(&mut bench, "/1/0/1", 40);
+    set(&mut bench, "/1/0/1", 20);
+    bench.answer(&update, MessageBuf::response(Code::CHANGED));
+    assert!(bench.all_sent().is_empty());
+}
+
+#[test]
+fn an_update_that_is_asked_for_while_one_is_under_way_follows_it_once() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.client.update(bench.now, server_id(101));
+    }
+    for _ in 0..2 {
+        let update = bench.sent();
+        assert!(update.queries().is_empty() && update.payload().is_empty());
+        bench.answer(&update, MessageBuf::response(Code::CHANGED));
+    }
+    assert!(bench.all_sent().is_empty());
 }
 
 #[test]
@@ -161,6 +224,23 @@ fn deregister_ends_the_registration_and_the_connection() {
         bench.events()[..],
         [ClientEvent::Connect { connection: new, .. }] if new != connection
     ));
+}
+
+/// 4.04: there is no such registration, which is what was asked for.
+#[test]
+fn a_deregister_of_what_the_server_does_not_know_is_done() {
+    let mut bench = Bench::new();
+    bench.client.deregister(bench.now);
+    let delete = bench.sent();
+    bench.answer(&delete, MessageBuf::response(Code::NOT_FOUND));
+    let (server, connection) = (server_id(101), bench.connection);
+    assert_eq!(
+        bench.events(),
+        [
+            ClientEvent::Deregistered { server },
+            ClientEvent::Disconnect { connection }
+        ]
+    );
 }
 
 #[test]
@@ -276,33 +356,50 @@ fn a_server_that_forgot_the_registration_is_registered_with_anew() {
     assert!(bench.client.is_registered(server_id(101)));
 }
 
+/// Refuses the Register that waits to be sent, and waits for the next one; tells how long.
+fn refuse(bench: &mut Bench) -> Duration {
+    let register = bench.sent();
+    bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
+    let events = bench.events();
+    let [
+        ClientEvent::RegistrationFailed {
+            reason,
+            retry: Some(retry),
+            ..
+        },
+    ] = events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(reason, RegistrationFailure::Refused(Code::FORBIDDEN));
+    let wait = retry.saturating_duration_since(bench.now);
+    bench.pass(wait);
+    wait
+}
+
 #[test]
 fn a_refused_register_is_tried_again_later_and_later() {
     let mut bench = Bench::connected(Server::new(server_id(101), 300));
-    let mut waits = Vec::new();
-    for _ in 0..4 {
-        let register = bench.sent();
-        bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
-        let events = bench.events();
-        let [
-            ClientEvent::RegistrationFailed {
-                reason,
-                retry: Some(retry),
-                ..
-            },
-        ] = events[..]
-        else {
-            panic!("{events:?}");
-        };
-        assert_eq!(reason, RegistrationFailure::Refused(Code::FORBIDDEN));
-        let wait = retry.saturating_duration_since(bench.now);
-        waits.push(wait);
-        bench.pass(wait);
-    }
-    for (failures, wait) in (0u32..).zip(&waits) {
+    for failures in 0..4 {
+        let wait = refuse(&mut bench);
         let full = Duration::from_secs(5) * 2u32.pow(failures);
-        assert!((full / 2..=full).contains(wait), "{waits:?}");
+        assert!((full / 2..=full).contains(&wait), "{failures}: {wait:?}");
     }
+}
+
+#[test]
+fn a_registration_that_stands_lets_waits_begin_anew() {
+    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    for _ in 0..4 {
+        refuse(&mut bench);
+    }
+    bench.accept_register();
+    // The server forgets it, and refuses again.
+    bench.client.update(bench.now, server_id(101));
+    let update = bench.sent();
+    bench.answer(&update, MessageBuf::response(Code::NOT_FOUND));
+    bench.events();
+    assert!(refuse(&mut bench) <= Duration::from_secs(5));
 }
 
 #[test]
