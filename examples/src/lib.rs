@@ -3,7 +3,7 @@
 //! The machines of `lwm2m-statemachine` open no socket, read no clock and draw no randomness.
 //! Here is all that they leave out: [`driver`] runs any of them on a UDP socket, [`seed`] makes
 //! their seeds, [`chart`] and [`pcap`] show what they said to each other. Of that, and of
-//! [`device`] and [`console`], the programs `demo`, `client` and `server` are made, and of [`store`]
+//! [`device`], [`definitions`] and [`console`], the programs `demo`, `client` and `server` are made, and of [`store`]
 //! the program `coap`, which is the CoAP endpoint alone; [`relay`] is a bad network between any two
 //! of them; [`exit`] says how they end.
 
@@ -16,6 +16,7 @@ pub mod address;
 pub mod chart;
 pub mod commands;
 pub mod console;
+pub mod definitions;
 pub mod device;
 pub mod driver;
 pub mod exit;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::{
-    io::{BufRead as _, BufReader, ErrorKind, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -605,12 +605,6 @@ fn what_cannot_be_done_is_told_in_words() {
             "nobody.invalid:5683",
         ),
         (server, &["--ddf", nowhere], nowhere),
-        // No object definition file.
-        (
-            server,
-            &["--ddf", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")],
-            "1:1: ",
-        ),
     ] {
         let (code, complaint) = complaint(program, arguments);
         assert!(complaint.starts_with("error: "), "{complaint}");
@@ -633,6 +627,31 @@ fn what_cannot_be_done_is_told_in_words() {
         );
         assert_eq!(code, Some(1), "{complaint}");
     }
+}
+
+/// A folder is read whole, and what is no definition is told and left out.
+#[test]
+fn a_server_goes_on_without_the_definitions_that_cannot_be_read() {
+    let here = env!("CARGO_MANIFEST_DIR");
+    let (folder, other) = (format!("{here}/objects"), format!("{here}/Cargo.toml"));
+    let program = env!("CARGO_BIN_EXE_server");
+    let arguments = ["--listen", "127.0.0.1:0", "--ddf", &other, "--ddf", &folder];
+    let mut command = Command::new(program);
+    let mut server = Program::start(command.args(arguments).stderr(Stdio::piped()));
+    let mut complaints = String::new();
+    let device = device_at(&mut server);
+    server.say("read me /3442/0/110");
+    server.expect("answer ");
+    assert_eq!(server.next(), "  /3442/0/110 = \"initial value\"");
+    let mut errors = server.child.stderr.take().unwrap();
+    drop(device);
+    server.say("quit");
+    assert!(server.ends());
+    errors.read_to_string(&mut complaints).unwrap();
+    let lines: Vec<&str> = complaints.lines().collect();
+    assert_eq!(lines.len(), 1, "{complaints}");
+    assert!(lines[0].starts_with(&format!("warning: {other}:1:1: expected ")));
+    assert!(lines[0].ends_with(": the file is left out"), "{complaints}");
 }
 
 #[test]

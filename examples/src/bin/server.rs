@@ -1,9 +1,8 @@
 //! A LwM2M server on UDP, with a command line.
 
 use std::{
-    fs,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -13,12 +12,12 @@ use lwm2m_examples::{
     chart::Chart,
     commands::{self, Commands},
     console::{Command, Console, USAGE},
+    definitions,
     driver::{Clock, Driver, Names},
     exit,
     scribe::Scribe,
     seed,
 };
-use lwm2m_objects::{Registry, ddf};
 use lwm2m_statemachine::server::{Server, ServerConfig};
 
 /// A LwM2M server: accepts registrations, and manages the clients.
@@ -35,8 +34,8 @@ struct Arguments {
     /// The address to listen on; of port 0, one that is free
     #[arg(long, default_value = "127.0.0.1:5683", value_name = "HOST:PORT")]
     listen: HostPort,
-    /// An object definition file (XML); may be given repeatedly
-    #[arg(long, value_name = "FILE")]
+    /// An object definition file (XML), or a folder of them; may be repeated
+    #[arg(long, value_name = "PATH")]
     ddf: Vec<PathBuf>,
     /// Draws a sequence chart of the traffic to standard error
     #[arg(long)]
@@ -50,14 +49,6 @@ fn main() -> ExitCode {
     exit::conclude(run(&Arguments::parse()))
 }
 
-/// Adds the Objects of an object definition file.
-fn learn(registry: &mut Registry, file: &Path) -> io::Result<()> {
-    for definition in ddf::read(&fs::read(file)?).map_err(io::Error::other)? {
-        registry.add(definition).map_err(io::Error::other)?;
-    }
-    Ok(())
-}
-
 fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
     let scribe = Scribe::default();
@@ -65,9 +56,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         scribe.capture(file)?;
     }
     let mut config = ServerConfig::new(seed::fresh()?);
-    for file in &arguments.ddf {
-        learn(&mut config.registry, file).map_err(exit::about(file.display()))?;
-    }
+    definitions::load(&arguments.ddf, &mut config.registry, &mut io::stderr())?;
     let server = Server::new(config);
     let mut driver = Driver::bind(arguments.listen.resolve()?, clock, server, Names::direct())
         .map_err(exit::about(&arguments.listen))?
