@@ -1,10 +1,6 @@
-//! Changes of the tree, whole or not at all, and taking them back.
+//! Changes of the tree, whole or not at all, held or not.
 
-use alloc::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{borrow::Cow, vec::Vec};
 
 use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
 
@@ -13,31 +9,6 @@ use crate::{
     object::{Change, WriteError},
     tree::{ObjectTree, check_value},
 };
-
-/// What was committed since the tree holds it, by Object.
-pub(crate) type Held = BTreeMap<ObjectId, HeldChanges>;
-
-#[derive(Default)]
-pub(crate) struct HeldChanges {
-    /// What was applied, commit by commit.
-    applied: Vec<Vec<Change>>,
-    /// What takes it back, the last commit first.
-    undo: Vec<Change>,
-}
-
-impl HeldChanges {
-    /// Notes what is applied. Nothing follows any more from what an Object Instance got that goes.
-    fn add(&mut self, run: &[Change]) {
-        for change in run {
-            if let Change::Delete { path } = change {
-                let void = |earlier: &Change| path.contains(&earlier.path());
-                let applied = self.applied.iter_mut();
-                applied.for_each(|earlier| earlier.retain(|earlier| !void(earlier)));
-            }
-        }
-        self.applied.push(run.into());
-    }
-}
 
 impl ObjectTree {
     /// Applies the changes of a transaction: whole, or not at all. Those of one Object are prepared
@@ -73,19 +44,17 @@ impl ObjectTree {
         self.prepare(changes)?;
         let differences = runs(changes).flat_map(|run| self.differences(run));
         let differences = differences.collect();
-        if self.held.is_some() {
-            for run in runs(changes) {
-                let undo = self.inverse(run);
-                let held = self.held.as_mut().zip(object_of(run));
-                if let Some((held, object)) = held {
-                    let held = held.entry(object).or_default();
-                    held.undo.splice(..0, undo);
-                    held.add(run);
-                }
-                self.apply(run);
+        let mut held = self.held.take();
+        for run in runs(changes) {
+            if let (Some(held), Some(id)) = (&mut held, object_of(run))
+                && let Some(object) = self.object(id)
+            {
+                held.entry(id).or_default().commit(self, object, run);
             }
-        } else {
-            runs(changes).for_each(|run| self.apply(run));
+            self.apply(run);
+        }
+        self.held = held;
+        if self.held.is_none() {
             runs(changes).for_each(|run| self.settle(run));
         }
         Ok(differences)
@@ -120,22 +89,25 @@ impl ObjectTree {
         self.held.is_some()
     }
 
-    /// Lets happen what follows from all that is held, and holds no longer.
+    /// Lets happen what follows from all that is held, and holds no longer. Of several values of a
+    /// Resource only the last one counts, unless the Object
+    /// [says otherwise](crate::Object::supersedes).
     pub fn keep(&mut self) {
         for (id, held) in self.held.take().unwrap_or_default() {
             if let Some(object) = self.object_mut(id) {
-                held.applied.iter().for_each(|run| object.settle(run));
+                held.settle(object);
             }
         }
     }
 
     /// Takes back all that is held, as if it had never been, and holds no longer. What the
-    /// application has [`set`](Self::set) meanwhile stays where nothing was committed, but for a
-    /// Package URI: update machines are as they were.
+    /// application has [`set`](Self::set) meanwhile stays, unless its Object Instance goes again, and
+    /// but for a Package URI: update machines are as they were.
     pub fn roll_back(&mut self) {
         for (id, held) in self.held.take().unwrap_or_default() {
             if let Some(object) = self.object_mut(id) {
-                object.undo(&held.undo);
+                let undo = held.undo(object);
+                object.undo(&undo);
             }
         }
     }
@@ -167,12 +139,12 @@ impl ObjectTree {
     /// [`WriteError::NotSupported`] for an optional Resource that the Object was made without; and
     /// those of [`commit`](Self::commit).
     pub fn set(&mut self, path: Path, value: impl Into<Value>) -> Result<bool, WriteError> {
-        let (Path::Resource(object, instance, resource)
-        | Path::ResourceInstance(object, instance, resource, _)) = path
+        let (Path::Resource(id, instance, resource)
+        | Path::ResourceInstance(id, instance, resource, _)) = path
         else {
             return Err(WriteError::NotWritable(path));
         };
-        let found = self.locate(Path::Instance(object, instance));
+        let found = self.locate(Path::Instance(id, instance));
         let (object, _) = found.ok_or(WriteError::NotFound(path))?;
         let definition = object.definition().resource(resource);
         let definition = definition.ok_or(WriteError::NotFound(path))?;
@@ -186,12 +158,16 @@ impl ObjectTree {
         let run = [Change::Set { path, value }];
         self.prepare(&run)?;
         let differs = !self.differences(&run).is_empty();
-        self.apply(&run);
-        match (&mut self.held, object_of(&run)) {
-            // It stays, but what follows from it must not overtake what is held.
-            (Some(held), Some(object)) => held.entry(object).or_default().add(&run),
-            _ => self.settle(&run),
+        let mut held = self.held.take();
+        if let Some(object) = self.object_mut(id) {
+            let [change] = &run;
+            object.set(change);
+            match &mut held {
+                Some(held) => held.entry(id).or_default().set(object, change),
+                None => object.settle(&run),
+            }
         }
+        self.held = held;
         Ok(differs)
     }
 
@@ -227,78 +203,6 @@ impl ObjectTree {
     fn settle(&mut self, run: &[Change]) {
         if let Some(object) = object_of(run).and_then(|id| self.object_mut(id)) {
             object.settle(run);
-        }
-    }
-
-    /// What restores an Object as it is now, once `run` is applied.
-    fn inverse(&self, run: &[Change]) -> Vec<Change> {
-        let creations = run
-            .iter()
-            .filter(|change| matches!(change, Change::Create { .. }));
-        let created: BTreeSet<Path> = creations.map(Change::path).collect();
-        let mut seen = BTreeSet::new();
-        let mut undo = Vec::new();
-        for change in run {
-            let path = change.path();
-            let (Some(object), Some(instance)) = (path.object(), path.instance()) else {
-                continue;
-            };
-            let whole = Path::Instance(object, instance);
-            if seen.contains(&whole) {
-                continue;
-            }
-            match (change, path.resource()) {
-                (Change::Create { .. }, _) | (_, None) if self.locate(whole).is_none() => {
-                    seen.insert(whole);
-                    undo.push(Change::Delete { path: whole });
-                }
-                (_, Some(resource)) => {
-                    let path = Path::Resource(object, instance, resource);
-                    if seen.insert(path) {
-                        self.as_it_is(path, &mut undo);
-                    }
-                }
-                _ => {
-                    if seen
-                        .range(whole..)
-                        .next()
-                        .is_some_and(|at| whole.contains(at))
-                    {
-                        undo.retain(|change| !whole.contains(&change.path()));
-                    }
-                    seen.insert(whole);
-                    if created.contains(&whole) {
-                        // It goes, and comes again.
-                        undo.push(Change::Delete { path: whole });
-                    }
-                    undo.push(Change::Create { path: whole });
-                    let definition = self.definition(object);
-                    for resource in definition.iter().flat_map(|object| &*object.resources) {
-                        let path = Path::Resource(object, instance, resource.id);
-                        if self.locate(path).is_some() || resource.operations.executable() {
-                            self.as_it_is(path, &mut undo);
-                        }
-                    }
-                }
-            }
-        }
-        undo
-    }
-
-    /// The changes that make a Resource what it is now.
-    fn as_it_is(&self, path: Path, undo: &mut Vec<Change>) {
-        match self.locate(path) {
-            Some((_, Some(resource))) if resource.operations.executable() => {}
-            Some((_, Some(resource))) => {
-                if resource.is_multiple() {
-                    undo.push(Change::Clear { path });
-                }
-                self.visit(path, |path, value| {
-                    let value = value.to_owned();
-                    undo.push(Change::Set { path, value });
-                });
-            }
-            _ => undo.push(Change::Remove { path }),
         }
     }
 }

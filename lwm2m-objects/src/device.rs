@@ -362,6 +362,21 @@ impl Object for DeviceObject {
         self.clock_before = None;
     }
 
+    fn acts_on(&self, _: &Change) -> bool {
+        false
+    }
+
+    /// The time that the application sets is not taken back.
+    fn set(&mut self, change: &Change) {
+        let before = self.clock_before.take();
+        self.apply(core::slice::from_ref(change));
+        let is_time = change.path().resource() == Some(CURRENT_TIME);
+        self.clock_before = match before {
+            Some(_) if is_time => Some(Before(self.clock)),
+            before => before,
+        };
+    }
+
     /// The clock has gone on meanwhile. If only the application has set it, it stays.
     fn undo(&mut self, undo: &[Change]) {
         self.store.apply(undo);
@@ -402,6 +417,12 @@ impl Object for DeviceObject {
         let path = path(CURRENT_TIME);
         store.apply(&[Change::Set { path, value }]);
         store.save()
+    }
+
+    fn save_undone(&self, undo: &[Change]) -> Option<ObjectSnapshot> {
+        let mut before = self.clone();
+        before.undo(undo);
+        before.save()
     }
 
     fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {

@@ -116,6 +116,10 @@ impl Object for LocationObject {
         self.store.apply(changes);
     }
 
+    fn acts_on(&self, _: &Change) -> bool {
+        false
+    }
+
     fn execute(
         &mut self,
         instance: InstanceId,

@@ -1,5 +1,6 @@
 //! What a Client serves an Object with.
 
+use alloc::vec::Vec;
 use core::{any::Any, fmt};
 
 use lwm2m_core::{
@@ -158,8 +159,32 @@ pub trait Object: Any + Send {
 
     /// Changes that were applied are there to stay: does what follows from them beyond their
     /// values, which nothing could take back.
+    ///
+    /// When they were [held](crate::ObjectTree::hold), there is one call for each commit of which
+    /// there is still something to [act on](Self::acts_on), and one without changes if there is none.
     fn settle(&mut self, changes: &[Change]) {
         let _ = changes;
+    }
+
+    /// Whether [`settle`](Self::settle) does something about a change. Others are not kept for it
+    /// while commits are held. The default says that of all of them.
+    fn acts_on(&self, change: &Change) -> bool {
+        let _ = change;
+        true
+    }
+
+    /// Whether nothing follows any more from a change that is held, once a later one of the same
+    /// Resource was applied. The default says so: the earlier value was never there to stay. An
+    /// Object to which each Write is an order of its own says no.
+    fn supersedes(&self, later: &Change, earlier: &Change) -> bool {
+        let _ = (later, earlier);
+        true
+    }
+
+    /// Applies a value that the application [sets](crate::ObjectTree::set), which
+    /// [`undo`](Self::undo) is not to take back.
+    fn set(&mut self, change: &Change) {
+        self.apply(core::slice::from_ref(change));
     }
 
     /// Takes back everything that was applied and is not settled; `undo` are changes that restore
@@ -182,6 +207,22 @@ pub trait Object: Any + Send {
     /// What is to survive a restart; nothing, if the values live elsewhere.
     fn save(&self) -> Option<ObjectSnapshot> {
         None
+    }
+
+    /// What [`save`](Self::save) would tell after these changes were [undone](Self::undo): a
+    /// snapshot that is taken while commits are held is that of before.
+    ///
+    /// The default makes the changes to what `save` tells, and leaves its
+    /// [`state`](ObjectSnapshot::state): an Object that keeps there what is applied and not yet
+    /// settled, or that saves other Resources than it has, needs one of its own.
+    fn save_undone(&self, undo: &[Change]) -> Option<ObjectSnapshot> {
+        let mut saved = self.save()?;
+        let executables = self.definition().resources.iter();
+        let executables = executables.filter(|resource| resource.operations.executable());
+        let supported = executables.filter(|resource| self.supports(resource.id));
+        let executables: Vec<ResourceId> = supported.map(|resource| resource.id).collect();
+        saved.change(undo, &executables);
+        Some(saved)
     }
 
     /// Whether [`load_saved`](Self::load_saved) would succeed. Nothing changes yet.

@@ -1,12 +1,17 @@
 //! What survives a restart: the values of a tree (feature `serde` makes it serialise).
 
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::{fmt, mem};
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, Version};
 use thiserror::Error;
 
-use crate::{sum::Sum, tree::ObjectTree};
+use crate::{
+    object::{Change, Object},
+    sorted::{entry, put},
+    sum::Sum,
+    tree::ObjectTree,
+};
 
 /// The values of all Objects that keep theirs in memory, at one moment.
 ///
@@ -108,10 +113,18 @@ pub enum SnapshotError {
 }
 
 impl ObjectTree {
-    /// The values of all Objects that keep theirs in memory.
+    /// The values of all Objects that keep theirs in memory. While commits are
+    /// [held](Self::hold), it is what [`roll_back`](Self::roll_back) would leave: nothing that is
+    /// held is in force after a restart.
     pub fn snapshot(&self) -> Snapshot {
-        let objects = self.objects().filter_map(crate::Object::save).collect();
-        Snapshot::new(objects)
+        let save = |object: &dyn Object| {
+            let held = self.held.as_ref();
+            match held.and_then(|held| held.get(&object.definition().id)) {
+                Some(held) => object.save_undone(&held.undo(object)),
+                None => object.save(),
+            }
+        };
+        Snapshot::new(self.objects().filter_map(save).collect())
     }
 
     /// Puts a snapshot back: the Objects in it have exactly its instances and values afterwards,
@@ -131,6 +144,67 @@ impl ObjectTree {
             }
         }
         Ok(())
+    }
+}
+
+impl ObjectSnapshot {
+    /// Makes changes to what was saved. An Object Instance that is made has these Resources that
+    /// execute, in ascending order.
+    pub(crate) fn change(&mut self, changes: &[Change], executables: &[ResourceId]) {
+        let instances = mem::take(&mut self.instances).into_iter();
+        let mut instances: BTreeMap<_, _> = instances
+            .map(|saved| (saved.instance, saved.resources))
+            .collect();
+        for change in changes {
+            let path = change.path();
+            let Some(instance) = path.instance() else {
+                continue;
+            };
+            match (change, path.resource(), instances.get_mut(&instance)) {
+                (Change::Create { .. }, ..) => {
+                    let executables = executables.iter();
+                    let resources = executables.map(|id| (*id, ResourceSnapshot::Executable));
+                    instances.insert(instance, resources.collect());
+                }
+                (Change::Delete { .. }, ..) => {
+                    instances.remove(&instance);
+                }
+                (Change::Set { value, .. }, Some(resource), Some(resources)) => {
+                    set(resources, resource, path.resource_instance(), value.clone());
+                }
+                (Change::Clear { .. }, Some(resource), Some(resources)) => {
+                    put(resources, resource, ResourceSnapshot::Multiple(Vec::new()));
+                }
+                (Change::Remove { .. }, Some(resource), Some(resources)) => {
+                    resources.retain(|(id, _)| *id != resource);
+                }
+                _ => {}
+            }
+        }
+        let instances = instances.into_iter();
+        self.instances = instances
+            .map(|(instance, resources)| InstanceSnapshot {
+                instance,
+                resources,
+            })
+            .collect();
+    }
+}
+
+/// Sets a value among the saved Resources of an Object Instance.
+fn set(
+    resources: &mut Vec<(ResourceId, ResourceSnapshot)>,
+    resource: ResourceId,
+    id: Option<ResourceInstanceId>,
+    value: Value,
+) {
+    let Some(id) = id else {
+        put(resources, resource, ResourceSnapshot::Single(value));
+        return;
+    };
+    let empty = || ResourceSnapshot::Multiple(Vec::new());
+    if let ResourceSnapshot::Multiple(values) = entry(resources, resource, empty) {
+        put(values, id, value);
     }
 }
 

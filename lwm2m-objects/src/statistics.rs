@@ -287,6 +287,10 @@ impl Object for ConnectivityStatisticsObject {
         self.deleted = None;
     }
 
+    fn acts_on(&self, _: &Change) -> bool {
+        false
+    }
+
     fn undo(&mut self, undo: &[Change]) {
         self.store.apply(undo);
         let deleted = self.deleted.take();
@@ -355,6 +359,12 @@ impl Object for ConnectivityStatisticsObject {
             .map(|number| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
             .collect();
         Some(saved)
+    }
+
+    fn save_undone(&self, undo: &[Change]) -> Option<ObjectSnapshot> {
+        let mut before = self.clone();
+        before.undo(undo);
+        before.save()
     }
 
     fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {

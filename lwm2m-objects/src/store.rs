@@ -1,6 +1,5 @@
 //! An Object whose values live in memory.
 
-mod sorted;
 mod stored;
 mod supported;
 
@@ -11,17 +10,14 @@ use lwm2m_core::{
     Arguments, DataType, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
 };
 
-use self::{
-    sorted::{entry, find, put, put_all},
-    stored::Stored,
-    supported::Supported,
-};
+use self::{stored::Stored, supported::Supported};
 use crate::{
     definition::{DefinitionError, Multiplicity, ObjectDefinition, ResourceDefinition},
     object::{
         Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
     },
     snapshot::{InstanceSnapshot, ObjectSnapshot, SnapshotError},
+    sorted::{entry, find, put, put_all},
     tree::check_value,
 };
 
@@ -511,6 +507,11 @@ impl Object for Store {
                 run => self.set_array(run),
             }
         }
+    }
+
+    /// Its values are all there is.
+    fn acts_on(&self, _: &Change) -> bool {
+        false
     }
 
     fn execute(

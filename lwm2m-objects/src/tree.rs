@@ -10,8 +10,8 @@ use lwm2m_core::{
 };
 
 use crate::{
-    commit::Held,
     definition::{ObjectDefinition, ResourceDefinition},
+    held::Held,
     object::{
         Change, ExecuteError, Execution, InstanceSink, Object, Piece, ReadError, ResourceSink,
         WriteError,
@@ -39,8 +39,8 @@ use crate::{
 #[derive(Default)]
 pub struct ObjectTree {
     objects: BTreeMap<ObjectId, Box<dyn Object>>,
-    /// What can be taken back, while commits are held.
-    pub(crate) held: Option<Held>,
+    /// What can be taken back of each Object, while commits are held.
+    pub(crate) held: Option<BTreeMap<ObjectId, Held>>,
 }
 
 impl ObjectTree {
@@ -52,7 +52,8 @@ impl ObjectTree {
         }
     }
 
-    /// Adds an Object, in place of one of the same Object ID.
+    /// Adds an Object, in place of one of the same Object ID. What was [held](Self::hold) of that
+    /// one went with it: nothing is taken back, and nothing follows from it.
     pub fn add(&mut self, object: impl Object + 'static) {
         let id = object.definition().id;
         if let Some(held) = &mut self.held {

@@ -385,8 +385,9 @@ fn executables_are_taken_back() {
         let mut tree = with_executables();
         let before = tree.snapshot();
         tree.hold();
-        tree.commit(changes).unwrap();
-        assert_ne!(tree.snapshot(), before);
+        let told = tree.commit(changes).unwrap();
+        assert_ne!(told, []);
+        assert_eq!(tree.snapshot(), before);
         tree.roll_back();
         assert_eq!(executables(&tree, 0), [1, 2], "{changes:?}");
         assert_eq!(executables(&tree, 1), [1, 3], "{changes:?}");

@@ -343,6 +343,13 @@ fn kept(tree: &ObjectTree) -> String {
     serde_json::to_string(&tree.snapshot()).unwrap()
 }
 
+/// The same, and what the machines tell beside it.
+fn all_kept(tree: &mut ObjectTree) -> (String, firmware::Snapshot, Vec<software::Snapshot>) {
+    let of_software = software(tree).snapshots();
+    let of_software = of_software.map(|(_, machine)| machine).collect();
+    (kept(tree), firmware(tree).snapshot(), of_software)
+}
+
 fn firmware(tree: &mut ObjectTree) -> &mut FirmwareUpdateObject {
     tree.object_as_mut(ObjectId::FIRMWARE_UPDATE).unwrap()
 }
@@ -465,6 +472,45 @@ proptest! {
         prop_assert_eq!(seen(&tree), was);
         prop_assert_eq!(tree.poll_changed(), None);
         prop_assert_eq!(&*log.lock().unwrap(), &Vec::<String>::new());
+        check_machines(&mut tree, numbering);
+    }
+
+    /// Whatever else happens meanwhile, what is saved is what is there once everything is taken
+    /// back: of the tree, and of each machine.
+    #[test]
+    fn a_snapshot_while_commits_are_held_is_what_is_left_when_they_are_taken_back(
+        candidate: bool,
+        later: bool,
+        steps in proptest::collection::vec((any::<bool>(), prop_oneof![
+            request().prop_map(Ok), happening().prop_map(Err)
+        ]), 1..16),
+    ) {
+        let numbering = if candidate { Numbering::Candidate } else { Numbering::Registered };
+        let (mut tree, _) = new_tree(numbering, later);
+        let mut now = Instant::ZERO;
+        let mut quiet = true;
+        let mut before = None;
+        for (hold, step) in &steps {
+            if *hold && before.is_none() {
+                before = Some(all_kept(&mut tree));
+                tree.hold();
+            }
+            match step {
+                Ok(request) => drop(commit(&mut tree, request)),
+                Err(happening) => {
+                    quiet &= before.is_none();
+                    happen(&mut tree, happening, &mut now);
+                }
+            }
+        }
+        let during = all_kept(&mut tree);
+        if let Some(before) = before.filter(|_| quiet) {
+            prop_assert_eq!(&during, &before);
+        }
+        let (mut restarted, _) = new_tree(numbering, true);
+        restarted.restore(&serde_json::from_str(&during.0).unwrap()).unwrap();
+        tree.roll_back();
+        prop_assert_eq!(all_kept(&mut tree), during);
         check_machines(&mut tree, numbering);
     }
 

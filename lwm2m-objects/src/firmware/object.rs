@@ -188,14 +188,40 @@ impl FirmwareUpdateObject {
         done
     }
 
-    /// Whether the Object Instance is there afterwards.
-    fn come_and_go(&mut self, changes: &[Change]) {
-        for change in changes {
-            match change {
-                Change::Create { .. } => self.present = true,
-                Change::Delete { .. } => self.present = false,
-                _ => {}
-            }
+    /// Whether the Object Instance is there after these changes.
+    fn is_present_after(&self, changes: &[Change]) -> bool {
+        changes
+            .iter()
+            .fold(self.present, |present, change| match change {
+                Change::Create { .. } => true,
+                Change::Delete { .. } => false,
+                _ => present,
+            })
+    }
+
+    /// What is to be kept, with the Object Instance or without.
+    fn saved(&self, present: bool) -> ObjectSnapshot {
+        let name = |resource: u16, text: &Option<String>| {
+            let value = Value::String(text.clone()?);
+            Some((resource.into(), ResourceSnapshot::Single(value)))
+        };
+        let names = [name(6, &self.package_name), name(7, &self.package_version)];
+        let instance = InstanceSnapshot {
+            instance: InstanceId::ZERO,
+            resources: names.into_iter().flatten().collect(),
+        };
+        let machine = self.machine.snapshot();
+        ObjectSnapshot {
+            object: FIRMWARE_UPDATE.id,
+            version: FIRMWARE_UPDATE.version,
+            instances: present.then_some(instance).into_iter().collect(),
+            state: [
+                Value::Integer(machine.state.number().into()),
+                Value::Integer(machine.result.number().into()),
+                Value::String(machine.package_uri),
+                Value::Integer(i64::try_from(machine.received).unwrap_or(i64::MAX)),
+            ]
+            .into(),
         }
     }
 }
@@ -362,7 +388,7 @@ impl Object for FirmwareUpdateObject {
             reset: plan.reset || self.pending.reset,
             delivery: plan.deliver.is_some() || self.pending.delivery && !plan.reset,
         };
-        self.come_and_go(changes);
+        self.present = self.is_present_after(changes);
     }
 
     fn settle(&mut self, changes: &[Change]) {
@@ -381,10 +407,32 @@ impl Object for FirmwareUpdateObject {
         });
     }
 
+    fn acts_on(&self, change: &Change) -> bool {
+        match change {
+            Change::Set { path, .. } => is_package(*path),
+            Change::Delete { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// A reset takes the place of whatever was before it. A package does not take that of a reset,
+    /// and what is removed stays.
+    fn supersedes(&self, later: &Change, earlier: &Change) -> bool {
+        let reset = |change: &Change| match change {
+            Change::Set { value, .. } => Some(is_empty(value)),
+            _ => None,
+        };
+        match reset(later) {
+            Some(true) => true,
+            Some(false) => reset(earlier) == Some(false),
+            None => false,
+        }
+    }
+
     /// The machine has not heard of anything yet.
     fn undo(&mut self, undo: &[Change]) {
         self.pending = Pending::default();
-        self.come_and_go(undo);
+        self.present = self.is_present_after(undo);
     }
 
     fn execute(
@@ -436,28 +484,12 @@ impl Object for FirmwareUpdateObject {
     }
 
     fn save(&self) -> Option<ObjectSnapshot> {
-        let name = |resource: u16, text: &Option<String>| {
-            let value = Value::String(text.clone()?);
-            Some((resource.into(), ResourceSnapshot::Single(value)))
-        };
-        let names = [name(6, &self.package_name), name(7, &self.package_version)];
-        let instance = InstanceSnapshot {
-            instance: InstanceId::ZERO,
-            resources: names.into_iter().flatten().collect(),
-        };
-        let machine = self.machine.snapshot();
-        Some(ObjectSnapshot {
-            object: FIRMWARE_UPDATE.id,
-            version: FIRMWARE_UPDATE.version,
-            instances: self.present.then_some(instance).into_iter().collect(),
-            state: [
-                Value::Integer(machine.state.number().into()),
-                Value::Integer(machine.result.number().into()),
-                Value::String(machine.package_uri),
-                Value::Integer(i64::try_from(machine.received).unwrap_or(i64::MAX)),
-            ]
-            .into(),
-        })
+        Some(self.saved(self.present))
+    }
+
+    /// The machine has not heard of anything yet.
+    fn save_undone(&self, undo: &[Change]) -> Option<ObjectSnapshot> {
+        Some(self.saved(self.is_present_after(undo)))
     }
 
     fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), snapshot::SnapshotError> {

@@ -1,6 +1,7 @@
 //! The Software Management Object of a Client.
 
 use alloc::{
+    borrow::Cow,
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
     string::String,
@@ -57,8 +58,9 @@ use crate::{
 pub struct SoftwareManagementObject {
     numbering: Numbering,
     machines: BTreeMap<InstanceId, Machine>,
-    /// The machines of Object Instances that went, as long as they may come back.
-    retired: Vec<(InstanceId, Machine)>,
+    /// What the machines were of Object Instances that have come or gone, as long as that may be
+    /// taken back.
+    before: BTreeMap<InstanceId, Option<Machine>>,
     /// The Object Instances that wait for a package to be settled.
     pending: BTreeSet<InstanceId>,
     /// What the machines do not have.
@@ -82,7 +84,7 @@ impl SoftwareManagementObject {
         Self {
             numbering,
             machines: BTreeMap::new(),
-            retired: Vec::new(),
+            before: BTreeMap::new(),
             pending: BTreeSet::new(),
             store: Store::new(numbering.definition()),
             application: Box::new(application),
@@ -127,10 +129,49 @@ impl SoftwareManagementObject {
         self.machines.get(&instance)
     }
 
-    /// What to keep for a reboot, of each Object Instance.
+    /// What to keep for a reboot, of each Object Instance. While commits are
+    /// [held](crate::ObjectTree::hold), those of before.
     pub fn snapshots(&self) -> impl Iterator<Item = (InstanceId, Snapshot)> {
-        let machines = self.machines.iter();
-        machines.map(|(id, machine)| (*id, machine.snapshot()))
+        let machines = self.machines_before().into_iter();
+        machines.map(|(id, machine)| (id, machine.snapshot()))
+    }
+
+    /// The machines as they were before whatever may be taken back.
+    fn machines_before(&self) -> BTreeMap<InstanceId, &Machine> {
+        let now = self.machines.iter();
+        let mut machines: BTreeMap<_, _> = now.map(|(id, machine)| (*id, machine)).collect();
+        for (id, before) in &self.before {
+            match before {
+                Some(machine) => machines.insert(*id, machine),
+                None => machines.remove(id),
+            };
+        }
+        machines
+    }
+
+    /// What is to be kept of these machines and of the store.
+    fn saved<'m>(
+        &self,
+        mut store: ObjectSnapshot,
+        machines: impl Iterator<Item = (InstanceId, &'m Machine)>,
+    ) -> ObjectSnapshot {
+        for instance in &mut store.instances {
+            let of_store = |(id, _): &(ResourceId, _)| !is_of_machine(*id);
+            instance.resources.retain(of_store);
+        }
+        for (id, machine) in machines {
+            let machine = machine.snapshot();
+            store.state.extend([
+                Value::Integer(id.get().into()),
+                Value::Integer(machine.state.number(self.numbering).into()),
+                Value::Integer(machine.result.number(self.numbering).into()),
+                Value::Boolean(machine.active),
+                Value::Boolean(machine.installing),
+                Value::String(machine.package_uri),
+                Value::Integer(i64::try_from(machine.received).unwrap_or(i64::MAX)),
+            ]);
+        }
+        store
     }
 
     /// Goes on after a reboot with an Object Instance, which is made if it is not there; see
@@ -216,15 +257,8 @@ impl SoftwareManagementObject {
 
     fn create(&mut self, instance: InstanceId) {
         self.machines.insert(instance, Machine::new(self.numbering));
-        // Name and version are in every Object Instance.
-        let text = |resource| Change::Set {
-            path: path(instance, resource),
-            value: Value::String(String::new()),
-        };
-        let create = Change::Create {
-            path: Path::Instance(ObjectId::SOFTWARE_MANAGEMENT, instance),
-        };
-        self.store.apply(&[create, text(0), text(1)]);
+        let path = Path::Instance(ObjectId::SOFTWARE_MANAGEMENT, instance);
+        self.store.apply(&for_store(&[Change::Create { path }]));
     }
 
     /// The package or the URI that a change brings; an empty one is none.
@@ -240,6 +274,31 @@ impl SoftwareManagementObject {
             _ => None,
         }
     }
+}
+
+/// What of changes is for the store. Name and version are in every Object Instance.
+fn for_store(changes: &[Change]) -> Cow<'_, [Change]> {
+    let is_whole = |change: &Change| {
+        let resource = change.path().resource();
+        matches!(change, Change::Create { .. }) || resource.is_some_and(is_of_machine)
+    };
+    if !changes.iter().any(is_whole) {
+        return Cow::Borrowed(changes);
+    }
+    let mut of_store = Vec::with_capacity(changes.len());
+    for change in changes {
+        if change.path().resource().is_some_and(is_of_machine) {
+            continue;
+        }
+        of_store.push(change.clone());
+        if let (Change::Create { .. }, Some(instance)) = (change, change.path().instance()) {
+            of_store.extend([0, 1].map(|resource| Change::Set {
+                path: path(instance, resource),
+                value: Value::String(String::new()),
+            }));
+        }
+    }
+    Cow::Owned(of_store)
 }
 
 /// A package, or where it is.
@@ -314,13 +373,13 @@ impl Object for SoftwareManagementObject {
             .cloned()
             .collect();
         self.store.prepare(&rest)?;
-        let (mut delivered, mut replaced) = (Vec::new(), BTreeSet::new());
+        let (mut delivered, mut replaced) = (BTreeSet::new(), BTreeSet::new());
         for change in changes {
             let at = change.path();
             if let (Change::Delete { .. }, Some(instance)) = (change, at.instance()) {
                 // What was for the machine that goes is void.
                 replaced.insert(instance);
-                delivered.retain(|id| *id != instance);
+                delivered.remove(&instance);
             }
             if !of_machine(change) {
                 continue;
@@ -337,11 +396,10 @@ impl Object for SoftwareManagementObject {
             let Some(delivery) = Self::delivers(change) else {
                 continue;
             };
-            if delivered.contains(&instance) {
+            if !delivered.insert(instance) {
                 // Two packages at once.
                 return Err(WriteError::Refused(at));
             }
-            delivered.push(instance);
             if replaced.contains(&instance) {
                 continue;
             }
@@ -366,35 +424,42 @@ impl Object for SoftwareManagementObject {
                 continue;
             };
             match (change, at.resource()) {
-                (Change::Create { .. }, _) => self.create(instance),
+                (Change::Create { .. }, _) => {
+                    self.before.entry(instance).or_insert(None);
+                    self.machines.insert(instance, Machine::new(self.numbering));
+                }
                 (Change::Delete { .. }, _) => {
                     self.pending.remove(&instance);
                     let machine = self.machines.remove(&instance);
-                    self.retired
-                        .extend(machine.map(|machine| (instance, machine)));
-                    self.store.apply(core::slice::from_ref(change));
+                    self.before.entry(instance).or_insert(machine);
                 }
                 (_, Some(resource)) if is_of_machine(resource) => {
                     let delivery = Self::delivers(change);
                     self.pending.extend(delivery.map(|_| instance));
                 }
-                _ => self.store.apply(core::slice::from_ref(change)),
+                _ => {}
             }
         }
+        self.store.apply(&for_store(changes));
     }
 
     fn settle(&mut self, changes: &[Change]) {
-        let mut rest = changes.iter();
-        while let Some(change) = rest.next() {
+        self.before.clear();
+        // A package is for the machine that there is, and not for one that goes later.
+        let mut goes = BTreeMap::new();
+        for (at, change) in changes.iter().enumerate() {
+            if let (Change::Delete { .. }, Some(instance)) = (change, change.path().instance()) {
+                goes.insert(instance, at);
+            }
+        }
+        for (at, change) in changes.iter().enumerate() {
             let Some(instance) = change.path().instance() else {
                 continue;
             };
-            let goes = |change: &Change| matches!(change, Change::Delete { path } if path.instance() == Some(instance));
-            if goes(change) {
+            if matches!(change, Change::Delete { .. }) {
                 (self.application)(instance, Event::Discard);
-                self.retired.retain(|(id, _)| *id != instance);
             } else if let Some(delivery) = Self::delivers(change)
-                && !rest.clone().any(goes)
+                && goes.get(&instance).is_none_or(|goes| *goes < at)
             {
                 self.pending.remove(&instance);
                 // `prepare` has refused what the machine would.
@@ -406,21 +471,27 @@ impl Object for SoftwareManagementObject {
         }
     }
 
+    fn acts_on(&self, change: &Change) -> bool {
+        matches!(change, Change::Delete { .. }) || Self::delivers(change).is_some()
+    }
+
+    /// What brings no package leaves one that waits.
+    fn supersedes(&self, later: &Change, _: &Change) -> bool {
+        Self::delivers(later).is_some()
+    }
+
     /// The machines have not heard of anything yet.
     fn undo(&mut self, undo: &[Change]) {
         self.pending.clear();
         let of_store = |change: &&Change| !change.path().resource().is_some_and(is_of_machine);
-        for change in undo.iter().filter(of_store) {
-            self.store.apply(core::slice::from_ref(change));
+        let undo: Vec<Change> = undo.iter().filter(of_store).cloned().collect();
+        self.store.apply(&undo);
+        for (instance, before) in core::mem::take(&mut self.before) {
+            match before {
+                Some(machine) => self.machines.insert(instance, machine),
+                None => self.machines.remove(&instance),
+            };
         }
-        // Of several of one Object Instance, the first was there before.
-        while let Some((instance, machine)) = self.retired.pop() {
-            self.machines.insert(instance, machine);
-        }
-        let Self {
-            machines, store, ..
-        } = self;
-        machines.retain(|instance, _| store.has_instance(*instance));
     }
 
     fn execute(
@@ -490,23 +561,13 @@ impl Object for SoftwareManagementObject {
     }
 
     fn save(&self) -> Option<ObjectSnapshot> {
-        let mut saved = self.store.save()?;
-        for instance in &mut saved.instances {
-            let of_store = |(id, _): &(ResourceId, _)| !is_of_machine(*id);
-            instance.resources.retain(of_store);
-        }
-        for (id, machine) in self.snapshots() {
-            saved.state.extend([
-                Value::Integer(id.get().into()),
-                Value::Integer(machine.state.number(self.numbering).into()),
-                Value::Integer(machine.result.number(self.numbering).into()),
-                Value::Boolean(machine.active),
-                Value::Boolean(machine.installing),
-                Value::String(machine.package_uri),
-                Value::Integer(i64::try_from(machine.received).unwrap_or(i64::MAX)),
-            ]);
-        }
-        Some(saved)
+        let machines = self.machines.iter().map(|(id, machine)| (*id, machine));
+        Some(self.saved(self.store.save()?, machines))
+    }
+
+    fn save_undone(&self, undo: &[Change]) -> Option<ObjectSnapshot> {
+        let store = self.store.save_undone(undo)?;
+        Some(self.saved(store, self.machines_before().into_iter()))
     }
 
     fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), snapshot::SnapshotError> {
@@ -522,7 +583,7 @@ impl Object for SoftwareManagementObject {
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.store.load_saved(&of_store(saved));
         self.machines.clear();
-        self.retired.clear();
+        self.before.clear();
         self.pending.clear();
         for (id, machine) in self.saved_machines(saved).unwrap_or_default() {
             self.machines.insert(id, Machine::new(self.numbering));

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 /// The entry of `key` in a sorted vector.
-pub(super) fn find<K: Ord, V>(entries: &[(K, V)], key: &K) -> Option<usize> {
+pub(crate) fn find<K: Ord, V>(entries: &[(K, V)], key: &K) -> Option<usize> {
     entries.binary_search_by(|(entry, _)| entry.cmp(key)).ok()
 }
 
@@ -16,7 +16,7 @@ pub(super) fn find<K: Ord, V>(entries: &[(K, V)], key: &K) -> Option<usize> {
         reason = "it is the place of an entry: found, or just inserted"
     )
 )]
-pub(super) fn entry<K: Ord, V>(
+pub(crate) fn entry<K: Ord, V>(
     entries: &mut Vec<(K, V)>,
     key: K,
     make: impl FnOnce() -> V,
@@ -29,7 +29,7 @@ pub(super) fn entry<K: Ord, V>(
 }
 
 /// Sets the value of `key` in a sorted vector.
-pub(super) fn put<K: Ord, V>(entries: &mut Vec<(K, V)>, key: K, value: V) {
+pub(crate) fn put<K: Ord, V>(entries: &mut Vec<(K, V)>, key: K, value: V) {
     match entries.binary_search_by(|(entry, _)| entry.cmp(&key)) {
         Ok(at) => {
             if let Some((_, old)) = entries.get_mut(at) {
@@ -42,7 +42,7 @@ pub(super) fn put<K: Ord, V>(entries: &mut Vec<(K, V)>, key: K, value: V) {
 
 /// Sets many values, in whatever order they come: one by one, each of many in descending order
 /// would move all that are there.
-pub(super) fn put_all<K: Ord + Copy, V>(
+pub(crate) fn put_all<K: Ord + Copy, V>(
     entries: &mut Vec<(K, V)>,
     more: impl Iterator<Item = (K, V)>,
 ) {

@@ -1,0 +1,106 @@
+//! What is held takes room for what is there and for what was there before, however often it is
+//! written. One test, because the counter is that of the whole process.
+
+use std::alloc::System;
+
+use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
+use lwm2m_objects::{
+    Answer, Change, FirmwareUpdate, ObjectDefinition, ObjectTree, Operations, ResourceDefinition,
+    Store, firmware::FirmwareUpdateObject,
+};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+static RESOURCES: [ResourceDefinition; 2] = [
+    ResourceDefinition::new(0, "Value", Operations::ReadWrite, DataType::Opaque),
+    ResourceDefinition::new(1, "Values", Operations::ReadWrite, DataType::Opaque).multiple(),
+];
+static OBJECT: ObjectDefinition = ObjectDefinition::new(
+    ObjectId::new(30000),
+    "Object",
+    "urn:oma:lwm2m:x:30000",
+    &RESOURCES,
+)
+.multiple();
+
+const KILOBYTE: usize = 1024;
+const WRITES: usize = 10_000;
+
+fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+fn kilobyte(number: usize) -> Value {
+    Value::Opaque(vec![u8::try_from(number % 200 + 1).unwrap(); KILOBYTE])
+}
+
+fn set(at: &str, number: usize) -> Change {
+    Change::Set {
+        path: path(at),
+        value: kilobyte(number),
+    }
+}
+
+/// What a tree holds more after commits that are held than before: in bytes.
+fn held(commits: impl Iterator<Item = Vec<Change>>) -> usize {
+    let mut tree = ObjectTree::new();
+    let store = Store::new(&OBJECT).with(InstanceId::ZERO, 0, kilobyte(0));
+    let array = store.with_instances(InstanceId::ZERO, 1, [(0, kilobyte(0))]);
+    tree.add(array.checked().unwrap());
+    let firmware = FirmwareUpdateObject::new(FirmwareUpdate::default(), |_| Answer::Later);
+    tree.add(firmware.unwrap());
+    let region = Region::new(ALLOCATOR);
+    tree.hold();
+    let mut count = 0;
+    for changes in commits {
+        count += 1;
+        tree.commit(&changes).unwrap();
+    }
+    assert_eq!(count, WRITES);
+    let change = region.change();
+    change
+        .bytes_allocated
+        .saturating_sub(change.bytes_deallocated)
+}
+
+#[test]
+fn what_is_held_takes_no_more_room_the_more_often_it_is_written() {
+    const MOST: usize = 16 * KILOBYTE;
+    let writes = || 0..WRITES;
+    let value = held(writes().map(|number| vec![set("/30000/0/0", number)]));
+    assert!(value < MOST, "{value} bytes for one Resource");
+    let array = held(writes().map(|number| vec![set("/30000/0/1/0", number)]));
+    assert!(array < MOST, "{array} bytes for one Resource Instance");
+    let replaced = held(writes().map(|number| {
+        let path = path("/30000/0/1");
+        vec![Change::Clear { path }, set("/30000/0/1/0", number)]
+    }));
+    assert!(replaced < MOST, "{replaced} bytes for one array");
+    let instances = held(writes().map(|number| {
+        let path = path("/30000/7");
+        if number % 2 == 0 {
+            vec![Change::Create { path }, set("/30000/7/0", number)]
+        } else {
+            vec![Change::Delete { path }]
+        }
+    }));
+    assert!(
+        instances < MOST,
+        "{instances} bytes for one Object Instance"
+    );
+    // A package waits to be acted on; a reset takes its place.
+    let packages = held(writes().map(|number| {
+        let reset = Change::Set {
+            path: path("/5/0/0"),
+            value: Value::Opaque(Vec::new()),
+        };
+        if number % 2 == 0 {
+            vec![set("/5/0/0", number)]
+        } else {
+            vec![reset]
+        }
+    }));
+    assert!(packages < MOST, "{packages} bytes for one package");
+}
