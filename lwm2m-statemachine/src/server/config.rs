@@ -72,6 +72,12 @@ pub struct ServerBounds {
     /// Observations of a registration. 128 by default; with the operations they stay below the
     /// endpoint's bound of requests per peer.
     pub observations: usize,
+    /// The values of an answer or notification, or the links of a Discover, in bytes that keeping
+    /// them takes ([`Limited`](lwm2m_core::codec::Limited)); more are told as
+    /// [`AnswerError::TooLarge`](super::AnswerError::TooLarge). 2 MiB by default, so that the
+    /// largest value fits, or 16,000 small ones: as a value of two bytes takes 128, the endpoint's
+    /// bound of bodies is none of what is made of them.
+    pub answer: usize,
 }
 
 impl Default for ServerBounds {
@@ -83,6 +89,7 @@ impl Default for ServerBounds {
             unknown_parameters: 512,
             operations: 64,
             observations: 128,
+            answer: 2 << 20,
         }
     }
 }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use lwm2m_core::{
     Attributes, Code, ContentFormat, Path, Version,
-    codec::{Content, EncodeError},
+    codec::{Content, EncodeError, LimitError},
 };
 use lwm2m_linkformat::LinkFormatError;
 use thiserror::Error;
@@ -258,6 +258,13 @@ pub enum AnswerError {
     /// Its structure is none.
     #[error("{0}")]
     Structure(EncodeError),
+    /// Keeping its values or links would take more bytes than the
+    /// [bounds](super::ServerBounds::answer) allow.
+    #[error("keeping the answer takes more than {limit} bytes")]
+    TooLarge {
+        /// What the bounds allow.
+        limit: usize,
+    },
     /// The answer to a Discover is not a list of links.
     #[error("{0}")]
     Links(LinkFormatError),
@@ -269,12 +276,13 @@ pub enum AnswerError {
     Lost(FailureReason),
 }
 
-impl From<DecodeError<EncodeError>> for AnswerError {
-    fn from(error: DecodeError<EncodeError>) -> Self {
+impl From<DecodeError<LimitError<EncodeError>>> for AnswerError {
+    fn from(error: DecodeError<LimitError<EncodeError>>) -> Self {
         match error {
             DecodeError::Unsupported(format) => Self::Format(format),
             DecodeError::Malformed(malformed) => Self::Malformed(malformed),
-            DecodeError::Sink(structure) => Self::Structure(structure),
+            DecodeError::Sink(LimitError::Full { limit }) => Self::TooLarge { limit },
+            DecodeError::Sink(LimitError::Sink(structure)) => Self::Structure(structure),
         }
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use lwm2m_core::{
     Arguments, AttributeError, AttributesUpdate, ContentFormat, DataType, InstanceId, Method,
     ObjectId, Operation, Path, WriteMode,
-    codec::{Content, EncodeError},
+    codec::{Content, EncodeError, Limited},
 };
 use lwm2m_linkformat::{DiscoverLinks, RootPath};
 use thiserror::Error;
@@ -209,14 +209,15 @@ impl Ask<'_> {
 }
 
 impl Pending {
-    /// What the answer to this operation means. An Observe that the client took up is not known
-    /// here: that is [`Content`](Outcome::Content) too.
+    /// What the answer to this operation means, if keeping it takes no more than `limit` bytes. An
+    /// Observe that the client took up is not known here: that is [`Content`](Outcome::Content) too.
     pub(super) fn outcome(
         &self,
         response: &MessageRef<'_>,
         body: &[u8],
         root: RootPath<'_>,
         definitions: &ClientDefinitions<'_>,
+        limit: usize,
     ) -> Outcome {
         let code = response.code();
         if !code.is_success() {
@@ -226,7 +227,7 @@ impl Pending {
             return Outcome::Unexpected { code };
         }
         let result = match self.operation {
-            Operation::Discover => links(response, body, root).map(Outcome::Links),
+            Operation::Discover => links(response, body, root, limit).map(Outcome::Links),
             Operation::Create => {
                 created(response, self.path, root).map(|location| Outcome::Created { location })
             }
@@ -235,39 +236,49 @@ impl Pending {
                 Ok(Outcome::Changed)
             }
             // Read, Observe, Cancel Observation; there are no others.
-            _ => content(response, body, self.path, definitions).map(Outcome::Content),
+            _ => content(response, body, self.path, definitions, limit).map(Outcome::Content),
         };
         result.unwrap_or_else(Outcome::Undecodable)
     }
 }
 
-/// The values of an answer or notification. One without a Content-Format is text.
+/// The values of an answer or notification, if keeping them takes no more than `limit` bytes. One
+/// without a Content-Format is text.
 pub(super) fn content(
     response: &MessageRef<'_>,
     body: &[u8],
     path: Path,
     definitions: &ClientDefinitions<'_>,
+    limit: usize,
 ) -> Result<Content, AnswerError> {
     let format = response.content_format().unwrap_or(ContentFormat::TEXT);
     let mut content = Content::new();
-    payload::decode_answer(format, body, path, definitions, &mut content)?;
+    let mut limited = Limited::new(&mut content, limit);
+    payload::decode_answer(format, body, path, definitions, &mut limited)?;
     Ok(content)
 }
 
-/// The links of the answer to a Discover. One without a Content-Format is read as what was asked
+/// The links of the answer to a Discover, if keeping them takes no more than `limit` bytes: a vector
+/// has room for twice as many as it was given. One without a Content-Format is read as what was asked
 /// for.
 fn links(
     response: &MessageRef<'_>,
     body: &[u8],
     root: RootPath<'_>,
+    limit: usize,
 ) -> Result<Vec<DiscoveredLink>, AnswerError> {
     match response.content_format() {
         None | Some(ContentFormat::LINK_FORMAT) => {}
         Some(format) => return Err(AnswerError::Format(format)),
     }
+    let most = limit / (2 * size_of::<DiscoveredLink>());
     DiscoverLinks::new(body, root)
-        .map(|link| {
+        .enumerate()
+        .map(|(index, link)| {
             let link = link.map_err(AnswerError::Links)?;
+            if index >= most {
+                return Err(AnswerError::TooLarge { limit });
+            }
             Ok(DiscoveredLink {
                 path: link.path,
                 dimension: link.dimension,

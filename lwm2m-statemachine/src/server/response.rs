@@ -121,7 +121,8 @@ impl<P: Peer> Server<P> {
             return Outcome::RegistrationGone;
         };
         let definitions = ClientDefinitions::new(&self.settings.registry, client);
-        pending.outcome(response, body, client.alternate_path(), &definitions)
+        let limit = self.settings.bounds.answer;
+        pending.outcome(response, body, client.alternate_path(), &definitions, limit)
     }
 
     /// The client took up an Observe.
@@ -173,7 +174,8 @@ impl<P: Peer> Server<P> {
             && let Some(client) = self.registrations.get(key.registration)
         {
             let definitions = ClientDefinitions::new(&self.settings.registry, client);
-            let content = operation::content(response, body, observed.path, &definitions);
+            let limit = self.settings.bounds.answer;
+            let content = operation::content(response, body, observed.path, &definitions, limit);
             self.events.push_back(ServerEvent::Notification {
                 registration: key.registration,
                 observation,
