@@ -26,7 +26,8 @@ use crate::{builtin::SECURITY, definition::ObjectDefinition, store::Store, tree:
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Security {
-    /// The URI of the server: `coap://…`, `coaps://…` (Resource 0).
+    /// The URI of the server: `coap://…`, `coaps://…` (Resource 0), which
+    /// [`ServerUri`](lwm2m_core::ServerUri) reads.
     pub server_uri: String,
     /// Whether the server is a Bootstrap-Server (Resource 1).
     pub bootstrap_server: bool,

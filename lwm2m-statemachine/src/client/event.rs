@@ -31,7 +31,7 @@ pub enum ClientEvent {
         connection: ConnectionId,
         /// Which server.
         server: ShortServerId,
-        /// Where it is (Security Object, Resource 0).
+        /// Where it is (Security Object, Resource 0); [`ServerUri`](lwm2m_core::ServerUri) reads it.
         uri: String,
         /// How to secure the channel.
         security: Security,
