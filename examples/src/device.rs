@@ -19,7 +19,7 @@ use crate::{
     commands::Commands,
     driver::{Clock, Driver, Names, Tap},
     exit, seed,
-    uri::{local_address, resolve, resolve_to},
+    uri::{self, local_address, resolve, resolve_to},
     value,
 };
 
@@ -108,6 +108,9 @@ pub fn run(
     mut commands: Commands<Result<Command, CommandError>>,
     mut report: impl FnMut(String),
 ) -> io::Result<()> {
+    uri::server(&settings.server_uri)
+        .map_err(io::Error::other)
+        .map_err(exit::about(&settings.server_uri))?;
     let bind = match settings.bind {
         Some(address) => address,
         None => local_address(resolve(&settings.server_uri)?)
@@ -124,7 +127,7 @@ pub fn run(
         settings,
         driver,
         firmware,
-        registered: false,
+        standing: Standing::Trying,
         next_drain,
     };
     program.start();
@@ -156,9 +159,19 @@ struct Program<'s> {
     settings: &'s Settings,
     driver: Driver<Client>,
     firmware: Played,
-    /// Whether there is a registration, so that what fails is its Update.
-    registered: bool,
+    standing: Standing,
     next_drain: Instant,
+}
+
+/// How the device stands with its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It registers, again and again.
+    Trying,
+    /// There is a registration: what fails is its Update.
+    Registered,
+    /// It has left, and does not come back by itself.
+    Left,
 }
 
 impl Program<'_> {
@@ -190,25 +203,28 @@ impl Program<'_> {
             }
             ClientEvent::Disconnect { connection } => self.driver.names.remove(&connection),
             ClientEvent::Registered { location, .. } => {
-                self.registered = true;
+                self.standing = Standing::Registered;
                 report(format!("registered {location}"));
             }
             ClientEvent::RegistrationFailed { reason, retry, .. } => {
-                let update = core::mem::take(&mut self.registered);
-                let what = if update { "update" } else { "register" };
+                let what = match self.standing {
+                    Standing::Registered => "update",
+                    _ => "register",
+                };
                 let next = retry.map_or(String::new(), |at| {
                     let wait = at.saturating_duration_since(self.driver.now());
                     format!("; registers again in {} s", wait.as_millis().div_ceil(1000))
                 });
+                self.standing = retry.map_or(Standing::Left, |_| Standing::Trying);
                 report(format!("failed {what} {reason}{next}"));
             }
             ClientEvent::DeregisterFailed { reason, .. } => {
-                self.registered = false;
+                self.standing = Standing::Left;
                 report(format!("failed deregister {reason}"));
             }
             ClientEvent::Updated { .. } => report("updated".to_owned()),
             ClientEvent::Deregistered { .. } => {
-                self.registered = false;
+                self.standing = Standing::Left;
                 report("deregistered".to_owned());
             }
             ClientEvent::Written { changes, .. } => told(&changes).for_each(report),
@@ -234,7 +250,7 @@ impl Program<'_> {
         let client = boot(self.settings, tree)?;
         self.driver.replace(client, Names::table())?;
         self.firmware = firmware;
-        self.registered = false;
+        self.standing = Standing::Trying;
         self.start();
         report("rebooted".to_owned());
         Ok(())
@@ -282,11 +298,16 @@ impl Program<'_> {
                 let value = value::read(data_type, value)?;
                 self.driver.machine.set(now, *path, value)?;
             }
-            Command::Update | Command::Deregister if !self.driver.machine.is_registered(SERVER) => {
+            Command::Update if self.standing == Standing::Registered => {
+                self.driver.machine.update(now, SERVER);
+            }
+            // Asked for while the Register is under way, it follows the answer.
+            Command::Deregister if self.standing != Standing::Left => {
+                self.driver.machine.deregister(now);
+            }
+            Command::Update | Command::Deregister => {
                 return Err("the device is not registered".into());
             }
-            Command::Update => self.driver.machine.update(now, SERVER),
-            Command::Deregister => self.driver.machine.deregister(now),
             // They are not the machine's.
             Command::Help | Command::Quit => {}
         }
