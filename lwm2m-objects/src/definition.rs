@@ -1,5 +1,6 @@
 //! What an Object *is*: its Resources, their operations and types (TS Appendix D).
 
+mod build;
 mod range;
 mod urn;
 mod validate;
@@ -10,6 +11,7 @@ use core::mem;
 use lwm2m_core::{DataType, ObjectId, ResourceId, Version};
 
 pub use self::{
+    build::{ObjectBuilder, ResourceBuilder},
     range::Range,
     urn::{Urn, UrnClass, UrnError},
     validate::{DefinitionError, DefinitionFault},
@@ -18,7 +20,7 @@ pub use self::{
 /// The definition of an Object (TS D.1, "Object definition").
 ///
 /// Definitions are plain data: the built-in ones are constants, those of an application may be
-/// constants too, or owned.
+/// constants too, or [built](Self::builder) at run time.
 ///
 /// ```
 /// use lwm2m_core::{DataType, ObjectId};

@@ -106,8 +106,9 @@ pub use self::{
         SOFTWARE_MANAGEMENT_CANDIDATE,
     },
     definition::{
-        ArgumentDefinition, DefinitionError, DefinitionFault, Multiplicity, ObjectDefinition,
-        Operations, Range, ResourceDefinition, Urn, UrnClass, UrnError,
+        ArgumentDefinition, DefinitionError, DefinitionFault, Multiplicity, ObjectBuilder,
+        ObjectDefinition, Operations, Range, ResourceBuilder, ResourceDefinition, Urn, UrnClass,
+        UrnError,
     },
     device::{DeviceObject, ErrorCode},
     location::LocationObject,

@@ -233,6 +233,112 @@ fn a_range_is_one_of_its_data_type() {
     }
 }
 
+/// What is built of owned texts, in any order, is what a constant says.
+#[test]
+fn a_definition_built_at_run_time_equals_a_constant() {
+    let text = |text: &str| text.to_owned();
+    let label =
+        ResourceDefinition::builder(2, text("Label"), Operations::ReadWrite, DataType::String);
+    let drain = ResourceDefinition::executable_builder(1, text("Drain"));
+    let level = ResourceDefinition::new(0, "Level", Operations::Read, DataType::Integer);
+    let built = ObjectDefinition::builder(44, text("Tank"))
+        .version(Version::new(2, 2))
+        .resources([label.multiple(), drain])
+        .resource(level.mandatory())
+        .argument(
+            ArgumentDefinition::new(1, 1, "To")
+                .with_value(DataType::Integer, Some(Range::Numbers(0, 100))),
+        )
+        .argument(ArgumentDefinition::new(1, 0, "Slowly"))
+        .build()
+        .unwrap();
+    assert_eq!(built, tank(Some(Version::new(2, 2))));
+
+    let built = ObjectDefinition::builder(TANK, "Tank")
+        .enabler(Version::new(1, 1))
+        .multiple()
+        .mandatory()
+        .description(text("Holds water"))
+        .resource(
+            ResourceDefinition::builder(0, "Level", Operations::Read, DataType::Integer)
+                .mandatory()
+                .range(Range::Numbers(0, 9))
+                .units(text("m"))
+                .description(text("Above the ground")),
+        )
+        .build()
+        .unwrap();
+    let mut expected = ObjectDefinition::new(TANK, "Tank", "urn:oma:lwm2m:oma:44", &[])
+        .with_enabler(Version::new(1, 1))
+        .multiple()
+        .mandatory()
+        .with_description("Holds water");
+    expected.resources = Cow::Owned(vec![
+        ResourceDefinition::new(0, "Level", Operations::Read, DataType::Integer)
+            .mandatory()
+            .with_range(Range::Numbers(0, 9))
+            .with_units("m")
+            .with_description("Above the ground"),
+    ]);
+    assert_eq!(built, expected);
+}
+
+/// TS 6.2, D.2.1: of the class, the identifier and the version.
+#[test]
+fn the_urn_of_a_definition_built_at_run_time_is_composed() {
+    let v1_1 = Version::new(1, 1);
+    for (id, class, version, urn) in [
+        (44, None, Version::INITIAL, "urn:oma:lwm2m:oma:44"),
+        (5000, None, v1_1, "urn:oma:lwm2m:ext:5000:1.1"),
+        (30000, None, v1_1, "urn:oma:lwm2m:x:30000:1.1"),
+        (
+            33629,
+            Some(UrnClass::Oma),
+            v1_1,
+            "urn:oma:lwm2m:oma:33629:1.1",
+        ),
+        (
+            1500,
+            Some(UrnClass::X),
+            Version::INITIAL,
+            "urn:oma:lwm2m:x:1500",
+        ),
+    ] {
+        let mut builder = ObjectDefinition::builder(id, "Any").version(version);
+        if let Some(class) = class {
+            builder = builder.class(class);
+        }
+        let built = builder.build().unwrap();
+        assert_eq!(built.urn, urn);
+        assert_eq!(built.urn.parse::<Urn>().unwrap().version(), version);
+        assert_eq!(built.check(), Ok(()));
+    }
+}
+
+#[test]
+fn what_breaks_a_rule_is_not_built() {
+    let level = || ResourceDefinition::new(0, "Level", Operations::Read, DataType::Integer);
+    let fault = |builder: lwm2m_objects::ObjectBuilder| builder.build().unwrap_err().fault;
+    assert_eq!(
+        fault(ObjectDefinition::builder(1500, "Reserved")),
+        DefinitionFault::UrnClass {
+            expected: None,
+            found: UrnClass::Oma
+        }
+    );
+    let twice = ObjectDefinition::builder(TANK, "Tank").resources([level(), level()]);
+    // A class that was chosen hides nothing else.
+    assert_eq!(
+        fault(twice.clone().class(UrnClass::X)),
+        DefinitionFault::Duplicate
+    );
+    assert_eq!(fault(twice), DefinitionFault::Duplicate);
+    let mut raw = level();
+    raw.data_type = None;
+    let raw = ObjectDefinition::builder(TANK, "Tank").resource(raw);
+    assert_eq!(fault(raw), DefinitionFault::NoType);
+}
+
 #[test]
 fn a_mandatory_single_object_has_one_instance() {
     assert_eq!(DEVICE.instance_limits(), (1, 1));
