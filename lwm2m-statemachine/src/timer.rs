@@ -10,8 +10,8 @@ use lwm2m_core::Instant;
 /// Keys that are due at the same moment come out in their order, so that a run can be repeated to
 /// the byte. Every call costs time logarithmic in the number of deadlines.
 ///
-/// A loop over [`pop_due`](Self::pop_due) ends: each deadline that its body sets is either later
-/// than the one it has taken out and before `now`, or waits for the next loop.
+/// A loop over [`pop_due`](Self::pop_due) ends, whatever its body sets: a deadline that is not later
+/// than the one that was taken out last, or is `now` itself, waits for the next loop.
 #[derive(Clone, Debug)]
 pub struct TimerQueue<K> {
     deadlines: BTreeSet<(Instant, K)>,
@@ -29,7 +29,7 @@ struct Round {
 }
 
 impl Round {
-    /// Whether what is set to this deadline would be due without end: time does not go on.
+    /// Whether a deadline that is set during the loop would not bring it closer to its end.
     fn is_late(&self, deadline: Instant) -> bool {
         deadline == self.now || deadline <= self.last
     }
@@ -82,8 +82,7 @@ impl<K: Copy + Ord> TimerQueue<K> {
 
     /// Takes the first key that is due at `now`. Its owner's slot is empty from then on.
     ///
-    /// Calls with the same `now` are one loop, until `None` ends it. What is set meanwhile to `now`,
-    /// or not beyond the deadline that was taken out last, waits for the next loop.
+    /// Calls with the same `now` are one loop, which `None` ends.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
         if self.round.is_none_or(|round| round.now != now) {
             self.end_round();

@@ -3,11 +3,13 @@
 //! Of several faults the first one of this order is answered (TS 8.5, Table 27):
 //!
 //! 1. The Security Object is shut to these interfaces: 4.01 (TS E.1).
-//! 2. What the path names is there: 4.04. The server's right to it comes next: 4.01 (TS 7.3.2).
+//! 2. What the path names is there: 4.04.
 //! 3. The target supports the operation: 4.05.
 //! 4. The formats: 4.15 for the payload's, 4.06 for the answer's. Operations for which Table 27
 //!    has neither are 4.00, as is a format that is not named.
 //! 5. The payload: 4.00. That is for the operation itself.
+//!
+//! Access rights (4.01, TS 7.3.2) are not enforced yet. Their place is between 2 and 3.
 
 use lwm2m_core::{
     Code, ContentFormat, DownlinkRequest, ObjectId, ObserveOption, Operation, Path, ResourceSupport,
@@ -16,21 +18,22 @@ use lwm2m_objects::{ObjectTree, ResourceDefinition};
 
 use crate::{coap::MessageRef, payload};
 
-/// What a request asks for.
+/// A request of which it is known what it is meant to be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct ClassifiedRequest {
     request: DownlinkRequest,
     pub(super) operation: Operation,
 }
 
-/// Which operation a request is (TS Tables 25, 26), if its path is one that servers may know of.
+/// Which operation a request is meant to be (TS Tables 25, 26).
+///
 /// `has_payload` tells whether its body, of which the request may carry a block, has any byte.
 pub(super) fn classify(
     tree: &ObjectTree,
     request: &MessageRef<'_>,
     has_payload: bool,
-) -> Result<Asked, Code> {
-    // Before anything else, the rest of the path included.
+) -> Result<ClassifiedRequest, Code> {
+    // Whatever the rest of the path is.
     let object = Path::from_segments(request.uri_path().take(1));
     if object == Ok(Path::Object(ObjectId::SECURITY)) {
         return Err(Code::UNAUTHORIZED);
@@ -45,18 +48,18 @@ pub(super) fn classify(
         has_payload,
         ..DownlinkRequest::new(method, path)
     };
-    Ok(Asked {
+    Ok(ClassifiedRequest {
         operation: request.intended(support(tree, path)),
         request,
     })
 }
 
-impl Asked {
+impl ClassifiedRequest {
     pub(super) const fn path(&self) -> Path {
         self.request.path
     }
 
-    /// Whether the operation may be, as far as its payload does not matter.
+    /// Makes the checks 2 to 4; with an error, that is the code of the answer.
     pub(super) fn admit(&self, tree: &ObjectTree) -> Result<(), Code> {
         if !self.exists(tree) {
             return Err(Code::NOT_FOUND);

@@ -1,4 +1,4 @@
-//! What has changed of the tree, all at once: what follows is done once, however much it is.
+//! A batch of changes of the tree. What follows from them is done once for all.
 
 use alloc::vec::Vec;
 

@@ -77,9 +77,9 @@ fn try_serve(
     body: &[u8],
     defaults: Defaults,
 ) -> Result<Served, Code> {
-    let asked = admission::classify(tree, request, !body.is_empty())?;
-    let (path, admitted) = (asked.path(), asked.admit(tree));
-    if asked.operation == Operation::CancelObservation {
+    let classified = admission::classify(tree, request, !body.is_empty())?;
+    let (path, admitted) = (classified.path(), classified.admit(tree));
+    if classified.operation == Operation::CancelObservation {
         let answer = admitted.and_then(|()| read(tree, path, request, None, defaults));
         return Ok(Served {
             // It ends, whether what it was of can be answered or not.
@@ -88,7 +88,7 @@ fn try_serve(
         });
     }
     admitted?;
-    match asked.operation {
+    match classified.operation {
         Operation::Read => read(tree, path, request, None, defaults).map(Served::plain),
         Operation::Observe => observe(tree, path, request, defaults),
         Operation::Discover => discover(tree, path).map(Served::plain),

@@ -98,9 +98,9 @@ impl Client {
     /// The Resource that a request writes whose Object takes the value piece by piece, by its first
     /// block; with an error the rest need not come.
     fn streamed(&self, request: &MessageRef<'_>) -> Result<Option<Path>, Code> {
-        let asked = admission::classify(&self.tree, request, !request.payload().is_empty())?;
-        asked.admit(&self.tree)?;
-        Ok(asked.streamed(&self.tree))
+        let classified = admission::classify(&self.tree, request, !request.payload().is_empty())?;
+        classified.admit(&self.tree)?;
+        Ok(classified.streamed(&self.tree))
     }
 
     /// The rest of a Write will not come.
