@@ -278,6 +278,30 @@ fn what_has_no_definition_is_written_as_text_and_shown_raw_and_noted_once() {
 }
 
 #[test]
+fn a_definition_of_another_version_or_without_the_resource_is_noted_as_such() {
+    let mut server = Program::start(Command::new(env!("CARGO_BIN_EXE_server")).args([
+        "--listen",
+        "127.0.0.1:0",
+        "--ddf",
+        TEST_OBJECT,
+    ]));
+    let address = server.expect("listening ").replace("listening ", "");
+    let device = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let register = b"\x40\x02\x12\x34\xb2rd\x48ep=newer\x05lt=60\x09lwm2m=1.0\xff\
+        </3/0>,</3442>;ver=2.0,</3442/0>";
+    device.send_to(register, address).unwrap();
+    server.expect("registered newer ");
+    for (path, missing) in [
+        ("/3442/0/120", "Object 3442 in version 2.0"),
+        ("/3/0/40", "Resource 40 of Object 3"),
+    ] {
+        server.say(&format!("write newer {path} 1"));
+        let noted = format!("note no definition of {missing}: values are written as text; ");
+        server.expect(&noted);
+    }
+}
+
+#[test]
 fn what_has_a_definition_is_written_and_shown_by_its_type() {
     let mut server = Program::start(Command::new(env!("CARGO_BIN_EXE_server")).args([
         "--listen",
