@@ -25,4 +25,5 @@ mod side;
 mod simulation;
 mod sms;
 mod sources;
+mod starving_requests;
 mod support;

@@ -249,7 +249,7 @@ fn half_open_transfers_are_bounded_in_number_and_bytes() {
     let mut config = config(7, 1024);
     config.bounds.receiving = 3;
     config.bounds.receiving_per_peer = 2;
-    config.bounds.receiving_bytes = 200;
+    config.bounds.receiving_bytes = 400;
     let mut node: Node = Endpoint::new(config);
     let mut ask = |peer, path, number, id| {
         let said = refused(&mut node, T0, peer, &put(path, number, 64, 1000, id));
@@ -260,11 +260,14 @@ fn half_open_transfers_are_bounded_in_number_and_bytes() {
         busy
     };
     assert!(!ask("a", "x", 0, 1));
-    assert!(!ask("a", "y", 0, 2));
-    assert!(ask("a", "z", 0, 3), "too many of one peer");
+    assert!(!ask("a", "x", 1, 2));
+    assert!(!ask("a", "y", 0, 3));
+    assert!(ask("a", "z", 0, 4), "too many of one peer");
     assert!(!ask("b", "x", 0, 1));
+    assert!(!ask("b", "x", 1, 2));
     assert!(ask("c", "x", 0, 1), "too many of all");
-    assert!(ask("b", "x", 1, 2), "too many bytes");
+    assert!(!ask("b", "x", 2, 3));
+    assert!(ask("b", "x", 3, 4), "too many bytes");
     assert!(!ask("c", "x", 0, 2), "there is room again");
     assert_eq!(node.usage().receiving, 3);
 }
@@ -483,17 +486,18 @@ fn what_is_assembled_from_the_first_block_on_is_bounded_in_bytes() {
     for (peer, answer) in [
         ("a", "ACK 2.31 1:0/1/64"),
         ("b", "ACK 2.31 1:0/1/64"),
-        ("c", "ACK 5.03 1:0/0/64"),
+        // Who has only begun gives way.
+        ("c", "ACK 2.31 1:0/1/64"),
     ] {
         assert_eq!(assembled(&mut node, peer, 100, None), answer);
     }
     let usage = node.usage();
     assert_eq!((usage.receiving, usage.receiving_bytes), (2, 128));
     // What one has taken is free again when it is dropped.
-    node.drop_peer(T0, &"a");
+    node.drop_peer(T0, &"b");
     assert_eq!(node.usage().receiving_bytes, 64);
     assert_eq!(assembled(&mut node, "d", 100, None), "ACK 2.31 1:0/1/64");
-    node.drop_peer(T0, &"b");
+    node.drop_peer(T0, &"c");
     node.drop_peer(T0, &"d");
     assert_eq!(node.usage().receiving_bytes, 0);
 }

@@ -38,6 +38,10 @@ pub struct Config {
     /// How long a body that comes or goes in blocks is kept while nothing is heard of it;
     /// [`EXCHANGE_LIFETIME`](TransmissionParameters::exchange_lifetime) if `None`.
     pub transfer_lifetime: Option<Duration>,
+    /// How long a body that is held here may take from its first block to its last, however
+    /// regularly its blocks come; 1 hour, in which 1,024 blocks have 3.5 seconds each. A request is
+    /// forgotten then. What is handed on block by block may take any time: nothing of it is held.
+    pub transfer_deadline: Duration,
     /// The critical options that requests may carry; others are answered 4.02. All that the
     /// crate knows, but If-Match and If-None-Match.
     pub understood: OptionSet,
@@ -57,6 +61,7 @@ impl Config {
             sms_size: 140,
             stream_requests: false,
             transfer_lifetime: None,
+            transfer_deadline: Duration::from_secs(3600),
             understood: OptionSet::NONE
                 .with(OptionNumber::URI_HOST)
                 .with(OptionNumber::URI_PORT)
@@ -81,6 +86,7 @@ impl fmt::Debug for Config {
             .field("sms_size", &self.sms_size)
             .field("stream_requests", &self.stream_requests)
             .field("transfer_lifetime", &self.transfer_lifetime)
+            .field("transfer_deadline", &self.transfer_deadline)
             .field("understood", &self.understood)
             .field("bounds", &self.bounds)
             .finish_non_exhaustive()
@@ -97,6 +103,10 @@ pub(super) struct Spans {
     pub(super) acknowledgement_delay: u64,
     pub(super) response_timeout: u64,
     pub(super) transfer_lifetime: u64,
+    pub(super) transfer_deadline: u64,
+    /// For how long a peer with a transfer under way may be silent: as long as it waits at most
+    /// before it sends a message again for the first time.
+    pub(super) silence: u64,
     pub(super) leisure: u64,
     pub(super) ack_timeout: u64,
     /// By how much the first wait for an acknowledgement may be longer than ACK_TIMEOUT.
@@ -124,6 +134,8 @@ impl Spans {
                     .transfer_lifetime
                     .unwrap_or_else(|| parameters.exchange_lifetime()),
             ),
+            transfer_deadline: millis(config.transfer_deadline),
+            silence: millis(parameters.longest_ack_timeout()),
             block_size: block_size(config.block_size),
             probing_rate: parameters.probing_rate.max(1).into(),
             leisure: millis(parameters.default_leisure),
@@ -187,13 +199,24 @@ pub struct Bounds {
     /// The largest body that is put together from blocks, in bytes. A larger request is answered
     /// 4.13, a larger response is none. What is handed on block by block may be of any size.
     pub body: usize,
-    /// Bodies of requests that are coming in blocks, of all peers together; one too many is
-    /// answered 5.03.
+    /// The same of a request, if that is less. Whoever sends one may be anyone, while a response is
+    /// asked for.
+    pub request_body: usize,
+    /// Bodies of requests that are coming in blocks, of all peers together. For one too many, one of
+    /// another peer is forgotten: one that did not come on for 3 seconds (ACK_TIMEOUT and its
+    /// spread) or of which there is only the first block, else one of a peer that holds more than
+    /// twice as much. If there is none, it is answered 5.03.
     pub receiving: usize,
-    /// The same of one peer.
+    /// The same of one peer: for one too many, one of its own is forgotten that did not come on for
+    /// 3 seconds. If there is none, it is answered 5.03.
     pub receiving_per_peer: usize,
-    /// How many bytes they take; over it, 5.03.
+    /// How many bytes they take, of all peers together. Over it, room is made as for
+    /// [`receiving`](Self::receiving): so a few peers that begin large bodies do not keep out the
+    /// others.
     pub receiving_bytes: usize,
+    /// The same of one peer, at least one body. Over it, room is made as for
+    /// [`receiving_per_peer`](Self::receiving_per_peer).
+    pub receiving_bytes_per_peer: usize,
     /// How many bytes bodies of responses take that are put together from blocks, of all peers
     /// together; over it, a request fails with
     /// [`FailureReason::NoRoom`](super::FailureReason::NoRoom).
@@ -216,8 +239,8 @@ pub struct Bounds {
 
 impl Bounds {
     /// Room for a million peers; 512 records, 256 requests and notifications for each of them;
-    /// bodies of 1 MiB, 16 from and 64 to each of them, 16 MiB of those of one and 64 MiB of all of
-    /// them.
+    /// bodies of 1 MiB; 16 requests in blocks from each peer, two of the largest of them; 64
+    /// responses to each peer, 16 MiB of responses from and to one; 64 MiB of each kind in all.
     pub const DEFAULT: Self = Self {
         peers: 1 << 22,
         records: 1 << 22,
@@ -226,9 +249,11 @@ impl Bounds {
         transmissions_per_peer: 256,
         notifications_per_peer: 256,
         body: 1 << 20,
+        request_body: 1 << 20,
         receiving: 1 << 16,
         receiving_per_peer: 16,
         receiving_bytes: 1 << 26,
+        receiving_bytes_per_peer: 1 << 21,
         response_bytes: 1 << 26,
         response_bytes_per_peer: 1 << 24,
         serving: 1 << 16,

@@ -437,8 +437,8 @@ pub enum Event<P> {
         transfer: TransferId,
         /// Whose.
         peer: P,
-        /// Why: nothing was heard of it for too long, its client has begun anew, or the peer was
-        /// dropped.
+        /// Why: nothing was heard of it for too long, its client has begun anew, it gave way to
+        /// another body, or the peer was dropped.
         reason: FailureReason,
     },
     /// What [`handle_datagram`](super::Endpoint::handle_datagram) was given.
@@ -477,7 +477,8 @@ pub enum FailureReason {
     /// The peer's blocks do not fit together.
     #[error("the blocks do not fit together")]
     Blocks,
-    /// There was no room to put the body together: it may be asked for again.
+    /// There was no room to put the body together, or it gave way to another: it may be asked for, or
+    /// sent, again.
     #[error("there was no room to put the body together")]
     NoRoom,
     /// It, or a block of it, could not be sent: no message id was free, or there was no room.

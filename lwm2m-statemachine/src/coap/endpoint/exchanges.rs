@@ -121,7 +121,9 @@ impl<P: Peer> Endpoint<P> {
             return Err(SendError::NotOpen);
         };
         let asked = *asked;
-        self.block_was_answered(peer, key, &asked, message.code());
+        let message = self
+            .block_was_answered(now, peer, key, &asked, message.code())
+            .unwrap_or(message);
         let message = self.in_blocks(now, peer, &asked, message);
         self.send_answer(now, key, message)
     }

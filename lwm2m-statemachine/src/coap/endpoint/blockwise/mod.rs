@@ -6,9 +6,11 @@
 //! - [`receiving`]: requests that come in blocks (Block1), assembled or handed on.
 //! - [`serving`]: responses of ours that are asked for block by block (Block2).
 //! - [`source`]: bodies that the application supplies block by block.
-//! - [`held`]: how many bytes all these bodies take.
+//! - [`held`]: how many bytes all these bodies take; [`holders`]: whose they are, and who gives way
+//!   when there is no room.
 
 mod held;
+mod holders;
 mod message;
 mod receiving;
 mod requesting;

@@ -1,4 +1,10 @@
 //! Requests that come in blocks: assembled, or handed on block by block (RFC 7959 §2.5, §2.9).
+//!
+//! Where they are handed on, the application decides with the first block what becomes of the body:
+//! it refuses it, goes on taking its blocks, or has it assembled. Until then nothing is held, and
+//! nobody gives way to it (see [`room`]).
+
+mod room;
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
@@ -7,7 +13,8 @@ use lwm2m_core::{Code, ContentFormat, Instant};
 
 use super::{
     Asked, fingerprint,
-    held::{Held, append},
+    held::append,
+    holders::{Holders, Newcomer},
     is_block,
 };
 use crate::{
@@ -33,7 +40,8 @@ const RETRY_AFTER: u32 = 30;
 #[derive(Clone, Debug, Default)]
 pub(in crate::coap::endpoint) struct Receiving {
     bodies: BTreeMap<(u32, u64), Inbound>,
-    held: Held,
+    /// Whose they are; but for those that the application has not accepted.
+    holders: Holders,
     next_id: u64,
 }
 
@@ -49,6 +57,8 @@ struct Inbound {
     received: usize,
     /// What its first block says. A later one with another format is not of this body.
     content_format: Option<ContentFormat>,
+    /// How large it will be, as its first block announces; 0 if it does not.
+    announced: usize,
     /// What the last block is told by, in case it comes again in a message of its own.
     last: u64,
     body: Content,
@@ -62,16 +72,28 @@ struct Inbound {
     latest: Option<Key>,
     /// Whether that was the last one of the body.
     whole: bool,
+    /// When the first block came, and the last one that was taken.
+    begun: Instant,
+    heard: Instant,
     deadline: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
 enum Content {
+    /// The application has its first block, and has not decided what becomes of it.
+    Offered,
     Assembled(Vec<u8>),
     /// It is with the application, which has not answered yet.
     Whole(Bytes),
     /// The application has it.
     Streamed,
+}
+
+impl Inbound {
+    /// Whether it counts among those that are coming: the application has accepted it.
+    const fn is_held(&self) -> bool {
+        !matches!(self.body, Content::Offered)
+    }
 }
 
 /// What is to be done with a request that has block options.
@@ -95,12 +117,13 @@ pub(in crate::coap::endpoint) enum Taken<'d> {
 }
 
 impl Receiving {
-    pub(in crate::coap::endpoint) fn len(&self) -> usize {
-        self.bodies.len()
+    /// Those that were accepted.
+    pub(in crate::coap::endpoint) const fn len(&self) -> usize {
+        self.holders.bodies()
     }
 
     pub(in crate::coap::endpoint) const fn bytes(&self) -> usize {
-        self.held.all()
+        self.holders.bytes()
     }
 
     fn of_peer(&self, peer: u32) -> impl Iterator<Item = u64> {
@@ -170,11 +193,11 @@ impl<P: Peer> Endpoint<P> {
             if !block.more() {
                 return Taken::Request(Body::Datagram(payload));
             }
-            if let Err(refusal) = self.begin_receiving(key, record, request) {
+            if let Err(refusal) = self.begin_receiving(now, key, record, request) {
                 return self.refuse(now, record, refusal);
             }
         }
-        if let Err(refusal) = self.add_block(key, block, request) {
+        if let Err(refusal) = self.add_block(now, key, block, request) {
             return self.refuse(now, record, refusal);
         }
         self.block_was_added(now, key, record, block)
@@ -183,12 +206,12 @@ impl<P: Peer> Endpoint<P> {
     /// Adds a block to its body if it is the next one; else tells what it is answered.
     fn add_block(
         &mut self,
+        now: Instant,
         key: (u32, u64),
         block: BlockOption,
         request: &MessageRef<'_>,
     ) -> Result<(), MessageBuf> {
         let (payload, more) = (request.payload(), block.more());
-        let bounds = self.config.bounds;
         let last = fingerprint(payload, self.fingerprints);
         let end = block.offset().saturating_add(payload.len());
         let inbound = self
@@ -199,6 +222,8 @@ impl<P: Peer> Endpoint<P> {
                 let format = request.content_format();
                 format.is_none() || format == inbound.content_format
             })
+            // A body that is not accepted has no second block.
+            .filter(|inbound| block.number() == 0 || inbound.is_held())
             .ok_or_else(incomplete)?;
         // After the last block, which is with the application, there is none.
         if inbound.whole || block.offset() != inbound.received {
@@ -209,25 +234,62 @@ impl<P: Peer> Endpoint<P> {
                 incomplete()
             });
         }
-        if !matches!(inbound.body, Content::Streamed) && end > bounds.body {
+        if matches!(inbound.body, Content::Assembled(_)) {
+            self.assemble_block(now, key, payload, more)?;
+        }
+        if let Some(inbound) = self.receiving.bodies.get_mut(&key) {
+            inbound.received = end;
+            inbound.last = last;
+            inbound.whole = !more;
+        }
+        Ok(())
+    }
+
+    /// Puts a block at the end of what there is of its body; else tells what it is answered.
+    fn assemble_block(
+        &mut self,
+        now: Instant,
+        key: (u32, u64),
+        payload: &[u8],
+        more: bool,
+    ) -> Result<(), MessageBuf> {
+        let largest = self.largest_request();
+        let Some(inbound) = self.receiving.bodies.get(&key) else {
+            return Err(incomplete());
+        };
+        let end = inbound.received.saturating_add(payload.len());
+        if end > largest {
             self.forget_receiving(key);
             return Err(self.too_large());
         }
-        if let Content::Assembled(body) = &mut inbound.body {
-            let held = &mut self.receiving.held;
-            let room = bounds.receiving_bytes.saturating_sub(held.all());
-            let largest = if more { bounds.body } else { end };
-            if !append(body, payload, largest, room) {
-                self.forget_receiving(key);
-                return Err(busy());
+        let needed = end.saturating_sub(inbound.held);
+        let newcomer = Newcomer {
+            peer: key.0,
+            needed,
+            announced: inbound.announced,
+        };
+        let has_room = self.make_bytes_for(now, key, newcomer);
+        let room = self.room_for_bytes(key.0);
+        let largest = if more { largest } else { end };
+        let appended = match self.receiving.bodies.get_mut(&key) {
+            Some(Inbound {
+                body: Content::Assembled(body),
+                held,
+                ..
+            }) if has_room => {
+                let before = *held;
+                let appended = append(body, payload, largest, room);
+                *held = body.capacity();
+                self.receiving.holders.change(key.0, before, *held);
+                appended
             }
-            held.change(key.0, inbound.held, body.capacity());
-            inbound.held = body.capacity();
+            _ => false,
+        };
+        if appended {
+            return Ok(());
         }
-        inbound.received = end;
-        inbound.last = last;
-        inbound.whole = !more;
-        Ok(())
+        self.forget_receiving(key);
+        Err(busy())
     }
 
     /// Hands on what there is to hand on, now that a block is in its place; else asks for the next
@@ -247,12 +309,12 @@ impl<P: Peer> Endpoint<P> {
         let Some(inbound) = self.receiving.bodies.get_mut(&key) else {
             return self.refuse(now, record, incomplete());
         };
-        let deadline = after(now, self.spans.transfer_lifetime);
-        self.timers.set(
-            TimerKey::Receiving(key.0, key.1),
-            &mut inbound.deadline,
-            Some(deadline),
-        );
+        inbound.heard = now;
+        self.receiving.holders.hear(now, key.0, block.number() > 0);
+        self.prolong_receiving(now, key);
+        let Some(inbound) = self.receiving.bodies.get_mut(&key) else {
+            return self.refuse(now, record, incomplete());
+        };
         match &mut inbound.body {
             Content::Assembled(_) if block.more() => {
                 self.refuse(now, record, MessageBuf::response(Code::CONTINUE))
@@ -264,7 +326,7 @@ impl<P: Peer> Endpoint<P> {
                 Taken::Whole(body, inbound.content_format)
             }
             Content::Whole(_) => self.refuse(now, record, incomplete()),
-            Content::Streamed => {
+            Content::Offered | Content::Streamed => {
                 inbound.record = Some(record);
                 Taken::Block {
                     transfer: inbound.id,
@@ -276,22 +338,51 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// Makes room for a body whose first block has come; or tells why there is none.
+    /// How long a body is kept from now on if nothing comes of it any more. One that is held has an
+    /// end however it comes.
+    fn prolong_receiving(&mut self, now: Instant, key: (u32, u64)) {
+        let Some(inbound) = self.receiving.bodies.get_mut(&key) else {
+            return;
+        };
+        let mut deadline = after(now, self.spans.transfer_lifetime);
+        if let Content::Assembled(_) = inbound.body {
+            deadline = deadline.min(after(inbound.begun, self.spans.transfer_deadline));
+        }
+        self.timers.set(
+            TimerKey::Receiving(key.0, key.1),
+            &mut inbound.deadline,
+            Some(deadline),
+        );
+    }
+
+    /// A body begins with this block: it is the application's to accept, or it is assembled. Else
+    /// tells what the block is answered.
     fn begin_receiving(
         &mut self,
+        now: Instant,
         key: (u32, u64),
         record: Key,
         request: &MessageRef<'_>,
     ) -> Result<(), MessageBuf> {
-        let bounds = self.config.bounds;
         let streamed = self.config.stream_requests;
-        let size = request.size1().map_or(0, |size| size as usize);
-        if !streamed && size > bounds.body {
+        let announced = announced(request);
+        if !streamed && announced > self.largest_request() {
             return Err(self.too_large());
         }
-        if self.receiving.len() >= bounds.receiving
-            || self.receiving.of_peer(key.0).count() >= bounds.receiving_per_peer
-        {
+        let offered = self
+            .receiving
+            .bodies
+            .len()
+            .saturating_sub(self.receiving.len());
+        if streamed && offered >= self.config.bounds.receiving {
+            return Err(busy());
+        }
+        let newcomer = Newcomer {
+            peer: key.0,
+            needed: request.payload().len(),
+            announced,
+        };
+        if !streamed && !self.make_place_for(now, key, newcomer) {
             return Err(busy());
         }
         let Some(peer) = self.peers.get_mut(key.0) else {
@@ -300,21 +391,26 @@ impl<P: Peer> Endpoint<P> {
         peer.bodies = peer.bodies.saturating_add(1);
         let id = TransferId(self.receiving.next_id);
         self.receiving.next_id = self.receiving.next_id.wrapping_add(1);
+        let body = if streamed {
+            Content::Offered
+        } else {
+            self.receiving.holders.enter(now, key.0);
+            Content::Assembled(Vec::new())
+        };
         let inbound = Inbound {
             id,
             received: 0,
             content_format: request.content_format(),
+            announced,
             last: 0,
-            body: if streamed {
-                Content::Streamed
-            } else {
-                Content::Assembled(Vec::new())
-            },
+            body,
             held: 0,
             first: record,
             record: None,
             latest: None,
             whole: false,
+            begun: now,
+            heard: now,
             deadline: None,
         };
         self.receiving.bodies.insert(key, inbound);
@@ -322,7 +418,8 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Has the rest of a request assembled whose first block the application was given, instead of
-    /// handing it on block by block. The block is answered here.
+    /// handing it on block by block. The block is answered here: 2.31, 4.13 if the body is or will
+    /// be too large, 5.03 if there is no room.
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn assemble(
         &mut self,
@@ -333,49 +430,83 @@ impl<P: Peer> Endpoint<P> {
         let record = responder.record;
         let peer = self.records.peer(record).ok_or(SendError::NotOpen)?;
         let payload = request.payload();
-        let bounds = self.config.bounds;
-        let held = self.receiving.bytes().saturating_add(payload.len());
+        let key = (peer, responder.resource.key);
         let inbound = self
             .receiving
-            .of_record(peer, responder.resource.key, record)
+            .of_record(peer, key.1, record)
             .ok_or(SendError::NotOpen)?;
-        if inbound.received != payload.len() || !matches!(inbound.body, Content::Streamed) {
+        if inbound.received != payload.len() || !matches!(inbound.body, Content::Offered) {
             return Err(SendError::BlockNotWanted);
         }
-        let size = request.size1().map_or(0, |size| size as usize);
-        let answer = if size.max(payload.len()) > bounds.body {
+        let newcomer = Newcomer {
+            peer,
+            needed: payload.len(),
+            announced: inbound.announced,
+        };
+        let answer = if newcomer.announced.max(payload.len()) > self.largest_request() {
             self.too_large()
-        } else if held > bounds.receiving_bytes {
-            busy()
-        } else {
-            inbound.body = Content::Assembled(payload.to_vec());
-            inbound.held = payload.len();
-            self.receiving.held.change(peer, 0, payload.len());
+        } else if self.make_place_for(now, key, newcomer) {
+            self.accept(now, key, Content::Assembled(payload.to_vec()));
             MessageBuf::response(Code::CONTINUE)
+        } else {
+            busy()
         };
         self.decide(now, record, answer)
     }
 
+    /// The application has accepted a body; there is room for it.
+    fn accept(&mut self, now: Instant, key: (u32, u64), body: Content) {
+        if let Some(inbound) = self.receiving.bodies.get_mut(&key) {
+            if let Content::Assembled(body) = &body {
+                inbound.held = body.capacity();
+            }
+            inbound.body = body;
+            let held = inbound.held;
+            self.receiving.holders.enter(now, key.0);
+            self.receiving.holders.change(key.0, 0, held);
+            self.prolong_receiving(now, key);
+        }
+    }
+
     /// The application has answered a request with a block in it, or a block was answered for it.
+    /// Tells what it is answered instead, if there is no room for the body that was accepted.
     pub(in crate::coap::endpoint) fn block_was_answered(
         &mut self,
+        now: Instant,
         peer: u32,
         record: Key,
         asked: &Asked,
         code: Code,
-    ) {
-        let Some(block) = asked.block1() else { return };
-        let Some(inbound) = self.receiving.of_record(peer, asked.resource, record) else {
-            return;
-        };
-        match (block.more(), code.is_success()) {
-            (true, true) => inbound.record = None,
-            (false, true) => {
-                // A body that was run does not begin again.
-                self.end_receiving((peer, asked.resource));
-            }
-            (_, false) => self.forget_receiving((peer, asked.resource)),
+    ) -> Option<MessageBuf> {
+        let block = asked.block1()?;
+        let key = (peer, asked.resource);
+        let inbound = self.receiving.of_record(peer, key.1, record)?;
+        if !code.is_success() {
+            self.forget_receiving(key);
+            return None;
         }
+        if !block.more() {
+            // A body that was run does not begin again.
+            self.end_receiving(key);
+            return None;
+        }
+        inbound.record = None;
+        inbound.heard = now;
+        if matches!(inbound.body, Content::Offered) {
+            let newcomer = Newcomer {
+                peer,
+                needed: 0,
+                announced: 0,
+            };
+            if !self.make_place_for(now, key, newcomer) {
+                self.lose_receiving(key, FailureReason::NoRoom);
+                return Some(busy());
+            }
+            self.accept(now, key, Content::Streamed);
+        } else {
+            self.receiving.holders.hear(now, peer, block.number() > 0);
+        }
+        None
     }
 
     /// The application ignores a request with a block in it: the block may come again.
@@ -405,7 +536,7 @@ impl<P: Peer> Endpoint<P> {
             let (before, after) = (inbound.held, body.capacity());
             inbound.held = after;
             inbound.body = Content::Assembled(body);
-            self.receiving.held.change(peer, before, after);
+            self.receiving.holders.change(peer, before, after);
         }
     }
 
@@ -421,7 +552,7 @@ impl<P: Peer> Endpoint<P> {
     /// The rest of a body will not come.
     pub(super) fn lose_receiving(&mut self, key: (u32, u64), reason: FailureReason) {
         if let Some(inbound) = self.receiving.bodies.get(&key)
-            && matches!(inbound.body, Content::Streamed)
+            && matches!(inbound.body, Content::Offered | Content::Streamed)
             && !inbound.whole
             && let Some(peer) = self.peers.name(key.0)
         {
@@ -444,7 +575,10 @@ impl<P: Peer> Endpoint<P> {
     /// A body has come to its end; tells the request with its first block.
     fn end_receiving(&mut self, key: (u32, u64)) -> Option<Key> {
         let mut inbound = self.receiving.bodies.remove(&key)?;
-        self.receiving.held.change(key.0, inbound.held, 0);
+        if inbound.is_held() {
+            self.receiving.holders.change(key.0, inbound.held, 0);
+            self.receiving.holders.leave(key.0);
+        }
         self.timers.set(
             TimerKey::Receiving(key.0, key.1),
             &mut inbound.deadline,
@@ -471,10 +605,15 @@ impl<P: Peer> Endpoint<P> {
     /// With how much would be taken (RFC 7959 §2.9.3).
     fn too_large(&self) -> MessageBuf {
         let mut answer = MessageBuf::response(Code::REQUEST_ENTITY_TOO_LARGE);
-        let size = u32::try_from(self.config.bounds.body).unwrap_or(u32::MAX);
+        let size = u32::try_from(self.largest_request()).unwrap_or(u32::MAX);
         let _ = answer.uint(OptionNumber::SIZE1, size);
         answer
     }
+}
+
+/// How large a body will be, as its first block says; 0 if it does not.
+fn announced(request: &MessageRef<'_>) -> usize {
+    request.size1().map_or(0, |size| size as usize)
 }
 
 /// A block is missing (RFC 7959 §2.9.2).

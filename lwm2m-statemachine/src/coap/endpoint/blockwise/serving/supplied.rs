@@ -90,7 +90,8 @@ impl<P: Peer> Endpoint<P> {
         blocks.dedup();
         let (id, content) = self.begin_source(source, key, waiting);
         if self.keep(now, key, &message, etag, content) {
-            self.block_was_answered(peer, record, &asked, message.code());
+            // A body that there is no room for after all ends with this answer.
+            let _ = self.block_was_answered(now, peer, record, &asked, message.code());
             for block in blocks {
                 self.want_block(peer, id, block);
             }

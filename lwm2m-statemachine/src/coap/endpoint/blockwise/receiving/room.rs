@@ -1,0 +1,118 @@
+//! Room for the bodies of requests. A peer has its share, and in it only bodies of its own give way;
+//! of all room, [`holders`](super::super::holders) says who does.
+
+use lwm2m_core::Instant;
+
+use super::{Newcomer, Receiving};
+use crate::{
+    Peer,
+    coap::endpoint::{Endpoint, config::after, event::FailureReason},
+};
+
+impl Receiving {
+    /// The body of this peer that did not come on for the longest time, but for this one.
+    fn longest_silent_of(&self, peer: u32, but: Option<u64>) -> Option<((u32, u64), Instant)> {
+        self.bodies
+            .range((peer, 0)..=(peer, u64::MAX))
+            .filter(|((_, resource), inbound)| inbound.is_held() && Some(*resource) != but)
+            .min_by_key(|(_, inbound)| inbound.heard)
+            .map(|(key, inbound)| (*key, inbound.heard))
+    }
+}
+
+impl<P: Peer> Endpoint<P> {
+    /// The largest body of a request that is put together.
+    pub(super) fn largest_request(&self) -> usize {
+        let bounds = &self.config.bounds;
+        bounds.body.min(bounds.request_body)
+    }
+
+    /// The share of one peer in bytes. One body has room in it in any case.
+    fn share_of_requests(&self) -> usize {
+        let share = self.config.bounds.receiving_bytes_per_peer;
+        share.max(self.largest_request())
+    }
+
+    /// How many more bytes this peer may hold.
+    pub(super) fn room_for_bytes(&self, peer: u32) -> usize {
+        let holders = &self.receiving.holders;
+        let all = self.config.bounds.receiving_bytes;
+        let room = all.saturating_sub(holders.bytes());
+        let share = self.share_of_requests();
+        room.min(share.saturating_sub(holders.bytes_of(peer)))
+    }
+
+    /// Makes room for one more body, and its first bytes; says whether there is.
+    pub(super) fn make_place_for(
+        &mut self,
+        now: Instant,
+        key: (u32, u64),
+        newcomer: Newcomer,
+    ) -> bool {
+        let bounds = self.config.bounds;
+        if bounds.receiving.min(bounds.receiving_per_peer) == 0 {
+            return false;
+        }
+        while self.receiving.holders.bodies_of(key.0) >= bounds.receiving_per_peer {
+            if !self.let_own_go(now, key) {
+                return false;
+            }
+        }
+        while self.receiving.holders.bodies() >= bounds.receiving {
+            if !self.let_other_go(now, newcomer) {
+                return false;
+            }
+        }
+        self.make_bytes_for(now, key, newcomer)
+    }
+
+    /// Makes room for more bytes of a body; says whether there is.
+    pub(super) fn make_bytes_for(
+        &mut self,
+        now: Instant,
+        key: (u32, u64),
+        newcomer: Newcomer,
+    ) -> bool {
+        let (share, all) = (self.share_of_requests(), self.config.bounds.receiving_bytes);
+        let over = |held: usize, bound| held.saturating_add(newcomer.needed) > bound;
+        if newcomer.needed > share.min(all) {
+            return false;
+        }
+        while over(self.receiving.holders.bytes_of(key.0), share) {
+            if !self.let_own_go(now, key) {
+                return false;
+            }
+        }
+        while over(self.receiving.holders.bytes(), all) {
+            if !self.let_other_go(now, newcomer) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Forgets a body of the same peer that does not come on; says whether there was one.
+    fn let_own_go(&mut self, now: Instant, key: (u32, u64)) -> bool {
+        let own = self.receiving.longest_silent_of(key.0, Some(key.1));
+        let Some((own, _)) = own.filter(|(_, heard)| after(*heard, self.spans.silence) <= now)
+        else {
+            return false;
+        };
+        self.lose_receiving(own, FailureReason::NoRoom);
+        true
+    }
+
+    /// Forgets a body of whoever gives way to a newcomer; says whether there was one.
+    fn let_other_go(&mut self, now: Instant, newcomer: Newcomer) -> bool {
+        let holders = &self.receiving.holders;
+        let body = holders
+            .to_give_way(now, newcomer, self.spans.silence)
+            .and_then(|peer| self.receiving.longest_silent_of(peer, None));
+        let Some((body, _)) = body else {
+            return false;
+        };
+        self.lose_receiving(body, FailureReason::NoRoom);
+        self.peers.release(body.0);
+        true
+    }
+}
