@@ -15,11 +15,12 @@ use lwm2m_statemachine::{
 use server_common::{Request, Sent, World, path};
 
 /// A server with one client that lives long enough for all timeouts, with room for a response body
-/// of 1,000 bytes and for 1,100 bytes of them in all.
+/// of 1,000 bytes, which may take 200 seconds, and for 1,100 bytes of them in all.
 fn world(channel: Channel) -> (World, RegistrationId) {
     let mut world = World::with(|config| {
         config.coap.bounds.body = 1000;
         config.coap.bounds.response_bytes = 1100;
+        config.coap.transfer_deadline = Duration::from_secs(200);
     });
     world.channel = channel;
     let (id, _) = world.register_as(&Request {
@@ -59,7 +60,7 @@ fn announcing(size: u32) -> MessageBuf {
 type Act = fn(&mut World, &Sent);
 
 /// How a client can spoil what it answers in blocks, and how that is told.
-const SPOILT: [(FailureReason, Act); 7] = [
+const SPOILT: [(FailureReason, Act); 8] = [
     (FailureReason::Timeout, |world, _| {
         world.pass(Duration::from_secs(100));
     }),
@@ -90,6 +91,19 @@ const SPOILT: [(FailureReason, Act); 7] = [
             asked = world.sent_one();
         }
         world.answer(&asked, block(15));
+    }),
+    // A block every twenty seconds.
+    (FailureReason::TooSlow, |world, asked| {
+        let mut asked = Sent::clone(asked);
+        for number in 1..11 {
+            world.pass(Duration::from_secs(20));
+            world.sent();
+            world.answer(&asked, block(number));
+            match world.sent().pop() {
+                Some(next) => asked = next,
+                None => break,
+            }
+        }
     }),
     // Another body has taken what there is.
     (FailureReason::NoRoom, |world, asked| {

@@ -15,7 +15,7 @@ use crate::support::{Bench, Sent, server_id};
 type Act = fn(&mut Bench, &Sent, Code);
 
 /// How a server can spoil what it answers, and how that is told.
-const SPOILT: [(RegistrationFailure, Act); 7] = [
+const SPOILT: [(RegistrationFailure, Act); 8] = [
     (RegistrationFailure::Timeout, |bench, _, _| {
         bench.pass(Duration::from_secs(100));
     }),
@@ -45,6 +45,10 @@ const SPOILT: [(RegistrationFailure, Act); 7] = [
         let next = bench.sent();
         bench.answer(&next, block(code, 1, ContentFormat::OPAQUE, 64));
     }),
+    (failed(FailureReason::TooSlow), |bench, asked, code| {
+        bench.answer(asked, block(code, 0, ContentFormat::TEXT, 64));
+        bench.pass(Duration::from_secs(20));
+    }),
     (failed(FailureReason::NoRoom), |bench, asked, code| {
         bench.answer(asked, block(code, 0, ContentFormat::TEXT, 64));
         let next = bench.sent();
@@ -67,11 +71,13 @@ fn block(code: Code, number: u32, format: ContentFormat, length: usize) -> Messa
     answer
 }
 
-/// A client that puts together answers of at most 1,000 bytes, and has room for 100.
+/// A client that puts together answers of at most 1,000 bytes within 20 seconds, and has room for
+/// 100.
 fn bench() -> Bench {
     let mut config = ClientConfig::new("example-client", [7; 32]);
     config.coap.bounds.body = 1000;
     config.coap.bounds.response_bytes = 100;
+    config.coap.transfer_deadline = Duration::from_secs(20);
     Bench::with_config(config, Server::new(server_id(101), 86_400))
 }
 

@@ -358,7 +358,7 @@ fn large_bodies_to_one_peer_do_not_push_out_those_of_others() {
 }
 
 /// A peer whose answers do not come to their end takes no more than its share, and all of them no
-/// more than there is.
+/// more than there is: of two that have begun only, the older one gives way.
 #[test]
 fn half_answers_are_bounded_in_bytes() {
     let mut config = config(1, 1024);
@@ -383,17 +383,18 @@ fn half_answers_are_bounded_in_bytes() {
             asked = said;
         }
         match node.poll_event() {
-            Some(Event::RequestFailed { reason, .. }) => Some(reason),
+            Some(Event::RequestFailed { peer, reason, .. }) => Some((peer, reason)),
             None => None,
             other => panic!("{other:?}"),
         }
     };
+    let no_room = FailureReason::NoRoom;
     assert_eq!(fails("greedy", 1), None);
     assert_eq!(fails("greedy", 0), None);
-    assert_eq!(fails("greedy", 0), Some(FailureReason::NoRoom));
+    assert_eq!(fails("greedy", 0), Some(("greedy", no_room)));
     assert_eq!(fails("one", 1), None);
     assert_eq!(fails("two", 0), None);
-    assert_eq!(fails("three", 0), Some(FailureReason::NoRoom));
+    assert_eq!(fails("three", 0), Some(("two", no_room)));
     assert_eq!(node.usage().response_bytes, 128 + 64 + 128 + 64);
     node.drop_peer(T0, &"greedy");
     assert_eq!(node.usage().response_bytes, 128 + 64);

@@ -26,4 +26,5 @@ mod simulation;
 mod sms;
 mod sources;
 mod starving_requests;
+mod starving_responses;
 mod support;

@@ -40,7 +40,9 @@ pub struct Config {
     pub transfer_lifetime: Option<Duration>,
     /// How long a body that is held here may take from its first block to its last, however
     /// regularly its blocks come; 1 hour, in which 1,024 blocks have 3.5 seconds each. A request is
-    /// forgotten then. What is handed on block by block may take any time: nothing of it is held.
+    /// forgotten then, the request for a response fails with
+    /// [`FailureReason::TooSlow`](super::FailureReason::TooSlow). What is handed on block by block
+    /// may take any time: nothing of it is held.
     pub transfer_deadline: Duration,
     /// The critical options that requests may carry; others are answered 4.02. All that the
     /// crate knows, but If-Match and If-None-Match.
@@ -218,10 +220,12 @@ pub struct Bounds {
     /// [`receiving_per_peer`](Self::receiving_per_peer).
     pub receiving_bytes_per_peer: usize,
     /// How many bytes bodies of responses take that are put together from blocks, of all peers
-    /// together; over it, a request fails with
-    /// [`FailureReason::NoRoom`](super::FailureReason::NoRoom).
+    /// together. Over it, the largest one of another peer goes, chosen as for
+    /// [`receiving`](Self::receiving): its request fails with
+    /// [`FailureReason::NoRoom`](super::FailureReason::NoRoom). If there is none, it is the one that
+    /// needs room that fails.
     pub response_bytes: usize,
-    /// The same of one peer; at least one body.
+    /// The same of one peer, at least one body; over it, the one that needs room fails.
     pub response_bytes_per_peer: usize,
     /// Bodies of responses that are kept while they are asked for block by block, of all peers
     /// together. Over the bound, the one that was not asked for the longest time goes: the
@@ -239,8 +243,9 @@ pub struct Bounds {
 
 impl Bounds {
     /// Room for a million peers; 512 records, 256 requests and notifications for each of them;
-    /// bodies of 1 MiB; 16 requests in blocks from each peer, two of the largest of them; 64
-    /// responses to each peer, 16 MiB of responses from and to one; 64 MiB of each kind in all.
+    /// bodies of 1 MiB; 16 requests in blocks from each peer, two of the largest of them; four of
+    /// the largest responses from each peer; 64 responses to each peer, in 16 MiB; 64 MiB of each
+    /// kind in all.
     pub const DEFAULT: Self = Self {
         peers: 1 << 22,
         records: 1 << 22,
@@ -255,7 +260,7 @@ impl Bounds {
         receiving_bytes: 1 << 26,
         receiving_bytes_per_peer: 1 << 21,
         response_bytes: 1 << 26,
-        response_bytes_per_peer: 1 << 24,
+        response_bytes_per_peer: 1 << 22,
         serving: 1 << 16,
         serving_per_peer: 64,
         serving_bytes: 1 << 26,

@@ -481,6 +481,10 @@ pub enum FailureReason {
     /// sent, again.
     #[error("there was no room to put the body together")]
     NoRoom,
+    /// The body did not come whole in time, though its blocks came (see
+    /// [`Config::transfer_deadline`](super::Config::transfer_deadline)).
+    #[error("the body did not come whole in time")]
+    TooSlow,
     /// It, or a block of it, could not be sent: no message id was free, or there was no room.
     #[error("it could not be sent: no message id was free, or there was no room")]
     NotSent,

@@ -19,7 +19,7 @@ use core::{fmt, time::Duration};
 use lwm2m_core::{CodeKind, Instant};
 
 use self::{
-    blockwise::{Held, Receiving, Serving, Sources, Uploads},
+    blockwise::{Holders, Receiving, Serving, Sources, Uploads},
     config::Spans,
     notifications::Notifications,
     outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
@@ -104,8 +104,8 @@ pub struct Endpoint<P> {
     notifications: Notifications,
     uploads: Uploads,
     receiving: Receiving,
-    /// What responses take that are being put together.
-    responses: Held,
+    /// Whose the responses are that are being put together.
+    responses: Holders,
     serving: Serving,
     sources: Sources,
     /// For what tells resources and bodies apart.
@@ -222,7 +222,7 @@ impl<P: Peer> Endpoint<P> {
             notifications: Notifications::default(),
             uploads: Uploads::new(&mut random),
             receiving: Receiving::default(),
-            responses: Held::default(),
+            responses: Holders::default(),
             serving: Serving::default(),
             sources: Sources::default(),
             fingerprints: random.hash_keys(),
@@ -569,7 +569,7 @@ impl<P> Endpoint<P> {
             timers: self.timers.len(),
             receiving: self.receiving.len(),
             receiving_bytes: self.receiving.bytes(),
-            response_bytes: self.responses.all(),
+            response_bytes: self.responses.bytes(),
             serving: self.serving.len(),
             serving_bytes: self.serving.bytes(),
             sources: self.sources.len(),

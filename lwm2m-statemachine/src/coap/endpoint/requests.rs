@@ -240,15 +240,33 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// No response came in time, or no block of the request's body.
+    /// A response that is put together is to be whole in time, counted from its first block.
+    pub(super) fn await_whole(&mut self, now: Instant, key: Key) {
+        if let Some(request) = self.requests.get_mut(key)
+            && request.deadline.is_none()
+            && request.is_put_together()
+        {
+            let deadline = after(now, self.spans.transfer_deadline);
+            self.timers.set(
+                TimerKey::Request(key),
+                &mut request.deadline,
+                Some(deadline),
+            );
+        }
+    }
+
+    /// No response came in time, or not the whole of it, or no block of the request's body.
     pub(super) fn request_due(&mut self, now: Instant, key: Key) {
-        if let Some(request) = self.requests.get_mut(key) {
-            request.deadline = None;
-            let reason = match request.transfer {
-                None => FailureReason::Timeout,
-                Some(_) => FailureReason::Aborted,
-            };
-            self.fail_request(now, key, reason);
+        let Some(request) = self.requests.get_mut(key) else {
+            return;
+        };
+        request.deadline = None;
+        if request.is_put_together() {
+            self.transfer_failed(now, key, FailureReason::TooSlow);
+        } else if request.transfer.is_some() {
+            self.fail_request(now, key, FailureReason::Aborted);
+        } else {
+            self.fail_request(now, key, FailureReason::Timeout);
         }
     }
 

@@ -2,13 +2,14 @@
 //!
 //! - [`message`]: a block's message, made of the options of the whole one.
 //! - [`transfer`]: a request of ours whose body, or whose response's body, comes in blocks: what
-//!   each response leads to. [`requesting`] does it.
+//!   each response leads to. [`requesting`] does it; [`downloads`] has the room for it.
 //! - [`receiving`]: requests that come in blocks (Block1), assembled or handed on.
 //! - [`serving`]: responses of ours that are asked for block by block (Block2).
 //! - [`source`]: bodies that the application supplies block by block.
 //! - [`held`]: how many bytes all these bodies take; [`holders`]: whose they are, and who gives way
 //!   when there is no room.
 
+mod downloads;
 mod held;
 mod holders;
 mod message;
@@ -24,7 +25,7 @@ use lwm2m_core::{Code, CodeKind};
 
 use self::message::Own;
 pub(super) use self::{
-    held::Held,
+    holders::Holders,
     receiving::{Receiving, Taken},
     requesting::Uploads,
     serving::{Loss, Serving},

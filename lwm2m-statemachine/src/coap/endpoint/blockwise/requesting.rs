@@ -14,13 +14,13 @@ use super::{
     message::{self, Own, REQUEST_TAG},
     resource,
     source::Owner,
-    transfer::{Ask, Content, Limits, Step, Transfer},
+    transfer::{Ask, Content, Step, Transfer},
 };
 use crate::{
     Channel, Peer,
     coap::{
         endpoint::{
-            Endpoint, RequestOptions,
+            Endpoint, RequestOptions, TimerKey,
             event::{Body, Event, FailureReason, Incoming, RequestId, SendError},
             requests::{Kind, Mode, answer},
             table::Key,
@@ -54,20 +54,6 @@ impl<P: Peer> Endpoint<P> {
         }
         let (head, _) = message.split_payload();
         self.upload(now, to, head, Content::Source(source), options)
-    }
-
-    /// What holds for the response to this request.
-    fn limits(&self, peer: u32, key: Key) -> Option<Limits> {
-        let channel = self.requests.get(key)?.mode.channel;
-        let bounds = &self.config.bounds;
-        // One body has room in any case.
-        let of_peer = bounds.response_bytes_per_peer.max(bounds.body);
-        let room = bounds.response_bytes.saturating_sub(self.responses.all());
-        Some(Limits {
-            size: self.preferred_of_peer(channel),
-            body: bounds.body,
-            room: room.min(of_peer.saturating_sub(self.responses.of(peer))),
-        })
     }
 
     /// Whether the body of this request goes in blocks: what fits is not split, and a GET has no
@@ -218,9 +204,8 @@ impl<P: Peer> Endpoint<P> {
         let request = self.requests.get_mut(key)?;
         let template: WireMessage = request.template()?;
         let streamed = request.mode.streamed && matches!(request.kind, Kind::Exchange);
-        let (transfer, step) = Transfer::download(template, &response, limits, streamed);
-        self.responses.change(peer, 0, transfer.held());
-        request.transfer = Some(Box::new(transfer));
+        request.transfer = Some(Box::new(Transfer::download(template, limits, streamed)));
+        let step = self.take_block(now, peer, key, &response)?;
         self.step(now, key, response, step)
     }
 
@@ -232,14 +217,16 @@ impl<P: Peer> Endpoint<P> {
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
         let peer = self.requests.peer(key)?;
-        let limits = self.limits(peer, key)?;
         let transfer = self.requests.transfer(key)?;
         transfer.block = None;
-        let (source, held) = (transfer.source(), transfer.held());
-        let step = transfer.take(&response, limits);
-        self.responses.change(peer, held, transfer.held());
+        let source = transfer.source();
+        let step = self.take_block(now, peer, key, &response)?;
+        let now_from = self
+            .requests
+            .transfer(key)
+            .and_then(|transfer| transfer.source());
         if let Some(source) = source
-            && transfer.source().is_none()
+            && now_from.is_none()
         {
             self.close_source(source);
         }
@@ -432,9 +419,11 @@ impl<P: Peer> Endpoint<P> {
         let Some(transfer) = request.transfer.take() else {
             return;
         };
-        self.responses.change(peer, transfer.held(), 0);
-        let block = transfer.block;
+        self.timers
+            .set(TimerKey::Request(key), &mut request.deadline, None);
+        let (held, block) = (transfer.held(), transfer.block);
         request.message = Some(transfer.into_template());
+        self.count_response(now, peer, held, 0);
         if let Some(block) = block {
             self.give_up(block);
             self.remove_request(now, block);
@@ -449,7 +438,7 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         transfer: &Transfer,
     ) {
-        self.responses.change(peer, transfer.held(), 0);
+        self.count_response(now, peer, transfer.held(), 0);
         if let Some(source) = transfer.source() {
             self.close_source(source);
         }

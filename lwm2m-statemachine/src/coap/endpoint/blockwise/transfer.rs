@@ -37,6 +37,8 @@ pub(in crate::coap::endpoint) struct Transfer {
     tag: Tagged,
     /// Whether the response's blocks are handed on one by one.
     streamed: bool,
+    /// Whether the application asked for a block alone, and takes what comes.
+    alone: bool,
 }
 
 /// Whether the requests for blocks of the response have a Request-Tag of their own: once the
@@ -93,6 +95,8 @@ struct Download {
     offset: usize,
     /// What there is; empty if it is handed on.
     body: Vec<u8>,
+    /// How long it will be, as the first block announces; 0 if it does not.
+    announced: usize,
     /// What the first block says of the whole. Later ones say the same, but need not say the format.
     code: Code,
     content_format: Option<ContentFormat>,
@@ -186,18 +190,14 @@ impl Transfer {
             restarts: 0,
             tag: Tagged::No,
             streamed,
+            alone: false,
         }
     }
 
-    /// A request whose response has come with a block.
-    pub(super) fn download(
-        template: WireMessage,
-        response: &MessageRef<'_>,
-        limits: Limits,
-        streamed: bool,
-    ) -> (Self, Step) {
-        let alone = asks_for_block(&template);
-        let mut transfer = Self {
+    /// A request whose response comes in blocks: the first one is to be [taken](Self::take).
+    pub(super) fn download(template: WireMessage, limits: Limits, streamed: bool) -> Self {
+        Self {
+            alone: asks_for_block(&template),
             template,
             phase: Phase::Download(Download::new(limits)),
             block: None,
@@ -205,13 +205,20 @@ impl Transfer {
             restarts: 0,
             tag: Tagged::No,
             streamed,
-        };
-        let step = if alone {
-            Step::Done
-        } else {
-            transfer.begin_download(response, limits)
-        };
-        (transfer, step)
+        }
+    }
+
+    /// Whether a response is being put together.
+    pub(in crate::coap::endpoint) const fn is_put_together(&self) -> bool {
+        matches!(self.phase, Phase::Download(_)) && !self.streamed
+    }
+
+    /// How large the response will be, as its first block announces; 0 if it does not.
+    pub(super) const fn announced(&self) -> usize {
+        match &self.phase {
+            Phase::Download(download) => download.announced,
+            Phase::Upload(_) => 0,
+        }
     }
 
     /// How many bytes the response takes that is being put together.
@@ -238,9 +245,11 @@ impl Transfer {
         }
     }
 
-    /// Takes the response to the block that was under way.
+    /// Takes the response to the block that was under way. If there is no room for it, it may be
+    /// taken again.
     pub(super) fn take(&mut self, response: &MessageRef<'_>, limits: Limits) -> Step {
         match &mut self.phase {
+            _ if self.alone => Step::Done,
             Phase::Upload(upload) => match upload.take(response, &mut self.restarts) {
                 Some(step) => step,
                 None if is_in_blocks(response) => self.begin_download(response, limits),
@@ -450,6 +459,7 @@ impl Download {
             size: limits.size,
             offset: 0,
             body: Vec::new(),
+            announced: 0,
             code: Code::CONTENT,
             content_format: None,
             etag: None,
@@ -457,6 +467,7 @@ impl Download {
     }
 
     fn describe(&mut self, first: &MessageRef<'_>) {
+        self.announced = first.size2().map_or(0, |size| size as usize);
         self.code = first.code();
         self.content_format = first.content_format();
         self.etag = Tag::of(first);

@@ -27,7 +27,7 @@ pub(in crate::coap::endpoint) struct Request {
     pub(in crate::coap::endpoint) transmission: Option<Key>,
     /// If it was sent once.
     pub(in crate::coap::endpoint) message_id: Option<u16>,
-    pub(super) deadline: Option<Instant>,
+    pub(in crate::coap::endpoint) deadline: Option<Instant>,
     /// What was sent, when no transmission has it any more: the blocks of the response are asked
     /// for with the same options.
     pub(in crate::coap::endpoint) message: Option<WireMessage>,
@@ -36,6 +36,12 @@ pub(in crate::coap::endpoint) struct Request {
 }
 
 impl Request {
+    /// Whether its response is being put together.
+    pub(super) fn is_put_together(&self) -> bool {
+        let transfer = self.transfer.as_ref();
+        transfer.is_some_and(|transfer| transfer.is_put_together())
+    }
+
     /// What was sent.
     pub(in crate::coap::endpoint) const fn template(&mut self) -> Option<WireMessage> {
         self.message.take()
@@ -120,6 +126,14 @@ impl Requests {
 
     pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<u32> {
         self.table.peer(key)
+    }
+
+    /// The requests of a peer whose chain is `chain`.
+    pub(in crate::coap::endpoint) fn of(
+        &self,
+        chain: Chain,
+    ) -> impl Iterator<Item = (Key, &Request)> {
+        self.table.of(chain)
     }
 
     pub(in crate::coap::endpoint) fn oldest(&self, chain: Chain) -> Option<Key> {
