@@ -27,4 +27,5 @@ mod sms;
 mod sources;
 mod starving_requests;
 mod starving_responses;
+mod starving_serving;
 mod support;

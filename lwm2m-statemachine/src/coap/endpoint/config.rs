@@ -39,10 +39,11 @@ pub struct Config {
     /// [`EXCHANGE_LIFETIME`](TransmissionParameters::exchange_lifetime) if `None`.
     pub transfer_lifetime: Option<Duration>,
     /// How long a body that is held here may take from its first block to its last, however
-    /// regularly its blocks come; 1 hour, in which 1,024 blocks have 3.5 seconds each. A request is
-    /// forgotten then, the request for a response fails with
-    /// [`FailureReason::TooSlow`](super::FailureReason::TooSlow). What is handed on block by block
-    /// may take any time: nothing of it is held.
+    /// regularly its blocks come or are asked for; 1 hour, in which 1,024 blocks have 3.5 seconds
+    /// each. A request is forgotten then, the request for a response fails with
+    /// [`FailureReason::TooSlow`](super::FailureReason::TooSlow), and for a response that is served
+    /// the application is asked again. What is handed on block by block, and what the application
+    /// supplies, may take any time: nothing of it is held.
     pub transfer_deadline: Duration,
     /// The critical options that requests may carry; others are answered 4.02. All that the
     /// crate knows, but If-Match and If-None-Match.
@@ -228,13 +229,14 @@ pub struct Bounds {
     /// The same of one peer, at least one body; over it, the one that needs room fails.
     pub response_bytes_per_peer: usize,
     /// Bodies of responses that are kept while they are asked for block by block, of all peers
-    /// together. Over the bound, the one that was not asked for the longest time goes: the
-    /// application is asked for it again.
+    /// together. Over the bound, those that are being read go last: those of which a later block
+    /// than the first was asked for in the last 3 seconds (ACK_TIMEOUT and its spread). Of the others,
+    /// the one that was not asked for the longest time goes. The application is asked for it again.
     pub serving: usize,
     /// The same of one peer: over it, one of its own goes.
     pub serving_per_peer: usize,
-    /// How many bytes they take. Over the bound, those of the one that was not asked for the
-    /// longest time go.
+    /// How many bytes they take. Over the bound, those of one go that is chosen as for
+    /// [`serving`](Self::serving).
     pub serving_bytes: usize,
     /// The same of one peer: over it, those of its own go. A larger body is kept, but no other one
     /// of its peer beside.
@@ -243,9 +245,8 @@ pub struct Bounds {
 
 impl Bounds {
     /// Room for a million peers; 512 records, 256 requests and notifications for each of them;
-    /// bodies of 1 MiB; 16 requests in blocks from each peer, two of the largest of them; four of
-    /// the largest responses from each peer; 64 responses to each peer, in 16 MiB; 64 MiB of each
-    /// kind in all.
+    /// bodies of 1 MiB; 16 requests from each peer, two of the largest of them; four of the largest
+    /// responses from and to each peer, and 64 that are served; 64 MiB of each kind in all.
     pub const DEFAULT: Self = Self {
         peers: 1 << 22,
         records: 1 << 22,
@@ -264,7 +265,7 @@ impl Bounds {
         serving: 1 << 16,
         serving_per_peer: 64,
         serving_bytes: 1 << 26,
-        serving_bytes_per_peer: 1 << 24,
+        serving_bytes_per_peer: 1 << 22,
     };
 }
 

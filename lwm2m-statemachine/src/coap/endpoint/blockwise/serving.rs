@@ -136,7 +136,7 @@ impl<P: Peer> Endpoint<P> {
             return MessageBuf::response(Code::INTERNAL_SERVER_ERROR);
         };
         if asked.resource != Resource::NONE.key {
-            self.keep(now, key, &head, etag, Content::Bytes(body));
+            self.keep(now, key, &head, etag, Content::Bytes(body), offset > 0);
         }
         answer
     }
@@ -168,7 +168,37 @@ impl<P: Peer> Endpoint<P> {
         )
     }
 
-    /// Keeps a body, in the place of an older one of its key; says whether there was room.
+    /// Makes room for one more body of a peer, of so many bytes; says whether there is.
+    fn make_room_to_keep(&mut self, now: Instant, peer: u32, bytes: usize) -> bool {
+        let bounds = self.config.bounds;
+        if bounds.serving.min(bounds.serving_per_peer) == 0 || bytes > bounds.serving_bytes {
+            return false;
+        }
+        let now_and_next = now.as_millis().saturating_add(1);
+        let busy_since = Instant::from_millis(now_and_next.saturating_sub(self.spans.silence));
+        let (most, most_bytes) = (bounds.serving_per_peer, bounds.serving_bytes_per_peer);
+        while let Some(first) = self.serving.first_to_go_of(peer, most, busy_since) {
+            self.forget_serving(now, first, Loss::NoRoom);
+        }
+        while self.serving.len() >= bounds.serving
+            && let Some(first) = self.serving.first_to_go(busy_since)
+        {
+            self.forget_serving(now, first, Loss::NoRoom);
+            if first.0 != peer {
+                self.peers.release(first.0);
+            }
+        }
+        while self.serving.bytes_of(peer).saturating_add(bytes) > most_bytes
+            && self.serving.lighten_peer(peer, busy_since)
+        {}
+        while self.serving.bytes().saturating_add(bytes) > bounds.serving_bytes
+            && self.serving.lighten(busy_since)
+        {}
+        true
+    }
+
+    /// Keeps a body, in the place of an older one of its key; says whether there was room. It is
+    /// read already if it is kept for a later block than the first.
     fn keep(
         &mut self,
         now: Instant,
@@ -176,30 +206,12 @@ impl<P: Peer> Endpoint<P> {
         message: &MessageBuf,
         etag: Vec<u8>,
         content: Content,
+        read: bool,
     ) -> bool {
         self.forget_serving(now, key, Loss::Replaced);
-        let bounds = self.config.bounds;
-        let bytes = content.held();
-        if bounds.serving.min(bounds.serving_per_peer) == 0 || bytes > bounds.serving_bytes {
+        if !self.make_room_to_keep(now, key.0, content.held()) {
             return false;
         }
-        while let Some(oldest) = self.serving.oldest_of(key.0, bounds.serving_per_peer) {
-            self.forget_serving(now, oldest, Loss::NoRoom);
-        }
-        while self.serving.len() >= bounds.serving
-            && let Some((_, oldest)) = self.serving.order.first().copied()
-        {
-            self.forget_serving(now, oldest, Loss::NoRoom);
-            if oldest.0 != key.0 {
-                self.peers.release(oldest.0);
-            }
-        }
-        while self.serving.bytes_of(key.0).saturating_add(bytes) > bounds.serving_bytes_per_peer
-            && self.serving.lighten_peer(key.0)
-        {}
-        while self.serving.bytes().saturating_add(bytes) > bounds.serving_bytes
-            && self.serving.lighten()
-        {}
         let Some(peer) = self.peers.get_mut(key.0) else {
             return false;
         };
@@ -213,25 +225,32 @@ impl<P: Peer> Endpoint<P> {
             head,
             etag,
             content,
+            read,
             used: 0,
+            begun: now,
+            asked: now,
             deadline: None,
         };
         self.serving.insert(key, kept);
-        self.prolong(now, key);
+        self.prolong(now, key, read);
         true
     }
 
-    /// A body is in use.
-    fn prolong(&mut self, now: Instant, key: (u32, u64)) {
-        let deadline = after(now, self.spans.transfer_lifetime);
+    /// A body is in use; by whoever wants a later block of it than the first, or not. One that is
+    /// held has an end all the same: then the application is asked for it again.
+    fn prolong(&mut self, now: Instant, key: (u32, u64), later: bool) {
         if let Some(kept) = self.serving.bodies.get_mut(&key) {
+            let mut deadline = after(now, self.spans.transfer_lifetime);
+            if let Content::Bytes(_) = kept.content {
+                deadline = deadline.min(after(kept.begun, self.spans.transfer_deadline));
+            }
             self.timers.set(
                 TimerKey::Serving(key.0, key.1),
                 &mut kept.deadline,
                 Some(deadline),
             );
         }
-        self.serving.touch(key);
+        self.serving.touch(now, key, later);
     }
 
     /// A block of a body is asked for, and not the first one.
@@ -255,7 +274,7 @@ impl<P: Peer> Endpoint<P> {
         };
         if !waits {
             // Asking again for what the application does not supply keeps nothing alive.
-            self.prolong(now, key);
+            self.prolong(now, key, true);
         }
         match self
             .serving

@@ -1,4 +1,9 @@
-//! The bodies that are kept, in the order of their use.
+//! The bodies that are kept, and which of them goes when there is no room.
+//!
+//! Those that are being read go last: those of which a later block than the first was asked for, and
+//! not longer ago than a client waits before it sends a message again. All that a flood of requests
+//! has to show is that a first block was asked for, which nobody needs to mean. Of the others, and
+//! among themselves, the one that was asked for longest ago goes first.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -20,15 +25,17 @@ use crate::coap::{
 #[derive(Clone, Debug, Default)]
 pub(in crate::coap::endpoint) struct Serving {
     pub(super) bodies: BTreeMap<(u32, u64), Kept>,
-    /// When each was asked for last, the one longest ago first.
-    pub(super) order: BTreeSet<(u64, (u32, u64))>,
+    order: Order,
     /// The same, of those that hold bytes.
-    heavy: BTreeSet<(u64, (u32, u64))>,
+    heavy: Order,
     clock: u64,
     held: Held,
     /// The bodies of notifications that wait for their first block, by peer and token.
     notices: BTreeMap<(u32, Token), u64>,
 }
+
+/// Those that are not being read, then those that are; of each, the one asked for longest ago first.
+type Order = BTreeSet<(bool, u64, (u32, u64))>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
@@ -36,9 +43,26 @@ pub(super) struct Kept {
     pub(super) head: MessageBuf,
     pub(super) etag: Vec<u8>,
     pub(super) content: Content,
+    /// Whether a later block than the first was asked for.
+    pub(super) read: bool,
     /// Its place in the order.
     pub(super) used: u64,
+    /// When it was asked for first, and last.
+    pub(super) begun: Instant,
+    pub(super) asked: Instant,
     pub(super) deadline: Option<Instant>,
+}
+
+impl Kept {
+    const fn place(&self, key: (u32, u64)) -> (bool, u64, (u32, u64)) {
+        (self.read, self.used, key)
+    }
+
+    /// Which of two goes first: the lesser. One is being read if it was asked for after `busy_since`
+    /// or then.
+    fn rank(&self, busy_since: Instant) -> (bool, u64) {
+        (self.read && self.asked >= busy_since, self.used)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -145,41 +169,63 @@ impl Serving {
         self.of_peer(peer).next().map(|(resource, _)| resource)
     }
 
-    /// The body of this peer that was not asked for the longest time, if it has so many.
-    pub(super) fn oldest_of(&self, peer: u32, bound: usize) -> Option<(u32, u64)> {
+    /// The body of this peer that is to go, if it has so many.
+    pub(super) fn first_to_go_of(
+        &self,
+        peer: u32,
+        bound: usize,
+        busy_since: Instant,
+    ) -> Option<(u32, u64)> {
         let of_peer = || self.of_peer(peer);
-        let (resource, _) = of_peer().min_by_key(|(_, kept)| kept.used)?;
+        let (resource, _) = of_peer().min_by_key(|(_, kept)| kept.rank(busy_since))?;
         (of_peer().count() >= bound).then_some((peer, resource))
     }
 
-    /// Moves a body to the end of the order.
-    pub(super) fn touch(&mut self, key: (u32, u64)) {
+    /// The body that is to go, of all peers.
+    pub(super) fn first_to_go(&self, busy_since: Instant) -> Option<(u32, u64)> {
+        self.first_in(&self.order, busy_since)
+    }
+
+    fn first_in(&self, order: &Order, busy_since: Instant) -> Option<(u32, u64)> {
+        let first = order.first().map(|(.., key)| *key);
+        let begin = (true, 0, (0, 0));
+        let read = order.range(begin..).next().map(|(.., key)| *key);
+        let rank = |key: &(u32, u64)| self.bodies.get(key).map(|kept| kept.rank(busy_since));
+        [first, read].into_iter().flatten().min_by_key(rank)
+    }
+
+    /// Moves a body to the end of its order; a later block than the first was asked for, or not.
+    pub(super) fn touch(&mut self, now: Instant, key: (u32, u64), later: bool) {
         let Some(kept) = self.bodies.get_mut(&key) else {
             return;
         };
-        self.order.remove(&(kept.used, key));
+        let before = kept.place(key);
         self.clock = self.clock.wrapping_add(1);
-        if self.heavy.remove(&(kept.used, key)) {
-            self.heavy.insert((self.clock, key));
-        }
+        kept.read |= later;
         kept.used = self.clock;
-        self.order.insert((self.clock, key));
+        kept.asked = now;
+        let after = kept.place(key);
+        for order in [&mut self.order, &mut self.heavy] {
+            if order.remove(&before) {
+                order.insert(after);
+            }
+        }
     }
 
-    /// Lets the bytes of the oldest body go; says whether there was one.
-    pub(super) fn lighten(&mut self) -> bool {
-        let oldest = self.heavy.first().map(|(_, key)| *key);
-        oldest.is_some_and(|key| self.let_go(key))
+    /// Lets the bytes of a body go; says whether there was one.
+    pub(super) fn lighten(&mut self, busy_since: Instant) -> bool {
+        let first = self.first_in(&self.heavy, busy_since);
+        first.is_some_and(|key| self.let_go(key))
     }
 
     /// The same of this peer.
-    pub(super) fn lighten_peer(&mut self, peer: u32) -> bool {
+    pub(super) fn lighten_peer(&mut self, peer: u32, busy_since: Instant) -> bool {
         let heavy = self
             .of_peer(peer)
             .filter(|(_, kept)| kept.content.held() > 0);
-        let oldest = heavy.min_by_key(|(_, kept)| kept.used);
-        let oldest = oldest.map(|(resource, _)| (peer, resource));
-        oldest.is_some_and(|key| self.let_go(key))
+        let first = heavy.min_by_key(|(_, kept)| kept.rank(busy_since));
+        let first = first.map(|(resource, _)| (peer, resource));
+        first.is_some_and(|key| self.let_go(key))
     }
 
     fn let_go(&mut self, key: (u32, u64)) -> bool {
@@ -187,7 +233,7 @@ impl Serving {
             return false;
         };
         self.held.change(key.0, kept.content.held(), 0);
-        self.heavy.remove(&(kept.used, key));
+        self.heavy.remove(&kept.place(key));
         kept.content = Content::Gone;
         true
     }
@@ -201,9 +247,9 @@ impl Serving {
     pub(super) fn insert(&mut self, key: (u32, u64), mut kept: Kept) {
         self.clock = self.clock.wrapping_add(1);
         kept.used = self.clock;
-        self.order.insert((self.clock, key));
+        self.order.insert(kept.place(key));
         if kept.content.held() > 0 {
-            self.heavy.insert((self.clock, key));
+            self.heavy.insert(kept.place(key));
             self.held.change(key.0, 0, kept.content.held());
         }
         if let Some(Notice { token, .. }) = kept.content.notice() {
@@ -214,8 +260,8 @@ impl Serving {
 
     pub(super) fn remove(&mut self, key: (u32, u64)) -> Option<Kept> {
         let kept = self.bodies.remove(&key)?;
-        self.order.remove(&(kept.used, key));
-        self.heavy.remove(&(kept.used, key));
+        self.order.remove(&kept.place(key));
+        self.heavy.remove(&kept.place(key));
         self.held.change(key.0, kept.content.held(), 0);
         if let Some(Notice { token, .. }) = kept.content.notice()
             && self.notices.get(&(key.0, token)) == Some(&key.1)

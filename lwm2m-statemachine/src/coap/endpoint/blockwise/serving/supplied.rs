@@ -89,7 +89,7 @@ impl<P: Peer> Endpoint<P> {
         blocks.sort_unstable_by_key(|block| block.value());
         blocks.dedup();
         let (id, content) = self.begin_source(source, key, waiting);
-        if self.keep(now, key, &message, etag, content) {
+        if self.keep(now, key, &message, etag, content, offset > 0) {
             // A body that there is no room for after all ends with this answer.
             let _ = self.block_was_answered(now, peer, record, &asked, message.code());
             for block in blocks {
@@ -173,7 +173,7 @@ impl<P: Peer> Endpoint<P> {
         let key = (peer, self.random.next_u64());
         let etag = self.etag_of(&message, None);
         let (id, content) = self.begin_source(source, key, Vec::from([waiting]));
-        if self.keep(now, key, &message, etag, content) {
+        if self.keep(now, key, &message, etag, content, false) {
             if let Some(older) = older {
                 self.forget_serving(now, older, Loss::Replaced);
             }
@@ -275,7 +275,7 @@ impl<P: Peer> Endpoint<P> {
                 (found.who, answer)
             })
             .collect();
-        self.prolong(now, key);
+        self.prolong(now, key, offset > 0);
         if over {
             self.forget_serving(now, key, Loss::NoRoom);
         }
@@ -327,7 +327,7 @@ impl<P: Peer> Endpoint<P> {
             self.sources.begin(id, owner);
         }
         self.serving.insert(to, kept);
-        self.prolong(now, to);
+        self.prolong(now, to, false);
     }
 
     /// Sends a notification whose first block has come.
