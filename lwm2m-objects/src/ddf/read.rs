@@ -22,6 +22,7 @@ use super::{
 };
 use crate::definition::{
     ArgumentDefinition, DefinitionFault, ObjectDefinition, ResourceDefinition, Urn, UrnClass,
+    UrnError,
 };
 
 /// Reads all Objects of a file within the default [`Limits`], or none: the first error is returned.
@@ -170,11 +171,21 @@ fn identity(
         let class = UrnClass::of(id).unwrap_or(UrnClass::Oma);
         return Some((Urn::new(class, id, version).to_string(), version));
     };
-    let Ok(parsed) = urn_text.parse::<Urn>() else {
-        let expected = "an Object URN such as urn:oma:lwm2m:x:30000";
-        let fault = DdfFault::value("ObjectURN", expected, &urn_text);
-        findings.error(text_start(node), fault);
-        return None;
+    let parsed: Urn = match urn_text.parse() {
+        Ok(urn) => urn,
+        Err(error) => {
+            let expected = match error {
+                UrnError::Prefix => "an Object URN that begins with urn:oma:lwm2m:",
+                UrnError::Class => "a URN with the class oma, ext or x",
+                UrnError::Object(_) => "a URN with an Object ID of 0 to 65535 after the class",
+                UrnError::Version(_) => {
+                    "a URN that ends with an Object ID or a version such as 1.0"
+                }
+            };
+            let fault = DdfFault::value("ObjectURN", expected, &urn_text);
+            findings.error(text_start(node), fault);
+            return None;
+        }
     };
     Some(match (told, parsed.explicit_version) {
         // Also where the two differ: the rules of definitions tell.
