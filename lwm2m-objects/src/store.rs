@@ -12,7 +12,9 @@ use lwm2m_core::{
 
 use self::{stored::Stored, supported::Supported};
 use crate::{
-    definition::{DefinitionError, Multiplicity, ObjectDefinition, ResourceDefinition},
+    definition::{
+        DefinitionError, DefinitionFault, Multiplicity, ObjectDefinition, ResourceDefinition,
+    },
     object::{
         Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
     },
@@ -99,13 +101,16 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If the definition breaks a rule of the template (TS Appendix D).
+    /// If the definition breaks a rule of the template (TS Appendix D). The class of its URN does not
+    /// matter here.
     pub fn from_definition(
         definition: impl Into<Cow<'static, ObjectDefinition>>,
     ) -> Result<Self, DefinitionError> {
         let definition = definition.into();
-        definition.validate()?;
-        Ok(Self::of_definition(definition))
+        let mut faults = definition.faults();
+        let fault = faults.find(|error| !matches!(error.fault, DefinitionFault::UrnClass { .. }));
+        drop(faults);
+        fault.map_or_else(|| Ok(Self::of_definition(definition)), Err)
     }
 
     fn of_definition(definition: Cow<'static, ObjectDefinition>) -> Self {

@@ -121,6 +121,7 @@ fn a_urn_of_another_class_than_the_range_of_the_identifier_stays() {
             )],
         );
         assert_eq!(definition.urn, format!("urn:oma:lwm2m:{class}:{id}:1.0"));
+        assert!(Store::from_definition(definition.clone()).is_ok());
         let error = definition.validate().unwrap_err();
         let expected = UrnClass::of(id.into());
         assert!(
