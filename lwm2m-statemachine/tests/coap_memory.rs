@@ -125,6 +125,33 @@ fn kept_bodies() -> (usize, usize) {
     (node.usage().serving_bytes, held() - before)
 }
 
+/// Has a node keep answers until older ones go; tells how many bytes they take, as it says and as
+/// they do.
+fn kept_answers(bound: usize) -> (usize, usize) {
+    let now = Instant::from_secs(1);
+    let mut config = Config::new([6; 32]);
+    config.bounds.answer_bytes = bound;
+    let mut node: Endpoint<u32> = Endpoint::new(config);
+    let before = held();
+    for (peer, id) in (0..64).flat_map(|peer| (0..256).map(move |id| (peer, id))) {
+        let method = [Method::Get, Method::Post][usize::from(id % 2)];
+        let request = MessageBuf::request(method);
+        let wire = request.finish(MessageType::Confirmable, id, Token::EMPTY);
+        let incoming = node.receive(now, &Datagram::new(peer, wire.as_ref()));
+        let Ok(Some(Incoming::Request { responder, .. })) = incoming else {
+            panic!("{incoming:?}");
+        };
+        let mut answer = MessageBuf::response(Code::CONTENT);
+        answer.payload(&[7; 1000]);
+        node.respond(now, responder, answer).unwrap();
+        while node.poll_transmit().is_some() {}
+    }
+    // What is remembered beside the answers.
+    let records = node.usage().records * 128;
+    let allocated = held() - before;
+    (node.usage().answer_bytes, allocated.saturating_sub(records))
+}
+
 #[test]
 fn what_is_held_is_what_is_remembered() {
     // A server that is notified every ten seconds.
@@ -203,4 +230,9 @@ fn what_is_held_is_what_is_remembered() {
     }
     let (said, allocated) = kept_bodies();
     assert!(allocated < said + said / 8, "{allocated} bytes for {said}");
+
+    // Answers to requests that were run and to others.
+    let (said, allocated) = kept_answers(bound);
+    assert!((bound / 2..=bound).contains(&said), "{said}");
+    assert!(allocated < said + bound / 8, "{allocated} bytes for {said}");
 }

@@ -878,3 +878,34 @@ fn requests_under_the_address_of_a_client_do_not_shut_it_out() {
         assert_eq!(world.request(&deregister(&token)).code(), Code::DELETED);
     }
 }
+
+/// RFC 7252 §11.3: an address that was made up gets little for what is sent under it.
+#[test]
+fn who_is_not_registered_is_answered_with_at_most_three_times_the_bytes() {
+    let mut world = World::new();
+    let options = [
+        &[][..],
+        &[0x90],             // unknown
+        &[0xe0, 0xfc, 0xdc], // option 65001
+        &[0xd1, 0x16, b'c'], // Proxy-Uri
+        &[0xd1, 0x1a, b'c'], // Proxy-Scheme
+        &[0xb2, b'r', b'd'], // Uri-Path
+        &[0xd1, 0x0e, 0x08], // Block1
+        &[0xd1, 0x0a, 0x10], // Block2
+    ];
+    for code in 1..=8 {
+        for (id, option) in (0_u8..).zip(options) {
+            for kind in [0x40, 0x50] {
+                let mut datagram = vec![kind, code, code, id];
+                datagram.extend(option);
+                world.deliver(u16::from(kind) << 8 | u16::from(code), &datagram);
+                // What is sent again later counts, too.
+                let mut answer = world.sent_bytes();
+                world.pass(Duration::from_secs(300));
+                answer += world.sent_bytes();
+                assert!(answer <= 3 * datagram.len(), "{datagram:02x?}: {answer}");
+                world.events();
+            }
+        }
+    }
+}

@@ -502,6 +502,11 @@ impl WireMessage {
         }
     }
 
+    /// How many bytes of memory it takes.
+    pub(super) const fn size(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Gives back memory that was reserved and is not used, if it is worth it.
     pub(super) fn compact(&mut self) {
         if self.bytes.capacity() - self.bytes.len() > 64 {

@@ -128,6 +128,11 @@ impl World {
         all
     }
 
+    /// How many bytes the server sends now.
+    pub(crate) fn sent_bytes(&mut self) -> usize {
+        self.sent().iter().map(|sent| sent.bytes.len()).sum()
+    }
+
     /// The one thing that the server sends now.
     pub(crate) fn sent_one(&mut self) -> Sent {
         let mut all = self.sent();

@@ -191,6 +191,13 @@ pub struct Bounds {
     pub records: usize,
     /// The same of one peer.
     pub records_per_peer: usize,
+    /// How many bytes the answers take that are kept in case that their requests come again, of all
+    /// peers together. Over the bound, the oldest answers to requests whose repetition does no
+    /// harm go first, with their records. Then the oldest of the others go, whose requests are
+    /// only acknowledged when they come again. A larger answer is not kept at all.
+    pub answer_bytes: usize,
+    /// The same of one peer.
+    pub answer_bytes_per_peer: usize,
     /// Requests to one peer that are not answered yet, observations included.
     pub requests_per_peer: usize,
     /// Confirmable notifications to one peer that are not acknowledged yet; and as many separate
@@ -244,13 +251,16 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Room for a million peers; 512 records, 256 requests and notifications for each of them;
-    /// bodies of 1 MiB; 16 requests from each peer, two of the largest of them; four of the largest
-    /// responses from and to each peer, and 64 that are served; 64 MiB of each kind in all.
+    /// Room for a million peers; 512 records with 64 KiB of answers, 256 requests and notifications
+    /// for each of them, 256 MiB of answers to all of them; bodies of 1 MiB; 16 requests from each
+    /// peer, two of the largest of them; four of the largest responses from and to each peer, and
+    /// 64 that are served; 64 MiB of each kind in all.
     pub const DEFAULT: Self = Self {
         peers: 1 << 22,
         records: 1 << 22,
         records_per_peer: 512,
+        answer_bytes: 1 << 28,
+        answer_bytes_per_peer: 1 << 16,
         requests_per_peer: 256,
         transmissions_per_peer: 256,
         notifications_per_peer: 256,

@@ -149,12 +149,8 @@ impl<P: Peer> Endpoint<P> {
         match (&record.state, record.confirmable) {
             (State::Open(asked), true) => {
                 let kind = MessageType::Acknowledgement;
-                let mut wire = message.finish(kind, record.message_id, asked.token);
-                wire.compact();
-                self.set_record(key, State::Answered(wire));
-                if let Some(name) = self.peers.name(peer) {
-                    self.outbox.record(name, key);
-                }
+                let wire = message.finish(kind, record.message_id, asked.token);
+                self.send_acknowledging(peer, key, wire);
                 Ok(())
             }
             (State::Open(asked), false) => {
@@ -165,7 +161,7 @@ impl<P: Peer> Endpoint<P> {
                     return Ok(());
                 }
                 if record.multicast {
-                    self.send_at_leisure(now, key, wire);
+                    self.send_at_leisure(now, peer, key, wire);
                     return Ok(());
                 }
                 self.set_record(key, State::Done);
@@ -192,6 +188,23 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
+    /// Sends an answer as the acknowledgement of its request, and keeps it in case that comes again,
+    /// if there is room.
+    fn send_acknowledging(&mut self, peer: u32, key: Key, mut answer: WireMessage) {
+        let Some(name) = self.peers.name(peer) else {
+            return;
+        };
+        answer.compact();
+        if self.make_room_for_answer(peer, answer.size()) {
+            self.set_record(key, State::Answered(answer));
+            self.outbox.record(name, key);
+        } else {
+            self.set_record(key, State::Done);
+            self.let_answer_go(key);
+            self.outbox.message(name, answer);
+        }
+    }
+
     /// Sends an answer once. With an Observe option it is the first of the notifications, which
     /// the peer may reject (RFC 7641 §3.6).
     fn send_non_confirmable(
@@ -211,8 +224,14 @@ impl<P: Peer> Endpoint<P> {
         Ok(())
     }
 
-    /// Answers a group's request at some moment within DEFAULT_LEISURE (RFC 7252 §8.2).
-    fn send_at_leisure(&mut self, now: Instant, key: Key, answer: WireMessage) {
+    /// Answers a group's request at some moment within DEFAULT_LEISURE (RFC 7252 §8.2); not at
+    /// all, if there is no room to keep the answer until then.
+    fn send_at_leisure(&mut self, now: Instant, peer: u32, key: Key, mut answer: WireMessage) {
+        answer.compact();
+        if !self.make_room_for_answer(peer, answer.size()) {
+            self.set_record(key, State::Done);
+            return;
+        }
         let leisure = self.random.up_to(self.spans.leisure);
         let mut deadline = None;
         self.timers.set(
@@ -366,123 +385,6 @@ impl<P: Peer> Endpoint<P> {
             return Some((Code::METHOD_NOT_ALLOWED, error));
         }
         None
-    }
-
-    /// The record of this message, if it came before.
-    pub(super) fn find_record(&self, peer: u32, message_id: u16) -> Option<Key> {
-        let remembered = self.peers.get(peer)?.records;
-        self.records.find(peer, remembered, message_id)
-    }
-
-    /// Changes what a repetition of a message leads to.
-    pub(super) fn set_record(&mut self, key: Key, state: State) {
-        if let Some(peer) = self.records.peer(key)
-            && let Some(peer) = self.peers.get_mut(peer)
-        {
-            self.records.set(key, &mut peer.records, state);
-        }
-    }
-
-    /// A repetition of a message would do no harm: its record goes when room is needed.
-    pub(super) fn spare_record(&mut self, key: Key) {
-        if let Some(peer) = self.records.peer(key)
-            && let Some(peer) = self.peers.get_mut(peer)
-        {
-            self.records.make_spare(key, &mut peer.records);
-        }
-    }
-
-    /// The answer to a confirmable request has arrived: a repetition of that is only acknowledged.
-    pub(super) fn drop_answer(&mut self, key: Key) {
-        let answered = self
-            .records
-            .get(key)
-            .is_some_and(|record| record.confirmable && matches!(record.state, State::Answered(_)));
-        if answered {
-            self.set_record(key, State::Done);
-        }
-    }
-
-    /// A message came again.
-    pub(super) fn repeat(&mut self, from: P, key: Key) {
-        let Some(record) = self.records.get(key) else {
-            return;
-        };
-        if !record.confirmable {
-            return;
-        }
-        let message_id = record.message_id;
-        match &record.state {
-            State::Open(_) | State::AtLeisure(_) => {}
-            State::Answered(_) => self.outbox.record(from, key),
-            State::Served {
-                resource, block, ..
-            } => {
-                let (resource, block) = (*resource, *block);
-                self.serve_again(key, resource, block);
-            }
-            State::Acknowledged(_) | State::Done => {
-                self.outbox
-                    .empty(from, MessageType::Acknowledgement, message_id);
-            }
-        }
-    }
-
-    /// Makes room for one more record of this peer. If there is none, the peer is forgotten
-    /// should nothing be kept of it.
-    pub(super) fn make_room(&mut self, peer: u32) -> bool {
-        let bounds = self.config.bounds;
-        while self.records.len() >= bounds.records {
-            let Some(key) = self.records.pop_spare() else {
-                self.peers.release(peer);
-                return false;
-            };
-            let owner = self.records.peer(key);
-            if owner == Some(peer) {
-                // Not by way of `forget_record`: the peer is needed.
-                self.remove_record(key);
-            } else {
-                self.forget_record(key);
-            }
-        }
-        while let Some(state) = self.peers.get(peer)
-            && state.records.len() >= bounds.records_per_peer
-        {
-            let Some(key) = self.records.spare_of(state.records) else {
-                self.peers.release(peer);
-                return false;
-            };
-            self.remove_record(key);
-        }
-        true
-    }
-
-    fn remove_record(&mut self, key: Key) -> Option<u32> {
-        let peer = self.records.peer(key)?;
-        let state = self.peers.get_mut(peer)?;
-        let record = self.records.remove(key, &mut state.records)?;
-        if let State::AtLeisure(mut leisurely) = record.state {
-            let deadline = &mut leisurely.deadline;
-            self.timers.set(TimerKey::Leisure(key), deadline, None);
-        }
-        Some(peer)
-    }
-
-    /// Forgets a record, and its peer if nothing else is kept of it.
-    pub(super) fn forget_record(&mut self, key: Key) {
-        if let Some(peer) = self.remove_record(key) {
-            self.peers.release(peer);
-        }
-    }
-
-    /// Until when a message that came now may come again.
-    pub(super) fn end_of_record(&self, now: Instant, confirmable: bool) -> Instant {
-        let lifetime = if confirmable {
-            self.spans.exchange_lifetime
-        } else {
-            self.spans.non_lifetime
-        };
-        after(now, lifetime)
     }
 }
 

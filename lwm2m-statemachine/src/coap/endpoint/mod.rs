@@ -10,6 +10,7 @@ mod observer;
 mod outgoing;
 mod peers;
 mod records;
+mod remembered;
 mod requests;
 mod table;
 
@@ -183,6 +184,8 @@ pub struct Usage {
     pub peers: usize,
     /// Messages received that are remembered.
     pub records: usize,
+    /// How many bytes the answers take that are kept with them.
+    pub answer_bytes: usize,
     /// Requests without an outcome, and observations.
     pub requests: usize,
     /// Confirmable messages that are not acknowledged, and non-confirmable requests that are not
@@ -562,6 +565,7 @@ impl<P> Endpoint<P> {
         Usage {
             peers: self.peers.len(),
             records: self.records.len(),
+            answer_bytes: self.records.bytes(),
             requests: self.requests.len(),
             transmissions: self.transmissions.len(),
             notifications: self.notifications.len(),

@@ -41,7 +41,7 @@ pub(super) enum Repetition {
 
 impl Record {
     /// Whether it may go when room is needed.
-    const fn is_spare(&self) -> bool {
+    pub(super) const fn is_spare(&self) -> bool {
         matches!(self.repetition, Repetition::Harmless) && self.state.is_final()
     }
 }
@@ -53,6 +53,8 @@ pub(super) struct Remembered {
     chain: Chain,
     /// How many of them are not spare.
     binding: u32,
+    /// How many bytes their answers take.
+    bytes: u32,
 }
 
 impl Remembered {
@@ -67,6 +69,11 @@ impl Remembered {
     /// Whether no harm is done if all of it is forgotten.
     pub(super) const fn is_spare(self) -> bool {
         self.binding == 0
+    }
+
+    /// How many bytes the answers take that are kept.
+    pub(super) const fn bytes(self) -> usize {
+        self.bytes as usize
     }
 
     const fn note(&mut self, was_spare: bool, is_spare: bool) {
@@ -108,6 +115,16 @@ pub(super) struct Leisurely {
 }
 
 impl State {
+    /// How many bytes the answer takes that is kept.
+    fn bytes(&self) -> u32 {
+        let bytes = match self {
+            Self::Answered(answer) => answer.size(),
+            Self::AtLeisure(leisurely) => leisurely.answer.as_ref().map_or(0, WireMessage::size),
+            _ => 0,
+        };
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+
     const fn is_final(&self) -> bool {
         matches!(self, Self::Answered(_) | Self::Served { .. } | Self::Done)
     }
@@ -129,6 +146,10 @@ pub(super) struct Records {
     unanswered: VecDeque<(Instant, Key)>,
     /// Those that go when room is needed, the oldest first.
     spare: VecDeque<Key>,
+    /// Those that do not, but have an answer, which may.
+    answered: VecDeque<Key>,
+    /// How many bytes all answers take.
+    bytes: usize,
 }
 
 /// So many records of a peer are found by looking at them: at the oldest ones, as what came when
@@ -146,11 +167,18 @@ impl Records {
             non_confirmable: VecDeque::new(),
             unanswered: VecDeque::new(),
             spare: VecDeque::new(),
+            answered: VecDeque::new(),
+            bytes: 0,
         }
     }
 
     pub(super) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// How many bytes the answers take that are kept.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The record of this message, of a peer of which this is remembered.
@@ -195,11 +223,13 @@ impl Records {
 
     /// Takes the answer to a group's request, as its moment has come.
     pub(super) fn take_leisurely(&mut self, key: Key, of: &mut Remembered) -> Option<WireMessage> {
-        let State::AtLeisure(leisurely) = &mut self.table.get_mut(key)?.state else {
-            return None;
-        };
-        let answer = leisurely.answer.take();
-        self.set(key, of, State::Done);
+        let mut answer = None;
+        self.change(key, of, |record| {
+            if let State::AtLeisure(leisurely) = &mut record.state {
+                answer = leisurely.answer.take();
+                record.state = State::Done;
+            }
+        });
         answer
     }
 
@@ -261,13 +291,24 @@ impl Records {
         let Some(record) = self.table.get_mut(key) else {
             return;
         };
-        let was_spare = record.is_spare();
+        let (was_spare, before) = (record.is_spare(), record.state.bytes());
         change(record);
-        let is_spare = record.is_spare();
+        let (is_spare, after) = (record.is_spare(), record.state.bytes());
+        let has_answer = matches!(record.state, State::Answered(_));
         of.note(was_spare, is_spare);
+        self.count(of, before, after);
         if is_spare && !was_spare {
             push(&mut self.spare, key);
+        } else if has_answer && before == 0 && !is_spare {
+            push(&mut self.answered, key);
         }
+    }
+
+    /// An answer of a peer that took `before` bytes takes `after`.
+    fn count(&mut self, of: &mut Remembered, before: u32, after: u32) {
+        of.bytes = of.bytes.saturating_sub(before).saturating_add(after);
+        let less = self.bytes.saturating_sub(before as usize);
+        self.bytes = less.saturating_add(after as usize);
     }
 
     fn is_unanswered(&self, key: Key) -> bool {
@@ -280,6 +321,7 @@ impl Records {
         let peer = self.table.peer(key)?;
         let record = self.table.remove(key, &mut of.chain)?;
         of.note(record.is_spare(), true);
+        self.count(of, record.state.bytes(), 0);
         if record.indexed {
             let hash = hash(self.keys, peer, record.message_id);
             self.by_id.remove(hash, key.index());
@@ -297,10 +339,12 @@ impl Records {
         let (table, entries) = (&self.table, self.table.len());
         let is_there = |key: Key| table.get(key).is_some();
         // Mostly the oldest one goes.
-        while let Some(key) = self.spare.front()
-            && !is_there(*key)
-        {
-            self.spare.pop_front();
+        for queue in [&mut self.spare, &mut self.answered] {
+            while let Some(key) = queue.front()
+                && !is_there(*key)
+            {
+                queue.pop_front();
+            }
         }
         for queue in [
             &mut self.confirmable,
@@ -309,7 +353,9 @@ impl Records {
         ] {
             compact(queue, entries, |(_, key)| is_there(*key));
         }
-        compact(&mut self.spare, entries, |key| is_there(*key));
+        for queue in [&mut self.spare, &mut self.answered] {
+            compact(queue, entries, |key| is_there(*key));
+        }
     }
 
     /// With no record left, nothing of the queues is of use.
@@ -324,9 +370,11 @@ impl Records {
                 drop(mem::take(queue));
             }
         }
-        self.spare.clear();
-        if self.spare.capacity() > KEEP {
-            drop(mem::take(&mut self.spare));
+        for queue in [&mut self.spare, &mut self.answered] {
+            queue.clear();
+            if queue.capacity() > KEEP {
+                drop(mem::take(queue));
+            }
         }
     }
 
@@ -372,6 +420,32 @@ impl Records {
                 return Some(key);
             }
         }
+    }
+
+    /// The oldest record of all peers that has an answer, and may not go itself.
+    pub(super) fn pop_answered(&mut self) -> Option<Key> {
+        loop {
+            let key = self.answered.pop_front()?;
+            if self.answer(key).is_some() {
+                return Some(key);
+            }
+        }
+    }
+
+    /// The record of a peer whose answer goes when room is needed: the oldest that may go itself,
+    /// or else the oldest.
+    pub(super) fn answered_of(&self, of: Remembered) -> Option<Key> {
+        let mut oldest = None;
+        for (key, record) in self.table.of(of.chain) {
+            if !matches!(record.state, State::Answered(_)) {
+                continue;
+            }
+            if record.is_spare() {
+                return Some(key);
+            }
+            oldest = oldest.or(Some(key));
+        }
+        oldest
     }
 
     /// The oldest record of a peer that may go when room is needed.

@@ -304,7 +304,7 @@ impl<P: Peer> Endpoint<P> {
         let latest = self.receiving.bodies.get_mut(&key);
         if let Some(before) = latest.and_then(|inbound| inbound.latest.replace(record)) {
             // Who sends this block has the answer to the one before.
-            self.drop_answer(before);
+            self.answer_arrived(before);
         }
         let Some(inbound) = self.receiving.bodies.get_mut(&key) else {
             return self.refuse(now, record, incomplete());

@@ -1,0 +1,168 @@
+//! What becomes of the records of messages that were received: how they are found, changed, and
+//! make room for others (RFC 7252 §4.5).
+
+use lwm2m_core::Instant;
+
+use super::{
+    Endpoint, TimerKey,
+    config::after,
+    records::{Record, State},
+    table::Key,
+};
+use crate::{Peer, coap::message::MessageType};
+
+impl<P: Peer> Endpoint<P> {
+    /// The record of this message, if it came before.
+    pub(super) fn find_record(&self, peer: u32, message_id: u16) -> Option<Key> {
+        let remembered = self.peers.get(peer)?.records;
+        self.records.find(peer, remembered, message_id)
+    }
+
+    /// Changes what a repetition of a message leads to.
+    pub(super) fn set_record(&mut self, key: Key, state: State) {
+        if let Some(peer) = self.records.peer(key)
+            && let Some(peer) = self.peers.get_mut(peer)
+        {
+            self.records.set(key, &mut peer.records, state);
+        }
+    }
+
+    /// A repetition of a message would do no harm: its record goes when room is needed.
+    pub(super) fn spare_record(&mut self, key: Key) {
+        if let Some(peer) = self.records.peer(key)
+            && let Some(peer) = self.peers.get_mut(peer)
+        {
+            self.records.make_spare(key, &mut peer.records);
+        }
+    }
+
+    /// The answer to a confirmable request has arrived: a repetition of that is only acknowledged.
+    pub(super) fn answer_arrived(&mut self, key: Key) {
+        let answered = self
+            .records
+            .get(key)
+            .is_some_and(|record| record.confirmable && matches!(record.state, State::Answered(_)));
+        if answered {
+            self.set_record(key, State::Done);
+        }
+    }
+
+    /// A message came again.
+    pub(super) fn repeat(&mut self, from: P, key: Key) {
+        let Some(record) = self.records.get(key) else {
+            return;
+        };
+        if !record.confirmable {
+            return;
+        }
+        let message_id = record.message_id;
+        match &record.state {
+            State::Open(_) | State::AtLeisure(_) => {}
+            State::Answered(_) => self.outbox.record(from, key),
+            State::Served {
+                resource, block, ..
+            } => {
+                let (resource, block) = (*resource, *block);
+                self.serve_again(key, resource, block);
+            }
+            State::Acknowledged(_) | State::Done => {
+                self.outbox
+                    .empty(from, MessageType::Acknowledgement, message_id);
+            }
+        }
+    }
+
+    /// Makes room for one more record of this peer. If there is none, the peer is forgotten
+    /// should nothing be kept of it.
+    pub(super) fn make_room(&mut self, peer: u32) -> bool {
+        let bounds = self.config.bounds;
+        while self.records.len() >= bounds.records {
+            let Some(key) = self.records.pop_spare() else {
+                self.peers.release(peer);
+                return false;
+            };
+            let owner = self.records.peer(key);
+            if owner == Some(peer) {
+                // Not by way of `forget_record`: the peer is needed.
+                self.remove_record(key);
+            } else {
+                self.forget_record(key);
+            }
+        }
+        while let Some(state) = self.peers.get(peer)
+            && state.records.len() >= bounds.records_per_peer
+        {
+            let Some(key) = self.records.spare_of(state.records) else {
+                self.peers.release(peer);
+                return false;
+            };
+            self.remove_record(key);
+        }
+        true
+    }
+
+    /// Makes room for an answer of so many bytes; says whether there is. Those to requests that may
+    /// run again go first, with their records; then those to what must not.
+    pub(super) fn make_room_for_answer(&mut self, peer: u32, bytes: usize) -> bool {
+        let bounds = self.config.bounds;
+        let per_peer = bounds.answer_bytes_per_peer;
+        if bytes > bounds.answer_bytes.min(per_peer) {
+            return false;
+        }
+        while let Some(state) = self.peers.get(peer)
+            && state.records.bytes().saturating_add(bytes) > per_peer
+        {
+            let Some(key) = self.records.answered_of(state.records) else {
+                return false;
+            };
+            self.let_answer_go(key);
+        }
+        while self.records.bytes().saturating_add(bytes) > bounds.answer_bytes {
+            let oldest = self.records.pop_spare();
+            let Some(key) = oldest.or_else(|| self.records.pop_answered()) else {
+                return false;
+            };
+            self.let_answer_go(key);
+        }
+        true
+    }
+
+    /// An answer is not kept any longer. If the request must not run again, a repetition is
+    /// acknowledged, and has no answer; else it is not known any more.
+    pub(super) fn let_answer_go(&mut self, key: Key) {
+        let is_spare = self.records.get(key).is_some_and(Record::is_spare);
+        if is_spare {
+            self.forget_record(key);
+        } else {
+            self.set_record(key, State::Done);
+        }
+    }
+
+    fn remove_record(&mut self, key: Key) -> Option<u32> {
+        let peer = self.records.peer(key)?;
+        let state = self.peers.get_mut(peer)?;
+        let record = self.records.remove(key, &mut state.records)?;
+        if let State::AtLeisure(mut leisurely) = record.state {
+            let deadline = &mut leisurely.deadline;
+            self.timers.set(TimerKey::Leisure(key), deadline, None);
+        }
+        Some(peer)
+    }
+
+    /// Forgets a record, and its peer if nothing else is kept of it.
+    pub(super) fn forget_record(&mut self, key: Key) {
+        if let Some(peer) = self.remove_record(key) {
+            self.peers.release(peer);
+        }
+    }
+
+    /// Until when a message that came now may come again.
+    pub(super) fn end_of_record(&self, now: Instant, confirmable: bool) -> Instant {
+        let lifetime = if confirmable {
+            self.spans.exchange_lifetime
+        } else {
+            self.spans.non_lifetime
+        };
+        after(now, lifetime)
+    }
+}
