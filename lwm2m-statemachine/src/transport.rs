@@ -7,6 +7,13 @@ use lwm2m_objects::SecurityMode;
 
 /// The caller's name for a peer: a socket address, an MSISDN, a session of a secure transport, a
 /// slot of a radio. Implemented for every type that fits.
+///
+/// By its name a machine knows which messages came before (RFC 7252 §4.5). A copy of a message must
+/// therefore not arrive under another name. An address is such a name, whichever sockets come and
+/// go, and so is a session, as nothing of another one gets through. Where connections without
+/// security have names of their own, see
+/// [`Endpoint::close_peer`](crate::coap::Endpoint::close_peer); the
+/// [`Client`](crate::Client) does that by itself.
 pub trait Peer: Clone + Eq + Hash {}
 
 impl<T: Clone + Eq + Hash> Peer for T {}

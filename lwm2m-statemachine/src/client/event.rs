@@ -10,7 +10,12 @@ use thiserror::Error;
 use crate::coap::FailureReason;
 
 /// The Client's name for a connection to a server. It gives out a new one with every
-/// [`ClientEvent::Connect`], so that what is late on an old connection is not mistaken.
+/// [`ClientEvent::Connect`].
+///
+/// A datagram is handed over with the name of the connection it came on; one of a connection that
+/// is gone is dropped, or handed over with its name. A transport without security that uses one
+/// socket for several connections cannot tell what is late on an old one: the Client knows such a
+/// request again if both connections are to the same URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(super) u32);
 

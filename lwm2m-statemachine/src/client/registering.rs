@@ -203,12 +203,19 @@ impl Client {
     pub(super) fn connect(&mut self, server: ShortServerId) {
         let connection = ConnectionId(self.next_connection);
         self.next_connection = self.next_connection.wrapping_add(1);
-        let Some(registration) = self.registration_mut(server) else {
+        let Some(registration) = self.registration(server) else {
             return;
         };
-        registration.connecting(connection);
         let instance = registration.account.security_instance;
-        if let Some(security) = Security::load(&self.tree, instance) {
+        let security = Security::load(&self.tree, instance);
+        let before = self
+            .registration_mut(server)
+            .and_then(|registration| registration.connecting(connection, security.as_ref()));
+        if let Some(before) = before {
+            // What was run on it is not run again by a copy that arrives on the new one.
+            self.endpoint.rename_peer(&before, connection);
+        }
+        if let Some(security) = security {
             let uri = security.server_uri.clone();
             self.events.push_back(ClientEvent::Connect {
                 connection,
@@ -221,15 +228,15 @@ impl Client {
 
     pub(super) fn disconnect(&mut self, now: Instant, connection: Option<ConnectionId>) {
         let Some(connection) = connection else { return };
-        // What is cached for a retransmission of its requests is of no use without a connection.
         self.forget(now, connection);
         self.events
             .push_back(ClientEvent::Disconnect { connection });
     }
 
-    /// Nothing is left of a connection.
+    /// Nothing is left of a connection but which requests were run that came on it, until no copy
+    /// of them can arrive any more.
     pub(super) fn forget(&mut self, now: Instant, connection: ConnectionId) {
-        self.endpoint.drop_peer(now, &connection);
+        self.endpoint.close_peer(now, &connection);
         self.end_observations(now, |observation| {
             observation.observer.connection == connection
         });

@@ -13,7 +13,7 @@ use alloc::{
 use core::{fmt, time::Duration};
 
 use lwm2m_core::{Code, ContentFormat, Instant, Method, ShortServerId};
-use lwm2m_objects::{Account, ObjectTree, Server, Typed};
+use lwm2m_objects::{Account, ObjectTree, Security, SecurityMode, Server, Typed};
 
 use super::{
     discover::object_list,
@@ -35,6 +35,9 @@ pub(super) struct Registration {
     failures: u32,
     /// A De-register was asked for while the Register is under way: it follows the answer.
     leaving: bool,
+    /// The last connection without security, and to which URI. Its datagrams may still arrive on
+    /// the next one to there.
+    last: Option<(ConnectionId, String)>,
 }
 
 #[derive(Debug)]
@@ -134,6 +137,7 @@ impl Registration {
             armed: None,
             failures: 0,
             leaving: false,
+            last: None,
         }
     }
 
@@ -177,11 +181,21 @@ impl Registration {
         }
     }
 
-    /// A connection was asked for, by this name.
-    pub(super) fn connecting(&mut self, connection: ConnectionId) {
+    /// A connection was asked for, by this name. Tells the one before if both lead to the same
+    /// place without security, and what was sent on that one may arrive on this.
+    pub(super) fn connecting(
+        &mut self,
+        connection: ConnectionId,
+        security: Option<&Security>,
+    ) -> Option<ConnectionId> {
         self.deadline = None;
         self.leaving = false;
         self.state = State::Connecting(connection);
+        let open = security.filter(|security| security.mode == SecurityMode::NoSec);
+        let next = open.map(|security| (connection, security.server_uri.clone()));
+        let before = core::mem::replace(&mut self.last, next)?;
+        let (_, uri) = self.last.as_ref()?;
+        (before.1 == *uri).then_some(before.0)
     }
 
     /// The connection is up: Register.

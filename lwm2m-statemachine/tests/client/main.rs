@@ -7,6 +7,7 @@ mod growth;
 mod observe;
 mod operations;
 mod order;
+mod reconnecting;
 mod registration;
 mod request;
 mod servers;

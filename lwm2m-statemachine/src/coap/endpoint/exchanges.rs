@@ -12,7 +12,7 @@ use super::{
     notifications::Notification,
     outgoing::{Purpose, Transmission},
     peers::Share,
-    records::{Leisurely, Record, Repetition, State},
+    records::{Leisurely, Place, Record, Repetition, State},
     table::Key,
 };
 use crate::{
@@ -281,7 +281,7 @@ impl<P: Peer> Endpoint<P> {
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let confirmable = message.kind() == MessageType::Confirmable;
         let known = self.peers.find(&datagram.from);
-        if let Some(record) = known.and_then(|peer| self.find_record(peer, message.message_id())) {
+        if let Some(record) = known.and_then(|peer| self.find_record(peer, &message)) {
             self.repeat(datagram.from.clone(), record);
             return Ok(None);
         }
@@ -313,8 +313,9 @@ impl<P: Peer> Endpoint<P> {
             confirmable,
             multicast: datagram.multicast,
             repetition: asked.repetition(&message),
+            mark: self.records.mark(&message),
             state: State::Open(asked),
-            indexed: false,
+            place: Place::default(),
         };
         let end = self.end_of_record(now, confirmable);
         let Some(state) = self.peers.get_mut(peer) else {

@@ -2,6 +2,7 @@
 
 mod blockwise;
 mod config;
+mod connections;
 mod event;
 mod exchanges;
 mod index;
@@ -24,7 +25,7 @@ use self::{
     config::Spans,
     notifications::Notifications,
     outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
-    peers::{Peers, Sending},
+    peers::Peers,
     records::Records,
     requests::Requests,
     table::{KEEP, Key, Table},
@@ -281,85 +282,6 @@ impl<P: Peer> Endpoint<P> {
                 Err(misplaced)
             }
             _ => Err(misplaced),
-        }
-    }
-
-    /// Forgets a peer with all that is kept of it: its connection was closed, or it has another
-    /// address. Every request and confirmable notification to it that has no outcome yet gets one.
-    ///
-    /// That includes which messages came from it and which message ids were used with it. Where
-    /// datagrams of before may still arrive under the same name, they are not known to be
-    /// repetitions; a new connection is better given a new name.
-    pub fn drop_peer(&mut self, now: Instant, peer: &P) {
-        if let Some(peer) = self.peers.find(peer) {
-            self.forget_peer(now, peer);
-        }
-    }
-
-    /// Forgets a peer with all that is kept of it.
-    fn forget_peer(&mut self, now: Instant, peer: u32) {
-        let reason = FailureReason::PeerDropped;
-        self.uploads.forget(peer);
-        // Nothing of the peer that waits for its turn is to be sent meanwhile.
-        let waiting = self.peers.sending_mut(peer).map(Sending::take_waiting);
-        for key in waiting.into_iter().flatten().rev() {
-            let failed = self.end_transmission(now, key);
-            if let Some(transmission) = failed {
-                self.transmission_failed(now, peer, transmission.purpose, reason);
-            }
-        }
-        while let Some(sending) = self.peers.sending(peer) {
-            let shares = [&sending.own, &sending.answers];
-            let request = self.requests.oldest(sending.requests);
-            let transmission = shares.map(|share| self.transmissions.oldest(share.transmissions));
-            let notification = shares.map(|share| self.notifications.oldest(share.notifications));
-            if let Some(key) = request {
-                self.fail_request(now, key, reason);
-            } else if let Some(key) = transmission.into_iter().flatten().next() {
-                if let Some(transmission) = self.end_transmission(now, key) {
-                    self.transmission_failed(now, peer, transmission.purpose, reason);
-                }
-            } else if let Some(key) = notification.into_iter().flatten().next() {
-                self.forget_notification(now, key, reason);
-            } else {
-                break;
-            }
-        }
-        if let Some(sending) = self.peers.sending_mut(peer) {
-            self.timers
-                .set(TimerKey::Peer(peer), &mut sending.deadline, None);
-        }
-        self.peers.stop_sending(peer);
-        self.forget_bodies(now, peer);
-        while let Some(state) = self.peers.get(peer)
-            && let Some(key) = self.records.oldest(state.records)
-        {
-            self.forget_record(key);
-        }
-        self.peers.release(peer);
-    }
-
-    /// The peer of this name, made if there is none; `None` if it would be one too many. Strangers
-    /// do not fill the table: for who is new, one of them is forgotten.
-    fn enter(&mut self, now: Instant, name: P) -> Option<u32> {
-        let bound = self.config.bounds.peers;
-        if self.peers.len() >= bound && self.peers.find(&name).is_none() {
-            self.displace(now);
-        }
-        self.peers.enter(name, bound)
-    }
-
-    /// Forgets a stranger, if one is found soon.
-    fn displace(&mut self, now: Instant) {
-        /// Where one peer in ten is a stranger, one is found nearly always.
-        const LOOKS: usize = 64;
-        for _ in 0..LOOKS {
-            let peer = self.peers.next_in_turn();
-            // A body that is coming has a bound of its own.
-            if self.peers.is_stranger(peer) && !self.receiving.is_from(peer) {
-                self.forget_peer(now, peer);
-                return;
-            }
         }
     }
 

@@ -322,6 +322,20 @@ impl<P: Peer> Peers<P> {
         Some(index)
     }
 
+    /// Gives the peer another name, if nobody has that; says whether there is such a peer, and
+    /// nobody had.
+    pub(super) fn rename(&mut self, from: &P, to: P) -> bool {
+        let (Some(index), None) = (self.find(from), self.find(&to)) else {
+            return false;
+        };
+        self.by_name.remove(self.keys.hash_one(from), index);
+        self.by_name.insert(self.keys.hash_one(&to), index);
+        if let Some(peer) = self.get_mut(index) {
+            peer.name = to;
+        }
+        true
+    }
+
     fn find_hashed(&self, hash: u64, name: &P) -> Option<u32> {
         self.by_name.find(hash, |index| {
             self.get(index).is_some_and(|peer| peer.name == *name)

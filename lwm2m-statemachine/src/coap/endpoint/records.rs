@@ -11,7 +11,7 @@ use super::{
     table::{Chain, KEEP, Key, Table, compact, push},
 };
 use crate::{
-    coap::{message_buf::WireMessage, option::BlockOption, token::Token},
+    coap::{message::MessageRef, message_buf::WireMessage, option::BlockOption, token::Token},
     random::KeyedState,
 };
 
@@ -22,9 +22,19 @@ pub(super) struct Record {
     pub(super) confirmable: bool,
     pub(super) multicast: bool,
     pub(super) repetition: Repetition,
+    /// What tells it from another message with its id; see [`Records::mark`].
+    pub(super) mark: u8,
     pub(super) state: State,
-    /// Whether it is in the index; as [`Records::insert`] sees fit.
-    pub(super) indexed: bool,
+    pub(super) place: Place,
+}
+
+/// Where a record is; as [`Records`] sees fit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    /// Whether it is in the index.
+    indexed: bool,
+    /// Whether it is of a connection that was closed.
+    closed: bool,
 }
 
 /// What happens if a message is taken for a new one when it comes again.
@@ -201,6 +211,43 @@ impl Records {
         self.table.key(index)
     }
 
+    /// What tells messages with the same id apart, most of the time: token and code.
+    pub(super) fn mark(&self, message: &MessageRef<'_>) -> u8 {
+        let (token, length) = message.token().parts();
+        let rest = u64::from(length) << 8 | u64::from(message.code().to_byte());
+        let [mark, ..] = self.keys.hash_numbers(token, rest).to_be_bytes();
+        mark
+    }
+
+    /// Whether a message with the id of this record is another: its connection was closed, and the
+    /// peer may number its messages anew.
+    pub(super) fn is_other(&self, key: Key, message: &MessageRef<'_>) -> bool {
+        self.table
+            .get(key)
+            .is_some_and(|record| record.place.closed && record.mark != self.mark(message))
+    }
+
+    /// The connection of a record was closed: what has not been answered has no answer. Tells when
+    /// one was to be sent.
+    pub(super) fn close(&mut self, key: Key, of: &mut Remembered) -> Option<Instant> {
+        let mut deadline = None;
+        self.change(key, of, |record| {
+            record.place.closed = true;
+            if let State::AtLeisure(leisurely) = &mut record.state {
+                deadline = leisurely.deadline.take();
+            }
+            if !record.state.is_final() {
+                record.state = State::Done;
+            }
+        });
+        deadline
+    }
+
+    /// The next record of the same peer.
+    pub(super) fn newer(&self, key: Key) -> Option<Key> {
+        self.table.newer(key)
+    }
+
     pub(super) fn get(&self, key: Key) -> Option<&Record> {
         self.table.get(key)
     }
@@ -244,8 +291,9 @@ impl Records {
         mut record: Record,
         end: Instant,
     ) -> Key {
-        record.indexed = of.chain.len() >= FEW;
+        record.place.indexed = of.chain.len() >= FEW;
         let hash = record
+            .place
             .indexed
             .then(|| hash(self.keys, peer, record.message_id));
         let ends = if record.confirmable {
@@ -322,7 +370,7 @@ impl Records {
         let record = self.table.remove(key, &mut of.chain)?;
         of.note(record.is_spare(), true);
         self.count(of, record.state.bytes(), 0);
-        if record.indexed {
+        if record.place.indexed {
             let hash = hash(self.keys, peer, record.message_id);
             self.by_id.remove(hash, key.index());
         }
@@ -508,7 +556,8 @@ mod tests {
                         multicast: false,
                         repetition: Repetition::Harmless,
                         state: State::Done,
-                        indexed: false,
+                        mark: 0,
+                        place: Place::default(),
                     };
                     let key = records.insert(peer, of, record, Instant::ZERO);
                     model.insert((peer, message_id), key);

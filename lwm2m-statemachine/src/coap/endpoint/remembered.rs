@@ -6,16 +6,25 @@ use lwm2m_core::Instant;
 use super::{
     Endpoint, TimerKey,
     config::after,
+    peers::PeerState,
     records::{Record, State},
     table::Key,
 };
-use crate::{Peer, coap::message::MessageType};
+use crate::{
+    Peer,
+    coap::message::{MessageRef, MessageType},
+};
 
 impl<P: Peer> Endpoint<P> {
     /// The record of this message, if it came before.
-    pub(super) fn find_record(&self, peer: u32, message_id: u16) -> Option<Key> {
+    pub(super) fn find_record(&mut self, peer: u32, message: &MessageRef<'_>) -> Option<Key> {
         let remembered = self.peers.get(peer)?.records;
-        self.records.find(peer, remembered, message_id)
+        let key = self.records.find(peer, remembered, message.message_id())?;
+        if self.records.is_other(key, message) {
+            self.remove_record(key);
+            return None;
+        }
+        Some(key)
     }
 
     /// Changes what a repetition of a message leads to.
@@ -147,6 +156,23 @@ impl<P: Peer> Endpoint<P> {
             self.timers.set(TimerKey::Leisure(key), deadline, None);
         }
         Some(peer)
+    }
+
+    /// The connection to a peer is closed: nothing it asked for is answered any more, and what does
+    /// no harm when it comes again is forgotten. The rest stays remembered.
+    pub(super) fn close_records(&mut self, peer: u32) {
+        let oldest = |state: &PeerState<P>| self.records.oldest(state.records);
+        let mut next = self.peers.get(peer).and_then(oldest);
+        while let Some(key) = next {
+            next = self.records.newer(key);
+            if let Some(state) = self.peers.get_mut(peer) {
+                let mut deadline = self.records.close(key, &mut state.records);
+                self.timers.set(TimerKey::Leisure(key), &mut deadline, None);
+            }
+            if self.records.get(key).is_some_and(Record::is_spare) {
+                self.remove_record(key);
+            }
+        }
     }
 
     /// Forgets a record, and its peer if nothing else is kept of it.

@@ -16,7 +16,7 @@ use super::{
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
     outgoing::{Purpose, Sent, Transmission},
     peers::Share,
-    records::{Record, Repetition, State},
+    records::{Place, Record, Repetition, State},
     table::Key,
 };
 use crate::{
@@ -369,7 +369,7 @@ impl<P: Peer> Endpoint<P> {
         if message.kind() == MessageType::Acknowledgement {
             return self.receive_piggybacked(now, datagram, message, bad_option);
         }
-        if let Some(record) = peer.and_then(|peer| self.find_record(peer, message.message_id())) {
+        if let Some(record) = peer.and_then(|peer| self.find_record(peer, &message)) {
             self.repeat(datagram.from.clone(), record);
             return Ok(None);
         }
@@ -407,8 +407,9 @@ impl<P: Peer> Endpoint<P> {
             confirmable,
             multicast: false,
             repetition: Repetition::Harmless,
+            mark: self.records.mark(message),
             state: State::Done,
-            indexed: false,
+            place: Place::default(),
         };
         let end = self.end_of_record(now, confirmable);
         if let Some(state) = self.peers.get_mut(peer) {

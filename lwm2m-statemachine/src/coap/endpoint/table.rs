@@ -195,6 +195,12 @@ impl<T> Table<T> {
         self.key(chain.oldest)
     }
 
+    /// The next entry of the same chain.
+    pub(super) fn newer(&self, key: Key) -> Option<Key> {
+        let entry = self.entries.get(key.index as usize)?;
+        self.key(entry.newer).filter(|_| entry.serial == key.serial)
+    }
+
     /// The entries of a chain, the oldest first.
     pub(super) fn of(&self, chain: Chain) -> impl Iterator<Item = (Key, &T)> {
         let mut next = chain.oldest;

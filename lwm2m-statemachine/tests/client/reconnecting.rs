@@ -1,0 +1,179 @@
+//! What a Client does with datagrams of an earlier connection that arrive on a later one: its
+//! transport may use the same socket for both (RFC 7252 §4.5).
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, Method};
+use lwm2m_objects::{KeyMaterial, Security, Server};
+use lwm2m_statemachine::{
+    ClientConfig, ClientEvent,
+    coap::{MessageBuf, MessageType, Token},
+};
+
+use crate::support::{Bench, created, on, path, server_id, tree};
+
+/// A datagram with an Execute of Reboot (TS E.4).
+fn execute(kind: MessageType, id: u16, token: &[u8]) -> Vec<u8> {
+    let request = on(Method::Post, "/3/0/4");
+    let token = Token::new(token).unwrap();
+    request.finish(kind, id, token).into()
+}
+
+fn executions(bench: &mut Bench) -> usize {
+    let events = bench.events();
+    let is_execution = |event: &&ClientEvent| matches!(event, ClientEvent::Execute { .. });
+    events.iter().filter(is_execution).count()
+}
+
+/// The connection is lost, and made again.
+fn reconnect(bench: &mut Bench) {
+    bench.client.disconnected(bench.now, bench.connection);
+    bench.all_sent();
+    take_connection(bench);
+}
+
+/// The next connection that is asked for is up, and the Client registered on it.
+fn take_connection(bench: &mut Bench) {
+    bench.events();
+    for _ in 0..100 {
+        let at = bench.client.poll_timeout().expect("a next attempt");
+        bench.now = bench.now.max(at);
+        bench.client.handle_timeout(bench.now);
+        let connect = bench.events().into_iter().find_map(|event| match event {
+            ClientEvent::Connect { connection, .. } => Some(connection),
+            _ => None,
+        });
+        if let Some(connection) = connect {
+            assert_ne!(connection, bench.connection);
+            bench.connection = connection;
+            bench.client.connected(bench.now, connection);
+            bench.accept_register();
+            return;
+        }
+    }
+    panic!("no connection is asked for");
+}
+
+#[test]
+fn a_late_copy_of_an_execute_is_not_run_on_the_next_connection() {
+    for kind in [MessageType::Confirmable, MessageType::NonConfirmable] {
+        let mut bench = Bench::new();
+        let datagram = execute(kind, 7, b"exec");
+        bench.datagram(&datagram);
+        let answer = bench.sent();
+        assert_eq!(answer.code(), Code::CHANGED);
+        assert_eq!(executions(&mut bench), 1);
+        for _ in 0..3 {
+            reconnect(&mut bench);
+            bench.datagram(&datagram);
+            assert_eq!(executions(&mut bench), 0, "{kind:?}");
+            // It is answered as a repetition is.
+            let again = bench.all_sent();
+            if kind == MessageType::Confirmable {
+                assert_eq!(again[0].message().message_id(), 7);
+                assert_eq!(again[0].code(), Code::CHANGED);
+            } else {
+                assert!(again.is_empty());
+            }
+        }
+        bench.works();
+    }
+}
+
+/// The application closes the connection when the Client has left, and opens another to come back.
+#[test]
+fn a_late_copy_of_an_execute_is_not_run_after_the_client_left_and_came_back() {
+    let mut bench = Bench::new();
+    let datagram = execute(MessageType::Confirmable, 7, b"exec");
+    bench.datagram(&datagram);
+    bench.all_sent();
+    assert_eq!(executions(&mut bench), 1);
+    bench.client.deregister(bench.now);
+    let deregister = bench.sent();
+    bench.answer(&deregister, MessageBuf::response(Code::DELETED));
+    bench.events();
+    bench.client.start(bench.now);
+    let Some(ClientEvent::Connect { connection, .. }) = bench.events().pop() else {
+        panic!("no connection asked for");
+    };
+    bench.connection = connection;
+    bench.client.connected(bench.now, connection);
+    // Before the registration's answer, requests are met with silence (TS 5.4).
+    let register = bench.sent();
+    bench.datagram(&datagram);
+    assert!(bench.all_sent().is_empty());
+    bench.answer(&register, created());
+    bench.events();
+    bench.datagram(&datagram);
+    assert_eq!(executions(&mut bench), 0);
+}
+
+/// A server that knows the Client by its new address only may use the same message id soon.
+#[test]
+fn another_request_with_the_message_id_of_an_earlier_connection_is_run() {
+    let mut bench = Bench::new();
+    bench.datagram(&execute(MessageType::Confirmable, 7, b"one"));
+    bench.all_sent();
+    assert_eq!(executions(&mut bench), 1);
+    reconnect(&mut bench);
+    let other = execute(MessageType::Confirmable, 7, b"two");
+    bench.datagram(&other);
+    assert_eq!(bench.sent().code(), Code::CHANGED);
+    assert_eq!(executions(&mut bench), 1);
+    // Once.
+    bench.datagram(&other);
+    assert_eq!(bench.sent().code(), Code::CHANGED);
+    assert_eq!(executions(&mut bench), 0);
+}
+
+/// Its message ids have nothing to do with those of the server before.
+#[test]
+fn what_was_received_at_another_address_is_of_another_server() {
+    let mut bench = Bench::new();
+    let datagram = execute(MessageType::Confirmable, 7, b"exec");
+    bench.datagram(&datagram);
+    bench.all_sent();
+    assert_eq!(executions(&mut bench), 1);
+    let moved = "coap://server2.example.com";
+    bench
+        .client
+        .set(bench.now, path("/0/0/0"), moved)
+        .expect("a URI may be set");
+    reconnect(&mut bench);
+    bench.datagram(&datagram);
+    assert_eq!(executions(&mut bench), 1);
+}
+
+/// With DTLS a late datagram of another session does not get through, and the server numbers its
+/// messages anew (RFC 7252 §9.1.1).
+#[test]
+fn a_secure_connection_begins_with_nothing() {
+    let keys = Security::pre_shared_key("coaps://server", server_id(101), "id", [7; 16]);
+    assert!(matches!(keys.material(), KeyMaterial::PreSharedKey { .. }));
+    let mut tree = tree(Server::new(server_id(101), 86_400));
+    tree.add(lwm2m_objects::Store::of([(
+        lwm2m_core::InstanceId::ZERO,
+        keys,
+    )]));
+    let mut bench = Bench::with_tree(ClientConfig::new("secure", [9; 32]), tree);
+    bench.accept_register();
+    let datagram = execute(MessageType::Confirmable, 7, b"exec");
+    bench.datagram(&datagram);
+    bench.all_sent();
+    assert_eq!(executions(&mut bench), 1);
+    reconnect(&mut bench);
+    bench.datagram(&datagram);
+    assert_eq!(executions(&mut bench), 1);
+}
+
+#[test]
+fn what_is_remembered_of_earlier_connections_ends_with_time() {
+    let mut bench = Bench::new();
+    bench.datagram(&execute(MessageType::Confirmable, 7, b"exec"));
+    bench.all_sent();
+    reconnect(&mut bench);
+    bench.pass(Duration::from_secs(250));
+    bench.all_sent();
+    bench.events();
+    assert!(bench.client.is_idle());
+}
