@@ -1,7 +1,9 @@
 //! Access control: who may do what (TS 7.3, E.1.3, E.3).
 //!
-//! Pure functions over the tree. What must change is told as [`Change`]s, for the same commit as
-//! the operation that causes it.
+//! Functions over the tree. What must change is told as [`Change`]s, for the same commit as the
+//! operation that causes it. The tree keeps what each Access Control Object Instance is about: an
+//! Access Control Object whose values change by themselves has to
+//! [tell](crate::Object::poll_changed) so.
 //!
 //! With a single LwM2M Server Account, that server has every right (TS 7.3), except on who may
 //! create instances of an Object, which is for the Bootstrap-Server alone (TS 7.3.1.2.1). With
@@ -17,6 +19,8 @@
 //! - Access Control Object Instances have none of their own: every server may read them, their
 //!   owner may write them, and they come and go with what they are about.
 
+mod index;
+
 use alloc::{collections::BTreeSet, vec::Vec};
 
 use lwm2m_core::{
@@ -24,6 +28,7 @@ use lwm2m_core::{
 };
 use thiserror::Error;
 
+pub(crate) use self::index::AccessIndex;
 use crate::{
     accounts::{is_only, security_instances, server_instances},
     object::{Change, WriteError},
@@ -188,17 +193,17 @@ pub fn created(
     let in_use = tree.instances(ObjectId::ACCESS_CONTROL).next().is_some();
     let alone = is_only(tree, server) && !in_use;
     let none = alone || object == ObjectId::ACCESS_CONTROL;
-    if none || tree.object(ObjectId::ACCESS_CONTROL).is_none() {
+    let controls = tree.object(ObjectId::ACCESS_CONTROL);
+    let Some(controls) = controls.filter(|_| !none) else {
         return Ok(Vec::new());
-    }
-    let mut taken: Vec<InstanceId> = tree.instances(ObjectId::ACCESS_CONTROL).collect();
+    };
+    let mut from = Some(InstanceId::ZERO);
     let mut changes = Vec::new();
     for instance in instances {
         changes.extend(deleted(tree, object, *instance));
-        let mut ids = (0..u16::MAX).filter_map(InstanceId::new);
-        let id = ids.find(|id| !taken.contains(id));
+        let id = from.and_then(|from| controls.free_instance(from));
         let id = id.ok_or(WriteError::TooMany(Path::Object(ObjectId::ACCESS_CONTROL)))?;
-        taken.push(id);
+        from = id.get().checked_add(1).and_then(InstanceId::new);
         let control = AccessControl {
             target: AclTarget::Instance(object, *instance),
             acl: [(server.get(), AccessControl::OWNER_RIGHTS)].into(),
@@ -212,8 +217,12 @@ pub fn created(
 /// What follows from an Object Instance having been deleted: what there is of Access Control
 /// Object Instances about it goes with it (TS 7.3.1.2.2).
 pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec<Change> {
-    about(tree, AclTarget::Instance(object, instance))
-        .map(|(id, _)| delete(ObjectId::ACCESS_CONTROL, id))
+    let target = AclTarget::Instance(object, instance);
+    let instances = tree.access.about(tree, target);
+    // Whether or not the rest of it can be read.
+    let about = instances.filter(|id| AclTarget::load(tree, *id) == Some(target));
+    about
+        .map(|id| delete(ObjectId::ACCESS_CONTROL, id))
         .collect()
 }
 
@@ -344,7 +353,9 @@ fn about(
     tree: &ObjectTree,
     target: AclTarget,
 ) -> impl Iterator<Item = (InstanceId, AccessControl)> {
-    tree.instances(ObjectId::ACCESS_CONTROL)
-        .filter(move |id| AclTarget::load(tree, *id) == Some(target))
-        .filter_map(|id| Some((id, AccessControl::load(tree, id)?)))
+    let instances = tree.access.about(tree, target);
+    instances.filter_map(move |id| {
+        let control = AccessControl::load(tree, id)?;
+        (control.target == target).then_some((id, control))
+    })
 }

@@ -6,7 +6,7 @@ use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
 
 use crate::{
     definition::{Multiplicity, ResourceDefinition},
-    object::{Change, WriteError},
+    object::{Change, Object, WriteError},
     tree::{ObjectTree, check_value},
 };
 
@@ -195,14 +195,14 @@ impl ObjectTree {
     }
 
     fn apply(&mut self, run: &[Change]) {
-        if let Some(object) = object_of(run).and_then(|id| self.object_mut(id)) {
-            object.apply(run);
+        if let Some(id) = object_of(run) {
+            self.change(id, run, Object::apply);
         }
     }
 
     fn settle(&mut self, run: &[Change]) {
-        if let Some(object) = object_of(run).and_then(|id| self.object_mut(id)) {
-            object.settle(run);
+        if let Some(id) = object_of(run) {
+            self.change(id, run, Object::settle);
         }
     }
 }

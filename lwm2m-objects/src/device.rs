@@ -182,10 +182,12 @@ impl DeviceObject {
         {
             return;
         }
-        let is_free = |id: &u16| told.iter().all(|(other, _)| other != id);
-        let id = match *told {
-            [(id, ValueRef::Integer(0))] => Some(id),
-            _ => (0..=u16::MAX).find(is_free),
+        let id = if let [(id, ValueRef::Integer(0))] = *told {
+            Some(id)
+        } else {
+            // They are in ascending order: the first identifier that does not come next is free.
+            let mut taken = told.iter().map(|(id, _)| *id).peekable();
+            (0..=u16::MAX).find(|id| taken.next_if_eq(id).is_none())
         };
         let Some(id) = id else {
             return;

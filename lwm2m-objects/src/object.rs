@@ -87,6 +87,20 @@ pub trait Object: Any + Send {
         self.next_instance(before) == Some(instance)
     }
 
+    /// The first Object Instance ID from `from` on that no Object Instance has; `None` if all are
+    /// taken. A new Object Instance gets it when nobody names another. The default walks through
+    /// those that are taken.
+    fn free_instance(&self, from: InstanceId) -> Option<InstanceId> {
+        let mut free = from.get();
+        let before = free.checked_sub(1).and_then(InstanceId::new);
+        let mut taken = self.next_instance(before);
+        while taken.is_some_and(|taken| taken.get() == free) {
+            free = free.checked_add(1)?;
+            taken = self.next_instance(taken);
+        }
+        InstanceId::new(free)
+    }
+
     /// Whether the Client supports this Resource of the definition at all.
     fn supports(&self, resource: ResourceId) -> bool {
         self.definition().resource(resource).is_some()

@@ -1,16 +1,22 @@
 //! An Object whose values live in memory.
 
+mod instances;
 mod stored;
 mod supported;
+mod taken;
 
-use alloc::{borrow::Cow, vec::Vec};
+use alloc::{borrow::Cow, collections::BTreeSet, vec::Vec};
 use core::fmt;
 
 use lwm2m_core::{
     Arguments, DataType, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
 };
 
-use self::{stored::Stored, supported::Supported};
+use self::{
+    instances::{Instances, Resources},
+    stored::Stored,
+    supported::Supported,
+};
 use crate::{
     definition::{
         DefinitionError, DefinitionFault, Multiplicity, ObjectDefinition, ResourceDefinition,
@@ -19,7 +25,7 @@ use crate::{
         Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
     },
     snapshot::{InstanceSnapshot, ObjectSnapshot, SnapshotError},
-    sorted::{entry, find, put, put_all},
+    sorted::SortedMap,
     tree::check_value,
 };
 
@@ -45,8 +51,7 @@ use crate::{
 pub struct Store {
     definition: Cow<'static, ObjectDefinition>,
     supported: Supported,
-    /// In ascending order.
-    instances: Vec<(InstanceId, Vec<(ResourceId, Stored)>)>,
+    instances: Instances,
     accepts: Accepts,
     /// Whether servers create and delete Object Instances, and how many there may be.
     managed: Option<usize>,
@@ -61,32 +66,12 @@ type Accepts = fn(ResourceId, &ValueRef<'_>) -> bool;
 fn executables(
     definition: &ObjectDefinition,
     has: impl Fn(&ResourceDefinition) -> bool,
-) -> Vec<(ResourceId, Stored)> {
+) -> Resources {
     let resources = definition.resources.iter();
     resources
         .filter(|resource| resource.operations.executable() && has(resource))
         .map(|resource| (resource.id, Stored::Executable))
         .collect()
-}
-
-/// Whether changes that follow each other are applied in one step: each of many alone would have to
-/// look at all that there is.
-fn go_together(a: &Change, b: &Change) -> bool {
-    match (a, b) {
-        (Change::Delete { .. }, Change::Delete { .. }) => true,
-        _ => array(a).is_some() && array(a) == array(b),
-    }
-}
-
-/// The multiple Resource of which a change sets a Resource Instance.
-fn array(change: &Change) -> Option<(InstanceId, ResourceId)> {
-    match change {
-        Change::Set {
-            path: Path::ResourceInstance(_, instance, resource, _),
-            ..
-        } => Some((*instance, *resource)),
-        _ => None,
-    }
 }
 
 impl Store {
@@ -117,7 +102,7 @@ impl Store {
         Self {
             definition,
             supported: Supported::All,
-            instances: Vec::new(),
+            instances: Instances::new(),
             accepts: |_, _| true,
             managed: None,
             misfit: None,
@@ -195,7 +180,7 @@ impl Store {
             if admitted.is_ok() {
                 self.supported.add(resource);
                 let resources = self.instance(instance);
-                entry(resources, resource, || Stored::Executable);
+                resources.get_or_insert_with(resource, || Stored::Executable);
             }
             self.note(admitted);
         } else {
@@ -263,9 +248,7 @@ impl Store {
             path.resource_instance(),
         ) {
             (Stored::Single(value), None) => Some(value),
-            (Stored::Multiple(values), Some(id)) => find(values, &id)
-                .and_then(|at| values.get(at))
-                .map(|(_, value)| value),
+            (Stored::Multiple(values), Some(id)) => values.get(&id),
             _ => None,
         }
     }
@@ -277,10 +260,10 @@ impl Store {
         resource: ResourceId,
     ) -> impl Iterator<Item = (ResourceInstanceId, &Value)> {
         let values = match self.stored(instance, resource) {
-            Some(Stored::Multiple(values)) => values.as_slice(),
-            _ => &[],
+            Some(Stored::Multiple(values)) => Some(values.iter()),
+            _ => None,
         };
-        values.iter().map(|(id, value)| (*id, value))
+        values.into_iter().flatten().map(|(id, value)| (*id, value))
     }
 
     fn defined(&self, resource: ResourceId) -> Option<&ResourceDefinition> {
@@ -288,28 +271,23 @@ impl Store {
     }
 
     fn stored(&self, instance: InstanceId, resource: ResourceId) -> Option<&Stored> {
-        let (_, resources) = self.instances.get(find(&self.instances, &instance)?)?;
-        resources
-            .get(find(resources, &resource)?)
-            .map(|(_, stored)| stored)
+        self.instances.get(instance)?.get(&resource)
     }
 
     /// An Object Instance; a new one has the executable Resources that are mandatory.
-    fn instance(&mut self, id: InstanceId) -> &mut Vec<(ResourceId, Stored)> {
+    fn instance(&mut self, id: InstanceId) -> &mut Resources {
         let definition = &self.definition;
-        entry(&mut self.instances, id, || {
-            executables(definition, |resource| resource.mandatory)
-        })
+        let make = || executables(definition, |resource| resource.mandatory);
+        self.instances.get_or_insert_with(id, make)
     }
 
     /// Makes an Object Instance for a server: it has all executable Resources that are supported.
     fn create(&mut self, id: InstanceId) {
         let (definition, supported) = (&self.definition, &self.supported);
-        entry(&mut self.instances, id, || {
-            executables(definition, |resource| {
-                supported.contains(definition, resource.id)
-            })
-        });
+        let is_supported =
+            |resource: &ResourceDefinition| supported.contains(definition, resource.id);
+        let make = || executables(definition, is_supported);
+        self.instances.get_or_insert_with(id, make);
     }
 
     /// Tells the values of an Object Instance, but for those that `own` tells.
@@ -319,12 +297,11 @@ impl Store {
         out: &mut InstanceSink<'_>,
         own: impl Fn(ResourceId, &mut ResourceSink<'_>) -> Option<Result<(), ReadError>>,
     ) -> Result<(), ReadError> {
-        let at = find(&self.instances, &instance);
-        let found = at.and_then(|at| self.instances.get(at));
-        let (_, resources) = found.ok_or(ReadError::Unavailable)?;
+        let resources = self.instances.get(instance);
+        let resources = resources.ok_or(ReadError::Unavailable)?;
         // Both are in ascending order.
         let mut defined = self.definition.resources.iter();
-        for (id, stored) in resources {
+        for (id, stored) in resources.iter() {
             if let Some(definition) = defined.find(|definition| definition.id == *id) {
                 out.resource(definition, |out| {
                     own(*id, out).unwrap_or_else(|| stored.tell(out))
@@ -346,43 +323,17 @@ impl Store {
                 let _ = self.set(instance, resource, path.resource_instance(), value.clone());
             }
             (Change::Clear { .. }, Some(resource)) => {
-                put(
-                    self.instance(instance),
-                    resource,
-                    Stored::Multiple(Vec::new()),
-                );
+                let empty = Stored::Multiple(SortedMap::new());
+                self.instance(instance).insert(resource, empty);
             }
             (Change::Remove { .. }, Some(resource)) => {
-                self.instance(instance).retain(|(id, _)| *id != resource);
+                if let Some(resources) = self.instances.get_mut(instance) {
+                    resources.remove(&resource);
+                }
             }
+            (Change::Delete { .. }, _) => self.instances.remove(instance),
             _ => {}
         }
-    }
-
-    /// Deletes Object Instances.
-    fn delete(&mut self, run: &[Change]) {
-        let gone = run.iter().filter_map(|change| change.path().instance());
-        let mut gone: Vec<InstanceId> = gone.collect();
-        gone.sort_unstable();
-        self.instances
-            .retain(|(id, _)| gone.binary_search(id).is_err());
-    }
-
-    /// Sets several Resource Instances of one Resource. What does not fit has been refused before.
-    fn set_array(&mut self, run: &[Change]) {
-        let Some((instance, resource)) = run.first().and_then(array) else {
-            return;
-        };
-        self.supported.add(resource);
-        let empty = || Stored::Multiple(Vec::new());
-        let Stored::Multiple(values) = entry(self.instance(instance), resource, empty) else {
-            return;
-        };
-        let more = run.iter().filter_map(|change| match change {
-            Change::Set { path, value } => Some((path.resource_instance()?, value.clone())),
-            _ => None,
-        });
-        put_all(values, more);
     }
 
     fn set(
@@ -411,11 +362,11 @@ impl Store {
         self.supported.add(resource);
         let resources = self.instance(instance);
         match id {
-            None => put(resources, resource, Stored::Single(value)),
+            None => resources.insert(resource, Stored::Single(value)),
             Some(id) => {
-                let empty = || Stored::Multiple(Vec::new());
-                if let Stored::Multiple(values) = entry(resources, resource, empty) {
-                    put(values, id, value);
+                let empty = || Stored::Multiple(SortedMap::new());
+                if let Stored::Multiple(values) = resources.get_or_insert_with(resource, empty) {
+                    values.insert(id, value);
                 }
             }
         }
@@ -429,14 +380,15 @@ impl Object for Store {
     }
 
     fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
-        let at = self
-            .instances
-            .partition_point(|(id, _)| after.is_some_and(|after| *id <= after));
-        self.instances.get(at).map(|(id, _)| *id)
+        self.instances.next(after)
     }
 
     fn has_instance(&self, instance: InstanceId) -> bool {
-        find(&self.instances, &instance).is_some()
+        self.instances.get(instance).is_some()
+    }
+
+    fn free_instance(&self, from: InstanceId) -> Option<InstanceId> {
+        self.instances.free(from)
     }
 
     fn supports(&self, resource: ResourceId) -> bool {
@@ -474,23 +426,31 @@ impl Object for Store {
             (Multiplicity::Single, _) => 1,
             (Multiplicity::Multiple, most) => most.unwrap_or(usize::MAX),
         };
-        // The Object Instances that there will be at each step.
-        let mut there: Vec<InstanceId> = self.instances.iter().map(|(id, _)| *id).collect();
+        // The Object Instances that come and go, at each step.
+        let (mut come, mut gone) = (BTreeSet::new(), BTreeSet::new());
         for change in changes {
             let path = change.path();
             let instance = path.instance().ok_or(WriteError::NotFound(path))?;
-            let at = there.binary_search(&instance);
-            match (change, at) {
-                (Change::Create { .. }, Ok(_)) => return Err(WriteError::Exists(path)),
-                (Change::Create { .. }, Err(_)) if there.len() >= most => {
-                    return Err(WriteError::TooMany(path));
+            let is_there = come.contains(&instance)
+                || self.has_instance(instance) && !gone.contains(&instance);
+            match change {
+                Change::Create { .. } if is_there => return Err(WriteError::Exists(path)),
+                Change::Create { .. } => {
+                    let there = (self.instances.len() + come.len()).saturating_sub(gone.len());
+                    if there >= most {
+                        return Err(WriteError::TooMany(path));
+                    }
+                    if !gone.remove(&instance) {
+                        come.insert(instance);
+                    }
                 }
-                (Change::Create { .. }, Err(at)) => there.insert(at, instance),
-                (_, Err(_)) => return Err(WriteError::NotFound(path)),
-                (Change::Delete { .. }, Ok(at)) => {
-                    there.remove(at);
+                _ if !is_there => return Err(WriteError::NotFound(path)),
+                Change::Delete { .. } => {
+                    if !come.remove(&instance) {
+                        gone.insert(instance);
+                    }
                 }
-                (_, Ok(_)) => {
+                _ => {
                     let resource = path.resource().filter(|resource| self.supports(*resource));
                     let resource = resource.ok_or(WriteError::NotWritable(path))?;
                     if let Change::Set { value, .. } = change
@@ -505,12 +465,8 @@ impl Object for Store {
     }
 
     fn apply(&mut self, changes: &[Change]) {
-        for run in changes.chunk_by(go_together) {
-            match run {
-                [Change::Delete { .. }, ..] => self.delete(run),
-                [change] => self.apply_one(change),
-                run => self.set_array(run),
-            }
+        for change in changes {
+            self.apply_one(change);
         }
     }
 
@@ -532,7 +488,7 @@ impl Object for Store {
         let instances = self.instances.iter().map(|(instance, stored)| {
             let resources = stored.iter().map(|(id, stored)| (*id, stored.save()));
             InstanceSnapshot {
-                instance: *instance,
+                instance,
                 resources: resources.collect(),
             }
         });
@@ -568,12 +524,14 @@ impl Object for Store {
     }
 
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
-        self.instances.clear();
+        self.instances = Instances::new();
         for saved in &saved.instances {
-            let resources = saved.resources.iter();
-            let resources = resources.map(|(id, resource)| (*id, Stored::load(resource)));
-            // They are in ascending order, as has been checked.
-            put(&mut self.instances, saved.instance, resources.collect());
+            let load = || {
+                let resources = saved.resources.iter();
+                let resources = resources.map(|(id, resource)| (*id, Stored::load(resource)));
+                resources.collect()
+            };
+            self.instances.get_or_insert_with(saved.instance, load);
             for (id, _) in &saved.resources {
                 self.supported.add(*id);
             }
@@ -588,7 +546,7 @@ impl fmt::Debug for Store {
         let paths = self
             .instances
             .iter()
-            .map(|(id, _)| Path::Instance(object, *id));
+            .map(|(id, _)| Path::Instance(object, id));
         f.debug_set().entries(paths).finish()
     }
 }

@@ -30,6 +30,8 @@ pub struct Transaction<'t> {
     changes: Vec<Change>,
     /// What the payload has named so far.
     named: Named,
+    /// Where to look for the next free Object Instance ID.
+    free_from: Option<InstanceId>,
 }
 
 /// What a payload is for.
@@ -154,6 +156,7 @@ impl<'t> Transaction<'t> {
                 ascending: Vec::new(),
                 late: BTreeSet::new(),
             },
+            free_from: Some(InstanceId::ZERO),
         }
     }
 
@@ -271,14 +274,21 @@ impl<'t> Transaction<'t> {
     }
 
     /// The first identifier that neither the Object nor this transaction has.
-    fn free_instance(&self) -> Result<InstanceId, WriteError> {
+    fn free_instance(&mut self) -> Result<InstanceId, WriteError> {
         let object = self.object.definition().id;
-        let taken =
-            |id| self.object.has_instance(id) || self.named.contains(Path::Instance(object, id));
-        let free = (0..=u16::MAX)
-            .filter_map(InstanceId::new)
-            .find(|id| !taken(*id));
-        free.ok_or(WriteError::TooMany(self.target))
+        loop {
+            // An Object that goes back has none that is free.
+            let free = self.free_from.and_then(|from| {
+                let free = self.object.free_instance(from);
+                free.filter(|free| *free >= from)
+            });
+            let free = free.ok_or(WriteError::TooMany(self.target))?;
+            // Those before it are taken, and stay so.
+            self.free_from = free.get().checked_add(1).and_then(InstanceId::new);
+            if !self.named.contains(Path::Instance(object, free)) {
+                return Ok(free);
+            }
+        }
     }
 
     /// The definition of a Resource that an event names, and where it is. Without a definition

@@ -10,6 +10,7 @@ use lwm2m_core::{
 };
 
 use crate::{
+    access::AccessIndex,
     definition::{ObjectDefinition, ResourceDefinition},
     held::Held,
     object::{
@@ -41,6 +42,7 @@ pub struct ObjectTree {
     objects: BTreeMap<ObjectId, Box<dyn Object>>,
     /// What can be taken back of each Object, while commits are held.
     pub(crate) held: Option<BTreeMap<ObjectId, Held>>,
+    pub(crate) access: AccessIndex,
 }
 
 impl ObjectTree {
@@ -49,6 +51,7 @@ impl ObjectTree {
         Self {
             objects: BTreeMap::new(),
             held: None,
+            access: AccessIndex::new(),
         }
     }
 
@@ -60,6 +63,7 @@ impl ObjectTree {
             held.remove(&id);
         }
         self.objects.insert(id, Box::new(object));
+        self.forgets_access(id);
     }
 
     /// The Objects, by Object ID.
@@ -72,8 +76,32 @@ impl ObjectTree {
         self.objects.get(&id).map(Box::as_ref)
     }
 
+    /// An Object, for whatever may change it.
     pub(crate) fn object_mut(&mut self, id: ObjectId) -> Option<&mut (dyn Object + 'static)> {
+        self.forgets_access(id);
         self.objects.get_mut(&id).map(Box::as_mut)
+    }
+
+    /// An Object may change, in any way.
+    fn forgets_access(&mut self, id: ObjectId) {
+        if id == ObjectId::ACCESS_CONTROL {
+            self.access.forget();
+        }
+    }
+
+    /// Has an Object apply changes, which follow from each other.
+    pub(crate) fn change(
+        &mut self,
+        id: ObjectId,
+        run: &[Change],
+        change: impl FnOnce(&mut dyn Object, &[Change]),
+    ) {
+        if let Some(object) = self.objects.get_mut(&id) {
+            change(object.as_mut(), run);
+            if id == ObjectId::ACCESS_CONTROL {
+                self.follow_access_control(run);
+            }
+        }
     }
 
     /// An Object of a type that is known.
@@ -85,7 +113,7 @@ impl ObjectTree {
     /// An Object of a type that is known: the way of an application to what the Object does.
     /// [`poll_changed`](Self::poll_changed) tells the values that change thereby.
     pub fn object_as_mut<T: Object>(&mut self, id: ObjectId) -> Option<&mut T> {
-        let object: &mut dyn Any = self.objects.get_mut(&id)?.as_mut();
+        let object: &mut dyn Any = self.object_mut(id)?;
         object.downcast_mut()
     }
 
@@ -269,10 +297,8 @@ impl ObjectTree {
         if !definition.is_some_and(|resource| resource.operations.executable()) {
             return Err(ExecuteError::NotExecutable(path));
         }
-        let object = self
-            .objects
-            .get_mut(&object)
-            .ok_or(ExecuteError::NotFound(path))?;
+        let object = self.object_mut(object);
+        let object = object.ok_or(ExecuteError::NotFound(path))?;
         object.execute(instance, resource, arguments)
     }
 }
@@ -307,7 +333,7 @@ impl ObjectTree {
             return Err(WriteError::NotWritable(path));
         }
         if let Path::Resource(id, instance, resource) = path
-            && let Some(object) = self.objects.get_mut(&id)
+            && let Some(object) = self.object_mut(id)
         {
             return object.stream(instance, resource, piece);
         }
@@ -316,7 +342,10 @@ impl ObjectTree {
 
     /// Tells every Object the time: what is due at `now` is done, and times are read as of now.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for object in self.objects.values_mut() {
+        for (id, object) in &mut self.objects {
+            if *id == ObjectId::ACCESS_CONTROL && object.poll_timeout().is_some() {
+                self.access.forget();
+            }
             object.handle_timeout(now);
         }
     }
@@ -331,7 +360,11 @@ impl ObjectTree {
     /// Ask after everything that feeds the tree.
     pub fn poll_changed(&mut self) -> Option<Path> {
         let mut objects = self.objects.values_mut();
-        objects.find_map(|object| object.poll_changed())
+        let changed = objects.find_map(|object| object.poll_changed())?;
+        if let Some(id) = changed.object() {
+            self.forgets_access(id);
+        }
+        Some(changed)
     }
 }
 

@@ -109,6 +109,21 @@ fn errors_from_before_stay() {
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 3)]);
     device(&mut tree).report(ErrorCode::Sms);
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 3), (1, 6)]);
+    // A Bootstrap-Server may have used other Resource Instance IDs: the first that is free is taken.
+    let at = path("/3/0/11");
+    let set = |id: u16, value: i64| Change::Set {
+        path: path(&format!("/3/0/11/{id}")),
+        value: Value::Integer(value),
+    };
+    tree.commit(&[Change::Clear { path: at }, set(1, 3), set(3, 6)])
+        .unwrap();
+    device(&mut tree).report(ErrorCode::GpsModule);
+    assert_eq!(integers(&tree, "/3/0/11"), [(1, 3), (3, 6)], "told already");
+    device(&mut tree).report(ErrorCode::LowSignal);
+    device(&mut tree).report(ErrorCode::LowBattery);
+    device(&mut tree).report(ErrorCode::Peripheral);
+    let codes = [(0, 4), (1, 3), (2, 1), (3, 6), (4, 8)];
+    assert_eq!(integers(&tree, "/3/0/11"), codes);
     // Reset Error Code is optional.
     let at = path("/3/0/12");
     assert_eq!(

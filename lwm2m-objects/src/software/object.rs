@@ -329,6 +329,10 @@ impl Object for SoftwareManagementObject {
         self.store.next_instance(after)
     }
 
+    fn free_instance(&self, from: InstanceId) -> Option<InstanceId> {
+        self.store.free_instance(from)
+    }
+
     fn supports(&self, resource: ResourceId) -> bool {
         is_of_machine(resource) || self.store.supports(resource)
     }

@@ -1,13 +1,12 @@
 //! What a Resource holds, and its form in a snapshot.
 
-use alloc::vec::Vec;
-
 use lwm2m_core::{Path, ResourceInstanceId, Value};
 
 use crate::{
     definition::ResourceDefinition,
     object::{ReadError, ResourceSink},
     snapshot::ResourceSnapshot,
+    sorted::SortedMap,
     tree::check_value,
 };
 
@@ -15,8 +14,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) enum Stored {
     Single(Value),
-    /// In ascending order.
-    Multiple(Vec<(ResourceInstanceId, Value)>),
+    Multiple(SortedMap<ResourceInstanceId, Value>),
     Executable,
 }
 
@@ -35,7 +33,11 @@ impl Stored {
     pub(super) fn save(&self) -> ResourceSnapshot {
         match self {
             Self::Single(value) => ResourceSnapshot::Single(value.clone()),
-            Self::Multiple(values) => ResourceSnapshot::Multiple(values.clone()),
+            Self::Multiple(values) => {
+                let values = values.iter();
+                let values = values.map(|(id, value)| (*id, value.clone()));
+                ResourceSnapshot::Multiple(values.collect())
+            }
             Self::Executable => ResourceSnapshot::Executable,
         }
     }
@@ -44,7 +46,7 @@ impl Stored {
     pub(super) fn load(saved: &ResourceSnapshot) -> Self {
         match saved {
             ResourceSnapshot::Single(value) => Self::Single(value.clone()),
-            ResourceSnapshot::Multiple(values) => Self::Multiple(values.clone()),
+            ResourceSnapshot::Multiple(values) => Self::Multiple(values.iter().cloned().collect()),
             ResourceSnapshot::Executable => Self::Executable,
         }
     }

@@ -25,7 +25,7 @@ pub struct AccessControl {
 }
 
 /// What access rights are on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum AclTarget {
     /// An Object: who may create instances of it.

@@ -1,0 +1,71 @@
+//! The Object Instances of a Store.
+
+use lwm2m_core::{InstanceId, ResourceId};
+
+use super::{stored::Stored, taken::Taken};
+use crate::sorted::SortedMap;
+
+/// What an Object Instance holds.
+pub(super) type Resources = SortedMap<ResourceId, Stored>;
+
+/// The Object Instances, and which identifiers they leave free.
+#[derive(Clone)]
+pub(super) struct Instances {
+    by_id: SortedMap<InstanceId, Resources>,
+    taken: Taken,
+}
+
+impl Instances {
+    pub(super) const fn new() -> Self {
+        Self {
+            by_id: SortedMap::new(),
+            taken: Taken::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: InstanceId) -> Option<&Resources> {
+        self.by_id.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: InstanceId) -> Option<&mut Resources> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// The first one after `after`, or the first of all.
+    pub(super) fn next(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        self.by_id.after(after.as_ref()).map(|(id, _)| *id)
+    }
+
+    /// The first identifier from `from` on that none has.
+    pub(super) fn free(&self, from: InstanceId) -> Option<InstanceId> {
+        self.taken.free(from)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (InstanceId, &Resources)> {
+        self.by_id.iter().map(|(id, resources)| (*id, resources))
+    }
+
+    /// An Object Instance, made if it is not there.
+    pub(super) fn get_or_insert_with(
+        &mut self,
+        id: InstanceId,
+        make: impl FnOnce() -> Resources,
+    ) -> &mut Resources {
+        let taken = &mut self.taken;
+        self.by_id.get_or_insert_with(id, || {
+            taken.take(id);
+            make()
+        })
+    }
+
+    pub(super) fn remove(&mut self, id: InstanceId) {
+        if self.by_id.remove(&id).is_some() {
+            self.taken.free_up(id);
+        }
+    }
+}
