@@ -12,6 +12,11 @@ use crate::{Identity, coap};
 #[non_exhaustive]
 pub struct ServerConfig {
     /// The CoAP endpoint, and the one seed of the machine: fresh for every start.
+    ///
+    /// What clients send in blocks is bounded more narrowly than an endpoint's is by default, as
+    /// anybody may send it: only a Register or an Update, of 64 KiB at most, which is 64 bytes for
+    /// each of 1,024 Objects and Object Instances; 4 of them and 128 KiB for each peer, 16 MiB in
+    /// all. What clients answer is bounded as by any endpoint.
     pub coap: coap::Config,
     /// The definitions that answers are decoded with, in the version that each client
     /// [has](super::ClientDefinitions). Resources without a definition come as raw values, in JSON
@@ -98,8 +103,13 @@ impl ServerConfig {
     /// The defaults with this seed, which must be fresh for every start: message ids, tokens and
     /// locations come from it.
     pub fn new(seed: [u8; 32]) -> Self {
+        let mut coap = coap::Config::new(seed);
+        coap.bounds.request_body = 1 << 16;
+        coap.bounds.receiving_per_peer = 4;
+        coap.bounds.receiving_bytes = 1 << 24;
+        coap.bounds.receiving_bytes_per_peer = 1 << 17;
         Self {
-            coap: coap::Config::new(seed),
+            coap,
             registry: Registry::default(),
             versions: EnablerVersions::default(),
             unknown_parameters: UnknownParameters::default(),

@@ -104,6 +104,14 @@ impl Target {
     }
 }
 
+/// What a request asks for, and whom it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Register,
+    Update(RegistrationId),
+    Deregister(RegistrationId),
+}
+
 /// What happened beside the answer; its events come after it.
 #[derive(Debug)]
 enum Effect<P> {
@@ -136,20 +144,53 @@ impl<P: Peer> Server<P> {
                 self.answer(now, responder, answer);
                 self.follow(now, effect);
             }
-            Err(failure) => {
-                self.answer(now, responder, Answer::Code(failure.code()));
-                if let Failure::Refused(operation, registration, reason) = failure {
-                    self.events.push_back(ServerEvent::Refused(Refusal {
-                        operation,
-                        reason,
-                        peer: origin.peer.clone(),
-                        channel: origin.channel,
-                        security: origin.identity.security_mode(),
-                        endpoint_name: self.name_in(request, registration),
-                        registration,
-                    }));
-                }
+            Err(failure) => self.refuse(now, origin, responder, request, failure),
+        }
+    }
+
+    /// Decides about a request by the first block of its body: a Register or an Update is put
+    /// together, for all else nothing is held.
+    pub(super) fn handle_first_block(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        responder: Responder,
+        request: &MessageRef<'_>,
+    ) {
+        match self.asked(now, origin, request) {
+            Ok(Asked::Register | Asked::Update(_)) => {
+                // As above: the endpoint has the responder from a moment ago.
+                let _ = self.endpoint.assemble(now, responder, request);
             }
+            // A De-register has no body.
+            Ok(Asked::Deregister(_)) => {
+                let failure = Failure::NoOperation(Code::BAD_REQUEST);
+                self.refuse(now, origin, responder, request, failure);
+            }
+            Err(failure) => self.refuse(now, origin, responder, request, failure),
+        }
+    }
+
+    /// Answers a request with its failure, and tells the application of one that is refused.
+    fn refuse(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        responder: Responder,
+        request: &MessageRef<'_>,
+        failure: Failure,
+    ) {
+        self.answer(now, responder, Answer::Code(failure.code()));
+        if let Failure::Refused(operation, registration, reason) = failure {
+            self.events.push_back(ServerEvent::Refused(Refusal {
+                operation,
+                reason,
+                peer: origin.peer.clone(),
+                channel: origin.channel,
+                security: origin.identity.security_mode(),
+                endpoint_name: self.name_in(request, registration),
+                registration,
+            }));
         }
     }
 
@@ -204,23 +245,39 @@ impl<P: Peer> Server<P> {
         request: &MessageRef<'_>,
         body: &[u8],
     ) -> Result<(Answer, Effect<P>), Failure> {
-        let method = request.code().method();
-        match (Target::of(request), method) {
-            (Target::Rd, Some(Method::Post)) => self
+        match self.asked(now, origin, request)? {
+            Asked::Register => self
                 .register(now, origin, request, body)
                 .map_err(|reason| Failure::Refused(Operation::Register, None, reason)),
+            Asked::Update(id) => self
+                .update(now, origin, id, request, body)
+                .map_err(|reason| Failure::Refused(Operation::Update, Some(id), reason)),
+            Asked::Deregister(id) => {
+                let answer = Answer::Code(Code::DELETED);
+                Ok((answer, Effect::Deregistered(id)))
+            }
+        }
+    }
+
+    /// What a request asks for, by its method and path, of whoever may ask for it.
+    fn asked(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        request: &MessageRef<'_>,
+    ) -> Result<Asked, Failure> {
+        let method = request.code().method();
+        match (Target::of(request), method) {
+            (Target::Rd, Some(Method::Post)) => Ok(Asked::Register),
             (Target::Location(location), Some(Method::Post)) => {
-                let refused = |id, reason| Failure::Refused(Operation::Update, id, reason);
-                let id = self.client(now, origin, location);
-                let id = id.map_err(|(id, reason)| refused(id, reason))?;
-                self.update(now, origin, id, request, body)
-                    .map_err(|reason| refused(Some(id), reason))
+                let refused = |(id, reason)| Failure::Refused(Operation::Update, id, reason);
+                let id = self.client(now, origin, location).map_err(refused)?;
+                Ok(Asked::Update(id))
             }
             (Target::Location(location), Some(Method::Delete)) => {
                 let refused = |(id, reason)| Failure::Refused(Operation::Deregister, id, reason);
                 let id = self.client(now, origin, location).map_err(refused)?;
-                let answer = Answer::Code(Code::DELETED);
-                Ok((answer, Effect::Deregistered(id)))
+                Ok(Asked::Deregister(id))
             }
             (Target::Location(location), _) => {
                 let unknown = |(_, reason): (_, RefusalReason)| Failure::NoOperation(reason.code());

@@ -162,8 +162,8 @@ impl<P: Peer> Server<P> {
         let mut coap = config.coap;
         let mut random = Random::new(coap.seed);
         coap.seed = random.seed();
-        // Its requests are small: they are assembled.
-        coap.stream_requests = false;
+        // What is put together is decided by the first block.
+        coap.stream_requests = true;
         Self {
             endpoint: Endpoint::new(coap),
             registrations: Registrations::new(&mut random),
@@ -193,24 +193,25 @@ impl<P: Peer> Server<P> {
         datagram: Datagram<'_, P>,
     ) -> Result<(), DatagramError> {
         let incoming = self.endpoint.receive(now, &datagram);
+        let origin = Origin {
+            peer: &datagram.from,
+            channel: datagram.channel,
+            identity: datagram.identity,
+        };
         let result = incoming.map(|incoming| match incoming {
+            // Nobody registers with a group.
+            Some(
+                Incoming::Request { responder, .. } | Incoming::RequestBlock { responder, .. },
+            ) if datagram.multicast => self.endpoint.ignore(responder),
             Some(Incoming::Request {
                 responder,
                 request,
                 body,
-            }) => {
-                if datagram.multicast {
-                    // Nobody registers with a group.
-                    self.endpoint.ignore(responder);
-                } else {
-                    let origin = Origin {
-                        peer: &datagram.from,
-                        channel: datagram.channel,
-                        identity: datagram.identity,
-                    };
-                    self.handle_request(now, &origin, responder, &request, &body);
-                }
-            }
+            }) => self.handle_request(now, &origin, responder, &request, &body),
+            // Whatever goes on after the first one is put together.
+            Some(Incoming::RequestBlock {
+                responder, request, ..
+            }) => self.handle_first_block(now, &origin, responder, &request),
             Some(incoming) => self.handle_incoming(now, incoming),
             None => {}
         });
