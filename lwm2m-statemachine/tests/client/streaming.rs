@@ -215,6 +215,46 @@ fn a_refused_image_is_refused_with_its_first_block() {
     assert_eq!(next, Code::REQUEST_ENTITY_INCOMPLETE);
 }
 
+/// What would be refused as a whole is refused with its first block, and nothing is held of it.
+#[test]
+fn a_body_is_refused_at_its_first_block() {
+    let (mut bench, _) = bench();
+    let body = [b'x'; 100];
+    for (method, path, format, code) in [
+        (Method::Put, "/9/0/9", ContentFormat::TEXT, Code::NOT_FOUND),
+        (
+            Method::Post,
+            "/3/0/99",
+            ContentFormat::TEXT,
+            Code::NOT_FOUND,
+        ),
+        (
+            Method::Post,
+            "/rd",
+            ContentFormat::LINK_FORMAT,
+            Code::NOT_FOUND,
+        ),
+        (
+            Method::Put,
+            "/0/0/0",
+            ContentFormat::TEXT,
+            Code::UNAUTHORIZED,
+        ),
+        (
+            Method::Put,
+            "/3/0/0",
+            ContentFormat::TEXT,
+            Code::METHOD_NOT_ALLOWED,
+        ),
+    ] {
+        let first = block(method, path, format, &body, 0);
+        assert_eq!(bench.code(first), code, "{path}");
+        let second = block(method, path, format, &body, 1);
+        assert_eq!(bench.code(second), Code::REQUEST_ENTITY_INCOMPLETE);
+    }
+    bench.works();
+}
+
 /// All else is put together, up to the bound, and written as a whole.
 #[test]
 fn other_writes_are_put_together() {

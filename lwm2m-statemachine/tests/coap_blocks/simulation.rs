@@ -52,6 +52,7 @@ impl World {
             config.transmission.nstart = 1 + random.below(2) as u16;
             if tight {
                 let room = 4 * config.block_size;
+                config.transfer_deadline = Duration::from_secs(60);
                 config.bounds.records_per_peer = 12;
                 config.bounds.body = room;
                 config.bounds.receiving = 2;

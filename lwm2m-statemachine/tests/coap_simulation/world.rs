@@ -455,6 +455,7 @@ fn config(plan: &Plan, random: &mut Random) -> Config {
     }
     if plan.tight {
         let room = 4 * config.block_size;
+        config.transfer_deadline = Duration::from_secs(60);
         let bounds = &mut config.bounds;
         bounds.peers = 3;
         bounds.records = 20;

@@ -366,25 +366,12 @@ impl Transfer {
             return Step::Failed(FailureReason::Blocks);
         }
         let offset = download.offset;
-        let end = offset.saturating_add(payload.len());
-        if !self.streamed {
-            let announced = response.size2().map_or(0, |size| size as usize);
-            let whole = if block.more() {
-                announced.max(end)
-            } else {
-                end
-            };
-            if whole > limits.body {
-                return Step::Failed(FailureReason::TooLarge);
-            }
-            if offset == 0 && !block.more() {
-                return Step::Done;
-            }
-            let largest = if block.more() { limits.body } else { end };
-            if !append(&mut download.body, payload, largest, limits.room) {
-                return Step::Failed(FailureReason::NoRoom);
-            }
+        if !self.streamed
+            && let Some(step) = download.put(response, block.more(), limits)
+        {
+            return step;
         }
+        let end = offset.saturating_add(payload.len());
         let format = download.content_format;
         if !block.more() {
             let body = Bytes::from(mem::take(&mut download.body));
@@ -482,6 +469,23 @@ impl Download {
         self.code == response.code()
             && (format.is_none() || format == self.content_format)
             && (etag.is_none() || etag == self.etag)
+    }
+
+    /// Puts a block at the end of what there is; else tells what it leads to.
+    fn put(&mut self, response: &MessageRef<'_>, more: bool, limits: Limits) -> Option<Step> {
+        let payload = response.payload();
+        let end = self.offset.saturating_add(payload.len());
+        let announced = response.size2().map_or(0, |size| size as usize);
+        let whole = if more { announced.max(end) } else { end };
+        if whole > limits.body {
+            return Some(Step::Failed(FailureReason::TooLarge));
+        }
+        if self.offset == 0 && !more {
+            return Some(Step::Done);
+        }
+        let largest = if more { limits.body } else { end };
+        let appended = append(&mut self.body, payload, largest, limits.room);
+        (!appended).then_some(Step::Failed(FailureReason::NoRoom))
     }
 
     fn message(&self, template: &WireMessage, tag: Option<&[u8]>) -> Ask {
