@@ -31,7 +31,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct BootstrapDiscoverLinks<'a> {
     links: Links<'a>,
-    started: bool,
 }
 
 /// What a client says about itself in one element of the answer.
@@ -65,10 +64,7 @@ impl<'a> BootstrapDiscoverLinks<'a> {
     /// The elements of this answer: text, or bytes that should be UTF-8.
     pub fn new<D: AsRef<[u8]> + ?Sized>(payload: &'a D) -> Self {
         let links = Links::new(payload);
-        Self {
-            links,
-            started: false,
-        }
+        Self { links }
     }
 
     /// The element without a target, which only stands at the beginning: `lwm2m="1.0"`.
@@ -91,11 +87,8 @@ impl Iterator for BootstrapDiscoverLinks<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if !self.started {
-            self.started = true;
-            if let Some(enabler) = self.enabler().transpose() {
-                return Some(enabler);
-            }
+        if let Some(enabler) = self.enabler().transpose() {
+            return Some(enabler);
         }
         self.links.find_document_link(BootstrapDiscoverLink::read)
     }

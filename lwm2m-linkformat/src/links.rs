@@ -89,9 +89,11 @@ impl<'a> Links<'a> {
         &mut self,
         name: &str,
     ) -> Result<Option<Located<'a>>, LinkFormatError> {
+        if !matches!(self.state, State::Start) {
+            return Ok(None);
+        }
         let text = skip_blanks(self.rest);
-        if !matches!(self.state, State::Start) || !text.bytes().next().is_some_and(grammar::is_name)
-        {
+        if !text.bytes().next().is_some_and(grammar::is_name) {
             return Ok(None);
         }
         let element = grammar::attribute(text)

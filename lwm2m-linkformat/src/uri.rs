@@ -131,6 +131,8 @@ mod tests {
             "coap://[::1]",
             "coap://[2001:db8::ffff:192.0.2.1]:5683/",
             "coap://[v1F.a:b]/x",
+            "coap://[V1.a]",
+            "a.1+b-c:/d",
             "coap://a%20b/%C3%A9%2f",
             "urn:dev:mac:0024befffe804ff1",
             "-._~!$&'()*+,;=@",

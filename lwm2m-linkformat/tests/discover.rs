@@ -296,9 +296,9 @@ fn what_is_malformed_says_where_and_why() {
     ] {
         let error = LinkFormatError { offset, reason };
         let mut links = DiscoverLinks::new(payload, RootPath::default());
-        let errors: Vec<_> = links.by_ref().filter_map(Result::err).collect();
-        assert_eq!(errors, [error], "{payload:?}");
-        assert!(links.next().is_none());
+        let found = links.find_map(Result::err);
+        assert_eq!(found, Some(error), "{payload:?}");
+        assert!(links.next().is_none(), "{payload:?}");
     }
 }
 
@@ -344,6 +344,16 @@ fn attributes_have_their_range_in_both_directions() {
         let error = AttributeError::Number(name);
         assert_eq!(link.attributes(&attributes).unwrap_err(), error);
         assert_eq!(payload, b"</3/0/9>");
+    }
+}
+
+#[test]
+fn every_number_is_written_in_its_digits() {
+    for number in 0..=u16::MAX {
+        let mut payload = Vec::new();
+        let mut answer = DiscoverWriter::new(&mut payload, RootPath::default());
+        answer.link(Path::of(&[number]).unwrap());
+        assert_eq!(payload, format!("</{number}>").as_bytes());
     }
 }
 

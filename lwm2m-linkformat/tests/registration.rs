@@ -423,6 +423,8 @@ fn ts_8_2_2_what_may_be_an_alternate_path() {
         ("//", RootPathError::Segment { segment: 0 }),
         ("/a//b", RootPathError::Segment { segment: 1 }),
         ("/a/..", RootPathError::Segment { segment: 1 }),
+        ("/a/.", RootPathError::Segment { segment: 1 }),
+        ("/%2E/a", RootPathError::Segment { segment: 0 }),
         ("/a?b", RootPathError::Segment { segment: 0 }),
         ("/a#b", RootPathError::Segment { segment: 0 }),
         ("/a b", RootPathError::Segment { segment: 0 }),

@@ -274,6 +274,35 @@ fn lower_levels_prevail_and_defaults_come_last() {
     assert_eq!(periods(set(Some(0), Some(0))), (0, None));
 }
 
+/// TS 5.1.1, rules 1 to 5, for each attribute alone.
+#[test]
+fn each_attribute_prevails_over_the_level_above_or_is_completed_by_it() {
+    let all = |number: u32| {
+        let mut set = Attributes::NONE;
+        for name in AttributeName::ALL {
+            let read = set.set_link_attribute(name.link_param(), &number.to_string());
+            assert_eq!(read, name.is_writable(), "{name}");
+        }
+        set
+    };
+    let (lower, upper) = (all(1), all(2));
+    assert_eq!(lower.to_string(), ";pmin=1;pmax=1;gt=1;lt=1;st=1");
+    assert_eq!(lower.or(&upper), lower);
+    assert_eq!(Attributes::NONE.or(&upper), upper);
+    assert_eq!(lower.or(&Attributes::NONE), lower);
+    let conditions = lower.conditions(DefaultPeriods::default());
+    assert_eq!(
+        conditions,
+        NotificationConditions {
+            pmin: 1,
+            pmax: Some(1),
+            gt: Some(1.0),
+            lt: Some(1.0),
+            st: Some(1.0),
+        }
+    );
+}
+
 #[test]
 fn answers_to_discover_are_read_leniently() {
     let mut attributes = Attributes::NONE;

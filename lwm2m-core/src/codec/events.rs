@@ -265,6 +265,17 @@ mod tests {
     }
 
     #[test]
+    fn an_event_tells_its_value() {
+        let values: Vec<_> = all().iter().filter_map(Event::value).collect();
+        let expected = [
+            ValueRef::String("acme"),
+            ValueRef::Raw(b"\xFF"),
+            ValueRef::Float(-0.0),
+        ];
+        assert_eq!(values, expected);
+    }
+
+    #[test]
     fn a_sink_that_refuses_ends_the_pushing() {
         struct Two(usize);
 

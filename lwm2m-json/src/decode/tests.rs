@@ -481,6 +481,27 @@ fn what_stands_around_no_entries_is_looked_at() {
     }
 }
 
+/// Only at an Object is there an Object Instance to leave out.
+#[test]
+fn a_create_at_another_path_than_an_objects_is_read_as_a_write() {
+    let document = r#"{"bn":"/3/","e":[{"n":^"0","v":1}]}"#;
+    let problem = Problem::NotAResource(path("/3/0"));
+    for purpose in [Purpose::Write, Purpose::Create] {
+        assert_eq!(wrong(document, "/3/0", purpose), (Some(0), problem));
+    }
+    let mut trace = Trace::default();
+    let document = document.replace('^', "");
+    let created = decode(
+        document.as_bytes(),
+        path("/3"),
+        &Untyped,
+        Purpose::Create,
+        &mut trace,
+    );
+    assert_eq!(created, Ok(()));
+    assert_eq!(trace.0[1], "I?", "{:?}", trace.0);
+}
+
 #[test]
 fn a_refusal_of_the_sink_ends_it() {
     struct Refuse;
