@@ -3,7 +3,7 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use lwm2m_core::{Instant, ObjectId, Path, ResourceId, ShortServerId};
+use lwm2m_core::{Instant, ObjectId, Operation, Path, ResourceId, ShortServerId};
 use lwm2m_objects::{ObjectTree, Server, Typed};
 
 use super::{
@@ -86,15 +86,19 @@ impl Client {
     }
 
     /// Ends the observation that has the token of the request (RFC 7641 §4.1). A token of none ends
-    /// all of the server on this path and below, as deployed servers mean it (TS 8.2.6).
+    /// all of the server on this path and below, as deployed servers mean it (TS 8.2.6); not on the
+    /// root, which is no target of the operation.
     fn cancel(&mut self, now: Instant, observer: &Observer, path: Path) {
         let (connection, token) = (observer.connection, observer.token());
         let one = self.observations.contains(connection, token);
+        let is_target = Operation::CancelObservation.may_target(&path);
         self.end_observations(now, |observation| {
             if one {
                 observation.observer.has(connection, token)
             } else {
-                observation.observer.connection == connection && path.contains(&observation.path)
+                observation.observer.connection == connection
+                    && is_target
+                    && path.contains(&observation.path)
             }
         });
     }

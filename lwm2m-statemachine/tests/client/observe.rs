@@ -340,6 +340,24 @@ fn cancel_with_a_token_of_no_observation_ends_those_on_the_path_and_below() {
     }
 }
 
+/// Nothing is observed on the root (TS 5.5.1), so its end is a request like any other wrong one.
+#[test]
+fn cancel_on_the_root_is_refused_and_ends_what_has_its_token_alone() {
+    for (token, ends) in [(&b"none"[..], &[][..]), (b"t", &[path("/3/0/9")])] {
+        let mut bench = Bench::new();
+        bench.request(b"t", observe(0, "/3/0/9"));
+        bench.request(b"u", observe(0, "/3/0"));
+        bench.events();
+        let mut cancel = MessageBuf::request(Method::Get);
+        cancel.observe(1).unwrap();
+        assert_eq!(
+            bench.request(token, cancel).code(),
+            Code::METHOD_NOT_ALLOWED
+        );
+        assert_eq!(ended(&mut bench), ends);
+    }
+}
+
 #[test]
 fn cancel_by_reset_of_any_notification_con_or_non() {
     for reliability in [Reliability::NonConfirmable, Reliability::Confirmable] {

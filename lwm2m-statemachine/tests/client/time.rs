@@ -1,10 +1,10 @@
-//! Objects are told the time before they are asked for anything.
+//! Objects are told the time before they are asked for anything, and when they asked to be.
 
 use core::time::Duration;
 
 use lwm2m_core::{
-    Arguments, Code, ContentFormat, DataType, InstanceId, Instant, Method, ObjectId, ResourceId,
-    ValueRef,
+    Arguments, Code, ContentFormat, DataType, InstanceId, Instant, Method, ObjectId, Path,
+    ResourceId, ValueRef,
 };
 use lwm2m_objects::{
     Change, ExecuteError, Execution, Object, ObjectDefinition, Operations, Piece, ReadError,
@@ -39,6 +39,9 @@ static CLOCK: ObjectDefinition = ObjectDefinition::new(
 struct Clock {
     now: Instant,
     last: Instant,
+    /// When it is to ring.
+    alarm: Option<Instant>,
+    has_rung: bool,
 }
 
 impl Object for Clock {
@@ -85,6 +88,18 @@ impl Object for Clock {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
+        if self.alarm.take_if(|alarm| *alarm <= now).is_some() {
+            self.last = now;
+            self.has_rung = true;
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.alarm
+    }
+
+    fn poll_changed(&mut self) -> Option<Path> {
+        core::mem::take(&mut self.has_rung).then(|| path("/26241/0/4"))
     }
 }
 
@@ -137,6 +152,22 @@ fn a_notification_tells_values_as_of_when_it_is_sent() {
     bench.now += Duration::from_secs(61);
     bench.client.handle_timeout(bench.now);
     assert_eq!(text(&bench.sent()), bench.now.as_millis().to_string());
+}
+
+#[test]
+fn what_an_object_changes_when_its_time_comes_is_notified_at_once() {
+    let mut bench = bench();
+    let mut request = observe(0, "/26241/0/4");
+    request.accept(ContentFormat::TEXT).unwrap();
+    bench.request(b"o", request);
+    let alarm = bench.now + Duration::from_secs(5);
+    let set = |clock: &mut Clock| clock.alarm = Some(alarm);
+    bench.client.object(bench.now, CLOCK.id, set).unwrap();
+    assert_eq!(
+        text(&bench.pass_until_sent()),
+        alarm.as_millis().to_string()
+    );
+    assert_eq!(bench.now, alarm);
 }
 
 #[test]
