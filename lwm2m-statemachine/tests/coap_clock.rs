@@ -1,14 +1,18 @@
 //! Clocks that jump: an endpoint loses nothing of what it owes, and does not panic.
 
+extern crate alloc;
+
 mod coap_support;
 
+use alloc::collections::BTreeMap;
 use core::iter;
 
-use lwm2m_core::{Code, Instant};
+use lwm2m_core::{Code, Instant, Method};
 use lwm2m_statemachine::{
     Channel,
     coap::{
-        Event, FailureReason, Incoming, MessageRef, MessageType, NotifyOptions, RequestOptions,
+        BlockOption, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType,
+        NotifyOptions, RequestOptions,
     },
 };
 
@@ -88,6 +92,41 @@ fn a_clock_may_count_from_any_moment_and_jump_far_while_much_is_under_way() {
     }
     all.extend(run_until_quiet(&mut node));
     assert_eq!(failed(&all), requests);
+}
+
+/// The time saturates: what is set from then on is due at once. A call does what was due when it
+/// began, and nothing that follows from it: a retransmission is one call's, the next one another's.
+#[test]
+fn at_the_end_of_time_a_call_does_only_what_was_due() {
+    let mut node = node();
+    // Much of each kind with one peer.
+    let requests: usize = (1..=60).map(|number| begin(&mut node, T0, number)).sum();
+    for (number, path) in (1_000..).zip(["a", "b", "c"]) {
+        let mut block = MessageBuf::request(Method::Put);
+        block.uri_path(path).unwrap();
+        let first = BlockOption::new(0, true, 16).unwrap();
+        block.block1(first).unwrap().payload(&[7; 16]);
+        let block = message(block, CON, number, token(b"b"));
+        assert!(receive(&mut node, T0, &block).unwrap().is_none());
+        assert_eq!(sent(&mut node).len(), 1);
+    }
+    let (mut all, mut times) = (Vec::new(), BTreeMap::new());
+    for _ in 0..10_000 {
+        node.handle_timeout(Instant::MAX);
+        for datagram in sent(&mut node) {
+            *times.entry(datagram).or_insert(0) += 1;
+        }
+        all.extend(events(&mut node));
+        if node.poll_timeout().is_none() {
+            break;
+        }
+    }
+    assert!(node.is_idle(), "{:?}", node.usage());
+    assert_eq!(failed(&all), requests);
+    // Each confirmable message was sent as often as ever: MAX_RETRANSMIT is 4.
+    times.retain(|datagram, _| MessageRef::parse(datagram).unwrap().kind() == CON);
+    assert!(times.len() > 100);
+    assert!(times.values().all(|times| (4..=5).contains(times)));
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Exchanges with a client that come to nothing, although it answers or because it does not: each is
 //! told as what it is (TS 5.4, 5.5; RFC 7959).
 
+extern crate alloc;
+
 mod server_common;
 
+use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use lwm2m_core::{Code, ContentFormat, Value, WriteMode, codec::Content};
+use lwm2m_core::{Code, ContentFormat, Instant, Value, WriteMode, codec::Content};
 use lwm2m_statemachine::{
     Channel, ObservationId, Outcome, RegistrationId, ServerEvent,
     coap::{BlockOption, FailureReason, MessageBuf, MessageType, OptionNumber, Token},
@@ -338,4 +341,60 @@ fn an_observation_whose_last_notification_cannot_be_had_ends_with_the_reason() {
         }
         assert_eq!(world.server.usage().observations, 0);
     }
+}
+
+/// The time saturates: what is set from then on is due at once. A call does what was due when it
+/// began, and nothing that follows from it.
+#[test]
+fn at_the_end_of_time_a_call_does_only_what_was_due() {
+    const CLIENTS: u16 = 1100;
+    let mut world = World::new();
+    let mut waiting = BTreeSet::new();
+    for from in 0..CLIENTS {
+        let (id, _) = world.register_as(&Request {
+            from,
+            queries: &[&format!("ep=device-{from}"), "lt=4294967295", "lwm2m=1.0"],
+            ..Request::default()
+        });
+        let (now, at) = (world.now, path("/3/0/9"));
+        world.server.observe(now, id, at, None).unwrap();
+        let request = world.sent_one();
+        let mut response = MessageBuf::response(Code::CONTENT);
+        response.observe(1).unwrap().payload(b"85");
+        world.answer(&request, response);
+        world.event();
+        // One request is under way, and one waits for its end.
+        world.server.read(now, id, at, None).unwrap();
+        waiting.insert(world.server.observe(now, id, at, None).unwrap());
+        world.sent_one();
+    }
+    world.now = Instant::MAX;
+    let (mut answered, mut ended, mut expired) = (0, 0, 0);
+    // More registrations than expire in one call, and what a call forgets with the next one.
+    for _ in 0..5 {
+        world.server.handle_timeout(world.now);
+        assert!(world.sent().len() <= usize::from(CLIENTS));
+        for event in world.events() {
+            match event {
+                ServerEvent::Answered {
+                    operation, outcome, ..
+                } => {
+                    // What only began in this call did not time out in it.
+                    let expected = if waiting.contains(&operation) {
+                        Outcome::RegistrationGone
+                    } else {
+                        Outcome::Timeout
+                    };
+                    assert_eq!(outcome, expected);
+                    answered += 1;
+                }
+                ServerEvent::ObservationEnded { .. } => ended += 1,
+                ServerEvent::Expired { .. } => expired += 1,
+                event => panic!("{event:?}"),
+            }
+        }
+    }
+    assert_eq!((answered, ended, expired), (2 * CLIENTS, CLIENTS, CLIENTS));
+    assert_eq!(world.server.poll_timeout(), None);
+    assert_eq!(world.server.usage(), World::new().server.usage());
 }
