@@ -132,21 +132,20 @@ pub fn run(
     };
     program.start();
     loop {
-        while let Some(event) = program.driver.next_event()? {
-            program.on_event(event, &mut report)?;
-        }
+        program.follow_events(&mut report)?;
         program.play_firmware(&mut report)?;
         while let Some(command) = commands.poll() {
             match command {
                 Ok(Command::Help) => USAGE.iter().for_each(|line| report(format!("  {line}"))),
                 Ok(Command::Quit) => return program.driver.wait(Duration::ZERO),
-                Ok(command) => {
-                    if let Err(error) = program.obey(&command) {
-                        report(format!("error {error}"));
-                    }
-                }
+                Ok(command) => match program.obey(&command) {
+                    Ok(done) => done.into_iter().for_each(|line| report(line.to_owned())),
+                    Err(error) => report(format!("error {error}")),
+                },
                 Err(error) => report(format!("error {error}")),
             }
+            // What it led to is known before the next one.
+            program.follow_events(&mut report)?;
         }
         program.drain_battery();
         program
@@ -180,6 +179,13 @@ impl Program<'_> {
         self.driver.machine.start(now);
     }
 
+    fn follow_events(&mut self, report: &mut impl FnMut(String)) -> io::Result<()> {
+        while let Some(event) = self.driver.next_event()? {
+            self.on_event(event, report)?;
+        }
+        Ok(())
+    }
+
     fn on_event(&mut self, event: ClientEvent, report: &mut impl FnMut(String)) -> io::Result<()> {
         match event {
             ClientEvent::Connect {
@@ -201,7 +207,10 @@ impl Program<'_> {
                     }
                 }
             }
-            ClientEvent::Disconnect { connection } => self.driver.names.remove(&connection),
+            ClientEvent::Disconnect { connection } => {
+                self.driver.names.remove(&connection);
+                self.standing = Standing::Left;
+            }
             ClientEvent::Registered { location, .. } => {
                 self.standing = Standing::Registered;
                 report(format!("registered {location}"));
@@ -283,7 +292,11 @@ impl Program<'_> {
         next.saturating_duration_since(self.driver.now())
     }
 
-    fn obey(&mut self, command: &Command) -> Result<(), Box<dyn core::error::Error>> {
+    /// Does what a command says. There may be something to tell that no event tells.
+    fn obey(
+        &mut self,
+        command: &Command,
+    ) -> Result<Option<&'static str>, Box<dyn core::error::Error>> {
         let now = self.driver.now();
         match command {
             Command::Set(path, value) => {
@@ -301,9 +314,13 @@ impl Program<'_> {
             Command::Update if self.standing == Standing::Registered => {
                 self.driver.machine.update(now, SERVER);
             }
-            // Asked for while the Register is under way, it follows the answer.
-            Command::Deregister if self.standing != Standing::Left => {
+            Command::Deregister if self.standing == Standing::Registered => {
                 self.driver.machine.deregister(now);
+            }
+            // If the Register is under way and is accepted, the De-register follows.
+            Command::Deregister if self.standing == Standing::Trying => {
+                self.driver.machine.deregister(now);
+                return Ok(Some("stops registering"));
             }
             Command::Update | Command::Deregister => {
                 return Err("the device is not registered".into());
@@ -311,7 +328,7 @@ impl Program<'_> {
             // They are not the machine's.
             Command::Help | Command::Quit => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     fn drain_battery(&mut self) {

@@ -452,6 +452,11 @@ fn an_update_that_fails_is_no_register_that_fails() {
         failed.starts_with("failed register the server answered 5.00; registers again in "),
         "{failed}"
     );
+    // Unless it is told not to.
+    client.say("deregister");
+    assert_eq!(client.next(), "stops registering");
+    client.say("deregister");
+    assert_eq!(client.next(), "error the device is not registered");
 }
 
 /// What a program prints on standard output, if it ends well.
