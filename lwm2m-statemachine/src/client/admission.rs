@@ -81,8 +81,6 @@ impl ClassifiedRequest {
         let path = self.path();
         match (self.operation, path) {
             (_, Path::Root) => true,
-            // TS 5.4 addresses none.
-            (_, Path::ResourceInstance(..)) => false,
             // What is supported may be written before it is there.
             (Operation::Write, Path::Resource(object, instance, resource)) => tree
                 .locate(Path::Instance(object, instance))
