@@ -168,6 +168,18 @@ mod tests {
     }
 
     #[test]
+    fn what_stays_at_a_moment_before_now_comes_out_once_in_a_loop() {
+        let at = Instant::from_millis;
+        let mut queue = TimerQueue::new();
+        queue.set('a', &mut None, Some(at(4)));
+        for _ in 0..3 {
+            assert_eq!(queue.pop_due(at(10)), Some('a'));
+            queue.set('a', &mut None, Some(at(4)));
+            assert_eq!(queue.pop_due(at(10)), None);
+        }
+    }
+
+    #[test]
     fn what_moves_on_in_steps_before_now_comes_out_in_the_same_loop() {
         let at = Instant::from_millis;
         let mut queue = TimerQueue::new();

@@ -445,6 +445,31 @@ fn a_cancelled_observation_is_silent_and_does_not_end_its_successor() {
     assert_notification(&bench.sent(), b"t", b"\xC1\x0A\x07");
 }
 
+/// RFC 7641 §4.5.2: what waits is replaced by what is newer. That is no failure of the observation.
+#[test]
+fn a_notification_that_a_newer_one_replaces_ends_nothing() {
+    let mut config = ClientConfig::new("newer", [9; 32]);
+    config.notifications = Reliability::Confirmable;
+    let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+    bench.accept_register();
+    bench.request(b"t", observe(0, "/3/0/9"));
+    bench.events();
+    // The first one is not acknowledged; the second waits, until the third comes.
+    for level in [9, 8, 7] {
+        bench.client.set(bench.now, path("/3/0/9"), level).unwrap();
+        bench.pass(Duration::ZERO);
+    }
+    assert_notification(&bench.sent(), b"t", b"\xC1\x09\x09");
+    let newest = bench.pass_until_sent();
+    assert_notification(&newest, b"t", b"\xC1\x09\x07");
+    assert!(bench.events().is_empty());
+    let [high, low] = newest.message().message_id().to_be_bytes();
+    bench.datagram(&[0x60, 0, high, low]);
+    bench.client.set(bench.now, path("/3/0/9"), 6).unwrap();
+    bench.pass(Duration::ZERO);
+    assert_notification(&bench.sent(), b"t", b"\xC1\x09\x06");
+}
+
 /// RFC 7641 §3.6, §4.1: a token may be used again, and a Reset ends the observation that its
 /// notification was of, not the one that has the token now.
 #[test]
