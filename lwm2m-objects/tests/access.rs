@@ -424,6 +424,36 @@ fn unbootstrapping_an_owner_elects_another() {
     }
 }
 
+/// TS E.1.3, 2: the sum of Write and Delete decides, whatever else two servers may do; of equals, the
+/// lowest Short Server ID. Who may do nothing owns nothing.
+#[test]
+fn every_combination_of_rights_elects_by_write_and_delete() {
+    let weight = |bits: u16| (bits >> 1 & 1) + (bits >> 3 & 1);
+    for first in 0..16 {
+        for second in 0..16 {
+            let acl = [(101, 0b1111), (102, first), (103, second)];
+            let controls = vec![control((3, 0), &acl, 101)];
+            let mut tree = tree(&[101, 102, 103], controls);
+            let changes = access::unbootstrapped(&tree, server(101));
+            tree.commit(&changes).unwrap();
+            let expected = match (first, second) {
+                // Nobody shares it: it goes, and what is about it.
+                (0, 0) => None,
+                (_, 0) => Some(102),
+                (0, _) => Some(103),
+                _ if weight(first) >= weight(second) => Some(102),
+                _ => Some(103),
+            };
+            let owner = tree.get("/2/0/3".parse().unwrap());
+            assert_eq!(
+                owner,
+                expected.map(Value::Integer),
+                "{first:#b} {second:#b}"
+            );
+        }
+    }
+}
+
 #[test]
 fn unbootstrapping_leaves_mandatory_single_instances() {
     let controls = vec![

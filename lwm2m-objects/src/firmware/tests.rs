@@ -322,6 +322,66 @@ fn a_push_receives_nothing_of_a_pull() {
     assert_eq!(machine.downloaded(), Ok(()));
 }
 
+/// A Write of Package that takes the place of one that is pushed is a push from its beginning, before
+/// anything of it has arrived: it may be begun once more, it ends the other one, and nothing of it
+/// is pulled.
+#[test]
+fn a_push_that_is_begun_again_is_a_push() {
+    let later = &mut |_: Event<'_>| Answer::Later;
+    let begun_again = || {
+        let [_, (_, mut pushing), ..] = machines();
+        pushing.begin();
+        pushing
+    };
+    let mut machine = begun_again();
+    assert_eq!(machine.downloaded(), Err(NotNow(State::Downloading)));
+    assert_eq!(machine.progress(1), Err(NotNow(State::Downloading)));
+    assert_eq!(machine.may_write_package(b"new"), Ok(()));
+    machine.begin();
+    machine.block(b"new", later).unwrap();
+    machine.end(later).unwrap();
+    assert_eq!(machine.state(), State::Downloading, "verifying");
+    machine.downloaded().unwrap();
+
+    // Given up, it takes the other one along; one that has failed meanwhile is gone already.
+    let lost = UpdateResult::Download(DownloadError::ConnectionLost);
+    let memory = UpdateResult::Download(DownloadError::Memory);
+    for (failed, result, asked) in [(false, lost, &["discard"][..]), (true, memory, &[])] {
+        let (mut machine, mut application) = (begun_again(), Application::new());
+        if failed {
+            machine.failed(DownloadError::Memory).unwrap();
+        }
+        machine.abort(&mut |event| application.answer(event));
+        assert_eq!(application.asked, asked);
+        assert_eq!((machine.state(), machine.result()), (State::Idle, result));
+    }
+}
+
+/// A package is taken in Idle, and in place of one that is being pushed; whether it would be is known
+/// before. A reset always is.
+#[test]
+fn it_is_known_whether_a_package_would_be_taken() {
+    let later = &mut |_: Event<'_>| Answer::Later;
+    let mut taken = Vec::new();
+    for (situation, machine) in machines() {
+        let may = machine.may_write_package(b"one");
+        assert_eq!(
+            machine.clone().write_package(b"one", later),
+            may,
+            "{situation}"
+        );
+        assert!(
+            may.is_ok() || may == Err(NotNow(machine.state())),
+            "{situation}"
+        );
+        assert_eq!(machine.may_write_package(b""), Ok(()), "{situation}");
+        assert_eq!(machine.may_write_package(&[0]), Ok(()), "{situation}");
+        taken.extend(may.is_ok().then_some((situation, machine.state())));
+    }
+    let [(idle, _), (pushing, _), ..] = machines();
+    assert_eq!(taken, [(idle, State::Idle), (pushing, State::Downloading)]);
+}
+
 /// TS E.6, Resource 9: what is not among the delivery methods is refused, a reset never is.
 #[test]
 fn delivery_methods_are_kept_to() {

@@ -400,6 +400,74 @@ fn the_rest_of_a_push_that_failed_is_dropped() {
     assert_eq!(machine.result().number(Numbering::Candidate), 3);
 }
 
+/// A Write of Package that takes the place of one that is pushed is a push from its beginning, before
+/// anything of it has arrived: it may be begun once more, it ends the other one, and nothing of it
+/// is pulled.
+#[test]
+fn a_push_that_is_begun_again_is_a_push() {
+    let later = &mut |_: Event<'_>| Answer::Later;
+    for numbering in [Numbering::Registered, Numbering::Candidate] {
+        let begun_again = || {
+            let [_, mut pushing, ..] = machines(numbering);
+            pushing.begin();
+            pushing
+        };
+        let started = State::DownloadStarted;
+        let mut machine = begun_again();
+        assert_eq!(machine.downloaded(later), Err(Refused::NotNow(started)));
+        assert_eq!(machine.progress(1), Err(Refused::NotNow(started)));
+        assert_eq!(machine.may_write_package(), Ok(()));
+        machine.begin();
+        machine.block(b"new", later).unwrap();
+        machine.end(later).unwrap();
+        assert_eq!(machine.state(), State::Downloaded);
+
+        // Neither is anything left of the other one if nothing comes of this one.
+        let ends: [fn(&mut Machine, &mut Application); 2] = [
+            |machine, application| machine.end(&mut |event| application.answer(event)).unwrap(),
+            |machine, application| machine.abort(&mut |event| application.answer(event)),
+        ];
+        for end in ends {
+            let (mut machine, mut application) = (begun_again(), Application::new());
+            end(&mut machine, &mut application);
+            assert_eq!(application.asked, ["discard"]);
+            let lost = UpdateResult::Download(DownloadError::ConnectionLost);
+            assert_eq!((machine.state(), machine.result()), (State::Initial, lost));
+
+            // The other one has failed meanwhile: then this one is the first.
+            let (mut machine, mut application) = (begun_again(), Application::new());
+            machine.failed(DownloadError::Memory).unwrap();
+            end(&mut machine, &mut application);
+            assert_eq!(application.asked, [""; 0]);
+            let memory = UpdateResult::Download(DownloadError::Memory);
+            assert_eq!(
+                (machine.state(), machine.result()),
+                (State::Initial, memory)
+            );
+        }
+    }
+}
+
+/// A package is taken in INITIAL, and in place of one that is being pushed; whether it would be is
+/// known before.
+#[test]
+fn it_is_known_whether_a_package_would_be_taken() {
+    let later = &mut |_: Event<'_>| Answer::Later;
+    for numbering in [Numbering::Registered, Numbering::Candidate] {
+        for (situation, mut machine) in SITUATIONS.into_iter().zip(machines(numbering)) {
+            let may = matches!(situation, "initial" | "pushing");
+            let refused = Err(Refused::NotNow(machine.state()));
+            let expected = if may { Ok(()) } else { refused };
+            assert_eq!(machine.may_write_package(), expected, "{situation}");
+            assert_eq!(
+                machine.write_package(b"one", later),
+                expected,
+                "{situation}"
+            );
+        }
+    }
+}
+
 #[test]
 fn impossible_snapshots_are_refused() {
     for numbering in [Numbering::Registered, Numbering::Candidate] {
