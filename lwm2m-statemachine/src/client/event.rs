@@ -158,3 +158,27 @@ impl From<FailureReason> for RegistrationFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_registration_that_fails_tells_why_and_no_answer_only_for_none() {
+        for reason in FailureReason::all() {
+            let failure = RegistrationFailure::from(reason);
+            let expected = match reason {
+                FailureReason::Timeout => RegistrationFailure::Timeout,
+                FailureReason::Reset => RegistrationFailure::Reset,
+                FailureReason::PeerDropped => RegistrationFailure::Disconnected,
+                reason => RegistrationFailure::Failed(reason),
+            };
+            assert_eq!(failure, expected);
+            if let RegistrationFailure::Failed(reason) = failure {
+                assert!(failure.to_string().contains(&reason.to_string()));
+            }
+        }
+    }
+}

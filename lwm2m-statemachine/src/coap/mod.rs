@@ -22,6 +22,13 @@
 //! A client that wants one block of a response alone asks for it with
 //! [`MessageBuf::block2`]; the response is that block.
 //!
+//! Bodies are held within [`Bounds`]. Each peer has a share, a body has
+//! [an end](Config::transfer_deadline) however regularly its blocks come, and when there is no room
+//! the bodies that do not come on, or are not read on, give way. An endpoint that serves anybody
+//! decides by the first block: nothing is held of a request until the application has accepted that
+//! with [`Code::CONTINUE`](lwm2m_core::Code::CONTINUE) or [`Endpoint::assemble`], nor if it is
+//! refused.
+//!
 //! ```
 //! use lwm2m_core::{Code, Instant, Method};
 //! use lwm2m_statemachine::{

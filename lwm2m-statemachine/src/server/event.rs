@@ -311,3 +311,24 @@ pub enum EndReason {
     #[error("the registration has ended")]
     RegistrationGone,
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn an_operation_that_fails_tells_why_and_no_answer_only_for_none() {
+        for reason in FailureReason::all() {
+            let expected = match reason {
+                FailureReason::Timeout => Outcome::Timeout,
+                FailureReason::Reset => Outcome::Reset,
+                reason => Outcome::Failed { reason },
+            };
+            assert_eq!(Outcome::from(reason), expected);
+            let said = EndReason::Lost(reason).to_string();
+            assert!(said.contains(&reason.to_string()), "{said}");
+        }
+    }
+}

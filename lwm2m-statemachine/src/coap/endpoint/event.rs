@@ -103,8 +103,9 @@ pub enum Incoming<'d> {
     /// that they are handed on. The application answers each with
     /// [`Endpoint::respond`](super::Endpoint::respond): 2.31 Continue for more, another success
     /// for the last one, and an error ends the transfer. At the first one it may instead have the
-    /// rest assembled: [`Endpoint::assemble`](super::Endpoint::assemble). If the last block never
-    /// comes, [`Event::TransferLost`] tells.
+    /// rest assembled: [`Endpoint::assemble`](super::Endpoint::assemble). Until the first one is
+    /// answered nothing is held for the body; if there is no room for it then, that is answered 5.03
+    /// instead. If the last block never comes, [`Event::TransferLost`] tells.
     RequestBlock {
         /// For the answer.
         responder: Responder,
@@ -491,6 +492,26 @@ pub enum FailureReason {
     /// The application could not supply the body, or did not in time.
     #[error("the body was not supplied")]
     Aborted,
+}
+
+#[cfg(test)]
+impl FailureReason {
+    /// All of them.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        core::iter::successors(Some(Self::Timeout), |reason| match reason {
+            Self::Timeout => Some(Self::PeerDropped),
+            Self::PeerDropped => Some(Self::Superseded),
+            Self::Superseded => Some(Self::Reset),
+            Self::Reset => Some(Self::BodyChanged),
+            Self::BodyChanged => Some(Self::TooLarge),
+            Self::TooLarge => Some(Self::Blocks),
+            Self::Blocks => Some(Self::NoRoom),
+            Self::NoRoom => Some(Self::TooSlow),
+            Self::TooSlow => Some(Self::NotSent),
+            Self::NotSent => Some(Self::Aborted),
+            Self::Aborted => None,
+        })
+    }
 }
 
 /// Why something cannot be sent.

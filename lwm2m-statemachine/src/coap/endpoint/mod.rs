@@ -344,7 +344,12 @@ impl<P: Peer> Endpoint<P> {
     pub fn is_idle(&self) -> bool {
         let nothing_held = self.usage() == Usage::default() && self.poll_timeout().is_none();
         let nothing_waits = self.uploads.is_empty() && self.serving.is_in_order();
-        nothing_held && nothing_waits && self.outbox.is_empty() && self.events.is_empty()
+        let nothing_comes = self.receiving.is_empty() && self.responses.bodies() == 0;
+        nothing_held
+            && nothing_waits
+            && nothing_comes
+            && self.outbox.is_empty()
+            && self.events.is_empty()
     }
 
     /// Forgets what has come to its end, and acknowledges what has waited long enough.

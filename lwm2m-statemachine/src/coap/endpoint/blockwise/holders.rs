@@ -177,8 +177,8 @@ impl Holders {
     fn classes(&self) -> impl Iterator<Item = u8> {
         let largest = self.order.last().map(|(class, ..)| *class);
         core::iter::successors(largest, |class| {
-            let below = self.order.range(..(*class, 0, 0));
-            below.last().map(|(class, ..)| *class)
+            let mut below = self.order.range(..(*class, 0, 0));
+            below.next_back().map(|(class, ..)| *class)
         })
     }
 

@@ -117,6 +117,10 @@ pub(in crate::coap::endpoint) enum Taken<'d> {
 }
 
 impl Receiving {
+    pub(in crate::coap::endpoint) fn is_empty(&self) -> bool {
+        self.bodies.is_empty() && self.holders.bodies() == 0
+    }
+
     /// Those that were accepted.
     pub(in crate::coap::endpoint) const fn len(&self) -> usize {
         self.holders.bodies()
