@@ -2,9 +2,9 @@
 //!
 //! A payload is a sequence of structural [`Event`]s. A *decoder* pushes them into a [`Sink`] while
 //! it walks the bytes. An *encoder* is a `Sink`. The object tree pushes on a Read, and is a `Sink`
-//! on a Write. So transcoding is a decoder pushing into an encoder. What an application can hold on
-//! to is one more `Sink` and one more source: [`Content`], the values with their paths, and
-//! [`Events`], the events as they came. [`Limited`] bounds what they hold.
+//! on a Write. So transcoding is a decoder pushing into an encoder. Two types that an application can
+//! hold on to are sinks and sources, too: [`Content`] has the values with their paths, [`Events`]
+//! the events as they came. [`Limited`] bounds what they hold.
 //!
 //! # The sequence
 //!
@@ -23,8 +23,8 @@
 //! later (JSON's entries are in any order). Only the payload of a Create has an Object Instance
 //! without an identifier (TS 5.4.6).
 //!
-//! A decoder reads the bytes of a payload within a scope: the path of the request, and the
-//! [`Purpose`] of the payload, which is what decides what it may say.
+//! The path of the request and the [`Purpose`] of the payload are its scope: a decoder needs both,
+//! because the bytes alone do not say what they are about and what they may say.
 //!
 //! # Decoding into a tree
 //!

@@ -203,8 +203,8 @@ impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
         cursor.finish(sink).map_err(DecodeFailure::Sink)
     }
 
-    /// Whether a document without entries tells that what was asked for is there, and empty. No
-    /// entry asks what its Base Name is, so it is looked at here.
+    /// Checks that a document without entries may say that what was asked for is empty. Without
+    /// entries nothing else reads the Base Name.
     #[cold]
     fn check_empty(&self, offset: usize) -> Result<(), DecodeError> {
         if self.is_request() || self.base.resource_instance().is_some() {

@@ -48,8 +48,8 @@ pub enum Reason {
     /// A quoted string does not end.
     #[error("expected '\"' at the end of the quoted string")]
     QuoteEnd,
-    /// A control character in a quoted string, escaped or not; a tab is none that matters (RFC 2616,
-    /// section 2.2).
+    /// A control character other than a tab in a quoted string, escaped or not (RFC 2616, section
+    /// 2.2).
     #[error("a control character cannot stand in a quoted string")]
     ControlCharacter,
     /// A target that stands where Objects do and is no path.

@@ -123,9 +123,8 @@ fn value(text: &str) -> Piece<'_, AttributeValue<'_>> {
 
 /// `<"> *( qdtext / quoted-pair ) <">` (RFC 2616, section 2.2)
 ///
-/// The tab is the one control character that may stand in it. RFC 2616 lets a quoted pair have any
-/// other, and breaks lines; RFC 9110, section 5.6.4, which replaced it, has neither, and nobody
-/// sends them.
+/// The tab is the only control character in it. RFC 2616 also allows escaped control characters and
+/// folded lines. RFC 9110, section 5.6.4, which obsoletes it, does not, and neither do we.
 #[inline(always)]
 fn quoted_string(text: &str) -> Piece<'_, AttributeValue<'_>> {
     let (rest, ()) = one('"', Reason::QuoteEnd).parse(text)?;

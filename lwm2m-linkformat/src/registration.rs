@@ -268,8 +268,8 @@ pub(crate) fn version(link: &Link<'_>) -> Result<Option<Version>, LinkFormatErro
     link.find("ver").map(Located::version).transpose()
 }
 
-/// `ver` of a link to an Object Instance. TS 6.2.3 gives it no meaning there, so what is no version
-/// is passed over.
+/// `ver` of a link to an Object Instance. TS 6.2.3 gives it no meaning there, so a malformed one is
+/// ignored.
 #[inline]
 pub(crate) fn instance_version(link: &Link<'_>) -> Option<Version> {
     link.find("ver")?.version().ok()

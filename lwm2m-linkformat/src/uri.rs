@@ -1,10 +1,11 @@
-//! URI references (RFC 3986), where they are written. What is read need not be one.
+//! Checks URI references (RFC 3986) before they are written. Reading is more lenient.
 
 use core::net::Ipv6Addr;
 
-/// `URI-reference` (RFC 3986, section 4.1); or else the first byte that cannot stand where it does.
+/// Checks a `URI-reference` (RFC 3986, section 4.1). The error is the index of the first byte that
+/// cannot stand where it does.
 ///
-/// Every step below passes its part, and gives what is left of the text.
+/// Each function below skips its part of the grammar and returns the rest of the text.
 pub(crate) fn check_reference(text: &str) -> Result<(), usize> {
     let rest = match (after_scheme(text), text.strip_prefix("//")) {
         (Some(hierarchy), _) => match hierarchy.strip_prefix("//") {

@@ -83,9 +83,8 @@ impl<'b> LinkWriter<'b> {
         Ok(AttributeWriter { out: self.out })
     }
 
-    /// Begins a link to a target that is known to be one: the numbers of a path below a prefix.
-    /// What a URI has no character for is percent-encoded in the prefix, which may have been read
-    /// from a target that had it plain.
+    /// Begins a link to a path of numbers below a prefix. The prefix may come from a lenient reader:
+    /// what a URI cannot carry is percent-encoded.
     #[inline]
     pub(crate) fn raw_link(
         &mut self,
@@ -192,7 +191,7 @@ fn check_anchor(name: &str, value: &str) -> Result<(), LinkWriteError> {
     uri::check_reference(value).map_err(|index| LinkWriteError::Anchor { index })
 }
 
-/// A path, in which what is percent-encoded is right.
+/// Appends a path whose percent-encoding is valid, and percent-encodes what a URI cannot carry.
 fn append_path(out: &mut Vec<u8>, path: &str) {
     for part in path.as_bytes().chunk_by(|a, b| stands(*a) == stands(*b)) {
         match part.first() {
@@ -204,7 +203,7 @@ fn append_path(out: &mut Vec<u8>, path: &str) {
     }
 }
 
-/// Whether a byte of such a path is written as it is.
+/// Whether a byte of a path is written as it is.
 fn stands(byte: u8) -> bool {
     byte == b'%' || uri::is_path(byte)
 }

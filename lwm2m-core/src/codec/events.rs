@@ -9,12 +9,11 @@ use crate::{InstanceId, ObjectId, ResourceId, ResourceInstanceId, Timestamp, Val
 /// The events of a payload, kept as they came: structure, values and times, in their order, and
 /// Object Instances without an identifier.
 ///
-/// It is a [`Sink`] that refuses nothing, for who looks at payloads (a dump, a test) or keeps one to
-/// push it more than once. It is a source as well ([`push`](Self::push)): what a sink does with the
-/// events is what it does with the payload. [`Content`] has the values alone, each with its path.
+/// It is a [`Sink`] that refuses nothing, for tools and tests that look at payloads, and for those
+/// that push one payload more than once. It is a source as well ([`push`](Self::push)): a sink gets
+/// the same events as from the decoder. [`Content`] has only the values, each with its path.
 ///
-/// A payload from a stranger is better kept through [`Limited`](super::Limited): the smallest values
-/// of TLV have two bytes, and each is an event.
+/// Bound what comes from a peer by [`Limited`](super::Limited): a value of two bytes is an event.
 ///
 /// ```
 /// use lwm2m_core::{

@@ -5,16 +5,16 @@ use thiserror::Error;
 use super::{Entry, Event, OwnedEvent, Sink};
 use crate::ValueRef;
 
-/// A sink that hands events on as long as [`Content`](super::Content) or [`Events`](super::Events)
-/// keeps them in so many bytes.
+/// A sink that passes events on until keeping them in a [`Content`](super::Content) or in
+/// [`Events`](super::Events) would take more than a number of bytes.
 ///
-/// A payload may be much smaller than what is made of it: the smallest value of TLV has two bytes,
-/// and as an entry of a `Content` sixty-four. So what comes from a peer is bounded when it is kept,
-/// and not only when it is received.
+/// A payload can be much smaller than what is made of it: the smallest value of TLV has 2 bytes, an
+/// entry of a `Content` has 64. So what comes from a peer needs a bound where it is kept, and not
+/// only where it is received.
 ///
-/// An event counts as much as an entry does, twice, because a growing vector has room for as many
-/// again, and as many bytes as its value has beside. While a vector is moved to a larger place, half
-/// of what is kept is there a second time.
+/// Each event counts the bytes of its value, and twice the size of an entry, because a vector that
+/// grows doubles its room. While it moves to a larger place, up to half of what it has is there
+/// twice.
 ///
 /// ```
 /// use lwm2m_core::{
@@ -62,7 +62,8 @@ const EVENT: usize = 2 * if size_of::<Entry>() > size_of::<OwnedEvent>() {
 };
 
 impl<S: Sink> Limited<S> {
-    /// Hands on to `sink`, which may be a mutable reference to one, what it keeps in `limit` bytes.
+    /// Passes on to `sink`, which may be a mutable reference to one, what takes at most `limit` bytes
+    /// to keep.
     pub const fn new(sink: S, limit: usize) -> Self {
         Self {
             sink,

@@ -77,11 +77,11 @@ pub struct ServerBounds {
     /// Observations of a registration. 128 by default; with the operations they stay below the
     /// endpoint's bound of requests per peer.
     pub observations: usize,
-    /// The values of an answer or notification, or the links of a Discover, in bytes that keeping
-    /// them takes ([`Limited`](lwm2m_core::codec::Limited)); more are told as
-    /// [`AnswerError::TooLarge`](super::AnswerError::TooLarge). 2 MiB by default, so that the
-    /// largest value fits, or 16,000 small ones: as a value of two bytes takes 128, the endpoint's
-    /// bound of bodies is none of what is made of them.
+    /// What keeping the values of an answer or notification takes, or the links of a Discover, in
+    /// bytes, counted as [`Limited`](lwm2m_core::codec::Limited) does. One that takes more is told
+    /// as [`AnswerError::TooLarge`](super::AnswerError::TooLarge). The endpoint bounds bodies, but a
+    /// value of 2 bytes takes 128 when it is kept. 2 MiB by default: the largest body as one value,
+    /// or 16,000 small values.
     pub answer: usize,
 }
 
