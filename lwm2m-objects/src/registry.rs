@@ -146,11 +146,15 @@ impl Registry {
     }
 
     /// All versions of an Object, the lowest first.
-    pub fn versions(&self, id: ObjectId) -> impl Iterator<Item = &ObjectDefinition> {
-        let from = self.place(id, Version::new(0, 0)).unwrap_or_else(|at| at);
-        (from..)
-            .map_while(|at| self.ordered(at))
-            .take_while(move |object| object.id == id)
+    pub fn versions(&self, id: ObjectId) -> impl DoubleEndedIterator<Item = &ObjectDefinition> {
+        let places = self.order.as_slice();
+        let from =
+            places.partition_point(|at| self.definition(*at).is_some_and(|object| object.id < id));
+        let (_, places) = places.split_at(from);
+        let count =
+            places.partition_point(|at| self.definition(*at).is_some_and(|object| object.id == id));
+        let (places, _) = places.split_at(count);
+        places.iter().filter_map(|at| self.definition(*at))
     }
 
     /// The definition of a Resource, in the default version of its Object.

@@ -57,16 +57,17 @@ impl<'a> ClientDefinitions<'a> {
     }
 
     fn object_of_enabler(&self, id: ObjectId) -> Option<&'a ObjectDefinition> {
-        let later = self.enabler > Version::INITIAL;
-        let implied = later.then(|| {
-            let supported = self.registry.versions(id).filter(|object| {
+        if self.enabler > Version::INITIAL {
+            // From the highest down, because one of the first fits: versions go with the Enabler.
+            let mut versions = self.registry.versions(id);
+            let implied = versions.rfind(|object| {
                 object.version.major == Version::INITIAL.major && object.enabler <= self.enabler
             });
-            supported.last()
-        });
-        implied
-            .flatten()
-            .or_else(|| self.registry.object_version(id, Version::INITIAL))
+            if implied.is_some() {
+                return implied;
+            }
+        }
+        self.registry.object_version(id, Version::INITIAL)
     }
 
     /// Whether what is to be written has the types of the definitions: formats without types carry

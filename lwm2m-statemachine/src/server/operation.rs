@@ -134,78 +134,119 @@ impl Ask<'_> {
         if !operation.may_target(&path) {
             return Err(CallError::Path(path));
         }
-        let begin = |method, observe: Option<u32>| -> Result<MessageBuf, CallError> {
-            let mut message = MessageBuf::request(method);
-            if let Some(observe) = observe {
-                message.observe(observe)?;
-            }
-            for segment in root.segments() {
-                message.uri_path(&segment)?;
-            }
-            for id in path.segments() {
-                message.uri_path_display(&id)?;
-            }
-            Ok(message)
-        };
-        let get = |observe, accept: Option<ContentFormat>| {
-            let mut message = begin(Method::Get, observe)?;
-            match accept {
-                // It would be a Discover.
-                Some(ContentFormat::LINK_FORMAT) => {
-                    return Err(CallError::Format(ContentFormat::LINK_FORMAT));
-                }
-                Some(format) => {
-                    message.accept(format)?;
-                }
-                None => {}
-            }
-            Ok(message)
-        };
+        let begin = |method, observe| begin(method, observe, root, path);
         match *self {
-            Self::Read(_, accept) => get(None, accept),
-            Self::Observe(_, accept) => get(Some(0), accept),
-            Self::Cancel(_, accept) => get(Some(1), accept),
-            Self::Discover(_) => {
-                let mut message = begin(Method::Get, None)?;
-                message.accept(ContentFormat::LINK_FORMAT)?;
-                Ok(message)
-            }
+            Self::Read(_, accept) => accepting(begin(Method::Get, None)?, accept),
+            Self::Observe(_, accept) => accepting(begin(Method::Get, Some(0))?, accept),
+            Self::Cancel(_, accept) => accepting(begin(Method::Get, Some(1))?, accept),
+            Self::Discover(_) => discover(begin(Method::Get, None)?),
             Self::Write(_, mode, format, content) => {
-                let format = format.unwrap_or(ContentFormat::TLV);
                 definitions.check(content)?;
-                let mut message = begin(mode.method(), None)?;
-                message.content_format(format)?;
-                payload::encode(format, content, path, message.payload_mut())?;
-                Ok(message)
+                write(begin(mode.method(), None)?, path, format, content)
             }
-            Self::WriteAttributes(_, update) => {
-                update.check_ranges()?;
-                let mut message = begin(Method::Put, None)?;
-                for query in update.queries() {
-                    message.uri_query_display(&query)?;
-                }
-                Ok(message)
-            }
-            Self::Execute(_, arguments) => {
-                let mut message = begin(Method::Post, None)?;
-                let text = arguments.as_str();
-                if !text.is_empty() {
-                    message.content_format(ContentFormat::TEXT)?;
-                    message.payload(text.as_bytes());
-                }
-                Ok(message)
-            }
+            Self::WriteAttributes(_, update) => write_attributes(begin(Method::Put, None)?, update),
+            Self::Execute(_, arguments) => execute(begin(Method::Post, None)?, arguments),
             Self::Create(object, instance, format, content) => {
-                let format = format.unwrap_or(ContentFormat::TLV);
                 definitions.check(content)?;
-                let mut message = begin(Method::Post, None)?;
-                message.content_format(format)?;
-                payload::encode_create(format, content, object, instance, message.payload_mut())?;
-                Ok(message)
+                create(
+                    begin(Method::Post, None)?,
+                    object,
+                    instance,
+                    format,
+                    content,
+                )
             }
             Self::Delete(_) => begin(Method::Delete, None),
         }
     }
+}
+
+/// A request with its target: a path below where the client keeps its Objects.
+fn begin(
+    method: Method,
+    observe: Option<u32>,
+    root: RootPath<'_>,
+    path: Path,
+) -> Result<MessageBuf, CallError> {
+    let mut message = MessageBuf::request(method);
+    if let Some(observe) = observe {
+        message.observe(observe)?;
+    }
+    for segment in root.segments() {
+        message.uri_path(&segment)?;
+    }
+    for id in path.segments() {
+        message.uri_path_display(&id)?;
+    }
+    Ok(message)
+}
+
+/// Read, Observe and Cancel Observation.
+fn accepting(
+    mut message: MessageBuf,
+    accept: Option<ContentFormat>,
+) -> Result<MessageBuf, CallError> {
+    match accept {
+        // It would be a Discover.
+        Some(ContentFormat::LINK_FORMAT) => {
+            return Err(CallError::Format(ContentFormat::LINK_FORMAT));
+        }
+        Some(format) => {
+            message.accept(format)?;
+        }
+        None => {}
+    }
+    Ok(message)
+}
+
+fn discover(mut message: MessageBuf) -> Result<MessageBuf, CallError> {
+    message.accept(ContentFormat::LINK_FORMAT)?;
+    Ok(message)
+}
+
+fn write(
+    mut message: MessageBuf,
+    path: Path,
+    format: Option<ContentFormat>,
+    content: &Content,
+) -> Result<MessageBuf, CallError> {
+    let format = format.unwrap_or(ContentFormat::TLV);
+    message.content_format(format)?;
+    payload::encode(format, content, path, message.payload_mut())?;
+    Ok(message)
+}
+
+fn write_attributes(
+    mut message: MessageBuf,
+    update: &AttributesUpdate,
+) -> Result<MessageBuf, CallError> {
+    update.check_ranges()?;
+    for query in update.queries() {
+        message.uri_query_display(&query)?;
+    }
+    Ok(message)
+}
+
+fn execute(mut message: MessageBuf, arguments: Arguments<'_>) -> Result<MessageBuf, CallError> {
+    let text = arguments.as_str();
+    if !text.is_empty() {
+        message.content_format(ContentFormat::TEXT)?;
+        message.payload(text.as_bytes());
+    }
+    Ok(message)
+}
+
+fn create(
+    mut message: MessageBuf,
+    object: ObjectId,
+    instance: Option<InstanceId>,
+    format: Option<ContentFormat>,
+    content: &Content,
+) -> Result<MessageBuf, CallError> {
+    let format = format.unwrap_or(ContentFormat::TLV);
+    message.content_format(format)?;
+    payload::encode_create(format, content, object, instance, message.payload_mut())?;
+    Ok(message)
 }
 
 impl Pending {
