@@ -290,16 +290,30 @@ impl ArgumentsBuilder {
 }
 
 /// A set of digits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Digits(u16);
 
 impl Digits {
     /// Whether the digit was not there.
     fn insert(&mut self, digit: u8) -> bool {
-        let bit = 1u16.checked_shl(digit.into()).unwrap_or(0);
-        let new = self.0 & bit == 0;
-        self.0 |= bit;
+        let new = !self.contains(digit);
+        self.0 |= Self::bit(digit);
         new
+    }
+
+    fn contains(self, digit: u8) -> bool {
+        self.0 & Self::bit(digit) != 0
+    }
+
+    fn bit(digit: u8) -> u16 {
+        1u16.checked_shl(digit.into()).unwrap_or(0)
+    }
+}
+
+impl fmt::Debug for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = (0..=9).filter(|digit| self.contains(*digit));
+        f.debug_set().entries(digits).finish()
     }
 }
 

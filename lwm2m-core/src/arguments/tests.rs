@@ -27,6 +27,14 @@ fn the_examples_of_the_specification() {
 }
 
 #[test]
+fn debug_of_a_builder_shows_digits() {
+    let mut builder = ArgumentsBuilder::new();
+    builder.push(9, None).unwrap().push(0, None).unwrap();
+    let shown = alloc::format!("{builder:?}");
+    assert!(shown.contains("{0, 9}"), "{shown}");
+}
+
+#[test]
 fn no_payload_is_no_arguments_and_a_value_may_be_empty() {
     assert_eq!(list(""), []);
     assert_eq!(Arguments::parse(b""), Ok(Arguments::NONE));

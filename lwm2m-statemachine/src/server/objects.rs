@@ -1,6 +1,7 @@
 //! The list of Objects and Object Instances of a registration, kept small (TS 5.3.1, 6.2.3, 8.2.2).
 
 use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
 
 use lwm2m_core::{ContentFormat, InstanceId, ObjectId, Path, Version};
 use lwm2m_linkformat::{RegistrationLink, RegistrationLinks, RootPath};
@@ -28,7 +29,7 @@ struct Rare {
 
 /// An Object, or an Object Instance: the Object ID above, and below it 0 for the Object itself, or
 /// one more than the Object Instance ID (which is never 65535).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place(u32);
 
 impl Place {
@@ -47,8 +48,16 @@ impl Place {
     }
 }
 
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (object, instance) = self.parts();
+        let path = instance.map_or(Path::Object(object), |id| Path::Instance(object, id));
+        write!(f, "{path}")
+    }
+}
+
 /// Which of the formats that a server could use were announced, one bit for each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Formats(u16);
 
 /// The formats worth remembering, in the order of their bits.
@@ -70,6 +79,17 @@ impl Formats {
     fn bit(format: ContentFormat) -> u16 {
         let at = FORMATS.iter().position(|known| *known == format);
         at.map_or(0, |at| 1 << at)
+    }
+
+    fn has(self, format: ContentFormat) -> bool {
+        self.0 & Self::bit(format) != 0
+    }
+}
+
+impl fmt::Debug for Formats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let formats = FORMATS.iter().filter(|format| self.has(**format));
+        f.debug_set().entries(formats).finish()
     }
 }
 
@@ -181,7 +201,7 @@ impl ObjectList {
     }
 
     pub(super) fn announces(&self, format: ContentFormat) -> bool {
-        self.formats.0 & Formats::bit(format) != 0
+        self.formats.has(format)
     }
 
     pub(super) fn alternate_path(&self) -> RootPath<'_> {
@@ -294,6 +314,18 @@ mod tests {
         assert_eq!(size_of_val(&*list.places), 40);
         assert!(list.rare.is_none());
         assert_eq!(list.alternate_path().to_string(), "/");
+    }
+
+    #[test]
+    fn debug_shows_paths_and_formats() {
+        let list = list(r#"</>;rt="oma.lwm2m";ct="0 11542",</1/65534>,</65535>"#);
+        let shown = alloc::format!("{list:?}");
+        for part in [
+            "[/1/65534, /65535]",
+            "{ContentFormat(0), ContentFormat(11542)}",
+        ] {
+            assert!(shown.contains(part), "{shown}");
+        }
     }
 
     #[test]
