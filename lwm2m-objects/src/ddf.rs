@@ -53,7 +53,8 @@
 //!
 //! A fault is a [warning](Severity::Warning), and the Object stays, if it is clear what is defined:
 //!
-//! - an executable Resource with a type or with `Multiple`: it has neither;
+//! - an executable Resource with a type, or with another `MultipleInstances` than `Single`: it has
+//!   no values;
 //! - a Resource that has values but no type, or one that is not known: its values are raw;
 //! - a URN of another class than the range of the Object ID;
 //! - a text that only describes (names, descriptions, units, `LWM2MVersion`) that is there twice,

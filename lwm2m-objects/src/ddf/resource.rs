@@ -90,15 +90,20 @@ impl Item<'_> {
         (None, false)
     }
 
-    /// Whether it is multiple. An executable Resource is not.
+    /// Whether it is multiple. An executable Resource is not, whatever the file says.
     fn instances(&mut self, node: Option<Node<'_, '_>>) -> Multiplicity {
-        let instances = multiplicity(node, self.findings);
-        if self.operations == Some(Operations::Execute) && instances == Multiplicity::Multiple {
-            let offset = node.map_or(self.offset, text_start);
-            self.broken(offset, DefinitionFault::ExecutableMultiple);
-            return Multiplicity::Single;
+        if self.operations != Some(Operations::Execute) {
+            return multiplicity(node, self.findings);
         }
-        instances
+        let text = text(node);
+        let offset = node.map_or(self.offset, text_start);
+        if text.eq_ignore_ascii_case("Multiple") {
+            self.broken(offset, DefinitionFault::ExecutableMultiple);
+        } else if !text.is_empty() && !text.eq_ignore_ascii_case("Single") {
+            let fault = DdfFault::value("MultipleInstances", "Single", &text);
+            self.findings.warn(offset, fault);
+        }
+        Multiplicity::Single
     }
 
     fn broken(&mut self, offset: usize, fault: DefinitionFault) {

@@ -73,6 +73,18 @@ fn an_executable_resource_that_is_multiple_stays_as_a_single_one() {
     );
     assert_eq!(definition.resources[0].instances, Multiplicity::Single);
     assert_eq!(definition.validate(), Ok(()));
+    let unknown = tolerated(
+        &item("<Operations>E</Operations>\n<MultipleInstances>no</MultipleInstances>"),
+        &["5:20: expected Single in MultipleInstances, found \"no\""],
+    );
+    assert_eq!(unknown, definition);
+    for single in ["", "single"] {
+        let file = item(&format!(
+            "<Operations>E</Operations><MultipleInstances>{single}</MultipleInstances>"
+        ));
+        let read = ddf::read_all(file.as_bytes()).strict();
+        assert_eq!(read.as_deref(), Ok(core::slice::from_ref(&definition)));
+    }
 }
 
 const NO_TYPE: &str = "definition of /30000, Resource 5: expected a data type, as the Resource is \
