@@ -8,7 +8,7 @@ use lwm2m_core::{
     BindingMode, Code, ContentFormat, EnablerVersions, Instant, Lifetime, Method, Version,
 };
 use lwm2m_statemachine::{
-    Datagram, Identity, Outcome, RegistrationId, ServerEvent,
+    Channel, Datagram, Identity, Outcome, RegistrationId, ServerEvent,
     coap::{MessageBuf, MessageType, Token},
     server::{CallError, Changes, RefusalReason, UnknownParameters, identity_is_name},
 };
@@ -766,6 +766,52 @@ fn update_from_a_new_address_under_the_same_identity_follows_the_device() {
         .read(world.now, id, path("/3/0"), None)
         .unwrap();
     assert_eq!(world.sent_one().to, 2);
+}
+
+/// TS 5.3.1, 8.6.2: where the client was heard last, and as that channel has it.
+#[test]
+fn a_client_is_reached_over_the_channel_of_its_last_update() {
+    let mut world = World::new();
+    let identity = Identity::Psk(b"device");
+    let (id, token) = world.register_as(&Request {
+        identity,
+        ..Request::default()
+    });
+    let lifetime = Request {
+        queries: &["lt=86400"],
+        identity,
+        ..update(&token)
+    };
+    assert_eq!(world.request(&lifetime).code(), Code::CHANGED);
+    for (channel, from, repeated) in [
+        (Channel::Sms, 2, false),
+        (Channel::Udp, 3, true),
+        // The same peer, which the application may name by what it has in common.
+        (Channel::Sms, 3, false),
+    ] {
+        world.channel = channel;
+        let update = Request {
+            from,
+            identity,
+            ..update(&token)
+        };
+        assert_eq!(world.request(&update).code(), Code::CHANGED);
+        world.events();
+        assert_eq!(world.server.registration(id).unwrap().channel(), channel);
+        world
+            .server
+            .read(world.now, id, path("/3/0/9"), None)
+            .unwrap();
+        assert_eq!(world.sent_one().to, from);
+        // Over SMS nothing is sent again.
+        world.pass(Duration::from_secs(10));
+        let again = world.sent();
+        assert_eq!(!again.is_empty(), repeated, "{channel:?}");
+        assert!(again.iter().all(|sent| sent.to == from));
+        world.pass(Duration::from_secs(200));
+        world.sent();
+        world.events();
+    }
 }
 
 #[test]
