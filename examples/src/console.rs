@@ -254,6 +254,9 @@ impl Console {
             ServerEvent::Replaced { was, .. } => {
                 writeln!(out, "replaced {}", shown(was.endpoint_name()))?;
             }
+            ServerEvent::Evicted { was, reason, .. } => {
+                writeln!(out, "evicted {} {reason}", shown(was.endpoint_name()))?;
+            }
             ServerEvent::Answered {
                 registration,
                 operation,

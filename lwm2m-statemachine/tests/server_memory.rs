@@ -3,6 +3,7 @@
 
 mod server_common;
 
+use core::time::Duration;
 use std::alloc::System;
 
 use lwm2m_core::Code;
@@ -68,8 +69,72 @@ fn an_alternate_path_takes_what_the_bound_says() {
     }
 }
 
+/// So many clients register; those of which `stays` says so with a Lifetime of a day.
+fn register_many(world: &mut World, clients: u16, stays: impl Fn(u16) -> bool) {
+    for n in 0..clients {
+        let name = format!("ep=urn:dev:os:0023C7-{n:06}");
+        let lifetime = if stays(n) { "lt=86400" } else { "lt=600" };
+        let reply = world.request(&Request {
+            from: n,
+            queries: &[&name, lifetime, "lwm2m=1.0", "b=U"],
+            payload: br#"</>;rt="oma.lwm2m";ct=11543,</1/0>,</1/1>,</2/0>,</2/1>,</2/2>,</2/3>,</2/4>,</3/0>,</4/0>,</5>"#,
+            ..Request::default()
+        });
+        assert_eq!(reply.code(), Code::CREATED);
+        while world.server.poll_event().is_some() {}
+    }
+    // The endpoint forgets the exchanges.
+    world.pass(Duration::from_secs(300));
+}
+
+/// What a client takes once its exchange is forgotten.
+fn a_registered_client_takes_little_room() {
+    for clients in [8_200, 16_000, 30_000] {
+        let mut world = World::new();
+        let empty = held();
+        register_many(&mut world, clients, |_| true);
+        let bytes = held() - empty;
+        let each = bytes / usize::from(clients);
+        // 255 to 257.
+        assert!(each <= 272, "{clients} clients: {each} bytes each");
+        // The server's own figure is about right.
+        let told = world.server.usage().registration_bytes;
+        assert!(
+            (told * 3 / 4..told * 5 / 4).contains(&bytes),
+            "{bytes} bytes, {told} told"
+        );
+    }
+}
+
+/// After a flood: with none left, and with one of a hundred left.
+fn registrations_give_their_room_back() {
+    for hundredth in [false, true] {
+        let mut world = World::new();
+        world.register();
+        world.pass(Duration::from_secs(400));
+        world.events();
+        let empty = held();
+        register_many(&mut world, 30_000, |n| hundredth && n % 100 == 0);
+        let most = held() - empty;
+        world.pass(Duration::from_secs(600));
+        while world.server.poll_event().is_some() {}
+        let left = held().saturating_sub(empty);
+        let registrations = world.server.usage().registrations;
+        if hundredth {
+            assert_eq!(registrations, 300);
+            // Each of them keeps a page of 32, and the indices are up to eight times too large.
+            assert!(left < most / 3, "{left} bytes of {most} left");
+        } else {
+            assert_eq!(registrations, 0);
+            assert!(left < 4096, "{left} bytes of {most} left");
+        }
+    }
+}
+
 #[test]
 fn what_a_client_says_is_held_within_the_bounds() {
     unknown_parameters_take_what_the_bound_says();
     an_alternate_path_takes_what_the_bound_says();
+    a_registered_client_takes_little_room();
+    registrations_give_their_room_back();
 }

@@ -1,5 +1,6 @@
 //! A LwM2M server on UDP, with a command line.
 
+use core::net::SocketAddr;
 use std::{
     io::{self, Write as _},
     path::PathBuf,
@@ -18,7 +19,7 @@ use lwm2m_examples::{
     scribe::Scribe,
     seed,
 };
-use lwm2m_statemachine::server::{Server, ServerConfig};
+use lwm2m_statemachine::server::{Host, Server, ServerConfig};
 
 /// A LwM2M server: accepts registrations, and manages the clients.
 ///
@@ -57,7 +58,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     }
     let mut config = ServerConfig::new(seed::fresh()?);
     definitions::load(&arguments.ddf, &mut config.registry, &mut io::stderr())?;
-    let server = Server::new(config);
+    let server = Server::with_hosts(config, |peer: &SocketAddr| Host::from(*peer));
     let mut driver = Driver::bind(arguments.listen.resolve()?, clock, server, Names::direct())
         .map_err(exit::about(&arguments.listen))?
         .with_tap(Some(scribe.tap(true)));

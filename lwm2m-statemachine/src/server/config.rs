@@ -34,6 +34,8 @@ pub struct ServerConfig {
     /// Whether an identity that the transport proved may use an endpoint name (TS 7.1.5):
     /// [`identity_is_name`] by default. Not asked in NoSec mode.
     pub identity_check: IdentityCheck,
+    /// Whether clients may register in NoSec mode: they may, by default.
+    pub no_sec: NoSec,
     /// How much longer than its Lifetime a registration lives without an Update: no time at all,
     /// by default.
     pub grace: Duration,
@@ -43,6 +45,20 @@ pub struct ServerConfig {
 
 /// Whether the holder of this proven identity may use this endpoint name.
 pub type IdentityCheck = fn(&Identity<'_>, &str) -> bool;
+
+/// Whether clients may register without a proven identity (NoSec, TS 7.1.10), at a server that
+/// others come to with one. A Register that may not is answered 4.03.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub enum NoSec {
+    /// They may, under any endpoint name that nobody registered with a proven identity.
+    #[default]
+    Accept,
+    /// They may, under the endpoint names that this says.
+    Only(fn(&str) -> bool),
+    /// They may not.
+    Refuse,
+}
 
 /// What becomes of parameters of Register and Update that the specification does not know
 /// (TS 8.5: 4.00 for an "unknown parameter").
@@ -61,8 +77,35 @@ pub enum UnknownParameters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerBounds {
-    /// Registrations; a new client beyond that is answered 5.03. 1,000,000 by default.
+    /// Registrations; 1,000,000 by default. A new client beyond that takes the place of one that
+    /// proved less, if there is one; else it is answered 5.03.
+    ///
+    /// A client with a proven identity takes the place of any without; of those it is one that has
+    /// shown nothing yet ([`Registration::is_confirmed`](super::Registration::is_confirmed)), the
+    /// oldest, or else one that was not updated for long. A client without takes the place of the
+    /// oldest that has shown nothing for the time of [`probation`](Self::probation). Each that goes
+    /// is [told](super::ServerEvent::Evicted).
     pub registrations: usize,
+    /// What registrations take altogether, in bytes of heap, about; 512 MiB by default. A client
+    /// beyond that is treated as beyond the number of registrations.
+    pub bytes: usize,
+    /// Registrations without a proven identity of one host, if the server
+    /// [tells hosts apart](super::Server::with_hosts); 10,000 by default. A new one beyond that takes
+    /// the place of the oldest of the same host that has shown nothing yet; if all have, it is
+    /// answered 5.03.
+    pub registrations_per_host: usize,
+    /// How long a registration that has shown nothing is safe from another one without a proven
+    /// identity; 247 s by default, which is EXCHANGE_LIFETIME (RFC 7252 §4.8.2).
+    pub probation: Duration,
+    /// The longest that a registration is kept without an Update, whatever Lifetime the client
+    /// said; what a client can say, by default.
+    ///
+    /// A longer Lifetime is no reason for a refusal, and only the client's `/1/x/1` could say
+    /// another one (TS 5.3): an application that sets this bound writes it there when such a client
+    /// registers, lest the client come too late.
+    pub lifetime: Duration,
+    /// The same of a registration that has shown nothing yet; 30 days by default.
+    pub unconfirmed_lifetime: Duration,
     /// Objects and Object Instances of a registration; a longer list is answered 4.13. 1,024 by
     /// default.
     pub objects: usize,
@@ -89,6 +132,11 @@ impl Default for ServerBounds {
     fn default() -> Self {
         Self {
             registrations: 1_000_000,
+            bytes: 1 << 29,
+            registrations_per_host: 10_000,
+            probation: Duration::from_secs(247),
+            lifetime: Duration::from_secs(u32::MAX.into()),
+            unconfirmed_lifetime: Duration::from_secs(30 * 86_400),
             objects: 1024,
             alternate_path: 255,
             unknown_parameters: 512,
@@ -114,6 +162,7 @@ impl ServerConfig {
             versions: EnablerVersions::default(),
             unknown_parameters: UnknownParameters::default(),
             identity_check: identity_is_name,
+            no_sec: NoSec::default(),
             grace: Duration::ZERO,
             bounds: ServerBounds::default(),
         }
@@ -126,6 +175,7 @@ impl fmt::Debug for ServerConfig {
         f.debug_struct("ServerConfig")
             .field("versions", &self.versions)
             .field("unknown_parameters", &self.unknown_parameters)
+            .field("no_sec", &self.no_sec)
             .field("grace", &self.grace)
             .field("bounds", &self.bounds)
             .finish_non_exhaustive()

@@ -22,7 +22,7 @@ use crate::{
 
 /// What the application must know.
 ///
-/// When a registration goes — de-registered, expired or replaced — each of its operations ends
+/// When a registration goes — de-registered, expired, replaced or evicted — each of its operations ends
 /// with [`Outcome::RegistrationGone`] first, then each of its observations with
 /// [`EndReason::RegistrationGone`], then comes the registration's own event, and the new
 /// registration's, if there is one, last.
@@ -64,7 +64,18 @@ pub enum ServerEvent<P> {
         /// The new registration; its own event follows.
         by: RegistrationId,
     },
-    /// A Register, an Update or a De-register was refused. Nothing has changed.
+    /// A registration had to go, as there was no room for another one. Its client does not know:
+    /// its next Update is answered 4.04, and it registers again.
+    Evicted {
+        /// The registration, which is no more.
+        registration: RegistrationId,
+        /// What it was.
+        was: Box<Registration<P>>,
+        /// Where there was no room.
+        reason: EvictionReason,
+    },
+    /// A Register, an Update or a De-register was refused. What its client had registered is as it
+    /// was.
     ///
     /// There is one such event for each refused request, whoever sent it: what is drained after
     /// each datagram does not pile up.
@@ -96,6 +107,22 @@ pub enum ServerEvent<P> {
         /// Why.
         reason: EndReason,
     },
+}
+
+/// Why a registration had to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EvictionReason {
+    /// There were as many as [`ServerBounds::registrations`](super::ServerBounds::registrations).
+    #[error("too many registrations")]
+    Registrations,
+    /// They took as much as [`ServerBounds::bytes`](super::ServerBounds::bytes).
+    #[error("the registrations take too many bytes")]
+    Bytes,
+    /// Its host had as many as
+    /// [`ServerBounds::registrations_per_host`](super::ServerBounds::registrations_per_host).
+    #[error("too many registrations of its host")]
+    Host,
 }
 
 /// What an Update changed. An Update that only extends the registration changes nothing.

@@ -14,7 +14,8 @@ use super::{
     objects::ObjectList,
     parameters::Given,
     refusal::{Refusal, RefusalReason},
-    registration::{Rare, Registration, RegistrationId},
+    registration::{Rare, Registration, RegistrationId, set},
+    room::Standing,
 };
 use crate::{
     Channel, Identity, Peer,
@@ -33,7 +34,16 @@ pub(super) struct Origin<'a, P> {
 }
 
 impl<P> Origin<'_, P> {
-    fn is_secure(&self) -> bool {
+    /// That of a client of which only a Register is known.
+    fn standing(&self) -> Standing {
+        if self.is_secure() {
+            Standing::Proven
+        } else {
+            Standing::Unconfirmed
+        }
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
         self.identity != Identity::None
     }
 }
@@ -313,7 +323,7 @@ impl<P: Peer> Server<P> {
     /// client registered.
     fn is_client(&self, origin: &Origin<'_, P>, id: RegistrationId) -> bool {
         self.registrations.get(id).is_some_and(|registration| {
-            if registration.secure {
+            if registration.is_secure() {
                 origin.is_secure()
                     && (self.settings.identity_check)(
                         &origin.identity,
@@ -342,54 +352,38 @@ impl<P: Peer> Server<P> {
         // After the version: the payload of another version is no concern of ours.
         check_content_format(request)?;
         let name = parameters.endpoint.as_str();
-        if origin.is_secure() && !(self.settings.identity_check)(&origin.identity, name) {
-            return Err(RefusalReason::Identity);
-        }
+        self.check_name(origin, name)?;
         let objects = self.object_list(body)?;
-        if let Some(old) = self.registrations.find(name) {
-            self.expire_if_due(now, old);
-        }
-        if self.registrations.len() >= self.settings.bounds.registrations
-            && let Some(expired) = self.registrations.pop_expired(now)
-        {
-            self.expire(now, expired);
-        }
-        let old = self.registrations.find(name);
-        if let Some(old) = old.and_then(|old| self.registrations.get(old)) {
-            // A client that proved who it is cannot be pushed out by one that did not.
-            if old.secure && !origin.is_secure() {
-                return Err(RefusalReason::Secured);
-            }
-        } else if self.registrations.len() >= self.settings.bounds.registrations {
-            return Err(RefusalReason::NoRoom);
-        }
-        let location = self.registrations.free_location();
         let rare = Rare {
             sms: parameters.sms,
             parameters: unknown,
         };
+        let (lifetime, standing) = (parameters.lifetime, origin.standing());
         let registration = Registration {
             endpoint_name: name.into(),
             peer: origin.peer.clone(),
             channel: origin.channel,
-            secure: origin.is_secure(),
-            location,
-            lifetime: parameters.lifetime,
+            standing,
+            updated_since: false,
+            location: self.registrations.free_location(),
+            lifetime,
             version: parameters.version,
             binding: parameters.binding,
             objects,
             rare: rare.boxed(),
             registered: now,
             updated: now,
-            expiry: None,
+            expiry: self.settings.expiry(now, lifetime, standing),
             pending_observes: 0,
         };
+        self.admit(now, &registration)?;
+        let location = registration.location;
+        let old = self.registrations.find(name);
         let replaced = old.and_then(|old| Some((old, self.registrations.remove(old)?)));
         let id = self
             .registrations
             .insert(registration)
             .ok_or(RefusalReason::NoRoom)?;
-        self.extend(now, id);
         Ok((
             Answer::Created(location),
             Effect::Registered {
@@ -418,33 +412,31 @@ impl<P: Peer> Server<P> {
             [] => None,
             body => Some(self.object_list(body)?),
         };
-        let registration = self.registrations.get_mut(id);
+        let registration = self.registrations.get(id);
         let registration = registration.ok_or(RefusalReason::UnknownLocation)?;
-        let mut changes = Changes::default();
-
-        if !unknown.is_empty() || parameters.sms.is_some() {
-            let mut rare = registration.rare.as_deref().cloned().unwrap_or_default();
-            let merged = rare.parameters.merged(&unknown)?;
-            changes.parameters = set(&mut rare.parameters, Some(merged));
-            changes.sms_number = set(&mut rare.sms, parameters.sms.map(Some));
-            registration.rare = rare.boxed();
+        let mut rare = registration.rare.as_deref().cloned().unwrap_or_default();
+        if !unknown.is_empty() {
+            rare.parameters = rare.parameters.merged(&unknown)?;
         }
-        changes.lifetime = set(&mut registration.lifetime, parameters.lifetime);
-        changes.binding = set(&mut registration.binding, parameters.binding);
-        changes.objects = set(&mut registration.objects, objects);
-        changes.peer = set(&mut registration.peer, Some(origin.peer.clone()));
-        registration.channel = origin.channel;
-        registration.updated = now;
-        self.extend(now, id);
+        rare.sms = parameters.sms.or(rare.sms);
+        let bytes = registration.growth(objects.as_ref(), &rare);
+        // It has its location, so it was sent to where it is.
+        self.confirm(id);
+        self.make_room_for_update(now, id, bytes)?;
+        let update = |registration: &mut Registration<P>| {
+            let mut changes = registration.set_rare(rare);
+            changes.lifetime = set(&mut registration.lifetime, parameters.lifetime);
+            changes.binding = set(&mut registration.binding, parameters.binding);
+            changes.objects = set(&mut registration.objects, objects);
+            changes.peer = set(&mut registration.peer, Some(origin.peer.clone()));
+            registration.channel = origin.channel;
+            registration.updated = now;
+            registration.updated_since = true;
+            changes
+        };
+        let changes = self.registrations.change(id, update).unwrap_or_default();
+        self.set_expiry(id);
         Ok((Answer::Code(Code::CHANGED), Effect::Updated(id, changes)))
-    }
-
-    /// Lets the registration live for its Lifetime, and the grace, from now on.
-    fn extend(&mut self, now: Instant, id: RegistrationId) {
-        if let Some(registration) = self.registrations.get(id) {
-            let expiry = now + registration.lifetime.as_duration() + self.settings.grace;
-            self.registrations.set_expiry(id, Some(expiry));
-        }
     }
 
     fn object_list(&self, body: &[u8]) -> Result<ObjectList, RefusalReason> {
@@ -484,22 +476,5 @@ fn check_content_format(request: &MessageRef<'_>) -> Result<(), RefusalReason> {
     match request.content_format() {
         None | Some(ContentFormat::LINK_FORMAT) => Ok(()),
         Some(format) => Err(RefusalReason::ContentFormat(format)),
-    }
-}
-
-/// Sets what the client gave; tells whether that changed it.
-fn set<T: PartialEq>(slot: &mut T, given: Option<T>) -> bool {
-    match given {
-        Some(value) if *slot != value => {
-            *slot = value;
-            true
-        }
-        _ => false,
-    }
-}
-
-impl Rare {
-    fn boxed(self) -> Option<Box<Self>> {
-        (self.sms.is_some() || !self.parameters.is_empty()).then(|| Box::new(self))
     }
 }

@@ -21,14 +21,15 @@
 //! };
 //!
 //! use lwm2m_core::Instant;
-//! use lwm2m_statemachine::{Datagram, Server, ServerConfig, ServerEvent};
+//! use lwm2m_statemachine::{Datagram, Server, ServerConfig, ServerEvent, server::Host};
 //!
 //! # fn fresh_random_bytes() -> [u8; 32] { [0; 32] }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let socket = UdpSocket::bind("[::]:5683")?;
 //! let start = time::Instant::now();
 //! let now = || Instant::ZERO + start.elapsed();
-//! let mut server: Server<SocketAddr> = Server::new(ServerConfig::new(fresh_random_bytes()));
+//! let config = ServerConfig::new(fresh_random_bytes());
+//! let mut server = Server::with_hosts(config, |peer: &SocketAddr| Host::from(*peer));
 //! let mut buffer = [0; 65_536];
 //! loop {
 //!     while let Some(event) = server.poll_event() {
@@ -57,14 +58,16 @@
 //!
 //! # What it is made of
 //!
-//! - `interface` answers requests of clients; `registrations` keeps what they registered, and
-//!   knows which registration expires next. A registration is a record of its own: nothing of it
-//!   is shared, so a server can be one of many, each with a part of the peers.
+//! - `interface` answers requests of clients; `admission` decides who may register, and with `room`
+//!   who goes when there is no room; `registrations` keeps what they registered, and knows which
+//!   registration expires next. A registration is a record of its own: nothing of it is shared, so
+//!   a server can be one of many, each with a part of the peers.
 //! - `definitions` finds the definition of an Object in the version that a client has.
 //! - `operation` says what a call looks like on the wire, and what its answer means; two `ledger`s
 //!   keep the operations that wait for an answer, and the observations. Queue Mode (TS 8.3) has
 //!   its place between them and the endpoint: today a request is handed over at once.
 
+mod admission;
 mod config;
 mod definitions;
 mod event;
@@ -73,11 +76,13 @@ mod ledger;
 mod location;
 mod objects;
 mod operation;
+mod pages;
 mod parameters;
 mod refusal;
 mod registration;
 mod registrations;
 mod response;
+mod room;
 
 use alloc::{boxed::Box, collections::VecDeque};
 
@@ -88,22 +93,25 @@ use lwm2m_core::{
 use lwm2m_objects::Registry;
 
 pub use self::{
-    config::{IdentityCheck, ServerBounds, ServerConfig, UnknownParameters, identity_is_name},
+    config::{
+        IdentityCheck, NoSec, ServerBounds, ServerConfig, UnknownParameters, identity_is_name,
+    },
     definitions::ClientDefinitions,
     event::{
-        AnswerError, Changes, DiscoveredLink, EndReason, ObservationId, OperationId, Outcome,
-        ServerEvent,
+        AnswerError, Changes, DiscoveredLink, EndReason, EvictionReason, ObservationId,
+        OperationId, Outcome, ServerEvent,
     },
     location::Location,
     operation::CallError,
     refusal::{Refusal, RefusalReason},
     registration::{Registration, RegistrationId},
+    room::Host,
 };
 use self::{
     interface::Origin,
     ledger::{KEEP, Key, Ledger},
     operation::{Ask, Pending},
-    registrations::Registrations,
+    registrations::{HostOf, Registrations},
     response::Observed,
 };
 use crate::{
@@ -136,6 +144,7 @@ struct Settings {
     versions: EnablerVersions,
     unknown_parameters: UnknownParameters,
     identity_check: IdentityCheck,
+    no_sec: NoSec,
     grace: core::time::Duration,
     bounds: ServerBounds,
 }
@@ -146,6 +155,10 @@ struct Settings {
 pub struct ServerUsage {
     /// Registrations.
     pub registrations: usize,
+    /// What registrations take, in bytes of heap, about.
+    pub registration_bytes: usize,
+    /// Hosts that have registrations without a proven identity, if hosts are told apart.
+    pub hosts: usize,
     /// Operations that wait for their answer.
     pub operations: usize,
     /// Observations.
@@ -159,6 +172,26 @@ pub struct ServerUsage {
 impl<P: Peer> Server<P> {
     /// A server without registrations.
     pub fn new(config: ServerConfig) -> Self {
+        Self::build(config, None)
+    }
+
+    /// A server without registrations that tells hosts apart: `host_of` says at which host a peer
+    /// is, always the same of the same peer. So none of them can have more registrations without a
+    /// proven identity than [`ServerBounds::registrations_per_host`].
+    ///
+    /// ```
+    /// use core::net::SocketAddr;
+    /// use lwm2m_statemachine::{Server, ServerConfig, server::Host};
+    ///
+    /// let config = ServerConfig::new([7; 32]);
+    /// let server = Server::with_hosts(config, |peer: &SocketAddr| Host::from(*peer));
+    /// # let _ = server;
+    /// ```
+    pub fn with_hosts(config: ServerConfig, host_of: fn(&P) -> Host) -> Self {
+        Self::build(config, Some(host_of))
+    }
+
+    fn build(config: ServerConfig, host_of: Option<HostOf<P>>) -> Self {
         let mut coap = config.coap;
         let mut random = Random::new(coap.seed);
         coap.seed = random.seed();
@@ -166,7 +199,7 @@ impl<P: Peer> Server<P> {
         coap.stream_requests = true;
         Self {
             endpoint: Endpoint::new(coap),
-            registrations: Registrations::new(&mut random),
+            registrations: Registrations::new(&mut random, host_of),
             operations: Ledger::new(random.hash_keys()),
             observations: Ledger::new(random.hash_keys()),
             events: VecDeque::new(),
@@ -175,6 +208,7 @@ impl<P: Peer> Server<P> {
                 versions: config.versions,
                 unknown_parameters: config.unknown_parameters,
                 identity_check: config.identity_check,
+                no_sec: config.no_sec,
                 grace: config.grace,
                 bounds: config.bounds,
             },
@@ -449,6 +483,8 @@ impl<P: Peer> Server<P> {
     pub fn usage(&self) -> ServerUsage {
         ServerUsage {
             registrations: self.registrations.len(),
+            registration_bytes: self.registrations.bytes(),
+            hosts: self.registrations.hosts(),
             operations: self.operations.len(),
             observations: self.observations.len(),
             events: self.events.len(),

@@ -162,6 +162,14 @@ impl ObjectList {
         })
     }
 
+    /// What the list takes beside itself, in bytes.
+    pub(super) fn heap(&self) -> usize {
+        let rare = self.rare.as_deref().map_or(0, |rare| {
+            size_of_val(rare) + rare.alternate_path.len() + size_of_val(&*rare.versions)
+        });
+        size_of_val(&*self.places) + rare
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }

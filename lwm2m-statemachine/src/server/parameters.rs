@@ -18,6 +18,11 @@ impl Parameters {
         self.bytes.is_empty()
     }
 
+    /// What they take, in bytes.
+    pub(super) fn heap(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         iter(&self.bytes)
     }

@@ -63,6 +63,10 @@ pub enum RefusalReason {
     /// 4.00: the endpoint name is not that of the proven identity (TS 7.1.5).
     #[error("the proven identity may not use the endpoint name")]
     Identity,
+    /// 4.03: no client may register without a proven identity, or not under this endpoint name
+    /// ([`ServerConfig::no_sec`](super::ServerConfig::no_sec)).
+    #[error("the endpoint name needs a proven identity")]
+    NoSec,
     /// 4.03: the endpoint name is registered by a client with a proven identity, and this one
     /// proved none.
     #[error("the endpoint name is registered under a proven identity")]
@@ -86,9 +90,15 @@ pub enum RefusalReason {
     #[error("unknown parameters of more than {0} bytes")]
     UnknownParameters(usize),
     /// 5.03: as many registrations as
-    /// [`ServerBounds::registrations`](super::ServerBounds::registrations).
+    /// [`ServerBounds::registrations`](super::ServerBounds::registrations), or as many bytes as
+    /// [`ServerBounds::bytes`](super::ServerBounds::bytes), and none that goes for this client.
     #[error("no room for another registration")]
     NoRoom,
+    /// 5.03: as many registrations of the host as
+    /// [`ServerBounds::registrations_per_host`](super::ServerBounds::registrations_per_host), and
+    /// all are confirmed.
+    #[error("the host has {0} registrations without a proven identity")]
+    Host(usize),
 }
 
 impl RefusalReason {
@@ -100,12 +110,12 @@ impl RefusalReason {
             Self::ContentFormat(_) | Self::Links(_) | Self::NoObjects | Self::Identity => {
                 Code::BAD_REQUEST
             }
-            Self::Secured => Code::FORBIDDEN,
+            Self::NoSec | Self::Secured => Code::FORBIDDEN,
             Self::UnknownLocation | Self::AnotherClient => Code::NOT_FOUND,
             Self::TooManyObjects(_) | Self::AlternatePath(_) | Self::UnknownParameters(_) => {
                 Code::REQUEST_ENTITY_TOO_LARGE
             }
-            Self::NoRoom => Code::SERVICE_UNAVAILABLE,
+            Self::NoRoom | Self::Host(_) => Code::SERVICE_UNAVAILABLE,
         }
     }
 }

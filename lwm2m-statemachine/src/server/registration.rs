@@ -8,7 +8,9 @@ use lwm2m_core::{
 };
 use lwm2m_linkformat::RootPath;
 
-use super::{location::Location, objects::ObjectList, parameters::Parameters};
+use super::{
+    event::Changes, location::Location, objects::ObjectList, parameters::Parameters, room::Standing,
+};
 use crate::Channel;
 
 /// The handle of a registration. It never comes to mean another one: a client that registers anew
@@ -40,8 +42,9 @@ pub struct Registration<P> {
     pub(super) endpoint_name: Box<str>,
     pub(super) peer: P,
     pub(super) channel: Channel,
-    /// Whether the transport proved an identity.
-    pub(super) secure: bool,
+    pub(super) standing: Standing,
+    /// Whether it was updated since it was last looked at for one to go.
+    pub(super) updated_since: bool,
     pub(super) location: Location,
     pub(super) lifetime: Lifetime,
     pub(super) version: Version,
@@ -51,8 +54,8 @@ pub struct Registration<P> {
     pub(super) rare: Option<Box<Rare>>,
     pub(super) registered: Instant,
     pub(super) updated: Instant,
-    /// The slot of the expiry timer.
-    pub(super) expiry: Option<Instant>,
+    /// When it ends; the slot of the expiry timer.
+    pub(super) expiry: Instant,
     /// How many Observes wait for their answer: each may become an observation.
     pub(super) pending_observes: u32,
 }
@@ -62,6 +65,25 @@ pub(super) struct Rare {
     pub(super) sms: Option<Msisdn>,
     /// Unknown parameters of the Register, as they came.
     pub(super) parameters: Parameters,
+}
+
+impl Rare {
+    /// What it takes, in bytes; nothing if there is nothing to keep.
+    pub(super) fn heap(&self) -> usize {
+        if self.is_empty() {
+            0
+        } else {
+            size_of::<Self>() + self.parameters.heap()
+        }
+    }
+
+    pub(super) fn boxed(self) -> Option<Box<Self>> {
+        (!self.is_empty()).then(|| Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sms.is_none() && self.parameters.is_empty()
+    }
 }
 
 impl<P> Registration<P> {
@@ -83,7 +105,14 @@ impl<P> Registration<P> {
     /// Whether the transport proved the client's identity; without that, whoever sends from the
     /// same peer is the client.
     pub fn is_secure(&self) -> bool {
-        self.secure
+        self.standing == Standing::Proven
+    }
+
+    /// Whether the client has shown that it has what is sent to it: it [is
+    /// secure](Self::is_secure), or has updated its registration or answered a request since it
+    /// registered. If not, whoever sent the Register may have any address.
+    pub fn is_confirmed(&self) -> bool {
+        self.standing != Standing::Unconfirmed
     }
 
     /// Where the client updates the registration.
@@ -91,7 +120,8 @@ impl<P> Registration<P> {
         self.location
     }
 
-    /// The Lifetime.
+    /// The Lifetime, as the client said it. The server may [keep](Self::expires_at) the registration
+    /// for less time: see [`ServerBounds::lifetime`](super::ServerBounds::lifetime).
     pub fn lifetime(&self) -> Lifetime {
         self.lifetime
     }
@@ -158,9 +188,50 @@ impl<P> Registration<P> {
         self.updated
     }
 
-    /// When the registration ends unless it is updated: the Lifetime, and the server's
-    /// [grace](super::ServerConfig::grace), after the last update.
+    /// When the registration ends unless it is updated: the Lifetime, or as much of it as the
+    /// [bounds](super::ServerBounds) allow, and the server's [grace](super::ServerConfig::grace),
+    /// after the last update.
     pub fn expires_at(&self) -> Instant {
-        self.expiry.unwrap_or(Instant::MAX)
+        self.expiry
+    }
+
+    /// What it takes beside itself, in bytes.
+    pub(super) fn heap(&self) -> usize {
+        self.endpoint_name.len() + self.objects.heap() + self.rare_heap()
+    }
+
+    /// How many bytes it would take more with this list, if it is another one, and this.
+    pub(super) fn growth(&self, objects: Option<&ObjectList>, rare: &Rare) -> usize {
+        let objects = objects.unwrap_or(&self.objects);
+        let after = objects.heap() + rare.heap();
+        after.saturating_sub(self.objects.heap() + self.rare_heap())
+    }
+
+    /// Keeps this, and tells what is different from before.
+    pub(super) fn set_rare(&mut self, rare: Rare) -> Changes {
+        let mut changes = Changes::default();
+        let none = Rare::default();
+        let before = self.rare.as_deref().unwrap_or(&none);
+        changes.parameters = before.parameters != rare.parameters;
+        changes.sms_number = before.sms != rare.sms;
+        if changes != Changes::default() {
+            self.rare = rare.boxed();
+        }
+        changes
+    }
+
+    fn rare_heap(&self) -> usize {
+        self.rare.as_deref().map_or(0, Rare::heap)
+    }
+}
+
+/// Sets what the client gave; tells whether that changed it.
+pub(super) fn set<T: PartialEq>(slot: &mut T, given: Option<T>) -> bool {
+    match given {
+        Some(value) if *slot != value => {
+            *slot = value;
+            true
+        }
+        _ => false,
     }
 }

@@ -1,29 +1,40 @@
-//! The registrations: found by handle, endpoint name or location, and when the next one expires.
+//! The registrations: found by handle, endpoint name or location, when the next one expires, and
+//! who goes when there is no room.
 //!
 //! The indices hold a number of four bytes for each registration and look at the registration
-//! itself to compare, so that its name is kept once. Nothing is ever scanned.
+//! itself to compare, so that its name is kept once. Nothing is ever scanned, and what is not needed
+//! any more is given back.
 
 use core::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use lwm2m_core::Instant;
-use slab::Slab;
 
 use super::{
+    ledger::KEEP,
     location::Location,
+    pages::Pages,
     registration::{Registration, RegistrationId},
+    room::{Host, Place, Places, Room},
 };
 use crate::{
     TimerQueue,
     random::{KeyedState, Random},
 };
 
+/// The host of a peer.
+pub(super) type HostOf<P> = fn(&P) -> Host;
+
 #[derive(Debug)]
 pub(super) struct Registrations<P> {
-    entries: Slab<Entry<P>>,
+    entries: Pages<Entry<P>>,
     by_name: HashTable<u32>,
     by_location: HashTable<u32>,
     expiry: TimerQueue<u32>,
+    room: Room,
+    host_of: Option<HostOf<P>>,
+    /// The weight of all.
+    bytes: usize,
     /// Peers choose the names.
     keys: KeyedState,
     random: Random,
@@ -33,16 +44,26 @@ pub(super) struct Registrations<P> {
 #[derive(Debug)]
 struct Entry<P> {
     serial: u32,
+    place: Place,
     registration: Registration<P>,
 }
 
+impl<P> Places for Pages<Entry<P>> {
+    fn place(&mut self, index: u32) -> Option<&mut Place> {
+        self.get_mut(index).map(|entry| &mut entry.place)
+    }
+}
+
 impl<P> Registrations<P> {
-    pub(super) fn new(random: &mut Random) -> Self {
+    pub(super) fn new(random: &mut Random, host_of: Option<HostOf<P>>) -> Self {
         Self {
-            entries: Slab::new(),
+            entries: Pages::default(),
             by_name: HashTable::new(),
             by_location: HashTable::new(),
             expiry: TimerQueue::new(),
+            room: Room::new(random.hash_keys()),
+            host_of,
+            bytes: 0,
             keys: random.hash_keys(),
             random: Random::new(random.seed()),
             serial: 0,
@@ -53,24 +74,34 @@ impl<P> Registrations<P> {
         self.entries.len()
     }
 
+    /// What all take, in bytes of heap.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many hosts have registrations without a proven identity.
+    pub(super) fn hosts(&self) -> usize {
+        self.room.hosts()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (RegistrationId, &Registration<P>)> {
-        self.entries.iter().filter_map(|(index, entry)| {
+        self.entries.iter().map(|(index, entry)| {
             let id = RegistrationId {
-                index: u32::try_from(index).ok()?,
+                index,
                 serial: entry.serial,
             };
-            Some((id, &entry.registration))
+            (id, &entry.registration)
         })
     }
 
     pub(super) fn get(&self, id: RegistrationId) -> Option<&Registration<P>> {
-        let entry = entry(&self.entries, id.index)?;
+        let entry = self.entries.get(id.index)?;
         (entry.serial == id.serial).then_some(&entry.registration)
     }
 
-    /// For changes of anything but the name, the location and the expiry.
+    /// For what changes neither where it is found, nor when it expires, nor what it takes.
     pub(super) fn get_mut(&mut self, id: RegistrationId) -> Option<&mut Registration<P>> {
-        let entry = self.entries.get_mut(usize::try_from(id.index).ok()?)?;
+        let entry = self.entries.get_mut(id.index)?;
         (entry.serial == id.serial).then_some(&mut entry.registration)
     }
 
@@ -103,19 +134,22 @@ impl<P> Registrations<P> {
     /// Adds a registration whose name and location no other has. `None` if there is no number
     /// left for it.
     pub(super) fn insert(&mut self, registration: Registration<P>) -> Option<RegistrationId> {
-        let index = u32::try_from(self.entries.vacant_key()).ok()?;
         let keys = self.keys;
         let name_hash = keys.hash_one(registration.endpoint_name());
         let location_hash = self.hash_location(registration.location);
-        let id = RegistrationId {
-            index,
-            serial: self.serial,
-        };
-        self.serial = self.serial.wrapping_add(1);
-        self.entries.insert(Entry {
-            serial: id.serial,
+        let (expiry, standing) = (registration.expiry, registration.standing);
+        let host = self.host_of(&registration.peer);
+        let weight = weight(&registration);
+        let serial = self.serial;
+        let index = self.entries.insert(Entry {
+            serial,
+            place: Place::default(),
             registration,
-        });
+        })?;
+        self.serial = self.serial.wrapping_add(1);
+        self.bytes = self.bytes.saturating_add(weight);
+        self.expiry.set(index, &mut None, Some(expiry));
+        self.room.add(&mut self.entries, index, standing, host);
         let entries = &self.entries;
         self.by_name.insert_unique(name_hash, index, |index| {
             keys.hash_one(name(entries, *index).unwrap_or_default())
@@ -124,24 +158,52 @@ impl<P> Registrations<P> {
             .insert_unique(location_hash, index, |index| {
                 keys.hash_one(location(entries, *index).map(Location::bits))
             });
-        Some(id)
+        Some(RegistrationId { index, serial })
     }
 
-    pub(super) fn set_expiry(&mut self, id: RegistrationId, expiry: Option<Instant>) {
-        let index = usize::try_from(id.index).ok();
-        let entry = index.and_then(|index| self.entries.get_mut(index));
-        if let Some(entry) = entry.filter(|entry| entry.serial == id.serial) {
-            self.expiry
-                .set(id.index, &mut entry.registration.expiry, expiry);
+    /// Changes anything but the name, the location and the expiry.
+    pub(super) fn change<R>(
+        &mut self,
+        id: RegistrationId,
+        change: impl FnOnce(&mut Registration<P>) -> R,
+    ) -> Option<R> {
+        let host_of = self.host_of;
+        let seen = |registration: &Registration<P>| {
+            let host = host_of.map(|of| of(&registration.peer));
+            (weight(registration), registration.standing, host)
+        };
+        let registration = self.get_mut(id)?;
+        let (weight, standing, host) = seen(registration);
+        let result = change(registration);
+        let (weight_now, standing_now, host_now) = seen(registration);
+        self.bytes = self.bytes.saturating_sub(weight).saturating_add(weight_now);
+        if (standing, host) != (standing_now, host_now) {
+            let entries = &mut self.entries;
+            self.room.remove(entries, id.index, standing, host);
+            self.room.add(entries, id.index, standing_now, host_now);
+        }
+        Some(result)
+    }
+
+    pub(super) fn set_expiry(&mut self, id: RegistrationId, expiry: Instant) {
+        if let Some(entry) = self.entries.get_mut(id.index)
+            && entry.serial == id.serial
+        {
+            let slot = &mut entry.registration.expiry;
+            self.expiry.set(id.index, &mut Some(*slot), Some(expiry));
+            *slot = expiry;
         }
     }
 
     pub(super) fn remove(&mut self, id: RegistrationId) -> Option<Registration<P>> {
-        self.get(id)?;
-        self.set_expiry(id, None);
         let registration = self.get(id)?;
+        let (expiry, standing) = (registration.expiry, registration.standing);
+        let host = self.host_of(&registration.peer);
         let name_hash = self.keys.hash_one(registration.endpoint_name());
         let location_hash = self.hash_location(registration.location);
+        self.expiry.set(id.index, &mut Some(expiry), None);
+        self.room
+            .remove(&mut self.entries, id.index, standing, host);
         let is_it = |index: &u32| *index == id.index;
         if let Ok(found) = self.by_name.find_entry(name_hash, is_it) {
             found.remove();
@@ -149,8 +211,10 @@ impl<P> Registrations<P> {
         if let Ok(found) = self.by_location.find_entry(location_hash, is_it) {
             found.remove();
         }
-        let entry = self.entries.try_remove(usize::try_from(id.index).ok()?)?;
-        Some(entry.registration)
+        let registration = self.entries.remove(id.index)?.registration;
+        self.bytes = self.bytes.saturating_sub(weight(&registration));
+        self.give_back();
+        Some(registration)
     }
 
     /// When the next registration expires.
@@ -161,31 +225,88 @@ impl<P> Registrations<P> {
     /// The first registration that has expired, to be removed.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<RegistrationId> {
         let index = self.expiry.pop_due(now)?;
-        let entry = self.entries.get_mut(usize::try_from(index).ok()?)?;
-        entry.registration.expiry = None;
         self.id(index)
     }
 
+    /// How many registrations without a proven identity a host has.
+    pub(super) fn count_at(&self, host: Host) -> usize {
+        self.room.count_at(host)
+    }
+
+    /// The host of a peer, if hosts are told apart.
+    pub(super) fn host_of(&self, peer: &P) -> Option<Host> {
+        self.host_of.map(|of| of(peer))
+    }
+
+    /// The unconfirmed registration that is the oldest.
+    pub(super) fn oldest_unconfirmed(&self) -> Option<RegistrationId> {
+        self.id(self.room.oldest_unconfirmed()?)
+    }
+
+    /// The unconfirmed registration of a host that is the oldest.
+    pub(super) fn oldest_unconfirmed_at(&self, host: Host) -> Option<RegistrationId> {
+        self.id(self.room.oldest_unconfirmed_at(host)?)
+    }
+
+    /// A confirmed registration that was left alone for long: one that was not updated since it was
+    /// looked at last, if there is one among the first in turn.
+    pub(super) fn idle_confirmed(&mut self) -> Option<RegistrationId> {
+        for _ in 0..SPARED {
+            let id = self.id(self.room.first_confirmed()?)?;
+            let registration = self.get_mut(id)?;
+            if !core::mem::take(&mut registration.updated_since) {
+                return Some(id);
+            }
+            self.room.spare_first_confirmed(&mut self.entries);
+        }
+        self.id(self.room.first_confirmed()?)
+    }
+
     fn id(&self, index: u32) -> Option<RegistrationId> {
-        let serial = entry(&self.entries, index)?.serial;
+        let serial = self.entries.get(index)?.serial;
         Some(RegistrationId { index, serial })
     }
 
     fn hash_location(&self, location: Location) -> u64 {
         self.keys.hash_one(Some(location.bits()))
     }
+
+    /// Gives room of the indices back once most of it is unused.
+    fn give_back(&mut self) {
+        let (keys, entries) = (self.keys, &self.entries);
+        let wanted = entries.len() * 2;
+        let too_large = |capacity: usize| capacity > KEEP && capacity / 8 > entries.len();
+        if too_large(self.by_name.capacity()) {
+            self.by_name.shrink_to(wanted, |index| {
+                keys.hash_one(name(entries, *index).unwrap_or_default())
+            });
+        }
+        if too_large(self.by_location.capacity()) {
+            self.by_location.shrink_to(wanted, |index| {
+                keys.hash_one(location(entries, *index).map(Location::bits))
+            });
+        }
+    }
 }
 
-fn entry<P>(entries: &Slab<Entry<P>>, index: u32) -> Option<&Entry<P>> {
-    entries.get(usize::try_from(index).ok()?)
+/// How many confirmed registrations are looked at for one that was left alone.
+const SPARED: usize = 16;
+
+/// What the indices take for a registration, in bytes: about as much as they need, which is not all
+/// that they have.
+const INDICES: usize = 48;
+
+/// What a registration takes, in bytes of heap.
+pub(super) fn weight<P>(registration: &Registration<P>) -> usize {
+    size_of::<Entry<P>>() + INDICES + registration.heap()
 }
 
-fn name<P>(entries: &Slab<Entry<P>>, index: u32) -> Option<&str> {
-    Some(entry(entries, index)?.registration.endpoint_name())
+fn name<P>(entries: &Pages<Entry<P>>, index: u32) -> Option<&str> {
+    Some(entries.get(index)?.registration.endpoint_name())
 }
 
-fn location<P>(entries: &Slab<Entry<P>>, index: u32) -> Option<Location> {
-    Some(entry(entries, index)?.registration.location)
+fn location<P>(entries: &Pages<Entry<P>>, index: u32) -> Option<Location> {
+    Some(entries.get(index)?.registration.location)
 }
 
 #[cfg(test)]

@@ -102,6 +102,7 @@ impl<P: Peer> Server<P> {
             }
             return;
         };
+        self.confirm(key.registration);
         let outcome = if observing {
             self.begin_observation(now, key, pending, request, response, body)
         } else {

@@ -3,14 +3,18 @@ use alloc::{format, vec::Vec};
 use lwm2m_core::{Binding, Lifetime, Version};
 
 use super::*;
-use crate::{Channel, server::objects::ObjectList};
+use crate::{
+    Channel,
+    server::{objects::ObjectList, room::Standing},
+};
 
 fn registration(name: &str, location: Location) -> Registration<u8> {
     Registration {
         endpoint_name: name.into(),
         peer: 0,
         channel: Channel::Udp,
-        secure: false,
+        standing: Standing::Unconfirmed,
+        updated_since: false,
         location,
         lifetime: Lifetime::from_secs(60).unwrap(),
         version: Version::INITIAL,
@@ -19,7 +23,7 @@ fn registration(name: &str, location: Location) -> Registration<u8> {
         rare: None,
         registered: Instant::ZERO,
         updated: Instant::ZERO,
-        expiry: None,
+        expiry: Instant::MAX,
         pending_observes: 0,
     }
 }
@@ -30,7 +34,7 @@ fn add(registrations: &mut Registrations<u8>, name: &str) -> RegistrationId {
 }
 
 fn empty() -> Registrations<u8> {
-    Registrations::new(&mut Random::new([7; 32]))
+    Registrations::new(&mut Random::new([7; 32]), None)
 }
 
 #[test]
@@ -64,9 +68,12 @@ fn a_handle_never_means_another_registration() {
     let new = add(&mut all, "a");
     assert_eq!(old.index, new.index);
     assert!(all.get(old).is_none() && all.get_mut(old).is_none());
-    all.set_expiry(old, Some(Instant::ZERO));
+    all.set_expiry(old, Instant::ZERO);
     assert!(all.remove(old).is_none());
-    assert_eq!((all.find("a"), all.next_expiry()), (Some(new), None));
+    assert_eq!(
+        (all.find("a"), all.next_expiry()),
+        (Some(new), Some(Instant::MAX))
+    );
 }
 
 #[test]
@@ -75,9 +82,9 @@ fn they_expire_in_order_and_once() {
     let mut all = empty();
     let [a, b, c] = ["a", "b", "c"].map(|name| add(&mut all, name));
     for (id, expiry) in [(a, 30), (b, 10), (c, 20)] {
-        all.set_expiry(id, Some(at(expiry)));
+        all.set_expiry(id, at(expiry));
     }
-    all.set_expiry(b, Some(at(40)));
+    all.set_expiry(b, at(40));
     all.remove(c);
     assert_eq!(all.next_expiry(), Some(at(30)));
     assert_eq!(all.pop_expired(at(29)), None);
@@ -89,7 +96,7 @@ fn they_expire_in_order_and_once() {
 #[test]
 fn locations_are_not_those_of_another_seed() {
     let mut mine = empty();
-    let mut other = Registrations::<u8>::new(&mut Random::new([8; 32]));
+    let mut other = Registrations::<u8>::new(&mut Random::new([8; 32]), None);
     assert_ne!(mine.free_location(), other.free_location());
     assert_ne!(mine.free_location(), mine.free_location());
 }

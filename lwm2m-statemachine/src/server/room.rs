@@ -1,0 +1,408 @@
+//! Who goes when there is no room: registrations without a proven identity, in their order.
+//!
+//! What is counted and ordered here are only registrations of clients that proved no identity
+//! (NoSec, TS 7.1.10): anybody can make them, from any address. Nothing is scanned; each call costs
+//! the same however many there are.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use hashbrown::{HashMap, hash_map::Entry};
+
+use crate::random::KeyedState;
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// What many peers may have in common: an address without its port, as the application tells it
+/// (see [`Server::with_hosts`](super::Server::with_hosts)).
+///
+/// ```
+/// use core::net::{Ipv6Addr, SocketAddr};
+/// use lwm2m_statemachine::server::Host;
+///
+/// let [one, other]: [SocketAddr; 2] = ["192.0.2.1:5683", "192.0.2.1:40000"].map(|text| text.parse().unwrap());
+/// assert_eq!(Host::from(one), Host::from(other));
+/// // Who has one IPv6 address has the rest of its network of 64 bits.
+/// let [one, other]: [Ipv6Addr; 2] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse().unwrap());
+/// assert_eq!(Host::from(one), Host::from(other));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Host(u64);
+
+impl Host {
+    /// The host of this number. Which number means which host is the application's.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl From<Ipv4Addr> for Host {
+    fn from(address: Ipv4Addr) -> Self {
+        Self(address.to_bits().into())
+    }
+}
+
+impl From<Ipv6Addr> for Host {
+    /// The network of 64 bits; of a mapped IPv4 address, that address.
+    fn from(address: Ipv6Addr) -> Self {
+        match address.to_ipv4_mapped() {
+            Some(address) => address.into(),
+            None => Self(u64::try_from(address.to_bits() >> 64).unwrap_or(0)),
+        }
+    }
+}
+
+impl From<IpAddr> for Host {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => address.into(),
+        }
+    }
+}
+
+impl From<SocketAddr> for Host {
+    fn from(address: SocketAddr) -> Self {
+        address.ip().into()
+    }
+}
+
+/// What a client has shown of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing: whoever sent the Register may have any address.
+    Unconfirmed,
+    /// It has what was sent to its address: it updated its registration, or answered a request.
+    Confirmed,
+    /// The transport proved its identity.
+    Proven,
+}
+
+/// Where a registration stands in the lists; part of the registration's entry.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    /// Among all of its standing.
+    all: Links,
+    /// Among the unconfirmed ones of its host.
+    at_host: Links,
+}
+
+/// The neighbours in a list.
+#[derive(Clone, Copy, Debug)]
+struct Links {
+    before: u32,
+    behind: u32,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Self {
+            before: NONE,
+            behind: NONE,
+        }
+    }
+}
+
+/// Where the places are kept.
+pub(super) trait Places {
+    fn place(&mut self, index: u32) -> Option<&mut Place>;
+}
+
+/// The lists, and how many each host has.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// From the first that registered to the last.
+    unconfirmed: List,
+    /// From the one that has been left alone the longest.
+    confirmed: List,
+    hosts: HashMap<Host, AtHost, KeyedState>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct AtHost {
+    registrations: u32,
+    unconfirmed: List,
+}
+
+impl Room {
+    pub(super) fn new(keys: KeyedState) -> Self {
+        Self {
+            unconfirmed: List::default(),
+            confirmed: List::default(),
+            hosts: HashMap::with_hasher(keys),
+        }
+    }
+
+    /// A registration is there. Its place is a new one.
+    pub(super) fn add(
+        &mut self,
+        places: &mut impl Places,
+        index: u32,
+        standing: Standing,
+        host: Option<Host>,
+    ) {
+        match standing {
+            Standing::Proven => return,
+            Standing::Confirmed => self.confirmed.push(places, index, all),
+            Standing::Unconfirmed => self.unconfirmed.push(places, index, all),
+        }
+        if let Some(host) = host {
+            let at_host = self.hosts.entry(host).or_default();
+            at_host.registrations = at_host.registrations.saturating_add(1);
+            if standing == Standing::Unconfirmed {
+                at_host.unconfirmed.push(places, index, at_host_links);
+            }
+        }
+    }
+
+    /// A registration is there no more, or has another standing or host, with which it is added
+    /// next.
+    pub(super) fn remove(
+        &mut self,
+        places: &mut impl Places,
+        index: u32,
+        standing: Standing,
+        host: Option<Host>,
+    ) {
+        match standing {
+            Standing::Proven => return,
+            Standing::Confirmed => self.confirmed.remove(places, index, all),
+            Standing::Unconfirmed => self.unconfirmed.remove(places, index, all),
+        }
+        if let Some(host) = host
+            && let Entry::Occupied(mut entry) = self.hosts.entry(host)
+        {
+            let at_host = entry.get_mut();
+            if standing == Standing::Unconfirmed {
+                at_host.unconfirmed.remove(places, index, at_host_links);
+            }
+            at_host.registrations = at_host.registrations.saturating_sub(1);
+            if at_host.registrations == 0 {
+                entry.remove();
+            }
+            shrink(&mut self.hosts);
+        }
+    }
+
+    /// The unconfirmed registration that is the oldest.
+    pub(super) fn oldest_unconfirmed(&self) -> Option<u32> {
+        self.unconfirmed.first()
+    }
+
+    /// The confirmed registration that is first in turn.
+    pub(super) fn first_confirmed(&self) -> Option<u32> {
+        self.confirmed.first()
+    }
+
+    /// Puts the first of the confirmed registrations behind the others.
+    pub(super) fn spare_first_confirmed(&mut self, places: &mut impl Places) {
+        if let Some(index) = self.confirmed.first() {
+            self.confirmed.remove(places, index, all);
+            self.confirmed.push(places, index, all);
+        }
+    }
+
+    /// How many registrations a host has.
+    pub(super) fn count_at(&self, host: Host) -> usize {
+        let at_host = self.hosts.get(&host);
+        at_host.map_or(0, |at_host| {
+            usize::try_from(at_host.registrations).unwrap_or(usize::MAX)
+        })
+    }
+
+    /// The unconfirmed registration of a host that is the oldest.
+    pub(super) fn oldest_unconfirmed_at(&self, host: Host) -> Option<u32> {
+        self.hosts.get(&host)?.unconfirmed.first()
+    }
+
+    /// How many hosts have registrations.
+    pub(super) fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+}
+
+/// Gives room back once most of it is unused.
+fn shrink(hosts: &mut HashMap<Host, AtHost, KeyedState>) {
+    if hosts.len() < hosts.capacity() / 8 {
+        hosts.shrink_to(hosts.len() * 2);
+    }
+}
+
+/// A list through the places of its entries.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    first: u32,
+    last: u32,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self {
+            first: NONE,
+            last: NONE,
+        }
+    }
+}
+
+/// Which links of a place a list uses.
+type Which = fn(&mut Place) -> &mut Links;
+
+fn all(place: &mut Place) -> &mut Links {
+    &mut place.all
+}
+
+fn at_host_links(place: &mut Place) -> &mut Links {
+    &mut place.at_host
+}
+
+impl List {
+    fn first(self) -> Option<u32> {
+        (self.first != NONE).then_some(self.first)
+    }
+
+    /// Adds an entry, which is in no list of these links, behind all others.
+    fn push(&mut self, places: &mut impl Places, index: u32, which: Which) {
+        let before = self.last;
+        if let Some(place) = places.place(index) {
+            *which(place) = Links {
+                before,
+                behind: NONE,
+            };
+        }
+        self.last = index;
+        match places.place(before) {
+            Some(place) => which(place).behind = index,
+            None => self.first = index,
+        }
+    }
+
+    /// Takes an entry out of this list.
+    fn remove(&mut self, places: &mut impl Places, index: u32, which: Which) {
+        let Some(place) = places.place(index) else {
+            return;
+        };
+        let Links { before, behind } = core::mem::take(which(place));
+        match places.place(before) {
+            Some(place) => which(place).behind = behind,
+            None => self.first = behind,
+        }
+        match places.place(behind) {
+            Some(place) => which(place).before = before,
+            None => self.last = before,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::Random;
+
+    impl Places for Vec<Place> {
+        fn place(&mut self, index: u32) -> Option<&mut Place> {
+            self.get_mut(usize::try_from(index).unwrap())
+        }
+    }
+
+    /// What the lists should have, each as a list.
+    #[derive(Default)]
+    struct Model {
+        entries: Vec<(u32, Standing, Option<Host>)>,
+    }
+
+    impl Model {
+        fn first(&self, standing: Standing, host: Option<Host>) -> Option<u32> {
+            let mut entries = self.entries.iter();
+            entries
+                .find(|entry| entry.1 == standing && (host.is_none() || entry.2 == host))
+                .map(|entry| entry.0)
+        }
+
+        fn at(&self, host: Host) -> usize {
+            let of_host = |entry: &&(u32, Standing, Option<Host>)| {
+                entry.2 == Some(host) && entry.1 != Standing::Proven
+            };
+            self.entries.iter().filter(of_host).count()
+        }
+    }
+
+    fn standing() -> impl Strategy<Value = Standing> {
+        prop_oneof![
+            Just(Standing::Unconfirmed),
+            Just(Standing::Confirmed),
+            Just(Standing::Proven)
+        ]
+    }
+
+    proptest! {
+        /// Each step changes a registration: adds it, takes it away, or gives it another standing
+        /// and host.
+        #[test]
+        fn the_lists_are_in_the_order_of_what_was_added(
+            steps in prop::collection::vec(
+                (0_u32..20, standing(), prop::option::of(0_u64..4), any::<bool>()),
+                0..200,
+            ),
+        ) {
+            let mut places = alloc::vec![Place::default(); 20];
+            let mut room = Room::new(Random::new([1; 32]).hash_keys());
+            let mut model = Model::default();
+            for (index, standing, host, stays) in steps {
+                let host = host.map(Host::new);
+                if let Some(at) = model.entries.iter().position(|entry| entry.0 == index) {
+                    let (_, before, at_host) = model.entries.remove(at);
+                    room.remove(&mut places, index, before, at_host);
+                }
+                if stays {
+                    model.entries.push((index, standing, host));
+                    room.add(&mut places, index, standing, host);
+                }
+                prop_assert_eq!(room.oldest_unconfirmed(), model.first(Standing::Unconfirmed, None));
+                prop_assert_eq!(room.first_confirmed(), model.first(Standing::Confirmed, None));
+                let hosts = (0..4).map(Host::new);
+                for host in hosts.clone() {
+                    prop_assert_eq!(room.count_at(host), model.at(host));
+                    prop_assert_eq!(
+                        room.oldest_unconfirmed_at(host),
+                        model.first(Standing::Unconfirmed, Some(host))
+                    );
+                }
+                prop_assert_eq!(room.hosts(), hosts.filter(|host| model.at(*host) > 0).count());
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_spared_goes_last() {
+        let mut places = alloc::vec![Place::default(); 3];
+        let mut room = Room::new(Random::new([1; 32]).hash_keys());
+        room.spare_first_confirmed(&mut places);
+        for index in 0..3 {
+            room.add(&mut places, index, Standing::Confirmed, None);
+        }
+        let mut order = Vec::new();
+        for _ in 0..4 {
+            order.extend(room.first_confirmed());
+            room.spare_first_confirmed(&mut places);
+        }
+        assert_eq!(order, [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn hosts_are_addresses_without_ports() {
+        let host = |text: &str| Host::from(text.parse::<SocketAddr>().unwrap());
+        assert_eq!(host("192.0.2.1:1"), host("192.0.2.1:2"));
+        assert_ne!(host("192.0.2.1:1"), host("192.0.2.2:1"));
+        assert_eq!(host("[::ffff:192.0.2.1]:1"), host("192.0.2.1:1"));
+        assert_eq!(host("[2001:db8:0:1::1]:1"), host("[2001:db8:0:1:f::]:2"));
+        assert_ne!(host("[2001:db8:0:1::1]:1"), host("[2001:db8:0:2::1]:1"));
+        assert_eq!(
+            Host::from(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            Host::new(0x7f00_0001)
+        );
+    }
+}
