@@ -24,7 +24,7 @@ mod index;
 use alloc::{collections::BTreeSet, vec::Vec};
 
 use lwm2m_core::{
-    AccessRights, InstanceId, ObjectId, Operation, Path, PathForm, ResourceId, ShortServerId, Value,
+    AccessRights, InstanceId, ObjectId, Operation, Path, ResourceId, ShortServerId, Value,
 };
 use thiserror::Error;
 
@@ -51,8 +51,9 @@ pub enum Refusal {
     NotSupported,
 }
 
-/// Whether a server may do something with a target (TS 7.3.2): first whether it has the right, then
-/// whether the target supports the operation.
+/// Whether a server may do something with a target (TS 7.3.2, 8.5). Of several refusals it is the
+/// first one of this order: the Security Object is shut, the target is not there, the server has no
+/// right, the target does not support the operation.
 ///
 /// Of an Object, a server may read the Object Instances that it has the right to read, which are for
 /// [`ObjectTree::read`] to choose. What a payload has is for the [`Transaction`] that takes it.
@@ -80,50 +81,44 @@ pub fn authorize(
         // It is the Bootstrap interface's alone (TS E.1).
         return Err(Refusal::Denied);
     }
-    // On an Object Instance, Execute is refused to those with the right to it (TS 7.3.2.3).
-    let on_instance = operation == Operation::Execute && path.depth() == 2;
-    match operation.path_form() {
-        PathForm::Tree { from, to } if (usize::from(from)..=to.into()).contains(&path.depth()) => {}
-        _ if on_instance => {}
-        _ => return Err(Refusal::NotSupported),
-    }
-    let id = path.object().ok_or(Refusal::NotSupported)?;
-    let object = tree.object(id).ok_or(Refusal::NotFound)?;
-    let Some(instance) = path.instance() else {
-        let denied = operation == Operation::Create && !may_create(tree, server, id);
-        return if denied { Err(Refusal::Denied) } else { Ok(()) };
-    };
-    if tree.locate(Path::Instance(id, instance)).is_none() {
+    if !tree.has_target(operation, path) {
         return Err(Refusal::NotFound);
     }
-    let needed = operation.minimum_right();
-    if needed != AccessRights::NONE && !rights(tree, server, id, instance).contains(needed) {
+    if !has_right(tree, server, operation, path) {
         return Err(Refusal::Denied);
     }
-    if on_instance {
+    if !is_supported(tree, operation, path) {
         return Err(Refusal::NotSupported);
     }
-    let Some(resource) = path.resource() else {
-        return Ok(());
-    };
-    let there = match operation {
-        // What is not there yet may be written.
-        Operation::Write => object.supports(resource),
-        _ => object.has(instance, resource),
-    };
-    let definition = object.definition().resource(resource).filter(|_| there);
-    let operations = definition.ok_or(Refusal::NotFound)?.operations;
-    let supported = match operation {
+    Ok(())
+}
+
+/// Whether a server has the right that an operation needs: on the Object for a Create, on the Object
+/// Instance for all others. On an Object these need none.
+fn has_right(tree: &ObjectTree, server: ShortServerId, operation: Operation, path: Path) -> bool {
+    let needed = operation.minimum_right();
+    match (path.object(), path.instance()) {
+        (Some(object), _) if needed == AccessRights::CREATE => may_create(tree, server, object),
+        (Some(object), Some(instance)) if needed != AccessRights::NONE => {
+            rights(tree, server, object, instance).contains(needed)
+        }
+        _ => true,
+    }
+}
+
+/// Whether a target has a path that the operation may have, and allows it if it is a Resource.
+fn is_supported(tree: &ObjectTree, operation: Operation, path: Path) -> bool {
+    let resource = path.object().zip(path.resource());
+    let definition = resource
+        .and_then(|(object, resource)| tree.definition(object)?.resource(resource))
+        .map(|definition| definition.operations);
+    let allows = definition.is_none_or(|operations| match operation {
         Operation::Read | Operation::Observe | Operation::Notify => operations.readable(),
         Operation::Write => operations.writable(),
         Operation::Execute => operations.executable(),
         _ => true,
-    };
-    if supported {
-        Ok(())
-    } else {
-        Err(Refusal::NotSupported)
-    }
+    });
+    path != Path::Root && operation.may_target(&path) && allows
 }
 
 /// The rights of a server on an Object Instance (TS 7.3.2.1).

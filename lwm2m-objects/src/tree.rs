@@ -4,8 +4,8 @@ use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::{any::Any, fmt};
 
 use lwm2m_core::{
-    Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef,
-    WriteMode,
+    Arguments, DataType, InstanceId, Instant, ObjectId, Operation, Path, ResourceId, Value,
+    ValueRef, WriteMode,
     codec::{EncodeError, Event, Sink, TypeLookup},
 };
 
@@ -156,6 +156,21 @@ impl ObjectTree {
         };
         let resource = object.definition().resource(id)?;
         object.has(instance, id).then_some((object, Some(resource)))
+    }
+
+    /// Whether what the path of a request names is there. A Resource that its Object supports may be
+    /// written before it is. A Resource Instance is never there: TS 1.0 addresses none (5.4).
+    pub fn has_target(&self, operation: Operation, path: Path) -> bool {
+        match path {
+            Path::Root => true,
+            Path::ResourceInstance(..) => false,
+            Path::Resource(object, instance, resource) if operation == Operation::Write => self
+                .locate(Path::Instance(object, instance))
+                .is_some_and(|(object, _)| {
+                    object.supports(resource) && object.definition().resource(resource).is_some()
+                }),
+            _ => self.locate(path).is_some(),
+        }
     }
 
     /// Reads an Object, an Object Instance or a Resource (TS 5.4.1) into a sink.

@@ -1,8 +1,6 @@
 //! Access control (TS 7.3, E.1.3, Appendix F).
 
-use lwm2m_core::{
-    AccessRights, InstanceId, ObjectId, Operation, Path, ResourceId, ShortServerId, Value,
-};
+use lwm2m_core::{AccessRights, InstanceId, ObjectId, Operation, Path, ShortServerId, Value};
 use lwm2m_objects::{
     ACCESS_CONTROL, AccessControl, AclTarget, Change, Device, FirmwareUpdate, ObjectTree, Security,
     Server, SoftwareManagement, Store, Typed, access,
@@ -132,8 +130,9 @@ fn the_table_of_7_3_2_1() {
     }
 }
 
-/// TS 7.3.2.2 to 7.3.2.5: every operation on every kind of target, with every single right, with all
-/// rights and with none.
+/// TS 7.3.2.2 to 7.3.2.5, 8.5: every operation on every kind of target, with every single right, with
+/// all rights and with none. What is not there is told whoever asks; then comes the right, then
+/// what the target supports.
 #[test]
 fn the_table_of_7_3_2() {
     use Operation::{
@@ -149,20 +148,23 @@ fn the_table_of_7_3_2() {
     const OK: Result<(), access::Refusal> = Ok(());
     const NO: Result<(), access::Refusal> = Err(NotSupported);
     const LOST: Result<(), access::Refusal> = Err(NotFound);
-    let rows: [Row; 12] = [
-        //            R     W     E     D     -     C
+    const GONE: [Result<(), access::Refusal>; 6] = [Err(NotFound); 6];
+    let rows: [Row; 13] = [
+        //           R   W   E   D   -   C
+        ("/", [NO, NO, NO, NO, NO, NO]),
         ("/3", [OK, NO, NO, NO, OK, OK]),
         ("/3/0", [OK, OK, NO, OK, OK, NO]),
-        ("/3/0/0", [OK, NO, NO, NO, OK, NO]),          // R
-        ("/3/0/14", [OK, OK, NO, NO, OK, NO]),         // RW
-        ("/9/0/14", [NO, OK, NO, NO, OK, NO]),         // W
-        ("/3/0/4", [NO, NO, OK, NO, OK, NO]),          // E
-        ("/3/0/13", [LOST, OK, LOST, NO, LOST, NO]),   // supported, not there
-        ("/3/0/20", [LOST, LOST, LOST, NO, LOST, NO]), // not supported
-        ("/3/0/99", [LOST, LOST, LOST, NO, LOST, NO]), // unknown
-        ("/3/1", [LOST, LOST, LOST, LOST, LOST, NO]),
-        ("/6", [LOST, NO, NO, NO, LOST, LOST]),
-        ("/3/0/6/0", [NO, NO, NO, NO, NO, NO]),
+        ("/3/0/0", [OK, NO, NO, NO, OK, NO]),  // R
+        ("/3/0/14", [OK, OK, NO, NO, OK, NO]), // RW
+        ("/9/0/14", [NO, OK, NO, NO, OK, NO]), // W
+        ("/3/0/4", [NO, NO, OK, NO, OK, NO]),  // E
+        // What is supported may be written before it is there.
+        ("/3/0/13", [LOST, OK, LOST, LOST, LOST, LOST]),
+        ("/3/0/20", GONE), // not supported
+        ("/3/0/99", GONE), // unknown
+        ("/3/1", GONE),
+        ("/6", GONE),
+        ("/3/0/6/0", GONE), // TS 5.4 addresses no Resource Instance
     ];
     let operations: [(&[Operation], AccessRights); 6] = [
         (&[Read, Observe, Notify], AccessRights::READ),
@@ -180,6 +182,7 @@ fn the_table_of_7_3_2() {
                 control((3, 0), &[(101, bits)], 65535),
                 control((9, 0), &[(101, bits)], 65535),
                 control((3, 65535), &[(101, bits)], 65535),
+                control((9, 65535), &[(101, bits)], 65535),
             ],
         );
         let device = Device {
@@ -196,16 +199,15 @@ fn the_table_of_7_3_2() {
         for (at, outcomes) in rows {
             let path: Path = at.parse().unwrap();
             for ((operations, needed), allowed) in operations.iter().zip(outcomes) {
-                // An Object is read as far as there is a right on its instances.
-                let whole = path.depth() == 1 && *needed != AccessRights::CREATE;
-                let denied = !rights.contains(*needed) && !whole;
-                let resource = path.resource().map(ResourceId::get);
+                // Of an Object there is the right to create, and no other. It is read as far as there
+                // is a right on its instances.
+                let has_instance = path.depth() > 1;
+                let of_object = path.depth() == 1 && *needed == AccessRights::CREATE;
+                let has_right = !(has_instance || of_object) || rights.contains(*needed);
                 let expected = match allowed {
-                    // The form of the request comes first, and so does what is not there at all.
-                    Err(NotSupported) if !has_form(operations[0], path) => Err(NotSupported),
-                    Err(NotFound) if resource.is_none() => Err(NotFound),
-                    _ if denied => Err(Denied),
-                    allowed => allowed,
+                    Err(NotFound) => allowed,
+                    _ if has_right => allowed,
+                    _ => Err(Denied),
                 };
                 for operation in *operations {
                     let found = access::authorize(&tree, server(101), *operation, path);
@@ -215,21 +217,12 @@ fn the_table_of_7_3_2() {
         }
         // Nobody reaches Security, whatever the rights.
         for operation in Operation::ALL {
-            let security = "/0/0".parse().unwrap();
-            let found = access::authorize(&tree, server(101), operation, security);
-            assert_eq!(found, Err(Denied), "{operation:?}");
+            for security in ["/0", "/0/0", "/0/9", "/0/0/0", "/0/0/0/0"] {
+                let path = security.parse().unwrap();
+                let found = access::authorize(&tree, server(101), operation, path);
+                assert_eq!(found, Err(Denied), "{operation:?} {security}");
+            }
         }
-    }
-}
-
-/// Whether the operation is for targets of this depth at all.
-fn has_form(operation: Operation, path: Path) -> bool {
-    match operation {
-        Operation::Create => path.depth() == 1,
-        Operation::Delete => path.depth() == 2,
-        // Execute on an Object Instance is for those with the right to be told of (TS 7.3.2.3).
-        Operation::Execute | Operation::Write => matches!(path.depth(), 2 | 3),
-        _ => path.depth() < 4,
     }
 }
 

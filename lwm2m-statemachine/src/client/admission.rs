@@ -61,7 +61,7 @@ impl ClassifiedRequest {
 
     /// Makes the checks 2 to 4; with an error, that is the code of the answer.
     pub(super) fn admit(&self, tree: &ObjectTree) -> Result<(), Code> {
-        if !self.exists(tree) {
+        if !tree.has_target(self.operation, self.path()) {
             return Err(Code::NOT_FOUND);
         }
         self.request
@@ -74,19 +74,6 @@ impl ClassifiedRequest {
         self.request
             .check_content(self.operation)
             .map_err(|error| error.code())
-    }
-
-    /// Whether what the path names is there.
-    fn exists(&self, tree: &ObjectTree) -> bool {
-        let path = self.path();
-        match (self.operation, path) {
-            (_, Path::Root) => true,
-            // What is supported may be written before it is there.
-            (Operation::Write, Path::Resource(object, instance, resource)) => tree
-                .locate(Path::Instance(object, instance))
-                .is_some_and(|(object, _)| object.supports(resource)),
-            _ => tree.locate(path).is_some(),
-        }
     }
 
     /// Whether the Client offers the operation, and a Resource that is its target allows it.
