@@ -49,7 +49,8 @@ use crate::writer::{Prefix, Writer};
 /// * Times that are not finite, absolute ones that are not above zero, relative ones that are:
 ///   [`EncodeError::Time`].
 /// * Instances and multiple Resources that are empty, and empty Objects unless the payload is
-///   about this one Object: [`EncodeError::Empty`].
+///   about this one Object: [`EncodeError::Empty`]. An [answer](Encoder::answer) leaves them out,
+///   unless it is about the multiple Resource itself.
 /// * An Object Instance without identifier beside others or without a single Resource, because
 ///   nothing would tell it from one that has an identifier (see [`decode_create`](crate::decode_create)):
 ///   [`EncodeError::Structure`]. Resource 65535 of such an Object Instance: [`EncodeError::Value`].
@@ -77,6 +78,8 @@ pub struct Encoder<'b> {
     prefix: Prefix,
     /// Whether there is a value of a single Resource.
     single: bool,
+    /// Whether what is empty is left out.
+    leaves_out: bool,
     error: Option<EncodeError>,
 }
 
@@ -114,7 +117,8 @@ enum Names {
 }
 
 impl<'b> Encoder<'b> {
-    /// A payload that answers, or is sent to, the path `base`.
+    /// A payload that is sent to the path `base`, or answers it. What is empty is an error: to leave
+    /// it out would say something else, if it is to be written.
     ///
     /// A Read answer that shows linked Objects too (third example of TS 6.4.4) has the base
     /// [`Path::Root`].
@@ -133,7 +137,42 @@ impl<'b> Encoder<'b> {
             named: false,
             prefix: Prefix::EMPTY,
             single: false,
+            leaves_out: false,
             error: None,
+        }
+    }
+
+    /// A payload that answers the path `base`, or notifies of it. An Object Instance or a multiple
+    /// Resource in it that is empty is left out, as JSON has no words for it. Only where `base` is
+    /// the multiple Resource itself, that it is empty is an error.
+    ///
+    /// ```
+    /// use lwm2m_core::{Path, ValueRef, codec::{Event, Sink}};
+    /// use lwm2m_json::Encoder;
+    ///
+    /// let instance: Path = "/2/4".parse()?;
+    /// let mut payload = Vec::new();
+    /// let mut encoder = Encoder::answer(&mut payload, instance);
+    /// for event in [
+    ///     Event::Object(2.into()),
+    ///     Event::Instance(instance.instance()),
+    ///     Event::Multiple(2.into()),
+    ///     Event::EndMultiple,
+    ///     Event::Resource { id: 3.into(), value: ValueRef::Integer(65535), time: None },
+    ///     Event::EndInstance,
+    ///     Event::EndObject,
+    /// ] {
+    ///     encoder.event(event)?;
+    /// }
+    /// encoder.finish()?;
+    /// assert_eq!(payload, br#"{"bn":"/2/4/","e":[{"n":"3","v":65535}]}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn answer(buffer: &'b mut Vec<u8>, base: Path) -> Self {
+        Self {
+            leaves_out: base.depth() < 3,
+            ..Self::new(buffer, base)
         }
     }
 
@@ -142,8 +181,8 @@ impl<'b> Encoder<'b> {
     /// # Errors
     ///
     /// The error of an event; [`EncodeError::Structure`] if something is open still;
-    /// [`EncodeError::Empty`] if there was no value and the base is below an Object. The buffer is
-    /// as it was then.
+    /// [`EncodeError::Empty`] if there was no value and the base is below an Object, or of an
+    /// [answer](Self::answer) below an Object Instance. The buffer is as it was then.
     #[inline]
     pub fn finish(mut self) -> Result<(), EncodeError> {
         self.end()
@@ -155,7 +194,7 @@ impl<'b> Encoder<'b> {
             return Err(self.error.unwrap_or(EncodeError::Structure(Step::End)));
         }
         if self.names == Names::Undecided {
-            if self.base.instance().is_some() {
+            if self.base.instance().is_some() && !self.leaves_out {
                 return Err(EncodeError::Empty(self.base));
             }
             self.begin(Names::Below);
@@ -297,7 +336,7 @@ impl Encoder<'_> {
     /// Goes back to what is around the place that is open.
     #[inline]
     fn close(&mut self, outer: Place) -> Result<(), Failed> {
-        if !self.filled {
+        if !self.filled && !self.leaves_out {
             return Err(self.fail(EncodeError::Empty(self.place_path())));
         }
         self.place = outer;

@@ -191,7 +191,8 @@ enum Format<'b> {
 }
 
 impl<'b> Encoder<'b> {
-    /// Appends to `buffer` what is pushed, as the payload of the path `base`.
+    /// Appends to `buffer` what is pushed, as the payload of the path `base`. What the format has no
+    /// words for is an error.
     pub fn new(
         format: ContentFormat,
         buffer: &'b mut Vec<u8>,
@@ -204,6 +205,22 @@ impl<'b> Encoder<'b> {
             ContentFormat::JSON => Format::Json(lwm2m_json::Encoder::new(buffer, base)),
             format => return Err(Unsupported(format)),
         }))
+    }
+
+    /// The same as the payload of an answer or notification about the path `base`: JSON leaves out
+    /// what is empty, unless it is itself what was asked for.
+    pub fn answer(
+        format: ContentFormat,
+        buffer: &'b mut Vec<u8>,
+        base: Path,
+    ) -> Result<Self, Unsupported> {
+        match format {
+            ContentFormat::JSON => {
+                let encoder = lwm2m_json::Encoder::answer(buffer, base);
+                Ok(Self(Format::Json(encoder)))
+            }
+            format => Self::new(format, buffer, base),
+        }
     }
 
     /// Ends the payload and leaves it in the buffer. With an error, or without this call, the buffer

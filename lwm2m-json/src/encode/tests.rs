@@ -186,6 +186,68 @@ fn empty_things_are_refused_but_the_whole_object() {
     assert_eq!(write(&multiple, path("/3/0")), empty("/3/0/7"));
 }
 
+/// An answer tells what there is. JSON has no words for what is empty: it is left out, wherever it
+/// stands, unless nothing else was asked for.
+#[test]
+fn an_answer_leaves_out_what_is_empty() {
+    const EMPTY: [Event<'_>; 2] = [MULTIPLE, Event::EndMultiple];
+    let answer = |parts: &[&[Event<'_>]], base: &str| {
+        let mut payload = Vec::new();
+        let mut encoder = Encoder::answer(&mut payload, path(base));
+        parts
+            .concat()
+            .into_iter()
+            .try_for_each(|event| encoder.event(event))?;
+        encoder.finish()?;
+        Ok(String::from_utf8(payload).unwrap())
+    };
+    let is = |payload: &str| Ok::<_, EncodeError>(payload.into());
+    let open: &[Event<'_>] = &[OBJECT, INSTANCE];
+    let end: &[Event<'_>] = &[Event::EndInstance, Event::EndObject];
+    let full = [MULTIPLE, RESOURCE_INSTANCE, Event::EndMultiple];
+    let resource = r#"{"bn":"/3/0/","e":[{"n":"9","v":1}]}"#;
+    assert_eq!(
+        answer(&[open, &EMPTY, &[RESOURCE], end], "/3/0"),
+        is(resource)
+    );
+    assert_eq!(
+        answer(&[open, &[RESOURCE], &EMPTY, end], "/3/0"),
+        is(resource)
+    );
+    assert_eq!(
+        answer(&[open, &EMPTY, &full, &EMPTY, &[RESOURCE], end], "/3"),
+        is(r#"{"bn":"/3/","e":[{"n":"0/7/2","v":3},{"n":"0/9","v":1}]}"#)
+    );
+    let nothing = is(r#"{"bn":"/3/0/","e":[]}"#);
+    assert_eq!(answer(&[open, &EMPTY, end], "/3/0"), nothing);
+    assert_eq!(answer(&[open, end], "/3/0"), nothing);
+    let second = Event::Instance(InstanceId::new(1));
+    let empty_instance = [INSTANCE, Event::EndInstance];
+    let instances = [&[OBJECT][..], &empty_instance, &[second, RESOURCE], end];
+    let in_second = is(r#"{"bn":"/3/","e":[{"n":"1/9","v":1}]}"#);
+    assert_eq!(answer(&instances, "/3"), in_second);
+    let instances = [
+        &[OBJECT][..],
+        &[second, RESOURCE, Event::EndInstance],
+        &empty_instance,
+    ];
+    let instances = [&instances.concat()[..], &[Event::EndObject]];
+    assert_eq!(answer(&instances, "/3"), in_second);
+    let object = [OBJECT, Event::EndObject];
+    assert_eq!(answer(&[&object], "/"), is(r#"{"bn":"/","e":[]}"#));
+
+    // The empty array was asked for.
+    let empty = |text| Err(EncodeError::Empty(path(text)));
+    assert_eq!(answer(&[open, &EMPTY, end], "/3/0/7"), empty("/3/0/7"));
+    assert_eq!(answer(&[open, end], "/3/0/7"), empty("/3/0"));
+    assert_eq!(answer(&[], "/3/0/7"), empty("/3/0/7"));
+    // Whatever else is wrong is an error in an answer, too.
+    let outside = Err(EncodeError::OutsidePath(path("/3/0")));
+    assert_eq!(answer(&[open, &EMPTY, end], "/3/1"), outside);
+    let structure = Err(EncodeError::Structure(Step::End));
+    assert_eq!(answer(&[open, &[MULTIPLE]], "/3/0"), structure);
+}
+
 #[test]
 fn what_is_outside_of_the_base_is_refused() {
     let value = |at| [(at, Value::from(1))];

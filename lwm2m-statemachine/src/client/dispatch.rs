@@ -144,7 +144,7 @@ pub(super) fn content(
 ) -> Result<MessageBuf, Code> {
     let mut answer = content_head(format, observe).map_err(|_| Code::INTERNAL_SERVER_ERROR)?;
     let mut encoder =
-        Encoder::new(format, answer.payload_mut(), path).map_err(|_| Code::NOT_ACCEPTABLE)?;
+        Encoder::answer(format, answer.payload_mut(), path).map_err(|_| Code::NOT_ACCEPTABLE)?;
     tree.read(path, |_| true, &mut encoder).map_err(read_code)?;
     encoder.finish().map_err(|_| Code::NOT_ACCEPTABLE)?;
     Ok(answer)

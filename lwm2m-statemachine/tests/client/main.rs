@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod changes;
+mod empty_arrays;
 mod failures;
 mod growth;
 mod observe;
