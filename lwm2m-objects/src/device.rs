@@ -160,9 +160,12 @@ impl DeviceObject {
         if !self.is_there() {
             return;
         }
+        let told = self.clock.map(|clock| clock.read(self.now));
         self.set_clock(unix);
         self.clock_before = self.clock_before.map(|_| Before(self.clock));
-        self.changed.push(path(CURRENT_TIME));
+        if told != Some(unix) {
+            self.changed.push(path(CURRENT_TIME));
+        }
     }
 
     /// An error has happened. One that is told already is not told again.
@@ -199,6 +202,10 @@ impl DeviceObject {
     /// There are no errors any more: a single 0 is left.
     pub fn reset_errors(&mut self) {
         if !self.is_there() {
+            return;
+        }
+        let told = self.store.resource_instances(InstanceId::ZERO, ERROR_CODE);
+        if told.eq([(0.into(), &Value::Integer(0))]) {
             return;
         }
         let path = path(ERROR_CODE);
@@ -340,8 +347,8 @@ impl Object for DeviceObject {
 
     fn apply(&mut self, changes: &[Change]) {
         self.clock_before.get_or_insert(Before(self.clock));
-        self.store.apply(changes);
         for change in changes {
+            self.store.apply(core::slice::from_ref(change));
             match change {
                 Change::Set {
                     path,
@@ -351,12 +358,13 @@ impl Object for DeviceObject {
                     self.clock = None;
                 }
                 Change::Delete { .. } => self.clock = None,
-                // Then there is one error code, which is that there is no error.
-                Change::Create { .. } if self.is_there() && !self.has_error_codes() => {
-                    self.apply_set(ERROR_CODE, Some(0), Value::Integer(0));
-                }
                 _ => {}
             }
+        }
+        let comes = |change: &Change| matches!(change, Change::Create { .. });
+        if changes.iter().any(comes) && self.is_there() && !self.has_error_codes() {
+            // There is one error code, which is that there is no error.
+            self.apply_set(ERROR_CODE, Some(0), Value::Integer(0));
         }
     }
 

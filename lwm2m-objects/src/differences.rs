@@ -108,7 +108,7 @@ impl<'c> After<'c> {
 
 /// Whether two values are the same to whoever reads them: numbers by their bits, so that what is not
 /// a number is the same as itself.
-fn is_same(a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
+pub(crate) fn is_same(a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
     match (a, b) {
         (ValueRef::Float(a), ValueRef::Float(b)) => a.to_bits() == b.to_bits(),
         (a, b) => a == b,

@@ -5,6 +5,7 @@ use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId};
 use crate::{
     changed::Changed,
     definition::ObjectDefinition,
+    differences::is_same,
     object::{
         Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
     },
@@ -62,7 +63,11 @@ impl LocationObject {
                 InstanceId::ZERO,
                 ResourceId::new(resource),
             );
-            if self.store.get(path) == value.as_ref() {
+            let same = match (self.store.get(path), &value) {
+                (Some(told), Some(value)) => is_same(told.as_ref(), value.as_ref()),
+                (told, value) => told.is_none() && value.is_none(),
+            };
+            if same {
                 continue;
             }
             self.store.apply(&[match value {

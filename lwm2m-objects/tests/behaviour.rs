@@ -5,8 +5,8 @@ use lwm2m_core::{
 };
 use lwm2m_objects::{
     Answer, Change, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject,
-    ErrorCode, ExecuteError, Execution, FirmwareUpdate, Location, LocationObject, ObjectTree,
-    PowerSource, SoftwareManagement, Store, Typed, WriteError, example,
+    ErrorCode, ExecuteError, Execution, FirmwareUpdate, Location, LocationObject, Object,
+    ObjectTree, PowerSource, SoftwareManagement, Store, Typed, WriteError, example,
     firmware::FirmwareUpdateObject,
     software::{self, Numbering, SoftwareManagementObject},
 };
@@ -656,4 +656,66 @@ fn an_instance_reads_as_its_resources_do() {
             assert_eq!(whole.entries(), one_by_one, "/{object}/{instance}");
         }
     }
+}
+
+/// What the application says again is no change: whoever observes it is not told (TS 5.5).
+#[test]
+fn what_is_told_again_is_no_change() {
+    let mut tree = with_device(Device {
+        reset_error_code: true,
+        current_time: Some(100),
+        error_codes: vec![],
+        ..Device::default()
+    });
+    device(&mut tree).reset_errors();
+    execute(&mut tree, "/3/0/12").unwrap();
+    tree.handle_timeout(Instant::from_secs(10));
+    device(&mut tree).set_time(Instant::from_secs(20), 120);
+    assert_eq!(changed(&mut tree), [""; 0]);
+    device(&mut tree).report(ErrorCode::LowBattery);
+    assert_eq!(changed(&mut tree), ["/3/0/11"]);
+    execute(&mut tree, "/3/0/12").unwrap();
+    assert_eq!(changed(&mut tree), ["/3/0/11"]);
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 0)]);
+    device(&mut tree).set_time(Instant::from_secs(20), 121);
+    assert_eq!(changed(&mut tree), ["/3/0/13"]);
+
+    // A number that is none is the same as itself.
+    let nowhere = || Location {
+        altitude: Some(f64::NAN),
+        ..Location::new(51.5, 0.1, 1)
+    };
+    let mut location = LocationObject::new(nowhere());
+    location.moved(nowhere());
+    assert_eq!(location.poll_changed(), None);
+    location.moved(Location::new(51.5, 0.1, 1));
+    assert_eq!(location.poll_changed(), Some(path("/6/0/2")));
+}
+
+/// With the Object Instance goes the time that was written before, in the same commit, too.
+#[test]
+fn a_time_that_is_written_before_the_device_is_deleted_goes_with_it() {
+    let set = Change::Set {
+        path: path("/3/0/13"),
+        value: Value::Time(77),
+    };
+    let delete = Change::Delete { path: path("/3/0") };
+    let create = Change::Create { path: path("/3/0") };
+    let with_time = || {
+        with_device(Device {
+            current_time: Some(100),
+            ..Device::default()
+        })
+    };
+    let mut tree = with_time();
+    tree.commit(&[set.clone(), delete.clone()]).unwrap();
+    assert!(tree.locate(path("/3/0")).is_none());
+    let mut tree = with_time();
+    tree.commit(&[set.clone(), delete.clone(), create.clone()])
+        .unwrap();
+    assert_eq!(tree.get(path("/3/0/13")), None);
+    assert_eq!(integers(&tree, "/3/0/11"), [(0, 0)]);
+    tree.handle_timeout(Instant::from_secs(5));
+    tree.commit(&[delete, create, set]).unwrap();
+    assert_eq!(tree.get(path("/3/0/13")), Some(Value::Time(77)));
 }
