@@ -159,14 +159,15 @@ impl ObjectTree {
         self.prepare(&run)?;
         let differs = !self.differences(&run).is_empty();
         let mut held = self.held.take();
-        if let Some(object) = self.object_mut(id) {
-            let [change] = &run;
-            object.set(change);
-            match &mut held {
-                Some(held) => held.entry(id).or_default().set(object, change),
-                None => object.settle(&run),
+        self.change(id, &run, |object, run| {
+            for change in run {
+                object.set(change);
             }
-        }
+            match &mut held {
+                Some(held) => held.entry(id).or_default().set(object, run),
+                None => object.settle(run),
+            }
+        });
         self.held = held;
         Ok(differs)
     }

@@ -27,11 +27,12 @@ impl Held {
         self.waiting.add(object, &self.before, run);
     }
 
-    /// Notes a change of the application's own once it is applied: it is not taken back, but what
-    /// follows from it must not overtake what is held.
-    pub(crate) fn set(&mut self, object: &dyn Object, change: &Change) {
-        self.before.set(change);
-        let run = core::slice::from_ref(change);
+    /// Notes changes of the application's own once they are applied: they are not taken back, but
+    /// what follows from them must not overtake what is held.
+    pub(crate) fn set(&mut self, object: &dyn Object, run: &[Change]) {
+        for change in run {
+            self.before.set(change);
+        }
         self.waiting.add(object, &self.before, run);
     }
 

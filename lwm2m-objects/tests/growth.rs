@@ -176,6 +176,30 @@ fn rights_cost_the_same_however_many_access_control_instances_there_are() {
     assert!(costs[0].iter().all(|calls| *calls <= 30), "{costs:?}");
 }
 
+/// An application that sets an entry does not have all of them read again.
+#[test]
+fn rights_are_looked_up_after_an_entry_is_set() {
+    let costs = [10, 1_000, 32_000].map(|count| {
+        let (mut tree, calls) = controlled(count);
+        let rights = |tree: &ObjectTree| access::rights(tree, server(101), 9.into(), instance(0));
+        assert_eq!(rights(&tree), AccessRights::READ);
+        taken(&calls);
+        tree.set("/2/0/2/101".parse().unwrap(), 2).unwrap();
+        assert_eq!(rights(&tree), AccessRights::WRITE);
+        let entry = taken(&calls);
+        // It is followed where it is about something else, too.
+        tree.set("/2/0/1".parse().unwrap(), i64::from(count))
+            .unwrap();
+        assert_eq!(rights(&tree), AccessRights::NONE);
+        let moved = access::rights(&tree, server(101), 9.into(), instance(count));
+        assert_eq!(moved, AccessRights::WRITE);
+        [entry, taken(&calls)]
+    });
+    assert_eq!(costs[0], costs[1]);
+    assert_eq!(costs[0], costs[2]);
+    assert!(costs[0].iter().all(|calls| *calls <= 60), "{costs:?}");
+}
+
 /// Every instance that is created gets one: the work grows as their number does.
 #[test]
 fn many_creates_take_access_control_along_in_linear_work() {
