@@ -176,7 +176,8 @@ pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) ->
 /// What follows from a server creating Object Instances: each gets an Access Control Object
 /// Instance with the server as owner and with full rights, in place of any that was left of an
 /// earlier one (TS 5.4.6, 7.3.1.2.2). Nothing, if there is a single server and access control is
-/// not in use (TS 7.3), nor for Access Control Object Instances themselves.
+/// not in use (TS 7.3), nor for Access Control Object Instances themselves. The ACL is optional
+/// (TS E.3): where it is not supported, the owner has full rights without it.
 ///
 /// To be committed together with the Create; [`WriteError::TooMany`] if no identifier is free.
 pub fn created(
@@ -192,6 +193,8 @@ pub fn created(
     let Some(controls) = controls.filter(|_| !none) else {
         return Ok(Vec::new());
     };
+    let acl = ResourceId::new(AccessControl::ACL);
+    let has_acl = controls.supports(acl);
     let mut from = Some(InstanceId::ZERO);
     let mut changes = Vec::new();
     for instance in instances {
@@ -204,7 +207,9 @@ pub fn created(
             acl: [(server.get(), AccessControl::OWNER_RIGHTS)].into(),
             owner: server.get(),
         };
-        changes.extend(control.changes(id));
+        let of_acl = |change: &Change| change.path().resource() == Some(acl);
+        let control = control.changes(id).into_iter();
+        changes.extend(control.filter(|change| has_acl || !of_acl(change)));
     }
     Ok(changes)
 }

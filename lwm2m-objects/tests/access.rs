@@ -608,3 +608,22 @@ fn who_has_no_right_on_an_instance_does_not_share_it() {
         assert_eq!(tree.instances(2.into()).count(), 0, "{bits:#b}");
     }
 }
+
+/// The ACL is optional (TS E.3). Without it an owner has full rights (TS 7.3.2.1, A), and a Create
+/// does not fail for want of it.
+#[test]
+fn who_creates_owns_without_an_acl_too() {
+    let whole = control((3, 0), &[], 101);
+    let store = Store::new(&ACCESS_CONTROL)
+        .with(instance(0), 0, 3)
+        .with(instance(0), 1, 0)
+        .with(instance(0), 3, 101);
+    let mut tree = tree(&[101, 102], vec![whole]);
+    tree.add(store);
+    let created = access::created(&tree, server(102), 9.into(), &[instance(4)]).unwrap();
+    tree.commit(&created).unwrap();
+    let rights = |id| access::rights(&tree, server(id), 9.into(), instance(4));
+    assert_eq!((rights(101), rights(102)), (NONE, RWED));
+    let has_acl = tree.locate("/2/1/2".parse().unwrap()).is_some();
+    assert!(!has_acl);
+}
