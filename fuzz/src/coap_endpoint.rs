@@ -82,6 +82,7 @@ impl World {
             config.stream_requests = kind & 0x10 != 0;
             config.transmission.nstart = 1 + u16::from(kind >> 7);
             if kind & 0x20 != 0 {
+                config.transfer_deadline = Duration::from_secs(60);
                 let bounds = &mut config.bounds;
                 bounds.peers = 2;
                 (bounds.records, bounds.records_per_peer) = (12, 8);
@@ -89,6 +90,7 @@ impl World {
                 bounds.notifications_per_peer = 3;
                 (bounds.body, bounds.receiving_bytes) = (200, 300);
                 (bounds.receiving, bounds.receiving_per_peer) = (3, 2);
+                (bounds.request_body, bounds.receiving_bytes_per_peer) = (150, 200);
                 (bounds.response_bytes, bounds.response_bytes_per_peer) = (300, 200);
                 (bounds.serving, bounds.serving_bytes) = (2, 300);
             }
