@@ -74,6 +74,27 @@ fn a_clock_that_jumps_forwards_over_everything_ends_everything() {
     }
 }
 
+/// Turns that were missed are passed over in the call that is late for them, however late one was
+/// before it.
+#[test]
+fn a_late_call_leaves_nothing_that_is_due() {
+    for first in 0..100 {
+        for then in 0..100 {
+            let mut node = node();
+            begin(&mut node, T0, 1);
+            let mut now = T0;
+            for late in [first, then] {
+                now += seconds(late);
+                node.handle_timeout(now);
+                assert!(
+                    node.poll_timeout().is_none_or(|at| at > now),
+                    "{first} and {then} seconds late"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_clock_may_count_from_any_moment_and_jump_far_while_much_is_under_way() {
     let moments = [0, 1 << 32, 1 << 33, 1 << 40, 1 << 41, 1 << 53].map(Instant::from_secs);

@@ -376,7 +376,10 @@ impl<P: Peer> Endpoint<P> {
             }
         } else if transmission.sent <= self.config.transmission.retransmissions() {
             self.renew_notification(now, peer, key);
-            self.send_again(now, peer, key);
+            if self.send_again(now, peer, key) {
+                // Its next turn has passed, too; there are at most as many as retransmissions.
+                self.transmission_due(now, key);
+            }
         } else if let Some(transmission) = self.end_transmission(now, key) {
             self.transmission_failed(now, peer, transmission.purpose, FailureReason::Timeout);
         }
@@ -412,10 +415,11 @@ impl<P: Peer> Endpoint<P> {
 
     /// Sends a transmission again, and waits twice as long as before. Who is woken late is in time
     /// again at the next turn, or misses this one: no message is sent twice within ACK_TIMEOUT, or
-    /// beyond MAX_TRANSMIT_SPAN (RFC 7252 §4.2).
-    fn send_again(&mut self, now: Instant, peer: u32, key: Key) {
+    /// beyond MAX_TRANSMIT_SPAN (RFC 7252 §4.2). Tells whether this turn was missed and the next one has
+    /// passed already; then it has no deadline.
+    fn send_again(&mut self, now: Instant, peer: u32, key: Key) -> bool {
         let Some(transmission) = self.transmissions.get_mut(key) else {
-            return;
+            return false;
         };
         transmission.sent = transmission.sent.saturating_add(1);
         transmission.wait = transmission.wait.saturating_mul(2);
@@ -426,12 +430,15 @@ impl<P: Peer> Endpoint<P> {
             if let Some(name) = self.peers.name(peer) {
                 self.outbox.transmission(name, key);
             }
+        } else if deadline <= now {
+            return true;
         }
         self.timers.set(
             TimerKey::Transmission(key),
             &mut transmission.deadline,
             Some(deadline),
         );
+        false
     }
 
     pub(super) fn transmission_failed(
