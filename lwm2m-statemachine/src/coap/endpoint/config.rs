@@ -209,44 +209,46 @@ pub struct Bounds {
     /// The largest body that is put together from blocks, in bytes. A larger request is answered
     /// 4.13, a larger response is none. What is handed on block by block may be of any size.
     pub body: usize,
-    /// The same of a request, if that is less. Whoever sends one may be anyone, while a response is
-    /// asked for.
+    /// The same of a request, if that is less: anybody may send one, while a response is asked for.
+    /// 1 MiB by default, as for responses; a [`Server`](crate::Server) takes 64 KiB.
     pub request_body: usize,
     /// Bodies of requests that are coming in blocks, of all peers together. For one too many, one of
     /// another peer is forgotten: one that did not come on for 3 seconds (ACK_TIMEOUT and its
     /// spread) or of which there is only the first block, else one of a peer that holds more than
-    /// twice as much. If there is none, it is answered 5.03.
+    /// twice as much. If there is none, it is answered 5.03. 65,536 by default.
     pub receiving: usize,
     /// The same of one peer: for one too many, one of its own is forgotten that did not come on for
-    /// 3 seconds. If there is none, it is answered 5.03.
+    /// 3 seconds. If there is none, it is answered 5.03. 16 by default.
     pub receiving_per_peer: usize,
     /// How many bytes they take, of all peers together. Over it, room is made as for
     /// [`receiving`](Self::receiving): so a few peers that begin large bodies do not keep out the
-    /// others.
+    /// others. 64 MiB by default.
     pub receiving_bytes: usize,
     /// The same of one peer, at least one body. Over it, room is made as for
-    /// [`receiving_per_peer`](Self::receiving_per_peer).
+    /// [`receiving_per_peer`](Self::receiving_per_peer). 2 MiB by default: two of the largest bodies.
     pub receiving_bytes_per_peer: usize,
     /// How many bytes bodies of responses take that are put together from blocks, of all peers
     /// together. Over it, the largest one of another peer goes, chosen as for
     /// [`receiving`](Self::receiving): its request fails with
     /// [`FailureReason::NoRoom`](super::FailureReason::NoRoom). If there is none, it is the one that
-    /// needs room that fails.
+    /// needs room that fails. 64 MiB by default.
     pub response_bytes: usize,
-    /// The same of one peer, at least one body; over it, the one that needs room fails.
+    /// The same of one peer, at least one body; over it, the one that needs room fails. 4 MiB by
+    /// default: four of the largest bodies, so that it takes many peers to fill what there is.
     pub response_bytes_per_peer: usize,
     /// Bodies of responses that are kept while they are asked for block by block, of all peers
     /// together. Over the bound, those that are being read go last: those of which a later block
     /// than the first was asked for in the last 3 seconds (ACK_TIMEOUT and its spread). Of the others,
     /// the one that was not asked for the longest time goes. The application is asked for it again.
+    /// 65,536 by default.
     pub serving: usize,
-    /// The same of one peer: over it, one of its own goes.
+    /// The same of one peer: over it, one of its own goes. 64 by default.
     pub serving_per_peer: usize,
     /// How many bytes they take. Over the bound, those of one go that is chosen as for
-    /// [`serving`](Self::serving).
+    /// [`serving`](Self::serving). 64 MiB by default.
     pub serving_bytes: usize,
     /// The same of one peer: over it, those of its own go. A larger body is kept, but no other one
-    /// of its peer beside.
+    /// of its peer beside. 4 MiB by default.
     pub serving_bytes_per_peer: usize,
 }
 
