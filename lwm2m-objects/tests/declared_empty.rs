@@ -3,7 +3,7 @@
 
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, ShortServerId, Value, WriteMode,
-    codec::{Event, Sink},
+    codec::{Content, Event, Sink},
 };
 use lwm2m_objects::{
     AccessControl, Answer, BUILT_IN, Change, ConnectivityMonitoring, ConnectivityStatistics,
@@ -415,5 +415,142 @@ fn setting_what_an_object_was_made_without_says_what_to_do() {
     for executable in ["/3/0/4", "/3/0/5"].map(path) {
         let refused = Err(WriteError::NotWritable(executable));
         assert_eq!(tree.set(executable, 1), refused);
+    }
+}
+
+/// What is put back is supported from then on, whatever the Object was made with.
+#[test]
+fn an_object_supports_what_is_put_back() {
+    let device = |battery: bool| {
+        let device = Store::of([(InstanceId::ZERO, Device::default())]);
+        let device = if battery {
+            device.with(InstanceId::ZERO, 9, 100)
+        } else {
+            device
+        };
+        with(device).0
+    };
+    let (battery, timezone) = (path("/3/0/9"), path("/3/0/15"));
+    let mut tree = device(false);
+    let unsupported = Err(WriteError::NotSupported(battery));
+    assert_eq!(tree.set(battery, 42), unsupported);
+    tree.restore(&device(true).snapshot()).unwrap();
+    assert_eq!(tree.set(battery, 42), Ok(true));
+    let unsupported = Err(WriteError::NotSupported(timezone));
+    assert_eq!(tree.set(timezone, "UTC"), unsupported);
+}
+
+/// What a Bootstrap-Server writes, Object Instance by Object Instance (TS 5.2.7.4).
+fn provisioned() -> Vec<Vec<(Path, Value)>> {
+    let all: [&[(&str, Value)]; 4] = [
+        &[
+            ("/0/1/0", "coap://one".into()),
+            ("/0/1/1", false.into()),
+            ("/0/1/2", 3.into()),
+            ("/0/1/10", 101.into()),
+        ],
+        &[
+            ("/1/0/0", 101.into()),
+            ("/1/0/1", 60.into()),
+            ("/1/0/3", 9.into()),
+            ("/1/0/6", true.into()),
+            ("/1/0/7", "U".into()),
+        ],
+        &[
+            ("/2/0/0", 3.into()),
+            ("/2/0/1", 0.into()),
+            ("/2/0/2/101", 1.into()),
+            ("/2/0/3", 101.into()),
+        ],
+        &[
+            ("/3/0/0", "maker".into()),
+            ("/3/0/11/0", 0.into()),
+            ("/3/0/16", "U".into()),
+        ],
+    ];
+    let values = |of: &[(&str, Value)]| {
+        let values = of.iter().map(|(at, value)| (path(at), value.clone()));
+        values.collect()
+    };
+    all.map(values).into()
+}
+
+fn write(tree: &mut ObjectTree, target: Path, values: &[(Path, Value)]) {
+    let mut transaction = tree.bootstrap_write(target).unwrap();
+    let content: Content = values.iter().cloned().collect();
+    content.push(&mut transaction).unwrap();
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+}
+
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    let Some(last) = count.checked_sub(1) else {
+        return vec![vec![]];
+    };
+    let mut all = Vec::new();
+    for order in orders(last) {
+        for at in 0..count {
+            let mut order = order.clone();
+            order.insert(at, last);
+            all.push(order);
+        }
+    }
+    all
+}
+
+/// Whatever comes first, whole Object Instances or one Resource after the other, held or not: the
+/// same is there at the end, and after a restart.
+#[test]
+fn the_order_of_bootstrap_writes_does_not_matter() {
+    let empty = || {
+        let mut tree = ObjectTree::new();
+        tree.add(Store::of::<Security>([]));
+        tree.add(Store::of::<Server>([]));
+        tree.add(Store::of::<AccessControl>([]));
+        tree.add(Store::of::<Device>([]));
+        tree
+    };
+    let instances = provisioned();
+    let mut first = None;
+    for order in orders(instances.len()) {
+        for way in 0..8 {
+            let (alone, backwards, hold) = (way & 1 != 0, way & 2 != 0, way & 4 != 0);
+            let mut tree = empty();
+            if hold {
+                tree.hold();
+            }
+            for values in order.iter().map(|at| &instances[*at]) {
+                let (object, instance) = (values[0].0.object(), values[0].0.instance());
+                let whole = Path::Instance(object.unwrap(), instance.unwrap());
+                let mut values = values.clone();
+                if backwards && alone {
+                    values.reverse();
+                }
+                for part in values.chunks(if alone { 1 } else { values.len() }) {
+                    let of = Path::Resource(
+                        whole.object().unwrap(),
+                        whole.instance().unwrap(),
+                        part[0].0.resource().unwrap(),
+                    );
+                    write(&mut tree, if alone { of } else { whole }, part);
+                }
+            }
+            if hold {
+                assert!(tree.snapshot() == empty().snapshot(), "{order:?} {way}");
+                tree.keep();
+            }
+            let saved = tree.snapshot();
+            assert!(
+                *first.get_or_insert(saved.clone()) == saved,
+                "{order:?} {way}"
+            );
+            for (at, value) in instances.iter().flatten() {
+                assert_eq!(tree.get(*at).as_ref(), Some(value), "{order:?} {way}");
+            }
+            assert_eq!(accounts(&tree).len(), 1, "{order:?} {way}");
+            let mut restarted = empty();
+            restarted.restore(&saved).unwrap();
+            assert!(restarted.snapshot() == saved, "{order:?} {way}");
+        }
     }
 }
