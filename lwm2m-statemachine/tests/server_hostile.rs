@@ -275,6 +275,27 @@ fn a_flood_of_registers_that_stop_keeps_nobody_from_registering() {
     }
 }
 
+/// First blocks under other names in the name of a client, before and while it registers.
+#[test]
+fn first_blocks_in_the_name_of_a_client_do_not_keep_it_from_registering() {
+    let mut world = World::new();
+    let mut names = 0..;
+    let mut flood = |world: &mut World| {
+        for name in names.by_ref().take(100) {
+            let message = register(&format!("spoofed {name}"), 0, true, &[b'x'; 64]);
+            assert_eq!(world.code(HONEST, message), Code::CONTINUE);
+        }
+    };
+    flood(&mut world);
+    let mut second = false;
+    world.register(HONEST, "device", |world| {
+        if core::mem::replace(&mut second, true) {
+            flood(world);
+        }
+    });
+    assert_eq!(world.held().0, 3);
+}
+
 /// Registers that are as large as they may be, from more addresses than there is room for.
 #[test]
 fn large_registers_that_stop_keep_nobody_from_registering() {

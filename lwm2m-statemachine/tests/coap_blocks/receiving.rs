@@ -249,7 +249,7 @@ fn half_open_transfers_are_bounded_in_number_and_bytes() {
     let mut config = config(7, 1024);
     config.bounds.receiving = 3;
     config.bounds.receiving_per_peer = 2;
-    config.bounds.receiving_bytes = 400;
+    config.bounds.receiving_bytes = 464;
     let mut node: Node = Endpoint::new(config);
     let mut ask = |peer, path, number, id| {
         let said = refused(&mut node, T0, peer, &put(path, number, 64, 1000, id));
@@ -262,7 +262,8 @@ fn half_open_transfers_are_bounded_in_number_and_bytes() {
     assert!(!ask("a", "x", 0, 1));
     assert!(!ask("a", "x", 1, 2));
     assert!(!ask("a", "y", 0, 3));
-    assert!(ask("a", "z", 0, 4), "too many of one peer");
+    assert!(!ask("a", "y", 1, 4));
+    assert!(ask("a", "z", 0, 5), "too many of one peer");
     assert!(!ask("b", "x", 0, 1));
     assert!(!ask("b", "x", 1, 2));
     assert!(ask("c", "x", 0, 1), "too many of all");
@@ -284,10 +285,13 @@ fn exactly_as_many_transfers_as_are_allowed_are_half_open() {
         let mut node: Node = Endpoint::new(config);
         for (path, id, answer) in [
             ("x", 1, "ACK 2.31 1:0/1/64"),
-            ("y", 2, "ACK 2.31 1:0/1/64"),
-            ("z", 3, "ACK 5.03 1:0/0/64"),
+            ("x", 2, "ACK 2.31 1:1/1/64"),
+            ("y", 3, "ACK 2.31 1:0/1/64"),
+            ("y", 4, "ACK 2.31 1:1/1/64"),
+            ("z", 5, "ACK 5.03 1:0/0/64"),
         ] {
-            let said = refused(&mut node, T0, "peer", &put(path, 0, 64, 100, id));
+            let number = u32::from(answer.contains("1:1/"));
+            let said = refused(&mut node, T0, "peer", &put(path, number, 64, 200, id));
             assert_eq!(words(&said), answer);
         }
         assert_eq!(node.usage().receiving, 2);

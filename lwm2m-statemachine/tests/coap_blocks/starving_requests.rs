@@ -221,16 +221,19 @@ fn of_one_peer_what_does_not_come_on_gives_way_and_nothing_else() {
         bound(&mut config);
         let mut node = Node::new(config);
         let silence = Duration::from_secs(3);
-        assert!(half(&mut node, T0, 1, put("a", 0, true, 64)).contains("2.31"));
         let later = T0 + Duration::from_millis(1);
-        assert!(half(&mut node, later, 1, put("b", 0, true, 64)).contains("2.31"));
+        for (path, now) in [("a", T0), ("b", later)] {
+            for number in 0..2 {
+                assert!(half(&mut node, now, 1, put(path, number, true, 32)).contains("2.31"));
+            }
+        }
         let almost = T0 + silence - Duration::from_millis(1);
-        assert!(half(&mut node, almost, 1, put("c", 0, true, 64)).contains("5.03"));
+        assert!(half(&mut node, almost, 1, put("c", 0, true, 32)).contains("5.03"));
         // Others have nothing to do with it.
-        assert!(half(&mut node, almost, 2, put("c", 0, true, 64)).contains("2.31"));
+        assert!(half(&mut node, almost, 2, put("c", 0, true, 32)).contains("2.31"));
         let then = T0 + silence;
-        assert!(half(&mut node, then, 1, put("c", 0, true, 64)).contains("2.31"));
-        assert!(half(&mut node, then, 1, put("a", 1, true, 64)).contains("4.08"));
+        assert!(half(&mut node, then, 1, put("c", 0, true, 32)).contains("2.31"));
+        assert!(half(&mut node, then, 1, put("a", 2, true, 32)).contains("4.08"));
         let whole = |node: &mut Node, path| {
             ask(node, then, 1, put(path, 1, false, 16), |node, incoming| {
                 respond(node, then, incoming, Code::CHANGED);
@@ -240,6 +243,41 @@ fn of_one_peer_what_does_not_come_on_gives_way_and_nothing_else() {
             assert!(whole(&mut node, path).contains("4.08"), "another size");
         }
     }
+}
+
+/// First blocks in the name of a client, as many as it may have bodies and more, before and while
+/// it sends a body.
+#[test]
+fn first_blocks_in_the_name_of_a_peer_do_not_keep_it_out() {
+    let mut config = Config::new([1; 32]);
+    config.bounds.receiving_per_peer = 4;
+    let mut node = Node::new(config);
+    let flood = |node: &mut Node, count: u32| {
+        for n in 0..count {
+            let path = format!("spoofed-{n}");
+            assert!(half(node, T0, 1, put(&path, 0, true, 64)).contains("2.31"));
+        }
+    };
+    flood(&mut node, 100);
+    assert!(half(&mut node, T0, 1, put("own", 0, true, 64)).contains("2.31"));
+    // So many displace it as there may be.
+    flood(&mut node, 3);
+    for number in 1..10 {
+        assert!(half(&mut node, T0, 1, put("own", number, true, 64)).contains("2.31"));
+        // What has a second block stays.
+        flood(&mut node, 100);
+    }
+    assert_eq!(node.usage().receiving, 4);
+    let answer = ask(
+        &mut node,
+        T0,
+        1,
+        put("own", 10, false, 64),
+        |node, incoming| {
+            respond(node, T0, incoming, Code::CHANGED);
+        },
+    );
+    assert!(answer.contains("2.04"), "{answer}");
 }
 
 /// A block each time just before the transfer would be forgotten.

@@ -218,7 +218,8 @@ pub struct Bounds {
     /// twice as much. If there is none, it is answered 5.03. 65,536 by default.
     pub receiving: usize,
     /// The same of one peer: for one too many, one of its own is forgotten that did not come on for
-    /// 3 seconds. If there is none, it is answered 5.03. 16 by default.
+    /// 3 seconds, or else one of which there is only the first block. If there is none, it is
+    /// answered 5.03. 16 by default.
     pub receiving_per_peer: usize,
     /// How many bytes they take, of all peers together. Over it, room is made as for
     /// [`receiving`](Self::receiving): so a few peers that begin large bodies do not keep out the

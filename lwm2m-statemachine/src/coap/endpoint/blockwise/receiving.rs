@@ -94,6 +94,16 @@ impl Inbound {
     const fn is_held(&self) -> bool {
         !matches!(self.body, Content::Offered)
     }
+
+    /// When it came on last; of the same moment, what began first is less.
+    const fn last_came(&self) -> (Instant, u64) {
+        (self.heard, self.id.0)
+    }
+
+    /// Whether no block came but the first one.
+    fn is_begun_only(&self) -> bool {
+        self.latest.is_none_or(|latest| latest == self.first)
+    }
 }
 
 /// What is to be done with a request that has block options.

@@ -3,20 +3,39 @@
 
 use lwm2m_core::Instant;
 
-use super::{Newcomer, Receiving};
+use super::{Inbound, Newcomer, Receiving};
 use crate::{
     Peer,
     coap::endpoint::{Endpoint, config::after, event::FailureReason},
 };
 
 impl Receiving {
-    /// The body of this peer that did not come on for the longest time, but for this one.
-    fn longest_silent_of(&self, peer: u32, but: Option<u64>) -> Option<((u32, u64), Instant)> {
+    /// The bodies of this peer that are held, with their keys.
+    fn held_of(&self, peer: u32) -> impl Iterator<Item = ((u32, u64), &Inbound)> {
         self.bodies
             .range((peer, 0)..=(peer, u64::MAX))
-            .filter(|((_, resource), inbound)| inbound.is_held() && Some(*resource) != but)
-            .min_by_key(|(_, inbound)| inbound.heard)
-            .map(|(key, inbound)| (*key, inbound.heard))
+            .filter(|(_, inbound)| inbound.is_held())
+            .map(|(key, inbound)| (*key, inbound))
+    }
+
+    /// The body of this peer that did not come on for the longest time.
+    fn longest_silent_of(&self, peer: u32) -> Option<(u32, u64)> {
+        let longest_silent = self
+            .held_of(peer)
+            .min_by_key(|(_, inbound)| inbound.last_came());
+        longest_silent.map(|(key, _)| key)
+    }
+
+    /// The body that gives way to another one of its peer: one that has been silent for that long,
+    /// or else one of which there is only the first block. First blocks may be sent in the name of
+    /// the peer, and they do not keep out its own.
+    fn own_to_give_way(&self, now: Instant, key: (u32, u64), silence: u64) -> Option<(u32, u64)> {
+        self.held_of(key.0)
+            .filter(|(own, inbound)| {
+                *own != key && (inbound.is_begun_only() || after(inbound.heard, silence) <= now)
+            })
+            .min_by_key(|(_, inbound)| (after(inbound.heard, silence) > now, inbound.last_came()))
+            .map(|(own, _)| own)
     }
 }
 
@@ -91,11 +110,9 @@ impl<P: Peer> Endpoint<P> {
         true
     }
 
-    /// Forgets a body of the same peer that does not come on; says whether there was one.
+    /// Forgets a body of the same peer that gives way; says whether there was one.
     fn let_own_go(&mut self, now: Instant, key: (u32, u64)) -> bool {
-        let own = self.receiving.longest_silent_of(key.0, Some(key.1));
-        let Some((own, _)) = own.filter(|(_, heard)| after(*heard, self.spans.silence) <= now)
-        else {
+        let Some(own) = self.receiving.own_to_give_way(now, key, self.spans.silence) else {
             return false;
         };
         self.lose_receiving(own, FailureReason::NoRoom);
@@ -107,8 +124,8 @@ impl<P: Peer> Endpoint<P> {
         let holders = &self.receiving.holders;
         let body = holders
             .to_give_way(now, newcomer, self.spans.silence)
-            .and_then(|peer| self.receiving.longest_silent_of(peer, None));
-        let Some((body, _)) = body else {
+            .and_then(|peer| self.receiving.longest_silent_of(peer));
+        let Some(body) = body else {
             return false;
         };
         self.lose_receiving(body, FailureReason::NoRoom);
