@@ -95,7 +95,11 @@ pub struct ServerBounds {
     /// answered 5.03.
     pub registrations_per_host: usize,
     /// How long a registration that has shown nothing is safe from another one without a proven
-    /// identity; 247 s by default, which is EXCHANGE_LIFETIME (RFC 7252 §4.8.2).
+    /// identity; 10 s by default, in which a request to its client is sent three times.
+    ///
+    /// That long, nobody without a proven identity is let in for it, so a flood that fills all
+    /// [`registrations`](Self::registrations) in this time shuts out who is new. A longer time makes
+    /// do with a slower flood.
     pub probation: Duration,
     /// The longest that a registration is kept without an Update, whatever Lifetime the client
     /// said; what a client can say, by default.
@@ -134,7 +138,7 @@ impl Default for ServerBounds {
             registrations: 1_000_000,
             bytes: 1 << 29,
             registrations_per_host: 10_000,
-            probation: Duration::from_secs(247),
+            probation: Duration::from_secs(10),
             lifetime: Duration::from_secs(u32::MAX.into()),
             unconfirmed_lifetime: Duration::from_secs(30 * 86_400),
             objects: 1024,
