@@ -34,7 +34,7 @@ pub struct Security {
     /// How the channel is secured (Resource 2).
     pub mode: SecurityMode,
     /// PSK identity, public key or certificate of the Client, as TS E.1.1 has them (Resource 3).
-    /// Like the two below, it is empty where the [mode](SecurityMode::key_resources) does not need
+    /// Like the two below, it may be empty where the [mode](SecurityMode::key_resources) does not need
     /// it.
     pub public_key_or_identity: Vec<u8>,
     /// Public key or certificate of the server (Resource 4).
