@@ -1,6 +1,6 @@
 //! Who may register, and who goes for it when there is no room.
 
-use lwm2m_core::{Instant, Lifetime};
+use lwm2m_core::Instant;
 
 use super::{
     Server, Settings,
@@ -46,13 +46,13 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// Makes room for a registration that takes the place of what is registered under its name; so
-    /// others may go. If it is refused, nothing that it needs is there.
+    /// Makes room for a registration; so others may go. Tells which one it takes the place of, as it
+    /// has its name.
     pub(super) fn admit(
         &mut self,
         now: Instant,
         registration: &Registration<P>,
-    ) -> Result<(), RefusalReason> {
+    ) -> Result<Option<RegistrationId>, RefusalReason> {
         let instead_of = self.registrations.find(registration.endpoint_name());
         let instead_of = instead_of.filter(|old| !self.expire_if_due(now, *old));
         let old = instead_of.and_then(|old| self.registrations.get(old));
@@ -72,7 +72,8 @@ impl<P: Peer> Server<P> {
             instead_of,
             host: host(registration).filter(|host| host_of_old != Some(*host)),
         };
-        self.make_room(now, &need)
+        self.make_room(now, &need)?;
+        Ok(instead_of)
     }
 
     /// Makes room for an Update with which its registration takes so many bytes more.
@@ -82,18 +83,15 @@ impl<P: Peer> Server<P> {
         id: RegistrationId,
         more: usize,
     ) -> Result<(), RefusalReason> {
-        match self.registrations.get(id).filter(|_| more > 0) {
-            None => Ok(()),
-            Some(registration) => {
-                let need = Need {
-                    standing: registration.standing,
-                    weight: weight(registration).saturating_add(more),
-                    instead_of: Some(id),
-                    host: None,
-                };
-                self.make_room(now, &need)
-            }
-        }
+        let registration = self.registrations.get(id);
+        let registration = registration.ok_or(RefusalReason::UnknownLocation)?;
+        let need = Need {
+            standing: registration.standing,
+            weight: weight(registration).saturating_add(more),
+            instead_of: Some(id),
+            host: None,
+        };
+        self.make_room(now, &need)
     }
 
     /// Makes room for what is needed: first what has expired goes, then who proved the least.
@@ -170,40 +168,27 @@ impl<P: Peer> Server<P> {
 
     /// A client has shown that it has what was sent to it.
     pub(super) fn confirm(&mut self, id: RegistrationId) {
-        let unconfirmed = |one: &Registration<P>| one.standing == Standing::Unconfirmed;
-        if !self.registrations.get(id).is_some_and(unconfirmed) {
-            return;
-        }
-        self.registrations.change(id, |registration| {
-            registration.standing = Standing::Confirmed;
-        });
-        self.set_expiry(id);
-    }
-
-    /// Lets a registration live on from when it was updated last.
-    pub(super) fn set_expiry(&mut self, id: RegistrationId) {
-        if let Some(registration) = self.registrations.get(id) {
-            let (lifetime, standing) = (registration.lifetime, registration.standing);
-            let expiry = self
-                .settings
-                .expiry(registration.updated, lifetime, standing);
-            self.registrations.set_expiry(id, expiry);
+        let registration = self.registrations.get(id);
+        if registration.is_some_and(|registration| !registration.is_confirmed()) {
+            let settings = &self.settings;
+            self.registrations.change(id, |registration| {
+                registration.standing = Standing::Confirmed;
+                registration.expiry = settings.expiry(registration);
+            });
         }
     }
 }
 
 impl Settings {
-    /// When a registration ends that was updated last at `updated`.
-    pub(super) fn expiry(
-        &self,
-        updated: Instant,
-        lifetime: Lifetime,
-        standing: Standing,
-    ) -> Instant {
-        let mut kept = lifetime.as_duration().min(self.bounds.lifetime);
-        if standing == Standing::Unconfirmed {
+    /// When a registration ends unless it is updated again.
+    pub(super) fn expiry<P>(&self, registration: &Registration<P>) -> Instant {
+        let mut kept = registration
+            .lifetime
+            .as_duration()
+            .min(self.bounds.lifetime);
+        if !registration.is_confirmed() {
             kept = kept.min(self.bounds.unconfirmed_lifetime);
         }
-        updated + kept + self.grace
+        registration.updated + kept + self.grace
     }
 }

@@ -308,10 +308,13 @@ impl<P: Peer> Server<P> {
         location: Option<Location>,
     ) -> Result<RegistrationId, (Option<RegistrationId>, RefusalReason)> {
         let found = location.and_then(|location| self.registrations.find_location(location));
-        let id = found
-            .filter(|id| !self.expire_if_due(now, *id))
-            .ok_or((None, RefusalReason::UnknownLocation))?;
-        if self.is_client(origin, id) {
+        let unknown = (None, RefusalReason::UnknownLocation);
+        let id = found.ok_or(unknown)?;
+        let registration = self.registrations.get(id).ok_or(unknown)?;
+        if registration.expires_at() <= now {
+            self.expire(now, id);
+            Err(unknown)
+        } else if self.is_client(origin, registration) {
             Ok(id)
         } else {
             Err((Some(id), RefusalReason::AnotherClient))
@@ -321,18 +324,13 @@ impl<P: Peer> Server<P> {
     /// Whether a request is from the client of this registration: it has a proven identity that
     /// may use the endpoint name, from wherever it comes; without one, it comes from where the
     /// client registered.
-    fn is_client(&self, origin: &Origin<'_, P>, id: RegistrationId) -> bool {
-        self.registrations.get(id).is_some_and(|registration| {
-            if registration.is_secure() {
-                origin.is_secure()
-                    && (self.settings.identity_check)(
-                        &origin.identity,
-                        registration.endpoint_name(),
-                    )
-            } else {
-                registration.peer == *origin.peer
-            }
-        })
+    fn is_client(&self, origin: &Origin<'_, P>, registration: &Registration<P>) -> bool {
+        if registration.is_secure() {
+            let name = registration.endpoint_name();
+            origin.is_secure() && (self.settings.identity_check)(&origin.identity, name)
+        } else {
+            registration.peer == *origin.peer
+        }
     }
 
     /// TS 5.3.1.
@@ -358,27 +356,26 @@ impl<P: Peer> Server<P> {
             sms: parameters.sms,
             parameters: unknown,
         };
-        let (lifetime, standing) = (parameters.lifetime, origin.standing());
-        let registration = Registration {
+        let mut registration = Registration {
             endpoint_name: name.into(),
             peer: origin.peer.clone(),
             channel: origin.channel,
-            standing,
+            standing: origin.standing(),
             updated_since: false,
             location: self.registrations.free_location(),
-            lifetime,
+            lifetime: parameters.lifetime,
             version: parameters.version,
             binding: parameters.binding,
             objects,
             rare: rare.boxed(),
             registered: now,
             updated: now,
-            expiry: self.settings.expiry(now, lifetime, standing),
+            expiry: now,
             pending_observes: 0,
         };
-        self.admit(now, &registration)?;
+        registration.expiry = self.settings.expiry(&registration);
+        let old = self.admit(now, &registration)?;
         let location = registration.location;
-        let old = self.registrations.find(name);
         let replaced = old.and_then(|old| Some((old, self.registrations.remove(old)?)));
         let id = self
             .registrations
@@ -403,28 +400,32 @@ impl<P: Peer> Server<P> {
         body: &[u8],
     ) -> Result<(Answer, Effect<P>), RefusalReason> {
         check_content_format(request)?;
-        let mut unknown = self.unknown_parameters();
         let registration = self.registrations.get(id);
-        let binding = registration.ok_or(RefusalReason::UnknownLocation)?.binding;
+        let registration = registration.ok_or(RefusalReason::UnknownLocation)?;
+        let mut unknown = self.unknown_parameters();
         let parameters =
-            UpdateParameters::read(request.uri_query(), binding, |query| unknown.take(query))?;
+            UpdateParameters::read(request.uri_query(), registration.binding, |query| {
+                unknown.take(query)
+            })?;
         let objects = match body {
             [] => None,
             body => Some(self.object_list(body)?),
         };
-        let registration = self.registrations.get(id);
-        let registration = registration.ok_or(RefusalReason::UnknownLocation)?;
-        let mut rare = registration.rare.as_deref().cloned().unwrap_or_default();
-        if !unknown.is_empty() {
-            rare.parameters = rare.parameters.merged(&unknown)?;
-        }
-        rare.sms = parameters.sms.or(rare.sms);
-        let bytes = registration.growth(objects.as_ref(), &rare);
+        let rare = if unknown.is_empty() && parameters.sms.is_none() {
+            None
+        } else {
+            Some(registration.rare_with(&unknown, parameters.sms)?)
+        };
+        let more = registration.growth(objects.as_ref(), rare.as_ref());
         // It has its location, so it was sent to where it is.
         self.confirm(id);
-        self.make_room_for_update(now, id, bytes)?;
-        let update = |registration: &mut Registration<P>| {
-            let mut changes = registration.set_rare(rare);
+        if more > 0 {
+            self.make_room_for_update(now, id, more)?;
+        }
+        let settings = &self.settings;
+        let changes = self.registrations.change(id, |registration| {
+            let mut changes =
+                rare.map_or_else(Changes::default, |rare| registration.set_rare(rare));
             changes.lifetime = set(&mut registration.lifetime, parameters.lifetime);
             changes.binding = set(&mut registration.binding, parameters.binding);
             changes.objects = set(&mut registration.objects, objects);
@@ -432,10 +433,10 @@ impl<P: Peer> Server<P> {
             registration.channel = origin.channel;
             registration.updated = now;
             registration.updated_since = true;
+            registration.expiry = settings.expiry(registration);
             changes
-        };
-        let changes = self.registrations.change(id, update).unwrap_or_default();
-        self.set_expiry(id);
+        });
+        let changes = changes.unwrap_or_default();
         Ok((Answer::Code(Code::CHANGED), Effect::Updated(id, changes)))
     }
 

@@ -14,7 +14,7 @@ const PAGE: usize = 32;
 #[derive(Debug)]
 pub(super) struct Pages<T> {
     /// The last one is there.
-    all: Vec<Option<Page<T>>>,
+    all: Vec<Option<Box<Page<T>>>>,
     /// Which of them are not full, or not there.
     open: BTreeSet<usize>,
     length: usize,
@@ -22,7 +22,7 @@ pub(super) struct Pages<T> {
 
 #[derive(Debug)]
 struct Page<T> {
-    entries: Box<[Option<T>]>,
+    entries: [Option<T>; PAGE],
     /// Which entries are there.
     taken: u32,
 }
@@ -50,7 +50,7 @@ impl<T> Pages<T> {
             self.all.push(None);
             self.open.insert(at);
         }
-        let page = self.all.get_mut(at)?.get_or_insert_with(Page::default);
+        let page = self.all.get_mut(at)?.get_or_insert_with(Box::default);
         let slot = page.taken.trailing_ones();
         let index = start.checked_add(slot)?;
         *page.entries.get_mut(usize::try_from(slot).ok()?)? = Some(value);
@@ -118,7 +118,7 @@ impl<T> Pages<T> {
 impl<T> Default for Page<T> {
     fn default() -> Self {
         Self {
-            entries: core::iter::repeat_with(|| None).take(PAGE).collect(),
+            entries: [const { None }; PAGE],
             taken: 0,
         }
     }

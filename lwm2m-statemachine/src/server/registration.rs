@@ -9,7 +9,12 @@ use lwm2m_core::{
 use lwm2m_linkformat::RootPath;
 
 use super::{
-    event::Changes, location::Location, objects::ObjectList, parameters::Parameters, room::Standing,
+    event::Changes,
+    location::Location,
+    objects::ObjectList,
+    parameters::{Given, Parameters},
+    refusal::RefusalReason,
+    room::Standing,
 };
 use crate::Channel;
 
@@ -200,11 +205,26 @@ impl<P> Registration<P> {
         self.endpoint_name.len() + self.objects.heap() + self.rare_heap()
     }
 
-    /// How many bytes it would take more with this list, if it is another one, and this.
-    pub(super) fn growth(&self, objects: Option<&ObjectList>, rare: &Rare) -> usize {
-        let objects = objects.unwrap_or(&self.objects);
-        let after = objects.heap() + rare.heap();
-        after.saturating_sub(self.objects.heap() + self.rare_heap())
+    /// How many bytes it would take more with these in place of what it has.
+    pub(super) fn growth(&self, objects: Option<&ObjectList>, rare: Option<&Rare>) -> usize {
+        let (list, others) = (self.objects.heap(), self.rare_heap());
+        let list_after = objects.map_or(list, ObjectList::heap);
+        let others_after = rare.map_or(others, Rare::heap);
+        (list_after + others_after).saturating_sub(list + others)
+    }
+
+    /// What few clients say, with what this one says in an Update.
+    pub(super) fn rare_with(
+        &self,
+        unknown: &Given,
+        sms: Option<Msisdn>,
+    ) -> Result<Rare, RefusalReason> {
+        let none = Rare::default();
+        let before = self.rare.as_deref().unwrap_or(&none);
+        Ok(Rare {
+            sms: sms.or(before.sms),
+            parameters: before.parameters.merged(unknown)?,
+        })
     }
 
     /// Keeps this, and tells what is different from before.

@@ -161,7 +161,7 @@ impl<P> Registrations<P> {
         Some(RegistrationId { index, serial })
     }
 
-    /// Changes anything but the name, the location and the expiry.
+    /// Changes anything but the name and the location.
     pub(super) fn change<R>(
         &mut self,
         id: RegistrationId,
@@ -170,29 +170,29 @@ impl<P> Registrations<P> {
         let host_of = self.host_of;
         let seen = |registration: &Registration<P>| {
             let host = host_of.map(|of| of(&registration.peer));
-            (weight(registration), registration.standing, host)
+            (registration.standing, host)
         };
         let registration = self.get_mut(id)?;
-        let (weight, standing, host) = seen(registration);
+        let (bytes, expiry, before) = (
+            weight(registration),
+            registration.expiry,
+            seen(registration),
+        );
         let result = change(registration);
-        let (weight_now, standing_now, host_now) = seen(registration);
-        self.bytes = self.bytes.saturating_sub(weight).saturating_add(weight_now);
-        if (standing, host) != (standing_now, host_now) {
+        let (bytes_now, expiry_now, now) = (
+            weight(registration),
+            registration.expiry,
+            seen(registration),
+        );
+        self.bytes = self.bytes.saturating_sub(bytes).saturating_add(bytes_now);
+        self.expiry
+            .set(id.index, &mut Some(expiry), Some(expiry_now));
+        if before != now {
             let entries = &mut self.entries;
-            self.room.remove(entries, id.index, standing, host);
-            self.room.add(entries, id.index, standing_now, host_now);
+            self.room.remove(entries, id.index, before.0, before.1);
+            self.room.add(entries, id.index, now.0, now.1);
         }
         Some(result)
-    }
-
-    pub(super) fn set_expiry(&mut self, id: RegistrationId, expiry: Instant) {
-        if let Some(entry) = self.entries.get_mut(id.index)
-            && entry.serial == id.serial
-        {
-            let slot = &mut entry.registration.expiry;
-            self.expiry.set(id.index, &mut Some(*slot), Some(expiry));
-            *slot = expiry;
-        }
     }
 
     pub(super) fn remove(&mut self, id: RegistrationId) -> Option<Registration<P>> {

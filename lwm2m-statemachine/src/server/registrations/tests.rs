@@ -68,7 +68,7 @@ fn a_handle_never_means_another_registration() {
     let new = add(&mut all, "a");
     assert_eq!(old.index, new.index);
     assert!(all.get(old).is_none() && all.get_mut(old).is_none());
-    all.set_expiry(old, Instant::ZERO);
+    all.change(old, |registration| registration.expiry = Instant::ZERO);
     assert!(all.remove(old).is_none());
     assert_eq!(
         (all.find("a"), all.next_expiry()),
@@ -82,9 +82,9 @@ fn they_expire_in_order_and_once() {
     let mut all = empty();
     let [a, b, c] = ["a", "b", "c"].map(|name| add(&mut all, name));
     for (id, expiry) in [(a, 30), (b, 10), (c, 20)] {
-        all.set_expiry(id, at(expiry));
+        all.change(id, |registration| registration.expiry = at(expiry));
     }
-    all.set_expiry(b, at(40));
+    all.change(b, |registration| registration.expiry = at(40));
     all.remove(c);
     assert_eq!(all.next_expiry(), Some(at(30)));
     assert_eq!(all.pop_expired(at(29)), None);
