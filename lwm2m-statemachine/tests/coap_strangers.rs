@@ -543,6 +543,39 @@ fn whom_we_deal_with_is_not_forgotten_for_strangers() {
     ));
 }
 
+/// A block of a body; tells whether the endpoint waits for the next one.
+fn block(node: &mut Endpoint<u32>, now: Instant, from: u32, number: u32) -> bool {
+    let mut request = post("x");
+    let block = BlockOption::new(number, true, 16).unwrap();
+    request.block1(block).unwrap().payload(&[7; 16]);
+    let id = u16::try_from(number).unwrap();
+    let datagram = message(request, CON, id, token(b"t"));
+    let received = node.receive(now, &Datagram::new(from, &datagram));
+    assert!(!matches!(received, Ok(Some(_))));
+    let answer = node.poll_transmit().unwrap().payload.to_vec();
+    while node.poll_event().is_some() {}
+    code_of(&answer) == Code::CONTINUE
+}
+
+/// A stranger that only begins a body, or does not go on with it, does not fill the table.
+#[test]
+fn bodies_that_are_begun_do_not_shut_out_who_is_new() {
+    let mut node = few_peers();
+    // One whose body comes on.
+    assert!(block(&mut node, T0, 1, 0) && block(&mut node, T0, 1, 1));
+    for stranger in 100..200 {
+        assert!(block(&mut node, T0, stranger, 0), "{stranger}");
+    }
+    assert!(block(&mut node, T0, 1, 2));
+    // The table is full of those that come on, until they are silent.
+    for stranger in 200..207 {
+        assert!(block(&mut node, T0, stranger, 0) && block(&mut node, T0, stranger, 1));
+    }
+    assert!(!block(&mut node, T0, 300, 0));
+    assert!(block(&mut node, T0 + seconds(5), 300, 0));
+    assert_eq!(node.usage().peers, 8);
+}
+
 /// The table is full of those we deal with: then one more is one too many.
 #[test]
 fn a_table_full_of_requests_takes_no_stranger() {

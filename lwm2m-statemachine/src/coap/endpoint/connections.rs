@@ -70,12 +70,21 @@ impl<P: Peer> Endpoint<P> {
         const LOOKS: usize = 64;
         for _ in 0..LOOKS {
             let peer = self.peers.next_in_turn();
-            // A body that is coming has a bound of its own.
-            if self.peers.is_stranger(peer) && !self.receiving.is_from(peer) {
+            if self.may_displace(now, peer) {
                 self.forget_peer(now, peer);
                 return;
             }
         }
+    }
+
+    /// Whether a peer is a stranger of whom no body comes on. One that began gives way.
+    fn may_displace(&self, now: Instant, peer: u32) -> bool {
+        if self.receiving.comes_on(now, peer, self.spans.silence) {
+            return false;
+        }
+        let first_blocks = self.receiving.first_blocks(peer);
+        let begun = first_blocks.filter(|key| self.records.is_kept(*key));
+        self.peers.is_stranger(peer, begun.count())
     }
 
     fn forget_peer(&mut self, now: Instant, peer: u32) {

@@ -440,14 +440,15 @@ impl<P: Peer> Peers<P> {
     }
 
     /// Whether nothing is lost but answers if a peer is forgotten: it is a stranger, to whom
-    /// nothing was sent on our own, and no message of it may come again and do harm.
-    pub(super) fn is_stranger(&self, index: u32) -> bool {
+    /// nothing was sent on our own, and no message of it may come again and do harm, but for so
+    /// many that begin a body.
+    pub(super) fn is_stranger(&self, index: u32, first_blocks: usize) -> bool {
         self.get(index).is_some_and(|peer| {
             let is_unasked = peer.ids.as_ref().is_none_or(|ids| !ids.is_own_used);
             let is_quiet = peer.sending.as_ref();
             is_unasked
                 && is_quiet.is_none_or(|sending| sending.is_answers_only())
-                && peer.records.is_spare()
+                && peer.records.is_spare_but(first_blocks)
         })
     }
 

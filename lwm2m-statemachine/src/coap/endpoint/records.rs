@@ -76,9 +76,9 @@ impl Remembered {
         self.chain.len()
     }
 
-    /// Whether no harm is done if all of it is forgotten.
-    pub(super) const fn is_spare(self) -> bool {
-        self.binding == 0
+    /// Whether no harm is done if all of it is forgotten but so many messages.
+    pub(super) const fn is_spare_but(self, messages: usize) -> bool {
+        self.binding as usize <= messages
     }
 
     /// How many bytes the answers take that are kept.
@@ -258,6 +258,12 @@ impl Records {
             State::Open(asked) | State::Acknowledged(asked) => Some(asked),
             _ => None,
         }
+    }
+
+    /// Whether the message was dealt with, and is remembered because its repetition would do harm.
+    pub(super) fn is_kept(&self, key: Key) -> bool {
+        let kept = |record: &Record| record.state.is_final() && !record.is_spare();
+        self.table.get(key).is_some_and(kept)
     }
 
     /// The answer that a repetition leads to.

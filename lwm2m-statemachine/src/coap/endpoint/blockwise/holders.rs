@@ -86,6 +86,14 @@ impl Holders {
         self.held.of(peer)
     }
 
+    /// Whether a body of this peer comes on: more of one came than its first block, and not longer
+    /// than `silence` milliseconds ago.
+    pub(super) fn comes_on(&self, now: Instant, peer: u32, silence: u64) -> bool {
+        self.peers
+            .get(&peer)
+            .is_some_and(|holder| !holder.beginner && after(holder.heard, silence) > now)
+    }
+
     /// A body of this peer begins.
     pub(super) fn enter(&mut self, now: Instant, peer: u32) {
         self.bodies = self.bodies.saturating_add(1);

@@ -150,9 +150,21 @@ impl Receiving {
         self.of_peer(peer).next()
     }
 
-    /// Whether a body is coming from this peer.
-    pub(in crate::coap::endpoint) fn is_from(&self, peer: u32) -> bool {
-        self.first_of(peer).is_some()
+    /// Whether a body of this peer comes on.
+    pub(in crate::coap::endpoint) fn comes_on(
+        &self,
+        now: Instant,
+        peer: u32,
+        silence: u64,
+    ) -> bool {
+        self.holders.comes_on(now, peer, silence)
+    }
+
+    /// The requests with the first blocks of the bodies that come from this peer.
+    pub(in crate::coap::endpoint) fn first_blocks(&self, peer: u32) -> impl Iterator<Item = Key> {
+        self.bodies
+            .range((peer, 0)..=(peer, u64::MAX))
+            .map(|(_, inbound)| inbound.first)
     }
 
     /// The body whose block was in the request of this record.
