@@ -10,6 +10,8 @@ use lwm2m_statemachine::{
     },
 };
 
+use crate::program::Program;
+
 /// Two endpoints and whatever may happen between them: requests, notifications, bodies in blocks,
 /// answers late or never, cancellations; datagrams that are lost, repeated, held up, changed, or
 /// come from nowhere; time.
@@ -18,33 +20,12 @@ use lwm2m_statemachine::{
 /// bounded, no deadline stays in the past, and in the end nothing is left. As long as all
 /// datagrams are those that were sent, no request's body takes effect twice.
 pub fn coap_endpoint(data: &[u8]) {
-    let mut world = World::new(data.first().copied().unwrap_or(0));
-    let mut input = Input(data.get(1..).unwrap_or(&[]));
-    while let Some(step) = input.next() {
-        world.step(step, &mut input);
+    let mut program = Program::new(data);
+    let mut world = World::new(program.byte());
+    while let Some(step) = program.step() {
+        world.step(step, &mut program);
     }
     world.finish();
-}
-
-/// What is left of the input.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn next(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().unwrap_or(0)
-    }
-
-    fn take(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
 }
 
 /// The longest that a datagram is under way (RFC 7252 §4.8.2).
@@ -64,11 +45,12 @@ struct World {
 
 struct Side {
     node: Endpoint<u8>,
-    /// The requests without an outcome, and how they are named in the input.
+    /// The requests without an outcome, and how they are named in the program.
     open: Vec<RequestId>,
     observations: Vec<RequestId>,
     observers: Vec<Observer>,
-    responders: Vec<Responder>,
+    /// Requests that are to be answered, and what was run for them.
+    responders: Vec<(Responder, Option<u64>)>,
     sources: BTreeMap<SourceId, Vec<u8>>,
     wanted: Vec<(SourceId, usize, usize)>,
     sequence: u32,
@@ -88,11 +70,12 @@ impl World {
                 (bounds.records, bounds.records_per_peer) = (12, 8);
                 (bounds.requests_per_peer, bounds.transmissions_per_peer) = (6, 4);
                 bounds.notifications_per_peer = 3;
-                (bounds.body, bounds.receiving_bytes) = (200, 300);
+                (bounds.body, bounds.receiving_bytes) = (50, 75);
                 (bounds.receiving, bounds.receiving_per_peer) = (3, 2);
-                (bounds.request_body, bounds.receiving_bytes_per_peer) = (150, 200);
-                (bounds.response_bytes, bounds.response_bytes_per_peer) = (300, 200);
-                (bounds.serving, bounds.serving_bytes) = (2, 300);
+                (bounds.request_body, bounds.receiving_bytes_per_peer) = (38, 50);
+                (bounds.response_bytes, bounds.response_bytes_per_peer) = (75, 50);
+                (bounds.serving, bounds.serving_bytes) = (2, 75);
+                (bounds.answer_bytes, bounds.answer_bytes_per_peer) = (200, 150);
             }
             Side {
                 node: Endpoint::new(config),
@@ -119,17 +102,18 @@ impl World {
     fn body(&mut self, length: u8) -> Vec<u8> {
         self.next += 1;
         let mut body = self.next.to_be_bytes().to_vec();
-        body.resize(8 + usize::from(length) * 2, 0x55);
+        // Five of the smallest blocks are as good as any number.
+        body.resize(8 + usize::from(length) / 4, 0x55);
         body
     }
 
-    fn step(&mut self, step: u8, input: &mut Input<'_>) {
+    fn step(&mut self, step: u8, program: &mut Program<'_>) {
         let index = usize::from(step >> 7);
         match step & 0x0f {
-            0..=2 => self.request(index, input.byte(), input.byte()),
+            0..=2 => self.request(index, program.byte(), program.byte()),
             3 | 4 => {
                 // One of the oldest datagrams arrives; perhaps another copy of it will.
-                let choice = input.byte();
+                let choice = program.byte();
                 let at = usize::from(choice & 0x0f) % self.network.len().max(1);
                 let Some((since, to, payload)) = self.network.remove(at) else {
                     return;
@@ -140,7 +124,7 @@ impl World {
                 self.arrive(to, &payload);
             }
             5 => {
-                for _ in 0..input.byte() {
+                for _ in 0..program.byte() {
                     let Some((_, to, payload)) = self.network.pop_front() else {
                         break;
                     };
@@ -153,8 +137,8 @@ impl World {
             7 => {
                 if let Some((_, to, mut payload)) = self.network.pop_front() {
                     self.honest = false;
-                    let at = usize::from(input.byte()) % payload.len().max(1);
-                    let change = input.byte();
+                    let at = usize::from(program.byte()) % payload.len().max(1);
+                    let change = program.byte();
                     if let Some(byte) = payload.get_mut(at) {
                         *byte ^= change;
                     }
@@ -163,22 +147,28 @@ impl World {
             }
             8 => {
                 self.honest = false;
-                let length = input.byte();
-                let payload = input.take(length.into()).to_vec();
+                let length = program.byte();
+                let payload = program.take(length.into()).to_vec();
                 self.arrive(index, &payload);
             }
-            9 | 10 => self.tick(Duration::from_millis(u64::from(input.byte()) * 100)),
-            11 => self.tick(Duration::from_secs(u64::from(input.byte()) * 4)),
-            12 => self.stir(index, input.byte(), input.byte()),
-            13 => self.notify(index, input.byte(), input.byte()),
-            14 => self.supply(index, input.byte()),
+            9 | 10 => self.tick(Duration::from_millis(u64::from(program.byte()) * 100)),
+            11 => self.tick(Duration::from_secs(u64::from(program.byte()) * 4)),
+            12 => self.stir(index, program.byte(), program.byte()),
+            13 => self.notify(index, program.byte(), program.byte()),
+            14 => self.supply(index, program.byte()),
             _ => {
-                if input.byte() == 0x77 {
-                    self.honest = false;
-                    let other = 1 - index as u8;
-                    self.sides[index].node.drop_peer(self.now, &other);
-                    self.sides[index].observers.clear();
+                let other = 1 - index as u8;
+                let side = &mut self.sides[index];
+                match program.byte() {
+                    0x77 => {
+                        self.honest = false;
+                        side.node.drop_peer(self.now, &other);
+                    }
+                    // What was run stays run.
+                    0x78 => side.node.close_peer(self.now, &other),
+                    _ => return,
                 }
+                side.observers.clear();
             }
         }
         self.drain();
@@ -237,10 +227,9 @@ impl World {
                 request,
                 body,
             } => {
-                if request.code() != Code::GET
-                    && let Some(number) = body.first_chunk::<8>()
-                {
-                    let number = u64::from_be_bytes(*number);
+                let number = body.first_chunk::<8>().copied().map(u64::from_be_bytes);
+                let number = number.filter(|_| request.code() != Code::GET);
+                if let Some(number) = number {
                     let times = self.effects.entry(number).or_default();
                     *times += 1;
                     assert!(*times == 1 || !self.honest, "took effect twice");
@@ -249,7 +238,7 @@ impl World {
                     side.observers
                         .push(side.node.observer(self.now, &responder));
                 }
-                side.responders.push(responder);
+                side.responders.push((responder, number));
             }
             Incoming::RequestBlock {
                 responder,
@@ -319,7 +308,7 @@ impl World {
         if side.responders.is_empty() {
             return;
         }
-        let responder = side.responders.remove(0);
+        let (responder, number) = side.responders.remove(0);
         let code = [Code::CONTENT, Code::CHANGED, Code::NOT_FOUND][usize::from(kind % 3)];
         let mut message = MessageBuf::response(code);
         if kind & 0x10 != 0 {
@@ -333,7 +322,7 @@ impl World {
             }
             2 => {
                 side.node.acknowledge(&responder);
-                side.responders.push(responder);
+                side.responders.push((responder, number));
             }
             3..=5 => {
                 let source = side.node.source(None);
@@ -349,7 +338,14 @@ impl World {
             _ => {
                 message.payload(&body);
                 // It may be too late.
-                let _ = side.node.respond(now, responder, message);
+                let answered = side.node.respond(now, responder, message);
+                if let Some(number) = number
+                    && answered.is_ok()
+                    && code == Code::NOT_FOUND
+                {
+                    // It had no effect, and may have one if it comes again.
+                    self.effects.remove(&number);
+                }
             }
         }
     }
@@ -470,6 +466,7 @@ impl World {
             let (usage, bounds) = (side.node.usage(), side.node.config().bounds);
             assert!(usage.peers <= bounds.peers);
             assert!(usage.records <= bounds.records);
+            assert!(usage.answer_bytes <= bounds.answer_bytes);
             assert!(usage.receiving <= bounds.receiving);
             assert!(usage.receiving_bytes <= bounds.receiving_bytes);
             assert!(usage.response_bytes <= bounds.response_bytes);
@@ -485,7 +482,7 @@ impl World {
             for observation in core::mem::take(&mut side.observations) {
                 assert!(side.node.cancel(self.now, observation));
             }
-            for responder in core::mem::take(&mut side.responders) {
+            for (responder, _) in core::mem::take(&mut side.responders) {
                 side.node.ignore(responder);
             }
         }

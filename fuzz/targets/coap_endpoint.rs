@@ -1,3 +1,11 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| lwm2m_fuzz::coap_endpoint(data));
+use libfuzzer_sys::{Corpus, fuzz_target};
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    if data.len() > lwm2m_fuzz::LONGEST_PROGRAM {
+        return Corpus::Reject;
+    }
+    lwm2m_fuzz::coap_endpoint(data);
+    Corpus::Keep
+});

@@ -139,6 +139,22 @@ fn who_wakes_a_little_late_catches_up() {
 }
 
 #[test]
+fn turns_that_were_missed_are_over_at_once() {
+    for seed in 0..50 {
+        let mut node: Node = Endpoint::new(Config::new([seed; 32]));
+        request(&mut node, RequestOptions::default());
+        // In time for one more, then not for any.
+        for (late, resent) in [(44, 1), (60, 0)] {
+            let now = T0 + seconds(late);
+            node.handle_timeout(now);
+            assert_eq!(sent(&mut node).len(), resent);
+            let next = node.poll_timeout().unwrap();
+            assert!(next > now, "{next:?} is not after {now:?}");
+        }
+    }
+}
+
+#[test]
 fn an_exchange_lives_as_long_as_its_acknowledgement_is_waited_for() {
     // §4.8.2: MAX_TRANSMIT_WAIT counts if the last wait is longer than MAX_LATENCY.
     let parameters = TransmissionParameters {

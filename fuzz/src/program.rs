@@ -1,0 +1,49 @@
+//! Input that is read as a program: what happens, step by step.
+
+/// The longest program in bytes, and the most steps of one. What a longer one finds, a shorter one
+/// does too, and several of those run in its time: most of what a run costs is counting what it
+/// reached.
+pub const LONGEST_PROGRAM: usize = 64;
+const MOST_STEPS: u8 = 24;
+
+/// What is left of a program.
+pub(crate) struct Program<'a> {
+    bytes: &'a [u8],
+    steps: u8,
+}
+
+impl<'a> Program<'a> {
+    pub(crate) fn new(data: &'a [u8]) -> Self {
+        Self {
+            bytes: data.get(..LONGEST_PROGRAM).unwrap_or(data),
+            steps: 0,
+        }
+    }
+
+    /// The next step, if there is one.
+    pub(crate) fn step(&mut self) -> Option<u8> {
+        if self.steps == MOST_STEPS {
+            return None;
+        }
+        self.steps += 1;
+        self.next()
+    }
+
+    /// What the step is done with; zero at the end of the program.
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.next().unwrap_or(0)
+    }
+
+    /// So many bytes, if there are as many.
+    pub(crate) fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.bytes.split_at(length.min(self.bytes.len()));
+        self.bytes = rest;
+        taken
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let (first, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
+        Some(*first)
+    }
+}
