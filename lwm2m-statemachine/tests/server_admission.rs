@@ -704,27 +704,82 @@ proptest! {
     }
 }
 
-/// Who registers again under a name may be the one that goes first: it counts as gone then.
+/// What is registered under the name goes anyway, though it would be the first.
 #[test]
-fn a_registration_that_goes_for_its_own_successor_leaves_no_room_but_its_own() {
+fn a_registration_does_not_make_room_for_its_own_successor() {
     let mut world = World::with(|config| {
         config.bounds.bytes = 3000;
         config.bounds.probation = Duration::ZERO;
     });
-    let register = |world: &mut World, name: &str, instances| {
+    let register = |world: &mut World, name: &str, instances, identity| {
         let (name, links) = (format!("ep={name}"), list(instances));
-        world.request(&Request {
+        let request = Request {
             queries: &[&name, LONG[0], LONG[1]],
             payload: links.as_bytes(),
+            identity,
             ..Request::default()
-        });
-        world.events();
+        };
+        let code = world.request(&request).code();
         assert!(world.server.usage().registration_bytes <= 3000);
+        code
     };
-    register(&mut world, "device", 100);
-    register(&mut world, "other", 350);
-    register(&mut world, "device", 400);
-    assert_eq!(names(&world), ["device"]);
+    let psk = Identity::Psk(b"device");
+    for (confirmed, identity) in [(false, Identity::None), (false, psk), (true, psk)] {
+        register(&mut world, "device", 100, Identity::None);
+        register(&mut world, "other", 350, Identity::None);
+        world.events();
+        let device = world.server.find("device").unwrap();
+        if confirmed {
+            answer_a_read(&mut world, device);
+        }
+        let code = register(&mut world, "device", 400, identity);
+        assert_eq!(code, Code::CREATED);
+        let events = world.events();
+        assert_eq!(evicted(&events), [("other", EvictionReason::Bytes)]);
+        assert!(matches!(
+            events[..],
+            [_, ServerEvent::Replaced { registration, .. }, ServerEvent::Registered { .. }]
+                if registration == device
+        ));
+        // It stays where there is no room even so.
+        let code = register(&mut world, "device", 900, identity);
+        assert_eq!(code, Code::SERVICE_UNAVAILABLE);
+        world.events();
+        assert_eq!(names(&world), ["device"]);
+        world.pass(Duration::from_secs(90_000));
+        world.events();
+    }
+    // Alone, too.
+    register(&mut world, "device", 100, Identity::None);
+    world.events();
+    let device = world.server.find("device").unwrap();
+    answer_a_read(&mut world, device);
+    let code = register(&mut world, "device", 900, psk);
+    assert_eq!(code, Code::SERVICE_UNAVAILABLE);
+    assert_eq!(world.refusal().reason, RefusalReason::NoRoom);
+    assert!(world.server.registration(device).is_some());
+}
+
+/// One request does a bounded amount of work, however large its registration would be.
+#[test]
+fn a_large_registration_takes_the_place_of_so_many_at_once() {
+    let mut world = World::with(|config| {
+        config.bounds.bytes = 100 * 300;
+        config.bounds.objects = 10_000;
+    });
+    for n in 0..100 {
+        registered(&mut world, n, &format!("device-{n}"));
+    }
+    let large = list(7000);
+    let request = Request {
+        queries: &["ep=large", LONG[0], LONG[1]],
+        payload: large.as_bytes(),
+        identity: Identity::Psk(b"large"),
+        ..Request::default()
+    };
+    assert_eq!(world.request(&request).code(), Code::SERVICE_UNAVAILABLE);
+    assert_eq!(evicted(&world.events()).len(), 64);
+    assert_eq!(world.request(&request).code(), Code::CREATED);
 }
 
 /// The clock at its end is a time like any other.

@@ -8,7 +8,7 @@ use core::time::Duration;
 use lwm2m_core::{Code, ContentFormat, Method, Operation};
 use lwm2m_statemachine::{
     Identity,
-    server::{RefusalReason, UnknownParameters},
+    server::{NoSec, UnknownParameters},
 };
 use proptest::{
     collection::vec,
@@ -52,7 +52,10 @@ fn assert_table(world: &mut World, operation: Operation, rows: &[Row<'_>], never
 
 #[test]
 fn register_is_answered_by_table_27() {
-    let mut world = World::with(|config| config.unknown_parameters = UnknownParameters::Refuse);
+    let mut world = World::with(|config| {
+        config.unknown_parameters = UnknownParameters::Refuse;
+        config.no_sec = NoSec::Only(|name| name != "lock");
+    });
     world.register_as(&Request {
         queries: &["ep=secured", "lt=60", "lwm2m=1.0"],
         identity: Identity::Psk(b"secured"),
@@ -127,6 +130,11 @@ fn register_is_answered_by_table_27() {
             Code::FORBIDDEN,
             "not allowed to this client",
             queries(&["ep=secured", "lt=60", "lwm2m=1.0"]),
+        ),
+        (
+            Code::FORBIDDEN,
+            "not allowed without a proven identity",
+            queries(&["ep=lock", "lt=60", "lwm2m=1.0"]),
         ),
         (
             Code::PRECONDITION_FAILED,
@@ -289,20 +297,6 @@ fn deregister_is_answered_by_table_27() {
         &rows,
         &[Code::BAD_REQUEST],
     );
-}
-
-/// The codes beside the table are of CoAP (RFC 7252 §5.9), and say that there is no room.
-#[test]
-fn only_want_of_room_has_codes_beside_table_27() {
-    let room = [
-        RefusalReason::NoRoom,
-        RefusalReason::TooManyObjects(0),
-        RefusalReason::AlternatePath(0),
-        RefusalReason::UnknownParameters(0),
-    ];
-    for reason in room {
-        assert!(!Operation::Register.allows(reason.code()), "{reason}");
-    }
 }
 
 /// A query that means something, or nearly.

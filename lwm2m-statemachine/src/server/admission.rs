@@ -106,7 +106,7 @@ impl<P: Peer> Server<P> {
             if let Some(expired) = self.registrations.pop_expired(now) {
                 self.expire(now, expired);
             } else {
-                let dispensable = self.dispensable(now, need.standing);
+                let dispensable = self.dispensable(now, need);
                 self.evict(now, dispensable.ok_or(RefusalReason::NoRoom)?, full);
             }
         }
@@ -141,13 +141,17 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// The registration that goes for one of this standing. Who proved an identity takes the place
-    /// of any that did not; who did not, only of those that have shown nothing for a while. Who
-    /// proved one never goes.
-    fn dispensable(&mut self, now: Instant, standing: Standing) -> Option<RegistrationId> {
-        let oldest = self.registrations.oldest_unconfirmed();
-        if standing == Standing::Proven {
-            return oldest.or_else(|| self.registrations.idle_confirmed());
+    /// The registration that goes for what is needed. Who proved an identity takes the place of any
+    /// that did not; who did not, only of those that have shown nothing for a while. Who proved one
+    /// never goes; and what is registered under the name goes anyway, which makes no room.
+    fn dispensable(&mut self, now: Instant, need: &Need) -> Option<RegistrationId> {
+        if let Some(old) = need.instead_of {
+            self.registrations.spare(old);
+        }
+        let another = |id: &RegistrationId| need.instead_of != Some(*id);
+        let oldest = self.registrations.oldest_unconfirmed().filter(another);
+        if need.standing == Standing::Proven {
+            return oldest.or_else(|| self.registrations.idle_confirmed().filter(another));
         }
         let probation = self.settings.bounds.probation;
         oldest.filter(|id| {

@@ -133,3 +133,71 @@ impl<P: fmt::Debug> fmt::Display for Refusal<P> {
         write!(f, " from {peer:?} ({security:?}): {code}, {reason}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lwm2m_core::{EnablerVersions, Parameter, Version};
+    use lwm2m_linkformat::RegistrationLinks;
+
+    use super::*;
+
+    /// Whether a reason says that there is no room; every one is here.
+    fn is_room(reason: RefusalReason) -> bool {
+        match reason {
+            RefusalReason::TooManyObjects(_)
+            | RefusalReason::AlternatePath(_)
+            | RefusalReason::UnknownParameters(_)
+            | RefusalReason::NoRoom
+            | RefusalReason::Host(_) => true,
+            RefusalReason::Parameter(_)
+            | RefusalReason::ContentFormat(_)
+            | RefusalReason::Links(_)
+            | RefusalReason::NoObjects
+            | RefusalReason::Identity
+            | RefusalReason::NoSec
+            | RefusalReason::Secured
+            | RefusalReason::UnknownLocation
+            | RefusalReason::AnotherClient => false,
+        }
+    }
+
+    #[test]
+    fn codes_are_those_of_table_27_but_for_want_of_room() {
+        let version = ParameterError::Version {
+            query: 0,
+            client: Version::new(1, 1),
+            accepted: EnablerVersions::default(),
+        };
+        let links = RegistrationLinks::new("<").find_map(Result::err).unwrap();
+        let both: &[_] = &[Operation::Register, Operation::Update];
+        let register: &[_] = &[Operation::Register];
+        let location: &[_] = &[Operation::Update, Operation::Deregister];
+        for (reason, operations) in [
+            (RefusalReason::Parameter(version), register),
+            (
+                RefusalReason::Parameter(ParameterError::Missing(Parameter::Lifetime)),
+                both,
+            ),
+            (RefusalReason::ContentFormat(ContentFormat::TEXT), both),
+            (RefusalReason::Links(links), both),
+            (RefusalReason::NoObjects, both),
+            (RefusalReason::Identity, register),
+            (RefusalReason::NoSec, register),
+            (RefusalReason::Secured, register),
+            (RefusalReason::UnknownLocation, location),
+            (RefusalReason::AnotherClient, location),
+            (RefusalReason::TooManyObjects(1), both),
+            (RefusalReason::AlternatePath(1), both),
+            (RefusalReason::UnknownParameters(1), both),
+            (RefusalReason::NoRoom, both),
+            (RefusalReason::Host(1), register),
+        ] {
+            for operation in operations {
+                let allowed = operation.allows(reason.code());
+                assert_eq!(allowed, !is_room(reason), "{operation}: {reason:?}");
+            }
+            let room = [Code::REQUEST_ENTITY_TOO_LARGE, Code::SERVICE_UNAVAILABLE];
+            assert_eq!(room.contains(&reason.code()), is_room(reason));
+        }
+    }
+}

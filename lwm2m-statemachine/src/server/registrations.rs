@@ -257,9 +257,17 @@ impl<P> Registrations<P> {
             if !core::mem::take(&mut registration.updated_since) {
                 return Some(id);
             }
-            self.room.spare_first_confirmed(&mut self.entries);
+            self.spare(id);
         }
         self.id(self.room.first_confirmed()?)
+    }
+
+    /// Has a registration go after all others of its standing.
+    pub(super) fn spare(&mut self, id: RegistrationId) {
+        if let Some(registration) = self.get(id) {
+            let standing = registration.standing;
+            self.room.spare(&mut self.entries, id.index, standing);
+        }
     }
 
     fn id(&self, index: u32) -> Option<RegistrationId> {

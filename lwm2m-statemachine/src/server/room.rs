@@ -194,12 +194,15 @@ impl Room {
         self.confirmed.first()
     }
 
-    /// Puts the first of the confirmed registrations behind the others.
-    pub(super) fn spare_first_confirmed(&mut self, places: &mut impl Places) {
-        if let Some(index) = self.confirmed.first() {
-            self.confirmed.remove(places, index, all);
-            self.confirmed.push(places, index, all);
-        }
+    /// Puts a registration behind the others of its standing.
+    pub(super) fn spare(&mut self, places: &mut impl Places, index: u32, standing: Standing) {
+        let list = match standing {
+            Standing::Proven => return,
+            Standing::Confirmed => &mut self.confirmed,
+            Standing::Unconfirmed => &mut self.unconfirmed,
+        };
+        list.remove(places, index, all);
+        list.push(places, index, all);
     }
 
     /// How many registrations a host has.
@@ -378,18 +381,18 @@ mod tests {
 
     #[test]
     fn who_is_spared_goes_last() {
-        let mut places = alloc::vec![Place::default(); 3];
-        let mut room = Room::new(Random::new([1; 32]).hash_keys());
-        room.spare_first_confirmed(&mut places);
-        for index in 0..3 {
-            room.add(&mut places, index, Standing::Confirmed, None);
+        for standing in [Standing::Confirmed, Standing::Unconfirmed] {
+            let mut places = alloc::vec![Place::default(); 4];
+            let mut room = Room::new(Random::new([1; 32]).hash_keys());
+            for index in 0..4 {
+                room.add(&mut places, index, standing, None);
+            }
+            for (spared, first) in [(0, 1), (2, 1), (1, 3), (3, 0), (0, 2)] {
+                room.spare(&mut places, spared, standing);
+                let firsts = [room.first_confirmed(), room.oldest_unconfirmed()];
+                assert_eq!(firsts.into_iter().flatten().collect::<Vec<_>>(), [first]);
+            }
         }
-        let mut order = Vec::new();
-        for _ in 0..4 {
-            order.extend(room.first_confirmed());
-            room.spare_first_confirmed(&mut places);
-        }
-        assert_eq!(order, [0, 1, 2, 0]);
     }
 
     #[test]
