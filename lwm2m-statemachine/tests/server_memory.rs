@@ -51,6 +51,8 @@ fn unknown_parameters_take_what_the_bound_says() {
         let queries = vec![parameter; most + 1];
         assert_eq!(more_than_plain(&queries, LINKS), None, "{parameter:?}");
     }
+    // Those that are known may not come twice.
+    assert_eq!(more_than_plain(&vec!["lt=60"; 9000], LINKS), None);
     // All that fits the largest datagram.
     assert_eq!(more_than_plain(&vec![""; 60_000], LINKS), None);
 }
