@@ -219,7 +219,8 @@ impl Pair {
         let round = lifetime / 16 * 15;
         let now_many = Instant::from_millis(self.exchanges * round / u64::from(self.peers));
         let step = match self.asks {
-            Asks::One => lifetime / 50_000 + 1,
+            // Requests have three quarters of the 65,536 message ids.
+            Asks::One => lifetime / 40_000 + 1,
             Asks::Many => lifetime + 1_000,
         };
         let now_one = Instant::from_millis(self.exchanges * step);
