@@ -19,7 +19,7 @@
 //! - Access Control Object Instances have none of their own: every server may read them, their
 //!   owner may write them, and they come and go with what they are about.
 
-mod index;
+pub(crate) mod accounts;
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -28,11 +28,12 @@ use lwm2m_core::{
 };
 use thiserror::Error;
 
-pub(crate) use self::index::AccessIndex;
 use crate::{
-    accounts::{is_only, security_instances, server_instances},
-    object::{Change, WriteError},
-    tree::ObjectTree,
+    access::accounts::{is_only, security_instances, server_instances},
+    tree::{
+        ObjectTree,
+        object::{Change, WriteError},
+    },
     typed::{AccessControl, AclTarget, PartialAccessControl, Typed},
 };
 

@@ -1,7 +1,11 @@
 //! What an Object *is*: its Resources, their operations and types (TS Appendix D).
 
 mod build;
+pub(crate) mod builtin;
+#[cfg(feature = "ddf")]
+pub mod ddf;
 mod range;
+pub(crate) mod registry;
 mod urn;
 mod validate;
 
@@ -67,7 +71,7 @@ pub struct ObjectDefinition {
 }
 
 #[cfg(feature = "serde")]
-crate::sealed::sealed! {
+crate::saved::sealed::sealed! {
     ObjectDefinition = "ObjectDefinition" {
         id: ObjectId,
         name: Cow<'static, str>,

@@ -17,9 +17,8 @@
 use lwm2m_core::{AccessRights, BindingMode, InstanceId, ObjectId, ShortServerId};
 
 use crate::{
-    builtin::FIRMWARE_UPDATE,
-    store::Store,
-    tree::ObjectTree,
+    definition::builtin::FIRMWARE_UPDATE,
+    tree::{ObjectTree, store::Store},
     typed::{AccessControl, AclTarget, ConnectivityMonitoring, Device, Security, Server},
 };
 

@@ -68,66 +68,55 @@
 extern crate alloc;
 
 pub mod access;
-mod accounts;
-mod builtin;
-mod changed;
-mod commit;
-#[cfg(feature = "ddf")]
-pub mod ddf;
+mod behaviour;
 mod definition;
-mod device;
-mod differences;
 pub mod example;
-pub mod firmware;
-mod held;
-mod location;
-mod object;
-mod registry;
-#[cfg(feature = "serde")]
-mod sealed;
-mod snapshot;
-pub mod software;
-mod sorted;
-mod statistics;
-mod store;
-mod sum;
-mod transaction;
+mod saved;
 mod tree;
-mod typed;
-mod update;
+pub mod typed;
 
+#[cfg(feature = "ddf")]
+pub use self::definition::ddf;
 #[cfg(feature = "serde")]
-pub use self::sealed::Sealed;
+pub use self::saved::sealed::Sealed;
 pub use self::{
-    accounts::{Account, accounts},
-    builtin::{
-        ACCESS_CONTROL, BUILT_IN, CONNECTIVITY_MONITORING, CONNECTIVITY_STATISTICS, DEVICE,
-        FIRMWARE_UPDATE, LOCATION, SECURITY, SERVER, SOFTWARE_MANAGEMENT,
-        SOFTWARE_MANAGEMENT_CANDIDATE,
+    access::accounts::{Account, accounts},
+    behaviour::{
+        device::{DeviceObject, ErrorCode},
+        firmware,
+        location::LocationObject,
+        software,
+        statistics::ConnectivityStatisticsObject,
+        update::Answer,
     },
     definition::{
         ArgumentDefinition, DefinitionError, DefinitionFault, Multiplicity, ObjectBuilder,
         ObjectDefinition, Operations, Range, ResourceBuilder, ResourceDefinition, Urn, UrnClass,
         UrnError,
+        builtin::{
+            ACCESS_CONTROL, BUILT_IN, CONNECTIVITY_MONITORING, CONNECTIVITY_STATISTICS, DEVICE,
+            FIRMWARE_UPDATE, LOCATION, SECURITY, SERVER, SOFTWARE_MANAGEMENT,
+            SOFTWARE_MANAGEMENT_CANDIDATE,
+        },
+        registry::Registry,
     },
-    device::{DeviceObject, ErrorCode},
-    location::LocationObject,
-    object::{
-        Change, ExecuteError, Execution, InstanceSink, Object, Piece, ReadError, ResourceSink,
-        WriteError,
+    saved::snapshot::{
+        InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, Snapshot, SnapshotError,
     },
-    registry::Registry,
-    snapshot::{InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, Snapshot, SnapshotError},
-    statistics::ConnectivityStatisticsObject,
-    store::Store,
-    transaction::Transaction,
-    tree::ObjectTree,
+    tree::{
+        ObjectTree,
+        object::{
+            Change, ExecuteError, Execution, InstanceSink, Object, Piece, ReadError, ResourceSink,
+            WriteError,
+        },
+        store::Store,
+        transaction::Transaction,
+    },
     typed::{
         AccessControl, AclTarget, Certificates, ConnectivityMonitoring, ConnectivityStatistics,
         Device, FirmwareUpdate, KeyMaterial, Location, PowerSource, Security, SecurityMode, Server,
         SmsSecurity, SmsSecurityMode, SoftwareManagement, Typed,
     },
-    update::Answer,
 };
 
 // The examples of the README are tests.

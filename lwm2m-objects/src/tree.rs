@@ -1,5 +1,14 @@
 //! What a device *has*: its Objects, and the way in and out of them.
 
+mod access_index;
+mod commit;
+pub(crate) mod differences;
+mod held;
+pub(crate) mod object;
+pub(crate) mod sorted;
+pub(crate) mod store;
+pub(crate) mod transaction;
+
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::{any::Any, fmt};
 
@@ -10,14 +19,16 @@ use lwm2m_core::{
 };
 
 use crate::{
-    access::AccessIndex,
     definition::{ObjectDefinition, ResourceDefinition},
-    held::Held,
-    object::{
-        Change, ExecuteError, Execution, InstanceSink, Object, Piece, ReadError, ResourceSink,
-        WriteError,
+    tree::access_index::AccessIndex,
+    tree::{
+        held::Held,
+        object::{
+            Change, ExecuteError, Execution, InstanceSink, Object, Piece, ReadError, ResourceSink,
+            WriteError,
+        },
+        transaction::Transaction,
     },
-    transaction::Transaction,
 };
 
 /// The Objects of a Client.

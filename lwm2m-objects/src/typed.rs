@@ -26,7 +26,10 @@ pub use self::{
     server::Server,
     software::SoftwareManagement,
 };
-use crate::{definition::ObjectDefinition, store::Store, tree::ObjectTree};
+use crate::{
+    definition::ObjectDefinition,
+    tree::{ObjectTree, store::Store},
+};
 
 /// An Object Instance as a struct.
 pub trait Typed: Sized {

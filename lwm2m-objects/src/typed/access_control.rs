@@ -6,8 +6,8 @@ use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServ
 
 use super::{Typed, Values};
 use crate::{
-    builtin::ACCESS_CONTROL, definition::ObjectDefinition, object::Change, store::Store,
-    tree::ObjectTree,
+    definition::{ObjectDefinition, builtin::ACCESS_CONTROL},
+    tree::{ObjectTree, object::Change, store::Store},
 };
 
 /// An instance of the Access Control Object: the rights on an Object or an Object Instance.

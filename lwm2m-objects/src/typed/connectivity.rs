@@ -6,10 +6,11 @@ use lwm2m_core::{InstanceId, ObjectId, ResourceId, ValueRef};
 
 use super::{Typed, Values};
 use crate::{
-    builtin::{CONNECTIVITY_MONITORING, CONNECTIVITY_STATISTICS},
-    definition::ObjectDefinition,
-    store::Store,
-    tree::ObjectTree,
+    definition::{
+        ObjectDefinition,
+        builtin::{CONNECTIVITY_MONITORING, CONNECTIVITY_STATISTICS},
+    },
+    tree::{ObjectTree, store::Store},
 };
 
 /// The instance of the Connectivity Monitoring Object. Multiple Resources have their values in the

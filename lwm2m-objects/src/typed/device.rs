@@ -8,7 +8,10 @@ use alloc::{
 use lwm2m_core::{BindingMode, InstanceId, ObjectId, ObjectLink};
 
 use super::{Typed, Values};
-use crate::{builtin::DEVICE, definition::ObjectDefinition, store::Store, tree::ObjectTree};
+use crate::{
+    definition::{ObjectDefinition, builtin::DEVICE},
+    tree::{ObjectTree, store::Store},
+};
 
 /// The instance of the Device Object. Fields are in the order of their Resources; what is `None`
 /// is not instantiated. Error codes and time are kept by [`DeviceObject`](crate::DeviceObject).

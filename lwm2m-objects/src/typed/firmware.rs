@@ -6,11 +6,9 @@ use lwm2m_core::{InstanceId, ObjectId};
 
 use super::{Typed, Values};
 use crate::{
-    builtin::FIRMWARE_UPDATE,
-    definition::ObjectDefinition,
-    firmware::{DeliveryMethod, Protocol, State, UpdateResult},
-    store::Store,
-    tree::ObjectTree,
+    behaviour::firmware::{DeliveryMethod, Protocol, State, UpdateResult},
+    definition::{ObjectDefinition, builtin::FIRMWARE_UPDATE},
+    tree::{ObjectTree, store::Store},
 };
 
 /// The instance of the Firmware Update Object. What is `None` or empty is not instantiated, but

@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 use lwm2m_core::{InstanceId, ObjectId, Value};
 
 use super::{Typed, Values};
-use crate::{builtin::LOCATION, definition::ObjectDefinition, store::Store, tree::ObjectTree};
+use crate::{
+    definition::{ObjectDefinition, builtin::LOCATION},
+    tree::{ObjectTree, store::Store},
+};
 
 /// The instance of the Location Object: where the device was at a point in time. What is `None` is
 /// not instantiated.

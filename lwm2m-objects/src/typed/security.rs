@@ -6,7 +6,10 @@ use core::fmt;
 use lwm2m_core::{InstanceId, ObjectId, ResourceId, ShortServerId, ValueRef};
 
 use super::{Typed, Values};
-use crate::{builtin::SECURITY, definition::ObjectDefinition, store::Store, tree::ObjectTree};
+use crate::{
+    definition::{ObjectDefinition, builtin::SECURITY},
+    tree::{ObjectTree, store::Store},
+};
 
 /// An instance of the Security Object: how to reach a server, and with which keys.
 ///

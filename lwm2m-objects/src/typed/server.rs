@@ -5,7 +5,10 @@ use alloc::string::ToString;
 use lwm2m_core::{BindingMode, InstanceId, ObjectId, ResourceId, ShortServerId, ValueRef};
 
 use super::{Typed, Values};
-use crate::{builtin::SERVER, definition::ObjectDefinition, store::Store, tree::ObjectTree};
+use crate::{
+    definition::{ObjectDefinition, builtin::SERVER},
+    tree::{ObjectTree, store::Store},
+};
 
 /// An instance of the Server Object: how a Client deals with a LwM2M Server.
 #[derive(Clone, Debug, PartialEq, Eq)]

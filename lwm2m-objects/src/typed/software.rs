@@ -7,12 +7,9 @@ use lwm2m_core::{InstanceId, ObjectId, ObjectLink};
 
 use super::{Typed, Values};
 use crate::{
-    builtin::SOFTWARE_MANAGEMENT,
-    definition::ObjectDefinition,
-    object::Object,
-    software::{Numbering, State, UpdateResult},
-    store::Store,
-    tree::ObjectTree,
+    behaviour::software::{Numbering, State, UpdateResult},
+    definition::{ObjectDefinition, builtin::SOFTWARE_MANAGEMENT},
+    tree::{ObjectTree, object::Object, store::Store},
 };
 
 /// An instance of the Software Management Object. What is `None` or empty is not instantiated, but

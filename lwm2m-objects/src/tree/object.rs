@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{
     definition::{ObjectDefinition, ResourceDefinition},
-    snapshot::{ObjectSnapshot, SnapshotError},
+    saved::snapshot::{ObjectSnapshot, SnapshotError},
 };
 
 /// An Object as a Client serves it.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use thiserror::Error;
 
 use super::{Numbering, State, UpdateResult};
-use crate::update::{LONGEST_URI, MOST_RECEIVED};
+use crate::behaviour::update::{LONGEST_URI, MOST_RECEIVED};
 
 /// What of a [`Machine`](super::Machine) survives a reboot.
 ///
@@ -28,7 +28,7 @@ pub struct Snapshot {
 }
 
 #[cfg(feature = "serde")]
-crate::sealed::sealed! {
+crate::saved::sealed::sealed! {
     Snapshot = "Snapshot" {
         state: State,
         result: UpdateResult,

@@ -5,14 +5,17 @@ use alloc::vec::Vec;
 use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef};
 
 use crate::{
-    changed::Changed,
+    behaviour::changed::Changed,
     definition::ObjectDefinition,
-    object::{
-        Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
+    saved::snapshot::{ObjectSnapshot, SnapshotError},
+    tree::{
+        check_value,
+        object::{
+            Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink,
+            WriteError,
+        },
+        store::Store,
     },
-    snapshot::{ObjectSnapshot, SnapshotError},
-    store::Store,
-    tree::check_value,
     typed::{Device, PowerSource},
 };
 

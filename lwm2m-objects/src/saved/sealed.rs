@@ -11,7 +11,7 @@ use serde::{
     },
 };
 
-use crate::sum::Sum;
+use crate::saved::sum::Sum;
 
 /// Something that is kept over a restart: it serialises with the version of this form and a check
 /// sum over all of it, and what is of another version or damaged does not deserialise.
@@ -88,7 +88,7 @@ fn format<'de, D: Deserializer<'de>>(from: D) -> Result<(), D::Error> {
 macro_rules! sealed {
     ($type:ident = $name:literal { $($field:ident: $of:ty),* $(,)? } if $check:expr) => {
         const _: () = {
-            use crate::sealed::Sealed;
+            use crate::saved::sealed::Sealed;
 
             #[derive(serde::Serialize, serde::Deserialize)]
             #[serde(remote = $name)]

@@ -2,7 +2,7 @@
 
 use lwm2m_core::InstanceId;
 
-use crate::sorted::SortedMap;
+use crate::tree::sorted::SortedMap;
 
 /// Object Instance IDs that are taken, in runs that follow each other: which one is free is found
 /// without walking through all that are not.

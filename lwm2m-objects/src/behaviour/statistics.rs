@@ -6,11 +6,13 @@ use core::time::Duration;
 use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Value};
 
 use crate::{
-    changed::Changed,
+    behaviour::changed::Changed,
     definition::ObjectDefinition,
-    object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
-    snapshot::{ObjectSnapshot, ResourceSnapshot, SnapshotError},
-    store::Store,
+    saved::snapshot::{ObjectSnapshot, ResourceSnapshot, SnapshotError},
+    tree::{
+        object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
+        store::Store,
+    },
     typed::ConnectivityStatistics,
 };
 

@@ -6,7 +6,7 @@ use lwm2m_core::InstanceId;
 use thiserror::Error;
 
 use super::{DownloadError, Numbering, Snapshot, SnapshotError, State, UpdateResult};
-use crate::update::{Answer, LONGEST_URI, MOST_RECEIVED, scheme};
+use crate::behaviour::update::{Answer, LONGEST_URI, MOST_RECEIVED, scheme};
 
 /// Both state machines of one software component, without time, transport or storage; see the
 /// [module](super).

@@ -21,12 +21,15 @@ use crate::{
     definition::{
         DefinitionError, DefinitionFault, Multiplicity, ObjectDefinition, ResourceDefinition,
     },
-    object::{
-        Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
+    saved::snapshot::{InstanceSnapshot, ObjectSnapshot, SnapshotError},
+    tree::{
+        check_value,
+        object::{
+            Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink,
+            WriteError,
+        },
+        sorted::SortedMap,
     },
-    snapshot::{InstanceSnapshot, ObjectSnapshot, SnapshotError},
-    sorted::SortedMap,
-    tree::check_value,
 };
 
 /// An [`Object`] whose values live in memory, made from its definition.

@@ -15,13 +15,16 @@ use super::{
     DownloadError, Event, Machine, Numbering, Refused, Snapshot, SnapshotError, State, UpdateResult,
 };
 use crate::{
-    changed::Changed,
+    behaviour::{changed::Changed, update::Answer},
     definition::ObjectDefinition,
-    object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
-    snapshot::{self, ObjectSnapshot},
-    store::Store,
+    saved::snapshot::{self, ObjectSnapshot},
+    tree::{
+        object::{
+            Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError,
+        },
+        store::Store,
+    },
     typed::{SoftwareManagement, Typed},
-    update::Answer,
 };
 
 /// The Software Management Object, a [`Machine`] for each Object Instance, for an

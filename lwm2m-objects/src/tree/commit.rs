@@ -6,8 +6,10 @@ use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
 
 use crate::{
     definition::{Multiplicity, ResourceDefinition},
-    object::{Change, Object, WriteError},
-    tree::{ObjectTree, check_value},
+    tree::{
+        ObjectTree, check_value,
+        object::{Change, Object, WriteError},
+    },
 };
 
 impl ObjectTree {

@@ -9,8 +9,10 @@ use lwm2m_core::{
 
 use crate::{
     definition::{Multiplicity, Operations, ResourceDefinition},
-    object::{Change, Object, WriteError},
-    tree::{ObjectTree, check_value},
+    tree::{
+        ObjectTree, check_value,
+        object::{Change, Object, WriteError},
+    },
 };
 
 /// A change of the tree in the making: a [`Sink`] that checks each event of a payload against

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{
     DeliveryMethod, DownloadError, Protocol, Snapshot, SnapshotError, State, UpdateResult,
 };
-use crate::update::{Answer, LONGEST_URI, MOST_RECEIVED, scheme};
+use crate::behaviour::update::{Answer, LONGEST_URI, MOST_RECEIVED, scheme};
 
 /// The state machine of a firmware update, without time, transport or storage; see the
 /// [module](super).

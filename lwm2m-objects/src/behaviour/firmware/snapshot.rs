@@ -5,7 +5,7 @@ use alloc::string::String;
 use thiserror::Error;
 
 use super::{State, UpdateResult};
-use crate::update::{LONGEST_URI, MOST_RECEIVED};
+use crate::behaviour::update::{LONGEST_URI, MOST_RECEIVED};
 
 /// What of a [`Machine`](super::Machine) survives a reboot.
 ///
@@ -24,7 +24,7 @@ pub struct Snapshot {
 }
 
 #[cfg(feature = "serde")]
-crate::sealed::sealed! {
+crate::saved::sealed::sealed! {
     Snapshot = "Snapshot" {
         state: State,
         result: UpdateResult,

@@ -3,7 +3,7 @@
 use lwm2m_core::{InstanceId, ResourceId};
 
 use super::{stored::Stored, taken::Taken};
-use crate::sorted::SortedMap;
+use crate::tree::sorted::SortedMap;
 
 /// What an Object Instance holds.
 pub(super) type Resources = SortedMap<ResourceId, Stored>;

@@ -7,10 +7,12 @@ use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Val
 use thiserror::Error;
 
 use crate::{
-    object::{Change, Object},
-    sorted::{entry, put},
-    sum::Sum,
-    tree::ObjectTree,
+    saved::sum::Sum,
+    tree::{
+        ObjectTree,
+        object::{Change, Object},
+        sorted::{entry, put},
+    },
 };
 
 /// The values of all Objects that keep theirs in memory, at one moment.

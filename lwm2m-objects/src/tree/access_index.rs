@@ -5,7 +5,10 @@ use core::cell::OnceCell;
 
 use lwm2m_core::{InstanceId, ObjectId};
 
-use crate::{object::Change, tree::ObjectTree, typed::AclTarget};
+use crate::{
+    tree::{ObjectTree, object::Change},
+    typed::AclTarget,
+};
 
 /// The [`Index`] of a tree, made when it is first asked. It follows what is committed; whatever else
 /// may change the Access Control Object forgets it.
@@ -27,7 +30,7 @@ impl AccessIndex {
     }
 
     /// The Access Control Object Instances about `target`, in ascending order.
-    pub(super) fn about<'t>(
+    pub(crate) fn about<'t>(
         &'t self,
         tree: &ObjectTree,
         target: AclTarget,

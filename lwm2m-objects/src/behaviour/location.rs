@@ -3,14 +3,17 @@
 use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId};
 
 use crate::{
-    changed::Changed,
+    behaviour::changed::Changed,
     definition::ObjectDefinition,
-    differences::is_same,
-    object::{
-        Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, WriteError,
+    saved::snapshot::{ObjectSnapshot, SnapshotError},
+    tree::{
+        differences::is_same,
+        object::{
+            Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink,
+            WriteError,
+        },
+        store::Store,
     },
-    snapshot::{ObjectSnapshot, SnapshotError},
-    store::Store,
     typed::Location,
 };
 

@@ -4,10 +4,12 @@ use lwm2m_core::{Path, ResourceInstanceId, Value};
 
 use crate::{
     definition::ResourceDefinition,
-    object::{ReadError, ResourceSink},
-    snapshot::ResourceSnapshot,
-    sorted::SortedMap,
-    tree::check_value,
+    saved::snapshot::ResourceSnapshot,
+    tree::{
+        check_value,
+        object::{ReadError, ResourceSink},
+        sorted::SortedMap,
+    },
 };
 
 /// What a Resource holds.

@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use lwm2m_core::{Path, ResourceInstanceId, Value, ValueRef};
 
-use crate::{object::Change, tree::ObjectTree};
+use crate::tree::{ObjectTree, object::Change};
 
 impl ObjectTree {
     /// What reads differently to servers once these changes of one Object are applied, in ascending

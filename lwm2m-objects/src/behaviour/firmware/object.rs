@@ -7,14 +7,16 @@ use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId, Value, Value
 
 use super::{DownloadError, Event, Machine, NotNow, Snapshot, SnapshotError, State, UpdateResult};
 use crate::{
-    builtin::FIRMWARE_UPDATE,
-    changed::Changed,
-    definition::ObjectDefinition,
-    object::{Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError},
-    snapshot::{self, InstanceSnapshot, ObjectSnapshot, ResourceSnapshot},
-    tree::check_value,
+    behaviour::{changed::Changed, update::Answer},
+    definition::{ObjectDefinition, builtin::FIRMWARE_UPDATE},
+    saved::snapshot::{self, InstanceSnapshot, ObjectSnapshot, ResourceSnapshot},
+    tree::{
+        check_value,
+        object::{
+            Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError,
+        },
+    },
     typed::FirmwareUpdate,
-    update::Answer,
 };
 
 /// The Firmware Update Object with its [`Machine`], for an

@@ -5,9 +5,9 @@ use core::ops::RangeInclusive;
 
 use lwm2m_core::{InstanceId, Path, ResourceId, ResourceInstanceId, Value};
 
-use crate::{
+use crate::tree::{
+    ObjectTree,
     object::{Change, Object},
-    tree::ObjectTree,
 };
 
 /// What was committed to one Object since the tree holds it.

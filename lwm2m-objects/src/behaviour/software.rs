@@ -29,9 +29,9 @@ pub use self::{
     object::SoftwareManagementObject,
     snapshot::{Snapshot, SnapshotError},
 };
-use crate::{
+use crate::definition::{
+    ObjectDefinition,
     builtin::{SOFTWARE_MANAGEMENT, SOFTWARE_MANAGEMENT_CANDIDATE},
-    definition::ObjectDefinition,
 };
 
 /// Which numbers Update State and Update Result have, and which Resources there are.

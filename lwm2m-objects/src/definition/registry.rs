@@ -7,10 +7,7 @@ use alloc::{borrow::Cow, vec::Vec};
 use lwm2m_core::{DataType, ObjectId, ResourceId, Version, codec::TypeLookup};
 
 use self::index::Index;
-use crate::{
-    builtin::BUILT_IN,
-    definition::{DefinitionError, ObjectDefinition, ResourceDefinition},
-};
+use crate::definition::{DefinitionError, ObjectDefinition, ResourceDefinition, builtin::BUILT_IN};
 
 /// The definitions that a server, or a tool, knows. It is a
 /// [`TypeLookup`](lwm2m_core::codec::TypeLookup) for decoders that takes the same time whatever it

@@ -1,0 +1,9 @@
+//! Objects that do something, and not only hold values.
+
+mod changed;
+pub(crate) mod device;
+pub mod firmware;
+pub(crate) mod location;
+pub mod software;
+pub(crate) mod statistics;
+pub(crate) mod update;
