@@ -1,7 +1,8 @@
 //! What a server makes of a large answer of small values, in bytes of heap. One test, because the
 //! counter is that of the whole process.
 
-mod server_common;
+#[path = "server/support.rs"]
+mod support;
 
 use std::alloc::System;
 
@@ -13,7 +14,7 @@ use lwm2m_statemachine::{
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use server_common::{Sent, World, path};
+use support::{Sent, World, path};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -1,7 +1,8 @@
 //! What a server holds of a registration, in bytes of heap. One test, because the counter is that
 //! of the whole process.
 
-mod server_common;
+#[path = "server/support.rs"]
+mod support;
 
 use core::time::Duration;
 use std::alloc::System;
@@ -9,7 +10,7 @@ use std::alloc::System;
 use lwm2m_core::Code;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-use server_common::{LINKS, Request, World};
+use support::{LINKS, Request, World};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -1,7 +1,8 @@
 //! Definitions by version cost no allocation: an answer of a client that announced versions takes
 //! as many as that of one that did not. One test, because the counter is that of the whole process.
 
-mod server_common;
+#[path = "server/support.rs"]
+mod support;
 
 use std::alloc::System;
 
@@ -10,7 +11,7 @@ use lwm2m_objects::{DEVICE, ObjectDefinition};
 use lwm2m_statemachine::{Outcome, RegistrationId, coap::MessageBuf};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use server_common::{Request, World};
+use support::{Request, World};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -1,5 +1,7 @@
 //! The Client against a server that the test plays, datagram by datagram.
 
+extern crate alloc;
+
 mod bad_input;
 mod changes;
 mod empty_arrays;

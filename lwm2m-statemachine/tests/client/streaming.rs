@@ -1,8 +1,6 @@
 //! Writes that arrive block by block (RFC 7959, TS E.6): a firmware image goes on to its Object as
 //! it comes, everything else is put together first.
 
-extern crate alloc;
-
 use alloc::sync::Arc;
 use core::time::Duration;
 use std::sync::Mutex;

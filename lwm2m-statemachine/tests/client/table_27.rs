@@ -1,7 +1,5 @@
 //! Every answer of a Client is one that TS Table 27 (8.5) has for the operation.
 
-extern crate alloc;
-
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::{

@@ -1,0 +1,18 @@
+//! The Server against clients that the test plays, datagram by datagram, and the payload formats
+//! that it shares with the Client.
+
+extern crate alloc;
+
+mod admission;
+mod codes;
+mod failures;
+mod formats;
+mod hostile;
+mod object_versions;
+mod observations;
+mod operations;
+mod properties;
+mod refusals;
+mod registration;
+mod support;
+mod versions;

@@ -1,0 +1,142 @@
+//! The CoAP layer on a network that loses, repeats, delays and reorders: a hub and its clients,
+//! client and server at once, that do everything to each other that an endpoint can.
+//!
+//! What is proven for every seed, with a loss of 0 to 50 %: each request has one outcome; no
+//! request is given twice to the application; bodies arrive whole, and as the answer to what was
+//! asked; who has acknowledged a notification has it or a newer one; over SMS nothing is sent again;
+//! in the end nothing is left of anything; no machine asks to be woken for nothing; and two runs
+//! are identical to the byte. All of it is checked as it happens, within one incarnation of a
+//! machine.
+//!
+//! Two thousand seeds run by default. A hundred thousand, with what they consisted of, by
+//!
+//! ```sh
+//! SIMULATION_FACTOR=50 cargo test --release -p lwm2m-statemachine --test world -- \
+//!     --nocapture endpoints::seeds
+//! ```
+//!
+//! One that failed prints its seed and its sequence chart, as does any other with
+//! `SIMULATION_SEED=1234 cargo test -p lwm2m-statemachine --test world -- --nocapture endpoints::one`.
+
+#![allow(
+    clippy::std_instead_of_alloc,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    reason = "a test runs on a computer with an operating system"
+)]
+
+mod book;
+mod coverage;
+mod faults;
+mod guest;
+mod party;
+mod world;
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::{thread, time::Instant};
+
+use lwm2m_simulation::Link;
+
+use self::world::{Outcome, Plan, World};
+
+const SEEDS: u64 = 2_000;
+
+/// Runs these seeds on all processors.
+fn run_seeds(first: u64, count: u64) -> Outcome {
+    let next = AtomicU64::new(first);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut all = Outcome::default();
+    thread::scope(|scope| {
+        let work = || {
+            let mut outcome = Outcome::default();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= first + count {
+                    return outcome;
+                }
+                outcome.add(&World::new(Plan::new(seed)).run().0);
+            }
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(outcome) => all.add(&outcome),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    all
+}
+
+#[test]
+fn all_that_must_hold_holds_for_all_seeds() {
+    let factor = std::env::var("SIMULATION_FACTOR").map_or(1, |text| text.parse().unwrap());
+    let count = SEEDS * factor;
+    let start = Instant::now();
+    let outcome = run_seeds(0, count);
+    println!("seeds               {count:>12}");
+    println!(
+        "simulated hours     {:>12}",
+        outcome.simulated.as_secs() / 3600
+    );
+    println!(
+        "wall time           {:>10.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    println!("datagrams           {:>12}", outcome.datagrams);
+    println!("  lost              {:>12}", outcome.lost);
+    println!("requests            {:>12}", outcome.requests);
+    println!("digest of all runs  {:#018x}", outcome.digest);
+    for (title, tally) in [
+        ("outcomes of requests", &outcome.outcomes),
+        ("outcomes of notifications", &outcome.notifications),
+        ("what was done and came about", &outcome.tally),
+    ] {
+        println!("{title}:");
+        for (what, count) in tally {
+            println!("  {what:<36} {count:>12}");
+        }
+    }
+    coverage::check(&outcome);
+}
+
+#[test]
+fn without_faults_nearly_everything_succeeds() {
+    let mut all = Outcome::default();
+    for seed in 0..60 {
+        let plan = Plan {
+            link: Link::default(),
+            tight: false,
+            unrest: 0.0,
+            ..Plan::new(seed)
+        };
+        all.add(&World::new(plan).run().0);
+    }
+    assert_eq!(all.lost, 0);
+    // What fails is what the parties ignore, refuse, give up, or answer too late.
+    let successes = all.outcomes["success"] + all.outcomes["pong"];
+    assert!(successes > all.requests * 6 / 10, "{:?}", all.outcomes);
+}
+
+#[test]
+fn two_runs_of_a_seed_are_identical_to_the_byte() {
+    for seed in 0..40 {
+        let run = |seed| World::new(Plan::new(seed)).run();
+        let ((first, one), (second, two)) = (run(seed), run(seed));
+        assert!(one.records() == two.records() && one.notes() == two.notes());
+        assert_eq!(first, second);
+        assert_ne!(first.digest, run(seed + 1).0.digest);
+    }
+}
+
+#[test]
+fn one_seed_is_shown() {
+    let Ok(seed) = std::env::var("SIMULATION_SEED") else {
+        return;
+    };
+    let plan = Plan::new(seed.parse().unwrap());
+    println!("{plan:?}");
+    let (outcome, network) = World::new(plan).run();
+    println!("{}{outcome:#?}", network.chart());
+}
