@@ -8,7 +8,8 @@
 //! - [`client`]: registers the Objects of a tree with its servers, serves and notifies them.
 //! - [`server`]: keeps registrations, and offers operations and observations as calls.
 //! - [`coap`]: the messages, and the endpoint that both are made on; usable alone.
-//! - [`payload`]: values from and to bytes, by Content-Format.
+//! - [`downlink`]: how a call to a client ends; in it [`payload`], values from and to bytes by
+//!   Content-Format.
 //! - [`Machine`], [`Datagram`], [`Transmit`]: what a machine and its transport say to each other.
 //!
 //! # The loop
@@ -100,24 +101,22 @@ extern crate alloc;
 
 pub mod client;
 pub mod coap;
-pub mod payload;
+pub mod downlink;
 pub mod server;
 
-mod random;
-mod timer;
-mod transport;
+mod machine;
 
 pub use self::{
     client::{
         Client, ClientConfig, ClientError, ClientEvent, ConnectionId, RegistrationFailure,
         Reliability,
     },
+    downlink::payload,
+    machine::{Channel, Datagram, Identity, Machine, Peer, TimerQueue, Transmit},
     server::{
         ObservationId, OperationId, Outcome, Registration, RegistrationId, Server, ServerConfig,
         ServerEvent,
     },
-    timer::TimerQueue,
-    transport::{Channel, Datagram, Identity, Machine, Peer, Transmit},
 };
 
 /// The README's example is compiled.

@@ -16,7 +16,7 @@ use lwm2m_core::{
 };
 use lwm2m_objects::{ObjectTree, ResourceDefinition};
 
-use crate::{coap::MessageRef, payload};
+use crate::{coap::MessageRef, downlink::payload};
 
 /// A request of which it is known what it is meant to be.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use super::{admission, discover::discover};
 
 use crate::{
     coap::{MessageBuf, MessageRef, OptionError},
-    payload::{self, Encoder},
+    downlink::payload::{self, Encoder},
 };
 
 /// The answer to a request, and what else follows from it.

@@ -167,9 +167,7 @@ use self::{
 };
 use crate::{
     coap::{self, DatagramError, Endpoint, Incoming, MessageRef},
-    random::Random,
-    timer::TimerQueue,
-    transport::{Datagram, Machine, Transmit},
+    machine::{Datagram, Machine, Random, TimerQueue, Transmit},
 };
 
 /// A LwM2M Client; see the [module](self).

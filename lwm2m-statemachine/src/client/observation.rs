@@ -9,7 +9,7 @@ use lwm2m_core::{ContentFormat, Instant, ObjectId, Path, ShortServerId};
 use super::{Timer, changed::Changed, event::ConnectionId};
 use crate::{
     coap::{self, NotificationId, Token},
-    timer::TimerQueue,
+    machine::TimerQueue,
 };
 
 /// All observations of all servers, each with the token of its request: a path may be observed

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     coap::{self, FailureReason, MessageRef, RequestId},
-    random::Random,
+    machine::Random,
 };
 
 /// Registrations.

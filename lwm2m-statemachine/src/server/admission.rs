@@ -12,7 +12,7 @@ use super::{
     registrations::weight,
     room::{Host, Standing},
 };
-use crate::Peer;
+use crate::machine::Peer;
 
 /// How many registrations go at most for one request: those that a larger one takes the room of.
 const EVICTED_AT_ONCE: usize = 64;

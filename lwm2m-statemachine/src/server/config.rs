@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 use lwm2m_core::EnablerVersions;
 use lwm2m_objects::Registry;
 
-use crate::{Identity, coap};
+use crate::{coap, machine::Identity};
 
 /// The configuration of a [`Server`](super::Server).
 #[derive(Clone)]

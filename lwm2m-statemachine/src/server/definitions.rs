@@ -1,12 +1,9 @@
 //! The definitions of one client's Objects (TS 6.2).
 
-use lwm2m_core::{
-    DataType, ObjectId, Path, ResourceId, Version,
-    codec::{Content, TypeLookup},
-};
+use lwm2m_core::{DataType, ObjectId, ResourceId, Version, codec::TypeLookup};
 use lwm2m_objects::{ObjectDefinition, Registry, ResourceDefinition};
 
-use super::{objects::ObjectList, operation::CallError, registration::Registration};
+use super::{objects::ObjectList, registration::Registration};
 
 /// The definitions of one client's Objects, each of the version that the client has. What the
 /// client answers is decoded with them, and what is written to it has their types.
@@ -69,39 +66,10 @@ impl<'a> ClientDefinitions<'a> {
         }
         self.registry.object_version(id, Version::INITIAL)
     }
-
-    /// Whether what is to be written has the types of the definitions: formats without types carry
-    /// anything else as octets that the client takes for another value. Raw values have no type,
-    /// and fit.
-    pub(super) fn check(&self, content: &Content) -> Result<(), CallError> {
-        for (path, value) in content.values() {
-            if let Some(expected) = self.expected(path)
-                && let Some(found) = value.data_type()
-                && !same_octets(expected, found)
-            {
-                return Err(CallError::DataType {
-                    path,
-                    expected,
-                    found,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn expected(&self, path: Path) -> Option<DataType> {
-        self.data_type(path.object()?, path.resource()?)
-    }
 }
 
 impl TypeLookup for ClientDefinitions<'_> {
     fn data_type(&self, object: ObjectId, resource: ResourceId) -> Option<DataType> {
         self.resource(object, resource)?.data_type
     }
-}
-
-/// Whether values of two types are the same octets in every format.
-fn same_octets(one: DataType, other: DataType) -> bool {
-    let number = |data_type| matches!(data_type, DataType::Integer | DataType::Time);
-    one == other || number(one) && number(other)
 }

@@ -1,24 +1,22 @@
 //! What the application must know, and how operations end.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 use core::fmt;
 
-use lwm2m_core::{
-    Attributes, Code, ContentFormat, Path, Version,
-    codec::{Content, EncodeError, LimitError},
-};
-use lwm2m_linkformat::LinkFormatError;
+use lwm2m_core::{Code, codec::Content};
 use thiserror::Error;
 
 use super::{
-    ledger::Key,
     refusal::Refusal,
     registration::{Registration, RegistrationId},
 };
 use crate::{
     coap::FailureReason,
-    payload::{DecodeError, Malformed},
+    downlink::{self, AnswerError, Key},
 };
+
+/// How an operation ended.
+pub type Outcome = downlink::Outcome<ObservationId>;
 
 /// What the application must know.
 ///
@@ -149,11 +147,11 @@ pub struct Changes {
 
 /// The handle of an operation; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperationId(pub(super) Key);
+pub struct OperationId(pub(super) Key<RegistrationId>);
 
 /// The handle of an observation; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObservationId(pub(super) Key);
+pub struct ObservationId(pub(super) Key<RegistrationId>);
 
 /// What the two handles share.
 macro_rules! handle {
@@ -161,7 +159,7 @@ macro_rules! handle {
         impl $name {
             /// The registration it belongs to.
             pub fn registration(&self) -> RegistrationId {
-                self.0.registration
+                self.0.client
             }
         }
 
@@ -176,7 +174,7 @@ macro_rules! handle {
                 write!(
                     f,
                     concat!(stringify!($name), "({}/{})"),
-                    self.0.registration, self.0.serial
+                    self.0.client, self.0.serial
                 )
             }
         }
@@ -185,134 +183,6 @@ macro_rules! handle {
 
 handle!(OperationId);
 handle!(ObservationId);
-
-/// How an operation ended.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// 2.05 to a Read or a Cancel Observation; or to an Observe that the client did not take up.
-    Content(Content),
-    /// 2.05 to an Observe: notifications follow.
-    Observing {
-        /// The observation.
-        observation: ObservationId,
-        /// The values of now, or why they cannot be told.
-        content: Result<Content, AnswerError>,
-    },
-    /// 2.05 to a Discover.
-    Links(Vec<DiscoveredLink>),
-    /// 2.04 to a Write, Write-Attributes or Execute.
-    Changed,
-    /// 2.01 to a Create.
-    Created {
-        /// The new Object Instance, if the client told it.
-        location: Option<Path>,
-    },
-    /// 2.02 to a Delete.
-    Deleted,
-    /// The client answered with an error (TS 8.5).
-    Refused {
-        /// Its code, 4.xx or 5.xx.
-        code: Code,
-    },
-    /// The client answered with a success that the operation does not have.
-    Unexpected {
-        /// Its code.
-        code: Code,
-    },
-    /// The client answered with success, and with a payload that means nothing.
-    Undecodable(AnswerError),
-    /// No answer came, or none to the request for a block of it.
-    Timeout,
-    /// The client rejected the request, or that for a block, with a Reset.
-    Reset,
-    /// The exchange failed although the client answered, or its next block could not be sent.
-    Failed {
-        /// Why; neither [`Timeout`](FailureReason::Timeout) nor [`Reset`](FailureReason::Reset).
-        reason: FailureReason,
-    },
-    /// The registration ended before an answer came.
-    RegistrationGone,
-}
-
-impl From<FailureReason> for Outcome {
-    fn from(reason: FailureReason) -> Self {
-        match reason {
-            FailureReason::Timeout => Self::Timeout,
-            FailureReason::Reset => Self::Reset,
-            reason => Self::Failed { reason },
-        }
-    }
-}
-
-/// What a Discover told of one place (TS 5.4.2).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DiscoveredLink {
-    /// The Object, Object Instance or Resource.
-    pub path: Path,
-    /// How many Resource Instances a multiple Resource has (`dim`).
-    pub dimension: Option<u8>,
-    /// The version of an Object, if the client told it (`ver`).
-    pub version: Option<Version>,
-    /// The attributes that govern notifications to this server.
-    pub attributes: Attributes,
-}
-
-impl fmt::Display for DiscoveredLink {
-    /// As a link of the answer, `</3/0/7>;dim=2;pmin=10`, whatever the client's alternate path.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}>", self.path)?;
-        if let Some(version) = self.version {
-            write!(f, ";ver={version}")?;
-        }
-        if let Some(dimension) = self.dimension {
-            write!(f, ";dim={dimension}")?;
-        }
-        write!(f, "{}", self.attributes)
-    }
-}
-
-/// Why the payload of an answer or notification means nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Error)]
-#[non_exhaustive]
-pub enum AnswerError {
-    /// It is in a format that nobody asked for, and that is not known here.
-    #[error("an answer in {0}, which is not known")]
-    Format(ContentFormat),
-    /// It is not what its format says, or not of the path.
-    #[error("{0}")]
-    Malformed(Malformed),
-    /// Its structure is none.
-    #[error("{0}")]
-    Structure(EncodeError),
-    /// Keeping its values or links would take more bytes than the
-    /// [bounds](super::ServerBounds::answer) allow.
-    #[error("keeping the answer takes more than {limit} bytes")]
-    TooLarge {
-        /// What the bounds allow.
-        limit: usize,
-    },
-    /// The answer to a Discover is not a list of links.
-    #[error("{0}")]
-    Links(LinkFormatError),
-    /// The Location-Path of a Create is no Object Instance of its Object.
-    #[error("the location of what was created is no Object Instance of the Object")]
-    Location,
-    /// A notification came with its first block, and the others could not be had.
-    #[error("its blocks could not be had: {0}")]
-    Lost(FailureReason),
-}
-
-impl From<DecodeError<LimitError<EncodeError>>> for AnswerError {
-    fn from(error: DecodeError<LimitError<EncodeError>>) -> Self {
-        match error {
-            DecodeError::Unsupported(format) => Self::Format(format),
-            DecodeError::Malformed(malformed) => Self::Malformed(malformed),
-            DecodeError::Sink(LimitError::Full { limit }) => Self::TooLarge { limit },
-            DecodeError::Sink(LimitError::Sink(structure)) => Self::Structure(structure),
-        }
-    }
-}
 
 /// Why an observation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -346,14 +216,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_operation_that_fails_tells_why_and_no_answer_only_for_none() {
+    fn an_observation_that_is_lost_tells_why() {
         for reason in FailureReason::all() {
-            let expected = match reason {
-                FailureReason::Timeout => Outcome::Timeout,
-                FailureReason::Reset => Outcome::Reset,
-                reason => Outcome::Failed { reason },
-            };
-            assert_eq!(Outcome::from(reason), expected);
             let said = EndReason::Lost(reason).to_string();
             assert!(said.contains(&reason.to_string()), "{said}");
         }

@@ -18,8 +18,8 @@ use super::{
     room::Standing,
 };
 use crate::{
-    Channel, Identity, Peer,
     coap::{Body, MessageBuf, MessageRef, OptionError, Responder},
+    machine::{Channel, Identity, Peer},
 };
 
 /// When a client that was refused for want of room may try again, in seconds.

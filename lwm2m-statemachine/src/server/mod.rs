@@ -72,10 +72,8 @@ mod config;
 mod definitions;
 mod event;
 mod interface;
-mod ledger;
 mod location;
 mod objects;
-mod operation;
 mod pages;
 mod parameters;
 mod refusal;
@@ -97,27 +95,22 @@ pub use self::{
         IdentityCheck, NoSec, ServerBounds, ServerConfig, UnknownParameters, identity_is_name,
     },
     definitions::ClientDefinitions,
-    event::{
-        AnswerError, Changes, DiscoveredLink, EndReason, EvictionReason, ObservationId,
-        OperationId, Outcome, ServerEvent,
-    },
+    event::{Changes, EndReason, EvictionReason, ObservationId, OperationId, Outcome, ServerEvent},
     location::Location,
-    operation::CallError,
     refusal::{Refusal, RefusalReason},
     registration::{Registration, RegistrationId},
     room::Host,
 };
 use self::{
     interface::Origin,
-    ledger::{KEEP, Key, Ledger},
-    operation::{Ask, Pending},
     registrations::{HostOf, Registrations},
     response::Observed,
 };
+pub use crate::downlink::{AnswerError, CallError, DiscoveredLink};
 use crate::{
-    Datagram, Machine, Peer, Transmit,
     coap::{DatagramError, Endpoint, Incoming, RequestOptions, Usage},
-    random::Random,
+    downlink::{Ask, KEEP, Key, Ledger, Pending},
+    machine::{Datagram, Machine, Peer, Random, Transmit},
 };
 
 /// A LwM2M Server; see the [module](self) for the loop that drives it.
@@ -128,8 +121,8 @@ use crate::{
 pub struct Server<P> {
     endpoint: Endpoint<P>,
     registrations: Registrations<P>,
-    operations: Ledger<Pending>,
-    observations: Ledger<Observed>,
+    operations: Ledger<RegistrationId, Pending>,
+    observations: Ledger<RegistrationId, Observed>,
     events: VecDeque<ServerEvent<P>>,
     settings: Settings,
 }
@@ -536,10 +529,13 @@ impl<P: Peer> Server<P> {
     }
 
     /// Takes the operation of this request, which is answered or never will be.
-    fn take_operation(&mut self, request: crate::coap::RequestId) -> Option<(Key, Pending)> {
+    fn take_operation(
+        &mut self,
+        request: crate::coap::RequestId,
+    ) -> Option<(Key<RegistrationId>, Pending)> {
         let (key, pending) = self.operations.take_by_request(request)?;
         if pending.operation == Operation::Observe
-            && let Some(client) = self.registrations.get_mut(key.registration)
+            && let Some(client) = self.registrations.get_mut(key.client)
         {
             client.pending_observes = client.pending_observes.saturating_sub(1);
         }

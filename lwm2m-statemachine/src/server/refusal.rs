@@ -9,7 +9,7 @@ use lwm2m_objects::SecurityMode;
 use thiserror::Error;
 
 use super::registration::RegistrationId;
-use crate::Channel;
+use crate::machine::Channel;
 
 /// A request of the Client Registration interface that was refused: what an operator needs to see
 /// why a client does not come.

@@ -16,7 +16,7 @@ use super::{
     refusal::RefusalReason,
     room::Standing,
 };
-use crate::Channel;
+use crate::machine::Channel;
 
 /// The handle of a registration. It never comes to mean another one: a client that registers anew
 /// has a new handle.
@@ -26,13 +26,6 @@ pub struct RegistrationId {
     pub(super) index: u32,
     /// Which of all registrations that were kept there.
     pub(super) serial: u32,
-}
-
-impl RegistrationId {
-    #[cfg(test)]
-    pub(super) const fn of(index: u32) -> Self {
-        Self { index, serial: 0 }
-    }
 }
 
 impl fmt::Display for RegistrationId {

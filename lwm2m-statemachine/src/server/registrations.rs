@@ -11,15 +11,14 @@ use hashbrown::HashTable;
 use lwm2m_core::Instant;
 
 use super::{
-    ledger::KEEP,
     location::Location,
     pages::Pages,
     registration::{Registration, RegistrationId},
     room::{Host, Place, Places, Room},
 };
 use crate::{
-    TimerQueue,
-    random::{KeyedState, Random},
+    downlink::KEEP,
+    machine::{KeyedState, Random, TimerQueue},
 };
 
 /// The host of a peer.

@@ -5,13 +5,13 @@ use lwm2m_core::{Code, ContentFormat, Instant, Operation, Path};
 use super::{
     Server,
     definitions::ClientDefinitions,
-    event::{AnswerError, EndReason, ObservationId, OperationId, Outcome, ServerEvent},
-    ledger::Key,
-    operation::{self, Pending},
+    event::{EndReason, ObservationId, OperationId, Outcome, ServerEvent},
+    registration::RegistrationId,
 };
 use crate::{
-    Peer,
     coap::{Event, FailureReason, Incoming, MessageRef, RequestId},
+    downlink::{self, AnswerError, Key, Pending},
+    machine::Peer,
 };
 
 /// What is remembered of an observation.
@@ -80,7 +80,7 @@ impl<P: Peer> Server<P> {
     fn lose_notification(&mut self, request: RequestId, reason: FailureReason) {
         if let Some((key, _)) = self.observations.by_request(request) {
             self.events.push_back(ServerEvent::Notification {
-                registration: key.registration,
+                registration: key.client,
                 observation: ObservationId(key),
                 content: Err(AnswerError::Lost(reason)),
             });
@@ -102,7 +102,7 @@ impl<P: Peer> Server<P> {
             }
             return;
         };
-        self.confirm(key.registration);
+        self.confirm(key.client);
         let outcome = if observing {
             self.begin_observation(now, key, pending, request, response, body)
         } else {
@@ -113,12 +113,12 @@ impl<P: Peer> Server<P> {
 
     fn outcome(
         &self,
-        key: Key,
+        key: Key<RegistrationId>,
         pending: Pending,
         response: &MessageRef<'_>,
         body: &[u8],
     ) -> Outcome {
-        let Some(client) = self.registrations.get(key.registration) else {
+        let Some(client) = self.registrations.get(key.client) else {
             return Outcome::RegistrationGone;
         };
         let definitions = ClientDefinitions::new(&self.settings.registry, client);
@@ -130,7 +130,7 @@ impl<P: Peer> Server<P> {
     fn begin_observation(
         &mut self,
         now: Instant,
-        key: Key,
+        key: Key<RegistrationId>,
         pending: Pending,
         request: RequestId,
         response: &MessageRef<'_>,
@@ -149,9 +149,7 @@ impl<P: Peer> Server<P> {
             path: pending.path,
             accept: pending.accept,
         };
-        let key = self
-            .observations
-            .insert(key.registration, request, observed);
+        let key = self.observations.insert(key.client, request, observed);
         Outcome::Observing {
             observation: ObservationId(key),
             content,
@@ -172,13 +170,13 @@ impl<P: Peer> Server<P> {
         let observation = ObservationId(key);
         let code = response.code();
         if code == Code::CONTENT
-            && let Some(client) = self.registrations.get(key.registration)
+            && let Some(client) = self.registrations.get(key.client)
         {
             let definitions = ClientDefinitions::new(&self.settings.registry, client);
             let limit = self.settings.bounds.answer;
-            let content = operation::content(response, body, observed.path, &definitions, limit);
+            let content = downlink::content(response, body, observed.path, &definitions, limit);
             self.events.push_back(ServerEvent::Notification {
-                registration: key.registration,
+                registration: key.client,
                 observation,
                 content,
             });
@@ -200,9 +198,9 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    fn answered(&mut self, key: Key, outcome: Outcome) {
+    fn answered(&mut self, key: Key<RegistrationId>, outcome: Outcome) {
         self.events.push_back(ServerEvent::Answered {
-            registration: key.registration,
+            registration: key.client,
             operation: OperationId(key),
             outcome,
         });

@@ -8,7 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hashbrown::{HashMap, hash_map::Entry};
 
-use crate::random::KeyedState;
+use crate::machine::KeyedState;
 
 /// No entry.
 const NONE: u32 = u32::MAX;
@@ -303,7 +303,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::random::Random;
+    use crate::machine::Random;
 
     impl Places for Vec<Place> {
         fn place(&mut self, index: u32) -> Option<&mut Place> {

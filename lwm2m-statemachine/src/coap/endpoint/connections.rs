@@ -7,7 +7,7 @@ use super::{
     event::FailureReason,
     peers::{PeerState, Sending},
 };
-use crate::Peer;
+use crate::machine::Peer;
 
 impl<P: Peer> Endpoint<P> {
     /// Forgets a peer with all that is kept of it. Every request and confirmable notification to it

@@ -16,13 +16,13 @@ use super::{
     table::Key,
 };
 use crate::{
-    Channel, Datagram, Peer,
     coap::{
         message::{MessageRef, MessageType},
         message_buf::{MessageBuf, WireMessage},
         option::{OptionNumber, OptionSet},
         token::Token,
     },
+    machine::{Channel, Datagram, Peer},
 };
 
 /// The options that make a request one to a proxy, which this is none of (RFC 7252 §5.7.2).

@@ -40,10 +40,7 @@ pub use self::{
     observer::Observer,
 };
 use super::message::{MessageRef, MessageType};
-use crate::{
-    Channel, Datagram, Machine, Peer, TimerQueue, Transmit,
-    random::{KeyedState, Random},
-};
+use crate::machine::{Channel, Datagram, KeyedState, Machine, Peer, Random, TimerQueue, Transmit};
 
 /// A CoAP endpoint: client and server at once, for any number of peers.
 ///

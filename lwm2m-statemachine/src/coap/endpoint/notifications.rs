@@ -16,13 +16,13 @@ use super::{
     table::{Chain, KEEP, Key, Table, compact},
 };
 use crate::{
-    Channel, Peer,
     coap::{
         message::MessageType,
         message_buf::{MessageBuf, WireMessage},
         option::OptionNumber,
         token::Token,
     },
+    machine::{Channel, Peer},
 };
 
 /// A notification that is to be sent.

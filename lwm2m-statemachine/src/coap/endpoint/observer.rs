@@ -11,8 +11,8 @@ use super::{
     event::{NotificationId, Responder, SendError},
 };
 use crate::{
-    Peer,
     coap::{message_buf::MessageBuf, token::Token},
+    machine::Peer,
 };
 
 /// An entry of the list of observers, which the application keeps beside the name of the peer

@@ -16,9 +16,8 @@ use super::{
     table::{KEEP, Key},
 };
 use crate::{
-    Peer, Transmit,
     coap::{message::MessageType, message_buf::WireMessage, token::Token},
-    random::KeyedState,
+    machine::{KeyedState, Peer, Transmit},
 };
 
 /// A confirmable message that has not been acknowledged, or a non-confirmable request that has not

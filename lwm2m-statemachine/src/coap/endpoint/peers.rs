@@ -14,7 +14,7 @@ use super::config::after;
 use super::index::Index;
 use super::records::Remembered;
 use super::table::{Chain, KEEP, Key, make_room};
-use crate::{Peer, random::KeyedState, random::Random};
+use crate::machine::{KeyedState, Peer, Random};
 
 /// What is kept of a peer.
 #[derive(Clone, Debug)]

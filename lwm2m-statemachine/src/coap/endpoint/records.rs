@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     coap::{message::MessageRef, message_buf::WireMessage, option::BlockOption, token::Token},
-    random::KeyedState,
+    machine::KeyedState,
 };
 
 /// A message that was received.
@@ -539,7 +539,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::random::Random;
+    use crate::machine::Random;
 
     proptest! {
         #[test]

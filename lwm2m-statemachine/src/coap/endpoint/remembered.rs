@@ -11,8 +11,8 @@ use super::{
     table::Key,
 };
 use crate::{
-    Peer,
     coap::message::{MessageRef, MessageType},
+    machine::Peer,
 };
 
 impl<P: Peer> Endpoint<P> {

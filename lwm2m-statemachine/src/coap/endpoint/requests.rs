@@ -20,13 +20,13 @@ use super::{
     table::Key,
 };
 use crate::{
-    Channel, Datagram, Peer,
     coap::{
         message::{MessageRef, MessageType},
         message_buf::{MessageBuf, WireMessage},
         option::{OptionNumber, OptionSet},
         token::Token,
     },
+    machine::{Channel, Datagram, Peer},
 };
 
 /// The critical options that a response may carry.

@@ -4,7 +4,7 @@ use lwm2m_core::{Binding, Lifetime, Version};
 
 use super::*;
 use crate::{
-    Channel,
+    machine::Channel,
     server::{objects::ObjectList, room::Standing},
 };
 

@@ -8,11 +8,11 @@ use super::{
     transfer::{Limits, Step},
 };
 use crate::{
-    Peer,
     coap::{
         endpoint::{Endpoint, event::FailureReason, table::Key},
         message::MessageRef,
     },
+    machine::Peer,
 };
 
 impl<P: Peer> Endpoint<P> {

@@ -39,14 +39,13 @@ pub use self::{
 };
 use super::{Endpoint, records::Repetition};
 use crate::{
-    Channel, Peer,
     coap::{
         message::{MessageRef, Options},
         message_buf::MessageBuf,
         option::{BlockOption, OptionNumber, OptionSet},
         token::Token,
     },
-    random::KeyedState,
+    machine::{Channel, KeyedState, Peer},
 };
 
 /// The sizes that a block may have (RFC 7959 §2.2).

@@ -18,7 +18,6 @@ use super::{
     is_block,
 };
 use crate::{
-    Peer,
     coap::{
         endpoint::{
             Endpoint, TimerKey,
@@ -31,6 +30,7 @@ use crate::{
         message_buf::MessageBuf,
         option::{BlockOption, OptionNumber},
     },
+    machine::Peer,
 };
 
 /// After how many seconds a client may try again that was refused for want of room.

@@ -17,7 +17,6 @@ use super::{
     transfer::{Ask, Content, Step, Transfer},
 };
 use crate::{
-    Channel, Peer,
     coap::{
         endpoint::{
             Endpoint, RequestOptions, TimerKey,
@@ -30,7 +29,7 @@ use crate::{
         option::{BlockOption, OptionNumber},
         token::Token,
     },
-    random::Random,
+    machine::{Channel, Peer, Random},
 };
 
 /// The options of a request that say that the application deals with blocks itself.

@@ -25,7 +25,6 @@ use super::{
     receiving::incomplete,
 };
 use crate::{
-    Peer,
     coap::{
         endpoint::{
             Endpoint, TimerKey,
@@ -38,6 +37,7 @@ use crate::{
         message_buf::MessageBuf,
         option::{BlockOption, OptionNumber, Uint},
     },
+    machine::Peer,
 };
 
 /// What a request is about: by this, blocks that are asked for later are found. See

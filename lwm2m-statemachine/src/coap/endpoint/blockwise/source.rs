@@ -5,12 +5,12 @@ use alloc::collections::BTreeMap;
 use lwm2m_core::Instant;
 
 use crate::{
-    Peer,
     coap::endpoint::{
         Endpoint,
         event::{Event, FailureReason, SendError},
         table::Key,
     },
+    machine::Peer,
 };
 
 /// A body that the application supplies block by block; no two of an endpoint are the same.

@@ -12,9 +12,8 @@ use super::super::{
     table::{Chain, Key, Table},
 };
 use crate::{
-    Channel,
     coap::{message_buf::WireMessage, token::Token},
-    random::KeyedState,
+    machine::{Channel, KeyedState},
 };
 
 /// A request that has no outcome yet, or an observation.

@@ -5,8 +5,8 @@ use lwm2m_core::Instant;
 
 use super::{Inbound, Newcomer, Receiving};
 use crate::{
-    Peer,
     coap::endpoint::{Endpoint, config::after, event::FailureReason},
+    machine::Peer,
 };
 
 impl Receiving {

@@ -7,7 +7,6 @@ use lwm2m_core::{Code, Instant};
 
 use super::{Content, Kept, Waiting, Who, kept::Observer, may_be_split, observe_of};
 use crate::{
-    Peer,
     coap::{
         endpoint::{
             Endpoint, NotifyOptions,
@@ -25,6 +24,7 @@ use crate::{
         option::{BlockOption, Uint},
         token::Token,
     },
+    machine::Peer,
 };
 
 /// Why a block that is waited for will not come.

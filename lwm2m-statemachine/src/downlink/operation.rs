@@ -5,19 +5,16 @@ use alloc::vec::Vec;
 use lwm2m_core::{
     Arguments, AttributeError, AttributesUpdate, ContentFormat, DataType, InstanceId, Method,
     ObjectId, Operation, Path, WriteMode,
-    codec::{Content, EncodeError, Limited},
+    codec::{Content, EncodeError, Limited, TypeLookup},
 };
 use lwm2m_linkformat::{DiscoverLinks, RootPath};
 use thiserror::Error;
 
 use super::{
-    definitions::ClientDefinitions,
-    event::{AnswerError, DiscoveredLink, Outcome},
-};
-use crate::{
-    coap::{MessageBuf, MessageRef, OptionError, SendError},
+    outcome::{AnswerError, DiscoveredLink, Outcome},
     payload,
 };
+use crate::coap::{MessageBuf, MessageRef, OptionError, SendError};
 
 /// Why an operation cannot be sent. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -39,7 +36,7 @@ pub enum CallError {
     #[error("{0}")]
     Content(#[from] EncodeError),
     /// A value to write is not of the type that its Resource has in the version of the Object that
-    /// the client has ([`ClientDefinitions`]).
+    /// the client has ([`ClientDefinitions`](crate::server::ClientDefinitions)).
     #[error("{path} is of type {expected} in the version that the client has, not {found}")]
     DataType {
         /// The Resource or Resource Instance.
@@ -53,7 +50,7 @@ pub enum CallError {
     #[error("{0}")]
     Attribute(#[from] AttributeError),
     /// The registration has as many operations or observations as the
-    /// [bounds](super::ServerBounds) allow.
+    /// [bounds](crate::server::ServerBounds) allow.
     #[error("too many operations or observations of the registration")]
     TooMany,
     /// An option of the request cannot be written.
@@ -75,7 +72,7 @@ impl From<payload::EncodeFailure> for CallError {
 
 /// What is asked of the client. Which levels each is for is in TS Tables 10 to 17.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Ask<'a> {
+pub(crate) enum Ask<'a> {
     Read(Path, Option<ContentFormat>),
     Discover(Path),
     Write(Path, WriteMode, Option<ContentFormat>, &'a Content),
@@ -95,15 +92,15 @@ pub(super) enum Ask<'a> {
 
 /// What is remembered of an operation until its answer comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pending {
-    pub(super) operation: Operation,
-    pub(super) path: Path,
+pub(crate) struct Pending {
+    pub(crate) operation: Operation,
+    pub(crate) path: Path,
     /// The format that was asked for.
-    pub(super) accept: Option<ContentFormat>,
+    pub(crate) accept: Option<ContentFormat>,
 }
 
 impl Ask<'_> {
-    pub(super) fn pending(&self) -> Pending {
+    pub(crate) fn pending(&self) -> Pending {
         let (operation, path, accept) = match *self {
             Self::Read(path, accept) => (Operation::Read, path, accept),
             Self::Discover(path) => (Operation::Discover, path, None),
@@ -122,11 +119,11 @@ impl Ask<'_> {
         }
     }
 
-    /// The request, to a client whose Objects are under `root` and have these definitions.
-    pub(super) fn message(
+    /// The request, to a client whose Objects are under `root` and have these types.
+    pub(crate) fn message(
         &self,
         root: RootPath<'_>,
-        definitions: &ClientDefinitions<'_>,
+        types: &impl TypeLookup,
     ) -> Result<MessageBuf, CallError> {
         let Pending {
             operation, path, ..
@@ -141,13 +138,13 @@ impl Ask<'_> {
             Self::Cancel(_, accept) => accepting(begin(Method::Get, Some(1))?, accept),
             Self::Discover(_) => discover(begin(Method::Get, None)?),
             Self::Write(_, mode, format, content) => {
-                definitions.check(content)?;
+                check_types(content, types)?;
                 write(begin(mode.method(), None)?, path, format, content)
             }
             Self::WriteAttributes(_, update) => write_attributes(begin(Method::Put, None)?, update),
             Self::Execute(_, arguments) => execute(begin(Method::Post, None)?, arguments),
             Self::Create(object, instance, format, content) => {
-                definitions.check(content)?;
+                check_types(content, types)?;
                 create(
                     begin(Method::Post, None)?,
                     object,
@@ -159,6 +156,32 @@ impl Ask<'_> {
             Self::Delete(_) => begin(Method::Delete, None),
         }
     }
+}
+
+/// Whether what is to be written has the types of the definitions: formats without types carry
+/// anything else as octets that the client takes for another value. Raw values have no type, and
+/// fit.
+fn check_types(content: &Content, types: &impl TypeLookup) -> Result<(), CallError> {
+    for (path, value) in content.values() {
+        if let (Some(object), Some(resource)) = (path.object(), path.resource())
+            && let Some(expected) = types.data_type(object, resource)
+            && let Some(found) = value.data_type()
+            && !same_octets(expected, found)
+        {
+            return Err(CallError::DataType {
+                path,
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether values of two types are the same octets in every format.
+fn same_octets(one: DataType, other: DataType) -> bool {
+    let number = |data_type| matches!(data_type, DataType::Integer | DataType::Time);
+    one == other || number(one) && number(other)
 }
 
 /// A request with its target: a path below where the client keeps its Objects.
@@ -252,14 +275,14 @@ fn create(
 impl Pending {
     /// What the answer to this operation means, if keeping it takes no more than `limit` bytes. An
     /// Observe that the client took up is not known here: that is [`Content`](Outcome::Content) too.
-    pub(super) fn outcome(
+    pub(crate) fn outcome<O>(
         &self,
         response: &MessageRef<'_>,
         body: &[u8],
         root: RootPath<'_>,
-        definitions: &ClientDefinitions<'_>,
+        types: &impl TypeLookup,
         limit: usize,
-    ) -> Outcome {
+    ) -> Outcome<O> {
         let code = response.code();
         if !code.is_success() {
             return Outcome::Refused { code };
@@ -277,7 +300,7 @@ impl Pending {
                 Ok(Outcome::Changed)
             }
             // Read, Observe, Cancel Observation; there are no others.
-            _ => content(response, body, self.path, definitions, limit).map(Outcome::Content),
+            _ => content(response, body, self.path, types, limit).map(Outcome::Content),
         };
         result.unwrap_or_else(Outcome::Undecodable)
     }
@@ -285,17 +308,17 @@ impl Pending {
 
 /// The values of an answer or notification, if keeping them takes no more than `limit` bytes. One
 /// without a Content-Format is text.
-pub(super) fn content(
+pub(crate) fn content(
     response: &MessageRef<'_>,
     body: &[u8],
     path: Path,
-    definitions: &ClientDefinitions<'_>,
+    types: &impl TypeLookup,
     limit: usize,
 ) -> Result<Content, AnswerError> {
     let format = response.content_format().unwrap_or(ContentFormat::TEXT);
     let mut content = Content::new();
     let mut limited = Limited::new(&mut content, limit);
-    payload::decode_answer(format, body, path, definitions, &mut limited)?;
+    payload::decode_answer(format, body, path, types, &mut limited)?;
     Ok(content)
 }
 

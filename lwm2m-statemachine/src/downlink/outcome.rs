@@ -1,0 +1,161 @@
+//! How a call to a client ends, and what its answer says.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use lwm2m_core::{
+    Attributes, Code, ContentFormat, Path, Version,
+    codec::{Content, EncodeError, LimitError},
+};
+use lwm2m_linkformat::LinkFormatError;
+use thiserror::Error;
+
+use super::payload::{DecodeError, Malformed};
+use crate::coap::FailureReason;
+
+/// How an operation ended. `O` is the handle of an observation.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome<O> {
+    /// 2.05 to a Read or a Cancel Observation; or to an Observe that the client did not take up.
+    Content(Content),
+    /// 2.05 to an Observe: notifications follow.
+    Observing {
+        /// The observation.
+        observation: O,
+        /// The values of now, or why they cannot be told.
+        content: Result<Content, AnswerError>,
+    },
+    /// 2.05 to a Discover.
+    Links(Vec<DiscoveredLink>),
+    /// 2.04 to a Write, Write-Attributes or Execute.
+    Changed,
+    /// 2.01 to a Create.
+    Created {
+        /// The new Object Instance, if the client told it.
+        location: Option<Path>,
+    },
+    /// 2.02 to a Delete.
+    Deleted,
+    /// The client answered with an error (TS 8.5).
+    Refused {
+        /// Its code, 4.xx or 5.xx.
+        code: Code,
+    },
+    /// The client answered with a success that the operation does not have.
+    Unexpected {
+        /// Its code.
+        code: Code,
+    },
+    /// The client answered with success, and with a payload that means nothing.
+    Undecodable(AnswerError),
+    /// No answer came, or none to the request for a block of it.
+    Timeout,
+    /// The client rejected the request, or that for a block, with a Reset.
+    Reset,
+    /// The exchange failed although the client answered, or its next block could not be sent.
+    Failed {
+        /// Why; neither [`Timeout`](FailureReason::Timeout) nor [`Reset`](FailureReason::Reset).
+        reason: FailureReason,
+    },
+    /// The registration ended before an answer came.
+    RegistrationGone,
+}
+
+impl<O> From<FailureReason> for Outcome<O> {
+    fn from(reason: FailureReason) -> Self {
+        match reason {
+            FailureReason::Timeout => Self::Timeout,
+            FailureReason::Reset => Self::Reset,
+            reason => Self::Failed { reason },
+        }
+    }
+}
+
+/// What a Discover told of one place (TS 5.4.2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DiscoveredLink {
+    /// The Object, Object Instance or Resource.
+    pub path: Path,
+    /// How many Resource Instances a multiple Resource has (`dim`).
+    pub dimension: Option<u8>,
+    /// The version of an Object, if the client told it (`ver`).
+    pub version: Option<Version>,
+    /// The attributes that govern notifications to this server.
+    pub attributes: Attributes,
+}
+
+impl fmt::Display for DiscoveredLink {
+    /// As a link of the answer, `</3/0/7>;dim=2;pmin=10`, whatever the client's alternate path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}>", self.path)?;
+        if let Some(version) = self.version {
+            write!(f, ";ver={version}")?;
+        }
+        if let Some(dimension) = self.dimension {
+            write!(f, ";dim={dimension}")?;
+        }
+        write!(f, "{}", self.attributes)
+    }
+}
+
+/// Why the payload of an answer or notification means nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// It is in a format that nobody asked for, and that is not known here.
+    #[error("an answer in {0}, which is not known")]
+    Format(ContentFormat),
+    /// It is not what its format says, or not of the path.
+    #[error("{0}")]
+    Malformed(Malformed),
+    /// Its structure is none.
+    #[error("{0}")]
+    Structure(EncodeError),
+    /// Keeping its values or links would take more bytes than the
+    /// [bounds](crate::server::ServerBounds::answer) allow.
+    #[error("keeping the answer takes more than {limit} bytes")]
+    TooLarge {
+        /// What the bounds allow.
+        limit: usize,
+    },
+    /// The answer to a Discover is not a list of links.
+    #[error("{0}")]
+    Links(LinkFormatError),
+    /// The Location-Path of a Create is no Object Instance of its Object.
+    #[error("the location of what was created is no Object Instance of the Object")]
+    Location,
+    /// A notification came with its first block, and the others could not be had.
+    #[error("its blocks could not be had: {0}")]
+    Lost(FailureReason),
+}
+
+impl From<DecodeError<LimitError<EncodeError>>> for AnswerError {
+    fn from(error: DecodeError<LimitError<EncodeError>>) -> Self {
+        match error {
+            DecodeError::Unsupported(format) => Self::Format(format),
+            DecodeError::Malformed(malformed) => Self::Malformed(malformed),
+            DecodeError::Sink(LimitError::Full { limit }) => Self::TooLarge { limit },
+            DecodeError::Sink(LimitError::Sink(structure)) => Self::Structure(structure),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::convert::Infallible;
+
+    use super::*;
+
+    #[test]
+    fn an_operation_that_fails_tells_why_and_no_answer_only_for_none() {
+        for reason in FailureReason::all() {
+            let expected = match reason {
+                FailureReason::Timeout => Outcome::Timeout,
+                FailureReason::Reset => Outcome::Reset,
+                reason => Outcome::Failed { reason },
+            };
+            assert_eq!(Outcome::<Infallible>::from(reason), expected);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What every machine of this crate stands on: the sans-IO contract, deadlines, and randomness from
+//! one seed. It knows nothing of CoAP or LwM2M.
+
+mod random;
+mod timer;
+mod transport;
+
+pub(crate) use self::random::{KeyedState, Random};
+pub use self::{
+    timer::TimerQueue,
+    transport::{Channel, Datagram, Identity, Machine, Peer, Transmit},
+};
