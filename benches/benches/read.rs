@@ -6,7 +6,7 @@ use core::hint::black_box;
 use coap_lite::Packet;
 use criterion::{Criterion, criterion_group, criterion_main};
 use lwm2m_core::{ContentFormat, InstanceId, Instant, Path, ShortServerId};
-use lwm2m_objects::{Device, ObjectTree, Security, Server as Account, Store};
+use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram, RegistrationId, Server,
     ServerConfig, ServerEvent,
@@ -29,10 +29,13 @@ impl Pair {
         let mut tree = ObjectTree::new();
         tree.add(Store::of([(
             InstanceId::ZERO,
-            Security::no_sec("coap://s", id),
+            typed::Security::no_sec("coap://s", id),
         )]));
-        tree.add(Store::of([(InstanceId::ZERO, Account::new(id, 86_400))]));
-        tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+        tree.add(Store::of([(
+            InstanceId::ZERO,
+            typed::Server::new(id, 86_400),
+        )]));
+        tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
         let now = Instant::ZERO;
         let mut client = Client::new(ClientConfig::new("bench", [1; 32]), tree).expect("a client");
         client.start(now);

@@ -6,7 +6,7 @@ use coap_lite::Packet;
 use criterion::{Criterion, criterion_group, criterion_main};
 use lwm2m_benches::REGISTER;
 use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value, WriteMode, codec::Content};
-use lwm2m_objects::{Device, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store};
+use lwm2m_objects::{ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store, typed};
 use lwm2m_tlv::Encoder;
 
 static RESOURCES: [ResourceDefinition; 10] = [
@@ -31,7 +31,7 @@ static TEN: ObjectDefinition = ObjectDefinition::new(
 fn tree(c: &mut Criterion) {
     let mut group = c.benchmark_group("tree");
     let mut device = ObjectTree::new();
-    device.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    device.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
     let path = Path::of(&[3, 0]).expect("a path");
     let mut buffer = Vec::with_capacity(160);
     group.bench_function("read the Device into TLV", |b| {

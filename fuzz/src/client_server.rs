@@ -5,7 +5,7 @@ use lwm2m_core::{
     Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, ShortServerId,
     Value, WriteMode, codec::Content,
 };
-use lwm2m_objects::{Change, Device, ObjectTree, Security, Server as Account, Store};
+use lwm2m_objects::{Change, ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram, ObservationId, OperationId, Outcome,
     RegistrationId, Reliability, Server, ServerConfig, ServerEvent, coap,
@@ -429,14 +429,14 @@ fn configure(config: &mut coap::Config, kind: u8) {
 
 fn client(kind: u8) -> Client {
     let lifetime = if kind & 0x04 == 0 { 86_400 } else { 60 };
-    let mut account = Account::new(SERVER, lifetime);
+    let mut account = typed::Server::new(SERVER, lifetime);
     account.default_minimum_period = Some(0);
-    let device = Device {
+    let device = typed::Device {
         timezone: Some("UTC".into()),
-        ..Device::example()
+        ..typed::Device::example()
     };
     let mut tree = ObjectTree::new();
-    let security = Security::no_sec("coap://server", SERVER);
+    let security = typed::Security::no_sec("coap://server", SERVER);
     tree.add(Store::of([(InstanceId::ZERO, security)]));
     tree.add(Store::of([(InstanceId::ZERO, account)]));
     tree.add(Store::of([(InstanceId::ZERO, device)]));

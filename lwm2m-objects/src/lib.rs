@@ -7,8 +7,9 @@
 //! - [`ObjectTree`]: the Objects of a Client. A Read pushes into a codec sink, a Write is a
 //!   [`Transaction`]: whole, or not at all.
 //! - [`Object`]: the trait of an Object whose values live elsewhere; [`Store`]: the ready Object
-//!   for values in memory; [`Security`], [`Server`], [`Device`] and the others: instances as plain
-//!   structs.
+//!   for values in memory.
+//! - [`typed`]: Object Instances as plain structs, such as [`typed::Security`], [`typed::Server`]
+//!   and [`typed::Device`].
 //! - [`DeviceObject`], [`LocationObject`], [`ConnectivityStatisticsObject`], [`firmware`],
 //!   [`software`]: Objects that do something. [`ObjectTree::handle_timeout`] tells them the time,
 //!   [`ObjectTree::object_as_mut`] is the application's way to them, and
@@ -112,11 +113,7 @@ pub use self::{
         store::Store,
         transaction::Transaction,
     },
-    typed::{
-        AccessControl, AclTarget, Certificates, ConnectivityMonitoring, ConnectivityStatistics,
-        Device, FirmwareUpdate, KeyMaterial, Location, PowerSource, Security, SecurityMode, Server,
-        SmsSecurity, SmsSecurityMode, SoftwareManagement, Typed,
-    },
+    typed::Typed,
 };
 
 // The examples of the README are tests.

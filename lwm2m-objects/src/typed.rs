@@ -58,10 +58,10 @@ impl Store {
     ///
     /// ```
     /// use lwm2m_core::{InstanceId, ShortServerId};
-    /// use lwm2m_objects::{Security, Store};
+    /// use lwm2m_objects::{Store, typed};
     ///
     /// let id = ShortServerId::new(101).unwrap();
-    /// let security = Security::no_sec("coap://127.0.0.1:5683", id);
+    /// let security = typed::Security::no_sec("coap://127.0.0.1:5683", id);
     /// let store = Store::of([(InstanceId::ZERO, security)]);
     /// assert!(store.get("/0/0/0".parse().unwrap()).is_some());
     /// ```

@@ -1,10 +1,7 @@
 //! Access control (TS 7.3, E.1.3, Appendix F).
 
 use lwm2m_core::{AccessRights, InstanceId, ObjectId, Operation, Path, ShortServerId, Value};
-use lwm2m_objects::{
-    ACCESS_CONTROL, AccessControl, AclTarget, Change, Device, FirmwareUpdate, ObjectTree, Security,
-    Server, SoftwareManagement, Store, Typed, access,
-};
+use lwm2m_objects::{ACCESS_CONTROL, Change, ObjectTree, Store, Typed, access, typed};
 
 const R: AccessRights = AccessRights::READ;
 const NONE: AccessRights = AccessRights::NONE;
@@ -18,11 +15,11 @@ fn instance(id: u16) -> InstanceId {
     InstanceId::new(id).unwrap()
 }
 
-fn control(target: (u16, u16), acl: &[(u16, u16)], owner: u16) -> AccessControl {
+fn control(target: (u16, u16), acl: &[(u16, u16)], owner: u16) -> typed::AccessControl {
     let object = ObjectId::new(target.0);
-    AccessControl {
-        target: InstanceId::new(target.1).map_or(AclTarget::Object(object), |id| {
-            AclTarget::Instance(object, id)
+    typed::AccessControl {
+        target: InstanceId::new(target.1).map_or(typed::AclTarget::Object(object), |id| {
+            typed::AclTarget::Instance(object, id)
         }),
         acl: acl
             .iter()
@@ -33,7 +30,7 @@ fn control(target: (u16, u16), acl: &[(u16, u16)], owner: u16) -> AccessControl 
 }
 
 /// A tree with these servers and these Access Control Object Instances.
-fn tree(servers: &[u16], controls: Vec<AccessControl>) -> ObjectTree {
+fn tree(servers: &[u16], controls: Vec<typed::AccessControl>) -> ObjectTree {
     let accounts = || {
         (0..)
             .map(instance)
@@ -41,12 +38,12 @@ fn tree(servers: &[u16], controls: Vec<AccessControl>) -> ObjectTree {
     };
     let mut tree = ObjectTree::new();
     tree.add(Store::of(
-        accounts().map(|(at, id)| (at, Security::no_sec("coap://s", id))),
+        accounts().map(|(at, id)| (at, typed::Security::no_sec("coap://s", id))),
     ));
     tree.add(Store::of(
-        accounts().map(|(at, id)| (at, Server::new(id, 86_400))),
+        accounts().map(|(at, id)| (at, typed::Server::new(id, 86_400))),
     ));
-    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
     tree.add(Store::of((0..).map(instance).zip(controls)));
     tree
 }
@@ -185,15 +182,15 @@ fn the_table_of_7_3_2() {
                 control((9, 65535), &[(101, bits)], 65535),
             ],
         );
-        let device = Device {
+        let device = typed::Device {
             current_time: None,
-            ..Device::example()
+            ..typed::Device::example()
         };
         let store = Store::of([(InstanceId::ZERO, device)]);
         tree.add(store.supporting([13]));
-        let software = SoftwareManagement {
+        let software = typed::SoftwareManagement {
             user_name: Some("user".into()),
-            ..SoftwareManagement::new("name", "1")
+            ..typed::SoftwareManagement::new("name", "1")
         };
         tree.add(Store::of([(InstanceId::ZERO, software)]));
         for (at, outcomes) in rows {
@@ -383,8 +380,11 @@ fn unbootstrapping_takes_what_only_the_server_could_access() {
 fn unbootstrapping_takes_what_may_be_taken() {
     let controls = [3, 5, 9].map(|object| control((object, 0), &[(101, 0b1111)], 101));
     let mut tree = tree(&[101, 102], controls.into());
-    tree.add(Store::of([(InstanceId::ZERO, FirmwareUpdate::default())]));
-    let software = SoftwareManagement::new("name", "1");
+    tree.add(Store::of([(
+        InstanceId::ZERO,
+        typed::FirmwareUpdate::default(),
+    )]));
+    let software = typed::SoftwareManagement::new("name", "1");
     tree.add(Store::of([(InstanceId::ZERO, software)]));
     let changes = access::unbootstrapped(&tree, server(101));
     tree.commit(&changes).unwrap();
@@ -502,7 +502,7 @@ fn access_control_is_kept_in_the_resources_of_its_definition() {
     assert_eq!(value(object), Some(Value::Integer(9)));
     assert_eq!(value(at), Some(Value::Integer(3)));
     assert_eq!(value(owner), Some(Value::Integer(101)));
-    let read = AccessControl::load(&tree, instance(5)).unwrap();
+    let read = typed::AccessControl::load(&tree, instance(5)).unwrap();
     assert_eq!(read, control((9, 3), &[(101, 0b1111)], 101));
 }
 
@@ -600,7 +600,7 @@ fn who_has_no_right_on_an_instance_does_not_share_it() {
     for bits in [0, 0b1_0000, 0xFFE0] {
         let control = control((9, 0), &[(102, bits)], 101);
         let mut tree = tree(&[101, 102], vec![control]);
-        let software = SoftwareManagement::new("name", "1");
+        let software = typed::SoftwareManagement::new("name", "1");
         tree.add(Store::of([(InstanceId::ZERO, software)]));
         let changes = access::unbootstrapped(&tree, server(101));
         tree.commit(&changes).unwrap();

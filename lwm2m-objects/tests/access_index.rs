@@ -10,8 +10,8 @@ use lwm2m_core::{
     AccessRights, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
 };
 use lwm2m_objects::{
-    AccessControl, AclTarget, Change, Object, ObjectDefinition, ObjectTree, ReadError,
-    ResourceSink, Security, Server, Store, Typed, access,
+    Change, Object, ObjectDefinition, ObjectTree, ReadError, ResourceSink, Store, Typed, access,
+    typed,
 };
 use proptest::prelude::*;
 
@@ -26,18 +26,18 @@ fn instance(id: u16) -> InstanceId {
 }
 
 /// What an Access Control Object Instance may be about, by number.
-fn target(number: u16) -> AclTarget {
+fn target(number: u16) -> typed::AclTarget {
     let object = ObjectId::new(3 + number % 2);
     match number / 2 {
-        0 => AclTarget::Object(object),
-        id => AclTarget::Instance(object, instance(id)),
+        0 => typed::AclTarget::Object(object),
+        id => typed::AclTarget::Instance(object, instance(id)),
     }
 }
 
 const TARGETS: u16 = 6;
 
-fn control(about: u16, owner: u16, bits: u16) -> AccessControl {
-    AccessControl {
+fn control(about: u16, owner: u16, bits: u16) -> typed::AccessControl {
+    typed::AccessControl {
         target: target(about),
         acl: vec![(101, AccessRights::from_bits(bits))],
         owner,
@@ -46,12 +46,12 @@ fn control(about: u16, owner: u16, bits: u16) -> AccessControl {
 
 fn tree() -> ObjectTree {
     let ids = [0, 1].map(instance);
-    let securities = SERVERS.map(|id| Security::no_sec("coap://s", id));
-    let servers = SERVERS.map(|id| Server::new(id, 60));
+    let securities = SERVERS.map(|id| typed::Security::no_sec("coap://s", id));
+    let servers = SERVERS.map(|id| typed::Server::new(id, 60));
     let mut tree = ObjectTree::new();
     tree.add(Store::of(ids.into_iter().zip(securities)));
     tree.add(Store::of(ids.into_iter().zip(servers)));
-    tree.add(Store::of::<AccessControl>([]));
+    tree.add(Store::of::<typed::AccessControl>([]));
     tree
 }
 
@@ -132,9 +132,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// All that Access Control Object Instances say of a target, in their order: by reading all.
-fn about(tree: &ObjectTree, target: AclTarget) -> Vec<(InstanceId, AccessControl)> {
+fn about(tree: &ObjectTree, target: typed::AclTarget) -> Vec<(InstanceId, typed::AccessControl)> {
     let all = tree.instances(ACCESS_CONTROL);
-    all.filter_map(|id| Some((id, AccessControl::load(tree, id)?)))
+    all.filter_map(|id| Some((id, typed::AccessControl::load(tree, id)?)))
         .filter(|(_, control)| control.target == target)
         .collect()
 }
@@ -144,23 +144,23 @@ fn check(tree: &ObjectTree) -> Result<(), TestCaseError> {
         let about = about(tree, target);
         for server in SERVERS {
             match target {
-                AclTarget::Instance(object, id) => {
+                typed::AclTarget::Instance(object, id) => {
                     let rights = about.first().map(|(_, control)| control.rights_of(server));
                     let rights = rights.unwrap_or(AccessRights::NONE);
                     prop_assert_eq!(access::rights(tree, server, object, id), rights);
                 }
-                AclTarget::Object(object) => {
+                typed::AclTarget::Object(object) => {
                     let may = about.iter().any(|(_, control)| {
                         let mut own = control.acl.iter();
                         let own = own.find(|(id, _)| *id == server.get());
-                        control.owner == AccessControl::NOBODY
+                        control.owner == typed::AccessControl::NOBODY
                             && own.is_some_and(|(_, rights)| rights.contains(AccessRights::CREATE))
                     });
                     prop_assert_eq!(access::may_create(tree, server, object), may);
                 }
             }
         }
-        if let AclTarget::Instance(object, id) = target {
+        if let typed::AclTarget::Instance(object, id) = target {
             let deleted = access::deleted(tree, object, id);
             let deleted: Vec<_> = deleted.iter().map(Change::path).collect();
             for (id, _) in about {
@@ -176,8 +176,10 @@ fn check(tree: &ObjectTree) -> Result<(), TestCaseError> {
 fn rights_follow_what_the_application_changes_by_itself() {
     let rights = |tree: &ObjectTree| {
         let of = |about| match target(about) {
-            AclTarget::Instance(object, id) => access::rights(tree, SERVERS[0], object, id).bits(),
-            AclTarget::Object(_) => 0,
+            typed::AclTarget::Instance(object, id) => {
+                access::rights(tree, SERVERS[0], object, id).bits()
+            }
+            typed::AclTarget::Object(_) => 0,
         };
         [of(2), of(3)]
     };
@@ -216,7 +218,7 @@ struct Moving {
 
 impl Object for Moving {
     fn definition(&self) -> &ObjectDefinition {
-        AccessControl::DEFINITION
+        typed::AccessControl::DEFINITION
     }
 
     fn read(

@@ -2,30 +2,27 @@
 //! read.
 
 use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
-use lwm2m_objects::{
-    AccessControl, AclTarget, Change, Device, ObjectTree, Security, SecurityMode, Server, Store,
-    Typed, access, accounts,
-};
+use lwm2m_objects::{Change, ObjectTree, Store, Typed, access, accounts, typed};
 
 const FIRST: ShortServerId = ShortServerId::new(101).unwrap();
 const SECOND: ShortServerId = ShortServerId::new(102).unwrap();
 const ONE: InstanceId = InstanceId::new(1).unwrap();
 
-const MODES: [SecurityMode; 5] = [
-    SecurityMode::PreSharedKey,
-    SecurityMode::RawPublicKey,
-    SecurityMode::Certificate,
-    SecurityMode::NoSec,
-    SecurityMode::CertificateWithEst,
+const MODES: [typed::SecurityMode; 5] = [
+    typed::SecurityMode::PreSharedKey,
+    typed::SecurityMode::RawPublicKey,
+    typed::SecurityMode::Certificate,
+    typed::SecurityMode::NoSec,
+    typed::SecurityMode::CertificateWithEst,
 ];
 
 /// What of Resources 3, 4 and 5 each mode needs (TS 7.1.7 to 7.1.11).
-fn needed(mode: SecurityMode) -> &'static [u16] {
+fn needed(mode: typed::SecurityMode) -> &'static [u16] {
     match mode {
-        SecurityMode::PreSharedKey => &[3, 5],
-        SecurityMode::RawPublicKey | SecurityMode::Certificate => &[3, 4, 5],
-        SecurityMode::NoSec => &[],
-        SecurityMode::CertificateWithEst => &[4],
+        typed::SecurityMode::PreSharedKey => &[3, 5],
+        typed::SecurityMode::RawPublicKey | typed::SecurityMode::Certificate => &[3, 4, 5],
+        typed::SecurityMode::NoSec => &[],
+        typed::SecurityMode::CertificateWithEst => &[4],
     }
 }
 
@@ -35,8 +32,8 @@ fn path(text: &str) -> Path {
 
 /// Two accounts, of which the second is in this mode and has these of its keys. The Device belongs
 /// to the second server alone.
-fn two_accounts(mode: SecurityMode, keys: &[u16]) -> ObjectTree {
-    let first = Security::no_sec("coap://one", FIRST);
+fn two_accounts(mode: typed::SecurityMode, keys: &[u16]) -> ObjectTree {
+    let first = typed::Security::no_sec("coap://one", FIRST);
     let second = keys.iter().fold(
         Store::of([(InstanceId::ZERO, first)])
             .with(ONE, 0, "coaps://two")
@@ -48,18 +45,18 @@ fn two_accounts(mode: SecurityMode, keys: &[u16]) -> ObjectTree {
     let mut tree = ObjectTree::new();
     tree.add(second.checked().unwrap());
     tree.add(Store::of([
-        (InstanceId::ZERO, Server::new(FIRST, 60)),
-        (ONE, Server::new(SECOND, 60)),
+        (InstanceId::ZERO, typed::Server::new(FIRST, 60)),
+        (ONE, typed::Server::new(SECOND, 60)),
     ]));
     tree.add(Store::of([(
         InstanceId::ZERO,
-        AccessControl {
-            target: AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
+        typed::AccessControl {
+            target: typed::AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
             acl: vec![(0, AccessRights::READ)],
             owner: 102,
         },
     )]));
-    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
     tree
 }
 
@@ -86,7 +83,7 @@ fn the_second_account_can_be_taken(mut tree: ObjectTree, situation: &str) {
     let owner = tree.get(path("/2/0/3"));
     assert_eq!(owner, Some(Value::Integer(101)), "{situation}");
     let rights = access::rights(&tree, FIRST, ObjectId::DEVICE, ONE);
-    assert_eq!(rights, AccessControl::OWNER_RIGHTS, "{situation}");
+    assert_eq!(rights, typed::AccessControl::OWNER_RIGHTS, "{situation}");
 }
 
 #[test]
@@ -95,7 +92,7 @@ fn an_account_needs_the_keys_of_its_mode_and_no_others() {
         let tree = two_accounts(mode, needed(mode));
         let servers: Vec<_> = accounts(&tree).iter().map(|found| found.server).collect();
         assert_eq!(servers, [FIRST, SECOND], "{mode:?}");
-        let security = Security::load(&tree, ONE).unwrap();
+        let security = typed::Security::load(&tree, ONE).unwrap();
         assert_eq!(security.mode, mode);
         for (key, value) in [
             (3, &security.public_key_or_identity),
@@ -138,7 +135,7 @@ fn an_account_without_a_key_that_its_mode_needs_opens_no_rights() {
             let keys = needed(mode).iter().filter(|key| *key != missing);
             let tree = two_accounts(mode, &keys.copied().collect::<Vec<_>>());
             let situation = format!("{mode:?} without {missing}");
-            assert_eq!(Security::load(&tree, ONE), None, "{situation}");
+            assert_eq!(typed::Security::load(&tree, ONE), None, "{situation}");
             assert_eq!(accounts(&tree).len(), 1, "{situation}");
             access_is_controlled(&tree, &situation);
             the_second_account_can_be_taken(tree, &situation);
@@ -149,7 +146,7 @@ fn an_account_without_a_key_that_its_mode_needs_opens_no_rights() {
 /// Whatever else is missing: each Resource of its instances, and each of the instances.
 #[test]
 fn an_account_that_cannot_be_read_opens_no_rights() {
-    let all = || two_accounts(SecurityMode::RawPublicKey, &[3, 4, 5]);
+    let all = || two_accounts(typed::SecurityMode::RawPublicKey, &[3, 4, 5]);
     for (object, resources) in [(0, &[0, 1, 2, 3, 4, 5, 10][..]), (1, &[0, 1, 6, 7])] {
         for resource in resources {
             let mut tree = all();
@@ -169,18 +166,22 @@ fn an_account_that_cannot_be_read_opens_no_rights() {
 /// A server whose own account cannot be read is not the only one either: there is no account.
 #[test]
 fn the_only_account_has_to_be_whole() {
-    let mut tree = two_accounts(SecurityMode::NoSec, &[]);
+    let mut tree = two_accounts(typed::SecurityMode::NoSec, &[]);
     let changes = access::unbootstrapped(&tree, SECOND);
     tree.commit(&changes).unwrap();
     let rights = |tree: &ObjectTree| access::rights(tree, FIRST, ObjectId::DEVICE, ONE);
-    assert_eq!(rights(&tree), AccessControl::OWNER_RIGHTS);
+    assert_eq!(rights(&tree), typed::AccessControl::OWNER_RIGHTS);
     for at in ["/0/0/0", "/0/0/2", "/0/0/10", "/1/0/0", "/1/0/1"] {
         let resource = path(at);
         let value = tree.get(resource).unwrap();
         tree.commit(&[Change::Remove { path: resource }]).unwrap();
         assert_eq!(rights(&tree), AccessRights::NONE, "without {at}");
         tree.set(resource, value).unwrap();
-        assert_eq!(rights(&tree), AccessControl::OWNER_RIGHTS, "with {at}");
+        assert_eq!(
+            rights(&tree),
+            typed::AccessControl::OWNER_RIGHTS,
+            "with {at}"
+        );
     }
 }
 
@@ -189,15 +190,21 @@ fn the_only_account_has_to_be_whole() {
 #[test]
 fn a_bootstrap_server_is_no_second_server() {
     for number in [101, 102, 7] {
-        let store = Store::of([(InstanceId::ZERO, Security::no_sec("coap://one", FIRST))]);
+        let store = Store::of([(
+            InstanceId::ZERO,
+            typed::Security::no_sec("coap://one", FIRST),
+        )]);
         let store = store.with(ONE, 1, true).with(ONE, 10, number);
         let mut tree = ObjectTree::new();
         tree.add(store.checked().unwrap());
-        tree.add(Store::of([(InstanceId::ZERO, Server::new(FIRST, 60))]));
-        tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+        tree.add(Store::of([(
+            InstanceId::ZERO,
+            typed::Server::new(FIRST, 60),
+        )]));
+        tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
         assert_eq!(accounts(&tree).len(), 1);
         let rights = access::rights(&tree, FIRST, ObjectId::DEVICE, InstanceId::ZERO);
-        assert_eq!(rights, AccessControl::OWNER_RIGHTS, "{number}");
+        assert_eq!(rights, typed::AccessControl::OWNER_RIGHTS, "{number}");
         assert_eq!(access::unbootstrapped(&tree, SECOND), [], "{number}");
     }
 }
@@ -205,7 +212,7 @@ fn a_bootstrap_server_is_no_second_server() {
 /// TS E.1.3, 4: the Server Object Instance goes, however little of it is there.
 #[test]
 fn unbootstrapping_takes_a_server_instance_that_has_only_its_short_server_id() {
-    let mut tree = two_accounts(SecurityMode::NoSec, &[]);
+    let mut tree = two_accounts(typed::SecurityMode::NoSec, &[]);
     let rest = [1, 6, 7].map(|id| Change::Remove {
         path: Path::Resource(ObjectId::SERVER, ONE, ResourceId::new(id)),
     });
@@ -217,11 +224,11 @@ fn unbootstrapping_takes_a_server_instance_that_has_only_its_short_server_id() {
 /// account of another server, and the owner may be the one that cannot be read.
 #[test]
 fn what_is_shared_with_an_account_that_cannot_be_read_stays() {
-    let mut tree = two_accounts(SecurityMode::PreSharedKey, &[3]);
+    let mut tree = two_accounts(typed::SecurityMode::PreSharedKey, &[3]);
     tree.add(Store::of([(
         InstanceId::ZERO,
-        AccessControl {
-            target: AclTarget::Instance(7.into(), InstanceId::ZERO),
+        typed::AccessControl {
+            target: typed::AclTarget::Instance(7.into(), InstanceId::ZERO),
             acl: vec![(102, AccessRights::READ)],
             owner: 101,
         },
@@ -236,7 +243,7 @@ fn what_is_shared_with_an_account_that_cannot_be_read_stays() {
 #[test]
 fn unbootstrapping_takes_entries_out_of_access_control_that_cannot_be_read() {
     for missing in ["/2/0/0", "/2/0/1", "/2/0/3"] {
-        let mut tree = two_accounts(SecurityMode::NoSec, &[]);
+        let mut tree = two_accounts(typed::SecurityMode::NoSec, &[]);
         let entry = Change::Set {
             path: path("/2/0/2/102"),
             value: Value::Integer(1),
@@ -260,8 +267,8 @@ fn unbootstrapping_takes_entries_out_of_access_control_that_cannot_be_read() {
 fn accounts_are_told_in_the_order_of_their_security_instances() {
     let number = |id| ShortServerId::new(id).unwrap();
     let at = |id| InstanceId::new(id).unwrap();
-    let securities = [7, 3, 9, 5].map(|id| Security::no_sec("coap://s", number(id)));
-    let servers = [9, 3, 5, 7].map(|id| Server::new(number(id), 60));
+    let securities = [7, 3, 9, 5].map(|id| typed::Security::no_sec("coap://s", number(id)));
+    let servers = [9, 3, 5, 7].map(|id| typed::Server::new(number(id), 60));
     let mut tree = ObjectTree::new();
     tree.add(Store::of((0..).map(at).zip(securities)));
     tree.add(Store::of((0..).map(at).zip(servers)));

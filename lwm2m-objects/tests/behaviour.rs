@@ -4,11 +4,11 @@ use lwm2m_core::{
     Arguments, DataType, InstanceId, Instant, ObjectId, Path, Value, WriteMode, codec::Content,
 };
 use lwm2m_objects::{
-    Answer, Change, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject,
-    ErrorCode, ExecuteError, Execution, FirmwareUpdate, Location, LocationObject, Object,
-    ObjectTree, PowerSource, SoftwareManagement, Store, Typed, WriteError, example,
+    Answer, Change, ConnectivityStatisticsObject, DeviceObject, ErrorCode, ExecuteError, Execution,
+    LocationObject, Object, ObjectTree, Store, Typed, WriteError, example,
     firmware::FirmwareUpdateObject,
     software::{self, Numbering, SoftwareManagementObject},
+    typed,
 };
 
 fn path(text: &str) -> Path {
@@ -51,7 +51,7 @@ fn integers(tree: &ObjectTree, at: &str) -> Vec<(u16, i64)> {
     found
 }
 
-fn with_device(device: Device) -> ObjectTree {
+fn with_device(device: typed::Device) -> ObjectTree {
     let mut tree = ObjectTree::new();
     tree.add(DeviceObject::new(device, Instant::ZERO).unwrap());
     tree
@@ -64,10 +64,10 @@ fn device(tree: &mut ObjectTree) -> &mut DeviceObject {
 /// TS E.4, Resources 11 and 12; ETS 657.
 #[test]
 fn error_codes_come_one_by_one_and_go_together() {
-    let mut tree = with_device(Device {
+    let mut tree = with_device(typed::Device {
         error_codes: Vec::new(),
         reset_error_code: true,
-        ..Device::example()
+        ..typed::Device::example()
     });
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 0)]);
 
@@ -95,16 +95,16 @@ fn error_codes_come_one_by_one_and_go_together() {
 
 #[test]
 fn errors_from_before_stay() {
-    let mut tree = with_device(Device {
+    let mut tree = with_device(typed::Device {
         error_codes: [3, 6].into(),
-        ..Device::default()
+        ..typed::Device::default()
     });
     device(&mut tree).report(ErrorCode::LowSignal);
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 3), (1, 6), (2, 4)]);
     // "No error" is only told alone.
-    let mut tree = with_device(Device {
+    let mut tree = with_device(typed::Device {
         error_codes: [0, 3, 0].into(),
-        ..Device::default()
+        ..typed::Device::default()
     });
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 3)]);
     device(&mut tree).report(ErrorCode::Sms);
@@ -142,8 +142,8 @@ fn errors_from_before_stay() {
 /// TS E.4, Resources 6, 7 and 8: one source has one Resource Instance ID.
 #[test]
 fn power_sources_keep_their_resource_instance() {
-    let mut tree = with_device(Device::example());
-    let solar = PowerSource {
+    let mut tree = with_device(typed::Device::example());
+    let solar = typed::PowerSource {
         kind: 7,
         voltage: 12_000,
         current: 40,
@@ -154,13 +154,13 @@ fn power_sources_keep_their_resource_instance() {
     assert_eq!(integers(&tree, "/3/0/7"), [(1, 5000), (9, 12_000)]);
     assert_eq!(integers(&tree, "/3/0/8"), [(1, 900), (9, 40)]);
     assert_eq!(changed(&mut tree), ["/3/0/6", "/3/0/7", "/3/0/8"]);
-    let read = Device::load(&tree, InstanceId::ZERO).unwrap();
+    let read = typed::Device::load(&tree, InstanceId::ZERO).unwrap();
     assert_eq!(read.power_sources[1], solar);
 
     // Only the current has changed.
     let current = 41;
     device(&mut tree)
-        .set_power_source(9, PowerSource { current, ..solar })
+        .set_power_source(9, typed::PowerSource { current, ..solar })
         .unwrap();
     assert_eq!(changed(&mut tree), ["/3/0/8"]);
     device(&mut tree).remove_power_source(3);
@@ -171,7 +171,7 @@ fn power_sources_keep_their_resource_instance() {
 #[test]
 fn current_time_goes_on_and_can_be_set() {
     let time = |tree: &ObjectTree| tree.get(path("/3/0/13"));
-    let mut tree = with_device(Device::example());
+    let mut tree = with_device(typed::Device::example());
     assert_eq!(time(&tree), Some(Value::Time(1_367_491_215)));
     tree.handle_timeout(Instant::from_millis(999));
     assert_eq!(time(&tree), Some(Value::Time(1_367_491_215)));
@@ -198,7 +198,7 @@ fn current_time_goes_on_and_can_be_set() {
     let values = [("/3/0/14", Value::from("+03:00"))];
     write(&mut tree, "/3/0", WriteMode::Replace, &values).unwrap();
     assert_eq!(time(&tree), None);
-    let mut restarted = with_device(Device::example());
+    let mut restarted = with_device(typed::Device::example());
     restarted.restore(&tree.snapshot()).unwrap();
     assert_eq!(time(&restarted), None);
     assert!(restarted.locate(path("/3/0/14")).is_some());
@@ -207,13 +207,13 @@ fn current_time_goes_on_and_can_be_set() {
 /// What an Object was not made with it does not support, whatever its definition has.
 #[test]
 fn what_is_not_supported_is_not_written() {
-    let mut tree = with_device(Device::example());
-    let counted = ConnectivityStatistics {
+    let mut tree = with_device(typed::Device::example());
+    let counted = typed::ConnectivityStatistics {
         tx_data: Some(0),
-        ..ConnectivityStatistics::default()
+        ..typed::ConnectivityStatistics::default()
     };
     tree.add(ConnectivityStatisticsObject::new(counted));
-    tree.add(LocationObject::new(Location::new(60.0, 25.0, 1000)));
+    tree.add(LocationObject::new(typed::Location::new(60.0, 25.0, 1000)));
     for (at, value) in [
         ("/3/0/15", Value::from("Europe/Helsinki")),
         ("/7/0/8", Value::Integer(60)),
@@ -244,9 +244,9 @@ fn what_is_not_supported_is_not_written() {
 /// What a transaction did to the time is taken back.
 #[test]
 fn the_time_is_taken_back() {
-    let mut tree = with_device(Device {
+    let mut tree = with_device(typed::Device {
         current_time: Some(7),
-        ..Device::example()
+        ..typed::Device::example()
     });
     // What was written before is what there is to go back to.
     let values = [("/3/0/13", Value::Time(1_367_491_215))];
@@ -262,16 +262,16 @@ fn the_time_is_taken_back() {
     assert_eq!(tree.get(path("/3/0/13")), Some(Value::Time(1_367_491_275)));
     device(&mut tree).set_time(Instant::from_secs(60), 1_367_491_215);
     assert_eq!(
-        Device::load(&tree, InstanceId::ZERO),
-        Some(Device::example())
+        typed::Device::load(&tree, InstanceId::ZERO),
+        Some(typed::Device::example())
     );
 }
 
 #[test]
 fn reboot_and_factory_reset_are_the_applications() {
-    let mut tree = with_device(Device {
+    let mut tree = with_device(typed::Device {
         factory_reset: true,
-        ..Device::example()
+        ..typed::Device::example()
     });
     assert_eq!(execute(&mut tree, "/3/0/4"), Ok(Execution::Application));
     assert_eq!(execute(&mut tree, "/3/0/5"), Ok(Execution::Application));
@@ -279,10 +279,12 @@ fn reboot_and_factory_reset_are_the_applications() {
 
 fn with_statistics(collection_period: u32) -> ObjectTree {
     let mut tree = ObjectTree::new();
-    tree.add(ConnectivityStatisticsObject::new(ConnectivityStatistics {
-        collection_period: Some(collection_period),
-        ..ConnectivityStatistics::ALL
-    }));
+    tree.add(ConnectivityStatisticsObject::new(
+        typed::ConnectivityStatistics {
+            collection_period: Some(collection_period),
+            ..typed::ConnectivityStatistics::ALL
+        },
+    ));
     tree
 }
 
@@ -378,10 +380,12 @@ fn counters_are_not_set() {
 #[test]
 fn statistics_have_what_they_are_made_with() {
     let mut tree = ObjectTree::new();
-    tree.add(ConnectivityStatisticsObject::new(ConnectivityStatistics {
-        tx_data: Some(7),
-        ..ConnectivityStatistics::default()
-    }));
+    tree.add(ConnectivityStatisticsObject::new(
+        typed::ConnectivityStatistics {
+            tx_data: Some(7),
+            ..typed::ConnectivityStatistics::default()
+        },
+    ));
     execute(&mut tree, "/7/0/6").unwrap();
     statistics(&mut tree).sent(Instant::ZERO, 3 * 1024);
     let id = ObjectId::CONNECTIVITY_STATISTICS;
@@ -395,20 +399,20 @@ fn statistics_have_what_they_are_made_with() {
 #[test]
 fn a_location_changes_as_one() {
     let mut tree = ObjectTree::new();
-    let first = Location {
+    let first = typed::Location {
         altitude: Some(12.0),
-        ..Location::new(60.0, 25.0, 1000)
+        ..typed::Location::new(60.0, 25.0, 1000)
     };
     tree.add(LocationObject::new(first));
-    let second = Location {
+    let second = typed::Location {
         speed: Some(1.5),
-        ..Location::new(60.0, 25.5, 1060)
+        ..typed::Location::new(60.0, 25.5, 1060)
     };
     let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
     location.moved(second.clone());
     assert_eq!(changed(&mut tree), ["/6/0/1", "/6/0/2", "/6/0/5", "/6/0/6"]);
     assert_eq!(
-        Location::load(&tree, InstanceId::ZERO),
+        typed::Location::load(&tree, InstanceId::ZERO),
         Some(second.clone())
     );
     // The same again is no news.
@@ -421,9 +425,9 @@ fn a_location_changes_as_one() {
 #[test]
 fn a_location_is_made_anew() {
     let mut tree = ObjectTree::new();
-    tree.add(LocationObject::new(Location {
+    tree.add(LocationObject::new(typed::Location {
         speed: Some(1.5),
-        ..Location::new(60.0, 25.0, 1000)
+        ..typed::Location::new(60.0, 25.0, 1000)
     }));
     tree.set(path("/6/0/6"), 2.5).unwrap();
     assert_eq!(tree.get(path("/6/0/6")), Some(Value::Float(2.5)));
@@ -433,9 +437,9 @@ fn a_location_is_made_anew() {
     tree.commit(&[Change::Create { path: at }]).unwrap();
     assert_eq!(tree.resources(6.into(), InstanceId::ZERO).count(), 0);
     let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
-    let second = Location::new(61.0, 26.0, 1060);
+    let second = typed::Location::new(61.0, 26.0, 1060);
     location.moved(second.clone());
-    assert_eq!(Location::load(&tree, InstanceId::ZERO), Some(second));
+    assert_eq!(typed::Location::load(&tree, InstanceId::ZERO), Some(second));
 }
 
 /// A Delete of the Bootstrap interface takes an Object Instance away (TS 5.2.7.5): what happens
@@ -443,8 +447,8 @@ fn a_location_is_made_anew() {
 #[test]
 fn what_was_deleted_stays_away() {
     let mut tree = with_statistics(60);
-    tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
-    tree.add(LocationObject::new(Location::new(60.0, 25.0, 1000)));
+    tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
+    tree.add(LocationObject::new(typed::Location::new(60.0, 25.0, 1000)));
     execute(&mut tree, "/7/0/6").unwrap();
     statistics(&mut tree).sent(Instant::ZERO, 4096);
     changed(&mut tree);
@@ -452,7 +456,7 @@ fn what_was_deleted_stays_away() {
         tree.commit(&[Change::Delete { path: path(at) }]).unwrap();
     }
 
-    let source = PowerSource {
+    let source = typed::PowerSource {
         kind: 7,
         voltage: 12_000,
         current: 40,
@@ -464,7 +468,7 @@ fn what_was_deleted_stays_away() {
     let refused = device(&mut tree).set_power_source(0, source);
     assert_eq!(refused, Err(WriteError::NotFound(path("/3/0"))));
     let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
-    location.moved(Location::new(61.0, 26.0, 1060));
+    location.moved(typed::Location::new(61.0, 26.0, 1060));
     statistics(&mut tree).start(Instant::ZERO);
     statistics(&mut tree).sent(Instant::ZERO, 4096);
     for object in [3, 6, 7] {
@@ -473,8 +477,8 @@ fn what_was_deleted_stays_away() {
     assert_eq!(changed(&mut tree), [""; 0]);
     // Nor is it there after a restart.
     let mut restarted = with_statistics(60);
-    restarted.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
-    restarted.add(LocationObject::new(Location::new(0.0, 0.0, 0)));
+    restarted.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
+    restarted.add(LocationObject::new(typed::Location::new(0.0, 0.0, 0)));
     restarted.restore(&tree.snapshot()).unwrap();
     for object in [3, 6, 7] {
         assert_eq!(restarted.instances(object.into()).count(), 0, "/{object}");
@@ -500,7 +504,7 @@ fn a_device_that_is_made_anew_has_no_error() {
     let at = path("/3/0");
     let none: Vec<(u16, i64)> = Vec::new();
     for (written, codes) in [(&[][..], &[(0, 0)][..]), (&[4], &[(1, 4)])] {
-        let mut tree = with_device(Device::example());
+        let mut tree = with_device(typed::Device::example());
         device(&mut tree).report(ErrorCode::LowBattery);
         tree.commit(&[Change::Delete { path: at }]).unwrap();
         assert_eq!(integers(&tree, "/3/0/11"), none);
@@ -516,7 +520,7 @@ fn a_device_that_is_made_anew_has_no_error() {
         assert_eq!(last, if written.is_empty() { 6 } else { 4 });
     }
     // All in one commit: it comes, and goes again.
-    let mut tree = with_device(Device::example());
+    let mut tree = with_device(typed::Device::example());
     let delete = Change::Delete { path: at };
     let create = Change::Create { path: at };
     tree.commit(&[delete.clone(), create, delete]).unwrap();
@@ -559,8 +563,8 @@ fn statistics_of_an_instance_that_was_taken_back_are_gone() {
 fn behaviour_survives_a_restart() {
     let made = || {
         let mut tree = with_statistics(60);
-        tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
-        tree.add(LocationObject::new(Location::new(0.0, 0.0, 0)));
+        tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
+        tree.add(LocationObject::new(typed::Location::new(0.0, 0.0, 0)));
         tree
     };
     let mut tree = made();
@@ -569,7 +573,7 @@ fn behaviour_survives_a_restart() {
     statistics(&mut tree).received(Instant::from_secs(40), 2048);
     device(&mut tree).report(ErrorCode::Sms);
     let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
-    location.moved(Location::new(1.0, 2.0, 3));
+    location.moved(typed::Location::new(1.0, 2.0, 3));
     let snapshot = tree.snapshot();
 
     let mut restarted = made();
@@ -600,8 +604,8 @@ fn behaviour_survives_a_restart() {
 fn what_was_saved_of_another_object_is_refused() {
     for (object, resource) in [(3, 9), (6, 2), (7, 8)] {
         let mut tree = with_statistics(60);
-        tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
-        tree.add(LocationObject::new(Location::new(60.0, 25.0, 1000)));
+        tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
+        tree.add(LocationObject::new(typed::Location::new(60.0, 25.0, 1000)));
         let before = tree.snapshot();
         // The same Object, but for the type of one Resource.
         let mut definition = tree.definition(object.into()).unwrap().clone();
@@ -623,16 +627,18 @@ fn what_was_saved_of_another_object_is_refused() {
 #[test]
 fn an_instance_reads_as_its_resources_do() {
     let mut tree = example::client();
-    tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
-    tree.add(LocationObject::new(Location::new(60.1699, 24.9384, 1)));
+    tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
+    tree.add(LocationObject::new(typed::Location::new(
+        60.1699, 24.9384, 1,
+    )));
     tree.add(ConnectivityStatisticsObject::new(
-        ConnectivityStatistics::ALL,
+        typed::ConnectivityStatistics::ALL,
     ));
-    let config = FirmwareUpdate::default();
+    let config = typed::FirmwareUpdate::default();
     tree.add(FirmwareUpdateObject::new(config, |_| Answer::Done).unwrap());
     let application = |_, _: software::Event<'_>| Answer::Done;
     let software = SoftwareManagementObject::new(Numbering::Registered, application);
-    let config = SoftwareManagement::new("name", "1");
+    let config = typed::SoftwareManagement::new("name", "1");
     tree.add(software.with(InstanceId::ZERO, config).unwrap());
     statistics(&mut tree).start(Instant::ZERO);
     statistics(&mut tree).sent(Instant::ZERO, 5000);
@@ -661,11 +667,11 @@ fn an_instance_reads_as_its_resources_do() {
 /// What the application says again is no change: whoever observes it is not told (TS 5.5).
 #[test]
 fn what_is_told_again_is_no_change() {
-    let mut tree = with_device(Device {
+    let mut tree = with_device(typed::Device {
         reset_error_code: true,
         current_time: Some(100),
         error_codes: vec![],
-        ..Device::default()
+        ..typed::Device::default()
     });
     device(&mut tree).reset_errors();
     execute(&mut tree, "/3/0/12").unwrap();
@@ -681,14 +687,14 @@ fn what_is_told_again_is_no_change() {
     assert_eq!(changed(&mut tree), ["/3/0/13"]);
 
     // A number that is none is the same as itself.
-    let nowhere = || Location {
+    let nowhere = || typed::Location {
         altitude: Some(f64::NAN),
-        ..Location::new(51.5, 0.1, 1)
+        ..typed::Location::new(51.5, 0.1, 1)
     };
     let mut location = LocationObject::new(nowhere());
     location.moved(nowhere());
     assert_eq!(location.poll_changed(), None);
-    location.moved(Location::new(51.5, 0.1, 1));
+    location.moved(typed::Location::new(51.5, 0.1, 1));
     assert_eq!(location.poll_changed(), Some(path("/6/0/2")));
 }
 
@@ -702,9 +708,9 @@ fn a_time_that_is_written_before_the_device_is_deleted_goes_with_it() {
     let delete = Change::Delete { path: path("/3/0") };
     let create = Change::Create { path: path("/3/0") };
     let with_time = || {
-        with_device(Device {
+        with_device(typed::Device {
             current_time: Some(100),
-            ..Device::default()
+            ..typed::Device::default()
         })
     };
     let mut tree = with_time();

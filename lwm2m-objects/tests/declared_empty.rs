@@ -6,11 +6,10 @@ use lwm2m_core::{
     codec::{Content, Event, Sink},
 };
 use lwm2m_objects::{
-    AccessControl, Answer, BUILT_IN, Change, ConnectivityMonitoring, ConnectivityStatistics,
-    Device, FirmwareUpdate, Location, Object, ObjectDefinition, ObjectTree, ResourceDefinition,
-    SOFTWARE_MANAGEMENT_CANDIDATE, Security, Server, SoftwareManagement, Store, Transaction,
-    WriteError, access, accounts,
+    Answer, BUILT_IN, Change, Object, ObjectDefinition, ObjectTree, ResourceDefinition,
+    SOFTWARE_MANAGEMENT_CANDIDATE, Store, Transaction, WriteError, access, accounts,
     software::{Numbering, SoftwareManagementObject},
+    typed,
 };
 
 const FIRST: ShortServerId = ShortServerId::new(101).unwrap();
@@ -24,15 +23,15 @@ fn path(text: &str) -> Path {
 /// Every built-in Object without instances, in every way to make it.
 fn declared_empty() -> Vec<Store> {
     let mut stores = vec![
-        Store::of::<Security>([]),
-        Store::of::<Server>([]),
-        Store::of::<AccessControl>([]),
-        Store::of::<Device>([]),
-        Store::of::<ConnectivityMonitoring>([]),
-        Store::of::<FirmwareUpdate>([]),
-        Store::of::<Location>([]),
-        Store::of::<ConnectivityStatistics>([]),
-        Store::of::<SoftwareManagement>([]),
+        Store::of::<typed::Security>([]),
+        Store::of::<typed::Server>([]),
+        Store::of::<typed::AccessControl>([]),
+        Store::of::<typed::Device>([]),
+        Store::of::<typed::ConnectivityMonitoring>([]),
+        Store::of::<typed::FirmwareUpdate>([]),
+        Store::of::<typed::Location>([]),
+        Store::of::<typed::ConnectivityStatistics>([]),
+        Store::of::<typed::SoftwareManagement>([]),
         Store::new(&SOFTWARE_MANAGEMENT_CANDIDATE),
     ];
     for definition in BUILT_IN {
@@ -218,7 +217,7 @@ fn an_object_that_was_declared_empty_stays_so() {
 /// registration and a Discover tell.
 #[test]
 fn what_is_supported_is_not_there_before_it_is_written() {
-    let (mut tree, object) = with(Store::of::<Server>([]));
+    let (mut tree, object) = with(Store::of::<typed::Server>([]));
     assert_eq!(tree.instances(object).count(), 0);
     let mut transaction = tree.bootstrap_write(path("/1/0")).unwrap();
     transaction.event(Event::Object(object)).unwrap();
@@ -246,18 +245,18 @@ fn what_is_supported_is_not_there_before_it_is_written() {
 /// That does not change when they go.
 #[test]
 fn an_object_that_was_made_with_instances_supports_what_they_have() {
-    let server = || (InstanceId::ZERO, Server::new(FIRST, 60));
+    let server = || (InstanceId::ZERO, typed::Server::new(FIRST, 60));
     let named = |store: Store| store.supporting([3]);
     for (store, optional) in [
         (Store::of([server()]), &[][..]),
         (named(Store::of([server()])), &[3]),
-        (named(Store::of::<Server>([])), &[3]),
-        (Store::of::<Server>([]).supporting([]), &[]),
-        (Store::of::<Server>([]).with_instance(ONE), &[]),
-        (Store::of::<Server>([]).with_executable(ONE, 4), &[4]),
-        (Store::of::<Server>([]).with(ONE, 5, 60), &[5]),
+        (named(Store::of::<typed::Server>([])), &[3]),
+        (Store::of::<typed::Server>([]).supporting([]), &[]),
+        (Store::of::<typed::Server>([]).with_instance(ONE), &[]),
+        (Store::of::<typed::Server>([]).with_executable(ONE, 4), &[4]),
+        (Store::of::<typed::Server>([]).with(ONE, 5, 60), &[5]),
         // What does not fit says that it was not meant to be empty, too.
-        (Store::of::<Server>([]).with(ONE, 5, "text"), &[]),
+        (Store::of::<typed::Server>([]).with(ONE, 5, "text"), &[]),
     ] {
         let (mut tree, object) = with(store);
         let all: Vec<_> = tree.instances(object).collect();
@@ -278,10 +277,10 @@ fn an_object_that_was_made_with_instances_supports_what_they_have() {
 #[test]
 fn accounts_and_rights_are_provisioned_into_empty_objects() {
     let mut tree = ObjectTree::new();
-    tree.add(Store::of::<Security>([]));
-    tree.add(Store::of::<Server>([]));
-    tree.add(Store::of::<AccessControl>([]));
-    tree.add(Store::of::<SoftwareManagement>([]).managed(4));
+    tree.add(Store::of::<typed::Security>([]));
+    tree.add(Store::of::<typed::Server>([]));
+    tree.add(Store::of::<typed::AccessControl>([]));
+    tree.add(Store::of::<typed::SoftwareManagement>([]).managed(4));
     let provision = |tree: &mut ObjectTree, target: &str, resources: &[(u16, Value)]| {
         let target = path(target);
         let mut transaction = tree.bootstrap_write(target).unwrap();
@@ -332,7 +331,7 @@ fn accounts_and_rights_are_provisioned_into_empty_objects() {
     let changes = [&[Change::Create { path: instance }], &*created].concat();
     tree.commit(&changes).unwrap();
     let rights = |server| access::rights(&tree, server, object, InstanceId::ZERO);
-    assert_eq!(rights(SECOND), AccessControl::OWNER_RIGHTS);
+    assert_eq!(rights(SECOND), typed::AccessControl::OWNER_RIGHTS);
     assert_eq!(rights(FIRST), lwm2m_core::AccessRights::NONE);
 }
 
@@ -388,7 +387,7 @@ fn software_that_is_created_keeps_its_optional_resources() {
 #[test]
 fn setting_what_an_object_was_made_without_says_what_to_do() {
     let timezone = path("/3/0/15");
-    let device = || Store::of([(InstanceId::ZERO, Device::default())]);
+    let device = || Store::of([(InstanceId::ZERO, typed::Device::default())]);
     let (mut tree, _) = with(device());
     let error = tree.set(timezone, "Europe/Paris").unwrap_err();
     assert_eq!(error, WriteError::NotSupported(timezone));
@@ -399,7 +398,7 @@ fn setting_what_an_object_was_made_without_says_what_to_do() {
     for store in [
         device().supporting([15]),
         device().with(InstanceId::ZERO, 15, "UTC"),
-        Store::of::<Device>([]),
+        Store::of::<typed::Device>([]),
     ] {
         let (mut tree, object) = with(store);
         if tree.instances(object).next().is_none() {
@@ -422,7 +421,7 @@ fn setting_what_an_object_was_made_without_says_what_to_do() {
 #[test]
 fn an_object_supports_what_is_put_back() {
     let device = |battery: bool| {
-        let device = Store::of([(InstanceId::ZERO, Device::default())]);
+        let device = Store::of([(InstanceId::ZERO, typed::Device::default())]);
         let device = if battery {
             device.with(InstanceId::ZERO, 9, 100)
         } else {
@@ -504,10 +503,10 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 fn the_order_of_bootstrap_writes_does_not_matter() {
     let empty = || {
         let mut tree = ObjectTree::new();
-        tree.add(Store::of::<Security>([]));
-        tree.add(Store::of::<Server>([]));
-        tree.add(Store::of::<AccessControl>([]));
-        tree.add(Store::of::<Device>([]));
+        tree.add(Store::of::<typed::Security>([]));
+        tree.add(Store::of::<typed::Server>([]));
+        tree.add(Store::of::<typed::AccessControl>([]));
+        tree.add(Store::of::<typed::Device>([]));
         tree
     };
     let instances = provisioned();

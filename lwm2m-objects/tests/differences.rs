@@ -10,9 +10,10 @@ use lwm2m_core::{
     codec::{Event, Sink},
 };
 use lwm2m_objects::{
-    Answer, Change, FirmwareUpdate, Object, ObjectDefinition, ObjectTree, Operations, Range,
-    ReadError, ResourceDefinition, ResourceSink, Server, Store,
+    Answer, Change, Object, ObjectDefinition, ObjectTree, Operations, Range, ReadError,
+    ResourceDefinition, ResourceSink, Store,
     firmware::{self, FirmwareUpdateObject},
+    typed,
 };
 use proptest::prelude::*;
 
@@ -119,7 +120,7 @@ fn instances_that_come_and_go_are_differences() {
 #[test]
 fn differences_are_told_in_order() {
     let mut tree = kinds();
-    let server = Server::new(ShortServerId::new(101).unwrap(), 60);
+    let server = typed::Server::new(ShortServerId::new(101).unwrap(), 60);
     tree.add(Store::of([(InstanceId::ZERO, server)]));
     let changes = [
         set("/31000/0/6", 2.5),
@@ -192,7 +193,7 @@ fn writing_an_instance_as_it_is_changes_nothing() {
 fn an_object_hears_of_every_write() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let events = Arc::clone(&log);
-    let firmware = FirmwareUpdateObject::new(FirmwareUpdate::default(), move |event| {
+    let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), move |event| {
         events.lock().unwrap().push(format!("{event:?}"));
         match event {
             firmware::Event::Fetch { .. } => {

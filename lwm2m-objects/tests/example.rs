@@ -6,9 +6,7 @@ use alloc::collections::BTreeMap;
 use core::fmt::Write as _;
 
 use lwm2m_core::{ObjectId, Path, Value};
-use lwm2m_objects::{
-    AccessControl, ConnectivityMonitoring, Device, ObjectTree, Security, Server, Typed, example,
-};
+use lwm2m_objects::{ObjectTree, Typed, example, typed};
 
 /// The values of the tables, by path; opaque ones in hexadecimal.
 #[rustfmt::skip]
@@ -161,9 +159,9 @@ fn the_structs_read_back() {
         assert_eq!(read.as_deref(), Some(expected));
     }
     let tree = example::client();
-    all::<Security>(&tree, &example::security());
-    all::<Server>(&tree, &example::servers());
-    all::<AccessControl>(&tree, &example::access_control());
-    all::<Device>(&tree, &[Device::example()]);
-    all::<ConnectivityMonitoring>(&tree, &[example::connectivity_monitoring()]);
+    all::<typed::Security>(&tree, &example::security());
+    all::<typed::Server>(&tree, &example::servers());
+    all::<typed::AccessControl>(&tree, &example::access_control());
+    all::<typed::Device>(&tree, &[typed::Device::example()]);
+    all::<typed::ConnectivityMonitoring>(&tree, &[example::connectivity_monitoring()]);
 }

@@ -12,9 +12,8 @@ use lwm2m_core::{
     codec::{Event, Sink},
 };
 use lwm2m_objects::{
-    AccessControl, AclTarget, Change, InstanceSink, Object, ObjectDefinition, ObjectTree,
-    Operations, ReadError, ResourceDefinition, ResourceSink, Security, Server, Store, WriteError,
-    access, accounts,
+    Change, InstanceSink, Object, ObjectDefinition, ObjectTree, Operations, ReadError,
+    ResourceDefinition, ResourceSink, Store, WriteError, access, accounts, typed,
 };
 
 fn instance(id: u16) -> InstanceId {
@@ -119,13 +118,13 @@ fn server(id: u16) -> ShortServerId {
 fn controlled(count: u16) -> (ObjectTree, Arc<AtomicUsize>) {
     let mut tree = ObjectTree::new();
     let ids = || [0, 1].map(instance).into_iter();
-    let securities = SERVERS.map(|id| Security::no_sec("coap://s", server(id)));
-    let servers = SERVERS.map(|id| Server::new(server(id), 60));
+    let securities = SERVERS.map(|id| typed::Security::no_sec("coap://s", server(id)));
+    let servers = SERVERS.map(|id| typed::Server::new(server(id), 60));
     tree.add(Store::of(ids().zip(securities)));
     tree.add(Store::of(ids().zip(servers)));
     let controls = (0..count).map(|id| {
-        let control = AccessControl {
-            target: AclTarget::Instance(9.into(), instance(id)),
+        let control = typed::AccessControl {
+            target: typed::AclTarget::Instance(9.into(), instance(id)),
             acl: vec![(101, AccessRights::READ)],
             owner: 101,
         };
@@ -161,7 +160,7 @@ fn rights_cost_the_same_however_many_access_control_instances_there_are() {
         let (found, after) = rights(&tree, count);
         assert_eq!(found, AccessRights::NONE);
         let own = access::rights(&tree, server(102), 9.into(), instance(count));
-        assert_eq!(own, AccessControl::OWNER_RIGHTS);
+        assert_eq!(own, typed::AccessControl::OWNER_RIGHTS);
         taken(&calls);
         let deleted = access::deleted(&tree, 9.into(), instance(count));
         assert_eq!(deleted.len(), 1);
@@ -337,8 +336,8 @@ fn accounts_are_found_in_linear_work() {
         let mut tree = ObjectTree::new();
         let ids = || (0..count).map(instance);
         let number = |id: InstanceId| server(id.get() + 1);
-        let securities = ids().map(|id| (id, Security::no_sec("coap://s", number(id))));
-        let servers = ids().map(|id| (id, Server::new(server(count - id.get()), 60)));
+        let securities = ids().map(|id| (id, typed::Security::no_sec("coap://s", number(id))));
+        let servers = ids().map(|id| (id, typed::Server::new(server(count - id.get()), 60)));
         let of_security = counted(&mut tree, Store::of(securities));
         let of_server = counted(&mut tree, Store::of(servers));
         assert_eq!(accounts(&tree).len(), usize::from(count));

@@ -10,12 +10,12 @@ use lwm2m_core::{
     Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef,
 };
 use lwm2m_objects::{
-    Answer, Change, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject,
-    ExecuteError, Execution, FirmwareUpdate, Object, ObjectDefinition, ObjectTree, Operations,
-    Piece, Range, ReadError, ResourceDefinition, ResourceSink, SoftwareManagement, Store,
-    WriteError,
+    Answer, Change, ConnectivityStatisticsObject, DeviceObject, ExecuteError, Execution, Object,
+    ObjectDefinition, ObjectTree, Operations, Piece, Range, ReadError, ResourceDefinition,
+    ResourceSink, Store, WriteError,
     firmware::{self, FirmwareUpdateObject},
     software::{self, Numbering, SoftwareManagementObject},
+    typed,
 };
 
 fn path(text: &str) -> Path {
@@ -46,7 +46,7 @@ fn asked(log: &Log) -> Vec<String> {
 fn with_firmware() -> (ObjectTree, Log) {
     let log = Log::default();
     let events = Arc::clone(&log);
-    let object = FirmwareUpdateObject::new(FirmwareUpdate::default(), move |event| {
+    let object = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), move |event| {
         events.lock().unwrap().push(format!("{event:?}"));
         match event {
             firmware::Event::Fetch { .. } => Answer::Later,
@@ -69,7 +69,7 @@ fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
         }
     };
     let object = SoftwareManagementObject::new(numbering, application)
-        .with(InstanceId::ZERO, SoftwareManagement::new("one", "1"))
+        .with(InstanceId::ZERO, typed::SoftwareManagement::new("one", "1"))
         .unwrap()
         .managed(3);
     let mut tree = ObjectTree::new();
@@ -287,7 +287,7 @@ fn a_machine_that_went_before_stays_away() {
 fn counters_are_taken_back() {
     let mut tree = ObjectTree::new();
     tree.add(ConnectivityStatisticsObject::new(
-        ConnectivityStatistics::ALL,
+        typed::ConnectivityStatistics::ALL,
     ));
     tree.execute(path("/7/0/6"), &Arguments::NONE).unwrap();
     let id = ObjectId::CONNECTIVITY_STATISTICS;
@@ -399,7 +399,7 @@ fn executables_are_taken_back() {
 #[test]
 fn the_instance_of_a_single_instance_object_is_0() {
     let (mut tree, _) = with_firmware();
-    tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+    tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
     let before = tree.snapshot();
     for (gone, come) in [("/5/0", "/5/1"), ("/3/0", "/3/1")] {
         let refused = tree.commit(&[delete(gone), create(come)]);
@@ -412,7 +412,7 @@ fn the_instance_of_a_single_instance_object_is_0() {
 #[test]
 fn changes_of_one_object_are_prepared_together() {
     let mut tree = with_executables();
-    tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+    tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
     let before = tree.snapshot();
     let between = || set("/3/0/14", "+03:00");
     let gone = [delete("/30000/0"), between(), set("/30000/0/0", 5)];
@@ -454,7 +454,7 @@ fn what_the_application_sets_does_not_overtake_what_is_held() {
 fn the_time_that_the_application_sets_is_not_taken_back() {
     for elsewhere in [false, true] {
         let mut tree = ObjectTree::new();
-        tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+        tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
         tree.hold();
         if elsewhere {
             tree.commit(&[set("/3/0/14", "+03:00")]).unwrap();

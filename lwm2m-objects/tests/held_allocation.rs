@@ -5,8 +5,8 @@ use std::alloc::System;
 
 use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
 use lwm2m_objects::{
-    Answer, Change, FirmwareUpdate, ObjectDefinition, ObjectTree, Operations, ResourceDefinition,
-    Store, firmware::FirmwareUpdateObject,
+    Answer, Change, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store,
+    firmware::FirmwareUpdateObject, typed,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -49,7 +49,7 @@ fn held(commits: impl Iterator<Item = Vec<Change>>) -> usize {
     let store = Store::new(&OBJECT).with(InstanceId::ZERO, 0, kilobyte(0));
     let array = store.with_instances(InstanceId::ZERO, 1, [(0, kilobyte(0))]);
     tree.add(array.checked().unwrap());
-    let firmware = FirmwareUpdateObject::new(FirmwareUpdate::default(), |_| Answer::Later);
+    let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |_| Answer::Later);
     tree.add(firmware.unwrap());
     let region = Region::new(ALLOCATOR);
     tree.hold();

@@ -13,12 +13,12 @@ use lwm2m_core::{
     Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
 };
 use lwm2m_objects::{
-    Answer, Change, ConnectivityStatistics, ConnectivityStatisticsObject, Device, DeviceObject,
-    FirmwareUpdate, InstanceSnapshot, Location, LocationObject, Object, ObjectDefinition,
-    ObjectSnapshot, ObjectTree, Operations, ReadError, ResourceDefinition, ResourceSink,
-    ResourceSnapshot, Security, Server, Snapshot, SoftwareManagement, Store,
+    Answer, Change, ConnectivityStatisticsObject, DeviceObject, InstanceSnapshot, LocationObject,
+    Object, ObjectDefinition, ObjectSnapshot, ObjectTree, Operations, ReadError,
+    ResourceDefinition, ResourceSink, ResourceSnapshot, Snapshot, Store,
     firmware::{self, FirmwareUpdateObject},
     software::{self, Numbering, SoftwareManagementObject},
+    typed,
 };
 
 const FIRST: ShortServerId = ShortServerId::new(101).unwrap();
@@ -50,9 +50,9 @@ fn asked(log: &Log) -> Vec<String> {
 
 fn firmware_object(log: &Log) -> FirmwareUpdateObject {
     let events = Arc::clone(log);
-    let config = FirmwareUpdate {
+    let config = typed::FirmwareUpdate {
         package_name: Some("name".into()),
-        ..FirmwareUpdate::default()
+        ..typed::FirmwareUpdate::default()
     };
     let object = FirmwareUpdateObject::new(config, move |event| {
         events.lock().unwrap().push(format!("{event:?}"));
@@ -70,7 +70,7 @@ fn software_object(log: &Log) -> SoftwareManagementObject {
             _ => Answer::Done,
         }
     })
-    .with(InstanceId::ZERO, SoftwareManagement::new("one", "1"))
+    .with(InstanceId::ZERO, typed::SoftwareManagement::new("one", "1"))
     .unwrap()
     .managed(4)
 }
@@ -78,19 +78,19 @@ fn software_object(log: &Log) -> SoftwareManagementObject {
 /// A tree with every Object that keeps something, as it is at a start.
 fn tree() -> (ObjectTree, Log) {
     let log = Log::default();
-    let device = Device {
+    let device = typed::Device {
         reset_error_code: true,
-        ..Device::example()
+        ..typed::Device::example()
     };
     let mut tree = ObjectTree::new();
-    let security = Security::no_sec("coap://one", FIRST);
+    let security = typed::Security::no_sec("coap://one", FIRST);
     tree.add(Store::of([(InstanceId::ZERO, security)]));
-    tree.add(Store::of([(InstanceId::ZERO, Server::new(FIRST, 60))]).supporting([3]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Server::new(FIRST, 60))]).supporting([3]));
     tree.add(DeviceObject::new(device, Instant::ZERO).unwrap());
     tree.add(firmware_object(&log));
-    tree.add(LocationObject::new(Location::new(51.5, 0.1, 1)));
+    tree.add(LocationObject::new(typed::Location::new(51.5, 0.1, 1)));
     tree.add(ConnectivityStatisticsObject::new(
-        ConnectivityStatistics::ALL,
+        typed::ConnectivityStatistics::ALL,
     ));
     tree.add(software_object(&log));
     (tree, log)
@@ -327,7 +327,10 @@ fn an_object_that_is_added_while_commits_are_held_hears_nothing_of_them() {
         let new = Log::default();
         tree.add(firmware_object(&new));
         tree.add(software_object(&new));
-        tree.add(Store::of([(InstanceId::ZERO, Server::new(FIRST, 33))]));
+        tree.add(Store::of([(
+            InstanceId::ZERO,
+            typed::Server::new(FIRST, 33),
+        )]));
         let fresh = |tree: &ObjectTree| {
             let all = ["/5/0/3", "/5/0/1", "/9/0/7", "/9/0/0", "/1/0/1", "/1/0/0"];
             all.map(|at| tree.get(path(at)))

@@ -9,10 +9,8 @@ use core::{any::type_name, fmt::Debug};
 
 use lwm2m_core::{AccessRights, Attributes, DataType, InstanceId, ObjectId, ShortServerId};
 use lwm2m_objects::{
-    ACCESS_CONTROL, AccessControl, AclTarget, BUILT_IN, ConnectivityMonitoring,
-    ConnectivityStatistics, Device, FirmwareUpdate, Location, ObjectDefinition, Operations, Range,
-    ResourceDefinition, Sealed, Security, Server, SoftwareManagement, Store, example, firmware,
-    software,
+    ACCESS_CONTROL, BUILT_IN, ObjectDefinition, Operations, Range, ResourceDefinition, Sealed,
+    Store, example, firmware, software, typed,
 };
 use proptest::{prelude::*, sample::Index};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
@@ -49,9 +47,9 @@ fn software_snapshot() -> software::Snapshot {
     }
 }
 
-fn access_control() -> AccessControl {
-    AccessControl {
-        target: AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
+fn access_control() -> typed::AccessControl {
+    typed::AccessControl {
+        target: typed::AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
         acl: vec![(101, AccessRights::READ), (0, AccessRights::NONE)],
         owner: 101,
     }
@@ -76,20 +74,20 @@ fn what_is_kept_comes_back() {
     comes_back(&software_snapshot());
     comes_back(&Sealed(attributes()));
     comes_back(&Sealed(access_control()));
-    comes_back(&Sealed(AccessControl {
-        target: AclTarget::Object(ObjectId::FIRMWARE_UPDATE),
+    comes_back(&Sealed(typed::AccessControl {
+        target: typed::AclTarget::Object(ObjectId::FIRMWARE_UPDATE),
         ..access_control()
     }));
     let server = ShortServerId::new(101).unwrap();
     comes_back(&Sealed(example::security().to_vec()));
-    comes_back(&Sealed(Security::no_sec("coap://one", server)));
-    comes_back(&Sealed(Server::new(server, 60)));
-    comes_back(&Sealed(Device::example()));
-    comes_back(&Sealed(ConnectivityMonitoring::default()));
-    comes_back(&Sealed(FirmwareUpdate::default()));
-    comes_back(&Sealed(Location::new(60.1699, 24.9384, -1)));
-    comes_back(&Sealed(ConnectivityStatistics::ALL));
-    comes_back(&Sealed(SoftwareManagement::new("name", "1")));
+    comes_back(&Sealed(typed::Security::no_sec("coap://one", server)));
+    comes_back(&Sealed(typed::Server::new(server, 60)));
+    comes_back(&Sealed(typed::Device::example()));
+    comes_back(&Sealed(typed::ConnectivityMonitoring::default()));
+    comes_back(&Sealed(typed::FirmwareUpdate::default()));
+    comes_back(&Sealed(typed::Location::new(60.1699, 24.9384, -1)));
+    comes_back(&Sealed(typed::ConnectivityStatistics::ALL));
+    comes_back(&Sealed(typed::SoftwareManagement::new("name", "1")));
 }
 
 /// What no machine can be in, and no definition may be, is refused though its check sum is right.

@@ -16,12 +16,11 @@ use lwm2m_core::{
     codec::{Content, Event, Sink},
 };
 use lwm2m_objects::{
-    AccessControl, AclTarget, Answer, Change, ConnectivityStatistics, ConnectivityStatisticsObject,
-    Device, DeviceObject, ErrorCode, FirmwareUpdate, Location, LocationObject, ObjectDefinition,
-    ObjectTree, Operations, Piece, Range, ResourceDefinition, Security, Server, SoftwareManagement,
-    Store, WriteError,
+    Answer, Change, ConnectivityStatisticsObject, DeviceObject, ErrorCode, LocationObject,
+    ObjectDefinition, ObjectTree, Operations, Piece, Range, ResourceDefinition, Store, WriteError,
     firmware::{self, FirmwareUpdateObject},
     software::{self, Numbering, SoftwareManagementObject},
+    typed,
 };
 use proptest::{
     prelude::*,
@@ -62,7 +61,7 @@ fn new_tree(numbering: Numbering, later: bool) -> (ObjectTree, Log) {
     let log = Log::default();
     let (of_firmware, of_software) = (Arc::clone(&log), Arc::clone(&log));
     let server = ShortServerId::new(101).unwrap();
-    let firmware = FirmwareUpdateObject::new(FirmwareUpdate::default(), move |event| {
+    let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), move |event| {
         of_firmware.lock().unwrap().push(format!("{event:?}"));
         answer(later && !matches!(event, firmware::Event::Block { .. }))
     });
@@ -72,24 +71,27 @@ fn new_tree(numbering: Numbering, later: bool) -> (ObjectTree, Log) {
         answer(later && !matches!(event, software::Event::Block { .. }))
     });
     let mut tree = ObjectTree::new();
-    let security = Security::no_sec("coap://s", server);
+    let security = typed::Security::no_sec("coap://s", server);
     tree.add(Store::of([(InstanceId::ZERO, security)]));
-    tree.add(Store::of([(InstanceId::ZERO, Server::new(server, 60))]));
     tree.add(Store::of([(
         InstanceId::ZERO,
-        AccessControl {
-            target: AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
+        typed::Server::new(server, 60),
+    )]));
+    tree.add(Store::of([(
+        InstanceId::ZERO,
+        typed::AccessControl {
+            target: typed::AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
             acl: [(101, AccessRights::READ)].into(),
             owner: 101,
         },
     )]));
-    tree.add(DeviceObject::new(Device::example(), Instant::ZERO).unwrap());
+    tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
     tree.add(firmware.unwrap());
-    tree.add(LocationObject::new(Location::new(51.5, 0.1, 1)));
+    tree.add(LocationObject::new(typed::Location::new(51.5, 0.1, 1)));
     tree.add(ConnectivityStatisticsObject::new(
-        ConnectivityStatistics::ALL,
+        typed::ConnectivityStatistics::ALL,
     ));
-    let component = SoftwareManagement::new("one", "1");
+    let component = typed::SoftwareManagement::new("one", "1");
     let software = software.with(InstanceId::ZERO, component).unwrap();
     tree.add(software.managed(3));
     tree.add(

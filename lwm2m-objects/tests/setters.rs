@@ -6,12 +6,11 @@ use lwm2m_core::{
     AccessRights, InstanceId, Instant, ObjectId, Path, ShortServerId, Value, codec::Content,
 };
 use lwm2m_objects::{
-    AccessControl, AclTarget, Answer, Change, ConnectivityMonitoring, ConnectivityStatistics,
-    ConnectivityStatisticsObject, Device, DeviceObject, ErrorCode, FirmwareUpdate, Location,
-    LocationObject, ObjectTree, PowerSource, Security, Server, SmsSecurity, SmsSecurityMode,
-    Snapshot, SoftwareManagement, Store, WriteError,
+    Answer, Change, ConnectivityStatisticsObject, DeviceObject, ErrorCode, LocationObject,
+    ObjectTree, Snapshot, Store, WriteError,
     firmware::{self, FirmwareUpdateObject, Protocol},
     software::{self, Numbering, SoftwareManagementObject},
+    typed,
 };
 use proptest::{prelude::*, sample::Index};
 
@@ -86,8 +85,8 @@ impl Draw {
         }
     }
 
-    fn device(&self) -> Device {
-        Device {
+    fn device(&self) -> typed::Device {
+        typed::Device {
             power_sources: vec![self.power_source()],
             battery_level: Some(self.byte),
             error_codes: vec![self.byte, 0],
@@ -95,69 +94,69 @@ impl Draw {
             manufacturer: self.some_text(),
             current_time: Some(self.number),
             reset_error_code: self.number > 0,
-            ..Device::example()
+            ..typed::Device::example()
         }
     }
 
-    fn power_source(&self) -> PowerSource {
-        PowerSource {
+    fn power_source(&self) -> typed::PowerSource {
+        typed::PowerSource {
             kind: self.byte,
             voltage: i32::try_from(self.number).unwrap_or(i32::MIN),
             current: i32::MAX,
         }
     }
 
-    fn location(&self) -> Location {
-        Location {
+    fn location(&self) -> typed::Location {
+        typed::Location {
             altitude: Some(self.float),
             velocity: Some(self.text.clone().into_bytes()),
-            ..Location::new(self.float, -self.float, self.number)
+            ..typed::Location::new(self.float, -self.float, self.number)
         }
     }
 
-    fn firmware(&self) -> FirmwareUpdate {
-        FirmwareUpdate {
+    fn firmware(&self) -> typed::FirmwareUpdate {
+        typed::FirmwareUpdate {
             package_name: self.some_text(),
             package_version: self.some_text(),
             protocols: vec![Protocol::Coap],
-            ..FirmwareUpdate::default()
+            ..typed::FirmwareUpdate::default()
         }
     }
 
-    fn software(&self) -> SoftwareManagement {
-        SoftwareManagement {
+    fn software(&self) -> typed::SoftwareManagement {
+        typed::SoftwareManagement {
             user_name: self.some_text(),
             component_tree_length: Some(u32::MAX),
-            ..SoftwareManagement::new(self.text.clone(), self.text.clone())
+            ..typed::SoftwareManagement::new(self.text.clone(), self.text.clone())
         }
     }
 
-    fn security(&self) -> Security {
-        let sms = SmsSecurity {
-            mode: Some(SmsSecurityMode::Other(self.byte)),
+    fn security(&self) -> typed::Security {
+        let sms = typed::SmsSecurity {
+            mode: Some(typed::SmsSecurityMode::Other(self.byte)),
             key_parameters: Some([self.byte; 6]),
             secret_keys: Some(vec![0; usize::from(self.byte)]),
             server_number: self.some_text(),
         };
         let server = ShortServerId::new(self.short()).unwrap_or(SERVER);
-        Security::no_sec(self.text.clone(), server).with_sms(sms)
+        typed::Security::no_sec(self.text.clone(), server).with_sms(sms)
     }
 
-    fn access_control(&self) -> AccessControl {
-        AccessControl {
-            target: AclTarget::Object(ObjectId::new(self.short())),
+    fn access_control(&self) -> typed::AccessControl {
+        typed::AccessControl {
+            target: typed::AclTarget::Object(ObjectId::new(self.short())),
             acl: vec![(self.short(), AccessRights::from_bits(self.short()))],
             owner: self.short(),
         }
     }
 
-    fn monitoring(&self) -> ConnectivityMonitoring {
-        ConnectivityMonitoring {
+    fn monitoring(&self) -> typed::ConnectivityMonitoring {
+        typed::ConnectivityMonitoring {
             link_utilization: Some(self.byte),
             radio_signal_strength: i32::MIN,
             smnc: Some(self.short()),
             ip_addresses: vec![self.text.clone()],
-            ..ConnectivityMonitoring::default()
+            ..typed::ConnectivityMonitoring::default()
         }
     }
 }
@@ -166,25 +165,27 @@ impl Draw {
 fn made(draw: &Draw) -> ObjectTree {
     let mut tree = ObjectTree::new();
     tree.add(Store::of([(InstanceId::ZERO, draw.security())]));
-    let server = Server::new(SERVER, u32::from(draw.short()));
+    let server = typed::Server::new(SERVER, u32::from(draw.short()));
     tree.add(Store::of([(InstanceId::ZERO, server)]));
     tree.add(Store::of([(InstanceId::ZERO, draw.access_control())]));
     tree.add(Store::of([(InstanceId::ZERO, draw.monitoring())]));
     let device = DeviceObject::new(draw.device(), Instant::ZERO);
-    let example = || DeviceObject::new(Device::example(), Instant::ZERO);
+    let example = || DeviceObject::new(typed::Device::example(), Instant::ZERO);
     tree.add(device.or_else(|_| example()).unwrap());
     tree.add(LocationObject::new(draw.location()));
-    tree.add(ConnectivityStatisticsObject::new(ConnectivityStatistics {
-        tx_data: Some(draw.long()),
-        ..ConnectivityStatistics::ALL
-    }));
+    tree.add(ConnectivityStatisticsObject::new(
+        typed::ConnectivityStatistics {
+            tx_data: Some(draw.long()),
+            ..typed::ConnectivityStatistics::ALL
+        },
+    ));
     let firmware = |config| {
         FirmwareUpdateObject::new(config, |event| match event {
             firmware::Event::Fetch { .. } | firmware::Event::Update => Answer::Later,
             _ => Answer::Done,
         })
     };
-    let object = firmware(draw.firmware()).or_else(|_| firmware(FirmwareUpdate::default()));
+    let object = firmware(draw.firmware()).or_else(|_| firmware(typed::FirmwareUpdate::default()));
     tree.add(object.unwrap());
     let numbering = if draw.byte.is_multiple_of(2) {
         Numbering::Registered
@@ -200,8 +201,8 @@ fn made(draw: &Draw) -> ObjectTree {
         })
         .with(InstanceId::ZERO, config)
     };
-    let object =
-        software(draw.software()).or_else(|_| software(SoftwareManagement::new("name", "1")));
+    let object = software(draw.software())
+        .or_else(|_| software(typed::SoftwareManagement::new("name", "1")));
     tree.add(object.unwrap());
     tree
 }
@@ -373,21 +374,21 @@ fn out_of_range_is_refused_by_the_setters() {
 
     let device = |device| DeviceObject::new(device, Instant::ZERO);
     let battery_level = Some(101);
-    let error = device(Device {
+    let error = device(typed::Device {
         battery_level,
-        ..Device::default()
+        ..typed::Device::default()
     })
     .err();
     assert_eq!(error, range("/3/0/9"));
     let error_codes = vec![9];
-    let error = device(Device {
+    let error = device(typed::Device {
         error_codes,
-        ..Device::default()
+        ..typed::Device::default()
     })
     .err();
     assert_eq!(error, range("/3/0/11/0"));
-    let mut device = device(Device::example()).unwrap();
-    let source = PowerSource {
+    let mut device = device(typed::Device::example()).unwrap();
+    let source = typed::PowerSource {
         kind: 8,
         voltage: 1,
         current: 1,
@@ -399,12 +400,12 @@ fn out_of_range_is_refused_by_the_setters() {
 
     let firmware = |config| FirmwareUpdateObject::new(config, |_| Answer::Done);
     let package_name = long();
-    let config = FirmwareUpdate {
+    let config = typed::FirmwareUpdate {
         package_name,
-        ..FirmwareUpdate::default()
+        ..typed::FirmwareUpdate::default()
     };
     assert_eq!(firmware(config).err(), range("/5/0/6"));
-    let mut firmware = firmware(FirmwareUpdate::default()).unwrap();
+    let mut firmware = firmware(typed::FirmwareUpdate::default()).unwrap();
     assert_eq!(
         firmware.set_package(Some("a".into()), long()).err(),
         range("/5/0/7")
@@ -413,13 +414,13 @@ fn out_of_range_is_refused_by_the_setters() {
     assert_eq!(tree.get(at("/5/0/6")), None);
 
     let software = SoftwareManagementObject::new(Numbering::Registered, |_, _| Answer::Done);
-    let config = SoftwareManagement::new("x".repeat(256), "1");
+    let config = typed::SoftwareManagement::new("x".repeat(256), "1");
     assert_eq!(
         software.with(InstanceId::ZERO, config).err(),
         range("/9/0/0")
     );
 
-    let server = Security::no_sec("x".repeat(256), SERVER);
+    let server = typed::Security::no_sec("x".repeat(256), SERVER);
     let store = Store::of([(InstanceId::ZERO, server)]);
     assert_eq!(store.checked().err(), range("/0/0/0"));
     let content: Content = [(at("/3/0/9"), Value::Integer(101))].into_iter().collect();

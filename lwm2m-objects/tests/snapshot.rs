@@ -4,9 +4,8 @@
 
 use lwm2m_core::{DataType, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, Version};
 use lwm2m_objects::{
-    Device, InstanceSnapshot, Multiplicity, Object, ObjectDefinition, ObjectSnapshot, ObjectTree,
-    Operations, Range, ResourceDefinition, ResourceSnapshot, Security, Server, Snapshot,
-    SnapshotError, Store,
+    InstanceSnapshot, Multiplicity, Object, ObjectDefinition, ObjectSnapshot, ObjectTree,
+    Operations, Range, ResourceDefinition, ResourceSnapshot, Snapshot, SnapshotError, Store, typed,
 };
 use proptest::prelude::*;
 
@@ -17,12 +16,15 @@ fn path(text: &str) -> Path {
 fn tree(level: u8) -> ObjectTree {
     let server = ShortServerId::new(101).unwrap();
     let mut tree = ObjectTree::new();
-    let security = Security::pre_shared_key("coaps://one", server, *b"identity", *b"secret");
+    let security = typed::Security::pre_shared_key("coaps://one", server, *b"identity", *b"secret");
     tree.add(Store::of([(InstanceId::ZERO, security)]));
-    tree.add(Store::of([(InstanceId::ZERO, Server::new(server, 60))]));
-    let device = Device {
+    tree.add(Store::of([(
+        InstanceId::ZERO,
+        typed::Server::new(server, 60),
+    )]));
+    let device = typed::Device {
         battery_level: Some(level),
-        ..Device::example()
+        ..typed::Device::example()
     };
     tree.add(Store::of([(InstanceId::ZERO, device)]));
     tree
@@ -52,9 +54,9 @@ fn what_is_saved_comes_back() {
 #[test]
 fn executables_come_back_instance_by_instance() {
     let servers = |first: bool, second: bool| {
-        let server = |id, disable| Server {
+        let server = |id, disable| typed::Server {
             disable,
-            ..Server::new(ShortServerId::new(id).unwrap(), 60)
+            ..typed::Server::new(ShortServerId::new(id).unwrap(), 60)
         };
         let mut tree = ObjectTree::new();
         tree.add(Store::of([
@@ -100,7 +102,11 @@ fn a_snapshot_does_not_show_its_values() {
         "{ObjectId(0), ObjectId(1), ObjectId(3)}"
     );
     assert!(
-        !format!("{:?}", Store::of([(InstanceId::ZERO, Device::example())])).contains("Alliance")
+        !format!(
+            "{:?}",
+            Store::of([(InstanceId::ZERO, typed::Device::example())])
+        )
+        .contains("Alliance")
     );
 }
 
@@ -252,7 +258,7 @@ fn what_no_store_saves_is_not_put_back() {
         instances,
         state: Vec::new(),
     };
-    let store = Store::of([(InstanceId::ZERO, Device::example())]);
+    let store = Store::of([(InstanceId::ZERO, typed::Device::example())]);
     let content = |at: &str| Err(SnapshotError::Content(path(at)));
     for (instances, result) in [
         (vec![], Ok(())),

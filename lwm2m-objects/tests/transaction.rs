@@ -5,8 +5,8 @@ use lwm2m_core::{
     codec::{Content, Event, Sink},
 };
 use lwm2m_objects::{
-    Change, DEVICE, Device, Object, ObjectDefinition, ObjectTree, Operations, Range,
-    ResourceDefinition, Security, Server, SmsSecurity, Store, Transaction, WriteError,
+    Change, DEVICE, Object, ObjectDefinition, ObjectTree, Operations, Range, ResourceDefinition,
+    Store, Transaction, WriteError, typed,
 };
 use proptest::prelude::*;
 
@@ -39,16 +39,16 @@ fn tree() -> ObjectTree {
     let mut tree = ObjectTree::new();
     tree.add(Store::of([(
         InstanceId::ZERO,
-        Security::no_sec("coap://one", server),
+        typed::Security::no_sec("coap://one", server),
     )]));
     tree.add(Store::of([(
         InstanceId::ZERO,
-        Server {
+        typed::Server {
             default_minimum_period: Some(1),
-            ..Server::new(server, 60)
+            ..typed::Server::new(server, 60)
         },
     )]));
-    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
     let kinds = Store::new(&KINDS)
         .managed(3)
         .supporting([4])
@@ -318,13 +318,13 @@ fn bootstrap_write_that_is_refused() {
 #[test]
 fn a_bootstrap_server_writes_no_octets_for_what_it_does_not_know() {
     let server = ShortServerId::new(101).unwrap();
-    let sms = SmsSecurity {
+    let sms = typed::SmsSecurity {
         key_parameters: Some([1; 6]),
         secret_keys: Some(vec![2; 16]),
-        ..SmsSecurity::default()
+        ..typed::SmsSecurity::default()
     };
     let mut tree = ObjectTree::new();
-    let security = Security::no_sec("coap://one", server).with_sms(sms);
+    let security = typed::Security::no_sec("coap://one", server).with_sms(sms);
     tree.add(Store::of([(InstanceId::ZERO, security)]).checked().unwrap());
     let empty = Value::Opaque(Vec::new());
     let values: Vec<(u16, Value)> = [3, 4, 5, 7, 8].map(|id| (id, empty.clone())).into();
@@ -703,7 +703,7 @@ fn the_instance_of_a_single_instance_object_comes_and_goes() {
     let other = push(&mut transaction, 30000, Some(1), &[]);
     assert_eq!(other, Err(WriteError::TooMany(path("/30000/1"))));
 
-    tree.add(Store::of([(InstanceId::ZERO, Device::example())]).managed(9));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]).managed(9));
     let device = path("/3/0");
     assert_eq!(tree.delete(device), Err(WriteError::NotManaged(device)));
 }

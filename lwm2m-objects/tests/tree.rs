@@ -5,8 +5,7 @@ use lwm2m_core::{
     codec::{Content, EncodeError, Event, Sink},
 };
 use lwm2m_objects::{
-    Change, DEVICE, Device, ExecuteError, Execution, ObjectTree, ReadError, Security, Server,
-    Store, WriteError,
+    Change, DEVICE, ExecuteError, Execution, ObjectTree, ReadError, Store, WriteError, typed,
 };
 
 fn path(text: &str) -> Path {
@@ -19,17 +18,17 @@ fn server_id(id: u16) -> lwm2m_core::ShortServerId {
 
 /// Security and Server of one account, and the Device of Appendix F.
 fn tree() -> ObjectTree {
-    let server = Server {
+    let server = typed::Server {
         default_minimum_period: Some(300),
         default_maximum_period: Some(6000),
         disable_timeout: Some(86400),
-        ..Server::new(server_id(101), 86400)
+        ..typed::Server::new(server_id(101), 86400)
     };
-    let security = Security::no_sec("coap://server1.example.com", server_id(101));
+    let security = typed::Security::no_sec("coap://server1.example.com", server_id(101));
     let mut tree = ObjectTree::new();
     tree.add(Store::of([(InstanceId::ZERO, security)]));
     tree.add(Store::of([(InstanceId::ZERO, server)]));
-    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
     tree
 }
 
@@ -415,26 +414,29 @@ fn a_sink_that_refuses_stops_the_read() {
 #[test]
 fn typed_instances_read_back_equal_and_hide_their_keys() {
     use lwm2m_objects::Typed;
-    let security = Security::pre_shared_key("coaps://s", server_id(7), *b"id", *b"hunter2");
-    let device = Device {
+    let security = typed::Security::pre_shared_key("coaps://s", server_id(7), *b"id", *b"hunter2");
+    let device = typed::Device {
         factory_reset: true,
         reset_error_code: true,
-        ..Device::example()
+        ..typed::Device::example()
     };
     let mut tree = tree();
     tree.add(Store::of([(InstanceId::ZERO, security.clone())]));
     tree.add(Store::of([(InstanceId::ZERO, device.clone())]));
     assert_eq!(
-        Security::load(&tree, InstanceId::ZERO),
+        typed::Security::load(&tree, InstanceId::ZERO),
         Some(security.clone())
     );
-    assert_eq!(Device::load(&tree, InstanceId::ZERO), Some(device));
-    let server = Server::load(&tree, InstanceId::ZERO).unwrap();
+    assert_eq!(typed::Device::load(&tree, InstanceId::ZERO), Some(device));
+    let server = typed::Server::load(&tree, InstanceId::ZERO).unwrap();
     assert_eq!(
         (server.lifetime, server.default_maximum_period),
         (86400, Some(6000))
     );
-    assert_eq!(Server::load(&tree, InstanceId::new(1).unwrap()), None);
+    assert_eq!(
+        typed::Server::load(&tree, InstanceId::new(1).unwrap()),
+        None
+    );
 
     let shown = format!("{security:?} {tree:?}");
     assert!(

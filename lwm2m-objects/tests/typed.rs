@@ -6,10 +6,8 @@ use lwm2m_core::{
     AccessRights, BindingMode, InstanceId, ObjectId, ObjectLink, Path, ShortServerId, Value,
 };
 use lwm2m_objects::{
-    AccessControl, AclTarget, Certificates, Change, ConnectivityMonitoring, ConnectivityStatistics,
-    Device, FirmwareUpdate, KeyMaterial, Location, Object, ObjectTree, PowerSource,
-    SOFTWARE_MANAGEMENT_CANDIDATE, Security, SecurityMode, Server, SmsSecurity, SmsSecurityMode,
-    SoftwareManagement, Store, Typed, WriteError, firmware, software,
+    Change, Object, ObjectTree, SOFTWARE_MANAGEMENT_CANDIDATE, Store, Typed, WriteError, firmware,
+    software, typed,
 };
 
 const SECRET: &[u8] = b"0123456789abcdef";
@@ -18,8 +16,8 @@ fn server_id() -> ShortServerId {
     ShortServerId::new(101).unwrap()
 }
 
-fn certificates() -> Certificates<'static> {
-    Certificates {
+fn certificates() -> typed::Certificates<'static> {
+    typed::Certificates {
         certificate: b"certificate",
         private_key: SECRET,
         server_certificate: b"server's certificate",
@@ -27,9 +25,9 @@ fn certificates() -> Certificates<'static> {
 }
 
 /// One of each mode (TS E.1.1), with everything that an instance can have.
-fn securities() -> [Security; 6] {
-    let sms = SmsSecurity {
-        mode: Some(SmsSecurityMode::SecurePacketStructure),
+fn securities() -> [typed::Security; 6] {
+    let sms = typed::SmsSecurity {
+        mode: Some(typed::SmsSecurityMode::SecurePacketStructure),
         key_parameters: Some(*b"012345"),
         secret_keys: Some(SECRET.into()),
         server_number: Some("+358409876543".into()),
@@ -37,34 +35,34 @@ fn securities() -> [Security; 6] {
     let uri = "coaps://192.0.2.1";
     let id = server_id();
     [
-        Security::pre_shared_key(uri, id, SECRET, SECRET),
-        Security::raw_public_key(uri, id, "public key", SECRET, "server's public key"),
-        Security::certificate(uri, id, certificates()),
-        Security::no_sec("coap://192.0.2.1", id).with_sms(sms),
-        Security::certificate_with_est(uri, id, certificates()),
-        Security {
+        typed::Security::pre_shared_key(uri, id, SECRET, SECRET),
+        typed::Security::raw_public_key(uri, id, "public key", SECRET, "server's public key"),
+        typed::Security::certificate(uri, id, certificates()),
+        typed::Security::no_sec("coap://192.0.2.1", id).with_sms(sms),
+        typed::Security::certificate_with_est(uri, id, certificates()),
+        typed::Security {
             client_hold_off_time: Some(10),
             bootstrap_account_timeout: Some(0),
-            ..Security::pre_shared_key(uri, id, SECRET, SECRET).into_bootstrap_server()
+            ..typed::Security::pre_shared_key(uri, id, SECRET, SECRET).into_bootstrap_server()
         },
     ]
 }
 
-fn server() -> Server {
-    Server {
+fn server() -> typed::Server {
+    typed::Server {
         default_minimum_period: Some(1),
         default_maximum_period: Some(60),
         disable: true,
         disable_timeout: Some(3600),
         notification_storing: false,
         binding: BindingMode::UQS,
-        ..Server::new(server_id(), 300)
+        ..typed::Server::new(server_id(), 300)
     }
 }
 
-fn device() -> Device {
+fn device() -> typed::Device {
     let link = |object, instance| ObjectLink { object, instance };
-    Device {
+    typed::Device {
         factory_reset: true,
         error_codes: [2, 7].into(),
         reset_error_code: true,
@@ -76,18 +74,18 @@ fn device() -> Device {
         battery_status: Some(6),
         memory_total: Some(64),
         external_devices: [link(3, 1), link(66, 0)].into(),
-        power_sources: [PowerSource {
+        power_sources: [typed::PowerSource {
             kind: 7,
             voltage: -1,
             current: 0,
         }]
         .into(),
-        ..Device::example()
+        ..typed::Device::example()
     }
 }
 
-fn monitoring() -> ConnectivityMonitoring {
-    ConnectivityMonitoring {
+fn monitoring() -> typed::ConnectivityMonitoring {
+    typed::ConnectivityMonitoring {
         network_bearer: 6,
         available_network_bearers: [6, 21].into(),
         radio_signal_strength: -97,
@@ -102,18 +100,18 @@ fn monitoring() -> ConnectivityMonitoring {
     }
 }
 
-fn statistics() -> ConnectivityStatistics {
-    ConnectivityStatistics {
+fn statistics() -> typed::ConnectivityStatistics {
+    typed::ConnectivityStatistics {
         sms_tx_counter: Some(1),
         tx_data: Some(2),
         average_message_size: Some(3),
         collection_period: Some(u32::MAX),
-        ..ConnectivityStatistics::default()
+        ..typed::ConnectivityStatistics::default()
     }
 }
 
-fn firmware_update() -> FirmwareUpdate {
-    FirmwareUpdate {
+fn firmware_update() -> typed::FirmwareUpdate {
+    typed::FirmwareUpdate {
         package_uri: "coap://192.0.2.1/fw".into(),
         state: firmware::State::Downloaded,
         result: firmware::UpdateResult::UpdateFailed,
@@ -124,32 +122,32 @@ fn firmware_update() -> FirmwareUpdate {
     }
 }
 
-fn location() -> Location {
-    Location {
+fn location() -> typed::Location {
+    typed::Location {
         altitude: Some(8.5),
         radius: Some(10.0),
         velocity: Some([0, 1, 2, 3].into()),
         speed: Some(0.25),
-        ..Location::new(-43.5723, 153.21760, -1)
+        ..typed::Location::new(-43.5723, 153.21760, -1)
     }
 }
 
-fn software_management() -> SoftwareManagement {
+fn software_management() -> typed::SoftwareManagement {
     let link = |object, instance| ObjectLink { object, instance };
-    SoftwareManagement {
+    typed::SoftwareManagement {
         checkpoint: Some(ObjectLink::NULL),
         state: software::State::Installed,
         update_supported_objects: Some(true),
         result: software::UpdateResult::Installed,
         active: true,
         package_settings: Some(link(33_000, 2)),
-        ..SoftwareManagement::new("app", "1.0")
+        ..typed::SoftwareManagement::new("app", "1.0")
     }
 }
 
 /// What the registered Object has beside the candidate.
-fn software_management_registered() -> SoftwareManagement {
-    SoftwareManagement {
+fn software_management_registered() -> typed::SoftwareManagement {
+    typed::SoftwareManagement {
         user_name: Some(str::from_utf8(SECRET).unwrap().into()),
         password: Some(str::from_utf8(SECRET).unwrap().into()),
         status_reason: Some("as told".into()),
@@ -182,20 +180,20 @@ fn reads_back<T: Typed + Clone + PartialEq + Debug>(instance: T) {
 fn structs_read_back() {
     securities().into_iter().for_each(reads_back);
     reads_back(server());
-    reads_back(Server::new(server_id(), 1));
+    reads_back(typed::Server::new(server_id(), 1));
     reads_back(device());
-    reads_back(Device::default());
+    reads_back(typed::Device::default());
     reads_back(monitoring());
-    reads_back(ConnectivityMonitoring::default());
+    reads_back(typed::ConnectivityMonitoring::default());
     reads_back(statistics());
-    reads_back(ConnectivityStatistics::ALL);
-    reads_back(ConnectivityStatistics::default());
+    reads_back(typed::ConnectivityStatistics::ALL);
+    reads_back(typed::ConnectivityStatistics::default());
     reads_back(firmware_update());
-    reads_back(FirmwareUpdate::default());
+    reads_back(typed::FirmwareUpdate::default());
     reads_back(location());
-    reads_back(Location::new(0.0, 0.0, 0));
+    reads_back(typed::Location::new(0.0, 0.0, 0));
     reads_back(software_management_registered());
-    reads_back(SoftwareManagement::default());
+    reads_back(typed::SoftwareManagement::default());
 }
 
 /// The candidate numbering has other numbers and fewer Resources.
@@ -208,7 +206,7 @@ fn the_candidate_of_software_management_reads_back() {
     assert_eq!(get("/9/0/7"), Some(Value::Integer(5)));
     assert_eq!(get("/9/0/14"), None);
     assert_eq!(
-        SoftwareManagement::load(&tree, id),
+        typed::SoftwareManagement::load(&tree, id),
         Some(software_management())
     );
 }
@@ -219,22 +217,22 @@ fn key_material_has_the_form_of_its_mode() {
     let [psk, rpk, certificate, no_sec, est, _] = securities();
     assert!(
         psk.material()
-            == KeyMaterial::PreSharedKey {
+            == typed::KeyMaterial::PreSharedKey {
                 identity: SECRET,
                 key: SECRET
             }
     );
     assert!(
         rpk.material()
-            == KeyMaterial::RawPublicKey {
+            == typed::KeyMaterial::RawPublicKey {
                 public_key: b"public key",
                 private_key: SECRET,
                 server_public_key: b"server's public key",
             }
     );
-    assert!(certificate.material() == KeyMaterial::Certificate(certificates()));
-    assert!(no_sec.material() == KeyMaterial::NoSec);
-    assert!(est.material() == KeyMaterial::CertificateWithEst(certificates()));
+    assert!(certificate.material() == typed::KeyMaterial::Certificate(certificates()));
+    assert!(no_sec.material() == typed::KeyMaterial::NoSec);
+    assert!(est.material() == typed::KeyMaterial::CertificateWithEst(certificates()));
 }
 
 /// TS E.1, Resource 2 and 6.
@@ -243,26 +241,26 @@ fn security_modes_have_their_numbers() {
     let modes = securities().map(|security| security.mode.number());
     assert_eq!(modes, [0, 1, 2, 3, 4, 0]);
     for number in 0..5 {
-        let mode = SecurityMode::from_number(number);
-        assert_eq!(mode.map(SecurityMode::number), Some(number));
+        let mode = typed::SecurityMode::from_number(number);
+        assert_eq!(mode.map(typed::SecurityMode::number), Some(number));
     }
-    assert_eq!(SecurityMode::from_number(5), None);
+    assert_eq!(typed::SecurityMode::from_number(5), None);
     for number in 0..=u8::MAX {
-        assert_eq!(SmsSecurityMode::from_number(number).number(), number);
+        assert_eq!(typed::SmsSecurityMode::from_number(number).number(), number);
     }
-    assert_eq!(SmsSecurityMode::Dtls.number(), 1);
-    assert_eq!(SmsSecurityMode::SecurePacketStructure.number(), 2);
-    assert_eq!(SmsSecurityMode::NoSec.number(), 3);
+    assert_eq!(typed::SmsSecurityMode::Dtls.number(), 1);
+    assert_eq!(typed::SmsSecurityMode::SecurePacketStructure.number(), 2);
+    assert_eq!(typed::SmsSecurityMode::NoSec.number(), 3);
 }
 
 /// A time that the Client could not keep to is refused; a lifetime of 0 is none, too.
 #[test]
 fn times_of_a_server_instance_have_32_bits() {
-    let server = Server {
+    let server = typed::Server {
         default_minimum_period: Some(1),
         default_maximum_period: Some(1),
         disable_timeout: Some(1),
-        ..Server::new(server_id(), 60)
+        ..typed::Server::new(server_id(), 60)
     };
     let most = i64::from(u32::MAX);
     let mut tree = in_tree(Store::of([(InstanceId::ZERO, server)]));
@@ -275,7 +273,7 @@ fn times_of_a_server_instance_have_32_bits() {
             assert!(tree.set(path, seconds).is_ok());
         }
     }
-    let read = Server::load(&tree, InstanceId::ZERO).unwrap();
+    let read = typed::Server::load(&tree, InstanceId::ZERO).unwrap();
     assert_eq!(read.lifetime, u32::MAX);
     let most = Some(u32::MAX);
     assert_eq!(read.default_minimum_period, most);
@@ -295,7 +293,7 @@ fn times_of_a_security_instance_have_32_bits() {
         }
         for seconds in [0, most] {
             assert!(tree.set(path, seconds).is_ok());
-            let security = Security::load(&tree, InstanceId::ZERO).unwrap();
+            let security = typed::Security::load(&tree, InstanceId::ZERO).unwrap();
             let read = match resource {
                 11 => security.client_hold_off_time,
                 _ => security.bootstrap_account_timeout,
@@ -388,8 +386,8 @@ fn structs_serialise() {
 /// Rights and Short Server IDs have 16 bits (TS E.3).
 #[test]
 fn access_control_is_in_range() {
-    let control = AccessControl {
-        target: AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
+    let control = typed::AccessControl {
+        target: typed::AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
         acl: vec![(101, AccessRights::READ)],
         owner: 101,
     };

@@ -21,7 +21,7 @@
 //!
 //! ```
 //! use lwm2m_core::{InstanceId, Instant, ShortServerId};
-//! use lwm2m_objects::{Device, ObjectTree, Security, Server as Account, Store};
+//! use lwm2m_objects::{ObjectTree, Store, typed};
 //! use lwm2m_statemachine::{
 //!     Client, ClientConfig, ClientEvent, Datagram, Outcome, Server, ServerConfig, ServerEvent,
 //! };
@@ -29,9 +29,9 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let id = ShortServerId::new(101).unwrap();
 //! let mut tree = ObjectTree::new();
-//! tree.add(Store::of([(InstanceId::ZERO, Security::no_sec("coap://192.0.2.1", id))]));
-//! tree.add(Store::of([(InstanceId::ZERO, Account::new(id, 86_400))]));
-//! tree.add(Store::of([(InstanceId::ZERO, Device { battery_level: Some(80), ..Device::default() })]));
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Security::no_sec("coap://192.0.2.1", id))]));
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Server::new(id, 86_400))]));
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Device { battery_level: Some(80), ..typed::Device::default() })]));
 //!
 //! // Seeds are from a source of randomness, fresh at every start.
 //! let mut client = Client::new(ClientConfig::new("device", [1; 32]), tree)?;

@@ -4,7 +4,7 @@
 use std::alloc::System;
 
 use lwm2m_core::{InstanceId, Path, WriteMode, codec::Content};
-use lwm2m_objects::{Device, ObjectTree, Store};
+use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_tlv::Encoder;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -29,7 +29,7 @@ fn allocations(mut run: impl FnMut()) -> usize {
 #[test]
 fn a_read_through_the_tree_allocates_nothing() {
     let mut tree = ObjectTree::new();
-    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
     let path = Path::of(&[3, 0]).unwrap();
     let mut buffer = Vec::with_capacity(160);
 

@@ -7,7 +7,7 @@ use lwm2m_core::{
     codec::{Content, Purpose},
 };
 use lwm2m_linkformat::{RegistrationLinks, RegistrationRoot, RegistrationWriter};
-use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent,
     coap::{MessageBuf, MessageRef, MessageType, Token},
@@ -71,11 +71,11 @@ fn client() -> bool {
         return false;
     };
     let mut tree = ObjectTree::new();
-    let security = Security::no_sec("coap://192.0.2.1", server);
+    let security = typed::Security::no_sec("coap://192.0.2.1", server);
     tree.add(Store::of([(InstanceId::ZERO, security)]));
-    let account = Server::new(server, 60);
+    let account = typed::Server::new(server, 60);
     tree.add(Store::of([(InstanceId::ZERO, account)]));
-    tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::default())]));
     let Ok(mut client) = Client::new(ClientConfig::new("proof", [0; 32]), tree) else {
         return false;
     };

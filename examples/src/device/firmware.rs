@@ -6,8 +6,9 @@ use std::sync::mpsc::{self, Receiver};
 
 use lwm2m_core::Instant;
 use lwm2m_objects::{
-    Answer, FirmwareUpdate, WriteError,
+    Answer, WriteError,
     firmware::{Event, FirmwareUpdateObject, Protocol},
+    typed,
 };
 
 /// How long a download takes, and an installation: long enough for a server to see the states.
@@ -45,9 +46,9 @@ impl Played {
     pub(super) fn object() -> Result<(FirmwareUpdateObject, Self), WriteError> {
         let (ask, asked) = mpsc::channel();
         let mut received = 0;
-        let config = FirmwareUpdate {
+        let config = typed::FirmwareUpdate {
             protocols: [Protocol::Coap].into(),
-            ..FirmwareUpdate::default()
+            ..typed::FirmwareUpdate::default()
         };
         let object = FirmwareUpdateObject::new(config, move |event| {
             let (asked, answer) = match event {

@@ -4,8 +4,9 @@ use std::io;
 
 use lwm2m_core::{InstanceId, ObjectId, ObjectLink, Path, ShortServerId, Value};
 use lwm2m_objects::{
-    Device, ObjectTree, Security, Server, Snapshot, Store, access, ddf, example,
+    ObjectTree, Snapshot, Store, access, ddf, example,
     firmware::{FirmwareUpdateObject, State},
+    typed,
 };
 
 use super::{Settings, firmware::Played};
@@ -22,15 +23,15 @@ pub(super) fn new(settings: &Settings) -> io::Result<(ObjectTree, Played)> {
     let mut tree = example::client();
     let leaving = access::unbootstrapped(&tree, example::SERVER_2);
     tree.commit(&leaving).map_err(invalid)?;
-    let security = Security::no_sec(settings.server_uri.as_str(), SERVER);
-    let server = Server {
+    let security = typed::Security::no_sec(settings.server_uri.as_str(), SERVER);
+    let server = typed::Server {
         default_minimum_period: Some(0),
         default_maximum_period: Some(6000),
-        ..Server::new(SERVER, settings.lifetime)
+        ..typed::Server::new(SERVER, settings.lifetime)
     };
-    let device = Device {
+    let device = typed::Device {
         timezone: Some("Europe/Paris".into()),
-        ..Device::example()
+        ..typed::Device::example()
     };
     let (firmware, played) = Played::object().map_err(invalid)?;
     tree.add(Store::of([(InstanceId::ZERO, security)]));

@@ -23,7 +23,7 @@ pub struct Account {
 }
 
 /// All accounts that can be used, in the order of their Security Object Instances: both instances
-/// have what is mandatory, and the keys that the [mode](crate::SecurityMode::key_resources) needs.
+/// have what is mandatory, and the keys that the [mode](crate::typed::SecurityMode::key_resources) needs.
 /// Where a Short Server ID is there twice, the first instance counts.
 ///
 /// What is missing here may still be an account. One that cannot be read opens nothing:

@@ -32,10 +32,10 @@ use crate::{
 ///
 /// ```
 /// use lwm2m_core::{Instant, ObjectId, Value};
-/// use lwm2m_objects::{Device, DeviceObject, ErrorCode, ObjectTree};
+/// use lwm2m_objects::{DeviceObject, ErrorCode, ObjectTree, typed};
 ///
 /// let mut tree = ObjectTree::new();
-/// tree.add(DeviceObject::new(Device::example(), Instant::ZERO)?);
+/// tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO)?);
 /// tree.handle_timeout(Instant::from_secs(60));
 /// assert_eq!(tree.get("/3/0/13".parse()?), Some(Value::Time(1_367_491_275)));
 ///

@@ -22,16 +22,17 @@
 //! ```
 //! use lwm2m_core::{Arguments, Instant, ObjectId, Value};
 //! use lwm2m_objects::{
-//!     Answer, Change, Device, DeviceObject, FirmwareUpdate, ObjectTree,
+//!     Answer, Change, DeviceObject, ObjectTree,
 //!     firmware::{DownloadError, Event, FirmwareUpdateObject},
+//!     typed,
 //! };
 //!
 //! /// What the device has at every start.
 //! fn start(version: &str) -> Result<ObjectTree, Box<dyn std::error::Error>> {
-//!     let device = Device { firmware_version: Some(version.into()), ..Device::default() };
+//!     let device = typed::Device { firmware_version: Some(version.into()), ..typed::Device::default() };
 //!     let mut tree = ObjectTree::new();
 //!     tree.add(DeviceObject::new(device, Instant::ZERO)?);
-//!     tree.add(FirmwareUpdateObject::new(FirmwareUpdate::default(), |event| match event {
+//!     tree.add(FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |event| match event {
 //!         // Pushed: goes where new firmware goes, which is from offset 0 on erased first.
 //!         Event::Block { offset, .. } if offset > 1_000_000 => Answer::Failed(DownloadError::Storage),
 //!         Event::Block { .. } => Answer::Done,

@@ -23,12 +23,12 @@ use crate::{
 ///
 /// ```
 /// use lwm2m_core::{ObjectId, Value};
-/// use lwm2m_objects::{Location, LocationObject, ObjectTree};
+/// use lwm2m_objects::{LocationObject, ObjectTree, typed};
 ///
 /// let mut tree = ObjectTree::new();
-/// tree.add(LocationObject::new(Location::new(60.1699, 24.9384, 1_367_491_215)));
+/// tree.add(LocationObject::new(typed::Location::new(60.1699, 24.9384, 1_367_491_215)));
 /// let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
-/// location.moved(Location::new(60.1700, 24.9384, 1_367_491_275));
+/// location.moved(typed::Location::new(60.1700, 24.9384, 1_367_491_275));
 /// assert_eq!(tree.get("/6/0/0".parse()?), Some(Value::Float(60.17)));
 /// // What is to be told to observers: latitude and timestamp.
 /// assert_eq!(tree.poll_changed(), Some("/6/0/0".parse()?));

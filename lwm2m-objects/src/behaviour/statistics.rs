@@ -27,11 +27,11 @@ use crate::{
 ///
 /// ```
 /// use lwm2m_core::{Arguments, Instant, ObjectId, Value};
-/// use lwm2m_objects::{ConnectivityStatistics, ConnectivityStatisticsObject, ObjectTree};
+/// use lwm2m_objects::{ConnectivityStatisticsObject, ObjectTree, typed};
 ///
-/// let config = ConnectivityStatistics {
+/// let config = typed::ConnectivityStatistics {
 ///     collection_period: Some(60),
-///     ..ConnectivityStatistics::ALL
+///     ..typed::ConnectivityStatistics::ALL
 /// };
 /// let mut tree = ObjectTree::new();
 /// tree.add(ConnectivityStatisticsObject::new(config));

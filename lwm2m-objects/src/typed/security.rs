@@ -17,11 +17,11 @@ use crate::{
 ///
 /// ```
 /// use lwm2m_core::ShortServerId;
-/// use lwm2m_objects::{KeyMaterial, Security};
+/// use lwm2m_objects::typed;
 ///
 /// let id = ShortServerId::new(101).unwrap();
-/// let security = Security::pre_shared_key("coaps://192.0.2.1", id, "urn:dev:1", [7; 16]);
-/// let KeyMaterial::PreSharedKey { identity, key } = security.material() else {
+/// let security = typed::Security::pre_shared_key("coaps://192.0.2.1", id, "urn:dev:1", [7; 16]);
+/// let typed::KeyMaterial::PreSharedKey { identity, key } = security.material() else {
 ///     panic!("another mode");
 /// };
 /// assert_eq!((identity, key), (&b"urn:dev:1"[..], &[7; 16][..]));

@@ -4,10 +4,11 @@ use alloc::sync::Arc;
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, Value, Version, codec::Content};
 use lwm2m_objects::{
-    ACCESS_CONTROL, Answer, Change, DEVICE, ExecuteError, Execution, FirmwareUpdate, Object,
-    ObjectDefinition, ObjectSnapshot, ObjectTree, Piece, ReadError, ResourceSnapshot, SECURITY,
-    SERVER, SnapshotError, Store, Typed, WriteError, example,
+    ACCESS_CONTROL, Answer, Change, DEVICE, ExecuteError, Execution, Object, ObjectDefinition,
+    ObjectSnapshot, ObjectTree, Piece, ReadError, ResourceSnapshot, SECURITY, SERVER,
+    SnapshotError, Store, Typed, WriteError, example,
     firmware::{self, DeliveryMethod, FirmwareUpdateObject, Protocol},
+    typed,
 };
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 
 /// A tree with Firmware Update; its application fetches and updates later.
-pub(crate) fn with_firmware(config: FirmwareUpdate) -> (ObjectTree, Log) {
+pub(crate) fn with_firmware(config: typed::FirmwareUpdate) -> (ObjectTree, Log) {
     let log = Log::default();
     let mut tree = ObjectTree::new();
     tree.add(FirmwareUpdateObject::new(config, firmware_application(&log)).unwrap());
@@ -54,7 +55,7 @@ fn state(tree: &ObjectTree) -> (i64, i64) {
 /// ETS 755 and 770: a push in blocks, then Update.
 #[test]
 fn firmware_is_pushed() {
-    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    let (mut tree, log) = with_firmware(typed::FirmwareUpdate::default());
     package(&mut tree, "/5/0/0", &[0]).unwrap();
     assert_eq!(state(&tree), (0, 0));
     assert_eq!(changed(&mut tree), [""; 0]);
@@ -82,9 +83,9 @@ fn firmware_is_pushed() {
 /// ETS 756, 771: a pull.
 #[test]
 fn firmware_is_pulled() {
-    let (mut tree, log) = with_firmware(FirmwareUpdate {
+    let (mut tree, log) = with_firmware(typed::FirmwareUpdate {
         protocols: [Protocol::Https].into(),
-        ..FirmwareUpdate::default()
+        ..typed::FirmwareUpdate::default()
     });
     uri(&mut tree, "/5/0/1", "").unwrap();
     uri(&mut tree, "/5/0/1", "https://example.org/firmware").unwrap();
@@ -113,7 +114,7 @@ fn firmware_is_pulled() {
 /// ETS 772: Update without a package.
 #[test]
 fn update_is_for_downloaded_only() {
-    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    let (mut tree, log) = with_firmware(typed::FirmwareUpdate::default());
     let refused = Err(ExecuteError::NotExecutable(path("/5/0/2")));
     assert_eq!(execute(&mut tree, "/5/0/2", ""), refused);
     tree.stream(path("/5/0/0"), Piece::Begin).unwrap();
@@ -128,7 +129,7 @@ fn update_is_for_downloaded_only() {
 /// ETS 778, 780: the Write succeeds, Update Result tells.
 #[test]
 fn bad_uris_are_told_by_the_result() {
-    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    let (mut tree, log) = with_firmware(typed::FirmwareUpdate::default());
     uri(&mut tree, "/5/0/1", "not a uri").unwrap();
     assert_eq!(state(&tree), (0, 7));
     uri(&mut tree, "/5/0/1", "ftp://example.org/firmware").unwrap();
@@ -140,7 +141,7 @@ fn bad_uris_are_told_by_the_result() {
 /// A package where there is one, and by a way that is not taken: 4.05, nothing changes.
 #[test]
 fn packages_out_of_turn_are_refused() {
-    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    let (mut tree, log) = with_firmware(typed::FirmwareUpdate::default());
     package(&mut tree, "/5/0/0", b"one").unwrap();
     asked(&log);
     let not_writable = |at| Err(WriteError::NotWritable(path(at)));
@@ -155,9 +156,9 @@ fn packages_out_of_turn_are_refused() {
     );
     assert_eq!((state(&tree), asked(&log)), ((2, 0), vec![]));
 
-    let (mut tree, _) = with_firmware(FirmwareUpdate {
+    let (mut tree, _) = with_firmware(typed::FirmwareUpdate {
         delivery: DeliveryMethod::Pull,
-        ..FirmwareUpdate::default()
+        ..typed::FirmwareUpdate::default()
     });
     assert_eq!(package(&mut tree, "/5/0/0", b"one"), not_writable("/5/0/0"));
     assert_eq!(package(&mut tree, "/5/0/0", &[0]), Ok(()));
@@ -166,7 +167,7 @@ fn packages_out_of_turn_are_refused() {
 /// In one Write, a reset comes first and two packages are one too many.
 #[test]
 fn one_write_brings_one_package() {
-    let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+    let (mut tree, _) = with_firmware(typed::FirmwareUpdate::default());
     package(&mut tree, "/5/0/0", b"one").unwrap();
     let both = |uri: &str| {
         [
@@ -185,11 +186,11 @@ fn one_write_brings_one_package() {
 /// ETS 751: what a Read has; Package is none of it.
 #[test]
 fn firmware_reads() {
-    let config = FirmwareUpdate {
+    let config = typed::FirmwareUpdate {
         package_name: Some("fw".into()),
         package_version: Some("7".into()),
         protocols: [Protocol::Coap, Protocol::Coaps].into(),
-        ..FirmwareUpdate::default()
+        ..typed::FirmwareUpdate::default()
     };
     let (mut tree, _) = with_firmware(config.clone());
     let mut read = Content::new();
@@ -207,7 +208,10 @@ fn firmware_reads() {
     assert_eq!(read, expected);
     let package = tree.read(path("/5/0/0"), |_| true, &mut Content::new());
     assert_eq!(package, Err(ReadError::NotReadable(path("/5/0/0"))));
-    assert_eq!(FirmwareUpdate::load(&tree, InstanceId::ZERO), Some(config));
+    assert_eq!(
+        typed::FirmwareUpdate::load(&tree, InstanceId::ZERO),
+        Some(config)
+    );
 
     firmware(&mut tree)
         .set_package(None, Some("8".into()))
@@ -222,13 +226,13 @@ fn firmware_reads() {
 /// What `snapshot` told goes on in another Object; its instance is there then.
 #[test]
 fn firmware_goes_on_from_its_snapshot() {
-    let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+    let (mut tree, _) = with_firmware(typed::FirmwareUpdate::default());
     uri(&mut tree, "/5/0/1", "coap://h/p").unwrap();
     firmware(&mut tree).progress(2048).unwrap();
     let snapshot = firmware(&mut tree).snapshot();
 
     let log = Log::default();
-    let config = FirmwareUpdate::default();
+    let config = typed::FirmwareUpdate::default();
     let object = FirmwareUpdateObject::new(config, firmware_application(&log));
     let mut restarted = ObjectTree::new();
     restarted.add(object.unwrap().managed());
@@ -252,14 +256,14 @@ fn firmware_goes_on_from_its_snapshot() {
 /// What was saved of a Firmware Update Object is put back if it is one, and only then.
 #[test]
 fn saved_firmware_is_checked() {
-    let config = FirmwareUpdate {
+    let config = typed::FirmwareUpdate {
         package_name: Some("fw".into()),
-        ..FirmwareUpdate::default()
+        ..typed::FirmwareUpdate::default()
     };
     let (mut tree, _) = with_firmware(config);
     let saved = firmware(&mut tree).save().unwrap();
     let check = |damage: &dyn Fn(&mut ObjectSnapshot)| {
-        let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+        let (mut tree, _) = with_firmware(typed::FirmwareUpdate::default());
         let mut saved = saved.clone();
         damage(&mut saved);
         firmware(&mut tree).check_saved(&saved)
@@ -295,7 +299,7 @@ fn saved_firmware_is_checked() {
     assert_eq!(check(&result), content("/5/0/5"));
 
     // An instance that was not there is not there again.
-    let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+    let (mut tree, _) = with_firmware(typed::FirmwareUpdate::default());
     let mut absent = saved.clone();
     absent.instances.clear();
     firmware(&mut tree).load_saved(&absent);
@@ -312,7 +316,7 @@ fn a_pull_fails() {
         (firmware::DownloadError::Integrity, 5),
         (firmware::DownloadError::PackageType, 6),
     ] {
-        let (mut tree, _) = with_firmware(FirmwareUpdate::default());
+        let (mut tree, _) = with_firmware(typed::FirmwareUpdate::default());
         assert!(firmware(&mut tree).failed(error).is_err());
         uri(&mut tree, "/5/0/1", "coap://h/p").unwrap();
         changed(&mut tree);
@@ -327,7 +331,7 @@ fn a_pull_fails() {
 fn a_firmware_instance_comes_and_goes() {
     let log = Log::default();
     let application = firmware_application(&log);
-    let object = FirmwareUpdateObject::new(FirmwareUpdate::default(), application)
+    let object = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), application)
         .unwrap()
         .managed();
     let mut tree = ObjectTree::new();
@@ -360,7 +364,7 @@ fn a_firmware_instance_comes_and_goes() {
 /// Without Create and Delete, the instance stays as it is, and changes are of what is there.
 #[test]
 fn there_is_one_firmware_instance() {
-    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    let (mut tree, log) = with_firmware(typed::FirmwareUpdate::default());
     let object = Path::Object(ObjectId::FIRMWARE_UPDATE);
     let not_managed = Some(WriteError::NotManaged(object));
     assert_eq!(tree.create(ObjectId::FIRMWARE_UPDATE).err(), not_managed);
@@ -391,13 +395,13 @@ fn there_is_one_firmware_instance() {
 #[test]
 fn firmware_survives_a_reboot() {
     let reboot = |tree: &ObjectTree| {
-        let (mut restarted, log) = with_firmware(FirmwareUpdate::default());
+        let (mut restarted, log) = with_firmware(typed::FirmwareUpdate::default());
         restarted.restore(&tree.snapshot()).unwrap();
         (restarted, log)
     };
-    let (mut tree, _) = with_firmware(FirmwareUpdate {
+    let (mut tree, _) = with_firmware(typed::FirmwareUpdate {
         package_name: Some("fw".into()),
-        ..FirmwareUpdate::default()
+        ..typed::FirmwareUpdate::default()
     });
     uri(&mut tree, "/5/0/1", "coap://h/p").unwrap();
     firmware(&mut tree).progress(2048).unwrap();
@@ -428,7 +432,9 @@ fn firmware_survives_a_reboot() {
 #[test]
 fn objects_that_are_not_supported_any_more_are_gone() {
     let mut before = example::client();
-    before.add(FirmwareUpdateObject::new(FirmwareUpdate::default(), |_| Answer::Done).unwrap());
+    before.add(
+        FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |_| Answer::Done).unwrap(),
+    );
     before.set(path("/1/0/1"), 777).unwrap();
     let saved = before.snapshot();
     assert_eq!(saved.supported_by(&before), Ok(saved.clone()));
@@ -460,7 +466,7 @@ fn objects_that_are_not_supported_any_more_are_gone() {
 /// A push that breaks off is a connection that was lost; one that begins anew is not.
 #[test]
 fn a_push_breaks_off() {
-    let (mut tree, log) = with_firmware(FirmwareUpdate::default());
+    let (mut tree, log) = with_firmware(typed::FirmwareUpdate::default());
     let at = path("/5/0/0");
     for piece in [
         Piece::Begin,

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use lwm2m_core::{Arguments, InstanceId, Path, Value, WriteMode, codec::Content};
 use lwm2m_objects::{
-    ExecuteError, Execution, FirmwareUpdate, ObjectTree, Piece, WriteError, software::Numbering,
+    ExecuteError, Execution, ObjectTree, Piece, WriteError, software::Numbering, typed,
 };
 
 use self::{firmware::with_firmware, software::with_software};
@@ -82,7 +82,7 @@ fn asked(log: &Log) -> Vec<String> {
 #[test]
 fn pieces_without_bytes_are_nothing() {
     let (firmware, software) = (
-        with_firmware(FirmwareUpdate::default()),
+        with_firmware(typed::FirmwareUpdate::default()),
         with_software(Numbering::Registered),
     );
     for ((mut tree, log), package, state, block) in [

@@ -4,9 +4,10 @@ use alloc::sync::Arc;
 
 use lwm2m_core::{InstanceId, ObjectId, Path, Value};
 use lwm2m_objects::{
-    Answer, Change, ExecuteError, Execution, ObjectTree, Piece, Snapshot, SnapshotError,
-    SoftwareManagement, Typed, WriteError,
+    Answer, Change, ExecuteError, Execution, ObjectTree, Piece, Snapshot, SnapshotError, Typed,
+    WriteError,
     software::{self, Numbering, SoftwareManagementObject},
+    typed,
 };
 
 use super::{
@@ -17,9 +18,12 @@ use super::{
 pub(crate) fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
     let log = Log::default();
     let object = SoftwareManagementObject::new(numbering, software_application(&log))
-        .with(InstanceId::ZERO, SoftwareManagement::new("zero", "1"))
+        .with(
+            InstanceId::ZERO,
+            typed::SoftwareManagement::new("zero", "1"),
+        )
         .unwrap()
-        .with(two(), SoftwareManagement::new("two", "1"))
+        .with(two(), typed::SoftwareManagement::new("two", "1"))
         .unwrap()
         .managed(3);
     let mut tree = ObjectTree::new();
@@ -174,10 +178,16 @@ fn uninstall_takes_an_argument() {
 #[test]
 fn software_instances_have_names_of_their_own() {
     let (mut tree, log) = with_software(Numbering::Registered);
-    let load = |tree: &ObjectTree, id| SoftwareManagement::load(tree, id).unwrap();
-    assert_eq!(load(&tree, two()), SoftwareManagement::new("two", "1"));
+    let load = |tree: &ObjectTree, id| typed::SoftwareManagement::load(tree, id).unwrap();
+    assert_eq!(
+        load(&tree, two()),
+        typed::SoftwareManagement::new("two", "1")
+    );
     tree.set(path("/9/2/1"), "2").unwrap();
-    assert_eq!(load(&tree, two()), SoftwareManagement::new("two", "2"));
+    assert_eq!(
+        load(&tree, two()),
+        typed::SoftwareManagement::new("two", "2")
+    );
     let at = path("/9/2/7");
     assert_eq!(tree.set(at, 4), Err(WriteError::Refused(at)));
 
@@ -367,7 +377,7 @@ fn software_is_verified_later() {
         ),
     ] {
         let object = SoftwareManagementObject::new(numbering, |_, _| Answer::Later)
-            .with(two(), SoftwareManagement::new("two", "1"));
+            .with(two(), typed::SoftwareManagement::new("two", "1"));
         let mut tree = ObjectTree::new();
         tree.add(object.unwrap());
         package(&mut tree, "/9/2/2", b"two").unwrap();
@@ -420,7 +430,7 @@ fn empty_software_is_none() {
 fn software_has_what_is_supported() {
     let tree = |supported: &[u16]| {
         let object = SoftwareManagementObject::new(Numbering::Registered, |_, _| Answer::Done)
-            .with(two(), SoftwareManagement::new("two", "1"))
+            .with(two(), typed::SoftwareManagement::new("two", "1"))
             .unwrap()
             .supporting(supported.iter().copied());
         let mut tree = ObjectTree::new();
@@ -446,7 +456,7 @@ fn software_has_what_is_supported() {
 #[test]
 fn software_is_installed_at_once() {
     let object = SoftwareManagementObject::new(Numbering::Registered, |_, _| Answer::Done)
-        .with(two(), SoftwareManagement::new("two", "1"));
+        .with(two(), typed::SoftwareManagement::new("two", "1"));
     let mut tree = ObjectTree::new();
     tree.add(object.unwrap());
     let installing = |tree: &mut ObjectTree| {

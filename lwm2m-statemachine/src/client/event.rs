@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use lwm2m_core::{Code, Instant, Path, ShortServerId};
-use lwm2m_objects::{Change, Security};
+use lwm2m_objects::{Change, typed};
 use thiserror::Error;
 
 use crate::coap::FailureReason;
@@ -39,7 +39,7 @@ pub enum ClientEvent {
         /// Where it is (Security Object, Resource 0); [`ServerUri`](lwm2m_core::ServerUri) reads it.
         uri: String,
         /// How to secure the channel.
-        security: Security,
+        security: typed::Security,
     },
     /// The connection is not needed any more. Send what is queued, then close it.
     Disconnect {

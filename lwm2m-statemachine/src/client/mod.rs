@@ -27,14 +27,14 @@
 //! ```
 //! use std::{net::UdpSocket, time::{self, Duration}};
 //! use lwm2m_core::{InstanceId, Instant, ServerUri, ShortServerId};
-//! use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+//! use lwm2m_objects::{ObjectTree, Store, typed};
 //! use lwm2m_statemachine::{Client, ClientConfig, ClientEvent, Datagram};
 //!
 //! let server = ShortServerId::new(1).unwrap();
 //! let mut tree = ObjectTree::new();
-//! tree.add(Store::of([(InstanceId::ZERO, Security::no_sec("coap://192.0.2.1", server))]));
-//! tree.add(Store::of([(InstanceId::ZERO, Server::new(server, 86_400))]));
-//! tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Security::no_sec("coap://192.0.2.1", server))]));
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Server::new(server, 86_400))]));
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Device::default())]));
 //!
 //! let seed = [0; 32]; // fresh from a source of randomness at every start
 //! let mut client = Client::new(ClientConfig::new("my-device", seed), tree).unwrap();
@@ -111,14 +111,14 @@
 //!
 //! ```
 //! use lwm2m_core::{InstanceId, Instant, ShortServerId};
-//! use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+//! use lwm2m_objects::{ObjectTree, Store, typed};
 //! use lwm2m_statemachine::{Client, ClientConfig, ClientEvent};
 //!
 //! let id = ShortServerId::new(101).unwrap();
 //! let mut tree = ObjectTree::new();
-//! tree.add(Store::of([(InstanceId::ZERO, Security::no_sec("coap://192.0.2.1", id))]));
-//! tree.add(Store::of([(InstanceId::ZERO, Server::new(id, 86_400))]));
-//! tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Security::no_sec("coap://192.0.2.1", id))]));
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Server::new(id, 86_400))]));
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Device::default())]));
 //!
 //! let seed = [7; 32]; // from a source of randomness, fresh at every start
 //! let mut client = Client::new(ClientConfig::new("urn:dev:os:0023C7-000001", seed), tree)?;

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use lwm2m_core::{Instant, ShortServerId};
-use lwm2m_objects::{Security, Typed};
+use lwm2m_objects::{Typed, typed};
 
 use super::{
     Client, Timer,
@@ -207,7 +207,7 @@ impl Client {
             return;
         };
         let instance = registration.account.security_instance;
-        let security = Security::load(&self.tree, instance);
+        let security = typed::Security::load(&self.tree, instance);
         let before = self
             .registration_mut(server)
             .and_then(|registration| registration.connecting(connection, security.as_ref()));

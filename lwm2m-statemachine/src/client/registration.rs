@@ -13,7 +13,7 @@ use alloc::{
 use core::{fmt, time::Duration};
 
 use lwm2m_core::{Code, ContentFormat, Instant, Method, ShortServerId};
-use lwm2m_objects::{Account, ObjectTree, Security, SecurityMode, Server, Typed};
+use lwm2m_objects::{Account, ObjectTree, Typed, typed};
 
 use super::{
     discover::object_list,
@@ -119,7 +119,7 @@ impl Context<'_> {
     /// What the server of this account is to know; nothing if its Server Object Instance is
     /// unusable.
     fn parameters(&self, account: Account) -> Option<Parameters> {
-        let server = Server::load(self.tree, account.server_instance)?;
+        let server = typed::Server::load(self.tree, account.server_instance)?;
         Some(Parameters {
             lifetime: server.lifetime,
             binding: server.binding,
@@ -186,12 +186,12 @@ impl Registration {
     pub(super) fn connecting(
         &mut self,
         connection: ConnectionId,
-        security: Option<&Security>,
+        security: Option<&typed::Security>,
     ) -> Option<ConnectionId> {
         self.deadline = None;
         self.leaving = false;
         self.state = State::Connecting(connection);
-        let open = security.filter(|security| security.mode == SecurityMode::NoSec);
+        let open = security.filter(|security| security.mode == typed::SecurityMode::NoSec);
         let next = open.map(|security| (connection, security.server_uri.clone()));
         let before = core::mem::replace(&mut self.last, next)?;
         let (_, uri) = self.last.as_ref()?;

@@ -4,7 +4,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use lwm2m_core::{Instant, ObjectId, Operation, Path, ResourceId, ShortServerId};
-use lwm2m_objects::{ObjectTree, Server, Typed};
+use lwm2m_objects::{ObjectTree, Typed, typed};
 
 use super::{
     Client,
@@ -247,7 +247,7 @@ pub(super) fn periods(
         .iter()
         .find(|registration| registration.server() == server);
     let server = registration
-        .and_then(|registration| Server::load(tree, registration.account.server_instance));
+        .and_then(|registration| typed::Server::load(tree, registration.account.server_instance));
     let (minimum, maximum) = server
         .map(|server| (server.default_minimum_period, server.default_maximum_period))
         .unwrap_or_default();

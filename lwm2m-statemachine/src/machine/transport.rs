@@ -3,7 +3,7 @@
 use core::hash::Hash;
 
 use lwm2m_core::Instant;
-use lwm2m_objects::SecurityMode;
+use lwm2m_objects::typed::SecurityMode;
 
 /// The caller's name for a peer: a socket address, an MSISDN, a session of a secure transport, a
 /// slot of a radio. Implemented for every type that fits.

@@ -5,7 +5,7 @@ use core::fmt;
 
 use lwm2m_core::{Code, ContentFormat, Operation, ParameterError};
 use lwm2m_linkformat::LinkFormatError;
-use lwm2m_objects::SecurityMode;
+use lwm2m_objects::typed::SecurityMode;
 use thiserror::Error;
 
 use super::registration::RegistrationId;

@@ -133,7 +133,7 @@ proptest! {
     #[test]
     fn the_same_input_gives_the_same_bytes(seed in any::<[u8; 32]>()) {
         let run = || {
-            let server = lwm2m_objects::Server::new(crate::support::server_id(1), 60);
+            let server = lwm2m_objects::typed::Server::new(crate::support::server_id(1), 60);
             let config = ClientConfig::new("same", seed);
             let mut bench = Bench::with_config(config, server);
             let mut bytes: Vec<Vec<u8>> = Vec::new();

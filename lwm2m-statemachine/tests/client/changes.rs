@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat, DataType, InstanceId, Method, ObjectId};
-use lwm2m_objects::{ObjectDefinition, Operations, ResourceDefinition, Server, Store};
+use lwm2m_objects::{ObjectDefinition, Operations, ResourceDefinition, Store, typed};
 use lwm2m_statemachine::{ClientConfig, ClientEvent};
 
 use crate::{
@@ -31,7 +31,7 @@ fn keys() -> Bench {
         .with(InstanceId::ZERO, 1, &b"key"[..])
         .with_instances(InstanceId::ZERO, 2, [(0, 1), (1, 2)])
         .with_executable(InstanceId::ZERO, 3);
-    let mut tree = tree(Server::new(server_id(101), 86_400));
+    let mut tree = tree(typed::Server::new(server_id(101), 86_400));
     tree.add(store);
     let mut bench = Bench::with_tree(ClientConfig::new("keys", [9; 32]), tree);
     bench.accept_register();

@@ -1,7 +1,7 @@
 //! Multiple Resources without Resource Instances, in each format (TS 6.4.3, 6.4.4).
 
 use lwm2m_core::{Code, ContentFormat, InstanceId, ObjectId, Path, Value, codec::Content};
-use lwm2m_objects::{AccessControl, Change, Registry, Server, Store, access, example};
+use lwm2m_objects::{Change, Registry, Store, access, example, typed};
 use lwm2m_statemachine::{ClientConfig, coap::MessageBuf, payload};
 
 use crate::support::{Bench, get, path, server_id, tree};
@@ -13,7 +13,7 @@ fn bench() -> Bench {
     let leaving = access::unbootstrapped(&appendix_f, example::SERVER_1);
     appendix_f.commit(&leaving).unwrap();
     let access_control: &Store = appendix_f.object_as(ObjectId::ACCESS_CONTROL).unwrap();
-    let mut tree = tree(Server::new(server_id(102), 86_400));
+    let mut tree = tree(typed::Server::new(server_id(102), 86_400));
     tree.add(access_control.clone());
     let mut bench = Bench::with_tree(ClientConfig::new("example-client", [7; 32]), tree);
     bench.accept_register();
@@ -73,8 +73,8 @@ fn an_empty_array_that_is_the_target_is_not_acceptable_in_json() {
 /// An Object Instance that has nothing else is there all the same.
 #[test]
 fn an_instance_that_has_only_an_empty_array_is_read_in_json() {
-    let mut tree = tree(Server::new(server_id(102), 86_400));
-    let store = Store::of::<AccessControl>([]).with_instance(InstanceId::ZERO);
+    let mut tree = tree(typed::Server::new(server_id(102), 86_400));
+    let store = Store::of::<typed::AccessControl>([]).with_instance(InstanceId::ZERO);
     tree.add(store.supporting([2]));
     let path = path("/2/0/2");
     tree.commit(&[Change::Clear { path }]).unwrap();

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat};
-use lwm2m_objects::Server;
+use lwm2m_objects::typed;
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, RegistrationFailure,
     coap::{BlockOption, FailureReason, MessageBuf, OptionNumber},
@@ -78,7 +78,7 @@ fn bench() -> Bench {
     config.coap.bounds.body = 1000;
     config.coap.bounds.response_bytes = 100;
     config.coap.transfer_deadline = Duration::from_secs(20);
-    Bench::with_config(config, Server::new(server_id(101), 86_400))
+    Bench::with_config(config, typed::Server::new(server_id(101), 86_400))
 }
 
 fn reason(bench: &mut Bench) -> Option<RegistrationFailure> {
@@ -128,7 +128,7 @@ fn a_deregister_that_comes_to_nothing_is_told_with_the_reason() {
 fn a_register_whose_blocks_are_not_taken_as_blocks_fails_for_that_reason() {
     let mut config = ClientConfig::new("example-client", [7; 32]);
     config.coap.block_size = 16;
-    let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+    let mut bench = Bench::with_config(config, typed::Server::new(server_id(101), 86_400));
     let register = bench.sent();
     assert!(register.message().block1().is_some_and(BlockOption::more));
     bench.answer(&register, crate::support::created());

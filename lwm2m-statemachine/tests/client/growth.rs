@@ -5,7 +5,7 @@ use core::cell::Cell;
 use lwm2m_core::{Code, ContentFormat, DataType, InstanceId, Method, ObjectId, Path, ResourceId};
 use lwm2m_objects::{
     Change, Object, ObjectDefinition, Operations, ReadError, ResourceDefinition, ResourceSink,
-    Server, Store,
+    Store, typed,
 };
 use lwm2m_statemachine::ClientConfig;
 
@@ -86,7 +86,7 @@ impl Object for Counting {
 
 /// A Client with an Object of so many Instances, observed so often.
 fn bench(instances: u16, observations: u8) -> Bench {
-    let server = Server::new(server_id(101), 86_400);
+    let server = typed::Server::new(server_id(101), 86_400);
     let mut tree = tree(server.clone());
     tree.add(Counting::new(Store::of([(InstanceId::ZERO, server)])));
     let ids = (0..instances).map(|id| InstanceId::new(id).unwrap());

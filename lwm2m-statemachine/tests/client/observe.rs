@@ -6,8 +6,8 @@ use lwm2m_core::{
     Arguments, Code, ContentFormat, InstanceId, Instant, Method, ObjectId, Path, ResourceId,
 };
 use lwm2m_objects::{
-    Change, ExecuteError, Execution, Location, Object, ObjectDefinition, ReadError, ResourceSink,
-    Server, Store,
+    Change, ExecuteError, Execution, Object, ObjectDefinition, ReadError, ResourceSink, Store,
+    typed,
 };
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, Reliability,
@@ -28,11 +28,11 @@ pub(crate) fn observe(value: u32, path: &str) -> MessageBuf {
     request
 }
 
-fn periods(minimum: Option<u32>, maximum: Option<u32>) -> Server {
-    Server {
+fn periods(minimum: Option<u32>, maximum: Option<u32>) -> typed::Server {
+    typed::Server {
         default_minimum_period: minimum,
         default_maximum_period: maximum,
-        ..Server::new(server_id(101), 86_400)
+        ..typed::Server::new(server_id(101), 86_400)
     }
 }
 
@@ -363,7 +363,7 @@ fn cancel_by_reset_of_any_notification_con_or_non() {
     for reliability in [Reliability::NonConfirmable, Reliability::Confirmable] {
         let mut config = ClientConfig::new("reset", [9; 32]);
         config.notifications = reliability;
-        let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+        let mut bench = Bench::with_config(config, typed::Server::new(server_id(101), 86_400));
         bench.accept_register();
         bench.request(b"t", observe(0, "/3/0/9"));
         bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
@@ -425,7 +425,7 @@ fn a_reset_of_an_older_notification_than_the_last_cancels_too() {
 fn a_cancelled_observation_is_silent_and_does_not_end_its_successor() {
     let mut config = ClientConfig::new("successor", [9; 32]);
     config.notifications = Reliability::Confirmable;
-    let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+    let mut bench = Bench::with_config(config, typed::Server::new(server_id(101), 86_400));
     bench.accept_register();
     bench.request(b"t", observe(0, "/3/0/9"));
     bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
@@ -450,7 +450,7 @@ fn a_cancelled_observation_is_silent_and_does_not_end_its_successor() {
 fn a_notification_that_a_newer_one_replaces_ends_nothing() {
     let mut config = ClientConfig::new("newer", [9; 32]);
     config.notifications = Reliability::Confirmable;
-    let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+    let mut bench = Bench::with_config(config, typed::Server::new(server_id(101), 86_400));
     bench.accept_register();
     bench.request(b"t", observe(0, "/3/0/9"));
     bench.events();
@@ -563,7 +563,7 @@ struct Sensor {
 impl Sensor {
     fn new() -> Self {
         Self {
-            store: Store::of([(InstanceId::ZERO, Location::new(50.9, 6.9, 0))]),
+            store: Store::of([(InstanceId::ZERO, typed::Location::new(50.9, 6.9, 0))]),
             reads: Cell::new(0),
             patience: Cell::new(usize::MAX),
             fails: false,
@@ -680,7 +680,7 @@ fn at_the_end_of_time_only_what_was_due_is_done() {
 fn over_the_bound_an_observe_is_a_read() {
     let mut config = ClientConfig::new("bound", [9; 32]);
     config.most_observations = 1;
-    let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+    let mut bench = Bench::with_config(config, typed::Server::new(server_id(101), 86_400));
     bench.accept_register();
     assert!(
         bench
@@ -716,8 +716,8 @@ fn a_write_of_a_server_is_notified() {
 #[test]
 fn what_can_no_longer_be_read_ends_the_observation_with_a_confirmable_error() {
     // RFC 7641 §4.2. If it were lost, the server would wait for ever.
-    let mut tree = tree(Server::new(server_id(101), 86_400));
-    let location = Location::new(50.9, 6.9, 0);
+    let mut tree = tree(typed::Server::new(server_id(101), 86_400));
+    let location = typed::Location::new(50.9, 6.9, 0);
     tree.add(Store::of([(InstanceId::ZERO, location)]));
     let mut bench = Bench::with_tree(ClientConfig::new("last", [9; 32]), tree);
     bench.accept_register();
@@ -725,7 +725,7 @@ fn what_can_no_longer_be_read_ends_the_observation_with_a_confirmable_error() {
     let gone = bench
         .client
         .object(bench.now, ObjectId::LOCATION, |store: &mut Store| {
-            *store = Store::of::<Location>([]);
+            *store = Store::of::<typed::Location>([]);
         });
     assert!(gone.is_some());
     bench.client.changed(bench.now, path("/6/0"));

@@ -1,7 +1,7 @@
 //! Device Management & Service Enablement (TS 5.4, 8.2.5, 8.5).
 
 use lwm2m_core::{AccessRights, Code, ContentFormat, InstanceId, Method, ObjectId, Value};
-use lwm2m_objects::{AccessControl, AclTarget, Change, Server, Store};
+use lwm2m_objects::{Change, Store, typed};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
     coap::{BlockOption, MessageBuf, MessageType, Token},
@@ -127,7 +127,7 @@ fn a_read_in_blocks_is_not_torn_by_a_change() {
 fn a_single_resource_is_text_where_the_configuration_says_so() {
     let mut config = ClientConfig::new("text", [3; 32]);
     config.single_resource_format = ContentFormat::TEXT;
-    let mut bench = Bench::with_config(config, Server::new(server_id(101), 300));
+    let mut bench = Bench::with_config(config, typed::Server::new(server_id(101), 300));
     bench.accept_register();
     let answer = bench.request(b"", get("/3/0/9"));
     assert_eq!(
@@ -237,12 +237,12 @@ fn discover_leaves_out_a_dimension_above_255() {
         (256, "</2/0/2>"),
         (65_535, "</2/0/2>"),
     ] {
-        let rights = AccessControl {
-            target: AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
+        let rights = typed::AccessControl {
+            target: typed::AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
             acl: (0..entries).map(|id| (id, AccessRights::READ)).collect(),
             owner: 101,
         };
-        let mut tree = tree(Server::new(server_id(101), 86_400));
+        let mut tree = tree(typed::Server::new(server_id(101), 86_400));
         tree.add(Store::of([(InstanceId::ZERO, rights)]));
         let config = ClientConfig::new("example-client", [7; 32]);
         let mut bench = Bench::with_tree(config, tree);

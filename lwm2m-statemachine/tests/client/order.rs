@@ -2,7 +2,7 @@
 //! way the request comes in (TS 7.3.2, 8.5).
 
 use lwm2m_core::{Code, ContentFormat, Method};
-use lwm2m_objects::{Answer, FirmwareUpdate, ObjectTree, Server, firmware::FirmwareUpdateObject};
+use lwm2m_objects::{Answer, ObjectTree, firmware::FirmwareUpdateObject, typed};
 use lwm2m_statemachine::ClientConfig;
 
 use crate::{
@@ -72,8 +72,8 @@ const NOWHERE: [(&str, &[Fault]); 12] = [
 
 /// With the Firmware Update Object, which takes its Package block by block.
 fn bench() -> Bench {
-    let mut tree: ObjectTree = tree(Server::new(server_id(101), 86_400));
-    let firmware = FirmwareUpdateObject::new(FirmwareUpdate::default(), |_| Answer::Done);
+    let mut tree: ObjectTree = tree(typed::Server::new(server_id(101), 86_400));
+    let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |_| Answer::Done);
     tree.add(firmware.unwrap());
     let mut bench = Bench::with_tree(ClientConfig::new("order", [7; 32]), tree);
     bench.accept_register();

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, Method};
-use lwm2m_objects::{KeyMaterial, Security, Server};
+use lwm2m_objects::typed;
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
     coap::{MessageBuf, MessageType, Token},
@@ -148,9 +148,12 @@ fn what_was_received_at_another_address_is_of_another_server() {
 /// messages anew (RFC 7252 §9.1.1).
 #[test]
 fn a_secure_connection_begins_with_nothing() {
-    let keys = Security::pre_shared_key("coaps://server", server_id(101), "id", [7; 16]);
-    assert!(matches!(keys.material(), KeyMaterial::PreSharedKey { .. }));
-    let mut tree = tree(Server::new(server_id(101), 86_400));
+    let keys = typed::Security::pre_shared_key("coaps://server", server_id(101), "id", [7; 16]);
+    assert!(matches!(
+        keys.material(),
+        typed::KeyMaterial::PreSharedKey { .. }
+    ));
+    let mut tree = tree(typed::Server::new(server_id(101), 86_400));
     tree.add(lwm2m_objects::Store::of([(
         lwm2m_core::InstanceId::ZERO,
         keys,

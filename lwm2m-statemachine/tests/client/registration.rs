@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{BindingMode, Code, InstanceId, Instant, Method, ObjectId};
-use lwm2m_objects::{DEVICE, Device, ObjectTree, SECURITY, SERVER, Security, Server, Store};
+use lwm2m_objects::{DEVICE, ObjectTree, SECURITY, SERVER, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientError, ClientEvent, RegistrationFailure,
     coap::{MessageBuf, MessageType, OptionNumber},
@@ -15,9 +15,9 @@ const OBJECTS: &[u8] = br#"</>;rt="oma.lwm2m";ct=11543,</1/0>,</3/0>"#;
 
 #[test]
 fn register_tells_name_lifetime_version_binding_and_objects() {
-    let server = Server {
+    let server = typed::Server {
         binding: BindingMode::UQ,
-        ..Server::new(server_id(101), 300)
+        ..typed::Server::new(server_id(101), 300)
     };
     let mut bench = Bench::connected(server);
     let register = bench.sent();
@@ -51,7 +51,7 @@ fn register_tells_name_lifetime_version_binding_and_objects() {
 
 #[test]
 fn update_goes_to_the_location_in_time_and_says_only_what_changed() {
-    let mut bench = Bench::registered(Server::new(server_id(101), 300));
+    let mut bench = Bench::registered(typed::Server::new(server_id(101), 300));
     // 300 s − min(150 s, MAX_TRANSMIT_WAIT of 93 s) after the Register.
     bench.pass(Duration::from_millis(206_999));
     assert!(bench.all_sent().is_empty());
@@ -75,7 +75,7 @@ fn update_goes_to_the_location_in_time_and_says_only_what_changed() {
 /// shortens what is left of the lifetime.
 #[test]
 fn the_lifetime_runs_from_the_request_and_not_from_its_answer() {
-    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let mut request = bench.sent();
     for answer in [created(), MessageBuf::response(Code::CHANGED)] {
         // 207 s after the request, of which it takes the server one to answer.
@@ -91,7 +91,7 @@ fn the_lifetime_runs_from_the_request_and_not_from_its_answer() {
 
 #[test]
 fn a_short_lifetime_is_updated_at_its_half() {
-    let mut bench = Bench::registered(Server::new(server_id(101), 60));
+    let mut bench = Bench::registered(typed::Server::new(server_id(101), 60));
     bench.pass(Duration::from_secs(29));
     assert!(bench.all_sent().is_empty());
     bench.pass(Duration::from_secs(1));
@@ -285,7 +285,7 @@ fn a_register_that_cannot_be_built_is_not_tried_for_ever_at_once() {
     let mut config = ClientConfig::new("impatient", [5; 32]);
     config.retry_first = Duration::ZERO;
     config.retry_most = Duration::ZERO;
-    let mut bench = Bench::with_config(config, Server::new(server_id(101), 300));
+    let mut bench = Bench::with_config(config, typed::Server::new(server_id(101), 300));
     let register = bench.sent();
     bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
     let retry = bench.client.poll_timeout().unwrap();
@@ -294,7 +294,7 @@ fn a_register_that_cannot_be_built_is_not_tried_for_ever_at_once() {
 
 #[test]
 fn deregister_while_the_register_is_under_way_follows_its_answer() {
-    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let register = bench.sent();
     bench.client.deregister(bench.now);
     assert!(bench.all_sent().is_empty() && bench.events().is_empty());
@@ -322,7 +322,7 @@ fn deregister_while_the_register_is_under_way_follows_its_answer() {
     );
 
     // A Register that is refused leaves nothing to end, and is not tried again.
-    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let register = bench.sent();
     bench.client.deregister(bench.now);
     bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
@@ -379,7 +379,7 @@ fn refuse(bench: &mut Bench) -> Duration {
 
 #[test]
 fn a_refused_register_is_tried_again_later_and_later() {
-    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     for failures in 0..4 {
         let wait = refuse(&mut bench);
         let full = Duration::from_secs(5) * 2u32.pow(failures);
@@ -389,7 +389,7 @@ fn a_refused_register_is_tried_again_later_and_later() {
 
 #[test]
 fn a_registration_that_stands_lets_waits_begin_anew() {
-    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     for _ in 0..4 {
         refuse(&mut bench);
     }
@@ -404,7 +404,7 @@ fn a_registration_that_stands_lets_waits_begin_anew() {
 
 #[test]
 fn a_server_that_does_not_answer_is_tried_again() {
-    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let first = bench.sent();
     let bench_start = bench.now;
     // Until the Client gives up: MAX_TRANSMIT_WAIT at most.
@@ -446,7 +446,7 @@ fn a_server_that_does_not_answer_is_tried_again() {
 
 #[test]
 fn an_answer_without_a_location_is_no_registration() {
-    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let register = bench.sent();
     bench.answer(&register, MessageBuf::response(Code::CREATED));
     let events = bench.events();
@@ -464,7 +464,7 @@ fn an_answer_without_a_location_is_no_registration() {
 
 /// Answers the Register with these Location-Path segments; tells what comes of it.
 fn registers_at(segments: &[&str]) -> (Bench, Vec<ClientEvent>) {
-    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let register = bench.sent();
     let mut answer = MessageBuf::response(Code::CREATED);
     for segment in segments {
@@ -582,14 +582,20 @@ fn each_server_has_a_registration_of_its_own() {
     let mut tree = ObjectTree::new();
     let instance = |id| InstanceId::new(id).unwrap();
     tree.add(Store::of([
-        (instance(0), Security::no_sec("coap://one", server_id(101))),
-        (instance(1), Security::no_sec("coap://two", server_id(102))),
+        (
+            instance(0),
+            typed::Security::no_sec("coap://one", server_id(101)),
+        ),
+        (
+            instance(1),
+            typed::Security::no_sec("coap://two", server_id(102)),
+        ),
     ]));
     tree.add(Store::of([
-        (instance(3), Server::new(server_id(102), 60)),
-        (instance(4), Server::new(server_id(101), 300)),
+        (instance(3), typed::Server::new(server_id(102), 60)),
+        (instance(4), typed::Server::new(server_id(101), 300)),
     ]));
-    tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::default())]));
     let mut client = Client::new(ClientConfig::new("two", [1; 32]), tree).unwrap();
     client.start(Instant::ZERO);
     let asked: Vec<_> = core::iter::from_fn(|| client.poll_event())
@@ -621,7 +627,7 @@ fn each_server_has_a_registration_of_its_own() {
 
 #[test]
 fn what_no_client_can_be_made_with() {
-    let server = || Server::new(server_id(101), 300);
+    let server = || typed::Server::new(server_id(101), 300);
     let make = |name: &str, tree| Client::new(ClientConfig::new(name, [0; 32]), tree).err();
     assert_eq!(make("", tree(server())), Some(ClientError::EndpointName));
     assert_eq!(
@@ -637,7 +643,7 @@ fn what_no_client_can_be_made_with() {
         (instance(1), server()),
     ]));
     assert_eq!(make("x", twice), duplicate);
-    let security = || Security::no_sec("coap://one", server_id(101));
+    let security = || typed::Security::no_sec("coap://one", server_id(101));
     let mut twice = tree(server());
     twice.add(Store::of([
         (instance(0), security()),
@@ -651,12 +657,12 @@ fn what_no_client_can_be_made_with() {
 fn a_bootstrap_server_with_the_number_of_a_server_is_no_duplicate_of_it() {
     let instance = |id| InstanceId::new(id).unwrap();
     for first in [0, 2] {
-        let security = Security::no_sec("coap://server", server_id(101));
-        let bootstrap = Security {
+        let security = typed::Security::no_sec("coap://server", server_id(101));
+        let bootstrap = typed::Security {
             bootstrap_server: true,
-            ..Security::no_sec("coap://bootstrap", server_id(101))
+            ..typed::Security::no_sec("coap://bootstrap", server_id(101))
         };
-        let mut tree = tree(Server::new(server_id(101), 300));
+        let mut tree = tree(typed::Server::new(server_id(101), 300));
         tree.add(Store::of([
             (instance(1), security),
             (instance(first), bootstrap),
@@ -703,14 +709,14 @@ fn a_client_without_a_mandatory_object_is_not_made_and_told_which_it_lacks() {
 /// TS 5.2.4: a bootstrap brings it.
 #[test]
 fn a_client_starts_without_an_account_of_a_server() {
-    let bootstrap = Security {
+    let bootstrap = typed::Security {
         bootstrap_server: true,
         short_server_id: None,
-        ..Security::no_sec("coap://bootstrap", server_id(1))
+        ..typed::Security::no_sec("coap://bootstrap", server_id(1))
     };
-    let unpaired = Security::no_sec("coap://server", server_id(101));
+    let unpaired = typed::Security::no_sec("coap://server", server_id(101));
     for securities in [vec![], vec![bootstrap], vec![unpaired]] {
-        let mut tree = tree(Server::new(server_id(7), 300));
+        let mut tree = tree(typed::Server::new(server_id(7), 300));
         let instances = (0..).filter_map(InstanceId::new);
         tree.add(Store::of(instances.zip(securities)));
         let mut client = Client::new(ClientConfig::new("x", [0; 32]), tree).unwrap();
@@ -725,7 +731,7 @@ fn a_client_starts_without_an_account_of_a_server() {
 
 #[test]
 fn operations_before_the_registrations_answer_are_ignored_in_silence() {
-    let mut bench = Bench::connected(Server::new(server_id(101), 300));
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let register = bench.sent();
     let token = lwm2m_statemachine::coap::Token::EMPTY;
     let read = get("/3/0/0").finish(MessageType::Confirmable, 9, token);

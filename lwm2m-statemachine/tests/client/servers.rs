@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, InstanceId, Instant};
-use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
     coap::{MessageBuf, MessageRef, MessageType, Token},
@@ -24,22 +24,22 @@ struct Two {
 
 impl Two {
     /// Registered with both.
-    fn registered(servers: [Server; 2]) -> Self {
+    fn registered(servers: [typed::Server; 2]) -> Self {
         let instance = |id| InstanceId::new(id).unwrap();
         let [one, two] = servers;
         let mut tree = ObjectTree::new();
         tree.add(Store::of([
             (
                 instance(0),
-                Security::no_sec("coap://one", one.short_server_id),
+                typed::Security::no_sec("coap://one", one.short_server_id),
             ),
             (
                 instance(1),
-                Security::no_sec("coap://two", two.short_server_id),
+                typed::Security::no_sec("coap://two", two.short_server_id),
             ),
         ]));
         tree.add(Store::of([(instance(0), one), (instance(1), two)]));
-        tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+        tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
         let mut client = Client::new(ClientConfig::new("two", [1; 32]), tree).unwrap();
         let now = Instant::from_secs(1000);
         client.start(now);
@@ -125,12 +125,12 @@ impl Two {
 
 #[test]
 fn servers_with_one_token_on_one_path_share_no_observation_and_no_periods() {
-    let second = Server {
+    let second = typed::Server {
         default_minimum_period: Some(10),
         default_maximum_period: Some(60),
-        ..Server::new(server_id(102), 86_400)
+        ..typed::Server::new(server_id(102), 86_400)
     };
-    let mut two = Two::registered([Server::new(server_id(101), 86_400), second]);
+    let mut two = Two::registered([typed::Server::new(server_id(101), 86_400), second]);
     two.request(0, observe(0, "/3/0/9"));
     two.request(1, observe(0, "/3/0/9"));
     // The Minimum Period of the second server holds back what it is told, and nothing else.
@@ -147,7 +147,7 @@ fn servers_with_one_token_on_one_path_share_no_observation_and_no_periods() {
 
 #[test]
 fn a_cancel_of_one_server_ends_no_observation_of_another() {
-    let mut two = Two::registered([101, 102].map(|id| Server::new(server_id(id), 86_400)));
+    let mut two = Two::registered([101, 102].map(|id| typed::Server::new(server_id(id), 86_400)));
     two.request(0, observe(0, "/3/0/9"));
     // The second server has observed nothing: its token is one of the first alone.
     two.request(1, observe(1, "/3"));

@@ -7,8 +7,9 @@ use std::sync::Mutex;
 
 use lwm2m_core::{Code, ContentFormat, Method, Value};
 use lwm2m_objects::{
-    Answer, FirmwareUpdate, Server,
+    Answer,
     firmware::{DownloadError, Event, FirmwareUpdateObject, State, UpdateResult},
+    typed,
 };
 use lwm2m_statemachine::{
     ClientConfig,
@@ -24,9 +25,9 @@ type Flash = Arc<Mutex<(Vec<u8>, bool)>>;
 fn bench() -> (Bench, Flash) {
     let flash = Flash::default();
     let written = Arc::clone(&flash);
-    let server = Server::new(server_id(101), 86_400);
+    let server = typed::Server::new(server_id(101), 86_400);
     let mut tree = tree(server);
-    let firmware = FirmwareUpdateObject::new(FirmwareUpdate::default(), move |event| {
+    let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), move |event| {
         let mut flash = written.lock().unwrap();
         match event {
             Event::Block { offset, bytes } => {

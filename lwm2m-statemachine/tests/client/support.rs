@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, InstanceId, Instant, Method, Path, ShortServerId};
-use lwm2m_objects::{Device, ObjectTree, Security, Server, Store};
+use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
     coap::{MessageBuf, MessageRef, MessageType, Token},
@@ -60,22 +60,22 @@ pub(crate) struct Bench {
     kept: Vec<ClientEvent>,
 }
 
-pub(crate) fn tree(server: Server) -> ObjectTree {
-    let security = Security::no_sec("coap://server1.example.com", server.short_server_id);
+pub(crate) fn tree(server: typed::Server) -> ObjectTree {
+    let security = typed::Security::no_sec("coap://server1.example.com", server.short_server_id);
     let mut tree = ObjectTree::new();
     tree.add(Store::of([(InstanceId::ZERO, security)]));
     tree.add(Store::of([(InstanceId::ZERO, server)]));
-    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
     tree
 }
 
 impl Bench {
     /// Started and connected; the Register waits to be sent.
-    pub(crate) fn connected(server: Server) -> Self {
+    pub(crate) fn connected(server: typed::Server) -> Self {
         Self::with_config(ClientConfig::new("example-client", [7; 32]), server)
     }
 
-    pub(crate) fn with_config(config: ClientConfig, server: Server) -> Self {
+    pub(crate) fn with_config(config: ClientConfig, server: typed::Server) -> Self {
         Self::with_tree(config, tree(server))
     }
 
@@ -97,7 +97,7 @@ impl Bench {
     }
 
     /// Registered at `/rd/a`.
-    pub(crate) fn registered(server: Server) -> Self {
+    pub(crate) fn registered(server: typed::Server) -> Self {
         let mut bench = Self::connected(server);
         bench.accept_register();
         bench
@@ -105,7 +105,7 @@ impl Bench {
 
     /// Registered, with one server of lifetime 86400 and no default periods.
     pub(crate) fn new() -> Self {
-        Self::registered(Server::new(server_id(101), 86_400))
+        Self::registered(typed::Server::new(server_id(101), 86_400))
     }
 
     /// Answers the Register that waits to be sent.

@@ -7,9 +7,8 @@ use lwm2m_core::{
     ValueRef,
 };
 use lwm2m_objects::{
-    Answer, Change, ExecuteError, Execution, FirmwareUpdate, Object, ObjectDefinition, Operations,
-    Range, ReadError, ResourceDefinition, ResourceSink, Server, WriteError,
-    firmware::FirmwareUpdateObject,
+    Answer, Change, ExecuteError, Execution, Object, ObjectDefinition, Operations, Range,
+    ReadError, ResourceDefinition, ResourceSink, WriteError, firmware::FirmwareUpdateObject, typed,
 };
 use lwm2m_statemachine::{ClientConfig, coap::BlockOption};
 
@@ -126,8 +125,8 @@ impl Object for Faulty {
 
 /// A Client that puts together no more than 100 bytes.
 fn bench() -> Bench {
-    let mut tree = tree(Server::new(server_id(101), 86_400));
-    let firmware = FirmwareUpdateObject::new(FirmwareUpdate::default(), |_| Answer::Done);
+    let mut tree = tree(typed::Server::new(server_id(101), 86_400));
+    let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |_| Answer::Done);
     tree.add(firmware.unwrap());
     tree.add(Faulty);
     let mut config = ClientConfig::new("codes", [7; 32]);

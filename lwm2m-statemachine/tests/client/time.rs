@@ -8,7 +8,7 @@ use lwm2m_core::{
 };
 use lwm2m_objects::{
     Change, ExecuteError, Execution, Object, ObjectDefinition, Operations, Piece, ReadError,
-    ResourceDefinition, ResourceSink, Server, WriteError,
+    ResourceDefinition, ResourceSink, WriteError, typed,
 };
 use lwm2m_statemachine::{
     ClientConfig,
@@ -104,9 +104,9 @@ impl Object for Clock {
 }
 
 fn bench() -> Bench {
-    let server = Server {
+    let server = typed::Server {
         default_maximum_period: Some(60),
-        ..Server::new(server_id(101), 86_400)
+        ..typed::Server::new(server_id(101), 86_400)
     };
     let mut tree = tree(server);
     tree.add(Clock::default());

@@ -2,7 +2,7 @@
 //! (TS 5.3, 8.5).
 
 use lwm2m_core::{Code, ContentFormat, Method, Operation, Parameter, ParameterError};
-use lwm2m_objects::SecurityMode;
+use lwm2m_objects::typed;
 use lwm2m_statemachine::{Channel, Identity, server::RefusalReason};
 
 use crate::support::{Request, World};
@@ -26,7 +26,7 @@ fn a_refused_register_is_told_with_its_code_reason_and_sender() {
         RefusalReason::Parameter(ParameterError::Version { query: 2, .. })
     ));
     assert_eq!((refusal.peer, refusal.channel), (77, Channel::Sms));
-    assert_eq!(refusal.security, SecurityMode::NoSec);
+    assert_eq!(refusal.security, typed::SecurityMode::NoSec);
     assert_eq!(refusal.endpoint_name.as_deref(), Some("meter\n1"));
     assert_eq!(refusal.registration, None);
     assert_eq!(

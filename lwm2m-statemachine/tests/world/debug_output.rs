@@ -4,9 +4,7 @@
 use core::fmt::Debug;
 
 use lwm2m_core::{InstanceId, Instant, Method, ShortServerId, Value};
-use lwm2m_objects::{
-    Certificates, Change, Device, ObjectTree, Security, Server as Account, SmsSecurity, Store,
-};
+use lwm2m_objects::{Change, ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, Datagram, Server, ServerConfig,
     coap::{Config, Endpoint, MessageBuf, MessageRef, MessageType, RequestOptions, Token},
@@ -109,33 +107,36 @@ fn an_endpoint_shows_neither_tokens_nor_messages() {
 }
 
 /// An account with secrets wherever there is a place for them.
-fn keys() -> Security {
+fn keys() -> typed::Security {
     let server = ShortServerId::new(101).unwrap();
-    let keys = Certificates {
+    let keys = typed::Certificates {
         certificate: &[1],
         private_key: &SECRET,
         server_certificate: &[2],
     };
-    Security::certificate("coaps://192.0.2.1", server, keys).with_sms(SmsSecurity {
+    typed::Security::certificate("coaps://192.0.2.1", server, keys).with_sms(typed::SmsSecurity {
         secret_keys: Some(SECRET.to_vec()),
-        ..SmsSecurity::default()
+        ..typed::SmsSecurity::default()
     })
 }
 
-fn tree(security: Security) -> ObjectTree {
+fn tree(security: typed::Security) -> ObjectTree {
     let server = ShortServerId::new(101).unwrap();
     let mut tree = ObjectTree::new();
     tree.add(Store::of([(InstanceId::ZERO, security)]));
-    tree.add(Store::of([(InstanceId::ZERO, Account::new(server, 60))]));
-    tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
+    tree.add(Store::of([(
+        InstanceId::ZERO,
+        typed::Server::new(server, 60),
+    )]));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
     tree
 }
 
 #[test]
 fn nothing_that_holds_keys_shows_them() {
     let server = ShortServerId::new(101).unwrap();
-    let psk = Security::pre_shared_key("coaps://192.0.2.1", server, "id", SECRET);
-    let rpk = Security::raw_public_key("coaps://192.0.2.1", server, [1], SECRET, [2]);
+    let psk = typed::Security::pre_shared_key("coaps://192.0.2.1", server, "id", SECRET);
+    let rpk = typed::Security::raw_public_key("coaps://192.0.2.1", server, [1], SECRET, [2]);
     for security in [psk, rpk, keys()] {
         assert_hides("security", &security, &SECRET);
         assert_hides("material", &security.material(), &SECRET);

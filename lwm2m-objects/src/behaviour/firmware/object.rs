@@ -25,12 +25,13 @@ use crate::{
 /// ```
 /// use lwm2m_core::{Arguments, ObjectId, Path};
 /// use lwm2m_objects::{
-///     Answer, FirmwareUpdate, ObjectTree, Piece,
+///     Answer, ObjectTree, Piece,
 ///     firmware::{Event, FirmwareUpdateObject, State},
+///     typed,
 /// };
 ///
 /// let mut tree = ObjectTree::new();
-/// tree.add(FirmwareUpdateObject::new(FirmwareUpdate::default(), |event| match event {
+/// tree.add(FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |event| match event {
 ///     Event::Block { offset, bytes } => Answer::Done, // into the flash
 ///     Event::Verify => Answer::Done,
 ///     Event::Fetch { uri, offset } => Answer::Later, // begin to fetch it

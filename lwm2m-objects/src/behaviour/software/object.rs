@@ -33,8 +33,9 @@ use crate::{
 /// ```
 /// use lwm2m_core::{Arguments, InstanceId, ObjectId, Value};
 /// use lwm2m_objects::{
-///     Answer, ObjectTree, Piece, SoftwareManagement,
+///     Answer, ObjectTree, Piece,
 ///     software::{Event, Numbering, SoftwareManagementObject},
+///     typed,
 /// };
 ///
 /// let application = |component: InstanceId, event: Event<'_>| match event {
@@ -44,7 +45,7 @@ use crate::{
 /// let mut tree = ObjectTree::new();
 /// tree.add(
 ///     SoftwareManagementObject::new(Numbering::Registered, application)
-///         .with(InstanceId::ZERO, SoftwareManagement::new("thermostat", "1.2"))?,
+///         .with(InstanceId::ZERO, typed::SoftwareManagement::new("thermostat", "1.2"))?,
 /// );
 ///
 /// for piece in [Piece::Begin, Piece::Bytes(b"software"), Piece::End] {

@@ -7,7 +7,7 @@ use lwm2m_core::{
     Arguments, Code, ContentFormat, InstanceId, Path, ShortServerId, Value, WriteMode,
     codec::Content,
 };
-use lwm2m_objects::{Device, ObjectTree, Security, Server as Account, Store};
+use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_simulation::{Address, Handle, Host, Link, Network, Record};
 use lwm2m_statemachine::{
     Client, ClientConfig,
@@ -405,14 +405,14 @@ fn boot_server(network: &mut Network, plan: &Plan) -> ServerHost {
 /// A client as it starts, with a seed of its own.
 fn boot(network: &mut Network, plan: &Plan, server: Address) -> ClientHost {
     let mut tree = ObjectTree::new();
-    let security = Security::no_sec("coap://server", SERVER);
-    let account = Account {
+    let security = typed::Security::no_sec("coap://server", SERVER);
+    let account = typed::Server {
         default_minimum_period: Some(0),
-        ..Account::new(SERVER, plan.lifetime)
+        ..typed::Server::new(SERVER, plan.lifetime)
     };
-    let device = Device {
+    let device = typed::Device {
         timezone: Some("Zone/none".into()),
-        ..Device::example()
+        ..typed::Device::example()
     };
     tree.add(Store::of([(InstanceId::ZERO, security)]));
     tree.add(Store::of([(InstanceId::ZERO, account)]));
