@@ -1,0 +1,81 @@
+//! The bounds, and which room of a crate may use which.
+
+pub struct Bounds {
+    /// Functions in the inherent implementations of one type, wherever these stand.
+    pub methods: usize,
+    /// Of a `struct`, or of a variant of an `enum`.
+    pub fields: usize,
+    /// Of a function, from the line with `fn` to the closing brace.
+    pub lines: usize,
+}
+
+pub const BOUNDS: Bounds = Bounds {
+    methods: 60,
+    fields: 12,
+    lines: 60,
+};
+
+/// The crates that are looked at, lowest first.
+pub const CRATES: [&str; 6] = [
+    "lwm2m-core",
+    "lwm2m-tlv",
+    "lwm2m-json",
+    "lwm2m-linkformat",
+    "lwm2m-objects",
+    "lwm2m-statemachine",
+];
+
+/// A type that may have more fields.
+pub struct Large {
+    pub krate: &'static str,
+    pub name: &'static str,
+}
+
+/// Plain data structs whose fields are the rows of a table of the specification, each with that.
+pub const LARGE: &[Large] = &[
+    // TS E.4: the Resources of Object 3.
+    Large {
+        krate: "lwm2m-objects",
+        name: "Device",
+    },
+];
+
+/// The modules of a crate, or of one of its modules, in layers, lowest first. Rooms of one layer
+/// don't know each other; a room may consist of several modules: `tree+saved`. The file of the
+/// module itself stands above all layers. Every other module has to be named.
+pub struct Order {
+    pub krate: &'static str,
+    pub within: &'static str,
+    pub layers: &'static [&'static [&'static str]],
+}
+
+pub const ORDERS: &[Order] = &[Order {
+    krate: "lwm2m-statemachine",
+    within: "",
+    layers: &[
+        &["machine"],
+        &["coap"],
+        &["downlink"],
+        &["client", "server"],
+    ],
+}];
+
+/// A room that may use no other of the six crates than these.
+pub struct Foreign {
+    pub krate: &'static str,
+    pub within: &'static str,
+    pub sees: &'static [&'static str],
+}
+
+pub const FOREIGN: &[Foreign] = &[
+    Foreign {
+        krate: "lwm2m-statemachine",
+        within: "machine",
+        sees: &["lwm2m_core"],
+    },
+    Foreign {
+        krate: "lwm2m-statemachine",
+        within: "coap",
+        sees: &["lwm2m_core"],
+    },
+];
