@@ -19,7 +19,8 @@
 //! deadline. Here a client and a server are joined in memory, and the clock is a variable, so that
 //! the loop is all that is left:
 //!
-//! ```
+#![cfg_attr(all(feature = "client", feature = "server"), doc = "```")]
+#![cfg_attr(not(all(feature = "client", feature = "server")), doc = "```ignore")]
 //! use lwm2m_core::{InstanceId, Instant, ShortServerId};
 //! use lwm2m_objects::{ObjectTree, Store, typed};
 //! use lwm2m_statemachine::{
@@ -99,27 +100,30 @@
 
 extern crate alloc;
 
+#[cfg(feature = "client")]
 pub mod client;
 pub mod coap;
 pub mod downlink;
+#[cfg(feature = "server")]
 pub mod server;
 
 mod machine;
 
+#[cfg(feature = "client")]
+pub use self::client::{
+    Client, ClientConfig, ClientError, ClientEvent, ConnectionId, RegistrationFailure, Reliability,
+};
+#[cfg(feature = "server")]
+pub use self::server::{
+    ObservationId, OperationId, Outcome, Registration, RegistrationId, Server, ServerConfig,
+    ServerEvent,
+};
 pub use self::{
-    client::{
-        Client, ClientConfig, ClientError, ClientEvent, ConnectionId, RegistrationFailure,
-        Reliability,
-    },
     downlink::payload,
     machine::{Channel, Datagram, Identity, Machine, Peer, TimerQueue, Transmit},
-    server::{
-        ObservationId, OperationId, Outcome, Registration, RegistrationId, Server, ServerConfig,
-        ServerEvent,
-    },
 };
 
 /// The README's example is compiled.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "server"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
