@@ -5,7 +5,8 @@ use lwm2m_core::Instant;
 use super::{
     Endpoint, TimerKey,
     event::FailureReason,
-    peers::{PeerState, Sending},
+    keys::PeerIndex,
+    messages::peers::{PeerState, Sending},
 };
 use crate::machine::Peer;
 
@@ -56,7 +57,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// The peer of this name, made if there is none; `None` if it would be one too many. Strangers
     /// do not fill the table: for who is new, one of them is forgotten.
-    pub(super) fn enter(&mut self, now: Instant, name: P) -> Option<u32> {
+    pub(super) fn enter(&mut self, now: Instant, name: P) -> Option<PeerIndex> {
         let bound = self.config.bounds.peers;
         if self.peers.len() >= bound && self.peers.find(&name).is_none() {
             self.displace(now);
@@ -78,7 +79,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Whether a peer is a stranger of whom no body comes on. One that began gives way.
-    fn may_displace(&self, now: Instant, peer: u32) -> bool {
+    fn may_displace(&self, now: Instant, peer: PeerIndex) -> bool {
         if self.receiving.comes_on(now, peer, self.spans.silence) {
             return false;
         }
@@ -87,7 +88,7 @@ impl<P: Peer> Endpoint<P> {
         self.peers.is_stranger(peer, begun.count())
     }
 
-    fn forget_peer(&mut self, now: Instant, peer: u32) {
+    fn forget_peer(&mut self, now: Instant, peer: PeerIndex) {
         self.end_exchanges(now, peer);
         self.peers.stop_sending(peer);
         self.forget_bodies(now, peer);
@@ -100,7 +101,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Takes back all that is being sent to a peer, or waits for its answer.
-    fn end_exchanges(&mut self, now: Instant, peer: u32) {
+    fn end_exchanges(&mut self, now: Instant, peer: PeerIndex) {
         let reason = FailureReason::PeerDropped;
         self.uploads.forget(peer);
         // Nothing of the peer that waits for its turn is to be sent meanwhile.

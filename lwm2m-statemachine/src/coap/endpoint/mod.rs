@@ -6,13 +6,8 @@ mod connections;
 mod event;
 mod exchanges;
 mod index;
-mod notifications;
-mod observer;
-mod outgoing;
-mod peers;
-mod records;
-mod remembered;
-mod requests;
+mod keys;
+mod messages;
 mod table;
 
 use alloc::collections::VecDeque;
@@ -23,11 +18,13 @@ use lwm2m_core::{CodeKind, Instant};
 use self::{
     blockwise::{Holders, Receiving, Serving, Sources, Uploads},
     config::Spans,
-    notifications::Notifications,
-    outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
-    peers::Peers,
-    records::Records,
-    requests::Requests,
+    exchanges::{notifications::Notifications, requests::Requests},
+    keys::{BodyKey, PeerIndex},
+    messages::{
+        outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
+        peers::Peers,
+        records::Records,
+    },
     table::{KEEP, Key, Table},
 };
 pub use self::{
@@ -37,7 +34,7 @@ pub use self::{
         Body, DatagramError, Event, FailureReason, Incoming, NotificationId, OwnedIncoming,
         RequestId, Responder, SendError,
     },
-    observer::Observer,
+    exchanges::observer::Observer,
 };
 use super::message::{MessageRef, MessageType};
 use crate::machine::{Channel, Datagram, KeyedState, Machine, Peer, Random, TimerQueue, Transmit};
@@ -120,13 +117,13 @@ pub struct Endpoint<P> {
 enum TimerKey {
     Transmission(Key),
     Request(Key),
-    Peer(u32),
+    Peer(PeerIndex),
     /// An answer to a group's request.
     Leisure(Key),
-    /// A body that comes in blocks: its peer and resource.
-    Receiving(u32, u64),
+    /// A body that comes in blocks.
+    Receiving(BodyKey),
     /// A body that goes in blocks.
-    Serving(u32, u64),
+    Serving(BodyKey),
 }
 
 /// How a request is sent.
@@ -307,8 +304,8 @@ impl<P: Peer> Endpoint<P> {
                 TimerKey::Request(key) => self.request_due(now, key),
                 TimerKey::Peer(peer) => self.peer_due(now, peer),
                 TimerKey::Leisure(key) => self.leisure_over(now, key),
-                TimerKey::Receiving(peer, resource) => self.receiving_due(peer, resource),
-                TimerKey::Serving(peer, resource) => self.serving_due(now, peer, resource),
+                TimerKey::Receiving(body) => self.receiving_due(body),
+                TimerKey::Serving(body) => self.serving_due(now, body),
             }
         }
         self.peers.forget_quiet(now, self.spans.exchange_lifetime);
@@ -470,7 +467,7 @@ impl<P: Peer> Endpoint<P> {
         &self,
         datagram: &Datagram<'_, P>,
         message_id: u16,
-    ) -> Result<(u32, Sent), DatagramError> {
+    ) -> Result<(PeerIndex, Sent), DatagramError> {
         self.peers
             .find(&datagram.from)
             .and_then(|peer| Some((peer, self.sent.find(peer, message_id)?)))

@@ -1,5 +1,6 @@
 //! Things that belong to peers: found by handle, and all of one peer without a search.
 
+use crate::coap::endpoint::keys::PeerIndex;
 use alloc::collections::VecDeque;
 
 use slab::Slab;
@@ -87,7 +88,7 @@ impl Chain {
 #[derive(Clone, Debug)]
 struct Entry<T> {
     serial: u32,
-    peer: u32,
+    peer: PeerIndex,
     newer: u32,
     older: u32,
     value: T,
@@ -115,7 +116,7 @@ impl<T> Table<T> {
     }
 
     /// Adds an entry of this peer, whose chain is `chain`.
-    pub(super) fn insert(&mut self, peer: u32, chain: &mut Chain, value: T) -> Key {
+    pub(super) fn insert(&mut self, peer: PeerIndex, chain: &mut Chain, value: T) -> Key {
         let serial = self.serial;
         self.serial = serial.wrapping_add(1);
         let older = chain.newest;
@@ -171,7 +172,7 @@ impl<T> Table<T> {
     }
 
     /// Whose entry it is.
-    pub(super) fn peer(&self, key: Key) -> Option<u32> {
+    pub(super) fn peer(&self, key: Key) -> Option<PeerIndex> {
         self.entries
             .get(key.index as usize)
             .filter(|entry| entry.serial == key.serial)
@@ -179,7 +180,7 @@ impl<T> Table<T> {
     }
 
     /// The entry at this index, and whose it is.
-    pub(super) fn at(&self, index: u32) -> Option<(u32, &T)> {
+    pub(super) fn at(&self, index: u32) -> Option<(PeerIndex, &T)> {
         let entry = self.entries.get(index as usize)?;
         Some((entry.peer, &entry.value))
     }
@@ -231,10 +232,10 @@ mod tests {
     fn chains_keep_peers_apart() {
         let mut table = Table::default();
         let (mut a, mut b) = (Chain::default(), Chain::default());
-        let a1 = table.insert(1, &mut a, 'a');
-        let b1 = table.insert(2, &mut b, 'b');
-        let a2 = table.insert(1, &mut a, 'c');
-        let a3 = table.insert(1, &mut a, 'd');
+        let a1 = table.insert(PeerIndex(1), &mut a, 'a');
+        let b1 = table.insert(PeerIndex(2), &mut b, 'b');
+        let a2 = table.insert(PeerIndex(1), &mut a, 'c');
+        let a3 = table.insert(PeerIndex(1), &mut a, 'd');
         let values = |table: &Table<char>, chain| {
             table.of(chain).map(|(_, value)| *value).collect::<Vec<_>>()
         };
@@ -246,16 +247,16 @@ mod tests {
         assert_eq!(table.remove(a1, &mut a), Some('a'));
         assert!(a.is_empty());
         assert_eq!(values(&table, b), ['b']);
-        assert_eq!((table.peer(b1), table.len()), (Some(2), 1));
+        assert_eq!((table.peer(b1), table.len()), (Some(PeerIndex(2)), 1));
     }
 
     #[test]
     fn a_handle_is_of_one_entry_only() {
         let mut table = Table::default();
         let mut chain = Chain::default();
-        let first = table.insert(1, &mut chain, 1);
+        let first = table.insert(PeerIndex(1), &mut chain, 1);
         table.remove(first, &mut chain);
-        let second = table.insert(1, &mut chain, 2);
+        let second = table.insert(PeerIndex(1), &mut chain, 2);
         assert_eq!(first.index(), second.index());
         assert_eq!((table.get(first), table.get(second)), (None, Some(&2)));
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     coap::{
-        endpoint::{Endpoint, event::FailureReason, table::Key},
+        endpoint::{Endpoint, event::FailureReason, keys::PeerIndex, table::Key},
         message::MessageRef,
     },
     machine::Peer,
@@ -17,7 +17,7 @@ use crate::{
 
 impl<P: Peer> Endpoint<P> {
     /// What holds for the response to this request.
-    pub(super) fn limits(&self, peer: u32, key: Key) -> Option<Limits> {
+    pub(super) fn limits(&self, peer: PeerIndex, key: Key) -> Option<Limits> {
         let channel = self.requests.get(key)?.mode.channel;
         let room = self.config.bounds.response_bytes;
         let room = room.saturating_sub(self.responses.bytes());
@@ -39,7 +39,7 @@ impl<P: Peer> Endpoint<P> {
     pub(super) fn take_block(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         key: Key,
         response: &MessageRef<'_>,
     ) -> Option<Step> {
@@ -62,7 +62,7 @@ impl<P: Peer> Endpoint<P> {
     fn try_block(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         key: Key,
         response: &MessageRef<'_>,
     ) -> Option<Step> {
@@ -78,7 +78,13 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A response of this peer that took `before` bytes takes `after`.
-    pub(super) fn count_response(&mut self, now: Instant, peer: u32, before: usize, after: usize) {
+    pub(super) fn count_response(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        before: usize,
+        after: usize,
+    ) {
         if before == 0 && after > 0 {
             self.responses.enter(now, peer);
         }
@@ -109,7 +115,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The request of this peer whose response takes the most.
-    fn largest_response_of(&self, peer: u32) -> Option<Key> {
+    fn largest_response_of(&self, peer: PeerIndex) -> Option<Key> {
         let chain = self.peers.sending(peer)?.requests;
         let held = self.requests.of(chain).filter_map(|(key, request)| {
             let held = request.transfer.as_ref()?.held();

@@ -1,12 +1,13 @@
 //! How many bytes bodies take.
 
+use crate::coap::endpoint::keys::PeerIndex;
 use alloc::{collections::BTreeMap, vec::Vec};
 
 /// The bytes of bodies that are held for peers. Who holds none takes no room here.
 #[derive(Clone, Debug, Default)]
 pub(in crate::coap::endpoint) struct Held {
     all: usize,
-    of_peers: BTreeMap<u32, usize>,
+    of_peers: BTreeMap<PeerIndex, usize>,
 }
 
 impl Held {
@@ -14,12 +15,12 @@ impl Held {
         self.all
     }
 
-    pub(super) fn of(&self, peer: u32) -> usize {
+    pub(super) fn of(&self, peer: PeerIndex) -> usize {
         self.of_peers.get(&peer).copied().unwrap_or(0)
     }
 
     /// A body of this peer that took `before` bytes takes `after`.
-    pub(super) fn change(&mut self, peer: u32, before: usize, after: usize) {
+    pub(super) fn change(&mut self, peer: PeerIndex, before: usize, after: usize) {
         if before == after {
             return;
         }
@@ -85,12 +86,18 @@ mod tests {
     #[test]
     fn what_is_held_is_known_of_each_peer() {
         let mut held = Held::default();
-        held.change(1, 0, 100);
-        held.change(2, 0, 50);
-        held.change(1, 100, 150);
-        assert_eq!((held.all(), held.of(1), held.of(2)), (200, 150, 50));
-        held.change(1, 150, 0);
-        assert_eq!((held.all(), held.of(1), held.of(2)), (50, 0, 50));
+        held.change(PeerIndex(1), 0, 100);
+        held.change(PeerIndex(2), 0, 50);
+        held.change(PeerIndex(1), 100, 150);
+        assert_eq!(
+            (held.all(), held.of(PeerIndex(1)), held.of(PeerIndex(2))),
+            (200, 150, 50)
+        );
+        held.change(PeerIndex(1), 150, 0);
+        assert_eq!(
+            (held.all(), held.of(PeerIndex(1)), held.of(PeerIndex(2))),
+            (50, 0, 50)
+        );
         assert_eq!(held.of_peers.len(), 1);
     }
 }

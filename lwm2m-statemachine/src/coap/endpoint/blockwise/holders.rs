@@ -13,6 +13,7 @@
 //! Two that are equally busy and equally large do not displace each other: none of them would get
 //! its body through. The newcomer is refused.
 
+use crate::coap::endpoint::keys::PeerIndex;
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::Instant;
@@ -29,11 +30,11 @@ const SMALL: usize = 1 << 15;
 pub(in crate::coap::endpoint) struct Holders {
     held: Held,
     bodies: usize,
-    peers: BTreeMap<u32, Holder>,
+    peers: BTreeMap<PeerIndex, Holder>,
     /// By class, and in it by when they were heard of, the one longest silent first.
-    order: BTreeSet<(u8, u64, u32)>,
+    order: BTreeSet<(u8, u64, PeerIndex)>,
     /// Of whom no more than first blocks have come, the one longest silent first.
-    beginners: BTreeSet<(u64, u32)>,
+    beginners: BTreeSet<(u64, PeerIndex)>,
     clock: u64,
 }
 
@@ -50,7 +51,7 @@ struct Holder {
 /// Who needs room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Newcomer {
-    pub(super) peer: u32,
+    pub(super) peer: PeerIndex,
     /// How many more bytes it needs now.
     pub(super) needed: usize,
     /// How large the body is that they are of, if that was announced.
@@ -75,27 +76,27 @@ impl Holders {
     }
 
     /// How many of them are this peer's.
-    pub(super) fn bodies_of(&self, peer: u32) -> usize {
+    pub(super) fn bodies_of(&self, peer: PeerIndex) -> usize {
         self.peers
             .get(&peer)
             .map_or(0, |holder| holder.bodies as usize)
     }
 
     /// How many bytes those of this peer take.
-    pub(super) fn bytes_of(&self, peer: u32) -> usize {
+    pub(super) fn bytes_of(&self, peer: PeerIndex) -> usize {
         self.held.of(peer)
     }
 
     /// Whether a body of this peer comes on: more of one came than its first block, and not longer
     /// than `silence` milliseconds ago.
-    pub(super) fn comes_on(&self, now: Instant, peer: u32, silence: u64) -> bool {
+    pub(super) fn comes_on(&self, now: Instant, peer: PeerIndex, silence: u64) -> bool {
         self.peers
             .get(&peer)
             .is_some_and(|holder| !holder.beginner && after(holder.heard, silence) > now)
     }
 
     /// A body of this peer begins.
-    pub(super) fn enter(&mut self, now: Instant, peer: u32) {
+    pub(super) fn enter(&mut self, now: Instant, peer: PeerIndex) {
         self.bodies = self.bodies.saturating_add(1);
         let holder = self.peers.get(&peer).copied().unwrap_or(Holder {
             bodies: 0,
@@ -110,7 +111,7 @@ impl Holders {
     }
 
     /// A body of this peer has ended; it takes nothing any more.
-    pub(super) fn leave(&mut self, peer: u32) {
+    pub(super) fn leave(&mut self, peer: PeerIndex) {
         let Some(holder) = self.peers.get(&peer).copied() else {
             return;
         };
@@ -124,7 +125,7 @@ impl Holders {
     }
 
     /// A body of this peer that took `before` bytes takes `after`.
-    pub(super) fn change(&mut self, peer: u32, before: usize, after: usize) {
+    pub(super) fn change(&mut self, peer: PeerIndex, before: usize, after: usize) {
         self.held.change(peer, before, after);
         let class = class(self.held.of(peer));
         if let Some(holder) = self.peers.get(&peer).copied()
@@ -135,7 +136,7 @@ impl Holders {
     }
 
     /// This peer was heard of; with a later block of a body than the first.
-    pub(super) fn hear(&mut self, now: Instant, peer: u32, later: bool) {
+    pub(super) fn hear(&mut self, now: Instant, peer: PeerIndex, later: bool) {
         let Some(holder) = self.peers.get(&peer).copied() else {
             return;
         };
@@ -156,8 +157,8 @@ impl Holders {
         now: Instant,
         newcomer: Newcomer,
         silence: u64,
-    ) -> Option<u32> {
-        let is_silent = |peer: &u32| {
+    ) -> Option<PeerIndex> {
+        let is_silent = |peer: &PeerIndex| {
             self.peers
                 .get(peer)
                 .is_some_and(|holder| after(holder.heard, silence) <= now)
@@ -185,22 +186,22 @@ impl Holders {
     fn classes(&self) -> impl Iterator<Item = u8> {
         let largest = self.order.last().map(|(class, ..)| *class);
         core::iter::successors(largest, |class| {
-            let mut below = self.order.range(..(*class, 0, 0));
+            let mut below = self.order.range(..(*class, 0, PeerIndex(0)));
             below.next_back().map(|(class, ..)| *class)
         })
     }
 
     /// The one of a class that is silent the longest, but for this peer.
-    fn first_but(&self, class: u8, peer: u32) -> Option<(u8, u32)> {
+    fn first_but(&self, class: u8, peer: PeerIndex) -> Option<(u8, PeerIndex)> {
         self.order
-            .range((class, 0, 0)..=(class, u64::MAX, u32::MAX))
+            .range((class, 0, PeerIndex(0))..=(class, u64::MAX, PeerIndex::MAX))
             .take(2)
             .find(|(.., other)| *other != peer)
             .map(|(class, _, other)| (*class, *other))
     }
 
     /// Keeps this of a peer, in its places.
-    fn put(&mut self, peer: u32, holder: Holder) {
+    fn put(&mut self, peer: PeerIndex, holder: Holder) {
         self.take(peer);
         self.order.insert((holder.class, holder.place, peer));
         if holder.beginner {
@@ -209,7 +210,7 @@ impl Holders {
         self.peers.insert(peer, holder);
     }
 
-    fn take(&mut self, peer: u32) {
+    fn take(&mut self, peer: PeerIndex) {
         if let Some(holder) = self.peers.remove(&peer) {
             self.order.remove(&(holder.class, holder.place, peer));
             self.beginners.remove(&(holder.place, peer));
@@ -231,6 +232,7 @@ mod tests {
 
     /// A holder of so many bytes, that was heard of then; with more than a first block, or not.
     fn hold(holders: &mut Holders, peer: u32, bytes: usize, heard: u64, later: bool) {
+        let peer = PeerIndex(peer);
         holders.enter(at(heard), peer);
         holders.change(peer, 0, bytes);
         if later {
@@ -240,7 +242,7 @@ mod tests {
 
     fn newcomer(needed: usize) -> Newcomer {
         Newcomer {
-            peer: 99,
+            peer: PeerIndex(99),
             needed,
             announced: 0,
         }
@@ -250,7 +252,7 @@ mod tests {
     fn all(holders: &mut Holders, now: u64, newcomer: Newcomer) -> Vec<u32> {
         let mut all = Vec::new();
         while let Some(peer) = holders.to_give_way(at(now), newcomer, SILENCE) {
-            all.push(peer);
+            all.push(peer.0);
             holders.change(peer, holders.bytes_of(peer), 0);
             while holders.bodies_of(peer) > 0 {
                 holders.leave(peer);
@@ -278,7 +280,10 @@ mod tests {
             "6 is as busy and as large as the newcomer"
         );
         assert_eq!((holders.bodies(), holders.bytes()), (1, 16));
-        assert_eq!(holders.to_give_way(at(11), newcomer(16), SILENCE), Some(6));
+        assert_eq!(
+            holders.to_give_way(at(11), newcomer(16), SILENCE),
+            Some(PeerIndex(6))
+        );
     }
 
     #[test]
@@ -286,7 +291,7 @@ mod tests {
         let mut holders = Holders::default();
         hold(&mut holders, 1, 4 * SMALL, 10, true);
         let give_way = |newcomer| holders.to_give_way(at(10), newcomer, SILENCE);
-        assert_eq!(give_way(newcomer(16)), Some(1));
+        assert_eq!(give_way(newcomer(16)), Some(PeerIndex(1)));
         assert_eq!(give_way(newcomer(4 * SMALL)), None);
         let announced = 4 * SMALL;
         assert_eq!(
@@ -303,10 +308,13 @@ mod tests {
         let mut holders = Holders::default();
         hold(&mut holders, 99, 4 * SMALL, 0, true);
         hold(&mut holders, 99, 16, 0, false);
-        assert_eq!(holders.bodies_of(99), 2);
+        assert_eq!(holders.bodies_of(PeerIndex(99)), 2);
         assert_eq!(holders.to_give_way(at(100), newcomer(0), SILENCE), None);
         hold(&mut holders, 1, 16, 100, false);
-        assert_eq!(holders.to_give_way(at(100), newcomer(0), SILENCE), Some(1));
+        assert_eq!(
+            holders.to_give_way(at(100), newcomer(0), SILENCE),
+            Some(PeerIndex(1))
+        );
     }
 
     #[test]
@@ -314,16 +322,25 @@ mod tests {
         let mut holders = Holders::default();
         hold(&mut holders, 1, 16, 0, true);
         hold(&mut holders, 1, 16, 0, false);
-        holders.change(1, 32, 16);
-        holders.leave(1);
-        assert_eq!((holders.bodies_of(1), holders.bytes_of(1)), (1, 16));
-        holders.change(1, 16, 0);
-        holders.leave(1);
-        holders.leave(1);
+        holders.change(PeerIndex(1), 32, 16);
+        holders.leave(PeerIndex(1));
+        assert_eq!(
+            (
+                holders.bodies_of(PeerIndex(1)),
+                holders.bytes_of(PeerIndex(1))
+            ),
+            (1, 16)
+        );
+        holders.change(PeerIndex(1), 16, 0);
+        holders.leave(PeerIndex(1));
+        holders.leave(PeerIndex(1));
         assert_eq!((holders.bodies(), holders.bytes()), (0, 0));
         assert!(holders.order.is_empty() && holders.beginners.is_empty());
         // It is a beginner again.
         hold(&mut holders, 1, 16, 50, false);
-        assert_eq!(holders.to_give_way(at(50), newcomer(0), SILENCE), Some(1));
+        assert_eq!(
+            holders.to_give_way(at(50), newcomer(0), SILENCE),
+            Some(PeerIndex(1))
+        );
     }
 }

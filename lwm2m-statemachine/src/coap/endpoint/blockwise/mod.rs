@@ -37,7 +37,7 @@ pub use self::{
     serving::Resource,
     source::{Source, SourceId},
 };
-use super::{Endpoint, records::Repetition};
+use super::{Endpoint, messages::records::Repetition};
 use crate::{
     coap::{
         message::{MessageRef, Options},

@@ -23,7 +23,8 @@ use crate::{
             Endpoint, TimerKey,
             config::after,
             event::{Body, Event, FailureReason, Responder, SendError},
-            records::State,
+            keys::{BodyKey, PeerIndex},
+            messages::records::State,
             table::Key,
         },
         message::MessageRef,
@@ -39,7 +40,7 @@ const RETRY_AFTER: u32 = 30;
 /// The bodies that are coming, by peer and resource.
 #[derive(Clone, Debug, Default)]
 pub(in crate::coap::endpoint) struct Receiving {
-    bodies: BTreeMap<(u32, u64), Inbound>,
+    bodies: BTreeMap<BodyKey, Inbound>,
     /// Whose they are; but for those that the application has not accepted.
     holders: Holders,
     next_id: u64,
@@ -140,13 +141,13 @@ impl Receiving {
         self.holders.bytes()
     }
 
-    fn of_peer(&self, peer: u32) -> impl Iterator<Item = u64> {
+    fn of_peer(&self, peer: PeerIndex) -> impl Iterator<Item = u64> {
         self.bodies
-            .range((peer, 0)..=(peer, u64::MAX))
-            .map(|((_, resource), _)| *resource)
+            .range(BodyKey::all_of(peer))
+            .map(|(key, _)| key.resource)
     }
 
-    pub(super) fn first_of(&self, peer: u32) -> Option<u64> {
+    pub(super) fn first_of(&self, peer: PeerIndex) -> Option<u64> {
         self.of_peer(peer).next()
     }
 
@@ -154,23 +155,26 @@ impl Receiving {
     pub(in crate::coap::endpoint) fn comes_on(
         &self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         silence: u64,
     ) -> bool {
         self.holders.comes_on(now, peer, silence)
     }
 
     /// The requests with the first blocks of the bodies that come from this peer.
-    pub(in crate::coap::endpoint) fn first_blocks(&self, peer: u32) -> impl Iterator<Item = Key> {
+    pub(in crate::coap::endpoint) fn first_blocks(
+        &self,
+        peer: PeerIndex,
+    ) -> impl Iterator<Item = Key> {
         self.bodies
-            .range((peer, 0)..=(peer, u64::MAX))
+            .range(BodyKey::all_of(peer))
             .map(|(_, inbound)| inbound.first)
     }
 
     /// The body whose block was in the request of this record.
-    fn of_record(&mut self, peer: u32, resource: u64, record: Key) -> Option<&mut Inbound> {
+    fn of_record(&mut self, key: BodyKey, record: Key) -> Option<&mut Inbound> {
         self.bodies
-            .get_mut(&(peer, resource))
+            .get_mut(&key)
             .filter(|inbound| inbound.record == Some(record))
     }
 }
@@ -180,7 +184,7 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint) fn receive_blocks<'d>(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         record: Key,
         asked: &Asked,
         request: &MessageRef<'d>,
@@ -193,7 +197,13 @@ impl<P: Peer> Endpoint<P> {
             return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
         }
         if let Some(block) = block1 {
-            return self.receive_block(now, (peer, asked.resource), record, block, request);
+            return self.receive_block(
+                now,
+                BodyKey::new(peer, asked.resource),
+                record,
+                block,
+                request,
+            );
         }
         if block2.is_some_and(|block| block.number() > 0) {
             return self.serve(now, peer, record, asked, request);
@@ -204,7 +214,7 @@ impl<P: Peer> Endpoint<P> {
     fn receive_block<'d>(
         &mut self,
         now: Instant,
-        key: (u32, u64),
+        key: BodyKey,
         record: Key,
         block: BlockOption,
         request: &MessageRef<'d>,
@@ -233,7 +243,7 @@ impl<P: Peer> Endpoint<P> {
     fn add_block(
         &mut self,
         now: Instant,
-        key: (u32, u64),
+        key: BodyKey,
         block: BlockOption,
         request: &MessageRef<'_>,
     ) -> Result<(), MessageBuf> {
@@ -275,7 +285,7 @@ impl<P: Peer> Endpoint<P> {
     fn assemble_block(
         &mut self,
         now: Instant,
-        key: (u32, u64),
+        key: BodyKey,
         payload: &[u8],
         more: bool,
     ) -> Result<(), MessageBuf> {
@@ -290,12 +300,12 @@ impl<P: Peer> Endpoint<P> {
         }
         let needed = end.saturating_sub(inbound.held);
         let newcomer = Newcomer {
-            peer: key.0,
+            peer: key.peer,
             needed,
             announced: inbound.announced,
         };
         let has_room = self.make_bytes_for(now, key, newcomer);
-        let room = self.room_for_bytes(key.0);
+        let room = self.room_for_bytes(key.peer);
         let largest = if more { largest } else { end };
         let appended = match self.receiving.bodies.get_mut(&key) {
             Some(Inbound {
@@ -306,7 +316,7 @@ impl<P: Peer> Endpoint<P> {
                 let before = *held;
                 let appended = append(body, payload, largest, room);
                 *held = body.capacity();
-                self.receiving.holders.change(key.0, before, *held);
+                self.receiving.holders.change(key.peer, before, *held);
                 appended
             }
             _ => false,
@@ -323,7 +333,7 @@ impl<P: Peer> Endpoint<P> {
     fn block_was_added<'d>(
         &mut self,
         now: Instant,
-        key: (u32, u64),
+        key: BodyKey,
         record: Key,
         block: BlockOption,
     ) -> Taken<'d> {
@@ -336,7 +346,9 @@ impl<P: Peer> Endpoint<P> {
             return self.refuse(now, record, incomplete());
         };
         inbound.heard = now;
-        self.receiving.holders.hear(now, key.0, block.number() > 0);
+        self.receiving
+            .holders
+            .hear(now, key.peer, block.number() > 0);
         self.prolong_receiving(now, key);
         let Some(inbound) = self.receiving.bodies.get_mut(&key) else {
             return self.refuse(now, record, incomplete());
@@ -366,7 +378,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// How long a body is kept from now on if nothing comes of it any more. One that is held has an
     /// end however it comes.
-    fn prolong_receiving(&mut self, now: Instant, key: (u32, u64)) {
+    fn prolong_receiving(&mut self, now: Instant, key: BodyKey) {
         let Some(inbound) = self.receiving.bodies.get_mut(&key) else {
             return;
         };
@@ -375,7 +387,7 @@ impl<P: Peer> Endpoint<P> {
             deadline = deadline.min(after(inbound.begun, self.spans.transfer_deadline));
         }
         self.timers.set(
-            TimerKey::Receiving(key.0, key.1),
+            TimerKey::Receiving(key),
             &mut inbound.deadline,
             Some(deadline),
         );
@@ -386,7 +398,7 @@ impl<P: Peer> Endpoint<P> {
     fn begin_receiving(
         &mut self,
         now: Instant,
-        key: (u32, u64),
+        key: BodyKey,
         record: Key,
         request: &MessageRef<'_>,
     ) -> Result<(), MessageBuf> {
@@ -404,14 +416,14 @@ impl<P: Peer> Endpoint<P> {
             return Err(busy());
         }
         let newcomer = Newcomer {
-            peer: key.0,
+            peer: key.peer,
             needed: request.payload().len(),
             announced,
         };
         if !streamed && !self.make_place_for(now, key, newcomer) {
             return Err(busy());
         }
-        let Some(peer) = self.peers.get_mut(key.0) else {
+        let Some(peer) = self.peers.get_mut(key.peer) else {
             return Err(busy());
         };
         peer.bodies = peer.bodies.saturating_add(1);
@@ -420,7 +432,7 @@ impl<P: Peer> Endpoint<P> {
         let body = if streamed {
             Content::Offered
         } else {
-            self.receiving.holders.enter(now, key.0);
+            self.receiving.holders.enter(now, key.peer);
             Content::Assembled(Vec::new())
         };
         let inbound = Inbound {
@@ -456,10 +468,10 @@ impl<P: Peer> Endpoint<P> {
         let record = responder.record;
         let peer = self.records.peer(record).ok_or(SendError::NotOpen)?;
         let payload = request.payload();
-        let key = (peer, responder.resource.key);
+        let key = BodyKey::new(peer, responder.resource.key);
         let inbound = self
             .receiving
-            .of_record(peer, key.1, record)
+            .of_record(key, record)
             .ok_or(SendError::NotOpen)?;
         if inbound.received != payload.len() || !matches!(inbound.body, Content::Offered) {
             return Err(SendError::BlockNotWanted);
@@ -481,15 +493,15 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The application has accepted a body; there is room for it.
-    fn accept(&mut self, now: Instant, key: (u32, u64), body: Content) {
+    fn accept(&mut self, now: Instant, key: BodyKey, body: Content) {
         if let Some(inbound) = self.receiving.bodies.get_mut(&key) {
             if let Content::Assembled(body) = &body {
                 inbound.held = body.capacity();
             }
             inbound.body = body;
             let held = inbound.held;
-            self.receiving.holders.enter(now, key.0);
-            self.receiving.holders.change(key.0, 0, held);
+            self.receiving.holders.enter(now, key.peer);
+            self.receiving.holders.change(key.peer, 0, held);
             self.prolong_receiving(now, key);
         }
     }
@@ -499,14 +511,14 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint) fn block_was_answered(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         record: Key,
         asked: &Asked,
         code: Code,
     ) -> Option<MessageBuf> {
         let block = asked.block1()?;
-        let key = (peer, asked.resource);
-        let inbound = self.receiving.of_record(peer, key.1, record)?;
+        let key = BodyKey::new(peer, asked.resource);
+        let inbound = self.receiving.of_record(key, record)?;
         if !code.is_success() {
             self.forget_receiving(key);
             return None;
@@ -544,12 +556,12 @@ impl<P: Peer> Endpoint<P> {
             return;
         };
         let Some(block) = asked.block1() else { return };
-        let resource = asked.resource;
-        let Some(inbound) = self.receiving.of_record(peer, resource, record) else {
+        let key = BodyKey::new(peer, asked.resource);
+        let Some(inbound) = self.receiving.of_record(key, record) else {
             return;
         };
         if block.number() == 0 {
-            self.forget_receiving((peer, resource));
+            self.forget_receiving(key);
             return;
         }
         inbound.received = block.offset();
@@ -567,20 +579,20 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The rest of a body did not come in time.
-    pub(in crate::coap::endpoint) fn receiving_due(&mut self, peer: u32, resource: u64) {
-        if let Some(inbound) = self.receiving.bodies.get_mut(&(peer, resource)) {
+    pub(in crate::coap::endpoint) fn receiving_due(&mut self, key: BodyKey) {
+        if let Some(inbound) = self.receiving.bodies.get_mut(&key) {
             inbound.deadline = None;
-            self.lose_receiving((peer, resource), FailureReason::Timeout);
-            self.peers.release(peer);
+            self.lose_receiving(key, FailureReason::Timeout);
+            self.peers.release(key.peer);
         }
     }
 
     /// The rest of a body will not come.
-    pub(super) fn lose_receiving(&mut self, key: (u32, u64), reason: FailureReason) {
+    pub(super) fn lose_receiving(&mut self, key: BodyKey, reason: FailureReason) {
         if let Some(inbound) = self.receiving.bodies.get(&key)
             && matches!(inbound.body, Content::Offered | Content::Streamed)
             && !inbound.whole
-            && let Some(peer) = self.peers.name(key.0)
+            && let Some(peer) = self.peers.name(key.peer)
         {
             self.events.push_back(Event::TransferLost {
                 transfer: inbound.id,
@@ -592,25 +604,22 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Forgets a body that was not run; not its peer. It may begin again.
-    pub(super) fn forget_receiving(&mut self, key: (u32, u64)) {
+    pub(super) fn forget_receiving(&mut self, key: BodyKey) {
         if let Some(first) = self.end_receiving(key) {
             self.spare_record(first);
         }
     }
 
     /// A body has come to its end; tells the request with its first block.
-    fn end_receiving(&mut self, key: (u32, u64)) -> Option<Key> {
+    fn end_receiving(&mut self, key: BodyKey) -> Option<Key> {
         let mut inbound = self.receiving.bodies.remove(&key)?;
         if inbound.is_held() {
-            self.receiving.holders.change(key.0, inbound.held, 0);
-            self.receiving.holders.leave(key.0);
+            self.receiving.holders.change(key.peer, inbound.held, 0);
+            self.receiving.holders.leave(key.peer);
         }
-        self.timers.set(
-            TimerKey::Receiving(key.0, key.1),
-            &mut inbound.deadline,
-            None,
-        );
-        if let Some(peer) = self.peers.get_mut(key.0) {
+        self.timers
+            .set(TimerKey::Receiving(key), &mut inbound.deadline, None);
+        if let Some(peer) = self.peers.get_mut(key.peer) {
             peer.bodies = peer.bodies.saturating_sub(1);
         }
         Some(inbound.first)

@@ -21,7 +21,8 @@ use crate::{
         endpoint::{
             Endpoint, RequestOptions, TimerKey,
             event::{Body, Event, FailureReason, Incoming, RequestId, SendError},
-            requests::{Kind, Mode, answer},
+            exchanges::requests::{Kind, Mode, answer},
+            keys::{BodyKey, PeerIndex},
             table::Key,
         },
         message::{MessageRef, MessageType},
@@ -115,12 +116,12 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The body goes in blocks from now on, or when it is its turn.
-    fn begin_upload(&mut self, now: Instant, peer: u32, key: Key, transfer: Transfer) {
+    fn begin_upload(&mut self, now: Instant, peer: PeerIndex, key: Key, transfer: Transfer) {
         let resource = transfer.resource;
         if let Some(request) = self.requests.get_mut(key) {
             request.transfer = Some(Box::new(transfer));
         }
-        if resource.is_some_and(|resource| self.uploads.enter((peer, resource), key)) {
+        if resource.is_some_and(|resource| self.uploads.enter(BodyKey::new(peer, resource), key)) {
             self.ask_block(now, key);
         }
     }
@@ -130,7 +131,7 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint) fn request_again_in_blocks(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         key: Key,
         response: &MessageRef<'_>,
     ) -> bool {
@@ -292,7 +293,7 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    fn send_block(&mut self, now: Instant, peer: u32, key: Key, message: MessageBuf) {
+    fn send_block(&mut self, now: Instant, peer: PeerIndex, key: Key, message: MessageBuf) {
         let Some(mode) = self.requests.get_mut(key).map(|request| request.mode) else {
             return;
         };
@@ -433,7 +434,7 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint) fn drop_transfer(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         key: Key,
         transfer: &Transfer,
     ) {
@@ -446,7 +447,7 @@ impl<P: Peer> Endpoint<P> {
             self.remove_request(now, block);
         }
         if let Some(resource) = transfer.resource
-            && let Some(next) = self.uploads.leave((peer, resource), key)
+            && let Some(next) = self.uploads.leave(BodyKey::new(peer, resource), key)
         {
             self.ask_block(now, next);
         }
@@ -458,7 +459,7 @@ impl<P: Peer> Endpoint<P> {
 #[derive(Clone, Debug, Default)]
 pub(in crate::coap::endpoint) struct Uploads {
     /// The first one of each is under way, the others wait.
-    queues: BTreeMap<(u32, u64), VecDeque<Key>>,
+    queues: BTreeMap<BodyKey, VecDeque<Key>>,
     next_tag: u16,
 }
 
@@ -480,14 +481,14 @@ impl Uploads {
     }
 
     /// Says whether it is its turn.
-    fn enter(&mut self, resource: (u32, u64), key: Key) -> bool {
+    fn enter(&mut self, resource: BodyKey, key: Key) -> bool {
         let queue = self.queues.entry(resource).or_default();
         queue.push_back(key);
         queue.len() == 1
     }
 
     /// Tells whose turn it is now, if that changed.
-    fn leave(&mut self, resource: (u32, u64), key: Key) -> Option<Key> {
+    fn leave(&mut self, resource: BodyKey, key: Key) -> Option<Key> {
         let queue = self.queues.get_mut(&resource)?;
         let first = queue.front() == Some(&key);
         queue.retain(|other| *other != key);
@@ -499,8 +500,8 @@ impl Uploads {
     }
 
     /// No other transfer to this peer is to begin.
-    pub(in crate::coap::endpoint) fn forget(&mut self, peer: u32) {
-        while let Some((resource, _)) = self.queues.range((peer, 0)..=(peer, u64::MAX)).next() {
+    pub(in crate::coap::endpoint) fn forget(&mut self, peer: PeerIndex) {
+        while let Some((resource, _)) = self.queues.range(BodyKey::all_of(peer)).next() {
             let resource = *resource;
             self.queues.remove(&resource);
         }

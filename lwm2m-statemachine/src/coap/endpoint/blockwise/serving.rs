@@ -30,7 +30,8 @@ use crate::{
             Endpoint, TimerKey,
             config::after,
             event::{Body, FailureReason},
-            records::State,
+            keys::{BodyKey, PeerIndex},
+            messages::records::State,
             table::Key,
         },
         message::{MessageRef, MessageType},
@@ -72,7 +73,7 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint) fn in_blocks(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         asked: &Asked,
         message: MessageBuf,
     ) -> MessageBuf {
@@ -111,7 +112,7 @@ impl<P: Peer> Endpoint<P> {
             return message::with(&message, own);
         }
         let etag = self.etag_of(&message, Some(message.payload_bytes()));
-        let key = (peer, asked.resource);
+        let key = BodyKey::new(peer, asked.resource);
         if offset > 0
             && let Some(kept) = self.serving.bodies.get(&key)
             && kept.etag != etag
@@ -169,7 +170,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Makes room for one more body of a peer, of so many bytes; says whether there is.
-    fn make_room_to_keep(&mut self, now: Instant, peer: u32, bytes: usize) -> bool {
+    fn make_room_to_keep(&mut self, now: Instant, peer: PeerIndex, bytes: usize) -> bool {
         let bounds = self.config.bounds;
         if bounds.serving.min(bounds.serving_per_peer) == 0 || bytes > bounds.serving_bytes {
             return false;
@@ -184,8 +185,8 @@ impl<P: Peer> Endpoint<P> {
             && let Some(first) = self.serving.first_to_go(busy_since)
         {
             self.forget_serving(now, first, Loss::NoRoom);
-            if first.0 != peer {
-                self.peers.release(first.0);
+            if first.peer != peer {
+                self.peers.release(first.peer);
             }
         }
         while self.serving.bytes_of(peer).saturating_add(bytes) > most_bytes
@@ -202,17 +203,17 @@ impl<P: Peer> Endpoint<P> {
     fn keep(
         &mut self,
         now: Instant,
-        key: (u32, u64),
+        key: BodyKey,
         message: &MessageBuf,
         etag: Vec<u8>,
         content: Content,
         read: bool,
     ) -> bool {
         self.forget_serving(now, key, Loss::Replaced);
-        if !self.make_room_to_keep(now, key.0, content.held()) {
+        if !self.make_room_to_keep(now, key.peer, content.held()) {
             return false;
         }
-        let Some(peer) = self.peers.get_mut(key.0) else {
+        let Some(peer) = self.peers.get_mut(key.peer) else {
             return false;
         };
         peer.bodies = peer.bodies.saturating_add(1);
@@ -238,17 +239,14 @@ impl<P: Peer> Endpoint<P> {
 
     /// A body is in use; by whoever wants a later block of it than the first, or not. One that is
     /// held has an end all the same: then the application is asked for it again.
-    fn prolong(&mut self, now: Instant, key: (u32, u64), later: bool) {
+    fn prolong(&mut self, now: Instant, key: BodyKey, later: bool) {
         if let Some(kept) = self.serving.bodies.get_mut(&key) {
             let mut deadline = after(now, self.spans.transfer_lifetime);
             if let Content::Bytes(_) = kept.content {
                 deadline = deadline.min(after(kept.begun, self.spans.transfer_deadline));
             }
-            self.timers.set(
-                TimerKey::Serving(key.0, key.1),
-                &mut kept.deadline,
-                Some(deadline),
-            );
+            self.timers
+                .set(TimerKey::Serving(key), &mut kept.deadline, Some(deadline));
         }
         self.serving.touch(now, key, later);
     }
@@ -257,12 +255,12 @@ impl<P: Peer> Endpoint<P> {
     pub(super) fn serve<'d>(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         record: Key,
         asked: &Asked,
         request: &MessageRef<'d>,
     ) -> Taken<'d> {
-        let key = (peer, asked.resource);
+        let key = BodyKey::new(peer, asked.resource);
         let kept = self.serving.bodies.get(&key);
         let waits = kept.is_some_and(|kept| !kept.content.waiting().is_empty());
         let (size, offset) = match kept {
@@ -328,7 +326,7 @@ impl<P: Peer> Endpoint<P> {
     fn send_block_of_body(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         key: Key,
         asked: &Asked,
         block: BlockOption,
@@ -362,7 +360,7 @@ impl<P: Peer> Endpoint<P> {
         let Some(peer) = self.records.peer(record) else {
             return;
         };
-        let kept = self.serving.bodies.get_mut(&(peer, resource));
+        let kept = self.serving.bodies.get_mut(&BodyKey::new(peer, resource));
         let answer = match kept.map(|kept| (&mut kept.content, &kept.head)) {
             Some((Content::Source { id, waiting, .. }, _)) => {
                 let id = *id;
@@ -407,33 +405,28 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Nobody has asked for the rest of a body in time.
-    pub(in crate::coap::endpoint) fn serving_due(
-        &mut self,
-        now: Instant,
-        peer: u32,
-        resource: u64,
-    ) {
-        if let Some(kept) = self.serving.bodies.get_mut(&(peer, resource)) {
+    pub(in crate::coap::endpoint) fn serving_due(&mut self, now: Instant, key: BodyKey) {
+        if let Some(kept) = self.serving.bodies.get_mut(&key) {
             kept.deadline = None;
-            self.forget_serving(now, (peer, resource), Loss::Late);
-            self.peers.release(peer);
+            self.forget_serving(now, key, Loss::Late);
+            self.peers.release(key.peer);
         }
     }
 
     /// Forgets a body, and tells who waits for a block that it is not there; not its peer.
-    fn forget_serving(&mut self, now: Instant, key: (u32, u64), loss: Loss) {
+    fn forget_serving(&mut self, now: Instant, key: BodyKey, loss: Loss) {
         let Some(mut kept) = self.serving.remove(key) else {
             return;
         };
         self.timers
-            .set(TimerKey::Serving(key.0, key.1), &mut kept.deadline, None);
-        if let Some(peer) = self.peers.get_mut(key.0) {
+            .set(TimerKey::Serving(key), &mut kept.deadline, None);
+        if let Some(peer) = self.peers.get_mut(key.peer) {
             peer.bodies = peer.bodies.saturating_sub(1);
         }
         if let Content::Source { id, waiting, .. } = kept.content {
             self.close_source(id);
             for waiting in waiting {
-                self.block_lost(now, key.0, waiting.who, loss);
+                self.block_lost(now, key.peer, waiting.who, loss);
             }
         }
     }
@@ -442,20 +435,20 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint) fn forget_notified(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         resource: Resource,
     ) {
-        self.forget_serving(now, (peer, resource.key), Loss::NoRoom);
+        self.forget_serving(now, BodyKey::new(peer, resource.key), Loss::NoRoom);
         self.peers.release(peer);
     }
 
     /// Forgets all bodies from and to a peer; not the peer.
-    pub(in crate::coap::endpoint) fn forget_bodies(&mut self, now: Instant, peer: u32) {
+    pub(in crate::coap::endpoint) fn forget_bodies(&mut self, now: Instant, peer: PeerIndex) {
         while let Some(resource) = self.receiving.first_of(peer) {
-            self.lose_receiving((peer, resource), FailureReason::PeerDropped);
+            self.lose_receiving(BodyKey::new(peer, resource), FailureReason::PeerDropped);
         }
         while let Some(resource) = self.serving.first_of(peer) {
-            self.forget_serving(now, (peer, resource), Loss::PeerDropped);
+            self.forget_serving(now, BodyKey::new(peer, resource), Loss::PeerDropped);
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     coap::endpoint::{
         Endpoint,
         event::{Event, FailureReason, SendError},
+        keys::BodyKey,
         table::Key,
     },
     machine::Peer,
@@ -37,7 +38,7 @@ impl Source {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::coap::endpoint) enum Owner {
     Request(Key),
-    Response { peer: u32, resource: u64 },
+    Response(BodyKey),
 }
 
 /// The sources that are in use.
@@ -93,10 +94,7 @@ impl<P: Peer> Endpoint<P> {
         match self.sources.owners.get(&source) {
             None => Err(SendError::NoSource),
             Some(Owner::Request(key)) => self.supply_request(now, *key, offset, block, more),
-            Some(Owner::Response { peer, resource }) => {
-                let (peer, resource) = (*peer, *resource);
-                self.supply_response(now, peer, resource, offset, block, more)
-            }
+            Some(Owner::Response(key)) => self.supply_response(now, *key, offset, block, more),
         }
     }
 
@@ -107,7 +105,7 @@ impl<P: Peer> Endpoint<P> {
         match self.sources.owners.get(&source).copied() {
             None => {}
             Some(Owner::Request(key)) => self.fail_request(now, key, FailureReason::Aborted),
-            Some(Owner::Response { peer, resource }) => self.abort_response(now, peer, resource),
+            Some(Owner::Response(key)) => self.abort_response(now, key),
         }
     }
 

@@ -5,21 +5,26 @@ use lwm2m_core::Instant;
 
 use super::{Inbound, Newcomer, Receiving};
 use crate::{
-    coap::endpoint::{Endpoint, config::after, event::FailureReason},
+    coap::endpoint::{
+        Endpoint,
+        config::after,
+        event::FailureReason,
+        keys::{BodyKey, PeerIndex},
+    },
     machine::Peer,
 };
 
 impl Receiving {
     /// The bodies of this peer that are held, with their keys.
-    fn held_of(&self, peer: u32) -> impl Iterator<Item = ((u32, u64), &Inbound)> {
+    fn held_of(&self, peer: PeerIndex) -> impl Iterator<Item = (BodyKey, &Inbound)> {
         self.bodies
-            .range((peer, 0)..=(peer, u64::MAX))
+            .range(BodyKey::all_of(peer))
             .filter(|(_, inbound)| inbound.is_held())
             .map(|(key, inbound)| (*key, inbound))
     }
 
     /// The body of this peer that did not come on for the longest time.
-    fn longest_silent_of(&self, peer: u32) -> Option<(u32, u64)> {
+    fn longest_silent_of(&self, peer: PeerIndex) -> Option<BodyKey> {
         let longest_silent = self
             .held_of(peer)
             .min_by_key(|(_, inbound)| inbound.last_came());
@@ -29,8 +34,8 @@ impl Receiving {
     /// The body that gives way to another one of its peer: one that has been silent for that long,
     /// or else one of which there is only the first block. First blocks may be sent in the name of
     /// the peer, and they do not keep out its own.
-    fn own_to_give_way(&self, now: Instant, key: (u32, u64), silence: u64) -> Option<(u32, u64)> {
-        self.held_of(key.0)
+    fn own_to_give_way(&self, now: Instant, key: BodyKey, silence: u64) -> Option<BodyKey> {
+        self.held_of(key.peer)
             .filter(|(own, inbound)| {
                 *own != key && (inbound.is_begun_only() || after(inbound.heard, silence) <= now)
             })
@@ -53,7 +58,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// How many more bytes this peer may hold.
-    pub(super) fn room_for_bytes(&self, peer: u32) -> usize {
+    pub(super) fn room_for_bytes(&self, peer: PeerIndex) -> usize {
         let holders = &self.receiving.holders;
         let all = self.config.bounds.receiving_bytes;
         let room = all.saturating_sub(holders.bytes());
@@ -65,14 +70,14 @@ impl<P: Peer> Endpoint<P> {
     pub(super) fn make_place_for(
         &mut self,
         now: Instant,
-        key: (u32, u64),
+        key: BodyKey,
         newcomer: Newcomer,
     ) -> bool {
         let bounds = self.config.bounds;
         if bounds.receiving.min(bounds.receiving_per_peer) == 0 {
             return false;
         }
-        while self.receiving.holders.bodies_of(key.0) >= bounds.receiving_per_peer {
+        while self.receiving.holders.bodies_of(key.peer) >= bounds.receiving_per_peer {
             if !self.let_own_go(now, key) {
                 return false;
             }
@@ -89,7 +94,7 @@ impl<P: Peer> Endpoint<P> {
     pub(super) fn make_bytes_for(
         &mut self,
         now: Instant,
-        key: (u32, u64),
+        key: BodyKey,
         newcomer: Newcomer,
     ) -> bool {
         let (share, all) = (self.share_of_requests(), self.config.bounds.receiving_bytes);
@@ -97,7 +102,7 @@ impl<P: Peer> Endpoint<P> {
         if newcomer.needed > share.min(all) {
             return false;
         }
-        while over(self.receiving.holders.bytes_of(key.0), share) {
+        while over(self.receiving.holders.bytes_of(key.peer), share) {
             if !self.let_own_go(now, key) {
                 return false;
             }
@@ -111,7 +116,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Forgets a body of the same peer that gives way; says whether there was one.
-    fn let_own_go(&mut self, now: Instant, key: (u32, u64)) -> bool {
+    fn let_own_go(&mut self, now: Instant, key: BodyKey) -> bool {
         let Some(own) = self.receiving.own_to_give_way(now, key, self.spans.silence) else {
             return false;
         };
@@ -129,7 +134,7 @@ impl<P: Peer> Endpoint<P> {
             return false;
         };
         self.lose_receiving(body, FailureReason::NoRoom);
-        self.peers.release(body.0);
+        self.peers.release(body.peer);
         true
     }
 }

@@ -15,7 +15,11 @@ use lwm2m_core::Instant;
 
 use super::super::{SourceId, held::Held};
 use crate::coap::{
-    endpoint::{notifications::Notice, table::Key},
+    endpoint::{
+        exchanges::notifications::Notice,
+        keys::{BodyKey, PeerIndex},
+        table::Key,
+    },
     message_buf::MessageBuf,
     option::BlockOption,
     token::Token,
@@ -24,18 +28,18 @@ use crate::coap::{
 /// The bodies that are kept, by peer and resource.
 #[derive(Clone, Debug, Default)]
 pub(in crate::coap::endpoint) struct Serving {
-    pub(super) bodies: BTreeMap<(u32, u64), Kept>,
+    pub(super) bodies: BTreeMap<BodyKey, Kept>,
     order: Order,
     /// The same, of those that hold bytes.
     heavy: Order,
     clock: u64,
     held: Held,
     /// The bodies of notifications that wait for their first block, by peer and token.
-    notices: BTreeMap<(u32, Token), u64>,
+    notices: BTreeMap<(PeerIndex, Token), u64>,
 }
 
 /// Those that are not being read, then those that are; of each, the one asked for longest ago first.
-type Order = BTreeSet<(bool, u64, (u32, u64))>;
+type Order = BTreeSet<(bool, u64, BodyKey)>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
@@ -54,7 +58,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    const fn place(&self, key: (u32, u64)) -> (bool, u64, (u32, u64)) {
+    const fn place(&self, key: BodyKey) -> (bool, u64, BodyKey) {
         (self.read, self.used, key)
     }
 
@@ -150,7 +154,7 @@ impl Serving {
         self.held.all()
     }
 
-    pub(super) fn bytes_of(&self, peer: u32) -> usize {
+    pub(super) fn bytes_of(&self, peer: PeerIndex) -> usize {
         self.held.of(peer)
     }
 
@@ -159,43 +163,43 @@ impl Serving {
         self.order.len() == self.bodies.len()
     }
 
-    fn of_peer(&self, peer: u32) -> impl Iterator<Item = (u64, &Kept)> {
+    fn of_peer(&self, peer: PeerIndex) -> impl Iterator<Item = (u64, &Kept)> {
         self.bodies
-            .range((peer, 0)..=(peer, u64::MAX))
-            .map(|((_, resource), kept)| (*resource, kept))
+            .range(BodyKey::all_of(peer))
+            .map(|(key, kept)| (key.resource, kept))
     }
 
-    pub(super) fn first_of(&self, peer: u32) -> Option<u64> {
+    pub(super) fn first_of(&self, peer: PeerIndex) -> Option<u64> {
         self.of_peer(peer).next().map(|(resource, _)| resource)
     }
 
     /// The body of this peer that is to go, if it has so many.
     pub(super) fn first_to_go_of(
         &self,
-        peer: u32,
+        peer: PeerIndex,
         bound: usize,
         busy_since: Instant,
-    ) -> Option<(u32, u64)> {
+    ) -> Option<BodyKey> {
         let of_peer = || self.of_peer(peer);
         let (resource, _) = of_peer().min_by_key(|(_, kept)| kept.rank(busy_since))?;
-        (of_peer().count() >= bound).then_some((peer, resource))
+        (of_peer().count() >= bound).then_some(BodyKey::new(peer, resource))
     }
 
     /// The body that is to go, of all peers.
-    pub(super) fn first_to_go(&self, busy_since: Instant) -> Option<(u32, u64)> {
+    pub(super) fn first_to_go(&self, busy_since: Instant) -> Option<BodyKey> {
         self.first_in(&self.order, busy_since)
     }
 
-    fn first_in(&self, order: &Order, busy_since: Instant) -> Option<(u32, u64)> {
+    fn first_in(&self, order: &Order, busy_since: Instant) -> Option<BodyKey> {
         let first = order.first().map(|(.., key)| *key);
-        let begin = (true, 0, (0, 0));
+        let begin = (true, 0, BodyKey::new(PeerIndex(0), 0));
         let read = order.range(begin..).next().map(|(.., key)| *key);
-        let rank = |key: &(u32, u64)| self.bodies.get(key).map(|kept| kept.rank(busy_since));
+        let rank = |key: &BodyKey| self.bodies.get(key).map(|kept| kept.rank(busy_since));
         [first, read].into_iter().flatten().min_by_key(rank)
     }
 
     /// Moves a body to the end of its order; a later block than the first was asked for, or not.
-    pub(super) fn touch(&mut self, now: Instant, key: (u32, u64), later: bool) {
+    pub(super) fn touch(&mut self, now: Instant, key: BodyKey, later: bool) {
         let Some(kept) = self.bodies.get_mut(&key) else {
             return;
         };
@@ -219,54 +223,54 @@ impl Serving {
     }
 
     /// The same of this peer.
-    pub(super) fn lighten_peer(&mut self, peer: u32, busy_since: Instant) -> bool {
+    pub(super) fn lighten_peer(&mut self, peer: PeerIndex, busy_since: Instant) -> bool {
         let heavy = self
             .of_peer(peer)
             .filter(|(_, kept)| kept.content.held() > 0);
         let first = heavy.min_by_key(|(_, kept)| kept.rank(busy_since));
-        let first = first.map(|(resource, _)| (peer, resource));
+        let first = first.map(|(resource, _)| BodyKey::new(peer, resource));
         first.is_some_and(|key| self.let_go(key))
     }
 
-    fn let_go(&mut self, key: (u32, u64)) -> bool {
+    fn let_go(&mut self, key: BodyKey) -> bool {
         let Some(kept) = self.bodies.get_mut(&key) else {
             return false;
         };
-        self.held.change(key.0, kept.content.held(), 0);
+        self.held.change(key.peer, kept.content.held(), 0);
         self.heavy.remove(&kept.place(key));
         kept.content = Content::Gone;
         true
     }
 
     /// The body of the notification to this observer that waits for its first block.
-    pub(super) fn notice(&self, peer: u32, token: Token) -> Option<(u32, u64)> {
+    pub(super) fn notice(&self, peer: PeerIndex, token: Token) -> Option<BodyKey> {
         let key = *self.notices.get(&(peer, token))?;
-        Some((peer, key))
+        Some(BodyKey::new(peer, key))
     }
 
-    pub(super) fn insert(&mut self, key: (u32, u64), mut kept: Kept) {
+    pub(super) fn insert(&mut self, key: BodyKey, mut kept: Kept) {
         self.clock = self.clock.wrapping_add(1);
         kept.used = self.clock;
         self.order.insert(kept.place(key));
         if kept.content.held() > 0 {
             self.heavy.insert(kept.place(key));
-            self.held.change(key.0, 0, kept.content.held());
+            self.held.change(key.peer, 0, kept.content.held());
         }
         if let Some(Notice { token, .. }) = kept.content.notice() {
-            self.notices.insert((key.0, token), key.1);
+            self.notices.insert((key.peer, token), key.resource);
         }
         self.bodies.insert(key, kept);
     }
 
-    pub(super) fn remove(&mut self, key: (u32, u64)) -> Option<Kept> {
+    pub(super) fn remove(&mut self, key: BodyKey) -> Option<Kept> {
         let kept = self.bodies.remove(&key)?;
         self.order.remove(&kept.place(key));
         self.heavy.remove(&kept.place(key));
-        self.held.change(key.0, kept.content.held(), 0);
+        self.held.change(key.peer, kept.content.held(), 0);
         if let Some(Notice { token, .. }) = kept.content.notice()
-            && self.notices.get(&(key.0, token)) == Some(&key.1)
+            && self.notices.get(&(key.peer, token)) == Some(&key.resource)
         {
-            self.notices.remove(&(key.0, token));
+            self.notices.remove(&(key.peer, token));
         }
         Some(kept)
     }

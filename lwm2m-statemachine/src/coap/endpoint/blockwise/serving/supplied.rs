@@ -9,7 +9,7 @@ use super::{Content, Kept, Waiting, Who, kept::Observer, may_be_split, observe_o
 use crate::{
     coap::{
         endpoint::{
-            Endpoint, NotifyOptions,
+            Endpoint, NotifyOptions, TimerKey,
             blockwise::{
                 Asked, Resource, Source, SourceId, block_at, is_block,
                 message::{self, Own},
@@ -17,8 +17,9 @@ use crate::{
                 source::Owner,
             },
             event::{Event, FailureReason, NotificationId, Responder, SendError},
-            notifications::Notice,
-            records::State,
+            exchanges::notifications::Notice,
+            keys::{BodyKey, PeerIndex},
+            messages::records::State,
         },
         message_buf::MessageBuf,
         option::{BlockOption, Uint},
@@ -70,7 +71,7 @@ impl<P: Peer> Endpoint<P> {
         if responder.is_repeatable {
             self.spare_record(record);
         }
-        let key = (peer, asked.resource);
+        let key = BodyKey::new(peer, asked.resource);
         let block = asked.block2();
         let (size, offset) = self.wanted(&asked, &message, source.size);
         let Some(wanted) = block_at(offset, false, size) else {
@@ -104,7 +105,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// The requests that wait for the first block of the source of this key: they have nothing of
     /// it, and are as well served by another one.
-    fn take_beginners(&mut self, key: (u32, u64)) -> Vec<Waiting> {
+    fn take_beginners(&mut self, key: BodyKey) -> Vec<Waiting> {
         let Some(Kept {
             content: Content::Source { waiting, .. },
             ..
@@ -170,7 +171,7 @@ impl<P: Peer> Endpoint<P> {
         };
         // Until its first block is sent, nobody can ask for another one, and no request that is
         // answered meanwhile is to take its place: it is kept apart.
-        let key = (peer, self.random.next_u64());
+        let key = BodyKey::new(peer, self.random.next_u64());
         let etag = self.etag_of(&message, None);
         let (id, content) = self.begin_source(source, key, Vec::from([waiting]));
         if self.keep(now, key, &message, etag, content, false) {
@@ -191,11 +192,11 @@ impl<P: Peer> Endpoint<P> {
     fn begin_source(
         &mut self,
         source: Source,
-        (peer, resource): (u32, u64),
+        key: BodyKey,
         waiting: Vec<Waiting>,
     ) -> (SourceId, Content) {
         let id = source.id;
-        self.sources.begin(id, Owner::Response { peer, resource });
+        self.sources.begin(id, Owner::Response(key));
         let content = Content::Source {
             id,
             size: source.size,
@@ -204,7 +205,7 @@ impl<P: Peer> Endpoint<P> {
         (id, content)
     }
 
-    pub(super) fn want_block(&mut self, peer: u32, source: SourceId, block: BlockOption) {
+    pub(super) fn want_block(&mut self, peer: PeerIndex, source: SourceId, block: BlockOption) {
         if let Some(peer) = self.peers.name(peer) {
             self.events.push_back(Event::BlockWanted {
                 source,
@@ -219,13 +220,12 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint::blockwise) fn supply_response(
         &mut self,
         now: Instant,
-        peer: u32,
-        resource: u64,
+        key: BodyKey,
         offset: usize,
         block: &[u8],
         more: bool,
     ) -> Result<(), SendError> {
-        let key = (peer, resource);
+        let peer = key.peer;
         let Some(Kept {
             head,
             content: Content::Source { waiting, size, .. },
@@ -307,24 +307,20 @@ impl<P: Peer> Endpoint<P> {
 
     /// The first block of a notification goes: the others are asked for under its resource, if
     /// that is known.
-    fn move_source(&mut self, now: Instant, from: (u32, u64), resource: Option<u64>) {
+    fn move_source(&mut self, now: Instant, from: BodyKey, resource: Option<u64>) {
         let Some(resource) = resource else {
             self.forget_serving(now, from, Loss::NoRoom);
             return;
         };
-        let to = (from.0, resource);
+        let to = BodyKey::new(from.peer, resource);
         self.forget_serving(now, to, Loss::Replaced);
         let Some(mut kept) = self.serving.remove(from) else {
             return;
         };
-        let timer = super::TimerKey::Serving(from.0, from.1);
-        self.timers.set(timer, &mut kept.deadline, None);
+        self.timers
+            .set(TimerKey::Serving(from), &mut kept.deadline, None);
         if let Content::Source { id, .. } = kept.content {
-            let owner = Owner::Response {
-                peer: from.0,
-                resource,
-            };
-            self.sources.begin(id, owner);
+            self.sources.begin(id, Owner::Response(to));
         }
         self.serving.insert(to, kept);
         self.prolong(now, to, false);
@@ -334,7 +330,7 @@ impl<P: Peer> Endpoint<P> {
     fn notice_supplied(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         notice: Notice,
         message: MessageBuf,
     ) -> Result<(), SendError> {
@@ -350,17 +346,16 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint::blockwise) fn abort_response(
         &mut self,
         now: Instant,
-        peer: u32,
-        resource: u64,
+        key: BodyKey,
     ) {
-        self.forget_serving(now, (peer, resource), Loss::Aborted);
-        self.peers.release(peer);
+        self.forget_serving(now, key, Loss::Aborted);
+        self.peers.release(key.peer);
     }
 
     /// The notification to this observer that waits for its first block.
     pub(in crate::coap::endpoint) fn awaited_notice(
         &self,
-        peer: u32,
+        peer: PeerIndex,
         token: Token,
     ) -> Option<Notice> {
         let key = self.serving.notice(peer, token)?;
@@ -371,7 +366,7 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint) fn end_notice(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         token: Token,
         loss: Loss,
     ) {
@@ -381,7 +376,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Tells who waits for a block that it will not come.
-    pub(super) fn block_lost(&mut self, now: Instant, peer: u32, who: Who, loss: Loss) {
+    pub(super) fn block_lost(&mut self, now: Instant, peer: PeerIndex, who: Who, loss: Loss) {
         match who {
             Who::Request(record) | Who::Again(record) => {
                 let answer = match loss {

@@ -10,19 +10,22 @@ use core::{hash::BuildHasher, mem, num::NonZeroU32};
 use lwm2m_core::Instant;
 use slab::Slab;
 
-use super::config::after;
-use super::index::Index;
 use super::records::Remembered;
-use super::table::{Chain, KEEP, Key, make_room};
+use crate::coap::endpoint::{
+    config::after,
+    index::Index,
+    keys::PeerIndex,
+    table::{Chain, KEEP, Key, make_room},
+};
 use crate::machine::{KeyedState, Peer, Random};
 
 /// What is kept of a peer.
 #[derive(Clone, Debug)]
-pub(super) struct PeerState<P> {
-    pub(super) name: P,
-    pub(super) records: Remembered,
+pub(in crate::coap::endpoint) struct PeerState<P> {
+    pub(in crate::coap::endpoint) name: P,
+    pub(in crate::coap::endpoint) records: Remembered,
     /// How many bodies come from it and go to it in blocks.
-    pub(super) bodies: u32,
+    pub(in crate::coap::endpoint) bodies: u32,
     /// The message ids of what is sent to it. None if the last one was used long ago.
     ids: Option<MessageIds>,
     /// What is being sent to it. None most of the time.
@@ -32,7 +35,7 @@ pub(super) struct PeerState<P> {
 /// What something is sent to a peer for. Strangers can make us answer as often as they like, under
 /// any address: so answers have a share of their own of all that there is for one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Share {
+pub(in crate::coap::endpoint) enum Share {
     /// Requests and notifications.
     Own,
     /// Responses that are no acknowledgements.
@@ -41,26 +44,26 @@ pub(super) enum Share {
 
 /// What is being sent to a peer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sending {
-    pub(super) requests: Chain,
-    pub(super) own: Outstanding,
-    pub(super) answers: Outstanding,
+pub(in crate::coap::endpoint) struct Sending {
+    pub(in crate::coap::endpoint) requests: Chain,
+    pub(in crate::coap::endpoint) own: Outstanding,
+    pub(in crate::coap::endpoint) answers: Outstanding,
     /// How many transmissions wait for an acknowledgement: at most NSTART.
-    pub(super) in_flight: u16,
+    pub(in crate::coap::endpoint) in_flight: u16,
     /// Whether the next transmission that is sent is an answer, if one waits.
     answers_next: bool,
     /// When message ids are free again, if transmissions wait for that.
-    pub(super) deadline: Option<Instant>,
+    pub(in crate::coap::endpoint) deadline: Option<Instant>,
 }
 
 /// What of one share is outstanding.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Outstanding {
-    pub(super) transmissions: Chain,
+pub(in crate::coap::endpoint) struct Outstanding {
+    pub(in crate::coap::endpoint) transmissions: Chain,
     /// Those of them that have not been sent yet, in their order.
     waiting: VecDeque<Key>,
     /// Notifications and first answers that were sent once; a Reset may name them.
-    pub(super) notifications: Chain,
+    pub(in crate::coap::endpoint) notifications: Chain,
 }
 
 impl Outstanding {
@@ -80,26 +83,29 @@ impl Sending {
         self.requests.is_empty() && self.own.is_empty()
     }
 
-    pub(super) const fn of(&self, share: Share) -> &Outstanding {
+    pub(in crate::coap::endpoint) const fn of(&self, share: Share) -> &Outstanding {
         match share {
             Share::Own => &self.own,
             Share::Answers => &self.answers,
         }
     }
 
-    pub(super) const fn of_mut(&mut self, share: Share) -> &mut Outstanding {
+    pub(in crate::coap::endpoint) const fn of_mut(&mut self, share: Share) -> &mut Outstanding {
         match share {
             Share::Own => &mut self.own,
             Share::Answers => &mut self.answers,
         }
     }
 
-    pub(super) fn wait(&mut self, share: Share, transmission: Key) {
+    pub(in crate::coap::endpoint) fn wait(&mut self, share: Share, transmission: Key) {
         self.of_mut(share).waiting.push_back(transmission);
     }
 
     /// The transmission whose turn is next, but of none of this share. The shares take turns.
-    pub(super) fn next_waiting(&self, but: Option<Share>) -> Option<(Share, Key)> {
+    pub(in crate::coap::endpoint) fn next_waiting(
+        &self,
+        but: Option<Share>,
+    ) -> Option<(Share, Key)> {
         let mut order = [Share::Own, Share::Answers];
         if self.answers_next {
             order.reverse();
@@ -111,19 +117,19 @@ impl Sending {
     }
 
     /// The transmission whose turn it is is sent.
-    pub(super) fn take_turn(&mut self, share: Share) {
+    pub(in crate::coap::endpoint) fn take_turn(&mut self, share: Share) {
         self.of_mut(share).waiting.pop_front();
         self.answers_next = share == Share::Own;
     }
 
     /// A transmission does not wait any more.
-    pub(super) fn stop_waiting(&mut self, share: Share, transmission: Key) {
+    pub(in crate::coap::endpoint) fn stop_waiting(&mut self, share: Share, transmission: Key) {
         let waiting = &mut self.of_mut(share).waiting;
         waiting.retain(|other| *other != transmission);
     }
 
     /// All that wait, which do so no more.
-    pub(super) fn take_waiting(&mut self) -> VecDeque<Key> {
+    pub(in crate::coap::endpoint) fn take_waiting(&mut self) -> VecDeque<Key> {
         let mut waiting = mem::take(&mut self.own.waiting);
         waiting.append(&mut self.answers.waiting);
         waiting
@@ -196,13 +202,13 @@ impl MessageIds {
 
 /// The peers, by name and by index.
 #[derive(Clone, Debug)]
-pub(super) struct Peers<P> {
+pub(in crate::coap::endpoint) struct Peers<P> {
     states: Slab<PeerState<P>>,
     by_name: Index,
     keys: KeyedState,
     quiet: Quiet,
     /// Who is looked at next when room is needed.
-    turn: u32,
+    turn: PeerIndex,
     /// Kept for the next peer that something is sent to.
     spare: Option<Box<Sending>>,
 }
@@ -211,7 +217,7 @@ pub(super) struct Peers<P> {
 /// a tick of a second. To wait a little longer does no harm, and each peer costs one number here.
 #[derive(Clone, Debug, Default)]
 struct Quiet {
-    by_tick: BTreeMap<u32, Vec<u32>>,
+    by_tick: BTreeMap<u32, Vec<PeerIndex>>,
     /// The second from which the ticks are counted: in 32 bits there are 136 years.
     base: u64,
     /// How many entries were looked at to find one.
@@ -231,7 +237,7 @@ impl Quiet {
     const TICK: u64 = 1000;
 
     /// Has the peer looked at from `moment` on; tells its place.
-    fn insert(&mut self, moment: Instant, peer: u32) -> Place {
+    fn insert(&mut self, moment: Instant, peer: PeerIndex) -> Place {
         let second = moment.as_millis().div_ceil(Self::TICK);
         if self.by_tick.is_empty() {
             self.base = second.saturating_sub(1);
@@ -245,7 +251,7 @@ impl Quiet {
     }
 
     /// Has the peer at this place not looked at any more; tells which one has its place now.
-    fn remove(&mut self, place: Place) -> Option<u32> {
+    fn remove(&mut self, place: Place) -> Option<PeerIndex> {
         #[cfg(test)]
         {
             self.looks += 1;
@@ -270,7 +276,7 @@ impl Quiet {
     }
 
     /// All of the first tick, if it has come.
-    fn pop(&mut self, now: Instant) -> Option<Vec<u32>> {
+    fn pop(&mut self, now: Instant) -> Option<Vec<PeerIndex>> {
         if self.next()? > now {
             return None;
         }
@@ -279,29 +285,29 @@ impl Quiet {
 }
 
 impl<P> Peers<P> {
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::coap::endpoint) fn len(&self) -> usize {
         self.states.len()
     }
 }
 
 impl<P: Peer> Peers<P> {
-    pub(super) fn new(keys: KeyedState) -> Self {
+    pub(in crate::coap::endpoint) fn new(keys: KeyedState) -> Self {
         Self {
             states: Slab::new(),
             by_name: Index::default(),
             keys,
             quiet: Quiet::default(),
-            turn: 0,
+            turn: PeerIndex(0),
             spare: None,
         }
     }
 
-    pub(super) fn find(&self, name: &P) -> Option<u32> {
+    pub(in crate::coap::endpoint) fn find(&self, name: &P) -> Option<PeerIndex> {
         self.find_hashed(self.keys.hash_one(name), name)
     }
 
     /// The peer of this name, made if there is none; `None` if it would be one too many.
-    pub(super) fn enter(&mut self, name: P, bound: usize) -> Option<u32> {
+    pub(in crate::coap::endpoint) fn enter(&mut self, name: P, bound: usize) -> Option<PeerIndex> {
         let hash = self.keys.hash_one(&name);
         if let Some(index) = self.find_hashed(hash, &name) {
             return Some(index);
@@ -310,7 +316,7 @@ impl<P: Peer> Peers<P> {
             return None;
         }
         make_room(&mut self.states);
-        let index = u32::try_from(self.states.vacant_key()).ok()?;
+        let index = PeerIndex(u32::try_from(self.states.vacant_key()).ok()?);
         self.states.insert(PeerState {
             name,
             records: Remembered::default(),
@@ -318,58 +324,66 @@ impl<P: Peer> Peers<P> {
             ids: None,
             sending: None,
         });
-        self.by_name.insert(hash, index);
+        self.by_name.insert(hash, index.0);
         Some(index)
     }
 
     /// Gives the peer another name, if nobody has that; says whether there is such a peer, and
     /// nobody had.
-    pub(super) fn rename(&mut self, from: &P, to: P) -> bool {
+    pub(in crate::coap::endpoint) fn rename(&mut self, from: &P, to: P) -> bool {
         let (Some(index), None) = (self.find(from), self.find(&to)) else {
             return false;
         };
-        self.by_name.remove(self.keys.hash_one(from), index);
-        self.by_name.insert(self.keys.hash_one(&to), index);
+        self.by_name.remove(self.keys.hash_one(from), index.0);
+        self.by_name.insert(self.keys.hash_one(&to), index.0);
         if let Some(peer) = self.get_mut(index) {
             peer.name = to;
         }
         true
     }
 
-    fn find_hashed(&self, hash: u64, name: &P) -> Option<u32> {
-        self.by_name.find(hash, |index| {
-            self.get(index).is_some_and(|peer| peer.name == *name)
-        })
+    fn find_hashed(&self, hash: u64, name: &P) -> Option<PeerIndex> {
+        let index = self.by_name.find(hash, |index| {
+            self.get(PeerIndex(index))
+                .is_some_and(|peer| peer.name == *name)
+        });
+        index.map(PeerIndex)
     }
 
-    pub(super) fn get(&self, index: u32) -> Option<&PeerState<P>> {
-        self.states.get(index as usize)
+    pub(in crate::coap::endpoint) fn get(&self, index: PeerIndex) -> Option<&PeerState<P>> {
+        self.states.get(index.as_usize())
     }
 
-    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut PeerState<P>> {
-        self.states.get_mut(index as usize)
+    pub(in crate::coap::endpoint) fn get_mut(
+        &mut self,
+        index: PeerIndex,
+    ) -> Option<&mut PeerState<P>> {
+        self.states.get_mut(index.as_usize())
     }
 
-    pub(super) fn name(&self, index: u32) -> Option<P> {
+    pub(in crate::coap::endpoint) fn name(&self, index: PeerIndex) -> Option<P> {
         self.get(index).map(|peer| peer.name.clone())
     }
 
-    pub(super) fn sending(&self, index: u32) -> Option<&Sending> {
+    pub(in crate::coap::endpoint) fn sending(&self, index: PeerIndex) -> Option<&Sending> {
         self.get(index)?.sending.as_deref()
     }
 
-    pub(super) fn sending_mut(&mut self, index: u32) -> Option<&mut Sending> {
+    pub(in crate::coap::endpoint) fn sending_mut(
+        &mut self,
+        index: PeerIndex,
+    ) -> Option<&mut Sending> {
         self.get_mut(index)?.sending.as_deref_mut()
     }
 
     /// What is being sent to this peer, to add to it.
-    pub(super) fn start_sending(
+    pub(in crate::coap::endpoint) fn start_sending(
         &mut self,
         now: Instant,
-        index: u32,
+        index: PeerIndex,
         random: &mut Random,
     ) -> Option<&mut Sending> {
-        let peer = self.states.get_mut(index as usize)?;
+        let peer = self.states.get_mut(index.as_usize())?;
         peer.ids.get_or_insert_with(|| MessageIds::new(now, random));
         let spare = &mut self.spare;
         Some(
@@ -379,10 +393,10 @@ impl<P: Peer> Peers<P> {
     }
 
     /// The next message id of this share for this peer; or when there will be one.
-    pub(super) fn take_id(
+    pub(in crate::coap::endpoint) fn take_id(
         &mut self,
         now: Instant,
-        index: u32,
+        index: PeerIndex,
         share: Share,
         lifetime: u64,
     ) -> Option<Result<u16, Instant>> {
@@ -393,8 +407,13 @@ impl<P: Peer> Peers<P> {
     /// Forgets what is being sent to a peer if that is nothing any more, and sees to it that its
     /// message ids are forgotten `lifetime` after the last one was used. Gives the deadline that
     /// nothing waits for now.
-    pub(super) fn settle(&mut self, now: Instant, index: u32, lifetime: u64) -> Option<Instant> {
-        let peer = self.states.get_mut(index as usize)?;
+    pub(in crate::coap::endpoint) fn settle(
+        &mut self,
+        now: Instant,
+        index: PeerIndex,
+        lifetime: u64,
+    ) -> Option<Instant> {
+        let peer = self.states.get_mut(index.as_usize())?;
         let mut sending = peer.sending.take_if(|sending| sending.is_quiet())?;
         if let Some(ids) = &mut peer.ids
             && ids.place.is_none()
@@ -413,16 +432,16 @@ impl<P: Peer> Peers<P> {
     }
 
     /// When to call [`forget_quiet`](Self::forget_quiet) next.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    pub(in crate::coap::endpoint) fn next_deadline(&self) -> Option<Instant> {
         self.quiet.next()
     }
 
     /// Forgets the message ids of peers to which nothing has been sent for `lifetime`, and the
     /// peers if nothing else is kept of them.
-    pub(super) fn forget_quiet(&mut self, now: Instant, lifetime: u64) {
+    pub(in crate::coap::endpoint) fn forget_quiet(&mut self, now: Instant, lifetime: u64) {
         while let Some(peers) = self.quiet.pop(now) {
             for index in peers {
-                if let Some(peer) = self.states.get_mut(index as usize)
+                if let Some(peer) = self.states.get_mut(index.as_usize())
                     && let Some(ids) = &mut peer.ids
                 {
                     let end = after(ids.last_used, lifetime);
@@ -442,7 +461,11 @@ impl<P: Peer> Peers<P> {
     /// Whether nothing is lost but answers if a peer is forgotten: it is a stranger, to whom
     /// nothing was sent on our own, and no message of it may come again and do harm, but for so
     /// many that begin a body.
-    pub(super) fn is_stranger(&self, index: u32, first_blocks: usize) -> bool {
+    pub(in crate::coap::endpoint) fn is_stranger(
+        &self,
+        index: PeerIndex,
+        first_blocks: usize,
+    ) -> bool {
         self.get(index).is_some_and(|peer| {
             let is_unasked = peer.ids.as_ref().is_none_or(|ids| !ids.is_own_used);
             let is_quiet = peer.sending.as_ref();
@@ -453,20 +476,20 @@ impl<P: Peer> Peers<P> {
     }
 
     /// One peer after the other, in turn.
-    pub(super) fn next_in_turn(&mut self) -> u32 {
+    pub(in crate::coap::endpoint) fn next_in_turn(&mut self) -> PeerIndex {
         let index = self.turn;
-        let next = index.saturating_add(1);
-        self.turn = if (next as usize) < self.states.capacity() {
+        let next = PeerIndex(index.0.saturating_add(1));
+        self.turn = if next.as_usize() < self.states.capacity() {
             next
         } else {
-            0
+            PeerIndex(0)
         };
         index
     }
 
     /// Forgets what was and is being sent to a peer.
-    pub(super) fn stop_sending(&mut self, index: u32) {
-        if let Some(peer) = self.states.get_mut(index as usize) {
+    pub(in crate::coap::endpoint) fn stop_sending(&mut self, index: PeerIndex) {
+        if let Some(peer) = self.states.get_mut(index.as_usize()) {
             peer.sending = None;
             let place = peer.ids.take().and_then(|ids| ids.place);
             self.leave_quiet(place);
@@ -477,7 +500,7 @@ impl<P: Peer> Peers<P> {
     fn leave_quiet(&mut self, place: Option<Place>) {
         let moved = place.and_then(|place| self.quiet.remove(place));
         if let Some(ids) = moved
-            .and_then(|moved| self.states.get_mut(moved as usize))
+            .and_then(|moved| self.states.get_mut(moved.as_usize()))
             .and_then(|moved| moved.ids.as_mut())
         {
             ids.place = place;
@@ -485,15 +508,15 @@ impl<P: Peer> Peers<P> {
     }
 
     /// Forgets the peer if nothing is kept of it.
-    pub(super) fn release(&mut self, index: u32) {
+    pub(in crate::coap::endpoint) fn release(&mut self, index: PeerIndex) {
         let Some(peer) = self.get(index) else { return };
         let is_kept = peer.ids.is_some() || peer.sending.is_some();
         if is_kept || peer.bodies > 0 || !peer.records.is_empty() {
             return;
         }
         let hash = self.keys.hash_one(&peer.name);
-        self.by_name.remove(hash, index);
-        self.states.try_remove(index as usize);
+        self.by_name.remove(hash, index.0);
+        self.states.try_remove(index.as_usize());
         if self.states.is_empty() && self.states.capacity() > KEEP {
             self.states = Slab::new();
         }

@@ -5,9 +5,10 @@ use core::mem;
 
 use lwm2m_core::Instant;
 
-use super::{
+use crate::coap::endpoint::{
     blockwise::Asked,
     index::Index,
+    keys::PeerIndex,
     table::{Chain, KEEP, Key, Table, compact, push},
 };
 use crate::{
@@ -17,20 +18,20 @@ use crate::{
 
 /// A message that was received.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
-    pub(super) message_id: u16,
-    pub(super) confirmable: bool,
-    pub(super) multicast: bool,
-    pub(super) repetition: Repetition,
+pub(in crate::coap::endpoint) struct Record {
+    pub(in crate::coap::endpoint) message_id: u16,
+    pub(in crate::coap::endpoint) confirmable: bool,
+    pub(in crate::coap::endpoint) multicast: bool,
+    pub(in crate::coap::endpoint) repetition: Repetition,
     /// What tells it from another message with its id; see [`Records::mark`].
-    pub(super) mark: u8,
-    pub(super) state: State,
-    pub(super) place: Place,
+    pub(in crate::coap::endpoint) mark: u8,
+    pub(in crate::coap::endpoint) state: State,
+    pub(in crate::coap::endpoint) place: Place,
 }
 
 /// Where a record is; as [`Records`] sees fit.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(in crate::coap::endpoint) struct Place {
     /// Whether it is in the index.
     indexed: bool,
     /// Whether it is of a connection that was closed.
@@ -39,7 +40,7 @@ pub(super) struct Place {
 
 /// What happens if a message is taken for a new one when it comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repetition {
+pub(in crate::coap::endpoint) enum Repetition {
     /// What it asks for may be done twice: its record is kept until its end.
     Harmful,
     /// The same, if it is answered with an Observe option: an observation begins anew that may be
@@ -51,14 +52,14 @@ pub(super) enum Repetition {
 
 impl Record {
     /// Whether it may go when room is needed.
-    pub(super) const fn is_spare(&self) -> bool {
+    pub(in crate::coap::endpoint) const fn is_spare(&self) -> bool {
         matches!(self.repetition, Repetition::Harmless) && self.state.is_final()
     }
 }
 
 /// What is remembered of one peer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Remembered {
+pub(in crate::coap::endpoint) struct Remembered {
     /// The messages that were received from it.
     chain: Chain,
     /// How many of them are not spare.
@@ -68,21 +69,21 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
-    pub(super) const fn is_empty(self) -> bool {
+    pub(in crate::coap::endpoint) const fn is_empty(self) -> bool {
         self.chain.is_empty()
     }
 
-    pub(super) const fn len(self) -> usize {
+    pub(in crate::coap::endpoint) const fn len(self) -> usize {
         self.chain.len()
     }
 
     /// Whether no harm is done if all of it is forgotten but so many messages.
-    pub(super) const fn is_spare_but(self, messages: usize) -> bool {
+    pub(in crate::coap::endpoint) const fn is_spare_but(self, messages: usize) -> bool {
         self.binding as usize <= messages
     }
 
     /// How many bytes the answers take that are kept.
-    pub(super) const fn bytes(self) -> usize {
+    pub(in crate::coap::endpoint) const fn bytes(self) -> usize {
         self.bytes as usize
     }
 
@@ -97,7 +98,7 @@ impl Remembered {
 
 /// What a repetition of the message leads to.
 #[derive(Clone, Debug)]
-pub(super) enum State {
+pub(in crate::coap::endpoint) enum State {
     /// The application has not answered: nothing.
     Open(Asked),
     /// It has not answered, but the request was acknowledged: another acknowledgement.
@@ -118,10 +119,10 @@ pub(super) enum State {
 
 /// An answer that is sent at its moment (RFC 7252 §8.2).
 #[derive(Clone, Debug)]
-pub(super) struct Leisurely {
+pub(in crate::coap::endpoint) struct Leisurely {
     /// Until it is taken.
-    pub(super) answer: Option<WireMessage>,
-    pub(super) deadline: Option<Instant>,
+    pub(in crate::coap::endpoint) answer: Option<WireMessage>,
+    pub(in crate::coap::endpoint) deadline: Option<Instant>,
 }
 
 impl State {
@@ -143,7 +144,7 @@ impl State {
 /// The records of all peers. Those of a kind live equally long, so queues hold them in the order
 /// of their ends.
 #[derive(Clone, Debug)]
-pub(super) struct Records {
+pub(in crate::coap::endpoint) struct Records {
     table: Table<Record>,
     /// Only those that came when their peer had [`FEW`].
     by_id: Index,
@@ -168,7 +169,7 @@ pub(super) struct Records {
 const FEW: usize = 2;
 
 impl Records {
-    pub(super) fn new(keys: KeyedState) -> Self {
+    pub(in crate::coap::endpoint) fn new(keys: KeyedState) -> Self {
         Self {
             table: Table::default(),
             by_id: Index::default(),
@@ -182,17 +183,22 @@ impl Records {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::coap::endpoint) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// How many bytes the answers take that are kept.
-    pub(super) const fn bytes(&self) -> usize {
+    pub(in crate::coap::endpoint) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The record of this message, of a peer of which this is remembered.
-    pub(super) fn find(&self, peer: u32, of: Remembered, message_id: u16) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn find(
+        &self,
+        peer: PeerIndex,
+        of: Remembered,
+        message_id: u16,
+    ) -> Option<Key> {
         let chain = of.chain;
         let mut oldest = self.table.of(chain).take(FEW);
         if let Some((key, _)) = oldest.find(|(_, record)| record.message_id == message_id) {
@@ -212,7 +218,7 @@ impl Records {
     }
 
     /// What tells messages with the same id apart, most of the time: token and code.
-    pub(super) fn mark(&self, message: &MessageRef<'_>) -> u8 {
+    pub(in crate::coap::endpoint) fn mark(&self, message: &MessageRef<'_>) -> u8 {
         let (token, length) = message.token().parts();
         let rest = u64::from(length) << 8 | u64::from(message.code().to_byte());
         let [mark, ..] = self.keys.hash_numbers(token, rest).to_be_bytes();
@@ -221,7 +227,7 @@ impl Records {
 
     /// Whether a message with the id of this record is another: its connection was closed, and the
     /// peer may number its messages anew.
-    pub(super) fn is_other(&self, key: Key, message: &MessageRef<'_>) -> bool {
+    pub(in crate::coap::endpoint) fn is_other(&self, key: Key, message: &MessageRef<'_>) -> bool {
         self.table
             .get(key)
             .is_some_and(|record| record.place.closed && record.mark != self.mark(message))
@@ -229,7 +235,11 @@ impl Records {
 
     /// The connection of a record was closed: what has not been answered has no answer. Tells when
     /// one was to be sent.
-    pub(super) fn close(&mut self, key: Key, of: &mut Remembered) -> Option<Instant> {
+    pub(in crate::coap::endpoint) fn close(
+        &mut self,
+        key: Key,
+        of: &mut Remembered,
+    ) -> Option<Instant> {
         let mut deadline = None;
         self.change(key, of, |record| {
             record.place.closed = true;
@@ -244,16 +254,16 @@ impl Records {
     }
 
     /// The next record of the same peer.
-    pub(super) fn newer(&self, key: Key) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn newer(&self, key: Key) -> Option<Key> {
         self.table.newer(key)
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<&Record> {
+    pub(in crate::coap::endpoint) fn get(&self, key: Key) -> Option<&Record> {
         self.table.get(key)
     }
 
     /// What is asked by a request that has no answer yet.
-    pub(super) fn asked(&self, key: Key) -> Option<&Asked> {
+    pub(in crate::coap::endpoint) fn asked(&self, key: Key) -> Option<&Asked> {
         match &self.table.get(key)?.state {
             State::Open(asked) | State::Acknowledged(asked) => Some(asked),
             _ => None,
@@ -261,13 +271,13 @@ impl Records {
     }
 
     /// Whether the message was dealt with, and is remembered because its repetition would do harm.
-    pub(super) fn is_kept(&self, key: Key) -> bool {
+    pub(in crate::coap::endpoint) fn is_kept(&self, key: Key) -> bool {
         let kept = |record: &Record| record.state.is_final() && !record.is_spare();
         self.table.get(key).is_some_and(kept)
     }
 
     /// The answer that a repetition leads to.
-    pub(super) fn answer(&self, key: Key) -> Option<&WireMessage> {
+    pub(in crate::coap::endpoint) fn answer(&self, key: Key) -> Option<&WireMessage> {
         match &self.table.get(key)?.state {
             State::Answered(answer) => Some(answer),
             _ => None,
@@ -275,7 +285,11 @@ impl Records {
     }
 
     /// Takes the answer to a group's request, as its moment has come.
-    pub(super) fn take_leisurely(&mut self, key: Key, of: &mut Remembered) -> Option<WireMessage> {
+    pub(in crate::coap::endpoint) fn take_leisurely(
+        &mut self,
+        key: Key,
+        of: &mut Remembered,
+    ) -> Option<WireMessage> {
         let mut answer = None;
         self.change(key, of, |record| {
             if let State::AtLeisure(leisurely) = &mut record.state {
@@ -286,13 +300,13 @@ impl Records {
         answer
     }
 
-    pub(super) fn peer(&self, key: Key) -> Option<u32> {
+    pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<PeerIndex> {
         self.table.peer(key)
     }
 
-    pub(super) fn insert(
+    pub(in crate::coap::endpoint) fn insert(
         &mut self,
-        peer: u32,
+        peer: PeerIndex,
         of: &mut Remembered,
         mut record: Record,
         end: Instant,
@@ -321,12 +335,12 @@ impl Records {
     }
 
     /// Has the request acknowledged at `deadline` if it is not answered by then.
-    pub(super) fn acknowledge_at(&mut self, key: Key, deadline: Instant) {
+    pub(in crate::coap::endpoint) fn acknowledge_at(&mut self, key: Key, deadline: Instant) {
         push(&mut self.unanswered, (deadline, key));
     }
 
     /// Changes what a repetition leads to.
-    pub(super) fn set(&mut self, key: Key, of: &mut Remembered, state: State) {
+    pub(in crate::coap::endpoint) fn set(&mut self, key: Key, of: &mut Remembered, state: State) {
         self.change(key, of, |record| record.state = state);
         // Mostly the last one is answered first: then its deadline never has to be looked at.
         while let Some((_, last)) = self.unanswered.back()
@@ -337,7 +351,7 @@ impl Records {
     }
 
     /// A repetition would do no harm: the record goes when room is needed.
-    pub(super) fn make_spare(&mut self, key: Key, of: &mut Remembered) {
+    pub(in crate::coap::endpoint) fn make_spare(&mut self, key: Key, of: &mut Remembered) {
         self.change(key, of, |record| record.repetition = Repetition::Harmless);
     }
 
@@ -371,7 +385,11 @@ impl Records {
             .is_some_and(|record| matches!(record.state, State::Open(_)))
     }
 
-    pub(super) fn remove(&mut self, key: Key, of: &mut Remembered) -> Option<Record> {
+    pub(in crate::coap::endpoint) fn remove(
+        &mut self,
+        key: Key,
+        of: &mut Remembered,
+    ) -> Option<Record> {
         let peer = self.table.peer(key)?;
         let record = self.table.remove(key, &mut of.chain)?;
         of.note(record.is_spare(), true);
@@ -433,12 +451,12 @@ impl Records {
     }
 
     /// The next record whose end has come.
-    pub(super) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
         pop_due(&mut self.confirmable, now).or_else(|| pop_due(&mut self.non_confirmable, now))
     }
 
     /// The next request that is to be acknowledged without an answer.
-    pub(super) fn pop_unanswered(&mut self, now: Instant) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn pop_unanswered(&mut self, now: Instant) -> Option<Key> {
         loop {
             let key = pop_due(&mut self.unanswered, now)?;
             if self.is_unanswered(key) {
@@ -449,7 +467,7 @@ impl Records {
 
     /// When one of the two has something next. Ends are waited for in whole seconds: it does no
     /// harm to keep a record a little longer.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    pub(in crate::coap::endpoint) fn next_deadline(&self) -> Option<Instant> {
         let end = |queue: &VecDeque<(Instant, Key)>| {
             queue.front().map(|(end, _)| {
                 Instant::from_millis(end.as_millis().div_ceil(1000).saturating_mul(1000))
@@ -467,7 +485,7 @@ impl Records {
     }
 
     /// The oldest record of all peers that may go when room is needed.
-    pub(super) fn pop_spare(&mut self) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn pop_spare(&mut self) -> Option<Key> {
         loop {
             let key = self.spare.pop_front()?;
             if self.table.get(key).is_some() {
@@ -477,7 +495,7 @@ impl Records {
     }
 
     /// The oldest record of all peers that has an answer, and may not go itself.
-    pub(super) fn pop_answered(&mut self) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn pop_answered(&mut self) -> Option<Key> {
         loop {
             let key = self.answered.pop_front()?;
             if self.answer(key).is_some() {
@@ -488,7 +506,7 @@ impl Records {
 
     /// The record of a peer whose answer goes when room is needed: the oldest that may go itself,
     /// or else the oldest.
-    pub(super) fn answered_of(&self, of: Remembered) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn answered_of(&self, of: Remembered) -> Option<Key> {
         let mut oldest = None;
         for (key, record) in self.table.of(of.chain) {
             if !matches!(record.state, State::Answered(_)) {
@@ -503,7 +521,7 @@ impl Records {
     }
 
     /// The oldest record of a peer that may go when room is needed.
-    pub(super) fn spare_of(&self, of: Remembered) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn spare_of(&self, of: Remembered) -> Option<Key> {
         if of.binding as usize >= of.len() {
             return None;
         }
@@ -514,16 +532,19 @@ impl Records {
     }
 
     /// The oldest record of a peer.
-    pub(super) fn oldest(&self, of: Remembered) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn oldest(&self, of: Remembered) -> Option<Key> {
         self.table.oldest(of.chain)
     }
 }
 
-fn hash(keys: KeyedState, peer: u32, message_id: u16) -> u64 {
+fn hash(keys: KeyedState, peer: PeerIndex, message_id: u16) -> u64 {
     keys.hash_numbers(peer.into(), message_id.into())
 }
 
-pub(super) fn pop_due(queue: &mut VecDeque<(Instant, Key)>, now: Instant) -> Option<Key> {
+pub(in crate::coap::endpoint) fn pop_due(
+    queue: &mut VecDeque<(Instant, Key)>,
+    now: Instant,
+) -> Option<Key> {
     let (due, key) = *queue.front()?;
     if due > now {
         return None;
@@ -565,13 +586,13 @@ mod tests {
                         mark: 0,
                         place: Place::default(),
                     };
-                    let key = records.insert(peer, of, record, Instant::ZERO);
+                    let key = records.insert(PeerIndex(peer), of, record, Instant::ZERO);
                     model.insert((peer, message_id), key);
                 }
                 for (peer, of) in (0..3).zip(remembered) {
                     for id in 0..12 {
                         let expected = model.get(&(peer, id)).copied();
-                        prop_assert_eq!(records.find(peer, of, id), expected);
+                        prop_assert_eq!(records.find(PeerIndex(peer), of, id), expected);
                     }
                 }
             }

@@ -4,11 +4,12 @@ use alloc::boxed::Box;
 
 use lwm2m_core::Instant;
 
-use super::super::{
+use crate::coap::endpoint::{
     RequestOptions,
     blockwise::Transfer,
     config::millis,
     index::Index,
+    keys::PeerIndex,
     table::{Chain, Key, Table},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 /// A request that has no outcome yet, or an observation.
 #[derive(Debug)]
 pub(in crate::coap::endpoint) struct Request {
-    pub(super) token: Token,
+    pub(in crate::coap::endpoint) token: Token,
     pub(in crate::coap::endpoint) kind: Kind,
     pub(in crate::coap::endpoint) mode: Mode,
     /// While it waits for its acknowledgement.
@@ -36,7 +37,7 @@ pub(in crate::coap::endpoint) struct Request {
 
 impl Request {
     /// Whether its response is being put together.
-    pub(super) fn is_put_together(&self) -> bool {
+    pub(in crate::coap::endpoint) fn is_put_together(&self) -> bool {
         let transfer = self.transfer.as_ref();
         transfer.is_some_and(|transfer| transfer.is_put_together())
     }
@@ -71,12 +72,12 @@ pub(in crate::coap::endpoint) enum Kind {
 /// How a request is sent, and the requests for its blocks.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::coap::endpoint) struct Mode {
-    pub(super) confirmable: bool,
+    pub(in crate::coap::endpoint) confirmable: bool,
     pub(in crate::coap::endpoint) channel: Channel,
     /// Whether the application takes the blocks of the response one by one.
     pub(in crate::coap::endpoint) streamed: bool,
     /// How long the response may take once the request is there, in milliseconds.
-    pub(super) timeout: u64,
+    pub(in crate::coap::endpoint) timeout: u64,
 }
 
 impl Mode {
@@ -123,7 +124,7 @@ impl Requests {
         self.get_mut(key)?.transfer.as_deref_mut()
     }
 
-    pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<u32> {
+    pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<PeerIndex> {
         self.table.peer(key)
     }
 
@@ -139,7 +140,7 @@ impl Requests {
         self.table.oldest(chain)
     }
 
-    pub(super) fn find(&self, peer: u32, token: Token) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn find(&self, peer: PeerIndex, token: Token) -> Option<Key> {
         let index = self.by_token.find(hash(self.keys, peer, token), |index| {
             self.table
                 .at(index)
@@ -148,7 +149,12 @@ impl Requests {
         self.table.key(index)
     }
 
-    pub(super) fn insert(&mut self, peer: u32, chain: &mut Chain, request: Request) -> Key {
+    pub(in crate::coap::endpoint) fn insert(
+        &mut self,
+        peer: PeerIndex,
+        chain: &mut Chain,
+        request: Request,
+    ) -> Key {
         let named = !matches!(request.kind, Kind::Ping);
         let token = request.token;
         let key = self.table.insert(peer, chain, request);
@@ -159,7 +165,11 @@ impl Requests {
         key
     }
 
-    pub(super) fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Request> {
+    pub(in crate::coap::endpoint) fn remove(
+        &mut self,
+        key: Key,
+        chain: &mut Chain,
+    ) -> Option<Request> {
         let peer = self.table.peer(key)?;
         let request = self.table.remove(key, chain)?;
         let hash = hash(self.keys, peer, request.token);
@@ -168,7 +178,7 @@ impl Requests {
     }
 }
 
-fn hash(keys: KeyedState, peer: u32, token: Token) -> u64 {
+fn hash(keys: KeyedState, peer: PeerIndex, token: Token) -> u64 {
     let (bytes, length) = token.parts();
     keys.hash_numbers(bytes, u64::from(peer) << 8 | u64::from(length))
 }

@@ -3,11 +3,12 @@
 
 use lwm2m_core::Instant;
 
-use super::{
+use crate::coap::endpoint::{
     Endpoint, TimerKey,
     config::after,
-    peers::PeerState,
-    records::{Record, State},
+    keys::PeerIndex,
+    messages::peers::PeerState,
+    messages::records::{Record, State},
     table::Key,
 };
 use crate::{
@@ -17,7 +18,11 @@ use crate::{
 
 impl<P: Peer> Endpoint<P> {
     /// The record of this message, if it came before.
-    pub(super) fn find_record(&mut self, peer: u32, message: &MessageRef<'_>) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn find_record(
+        &mut self,
+        peer: PeerIndex,
+        message: &MessageRef<'_>,
+    ) -> Option<Key> {
         let remembered = self.peers.get(peer)?.records;
         let key = self.records.find(peer, remembered, message.message_id())?;
         if self.records.is_other(key, message) {
@@ -28,7 +33,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Changes what a repetition of a message leads to.
-    pub(super) fn set_record(&mut self, key: Key, state: State) {
+    pub(in crate::coap::endpoint) fn set_record(&mut self, key: Key, state: State) {
         if let Some(peer) = self.records.peer(key)
             && let Some(peer) = self.peers.get_mut(peer)
         {
@@ -37,7 +42,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A repetition of a message would do no harm: its record goes when room is needed.
-    pub(super) fn spare_record(&mut self, key: Key) {
+    pub(in crate::coap::endpoint) fn spare_record(&mut self, key: Key) {
         if let Some(peer) = self.records.peer(key)
             && let Some(peer) = self.peers.get_mut(peer)
         {
@@ -46,7 +51,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The answer to a confirmable request has arrived: a repetition of that is only acknowledged.
-    pub(super) fn answer_arrived(&mut self, key: Key) {
+    pub(in crate::coap::endpoint) fn answer_arrived(&mut self, key: Key) {
         let answered = self
             .records
             .get(key)
@@ -57,7 +62,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A message came again.
-    pub(super) fn repeat(&mut self, from: P, key: Key) {
+    pub(in crate::coap::endpoint) fn repeat(&mut self, from: P, key: Key) {
         let Some(record) = self.records.get(key) else {
             return;
         };
@@ -83,7 +88,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// Makes room for one more record of this peer. If there is none, the peer is forgotten
     /// should nothing be kept of it.
-    pub(super) fn make_room(&mut self, peer: u32) -> bool {
+    pub(in crate::coap::endpoint) fn make_room(&mut self, peer: PeerIndex) -> bool {
         let bounds = self.config.bounds;
         while self.records.len() >= bounds.records {
             let Some(key) = self.records.pop_spare() else {
@@ -112,7 +117,11 @@ impl<P: Peer> Endpoint<P> {
 
     /// Makes room for an answer of so many bytes; says whether there is. Those to requests that may
     /// run again go first, with their records; then those to what must not.
-    pub(super) fn make_room_for_answer(&mut self, peer: u32, bytes: usize) -> bool {
+    pub(in crate::coap::endpoint) fn make_room_for_answer(
+        &mut self,
+        peer: PeerIndex,
+        bytes: usize,
+    ) -> bool {
         let bounds = self.config.bounds;
         let per_peer = bounds.answer_bytes_per_peer;
         if bytes > bounds.answer_bytes.min(per_peer) {
@@ -138,7 +147,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// An answer is not kept any longer. If the request must not run again, a repetition is
     /// acknowledged, and has no answer; else it is not known any more.
-    pub(super) fn let_answer_go(&mut self, key: Key) {
+    pub(in crate::coap::endpoint) fn let_answer_go(&mut self, key: Key) {
         let is_spare = self.records.get(key).is_some_and(Record::is_spare);
         if is_spare {
             self.forget_record(key);
@@ -147,7 +156,7 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    fn remove_record(&mut self, key: Key) -> Option<u32> {
+    fn remove_record(&mut self, key: Key) -> Option<PeerIndex> {
         let peer = self.records.peer(key)?;
         let state = self.peers.get_mut(peer)?;
         let record = self.records.remove(key, &mut state.records)?;
@@ -160,7 +169,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// The connection to a peer is closed: nothing it asked for is answered any more, and what does
     /// no harm when it comes again is forgotten. The rest stays remembered.
-    pub(super) fn close_records(&mut self, peer: u32) {
+    pub(in crate::coap::endpoint) fn close_records(&mut self, peer: PeerIndex) {
         let oldest = |state: &PeerState<P>| self.records.oldest(state.records);
         let mut next = self.peers.get(peer).and_then(oldest);
         while let Some(key) = next {
@@ -176,14 +185,18 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Forgets a record, and its peer if nothing else is kept of it.
-    pub(super) fn forget_record(&mut self, key: Key) {
+    pub(in crate::coap::endpoint) fn forget_record(&mut self, key: Key) {
         if let Some(peer) = self.remove_record(key) {
             self.peers.release(peer);
         }
     }
 
     /// Until when a message that came now may come again.
-    pub(super) fn end_of_record(&self, now: Instant, confirmable: bool) -> Instant {
+    pub(in crate::coap::endpoint) fn end_of_record(
+        &self,
+        now: Instant,
+        confirmable: bool,
+    ) -> Instant {
         let lifetime = if confirmable {
             self.spans.exchange_lifetime
         } else {

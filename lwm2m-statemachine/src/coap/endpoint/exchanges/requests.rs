@@ -7,16 +7,17 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, CodeKind, Instant};
 
-pub(super) use self::entries::{Kind, Mode, Request, Requests};
+pub(in crate::coap::endpoint) use self::entries::{Kind, Mode, Request, Requests};
 
-use super::{
+use crate::coap::endpoint::{
     Endpoint, RequestOptions, TimerKey,
     blockwise::is_in_blocks,
     config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
-    outgoing::{Purpose, Sent, Transmission},
-    peers::Share,
-    records::{Place, Record, Repetition, State},
+    keys::PeerIndex,
+    messages::outgoing::{Purpose, Sent, Transmission},
+    messages::peers::Share,
+    messages::records::{Place, Record, Repetition, State},
     table::Key,
 };
 use crate::{
@@ -92,10 +93,10 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Sends the message of a request; forgets the request if that is not possible.
-    pub(super) fn dispatch(
+    pub(in crate::coap::endpoint) fn dispatch(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         key: Key,
         message: MessageBuf,
     ) -> Result<(), SendError> {
@@ -135,7 +136,13 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    fn transmit_request(&mut self, now: Instant, peer: u32, key: Key, transmission: Transmission) {
+    fn transmit_request(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        key: Key,
+        transmission: Transmission,
+    ) {
         let transmission = self.transmit(now, peer, transmission);
         if let Some(request) = self.requests.get_mut(key) {
             request.transmission = transmission;
@@ -165,13 +172,17 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Nothing is expected of the peer any more, as far as the request goes.
-    pub(super) fn give_up(&mut self, key: Key) {
+    pub(in crate::coap::endpoint) fn give_up(&mut self, key: Key) {
         if let Some(peer) = self.requests.peer(key) {
             self.leave_probe(peer, key);
         }
     }
 
-    pub(super) fn enter_for_request(&mut self, now: Instant, to: P) -> Result<u32, SendError> {
+    pub(in crate::coap::endpoint) fn enter_for_request(
+        &mut self,
+        now: Instant,
+        to: P,
+    ) -> Result<PeerIndex, SendError> {
         let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
         let requests = self
             .peers
@@ -185,7 +196,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A token that no request to this peer has.
-    pub(super) fn new_token(&mut self, peer: u32) -> Token {
+    pub(in crate::coap::endpoint) fn new_token(&mut self, peer: PeerIndex) -> Token {
         loop {
             let token = Token::from_random(self.random.next_u64());
             if self.requests.find(peer, token).is_none() {
@@ -194,10 +205,10 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    pub(super) fn insert_request(
+    pub(in crate::coap::endpoint) fn insert_request(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         token: Token,
         kind: Kind,
         mode: Mode,
@@ -220,7 +231,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The request is there, or was sent once: its response is waited for from now on.
-    pub(super) fn await_response(&mut self, now: Instant, key: Key) {
+    pub(in crate::coap::endpoint) fn await_response(&mut self, now: Instant, key: Key) {
         if let Some(request) = self.requests.get_mut(key) {
             let deadline = after(now, request.mode.timeout);
             self.timers.set(
@@ -232,7 +243,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The application is to supply a block of the request's body in time; or it has.
-    pub(super) fn await_supply(&mut self, now: Instant, key: Key, wanted: bool) {
+    pub(in crate::coap::endpoint) fn await_supply(&mut self, now: Instant, key: Key, wanted: bool) {
         if let Some(request) = self.requests.get_mut(key) {
             let deadline = wanted.then(|| after(now, self.spans.transfer_lifetime));
             self.timers
@@ -241,7 +252,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A response that is put together is to be whole in time, counted from its first block.
-    pub(super) fn await_whole(&mut self, now: Instant, key: Key) {
+    pub(in crate::coap::endpoint) fn await_whole(&mut self, now: Instant, key: Key) {
         if let Some(request) = self.requests.get_mut(key)
             && request.deadline.is_none()
             && request.is_put_together()
@@ -256,7 +267,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// No response came in time, or not the whole of it, or no block of the request's body.
-    pub(super) fn request_due(&mut self, now: Instant, key: Key) {
+    pub(in crate::coap::endpoint) fn request_due(&mut self, now: Instant, key: Key) {
         let Some(request) = self.requests.get_mut(key) else {
             return;
         };
@@ -270,7 +281,12 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    pub(super) fn fail_request(&mut self, now: Instant, key: Key, reason: FailureReason) {
+    pub(in crate::coap::endpoint) fn fail_request(
+        &mut self,
+        now: Instant,
+        key: Key,
+        reason: FailureReason,
+    ) {
         self.give_up(key);
         if let Some(of) = self.end_block(now, key) {
             self.transfer_failed(now, of, reason);
@@ -292,7 +308,11 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Forgets a request and all that was done for it.
-    pub(super) fn remove_request(&mut self, now: Instant, key: Key) -> Option<Request> {
+    pub(in crate::coap::endpoint) fn remove_request(
+        &mut self,
+        now: Instant,
+        key: Key,
+    ) -> Option<Request> {
         let peer = self.requests.peer(key)?;
         self.arrived(now, peer, key);
         let sending = self.peers.sending_mut(peer)?;
@@ -305,7 +325,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Forgets a request for a block; tells whose it was.
-    pub(super) fn end_block(&mut self, now: Instant, key: Key) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn end_block(&mut self, now: Instant, key: Key) -> Option<Key> {
         let Kind::Block { of } = self.requests.get(key)?.kind else {
             return None;
         };
@@ -317,7 +337,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The request need not be sent again, and its response not be waited for.
-    pub(super) fn arrived(&mut self, now: Instant, peer: u32, key: Key) {
+    pub(in crate::coap::endpoint) fn arrived(&mut self, now: Instant, peer: PeerIndex, key: Key) {
         let Some(request) = self.requests.get_mut(key) else {
             return;
         };
@@ -335,7 +355,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The peer has the request, and will answer it separately.
-    pub(super) fn request_acknowledged(
+    pub(in crate::coap::endpoint) fn request_acknowledged(
         &mut self,
         now: Instant,
         key: Key,
@@ -356,7 +376,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A message with a response code.
-    pub(super) fn receive_response<'d>(
+    pub(in crate::coap::endpoint) fn receive_response<'d>(
         &mut self,
         now: Instant,
         datagram: &Datagram<'d, P>,
@@ -397,7 +417,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Remembers a response, so that a repetition of it is acknowledged and not rejected.
-    fn record_response(&mut self, now: Instant, peer: u32, message: &MessageRef<'_>) {
+    fn record_response(&mut self, now: Instant, peer: PeerIndex, message: &MessageRef<'_>) {
         if !self.make_room(peer) {
             return;
         }
@@ -458,7 +478,7 @@ impl<P: Peer> Endpoint<P> {
     fn deliver<'d>(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         key: Key,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
@@ -522,7 +542,7 @@ impl<P: Peer> Endpoint<P> {
     }
 }
 
-pub(super) fn answer<'d>(
+pub(in crate::coap::endpoint) fn answer<'d>(
     request: RequestId,
     response: MessageRef<'d>,
     body: Body<'d>,

@@ -5,14 +5,15 @@ use core::mem;
 
 use lwm2m_core::{CodeKind, Instant};
 
-use super::{
+use crate::coap::endpoint::{
     Endpoint, NotifyOptions,
     blockwise::{Asked, Loss, Resource},
     config::after,
     event::{Event, FailureReason, Incoming, NotificationId, SendError},
-    outgoing::{Purpose, Sent, Transmission},
-    peers::Share,
-    records::pop_due,
+    keys::PeerIndex,
+    messages::outgoing::{Purpose, Sent, Transmission},
+    messages::peers::Share,
+    messages::records::pop_due,
     table::{Chain, KEEP, Key, Table, compact},
 };
 use crate::{
@@ -27,31 +28,31 @@ use crate::{
 
 /// A notification that is to be sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Notice {
-    pub(super) id: u64,
-    pub(super) token: Token,
-    pub(super) confirmable: bool,
-    pub(super) channel: Channel,
+pub(in crate::coap::endpoint) struct Notice {
+    pub(in crate::coap::endpoint) id: u64,
+    pub(in crate::coap::endpoint) token: Token,
+    pub(in crate::coap::endpoint) confirmable: bool,
+    pub(in crate::coap::endpoint) channel: Channel,
 }
 
 /// A notification that takes the place of one that is still being sent.
 #[derive(Clone, Debug)]
-pub(super) struct Newer {
-    pub(super) id: u64,
+pub(in crate::coap::endpoint) struct Newer {
+    pub(in crate::coap::endpoint) id: u64,
     confirmable: bool,
     message: WireMessage,
 }
 
 /// A notification, or the first answer to an observation, that was sent once; a Reset may name it.
 #[derive(Clone, Debug)]
-pub(super) struct Notification {
-    pub(super) id: u64,
-    pub(super) token: Token,
-    pub(super) message_id: u16,
+pub(in crate::coap::endpoint) struct Notification {
+    pub(in crate::coap::endpoint) id: u64,
+    pub(in crate::coap::endpoint) token: Token,
+    pub(in crate::coap::endpoint) message_id: u16,
     /// A first answer is one of the answers.
-    pub(super) share: Share,
+    pub(in crate::coap::endpoint) share: Share,
     /// Whether its acknowledgement is an outcome that was not told yet.
-    pub(super) awaited: bool,
+    pub(in crate::coap::endpoint) awaited: bool,
 }
 
 impl Notification {
@@ -67,7 +68,11 @@ impl Notification {
     }
 
     /// The first answer to an observation.
-    pub(super) const fn answered(id: u64, token: Token, message_id: u16) -> Self {
+    pub(in crate::coap::endpoint) const fn answered(
+        id: u64,
+        token: Token,
+        message_id: u16,
+    ) -> Self {
         Self {
             share: Share::Answers,
             ..Self::sent(id, token, message_id)
@@ -77,7 +82,7 @@ impl Notification {
 
 /// The notifications that were sent once.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Notifications {
+pub(in crate::coap::endpoint) struct Notifications {
     table: Table<Notification>,
     /// They are remembered equally long.
     ends: VecDeque<(Instant, Key)>,
@@ -85,32 +90,32 @@ pub(super) struct Notifications {
 }
 
 impl Notifications {
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::coap::endpoint) fn len(&self) -> usize {
         self.table.len()
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<&Notification> {
+    pub(in crate::coap::endpoint) fn get(&self, key: Key) -> Option<&Notification> {
         self.table.get(key)
     }
 
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Notification> {
+    pub(in crate::coap::endpoint) fn get_mut(&mut self, key: Key) -> Option<&mut Notification> {
         self.table.get_mut(key)
     }
 
-    pub(super) fn peer(&self, key: Key) -> Option<u32> {
+    pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<PeerIndex> {
         self.table.peer(key)
     }
 
-    pub(super) fn oldest(&self, chain: Chain) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn oldest(&self, chain: Chain) -> Option<Key> {
         self.table.oldest(chain)
     }
 
-    pub(super) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
+    pub(in crate::coap::endpoint) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
         pop_due(&mut self.ends, now)
     }
 
     /// When the next one may be forgotten, in whole seconds.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    pub(in crate::coap::endpoint) fn next_deadline(&self) -> Option<Instant> {
         let (end, _) = self.ends.front()?;
         Some(Instant::from_millis(
             end.as_millis().div_ceil(1000).saturating_mul(1000),
@@ -178,7 +183,12 @@ impl<P: Peer> Endpoint<P> {
 
     /// A notification that is about to be sent. If it takes the place of a confirmable one that
     /// waits for its first block, it is confirmable, too.
-    pub(super) fn new_notice(&mut self, peer: u32, token: Token, options: NotifyOptions) -> Notice {
+    pub(in crate::coap::endpoint) fn new_notice(
+        &mut self,
+        peer: PeerIndex,
+        token: Token,
+        options: NotifyOptions,
+    ) -> Notice {
         let id = self.take_notification_id();
         let replaced = self.awaited_notice(peer, token);
         Notice {
@@ -190,21 +200,21 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The id of the next notification.
-    pub(super) const fn next_notification(&self) -> NotificationId {
+    pub(in crate::coap::endpoint) const fn next_notification(&self) -> NotificationId {
         NotificationId(self.notifications.next_id)
     }
 
-    pub(super) const fn take_notification_id(&mut self) -> u64 {
+    pub(in crate::coap::endpoint) const fn take_notification_id(&mut self) -> u64 {
         let id = self.notifications.next_id;
         self.notifications.next_id = id.wrapping_add(1);
         id
     }
 
     /// Sends a notification, or has it wait for its turn. After an error nothing is kept of it.
-    pub(super) fn send_notification(
+    pub(in crate::coap::endpoint) fn send_notification(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         notice: Notice,
         message: MessageBuf,
     ) -> Result<(), SendError> {
@@ -265,7 +275,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The confirmable notification of this token that has no outcome yet.
-    fn notification_under_way(&self, peer: u32, token: Token) -> Option<Key> {
+    fn notification_under_way(&self, peer: PeerIndex, token: Token) -> Option<Key> {
         let sending = self.peers.sending(peer)?;
         self.transmissions
             .of(sending.own.transmissions)
@@ -277,7 +287,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// Has a newer notification wait for one that is under way; what waited before is of no use
     /// any more. One that takes the place of a confirmable one is confirmable.
-    fn supersede(&mut self, peer: u32, key: Key, token: Token, mut with: Newer) {
+    fn supersede(&mut self, peer: PeerIndex, key: Key, token: Token, mut with: Newer) {
         let Some(transmission) = self.transmissions.get_mut(key) else {
             return;
         };
@@ -300,7 +310,12 @@ impl<P: Peer> Endpoint<P> {
 
     /// Puts the newer notification, if there is one, in the place of one that is about to be sent
     /// again.
-    pub(super) fn renew_notification(&mut self, now: Instant, peer: u32, key: Key) {
+    pub(in crate::coap::endpoint) fn renew_notification(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        key: Key,
+    ) {
         let Some(transmission) = self.transmissions.get_mut(key) else {
             return;
         };
@@ -332,7 +347,12 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Remembers what a message id stands for, for a Reset that names it.
-    pub(super) fn remember(&mut self, now: Instant, peer: u32, notification: Notification) {
+    pub(in crate::coap::endpoint) fn remember(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        notification: Notification,
+    ) {
         let bound = self.config.bounds.notifications_per_peer.max(1);
         let share = notification.share;
         while let Some(sending) = self.peers.sending(peer)
@@ -354,7 +374,12 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Forgets a notification that was sent once.
-    pub(super) fn forget_notification(&mut self, now: Instant, key: Key, reason: FailureReason) {
+    pub(in crate::coap::endpoint) fn forget_notification(
+        &mut self,
+        now: Instant,
+        key: Key,
+        reason: FailureReason,
+    ) {
         let share = self.notifications.get(key).map(|known| known.share);
         let (Some(share), Some(peer)) = (share, self.notifications.peer(key)) else {
             return;
@@ -373,9 +398,9 @@ impl<P: Peer> Endpoint<P> {
         self.watch(now, peer);
     }
 
-    pub(super) fn notification_failed(
+    pub(in crate::coap::endpoint) fn notification_failed(
         &mut self,
-        peer: u32,
+        peer: PeerIndex,
         id: u64,
         token: Token,
         reason: FailureReason,
@@ -391,10 +416,10 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A confirmable notification was acknowledged: the newer one, if there is one, is next.
-    pub(super) fn notification_acknowledged(
+    pub(in crate::coap::endpoint) fn notification_acknowledged(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         id: u64,
         token: Token,
         newer: Option<Box<Newer>>,
@@ -409,7 +434,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Sends what has waited for the outcome of the notification before it.
-    fn send_newer(&mut self, now: Instant, peer: u32, token: Token, newer: Newer) {
+    fn send_newer(&mut self, now: Instant, peer: PeerIndex, token: Token, newer: Newer) {
         let id = newer.id;
         if newer.confirmable {
             let purpose = Purpose::Notification {
@@ -430,9 +455,9 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A notification was rejected.
-    pub(super) fn notification_reset(
+    pub(in crate::coap::endpoint) fn notification_reset(
         &mut self,
-        peer: u32,
+        peer: PeerIndex,
         id: u64,
         token: Token,
         newer: Option<Box<Newer>>,

@@ -7,12 +7,13 @@ use core::mem;
 use hashbrown::{HashTable, hash_table::Entry};
 use lwm2m_core::Instant;
 
-use super::{
+use crate::coap::endpoint::{
     Endpoint, TimerKey,
     config::after,
     event::{FailureReason, SendError},
-    notifications::Newer,
-    peers::Share,
+    exchanges::notifications::Newer,
+    keys::PeerIndex,
+    messages::peers::Share,
     table::{KEEP, Key},
 };
 use crate::{
@@ -23,13 +24,13 @@ use crate::{
 /// A confirmable message that has not been acknowledged, or a non-confirmable request that has not
 /// been answered: what is outstanding, and what waits until it may be.
 #[derive(Clone, Debug)]
-pub(super) struct Transmission {
-    pub(super) message: WireMessage,
-    pub(super) purpose: Purpose,
+pub(in crate::coap::endpoint) struct Transmission {
+    pub(in crate::coap::endpoint) message: WireMessage,
+    pub(in crate::coap::endpoint) purpose: Purpose,
     kind: MessageType,
     message_id: u16,
     /// How often it was sent, or its turn to be sent again was missed; not yet, if 0.
-    pub(super) sent: u8,
+    pub(in crate::coap::endpoint) sent: u8,
     /// When it was first sent with this message id.
     first_sent: Instant,
     /// The wait after the last time it was sent, in milliseconds.
@@ -41,7 +42,7 @@ pub(super) struct Transmission {
 
 impl Transmission {
     /// Of a confirmable message.
-    pub(super) const fn new(message: WireMessage, purpose: Purpose) -> Self {
+    pub(in crate::coap::endpoint) const fn new(message: WireMessage, purpose: Purpose) -> Self {
         Self {
             message,
             purpose,
@@ -56,7 +57,7 @@ impl Transmission {
     }
 
     /// Of a non-confirmable request.
-    pub(super) const fn once(message: WireMessage, request: Key) -> Self {
+    pub(in crate::coap::endpoint) const fn once(message: WireMessage, request: Key) -> Self {
         let mut transmission = Self::new(message, Purpose::Request(request));
         transmission.kind = MessageType::NonConfirmable;
         transmission
@@ -65,7 +66,7 @@ impl Transmission {
 
 /// What a transmission carries.
 #[derive(Clone, Debug)]
-pub(super) enum Purpose {
+pub(in crate::coap::endpoint) enum Purpose {
     Request(Key),
     /// A separate response.
     Response(Token),
@@ -91,7 +92,7 @@ impl Purpose {
 
 /// What a message id of ours stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
+pub(in crate::coap::endpoint) enum Sent {
     Transmission(Key),
     /// A request that is sent once.
     Request(Key),
@@ -101,24 +102,24 @@ pub(super) enum Sent {
 
 /// The message ids that an acknowledgement or a Reset may name.
 #[derive(Clone, Debug)]
-pub(super) struct SentIds {
-    ids: HashTable<(u32, u16, Sent)>,
+pub(in crate::coap::endpoint) struct SentIds {
+    ids: HashTable<(PeerIndex, u16, Sent)>,
     keys: KeyedState,
 }
 
 impl SentIds {
-    pub(super) fn new(keys: KeyedState) -> Self {
+    pub(in crate::coap::endpoint) fn new(keys: KeyedState) -> Self {
         Self {
             ids: HashTable::new(),
             keys,
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::coap::endpoint) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    pub(super) fn find(&self, peer: u32, id: u16) -> Option<Sent> {
+    pub(in crate::coap::endpoint) fn find(&self, peer: PeerIndex, id: u16) -> Option<Sent> {
         self.ids
             .find(hash(self.keys, peer, id), |other| {
                 (other.0, other.1) == (peer, id)
@@ -128,7 +129,7 @@ impl SentIds {
 
     /// From now on the id stands for this, and no more for what has had it longer than
     /// EXCHANGE_LIFETIME: a request that is sent once may wait so long for its response.
-    pub(super) fn insert(&mut self, peer: u32, id: u16, sent: Sent) {
+    pub(in crate::coap::endpoint) fn insert(&mut self, peer: PeerIndex, id: u16, sent: Sent) {
         let keys = self.keys;
         let entry = self.ids.entry(
             hash(keys, peer, id),
@@ -144,7 +145,7 @@ impl SentIds {
     }
 
     /// The id stands for this no more.
-    pub(super) fn remove(&mut self, peer: u32, id: u16, sent: Sent) {
+    pub(in crate::coap::endpoint) fn remove(&mut self, peer: PeerIndex, id: u16, sent: Sent) {
         let hash = hash(self.keys, peer, id);
         if let Ok(entry) = self
             .ids
@@ -158,13 +159,13 @@ impl SentIds {
     }
 }
 
-fn hash(keys: KeyedState, peer: u32, id: u16) -> u64 {
+fn hash(keys: KeyedState, peer: PeerIndex, id: u16) -> u64 {
     keys.hash_numbers(peer.into(), id.into())
 }
 
 /// What is to be handed to the transport, in its order.
 #[derive(Clone, Debug)]
-pub(super) struct Outbox<P> {
+pub(in crate::coap::endpoint) struct Outbox<P> {
     queue: VecDeque<(P, Out)>,
     /// What was handed out last, if nothing else keeps it.
     lent: Lent,
@@ -187,33 +188,33 @@ enum Lent {
 }
 
 impl<P> Outbox<P> {
-    pub(super) const fn new() -> Self {
+    pub(in crate::coap::endpoint) const fn new() -> Self {
         Self {
             queue: VecDeque::new(),
             lent: Lent::Empty([0; 4]),
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::coap::endpoint) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    pub(super) fn empty(&mut self, to: P, kind: MessageType, message_id: u16) {
+    pub(in crate::coap::endpoint) fn empty(&mut self, to: P, kind: MessageType, message_id: u16) {
         let [high, low] = message_id.to_be_bytes();
         let message = [0x40 | kind.bits() << 4, 0, high, low];
         self.queue.push_back((to, Out::Lent(Lent::Empty(message))));
     }
 
-    pub(super) fn message(&mut self, to: P, message: WireMessage) {
+    pub(in crate::coap::endpoint) fn message(&mut self, to: P, message: WireMessage) {
         self.queue
             .push_back((to, Out::Lent(Lent::Message(message))));
     }
 
-    pub(super) fn transmission(&mut self, to: P, key: Key) {
+    pub(in crate::coap::endpoint) fn transmission(&mut self, to: P, key: Key) {
         self.queue.push_back((to, Out::Transmission(key)));
     }
 
-    pub(super) fn record(&mut self, to: P, key: Key) {
+    pub(in crate::coap::endpoint) fn record(&mut self, to: P, key: Key) {
         self.queue.push_back((to, Out::Record(key)));
     }
 }
@@ -252,7 +253,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// Whether one more confirmable notification, or one more separate response, to the peer may
     /// wait; requests have a bound of their own.
-    pub(super) fn may_transmit(&self, peer: u32, share: Share) -> bool {
+    pub(in crate::coap::endpoint) fn may_transmit(&self, peer: PeerIndex, share: Share) -> bool {
         let bound = self.config.bounds.transmissions_per_peer;
         let Some(sending) = self.peers.sending(peer) else {
             return bound > 0;
@@ -268,10 +269,10 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Sends a message as soon as its turn comes.
-    pub(super) fn transmit(
+    pub(in crate::coap::endpoint) fn transmit(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         transmission: Transmission,
     ) -> Option<Key> {
         let share = transmission.purpose.share();
@@ -283,14 +284,14 @@ impl<P: Peer> Endpoint<P> {
         Some(key)
     }
 
-    pub(super) fn is_confirmable(&self, transmission: Key) -> bool {
+    pub(in crate::coap::endpoint) fn is_confirmable(&self, transmission: Key) -> bool {
         self.transmissions
             .get(transmission)
             .is_some_and(|transmission| transmission.kind == MessageType::Confirmable)
     }
 
     /// Sends what waits for its turn, as far as NSTART and message ids allow.
-    pub(super) fn start_waiting(&mut self, now: Instant, peer: u32) {
+    pub(in crate::coap::endpoint) fn start_waiting(&mut self, now: Instant, peer: PeerIndex) {
         let nstart = self.config.transmission.nstart.max(1);
         let lifetime = self.spans.exchange_lifetime;
         // The share of which no message id is free, and until when.
@@ -361,7 +362,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A transmission was not acknowledged in time.
-    pub(super) fn transmission_due(&mut self, now: Instant, key: Key) {
+    pub(in crate::coap::endpoint) fn transmission_due(&mut self, now: Instant, key: Key) {
         let Some(peer) = self.transmissions.peer(key) else {
             return;
         };
@@ -385,7 +386,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A non-confirmable request is outstanding no more. Its response may still come.
-    fn probed(&mut self, peer: u32, transmission: Transmission) {
+    fn probed(&mut self, peer: PeerIndex, transmission: Transmission) {
         if let Purpose::Request(key) = transmission.purpose
             && let Some(request) = self.requests.get_mut(key)
         {
@@ -398,7 +399,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A request is given up. If it is outstanding and non-confirmable, it still counts.
-    pub(super) fn leave_probe(&mut self, peer: u32, request: Key) {
+    pub(in crate::coap::endpoint) fn leave_probe(&mut self, peer: PeerIndex, request: Key) {
         if let Some(request) = self.requests.get_mut(request)
             && let Some(key) = request.transmission
             && let Some(transmission) = self.transmissions.get_mut(key)
@@ -416,7 +417,7 @@ impl<P: Peer> Endpoint<P> {
     /// again at the next turn, or misses this one: no message is sent twice within ACK_TIMEOUT, or
     /// beyond MAX_TRANSMIT_SPAN (RFC 7252 §4.2). Tells whether this turn was missed and the next one has
     /// passed already; then it has no deadline.
-    fn send_again(&mut self, now: Instant, peer: u32, key: Key) -> bool {
+    fn send_again(&mut self, now: Instant, peer: PeerIndex, key: Key) -> bool {
         let Some(transmission) = self.transmissions.get_mut(key) else {
             return false;
         };
@@ -440,10 +441,10 @@ impl<P: Peer> Endpoint<P> {
         false
     }
 
-    pub(super) fn transmission_failed(
+    pub(in crate::coap::endpoint) fn transmission_failed(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         purpose: Purpose,
         reason: FailureReason,
     ) {
@@ -462,10 +463,10 @@ impl<P: Peer> Endpoint<P> {
 
     /// Gives the message of a transmission another message id; keeps the old one if none is free.
     /// Tells the old one.
-    pub(super) fn renumber(
+    pub(in crate::coap::endpoint) fn renumber(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         key: Key,
         message: WireMessage,
     ) -> Result<u16, WireMessage> {
@@ -489,7 +490,11 @@ impl<P: Peer> Endpoint<P> {
 
     /// Takes back a transmission: it was acknowledged, or is of no use any more. What waited for
     /// its turn is sent.
-    pub(super) fn end_transmission(&mut self, now: Instant, key: Key) -> Option<Transmission> {
+    pub(in crate::coap::endpoint) fn end_transmission(
+        &mut self,
+        now: Instant,
+        key: Key,
+    ) -> Option<Transmission> {
         let peer = self.transmissions.peer(key)?;
         let share = self.transmissions.get(key)?.purpose.share();
         let sending = self.peers.sending_mut(peer)?;
@@ -512,10 +517,10 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Sends a message once, with a message id of its own. Tells the id.
-    pub(super) fn send_once(
+    pub(in crate::coap::endpoint) fn send_once(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         share: Share,
         kind: MessageType,
         mut message: WireMessage,
@@ -537,14 +542,14 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Sees to it that a peer to which nothing is being sent is forgotten in time.
-    pub(super) fn watch(&mut self, now: Instant, peer: u32) {
+    pub(in crate::coap::endpoint) fn watch(&mut self, now: Instant, peer: PeerIndex) {
         let deadline = self.peers.settle(now, peer, self.spans.exchange_lifetime);
         self.timers
             .set(TimerKey::Peer(peer), &mut { deadline }, None);
     }
 
     /// Message ids may be free again.
-    pub(super) fn peer_due(&mut self, now: Instant, peer: u32) {
+    pub(in crate::coap::endpoint) fn peer_due(&mut self, now: Instant, peer: PeerIndex) {
         if let Some(sending) = self.peers.sending_mut(peer) {
             sending.deadline = None;
             self.start_waiting(now, peer);

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use lwm2m_core::Instant;
 
-use super::{
+use crate::coap::endpoint::{
     Endpoint, NotifyOptions,
     blockwise::{Resource, Source},
     event::{NotificationId, Responder, SendError},

@@ -4,15 +4,16 @@ use alloc::{boxed::Box, format};
 
 use lwm2m_core::{Code, CodeKind, Instant};
 
-use super::{
+use crate::coap::endpoint::{
     Endpoint, TimerKey,
     blockwise::{Asked, Taken},
     config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
-    notifications::Notification,
-    outgoing::{Purpose, Transmission},
-    peers::Share,
-    records::{Leisurely, Place, Record, Repetition, State},
+    exchanges::notifications::Notification,
+    keys::PeerIndex,
+    messages::outgoing::{Purpose, Transmission},
+    messages::peers::Share,
+    messages::records::{Leisurely, Place, Record, Repetition, State},
     table::Key,
 };
 use crate::{
@@ -74,7 +75,7 @@ impl<P: Peer> Endpoint<P> {
         self.acknowledge_record(responder.record);
     }
 
-    pub(super) fn acknowledge_record(&mut self, key: Key) {
+    pub(in crate::coap::endpoint) fn acknowledge_record(&mut self, key: Key) {
         let Some(record) = self.records.get(key) else {
             return;
         };
@@ -95,7 +96,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// Answers a request with what becomes of it: one that is refused does no harm if it comes
     /// again.
-    pub(super) fn decide(
+    pub(in crate::coap::endpoint) fn decide(
         &mut self,
         now: Instant,
         key: Key,
@@ -108,7 +109,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Answers a request, with the first of several blocks if need be.
-    pub(super) fn answer(
+    pub(in crate::coap::endpoint) fn answer(
         &mut self,
         now: Instant,
         key: Key,
@@ -129,7 +130,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Answers a request with this message.
-    pub(super) fn send_answer(
+    pub(in crate::coap::endpoint) fn send_answer(
         &mut self,
         now: Instant,
         key: Key,
@@ -190,7 +191,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// Sends an answer as the acknowledgement of its request, and keeps it in case that comes again,
     /// if there is room.
-    fn send_acknowledging(&mut self, peer: u32, key: Key, mut answer: WireMessage) {
+    fn send_acknowledging(&mut self, peer: PeerIndex, key: Key, mut answer: WireMessage) {
         let Some(name) = self.peers.name(peer) else {
             return;
         };
@@ -210,7 +211,7 @@ impl<P: Peer> Endpoint<P> {
     fn send_non_confirmable(
         &mut self,
         now: Instant,
-        peer: u32,
+        peer: PeerIndex,
         token: Token,
         answer: WireMessage,
         observed: bool,
@@ -226,7 +227,13 @@ impl<P: Peer> Endpoint<P> {
 
     /// Answers a group's request at some moment within DEFAULT_LEISURE (RFC 7252 §8.2); not at
     /// all, if there is no room to keep the answer until then.
-    fn send_at_leisure(&mut self, now: Instant, peer: u32, key: Key, mut answer: WireMessage) {
+    fn send_at_leisure(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        key: Key,
+        mut answer: WireMessage,
+    ) {
         answer.compact();
         if !self.make_room_for_answer(peer, answer.size()) {
             self.set_record(key, State::Done);
@@ -247,7 +254,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The answer to a group's request may go.
-    pub(super) fn leisure_over(&mut self, now: Instant, key: Key) {
+    pub(in crate::coap::endpoint) fn leisure_over(&mut self, now: Instant, key: Key) {
         let Some(peer) = self.records.peer(key) else {
             return;
         };
@@ -262,7 +269,12 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    pub(super) fn response_failed(&mut self, peer: u32, token: Token, reason: FailureReason) {
+    pub(in crate::coap::endpoint) fn response_failed(
+        &mut self,
+        peer: PeerIndex,
+        token: Token,
+        reason: FailureReason,
+    ) {
         if let Some(peer) = self.peers.name(peer) {
             self.events.push_back(Event::ResponseFailed {
                 peer,
@@ -273,7 +285,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A message with a request code.
-    pub(super) fn receive_request<'d>(
+    pub(in crate::coap::endpoint) fn receive_request<'d>(
         &mut self,
         now: Instant,
         datagram: &Datagram<'d, P>,

@@ -1,0 +1,7 @@
+//! Exchanges: requests and their responses, observations and their notifications (RFC 7252 §5,
+//! RFC 7641).
+
+pub(super) mod notifications;
+pub(super) mod observer;
+pub(super) mod requests;
+mod responding;
