@@ -1,10 +1,15 @@
-//! A whole Read of the Device, client and server joined in memory: call, request datagram, answer
-//! datagram, decoded event; and `coap-lite` parsing and writing the same two datagrams beside it.
+//! Whole operations in memory, and `coap-lite` parsing and writing the same two datagrams beside
+//! each of them.
+//!
+//! - A Read of the Device by a server and its client: call, request datagram, answer datagram, decoded
+//!   event.
+//! - A Register at a server that knows a thousand clients: datagram, event, answer datagram.
 
 use core::hint::black_box;
 
 use coap_lite::Packet;
 use criterion::{Criterion, criterion_group, criterion_main};
+use lwm2m_benches::REGISTER;
 use lwm2m_core::{ContentFormat, InstanceId, Instant, Path, ShortServerId};
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
@@ -118,5 +123,74 @@ fn read(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, read);
+/// A server, and the Registers of a thousand clients, each from its own address.
+struct Registering {
+    server: Server<u32>,
+    registers: Vec<Vec<u8>>,
+    next: usize,
+    now: Instant,
+}
+
+impl Registering {
+    const CLIENTS: usize = 1000;
+
+    fn new() -> Self {
+        let registers = (0..Self::CLIENTS).map(|client| {
+            let mut register = REGISTER.to_vec();
+            let digits = format!("{client:06}");
+            let name = register
+                .windows(7)
+                .position(|window| window == b"-000001")
+                .expect("the endpoint name ends so");
+            register[name + 1..name + 7].copy_from_slice(digits.as_bytes());
+            register
+        });
+        Self {
+            server: Server::new(ServerConfig::new([2; 32])),
+            registers: registers.collect(),
+            next: 0,
+            now: Instant::ZERO,
+        }
+    }
+
+    /// The Register of the next client, which has registered before but for the first round; tells
+    /// the answer.
+    fn register(&mut self, mut seen: impl FnMut(&[u8])) -> ServerEvent<u32> {
+        self.now += core::time::Duration::from_secs(1);
+        self.server.handle_timeout(self.now);
+        let peer = u32::try_from(self.next).expect("few clients");
+        let register = &self.registers[self.next];
+        self.next = (self.next + 1) % Self::CLIENTS;
+        let _ = self
+            .server
+            .handle_datagram(self.now, Datagram::new(peer, register));
+        seen(self.server.poll_transmit().expect("an answer").payload);
+        let mut registered = None;
+        while let Some(event) = self.server.poll_event() {
+            registered = Some(event);
+        }
+        registered.expect("an event")
+    }
+}
+
+fn register(c: &mut Criterion) {
+    let mut datagrams = vec![REGISTER.to_vec()];
+    let mut server = Registering::new();
+    let event = server.register(|answer| datagrams.push(answer.to_vec()));
+    assert!(matches!(event, ServerEvent::Registered { .. }), "{event:?}");
+
+    let mut group = c.benchmark_group("register");
+    group.bench_function("server", |b| b.iter(|| black_box(server.register(|_| ()))));
+    group.bench_function("coap-lite, both datagrams parsed and written", |b| {
+        b.iter(|| {
+            for datagram in &datagrams {
+                let packet = Packet::from_bytes(black_box(datagram)).expect("a message");
+                black_box(packet.to_bytes().expect("it fits"));
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, read, register);
 criterion_main!(benches);
