@@ -33,6 +33,7 @@ use crate::{
     tree::{
         ObjectTree,
         object::{Change, WriteError},
+        target::Target,
     },
     typed::{AccessControl, AclTarget, PartialAccessControl, Typed},
 };
@@ -78,17 +79,28 @@ pub fn authorize(
     operation: Operation,
     path: Path,
 ) -> Result<(), Refusal> {
+    authorize_target(tree, &tree.target(path), server, operation)
+}
+
+/// The same, of a target of the tree that was looked up already.
+pub fn authorize_target(
+    tree: &ObjectTree,
+    target: &Target<'_>,
+    server: ShortServerId,
+    operation: Operation,
+) -> Result<(), Refusal> {
+    let path = target.path();
     if path.object() == Some(ObjectId::SECURITY) {
         // It is the Bootstrap interface's alone (TS E.1).
         return Err(Refusal::Denied);
     }
-    if !tree.has_target(operation, path) {
+    if !target.exists_for(operation) {
         return Err(Refusal::NotFound);
     }
     if !has_right(tree, server, operation, path) {
         return Err(Refusal::Denied);
     }
-    if !is_supported(tree, operation, path) {
+    if !target.supports(operation) {
         return Err(Refusal::NotSupported);
     }
     Ok(())
@@ -105,21 +117,6 @@ fn has_right(tree: &ObjectTree, server: ShortServerId, operation: Operation, pat
         }
         _ => true,
     }
-}
-
-/// Whether a target has a path that the operation may have, and allows it if it is a Resource.
-fn is_supported(tree: &ObjectTree, operation: Operation, path: Path) -> bool {
-    let resource = path.object().zip(path.resource());
-    let definition = resource
-        .and_then(|(object, resource)| tree.definition(object)?.resource(resource))
-        .map(|definition| definition.operations);
-    let allows = definition.is_none_or(|operations| match operation {
-        Operation::Read | Operation::Observe | Operation::Notify => operations.readable(),
-        Operation::Write => operations.writable(),
-        Operation::Execute => operations.executable(),
-        _ => true,
-    });
-    path != Path::Root && operation.may_target(&path) && allows
 }
 
 /// The rights of a server on an Object Instance (TS 7.3.2.1).

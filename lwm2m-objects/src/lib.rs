@@ -111,6 +111,7 @@ pub use self::{
             WriteError,
         },
         store::Store,
+        target::Target,
         transaction::Transaction,
     },
     typed::Typed,

@@ -7,14 +7,15 @@ mod held;
 pub(crate) mod object;
 pub(crate) mod sorted;
 pub(crate) mod store;
+pub(crate) mod target;
 pub(crate) mod transaction;
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::{any::Any, fmt};
 
 use lwm2m_core::{
-    Arguments, DataType, InstanceId, Instant, ObjectId, Operation, Path, ResourceId, Value,
-    ValueRef, WriteMode,
+    Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef,
+    WriteMode,
     codec::{EncodeError, Event, Sink, TypeLookup},
 };
 
@@ -24,9 +25,9 @@ use crate::{
     tree::{
         held::Held,
         object::{
-            Change, ExecuteError, Execution, InstanceSink, Object, Piece, ReadError, ResourceSink,
-            WriteError,
+            Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError,
         },
+        target::Target,
         transaction::Transaction,
     },
 };
@@ -95,8 +96,10 @@ impl ObjectTree {
 
     /// An Object may change, in any way.
     fn forgets_access(&mut self, id: ObjectId) {
-        if id == ObjectId::ACCESS_CONTROL {
-            self.access.forget();
+        match id {
+            ObjectId::ACCESS_CONTROL => self.access.forget(),
+            ObjectId::SECURITY | ObjectId::SERVER => self.access.forget_accounts(),
+            _ => {}
         }
     }
 
@@ -111,6 +114,8 @@ impl ObjectTree {
             change(object.as_mut(), run);
             if id == ObjectId::ACCESS_CONTROL {
                 self.follow_access_control(run);
+            } else {
+                self.forgets_access(id);
             }
         }
     }
@@ -128,13 +133,14 @@ impl ObjectTree {
         object.downcast_mut()
     }
 
+    /// What a path names, looked up once.
+    pub fn target(&self, path: Path) -> Target<'_> {
+        Target::new(path, path.object().and_then(|id| self.object(id)))
+    }
+
     /// The Object Instances of an Object, in order.
     pub fn instances(&self, object: ObjectId) -> impl Iterator<Item = InstanceId> {
-        let object = self.object(object);
-        core::iter::successors(
-            object.and_then(|object| object.next_instance(None)),
-            move |last| object?.next_instance(Some(*last)),
-        )
+        self.object(object).into_iter().flat_map(target::instances)
     }
 
     /// The Resources that an Object Instance has, in order.
@@ -155,33 +161,9 @@ impl ObjectTree {
     ///
     /// A Resource Instance is not looked for: TS 1.0 addresses none (5.4).
     pub fn locate(&self, path: Path) -> Option<(&dyn Object, Option<&ResourceDefinition>)> {
-        let object = self.object(path.object()?)?;
-        let Some(instance) = path.instance() else {
-            return Some((object, None));
-        };
-        if !object.has_instance(instance) {
-            return None;
-        }
-        let Some(id) = path.resource() else {
-            return Some((object, None));
-        };
-        let resource = object.definition().resource(id)?;
-        object.has(instance, id).then_some((object, Some(resource)))
-    }
-
-    /// Whether what the path of a request names is there. A Resource that its Object supports may be
-    /// written before it is. A Resource Instance is never there: TS 1.0 addresses none (5.4).
-    pub fn has_target(&self, operation: Operation, path: Path) -> bool {
-        match path {
-            Path::Root => true,
-            Path::ResourceInstance(..) => false,
-            Path::Resource(object, instance, resource) if operation == Operation::Write => self
-                .locate(Path::Instance(object, instance))
-                .is_some_and(|(object, _)| {
-                    object.supports(resource) && object.definition().resource(resource).is_some()
-                }),
-            _ => self.locate(path).is_some(),
-        }
+        let target = self.target(path);
+        let object = target.object().filter(|_| target.exists())?;
+        Some((object, target.resource()))
     }
 
     /// Reads an Object, an Object Instance or a Resource (TS 5.4.1) into a sink.
@@ -194,32 +176,7 @@ impl ObjectTree {
         allowed: impl Fn(InstanceId) -> bool,
         sink: &mut dyn Sink<Error = EncodeError>,
     ) -> Result<(), ReadError> {
-        let id = match (path, path.object()) {
-            (Path::ResourceInstance(..), _) | (_, None) => {
-                return Err(ReadError::NotReadable(path));
-            }
-            (_, Some(id)) => id,
-        };
-        let (object, resource) = self.locate(path).ok_or(ReadError::NotFound(path))?;
-        sink.event(Event::Object(id))?;
-        match (path.instance(), resource) {
-            (Some(instance), Some(resource)) => {
-                if !resource.operations.readable() {
-                    return Err(ReadError::NotReadable(path));
-                }
-                sink.event(Event::Instance(Some(instance)))?;
-                InstanceSink { sink }
-                    .resource(resource, |out| object.read(instance, resource.id, out))?;
-                sink.event(Event::EndInstance)?;
-            }
-            (Some(instance), None) => read_instance(object, instance, sink)?,
-            (None, _) => {
-                for instance in self.instances(id).filter(|instance| allowed(*instance)) {
-                    read_instance(object, instance, sink)?;
-                }
-            }
-        }
-        Ok(sink.event(Event::EndObject)?)
+        self.target(path).read(allowed, sink)
     }
 
     /// The value of a single Resource, or of a Resource Instance, whether or not servers may read it.
@@ -369,8 +326,14 @@ impl ObjectTree {
     /// Tells every Object the time: what is due at `now` is done, and times are read as of now.
     pub fn handle_timeout(&mut self, now: Instant) {
         for (id, object) in &mut self.objects {
-            if *id == ObjectId::ACCESS_CONTROL && object.poll_timeout().is_some() {
-                self.access.forget();
+            match *id {
+                ObjectId::ACCESS_CONTROL if object.poll_timeout().is_some() => {
+                    self.access.forget();
+                }
+                ObjectId::SECURITY | ObjectId::SERVER if object.poll_timeout().is_some() => {
+                    self.access.forget_accounts();
+                }
+                _ => {}
             }
             object.handle_timeout(now);
         }
@@ -407,16 +370,6 @@ pub(crate) fn check_value(
         Some(range) if !range.allows(value) => Err(WriteError::OutOfRange(path)),
         _ => Ok(()),
     }
-}
-
-fn read_instance(
-    object: &dyn Object,
-    instance: InstanceId,
-    sink: &mut dyn Sink<Error = EncodeError>,
-) -> Result<(), ReadError> {
-    sink.event(Event::Instance(Some(instance)))?;
-    object.read_instance(instance, &mut InstanceSink { sink })?;
-    Ok(sink.event(Event::EndInstance)?)
 }
 
 /// A sink that hands its events to a closure.

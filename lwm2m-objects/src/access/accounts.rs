@@ -53,20 +53,25 @@ pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
 /// Whether this server has the only account that there is, and that can be used. Another one that
 /// cannot be read counts.
 pub(crate) fn is_only(tree: &ObjectTree, server: ShortServerId) -> bool {
+    tree.access.only(|| only(tree)) == Some(server)
+}
+
+/// The server with the only account that there is.
+fn only(tree: &ObjectTree) -> Option<ShortServerId> {
     let mut securities = security_instances(tree);
     let (Some((Some(only), security_instance)), None) = (securities.next(), securities.next())
     else {
-        return false;
+        return None;
     };
     let mut has_server_instance = false;
     let mut of_others = server_instances(tree).filter(|(number, instance)| {
-        has_server_instance |= *number == Some(server) && Server::load(tree, *instance).is_some();
-        *number != Some(server)
+        has_server_instance |= *number == Some(only) && Server::load(tree, *instance).is_some();
+        *number != Some(only)
     });
-    only == server
-        && of_others.next().is_none()
+    let is_alone = of_others.next().is_none()
         && has_server_instance
-        && Security::load(tree, security_instance).is_some()
+        && Security::load(tree, security_instance).is_some();
+    is_alone.then_some(only)
 }
 
 /// The Server Object Instances, and of which server each is: whatever else can be read of them.

@@ -1,9 +1,10 @@
-//! What each Access Control Object Instance is about, so that nobody has to read all of them.
+//! What access control asks for with each request, kept so that nobody has to read whole Objects: what
+//! each Access Control Object Instance is about, and which server is alone.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::cell::OnceCell;
 
-use lwm2m_core::{InstanceId, ObjectId};
+use lwm2m_core::{InstanceId, ObjectId, ShortServerId};
 
 use crate::{
     tree::{ObjectTree, object::Change},
@@ -15,8 +16,15 @@ use crate::{
 ///
 /// It is a hint: who asks reads the Access Control Object Instance itself. So a missing entry gives
 /// no right, and neither does a wrong one.
+///
+/// Which server is alone is no hint, as it opens everything: whatever may change the Security or the
+/// Server Object forgets it.
 #[derive(Default)]
-pub(crate) struct AccessIndex(OnceCell<Index>);
+pub(crate) struct AccessIndex {
+    index: OnceCell<Index>,
+    /// The server with the only account, or that there is none.
+    only: OnceCell<Option<ShortServerId>>,
+}
 
 #[derive(Default)]
 struct Index {
@@ -26,7 +34,10 @@ struct Index {
 
 impl AccessIndex {
     pub(crate) const fn new() -> Self {
-        Self(OnceCell::new())
+        Self {
+            index: OnceCell::new(),
+            only: OnceCell::new(),
+        }
     }
 
     /// The Access Control Object Instances about `target`, in ascending order.
@@ -35,15 +46,28 @@ impl AccessIndex {
         tree: &ObjectTree,
         target: AclTarget,
     ) -> impl Iterator<Item = InstanceId> + use<'t> {
-        let index = self.0.get_or_init(|| Index::of(tree));
+        let index = self.index.get_or_init(|| Index::of(tree));
         let last = InstanceId::new(u16::MAX - 1).unwrap_or(InstanceId::ZERO);
         let all = (target, InstanceId::ZERO)..=(target, last);
         index.by_target.range(all).map(|(_, id)| *id)
     }
 
-    /// Something may have changed, and nobody knows what.
+    /// The server with the only account, as `find` finds it when it is not known.
+    pub(crate) fn only(
+        &self,
+        find: impl FnOnce() -> Option<ShortServerId>,
+    ) -> Option<ShortServerId> {
+        *self.only.get_or_init(find)
+    }
+
+    /// Something may have changed in the Access Control Object, and nobody knows what.
     pub(crate) fn forget(&mut self) {
-        self.0.take();
+        self.index.take();
+    }
+
+    /// Something may have changed in the Security or the Server Object.
+    pub(crate) fn forget_accounts(&mut self) {
+        self.only.take();
     }
 }
 
@@ -51,7 +75,7 @@ impl ObjectTree {
     /// Follows changes that were applied to the Access Control Object.
     pub(crate) fn follow_access_control(&mut self, changes: &[Change]) {
         // What was not asked for yet is made when it is.
-        let Some(mut index) = self.access.0.take() else {
+        let Some(mut index) = self.access.index.take() else {
             return;
         };
         let mut last = None;
@@ -64,7 +88,7 @@ impl ObjectTree {
             }
             last = instance;
         }
-        self.access.0 = OnceCell::from(index);
+        self.access.index = OnceCell::from(index);
     }
 }
 

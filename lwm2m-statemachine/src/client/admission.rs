@@ -61,7 +61,7 @@ impl ClassifiedRequest {
 
     /// Makes the checks 2 to 4; with an error, that is the code of the answer.
     pub(super) fn admit(&self, tree: &ObjectTree) -> Result<(), Code> {
-        if !tree.has_target(self.operation, self.path()) {
+        if !tree.target(self.path()).exists_for(self.operation) {
             return Err(Code::NOT_FOUND);
         }
         self.request

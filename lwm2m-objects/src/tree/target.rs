@@ -1,0 +1,161 @@
+//! What a path names in a tree, looked up once.
+
+use core::fmt;
+
+use lwm2m_core::{
+    InstanceId, Operation, Path,
+    codec::{EncodeError, Event, Sink},
+};
+
+use crate::{
+    definition::ResourceDefinition,
+    tree::object::{InstanceSink, Object, ReadError},
+};
+
+/// A path, and what the tree has of it: the Object, and the definition of the Resource. It is looked
+/// up once, by [`ObjectTree::target`](crate::ObjectTree::target), for all that is asked about it.
+///
+/// ```
+/// use lwm2m_core::Operation;
+/// use lwm2m_objects::example;
+///
+/// let tree = example::client();
+/// let reboot = tree.target("/3/0/4".parse()?);
+/// assert!(reboot.exists() && reboot.supports(Operation::Execute));
+/// assert!(!reboot.supports(Operation::Read));
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Target<'t> {
+    path: Path,
+    object: Option<&'t dyn Object>,
+    resource: Option<&'t ResourceDefinition>,
+}
+
+impl<'t> Target<'t> {
+    pub(super) fn new(path: Path, object: Option<&'t dyn Object>) -> Self {
+        let resource = object.zip(path.resource());
+        Self {
+            path,
+            object,
+            resource: resource.and_then(|(object, id)| object.definition().resource(id)),
+        }
+    }
+
+    /// The path.
+    pub const fn path(&self) -> Path {
+        self.path
+    }
+
+    /// The Object that the path leads to or into.
+    pub const fn object(&self) -> Option<&'t dyn Object> {
+        self.object
+    }
+
+    /// The definition of the Resource that the path names, whether or not the Object Instance has it.
+    pub const fn resource(&self) -> Option<&'t ResourceDefinition> {
+        self.resource
+    }
+
+    /// Whether what the path names is there. A Resource Instance is not looked for: TS 1.0 addresses
+    /// none (5.4).
+    pub fn exists(&self) -> bool {
+        let (Some(object), Some(instance)) = (self.object, self.path.instance()) else {
+            return self.object.is_some();
+        };
+        match (self.path.resource(), self.resource) {
+            (None, _) => object.has_instance(instance),
+            (Some(_), Some(resource)) => {
+                object.has_instance(instance) && object.has(instance, resource.id)
+            }
+            (Some(_), None) => false,
+        }
+    }
+
+    /// Whether what the path of a request names is there. A Resource that its Object supports may be
+    /// written before it is. A Resource Instance is never there: TS 1.0 addresses none (5.4).
+    pub fn exists_for(&self, operation: Operation) -> bool {
+        match (self.path, operation) {
+            (Path::Root, _) => true,
+            (Path::ResourceInstance(..), _) => false,
+            (Path::Resource(_, instance, resource), Operation::Write) => {
+                let defined = self.object.filter(|_| self.resource.is_some());
+                defined.is_some_and(|object| {
+                    object.has_instance(instance) && object.supports(resource)
+                })
+            }
+            _ => self.exists(),
+        }
+    }
+
+    /// Whether the operation may have such a path, and the Resource allows it if the path names one.
+    pub fn supports(&self, operation: Operation) -> bool {
+        let allows = self.resource.is_none_or(|resource| {
+            let operations = resource.operations;
+            match operation {
+                Operation::Read | Operation::Observe | Operation::Notify => operations.readable(),
+                Operation::Write => operations.writable(),
+                Operation::Execute => operations.executable(),
+                _ => true,
+            }
+        });
+        self.path != Path::Root && operation.may_target(&self.path) && allows
+    }
+
+    /// Reads what is at the path; see [`ObjectTree::read`](crate::ObjectTree::read).
+    pub fn read(
+        &self,
+        allowed: impl Fn(InstanceId) -> bool,
+        sink: &mut dyn Sink<Error = EncodeError>,
+    ) -> Result<(), ReadError> {
+        if matches!(self.path, Path::Root | Path::ResourceInstance(..)) {
+            return Err(ReadError::NotReadable(self.path));
+        }
+        if !self.exists() {
+            return Err(ReadError::NotFound(self.path));
+        }
+        let object = self.object.ok_or(ReadError::NotFound(self.path))?;
+        sink.event(Event::Object(object.definition().id))?;
+        match (self.path.instance(), self.resource) {
+            (Some(instance), Some(resource)) => {
+                if !resource.operations.readable() {
+                    return Err(ReadError::NotReadable(self.path));
+                }
+                sink.event(Event::Instance(Some(instance)))?;
+                InstanceSink { sink }
+                    .resource(resource, |out| object.read(instance, resource.id, out))?;
+                sink.event(Event::EndInstance)?;
+            }
+            (Some(instance), None) => read_instance(object, instance, sink)?,
+            (None, _) => {
+                for instance in instances(object).filter(|instance| allowed(*instance)) {
+                    read_instance(object, instance, sink)?;
+                }
+            }
+        }
+        Ok(sink.event(Event::EndObject)?)
+    }
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Target").field(&self.path).finish()
+    }
+}
+
+/// The Object Instances of an Object, in order.
+pub(super) fn instances(object: &dyn Object) -> impl Iterator<Item = InstanceId> {
+    core::iter::successors(object.next_instance(None), |last| {
+        object.next_instance(Some(*last))
+    })
+}
+
+fn read_instance(
+    object: &dyn Object,
+    instance: InstanceId,
+    sink: &mut dyn Sink<Error = EncodeError>,
+) -> Result<(), ReadError> {
+    sink.event(Event::Instance(Some(instance)))?;
+    object.read_instance(instance, &mut InstanceSink { sink })?;
+    Ok(sink.event(Event::EndInstance)?)
+}
