@@ -5,7 +5,10 @@ use core::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use lwm2m_core::{Code, InstanceId, Instant, Method, Path, ShortServerId};
-use lwm2m_objects::{Device, ObjectTree, Security, Server as Account, Store};
+use lwm2m_objects::{
+    ObjectTree, Store,
+    typed::{Device, Security, Server},
+};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
     coap::{MessageBuf, MessageRef, MessageType, Token},
@@ -25,7 +28,7 @@ impl Registered {
         let mut tree = ObjectTree::new();
         let security = Security::no_sec("coap://s", id);
         tree.add(Store::of([(InstanceId::ZERO, security)]));
-        tree.add(Store::of([(InstanceId::ZERO, Account::new(id, 86_400))]));
+        tree.add(Store::of([(InstanceId::ZERO, Server::new(id, 86_400))]));
         tree.add(Store::of([(InstanceId::ZERO, Device::example())]));
         let now = Instant::ZERO;
         let mut client = Client::new(ClientConfig::new("bench", [1; 32]), tree).expect("a client");

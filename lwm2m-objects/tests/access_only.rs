@@ -1,7 +1,10 @@
 //! Which server is alone is known at once, however its account and those of others come and go.
 
 use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ShortServerId, Value};
-use lwm2m_objects::{AccessControl, Change, Device, ObjectTree, Security, Server, Store, access};
+use lwm2m_objects::{
+    Change, ObjectTree, Store, access,
+    typed::{AccessControl, Device, Security, Server},
+};
 
 const ONE: ShortServerId = ShortServerId::new(101).unwrap();
 const TWO: ShortServerId = ShortServerId::new(102).unwrap();
