@@ -6,4 +6,4 @@ pub mod firmware;
 pub(crate) mod location;
 pub mod software;
 pub(crate) mod statistics;
-pub(crate) mod update;
+pub mod update;

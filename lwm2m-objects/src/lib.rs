@@ -88,7 +88,7 @@ pub use self::{
         location::LocationObject,
         software,
         statistics::ConnectivityStatisticsObject,
-        update::Answer,
+        update::{self, Answer},
     },
     definition::{
         ArgumentDefinition, DefinitionError, DefinitionFault, Multiplicity, ObjectBuilder,

@@ -3,11 +3,11 @@
 mod access_control;
 mod connectivity;
 mod device;
-mod firmware;
+pub(crate) mod firmware;
 mod location;
 mod security;
 mod server;
-mod software;
+pub(crate) mod software;
 
 use alloc::{string::String, vec::Vec};
 

@@ -1,12 +1,14 @@
 //! Firmware Update (TS E.6).
 
+pub(crate) mod values;
+
 use alloc::{string::String, vec::Vec};
 
 use lwm2m_core::{InstanceId, ObjectId};
 
+use self::values::{DeliveryMethod, Protocol, State, UpdateResult};
 use super::{Typed, Values};
 use crate::{
-    behaviour::firmware::{DeliveryMethod, Protocol, State, UpdateResult},
     definition::{ObjectDefinition, builtin::FIRMWARE_UPDATE},
     tree::{ObjectTree, store::Store},
 };

@@ -1,13 +1,15 @@
 //! Software Management (Object 9).
 
+pub(crate) mod values;
+
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use lwm2m_core::{InstanceId, ObjectId, ObjectLink};
 
+use self::values::{Numbering, State, UpdateResult};
 use super::{Typed, Values};
 use crate::{
-    behaviour::software::{Numbering, State, UpdateResult},
     definition::{ObjectDefinition, builtin::SOFTWARE_MANAGEMENT},
     tree::{ObjectTree, object::Object, store::Store},
 };

@@ -5,9 +5,19 @@ use core::fmt;
 
 use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef};
 
-use super::{DownloadError, Event, Machine, NotNow, Snapshot, SnapshotError, State, UpdateResult};
+use super::{
+    machine::{Event, Firmware, Machine, NotNow},
+    snapshot::{Snapshot, SnapshotError},
+};
 use crate::{
-    behaviour::{changed::Changed, update::Answer},
+    behaviour::{
+        changed::Changed,
+        update::{
+            Answer,
+            face::Face,
+            plan::{self, Pending, Plan},
+        },
+    },
     definition::{ObjectDefinition, builtin::FIRMWARE_UPDATE},
     saved::snapshot::{self, InstanceSnapshot, ObjectSnapshot, ResourceSnapshot},
     tree::{
@@ -16,7 +26,10 @@ use crate::{
             Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError,
         },
     },
-    typed::FirmwareUpdate,
+    typed::{
+        FirmwareUpdate,
+        firmware::values::{DownloadError, State},
+    },
 };
 
 /// The Firmware Update Object with its [`Machine`], for an
@@ -61,13 +74,6 @@ pub struct FirmwareUpdateObject {
     /// What has been applied, and waits to be settled.
     pending: Pending,
     changed: Changed,
-}
-
-/// What changes ask of the machine, once they are settled.
-#[derive(Clone, Copy, Default)]
-struct Pending {
-    reset: bool,
-    delivery: bool,
 }
 
 type Application = Box<dyn FnMut(Event<'_>) -> Answer<DownloadError> + Send>;
@@ -213,45 +219,12 @@ impl FirmwareUpdateObject {
             instance: InstanceId::ZERO,
             resources: names.into_iter().flatten().collect(),
         };
-        let machine = self.machine.snapshot();
         ObjectSnapshot {
             object: FIRMWARE_UPDATE.id,
             version: FIRMWARE_UPDATE.version,
             instances: present.then_some(instance).into_iter().collect(),
-            state: [
-                Value::Integer(machine.state.number().into()),
-                Value::Integer(machine.result.number().into()),
-                Value::String(machine.package_uri),
-                Value::Integer(i64::try_from(machine.received).unwrap_or(i64::MAX)),
-            ]
-            .into(),
+            state: self.machine.snapshot().into_values().into(),
         }
-    }
-}
-
-/// What a transaction asks of the machine. A reset comes before a package, whatever their order.
-struct Plan<'c> {
-    reset: bool,
-    deliver: Option<(Path, &'c Value)>,
-}
-
-impl<'c> Plan<'c> {
-    fn of(changes: &'c [Change]) -> Self {
-        let mut plan = Self {
-            reset: false,
-            deliver: None,
-        };
-        for change in changes {
-            match change {
-                Change::Delete { .. } => plan.reset = true,
-                Change::Set { path, value } if is_empty(value) => plan.reset |= is_package(*path),
-                Change::Set { path, value } if is_package(*path) => {
-                    plan.deliver = Some((*path, value));
-                }
-                _ => {}
-            }
-        }
-        plan
     }
 }
 
@@ -267,16 +240,8 @@ fn check_name(resource: u16, name: Option<&str>) -> Result<(), WriteError> {
 
 /// Package, or Package URI.
 fn is_package(path: Path) -> bool {
-    matches!(path.resource().map(ResourceId::get), Some(0 | 1))
-}
-
-/// Whether a value for a package is none.
-fn is_empty(value: &Value) -> bool {
-    match value.as_ref() {
-        ValueRef::Opaque(package) => matches!(package, [] | [0]),
-        ValueRef::String(uri) => uri.is_empty(),
-        _ => false,
-    }
+    let resource = path.resource();
+    resource == Some(Firmware::PACKAGE) || resource == Some(Firmware::PACKAGE_URI)
 }
 
 const fn path(resource: u16) -> Path {
@@ -344,7 +309,6 @@ impl Object for FirmwareUpdateObject {
 
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
         let mut present = self.present;
-        let mut delivered = false;
         for change in changes {
             let at = change.path();
             match change {
@@ -354,82 +318,38 @@ impl Object for FirmwareUpdateObject {
                     return Err(WriteError::NotFound(at));
                 }
                 Change::Delete { .. } => present = false,
-                Change::Set { value, .. } if is_package(at) => {
-                    // Two packages at once.
-                    if !is_empty(value) && core::mem::replace(&mut delivered, true) {
-                        return Err(WriteError::Refused(at));
-                    }
-                }
-                Change::Set { .. } => return Err(WriteError::Refused(at)),
+                Change::Set { .. } if !is_package(at) => return Err(WriteError::Refused(at)),
                 // The Bootstrap interface takes away what it does not write; these stay.
-                Change::Remove { .. } | Change::Clear { .. } => {}
+                Change::Set { .. } | Change::Remove { .. } | Change::Clear { .. } => {}
             }
         }
-        let plan = Plan::of(changes);
-        let Some((at, value)) = plan.deliver else {
-            return Ok(());
-        };
-        if self.pending.delivery && !plan.reset {
-            return Err(WriteError::NotWritable(at));
-        }
-        let method = self.machine.delivery();
-        let mut machine = Machine::new(method, []);
-        if !(plan.reset || self.pending.reset) {
-            machine.clone_from(&self.machine);
-        }
-        let may = match value.as_ref() {
-            ValueRef::Opaque(package) => machine.may_write_package(package),
-            ValueRef::String(uri) => machine.may_write_package_uri(uri),
-            _ => Ok(()),
-        };
-        may.map_err(|NotNow(_)| WriteError::NotWritable(at))
+        Plan::of::<Firmware>(changes)?.check(&self.machine, self.pending)
     }
 
     fn apply(&mut self, changes: &[Change]) {
-        let plan = Plan::of(changes);
-        self.pending = Pending {
-            reset: plan.reset || self.pending.reset,
-            delivery: plan.deliver.is_some() || self.pending.delivery && !plan.reset,
-        };
+        // `prepare` has agreed.
+        let plan = Plan::of::<Firmware>(changes).unwrap_or_default();
+        self.pending = plan.after(self.pending);
         self.present = self.is_present_after(changes);
     }
 
     fn settle(&mut self, changes: &[Change]) {
-        let plan = Plan::of(changes);
+        let plan = Plan::of::<Firmware>(changes).unwrap_or_default();
         self.pending = Pending::default();
-        // `prepare` has refused what the machine would.
         self.change(|machine, application| {
             if plan.reset {
-                let _ = machine.write_package(&[], application);
+                machine.reset(application);
             }
-            let _ = match plan.deliver.map(|(_, value)| value.as_ref()) {
-                Some(ValueRef::Opaque(package)) => machine.write_package(package, application),
-                Some(ValueRef::String(uri)) => machine.write_package_uri(uri, application),
-                _ => Ok(()),
-            };
+            plan.deliver(machine, application);
         });
     }
 
     fn acts_on(&self, change: &Change) -> bool {
-        match change {
-            Change::Set { path, .. } => is_package(*path),
-            Change::Delete { .. } => true,
-            _ => false,
-        }
+        plan::is_order::<Firmware>(change)
     }
 
-    /// A reset takes the place of whatever was before it. A package does not take that of a reset,
-    /// and what is removed stays.
     fn supersedes(&self, later: &Change, earlier: &Change) -> bool {
-        let reset = |change: &Change| match change {
-            Change::Set { value, .. } => Some(is_empty(value)),
-            _ => None,
-        };
-        match reset(later) {
-            Some(true) => true,
-            Some(false) => reset(earlier) == Some(false),
-            None => false,
-        }
+        plan::supersedes::<Firmware>(later, earlier)
     }
 
     /// The machine has not heard of anything yet.
@@ -457,7 +377,7 @@ impl Object for FirmwareUpdateObject {
     }
 
     fn streams(&self, resource: ResourceId) -> bool {
-        resource.get() == 0
+        resource == Firmware::PACKAGE
     }
 
     fn stream(
@@ -467,19 +387,8 @@ impl Object for FirmwareUpdateObject {
         piece: Piece<'_>,
     ) -> Result<(), WriteError> {
         let at = Path::Resource(ObjectId::FIRMWARE_UPDATE, instance, resource);
-        self.change(|machine, application| match piece {
-            Piece::Begin => {
-                machine.begin();
-                Ok(())
-            }
-            Piece::Bytes(bytes) => machine.block(bytes, application),
-            Piece::End => machine.end(application),
-            Piece::Abort => {
-                machine.abort(application);
-                Ok(())
-            }
-        })
-        .map_err(|NotNow(_)| WriteError::NotWritable(at))
+        self.change(|machine, application| machine.stream(piece, application))
+            .map_err(|NotNow(_)| WriteError::NotWritable(at))
     }
 
     fn poll_changed(&mut self) -> Option<Path> {
@@ -522,24 +431,8 @@ struct Saved {
 
 impl Saved {
     fn read(saved: &ObjectSnapshot) -> Result<Self, snapshot::SnapshotError> {
-        let number = |number: &i64| u8::try_from(*number).ok();
-        let machine = || match &*saved.state {
-            [
-                Value::Integer(state),
-                Value::Integer(result),
-                Value::String(package_uri),
-                Value::Integer(received),
-            ] => Some(Snapshot {
-                state: State::from_number(number(state)?)?,
-                result: UpdateResult::from_number(number(result)?)?,
-                package_uri: package_uri.clone(),
-                received: u64::try_from(*received).ok()?,
-            }),
-            _ => None,
-        };
         let unusable = snapshot::SnapshotError::State(saved.object);
-        let machine = machine().ok_or(unusable)?;
-        machine.check().map_err(|_| unusable)?;
+        let machine = Snapshot::from_values(&saved.state).ok_or(unusable)?;
         let object = Path::Object(saved.object);
         let (present, resources) = match &*saved.instances {
             [] => (false, &[][..]),

@@ -2,15 +2,18 @@
 
 use alloc::string::String;
 
+use lwm2m_core::Value;
 use thiserror::Error;
 
-use super::{State, UpdateResult};
-use crate::behaviour::update::{LONGEST_URI, MOST_RECEIVED};
+use crate::{
+    behaviour::update::pull::check_pull,
+    typed::firmware::values::{State, UpdateResult},
+};
 
 /// What of a [`Machine`](super::Machine) survives a reboot.
 ///
-/// It serialises with a format version and a check sum; what is damaged, or of no state that a
-/// machine can be in, does not deserialise.
+/// It serialises with a format version and a check sum. What is damaged does not deserialise, nor
+/// what no machine can be in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Resource 3.
@@ -19,7 +22,7 @@ pub struct Snapshot {
     pub result: UpdateResult,
     /// Resource 1.
     pub package_uri: String,
-    /// What a pull has received, in bytes; not more than an Integer can tell.
+    /// What a pull has received, in bytes; 2^63 - 1 at most, as an Integer has to hold it.
     pub received: u64,
 }
 
@@ -33,7 +36,7 @@ crate::saved::sealed::sealed! {
     } if Snapshot::check
 }
 
-/// A [`Snapshot`] of no state that a machine can be in.
+/// A [`Snapshot`] that no machine can be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
@@ -48,7 +51,7 @@ pub enum SnapshotError {
     /// Package URI has 0 to 255 bytes.
     #[error("a package URI of {0} bytes, expected 0 to 255")]
     PackageUri(usize),
-    /// What was received is more than an Integer can tell.
+    /// More bytes were received than an Integer can hold.
     #[error("{0} bytes received, which is more than 2^63 - 1")]
     Received(u64),
 }
@@ -67,13 +70,42 @@ impl Snapshot {
         if !possible {
             return Err(SnapshotError::Result { state, result });
         }
-        let length = self.package_uri.len();
-        if length > LONGEST_URI {
-            return Err(SnapshotError::PackageUri(length));
-        }
-        if self.received > MOST_RECEIVED {
-            return Err(SnapshotError::Received(self.received));
-        }
-        Ok(())
+        check_pull(
+            &self.package_uri,
+            self.received,
+            SnapshotError::PackageUri,
+            SnapshotError::Received,
+        )
+    }
+
+    /// The snapshot as the state of a saved Object.
+    pub(super) fn into_values(self) -> [Value; 4] {
+        [
+            Value::Integer(self.state.number().into()),
+            Value::Integer(self.result.number().into()),
+            Value::String(self.package_uri),
+            Value::Integer(i64::try_from(self.received).unwrap_or(i64::MAX)),
+        ]
+    }
+
+    /// The snapshot that a saved Object has; `None` if no machine can be in it.
+    pub(super) fn from_values(values: &[Value]) -> Option<Self> {
+        let [
+            Value::Integer(state),
+            Value::Integer(result),
+            Value::String(package_uri),
+            Value::Integer(received),
+        ] = values
+        else {
+            return None;
+        };
+        let snapshot = Self {
+            state: State::from_number(u8::try_from(*state).ok()?)?,
+            result: UpdateResult::from_number(u8::try_from(*result).ok()?)?,
+            package_uri: package_uri.clone(),
+            received: u64::try_from(*received).ok()?,
+        };
+        snapshot.check().ok()?;
+        Some(snapshot)
     }
 }

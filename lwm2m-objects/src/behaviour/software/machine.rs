@@ -1,12 +1,20 @@
-//! The state machines of the Software Management specification, sections 5.1 and 5.2.
+//! The face of software: its table of transitions, what the application is asked, and its calls.
 
-use alloc::string::String;
-
-use lwm2m_core::InstanceId;
+use lwm2m_core::{InstanceId, ResourceId};
 use thiserror::Error;
 
-use super::{DownloadError, Numbering, Snapshot, SnapshotError, State, UpdateResult};
-use crate::behaviour::update::{Answer, LONGEST_URI, MOST_RECEIVED, scheme};
+use super::{
+    phase::Phase,
+    snapshot::{Snapshot, SnapshotError},
+};
+use crate::{
+    behaviour::update::{
+        Answer,
+        face::{Ask, Face, Request, Step, sealed::Sealed},
+        machine,
+    },
+    typed::software::values::{DownloadError, Numbering, State, UpdateResult},
+};
 
 /// Both state machines of one software component, without time, transport or storage; see the
 /// [module](super).
@@ -28,39 +36,19 @@ use crate::behaviour::update::{Answer, LONGEST_URI, MOST_RECEIVED, scheme};
 /// assert_eq!((machine.state(), machine.is_active()), (State::Initial, false));
 /// # Ok::<(), lwm2m_objects::software::Refused>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Machine {
-    numbering: Numbering,
-    state: State,
-    result: UpdateResult,
-    /// The Software Activation machine: whether it is ACTIVE. Not alive is INACTIVE.
-    active: bool,
-    /// Whether an installation is under way.
-    installing: bool,
-    package_uri: String,
-    /// What a pull has received, in bytes.
-    received: u64,
-    upload: Upload,
-}
+pub type Machine = machine::Machine<Software>;
 
-/// A Write of Package that is under way.
+/// What is particular to software: which numbers states and results have, and so which there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Upload {
-    /// There is none.
-    None,
-    /// Nothing has arrived; `again` if it takes the place of one that has not ended.
-    Begun { again: bool },
-    /// So many bytes have arrived.
-    Running { offset: u64 },
-    /// It failed, which Update Result tells; the rest is dropped.
-    Dropped,
+pub struct Software {
+    numbering: Numbering,
 }
 
 /// What software management asks of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The next bytes of a package that is pushed; a new one begins at offset 0, and whatever
-    /// there was of another is to go.
+    /// The next bytes of a package that is pushed. A new package begins at offset 0; what there was
+    /// of another one is to be discarded.
     Block {
         /// How many bytes of the package were before.
         offset: u64,
@@ -69,10 +57,10 @@ pub enum Event<'a> {
     },
     /// Fetch a package.
     Fetch {
-        /// Where it is. What cannot be fetched by any protocol of the application is answered
-        /// with an invalid URI.
+        /// Where it is. If the application has no protocol for it, it answers with
+        /// [`InvalidUri`](DownloadError::InvalidUri).
         uri: &'a str,
-        /// How many bytes of it were there already, before a reboot.
+        /// How many bytes of it were received before a reboot.
         offset: u64,
     },
     /// Check the integrity of the package.
@@ -87,8 +75,8 @@ pub enum Event<'a> {
     Activate,
     /// The software must not be used from now on.
     Deactivate,
-    /// What there is of the package is to go, and what is under way is to end; with an Object
-    /// Instance that is deleted, the software too. The answer does not matter.
+    /// Discard what there is of the package, and stop what is under way. If the Object Instance was
+    /// deleted, remove the software, too. The answer is ignored.
     Discard,
 }
 
@@ -106,303 +94,207 @@ pub enum Refused {
     NotFound(InstanceId),
 }
 
+impl Sealed for Software {}
+
+impl Face for Software {
+    type Phase = Phase;
+    type UpdateResult = UpdateResult;
+    type DownloadError = DownloadError;
+    type Event<'e> = Event<'e>;
+    type Refused = Refused;
+
+    const PACKAGE: ResourceId = ResourceId::new(2);
+    const PACKAGE_URI: ResourceId = ResourceId::new(3);
+    const START: (Phase, UpdateResult) = (Phase::Initial, UpdateResult::Initial);
+    const DOWNLOADING: Phase = Phase::DownloadStarted;
+    const EMPTY_RESETS: bool = false;
+    const URI_IS_READABLE: bool = false;
+    const VERIFIES_PULLS: bool = true;
+    const CONNECTION_LOST: DownloadError = DownloadError::ConnectionLost;
+    const INVALID_URI: DownloadError = DownloadError::InvalidUri;
+
+    /// The table of section 5.1.1 of the Software Management specification, and Figure 2 of
+    /// section 5.2.
+    #[rustfmt::skip]
+    #[expect(clippy::match_same_arms, reason = "it is a table")]
+    fn next(
+        &self,
+        phase: Phase,
+        unchanged: UpdateResult,
+        step: Step<DownloadError>,
+    ) -> Option<(Phase, UpdateResult)> {
+        use Phase::{Active, Delivered, Downloaded, DownloadStarted, Inactive, Initial, Installing};
+        use UpdateResult::{Download, Downloading, InstallationFailed, Installed, UninstallationFailed};
+
+        let none = UpdateResult::Initial;
+        let (verified, registered) = match self.numbering {
+            Numbering::Registered => (UpdateResult::Verified, true),
+            Numbering::Candidate => (none, false),
+        };
+        Some(match (phase, step) {
+            // PKG/URI Write.
+            (Initial,         Step::Started)       => (DownloadStarted, Downloading),
+            // A push in place of one that has not ended.
+            (DownloadStarted, Step::StartedAgain)  => (DownloadStarted, Downloading),
+            // PKG Download Failed.
+            (DownloadStarted, Step::Failed(error)) => (Initial,         Download(error)),
+            // PKG Written.
+            (DownloadStarted, Step::Arrived)       => (Downloaded,      none),
+            // PKG Integrity OK, KO.
+            (Downloaded,      Step::Verified)      => (Delivered,       verified),
+            (Downloaded,      Step::VerificationFailed(_))
+                => (Initial, Download(DownloadError::Integrity)),
+            // Install execution.
+            (Delivered,       Step::InstallStarted) => (Installing,     unchanged),
+            (Installing,      Step::Installed)      => (Inactive,       Installed),
+            (Installing,      Step::InstallFailed)  => (Delivered,      InstallationFailed),
+            // Uninstall execution (5.1.3.2). The candidate numbering has no result for a failure.
+            (Delivered | Installing | Inactive | Active, Step::Uninstalled) => (Initial, none),
+            (Delivered | Installing | Inactive | Active, Step::UninstallFailed) if registered
+                => (phase, UninstallationFailed),
+            // Software Activation (5.2).
+            (Inactive | Active, Step::Activated)    => (Active,         unchanged),
+            (Inactive | Active, Step::Deactivated)  => (Inactive,       unchanged),
+            _ => return None,
+        })
+    }
+
+    fn not_now(phase: Phase) -> Refused {
+        Refused::NotNow(phase.state())
+    }
+}
+
+impl<'a> From<Request<'a>> for Event<'a> {
+    fn from(request: Request<'a>) -> Self {
+        match request {
+            Request::Block { offset, bytes } => Self::Block { offset, bytes },
+            Request::Fetch { uri, offset } => Self::Fetch { uri, offset },
+            Request::Verify => Self::Verify,
+            Request::Install => Self::Install,
+            Request::Discard => Self::Discard,
+        }
+    }
+}
+
+/// Software Management.
 impl Machine {
     /// A machine in the INITIAL state.
     pub const fn new(numbering: Numbering) -> Self {
-        Self {
-            numbering,
-            state: State::Initial,
-            result: UpdateResult::Initial,
-            active: false,
-            installing: false,
-            package_uri: String::new(),
-            received: 0,
-            upload: Upload::None,
-        }
+        Self::with(Software { numbering })
     }
 
     /// Which numbers it has.
     pub const fn numbering(&self) -> Numbering {
-        self.numbering
+        self.face().numbering
     }
 
     /// Resource 7.
     pub const fn state(&self) -> State {
-        self.state
-    }
-
-    /// Resource 9.
-    pub const fn result(&self) -> UpdateResult {
-        self.result
+        self.phase().state()
     }
 
     /// Resource 12: whether the software may be used.
     pub const fn is_active(&self) -> bool {
-        self.active
+        matches!(self.phase(), Phase::Active)
     }
 
     /// Whether an installation is under way: the application has answered `Later`.
     pub const fn is_installing(&self) -> bool {
-        self.installing
-    }
-
-    /// Resource 3: where the package comes from, if it is pulled.
-    pub fn package_uri(&self) -> &str {
-        &self.package_uri
-    }
-
-    /// What a pull has received so far, in bytes.
-    pub const fn received(&self) -> u64 {
-        self.received
+        matches!(self.phase(), Phase::Installing)
     }
 }
 
-/// The server's side. Each call may ask something of the application.
+/// Software Management, the server's side.
 impl Machine {
-    /// A Write of Package begins; [`block`](Self::block)s follow, then [`end`](Self::end). One
-    /// that has not ended is forgotten.
-    pub const fn begin(&mut self) {
-        let again = self.is_pushing();
-        self.upload = Upload::Begun { again };
-    }
-
-    /// The next bytes of Package. With the first of them, INITIAL becomes DOWNLOAD STARTED.
-    pub fn block(
-        &mut self,
-        bytes: &[u8],
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
-    ) -> Result<(), Refused> {
-        match self.upload {
-            Upload::None => return Err(Refused::NotNow(self.state)),
-            _ if bytes.is_empty() => return Ok(()),
-            Upload::Dropped => return Ok(()),
-            Upload::Running { .. } => {}
-            Upload::Begun { again } => {
-                if let Err(refused) = self.may_push(again) {
-                    self.upload = Upload::None;
-                    return Err(refused);
-                }
-                self.starts();
-                self.upload = Upload::Running { offset: 0 };
-            }
-        }
-        let Upload::Running { offset } = self.upload else {
-            return Ok(());
-        };
-        match ask(Event::Block { offset, bytes }) {
-            Answer::Done | Answer::Later => {
-                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                let offset = offset.saturating_add(length);
-                self.upload = Upload::Running { offset };
-            }
-            Answer::Failed(error) => self.fail(error),
-        }
-        Ok(())
-    }
-
-    /// Package has been written. An empty value is no package: nothing changes.
-    pub fn end(
-        &mut self,
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
-    ) -> Result<(), Refused> {
-        match self.upload {
-            Upload::None => return Err(Refused::NotNow(self.state)),
-            Upload::Begun { again: true } => self.abort(ask),
-            Upload::Begun { again: false } | Upload::Dropped => self.upload = Upload::None,
-            Upload::Running { .. } => self.written(ask),
-        }
-        Ok(())
-    }
-
-    /// The rest of Package will not come: the transfer was given up.
-    pub fn abort(&mut self, ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>) {
-        if self.is_pushing() {
-            ask(Event::Discard);
-            self.fail(DownloadError::ConnectionLost);
-        }
-        self.upload = Upload::None;
-    }
-
-    /// All of Package at once.
-    pub fn write_package(
-        &mut self,
-        package: &[u8],
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
-    ) -> Result<(), Refused> {
-        if package.is_empty() {
-            return Ok(());
-        }
-        self.may_write_package()?;
-        self.begin();
-        self.block(package, ask)?;
-        self.end(ask)
-    }
-
-    /// A Write of Package URI. An empty one is none: nothing changes. One of more than 255 bytes is
-    /// invalid.
-    pub fn write_package_uri(
-        &mut self,
-        uri: &str,
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
-    ) -> Result<(), Refused> {
-        if uri.is_empty() {
-            return Ok(());
-        }
-        self.may_write_package_uri()?;
-        self.starts();
-        if uri.len() > LONGEST_URI {
-            self.fail(DownloadError::InvalidUri);
-            return Ok(());
-        }
-        self.package_uri = uri.into();
-        if scheme(uri).is_some() {
-            self.fetch(ask);
-        } else {
-            self.fail(DownloadError::InvalidUri);
-        }
-        Ok(())
-    }
-
     /// Install is executed.
-    pub fn install(
-        &mut self,
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
-    ) -> Result<(), Refused> {
-        if self.state != State::Delivered || self.installing {
-            return Err(Refused::NotNow(self.state));
-        }
-        self.installing = true;
-        match ask(Event::Install) {
-            Answer::Done => self.installed(),
-            Answer::Later => Ok(()),
-            Answer::Failed(_) => self.installation_failed(),
-        }
+    pub fn install(&mut self, ask: &mut Ask<'_, Software>) -> Result<(), Refused> {
+        self.start_install(ask)
     }
 
     /// Uninstall is executed; `update` if another package will follow to update the software.
-    pub fn uninstall(
-        &mut self,
-        update: bool,
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
-    ) -> Result<(), Refused> {
-        if !matches!(self.state, State::Delivered | State::Installed) {
-            return Err(Refused::NotNow(self.state));
-        }
+    pub fn uninstall(&mut self, update: bool, ask: &mut Ask<'_, Software>) -> Result<(), Refused> {
+        self.may_step(Step::Uninstalled)?;
         let answer = ask(if update {
             Event::PrepareUpdate
         } else {
             Event::Uninstall
         });
-        if matches!(answer, Answer::Failed(_)) && self.numbering == Numbering::Registered {
-            self.result = UpdateResult::UninstallationFailed;
-        } else {
-            self.forget(UpdateResult::Initial);
+        let failed = matches!(answer, Answer::Failed(_));
+        if !failed || self.step(Step::UninstallFailed).is_err() {
+            self.lose(Step::Uninstalled);
         }
         Ok(())
     }
 
     /// Activate is executed. What is active stays so.
-    pub fn activate(
-        &mut self,
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
-    ) -> Result<(), Refused> {
-        self.switch(true, ask)
+    pub fn activate(&mut self, ask: &mut Ask<'_, Software>) -> Result<(), Refused> {
+        self.switch(Event::Activate, Step::Activated, ask)
     }
 
     /// Deactivate is executed. What is inactive stays so.
-    pub fn deactivate(
+    pub fn deactivate(&mut self, ask: &mut Ask<'_, Software>) -> Result<(), Refused> {
+        self.switch(Event::Deactivate, Step::Deactivated, ask)
+    }
+
+    fn switch(
         &mut self,
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
+        event: Event<'_>,
+        step: Step<DownloadError>,
+        ask: &mut Ask<'_, Software>,
     ) -> Result<(), Refused> {
-        self.switch(false, ask)
-    }
-
-    /// Whether a package would be taken: in INITIAL, or in place of one that is being pushed.
-    pub fn may_write_package(&self) -> Result<(), Refused> {
-        self.may_push(self.is_pushing())
-    }
-
-    /// Whether the URI of a package would be taken: in INITIAL.
-    pub fn may_write_package_uri(&self) -> Result<(), Refused> {
-        self.expect(State::Initial)
+        self.may_step(step)?;
+        if self.is_active() == (step == Step::Activated) {
+            return Ok(());
+        }
+        if matches!(ask(event), Answer::Failed(_)) {
+            return Err(Refused::Failed);
+        }
+        self.step(step)
     }
 }
 
-/// The application's side: how that ends to which it answered `Later`.
+/// Software Management, the application's side: how that ends to which it answered `Later`.
 impl Machine {
-    /// So many bytes of a package that is pulled have been received and stored. Nothing but a
-    /// [`Snapshot`] tells it.
-    pub fn progress(&mut self, received: u64) -> Result<(), Refused> {
-        self.expect_fetching()?;
-        self.received = received.min(MOST_RECEIVED);
-        Ok(())
-    }
-
     /// All of the package that is pulled is there; it is to be verified now.
-    pub fn downloaded(
-        &mut self,
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
-    ) -> Result<(), Refused> {
-        self.expect_fetching()?;
-        self.written(ask);
-        Ok(())
-    }
-
-    /// The package did not arrive.
-    pub fn failed(&mut self, error: DownloadError) -> Result<(), Refused> {
-        self.expect(State::DownloadStarted)?;
-        self.fail(error);
-        Ok(())
+    pub fn downloaded(&mut self, ask: &mut Ask<'_, Software>) -> Result<(), Refused> {
+        self.pulled(ask)
     }
 
     /// The package is good.
     pub fn verified(&mut self) -> Result<(), Refused> {
-        self.expect(State::Downloaded)?;
-        self.state = State::Delivered;
-        self.result = match self.numbering {
-            Numbering::Registered => UpdateResult::Verified,
-            Numbering::Candidate => UpdateResult::Initial,
-        };
-        Ok(())
+        self.step(Step::Verified)
     }
 
     /// The package is not good.
     pub fn verification_failed(&mut self) -> Result<(), Refused> {
-        self.expect(State::Downloaded)?;
-        self.fail(DownloadError::Integrity);
+        let step = Step::VerificationFailed(DownloadError::Integrity);
+        self.may_step(step)?;
+        self.lose(step);
         Ok(())
     }
 
     /// The software is installed; it is inactive.
     pub fn installed(&mut self) -> Result<(), Refused> {
-        self.expect_installing()?;
-        self.installing = false;
-        self.state = State::Installed;
-        self.result = UpdateResult::Installed;
-        self.active = false;
-        Ok(())
+        self.step(Step::Installed)
     }
 
     /// The software could not be installed; the package is still there.
     pub fn installation_failed(&mut self) -> Result<(), Refused> {
-        self.expect_installing()?;
-        self.installing = false;
-        self.result = UpdateResult::InstallationFailed;
-        Ok(())
+        self.step(Step::InstallFailed)
     }
 }
 
-/// Survival of a reboot.
+/// Software Management over a reboot.
 impl Machine {
     /// What to keep.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
-            state: self.state,
-            result: self.result,
-            active: self.active,
-            installing: self.installing,
-            package_uri: self.package_uri.clone(),
-            received: self.received,
+            state: self.state(),
+            result: self.result(),
+            active: self.is_active(),
+            installing: self.is_installing(),
+            package_uri: self.package_uri().into(),
+            received: self.received(),
         }
     }
 
@@ -412,147 +304,14 @@ impl Machine {
     pub fn restore(
         &mut self,
         snapshot: Snapshot,
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
+        ask: &mut Ask<'_, Software>,
     ) -> Result<(), SnapshotError> {
-        snapshot.check(self.numbering)?;
-        let (state, result) = (snapshot.state, snapshot.result);
-        *self = Self {
-            numbering: self.numbering,
-            state,
-            result,
-            active: snapshot.active,
-            installing: snapshot.installing,
-            package_uri: snapshot.package_uri,
-            received: snapshot.received,
-            upload: Upload::None,
-        };
-        match state {
-            State::DownloadStarted if self.package_uri.is_empty() => {
-                ask(Event::Discard);
-                self.fail(DownloadError::ConnectionLost);
-            }
-            State::DownloadStarted => self.fetch(ask),
-            State::Downloaded => self.verify(ask),
-            State::Initial | State::Delivered | State::Installed => {}
+        let phase = snapshot.phase(self.numbering())?;
+        let pulled = (snapshot.package_uri, snapshot.received);
+        self.resume((phase, snapshot.result), pulled, ask);
+        if phase == Phase::Downloaded {
+            self.verify(ask);
         }
-        Ok(())
-    }
-}
-
-/// The transitions.
-impl Machine {
-    /// Whether a push has begun to arrive, and has not ended.
-    const fn is_pushing(&self) -> bool {
-        matches!(
-            self.upload,
-            Upload::Running { .. } | Upload::Begun { again: true }
-        )
-    }
-
-    /// Whether a package may be pushed now; `again` if it takes the place of one under way.
-    fn may_push(&self, again: bool) -> Result<(), Refused> {
-        match self.state {
-            State::DownloadStarted if again => Ok(()),
-            _ => self.expect(State::Initial),
-        }
-    }
-
-    fn expect(&self, state: State) -> Result<(), Refused> {
-        if self.state == state {
-            Ok(())
-        } else {
-            Err(Refused::NotNow(self.state))
-        }
-    }
-
-    fn expect_fetching(&self) -> Result<(), Refused> {
-        self.expect(State::DownloadStarted)?;
-        if self.is_pushing() {
-            return Err(Refused::NotNow(self.state));
-        }
-        Ok(())
-    }
-
-    fn expect_installing(&self) -> Result<(), Refused> {
-        if self.installing {
-            Ok(())
-        } else {
-            Err(Refused::NotNow(self.state))
-        }
-    }
-
-    /// A package is on its way.
-    fn starts(&mut self) {
-        self.state = State::DownloadStarted;
-        self.result = UpdateResult::Downloading;
-        self.package_uri.clear();
-        self.received = 0;
-    }
-
-    fn fetch(&mut self, ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>) {
-        let (uri, offset) = (&*self.package_uri, self.received);
-        match ask(Event::Fetch { uri, offset }) {
-            Answer::Done => self.written(ask),
-            Answer::Later => {}
-            Answer::Failed(error) => self.fail(error),
-        }
-    }
-
-    /// All of the package is there.
-    fn written(&mut self, ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>) {
-        self.state = State::Downloaded;
-        self.result = UpdateResult::Initial;
-        self.upload = Upload::None;
-        self.verify(ask);
-    }
-
-    fn verify(&mut self, ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>) {
-        // The state is the one that both expect.
-        let _ = match ask(Event::Verify) {
-            Answer::Done => self.verified(),
-            Answer::Later => Ok(()),
-            Answer::Failed(_) => self.verification_failed(),
-        };
-    }
-
-    fn fail(&mut self, error: DownloadError) {
-        self.upload = match self.upload {
-            // More may come of a push; the server learns of the error by Update Result only.
-            Upload::Running { .. } | Upload::Dropped => Upload::Dropped,
-            Upload::Begun { .. } => Upload::Begun { again: false },
-            Upload::None => Upload::None,
-        };
-        self.forget(UpdateResult::Download(error));
-    }
-
-    /// Back to INITIAL.
-    fn forget(&mut self, result: UpdateResult) {
-        self.state = State::Initial;
-        self.result = result;
-        self.active = false;
-        self.installing = false;
-        self.package_uri.clear();
-        self.received = 0;
-    }
-
-    fn switch(
-        &mut self,
-        active: bool,
-        ask: &mut dyn FnMut(Event<'_>) -> Answer<DownloadError>,
-    ) -> Result<(), Refused> {
-        self.expect(State::Installed)?;
-        if self.active == active {
-            return Ok(());
-        }
-        let answer = ask(if active {
-            Event::Activate
-        } else {
-            Event::Deactivate
-        });
-        if matches!(answer, Answer::Failed(_)) {
-            return Err(Refused::Failed);
-        }
-        self.active = active;
         Ok(())
     }
 }

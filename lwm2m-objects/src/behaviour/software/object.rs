@@ -12,10 +12,18 @@ use core::fmt;
 use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef};
 
 use super::{
-    DownloadError, Event, Machine, Numbering, Refused, Snapshot, SnapshotError, State, UpdateResult,
+    machine::{Event, Machine, Refused, Software},
+    snapshot::{Snapshot, SnapshotError},
 };
 use crate::{
-    behaviour::{changed::Changed, update::Answer},
+    behaviour::{
+        changed::Changed,
+        update::{
+            Answer,
+            face::{Ask, Face},
+            plan::{self, Pending, Plan},
+        },
+    },
     definition::ObjectDefinition,
     saved::snapshot::{self, ObjectSnapshot},
     tree::{
@@ -24,7 +32,10 @@ use crate::{
         },
         store::Store,
     },
-    typed::{SoftwareManagement, Typed},
+    typed::{
+        SoftwareManagement, Typed,
+        software::values::{DownloadError, Numbering},
+    },
 };
 
 /// The Software Management Object, a [`Machine`] for each Object Instance, for an
@@ -74,9 +85,6 @@ pub struct SoftwareManagementObject {
 }
 
 type Application = Box<dyn FnMut(InstanceId, Event<'_>) -> Answer<DownloadError> + Send>;
-
-/// What a machine is asked within.
-type Ask<'a> = dyn FnMut(Event<'_>) -> Answer<DownloadError> + 'a;
 
 impl SoftwareManagementObject {
     /// An Object without instances, which supports all Resources of the numbering until it is given
@@ -164,16 +172,8 @@ impl SoftwareManagementObject {
             instance.resources.retain(of_store);
         }
         for (id, machine) in machines {
-            let machine = machine.snapshot();
-            store.state.extend([
-                Value::Integer(id.get().into()),
-                Value::Integer(machine.state.number(self.numbering).into()),
-                Value::Integer(machine.result.number(self.numbering).into()),
-                Value::Boolean(machine.active),
-                Value::Boolean(machine.installing),
-                Value::String(machine.package_uri),
-                Value::Integer(i64::try_from(machine.received).unwrap_or(i64::MAX)),
-            ]);
+            let values = machine.snapshot().into_values(id, self.numbering);
+            store.state.extend(values);
         }
         store
     }
@@ -231,7 +231,7 @@ impl SoftwareManagementObject {
     fn change(
         &mut self,
         instance: InstanceId,
-        feed: impl FnOnce(&mut Machine, &mut Ask<'_>) -> Result<(), Refused>,
+        feed: impl FnOnce(&mut Machine, &mut Ask<'_, Software>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
         self.feed(instance, feed)
             .unwrap_or(Err(Refused::NotFound(instance)))
@@ -241,7 +241,7 @@ impl SoftwareManagementObject {
     fn feed<T>(
         &mut self,
         instance: InstanceId,
-        feed: impl FnOnce(&mut Machine, &mut Ask<'_>) -> T,
+        feed: impl FnOnce(&mut Machine, &mut Ask<'_, Software>) -> T,
     ) -> Option<T> {
         let machine = self.machines.get_mut(&instance)?;
         let application = &mut self.application;
@@ -265,33 +265,54 @@ impl SoftwareManagementObject {
         self.store.apply(&for_store(&[Change::Create { path }]));
     }
 
-    /// The package or the URI that a change brings; an empty one is none.
-    fn delivers(change: &Change) -> Option<Delivery<'_>> {
-        let Change::Set { path, value } = change else {
-            return None;
-        };
-        match (path.resource()?.get(), value.as_ref()) {
-            (2, ValueRef::Opaque(package)) if !package.is_empty() => {
-                Some(Delivery::Package(package))
-            }
-            (3, ValueRef::String(uri)) if !uri.is_empty() => Some(Delivery::Uri(uri)),
-            _ => None,
+    /// What waits to be settled for a machine. One that was deleted has been replaced already.
+    fn pending(&self, instance: InstanceId) -> Pending {
+        Pending {
+            reset: false,
+            delivery: self.pending.contains(&instance),
         }
     }
 }
 
+/// What changes ask of the machines, by Object Instance.
+type Plans<'c> = BTreeMap<InstanceId, Plan<'c>>;
+
+/// Adds what a change asks to the plan of its Object Instance, and lends it; `None` if it asks
+/// nothing.
+fn plan_with<'p, 'c>(
+    plans: &'p mut Plans<'c>,
+    change: &'c Change,
+) -> Result<Option<(InstanceId, &'p Plan<'c>)>, WriteError> {
+    let Some(instance) = change.path().instance() else {
+        return Ok(None);
+    };
+    if !plan::is_order::<Software>(change) {
+        return Ok(None);
+    }
+    let plan = plans.entry(instance).or_default();
+    plan.add::<Software>(change)?;
+    Ok(Some((instance, plan)))
+}
+
+/// What changes ask of the machines, to which [`Object::prepare`] has agreed.
+fn plans(changes: &[Change]) -> Plans<'_> {
+    let mut plans = Plans::new();
+    for change in changes {
+        let _ = plan_with(&mut plans, change);
+    }
+    plans
+}
+
 /// What of changes is for the store. Name and version are in every Object Instance.
 fn for_store(changes: &[Change]) -> Cow<'_, [Change]> {
-    let is_whole = |change: &Change| {
-        let resource = change.path().resource();
-        matches!(change, Change::Create { .. }) || resource.is_some_and(is_of_machine)
-    };
-    if !changes.iter().any(is_whole) {
+    let as_is =
+        |change: &Change| !matches!(change, Change::Create { .. }) && !is_for_machine(change);
+    if changes.iter().all(as_is) {
         return Cow::Borrowed(changes);
     }
     let mut of_store = Vec::with_capacity(changes.len());
     for change in changes {
-        if change.path().resource().is_some_and(is_of_machine) {
+        if is_for_machine(change) {
             continue;
         }
         of_store.push(change.clone());
@@ -305,12 +326,6 @@ fn for_store(changes: &[Change]) -> Cow<'_, [Change]> {
     Cow::Owned(of_store)
 }
 
-/// A package, or where it is.
-enum Delivery<'c> {
-    Package(&'c [u8]),
-    Uri(&'c str),
-}
-
 const fn path(instance: InstanceId, resource: u16) -> Path {
     Path::Resource(
         ObjectId::SOFTWARE_MANAGEMENT,
@@ -322,6 +337,17 @@ const fn path(instance: InstanceId, resource: u16) -> Path {
 /// Whether the machines have this Resource, and not the store.
 const fn is_of_machine(resource: ResourceId) -> bool {
     matches!(resource.get(), 2..=4 | 6 | 7 | 9..=12)
+}
+
+/// Whether a change is of a Resource that the machines have.
+fn is_for_machine(change: &Change) -> bool {
+    change.path().resource().is_some_and(is_of_machine)
+}
+
+/// Package, or Package URI.
+fn is_package(path: Path) -> bool {
+    let resource = path.resource();
+    resource == Some(Software::PACKAGE) || resource == Some(Software::PACKAGE_URI)
 }
 
 impl Object for SoftwareManagementObject {
@@ -374,52 +400,24 @@ impl Object for SoftwareManagementObject {
     }
 
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
-        let of_machine = |change: &Change| change.path().resource().is_some_and(is_of_machine);
-        let rest: Vec<Change> = changes
-            .iter()
-            .filter(|change| !of_machine(change))
-            .cloned()
-            .collect();
+        let of_store = |change: &&Change| !is_for_machine(change);
+        let rest: Vec<Change> = changes.iter().filter(of_store).cloned().collect();
         self.store.prepare(&rest)?;
-        let (mut delivered, mut replaced) = (BTreeSet::new(), BTreeSet::new());
+        let mut plans = Plans::new();
         for change in changes {
             let at = change.path();
-            if let (Change::Delete { .. }, Some(instance)) = (change, at.instance()) {
-                // What was for the machine that goes is void.
-                replaced.insert(instance);
-                delivered.remove(&instance);
-            }
-            if !of_machine(change) {
-                continue;
-            }
-            let (Some(instance), Some(resource)) = (at.instance(), at.resource()) else {
-                return Err(WriteError::NotFound(at));
-            };
-            match (change, resource.get()) {
+            match change {
+                _ if !is_for_machine(change) => {}
+                Change::Set { .. } if is_package(at) => {}
                 // The Bootstrap interface takes away what it does not write; these stay.
-                (Change::Set { .. }, 2 | 3) | (Change::Remove { .. } | Change::Clear { .. }, _) => {
-                }
+                Change::Remove { .. } | Change::Clear { .. } => {}
                 _ => return Err(WriteError::Refused(at)),
             }
-            let Some(delivery) = Self::delivers(change) else {
+            let Some((instance, plan)) = plan_with(&mut plans, change)? else {
                 continue;
             };
-            if !delivered.insert(instance) {
-                // Two packages at once.
-                return Err(WriteError::Refused(at));
-            }
-            if replaced.contains(&instance) {
-                continue;
-            }
-            if self.pending.contains(&instance) {
-                return Err(WriteError::NotWritable(at));
-            }
-            let may = self.machines.get(&instance).map(|machine| match delivery {
-                Delivery::Package(_) => machine.may_write_package(),
-                Delivery::Uri(_) => machine.may_write_package_uri(),
-            });
-            if may.is_some_and(|may| may.is_err()) {
-                return Err(WriteError::NotWritable(at));
+            if let Some(machine) = self.machines.get(&instance) {
+                plan.check(machine, self.pending(instance))?;
             }
         }
         Ok(())
@@ -427,25 +425,27 @@ impl Object for SoftwareManagementObject {
 
     fn apply(&mut self, changes: &[Change]) {
         for change in changes {
-            let at = change.path();
-            let Some(instance) = at.instance() else {
+            let Some(instance) = change.path().instance() else {
                 continue;
             };
-            match (change, at.resource()) {
-                (Change::Create { .. }, _) => {
+            match change {
+                Change::Create { .. } => {
                     self.before.entry(instance).or_insert(None);
                     self.machines.insert(instance, Machine::new(self.numbering));
                 }
-                (Change::Delete { .. }, _) => {
-                    self.pending.remove(&instance);
+                Change::Delete { .. } => {
                     let machine = self.machines.remove(&instance);
                     self.before.entry(instance).or_insert(machine);
                 }
-                (_, Some(resource)) if is_of_machine(resource) => {
-                    let delivery = Self::delivers(change);
-                    self.pending.extend(delivery.map(|_| instance));
-                }
                 _ => {}
+            }
+        }
+        // `prepare` has agreed.
+        for (instance, plan) in plans(changes) {
+            if plan.after(self.pending(instance)).delivery {
+                self.pending.insert(instance);
+            } else {
+                self.pending.remove(&instance);
             }
         }
         self.store.apply(&for_store(changes));
@@ -453,45 +453,27 @@ impl Object for SoftwareManagementObject {
 
     fn settle(&mut self, changes: &[Change]) {
         self.before.clear();
-        // A package is for the machine that there is, and not for one that goes later.
-        let mut goes = BTreeMap::new();
-        for (at, change) in changes.iter().enumerate() {
-            if let (Change::Delete { .. }, Some(instance)) = (change, change.path().instance()) {
-                goes.insert(instance, at);
-            }
-        }
-        for (at, change) in changes.iter().enumerate() {
-            let Some(instance) = change.path().instance() else {
-                continue;
-            };
-            if matches!(change, Change::Delete { .. }) {
+        for (instance, plan) in plans(changes) {
+            self.pending.remove(&instance);
+            if plan.reset {
                 (self.application)(instance, Event::Discard);
-            } else if let Some(delivery) = Self::delivers(change)
-                && goes.get(&instance).is_none_or(|goes| *goes < at)
-            {
-                self.pending.remove(&instance);
-                // `prepare` has refused what the machine would.
-                let _ = self.change(instance, |machine, ask| match delivery {
-                    Delivery::Package(package) => machine.write_package(package, ask),
-                    Delivery::Uri(uri) => machine.write_package_uri(uri, ask),
-                });
             }
+            self.feed(instance, |machine, ask| plan.deliver(machine, ask));
         }
     }
 
     fn acts_on(&self, change: &Change) -> bool {
-        matches!(change, Change::Delete { .. }) || Self::delivers(change).is_some()
+        plan::is_order::<Software>(change)
     }
 
-    /// What brings no package leaves one that waits.
-    fn supersedes(&self, later: &Change, _: &Change) -> bool {
-        Self::delivers(later).is_some()
+    fn supersedes(&self, later: &Change, earlier: &Change) -> bool {
+        plan::supersedes::<Software>(later, earlier)
     }
 
     /// The machines have not heard of anything yet.
     fn undo(&mut self, undo: &[Change]) {
         self.pending.clear();
-        let of_store = |change: &&Change| !change.path().resource().is_some_and(is_of_machine);
+        let of_store = |change: &&Change| !is_for_machine(change);
         let undo: Vec<Change> = undo.iter().filter(of_store).cloned().collect();
         self.store.apply(&undo);
         for (instance, before) in core::mem::take(&mut self.before) {
@@ -539,7 +521,7 @@ impl Object for SoftwareManagementObject {
     }
 
     fn streams(&self, resource: ResourceId) -> bool {
-        resource.get() == 2
+        resource == Software::PACKAGE
     }
 
     fn stream(
@@ -549,19 +531,8 @@ impl Object for SoftwareManagementObject {
         piece: Piece<'_>,
     ) -> Result<(), WriteError> {
         let at = path(instance, resource.get());
-        self.change(instance, |machine, ask| match piece {
-            Piece::Begin => {
-                machine.begin();
-                Ok(())
-            }
-            Piece::Bytes(bytes) => machine.block(bytes, ask),
-            Piece::End => machine.end(ask),
-            Piece::Abort => {
-                machine.abort(ask);
-                Ok(())
-            }
-        })
-        .map_err(|_| WriteError::NotWritable(at))
+        self.change(instance, |machine, ask| machine.stream(piece, ask))
+            .map_err(|_| WriteError::NotWritable(at))
     }
 
     fn poll_changed(&mut self) -> Option<Path> {
@@ -612,34 +583,9 @@ fn of_store(saved: &ObjectSnapshot) -> ObjectSnapshot {
 impl SoftwareManagementObject {
     /// The machines that [`Object::save`] told, in its order.
     fn saved_machines(&self, saved: &ObjectSnapshot) -> Option<Vec<(InstanceId, Snapshot)>> {
-        let number = |number: &i64| u8::try_from(*number).ok();
-        let chunks = saved.state.chunks(7);
+        let chunks = saved.state.chunks(Snapshot::VALUES);
         chunks
-            .map(|values| {
-                let [
-                    Value::Integer(id),
-                    Value::Integer(state),
-                    Value::Integer(result),
-                    Value::Boolean(active),
-                    Value::Boolean(installing),
-                    Value::String(package_uri),
-                    Value::Integer(received),
-                ] = values
-                else {
-                    return None;
-                };
-                let machine = Snapshot {
-                    state: State::from_number(number(state)?, self.numbering)?,
-                    result: UpdateResult::from_number(number(result)?, self.numbering)?,
-                    active: *active,
-                    installing: *installing,
-                    package_uri: package_uri.clone(),
-                    received: u64::try_from(*received).ok()?,
-                };
-                machine.check(self.numbering).ok()?;
-                let id = InstanceId::new(u16::try_from(*id).ok()?)?;
-                Some((id, machine))
-            })
+            .map(|values| Snapshot::from_values(values, self.numbering))
             .collect()
     }
 }

@@ -2,15 +2,19 @@
 
 use alloc::string::String;
 
+use lwm2m_core::{InstanceId, Value};
 use thiserror::Error;
 
-use super::{Numbering, State, UpdateResult};
-use crate::behaviour::update::{LONGEST_URI, MOST_RECEIVED};
+use super::phase::Phase;
+use crate::{
+    behaviour::update::pull::check_pull,
+    typed::software::values::{Numbering, State, UpdateResult},
+};
 
 /// What of a [`Machine`](super::Machine) survives a reboot.
 ///
-/// It serialises with a format version and a check sum; what is damaged, or of no state that a
-/// machine can be in, does not deserialise.
+/// It serialises with a format version and a check sum. What is damaged does not deserialise, nor
+/// what no machine can be in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Resource 7.
@@ -23,7 +27,7 @@ pub struct Snapshot {
     pub installing: bool,
     /// Resource 3.
     pub package_uri: String,
-    /// What a pull has received, in bytes; not more than an Integer can tell.
+    /// What a pull has received, in bytes; 2^63 - 1 at most, as an Integer has to hold it.
     pub received: u64,
 }
 
@@ -37,13 +41,13 @@ crate::saved::sealed::sealed! {
         package_uri: String,
         received: u64,
     } if |read| {
-        // Of which numbering it is, the machine knows.
+        // The machine knows which numbering it has.
         let registered = read.check(Numbering::Registered);
         registered.or_else(|_| read.check(Numbering::Candidate))
     }
 }
 
-/// A [`Snapshot`] of no state that a machine can be in.
+/// A [`Snapshot`] that no machine can be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
@@ -61,7 +65,7 @@ pub enum SnapshotError {
     /// Package URI has 0 to 255 bytes.
     #[error("a package URI of {0} bytes, expected 0 to 255")]
     PackageUri(usize),
-    /// What was received is more than an Integer can tell.
+    /// More bytes were received than an Integer can hold.
     #[error("{0} bytes received, which is more than 2^63 - 1")]
     Received(u64),
 }
@@ -69,6 +73,11 @@ pub enum SnapshotError {
 impl Snapshot {
     /// Whether a machine of this numbering can be in this state.
     pub fn check(&self, numbering: Numbering) -> Result<(), SnapshotError> {
+        self.phase(numbering).map(drop)
+    }
+
+    /// Where a machine of this numbering is.
+    pub(super) fn phase(&self, numbering: Numbering) -> Result<Phase, SnapshotError> {
         use UpdateResult as Is;
 
         let (state, result) = (self.state, self.result);
@@ -87,17 +96,64 @@ impl Snapshot {
         if !possible {
             return Err(SnapshotError::Result { state, result });
         }
-        if self.active && state != State::Installed || self.installing && state != State::Delivered
-        {
-            return Err(SnapshotError::Use(state));
-        }
-        let length = self.package_uri.len();
-        if length > LONGEST_URI {
-            return Err(SnapshotError::PackageUri(length));
-        }
-        if self.received > MOST_RECEIVED {
-            return Err(SnapshotError::Received(self.received));
-        }
-        Ok(())
+        let phase = Phase::of(state, self.active, self.installing);
+        let phase = phase.ok_or(SnapshotError::Use(state))?;
+        check_pull(
+            &self.package_uri,
+            self.received,
+            SnapshotError::PackageUri,
+            SnapshotError::Received,
+        )?;
+        Ok(phase)
+    }
+
+    /// How many values a saved Object has for each Object Instance.
+    pub(super) const VALUES: usize = 7;
+
+    /// The snapshot as a part of the state of a saved Object.
+    pub(super) fn into_values(
+        self,
+        instance: InstanceId,
+        numbering: Numbering,
+    ) -> [Value; Self::VALUES] {
+        [
+            Value::Integer(instance.get().into()),
+            Value::Integer(self.state.number(numbering).into()),
+            Value::Integer(self.result.number(numbering).into()),
+            Value::Boolean(self.active),
+            Value::Boolean(self.installing),
+            Value::String(self.package_uri),
+            Value::Integer(i64::try_from(self.received).unwrap_or(i64::MAX)),
+        ]
+    }
+
+    /// The snapshot that a part of the state of a saved Object has, and of which Object Instance;
+    /// `None` if no machine of this numbering can be in it.
+    pub(super) fn from_values(
+        values: &[Value],
+        numbering: Numbering,
+    ) -> Option<(InstanceId, Self)> {
+        let [
+            Value::Integer(instance),
+            Value::Integer(state),
+            Value::Integer(result),
+            Value::Boolean(active),
+            Value::Boolean(installing),
+            Value::String(package_uri),
+            Value::Integer(received),
+        ] = values
+        else {
+            return None;
+        };
+        let snapshot = Self {
+            state: State::from_number(u8::try_from(*state).ok()?, numbering)?,
+            result: UpdateResult::from_number(u8::try_from(*result).ok()?, numbering)?,
+            active: *active,
+            installing: *installing,
+            package_uri: package_uri.clone(),
+            received: u64::try_from(*received).ok()?,
+        };
+        snapshot.check(numbering).ok()?;
+        Some((InstanceId::new(u16::try_from(*instance).ok()?)?, snapshot))
     }
 }

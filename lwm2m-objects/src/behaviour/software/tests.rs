@@ -416,7 +416,7 @@ fn a_push_that_is_begun_again_is_a_push() {
         let mut machine = begun_again();
         assert_eq!(machine.downloaded(later), Err(Refused::NotNow(started)));
         assert_eq!(machine.progress(1), Err(Refused::NotNow(started)));
-        assert_eq!(machine.may_write_package(), Ok(()));
+        assert_eq!(machine.may_write_package(b"one"), Ok(()));
         machine.begin();
         machine.block(b"new", later).unwrap();
         machine.end(later).unwrap();
@@ -458,7 +458,7 @@ fn it_is_known_whether_a_package_would_be_taken() {
             let may = matches!(situation, "initial" | "pushing");
             let refused = Err(Refused::NotNow(machine.state()));
             let expected = if may { Ok(()) } else { refused };
-            assert_eq!(machine.may_write_package(), expected, "{situation}");
+            assert_eq!(machine.may_write_package(b"one"), expected, "{situation}");
             assert_eq!(
                 machine.write_package(b"one", later),
                 expected,
