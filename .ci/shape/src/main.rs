@@ -86,7 +86,7 @@ fn table(shape: &Shape) {
 
 /// The three largest.
 fn largest(shape: &Shape, mut counted: Vec<(usize, (usize, &str))>) -> String {
-    counted.sort_by(|a, b| b.0.cmp(&a.0));
+    counted.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     let told = counted.iter().take(3).map(|(count, (file, name))| {
         let item = shape.item(*file, name);
         format!("{count:3} {}", item.trim_start())
