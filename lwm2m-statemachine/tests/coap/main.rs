@@ -1,5 +1,12 @@
 //! CoAP alone: messages, and an endpoint against a peer that the test plays, datagram by datagram.
 
+#![allow(
+    clippy::std_instead_of_alloc,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test runs on a computer with an operating system"
+)]
+
 extern crate alloc;
 
 mod blocks;

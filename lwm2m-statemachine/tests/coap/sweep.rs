@@ -5,11 +5,6 @@
 //!
 //! `UPDATE_SWEEP=1 cargo test -p lwm2m-statemachine --test coap sweep` writes the table anew.
 
-#![allow(
-    clippy::std_instead_of_alloc,
-    reason = "a test runs on a computer with an operating system"
-)]
-
 use core::{fmt::Write as _, time::Duration};
 use std::{env, fs};
 

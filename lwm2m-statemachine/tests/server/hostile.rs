@@ -1,11 +1,6 @@
 //! Clients and strangers that begin bodies in blocks and do not end them (RFC 7959): whoever means
 //! it is served all the same. Without security any address may be made up (TS 7.1.10).
 
-#![allow(
-    clippy::std_instead_of_alloc,
-    reason = "a test runs on a computer with an operating system"
-)]
-
 use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat, Instant, Method, Operation};

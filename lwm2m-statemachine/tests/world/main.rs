@@ -1,5 +1,15 @@
 //! Whole machines that talk to each other, most of them on a simulated network in virtual time.
 
+#![allow(
+    clippy::std_instead_of_alloc,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    reason = "a test runs on a computer with an operating system"
+)]
+
+mod bodies;
 mod debug_output;
 mod endpoints;
 mod management;
+mod random_peer;

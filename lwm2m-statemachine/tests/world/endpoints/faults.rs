@@ -4,7 +4,7 @@ use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
 use super::{
-    guest::Fault,
+    faulty::Fault,
     world::{Plan, World},
 };
 

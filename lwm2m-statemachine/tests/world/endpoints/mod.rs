@@ -18,19 +18,9 @@
 //! One that failed prints its seed and its sequence chart, as does any other with
 //! `SIMULATION_SEED=1234 cargo test -p lwm2m-statemachine --test world -- --nocapture endpoints::one`.
 
-#![allow(
-    clippy::std_instead_of_alloc,
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_wrap,
-    reason = "a test runs on a computer with an operating system"
-)]
-
-mod book;
 mod coverage;
 mod faults;
-mod guest;
-mod party;
+mod faulty;
 mod world;
 
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -114,7 +104,7 @@ fn without_faults_nearly_everything_succeeds() {
         all.add(&World::new(plan).run().0);
     }
     assert_eq!(all.lost, 0);
-    // What fails is what the parties ignore, refuse, give up, or answer too late.
+    // What fails is what the peers ignore, refuse, give up, or answer too late.
     let successes = all.outcomes["success"] + all.outcomes["pong"];
     assert!(successes > all.requests * 6 / 10, "{:?}", all.outcomes);
 }

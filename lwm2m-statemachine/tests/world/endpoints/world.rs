@@ -10,10 +10,10 @@ use lwm2m_statemachine::{
     coap::{Config, Endpoint},
 };
 
-use super::{
+use super::faulty::{Fault, FaultyHost};
+use crate::random_peer::{
+    Habits, RandomPeer,
     book::{Book, Shared, Tally},
-    guest::{Fault, Guest},
-    party::Party,
 };
 
 /// The longest that a datagram is on its way.
@@ -113,8 +113,8 @@ pub(crate) struct World {
     plan: Plan,
     pub(crate) network: Network,
     book: Shared,
-    hub: Handle<Guest>,
-    clients: Vec<Handle<Guest>>,
+    hub: Handle<FaultyHost>,
+    clients: Vec<Handle<FaultyHost>>,
     /// The two that reach each other by SMS, if any do.
     sms: Vec<NodeId>,
     /// When the clock of each client last jumped a little, the hub's last.
@@ -128,13 +128,13 @@ impl World {
         network.set_lateness(plan.lateness);
         network.set_spurious_wakeups(if plan.lateness.is_zero() { 0.0 } else { 0.2 });
         let book: Shared = Rc::new(Book::default().into());
-        let guest = guest(&plan, &mut network, &book);
-        let hub = network.add("hub", guest);
+        let host = host(&plan, &mut network, &book);
+        let hub = network.add("hub", host);
         let mut clients = Vec::new();
         let mut sms: Vec<NodeId> = Vec::new();
         for index in 0..plan.clients {
-            let guest = self::guest(&plan, &mut network, &book);
-            let client = network.add(&format!("client{}", index + 1), guest);
+            let host = self::host(&plan, &mut network, &book);
+            let client = network.add(&format!("client{}", index + 1), host);
             if plan.sms && index == 0 {
                 sms.push(hub.into());
                 sms.push(client.into());
@@ -197,11 +197,11 @@ impl World {
             _ => (client, self.hub),
         };
         let peer = self.network.address(whom);
-        self.network.with(who, |guest, now| {
+        self.network.with(who, |node, now| {
             let Host {
                 machine,
                 application,
-            } = &mut guest.host;
+            } = &mut node.host;
             application.act(now, machine, peer);
         });
     }
@@ -236,7 +236,7 @@ impl World {
                 self.count("clock far forwards");
                 // Before the jump: what it wakes up is done with nothing in memory.
                 self.network
-                    .with(node, |guest, _| guest.host.application.forgets());
+                    .with(node, |node, _| node.host.application.forgets());
                 let millis = 1_000 * (300 + self.network.random().below(100_000)) as i64;
                 self.network.jump_clock(node, millis);
             }
@@ -262,7 +262,7 @@ impl World {
         }
     }
 
-    fn change_address(&mut self, node: Handle<Guest>, is_hub: bool) {
+    fn change_address(&mut self, node: Handle<FaultyHost>, is_hub: bool) {
         let old = self.network.address(node);
         self.network.change_address(node);
         self.count(if is_hub {
@@ -283,34 +283,34 @@ impl World {
         }
     }
 
-    fn drop_peer(&mut self, who: Handle<Guest>, peer: Address) {
-        self.network.with(who, |guest, now| {
+    fn drop_peer(&mut self, who: Handle<FaultyHost>, peer: Address) {
+        self.network.with(who, |node, now| {
             let Host {
                 machine,
                 application,
-            } = &mut guest.host;
+            } = &mut node.host;
             application.drop_peer(now, machine, peer);
         });
     }
 
-    fn reboot(&mut self, node: Handle<Guest>, with_state: bool) {
+    fn reboot(&mut self, node: Handle<FaultyHost>, with_state: bool) {
         self.count(if with_state {
             "reboot with state"
         } else {
             "reboot"
         });
         let config = config(&self.plan, self.network.random());
-        self.network.reboot_with(node, |mut guest| Guest {
+        self.network.reboot_with(node, |mut old| FaultyHost {
             host: Host::new(
                 Endpoint::new(config),
-                guest.host.application.rebooted(with_state),
+                old.host.application.rebooted(with_state),
             ),
-            ..guest
+            ..old
         });
     }
 
     /// So little, and so seldom, that nothing that RFC 7252 promises is at stake.
-    fn jump_a_little(&mut self, node: Handle<Guest>, index: usize) {
+    fn jump_a_little(&mut self, node: Handle<FaultyHost>, index: usize) {
         let now = self.network.now();
         if self.jumped[index].is_some_and(|last| now <= last + Duration::from_secs(600)) {
             return;
@@ -328,7 +328,7 @@ impl World {
     }
 
     /// Something comes from nobody, or a Reset to what was sent last.
-    fn stray(&mut self, node: Handle<Guest>) {
+    fn stray(&mut self, node: Handle<FaultyHost>) {
         let to = self.network.address(node);
         let records = self.network.records().iter();
         let last = records.cloned().rfind(|record| record.from == to);
@@ -371,7 +371,7 @@ impl World {
         }
     }
 
-    fn nodes(&self) -> Vec<Handle<Guest>> {
+    fn nodes(&self) -> Vec<Handle<FaultyHost>> {
         let clients = self.clients.iter().copied();
         core::iter::once(self.hub).chain(clients).collect()
     }
@@ -383,11 +383,11 @@ impl World {
             let rest = self.network.run_to_rest(Duration::from_secs(1_000_000));
             assert!(rest, "no rest");
             for node in self.nodes() {
-                self.network.with(node, |guest, now| {
+                self.network.with(node, |node, now| {
                     let Host {
                         machine,
                         application,
-                    } = &mut guest.host;
+                    } = &mut node.host;
                     application.finish(now, machine);
                 });
             }
@@ -474,10 +474,11 @@ fn config(plan: &Plan, random: &mut Random) -> Config {
     config
 }
 
-fn guest(plan: &Plan, network: &mut Network, book: &Shared) -> Guest {
+fn host(plan: &Plan, network: &mut Network, book: &Shared) -> FaultyHost {
     let random = network.random();
     let config = config(plan, random);
     let side = Random::new(plan.seed, random.number());
-    let party = Party::new(book, side, config.block_size, plan.tight);
-    Guest::new(Host::new(Endpoint::new(config), party))
+    let (habits, block_size) = (Habits::Everything, config.block_size);
+    let peer = RandomPeer::new(book, side, habits, block_size, plan.tight);
+    FaultyHost::new(Host::new(Endpoint::new(config), peer))
 }

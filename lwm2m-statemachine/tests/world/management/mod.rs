@@ -8,11 +8,6 @@
 //! A few hundred seeds run by default; many more with
 //! `SIMULATION_FACTOR=100 cargo test --release -p lwm2m-statemachine --test world management`.
 
-#![allow(
-    clippy::std_instead_of_alloc,
-    reason = "a test runs on a computer with an operating system"
-)]
-
 mod sides;
 mod world;
 

@@ -1,7 +1,8 @@
-//! An application on an endpoint, client and server at once, that takes part in everything and
-//! checks whatever it is told.
+//! An application on an endpoint, client and server at once, that does at random what an endpoint
+//! can, and checks whatever it is told.
 
 mod acts;
+pub(crate) mod book;
 mod serving;
 
 use core::time::Duration;
@@ -17,8 +18,10 @@ use lwm2m_statemachine::{
     },
 };
 
-use self::serving::{Later, Observer};
-use super::book::{Shared, token_key};
+use self::{
+    book::{Shared, token_key},
+    serving::{Later, Observer},
+};
 
 pub(crate) type Node = Endpoint<Address>;
 
@@ -37,7 +40,7 @@ const fn count_of(sequence: u32) -> u32 {
 
 /// A request that has no outcome yet, or an observation.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct OpenRequest {
     peer: Address,
     /// By which its answers are known, and what it does.
     number: Option<u64>,
@@ -57,7 +60,7 @@ struct Observing {
     last: Option<(u32, Instant)>,
 }
 
-/// The refusals that a party or its endpoint may make.
+/// The refusals that a random peer or its endpoint may make.
 const REFUSALS: [Code; 6] = [
     Code::NOT_FOUND,
     // A block beyond the end of a body that has become shorter.
@@ -69,9 +72,19 @@ const REFUSALS: [Code; 6] = [
     Code::INTERNAL_SERVER_ERROR,
 ];
 
-pub(crate) struct Party {
+/// What a random peer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Habits {
+    /// All that an endpoint can do.
+    Everything,
+    /// It exchanges large bodies, and serves nearly every request.
+    Bodies,
+}
+
+pub(crate) struct RandomPeer {
     book: Shared,
     random: Random,
+    habits: Habits,
     /// Names its requests.
     incarnation: u32,
     /// Names what its machine remembers: another one if the clock has made it forget.
@@ -83,7 +96,7 @@ pub(crate) struct Party {
     forgetful: bool,
     /// Who is reached by SMS.
     sms: Vec<NodeId>,
-    asked: BTreeMap<RequestId, Asked>,
+    asked: BTreeMap<RequestId, OpenRequest>,
     observers: Vec<Observer>,
     /// Bodies that are supplied.
     sources: BTreeMap<SourceId, Vec<u8>>,
@@ -96,12 +109,19 @@ pub(crate) struct Party {
     laters: u64,
 }
 
-impl Party {
-    pub(crate) fn new(book: &Shared, random: Random, block_size: usize, forgetful: bool) -> Self {
+impl RandomPeer {
+    pub(crate) fn new(
+        book: &Shared,
+        random: Random,
+        habits: Habits,
+        block_size: usize,
+        forgetful: bool,
+    ) -> Self {
         let incarnation = book.borrow_mut().incarnation();
         Self {
             book: book.clone(),
             random,
+            habits,
             incarnation,
             memory: incarnation,
             drops: BTreeMap::new(),
@@ -135,7 +155,8 @@ impl Party {
         }
         drop(book);
         let random = self.random.clone();
-        let mut next = Self::new(&self.book, random, self.block_size, self.forgetful);
+        let (block_size, forgetful) = (self.block_size, self.forgetful);
+        let mut next = Self::new(&self.book, random, self.habits, block_size, forgetful);
         next.sms.clone_from(&self.sms);
         if with_state {
             next.observers = core::mem::take(&mut self.observers);
@@ -160,9 +181,14 @@ impl Party {
         }
     }
 
+    fn does_everything(&self) -> bool {
+        self.habits == Habits::Everything
+    }
+
     /// A new body, tiny, of one block or of a few.
     fn body(&mut self) -> (u64, Vec<u8>) {
-        let length = match self.random.below(3) {
+        let kinds = if self.does_everything() { 3 } else { 1 };
+        let length = match 3 - kinds + self.random.below(kinds) {
             0 => 8 + self.random.below(9),
             1 => 8 + self.random.below(self.block_size as u64 - 7),
             _ => 8 + self.random.below(6 * self.block_size as u64),
@@ -317,7 +343,7 @@ impl Party {
                     self.count("body assembled by the server");
                 }
                 self.message_came(from, &request);
-                if self.random.chance(0.05) {
+                if self.does_everything() && self.random.chance(0.05) {
                     self.ignore(node, from, responder, &request);
                 } else {
                     self.serve(now, node, from, responder, &request, &body);
@@ -411,6 +437,7 @@ impl Party {
         assert_eq!(node.poll_timeout(), None, "a deadline for nothing");
         assert!(self.sources.is_empty(), "sources that were not closed");
         assert!(self.downloads.is_empty(), "downloads without an end");
+        assert!(self.streams.is_empty(), "bodies without an end");
         assert!(
             self.asked.is_empty(),
             "requests without an end: {:?}",
@@ -420,7 +447,7 @@ impl Party {
     }
 }
 
-impl Application for Party {
+impl Application for RandomPeer {
     type Machine = Node;
 
     fn handle_event(&mut self, now: Instant, node: &mut Node, event: Event<Address>) {
@@ -442,7 +469,9 @@ impl Application for Party {
                 request, observing, ..
             } => {
                 self.count("notification lost");
+                assert!(self.asked.contains_key(&request), "of no observation");
                 if !observing {
+                    self.count("observation lost");
                     self.observation_over(request);
                 }
             }
@@ -455,7 +484,7 @@ impl Application for Party {
             Event::ResponseFailed { .. } => self.count("separate answer failed"),
             Event::TransferLost { transfer, .. } => {
                 self.count("body lost");
-                self.streams.remove(&transfer);
+                assert!(self.streams.remove(&transfer).is_some(), "lost twice");
             }
             other => panic!("{other:?}"),
         }
@@ -508,6 +537,7 @@ const fn reason_name(reason: FailureReason) -> &'static str {
         FailureReason::TooLarge => "body too large",
         FailureReason::Blocks => "blocks do not fit",
         FailureReason::NoRoom => "no room",
+        FailureReason::TooSlow => "too slow",
         FailureReason::NotSent => "not sent",
         FailureReason::Aborted => "aborted",
         _ => "another reason",

@@ -1,4 +1,4 @@
-//! How a party answers requests, and tells its observers.
+//! How a random peer answers requests, and notifies its observers.
 
 use lwm2m_core::{Code, Instant};
 use lwm2m_simulation::{Address, body_number};
@@ -10,8 +10,11 @@ use lwm2m_statemachine::{
     },
 };
 
-use super::{Node, Party, reason_name, sequence_of};
-use crate::endpoints::book::{What, token_key};
+use super::{
+    Node, RandomPeer,
+    book::{What, token_key},
+    reason_name, sequence_of,
+};
 
 /// An answer that is given later.
 pub(super) struct Later {
@@ -34,7 +37,7 @@ pub(super) struct Observer {
     open: Vec<(NotificationId, u32)>,
 }
 
-impl Party {
+impl RandomPeer {
     fn memory_of(&self, peer: Address) -> (u32, u32) {
         (self.memory, self.drops.get(&peer).copied().unwrap_or(0))
     }
@@ -92,7 +95,7 @@ impl Party {
             Code::CHANGED => Some(body_number(body).expect("a torn body")),
             _ => named,
         };
-        if self.random.chance(0.06) {
+        if self.does_everything() && self.random.chance(0.06) {
             let refusal = MessageBuf::response(Code::NOT_FOUND);
             self.respond(now, node, responder, refusal);
             return;
@@ -148,6 +151,10 @@ impl Party {
     fn give(&mut self, now: Instant, node: &mut Node, responder: Responder, message: MessageBuf) {
         let delay = match self.random.below(20) {
             0..=2 => self.random.below(5_000),
+            _ if !self.does_everything() => {
+                self.respond(now, node, responder, message);
+                return;
+            }
             // The client may have given up, or the server have forgotten the request.
             3 => self.random.below(400_000),
             4 => {
@@ -212,6 +219,9 @@ impl Party {
         }
         if self.random.chance(0.02) {
             self.ignore(node, from, responder, request);
+            if offset == 0 {
+                self.streams.remove(&transfer);
+            }
             return;
         }
         let stream = self.streams.entry(transfer).or_default();
@@ -240,6 +250,10 @@ impl Party {
             node.abort(now, source);
             return;
         }
+        if !self.does_everything() && self.random.chance(0.01) {
+            self.count("block never supplied");
+            return;
+        }
         self.count("block supplied");
         let body = &self.sources[&source];
         let start = offset.min(body.len());
@@ -247,10 +261,9 @@ impl Party {
         let block = body[start..end].to_vec();
         match node.supply(now, source, offset, &block, end < body.len()) {
             Ok(()) => {}
-            // Nobody wants it any more.
-            Err(SendError::NoSource | SendError::BlockNotWanted) => {
-                self.count("block supplied for nothing");
-            }
+            // Another body has taken its place, or nobody wants it any more.
+            Err(SendError::NoSource) => self.count("block supplied for nothing"),
+            Err(SendError::BlockNotWanted) => self.count("block not wanted"),
             // That of a notification, which then fails.
             Err(SendError::TooManyMessages) => self.count("notification over the bounds"),
             Err(other) => panic!("{other}"),
@@ -267,7 +280,7 @@ impl Party {
             // It asks for a block of the first notification that is not kept any more.
             return known.small;
         }
-        let small = self.random.chance(0.5);
+        let small = self.does_everything() && self.random.chance(0.5);
         self.observers.push(Observer {
             peer,
             token,

@@ -1,4 +1,4 @@
-//! A party on the network; with a fault, if it is to be seen that faults are seen.
+//! A node of the network that can have a fault, to show that the checks find it.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,9 +9,9 @@ use lwm2m_statemachine::{
     coap::{Event, MessageBuf, OwnedIncoming},
 };
 
-use super::party::Party;
+use crate::random_peer::RandomPeer;
 
-/// What is wrong with a guest's machine.
+/// What is wrong with the machine of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -44,8 +44,8 @@ pub(crate) enum Fault {
 /// What a moody machine depends on.
 static MOOD: AtomicU32 = AtomicU32::new(0);
 
-pub(crate) struct Guest {
-    pub(crate) host: Host<Party>,
+pub(crate) struct FaultyHost {
+    pub(crate) host: Host<RandomPeer>,
     pub(crate) fault: Fault,
     /// What is to be sent again.
     pub(crate) again: Option<(Address, Vec<u8>)>,
@@ -53,8 +53,8 @@ pub(crate) struct Guest {
     pub(crate) held: Option<Event<Address>>,
 }
 
-impl Guest {
-    pub(crate) const fn new(host: Host<Party>) -> Self {
+impl FaultyHost {
+    pub(crate) const fn new(host: Host<RandomPeer>) -> Self {
         Self {
             host,
             fault: Fault::None,
@@ -64,7 +64,7 @@ impl Guest {
     }
 }
 
-impl Node for Guest {
+impl Node for FaultyHost {
     fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_, Address>) {
         let mut payload = datagram.payload.to_vec();
         match self.fault {

@@ -1,4 +1,4 @@
-//! What a party begins of its own.
+//! What a random peer begins of its own.
 
 use core::time::Duration;
 
@@ -9,9 +9,9 @@ use lwm2m_statemachine::{
     coap::{MessageBuf, RequestId, RequestOptions, SendError},
 };
 
-use super::{Asked, Node, Party};
+use super::{Habits, Node, OpenRequest, RandomPeer};
 
-impl Party {
+impl RandomPeer {
     /// Does something that concerns this peer.
     pub(crate) fn act(&mut self, now: Instant, node: &mut Node, peer: Address) {
         match self.random.below(20) {
@@ -35,6 +35,22 @@ impl Party {
         }
     }
 
+    /// Sends a request to this peer, as a peer with the habit of [`Habits::Bodies`].
+    pub(crate) fn exchange(&mut self, now: Instant, node: &mut Node, peer: Address) {
+        self.ask(now, node, peer);
+    }
+
+    /// What such a peer does meanwhile: it notifies, and gives up a request now and then.
+    pub(crate) fn go_on(&mut self, now: Instant, node: &mut Node) {
+        if self.random.chance(0.1)
+            && let Some((&id, newest)) = self.asked.iter().next_back()
+            && newest.observing.is_none()
+        {
+            self.cancel(now, node, id);
+        }
+        self.notify(now, node, false);
+    }
+
     /// Forgets a peer, as when its connection is closed.
     pub(crate) fn drop_peer(&mut self, now: Instant, node: &mut Node, peer: Address) {
         self.count("peer dropped");
@@ -45,11 +61,11 @@ impl Party {
     fn options(&mut self, peer: Address) -> RequestOptions {
         let channel = self.channel(peer);
         RequestOptions {
-            confirmable: !self.random.chance(0.2),
-            channel,
-            timeout: self
+            confirmable: !self
                 .random
-                .chance(0.2)
+                .chance(if self.does_everything() { 0.2 } else { 0.1 }),
+            channel,
+            timeout: (self.does_everything() && self.random.chance(0.2))
                 .then(|| Duration::from_secs(5) + self.random.duration(Duration::from_secs(60))),
             ..RequestOptions::default()
         }
@@ -58,7 +74,10 @@ impl Party {
     /// Makes a request of some kind.
     fn ask(&mut self, now: Instant, node: &mut Node, peer: Address) {
         let mut options = self.options(peer);
-        let kind = self.random.below(9);
+        let kind = match self.habits {
+            Habits::Everything => self.random.below(9),
+            Habits::Bodies => [2, 3, 5, 6, 7, 7][self.random.below(6) as usize],
+        };
         let (method, name) = match kind {
             0..=2 => (Method::Get, "GET"),
             3 | 4 => (Method::Get, "Observe"),
@@ -67,7 +86,7 @@ impl Party {
             _ => (Method::Delete, "DELETE"),
         };
         let mut message = MessageBuf::request(method);
-        let mut asked = Asked {
+        let mut asked = OpenRequest {
             peer,
             number: None,
             effect: method != Method::Get,
@@ -108,7 +127,7 @@ impl Party {
                 node.request(now, peer, message, options)
             }
         } else {
-            options.stream = kind == 2;
+            options.stream = kind == 2 && (self.does_everything() || self.random.chance(0.3));
             node.request(now, peer, message, options)
         };
         self.count(name);
@@ -118,7 +137,7 @@ impl Party {
     fn asked(
         &mut self,
         id: Result<RequestId, SendError>,
-        asked: Asked,
+        asked: OpenRequest,
         options: RequestOptions,
     ) -> bool {
         match id {
@@ -145,7 +164,7 @@ impl Party {
         self.count("ping");
         let channel = self.channel(peer);
         let id = node.ping(now, peer, channel);
-        let asked = Asked {
+        let asked = OpenRequest {
             peer,
             number: None,
             effect: false,
@@ -182,7 +201,7 @@ impl Party {
             cancels: Some(id),
             ..self.options(asked.peer)
         };
-        let cancellation = Asked {
+        let cancellation = OpenRequest {
             number: None,
             observes: false,
             observing: None,

@@ -1,4 +1,4 @@
-//! What all parties of a run enter, and what is checked against it at once.
+//! What all peers of a run enter here, and what is checked against it at once.
 
 use core::cell::RefCell;
 use std::{
