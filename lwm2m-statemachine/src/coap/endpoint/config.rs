@@ -4,7 +4,6 @@ use core::{fmt, time::Duration};
 
 use lwm2m_core::Instant;
 
-use super::blockwise::block_size;
 use crate::coap::option::{OptionNumber, OptionSet};
 
 /// How an endpoint behaves, and how much it holds. [`Debug`](fmt::Debug) does not show the seed.
@@ -114,8 +113,6 @@ pub(super) struct Spans {
     pub(super) ack_timeout: u64,
     /// By how much the first wait for an acknowledgement may be longer than ACK_TIMEOUT.
     pub(super) ack_spread: u64,
-    /// The preferred size of a block in bytes.
-    pub(super) block_size: usize,
     probing_rate: u64,
 }
 
@@ -139,7 +136,6 @@ impl Spans {
             ),
             transfer_deadline: millis(config.transfer_deadline),
             silence: millis(parameters.longest_ack_timeout()),
-            block_size: block_size(config.block_size),
             probing_rate: parameters.probing_rate.max(1).into(),
             leisure: millis(parameters.default_leisure),
             ack_timeout: millis(parameters.ack_timeout),

@@ -80,10 +80,10 @@ impl<P: Peer> Endpoint<P> {
 
     /// Whether a peer is a stranger of whom no body comes on. One that began gives way.
     fn may_displace(&self, now: Instant, peer: PeerIndex) -> bool {
-        if self.receiving.comes_on(now, peer, self.spans.silence) {
+        if self.blockwise.comes_on(now, peer) {
             return false;
         }
-        let first_blocks = self.receiving.first_blocks(peer);
+        let first_blocks = self.blockwise.first_blocks(peer);
         let begun = first_blocks.filter(|key| self.records.is_kept(*key));
         self.peers.is_stranger(peer, begun.count())
     }

@@ -7,7 +7,8 @@ use lwm2m_core::Code;
 use thiserror::Error;
 
 use super::{
-    blockwise::{Asked, Resource, SourceId, TransferId},
+    body::{Resource, SourceId, TransferId},
+    context::RequestContext,
     table::Key,
 };
 use crate::coap::{
@@ -54,7 +55,7 @@ impl Responder {
         self.resource
     }
 
-    pub(super) const fn new(record: Key, asked: &Asked) -> Self {
+    pub(super) const fn new(record: Key, asked: &RequestContext) -> Self {
         Self {
             record,
             token: asked.token,

@@ -1,13 +1,17 @@
 //! An endpoint for many peers: reliability, deduplication, matching (RFC 7252 §4, §5).
 
 mod blockwise;
+mod body;
 mod config;
 mod connections;
+mod context;
 mod event;
 mod exchanges;
+mod fingerprint;
 mod index;
 mod keys;
 mod messages;
+mod steps;
 mod table;
 
 use alloc::collections::VecDeque;
@@ -16,7 +20,7 @@ use core::{fmt, time::Duration};
 use lwm2m_core::{CodeKind, Instant};
 
 use self::{
-    blockwise::{Holders, Receiving, Serving, Sources, Uploads},
+    blockwise::{BlockWise, Holders, Serving, Sources, Uploads},
     config::Spans,
     exchanges::{notifications::Notifications, requests::Requests},
     keys::{BodyKey, PeerIndex},
@@ -28,7 +32,7 @@ use self::{
     table::{KEEP, Key, Table},
 };
 pub use self::{
-    blockwise::{Resource, Source, SourceId, TransferId},
+    body::{Resource, Source, SourceId, TransferId},
     config::{Bounds, Config, TransmissionParameters},
     event::{
         Body, DatagramError, Event, FailureReason, Incoming, NotificationId, OwnedIncoming,
@@ -99,7 +103,7 @@ pub struct Endpoint<P> {
     transmissions: Table<Transmission>,
     notifications: Notifications,
     uploads: Uploads,
-    receiving: Receiving,
+    blockwise: BlockWise,
     /// Whose the responses are that are being put together.
     responses: Holders,
     serving: Serving,
@@ -120,8 +124,6 @@ enum TimerKey {
     Peer(PeerIndex),
     /// An answer to a group's request.
     Leisure(Key),
-    /// A body that comes in blocks.
-    Receiving(BodyKey),
     /// A body that goes in blocks.
     Serving(BodyKey),
 }
@@ -210,25 +212,30 @@ impl<P: Peer> Endpoint<P> {
     /// An endpoint that knows no one.
     pub fn new(config: Config) -> Self {
         let mut random = Random::new(config.seed);
+        let peers = Peers::new(random.hash_keys());
+        let records = Records::new(random.hash_keys());
+        let requests = Requests::new(random.hash_keys());
+        let uploads = Uploads::new(&mut random);
+        let fingerprints = random.hash_keys();
         Self {
             spans: Spans::new(&config),
-            config,
-            peers: Peers::new(random.hash_keys()),
-            records: Records::new(random.hash_keys()),
-            requests: Requests::new(random.hash_keys()),
+            peers,
+            records,
+            requests,
             transmissions: Table::default(),
             notifications: Notifications::default(),
-            uploads: Uploads::new(&mut random),
-            receiving: Receiving::default(),
+            uploads,
+            blockwise: BlockWise::new(&config, fingerprints),
             responses: Holders::default(),
             serving: Serving::default(),
             sources: Sources::default(),
-            fingerprints: random.hash_keys(),
+            fingerprints,
             sent: SentIds::new(random.hash_keys()),
             timers: TimerQueue::new(),
             outbox: Outbox::new(),
             events: VecDeque::new(),
             random,
+            config,
         }
     }
 
@@ -298,17 +305,37 @@ impl<P: Peer> Endpoint<P> {
     /// Does what is due at `now`. Early, late and repeated calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire(now);
-        while let Some(key) = self.timers.pop_due(now) {
-            match key {
-                TimerKey::Transmission(key) => self.transmission_due(now, key),
-                TimerKey::Request(key) => self.request_due(now, key),
-                TimerKey::Peer(peer) => self.peer_due(now, peer),
-                TimerKey::Leisure(key) => self.leisure_over(now, key),
-                TimerKey::Receiving(body) => self.receiving_due(body),
-                TimerKey::Serving(body) => self.serving_due(now, body),
+        // Of what is due, the first goes first, whosever it is.
+        let (mut is_due, mut is_block_due) = (true, true);
+        while is_due || is_block_due {
+            let next = self.timers.next().filter(|_| is_due);
+            let is_block_first = self
+                .blockwise
+                .next_deadline()
+                .is_some_and(|block| next.is_none_or(|next| block < next));
+            if is_block_due && (is_block_first || !is_due) {
+                is_block_due = self.blockwise.handle_due(now);
+                self.do_steps();
+            } else {
+                is_due = self.timer_due(now);
             }
         }
         self.peers.forget_quiet(now, self.spans.exchange_lifetime);
+    }
+
+    /// Does the first thing that is due at `now`; says whether there was one.
+    fn timer_due(&mut self, now: Instant) -> bool {
+        let Some(key) = self.timers.pop_due(now) else {
+            return false;
+        };
+        match key {
+            TimerKey::Transmission(key) => self.transmission_due(now, key),
+            TimerKey::Request(key) => self.request_due(now, key),
+            TimerKey::Peer(peer) => self.peer_due(now, peer),
+            TimerKey::Leisure(key) => self.leisure_over(now, key),
+            TimerKey::Serving(body) => self.serving_due(now, body),
+        }
+        true
     }
 
     /// The next event. Changes after every call but the other polls.
@@ -325,6 +352,7 @@ impl<P: Peer> Endpoint<P> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         [
             self.timers.next(),
+            self.blockwise.next_deadline(),
             self.peers.next_deadline(),
             self.records.next_deadline(),
             self.notifications.next_deadline(),
@@ -338,7 +366,7 @@ impl<P: Peer> Endpoint<P> {
     pub fn is_idle(&self) -> bool {
         let nothing_held = self.usage() == Usage::default() && self.poll_timeout().is_none();
         let nothing_waits = self.uploads.is_empty() && self.serving.is_in_order();
-        let nothing_comes = self.receiving.is_empty() && self.responses.bodies() == 0;
+        let nothing_comes = self.blockwise.is_empty() && self.responses.bodies() == 0;
         nothing_held
             && nothing_waits
             && nothing_comes
@@ -483,7 +511,7 @@ impl<P> Endpoint<P> {
 
     /// How much is held.
     pub fn usage(&self) -> Usage {
-        Usage {
+        let mut usage = Usage {
             peers: self.peers.len(),
             records: self.records.len(),
             answer_bytes: self.records.bytes(),
@@ -492,13 +520,14 @@ impl<P> Endpoint<P> {
             notifications: self.notifications.len(),
             message_ids: self.sent.len(),
             timers: self.timers.len(),
-            receiving: self.receiving.len(),
-            receiving_bytes: self.receiving.bytes(),
             response_bytes: self.responses.bytes(),
             serving: self.serving.len(),
             serving_bytes: self.serving.bytes(),
             sources: self.sources.len(),
-        }
+            ..Usage::default()
+        };
+        self.blockwise.add_usage(&mut usage);
+        usage
     }
 }
 

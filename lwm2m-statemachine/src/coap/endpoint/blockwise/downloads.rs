@@ -23,7 +23,7 @@ impl<P: Peer> Endpoint<P> {
         let room = room.saturating_sub(self.responses.bytes());
         let share = self.share_of_responses();
         Some(Limits {
-            size: self.preferred_of_peer(channel),
+            size: self.blockwise.sizes.preferred_of_peer(channel),
             body: self.config.bounds.body,
             room: room.min(share.saturating_sub(self.responses.bytes_of(peer))),
         })

@@ -20,9 +20,12 @@ const WITHOUT: OptionSet = OptionSet::NONE
 /// other's way. Elective: who does not know it ignores it.
 pub(super) const REQUEST_TAG: OptionNumber = OptionNumber::new(292);
 
+/// After how many seconds a client may try again that was refused for want of room.
+const RETRY_AFTER: u32 = 30;
+
 /// The options that a block's message has of its own.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Own<'a> {
+pub(super) struct BlockOptions<'a> {
     pub(super) etag: Option<&'a [u8]>,
     pub(super) observe: Option<&'a [u8]>,
     pub(super) block2: Option<BlockOption>,
@@ -36,15 +39,27 @@ pub(super) struct Own<'a> {
 pub(super) fn message<'a>(
     code: Code,
     options: impl Iterator<Item = (OptionNumber, &'a [u8])>,
-    own: Own<'_>,
+    own: BlockOptions<'_>,
     payload: &[u8],
 ) -> MessageBuf {
     let options = options.filter(|(number, _)| !WITHOUT.contains(*number));
     merge(code, options, own, payload)
 }
 
+/// A block is missing (RFC 7959 §2.9.2).
+pub(super) fn incomplete() -> MessageBuf {
+    MessageBuf::response(Code::REQUEST_ENTITY_INCOMPLETE)
+}
+
+/// There is no room now.
+pub(super) fn busy() -> MessageBuf {
+    let mut answer = MessageBuf::response(Code::SERVICE_UNAVAILABLE);
+    let _ = answer.max_age(RETRY_AFTER);
+    answer
+}
+
 /// The same message with options besides that it does not have.
-pub(super) fn with(whole: &MessageBuf, own: Own<'_>) -> MessageBuf {
+pub(super) fn with(whole: &MessageBuf, own: BlockOptions<'_>) -> MessageBuf {
     merge(whole.code(), whole.options(), own, whole.payload_bytes())
 }
 
@@ -52,7 +67,7 @@ pub(super) fn with(whole: &MessageBuf, own: Own<'_>) -> MessageBuf {
 fn merge<'a>(
     code: Code,
     options: impl Iterator<Item = (OptionNumber, &'a [u8])>,
-    own: Own<'_>,
+    own: BlockOptions<'_>,
     payload: &[u8],
 ) -> MessageBuf {
     let mut message = MessageBuf::with_capacity(code, 64_usize.saturating_add(payload.len()));

@@ -1,243 +1,203 @@
 //! Bodies larger than a block, one block after the other (RFC 7959).
 //!
-//! - [`message`]: a block's message, made of the options of the whole one.
-//! - [`transfer`]: a request of ours whose body, or whose response's body, comes in blocks: what
-//!   each response leads to. [`requesting`] does it; [`downloads`] has the room for it.
+//! [`BlockWise`] decides and the endpoint does: each call returns what is to be done with its
+//! message, and leaves a list of [`Step`]s that are to be done before that. Its parts:
+//!
 //! - [`receiving`]: requests that come in blocks (Block1), assembled or handed on.
 //! - [`serving`]: responses of ours that are asked for block by block (Block2).
+//! - [`transfer`]: a request of ours whose body, or whose response's body, comes in blocks: what
+//!   each response leads to. [`requesting`] does it; [`downloads`] has the room for it.
 //! - [`source`]: bodies that the application supplies block by block.
-//! - [`held`]: how many bytes all these bodies take; [`holders`]: whose they are, and who gives way
-//!   when there is no room.
+//!
+//! They share [`message`], a block's message, made of the options of the whole one; [`limits`],
+//! what the configuration says; [`held`], how many bytes bodies take; [`holders`], whose they are,
+//! and who gives way when there is no room.
 
 mod downloads;
 mod held;
 mod holders;
+mod limits;
 mod message;
 mod receiving;
 mod requesting;
 mod serving;
 mod source;
+mod step;
 mod transfer;
 
-use core::hash::{BuildHasher, Hasher};
+use core::mem;
 
-use lwm2m_core::{Code, CodeKind};
+use lwm2m_core::{Code, Instant};
 
-use self::message::Own;
 pub(super) use self::{
     holders::Holders,
-    receiving::{Receiving, Taken},
     requesting::Uploads,
     serving::{Loss, Serving},
     source::Sources,
+    step::{RequestStep, Step},
     transfer::{Transfer, is_in_blocks},
 };
-pub use self::{
-    receiving::TransferId,
-    serving::Resource,
-    source::{Source, SourceId},
+use self::{
+    limits::Sizes,
+    message::BlockOptions,
+    receiving::{Receiving, RequestBlock},
+    step::Steps,
 };
-use super::{Endpoint, messages::records::Repetition};
+use super::{
+    Usage,
+    config::Config,
+    context::RequestContext,
+    event::SendError,
+    keys::{BodyKey, PeerIndex},
+    table::{KEEP, Key},
+};
 use crate::{
-    coap::{
-        message::{MessageRef, Options},
-        message_buf::MessageBuf,
-        option::{BlockOption, OptionNumber, OptionSet},
-        token::Token,
-    },
-    machine::{Channel, KeyedState, Peer},
+    coap::{message::MessageRef, message_buf::MessageBuf, option::BlockOption},
+    machine::KeyedState,
 };
 
-/// The sizes that a block may have (RFC 7959 §2.2).
-const SMALLEST: usize = 16;
-const LARGEST: usize = 1024;
-
-/// The largest size of a block that is not above this one.
-pub(super) fn block_size(size: usize) -> usize {
-    let size = size.clamp(SMALLEST, LARGEST);
-    1 << size.ilog2()
+/// What becomes of bodies that are larger than a block.
+#[derive(Debug)]
+pub(super) struct BlockWise {
+    receiving: Receiving,
+    sizes: Sizes,
+    steps: Steps,
 }
 
-/// The block that begins at `offset`; none if it cannot be numbered.
-fn block_at(offset: usize, more: bool, size: usize) -> Option<BlockOption> {
-    let number = u32::try_from(offset.checked_div(size)?).ok()?;
-    BlockOption::new(number, more, size)
-}
-
-/// Whether so many bytes are a block: all but the last one are as long as their size says
-/// (RFC 7959 §2.2).
-const fn is_block(length: usize, more: bool, size: usize) -> bool {
-    if more { length == size } else { length <= size }
-}
-
-impl<P: Peer> Endpoint<P> {
-    /// Whether a message goes as it is, with so many bytes of options beside.
-    fn fits(&self, channel: Channel, message: &MessageBuf, beside: usize) -> bool {
-        let room = match channel {
-            Channel::Udp => usize::MAX,
-            Channel::Sms => self.config.sms_size,
-        };
-        let length = message.length().saturating_add(beside);
-        message.payload_bytes().len() <= self.spans.block_size && length <= room
-    }
-
-    /// The preferred size of the blocks of a body of `total` bytes, if that is known, whose
-    /// messages have these options.
-    fn preferred(&self, channel: Channel, head: &MessageBuf, total: Option<u32>) -> usize {
-        if channel == Channel::Udp {
-            return self.spans.block_size;
-        }
-        // With all the options that one of its messages may have.
-        let last = total.map_or(BlockOption::MAX_NUMBER, |total| total / 16);
-        let block = BlockOption::new(last.min(BlockOption::MAX_NUMBER), true, SMALLEST);
-        let size = Some(total.unwrap_or(u32::MAX));
-        let own = match head.code().kind() {
-            CodeKind::Request => Own {
-                block1: block,
-                size1: size,
-                ..Own::default()
-            },
-            _ => Own {
-                etag: Some(&[0; 8][..]).filter(|_| !head.has(OptionNumber::ETAG)),
-                observe: Some(&[0; 3]),
-                block2: block,
-                block1: block,
-                size2: size,
-                ..Own::default()
-            },
-        };
-        let message = message::message(head.code(), head.options(), own, &[]);
-        self.within_sms(message.length())
-    }
-
-    /// The preferred size of the blocks of a response that the peer is to send.
-    fn preferred_of_peer(&self, channel: Channel) -> usize {
-        /// Header, token, `ETag`, Observe, Content-Format, Block2 and Size2.
-        const OPTIONS: usize = 12 + 9 + 4 + 3 + 4 + 6;
-        match channel {
-            Channel::Udp => self.spans.block_size,
-            Channel::Sms => self.within_sms(OPTIONS),
-        }
-    }
-
-    /// The largest block beside so many bytes and the payload's marker.
-    fn within_sms(&self, length: usize) -> usize {
-        let room = self
-            .config
-            .sms_size
-            .saturating_sub(length.saturating_add(1));
-        block_size(room).min(self.spans.block_size)
-    }
-}
-
-/// What an answer needs to know of its request.
+/// A request that has no answer yet: whose it is, its record, and what it asks for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
-    pub(super) token: Token,
-    /// See [`resource`].
-    pub(super) resource: u64,
-    /// The block options as they hold them; more than that if there are none.
-    block1: u32,
-    block2: u32,
-    /// What the answer travels on.
-    pub(super) channel: Channel,
+pub(super) struct OpenRequest {
+    pub(super) peer: PeerIndex,
+    pub(super) record: Key,
+    pub(super) context: RequestContext,
 }
 
-impl Asked {
-    pub(super) fn new(request: &MessageRef<'_>, channel: Channel, keys: KeyedState) -> Self {
-        let value = |block: Option<BlockOption>| block.map_or(u32::MAX, BlockOption::value);
+impl OpenRequest {
+    const fn body(&self) -> BodyKey {
+        BodyKey::new(self.peer, self.context.resource)
+    }
+}
+
+impl BlockWise {
+    pub(super) fn new(config: &Config, fingerprints: KeyedState) -> Self {
         Self {
-            token: request.token(),
-            resource: resource(request.code(), request.options(), keys),
-            block1: value(request.block1()),
-            block2: value(request.block2()),
-            channel,
+            receiving: Receiving::new(config, fingerprints),
+            sizes: Sizes::new(config),
+            steps: Steps::new(),
         }
     }
 
-    /// What happens if the request is taken for a new one when it comes again. One that only
-    /// reads, or asks for a block, or brings one that is there already, does no harm.
-    pub(super) fn repetition(&self, request: &MessageRef<'_>) -> Repetition {
-        match (self.block1(), self.block2()) {
-            (Some(block), _) if block.more() && block.number() > 0 => Repetition::Harmless,
-            (Some(_), _) => Repetition::Harmful,
-            (None, Some(block)) if block.number() > 0 => Repetition::Harmless,
-            _ if request.code() != Code::GET => Repetition::Harmful,
-            _ => match request.observe() {
-                None => Repetition::Harmless,
-                Some(0) => Repetition::HarmfulIfObserved,
-                Some(_) => Repetition::Harmful,
-            },
+    /// What a request leads to with a block option of the reserved size (RFC 7959 §2.2).
+    pub(super) fn refuse_reserved_size<'d>(&self, asking: &OpenRequest) -> RequestStep<'d> {
+        let mut options = BlockOptions::default();
+        if let Some(block) = asking.context.block1() {
+            options.block1 = self.sizes.acknowledge(block, Code::BAD_REQUEST);
+        }
+        let message = MessageBuf::response(Code::BAD_REQUEST);
+        RequestStep::Answer(message::with(&message, options))
+    }
+
+    /// What a request with a block of its body leads to.
+    pub(super) fn receive_block<'d>(
+        &mut self,
+        now: Instant,
+        asking: &OpenRequest,
+        block: BlockOption,
+        request: &MessageRef<'d>,
+    ) -> RequestStep<'d> {
+        let received = RequestBlock {
+            key: asking.body(),
+            record: asking.record,
+            block,
+            request,
+        };
+        self.receiving.receive(now, received, &mut self.steps)
+    }
+
+    /// A request is answered with this code. Tells what it is answered instead, if there is no room
+    /// for the body whose block it brought.
+    pub(super) fn answered(
+        &mut self,
+        now: Instant,
+        asking: &OpenRequest,
+        code: Code,
+    ) -> Option<MessageBuf> {
+        let block = asking.context.block1()?;
+        let (body, record) = (asking.body(), asking.record);
+        self.receiving
+            .answered(now, body, record, block, code, &mut self.steps)
+    }
+
+    /// The application has the rest of a request assembled whose first block it was given. Tells
+    /// what that is answered.
+    pub(super) fn assemble(
+        &mut self,
+        now: Instant,
+        body: BodyKey,
+        record: Key,
+        payload: &[u8],
+    ) -> Result<MessageBuf, SendError> {
+        self.receiving
+            .assemble(now, body, record, payload, &mut self.steps)
+    }
+
+    /// The application ignores a request.
+    pub(super) fn ignored(&mut self, asking: &OpenRequest) {
+        if let Some(block) = asking.context.block1() {
+            let (body, record) = (asking.body(), asking.record);
+            self.receiving.ignored(body, record, block, &mut self.steps);
         }
     }
 
-    /// For an answer to nothing in particular: a notification.
-    pub(super) fn notified(token: Token, resource: Resource, channel: Channel) -> Self {
-        Self {
-            token,
-            resource: resource.key,
-            block1: u32::MAX,
-            block2: resource.block2,
-            channel,
+    /// Whether a body of this peer comes on.
+    pub(super) fn comes_on(&self, now: Instant, peer: PeerIndex) -> bool {
+        self.receiving.comes_on(now, peer)
+    }
+
+    /// The requests with the first blocks of the bodies that come from this peer.
+    pub(super) fn first_blocks(&self, peer: PeerIndex) -> impl Iterator<Item = Key> {
+        self.receiving.first_blocks(peer)
+    }
+
+    /// Forgets all bodies from and to a peer; not the peer.
+    pub(super) fn forget_peer(&mut self, peer: PeerIndex) {
+        self.receiving.forget_peer(peer, &mut self.steps);
+    }
+
+    /// When something is due next.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.receiving.next_deadline()
+    }
+
+    /// Does the first thing that is due at `now`; says whether there was one. Calls with the same
+    /// `now` are one loop, which `false` ends.
+    pub(super) fn handle_due(&mut self, now: Instant) -> bool {
+        self.receiving.handle_due(now, &mut self.steps)
+    }
+
+    /// Whether nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.receiving.is_empty()
+    }
+
+    /// Adds how much is held.
+    pub(super) fn add_usage(&self, usage: &mut Usage) {
+        let holders = self.receiving.holders();
+        usage.receiving = holders.bodies();
+        usage.receiving_bytes = holders.bytes();
+        usage.timers = usage.timers.saturating_add(self.receiving.deadlines());
+    }
+
+    /// The steps that the last call has left. The list is [given back](Self::recycle) when they are
+    /// done; meanwhile there may be other calls.
+    pub(super) fn take_steps(&mut self) -> Steps {
+        mem::take(&mut self.steps)
+    }
+
+    /// Has the next call use this list, which is empty.
+    pub(super) fn recycle(&mut self, steps: Steps) {
+        if self.steps.capacity() == 0 && steps.is_empty() && steps.capacity() <= KEEP {
+            self.steps = steps;
         }
     }
-
-    pub(super) fn block1(&self) -> Option<BlockOption> {
-        Self::block(self.block1)
-    }
-
-    pub(super) fn block2(&self) -> Option<BlockOption> {
-        Self::block(self.block2)
-    }
-
-    fn block(value: u32) -> Option<BlockOption> {
-        if value == u32::MAX {
-            return None;
-        }
-        BlockOption::from_value(value)
-    }
-
-    pub(super) const fn resource(&self) -> Resource {
-        Resource {
-            key: self.resource,
-            block2: self.block2,
-        }
-    }
-}
-
-/// Options that are of one message, not of what is asked for. ETag and Content-Format too: not
-/// every client says them again when it asks for the next block of a response.
-const OF_MESSAGE: OptionSet = OptionSet::NONE
-    .with(OptionNumber::ETAG)
-    .with(OptionNumber::OBSERVE)
-    .with(OptionNumber::CONTENT_FORMAT)
-    .with(OptionNumber::BLOCK1)
-    .with(OptionNumber::BLOCK2)
-    .with(OptionNumber::SIZE1)
-    .with(OptionNumber::SIZE2);
-
-/// What a request is about: what the requests of one transfer have in common (RFC 7959 §2.4,
-/// §2.5: method and Cache-Key). With keys that peers do not know, no two get the same number in
-/// practice, and with each other's they are not mixed up anyway.
-fn resource(method: Code, options: Options<'_>, keys: KeyedState) -> u64 {
-    let mut hasher = keys.build_hasher();
-    hasher.write_u8(method.to_byte());
-    for (option, value) in options {
-        // NoCacheKey (RFC 7252 §5.4.6).
-        let no_cache_key = option.number() & 0x1e == 0x1c;
-        if no_cache_key || OF_MESSAGE.contains(option) {
-            continue;
-        }
-        let length = u64::try_from(value.len()).unwrap_or(u64::MAX);
-        hasher.write_u64(u64::from(option.number()) << 32 | length);
-        hasher.write(value);
-    }
-    hasher.finish()
-}
-
-/// What a body is told by.
-fn fingerprint(bytes: &[u8], keys: KeyedState) -> u64 {
-    let mut hasher = keys.build_hasher();
-    hasher.write(bytes);
-    hasher.finish()
 }

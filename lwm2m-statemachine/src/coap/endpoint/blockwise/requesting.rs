@@ -10,9 +10,8 @@ use bytes::Bytes;
 use lwm2m_core::{Code, CodeKind, Instant, Method};
 
 use super::{
-    Source,
-    message::{self, Own, REQUEST_TAG},
-    resource,
+    limits::LARGEST,
+    message::{self, BlockOptions, REQUEST_TAG},
     source::Owner,
     transfer::{Ask, Content, Step, Transfer},
 };
@@ -20,8 +19,10 @@ use crate::{
     coap::{
         endpoint::{
             Endpoint, RequestOptions, TimerKey,
+            body::Source,
             event::{Body, Event, FailureReason, Incoming, RequestId, SendError},
             exchanges::requests::{Kind, Mode, answer},
+            fingerprint,
             keys::{BodyKey, PeerIndex},
             table::Key,
         },
@@ -63,7 +64,7 @@ impl<P: Peer> Endpoint<P> {
         channel: Channel,
         message: &MessageBuf,
     ) -> bool {
-        !self.fits(channel, message, 0)
+        !self.blockwise.sizes.fits(channel, message, 0)
             && !message.payload_bytes().is_empty()
             && message.code().method() != Some(Method::Get)
             && !has_blocks(message)
@@ -89,7 +90,10 @@ impl<P: Peer> Endpoint<P> {
         options: RequestOptions,
     ) -> Result<RequestId, SendError> {
         let resource = self.begin_body(&mut head);
-        let size = self.preferred(options.channel, &head, body.size());
+        let size = self
+            .blockwise
+            .sizes
+            .preferred(options.channel, &head, body.size());
         let largest = size.saturating_mul(BlockOption::MAX_NUMBER as usize + 1);
         if body.size().is_some_and(|length| length as usize > largest) {
             return Err(SendError::TooLarge);
@@ -110,7 +114,7 @@ impl<P: Peer> Endpoint<P> {
     /// What a request's body goes to; and its Request-Tag. If the application has options beyond
     /// it, it has none; then only the order of transfers keeps them apart.
     fn begin_body(&mut self, head: &mut MessageBuf) -> u64 {
-        let resource = resource(head.code(), head.options(), self.fingerprints);
+        let resource = fingerprint::of_resource(head.code(), head.options(), self.fingerprints);
         let _ = head.option(REQUEST_TAG, &self.uploads.tag());
         resource
     }
@@ -158,10 +162,14 @@ impl<P: Peer> Endpoint<P> {
         {
             return false;
         }
-        let mut head = message::message(whole.code(), whole.options(), Own::default(), &[]);
+        let mut head =
+            message::message(whole.code(), whole.options(), BlockOptions::default(), &[]);
         let resource = self.begin_body(&mut head);
         let body = Content::Bytes(body);
-        let size = self.preferred(mode.channel, &head, body.size());
+        let size = self
+            .blockwise
+            .sizes
+            .preferred(mode.channel, &head, body.size());
         let template = head.finish(MessageType::Confirmable, 0, Token::EMPTY);
         let size = size.min(hint.size());
         let transfer = Transfer::upload(template, body, size, mode.streamed, resource);
@@ -176,17 +184,17 @@ impl<P: Peer> Endpoint<P> {
         channel: Channel,
         message: &mut MessageBuf,
     ) {
-        let size = self.preferred_of_peer(channel);
-        if size == super::LARGEST
+        let size = self.blockwise.sizes.preferred_of_peer(channel);
+        if size == LARGEST
             || message.code().method() != Some(Method::Get)
             || message.has(OptionNumber::BLOCK2)
         {
             return;
         }
         if let Some(block) = BlockOption::new(0, false, size) {
-            let own = Own {
+            let own = BlockOptions {
                 block2: Some(block),
-                ..Own::default()
+                ..BlockOptions::default()
             };
             *message = message::with(message, own);
         }

@@ -20,16 +20,19 @@ use self::kept::{Content, Kept, Waiting, Who};
 pub(in crate::coap::endpoint) use self::supplied::Loss;
 
 use super::{
-    Asked, SMALLEST, Taken, block_at, fingerprint,
-    message::{self, Own},
-    receiving::incomplete,
+    OpenRequest, RequestStep,
+    limits::{SMALLEST, block_at},
+    message::{self, BlockOptions, incomplete},
 };
 use crate::{
     coap::{
         endpoint::{
             Endpoint, TimerKey,
+            body::Resource,
             config::after,
-            event::{Body, FailureReason},
+            context::RequestContext,
+            event::Body,
+            fingerprint,
             keys::{BodyKey, PeerIndex},
             messages::records::State,
             table::Key,
@@ -41,28 +44,16 @@ use crate::{
     machine::Peer,
 };
 
-/// What a request is about: by this, blocks that are asked for later are found. See
-/// [`NotifyOptions::resource`](crate::coap::NotifyOptions::resource).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Resource {
-    pub(super) key: u64,
-    /// The value of its Block2 option: the client wants blocks of this size.
-    pub(super) block2: u32,
-}
-
-impl Resource {
-    /// Of nothing that can be asked for.
-    pub(in crate::coap::endpoint) const NONE: Self = Self {
-        key: 0,
-        block2: u32::MAX,
-    };
-}
-
 impl<P: Peer> Endpoint<P> {
     /// The size of a block to send, and where it begins, of a body of `total` bytes, if that is
     /// known, whose messages have these options.
-    fn wanted(&self, asked: &Asked, head: &MessageBuf, total: Option<u32>) -> (usize, usize) {
-        let preferred = self.preferred(asked.channel, head, total);
+    fn wanted(
+        &self,
+        asked: &RequestContext,
+        head: &MessageBuf,
+        total: Option<u32>,
+    ) -> (usize, usize) {
+        let preferred = self.blockwise.sizes.preferred(asked.channel, head, total);
         asked.block2().map_or((preferred, 0), |block| {
             (block.size().min(preferred), block.offset())
         })
@@ -74,14 +65,14 @@ impl<P: Peer> Endpoint<P> {
         &mut self,
         now: Instant,
         peer: PeerIndex,
-        asked: &Asked,
+        asked: &RequestContext,
         message: MessageBuf,
     ) -> MessageBuf {
         let (block1, block2) = (asked.block1(), asked.block2());
         let length = message.payload_bytes().len();
         // Beside it there may be one block option of up to 5 bytes.
         let beside = if block1.is_some() { 5 } else { 0 };
-        let fits = self.fits(asked.channel, &message, beside);
+        let fits = self.blockwise.sizes.fits(asked.channel, &message, beside);
         if block1.is_none() && block2.is_none() && fits {
             return message;
         }
@@ -90,7 +81,7 @@ impl<P: Peer> Endpoint<P> {
         let (size, offset) = self.wanted(asked, &message, Some(total));
         let block1 = block1
             .filter(|_| !message.has(OptionNumber::BLOCK1))
-            .and_then(|block| self.acknowledged(block, code));
+            .and_then(|block| self.blockwise.sizes.acknowledge(block, code));
         let splittable = may_be_split(code) && !message.has(OptionNumber::BLOCK2);
         let whole = if block2.is_some() {
             length <= size
@@ -104,10 +95,10 @@ impl<P: Peer> Endpoint<P> {
             if block1.is_none() && block2.is_none() {
                 return message;
             }
-            let own = Own {
+            let own = BlockOptions {
                 block2,
                 block1,
-                ..Own::default()
+                ..BlockOptions::default()
             };
             return message::with(&message, own);
         }
@@ -126,12 +117,12 @@ impl<P: Peer> Endpoint<P> {
         }
         let observe = observe_of(&message);
         let (head, body) = message.split_payload();
-        let own = Own {
+        let own = BlockOptions {
             block1,
             etag: Some(&etag)
                 .filter(|_| !head.has(OptionNumber::ETAG))
                 .map(|etag| &**etag),
-            ..Own::default()
+            ..BlockOptions::default()
         };
         let Some(answer) = block_of(&head, &body, offset, size, own, observe) else {
             return MessageBuf::response(Code::INTERNAL_SERVER_ERROR);
@@ -140,16 +131,6 @@ impl<P: Peer> Endpoint<P> {
             self.keep(now, key, &head, etag, Content::Bytes(body), offset > 0);
         }
         answer
-    }
-
-    /// Block1 in an answer with this code to a request with `block` (RFC 7959 §2.3).
-    fn acknowledged(&self, block: BlockOption, code: Code) -> Option<BlockOption> {
-        let size = match code {
-            // A smaller size would be a hint to try it (RFC 7959 §2.9.3).
-            Code::REQUEST_ENTITY_TOO_LARGE => block.size(),
-            _ => block.size().min(self.spans.block_size),
-        };
-        BlockOption::new(block.number(), code == Code::CONTINUE, size)
     }
 
     /// The ETag of the application, or one made from the body or, without it, of this moment.
@@ -161,7 +142,7 @@ impl<P: Peer> Endpoint<P> {
             || {
                 let number = body.map_or_else(
                     || self.random.next_u64(),
-                    |body| fingerprint(body, self.fingerprints),
+                    |body| fingerprint::of_bytes(body, self.fingerprints),
                 );
                 number.to_be_bytes().to_vec()
             },
@@ -217,9 +198,9 @@ impl<P: Peer> Endpoint<P> {
             return false;
         };
         peer.bodies = peer.bodies.saturating_add(1);
-        let own = Own {
+        let own = BlockOptions {
             etag: Some(&*etag).filter(|_| !message.has(OptionNumber::ETAG)),
-            ..Own::default()
+            ..BlockOptions::default()
         };
         let head = message::message(message.code(), message.options(), own, &[]);
         let kept = Kept {
@@ -252,14 +233,18 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A block of a body is asked for, and not the first one.
-    pub(super) fn serve<'d>(
+    pub(in crate::coap::endpoint) fn serve<'d>(
         &mut self,
         now: Instant,
-        peer: PeerIndex,
-        record: Key,
-        asked: &Asked,
+        asking: &OpenRequest,
         request: &MessageRef<'d>,
-    ) -> Taken<'d> {
+    ) -> RequestStep<'d> {
+        let OpenRequest {
+            peer,
+            record,
+            context: asked,
+        } = asking;
+        let (peer, record) = (*peer, *record);
         let key = BodyKey::new(peer, asked.resource);
         let kept = self.serving.bodies.get(&key);
         let waits = kept.is_some_and(|kept| !kept.content.waiting().is_empty());
@@ -268,7 +253,7 @@ impl<P: Peer> Endpoint<P> {
             None => (SMALLEST, 0),
         };
         let Some(block) = block_at(offset, false, size) else {
-            return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
+            return RequestStep::Answer(MessageBuf::response(Code::BAD_REQUEST));
         };
         if !waits {
             // Asking again for what the application does not supply keeps nothing alive.
@@ -281,19 +266,18 @@ impl<P: Peer> Endpoint<P> {
             .map(|kept| (&mut kept.content, &kept.head))
         {
             Some((Content::Bytes(body), head)) => {
-                let answer = block_of(head, body, offset, size, Own::default(), None);
+                let answer = block_of(head, body, offset, size, BlockOptions::default(), None);
                 let more = offset.saturating_add(size) < body.len();
                 let Some(answer) = answer else {
-                    return self.refuse(now, record, MessageBuf::response(Code::BAD_REQUEST));
+                    return RequestStep::Answer(MessageBuf::response(Code::BAD_REQUEST));
                 };
                 if more {
-                    self.send_block_of_body(now, peer, record, asked, block, answer);
-                } else {
-                    // The answer is cached as all answers are; the body is of no use any more.
-                    self.forget_serving(now, key, Loss::NoRoom);
-                    let _ = self.send_answer(now, record, answer);
+                    let message = answer;
+                    return RequestStep::AnswerWithBlock { block, message };
                 }
-                Taken::Answered
+                // The answer is cached as all answers are; the body is of no use any more.
+                self.forget_serving(now, key, Loss::NoRoom);
+                RequestStep::Answer(answer)
             }
             Some((Content::Source { id, waiting, .. }, _)) => {
                 let id = *id;
@@ -312,26 +296,30 @@ impl<P: Peer> Endpoint<P> {
                 if is_new {
                     self.want_block(peer, id, block);
                 }
-                Taken::Wanted
+                RequestStep::Wait
             }
             // A request to observe would begin with what is in the middle.
             _ if request.code() == Code::GET && !request.has(OptionNumber::OBSERVE) => {
-                Taken::Request(Body::Datagram(request.payload()))
+                RequestStep::Deliver(Body::Datagram(request.payload()))
             }
-            _ => self.refuse(now, record, incomplete()),
+            _ => RequestStep::Answer(incomplete()),
         }
     }
 
     /// Answers with a block that can be made again as long as the body is kept: it is not cached.
-    fn send_block_of_body(
+    pub(in crate::coap::endpoint) fn send_block_of_body(
         &mut self,
         now: Instant,
-        peer: PeerIndex,
-        key: Key,
-        asked: &Asked,
+        asking: &OpenRequest,
         block: BlockOption,
         answer: MessageBuf,
     ) {
+        let OpenRequest {
+            peer,
+            record: key,
+            context: asked,
+        } = asking;
+        let (peer, key) = (*peer, *key);
         let confirmable = self
             .records
             .get(key)
@@ -383,7 +371,7 @@ impl<P: Peer> Endpoint<P> {
             }
             Some((Content::Bytes(body), head)) => {
                 let (offset, size) = (block.offset(), block.size());
-                block_of(head, body, offset, size, Own::default(), None)
+                block_of(head, body, offset, size, BlockOptions::default(), None)
             }
             Some((Content::Gone, _)) | None => None,
         };
@@ -444,9 +432,8 @@ impl<P: Peer> Endpoint<P> {
 
     /// Forgets all bodies from and to a peer; not the peer.
     pub(in crate::coap::endpoint) fn forget_bodies(&mut self, now: Instant, peer: PeerIndex) {
-        while let Some(resource) = self.receiving.first_of(peer) {
-            self.lose_receiving(BodyKey::new(peer, resource), FailureReason::PeerDropped);
-        }
+        self.blockwise.forget_peer(peer);
+        self.do_steps();
         while let Some(resource) = self.serving.first_of(peer) {
             self.forget_serving(now, BodyKey::new(peer, resource), Loss::PeerDropped);
         }
@@ -464,13 +451,13 @@ fn block_of(
     body: &[u8],
     offset: usize,
     size: usize,
-    own: Own<'_>,
+    own: BlockOptions<'_>,
     observe: Option<u32>,
 ) -> Option<MessageBuf> {
     let rest = body.get(offset..).filter(|rest| !rest.is_empty())?;
     let block = rest.get(..size).unwrap_or(rest);
     let observe = observe.map(Uint::new);
-    let own = Own {
+    let own = BlockOptions {
         observe: observe.as_ref().map(Uint::as_bytes),
         block2: Some(block_at(offset, rest.len() > block.len(), size)?),
         size2: u32::try_from(body.len()).ok().filter(|_| offset == 0),

@@ -7,32 +7,13 @@ use lwm2m_core::Instant;
 use crate::{
     coap::endpoint::{
         Endpoint,
+        body::{Source, SourceId},
         event::{Event, FailureReason, SendError},
         keys::BodyKey,
         table::Key,
     },
     machine::Peer,
 };
-
-/// A body that the application supplies block by block; no two of an endpoint are the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceId(u64);
-
-/// The right to send a body that is supplied block by block, once; see [`Endpoint::source`].
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "a body is to be sent"]
-pub struct Source {
-    pub(in crate::coap::endpoint) id: SourceId,
-    /// The size of the whole body in bytes, if it is known beforehand.
-    pub(in crate::coap::endpoint) size: Option<u32>,
-}
-
-impl Source {
-    /// By which it is asked for.
-    pub const fn id(&self) -> SourceId {
-        self.id
-    }
-}
 
 /// What a source is the body of.
 #[derive(Clone, Copy, Debug)]

@@ -8,13 +8,16 @@ use bytes::Bytes;
 use lwm2m_core::{Code, ContentFormat};
 
 use super::{
-    Source, block_at,
     held::append,
-    is_block,
-    message::{Own, REQUEST_TAG, message},
+    limits::{block_at, is_block},
+    message::{BlockOptions, REQUEST_TAG, message},
 };
 use crate::coap::{
-    endpoint::{event::FailureReason, table::Key},
+    endpoint::{
+        body::{Source, SourceId},
+        event::FailureReason,
+        table::Key,
+    },
     message::MessageRef,
     message_buf::{MessageBuf, WireMessage},
     option::OptionNumber,
@@ -159,7 +162,7 @@ pub(super) enum Ask {
     Message(MessageBuf),
     /// The application has the block.
     Source {
-        source: super::SourceId,
+        source: SourceId,
         offset: usize,
         length: usize,
     },
@@ -235,7 +238,7 @@ impl Transfer {
     }
 
     /// The source that the request's body comes from.
-    pub(super) const fn source(&self) -> Option<super::SourceId> {
+    pub(super) const fn source(&self) -> Option<SourceId> {
         match &self.phase {
             Phase::Upload(Upload {
                 body: Content::Source(source),
@@ -431,10 +434,10 @@ impl Upload {
         let (Some(option), Ok(template)) = (option, MessageRef::parse(template.as_ref())) else {
             return Ask::Failed(FailureReason::TooLarge);
         };
-        let own = Own {
+        let own = BlockOptions {
             block1: Some(option),
             size1: total.filter(|_| self.offset == 0),
-            ..Own::default()
+            ..BlockOptions::default()
         };
         Ask::Message(message(template.code(), template.options(), own, block))
     }
@@ -493,10 +496,10 @@ impl Download {
         let (Some(option), Ok(template)) = (option, MessageRef::parse(template.as_ref())) else {
             return Ask::Failed(FailureReason::TooLarge);
         };
-        let own = Own {
+        let own = BlockOptions {
             block2: Some(option),
             request_tag: tag,
-            ..Own::default()
+            ..BlockOptions::default()
         };
         let options = template
             .options()

@@ -7,8 +7,10 @@ use lwm2m_core::{CodeKind, Instant};
 
 use crate::coap::endpoint::{
     Endpoint, NotifyOptions,
-    blockwise::{Asked, Loss, Resource},
+    blockwise::Loss,
+    body::Resource,
     config::after,
+    context::RequestContext,
     event::{Event, FailureReason, Incoming, NotificationId, SendError},
     keys::PeerIndex,
     messages::outgoing::{Purpose, Sent, Transmission},
@@ -167,7 +169,7 @@ impl<P: Peer> Endpoint<P> {
         }
         let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
         let resource = options.resource.unwrap_or(Resource::NONE);
-        let asked = Asked::notified(token, resource, options.channel);
+        let asked = RequestContext::of_notification(token, resource, options.channel);
         let message = self.in_blocks(now, peer, &asked, message);
         let in_blocks = message.has(OptionNumber::BLOCK2);
         let notice = self.new_notice(peer, token, options);

@@ -7,7 +7,7 @@ use lwm2m_core::Instant;
 
 use crate::coap::endpoint::{
     Endpoint, NotifyOptions,
-    blockwise::{Resource, Source},
+    body::{Resource, Source},
     event::{NotificationId, Responder, SendError},
 };
 use crate::{

@@ -13,11 +13,12 @@ use crate::coap::endpoint::{
     Endpoint, RequestOptions, TimerKey,
     blockwise::is_in_blocks,
     config::after,
+    context::Repetition,
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
     keys::PeerIndex,
     messages::outgoing::{Purpose, Sent, Transmission},
     messages::peers::Share,
-    messages::records::{Place, Record, Repetition, State},
+    messages::records::{Place, Record, State},
     table::Key,
 };
 use crate::{

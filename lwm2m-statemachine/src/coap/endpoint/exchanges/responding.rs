@@ -6,14 +6,15 @@ use lwm2m_core::{Code, CodeKind, Instant};
 
 use crate::coap::endpoint::{
     Endpoint, TimerKey,
-    blockwise::{Asked, Taken},
+    blockwise::{OpenRequest, RequestStep},
     config::after,
+    context::{Repetition, RequestContext},
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
     exchanges::notifications::Notification,
     keys::PeerIndex,
     messages::outgoing::{Purpose, Transmission},
     messages::peers::Share,
-    messages::records::{Leisurely, Place, Record, Repetition, State},
+    messages::records::{Leisurely, Place, Record, State},
     table::Key,
 };
 use crate::{
@@ -61,7 +62,7 @@ impl<P: Peer> Endpoint<P> {
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn ignore(&mut self, responder: Responder) {
         let key = responder.record;
-        self.block_was_ignored(key);
+        self.ignore_block(key);
         match self.records.get(key).map(|record| &record.state) {
             Some(State::Open(_)) => self.forget_record(key),
             Some(_) => self.set_record(key, State::Done),
@@ -115,17 +116,13 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         message: MessageBuf,
     ) -> Result<(), SendError> {
-        let (Some(State::Open(asked) | State::Acknowledged(asked)), Some(peer)) = (
-            self.records.get(key).map(|record| &record.state),
-            self.records.peer(key),
-        ) else {
-            return Err(SendError::NotOpen);
+        let asking = self.open_request(key).ok_or(SendError::NotOpen)?;
+        let message = if asking.context.block1().is_some() {
+            self.answer_block(now, &asking, message)
+        } else {
+            message
         };
-        let asked = *asked;
-        let message = self
-            .block_was_answered(now, peer, key, &asked, message.code())
-            .unwrap_or(message);
-        let message = self.in_blocks(now, peer, &asked, message);
+        let message = self.in_blocks(now, asking.peer, &asking.context, message);
         self.send_answer(now, key, message)
     }
 
@@ -319,14 +316,14 @@ impl<P: Peer> Endpoint<P> {
             return Err(DatagramError::Overload);
         };
 
-        let asked = Asked::new(&message, datagram.channel, self.fingerprints);
+        let context = RequestContext::new(&message, datagram.channel, self.fingerprints);
         let record = Record {
             message_id: message.message_id(),
             confirmable,
             multicast: datagram.multicast,
-            repetition: asked.repetition(&message),
+            repetition: context.repetition(&message),
             mark: self.records.mark(&message),
-            state: State::Open(asked),
+            state: State::Open(context),
             place: Place::default(),
         };
         let end = self.end_of_record(now, confirmable);
@@ -343,32 +340,52 @@ impl<P: Peer> Endpoint<P> {
             let _ = self.decide(now, key, response);
             return Err(error);
         }
-        let taken = if message.has(OptionNumber::BLOCK1) || message.has(OptionNumber::BLOCK2) {
-            self.receive_blocks(now, peer, key, &asked, &message)
-        } else {
-            Taken::Request(Body::Datagram(message.payload()))
+        let asking = OpenRequest {
+            peer,
+            record: key,
+            context,
         };
-        if matches!(taken, Taken::Answered) {
-            return Ok(None);
+        let step = if message.has(OptionNumber::BLOCK1) || message.has(OptionNumber::BLOCK2) {
+            self.receive_blocks(now, &asking, &message)
+        } else {
+            RequestStep::Deliver(Body::Datagram(message.payload()))
+        };
+        Ok(self.hand_on(now, &asking, message, step))
+    }
+
+    /// Answers a request, or hands it on to the application.
+    fn hand_on<'d>(
+        &mut self,
+        now: Instant,
+        asking: &OpenRequest,
+        request: MessageRef<'d>,
+        step: RequestStep<'d>,
+    ) -> Option<Incoming<'d>> {
+        let record = asking.record;
+        match &step {
+            RequestStep::Answer(_) | RequestStep::AnswerWithBlock { .. } => {}
+            // An SMS is too dear to say only that an answer will come, and does not get lost so
+            // easily.
+            _ if asking.context.channel == Channel::Sms => {}
+            _ if request.kind() == MessageType::Confirmable => {
+                let deadline = after(now, self.spans.acknowledgement_delay);
+                self.records.acknowledge_at(record, deadline);
+            }
+            _ => {}
         }
-        // An SMS is too dear to say only that an answer will come, and does not get lost so easily.
-        if confirmable && datagram.channel == Channel::Udp {
-            self.records
-                .acknowledge_at(key, after(now, self.spans.acknowledgement_delay));
-        }
-        let responder = Responder::new(key, &asked);
-        Ok(match taken {
-            Taken::Request(body) => Some(Incoming::Request {
+        let responder = Responder::new(record, &asking.context);
+        match step {
+            RequestStep::Deliver(body) => Some(Incoming::Request {
                 responder,
-                request: message,
+                request,
                 body,
             }),
-            Taken::Whole(body, format) => Some(Incoming::Request {
+            RequestStep::DeliverWhole(body, format) => Some(Incoming::Request {
                 responder,
-                request: message.of_body(format),
+                request: request.of_body(format),
                 body: Body::Assembled(body),
             }),
-            Taken::Block {
+            RequestStep::DeliverBlock {
                 transfer,
                 format,
                 offset,
@@ -376,12 +393,24 @@ impl<P: Peer> Endpoint<P> {
             } => Some(Incoming::RequestBlock {
                 responder,
                 transfer,
-                request: message.of_body(format),
+                request: request.of_body(format),
                 offset,
                 more,
             }),
-            Taken::Wanted | Taken::Answered => None,
-        })
+            RequestStep::Wait => None,
+            RequestStep::Answer(message) => {
+                if is_refusal(message.code()) {
+                    self.spare_record(record);
+                }
+                // Can fail only for want of a message id; the peer then has no answer.
+                let _ = self.send_answer(now, record, message);
+                None
+            }
+            RequestStep::AnswerWithBlock { block, message } => {
+                self.send_block_of_body(now, asking, block, message);
+                None
+            }
+        }
     }
 
     /// Why a request is refused before the application sees it.

@@ -6,7 +6,7 @@ use core::mem;
 use lwm2m_core::Instant;
 
 use crate::coap::endpoint::{
-    blockwise::Asked,
+    context::{Repetition, RequestContext},
     index::Index,
     keys::PeerIndex,
     table::{Chain, KEEP, Key, Table, compact, push},
@@ -36,18 +36,6 @@ pub(in crate::coap::endpoint) struct Place {
     indexed: bool,
     /// Whether it is of a connection that was closed.
     closed: bool,
-}
-
-/// What happens if a message is taken for a new one when it comes again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::coap::endpoint) enum Repetition {
-    /// What it asks for may be done twice: its record is kept until its end.
-    Harmful,
-    /// The same, if it is answered with an Observe option: an observation begins anew that may be
-    /// over. Otherwise it only reads.
-    HarmfulIfObserved,
-    /// Nothing that matters: its record goes when room is needed.
-    Harmless,
 }
 
 impl Record {
@@ -100,9 +88,9 @@ impl Remembered {
 #[derive(Clone, Debug)]
 pub(in crate::coap::endpoint) enum State {
     /// The application has not answered: nothing.
-    Open(Asked),
+    Open(RequestContext),
     /// It has not answered, but the request was acknowledged: another acknowledgement.
-    Acknowledged(Asked),
+    Acknowledged(RequestContext),
     /// It has answered a group's request, and the answer has not been sent yet: nothing.
     AtLeisure(Box<Leisurely>),
     /// The same answer again.
@@ -263,7 +251,7 @@ impl Records {
     }
 
     /// What is asked by a request that has no answer yet.
-    pub(in crate::coap::endpoint) fn asked(&self, key: Key) -> Option<&Asked> {
+    pub(in crate::coap::endpoint) fn asked(&self, key: Key) -> Option<&RequestContext> {
         match &self.table.get(key)?.state {
             State::Open(asked) | State::Acknowledged(asked) => Some(asked),
             _ => None,

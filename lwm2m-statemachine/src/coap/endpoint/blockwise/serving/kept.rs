@@ -13,9 +13,10 @@ use alloc::{
 use bytes::Bytes;
 use lwm2m_core::Instant;
 
-use super::super::{SourceId, held::Held};
+use super::super::held::Held;
 use crate::coap::{
     endpoint::{
+        body::SourceId,
         exchanges::notifications::Notice,
         keys::{BodyKey, PeerIndex},
         table::Key,

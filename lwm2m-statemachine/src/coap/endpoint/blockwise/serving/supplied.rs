@@ -11,11 +11,13 @@ use crate::{
         endpoint::{
             Endpoint, NotifyOptions, TimerKey,
             blockwise::{
-                Asked, Resource, Source, SourceId, block_at, is_block,
-                message::{self, Own},
-                receiving::{busy, incomplete},
+                OpenRequest,
+                limits::{block_at, is_block},
+                message::{self, BlockOptions, busy, incomplete},
                 source::Owner,
             },
+            body::{Resource, Source, SourceId},
+            context::RequestContext,
             event::{Event, FailureReason, NotificationId, Responder, SendError},
             exchanges::notifications::Notice,
             keys::{BodyKey, PeerIndex},
@@ -92,7 +94,12 @@ impl<P: Peer> Endpoint<P> {
         let (id, content) = self.begin_source(source, key, waiting);
         if self.keep(now, key, &message, etag, content, offset > 0) {
             // A body that there is no room for after all ends with this answer.
-            let _ = self.block_was_answered(now, peer, record, &asked, message.code());
+            let asking = OpenRequest {
+                peer,
+                record,
+                context: asked,
+            };
+            let _ = self.answer_block(now, &asking, MessageBuf::response(message.code()));
             for block in blocks {
                 self.want_block(peer, id, block);
             }
@@ -151,7 +158,7 @@ impl<P: Peer> Endpoint<P> {
             return Err(SendError::Code(message.code()));
         }
         let resource = options.resource.unwrap_or(Resource::NONE);
-        let asked = Asked::notified(token, resource, options.channel);
+        let asked = RequestContext::of_notification(token, resource, options.channel);
         let block = asked.block2();
         let (size, _) = self.wanted(&asked, &message, source.size);
         let Some(wanted) = block_at(0, false, size) else {
@@ -258,18 +265,20 @@ impl<P: Peer> Endpoint<P> {
                 }
                 let whole = offset == 0 && !more && !found.explicit;
                 let block1 = match found.who {
-                    Who::Request(record) => self.records.asked(record).and_then(Asked::block1),
+                    Who::Request(record) => {
+                        self.records.asked(record).and_then(RequestContext::block1)
+                    }
                     Who::Again(_) | Who::Observer(_) => None,
                 };
                 let observe = found.observe.map(Uint::new);
-                let own = Own {
+                let own = BlockOptions {
                     observe: observe.as_ref().map(Uint::as_bytes),
                     block2: BlockOption::new(wanted.number(), more, wanted.size())
                         .filter(|_| !whole),
                     block1: block1
                         .and_then(|block| BlockOption::new(block.number(), false, block.size())),
                     size2: total.filter(|_| offset == 0 && !whole),
-                    ..Own::default()
+                    ..BlockOptions::default()
                 };
                 let answer = message::message(head.code(), head.options(), own, block);
                 (found.who, answer)
@@ -286,7 +295,12 @@ impl<P: Peer> Endpoint<P> {
                     let asked = self.records.asked(record).copied();
                     match asked.filter(|_| offset > 0 && more) {
                         Some(asked) => {
-                            self.send_block_of_body(now, peer, record, &asked, wanted, answer);
+                            let asking = OpenRequest {
+                                peer,
+                                record,
+                                context: asked,
+                            };
+                            self.send_block_of_body(now, &asking, wanted, answer);
                         }
                         // The request may be too long ago; then nobody waits for the block.
                         None => drop(self.send_answer(now, record, answer)),

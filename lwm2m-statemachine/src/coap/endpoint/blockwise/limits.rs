@@ -1,0 +1,184 @@
+//! What the configuration says of bodies in blocks, worked out once.
+
+use lwm2m_core::{Code, CodeKind, Instant};
+
+use super::message::{self, BlockOptions};
+use crate::{
+    coap::{
+        endpoint::config::{Config, after, millis},
+        message_buf::MessageBuf,
+        option::{BlockOption, OptionNumber},
+    },
+    machine::Channel,
+};
+
+/// The sizes that a block may have (RFC 7959 §2.2).
+pub(super) const SMALLEST: usize = 16;
+pub(super) const LARGEST: usize = 1024;
+
+/// The block that begins at `offset`; none if it cannot be numbered.
+pub(super) fn block_at(offset: usize, more: bool, size: usize) -> Option<BlockOption> {
+    let number = u32::try_from(offset.checked_div(size)?).ok()?;
+    BlockOption::new(number, more, size)
+}
+
+/// Whether so many bytes are a block: all but the last one are as long as their size says
+/// (RFC 7959 §2.2).
+pub(super) const fn is_block(length: usize, more: bool, size: usize) -> bool {
+    if more { length == size } else { length <= size }
+}
+
+/// The largest size of a block that is not above this one.
+fn block_size(size: usize) -> usize {
+    let size = size.clamp(SMALLEST, LARGEST);
+    1 << size.ilog2()
+}
+
+/// How large messages and blocks are, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// The preferred size of a block.
+    block: usize,
+    /// The largest message over SMS.
+    sms: usize,
+}
+
+impl Sizes {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            block: block_size(config.block_size),
+            sms: config.sms_size,
+        }
+    }
+
+    /// Whether a message goes as it is, with so many bytes of options beside.
+    pub(super) fn fits(&self, channel: Channel, message: &MessageBuf, beside: usize) -> bool {
+        let room = match channel {
+            Channel::Udp => usize::MAX,
+            Channel::Sms => self.sms,
+        };
+        let length = message.length().saturating_add(beside);
+        message.payload_bytes().len() <= self.block && length <= room
+    }
+
+    /// The preferred size of the blocks of a body of `total` bytes, if that is known, whose
+    /// messages have these options.
+    pub(super) fn preferred(
+        &self,
+        channel: Channel,
+        head: &MessageBuf,
+        total: Option<u32>,
+    ) -> usize {
+        if channel == Channel::Udp {
+            return self.block;
+        }
+        // With all the options that one of its messages may have.
+        let last = total.map_or(BlockOption::MAX_NUMBER, |total| total / 16);
+        let block = BlockOption::new(last.min(BlockOption::MAX_NUMBER), true, SMALLEST);
+        let size = Some(total.unwrap_or(u32::MAX));
+        let options = match head.code().kind() {
+            CodeKind::Request => BlockOptions {
+                block1: block,
+                size1: size,
+                ..BlockOptions::default()
+            },
+            _ => BlockOptions {
+                etag: Some(&[0; 8][..]).filter(|_| !head.has(OptionNumber::ETAG)),
+                observe: Some(&[0; 3]),
+                block2: block,
+                block1: block,
+                size2: size,
+                ..BlockOptions::default()
+            },
+        };
+        let message = message::message(head.code(), head.options(), options, &[]);
+        self.within_sms(message.length())
+    }
+
+    /// The preferred size of the blocks of a response that the peer is to send.
+    pub(super) fn preferred_of_peer(&self, channel: Channel) -> usize {
+        /// Header, token, `ETag`, Observe, Content-Format, Block2 and Size2.
+        const OPTIONS: usize = 12 + 9 + 4 + 3 + 4 + 6;
+        match channel {
+            Channel::Udp => self.block,
+            Channel::Sms => self.within_sms(OPTIONS),
+        }
+    }
+
+    /// Block1 in an answer with this code to a request with `block` (RFC 7959 §2.3).
+    pub(super) fn acknowledge(&self, block: BlockOption, code: Code) -> Option<BlockOption> {
+        let size = match code {
+            // A smaller size would be a hint to try it (RFC 7959 §2.9.3).
+            Code::REQUEST_ENTITY_TOO_LARGE => block.size(),
+            _ => block.size().min(self.block),
+        };
+        BlockOption::new(block.number(), code == Code::CONTINUE, size)
+    }
+
+    /// The largest block beside so many bytes and the payload marker.
+    fn within_sms(&self, length: usize) -> usize {
+        let room = self.sms.saturating_sub(length.saturating_add(1));
+        block_size(room).min(self.block)
+    }
+}
+
+/// How long bodies wait for their next block, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// For how long a peer with a transfer under way may be silent: as long as it waits at most
+    /// before it retransmits a message for the first time.
+    pub(super) silence: u64,
+    lifetime: u64,
+    deadline: u64,
+}
+
+impl Times {
+    pub(super) fn new(config: &Config) -> Self {
+        let parameters = &config.transmission;
+        let lifetime = config
+            .transfer_lifetime
+            .unwrap_or_else(|| parameters.exchange_lifetime());
+        Self {
+            silence: millis(parameters.longest_ack_timeout()),
+            lifetime: millis(lifetime),
+            deadline: millis(config.transfer_deadline),
+        }
+    }
+
+    /// Until when the next block of a body is waited for.
+    pub(super) fn next_block(&self, now: Instant) -> Instant {
+        after(now, self.lifetime)
+    }
+
+    /// Until when a body that is held is to be complete, however its blocks come.
+    pub(super) fn whole(&self, begun: Instant) -> Instant {
+        after(begun, self.deadline)
+    }
+}
+
+/// How much room there is for bodies of one kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) bodies: usize,
+    pub(super) bodies_per_peer: usize,
+    pub(super) bytes: usize,
+    pub(super) bytes_per_peer: usize,
+    /// The largest body.
+    pub(super) largest: usize,
+}
+
+impl Room {
+    /// For the bodies of requests that are received. One of the largest always fits into the share
+    /// of a peer.
+    pub(super) fn of_requests(config: &Config) -> Self {
+        let bounds = &config.bounds;
+        let largest = bounds.body.min(bounds.request_body);
+        Self {
+            bodies: bounds.receiving,
+            bodies_per_peer: bounds.receiving_per_peer,
+            bytes: bounds.receiving_bytes,
+            bytes_per_peer: bounds.receiving_bytes_per_peer.max(largest),
+            largest,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What bodies in blocks are called.
+
+/// A body that comes block by block; no two of an endpoint are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransferId(pub(super) u64);
+
+/// A body that the application supplies block by block; no two of an endpoint are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub(super) u64);
+
+/// The right to send a body that is supplied block by block, once; see
+/// [`Endpoint::source`](super::Endpoint::source).
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a body is to be sent"]
+pub struct Source {
+    pub(super) id: SourceId,
+    /// The size of the whole body in bytes, if it is known beforehand.
+    pub(super) size: Option<u32>,
+}
+
+impl Source {
+    /// By which it is asked for.
+    pub const fn id(&self) -> SourceId {
+        self.id
+    }
+}
+
+/// What a request is about: by this, blocks that are asked for later are found. See
+/// [`NotifyOptions::resource`](crate::coap::NotifyOptions::resource).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Resource {
+    pub(super) key: u64,
+    /// The value of its Block2 option: the client wants blocks of this size.
+    pub(super) block2: u32,
+}
+
+impl Resource {
+    /// Of nothing that can be asked for.
+    pub(super) const NONE: Self = Self {
+        key: 0,
+        block2: u32::MAX,
+    };
+}

@@ -1,0 +1,100 @@
+//! What is kept of a request until it is answered.
+
+use lwm2m_core::Code;
+
+use super::{body::Resource, fingerprint};
+use crate::{
+    coap::{message::MessageRef, option::BlockOption, token::Token},
+    machine::{Channel, KeyedState},
+};
+
+/// What the answer to a request needs to know of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RequestContext {
+    pub(super) token: Token,
+    /// The fingerprint of what is asked for.
+    pub(super) resource: u64,
+    /// The values of the block options; more than an option can hold if there are none.
+    block1: u32,
+    block2: u32,
+    /// What the answer travels on.
+    pub(super) channel: Channel,
+}
+
+/// What happens if a message is taken for a new one when it comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repetition {
+    /// What it asks for may be done twice: its record is kept until its end.
+    Harmful,
+    /// The same, if it is answered with an Observe option: an observation begins anew that may be
+    /// over. Otherwise it only reads.
+    HarmfulIfObserved,
+    /// Nothing that matters: its record goes when room is needed.
+    Harmless,
+}
+
+impl RequestContext {
+    pub(super) fn new(request: &MessageRef<'_>, channel: Channel, keys: KeyedState) -> Self {
+        let value = |block: Option<BlockOption>| block.map_or(u32::MAX, BlockOption::value);
+        Self {
+            token: request.token(),
+            resource: fingerprint::of_resource(request.code(), request.options(), keys),
+            block1: value(request.block1()),
+            block2: value(request.block2()),
+            channel,
+        }
+    }
+
+    /// Of a notification: there is no request that it answers.
+    pub(super) const fn of_notification(
+        token: Token,
+        resource: Resource,
+        channel: Channel,
+    ) -> Self {
+        Self {
+            token,
+            resource: resource.key,
+            block1: u32::MAX,
+            block2: resource.block2,
+            channel,
+        }
+    }
+
+    /// What happens if the request is taken for a new one when it comes again. One that only
+    /// reads, or asks for a block, or brings one that is there already, does no harm.
+    pub(super) fn repetition(&self, request: &MessageRef<'_>) -> Repetition {
+        match (self.block1(), self.block2()) {
+            (Some(block), _) if block.more() && block.number() > 0 => Repetition::Harmless,
+            (Some(_), _) => Repetition::Harmful,
+            (None, Some(block)) if block.number() > 0 => Repetition::Harmless,
+            _ if request.code() != Code::GET => Repetition::Harmful,
+            _ => match request.observe() {
+                None => Repetition::Harmless,
+                Some(0) => Repetition::HarmfulIfObserved,
+                Some(_) => Repetition::Harmful,
+            },
+        }
+    }
+
+    pub(super) fn block1(&self) -> Option<BlockOption> {
+        Self::block(self.block1)
+    }
+
+    pub(super) fn block2(&self) -> Option<BlockOption> {
+        Self::block(self.block2)
+    }
+
+    fn block(value: u32) -> Option<BlockOption> {
+        if value == u32::MAX {
+            return None;
+        }
+        BlockOption::from_value(value)
+    }
+
+    pub(super) const fn resource(&self) -> Resource {
+        Resource {
+            key: self.resource,
+            block2: self.block2,
+        }
+    }
+}
