@@ -4,7 +4,7 @@
 use core::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lwm2m_core::{Code, InstanceId, Instant, Method, Path, ShortServerId};
+use lwm2m_core::{Code, InstanceId, Instant, Method, Path, ShortServerId, codec::Scope};
 use lwm2m_objects::{
     ObjectTree, Store,
     typed::{Device, Security, Server},
@@ -102,7 +102,8 @@ fn read(c: &mut Criterion) {
             let mut buffer = Vec::new();
             b.iter(|| {
                 buffer.clear();
-                let mut encoder = lwm2m_tlv::Encoder::new(&mut buffer, black_box(target));
+                let mut encoder =
+                    lwm2m_tlv::Encoder::new(&mut buffer, Scope::answer(black_box(target)));
                 tree.read(target, |_| true, &mut encoder).expect("it reads");
                 encoder.finish().expect("it fits");
                 black_box(buffer.len())

@@ -7,7 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lwm2m_benches::push_device;
 use lwm2m_core::{
     DataType, ObjectId, Path, ResourceId,
-    codec::{Content, Event, Purpose, Sink},
+    codec::{Content, Event, Scope, Sink},
 };
 use lwm2m_json::{Encoder, decode};
 use serde::de::IgnoredAny;
@@ -41,17 +41,17 @@ fn device_types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
 }
 
 fn walk(payload: &[u8], base: Path) {
-    decode(payload, base, &device_types, Purpose::Answer, &mut Walk).unwrap();
+    decode(payload, Scope::answer(base), &device_types, &mut Walk).unwrap();
 }
 
 fn content(payload: &[u8], base: Path) -> Content {
     let mut content = Content::new();
-    decode(payload, base, &device_types, Purpose::Answer, &mut content).unwrap();
+    decode(payload, Scope::answer(base), &device_types, &mut content).unwrap();
     content
 }
 
 fn encode(content: &Content, base: Path, buffer: &mut Vec<u8>) {
-    let mut encoder = Encoder::new(buffer, base);
+    let mut encoder = Encoder::new(buffer, Scope::write(base));
     content.push(&mut encoder).unwrap();
     encoder.finish().unwrap();
 }
@@ -78,7 +78,7 @@ fn reading(c: &mut Criterion) {
 
 fn writing(c: &mut Criterion) {
     let write = |buffer: &mut Vec<u8>| {
-        let mut encoder = Encoder::new(buffer, DEVICE_PATH);
+        let mut encoder = Encoder::new(buffer, Scope::write(DEVICE_PATH));
         push_device(&mut encoder).unwrap();
         encoder.finish().unwrap();
     };

@@ -13,7 +13,7 @@ use lwm2m_benches::{REGISTER, push_device};
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, Path, ResourceId,
     ValueRef::{Integer, String},
-    codec::{Event, Sink, Untyped},
+    codec::{Event, Scope, Sink, Untyped},
 };
 use lwm2m_tlv::{Encoder, decode};
 
@@ -48,7 +48,7 @@ impl Sink for Look {
 
 fn device(c: &mut Criterion) {
     let mut written = Vec::new();
-    let mut encoder = Encoder::new(&mut written, DEVICE_INSTANCE);
+    let mut encoder = Encoder::new(&mut written, Scope::write(DEVICE_INSTANCE));
     push_device(&mut encoder).unwrap();
     encoder.finish().unwrap();
     assert_eq!(written, DEVICE);
@@ -58,16 +58,30 @@ fn device(c: &mut Criterion) {
         b.iter(|| Packet::from_bytes(black_box(REGISTER)));
     });
     group.bench_function("read", |b| {
-        b.iter(|| decode(black_box(DEVICE), DEVICE_INSTANCE, &device_types, &mut Look));
+        b.iter(|| {
+            decode(
+                black_box(DEVICE),
+                Scope::write(DEVICE_INSTANCE),
+                &device_types,
+                &mut Look,
+            )
+        });
     });
     group.bench_function("read-untyped", |b| {
-        b.iter(|| decode(black_box(DEVICE), DEVICE_INSTANCE, &Untyped, &mut Look));
+        b.iter(|| {
+            decode(
+                black_box(DEVICE),
+                Scope::write(DEVICE_INSTANCE),
+                &Untyped,
+                &mut Look,
+            )
+        });
     });
     let mut buffer = Vec::with_capacity(DEVICE.len());
     group.bench_function("write", |b| {
         b.iter(|| {
             buffer.clear();
-            let mut encoder = Encoder::new(&mut buffer, DEVICE_INSTANCE);
+            let mut encoder = Encoder::new(&mut buffer, Scope::write(DEVICE_INSTANCE));
             push_device(&mut encoder)?;
             encoder.finish()?;
             black_box(&buffer);
@@ -106,18 +120,18 @@ fn growth(c: &mut Criterion) {
     let mut group = c.benchmark_group("tlv-growth");
     for count in [100, 10_000] {
         let mut payload = Vec::new();
-        let mut encoder = Encoder::new(&mut payload, base);
+        let mut encoder = Encoder::new(&mut payload, Scope::write(base));
         push_many(&mut encoder, count).unwrap();
         encoder.finish().unwrap();
         group.throughput(Throughput::Elements(count.into()));
         group.bench_with_input(BenchmarkId::new("read", count), &payload, |b, payload| {
-            b.iter(|| decode(black_box(payload), base, &types, &mut Look));
+            b.iter(|| decode(black_box(payload), Scope::write(base), &types, &mut Look));
         });
         let mut buffer = Vec::with_capacity(payload.len());
         group.bench_with_input(BenchmarkId::new("write", count), &count, |b, count| {
             b.iter(|| {
                 buffer.clear();
-                let mut encoder = Encoder::new(&mut buffer, base);
+                let mut encoder = Encoder::new(&mut buffer, Scope::write(base));
                 push_many(&mut encoder, black_box(*count))?;
                 encoder.finish()
             });

@@ -5,7 +5,10 @@ use core::hint::black_box;
 use coap_lite::Packet;
 use criterion::{Criterion, criterion_group, criterion_main};
 use lwm2m_benches::REGISTER;
-use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value, WriteMode, codec::Content};
+use lwm2m_core::{
+    DataType, InstanceId, ObjectId, Path, Value, WriteMode,
+    codec::{Content, Scope},
+};
 use lwm2m_objects::{ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store, typed};
 use lwm2m_tlv::Encoder;
 
@@ -37,7 +40,7 @@ fn tree(c: &mut Criterion) {
     group.bench_function("read the Device into TLV", |b| {
         b.iter(|| {
             buffer.clear();
-            let mut encoder = Encoder::new(&mut buffer, black_box(path));
+            let mut encoder = Encoder::new(&mut buffer, Scope::write(black_box(path)));
             device
                 .read(path, |_| true, &mut encoder)
                 .expect("it is there");

@@ -32,7 +32,7 @@ pub fn read(data_type: DataType, text: &str) -> Result<Value, ValueError> {
         (DataType::Opaque, _, Some(digits)) => octets(digits)
             .map(Value::Opaque)
             .ok_or(ValueError::Hexadecimal),
-        _ => match text::decode(data_type, text.as_bytes()) {
+        _ => match text::read(data_type, text.as_bytes()) {
             Ok(value) => Ok(value.into_value()),
             Err(_) if data_type == DataType::Boolean => Err(ValueError::Boolean),
             Err(error) => Err(ValueError::Text(error)),

@@ -2,9 +2,9 @@ use core::convert::Infallible;
 
 use lwm2m_core::{
     Path,
-    codec::{DecodeFailure, EncodeError, Events, Purpose},
+    codec::{DecodeFailure, EncodeError, Events, Scope},
 };
-use lwm2m_json::{DecodeError, Encoder, decode, decode_create};
+use lwm2m_json::{DecodeError, Encoder, decode};
 
 use crate::recording::{choose, is_empty, lines, types};
 
@@ -21,15 +21,15 @@ pub fn json(data: &[u8]) {
         let read = |payload: &[u8]| {
             let mut events = Events::new();
             let object = base.object().expect("the path of an Object");
-            decode_create(payload, object, &types, &mut events).map(|()| events)
+            decode(payload, Scope::create(object), &types, &mut events).map(|()| events)
         };
         round_trip(payload, base, read);
         return;
     }
-    for purpose in [Purpose::Write, Purpose::Answer] {
+    for scope in [Scope::write, Scope::answer] {
         let read = |payload: &[u8]| {
             let mut events = Events::new();
-            decode(payload, base, &types, purpose, &mut events).map(|()| events)
+            decode(payload, scope(base), &types, &mut events).map(|()| events)
         };
         round_trip(payload, base, read);
     }
@@ -59,7 +59,7 @@ fn round_trip(
 
 fn write(events: &Events, base: Path) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes, base);
+    let mut encoder = Encoder::new(&mut bytes, Scope::write(base));
     events.push(&mut encoder)?;
     encoder.finish()?;
     Ok(bytes)

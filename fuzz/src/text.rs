@@ -1,6 +1,6 @@
 use lwm2m_core::{
     DataType, ValueRef,
-    codec::{EncodeError, Events},
+    codec::{EncodeError, Events, Scope},
     opaque, text as format,
 };
 
@@ -29,18 +29,18 @@ pub fn text(data: &[u8]) {
 }
 
 fn value(data_type: DataType, payload: &[u8]) {
-    let Ok(read) = format::decode(data_type, payload) else {
+    let Ok(read) = format::read(data_type, payload) else {
         return;
     };
     let read = read.as_ref();
     assert_eq!(read.data_type(), Some(data_type));
     let mut written = Vec::new();
-    format::encode(&read, &mut written).expect("what is read is written");
+    format::write(&read, &mut written).expect("what is read is written");
     if let ValueRef::Integer(_) | ValueRef::Time(_) | ValueRef::Float(_) = read {
         let allowed = |byte: &u8| byte.is_ascii_digit() || b"-.".contains(byte);
         assert!(written.iter().all(allowed), "Appendix C has no exponents");
     }
-    let again = format::decode(data_type, &written).expect("what is written is read");
+    let again = format::read(data_type, &written).expect("what is written is read");
     assert_eq!(format!("{:?}", again.as_ref()), format!("{read:?}"));
 }
 
@@ -50,9 +50,9 @@ fn resource(data: &[u8]) {
         return;
     };
     let mut events = Events::new();
-    if format::decode_into(payload, path, &types, &mut events).is_ok() {
+    if format::decode(payload, Scope::write(path), &types, &mut events).is_ok() {
         let mut written = Vec::new();
-        let mut encoder = format::Encoder::new(&mut written, path);
+        let mut encoder = format::Encoder::new(&mut written, Scope::write(path));
         let pushed = events.push(&mut encoder).and_then(|()| encoder.finish());
         if path == UNTYPED.parse().unwrap() {
             assert_eq!(
@@ -64,14 +64,14 @@ fn resource(data: &[u8]) {
         } else {
             pushed.expect("what is read is written");
             let mut again = Events::new();
-            format::decode_into(&written, path, &types, &mut again).unwrap();
+            format::decode(&written, Scope::write(path), &types, &mut again).unwrap();
             assert_eq!(lines(&again), lines(&events));
         }
     }
     let mut events = Events::new();
-    if opaque::decode_into(payload, path, &types, &mut events).is_ok() {
+    if opaque::decode(payload, Scope::write(path), &types, &mut events).is_ok() {
         let mut written = Vec::new();
-        let mut encoder = opaque::Encoder::new(&mut written, path);
+        let mut encoder = opaque::Encoder::new(&mut written, Scope::write(path));
         events.push(&mut encoder).unwrap();
         encoder.finish().unwrap();
         assert_eq!(written, payload);

@@ -1,8 +1,8 @@
 use lwm2m_core::{
     Path,
-    codec::{DecodeFailure, EncodeError, Events},
+    codec::{DecodeFailure, EncodeError, Events, Scope},
 };
-use lwm2m_tlv::{DecodeError, Encoder, Reader, Tlv, decode, decode_create};
+use lwm2m_tlv::{DecodeError, Encoder, Reader, Tlv, decode};
 
 use crate::recording::{choose, lines, types};
 
@@ -32,15 +32,15 @@ fn read(
 ) -> Result<Events, DecodeFailure<DecodeError, core::convert::Infallible>> {
     let mut events = Events::new();
     match base.object() {
-        Some(object) if create => decode_create(payload, object, &types, &mut events)?,
-        _ => decode(payload, base, &types, &mut events)?,
+        Some(object) if create => decode(payload, Scope::create(object), &types, &mut events)?,
+        _ => decode(payload, Scope::write(base), &types, &mut events)?,
     }
     Ok(events)
 }
 
 fn write(events: &Events, base: Path) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes, base);
+    let mut encoder = Encoder::new(&mut bytes, Scope::write(base));
     events.push(&mut encoder)?;
     encoder.finish()?;
     Ok(bytes)

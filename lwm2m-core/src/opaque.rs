@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use thiserror::Error;
 
 use crate::{
-    DataType, Path, ValueRef,
-    codec::{self, DecodeFailure, EncodeError, Event, Sink, TypeLookup},
-    single_value::SingleValue,
+    ContentFormat, DataType, Path, ValueRef,
+    codec::{DecodeFailure, Encode, EncodeError, Event, Format, Scope, Sink, TypeLookup},
+    single_value::{self, SingleValue},
 };
 
-/// Why octets are not the value of what they were sent to.
+/// Why octets aren't the value of the target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OpaqueError {
@@ -22,42 +22,68 @@ pub enum OpaqueError {
     Path(Path),
 }
 
-/// Reads the octets of the Resource (or Resource Instance) at `base` into a sink.
+/// Opaque as a [`Format`]: [`decode`] and [`Encoder`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpaqueFormat;
+
+impl Format for OpaqueFormat {
+    const CONTENT_FORMAT: ContentFormat = ContentFormat::OPAQUE;
+    type Malformed = OpaqueError;
+    type Encoder<'b> = Encoder<'b>;
+
+    fn carries(scope: Scope) -> bool {
+        single_value::target(scope).is_ok()
+    }
+
+    fn decode<S: Sink + ?Sized>(
+        payload: &[u8],
+        scope: Scope,
+        types: &(impl TypeLookup + ?Sized),
+        sink: &mut S,
+    ) -> Result<(), DecodeFailure<OpaqueError, S::Error>> {
+        decode(payload, scope, types, sink)
+    }
+
+    fn encoder(buffer: &mut Vec<u8>, scope: Scope) -> Encoder<'_> {
+        Encoder::new(buffer, scope)
+    }
+}
+
+/// Reads the octets of a Resource or Resource Instance into a sink.
 ///
 /// What has no definition is handed on as [`ValueRef::Raw`].
-pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
+///
+/// # Errors
+///
+/// [`OpaqueError`], or what the sink refuses.
+pub fn decode<S: Sink + ?Sized>(
     payload: &[u8],
-    base: Path,
-    types: &T,
+    scope: Scope,
+    types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeFailure<OpaqueError, S::Error>> {
-    let (Some(object), Some(resource)) = (base.object(), base.resource()) else {
-        return Err(DecodeFailure::Malformed(OpaqueError::Path(base)));
-    };
+    let target = single_value::target(scope).map_err(OpaqueError::Path);
+    let (object, resource) = target.map_err(DecodeFailure::Malformed)?;
     let value = match types.data_type(object, resource) {
         Some(DataType::Opaque) => ValueRef::Opaque(payload),
         None => ValueRef::Raw(payload),
         Some(other) => return Err(DecodeFailure::Malformed(OpaqueError::DataType(other))),
     };
-    let mut cursor = codec::Cursor::new();
-    cursor
-        .value(base, value, None, sink)
-        .and_then(|()| cursor.finish(sink))
-        .map_err(DecodeFailure::Sink)
+    single_value::push(scope, value, sink)
 }
 
-/// The sink that writes one opaque Resource (or Resource Instance), or bytes of unknown type.
+/// The sink that writes one opaque Resource or Resource Instance, or bytes of unknown type.
 ///
 /// It refuses values of other data types ([`EncodeError::Value`]), and what the
 /// [text encoder](crate::text::Encoder) refuses.
 ///
 /// ```
-/// use lwm2m_core::{Path, Value, codec::Content, opaque};
+/// use lwm2m_core::{Path, Value, codec::{Content, Scope}, opaque};
 ///
 /// let package: Path = "/5/0/0".parse()?;
 /// let content = Content::from_iter([(package, Value::Opaque(vec![1, 2, 3]))]);
 /// let mut payload = Vec::new();
-/// let mut encoder = opaque::Encoder::new(&mut payload, package);
+/// let mut encoder = opaque::Encoder::new(&mut payload, Scope::write(package));
 /// content.push(&mut encoder).and_then(|()| encoder.finish()).unwrap();
 /// assert_eq!(payload, [1, 2, 3]);
 /// # Ok::<(), lwm2m_core::PathError>(())
@@ -66,9 +92,9 @@ pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
 pub struct Encoder<'b>(SingleValue<'b>);
 
 impl<'b> Encoder<'b> {
-    /// Begins the payload of the Resource at `base` at the end of the buffer.
-    pub const fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
-        Self(SingleValue::new(buffer, base))
+    /// Begins a payload at the end of the buffer.
+    pub const fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
+        Self(SingleValue::new(buffer, scope))
     }
 
     /// Ends the payload and leaves it in the buffer.
@@ -95,6 +121,12 @@ impl Sink for Encoder<'_> {
     }
 }
 
+impl Encode for Encoder<'_> {
+    fn finish(self) -> Result<(), EncodeError> {
+        Encoder::finish(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec;
@@ -108,7 +140,8 @@ mod tests {
 
     fn decode(at: &str, data_type: Option<DataType>) -> Result<Content, OpaqueError> {
         let mut content = Content::new();
-        match decode_into(&[0, 255], path(at), &|_, _| data_type, &mut content) {
+        let scope = Scope::write(path(at));
+        match super::decode(&[0, 255], scope, &|_, _| data_type, &mut content) {
             Ok(()) => Ok(content),
             Err(DecodeFailure::Malformed(error)) => Err(error),
             Err(DecodeFailure::Sink(error)) => panic!("{error}"),
@@ -117,7 +150,7 @@ mod tests {
 
     fn encode(at: &str, value: Value) -> Result<Vec<u8>, EncodeError> {
         let mut out = Vec::new();
-        let mut encoder = Encoder::new(&mut out, path(at));
+        let mut encoder = Encoder::new(&mut out, Scope::write(path(at)));
         Content::from_iter([(path(at), value)]).push(&mut encoder)?;
         encoder.finish()?;
         Ok(out)

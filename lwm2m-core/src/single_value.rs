@@ -1,17 +1,39 @@
-//! What text and opaque share: a payload is the value of one Resource.
+//! What text and opaque have in common: a payload is the value of one Resource.
 
 use alloc::vec::Vec;
 
 use crate::{
-    Path, ValueRef,
-    codec::{EncodeError, Event, Position, Step},
+    ObjectId, Path, ResourceId, ValueRef,
+    codec::{Cursor, DecodeFailure, EncodeError, Event, Position, Purpose, Scope, Sink, Step},
 };
 
-/// Follows the events of a payload, and has the one value written that it may have.
+/// The Resource whose value a payload of this scope is; or the path that has no single value.
+pub(crate) fn target(scope: Scope) -> Result<(ObjectId, ResourceId), Path> {
+    let base = scope.base();
+    match (scope.purpose(), base.object(), base.resource()) {
+        (Purpose::Write | Purpose::Answer, Some(object), Some(resource)) => Ok((object, resource)),
+        _ => Err(base),
+    }
+}
+
+/// Pushes the payload that is this value.
+pub(crate) fn push<M, S: Sink + ?Sized>(
+    scope: Scope,
+    value: ValueRef<'_>,
+    sink: &mut S,
+) -> Result<(), DecodeFailure<M, S::Error>> {
+    let mut cursor = Cursor::new();
+    cursor
+        .value(scope.base(), value, None, sink)
+        .and_then(|()| cursor.finish(sink))
+        .map_err(DecodeFailure::Sink)
+}
+
+/// Follows the events of a payload and finds the one value that it may have.
 #[derive(Debug)]
 pub(crate) struct SingleValue<'b> {
     buffer: &'b mut Vec<u8>,
-    /// The length that the buffer goes back to if the encoder goes away.
+    /// The length that the buffer is cut to if the encoder is dropped.
     keep: usize,
     base: Path,
     position: Position,
@@ -20,20 +42,20 @@ pub(crate) struct SingleValue<'b> {
 }
 
 impl<'b> SingleValue<'b> {
-    pub(crate) const fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
+    pub(crate) const fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
         let keep = buffer.len();
         Self {
             buffer,
             keep,
-            base,
+            base: scope.base(),
             position: Position::START,
             found: false,
             error: None,
         }
     }
 
-    /// Takes the next event. If it is the one with the value, `write` appends that to the buffer,
-    /// or tells by `false` that the format cannot carry it.
+    /// Takes the next event. If it has the value, `write` appends that to the buffer, or returns
+    /// false if the format can't carry it.
     pub(crate) fn event(
         &mut self,
         event: &Event<'_>,
@@ -50,7 +72,7 @@ impl<'b> SingleValue<'b> {
         taken
     }
 
-    /// Tells the value and its place, if the event is the one with it.
+    /// The path and the value, if the event has them.
     fn follow<'a>(
         &mut self,
         event: &Event<'a>,
@@ -62,7 +84,7 @@ impl<'b> SingleValue<'b> {
         let path = path.ok_or(EncodeError::Structure(event.step()))?;
         if !path.contains(&self.base) {
             return Err(if self.base.contains(&path) {
-                // Resource Instances of the Resource that was asked for.
+                // Resource Instances of the Resource that the scope names.
                 EncodeError::SingleValue
             } else {
                 EncodeError::OutsidePath(path)
@@ -85,7 +107,7 @@ impl<'b> SingleValue<'b> {
         Ok(Some((path, value)))
     }
 
-    /// Ends the payload: the value must have come.
+    /// Ends the payload: there must have been a value.
     pub(crate) fn finish(mut self) -> Result<(), EncodeError> {
         if let Some(error) = self.error {
             return Err(error);

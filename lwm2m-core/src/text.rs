@@ -12,13 +12,20 @@
 //! Neither `+` nor blanks nor line ends are part of a number. NaN and infinities have no text.
 //!
 //! ```
-//! use lwm2m_core::{DataType, ValueRef, text};
+//! use lwm2m_core::{DataType, Path, Value, codec::{Content, Scope}, text};
+//!
+//! let timezone: Path = "/3/0/14".parse()?;
+//! let types = |_, _| Some(DataType::String);
+//! let mut content = Content::new();
+//! text::decode(b"+02:00", Scope::answer(timezone), &types, &mut content)?;
+//! assert_eq!(content.get(&timezone), Some(&Value::from("+02:00")));
 //!
 //! let mut payload = Vec::new();
-//! text::encode(&ValueRef::Float(6.667e-11), &mut payload)?;
-//! assert_eq!(payload, b"0.00000000006667");
-//! assert_eq!(text::decode(DataType::Float, &payload)?.as_ref(), ValueRef::Float(6.667e-11));
-//! # Ok::<(), text::TextError>(())
+//! let mut encoder = text::Encoder::new(&mut payload, Scope::answer(timezone));
+//! content.push(&mut encoder)?;
+//! encoder.finish()?;
+//! assert_eq!(payload, b"+02:00");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use alloc::vec::Vec;
@@ -28,13 +35,13 @@ use base64::{DecodeError, Engine as _, engine::general_purpose::STANDARD};
 use thiserror::Error;
 
 use crate::{
-    DataType, Path, Value, ValueRef,
-    codec::{self, DecodeFailure, EncodeError, Event, Sink, TypeLookup},
+    ContentFormat, DataType, Path, Value, ValueRef,
+    codec::{DecodeFailure, Encode, EncodeError, Event, Format, Scope, Sink, TypeLookup},
     number::{self, NumberError},
-    single_value::SingleValue,
+    single_value::{self, SingleValue},
 };
 
-/// Why a payload is no text of its data type, or a value has no text.
+/// Why a payload isn't the text of a value of its data type, or a value has no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TextError {
@@ -52,11 +59,11 @@ pub enum TextError {
         /// Of what data type the text should be.
         data_type: DataType,
     },
-    /// A number that its data type cannot hold: an Integer or Time beyond 64 bits, a Float beyond
-    /// binary64 (or, in writing, not finite).
+    /// A number that its data type can't hold: an Integer or Time beyond 64 bits, a Float beyond
+    /// binary64; in writing, a Float that isn't finite.
     #[error("expected a number in the range of {0}")]
     Range(DataType),
-    /// Bytes whose data type is not known have no text.
+    /// Bytes whose data type isn't known have no text.
     #[error("expected a value of known data type")]
     Untyped,
     /// Text is the format of one Resource, and this is the path of something else.
@@ -64,33 +71,105 @@ pub enum TextError {
     Path(Path),
 }
 
-/// How Appendix C writes a data type, for errors.
-struct Notation(DataType);
+/// Text as a [`Format`]: [`decode`] and [`Encoder`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TextFormat;
 
-impl fmt::Display for Notation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            DataType::String => "text",
-            DataType::Integer => "an integer such as -750",
-            DataType::Float => "a decimal number such as -0.25",
-            DataType::Boolean => "0 or 1",
-            DataType::Opaque => "Base64 with padding",
-            DataType::Time => "seconds such as 1476186613",
-            DataType::ObjectLink => "an object link such as 66:0",
-        })
+impl Format for TextFormat {
+    const CONTENT_FORMAT: ContentFormat = ContentFormat::TEXT;
+    type Malformed = TextError;
+    type Encoder<'b> = Encoder<'b>;
+
+    fn carries(scope: Scope) -> bool {
+        single_value::target(scope).is_ok()
+    }
+
+    fn decode<S: Sink + ?Sized>(
+        payload: &[u8],
+        scope: Scope,
+        types: &(impl TypeLookup + ?Sized),
+        sink: &mut S,
+    ) -> Result<(), DecodeFailure<TextError, S::Error>> {
+        decode(payload, scope, types, sink)
+    }
+
+    fn encoder(buffer: &mut Vec<u8>, scope: Scope) -> Encoder<'_> {
+        Encoder::new(buffer, scope)
     }
 }
 
-/// A value that was read from text. Only Opaque needs bytes of its own.
+/// Reads the text of a Resource or Resource Instance into a sink.
+///
+/// What has no definition is handed on as [`ValueRef::Raw`].
+///
+/// # Errors
+///
+/// [`TextError`], or what the sink refuses.
+pub fn decode<S: Sink + ?Sized>(
+    payload: &[u8],
+    scope: Scope,
+    types: &(impl TypeLookup + ?Sized),
+    sink: &mut S,
+) -> Result<(), DecodeFailure<TextError, S::Error>> {
+    let target = single_value::target(scope).map_err(TextError::Path);
+    let (object, resource) = target.map_err(DecodeFailure::Malformed)?;
+    let value = match types.data_type(object, resource) {
+        Some(data_type) => read(data_type, payload).map_err(DecodeFailure::Malformed)?,
+        None => ReadValue::Borrowed(ValueRef::Raw(payload)),
+    };
+    single_value::push(scope, value.as_ref(), sink)
+}
+
+/// The sink that writes one Resource or Resource Instance as text.
+///
+/// It refuses a second value, a multiple Resource, and a scope whose path isn't that of a Resource
+/// ([`EncodeError::SingleValue`]), the time of a value ([`EncodeError::Time`]), and what has no
+/// text ([`EncodeError::Value`]).
+#[derive(Debug)]
+pub struct Encoder<'b>(SingleValue<'b>);
+
+impl<'b> Encoder<'b> {
+    /// Begins a payload at the end of the buffer.
+    pub const fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
+        Self(SingleValue::new(buffer, scope))
+    }
+
+    /// Ends the payload and leaves it in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// The error of an event; [`EncodeError::Empty`] if there was no value;
+    /// [`EncodeError::Structure`] if something is still open. Then the buffer is as it was.
+    pub fn finish(self) -> Result<(), EncodeError> {
+        self.0.finish()
+    }
+}
+
+impl Sink for Encoder<'_> {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        self.0
+            .event(&event, |value, buffer| write(value, buffer).is_ok())
+    }
+}
+
+impl Encode for Encoder<'_> {
+    fn finish(self) -> Result<(), EncodeError> {
+        Encoder::finish(self)
+    }
+}
+
+/// A value that was read from text. Only Opaque needs bytes of its own, so there are no further cases.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Decoded<'a> {
+pub enum ReadValue<'a> {
     /// Anything but Opaque; a String borrows the payload.
     Borrowed(ValueRef<'a>),
     /// The octets that Base64 stood for.
     Opaque(Vec<u8>),
 }
 
-impl Decoded<'_> {
+impl ReadValue<'_> {
     /// The value, borrowed.
     pub fn as_ref(&self) -> ValueRef<'_> {
         match self {
@@ -108,8 +187,16 @@ impl Decoded<'_> {
     }
 }
 
-/// Reads the text of a value of this data type.
-pub fn decode(data_type: DataType, payload: &[u8]) -> Result<Decoded<'_>, TextError> {
+/// Reads the text of one value.
+///
+/// ```
+/// use lwm2m_core::{DataType, ValueRef, text};
+///
+/// let number = text::read(DataType::Float, b"0.00000000006667")?;
+/// assert_eq!(number.as_ref(), ValueRef::Float(6.667e-11));
+/// # Ok::<(), text::TextError>(())
+/// ```
+pub fn read(data_type: DataType, payload: &[u8]) -> Result<ReadValue<'_>, TextError> {
     if data_type == DataType::Opaque {
         let octets = STANDARD.decode(payload).map_err(|error| {
             let offset = match error {
@@ -119,7 +206,7 @@ pub fn decode(data_type: DataType, payload: &[u8]) -> Result<Decoded<'_>, TextEr
             };
             TextError::Notation { offset, data_type }
         })?;
-        return Ok(Decoded::Opaque(octets));
+        return Ok(ReadValue::Opaque(octets));
     }
     let text = str::from_utf8(payload).map_err(|error| TextError::Utf8 {
         offset: error.valid_up_to(),
@@ -132,7 +219,7 @@ pub fn decode(data_type: DataType, payload: &[u8]) -> Result<Decoded<'_>, TextEr
         offset: 0,
         data_type,
     };
-    Ok(Decoded::Borrowed(match data_type {
+    Ok(ReadValue::Borrowed(match data_type {
         DataType::String | DataType::Opaque => ValueRef::String(text),
         DataType::Integer => ValueRef::Integer(number::parse_integer(text).map_err(number)?),
         DataType::Time => ValueRef::Time(number::parse_integer(text).map_err(number)?),
@@ -147,16 +234,25 @@ pub fn decode(data_type: DataType, payload: &[u8]) -> Result<Decoded<'_>, TextEr
 }
 
 /// Writes the text of a value at the end of `out`; with an error, nothing is written.
-pub fn encode(value: &ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
+///
+/// ```
+/// use lwm2m_core::{ValueRef, text};
+///
+/// let mut number = Vec::new();
+/// text::write(&ValueRef::Float(6.667e-11), &mut number)?;
+/// assert_eq!(number, b"0.00000000006667");
+/// # Ok::<(), text::TextError>(())
+/// ```
+pub fn write(value: &ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
     match value {
         ValueRef::String(text) => out.extend_from_slice(text.as_bytes()),
-        ValueRef::Integer(number) | ValueRef::Time(number) => write(out, format_args!("{number}")),
+        ValueRef::Integer(number) | ValueRef::Time(number) => append(out, format_args!("{number}")),
         // The shortest digits that read back to the same number, and never an exponent.
-        ValueRef::Float(number) if number.is_finite() => write(out, format_args!("{number}")),
+        ValueRef::Float(number) if number.is_finite() => append(out, format_args!("{number}")),
         ValueRef::Float(_) => return Err(TextError::Range(DataType::Float)),
         ValueRef::Boolean(truth) => out.push(if *truth { b'1' } else { b'0' }),
-        ValueRef::Opaque(octets) => write(out, format_args!("{}", base64(octets))),
-        ValueRef::ObjectLink(link) => write(out, format_args!("{link}")),
+        ValueRef::Opaque(octets) => append(out, format_args!("{}", base64(octets))),
+        ValueRef::ObjectLink(link) => append(out, format_args!("{link}")),
         ValueRef::Raw(_) => return Err(TextError::Untyped),
     }
     Ok(())
@@ -166,7 +262,7 @@ fn base64(octets: &[u8]) -> impl fmt::Display {
     base64::display::Base64Display::new(octets, &STANDARD)
 }
 
-fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     struct Bytes<'a>(&'a mut Vec<u8>);
 
     impl fmt::Write for Bytes<'_> {
@@ -180,70 +276,20 @@ fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     let _ = fmt::Write::write_fmt(&mut Bytes(out), text);
 }
 
-/// Reads the text of the Resource (or Resource Instance) at `base` into a sink.
-///
-/// What has no definition is handed on as [`ValueRef::Raw`].
-///
-/// ```
-/// use lwm2m_core::{DataType, Path, Value, codec::Content, text};
-///
-/// let timezone: Path = "/3/0/14".parse()?;
-/// let mut content = Content::new();
-/// text::decode_into(b"+02:00", timezone, &|_, _| Some(DataType::String), &mut content).unwrap();
-/// assert_eq!(content.get(&timezone), Some(&Value::from("+02:00")));
-/// # Ok::<(), lwm2m_core::PathError>(())
-/// ```
-pub fn decode_into<T: TypeLookup + ?Sized, S: Sink + ?Sized>(
-    payload: &[u8],
-    base: Path,
-    types: &T,
-    sink: &mut S,
-) -> Result<(), DecodeFailure<TextError, S::Error>> {
-    let (Some(object), Some(resource)) = (base.object(), base.resource()) else {
-        return Err(DecodeFailure::Malformed(TextError::Path(base)));
-    };
-    let decoded = match types.data_type(object, resource) {
-        Some(data_type) => decode(data_type, payload).map_err(DecodeFailure::Malformed)?,
-        None => Decoded::Borrowed(ValueRef::Raw(payload)),
-    };
-    let mut cursor = codec::Cursor::new();
-    cursor
-        .value(base, decoded.as_ref(), None, sink)
-        .and_then(|()| cursor.finish(sink))
-        .map_err(DecodeFailure::Sink)
-}
+/// How Appendix C writes a data type, for errors.
+struct Notation(DataType);
 
-/// The sink that writes one Resource (or Resource Instance) as text.
-///
-/// It refuses a second value, a multiple Resource, and a path that is none of a Resource
-/// ([`EncodeError::SingleValue`]), the time of a value ([`EncodeError::Time`]), and what has no
-/// text ([`EncodeError::Value`]).
-#[derive(Debug)]
-pub struct Encoder<'b>(SingleValue<'b>);
-
-impl<'b> Encoder<'b> {
-    /// Begins the payload of the Resource at `base` at the end of the buffer.
-    pub const fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
-        Self(SingleValue::new(buffer, base))
-    }
-
-    /// Ends the payload and leaves it in the buffer.
-    ///
-    /// # Errors
-    ///
-    /// The error of an event; [`EncodeError::Empty`] if the value has not come;
-    /// [`EncodeError::Structure`] if something is open still. The buffer is as it was then.
-    pub fn finish(self) -> Result<(), EncodeError> {
-        self.0.finish()
-    }
-}
-
-impl Sink for Encoder<'_> {
-    type Error = EncodeError;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        self.0
-            .event(&event, |value, buffer| encode(value, buffer).is_ok())
+impl fmt::Display for Notation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            DataType::String => "text",
+            DataType::Integer => "an integer such as -750",
+            DataType::Float => "a decimal number such as -0.25",
+            DataType::Boolean => "0 or 1",
+            DataType::Opaque => "Base64 with padding",
+            DataType::Time => "seconds such as 1476186613",
+            DataType::ObjectLink => "an object link such as 66:0",
+        })
     }
 }
 

@@ -8,8 +8,12 @@ use thiserror::Error;
 use crate::{InstanceId, ObjectId, Path};
 
 /// The data type of a Resource (TS Appendix C). An executable Resource has none.
+///
+/// It may grow: LwM2M 1.1 adds Unsigned Integer and Corelnk. A codec refuses the values of a data type
+/// that it doesn't know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum DataType {
     /// A UTF-8 string.
     String,
@@ -25,6 +29,19 @@ pub enum DataType {
     Time,
     /// A link to an Object Instance, or to none.
     ObjectLink,
+}
+
+impl DataType {
+    /// All data types.
+    pub const ALL: &[Self] = &[
+        Self::String,
+        Self::Integer,
+        Self::Float,
+        Self::Boolean,
+        Self::Opaque,
+        Self::Time,
+        Self::ObjectLink,
+    ];
 }
 
 impl fmt::Display for DataType {
@@ -59,7 +76,7 @@ pub struct ObjectLink {
     pub instance: u16,
 }
 
-/// Text that is no Object Link.
+/// Text that isn't an Object Link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected an object link such as \"66:0\", two numbers of 0 to 65535")]
 pub struct ObjectLinkError;
@@ -127,9 +144,13 @@ impl FromStr for ObjectLink {
 
 /// A value that borrows its bytes.
 ///
-/// [`Raw`](Self::Raw) stands for bytes whose data type nobody told: TLV carries no types, so a
-/// Resource without a definition arrives this way, and the receiver decides.
+/// [`Raw`](Self::Raw) stands for bytes of unknown data type: TLV carries no types, so a Resource
+/// without a definition arrives this way, and the receiver decides.
+///
+/// It grows with [`DataType`]. An encoder refuses a value that it doesn't know, as it does any value
+/// that its format can't carry.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ValueRef<'a> {
     /// A UTF-8 string.
     String(&'a str),
@@ -145,7 +166,7 @@ pub enum ValueRef<'a> {
     Time(i64),
     /// A link to an Object Instance.
     ObjectLink(ObjectLink),
-    /// The bytes of a value whose data type is not known.
+    /// The bytes of a value of unknown data type.
     Raw(&'a [u8]),
 }
 
@@ -209,9 +230,10 @@ impl fmt::Display for ValueRef<'_> {
     }
 }
 
-/// A value that owns its bytes; see [`ValueRef`].
+/// A value that owns its bytes; see [`ValueRef`]. It grows with [`DataType`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Value {
     /// A UTF-8 string.
     String(String),
@@ -219,7 +241,7 @@ pub enum Value {
     Integer(i64),
     /// A floating point number.
     ///
-    /// With the feature `serde`, formats for people to read (JSON) carry what is not finite as
+    /// With the feature `serde`, human-readable formats (JSON) carry a number that isn't finite as
     /// text: `"NaN"`, `"inf"`, `"-inf"`.
     Float(#[cfg_attr(feature = "serde", serde(with = "crate::serde_float"))] f64),
     /// False or true.
@@ -230,7 +252,7 @@ pub enum Value {
     Time(i64),
     /// A link to an Object Instance.
     ObjectLink(ObjectLink),
-    /// The bytes of a value whose data type is not known.
+    /// The bytes of a value of unknown data type.
     Raw(Vec<u8>),
 }
 

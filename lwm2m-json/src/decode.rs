@@ -7,8 +7,8 @@ use alloc::{string::String, vec::Vec};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lwm2m_core::{
-    DataType, InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef,
-    codec::{Cursor, DecodeFailure, Purpose, Sink, TypeLookup, WithInstance},
+    DataType, InstanceId, Path, ResourceId, Timestamp, ValueRef,
+    codec::{Cursor, DecodeFailure, Purpose, Scope, Sink, TypeLookup, WithInstance},
 };
 
 use self::{
@@ -16,37 +16,30 @@ use self::{
     name::Name,
 };
 use crate::{
-    DecodeError, Problem,
+    error::{DecodeError, Problem},
     reader::{Number, Text},
+    scope::carries,
 };
 
-/// Reads a payload of the path `base`, and pushes it into `sink`.
+/// Reads a payload and pushes it into `sink`.
 ///
-/// The `purpose` says what the payload is part of, and so what it may say. What is to be written is
-/// at or below `base`, has one entry at least, and no time but zero. An answer may hold Object
-/// Instances that are linked from what was asked for, and values over time.
+/// What is to be written is at or below the path of the scope, has one entry at least, and no time
+/// but zero. An answer may hold Object Instances that are linked from the path of the scope, and
+/// values over time.
 ///
 /// The events are absolute and in the order of [`lwm2m_core::codec`]. The data type of each
-/// Resource decides which field its value must be in (TS Table 22). A Resource that `types` does
-/// not know has the type that its field tells: String, Integer (a number without fraction and
+/// Resource decides which field its value must be in (TS Table 22). A Resource that `types` doesn't
+/// know has the type that its field tells: String, Integer (a number without fraction and
 /// exponent), Float, Boolean or ObjectLink. Strings borrow from the payload unless they are
 /// escaped.
 ///
-/// An answer without entries tells that what was asked for is empty, which a Resource Instance
-/// cannot be. Its Base Name, if there is one, is that of what was asked for, or of what that is in.
-///
-/// The payload of a Create need not say which Object Instance is created: see [`decode_create`]. A
-/// Create at another path than an Object's is read as a Write.
-///
-/// # Errors
-///
-/// A malformed payload, with the place and the [`Problem`]; or what the sink says. The sink may
-/// have got the events up to there: it is for the sink to apply all of a payload or nothing.
+/// An answer without entries says that the path of the scope is empty, which a Resource Instance
+/// can't be. Its Base Name, if there is one, is that path or contains it.
 ///
 /// ```
 /// use lwm2m_core::{
 ///     DataType, ObjectId, Path, ResourceId, Timestamp, Value,
-///     codec::{Content, Purpose},
+///     codec::{Content, Scope},
 /// };
 /// use lwm2m_json::decode;
 ///
@@ -57,22 +50,57 @@ use crate::{
 /// let temperature: Path = "/72/1/2".parse()?;
 /// let types = |_: ObjectId, _: ResourceId| Some(DataType::Float);
 /// let mut content = Content::new();
-/// decode(payload, temperature, &types, Purpose::Answer, &mut content)?;
+/// decode(payload, Scope::answer(temperature), &types, &mut content)?;
 /// let [first, second] = content.entries() else { panic!() };
 /// assert_eq!(first.value, Some(Value::Float(22.4)));
 /// assert_eq!(first.time, Some(Timestamp::Absolute(25462629.0)));
 /// assert_eq!(second.time, Some(Timestamp::Absolute(25462604.0)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Create
+///
+/// The payload of a Create (TS 5.4.6) need not say which Object Instance is created. Then no name has
+/// one: `/16/0` is Resource 0, and `/16/1/0` is Resource Instance 0 of Resource 1, of an Object
+/// Instance whose identifier the client is to choose,
+/// [`Event::Instance`](lwm2m_core::codec::Event::Instance) with `None`. [`WithInstance`] gives it one
+/// on its way into a [`Content`](lwm2m_core::codec::Content), where everything has a path.
+///
+/// It is read so if at least one name has two levels. Without one, `/16/1/0` is Resource 0 of
+/// Object Instance 1: an Object Instance that has multiple Resources only must be named.
+///
+/// ```
+/// use lwm2m_core::{ObjectId, codec::{Event, Events, Scope, Untyped}};
+/// use lwm2m_json::decode;
+///
+/// let create = Scope::create(ObjectId::new(16));
+/// for (payload, instance) in [
+///     (br#"{"bn":"/16/","e":[{"n":"0","v":1}]}"#.as_slice(), None),
+///     (br#"{"bn":"/16/","e":[{"n":"5/0","v":1}]}"#, Some(5.try_into()?)),
+/// ] {
+///     let mut events = Events::new();
+///     decode(payload, create, &Untyped, &mut events)?;
+///     assert!(events.iter().any(|event| event == Event::Instance(instance)));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`DecodeFailure::Malformed`] with the place and the [`Problem`], or what the sink refuses. The sink
+/// has got all that stands before an error. It is for the sink to apply a whole payload or nothing.
 pub fn decode<S: Sink + ?Sized>(
     payload: &[u8],
-    base: Path,
+    scope: Scope,
     types: &(impl TypeLookup + ?Sized),
-    purpose: Purpose,
     sink: &mut S,
 ) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
+    if !carries(scope) {
+        let error = DecodeError::at(0, Problem::Purpose(scope.purpose()));
+        return Err(DecodeFailure::Malformed(error));
+    }
     let mut document = Document::open(payload).map_err(DecodeFailure::Malformed)?;
-    let decoder = Decoder::new(&document, base, types, purpose);
+    let decoder = Decoder::new(&document, scope, types);
     let unnamed = decoder.unnamed(document.entries);
     if unnamed.map_err(DecodeFailure::Malformed)? {
         let mut unnamed = WithInstance::new(sink, None);
@@ -83,57 +111,6 @@ pub fn decode<S: Sink + ?Sized>(
     document.close().map_err(DecodeFailure::Malformed)
 }
 
-/// Reads the payload of a Create on an Object (TS 5.4.6), and pushes it into `sink`.
-///
-/// The same as [`decode`] with [`Purpose::Create`] at the Object's path. The payload need not say
-/// which Object Instance is created. Then no name has one: `/16/0` is Resource 0, and
-/// `/16/1/0` is Resource Instance 0 of Resource 1, of an Object Instance whose identifier the
-/// client is to choose, [`Event::Instance`](lwm2m_core::codec::Event::Instance) with `None`.
-/// [`WithInstance`] gives it one on its way into a [`Content`](lwm2m_core::codec::Content), where all
-/// has a path.
-///
-/// It is read so if at least one name has two levels. Without one, `/16/1/0` is Resource 0 of
-/// Object Instance 1: who creates an Object Instance that has multiple Resources only must name
-/// it.
-///
-/// ```
-/// use lwm2m_core::{ObjectId, codec::{Event, Sink, Untyped}};
-/// use lwm2m_json::decode_create;
-///
-/// struct Ids(Vec<Option<u16>>);
-///
-/// impl Sink for Ids {
-///     type Error = core::convert::Infallible;
-///
-///     fn event(&mut self, event: Event<'_>) -> Result<(), Self::Error> {
-///         if let Event::Instance(id) = event {
-///             self.0.push(id.map(u16::from));
-///         }
-///         Ok(())
-///     }
-/// }
-///
-/// let mut ids = Ids(Vec::new());
-/// let object = ObjectId::new(16);
-/// decode_create(br#"{"bn":"/16/","e":[{"n":"0","v":1}]}"#, object, &Untyped, &mut ids)?;
-/// decode_create(br#"{"bn":"/16/","e":[{"n":"5/0","v":1}]}"#, object, &Untyped, &mut ids)?;
-/// assert_eq!(ids.0, [None, Some(5)]);
-/// # Ok::<(), lwm2m_core::codec::DecodeFailure<lwm2m_json::DecodeError, std::convert::Infallible>>(())
-/// ```
-///
-/// # Errors
-///
-/// As [`decode`], and [`Problem::MixedNames`].
-pub fn decode_create<S: Sink + ?Sized>(
-    payload: &[u8],
-    object: ObjectId,
-    types: &(impl TypeLookup + ?Sized),
-    sink: &mut S,
-) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
-    let base = Path::Object(object);
-    decode(payload, base, types, Purpose::Create, sink)
-}
-
 /// What the entries of one document have in common.
 struct Decoder<'a, 't, T: ?Sized> {
     base_name: Option<Text<'a>>,
@@ -141,30 +118,28 @@ struct Decoder<'a, 't, T: ?Sized> {
     /// The same, read.
     prefix: Name,
     base_time: Option<f64>,
-    base: Path,
+    scope: Scope,
     types: &'t T,
-    purpose: Purpose,
 }
 
 impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
-    fn new(document: &Document<'a>, base: Path, types: &'t T, purpose: Purpose) -> Self {
+    fn new(document: &Document<'a>, scope: Scope, types: &'t T) -> Self {
         let base_name = document.base_name;
         Self {
             base_name,
             base_name_offset: document.base_name_offset,
             prefix: base_name.map_or(Name::EMPTY, |text| Name::EMPTY.followed_by(text)),
             base_time: document.base_time,
-            base,
+            scope,
             types,
-            purpose,
         }
     }
 
     /// Whether the names are those of an Object Instance without an identifier.
     fn unnamed(&self, mut entries: Entries<'_>) -> Result<bool, DecodeError> {
-        let (Purpose::Create, Path::Object(_)) = (self.purpose, self.base) else {
+        if self.scope.purpose() != Purpose::Create {
             return Ok(false);
-        };
+        }
         let mut entry = Entry::BEFORE_FIRST;
         while entries.next(&mut entry)? {
             if let Some(Path::Instance(..)) = self.name(&entry) {
@@ -197,34 +172,32 @@ impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
         if !any {
             let empty = self.check_empty(entries.offset());
             empty.map_err(DecodeFailure::Malformed)?;
-            let pushed = cursor.open(self.base, sink);
+            let pushed = cursor.open(self.scope.base(), sink);
             pushed.map_err(DecodeFailure::Sink)?;
         }
         cursor.finish(sink).map_err(DecodeFailure::Sink)
     }
 
-    /// Checks that a document without entries may say that what was asked for is empty. Without
-    /// entries nothing else reads the Base Name.
+    /// Checks that a document without entries may say that the path of the scope is empty. Nothing
+    /// else reads the Base Name then.
     #[cold]
     fn check_empty(&self, offset: usize) -> Result<(), DecodeError> {
-        if self.is_request() || self.base.resource_instance().is_some() {
+        let base = self.scope.base();
+        if self.is_request() || base.resource_instance().is_some() {
             return Err(DecodeError::at(offset, Problem::NoEntries));
         }
         let problem = match self.prefix.place() {
-            Some(path) if path.contains(&self.base) => return Ok(()),
-            Some(path) => Problem::OtherPath {
-                path,
-                base: self.base,
-            },
+            Some(path) if path.contains(&base) => return Ok(()),
+            Some(path) => Problem::OtherPath { path, base },
             None => Problem::Name(name::reason(self.base_name, None)),
         };
         Err(DecodeError::at(self.base_name_offset, problem))
     }
 
-    /// Whether the payload says what is to be, and not what is.
+    /// Whether the payload has new values, not present or past ones.
     #[inline(always)]
     fn is_request(&self) -> bool {
-        self.purpose != Purpose::Answer
+        self.scope.purpose() != Purpose::Answer
     }
 
     /// Base Name and Name.
@@ -236,7 +209,7 @@ impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
         }
     }
 
-    /// Where the value is. In an instance without identifier, as if it were instance 0.
+    /// The path of the value. In an Object Instance without identifier, as if that were 0.
     #[inline(always)]
     fn path(&self, entry: &Entry<'_>, unnamed: bool) -> Result<Path, DecodeError> {
         let error = |problem| entry.error(entry.name_offset, problem);
@@ -244,8 +217,8 @@ impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
             let reason = name::reason(self.base_name, entry.name);
             return Err(error(Problem::Name(reason)));
         };
-        if self.is_request() && !self.base.contains(&path) {
-            let base = self.base;
+        let base = self.scope.base();
+        if self.is_request() && !base.contains(&path) {
             return Err(error(Problem::OutsidePath { path, base }));
         }
         if unnamed {
@@ -310,7 +283,7 @@ impl<'a, 't, T: TypeLookup + ?Sized> Decoder<'a, 't, T> {
     }
 }
 
-/// A value whose data type only its field tells.
+/// A value whose data type is that of its field.
 fn untyped<'v>(field: Field<'v>, scratch: &'v mut Scratch) -> Result<ValueRef<'v>, Problem> {
     match field {
         Field::Number(number) => match number.token_integer() {
@@ -336,8 +309,8 @@ fn object_link<'v>(text: Text<'_>, scratch: &mut Scratch) -> Result<ValueRef<'v>
     link.map(ValueRef::ObjectLink).map_err(Problem::ObjectLink)
 }
 
-/// Where a value is built that does not stand in the payload as it is. It grows to the length of
-/// the longest such value, not with their number.
+/// Room to build the values that the payload holds in another form (escaped, Base64). It grows to
+/// the length of the longest, not with their number.
 #[derive(Default)]
 struct Scratch {
     text: String,

@@ -6,24 +6,29 @@ use alloc::vec::Vec;
 
 use lwm2m_core::{
     InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, ValueRef,
-    codec::{EncodeError, Event, Sink, Step},
+    codec::{EncodeError, Event, Purpose, Scope, Sink, Step},
 };
 
-use crate::writer::{Prefix, Writer};
+use self::entry::{EntryWriter, Uncarried};
+use crate::{
+    scope::carries,
+    writer::{Prefix, Writer},
+};
 
-/// Writes the events of a payload into a buffer, behind what is there already.
+/// The sink that writes a payload.
 ///
-/// The payload is there once [`finish`](Self::finish) has returned `Ok`; an encoder that goes away
-/// otherwise takes back all that it has written.
+/// The payload is appended to the buffer and is complete once [`finish`](Self::finish) has returned
+/// `Ok`. If the encoder is dropped without that, the buffer is as it was. After an error it refuses
+/// every event with that error.
 ///
-/// Base Name is the path that the payload answers or is sent to; entries have `n`, the value and
-/// `t`, in this order, and nothing is written that could be left out:
+/// Base Name is the path of the scope; entries have `n`, the value and `t`, in this order, and
+/// whatever can be left out is:
 ///
 /// ```
-/// use lwm2m_core::{Path, Value, codec::Content};
+/// use lwm2m_core::{Value, codec::{Content, Scope}};
 /// use lwm2m_json::Encoder;
 ///
-/// let device: Path = "/3/0".parse()?;
+/// let device = Scope::answer("/3/0".parse()?);
 /// let content = Content::from_iter([
 ///     ("/3/0/0".parse()?, Value::from("Open Mobile Alliance")),
 ///     ("/3/0/7/0".parse()?, Value::from(3800)),
@@ -39,27 +44,52 @@ use crate::writer::{Prefix, Writer};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A time is written as `t`, without Base Time: so relative and absolute ones can stand side by
-/// side, and all are read as they were written.
+/// A time is written as `t`, without Base Time. So relative and absolute times can stand side by
+/// side, and all read back as they were written.
 ///
-/// # What JSON cannot carry
+/// The answer to a Read that has linked Objects too (third example of TS 6.4.4) is an answer about
+/// the root.
 ///
-/// * NaN and infinities, and bytes whose data type is not known ([`ValueRef::Raw`]):
+/// # What JSON can't carry
+///
+/// * NaN and infinities, and bytes whose data type isn't known ([`ValueRef::Raw`]):
 ///   [`EncodeError::Value`].
-/// * Times that are not finite, absolute ones that are not above zero, relative ones that are:
+/// * Times that aren't finite, absolute ones that aren't above zero, relative ones that are:
 ///   [`EncodeError::Time`].
-/// * Instances and multiple Resources that are empty, and empty Objects unless the payload is
-///   about this one Object: [`EncodeError::Empty`]. An [answer](Encoder::answer) leaves them out,
-///   unless it is about the multiple Resource itself.
+/// * Object Instances and multiple Resources that are empty, and empty Objects unless the payload is
+///   about this one Object: [`EncodeError::Empty`]. To leave them out of what is to be written would
+///   mean something else. An answer leaves them out, unless it is about the multiple Resource itself.
 /// * An Object Instance without identifier beside others or without a single Resource, because
-///   nothing would tell it from one that has an identifier (see [`decode_create`](crate::decode_create)):
+///   nothing would distinguish it from one that has an identifier (see [`decode`](crate::decode)):
 ///   [`EncodeError::Structure`]. Resource 65535 of such an Object Instance: [`EncodeError::Value`].
+/// * Paths without values: [`EncodeError::Structure`].
 ///
-/// After an error it refuses every event with that error.
+/// ```
+/// use lwm2m_core::{Path, ValueRef, codec::{Event, Scope, Sink}};
+/// use lwm2m_json::Encoder;
+///
+/// let instance: Path = "/2/4".parse()?;
+/// let mut payload = Vec::new();
+/// let mut encoder = Encoder::new(&mut payload, Scope::answer(instance));
+/// for event in [
+///     Event::Object(2.into()),
+///     Event::Instance(instance.instance()),
+///     Event::Multiple(2.into()),
+///     Event::EndMultiple,
+///     Event::Resource { id: 3.into(), value: ValueRef::Integer(65535), time: None },
+///     Event::EndInstance,
+///     Event::EndObject,
+/// ] {
+///     encoder.event(event)?;
+/// }
+/// encoder.finish()?;
+/// assert_eq!(payload, br#"{"bn":"/2/4/","e":[{"n":"3","v":65535}]}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "none goes with another")]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent")]
 pub struct Encoder<'b> {
-    out: Writer<'b>,
+    entries: EntryWriter<'b>,
     base: Path,
     place: Place,
     known: Known,
@@ -67,16 +97,12 @@ pub struct Encoder<'b> {
     ids: [u16; 3],
     /// Whether the Object Instance that is open has no identifier; 0 stands for it.
     without_id: bool,
-    /// Whether there is something in what was opened last.
+    /// Whether what was opened last has something in it.
     filled: bool,
     names: Names,
-    /// How many identifiers at the beginning of a path the names leave out.
+    /// How many identifiers the names leave out at the beginning of a path.
     left_out: usize,
-    /// Whether the entries in what is open have names; known once there is one.
-    named: bool,
-    /// What these names begin with.
-    prefix: Prefix,
-    /// Whether there is a value of a single Resource.
+    /// Whether there has been a value of a single Resource.
     single: bool,
     /// Whether what is empty is left out.
     leaves_out: bool,
@@ -90,12 +116,12 @@ enum Place {
     Object,
     Instance,
     Multiple,
-    /// Nothing can be opened any more.
+    /// After an error, or if there is no payload of the scope.
     Failed,
 }
 
-/// Which values are known to be allowed here, whatever their identifiers: one of them has been
-/// taken since something was opened or closed.
+/// Which values are known to be allowed here, whatever their identifiers: one was allowed since
+/// something was opened or closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     Nothing,
@@ -106,7 +132,7 @@ enum Known {
 /// Which names the payload has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Names {
-    /// None yet, not even the Base Name was written.
+    /// None yet: not even the Base Name was written.
     Undecided,
     /// Base Name is the base itself.
     Base,
@@ -117,72 +143,37 @@ enum Names {
 }
 
 impl<'b> Encoder<'b> {
-    /// A payload that is sent to the path `base`, or answers it. What is empty is an error: to leave
-    /// it out would say something else, if it is to be written.
-    ///
-    /// A Read answer that shows linked Objects too (third example of TS 6.4.4) has the base
-    /// [`Path::Root`].
+    /// Begins a payload at the end of the buffer.
     #[inline]
-    pub fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
+    pub fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
+        let base = scope.base();
         Self {
-            out: Writer::new(buffer),
+            entries: EntryWriter::new(Writer::new(buffer)),
             base,
-            place: Place::Payload,
+            place: if carries(scope) {
+                Place::Payload
+            } else {
+                Place::Failed
+            },
             known: Known::Nothing,
             ids: [0; 3],
             without_id: false,
             filled: false,
             names: Names::Undecided,
             left_out: 0,
-            named: false,
-            prefix: Prefix::EMPTY,
             single: false,
-            leaves_out: false,
+            leaves_out: scope.purpose() == Purpose::Answer && base.depth() < 3,
             error: None,
         }
     }
 
-    /// A payload that answers the path `base`, or notifies of it. An Object Instance or a multiple
-    /// Resource in it that is empty is left out, as JSON has no words for it. Only where `base` is
-    /// the multiple Resource itself, that it is empty is an error.
-    ///
-    /// ```
-    /// use lwm2m_core::{Path, ValueRef, codec::{Event, Sink}};
-    /// use lwm2m_json::Encoder;
-    ///
-    /// let instance: Path = "/2/4".parse()?;
-    /// let mut payload = Vec::new();
-    /// let mut encoder = Encoder::answer(&mut payload, instance);
-    /// for event in [
-    ///     Event::Object(2.into()),
-    ///     Event::Instance(instance.instance()),
-    ///     Event::Multiple(2.into()),
-    ///     Event::EndMultiple,
-    ///     Event::Resource { id: 3.into(), value: ValueRef::Integer(65535), time: None },
-    ///     Event::EndInstance,
-    ///     Event::EndObject,
-    /// ] {
-    ///     encoder.event(event)?;
-    /// }
-    /// encoder.finish()?;
-    /// assert_eq!(payload, br#"{"bn":"/2/4/","e":[{"n":"3","v":65535}]}"#);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn answer(buffer: &'b mut Vec<u8>, base: Path) -> Self {
-        Self {
-            leaves_out: base.depth() < 3,
-            ..Self::new(buffer, base)
-        }
-    }
-
-    /// Writes the end, and leaves the payload in the buffer.
+    /// Ends the payload and leaves it in the buffer.
     ///
     /// # Errors
     ///
-    /// The error of an event; [`EncodeError::Structure`] if something is open still;
-    /// [`EncodeError::Empty`] if there was no value and the base is below an Object, or of an
-    /// [answer](Self::answer) below an Object Instance. The buffer is as it was then.
+    /// The error of an event; [`EncodeError::Structure`] if something is still open;
+    /// [`EncodeError::Empty`] if there was no value and the path of the scope is below an Object, for
+    /// an answer below an Object Instance. Then the buffer is as it was.
     #[inline]
     pub fn finish(mut self) -> Result<(), EncodeError> {
         self.end()
@@ -199,10 +190,10 @@ impl<'b> Encoder<'b> {
             }
             self.begin(Names::Below);
         } else {
-            self.out.take_back(1);
+            self.entries.out.take_back(1);
         }
-        self.out.text("]}");
-        self.out.keep();
+        self.entries.out.text("]}");
+        self.entries.out.keep();
         Ok(())
     }
 }
@@ -221,6 +212,7 @@ impl Sink for Encoder<'_> {
             Event::EndMultiple => self.end_multiple(),
             Event::EndInstance => self.end_instance(),
             Event::EndObject => self.end_object(),
+            other => Err(self.fail(EncodeError::Structure(other.step()))),
         };
         taken.map_err(|Failed| self.failure())
     }
@@ -248,7 +240,7 @@ impl Encoder<'_> {
         let object = ObjectId::new(*object);
         *instance = id.map_or(0, InstanceId::get);
         self.without_id = id.is_none();
-        self.named = false;
+        self.entries.named = false;
         let possible = match (id, self.base.instance()) {
             (Some(id), Some(base)) if id != base => {
                 let path = Path::Instance(object, id);
@@ -303,6 +295,24 @@ impl Encoder<'_> {
         self.entry(parent, id.get(), value, time)
     }
 
+    /// Writes an entry; see [`EntryWriter::entry`].
+    #[inline(always)]
+    fn entry(
+        &mut self,
+        parent: Option<u16>,
+        id: u16,
+        value: ValueRef<'_>,
+        time: Option<Timestamp>,
+    ) -> Result<(), Failed> {
+        match self.entries.entry(parent, id, value, time) {
+            Ok(()) => {
+                self.filled = true;
+                Ok(())
+            }
+            Err(part) => Err(self.uncarried(part, id)),
+        }
+    }
+
     fn end_multiple(&mut self) -> Result<(), Failed> {
         self.expect(Place::Multiple, Step::EndMultiple)?;
         self.close(Place::Instance)
@@ -344,7 +354,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// Whether a Resource may be here, when that is not known.
+    /// Checks a Resource that isn't known to be allowed here.
     #[inline(never)]
     fn first_resource(&mut self, id: ResourceId) -> Result<(), Failed> {
         self.expect(Place::Instance, Step::Resource)?;
@@ -365,7 +375,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// Whether a Resource Instance may be here, when that is not known.
+    /// Checks a Resource Instance that isn't known to be allowed here.
     #[inline(never)]
     fn first_resource_instance(&mut self, id: ResourceInstanceId) -> Result<(), Failed> {
         self.expect(Place::Multiple, Step::ResourceInstance)?;
@@ -387,8 +397,7 @@ impl Encoder<'_> {
         match InstanceId::new(resource) {
             _ if !self.without_id => Ok(Names::Below),
             Some(_) => Ok(Names::Unnamed),
-            // Without the Object Instance, the Resource is where that should be: 65535 cannot be
-            // read there.
+            // The Resource stands where the Object Instance would, and that can't be 65535.
             None => {
                 let [object, instance, _] = self.ids;
                 Err(self.fail(EncodeError::Value(path(&[object, instance, resource]))))
@@ -396,29 +405,29 @@ impl Encoder<'_> {
         }
     }
 
-    /// Makes ready for an entry that has such a name.
+    /// Prepares for an entry with such a name.
     #[inline]
     fn begin_entry(&mut self, names: Names) {
         if self.names == Names::Undecided {
             self.begin(names);
         }
         if names == Names::Base {
-            self.named = false;
-        } else if !self.named {
-            self.named = true;
+            self.entries.named = false;
+        } else if !self.entries.named {
+            self.entries.named = true;
             self.find_prefix();
         }
     }
 
-    /// What names begin with in the Object Instance that is open. That is nothing either in all of
-    /// the payload or nowhere.
+    /// Finds what names begin with in the Object Instance that is open. If that is nothing, it is so
+    /// in the whole payload.
     fn find_prefix(&mut self) {
         let [ids @ .., _] = &self.ids;
         match (self.names, ids.get(self.left_out..)) {
-            (Names::Base, _) => self.prefix = Prefix::of(|piece| piece.text("/")),
+            (Names::Base, _) => self.entries.prefix = Prefix::of(|piece| piece.text("/")),
             (_, None | Some([])) => {}
             (_, Some(ids)) => {
-                self.prefix = Prefix::of(|piece| {
+                self.entries.prefix = Prefix::of(|piece| {
                     for id in ids {
                         piece.id(*id);
                         piece.text("/");
@@ -437,11 +446,11 @@ impl Encoder<'_> {
             _ => self.base.depth(),
         };
         // An Object Instance has some hundred bytes: a new buffer need not grow often.
-        self.out.begin(match self.base {
+        self.entries.out.begin(match self.base {
             Path::Root | Path::Object(_) | Path::Instance(..) => 512,
             Path::Resource(..) | Path::ResourceInstance(..) => 96,
         });
-        self.out.piece(|piece| {
+        self.entries.out.piece(|piece| {
             piece.text("{\"bn\":\"");
             for id in self.base.segments() {
                 piece.text("/");
@@ -465,7 +474,7 @@ impl Encoder<'_> {
         Err(self.fail(EncodeError::Structure(step)))
     }
 
-    /// Keeps the first error; nothing is taken any more.
+    /// Keeps the first error; every later event is refused.
     #[cold]
     #[inline(never)]
     fn fail(&mut self, error: EncodeError) -> Failed {
@@ -482,15 +491,20 @@ impl Encoder<'_> {
         self.error.unwrap_or(EncodeError::Structure(Step::End))
     }
 
-    /// Something of the place that is open is not what the base says.
+    /// Something in the place that is open is outside of the base.
     #[cold]
     fn outside(&mut self, id: u16) -> Failed {
         self.fail(EncodeError::OutsidePath(self.value_path(id)))
     }
 
     #[cold]
-    fn unwritable(&mut self, id: u16) -> Failed {
-        self.fail(EncodeError::Value(self.value_path(id)))
+    #[inline(never)]
+    fn uncarried(&mut self, part: Uncarried, id: u16) -> Failed {
+        let path = self.value_path(id);
+        self.fail(match part {
+            Uncarried::Value => EncodeError::Value(path),
+            Uncarried::Time => EncodeError::Time(path),
+        })
     }
 
     /// The path of what is in the place that is open.

@@ -2,16 +2,16 @@
 
 use core::fmt;
 
-use lwm2m_core::{DataType, ObjectLinkError, Path, PathError};
+use lwm2m_core::{DataType, ObjectLinkError, Path, PathError, codec::Purpose};
 use thiserror::Error;
 
-/// A payload that is no LwM2M JSON, or not one for this request.
+/// A payload that isn't LwM2M JSON, or not of the scope that it is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub struct DecodeError {
     /// Which byte of the payload, from 0.
     pub offset: usize,
-    /// Which entry of the Resource array, from 0, if it is inside of one.
+    /// Which entry of the Resource Array, from 0, if it is inside one.
     pub entry: Option<usize>,
     /// What is wrong there.
     pub problem: Problem,
@@ -52,19 +52,19 @@ pub enum Problem {
     /// The payload is not UTF-8 (RFC 8259, 8.1).
     #[error("the payload is not UTF-8")]
     Utf8,
-    /// Something else than JSON's grammar or TS Table 22 asks for.
+    /// Something else than the grammar of JSON or TS Table 22 asks for.
     #[error("expected {0}")]
     Expected(&'static str),
-    /// The payload ends inside of a string.
+    /// The payload ends inside a string.
     #[error("the string has no end")]
     Unterminated,
-    /// A control character inside of a string that is not escaped (RFC 8259, 7).
+    /// A control character inside a string that isn't escaped (RFC 8259, 7).
     #[error("a control character must be escaped")]
     ControlCharacter,
-    /// An escape sequence that JSON does not know, or half of a surrogate pair.
+    /// An escape sequence that JSON doesn't have, or half of a surrogate pair.
     #[error("the escape sequence is not valid")]
     Escape,
-    /// Members that are to be ignored are nested too deeply.
+    /// Unknown members are nested too deeply.
     #[error("nested deeper than {limit} levels")]
     TooDeep {
         /// How deep they may be.
@@ -83,7 +83,7 @@ pub enum Problem {
     /// about a Resource Instance.
     #[error("{} has no entry", Member::Entries)]
     NoEntries,
-    /// An answer without entries whose Base Name is neither what was asked for nor what that is in.
+    /// An answer without entries whose Base Name is neither the path of the scope nor contains it.
     #[error("without an entry, {} must be of {base}, not {path}", Member::BaseName)]
     OtherPath {
         /// The Base Name, a slash at its end apart.
@@ -97,16 +97,16 @@ pub enum Problem {
     /// An entry with two values.
     #[error("the entry has two values, {0} and {1}")]
     TwoValues(Member, Member),
-    /// Base Name and Name make no path.
+    /// Base Name and Name aren't a path.
     #[error("the name is no path: {0}")]
     Name(PathError),
     /// Base Name and Name end above a Resource.
     #[error("{0} has no value of its own")]
     NotAResource(Path),
-    /// Some names of a Create have an Object Instance and this one has none, or the reverse.
+    /// Some names of a Create have an Object Instance and this one hasn't, or the reverse.
     #[error("either all names or none have an Object Instance")]
     MixedNames,
-    /// In a request, a name that is not at or below the path of the request.
+    /// In a request, a name that isn't at or below the path of the request.
     #[error("{path} is outside of {base}")]
     OutsidePath {
         /// Base Name and Name.
@@ -117,10 +117,10 @@ pub enum Problem {
     /// A time in a request (TS 6.4.4: "MUST only be used when sending notifications").
     #[error("a request cannot say when a value was true")]
     TimeInRequest,
-    /// Base Time and Time make no finite number.
+    /// The sum of Base Time and Time isn't finite.
     #[error("the time is out of range")]
     Time,
-    /// The value is not in the field that the Resource's data type asks for.
+    /// The value isn't in the field that the Resource's data type asks for.
     #[error("{path} is of type {expected}, which does not go with {found}")]
     WrongValue {
         /// Base Name and Name.
@@ -130,7 +130,7 @@ pub enum Problem {
         /// The field that is there.
         found: Member,
     },
-    /// A number with a fraction, or one too large, where an integer is expected: one that is
+    /// A number with a fraction, or one too large, where an integer is expected. One that is
     /// written with a `.` or an exponent may be at most 2^53 in size, because it may come from a
     /// float.
     #[error("expected an integer of 64 bits, or of at most 2^53 if it has a '.' or an exponent")]
@@ -138,12 +138,15 @@ pub enum Problem {
     /// A number that is larger than any Float.
     #[error("the number is out of range")]
     NumberRange,
-    /// Opaque that is not in Base64 (RFC 4648, 4, with padding).
+    /// An opaque value that isn't Base64 (RFC 4648, 4, with padding).
     #[error("expected Base64")]
     Base64,
-    /// Text that is no Object Link.
+    /// Text that isn't an Object Link.
     #[error("{0}")]
     ObjectLink(ObjectLinkError),
+    /// There is no LwM2M JSON of this purpose, whatever the payload.
+    #[error("no LwM2M JSON for {0}")]
+    Purpose(Purpose),
 }
 
 /// A member of the document or of an entry (TS Table 22).

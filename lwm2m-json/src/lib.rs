@@ -14,7 +14,7 @@
 )]
 #![expect(
     clippy::inline_always,
-    reason = "what runs per byte or per entry; without, reading the Device Object takes half as long again"
+    reason = "functions that run per byte or per entry; otherwise reading the Device Object takes half as long again"
 )]
 
 extern crate alloc;
@@ -22,15 +22,17 @@ extern crate alloc;
 mod decode;
 mod encode;
 mod error;
+mod format;
 mod reader;
+mod scope;
 mod writer;
 
-/// Identifiers, paths, values and the codec contract: what the functions here take and give. A
-/// program that needs one format needs one dependency.
+/// Identifiers, paths, values and the codec contract, for programs that depend on this crate alone.
 pub use lwm2m_core;
 
 pub use self::{
-    decode::{decode, decode_create},
+    decode::decode,
     encode::Encoder,
     error::{DecodeError, Member, Problem},
+    format::JsonFormat,
 };

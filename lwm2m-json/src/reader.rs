@@ -2,7 +2,7 @@
 
 use core::{mem, str::Chars};
 
-use crate::{DecodeError, Problem};
+use crate::error::{DecodeError, Problem};
 
 /// How deep members may be nested that this format does not know and ignores. (What it knows
 /// needs three levels.)

@@ -5,7 +5,7 @@ use std::alloc::System;
 
 use lwm2m_core::{
     DataType, ObjectId, Path, ResourceId,
-    codec::{Content, Event, Purpose, Sink},
+    codec::{Content, Event, Scope, Sink},
 };
 use lwm2m_json::{Encoder, decode};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
@@ -44,9 +44,8 @@ fn walk(payload: &str, data_type: DataType) -> Stats {
     counted(|| {
         let _ = decode(
             payload.as_bytes(),
-            Path::Root,
+            Scope::answer(Path::Root),
             &types,
-            Purpose::Answer,
             &mut Walk,
         );
     })
@@ -111,16 +110,15 @@ fn as_little_as_can_be_is_allocated() {
     let base = Path::of(&[3, 0]).unwrap();
     decode(
         payload.as_bytes(),
-        base,
+        Scope::answer(base),
         &types,
-        Purpose::Answer,
         &mut content,
     )
     .unwrap();
     let mut buffer = Vec::with_capacity(payload.len() + 64);
     let stats = counted(|| {
         buffer.clear();
-        let mut encoder = Encoder::new(&mut buffer, base);
+        let mut encoder = Encoder::new(&mut buffer, Scope::write(base));
         content.push(&mut encoder).unwrap();
         encoder.finish().unwrap();
     });

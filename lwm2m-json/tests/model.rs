@@ -5,9 +5,9 @@ use core::{fmt::Write, mem};
 
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, Timestamp, Value,
-    codec::{Content, EncodeError, Entry, Event, Purpose, Sink},
+    codec::{Content, EncodeError, Entry, Event, Purpose, Scope, Sink},
 };
-use lwm2m_json::{decode, decode_create};
+use lwm2m_json::decode;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 /// A JSON text as a tree: members in their order, none of them merged, and numbers as written.
@@ -363,6 +363,7 @@ fn field(resource: u16) -> impl Strategy<Value = (String, Json)> {
             "ov",
             some_text(&["66:0", "65535:65535", "FFFF:FFFF", "10:03"]),
         ),
+        Some(other) => unreachable!("{other}"),
     };
     let wrong = prop_oneof![
         number(),
@@ -548,9 +549,10 @@ proptest! {
         let payload = written(&document, seed);
         for base in ["/", "/3", "/3/0", "/3/0/7", "/3/0/1", "/3/0/7/1"] {
             let base: Path = base.parse().unwrap();
-            for purpose in [Purpose::Write, Purpose::Answer] {
+            for scope in [Scope::write(base), Scope::answer(base)] {
+                let purpose = scope.purpose();
                 let mut content = Content::new();
-                let outcome = decode(payload.as_bytes(), base, &types, purpose, &mut content);
+                let outcome = decode(payload.as_bytes(), scope, &types, &mut content);
                 let ours = outcome.map(|()| told(content.entries())).map_err(|_| ());
                 let theirs = model(&document, base, purpose, false).map(|entries| told(&entries));
                 prop_assert_eq!(ours, theirs, "{} {:?}: {}", base, purpose, payload);
@@ -563,7 +565,7 @@ proptest! {
         let payload = written(&document, seed);
         let object = ObjectId::new(3);
         let mut created = Created::default();
-        let outcome = decode_create(payload.as_bytes(), object, &types, &mut created);
+        let outcome = decode(payload.as_bytes(), Scope::create(object), &types, &mut created);
         let ours = outcome.map(|()| (told(created.0.entries()), created.1.is_none()));
         let theirs = is_unnamed(&document).and_then(|unnamed| {
             let entries = model(&document, Path::Object(object), Purpose::Write, unnamed)?;

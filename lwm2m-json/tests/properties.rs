@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, Timestamp, Value,
-    codec::{Content, DecodeFailure, EncodeError, Entry, Purpose, Sink, Untyped, WithInstance},
+    codec::{Content, DecodeFailure, EncodeError, Entry, Scope, Sink, Untyped, WithInstance},
 };
-use lwm2m_json::{DecodeError, Encoder, decode, decode_create};
+use lwm2m_json::{DecodeError, Encoder, decode};
 use proptest::{collection::vec, prelude::*};
 
 /// All values that JSON can carry.
@@ -92,7 +92,7 @@ fn push<S: Sink>(entries: &[Entry], sink: &mut S) -> Result<(), S::Error> {
 
 fn write(entries: &[Entry], base: Path) -> Result<Vec<u8>, EncodeError> {
     let mut payload = Vec::new();
-    let mut encoder = Encoder::new(&mut payload, base);
+    let mut encoder = Encoder::new(&mut payload, Scope::write(base));
     push(entries, &mut encoder)?;
     encoder.finish()?;
     Ok(payload)
@@ -104,10 +104,10 @@ fn read(
     payload: &[u8],
     base: Path,
     entries: &[Entry],
-    purpose: Purpose,
+    scope: fn(Path) -> Scope,
 ) -> Result<Content, Failure> {
     let mut content = Content::new();
-    decode(payload, base, &types(entries), purpose, &mut content)?;
+    decode(payload, scope(base), &types(entries), &mut content)?;
     Ok(content)
 }
 
@@ -135,12 +135,12 @@ proptest! {
     #[test]
     fn what_is_written_is_read(entries in content()) {
         let payload = write(&entries, Path::Root).unwrap();
-        let content = read(&payload, Path::Root, &entries, Purpose::Answer).unwrap();
+        let content = read(&payload, Path::Root, &entries, Scope::answer).unwrap();
         prop_assert_eq!(content.entries(), &entries[..]);
         // Others take it for JSON too, and the order of members and white space are nothing.
         let document: serde_json::Value = serde_json::from_slice(&payload).unwrap();
         let again = rearranged(&document);
-        let content = read(again.as_bytes(), Path::Root, &entries, Purpose::Answer).unwrap();
+        let content = read(again.as_bytes(), Path::Root, &entries, Scope::answer).unwrap();
         prop_assert_eq!(content.entries(), &entries[..]);
     }
 
@@ -159,8 +159,8 @@ proptest! {
             entries.retain(|entry| entry.path.depth() == level);
         }
         let payload = write(&entries, base).unwrap();
-        for purpose in [Purpose::Write, Purpose::Answer] {
-            let content = read(&payload, base, &entries, purpose).unwrap();
+        for scope in [Scope::write, Scope::answer] {
+            let content = read(&payload, base, &entries, scope).unwrap();
             prop_assert_eq!(content.entries(), &entries[..]);
         }
     }
@@ -181,21 +181,21 @@ proptest! {
         });
         unnamed.retain(|entry| entry.value.as_ref().is_some_and(|value| matches!(value, Value::Boolean(_))));
         let mut payload = Vec::new();
-        let mut encoder = Encoder::new(&mut payload, Path::Object(ObjectId::new(16)));
+        let mut encoder = Encoder::new(&mut payload, Scope::write(Path::Object(ObjectId::new(16))));
         push(&unnamed, &mut WithInstance::new(&mut encoder, None)).unwrap();
         encoder.finish().unwrap();
 
         let mut content = Content::new();
         let mut named = WithInstance::new(&mut content, Some(InstanceId::ZERO));
-        decode_create(&payload, ObjectId::new(16), &Untyped, &mut named).unwrap();
+        decode(&payload, Scope::create(ObjectId::new(16)), &Untyped, &mut named).unwrap();
         prop_assert_eq!(content.entries(), &unnamed[..]);
     }
 
     #[test]
     fn no_bytes_make_it_panic(payload in vec(any::<u8>(), 0..200)) {
         let mut content = Content::new();
-        let _ = decode(&payload, Path::Root, &Untyped, Purpose::Answer, &mut content);
-        let _ = decode_create(&payload, ObjectId::DEVICE, &Untyped, &mut content);
+        let _ = decode(&payload, Scope::answer(Path::Root), &Untyped, &mut content);
+        let _ = decode(&payload, Scope::create(ObjectId::DEVICE), &Untyped, &mut content);
     }
 
     /// A payload that was bent a little: it is read or refused, and what is read can be written
@@ -207,12 +207,12 @@ proptest! {
             let index = index.index(payload.len());
             payload[index] = byte;
         }
-        match read(&payload, Path::Root, &entries, Purpose::Answer) {
+        match read(&payload, Path::Root, &entries, Scope::answer) {
             Err(DecodeFailure::Malformed(error)) => prop_assert!(error.offset <= payload.len()),
             Err(DecodeFailure::Sink(error)) => prop_assert!(false, "{}", error),
             Ok(content) => {
                 let again = write(content.entries(), Path::Root).unwrap();
-                let copy = read(&again, Path::Root, &entries, Purpose::Answer).unwrap();
+                let copy = read(&again, Path::Root, &entries, Scope::answer).unwrap();
                 prop_assert_eq!(copy, content);
             }
         }
@@ -224,7 +224,7 @@ proptest! {
         let payload = write(&entries, Path::Root).unwrap();
         let document: serde_json::Value = serde_json::from_slice(&payload).unwrap();
         let mut content = Content::new();
-        decode(&payload, Path::Root, &Untyped, Purpose::Answer, &mut content).unwrap();
+        decode(&payload, Scope::answer(Path::Root), &Untyped, &mut content).unwrap();
         let theirs = document["e"].as_array().unwrap();
         prop_assert_eq!(theirs.len(), content.entries().len());
         for (theirs, ours) in theirs.iter().zip(content.entries()) {

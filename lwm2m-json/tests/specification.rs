@@ -3,7 +3,7 @@
 use lwm2m_core::{
     DataType::{self, Float, Integer, ObjectLink as Link, Opaque, String as Text, Time},
     ObjectId, ObjectLink, Path, ResourceId, Timestamp, Value,
-    codec::{Content, Entry, Purpose},
+    codec::{Content, Entry, Scope},
 };
 use lwm2m_json::{Encoder, decode};
 
@@ -24,22 +24,15 @@ fn path(text: &str) -> Path {
     text.parse().unwrap()
 }
 
-fn read(payload: &str, base: &str, purpose: Purpose) -> Content {
+fn read(payload: &str, base: &str, scope: fn(Path) -> Scope) -> Content {
     let mut content = Content::new();
-    decode(
-        payload.as_bytes(),
-        path(base),
-        &types,
-        purpose,
-        &mut content,
-    )
-    .unwrap();
+    decode(payload.as_bytes(), scope(path(base)), &types, &mut content).unwrap();
     content
 }
 
 fn write(content: &Content, base: &str) -> String {
     let mut payload = b"before".to_vec();
-    let mut encoder = Encoder::new(&mut payload, path(base));
+    let mut encoder = Encoder::new(&mut payload, Scope::write(path(base)));
     content.push(&mut encoder).unwrap();
     encoder.finish().unwrap();
     String::from_utf8(payload.split_off(6)).unwrap()
@@ -101,8 +94,8 @@ const DEVICE: &str = r#"{"bn":"/3/0/",
 
 #[test]
 fn device_of_6_4_4() {
-    assert_eq!(read(DEVICE, "/3/0", Purpose::Answer), device());
-    assert_eq!(read(DEVICE, "/3/0", Purpose::Write), device());
+    assert_eq!(read(DEVICE, "/3/0", Scope::answer), device());
+    assert_eq!(read(DEVICE, "/3/0", Scope::write), device());
     let payload = write(&device(), "/3/0");
     assert_eq!(payload, compact(DEVICE));
     assert_eq!(payload.len(), 390);
@@ -117,7 +110,7 @@ fn historical_temperature_of_6_4_4() {
         {"n":"1/2","v":24.1,"t":-50}],
         "bt":25462634
     }"#;
-    let content = read(payload, "/72", Purpose::Answer);
+    let content = read(payload, "/72", Scope::answer);
     let expected = [
         (22.4, 25_462_629.0),
         (22.9, 25_462_604.0),
@@ -137,10 +130,10 @@ fn historical_temperature_of_6_4_4() {
         payload,
         r#"{"bn":"/72/","e":[{"n":"1/2","v":22.4,"t":25462629},{"n":"1/2","v":22.9,"t":25462604},{"n":"1/2","v":24.1,"t":25462584}]}"#
     );
-    assert_eq!(read(&payload, "/72", Purpose::Answer), content);
+    assert_eq!(read(&payload, "/72", Scope::answer), content);
     let payload = write(&content, "/72/1/2");
     assert!(payload.starts_with(r#"{"bn":"/72/1/2","e":[{"v":22.4,"t":25462629},{"#));
-    assert_eq!(read(&payload, "/72/1/2", Purpose::Answer), content);
+    assert_eq!(read(&payload, "/72/1/2", Scope::answer), content);
 }
 
 #[test]
@@ -176,11 +169,11 @@ fn linked_objects_of_6_4_4() {
         (path("/67/0/1"), Value::from("85.76.255.255")),
     ]);
     // It answers Read /65/0: the other Objects are linked.
-    assert_eq!(read(payload, "/65/0", Purpose::Answer), expected);
+    assert_eq!(read(payload, "/65/0", Scope::answer), expected);
     // Appendix C writes the null link in decimal.
     let canonical = compact(payload).replace("FFFF:FFFF", "65535:65535");
     assert_eq!(write(&expected, "/"), canonical);
-    assert_eq!(read(&canonical, "/65/0", Purpose::Answer), expected);
+    assert_eq!(read(&canonical, "/65/0", Scope::answer), expected);
 }
 
 #[test]
@@ -190,8 +183,8 @@ fn single_resource_of_6_4_4() {
             {"sv":"Open Mobile Alliance"}]
         }"#;
     let content = Content::from_iter([(path("/3/0/0"), Value::from("Open Mobile Alliance"))]);
-    assert_eq!(read(payload, "/3/0/0", Purpose::Answer), content);
-    assert_eq!(read(payload, "/3/0/0", Purpose::Write), content);
+    assert_eq!(read(payload, "/3/0/0", Scope::answer), content);
+    assert_eq!(read(payload, "/3/0/0", Scope::write), content);
     assert_eq!(write(&content, "/3/0/0"), compact(payload));
 }
 
@@ -215,13 +208,13 @@ fn what_deployed_stacks_send() {
         // Members of SenML that LwM2M has no use for, and others.
         r#"{"ver":1,"bu":"%","bn":"/3/0/","x":[{"e":[]},null],"e":[{"n":"9","u":"%","v":100,"ut":60}]}"#,
     ] {
-        for purpose in [Purpose::Write, Purpose::Answer] {
-            assert_eq!(read(payload, "/3/0", purpose), battery, "{payload}");
+        for scope in [Scope::write, Scope::answer] {
+            assert_eq!(read(payload, "/3/0", scope), battery, "{payload}");
         }
     }
     let time = Content::from_iter([(path("/3/0/13"), Value::Time(1_367_491_215))]);
     let payload = r#"{"bn":"/3/0/13","e":[{"v":1.367491215E9}]}"#;
-    assert_eq!(read(payload, "/3/0/13", Purpose::Write), time);
+    assert_eq!(read(payload, "/3/0/13", Scope::write), time);
 }
 
 #[test]
@@ -243,7 +236,7 @@ fn base_time_and_time_are_added() {
         ),
     ] {
         let payload = format!(r#"{{{base_time}"bn":"/3/0/9","e":[{{"v":1{time}}}]}}"#);
-        let content = read(&payload, "/3/0/9", Purpose::Answer);
+        let content = read(&payload, "/3/0/9", Scope::answer);
         let [entry] = content.entries() else {
             panic!("one entry")
         };
@@ -251,7 +244,7 @@ fn base_time_and_time_are_added() {
     }
     // Zero is what a missing time means, so a request may say it.
     let payload = r#"{"bn":"/3/0/9","bt":0,"e":[{"v":1,"t":0}]}"#;
-    let content = read(payload, "/3/0/9", Purpose::Write);
+    let content = read(payload, "/3/0/9", Scope::write);
     assert!(content.entries().iter().all(|entry| entry.time.is_none()));
 }
 
@@ -259,7 +252,7 @@ fn base_time_and_time_are_added() {
 fn entries_may_come_in_any_order() {
     let payload = r#"{"bn":"/","e":[
         {"n":"3/0/7/1","v":5000},{"n":"5/0/0","sv":"AQID"},{"n":"3/0/7/0","v":3800}]}"#;
-    let content = read(payload, "/", Purpose::Answer);
+    let content = read(payload, "/", Scope::answer);
     let paths: Vec<Path> = content.values().map(|(path, _)| path).collect();
     assert_eq!(paths, ["/3/0/7/1", "/5/0/0", "/3/0/7/0"].map(path));
     assert_eq!(
@@ -275,9 +268,8 @@ fn an_object_without_instances_is_an_empty_array() {
     let types = |_: ObjectId, _: ResourceId| None;
     decode(
         payload.as_bytes(),
-        path("/65"),
+        Scope::answer(path("/65")),
         &types,
-        Purpose::Answer,
         &mut object,
     )
     .unwrap();

@@ -55,6 +55,7 @@ fn value(resource: &ResourceDefinition) -> Value {
         DataType::Opaque => [6, 16].map(|length| Value::Opaque(vec![7; length])).into(),
         DataType::Time => vec![Value::Time(1_367_491_215)],
         DataType::ObjectLink => vec![Value::ObjectLink(ObjectLink::NULL)],
+        other => unreachable!("{other}"),
     };
     candidates.into_iter().find(fits).unwrap()
 }

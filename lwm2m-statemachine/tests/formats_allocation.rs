@@ -7,7 +7,7 @@ use std::alloc::System;
 use lwm2m_core::{
     Arguments, AttributesUpdate, Binding, BootstrapParameters, ContentFormat, DataType, ObjectId,
     Path, RegisterParameters, ResourceId, UnknownParameter, UpdateParameters, Version,
-    codec::{Event, Sink},
+    codec::{Event, Scope, Sink},
 };
 use lwm2m_linkformat::{BootstrapDiscoverLinks, DiscoverLinks, Links, RegistrationLinks, RootPath};
 use lwm2m_statemachine::payload;
@@ -64,14 +64,14 @@ fn values(bytes: &[u8]) {
             ContentFormat::JSON,
         ] {
             let cost = allocated(|| {
-                let _ = payload::decode(format, bytes, base, &types, &mut Forget);
+                let _ = payload::decode(format, bytes, Scope::write(base), &types, &mut Forget);
             });
             let answer = allocated(|| {
-                let _ = payload::decode_answer(format, bytes, base, &types, &mut Forget);
+                let _ = payload::decode(format, bytes, Scope::answer(base), &types, &mut Forget);
             });
             let create = allocated(|| {
                 let object = ObjectId::DEVICE;
-                let _ = payload::decode_create(format, bytes, object, &types, &mut Forget);
+                let _ = payload::decode(format, bytes, Scope::create(object), &types, &mut Forget);
             });
             let most = match format {
                 // Base64, estimated before it is known to be any.

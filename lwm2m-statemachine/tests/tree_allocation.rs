@@ -3,7 +3,10 @@
 
 use std::alloc::System;
 
-use lwm2m_core::{InstanceId, Path, WriteMode, codec::Content};
+use lwm2m_core::{
+    InstanceId, Path, WriteMode,
+    codec::{Content, Scope},
+};
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_tlv::Encoder;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -35,7 +38,7 @@ fn a_read_through_the_tree_allocates_nothing() {
 
     let read = allocations(|| {
         buffer.clear();
-        let mut encoder = Encoder::new(&mut buffer, path);
+        let mut encoder = Encoder::new(&mut buffer, Scope::write(path));
         tree.read(path, |_| true, &mut encoder).unwrap();
         encoder.finish().unwrap();
     });

@@ -2,33 +2,59 @@
 
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, ValueRef,
-    codec::{DecodeFailure, Event, Sink, TypeLookup},
+    codec::{DecodeFailure, Event, Purpose, Scope, Sink, TypeLookup},
 };
 
-use crate::{DecodeError, Kind, Kinds, Problem, Reader, Tlv, value};
+use crate::{
+    error::{DecodeError, Problem},
+    kind::{Kind, Kinds},
+    reader::{Reader, Tlv},
+    value,
+};
 
-/// Reads the payload of a request or answer of this path, and pushes it into `sink`.
+/// Reads a payload and pushes it into `sink`.
 ///
 /// The events are absolute and in the order of [`lwm2m_core::codec`]; the [crate](crate) says
 /// which shapes a path has. Values borrow from the payload, and have the data types that `types`
 /// tells; a Resource without one is handed on as [`ValueRef::Raw`]. An Object Instance or a
 /// multiple Resource that occurs twice is opened twice.
 ///
-/// The sink has seen all that stands before an error. It is for the sink to apply a payload only
-/// if it came to its end.
+/// In a Create (TS 5.4.6), Resources may stand without an Object Instance around them: they belong
+/// to one whose identifier the client is to choose, [`Event::Instance`] with `None`. An empty
+/// payload asks for such an Object Instance without any Resource.
+/// [`WithInstance`](lwm2m_core::codec::WithInstance) gives it an identifier on its way into a
+/// [`Content`](lwm2m_core::codec::Content), where everything has a path.
 ///
-/// The payload of a Create on an Object is read by [`decode_create`].
+/// The sink has got all that stands before an error. It is for the sink to apply a whole payload or
+/// nothing.
+///
+/// ```
+/// use lwm2m_core::{ObjectId, codec::{Event, Events, Scope, Untyped}};
+/// use lwm2m_tlv::decode;
+///
+/// let create = Scope::create(ObjectId::SERVER);
+/// for (payload, instance) in [
+///     (&[0xC1, 0x00, 0x01][..], None),
+///     (&[0x03, 0x05, 0xC1, 0x00, 0x01], Some(5.try_into()?)),
+/// ] {
+///     let mut events = Events::new();
+///     decode(payload, create, &Untyped, &mut events)?;
+///     assert!(events.iter().any(|event| event == Event::Instance(instance)));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
-/// [`DecodeFailure::Malformed`] with the offset of what is wrong, or what the sink refused.
+/// [`DecodeFailure::Malformed`] with the offset of what is wrong, or what the sink refuses.
 pub fn decode<S: Sink + ?Sized>(
     payload: &[u8],
-    base: Path,
+    scope: Scope,
     types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
     let reader = Reader::new(payload);
+    let base = scope.base();
     let (Path::Object(object) | Path::Instance(object, _) | Path::Resource(object, ..)) = base
     else {
         return Err(DecodeFailure::Malformed(Problem::Base(base).at(0)));
@@ -46,71 +72,14 @@ pub fn decode<S: Sink + ?Sized>(
             walk.resource_payload(resource, reader)?;
             walk.push(Event::EndInstance)?;
         }
+        _ if scope.purpose() == Purpose::Create => walk.created_instances(reader)?,
         _ => walk.instances(reader)?,
     }
     walk.push(Event::EndObject)
 }
 
-/// Reads the payload of a Create on an Object (TS 5.4.6), and pushes it into `sink`.
-///
-/// The same as [`decode`] of the Object's path, but that Resources may stand without an Object
-/// Instance around them: they belong to one whose identifier the client is to choose,
-/// [`Event::Instance`] with `None`. An empty payload asks for such an Object Instance without any
-/// Resource. [`WithInstance`](lwm2m_core::codec::WithInstance) gives it an identifier on its way into
-/// a [`Content`](lwm2m_core::codec::Content), where all has a path.
-///
-/// ```
-/// use lwm2m_core::{ObjectId, codec::{Event, Sink, Untyped}};
-/// use lwm2m_tlv::decode_create;
-///
-/// struct Ids(Vec<Option<u16>>);
-///
-/// impl Sink for Ids {
-///     type Error = core::convert::Infallible;
-///
-///     fn event(&mut self, event: Event<'_>) -> Result<(), Self::Error> {
-///         if let Event::Instance(id) = event {
-///             self.0.push(id.map(u16::from));
-///         }
-///         Ok(())
-///     }
-/// }
-///
-/// let mut ids = Ids(Vec::new());
-/// decode_create(&[0xC1, 0x00, 0x01], ObjectId::SERVER, &Untyped, &mut ids)?;
-/// decode_create(&[0x03, 0x05, 0xC1, 0x00, 0x01], ObjectId::SERVER, &Untyped, &mut ids)?;
-/// assert_eq!(ids.0, [None, Some(5)]);
-/// # Ok::<(), lwm2m_core::codec::DecodeFailure<lwm2m_tlv::DecodeError, std::convert::Infallible>>(())
-/// ```
-///
-/// # Errors
-///
-/// As [`decode`].
-pub fn decode_create<S: Sink + ?Sized>(
-    payload: &[u8],
-    object: ObjectId,
-    types: &(impl TypeLookup + ?Sized),
-    sink: &mut S,
-) -> Result<(), DecodeFailure<DecodeError, S::Error>> {
-    let reader = Reader::new(payload);
-    let mut walk = Walk {
-        object,
-        types,
-        sink,
-    };
-    walk.push(Event::Object(object))?;
-    match reader.peek() {
-        Some(Kind::ObjectInstance) => walk.instances(reader)?,
-        None | Some(Kind::Resource | Kind::MultipleResource) => walk.instance(None, &reader)?,
-        Some(Kind::ResourceInstance) => {
-            unexpected(reader, Kinds::INSTANCES.or(Kinds::RESOURCES))?;
-        }
-    }
-    walk.push(Event::EndObject)
-}
-
-/// What stays the same on the way through a payload. Each level of nesting is a function of its
-/// own, so there are three and never more.
+/// What stays the same throughout a payload. Each level of nesting is a function of its own, so there
+/// are three and never more.
 struct Walk<'w, T: ?Sized, S: ?Sized> {
     object: ObjectId,
     types: &'w T,
@@ -133,6 +102,17 @@ impl<T: TypeLookup + ?Sized, S: Sink + ?Sized> Walk<'_, T, S> {
             self.instance(Some(id), &tlv.contents(Kinds::RESOURCES))?;
         }
         Ok(())
+    }
+
+    /// The payload of a Create: Object Instance TLVs, or the Resources of one without an identifier.
+    fn created_instances(&mut self, reader: Reader<'_>) -> Outcome<S> {
+        match reader.peek() {
+            Some(Kind::ObjectInstance) => self.instances(reader),
+            None | Some(Kind::Resource | Kind::MultipleResource) => self.instance(None, &reader),
+            Some(Kind::ResourceInstance) => {
+                unexpected(reader, Kinds::INSTANCES.or(Kinds::RESOURCES))
+            }
+        }
     }
 
     /// The payload of an Object Instance's path: Resources, or one Object Instance around them.
@@ -175,7 +155,7 @@ impl<T: TypeLookup + ?Sized, S: Sink + ?Sized> Walk<'_, T, S> {
 
     /// Resources and multiple Resources.
     fn resources(&mut self, reader: &Reader<'_>) -> Outcome<S> {
-        // Kept in registers: the parameter is in the caller's memory, and each step would go there.
+        // A copy stays in registers; the parameter is in the caller's memory.
         let mut reader = reader.clone();
         while let Some(tlv) = reader.pull() {
             let tlv = tlv.map_err(DecodeFailure::Malformed)?;
@@ -240,7 +220,7 @@ impl<T: TypeLookup + ?Sized, S: Sink + ?Sized> Walk<'_, T, S> {
 
 type Walked<T, E> = Result<T, DecodeFailure<DecodeError, E>>;
 
-/// The only TLV of a payload, that of what the path names.
+/// The only TLV of a payload, which has the identifier of the path.
 fn only<E>(mut reader: Reader<'_>, expected: u16) -> Walked<Tlv<'_>, E> {
     let tlv = match reader.pull() {
         Some(tlv) => tlv.map_err(DecodeFailure::Malformed)?,
@@ -256,7 +236,7 @@ fn only<E>(mut reader: Reader<'_>, expected: u16) -> Walked<Tlv<'_>, E> {
     }
 }
 
-/// The next TLV may not stand here, whatever is in it.
+/// The error that the next TLV may not stand here.
 fn unexpected<E>(mut reader: Reader<'_>, expected: Kinds) -> Walked<(), E> {
     match reader.pull() {
         Some(Ok(tlv)) => malformed(tlv.unexpected(expected)),

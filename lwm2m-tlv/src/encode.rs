@@ -4,26 +4,23 @@ use alloc::vec::Vec;
 
 use lwm2m_core::{
     InstanceId, ObjectId, ObjectLink, Path, ResourceId, ResourceInstanceId, ValueRef,
-    codec::{EncodeError, Event, Sink, Step},
+    codec::{EncodeError, Event, Scope, Sink, Step},
 };
 
-use crate::{
-    Kind,
-    reader::{LENGTH_8, WIDE_ID},
-};
+use crate::kind::{Kind, LENGTH_8, WIDE_ID};
 
 /// The longest value that a TLV can have, in bytes: 2^24-1. That limits an Object Instance and a
 /// multiple Resource with all that is in them, not a payload of bare Resources.
 pub const MAX_LENGTH: usize = 0xFF_FFFF;
 
-/// Writes the events that are pushed into it as the payload of an answer or request of one path.
+/// The sink that writes a payload.
 ///
-/// The payload is appended to the buffer, which may hold something already. It is there once
-/// [`finish`](Self::finish) has returned `Ok`; an encoder that goes away otherwise takes back all
-/// that it has written. After an error it refuses every event with that error.
+/// The payload is appended to the buffer and is complete once [`finish`](Self::finish) has returned
+/// `Ok`. If the encoder is dropped without that, the buffer is as it was. After an error it refuses
+/// every event with that error.
 ///
 /// Identifiers, lengths and integers are as short as they can be; floats have 8 bytes unless 4
-/// carry the same value. Nothing is written of what the path says already:
+/// carry the same value. What the path of the scope says already is left out:
 ///
 /// - path of an Object: Object Instance TLVs; for an Object Instance without an identifier, which
 ///   must then be the only one, bare Resources;
@@ -31,11 +28,11 @@ pub const MAX_LENGTH: usize = 0xFF_FFFF;
 /// - path of a Resource: that Resource or multiple Resource, exactly once.
 ///
 /// ```
-/// use lwm2m_core::{InstanceId, ObjectId, Path, ValueRef, codec::{Event, Sink}};
+/// use lwm2m_core::{InstanceId, ObjectId, ValueRef, codec::{Event, Scope, Sink}};
 /// use lwm2m_tlv::Encoder;
 ///
 /// let mut buffer = b"header".to_vec();
-/// let mut encoder = Encoder::new(&mut buffer, Path::Object(ObjectId::DEVICE));
+/// let mut encoder = Encoder::new(&mut buffer, Scope::answer(ObjectId::DEVICE.into()));
 /// for event in [
 ///     Event::Object(ObjectId::DEVICE),
 ///     Event::Instance(Some(InstanceId::ZERO)),
@@ -53,14 +50,14 @@ pub const MAX_LENGTH: usize = 0xFF_FFFF;
 /// # Errors
 ///
 /// [`EncodeError::Structure`] for events out of order, for Object Instances beside one without an
-/// identifier, for a second value of a Resource's path, and for all events if the path is the root
-/// or that of a Resource Instance, which have no TLV payload; [`EncodeError::OutsidePath`];
-/// [`EncodeError::Time`], because TLV has no times; [`EncodeError::TooLong`] past
-/// [`MAX_LENGTH`].
+/// identifier, for a second value of a Resource's path, for paths without values, and for all events
+/// if the path is the root or that of a Resource Instance, which have no TLV payload;
+/// [`EncodeError::OutsidePath`]; [`EncodeError::Time`], because TLV has no times;
+/// [`EncodeError::TooLong`] past [`MAX_LENGTH`].
 #[derive(Debug)]
 pub struct Encoder<'b> {
     buffer: &'b mut Vec<u8>,
-    /// The length that the buffer goes back to if the encoder goes away.
+    /// The length that the buffer is cut to if the encoder is dropped.
     keep: usize,
     base: Path,
     place: Place,
@@ -84,7 +81,7 @@ enum Place {
     Failed,
 }
 
-/// What the payload turned out to be.
+/// The form that the payload turned out to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     /// Not known yet.
@@ -98,13 +95,13 @@ enum Shape {
 }
 
 impl<'b> Encoder<'b> {
-    /// Begins the payload of this path at the end of the buffer.
-    pub const fn new(buffer: &'b mut Vec<u8>, base: Path) -> Self {
+    /// Begins a payload at the end of the buffer.
+    pub const fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
         let keep = buffer.len();
         Self {
             buffer,
             keep,
-            base,
+            base: scope.base(),
             place: Place::Payload,
             shape: Shape::Unknown,
             instance: None,
@@ -119,8 +116,8 @@ impl<'b> Encoder<'b> {
     ///
     /// # Errors
     ///
-    /// The error of an event; [`EncodeError::Structure`] if something is open still, or if a
-    /// Resource's path got no value. The buffer is as it was then.
+    /// The error of an event; [`EncodeError::Structure`] if something is still open, or if a
+    /// Resource's path got no value. Then the buffer is as it was.
     pub fn finish(mut self) -> Result<(), EncodeError> {
         let complete = match self.base {
             Path::Object(_) | Path::Instance(..) => true,
@@ -138,7 +135,7 @@ impl<'b> Encoder<'b> {
 }
 
 impl Drop for Encoder<'_> {
-    /// Takes back what [`finish`](Encoder::finish) did not keep.
+    /// Removes what [`finish`](Encoder::finish) didn't keep.
     fn drop(&mut self) {
         self.buffer.truncate(self.keep);
     }
@@ -149,8 +146,7 @@ impl Sink for Encoder<'_> {
 
     #[expect(
         clippy::inline_always,
-        reason = "a few calls; where the source says which event it is, one is left, and no jump \
-                  that cannot be foreseen"
+        reason = "where the source fixes the event, one call is left and no unpredictable jump"
     )]
     #[inline(always)]
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
@@ -165,6 +161,7 @@ impl Sink for Encoder<'_> {
             Event::EndMultiple => self.end_multiple(),
             Event::EndInstance => self.end_instance(),
             Event::EndObject => self.end_object(),
+            other => Err(self.fail(EncodeError::Structure(other.step()))),
         };
         taken.map_err(|Failed| self.failure())
     }
@@ -173,7 +170,7 @@ impl Sink for Encoder<'_> {
 /// The error is kept in the encoder.
 struct Failed;
 
-/// What each event does: what the path says already is checked and left out.
+/// What each event does. What the path says already is checked and left out.
 impl Encoder<'_> {
     fn object(&mut self, id: ObjectId) -> Result<(), Failed> {
         self.expect(Place::Payload, Step::Object)?;
@@ -289,7 +286,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// A Resource that is not simply one of an Object Instance.
+    /// The only Resource or multiple Resource of a Resource's path, or an event that is out of order.
     #[cold]
     #[inline(never)]
     fn only(&mut self, id: ResourceId, step: Step) -> Result<(), Failed> {
@@ -313,11 +310,7 @@ impl Encoder<'_> {
     #[cold]
     #[inline(never)]
     fn instance_time(&mut self, id: ResourceInstanceId) -> Failed {
-        let path = match self.resource_path(self.multiple) {
-            Path::Resource(o, i, r) => Path::ResourceInstance(o, i, r, id),
-            path => path,
-        };
-        self.fail(EncodeError::Time(path))
+        self.fail(EncodeError::Time(self.resource_instance_path(id)))
     }
 
     fn inside(&mut self, inside: bool, path: Path) -> Result<(), Failed> {
@@ -336,7 +329,26 @@ impl Encoder<'_> {
         }
     }
 
-    /// Keeps the first error; nothing is taken any more.
+    /// A value of a data type that isn't known here.
+    #[cold]
+    #[inline(never)]
+    fn unknown(&mut self, kind: Kind, id: u16) -> Failed {
+        let path = match kind {
+            Kind::ResourceInstance => self.resource_instance_path(id.into()),
+            _ => self.resource_path(id.into()),
+        };
+        self.fail(EncodeError::Value(path))
+    }
+
+    /// The same for a Resource Instance of the multiple Resource that is open.
+    fn resource_instance_path(&self, id: ResourceInstanceId) -> Path {
+        match self.resource_path(self.multiple) {
+            Path::Resource(o, i, r) => Path::ResourceInstance(o, i, r, id),
+            path => path,
+        }
+    }
+
+    /// Keeps the first error; every later event is refused.
     #[cold]
     fn fail(&mut self, error: EncodeError) -> Failed {
         self.place = Place::Failed;
@@ -354,10 +366,9 @@ impl Encoder<'_> {
 impl Encoder<'_> {
     /// A Resource or a Resource Instance.
     ///
-    /// Short integers, if there is room for some bytes more than they need, are appended with what
-    /// comes before them in one piece of 8 bytes, of which too much is taken back: that is what
-    /// makes the writer fast. A value is told apart here, and only what it is made of is handed on,
-    /// because to hand it on as a whole it would have to be put into memory first.
+    /// A short integer and its header are appended as one piece of 8 bytes, if there is room, and the
+    /// excess is cut off: that makes the writer fast. The value is matched here, because passing it
+    /// on as a whole would put it into memory first.
     #[inline]
     fn value(&mut self, kind: Kind, id: u16, value: ValueRef<'_>) -> Result<(), Failed> {
         match value {
@@ -368,10 +379,11 @@ impl Encoder<'_> {
             // One byte, 0 or 1, as the same integer.
             ValueRef::Boolean(truth) => self.integer(kind, id, truth.into()),
             ValueRef::ObjectLink(link) => self.link(kind, id, link),
+            _ => Err(self.unknown(kind, id)),
         }
     }
 
-    /// As many bytes as it needs: 1, 2, 4 or 8.
+    /// In as few bytes as it needs: 1, 2, 4 or 8.
     fn integer(&mut self, kind: Kind, id: u16, number: i64) -> Result<(), Failed> {
         match (id.to_be_bytes(), i32::try_from(number)) {
             ([0, id], Ok(short)) if self.room() >= 8 => {
@@ -400,11 +412,11 @@ impl Encoder<'_> {
         }
     }
 
-    /// An integer of at most 4 bytes, in one piece with what comes before it: `HEADER` bytes that
-    /// lack the length. There must be room for 8 bytes.
+    /// An integer of at most 4 bytes in one piece with its header, `HEADER` bytes without the length.
+    /// There must be room for 8 bytes.
     #[inline]
     fn short_integer<const HEADER: usize>(&mut self, header: [u8; 8], number: i32) {
-        // The value goes to the high bytes, which are the first when these are turned round.
+        // The value goes to the high bytes, which come first once the bytes are swapped.
         let (length, value) = if i8::try_from(number).is_ok() {
             (1_u8, number << 24)
         } else if i16::try_from(number).is_ok() {
@@ -423,7 +435,7 @@ impl Encoder<'_> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::float_cmp,
-        reason = "whether the value survives is what the comparison tells"
+        reason = "the comparison tells whether the value survives"
     )]
     #[inline(never)]
     fn float(&mut self, kind: Kind, id: u16, number: f64) -> Result<(), Failed> {
@@ -455,7 +467,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// A value of any length, with any identifier, into whatever room there is.
+    /// A value of any length, with any identifier, whether or not there is room.
     #[inline(never)]
     fn any_bytes(&mut self, kind: Kind, id: u16, value: &[u8]) -> Result<(), Failed> {
         let length = self.length(value.len())?;
@@ -464,7 +476,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// What can be appended before the buffer has to grow, in bytes.
+    /// How many bytes can be appended before the buffer has to grow.
     #[inline]
     fn room(&self) -> usize {
         self.buffer.capacity().wrapping_sub(self.buffer.len())
@@ -490,7 +502,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// Begins a TLV whose length is not known yet, as if it were empty.
+    /// Begins a TLV whose length isn't known yet, as if it were empty.
     #[inline]
     fn open(&mut self, kind: Kind, id: u16) -> Open {
         let first = self.buffer.len();
@@ -502,7 +514,7 @@ impl Encoder<'_> {
         Open { first, value }
     }
 
-    /// Ends a TLV: writes its length, and makes room for that if it needs some.
+    /// Ends a TLV: writes its length, and moves the value if the length needs room.
     #[inline]
     fn close(&mut self, open: Open) -> Result<(), Failed> {
         let length = self.buffer.len().saturating_sub(open.value);
@@ -543,7 +555,7 @@ impl Encoder<'_> {
     }
 }
 
-/// A TLV whose length is not known yet: where its Type and its Value are in the buffer.
+/// A TLV whose length isn't known yet: where its Type and its Value are in the buffer.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     first: usize,

@@ -3,14 +3,14 @@
 use lwm2m_core::{DataType, Path};
 use thiserror::Error;
 
-use crate::{Kind, Kinds};
+use crate::kind::{Kind, Kinds};
 
-/// A payload that is not TLV, or not of the shape that its path asks for.
+/// A payload that isn't TLV, or not of the shape that its path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("at byte {offset}: {problem}")]
 pub struct DecodeError {
-    /// Where in the payload, in bytes from its beginning: the TLV's first byte for what is wrong
-    /// with a TLV, a byte of its value for what is wrong with that.
+    /// Where, in bytes from the beginning of the payload: the first byte of the TLV, or the byte of its
+    /// value that is wrong.
     pub offset: usize,
     /// What is wrong there.
     pub problem: Problem,
@@ -23,8 +23,8 @@ pub enum Problem {
     /// The bytes end within the Type, the Identifier or the Length of a TLV.
     #[error("the header of a TLV is cut off")]
     Header,
-    /// The bytes end within the Value of a TLV. In a nested TLV these are the bytes of the value
-    /// around it.
+    /// The bytes end within the Value of a TLV. For a nested TLV they are those of the value around
+    /// it.
     #[error("a value of {length} bytes where {available} are left")]
     Length {
         /// What the TLV says, in bytes.
@@ -32,7 +32,7 @@ pub enum Problem {
         /// What is there, in bytes.
         available: usize,
     },
-    /// A TLV of another kind than may stand here (TS 6.4.3, nesting).
+    /// A TLV of a kind that may not stand here (TS 6.4.3, nesting).
     #[error("{found} where the payload has {expected}")]
     Kind {
         /// What stands here.
@@ -40,7 +40,7 @@ pub enum Problem {
         /// What may stand here.
         expected: Kinds,
     },
-    /// An identifier that is not the one of the request's path.
+    /// An identifier that isn't the one of the request's path.
     #[error("identifier {found} where the path has {expected}")]
     Id {
         /// The identifier of the TLV.
@@ -54,10 +54,10 @@ pub enum Problem {
     /// Another TLV after the only one that the path has room for.
     #[error("a TLV after the only one that the path has room for")]
     Trailing,
-    /// Nothing at all where the path is that of a Resource.
+    /// An empty payload where the path is that of a Resource.
     #[error("expected a Resource, a multiple Resource or Resource Instances")]
     Missing,
-    /// A value whose length is none of its data type (Appendix C).
+    /// A value whose length its data type doesn't have (Appendix C).
     #[error("{length} bytes are no {expected}")]
     ValueLength {
         /// The data type of the Resource.
@@ -68,11 +68,11 @@ pub enum Problem {
     /// A Boolean other than 0 and 1.
     #[error("a Boolean of {0}, expected 0 or 1")]
     Boolean(u8),
-    /// A String that is not UTF-8; the offset is that of the first byte that is not.
+    /// A String that isn't UTF-8; the offset is that of the first invalid byte.
     #[error("a String that is not UTF-8")]
     Utf8,
-    /// There are no TLV payloads for this path: it has no Object, or it is that of a Resource
-    /// Instance.
+    /// There are no TLV payloads for this path: it is the root, as of a list of paths, or that of a
+    /// Resource Instance.
     #[error("no TLV payload for the path {0}")]
     Base(Path),
 }

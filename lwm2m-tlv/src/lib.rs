@@ -4,16 +4,16 @@
 //!
 //! - [`decode`] walks a payload once and pushes its events into a [`Sink`], typed by a
 //!   [`TypeLookup`], because TLV carries neither types nor the path of the request.
-//! - [`Encoder`] is a [`Sink`]: what is pushed into it is appended to a `Vec<u8>`.
-//! - [`Reader`] hands out bare [`Tlv`]s, for tools that look at bytes.
+//! - [`Encoder`] is a [`Sink`] that appends what is pushed into it to a `Vec<u8>`.
+//! - [`Reader`] returns bare [`Tlv`]s, for tools that look at bytes.
 //!
-//! It is no model of objects: whether a Resource exists, may be written or may occur twice is for
-//! the one who receives the events.
+//! [`TlvFormat`] is the first two as one of several formats. The crate has no model of objects: whether a
+//! Resource exists, may be written or may occur twice is for the receiver of the events.
 //!
 //! ```
 //! use lwm2m_core::{
-//!     DataType, ObjectId, Path, ResourceId, Value,
-//!     codec::Content,
+//!     DataType, ObjectId, ResourceId, Value,
+//!     codec::{Content, Scope},
 //! };
 //! use lwm2m_tlv::{Encoder, decode};
 //!
@@ -25,15 +25,15 @@
 //! };
 //! // The answer to a Read of /3/0.
 //! let payload = b"\xC3\x00OMA\x88\x07\x08\x42\x00\x0E\xD8\x42\x01\x13\x88";
-//! let base: Path = "/3/0".parse()?;
+//! let scope = Scope::answer("/3/0".parse()?);
 //!
 //! let mut content = Content::new();
-//! decode(payload, base, &types, &mut content)?;
+//! decode(payload, scope, &types, &mut content)?;
 //! assert_eq!(content.get(&"/3/0/0".parse()?), Some(&Value::from("OMA")));
 //! assert_eq!(content.get(&"/3/0/7/1".parse()?), Some(&Value::from(5000)));
 //!
 //! let mut buffer = Vec::new();
-//! let mut encoder = Encoder::new(&mut buffer, base);
+//! let mut encoder = Encoder::new(&mut buffer, scope);
 //! content.push(&mut encoder)?;
 //! encoder.finish()?;
 //! assert_eq!(buffer, payload);
@@ -58,7 +58,7 @@
 //!
 //! # Features
 //!
-//! - `std` (default): nothing but what dependencies make of it; the crate is `no_std` with `alloc`.
+//! - `std` (default): passed on to dependencies; the crate is `no_std` with `alloc`.
 
 #![no_std]
 // No panic is reachable from input: outside of tests and constants, none can be written.
@@ -79,18 +79,21 @@ extern crate alloc;
 mod decode;
 mod encode;
 mod error;
+mod format;
+mod kind;
 mod reader;
 mod value;
 
-/// Identifiers, paths, values and the codec contract: what the functions here take and give. A
-/// program that needs one format needs one dependency.
+/// Identifiers, paths, values and the codec contract, for programs that depend on this crate alone.
 pub use lwm2m_core;
 
 pub use self::{
-    decode::{decode, decode_create},
+    decode::decode,
     encode::{Encoder, MAX_LENGTH},
     error::{DecodeError, Problem},
-    reader::{Kind, Kinds, Reader, Tlv},
+    format::TlvFormat,
+    kind::{Kind, Kinds},
+    reader::{Reader, Tlv},
 };
 
 /// The README's examples are compiled.

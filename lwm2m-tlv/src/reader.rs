@@ -1,17 +1,20 @@
 //! The bytes of a TLV (TS 6.4.3, Table 21), and a pull reader for tools.
 
-use core::{fmt, iter::FusedIterator};
+use core::iter::FusedIterator;
 
 use lwm2m_core::{DataType, ValueRef};
 
-use crate::{DecodeError, Problem, value};
+use crate::{
+    error::{DecodeError, Problem},
+    kind::{Kind, Kinds, LENGTH_8, WIDE_ID},
+    value,
+};
 
-/// Hands out the TLVs of a payload, or of the value of a TLV, one after the other.
+/// The TLVs of a payload, or of the value of a TLV, one after the other.
 ///
-/// A payload may begin with any [`Kind`], because its path is not asked for; from there on the
-/// nesting is that of TS 6.4.3: an Object Instance holds Resources and multiple Resources, a
-/// multiple Resource holds Resource Instances, nothing else holds anything. After an error the
-/// reader is at its end.
+/// A payload may begin with any [`Kind`], because its path isn't given. Below, the nesting is that of
+/// TS 6.4.3: an Object Instance holds Resources and multiple Resources, a multiple Resource holds
+/// Resource Instances, nothing else holds anything. After an error the reader is at its end.
 ///
 /// ```
 /// use lwm2m_core::{DataType, ValueRef};
@@ -32,9 +35,9 @@ use crate::{DecodeError, Problem, value};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    /// What is not read yet.
+    /// The unread bytes.
     rest: &'a [u8],
-    /// Where that ends, counted from the beginning of the payload.
+    /// Where they end, counted from the beginning of the payload.
     end: usize,
     /// What may stand here.
     expected: Kinds,
@@ -54,25 +57,6 @@ pub struct Tlv<'a> {
     /// Where its value is, in bytes from the beginning of the payload.
     pub value_offset: usize,
 }
-
-/// What a TLV stands for: bits 7 and 6 of its Type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// An Object Instance with Resources and multiple Resources (`00`).
-    ObjectInstance,
-    /// A value within a multiple Resource (`01`).
-    ResourceInstance,
-    /// A multiple Resource with Resource Instances (`10`).
-    MultipleResource,
-    /// A Resource with its value (`11`).
-    Resource,
-}
-
-/// Bit 5 of the Type: the Identifier has 16 bits.
-pub(crate) const WIDE_ID: u8 = 0b0010_0000;
-
-/// Bits 4 and 3 of the Type: the Length has 8 bits.
-pub(crate) const LENGTH_8: u8 = 0b0000_1000;
 
 /// Bits 5 to 3 of the Type: how many bytes Identifier and Length have.
 const SIZES: u8 = 0b0011_1000;
@@ -172,7 +156,7 @@ fn split(bytes: &[u8], end: usize) -> Result<(Tlv<'_>, &[u8]), Problem> {
     Ok((tlv, after))
 }
 
-/// Type, Identifier and Length of any size: what the latter two are, and what follows.
+/// Splits a header of any size: Identifier, Length, and what follows.
 #[inline(never)]
 fn header(bytes: &[u8]) -> Result<(u16, usize, &[u8]), Problem> {
     let (&first, rest) = bytes.split_first().ok_or(Problem::Header)?;
@@ -203,8 +187,8 @@ fn header(bytes: &[u8]) -> Result<(u16, usize, &[u8]), Problem> {
 }
 
 impl<'a> Tlv<'a> {
-    /// The TLVs in the value of an Object Instance or of a multiple Resource; the others have a
-    /// value of a data type instead.
+    /// The TLVs in the value of an Object Instance or of a multiple Resource. The value of any other
+    /// TLV is of a data type.
     pub const fn nested(&self) -> Option<Reader<'a>> {
         let expected = match self.kind {
             Kind::ObjectInstance => Kinds::RESOURCES,
@@ -221,14 +205,13 @@ impl<'a> Tlv<'a> {
         Reader::within(self.value, end, expected)
     }
 
-    /// The value as one of this data type (Appendix C). That is sensible for a Resource or a
-    /// Resource Instance only.
+    /// The value as one of this data type (Appendix C), for a Resource or a Resource Instance.
     #[inline]
     pub fn decode(&self, data_type: DataType) -> Result<ValueRef<'a>, DecodeError> {
         value::read(self.value, data_type, |value| value).ok_or_else(|| self.problem(data_type))
     }
 
-    /// The error that the value is none of this data type.
+    /// The error that the value isn't one of this data type.
     #[cold]
     pub(crate) fn problem(&self, data_type: DataType) -> DecodeError {
         value::problem(self.value, data_type, self.value_offset)
@@ -239,103 +222,5 @@ impl<'a> Tlv<'a> {
     pub(crate) const fn unexpected(&self, expected: Kinds) -> DecodeError {
         let found = self.kind;
         Problem::Kind { found, expected }.at(self.offset)
-    }
-}
-
-impl Kind {
-    #[inline]
-    const fn of(first: u8) -> Self {
-        match first >> 6 {
-            0 => Self::ObjectInstance,
-            1 => Self::ResourceInstance,
-            2 => Self::MultipleResource,
-            _ => Self::Resource,
-        }
-    }
-
-    /// Bits 7 and 6 of the Type.
-    #[inline]
-    pub(crate) const fn bits(self) -> u8 {
-        match self {
-            Self::ObjectInstance => 0b0000_0000,
-            Self::ResourceInstance => 0b0100_0000,
-            Self::MultipleResource => 0b1000_0000,
-            Self::Resource => 0b1100_0000,
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ObjectInstance => "an Object Instance",
-            Self::ResourceInstance => "a Resource Instance",
-            Self::MultipleResource => "a multiple Resource",
-            Self::Resource => "a Resource",
-        })
-    }
-}
-
-/// The kinds of TLV that may stand somewhere.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Kinds(u8);
-
-impl Kinds {
-    /// All of them.
-    pub const ANY: Self = Self(0b1111);
-    /// In a payload of an Object: Object Instances.
-    pub const INSTANCES: Self = Self(Kind::ObjectInstance.flag());
-    /// In an Object Instance: Resources and multiple Resources.
-    pub const RESOURCES: Self = Self(Kind::Resource.flag() | Kind::MultipleResource.flag());
-    /// In a multiple Resource: Resource Instances.
-    pub const RESOURCE_INSTANCES: Self = Self(Kind::ResourceInstance.flag());
-
-    /// Whether this kind is among them.
-    #[inline]
-    pub const fn contains(self, kind: Kind) -> bool {
-        self.0 & kind.flag() != 0
-    }
-
-    /// Each of them.
-    fn iter(self) -> impl Iterator<Item = Kind> {
-        [
-            Kind::ObjectInstance,
-            Kind::Resource,
-            Kind::MultipleResource,
-            Kind::ResourceInstance,
-        ]
-        .into_iter()
-        .filter(move |kind| self.contains(*kind))
-    }
-
-    /// These and those.
-    #[must_use]
-    pub const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-impl Kind {
-    const fn flag(self) -> u8 {
-        1 << (self.bits() >> 6)
-    }
-}
-
-impl fmt::Display for Kinds {
-    /// "a Resource or a multiple Resource"
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut between = "";
-        self.iter().try_for_each(|kind| {
-            write!(f, "{between}{kind}")?;
-            between = " or ";
-            Ok(())
-        })
-    }
-}
-
-impl fmt::Debug for Kinds {
-    /// `{Resource, MultipleResource}`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter()).finish()
     }
 }

@@ -4,13 +4,12 @@ use core::str;
 
 use lwm2m_core::{DataType, ObjectLink, ValueRef};
 
-use crate::{DecodeError, Problem};
+use crate::error::{DecodeError, Problem};
 
-/// Reads a value and hands it on; [`problem`] tells why there is none.
+/// Reads a value and passes it to `then`. Without a result, [`problem`] says why.
 ///
-/// It is handed on from each arm, so that it is built where it is going to be used: returned by
-/// value it would be copied in larger pieces than it was just stored in, which costs more than all
-/// the rest of the reading.
+/// Each arm calls `then`, so that the value is built where it is used. A returned value would be
+/// copied in larger pieces than it was just stored in, which costs more than the rest of the reading.
 #[inline]
 pub(crate) fn read<'a, R>(
     bytes: &'a [u8],
@@ -28,11 +27,13 @@ pub(crate) fn read<'a, R>(
             let link = ObjectLink::from_bytes(bytes.try_into().ok()?);
             then(ValueRef::ObjectLink(link))
         }
+        // A data type that isn't known here.
+        _ => return None,
     })
 }
 
-/// What is wrong with bytes at `offset` that [`read`] does not take. It looks again, so that the
-/// way of good values need not carry the reason.
+/// What is wrong with bytes at `offset` that [`read`] refuses. It looks again, so that the path of good
+/// values doesn't carry the reason.
 #[cold]
 pub(crate) fn problem(bytes: &[u8], data_type: DataType, offset: usize) -> DecodeError {
     match (data_type, bytes) {
@@ -52,15 +53,15 @@ pub(crate) fn problem(bytes: &[u8], data_type: DataType, offset: usize) -> Decod
 #[inline]
 fn utf8(bytes: &[u8]) -> Option<&str> {
     let text = str::from_utf8(bytes).ok()?;
-    // Always so. Said because then only the address is taken from the memory that the check has
-    // just written its result to; both at once are a load that has to wait for two stores.
+    // Always true. It makes the compiler take the length from `bytes` and load only the address of the
+    // result; loading both at once would wait for two stores.
     (text.len() == bytes.len()).then_some(text)
 }
 
 /// Two's complement in network byte order, of 1, 2, 4 or 8 bytes.
 #[inline]
 fn integer(bytes: &[u8]) -> Option<i64> {
-    // Two questions instead of one with four answers: no jump into a table.
+    // Two comparisons instead of a jump table.
     if bytes.len() < 4 {
         return match *bytes {
             [byte] => Some(i8::from_be_bytes([byte]).into()),

@@ -8,7 +8,7 @@ use std::alloc::System;
 use common::path;
 use lwm2m_core::{
     DataType, ObjectId, ResourceId, ValueRef,
-    codec::{Content, Event, Sink, Untyped},
+    codec::{Content, Event, Scope, Sink, Untyped},
 };
 use lwm2m_tlv::{Encoder, Reader, decode};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -67,7 +67,7 @@ fn nothing_is_allocated() {
     }
     let base = path("/3");
     let mut payload = Vec::new();
-    let mut encoder = Encoder::new(&mut payload, base);
+    let mut encoder = Encoder::new(&mut payload, Scope::write(base));
     content.push(&mut encoder).unwrap();
     encoder.finish().unwrap();
     assert!(payload.len() > 30_000);
@@ -75,9 +75,9 @@ fn nothing_is_allocated() {
     // The counter counts.
     assert_eq!(allocations(|| drop(black_box(vec![1]))), 1);
 
-    let walk = allocations(|| decode(&payload, base, &types, &mut Look).unwrap());
+    let walk = allocations(|| decode(&payload, Scope::write(base), &types, &mut Look).unwrap());
     assert_eq!(walk, 0, "a typed walk");
-    let walk = allocations(|| decode(&payload, base, &Untyped, &mut Look).unwrap());
+    let walk = allocations(|| decode(&payload, Scope::write(base), &Untyped, &mut Look).unwrap());
     assert_eq!(walk, 0, "an untyped walk");
     let walk = allocations(|| {
         let instances = Reader::new(&payload).flatten();
@@ -87,7 +87,7 @@ fn nothing_is_allocated() {
     assert_eq!(walk, 0, "the pull reader");
     let refused = allocations(|| {
         let cut = &payload[..payload.len() - 1];
-        decode(cut, base, &types, &mut Look).unwrap_err();
+        decode(cut, Scope::write(base), &types, &mut Look).unwrap_err();
     });
     assert_eq!(refused, 0, "a payload that is cut off");
 
@@ -97,7 +97,7 @@ fn nothing_is_allocated() {
     assert_eq!(room, payload.len());
     let write = allocations(|| {
         buffer.clear();
-        let mut encoder = Encoder::new(&mut buffer, base);
+        let mut encoder = Encoder::new(&mut buffer, Scope::write(base));
         content.push(&mut encoder).unwrap();
         encoder.finish().unwrap();
     });
@@ -106,8 +106,8 @@ fn nothing_is_allocated() {
 
     let transcode = allocations(|| {
         buffer.clear();
-        let mut encoder = Encoder::new(&mut buffer, base);
-        decode(&payload, base, &types, &mut encoder).unwrap();
+        let mut encoder = Encoder::new(&mut buffer, Scope::write(base));
+        decode(&payload, Scope::write(base), &types, &mut encoder).unwrap();
         encoder.finish().unwrap();
     });
     assert_eq!(transcode, 0, "from a payload into a payload");

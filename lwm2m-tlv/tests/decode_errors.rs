@@ -5,7 +5,7 @@ mod common;
 use common::{bytes, events, events_of_create, path};
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ResourceId, ValueRef,
-    codec::{DecodeFailure, Event, Sink, TypeLookup},
+    codec::{DecodeFailure, Event, Scope, Sink, TypeLookup},
 };
 use lwm2m_tlv::{DecodeError, Kind, Kinds, Problem, Reader, decode};
 
@@ -205,7 +205,12 @@ fn values_are_of_their_data_type() {
             let mut payload = vec![0xC8, 9, length];
             payload.extend((0..length).map(|_| 1));
             let read = |payload: &[u8]| {
-                decode(payload, path("/3/0"), &|_, _| Some(data_type), &mut Ignore)
+                decode(
+                    payload,
+                    Scope::write(path("/3/0")),
+                    &|_, _| Some(data_type),
+                    &mut Ignore,
+                )
             };
             let expected = data_type;
             let problem = Problem::ValueLength {
@@ -232,7 +237,7 @@ fn booleans_are_0_or_1() {
         assert_eq!(
             decode(
                 &[0x84, 9, 0x61, 1, 0, other],
-                path("/3/0"),
+                Scope::write(path("/3/0")),
                 &boolean,
                 &mut Ignore
             ),
@@ -254,7 +259,7 @@ fn strings_are_utf_8() {
         payload.extend(text);
         let problem = Problem::Utf8;
         assert_eq!(
-            decode(&payload, path("/3/0"), &string, &mut Ignore),
+            decode(&payload, Scope::write(path("/3/0")), &string, &mut Ignore),
             Err(DecodeFailure::Malformed(DecodeError { offset, problem }))
         );
     }
@@ -271,11 +276,11 @@ fn data_types_are_looked_up_by_object_and_resource() {
     };
     let mut values = Values(Vec::new());
     let payload = bytes("C1 09 64 A3 01 2C 41 09 01 C1 0A 64");
-    decode(&payload, path("/3/0"), &types, &mut values).unwrap();
+    decode(&payload, Scope::write(path("/3/0")), &types, &mut values).unwrap();
     assert_eq!(values.0, ["100", "true", "0x64"]);
     let types: &dyn TypeLookup = &types;
     let mut values = Values(Vec::new());
-    decode(&payload, path("/4/0"), types, &mut values).unwrap();
+    decode(&payload, Scope::write(path("/4/0")), types, &mut values).unwrap();
     assert_eq!(values.0, ["0x64", "0x01", "0x64"]);
 }
 
@@ -294,7 +299,12 @@ fn a_refusal_of_the_sink_ends_the_walk() {
 
     let payload = bytes("03 00 80 06 80");
     for event in 1..=5 {
-        let outcome = decode(&payload, path("/3"), &|_, _| None, &mut Refuse(event));
+        let outcome = decode(
+            &payload,
+            Scope::write(path("/3")),
+            &|_, _| None,
+            &mut Refuse(event),
+        );
         let malformed = DecodeError {
             offset: 4,
             problem: Problem::Header,

@@ -5,7 +5,7 @@ mod common;
 use common::{bytes, path};
 use lwm2m_core::{
     InstanceId, ObjectLink, Path, ResourceId, Timestamp, ValueRef,
-    codec::{EncodeError, Event, Sink, Step},
+    codec::{EncodeError, Event, Scope, Sink, Step},
 };
 use lwm2m_tlv::{Encoder, MAX_LENGTH, Reader};
 
@@ -47,7 +47,7 @@ fn number_instance(id: u16) -> Event<'static> {
 /// The payload; checks that a failure leaves the buffer as it was and that an error stays.
 fn written(base: &str, events: &[Event<'_>]) -> Result<Vec<u8>, EncodeError> {
     let mut buffer = b"before".to_vec();
-    let mut encoder = Encoder::new(&mut buffer, path(base));
+    let mut encoder = Encoder::new(&mut buffer, Scope::write(path(base)));
     let outcome = events.iter().try_for_each(|event| encoder.event(*event));
     if let Err(error) = outcome {
         assert_eq!(encoder.event(object(3)), Err(error));
@@ -172,7 +172,7 @@ fn the_room_in_the_buffer_makes_no_difference() {
             for room in 0..16 {
                 let mut buffer = Vec::with_capacity(room);
                 let before = buffer.capacity();
-                let mut encoder = Encoder::new(&mut buffer, path("/3/0"));
+                let mut encoder = Encoder::new(&mut buffer, Scope::write(path("/3/0")));
                 let events = [object(3), instance(0), resource(id, value)];
                 for event in events.into_iter().chain([END_INSTANCE, END_OBJECT]) {
                     encoder.event(event).unwrap();
@@ -358,7 +358,7 @@ fn events_out_of_order_are_refused() {
         for (place, before) in places.iter().enumerate() {
             for (event, allowed) in events {
                 let mut buffer = Vec::new();
-                let mut encoder = Encoder::new(&mut buffer, path(base));
+                let mut encoder = Encoder::new(&mut buffer, Scope::write(path(base)));
                 before
                     .iter()
                     .try_for_each(|event| encoder.event(*event))
@@ -443,7 +443,7 @@ fn times_are_refused() {
 fn what_is_not_finished_is_taken_back() {
     let mut buffer = b"before".to_vec();
     let base = Path::Resource(3.into(), InstanceId::ZERO, ResourceId::new(9));
-    let mut encoder = Encoder::new(&mut buffer, base);
+    let mut encoder = Encoder::new(&mut buffer, Scope::write(base));
     encoder.event(object(3)).unwrap();
     encoder.event(instance(0)).unwrap();
     encoder.event(number(9)).unwrap();

@@ -6,9 +6,9 @@ mod common;
 use common::{Tell, path, told};
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, Value,
-    codec::{Event, Sink},
+    codec::{Event, Scope, Sink},
 };
-use lwm2m_tlv::decode_create;
+use lwm2m_tlv::decode;
 use proptest::{collection, prelude::*};
 
 const OBJECT: u16 = 3;
@@ -96,6 +96,7 @@ fn value(bytes: &[u8], data_type: Option<DataType>) -> Option<Value> {
             }),
             _ => return None,
         },
+        Some(other) => unreachable!("{other}"),
     })
 }
 
@@ -285,7 +286,7 @@ proptest! {
             prop_assert_eq!(told(payload, base, &types).ok(), model(payload, base, false), "{}", base);
         }
         let mut tell = Tell(String::new());
-        let created = decode_create(payload, OBJECT.into(), &types, &mut tell);
+        let created = decode(payload, Scope::create(OBJECT.into()), &types, &mut tell);
         let base = Path::Object(OBJECT.into());
         prop_assert_eq!(created.ok().map(|()| tell.0), model(payload, base, true), "a Create");
     }

@@ -9,9 +9,9 @@ use alloc::collections::BTreeMap;
 use common::{Tell, told};
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, Value,
-    codec::{DecodeFailure, Event, Sink},
+    codec::{DecodeFailure, Event, Scope, Sink},
 };
-use lwm2m_tlv::{Encoder, Reader, decode, decode_create};
+use lwm2m_tlv::{Encoder, Reader, decode};
 use proptest::{collection, prelude::*};
 
 /// Every data type, and none, somewhere among the Resources.
@@ -42,6 +42,7 @@ fn value(data_type: Option<DataType>) -> BoxedStrategy<Value> {
         Some(DataType::ObjectLink) => any::<(u16, u16)>()
             .prop_map(|(object, instance)| Value::ObjectLink(ObjectLink { object, instance }))
             .boxed(),
+        Some(other) => unreachable!("{other}"),
         None => bytes().prop_map(Value::Raw).boxed(),
     }
 }
@@ -118,7 +119,7 @@ fn instance_id() -> impl Strategy<Value = InstanceId> {
 
 fn encoded(base: Path, object: u16, instances: &Instances) -> Vec<u8> {
     let mut buffer = Vec::new();
-    let mut encoder = Encoder::new(&mut buffer, base);
+    let mut encoder = Encoder::new(&mut buffer, Scope::write(base));
     push(object, instances, &mut encoder).unwrap();
     encoder.finish().unwrap();
     buffer
@@ -133,8 +134,8 @@ fn pushed(object: u16, instances: &Instances) -> String {
 /// Decodes into an encoder.
 fn again(payload: &[u8], base: Path) -> Option<Vec<u8>> {
     let mut buffer = Vec::new();
-    let mut encoder = Encoder::new(&mut buffer, base);
-    match decode(payload, base, &types, &mut encoder) {
+    let mut encoder = Encoder::new(&mut buffer, Scope::write(base));
+    match decode(payload, Scope::write(base), &types, &mut encoder) {
         Ok(()) => encoder.finish().unwrap(),
         Err(DecodeFailure::Malformed(_)) => return None,
         Err(DecodeFailure::Sink(error)) => panic!("decoded, but not encoded: {error}"),
@@ -175,7 +176,12 @@ fn read_in_all_ways(payload: &[u8]) -> Result<(), TestCaseError> {
         prop_assert_eq!(&told(&canonical, base, &types), &events);
         prop_assert_eq!(again(&canonical, base), Some(canonical));
     }
-    let _ = decode_create(payload, 3.into(), &types, &mut Tell(String::new()));
+    let _ = decode(
+        payload,
+        Scope::create(3.into()),
+        &types,
+        &mut Tell(String::new()),
+    );
     Ok(())
 }
 
@@ -218,7 +224,7 @@ proptest! {
         let instances = vec![(None, nodes)];
         let payload = encoded(Path::Object(object.into()), object, &instances);
         let mut tell = Tell(String::new());
-        decode_create(&payload, object.into(), &types, &mut tell).unwrap();
+        decode(&payload, Scope::create(object.into()), &types, &mut tell).unwrap();
         prop_assert_eq!(tell.0, pushed(object, &instances));
     }
 

@@ -4,9 +4,10 @@ mod common;
 
 use common::bytes;
 use lwm2m_core::{
-    DataType, ObjectId, ObjectLink, Path, ResourceId, Value, ValueRef, codec::Content,
+    DataType, ObjectId, ObjectLink, Path, ResourceId, Value, ValueRef,
+    codec::{Content, Scope},
 };
-use lwm2m_tlv::{Encoder, Kind, Reader, decode, decode_create};
+use lwm2m_tlv::{Encoder, Kind, Reader, decode};
 
 /// TS 6.4.3.1: the Device Object Instance, 121 bytes.
 const DEVICE: &str = "
@@ -140,7 +141,13 @@ fn object_links_6_4_3_3_example_2() {
 fn a_create_with_identifiers_reads_the_same() {
     let payload = bytes(&format!("08 00 79 {DEVICE}"));
     let mut content = Content::new();
-    decode_create(&payload, ObjectId::DEVICE, &types, &mut content).unwrap();
+    decode(
+        &payload,
+        Scope::create(ObjectId::DEVICE),
+        &types,
+        &mut content,
+    )
+    .unwrap();
     assert_eq!(content, contents(&device()));
 }
 
@@ -196,7 +203,7 @@ fn values_of_appendix_c() {
         let types = |_, _| value.data_type();
         let base: Path = "/9/0/5".parse().unwrap();
         let mut content = Content::new();
-        decode(&bytes(hex), base, &types, &mut content).unwrap();
+        decode(&bytes(hex), Scope::write(base), &types, &mut content).unwrap();
         assert_eq!(content.get(&base), Some(&value), "{hex}");
         assert_eq!(encoded(&content, base), bytes(hex), "{value}");
     }
@@ -207,14 +214,14 @@ fn both_ways(base: &str, length: usize, hex: &str, values: &[(&str, Value)]) {
     let payload = bytes(hex);
     assert_eq!(payload.len(), length);
     let mut content = Content::new();
-    decode(&payload, base, &types, &mut content).unwrap();
+    decode(&payload, Scope::write(base), &types, &mut content).unwrap();
     assert_eq!(content, contents(values));
     assert_eq!(encoded(&content, base), payload);
 }
 
 fn encoded(content: &Content, base: Path) -> Vec<u8> {
     let mut buffer = Vec::new();
-    let mut encoder = Encoder::new(&mut buffer, base);
+    let mut encoder = Encoder::new(&mut buffer, Scope::write(base));
     content.push(&mut encoder).unwrap();
     encoder.finish().unwrap();
     buffer

@@ -4,7 +4,7 @@ use alloc::{string::ToString, vec::Vec};
 
 use lwm2m_core::{
     Code, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
-    codec::{Content, Purpose},
+    codec::{Content, Scope},
 };
 use lwm2m_linkformat::{RegistrationLinks, RegistrationRoot, RegistrationWriter};
 use lwm2m_objects::{ObjectTree, Store, typed};
@@ -29,9 +29,9 @@ fn tlv() -> bool {
     };
     let types = |_: ObjectId, _: ResourceId| Some(DataType::Integer);
     let mut content = Content::new();
-    let decoded = decode(payload, instance, &types, &mut content);
+    let decoded = decode(payload, Scope::write(instance), &types, &mut content);
     let mut written = Vec::new();
-    let mut encoder = Encoder::new(&mut written, instance);
+    let mut encoder = Encoder::new(&mut written, Scope::write(instance));
     let encoded = content.push(&mut encoder).and_then(|()| encoder.finish());
     let read = content.get(&battery) == Some(&Value::Integer(100));
     read && decoded.is_ok() && encoded.is_ok() && written == payload
@@ -44,9 +44,9 @@ fn json() -> bool {
     };
     let types = |_: ObjectId, _: ResourceId| Some(DataType::Integer);
     let mut content = Content::new();
-    let decoded = lwm2m_json::decode(payload, instance, &types, Purpose::Answer, &mut content);
+    let decoded = lwm2m_json::decode(payload, Scope::answer(instance), &types, &mut content);
     let mut written = Vec::new();
-    let mut encoder = lwm2m_json::Encoder::new(&mut written, instance);
+    let mut encoder = lwm2m_json::Encoder::new(&mut written, Scope::write(instance));
     let encoded = content.push(&mut encoder).and_then(|()| encoder.finish());
     decoded.is_ok() && encoded.is_ok() && written == payload
 }

@@ -3,7 +3,10 @@
 use core::{fmt::Write as _, net::SocketAddr};
 use std::collections::HashMap;
 
-use lwm2m_core::{CodeKind, ContentFormat, ObjectId, Path, ResourceId, codec::Content};
+use lwm2m_core::{
+    CodeKind, ContentFormat, ObjectId, Path, ResourceId,
+    codec::{Content, Scope},
+};
 use lwm2m_objects::Registry;
 use lwm2m_statemachine::{
     coap::{MessageRef, MessageType, Token},
@@ -122,7 +125,14 @@ impl Describer {
     /// One line for each value.
     fn values(&self, format: ContentFormat, bytes: &[u8], path: Path) -> Option<Vec<String>> {
         let mut content = Content::new();
-        payload::decode_answer(format, bytes, path, &self.registry, &mut content).ok()?;
+        payload::decode(
+            format,
+            bytes,
+            Scope::answer(path),
+            &self.registry,
+            &mut content,
+        )
+        .ok()?;
         let lines = content.entries().iter().map(|entry| {
             let mut line = format!("  {}", entry.path);
             if let Some(name) = self.resource_name(entry.path) {

@@ -3,7 +3,12 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Cursor, EncodeError, Event, Sink, cursor::Position};
+use super::{
+    cursor::{Cursor, Position},
+    error::EncodeError,
+    event::Event,
+    sink::Sink,
+};
 use crate::{Path, Timestamp, Value, ValueRef};
 
 /// The values of a payload, one entry each, in the order of the payload.
@@ -33,7 +38,7 @@ pub struct Content {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Entry {
-    /// Where: a Resource or a Resource Instance; or, without a value, an Object, an Object
+    /// The path of a Resource or a Resource Instance; or, without a value, of an Object, an Object
     /// Instance or a multiple Resource that is empty.
     pub path: Path,
     /// The value; what is empty has none.
@@ -42,7 +47,7 @@ pub struct Entry {
     pub time: Option<Timestamp>,
 }
 
-/// Where the sink half stands; no part of what a content *is*.
+/// Where the sink half stands. Two contents are equal whatever it is.
 #[derive(Clone, Copy, Default)]
 struct PositionState {
     position: Position,
@@ -68,11 +73,7 @@ impl Content {
         Self {
             entries: Vec::new(),
             position: PositionState {
-                position: Position {
-                    object: None,
-                    instance: None,
-                    resource: None,
-                },
+                position: Position::START,
                 filled: false,
             },
         }
@@ -140,11 +141,11 @@ impl Content {
 impl Sink for Content {
     type Error = EncodeError;
 
-    /// Refuses what is out of order, and an Object Instance without an identifier, which has no
-    /// path: [`WithInstance`](super::WithInstance) gives it one.
+    /// Refuses what is out of order, paths without values, and an Object Instance without an
+    /// identifier, which has no path: [`WithInstance`](super::WithInstance) gives it one.
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        let path = self.position.position.follow(&event);
-        let path = path.ok_or(EncodeError::Structure(event.step()))?;
+        let out_of_order = EncodeError::Structure(event.step());
+        let path = self.position.position.follow(&event).ok_or(out_of_order)?;
         match event {
             Event::Object(_) | Event::Instance(_) | Event::Multiple(_) => {
                 self.position.filled = false;
@@ -162,6 +163,7 @@ impl Sink for Content {
                     self.position.filled = true;
                 }
             }
+            Event::Path(_) => return Err(out_of_order),
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! From flat entries to structure: opens and closes what lies between one path and the next.
 
-use super::{Event, Sink};
+use super::{event::Event, sink::Sink};
 use crate::{InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef};
 
-/// A position in a payload's structure, for sources whose entries are flat: JSON, and
+/// A position in the structure of a payload, for sources whose entries are flat: JSON, and
 /// [`Content`](super::Content).
 ///
 /// Each call pushes the ends and beginnings between the last place and the next, so that the sink
@@ -26,8 +26,8 @@ impl Cursor {
         Self { open: Path::Root }
     }
 
-    /// Pushes a value: of a Resource, or of a Resource Instance. `path` above Resource level does
-    /// nothing but move.
+    /// Pushes the value of a Resource or of a Resource Instance. A `path` above Resource level only
+    /// moves the cursor.
     #[inline]
     pub fn value<S: Sink + ?Sized>(
         &mut self,
@@ -69,8 +69,8 @@ impl Cursor {
     }
 
     /// Makes this, and nothing else, open.
-    // Its parameters are no `Path`, because that would be written to memory in parts and read as a
-    // whole at once, for which it would have to wait.
+    // Its parameters aren't a `Path`: that would be stored in parts and loaded as a whole, and the load
+    // would wait for the stores.
     fn go<S: Sink + ?Sized>(
         &mut self,
         object: Option<ObjectId>,
@@ -130,8 +130,8 @@ impl Position {
         resource: None,
     };
 
-    /// Takes the next event; tells the path it speaks of. `None` if the order is broken, or if an
-    /// Object Instance has no identifier.
+    /// Takes the next event and returns the path that it is about. `None` if it is out of order or
+    /// unknown, or if an Object Instance has no identifier.
     pub(crate) fn follow(&mut self, event: &Event<'_>) -> Option<Path> {
         match (*event, self.object, self.instance, self.resource) {
             (Event::Object(id), None, None, None) => {
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// The events, such as `/3 /3/0 /3/0/9=1 end end`.
+    /// The events as text, such as `/3 /3/0 /3/0/9=1 end end`.
     #[derive(Default)]
     struct Told(Vec<String>, Position);
 
@@ -194,7 +194,7 @@ mod tests {
                 Event::Resource { value, .. } | Event::ResourceInstance { value, .. } => {
                     format!("{path}={value}")
                 }
-                Event::Object(_) | Event::Instance(_) | Event::Multiple(_) => path.to_string(),
+                _ => path.to_string(),
             });
             Ok(())
         }

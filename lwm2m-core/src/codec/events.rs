@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-use super::{Content, Event, Sink};
-use crate::{InstanceId, ObjectId, ResourceId, ResourceInstanceId, Timestamp, Value, ValueRef};
+use super::{content::Content, event::Event, sink::Sink};
+use crate::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestamp, Value};
 
 /// The events of a payload, kept as they came: structure, values and times, in their order, and
 /// Object Instances without an identifier.
@@ -46,9 +46,10 @@ pub struct Events {
     events: Vec<OwnedEvent>,
 }
 
-/// An [`Event`] that owns its value.
+/// An [`Event`] that owns its value. It grows with the events.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum OwnedEvent {
     /// An Object begins.
     Object(ObjectId),
@@ -80,6 +81,8 @@ pub enum OwnedEvent {
     EndInstance,
     /// The Object ends.
     EndObject,
+    /// A path without a value.
+    Path(Path),
 }
 
 impl Events {
@@ -138,11 +141,12 @@ impl OwnedEvent {
             Self::EndMultiple => Event::EndMultiple,
             Self::EndInstance => Event::EndInstance,
             Self::EndObject => Event::EndObject,
+            Self::Path(path) => Event::Path(*path),
         }
     }
 }
 
-impl<'a> Event<'a> {
+impl Event<'_> {
     /// The event with a value of its own.
     pub fn to_owned(&self) -> OwnedEvent {
         match *self {
@@ -162,14 +166,7 @@ impl<'a> Event<'a> {
             Self::EndMultiple => OwnedEvent::EndMultiple,
             Self::EndInstance => OwnedEvent::EndInstance,
             Self::EndObject => OwnedEvent::EndObject,
-        }
-    }
-
-    /// The value, if the event has one.
-    pub const fn value(&self) -> Option<ValueRef<'a>> {
-        match self {
-            Self::Resource { value, .. } | Self::ResourceInstance { value, .. } => Some(*value),
-            _ => None,
+            Self::Path(path) => OwnedEvent::Path(path),
         }
     }
 }
@@ -209,10 +206,10 @@ impl IntoIterator for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Path, codec::Entry};
+    use crate::{ValueRef, codec::Entry};
 
     /// Every event, values of each kind and both kinds of time among them.
-    fn all() -> [Event<'static>; 12] {
+    fn all() -> [Event<'static>; 13] {
         let id = 7.into();
         let time = Some(Timestamp::Relative(-5.0));
         [
@@ -239,6 +236,7 @@ mod tests {
             Event::Instance(Some(InstanceId::ZERO)),
             Event::EndInstance,
             Event::EndObject,
+            Event::Path(Path::Root),
             // Out of order: it is kept as well.
             Event::EndObject,
         ]

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Entry, Event, OwnedEvent, Sink};
+use super::{content::Entry, event::Event, events::OwnedEvent, sink::Sink};
 use crate::ValueRef;
 
 /// A sink that passes events on until keeping them in a [`Content`](super::Content) or in
@@ -19,7 +19,7 @@ use crate::ValueRef;
 /// ```
 /// use lwm2m_core::{
 ///     DataType, ObjectId, Path, ResourceId,
-///     codec::{Content, DecodeFailure, LimitError, Limited},
+///     codec::{Content, DecodeFailure, LimitError, Limited, Scope},
 ///     text,
 /// };
 ///
@@ -27,7 +27,8 @@ use crate::ValueRef;
 /// let name: Path = "/3/0/0".parse()?;
 /// let mut content = Content::new();
 /// let text = [b'a'; 2000];
-/// let kept = text::decode_into(&text, name, &types, &mut Limited::new(&mut content, 1000));
+/// let mut limited = Limited::new(&mut content, 1000);
+/// let kept = text::decode(&text, Scope::answer(name), &types, &mut limited);
 /// let full = LimitError::Full { limit: 1000 };
 /// assert_eq!(kept, Err(DecodeFailure::Sink(full)));
 /// assert!(content.is_empty());

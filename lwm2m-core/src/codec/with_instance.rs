@@ -1,12 +1,12 @@
 //! Object Instances under another identifier.
 
-use super::{Event, Sink};
+use super::{event::Event, sink::Sink};
 use crate::InstanceId;
 
 /// A sink that gives every Object Instance this identifier, or none, and hands it on.
 ///
-/// It is made for Create (TS 5.4.6): whose payload leaves the identifier to the client gets one
-/// here, and what has one is written without.
+/// It is made for Create (TS 5.4.6): a payload that leaves the identifier to the client gets one
+/// here, and a content that has one is written without.
 ///
 /// ```
 /// use lwm2m_core::{

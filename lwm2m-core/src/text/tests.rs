@@ -6,16 +6,19 @@ use alloc::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ObjectLink, Timestamp, codec::Content};
+use crate::{
+    ObjectLink, Timestamp,
+    codec::{self, Content},
+};
 
 fn written(value: &ValueRef<'_>) -> Result<String, TextError> {
     let mut out = Vec::new();
-    encode(value, &mut out)?;
+    write(value, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 
 fn read(data_type: DataType, text: &str) -> Result<Value, TextError> {
-    decode(data_type, text.as_bytes()).map(Decoded::into_value)
+    super::read(data_type, text.as_bytes()).map(ReadValue::into_value)
 }
 
 fn notation(data_type: DataType, offset: usize) -> Result<Value, TextError> {
@@ -201,7 +204,7 @@ fn booleans_links_and_base64_have_one_notation() {
 fn strings_are_utf8_and_errors_speak() {
     assert_eq!(read(DataType::String, ""), Ok("".into()));
     assert_eq!(
-        decode(DataType::String, b"ab\xFF"),
+        super::read(DataType::String, b"ab\xFF"),
         Err(TextError::Utf8 { offset: 2 })
     );
     assert_eq!(
@@ -220,24 +223,40 @@ fn a_payload_is_decoded_into_a_sink() {
     let integer = |_, _| Some(DataType::Integer);
     for at in ["/3/0/9", "/3/0/7/1"] {
         let mut content = Content::new();
-        decode_into(b"100", path(at), &integer, &mut content).unwrap();
+        decode(b"100", Scope::write(path(at)), &integer, &mut content).unwrap();
         assert_eq!(content.get(&path(at)), Some(&Value::Integer(100)));
         assert_eq!(content.entries().len(), 1);
     }
     let mut content = Content::new();
-    decode_into(b"100", path("/3/0/9"), &codec::Untyped, &mut content).unwrap();
+    decode(
+        b"100",
+        Scope::write(path("/3/0/9")),
+        &codec::Untyped,
+        &mut content,
+    )
+    .unwrap();
     assert_eq!(
         content.get(&path("/3/0/9")),
         Some(&Value::Raw(b"100".to_vec()))
     );
     for at in ["/", "/3", "/3/0"] {
         assert_eq!(
-            decode_into(b"100", path(at), &integer, &mut Content::new()),
+            decode(
+                b"100",
+                Scope::write(path(at)),
+                &integer,
+                &mut Content::new()
+            ),
             Err(DecodeFailure::Malformed(TextError::Path(path(at))))
         );
     }
     assert_eq!(
-        decode_into(b"x", path("/3/0/9"), &integer, &mut Content::new()),
+        decode(
+            b"x",
+            Scope::write(path("/3/0/9")),
+            &integer,
+            &mut Content::new()
+        ),
         Err(DecodeFailure::Malformed(TextError::Notation {
             offset: 0,
             data_type: DataType::Integer
@@ -247,7 +266,7 @@ fn a_payload_is_decoded_into_a_sink() {
 
 fn encoded(at: &str, content: &Content) -> Result<String, EncodeError> {
     let mut out = Vec::new();
-    let mut encoder = Encoder::new(&mut out, path(at));
+    let mut encoder = Encoder::new(&mut out, Scope::write(path(at)));
     content.push(&mut encoder)?;
     encoder.finish()?;
     Ok(String::from_utf8(out).unwrap())
@@ -297,7 +316,7 @@ fn the_encoder_checks_times_and_structure() {
     };
     let result = |last: Event<'_>| {
         let mut out = Vec::new();
-        let mut encoder = Encoder::new(&mut out, path("/3/0/9"));
+        let mut encoder = Encoder::new(&mut out, Scope::write(path("/3/0/9")));
         encoder.event(Event::Object(3.into()))?;
         encoder.event(Event::Instance(Some(crate::InstanceId::ZERO)))?;
         encoder.event(last)?;
@@ -319,7 +338,7 @@ fn the_encoder_checks_times_and_structure() {
 #[test]
 fn an_error_stays_and_leaves_the_buffer_as_it_was() {
     let mut out = b"before".to_vec();
-    let mut encoder = Encoder::new(&mut out, path("/3/0/9"));
+    let mut encoder = Encoder::new(&mut out, Scope::write(path("/3/0/9")));
     let two = Content::from_iter([(path("/3/0/9"), 1), (path("/3/0/9"), 2)]);
     let error = Err(EncodeError::SingleValue);
     assert_eq!(two.push(&mut encoder), error);
@@ -329,26 +348,18 @@ fn an_error_stays_and_leaves_the_buffer_as_it_was() {
     assert_eq!(out, b"before");
 
     let one = Content::from_iter([(path("/3/0/9"), 1)]);
-    let mut encoder = Encoder::new(&mut out, path("/3/0/9"));
+    let mut encoder = Encoder::new(&mut out, Scope::write(path("/3/0/9")));
     one.push(&mut encoder).unwrap();
     drop(encoder);
     assert_eq!(out, b"before", "without its end it is no payload");
-    let mut encoder = Encoder::new(&mut out, path("/3/0/9"));
+    let mut encoder = Encoder::new(&mut out, Scope::write(path("/3/0/9")));
     one.push(&mut encoder).unwrap();
     encoder.finish().unwrap();
     assert_eq!(out, b"before1");
 }
 
 fn data_type() -> impl Strategy<Value = DataType> {
-    prop::sample::select(vec![
-        DataType::String,
-        DataType::Integer,
-        DataType::Float,
-        DataType::Boolean,
-        DataType::Opaque,
-        DataType::Time,
-        DataType::ObjectLink,
-    ])
+    prop::sample::select(DataType::ALL)
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -386,11 +397,11 @@ proptest! {
             "[-+0-9.eE:=AQ ]{0,24}".prop_map(String::into_bytes),
         ],
     ) {
-        match decode(data_type, &payload) {
-            Ok(decoded) => {
+        match super::read(data_type, &payload) {
+            Ok(value) => {
                 // What was read has a text, and that stands for the same value.
-                let text = written(&decoded.as_ref()).unwrap();
-                prop_assert_eq!(read(data_type, &text), Ok(decoded.into_value()));
+                let text = written(&value.as_ref()).unwrap();
+                prop_assert_eq!(read(data_type, &text), Ok(value.into_value()));
             }
             Err(TextError::Utf8 { offset } | TextError::Notation { offset, .. }) => {
                 prop_assert!(offset <= payload.len());

@@ -1,7 +1,7 @@
 //! The document and its entries, as they stand (TS Table 22).
 
 use crate::{
-    DecodeError, Member, Problem,
+    error::{DecodeError, Member, Problem},
     reader::{Number, Reader, Text},
 };
 

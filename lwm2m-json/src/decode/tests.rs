@@ -2,12 +2,19 @@ use alloc::{format, string::ToString, vec};
 use core::convert::Infallible;
 
 use lwm2m_core::{
-    IdError, ObjectLink, ObjectLinkError, PathError, Value,
+    IdError, ObjectId, ObjectLink, ObjectLinkError, PathError, Value,
     codec::{Content, EncodeError, Event, Untyped},
 };
 
 use super::*;
 use crate::Member;
+
+/// The scope of a path.
+type ScopeOf = fn(Path) -> Scope;
+
+fn create_of(path: Path) -> Scope {
+    Scope::create(path.object().unwrap())
+}
 
 fn path(text: &str) -> Path {
     text.parse().unwrap()
@@ -20,15 +27,9 @@ fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
     types.get(usize::from(resource.get())).copied()
 }
 
-fn read(payload: &str, base: &str, purpose: Purpose) -> Result<Content, DecodeError> {
+fn read(payload: &str, base: &str, scope: ScopeOf) -> Result<Content, DecodeError> {
     let mut content = Content::new();
-    match decode(
-        payload.as_bytes(),
-        path(base),
-        &types,
-        purpose,
-        &mut content,
-    ) {
+    match decode(payload.as_bytes(), scope(path(base)), &types, &mut content) {
         Ok(()) => Ok(content),
         Err(DecodeFailure::Malformed(error)) => Err(error),
         Err(DecodeFailure::Sink(error)) => panic!("{error}"),
@@ -36,9 +37,9 @@ fn read(payload: &str, base: &str, purpose: Purpose) -> Result<Content, DecodeEr
 }
 
 /// Where a document is wrong, `^` marking the place, and how.
-fn wrong(marked: &str, base: &str, purpose: Purpose) -> (Option<usize>, Problem) {
+fn wrong(marked: &str, base: &str, scope: ScopeOf) -> (Option<usize>, Problem) {
     let offset = marked.find('^').unwrap();
-    let error = read(&marked.replace('^', ""), base, purpose).unwrap_err();
+    let error = read(&marked.replace('^', ""), base, scope).unwrap_err();
     assert_eq!(error.offset, offset, "{marked}: {error}");
     (error.entry, error.problem)
 }
@@ -72,11 +73,7 @@ fn the_document_is_as_table_22_has_it() {
         (r#"{"bn":"/3/0/0","e":[{"sv":""}]^]}"#, expected("'}'")),
         (r#"{"e":[],"x":[1^}"#, expected("',' or ']'")),
     ] {
-        assert_eq!(
-            wrong(document, "/3/0", Purpose::Answer),
-            error,
-            "{document}"
-        );
+        assert_eq!(wrong(document, "/3/0", Scope::answer), error, "{document}");
     }
 }
 
@@ -118,8 +115,8 @@ fn an_entry_is_as_table_22_has_it() {
         ),
     ] {
         let document = format!(r#"{{"bn":"/3/0/","e":[{{"n":"9","v":1}},{entry}]}}"#);
-        for purpose in [Purpose::Write, Purpose::Answer] {
-            assert_eq!(wrong(&document, "/3/0", purpose), (Some(1), problem));
+        for scope in [Scope::write, Scope::answer] {
+            assert_eq!(wrong(&document, "/3/0", scope), (Some(1), problem));
         }
     }
 }
@@ -132,7 +129,7 @@ fn entries_are_read_alike_wherever_the_base_name_stands() {
             format!(r#"{{"bn":"/3/0/","e":[{entries}]}}"#),
             format!(r#"{{"e":[{entries}],"bn":"/3/0/"}}"#),
         ]
-        .map(|document| wrong(&document, "/3/0", Purpose::Answer));
+        .map(|document| wrong(&document, "/3/0", Scope::answer));
         assert_eq!(first, last, "{entries}");
         last
     };
@@ -158,10 +155,7 @@ fn entries_are_read_alike_wherever_the_base_name_stands() {
         format!(r#"{{"bn":"/3/0/","e":[{}]}}"#, nested(16)),
         format!(r#"{{"e":[{}],"bn":"/3/0/"}}"#, nested(16)),
     ] {
-        assert!(
-            read(&document, "/3/0", Purpose::Answer).is_ok(),
-            "{document}"
-        );
+        assert!(read(&document, "/3/0", Scope::answer).is_ok(), "{document}");
     }
     let marked = nested(17).replacen(r#"{"x":1"#, r#"^{"x":1"#, 1);
     let too_deep = Problem::TooDeep { limit: 16 };
@@ -190,7 +184,7 @@ fn names_are_paths_of_resources() {
         ("/", "", Problem::NotAResource(Path::Root)),
     ] {
         let document = format!(r#"{{"bn":"{base_name}","e":[{{"v":1,"n":^"{name}"}}]}}"#);
-        let error = wrong(&document, "/", Purpose::Write);
+        let error = wrong(&document, "/", Scope::write);
         assert_eq!(error, (Some(0), problem), "{document}");
     }
 }
@@ -210,28 +204,28 @@ fn only_answers_may_leave_the_path() {
             path: path(name),
             base: path(base),
         };
-        assert_eq!(wrong(&document, base, Purpose::Write), (Some(0), problem));
-        let content = read(&document.replace('^', ""), base, Purpose::Answer).unwrap();
+        assert_eq!(wrong(&document, base, Scope::write), (Some(0), problem));
+        let content = read(&document.replace('^', ""), base, Scope::answer).unwrap();
         assert_eq!(content.entries()[0].path, path(name));
     }
 }
 
 #[test]
 fn requests_have_entries_and_no_time() {
-    let purpose = Purpose::Write;
+    let scope = Scope::write;
     let document = r#"{"bn":"/3/0/","e":[]^}"#;
-    assert_eq!(wrong(document, "/3/0", purpose), (None, Problem::NoEntries));
+    assert_eq!(wrong(document, "/3/0", scope), (None, Problem::NoEntries));
     for document in [
         r#"{"bn":"/3/0/","e":[^{"n":"1","v":1,"t":-1}]}"#,
         r#"{"bn":"/3/0/","bt":1,"e":[^{"n":"1","v":1}]}"#,
         r#"{"bn":"/3/0/","e":[^{"n":"1","v":1}],"bt":1}"#,
     ] {
         let error = (Some(0), Problem::TimeInRequest);
-        assert_eq!(wrong(document, "/3/0", purpose), error);
+        assert_eq!(wrong(document, "/3/0", scope), error);
     }
     let document = r#"{"bn":"/3/0/","bt":1.7e308,"e":[^{"n":"1","v":1,"t":1.7e308}]}"#;
     assert_eq!(
-        wrong(document, "/3/0", Purpose::Answer),
+        wrong(document, "/3/0", Scope::answer),
         (Some(0), Problem::Time)
     );
 }
@@ -270,7 +264,7 @@ fn values_have_the_type_of_their_resource() {
         (9, r#""ov":"66:0""#, link(66, 0)),
     ] {
         let document = format!(r#"{{"bn":"/7/0/{resource}","e":[{{{field}}}]}}"#);
-        let content = read(&document, "/7/0", Purpose::Write).unwrap();
+        let content = read(&document, "/7/0", Scope::write).unwrap();
         assert_eq!(content.entries()[0].value, Some(expected), "{document}");
     }
 }
@@ -292,7 +286,7 @@ fn values_of_another_kind_are_refused() {
                 found,
             };
             let document = format!(r#"{{"bn":"{path}","e":[{{{field}}}]}}"#);
-            assert_eq!(wrong(&document, "/7", Purpose::Answer), (Some(0), problem));
+            assert_eq!(wrong(&document, "/7", Scope::answer), (Some(0), problem));
         }
     }
 }
@@ -317,7 +311,7 @@ fn values_out_of_their_range_are_refused() {
         ),
     ] {
         let document = format!(r#"{{"bn":"/7/0/{resource}","e":[{{{field}}}]}}"#);
-        assert_eq!(wrong(&document, "/7", Purpose::Answer), (Some(0), problem));
+        assert_eq!(wrong(&document, "/7", Scope::answer), (Some(0), problem));
     }
 }
 
@@ -339,6 +333,7 @@ impl Sink for Trace {
             Event::EndMultiple => "m".to_string(),
             Event::EndInstance => "i".to_string(),
             Event::EndObject => "o".to_string(),
+            other => unreachable!("{other:?}"),
         });
         Ok(())
     }
@@ -346,7 +341,8 @@ impl Sink for Trace {
 
 fn create(payload: &str) -> Result<String, DecodeError> {
     let mut trace = Trace::default();
-    match decode_create(payload.as_bytes(), ObjectId::new(16), &Untyped, &mut trace) {
+    let scope = Scope::create(ObjectId::new(16));
+    match decode(payload.as_bytes(), scope, &Untyped, &mut trace) {
         Ok(()) => Ok(trace.0.join(" ")),
         Err(DecodeFailure::Malformed(error)) => Err(error),
     }
@@ -391,7 +387,7 @@ fn a_create_names_all_instances_or_none() {
     // A Write on an Object says which instances it means.
     let document = r#"{"bn":"/16/","e":[{"n":^"0","v":1}]}"#;
     let problem = Problem::NotAResource(path("/16/0"));
-    assert_eq!(wrong(document, "/16", Purpose::Write), (Some(0), problem));
+    assert_eq!(wrong(document, "/16", Scope::write), (Some(0), problem));
 }
 
 #[test]
@@ -404,12 +400,12 @@ fn an_answer_without_entries_is_empty() {
     ] {
         let mut trace = Trace::default();
         let payload = br#"{"bn":"/","e":[ ]}"#;
-        decode(payload, path(base), &Untyped, Purpose::Answer, &mut trace).unwrap();
+        decode(payload, Scope::answer(path(base)), &Untyped, &mut trace).unwrap();
         assert_eq!(trace.0.join(" "), events);
     }
     let document = r#"{"bn":"/3/0/7/1","e":[]^}"#;
     let error = (None, Problem::NoEntries);
-    assert_eq!(wrong(document, "/3/0/7/1", Purpose::Answer), error);
+    assert_eq!(wrong(document, "/3/0/7/1", Scope::answer), error);
 }
 
 /// No entry asks what the Base Name is, so the document as a whole does.
@@ -420,7 +416,7 @@ fn the_base_name_of_an_empty_answer_is_of_what_was_asked_for() {
             format!(r#"{{"bn":"{base_name}","e":[]}}"#),
             format!(r#"{{"e":[],"bn":"{base_name}"}}"#),
         ] {
-            let content = read(&document, "/3/0", Purpose::Answer).unwrap();
+            let content = read(&document, "/3/0", Scope::answer).unwrap();
             assert_eq!(content.entries()[0].path, path("/3/0"), "{document}");
         }
     }
@@ -446,7 +442,7 @@ fn the_base_name_of_an_empty_answer_is_of_what_was_asked_for() {
             format!(r#"{{"bn":^"{base_name}","bt":1,"e":[]}}"#),
             format!(r#"{{"e":[],"bn":^"{base_name}"}}"#),
         ] {
-            let error = wrong(&document, "/3/0", Purpose::Answer);
+            let error = wrong(&document, "/3/0", Scope::answer);
             assert_eq!(error, (None, problem), "{document}");
         }
     }
@@ -467,37 +463,33 @@ fn what_stands_around_no_entries_is_looked_at() {
             format!(r#"{{{member},"e":[]}}"#),
             format!(r#"{{"e":[],{member}}}"#),
         ] {
-            for purpose in [Purpose::Answer, Purpose::Write, Purpose::Create] {
-                let error = wrong(&document, "/3", purpose);
+            for scope in [Scope::answer, Scope::write, create_of] {
+                let error = wrong(&document, "/3", scope);
+                let purpose = scope(Path::Object(3.into())).purpose();
                 assert_eq!(error, (None, problem), "{document} {purpose:?}");
             }
         }
     }
-    for purpose in [Purpose::Write, Purpose::Create] {
+    for scope in [Scope::write, create_of] {
         for document in [r#"{"bn":"/3/","e":[]^}"#, r#"{"e":[]^,"bt":1}"#] {
-            let error = wrong(document, "/3", purpose);
+            let error = wrong(document, "/3", scope);
             assert_eq!(error, (None, Problem::NoEntries), "{document}");
         }
     }
 }
 
-/// Only at an Object is there an Object Instance to leave out.
+/// Only in a Create is there an Object Instance to leave out.
 #[test]
-fn a_create_at_another_path_than_an_objects_is_read_as_a_write() {
+fn only_a_create_may_leave_out_its_instance() {
     let document = r#"{"bn":"/3/","e":[{"n":^"0","v":1}]}"#;
     let problem = Problem::NotAResource(path("/3/0"));
-    for purpose in [Purpose::Write, Purpose::Create] {
-        assert_eq!(wrong(document, "/3/0", purpose), (Some(0), problem));
+    for base in ["/3/0", "/3"] {
+        assert_eq!(wrong(document, base, Scope::write), (Some(0), problem));
     }
     let mut trace = Trace::default();
     let document = document.replace('^', "");
-    let created = decode(
-        document.as_bytes(),
-        path("/3"),
-        &Untyped,
-        Purpose::Create,
-        &mut trace,
-    );
+    let scope = Scope::create(3.into());
+    let created = decode(document.as_bytes(), scope, &Untyped, &mut trace);
     assert_eq!(created, Ok(()));
     assert_eq!(trace.0[1], "I?", "{:?}", trace.0);
 }
@@ -520,7 +512,7 @@ fn a_refusal_of_the_sink_ends_it() {
     let payload = br#"{"e":[{"n":"/3/0/0","sv":""}, and more]}"#;
     let types: &dyn TypeLookup = &types;
     assert_eq!(
-        decode(payload, Path::Root, types, Purpose::Answer, &mut Refuse),
+        decode(payload, Scope::answer(Path::Root), types, &mut Refuse),
         Err(DecodeFailure::Sink(EncodeError::SingleValue))
     );
 }
@@ -530,13 +522,13 @@ fn errors_read_well() {
     let error = read(
         r#"{"bn":"/7/0/1","e":[{"sv":"1"}]}"#,
         "/7/0/1",
-        Purpose::Write,
+        Scope::write,
     )
     .unwrap_err();
     assert_eq!(
         error.to_string(),
         "entry 0, byte 26: /7/0/1 is of type Integer, which does not go with \"sv\""
     );
-    let error = read("{}", "/", Purpose::Write).unwrap_err();
+    let error = read("{}", "/", Scope::write).unwrap_err();
     assert_eq!(error.to_string(), "byte 2: \"e\" is missing");
 }

@@ -1,13 +1,37 @@
 //! The entry of one value: name, value and time.
 
-use lwm2m_core::{ObjectLink, Timestamp, ValueRef, codec::EncodeError};
+use lwm2m_core::{ObjectLink, Timestamp, ValueRef};
 
-use super::{Encoder, Failed};
-use crate::writer::{Piece, Prefix};
+use crate::writer::{Piece, Prefix, Writer};
 
-impl Encoder<'_> {
-    /// Writes an entry and a comma: of the value `id`, of the multiple Resource `parent` if the name
-    /// says that.
+/// Writes entries, and knows how their names begin.
+#[derive(Debug)]
+pub(super) struct EntryWriter<'b> {
+    pub(super) out: Writer<'b>,
+    /// Whether the entries in what is open have names; known once there is one.
+    pub(super) named: bool,
+    /// What these names begin with.
+    pub(super) prefix: Prefix,
+}
+
+/// What JSON can't carry of an entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Uncarried {
+    Value,
+    Time,
+}
+
+impl<'b> EntryWriter<'b> {
+    pub(super) const fn new(out: Writer<'b>) -> Self {
+        Self {
+            out,
+            named: false,
+            prefix: Prefix::EMPTY,
+        }
+    }
+
+    /// Writes an entry and a comma: the value of `id`, in the multiple Resource `parent` if the name
+    /// tells that.
     #[inline(always)]
     pub(super) fn entry(
         &mut self,
@@ -15,8 +39,8 @@ impl Encoder<'_> {
         id: u16,
         value: ValueRef<'_>,
         time: Option<Timestamp>,
-    ) -> Result<(), Failed> {
-        // Told apart here, so that no value need be put into memory to be handed on.
+    ) -> Result<(), Uncarried> {
+        // Matched here, so that the value isn't put into memory to be passed on.
         match value {
             ValueRef::Integer(number) | ValueRef::Time(number) => self.integer(parent, id, number),
             ValueRef::String(text) => self.string(parent, id, text),
@@ -24,13 +48,13 @@ impl Encoder<'_> {
             ValueRef::Boolean(truth) => self.boolean(parent, id, truth),
             ValueRef::Opaque(bytes) => self.opaque(parent, id, bytes)?,
             ValueRef::ObjectLink(link) => self.link(parent, id, link),
-            ValueRef::Raw(_) => return Err(self.unwritable(id)),
+            // Bytes of unknown type, and data types that aren't known here.
+            _ => return Err(Uncarried::Value),
         }
-        if let Some(time) = time {
-            self.time(id, time)?;
+        match time {
+            Some(time) => self.time(time),
+            None => Ok(()),
         }
-        self.filled = true;
-        Ok(())
     }
 
     fn integer(&mut self, parent: Option<u16>, id: u16, number: i64) {
@@ -49,9 +73,9 @@ impl Encoder<'_> {
     }
 
     #[inline(never)]
-    fn float(&mut self, parent: Option<u16>, id: u16, number: f64) -> Result<(), Failed> {
+    fn float(&mut self, parent: Option<u16>, id: u16, number: f64) -> Result<(), Uncarried> {
         if !number.is_finite() {
-            return Err(self.unwritable(id));
+            return Err(Uncarried::Value);
         }
         self.field(parent, id, "\",\"v\":");
         self.out.float(number);
@@ -66,11 +90,9 @@ impl Encoder<'_> {
     }
 
     #[inline(never)]
-    fn opaque(&mut self, parent: Option<u16>, id: u16, bytes: &[u8]) -> Result<(), Failed> {
+    fn opaque(&mut self, parent: Option<u16>, id: u16, bytes: &[u8]) -> Result<(), Uncarried> {
         self.field(parent, id, "\",\"sv\":\"");
-        if self.out.base64(bytes).is_none() {
-            return Err(self.unwritable(id));
-        }
+        self.out.base64(bytes).ok_or(Uncarried::Value)?;
         self.out.text("\"},");
         Ok(())
     }
@@ -96,10 +118,8 @@ impl Encoder<'_> {
 
     /// Adds the time to the entry that was written last.
     #[inline(never)]
-    fn time(&mut self, id: u16, time: Timestamp) -> Result<(), Failed> {
-        let Some(seconds) = seconds(time) else {
-            return Err(self.fail(EncodeError::Time(self.value_path(id))));
-        };
+    fn time(&mut self, time: Timestamp) -> Result<(), Uncarried> {
+        let seconds = seconds(time).ok_or(Uncarried::Time)?;
         self.out.take_back(2);
         self.out.text(",\"t\":");
         self.out.seconds(seconds);
@@ -132,7 +152,7 @@ fn head(
     piece.text(field);
 }
 
-/// A time as `t` says it, if it can.
+/// A time as the number of `t`, if there is one.
 fn seconds(time: Timestamp) -> Option<f64> {
     let (seconds, possible) = match time {
         Timestamp::Absolute(seconds) => (seconds, seconds > 0.0),

@@ -1,6 +1,9 @@
 use alloc::{format, string::String, vec};
 
-use lwm2m_core::{ObjectLink, Value, codec::Content};
+use lwm2m_core::{
+    ObjectLink, Value,
+    codec::{Content, Scope},
+};
 
 use super::*;
 
@@ -11,7 +14,7 @@ fn path(text: &str) -> Path {
 /// The payload; checks that a failure leaves the buffer as it was and that an error stays.
 fn write(events: &[Event<'_>], base: Path) -> Result<String, EncodeError> {
     let mut payload = b"before".to_vec();
-    let mut encoder = Encoder::new(&mut payload, base);
+    let mut encoder = Encoder::new(&mut payload, Scope::write(base));
     let mut result = events.iter().try_for_each(|event| encoder.event(*event));
     if let Err(error) = result {
         for event in [OBJECT, INSTANCE, RESOURCE, Event::EndInstance] {
@@ -30,7 +33,7 @@ fn write(events: &[Event<'_>], base: Path) -> Result<String, EncodeError> {
 fn write_values(values: &[(&str, Value)], base: &str) -> Result<String, EncodeError> {
     let values = values.iter().map(|(at, value)| (path(at), value.clone()));
     let mut payload = Vec::new();
-    let mut encoder = Encoder::new(&mut payload, path(base));
+    let mut encoder = Encoder::new(&mut payload, Scope::write(path(base)));
     values.collect::<Content>().push(&mut encoder)?;
     encoder.finish()?;
     Ok(String::from_utf8(payload).unwrap())
@@ -193,7 +196,7 @@ fn an_answer_leaves_out_what_is_empty() {
     const EMPTY: [Event<'_>; 2] = [MULTIPLE, Event::EndMultiple];
     let answer = |parts: &[&[Event<'_>]], base: &str| {
         let mut payload = Vec::new();
-        let mut encoder = Encoder::answer(&mut payload, path(base));
+        let mut encoder = Encoder::new(&mut payload, Scope::answer(path(base)));
         parts
             .concat()
             .into_iter()
@@ -305,7 +308,7 @@ fn an_instance_without_identifier_is_alone_and_has_a_single_resource() {
 #[test]
 fn what_is_not_finished_is_taken_back() {
     let mut payload = b"before".to_vec();
-    let mut encoder = Encoder::new(&mut payload, Path::Root);
+    let mut encoder = Encoder::new(&mut payload, Scope::write(Path::Root));
     for event in [OBJECT, INSTANCE, RESOURCE] {
         encoder.event(event).unwrap();
     }
@@ -415,7 +418,7 @@ fn the_room_in_the_buffer_makes_no_difference() {
             let text = &long[..len];
             let values = [(0, text), (1, "\n"), (2, text), (3, "end")];
             let mut payload = Vec::with_capacity(capacity);
-            let mut encoder = Encoder::new(&mut payload, path("/3/0"));
+            let mut encoder = Encoder::new(&mut payload, Scope::write(path("/3/0")));
             encoder.event(OBJECT).unwrap();
             encoder.event(INSTANCE).unwrap();
             for (id, text) in values {

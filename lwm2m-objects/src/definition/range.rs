@@ -98,7 +98,7 @@ impl Range {
             Some(DataType::Float) => floats(bare),
             Some(DataType::String) => texts(text).or_else(|| lengths(bare, false)),
             Some(DataType::Opaque) => lengths(bare, true),
-            Some(DataType::Boolean | DataType::ObjectLink) | None => None,
+            _ => None,
         };
         Some(
             read.filter(|range| !range.is_empty())

@@ -1,6 +1,6 @@
 //! What survives a restart: the values of a tree (feature `serde` makes it serialise).
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, string::ToString, vec::Vec};
 use core::{fmt, mem};
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, Version};
@@ -456,6 +456,8 @@ fn sum_value(sum: &mut Sum, value: &Value) {
         Value::Time(seconds) => part(b"t", &seconds.to_be_bytes()),
         Value::ObjectLink(link) => part(b"l", &link.to_bytes()),
         Value::Raw(bytes) => part(b"r", bytes),
+        // A data type that isn't known here.
+        other => part(b"?", other.to_string().as_bytes()),
     }
 }
 

@@ -379,7 +379,6 @@ impl Sink for Transaction<'_> {
     fn event(&mut self, event: Event<'_>) -> Result<(), WriteError> {
         match event {
             Event::Object(id) if id == self.object.definition().id => Ok(()),
-            Event::Object(_) => Err(WriteError::Structure(self.target)),
             Event::Instance(id) => self.begin_instance(id),
             Event::Resource { id, value, time } => match self.resource(id, false)? {
                 (path, Some(definition)) if !self.says_nothing(definition, &value) => {
@@ -408,6 +407,8 @@ impl Sink for Transaction<'_> {
                 Ok(())
             }
             Event::EndObject => Ok(()),
+            // Another Object, a path without a value, or an event that isn't known here.
+            _ => Err(WriteError::Structure(self.target)),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use lwm2m_core::{Arguments, Code, ContentFormat, Operation, Path, WriteMode};
+use lwm2m_core::{Arguments, Code, ContentFormat, Operation, Path, WriteMode, codec::Scope};
 use lwm2m_objects::{Change, ExecuteError, Execution, ObjectTree, ReadError, WriteError};
 
 use super::{admission, discover::discover};
@@ -143,8 +143,8 @@ pub(super) fn content(
     observe: Option<u32>,
 ) -> Result<MessageBuf, Code> {
     let mut answer = content_head(format, observe).map_err(|_| Code::INTERNAL_SERVER_ERROR)?;
-    let mut encoder =
-        Encoder::answer(format, answer.payload_mut(), path).map_err(|_| Code::NOT_ACCEPTABLE)?;
+    let mut encoder = Encoder::new(format, answer.payload_mut(), Scope::answer(path))
+        .map_err(|_| Code::NOT_ACCEPTABLE)?;
     tree.read(path, |_| true, &mut encoder).map_err(read_code)?;
     encoder.finish().map_err(|_| Code::NOT_ACCEPTABLE)?;
     Ok(answer)
@@ -189,7 +189,7 @@ fn write(
     let mode = mode.ok_or(Code::METHOD_NOT_ALLOWED)?;
     let mut transaction = tree.write(path, mode).map_err(write_code)?;
     let format = request.content_format().ok_or(Code::BAD_REQUEST)?;
-    payload::decode(format, body, path, tree, &mut transaction).map_err(
+    payload::decode(format, body, Scope::write(path), tree, &mut transaction).map_err(
         |failure| match failure {
             payload::DecodeError::Unsupported(_) => Code::UNSUPPORTED_CONTENT_FORMAT,
             payload::DecodeError::Sink(error) => write_code(error),

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use lwm2m_core::{
     Arguments, AttributeError, AttributesUpdate, ContentFormat, DataType, InstanceId, Method,
     ObjectId, Operation, Path, WriteMode,
-    codec::{Content, EncodeError, Limited, TypeLookup},
+    codec::{Content, EncodeError, Limited, Scope, TypeLookup},
 };
 use lwm2m_linkformat::{DiscoverLinks, RootPath};
 use thiserror::Error;
@@ -235,7 +235,7 @@ fn write(
 ) -> Result<MessageBuf, CallError> {
     let format = format.unwrap_or(ContentFormat::TLV);
     message.content_format(format)?;
-    payload::encode(format, content, path, message.payload_mut())?;
+    payload::encode(format, content, Scope::write(path), message.payload_mut())?;
     Ok(message)
 }
 
@@ -318,7 +318,7 @@ pub(crate) fn content(
     let format = response.content_format().unwrap_or(ContentFormat::TEXT);
     let mut content = Content::new();
     let mut limited = Limited::new(&mut content, limit);
-    payload::decode_answer(format, body, path, types, &mut limited)?;
+    payload::decode(format, body, Scope::answer(path), types, &mut limited)?;
     Ok(content)
 }
 

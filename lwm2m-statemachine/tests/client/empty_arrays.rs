@@ -1,6 +1,9 @@
 //! Multiple Resources without Resource Instances, in each format (TS 6.4.3, 6.4.4).
 
-use lwm2m_core::{Code, ContentFormat, InstanceId, ObjectId, Path, Value, codec::Content};
+use lwm2m_core::{
+    Code, ContentFormat, InstanceId, ObjectId, Path, Value,
+    codec::{Content, Scope},
+};
 use lwm2m_objects::{Change, Registry, Store, access, example, typed};
 use lwm2m_statemachine::{ClientConfig, coap::MessageBuf, payload};
 
@@ -30,7 +33,14 @@ fn read(bench: &mut Bench, at: &str, format: ContentFormat) -> Result<Content, C
     assert_eq!(answer.message().content_format(), Some(format));
     let mut content = Content::new();
     let types = Registry::default();
-    payload::decode_answer(format, answer.payload(), path(at), &types, &mut content).unwrap();
+    payload::decode(
+        format,
+        answer.payload(),
+        Scope::answer(path(at)),
+        &types,
+        &mut content,
+    )
+    .unwrap();
     Ok(content)
 }
 

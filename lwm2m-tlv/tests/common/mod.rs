@@ -1,4 +1,4 @@
-//! What the tests share: hexadecimal, and events as text.
+//! Hexadecimal, and events as text.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
@@ -6,9 +6,9 @@ use core::{convert::Infallible, fmt::Write};
 
 use lwm2m_core::{
     ObjectId, Path, ValueRef,
-    codec::{DecodeFailure, Event, Sink, TypeLookup, Untyped},
+    codec::{DecodeFailure, Event, Scope, Sink, TypeLookup, Untyped},
 };
-use lwm2m_tlv::{DecodeError, decode, decode_create};
+use lwm2m_tlv::{DecodeError, decode};
 
 pub(crate) fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<char> = hex.chars().filter(|digit| !digit.is_whitespace()).collect();
@@ -33,16 +33,13 @@ pub(crate) fn told(
     types: &impl TypeLookup,
 ) -> Result<String, DecodeError> {
     let mut tell = Tell(String::new());
-    finish(decode(payload, base, types, &mut tell), tell)
+    finish(decode(payload, Scope::write(base), types, &mut tell), tell)
 }
 
 pub(crate) fn events_of_create(object: u16, hex: &str) -> Result<String, DecodeError> {
     let mut tell = Tell(String::new());
-    let object = ObjectId::new(object);
-    finish(
-        decode_create(&bytes(hex), object, &Untyped, &mut tell),
-        tell,
-    )
+    let scope = Scope::create(ObjectId::new(object));
+    finish(decode(&bytes(hex), scope, &Untyped, &mut tell), tell)
 }
 
 fn finish(
@@ -83,6 +80,7 @@ impl Sink for Tell {
             Event::EndMultiple => write!(out, "/M"),
             Event::EndInstance => write!(out, "/I"),
             Event::EndObject => write!(out, "/O"),
+            other => unreachable!("{other:?}"),
         }
         .unwrap();
         Ok(())

@@ -1,6 +1,10 @@
 use alloc::{vec, vec::Vec};
 
-use lwm2m_core::{DataType, Value, codec::Untyped};
+use lwm2m_core::{
+    DataType, Value,
+    codec::{Scope, Untyped},
+    text,
+};
 use lwm2m_objects::Registry;
 
 use super::*;
@@ -18,7 +22,7 @@ fn decoded(
     decode(
         format,
         payload,
-        path(base),
+        Scope::write(path(base)),
         &Registry::default(),
         &mut content,
     )?;
@@ -59,10 +63,10 @@ fn each_format_is_read_and_written_by_its_own_codec() {
             _ => Some(DataType::Opaque),
         };
         let mut buffer = Vec::new();
-        encode(format, &content, path(base), &mut buffer).unwrap();
+        encode(format, &content, Scope::write(path(base)), &mut buffer).unwrap();
         assert_eq!(buffer, bytes);
         let mut read = Content::new();
-        decode(format, bytes, path(base), &types, &mut read).unwrap();
+        decode(format, bytes, Scope::write(path(base)), &types, &mut read).unwrap();
         assert_eq!(read, content);
     }
 }
@@ -81,16 +85,16 @@ fn a_payload_is_written_whole_or_not_at_all() {
         ContentFormat::JSON,
     ] {
         let mut buffer = b"before".to_vec();
-        let refused = encode(format, &outside, base, &mut buffer);
+        let refused = encode(format, &outside, Scope::write(base), &mut buffer);
         let error = EncodeError::OutsidePath(path("/5/0/1"));
         assert_eq!(refused, Err(EncodeFailure::Content(error)), "{format}");
         assert_eq!(buffer, b"before", "{format}");
 
-        let mut encoder = Encoder::new(format, &mut buffer, base).unwrap();
+        let mut encoder = Encoder::new(format, &mut buffer, Scope::write(base)).unwrap();
         good.push(&mut encoder).unwrap();
         drop(encoder);
         assert_eq!(buffer, b"before", "{format}");
-        encode(format, &good, base, &mut buffer).unwrap();
+        encode(format, &good, Scope::write(base), &mut buffer).unwrap();
         assert!(
             buffer.len() > 6 && buffer.starts_with(b"before"),
             "{format}"
@@ -112,7 +116,12 @@ fn unknown_formats_are_told_apart_from_malformed_payloads() {
         );
         let mut buffer = Vec::new();
         assert_eq!(
-            encode(format, &Content::new(), path("/3/0"), &mut buffer),
+            encode(
+                format,
+                &Content::new(),
+                Scope::write(path("/3/0")),
+                &mut buffer
+            ),
             Err(EncodeFailure::Unsupported(format))
         );
         assert!(buffer.is_empty());
@@ -149,7 +158,14 @@ fn what_has_no_definition_comes_as_raw_bytes_or_as_json_has_it() {
         (ContentFormat::TLV, &[0xc2, 9, b'8', b'5']),
     ] {
         let mut content = Content::new();
-        decode(format, payload, path("/3/0/9"), &Untyped, &mut content).unwrap();
+        decode(
+            format,
+            payload,
+            Scope::write(path("/3/0/9")),
+            &Untyped,
+            &mut content,
+        )
+        .unwrap();
         assert_eq!(
             content.get(&path("/3/0/9")),
             Some(&Value::Raw(b"85".to_vec()))
@@ -161,7 +177,7 @@ fn what_has_no_definition_comes_as_raw_bytes_or_as_json_has_it() {
     decode(
         ContentFormat::JSON,
         payload,
-        path("/3/0/9"),
+        Scope::write(path("/3/0/9")),
         types,
         &mut content,
     )
@@ -200,7 +216,14 @@ fn a_create_names_its_instance_or_leaves_it_to_the_client() {
         let mut buffer = Vec::new();
         encode_create(format, content, object, instance, &mut buffer).unwrap();
         let mut read = Instances::default();
-        decode_create(format, &buffer, object, &Registry::default(), &mut read).unwrap();
+        decode(
+            format,
+            &buffer,
+            Scope::create(object),
+            &Registry::default(),
+            &mut read,
+        )
+        .unwrap();
         assert_eq!(read.0, [expected], "{buffer:?}");
     }
     for (format, error) in [
@@ -229,13 +252,20 @@ fn json_of_linked_objects_and_of_history_is_for_answers_only() {
     ] {
         let (types, base) = (Registry::default(), path("/3/0"));
         let mut answer = Content::new();
-        decode_answer(ContentFormat::JSON, payload, base, &types, &mut answer).unwrap();
+        decode(
+            ContentFormat::JSON,
+            payload,
+            Scope::answer(base),
+            &types,
+            &mut answer,
+        )
+        .unwrap();
         assert_eq!(answer.entries().len(), 2);
         assert!(matches!(
             decode(
                 ContentFormat::JSON,
                 payload,
-                base,
+                Scope::write(base),
                 &types,
                 &mut Content::new()
             ),

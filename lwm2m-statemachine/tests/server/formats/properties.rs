@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 
 use lwm2m_core::{
     ContentFormat, DataType, ObjectLink, Path, ResourceId, Value,
-    codec::{Content, EncodeError},
+    codec::{Content, EncodeError, Scope},
 };
 use lwm2m_statemachine::payload::{self, EncodeFailure};
 use proptest::{collection, prelude::*};
@@ -33,6 +33,7 @@ fn value(resource: u16, for_all: bool) -> BoxedStrategy<Value> {
         Some(DataType::ObjectLink) => any::<(u16, u16)>()
             .prop_map(|(object, instance)| Value::ObjectLink(ObjectLink { object, instance }))
             .boxed(),
+        Some(other) => unreachable!("{other}"),
         None => bytes().prop_map(Value::Raw).boxed(),
     }
 }
@@ -182,7 +183,7 @@ proptest! {
         let base: Path = base.parse().unwrap();
         for format in FORMATS {
             let mut content = Content::new();
-            if payload::decode(format, &payload, base, &types, &mut content).is_err() {
+            if payload::decode(format, &payload, Scope::write(base), &types, &mut content).is_err() {
                 continue;
             }
             match written(format, &content, base) {

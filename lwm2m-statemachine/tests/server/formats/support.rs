@@ -2,7 +2,7 @@
 
 use lwm2m_core::{
     ContentFormat, DataType, ObjectId, Path, ResourceId, Timestamp, Value,
-    codec::{Content, Cursor, TypeLookup},
+    codec::{Content, Cursor, Scope, TypeLookup},
 };
 use lwm2m_statemachine::payload::{self, DecodeError, EncodeFailure};
 
@@ -59,7 +59,7 @@ pub(crate) fn written(
     base: Path,
 ) -> Result<Vec<u8>, EncodeFailure> {
     let mut payload = b"before".to_vec();
-    payload::encode(format, content, base, &mut payload)?;
+    payload::encode(format, content, Scope::write(base), &mut payload)?;
     Ok(payload.split_off(6))
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn read(
     types: &impl TypeLookup,
 ) -> Content {
     let mut content = Content::new();
-    payload::decode(format, payload, base, types, &mut content).unwrap();
+    payload::decode(format, payload, Scope::write(base), types, &mut content).unwrap();
     content
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn round_trip(
         "{base} in {format}"
     );
     let mut answer = Content::new();
-    payload::decode_answer(format, &payload, base, types, &mut answer).unwrap();
+    payload::decode(format, &payload, Scope::answer(base), types, &mut answer).unwrap();
     assert_eq!(told(&answer), told(content), "{base} in {format}, answered");
     payload
 }
@@ -102,8 +102,8 @@ pub(crate) fn transcoded(
     types: &impl TypeLookup,
 ) -> Vec<u8> {
     let mut written = Vec::new();
-    let mut encoder = payload::Encoder::new(to, &mut written, base).unwrap();
-    let outcome = payload::decode(from, payload, base, types, &mut encoder);
+    let mut encoder = payload::Encoder::new(to, &mut written, Scope::write(base)).unwrap();
+    let outcome = payload::decode(from, payload, Scope::write(base), types, &mut encoder);
     assert!(
         matches!(outcome, Ok(())),
         "{base} from {from} to {to}: {outcome:?}",

@@ -2,7 +2,7 @@
 
 use lwm2m_core::{
     ContentFormat, DataType, InstanceId, ObjectLink, Path, Timestamp, Value,
-    codec::{Content, EncodeError, Event, Sink},
+    codec::{Content, EncodeError, Event, Scope, Sink},
 };
 use lwm2m_objects::{BUILT_IN, Multiplicity, Registry};
 use lwm2m_statemachine::payload::{self, DecodeError, EncodeFailure};
@@ -222,9 +222,9 @@ fn an_object_without_object_instances() {
     assert_eq!(round_trip(TLV, &content, base, &types), b"");
     let payload = written(JSON, &content, base).unwrap();
     let mut answer = Content::new();
-    payload::decode_answer(JSON, &payload, base, &types, &mut answer).unwrap();
+    payload::decode(JSON, &payload, Scope::answer(base), &types, &mut answer).unwrap();
     assert_eq!(answer, content);
-    let request = payload::decode(JSON, &payload, base, &types, &mut answer);
+    let request = payload::decode(JSON, &payload, Scope::write(base), &types, &mut answer);
     assert!(matches!(request, Err(DecodeError::Malformed(_))));
 }
 
@@ -304,6 +304,7 @@ fn the_built_in_objects() {
                     DataType::Opaque => number.to_le_bytes().to_vec().into(),
                     DataType::Time => Value::Time(number),
                     DataType::ObjectLink => link(object.get(), instance),
+                    other => unreachable!("{other}"),
                 };
                 let at = format!("/{object}/{instance}/{}", resource.id);
                 match resource.instances {
@@ -354,10 +355,16 @@ fn values_over_time_are_for_answers_in_json() {
     let base = path("/30000/0");
     let payload = written(JSON, &content, base).unwrap();
     let mut answer = Content::new();
-    payload::decode_answer(JSON, &payload, base, &types, &mut answer).unwrap();
+    payload::decode(JSON, &payload, Scope::answer(base), &types, &mut answer).unwrap();
     assert_eq!(answer, content);
     assert!(matches!(
-        payload::decode(JSON, &payload, base, &types, &mut Content::new()),
+        payload::decode(
+            JSON,
+            &payload,
+            Scope::write(base),
+            &types,
+            &mut Content::new()
+        ),
         Err(DecodeError::Malformed(_))
     ));
     for (format, base) in [(TLV, base), (TEXT, path("/30000/0/1"))] {
@@ -407,7 +414,14 @@ fn the_instance_of_a_create_with_and_without_identifier() {
             let mut payload = Vec::new();
             payload::encode_create(format, &content, object, id, &mut payload).unwrap();
             let mut created = Nine(Content::new(), None);
-            payload::decode_create(format, &payload, object, &types, &mut created).unwrap();
+            payload::decode(
+                format,
+                &payload,
+                Scope::create(object),
+                &types,
+                &mut created,
+            )
+            .unwrap();
             assert_eq!(created.1, id);
             assert_eq!(told(&created.0), told(&content), "{format}");
         }
