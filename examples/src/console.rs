@@ -420,7 +420,7 @@ fn reason(outcome: &Outcome) -> String {
         Outcome::Timeout => "no answer".to_owned(),
         Outcome::Reset => "rejected with Reset".to_owned(),
         Outcome::Failed { reason } => reason.to_string(),
-        Outcome::RegistrationGone => "the registration has ended".to_owned(),
+        Outcome::ClientGone => "the registration has ended".to_owned(),
         Outcome::Unexpected { code } => format!("unexpected {code:?}"),
         Outcome::Undecodable(error) => error.to_string(),
         other => format!("{other:?}"),

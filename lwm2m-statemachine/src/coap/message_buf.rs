@@ -140,6 +140,15 @@ impl MessageBuf {
         }
     }
 
+    /// Moves the message out. What is left can't be sent.
+    #[cfg(feature = "server")]
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            bytes: mem::take(&mut self.bytes),
+            ..*self
+        }
+    }
+
     /// The code.
     pub const fn code(&self) -> Code {
         self.code

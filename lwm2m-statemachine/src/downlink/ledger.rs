@@ -1,32 +1,75 @@
-//! What was asked of clients, by client and by the endpoint's request.
+//! What was asked of clients, found by client and by the endpoint's request.
 //!
-//! Operations and observations are each kept in one of these. An entry costs nothing per
-//! client that has none; what a client has is found without looking at the others.
+//! A ledger holds calls or observations. A client without entries costs nothing, and those of one
+//! client are found without looking at the others.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, btree_map};
 
 use hashbrown::HashMap;
 
-use crate::{coap::RequestId, machine::KeyedState};
+use super::answer::PendingCall;
+use crate::{
+    coap::{MessageBuf, RequestId},
+    machine::KeyedState,
+};
 
-/// The room that is kept when there is nothing in it.
-pub(crate) const KEEP: usize = 64;
+/// How many entries an empty index keeps room for.
+const SPARE_ROOM: usize = 64;
 
-/// The name of an entry; never used again.
+/// The name of an entry; never used again. `C` is the handle of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key<C> {
     pub(crate) client: C,
     pub(crate) serial: u64,
 }
 
+/// What a ledger can hold.
+pub(crate) trait Entry {
+    /// The request that it was sent with, if it was.
+    fn request(&self) -> Option<RequestId>;
+}
+
+/// A call on its way.
+#[derive(Debug)]
+pub(crate) struct PlacedCall {
+    pub(crate) call: PendingCall,
+    pub(crate) state: CallState,
+}
+
+/// How far a call has come.
+#[derive(Debug)]
+pub(crate) enum CallState {
+    /// The endpoint doesn't have it yet.
+    Queued(QueuedRequest),
+    /// It waits for its answer.
+    Sent(RequestId),
+}
+
+/// What a queued call will be sent with.
+#[derive(Debug)]
+pub(crate) struct QueuedRequest {
+    pub(crate) message: MessageBuf,
+    /// The request of the observation that it cancels.
+    pub(crate) cancels: Option<RequestId>,
+}
+
+impl Entry for PlacedCall {
+    fn request(&self) -> Option<RequestId> {
+        match self.state {
+            CallState::Queued(_) => None,
+            CallState::Sent(request) => Some(request),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Ledger<C, T> {
-    entries: BTreeMap<Key<C>, (RequestId, T)>,
+    entries: BTreeMap<Key<C>, T>,
     by_request: HashMap<RequestId, Key<C>, KeyedState>,
     serial: u64,
 }
 
-impl<C: Copy + Ord, T> Ledger<C, T> {
+impl<C: Copy + Ord, T: Entry> Ledger<C, T> {
     pub(crate) fn new(keys: KeyedState) -> Self {
         Self {
             entries: BTreeMap::new(),
@@ -39,64 +82,103 @@ impl<C: Copy + Ord, T> Ledger<C, T> {
         self.entries.len()
     }
 
-    /// How many entries a client has.
-    pub(crate) fn count(&self, client: C) -> usize {
-        self.entries.range(of(client)).count()
+    /// The entries of a client, in the order in which they were added.
+    pub(crate) fn of(&self, client: C) -> impl Iterator<Item = &T> {
+        self.entries.range(keys_of(client)).map(|(_, entry)| entry)
     }
 
-    /// Adds an entry. Entries of a client are in the order in which they were added.
-    pub(crate) fn insert(&mut self, client: C, request: RequestId, entry: T) -> Key<C> {
+    /// Adds an entry behind the others of the client.
+    pub(crate) fn insert(&mut self, client: C, entry: T) -> Key<C> {
         let key = Key {
             client,
             serial: self.serial,
         };
         self.serial = self.serial.wrapping_add(1);
-        self.entries.insert(key, (request, entry));
-        self.by_request.insert(request, key);
+        if let Some(request) = entry.request() {
+            self.by_request.insert(request, key);
+        }
+        self.entries.insert(key, entry);
         key
     }
 
-    pub(crate) fn get(&self, key: Key<C>) -> Option<&(RequestId, T)> {
+    pub(crate) fn get(&self, key: Key<C>) -> Option<&T> {
         self.entries.get(&key)
     }
 
     pub(crate) fn by_request(&self, request: RequestId) -> Option<(Key<C>, &T)> {
         let key = *self.by_request.get(&request)?;
-        Some((key, &self.entries.get(&key)?.1))
+        Some((key, self.entries.get(&key)?))
     }
 
-    pub(crate) fn take(&mut self, key: Key<C>) -> Option<(RequestId, T)> {
-        let (request, entry) = self.entries.remove(&key)?;
-        self.by_request.remove(&request);
-        if self.by_request.is_empty() && self.by_request.capacity() > KEEP {
-            self.by_request = HashMap::with_hasher(*self.by_request.hasher());
+    pub(crate) fn take(&mut self, key: Key<C>) -> Option<T> {
+        let entry = self.entries.remove(&key)?;
+        if let Some(request) = entry.request() {
+            self.by_request.remove(&request);
+            if self.by_request.is_empty() && self.by_request.capacity() > SPARE_ROOM {
+                self.by_request = HashMap::with_hasher(*self.by_request.hasher());
+            }
         }
-        Some((request, entry))
+        Some(entry)
     }
 
     pub(crate) fn take_by_request(&mut self, request: RequestId) -> Option<(Key<C>, T)> {
         let key = *self.by_request.get(&request)?;
-        let (_, entry) = self.take(key)?;
-        Some((key, entry))
+        Some((key, self.take(key)?))
     }
 
-    /// The first entry of a client.
-    pub(crate) fn take_of(&mut self, client: C) -> Option<(Key<C>, RequestId, T)> {
-        let (key, _) = self.entries.range(of(client)).next()?;
+    /// Takes the first entry of a client.
+    pub(crate) fn take_of(&mut self, client: C) -> Option<(Key<C>, T)> {
+        let (key, _) = self.entries.range(keys_of(client)).next()?;
         let key = *key;
-        let (request, entry) = self.take(key)?;
-        Some((key, request, entry))
+        Some((key, self.take(key)?))
     }
 }
 
-fn of<C: Copy>(client: C) -> core::ops::RangeInclusive<Key<C>> {
+impl<C: Copy + Ord> Ledger<C, PlacedCall> {
+    /// Adds a call behind the others of the client.
+    pub(crate) fn queue(&mut self, client: C, call: PendingCall, request: QueuedRequest) -> Key<C> {
+        let state = CallState::Queued(request);
+        self.insert(client, PlacedCall { call, state })
+    }
+
+    /// Hands a queued call to the endpoint with `send`. If that fails, the call is gone.
+    pub(crate) fn send<E>(
+        &mut self,
+        key: Key<C>,
+        send: impl FnOnce(QueuedRequest) -> Result<RequestId, E>,
+    ) -> Result<(), E> {
+        if let btree_map::Entry::Occupied(mut entry) = self.entries.entry(key)
+            && let CallState::Queued(queued) = &mut entry.get_mut().state
+        {
+            let queued = QueuedRequest {
+                message: queued.message.take(),
+                cancels: queued.cancels,
+            };
+            match send(queued) {
+                Ok(request) => {
+                    entry.get_mut().state = CallState::Sent(request);
+                    self.by_request.insert(request, key);
+                }
+                Err(error) => {
+                    entry.remove();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn keys_of<C: Copy>(client: C) -> core::ops::RangeInclusive<Key<C>> {
     let key = |serial| Key { client, serial };
     key(0)..=key(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use lwm2m_core::Instant;
+    use alloc::vec::Vec;
+
+    use lwm2m_core::{Instant, Method, Operation, Path};
 
     use super::*;
     use crate::{
@@ -104,27 +186,92 @@ mod tests {
         machine::{Channel, Random},
     };
 
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Named(RequestId, &'static str);
+
+    impl Entry for Named {
+        fn request(&self) -> Option<RequestId> {
+            Some(self.0)
+        }
+    }
+
+    fn requests<const N: usize>() -> [RequestId; N] {
+        let mut endpoint = Endpoint::new(Config::new([1; 32]));
+        [(); N].map(|()| endpoint.ping(Instant::ZERO, "peer", Channel::Udp).unwrap())
+    }
+
+    fn ledger<T: Entry>() -> Ledger<char, T> {
+        Ledger::new(Random::new([2; 32]).hash_keys())
+    }
+
     #[test]
     fn entries_are_found_by_key_request_and_client_until_taken() {
-        let mut endpoint = Endpoint::new(Config::new([1; 32]));
-        let mut request = || endpoint.ping(Instant::ZERO, "peer", Channel::Udp).unwrap();
-        let mut ledger = Ledger::new(Random::new([2; 32]).hash_keys());
-        let [a, b] = ['a', 'b'];
-        let requests = [(); 4].map(|()| request());
-        let [one, two, three] = [(a, 0, "one"), (b, 1, "two"), (a, 2, "three")]
-            .map(|(client, at, entry)| ledger.insert(client, requests[at], entry));
-        assert_eq!((ledger.count(a), ledger.count(b), ledger.len()), (2, 1, 3));
-        assert_eq!(ledger.get(two), Some(&(requests[1], "two")));
-        assert_eq!(ledger.by_request(requests[2]), Some((three, &"three")));
+        let requests = requests::<4>();
+        let mut ledger = ledger();
+        let [one, two, three] = [('a', 0, "one"), ('b', 1, "two"), ('a', 2, "three")]
+            .map(|(client, at, name)| ledger.insert(client, Named(requests[at], name)));
+        let counts = ['a', 'b'].map(|client| ledger.of(client).count());
+        assert_eq!((counts, ledger.len()), ([2, 1], 3));
+        assert_eq!(ledger.get(two), Some(&Named(requests[1], "two")));
+        let third = Named(requests[2], "three");
+        assert_eq!(ledger.by_request(requests[2]), Some((three, &third)));
         assert_eq!(ledger.by_request(requests[3]), None);
 
-        assert_eq!(ledger.take_by_request(requests[1]), Some((two, "two")));
+        let second = Named(requests[1], "two");
+        assert_eq!(ledger.take_by_request(requests[1]), Some((two, second)));
         assert_eq!(ledger.take(two), None);
-        assert_eq!(ledger.take_of(b), None);
-        assert_eq!(ledger.take_of(a), Some((one, requests[0], "one")));
-        assert_eq!(ledger.take(three), Some((requests[2], "three")));
+        assert_eq!(ledger.take_of('b'), None);
+        let first = Named(requests[0], "one");
+        assert_eq!(ledger.take_of('a'), Some((one, first)));
+        assert_eq!(ledger.take(three), Some(third));
         assert_eq!(ledger.by_request(requests[2]), None);
         assert_eq!((ledger.len(), ledger.by_request.len()), (0, 0));
-        assert_ne!(ledger.insert(a, requests[3], "four"), one);
+        assert_ne!(ledger.insert('a', Named(requests[3], "four")), one);
+    }
+
+    fn queue(ledger: &mut Ledger<char, PlacedCall>, client: char, resource: u16) -> Key<char> {
+        let call = PendingCall {
+            operation: Operation::Read,
+            path: Path::of(&[3, 0, resource]).unwrap(),
+            accept: None,
+        };
+        let mut message = MessageBuf::request(Method::Get);
+        message.payload(&resource.to_be_bytes());
+        let cancels = None;
+        ledger.queue(client, call, QueuedRequest { message, cancels })
+    }
+
+    #[test]
+    fn a_call_is_queued_with_its_message_and_then_sent_with_its_request() {
+        let [request, other] = requests();
+        let mut ledger = ledger();
+        let [first, second] = [1, 2].map(|resource| queue(&mut ledger, 'a', resource));
+        assert_eq!((ledger.of('a').count(), ledger.by_request.len()), (2, 0));
+        assert!(ledger.get(first).unwrap().request().is_none());
+
+        let mut sent = Vec::new();
+        for (key, request) in [(second, request), (second, other)] {
+            let result: Result<(), ()> = ledger.send(key, |queued| {
+                sent.push(queued.message.payload_bytes().to_vec());
+                Ok(request)
+            });
+            assert_eq!(result, Ok(()));
+        }
+        // What was sent isn't sent again, and what is queued has no request to be found by.
+        assert_eq!(sent, [[0, 2]]);
+        assert_eq!(ledger.by_request(request).unwrap().0, second);
+        assert!(ledger.by_request(other).is_none());
+        let of_a = [first, second].map(|_| ledger.take_of('a').unwrap().0);
+        assert_eq!(of_a, [first, second]);
+        assert_eq!((ledger.len(), ledger.by_request.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_call_that_the_endpoint_refuses_is_gone() {
+        let mut ledger = ledger();
+        let [stays, goes] = ['a', 'b'].map(|client| queue(&mut ledger, client, 1));
+        assert_eq!(ledger.send(goes, |_| Err("full")), Err("full"));
+        assert!(ledger.get(goes).is_none() && ledger.get(stays).is_some());
+        assert_ne!(queue(&mut ledger, 'b', 1), goes);
     }
 }

@@ -58,8 +58,8 @@ pub enum Outcome<O> {
         /// Why; neither [`Timeout`](FailureReason::Timeout) nor [`Reset`](FailureReason::Reset).
         reason: FailureReason,
     },
-    /// The registration ended before an answer came.
-    RegistrationGone,
+    /// The client has gone before it answered: its registration ended.
+    ClientGone,
 }
 
 impl<O> From<FailureReason> for Outcome<O> {

@@ -3,7 +3,6 @@
 use core::hash::Hash;
 
 use lwm2m_core::Instant;
-use lwm2m_objects::typed::SecurityMode;
 
 /// The caller's name for a peer: a socket address, an MSISDN, a session of a secure transport, a
 /// slot of a radio. Implemented for every type that fits.
@@ -72,18 +71,6 @@ pub enum Identity<'a> {
     /// It holds the private key of a certificate with these names: the common name, and the
     /// subject's alternative names (TS 7.1.9).
     Certificate(&'a [&'a str]),
-}
-
-impl Identity<'_> {
-    /// The security mode that proves such an identity (TS 7.1.7 to 7.1.10).
-    pub const fn security_mode(&self) -> SecurityMode {
-        match self {
-            Self::None => SecurityMode::NoSec,
-            Self::Psk(_) => SecurityMode::PreSharedKey,
-            Self::RawPublicKey(_) => SecurityMode::RawPublicKey,
-            Self::Certificate(_) => SecurityMode::Certificate,
-        }
-    }
 }
 
 /// A datagram to send.

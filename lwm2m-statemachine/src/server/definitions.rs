@@ -3,7 +3,7 @@
 use lwm2m_core::{DataType, ObjectId, ResourceId, Version, codec::TypeLookup};
 use lwm2m_objects::{ObjectDefinition, Registry, ResourceDefinition};
 
-use super::{objects::ObjectList, registration::Registration};
+use super::registrar::{ObjectList, Registration};
 
 /// The definitions of one client's Objects, each of the version that the client has. What the
 /// client answers is decoded with them, and what is written to it has their types.
@@ -34,8 +34,8 @@ impl<'a> ClientDefinitions<'a> {
     pub(super) fn new<P>(registry: &'a Registry, client: &'a Registration<P>) -> Self {
         Self {
             registry,
-            enabler: client.version,
-            objects: &client.objects,
+            enabler: client.version(),
+            objects: client.object_list(),
         }
     }
 

@@ -1,18 +1,17 @@
 //! What the application must know, and how operations end.
 
 use alloc::boxed::Box;
-use core::fmt;
 
 use lwm2m_core::{Code, codec::Content};
 use thiserror::Error;
 
 use super::{
-    refusal::Refusal,
-    registration::{Registration, RegistrationId},
+    id::{ObservationId, OperationId, RegistrationId},
+    registrar::{Changes, EvictionReason, Refusal, Registration},
 };
 use crate::{
     coap::FailureReason,
-    downlink::{self, AnswerError, Key},
+    downlink::{self, AnswerError},
 };
 
 /// How an operation ended.
@@ -21,7 +20,7 @@ pub type Outcome = downlink::Outcome<ObservationId>;
 /// What the application must know.
 ///
 /// When a registration goes — de-registered, expired, replaced or evicted — each of its operations ends
-/// with [`Outcome::RegistrationGone`] first, then each of its observations with
+/// with [`Outcome::ClientGone`] first, then each of its observations with
 /// [`EndReason::RegistrationGone`], then comes the registration's own event, and the new
 /// registration's, if there is one, last.
 #[derive(Clone, Debug)]
@@ -106,83 +105,6 @@ pub enum ServerEvent<P> {
         reason: EndReason,
     },
 }
-
-/// Why a registration had to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum EvictionReason {
-    /// There were as many as [`ServerBounds::registrations`](super::ServerBounds::registrations).
-    #[error("too many registrations")]
-    Registrations,
-    /// They took as much as [`ServerBounds::bytes`](super::ServerBounds::bytes).
-    #[error("the registrations take too many bytes")]
-    Bytes,
-    /// Its host had as many as
-    /// [`ServerBounds::registrations_per_host`](super::ServerBounds::registrations_per_host).
-    #[error("too many registrations of its host")]
-    Host,
-}
-
-/// What an Update changed. An Update that only extends the registration changes nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "any of them may change, alone or with others"
-)]
-#[non_exhaustive]
-pub struct Changes {
-    /// The Lifetime.
-    pub lifetime: bool,
-    /// The Binding Mode.
-    pub binding: bool,
-    /// The SMS Number.
-    pub sms_number: bool,
-    /// The Objects and Object Instances, or what was said of them.
-    pub objects: bool,
-    /// The unknown parameters.
-    pub parameters: bool,
-    /// The peer: a client with a proven identity moved (TS 7.1.5). Its observations have ended.
-    pub peer: bool,
-}
-
-/// The handle of an operation; never used again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperationId(pub(super) Key<RegistrationId>);
-
-/// The handle of an observation; never used again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObservationId(pub(super) Key<RegistrationId>);
-
-/// What the two handles share.
-macro_rules! handle {
-    ($name:ident) => {
-        impl $name {
-            /// The registration it belongs to.
-            pub fn registration(&self) -> RegistrationId {
-                self.0.client
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.serial.fmt(f)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(
-                    f,
-                    concat!(stringify!($name), "({}/{})"),
-                    self.0.client, self.0.serial
-                )
-            }
-        }
-    };
-}
-
-handle!(OperationId);
-handle!(ObservationId);
 
 /// Why an observation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -58,58 +58,49 @@
 //!
 //! # What it is made of
 //!
-//! - `interface` answers requests of clients; `admission` decides who may register, and with `room`
-//!   who goes when there is no room; `registrations` keeps what they registered, and knows which
-//!   registration expires next. A registration is a record of its own: nothing of it is shared, so
-//!   a server can be one of many, each with a part of the peers.
+//! - `registrar` decides about the requests of clients, and keeps who is registered.
 //! - `definitions` finds the definition of an Object in the version that a client has.
-//! - `operation` says what a call looks like on the wire, and what its answer means; two `ledger`s
-//!   keep the operations that wait for an answer, and the observations. Queue Mode (TS 8.3) has
-//!   its place between them and the endpoint: today a request is handed over at once.
+//! - `calls` keeps what was asked of clients and is not over: operations, each queued with its message
+//!   or sent with its request, and observations.
+//! - The server itself joins them to the endpoint: it routes what arrives to the part it is for, sends
+//!   what that part decides, and tells the application.
 
-mod admission;
+mod calls;
 mod config;
 mod definitions;
 mod event;
-mod interface;
-mod location;
-mod objects;
-mod pages;
-mod parameters;
-mod refusal;
-mod registration;
-mod registrations;
-mod response;
-mod room;
+mod id;
+mod registrar;
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::collections::VecDeque;
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, EnablerVersions, InstanceId, Instant, ObjectId,
-    Operation, Path, WriteMode, codec::Content,
+    Arguments, AttributesUpdate, Code, ContentFormat, InstanceId, Instant, ObjectId, Operation,
+    Path, WriteMode, codec::Content,
 };
 use lwm2m_objects::Registry;
 
 pub use self::{
+    calls::{CallError, Overload},
     config::{
         IdentityCheck, NoSec, ServerBounds, ServerConfig, UnknownParameters, identity_is_name,
     },
     definitions::ClientDefinitions,
-    event::{Changes, EndReason, EvictionReason, ObservationId, OperationId, Outcome, ServerEvent},
-    location::Location,
-    refusal::{Refusal, RefusalReason},
-    registration::{Registration, RegistrationId},
-    room::Host,
+    event::{EndReason, Outcome, ServerEvent},
+    id::{ObservationId, OperationId, RegistrationId},
+    registrar::{Changes, EvictionReason, Host, Location, Refusal, RefusalReason, Registration},
 };
 use self::{
-    interface::Origin,
-    registrations::{HostOf, Registrations},
-    response::Observed,
+    calls::{Calls, Observation},
+    registrar::{Decision, Effect, HostOf, Origin, Registrar},
 };
-pub use crate::downlink::{AnswerError, CallError, DiscoveredLink};
+pub use crate::downlink::{AnswerError, DiscoveredLink, InvalidCall};
 use crate::{
-    coap::{DatagramError, Endpoint, Incoming, RequestOptions, Usage},
-    downlink::{Ask, KEEP, Key, Ledger, Pending},
+    coap::{
+        DatagramError, Endpoint, Event, FailureReason, Incoming, MessageRef, RequestId,
+        RequestOptions, Responder, Usage,
+    },
+    downlink::{self, Call, PendingCall, QueuedRequest},
     machine::{Datagram, Machine, Peer, Random, Transmit},
 };
 
@@ -120,27 +111,19 @@ use crate::{
 #[derive(Debug)]
 pub struct Server<P> {
     endpoint: Endpoint<P>,
-    registrations: Registrations<P>,
-    operations: Ledger<RegistrationId, Pending>,
-    observations: Ledger<RegistrationId, Observed>,
+    registrar: Registrar<P>,
+    calls: Calls,
     events: VecDeque<ServerEvent<P>>,
-    settings: Settings,
+    registry: Registry,
+    /// How many bytes keeping an answer may take.
+    largest_answer: usize,
 }
 
 /// How many registrations expire in one call: a fleet that went at once does not block the rest.
 const EXPIRED_AT_ONCE: usize = 1000;
 
-/// What was configured, the endpoint's part apart.
-#[derive(Debug)]
-struct Settings {
-    registry: Registry,
-    versions: EnablerVersions,
-    unknown_parameters: UnknownParameters,
-    identity_check: IdentityCheck,
-    no_sec: NoSec,
-    grace: core::time::Duration,
-    bounds: ServerBounds,
-}
+/// How many events an empty queue keeps room for.
+const SPARE_ROOM: usize = 64;
 
 /// What a server holds; for tests and for watching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,26 +168,21 @@ impl<P: Peer> Server<P> {
     }
 
     fn build(config: ServerConfig, host_of: Option<HostOf<P>>) -> Self {
+        let mut random = Random::new(config.coap.seed);
+        let seed = random.seed();
+        let registrar = Registrar::new(&config, &mut random, host_of);
+        let calls = Calls::new(&config.bounds, &mut random);
         let mut coap = config.coap;
-        let mut random = Random::new(coap.seed);
-        coap.seed = random.seed();
+        coap.seed = seed;
         // What is put together is decided by the first block.
         coap.stream_requests = true;
         Self {
             endpoint: Endpoint::new(coap),
-            registrations: Registrations::new(&mut random, host_of),
-            operations: Ledger::new(random.hash_keys()),
-            observations: Ledger::new(random.hash_keys()),
+            registrar,
+            calls,
             events: VecDeque::new(),
-            settings: Settings {
-                registry: config.registry,
-                versions: config.versions,
-                unknown_parameters: config.unknown_parameters,
-                identity_check: config.identity_check,
-                no_sec: config.no_sec,
-                grace: config.grace,
-                bounds: config.bounds,
-            },
+            registry: config.registry,
+            largest_answer: config.bounds.answer,
         }
     }
 
@@ -234,11 +212,18 @@ impl<P: Peer> Server<P> {
                 responder,
                 request,
                 body,
-            }) => self.handle_request(now, &origin, responder, &request, &body),
+            }) => {
+                let decision = self.registrar.decide(now, &origin, &request, &body);
+                self.settle(now, responder, decision);
+            }
             // Whatever goes on after the first one is put together.
             Some(Incoming::RequestBlock {
                 responder, request, ..
-            }) => self.handle_first_block(now, &origin, responder, &request),
+            }) => match self.registrar.decide_by_first_block(now, &origin, &request) {
+                Some(decision) => self.settle(now, responder, decision),
+                // The endpoint has just received it, so it takes the responder.
+                None => drop(self.endpoint.assemble(now, responder, &request)),
+            },
             Some(incoming) => self.handle_incoming(now, incoming),
             None => {}
         });
@@ -254,10 +239,10 @@ impl<P: Peer> Server<P> {
         self.endpoint.handle_timeout(now);
         self.handle_endpoint_events();
         for _ in 0..EXPIRED_AT_ONCE {
-            let Some(registration) = self.registrations.pop_expired(now) else {
+            if !self.registrar.expire_next(now) {
                 break;
-            };
-            self.expire(now, registration);
+            }
+            self.tell_departures(now);
         }
     }
 
@@ -269,7 +254,7 @@ impl<P: Peer> Server<P> {
     /// The next event. Changes after every call but the other polls.
     pub fn poll_event(&mut self) -> Option<ServerEvent<P>> {
         let event = self.events.pop_front();
-        if event.is_none() && self.events.capacity() > KEEP {
+        if event.is_none() && self.events.capacity() > SPARE_ROOM {
             self.events = VecDeque::new();
         }
         event
@@ -278,10 +263,7 @@ impl<P: Peer> Server<P> {
     /// When to call [`handle_timeout`](Self::handle_timeout) next; never, if `None`. Changes after
     /// every call but the other polls.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = [
-            self.endpoint.poll_timeout(),
-            self.registrations.next_expiry(),
-        ];
+        let deadlines = [self.endpoint.poll_timeout(), self.registrar.next_expiry()];
         deadlines.into_iter().flatten().min()
     }
 }
@@ -290,35 +272,35 @@ impl<P: Peer> Server<P> {
 impl<P> Server<P> {
     /// All definitions that are known; [`definitions`](Self::definitions) has those of one client.
     pub const fn registry(&self) -> &Registry {
-        &self.settings.registry
+        &self.registry
     }
 
     /// All definitions, to add more while the server runs: what is decoded from now on is decoded
     /// with them.
     pub const fn registry_mut(&mut self) -> &mut Registry {
-        &mut self.settings.registry
+        &mut self.registry
     }
 
     /// The definitions of the Objects of a client, each of the version that the client has: what
     /// its answers are decoded with, and what is written to it has the types of.
     pub fn definitions(&self, id: RegistrationId) -> Option<ClientDefinitions<'_>> {
-        let client = self.registrations.get(id)?;
-        Some(ClientDefinitions::new(&self.settings.registry, client))
+        let client = self.registrar.get(id)?;
+        Some(ClientDefinitions::new(&self.registry, client))
     }
 
     /// A registration, as long as it lives.
     pub fn registration(&self, id: RegistrationId) -> Option<&Registration<P>> {
-        self.registrations.get(id)
+        self.registrar.get(id)
     }
 
     /// All registrations, in no order that means anything.
     pub fn registrations(&self) -> impl Iterator<Item = (RegistrationId, &Registration<P>)> {
-        self.registrations.iter()
+        self.registrar.iter()
     }
 
     /// The registration of this endpoint name.
     pub fn find(&self, endpoint_name: &str) -> Option<RegistrationId> {
-        self.registrations.find(endpoint_name)
+        self.registrar.find(endpoint_name)
     }
 }
 
@@ -338,7 +320,7 @@ impl<P: Peer> Server<P> {
         path: Path,
         format: Option<ContentFormat>,
     ) -> Result<OperationId, CallError> {
-        self.ask(now, registration, &Ask::Read(path, format), None)
+        self.call(now, registration, &Call::Read(path, format), None)
     }
 
     /// Asks which Object Instances, Resources and attributes there are at and below an Object, an
@@ -349,7 +331,7 @@ impl<P: Peer> Server<P> {
         registration: RegistrationId,
         path: Path,
     ) -> Result<OperationId, CallError> {
-        self.ask(now, registration, &Ask::Discover(path), None)
+        self.call(now, registration, &Call::Discover(path), None)
     }
 
     /// Writes an Object Instance or a Resource, in TLV unless told otherwise (TS 5.4.3).
@@ -365,8 +347,8 @@ impl<P: Peer> Server<P> {
         format: Option<ContentFormat>,
         content: &Content,
     ) -> Result<OperationId, CallError> {
-        let ask = Ask::Write(path, mode, format, content);
-        self.ask(now, registration, &ask, None)
+        let call = Call::Write(path, mode, format, content);
+        self.call(now, registration, &call, None)
     }
 
     /// Sets and unsets the attributes of an Object, an Object Instance or a Resource that govern
@@ -378,8 +360,8 @@ impl<P: Peer> Server<P> {
         path: Path,
         update: &AttributesUpdate,
     ) -> Result<OperationId, CallError> {
-        let ask = Ask::WriteAttributes(path, update);
-        self.ask(now, registration, &ask, None)
+        let call = Call::WriteAttributes(path, update);
+        self.call(now, registration, &call, None)
     }
 
     /// Executes a Resource (TS 5.4.5).
@@ -390,8 +372,8 @@ impl<P: Peer> Server<P> {
         path: Path,
         arguments: &Arguments<'_>,
     ) -> Result<OperationId, CallError> {
-        let ask = Ask::Execute(path, *arguments);
-        self.ask(now, registration, &ask, None)
+        let call = Call::Execute(path, *arguments);
+        self.call(now, registration, &call, None)
     }
 
     /// Creates an Object Instance, in TLV unless told otherwise (TS 5.4.6).
@@ -408,8 +390,8 @@ impl<P: Peer> Server<P> {
         format: Option<ContentFormat>,
         content: &Content,
     ) -> Result<OperationId, CallError> {
-        let ask = Ask::Create(object, instance, format, content);
-        self.ask(now, registration, &ask, None)
+        let call = Call::Create(object, instance, format, content);
+        self.call(now, registration, &call, None)
     }
 
     /// Deletes an Object Instance (TS 5.4.7).
@@ -419,7 +401,7 @@ impl<P: Peer> Server<P> {
         registration: RegistrationId,
         path: Path,
     ) -> Result<OperationId, CallError> {
-        self.ask(now, registration, &Ask::Delete(path), None)
+        self.call(now, registration, &Call::Delete(path), None)
     }
 
     /// Observes an Object, an Object Instance or a Resource; in this format, or in one that the
@@ -435,7 +417,7 @@ impl<P: Peer> Server<P> {
         path: Path,
         format: Option<ContentFormat>,
     ) -> Result<OperationId, CallError> {
-        self.ask(now, registration, &Ask::Observe(path, format), None)
+        self.call(now, registration, &Call::Observe(path, format), None)
     }
 
     /// Cancels an observation with a request (TS 5.5.3, Observe: 1), whose answer has the values
@@ -445,15 +427,12 @@ impl<P: Peer> Server<P> {
         now: Instant,
         observation: ObservationId,
     ) -> Result<OperationId, CallError> {
-        let (request, observed) = self
-            .observations
-            .get(observation.0)
-            .copied()
-            .ok_or(CallError::UnknownObservation)?;
-        let ask = Ask::Cancel(observed.path, observed.accept);
+        let observed = self.calls.observation(observation);
+        let observed = *observed.ok_or(CallError::UnknownObservation)?;
+        let call = Call::Cancel(observed.path, observed.accept);
         let registration = observation.registration();
-        let operation = self.ask(now, registration, &ask, Some(request))?;
-        self.observations.take(observation.0);
+        let operation = self.call(now, registration, &call, Some(observed.request))?;
+        self.calls.take_observation(observation);
         self.end_observation(observation, EndReason::Cancelled);
         Ok(operation)
     }
@@ -465,9 +444,9 @@ impl<P: Peer> Server<P> {
         now: Instant,
         observation: ObservationId,
     ) -> Result<(), CallError> {
-        let taken = self.observations.take(observation.0);
-        let (request, _) = taken.ok_or(CallError::UnknownObservation)?;
-        self.endpoint.cancel(now, request);
+        let taken = self.calls.take_observation(observation);
+        let taken = taken.ok_or(CallError::UnknownObservation)?;
+        self.endpoint.cancel(now, taken.request);
         self.end_observation(observation, EndReason::Cancelled);
         Ok(())
     }
@@ -475,120 +454,311 @@ impl<P: Peer> Server<P> {
     /// What the server holds.
     pub fn usage(&self) -> ServerUsage {
         ServerUsage {
-            registrations: self.registrations.len(),
-            registration_bytes: self.registrations.bytes(),
-            hosts: self.registrations.hosts(),
-            operations: self.operations.len(),
-            observations: self.observations.len(),
+            registrations: self.registrar.len(),
+            registration_bytes: self.registrar.bytes(),
+            hosts: self.registrar.hosts(),
+            operations: self.calls.operations(),
+            observations: self.calls.observations(),
             events: self.events.len(),
             coap: self.endpoint.usage(),
         }
     }
 
-    /// Sends a request, and remembers what its answer is about. `cancels` is the request of the
-    /// observation that it cancels.
-    fn ask(
+    /// Takes a call up and sends it. `cancels` is the request of the observation that it cancels.
+    fn call(
         &mut self,
         now: Instant,
         registration: RegistrationId,
-        ask: &Ask<'_>,
-        cancels: Option<crate::coap::RequestId>,
+        call: &Call<'_>,
+        cancels: Option<RequestId>,
     ) -> Result<OperationId, CallError> {
-        self.expire_if_due(now, registration);
-        let client = self.registrations.get(registration);
+        self.registrar.expire_if_due(now, registration);
+        self.tell_departures(now);
+        let client = self.registrar.get(registration);
         let client = client.ok_or(CallError::UnknownRegistration)?;
-        let bounds = &self.settings.bounds;
-        if self.operations.count(registration) >= bounds.operations {
-            return Err(CallError::TooMany);
-        }
-        if matches!(ask, Ask::Observe(..)) {
-            let pending = usize::try_from(client.pending_observes).unwrap_or(usize::MAX);
-            let observations = self.observations.count(registration);
-            if observations.saturating_add(pending) >= bounds.observations {
-                return Err(CallError::TooMany);
-            }
-        }
-        let definitions = ClientDefinitions::new(&self.settings.registry, client);
-        let message = ask.message(client.alternate_path(), &definitions)?;
-        let options = RequestOptions {
-            channel: client.channel,
-            cancels,
-            ..RequestOptions::default()
-        };
-        let request = self
-            .endpoint
-            .request(now, client.peer.clone(), message, options)?;
-        let pending = ask.pending();
-        if pending.operation == Operation::Observe
-            && let Some(client) = self.registrations.get_mut(registration)
-        {
-            client.pending_observes = client.pending_observes.saturating_add(1);
-        }
-        let key = self.operations.insert(registration, request, pending);
-        Ok(OperationId(key))
-    }
-
-    /// Takes the operation of this request, which is answered or never will be.
-    fn take_operation(
-        &mut self,
-        request: crate::coap::RequestId,
-    ) -> Option<(Key<RegistrationId>, Pending)> {
-        let (key, pending) = self.operations.take_by_request(request)?;
-        if pending.operation == Operation::Observe
-            && let Some(client) = self.registrations.get_mut(key.client)
-        {
-            client.pending_observes = client.pending_observes.saturating_sub(1);
-        }
-        Some((key, pending))
+        self.calls.check_room(registration, call)?;
+        let definitions = ClientDefinitions::new(&self.registry, client);
+        let message = call.message(client.alternate_path(), &definitions)?;
+        let queued = QueuedRequest { message, cancels };
+        let operation = self.calls.queue(registration, call.pending(), queued);
+        let endpoint = &mut self.endpoint;
+        self.calls.send(operation, |queued| {
+            let options = RequestOptions {
+                channel: client.channel(),
+                cancels: queued.cancels,
+                ..RequestOptions::default()
+            };
+            endpoint.request(now, client.peer().clone(), queued.message, options)
+        })?;
+        Ok(operation)
     }
 }
 
-/// The end of registrations and observations.
+/// The requests of clients.
 impl<P: Peer> Server<P> {
-    /// Ends a registration whose time is over, though nobody has called
-    /// [`handle_timeout`](Self::handle_timeout) since: whatever comes, it is not revived. Tells
-    /// whether it ended.
-    fn expire_if_due(&mut self, now: Instant, id: RegistrationId) -> bool {
-        let registration = self.registrations.get(id);
-        let due = registration.is_some_and(|registration| registration.expires_at() <= now);
-        if due {
-            self.expire(now, id);
+    /// Answers a request, tells the application what it changed, and ends what ends with it.
+    fn settle(&mut self, now: Instant, responder: Responder, decision: Decision<P>) {
+        let Decision { answer, effect } = decision;
+        self.tell_departures(now);
+        // A second Register replaces the first one, so it may be handled again. Without security
+        // anybody can have the server accept any number of them under any address.
+        let responder = match effect {
+            Effect::Registered { .. } => responder.repeatable(),
+            _ => responder,
+        };
+        if let Ok(message) = answer.message() {
+            // The endpoint has just received the request, so it takes the responder. The client asks
+            // again for an answer that can't be sent.
+            let _ = self.endpoint.respond(now, responder, message);
         }
-        due
+        match effect {
+            Effect::Registered {
+                registration,
+                replaced,
+            } => {
+                if let Some((old, was)) = replaced {
+                    self.end_all_of(now, old);
+                    self.events.push_back(ServerEvent::Replaced {
+                        registration: old,
+                        was,
+                        by: registration,
+                    });
+                }
+                self.events
+                    .push_back(ServerEvent::Registered { registration });
+            }
+            Effect::Updated(registration, changes) => {
+                if changes.peer {
+                    self.end_observations(now, registration, EndReason::PeerChanged);
+                }
+                self.events.push_back(ServerEvent::Updated {
+                    registration,
+                    changes,
+                });
+            }
+            Effect::Deregistered(registration, was) => {
+                self.end_all_of(now, registration);
+                self.events
+                    .push_back(ServerEvent::Deregistered { registration, was });
+            }
+            Effect::Refused(refusal) => self.events.push_back(ServerEvent::Refused(refusal)),
+            Effect::Nothing => {}
+        }
     }
 
-    fn expire(&mut self, now: Instant, registration: RegistrationId) {
-        if let Some(was) = self.forget(now, registration) {
-            self.events
-                .push_back(ServerEvent::Expired { registration, was });
+    /// Tells the application which registrations have expired or were evicted.
+    fn tell_departures(&mut self, now: Instant) {
+        for departure in self.registrar.take_departures() {
+            let (registration, was) = (departure.registration, departure.was);
+            self.end_all_of(now, registration);
+            self.events.push_back(match departure.evicted {
+                None => ServerEvent::Expired { registration, was },
+                Some(reason) => ServerEvent::Evicted {
+                    registration,
+                    was,
+                    reason,
+                },
+            });
         }
-    }
-
-    /// Removes a registration, and ends all that belongs to it.
-    fn forget(&mut self, now: Instant, id: RegistrationId) -> Option<Box<Registration<P>>> {
-        let registration = self.registrations.remove(id)?;
-        self.end_all_of(now, id);
-        Some(Box::new(registration))
     }
 
     /// Ends the operations and observations of a registration that is no more.
     fn end_all_of(&mut self, now: Instant, registration: RegistrationId) {
-        while let Some((key, request, _)) = self.operations.take_of(registration) {
-            self.endpoint.cancel(now, request);
-            self.events.push_back(ServerEvent::Answered {
-                registration,
-                operation: OperationId(key),
-                outcome: Outcome::RegistrationGone,
-            });
+        while let Some((operation, request)) = self.calls.take_operation_of(registration) {
+            if let Some(request) = request {
+                self.endpoint.cancel(now, request);
+            }
+            self.answered(operation, Outcome::ClientGone);
         }
         self.end_observations(now, registration, EndReason::RegistrationGone);
     }
 
     fn end_observations(&mut self, now: Instant, registration: RegistrationId, reason: EndReason) {
-        while let Some((key, request, _)) = self.observations.take_of(registration) {
-            self.endpoint.cancel(now, request);
-            self.end_observation(ObservationId(key), reason);
+        while let Some((observation, taken)) = self.calls.take_observation_of(registration) {
+            self.endpoint.cancel(now, taken.request);
+            self.end_observation(observation, reason);
         }
+    }
+}
+
+/// The answers and notifications of clients.
+impl<P: Peer> Server<P> {
+    /// Takes anything but a request.
+    fn handle_incoming(&mut self, now: Instant, incoming: Incoming<'_>) {
+        match incoming {
+            Incoming::Response {
+                request,
+                response,
+                body,
+                observing,
+            } => self.handle_response(now, request, &response, &body, observing),
+            Incoming::Notification {
+                request,
+                response,
+                body,
+                observing,
+            } => self.handle_notification(request, &response, &body, observing),
+            Incoming::RequestReset { request } => self.end_operation(request, Outcome::Reset),
+            // A server notifies nobody.
+            _ => {}
+        }
+    }
+
+    /// What the endpoint has to say of its own accord.
+    fn handle_endpoint_events(&mut self) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::RequestFailed {
+                    request, reason, ..
+                } => {
+                    self.end_operation(request, reason.into());
+                    self.lose_observation(request, reason);
+                }
+                Event::NotificationLost {
+                    request,
+                    reason,
+                    observing: true,
+                    ..
+                } => self.lose_notification(request, reason),
+                Event::NotificationLost {
+                    request, reason, ..
+                } => self.lose_observation(request, reason),
+                // A server sends no notifications, and what became of its answers is for the client
+                // to find out.
+                _ => {}
+            }
+        }
+    }
+
+    fn lose_observation(&mut self, request: RequestId, reason: FailureReason) {
+        if let Some((observation, _)) = self.calls.observation_by_request(request) {
+            self.calls.take_observation(observation);
+            self.end_observation(observation, EndReason::Lost(reason));
+        }
+    }
+
+    /// The blocks of a notification didn't come; others will follow.
+    fn lose_notification(&mut self, request: RequestId, reason: FailureReason) {
+        if let Some((observation, _)) = self.calls.observation_by_request(request) {
+            self.events.push_back(ServerEvent::Notification {
+                registration: observation.registration(),
+                observation,
+                content: Err(AnswerError::Lost(reason)),
+            });
+        }
+    }
+
+    fn handle_response(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        response: &MessageRef<'_>,
+        body: &[u8],
+        observing: bool,
+    ) {
+        let Some((operation, call)) = self.calls.take_operation(request) else {
+            // The operation is over, so nobody would hear of what follows.
+            if observing {
+                self.endpoint.cancel(now, request);
+            }
+            return;
+        };
+        let registration = operation.registration();
+        self.registrar.confirm(registration);
+        let outcome = match self.registrar.get(registration) {
+            None => Outcome::ClientGone,
+            Some(client) => {
+                let definitions = ClientDefinitions::new(&self.registry, client);
+                let (root, limit) = (client.alternate_path(), self.largest_answer);
+                call.outcome(response, body, root, &definitions, limit)
+            }
+        };
+        let outcome = if observing {
+            self.begin_observation(now, registration, call, request, outcome)
+        } else {
+            outcome
+        };
+        self.answered(operation, outcome);
+    }
+
+    /// The client takes the request for an Observe that it took up; `outcome` is what its answer means
+    /// otherwise.
+    fn begin_observation(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        call: PendingCall,
+        request: RequestId,
+        outcome: Outcome,
+    ) -> Outcome {
+        let content = match outcome {
+            Outcome::Content(content) if call.operation == Operation::Observe => Ok(content),
+            Outcome::Undecodable(error) if call.operation == Operation::Observe => Err(error),
+            // It wasn't asked to observe anything.
+            outcome => {
+                self.endpoint.cancel(now, request);
+                return outcome;
+            }
+        };
+        let observation = Observation {
+            request,
+            path: call.path,
+            accept: call.accept,
+        };
+        Outcome::Observing {
+            observation: self.calls.observe(registration, observation),
+            content,
+        }
+    }
+
+    /// TS 5.5.2. Late and repeated notifications don't come here: the endpoint knows their order.
+    fn handle_notification(
+        &mut self,
+        request: RequestId,
+        response: &MessageRef<'_>,
+        body: &[u8],
+        observing: bool,
+    ) {
+        let Some((observation, observed)) = self.calls.observation_by_request(request) else {
+            return;
+        };
+        let registration = observation.registration();
+        let code = response.code();
+        if code == Code::CONTENT
+            && let Some(client) = self.registrar.get(registration)
+        {
+            let definitions = ClientDefinitions::new(&self.registry, client);
+            let (path, limit) = (observed.path, self.largest_answer);
+            let content = downlink::content(response, body, path, &definitions, limit);
+            self.events.push_back(ServerEvent::Notification {
+                registration,
+                observation,
+                content,
+            });
+        }
+        if !observing {
+            self.calls.take_observation(observation);
+            let reason = if code.is_success() {
+                EndReason::Completed
+            } else {
+                EndReason::Refused(code)
+            };
+            self.end_observation(observation, reason);
+        }
+    }
+
+    fn end_operation(&mut self, request: RequestId, outcome: Outcome) {
+        if let Some((operation, _)) = self.calls.take_operation(request) {
+            self.answered(operation, outcome);
+        }
+    }
+
+    fn answered(&mut self, operation: OperationId, outcome: Outcome) {
+        self.events.push_back(ServerEvent::Answered {
+            registration: operation.registration(),
+            operation,
+            outcome,
+        });
     }
 
     fn end_observation(&mut self, observation: ObservationId, reason: EndReason) {

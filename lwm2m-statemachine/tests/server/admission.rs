@@ -139,7 +139,7 @@ fn an_evicted_registration_ends_as_any_other_and_its_client_registers_again() {
     assert!(matches!(
         &events[..],
         [
-            ServerEvent::Answered { operation: ended, outcome: Outcome::RegistrationGone, .. },
+            ServerEvent::Answered { operation: ended, outcome: Outcome::ClientGone, .. },
             ServerEvent::Evicted { registration, was, .. },
             ServerEvent::Registered { .. },
         ] if Ok(*ended) == operation && *registration == id && was.endpoint_name() == "device"

@@ -377,7 +377,7 @@ fn at_the_end_of_time_a_call_does_only_what_was_due() {
                 } => {
                     // What only began in this call did not time out in it.
                     let expected = if waiting.contains(&operation) {
-                        Outcome::RegistrationGone
+                        Outcome::ClientGone
                     } else {
                         Outcome::Timeout
                     };

@@ -11,7 +11,7 @@ use lwm2m_objects::{
 use lwm2m_statemachine::{
     OperationId, Outcome, RegistrationId, ServerEvent,
     coap::{MessageBuf, MessageType},
-    server::CallError,
+    server::{CallError, InvalidCall},
 };
 
 use crate::support::{Request, Sent, World};
@@ -285,11 +285,11 @@ fn mismatch(object: u16, version: Option<Version>, content: &Content) -> Option<
         let resource: ResourceId = path.resource()?;
         let expected = definition.resource(resource)?.data_type?;
         let found = value.data_type()?;
-        (expected != found).then_some(CallError::DataType {
+        (expected != found).then_some(CallError::Invalid(InvalidCall::DataType {
             path,
             expected,
             found,
-        })
+        }))
     })
 }
 

@@ -6,7 +6,7 @@ use lwm2m_core::{Code, ContentFormat, Method, Value, codec::Content};
 use lwm2m_statemachine::{
     Channel, Identity, ObservationId, Outcome, RegistrationId, ServerEvent,
     coap::{BlockOption, FailureReason, MessageBuf, MessageType, SendError, Token},
-    server::{AnswerError, CallError, EndReason},
+    server::{AnswerError, CallError, EndReason, Overload},
 };
 
 use crate::support::{Request, Sent, World, path};
@@ -451,7 +451,7 @@ fn observations_of_one_path_are_two_and_bounded() {
     }
     assert_eq!(
         world.server.observe(world.now, id, path("/3/0/9"), None),
-        Err(CallError::TooMany)
+        Err(CallError::Overload(Overload::Observations(2)))
     );
     for (at, (expected, token)) in (100..).zip(observations) {
         let wire = level(Some(2), b"84").finish(MessageType::NonConfirmable, at, token);
@@ -467,7 +467,7 @@ fn observations_of_one_path_are_two_and_bounded() {
 fn observes_without_an_answer_count_as_observations() {
     let mut world = World::with(|config| config.bounds.observations = 1);
     let (id, _) = world.register();
-    let too_many = Err(CallError::TooMany);
+    let too_many = Err(CallError::Overload(Overload::Observations(1)));
     let observe = |world: &mut World| {
         let server = &mut world.server;
         server.observe(world.now, id, path("/3/0/9"), None)
@@ -563,10 +563,15 @@ fn a_cancellation_that_cannot_be_sent_leaves_the_observation() {
             Err(error) => break error,
         }
     };
-    assert_eq!(refused, CallError::Send(SendError::MessageIds));
+    assert_eq!(
+        refused,
+        CallError::Overload(Overload::Endpoint(SendError::MessageIds))
+    );
     assert_eq!(
         world.server.cancel_observation(now, observation),
-        Err(CallError::Send(SendError::MessageIds))
+        Err(CallError::Overload(Overload::Endpoint(
+            SendError::MessageIds
+        )))
     );
     // It goes on in the server and in its endpoint alike.
     assert_eq!(world.server.usage().observations, 1);

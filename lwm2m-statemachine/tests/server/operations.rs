@@ -13,7 +13,7 @@ use lwm2m_statemachine::{
     OperationId, Outcome, RegistrationId, ServerEvent,
     coap::{BlockOption, MessageBuf, MessageType, Token},
     payload::Malformed,
-    server::{AnswerError, CallError, DiscoveredLink},
+    server::{AnswerError, CallError, DiscoveredLink, InvalidCall, Overload},
 };
 
 use crate::support::{Request, Sent, World, path};
@@ -404,7 +404,7 @@ fn operations_of_a_registration_that_goes_end_with_it_in_their_order() {
                 outcome,
             } = event
             {
-                assert_eq!((registration, &outcome), (id, &Outcome::RegistrationGone));
+                assert_eq!((registration, &outcome), (id, &Outcome::ClientGone));
                 gone.push(operation);
                 last = at;
             } else {
@@ -596,7 +596,10 @@ fn write_attributes_out_of_range_are_not_sent() {
             .server
             .write_attributes(world.now, id, path("/3/0/9"), &update);
         let error = AttributeError::Number(name);
-        assert_eq!(refused, Err(CallError::Attribute(error)));
+        assert_eq!(
+            refused,
+            Err(CallError::Invalid(InvalidCall::Attribute(error)))
+        );
         assert!(world.sent().is_empty() && world.events().is_empty());
     }
 }
@@ -854,7 +857,7 @@ fn calls_that_cannot_be_sent_change_nothing() {
     let now = world.now;
     let server = &mut world.server;
     let value = content([("/3/0/14", "+02:00")]);
-    let wrong = |at: &str| Err(CallError::Path(path(at)));
+    let wrong = |at: &str| Err(CallError::Invalid(InvalidCall::Path(path(at))));
     assert_eq!(server.read(now, id, Path::Root, None), wrong("/"));
     assert_eq!(
         server.read(now, id, path("/3/0/7/0"), None),
@@ -875,18 +878,26 @@ fn calls_that_cannot_be_sent_change_nothing() {
     let link = ContentFormat::LINK_FORMAT;
     assert_eq!(
         server.read(now, id, path("/3"), Some(link)),
-        Err(CallError::Format(link))
+        Err(CallError::Invalid(InvalidCall::Format(link)))
     );
     let text = Some(ContentFormat::TEXT);
     for (at, format) in [("/3/0/13", None), ("/3/0", text), ("/3/0/14", Some(link))] {
         let result = server.write(now, id, path(at), WriteMode::Replace, format, &value);
         assert!(
-            matches!(result, Err(CallError::Content(_) | CallError::Format(_))),
+            matches!(
+                result,
+                Err(CallError::Invalid(
+                    InvalidCall::Content(_) | InvalidCall::Format(_)
+                ))
+            ),
             "{result:?}"
         );
     }
     let result = server.create(now, id, ObjectId::new(2), None, text, &Content::new());
-    assert_eq!(result, Err(CallError::Format(ContentFormat::TEXT)));
+    assert_eq!(
+        result,
+        Err(CallError::Invalid(InvalidCall::Format(ContentFormat::TEXT)))
+    );
     assert!(world.sent().is_empty() && world.events().is_empty());
     assert_eq!(world.server.usage().operations, 0);
 
@@ -910,7 +921,7 @@ fn pending_operations_are_bounded_and_sent_one_at_a_time_in_order() {
         .collect();
     assert_eq!(
         world.server.read(world.now, id, path("/3"), None),
-        Err(CallError::TooMany)
+        Err(CallError::Overload(Overload::Operations(3)))
     );
     // NSTART is 1.
     for (handle, at) in handles.iter().zip(["/3/0/0", "/3/0/1", "/3/0/2"]) {

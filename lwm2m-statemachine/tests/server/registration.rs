@@ -642,7 +642,7 @@ fn an_expired_registration_is_not_revived() {
     match world.server.poll_event() {
         Some(ServerEvent::Answered {
             operation, outcome, ..
-        }) => assert_eq!((operation, outcome), (pending, Outcome::RegistrationGone)),
+        }) => assert_eq!((operation, outcome), (pending, Outcome::ClientGone)),
         event => panic!("{event:?}"),
     }
     expired(&mut world, id);

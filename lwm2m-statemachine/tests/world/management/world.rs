@@ -359,8 +359,7 @@ impl World {
                 (Asked::Discover, Some(Outcome::Links(links))) => assert!(!links.is_empty()),
                 (Asked::Observe, Some(Outcome::Observing { .. }))
                 | (Asked::Cancel, Some(Outcome::Content(_)))
-                | (_, None | Some(Outcome::Timeout | Outcome::Reset | Outcome::RegistrationGone)) =>
-                    {}
+                | (_, None | Some(Outcome::Timeout | Outcome::Reset | Outcome::ClientGone)) => {}
                 (asked, outcome) => panic!("{asked:?} ended with {outcome:?}"),
             }
         }

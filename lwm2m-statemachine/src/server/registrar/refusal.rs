@@ -8,8 +8,7 @@ use lwm2m_linkformat::LinkFormatError;
 use lwm2m_objects::typed::SecurityMode;
 use thiserror::Error;
 
-use super::registration::RegistrationId;
-use crate::machine::Channel;
+use crate::{machine::Channel, server::id::RegistrationId};
 
 /// A request of the Client Registration interface that was refused: what an operator needs to see
 /// why a client does not come.
@@ -64,7 +63,7 @@ pub enum RefusalReason {
     #[error("the proven identity may not use the endpoint name")]
     Identity,
     /// 4.03: no client may register without a proven identity, or not under this endpoint name
-    /// ([`ServerConfig::no_sec`](super::ServerConfig::no_sec)).
+    /// ([`ServerConfig::no_sec`](crate::server::ServerConfig::no_sec)).
     #[error("the endpoint name needs a proven identity")]
     NoSec,
     /// 4.03: the endpoint name is registered by a client with a proven identity, and this one
@@ -78,24 +77,24 @@ pub enum RefusalReason {
     #[error("the location is that of another client")]
     AnotherClient,
     /// 4.13: more Objects and Object Instances than
-    /// [`ServerBounds::objects`](super::ServerBounds::objects).
+    /// [`ServerBounds::objects`](crate::server::ServerBounds::objects).
     #[error("more than {0} Objects and Object Instances")]
     TooManyObjects(usize),
     /// 4.13: an alternate path that is longer than
-    /// [`ServerBounds::alternate_path`](super::ServerBounds::alternate_path).
+    /// [`ServerBounds::alternate_path`](crate::server::ServerBounds::alternate_path).
     #[error("an alternate path of more than {0} bytes")]
     AlternatePath(usize),
     /// 4.13: more unknown parameters than
-    /// [`ServerBounds::unknown_parameters`](super::ServerBounds::unknown_parameters).
+    /// [`ServerBounds::unknown_parameters`](crate::server::ServerBounds::unknown_parameters).
     #[error("unknown parameters of more than {0} bytes")]
     UnknownParameters(usize),
     /// 5.03: as many registrations as
-    /// [`ServerBounds::registrations`](super::ServerBounds::registrations), or as many bytes as
-    /// [`ServerBounds::bytes`](super::ServerBounds::bytes), and none that goes for this client.
+    /// [`ServerBounds::registrations`](crate::server::ServerBounds::registrations), or as many bytes as
+    /// [`ServerBounds::bytes`](crate::server::ServerBounds::bytes), and none that goes for this client.
     #[error("no room for another registration")]
     NoRoom,
     /// 5.03: as many registrations of the host as
-    /// [`ServerBounds::registrations_per_host`](super::ServerBounds::registrations_per_host), and
+    /// [`ServerBounds::registrations_per_host`](crate::server::ServerBounds::registrations_per_host), and
     /// all are confirmed.
     #[error("the host has {0} registrations without a proven identity")]
     Host(usize),

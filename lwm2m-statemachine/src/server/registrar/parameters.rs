@@ -4,7 +4,8 @@ use alloc::{boxed::Box, vec::Vec};
 
 use lwm2m_core::UnknownParameter;
 
-use super::{config::UnknownParameters, refusal::RefusalReason};
+use super::refusal::RefusalReason;
+use crate::server::config::UnknownParameters;
 
 /// Parameters as they came, in one piece of memory: of each its length in a byte, and its text.
 /// That is what the bound counts, so an empty one counts, too.
@@ -28,8 +29,8 @@ impl Parameters {
     }
 
     /// These with those of an Update, each in place of those with its name. Too many are refused.
-    pub(super) fn merged(&self, given: &Given) -> Result<Self, RefusalReason> {
-        let mut merged = Given {
+    pub(super) fn merged(&self, given: &GivenParameters) -> Result<Self, RefusalReason> {
+        let mut merged = GivenParameters {
             bytes: Vec::new(),
             ..*given
         };
@@ -44,7 +45,7 @@ impl Parameters {
 
 /// The unknown parameters of one request.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct GivenParameters {
     policy: UnknownParameters,
     /// How many bytes they may take; see [`Parameters`].
     limit: usize,
@@ -53,7 +54,7 @@ pub(super) struct Given {
     bytes: Vec<u8>,
 }
 
-impl Given {
+impl GivenParameters {
     pub(super) const fn new(policy: UnknownParameters, limit: usize) -> Self {
         Self {
             policy,
@@ -129,8 +130,8 @@ mod tests {
 
     use super::*;
 
-    fn given<'a>(queries: impl IntoIterator<Item = &'a str>, limit: usize) -> Given {
-        let mut given = Given::new(UnknownParameters::Keep, limit);
+    fn given<'a>(queries: impl IntoIterator<Item = &'a str>, limit: usize) -> GivenParameters {
+        let mut given = GivenParameters::new(UnknownParameters::Keep, limit);
         for query in queries {
             assert_eq!(given.take(query), UnknownParameter::Accept);
         }
@@ -195,7 +196,7 @@ mod tests {
 
     #[test]
     fn refused_ones_are_not_kept() {
-        let mut given = Given::new(UnknownParameters::Refuse, 512);
+        let mut given = GivenParameters::new(UnknownParameters::Refuse, 512);
         assert_eq!(given.take("site=north"), UnknownParameter::Refuse);
         assert!(given.is_empty());
     }

@@ -13,16 +13,16 @@ use lwm2m_core::Instant;
 use super::{
     location::Location,
     pages::Pages,
-    registration::{Registration, RegistrationId},
+    registration::Registration,
     room::{Host, Place, Places, Room},
 };
 use crate::{
-    downlink::KEEP,
     machine::{KeyedState, Random, TimerQueue},
+    server::id::RegistrationId,
 };
 
 /// The host of a peer.
-pub(super) type HostOf<P> = fn(&P) -> Host;
+pub(in crate::server) type HostOf<P> = fn(&P) -> Host;
 
 #[derive(Debug)]
 pub(super) struct Registrations<P> {
@@ -136,8 +136,8 @@ impl<P> Registrations<P> {
         let keys = self.keys;
         let name_hash = keys.hash_one(registration.endpoint_name());
         let location_hash = self.hash_location(registration.location);
-        let (expiry, standing) = (registration.expiry, registration.standing);
-        let host = self.host_of(&registration.peer);
+        let (expiry, standing) = (registration.expiry, registration.contact.standing);
+        let host = self.host_of(&registration.contact.peer);
         let weight = weight(&registration);
         let serial = self.serial;
         let index = self.entries.insert(Entry {
@@ -168,8 +168,8 @@ impl<P> Registrations<P> {
     ) -> Option<R> {
         let host_of = self.host_of;
         let seen = |registration: &Registration<P>| {
-            let host = host_of.map(|of| of(&registration.peer));
-            (registration.standing, host)
+            let host = host_of.map(|of| of(&registration.contact.peer));
+            (registration.contact.standing, host)
         };
         let registration = self.get_mut(id)?;
         let (bytes, expiry, before) = (
@@ -196,8 +196,8 @@ impl<P> Registrations<P> {
 
     pub(super) fn remove(&mut self, id: RegistrationId) -> Option<Registration<P>> {
         let registration = self.get(id)?;
-        let (expiry, standing) = (registration.expiry, registration.standing);
-        let host = self.host_of(&registration.peer);
+        let (expiry, standing) = (registration.expiry, registration.contact.standing);
+        let host = self.host_of(&registration.contact.peer);
         let name_hash = self.keys.hash_one(registration.endpoint_name());
         let location_hash = self.hash_location(registration.location);
         self.expiry.set(id.index, &mut Some(expiry), None);
@@ -253,7 +253,7 @@ impl<P> Registrations<P> {
         for _ in 0..SPARED {
             let id = self.id(self.room.first_confirmed()?)?;
             let registration = self.get_mut(id)?;
-            if !core::mem::take(&mut registration.updated_since) {
+            if !core::mem::take(&mut registration.contact.updated_since) {
                 return Some(id);
             }
             self.spare(id);
@@ -264,7 +264,7 @@ impl<P> Registrations<P> {
     /// Has a registration go after all others of its standing.
     pub(super) fn spare(&mut self, id: RegistrationId) {
         if let Some(registration) = self.get(id) {
-            let standing = registration.standing;
+            let standing = registration.contact.standing;
             self.room.spare(&mut self.entries, id.index, standing);
         }
     }
@@ -282,7 +282,7 @@ impl<P> Registrations<P> {
     fn give_back(&mut self) {
         let (keys, entries) = (self.keys, &self.entries);
         let wanted = entries.len() * 2;
-        let too_large = |capacity: usize| capacity > KEEP && capacity / 8 > entries.len();
+        let too_large = |capacity: usize| capacity > SPARE_ROOM && capacity / 8 > entries.len();
         if too_large(self.by_name.capacity()) {
             self.by_name.shrink_to(wanted, |index| {
                 keys.hash_one(name(entries, *index).unwrap_or_default())
@@ -295,6 +295,9 @@ impl<P> Registrations<P> {
         }
     }
 }
+
+/// How many entries an index keeps room for when there are fewer.
+const SPARE_ROOM: usize = 64;
 
 /// How many confirmed registrations are looked at for one that was left alone.
 const SPARED: usize = 16;

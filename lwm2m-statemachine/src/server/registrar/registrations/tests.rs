@@ -2,29 +2,34 @@ use alloc::{format, vec::Vec};
 
 use lwm2m_core::{Binding, Lifetime, Version};
 
-use super::*;
-use crate::{
-    machine::Channel,
-    server::{objects::ObjectList, room::Standing},
+use super::super::{
+    objects::ObjectList,
+    registration::{Announced, Contact},
+    room::Standing,
 };
+use super::*;
+use crate::machine::Channel;
 
 fn registration(name: &str, location: Location) -> Registration<u8> {
     Registration {
         endpoint_name: name.into(),
-        peer: 0,
-        channel: Channel::Udp,
-        standing: Standing::Unconfirmed,
-        updated_since: false,
         location,
-        lifetime: Lifetime::from_secs(60).unwrap(),
-        version: Version::INITIAL,
-        binding: Binding::default(),
-        objects: ObjectList::default(),
-        rare: None,
+        contact: Contact {
+            peer: 0,
+            channel: Channel::Udp,
+            standing: Standing::Unconfirmed,
+            updated_since: false,
+        },
+        announced: Announced {
+            lifetime: Lifetime::from_secs(60).unwrap(),
+            version: Version::INITIAL,
+            binding: Binding::default(),
+            objects: ObjectList::default(),
+            optional: None,
+        },
         registered: Instant::ZERO,
         updated: Instant::ZERO,
         expiry: Instant::MAX,
-        pending_observes: 0,
     }
 }
 

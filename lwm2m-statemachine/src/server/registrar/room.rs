@@ -14,7 +14,7 @@ use crate::machine::KeyedState;
 const NONE: u32 = u32::MAX;
 
 /// What many peers may have in common: an address without its port, as the application tells it
-/// (see [`Server::with_hosts`](super::Server::with_hosts)).
+/// (see [`Server::with_hosts`](crate::Server::with_hosts)).
 ///
 /// ```
 /// use core::net::{Ipv6Addr, SocketAddr};

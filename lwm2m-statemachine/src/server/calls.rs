@@ -1,0 +1,203 @@
+//! What was asked of the clients and is not over: operations and observations.
+
+use lwm2m_core::{ContentFormat, Operation, Path};
+use thiserror::Error;
+
+use super::{
+    config::ServerBounds,
+    id::{ObservationId, OperationId, RegistrationId},
+};
+use crate::{
+    coap::{RequestId, SendError},
+    downlink::{Call, Entry, InvalidCall, Ledger, PendingCall, PlacedCall, QueuedRequest},
+    machine::Random,
+};
+
+/// Why an operation can't be sent. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// There is no such registration, or not any more.
+    #[error("no such registration")]
+    UnknownRegistration,
+    /// There is no such observation, or not any more.
+    #[error("no such observation")]
+    UnknownObservation,
+    /// The caller asks for what can't be asked; the same call fails again.
+    #[error("{0}")]
+    Invalid(#[from] InvalidCall),
+    /// There is no room; the same call may succeed later.
+    #[error("{0}")]
+    Overload(#[from] Overload),
+}
+
+/// Where there is no room for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Overload {
+    /// As many operations of the registration wait for their answer as
+    /// [`ServerBounds::operations`] allows.
+    #[error("{0} operations of the registration wait for their answer")]
+    Operations(usize),
+    /// The registration has as many observations, with those that are asked for, as
+    /// [`ServerBounds::observations`] allows.
+    #[error("the registration has {0} observations")]
+    Observations(usize),
+    /// The CoAP endpoint has no room.
+    #[error("{0}")]
+    Endpoint(SendError),
+}
+
+impl From<SendError> for CallError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::TooLarge => InvalidCall::TooLarge.into(),
+            SendError::NoObservation => Self::UnknownObservation,
+            // The others aren't about requests.
+            error => Overload::Endpoint(error).into(),
+        }
+    }
+}
+
+/// An observation, as long as notifications may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Observation {
+    /// The request that began it.
+    pub(super) request: RequestId,
+    pub(super) path: Path,
+    /// The format that was asked for: a cancellation asks for the same.
+    pub(super) accept: Option<ContentFormat>,
+}
+
+impl Entry for Observation {
+    fn request(&self) -> Option<RequestId> {
+        Some(self.request)
+    }
+}
+
+/// The operations that wait for their answer, and the observations.
+#[derive(Debug)]
+pub(super) struct Calls {
+    operations: Ledger<RegistrationId, PlacedCall>,
+    observations: Ledger<RegistrationId, Observation>,
+    most_operations: usize,
+    most_observations: usize,
+}
+
+impl Calls {
+    pub(super) fn new(bounds: &ServerBounds, random: &mut Random) -> Self {
+        Self {
+            operations: Ledger::new(random.hash_keys()),
+            observations: Ledger::new(random.hash_keys()),
+            most_operations: bounds.operations,
+            most_observations: bounds.observations,
+        }
+    }
+
+    /// Whether there is room for this call to a client. An Observe counts as an observation from the
+    /// start.
+    pub(super) fn check_room(
+        &self,
+        registration: RegistrationId,
+        call: &Call<'_>,
+    ) -> Result<(), Overload> {
+        let operations = self.operations.of(registration);
+        let (mut count, mut observes) = (0, 0);
+        for operation in operations {
+            count += 1;
+            observes += usize::from(operation.call.operation == Operation::Observe);
+        }
+        if count >= self.most_operations {
+            return Err(Overload::Operations(self.most_operations));
+        }
+        if matches!(call, Call::Observe(..)) {
+            let observations = self.observations.of(registration).count();
+            if observations.saturating_add(observes) >= self.most_observations {
+                return Err(Overload::Observations(self.most_observations));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a call up, to be [sent](Self::send).
+    pub(super) fn queue(
+        &mut self,
+        registration: RegistrationId,
+        call: PendingCall,
+        request: QueuedRequest,
+    ) -> OperationId {
+        OperationId(self.operations.queue(registration, call, request))
+    }
+
+    /// Hands a queued call to the endpoint with `send`. If that fails, the operation is gone.
+    pub(super) fn send<E>(
+        &mut self,
+        operation: OperationId,
+        send: impl FnOnce(QueuedRequest) -> Result<RequestId, E>,
+    ) -> Result<(), E> {
+        self.operations.send(operation.0, send)
+    }
+
+    /// Takes the operation of this request, which is answered or never will be.
+    pub(super) fn take_operation(
+        &mut self,
+        request: RequestId,
+    ) -> Option<(OperationId, PendingCall)> {
+        let (key, placed) = self.operations.take_by_request(request)?;
+        Some((OperationId(key), placed.call))
+    }
+
+    /// Takes the first operation of a registration, with its request if it was sent.
+    pub(super) fn take_operation_of(
+        &mut self,
+        registration: RegistrationId,
+    ) -> Option<(OperationId, Option<RequestId>)> {
+        let (key, placed) = self.operations.take_of(registration)?;
+        Some((OperationId(key), placed.request()))
+    }
+
+    /// A client took an Observe up.
+    pub(super) fn observe(
+        &mut self,
+        registration: RegistrationId,
+        observation: Observation,
+    ) -> ObservationId {
+        ObservationId(self.observations.insert(registration, observation))
+    }
+
+    pub(super) fn observation(&self, id: ObservationId) -> Option<&Observation> {
+        self.observations.get(id.0)
+    }
+
+    /// The observation that this request began.
+    pub(super) fn observation_by_request(
+        &self,
+        request: RequestId,
+    ) -> Option<(ObservationId, &Observation)> {
+        let (key, observation) = self.observations.by_request(request)?;
+        Some((ObservationId(key), observation))
+    }
+
+    pub(super) fn take_observation(&mut self, id: ObservationId) -> Option<Observation> {
+        self.observations.take(id.0)
+    }
+
+    /// Takes the first observation of a registration.
+    pub(super) fn take_observation_of(
+        &mut self,
+        registration: RegistrationId,
+    ) -> Option<(ObservationId, Observation)> {
+        let (key, observation) = self.observations.take_of(registration)?;
+        Some((ObservationId(key), observation))
+    }
+
+    /// How many operations there are.
+    pub(super) fn operations(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// How many observations there are.
+    pub(super) fn observations(&self) -> usize {
+        self.observations.len()
+    }
+}

@@ -1,0 +1,60 @@
+//! The handles that an application has for registrations, operations and observations.
+
+use core::fmt;
+
+use crate::downlink::Key;
+
+/// The handle of a registration. It never comes to mean another one: a client that registers anew
+/// has a new handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegistrationId {
+    /// Where the registration is kept.
+    pub(super) index: u32,
+    /// Which of all registrations that were kept there.
+    pub(super) serial: u32,
+}
+
+impl fmt::Display for RegistrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.serial)
+    }
+}
+
+/// The handle of an operation; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(pub(super) Key<RegistrationId>);
+
+/// The handle of an observation; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObservationId(pub(super) Key<RegistrationId>);
+
+/// What the last two share.
+macro_rules! handle {
+    ($name:ident) => {
+        impl $name {
+            /// The registration it belongs to.
+            pub fn registration(&self) -> RegistrationId {
+                self.0.client
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.serial.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(
+                    f,
+                    concat!(stringify!($name), "({}/{})"),
+                    self.0.client, self.0.serial
+                )
+            }
+        }
+    };
+}
+
+handle!(OperationId);
+handle!(ObservationId);

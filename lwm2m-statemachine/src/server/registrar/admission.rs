@@ -1,0 +1,209 @@
+//! Making room for a registration: which other ones go for it.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use lwm2m_core::Instant;
+use thiserror::Error;
+
+use super::{
+    policy::Policy,
+    refusal::RefusalReason,
+    registration::Registration,
+    registrations::{Registrations, weight},
+    room::{Host, Standing},
+};
+use crate::{machine::Peer, server::id::RegistrationId};
+
+/// How many registrations go at most for one request: a larger one may need the room of several.
+const EVICTED_AT_ONCE: usize = 64;
+
+/// Why a registration had to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EvictionReason {
+    /// There were as many as
+    /// [`ServerBounds::registrations`](crate::server::ServerBounds::registrations).
+    #[error("too many registrations")]
+    Registrations,
+    /// They took as much as [`ServerBounds::bytes`](crate::server::ServerBounds::bytes).
+    #[error("the registrations take too many bytes")]
+    Bytes,
+    /// Its host had as many as
+    /// [`ServerBounds::registrations_per_host`](crate::server::ServerBounds::registrations_per_host).
+    #[error("too many registrations of its host")]
+    Host,
+}
+
+/// A registration that is no more, though its client did not ask for that.
+#[derive(Debug)]
+pub(in crate::server) struct Departure<P> {
+    pub(in crate::server) registration: RegistrationId,
+    pub(in crate::server) was: Box<Registration<P>>,
+    /// `None` if it has expired.
+    pub(in crate::server) evicted: Option<EvictionReason>,
+}
+
+/// What there has to be room for.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    /// Of the client that asks.
+    standing: Standing,
+    /// What the registration will take, in bytes.
+    weight: usize,
+    /// What is registered now under the name, as long as it is there.
+    instead_of: Option<RegistrationId>,
+    /// The host that will have one more without a proven identity.
+    host: Option<Host>,
+}
+
+/// The registrations at the moment of a request, and those that have gone since.
+#[derive(Debug)]
+pub(super) struct Admission<'a, P> {
+    pub(super) registrations: &'a mut Registrations<P>,
+    pub(super) departures: &'a mut Vec<Departure<P>>,
+    pub(super) policy: &'a Policy,
+    pub(super) now: Instant,
+}
+
+impl<P: Peer> Admission<'_, P> {
+    /// Makes room for a registration; others may go for it. Tells which one it replaces, as it has
+    /// the same name.
+    pub(super) fn admit(
+        &mut self,
+        registration: &Registration<P>,
+    ) -> Result<Option<RegistrationId>, RefusalReason> {
+        let instead_of = self.registrations.find(registration.endpoint_name());
+        let instead_of = instead_of.filter(|old| !self.expire_if_due(*old));
+        let old = instead_of.and_then(|old| self.registrations.get(old));
+        let standing = registration.contact.standing;
+        // A client that proved who it is cannot be pushed out by one that did not.
+        if old.is_some_and(Registration::is_secure) && standing != Standing::Proven {
+            return Err(RefusalReason::Secured);
+        }
+        let host = |registration: &Registration<P>| match registration.contact.standing {
+            Standing::Proven => None,
+            _ => self.registrations.host_of(registration.peer()),
+        };
+        let host_of_old = old.and_then(host);
+        self.make_room(&Need {
+            standing,
+            weight: weight(registration),
+            instead_of,
+            host: host(registration).filter(|host| host_of_old != Some(*host)),
+        })?;
+        Ok(instead_of)
+    }
+
+    /// Makes room for an Update with which its registration takes so many bytes more.
+    pub(super) fn make_room_for_update(
+        &mut self,
+        id: RegistrationId,
+        more: usize,
+    ) -> Result<(), RefusalReason> {
+        let registration = self.registrations.get(id);
+        let registration = registration.ok_or(RefusalReason::UnknownLocation)?;
+        let need = Need {
+            standing: registration.contact.standing,
+            weight: weight(registration).saturating_add(more),
+            instead_of: Some(id),
+            host: None,
+        };
+        self.make_room(&need)
+    }
+
+    /// Ends a registration whose time is over, though no timeout was handled since. Nothing revives
+    /// it. Tells whether it ended.
+    pub(super) fn expire_if_due(&mut self, id: RegistrationId) -> bool {
+        let registration = self.registrations.get(id);
+        let due = registration.is_some_and(|registration| registration.expires_at() <= self.now);
+        if due {
+            self.remove(id, None);
+        }
+        due
+    }
+
+    /// Ends the registration that has expired first, if one has.
+    pub(super) fn expire_next(&mut self) -> bool {
+        let expired = self.registrations.pop_expired(self.now);
+        if let Some(expired) = expired {
+            self.remove(expired, None);
+        }
+        expired.is_some()
+    }
+
+    /// Makes room for what is needed: first expired registrations go, then those of clients that
+    /// proved the least.
+    fn make_room(&mut self, need: &Need) -> Result<(), RefusalReason> {
+        if let Some(host) = need.host {
+            self.make_room_at(host)?;
+        }
+        for _ in 0..EVICTED_AT_ONCE {
+            let Some(full) = self.full(need) else {
+                return Ok(());
+            };
+            if !self.expire_next() {
+                let dispensable = self.dispensable(need).ok_or(RefusalReason::NoRoom)?;
+                self.remove(dispensable, Some(full));
+            }
+        }
+        self.full(need)
+            .map_or(Ok(()), |_| Err(RefusalReason::NoRoom))
+    }
+
+    /// Makes room for one more registration of a host without a proven identity: another of the same
+    /// host goes. So a host that uses up its share can't shut out a client behind the same address.
+    fn make_room_at(&mut self, host: Host) -> Result<(), RefusalReason> {
+        let bound = self.policy.bounds.registrations_per_host;
+        if self.registrations.count_at(host) >= bound {
+            let oldest = self.registrations.oldest_unconfirmed_at(host);
+            let oldest = oldest.ok_or(RefusalReason::Host(bound))?;
+            self.remove(oldest, Some(EvictionReason::Host));
+        }
+        Ok(())
+    }
+
+    /// Which bound would be exceeded.
+    fn full(&self, need: &Need) -> Option<EvictionReason> {
+        let (bounds, held) = (&self.policy.bounds, &*self.registrations);
+        let old = need.instead_of.and_then(|old| held.get(old));
+        let others = held.len().saturating_sub(usize::from(old.is_some()));
+        let bytes = held.bytes().saturating_sub(old.map_or(0, weight));
+        if others >= bounds.registrations {
+            Some(EvictionReason::Registrations)
+        } else if bytes.saturating_add(need.weight) > bounds.bytes {
+            Some(EvictionReason::Bytes)
+        } else {
+            None
+        }
+    }
+
+    /// The registration that goes for what is needed. A client with a proven identity takes the place
+    /// of any without; a client without one only of those that have shown nothing for a while. A
+    /// registration with a proven identity never goes, and the one that is replaced goes anyway,
+    /// which makes no room.
+    fn dispensable(&mut self, need: &Need) -> Option<RegistrationId> {
+        if let Some(old) = need.instead_of {
+            self.registrations.spare(old);
+        }
+        let another = |id: &RegistrationId| need.instead_of != Some(*id);
+        let oldest = self.registrations.oldest_unconfirmed().filter(another);
+        if need.standing == Standing::Proven {
+            return oldest.or_else(|| self.registrations.idle_confirmed().filter(another));
+        }
+        let probation = self.policy.bounds.probation;
+        oldest.filter(|id| {
+            let registration = self.registrations.get(*id);
+            registration.is_some_and(|one| one.registered_at() + probation <= self.now)
+        })
+    }
+
+    fn remove(&mut self, registration: RegistrationId, evicted: Option<EvictionReason>) {
+        if let Some(was) = self.registrations.remove(registration) {
+            self.departures.push(Departure {
+                registration,
+                was: Box::new(was),
+                evicted,
+            });
+        }
+    }
+}

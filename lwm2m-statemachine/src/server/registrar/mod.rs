@@ -1,0 +1,510 @@
+//! The Client Registration interface: Register, Update and De-register (TS 5.3, 8.2.4).
+//!
+//! The registrar decides about a request and says what to answer and what has happened; it sends
+//! nothing. A registration is a record of its own and nothing of it is shared, so a server can be one
+//! of many, each with a part of the peers.
+//!
+//! - `policy` is what the application has decided, `admission` makes room for a registration.
+//! - `registrations` finds a registration by handle, name or location, and the next one that expires;
+//!   `room` orders those that may have to go, `pages` keeps them.
+//! - `registration`, `objects` and `parameters` are what one client said.
+
+mod admission;
+mod location;
+mod objects;
+mod origin;
+mod pages;
+mod parameters;
+mod policy;
+mod refusal;
+mod registration;
+mod registrations;
+mod room;
+
+use alloc::{boxed::Box, vec::Vec};
+
+use lwm2m_core::{
+    Code, ContentFormat, Instant, Method, Operation, Parameter, RegisterParameters,
+    UpdateParameters,
+};
+
+use self::{
+    admission::Admission,
+    location::RD,
+    policy::Policy,
+    registration::{Announced, Contact, OptionalParameters, Update},
+    registrations::Registrations,
+    room::Standing,
+};
+pub(super) use self::{
+    admission::Departure, objects::ObjectList, origin::Origin, registrations::HostOf,
+};
+pub use self::{
+    admission::EvictionReason,
+    location::Location,
+    refusal::{Refusal, RefusalReason},
+    registration::{Changes, Registration},
+    room::Host,
+};
+use super::{config::ServerConfig, id::RegistrationId};
+use crate::{
+    coap::{MessageBuf, MessageRef, OptionError},
+    machine::{Peer, Random},
+};
+
+/// When a client that was refused for want of room may try again, in seconds.
+const RETRY_AFTER: u32 = 60;
+
+/// Who is registered.
+#[derive(Debug)]
+pub(super) struct Registrar<P> {
+    registrations: Registrations<P>,
+    policy: Policy,
+    /// Those that have gone and were not told yet.
+    departures: Vec<Departure<P>>,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(super) struct Decision<P> {
+    pub(super) answer: Answer,
+    pub(super) effect: Effect<P>,
+}
+
+/// The answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Created(Location),
+    Code(Code),
+}
+
+impl Answer {
+    pub(super) fn message(self) -> Result<MessageBuf, OptionError> {
+        match self {
+            Self::Created(location) => {
+                let mut message = MessageBuf::response(Code::CREATED);
+                message
+                    .location_path(RD)?
+                    .location_path(location.token().as_str())?;
+                Ok(message)
+            }
+            Self::Code(code) => {
+                let mut message = MessageBuf::response(code);
+                if code == Code::SERVICE_UNAVAILABLE {
+                    message.max_age(RETRY_AFTER)?;
+                }
+                Ok(message)
+            }
+        }
+    }
+}
+
+/// What happened beside the answer; its events come after it.
+#[derive(Debug)]
+pub(super) enum Effect<P> {
+    Registered {
+        registration: RegistrationId,
+        replaced: Option<(RegistrationId, Box<Registration<P>>)>,
+    },
+    Updated(RegistrationId, Changes),
+    Deregistered(RegistrationId, Box<Registration<P>>),
+    Refused(Refusal<P>),
+    /// It was none of the requests of this interface.
+    Nothing,
+}
+
+/// A request of this interface, and the registration it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    Register,
+    Update(RegistrationId),
+    Deregister(RegistrationId),
+}
+
+/// Why a request has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// It isn't one of this interface.
+    NoOperation(Code),
+    /// It is refused; the registration is the one that its location names.
+    Refused(Operation, Option<RegistrationId>, RefusalReason),
+}
+
+/// What the path of a request leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Rd,
+    /// A location; `None` if no registration can have it.
+    Location(Option<Location>),
+    Nothing,
+}
+
+impl Target {
+    fn of(request: &MessageRef<'_>) -> Self {
+        let mut path = request.uri_path();
+        match (path.next(), path.next(), path.next()) {
+            (Some(RD), None, _) => Self::Rd,
+            (Some(RD), Some(token), None) => Self::Location(Location::from_token(token)),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// The requests of clients.
+impl<P: Peer> Registrar<P> {
+    /// Decides about a whole request.
+    pub(super) fn decide(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        request: &MessageRef<'_>,
+        body: &[u8],
+    ) -> Decision<P> {
+        self.accept(now, origin, request, body)
+            .unwrap_or_else(|failure| self.fail(origin, request, failure))
+    }
+
+    /// Decides about a request by the first block of its body. The body of a Register or an Update is
+    /// put together: `None`. Nothing is held of any other.
+    pub(super) fn decide_by_first_block(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        request: &MessageRef<'_>,
+    ) -> Option<Decision<P>> {
+        let failure = match self.classify(now, origin, request) {
+            Ok(Request::Register | Request::Update(_)) => return None,
+            // A De-register has no body.
+            Ok(Request::Deregister(_)) => Failure::NoOperation(Code::BAD_REQUEST),
+            Err(failure) => failure,
+        };
+        Some(self.fail(origin, request, failure))
+    }
+
+    /// The answer to a request that fails, and what the application is told of it.
+    fn fail(
+        &self,
+        origin: &Origin<'_, P>,
+        request: &MessageRef<'_>,
+        failure: Failure,
+    ) -> Decision<P> {
+        match failure {
+            Failure::NoOperation(code) => Decision {
+                answer: Answer::Code(code),
+                effect: Effect::Nothing,
+            },
+            Failure::Refused(operation, registration, reason) => Decision {
+                answer: Answer::Code(reason.code()),
+                effect: Effect::Refused(Refusal {
+                    operation,
+                    reason,
+                    peer: origin.peer.clone(),
+                    channel: origin.channel,
+                    security: origin.identity.security_mode(),
+                    endpoint_name: self.name_in(request, registration),
+                    registration,
+                }),
+            },
+        }
+    }
+
+    fn accept(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        request: &MessageRef<'_>,
+        body: &[u8],
+    ) -> Result<Decision<P>, Failure> {
+        match self.classify(now, origin, request)? {
+            Request::Register => self
+                .register(now, origin, request, body)
+                .map_err(|reason| Failure::Refused(Operation::Register, None, reason)),
+            Request::Update(id) => self
+                .update(now, origin, id, request, body)
+                .map_err(|reason| Failure::Refused(Operation::Update, Some(id), reason)),
+            Request::Deregister(id) => {
+                let was = self.registrations.remove(id);
+                let was = was.ok_or(Failure::NoOperation(Code::NOT_FOUND))?;
+                Ok(Decision {
+                    answer: Answer::Code(Code::DELETED),
+                    effect: Effect::Deregistered(id, Box::new(was)),
+                })
+            }
+        }
+    }
+
+    /// Which request it is, by method and path, if its sender may ask for that.
+    fn classify(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        request: &MessageRef<'_>,
+    ) -> Result<Request, Failure> {
+        let method = request.code().method();
+        match (Target::of(request), method) {
+            (Target::Rd, Some(Method::Post)) => Ok(Request::Register),
+            (Target::Location(location), Some(Method::Post)) => {
+                let refused = |(id, reason)| Failure::Refused(Operation::Update, id, reason);
+                let id = self.client(now, origin, location).map_err(refused)?;
+                Ok(Request::Update(id))
+            }
+            (Target::Location(location), Some(Method::Delete)) => {
+                let refused = |(id, reason)| Failure::Refused(Operation::Deregister, id, reason);
+                let id = self.client(now, origin, location).map_err(refused)?;
+                Ok(Request::Deregister(id))
+            }
+            (Target::Location(location), _) => {
+                let unknown = |(_, reason): (_, RefusalReason)| Failure::NoOperation(reason.code());
+                self.client(now, origin, location).map_err(unknown)?;
+                Err(Failure::NoOperation(Code::METHOD_NOT_ALLOWED))
+            }
+            (Target::Rd, _) => Err(Failure::NoOperation(Code::METHOD_NOT_ALLOWED)),
+            (Target::Nothing, _) => Err(Failure::NoOperation(Code::NOT_FOUND)),
+        }
+    }
+
+    /// The registration of this location, for its client. For anyone else, the registration that the
+    /// location names and why it isn't theirs; the answer doesn't tell that it exists.
+    fn client(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        location: Option<Location>,
+    ) -> Result<RegistrationId, (Option<RegistrationId>, RefusalReason)> {
+        let found = location.and_then(|location| self.registrations.find_location(location));
+        let unknown = (None, RefusalReason::UnknownLocation);
+        let id = found.ok_or(unknown)?;
+        let registration = self.registrations.get(id).ok_or(unknown)?;
+        if self.policy.is_client(origin, registration) && registration.expires_at() > now {
+            Ok(id)
+        } else if self.admission(now).expire_if_due(id) {
+            Err(unknown)
+        } else {
+            Err((Some(id), RefusalReason::AnotherClient))
+        }
+    }
+
+    /// TS 5.3.1.
+    fn register(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        request: &MessageRef<'_>,
+        body: &[u8],
+    ) -> Result<Decision<P>, RefusalReason> {
+        let registration = self.read_register(now, origin, request, body)?;
+        let location = registration.location;
+        let old = self.admission(now).admit(&registration)?;
+        let replaced = old.and_then(|old| Some((old, self.registrations.remove(old)?)));
+        let id = self.registrations.insert(registration);
+        Ok(Decision {
+            answer: Answer::Created(location),
+            effect: Effect::Registered {
+                registration: id.ok_or(RefusalReason::NoRoom)?,
+                replaced: replaced.map(|(old, was)| (old, Box::new(was))),
+            },
+        })
+    }
+
+    /// What a Register says, as the registration that it asks for.
+    fn read_register(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        request: &MessageRef<'_>,
+        body: &[u8],
+    ) -> Result<Registration<P>, RefusalReason> {
+        let mut unknown = self.policy.unknown_parameters();
+        let parameters =
+            RegisterParameters::read(request.uri_query(), self.policy.versions, |query| {
+                unknown.take(query)
+            })?;
+        let unknown = unknown.finish()?;
+        // After the version: the payload may have another form in another version.
+        check_content_format(request)?;
+        let name = parameters.endpoint.as_str();
+        self.policy.check_name(origin, name)?;
+        let optional = OptionalParameters {
+            sms: parameters.sms,
+            unknown,
+        };
+        let mut registration = Registration {
+            endpoint_name: name.into(),
+            announced: Announced {
+                lifetime: parameters.lifetime,
+                version: parameters.version,
+                binding: parameters.binding,
+                objects: self.policy.object_list(body)?,
+                optional: optional.boxed(),
+            },
+            contact: Contact {
+                peer: origin.peer.clone(),
+                channel: origin.channel,
+                standing: origin.standing(),
+                updated_since: false,
+            },
+            location: self.registrations.free_location(),
+            registered: now,
+            updated: now,
+            expiry: now,
+        };
+        registration.expiry = self.policy.expiry(&registration);
+        Ok(registration)
+    }
+
+    /// TS 5.3.2.
+    fn update(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        id: RegistrationId,
+        request: &MessageRef<'_>,
+        body: &[u8],
+    ) -> Result<Decision<P>, RefusalReason> {
+        check_content_format(request)?;
+        let registration = self.registrations.get(id);
+        let registration = registration.ok_or(RefusalReason::UnknownLocation)?;
+        let mut unknown = self.policy.unknown_parameters();
+        let parameters =
+            UpdateParameters::read(request.uri_query(), registration.binding(), |query| {
+                unknown.take(query)
+            })?;
+        let objects = match body {
+            [] => None,
+            body => Some(self.policy.object_list(body)?),
+        };
+        let update = Update {
+            lifetime: parameters.lifetime,
+            binding: parameters.binding,
+            objects,
+            optional: registration.optional_with(&unknown, parameters.sms)?,
+        };
+        let more = registration.growth(&update);
+        // The client knows its location, so it receives what is sent to it.
+        self.confirm(id);
+        if more > 0 {
+            self.admission(now).make_room_for_update(id, more)?;
+        }
+        let policy = &self.policy;
+        let changes = self.registrations.change(id, |registration| {
+            let changes = registration.update(now, origin, update);
+            registration.expiry = policy.expiry(registration);
+            changes
+        });
+        Ok(Decision {
+            answer: Answer::Code(Code::CHANGED),
+            effect: Effect::Updated(id, changes.unwrap_or_default()),
+        })
+    }
+
+    /// The name of this registration, or what the request says.
+    fn name_in(
+        &self,
+        request: &MessageRef<'_>,
+        registration: Option<RegistrationId>,
+    ) -> Option<Box<str>> {
+        let registration = registration.and_then(|id| self.registrations.get(id));
+        let known = registration.map(Registration::endpoint_name);
+        let mut said = request.uri_query().filter_map(|query| {
+            query
+                .strip_prefix(Parameter::EndpointName.key())?
+                .strip_prefix('=')
+        });
+        known.or_else(|| said.next()).map(Box::from)
+    }
+
+    fn admission(&mut self, now: Instant) -> Admission<'_, P> {
+        Admission {
+            registrations: &mut self.registrations,
+            departures: &mut self.departures,
+            policy: &self.policy,
+            now,
+        }
+    }
+}
+
+/// Time, and what clients show by their answers.
+impl<P: Peer> Registrar<P> {
+    /// Ends a registration if its time is over, though [`expire_next`](Self::expire_next) wasn't
+    /// called since.
+    pub(super) fn expire_if_due(&mut self, now: Instant, id: RegistrationId) {
+        self.admission(now).expire_if_due(id);
+    }
+
+    /// Ends the registration that has expired first. Tells whether there was one.
+    pub(super) fn expire_next(&mut self, now: Instant) -> bool {
+        self.admission(now).expire_next()
+    }
+
+    /// When the next registration expires.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.registrations.next_expiry()
+    }
+
+    /// The registrations that have gone since the last call, in their order.
+    pub(super) fn take_departures(&mut self) -> Vec<Departure<P>> {
+        core::mem::take(&mut self.departures)
+    }
+
+    /// A client has shown that it receives what is sent to it.
+    pub(super) fn confirm(&mut self, id: RegistrationId) {
+        let registration = self.registrations.get(id);
+        if registration.is_some_and(|registration| !registration.is_confirmed()) {
+            let policy = &self.policy;
+            self.registrations.change(id, |registration| {
+                registration.contact.standing = Standing::Confirmed;
+                registration.expiry = policy.expiry(registration);
+            });
+        }
+    }
+}
+
+/// What is registered.
+impl<P> Registrar<P> {
+    pub(super) fn new(
+        config: &ServerConfig,
+        random: &mut Random,
+        host_of: Option<HostOf<P>>,
+    ) -> Self {
+        Self {
+            registrations: Registrations::new(random, host_of),
+            policy: Policy::new(config),
+            departures: Vec::new(),
+        }
+    }
+
+    pub(super) fn get(&self, id: RegistrationId) -> Option<&Registration<P>> {
+        self.registrations.get(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RegistrationId, &Registration<P>)> {
+        self.registrations.iter()
+    }
+
+    pub(super) fn find(&self, endpoint_name: &str) -> Option<RegistrationId> {
+        self.registrations.find(endpoint_name)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.registrations.len()
+    }
+
+    /// What the registrations take, in bytes of heap.
+    pub(super) fn bytes(&self) -> usize {
+        self.registrations.bytes()
+    }
+
+    /// How many hosts have registrations without a proven identity.
+    pub(super) fn hosts(&self) -> usize {
+        self.registrations.hosts()
+    }
+}
+
+/// The payload is a list of links (TS 5.3.1). Without a Content-Format it is read as one; Table 27 has
+/// no 4.15 for another format.
+fn check_content_format(request: &MessageRef<'_>) -> Result<(), RefusalReason> {
+    match request.content_format() {
+        None | Some(ContentFormat::LINK_FORMAT) => Ok(()),
+        Some(format) => Err(RefusalReason::ContentFormat(format)),
+    }
+}

@@ -1,0 +1,319 @@
+//! What the server knows of one client (TS 5.3).
+
+use alloc::boxed::Box;
+
+use lwm2m_core::{
+    Binding, ContentFormat, InstanceId, Instant, Lifetime, Msisdn, ObjectId, Path, Version,
+};
+use lwm2m_linkformat::RootPath;
+
+use super::{
+    location::Location,
+    objects::ObjectList,
+    origin::Origin,
+    parameters::{GivenParameters, Parameters},
+    refusal::RefusalReason,
+    room::Standing,
+};
+use crate::machine::Channel;
+
+/// A registration: what the client said in Register and Update, and from where (TS 5.3.1).
+#[derive(Clone, Debug)]
+pub struct Registration<P> {
+    pub(super) endpoint_name: Box<str>,
+    pub(super) location: Location,
+    pub(super) contact: Contact<P>,
+    pub(super) announced: Announced,
+    pub(super) registered: Instant,
+    pub(super) updated: Instant,
+    /// When it ends; the slot of the expiry timer.
+    pub(super) expiry: Instant,
+}
+
+/// Where a client is reached, and what it has shown of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Contact<P> {
+    pub(super) peer: P,
+    pub(super) channel: Channel,
+    pub(super) standing: Standing,
+    /// Whether it has updated its registration since it was last considered for eviction.
+    pub(super) updated_since: bool,
+}
+
+/// What a client said of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Announced {
+    pub(super) lifetime: Lifetime,
+    pub(super) version: Version,
+    pub(super) binding: Binding,
+    pub(super) objects: ObjectList,
+    /// `None` if there is nothing in it.
+    pub(super) optional: Option<Box<OptionalParameters>>,
+}
+
+/// Parameters that few clients give.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OptionalParameters {
+    pub(super) sms: Option<Msisdn>,
+    /// Those that the specification doesn't know, as they came.
+    pub(super) unknown: Parameters,
+}
+
+/// What an Update changed. An Update that only extends the registration changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "any of them may change, alone or with others"
+)]
+#[non_exhaustive]
+pub struct Changes {
+    /// The Lifetime.
+    pub lifetime: bool,
+    /// The Binding Mode.
+    pub binding: bool,
+    /// The SMS Number.
+    pub sms_number: bool,
+    /// The Objects and Object Instances, or what was said of them.
+    pub objects: bool,
+    /// The unknown parameters.
+    pub parameters: bool,
+    /// The peer: a client with a proven identity moved (TS 7.1.5). Its observations have ended.
+    pub peer: bool,
+}
+
+/// What a client gave in an Update; `None` stays as it was.
+#[derive(Debug)]
+pub(super) struct Update {
+    pub(super) lifetime: Option<Lifetime>,
+    pub(super) binding: Option<Binding>,
+    pub(super) objects: Option<ObjectList>,
+    pub(super) optional: Option<OptionalParameters>,
+}
+
+impl<P> Registration<P> {
+    /// The Endpoint Client Name.
+    pub fn endpoint_name(&self) -> &str {
+        &self.endpoint_name
+    }
+
+    /// From where the client registered, and where it is reached.
+    pub fn peer(&self) -> &P {
+        &self.contact.peer
+    }
+
+    /// What the client is reached on.
+    pub fn channel(&self) -> Channel {
+        self.contact.channel
+    }
+
+    /// Whether the transport proved the client's identity. Without that, whoever sends from the same
+    /// peer is the client.
+    pub fn is_secure(&self) -> bool {
+        self.contact.standing == Standing::Proven
+    }
+
+    /// Whether the client has shown that it receives what is sent to it: it [is
+    /// secure](Self::is_secure), or has updated its registration or answered a request since it
+    /// registered. If not, the address of the Register may be forged.
+    pub fn is_confirmed(&self) -> bool {
+        self.contact.standing != Standing::Unconfirmed
+    }
+
+    /// Where the client updates the registration.
+    pub fn location(&self) -> Location {
+        self.location
+    }
+
+    /// The Lifetime, as the client said it. The server may [keep](Self::expires_at) the registration
+    /// for less time: see [`ServerBounds::lifetime`](crate::server::ServerBounds::lifetime).
+    pub fn lifetime(&self) -> Lifetime {
+        self.announced.lifetime
+    }
+
+    /// The version of the LwM2M Enabler that the client supports.
+    pub fn version(&self) -> Version {
+        self.announced.version
+    }
+
+    /// The Binding Mode, or what later versions have in its place; U if the client did not say.
+    pub fn binding(&self) -> Binding {
+        self.announced.binding
+    }
+
+    /// The SMS Number (MSISDN), if the client gave one.
+    pub fn sms_number(&self) -> Option<Msisdn> {
+        self.announced.optional.as_ref()?.sms
+    }
+
+    /// The unknown parameters of the Register, as they came; none unless
+    /// [`ServerConfig::unknown_parameters`](crate::server::ServerConfig::unknown_parameters) keeps
+    /// them.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        let optional = self.announced.optional.iter();
+        optional.flat_map(|optional| optional.unknown.iter())
+    }
+
+    /// The Objects and Object Instances, ascending. An Object is listed by itself if it has no Object
+    /// Instance so far, or if its version was told.
+    pub fn objects(&self) -> impl Iterator<Item = (ObjectId, Option<InstanceId>)> {
+        self.announced.objects.iter()
+    }
+
+    /// Whether the client has the Object or Object Instance of this path.
+    pub fn has(&self, path: &Path) -> bool {
+        self.announced.objects.has(path)
+    }
+
+    /// The version of an Object that the client has, as it said: what the Object's own link tells;
+    /// else the first of its Object Instances' links that tells one, as in LwM2M 1.2; else 1.0
+    /// (TS 6.2.3). The definition that its values are decoded with is in
+    /// [`Server::definitions`](crate::Server::definitions).
+    pub fn object_version(&self, object: ObjectId) -> Option<Version> {
+        self.announced.objects.version(object)
+    }
+
+    pub(in crate::server) fn object_list(&self) -> &ObjectList {
+        &self.announced.objects
+    }
+
+    /// Whether the client announced this format for all its Objects (`ct` of the root link,
+    /// TS 5.3.1). Of a list of more than 32 formats, the first 32 count.
+    pub fn announces(&self, format: ContentFormat) -> bool {
+        self.announced.objects.announces(format)
+    }
+
+    /// Where the client's Objects are (TS 8.2.2).
+    pub fn alternate_path(&self) -> RootPath<'_> {
+        self.announced.objects.alternate_path()
+    }
+
+    /// When the client registered.
+    pub fn registered_at(&self) -> Instant {
+        self.registered
+    }
+
+    /// When the client registered or updated last.
+    pub fn updated_at(&self) -> Instant {
+        self.updated
+    }
+
+    /// When the registration ends unless it is updated: the Lifetime, or as much of it as the
+    /// [bounds](crate::server::ServerBounds) allow, and the server's
+    /// [grace](crate::server::ServerConfig::grace), after the last update.
+    pub fn expires_at(&self) -> Instant {
+        self.expiry
+    }
+
+    /// What it takes beside itself, in bytes.
+    pub(super) fn heap(&self) -> usize {
+        self.endpoint_name.len() + self.announced.heap()
+    }
+
+    /// How many bytes more it would take after this Update.
+    pub(super) fn growth(&self, update: &Update) -> usize {
+        let Announced {
+            objects, optional, ..
+        } = &self.announced;
+        let (list, others) = (objects.heap(), heap_of(optional.as_deref()));
+        let list_after = update.objects.as_ref().map_or(list, ObjectList::heap);
+        let others_after = update
+            .optional
+            .as_ref()
+            .map_or(others, OptionalParameters::heap);
+        (list_after + others_after).saturating_sub(list + others)
+    }
+
+    /// The optional parameters after an Update that gives these; `None` if it gives none.
+    pub(super) fn optional_with(
+        &self,
+        unknown: &GivenParameters,
+        sms: Option<Msisdn>,
+    ) -> Result<Option<OptionalParameters>, RefusalReason> {
+        if unknown.is_empty() && sms.is_none() {
+            return Ok(None);
+        }
+        let none = OptionalParameters::default();
+        let before = self.announced.optional.as_deref().unwrap_or(&none);
+        Ok(Some(OptionalParameters {
+            sms: sms.or(before.sms),
+            unknown: before.unknown.merged(unknown)?,
+        }))
+    }
+
+    /// Takes over what an Update gives, and tells what is different from before.
+    pub(super) fn update(&mut self, now: Instant, origin: &Origin<'_, P>, update: Update) -> Changes
+    where
+        P: Clone + PartialEq,
+    {
+        let mut changes = update.optional.map_or_else(Changes::default, |optional| {
+            self.announced.set_optional(optional)
+        });
+        let (contact, announced) = (&mut self.contact, &mut self.announced);
+        changes.lifetime = set(&mut announced.lifetime, update.lifetime);
+        changes.binding = set(&mut announced.binding, update.binding);
+        changes.objects = set(&mut announced.objects, update.objects);
+        if contact.peer != *origin.peer {
+            contact.peer = origin.peer.clone();
+            changes.peer = true;
+        }
+        contact.channel = origin.channel;
+        contact.updated_since = true;
+        self.updated = now;
+        changes
+    }
+}
+
+impl Announced {
+    /// What it takes beside itself, in bytes.
+    fn heap(&self) -> usize {
+        self.objects.heap() + heap_of(self.optional.as_deref())
+    }
+
+    fn set_optional(&mut self, optional: OptionalParameters) -> Changes {
+        let none = OptionalParameters::default();
+        let before = self.optional.as_deref().unwrap_or(&none);
+        let changes = Changes {
+            parameters: before.unknown != optional.unknown,
+            sms_number: before.sms != optional.sms,
+            ..Changes::default()
+        };
+        if changes != Changes::default() {
+            self.optional = optional.boxed();
+        }
+        changes
+    }
+}
+
+impl OptionalParameters {
+    /// What they take, in bytes; nothing if there is nothing to keep.
+    fn heap(&self) -> usize {
+        if self.is_empty() {
+            0
+        } else {
+            size_of::<Self>() + self.unknown.heap()
+        }
+    }
+
+    pub(super) fn boxed(self) -> Option<Box<Self>> {
+        (!self.is_empty()).then(|| Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sms.is_none() && self.unknown.is_empty()
+    }
+}
+
+fn heap_of(optional: Option<&OptionalParameters>) -> usize {
+    optional.map_or(0, OptionalParameters::heap)
+}
+
+/// Sets what the client gave; tells whether that changed it.
+fn set<T: PartialEq>(slot: &mut T, given: Option<T>) -> bool {
+    match given {
+        Some(value) if *slot != value => {
+            *slot = value;
+            true
+        }
+        _ => false,
+    }
+}
