@@ -1,5 +1,10 @@
 //! What bodies in blocks are called.
 
+use crate::coap::option::BlockOption;
+
+/// The value of a block option that is not there: its size is the reserved one.
+pub(super) const NO_BLOCK: u32 = u32::MAX;
+
 /// A body that comes block by block; no two of an endpoint are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransferId(pub(super) u64);
@@ -30,7 +35,7 @@ impl Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Resource {
     pub(super) key: u64,
-    /// The value of its Block2 option: the client wants blocks of this size.
+    /// The value of its Block2 option, or [`NO_BLOCK`]: the client wants blocks of this size.
     pub(super) block2: u32,
 }
 
@@ -38,6 +43,11 @@ impl Resource {
     /// Of nothing that can be asked for.
     pub(super) const NONE: Self = Self {
         key: 0,
-        block2: u32::MAX,
+        block2: NO_BLOCK,
     };
+
+    /// The Block2 option of the request.
+    pub(super) fn block2(&self) -> Option<BlockOption> {
+        BlockOption::from_value(self.block2)
+    }
 }

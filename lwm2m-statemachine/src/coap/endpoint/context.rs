@@ -2,7 +2,12 @@
 
 use lwm2m_core::Code;
 
-use super::{body::Resource, fingerprint};
+use super::{
+    body::{NO_BLOCK, Resource},
+    fingerprint,
+    keys::{BodyKey, PeerIndex},
+    table::Key,
+};
 use crate::{
     coap::{message::MessageRef, option::BlockOption, token::Token},
     machine::{Channel, KeyedState},
@@ -14,7 +19,7 @@ pub(super) struct RequestContext {
     pub(super) token: Token,
     /// The fingerprint of what is asked for.
     pub(super) resource: u64,
-    /// The values of the block options; more than an option can hold if there are none.
+    /// The values of the block options; [`NO_BLOCK`] if there are none.
     block1: u32,
     block2: u32,
     /// What the answer travels on.
@@ -35,7 +40,7 @@ pub(super) enum Repetition {
 
 impl RequestContext {
     pub(super) fn new(request: &MessageRef<'_>, channel: Channel, keys: KeyedState) -> Self {
-        let value = |block: Option<BlockOption>| block.map_or(u32::MAX, BlockOption::value);
+        let value = |block: Option<BlockOption>| block.map_or(NO_BLOCK, BlockOption::value);
         Self {
             token: request.token(),
             resource: fingerprint::of_resource(request.code(), request.options(), keys),
@@ -54,7 +59,7 @@ impl RequestContext {
         Self {
             token,
             resource: resource.key,
-            block1: u32::MAX,
+            block1: NO_BLOCK,
             block2: resource.block2,
             channel,
         }
@@ -77,18 +82,11 @@ impl RequestContext {
     }
 
     pub(super) fn block1(&self) -> Option<BlockOption> {
-        Self::block(self.block1)
+        BlockOption::from_value(self.block1)
     }
 
     pub(super) fn block2(&self) -> Option<BlockOption> {
-        Self::block(self.block2)
-    }
-
-    fn block(value: u32) -> Option<BlockOption> {
-        if value == u32::MAX {
-            return None;
-        }
-        BlockOption::from_value(value)
+        self.resource().block2()
     }
 
     pub(super) const fn resource(&self) -> Resource {
@@ -96,5 +94,20 @@ impl RequestContext {
             key: self.resource,
             block2: self.block2,
         }
+    }
+}
+
+/// A request that has no answer yet: whose it is, its record, and what it asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenRequest {
+    pub(super) peer: PeerIndex,
+    pub(super) record: Key,
+    pub(super) context: RequestContext,
+}
+
+impl OpenRequest {
+    /// The body that its blocks are of.
+    pub(super) const fn body(&self) -> BodyKey {
+        BodyKey::new(self.peer, self.context.resource)
     }
 }

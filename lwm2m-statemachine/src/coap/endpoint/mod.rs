@@ -1,6 +1,7 @@
 //! An endpoint for many peers: reliability, deduplication, matching (RFC 7252 §4, §5).
 
 mod blockwise;
+mod bodies;
 mod body;
 mod config;
 mod connections;
@@ -20,10 +21,10 @@ use core::{fmt, time::Duration};
 use lwm2m_core::{CodeKind, Instant};
 
 use self::{
-    blockwise::{BlockWise, Holders, Serving, Sources, Uploads},
+    blockwise::{BlockWise, Holders, Sources, Uploads},
     config::Spans,
     exchanges::{notifications::Notifications, requests::Requests},
-    keys::{BodyKey, PeerIndex},
+    keys::PeerIndex,
     messages::{
         outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
         peers::Peers,
@@ -106,7 +107,6 @@ pub struct Endpoint<P> {
     blockwise: BlockWise,
     /// Whose the responses are that are being put together.
     responses: Holders,
-    serving: Serving,
     sources: Sources,
     /// For what tells resources and bodies apart.
     fingerprints: KeyedState,
@@ -124,8 +124,6 @@ enum TimerKey {
     Peer(PeerIndex),
     /// An answer to a group's request.
     Leisure(Key),
-    /// A body that goes in blocks.
-    Serving(BodyKey),
 }
 
 /// How a request is sent.
@@ -227,7 +225,6 @@ impl<P: Peer> Endpoint<P> {
             uploads,
             blockwise: BlockWise::new(&config, fingerprints),
             responses: Holders::default(),
-            serving: Serving::default(),
             sources: Sources::default(),
             fingerprints,
             sent: SentIds::new(random.hash_keys()),
@@ -315,7 +312,7 @@ impl<P: Peer> Endpoint<P> {
                 .is_some_and(|block| next.is_none_or(|next| block < next));
             if is_block_due && (is_block_first || !is_due) {
                 is_block_due = self.blockwise.handle_due(now);
-                self.do_steps();
+                let _ = self.do_steps(now);
             } else {
                 is_due = self.timer_due(now);
             }
@@ -333,7 +330,6 @@ impl<P: Peer> Endpoint<P> {
             TimerKey::Request(key) => self.request_due(now, key),
             TimerKey::Peer(peer) => self.peer_due(now, peer),
             TimerKey::Leisure(key) => self.leisure_over(now, key),
-            TimerKey::Serving(body) => self.serving_due(now, body),
         }
         true
     }
@@ -365,7 +361,7 @@ impl<P: Peer> Endpoint<P> {
     /// Whether nothing is kept of anyone, and nothing is left to send or to tell.
     pub fn is_idle(&self) -> bool {
         let nothing_held = self.usage() == Usage::default() && self.poll_timeout().is_none();
-        let nothing_waits = self.uploads.is_empty() && self.serving.is_in_order();
+        let nothing_waits = self.uploads.is_empty();
         let nothing_comes = self.blockwise.is_empty() && self.responses.bodies() == 0;
         nothing_held
             && nothing_waits
@@ -521,8 +517,6 @@ impl<P> Endpoint<P> {
             message_ids: self.sent.len(),
             timers: self.timers.len(),
             response_bytes: self.responses.bytes(),
-            serving: self.serving.len(),
-            serving_bytes: self.serving.bytes(),
             sources: self.sources.len(),
             ..Usage::default()
         };

@@ -181,4 +181,16 @@ impl Room {
             largest,
         }
     }
+
+    /// For the bodies of responses that are served.
+    pub(super) fn of_served(config: &Config) -> Self {
+        let bounds = &config.bounds;
+        Self {
+            bodies: bounds.serving,
+            bodies_per_peer: bounds.serving_per_peer,
+            bytes: bounds.serving_bytes,
+            bytes_per_peer: bounds.serving_bytes_per_peer,
+            largest: usize::MAX,
+        }
+    }
 }

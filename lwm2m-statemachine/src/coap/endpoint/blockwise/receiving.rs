@@ -14,7 +14,7 @@ use lwm2m_core::{Code, Instant};
 
 use self::bodies::{Content, Description, Inbound, InboundBodies};
 use super::{
-    holders::{Holders, Newcomer},
+    holders::Newcomer,
     limits::{Room, Sizes, Times, is_block},
     message::{self, BlockOptions, busy, incomplete},
     step::{RequestStep, Step, Steps},
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     coap::{
         endpoint::{
+            Usage,
             body::TransferId,
             config::Config,
             event::{Body, FailureReason, SendError},
@@ -73,9 +74,12 @@ impl Receiving {
         self.bodies.is_empty()
     }
 
-    /// Whose bodies are held, and how many bytes they take.
-    pub(super) const fn holders(&self) -> &Holders {
-        self.bodies.holders()
+    /// Adds how much is held.
+    pub(super) fn add_usage(&self, usage: &mut Usage) {
+        let holders = self.bodies.holders();
+        usage.receiving = holders.bodies();
+        usage.receiving_bytes = holders.bytes();
+        usage.timers = usage.timers.saturating_add(self.bodies.timers().len());
     }
 
     /// Whether a body of this peer comes on.
@@ -354,34 +358,25 @@ impl Receiving {
     }
 
     /// The application ignores a request with a block of a body in it: the block may come again.
-    pub(super) fn ignored(
-        &mut self,
-        key: BodyKey,
-        record: Key,
-        block: BlockOption,
-        steps: &mut Steps,
-    ) {
+    /// Says whether that ends the body; its peer is not held by it any more, and the request does no
+    /// harm if it is run again.
+    pub(super) fn ignored(&mut self, key: BodyKey, record: Key, block: BlockOption) -> bool {
         let Some(inbound) = self.bodies.undecided(key, record) else {
-            return;
+            return false;
         };
         if block.number() == 0 {
-            self.bodies.forget(key, steps);
-            return;
+            return self.bodies.remove(key).is_some();
         }
         inbound.received = block.offset();
         inbound.whole = false;
         inbound.requests.undecided = None;
         self.bodies.truncate(key, block.offset());
+        false
     }
 
     /// The moment of the next deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.bodies.timers().next()
-    }
-
-    /// How many deadlines there are.
-    pub(super) fn deadlines(&self) -> usize {
-        self.bodies.timers().len()
     }
 
     /// Gives up the body whose rest did not come in time, if there is one; says whether there was.

@@ -12,14 +12,13 @@ use lwm2m_core::{Code, CodeKind, Instant, Method};
 use super::{
     limits::LARGEST,
     message::{self, BlockOptions, REQUEST_TAG},
-    source::Owner,
     transfer::{Ask, Content, Step, Transfer},
 };
 use crate::{
     coap::{
         endpoint::{
             Endpoint, RequestOptions, TimerKey,
-            body::Source,
+            body::{Source, SourceId},
             event::{Body, Event, FailureReason, Incoming, RequestId, SendError},
             exchanges::requests::{Kind, Mode, answer},
             fingerprint,
@@ -104,7 +103,7 @@ impl<P: Peer> Endpoint<P> {
         let mode = Mode::new(options, self.spans.response_timeout);
         let key = self.insert_request(now, peer, token, Kind::Exchange, mode)?;
         if let Content::Source(source) = &body {
-            self.sources.begin(source.id, Owner::Request(key));
+            self.sources.begin(source.id, key);
         }
         let transfer = Transfer::upload(template, body, size, options.stream, resource);
         self.begin_upload(now, peer, key, transfer);
@@ -236,7 +235,7 @@ impl<P: Peer> Endpoint<P> {
         if let Some(source) = source
             && now_from.is_none()
         {
-            self.close_source(source);
+            self.close_request_source(source);
         }
         self.step(now, key, response, step)
     }
@@ -324,7 +323,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The application has a block of a request's body.
-    pub(super) fn supply_request(
+    pub(in crate::coap::endpoint) fn supply_request(
         &mut self,
         now: Instant,
         key: Key,
@@ -438,6 +437,12 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
+    /// The source of a request is of no use any more.
+    fn close_request_source(&mut self, source: SourceId) {
+        self.sources.end(source);
+        self.events.push_back(Event::SourceClosed { source });
+    }
+
     /// What is left of a transfer whose request is gone.
     pub(in crate::coap::endpoint) fn drop_transfer(
         &mut self,
@@ -448,7 +453,7 @@ impl<P: Peer> Endpoint<P> {
     ) {
         self.count_response(now, peer, transfer.held(), 0);
         if let Some(source) = transfer.source() {
-            self.close_source(source);
+            self.close_request_source(source);
         }
         if let Some(block) = transfer.block {
             self.give_up(block);

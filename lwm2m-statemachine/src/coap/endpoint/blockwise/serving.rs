@@ -7,295 +7,233 @@
 //! the ETag whether the body is the same, which is that of the application or is made from the
 //! body; and if it is known to be another one, the answer is 4.08, so that a client that does not
 //! look at the ETag is not misled either.
+//!
+//! The body of a response or notification may also be supplied by the application block by block:
+//! then nothing of it is kept, and those who wait for a block are answered when it comes.
 
-mod kept;
-mod supplied;
+mod blocks;
+mod bodies;
 
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use lwm2m_core::{Code, Instant};
 
-pub(in crate::coap::endpoint) use self::kept::Serving;
-use self::kept::{Content, Kept, Waiting, Who};
-pub(in crate::coap::endpoint) use self::supplied::Loss;
-
+pub(in crate::coap::endpoint) use self::{blocks::may_be_split, bodies::ServingEnd};
+use self::{
+    blocks::{block_of, etag_from, etag_of, observe_of, supplied_message},
+    bodies::{Content, Recipient, ServedBodies, ServedBody, SuppliedBody, Waiter},
+};
 use super::{
-    OpenRequest, RequestStep,
-    limits::{SMALLEST, block_at},
+    limits::{Room, SMALLEST, Sizes, Times, block_at},
     message::{self, BlockOptions, incomplete},
+    step::{RequestStep, Step, Steps, SuppliedBlock},
 };
 use crate::{
     coap::{
         endpoint::{
-            Endpoint, TimerKey,
-            body::Resource,
-            config::after,
-            context::RequestContext,
-            event::Body,
+            Usage,
+            body::{Resource, Source, SourceId},
+            config::Config,
+            context::{OpenRequest, RequestContext},
+            event::{Body, SendError},
+            exchanges::notifications::Notice,
             fingerprint,
             keys::{BodyKey, PeerIndex},
-            messages::records::State,
             table::Key,
         },
-        message::{MessageRef, MessageType},
+        message::MessageRef,
         message_buf::MessageBuf,
-        option::{BlockOption, OptionNumber, Uint},
+        option::{BlockOption, OptionNumber},
+        token::Token,
     },
-    machine::Peer,
+    machine::{KeyedState, Random},
 };
 
-impl<P: Peer> Endpoint<P> {
+/// What becomes of requests for blocks of responses, and of responses that are too large for one
+/// message.
+#[derive(Clone, Debug)]
+pub(super) struct Serving {
+    bodies: ServedBodies,
+    sizes: Sizes,
+    fingerprints: KeyedState,
+}
+
+/// A notification whose body the application supplies.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::coap::endpoint) struct SuppliedNotification {
+    pub(in crate::coap::endpoint) notice: Notice,
+    /// Under what its other blocks are asked for, if they can be.
+    pub(in crate::coap::endpoint) resource: Option<Resource>,
+    /// Its first block.
+    pub(in crate::coap::endpoint) block: BlockOption,
+}
+
+impl Serving {
+    pub(super) fn new(config: &Config, fingerprints: KeyedState) -> Self {
+        Self {
+            bodies: ServedBodies::new(Room::of_served(config), Times::new(config)),
+            sizes: Sizes::new(config),
+            fingerprints,
+        }
+    }
+
+    /// Adds how much is held.
+    pub(super) fn add_usage(&self, usage: &mut Usage) {
+        usage.serving = self.bodies.len();
+        usage.serving_bytes = self.bodies.bytes();
+        usage.sources = usage.sources.saturating_add(self.bodies.sources());
+        usage.timers = usage.timers.saturating_add(self.bodies.timers().len());
+    }
+
+    /// Whether the books are in order.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.bodies.is_in_order()
+    }
+
+    /// The body that comes from this source.
+    pub(super) fn of_source(&self, source: SourceId) -> Option<BodyKey> {
+        self.bodies.of_source(source)
+    }
+
+    /// The notification to this observer that waits for its first block.
+    pub(super) fn awaited_notification(&self, peer: PeerIndex, token: Token) -> Option<Notice> {
+        self.bodies.notification(peer, token)
+    }
+
     /// The size of a block to send, and where it begins, of a body of `total` bytes, if that is
     /// known, whose messages have these options.
     fn wanted(
         &self,
-        asked: &RequestContext,
+        context: &RequestContext,
         head: &MessageBuf,
         total: Option<u32>,
     ) -> (usize, usize) {
-        let preferred = self.blockwise.sizes.preferred(asked.channel, head, total);
-        asked.block2().map_or((preferred, 0), |block| {
+        let preferred = self.sizes.preferred(context.channel, head, total);
+        context.block2().map_or((preferred, 0), |block| {
             (block.size().min(preferred), block.offset())
         })
     }
 
     /// The answer as it is sent: the block that was asked for if it is too large for one message,
     /// and with the block options that belong in it.
-    pub(in crate::coap::endpoint) fn in_blocks(
+    pub(super) fn split(
         &mut self,
         now: Instant,
         peer: PeerIndex,
-        asked: &RequestContext,
+        context: &RequestContext,
         message: MessageBuf,
+        steps: &mut Steps,
     ) -> MessageBuf {
-        let (block1, block2) = (asked.block1(), asked.block2());
+        let (block1, block2) = (context.block1(), context.block2());
         let length = message.payload_bytes().len();
         // Beside it there may be one block option of up to 5 bytes.
         let beside = if block1.is_some() { 5 } else { 0 };
-        let fits = self.blockwise.sizes.fits(asked.channel, &message, beside);
+        let fits = self.sizes.fits(context.channel, &message, beside);
         if block1.is_none() && block2.is_none() && fits {
             return message;
         }
         let code = message.code();
-        let total = u32::try_from(length).unwrap_or(u32::MAX);
-        let (size, offset) = self.wanted(asked, &message, Some(total));
         let block1 = block1
             .filter(|_| !message.has(OptionNumber::BLOCK1))
-            .and_then(|block| self.blockwise.sizes.acknowledge(block, code));
-        let splittable = may_be_split(code) && !message.has(OptionNumber::BLOCK2);
-        let whole = if block2.is_some() {
+            .and_then(|block| self.sizes.acknowledge(block, code));
+        let total = u32::try_from(length).unwrap_or(u32::MAX);
+        let (size, offset) = self.wanted(context, &message, Some(total));
+        let is_splittable = may_be_split(code) && !message.has(OptionNumber::BLOCK2);
+        let is_whole = if block2.is_some() {
             length <= size
         } else {
             fits
         };
-        if !splittable || whole && (offset == 0 || code != Code::CONTENT) {
-            let block2 = block2
-                .filter(|_| splittable && offset == 0)
-                .and_then(|_| BlockOption::new(0, false, size));
-            if block1.is_none() && block2.is_none() {
-                return message;
-            }
-            let own = BlockOptions {
-                block2,
-                block1,
-                ..BlockOptions::default()
-            };
-            return message::with(&message, own);
+        if is_splittable && !(is_whole && (offset == 0 || code != Code::CONTENT)) {
+            let body = BodyKey::new(peer, context.resource);
+            return self.begin(now, body, message, block1, (offset, size), steps);
         }
-        let etag = self.etag_of(&message, Some(message.payload_bytes()));
-        let key = BodyKey::new(peer, asked.resource);
-        if offset > 0
-            && let Some(kept) = self.serving.bodies.get(&key)
-            && kept.etag != etag
-        {
+        let block2 = block2
+            .filter(|_| is_splittable && offset == 0)
+            .and_then(|_| BlockOption::new(0, false, size));
+        if block1.is_none() && block2.is_none() {
+            return message;
+        }
+        let options = BlockOptions {
+            block2,
+            block1,
+            ..BlockOptions::default()
+        };
+        message::with(&message, options)
+    }
+
+    /// The block at `offset` of a response, which is kept for the others.
+    fn begin(
+        &mut self,
+        now: Instant,
+        key: BodyKey,
+        message: MessageBuf,
+        block1: Option<BlockOption>,
+        (offset, size): (usize, usize),
+        steps: &mut Steps,
+    ) -> MessageBuf {
+        let payload = message.payload_bytes();
+        let etag = etag_of(&message)
+            .unwrap_or_else(|| etag_from(fingerprint::of_bytes(payload, self.fingerprints)));
+        let is_other = |kept: &ServedBody| kept.etag != etag;
+        if offset > 0 && self.bodies.get(key).is_some_and(is_other) {
             // The client has blocks of another body.
-            self.forget_serving(now, key, Loss::Replaced);
+            self.bodies.forget(key, ServingEnd::Replaced, steps);
             return incomplete();
         }
-        if offset >= length {
+        if offset >= payload.len() {
             return MessageBuf::response(Code::BAD_REQUEST);
         }
         let observe = observe_of(&message);
         let (head, body) = message.split_payload();
-        let own = BlockOptions {
+        let options = BlockOptions {
             block1,
-            etag: Some(&etag)
-                .filter(|_| !head.has(OptionNumber::ETAG))
-                .map(|etag| &**etag),
+            etag: Some(&*etag).filter(|_| !head.has(OptionNumber::ETAG)),
             ..BlockOptions::default()
         };
-        let Some(answer) = block_of(&head, &body, offset, size, own, observe) else {
+        let Some(answer) = block_of(&head, &body, (offset, size), options, observe) else {
             return MessageBuf::response(Code::INTERNAL_SERVER_ERROR);
         };
-        if asked.resource != Resource::NONE.key {
-            self.keep(now, key, &head, etag, Content::Bytes(body), offset > 0);
+        if key.resource != Resource::NONE.key {
+            let body = new_body(now, &head, etag, Content::Bytes(body), offset > 0);
+            self.bodies.keep(now, key, body, steps);
         }
         answer
     }
 
-    /// The ETag of the application, or one made from the body or, without it, of this moment.
-    fn etag_of(&mut self, message: &MessageBuf, body: Option<&[u8]>) -> Vec<u8> {
-        let etag = message
-            .options()
-            .find(|(number, _)| *number == OptionNumber::ETAG);
-        etag.map_or_else(
-            || {
-                let number = body.map_or_else(
-                    || self.random.next_u64(),
-                    |body| fingerprint::of_bytes(body, self.fingerprints),
-                );
-                number.to_be_bytes().to_vec()
-            },
-            |(_, etag)| etag.to_vec(),
-        )
-    }
-
-    /// Makes room for one more body of a peer, of so many bytes; says whether there is.
-    fn make_room_to_keep(&mut self, now: Instant, peer: PeerIndex, bytes: usize) -> bool {
-        let bounds = self.config.bounds;
-        if bounds.serving.min(bounds.serving_per_peer) == 0 || bytes > bounds.serving_bytes {
-            return false;
-        }
-        let now_and_next = now.as_millis().saturating_add(1);
-        let busy_since = Instant::from_millis(now_and_next.saturating_sub(self.spans.silence));
-        let (most, most_bytes) = (bounds.serving_per_peer, bounds.serving_bytes_per_peer);
-        while let Some(first) = self.serving.first_to_go_of(peer, most, busy_since) {
-            self.forget_serving(now, first, Loss::NoRoom);
-        }
-        while self.serving.len() >= bounds.serving
-            && let Some(first) = self.serving.first_to_go(busy_since)
-        {
-            self.forget_serving(now, first, Loss::NoRoom);
-            if first.peer != peer {
-                self.peers.release(first.peer);
-            }
-        }
-        while self.serving.bytes_of(peer).saturating_add(bytes) > most_bytes
-            && self.serving.lighten_peer(peer, busy_since)
-        {}
-        while self.serving.bytes().saturating_add(bytes) > bounds.serving_bytes
-            && self.serving.lighten(busy_since)
-        {}
-        true
-    }
-
-    /// Keeps a body, in the place of an older one of its key; says whether there was room. It is
-    /// read already if it is kept for a later block than the first.
-    fn keep(
-        &mut self,
-        now: Instant,
-        key: BodyKey,
-        message: &MessageBuf,
-        etag: Vec<u8>,
-        content: Content,
-        read: bool,
-    ) -> bool {
-        self.forget_serving(now, key, Loss::Replaced);
-        if !self.make_room_to_keep(now, key.peer, content.held()) {
-            return false;
-        }
-        let Some(peer) = self.peers.get_mut(key.peer) else {
-            return false;
-        };
-        peer.bodies = peer.bodies.saturating_add(1);
-        let own = BlockOptions {
-            etag: Some(&*etag).filter(|_| !message.has(OptionNumber::ETAG)),
-            ..BlockOptions::default()
-        };
-        let head = message::message(message.code(), message.options(), own, &[]);
-        let kept = Kept {
-            head,
-            etag,
-            content,
-            read,
-            used: 0,
-            begun: now,
-            asked: now,
-            deadline: None,
-        };
-        self.serving.insert(key, kept);
-        self.prolong(now, key, read);
-        true
-    }
-
-    /// A body is in use; by whoever wants a later block of it than the first, or not. One that is
-    /// held has an end all the same: then the application is asked for it again.
-    fn prolong(&mut self, now: Instant, key: BodyKey, later: bool) {
-        if let Some(kept) = self.serving.bodies.get_mut(&key) {
-            let mut deadline = after(now, self.spans.transfer_lifetime);
-            if let Content::Bytes(_) = kept.content {
-                deadline = deadline.min(after(kept.begun, self.spans.transfer_deadline));
-            }
-            self.timers
-                .set(TimerKey::Serving(key), &mut kept.deadline, Some(deadline));
-        }
-        self.serving.touch(now, key, later);
-    }
-
-    /// A block of a body is asked for, and not the first one.
-    pub(in crate::coap::endpoint) fn serve<'d>(
+    /// What a request for a block leads to that is not the first one. `is_known` says whether a
+    /// record is still there.
+    pub(super) fn serve<'d>(
         &mut self,
         now: Instant,
         asking: &OpenRequest,
         request: &MessageRef<'d>,
+        is_known: &dyn Fn(Key) -> bool,
+        steps: &mut Steps,
     ) -> RequestStep<'d> {
-        let OpenRequest {
-            peer,
-            record,
-            context: asked,
-        } = asking;
-        let (peer, record) = (*peer, *record);
-        let key = BodyKey::new(peer, asked.resource);
-        let kept = self.serving.bodies.get(&key);
-        let waits = kept.is_some_and(|kept| !kept.content.waiting().is_empty());
-        let (size, offset) = match kept {
-            Some(kept) => self.wanted(asked, &kept.head, kept.content.size()),
-            None => (SMALLEST, 0),
-        };
+        let key = asking.body();
+        let kept = self.bodies.get(key);
+        let is_waited_for = kept.is_some_and(|kept| !kept.content.waiters().is_empty());
+        let (size, offset) = kept.map_or((SMALLEST, 0), |kept| {
+            self.wanted(&asking.context, &kept.head, kept.content.size())
+        });
         let Some(block) = block_at(offset, false, size) else {
             return RequestStep::Answer(MessageBuf::response(Code::BAD_REQUEST));
         };
-        if !waits {
+        if !is_waited_for {
             // Asking again for what the application does not supply keeps nothing alive.
-            self.prolong(now, key, true);
+            self.bodies.prolong(now, key, true);
         }
-        match self
-            .serving
-            .bodies
-            .get_mut(&key)
-            .map(|kept| (&mut kept.content, &kept.head))
-        {
-            Some((Content::Bytes(body), head)) => {
-                let answer = block_of(head, body, offset, size, BlockOptions::default(), None);
-                let more = offset.saturating_add(size) < body.len();
-                let Some(answer) = answer else {
-                    return RequestStep::Answer(MessageBuf::response(Code::BAD_REQUEST));
-                };
-                if more {
-                    let message = answer;
-                    return RequestStep::AnswerWithBlock { block, message };
-                }
-                // The answer is cached as all answers are; the body is of no use any more.
-                self.forget_serving(now, key, Loss::NoRoom);
-                RequestStep::Answer(answer)
+        match self.bodies.get(key).map(|kept| &kept.content) {
+            Some(Content::Bytes(body)) => {
+                let body = body.clone();
+                self.serve_bytes(key, &body, block, steps)
             }
-            Some((Content::Source { id, waiting, .. }, _)) => {
-                let id = *id;
-                // Whose request is too long ago waits no more.
-                waiting.retain(|waiting| match waiting.who {
-                    Who::Request(record) | Who::Again(record) => self.records.get(record).is_some(),
-                    Who::Observer(_) => true,
-                });
-                let is_new = waiting.iter().all(|waiting| waiting.block != block);
-                waiting.push(Waiting {
-                    who: Who::Request(record),
-                    block,
-                    observe: None,
-                    explicit: true,
-                });
-                if is_new {
-                    self.want_block(peer, id, block);
-                }
+            Some(Content::Source(_)) => {
+                self.bodies.forget_waiters(key, is_known);
+                let waiter = Waiter::for_block(Recipient::Request(*asking), block);
+                self.wait(key, waiter, steps);
                 RequestStep::Wait
             }
             // A request to observe would begin with what is in the middle.
@@ -306,169 +244,275 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// Answers with a block that can be made again as long as the body is kept: it is not cached.
-    pub(in crate::coap::endpoint) fn send_block_of_body(
+    /// A block of a body that is kept is asked for.
+    fn serve_bytes<'d>(
         &mut self,
-        now: Instant,
-        asking: &OpenRequest,
+        key: BodyKey,
+        body: &Bytes,
         block: BlockOption,
-        answer: MessageBuf,
-    ) {
-        let OpenRequest {
-            peer,
-            record: key,
-            context: asked,
-        } = asking;
-        let (peer, key) = (*peer, *key);
-        let confirmable = self
-            .records
-            .get(key)
-            .filter(|record| record.confirmable && matches!(record.state, State::Open(_)));
-        let (Some(record), Some(name)) = (confirmable, self.peers.name(peer)) else {
-            let _ = self.send_answer(now, key, answer);
-            return;
+        steps: &mut Steps,
+    ) -> RequestStep<'d> {
+        let (offset, size) = (block.offset(), block.size());
+        let answer = self.block(key, body, block);
+        let Some(message) = answer else {
+            return RequestStep::Answer(MessageBuf::response(Code::BAD_REQUEST));
         };
-        let wire = answer.finish(MessageType::Acknowledgement, record.message_id, asked.token);
-        let state = State::Served {
-            resource: asked.resource,
-            block,
-            token: asked.token,
-        };
-        self.set_record(key, state);
-        self.outbox.message(name, wire);
+        if offset.saturating_add(size) < body.len() {
+            return RequestStep::AnswerWithBlock { block, message };
+        }
+        // The answer is cached as all answers are; the body is of no use any more.
+        self.bodies.forget(key, ServingEnd::NoRoom, steps);
+        RequestStep::Answer(message)
     }
 
-    /// A request for a block came again.
-    pub(in crate::coap::endpoint) fn serve_again(
+    /// What a repetition of a request leads to that was answered with this block.
+    pub(super) fn serve_again(
         &mut self,
+        key: BodyKey,
         record: Key,
-        resource: u64,
         block: BlockOption,
+        steps: &mut Steps,
     ) {
-        let Some(peer) = self.records.peer(record) else {
-            return;
-        };
-        let kept = self.serving.bodies.get_mut(&BodyKey::new(peer, resource));
-        let answer = match kept.map(|kept| (&mut kept.content, &kept.head)) {
-            Some((Content::Source { id, waiting, .. }, _)) => {
-                let id = *id;
-                let waits =
-                    |waiting: &Waiting| matches!(waiting.who, Who::Again(other) if other == record);
-                if waiting.iter().any(waits) {
-                    return;
-                }
-                let is_new = waiting.iter().all(|waiting| waiting.block != block);
-                waiting.push(Waiting {
-                    who: Who::Again(record),
-                    block,
-                    observe: None,
-                    explicit: true,
-                });
-                if is_new {
-                    self.want_block(peer, id, block);
+        let answer = match self.bodies.get(key).map(|kept| &kept.content) {
+            Some(Content::Source(supplied)) => {
+                let repeats = |waiter: &Waiter| match waiter.recipient {
+                    Recipient::Repetition(other) => other == record,
+                    Recipient::Request(_) | Recipient::Observer { .. } => false,
+                };
+                if !supplied.waiters.iter().any(repeats) {
+                    let waiter = Waiter::for_block(Recipient::Repetition(record), block);
+                    self.wait(key, waiter, steps);
                 }
                 return;
             }
-            Some((Content::Bytes(body), head)) => {
-                let (offset, size) = (block.offset(), block.size());
-                block_of(head, body, offset, size, BlockOptions::default(), None)
-            }
-            Some((Content::Gone, _)) | None => None,
+            Some(Content::Bytes(body)) => self.block(key, body, block),
+            Some(Content::Gone) | None => None,
         };
         // If it is gone, the client has the next one already, or has to begin again.
-        self.send_block_again(record, answer.unwrap_or_else(incomplete));
+        let message = answer.unwrap_or_else(incomplete);
+        steps.push(Step::AnswerAgain { record, message });
     }
 
-    /// Answers a request for a block that came again.
-    fn send_block_again(&mut self, record: Key, answer: MessageBuf) {
-        let peer = self.records.peer(record);
-        if let Some(name) = peer.and_then(|peer| self.peers.name(peer))
-            && let Some(record) = self.records.get(record)
-            && let State::Served { token, .. } = &record.state
-        {
-            let kind = MessageType::Acknowledgement;
-            let wire = answer.finish(kind, record.message_id, *token);
-            self.outbox.message(name, wire);
+    /// A block of a body that is kept.
+    fn block(&self, key: BodyKey, body: &[u8], block: BlockOption) -> Option<MessageBuf> {
+        let head = &self.bodies.get(key)?.head;
+        let place = (block.offset(), block.size());
+        block_of(head, body, place, BlockOptions::default(), None)
+    }
+
+    /// One more waits for a block that the application supplies, which is asked for it unless it
+    /// has been.
+    fn wait(&mut self, key: BodyKey, waiter: Waiter, steps: &mut Steps) {
+        if let Some(source) = self.bodies.add_waiter(key, waiter) {
+            steps.push(Step::want_block(source, key.peer, waiter.block));
         }
     }
 
-    /// Nobody has asked for the rest of a body in time.
-    pub(in crate::coap::endpoint) fn serving_due(&mut self, now: Instant, key: BodyKey) {
-        if let Some(kept) = self.serving.bodies.get_mut(&key) {
-            kept.deadline = None;
-            self.forget_serving(now, key, Loss::Late);
-            self.peers.release(key.peer);
-        }
+    /// A request is answered with this message, whose body comes from a source. Tells which blocks
+    /// are wanted of it; none if there is no room. `is_known` says whether a record is still there.
+    pub(super) fn respond_from(
+        &mut self,
+        now: Instant,
+        asking: &OpenRequest,
+        (message, source): (&MessageBuf, &Source),
+        (is_known, random): (&dyn Fn(Key) -> bool, &mut Random),
+        steps: &mut Steps,
+    ) -> Result<Option<Vec<BlockOption>>, SendError> {
+        let key = asking.body();
+        let (size, offset) = self.wanted(&asking.context, message, source.size);
+        let wanted = block_at(offset, false, size).ok_or(SendError::TooLarge)?;
+        let etag = etag_of(message).unwrap_or_else(|| etag_from(random.next_u64()));
+        let mut waiters = self.bodies.take_beginners(key, is_known);
+        waiters.push(Waiter {
+            recipient: Recipient::Request(*asking),
+            block: wanted,
+            observe: observe_of(message),
+            is_explicit: asking.context.block2().is_some(),
+        });
+        let mut blocks: Vec<_> = waiters.iter().map(|waiter| waiter.block).collect();
+        blocks.sort_unstable_by_key(|block| block.value());
+        blocks.dedup();
+        let content = SuppliedBody::new(source, waiters);
+        let body = new_body(now, message, etag, Content::Source(content), offset > 0);
+        let is_kept = self.bodies.keep(now, key, body, steps);
+        Ok(is_kept.then_some(blocks))
     }
 
-    /// Forgets a body, and tells who waits for a block that it is not there; not its peer.
-    fn forget_serving(&mut self, now: Instant, key: BodyKey, loss: Loss) {
-        let Some(mut kept) = self.serving.remove(key) else {
-            return;
-        };
-        self.timers
-            .set(TimerKey::Serving(key), &mut kept.deadline, None);
-        if let Some(peer) = self.peers.get_mut(key.peer) {
-            peer.bodies = peer.bodies.saturating_sub(1);
-        }
-        if let Content::Source { id, waiting, .. } = kept.content {
-            self.close_source(id);
-            for waiting in waiting {
-                self.block_lost(now, key.peer, waiting.who, loss);
-            }
-        }
+    /// The first block of a message whose body comes from a source; none if it cannot be numbered.
+    pub(super) fn first_block(
+        &self,
+        context: &RequestContext,
+        message: &MessageBuf,
+        source: &Source,
+    ) -> Option<BlockOption> {
+        let (size, _) = self.wanted(context, message, source.size);
+        block_at(0, false, size)
     }
 
-    /// A notification with the first block of a body was not sent: nobody will ask for the others.
-    pub(in crate::coap::endpoint) fn forget_notified(
+    /// A notification waits for its first block; says whether there was room.
+    pub(super) fn notify_from(
         &mut self,
         now: Instant,
         peer: PeerIndex,
-        resource: Resource,
-    ) {
-        self.forget_serving(now, BodyKey::new(peer, resource.key), Loss::NoRoom);
-        self.peers.release(peer);
+        notification: SuppliedNotification,
+        (message, source): (&MessageBuf, &Source),
+        random: &mut Random,
+        steps: &mut Steps,
+    ) -> bool {
+        let SuppliedNotification {
+            notice,
+            resource,
+            block,
+        } = notification;
+        let older = self.bodies.of_notification(peer, notice.token);
+        let waiter = Waiter {
+            recipient: Recipient::Observer {
+                notice,
+                resource: resource.map(|resource| resource.key),
+            },
+            block,
+            observe: observe_of(message),
+            is_explicit: resource.is_some_and(|resource| resource.block2().is_some()),
+        };
+        // Until its first block is sent, nobody can ask for another one, and no request that is
+        // answered meanwhile is to take its place: it is kept apart.
+        let key = BodyKey::new(peer, random.next_u64());
+        let etag = etag_of(message).unwrap_or_else(|| etag_from(random.next_u64()));
+        let content = SuppliedBody::new(source, Vec::from([waiter]));
+        let body = new_body(now, message, etag, Content::Source(content), false);
+        if !self.bodies.keep(now, key, body, steps) {
+            return false;
+        }
+        if let Some(older) = older {
+            self.bodies.forget(older, ServingEnd::Replaced, steps);
+        }
+        steps.push(Step::want_block(source.id, peer, block));
+        true
     }
 
-    /// Forgets all bodies from and to a peer; not the peer.
-    pub(in crate::coap::endpoint) fn forget_bodies(&mut self, now: Instant, peer: PeerIndex) {
-        self.blockwise.forget_peer(peer);
-        self.do_steps();
-        while let Some(resource) = self.serving.first_of(peer) {
-            self.forget_serving(now, BodyKey::new(peer, resource), Loss::PeerDropped);
+    /// The application has a block of the body of a response or notification.
+    pub(super) fn supply(
+        &mut self,
+        now: Instant,
+        key: BodyKey,
+        block: SuppliedBlock<'_>,
+        steps: &mut Steps,
+    ) -> Result<(), SendError> {
+        let supplied = self.bodies.supplied(key).ok_or(SendError::NoSource)?;
+        let mut blocks = supplied.waiters.iter().map(|waiter| waiter.block);
+        let wanted = blocks
+            .find(|wanted| wanted.offset() == block.offset && block.fits(wanted.size()))
+            .ok_or(SendError::BlockNotWanted)?;
+        let total = supplied.size;
+        // A notification is not among the others: it is alone until it is sent.
+        let waiters = self.bodies.take_waiters(key, wanted);
+        let kept = self.bodies.get(key).ok_or(SendError::NoSource)?;
+        let is_over = !block.more && kept.content.waiters().is_empty();
+        let message = |waiter| supplied_message(&kept.head, waiter, &block, total);
+        let messages: Vec<_> = waiters.iter().map(message).collect();
+        self.bodies.prolong(now, key, block.offset > 0);
+        if is_over {
+            self.bodies.forget(key, ServingEnd::NoRoom, steps);
+        }
+        for (waiter, message) in waiters.into_iter().zip(messages) {
+            let step = match waiter.recipient {
+                Recipient::Request(asking) if block.offset > 0 && block.more => {
+                    let block = wanted;
+                    Step::AnswerWithBlock {
+                        asking,
+                        block,
+                        message,
+                    }
+                }
+                Recipient::Request(OpenRequest { record, .. }) => Step::Answer { record, message },
+                Recipient::Repetition(record) => Step::AnswerAgain { record, message },
+                Recipient::Observer { notice, resource } => {
+                    if block.more {
+                        self.move_body(now, key, resource, steps);
+                    }
+                    let peer = key.peer;
+                    Step::Notify {
+                        peer,
+                        notice,
+                        message,
+                    }
+                }
+            };
+            steps.push(step);
+        }
+        steps.push(Step::ReleasePeer(key.peer));
+        Ok(())
+    }
+
+    /// The first block of a notification goes: the others are asked for under its resource, if
+    /// that is known.
+    fn move_body(&mut self, now: Instant, from: BodyKey, resource: Option<u64>, steps: &mut Steps) {
+        match resource {
+            Some(resource) => {
+                let to = BodyKey::new(from.peer, resource);
+                self.bodies.rename(now, from, to, steps);
+            }
+            None => self.bodies.forget(from, ServingEnd::NoRoom, steps),
         }
     }
+
+    /// The body of this source is not served any more, as the application cannot supply it.
+    pub(super) fn abort(&mut self, key: BodyKey, steps: &mut Steps) {
+        self.forget(key, ServingEnd::Aborted, steps);
+    }
+
+    /// Takes back the notification to this observer that waits for its first block.
+    pub(super) fn end_notification(
+        &mut self,
+        peer: PeerIndex,
+        token: Token,
+        end: ServingEnd,
+        steps: &mut Steps,
+    ) {
+        if let Some(key) = self.bodies.of_notification(peer, token) {
+            self.bodies.forget(key, end, steps);
+        }
+    }
+
+    /// Forgets a body, and its peer if nothing else is kept of it.
+    pub(super) fn forget(&mut self, key: BodyKey, end: ServingEnd, steps: &mut Steps) {
+        self.bodies.forget(key, end, steps);
+        steps.push(Step::ReleasePeer(key.peer));
+    }
+
+    /// Forgets all bodies that are served to a peer; not the peer.
+    pub(super) fn forget_peer(&mut self, peer: PeerIndex, steps: &mut Steps) {
+        self.bodies.forget_peer(peer, steps);
+    }
+
+    /// The moment of the next deadline.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.bodies.timers().next()
+    }
+
+    /// Gives up the body that nobody has asked for, or that was not supplied, in time, if there is
+    /// one; says whether there was.
+    pub(super) fn handle_due(&mut self, now: Instant, steps: &mut Steps) -> bool {
+        let Some(key) = self.bodies.pop_due(now) else {
+            return false;
+        };
+        self.forget(key, ServingEnd::Late, steps);
+        true
+    }
 }
 
-/// Whether the body of such a response goes in blocks.
-fn may_be_split(code: Code) -> bool {
-    code.is_success() && code != Code::CONTINUE
-}
-
-/// A block of a body with the options of the whole; none if there is no such block.
-fn block_of(
-    head: &MessageBuf,
-    body: &[u8],
-    offset: usize,
-    size: usize,
-    own: BlockOptions<'_>,
-    observe: Option<u32>,
-) -> Option<MessageBuf> {
-    let rest = body.get(offset..).filter(|rest| !rest.is_empty())?;
-    let block = rest.get(..size).unwrap_or(rest);
-    let observe = observe.map(Uint::new);
-    let own = BlockOptions {
-        observe: observe.as_ref().map(Uint::as_bytes),
-        block2: Some(block_at(offset, rest.len() > block.len(), size)?),
-        size2: u32::try_from(body.len()).ok().filter(|_| offset == 0),
-        ..own
+/// A body that is being read already if it is kept for a later block than the first.
+fn new_body(
+    now: Instant,
+    message: &MessageBuf,
+    etag: Vec<u8>,
+    content: Content,
+    is_read: bool,
+) -> ServedBody {
+    let options = BlockOptions {
+        etag: Some(&*etag).filter(|_| !message.has(OptionNumber::ETAG)),
+        ..BlockOptions::default()
     };
-    Some(message::message(head.code(), head.options(), own, block))
-}
-
-fn observe_of(message: &MessageBuf) -> Option<u32> {
-    let (_, value) = message
-        .options()
-        .find(|(number, _)| *number == OptionNumber::OBSERVE)?;
-    Uint::read(value)
+    let head = message::message(message.code(), message.options(), options, &[]);
+    ServedBody::new(now, head, etag, content, is_read)
 }

@@ -5,10 +5,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use lwm2m_core::ContentFormat;
 
+use super::limits::is_block;
 use crate::coap::{
     endpoint::{
-        body::TransferId,
+        body::{SourceId, TransferId},
+        context::OpenRequest,
         event::{Body, FailureReason},
+        exchanges::notifications::Notice,
         keys::PeerIndex,
         table::Key,
     },
@@ -55,6 +58,38 @@ pub(in crate::coap::endpoint) enum Step {
     SpareRecord(Key),
     /// The peer has the answer to this request.
     AnswerArrived(Key),
+    /// A request is answered with this message.
+    Answer { record: Key, message: MessageBuf },
+    /// A request is answered with this block of a body, which can be made again as long as the body
+    /// is kept.
+    AnswerWithBlock {
+        asking: OpenRequest,
+        block: BlockOption,
+        message: MessageBuf,
+    },
+    /// A request that was answered with a block is answered with this message when it came again.
+    AnswerAgain { record: Key, message: MessageBuf },
+    /// A notification is sent: its first block has come.
+    Notify {
+        peer: PeerIndex,
+        notice: Notice,
+        message: MessageBuf,
+    },
+    /// A confirmable notification is not sent: its first block will not come.
+    NotificationFailed {
+        peer: PeerIndex,
+        notice: Notice,
+        reason: FailureReason,
+    },
+    /// The application is to supply this block of a body.
+    WantBlock {
+        source: SourceId,
+        peer: PeerIndex,
+        offset: usize,
+        length: usize,
+    },
+    /// A source is not needed any more.
+    SourceClosed(SourceId),
     /// The rest of a body that was handed on in blocks will not come.
     TransferLost {
         transfer: TransferId,
@@ -63,5 +98,38 @@ pub(in crate::coap::endpoint) enum Step {
     },
 }
 
+impl Step {
+    pub(super) const fn want_block(source: SourceId, peer: PeerIndex, block: BlockOption) -> Self {
+        Self::WantBlock {
+            source,
+            peer,
+            offset: block.offset(),
+            length: block.size(),
+        }
+    }
+}
+
 /// The steps of one call.
 pub(in crate::coap::endpoint) type Steps = Vec<Step>;
+
+/// A block that the application supplies.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::coap::endpoint) struct SuppliedBlock<'a> {
+    /// Where it begins in the body.
+    pub(in crate::coap::endpoint) offset: usize,
+    pub(in crate::coap::endpoint) bytes: &'a [u8],
+    /// Whether more blocks follow.
+    pub(in crate::coap::endpoint) more: bool,
+}
+
+impl SuppliedBlock<'_> {
+    /// Whether it is as long as a block of this size has to be.
+    pub(super) const fn fits(&self, size: usize) -> bool {
+        is_block(self.bytes.len(), self.more, size)
+    }
+
+    /// Whether it tells that the body is not as long as `offset`.
+    pub(super) const fn is_beyond_end(&self) -> bool {
+        self.offset > 0 && self.bytes.is_empty()
+    }
+}

@@ -7,12 +7,12 @@ use lwm2m_core::{CodeKind, Instant};
 
 use crate::coap::endpoint::{
     Endpoint, NotifyOptions,
-    blockwise::Loss,
+    blockwise::ServingEnd,
     body::Resource,
     config::after,
     context::RequestContext,
     event::{Event, FailureReason, Incoming, NotificationId, SendError},
-    keys::PeerIndex,
+    keys::{BodyKey, PeerIndex},
     messages::outgoing::{Purpose, Sent, Transmission},
     messages::peers::Share,
     messages::records::pop_due,
@@ -169,17 +169,20 @@ impl<P: Peer> Endpoint<P> {
         }
         let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
         let resource = options.resource.unwrap_or(Resource::NONE);
-        let asked = RequestContext::of_notification(token, resource, options.channel);
-        let message = self.in_blocks(now, peer, &asked, message);
+        let context = RequestContext::of_notification(token, resource, options.channel);
+        let message = self.blockwise.notify(now, peer, &context, message);
+        let _ = self.do_steps(now);
         let in_blocks = message.has(OptionNumber::BLOCK2);
         let notice = self.new_notice(peer, token, options);
         if let Err(error) = self.send_notification(now, peer, notice, message) {
             if in_blocks {
-                self.forget_notified(now, peer, resource);
+                let body = BodyKey::new(peer, resource.key);
+                self.blockwise.notification_not_sent(body);
+                let _ = self.do_steps(now);
             }
             return Err(error);
         }
-        self.end_notice(now, peer, token, Loss::Replaced);
+        self.end_awaited(now, peer, token, ServingEnd::Replaced);
         Ok(NotificationId(notice.id))
     }
 
@@ -192,7 +195,7 @@ impl<P: Peer> Endpoint<P> {
         options: NotifyOptions,
     ) -> Notice {
         let id = self.take_notification_id();
-        let replaced = self.awaited_notice(peer, token);
+        let replaced = self.blockwise.awaited_notification(peer, token);
         Notice {
             id,
             token,
@@ -272,8 +275,14 @@ impl<P: Peer> Endpoint<P> {
         while let Some(key) = self.notification_under_way(peer, token) {
             self.end_transmission(now, key);
         }
-        self.end_notice(now, peer, token, Loss::Unwanted);
+        self.end_awaited(now, peer, token, ServingEnd::Unwanted);
         self.peers.release(peer);
+    }
+
+    /// Takes back the notification to this observer that waits for its first block.
+    fn end_awaited(&mut self, now: Instant, peer: PeerIndex, token: Token, end: ServingEnd) {
+        self.blockwise.end_notification(peer, token, end);
+        let _ = self.do_steps(now);
     }
 
     /// The confirmable notification of this token that has no outcome yet.

@@ -391,7 +391,7 @@ impl<P: Peer> Endpoint<P> {
             return self.receive_piggybacked(now, datagram, message, bad_option);
         }
         if let Some(record) = peer.and_then(|peer| self.find_record(peer, &message)) {
-            self.repeat(datagram.from.clone(), record);
+            self.repeat(now, datagram.from.clone(), record);
             return Ok(None);
         }
         let confirmable = message.kind() == MessageType::Confirmable;

@@ -6,9 +6,9 @@ use lwm2m_core::{Code, CodeKind, Instant};
 
 use crate::coap::endpoint::{
     Endpoint, TimerKey,
-    blockwise::{OpenRequest, RequestStep},
+    blockwise::RequestStep,
     config::after,
-    context::{Repetition, RequestContext},
+    context::{OpenRequest, Repetition, RequestContext},
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
     exchanges::notifications::Notification,
     keys::PeerIndex,
@@ -62,7 +62,13 @@ impl<P: Peer> Endpoint<P> {
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn ignore(&mut self, responder: Responder) {
         let key = responder.record;
-        self.ignore_block(key);
+        if let Some(asking) = self.open_request(key) {
+            // If it has a block of a body, that may come again.
+            if self.blockwise.ignored(&asking) {
+                self.let_go_of_peer(asking.peer);
+                self.spare_record(key);
+            }
+        }
         match self.records.get(key).map(|record| &record.state) {
             Some(State::Open(_)) => self.forget_record(key),
             Some(_) => self.set_record(key, State::Done),
@@ -117,12 +123,8 @@ impl<P: Peer> Endpoint<P> {
         message: MessageBuf,
     ) -> Result<(), SendError> {
         let asking = self.open_request(key).ok_or(SendError::NotOpen)?;
-        let message = if asking.context.block1().is_some() {
-            self.answer_block(now, &asking, message)
-        } else {
-            message
-        };
-        let message = self.in_blocks(now, asking.peer, &asking.context, message);
+        let message = self.blockwise.answer(now, &asking, message);
+        let _ = self.do_steps(now);
         self.send_answer(now, key, message)
     }
 
@@ -291,7 +293,7 @@ impl<P: Peer> Endpoint<P> {
         let confirmable = message.kind() == MessageType::Confirmable;
         let known = self.peers.find(&datagram.from);
         if let Some(record) = known.and_then(|peer| self.find_record(peer, &message)) {
-            self.repeat(datagram.from.clone(), record);
+            self.repeat(now, datagram.from.clone(), record);
             return Ok(None);
         }
         let refusal = self.refusal(&message);

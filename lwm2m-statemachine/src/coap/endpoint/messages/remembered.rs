@@ -6,7 +6,7 @@ use lwm2m_core::Instant;
 use crate::coap::endpoint::{
     Endpoint, TimerKey,
     config::after,
-    keys::PeerIndex,
+    keys::{BodyKey, PeerIndex},
     messages::peers::PeerState,
     messages::records::{Record, State},
     table::Key,
@@ -62,7 +62,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// A message came again.
-    pub(in crate::coap::endpoint) fn repeat(&mut self, from: P, key: Key) {
+    pub(in crate::coap::endpoint) fn repeat(&mut self, now: Instant, from: P, key: Key) {
         let Some(record) = self.records.get(key) else {
             return;
         };
@@ -77,7 +77,11 @@ impl<P: Peer> Endpoint<P> {
                 resource, block, ..
             } => {
                 let (resource, block) = (*resource, *block);
-                self.serve_again(key, resource, block);
+                if let Some(peer) = self.records.peer(key) {
+                    let body = BodyKey::new(peer, resource);
+                    self.blockwise.serve_again(body, key, block);
+                    let _ = self.do_steps(now);
+                }
             }
             State::Acknowledged(_) | State::Done => {
                 self.outbox

@@ -325,14 +325,20 @@ impl InboundBodies {
 
     /// A body has come to its end; tells the request with its first block.
     pub(super) fn end(&mut self, key: BodyKey, steps: &mut Steps) -> Option<Key> {
+        let inbound = self.remove(key)?;
+        steps.push(Step::LetGoOfPeer(key.peer));
+        Some(inbound.requests.first)
+    }
+
+    /// Takes out a body, which does not hold its peer any more.
+    pub(super) fn remove(&mut self, key: BodyKey) -> Option<Inbound> {
         let mut inbound = self.bodies.remove(&key)?;
         if inbound.is_accepted() {
             self.holders.change(key.peer, inbound.held, 0);
             self.holders.leave(key.peer);
         }
         self.timers.set(key, &mut inbound.deadline, None);
-        steps.push(Step::LetGoOfPeer(key.peer));
-        Some(inbound.requests.first)
+        Some(inbound)
     }
 
     /// Makes room for one more body, and its first bytes; says whether there is.

@@ -1,0 +1,616 @@
+//! The bodies that are served, and which of them goes when there is no room.
+//!
+//! Those that are being read go last: those of which a later block than the first was asked for, and
+//! not longer ago than a client waits before it retransmits. All that a flood of requests has to
+//! show is that a first block was asked for, which nobody needs to mean. Of the others, and among
+//! themselves, the one that was asked for longest ago goes first.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::mem;
+
+use bytes::Bytes;
+use lwm2m_core::{Code, Instant};
+
+use super::super::{
+    held::Held,
+    limits::{Room, Times},
+    message::{busy, incomplete},
+    step::{Step, Steps},
+};
+use crate::{
+    coap::{
+        endpoint::{
+            body::{Source, SourceId},
+            context::OpenRequest,
+            event::FailureReason,
+            exchanges::notifications::Notice,
+            keys::{BodyKey, PeerIndex},
+            table::Key,
+        },
+        message_buf::MessageBuf,
+        option::BlockOption,
+        token::Token,
+    },
+    machine::TimerQueue,
+};
+
+/// The bodies that are served, by peer and resource.
+#[derive(Clone, Debug)]
+pub(super) struct ServedBodies {
+    bodies: BTreeMap<BodyKey, ServedBody>,
+    order: Order,
+    /// The same, of those that hold bytes.
+    heavy: Order,
+    clock: u64,
+    held: Held,
+    /// The bodies of notifications that wait for their first block, by peer and token.
+    notifications: BTreeMap<(PeerIndex, Token), BodyKey>,
+    /// The bodies that the application supplies.
+    sources: BTreeMap<SourceId, BodyKey>,
+    timers: TimerQueue<BodyKey>,
+    room: Room,
+    times: Times,
+}
+
+/// Those that are not being read, then those that are; of each, the one asked for longest ago first.
+type Order = BTreeSet<(bool, u64, BodyKey)>;
+
+#[derive(Clone, Debug)]
+pub(super) struct ServedBody {
+    /// The response without its payload, and without the options of one block.
+    pub(super) head: MessageBuf,
+    pub(super) etag: Vec<u8>,
+    pub(super) content: Content,
+    /// Whether a later block than the first was asked for.
+    is_read: bool,
+    /// Its place in the order.
+    place: u64,
+    /// When it was asked for first, and last.
+    begun: Instant,
+    asked: Instant,
+    deadline: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Bytes(Bytes),
+    Source(SuppliedBody),
+    /// It had to go; a body with another ETag is not the same.
+    Gone,
+}
+
+/// A body that the application supplies block by block.
+#[derive(Clone, Debug)]
+pub(super) struct SuppliedBody {
+    pub(super) source: SourceId,
+    /// Its size in bytes, if that is known beforehand.
+    pub(super) size: Option<u32>,
+    /// Who waits for a block.
+    pub(super) waiters: Vec<Waiter>,
+}
+
+impl SuppliedBody {
+    pub(super) const fn new(source: &Source, waiters: Vec<Waiter>) -> Self {
+        Self {
+            source: source.id,
+            size: source.size,
+            waiters,
+        }
+    }
+}
+
+/// One who waits for a block of a body that the application supplies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiter {
+    pub(super) recipient: Recipient,
+    pub(super) block: BlockOption,
+    /// Observe, of a notification or of the first response to an observation.
+    pub(super) observe: Option<u32>,
+    /// Whether a block was asked for.
+    pub(super) is_explicit: bool,
+}
+
+impl Waiter {
+    /// Of a request for a block alone.
+    pub(super) const fn for_block(recipient: Recipient, block: BlockOption) -> Self {
+        Self {
+            recipient,
+            block,
+            observe: None,
+            is_explicit: true,
+        }
+    }
+}
+
+/// What a block is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Recipient {
+    /// The answer to this request.
+    Request(OpenRequest),
+    /// The same answer to the request of this record once more.
+    Repetition(Key),
+    /// A notification.
+    Observer {
+        notice: Notice,
+        /// Under what the other blocks are asked for, if they can be.
+        resource: Option<u64>,
+    },
+}
+
+impl Recipient {
+    /// Whether it still waits: a request does as long as its record is known.
+    fn is_known(&self, is_known: &dyn Fn(Key) -> bool) -> bool {
+        match self {
+            Self::Request(OpenRequest { record, .. }) | Self::Repetition(record) => {
+                is_known(*record)
+            }
+            Self::Observer { .. } => true,
+        }
+    }
+}
+
+/// Why a body is not served any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::coap::endpoint) enum ServingEnd {
+    /// Its last block was sent, or there is no room for it.
+    ///
+    /// Nobody waits for a block of one whose last block was sent.
+    NoRoom,
+    /// Another body has taken its place.
+    Replaced,
+    /// The application has not supplied a block in time, or nobody has asked for one.
+    Late,
+    /// The application cannot supply it.
+    Aborted,
+    PeerDropped,
+    /// The observation is over: nobody waits for it any more.
+    Unwanted,
+}
+
+impl Content {
+    /// Who waits for a block.
+    pub(super) fn waiters(&self) -> &[Waiter] {
+        match self {
+            Self::Source(supplied) => &supplied.waiters,
+            Self::Bytes(_) | Self::Gone => &[],
+        }
+    }
+
+    /// How long the body is, if that is known.
+    pub(super) fn size(&self) -> Option<u32> {
+        match self {
+            Self::Bytes(bytes) => Some(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
+            Self::Source(supplied) => supplied.size,
+            Self::Gone => None,
+        }
+    }
+
+    /// The notification that waits for its first block.
+    fn notification(&self) -> Option<Notice> {
+        self.waiters()
+            .iter()
+            .find_map(|waiter| match waiter.recipient {
+                Recipient::Observer { notice, .. } => Some(notice),
+                Recipient::Request(_) | Recipient::Repetition(_) => None,
+            })
+    }
+
+    /// How many bytes it takes.
+    fn held(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Source(_) | Self::Gone => 0,
+        }
+    }
+}
+
+impl ServedBody {
+    pub(super) const fn new(
+        now: Instant,
+        head: MessageBuf,
+        etag: Vec<u8>,
+        content: Content,
+        is_read: bool,
+    ) -> Self {
+        Self {
+            head,
+            etag,
+            content,
+            is_read,
+            place: 0,
+            begun: now,
+            asked: now,
+            deadline: None,
+        }
+    }
+
+    const fn order(&self, key: BodyKey) -> (bool, u64, BodyKey) {
+        (self.is_read, self.place, key)
+    }
+
+    /// Which of two goes first: the lesser. One is being read if it was asked for after `busy_since`
+    /// or then.
+    fn rank(&self, busy_since: Instant) -> (bool, u64) {
+        (self.is_read && self.asked >= busy_since, self.place)
+    }
+}
+
+impl ServedBodies {
+    pub(super) fn new(room: Room, times: Times) -> Self {
+        Self {
+            bodies: BTreeMap::new(),
+            order: Order::new(),
+            heavy: Order::new(),
+            clock: 0,
+            held: Held::default(),
+            notifications: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            timers: TimerQueue::new(),
+            room,
+            times,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bodies.len()
+    }
+
+    /// How many bytes they take.
+    pub(super) const fn bytes(&self) -> usize {
+        self.held.all()
+    }
+
+    pub(super) fn sources(&self) -> usize {
+        self.sources.len()
+    }
+
+    pub(super) const fn timers(&self) -> &TimerQueue<BodyKey> {
+        &self.timers
+    }
+
+    /// Whether each body has its place in the order, and nothing else has one.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.order.len() == self.bodies.len()
+    }
+
+    pub(super) fn get(&self, key: BodyKey) -> Option<&ServedBody> {
+        self.bodies.get(&key)
+    }
+
+    /// What the application supplies of this body.
+    pub(super) fn supplied(&self, key: BodyKey) -> Option<&SuppliedBody> {
+        match &self.get(key)?.content {
+            Content::Source(supplied) => Some(supplied),
+            Content::Bytes(_) | Content::Gone => None,
+        }
+    }
+
+    fn supplied_mut(&mut self, key: BodyKey) -> Option<&mut SuppliedBody> {
+        match &mut self.bodies.get_mut(&key)?.content {
+            Content::Source(supplied) => Some(supplied),
+            Content::Bytes(_) | Content::Gone => None,
+        }
+    }
+
+    /// The body that comes from this source.
+    pub(super) fn of_source(&self, source: SourceId) -> Option<BodyKey> {
+        self.sources.get(&source).copied()
+    }
+
+    /// The body of the notification to this observer that waits for its first block.
+    pub(super) fn of_notification(&self, peer: PeerIndex, token: Token) -> Option<BodyKey> {
+        self.notifications.get(&(peer, token)).copied()
+    }
+
+    /// The notification to this observer that waits for its first block.
+    pub(super) fn notification(&self, peer: PeerIndex, token: Token) -> Option<Notice> {
+        let key = self.of_notification(peer, token)?;
+        self.get(key)?.content.notification()
+    }
+
+    /// One more waits for a block of a body that the application supplies. Tells its source if that
+    /// was not asked for the block yet.
+    pub(super) fn add_waiter(&mut self, key: BodyKey, waiter: Waiter) -> Option<SourceId> {
+        let supplied = self.supplied_mut(key)?;
+        let wanted = waiter.block;
+        let is_new = supplied.waiters.iter().all(|other| other.block != wanted);
+        supplied.waiters.push(waiter);
+        is_new.then_some(supplied.source)
+    }
+
+    /// Takes out those who wait for this block.
+    pub(super) fn take_waiters(&mut self, key: BodyKey, block: BlockOption) -> Vec<Waiter> {
+        let Some(supplied) = self.supplied_mut(key) else {
+            return Vec::new();
+        };
+        let (found, others) = mem::take(&mut supplied.waiters)
+            .into_iter()
+            .partition::<Vec<_>, _>(|waiter| waiter.block == block);
+        supplied.waiters = others;
+        for waiter in &found {
+            if let Recipient::Observer { notice, .. } = waiter.recipient {
+                self.leave_notification(key, notice.token);
+            }
+        }
+        found
+    }
+
+    /// Takes out the requests that wait for the first block: they have nothing of the body, and are
+    /// as well served by another one. Those whose record is not known any more wait no longer.
+    pub(super) fn take_beginners(
+        &mut self,
+        key: BodyKey,
+        is_known: &dyn Fn(Key) -> bool,
+    ) -> Vec<Waiter> {
+        let Some(supplied) = self.supplied_mut(key) else {
+            return Vec::new();
+        };
+        let (mut beginners, others) = mem::take(&mut supplied.waiters)
+            .into_iter()
+            .partition::<Vec<_>, _>(|waiter| {
+                waiter.block.number() == 0 && matches!(waiter.recipient, Recipient::Request(_))
+            });
+        supplied.waiters = others;
+        beginners.retain(|waiter| waiter.recipient.is_known(is_known));
+        beginners
+    }
+
+    /// Those whose record is not known any more wait no longer.
+    pub(super) fn forget_waiters(&mut self, key: BodyKey, is_known: &dyn Fn(Key) -> bool) {
+        if let Some(supplied) = self.supplied_mut(key) {
+            let waiters = &mut supplied.waiters;
+            waiters.retain(|waiter| waiter.recipient.is_known(is_known));
+        }
+    }
+
+    /// Keeps a body, in the place of an older one of its key; says whether there was room.
+    pub(super) fn keep(
+        &mut self,
+        now: Instant,
+        key: BodyKey,
+        body: ServedBody,
+        steps: &mut Steps,
+    ) -> bool {
+        self.forget(key, ServingEnd::Replaced, steps);
+        if !self.make_room(now, key.peer, body.content.held(), steps) {
+            return false;
+        }
+        steps.push(Step::HoldPeer(key.peer));
+        let is_read = body.is_read;
+        self.insert(key, body);
+        self.prolong(now, key, is_read);
+        true
+    }
+
+    /// A body is in use; by whoever wants a later block of it than the first, or not. One that is
+    /// held has an end all the same: then the application is asked for it again.
+    pub(super) fn prolong(&mut self, now: Instant, key: BodyKey, later: bool) {
+        let Some(body) = self.bodies.get_mut(&key) else {
+            return;
+        };
+        let mut deadline = self.times.next_block(now);
+        if let Content::Bytes(_) = body.content {
+            deadline = deadline.min(self.times.whole(body.begun));
+        }
+        self.timers.set(key, &mut body.deadline, Some(deadline));
+        let before = body.order(key);
+        self.clock = self.clock.wrapping_add(1);
+        body.is_read |= later;
+        body.place = self.clock;
+        body.asked = now;
+        let after = body.order(key);
+        for order in [&mut self.order, &mut self.heavy] {
+            if order.remove(&before) {
+                order.insert(after);
+            }
+        }
+    }
+
+    /// Gives a body another key, in the place of an older one of that.
+    pub(super) fn rename(&mut self, now: Instant, from: BodyKey, to: BodyKey, steps: &mut Steps) {
+        self.forget(to, ServingEnd::Replaced, steps);
+        if let Some(body) = self.remove(from) {
+            self.insert(to, body);
+            self.prolong(now, to, false);
+        }
+    }
+
+    /// The next body that was not asked for, or not supplied, in time.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<BodyKey> {
+        let key = self.timers.pop_due(now)?;
+        if let Some(body) = self.bodies.get_mut(&key) {
+            body.deadline = None;
+        }
+        Some(key)
+    }
+
+    /// Forgets a body, and tells who waits for a block that it is not there; not its peer.
+    pub(super) fn forget(&mut self, key: BodyKey, end: ServingEnd, steps: &mut Steps) {
+        let Some(body) = self.remove(key) else {
+            return;
+        };
+        steps.push(Step::LetGoOfPeer(key.peer));
+        if let Content::Source(SuppliedBody {
+            source, waiters, ..
+        }) = body.content
+        {
+            steps.push(Step::SourceClosed(source));
+            let lost = waiters
+                .iter()
+                .filter_map(|waiter| block_lost(key.peer, waiter.recipient, end));
+            steps.extend(lost);
+        }
+    }
+
+    /// Forgets all bodies that are served to a peer; not the peer.
+    pub(super) fn forget_peer(&mut self, peer: PeerIndex, steps: &mut Steps) {
+        while let Some(key) = self.first_of(peer) {
+            self.forget(key, ServingEnd::PeerDropped, steps);
+        }
+    }
+
+    fn insert(&mut self, key: BodyKey, mut body: ServedBody) {
+        self.clock = self.clock.wrapping_add(1);
+        body.place = self.clock;
+        self.order.insert(body.order(key));
+        if body.content.held() > 0 {
+            self.heavy.insert(body.order(key));
+            self.held.change(key.peer, 0, body.content.held());
+        }
+        if let Content::Source(supplied) = &body.content {
+            self.sources.insert(supplied.source, key);
+        }
+        if let Some(Notice { token, .. }) = body.content.notification() {
+            self.notifications.insert((key.peer, token), key);
+        }
+        self.bodies.insert(key, body);
+    }
+
+    fn remove(&mut self, key: BodyKey) -> Option<ServedBody> {
+        let mut body = self.bodies.remove(&key)?;
+        self.timers.set(key, &mut body.deadline, None);
+        self.order.remove(&body.order(key));
+        self.heavy.remove(&body.order(key));
+        self.held.change(key.peer, body.content.held(), 0);
+        if let Content::Source(supplied) = &body.content {
+            self.sources.remove(&supplied.source);
+        }
+        if let Some(Notice { token, .. }) = body.content.notification() {
+            self.leave_notification(key, token);
+        }
+        Some(body)
+    }
+
+    /// The notification of this token does not wait for its first block any more.
+    fn leave_notification(&mut self, key: BodyKey, token: Token) {
+        if self.notifications.get(&(key.peer, token)) == Some(&key) {
+            self.notifications.remove(&(key.peer, token));
+        }
+    }
+
+    /// Makes room for one more body of a peer, of so many bytes; says whether there is.
+    fn make_room(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        bytes: usize,
+        steps: &mut Steps,
+    ) -> bool {
+        let room = self.room;
+        if room.bodies.min(room.bodies_per_peer) == 0 || bytes > room.bytes {
+            return false;
+        }
+        let now_and_next = now.as_millis().saturating_add(1);
+        let busy_since = Instant::from_millis(now_and_next.saturating_sub(self.times.silence));
+        while let Some(first) = self.first_to_go_of(peer, busy_since) {
+            self.forget(first, ServingEnd::NoRoom, steps);
+        }
+        while self.bodies.len() >= room.bodies
+            && let Some(first) = self.first_in(&self.order, busy_since)
+        {
+            self.forget(first, ServingEnd::NoRoom, steps);
+            if first.peer != peer {
+                steps.push(Step::ReleasePeer(first.peer));
+            }
+        }
+        while self.held.of(peer).saturating_add(bytes) > room.bytes_per_peer
+            && self.lighten_peer(peer, busy_since)
+        {}
+        while self.held.all().saturating_add(bytes) > room.bytes && self.lighten(busy_since) {}
+        true
+    }
+
+    fn first_of(&self, peer: PeerIndex) -> Option<BodyKey> {
+        self.of_peer(peer).next().map(|(key, _)| key)
+    }
+
+    fn of_peer(&self, peer: PeerIndex) -> impl Iterator<Item = (BodyKey, &ServedBody)> {
+        self.bodies
+            .range(BodyKey::all_of(peer))
+            .map(|(key, body)| (*key, body))
+    }
+
+    /// The body of this peer that is to go, if it has as many as it may.
+    fn first_to_go_of(&self, peer: PeerIndex, busy_since: Instant) -> Option<BodyKey> {
+        let of_peer = || self.of_peer(peer);
+        let (key, _) = of_peer().min_by_key(|(_, body)| body.rank(busy_since))?;
+        (of_peer().count() >= self.room.bodies_per_peer).then_some(key)
+    }
+
+    /// The body that is to go, of all in this order.
+    fn first_in(&self, order: &Order, busy_since: Instant) -> Option<BodyKey> {
+        let first = order.first().map(|(.., key)| *key);
+        let begin = (true, 0, BodyKey::new(PeerIndex(0), 0));
+        let read = order.range(begin..).next().map(|(.., key)| *key);
+        let rank = |key: &BodyKey| self.bodies.get(key).map(|body| body.rank(busy_since));
+        [first, read].into_iter().flatten().min_by_key(rank)
+    }
+
+    /// Lets the bytes of a body go; says whether there was one.
+    fn lighten(&mut self, busy_since: Instant) -> bool {
+        let first = self.first_in(&self.heavy, busy_since);
+        first.is_some_and(|key| self.let_bytes_go(key))
+    }
+
+    /// The same of this peer.
+    fn lighten_peer(&mut self, peer: PeerIndex, busy_since: Instant) -> bool {
+        let heavy = self
+            .of_peer(peer)
+            .filter(|(_, body)| body.content.held() > 0);
+        let first = heavy.min_by_key(|(_, body)| body.rank(busy_since));
+        let first = first.map(|(key, _)| key);
+        first.is_some_and(|key| self.let_bytes_go(key))
+    }
+
+    fn let_bytes_go(&mut self, key: BodyKey) -> bool {
+        let Some(body) = self.bodies.get_mut(&key) else {
+            return false;
+        };
+        self.held.change(key.peer, body.content.held(), 0);
+        self.heavy.remove(&body.order(key));
+        body.content = Content::Gone;
+        true
+    }
+}
+
+/// What is to be done for one who waits for a block that will not come.
+fn block_lost(peer: PeerIndex, recipient: Recipient, end: ServingEnd) -> Option<Step> {
+    match recipient {
+        Recipient::Request(OpenRequest { record, .. }) => {
+            let message = refusal(end)?;
+            Some(Step::Answer { record, message })
+        }
+        Recipient::Repetition(record) => {
+            let message = refusal(end)?;
+            Some(Step::AnswerAgain { record, message })
+        }
+        Recipient::Observer { notice, .. } => {
+            let reason = match end {
+                ServingEnd::Replaced => FailureReason::Superseded,
+                ServingEnd::NoRoom => FailureReason::NotSent,
+                ServingEnd::Late | ServingEnd::Aborted => FailureReason::Aborted,
+                ServingEnd::PeerDropped => FailureReason::PeerDropped,
+                ServingEnd::Unwanted => return None,
+            };
+            notice.confirmable.then_some(Step::NotificationFailed {
+                peer,
+                notice,
+                reason,
+            })
+        }
+    }
+}
+
+/// What a request for a block is answered that will not come.
+fn refusal(end: ServingEnd) -> Option<MessageBuf> {
+    match end {
+        // The client has blocks of another body than there is now.
+        ServingEnd::Replaced => Some(incomplete()),
+        ServingEnd::Aborted => Some(MessageBuf::response(Code::INTERNAL_SERVER_ERROR)),
+        ServingEnd::NoRoom | ServingEnd::Late | ServingEnd::Unwanted => Some(busy()),
+        ServingEnd::PeerDropped => None,
+    }
+}
