@@ -1,4 +1,4 @@
-//! The LwM2M Server Accounts that a Client is made with (TS 3.2, 5.2.2).
+//! The LwM2M Server Accounts that a Client is made with (TS 3.2, 5.2.2), and whom a request is from.
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -7,35 +7,62 @@ use lwm2m_objects::{Account, ObjectTree, accounts};
 
 use super::config::ClientError;
 
-/// Which Resource of an Object tells the Short Server ID (TS E.1, E.2).
+/// Which Resources tell whose an account is (TS E.1, E.2).
+const BOOTSTRAP_SERVER: ResourceId = ResourceId::new(1);
 const OF_SECURITY: ResourceId = ResourceId::new(10);
 const OF_SERVER: ResourceId = ResourceId::new(0);
-const BOOTSTRAP_SERVER: ResourceId = ResourceId::new(1);
+
+/// Whose a connection is: what the one at its other end may ask for, and by which rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// A LwM2M Server: Device Management and Information Reporting, with access control (TS 5.4,
+    /// 5.5, 7.3).
+    Server(ShortServerId),
+    /// The Bootstrap-Server: its own interface, and no access control (TS 5.2).
+    BootstrapServer,
+}
+
+impl Caller {
+    /// Whose a Security Object Instance is. What is written there of a Short Server ID does not count
+    /// for the Bootstrap-Server.
+    fn of(tree: &ObjectTree, security: InstanceId) -> Option<Self> {
+        let is_bootstrap_server = Path::Resource(ObjectId::SECURITY, security, BOOTSTRAP_SERVER);
+        if tree.get(is_bootstrap_server) == Some(Value::Boolean(true)) {
+            return Some(Self::BootstrapServer);
+        }
+        short_server_id(tree, ObjectId::SECURITY, security, OF_SECURITY).map(Self::Server)
+    }
+
+    /// The server, if it is one.
+    const fn server(self) -> Option<ShortServerId> {
+        match self {
+            Self::Server(server) => Some(server),
+            Self::BootstrapServer => None,
+        }
+    }
+}
 
 /// All accounts of servers, of which there may be none: a bootstrap brings them (TS 5.2.4).
 ///
-/// A Short Server ID is unique among them (TS 5.2.2). A Bootstrap-Server has none, and what is
-/// written there does not count.
+/// A Short Server ID is unique among them (TS 5.2.2).
 pub(super) fn of(tree: &ObjectTree) -> Result<Vec<Account>, ClientError> {
-    let id = |object, resource| {
-        move |instance: InstanceId| {
-            let value = tree.get(Path::Resource(object, instance, resource))?;
-            let Value::Integer(number) = value else {
-                return None;
-            };
-            ShortServerId::new(u16::try_from(number).ok()?)
-        }
-    };
-    let is_bootstrap_server = |instance: &InstanceId| {
-        let at = Path::Resource(ObjectId::SECURITY, *instance, BOOTSTRAP_SERVER);
-        tree.get(at) == Some(Value::Boolean(true))
-    };
     let securities = tree.instances(ObjectId::SECURITY);
-    let securities = securities.filter(|instance| !is_bootstrap_server(instance));
-    unique(securities.filter_map(id(ObjectId::SECURITY, OF_SECURITY)))?;
+    unique(securities.filter_map(|security| Caller::of(tree, security)?.server()))?;
     let servers = tree.instances(ObjectId::SERVER);
-    unique(servers.filter_map(id(ObjectId::SERVER, OF_SERVER)))?;
+    unique(servers.filter_map(|id| short_server_id(tree, ObjectId::SERVER, id, OF_SERVER)))?;
     Ok(accounts(tree))
+}
+
+fn short_server_id(
+    tree: &ObjectTree,
+    object: ObjectId,
+    instance: InstanceId,
+    resource: ResourceId,
+) -> Option<ShortServerId> {
+    match tree.get(Path::Resource(object, instance, resource))? {
+        Value::Integer(number) => ShortServerId::new(u16::try_from(number).ok()?),
+        _ => None,
+    }
 }
 
 fn unique(servers: impl Iterator<Item = ShortServerId>) -> Result<(), ClientError> {

@@ -1,10 +1,12 @@
-//! A batch of changes of the tree. What follows from them is done once for all.
+//! What a commit, an Object or the application has changed, all at once: what follows from it is
+//! decided here, and done once.
 
 use alloc::vec::Vec;
 
 use lwm2m_core::{ObjectId, Path};
+use lwm2m_objects::ObjectTree;
 
-/// Paths at which something has changed.
+/// Paths at which something has changed for servers.
 #[derive(Debug)]
 pub(super) struct Changed {
     /// In ascending order: what is below a path follows it.
@@ -12,8 +14,17 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    pub(super) fn new(paths: impl IntoIterator<Item = Path>) -> Self {
-        let mut paths: Vec<Path> = paths.into_iter().collect();
+    /// What of these paths servers can read, by its definition: all else changes nothing for them.
+    pub(super) fn of(tree: &ObjectTree, paths: impl IntoIterator<Item = Path>) -> Self {
+        let readable = |path: &Path| {
+            let resource = tree.target(*path).resource();
+            resource.is_none_or(|resource| resource.operations.readable())
+        };
+        Self::new(paths.into_iter().filter(readable))
+    }
+
+    fn new(paths: impl Iterator<Item = Path>) -> Self {
+        let mut paths: Vec<Path> = paths.collect();
         paths.sort_unstable();
         Self { paths }
     }
@@ -31,6 +42,12 @@ impl Changed {
     pub(super) fn touches_registrations(&self) -> bool {
         let whole = |path: &Path| path.resource().is_none();
         self.touches(ObjectId::SERVER.into()) || self.paths.iter().any(whole)
+    }
+
+    /// Whether it can be something that decides when any notification is due, or whether it may be
+    /// sent: the default periods of a server, and access rights.
+    pub(super) fn touches_conditions(&self) -> bool {
+        self.touches(ObjectId::SERVER.into()) || self.touches(ObjectId::ACCESS_CONTROL.into())
     }
 }
 
@@ -51,7 +68,7 @@ mod tests {
             let touches = paths
                 .iter()
                 .any(|changed| path.contains(changed) || changed.contains(&path));
-            prop_assert_eq!(Changed::new(paths).touches(path), touches);
+            prop_assert_eq!(Changed::new(paths.into_iter()).touches(path), touches);
         }
     }
 }

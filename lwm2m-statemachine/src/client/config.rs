@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use lwm2m_core::{ContentFormat, ObjectId, ShortServerId};
+use lwm2m_core::{ContentFormat, EndpointName, ObjectId, ShortServerId};
 use lwm2m_objects::{BUILT_IN, ObjectTree};
 use thiserror::Error;
 
@@ -29,6 +29,12 @@ pub struct ClientConfig {
     /// How many observations there may be in all; one more Observe is answered as a
     /// Read, without the Observe option (RFC 7641 §4.1).
     pub most_observations: usize,
+    /// How long the application has to answer a request that it [defers](super::Client::defer). After
+    /// that the Client answers 5.00. No longer than a request is remembered counts: NON_LIFETIME,
+    /// 145 seconds by default (RFC 7252 §4.8.2).
+    pub answer_within: Duration,
+    /// How many requests may wait for the application in all; one more is answered 5.03.
+    pub most_deferred: usize,
 }
 
 /// How notifications are sent (TS 8.2: both ways are allowed).
@@ -54,11 +60,13 @@ impl ClientConfig {
             retry_first: Duration::from_secs(5),
             retry_most: Duration::from_secs(3600),
             most_observations: 64,
+            answer_within: Duration::from_secs(60),
+            most_deferred: 8,
         }
     }
 }
 
-/// A configuration that no Client can be made with.
+/// A configuration or a tree that no Client can be made with: the application is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -81,6 +89,19 @@ pub enum ClientError {
     /// [`ClientConfig::single_resource_format`] cannot carry every single Resource.
     #[error("expected text or TLV as the format of single Resources")]
     SingleResourceFormat,
+}
+
+impl ClientConfig {
+    /// Checks what can be checked without a tree.
+    pub(super) fn check(&self) -> Result<EndpointName<'static>, ClientError> {
+        let name = EndpointName::new(self.endpoint_name.clone());
+        let name = name.map_err(|_| ClientError::EndpointName)?;
+        let formats = [ContentFormat::TEXT, ContentFormat::TLV];
+        if !formats.contains(&self.single_resource_format) {
+            return Err(ClientError::SingleResourceFormat);
+        }
+        Ok(name)
+    }
 }
 
 /// Whether the Objects that every Client has are there, though perhaps without Object Instances.

@@ -7,6 +7,7 @@ use lwm2m_core::{Code, ContentFormat, InstanceId, ObjectId, Path, Version};
 use lwm2m_linkformat::{DiscoverWriter, RegistrationRoot, RegistrationWriter, RootPath};
 use lwm2m_objects::{Object, ObjectTree};
 
+use super::refusal::Refusal;
 use crate::coap::MessageBuf;
 
 /// The list of Objects and Object Instances, without the Security Object (TS 5.3.1).
@@ -40,16 +41,14 @@ fn version(object: &dyn Object) -> Option<Version> {
 
 /// Discover (TS 5.4.2): of an Object itself, its Instances and their Resources; of an Object
 /// Instance itself and its Resources; of a Resource itself.
-pub(super) fn discover(tree: &ObjectTree, path: Path) -> Result<MessageBuf, Code> {
+pub(super) fn discover(tree: &ObjectTree, path: Path) -> Result<MessageBuf, Refusal> {
     let id = match (path, path.object()) {
-        (Path::ResourceInstance(..), _) | (_, None) => return Err(Code::METHOD_NOT_ALLOWED),
+        (Path::ResourceInstance(..), _) | (_, None) => return Err(Refusal::NotSupported),
         (_, Some(id)) => id,
     };
-    let (object, _) = tree.locate(path).ok_or(Code::NOT_FOUND)?;
+    let (object, _) = tree.locate(path).ok_or(Refusal::NotFound)?;
     let mut answer = MessageBuf::response_with_capacity(Code::CONTENT, 256);
-    answer
-        .content_format(ContentFormat::LINK_FORMAT)
-        .map_err(|_| Code::INTERNAL_SERVER_ERROR)?;
+    answer.content_format(ContentFormat::LINK_FORMAT)?;
     let mut links = DiscoverWriter::new(answer.payload_mut(), RootPath::default());
     match (path.instance(), path.resource()) {
         (_, Some(_)) => resource(tree, path, &mut links),

@@ -1,13 +1,13 @@
 //! What a Client tells its application.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::VecDeque, string::String, vec::Vec};
 use core::fmt;
 
-use lwm2m_core::{Code, Instant, Path, ShortServerId};
+use lwm2m_core::{Code, Instant, Operation, Path, ShortServerId};
 use lwm2m_objects::{Change, typed};
 use thiserror::Error;
 
-use crate::coap::FailureReason;
+use crate::coap::{FailureReason, SendError};
 
 /// The Client's name for a connection to a server. It gives out a new one with every
 /// [`ClientEvent::Connect`].
@@ -22,6 +22,20 @@ pub struct ConnectionId(pub(super) u32);
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connection {}", self.0)
+    }
+}
+
+/// The events that wait for the application.
+pub(super) type Events = VecDeque<ClientEvent>;
+
+/// The Client's name for a request that the application answers. It gives out a new one with every
+/// [`ClientEvent::ExecuteAsked`] and [`ClientEvent::ReadAsked`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeferredId(pub(super) u64);
+
+impl fmt::Display for DeferredId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "deferred request {}", self.0)
     }
 }
 
@@ -99,6 +113,38 @@ pub enum ClientEvent {
         /// The arguments, as they came; [`Arguments`](lwm2m_core::Arguments) reads them.
         arguments: String,
     },
+    /// A server asks to execute a Resource (TS 5.4.5) of which the application
+    /// [decides](super::Client::defer) and is to answer: with
+    /// [`answer_execute`](super::Client::answer_execute). Everything that the Client can check is
+    /// checked; nothing is done yet. No answer has left.
+    ExecuteAsked {
+        /// What to answer.
+        request: DeferredId,
+        /// Which server.
+        server: ShortServerId,
+        /// Which Resource.
+        path: Path,
+        /// The arguments, as they came; [`Arguments`](lwm2m_core::Arguments) reads them.
+        arguments: String,
+    },
+    /// A server reads or observes what takes a while to tell (TS 5.4.1, 5.5.1): the application has
+    /// [said](super::Client::defer) so. When the value is there, answer with
+    /// [`answer_read`](super::Client::answer_read).
+    ReadAsked {
+        /// What to answer.
+        request: DeferredId,
+        /// Which server.
+        server: ShortServerId,
+        /// An Object, an Object Instance or a Resource.
+        path: Path,
+    },
+    /// A request that waited for the application is over without its answer.
+    DeferredEnded {
+        /// Which request.
+        request: DeferredId,
+        /// Why.
+        reason: DeferredEnd,
+    },
     /// A server observes (TS 5.5.1).
     Observed {
         /// Which server.
@@ -115,7 +161,57 @@ pub enum ClientEvent {
     },
 }
 
+/// What the application may answer later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DeferredOperation {
+    /// Execute: the application is [asked](ClientEvent::ExecuteAsked), and may refuse.
+    Execute,
+    /// Read, and the first answer to an Observe: the application is [asked](ClientEvent::ReadAsked)
+    /// to have the value ready.
+    Read,
+}
+
+/// Why a request that waited for the application is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum DeferredEnd {
+    /// The application took longer than [`answer_within`](super::ClientConfig::answer_within). The
+    /// server was answered 5.00.
+    #[error("the application did not answer in time")]
+    TimedOut,
+    /// The registration has ended, or its connection was lost. There is nobody to answer.
+    #[error("the registration has ended")]
+    RegistrationEnded,
+}
+
+/// Why an answer of the application to a request was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DeferredError {
+    /// There is no such request any more: it was answered, or is over, as
+    /// [`ClientEvent::DeferredEnded`] tells. The application is late, or at fault.
+    #[error("{0} is answered or over")]
+    NotOpen(DeferredId),
+    /// The request is one of another operation. The application is at fault; the request still waits.
+    #[error("{0} is of another operation")]
+    Operation(DeferredId),
+    /// The operation is not refused with this code: Table 27 does not have it, or it is one of
+    /// success. The application is at fault; the request still waits.
+    #[error("{0} is not refused with {1}")]
+    Code(Operation, Code),
+    /// The answer cannot be sent: too much is under way. What was to be done is done.
+    #[error("the answer cannot be sent: {0}")]
+    NotSent(#[from] SendError),
+}
+
 /// Why a Register, an Update or a De-register came to nothing.
+///
+/// The server is at fault for what it answers ([`Refused`](Self::Refused), [`Reset`](Self::Reset),
+/// [`NoLocation`](Self::NoLocation), [`LocationTooLong`](Self::LocationTooLong)), the network or the
+/// server for what does not come ([`Timeout`](Self::Timeout), [`Disconnected`](Self::Disconnected)),
+/// the account for [`Unusable`](Self::Unusable), and overload of this Client for
+/// [`NotSent`](Self::NotSent); [`Failed`](Self::Failed) tells by its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RegistrationFailure {
@@ -142,10 +238,13 @@ pub enum RegistrationFailure {
     /// The connection was lost, or could not be made.
     #[error("there is no connection")]
     Disconnected,
-    /// The request could not be made: the Server Object Instance is unusable, or too much is
-    /// under way.
+    /// The request could not be made: the Server Object Instance of the account cannot be read, or
+    /// the request would be longer than options can be. What the tree or the server says is at fault.
     #[error("the request cannot be made")]
-    Unsendable,
+    Unusable,
+    /// The request could not be sent: too much is under way.
+    #[error("the request cannot be sent: {0}")]
+    NotSent(SendError),
 }
 
 impl From<FailureReason> for RegistrationFailure {

@@ -136,60 +136,61 @@
 //! ```
 
 mod accounts;
-mod admission;
 mod changed;
 mod config;
+mod content;
 mod discover;
-mod dispatch;
 mod event;
-mod location;
-mod observation;
-mod registering;
-mod registration;
-mod serving;
-mod streaming;
+mod observations;
+mod refusal;
+mod registrations;
+mod requests;
+mod timers;
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use lwm2m_core::{
-    CodeKind, ContentFormat, EndpointName, Instant, ObjectId, Path, ShortServerId, Value,
+    Code, CodeKind, Instant, NotificationConditions, ObjectId, Operation, Path, ResourceId,
+    ShortServerId, Value,
 };
 use lwm2m_objects::{Object, ObjectTree, WriteError};
 
+use self::{
+    accounts::Caller,
+    changed::Changed,
+    event::Events,
+    observations::{Observation, Observations},
+    registrations::{Registrations, Report, Retry},
+    requests::{Block, Effect, Origin, Requests},
+    timers::{ObservationId, Timer, Timers},
+};
 pub use self::{
     config::{ClientConfig, ClientError, Reliability},
-    event::{ClientEvent, ConnectionId, RegistrationFailure},
-};
-use self::{
-    observation::{ObservationId, Observations},
-    registration::{Outcome, Registration},
-    streaming::Streams,
+    event::{
+        ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId, DeferredOperation,
+        RegistrationFailure,
+    },
 };
 use crate::{
-    coap::{self, DatagramError, Endpoint, Incoming, MessageRef},
-    machine::{Datagram, Machine, Random, TimerQueue, Transmit},
+    coap::{
+        self, DatagramError, Endpoint, FailureReason, Incoming, MessageRef, NotificationId, Token,
+    },
+    machine::{Datagram, Machine, Random, Transmit},
 };
+
+/// Registration Update Trigger of the Server Object (TS E.2).
+const REGISTRATION_UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
 
 /// A LwM2M Client; see the [module](self).
 #[derive(Debug)]
 pub struct Client {
-    config: ClientConfig,
     tree: ObjectTree,
     endpoint: Endpoint<ConnectionId>,
-    registrations: Vec<Registration>,
+    registrations: Registrations,
+    requests: Requests,
     observations: Observations,
-    streams: Streams,
-    timers: TimerQueue<Timer>,
-    random: Random,
-    next_connection: u32,
-    events: VecDeque<ClientEvent>,
-}
-
-/// What the timer queue holds, beside what the CoAP endpoint holds on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    Registration(ShortServerId),
-    Observation(ObservationId),
+    timers: Timers,
+    events: Events,
 }
 
 impl Client {
@@ -202,87 +203,68 @@ impl Client {
     /// [`ClientError`]: for a configuration that cannot be, a tree without a mandatory Object
     /// (Security, Server, Device), and two accounts of one server.
     pub fn new(config: ClientConfig, tree: ObjectTree) -> Result<Self, ClientError> {
-        EndpointName::new(&*config.endpoint_name).map_err(|_| ClientError::EndpointName)?;
-        let formats = [ContentFormat::TEXT, ContentFormat::TLV];
-        if !formats.contains(&config.single_resource_format) {
-            return Err(ClientError::SingleResourceFormat);
-        }
+        let endpoint_name = config.check()?;
         config::check_objects(&tree)?;
-        let registrations = accounts::of(&tree)?
-            .into_iter()
-            .map(Registration::new)
-            .collect();
+        let accounts = accounts::of(&tree)?;
         // The seed is the endpoint's; what the Client draws comes from a stream of its own.
         let mut random = Random::new(config.coap.seed);
-        let endpoint = Endpoint::new(coap::Config {
-            seed: random.seed(),
-            // What an Object takes piece by piece is not put together here.
-            stream_requests: true,
-            ..config.coap.clone()
-        });
+        let requests = Requests::new(&config);
+        let max_transmit_wait = config.coap.transmission.max_transmit_wait();
+        let observations = Observations::new(config.most_observations, config.notifications);
+        let (retry_first, retry_most) = (config.retry_first, config.retry_most);
+        let mut endpoint = config.coap;
+        endpoint.seed = random.seed();
+        // What an Object takes piece by piece is not put together here.
+        endpoint.stream_requests = true;
+        let endpoint = Endpoint::new(endpoint);
+        let retry = Retry {
+            first: retry_first,
+            most: retry_most,
+            random,
+        };
         Ok(Self {
-            config,
             tree,
             endpoint,
-            registrations,
-            observations: Observations::default(),
-            streams: Streams::default(),
-            timers: TimerQueue::new(),
-            random,
-            next_connection: 0,
-            events: VecDeque::new(),
+            registrations: Registrations::new(accounts, endpoint_name, max_transmit_wait, retry),
+            requests,
+            observations,
+            timers: Timers::new(),
+            events: Events::new(),
         })
     }
 
     /// Begins: asks for a connection to every server that there is none to.
     pub fn start(&mut self, now: Instant) {
-        for server in self.servers() {
-            if self
-                .registration(server)
-                .is_some_and(Registration::is_offline)
-            {
-                self.outcome(now, server, None, Some(Outcome::Connect));
-            }
-        }
+        self.register(now, Registrations::start);
     }
 
     /// The connection that [`ClientEvent::Connect`] asked for is up.
     pub fn connected(&mut self, now: Instant, connection: ConnectionId) {
-        if let Some(server) = self.server_at(connection) {
-            self.with(now, server, |registration, context| {
-                registration.connected(context, connection)
-            });
-        }
+        self.register(now, |registrations, context| {
+            registrations.connected(context, connection);
+        });
     }
 
     /// A connection is lost, or could not be made. The Client asks for a new one after a while,
     /// and registers anew.
     pub fn disconnected(&mut self, now: Instant, connection: ConnectionId) {
-        if let Some(server) = self.server_at(connection) {
-            let outcome = self.step(now, server, |registration, context| {
-                Some(registration.disconnected(context))
-            });
-            // There is no connection to close any more.
-            self.outcome(now, server, None, outcome);
-        }
+        self.register(now, |registrations, context| {
+            registrations.disconnected(context, connection);
+        });
         self.forget(now, connection);
     }
 
     /// Sends an Update to a server now (TS 5.3.2), if the Client is registered there.
     pub fn update(&mut self, now: Instant, server: ShortServerId) {
-        self.with(now, server, |registration, context| {
-            registration.update(context)
+        self.register(now, |registrations, context| {
+            registrations.update(context, server);
         });
     }
 
     /// De-registers from every server (TS 5.3.3). Each connection ends with
     /// [`ClientEvent::Disconnect`]; [`start`](Self::start) begins again.
     pub fn deregister(&mut self, now: Instant) {
-        for server in self.servers() {
-            self.with(now, server, |registration, context| {
-                registration.deregister(context)
-            });
-        }
+        self.register(now, Registrations::deregister);
     }
 
     /// The application's own change of a value, of a Resource or of a Resource Instance. Who
@@ -318,6 +300,83 @@ impl Client {
         result
     }
 
+    /// The application answers an operation on a path itself, from now on: it is asked by an event,
+    /// may refuse or take its time, and nothing is done or sent before. That holds for an Execute of a
+    /// Resource at or below the path; for a Read and an Observe also above it, where its value would
+    /// be among others. A Cancel Observation is answered at once with the value of then.
+    ///
+    /// Requests are checked before: the application is asked only for what the server may do. They wait
+    /// as long as [`ClientConfig::answer_within`] says, and there are no more of them than
+    /// [`ClientConfig::most_deferred`]. A retransmission is the same request.
+    ///
+    /// ```
+    /// # use lwm2m_core::{InstanceId, Instant, ShortServerId};
+    /// # use lwm2m_objects::{ObjectTree, Store, typed::{Device, Security, Server}};
+    /// # use lwm2m_statemachine::{Client, ClientConfig, ClientError, ClientEvent};
+    /// use lwm2m_core::Code;
+    /// use lwm2m_statemachine::client::DeferredOperation;
+    ///
+    /// # let id = ShortServerId::new(101).unwrap();
+    /// # let mut tree = ObjectTree::new();
+    /// # tree.add(Store::of([(InstanceId::ZERO, Security::no_sec("coap://192.0.2.1", id))]));
+    /// # tree.add(Store::of([(InstanceId::ZERO, Server::new(id, 86_400))]));
+    /// # tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+    /// # let now = Instant::ZERO;
+    /// # let is_idle = true;
+    /// let mut client = Client::new(ClientConfig::new("device", [7; 32]), tree)?;
+    /// client.defer(DeferredOperation::Execute, "/3/0/4".parse().unwrap());
+    /// // …
+    /// while let Some(event) = client.poll_event() {
+    ///     if let ClientEvent::ExecuteAsked { request, path, .. } = event {
+    ///         let consent = if is_idle { Ok(()) } else { Err(Code::METHOD_NOT_ALLOWED) };
+    ///         if client.answer_execute(now, request, consent) == Ok(Code::CHANGED) {
+    ///             println!("reboot once the answer has left: {path}");
+    ///         }
+    ///     }
+    /// }
+    /// # Ok::<(), ClientError>(())
+    /// ```
+    pub fn defer(&mut self, operation: DeferredOperation, path: Path) {
+        self.requests.defer(operation, path);
+    }
+
+    /// Takes back what [`defer`](Self::defer) said of exactly this path: requests that come from now
+    /// on are answered at once. Whether it was said.
+    pub fn stop_deferring(&mut self, operation: DeferredOperation, path: Path) -> bool {
+        self.requests.stop_deferring(operation, path)
+    }
+
+    /// The answer to [`ClientEvent::ExecuteAsked`]. `Ok` lets the Object
+    /// [execute](Object::execute): where that leaves it to the application, it has been done, or is
+    /// about to be, and no [`ClientEvent::Execute`] follows. `Err` refuses, with a code that Table 27
+    /// has for an Execute, or 5.00.
+    ///
+    /// Tells the code that the server is answered with: that of a refusal after all if the Object
+    /// refuses, the target is gone, or the server has lost its right to it.
+    pub fn answer_execute(
+        &mut self,
+        now: Instant,
+        request: DeferredId,
+        result: Result<(), Code>,
+    ) -> Result<Code, DeferredError> {
+        self.answer(now, request, DeferredOperation::Execute, result)
+    }
+
+    /// The answer to [`ClientEvent::ReadAsked`]. `Ok` says that the tree has the value now (see
+    /// [`set`](Self::set) and [`object`](Self::object)): it is read, and an observation begins if the
+    /// server asked for one. `Err` refuses, with a code that Table 27 has for a Read, or 5.00.
+    ///
+    /// Tells the code that the server is answered with, as
+    /// [`answer_execute`](Self::answer_execute) does.
+    pub fn answer_read(
+        &mut self,
+        now: Instant,
+        request: DeferredId,
+        result: Result<(), Code>,
+    ) -> Result<Code, DeferredError> {
+        self.answer(now, request, DeferredOperation::Read, result)
+    }
+
     /// The Objects.
     pub const fn tree(&self) -> &ObjectTree {
         &self.tree
@@ -325,8 +384,7 @@ impl Client {
 
     /// Whether the Client is registered with a server.
     pub fn is_registered(&self, server: ShortServerId) -> bool {
-        self.registration(server)
-            .is_some_and(Registration::is_registered)
+        self.registrations.is_registered(server)
     }
 
     /// Whether nothing is under way: no exchange, nothing to send, no event.
@@ -346,42 +404,18 @@ impl Machine for Client {
         now: Instant,
         datagram: Datagram<'_, ConnectionId>,
     ) -> Result<(), DatagramError> {
-        let from = datagram.from;
+        let connection = datagram.from;
+        let caller = self.registrations.caller(connection);
         // Who is no server of ours, or not yet, gets silence to its requests: no acknowledgement
         // and no Reset, whatever they are, so that a retransmission still works (TS 5.4).
-        if !self.serves(from) && is_request(datagram.payload) {
+        if caller.is_none() && is_request(datagram.payload) {
             return Ok(());
         }
         let received = self.endpoint.receive(now, &datagram);
-        let result = received.map(|incoming| match incoming {
-            Some(Incoming::Request {
-                responder,
-                request,
-                body,
-                ..
-            }) => self.serve(now, from, responder, &request, &body),
-            Some(Incoming::RequestBlock {
-                responder,
-                transfer,
-                request,
-                offset,
-                more,
-            }) => {
-                let place = (transfer, offset, more);
-                self.serve_block(now, from, responder, &request, place);
+        let result = received.map(|incoming| {
+            if let Some(incoming) = incoming {
+                self.route(now, connection, caller, incoming);
             }
-            Some(Incoming::Response {
-                request, response, ..
-            }) => self.answered(now, request, &response),
-            Some(Incoming::RequestReset { request }) => {
-                self.unanswered(now, request, RegistrationFailure::Reset);
-            }
-            Some(Incoming::NotificationReset {
-                token,
-                notification,
-                ..
-            }) => self.unobserve(now, from, token, notification),
-            _ => {}
         });
         self.drain(now);
         self.follow_objects(now);
@@ -395,15 +429,13 @@ impl Machine for Client {
         self.drain(now);
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
-                Timer::Registration(server) => {
-                    if let Some(registration) = self.registration_mut(server) {
-                        registration.armed = None;
-                    }
-                    self.with(now, server, |registration, context| {
-                        registration.due(context)
-                    });
-                }
+                Timer::Registration(server) => self.register(now, |registrations, context| {
+                    registrations.due(context, server);
+                }),
                 Timer::Observation(id) => self.notify(now, id),
+                Timer::Deferred(id) => {
+                    self.request(now, |requests, context| requests.due(context, id));
+                }
             }
         }
     }
@@ -425,6 +457,339 @@ impl Machine for Client {
         .into_iter()
         .flatten()
         .min()
+    }
+}
+
+/// From the endpoint to the parts.
+impl Client {
+    /// What a datagram has brought.
+    fn route(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        caller: Option<Caller>,
+        incoming: Incoming<'_>,
+    ) {
+        match incoming {
+            Incoming::Request {
+                responder,
+                request,
+                body,
+            } => {
+                let Some(caller) = caller else {
+                    return self.endpoint.ignore(responder);
+                };
+                let origin = Origin { caller, connection };
+                // Times are read as of now.
+                self.tree.handle_timeout(now);
+                let effect = self.request(now, |requests, context| {
+                    requests.serve(context, origin, responder, &request, &body)
+                });
+                self.follow_request(now, effect);
+            }
+            Incoming::RequestBlock {
+                responder,
+                transfer,
+                request,
+                offset,
+                more,
+            } => {
+                let Some(caller) = caller else {
+                    return self.endpoint.ignore(responder);
+                };
+                let origin = Origin { caller, connection };
+                let block = Block {
+                    transfer,
+                    offset,
+                    more,
+                };
+                self.tree.handle_timeout(now);
+                self.request(now, |requests, context| {
+                    requests.serve_block(context, origin, responder, &request, block);
+                });
+            }
+            Incoming::Response {
+                request, response, ..
+            } => self.register(now, |registrations, context| {
+                registrations.answered(context, request, &response);
+            }),
+            Incoming::RequestReset { request } => self.register(now, |registrations, context| {
+                registrations.unanswered(context, request, RegistrationFailure::Reset);
+            }),
+            Incoming::NotificationReset {
+                token,
+                notification,
+            } => self.unobserve(now, connection, token, notification),
+            _ => {}
+        }
+    }
+
+    /// What came of time and calls in the endpoint.
+    fn drain(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                coap::Event::RequestFailed {
+                    request, reason, ..
+                } => self.register(now, |registrations, context| {
+                    registrations.unanswered(context, request, reason.into());
+                }),
+                coap::Event::NotificationFailed {
+                    reason: FailureReason::Superseded,
+                    ..
+                } => {}
+                // A server that does not acknowledge is gone (RFC 7641 §4.5).
+                coap::Event::NotificationFailed {
+                    peer,
+                    token,
+                    notification,
+                    ..
+                } => self.unobserve(now, peer, token, notification),
+                coap::Event::TransferLost { transfer, .. } => {
+                    self.requests.stream_lost(&mut self.tree, transfer);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets the registrations do something, and does what they want.
+    fn register(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Registrations, &mut registrations::Context<'_>),
+    ) {
+        let mut context = registrations::Context {
+            now,
+            tree: &self.tree,
+            endpoint: &mut self.endpoint,
+            timers: &mut self.timers,
+        };
+        act(&mut self.registrations, &mut context);
+        while let Some(report) = self.registrations.poll() {
+            match report {
+                Report::ServiceEnded(connection) => self.end_service(now, connection),
+                Report::Tell(event) => self.events.push_back(event),
+                Report::Close(connection) => {
+                    self.forget(now, connection);
+                    self.events
+                        .push_back(ClientEvent::Disconnect { connection });
+                }
+            }
+        }
+    }
+
+    /// Lets the requests do something.
+    fn request<R>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Requests, &mut requests::Context<'_>) -> R,
+    ) -> R {
+        let mut context = requests::Context {
+            now,
+            tree: &mut self.tree,
+            endpoint: &mut self.endpoint,
+            observations: &mut self.observations,
+            timers: &mut self.timers,
+            events: &mut self.events,
+        };
+        act(&mut self.requests, &mut context)
+    }
+
+    fn answer(
+        &mut self,
+        now: Instant,
+        request: DeferredId,
+        operation: DeferredOperation,
+        result: Result<(), Code>,
+    ) -> Result<Code, DeferredError> {
+        // Times are read as of now.
+        self.tree.handle_timeout(now);
+        let (answered, effect) = self.request(now, |requests, context| {
+            requests.answer(context, request, operation, result)
+        })?;
+        self.follow_request(now, effect);
+        self.follow_objects(now);
+        Ok(answered)
+    }
+
+    /// A notification is due.
+    fn notify(&mut self, now: Instant, id: ObservationId) {
+        let Some(server) = self.observations.server(id) else {
+            return;
+        };
+        let conditions = self.conditions(server);
+        let mut context = observations::Context {
+            now,
+            tree: &self.tree,
+            endpoint: &mut self.endpoint,
+            timers: &mut self.timers,
+        };
+        let notified = self.observations.notify(&mut context, id, conditions);
+        if let Err((observer, refusal)) = notified {
+            let (connection, token) = (observer.connection, observer.token());
+            self.end_observations(now, |observation| {
+                observation.observer.has(connection, token)
+            });
+            observations::notify_end(now, &mut self.endpoint, &observer, refusal);
+        }
+    }
+}
+
+/// What follows.
+impl Client {
+    /// What follows from a request of a server.
+    fn follow_request(&mut self, now: Instant, effect: Effect) {
+        match effect {
+            Effect::Nothing => {}
+            Effect::Written {
+                server,
+                changes,
+                differences,
+            } => {
+                self.follow(now, differences);
+                self.events
+                    .push_back(ClientEvent::Written { server, changes });
+            }
+            Effect::Executed {
+                server,
+                path,
+                arguments,
+            } => match (self.triggered(path), arguments) {
+                (Some(server), _) => self.update(now, server),
+                (None, Some(arguments)) => self.events.push_back(ClientEvent::Execute {
+                    server,
+                    path,
+                    arguments,
+                }),
+                (None, None) => {}
+            },
+            Effect::Observed {
+                observer,
+                path,
+                format,
+            } => {
+                let server = observer.server;
+                let conditions = self.conditions(server);
+                let observation = (observer, path, format);
+                self.observations
+                    .add(now, observation, conditions, &mut self.timers);
+                self.events
+                    .push_back(ClientEvent::Observed { server, path });
+            }
+            Effect::Cancelled {
+                connection,
+                token,
+                path,
+            } => self.cancel(now, connection, token, path),
+        }
+    }
+
+    /// Something at these paths has changed, by whomever: who observes it is to be notified, and every
+    /// server to be told what it changes of what it knows. This is the one place for what follows from
+    /// a change.
+    fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
+        let changed = Changed::of(&self.tree, paths);
+        let (tree, registrations) = (&self.tree, &self.registrations);
+        let mut known = BTreeMap::new();
+        let conditions = |server| {
+            *known.entry(server).or_insert_with(|| {
+                observations::conditions(tree, registrations.server_instance(server))
+            })
+        };
+        self.observations
+            .changed(&changed, conditions, &mut self.timers);
+        if changed.touches_registrations() {
+            self.register(now, Registrations::refresh);
+        }
+    }
+
+    /// What Objects have changed by themselves.
+    fn follow_objects(&mut self, now: Instant) {
+        let changed: Vec<Path> = core::iter::from_fn(|| self.tree.poll_changed()).collect();
+        if !changed.is_empty() {
+            self.follow(now, changed);
+        }
+    }
+
+    /// What governs the notifications to a server.
+    fn conditions(&self, server: ShortServerId) -> NotificationConditions {
+        observations::conditions(&self.tree, self.registrations.server_instance(server))
+    }
+
+    /// The server whose Registration Update Trigger this is.
+    fn triggered(&self, path: Path) -> Option<ShortServerId> {
+        match path {
+            Path::Resource(ObjectId::SERVER, instance, REGISTRATION_UPDATE_TRIGGER) => {
+                self.registrations.server_of(instance)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What ends.
+impl Client {
+    /// Ends the observation that has the token of the request (RFC 7641 §4.1). A token of none ends
+    /// all of the server on this path and below, as deployed servers mean it (TS 8.2.6); not on the
+    /// root, which is no target of the operation.
+    fn cancel(&mut self, now: Instant, connection: ConnectionId, token: Token, path: Path) {
+        let one = self.observations.contains(connection, token);
+        let is_target = Operation::CancelObservation.may_target(&path);
+        self.end_observations(now, |observation| {
+            if one {
+                observation.observer.has(connection, token)
+            } else {
+                observation.observer.connection == connection
+                    && is_target
+                    && path.contains(&observation.path)
+            }
+        });
+    }
+
+    /// A notification was rejected, or not acknowledged: its observation ends. One that came later
+    /// with the same token is another.
+    fn unobserve(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        token: Token,
+        notification: NotificationId,
+    ) {
+        self.end_observations(now, |observation| {
+            observation.observer.has(connection, token) && observation.has_sent(notification)
+        });
+    }
+
+    /// Ends observations, and what is still being sent of them.
+    fn end_observations(&mut self, now: Instant, of: impl Fn(&Observation) -> bool) {
+        for ended in self.observations.end(&mut self.timers, of) {
+            self.endpoint.end_notifications(
+                now,
+                &ended.observer.connection,
+                ended.observer.token(),
+            );
+            self.events.push_back(ClientEvent::ObservationEnded {
+                server: ended.observer.server,
+                path: ended.path,
+            });
+        }
+    }
+
+    /// The server of a connection is not registered with any more: its observations and what waits for
+    /// the application end (TS 5.5.1).
+    fn end_service(&mut self, now: Instant, connection: ConnectionId) {
+        self.end_observations(now, |observation| {
+            observation.observer.connection == connection
+        });
+        self.request(now, |requests, context| requests.end(context, connection));
+    }
+
+    /// Nothing is left of a connection but which requests were run that came on it, until no copy
+    /// of them can arrive any more.
+    fn forget(&mut self, now: Instant, connection: ConnectionId) {
+        self.end_service(now, connection);
+        self.endpoint.close_peer(now, &connection);
+        self.drain(now);
     }
 }
 

@@ -2,8 +2,11 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, InstanceId, Instant};
-use lwm2m_objects::{ObjectTree, Store, typed};
+use lwm2m_core::{AccessRights, Code, InstanceId, Instant, ObjectId};
+use lwm2m_objects::{
+    ObjectTree, Store,
+    typed::{self, AccessControl, AclTarget},
+};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
     coap::{MessageBuf, MessageRef, MessageType, Token},
@@ -15,16 +18,39 @@ use crate::{
 };
 
 /// Two servers, and the test as both of them.
-struct Two {
-    client: Client,
-    now: Instant,
-    connections: [ConnectionId; 2],
+pub(crate) struct Two {
+    pub(crate) client: Client,
+    pub(crate) now: Instant,
+    pub(crate) connections: [ConnectionId; 2],
     message_id: u16,
 }
 
+/// What two servers may do with an Object Instance (TS 7.3).
+pub(crate) fn access(object: u16, instance: u16, rights: [AccessRights; 2]) -> AccessControl {
+    let target = AclTarget::Instance(ObjectId::new(object), InstanceId::new(instance).unwrap());
+    AccessControl {
+        target,
+        acl: vec![(101, rights[0]), (102, rights[1])],
+        owner: 101,
+    }
+}
+
+/// The Access Control Object with these instances.
+pub(crate) fn access_control(controls: impl IntoIterator<Item = AccessControl>) -> Store {
+    let ids = (0..).filter_map(InstanceId::new);
+    Store::of(ids.zip(controls))
+}
+
 impl Two {
-    /// Registered with both.
+    /// Registered with both, which may read the Device.
     fn registered(servers: [typed::Server; 2]) -> Self {
+        Self::with(servers, |tree| {
+            tree.add(access_control([access(3, 0, [AccessRights::READ; 2])]));
+        })
+    }
+
+    /// Registered with both, with more in the tree.
+    pub(crate) fn with(servers: [typed::Server; 2], add: impl FnOnce(&mut ObjectTree)) -> Self {
         let instance = |id| InstanceId::new(id).unwrap();
         let [one, two] = servers;
         let mut tree = ObjectTree::new();
@@ -40,6 +66,7 @@ impl Two {
         ]));
         tree.add(Store::of([(instance(0), one), (instance(1), two)]));
         tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
+        add(&mut tree);
         let mut client = Client::new(ClientConfig::new("two", [1; 32]), tree).unwrap();
         let now = Instant::from_secs(1000);
         client.start(now);
@@ -75,7 +102,7 @@ impl Two {
     }
 
     /// What waits to be sent, and to which server.
-    fn sent(&mut self) -> Vec<(usize, Vec<u8>)> {
+    pub(crate) fn sent(&mut self) -> Vec<(usize, Vec<u8>)> {
         let mut all = Vec::new();
         while let Some(transmit) = self.client.poll_transmit() {
             let server = self.connections.iter().position(|to| *to == transmit.to);
@@ -86,18 +113,28 @@ impl Two {
 
     /// Sends a request with the token that both servers use, and takes the answer out.
     fn request(&mut self, server: usize, request: MessageBuf) {
+        assert_eq!(self.code(server, request), Code::CONTENT);
+    }
+
+    /// The code that a request with the token that both servers use is answered with.
+    pub(crate) fn code(&mut self, server: usize, request: MessageBuf) -> Code {
+        let answer = self.answer(server, request);
+        MessageRef::parse(&answer).unwrap().code()
+    }
+
+    /// The answer to a request with the token that both servers use.
+    pub(crate) fn answer(&mut self, server: usize, request: MessageBuf) -> Vec<u8> {
         self.message_id += 1;
         let token = Token::new(b"t").unwrap();
         let wire = request.finish(MessageType::Confirmable, self.message_id, token);
         self.datagram(server, wire.as_ref());
         let answer = self.sent().remove(0);
         assert_eq!(answer.0, server);
-        let code = MessageRef::parse(&answer.1).unwrap().code();
-        assert_eq!(code, Code::CONTENT);
+        answer.1
     }
 
     /// Time passes, and the Battery Level may change first; tells which servers are notified.
-    fn notified(&mut self, level: Option<i64>, time: Duration) -> Vec<usize> {
+    pub(crate) fn notified(&mut self, level: Option<i64>, time: Duration) -> Vec<usize> {
         if let Some(level) = level {
             self.client.set(self.now, path("/3/0/9"), level).unwrap();
         }

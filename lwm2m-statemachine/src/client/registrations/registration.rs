@@ -6,21 +6,22 @@
 //!                        └──────── Waiting <───────┴── failed, lost ─────┘            Offline
 //! ```
 
-use alloc::{
-    string::{String, ToString as _},
-    vec::Vec,
-};
-use core::{fmt, time::Duration};
+use alloc::string::{String, ToString as _};
+use core::time::Duration;
 
-use lwm2m_core::{Code, ContentFormat, Instant, Method, ShortServerId};
-use lwm2m_objects::{Account, ObjectTree, Typed, typed};
+use lwm2m_core::{Code, EndpointName, Instant, Method, ShortServerId};
+use lwm2m_objects::{
+    Account, ObjectTree,
+    typed::{Security, SecurityMode},
+};
 
 use super::{
-    discover::object_list,
-    event::{ConnectionId, RegistrationFailure},
+    super::event::{ConnectionId, RegistrationFailure},
     location::Location,
+    parameters::Parameters,
+    retry::Retry,
 };
-use crate::coap::{Endpoint, MessageBuf, MessageRef, OptionError, RequestId, RequestOptions};
+use crate::coap::{Endpoint, MessageBuf, MessageRef, RequestId, RequestOptions};
 
 /// The registration with one server.
 #[derive(Debug)]
@@ -75,15 +76,6 @@ struct Registered {
     again: bool,
 }
 
-/// What a Register tells, and an Update when it changes (TS Tables 7, 9).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Parameters {
-    pub(super) lifetime: u32,
-    pub(super) binding: lwm2m_core::BindingMode,
-    /// The object list, in link-format.
-    pub(super) objects: Vec<u8>,
-}
-
 /// What a registration wants its machine to do or to tell.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -104,27 +96,27 @@ pub(super) enum Outcome {
     Disconnect,
 }
 
-/// What a registration needs from its machine.
-pub(super) struct Context<'c> {
+/// What a registration needs for a step.
+pub(super) struct Step<'c> {
     pub(super) now: Instant,
     pub(super) tree: &'c ObjectTree,
     pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
-    pub(super) endpoint_name: &'c str,
+    pub(super) endpoint_name: &'c EndpointName<'static>,
     pub(super) max_transmit_wait: Duration,
-    /// How long to wait after so many failures in a row.
-    pub(super) retry_after: &'c mut dyn FnMut(u32) -> Duration,
+    pub(super) retry: &'c mut Retry,
 }
 
-impl Context<'_> {
-    /// What the server of this account is to know; nothing if its Server Object Instance is
-    /// unusable.
-    fn parameters(&self, account: Account) -> Option<Parameters> {
-        let server = typed::Server::load(self.tree, account.server_instance)?;
-        Some(Parameters {
-            lifetime: server.lifetime,
-            binding: server.binding,
-            objects: object_list(self.tree),
-        })
+impl Step<'_> {
+    /// Sends a request to the server of a connection.
+    fn request(
+        &mut self,
+        connection: ConnectionId,
+        message: MessageBuf,
+    ) -> Result<RequestId, RegistrationFailure> {
+        let options = RequestOptions::default();
+        self.endpoint
+            .request(self.now, connection, message, options)
+            .map_err(RegistrationFailure::NotSent)
     }
 }
 
@@ -186,12 +178,12 @@ impl Registration {
     pub(super) fn connecting(
         &mut self,
         connection: ConnectionId,
-        security: Option<&typed::Security>,
+        security: Option<&Security>,
     ) -> Option<ConnectionId> {
         self.deadline = None;
         self.leaving = false;
         self.state = State::Connecting(connection);
-        let open = security.filter(|security| security.mode == typed::SecurityMode::NoSec);
+        let open = security.filter(|security| security.mode == SecurityMode::NoSec);
         let next = open.map(|security| (connection, security.server_uri.clone()));
         let before = core::mem::replace(&mut self.last, next)?;
         let (_, uri) = self.last.as_ref()?;
@@ -201,45 +193,49 @@ impl Registration {
     /// The connection is up: Register.
     pub(super) fn connected(
         &mut self,
-        context: &mut Context<'_>,
+        step: &mut Step<'_>,
         connection: ConnectionId,
     ) -> Option<Outcome> {
         match self.state {
-            State::Connecting(own) if own == connection => self.register(context, connection),
+            State::Connecting(own) if own == connection => self.register(step, connection),
             _ => None,
         }
     }
 
     /// Sends the Register (TS 8.2.4).
-    fn register(&mut self, context: &mut Context<'_>, connection: ConnectionId) -> Option<Outcome> {
+    fn register(&mut self, step: &mut Step<'_>, connection: ConnectionId) -> Option<Outcome> {
         self.deadline = None;
         self.state = State::Waiting(Some(connection));
-        let request = context.parameters(self.account).and_then(|parameters| {
-            let message = register_message(context.endpoint_name, &parameters).ok()?;
-            let options = RequestOptions::default();
-            let sent = context
-                .endpoint
-                .request(context.now, connection, message, options);
-            Some((sent.ok()?, parameters))
-        });
-        match request {
-            Some((request, sent)) => {
+        match self.send_register(step, connection) {
+            Ok((request, sent)) => {
                 self.state = State::Registering {
                     connection,
                     request,
                     sent,
-                    at: context.now,
+                    at: step.now,
                 };
                 None
             }
-            None => Some(self.fail(context, RegistrationFailure::Unsendable)),
+            Err(reason) => Some(self.fail(step, reason)),
         }
+    }
+
+    fn send_register(
+        &self,
+        step: &mut Step<'_>,
+        connection: ConnectionId,
+    ) -> Result<(RequestId, Parameters), RegistrationFailure> {
+        let parameters = Parameters::of(step.tree, self.account);
+        let parameters = parameters.ok_or(RegistrationFailure::Unusable)?;
+        let message = parameters.register(step.endpoint_name);
+        let message = message.map_err(|_| RegistrationFailure::Unusable)?;
+        Ok((step.request(connection, message)?, parameters))
     }
 
     /// An answer to a request that [`owns`](Self::owns) says is ours.
     pub(super) fn answered(
         &mut self,
-        context: &mut Context<'_>,
+        step: &mut Step<'_>,
         response: &MessageRef<'_>,
     ) -> Option<Outcome> {
         match core::mem::replace(&mut self.state, State::Offline) {
@@ -248,8 +244,8 @@ impl Registration {
                 sent,
                 at,
                 ..
-            } => Some(self.registered(context, connection, sent, at, response)),
-            State::Registered(registered) => Some(self.updated(context, registered, response)),
+            } => Some(self.registered(step, connection, sent, at, response)),
+            State::Registered(registered) => Some(self.updated(step, registered, response)),
             State::Deregistering { .. } => {
                 self.deadline = None;
                 Some(match response.code() {
@@ -267,7 +263,7 @@ impl Registration {
 
     fn registered(
         &mut self,
-        context: &mut Context<'_>,
+        step: &mut Step<'_>,
         connection: ConnectionId,
         known: Parameters,
         at: Instant,
@@ -275,14 +271,14 @@ impl Registration {
     ) -> Outcome {
         self.state = State::Waiting(Some(connection));
         if response.code() != Code::CREATED {
-            return self.fail(context, RegistrationFailure::Refused(response.code()));
+            return self.fail(step, RegistrationFailure::Refused(response.code()));
         }
         let location = match Location::of(response) {
             Ok(location) => location,
-            Err(reason) => return self.fail(context, reason),
+            Err(reason) => return self.fail(step, reason),
         };
         self.failures = 0;
-        self.deadline = Some(at + update_after(known.lifetime, context.max_transmit_wait));
+        self.deadline = Some(at + known.update_after(step.max_transmit_wait));
         let path = location.to_string();
         self.state = State::Registered(Registered {
             connection,
@@ -296,14 +292,14 @@ impl Registration {
 
     fn updated(
         &mut self,
-        context: &mut Context<'_>,
+        step: &mut Step<'_>,
         mut registered: Registered,
         response: &MessageRef<'_>,
     ) -> Outcome {
         let connection = registered.connection;
         match (response.code(), registered.update.take()) {
             (Code::CHANGED, Some((_, sent, at))) => {
-                self.deadline = Some(at + update_after(sent.lifetime, context.max_transmit_wait));
+                self.deadline = Some(at + sent.update_after(step.max_transmit_wait));
                 registered.known = sent;
                 self.state = State::Registered(registered);
                 Outcome::Updated
@@ -311,15 +307,15 @@ impl Registration {
             // The server does not know the registration: register anew, at once (TS 8.2.4).
             (Code::NOT_FOUND, _) => {
                 let reason = RegistrationFailure::Refused(Code::NOT_FOUND);
-                let outcome = self.register(context, connection);
+                let outcome = self.register(step, connection);
                 outcome.unwrap_or(Outcome::Failed {
                     reason,
-                    retry: Some(context.now),
+                    retry: Some(step.now),
                 })
             }
             (code, _) => {
                 self.state = State::Waiting(Some(connection));
-                self.fail(context, RegistrationFailure::Refused(code))
+                self.fail(step, RegistrationFailure::Refused(code))
             }
         }
     }
@@ -327,7 +323,7 @@ impl Registration {
     /// A request of ours got no answer.
     pub(super) fn unanswered(
         &mut self,
-        context: &mut Context<'_>,
+        step: &mut Step<'_>,
         reason: RegistrationFailure,
     ) -> Outcome {
         match self.state {
@@ -336,12 +332,12 @@ impl Registration {
                 self.deadline = None;
                 Outcome::DeregisterFailed(reason)
             }
-            _ => self.fail(context, reason),
+            _ => self.fail(step, reason),
         }
     }
 
     /// The connection is lost, or could not be made.
-    pub(super) fn disconnected(&mut self, context: &mut Context<'_>) -> Outcome {
+    pub(super) fn disconnected(&mut self, step: &mut Step<'_>) -> Outcome {
         let deregistering = matches!(self.state, State::Deregistering { .. });
         self.state = State::Waiting(None);
         if deregistering {
@@ -349,11 +345,11 @@ impl Registration {
             self.deadline = None;
             return Outcome::DeregisterFailed(RegistrationFailure::Disconnected);
         }
-        self.fail(context, RegistrationFailure::Disconnected)
+        self.fail(step, RegistrationFailure::Disconnected)
     }
 
     /// Waits, longer with each failure in a row.
-    fn fail(&mut self, context: &mut Context<'_>, reason: RegistrationFailure) -> Outcome {
+    fn fail(&mut self, step: &mut Step<'_>, reason: RegistrationFailure) -> Outcome {
         let connection = match self.state {
             State::Waiting(connection) => connection,
             _ => self.connection(),
@@ -367,7 +363,7 @@ impl Registration {
             };
         }
         self.state = State::Waiting(connection);
-        let retry = context.now + (context.retry_after)(self.failures);
+        let retry = step.now + step.retry.after(self.failures);
         self.failures = self.failures.saturating_add(1);
         self.deadline = Some(retry);
         Outcome::Failed {
@@ -377,50 +373,50 @@ impl Registration {
     }
 
     /// The deadline has come: the lifetime wants an Update, or the next attempt begins.
-    pub(super) fn due(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
+    pub(super) fn due(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
         self.deadline = None;
         match self.state {
-            State::Registered(_) => self.update(context),
+            State::Registered(_) => self.update(step),
             State::Waiting(None) => Some(Outcome::Connect),
-            State::Waiting(Some(connection)) => self.register(context, connection),
+            State::Waiting(Some(connection)) => self.register(step, connection),
             _ => None,
         }
     }
 
     /// After an answer: the De-register or the Update that was asked for meanwhile, or the Update
     /// that a change asks for.
-    pub(super) fn follow_up(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
+    pub(super) fn follow_up(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
         let State::Registered(registered) = &mut self.state else {
             return None;
         };
         if core::mem::take(&mut self.leaving) {
-            return self.deregister(context);
+            return self.deregister(step);
         }
         if core::mem::take(&mut registered.again) {
-            self.update(context)
+            self.update(step)
         } else {
-            self.refresh(context)
+            self.refresh(step)
         }
     }
 
     /// Sends an Update if something that the server knows has changed (TS 5.3.2). While one is under
     /// way, its answer comes first: [`follow_up`](Self::follow_up) looks again.
-    pub(super) fn refresh(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
+    pub(super) fn refresh(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
         let State::Registered(registered) = &self.state else {
             return None;
         };
         if registered.update.is_some() {
             return None;
         }
-        let parameters = context.parameters(self.account)?;
+        let parameters = Parameters::of(step.tree, self.account)?;
         if parameters == registered.known {
             return None;
         }
-        self.update(context)
+        self.update(step)
     }
 
     /// Sends an Update with what has changed and nothing else (TS 5.3.2, Table 9).
-    pub(super) fn update(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
+    pub(super) fn update(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
         let State::Registered(registered) = &mut self.state else {
             return None;
         };
@@ -428,29 +424,23 @@ impl Registration {
             registered.again = true;
             return None;
         }
-        let parameters = context.parameters(self.account);
+        let parameters = Parameters::of(step.tree, self.account);
         let parameters = parameters.unwrap_or_else(|| registered.known.clone());
-        let request = update_message(&registered.location, &registered.known, &parameters).ok();
-        let request = request.and_then(|message| {
-            let options = RequestOptions::default();
-            context
-                .endpoint
-                .request(context.now, registered.connection, message, options)
-                .ok()
-        });
-        match request {
-            Some(request) => {
-                registered.update = Some((request, parameters, context.now));
+        let message = parameters.update(&registered.known, &registered.location);
+        let message = message.map_err(|_| RegistrationFailure::Unusable);
+        match message.and_then(|message| step.request(registered.connection, message)) {
+            Ok(request) => {
+                registered.update = Some((request, parameters, step.now));
                 None
             }
-            None => Some(self.fail(context, RegistrationFailure::Unsendable)),
+            Err(reason) => Some(self.fail(step, reason)),
         }
     }
 
     /// Sends a De-register (TS 5.3.3); without a registration there is none to send.
     ///
     /// While the Register is under way the server may have taken it, so its answer is waited for.
-    pub(super) fn deregister(&mut self, context: &mut Context<'_>) -> Option<Outcome> {
+    pub(super) fn deregister(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
         match self.state {
             State::Registering { .. } => {
                 self.leaving = true;
@@ -465,78 +455,18 @@ impl Registration {
         else {
             return connection.map(|_| Outcome::Disconnect);
         };
-        let message = registered.location.request(Method::Delete).ok();
-        let request = message.and_then(|message| {
-            let options = RequestOptions::default();
-            context
-                .endpoint
-                .request(context.now, registered.connection, message, options)
-                .ok()
-        });
-        match request {
-            Some(request) => {
+        let connection = registered.connection;
+        let message = registered.location.request(Method::Delete);
+        let message = message.map_err(|_| RegistrationFailure::NoLocation);
+        match message.and_then(|message| step.request(connection, message)) {
+            Ok(request) => {
                 self.state = State::Deregistering {
-                    connection: registered.connection,
+                    connection,
                     request,
                 };
                 None
             }
-            None => Some(Outcome::DeregisterFailed(RegistrationFailure::Unsendable)),
+            Err(reason) => Some(Outcome::DeregisterFailed(reason)),
         }
     }
-}
-
-/// When an Update follows: early enough that all its retransmissions fit into the lifetime, and
-/// never before half of it.
-fn update_after(lifetime: u32, max_transmit_wait: Duration) -> Duration {
-    let lifetime = Duration::from_secs(lifetime.into());
-    lifetime.saturating_sub(max_transmit_wait.min(lifetime / 2))
-}
-
-/// `POST /rd?ep=…&lt=…&lwm2m=1.0&b=…` with the object list (TS 8.2.4).
-fn register_message(
-    endpoint_name: &str,
-    parameters: &Parameters,
-) -> Result<MessageBuf, OptionError> {
-    let mut message =
-        MessageBuf::request_with_capacity(Method::Post, 96 + parameters.objects.len());
-    message
-        .uri_path("rd")?
-        .content_format(ContentFormat::LINK_FORMAT)?;
-    query(&mut message, format_args!("ep={endpoint_name}"))?;
-    query(&mut message, format_args!("lt={}", parameters.lifetime))?;
-    query(
-        &mut message,
-        format_args!("lwm2m={}", lwm2m_core::Version::INITIAL),
-    )?;
-    query(&mut message, format_args!("b={}", parameters.binding))?;
-    message.payload(&parameters.objects);
-    Ok(message)
-}
-
-/// `POST /{location}` with what has changed.
-fn update_message(
-    location: &Location,
-    known: &Parameters,
-    now: &Parameters,
-) -> Result<MessageBuf, OptionError> {
-    let mut message = location.request(Method::Post)?;
-    let objects = (known.objects != now.objects).then_some(&now.objects);
-    if objects.is_some() {
-        message.content_format(ContentFormat::LINK_FORMAT)?;
-    }
-    if known.lifetime != now.lifetime {
-        query(&mut message, format_args!("lt={}", now.lifetime))?;
-    }
-    if known.binding != now.binding {
-        query(&mut message, format_args!("b={}", now.binding))?;
-    }
-    if let Some(objects) = objects {
-        message.payload(objects);
-    }
-    Ok(message)
-}
-
-fn query(message: &mut MessageBuf, query: fmt::Arguments<'_>) -> Result<(), OptionError> {
-    message.uri_query_display(&query).map(drop)
 }

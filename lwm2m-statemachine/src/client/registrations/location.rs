@@ -5,7 +5,7 @@ use core::fmt;
 
 use lwm2m_core::Method;
 
-use super::event::RegistrationFailure;
+use super::super::event::RegistrationFailure;
 use crate::coap::{MessageBuf, MessageRef, OptionError};
 
 /// The segments of the Location-Path that answers a Register, exactly as given.

@@ -1,0 +1,41 @@
+//! What a server is told of the tree: the answer to a Read, and a notification.
+
+use lwm2m_core::{AccessRights, Code, ContentFormat, ShortServerId, codec::Scope};
+use lwm2m_objects::{ObjectTree, ReadError, Target, access};
+
+use super::refusal::Refusal;
+use crate::{coap::MessageBuf, downlink::payload::Encoder};
+
+/// Room for the options and the values of most answers.
+const CAPACITY: usize = 192;
+
+/// A 2.05 with what a server may read at a path (TS 5.4.1): the tree pushes into the encoder, and the
+/// encoder writes into the message. Of an Object these are the Object Instances that it has the Read
+/// right on, be there none (TS 7.3.2.4). The right on an Object Instance or a Resource was asked for
+/// before.
+///
+/// With a sequence number it is a notification, or the first answer to an Observe.
+pub(super) fn content(
+    tree: &ObjectTree,
+    server: ShortServerId,
+    target: &Target<'_>,
+    format: ContentFormat,
+    observe: Option<u32>,
+) -> Result<MessageBuf, Refusal> {
+    let path = target.path();
+    let mut answer = MessageBuf::response_with_capacity(Code::CONTENT, CAPACITY);
+    if let Some(sequence) = observe {
+        answer.observe(sequence)?;
+    }
+    answer.content_format(format)?;
+    let encoder = Encoder::new(format, answer.payload_mut(), Scope::answer(path));
+    let mut encoder = encoder.map_err(|_| Refusal::NotAcceptable)?;
+    let may_read = |instance| {
+        path.object().is_some_and(|object| {
+            access::rights(tree, server, object, instance).contains(AccessRights::READ)
+        })
+    };
+    target.read(may_read, &mut encoder)?;
+    encoder.finish().map_err(ReadError::from)?;
+    Ok(answer)
+}

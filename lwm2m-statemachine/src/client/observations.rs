@@ -1,0 +1,287 @@
+//! The Information Reporting interface: who observes what, and when a notification is due
+//! (TS 5.5, 5.1.2).
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::time::Duration;
+
+use lwm2m_core::{
+    Attributes, ContentFormat, DefaultPeriods, InstanceId, Instant, NotificationConditions,
+    Operation, Path, ShortServerId,
+};
+use lwm2m_objects::{ObjectTree, Typed as _, access, typed::Server};
+
+use super::{
+    changed::Changed,
+    config::Reliability,
+    content::content,
+    event::ConnectionId,
+    refusal::Refusal,
+    timers::{ObservationId, Timer, Timers},
+};
+use crate::coap::{self, Endpoint, MessageBuf, NotificationId, NotifyOptions, Token};
+
+/// All observations of all servers, each with the token of its request: a path may be observed
+/// many times.
+#[derive(Debug)]
+pub(super) struct Observations {
+    by_id: BTreeMap<ObservationId, Observation>,
+    next: u64,
+    /// One for all, so that the numbers of each grow, over a new request with an old token, too
+    /// (RFC 7641 §3.3.1, §4.4).
+    numbers: Numbers,
+    /// How many there may be.
+    most: usize,
+    reliability: Reliability,
+}
+
+/// The numbers of answers and notifications; this is the last one.
+#[derive(Debug, Default)]
+struct Numbers(u32);
+
+impl Numbers {
+    /// The next number: 24 bits.
+    const fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(1) & 0x00ff_ffff;
+        self.0
+    }
+}
+
+/// Who observes, by the request that asked for it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Observer {
+    pub(super) server: ShortServerId,
+    pub(super) connection: ConnectionId,
+    pub(super) entry: coap::Observer,
+}
+
+impl Observer {
+    pub(super) const fn token(&self) -> Token {
+        self.entry.token()
+    }
+
+    /// What tells observations apart (RFC 7641 §4.1).
+    pub(super) fn has(&self, connection: ConnectionId, token: Token) -> bool {
+        self.connection == connection && self.token() == token
+    }
+}
+
+/// One observation relationship.
+#[derive(Clone, Debug)]
+pub(super) struct Observation {
+    pub(super) observer: Observer,
+    pub(super) path: Path,
+    /// The format of the notifications is that of the first answer (RFC 7641 §4.2).
+    format: ContentFormat,
+    /// When the last notification was sent.
+    sent: Instant,
+    /// What is observed has changed since.
+    changed: bool,
+    /// When the next notification is due, as the machine's timer queue has it.
+    deadline: Option<Instant>,
+}
+
+/// What governs the notifications to a server: the default periods of its Server Object Instance
+/// (TS E.2).
+pub(super) fn conditions(tree: &ObjectTree, server: Option<InstanceId>) -> NotificationConditions {
+    let server = server.and_then(|instance| Server::load(tree, instance));
+    let periods = server.map(|server| DefaultPeriods {
+        pmin: server.default_minimum_period.unwrap_or(0),
+        pmax: server.default_maximum_period,
+    });
+    Attributes::NONE.conditions(periods.unwrap_or_default())
+}
+
+/// What notifications are made of and sent with.
+pub(super) struct Context<'c> {
+    pub(super) now: Instant,
+    pub(super) tree: &'c ObjectTree,
+    pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
+    pub(super) timers: &'c mut Timers,
+}
+
+impl Observations {
+    /// Without any; `most` is how many there may be.
+    pub(super) const fn new(most: usize, reliability: Reliability) -> Self {
+        Self {
+            by_id: BTreeMap::new(),
+            next: 0,
+            numbers: Numbers(0),
+            most,
+            reliability,
+        }
+    }
+
+    /// The number of the first answer to an Observe with this token (RFC 7641 §4.4); none if there
+    /// would be one observation too many.
+    pub(super) fn number_for(&mut self, connection: ConnectionId, token: Token) -> Option<u32> {
+        let fits = self.by_id.len() < self.most || self.contains(connection, token);
+        fits.then(|| self.numbers.next())
+    }
+
+    pub(super) fn contains(&self, connection: ConnectionId, token: Token) -> bool {
+        let mut all = self.by_id.values();
+        all.any(|observation| observation.observer.has(connection, token))
+    }
+
+    /// Whose an observation is.
+    pub(super) fn server(&self, id: ObservationId) -> Option<ShortServerId> {
+        Some(self.by_id.get(&id)?.observer.server)
+    }
+
+    /// Adds an observation whose first answer is sent at `now`. One of the same connection and
+    /// token is replaced (RFC 7641 §4.1).
+    pub(super) fn add(
+        &mut self,
+        now: Instant,
+        (observer, path, format): (Observer, Path, ContentFormat),
+        conditions: NotificationConditions,
+        timers: &mut Timers,
+    ) {
+        let (connection, token) = (observer.connection, observer.token());
+        let _ = self.end(timers, |observation| {
+            observation.observer.has(connection, token)
+        });
+        let id = ObservationId(self.next);
+        self.next += 1;
+        let mut observation = Observation {
+            observer,
+            path,
+            format,
+            sent: now,
+            changed: false,
+            deadline: None,
+        };
+        observation.arm(id, conditions, timers);
+        self.by_id.insert(id, observation);
+    }
+
+    /// Ends the observations that `of` chooses, and tells which.
+    pub(super) fn end(
+        &mut self,
+        timers: &mut Timers,
+        of: impl Fn(&Observation) -> bool,
+    ) -> Vec<Observation> {
+        let mut ended = Vec::new();
+        self.by_id.retain(|id, observation| {
+            let end = of(observation);
+            if end {
+                timers.set(Timer::Observation(*id), &mut observation.deadline, None);
+                ended.push(observation.clone());
+            }
+            !end
+        });
+        ended
+    }
+
+    /// Something has changed: what is observed, or when notifications are due.
+    pub(super) fn changed(
+        &mut self,
+        changed: &Changed,
+        mut conditions: impl FnMut(ShortServerId) -> NotificationConditions,
+        timers: &mut Timers,
+    ) {
+        let all = changed.touches_conditions();
+        for (id, observation) in &mut self.by_id {
+            let touched = changed.touches(observation.path);
+            if touched {
+                observation.changed = true;
+            }
+            if touched || all {
+                observation.arm(*id, conditions(observation.observer.server), timers);
+            }
+        }
+    }
+
+    /// A notification is due (TS 5.5.2). It tells the value of this moment, to a server that may read
+    /// it; to another one nothing until it may again (TS 7.3.2.5).
+    ///
+    /// An error tells that the observation is to end with it: what cannot be read any more has no
+    /// further notifications (RFC 7641 §4.2).
+    pub(super) fn notify(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ObservationId,
+        conditions: NotificationConditions,
+    ) -> Result<(), (Observer, Refusal)> {
+        let Some(observation) = self.by_id.get_mut(&id) else {
+            return Ok(());
+        };
+        observation.deadline = None;
+        let target = context.tree.target(observation.path);
+        let server = observation.observer.server;
+        match access::authorize_target(context.tree, &target, server, Operation::Notify) {
+            Ok(()) => {}
+            Err(access::Refusal::Denied) => return Ok(()),
+            Err(refusal) => return Err((observation.observer.clone(), refusal.into())),
+        }
+        let number = Some(self.numbers.next());
+        let message = content(context.tree, server, &target, observation.format, number);
+        let message = message.map_err(|refusal| (observation.observer.clone(), refusal))?;
+        observation.sent = context.now;
+        observation.changed = false;
+        let Observer {
+            connection, entry, ..
+        } = &mut observation.observer;
+        let options = NotifyOptions {
+            confirmable: self.reliability == Reliability::Confirmable,
+            resource: Some(entry.resource()),
+            ..NotifyOptions::default()
+        };
+        // Over the endpoint's bounds this one is lost; the next carries the newer value.
+        let _ = context
+            .endpoint
+            .notify_observer(context.now, *connection, entry, message, options);
+        observation.arm(id, conditions, context.timers);
+        Ok(())
+    }
+}
+
+/// The last notification of an observation that ends: an error (RFC 7641 §4.2). None follows that
+/// could make up for its loss.
+pub(super) fn notify_end(
+    now: Instant,
+    endpoint: &mut Endpoint<ConnectionId>,
+    observer: &Observer,
+    refusal: Refusal,
+) {
+    let options = NotifyOptions {
+        confirmable: true,
+        resource: Some(observer.entry.resource()),
+        ..NotifyOptions::default()
+    };
+    let message = MessageBuf::response(refusal.code());
+    let (connection, token) = (observer.connection, observer.token());
+    let _ = endpoint.notify(now, connection, token, message, options);
+}
+
+impl Observation {
+    /// Whether a notification to its observer is one of this observation.
+    pub(super) fn has_sent(&self, notification: NotificationId) -> bool {
+        self.observer.entry.has_sent(notification)
+    }
+
+    /// When the next notification is due: after a change as soon as the Minimum Period is over,
+    /// without one when the Maximum Period is.
+    fn arm(&mut self, id: ObservationId, conditions: NotificationConditions, timers: &mut Timers) {
+        let after = |seconds: u32| self.sent + Duration::from_secs(seconds.into());
+        let deadline = if self.changed {
+            Some(after(conditions.pmin))
+        } else {
+            conditions.pmax.map(after)
+        };
+        timers.set(Timer::Observation(id), &mut self.deadline, deadline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7641 §3.4, §4.4: numbers rise within 24 bits, and begin anew after them.
+    #[test]
+    fn numbers_begin_anew_after_24_bits() {
+        let mut numbers = Numbers(0x00ff_fffe);
+        let numbers = [(); 3].map(|()| numbers.next());
+        assert_eq!(numbers, [0x00ff_ffff, 0, 1]);
+    }
+}

@@ -1,0 +1,132 @@
+//! Why a request of a server is refused, and the response code of that (TS 8.5, Table 27).
+
+use lwm2m_core::{BootstrapRequestError, Code, DownlinkError, Interface, Operation};
+use lwm2m_objects::{ExecuteError, ReadError, WriteError, access};
+
+use crate::{coap::OptionError, downlink::payload};
+
+/// Why a request is refused, or what became of it instead of success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The Security Object is shut to servers, or the server has no right to do this.
+    Denied,
+    /// What the path names is not there.
+    NotFound,
+    /// The target does not support the operation.
+    NotSupported,
+    /// This Client does not have the operation.
+    NotOffered(Operation),
+    /// The format of the answer that is asked for cannot be had.
+    NotAcceptable,
+    /// The format of the payload is not known.
+    UnsupportedFormat,
+    /// The payload, the arguments or the request as a whole are malformed.
+    Malformed,
+    /// Another body has taken the place of the one that the block is of.
+    Incomplete,
+    /// It failed, and part of it may have been done.
+    Failed,
+    /// As many requests wait for the application as may. Nothing was done.
+    Overload,
+    /// The application refuses it.
+    Application(Code),
+}
+
+impl Refusal {
+    /// The code of the answer.
+    pub(super) fn code(self) -> Code {
+        match self {
+            Self::Denied => Code::UNAUTHORIZED,
+            Self::NotFound => Code::NOT_FOUND,
+            // The Bootstrap interface has one code for all of its faults but a format.
+            Self::NotOffered(operation) if operation.interface() == Interface::Bootstrap => {
+                Code::BAD_REQUEST
+            }
+            Self::NotSupported | Self::NotOffered(_) => Code::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => Code::NOT_ACCEPTABLE,
+            Self::UnsupportedFormat => Code::UNSUPPORTED_CONTENT_FORMAT,
+            Self::Malformed => Code::BAD_REQUEST,
+            Self::Incomplete => Code::REQUEST_ENTITY_INCOMPLETE,
+            Self::Failed => Code::INTERNAL_SERVER_ERROR,
+            Self::Overload => Code::SERVICE_UNAVAILABLE,
+            Self::Application(code) => code,
+        }
+    }
+}
+
+impl From<access::Refusal> for Refusal {
+    fn from(refusal: access::Refusal) -> Self {
+        match refusal {
+            access::Refusal::Denied => Self::Denied,
+            access::Refusal::NotFound => Self::NotFound,
+            // Also what no server may do, for whatever reason is added.
+            _ => Self::NotSupported,
+        }
+    }
+}
+
+/// A request that lacks a part it needs, or has one it cannot have. Targets are checked before.
+impl From<DownlinkError> for Refusal {
+    fn from(error: DownlinkError) -> Self {
+        match error {
+            DownlinkError::Unknown(_) => Self::NotFound,
+            DownlinkError::Target { .. } | DownlinkError::Resource(_) => Self::NotSupported,
+            _ => Self::Malformed,
+        }
+    }
+}
+
+impl From<BootstrapRequestError> for Refusal {
+    fn from(_: BootstrapRequestError) -> Self {
+        Self::Malformed
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NotFound(_) => Self::NotFound,
+            ReadError::NotReadable(_) => Self::NotSupported,
+            ReadError::Encode(_) => Self::NotAcceptable,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::NotFound(_) => Self::NotFound,
+            WriteError::NotWritable(_) | WriteError::NotManaged(_) => Self::NotSupported,
+            _ => Self::Malformed,
+        }
+    }
+}
+
+impl From<ExecuteError> for Refusal {
+    fn from(error: ExecuteError) -> Self {
+        match error {
+            ExecuteError::NotFound(_) => Self::NotFound,
+            ExecuteError::NotExecutable(_) => Self::NotSupported,
+            ExecuteError::Arguments => Self::Malformed,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl From<payload::DecodeError<WriteError>> for Refusal {
+    fn from(error: payload::DecodeError<WriteError>) -> Self {
+        match error {
+            payload::DecodeError::Unsupported(_) => Self::UnsupportedFormat,
+            payload::DecodeError::Sink(error) => error.into(),
+            payload::DecodeError::Malformed(_) => Self::Malformed,
+        }
+    }
+}
+
+/// The answer cannot be written.
+impl From<OptionError> for Refusal {
+    fn from(_: OptionError) -> Self {
+        Self::Failed
+    }
+}

@@ -1,0 +1,94 @@
+//! What a Client tells its servers: the messages of Register and Update (TS 5.3.1, 5.3.2, 8.2.4).
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use lwm2m_core::{
+    BindingMode, ContentFormat, EndpointName, Lifetime, Method, ParameterQuery, RegisterParameters,
+    UpdateParameters, Version,
+};
+use lwm2m_objects::{Account, ObjectTree, Typed as _, typed::Server};
+
+use super::{super::discover::object_list, location::Location};
+use crate::coap::{MessageBuf, OptionError};
+
+/// Room for all of a Register but the object list.
+const CAPACITY: usize = 96;
+
+/// What a Register tells, and an Update when it changes (TS Tables 7, 9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parameters {
+    lifetime: Lifetime,
+    binding: BindingMode,
+    /// The object list, in link-format.
+    objects: Vec<u8>,
+}
+
+impl Parameters {
+    /// What the server of this account is to know; nothing if its Server Object Instance is
+    /// unusable.
+    pub(super) fn of(tree: &ObjectTree, account: Account) -> Option<Self> {
+        let server = Server::load(tree, account.server_instance)?;
+        Some(Self {
+            lifetime: Lifetime::from_secs(server.lifetime)?,
+            binding: server.binding,
+            objects: object_list(tree),
+        })
+    }
+
+    /// `POST /rd` with all of it.
+    pub(super) fn register(&self, endpoint: &EndpointName<'_>) -> Result<MessageBuf, OptionError> {
+        let capacity = CAPACITY.saturating_add(self.objects.len());
+        let mut message = MessageBuf::request_with_capacity(Method::Post, capacity);
+        message
+            .uri_path("rd")?
+            .content_format(ContentFormat::LINK_FORMAT)?;
+        let parameters = RegisterParameters {
+            endpoint: endpoint.clone(),
+            lifetime: self.lifetime,
+            version: Version::INITIAL,
+            binding: self.binding.into(),
+            sms: None,
+        };
+        queries(&mut message, parameters.queries())?;
+        message.payload(&self.objects);
+        Ok(message)
+    }
+
+    /// `POST /{location}` with what is not `known`, and nothing else.
+    pub(super) fn update(
+        &self,
+        known: &Self,
+        location: &Location,
+    ) -> Result<MessageBuf, OptionError> {
+        let mut message = location.request(Method::Post)?;
+        let objects = (known.objects != self.objects).then_some(&self.objects);
+        if objects.is_some() {
+            message.content_format(ContentFormat::LINK_FORMAT)?;
+        }
+        let parameters = UpdateParameters {
+            lifetime: (known.lifetime != self.lifetime).then_some(self.lifetime),
+            binding: (known.binding != self.binding).then(|| self.binding.into()),
+            sms: None,
+        };
+        queries(&mut message, parameters.queries())?;
+        if let Some(objects) = objects {
+            message.payload(objects);
+        }
+        Ok(message)
+    }
+
+    /// How long after the server was told of it an Update follows: early enough that all its
+    /// retransmissions fit into the lifetime, and never before half of it.
+    pub(super) fn update_after(&self, max_transmit_wait: Duration) -> Duration {
+        let lifetime = self.lifetime.as_duration();
+        lifetime.saturating_sub(max_transmit_wait.min(lifetime / 2))
+    }
+}
+
+fn queries<'q>(
+    message: &mut MessageBuf,
+    mut queries: impl Iterator<Item = ParameterQuery<'q>>,
+) -> Result<(), OptionError> {
+    queries.try_for_each(|query| message.uri_query_display(&query).map(drop))
+}

@@ -1,0 +1,530 @@
+//! What a server asks of a Client, in one place: a request is classified, authorized and executed, and
+//! its answer is queued. What follows from it is the [`Effect`], which the Client attends to.
+//!
+//! Whole bodies and blocks that stream through take the same way in ([`admission`]). An Execute or a
+//! Read that the application answers itself waits between the checks and the execution ([`deferred`]);
+//! as the tree may have changed meanwhile, its rights are checked again.
+
+mod admission;
+mod deferred;
+mod streams;
+
+use alloc::{string::String, vec::Vec};
+
+use lwm2m_core::{
+    Arguments, Code, ContentFormat, Instant, Operation, Path, ShortServerId, WriteMode,
+    codec::Scope,
+};
+use lwm2m_objects::{Change, Execution, ObjectTree, Target, access};
+
+pub(super) use self::streams::Block;
+use self::{
+    admission::{Classified, classify},
+    deferred::{Asker, Deferred, OpenKind, OpenRequest},
+    streams::Streams,
+};
+use super::{
+    accounts::Caller,
+    config::ClientConfig,
+    content::content,
+    discover::discover,
+    event::{
+        ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId, DeferredOperation,
+        Events,
+    },
+    observations::{Observations, Observer},
+    refusal::Refusal,
+    timers::Timers,
+};
+use crate::{
+    coap::{Endpoint, MessageBuf, MessageRef, Responder, Token, TransferId},
+    downlink::payload,
+};
+
+/// The requests of servers: those that are under way, and how they are answered.
+#[derive(Debug)]
+pub(super) struct Requests {
+    deferred: Deferred,
+    streams: Streams,
+    /// The format of a single Resource, if the request does not say.
+    single_resource_format: ContentFormat,
+}
+
+/// What a request is served with.
+pub(super) struct Context<'c> {
+    pub(super) now: Instant,
+    pub(super) tree: &'c mut ObjectTree,
+    pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
+    pub(super) observations: &'c mut Observations,
+    pub(super) timers: &'c mut Timers,
+    pub(super) events: &'c mut Events,
+}
+
+impl Context<'_> {
+    const fn reader(&mut self) -> Reader<'_> {
+        Reader {
+            now: self.now,
+            tree: self.tree,
+            endpoint: self.endpoint,
+            observations: self.observations,
+        }
+    }
+}
+
+/// What of it a Read and an Observe need.
+struct Reader<'c> {
+    now: Instant,
+    tree: &'c ObjectTree,
+    endpoint: &'c Endpoint<ConnectionId>,
+    observations: &'c mut Observations,
+}
+
+impl Reader<'_> {
+    /// Observe (TS 5.5.1): the answer to a Read with the Observe option. What cannot be read leaves
+    /// no observation behind; over the bound there is the answer, and none either (RFC 7641 §4.1).
+    fn observe(
+        self,
+        (server, connection): (ShortServerId, ConnectionId),
+        responder: &Responder,
+        target: &Target<'_>,
+        format: ContentFormat,
+    ) -> Result<Progress, Refusal> {
+        let number = self.observations.number_for(connection, responder.token());
+        let answer = content(self.tree, server, target, format, number)?;
+        if number.is_none() {
+            return Ok(Progress::answered(answer));
+        }
+        let observer = Observer {
+            server,
+            connection,
+            entry: self.endpoint.observer(self.now, responder),
+        };
+        let effect = Effect::Observed {
+            observer,
+            path: target.path(),
+            format,
+        };
+        Ok(Progress::Done(answer, effect))
+    }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) caller: Caller,
+    pub(super) connection: ConnectionId,
+}
+
+/// What follows from a request beside its answer, which is queued already and so leaves first.
+#[derive(Debug, PartialEq)]
+pub(super) enum Effect {
+    Nothing,
+    /// A server has written.
+    Written {
+        server: ShortServerId,
+        changes: Vec<Change>,
+        /// What reads differently than before.
+        differences: Vec<Path>,
+    },
+    /// A server has executed what the Object leaves to others.
+    Executed {
+        server: ShortServerId,
+        path: Path,
+        /// Nothing, if the application knows of it.
+        arguments: Option<String>,
+    },
+    /// From now on, notify.
+    Observed {
+        observer: Observer,
+        path: Path,
+        format: ContentFormat,
+    },
+    /// Do not notify any more.
+    Cancelled {
+        connection: ConnectionId,
+        token: Token,
+        path: Path,
+    },
+}
+
+/// How far a request has come.
+enum Progress {
+    /// It is executed.
+    Done(MessageBuf, Effect),
+    /// The application answers it.
+    Waits(ShortServerId, Path, OpenKind),
+}
+
+impl Progress {
+    const fn answered(answer: MessageBuf) -> Self {
+        Self::Done(answer, Effect::Nothing)
+    }
+}
+
+impl Requests {
+    pub(super) fn new(config: &ClientConfig) -> Self {
+        // What is forgotten cannot be answered any more.
+        let remembered = config.coap.transmission.non_lifetime();
+        let within = config.answer_within.min(remembered);
+        Self {
+            deferred: Deferred::new(within, config.most_deferred),
+            streams: Streams::default(),
+            single_resource_format: config.single_resource_format,
+        }
+    }
+
+    /// A whole request.
+    pub(super) fn serve(
+        &mut self,
+        context: &mut Context<'_>,
+        origin: Origin,
+        responder: Responder,
+        request: &MessageRef<'_>,
+        body: &[u8],
+    ) -> Effect {
+        match self.execute(context, origin, &responder, request, body) {
+            Ok(Progress::Done(answer, effect)) => {
+                // It may not be sendable any more (the peer is gone); the effect stands.
+                let _ = context.endpoint.respond(context.now, responder, answer);
+                effect
+            }
+            Ok(Progress::Waits(server, path, kind)) => {
+                let connection = origin.connection;
+                let asker = Asker {
+                    responder,
+                    server,
+                    connection,
+                };
+                self.ask(context, asker, path, kind);
+                Effect::Nothing
+            }
+            Err(refusal) => {
+                refuse(context, responder, refusal);
+                Effect::Nothing
+            }
+        }
+    }
+
+    /// A block of a request. What no Object takes piece by piece is put together.
+    pub(super) fn serve_block(
+        &mut self,
+        context: &mut Context<'_>,
+        origin: Origin,
+        responder: Responder,
+        request: &MessageRef<'_>,
+        block: Block,
+    ) {
+        if block.offset == 0 {
+            let has_payload = !request.payload().is_empty();
+            let classified = classify(context.tree, origin.caller, request, has_payload);
+            let streamed = classified.and_then(|classified| {
+                classified.admit(context.tree)?;
+                Ok(classified.streamed(context.tree))
+            });
+            match streamed {
+                Ok(Some(path)) => self.streams.begin(block.transfer, path),
+                Ok(None) => {
+                    // If an answer cannot be sent any more, the peer is gone.
+                    let _ = context.endpoint.assemble(context.now, responder, request);
+                    return;
+                }
+                // The rest need not come.
+                Err(refusal) => return refuse(context, responder, refusal),
+            }
+        }
+        let code = match self.write_block(context.tree, origin, request.payload(), block) {
+            Ok(()) if block.more => Code::CONTINUE,
+            Ok(()) => Code::CHANGED,
+            Err(refusal) => refusal.code(),
+        };
+        if code != Code::CONTINUE {
+            self.streams.end(block.transfer);
+        }
+        let answer = MessageBuf::response(code);
+        let _ = context.endpoint.respond(context.now, responder, answer);
+    }
+
+    /// A block goes on to its Object, if the server may still write there.
+    fn write_block(
+        &mut self,
+        tree: &mut ObjectTree,
+        origin: Origin,
+        bytes: &[u8],
+        block: Block,
+    ) -> Result<(), Refusal> {
+        let path = self.streams.path(block.transfer);
+        let path = path.ok_or(Refusal::Incomplete)?;
+        let may_write = match origin.caller {
+            Caller::Server(server) => access::authorize(tree, server, Operation::Write, path),
+            Caller::BootstrapServer => Err(access::Refusal::NotSupported),
+        };
+        if let Err(refusal) = may_write {
+            self.streams.abort(tree, block.transfer);
+            return Err(refusal.into());
+        }
+        Ok(streams::write(tree, path, block, bytes)?)
+    }
+
+    /// The rest of a body that streams will not come.
+    pub(super) fn stream_lost(&mut self, tree: &mut ObjectTree, transfer: TransferId) {
+        self.streams.abort(tree, transfer);
+    }
+
+    /// From the checks to the operation.
+    fn execute(
+        &mut self,
+        context: &mut Context<'_>,
+        origin: Origin,
+        responder: &Responder,
+        request: &MessageRef<'_>,
+        body: &[u8],
+    ) -> Result<Progress, Refusal> {
+        let reader = context.reader();
+        let tree = reader.tree;
+        let classified = classify(tree, origin.caller, request, !body.is_empty())?;
+        let path = classified.target.path();
+        let admitted = classified.admit(tree);
+        if classified.operation == Operation::CancelObservation {
+            return Ok(self.cancel(tree, origin, responder, &classified, admitted));
+        }
+        let server = admitted?;
+        match classified.operation {
+            Operation::Read | Operation::Observe => {
+                let asker = (server, origin.connection);
+                self.read(reader, asker, responder, &classified)
+            }
+            Operation::Discover => discover(tree, path).map(Progress::answered),
+            Operation::Write => write(context.tree, server, path, request, body),
+            Operation::Execute => {
+                let arguments = Arguments::parse(body).map_err(|_| Refusal::Malformed)?;
+                if self.deferred.covers(DeferredOperation::Execute, path) {
+                    let kind = OpenKind::Execute(arguments.as_str().into());
+                    return self.wait(server, path, kind);
+                }
+                let execution = context.tree.execute(path, &arguments)?;
+                let effect = match execution {
+                    Execution::Done => Effect::Nothing,
+                    Execution::Application => Effect::Executed {
+                        server,
+                        path,
+                        arguments: Some(arguments.as_str().into()),
+                    },
+                };
+                Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
+            }
+            // Admission lets no other pass.
+            operation => Err(Refusal::NotOffered(operation)),
+        }
+    }
+
+    /// Read and Observe (TS 5.4.1, 5.5.1).
+    fn read(
+        &self,
+        reader: Reader<'_>,
+        (server, connection): (ShortServerId, ConnectionId),
+        responder: &Responder,
+        classified: &Classified<'_>,
+    ) -> Result<Progress, Refusal> {
+        let path = classified.target.path();
+        let format = classified.answer_format(self.single_resource_format);
+        let observe = classified.operation == Operation::Observe;
+        if self.deferred.covers(DeferredOperation::Read, path) {
+            return self.wait(server, path, OpenKind::Read { format, observe });
+        }
+        let target = &classified.target;
+        if observe {
+            return reader.observe((server, connection), responder, target, format);
+        }
+        content(reader.tree, server, target, format, None).map(Progress::answered)
+    }
+
+    /// Cancel Observation (TS 5.5.3), answered as a Read. It ends, whether what it was of can be
+    /// answered or not.
+    fn cancel(
+        &mut self,
+        tree: &ObjectTree,
+        origin: Origin,
+        responder: &Responder,
+        classified: &Classified<'_>,
+        admitted: Result<ShortServerId, Refusal>,
+    ) -> Progress {
+        let format = classified.answer_format(self.single_resource_format);
+        let answer =
+            admitted.and_then(|server| content(tree, server, &classified.target, format, None));
+        let answer = answer.unwrap_or_else(|refusal| MessageBuf::response(refusal.code()));
+        let (connection, token) = (origin.connection, responder.token());
+        self.deferred.cancel(connection, token);
+        let effect = Effect::Cancelled {
+            connection,
+            token,
+            path: classified.target.path(),
+        };
+        Progress::Done(answer, effect)
+    }
+
+    /// The application answers, if one more request may wait for it.
+    fn wait(&self, server: ShortServerId, path: Path, kind: OpenKind) -> Result<Progress, Refusal> {
+        self.deferred.check_room()?;
+        Ok(Progress::Waits(server, path, kind))
+    }
+
+    /// Has a request wait, and asks the application.
+    fn ask(&mut self, context: &mut Context<'_>, asker: Asker, path: Path, kind: OpenKind) {
+        let server = asker.server;
+        let arguments = match &kind {
+            OpenKind::Execute(arguments) => Some(arguments.clone()),
+            OpenKind::Read { .. } => None,
+        };
+        let deferred = &mut self.deferred;
+        let request = deferred.open(context.now, context.timers, asker, path, kind);
+        context.events.push_back(match arguments {
+            Some(arguments) => ClientEvent::ExecuteAsked {
+                request,
+                server,
+                path,
+                arguments,
+            },
+            None => ClientEvent::ReadAsked {
+                request,
+                server,
+                path,
+            },
+        });
+    }
+}
+
+/// Requests that wait for the application.
+impl Requests {
+    /// From now on the application answers this.
+    pub(super) fn defer(&mut self, operation: DeferredOperation, path: Path) {
+        self.deferred.add(operation, path);
+    }
+
+    /// From now on it does not.
+    pub(super) fn stop_deferring(&mut self, operation: DeferredOperation, path: Path) -> bool {
+        self.deferred.remove(operation, path)
+    }
+
+    /// The application answers a request that waits. Tells the code that the server gets, and what
+    /// follows.
+    pub(super) fn answer(
+        &mut self,
+        context: &mut Context<'_>,
+        id: DeferredId,
+        operation: DeferredOperation,
+        result: Result<(), Code>,
+    ) -> Result<(Code, Effect), DeferredError> {
+        let open = self.deferred.get(id)?;
+        if open.kind.operation() != operation {
+            return Err(DeferredError::Operation(id));
+        }
+        if let Err(code) = result {
+            let asked = match operation {
+                DeferredOperation::Execute => Operation::Execute,
+                DeferredOperation::Read => Operation::Read,
+            };
+            if code.is_success() || !asked.allows(code) {
+                return Err(DeferredError::Code(asked, code));
+            }
+        }
+        let open = self.deferred.close(context.timers, id);
+        let open = open.ok_or(DeferredError::NotOpen(id))?;
+        let progress = result
+            .map_err(Refusal::Application)
+            .and_then(|()| run(context, &open));
+        let (answer, effect) = match progress {
+            Ok(Progress::Done(answer, effect)) => (answer, effect),
+            Ok(Progress::Waits(..)) => return Err(DeferredError::NotOpen(id)),
+            Err(refusal) => (MessageBuf::response(refusal.code()), Effect::Nothing),
+        };
+        let code = answer.code();
+        let now = context.now;
+        context.endpoint.respond(now, open.responder, answer)?;
+        Ok((code, effect))
+    }
+
+    /// The application has taken too long.
+    pub(super) fn due(&mut self, context: &mut Context<'_>, request: DeferredId) {
+        if let Some(open) = self.deferred.due(request) {
+            // It may have begun.
+            refuse(context, open.responder, Refusal::Failed);
+            let reason = DeferredEnd::TimedOut;
+            context
+                .events
+                .push_back(ClientEvent::DeferredEnded { request, reason });
+        }
+    }
+
+    /// What waits on a connection has nobody to be answered to.
+    pub(super) fn end(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
+        for request in self.deferred.on(connection) {
+            if let Some(open) = self.deferred.close(context.timers, request) {
+                context.endpoint.ignore(open.responder);
+                let reason = DeferredEnd::RegistrationEnded;
+                context
+                    .events
+                    .push_back(ClientEvent::DeferredEnded { request, reason });
+            }
+        }
+    }
+}
+
+/// Does what a request that has waited asks for. What it is on, and the rights to it, may have changed.
+fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusal> {
+    let (server, path) = (open.server, open.path);
+    match &open.kind {
+        OpenKind::Execute(arguments) => {
+            access::authorize(context.tree, server, Operation::Execute, path)?;
+            let arguments = Arguments::parse(arguments.as_bytes());
+            let arguments = arguments.map_err(|_| Refusal::Malformed)?;
+            let effect = match context.tree.execute(path, &arguments)? {
+                Execution::Done => Effect::Nothing,
+                Execution::Application => Effect::Executed {
+                    server,
+                    path,
+                    arguments: None,
+                },
+            };
+            Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
+        }
+        OpenKind::Read { format, observe } => {
+            let reader = context.reader();
+            let tree = reader.tree;
+            let target = tree.target(path);
+            access::authorize_target(tree, &target, server, Operation::Read)?;
+            if *observe {
+                let observer = (server, open.connection);
+                return reader.observe(observer, &open.responder, &target, *format);
+            }
+            content(tree, server, &target, *format, None).map(Progress::answered)
+        }
+    }
+}
+
+/// Write (TS 5.4.3): the decoder pushes into a transaction, which commits whole or not at all.
+fn write(
+    tree: &mut ObjectTree,
+    server: ShortServerId,
+    path: Path,
+    request: &MessageRef<'_>,
+    body: &[u8],
+) -> Result<Progress, Refusal> {
+    let mode = request.code().method().and_then(WriteMode::of);
+    let mut transaction = tree.write(path, mode.ok_or(Refusal::NotSupported)?)?;
+    let format = request.content_format().ok_or(Refusal::Malformed)?;
+    payload::decode(format, body, Scope::write(path), tree, &mut transaction)?;
+    let changes = transaction.finish()?;
+    let differences = tree.commit(&changes)?;
+    let effect = Effect::Written {
+        server,
+        changes,
+        differences,
+    };
+    Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
+}
+
+fn refuse(context: &mut Context<'_>, responder: Responder, refusal: Refusal) {
+    let answer = MessageBuf::response(refusal.code());
+    // If it cannot be sent any more, the peer is gone.
+    let _ = context.endpoint.respond(context.now, responder, answer);
+}

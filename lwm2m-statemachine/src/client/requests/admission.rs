@@ -1,0 +1,167 @@
+//! Which operation a request is, and whether it may be: the order of the checks, for every caller and
+//! every way in.
+//!
+//! Of several faults of a server's request the first one of this order is answered (TS 8.5, Table 27):
+//!
+//! 1. The Security Object is shut to servers: 4.01 (TS E.1).
+//! 2. What the path names is there: 4.04.
+//! 3. The server has the right: 4.01 (TS 7.3.2).
+//! 4. The target supports the operation, and this Client offers it: 4.05.
+//! 5. The formats: 4.15 for the payload's, 4.06 for the answer's. Operations for which Table 27
+//!    has neither are 4.00, as is a format that is not named.
+//! 6. The payload: 4.00. That is for the operation itself.
+//!
+//! [`access`] has 1 to 4 but what this Client offers. Nothing of the Bootstrap interface is offered to a
+//! Bootstrap-Server yet.
+
+use lwm2m_core::{
+    ContentFormat, DownlinkRequest, ObjectId, ObserveOption, Operation, Path, ResourceSupport,
+    ShortServerId,
+};
+use lwm2m_objects::{ObjectTree, Target, access};
+
+use super::super::{accounts::Caller, refusal::Refusal};
+use crate::{coap::MessageRef, downlink::payload};
+
+/// A request of which it is known what it is meant to be, and what its path leads to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Classified<'t> {
+    request: DownlinkRequest,
+    caller: Caller,
+    pub(super) operation: Operation,
+    pub(super) target: Target<'t>,
+}
+
+/// Which operation a request is meant to be (TS 8.2.3, Tables 25, 26).
+///
+/// `has_payload` tells whether its body, of which the request may carry a block, has any byte.
+pub(super) fn classify<'t>(
+    tree: &'t ObjectTree,
+    caller: Caller,
+    message: &MessageRef<'_>,
+    has_payload: bool,
+) -> Result<Classified<'t>, Refusal> {
+    let path = path(message)?;
+    let method = message.code().method().ok_or(Refusal::NotSupported)?;
+    let request = DownlinkRequest {
+        accept: message.accept(),
+        content_format: message.content_format(),
+        observe: message.observe().and_then(ObserveOption::from_number),
+        has_queries: message.uri_query().next().is_some(),
+        has_payload,
+        ..DownlinkRequest::new(method, path)
+    };
+    let target = tree.target(path);
+    let operation = match caller {
+        Caller::Server(_) => request.intended(support(&target)),
+        Caller::BootstrapServer => request.bootstrap_operation()?,
+    };
+    Ok(Classified {
+        request,
+        caller,
+        operation,
+        target,
+    })
+}
+
+/// The path of a request. Whatever lies in the Security Object and is none is taken for the Object
+/// itself, as that is shut before anything is looked for.
+fn path(message: &MessageRef<'_>) -> Result<Path, Refusal> {
+    Path::from_segments(message.uri_path()).or_else(|_| {
+        match Path::from_segments(message.uri_path().take(1)) {
+            Ok(security @ Path::Object(ObjectId::SECURITY)) => Ok(security),
+            _ => Err(Refusal::NotFound),
+        }
+    })
+}
+
+/// What a POST on a Resource can be, by its definition.
+fn support(target: &Target<'_>) -> Option<ResourceSupport> {
+    let operations = target.resource()?.operations;
+    Some(if operations.executable() {
+        ResourceSupport::Execute
+    } else if operations.writable() {
+        ResourceSupport::Write
+    } else {
+        ResourceSupport::Neither
+    })
+}
+
+impl Classified<'_> {
+    /// Makes the checks 1 to 5, and tells which server it is.
+    pub(super) fn admit(&self, tree: &ObjectTree) -> Result<ShortServerId, Refusal> {
+        let server = self.authorize(tree)?;
+        self.check_formats()?;
+        self.request.check_content(self.operation)?;
+        Ok(server)
+    }
+
+    /// Makes the checks 1 to 4.
+    fn authorize(&self, tree: &ObjectTree) -> Result<ShortServerId, Refusal> {
+        let not_offered = Refusal::NotOffered(self.operation);
+        let Caller::Server(server) = self.caller else {
+            return Err(not_offered);
+        };
+        let operation = match self.operation {
+            // Its answer is that of a Read.
+            Operation::CancelObservation => Operation::Read,
+            operation => operation,
+        };
+        access::authorize_target(tree, &self.target, server, operation)?;
+        match self.operation {
+            Operation::Read
+            | Operation::Observe
+            | Operation::CancelObservation
+            | Operation::Discover
+            | Operation::Write
+            | Operation::Execute => Ok(server),
+            _ => Err(not_offered),
+        }
+    }
+
+    fn check_formats(&self) -> Result<(), Refusal> {
+        let supported = |format: Option<ContentFormat>| format.is_none_or(payload::supports);
+        match self.operation {
+            Operation::Read | Operation::Observe | Operation::CancelObservation
+                if !supported(self.request.accept) =>
+            {
+                Err(Refusal::NotAcceptable)
+            }
+            Operation::Write if !supported(self.request.content_format) => {
+                Err(Refusal::UnsupportedFormat)
+            }
+            // Arguments are plain text, with or without saying so (TS 5.4.5).
+            Operation::Execute
+                if !matches!(
+                    self.request.content_format,
+                    None | Some(ContentFormat::TEXT)
+                ) =>
+            {
+                Err(Refusal::Malformed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The format of an answer: what Accept asks for, else TLV, or `single` for a single Resource
+    /// (TS 8.1).
+    pub(super) fn answer_format(&self, single: ContentFormat) -> ContentFormat {
+        let resource = self.target.resource();
+        let is_single = resource.is_some_and(|resource| !resource.is_multiple());
+        let default = if is_single {
+            single
+        } else {
+            ContentFormat::TLV
+        };
+        self.request.accept.unwrap_or(default)
+    }
+
+    /// The Resource that is written and whose Object takes the value piece by piece: in the opaque
+    /// format, which is nothing but the value.
+    pub(super) fn streamed(&self, tree: &ObjectTree) -> Option<Path> {
+        let opaque = self.request.content_format == Some(ContentFormat::OPAQUE);
+        let path = self.target.path();
+        let streams = self.operation == Operation::Write && opaque && tree.streams(path);
+        streams.then_some(path)
+    }
+}

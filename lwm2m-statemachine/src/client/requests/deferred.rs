@@ -1,0 +1,170 @@
+//! Requests that wait for the application: it may refuse an Execute, or answer it and a slow Read later
+//! (TS 5.4.1, 5.4.5, 5.5.1).
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use core::time::Duration;
+
+use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
+
+use super::super::{
+    event::{ConnectionId, DeferredError, DeferredId, DeferredOperation},
+    refusal::Refusal,
+    timers::{Timer, Timers},
+};
+use crate::coap::{Responder, Token};
+
+/// What the application answers itself, and the requests that wait for it.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    /// At these paths, and what is below and above them.
+    paths: Vec<(DeferredOperation, Path)>,
+    open: BTreeMap<DeferredId, OpenRequest>,
+    next: u64,
+    /// How long one waits.
+    within: Duration,
+    /// How many may wait.
+    most: usize,
+}
+
+/// A request that waits. What can be checked was checked when it came.
+#[derive(Debug)]
+pub(super) struct OpenRequest {
+    pub(super) responder: Responder,
+    pub(super) server: ShortServerId,
+    pub(super) connection: ConnectionId,
+    pub(super) path: Path,
+    pub(super) kind: OpenKind,
+    deadline: Option<Instant>,
+}
+
+/// What a request asks for, as far as its answer depends on it.
+#[derive(Debug)]
+pub(super) enum OpenKind {
+    /// Execute, with these arguments.
+    Execute(String),
+    /// Read or Observe, in this format.
+    Read {
+        format: ContentFormat,
+        observe: bool,
+    },
+}
+
+impl OpenKind {
+    pub(super) const fn operation(&self) -> DeferredOperation {
+        match self {
+            Self::Execute(_) => DeferredOperation::Execute,
+            Self::Read { .. } => DeferredOperation::Read,
+        }
+    }
+}
+
+/// Who asks, and by which request.
+pub(super) struct Asker {
+    pub(super) responder: Responder,
+    pub(super) server: ShortServerId,
+    pub(super) connection: ConnectionId,
+}
+
+impl Deferred {
+    pub(super) const fn new(within: Duration, most: usize) -> Self {
+        Self {
+            paths: Vec::new(),
+            open: BTreeMap::new(),
+            next: 0,
+            within,
+            most,
+        }
+    }
+
+    /// From now on the application answers this.
+    pub(super) fn add(&mut self, operation: DeferredOperation, path: Path) {
+        if !self.paths.contains(&(operation, path)) {
+            self.paths.push((operation, path));
+        }
+    }
+
+    /// From now on it does not. Whether it did.
+    pub(super) fn remove(&mut self, operation: DeferredOperation, path: Path) -> bool {
+        let before = self.paths.len();
+        self.paths.retain(|deferred| *deferred != (operation, path));
+        self.paths.len() < before
+    }
+
+    /// Whether the application answers a request on this path: what it has named is there, above or
+    /// below.
+    pub(super) fn covers(&self, operation: DeferredOperation, path: Path) -> bool {
+        self.paths.iter().any(|(deferred, named)| {
+            *deferred == operation && (named.contains(&path) || path.contains(named))
+        })
+    }
+
+    /// Whether one more request may wait.
+    pub(super) fn check_room(&self) -> Result<(), Refusal> {
+        if self.open.len() < self.most {
+            Ok(())
+        } else {
+            Err(Refusal::Overload)
+        }
+    }
+
+    /// A request waits from now on.
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        timers: &mut Timers,
+        asker: Asker,
+        path: Path,
+        kind: OpenKind,
+    ) -> DeferredId {
+        let id = DeferredId(self.next);
+        self.next += 1;
+        let mut deadline = None;
+        let due = Some(now + self.within);
+        timers.set(Timer::Deferred(id), &mut deadline, due);
+        let request = OpenRequest {
+            responder: asker.responder,
+            server: asker.server,
+            connection: asker.connection,
+            path,
+            kind,
+            deadline,
+        };
+        self.open.insert(id, request);
+        id
+    }
+
+    /// What a request that waits is of.
+    pub(super) fn get(&self, id: DeferredId) -> Result<&OpenRequest, DeferredError> {
+        self.open.get(&id).ok_or(DeferredError::NotOpen(id))
+    }
+
+    /// A request does not wait any more.
+    pub(super) fn close(&mut self, timers: &mut Timers, id: DeferredId) -> Option<OpenRequest> {
+        let mut request = self.open.remove(&id)?;
+        timers.set(Timer::Deferred(id), &mut request.deadline, None);
+        Some(request)
+    }
+
+    /// The deadline of a request has come.
+    pub(super) fn due(&mut self, id: DeferredId) -> Option<OpenRequest> {
+        self.open.remove(&id)
+    }
+
+    /// The requests that wait on a connection.
+    pub(super) fn on(&self, connection: ConnectionId) -> Vec<DeferredId> {
+        let all = self.open.iter();
+        all.filter(|(_, request)| request.connection == connection)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// An Observe with this token, if one waits, is to be answered as a Read: it was cancelled.
+    pub(super) fn cancel(&mut self, connection: ConnectionId, token: Token) {
+        for request in self.open.values_mut() {
+            let is_it = request.connection == connection && request.responder.token() == token;
+            if let (true, OpenKind::Read { observe, .. }) = (is_it, &mut request.kind) {
+                *observe = false;
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What has deadlines in a Client, beside what the CoAP endpoint holds on its own.
+
+use lwm2m_core::ShortServerId;
+
+use super::event::DeferredId;
+use crate::TimerQueue;
+
+/// The deadlines of a Client.
+pub(super) type Timers = TimerQueue<Timer>;
+
+/// What a deadline is of. Of several at one moment, the first one here comes first: an Update goes
+/// out before a notification (TS 8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// An attempt to register, or an Update.
+    Registration(ShortServerId),
+    /// A notification.
+    Observation(ObservationId),
+    /// The application's answer to a request.
+    Deferred(DeferredId),
+}
+
+/// An observation; in the order in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ObservationId(pub(super) u64);
