@@ -1,10 +1,10 @@
 //! Firmware Update (TS E.6): its state machine, and the Object that serves it.
 //!
-//! A server *pushes* a package into Package, and the application gets it block by block, or has
-//! the Client *pull* it: the application is asked to fetch what Package URI names. Nothing of the
-//! package is held here. What the application is asked are [`Event`]s, each of which it answers
-//! with an [`Answer`](crate::Answer); what it said it would finish
-//! [`Later`](crate::Answer::Later) ends with a call:
+//! A server *pushes* a package into Package, and the application gets it block by block. Or it has
+//! the Client *pull* the package: the application is asked to fetch what Package URI names. Nothing
+//! of the package is kept here. The application is asked by an [`Event`], and answers with an
+//! [`Answer`](crate::Answer). After [`Later`](crate::Answer::Later) it reports by a call how that
+//! went:
 //!
 //! | event | if `Done` | if `Later`, then | if `Failed` |
 //! | --- | --- | --- | --- |
@@ -14,8 +14,9 @@
 //! | [`Update`](Event::Update) | Idle, 1 | [`updated`](Machine::updated), [`update_failed`](Machine::update_failed) | Downloaded, 8 |
 //! | [`Discard`](Event::Discard) | | | |
 //!
-//! A reboot in the middle is survived with a [`Snapshot`]: a pull goes on where it was, what was
-//! pushed in part is lost, and the application tells how an update under way went.
+//! A [`Snapshot`] carries the update over a reboot. A pull continues where it was, an unfinished
+//! push is lost, and the application reports how an update that was under way went. The transitions
+//! are a table in [`Firmware`]'s implementation of [`Face`](crate::update::Face).
 //!
 //! # A device that reboots into its new firmware
 //!
@@ -33,14 +34,14 @@
 //!     let mut tree = ObjectTree::new();
 //!     tree.add(DeviceObject::new(device, Instant::ZERO)?);
 //!     tree.add(FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |event| match event {
-//!         // Pushed: goes where new firmware goes, which is from offset 0 on erased first.
+//!         // Pushed: written into the flash, which is erased at offset 0.
 //!         Event::Block { offset, .. } if offset > 1_000_000 => Answer::Failed(DownloadError::Storage),
 //!         Event::Block { .. } => Answer::Done,
 //!         Event::Verify => Answer::Done, // the signature is good
-//!         // Pulled: a task of its own gets what is there from `offset` on; `downloaded` tells its end.
+//!         // Pulled: a task downloads it from `offset` on, and then calls `downloaded`.
 //!         Event::Fetch { .. } => Answer::Later,
-//!         Event::Update => Answer::Later, // not before the server has its answer
-//!         Event::Discard => Answer::Done, // no update any more, whatever is under way
+//!         Event::Update => Answer::Later, // after the server has got its response
+//!         Event::Discard => Answer::Done, // the task ends, the flash may be erased
 //!     })?);
 //!     Ok(tree)
 //! }
@@ -49,19 +50,19 @@
 //!     tree.object_as_mut(ObjectId::FIRMWARE_UPDATE)
 //! }
 //!
-//! // A server writes Package URI; the download ends.
+//! // A server writes Package URI, and the download succeeds.
 //! let mut tree = start("1.0")?;
 //! tree.commit(&[Change::Set { path: "/5/0/1".parse()?, value: "coap://192.0.2.1/fw".into() }])?;
 //! firmware(&mut tree).unwrap().downloaded()?;
 //!
-//! // It executes Update. Once the answer has left, the device saves what there is, and reboots.
+//! // The server executes Update. Once the response has been sent, the device saves its state and reboots.
 //! tree.execute("/5/0/2".parse()?, &Arguments::NONE)?;
 //! let saved = tree.snapshot();
 //!
-//! // The next start. The new firmware may not support all that the old one did (TS E.6.3).
+//! // The next start. The new firmware may support fewer Objects than the old one did (TS E.6.3).
 //! let mut tree = start("2.0")?;
 //! tree.restore(&saved.supported_by(&tree)?)?;
-//! tree.set("/3/0/3".parse()?, "2.0")?; // what was saved is of the old one
+//! tree.set("/3/0/3".parse()?, "2.0")?; // the snapshot has the old version
 //! firmware(&mut tree).unwrap().updated()?; // or `update_failed`, if the old one still runs
 //! assert_eq!(tree.get("/5/0/3".parse()?), Some(Value::Integer(0))); // Idle
 //! assert_eq!(tree.get("/5/0/5".parse()?), Some(Value::Integer(1))); // updated successfully

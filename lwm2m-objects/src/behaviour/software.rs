@@ -1,9 +1,10 @@
 //! Software Management (Object 9): its two state machines, and the Object that serves them.
 //!
-//! Each Object Instance is one software component. The Package Installation machine takes its
-//! package, pushed or pulled as in [`firmware`](crate::firmware), verifies, installs and removes
-//! it; the Software Activation machine is alive only while it is installed. What the application
-//! is asked are [`Event`]s, each of which it answers with an [`Answer`](crate::Answer):
+//! Each Object Instance is one software component. Its Package Installation machine takes the
+//! package, pushed or pulled as in [`firmware`](crate::firmware), verifies it, installs it and
+//! removes it. Its Software Activation machine is alive only while the software is installed. The
+//! application is asked by an [`Event`], and answers with an [`Answer`](crate::Answer). After
+//! [`Later`](crate::Answer::Later) it reports by a call how that went:
 //!
 //! | event | if `Done` | if `Later`, then | if `Failed` |
 //! | --- | --- | --- | --- |
@@ -15,8 +16,9 @@
 //! | [`Activate`](Event::Activate), [`Deactivate`](Event::Deactivate) | ACTIVE, INACTIVE | the same | the state stays, 5.00 |
 //! | [`Discard`](Event::Discard) | | | |
 //!
-//! The candidate specification of 2015-02-17 and the Object as it is registered have the same
-//! machines and other numbers: a [`Numbering`] is chosen when the Object is made.
+//! The candidate specification of 2015-02-17 and the registered Object have the same machines with
+//! different numbers, so a [`Numbering`] is chosen when the Object is made. The transitions are a
+//! table in [`Software`]'s implementation of [`Face`](crate::update::Face).
 
 mod machine;
 mod object;

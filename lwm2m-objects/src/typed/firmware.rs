@@ -13,13 +13,12 @@ use crate::{
     tree::{ObjectTree, store::Store},
 };
 
-/// The instance of the Firmware Update Object. What is `None` or empty is not instantiated, but
-/// for the URI. The updating is
-/// [`FirmwareUpdateObject`](crate::firmware::FirmwareUpdateObject)'s.
+/// The instance of the Firmware Update Object. What is `None` or empty is not instantiated, except
+/// for the URI. [`FirmwareUpdateObject`](crate::firmware::FirmwareUpdateObject) does the updating.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FirmwareUpdate {
-    /// Where to fetch a package (Resource 1).
+    /// Where to fetch the package (Resource 1).
     pub package_uri: String,
     /// Resource 3.
     pub state: State,
@@ -29,9 +28,9 @@ pub struct FirmwareUpdate {
     pub package_name: Option<String>,
     /// The package's version (Resource 7).
     pub package_version: Option<String>,
-    /// What packages can be fetched with; by CoAP alone if empty (Resource 8).
+    /// The protocols to fetch packages with; CoAP alone if empty (Resource 8).
     pub protocols: Vec<Protocol>,
-    /// Which ways a package may take (Resource 9).
+    /// The ways a package may come (Resource 9).
     pub delivery: DeliveryMethod,
 }
 

@@ -14,14 +14,14 @@ use crate::{
     tree::{ObjectTree, object::Object, store::Store},
 };
 
-/// An instance of the Software Management Object. What is `None` or empty is not instantiated, but
-/// for name and version. The installing is
-/// [`SoftwareManagementObject`](crate::software::SoftwareManagementObject)'s.
+/// An instance of the Software Management Object. What is `None` or empty is not instantiated,
+/// except for name and version.
+/// [`SoftwareManagementObject`](crate::software::SoftwareManagementObject) does the installing.
 ///
 /// In a store of
 /// [`SOFTWARE_MANAGEMENT_CANDIDATE`](crate::SOFTWARE_MANAGEMENT_CANDIDATE), Resources 14 to 18
-/// are left out and the numbers are the other ones. [`Debug`](fmt::Debug) shows neither user name
-/// nor password.
+/// are left out, and states and results have the numbers of the candidate.
+/// [`Debug`](fmt::Debug) shows neither user name nor password.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SoftwareManagement {
@@ -33,7 +33,7 @@ pub struct SoftwareManagement {
     pub checkpoint: Option<ObjectLink>,
     /// Resource 7.
     pub state: State,
-    /// Whether servers are told at once if the Objects have changed (Resource 8).
+    /// Whether servers are told at once when the supported Objects have changed (Resource 8).
     pub update_supported_objects: Option<bool>,
     /// Resource 9.
     pub result: UpdateResult,
@@ -41,11 +41,11 @@ pub struct SoftwareManagement {
     pub active: bool,
     /// An Object with the software's settings (Resource 13).
     pub package_settings: Option<ObjectLink>,
-    /// For the place that Package URI names (Resource 14).
+    /// The user name for Package URI (Resource 14).
     pub user_name: Option<String>,
-    /// For the place that Package URI names (Resource 15).
+    /// The password for Package URI (Resource 15).
     pub password: Option<String>,
-    /// Why the state or the result is what it is (Resource 16).
+    /// The reason for the state or the result (Resource 16).
     pub status_reason: Option<String>,
     /// The components that were installed (Resource 17).
     pub components: Vec<ObjectLink>,

@@ -46,7 +46,7 @@ use crate::{
 /// ```
 pub type Machine = machine::Machine<Firmware>;
 
-/// What is particular to firmware updates: which ways and protocols packages may come by.
+/// The [`Face`] of firmware: by which ways and protocols packages may come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Firmware {
     delivery: DeliveryMethod,
@@ -120,10 +120,10 @@ impl Face for Firmware {
 
         Some(match (state, step) {
             (Idle,        Step::Started)                   => (Downloading, Initial),
-            // A push in place of one that has not ended.
+            // A push replaces one that has not ended.
             (Downloading, Step::StartedAgain)              => (Downloading, Initial),
             (Downloading, Step::Failed(error))             => (Idle,        Download(error)),
-            // A package that was pushed is being verified. One that is pulled is by the application.
+            // Figure 29 has no state for the verification.
             (Downloading, Step::Arrived)                   => (Downloading, Initial),
             (Downloading, Step::VerificationFailed(error)) => (Idle,        Download(error)),
             (Downloading, Step::Verified)                  => (Downloaded,  Initial),
@@ -174,7 +174,7 @@ impl<'a> From<Request<'a>> for Event<'a> {
 
 /// Firmware Update.
 impl Machine {
-    /// A machine in the Idle state. It fetches by these protocols; by CoAP if none is named
+    /// A machine in the Idle state. It fetches by these protocols, or by CoAP if there are none
     /// (TS E.6, Resource 8).
     pub fn new(delivery: DeliveryMethod, protocols: impl Into<Vec<Protocol>>) -> Self {
         Self::with(Firmware {
@@ -228,9 +228,9 @@ impl Machine {
         }
     }
 
-    /// Goes on after a reboot. A pull that was under way is asked for again, unless its protocol is
+    /// Continues after a reboot. A pull that was under way is asked for again, unless its protocol is
     /// no longer supported. A push was lost with its connection, so the state is Idle. In the state
-    /// Updating, the application tells how the update went.
+    /// Updating, the application reports how the update went.
     pub fn restore(
         &mut self,
         snapshot: Snapshot,

@@ -71,7 +71,7 @@ pub struct FirmwareUpdateObject {
     /// Whether the Object Instance is there.
     present: bool,
     managed: bool,
-    /// What has been applied, and waits to be settled.
+    /// The orders that have been applied and are not settled yet.
     pending: Pending,
     changed: Changed,
 }
@@ -79,9 +79,9 @@ pub struct FirmwareUpdateObject {
 type Application = Box<dyn FnMut(Event<'_>) -> Answer<DownloadError> + Send>;
 
 impl FirmwareUpdateObject {
-    /// The Object with its instance. The machine begins as Idle, whatever state `config` tells;
-    /// [`restore`](Self::restore) is for another. `application` is asked within the calls that
-    /// feed the tree.
+    /// The Object with its instance. The machine starts as Idle, whatever the state in `config`;
+    /// [`restore`](Self::restore) puts another state back. `application` is called from within the
+    /// calls that change the tree.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl FirmwareUpdateObject {
         })
     }
 
-    /// Servers create and delete the Object Instance; at first there is none.
+    /// Lets servers create and delete the Object Instance. At first there is none.
     #[must_use]
     pub fn managed(mut self) -> Self {
         self.managed = true;
@@ -112,7 +112,8 @@ impl FirmwareUpdateObject {
         self
     }
 
-    /// Goes on after a reboot, with its instance; see [`Machine::restore`].
+    /// Continues after a reboot, and makes the Object Instance if it is not there; see
+    /// [`Machine::restore`].
     pub fn restore(&mut self, snapshot: Snapshot) -> Result<(), SnapshotError> {
         let restored = self.change(|machine, application| machine.restore(snapshot, application));
         self.present |= restored.is_ok();
@@ -129,7 +130,7 @@ impl FirmwareUpdateObject {
         &self.machine
     }
 
-    /// Tells what the package is (Resources 6, 7); they go with `None`.
+    /// Sets the name and the version of the package (Resources 6, 7), or removes them.
     ///
     /// # Errors
     ///
@@ -177,14 +178,14 @@ impl FirmwareUpdateObject {
         self.change(|machine, _| machine.update_failed())
     }
 
-    /// Feeds the machine, and notes which Resources have other values then.
+    /// Calls the machine, and notes which Resources have changed.
     fn change<T>(&mut self, feed: impl FnOnce(&mut Machine, &mut Application) -> T) -> T {
         let state = |machine: &Machine| (machine.state(), machine.result());
         let before = state(&self.machine);
         let uri = self.machine.package_uri().len();
         let done = feed(&mut self.machine, &mut self.application);
         let after = state(&self.machine);
-        // What a server has written is no news; that it was emptied is.
+        // The commit reports what a server has written. Nobody reports that the machine cleared it.
         if self.machine.package_uri().len() < uri {
             self.changed.push(path(1));
         }
@@ -208,7 +209,7 @@ impl FirmwareUpdateObject {
             })
     }
 
-    /// What is to be kept, with the Object Instance or without.
+    /// The Object to save, with the Object Instance or without.
     fn saved(&self, present: bool) -> ObjectSnapshot {
         let name = |resource: u16, text: &Option<String>| {
             let value = Value::String(text.clone()?);
@@ -228,7 +229,7 @@ impl FirmwareUpdateObject {
     }
 }
 
-/// Whether Resource 6 or 7 takes a text.
+/// Whether a text is valid for Resource 6 or 7.
 fn check_name(resource: u16, name: Option<&str>) -> Result<(), WriteError> {
     match (FIRMWARE_UPDATE.resource(resource.into()), name) {
         (Some(definition), Some(name)) => {
@@ -236,12 +237,6 @@ fn check_name(resource: u16, name: Option<&str>) -> Result<(), WriteError> {
         }
         _ => Ok(()),
     }
-}
-
-/// Package, or Package URI.
-fn is_package(path: Path) -> bool {
-    let resource = path.resource();
-    resource == Some(Firmware::PACKAGE) || resource == Some(Firmware::PACKAGE_URI)
 }
 
 const fn path(resource: u16) -> Path {
@@ -318,8 +313,10 @@ impl Object for FirmwareUpdateObject {
                     return Err(WriteError::NotFound(at));
                 }
                 Change::Delete { .. } => present = false,
-                Change::Set { .. } if !is_package(at) => return Err(WriteError::Refused(at)),
-                // The Bootstrap interface takes away what it does not write; these stay.
+                Change::Set { .. } if !plan::is_package::<Firmware>(at) => {
+                    return Err(WriteError::Refused(at));
+                }
+                // A Bootstrap-Write removes what it does not name, but not these.
                 Change::Set { .. } | Change::Remove { .. } | Change::Clear { .. } => {}
             }
         }
@@ -352,7 +349,7 @@ impl Object for FirmwareUpdateObject {
         plan::supersedes::<Firmware>(later, earlier)
     }
 
-    /// The machine has not heard of anything yet.
+    /// The machine knows nothing of these changes yet.
     fn undo(&mut self, undo: &[Change]) {
         self.pending = Pending::default();
         self.present = self.is_present_after(undo);
@@ -399,7 +396,7 @@ impl Object for FirmwareUpdateObject {
         Some(self.saved(self.present))
     }
 
-    /// The machine has not heard of anything yet.
+    /// The machine knows nothing of these changes yet.
     fn save_undone(&self, undo: &[Change]) -> Option<ObjectSnapshot> {
         Some(self.saved(self.is_present_after(undo)))
     }

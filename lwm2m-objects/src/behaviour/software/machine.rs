@@ -38,7 +38,7 @@ use crate::{
 /// ```
 pub type Machine = machine::Machine<Software>;
 
-/// What is particular to software: which numbers states and results have, and so which there are.
+/// The [`Face`] of software: which numbering the Object has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Software {
     numbering: Numbering,
@@ -134,7 +134,7 @@ impl Face for Software {
         Some(match (phase, step) {
             // PKG/URI Write.
             (Initial,         Step::Started)       => (DownloadStarted, Downloading),
-            // A push in place of one that has not ended.
+            // A push replaces one that has not ended.
             (DownloadStarted, Step::StartedAgain)  => (DownloadStarted, Downloading),
             // PKG Download Failed.
             (DownloadStarted, Step::Failed(error)) => (Initial,         Download(error)),
@@ -183,7 +183,7 @@ impl Machine {
         Self::with(Software { numbering })
     }
 
-    /// Which numbers it has.
+    /// The numbering of the Object.
     pub const fn numbering(&self) -> Numbering {
         self.face().numbering
     }
@@ -219,19 +219,18 @@ impl Machine {
         } else {
             Event::Uninstall
         });
-        let failed = matches!(answer, Answer::Failed(_));
-        if !failed || self.step(Step::UninstallFailed).is_err() {
-            self.lose(Step::Uninstalled);
+        if matches!(answer, Answer::Failed(_)) && self.step(Step::UninstallFailed).is_ok() {
+            return Ok(());
         }
-        Ok(())
+        self.lose(Step::Uninstalled)
     }
 
-    /// Activate is executed. What is active stays so.
+    /// Activate is executed. Active software stays active.
     pub fn activate(&mut self, ask: &mut Ask<'_, Software>) -> Result<(), Refused> {
         self.switch(Event::Activate, Step::Activated, ask)
     }
 
-    /// Deactivate is executed. What is inactive stays so.
+    /// Deactivate is executed. Inactive software stays inactive.
     pub fn deactivate(&mut self, ask: &mut Ask<'_, Software>) -> Result<(), Refused> {
         self.switch(Event::Deactivate, Step::Deactivated, ask)
     }
@@ -253,9 +252,9 @@ impl Machine {
     }
 }
 
-/// Software Management, the application's side: how that ends to which it answered `Later`.
+/// Software Management, the application's side: reports about what it answered with `Later`.
 impl Machine {
-    /// All of the package that is pulled is there; it is to be verified now.
+    /// A pulled package is there, and is to be verified now.
     pub fn downloaded(&mut self, ask: &mut Ask<'_, Software>) -> Result<(), Refused> {
         self.pulled(ask)
     }
@@ -267,10 +266,7 @@ impl Machine {
 
     /// The package is not good.
     pub fn verification_failed(&mut self) -> Result<(), Refused> {
-        let step = Step::VerificationFailed(DownloadError::Integrity);
-        self.may_step(step)?;
-        self.lose(step);
-        Ok(())
+        self.lose(Step::VerificationFailed(DownloadError::Integrity))
     }
 
     /// The software is installed; it is inactive.
@@ -298,9 +294,9 @@ impl Machine {
         }
     }
 
-    /// Goes on after a reboot. A pull and a verification that were under way are asked for again;
-    /// of an installation, the application tells how it went. A push was lost with its
-    /// connection, so the state is INITIAL.
+    /// Continues after a reboot. A pull and a verification that were under way are asked for again.
+    /// The application reports how an installation went. A push was lost with its connection, so
+    /// the state is INITIAL.
     pub fn restore(
         &mut self,
         snapshot: Snapshot,

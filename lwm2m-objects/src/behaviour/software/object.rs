@@ -73,12 +73,12 @@ use crate::{
 pub struct SoftwareManagementObject {
     numbering: Numbering,
     machines: BTreeMap<InstanceId, Machine>,
-    /// What the machines were of Object Instances that have come or gone, as long as that may be
-    /// taken back.
+    /// The machines of before, for Object Instances that were created (`None`) or deleted, as long
+    /// as that may be undone.
     before: BTreeMap<InstanceId, Option<Machine>>,
-    /// The Object Instances that wait for a package to be settled.
+    /// The Object Instances with a package that has been applied and is not settled yet.
     pending: BTreeSet<InstanceId>,
-    /// What the machines do not have.
+    /// The Object Instances, with the Resources that are not the machine's.
     store: Store,
     application: Application,
     changed: Changed,
@@ -87,8 +87,8 @@ pub struct SoftwareManagementObject {
 type Application = Box<dyn FnMut(InstanceId, Event<'_>) -> Answer<DownloadError> + Send>;
 
 impl SoftwareManagementObject {
-    /// An Object without instances, which supports all Resources of the numbering until it is given
-    /// some. `application` is asked within the calls that feed the tree.
+    /// An Object without instances. It supports all Resources of the numbering until it is given an
+    /// Object Instance. `application` is called from within the calls that change the tree.
     pub fn new(
         numbering: Numbering,
         application: impl FnMut(InstanceId, Event<'_>) -> Answer<DownloadError> + Send + 'static,
@@ -104,13 +104,13 @@ impl SoftwareManagementObject {
         }
     }
 
-    /// With an Object Instance. Its machine begins as INITIAL, whatever state `config` tells;
-    /// [`restore`](Self::restore) is for another.
+    /// Adds an Object Instance. Its machine starts as INITIAL, whatever the state in `config`;
+    /// [`restore`](Self::restore) puts another state back.
     ///
     /// # Errors
     ///
-    /// A value of `config` that is out of the range of its Resource, or that the numbering has no
-    /// Resource for.
+    /// If a value of `config` is out of the range of its Resource, or the numbering has no such
+    /// Resource.
     pub fn with(
         mut self,
         instance: InstanceId,
@@ -121,15 +121,15 @@ impl SoftwareManagementObject {
         Ok(self)
     }
 
-    /// Servers create and delete Object Instances, up to `most`.
+    /// Lets servers create and delete Object Instances, up to `most` of them.
     #[must_use]
     pub fn managed(mut self, most: usize) -> Self {
         self.store = self.store.managed(most);
         self
     }
 
-    /// These optional Resources are supported, though no Object Instance has them yet; of an Object
-    /// without instances, no others are.
+    /// Supports these optional Resources, though no Object Instance has them yet. An Object without
+    /// instances then supports no others.
     #[must_use]
     pub fn supporting(mut self, resources: impl IntoIterator<Item = u16>) -> Self {
         self.store = self.store.supporting(resources);
@@ -141,14 +141,14 @@ impl SoftwareManagementObject {
         self.machines.get(&instance)
     }
 
-    /// What to keep for a reboot, of each Object Instance. While commits are
-    /// [held](crate::ObjectTree::hold), those of before.
+    /// What to keep for a reboot, for each Object Instance. While commits are
+    /// [held](crate::ObjectTree::hold), this is the state before them.
     pub fn snapshots(&self) -> impl Iterator<Item = (InstanceId, Snapshot)> {
         let machines = self.machines_before().into_iter();
         machines.map(|(id, machine)| (id, machine.snapshot()))
     }
 
-    /// The machines as they were before whatever may be taken back.
+    /// The machines as they were before the changes that may be undone.
     fn machines_before(&self) -> BTreeMap<InstanceId, &Machine> {
         let now = self.machines.iter();
         let mut machines: BTreeMap<_, _> = now.map(|(id, machine)| (*id, machine)).collect();
@@ -161,7 +161,7 @@ impl SoftwareManagementObject {
         machines
     }
 
-    /// What is to be kept of these machines and of the store.
+    /// The Object to save, from what the store saves and these machines.
     fn saved<'m>(
         &self,
         mut store: ObjectSnapshot,
@@ -178,7 +178,7 @@ impl SoftwareManagementObject {
         store
     }
 
-    /// Goes on after a reboot with an Object Instance, which is made if it is not there; see
+    /// Continues after a reboot with an Object Instance, which is made if it is not there; see
     /// [`Machine::restore`].
     pub fn restore(
         &mut self,
@@ -237,7 +237,7 @@ impl SoftwareManagementObject {
             .unwrap_or(Err(Refused::NotFound(instance)))
     }
 
-    /// Feeds a machine, and notes which Resources have other values then.
+    /// Calls a machine, and notes which Resources have changed.
     fn feed<T>(
         &mut self,
         instance: InstanceId,
@@ -265,7 +265,8 @@ impl SoftwareManagementObject {
         self.store.apply(&for_store(&[Change::Create { path }]));
     }
 
-    /// What waits to be settled for a machine. One that was deleted has been replaced already.
+    /// The orders to a machine that are not settled yet. After a Delete, the machine is a new one
+    /// already.
     fn pending(&self, instance: InstanceId) -> Pending {
         Pending {
             reset: false,
@@ -274,11 +275,11 @@ impl SoftwareManagementObject {
     }
 }
 
-/// What changes ask of the machines, by Object Instance.
+/// The orders of a transaction, by Object Instance.
 type Plans<'c> = BTreeMap<InstanceId, Plan<'c>>;
 
-/// Adds what a change asks to the plan of its Object Instance, and lends it; `None` if it asks
-/// nothing.
+/// Adds a change to the plan of its Object Instance, and returns that plan; `None` if the change
+/// is no order.
 fn plan_with<'p, 'c>(
     plans: &'p mut Plans<'c>,
     change: &'c Change,
@@ -294,7 +295,7 @@ fn plan_with<'p, 'c>(
     Ok(Some((instance, plan)))
 }
 
-/// What changes ask of the machines, to which [`Object::prepare`] has agreed.
+/// The orders of a transaction that [`Object::prepare`] has accepted.
 fn plans(changes: &[Change]) -> Plans<'_> {
     let mut plans = Plans::new();
     for change in changes {
@@ -303,7 +304,7 @@ fn plans(changes: &[Change]) -> Plans<'_> {
     plans
 }
 
-/// What of changes is for the store. Name and version are in every Object Instance.
+/// The changes for the store. A new Object Instance gets its mandatory name and version.
 fn for_store(changes: &[Change]) -> Cow<'_, [Change]> {
     let as_is =
         |change: &Change| !matches!(change, Change::Create { .. }) && !is_for_machine(change);
@@ -342,12 +343,6 @@ const fn is_of_machine(resource: ResourceId) -> bool {
 /// Whether a change is of a Resource that the machines have.
 fn is_for_machine(change: &Change) -> bool {
     change.path().resource().is_some_and(is_of_machine)
-}
-
-/// Package, or Package URI.
-fn is_package(path: Path) -> bool {
-    let resource = path.resource();
-    resource == Some(Software::PACKAGE) || resource == Some(Software::PACKAGE_URI)
 }
 
 impl Object for SoftwareManagementObject {
@@ -408,8 +403,8 @@ impl Object for SoftwareManagementObject {
             let at = change.path();
             match change {
                 _ if !is_for_machine(change) => {}
-                Change::Set { .. } if is_package(at) => {}
-                // The Bootstrap interface takes away what it does not write; these stay.
+                Change::Set { .. } if plan::is_package::<Software>(at) => {}
+                // A Bootstrap-Write removes what it does not name, but not these.
                 Change::Remove { .. } | Change::Clear { .. } => {}
                 _ => return Err(WriteError::Refused(at)),
             }
@@ -470,7 +465,7 @@ impl Object for SoftwareManagementObject {
         plan::supersedes::<Software>(later, earlier)
     }
 
-    /// The machines have not heard of anything yet.
+    /// The machines know nothing of these changes yet.
     fn undo(&mut self, undo: &[Change]) {
         self.pending.clear();
         let of_store = |change: &&Change| !is_for_machine(change);
@@ -512,7 +507,7 @@ impl Object for SoftwareManagementObject {
             Refused::NotFound(_) => ExecuteError::NotFound(at),
             Refused::Failed => ExecuteError::Failed,
         })?;
-        // An installation under way is for the application to go on with.
+        // The application goes on with an installation that is under way.
         let machine = self.machines.get(&instance);
         if resource.get() == 4 && machine.is_some_and(Machine::is_installing) {
             return Ok(Execution::Application);
@@ -572,7 +567,7 @@ impl Object for SoftwareManagementObject {
     }
 }
 
-/// What the store has saved.
+/// The part of a saved Object that the store has saved.
 fn of_store(saved: &ObjectSnapshot) -> ObjectSnapshot {
     ObjectSnapshot {
         state: Vec::new(),
@@ -581,7 +576,7 @@ fn of_store(saved: &ObjectSnapshot) -> ObjectSnapshot {
 }
 
 impl SoftwareManagementObject {
-    /// The machines that [`Object::save`] told, in its order.
+    /// The machines of a saved Object, in its order.
     fn saved_machines(&self, saved: &ObjectSnapshot) -> Option<Vec<(InstanceId, Snapshot)>> {
         let chunks = saved.state.chunks(Snapshot::VALUES);
         chunks

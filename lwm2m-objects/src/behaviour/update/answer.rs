@@ -5,8 +5,8 @@
 pub enum Answer<E> {
     /// It is done.
     Done,
-    /// It is under way; a call of the application will tell its end.
+    /// It is under way. The application will report by a call how it went.
     Later,
-    /// It went wrong.
+    /// It failed.
     Failed(E),
 }

@@ -1,4 +1,4 @@
-//! What tells one kind of update from another: its table of transitions, and a few rules.
+//! What differs between firmware and software: the table of transitions, and a few rules.
 
 use core::fmt;
 
@@ -12,8 +12,7 @@ use super::answer::Answer;
 /// A [`Machine`](super::Machine) takes the package in, by push or by pull, and asks the application
 /// for each step. The face says which steps there are.
 pub trait Face: sealed::Sealed + Clone + fmt::Debug + Eq + 'static {
-    /// Where a machine may be. It tells more than the value of the State Resource where that does
-    /// not decide what may follow.
+    /// Where a machine is: the value of the State Resource, or finer than that.
     type Phase: Copy + fmt::Debug + Eq;
     /// The values of Update Result.
     type UpdateResult: Copy + fmt::Debug + Eq;
@@ -30,14 +29,15 @@ pub trait Face: sealed::Sealed + Clone + fmt::Debug + Eq + 'static {
     const PACKAGE_URI: ResourceId;
     /// Where a machine begins.
     const START: (Self::Phase, Self::UpdateResult);
-    /// While a package is pushed or pulled.
+    /// Where a machine is while a package is pushed or pulled.
     const DOWNLOADING: Self::Phase;
-    /// Whether an empty Package, a Package of one zero byte or an empty Package URI is a reset.
-    /// Otherwise an empty value changes nothing.
+    /// Whether an empty Package, one zero byte as Package or an empty Package URI resets the machine.
+    /// If not, an empty value changes nothing.
     const EMPTY_RESETS: bool;
-    /// Whether Package URI can be read, and so stays after a download has failed.
+    /// Whether Package URI can be read. If so, it stays when a download has failed.
     const URI_IS_READABLE: bool;
-    /// Whether a package that was pulled is verified by a request of its own.
+    /// Whether the application verifies a pulled package by a request of its own, and not with the
+    /// fetch.
     const VERIFIES_PULLS: bool;
     /// The connection was lost.
     const CONNECTION_LOST: Self::DownloadError;
@@ -58,18 +58,18 @@ pub trait Face: sealed::Sealed + Clone + fmt::Debug + Eq + 'static {
         true
     }
 
-    /// Why a package of this scheme cannot be fetched, if so.
+    /// Why a URI of this scheme cannot be fetched, if so.
     fn unsupported(&self, scheme: &str) -> Option<Self::DownloadError> {
         let _ = scheme;
         None
     }
 
-    /// Whether this Package is none.
+    /// Whether this is an empty Package.
     fn is_empty(package: &[u8]) -> bool {
         package.is_empty() || Self::EMPTY_RESETS && package == [0]
     }
 
-    /// The refusal of what is not allowed in this phase.
+    /// The error for what is not allowed in this phase.
     fn not_now(phase: Self::Phase) -> Self::Refused;
 }
 
@@ -87,16 +87,16 @@ pub enum Way {
     Pull,
 }
 
-/// What moves a machine on.
+/// What takes a machine from one phase to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<E> {
     /// A package begins to arrive, or its URI was written.
     Started,
-    /// A push takes the place of one that has not ended.
+    /// A push replaces one that has not ended.
     StartedAgain,
     /// The package did not arrive.
     Failed(E),
-    /// All of the package is there; it is being verified.
+    /// All of the package is there, and is being verified.
     Arrived,
     /// The package is good.
     Verified,
@@ -104,19 +104,19 @@ pub enum Step<E> {
     VerificationFailed(E),
     /// The server has asked for the installation.
     InstallStarted,
-    /// It is done.
+    /// The package is installed.
     Installed,
-    /// It failed; the package is still there.
+    /// The installation failed; the package is still there.
     InstallFailed,
-    /// Package and software were removed.
+    /// The package and the software were removed.
     Uninstalled,
-    /// They could not be removed.
+    /// The package or the software could not be removed.
     UninstallFailed,
     /// The software may be used.
     Activated,
     /// The software must not be used.
     Deactivated,
-    /// The server gives up what there is.
+    /// The server gives the package up.
     Reset,
 }
 
@@ -141,10 +141,10 @@ pub enum Request<'a> {
     Verify,
     /// To install the package.
     Install,
-    /// To throw away what there is of the package, and to end what is under way.
+    /// To discard what there is of the package, and to stop what is under way.
     Discard,
 }
 
-/// The application of a face, as it is asked.
+/// The application, as a machine calls it.
 pub(crate) type Ask<'a, F> =
     dyn FnMut(<F as Face>::Event<'_>) -> Answer<<F as Face>::DownloadError> + 'a;

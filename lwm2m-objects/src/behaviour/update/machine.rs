@@ -1,4 +1,4 @@
-//! The engine: takes packages in, and goes from state to state by the table of its face.
+//! The engine: takes packages in, and moves by the table of its face.
 
 use alloc::string::String;
 
@@ -13,7 +13,7 @@ use crate::tree::object::Piece;
 /// The state machine of an update, without time, transport or storage: that of
 /// [`firmware`](crate::firmware), or that of a component of [`software`](crate::software).
 ///
-/// The calls of the server's side may ask something of the application within.
+/// A call that takes `ask` may ask the application something through it before it returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine<F: Face> {
     face: F,
@@ -65,14 +65,14 @@ impl<F: Face> Machine<F> {
 
 /// The server's side: Package and Package URI.
 impl<F: Face> Machine<F> {
-    /// A Write of Package begins; [`block`](Self::block)s follow, then [`end`](Self::end). One
-    /// that has not ended is forgotten.
+    /// A Write of Package begins; [`block`](Self::block)s follow, then [`end`](Self::end). It
+    /// replaces one that has not ended.
     pub const fn begin(&mut self) {
         self.upload = self.upload.begin();
     }
 
-    /// The next bytes of Package. The first of them start the download. To firmware, a value of one
-    /// zero byte and no more is a reset.
+    /// The next bytes of Package. The first of them start the download; but one zero byte and no
+    /// more resets firmware.
     pub fn block(&mut self, bytes: &[u8], ask: &mut Ask<'_, F>) -> Result<(), F::Refused> {
         match (self.upload, bytes) {
             (Upload::None, _) => return Err(F::not_now(self.phase)),
@@ -108,11 +108,11 @@ impl<F: Face> Machine<F> {
         Ok(())
     }
 
-    /// The rest of Package will not come: the transfer was given up.
+    /// The rest of Package will not come, as the transfer was given up.
     pub fn abort(&mut self, ask: &mut Ask<'_, F>) {
         if self.upload.is_pushing() {
             ask(Request::Discard.into());
-            self.lose(Step::Failed(F::CONNECTION_LOST));
+            self.fail(F::CONNECTION_LOST);
         }
         self.upload = Upload::None;
     }
@@ -147,10 +147,10 @@ impl<F: Face> Machine<F> {
         self.end(ask)
     }
 
-    /// A Write of Package URI. An empty one resets firmware, and leaves software as it is. What
-    /// cannot be fetched is written all the same, and only Update Result tells (TS E.6.1): text
-    /// that isn't a URI, or one of more than 255 bytes, which is not kept; to firmware also a
-    /// protocol that is not supported.
+    /// A Write of Package URI. An empty one resets firmware, and leaves software as it is. A URI
+    /// that cannot be fetched is no error of the Write; only Update Result tells (TS E.6.1). That is
+    /// text that isn't a URI, a URI of more than 255 bytes, which is not kept, and for firmware a
+    /// URI of an unsupported protocol.
     pub fn write_package_uri(&mut self, uri: &str, ask: &mut Ask<'_, F>) -> Result<(), F::Refused> {
         if uri.is_empty() {
             if F::EMPTY_RESETS {
@@ -160,12 +160,12 @@ impl<F: Face> Machine<F> {
         }
         self.start(Step::Started, Way::Pull)?;
         if uri.len() > LONGEST_URI {
-            self.lose(Step::Failed(F::INVALID_URI));
+            self.fail(F::INVALID_URI);
             return Ok(());
         }
         self.package_uri = uri.into();
         match self.unfetchable() {
-            Some(error) => self.lose(Step::Failed(error)),
+            Some(error) => self.fail(error),
             None => self.fetch(ask),
         }
         Ok(())
@@ -188,10 +188,9 @@ impl<F: Face> Machine<F> {
     }
 }
 
-/// The application's side: how a download goes on that it answered with `Later`.
+/// The application's side: reports about a download that it answered with `Later`.
 impl<F: Face> Machine<F> {
-    /// So many bytes of a package that is pulled have been received and stored. Nothing but a
-    /// snapshot tells it.
+    /// A pull has received and stored so many bytes. Only a snapshot shows it.
     pub fn progress(&mut self, received: u64) -> Result<(), F::Refused> {
         // A push has no URI.
         if self.phase != F::DOWNLOADING || self.package_uri.is_empty() {
@@ -201,45 +200,45 @@ impl<F: Face> Machine<F> {
         Ok(())
     }
 
-    /// The package did not arrive. Of firmware it may also be that it isn't good.
+    /// The package did not arrive. For firmware also: it arrived and is not good.
     pub fn failed(&mut self, error: F::DownloadError) -> Result<(), F::Refused> {
-        self.may_step(Step::Failed(error))?;
-        self.lose(Step::Failed(error));
-        Ok(())
+        self.lose(Step::Failed(error))
     }
 }
 
-/// What the faces make their own calls of.
+/// What the calls of the faces are made of.
 impl<F: Face> Machine<F> {
-    /// Takes a step, if the table of the face has it.
+    /// Takes a step of the face's table. A step that is not in it is refused.
     pub(crate) fn step(&mut self, step: Step<F::DownloadError>) -> Result<(), F::Refused> {
-        let Some((phase, result)) = self.face.next(self.phase, self.result, step) else {
-            return Err(F::not_now(self.phase));
-        };
-        self.phase = phase;
-        self.result = result;
+        (self.phase, self.result) = self.next(step)?;
         Ok(())
     }
 
-    /// Whether the table of the face has this step.
+    /// Whether a step is in the face's table.
     pub(crate) fn may_step(&self, step: Step<F::DownloadError>) -> Result<(), F::Refused> {
-        match self.face.next(self.phase, self.result, step) {
-            Some(_) => Ok(()),
-            None => Err(F::not_now(self.phase)),
-        }
+        self.next(step).map(drop)
     }
 
-    /// A step after which nothing of the package is left.
-    pub(crate) fn lose(&mut self, step: Step<F::DownloadError>) {
-        self.go(step);
+    fn next(
+        &self,
+        step: Step<F::DownloadError>,
+    ) -> Result<(F::Phase, F::UpdateResult), F::Refused> {
+        let next = self.face.next(self.phase, self.result, step);
+        next.ok_or_else(|| F::not_now(self.phase))
+    }
+
+    /// Takes a step after which nothing of the package is left.
+    pub(crate) fn lose(&mut self, step: Step<F::DownloadError>) -> Result<(), F::Refused> {
+        self.step(step)?;
         self.received = 0;
         self.upload = self.upload.fail();
         if !F::URI_IS_READABLE {
             self.package_uri.clear();
         }
+        Ok(())
     }
 
-    /// A package that was pulled is there, and is to be verified.
+    /// A pulled package is there; asks whether it is good.
     pub(crate) fn pulled(&mut self, ask: &mut Ask<'_, F>) -> Result<(), F::Refused> {
         self.expect_no_push()?;
         self.may_step(Step::Arrived)?;
@@ -260,7 +259,9 @@ impl<F: Face> Machine<F> {
         match ask(Request::Verify.into()) {
             Answer::Done => self.go(Step::Verified),
             Answer::Later => {}
-            Answer::Failed(error) => self.lose(Step::VerificationFailed(error)),
+            Answer::Failed(error) => {
+                let _ = self.lose(Step::VerificationFailed(error));
+            }
         }
     }
 
@@ -274,7 +275,7 @@ impl<F: Face> Machine<F> {
         }
     }
 
-    /// Goes on after a reboot. A pull is asked for again, if it still can be fetched; a push was
+    /// Continues after a reboot. A pull is asked for again, if it still can be fetched. A push was
     /// lost with its connection.
     pub(crate) fn resume(
         &mut self,
@@ -296,7 +297,7 @@ impl<F: Face> Machine<F> {
         };
         if let Some(error) = error {
             ask(Request::Discard.into());
-            self.lose(Step::Failed(error));
+            self.fail(error);
         } else {
             self.fetch(ask);
         }
@@ -305,12 +306,17 @@ impl<F: Face> Machine<F> {
 
 /// The steps of a download.
 impl<F: Face> Machine<F> {
-    /// A step that the table is known to have here.
+    /// Takes a step that is known to be in the table here.
     fn go(&mut self, step: Step<F::DownloadError>) {
         let _ = self.step(step);
     }
 
-    /// Whether a package may come now.
+    /// The package that is on its way does not arrive.
+    fn fail(&mut self, error: F::DownloadError) {
+        let _ = self.lose(Step::Failed(error));
+    }
+
+    /// Whether a package may start to come now.
     fn may_start(&self, step: Step<F::DownloadError>, way: Way) -> Result<(), F::Refused> {
         if self.face.takes(way) {
             self.may_step(step)
@@ -319,7 +325,7 @@ impl<F: Face> Machine<F> {
         }
     }
 
-    /// A package comes, of which nothing is here yet.
+    /// A package starts to come.
     fn start(&mut self, step: Step<F::DownloadError>, way: Way) -> Result<(), F::Refused> {
         self.may_start(step, way)?;
         self.step(step)?;
@@ -328,14 +334,14 @@ impl<F: Face> Machine<F> {
         Ok(())
     }
 
-    /// Hands bytes of a push on, unless the application has refused earlier ones.
+    /// Hands bytes of a push to the application, unless it has refused earlier ones.
     fn hand_on(&mut self, bytes: &[u8], ask: &mut Ask<'_, F>) {
         let Upload::Running { offset } = self.upload else {
             return;
         };
         match ask(Request::Block { offset, bytes }.into()) {
             Answer::Done | Answer::Later => self.upload = self.upload.advance(bytes.len()),
-            Answer::Failed(error) => self.lose(Step::Failed(error)),
+            Answer::Failed(error) => self.fail(error),
         }
     }
 
@@ -346,18 +352,18 @@ impl<F: Face> Machine<F> {
             Answer::Done if F::VERIFIES_PULLS => self.arrive(ask),
             Answer::Done => self.go(Step::Verified),
             Answer::Later => {}
-            Answer::Failed(error) => self.lose(Step::Failed(error)),
+            Answer::Failed(error) => self.fail(error),
         }
     }
 
-    /// All of the package is there.
+    /// All of the package is there; asks whether it is good.
     fn arrive(&mut self, ask: &mut Ask<'_, F>) {
         self.upload = Upload::None;
         self.go(Step::Arrived);
         self.verify(ask);
     }
 
-    /// Back to the beginning, from wherever.
+    /// Starts again, from any phase.
     pub(crate) fn reset(&mut self, ask: &mut Ask<'_, F>) {
         if self.phase != F::START.0 {
             ask(Request::Discard.into());
@@ -383,7 +389,8 @@ impl<F: Face> Machine<F> {
         Ok(())
     }
 
-    /// A Write of Package that has only begun must not reset what was started since, or is there.
+    /// Forgets a Write of Package that has only begun, so that its end does not reset what has come
+    /// since.
     fn forget_upload(&mut self) {
         if F::EMPTY_RESETS {
             self.upload = Upload::None;

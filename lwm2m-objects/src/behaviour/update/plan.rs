@@ -1,4 +1,4 @@
-//! What the changes of a transaction ask of a machine.
+//! The orders to a machine that are in a transaction.
 
 use lwm2m_core::{Path, ValueRef};
 
@@ -8,29 +8,30 @@ use super::{
 };
 use crate::tree::object::{Change, WriteError};
 
-/// What changes ask of one machine. A reset comes before a package, whatever their order: one
-/// Write may name an empty Package and a Package URI.
+/// The orders of a transaction to one machine. A reset comes before a package, whatever their
+/// order: one Write may have an empty Package and a Package URI.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Plan<'c> {
-    /// The machine begins anew.
+    /// The machine starts again.
     pub(crate) reset: bool,
     delivery: Option<(Path, Delivery<'c>)>,
 }
 
-/// What was planned by commits that are not settled yet.
+/// The orders of commits that are not settled yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pending {
     pub(crate) reset: bool,
     pub(crate) delivery: bool,
 }
 
-/// What one change asks of a machine.
+/// What a change orders a machine to do.
 #[derive(Clone, Copy, Debug)]
 enum Order<'c> {
-    /// The Object Instance goes.
+    /// To end with the Object Instance.
     Delete,
-    /// An empty Package or Package URI that is a reset.
+    /// To reset: Package or Package URI is empty.
     Reset,
+    /// To take a package.
     Deliver(Delivery<'c>),
 }
 
@@ -42,7 +43,7 @@ enum Delivery<'c> {
 }
 
 impl<'c> Plan<'c> {
-    /// What these changes, which are of one machine, ask of it.
+    /// The plan of these changes, which are all for one machine.
     ///
     /// # Errors
     ///
@@ -55,7 +56,7 @@ impl<'c> Plan<'c> {
         Ok(plan)
     }
 
-    /// Adds what one more change asks.
+    /// Adds a change.
     ///
     /// # Errors
     ///
@@ -63,7 +64,7 @@ impl<'c> Plan<'c> {
     pub(crate) fn add<F: Face>(&mut self, change: &'c Change) -> Result<(), WriteError> {
         match Order::of::<F>(change) {
             Some(Order::Delete) => {
-                // A package before that was for the machine that goes.
+                // An earlier package was for the machine that is deleted.
                 self.reset = true;
                 self.delivery = None;
             }
@@ -84,7 +85,7 @@ impl<'c> Plan<'c> {
     ///
     /// # Errors
     ///
-    /// [`WriteError::NotWritable`] if it has one, or will have one once the commits before are
+    /// [`WriteError::NotWritable`] if it has a package, or will have one once earlier commits are
     /// settled.
     pub(crate) fn check<F: Face>(
         &self,
@@ -105,7 +106,7 @@ impl<'c> Plan<'c> {
         may.map_err(|_| WriteError::NotWritable(at))
     }
 
-    /// What waits to be settled with this plan.
+    /// The orders that are not settled yet after this plan.
     pub(crate) const fn after(&self, pending: Pending) -> Pending {
         Pending {
             reset: self.reset || pending.reset,
@@ -113,7 +114,7 @@ impl<'c> Plan<'c> {
         }
     }
 
-    /// Hands the package on. The machine takes it, as [`check`](Self::check) has found.
+    /// Hands the package to the machine, which takes it: [`check`](Self::check) has said so.
     pub(crate) fn deliver<F: Face>(&self, machine: &mut Machine<F>, ask: &mut Ask<'_, F>) {
         let _ = match self.delivery {
             Some((_, Delivery::Package(package))) => machine.write_package(package, ask),
@@ -123,13 +124,19 @@ impl<'c> Plan<'c> {
     }
 }
 
-/// Whether a change is an order to a machine, and not only a value.
+/// Whether a change is an order to a machine.
 pub(crate) fn is_order<F: Face>(change: &Change) -> bool {
     Order::of::<F>(change).is_some()
 }
 
-/// Whether nothing follows any more from an earlier order. A reset takes the place of whatever was
-/// before it. A package takes that of another package only, and what is no order that of none.
+/// Whether a path is Package or Package URI.
+pub(crate) fn is_package<F: Face>(path: Path) -> bool {
+    let resource = path.resource();
+    resource == Some(F::PACKAGE) || resource == Some(F::PACKAGE_URI)
+}
+
+/// Whether a later change cancels an earlier order. A reset cancels everything before it; a
+/// package cancels an earlier package only.
 pub(crate) fn supersedes<F: Face>(later: &Change, earlier: &Change) -> bool {
     match Order::of::<F>(later) {
         Some(Order::Reset) => true,

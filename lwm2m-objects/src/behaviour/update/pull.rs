@@ -1,12 +1,12 @@
-//! What is known of a pull: its URI, and how much of it has been received.
+//! Package URI, and how much of a package has been received from there.
 
 /// Package URI has 0 to 255 bytes (TS E.6, Resource 1; Object 9, Resource 3).
 pub(super) const LONGEST_URI: usize = 255;
 
-/// The most bytes that are told to have been received: as many as an Integer can tell.
+/// The limit of bytes received: the largest Integer.
 pub(super) const MOST_RECEIVED: u64 = i64::MAX as u64;
 
-/// Whether a machine can have this URI and so many bytes; if not, the error made of what is wrong.
+/// Whether a machine can have this URI and so many bytes received. The caller makes the error.
 pub(crate) fn check_pull<E>(
     package_uri: &str,
     received: u64,
@@ -24,7 +24,7 @@ pub(crate) fn check_pull<E>(
 
 /// The scheme of a URI with an authority (RFC 3986 §3); `None` if the text isn't one.
 ///
-/// No more is checked than a protocol can be chosen by; the application resolves the rest.
+/// It checks what it takes to choose a protocol, and no more; the application resolves the URI.
 pub(super) fn scheme(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once("://")?;
     let mut bytes = scheme.bytes();

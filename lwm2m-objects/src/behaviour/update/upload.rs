@@ -5,26 +5,26 @@
 pub(super) enum Upload {
     /// There is none.
     None,
-    /// Nothing has arrived but, perhaps, one zero byte: that alone may be a reset.
+    /// No bytes have arrived, or one zero byte, which alone may be a reset.
     Begun {
         /// Whether the zero byte has arrived.
         zero: bool,
-        /// Whether it takes the place of one that has not ended.
+        /// Whether it replaces a push that has not ended.
         again: bool,
     },
-    /// So many bytes have arrived.
+    /// Bytes have arrived, `offset` of them.
     Running { offset: u64 },
-    /// It failed, which Update Result tells; the rest is dropped.
+    /// The package failed, as Update Result says; the rest of it is dropped.
     Dropped,
 }
 
 impl Upload {
-    /// Whether bytes of a package have arrived, and it has not ended.
+    /// Whether a part of a package has arrived.
     pub(super) const fn is_pushing(self) -> bool {
         matches!(self, Self::Running { .. } | Self::Begun { again: true, .. })
     }
 
-    /// A new one begins. One that has not ended is forgotten.
+    /// A Write begins. It replaces one that has not ended.
     pub(super) const fn begin(self) -> Self {
         Self::Begun {
             zero: false,
@@ -44,8 +44,7 @@ impl Upload {
         }
     }
 
-    /// The package failed. More of it may arrive: the server learns of the error by Update Result
-    /// only.
+    /// The package failed. More of it may arrive, as only Update Result tells the server.
     pub(super) const fn fail(self) -> Self {
         match self {
             Self::Running { .. } | Self::Dropped => Self::Dropped,

@@ -11,7 +11,7 @@ pub enum State {
     Downloading,
     /// 2: a package is there.
     Downloaded,
-    /// 3: it is being installed.
+    /// 3: the package is being installed.
     Updating,
 }
 
@@ -19,7 +19,7 @@ pub enum State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UpdateResult {
-    /// 0: nothing to tell.
+    /// 0: no result yet.
     #[default]
     Initial,
     /// 1: the firmware was updated.
@@ -64,7 +64,7 @@ pub enum Protocol {
     Https,
 }
 
-/// Which ways a package may take (Resource 9).
+/// The ways a package may come (Resource 9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum DeliveryMethod {

@@ -5,15 +5,15 @@ use crate::definition::{
     builtin::{SOFTWARE_MANAGEMENT, SOFTWARE_MANAGEMENT_CANDIDATE},
 };
 
-/// Which numbers Update State and Update Result have, and which Resources there are.
+/// The numbers of Update State and Update Result, and the set of Resources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Numbering {
-    /// The Object as it is registered, which deployed servers speak: states from 0, errors from
-    /// 50, [`SOFTWARE_MANAGEMENT`].
+    /// That of the registered Object, which deployed servers use: states from 0, errors from 50,
+    /// [`SOFTWARE_MANAGEMENT`].
     #[default]
     Registered,
-    /// The candidate specification of 2015-02-17: states from 1, errors from 3,
+    /// That of the candidate specification of 2015-02-17: states from 1, errors from 3,
     /// [`SOFTWARE_MANAGEMENT_CANDIDATE`].
     Candidate,
 }
@@ -25,13 +25,13 @@ pub enum State {
     /// INITIAL: there is no package.
     #[default]
     Initial,
-    /// DOWNLOAD STARTED: it is on its way.
+    /// DOWNLOAD STARTED: a package is on its way.
     DownloadStarted,
-    /// DOWNLOADED: it is there, and is being verified.
+    /// DOWNLOADED: the package is there, and is being verified.
     Downloaded,
-    /// DELIVERED: it may be installed.
+    /// DELIVERED: the package is verified, and may be installed.
     Delivered,
-    /// INSTALLED: it is installed.
+    /// INSTALLED: the software is installed.
     Installed,
 }
 
@@ -39,12 +39,12 @@ pub enum State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UpdateResult {
-    /// Nothing to tell.
+    /// No result yet.
     #[default]
     Initial,
     /// The package is on its way.
     Downloading,
-    /// The package is verified. The candidate numbering says `Initial`.
+    /// The package is verified. In the candidate numbering this is 0, as `Initial`.
     Verified,
     /// The software is installed.
     Installed,
@@ -52,7 +52,7 @@ pub enum UpdateResult {
     Download(DownloadError),
     /// The software could not be installed; the package is still there.
     InstallationFailed,
-    /// The software could not be removed. The candidate numbering does not know it.
+    /// The software could not be removed. The candidate numbering has no such result.
     UninstallationFailed,
 }
 
@@ -72,7 +72,7 @@ pub enum DownloadError {
     PackageType,
     /// The URI is invalid.
     InvalidUri,
-    /// An error of the device's own.
+    /// Another error, which the device defines.
     Device,
 }
 
@@ -85,7 +85,7 @@ impl Numbering {
         }
     }
 
-    /// The numbering of a definition of Object 9: Resource 14 came with the registered one.
+    /// The numbering of a definition of Object 9. Only the registered one has Resource 14.
     pub(crate) fn of(definition: &ObjectDefinition) -> Self {
         match definition.resource(14.into()) {
             Some(_) => Self::Registered,
@@ -127,7 +127,7 @@ impl State {
 }
 
 impl UpdateResult {
-    /// All results, of those with the same number the one to read it as first.
+    /// All results. Of those with the same number, the first is the one that the number stands for.
     pub(crate) const ALL: [Self; 13] = [
         Self::Initial,
         Self::Downloading,
@@ -144,8 +144,8 @@ impl UpdateResult {
         Self::UninstallationFailed,
     ];
 
-    /// The value of Resource 9. In the candidate numbering, a failed uninstallation, which no
-    /// machine of it comes to, is an error of the device's own.
+    /// The value of Resource 9. The candidate numbering has no number for a failed uninstallation,
+    /// and no machine of it has that result; here it is the number of [`DownloadError::Device`].
     pub const fn number(self, numbering: Numbering) -> u8 {
         let (registered, candidate) = match self {
             Self::Initial => (0, 0),
