@@ -1,32 +1,15 @@
 //! What is allocated on the way through a payload. One test, because the counters are global.
 
 use core::{convert::Infallible, hint::black_box};
-use std::alloc::System;
 
 use lwm2m_core::{
     DataType, ObjectId, Path, ResourceId,
     codec::{Content, Event, Scope, Sink},
 };
 use lwm2m_json::{Encoder, decode};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
+use lwm2m_kit::heap::{Stats, least_change};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// More than the harness allocates while a test runs.
-const RUNS: usize = 10;
-
-/// What is allocated: the least of many runs, because the test harness has a thread of its own,
-/// which adds to some of them.
-fn counted(mut run: impl FnMut()) -> Stats {
-    let stats = (0..RUNS).map(|_| {
-        let region = Region::new(ALLOCATOR);
-        run();
-        region.change()
-    });
-    let count = |stats: &Stats| stats.allocations + stats.reallocations;
-    stats.min_by_key(count).unwrap()
-}
+lwm2m_kit::count_allocations!();
 
 struct Walk;
 
@@ -41,7 +24,7 @@ impl Sink for Walk {
 
 fn walk(payload: &str, data_type: DataType) -> Stats {
     let types = |_: ObjectId, _: ResourceId| Some(data_type);
-    counted(|| {
+    least_change(|| {
         let _ = decode(
             payload.as_bytes(),
             Scope::answer(Path::Root),
@@ -116,7 +99,7 @@ fn as_little_as_can_be_is_allocated() {
     )
     .unwrap();
     let mut buffer = Vec::with_capacity(payload.len() + 64);
-    let stats = counted(|| {
+    let stats = least_change(|| {
         buffer.clear();
         let mut encoder = Encoder::new(&mut buffer, Scope::write(base));
         content.push(&mut encoder).unwrap();

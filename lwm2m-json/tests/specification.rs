@@ -6,6 +6,7 @@ use lwm2m_core::{
     codec::{Content, Entry, Scope},
 };
 use lwm2m_json::{Encoder, decode};
+use lwm2m_kit::path;
 
 /// The Device Object, and the Objects 65, 66, 67 and 72 of the examples.
 fn types(object: ObjectId, resource: ResourceId) -> Option<DataType> {
@@ -18,10 +19,6 @@ fn types(object: ObjectId, resource: ResourceId) -> Option<DataType> {
         (3 | 65..=67, _) => Text,
         _ => return None,
     })
-}
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
 }
 
 fn read(payload: &str, base: &str, scope: fn(Path) -> Scope) -> Content {

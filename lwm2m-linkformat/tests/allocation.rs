@@ -3,30 +3,13 @@
 extern crate alloc;
 
 use core::{fmt::Write, hint::black_box};
-use std::alloc::System;
 
+use lwm2m_kit::heap::allocations;
 use lwm2m_linkformat::{
     BootstrapDiscoverLinks, DiscoverLinks, Links, RegistrationLink, RegistrationLinks, RootPath,
 };
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// More than the harness allocates while a test runs.
-const RUNS: usize = 10;
-
-/// How often something is allocated or made larger: the least of many runs, because the test
-/// harness has a thread of its own, which adds to some of them.
-fn allocations(mut run: impl FnMut()) -> usize {
-    let counts = (0..RUNS).map(|_| {
-        let region = Region::new(ALLOCATOR);
-        run();
-        let change = region.change();
-        change.allocations + change.reallocations
-    });
-    counts.min().unwrap()
-}
+lwm2m_kit::count_allocations!();
 
 #[test]
 fn nothing_is_allocated() {

@@ -1,6 +1,7 @@
 //! Access control (TS 7.3, E.1.3, Appendix F).
 
 use lwm2m_core::{AccessRights, InstanceId, ObjectId, Operation, Path, ShortServerId, Value};
+use lwm2m_kit::instance;
 use lwm2m_objects::{ACCESS_CONTROL, Change, ObjectTree, Store, Typed, access, typed};
 
 const R: AccessRights = AccessRights::READ;
@@ -9,10 +10,6 @@ const RWED: AccessRights = AccessRights::from_bits(0b0_1111);
 
 fn server(id: u16) -> ShortServerId {
     ShortServerId::new(id).unwrap()
-}
-
-fn instance(id: u16) -> InstanceId {
-    InstanceId::new(id).unwrap()
 }
 
 fn control(target: (u16, u16), acl: &[(u16, u16)], owner: u16) -> typed::AccessControl {

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use lwm2m_core::{
     AccessRights, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
 };
+use lwm2m_kit::instance;
 use lwm2m_objects::{
     Change, Object, ObjectDefinition, ObjectTree, ReadError, ResourceSink, Store, Typed, access,
     typed,
@@ -20,10 +21,6 @@ const SERVERS: [ShortServerId; 2] = [
     ShortServerId::new(101).unwrap(),
     ShortServerId::new(102).unwrap(),
 ];
-
-fn instance(id: u16) -> InstanceId {
-    InstanceId::new(id).unwrap()
-}
 
 /// What an Access Control Object Instance may be about, by number.
 fn target(number: u16) -> typed::AclTarget {

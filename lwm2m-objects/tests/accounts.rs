@@ -2,6 +2,7 @@
 //! read.
 
 use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
+use lwm2m_kit::path;
 use lwm2m_objects::{Change, ObjectTree, Store, Typed, access, accounts, typed};
 
 const FIRST: ShortServerId = ShortServerId::new(101).unwrap();
@@ -24,10 +25,6 @@ fn needed(mode: typed::SecurityMode) -> &'static [u16] {
         typed::SecurityMode::NoSec => &[],
         typed::SecurityMode::CertificateWithEst => &[4],
     }
-}
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
 }
 
 /// Two accounts, of which the second is in this mode and has these of its keys. The Device belongs

@@ -1,8 +1,12 @@
 //! What Device (TS E.4), Location (E.7) and Connectivity Statistics (E.8) do.
 
+mod common;
+
+use common::{device, statistics};
 use lwm2m_core::{
     Arguments, DataType, InstanceId, Instant, ObjectId, Path, Value, WriteMode, codec::Content,
 };
+use lwm2m_kit::path;
 use lwm2m_objects::{
     Answer, Change, ConnectivityStatisticsObject, DeviceObject, ErrorCode, ExecuteError, Execution,
     LocationObject, Object, ObjectTree, Store, Typed, WriteError, example,
@@ -10,10 +14,6 @@ use lwm2m_objects::{
     software::{self, Numbering, SoftwareManagementObject},
     typed,
 };
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 fn execute(tree: &mut ObjectTree, at: &str) -> Result<Execution, ExecuteError> {
     tree.execute(path(at), &Arguments::NONE)
@@ -55,10 +55,6 @@ fn with_device(device: typed::Device) -> ObjectTree {
     let mut tree = ObjectTree::new();
     tree.add(DeviceObject::new(device, Instant::ZERO).unwrap());
     tree
-}
-
-fn device(tree: &mut ObjectTree) -> &mut DeviceObject {
-    tree.object_as_mut(ObjectId::DEVICE).unwrap()
 }
 
 /// TS E.4, Resources 11 and 12; ETS 657.
@@ -286,11 +282,6 @@ fn with_statistics(collection_period: u32) -> ObjectTree {
         },
     ));
     tree
-}
-
-fn statistics(tree: &mut ObjectTree) -> &mut ConnectivityStatisticsObject {
-    tree.object_as_mut(ObjectId::CONNECTIVITY_STATISTICS)
-        .unwrap()
 }
 
 /// Resources 0 to 5.

@@ -5,6 +5,7 @@ use lwm2m_core::{
     DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, ShortServerId, Value, WriteMode,
     codec::{Content, Event, Sink},
 };
+use lwm2m_kit::path;
 use lwm2m_objects::{
     Answer, BUILT_IN, Change, Object, ObjectDefinition, ObjectTree, ResourceDefinition,
     SOFTWARE_MANAGEMENT_CANDIDATE, Store, Transaction, WriteError, access, accounts,
@@ -15,10 +16,6 @@ use lwm2m_objects::{
 const FIRST: ShortServerId = ShortServerId::new(101).unwrap();
 const SECOND: ShortServerId = ShortServerId::new(102).unwrap();
 const ONE: InstanceId = InstanceId::new(1).unwrap();
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 /// Every built-in Object without instances, in every way to make it.
 fn declared_empty() -> Vec<Store> {

@@ -5,34 +5,20 @@ extern crate alloc;
 
 use alloc::borrow::Cow;
 use core::hint::black_box;
-use std::alloc::System;
 
 use lwm2m_core::{DataType, ObjectId, Version, codec::TypeLookup};
+use lwm2m_kit::heap::{allocations, change, growth, least};
 use lwm2m_objects::{ObjectDefinition, Operations, Registry, ResourceDefinition};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// More than the harness allocates while a test runs.
-const RUNS: usize = 10;
-
-/// The least of many counts, because the test harness has a thread of its own, which adds to some
-/// of them.
-fn least(count: impl FnMut() -> usize) -> usize {
-    core::iter::repeat_with(count).take(RUNS).min().unwrap()
-}
+lwm2m_kit::count_allocations!();
 
 #[test]
 fn nothing_is_allocated_by_a_lookup_and_little_is_held() {
     let held = least(|| {
-        let region = Region::new(ALLOCATOR);
-        let registry = black_box(Registry::default());
-        let change = region.change();
+        let mut registry = None;
+        let change = change(|| registry = black_box(Some(Registry::default())));
         drop(registry);
-        change
-            .bytes_allocated
-            .saturating_sub(change.bytes_deallocated)
+        growth(&change)
     });
     assert!(held > 0);
     assert!(
@@ -55,8 +41,7 @@ fn nothing_is_allocated_by_a_lookup_and_little_is_held() {
     }
 
     let built_in = 13 + 7 + 4 + 20 + 11 + 8 + 7 + 7 + 15;
-    let allocations = least(|| {
-        let region = Region::new(ALLOCATOR);
+    let lookups = allocations(|| {
         let mut known = 0;
         for object in (0..20).chain(30000..30110) {
             for resource in (0..30).chain(5690..5710) {
@@ -67,9 +52,7 @@ fn nothing_is_allocated_by_a_lookup_and_little_is_held() {
                 black_box(registry.object_version(object, Version::new(1, 1)));
             }
         }
-        let change = region.change();
         assert_eq!(known, built_in + 100);
-        change.allocations + change.reallocations
     });
-    assert_eq!(allocations, 0);
+    assert_eq!(lookups, 0);
 }

@@ -1,14 +1,18 @@
 //! What a commit tells to have changed: what reads differently to servers, and nothing else.
 
+mod common;
+
 extern crate alloc;
 
 use alloc::{collections::BTreeMap, sync::Arc};
 use std::sync::Mutex;
 
+use common::set;
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, WriteMode,
     codec::{Event, Sink},
 };
+use lwm2m_kit::path;
 use lwm2m_objects::{
     Answer, Change, Object, ObjectDefinition, ObjectTree, Operations, Range, ReadError,
     ResourceDefinition, ResourceSink, Store,
@@ -16,17 +20,6 @@ use lwm2m_objects::{
     typed,
 };
 use proptest::prelude::*;
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
-
-fn set(at: &str, value: impl Into<Value>) -> Change {
-    Change::Set {
-        path: path(at),
-        value: value.into(),
-    }
-}
 
 /// One Resource for each way to be read and written.
 static KINDS: ObjectDefinition = {

@@ -11,14 +11,11 @@ use lwm2m_core::{
     WriteMode,
     codec::{Event, Sink},
 };
+use lwm2m_kit::instance;
 use lwm2m_objects::{
     Change, InstanceSink, Object, ObjectDefinition, ObjectTree, Operations, ReadError,
     ResourceDefinition, ResourceSink, Store, WriteError, access, accounts, typed,
 };
-
-fn instance(id: u16) -> InstanceId {
-    InstanceId::new(id).unwrap()
-}
 
 /// A Store that counts how often it is asked for anything.
 struct Counting {

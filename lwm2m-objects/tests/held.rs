@@ -3,12 +3,13 @@
 
 extern crate alloc;
 
-use alloc::sync::Arc;
-use std::sync::Mutex;
+mod common;
 
-use lwm2m_core::{
-    Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef,
-};
+use alloc::sync::Arc;
+
+use common::{Log, asked, create, delete, firmware, set};
+use lwm2m_core::{Arguments, DataType, InstanceId, Instant, ObjectId, ResourceId, Value, ValueRef};
+use lwm2m_kit::path;
 use lwm2m_objects::{
     Answer, Change, ConnectivityStatisticsObject, DeviceObject, ExecuteError, Execution, Object,
     ObjectDefinition, ObjectTree, Operations, Piece, Range, ReadError, ResourceDefinition,
@@ -17,31 +18,6 @@ use lwm2m_objects::{
     software::{self, Numbering, SoftwareManagementObject},
     typed,
 };
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
-
-fn set(at: &str, value: impl Into<Value>) -> Change {
-    Change::Set {
-        path: path(at),
-        value: value.into(),
-    }
-}
-
-fn create(at: &str) -> Change {
-    Change::Create { path: path(at) }
-}
-
-fn delete(at: &str) -> Change {
-    Change::Delete { path: path(at) }
-}
-
-type Log = Arc<Mutex<Vec<String>>>;
-
-fn asked(log: &Log) -> Vec<String> {
-    core::mem::take(&mut log.lock().unwrap())
-}
 
 fn with_firmware() -> (ObjectTree, Log) {
     let log = Log::default();
@@ -75,10 +51,6 @@ fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
     let mut tree = ObjectTree::new();
     tree.add(object);
     (tree, log)
-}
-
-fn firmware(tree: &mut ObjectTree) -> &mut FirmwareUpdateObject {
-    tree.object_as_mut(ObjectId::FIRMWARE_UPDATE).unwrap()
 }
 
 /// The application is asked for nothing, whatever the machine was doing, and nothing is different.

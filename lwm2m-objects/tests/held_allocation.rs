@@ -1,17 +1,17 @@
 //! What is held takes room for what is there and for what was there before, however often it is
 //! written. One test, because the counter is that of the whole process.
 
-use std::alloc::System;
-
-use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
+use lwm2m_core::{DataType, InstanceId, ObjectId, Value};
+use lwm2m_kit::{
+    heap::{change, growth},
+    path,
+};
 use lwm2m_objects::{
     Answer, Change, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store,
     firmware::FirmwareUpdateObject, typed,
 };
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+lwm2m_kit::count_allocations!();
 
 static RESOURCES: [ResourceDefinition; 2] = [
     ResourceDefinition::new(0, "Value", Operations::ReadWrite, DataType::Opaque),
@@ -27,10 +27,6 @@ static OBJECT: ObjectDefinition = ObjectDefinition::new(
 
 const KILOBYTE: usize = 1024;
 const WRITES: usize = 10_000;
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 fn kilobyte(number: usize) -> Value {
     Value::Opaque(vec![u8::try_from(number % 200 + 1).unwrap(); KILOBYTE])
@@ -51,18 +47,16 @@ fn held(commits: impl Iterator<Item = Vec<Change>>) -> usize {
     tree.add(array.checked().unwrap());
     let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |_| Answer::Later);
     tree.add(firmware.unwrap());
-    let region = Region::new(ALLOCATOR);
-    tree.hold();
-    let mut count = 0;
-    for changes in commits {
-        count += 1;
-        tree.commit(&changes).unwrap();
-    }
-    assert_eq!(count, WRITES);
-    let change = region.change();
-    change
-        .bytes_allocated
-        .saturating_sub(change.bytes_deallocated)
+    let change = change(|| {
+        tree.hold();
+        let mut count = 0;
+        for changes in commits {
+            count += 1;
+            tree.commit(&changes).unwrap();
+        }
+        assert_eq!(count, WRITES);
+    });
+    growth(&change)
 }
 
 #[test]

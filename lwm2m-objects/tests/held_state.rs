@@ -5,13 +5,17 @@
 
 extern crate alloc;
 
+mod common;
+
 use alloc::sync::Arc;
 use core::time::Duration;
 use std::sync::Mutex;
 
+use common::{Log, asked, create, delete, firmware, set, software};
 use lwm2m_core::{
     Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
 };
+use lwm2m_kit::path;
 use lwm2m_objects::{
     Answer, Change, ConnectivityStatisticsObject, DeviceObject, InstanceSnapshot, LocationObject,
     Object, ObjectDefinition, ObjectSnapshot, ObjectTree, Operations, ReadError,
@@ -22,31 +26,6 @@ use lwm2m_objects::{
 };
 
 const FIRST: ShortServerId = ShortServerId::new(101).unwrap();
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
-
-fn set(at: &str, value: impl Into<Value>) -> Change {
-    Change::Set {
-        path: path(at),
-        value: value.into(),
-    }
-}
-
-fn create(at: &str) -> Change {
-    Change::Create { path: path(at) }
-}
-
-fn delete(at: &str) -> Change {
-    Change::Delete { path: path(at) }
-}
-
-type Log = Arc<Mutex<Vec<String>>>;
-
-fn asked(log: &Log) -> Vec<String> {
-    core::mem::take(&mut log.lock().unwrap())
-}
 
 fn firmware_object(log: &Log) -> FirmwareUpdateObject {
     let events = Arc::clone(log);
@@ -108,14 +87,6 @@ fn tree_in_use() -> (ObjectTree, Log) {
     tree.set(path("/9/0/2"), &b"package"[..]).unwrap();
     asked(&log);
     (tree, log)
-}
-
-fn firmware(tree: &mut ObjectTree) -> &mut FirmwareUpdateObject {
-    tree.object_as_mut(ObjectId::FIRMWARE_UPDATE).unwrap()
-}
-
-fn software(tree: &mut ObjectTree) -> &mut SoftwareManagementObject {
-    tree.object_as_mut(ObjectId::SOFTWARE_MANAGEMENT).unwrap()
 }
 
 fn machines(tree: &mut ObjectTree) -> (firmware::Snapshot, Vec<(InstanceId, software::Snapshot)>) {

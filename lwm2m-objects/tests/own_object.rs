@@ -1,17 +1,14 @@
 //! An Object of the application's own, whose values live elsewhere.
 
 use lwm2m_core::{
-    Arguments, DataType, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef, WriteMode,
+    Arguments, DataType, InstanceId, ObjectId, ResourceId, Value, ValueRef, WriteMode,
     codec::Content,
 };
+use lwm2m_kit::path;
 use lwm2m_objects::{
     Change, DEVICE, Execution, Object, ObjectDefinition, ObjectSnapshot, ObjectTree, Operations,
     Piece, ReadError, ResourceDefinition, ResourceSink, SnapshotError, Store, WriteError,
 };
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 static RESOURCES: [ResourceDefinition; 6] = [
     ResourceDefinition::new(0, "Temperature", Operations::Read, DataType::Float).mandatory(),

@@ -4,17 +4,21 @@
 
 #![cfg(feature = "serde")]
 
+mod common;
+
 extern crate alloc;
 
 use alloc::sync::Arc;
 use core::time::Duration;
 use std::sync::Mutex;
 
+use common::{firmware, software};
 use lwm2m_core::{
     AccessRights, Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId,
     ShortServerId, Value, WriteMode,
     codec::{Content, Event, Sink},
 };
+use lwm2m_kit::instance;
 use lwm2m_objects::{
     Answer, Change, ConnectivityStatisticsObject, DeviceObject, ErrorCode, LocationObject,
     ObjectDefinition, ObjectTree, Operations, Piece, Range, ResourceDefinition, Store, WriteError,
@@ -46,10 +50,6 @@ static OBJECT: ObjectDefinition = ObjectDefinition::new(
 .multiple();
 
 type Log = Arc<Mutex<Vec<String>>>;
-
-fn instance(id: u16) -> InstanceId {
-    InstanceId::new(id).unwrap()
-}
 
 fn answer<E>(later: bool) -> Answer<E> {
     if later { Answer::Later } else { Answer::Done }
@@ -350,14 +350,6 @@ fn all_kept(tree: &mut ObjectTree) -> (String, firmware::Snapshot, Vec<software:
     let of_software = software(tree).snapshots();
     let of_software = of_software.map(|(_, machine)| machine).collect();
     (kept(tree), firmware(tree).snapshot(), of_software)
-}
-
-fn firmware(tree: &mut ObjectTree) -> &mut FirmwareUpdateObject {
-    tree.object_as_mut(ObjectId::FIRMWARE_UPDATE).unwrap()
-}
-
-fn software(tree: &mut ObjectTree) -> &mut SoftwareManagementObject {
-    tree.object_as_mut(ObjectId::SOFTWARE_MANAGEMENT).unwrap()
 }
 
 /// Whether a package is being pushed, which a reboot ends.

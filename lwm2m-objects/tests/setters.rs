@@ -2,6 +2,9 @@
 
 #![cfg(feature = "serde")]
 
+mod common;
+
+use common::{device, firmware, software, statistics};
 use lwm2m_core::{
     AccessRights, InstanceId, Instant, ObjectId, Path, ShortServerId, Value, codec::Content,
 };
@@ -310,25 +313,8 @@ fn set(tree: &mut ObjectTree, draw: &Draw) {
     let _ = tree.set(path, draw.value());
 }
 
-fn device(tree: &mut ObjectTree) -> &mut DeviceObject {
-    tree.object_as_mut(ObjectId::DEVICE).unwrap()
-}
-
 fn location(tree: &mut ObjectTree) -> &mut LocationObject {
     tree.object_as_mut(ObjectId::LOCATION).unwrap()
-}
-
-fn statistics(tree: &mut ObjectTree) -> &mut ConnectivityStatisticsObject {
-    tree.object_as_mut(ObjectId::CONNECTIVITY_STATISTICS)
-        .unwrap()
-}
-
-fn firmware(tree: &mut ObjectTree) -> &mut FirmwareUpdateObject {
-    tree.object_as_mut(ObjectId::FIRMWARE_UPDATE).unwrap()
-}
-
-fn software(tree: &mut ObjectTree) -> &mut SoftwareManagementObject {
-    tree.object_as_mut(ObjectId::SOFTWARE_MANAGEMENT).unwrap()
 }
 
 /// All that can be told, to compare; what is no number is equal to itself.

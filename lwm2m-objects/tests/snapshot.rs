@@ -2,16 +2,13 @@
 
 #![cfg(feature = "serde")]
 
-use lwm2m_core::{DataType, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, Version};
+use lwm2m_core::{DataType, InstanceId, ObjectId, ResourceId, ShortServerId, Value, Version};
+use lwm2m_kit::path;
 use lwm2m_objects::{
     InstanceSnapshot, Multiplicity, Object, ObjectDefinition, ObjectSnapshot, ObjectTree,
     Operations, Range, ResourceDefinition, ResourceSnapshot, Snapshot, SnapshotError, Store, typed,
 };
 use proptest::prelude::*;
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 fn tree(level: u8) -> ObjectTree {
     let server = ShortServerId::new(101).unwrap();

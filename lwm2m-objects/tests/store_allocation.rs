@@ -1,17 +1,14 @@
 //! What a commit to a Store allocates does not grow with what is in the Store. One test, because the
 //! counter is that of the whole process.
 
-use std::alloc::System;
-
 use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
+use lwm2m_kit::{
+    heap::{change, least},
+    instance,
+};
 use lwm2m_objects::{Change, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// More than the harness allocates while a test runs.
-const RUNS: usize = 10;
+lwm2m_kit::count_allocations!();
 
 static RESOURCES: [ResourceDefinition; 2] = [
     ResourceDefinition::new(0, "Value", Operations::ReadWrite, DataType::Integer),
@@ -24,10 +21,6 @@ static OBJECT: ObjectDefinition = ObjectDefinition::new(
     &RESOURCES,
 )
 .multiple();
-
-fn instance(id: u16) -> InstanceId {
-    InstanceId::new(id).unwrap()
-}
 
 fn set(path: Path) -> Change {
     let value = Value::Integer(5);
@@ -43,12 +36,10 @@ fn allocated(count: u16, changes: &[Change]) -> usize {
     let store = store.with_instances(InstanceId::ZERO, 1, values);
     let mut tree = ObjectTree::new();
     tree.add(store.checked().unwrap());
-    let runs = core::iter::repeat_with(|| {
-        let region = Region::new(ALLOCATOR);
-        tree.commit(changes).unwrap();
-        region.change().bytes_allocated
-    });
-    runs.take(RUNS).min().unwrap()
+    least(|| {
+        let change = change(|| _ = tree.commit(changes).unwrap());
+        change.bytes_allocated
+    })
 }
 
 #[test]

@@ -4,15 +4,12 @@ use lwm2m_core::{
     DataType, InstanceId, ObjectId, Path, ShortServerId, Value, ValueRef, WriteMode,
     codec::{Content, Event, Sink},
 };
+use lwm2m_kit::path;
 use lwm2m_objects::{
     Change, DEVICE, Object, ObjectDefinition, ObjectTree, Operations, Range, ResourceDefinition,
     Store, Transaction, WriteError, typed,
 };
 use proptest::prelude::*;
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 /// An Object with one Resource of each kind.
 static KINDS: ObjectDefinition = {

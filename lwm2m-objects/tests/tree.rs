@@ -4,13 +4,10 @@ use lwm2m_core::{
     Arguments, InstanceId, ObjectLink, Path, Timestamp, Value, WriteMode,
     codec::{Content, EncodeError, Event, Sink},
 };
+use lwm2m_kit::path;
 use lwm2m_objects::{
     Change, DEVICE, ExecuteError, Execution, ObjectTree, ReadError, Store, WriteError, typed,
 };
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 fn server_id(id: u16) -> lwm2m_core::ShortServerId {
     lwm2m_core::ShortServerId::new(id).unwrap()

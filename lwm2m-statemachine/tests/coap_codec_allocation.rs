@@ -2,26 +2,12 @@
 //! process.
 
 use core::hint::black_box;
-use std::alloc::System;
 
 use lwm2m_core::{Code, ContentFormat, Method};
+use lwm2m_kit::heap::allocations;
 use lwm2m_statemachine::coap::{MessageBuf, MessageRef, MessageType, Token};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// How often something is allocated or made larger: the least of many runs, because the test
-/// harness has a thread of its own, which adds to some of them.
-fn allocations(mut run: impl FnMut()) -> usize {
-    let counts = (0..10).map(|_| {
-        let region = Region::new(ALLOCATOR);
-        run();
-        let change = region.change();
-        change.allocations + change.reallocations
-    });
-    counts.min().unwrap()
-}
+lwm2m_kit::count_allocations!();
 
 #[test]
 fn nothing_is_allocated_to_read_and_once_to_write() {

@@ -2,9 +2,9 @@
 //! test, because the counter is that of the whole process.
 
 use core::time::Duration;
-use std::alloc::System;
 
 use lwm2m_core::{Code, Instant, Method};
+use lwm2m_kit::heap::held;
 use lwm2m_statemachine::{
     Datagram,
     coap::{
@@ -12,15 +12,8 @@ use lwm2m_statemachine::{
         NotifyOptions, RequestOptions, Token,
     },
 };
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-fn held() -> usize {
-    let stats = ALLOCATOR.stats();
-    stats.bytes_allocated - stats.bytes_deallocated
-}
+lwm2m_kit::count_allocations!();
 
 /// Runs a round that may settle, then others; none of them leaves more than a few bytes behind.
 fn assert_steady(what: &str, mut round: impl FnMut()) {

@@ -6,19 +6,17 @@ use core::{
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
-use std::alloc::System;
 
 use lwm2m_core::{Code, Instant, Method};
+use lwm2m_kit::heap::held;
 use lwm2m_statemachine::{
     Datagram, Machine,
     coap::{
         Config, Endpoint, Incoming, MessageBuf, MessageRef, MessageType, RequestOptions, Token,
     },
 };
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+lwm2m_kit::count_allocations!();
 
 /// A name as long as a socket address.
 type Name = SocketAddr;
@@ -29,11 +27,6 @@ const PEERS: [u32; 3] = [8_200, 10_000, 16_000];
 
 /// The answers are that long on the wire: so much is not counted.
 const ANSWER: usize = 120;
-
-fn held() -> usize {
-    let stats = ALLOCATOR.stats();
-    stats.bytes_allocated - stats.bytes_deallocated
-}
 
 fn name(peer: u32) -> Name {
     (Ipv4Addr::from_bits(0x0a00_0000 | peer), 5683).into()

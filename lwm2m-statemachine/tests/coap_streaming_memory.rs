@@ -3,22 +3,15 @@
 //! is that of the whole process.
 
 use core::time::Duration;
-use std::alloc::System;
 
 use lwm2m_core::{Code, Instant, Method};
+use lwm2m_kit::heap::held;
 use lwm2m_statemachine::{
     Datagram,
     coap::{Config, Endpoint, Event, Incoming, MessageBuf, RequestOptions},
 };
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-fn held() -> usize {
-    let stats = ALLOCATOR.stats();
-    stats.bytes_allocated - stats.bytes_deallocated
-}
+lwm2m_kit::count_allocations!();
 
 const IMAGE: usize = 10 << 20;
 const BLOCK: usize = 1024;

@@ -2,27 +2,23 @@
 //! the counter is that of the whole process.
 
 use core::{convert::Infallible, hint::black_box};
-use std::alloc::System;
 
 use lwm2m_core::{
     Arguments, AttributesUpdate, Binding, BootstrapParameters, ContentFormat, DataType, ObjectId,
     Path, RegisterParameters, ResourceId, UnknownParameter, UpdateParameters, Version,
     codec::{Event, Scope, Sink},
 };
+use lwm2m_kit::heap::change;
 use lwm2m_linkformat::{BootstrapDiscoverLinks, DiscoverLinks, Links, RegistrationLinks, RootPath};
 use lwm2m_statemachine::payload;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+lwm2m_kit::count_allocations!();
 
 /// All that is allocated on the way, in bytes, whether it is freed again or not. The least of some
 /// runs, because the thread that waits for the test may allocate, too.
 fn allocated(run: impl Fn()) -> usize {
     let once = || {
-        let region = Region::new(ALLOCATOR);
-        run();
-        let change = region.change();
+        let change = change(&run);
         change.bytes_allocated + usize::try_from(change.bytes_reallocated).unwrap_or(0)
     };
     (0..3).map(|_| once()).min().unwrap_or(0)

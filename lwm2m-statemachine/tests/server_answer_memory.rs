@@ -4,20 +4,17 @@
 #[path = "server/support.rs"]
 mod support;
 
-use std::alloc::System;
-
 use lwm2m_core::{Code, ContentFormat};
+use lwm2m_kit::heap::change;
 use lwm2m_statemachine::{
     Outcome, ServerConfig, ServerEvent,
     coap::{BlockOption, MessageBuf},
     server::{AnswerError, ServerBounds},
 };
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use support::{Sent, World, path};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+lwm2m_kit::count_allocations!();
 
 const BLOCK: usize = 1024;
 
@@ -86,9 +83,7 @@ fn allocated_for(
         message.content_format(format).unwrap();
         let option = BlockOption::new(u32::try_from(number).unwrap(), number < last, BLOCK);
         message.block2(option.unwrap()).unwrap().payload(part);
-        let region = Region::new(ALLOCATOR);
-        world.answer(&request, message);
-        allocated = region.change().bytes_allocated;
+        allocated = change(|| world.answer(&request, message)).bytes_allocated;
         if number < last {
             request = world.sent_one();
         }

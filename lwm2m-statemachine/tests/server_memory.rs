@@ -5,24 +5,17 @@
 mod support;
 
 use core::time::Duration;
-use std::alloc::System;
 
 use lwm2m_core::Code;
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use lwm2m_kit::heap::held;
 
 use support::{LINKS, Request, World};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+lwm2m_kit::count_allocations!();
 
 /// The bounds of the configuration, in bytes, which are the default ones.
 const UNKNOWN_PARAMETERS: usize = 512;
 const ALTERNATE_PATH: usize = 255;
-
-fn held() -> usize {
-    let stats = ALLOCATOR.stats();
-    stats.bytes_allocated - stats.bytes_deallocated
-}
 
 /// What a registration with these queries beside those of a plain one, or with this payload, takes
 /// more than a plain one; `None` if it is refused.

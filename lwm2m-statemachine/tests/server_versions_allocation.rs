@@ -4,20 +4,14 @@
 #[path = "server/support.rs"]
 mod support;
 
-use std::alloc::System;
-
 use lwm2m_core::{Code, ContentFormat, Path, Version};
+use lwm2m_kit::heap::{change, count, least};
 use lwm2m_objects::{DEVICE, ObjectDefinition};
 use lwm2m_statemachine::{Outcome, RegistrationId, coap::MessageBuf};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use support::{Request, World};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// More than the harness allocates while a test runs.
-const RUNS: usize = 10;
+lwm2m_kit::count_allocations!();
 
 fn newer_device() -> ObjectDefinition {
     let mut newer = DEVICE.clone().with_version(Version::new(1, 1));
@@ -27,22 +21,18 @@ fn newer_device() -> ObjectDefinition {
 
 /// How often the server allocates for an answer with two values.
 fn allocations(world: &mut World, client: RegistrationId) -> usize {
-    let mut least = usize::MAX;
-    for _ in 0..RUNS {
+    least(|| {
         let path: Path = "/3/0".parse().unwrap();
         let operation = world.server.read(world.now, client, path, None).unwrap();
         let request = world.sent_one();
         let mut message = MessageBuf::response(Code::CONTENT);
         message.content_format(ContentFormat::TLV).unwrap();
         message.payload(b"\xc1\x09\x55\xc1\x0a\x07");
-        let region = Region::new(ALLOCATOR);
-        world.answer(&request, message);
-        let change = region.change();
+        let change = change(|| world.answer(&request, message));
         let outcome = world.outcome(operation);
         assert!(matches!(outcome, Outcome::Content(_)), "{outcome:?}");
-        least = least.min(change.allocations + change.reallocations);
-    }
-    least
+        count(&change)
+    })
 }
 
 #[test]

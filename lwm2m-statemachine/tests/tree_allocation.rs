@@ -1,33 +1,15 @@
 //! Reading a whole Object Instance through the tree into TLV allocates nothing. One test, because
 //! the counter is that of the whole process.
 
-use std::alloc::System;
-
 use lwm2m_core::{
     InstanceId, Path, WriteMode,
     codec::{Content, Scope},
 };
+use lwm2m_kit::heap::allocations;
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_tlv::Encoder;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// More than the harness allocates while a test runs.
-const RUNS: usize = 50;
-
-/// How often something is allocated or made larger: the least of many runs, because the test
-/// harness has a thread of its own, which adds to some of them.
-fn allocations(mut run: impl FnMut()) -> usize {
-    let counts = (0..RUNS).map(|_| {
-        let region = Region::new(ALLOCATOR);
-        run();
-        let change = region.change();
-        change.allocations + change.reallocations
-    });
-    counts.min().unwrap()
-}
+lwm2m_kit::count_allocations!();
 
 #[test]
 fn a_read_through_the_tree_allocates_nothing() {

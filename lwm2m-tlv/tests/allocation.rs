@@ -3,33 +3,16 @@
 mod common;
 
 use core::{convert::Infallible, hint::black_box};
-use std::alloc::System;
 
 use common::path;
 use lwm2m_core::{
     DataType, ObjectId, ResourceId, ValueRef,
     codec::{Content, Event, Scope, Sink, Untyped},
 };
+use lwm2m_kit::heap::allocations;
 use lwm2m_tlv::{Encoder, Reader, decode};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// More than the harness allocates while a test runs.
-const RUNS: usize = 10;
-
-/// How often something is allocated or made larger: the least of many runs, because the test
-/// harness has a thread of its own, which adds to some of them.
-fn allocations(mut run: impl FnMut()) -> usize {
-    let counts = (0..RUNS).map(|_| {
-        let region = Region::new(ALLOCATOR);
-        run();
-        let change = region.change();
-        change.allocations + change.reallocations
-    });
-    counts.min().unwrap()
-}
+lwm2m_kit::count_allocations!();
 
 struct Look;
 

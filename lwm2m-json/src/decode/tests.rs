@@ -5,6 +5,7 @@ use lwm2m_core::{
     IdError, ObjectId, ObjectLink, ObjectLinkError, PathError, Value,
     codec::{Content, EncodeError, Event, Untyped},
 };
+use lwm2m_kit::path;
 
 use super::*;
 use crate::Member;
@@ -14,10 +15,6 @@ type ScopeOf = fn(Path) -> Scope;
 
 fn create_of(path: Path) -> Scope {
     Scope::create(path.object().unwrap())
-}
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
 }
 
 /// Resource 0 is a String, 1 an Integer, and so on in the order of Appendix C; 9 is not known.

@@ -4,12 +4,9 @@ use lwm2m_core::{
     ObjectLink, Value,
     codec::{Content, Scope},
 };
+use lwm2m_kit::path;
 
 use super::*;
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 /// The payload; checks that a failure leaves the buffer as it was and that an error stays.
 fn write(events: &[Event<'_>], base: Path) -> Result<String, EncodeError> {

@@ -14,6 +14,7 @@ use lwm2m_objects::{
 use super::{
     Log, asked, changed, content, execute, integer, package, path, stream, two, uri, write,
 };
+use crate::common::firmware;
 
 /// A tree with Firmware Update; its application fetches and updates later.
 pub(crate) fn with_firmware(config: typed::FirmwareUpdate) -> (ObjectTree, Log) {
@@ -41,10 +42,6 @@ fn firmware_application(
             _ => Answer::Done,
         }
     }
-}
-
-fn firmware(tree: &mut ObjectTree) -> &mut FirmwareUpdateObject {
-    tree.object_as_mut(ObjectId::FIRMWARE_UPDATE).unwrap()
 }
 
 /// State and Update Result.

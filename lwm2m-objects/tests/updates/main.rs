@@ -2,22 +2,20 @@
 
 extern crate alloc;
 
+#[path = "../common/mod.rs"]
+mod common;
 mod firmware;
 mod software;
 
-use alloc::sync::Arc;
-use std::sync::Mutex;
-
-use lwm2m_core::{Arguments, InstanceId, Path, Value, WriteMode, codec::Content};
+use lwm2m_core::{Arguments, InstanceId, Value, WriteMode, codec::Content};
+use lwm2m_kit::path;
 use lwm2m_objects::{
     ExecuteError, Execution, ObjectTree, Piece, WriteError, software::Numbering, typed,
 };
 
-use self::{firmware::with_firmware, software::with_software};
+use common::{Log, asked};
 
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
+use self::{firmware::with_firmware, software::with_software};
 
 fn execute(tree: &mut ObjectTree, at: &str, arguments: &str) -> Result<Execution, ExecuteError> {
     tree.execute(path(at), &Arguments::parse(arguments.as_bytes()).unwrap())
@@ -69,13 +67,6 @@ fn changed(tree: &mut ObjectTree) -> Vec<String> {
 
 fn two() -> InstanceId {
     InstanceId::new(2).unwrap()
-}
-
-/// What an application was asked.
-type Log = Arc<Mutex<Vec<String>>>;
-
-fn asked(log: &Log) -> Vec<String> {
-    core::mem::take(&mut log.lock().unwrap())
 }
 
 /// No event is about no bytes, and a package has not begun before its first one.

@@ -13,6 +13,7 @@ use lwm2m_objects::{
 use super::{
     Log, asked, changed, content, execute, integer, package, path, stream, two, uri, write,
 };
+use crate::common::software;
 
 /// A tree with Software Management; its application installs later.
 pub(crate) fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
@@ -50,10 +51,6 @@ fn software_application(
             _ => Answer::Done,
         }
     }
-}
-
-fn software(tree: &mut ObjectTree) -> &mut SoftwareManagementObject {
-    tree.object_as_mut(ObjectId::SOFTWARE_MANAGEMENT).unwrap()
 }
 
 /// Update State, Update Result and Activation State.

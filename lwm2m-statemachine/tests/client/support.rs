@@ -2,54 +2,16 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, InstanceId, Instant, Method, Path, ShortServerId};
+use lwm2m_core::{Code, InstanceId, Instant};
+pub(crate) use lwm2m_kit::{get, path, request as on, server_id};
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
-    coap::{MessageBuf, MessageRef, MessageType, Token},
+    coap::{MessageBuf, MessageType, Token},
 };
 
-pub(crate) fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
-
-pub(crate) fn server_id(id: u16) -> ShortServerId {
-    ShortServerId::new(id).unwrap()
-}
-
-/// A message from the Client, parsed from bytes of its own.
-#[derive(Clone)]
-pub(crate) struct Sent {
-    bytes: Vec<u8>,
-}
-
-impl Sent {
-    pub(crate) fn message(&self) -> MessageRef<'_> {
-        MessageRef::parse(&self.bytes).unwrap()
-    }
-
-    pub(crate) fn code(&self) -> Code {
-        self.message().code()
-    }
-
-    pub(crate) fn kind(&self) -> MessageType {
-        self.message().kind()
-    }
-
-    pub(crate) fn path(&self) -> String {
-        self.message()
-            .uri_path()
-            .fold(String::new(), |path, segment| path + "/" + segment)
-    }
-
-    pub(crate) fn queries(&self) -> Vec<String> {
-        self.message().uri_query().map(String::from).collect()
-    }
-
-    pub(crate) fn payload(&self) -> &[u8] {
-        self.message().payload()
-    }
-}
+/// A message from the Client.
+pub(crate) type Sent = lwm2m_kit::Sent<ConnectionId>;
 
 /// The Client of TS Appendix F, with one server and without security, and the test as its server.
 pub(crate) struct Bench {
@@ -129,13 +91,8 @@ impl Bench {
 
     /// All messages that wait to be sent.
     pub(crate) fn all_sent(&mut self) -> Vec<Sent> {
-        let mut all = Vec::new();
-        while let Some(transmit) = self.client.poll_transmit() {
-            assert_eq!(transmit.to, self.connection);
-            all.push(Sent {
-                bytes: transmit.payload.to_vec(),
-            });
-        }
+        let all = lwm2m_kit::sent(&mut self.client);
+        assert!(all.iter().all(|sent| sent.to == self.connection));
         all
     }
 
@@ -147,7 +104,7 @@ impl Bench {
 
     pub(crate) fn events(&mut self) -> Vec<ClientEvent> {
         let mut events = core::mem::take(&mut self.kept);
-        events.extend(core::iter::from_fn(|| self.client.poll_event()));
+        events.extend(lwm2m_kit::events(&mut self.client));
         events
     }
 
@@ -251,17 +208,4 @@ pub(crate) fn created() -> MessageBuf {
         .location_path("a")
         .unwrap();
     answer
-}
-
-/// A request on a path.
-pub(crate) fn on(method: Method, path: &str) -> MessageBuf {
-    let mut request = MessageBuf::request(method);
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        request.uri_path(segment).unwrap();
-    }
-    request
-}
-
-pub(crate) fn get(path: &str) -> MessageBuf {
-    on(Method::Get, path)
 }

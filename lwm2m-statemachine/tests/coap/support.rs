@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, Instant, Method};
+use lwm2m_core::{Code, Instant};
 use lwm2m_statemachine::{
     Datagram,
     coap::{
@@ -12,6 +12,8 @@ use lwm2m_statemachine::{
         RequestId, RequestOptions, Responder, Token,
     },
 };
+
+pub use lwm2m_kit::get;
 
 pub type Node = Endpoint<&'static str>;
 
@@ -27,11 +29,8 @@ pub fn seconds(seconds: u64) -> Duration {
 
 /// All that is to be sent now.
 pub fn sent(node: &mut Node) -> Vec<Vec<u8>> {
-    let mut datagrams = Vec::new();
-    while let Some(transmit) = node.poll_transmit() {
-        datagrams.push(transmit.payload.to_vec());
-    }
-    datagrams
+    let sent = lwm2m_kit::sent(node).into_iter();
+    sent.map(|sent| sent.bytes).collect()
 }
 
 /// The one thing that is to be sent now.
@@ -56,16 +55,8 @@ pub fn responder(incoming: Option<Incoming<'_>>) -> Responder {
     }
 }
 
-pub fn get(path: &str) -> MessageBuf {
-    let mut message = MessageBuf::request(Method::Get);
-    message.uri_path(path).unwrap();
-    message
-}
-
 pub fn content(text: &str) -> MessageBuf {
-    let mut message = MessageBuf::response(Code::CONTENT);
-    message.payload(text.as_bytes());
-    message
+    lwm2m_kit::response(Code::CONTENT, text.as_bytes())
 }
 
 pub fn observe_answer(sequence: u32, text: &str) -> MessageBuf {
@@ -112,7 +103,7 @@ pub fn run_until_quiet(node: &mut Node) -> Vec<Event<&'static str>> {
     let mut events = Vec::new();
     for _ in 0..10_000 {
         sent(node);
-        events.extend(core::iter::from_fn(|| node.poll_event()));
+        events.extend(lwm2m_kit::events(node));
         let Some(now) = node.poll_timeout() else {
             assert!(node.is_idle(), "{:?}", node.usage());
             return events;

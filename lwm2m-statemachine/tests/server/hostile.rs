@@ -6,7 +6,7 @@ use core::time::Duration;
 use lwm2m_core::{Code, ContentFormat, Instant, Method, Operation};
 use lwm2m_statemachine::{
     Datagram, Outcome, RegistrationId, Server, ServerConfig, ServerEvent,
-    coap::{BlockOption, FailureReason, MessageBuf, MessageRef, MessageType, Token},
+    coap::{BlockOption, FailureReason, MessageBuf, MessageType, Token},
     server::{AnswerError, RefusalReason},
 };
 
@@ -25,14 +25,7 @@ struct World {
     next: u16,
 }
 
-/// A datagram of the server.
-struct Sent(Vec<u8>);
-
-impl Sent {
-    fn message(&self) -> MessageRef<'_> {
-        MessageRef::parse(&self.0).unwrap()
-    }
-}
+type Sent = lwm2m_kit::Sent<u32>;
 
 impl World {
     fn new() -> Self {
@@ -48,16 +41,12 @@ impl World {
         let _ = self.server.handle_datagram(self.now, datagram);
     }
 
-    fn sent(&mut self) -> Vec<(u32, Sent)> {
-        let mut all = Vec::new();
-        while let Some(transmit) = self.server.poll_transmit() {
-            all.push((transmit.to, Sent(transmit.payload.to_vec())));
-        }
-        all
+    fn sent(&mut self) -> Vec<Sent> {
+        lwm2m_kit::sent(&mut self.server)
     }
 
     fn events(&mut self) -> Vec<ServerEvent<u32>> {
-        core::iter::from_fn(|| self.server.poll_event()).collect()
+        lwm2m_kit::events(&mut self.server)
     }
 
     /// Sends a confirmable request; tells its answer.
@@ -68,8 +57,8 @@ impl World {
         self.deliver(from, wire.as_ref());
         let mut sent = self.sent();
         assert_eq!(sent.len(), 1);
-        let (to, answer) = sent.remove(0);
-        assert_eq!(to, from);
+        let answer = sent.remove(0);
+        assert_eq!(answer.to, from);
         answer
     }
 
@@ -346,7 +335,7 @@ fn large_notifications_that_stop_keep_no_read_from_its_answer() {
         let (id, _) = world.register(peer, &format!("hostile {peer}"), |_| {});
         for _ in 0..16 {
             world.server.observe(world.now, id, value, None).unwrap();
-            let (_, request) = world.sent().remove(0);
+            let request = world.sent().remove(0);
             let token = request.message().token();
             let mut answer = MessageBuf::response(Code::CONTENT);
             answer.observe(1).unwrap().payload(b"small");
@@ -369,15 +358,15 @@ fn large_notifications_that_stop_keep_no_read_from_its_answer() {
             let wire = notification.finish(MessageType::NonConfirmable, world.next, token);
             world.deliver(peer, wire.as_ref());
             for number in 1..513 {
-                let Some((to, request)) = world.sent().pop() else {
+                let Some(request) = world.sent().pop() else {
                     break;
                 };
-                part(&mut world, to, &request, false, number, true);
+                part(&mut world, request.to, &request, false, number, true);
             }
             // The last request is not answered, but acknowledged, so that the next one goes.
-            if let Some((to, request)) = world.sent().pop() {
+            if let Some(request) = world.sent().pop() {
                 let [high, low] = request.message().message_id().to_be_bytes();
-                world.deliver(to, &[0x60, 0, high, low]);
+                world.deliver(request.to, &[0x60, 0, high, low]);
             }
             lost.extend(world.events());
         }
@@ -395,9 +384,9 @@ fn large_notifications_that_stop_keep_no_read_from_its_answer() {
     }
     let (id, _) = world.register(HONEST, "device", |_| {});
     let operation = world.server.read(world.now, id, value, None).unwrap();
-    let (_, request) = world.sent().remove(0);
+    let request = world.sent().remove(0);
     part(&mut world, HONEST, &request, false, 0, true);
-    let (_, request) = world.sent().remove(0);
+    let request = world.sent().remove(0);
     part(&mut world, HONEST, &request, false, 1, false);
     match &world.events()[..] {
         [

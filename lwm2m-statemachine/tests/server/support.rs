@@ -4,11 +4,12 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, ContentFormat, Instant, Method, Path};
+use lwm2m_core::{Code, ContentFormat, Instant, Method};
+pub(crate) use lwm2m_kit::path;
 use lwm2m_statemachine::{
     Channel, Datagram, Identity, OperationId, Outcome, RegistrationId, Server, ServerConfig,
     ServerEvent,
-    coap::{MessageBuf, MessageRef, MessageType, Token},
+    coap::{MessageBuf, MessageType, Token},
     server::Refusal,
 };
 
@@ -27,22 +28,7 @@ pub(crate) struct World {
 }
 
 /// A message that the server sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) to: Peer,
-    bytes: Vec<u8>,
-}
-
-impl Sent {
-    pub(crate) fn message(&self) -> MessageRef<'_> {
-        MessageRef::parse(&self.bytes).unwrap()
-    }
-
-    pub(crate) fn path(&self) -> String {
-        let segments = self.message().uri_path();
-        segments.fold(String::new(), |path, segment| path + "/" + segment)
-    }
-}
+pub(crate) type Sent = lwm2m_kit::Sent<Peer>;
 
 /// The server's answer to a request.
 #[derive(Debug)]
@@ -50,11 +36,11 @@ pub(crate) struct Reply(Sent);
 
 impl Reply {
     pub(crate) fn code(&self) -> Code {
-        self.0.message().code()
+        self.0.code()
     }
 
     pub(crate) fn location(&self) -> Vec<String> {
-        self.0.message().location_path().map(Into::into).collect()
+        self.0.location()
     }
 
     pub(crate) fn max_age(&self) -> u32 {
@@ -89,10 +75,6 @@ impl Default for Request<'_> {
     }
 }
 
-pub(crate) fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
-
 impl World {
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
@@ -118,14 +100,7 @@ impl World {
 
     /// What the server sends now.
     pub(crate) fn sent(&mut self) -> Vec<Sent> {
-        let mut all = Vec::new();
-        while let Some(transmit) = self.server.poll_transmit() {
-            all.push(Sent {
-                to: transmit.to,
-                bytes: transmit.payload.to_vec(),
-            });
-        }
-        all
+        lwm2m_kit::sent(&mut self.server)
     }
 
     /// How many bytes the server sends now.
@@ -141,7 +116,7 @@ impl World {
     }
 
     pub(crate) fn events(&mut self) -> Vec<ServerEvent<Peer>> {
-        core::iter::from_fn(|| self.server.poll_event()).collect()
+        lwm2m_kit::events(&mut self.server)
     }
 
     pub(crate) fn event(&mut self) -> ServerEvent<Peer> {

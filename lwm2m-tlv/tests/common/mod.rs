@@ -8,6 +8,7 @@ use lwm2m_core::{
     ObjectId, Path, ValueRef,
     codec::{DecodeFailure, Event, Scope, Sink, TypeLookup, Untyped},
 };
+pub(crate) use lwm2m_kit::path;
 use lwm2m_tlv::{DecodeError, decode};
 
 pub(crate) fn bytes(hex: &str) -> Vec<u8> {
@@ -16,10 +17,6 @@ pub(crate) fn bytes(hex: &str) -> Vec<u8> {
         .chunks(2)
         .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap())
         .collect()
-}
-
-pub(crate) fn path(text: &str) -> Path {
-    text.parse().unwrap()
 }
 
 /// The events of a payload, such as `O3 I0 R9=raw 64 M7 r0=5 /M /I /O`.

@@ -5,13 +5,10 @@ use lwm2m_core::{
     codec::{Scope, Untyped},
     text,
 };
+use lwm2m_kit::path;
 use lwm2m_objects::Registry;
 
 use super::*;
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 fn decoded(
     format: ContentFormat,

@@ -11,9 +11,8 @@ use lwm2m_statemachine::{
     },
 };
 
-pub(crate) type Node = Endpoint<&'static str>;
-
-pub(crate) const T0: Instant = Instant::from_millis(1_000);
+pub(crate) use crate::support::{Node, T0, get, sent};
+pub(crate) use lwm2m_kit::response;
 
 pub(crate) fn config(seed: u8, block_size: usize) -> Config {
     let mut config = Config::new([seed; 32]);
@@ -34,19 +33,9 @@ pub(crate) fn request(method: Method, path: &str, body: &[u8]) -> MessageBuf {
     message
 }
 
-pub(crate) fn get(path: &str) -> MessageBuf {
-    request(Method::Get, path, b"")
-}
-
 pub(crate) fn observe(path: &str) -> MessageBuf {
     let mut message = MessageBuf::request(Method::Get);
     message.observe(0).unwrap().uri_path(path).unwrap();
-    message
-}
-
-pub(crate) fn response(code: Code, body: &[u8]) -> MessageBuf {
-    let mut message = MessageBuf::response(code);
-    message.payload(body);
     message
 }
 
@@ -185,8 +174,7 @@ impl Pair {
                     other => self.events.push(other),
                 }
             }
-            self.events
-                .extend(core::iter::from_fn(|| self.server.poll_event()));
+            self.events.extend(lwm2m_kit::events(&mut self.server));
             if quiet {
                 return;
             }
@@ -310,14 +298,6 @@ pub(crate) fn say<'d>(
     let incoming = node.receive(now, &Datagram::new(from, payload));
     let incoming = incoming.ok().flatten();
     (incoming, sent(node))
-}
-
-pub(crate) fn sent(node: &mut Node) -> Vec<Vec<u8>> {
-    let mut datagrams = Vec::new();
-    while let Some(transmit) = node.poll_transmit() {
-        datagrams.push(transmit.payload.to_vec());
-    }
-    datagrams
 }
 
 /// What a node says to a request that a client of any kind makes, if its application answers

@@ -4,6 +4,7 @@ use lwm2m_core::{
     ContentFormat, DataType, ObjectId, Path, ResourceId, Timestamp, Value,
     codec::{Content, Cursor, Scope, TypeLookup},
 };
+pub(crate) use lwm2m_kit::path;
 use lwm2m_statemachine::payload::{self, DecodeError, EncodeFailure};
 
 pub(crate) const FORMATS: [ContentFormat; 4] = [
@@ -25,10 +26,6 @@ pub(crate) fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
         6 => DataType::ObjectLink,
         _ => return None,
     })
-}
-
-pub(crate) fn path(text: &str) -> Path {
-    text.parse().unwrap()
 }
 
 /// A line of a content: without a value, something that is empty.

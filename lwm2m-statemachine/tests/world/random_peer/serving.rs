@@ -44,13 +44,14 @@ impl RandomPeer {
 
     /// A message with a request is given to the application once.
     pub(super) fn message_came(&mut self, from: Address, request: &MessageRef<'_>) {
-        // Over its bounds an endpoint forgets first what may be repeated.
+        // Over its bounds an endpoint forgets first what may be repeated: what reads, continues or
+        // was refused, as bodies are where there is no room for them.
         let reads = request.code() == Code::GET && !request.has(OptionNumber::OBSERVE);
         let in_the_midst = [request.block1(), request.block2()]
             .into_iter()
             .flatten()
             .any(|block| block.number() > 0);
-        if self.forgetful && (reads || in_the_midst) {
+        if self.forgetful && (reads || in_the_midst || !self.does_everything()) {
             return;
         }
         let what = What::Message(request.message_id(), token_key(request.token()));
