@@ -97,7 +97,21 @@ impl<K: Copy + Ord> TimerQueue<K> {
         Some(key)
     }
 
-    fn end_round(&mut self) {
+    /// When the key is due that [`pop_due`](Self::pop_due) takes out next, if that is at `now`. So
+    /// several queues are emptied in one loop, in the order of all their deadlines;
+    /// [`end_round`](Self::end_round) ends it.
+    pub(crate) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
+        if self.round.is_none_or(|round| round.now != now) {
+            self.end_round();
+            let last = Instant::ZERO;
+            self.round = Some(Round { now, last });
+        }
+        let (deadline, _) = self.deadlines.first()?;
+        (*deadline <= now).then_some(*deadline)
+    }
+
+    /// Ends a loop over [`peek_due`](Self::peek_due).
+    pub(crate) fn end_round(&mut self) {
         self.round = None;
         self.deadlines.append(&mut self.late);
     }

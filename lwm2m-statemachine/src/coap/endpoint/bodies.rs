@@ -27,7 +27,10 @@ impl<P: Peer> Endpoint<P> {
         request: &MessageRef<'_>,
     ) -> Result<(), SendError> {
         let record = responder.record;
-        let peer = self.records.peer(record).ok_or(SendError::NotOpen)?;
+        let peer = self
+            .messages
+            .record_peer(record)
+            .ok_or(SendError::NotOpen)?;
         let body = BodyKey::new(peer, responder.resource.key);
         let answer = self
             .blockwise
@@ -104,13 +107,14 @@ impl<P: Peer> Endpoint<P> {
         let record = responder.record;
         let asking = self.open_request(record).ok_or(SendError::NotOpen)?;
         if responder.is_repeatable {
-            self.spare_record(record);
+            self.messages.spare_record(record);
         }
-        let is_known = |record| self.records.get(record).is_some();
-        let random = &mut self.random;
-        let refused =
+        let refused = {
+            let (random, is_known) = self.messages.random_and_records();
+            let body = (&message, &source);
             self.blockwise
-                .respond_from(now, &asking, (&message, &source), random, &is_known)?;
+                .respond_from(now, &asking, body, random, &is_known)?
+        };
         self.do_steps(now)?;
         match refused {
             Some(refusal) => self.send_answer(now, record, refusal),
@@ -153,7 +157,7 @@ impl<P: Peer> Endpoint<P> {
             resource: options.resource,
             block,
         };
-        let random = &mut self.random;
+        let random = self.messages.random();
         let is_kept =
             self.blockwise
                 .notify_from(now, peer, notification, (&message, &source), random);
@@ -161,7 +165,7 @@ impl<P: Peer> Endpoint<P> {
         if is_kept {
             return Ok(NotificationId(notice.id));
         }
-        self.peers.release(peer);
+        self.messages.release(peer);
         Err(SendError::TooManyMessages)
     }
 }

@@ -113,6 +113,10 @@ pub(super) struct Spans {
     pub(super) ack_timeout: u64,
     /// By how much the first wait for an acknowledgement may be longer than ACK_TIMEOUT.
     pub(super) ack_spread: u64,
+    /// How many messages to one peer may be outstanding, at least 1.
+    pub(super) nstart: u16,
+    /// How often a confirmable message is retransmitted.
+    pub(super) retransmissions: u8,
     probing_rate: u64,
 }
 
@@ -136,6 +140,8 @@ impl Spans {
             ),
             transfer_deadline: millis(config.transfer_deadline),
             silence: millis(parameters.longest_ack_timeout()),
+            nstart: parameters.nstart.max(1),
+            retransmissions: parameters.retransmissions(),
             probing_rate: parameters.probing_rate.max(1).into(),
             leisure: millis(parameters.default_leisure),
             ack_timeout: millis(parameters.ack_timeout),

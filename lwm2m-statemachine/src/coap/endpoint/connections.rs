@@ -2,12 +2,7 @@
 
 use lwm2m_core::Instant;
 
-use super::{
-    Endpoint, TimerKey,
-    event::FailureReason,
-    keys::PeerIndex,
-    messages::peers::{PeerState, Sending},
-};
+use super::{Endpoint, event::FailureReason, keys::PeerIndex, messages::Share};
 use crate::machine::Peer;
 
 impl<P: Peer> Endpoint<P> {
@@ -19,7 +14,7 @@ impl<P: Peer> Endpoint<P> {
     /// repetition, and what it asks for is done once more: there,
     /// [`close_peer`](Self::close_peer) is right.
     pub fn drop_peer(&mut self, now: Instant, peer: &P) {
-        if let Some(peer) = self.peers.find(peer) {
+        if let Some(peer) = self.messages.find(peer) {
             self.forget_peer(now, peer);
         }
     }
@@ -33,17 +28,15 @@ impl<P: Peer> Endpoint<P> {
     /// none was, nothing is left. If the next connection has another name,
     /// [`rename_peer`](Self::rename_peer) takes it over.
     pub fn close_peer(&mut self, now: Instant, peer: &P) {
-        let Some(peer) = self.peers.find(peer) else {
+        let Some(peer) = self.messages.find(peer) else {
             return;
         };
         self.end_exchanges(now, peer);
         self.forget_bodies(now, peer);
-        self.close_records(peer);
-        let is_empty = |state: &PeerState<P>| state.records.is_empty();
-        if self.peers.get(peer).is_none_or(is_empty) {
+        if self.messages.close_records(peer) {
             self.forget_peer(now, peer);
         } else {
-            self.watch(now, peer);
+            self.messages.settle(now, peer);
         }
     }
 
@@ -52,17 +45,16 @@ impl<P: Peer> Endpoint<P> {
     /// hold the old one. False, and nothing has changed, if there is no such peer, or if something
     /// is kept under the new name already.
     pub fn rename_peer(&mut self, from: &P, to: P) -> bool {
-        self.peers.rename(from, to)
+        self.messages.rename(from, to)
     }
 
     /// The peer of this name, made if there is none; `None` if it would be one too many. Strangers
     /// do not fill the table: for who is new, one of them is forgotten.
     pub(super) fn enter(&mut self, now: Instant, name: P) -> Option<PeerIndex> {
-        let bound = self.config.bounds.peers;
-        if self.peers.len() >= bound && self.peers.find(&name).is_none() {
+        if self.messages.is_full_for(&name) {
             self.displace(now);
         }
-        self.peers.enter(name, bound)
+        self.messages.enter(name)
     }
 
     /// Forgets a stranger, if one is found soon.
@@ -70,7 +62,7 @@ impl<P: Peer> Endpoint<P> {
         /// Where one peer in ten is a stranger, one is found nearly always.
         const LOOKS: usize = 64;
         for _ in 0..LOOKS {
-            let peer = self.peers.next_in_turn();
+            let peer = self.messages.next_in_turn();
             if self.may_displace(now, peer) {
                 self.forget_peer(now, peer);
                 return;
@@ -84,20 +76,15 @@ impl<P: Peer> Endpoint<P> {
             return false;
         }
         let first_blocks = self.blockwise.first_blocks(peer);
-        let begun = first_blocks.filter(|key| self.records.is_kept(*key));
-        self.peers.is_stranger(peer, begun.count())
+        self.messages.is_stranger(peer, first_blocks)
     }
 
     fn forget_peer(&mut self, now: Instant, peer: PeerIndex) {
         self.end_exchanges(now, peer);
-        self.peers.stop_sending(peer);
+        self.messages.stop_sending(peer);
         self.forget_bodies(now, peer);
-        while let Some(state) = self.peers.get(peer)
-            && let Some(key) = self.records.oldest(state.records)
-        {
-            self.forget_record(key);
-        }
-        self.peers.release(peer);
+        self.messages.forget_records(peer);
+        self.messages.release(peer);
     }
 
     /// Takes back all that is being sent to a peer, or waits for its answer.
@@ -105,33 +92,26 @@ impl<P: Peer> Endpoint<P> {
         let reason = FailureReason::PeerDropped;
         self.uploads.forget(peer);
         // Nothing of the peer that waits for its turn is to be sent meanwhile.
-        let waiting = self.peers.sending_mut(peer).map(Sending::take_waiting);
-        for key in waiting.into_iter().flatten().rev() {
-            let failed = self.end_transmission(now, key);
-            if let Some(transmission) = failed {
-                self.transmission_failed(now, peer, transmission.purpose, reason);
+        for key in self.messages.take_waiting(peer).rev() {
+            if let Some(transmission) = self.end_transmission(now, key) {
+                self.transmission_failed(now, peer, transmission, reason);
             }
         }
-        while let Some(sending) = self.peers.sending(peer) {
-            let shares = [&sending.own, &sending.answers];
-            let request = self.requests.oldest(sending.requests);
-            let transmission = shares.map(|share| self.transmissions.oldest(share.transmissions));
-            let notification = shares.map(|share| self.notifications.oldest(share.notifications));
-            if let Some(key) = request {
+        while let Some(exchanges) = self.messages.exchanges(peer) {
+            let notification = [Share::Initiated, Share::Answers]
+                .into_iter()
+                .find_map(|share| self.notifications.oldest(exchanges.notifications(share)));
+            if let Some(key) = self.requests.oldest(exchanges.requests) {
                 self.fail_request(now, key, reason);
-            } else if let Some(key) = transmission.into_iter().flatten().next() {
+            } else if let Some(key) = self.messages.oldest_transmission(peer) {
                 if let Some(transmission) = self.end_transmission(now, key) {
-                    self.transmission_failed(now, peer, transmission.purpose, reason);
+                    self.transmission_failed(now, peer, transmission, reason);
                 }
-            } else if let Some(key) = notification.into_iter().flatten().next() {
+            } else if let Some(key) = notification {
                 self.forget_notification(now, key, reason);
             } else {
                 break;
             }
-        }
-        if let Some(sending) = self.peers.sending_mut(peer) {
-            self.timers
-                .set(TimerKey::Peer(peer), &mut sending.deadline, None);
         }
     }
 }

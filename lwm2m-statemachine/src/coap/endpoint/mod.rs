@@ -14,6 +14,7 @@ mod keys;
 mod messages;
 mod steps;
 mod table;
+mod usage;
 
 use alloc::collections::VecDeque;
 use core::{fmt, time::Duration};
@@ -24,13 +25,8 @@ use self::{
     blockwise::{BlockWise, Holders, Sources, Uploads},
     config::Spans,
     exchanges::{notifications::Notifications, requests::Requests},
-    keys::PeerIndex,
-    messages::{
-        outgoing::{Outbox, Purpose, Sent, SentIds, Transmission},
-        peers::Peers,
-        records::Records,
-    },
-    table::{KEEP, Key, Table},
+    messages::{IdOwner, MessageKeys, Messages, Outcome, Purpose},
+    table::{KEEP, Key},
 };
 pub use self::{
     body::{Resource, Source, SourceId, TransferId},
@@ -40,6 +36,7 @@ pub use self::{
         RequestId, Responder, SendError,
     },
     exchanges::observer::Observer,
+    usage::Usage,
 };
 use super::message::{MessageRef, MessageType};
 use crate::machine::{Channel, Datagram, KeyedState, Machine, Peer, Random, TimerQueue, Transmit};
@@ -97,11 +94,8 @@ use crate::machine::{Channel, Datagram, KeyedState, Machine, Peer, Random, Timer
 pub struct Endpoint<P> {
     config: Config,
     spans: Spans,
-    random: Random,
-    peers: Peers<P>,
-    records: Records,
+    messages: Messages<P>,
     requests: Requests,
-    transmissions: Table<Transmission>,
     notifications: Notifications,
     uploads: Uploads,
     blockwise: BlockWise,
@@ -110,20 +104,22 @@ pub struct Endpoint<P> {
     sources: Sources,
     /// For what tells resources and bodies apart.
     fingerprints: KeyedState,
-    sent: SentIds,
     timers: TimerQueue<TimerKey>,
-    outbox: Outbox<P>,
     events: VecDeque<Event<P>>,
+}
+
+/// Whose deadline is next.
+#[derive(Clone, Copy, Debug)]
+enum Layer {
+    Messages,
+    Endpoint,
+    BlockWise,
 }
 
 /// What a deadline is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum TimerKey {
-    Transmission(Key),
     Request(Key),
-    Peer(PeerIndex),
-    /// An answer to a group's request.
-    Leisure(Key),
 }
 
 /// How a request is sent.
@@ -171,67 +167,31 @@ pub struct NotifyOptions {
     pub resource: Option<Resource>,
 }
 
-/// How much an endpoint holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Usage {
-    /// Peers of whom anything is kept.
-    pub peers: usize,
-    /// Messages received that are remembered.
-    pub records: usize,
-    /// How many bytes the answers take that are kept with them.
-    pub answer_bytes: usize,
-    /// Requests without an outcome, and observations.
-    pub requests: usize,
-    /// Confirmable messages that are not acknowledged, and non-confirmable requests that are not
-    /// answered.
-    pub transmissions: usize,
-    /// Notifications sent once that are remembered.
-    pub notifications: usize,
-    /// Message ids that an acknowledgement or a Reset may name.
-    pub message_ids: usize,
-    /// Deadlines.
-    pub timers: usize,
-    /// Bodies of requests that are coming in blocks.
-    pub receiving: usize,
-    /// How many bytes they take.
-    pub receiving_bytes: usize,
-    /// How many bytes bodies of responses take that are put together from blocks.
-    pub response_bytes: usize,
-    /// Bodies of responses that may be asked for block by block.
-    pub serving: usize,
-    /// How many bytes they take.
-    pub serving_bytes: usize,
-    /// Bodies that the application supplies.
-    pub sources: usize,
-}
-
 impl<P: Peer> Endpoint<P> {
     /// An endpoint that knows no one.
     pub fn new(config: Config) -> Self {
         let mut random = Random::new(config.seed);
-        let peers = Peers::new(random.hash_keys());
-        let records = Records::new(random.hash_keys());
+        let (peers, records) = (random.hash_keys(), random.hash_keys());
         let requests = Requests::new(random.hash_keys());
         let uploads = Uploads::new(&mut random);
         let fingerprints = random.hash_keys();
-        Self {
-            spans: Spans::new(&config),
+        let keys = MessageKeys {
             peers,
             records,
+            message_ids: random.hash_keys(),
+        };
+        Self {
+            spans: Spans::new(&config),
+            messages: Messages::new(&config, &keys, random),
             requests,
-            transmissions: Table::default(),
             notifications: Notifications::default(),
             uploads,
             blockwise: BlockWise::new(&config, fingerprints),
             responses: Holders::default(),
             sources: Sources::default(),
             fingerprints,
-            sent: SentIds::new(random.hash_keys()),
             timers: TimerQueue::new(),
-            outbox: Outbox::new(),
             events: VecDeque::new(),
-            random,
             config,
         }
     }
@@ -246,11 +206,21 @@ impl<P: Peer> Endpoint<P> {
         datagram: &Datagram<'d, P>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
         self.expire(now);
+        let incoming = self.take(now, datagram);
+        self.handle_outcomes(now);
+        incoming
+    }
+
+    fn take<'d>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'d, P>,
+    ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let message = match MessageRef::parse(datagram.payload) {
             Ok(message) => message,
             Err(error) => {
                 if let Some((MessageType::Confirmable, message_id)) = error.header {
-                    self.reject(datagram, message_id);
+                    self.messages.reject(datagram, message_id);
                 }
                 return Err(error.into());
             }
@@ -270,13 +240,13 @@ impl<P: Peer> Endpoint<P> {
                 self.receive_acknowledgement(now, datagram, message.message_id())
             }
             (MessageType::Confirmable, CodeKind::Empty) => {
-                self.reject(datagram, message.message_id());
+                self.messages.reject(datagram, message.message_id());
                 Ok(None)
             }
             (MessageType::Reset, _) => Err(misplaced),
             (_, CodeKind::Response) => self.receive_response(now, datagram, message),
             (MessageType::Confirmable, _) => {
-                self.reject(datagram, message.message_id());
+                self.messages.reject(datagram, message.message_id());
                 Err(misplaced)
             }
             _ => Err(misplaced),
@@ -302,36 +272,47 @@ impl<P: Peer> Endpoint<P> {
     /// Does what is due at `now`. Early, late and repeated calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire(now);
-        // Of what is due, the first goes first, whosever it is.
-        let (mut is_due, mut is_block_due) = (true, true);
-        while is_due || is_block_due {
-            let next = self.timers.next().filter(|_| is_due);
-            let is_block_first = self
-                .blockwise
-                .next_deadline()
-                .is_some_and(|block| next.is_none_or(|next| block < next));
-            if is_block_due && (is_block_first || !is_due) {
-                is_block_due = self.blockwise.handle_due(now);
-                let _ = self.do_steps(now);
-            } else {
-                is_due = self.timer_due(now);
+        while let Some(layer) = self.first_due(now) {
+            match layer {
+                Layer::Messages => self.messages.handle_due(now),
+                Layer::Endpoint => self.timer_due(now),
+                Layer::BlockWise => {
+                    self.blockwise.handle_due(now);
+                    let _ = self.do_steps(now);
+                }
             }
+            self.handle_outcomes(now);
         }
-        self.peers.forget_quiet(now, self.spans.exchange_lifetime);
+        self.messages.end_due();
+        self.timers.end_round();
+        self.blockwise.end_due();
+        self.messages.forget_quiet(now);
     }
 
-    /// Does the first thing that is due at `now`; says whether there was one.
-    fn timer_due(&mut self, now: Instant) -> bool {
-        let Some(key) = self.timers.pop_due(now) else {
-            return false;
-        };
-        match key {
-            TimerKey::Transmission(key) => self.transmission_due(now, key),
-            TimerKey::Request(key) => self.request_due(now, key),
-            TimerKey::Peer(peer) => self.peer_due(now, peer),
-            TimerKey::Leisure(key) => self.leisure_over(now, key),
+    /// The next datagram to send. Changes after every call but the other polls.
+    pub fn poll_transmit(&mut self) -> Option<Transmit<'_, P>> {
+        self.messages.poll_transmit()
+    }
+
+    /// The layer that has something due at `now`, the first of all that is.
+    fn first_due(&mut self, now: Instant) -> Option<Layer> {
+        [
+            (self.messages.peek_due(now), Layer::Messages),
+            (self.timers.peek_due(now), Layer::Endpoint),
+            (self.blockwise.peek_due(now), Layer::BlockWise),
+        ]
+        .into_iter()
+        .filter_map(|(due, layer)| Some((due?, layer)))
+        .min_by_key(|(due, _)| *due)
+        .map(|(_, layer)| layer)
+    }
+
+    /// Does the first thing that is due of requests and responses.
+    fn timer_due(&mut self, now: Instant) {
+        match self.timers.pop_due(now) {
+            Some(TimerKey::Request(key)) => self.request_due(now, key),
+            None => {}
         }
-        true
     }
 
     /// The next event. Changes after every call but the other polls.
@@ -347,10 +328,9 @@ impl<P: Peer> Endpoint<P> {
     /// every call but the other polls.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [
+            self.messages.next_deadline(),
             self.timers.next(),
             self.blockwise.next_deadline(),
-            self.peers.next_deadline(),
-            self.records.next_deadline(),
             self.notifications.next_deadline(),
         ]
         .into_iter()
@@ -366,28 +346,15 @@ impl<P: Peer> Endpoint<P> {
         nothing_held
             && nothing_waits
             && nothing_comes
-            && self.outbox.is_empty()
+            && self.messages.is_idle()
             && self.events.is_empty()
     }
 
     /// Forgets what has come to its end, and acknowledges what has waited long enough.
     fn expire(&mut self, now: Instant) {
-        while let Some(key) = self.records.pop_ended(now) {
-            self.forget_record(key);
-        }
-        while let Some(key) = self.records.pop_unanswered(now) {
-            self.acknowledge_record(key);
-        }
+        self.messages.expire(now);
         while let Some(key) = self.notifications.pop_ended(now) {
             self.forget_notification(now, key, FailureReason::Timeout);
-        }
-    }
-
-    /// Rejects a message with a Reset; never one to a group (RFC 7252 §8.1).
-    fn reject(&mut self, datagram: &Datagram<'_, P>, message_id: u16) {
-        if !datagram.multicast {
-            self.outbox
-                .empty(datagram.from.clone(), MessageType::Reset, message_id);
         }
     }
 
@@ -398,27 +365,29 @@ impl<P: Peer> Endpoint<P> {
         datagram: &Datagram<'_, P>,
         message_id: u16,
     ) -> Result<Option<Incoming<'static>>, DatagramError> {
-        let (peer, sent) = self.sent(datagram, message_id)?;
-        match sent {
-            // Nothing non-confirmable is acknowledged (RFC 7252 §4.3).
-            Sent::Transmission(key) if !self.is_confirmable(key) => Err(DatagramError::Unmatched),
-            Sent::Transmission(key) => {
+        let (peer, owner) = self.messages.id_owner(&datagram.from, message_id)?;
+        match owner {
+            IdOwner::Transmission(key) => {
                 let transmission = self
-                    .end_transmission(now, key)
+                    .messages
+                    .acknowledged(now, key)
                     .ok_or(DatagramError::Unmatched)?;
                 match transmission.purpose {
                     Purpose::Request(request) => {
                         Ok(self.request_acknowledged(now, request, transmission.message))
                     }
                     Purpose::Response(_) | Purpose::Probe => Ok(None),
-                    Purpose::Notification { id, token, newer } => Ok(Some(
-                        self.notification_acknowledged(now, peer, id, token, newer),
-                    )),
+                    Purpose::Notification { id, token } => {
+                        let newer = transmission.newer;
+                        Ok(Some(
+                            self.notification_acknowledged(now, peer, id, token, newer),
+                        ))
+                    }
                 }
             }
             // It was sent once, and its response is being waited for already.
-            Sent::Request(_) => Ok(None),
-            Sent::Notification(key) => {
+            IdOwner::Request(_) => Ok(None),
+            IdOwner::Notification(key) => {
                 let notification = self
                     .notifications
                     .get_mut(key)
@@ -443,10 +412,11 @@ impl<P: Peer> Endpoint<P> {
         datagram: &Datagram<'_, P>,
         message_id: u16,
     ) -> Result<Option<Incoming<'static>>, DatagramError> {
-        let (peer, sent) = self.sent(datagram, message_id)?;
-        let request = match sent {
-            Sent::Transmission(key) => {
+        let (peer, owner) = self.messages.id_owner(&datagram.from, message_id)?;
+        let request = match owner {
+            IdOwner::Transmission(key) => {
                 let transmission = self
+                    .messages
                     .end_transmission(now, key)
                     .ok_or(DatagramError::Unmatched)?;
                 match transmission.purpose {
@@ -456,13 +426,14 @@ impl<P: Peer> Endpoint<P> {
                         return Ok(None);
                     }
                     Purpose::Probe => return Ok(None),
-                    Purpose::Notification { id, token, newer } => {
+                    Purpose::Notification { id, token } => {
+                        let newer = transmission.newer;
                         return Ok(Some(self.notification_reset(peer, id, token, newer)));
                     }
                 }
             }
-            Sent::Request(request) => request,
-            Sent::Notification(key) => {
+            IdOwner::Request(request) => request,
+            IdOwner::Notification(key) => {
                 let notification = self
                     .notifications
                     .get_mut(key)
@@ -486,16 +457,23 @@ impl<P: Peer> Endpoint<P> {
             .ok_or(DatagramError::Unmatched)
     }
 
-    /// What this message id of ours stands for.
-    fn sent(
-        &self,
-        datagram: &Datagram<'_, P>,
-        message_id: u16,
-    ) -> Result<(PeerIndex, Sent), DatagramError> {
-        self.peers
-            .find(&datagram.from)
-            .and_then(|peer| Some((peer, self.sent.find(peer, message_id)?)))
-            .ok_or(DatagramError::Unmatched)
+    /// Does what follows from what has become of messages that were sent.
+    fn handle_outcomes(&mut self, now: Instant) {
+        while let Some(outcome) = self.messages.poll_outcome() {
+            match outcome {
+                Outcome::Sent { request } => self.await_response(now, request),
+                Outcome::ProbeOver { peer, transmission } => self.probed(peer, transmission),
+                Outcome::Superseded {
+                    peer,
+                    id,
+                    token,
+                    message_id,
+                } => self.superseded(now, peer, (id, token), message_id),
+                Outcome::TimedOut { peer, transmission } => {
+                    self.transmission_failed(now, peer, transmission, FailureReason::Timeout);
+                }
+            }
+        }
     }
 }
 
@@ -508,18 +486,13 @@ impl<P> Endpoint<P> {
     /// How much is held.
     pub fn usage(&self) -> Usage {
         let mut usage = Usage {
-            peers: self.peers.len(),
-            records: self.records.len(),
-            answer_bytes: self.records.bytes(),
             requests: self.requests.len(),
-            transmissions: self.transmissions.len(),
             notifications: self.notifications.len(),
-            message_ids: self.sent.len(),
-            timers: self.timers.len(),
             response_bytes: self.responses.bytes(),
             sources: self.sources.len(),
-            ..Usage::default()
+            ..self.messages.usage()
         };
+        usage.timers += self.timers.len();
         self.blockwise.add_usage(&mut usage);
         usage
     }

@@ -9,15 +9,10 @@ use super::{
     event::{Event, FailureReason, SendError},
     exchanges::notifications::Notice,
     keys::PeerIndex,
-    messages::records::State,
     table::Key,
 };
 use crate::{
-    coap::{
-        message::{MessageRef, MessageType},
-        message_buf::MessageBuf,
-        option::BlockOption,
-    },
+    coap::{message::MessageRef, message_buf::MessageBuf},
     machine::Peer,
 };
 
@@ -43,8 +38,8 @@ impl<P: Peer> Endpoint<P> {
                 asking,
                 block,
                 message,
-            } => self.send_block_of_body(now, &asking, block, message),
-            Step::AnswerAgain { record, message } => self.send_block_again(record, message),
+            } => self.send_block_of_body(now, asking.record, block, message),
+            Step::AnswerAgain { record, message } => self.messages.answer_again(record, message),
             Step::Notify {
                 peer,
                 notice,
@@ -61,7 +56,7 @@ impl<P: Peer> Endpoint<P> {
                 offset,
                 length,
             } => {
-                if let Some(peer) = self.peers.name(peer) {
+                if let Some(peer) = self.messages.name(peer) {
                     self.events.push_back(Event::BlockWanted {
                         source,
                         peer,
@@ -72,20 +67,18 @@ impl<P: Peer> Endpoint<P> {
             }
             Step::SourceClosed(source) => self.events.push_back(Event::SourceClosed { source }),
             Step::HoldPeer(peer) => {
-                if let Some(peer) = self.peers.get_mut(peer) {
-                    peer.bodies = peer.bodies.saturating_add(1);
-                }
+                self.messages.hold(peer);
             }
-            Step::LetGoOfPeer(peer) => self.let_go_of_peer(peer),
-            Step::ReleasePeer(peer) => self.peers.release(peer),
-            Step::SpareRecord(record) => self.spare_record(record),
-            Step::AnswerArrived(record) => self.answer_arrived(record),
+            Step::LetGoOfPeer(peer) => self.messages.let_go(peer),
+            Step::ReleasePeer(peer) => self.messages.release(peer),
+            Step::SpareRecord(record) => self.messages.spare_record(record),
+            Step::AnswerArrived(record) => self.messages.answer_arrived(record),
             Step::TransferLost {
                 transfer,
                 peer,
                 reason,
             } => {
-                if let Some(peer) = self.peers.name(peer) {
+                if let Some(peer) = self.messages.name(peer) {
                     self.events.push_back(Event::TransferLost {
                         transfer,
                         peer,
@@ -97,19 +90,13 @@ impl<P: Peer> Endpoint<P> {
         Ok(())
     }
 
-    /// One body less keeps the peer known.
-    pub(super) fn let_go_of_peer(&mut self, peer: PeerIndex) {
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.bodies = peer.bodies.saturating_sub(1);
-        }
-    }
-
     /// A request that has no answer yet, by its record.
     pub(super) fn open_request(&self, record: Key) -> Option<OpenRequest> {
+        let (peer, context) = self.messages.context(record)?;
         Some(OpenRequest {
-            peer: self.records.peer(record)?,
+            peer,
             record,
-            context: *self.records.asked(record)?,
+            context: *context,
         })
     }
 
@@ -120,7 +107,7 @@ impl<P: Peer> Endpoint<P> {
         asking: &OpenRequest,
         request: &MessageRef<'d>,
     ) -> RequestStep<'d> {
-        let is_known = |record| self.records.get(record).is_some();
+        let is_known = |record| self.messages.record_peer(record).is_some();
         let step = self.blockwise.receive(now, asking, request, &is_known);
         let _ = self.do_steps(now);
         step
@@ -140,51 +127,6 @@ impl<P: Peer> Endpoint<P> {
             self.notification_failed(peer, notice.id, notice.token, reason);
         }
         sent
-    }
-
-    /// Answers with a block that can be made again as long as the body is kept: it is not cached.
-    pub(super) fn send_block_of_body(
-        &mut self,
-        now: Instant,
-        asking: &OpenRequest,
-        block: BlockOption,
-        answer: MessageBuf,
-    ) {
-        let OpenRequest {
-            peer,
-            record: key,
-            context,
-        } = *asking;
-        let confirmable = self
-            .records
-            .get(key)
-            .filter(|record| record.confirmable && matches!(record.state, State::Open(_)));
-        let (Some(record), Some(name)) = (confirmable, self.peers.name(peer)) else {
-            let _ = self.send_answer(now, key, answer);
-            return;
-        };
-        let kind = MessageType::Acknowledgement;
-        let wire = answer.finish(kind, record.message_id, context.token);
-        let state = State::Served {
-            resource: context.resource,
-            block,
-            token: context.token,
-        };
-        self.set_record(key, state);
-        self.outbox.message(name, wire);
-    }
-
-    /// Answers a request for a block that came again.
-    fn send_block_again(&mut self, record: Key, answer: MessageBuf) {
-        let peer = self.records.peer(record);
-        if let Some(name) = peer.and_then(|peer| self.peers.name(peer))
-            && let Some(record) = self.records.get(record)
-            && let State::Served { token, .. } = &record.state
-        {
-            let kind = MessageType::Acknowledgement;
-            let wire = answer.finish(kind, record.message_id, *token);
-            self.outbox.message(name, wire);
-        }
     }
 
     /// Forgets all bodies from and to a peer; not the peer.

@@ -3,6 +3,7 @@
 use crate::coap::endpoint::keys::PeerIndex;
 use alloc::collections::VecDeque;
 
+use lwm2m_core::Instant;
 use slab::Slab;
 
 /// No entry.
@@ -35,6 +36,16 @@ pub(super) fn push<T>(queue: &mut VecDeque<T>, value: T) {
         queue.reserve_exact(growth(queue.len()));
     }
     queue.push_back(value);
+}
+
+/// Takes the first entry of a queue in the order of its moments, if that has come.
+pub(super) fn pop_due(queue: &mut VecDeque<(Instant, Key)>, now: Instant) -> Option<Key> {
+    let (due, key) = *queue.front()?;
+    if due > now {
+        return None;
+    }
+    queue.pop_front();
+    Some(key)
 }
 
 /// Makes room in a slab that may become large.

@@ -116,7 +116,7 @@ impl<P: Peer> Endpoint<P> {
 
     /// The request of this peer whose response takes the most.
     fn largest_response_of(&self, peer: PeerIndex) -> Option<Key> {
-        let chain = self.peers.sending(peer)?.requests;
+        let chain = self.messages.exchanges(peer)?.requests;
         let held = self.requests.of(chain).filter_map(|(key, request)| {
             let held = request.transfer.as_ref()?.held();
             (held > 0).then_some((held, key))

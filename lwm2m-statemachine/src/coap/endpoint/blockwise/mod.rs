@@ -301,23 +301,32 @@ impl BlockWise {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Does the first thing that is due at `now`; says whether there was one. Calls with the same
-    /// `now` are one loop, which `false` ends.
-    pub(super) fn handle_due(&mut self, now: Instant) -> bool {
+    /// When the next thing is due, if it is at `now`.
+    pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
+        let due = [self.receiving.peek_due(now), self.serving.peek_due(now)];
+        due.into_iter().flatten().min()
+    }
+
+    /// Does what is due first.
+    pub(super) fn handle_due(&mut self, now: Instant) {
         let Self {
             receiving,
             serving,
             steps,
             ..
         } = self;
-        let next = serving.next_deadline();
-        let is_served_first = next.is_some_and(|next| {
-            let other = receiving.next_deadline();
-            other.is_none_or(|other| next < other)
-        });
-        is_served_first && serving.handle_due(now, steps)
-            || receiving.handle_due(now, steps)
-            || serving.handle_due(now, steps)
+        let (received, served) = (receiving.peek_due(now), serving.peek_due(now));
+        if served.is_some_and(|served| received.is_none_or(|received| served < received)) {
+            serving.handle_due(now, steps);
+        } else {
+            receiving.handle_due(now, steps);
+        }
+    }
+
+    /// Nothing more is due.
+    pub(super) fn end_due(&mut self) {
+        self.receiving.end_due();
+        self.serving.end_due();
     }
 
     /// Whether nothing is held.

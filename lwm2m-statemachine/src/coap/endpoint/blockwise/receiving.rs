@@ -379,14 +379,23 @@ impl Receiving {
         self.bodies.timers().next()
     }
 
-    /// Gives up the body whose rest did not come in time, if there is one; says whether there was.
-    pub(super) fn handle_due(&mut self, now: Instant, steps: &mut Steps) -> bool {
+    /// When the next body is due, if it is at `now`.
+    pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
+        self.bodies.peek_due(now)
+    }
+
+    /// No other body is due.
+    pub(super) fn end_due(&mut self) {
+        self.bodies.end_due();
+    }
+
+    /// Gives up the body whose rest did not come in time, if there is one.
+    pub(super) fn handle_due(&mut self, now: Instant, steps: &mut Steps) {
         let Some(key) = self.bodies.pop_due(now) else {
-            return false;
+            return;
         };
         self.bodies.lose(key, FailureReason::Timeout, steps);
         steps.push(Step::ReleasePeer(key.peer));
-        true
     }
 
     /// Forgets all bodies that come from a peer; not the peer.

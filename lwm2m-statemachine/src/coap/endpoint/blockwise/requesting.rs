@@ -288,7 +288,7 @@ impl<P: Peer> Endpoint<P> {
                 length,
             } => {
                 self.await_supply(now, key, true);
-                if let Some(peer) = self.peers.name(peer) {
+                if let Some(peer) = self.messages.name(peer) {
                     self.events.push_back(Event::BlockWanted {
                         source,
                         peer,
@@ -399,7 +399,7 @@ impl<P: Peer> Endpoint<P> {
         let peer = self
             .requests
             .peer(key)
-            .and_then(|peer| self.peers.name(peer));
+            .and_then(|peer| self.messages.name(peer));
         if over {
             self.remove_request(now, key);
         } else {

@@ -490,14 +490,23 @@ impl Serving {
         self.bodies.timers().next()
     }
 
+    /// When the next body is due, if it is at `now`.
+    pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
+        self.bodies.peek_due(now)
+    }
+
+    /// No other body is due.
+    pub(super) fn end_due(&mut self) {
+        self.bodies.end_due();
+    }
+
     /// Gives up the body that nobody has asked for, or that was not supplied, in time, if there is
-    /// one; says whether there was.
-    pub(super) fn handle_due(&mut self, now: Instant, steps: &mut Steps) -> bool {
+    /// one.
+    pub(super) fn handle_due(&mut self, now: Instant, steps: &mut Steps) {
         let Some(key) = self.bodies.pop_due(now) else {
-            return false;
+            return;
         };
         self.forget(key, ServingEnd::Late, steps);
-        true
     }
 }
 

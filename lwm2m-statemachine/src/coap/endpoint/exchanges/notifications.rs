@@ -13,18 +13,11 @@ use crate::coap::endpoint::{
     context::RequestContext,
     event::{Event, FailureReason, Incoming, NotificationId, SendError},
     keys::{BodyKey, PeerIndex},
-    messages::outgoing::{Purpose, Sent, Transmission},
-    messages::peers::Share,
-    messages::records::pop_due,
-    table::{Chain, KEEP, Key, Table, compact},
+    messages::{IdOwner, NewerNotification, Purpose, Share, Transmission},
+    table::{Chain, KEEP, Key, Table, compact, pop_due},
 };
 use crate::{
-    coap::{
-        message::MessageType,
-        message_buf::{MessageBuf, WireMessage},
-        option::OptionNumber,
-        token::Token,
-    },
+    coap::{message::MessageType, message_buf::MessageBuf, option::OptionNumber, token::Token},
     machine::{Channel, Peer},
 };
 
@@ -35,14 +28,6 @@ pub(in crate::coap::endpoint) struct Notice {
     pub(in crate::coap::endpoint) token: Token,
     pub(in crate::coap::endpoint) confirmable: bool,
     pub(in crate::coap::endpoint) channel: Channel,
-}
-
-/// A notification that takes the place of one that is still being sent.
-#[derive(Clone, Debug)]
-pub(in crate::coap::endpoint) struct Newer {
-    pub(in crate::coap::endpoint) id: u64,
-    confirmable: bool,
-    message: WireMessage,
 }
 
 /// A notification, or the first answer to an observation, that was sent once; a Reset may name it.
@@ -64,7 +49,7 @@ impl Notification {
             id,
             token,
             message_id,
-            share: Share::Own,
+            share: Share::Initiated,
             awaited: false,
         }
     }
@@ -230,26 +215,26 @@ impl<P: Peer> Endpoint<P> {
             MessageType::NonConfirmable
         };
         let wire = message.finish(kind, 0, token);
-        if let Some(key) = self.notification_under_way(peer, token) {
-            let newer = Newer {
+        if let Some(key) = self.messages.notification_under_way(peer, token) {
+            let newer = NewerNotification {
                 id,
                 confirmable: notice.confirmable,
                 message: wire,
             };
-            self.supersede(peer, key, token, newer);
+            if let Some(id) = self.messages.supersede(key, newer) {
+                self.notification_failed(peer, id, token, FailureReason::Superseded);
+            }
         } else if notice.confirmable && notice.channel == Channel::Udp {
-            if !self.may_transmit(peer, Share::Own) {
-                self.peers.release(peer);
+            if !self.messages.may_transmit(peer, Share::Initiated) {
+                self.messages.release(peer);
                 return Err(SendError::TooManyMessages);
             }
-            let purpose = Purpose::Notification {
-                id,
-                token,
-                newer: None,
-            };
-            self.transmit(now, peer, Transmission::new(wire, purpose));
+            let purpose = Purpose::Notification { id, token };
+            let transmission = Transmission::confirmable(wire, purpose);
+            self.messages.transmit(now, peer, transmission);
+            self.handle_outcomes(now);
         } else {
-            match self.send_once(now, peer, Share::Own, kind, wire) {
+            match self.messages.send_once(now, peer, kind, wire) {
                 Ok(message_id) => {
                     let notification = Notification {
                         awaited: notice.confirmable,
@@ -258,7 +243,7 @@ impl<P: Peer> Endpoint<P> {
                     self.remember(now, peer, notification);
                 }
                 Err(error) => {
-                    self.peers.release(peer);
+                    self.messages.release(peer);
                     return Err(error);
                 }
             }
@@ -269,14 +254,14 @@ impl<P: Peer> Endpoint<P> {
     /// Takes back what is still being sent of an observation that has ended: the peer wants no more
     /// of it. No event follows.
     pub fn end_notifications(&mut self, now: Instant, peer: &P, token: Token) {
-        let Some(peer) = self.peers.find(peer) else {
+        let Some(peer) = self.messages.find(peer) else {
             return;
         };
-        while let Some(key) = self.notification_under_way(peer, token) {
+        while let Some(key) = self.messages.notification_under_way(peer, token) {
             self.end_transmission(now, key);
         }
         self.end_awaited(now, peer, token, ServingEnd::Unwanted);
-        self.peers.release(peer);
+        self.messages.release(peer);
     }
 
     /// Takes back the notification to this observer that waits for its first block.
@@ -285,76 +270,16 @@ impl<P: Peer> Endpoint<P> {
         let _ = self.do_steps(now);
     }
 
-    /// The confirmable notification of this token that has no outcome yet.
-    fn notification_under_way(&self, peer: PeerIndex, token: Token) -> Option<Key> {
-        let sending = self.peers.sending(peer)?;
-        self.transmissions
-            .of(sending.own.transmissions)
-            .find(|(_, transmission)| {
-                matches!(&transmission.purpose, Purpose::Notification { token: other, .. } if *other == token)
-            })
-            .map(|(key, _)| key)
-    }
-
-    /// Has a newer notification wait for one that is under way; what waited before is of no use
-    /// any more. One that takes the place of a confirmable one is confirmable.
-    fn supersede(&mut self, peer: PeerIndex, key: Key, token: Token, mut with: Newer) {
-        let Some(transmission) = self.transmissions.get_mut(key) else {
-            return;
-        };
-        let Purpose::Notification { id, newer, .. } = &mut transmission.purpose else {
-            return;
-        };
-        let superseded = if transmission.sent == 0 {
-            transmission.message = with.message;
-            Some(mem::replace(id, with.id))
-        } else {
-            let waiting = newer.take();
-            with.confirmable |= waiting.as_ref().is_some_and(|older| older.confirmable);
-            *newer = Some(Box::new(with));
-            waiting.map(|older| older.id)
-        };
-        if let Some(id) = superseded {
-            self.notification_failed(peer, id, token, FailureReason::Superseded);
-        }
-    }
-
-    /// Puts the newer notification, if there is one, in the place of one that is about to be sent
-    /// again.
-    pub(in crate::coap::endpoint) fn renew_notification(
+    /// A newer notification has taken the place of one that was sent with this message id.
+    pub(in crate::coap::endpoint) fn superseded(
         &mut self,
         now: Instant,
         peer: PeerIndex,
-        key: Key,
+        (id, token): (u64, Token),
+        message_id: u16,
     ) {
-        let Some(transmission) = self.transmissions.get_mut(key) else {
-            return;
-        };
-        let Purpose::Notification { id, token, newer } = &mut transmission.purpose else {
-            return;
-        };
-        let (old_id, token) = (*id, *token);
-        let Some(next) = newer.take() else { return };
-        let (new_id, confirmable) = (next.id, next.confirmable);
-        *id = new_id;
-        match self.renumber(now, peer, key, next.message) {
-            Ok(message_id) => {
-                self.remember(now, peer, Notification::sent(old_id, token, message_id));
-                self.notification_failed(peer, old_id, token, FailureReason::Superseded);
-            }
-            Err(message) => {
-                if let Some(transmission) = self.transmissions.get_mut(key)
-                    && let Purpose::Notification { id, newer, .. } = &mut transmission.purpose
-                {
-                    *newer = Some(Box::new(Newer {
-                        id: new_id,
-                        confirmable,
-                        message,
-                    }));
-                    *id = old_id;
-                }
-            }
-        }
+        self.remember(now, peer, Notification::sent(id, token, message_id));
+        self.notification_failed(peer, id, token, FailureReason::Superseded);
     }
 
     /// Remembers what a message id stands for, for a Reset that names it.
@@ -366,22 +291,23 @@ impl<P: Peer> Endpoint<P> {
     ) {
         let bound = self.config.bounds.notifications_per_peer.max(1);
         let share = notification.share;
-        while let Some(sending) = self.peers.sending(peer)
-            && let of_share = sending.of(share).notifications
+        while let Some(exchanges) = self.messages.exchanges(peer)
+            && let of_share = exchanges.notifications(share)
             && of_share.len() >= bound
             && let Some(oldest) = self.notifications.oldest(of_share)
         {
             self.forget_notification(now, oldest, FailureReason::Timeout);
         }
-        let Some(sending) = self.peers.start_sending(now, peer, &mut self.random) else {
+        let Some(exchanges) = self.messages.start_exchange(now, peer) else {
             return;
         };
         let message_id = notification.message_id;
-        let chain = &mut sending.of_mut(share).notifications;
+        let chain = exchanges.notifications_mut(share);
         let key = self.notifications.table.insert(peer, chain, notification);
         let end = after(now, self.spans.non_lifetime);
         self.notifications.ends.push_back((end, key));
-        self.sent.insert(peer, message_id, Sent::Notification(key));
+        let owner = IdOwner::Notification(key);
+        self.messages.set_id_owner(peer, message_id, owner);
     }
 
     /// Forgets a notification that was sent once.
@@ -395,18 +321,19 @@ impl<P: Peer> Endpoint<P> {
         let (Some(share), Some(peer)) = (share, self.notifications.peer(key)) else {
             return;
         };
-        let Some(sending) = self.peers.sending_mut(peer) else {
+        let Some(exchanges) = self.messages.exchanges_mut(peer) else {
             return;
         };
-        let chain = &mut sending.of_mut(share).notifications;
+        let chain = exchanges.notifications_mut(share);
         if let Some(notification) = self.notifications.remove(key, chain) {
-            self.sent
-                .remove(peer, notification.message_id, Sent::Notification(key));
+            let owner = IdOwner::Notification(key);
+            self.messages
+                .clear_id_owner(peer, notification.message_id, owner);
             if notification.awaited {
                 self.notification_failed(peer, notification.id, notification.token, reason);
             }
         }
-        self.watch(now, peer);
+        self.messages.settle(now, peer);
     }
 
     pub(in crate::coap::endpoint) fn notification_failed(
@@ -416,7 +343,7 @@ impl<P: Peer> Endpoint<P> {
         token: Token,
         reason: FailureReason,
     ) {
-        if let Some(peer) = self.peers.name(peer) {
+        if let Some(peer) = self.messages.name(peer) {
             self.events.push_back(Event::NotificationFailed {
                 notification: NotificationId(id),
                 peer,
@@ -433,7 +360,7 @@ impl<P: Peer> Endpoint<P> {
         peer: PeerIndex,
         id: u64,
         token: Token,
-        newer: Option<Box<Newer>>,
+        newer: Option<Box<NewerNotification>>,
     ) -> Incoming<'static> {
         if let Some(newer) = newer {
             self.send_newer(now, peer, token, *newer);
@@ -445,19 +372,23 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Sends what has waited for the outcome of the notification before it.
-    fn send_newer(&mut self, now: Instant, peer: PeerIndex, token: Token, newer: Newer) {
+    fn send_newer(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        token: Token,
+        newer: NewerNotification,
+    ) {
         let id = newer.id;
         if newer.confirmable {
-            let purpose = Purpose::Notification {
-                id,
-                token,
-                newer: None,
-            };
-            self.transmit(now, peer, Transmission::new(newer.message, purpose));
+            let purpose = Purpose::Notification { id, token };
+            let transmission = Transmission::confirmable(newer.message, purpose);
+            self.messages.transmit(now, peer, transmission);
+            self.handle_outcomes(now);
             return;
         }
         let kind = MessageType::NonConfirmable;
-        match self.send_once(now, peer, Share::Own, kind, newer.message) {
+        match self.messages.send_once(now, peer, kind, newer.message) {
             Ok(message_id) => {
                 self.remember(now, peer, Notification::sent(id, token, message_id));
             }
@@ -471,7 +402,7 @@ impl<P: Peer> Endpoint<P> {
         peer: PeerIndex,
         id: u64,
         token: Token,
-        newer: Option<Box<Newer>>,
+        newer: Option<Box<NewerNotification>>,
     ) -> Incoming<'static> {
         if let Some(newer) = newer {
             self.notification_failed(peer, newer.id, token, FailureReason::Reset);

@@ -13,12 +13,9 @@ use crate::coap::endpoint::{
     Endpoint, RequestOptions, TimerKey,
     blockwise::is_in_blocks,
     config::after,
-    context::Repetition,
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
     keys::PeerIndex,
-    messages::outgoing::{Purpose, Sent, Transmission},
-    messages::peers::Share,
-    messages::records::{Place, Record, State},
+    messages::{IdOwner, Purpose, Transmission},
     table::Key,
 };
 use crate::{
@@ -81,7 +78,7 @@ impl<P: Peer> Endpoint<P> {
             .filter(|request| matches!(request.kind, Kind::Observation { .. }))
             .map(|request| request.token);
         let peer = self.requests.peer(observation);
-        let (Some(token), Some(peer), true) = (token, peer, self.peers.find(to) == peer) else {
+        let (Some(token), Some(peer), true) = (token, peer, self.messages.find(to) == peer) else {
             return Err(SendError::NoObservation);
         };
         self.prefer_blocks(options.channel, &mut message);
@@ -111,9 +108,9 @@ impl<P: Peer> Endpoint<P> {
         let wire = message.finish(message_type, 0, token);
         if mode.channel == Channel::Udp {
             let transmission = if mode.confirmable {
-                Transmission::new(wire, Purpose::Request(key))
+                Transmission::confirmable(wire, Purpose::Request(key))
             } else {
-                Transmission::once(wire, key)
+                Transmission::non_confirmable(wire, key)
             };
             self.transmit_request(now, peer, key, transmission);
             return Ok(());
@@ -121,9 +118,10 @@ impl<P: Peer> Endpoint<P> {
         if !matches!(kind, Kind::Block { .. }) {
             request.message = Some(wire.clone());
         }
-        match self.send_once(now, peer, Share::Own, message_type, wire) {
+        match self.messages.send_once(now, peer, message_type, wire) {
             Ok(message_id) => {
-                self.sent.insert(peer, message_id, Sent::Request(key));
+                let owner = IdOwner::Request(key);
+                self.messages.set_id_owner(peer, message_id, owner);
                 if let Some(request) = self.requests.get_mut(key) {
                     request.message_id = Some(message_id);
                 }
@@ -144,10 +142,11 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         transmission: Transmission,
     ) {
-        let transmission = self.transmit(now, peer, transmission);
+        let transmission = self.messages.transmit(now, peer, transmission);
         if let Some(request) = self.requests.get_mut(key) {
             request.transmission = transmission;
         }
+        self.handle_outcomes(now);
     }
 
     /// Asks whether the peer is there, by an Empty confirmable message (RFC 7252 §4.3). If it is,
@@ -172,10 +171,62 @@ impl<P: Peer> Endpoint<P> {
         self.remove_request(now, request.0).is_some()
     }
 
+    /// Takes back a transmission.
+    pub(in crate::coap::endpoint) fn end_transmission(
+        &mut self,
+        now: Instant,
+        key: Key,
+    ) -> Option<Transmission> {
+        let transmission = self.messages.end_transmission(now, key);
+        self.handle_outcomes(now);
+        transmission
+    }
+
+    /// A non-confirmable request is outstanding no more. Its response may still come.
+    pub(in crate::coap::endpoint) fn probed(
+        &mut self,
+        peer: PeerIndex,
+        transmission: Transmission,
+    ) {
+        if let Purpose::Request(key) = transmission.purpose
+            && let Some(request) = self.requests.get_mut(key)
+        {
+            request.transmission = None;
+            request.message = Some(transmission.message);
+            request.message_id = Some(transmission.message_id);
+            let owner = IdOwner::Request(key);
+            self.messages
+                .set_id_owner(peer, transmission.message_id, owner);
+        }
+    }
+
+    pub(in crate::coap::endpoint) fn transmission_failed(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        transmission: Transmission,
+        reason: FailureReason,
+    ) {
+        match transmission.purpose {
+            Purpose::Request(request) => self.fail_request(now, request, reason),
+            Purpose::Response(token) => self.response_failed(peer, token, reason),
+            Purpose::Probe => {}
+            Purpose::Notification { id, token } => {
+                self.notification_failed(peer, id, token, reason);
+                if let Some(newer) = transmission.newer {
+                    self.notification_failed(peer, newer.id, token, reason);
+                }
+            }
+        }
+    }
+
     /// Nothing is expected of the peer any more, as far as the request goes.
     pub(in crate::coap::endpoint) fn give_up(&mut self, key: Key) {
-        if let Some(peer) = self.requests.peer(key) {
-            self.leave_probe(peer, key);
+        if let Some(request) = self.requests.get_mut(key)
+            && let Some(transmission) = request.transmission
+            && self.messages.leave_probe(transmission)
+        {
+            request.transmission = None;
         }
     }
 
@@ -185,12 +236,10 @@ impl<P: Peer> Endpoint<P> {
         to: P,
     ) -> Result<PeerIndex, SendError> {
         let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
-        let requests = self
-            .peers
-            .sending(peer)
-            .map_or(0, |sending| sending.requests.len());
+        let exchanges = self.messages.exchanges(peer);
+        let requests = exchanges.map_or(0, |exchanges| exchanges.requests.len());
         if requests >= self.config.bounds.requests_per_peer {
-            self.peers.release(peer);
+            self.messages.release(peer);
             return Err(SendError::TooManyMessages);
         }
         Ok(peer)
@@ -199,7 +248,7 @@ impl<P: Peer> Endpoint<P> {
     /// A token that no request to this peer has.
     pub(in crate::coap::endpoint) fn new_token(&mut self, peer: PeerIndex) -> Token {
         loop {
-            let token = Token::from_random(self.random.next_u64());
+            let token = Token::from_random(self.messages.random().next_u64());
             if self.requests.find(peer, token).is_none() {
                 return token;
             }
@@ -224,11 +273,11 @@ impl<P: Peer> Endpoint<P> {
             message: None,
             transfer: None,
         };
-        let sending = self
-            .peers
-            .start_sending(now, peer, &mut self.random)
+        let exchanges = self
+            .messages
+            .start_exchange(now, peer)
             .ok_or(SendError::NotOpen)?;
-        Ok(self.requests.insert(peer, &mut sending.requests, request))
+        Ok(self.requests.insert(peer, &mut exchanges.requests, request))
     }
 
     /// The request is there, or was sent once: its response is waited for from now on.
@@ -296,7 +345,7 @@ impl<P: Peer> Endpoint<P> {
         let peer = self
             .requests
             .peer(key)
-            .and_then(|peer| self.peers.name(peer));
+            .and_then(|peer| self.messages.name(peer));
         if self.remove_request(now, key).is_some()
             && let Some(peer) = peer
         {
@@ -316,12 +365,12 @@ impl<P: Peer> Endpoint<P> {
     ) -> Option<Request> {
         let peer = self.requests.peer(key)?;
         self.arrived(now, peer, key);
-        let sending = self.peers.sending_mut(peer)?;
-        let mut request = self.requests.remove(key, &mut sending.requests)?;
+        let exchanges = self.messages.exchanges_mut(peer)?;
+        let mut request = self.requests.remove(key, &mut exchanges.requests)?;
         if let Some(transfer) = request.transfer.take() {
             self.drop_transfer(now, peer, key, &transfer);
         }
-        self.watch(now, peer);
+        self.messages.settle(now, peer);
         Some(request)
     }
 
@@ -345,7 +394,8 @@ impl<P: Peer> Endpoint<P> {
         self.timers
             .set(TimerKey::Request(key), &mut request.deadline, None);
         if let Some(message_id) = request.message_id.take() {
-            self.sent.remove(peer, message_id, Sent::Request(key));
+            let owner = IdOwner::Request(key);
+            self.messages.clear_id_owner(peer, message_id, owner);
         }
         if let Some(transmission) = request.transmission.take()
             && let Some(transmission) = self.end_transmission(now, transmission)
@@ -383,70 +433,48 @@ impl<P: Peer> Endpoint<P> {
         datagram: &Datagram<'d, P>,
         message: MessageRef<'d>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
-        let peer = self.peers.find(&datagram.from);
+        let peer = self.messages.find(&datagram.from);
         let bad_option = message
             .unrecognised_outside(UNDERSTOOD)
             .or_else(|| reserved_size(&message));
         if message.kind() == MessageType::Acknowledgement {
             return self.receive_piggybacked(now, datagram, message, bad_option);
         }
-        if let Some(record) = peer.and_then(|peer| self.find_record(peer, &message)) {
+        if let Some(peer) = peer
+            && let Some(record) = self.messages.find_record(peer, &message)
+        {
             self.repeat(now, datagram.from.clone(), record);
             return Ok(None);
         }
         let confirmable = message.kind() == MessageType::Confirmable;
         if let Some(option) = bad_option {
             if confirmable {
-                self.reject(datagram, message.message_id());
+                self.messages.reject(datagram, message.message_id());
             }
             return Err(DatagramError::BadOption(option));
         }
         let found = peer.and_then(|peer| Some((peer, self.requests.find(peer, message.token())?)));
         let Some((peer, key)) = found else {
-            self.reject(datagram, message.message_id());
+            self.messages.reject(datagram, message.message_id());
             return Err(DatagramError::Unmatched);
         };
-        self.record_response(now, peer, &message);
+        self.messages.record_response(now, peer, &message);
         if confirmable {
-            self.outbox.empty(
-                datagram.from.clone(),
-                MessageType::Acknowledgement,
-                message.message_id(),
-            );
+            let to = datagram.from.clone();
+            self.messages.send_acknowledgement(to, message.message_id());
         }
         Ok(self.deliver(now, peer, key, message))
     }
 
-    /// Remembers a response, so that a repetition of it is acknowledged and not rejected.
-    fn record_response(&mut self, now: Instant, peer: PeerIndex, message: &MessageRef<'_>) {
-        if !self.make_room(peer) {
-            return;
-        }
-        let confirmable = message.kind() == MessageType::Confirmable;
-        let record = Record {
-            message_id: message.message_id(),
-            confirmable,
-            multicast: false,
-            repetition: Repetition::Harmless,
-            mark: self.records.mark(message),
-            state: State::Done,
-            place: Place::default(),
-        };
-        let end = self.end_of_record(now, confirmable);
-        if let Some(state) = self.peers.get_mut(peer) {
-            self.records.insert(peer, &mut state.records, record, end);
-        }
-    }
-
-    /// The request that was sent.
-    fn request_sent(&self, sent: Sent) -> Option<Key> {
-        match sent {
-            Sent::Request(key) => Some(key),
-            Sent::Transmission(key) => match self.transmissions.get(key)?.purpose {
+    /// The request whose message has this owner of its id.
+    fn request_of(&self, owner: IdOwner) -> Option<Key> {
+        match owner {
+            IdOwner::Request(key) => Some(key),
+            IdOwner::Transmission(key) => match self.messages.transmission(key)?.purpose {
                 Purpose::Request(key) => Some(key),
                 Purpose::Response(_) | Purpose::Notification { .. } | Purpose::Probe => None,
             },
-            Sent::Notification(_) => None,
+            IdOwner::Notification(_) => None,
         }
     }
 
@@ -458,8 +486,8 @@ impl<P: Peer> Endpoint<P> {
         bad_option: Option<OptionNumber>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let message_id = message.message_id();
-        let (peer, sent) = self.sent(datagram, message_id)?;
-        let Some(request) = self.request_sent(sent) else {
+        let (peer, owner) = self.messages.id_owner(&datagram.from, message_id)?;
+        let Some(request) = self.request_of(owner) else {
             // It acknowledges a response of ours; what else it carries is ignored
             // (RFC 7252 §5.2.2).
             return self.receive_acknowledgement(now, datagram, message_id);

@@ -1,30 +1,27 @@
 //! Requests, as the one who answers them sees it (RFC 7252 §4.2, §4.3, §4.5, §5.2).
 
-use alloc::{boxed::Box, format};
+use alloc::format;
 
 use lwm2m_core::{Code, CodeKind, Instant};
 
 use crate::coap::endpoint::{
-    Endpoint, TimerKey,
+    Endpoint,
     blockwise::RequestStep,
-    config::after,
-    context::{OpenRequest, Repetition, RequestContext},
+    context::{OpenRequest, RequestContext},
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
     exchanges::notifications::Notification,
     keys::PeerIndex,
-    messages::outgoing::{Purpose, Transmission},
-    messages::peers::Share,
-    messages::records::{Leisurely, Place, Record, State},
+    messages::FirstNotification,
     table::Key,
 };
 use crate::{
     coap::{
         message::{MessageRef, MessageType},
-        message_buf::{MessageBuf, WireMessage},
-        option::{OptionNumber, OptionSet},
+        message_buf::MessageBuf,
+        option::{BlockOption, OptionNumber, OptionSet},
         token::Token,
     },
-    machine::{Channel, Datagram, Peer},
+    machine::{Datagram, Peer},
 };
 
 /// The options that make a request one to a proxy, which this is none of (RFC 7252 §5.7.2).
@@ -52,7 +49,7 @@ impl<P: Peer> Endpoint<P> {
             return Err(SendError::Code(message.code()));
         }
         if responder.is_repeatable {
-            self.spare_record(responder.record);
+            self.messages.spare_record(responder.record);
         }
         self.decide(now, responder.record, message)
     }
@@ -65,40 +62,17 @@ impl<P: Peer> Endpoint<P> {
         if let Some(asking) = self.open_request(key) {
             // If it has a block of a body, that may come again.
             if self.blockwise.ignored(&asking) {
-                self.let_go_of_peer(asking.peer);
-                self.spare_record(key);
+                self.messages.let_go(asking.peer);
+                self.messages.spare_record(key);
             }
         }
-        match self.records.get(key).map(|record| &record.state) {
-            Some(State::Open(_)) => self.forget_record(key),
-            Some(_) => self.set_record(key, State::Done),
-            None => {}
-        }
+        self.messages.ignore(key);
     }
 
     /// Acknowledges a request whose answer will take a while, as happens by itself after the
     /// configured delay. Does nothing if it needs none.
     pub fn acknowledge(&mut self, responder: &Responder) {
-        self.acknowledge_record(responder.record);
-    }
-
-    pub(in crate::coap::endpoint) fn acknowledge_record(&mut self, key: Key) {
-        let Some(record) = self.records.get(key) else {
-            return;
-        };
-        let (State::Open(asked), true) = (&record.state, record.confirmable) else {
-            return;
-        };
-        let (asked, message_id) = (*asked, record.message_id);
-        self.set_record(key, State::Acknowledged(asked));
-        if let Some(name) = self
-            .records
-            .peer(key)
-            .and_then(|peer| self.peers.name(peer))
-        {
-            self.outbox
-                .empty(name, MessageType::Acknowledgement, message_id);
-        }
+        self.messages.acknowledge(responder.record);
     }
 
     /// Answers a request with what becomes of it: one that is refused does no harm if it comes
@@ -110,7 +84,7 @@ impl<P: Peer> Endpoint<P> {
         message: MessageBuf,
     ) -> Result<(), SendError> {
         if is_refusal(message.code()) {
-            self.spare_record(key);
+            self.messages.spare_record(key);
         }
         self.answer(now, key, message)
     }
@@ -132,139 +106,41 @@ impl<P: Peer> Endpoint<P> {
     pub(in crate::coap::endpoint) fn send_answer(
         &mut self,
         now: Instant,
-        key: Key,
+        record: Key,
         message: MessageBuf,
     ) -> Result<(), SendError> {
-        let (Some(record), Some(peer)) = (self.records.get(key), self.records.peer(key)) else {
-            return Err(SendError::NotOpen);
-        };
-        let silent = record.multicast && !message.code().is_success();
-        let observed = message.has(OptionNumber::OBSERVE);
-        if record.repetition == Repetition::HarmfulIfObserved && !observed {
-            self.spare_record(key);
-        }
-        let Some(record) = self.records.get(key) else {
-            return Err(SendError::NotOpen);
-        };
-        match (&record.state, record.confirmable) {
-            (State::Open(asked), true) => {
-                let kind = MessageType::Acknowledgement;
-                let wire = message.finish(kind, record.message_id, asked.token);
-                self.send_acknowledging(peer, key, wire);
-                Ok(())
-            }
-            (State::Open(asked), false) => {
-                let token = asked.token;
-                let wire = message.finish(MessageType::NonConfirmable, 0, token);
-                if silent {
-                    self.set_record(key, State::Done);
-                    return Ok(());
-                }
-                if record.multicast {
-                    self.send_at_leisure(now, peer, key, wire);
-                    return Ok(());
-                }
-                self.set_record(key, State::Done);
-                self.send_non_confirmable(now, peer, token, wire, observed)
-            }
-            (State::Acknowledged(asked), _) => {
-                let (token, channel) = (asked.token, asked.channel);
-                let wire = message.finish(MessageType::Confirmable, 0, token);
-                self.set_record(key, State::Done);
-                if channel == Channel::Sms {
-                    // It would not be sent again anyway.
-                    return self.send_non_confirmable(now, peer, token, wire, observed);
-                }
-                if !self.may_transmit(peer, Share::Answers) {
-                    return Err(SendError::TooManyMessages);
-                }
-                let purpose = Purpose::Response(token);
-                self.transmit(now, peer, Transmission::new(wire, purpose));
-                Ok(())
-            }
-            (State::AtLeisure(_) | State::Answered(_) | State::Served { .. } | State::Done, _) => {
-                Err(SendError::NotOpen)
-            }
-        }
-    }
-
-    /// Sends an answer as the acknowledgement of its request, and keeps it in case that comes again,
-    /// if there is room.
-    fn send_acknowledging(&mut self, peer: PeerIndex, key: Key, mut answer: WireMessage) {
-        let Some(name) = self.peers.name(peer) else {
-            return;
-        };
-        answer.compact();
-        if self.make_room_for_answer(peer, answer.size()) {
-            self.set_record(key, State::Answered(answer));
-            self.outbox.record(name, key);
-        } else {
-            self.set_record(key, State::Done);
-            self.let_answer_go(key);
-            self.outbox.message(name, answer);
-        }
-    }
-
-    /// Sends an answer once. With an Observe option it is the first of the notifications, which
-    /// the peer may reject (RFC 7641 §3.6).
-    fn send_non_confirmable(
-        &mut self,
-        now: Instant,
-        peer: PeerIndex,
-        token: Token,
-        answer: WireMessage,
-        observed: bool,
-    ) -> Result<(), SendError> {
-        let kind = MessageType::NonConfirmable;
-        let message_id = self.send_once(now, peer, Share::Answers, kind, answer)?;
-        if observed {
-            let id = self.take_notification_id();
-            self.remember(now, peer, Notification::answered(id, token, message_id));
-        }
+        let first = self.messages.answer(now, record, message);
+        self.handle_outcomes(now);
+        self.remember_first(now, first?);
         Ok(())
     }
 
-    /// Answers a group's request at some moment within DEFAULT_LEISURE (RFC 7252 §8.2); not at
-    /// all, if there is no room to keep the answer until then.
-    fn send_at_leisure(
+    /// Answers a request with a block of a body.
+    pub(in crate::coap::endpoint) fn send_block_of_body(
         &mut self,
         now: Instant,
-        peer: PeerIndex,
-        key: Key,
-        mut answer: WireMessage,
+        record: Key,
+        block: BlockOption,
+        message: MessageBuf,
     ) {
-        answer.compact();
-        if !self.make_room_for_answer(peer, answer.size()) {
-            self.set_record(key, State::Done);
-            return;
+        let first = self.messages.answer_with_block(now, record, block, message);
+        self.handle_outcomes(now);
+        // Can fail only for want of a message id; the peer then has no answer.
+        if let Ok(first) = first {
+            self.remember_first(now, first);
         }
-        let leisure = self.random.up_to(self.spans.leisure);
-        let mut deadline = None;
-        self.timers.set(
-            TimerKey::Leisure(key),
-            &mut deadline,
-            Some(after(now, leisure)),
-        );
-        let leisurely = Box::new(Leisurely {
-            answer: Some(answer),
-            deadline,
-        });
-        self.set_record(key, State::AtLeisure(leisurely));
     }
 
-    /// The answer to a group's request may go.
-    pub(in crate::coap::endpoint) fn leisure_over(&mut self, now: Instant, key: Key) {
-        let Some(peer) = self.records.peer(key) else {
-            return;
-        };
-        let answer = self
-            .peers
-            .get_mut(peer)
-            .and_then(|peer| self.records.take_leisurely(key, &mut peer.records));
-        if let Some(answer) = answer {
-            let kind = MessageType::NonConfirmable;
-            // Can fail only for want of a message id; the peer then has no answer.
-            let _ = self.send_once(now, peer, Share::Answers, kind, answer);
+    /// A request to observe was answered once: a Reset may name the answer (RFC 7641 §3.6).
+    fn remember_first(&mut self, now: Instant, first: Option<FirstNotification>) {
+        if let Some(FirstNotification {
+            peer,
+            token,
+            message_id,
+        }) = first
+        {
+            let id = self.take_notification_id();
+            self.remember(now, peer, Notification::answered(id, token, message_id));
         }
     }
 
@@ -274,12 +150,21 @@ impl<P: Peer> Endpoint<P> {
         token: Token,
         reason: FailureReason,
     ) {
-        if let Some(peer) = self.peers.name(peer) {
+        if let Some(peer) = self.messages.name(peer) {
             self.events.push_back(Event::ResponseFailed {
                 peer,
                 token,
                 reason,
             });
+        }
+    }
+
+    /// A message came again.
+    pub(in crate::coap::endpoint) fn repeat(&mut self, now: Instant, from: P, record: Key) {
+        if let Some(served) = self.messages.repeat(from, record) {
+            self.blockwise
+                .serve_again(served.body, served.record, served.block);
+            let _ = self.do_steps(now);
         }
     }
 
@@ -291,8 +176,10 @@ impl<P: Peer> Endpoint<P> {
         message: MessageRef<'d>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let confirmable = message.kind() == MessageType::Confirmable;
-        let known = self.peers.find(&datagram.from);
-        if let Some(record) = known.and_then(|peer| self.find_record(peer, &message)) {
+        let known = self.messages.find(&datagram.from);
+        if let Some(peer) = known
+            && let Some(record) = self.messages.find_record(peer, &message)
+        {
             self.repeat(now, datagram.from.clone(), record);
             return Ok(None);
         }
@@ -305,46 +192,30 @@ impl<P: Peer> Endpoint<P> {
         }
         let entered = known
             .or_else(|| self.enter(now, datagram.from.clone()))
-            .filter(|peer| self.make_room(*peer));
+            .filter(|peer| self.messages.make_room(*peer));
         let Some(peer) = entered else {
             if confirmable {
-                let refused = MessageBuf::response(Code::SERVICE_UNAVAILABLE).finish(
-                    MessageType::Acknowledgement,
-                    message.message_id(),
-                    message.token(),
-                );
-                self.outbox.message(datagram.from.clone(), refused);
+                let to = datagram.from.clone();
+                self.messages.refuse_unrecorded(to, &message);
             }
             return Err(DatagramError::Overload);
         };
-
         let context = RequestContext::new(&message, datagram.channel, self.fingerprints);
-        let record = Record {
-            message_id: message.message_id(),
-            confirmable,
-            multicast: datagram.multicast,
-            repetition: context.repetition(&message),
-            mark: self.records.mark(&message),
-            state: State::Open(context),
-            place: Place::default(),
-        };
-        let end = self.end_of_record(now, confirmable);
-        let Some(state) = self.peers.get_mut(peer) else {
-            return Err(DatagramError::Overload);
-        };
-        let key = self.records.insert(peer, &mut state.records, record, end);
+        let received = (&message, datagram.multicast);
+        let record = self.messages.record_request(now, peer, received, context);
+        let record = record.ok_or(DatagramError::Overload)?;
         if let Some((code, error)) = refusal {
             let mut response = MessageBuf::response(code);
             if let DatagramError::BadOption(option) = error {
                 response.payload(format!("{option}").as_bytes());
             }
             // Can fail only for want of a message id; the peer then has no answer.
-            let _ = self.decide(now, key, response);
+            let _ = self.decide(now, record, response);
             return Err(error);
         }
         let asking = OpenRequest {
             peer,
-            record: key,
+            record,
             context,
         };
         let step = if message.has(OptionNumber::BLOCK1) || message.has(OptionNumber::BLOCK2) {
@@ -366,14 +237,10 @@ impl<P: Peer> Endpoint<P> {
         let record = asking.record;
         match &step {
             RequestStep::Answer(_) | RequestStep::AnswerWithBlock { .. } => {}
-            // An SMS is too dear to say only that an answer will come, and does not get lost so
-            // easily.
-            _ if asking.context.channel == Channel::Sms => {}
-            _ if request.kind() == MessageType::Confirmable => {
-                let deadline = after(now, self.spans.acknowledgement_delay);
-                self.records.acknowledge_at(record, deadline);
+            _ => {
+                let channel = asking.context.channel;
+                self.messages.acknowledge_later(now, record, channel);
             }
-            _ => {}
         }
         let responder = Responder::new(record, &asking.context);
         match step {
@@ -402,14 +269,14 @@ impl<P: Peer> Endpoint<P> {
             RequestStep::Wait => None,
             RequestStep::Answer(message) => {
                 if is_refusal(message.code()) {
-                    self.spare_record(record);
+                    self.messages.spare_record(record);
                 }
                 // Can fail only for want of a message id; the peer then has no answer.
                 let _ = self.send_answer(now, record, message);
                 None
             }
             RequestStep::AnswerWithBlock { block, message } => {
-                self.send_block_of_body(now, asking, block, message);
+                self.send_block_of_body(now, record, block, message);
                 None
             }
         }

@@ -21,11 +21,11 @@ use crate::machine::{KeyedState, Peer, Random};
 
 /// What is kept of a peer.
 #[derive(Clone, Debug)]
-pub(in crate::coap::endpoint) struct PeerState<P> {
-    pub(in crate::coap::endpoint) name: P,
-    pub(in crate::coap::endpoint) records: Remembered,
+pub(super) struct PeerState<P> {
+    pub(super) name: P,
+    pub(super) records: Remembered,
     /// How many bodies come from it and go to it in blocks.
-    pub(in crate::coap::endpoint) bodies: u32,
+    pub(super) bodies: u32,
     /// The message ids of what is sent to it. None if the last one was used long ago.
     ids: Option<MessageIds>,
     /// What is being sent to it. None most of the time.
@@ -35,78 +35,100 @@ pub(in crate::coap::endpoint) struct PeerState<P> {
 /// What something is sent to a peer for. Strangers can make us answer as often as they like, under
 /// any address: so answers have a share of their own of all that there is for one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::coap::endpoint) enum Share {
+pub(crate) enum Share {
     /// Requests and notifications.
-    Own,
+    Initiated,
     /// Responses that are no acknowledgements.
     Answers,
 }
 
 /// What is being sent to a peer.
 #[derive(Clone, Debug, Default)]
-pub(in crate::coap::endpoint) struct Sending {
-    pub(in crate::coap::endpoint) requests: Chain,
-    pub(in crate::coap::endpoint) own: Outstanding,
-    pub(in crate::coap::endpoint) answers: Outstanding,
+pub(super) struct Sending {
+    /// What the layer above keeps of the peer meanwhile.
+    pub(super) exchanges: PeerExchanges,
+    initiated: Outstanding,
+    answers: Outstanding,
     /// How many transmissions wait for an acknowledgement: at most NSTART.
-    pub(in crate::coap::endpoint) in_flight: u16,
+    pub(super) in_flight: u16,
     /// Whether the next transmission that is sent is an answer, if one waits.
     answers_next: bool,
     /// When message ids are free again, if transmissions wait for that.
-    pub(in crate::coap::endpoint) deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
 }
 
 /// What of one share is outstanding.
 #[derive(Clone, Debug, Default)]
-pub(in crate::coap::endpoint) struct Outstanding {
-    pub(in crate::coap::endpoint) transmissions: Chain,
+pub(super) struct Outstanding {
+    pub(super) transmissions: Chain,
     /// Those of them that have not been sent yet, in their order.
     waiting: VecDeque<Key>,
-    /// Notifications and first answers that were sent once; a Reset may name them.
-    pub(in crate::coap::endpoint) notifications: Chain,
 }
 
-impl Outstanding {
-    const fn is_empty(&self) -> bool {
-        self.transmissions.is_empty() && self.notifications.is_empty()
+/// The entries of one peer in the tables of the layer above. They are kept here, as a peer has one
+/// place in memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PeerExchanges {
+    /// Requests without an outcome, and observations.
+    pub(crate) requests: Chain,
+    /// Notifications that were sent once; a Reset may name them.
+    notifications: Chain,
+    /// The same of non-confirmable first answers to requests to observe.
+    first_answers: Chain,
+}
+
+impl PeerExchanges {
+    pub(crate) const fn notifications(&self, share: Share) -> Chain {
+        match share {
+            Share::Initiated => self.notifications,
+            Share::Answers => self.first_answers,
+        }
+    }
+
+    pub(crate) const fn notifications_mut(&mut self, share: Share) -> &mut Chain {
+        match share {
+            Share::Initiated => &mut self.notifications,
+            Share::Answers => &mut self.first_answers,
+        }
     }
 }
 
 impl Sending {
     /// Whether nothing is being sent, and no answer or Reset is waited for.
     const fn is_quiet(&self) -> bool {
-        self.requests.is_empty() && self.own.is_empty() && self.answers.is_empty()
+        self.is_answers_only()
+            && self.answers.transmissions.is_empty()
+            && self.exchanges.first_answers.is_empty()
     }
 
     /// Whether nothing of it is our own.
     const fn is_answers_only(&self) -> bool {
-        self.requests.is_empty() && self.own.is_empty()
+        self.exchanges.requests.is_empty()
+            && self.initiated.transmissions.is_empty()
+            && self.exchanges.notifications.is_empty()
     }
 
-    pub(in crate::coap::endpoint) const fn of(&self, share: Share) -> &Outstanding {
+    pub(super) const fn of(&self, share: Share) -> &Outstanding {
         match share {
-            Share::Own => &self.own,
+            Share::Initiated => &self.initiated,
             Share::Answers => &self.answers,
         }
     }
 
-    pub(in crate::coap::endpoint) const fn of_mut(&mut self, share: Share) -> &mut Outstanding {
+    pub(super) const fn of_mut(&mut self, share: Share) -> &mut Outstanding {
         match share {
-            Share::Own => &mut self.own,
+            Share::Initiated => &mut self.initiated,
             Share::Answers => &mut self.answers,
         }
     }
 
-    pub(in crate::coap::endpoint) fn wait(&mut self, share: Share, transmission: Key) {
+    pub(super) fn wait(&mut self, share: Share, transmission: Key) {
         self.of_mut(share).waiting.push_back(transmission);
     }
 
     /// The transmission whose turn is next, but of none of this share. The shares take turns.
-    pub(in crate::coap::endpoint) fn next_waiting(
-        &self,
-        but: Option<Share>,
-    ) -> Option<(Share, Key)> {
-        let mut order = [Share::Own, Share::Answers];
+    pub(super) fn next_waiting(&self, but: Option<Share>) -> Option<(Share, Key)> {
+        let mut order = [Share::Initiated, Share::Answers];
         if self.answers_next {
             order.reverse();
         }
@@ -117,20 +139,20 @@ impl Sending {
     }
 
     /// The transmission whose turn it is is sent.
-    pub(in crate::coap::endpoint) fn take_turn(&mut self, share: Share) {
+    pub(super) fn take_turn(&mut self, share: Share) {
         self.of_mut(share).waiting.pop_front();
-        self.answers_next = share == Share::Own;
+        self.answers_next = share == Share::Initiated;
     }
 
     /// A transmission does not wait any more.
-    pub(in crate::coap::endpoint) fn stop_waiting(&mut self, share: Share, transmission: Key) {
+    pub(super) fn stop_waiting(&mut self, share: Share, transmission: Key) {
         let waiting = &mut self.of_mut(share).waiting;
         waiting.retain(|other| *other != transmission);
     }
 
     /// All that wait, which do so no more.
-    pub(in crate::coap::endpoint) fn take_waiting(&mut self) -> VecDeque<Key> {
-        let mut waiting = mem::take(&mut self.own.waiting);
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Key> {
+        let mut waiting = mem::take(&mut self.initiated.waiting);
         waiting.append(&mut self.answers.waiting);
         waiting
     }
@@ -141,10 +163,10 @@ impl Sending {
 /// again only EXCHANGE_LIFETIME after it was left.
 #[derive(Clone, Debug)]
 struct MessageIds {
-    own: u16,
+    initiated: u16,
     answer: u16,
     /// Whether any was used but for answers.
-    is_own_used: bool,
+    is_initiated_used: bool,
     /// Where the peer waits until they can be forgotten; nowhere while something is being sent.
     place: Option<Place>,
     last_used: Instant,
@@ -160,9 +182,9 @@ impl MessageIds {
         let [a, b, c, d] = random.next_u32().to_le_bytes();
         let share = u32::from(u16::from_le_bytes([a, b])) * u32::from(Self::FIRST_OF_ANSWERS);
         Self {
-            own: u16::try_from(share >> 16).unwrap_or(0),
+            initiated: u16::try_from(share >> 16).unwrap_or(0),
             answer: Self::FIRST_OF_ANSWERS | u16::from_le_bytes([c, d]),
-            is_own_used: false,
+            is_initiated_used: false,
             place: None,
             last_used: now,
             left: None,
@@ -172,7 +194,7 @@ impl MessageIds {
     /// Takes the next id of this share; or tells when there will be one.
     fn take(&mut self, now: Instant, share: Share, lifetime: u64) -> Result<u16, Instant> {
         let (next, first, last) = match share {
-            Share::Own => (&mut self.own, 0, Self::FIRST_OF_ANSWERS - 1),
+            Share::Initiated => (&mut self.initiated, 0, Self::FIRST_OF_ANSWERS - 1),
             Share::Answers => (&mut self.answer, Self::FIRST_OF_ANSWERS, u16::MAX),
         };
         let id = *next;
@@ -191,7 +213,7 @@ impl MessageIds {
             }
         }
         self.last_used = now;
-        self.is_own_used |= share == Share::Own;
+        self.is_initiated_used |= share == Share::Initiated;
         Ok(id)
     }
 
@@ -202,7 +224,7 @@ impl MessageIds {
 
 /// The peers, by name and by index.
 #[derive(Clone, Debug)]
-pub(in crate::coap::endpoint) struct Peers<P> {
+pub(super) struct Peers<P> {
     states: Slab<PeerState<P>>,
     by_name: Index,
     keys: KeyedState,
@@ -285,13 +307,18 @@ impl Quiet {
 }
 
 impl<P> Peers<P> {
-    pub(in crate::coap::endpoint) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.states.len()
+    }
+
+    /// When peers may be forgotten to which nothing is being sent.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.quiet.next()
     }
 }
 
 impl<P: Peer> Peers<P> {
-    pub(in crate::coap::endpoint) fn new(keys: KeyedState) -> Self {
+    pub(super) fn new(keys: KeyedState) -> Self {
         Self {
             states: Slab::new(),
             by_name: Index::default(),
@@ -302,12 +329,12 @@ impl<P: Peer> Peers<P> {
         }
     }
 
-    pub(in crate::coap::endpoint) fn find(&self, name: &P) -> Option<PeerIndex> {
+    pub(super) fn find(&self, name: &P) -> Option<PeerIndex> {
         self.find_hashed(self.keys.hash_one(name), name)
     }
 
     /// The peer of this name, made if there is none; `None` if it would be one too many.
-    pub(in crate::coap::endpoint) fn enter(&mut self, name: P, bound: usize) -> Option<PeerIndex> {
+    pub(super) fn enter(&mut self, name: P, bound: usize) -> Option<PeerIndex> {
         let hash = self.keys.hash_one(&name);
         if let Some(index) = self.find_hashed(hash, &name) {
             return Some(index);
@@ -330,7 +357,7 @@ impl<P: Peer> Peers<P> {
 
     /// Gives the peer another name, if nobody has that; says whether there is such a peer, and
     /// nobody had.
-    pub(in crate::coap::endpoint) fn rename(&mut self, from: &P, to: P) -> bool {
+    pub(super) fn rename(&mut self, from: &P, to: P) -> bool {
         let (Some(index), None) = (self.find(from), self.find(&to)) else {
             return false;
         };
@@ -350,34 +377,28 @@ impl<P: Peer> Peers<P> {
         index.map(PeerIndex)
     }
 
-    pub(in crate::coap::endpoint) fn get(&self, index: PeerIndex) -> Option<&PeerState<P>> {
+    pub(super) fn get(&self, index: PeerIndex) -> Option<&PeerState<P>> {
         self.states.get(index.as_usize())
     }
 
-    pub(in crate::coap::endpoint) fn get_mut(
-        &mut self,
-        index: PeerIndex,
-    ) -> Option<&mut PeerState<P>> {
+    pub(super) fn get_mut(&mut self, index: PeerIndex) -> Option<&mut PeerState<P>> {
         self.states.get_mut(index.as_usize())
     }
 
-    pub(in crate::coap::endpoint) fn name(&self, index: PeerIndex) -> Option<P> {
+    pub(super) fn name(&self, index: PeerIndex) -> Option<P> {
         self.get(index).map(|peer| peer.name.clone())
     }
 
-    pub(in crate::coap::endpoint) fn sending(&self, index: PeerIndex) -> Option<&Sending> {
+    pub(super) fn sending(&self, index: PeerIndex) -> Option<&Sending> {
         self.get(index)?.sending.as_deref()
     }
 
-    pub(in crate::coap::endpoint) fn sending_mut(
-        &mut self,
-        index: PeerIndex,
-    ) -> Option<&mut Sending> {
+    pub(super) fn sending_mut(&mut self, index: PeerIndex) -> Option<&mut Sending> {
         self.get_mut(index)?.sending.as_deref_mut()
     }
 
     /// What is being sent to this peer, to add to it.
-    pub(in crate::coap::endpoint) fn start_sending(
+    pub(super) fn start_sending(
         &mut self,
         now: Instant,
         index: PeerIndex,
@@ -393,7 +414,7 @@ impl<P: Peer> Peers<P> {
     }
 
     /// The next message id of this share for this peer; or when there will be one.
-    pub(in crate::coap::endpoint) fn take_id(
+    pub(super) fn take_id(
         &mut self,
         now: Instant,
         index: PeerIndex,
@@ -407,7 +428,7 @@ impl<P: Peer> Peers<P> {
     /// Forgets what is being sent to a peer if that is nothing any more, and sees to it that its
     /// message ids are forgotten `lifetime` after the last one was used. Gives the deadline that
     /// nothing waits for now.
-    pub(in crate::coap::endpoint) fn settle(
+    pub(super) fn settle(
         &mut self,
         now: Instant,
         index: PeerIndex,
@@ -422,8 +443,9 @@ impl<P: Peer> Peers<P> {
             ids.place = Some(self.quiet.insert(end.max(now), index));
         }
         let deadline = sending.deadline.take();
-        let [own, answers] = [&sending.own, &sending.answers].map(|share| &share.waiting);
-        if own.capacity().max(answers.capacity()) <= KEEP {
+        let [initiated, answers] =
+            [&sending.initiated, &sending.answers].map(|share| &share.waiting);
+        if initiated.capacity().max(answers.capacity()) <= KEEP {
             sending.in_flight = 0;
             sending.answers_next = false;
             self.spare = Some(sending);
@@ -431,14 +453,9 @@ impl<P: Peer> Peers<P> {
         deadline
     }
 
-    /// When to call [`forget_quiet`](Self::forget_quiet) next.
-    pub(in crate::coap::endpoint) fn next_deadline(&self) -> Option<Instant> {
-        self.quiet.next()
-    }
-
     /// Forgets the message ids of peers to which nothing has been sent for `lifetime`, and the
     /// peers if nothing else is kept of them.
-    pub(in crate::coap::endpoint) fn forget_quiet(&mut self, now: Instant, lifetime: u64) {
+    pub(super) fn forget_quiet(&mut self, now: Instant, lifetime: u64) {
         while let Some(peers) = self.quiet.pop(now) {
             for index in peers {
                 if let Some(peer) = self.states.get_mut(index.as_usize())
@@ -459,15 +476,11 @@ impl<P: Peer> Peers<P> {
     }
 
     /// Whether nothing is lost but answers if a peer is forgotten: it is a stranger, to whom
-    /// nothing was sent on our own, and no message of it may come again and do harm, but for so
+    /// nothing was sent but answers, and no message of it may come again and do harm, but for so
     /// many that begin a body.
-    pub(in crate::coap::endpoint) fn is_stranger(
-        &self,
-        index: PeerIndex,
-        first_blocks: usize,
-    ) -> bool {
+    pub(super) fn is_stranger(&self, index: PeerIndex, first_blocks: usize) -> bool {
         self.get(index).is_some_and(|peer| {
-            let is_unasked = peer.ids.as_ref().is_none_or(|ids| !ids.is_own_used);
+            let is_unasked = peer.ids.as_ref().is_none_or(|ids| !ids.is_initiated_used);
             let is_quiet = peer.sending.as_ref();
             is_unasked
                 && is_quiet.is_none_or(|sending| sending.is_answers_only())
@@ -476,7 +489,7 @@ impl<P: Peer> Peers<P> {
     }
 
     /// One peer after the other, in turn.
-    pub(in crate::coap::endpoint) fn next_in_turn(&mut self) -> PeerIndex {
+    pub(super) fn next_in_turn(&mut self) -> PeerIndex {
         let index = self.turn;
         let next = PeerIndex(index.0.saturating_add(1));
         self.turn = if next.as_usize() < self.states.capacity() {
@@ -488,7 +501,7 @@ impl<P: Peer> Peers<P> {
     }
 
     /// Forgets what was and is being sent to a peer.
-    pub(in crate::coap::endpoint) fn stop_sending(&mut self, index: PeerIndex) {
+    pub(super) fn stop_sending(&mut self, index: PeerIndex) {
         if let Some(peer) = self.states.get_mut(index.as_usize()) {
             peer.sending = None;
             let place = peer.ids.take().and_then(|ids| ids.place);
@@ -508,7 +521,7 @@ impl<P: Peer> Peers<P> {
     }
 
     /// Forgets the peer if nothing is kept of it.
-    pub(in crate::coap::endpoint) fn release(&mut self, index: PeerIndex) {
+    pub(super) fn release(&mut self, index: PeerIndex) {
         let Some(peer) = self.get(index) else { return };
         let is_kept = peer.ids.is_some() || peer.sending.is_some();
         if is_kept || peer.bodies > 0 || !peer.records.is_empty() {
@@ -542,7 +555,7 @@ mod tests {
             let share = if step % 5 == 0 {
                 Share::Answers
             } else {
-                Share::Own
+                Share::Initiated
             };
             let id = loop {
                 match ids.take(now, share, lifetime) {

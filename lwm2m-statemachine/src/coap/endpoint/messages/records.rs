@@ -9,7 +9,7 @@ use crate::coap::endpoint::{
     context::{Repetition, RequestContext},
     index::Index,
     keys::PeerIndex,
-    table::{Chain, KEEP, Key, Table, compact, push},
+    table::{Chain, KEEP, Key, Table, compact, pop_due, push},
 };
 use crate::{
     coap::{message::MessageRef, message_buf::WireMessage, option::BlockOption, token::Token},
@@ -18,20 +18,20 @@ use crate::{
 
 /// A message that was received.
 #[derive(Clone, Debug)]
-pub(in crate::coap::endpoint) struct Record {
-    pub(in crate::coap::endpoint) message_id: u16,
-    pub(in crate::coap::endpoint) confirmable: bool,
-    pub(in crate::coap::endpoint) multicast: bool,
-    pub(in crate::coap::endpoint) repetition: Repetition,
+pub(super) struct Record {
+    pub(super) message_id: u16,
+    pub(super) confirmable: bool,
+    pub(super) multicast: bool,
+    pub(super) repetition: Repetition,
     /// What tells it from another message with its id; see [`Records::mark`].
-    pub(in crate::coap::endpoint) mark: u8,
-    pub(in crate::coap::endpoint) state: State,
-    pub(in crate::coap::endpoint) place: Place,
+    pub(super) mark: u8,
+    pub(super) state: State,
+    pub(super) place: Place,
 }
 
 /// Where a record is; as [`Records`] sees fit.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::coap::endpoint) struct Place {
+pub(super) struct Place {
     /// Whether it is in the index.
     indexed: bool,
     /// Whether it is of a connection that was closed.
@@ -40,14 +40,14 @@ pub(in crate::coap::endpoint) struct Place {
 
 impl Record {
     /// Whether it may go when room is needed.
-    pub(in crate::coap::endpoint) const fn is_spare(&self) -> bool {
+    pub(super) const fn is_spare(&self) -> bool {
         matches!(self.repetition, Repetition::Harmless) && self.state.is_final()
     }
 }
 
 /// What is remembered of one peer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::coap::endpoint) struct Remembered {
+pub(super) struct Remembered {
     /// The messages that were received from it.
     chain: Chain,
     /// How many of them are not spare.
@@ -57,21 +57,21 @@ pub(in crate::coap::endpoint) struct Remembered {
 }
 
 impl Remembered {
-    pub(in crate::coap::endpoint) const fn is_empty(self) -> bool {
+    pub(super) const fn is_empty(self) -> bool {
         self.chain.is_empty()
     }
 
-    pub(in crate::coap::endpoint) const fn len(self) -> usize {
+    pub(super) const fn len(self) -> usize {
         self.chain.len()
     }
 
     /// Whether no harm is done if all of it is forgotten but so many messages.
-    pub(in crate::coap::endpoint) const fn is_spare_but(self, messages: usize) -> bool {
+    pub(super) const fn is_spare_but(self, messages: usize) -> bool {
         self.binding as usize <= messages
     }
 
     /// How many bytes the answers take that are kept.
-    pub(in crate::coap::endpoint) const fn bytes(self) -> usize {
+    pub(super) const fn bytes(self) -> usize {
         self.bytes as usize
     }
 
@@ -86,7 +86,7 @@ impl Remembered {
 
 /// What a repetition of the message leads to.
 #[derive(Clone, Debug)]
-pub(in crate::coap::endpoint) enum State {
+pub(super) enum State {
     /// The application has not answered: nothing.
     Open(RequestContext),
     /// It has not answered, but the request was acknowledged: another acknowledgement.
@@ -107,10 +107,10 @@ pub(in crate::coap::endpoint) enum State {
 
 /// An answer that is sent at its moment (RFC 7252 §8.2).
 #[derive(Clone, Debug)]
-pub(in crate::coap::endpoint) struct Leisurely {
+pub(super) struct Leisurely {
     /// Until it is taken.
-    pub(in crate::coap::endpoint) answer: Option<WireMessage>,
-    pub(in crate::coap::endpoint) deadline: Option<Instant>,
+    pub(super) answer: Option<WireMessage>,
+    pub(super) deadline: Option<Instant>,
 }
 
 impl State {
@@ -132,7 +132,7 @@ impl State {
 /// The records of all peers. Those of a kind live equally long, so queues hold them in the order
 /// of their ends.
 #[derive(Clone, Debug)]
-pub(in crate::coap::endpoint) struct Records {
+pub(super) struct Records {
     table: Table<Record>,
     /// Only those that came when their peer had [`FEW`].
     by_id: Index,
@@ -157,7 +157,7 @@ pub(in crate::coap::endpoint) struct Records {
 const FEW: usize = 2;
 
 impl Records {
-    pub(in crate::coap::endpoint) fn new(keys: KeyedState) -> Self {
+    pub(super) fn new(keys: KeyedState) -> Self {
         Self {
             table: Table::default(),
             by_id: Index::default(),
@@ -171,22 +171,17 @@ impl Records {
         }
     }
 
-    pub(in crate::coap::endpoint) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// How many bytes the answers take that are kept.
-    pub(in crate::coap::endpoint) const fn bytes(&self) -> usize {
+    pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The record of this message, of a peer of which this is remembered.
-    pub(in crate::coap::endpoint) fn find(
-        &self,
-        peer: PeerIndex,
-        of: Remembered,
-        message_id: u16,
-    ) -> Option<Key> {
+    pub(super) fn find(&self, peer: PeerIndex, of: Remembered, message_id: u16) -> Option<Key> {
         let chain = of.chain;
         let mut oldest = self.table.of(chain).take(FEW);
         if let Some((key, _)) = oldest.find(|(_, record)| record.message_id == message_id) {
@@ -206,7 +201,7 @@ impl Records {
     }
 
     /// What tells messages with the same id apart, most of the time: token and code.
-    pub(in crate::coap::endpoint) fn mark(&self, message: &MessageRef<'_>) -> u8 {
+    pub(super) fn mark(&self, message: &MessageRef<'_>) -> u8 {
         let (token, length) = message.token().parts();
         let rest = u64::from(length) << 8 | u64::from(message.code().to_byte());
         let [mark, ..] = self.keys.hash_numbers(token, rest).to_be_bytes();
@@ -215,7 +210,7 @@ impl Records {
 
     /// Whether a message with the id of this record is another: its connection was closed, and the
     /// peer may number its messages anew.
-    pub(in crate::coap::endpoint) fn is_other(&self, key: Key, message: &MessageRef<'_>) -> bool {
+    pub(super) fn is_other(&self, key: Key, message: &MessageRef<'_>) -> bool {
         self.table
             .get(key)
             .is_some_and(|record| record.place.closed && record.mark != self.mark(message))
@@ -223,11 +218,7 @@ impl Records {
 
     /// The connection of a record was closed: what has not been answered has no answer. Tells when
     /// one was to be sent.
-    pub(in crate::coap::endpoint) fn close(
-        &mut self,
-        key: Key,
-        of: &mut Remembered,
-    ) -> Option<Instant> {
+    pub(super) fn close(&mut self, key: Key, of: &mut Remembered) -> Option<Instant> {
         let mut deadline = None;
         self.change(key, of, |record| {
             record.place.closed = true;
@@ -242,16 +233,16 @@ impl Records {
     }
 
     /// The next record of the same peer.
-    pub(in crate::coap::endpoint) fn newer(&self, key: Key) -> Option<Key> {
+    pub(super) fn newer(&self, key: Key) -> Option<Key> {
         self.table.newer(key)
     }
 
-    pub(in crate::coap::endpoint) fn get(&self, key: Key) -> Option<&Record> {
+    pub(super) fn get(&self, key: Key) -> Option<&Record> {
         self.table.get(key)
     }
 
     /// What is asked by a request that has no answer yet.
-    pub(in crate::coap::endpoint) fn asked(&self, key: Key) -> Option<&RequestContext> {
+    pub(super) fn context(&self, key: Key) -> Option<&RequestContext> {
         match &self.table.get(key)?.state {
             State::Open(asked) | State::Acknowledged(asked) => Some(asked),
             _ => None,
@@ -259,13 +250,13 @@ impl Records {
     }
 
     /// Whether the message was dealt with, and is remembered because its repetition would do harm.
-    pub(in crate::coap::endpoint) fn is_kept(&self, key: Key) -> bool {
+    pub(super) fn is_kept(&self, key: Key) -> bool {
         let kept = |record: &Record| record.state.is_final() && !record.is_spare();
         self.table.get(key).is_some_and(kept)
     }
 
     /// The answer that a repetition leads to.
-    pub(in crate::coap::endpoint) fn answer(&self, key: Key) -> Option<&WireMessage> {
+    pub(super) fn answer(&self, key: Key) -> Option<&WireMessage> {
         match &self.table.get(key)?.state {
             State::Answered(answer) => Some(answer),
             _ => None,
@@ -273,11 +264,7 @@ impl Records {
     }
 
     /// Takes the answer to a group's request, as its moment has come.
-    pub(in crate::coap::endpoint) fn take_leisurely(
-        &mut self,
-        key: Key,
-        of: &mut Remembered,
-    ) -> Option<WireMessage> {
+    pub(super) fn take_leisurely(&mut self, key: Key, of: &mut Remembered) -> Option<WireMessage> {
         let mut answer = None;
         self.change(key, of, |record| {
             if let State::AtLeisure(leisurely) = &mut record.state {
@@ -288,11 +275,11 @@ impl Records {
         answer
     }
 
-    pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<PeerIndex> {
+    pub(super) fn peer(&self, key: Key) -> Option<PeerIndex> {
         self.table.peer(key)
     }
 
-    pub(in crate::coap::endpoint) fn insert(
+    pub(super) fn insert(
         &mut self,
         peer: PeerIndex,
         of: &mut Remembered,
@@ -323,12 +310,12 @@ impl Records {
     }
 
     /// Has the request acknowledged at `deadline` if it is not answered by then.
-    pub(in crate::coap::endpoint) fn acknowledge_at(&mut self, key: Key, deadline: Instant) {
+    pub(super) fn acknowledge_at(&mut self, key: Key, deadline: Instant) {
         push(&mut self.unanswered, (deadline, key));
     }
 
     /// Changes what a repetition leads to.
-    pub(in crate::coap::endpoint) fn set(&mut self, key: Key, of: &mut Remembered, state: State) {
+    pub(super) fn set(&mut self, key: Key, of: &mut Remembered, state: State) {
         self.change(key, of, |record| record.state = state);
         // Mostly the last one is answered first: then its deadline never has to be looked at.
         while let Some((_, last)) = self.unanswered.back()
@@ -339,7 +326,7 @@ impl Records {
     }
 
     /// A repetition would do no harm: the record goes when room is needed.
-    pub(in crate::coap::endpoint) fn make_spare(&mut self, key: Key, of: &mut Remembered) {
+    pub(super) fn make_spare(&mut self, key: Key, of: &mut Remembered) {
         self.change(key, of, |record| record.repetition = Repetition::Harmless);
     }
 
@@ -373,11 +360,7 @@ impl Records {
             .is_some_and(|record| matches!(record.state, State::Open(_)))
     }
 
-    pub(in crate::coap::endpoint) fn remove(
-        &mut self,
-        key: Key,
-        of: &mut Remembered,
-    ) -> Option<Record> {
+    pub(super) fn remove(&mut self, key: Key, of: &mut Remembered) -> Option<Record> {
         let peer = self.table.peer(key)?;
         let record = self.table.remove(key, &mut of.chain)?;
         of.note(record.is_spare(), true);
@@ -439,12 +422,12 @@ impl Records {
     }
 
     /// The next record whose end has come.
-    pub(in crate::coap::endpoint) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
+    pub(super) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
         pop_due(&mut self.confirmable, now).or_else(|| pop_due(&mut self.non_confirmable, now))
     }
 
     /// The next request that is to be acknowledged without an answer.
-    pub(in crate::coap::endpoint) fn pop_unanswered(&mut self, now: Instant) -> Option<Key> {
+    pub(super) fn pop_unanswered(&mut self, now: Instant) -> Option<Key> {
         loop {
             let key = pop_due(&mut self.unanswered, now)?;
             if self.is_unanswered(key) {
@@ -455,7 +438,7 @@ impl Records {
 
     /// When one of the two has something next. Ends are waited for in whole seconds: it does no
     /// harm to keep a record a little longer.
-    pub(in crate::coap::endpoint) fn next_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
         let end = |queue: &VecDeque<(Instant, Key)>| {
             queue.front().map(|(end, _)| {
                 Instant::from_millis(end.as_millis().div_ceil(1000).saturating_mul(1000))
@@ -473,7 +456,7 @@ impl Records {
     }
 
     /// The oldest record of all peers that may go when room is needed.
-    pub(in crate::coap::endpoint) fn pop_spare(&mut self) -> Option<Key> {
+    pub(super) fn pop_spare(&mut self) -> Option<Key> {
         loop {
             let key = self.spare.pop_front()?;
             if self.table.get(key).is_some() {
@@ -483,7 +466,7 @@ impl Records {
     }
 
     /// The oldest record of all peers that has an answer, and may not go itself.
-    pub(in crate::coap::endpoint) fn pop_answered(&mut self) -> Option<Key> {
+    pub(super) fn pop_answered(&mut self) -> Option<Key> {
         loop {
             let key = self.answered.pop_front()?;
             if self.answer(key).is_some() {
@@ -494,7 +477,7 @@ impl Records {
 
     /// The record of a peer whose answer goes when room is needed: the oldest that may go itself,
     /// or else the oldest.
-    pub(in crate::coap::endpoint) fn answered_of(&self, of: Remembered) -> Option<Key> {
+    pub(super) fn answered_of(&self, of: Remembered) -> Option<Key> {
         let mut oldest = None;
         for (key, record) in self.table.of(of.chain) {
             if !matches!(record.state, State::Answered(_)) {
@@ -509,7 +492,7 @@ impl Records {
     }
 
     /// The oldest record of a peer that may go when room is needed.
-    pub(in crate::coap::endpoint) fn spare_of(&self, of: Remembered) -> Option<Key> {
+    pub(super) fn spare_of(&self, of: Remembered) -> Option<Key> {
         if of.binding as usize >= of.len() {
             return None;
         }
@@ -520,25 +503,13 @@ impl Records {
     }
 
     /// The oldest record of a peer.
-    pub(in crate::coap::endpoint) fn oldest(&self, of: Remembered) -> Option<Key> {
+    pub(super) fn oldest(&self, of: Remembered) -> Option<Key> {
         self.table.oldest(of.chain)
     }
 }
 
 fn hash(keys: KeyedState, peer: PeerIndex, message_id: u16) -> u64 {
     keys.hash_numbers(peer.into(), message_id.into())
-}
-
-pub(in crate::coap::endpoint) fn pop_due(
-    queue: &mut VecDeque<(Instant, Key)>,
-    now: Instant,
-) -> Option<Key> {
-    let (due, key) = *queue.front()?;
-    if due > now {
-        return None;
-    }
-    queue.pop_front();
-    Some(key)
 }
 
 #[cfg(test)]

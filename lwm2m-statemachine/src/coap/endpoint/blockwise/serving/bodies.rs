@@ -418,6 +418,14 @@ impl ServedBodies {
         }
     }
 
+    pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
+        self.timers.peek_due(now)
+    }
+
+    pub(super) fn end_due(&mut self) {
+        self.timers.end_round();
+    }
+
     /// The next body that was not asked for, or not supplied, in time.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<BodyKey> {
         let key = self.timers.pop_due(now)?;

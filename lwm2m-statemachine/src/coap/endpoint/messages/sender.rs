@@ -1,0 +1,468 @@
+//! Sends messages: each in its turn, confirmable ones until they are acknowledged (RFC 7252 §4.2,
+//! §4.7).
+
+use alloc::{boxed::Box, collections::VecDeque};
+use core::mem;
+
+use lwm2m_core::Instant;
+
+use super::{
+    id_owners::{IdOwner, IdOwners},
+    outbox::Outbox,
+    peers::{Peers, Share},
+    transmission::{NewerNotification, Purpose, Transmission},
+};
+use crate::{
+    coap::{
+        endpoint::{
+            config::{Spans, after},
+            event::SendError,
+            keys::PeerIndex,
+            table::{Key, Table},
+        },
+        message::MessageType,
+        message_buf::WireMessage,
+        token::Token,
+    },
+    machine::{KeyedState, Peer, Random, TimerQueue},
+};
+
+/// What has become of messages that were sent, for the layer above.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The turn of this non-confirmable request has come: its response is waited for from now on.
+    Sent { request: Key },
+    /// A non-confirmable request is outstanding no more; its response may still come.
+    ProbeOver {
+        peer: PeerIndex,
+        transmission: Transmission,
+    },
+    /// A newer notification has taken the place of this one, which was sent with this message id.
+    Superseded {
+        peer: PeerIndex,
+        id: u64,
+        token: Token,
+        message_id: u16,
+    },
+    /// It was not acknowledged in time.
+    TimedOut {
+        peer: PeerIndex,
+        transmission: Transmission,
+    },
+}
+
+/// What a deadline is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum SenderTimer {
+    Transmission(Key),
+    /// Message ids of this peer are free again.
+    MessageIds(PeerIndex),
+}
+
+/// All peers, and what is being sent to them.
+#[derive(Debug)]
+pub(super) struct Sender<P> {
+    pub(super) peers: Peers<P>,
+    pub(super) outbox: Outbox<P>,
+    pub(super) random: Random,
+    transmissions: Table<Transmission>,
+    id_owners: IdOwners,
+    timers: TimerQueue<SenderTimer>,
+    outcomes: VecDeque<Outcome>,
+    spans: Spans,
+    /// How many confirmable notifications to one peer may be outstanding, and how many separate
+    /// responses.
+    transmissions_per_peer: usize,
+}
+
+impl<P: Peer> Sender<P> {
+    pub(super) fn new(
+        peers: Peers<P>,
+        id_keys: KeyedState,
+        random: Random,
+        spans: Spans,
+        transmissions_per_peer: usize,
+    ) -> Self {
+        Self {
+            peers,
+            outbox: Outbox::new(),
+            random,
+            transmissions: Table::default(),
+            id_owners: IdOwners::new(id_keys),
+            timers: TimerQueue::new(),
+            outcomes: VecDeque::new(),
+            spans,
+            transmissions_per_peer,
+        }
+    }
+
+    /// Whether one more confirmable notification, or one more separate response, to the peer may
+    /// wait; requests have a bound of their own.
+    pub(super) fn may_transmit(&self, peer: PeerIndex, share: Share) -> bool {
+        let bound = self.transmissions_per_peer;
+        let Some(sending) = self.peers.sending(peer) else {
+            return bound > 0;
+        };
+        let transmissions = sending.of(share).transmissions;
+        transmissions.len() < bound || {
+            let all = self.transmissions.of(transmissions);
+            let others = all.filter(|(_, transmission)| {
+                !matches!(transmission.purpose, Purpose::Request(_) | Purpose::Probe)
+            });
+            others.count() < bound
+        }
+    }
+
+    /// Sends a message as soon as its turn comes.
+    pub(super) fn transmit(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        transmission: Transmission,
+    ) -> Option<Key> {
+        let share = transmission.purpose.share();
+        let sending = self.peers.start_sending(now, peer, &mut self.random)?;
+        let chain = &mut sending.of_mut(share).transmissions;
+        let key = self.transmissions.insert(peer, chain, transmission);
+        sending.wait(share, key);
+        self.start_waiting(now, peer);
+        Some(key)
+    }
+
+    /// Sends a message once, with a message id of its own. Tells the id.
+    pub(super) fn send_once(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        share: Share,
+        kind: MessageType,
+        mut message: WireMessage,
+    ) -> Result<u16, SendError> {
+        self.peers
+            .start_sending(now, peer, &mut self.random)
+            .ok_or(SendError::NotOpen)?;
+        let lifetime = self.spans.exchange_lifetime;
+        let taken = self.peers.take_id(now, peer, share, lifetime);
+        self.settle(now, peer);
+        let Some(Ok(id)) = taken else {
+            return Err(SendError::MessageIds);
+        };
+        message.readdress(kind, id);
+        if let Some(name) = self.peers.name(peer) {
+            self.outbox.message(name, message);
+        }
+        Ok(id)
+    }
+
+    /// Sends what waits for its turn, as far as NSTART and message ids allow.
+    fn start_waiting(&mut self, now: Instant, peer: PeerIndex) {
+        let lifetime = self.spans.exchange_lifetime;
+        // The share of which no message id is free, and until when.
+        let mut used_up: Option<(Share, Instant)> = None;
+        while let Some(sending) = self.peers.sending(peer)
+            && sending.in_flight < self.spans.nstart
+            && let Some((share, key)) = sending.next_waiting(used_up.map(|(share, _)| share))
+        {
+            let taken = self.peers.take_id(now, peer, share, lifetime);
+            let (Some(taken), Some(sending)) = (taken, self.peers.sending_mut(peer)) else {
+                return;
+            };
+            let message_id = match (taken, used_up) {
+                (Ok(id), _) => id,
+                (Err(until), None) => {
+                    used_up = Some((share, until));
+                    continue;
+                }
+                (Err(until), Some((_, before))) => {
+                    used_up = Some((share, until.min(before)));
+                    break;
+                }
+            };
+            sending.take_turn(share);
+            sending.in_flight += 1;
+            let owner = IdOwner::Transmission(key);
+            self.id_owners.insert(peer, message_id, owner);
+            self.send_first(now, key, message_id);
+            if let Some(name) = self.peers.name(peer) {
+                self.outbox.transmission(name, key);
+            }
+        }
+        if let Some((_, until)) = used_up
+            && let Some(sending) = self.peers.sending_mut(peer)
+        {
+            let timer = SenderTimer::MessageIds(peer);
+            self.timers.set(timer, &mut sending.deadline, Some(until));
+        }
+        self.settle(now, peer);
+    }
+
+    /// A transmission's turn has come.
+    fn send_first(&mut self, now: Instant, key: Key, message_id: u16) {
+        let Some(transmission) = self.transmissions.get_mut(key) else {
+            return;
+        };
+        let kind = transmission.kind;
+        transmission.message.readdress(kind, message_id);
+        transmission.message_id = message_id;
+        transmission.first_sent = now;
+        transmission.sent = 1;
+        transmission.wait = if kind == MessageType::Confirmable {
+            let spread = self.random.up_to(self.spans.ack_spread);
+            self.spans.ack_timeout.saturating_add(spread)
+        } else {
+            self.spans.probing(transmission.message.as_ref().len())
+        };
+        transmission.due = after(now, transmission.wait);
+        self.timers.set(
+            SenderTimer::Transmission(key),
+            &mut transmission.deadline,
+            Some(transmission.due),
+        );
+        if kind == MessageType::NonConfirmable
+            && let Purpose::Request(request) = transmission.purpose
+        {
+            self.outcomes.push_back(Outcome::Sent { request });
+        }
+    }
+
+    /// What has become of a message, for the layer above.
+    pub(super) fn poll_outcome(&mut self) -> Option<Outcome> {
+        self.outcomes.pop_front()
+    }
+
+    /// When something is due at `now`.
+    pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
+        self.timers.peek_due(now)
+    }
+
+    pub(super) fn end_due(&mut self) {
+        self.timers.end_round();
+    }
+
+    /// Does what is due first.
+    pub(super) fn handle_due(&mut self, now: Instant) {
+        match self.timers.pop_due(now) {
+            Some(SenderTimer::Transmission(key)) => self.transmission_due(now, key),
+            Some(SenderTimer::MessageIds(peer)) => {
+                if let Some(sending) = self.peers.sending_mut(peer) {
+                    sending.deadline = None;
+                    self.start_waiting(now, peer);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A transmission was not acknowledged in time.
+    fn transmission_due(&mut self, now: Instant, key: Key) {
+        let Some(peer) = self.transmissions.peer(key) else {
+            return;
+        };
+        // Turns that were missed pass at once; there are at most as many as retransmissions.
+        while let Some(transmission) = self.transmissions.get_mut(key) {
+            transmission.deadline = None;
+            if transmission.kind == MessageType::NonConfirmable {
+                if let Some(transmission) = self.end(now, key) {
+                    let outcome = Outcome::ProbeOver { peer, transmission };
+                    self.outcomes.push_back(outcome);
+                }
+                return;
+            }
+            if transmission.sent > self.spans.retransmissions {
+                if let Some(transmission) = self.end(now, key) {
+                    let outcome = Outcome::TimedOut { peer, transmission };
+                    self.outcomes.push_back(outcome);
+                }
+                return;
+            }
+            self.renew(now, peer, key);
+            if !self.retransmit(now, peer, key) {
+                return;
+            }
+        }
+    }
+
+    /// Sends a transmission again, and waits twice as long as before. After a late call the next
+    /// turn is in time again, or this one is missed: no message is sent twice within ACK_TIMEOUT,
+    /// or beyond MAX_TRANSMIT_SPAN (RFC 7252 §4.2). Tells whether this turn was missed and the next
+    /// one has passed already; then it has no deadline.
+    fn retransmit(&mut self, now: Instant, peer: PeerIndex, key: Key) -> bool {
+        let Some(transmission) = self.transmissions.get_mut(key) else {
+            return false;
+        };
+        transmission.sent = transmission.sent.saturating_add(1);
+        transmission.wait = transmission.wait.saturating_mul(2);
+        transmission.due = after(transmission.due, transmission.wait);
+        let mut deadline = transmission.due;
+        if now <= after(transmission.first_sent, self.spans.max_transmit_span) {
+            deadline = deadline.max(after(now, self.spans.ack_timeout));
+            if let Some(name) = self.peers.name(peer) {
+                self.outbox.transmission(name, key);
+            }
+        } else if deadline <= now {
+            return true;
+        }
+        self.timers.set(
+            SenderTimer::Transmission(key),
+            &mut transmission.deadline,
+            Some(deadline),
+        );
+        false
+    }
+
+    /// Puts the newer notification, if there is one, in the place of one that is about to be
+    /// retransmitted.
+    fn renew(&mut self, now: Instant, peer: PeerIndex, key: Key) {
+        let Some(transmission) = self.transmissions.get_mut(key) else {
+            return;
+        };
+        let Purpose::Notification { id, token } = transmission.purpose else {
+            return;
+        };
+        let Some(newer) = transmission.newer.take() else {
+            return;
+        };
+        let lifetime = self.spans.exchange_lifetime;
+        let taken = self.peers.take_id(now, peer, Share::Initiated, lifetime);
+        let Some(Ok(message_id)) = taken else {
+            // The old one stays as long as no message id is free.
+            transmission.newer = Some(newer);
+            return;
+        };
+        let old_message_id = mem::replace(&mut transmission.message_id, message_id);
+        transmission.purpose = Purpose::Notification {
+            id: newer.id,
+            token,
+        };
+        transmission.first_sent = now;
+        transmission.message = newer.message;
+        transmission
+            .message
+            .readdress(MessageType::Confirmable, message_id);
+        let owner = IdOwner::Transmission(key);
+        self.id_owners.remove(peer, old_message_id, owner);
+        self.id_owners.insert(peer, message_id, owner);
+        self.outcomes.push_back(Outcome::Superseded {
+            peer,
+            id,
+            token,
+            message_id: old_message_id,
+        });
+    }
+
+    /// Has a newer notification wait for one that is under way. Tells which one it supersedes: one
+    /// that was not sent, or waited before. One that takes the place of a confirmable one is
+    /// confirmable.
+    pub(super) fn supersede(&mut self, key: Key, mut newer: NewerNotification) -> Option<u64> {
+        let transmission = self.transmissions.get_mut(key)?;
+        let Purpose::Notification { id, .. } = &mut transmission.purpose else {
+            return None;
+        };
+        if transmission.sent == 0 {
+            transmission.message = newer.message;
+            return Some(mem::replace(id, newer.id));
+        }
+        let waiting = transmission.newer.take();
+        newer.confirmable |= waiting.as_ref().is_some_and(|older| older.confirmable);
+        transmission.newer = Some(Box::new(newer));
+        waiting.map(|older| older.id)
+    }
+
+    /// The confirmable notification of this token that has no outcome yet.
+    pub(super) fn notification_under_way(&self, peer: PeerIndex, token: Token) -> Option<Key> {
+        let sending = self.peers.sending(peer)?;
+        self.transmissions
+            .of(sending.of(Share::Initiated).transmissions)
+            .find(|(_, transmission)| {
+                matches!(transmission.purpose, Purpose::Notification { token: other, .. } if other == token)
+            })
+            .map(|(key, _)| key)
+    }
+
+    /// The request of a transmission is given up. If it is outstanding and non-confirmable, it
+    /// still counts against NSTART; says whether it does.
+    pub(super) fn leave_probe(&mut self, key: Key) -> bool {
+        let Some(peer) = self.transmissions.peer(key) else {
+            return false;
+        };
+        match self.transmissions.get_mut(key) {
+            Some(transmission)
+                if transmission.kind == MessageType::NonConfirmable && transmission.sent > 0 =>
+            {
+                transmission.purpose = Purpose::Probe;
+                let owner = IdOwner::Transmission(key);
+                self.id_owners.remove(peer, transmission.message_id, owner);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes back a transmission: it was acknowledged, or is of no use any more. What waited for
+    /// its turn is sent.
+    pub(super) fn end(&mut self, now: Instant, key: Key) -> Option<Transmission> {
+        let peer = self.transmissions.peer(key)?;
+        let share = self.transmissions.get(key)?.purpose.share();
+        let sending = self.peers.sending_mut(peer)?;
+        let chain = &mut sending.of_mut(share).transmissions;
+        let mut transmission = self.transmissions.remove(key, chain)?;
+        let timer = SenderTimer::Transmission(key);
+        self.timers.set(timer, &mut transmission.deadline, None);
+        if transmission.sent == 0 {
+            sending.stop_waiting(share, key);
+        } else {
+            sending.in_flight = sending.in_flight.saturating_sub(1);
+            let owner = IdOwner::Transmission(key);
+            self.id_owners.remove(peer, transmission.message_id, owner);
+        }
+        self.start_waiting(now, peer);
+        Some(transmission)
+    }
+
+    pub(super) fn transmission(&self, key: Key) -> Option<&Transmission> {
+        self.transmissions.get(key)
+    }
+
+    /// The oldest transmission to this peer.
+    pub(super) fn oldest(&self, peer: PeerIndex) -> Option<Key> {
+        let sending = self.peers.sending(peer)?;
+        [Share::Initiated, Share::Answers]
+            .into_iter()
+            .find_map(|share| self.transmissions.oldest(sending.of(share).transmissions))
+    }
+
+    /// Nothing is sent any more when message ids of this peer are free again.
+    pub(super) fn forget_wait(&mut self, peer: PeerIndex) {
+        if let Some(sending) = self.peers.sending_mut(peer) {
+            let timer = SenderTimer::MessageIds(peer);
+            self.timers.set(timer, &mut sending.deadline, None);
+        }
+    }
+
+    /// Sees to it that a peer to which nothing is being sent is forgotten in time.
+    pub(super) fn settle(&mut self, now: Instant, peer: PeerIndex) {
+        let lifetime = self.spans.exchange_lifetime;
+        let mut deadline = self.peers.settle(now, peer, lifetime);
+        let timer = SenderTimer::MessageIds(peer);
+        self.timers.set(timer, &mut deadline, None);
+    }
+
+    pub(super) fn id_owners_mut(&mut self) -> &mut IdOwners {
+        &mut self.id_owners
+    }
+}
+
+impl<P> Sender<P> {
+    pub(super) fn id_owners(&self) -> &IdOwners {
+        &self.id_owners
+    }
+
+    /// How many transmissions there are, and how many deadlines.
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.transmissions.len(), self.timers.len())
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+}

@@ -1,0 +1,95 @@
+//! A message that is sent in its turn, until it is acknowledged (RFC 7252 §4.2, §4.7).
+
+use alloc::boxed::Box;
+
+use lwm2m_core::Instant;
+
+use super::peers::Share;
+use crate::coap::{
+    endpoint::table::Key, message::MessageType, message_buf::WireMessage, token::Token,
+};
+
+/// A confirmable message that has not been acknowledged, or a non-confirmable request that has not
+/// been answered: it is outstanding, or waits until it may be.
+#[derive(Clone, Debug)]
+pub(crate) struct Transmission {
+    pub(crate) message: WireMessage,
+    pub(crate) purpose: Purpose,
+    /// The notification that takes its place when it would be retransmitted.
+    pub(crate) newer: Option<Box<NewerNotification>>,
+    pub(crate) message_id: u16,
+    pub(super) kind: MessageType,
+    /// How often it was sent, or its turn to be retransmitted was missed; not yet, if 0.
+    pub(super) sent: u8,
+    /// When it was first sent with this message id.
+    pub(super) first_sent: Instant,
+    /// The wait after the last time it was sent, in milliseconds.
+    pub(super) wait: u64,
+    /// When that wait ends, if nothing was late.
+    pub(super) due: Instant,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Transmission {
+    /// Of a confirmable message.
+    pub(crate) const fn confirmable(message: WireMessage, purpose: Purpose) -> Self {
+        Self::new(message, purpose, MessageType::Confirmable)
+    }
+
+    /// Of a non-confirmable request.
+    pub(crate) const fn non_confirmable(message: WireMessage, request: Key) -> Self {
+        let purpose = Purpose::Request(request);
+        Self::new(message, purpose, MessageType::NonConfirmable)
+    }
+
+    pub(super) fn is_confirmable(&self) -> bool {
+        self.kind == MessageType::Confirmable
+    }
+
+    const fn new(message: WireMessage, purpose: Purpose, kind: MessageType) -> Self {
+        Self {
+            message,
+            purpose,
+            newer: None,
+            message_id: 0,
+            kind,
+            sent: 0,
+            first_sent: Instant::ZERO,
+            wait: 0,
+            due: Instant::ZERO,
+            deadline: None,
+        }
+    }
+}
+
+/// What a transmission carries, as the layer above calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Request(Key),
+    /// A separate response.
+    Response(Token),
+    Notification {
+        id: u64,
+        token: Token,
+    },
+    /// A non-confirmable request that was given up: no other one is sent to the peer, which does
+    /// not respond, until its time is over (RFC 7252 §4.7).
+    Probe,
+}
+
+impl Purpose {
+    pub(super) const fn share(self) -> Share {
+        match self {
+            Self::Request(_) | Self::Notification { .. } | Self::Probe => Share::Initiated,
+            Self::Response(_) => Share::Answers,
+        }
+    }
+}
+
+/// A notification that takes the place of one that is still being sent.
+#[derive(Clone, Debug)]
+pub(crate) struct NewerNotification {
+    pub(crate) id: u64,
+    pub(crate) confirmable: bool,
+    pub(crate) message: WireMessage,
+}
