@@ -38,6 +38,11 @@ pub const LARGE: &[Large] = &[
         krate: "lwm2m-objects",
         name: "Device",
     },
+    // The Resources of Object 9.
+    Large {
+        krate: "lwm2m-objects",
+        name: "SoftwareManagement",
+    },
 ];
 
 /// The modules of a crate, or of one of its modules, in layers, lowest first. Rooms of one layer

@@ -20,6 +20,7 @@
 //! different numbers, so a [`Numbering`] is chosen when the Object is made. The transitions are a
 //! table in [`Software`]'s implementation of [`Face`](crate::update::Face).
 
+mod components;
 mod machine;
 mod object;
 mod phase;

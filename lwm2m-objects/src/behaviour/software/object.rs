@@ -1,17 +1,12 @@
 //! The Software Management Object of a Client.
 
-use alloc::{
-    borrow::Cow,
-    boxed::Box,
-    collections::{BTreeMap, BTreeSet},
-    string::String,
-    vec::Vec,
-};
+use alloc::{borrow::Cow, boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use core::fmt;
 
 use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId, Value, ValueRef};
 
 use super::{
+    components::Components,
     machine::{Event, Machine, Refused, Software},
     snapshot::{Snapshot, SnapshotError},
 };
@@ -21,7 +16,7 @@ use crate::{
         update::{
             Answer,
             face::{Ask, Face},
-            plan::{self, Pending, Plan},
+            plan,
         },
     },
     definition::ObjectDefinition,
@@ -71,13 +66,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SoftwareManagementObject {
-    numbering: Numbering,
-    machines: BTreeMap<InstanceId, Machine>,
-    /// The machines of before, for Object Instances that were created (`None`) or deleted, as long
-    /// as that may be undone.
-    before: BTreeMap<InstanceId, Option<Machine>>,
-    /// The Object Instances with a package that has been applied and is not settled yet.
-    pending: BTreeSet<InstanceId>,
+    components: Components,
     /// The Object Instances, with the Resources that are not the machine's.
     store: Store,
     application: Application,
@@ -94,10 +83,7 @@ impl SoftwareManagementObject {
         application: impl FnMut(InstanceId, Event<'_>) -> Answer<DownloadError> + Send + 'static,
     ) -> Self {
         Self {
-            numbering,
-            machines: BTreeMap::new(),
-            before: BTreeMap::new(),
-            pending: BTreeSet::new(),
+            components: Components::new(numbering),
             store: Store::new(numbering.definition()),
             application: Box::new(application),
             changed: Changed::default(),
@@ -117,7 +103,7 @@ impl SoftwareManagementObject {
         config: SoftwareManagement,
     ) -> Result<Self, WriteError> {
         self.store = config.store(self.store, instance).checked()?;
-        self.machines.insert(instance, Machine::new(self.numbering));
+        self.components.insert(instance);
         Ok(self)
     }
 
@@ -138,43 +124,27 @@ impl SoftwareManagementObject {
 
     /// The state machines of an Object Instance.
     pub fn machine(&self, instance: InstanceId) -> Option<&Machine> {
-        self.machines.get(&instance)
+        self.components.get(instance)
     }
 
     /// What to keep for a reboot, for each Object Instance. While commits are
     /// [held](crate::ObjectTree::hold), this is the state before them.
     pub fn snapshots(&self) -> impl Iterator<Item = (InstanceId, Snapshot)> {
-        let machines = self.machines_before().into_iter();
+        let machines = self.components.before().into_iter();
         machines.map(|(id, machine)| (id, machine.snapshot()))
     }
 
-    /// The machines as they were before the changes that may be undone.
-    fn machines_before(&self) -> BTreeMap<InstanceId, &Machine> {
-        let now = self.machines.iter();
-        let mut machines: BTreeMap<_, _> = now.map(|(id, machine)| (*id, machine)).collect();
-        for (id, before) in &self.before {
-            match before {
-                Some(machine) => machines.insert(*id, machine),
-                None => machines.remove(id),
-            };
-        }
-        machines
-    }
-
     /// The Object to save, from what the store saves and these machines.
-    fn saved<'m>(
+    fn saved(
         &self,
         mut store: ObjectSnapshot,
-        machines: impl Iterator<Item = (InstanceId, &'m Machine)>,
+        machines: &BTreeMap<InstanceId, &Machine>,
     ) -> ObjectSnapshot {
         for instance in &mut store.instances {
             let of_store = |(id, _): &(ResourceId, _)| !is_of_machine(*id);
             instance.resources.retain(of_store);
         }
-        for (id, machine) in machines {
-            let values = machine.snapshot().into_values(id, self.numbering);
-            store.state.extend(values);
-        }
+        store.state = self.components.save(machines);
         store
     }
 
@@ -185,8 +155,8 @@ impl SoftwareManagementObject {
         instance: InstanceId,
         snapshot: Snapshot,
     ) -> Result<(), SnapshotError> {
-        if !self.machines.contains_key(&instance) {
-            snapshot.check(self.numbering)?;
+        if self.components.get(instance).is_none() {
+            snapshot.check(self.components.numbering())?;
             self.create(instance);
         }
         self.feed(instance, |machine, ask| machine.restore(snapshot, ask))
@@ -243,7 +213,7 @@ impl SoftwareManagementObject {
         instance: InstanceId,
         feed: impl FnOnce(&mut Machine, &mut Ask<'_, Software>) -> T,
     ) -> Option<T> {
-        let machine = self.machines.get_mut(&instance)?;
+        let machine = self.components.get_mut(instance)?;
         let application = &mut self.application;
         let before = (machine.state(), machine.result(), machine.is_active());
         let done = feed(machine, &mut |event| application(instance, event));
@@ -260,48 +230,10 @@ impl SoftwareManagementObject {
     }
 
     fn create(&mut self, instance: InstanceId) {
-        self.machines.insert(instance, Machine::new(self.numbering));
+        self.components.insert(instance);
         let path = Path::Instance(ObjectId::SOFTWARE_MANAGEMENT, instance);
         self.store.apply(&for_store(&[Change::Create { path }]));
     }
-
-    /// The orders to a machine that are not settled yet. After a Delete, the machine is a new one
-    /// already.
-    fn pending(&self, instance: InstanceId) -> Pending {
-        Pending {
-            reset: false,
-            delivery: self.pending.contains(&instance),
-        }
-    }
-}
-
-/// The orders of a transaction, by Object Instance.
-type Plans<'c> = BTreeMap<InstanceId, Plan<'c>>;
-
-/// Adds a change to the plan of its Object Instance, and returns that plan; `None` if the change
-/// is no order.
-fn plan_with<'p, 'c>(
-    plans: &'p mut Plans<'c>,
-    change: &'c Change,
-) -> Result<Option<(InstanceId, &'p Plan<'c>)>, WriteError> {
-    let Some(instance) = change.path().instance() else {
-        return Ok(None);
-    };
-    if !plan::is_order::<Software>(change) {
-        return Ok(None);
-    }
-    let plan = plans.entry(instance).or_default();
-    plan.add::<Software>(change)?;
-    Ok(Some((instance, plan)))
-}
-
-/// The orders of a transaction that [`Object::prepare`] has accepted.
-fn plans(changes: &[Change]) -> Plans<'_> {
-    let mut plans = Plans::new();
-    for change in changes {
-        let _ = plan_with(&mut plans, change);
-    }
-    plans
 }
 
 /// The changes for the store. A new Object Instance gets its mandatory name and version.
@@ -347,7 +279,7 @@ fn is_for_machine(change: &Change) -> bool {
 
 impl Object for SoftwareManagementObject {
     fn definition(&self) -> &ObjectDefinition {
-        self.numbering.definition()
+        self.components.numbering().definition()
     }
 
     fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
@@ -364,7 +296,7 @@ impl Object for SoftwareManagementObject {
 
     fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
         if is_of_machine(resource) {
-            self.machines.contains_key(&instance)
+            self.components.get(instance).is_some()
         } else {
             self.store.has(instance, resource)
         }
@@ -379,12 +311,12 @@ impl Object for SoftwareManagementObject {
         if !is_of_machine(resource) {
             return self.store.read(instance, resource, out);
         }
-        let machine = self.machines.get(&instance);
+        let machine = self.components.get(instance);
         let machine = machine.ok_or(ReadError::Unavailable)?;
         let number = |number: u8| ValueRef::Integer(number.into());
         out.value(match resource.get() {
-            7 => number(machine.state().number(self.numbering)),
-            9 => number(machine.result().number(self.numbering)),
+            7 => number(machine.state().number(machine.numbering())),
+            9 => number(machine.result().number(machine.numbering())),
             12 => ValueRef::Boolean(machine.is_active()),
             _ => return Err(ReadError::Unavailable),
         })
@@ -398,58 +330,25 @@ impl Object for SoftwareManagementObject {
         let of_store = |change: &&Change| !is_for_machine(change);
         let rest: Vec<Change> = changes.iter().filter(of_store).cloned().collect();
         self.store.prepare(&rest)?;
-        let mut plans = Plans::new();
-        for change in changes {
+        for change in changes.iter().filter(|change| is_for_machine(change)) {
             let at = change.path();
             match change {
-                _ if !is_for_machine(change) => {}
                 Change::Set { .. } if plan::is_package::<Software>(at) => {}
                 // A Bootstrap-Write removes what it does not name, but not these.
                 Change::Remove { .. } | Change::Clear { .. } => {}
                 _ => return Err(WriteError::Refused(at)),
             }
-            let Some((instance, plan)) = plan_with(&mut plans, change)? else {
-                continue;
-            };
-            if let Some(machine) = self.machines.get(&instance) {
-                plan.check(machine, self.pending(instance))?;
-            }
         }
-        Ok(())
+        self.components.prepare(changes)
     }
 
     fn apply(&mut self, changes: &[Change]) {
-        for change in changes {
-            let Some(instance) = change.path().instance() else {
-                continue;
-            };
-            match change {
-                Change::Create { .. } => {
-                    self.before.entry(instance).or_insert(None);
-                    self.machines.insert(instance, Machine::new(self.numbering));
-                }
-                Change::Delete { .. } => {
-                    let machine = self.machines.remove(&instance);
-                    self.before.entry(instance).or_insert(machine);
-                }
-                _ => {}
-            }
-        }
-        // `prepare` has agreed.
-        for (instance, plan) in plans(changes) {
-            if plan.after(self.pending(instance)).delivery {
-                self.pending.insert(instance);
-            } else {
-                self.pending.remove(&instance);
-            }
-        }
+        self.components.apply(changes);
         self.store.apply(&for_store(changes));
     }
 
     fn settle(&mut self, changes: &[Change]) {
-        self.before.clear();
-        for (instance, plan) in plans(changes) {
-            self.pending.remove(&instance);
+        for (instance, plan) in self.components.settle(changes) {
             if plan.reset {
                 (self.application)(instance, Event::Discard);
             }
@@ -467,16 +366,10 @@ impl Object for SoftwareManagementObject {
 
     /// The machines know nothing of these changes yet.
     fn undo(&mut self, undo: &[Change]) {
-        self.pending.clear();
         let of_store = |change: &&Change| !is_for_machine(change);
         let undo: Vec<Change> = undo.iter().filter(of_store).cloned().collect();
         self.store.apply(&undo);
-        for (instance, before) in core::mem::take(&mut self.before) {
-            match before {
-                Some(machine) => self.machines.insert(instance, machine),
-                None => self.machines.remove(&instance),
-            };
-        }
+        self.components.undo();
     }
 
     fn execute(
@@ -485,15 +378,16 @@ impl Object for SoftwareManagementObject {
         resource: ResourceId,
         arguments: &Arguments<'_>,
     ) -> Result<Execution, ExecuteError> {
+        let registered = self.components.numbering() == Numbering::Registered;
         // Uninstall: none or 0, or 1 to prepare for an update; the candidate has no arguments.
         let update = arguments.contains(1);
-        if resource.get() == 6 && self.numbering == Numbering::Registered {
+        if resource.get() == 6 && registered {
             let mut all = arguments.iter();
             if all.any(|argument| argument.digit > 1) || update && arguments.contains(0) {
                 return Err(ExecuteError::Arguments);
             }
         }
-        let update = update && self.numbering == Numbering::Registered;
+        let update = update && registered;
         let at = path(instance, resource.get());
         let executed = self.change(instance, |machine, ask| match resource.get() {
             4 => machine.install(ask),
@@ -508,7 +402,7 @@ impl Object for SoftwareManagementObject {
             Refused::Failed => ExecuteError::Failed,
         })?;
         // The application goes on with an installation that is under way.
-        let machine = self.machines.get(&instance);
+        let machine = self.components.get(instance);
         if resource.get() == 4 && machine.is_some_and(Machine::is_installing) {
             return Ok(Execution::Application);
         }
@@ -535,17 +429,16 @@ impl Object for SoftwareManagementObject {
     }
 
     fn save(&self) -> Option<ObjectSnapshot> {
-        let machines = self.machines.iter().map(|(id, machine)| (*id, machine));
-        Some(self.saved(self.store.save()?, machines))
+        Some(self.saved(self.store.save()?, &self.components.now()))
     }
 
     fn save_undone(&self, undo: &[Change]) -> Option<ObjectSnapshot> {
         let store = self.store.save_undone(undo)?;
-        Some(self.saved(store, self.machines_before().into_iter()))
+        Some(self.saved(store, &self.components.before()))
     }
 
     fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), snapshot::SnapshotError> {
-        let machines = self.saved_machines(saved);
+        let machines = self.components.saved(&saved.state);
         let machines = machines.ok_or(snapshot::SnapshotError::State(saved.object))?;
         let ids = machines.iter().map(|(id, _)| *id);
         if !ids.eq(saved.instances.iter().map(|instance| instance.instance)) {
@@ -556,12 +449,11 @@ impl Object for SoftwareManagementObject {
 
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.store.load_saved(&of_store(saved));
-        self.machines.clear();
-        self.before.clear();
-        self.pending.clear();
-        for (id, machine) in self.saved_machines(saved).unwrap_or_default() {
-            self.machines.insert(id, Machine::new(self.numbering));
-            // It has been checked.
+        self.components.clear();
+        // It has been checked.
+        let machines = self.components.saved(&saved.state).unwrap_or_default();
+        for (id, machine) in machines {
+            self.components.insert(id);
             let _ = self.feed(id, |new, ask| new.restore(machine, ask));
         }
     }
@@ -575,20 +467,10 @@ fn of_store(saved: &ObjectSnapshot) -> ObjectSnapshot {
     }
 }
 
-impl SoftwareManagementObject {
-    /// The machines of a saved Object, in its order.
-    fn saved_machines(&self, saved: &ObjectSnapshot) -> Option<Vec<(InstanceId, Snapshot)>> {
-        let chunks = saved.state.chunks(Snapshot::VALUES);
-        chunks
-            .map(|values| Snapshot::from_values(values, self.numbering))
-            .collect()
-    }
-}
-
 impl fmt::Debug for SoftwareManagementObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SoftwareManagementObject")
-            .field("machines", &self.machines)
+            .field("components", &self.components)
             .finish_non_exhaustive()
     }
 }
