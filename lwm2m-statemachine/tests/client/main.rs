@@ -2,6 +2,7 @@
 
 extern crate alloc;
 
+mod access;
 mod bad_input;
 mod changes;
 mod empty_arrays;
