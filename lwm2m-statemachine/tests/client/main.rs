@@ -5,6 +5,7 @@ extern crate alloc;
 mod access;
 mod bad_input;
 mod changes;
+mod deferred;
 mod empty_arrays;
 mod failures;
 mod growth;

@@ -96,7 +96,7 @@ impl Two {
         two
     }
 
-    fn datagram(&mut self, server: usize, bytes: &[u8]) {
+    pub(crate) fn datagram(&mut self, server: usize, bytes: &[u8]) {
         let datagram = Datagram::new(self.connections[server], bytes);
         self.client.handle_datagram(self.now, datagram).unwrap();
     }

@@ -1,0 +1,560 @@
+//! Requests that the application answers itself: it may refuse an Execute before anything is done, and
+//! answer it and a slow Read later (TS 5.4.1, 5.4.5, 5.5.1).
+
+use core::time::Duration;
+
+use lwm2m_core::{AccessRights, Code, ContentFormat, Method, ObjectId, Operation};
+use lwm2m_objects::{Store, typed::Server};
+use lwm2m_statemachine::{
+    ClientConfig, ClientEvent,
+    client::{DeferredEnd, DeferredError, DeferredId, DeferredOperation},
+    coap::{BlockOption, MessageBuf, MessageType, Token},
+};
+
+use crate::{
+    observe::observe,
+    servers::{Two, access, access_control},
+    support::{Bench, Sent, created, get, on, path, server_id},
+};
+
+use DeferredOperation::{Execute, Read};
+
+/// A client whose application decides about a Reboot, and tells the Battery Level itself.
+fn bench() -> Bench {
+    bench_with(|_| {})
+}
+
+fn bench_with(configure: impl FnOnce(&mut ClientConfig)) -> Bench {
+    let mut config = ClientConfig::new("example-client", [7; 32]);
+    configure(&mut config);
+    let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
+    bench.accept_register();
+    bench.client.defer(Execute, path("/3/0/4"));
+    bench.client.defer(Read, path("/3/0/9"));
+    bench
+}
+
+/// Sends a request that is not answered at once; tells by which name the application is asked.
+fn asks(bench: &mut Bench, kind: MessageType, token: &[u8], request: MessageBuf) -> DeferredId {
+    let id = bench.message_id();
+    let wire = request.finish(kind, id, Token::new(token).unwrap());
+    bench.datagram(wire.as_ref());
+    assert!(bench.all_sent().is_empty(), "no answer has left");
+    asked(bench)
+}
+
+fn asked(bench: &mut Bench) -> DeferredId {
+    match &bench.events()[..] {
+        [ClientEvent::ExecuteAsked { request, .. } | ClientEvent::ReadAsked { request, .. }] => {
+            *request
+        }
+        events => panic!("{events:?}"),
+    }
+}
+
+fn reboot() -> MessageBuf {
+    on(Method::Post, "/3/0/4")
+}
+
+fn asks_to_reboot(bench: &mut Bench) -> DeferredId {
+    asks(bench, MessageType::Confirmable, b"e", reboot())
+}
+
+fn asks_to_read(bench: &mut Bench) -> DeferredId {
+    asks(bench, MessageType::Confirmable, b"r", get("/3/0/9"))
+}
+
+/// The application is told that a request is over, and nothing else.
+fn assert_ended(bench: &mut Bench, request: DeferredId, reason: DeferredEnd) {
+    let ended = ClientEvent::DeferredEnded { request, reason };
+    assert_eq!(bench.events(), [ended]);
+}
+
+#[test]
+fn the_application_is_asked_before_an_answer_leaves_and_answers_at_once() {
+    let mut bench = bench();
+    let mut request = reboot();
+    request.payload(b"0='now',1");
+    let id = bench.message_id();
+    let wire = request.finish(MessageType::Confirmable, id, Token::new(b"e").unwrap());
+    bench.datagram(wire.as_ref());
+    assert!(bench.all_sent().is_empty());
+    let events = bench.events();
+    let [
+        ClientEvent::ExecuteAsked {
+            request,
+            server,
+            path: target,
+            arguments,
+        },
+    ] = &events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(
+        (*server, *target, &**arguments),
+        (server_id(101), path("/3/0/4"), "0='now',1")
+    );
+    let answered = bench.client.answer_execute(bench.now, *request, Ok(()));
+    assert_eq!(answered, Ok(Code::CHANGED));
+    let answer = bench.sent();
+    assert_eq!(answer.kind(), MessageType::Acknowledgement);
+    assert_eq!(
+        (answer.code(), answer.message().message_id()),
+        (Code::CHANGED, id)
+    );
+    // It knows already what it has to do.
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn the_application_may_refuse_with_each_code_of_the_operation() {
+    let codes = Operation::Execute.response_codes().iter().copied();
+    for code in codes.skip(1).chain([Code::INTERNAL_SERVER_ERROR]) {
+        let mut bench = bench();
+        let request = asks_to_reboot(&mut bench);
+        let answered = bench.client.answer_execute(bench.now, request, Err(code));
+        assert_eq!(answered, Ok(code));
+        assert_eq!(bench.sent().code(), code);
+        assert!(bench.events().is_empty());
+    }
+    let codes = Operation::Read.response_codes().iter().copied();
+    for code in codes.skip(1).chain([Code::INTERNAL_SERVER_ERROR]) {
+        let mut bench = bench();
+        let request = asks_to_read(&mut bench);
+        let answered = bench.client.answer_read(bench.now, request, Err(code));
+        assert_eq!(answered, Ok(code));
+        assert_eq!(bench.sent().code(), code);
+    }
+}
+
+/// The application is at fault; the request waits for a better answer.
+#[test]
+fn an_answer_that_cannot_be_is_not_taken() {
+    let mut bench = bench();
+    let request = asks_to_reboot(&mut bench);
+    let now = bench.now;
+    for code in [
+        Code::CHANGED,
+        Code::CONTENT,
+        Code::NOT_ACCEPTABLE,
+        Code::SERVICE_UNAVAILABLE,
+    ] {
+        let refused = bench.client.answer_execute(now, request, Err(code));
+        assert_eq!(refused, Err(DeferredError::Code(Operation::Execute, code)));
+    }
+    let wrong = bench.client.answer_read(now, request, Ok(()));
+    assert_eq!(wrong, Err(DeferredError::Operation(request)));
+    assert!(bench.all_sent().is_empty());
+    assert_eq!(
+        bench.client.answer_execute(now, request, Ok(())),
+        Ok(Code::CHANGED)
+    );
+    assert_eq!(bench.sent().code(), Code::CHANGED);
+    let twice = bench.client.answer_execute(now, request, Ok(()));
+    assert_eq!(twice, Err(DeferredError::NotOpen(request)));
+    assert!(bench.all_sent().is_empty());
+}
+
+/// RFC 7252 §5.2.2: it is acknowledged meanwhile, and the response goes its own way.
+#[test]
+fn an_answer_that_takes_a_while_is_separate() {
+    let mut bench = bench();
+    let request = asks_to_reboot(&mut bench);
+    bench.pass(Duration::from_secs(20));
+    let acknowledgement = bench.sent();
+    assert_eq!(
+        (acknowledgement.kind(), acknowledgement.code()),
+        (MessageType::Acknowledgement, Code::EMPTY)
+    );
+    let answered = bench.client.answer_execute(bench.now, request, Ok(()));
+    assert_eq!(answered, Ok(Code::CHANGED));
+    let answer = bench.sent();
+    assert_eq!(
+        (
+            answer.kind(),
+            answer.code(),
+            answer.message().token().as_bytes()
+        ),
+        (MessageType::Confirmable, Code::CHANGED, &b"e"[..])
+    );
+}
+
+#[test]
+fn a_retransmission_asks_nobody_twice() {
+    let mut bench = bench();
+    let wire = reboot().finish(MessageType::Confirmable, 77, Token::new(b"e").unwrap());
+    bench.datagram(wire.as_ref());
+    let request = asked(&mut bench);
+    bench.datagram(wire.as_ref());
+    assert!(bench.all_sent().is_empty() && bench.events().is_empty());
+    // Once it is acknowledged, a copy is acknowledged, too.
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.sent().code(), Code::EMPTY);
+    bench.datagram(wire.as_ref());
+    assert_eq!(bench.sent().code(), Code::EMPTY);
+    assert!(bench.events().is_empty());
+    bench
+        .client
+        .answer_execute(bench.now, request, Ok(()))
+        .unwrap();
+    assert_eq!(bench.sent().code(), Code::CHANGED);
+    bench.datagram(wire.as_ref());
+    assert_eq!(bench.sent().code(), Code::EMPTY);
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn a_non_confirmable_request_has_a_non_confirmable_answer() {
+    for wait in [0, 30] {
+        let mut bench = bench();
+        let request = asks(&mut bench, MessageType::NonConfirmable, b"n", reboot());
+        bench.pass(Duration::from_secs(wait));
+        assert!(bench.all_sent().is_empty());
+        bench
+            .client
+            .answer_execute(bench.now, request, Ok(()))
+            .unwrap();
+        let answer = bench.sent();
+        assert_eq!(
+            (
+                answer.kind(),
+                answer.code(),
+                answer.message().token().as_bytes()
+            ),
+            (MessageType::NonConfirmable, Code::CHANGED, &b"n"[..])
+        );
+    }
+}
+
+#[test]
+fn an_application_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
+    for (configured, waited) in [(60, 60), (5, 5), (3600, 145)] {
+        let mut bench = bench_with(|config| {
+            config.answer_within = Duration::from_secs(configured);
+        });
+        let request = asks_to_reboot(&mut bench);
+        bench.pass(Duration::from_millis(waited * 1000 - 1));
+        assert_eq!(bench.sent().code(), Code::EMPTY);
+        assert!(bench.events().is_empty());
+        bench.pass(Duration::from_millis(1));
+        assert_eq!(bench.sent().code(), Code::INTERNAL_SERVER_ERROR);
+        assert_ended(&mut bench, request, DeferredEnd::TimedOut);
+        let late = bench.client.answer_execute(bench.now, request, Ok(()));
+        assert_eq!(late, Err(DeferredError::NotOpen(request)));
+        assert!(bench.all_sent().is_empty() && bench.events().is_empty());
+    }
+}
+
+#[test]
+fn as_many_requests_wait_as_may_and_one_more_is_refused() {
+    let mut bench = bench_with(|config| config.most_deferred = 2);
+    let first = asks_to_reboot(&mut bench);
+    let _second = asks_to_read(&mut bench);
+    assert_eq!(bench.code(reboot()), Code::SERVICE_UNAVAILABLE);
+    assert_eq!(bench.code(get("/3/0")), Code::SERVICE_UNAVAILABLE);
+    assert!(bench.events().is_empty());
+    // All else is served.
+    bench.works();
+    bench
+        .client
+        .answer_execute(bench.now, first, Ok(()))
+        .unwrap();
+    bench.all_sent();
+    asks_to_reboot(&mut bench);
+}
+
+#[test]
+fn what_waits_ends_with_its_registration() {
+    // The connection is lost.
+    let mut lost = bench();
+    let request = asks_to_reboot(&mut lost);
+    let connection = lost.connection;
+    lost.client.disconnected(lost.now, connection);
+    let ended = ClientEvent::DeferredEnded {
+        request,
+        reason: DeferredEnd::RegistrationEnded,
+    };
+    assert!(lost.events().contains(&ended));
+    let late = lost.client.answer_execute(lost.now, request, Ok(()));
+    assert_eq!(late, Err(DeferredError::NotOpen(request)));
+    assert!(lost.all_sent().is_empty());
+
+    // The application leaves.
+    let mut left = bench();
+    let request = asks_to_reboot(&mut left);
+    left.client.deregister(left.now);
+    assert_ended(&mut left, request, DeferredEnd::RegistrationEnded);
+    assert_eq!(left.sent().message().code().method(), Some(Method::Delete));
+
+    // The server has forgotten the registration: the Client registers anew on the same connection.
+    let mut forgotten = bench();
+    let request = asks_to_reboot(&mut forgotten);
+    forgotten.client.update(forgotten.now, server_id(101));
+    let update = forgotten.sent();
+    forgotten.answer(&update, MessageBuf::response(Code::NOT_FOUND));
+    let register = forgotten.sent();
+    assert_eq!(register.path(), "/rd");
+    assert!(forgotten.events().contains(&ClientEvent::DeferredEnded {
+        request,
+        reason: DeferredEnd::RegistrationEnded,
+    }));
+    forgotten.answer(&register, created());
+    forgotten.pass(Duration::from_secs(100));
+    assert!(forgotten.all_sent().is_empty(), "nobody is answered");
+    forgotten.events();
+    asks_to_reboot(&mut forgotten);
+}
+
+#[test]
+fn only_what_is_named_is_deferred_and_only_as_long() {
+    let mut bench = bench();
+    // Another executable, another Resource, another operation.
+    let (answer, _) = bench.answered(b"u", on(Method::Post, "/1/0/8"));
+    assert_eq!(answer.code(), Code::CHANGED);
+    assert_eq!(bench.code(get("/3/0/10")), Code::CONTENT);
+    let mut write = on(Method::Put, "/3/0/14");
+    write.content_format(ContentFormat::TEXT).unwrap();
+    write.payload(b"Z");
+    assert_eq!(bench.code(write), Code::CHANGED);
+    bench.events();
+    assert!(bench.client.stop_deferring(Execute, path("/3/0/4")));
+    assert!(!bench.client.stop_deferring(Execute, path("/3/0/4")));
+    assert!(!bench.client.stop_deferring(Execute, path("/3/0/9")));
+    assert_eq!(bench.code(reboot()), Code::CHANGED);
+    assert!(matches!(bench.events()[..], [ClientEvent::Execute { .. }]));
+}
+
+#[test]
+fn an_object_or_an_instance_stands_for_all_its_resources() {
+    for named in ["/3", "/3/0"] {
+        let mut bench = Bench::new();
+        bench.client.defer(Execute, path(named));
+        asks_to_reboot(&mut bench);
+    }
+    // A Read of what is above would tell the slow value, too.
+    for target in ["/3", "/3/0"] {
+        let mut bench = bench();
+        let request = asks(&mut bench, MessageType::Confirmable, b"r", get(target));
+        let answered = bench.client.answer_read(bench.now, request, Ok(()));
+        assert_eq!(answered, Ok(Code::CONTENT));
+        assert!(bench.sent().payload().len() > 100);
+    }
+}
+
+/// The application is asked for nothing that the Client would refuse.
+#[test]
+fn what_is_refused_anyway_asks_nobody() {
+    let mut bench = bench();
+    bench.client.defer(Execute, path("/3"));
+    bench.client.defer(Read, path("/3"));
+    let mut bad = reboot();
+    bad.payload(b"0,0");
+    let mut format = get("/3/0/9");
+    format.accept(ContentFormat::new(9999)).unwrap();
+    for (request, code) in [
+        (bad, Code::BAD_REQUEST),
+        (on(Method::Post, "/3/0/9"), Code::METHOD_NOT_ALLOWED),
+        (on(Method::Post, "/3/0"), Code::METHOD_NOT_ALLOWED),
+        (get("/3/0/4"), Code::METHOD_NOT_ALLOWED),
+        (get("/3/0/99"), Code::NOT_FOUND),
+        (format, Code::NOT_ACCEPTABLE),
+    ] {
+        assert_eq!(bench.code(request), code);
+    }
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn a_slow_read_is_answered_with_the_value_of_then() {
+    for accept in [None, Some(ContentFormat::TEXT)] {
+        let mut bench = bench();
+        let mut request = get("/3/0/9");
+        if let Some(format) = accept {
+            request.accept(format).unwrap();
+        }
+        let request = asks(&mut bench, MessageType::Confirmable, b"r", request);
+        bench.pass(Duration::from_secs(10));
+        assert_eq!(bench.sent().code(), Code::EMPTY);
+        bench.client.set(bench.now, path("/3/0/9"), 42).unwrap();
+        let answered = bench.client.answer_read(bench.now, request, Ok(()));
+        assert_eq!(answered, Ok(Code::CONTENT));
+        let answer = bench.sent();
+        let expected: &[u8] = match accept {
+            None => &[0xC1, 0x09, 42],
+            Some(_) => b"42",
+        };
+        assert_eq!((answer.code(), answer.payload()), (Code::CONTENT, expected));
+        assert_eq!(answer.message().observe(), None);
+    }
+}
+
+#[test]
+fn a_large_answer_that_comes_later_goes_in_blocks() {
+    let mut bench = bench();
+    let block = |number| BlockOption::new(number, false, 64).unwrap();
+    let mut request = get("/3/0");
+    request.block2(block(0)).unwrap();
+    let request = asks(&mut bench, MessageType::Confirmable, b"b", request);
+    bench
+        .client
+        .answer_read(bench.now, request, Ok(()))
+        .unwrap();
+    let answer = bench.sent();
+    assert_eq!(answer.payload().len(), 64);
+    assert!(answer.message().block2().unwrap().more());
+    let mut rest = get("/3/0");
+    rest.block2(block(1)).unwrap();
+    // The body is kept: nobody is asked again.
+    let rest = bench.request(b"c", rest);
+    assert_eq!((rest.code(), rest.payload().len()), (Code::CONTENT, 57));
+    assert!(bench.events().is_empty());
+}
+
+fn assert_notifies(bench: &mut Bench, token: Option<&[u8]>) {
+    let level = bench.client.tree().get(path("/3/0/9"));
+    let other = if level == Some(1.into()) { 2 } else { 1 };
+    bench.client.set(bench.now, path("/3/0/9"), other).unwrap();
+    bench.pass(Duration::ZERO);
+    let sent = bench.all_sent();
+    let tokens: Vec<_> = sent.iter().map(|sent| sent.message().token()).collect();
+    let expected = token.map(|token| Token::new(token).unwrap());
+    assert_eq!(tokens, expected.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn an_observation_begins_with_its_answer() {
+    let mut bench = bench();
+    let request = asks(
+        &mut bench,
+        MessageType::Confirmable,
+        b"o",
+        observe(0, "/3/0/9"),
+    );
+    // Nothing is notified before.
+    assert_notifies(&mut bench, None);
+    bench
+        .client
+        .answer_read(bench.now, request, Ok(()))
+        .unwrap();
+    let answer = bench.sent();
+    assert_eq!(answer.code(), Code::CONTENT);
+    let first = answer.message().observe().unwrap();
+    assert_eq!(
+        bench.events(),
+        [ClientEvent::Observed {
+            server: server_id(101),
+            path: path("/3/0/9"),
+        }]
+    );
+    bench.client.set(bench.now, path("/3/0/9"), 33).unwrap();
+    bench.pass(Duration::ZERO);
+    let notification = bench.sent();
+    assert!(notification.message().observe().unwrap() > first);
+    assert_eq!(notification.payload(), [0xC1, 0x09, 33]);
+}
+
+#[test]
+fn an_observe_that_is_refused_or_cancelled_meanwhile_begins_nothing() {
+    let mut refused = bench();
+    let request = asks(
+        &mut refused,
+        MessageType::Confirmable,
+        b"o",
+        observe(0, "/3/0/9"),
+    );
+    let answer = Err(Code::INTERNAL_SERVER_ERROR);
+    refused
+        .client
+        .answer_read(refused.now, request, answer)
+        .unwrap();
+    assert_eq!(refused.sent().message().observe(), None);
+    assert!(refused.events().is_empty());
+    assert_notifies(&mut refused, None);
+
+    let mut cancelled = bench();
+    let request = asks(
+        &mut cancelled,
+        MessageType::Confirmable,
+        b"o",
+        observe(0, "/3/0/9"),
+    );
+    // It is answered at once, with the value of then.
+    assert_eq!(
+        cancelled.request(b"o", observe(1, "/3/0/9")).code(),
+        Code::CONTENT
+    );
+    cancelled
+        .client
+        .answer_read(cancelled.now, request, Ok(()))
+        .unwrap();
+    let answer = cancelled.sent();
+    assert_eq!(
+        (answer.code(), answer.message().observe()),
+        (Code::CONTENT, None)
+    );
+    assert!(cancelled.events().is_empty());
+    assert_notifies(&mut cancelled, None);
+}
+
+/// What follows from an Execute follows from one that was asked about: here an Update, after the
+/// answer.
+#[test]
+fn what_the_machine_does_itself_follows_from_consent() {
+    for consent in [true, false] {
+        let mut bench = bench();
+        bench.client.defer(Execute, path("/1"));
+        let trigger = on(Method::Post, "/1/0/8");
+        let request = asks(&mut bench, MessageType::Confirmable, b"u", trigger);
+        let refusal = Code::METHOD_NOT_ALLOWED;
+        let result = if consent { Ok(()) } else { Err(refusal) };
+        bench
+            .client
+            .answer_execute(bench.now, request, result)
+            .unwrap();
+        let sent = bench.all_sent();
+        assert_eq!(
+            sent[0].code(),
+            if consent { Code::CHANGED } else { refusal }
+        );
+        let updates: Vec<_> = sent[1..].iter().map(Sent::path).collect();
+        assert_eq!(updates, ["/rd/a"][..usize::from(consent)]);
+    }
+}
+
+/// The right is looked at again when the application answers.
+#[test]
+fn a_right_that_is_lost_meanwhile_is_missing_at_the_answer() {
+    let all = AccessRights::READ | AccessRights::EXECUTE;
+    let servers = [101, 102].map(|id| Server::new(server_id(id), 86_400));
+    let mut two = Two::with(servers, |tree| {
+        tree.add(access_control([access(3, 0, [all, all])]));
+    });
+    two.client.defer(Execute, path("/3/0/4"));
+    two.client.defer(Read, path("/3/0/9"));
+    for (id, request) in [(1001, reboot()), (1002, get("/3/0/9"))] {
+        let wire = request.finish(MessageType::Confirmable, id, Token::new(b"t").unwrap());
+        two.datagram(1, wire.as_ref());
+    }
+    let none = access_control([access(3, 0, [all, AccessRights::NONE])]);
+    let replaced = two
+        .client
+        .object(two.now, ObjectId::ACCESS_CONTROL, |store: &mut Store| {
+            *store = none;
+        });
+    replaced.unwrap();
+    let mut answered = Vec::new();
+    while let Some(event) = two.client.poll_event() {
+        answered.push(match event {
+            ClientEvent::ExecuteAsked { request, .. } => {
+                two.client.answer_execute(two.now, request, Ok(()))
+            }
+            ClientEvent::ReadAsked { request, .. } => {
+                two.client.answer_read(two.now, request, Ok(()))
+            }
+            event => panic!("{event:?}"),
+        });
+    }
+    assert_eq!(answered, [Ok(Code::UNAUTHORIZED); 2]);
+    assert_eq!(two.sent().len(), 2);
+}
