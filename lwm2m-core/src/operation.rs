@@ -254,6 +254,14 @@ impl Operation {
             ],
             Self::Update => &[Code::CHANGED, Code::BAD_REQUEST, Code::NOT_FOUND],
             Self::Deregister => &[Code::DELETED, Code::BAD_REQUEST, Code::NOT_FOUND],
+            Self::Notify => &[Code::CONTENT],
+            _ => self.codes_of_a_client(),
+        }
+    }
+
+    /// Those of the operations that a Server asks of a Client.
+    const fn codes_of_a_client(self) -> &'static [Code] {
+        match self {
             Self::Create => &[
                 Code::CREATED,
                 Code::BAD_REQUEST,
@@ -302,7 +310,7 @@ impl Operation {
                 Code::NOT_FOUND,
                 Code::METHOD_NOT_ALLOWED,
             ],
-            Self::Notify => &[Code::CONTENT],
+            _ => &[],
         }
     }
 

@@ -2,17 +2,17 @@
 //! (TS 5.2.7.1, 5.3.1, 5.3.2, 8.2.3, 8.2.4).
 
 mod given;
+mod parameter;
 mod types;
 
 use core::fmt;
 
-use thiserror::Error;
-
 use self::given::{Given, Style, first_version};
-pub use self::types::{
-    EndpointName, EndpointNameError, Lifetime, LifetimeError, Msisdn, MsisdnError,
+pub use self::{
+    parameter::{Parameter, ParameterError, UnknownParameter},
+    types::{EndpointName, EndpointNameError, Lifetime, LifetimeError, Msisdn, MsisdnError},
 };
-use crate::{Binding, BindingMode, Code, EnablerVersions, Transports, Version};
+use crate::{Binding, BindingMode, EnablerVersions, Transports, Version};
 
 /// The parameters of a Register (TS Table 7): `/rd?ep=…&lt=…&sms=…&lwm2m=…&b=…`.
 ///
@@ -79,75 +79,6 @@ pub struct UpdateParameters {
 pub struct BootstrapParameters<'a> {
     /// Endpoint Client Name, `ep`.
     pub endpoint: EndpointName<'a>,
-}
-
-/// What becomes of a request with a parameter that its table does not list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum UnknownParameter {
-    /// The request is read as if the parameter were not there.
-    Accept,
-    /// The request is refused with [`ParameterError::Unknown`].
-    Refuse,
-}
-
-/// A parameter of the registration and bootstrap interfaces (TS Tables 7, 9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Parameter {
-    /// `ep`
-    EndpointName,
-    /// `lt`
-    Lifetime,
-    /// `sms`
-    SmsNumber,
-    /// `lwm2m`
-    Version,
-    /// `b`
-    Binding,
-    /// `Q`, from LwM2M 1.1 on
-    QueueMode,
-}
-
-/// Why the parameters of a request are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ParameterError {
-    /// A parameter that must be there is not.
-    #[error("expected a query {0}=")]
-    Missing(Parameter),
-    /// A parameter is there twice.
-    #[error("query {query}: {parameter} was given before")]
-    Duplicate {
-        /// Which query, from 0: the later one.
-        query: usize,
-        /// Which parameter.
-        parameter: Parameter,
-    },
-    /// The value of a parameter is malformed, or there is none.
-    #[error("query {query}: expected {}", parameter.expectation())]
-    Malformed {
-        /// Which query, from 0.
-        query: usize,
-        /// Which parameter.
-        parameter: Parameter,
-    },
-    /// A parameter that the caller refuses.
-    #[error("query {query}: unknown parameter")]
-    Unknown {
-        /// Which query, from 0.
-        query: usize,
-    },
-    /// The Client's version of the Enabler is not compatible with the Server's (TS 5.3.1).
-    #[error("query {query}: LwM2M {client} is not compatible with {accepted}")]
-    Version {
-        /// Which query, from 0.
-        query: usize,
-        /// What the Client supports.
-        client: Version,
-        /// What the Server accepts.
-        accepted: EnablerVersions,
-    },
 }
 
 impl<'a> RegisterParameters<'a> {
@@ -329,50 +260,6 @@ impl fmt::Display for ParameterQuery<'_> {
 
 fn missing(parameter: Parameter) -> ParameterError {
     ParameterError::Missing(parameter)
-}
-
-impl Parameter {
-    /// The key of the query.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::EndpointName => "ep",
-            Self::Lifetime => "lt",
-            Self::SmsNumber => "sms",
-            Self::Version => "lwm2m",
-            Self::Binding => "b",
-            Self::QueueMode => "Q",
-        }
-    }
-
-    const fn expectation(self) -> &'static str {
-        match self {
-            Self::EndpointName => "ep= and a name of 1 to 252 bytes",
-            Self::Lifetime => "lt= and seconds, 1 to 4294967295",
-            Self::SmsNumber => "sms= and 1 to 15 digits",
-            Self::Version => "lwm2m= and a version such as 1.0",
-            Self::Binding => {
-                "b= and one of U, UQ, S, SQ, US, UQS, or from LwM2M 1.1 on letters of U, T, S, N"
-            }
-            Self::QueueMode => "Q without a value",
-        }
-    }
-}
-
-impl fmt::Display for Parameter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.key())
-    }
-}
-
-impl ParameterError {
-    /// The answer to such a request (TS Table 27): 4.12 for a version that is not compatible, 4.00
-    /// for anything else.
-    pub const fn code(&self) -> Code {
-        match self {
-            Self::Version { .. } => Code::PRECONDITION_FAILED,
-            _ => Code::BAD_REQUEST,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -70,22 +70,6 @@ pub struct ObjectDefinition {
     pub arguments: Cow<'static, [ArgumentDefinition]>,
 }
 
-#[cfg(feature = "serde")]
-crate::saved::sealed::sealed! {
-    ObjectDefinition = "ObjectDefinition" {
-        id: ObjectId,
-        name: Cow<'static, str>,
-        urn: Cow<'static, str>,
-        version: Version,
-        enabler: Version,
-        instances: Multiplicity,
-        mandatory: bool,
-        description: Cow<'static, str>,
-        resources: Cow<'static, [ResourceDefinition]>,
-        arguments: Cow<'static, [ArgumentDefinition]>,
-    } if ObjectDefinition::check
-}
-
 /// The definition of a Resource (TS D.1, "Resource definition").
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -2,7 +2,10 @@
 
 use core::str::FromStr;
 
-use super::{EndpointName, Lifetime, Msisdn, Parameter, ParameterError, UnknownParameter};
+use super::{
+    parameter::{Parameter, ParameterError, UnknownParameter},
+    types::{EndpointName, Lifetime, Msisdn},
+};
 use crate::{Binding, BindingMode, Transports, Version};
 
 /// How a version of the Enabler says what binding there is.

@@ -8,6 +8,7 @@ use alloc::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::Code;
 use crate::{BindingMode, Transport, Transports};
 
 fn refuse(_: &str) -> UnknownParameter {

@@ -148,6 +148,23 @@ impl fmt::Display for TypeName {
     }
 }
 
+// What breaks a rule is not deserialised.
+#[cfg(feature = "serde")]
+crate::saved::sealed::sealed! {
+    ObjectDefinition = "ObjectDefinition" {
+        id: ObjectId,
+        name: alloc::borrow::Cow<'static, str>,
+        urn: alloc::borrow::Cow<'static, str>,
+        version: Version,
+        enabler: Version,
+        instances: super::Multiplicity,
+        mandatory: bool,
+        description: alloc::borrow::Cow<'static, str>,
+        resources: alloc::borrow::Cow<'static, [ResourceDefinition]>,
+        arguments: alloc::borrow::Cow<'static, [ArgumentDefinition]>,
+    } if ObjectDefinition::check
+}
+
 impl ObjectDefinition {
     /// Checks all rules of the template (TS Appendix D): the first that the definition breaks. A
     /// test of one's own definitions is the place for it.

@@ -123,19 +123,21 @@ fn object(node: Node<'_, '_>, findings: &mut Findings) -> Option<ObjectDefinitio
         resources: Cow::Owned(resources),
         arguments: Cow::Owned(arguments),
     };
+    rules(&definition, urn.map_or(start(node), text_start), findings);
+    Some(definition)
+}
+
+/// Reports the rules that the definition breaks; those of the URN, which stands at `urn`.
+fn rules(definition: &ObjectDefinition, urn: usize, findings: &mut Findings) {
     for error in definition.faults() {
-        let fault = error.fault;
-        let severity = match fault {
-            // Told already, where the Resource is.
+        let severity = match error.fault {
+            // Reported already, where the Resource is.
             DefinitionFault::NoType | DefinitionFault::Duplicate => continue,
             fault if fault.is_warning() => Severity::Warning,
             _ => Severity::Object,
         };
-        // What is left is about the URN.
-        let offset = urn.map_or(start(node), text_start);
-        findings.rule(offset, severity, error.resource, fault);
+        findings.rule(urn, severity, error.resource, error.fault);
     }
-    Some(definition)
 }
 
 fn identifier(

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::Options;
+use super::options::Options;
 use crate::coap::option::{OptionFault, OptionNumber};
 
 /// An option with which something is wrong.
