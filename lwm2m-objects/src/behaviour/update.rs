@@ -14,6 +14,8 @@ pub(crate) mod face;
 pub(crate) mod machine;
 pub(crate) mod plan;
 pub(crate) mod pull;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use self::{

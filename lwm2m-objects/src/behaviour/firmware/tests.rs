@@ -240,39 +240,6 @@ fn errors_have_their_numbers() {
     assert_eq!(State::from_number(4), None);
 }
 
-/// An error in the middle of a push is told by Update Result only; the Write goes on to its end.
-#[test]
-fn the_rest_of_a_push_that_failed_is_dropped() {
-    let mut machine = Machine::new(DeliveryMethod::Push, []);
-    let mut blocks = 0;
-    let mut full = |event: Event<'_>| match event {
-        Event::Block { offset: 0, .. } => {
-            blocks += 1;
-            Answer::Done
-        }
-        Event::Block { .. } => {
-            blocks += 1;
-            Answer::Failed(DownloadError::Storage)
-        }
-        event => panic!("{event:?}"),
-    };
-    machine.begin();
-    for block in [b"abcd", b"efgh", b"ijkl", b"mnop"] {
-        machine.block(block, &mut full).unwrap();
-    }
-    machine.end(&mut full).unwrap();
-    assert_eq!(blocks, 2);
-    assert_eq!(
-        machine.result(),
-        UpdateResult::Download(DownloadError::Storage)
-    );
-    // The next one is a new package.
-    machine
-        .write_package(b"abcd", &mut |_| Answer::Done)
-        .unwrap();
-    assert_eq!(machine.state(), State::Downloaded);
-}
-
 /// What somebody else resets in the middle of a push does not go on.
 #[test]
 fn a_push_ends_with_a_reset() {
@@ -322,64 +289,12 @@ fn a_push_receives_nothing_of_a_pull() {
     assert_eq!(machine.downloaded(), Ok(()));
 }
 
-/// A Write of Package that takes the place of one that is pushed is a push from its beginning, before
-/// anything of it has arrived: it may be begun once more, it ends the other one, and nothing of it
-/// is pulled.
+/// One zero byte is a reset, which is taken in any state.
 #[test]
-fn a_push_that_is_begun_again_is_a_push() {
-    let later = &mut |_: Event<'_>| Answer::Later;
-    let begun_again = || {
-        let [_, (_, mut pushing), ..] = machines();
-        pushing.begin();
-        pushing
-    };
-    let mut machine = begun_again();
-    assert_eq!(machine.downloaded(), Err(NotNow(State::Downloading)));
-    assert_eq!(machine.progress(1), Err(NotNow(State::Downloading)));
-    assert_eq!(machine.may_write_package(b"new"), Ok(()));
-    machine.begin();
-    machine.block(b"new", later).unwrap();
-    machine.end(later).unwrap();
-    assert_eq!(machine.state(), State::Downloading, "verifying");
-    machine.downloaded().unwrap();
-
-    // Given up, it takes the other one along; one that has failed meanwhile is gone already.
-    let lost = UpdateResult::Download(DownloadError::ConnectionLost);
-    let memory = UpdateResult::Download(DownloadError::Memory);
-    for (failed, result, asked) in [(false, lost, &["discard"][..]), (true, memory, &[])] {
-        let (mut machine, mut application) = (begun_again(), Application::new());
-        if failed {
-            machine.failed(DownloadError::Memory).unwrap();
-        }
-        machine.abort(&mut |event| application.answer(event));
-        assert_eq!(application.asked, asked);
-        assert_eq!((machine.state(), machine.result()), (State::Idle, result));
-    }
-}
-
-/// A package is taken in Idle, and in place of one that is being pushed; whether it would be is known
-/// before. A reset always is.
-#[test]
-fn it_is_known_whether_a_package_would_be_taken() {
-    let later = &mut |_: Event<'_>| Answer::Later;
-    let mut taken = Vec::new();
+fn a_zero_byte_is_always_taken() {
     for (situation, machine) in machines() {
-        let may = machine.may_write_package(b"one");
-        assert_eq!(
-            machine.clone().write_package(b"one", later),
-            may,
-            "{situation}"
-        );
-        assert!(
-            may.is_ok() || may == Err(NotNow(machine.state())),
-            "{situation}"
-        );
-        assert_eq!(machine.may_write_package(b""), Ok(()), "{situation}");
         assert_eq!(machine.may_write_package(&[0]), Ok(()), "{situation}");
-        taken.extend(may.is_ok().then_some((situation, machine.state())));
     }
-    let [(idle, _), (pushing, _), ..] = machines();
-    assert_eq!(taken, [(idle, State::Idle), (pushing, State::Downloading)]);
 }
 
 /// TS E.6, Resource 9: what is not among the delivery methods is refused, a reset never is.
@@ -429,21 +344,6 @@ fn protocols_are_those_that_are_told() {
             assert_eq!(machine.package_uri(), uri);
             assert_eq!(machine.protocols(), protocols);
         }
-    }
-}
-
-/// TS E.6, Resource 1: 0 to 255 bytes.
-#[test]
-fn a_uri_that_is_too_long_is_invalid() {
-    for length in [254, 255, 256, 300] {
-        let uri = format!("{URI}{}", "p".repeat(length - URI.len()));
-        let mut machine = Machine::new(DeliveryMethod::Both, []);
-        machine
-            .write_package_uri(&uri, &mut |_| Answer::Later)
-            .unwrap();
-        let (result, kept) = if length > 255 { (7, "") } else { (0, &*uri) };
-        assert_eq!(machine.result().number(), result, "{length}");
-        assert_eq!(machine.package_uri(), kept, "{length}");
     }
 }
 

@@ -1,12 +1,7 @@
 //! The transitions of the Software Management specification, 5.1.1 and 5.2: every state with
 //! every event, in both numberings.
 
-use alloc::{
-    format,
-    string::{String, ToString},
-    vec,
-    vec::Vec,
-};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use proptest::prelude::*;
 
@@ -325,41 +320,6 @@ fn numbers_are_read_back() {
     }
 }
 
-/// Resource 3: 0 to 255 bytes.
-#[test]
-fn a_uri_that_is_too_long_is_invalid() {
-    for length in [254, 255, 256, 300] {
-        let uri = format!("{URI}{}", "p".repeat(length - URI.len()));
-        let mut machine = Machine::new(Numbering::Registered);
-        machine
-            .write_package_uri(&uri, &mut |_| Answer::Later)
-            .unwrap();
-        let expected = if length > 255 { 56 } else { 1 };
-        assert_eq!(machine.result().number(Numbering::Registered), expected);
-    }
-}
-
-/// `received` is of the pull that is under way, and of nothing else.
-#[test]
-fn what_was_received_is_of_one_pull() {
-    let later = &mut |_: Event<'_>| Answer::Later;
-    for numbering in [Numbering::Registered, Numbering::Candidate] {
-        let [_, pushing, mut fetching, ..] = machines(numbering);
-        assert_eq!((pushing.received(), pushing.package_uri()), (0, ""));
-        assert_eq!((fetching.received(), fetching.package_uri()), (7, URI));
-        fetching.progress(u64::MAX).unwrap();
-        assert_eq!(
-            fetching.received(),
-            i64::MAX as u64,
-            "what an Integer tells"
-        );
-        fetching.failed(DownloadError::Memory).unwrap();
-        fetching.begin();
-        fetching.block(b"1234", later).unwrap();
-        assert_eq!((fetching.received(), fetching.package_uri()), (0, ""));
-    }
-}
-
 /// Installing again after a failure works, and what was installed begins INACTIVE.
 #[test]
 fn an_installation_may_be_tried_again() {
@@ -385,86 +345,30 @@ fn nothing_is_installed_after_an_uninstall() {
     assert!(!installing.snapshot().installing);
 }
 
+/// An empty Package in place of one that is pushed ends it as if it had been given up.
 #[test]
-fn the_rest_of_a_push_that_failed_is_dropped() {
-    let mut machine = Machine::new(Numbering::Candidate);
-    let mut full = |event: Event<'_>| match event {
-        Event::Block { offset: 0, .. } => Answer::Failed(DownloadError::Storage),
-        event => panic!("{}", format!("{event:?}").to_string()),
-    };
-    machine.begin();
-    for block in [b"abcd", b"efgh"] {
-        machine.block(block, &mut full).unwrap();
-    }
-    machine.end(&mut full).unwrap();
-    assert_eq!(machine.result().number(Numbering::Candidate), 3);
-}
-
-/// A Write of Package that takes the place of one that is pushed is a push from its beginning, before
-/// anything of it has arrived: it may be begun once more, it ends the other one, and nothing of it
-/// is pulled.
-#[test]
-fn a_push_that_is_begun_again_is_a_push() {
-    let later = &mut |_: Event<'_>| Answer::Later;
+fn an_empty_package_ends_a_push() {
     for numbering in [Numbering::Registered, Numbering::Candidate] {
-        let begun_again = || {
-            let [_, mut pushing, ..] = machines(numbering);
-            pushing.begin();
-            pushing
-        };
-        let started = State::DownloadStarted;
-        let mut machine = begun_again();
-        assert_eq!(machine.downloaded(later), Err(Refused::NotNow(started)));
-        assert_eq!(machine.progress(1), Err(Refused::NotNow(started)));
-        assert_eq!(machine.may_write_package(b"one"), Ok(()));
-        machine.begin();
-        machine.block(b"new", later).unwrap();
-        machine.end(later).unwrap();
-        assert_eq!(machine.state(), State::Downloaded);
+        let [_, mut pushing, ..] = machines(numbering);
+        let mut application = Application::new();
+        pushing.begin();
+        pushing.end(&mut |event| application.answer(event)).unwrap();
+        assert_eq!(application.asked, ["discard"]);
+        let lost = UpdateResult::Download(DownloadError::ConnectionLost);
+        assert_eq!((pushing.state(), pushing.result()), (State::Initial, lost));
 
-        // Neither is anything left of the other one if nothing comes of this one.
-        let ends: [fn(&mut Machine, &mut Application); 2] = [
-            |machine, application| machine.end(&mut |event| application.answer(event)).unwrap(),
-            |machine, application| machine.abort(&mut |event| application.answer(event)),
-        ];
-        for end in ends {
-            let (mut machine, mut application) = (begun_again(), Application::new());
-            end(&mut machine, &mut application);
-            assert_eq!(application.asked, ["discard"]);
-            let lost = UpdateResult::Download(DownloadError::ConnectionLost);
-            assert_eq!((machine.state(), machine.result()), (State::Initial, lost));
-
-            // The other one has failed meanwhile: then this one is the first.
-            let (mut machine, mut application) = (begun_again(), Application::new());
-            machine.failed(DownloadError::Memory).unwrap();
-            end(&mut machine, &mut application);
-            assert_eq!(application.asked, [""; 0]);
-            let memory = UpdateResult::Download(DownloadError::Memory);
-            assert_eq!(
-                (machine.state(), machine.result()),
-                (State::Initial, memory)
-            );
-        }
-    }
-}
-
-/// A package is taken in INITIAL, and in place of one that is being pushed; whether it would be is
-/// known before.
-#[test]
-fn it_is_known_whether_a_package_would_be_taken() {
-    let later = &mut |_: Event<'_>| Answer::Later;
-    for numbering in [Numbering::Registered, Numbering::Candidate] {
-        for (situation, mut machine) in SITUATIONS.into_iter().zip(machines(numbering)) {
-            let may = matches!(situation, "initial" | "pushing");
-            let refused = Err(Refused::NotNow(machine.state()));
-            let expected = if may { Ok(()) } else { refused };
-            assert_eq!(machine.may_write_package(b"one"), expected, "{situation}");
-            assert_eq!(
-                machine.write_package(b"one", later),
-                expected,
-                "{situation}"
-            );
-        }
+        // The other one has failed meanwhile: then this one is the first.
+        let [_, mut pushing, ..] = machines(numbering);
+        let mut application = Application::new();
+        pushing.begin();
+        pushing.failed(DownloadError::Memory).unwrap();
+        pushing.end(&mut |event| application.answer(event)).unwrap();
+        assert_eq!(application.asked, [""; 0]);
+        let memory = UpdateResult::Download(DownloadError::Memory);
+        assert_eq!(
+            (pushing.state(), pushing.result()),
+            (State::Initial, memory)
+        );
     }
 }
 
