@@ -7,7 +7,7 @@ use super::{
     blockwise::{SuppliedBlock, SuppliedNotification, may_be_split},
     body::{Resource, Source, SourceId},
     context::RequestContext,
-    event::{FailureReason, NotificationId, Responder, SendError},
+    event::{NotificationId, Responder, SendError},
     keys::BodyKey,
 };
 use crate::{
@@ -65,9 +65,6 @@ impl<P: Peer> Endpoint<P> {
         block: &[u8],
         more: bool,
     ) -> Result<(), SendError> {
-        if let Some(request) = self.sources.owner(source) {
-            return self.supply_request(now, request, offset, block, more);
-        }
         let block = SuppliedBlock {
             offset,
             bytes: block,
@@ -78,13 +75,9 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Gives up a body that cannot be supplied. A request fails with
-    /// [`FailureReason::Aborted`], as does a confirmable notification that waits for its first
+    /// [`FailureReason::Aborted`](super::FailureReason::Aborted), as does a confirmable notification that waits for its first
     /// block; a block of a response that was asked for is answered 5.00.
     pub fn abort(&mut self, now: Instant, source: SourceId) {
-        if let Some(request) = self.sources.owner(source) {
-            self.fail_request(now, request, FailureReason::Aborted);
-            return;
-        }
         self.blockwise.abort(source);
         let _ = self.do_steps(now);
     }

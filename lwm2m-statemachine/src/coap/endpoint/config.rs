@@ -104,11 +104,6 @@ pub(super) struct Spans {
     pub(super) max_transmit_span: u64,
     pub(super) acknowledgement_delay: u64,
     pub(super) response_timeout: u64,
-    pub(super) transfer_lifetime: u64,
-    pub(super) transfer_deadline: u64,
-    /// For how long a peer with a transfer under way may be silent: as long as it waits at most
-    /// before it sends a message again for the first time.
-    pub(super) silence: u64,
     pub(super) leisure: u64,
     pub(super) ack_timeout: u64,
     /// By how much the first wait for an acknowledgement may be longer than ACK_TIMEOUT.
@@ -133,13 +128,6 @@ impl Spans {
                     .response_timeout
                     .unwrap_or_else(|| parameters.max_transmit_wait()),
             ),
-            transfer_lifetime: millis(
-                config
-                    .transfer_lifetime
-                    .unwrap_or_else(|| parameters.exchange_lifetime()),
-            ),
-            transfer_deadline: millis(config.transfer_deadline),
-            silence: millis(parameters.longest_ack_timeout()),
             nstart: parameters.nstart.max(1),
             retransmissions: parameters.retransmissions(),
             probing_rate: parameters.probing_rate.max(1).into(),

@@ -90,7 +90,7 @@ impl<P: Peer> Endpoint<P> {
     /// Takes back all that is being sent to a peer, or waits for its answer.
     fn end_exchanges(&mut self, now: Instant, peer: PeerIndex) {
         let reason = FailureReason::PeerDropped;
-        self.uploads.forget(peer);
+        self.blockwise.forget_uploads(peer);
         // Nothing of the peer that waits for its turn is to be sent meanwhile.
         for key in self.messages.take_waiting(peer).rev() {
             if let Some(transmission) = self.end_transmission(now, key) {

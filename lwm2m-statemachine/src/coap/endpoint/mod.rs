@@ -14,6 +14,7 @@ mod keys;
 mod messages;
 mod steps;
 mod table;
+mod transfers;
 mod usage;
 
 use alloc::collections::VecDeque;
@@ -22,7 +23,7 @@ use core::{fmt, time::Duration};
 use lwm2m_core::{CodeKind, Instant};
 
 use self::{
-    blockwise::{BlockWise, Holders, Sources, Uploads},
+    blockwise::BlockWise,
     config::Spans,
     exchanges::{notifications::Notifications, requests::Requests},
     messages::{IdOwner, MessageKeys, Messages, Outcome, Purpose},
@@ -39,7 +40,7 @@ pub use self::{
     usage::Usage,
 };
 use super::message::{MessageRef, MessageType};
-use crate::machine::{Channel, Datagram, KeyedState, Machine, Peer, Random, TimerQueue, Transmit};
+use crate::machine::{Channel, Datagram, Machine, Peer, Random, TimerQueue, Transmit};
 
 /// A CoAP endpoint: client and server at once, for any number of peers.
 ///
@@ -97,13 +98,7 @@ pub struct Endpoint<P> {
     messages: Messages<P>,
     requests: Requests,
     notifications: Notifications,
-    uploads: Uploads,
     blockwise: BlockWise,
-    /// Whose the responses are that are being put together.
-    responses: Holders,
-    sources: Sources,
-    /// For what tells resources and bodies apart.
-    fingerprints: KeyedState,
     timers: TimerQueue<TimerKey>,
     events: VecDeque<Event<P>>,
 }
@@ -173,8 +168,7 @@ impl<P: Peer> Endpoint<P> {
         let mut random = Random::new(config.seed);
         let (peers, records) = (random.hash_keys(), random.hash_keys());
         let requests = Requests::new(random.hash_keys());
-        let uploads = Uploads::new(&mut random);
-        let fingerprints = random.hash_keys();
+        let blockwise = BlockWise::new(&config, &mut random);
         let keys = MessageKeys {
             peers,
             records,
@@ -185,11 +179,7 @@ impl<P: Peer> Endpoint<P> {
             messages: Messages::new(&config, &keys, random),
             requests,
             notifications: Notifications::default(),
-            uploads,
-            blockwise: BlockWise::new(&config, fingerprints),
-            responses: Holders::default(),
-            sources: Sources::default(),
-            fingerprints,
+            blockwise,
             timers: TimerQueue::new(),
             events: VecDeque::new(),
             config,
@@ -341,11 +331,8 @@ impl<P: Peer> Endpoint<P> {
     /// Whether nothing is kept of anyone, and nothing is left to send or to tell.
     pub fn is_idle(&self) -> bool {
         let nothing_held = self.usage() == Usage::default() && self.poll_timeout().is_none();
-        let nothing_waits = self.uploads.is_empty();
-        let nothing_comes = self.blockwise.is_empty() && self.responses.bodies() == 0;
         nothing_held
-            && nothing_waits
-            && nothing_comes
+            && self.blockwise.is_empty()
             && self.messages.is_idle()
             && self.events.is_empty()
     }
@@ -488,8 +475,6 @@ impl<P> Endpoint<P> {
         let mut usage = Usage {
             requests: self.requests.len(),
             notifications: self.notifications.len(),
-            response_bytes: self.responses.bytes(),
-            sources: self.sources.len(),
             ..self.messages.usage()
         };
         usage.timers += self.timers.len();

@@ -65,6 +65,12 @@ impl<P: Peer> Endpoint<P> {
                     });
                 }
             }
+            Step::SendBlock { request, message } => self.send_block(now, request, message),
+            Step::EndBlockRequest(request) => {
+                self.give_up(request);
+                self.remove_request(now, request);
+            }
+            Step::TransferFailed { request, reason } => self.transfer_failed(now, request, reason),
             Step::SourceClosed(source) => self.events.push_back(Event::SourceClosed { source }),
             Step::HoldPeer(peer) => {
                 self.messages.hold(peer);

@@ -63,6 +63,16 @@ pub(super) struct Key {
 }
 
 impl Key {
+    pub(super) const MIN: Self = Self {
+        serial: 0,
+        index: 0,
+    };
+
+    pub(super) const MAX: Self = Self {
+        serial: u32::MAX,
+        index: u32::MAX,
+    };
+
     pub(super) const fn index(self) -> u32 {
         self.index
     }

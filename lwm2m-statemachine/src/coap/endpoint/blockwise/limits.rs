@@ -182,6 +182,19 @@ impl Room {
         }
     }
 
+    /// For the bodies of responses that are put together. One of the largest always fits into the
+    /// share of a peer.
+    pub(super) fn of_responses(config: &Config) -> Self {
+        let bounds = &config.bounds;
+        Self {
+            bodies: usize::MAX,
+            bodies_per_peer: usize::MAX,
+            bytes: bounds.response_bytes,
+            bytes_per_peer: bounds.response_bytes_per_peer.max(bounds.body),
+            largest: bounds.body,
+        }
+    }
+
     /// For the bodies of responses that are served.
     pub(super) fn of_served(config: &Config) -> Self {
         let bounds = &config.bounds;

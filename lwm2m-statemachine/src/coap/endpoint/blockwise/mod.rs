@@ -4,16 +4,15 @@
 //! message, and leaves a list of [`Step`]s that are to be done before that. Its parts:
 //!
 //! - [`receiving`]: requests that come in blocks (Block1), assembled or handed on.
-//! - [`serving`]: responses of ours that are asked for block by block (Block2).
-//! - [`transfer`]: a request of ours whose body, or whose response's body, comes in blocks: what
-//!   each response leads to. [`requesting`] does it; [`downloads`] has the room for it.
-//! - [`source`]: bodies that the application supplies block by block.
+//! - [`serving`]: responses of ours that are asked for block by block (Block2), or that the
+//!   application supplies block by block.
+//! - [`requesting`]: requests of ours whose body, or whose response's body, goes in blocks.
+//!   [`transfer`] is one of them: what each response leads to.
 //!
 //! They share [`message`], a block's message, made of the options of the whole one; [`limits`],
 //! what the configuration says; [`held`], how many bytes bodies take; [`holders`], whose they are,
 //! and who gives way when there is no room.
 
-mod downloads;
 mod held;
 mod holders;
 mod limits;
@@ -21,7 +20,6 @@ mod message;
 mod receiving;
 mod requesting;
 mod serving;
-mod source;
 mod step;
 mod transfer;
 
@@ -29,19 +27,17 @@ use core::mem;
 
 use lwm2m_core::{Code, Instant};
 
-pub(super) use self::{
-    holders::Holders,
-    requesting::Uploads,
-    serving::{ServingEnd, SuppliedNotification, may_be_split},
-    source::Sources,
-    step::{RequestStep, Step, SuppliedBlock},
-    transfer::{Transfer, is_in_blocks},
-};
 use self::{
-    limits::Sizes,
     receiving::{Receiving, RequestBlock},
+    requesting::{Requesting, Upload},
     serving::Serving,
     step::Steps,
+};
+pub(super) use self::{
+    requesting::TransferMode,
+    serving::{ServingEnd, SuppliedNotification, may_be_split},
+    step::{RequestStep, ResponseStep, SentRequest, Step, SuppliedBlock},
+    transfer::is_in_blocks,
 };
 use super::{
     Usage,
@@ -56,11 +52,11 @@ use super::{
 use crate::{
     coap::{
         message::MessageRef,
-        message_buf::MessageBuf,
+        message_buf::{MessageBuf, WireMessage},
         option::{BlockOption, OptionNumber},
         token::Token,
     },
-    machine::{KeyedState, Random},
+    machine::{Channel, KeyedState, Random},
 };
 
 /// What becomes of bodies that are larger than a block.
@@ -68,21 +64,31 @@ use crate::{
 pub(super) struct BlockWise {
     receiving: Receiving,
     serving: Serving,
+    requesting: Requesting,
     /// Of the next source.
     next_source: u64,
-    sizes: Sizes,
+    /// For what tells resources and bodies apart.
+    fingerprints: KeyedState,
     steps: Steps,
 }
 
 impl BlockWise {
-    pub(super) fn new(config: &Config, fingerprints: KeyedState) -> Self {
+    pub(super) fn new(config: &Config, random: &mut Random) -> Self {
+        let first_tag = random.next_u16();
+        let fingerprints = random.hash_keys();
         Self {
             receiving: Receiving::new(config, fingerprints),
             serving: Serving::new(config, fingerprints),
+            requesting: Requesting::new(config, first_tag, fingerprints),
             next_source: 0,
-            sizes: Sizes::new(config),
+            fingerprints,
             steps: Steps::new(),
         }
+    }
+
+    /// What is kept of a request until it is answered.
+    pub(super) fn context(&self, request: &MessageRef<'_>, channel: Channel) -> RequestContext {
+        RequestContext::new(request, channel, self.fingerprints)
     }
 
     /// What a request leads to that has block options. `is_known` says whether a record is still
@@ -247,16 +253,113 @@ impl BlockWise {
         source: SourceId,
         block: SuppliedBlock<'_>,
     ) -> Result<(), SendError> {
+        let steps = &mut self.steps;
+        if let Some(request) = self.requesting.of_source(source) {
+            return self.requesting.supply(now, request, block, steps);
+        }
         let body = self.serving.of_source(source);
         let body = body.ok_or(SendError::NoSource)?;
-        self.serving.supply(now, body, block, &mut self.steps)
+        self.serving.supply(now, body, block, steps)
     }
 
     /// The application cannot supply a body.
     pub(super) fn abort(&mut self, source: SourceId) {
-        if let Some(body) = self.serving.of_source(source) {
-            self.serving.abort(body, &mut self.steps);
+        let steps = &mut self.steps;
+        if let Some(request) = self.requesting.of_source(source) {
+            Requesting::abort(request, steps);
+        } else if let Some(body) = self.serving.of_source(source) {
+            self.serving.abort(body, steps);
         }
+    }
+
+    /// Whether the body of this request goes in blocks.
+    pub(super) fn is_large(&self, channel: Channel, message: &MessageBuf) -> bool {
+        self.requesting.is_large(channel, message)
+    }
+
+    /// Tells a server of small blocks which ones to use.
+    pub(super) fn prefer_blocks(&self, channel: Channel, message: &mut MessageBuf) {
+        self.requesting.prefer_blocks(channel, message);
+    }
+
+    /// A request whose body goes in blocks, that of the message or of the source, is about to be
+    /// sent.
+    pub(super) fn upload(
+        &mut self,
+        mode: TransferMode,
+        message: MessageBuf,
+        source: Option<Source>,
+    ) -> Result<Upload, SendError> {
+        self.requesting.upload(mode, message, source)
+    }
+
+    /// The body of this request goes in blocks from now on, or when it is its turn.
+    pub(super) fn begin_upload(&mut self, now: Instant, of: SentRequest, upload: Upload) {
+        self.requesting
+            .begin_upload(now, of, upload, &mut self.steps);
+    }
+
+    /// The whole body of a request with this message was too large; the hint says how large its
+    /// blocks are to be. Says whether it goes in blocks now.
+    pub(super) fn send_again(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        mode: TransferMode,
+        (whole, hint): (&MessageRef<'_>, BlockOption),
+    ) -> bool {
+        self.requesting
+            .send_again(now, of, mode, (whole, hint), &mut self.steps)
+    }
+
+    /// The first block of a response has come, to a request with this message.
+    pub(super) fn begin_download(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        (mode, message): (TransferMode, WireMessage),
+        response: &MessageRef<'_>,
+    ) -> ResponseStep {
+        let steps = &mut self.steps;
+        self.requesting
+            .begin_download(now, of, (mode, message), response, steps)
+    }
+
+    /// Whether this request takes several exchanges.
+    pub(super) fn has_transfer(&self, of: SentRequest) -> bool {
+        self.requesting.contains(of)
+    }
+
+    /// The request for a block was sent.
+    pub(super) fn block_sent(&mut self, of: SentRequest, block: Key) {
+        self.requesting.block_sent(of, block);
+    }
+
+    /// The request for a block has come to its end.
+    pub(super) fn block_ended(&mut self, of: SentRequest) {
+        self.requesting.block_ended(of);
+    }
+
+    /// The response to the request for a block.
+    pub(super) fn block_answered(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        response: &MessageRef<'_>,
+    ) -> ResponseStep {
+        self.requesting
+            .block_answered(now, of, response, &mut self.steps)
+    }
+
+    /// A transfer has ended, or its request has. Gives the message of the request, if there was a
+    /// transfer.
+    pub(super) fn end_transfer(&mut self, now: Instant, of: SentRequest) -> Option<WireMessage> {
+        self.requesting.end(now, of, &mut self.steps)
+    }
+
+    /// No other upload to this peer is to begin.
+    pub(super) fn forget_uploads(&mut self, peer: PeerIndex) {
+        self.requesting.forget_uploads(peer);
     }
 
     /// The application has the rest of a request assembled whose first block it was given. Tells
@@ -297,47 +400,60 @@ impl BlockWise {
 
     /// When something is due next.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.receiving.next_deadline(), self.serving.next_deadline()];
+        let deadlines = [
+            self.requesting.next_deadline(),
+            self.receiving.next_deadline(),
+            self.serving.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
     /// When the next thing is due, if it is at `now`.
     pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
-        let due = [self.receiving.peek_due(now), self.serving.peek_due(now)];
+        let due = [
+            self.requesting.peek_due(now),
+            self.receiving.peek_due(now),
+            self.serving.peek_due(now),
+        ];
         due.into_iter().flatten().min()
     }
 
     /// Does what is due first.
     pub(super) fn handle_due(&mut self, now: Instant) {
+        let next = self.peek_due(now);
         let Self {
             receiving,
             serving,
+            requesting,
             steps,
             ..
         } = self;
-        let (received, served) = (receiving.peek_due(now), serving.peek_due(now));
-        if served.is_some_and(|served| received.is_none_or(|received| served < received)) {
-            serving.handle_due(now, steps);
-        } else {
+        if requesting.peek_due(now) == next {
+            requesting.handle_due(now, steps);
+        } else if receiving.peek_due(now) == next {
             receiving.handle_due(now, steps);
+        } else {
+            serving.handle_due(now, steps);
         }
     }
 
     /// Nothing more is due.
     pub(super) fn end_due(&mut self) {
+        self.requesting.end_due();
         self.receiving.end_due();
         self.serving.end_due();
     }
 
     /// Whether nothing is held.
     pub(super) fn is_empty(&self) -> bool {
-        self.receiving.is_empty() && self.serving.is_in_order()
+        self.receiving.is_empty() && self.serving.is_in_order() && self.requesting.is_empty()
     }
 
     /// Adds how much is held.
     pub(super) fn add_usage(&self, usage: &mut Usage) {
         self.receiving.add_usage(usage);
         self.serving.add_usage(usage);
+        self.requesting.add_usage(usage);
     }
 
     /// The steps that the last call has left. The list is [given back](Self::recycle) when they are

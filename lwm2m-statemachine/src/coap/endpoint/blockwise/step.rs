@@ -1,6 +1,7 @@
 //! What the parts of block-wise transfer have the endpoint do.
 
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use bytes::Bytes;
 use lwm2m_core::ContentFormat;
@@ -45,6 +46,26 @@ pub(in crate::coap::endpoint) enum RequestStep<'d> {
     },
 }
 
+/// What is to be done with a response.
+#[derive(Debug)]
+pub(in crate::coap::endpoint) enum ResponseStep {
+    /// Other blocks are waited for, or the transfer has failed.
+    Wait,
+    /// It is the response to the request.
+    Deliver,
+    /// It completes the response, whose first block has this format. The body is this, unless its
+    /// blocks were handed on.
+    DeliverWhole {
+        body: Option<Bytes>,
+        format: Option<ContentFormat>,
+    },
+    /// This block of the response is for the application.
+    DeliverBlock {
+        offset: usize,
+        format: Option<ContentFormat>,
+    },
+}
+
 /// What is to be done besides, in the order in which it is listed.
 #[derive(Debug)]
 pub(in crate::coap::endpoint) enum Step {
@@ -81,6 +102,12 @@ pub(in crate::coap::endpoint) enum Step {
         notice: Notice,
         reason: FailureReason,
     },
+    /// A block of this request is sent, as a request of its own.
+    SendBlock { request: Key, message: MessageBuf },
+    /// The request for a block is of no use any more.
+    EndBlockRequest(Key),
+    /// The blocks of this request, or of its response, do not come through.
+    TransferFailed { request: Key, reason: FailureReason },
     /// The application is to supply this block of a body.
     WantBlock {
         source: SourceId,
@@ -111,6 +138,28 @@ impl Step {
 
 /// The steps of one call.
 pub(in crate::coap::endpoint) type Steps = Vec<Step>;
+
+/// A request of ours: whom it was sent to, and its place in the table of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::coap::endpoint) struct SentRequest {
+    pub(in crate::coap::endpoint) peer: PeerIndex,
+    pub(in crate::coap::endpoint) request: Key,
+}
+
+impl SentRequest {
+    /// All requests to one peer, in their order.
+    pub(super) const fn all_of(peer: PeerIndex) -> RangeInclusive<Self> {
+        let [first, last] = [Key::MIN, Key::MAX];
+        let first = Self {
+            peer,
+            request: first,
+        };
+        first..=Self {
+            peer,
+            request: last,
+        }
+    }
+}
 
 /// A block that the application supplies.
 #[derive(Clone, Copy, Debug)]

@@ -11,6 +11,7 @@ use super::{
     held::append,
     limits::{block_at, is_block},
     message::{BlockOptions, REQUEST_TAG, message},
+    step::{SentRequest, Step, SuppliedBlock},
 };
 use crate::coap::{
     endpoint::{
@@ -28,14 +29,14 @@ const RESTARTS: u8 = 4;
 
 /// A request that takes several exchanges.
 #[derive(Debug)]
-pub(in crate::coap::endpoint) struct Transfer {
+pub(super) struct Transfer {
     /// The request as it would be without blocks, but without its payload.
     template: WireMessage,
     phase: Phase,
     /// The request for a block that is under way.
-    pub(in crate::coap::endpoint) block: Option<Key>,
+    pub(super) block: Option<Key>,
     /// What its body is sent to; no other one is meanwhile.
-    pub(in crate::coap::endpoint) resource: Option<u64>,
+    pub(super) resource: Option<u64>,
     restarts: u8,
     tag: Tagged,
     /// Whether the response's blocks are handed on one by one.
@@ -138,7 +139,7 @@ pub(super) struct Limits {
 
 /// What a response leads to.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum TransferStep {
     /// The next block is to be asked for, or sent.
     Next,
     /// The same, and this block of the response is the application's.
@@ -167,6 +168,27 @@ pub(super) enum Ask {
         length: usize,
     },
     Failed(FailureReason),
+}
+
+impl Ask {
+    /// What this means for the transfer of a request.
+    pub(super) fn into_step(self, of: SentRequest) -> Step {
+        let request = of.request;
+        match self {
+            Self::Message(message) => Step::SendBlock { request, message },
+            Self::Source {
+                source,
+                offset,
+                length,
+            } => Step::WantBlock {
+                source,
+                peer: of.peer,
+                offset,
+                length,
+            },
+            Self::Failed(reason) => Step::TransferFailed { request, reason },
+        }
+    }
 }
 
 impl Transfer {
@@ -212,7 +234,7 @@ impl Transfer {
     }
 
     /// Whether a response is being put together.
-    pub(in crate::coap::endpoint) const fn is_put_together(&self) -> bool {
+    pub(super) const fn is_put_together(&self) -> bool {
         matches!(self.phase, Phase::Download(_)) && !self.streamed
     }
 
@@ -229,6 +251,13 @@ impl Transfer {
         match &self.phase {
             Phase::Download(download) => download.body.capacity(),
             Phase::Upload(_) => 0,
+        }
+    }
+
+    /// Lets go of what there is of the response: the transfer has failed.
+    pub(super) fn discard(&mut self) {
+        if let Phase::Download(download) = &mut self.phase {
+            download.body = Vec::new();
         }
     }
 
@@ -250,13 +279,13 @@ impl Transfer {
 
     /// Takes the response to the block that was under way. If there is no room for it, it may be
     /// taken again.
-    pub(super) fn take(&mut self, response: &MessageRef<'_>, limits: Limits) -> Step {
+    pub(super) fn take(&mut self, response: &MessageRef<'_>, limits: Limits) -> TransferStep {
         match &mut self.phase {
-            _ if self.alone => Step::Done,
+            _ if self.alone => TransferStep::Done,
             Phase::Upload(upload) => match upload.take(response, &mut self.restarts) {
                 Some(step) => step,
                 None if is_in_blocks(response) => self.begin_download(response, limits),
-                None => Step::Done,
+                None => TransferStep::Done,
             },
             Phase::Download(_) => self.continue_download(response, limits),
         }
@@ -298,30 +327,30 @@ impl Transfer {
 
     /// What is to be sent, now that the application has supplied a block of the body. None if it
     /// was not this one that was wanted.
-    pub(super) fn supplied(&mut self, offset: usize, block: &[u8], more: bool) -> Option<Ask> {
+    pub(super) fn supplied(&mut self, block: SuppliedBlock<'_>) -> Option<Ask> {
         let Phase::Upload(upload) = &mut self.phase else {
             return None;
         };
         let Content::Source(source) = &upload.body else {
             return None;
         };
-        let fits = is_block(block.len(), more, upload.size);
-        if offset != upload.offset || !fits || !mem::take(&mut upload.wanted) {
+        let is_next = block.offset == upload.offset && block.fits(upload.size);
+        if !is_next || !mem::take(&mut upload.wanted) {
             return None;
         }
-        upload.length = block.len();
-        upload.more = more;
+        upload.length = block.bytes.len();
+        upload.more = block.more;
         let total = source.size;
-        Some(upload.message(&self.template, block, total))
+        Some(upload.message(&self.template, block.bytes, total))
     }
 
-    fn begin_download(&mut self, response: &MessageRef<'_>, limits: Limits) -> Step {
+    fn begin_download(&mut self, response: &MessageRef<'_>, limits: Limits) -> TransferStep {
         self.phase = Phase::Download(Download::new(limits));
         self.continue_download(response, limits)
     }
 
     /// Asks for a body from the beginning if that does no harm, and not for ever.
-    fn begin_again(&mut self, limits: Limits, otherwise: Step) -> Step {
+    fn begin_again(&mut self, limits: Limits, otherwise: TransferStep) -> TransferStep {
         let reads = MessageRef::parse(self.template.as_ref())
             .is_ok_and(|template| template.code() == Code::GET);
         if !reads || self.streamed || self.restarts >= RESTARTS {
@@ -330,12 +359,12 @@ impl Transfer {
         self.restarts += 1;
         self.tag = Tagged::Due;
         self.phase = Phase::Download(Download::new(limits));
-        Step::Next
+        TransferStep::Next
     }
 
-    fn continue_download(&mut self, response: &MessageRef<'_>, limits: Limits) -> Step {
+    fn continue_download(&mut self, response: &MessageRef<'_>, limits: Limits) -> TransferStep {
         let Phase::Download(download) = &mut self.phase else {
-            return Step::Failed(FailureReason::Blocks);
+            return TransferStep::Failed(FailureReason::Blocks);
         };
         let code = response.code();
         if !code.is_success() {
@@ -344,9 +373,9 @@ impl Transfer {
             let lost = matches!(code, Code::REQUEST_ENTITY_INCOMPLETE | Code::BAD_REQUEST)
                 && download.offset > 0;
             return if lost {
-                self.begin_again(limits, Step::Done)
+                self.begin_again(limits, TransferStep::Done)
             } else {
-                Step::Done
+                TransferStep::Done
             };
         }
         if download.offset == 0 {
@@ -355,18 +384,18 @@ impl Transfer {
         let Some(block) = response.block2() else {
             if download.offset == 0 {
                 // It fits in one message after all.
-                return Step::Done;
+                return TransferStep::Done;
             }
-            return self.begin_again(limits, Step::Failed(FailureReason::BodyChanged));
+            return self.begin_again(limits, TransferStep::Failed(FailureReason::BodyChanged));
         };
         if !download.describes(response) {
             // A body is never put together from two (RFC 7959 §2.4).
-            return self.begin_again(limits, Step::Failed(FailureReason::BodyChanged));
+            return self.begin_again(limits, TransferStep::Failed(FailureReason::BodyChanged));
         }
         let payload = response.payload();
         let fits = is_block(payload.len(), block.more(), block.size());
         if block.offset() != download.offset || !fits {
-            return Step::Failed(FailureReason::Blocks);
+            return TransferStep::Failed(FailureReason::Blocks);
         }
         let offset = download.offset;
         if !self.streamed
@@ -379,21 +408,21 @@ impl Transfer {
         if !block.more() {
             let body = Bytes::from(mem::take(&mut download.body));
             let body = (!self.streamed).then_some(body);
-            return Step::Whole { body, format };
+            return TransferStep::Whole { body, format };
         }
         download.offset = end;
         download.size = download.size.min(block.size());
         if self.streamed {
-            Step::Block { offset, format }
+            TransferStep::Block { offset, format }
         } else {
-            Step::Next
+            TransferStep::Next
         }
     }
 }
 
 impl Upload {
     /// Takes the response to a block; none if it is the response to the whole request.
-    fn take(&mut self, response: &MessageRef<'_>, restarts: &mut u8) -> Option<Step> {
+    fn take(&mut self, response: &MessageRef<'_>, restarts: &mut u8) -> Option<TransferStep> {
         let code = response.code();
         let smaller = response
             .block1()
@@ -406,25 +435,25 @@ impl Upload {
             if !self.more || !continues && response.block1().is_none() {
                 // There is nothing to continue with, or the server has taken this block for all
                 // there is: it has not done what it was asked for.
-                return Some(Step::Failed(FailureReason::Blocks));
+                return Some(TransferStep::Failed(FailureReason::Blocks));
             }
             // Whether the server has acted on the block or waits for all of them (2.31), it wants
             // the next one; from now on of this size (RFC 7959 §2.5).
             self.size = smaller;
             self.offset = self.offset.saturating_add(self.length);
-            return Some(Step::Next);
+            return Some(TransferStep::Next);
         }
         let too_large = code == Code::REQUEST_ENTITY_TOO_LARGE;
         let incomplete = code == Code::REQUEST_ENTITY_INCOMPLETE && *restarts < RESTARTS;
         if too_large && smaller < self.size {
             // Not the body is too large, but the block (RFC 7959 §2.9.3).
             self.size = smaller;
-            return Some(Step::Next);
+            return Some(TransferStep::Next);
         }
         if incomplete && self.offset > 0 {
             *restarts += 1;
             self.offset = 0;
-            return Some(Step::Next);
+            return Some(TransferStep::Next);
         }
         None
     }
@@ -475,20 +504,25 @@ impl Download {
     }
 
     /// Puts a block at the end of what there is; else tells what it leads to.
-    fn put(&mut self, response: &MessageRef<'_>, more: bool, limits: Limits) -> Option<Step> {
+    fn put(
+        &mut self,
+        response: &MessageRef<'_>,
+        more: bool,
+        limits: Limits,
+    ) -> Option<TransferStep> {
         let payload = response.payload();
         let end = self.offset.saturating_add(payload.len());
         let announced = response.size2().map_or(0, |size| size as usize);
         let whole = if more { announced.max(end) } else { end };
         if whole > limits.body {
-            return Some(Step::Failed(FailureReason::TooLarge));
+            return Some(TransferStep::Failed(FailureReason::TooLarge));
         }
         if self.offset == 0 && !more {
-            return Some(Step::Done);
+            return Some(TransferStep::Done);
         }
         let largest = if more { limits.body } else { end };
         let appended = append(&mut self.body, payload, largest, limits.room);
-        (!appended).then_some(Step::Failed(FailureReason::NoRoom))
+        (!appended).then_some(TransferStep::Failed(FailureReason::NoRoom))
     }
 
     fn message(&self, template: &WireMessage, tag: Option<&[u8]>) -> Ask {

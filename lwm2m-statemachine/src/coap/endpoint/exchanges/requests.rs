@@ -11,7 +11,7 @@ pub(in crate::coap::endpoint) use self::entries::{Kind, Mode, Request, Requests}
 
 use crate::coap::endpoint::{
     Endpoint, RequestOptions, TimerKey,
-    blockwise::is_in_blocks,
+    blockwise::{SentRequest, is_in_blocks},
     config::after,
     event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
     keys::PeerIndex,
@@ -51,12 +51,12 @@ impl<P: Peer> Endpoint<P> {
         if let Some(RequestId(observation)) = options.cancels {
             return self.request_cancellation(now, &to, message, options, observation);
         }
-        if self.is_large(options.channel, &message) {
-            return self.request_in_blocks(now, to, message, options);
+        if self.blockwise.is_large(options.channel, &message) {
+            return self.upload(now, to, message, None, options);
         }
         let peer = self.enter_for_request(now, to)?;
         let (token, kind) = (self.new_token(peer), kind_of(&message));
-        self.prefer_blocks(options.channel, &mut message);
+        self.blockwise.prefer_blocks(options.channel, &mut message);
         let mode = Mode::new(options, self.spans.response_timeout);
         let key = self.insert_request(now, peer, token, kind, mode)?;
         self.dispatch(now, peer, key, message)?;
@@ -81,7 +81,7 @@ impl<P: Peer> Endpoint<P> {
         let (Some(token), Some(peer), true) = (token, peer, self.messages.find(to) == peer) else {
             return Err(SendError::NoObservation);
         };
-        self.prefer_blocks(options.channel, &mut message);
+        self.blockwise.prefer_blocks(options.channel, &mut message);
         let mode = Mode::new(options, self.spans.response_timeout);
         // For a moment both have the token. The bound holds: one takes the place of the other.
         let key = self.insert_request(now, peer, token, Kind::Cancellation, mode)?;
@@ -271,7 +271,6 @@ impl<P: Peer> Endpoint<P> {
             message_id: None,
             deadline: None,
             message: None,
-            transfer: None,
         };
         let exchanges = self
             .messages
@@ -292,41 +291,10 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// The application is to supply a block of the request's body in time; or it has.
-    pub(in crate::coap::endpoint) fn await_supply(&mut self, now: Instant, key: Key, wanted: bool) {
-        if let Some(request) = self.requests.get_mut(key) {
-            let deadline = wanted.then(|| after(now, self.spans.transfer_lifetime));
-            self.timers
-                .set(TimerKey::Request(key), &mut request.deadline, deadline);
-        }
-    }
-
-    /// A response that is put together is to be whole in time, counted from its first block.
-    pub(in crate::coap::endpoint) fn await_whole(&mut self, now: Instant, key: Key) {
-        if let Some(request) = self.requests.get_mut(key)
-            && request.deadline.is_none()
-            && request.is_put_together()
-        {
-            let deadline = after(now, self.spans.transfer_deadline);
-            self.timers.set(
-                TimerKey::Request(key),
-                &mut request.deadline,
-                Some(deadline),
-            );
-        }
-    }
-
-    /// No response came in time, or not the whole of it, or no block of the request's body.
+    /// No response came in time.
     pub(in crate::coap::endpoint) fn request_due(&mut self, now: Instant, key: Key) {
-        let Some(request) = self.requests.get_mut(key) else {
-            return;
-        };
-        request.deadline = None;
-        if request.is_put_together() {
-            self.transfer_failed(now, key, FailureReason::TooSlow);
-        } else if request.transfer.is_some() {
-            self.fail_request(now, key, FailureReason::Aborted);
-        } else {
+        if let Some(request) = self.requests.get_mut(key) {
+            request.deadline = None;
             self.fail_request(now, key, FailureReason::Timeout);
         }
     }
@@ -366,9 +334,10 @@ impl<P: Peer> Endpoint<P> {
         let peer = self.requests.peer(key)?;
         self.arrived(now, peer, key);
         let exchanges = self.messages.exchanges_mut(peer)?;
-        let mut request = self.requests.remove(key, &mut exchanges.requests)?;
-        if let Some(transfer) = request.transfer.take() {
-            self.drop_transfer(now, peer, key, &transfer);
+        let request = self.requests.remove(key, &mut exchanges.requests)?;
+        let of = SentRequest { peer, request: key };
+        if self.blockwise.end_transfer(now, of).is_some() {
+            let _ = self.do_steps(now);
         }
         self.messages.settle(now, peer);
         Some(request)
@@ -379,10 +348,10 @@ impl<P: Peer> Endpoint<P> {
         let Kind::Block { of } = self.requests.get(key)?.kind else {
             return None;
         };
+        let peer = self.requests.peer(key)?;
         self.remove_request(now, key)?;
-        if let Some(transfer) = self.requests.transfer(of) {
-            transfer.block = None;
-        }
+        self.blockwise
+            .block_ended(SentRequest { peer, request: of });
         Some(of)
     }
 
@@ -511,63 +480,83 @@ impl<P: Peer> Endpoint<P> {
         key: Key,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let request = self.requests.get_mut(key)?;
-        let kind = request.kind;
-        let body = Body::Datagram(response.payload());
+        let kind = self.requests.get(key)?.kind;
+        let of = SentRequest { peer, request: key };
         let sequence = response.observe().filter(|_| response.code().is_success());
         match (kind, sequence) {
-            (Kind::Block { of }, _) => {
+            (Kind::Block { of: request }, _) => {
                 self.end_block(now, key)?;
-                self.block_answered(now, of, response)
+                self.block_answered(now, SentRequest { request, ..of }, response)
             }
             (Kind::Observation { over: true, .. }, _) => None,
-            (
-                Kind::Observation {
-                    newest, answered, ..
-                },
-                Some(sequence),
-            ) => {
-                if newest.is_some_and(|newest| !is_newer(newest, sequence, now)) {
-                    return None;
-                }
-                let newest = Some((sequence, now));
-                let large = is_in_blocks(&response);
-                request.kind = Kind::Observation {
-                    newest,
-                    answered: answered || !large,
-                    over: false,
-                };
-                // The blocks of an older answer are of no use any more.
-                self.end_transfer(now, key);
-                self.arrived(now, peer, key);
-                if large {
-                    return self.begin_download(now, key, response);
-                }
-                Some(answer(RequestId(key), response, body, !answered, true))
+            (Kind::Observation { .. }, Some(sequence)) => {
+                self.notified(now, of, sequence, response)
             }
             // A notification that was under way when the observation was cancelled.
             (Kind::Cancellation, Some(_)) if response.kind() != MessageType::Acknowledgement => {
                 None
             }
-            _ if is_in_blocks(&response) => {
-                if let Kind::Observation { over, .. } = &mut request.kind {
-                    *over = true;
-                } else if request.transfer.is_some() {
-                    // Its response has come already, and is being put together.
-                    return None;
-                }
-                self.end_transfer(now, key);
-                self.arrived(now, peer, key);
-                self.begin_download(now, key, response)
-            }
-            (Kind::Exchange | Kind::Cancellation, _) if request.transfer.is_some() => None,
-            (Kind::Exchange, _) if self.request_again_in_blocks(now, peer, key, &response) => None,
+            _ if is_in_blocks(&response) => self.answered_in_blocks(now, of, response),
+            (Kind::Exchange | Kind::Cancellation, _) if self.blockwise.has_transfer(of) => None,
+            (Kind::Exchange, _) if self.request_again_in_blocks(now, of, &response) => None,
             _ => {
                 self.remove_request(now, key)?;
                 let first = !matches!(kind, Kind::Observation { answered: true, .. });
+                let body = Body::Datagram(response.payload());
                 Some(answer(RequestId(key), response, body, first, false))
             }
         }
+    }
+
+    /// Hands out an answer to an observation that goes on, unless a newer one came before.
+    fn notified<'d>(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        sequence: u32,
+        response: MessageRef<'d>,
+    ) -> Option<Incoming<'d>> {
+        let request = self.requests.get_mut(of.request)?;
+        let Kind::Observation {
+            newest, answered, ..
+        } = &mut request.kind
+        else {
+            return None;
+        };
+        if newest.is_some_and(|newest| !is_newer(newest, sequence, now)) {
+            return None;
+        }
+        let is_large = is_in_blocks(&response);
+        let first = !*answered;
+        *newest = Some((sequence, now));
+        *answered |= !is_large;
+        // The blocks of an older answer are of no use any more.
+        self.end_transfer(now, of);
+        self.arrived(now, of.peer, of.request);
+        if is_large {
+            return self.begin_download(now, of, response);
+        }
+        let body = Body::Datagram(response.payload());
+        Some(answer(RequestId(of.request), response, body, first, true))
+    }
+
+    /// The first block of the last answer to a request has come.
+    fn answered_in_blocks<'d>(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        response: MessageRef<'d>,
+    ) -> Option<Incoming<'d>> {
+        let request = self.requests.get_mut(of.request)?;
+        if let Kind::Observation { over, .. } = &mut request.kind {
+            *over = true;
+        } else if self.blockwise.has_transfer(of) {
+            // Its response has come already, and is being put together.
+            return None;
+        }
+        self.end_transfer(now, of);
+        self.arrived(now, of.peer, of.request);
+        self.begin_download(now, of, response)
     }
 }
 

@@ -7,7 +7,7 @@ use lwm2m_core::{Code, CodeKind, Instant};
 use crate::coap::endpoint::{
     Endpoint,
     blockwise::RequestStep,
-    context::{OpenRequest, RequestContext},
+    context::OpenRequest,
     event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
     exchanges::notifications::Notification,
     keys::PeerIndex,
@@ -200,7 +200,7 @@ impl<P: Peer> Endpoint<P> {
             }
             return Err(DatagramError::Overload);
         };
-        let context = RequestContext::new(&message, datagram.channel, self.fingerprints);
+        let context = self.blockwise.context(&message, datagram.channel);
         let received = (&message, datagram.multicast);
         let record = self.messages.record_request(now, peer, received, context);
         let record = record.ok_or(DatagramError::Overload)?;

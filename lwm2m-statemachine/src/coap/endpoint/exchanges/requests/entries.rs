@@ -1,12 +1,9 @@
 //! The requests of all peers, by handle and by token.
 
-use alloc::boxed::Box;
-
 use lwm2m_core::Instant;
 
 use crate::coap::endpoint::{
     RequestOptions,
-    blockwise::Transfer,
     config::millis,
     index::Index,
     keys::PeerIndex,
@@ -31,21 +28,6 @@ pub(in crate::coap::endpoint) struct Request {
     /// What was sent, when no transmission has it any more: the blocks of the response are asked
     /// for with the same options.
     pub(in crate::coap::endpoint) message: Option<WireMessage>,
-    /// If its body or that of its response comes in blocks.
-    pub(in crate::coap::endpoint) transfer: Option<Box<Transfer>>,
-}
-
-impl Request {
-    /// Whether its response is being put together.
-    pub(in crate::coap::endpoint) fn is_put_together(&self) -> bool {
-        let transfer = self.transfer.as_ref();
-        transfer.is_some_and(|transfer| transfer.is_put_together())
-    }
-
-    /// What was sent.
-    pub(in crate::coap::endpoint) const fn template(&mut self) -> Option<WireMessage> {
-        self.message.take()
-    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,20 +102,8 @@ impl Requests {
         self.table.get_mut(key)
     }
 
-    pub(in crate::coap::endpoint) fn transfer(&mut self, key: Key) -> Option<&mut Transfer> {
-        self.get_mut(key)?.transfer.as_deref_mut()
-    }
-
     pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<PeerIndex> {
         self.table.peer(key)
-    }
-
-    /// The requests of a peer whose chain is `chain`.
-    pub(in crate::coap::endpoint) fn of(
-        &self,
-        chain: Chain,
-    ) -> impl Iterator<Item = (Key, &Request)> {
-        self.table.of(chain)
     }
 
     pub(in crate::coap::endpoint) fn oldest(&self, chain: Chain) -> Option<Key> {
