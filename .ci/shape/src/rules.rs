@@ -54,16 +54,52 @@ pub struct Order {
     pub layers: &'static [&'static [&'static str]],
 }
 
-pub const ORDERS: &[Order] = &[Order {
-    krate: "lwm2m-statemachine",
-    within: "",
-    layers: &[
-        &["machine"],
-        &["coap"],
-        &["downlink"],
-        &["client", "server"],
-    ],
-}];
+pub const ORDERS: &[Order] = &[
+    Order {
+        krate: "lwm2m-statemachine",
+        within: "",
+        layers: &[
+            &["machine"],
+            &["coap"],
+            &["downlink"],
+            &["client", "server"],
+        ],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
+        within: "coap",
+        layers: &[
+            &["token", "option"],
+            &["message"],
+            &["message_buf"],
+            &["endpoint"],
+        ],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
+        within: "coap::endpoint",
+        layers: &[
+            // What all layers name.
+            &["body+config+context+event+fingerprint+index+keys+table+usage"],
+            &["messages", "blockwise"],
+            &["exchanges"],
+            // What the endpoint itself does with them.
+            &["bodies+connections+steps"],
+        ],
+    },
+    Order {
+        krate: "lwm2m-objects",
+        within: "",
+        layers: &[
+            &["saved::sealed+saved::sum"],
+            &["definition"],
+            &["tree+saved"],
+            &["typed"],
+            &["access", "behaviour"],
+            &["example"],
+        ],
+    },
+];
 
 /// A room that may use no other of the six crates than these.
 pub struct Foreign {
