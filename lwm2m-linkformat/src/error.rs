@@ -3,8 +3,6 @@
 use lwm2m_core::PathError;
 use thiserror::Error;
 
-use crate::RootPathError;
-
 /// A document that is not what it should be.
 ///
 /// A request that carries such a document is answered with 4.00 (TS 8.5).
@@ -76,4 +74,26 @@ pub enum Reason {
     /// `gt`, `lt` or `st` without a number as its value.
     #[error("expected a decimal number")]
     Number,
+}
+
+/// Text that can't be an alternate path; segments count from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RootPathError {
+    /// It does not begin with `/`.
+    #[error("expected an alternate path that begins with '/'")]
+    NotAbsolute,
+    /// A segment is a number (TS 8.2.2).
+    #[error("segment {segment} of the alternate path is a number")]
+    Numeric {
+        /// Which segment.
+        segment: usize,
+    },
+    /// A segment is empty, `.` or `..`, is wrongly percent-encoded, has more than 255 bytes, or
+    /// ends the path of the URI (`?`, `#`).
+    #[error("segment {segment} of the alternate path is no segment of a URI's path")]
+    Segment {
+        /// Which segment.
+        segment: usize,
+    },
 }

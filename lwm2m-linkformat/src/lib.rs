@@ -61,13 +61,13 @@ pub use lwm2m_core;
 pub use self::{
     bootstrap_discover::{BootstrapDiscoverLink, BootstrapDiscoverLinks, BootstrapDiscoverWriter},
     discover::{DiscoverAttributeWriter, DiscoverLink, DiscoverLinks, DiscoverWriter},
-    error::{LinkFormatError, Reason},
-    links::{Attribute, Link, LinkAttributes, Links},
+    error::{LinkFormatError, Reason, RootPathError},
+    links::{Link, LinkAttributes, Links},
     registration::{
         ContentFormats, RegistrationLink, RegistrationLinks, RegistrationRoot, RegistrationWriter,
     },
-    root_path::{RootPath, RootPathError},
-    value::{AttributeValue, Unquoted},
+    root_path::RootPath,
+    value::{Attribute, AttributeValue, Unquoted},
     writer::{AttributeWriter, LinkWriteError, LinkWriter},
 };
 

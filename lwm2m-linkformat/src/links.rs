@@ -9,7 +9,7 @@
 use core::iter::FusedIterator;
 
 use crate::{
-    AttributeValue, LinkFormatError, Reason,
+    Attribute, AttributeValue, LinkFormatError, Reason,
     grammar::{self, Stop, skip_blanks},
     located::Located,
 };
@@ -337,12 +337,3 @@ impl<'a> Iterator for LinkAttributes<'a> {
 }
 
 impl FusedIterator for LinkAttributes<'_> {}
-
-/// An attribute of a [`Link`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attribute<'a> {
-    /// Its name, as it is written.
-    pub name: &'a str,
-    /// Its value, unless it has none.
-    pub value: Option<AttributeValue<'a>>,
-}

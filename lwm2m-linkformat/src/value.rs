@@ -1,7 +1,16 @@
-//! The value of an attribute: a token or a quoted string.
+//! An attribute of a link; its value is a token or a quoted string.
 
 use alloc::borrow::Cow;
 use core::{fmt, iter::FusedIterator};
+
+/// An attribute of a [`Link`](crate::Link).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attribute<'a> {
+    /// Its name, as it is written.
+    pub name: &'a str,
+    /// Its value, unless it has none.
+    pub value: Option<AttributeValue<'a>>,
+}
 
 /// The value of an attribute.
 ///
