@@ -30,11 +30,7 @@ use thiserror::Error;
 
 use crate::{
     access::accounts::{is_only, security_instances, server_instances},
-    tree::{
-        ObjectTree,
-        object::{Change, WriteError},
-        target::Target,
-    },
+    tree::{Change, ObjectTree, Target, WriteError},
     typed::{AccessControl, AclTarget, PartialAccessControl, Typed},
 };
 
@@ -146,7 +142,7 @@ fn rights_on_access_control(
 ) -> AccessRights {
     // Who may create instances of an Object is for the Bootstrap-Server alone (7.3.1.2.1), and so
     // is what cannot be told from that.
-    let Some(AclTarget::Instance(..)) = AclTarget::load(tree, instance) else {
+    let Some(AclTarget::Instance(..)) = tree.access_target(instance) else {
         return AccessRights::READ;
     };
     if is_only(tree, server) {
@@ -216,9 +212,9 @@ pub fn created(
 /// Object Instances about it goes with it (TS 7.3.1.2.2).
 pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec<Change> {
     let target = AclTarget::Instance(object, instance);
-    let instances = tree.access.about(tree, target);
+    let instances = tree.access_controls(target);
     // Whether or not the rest of it can be read.
-    let about = instances.filter(|id| AclTarget::load(tree, *id) == Some(target));
+    let about = instances.filter(|id| tree.access_target(*id) == Some(target));
     about
         .map(|id| delete(ObjectId::ACCESS_CONTROL, id))
         .collect()
@@ -351,7 +347,7 @@ fn about(
     tree: &ObjectTree,
     target: AclTarget,
 ) -> impl Iterator<Item = (InstanceId, AccessControl)> {
-    let instances = tree.access.about(tree, target);
+    let instances = tree.access_controls(target);
     instances.filter_map(move |id| {
         let control = AccessControl::load(tree, id)?;
         (control.target == target).then_some((id, control))

@@ -18,7 +18,7 @@ use lwm2m_core::{AccessRights, BindingMode, InstanceId, ObjectId, ShortServerId}
 
 use crate::{
     definition::builtin::FIRMWARE_UPDATE,
-    tree::{ObjectTree, store::Store},
+    tree::{ObjectTree, Store},
     typed::{AccessControl, AclTarget, ConnectivityMonitoring, Device, Security, Server},
 };
 

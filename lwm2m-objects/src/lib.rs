@@ -105,14 +105,8 @@ pub use self::{
         InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, Snapshot, SnapshotError,
     },
     tree::{
-        ObjectTree,
-        object::{
-            Change, ExecuteError, Execution, InstanceSink, Object, Piece, ReadError, ResourceSink,
-            WriteError,
-        },
-        store::Store,
-        target::Target,
-        transaction::Transaction,
+        Change, CheckedChanges, ExecuteError, Execution, InstanceSink, Object, ObjectTree, Piece,
+        ReadError, ResourceSink, Store, Target, Transaction, WriteError,
     },
     typed::Typed,
 };

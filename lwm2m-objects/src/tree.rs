@@ -1,36 +1,49 @@
-//! What a device *has*: its Objects, and the way in and out of them.
+//! The object model: what a device *has*, and how it is read and changed.
+//!
+//! [`ObjectTree`] is made of [`objects`] (the Objects and what paths lead to), [`held`] (commits
+//! that can be taken back) and [`access_index`] (what each Access Control Object Instance is
+//! about). A [`transaction`] checks changes, [`commit`] applies them.
 
 mod access_index;
+mod change;
+mod check;
 mod commit;
-pub(crate) mod differences;
+mod differences;
+mod error;
 mod held;
-pub(crate) mod object;
-pub(crate) mod sorted;
-pub(crate) mod store;
-pub(crate) mod target;
-pub(crate) mod transaction;
+mod object;
+mod objects;
+mod saving;
+mod sink;
+mod sorted;
+mod store;
+mod target;
+mod transaction;
+mod undone;
 
-use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use alloc::boxed::Box;
 use core::{any::Any, fmt};
 
 use lwm2m_core::{
-    Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef,
-    WriteMode,
-    codec::{EncodeError, Event, Sink, TypeLookup},
+    Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
+    ValueRef,
+    codec::{EncodeError, Sink, TypeLookup},
 };
 
-use crate::{
-    definition::{ObjectDefinition, ResourceDefinition},
-    tree::access_index::AccessIndex,
-    tree::{
-        held::Held,
-        object::{
-            Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError,
-        },
-        target::Target,
-        transaction::Transaction,
-    },
+use self::{access_index::AccessIndex, held::HeldCommits, objects::Objects};
+pub use self::{
+    access_index::AclTarget,
+    change::Change,
+    check::CheckedChanges,
+    error::{ExecuteError, ReadError, WriteError},
+    object::{Execution, Object, Piece},
+    sink::{InstanceSink, ResourceSink},
+    store::Store,
+    target::Target,
+    transaction::Transaction,
 };
+pub(crate) use self::{check::check_value, differences::is_same};
+use crate::definition::{ObjectDefinition, ResourceDefinition};
 
 /// The Objects of a Client.
 ///
@@ -51,51 +64,48 @@ use crate::{
 /// ```
 #[derive(Default)]
 pub struct ObjectTree {
-    objects: BTreeMap<ObjectId, Box<dyn Object>>,
-    /// What can be taken back of each Object, while commits are held.
-    pub(crate) held: Option<BTreeMap<ObjectId, Held>>,
-    pub(crate) access: AccessIndex,
+    objects: Objects,
+    held: HeldCommits,
+    access: AccessIndex,
 }
 
 impl ObjectTree {
     /// A tree without Objects.
     pub const fn new() -> Self {
         Self {
-            objects: BTreeMap::new(),
-            held: None,
+            objects: Objects::new(),
+            held: HeldCommits::NONE,
             access: AccessIndex::new(),
         }
     }
 
-    /// Adds an Object, in place of one of the same Object ID. What was [held](Self::hold) of that
-    /// one went with it: nothing is taken back, and nothing follows from it.
+    /// Adds an Object, in place of one of the same Object ID. What was [held](Self::hold) of the
+    /// old one is dropped: it is neither taken back nor settled.
     pub fn add(&mut self, object: impl Object + 'static) {
         let id = object.definition().id;
-        if let Some(held) = &mut self.held {
-            held.remove(&id);
-        }
+        self.held.forget(id);
         self.objects.insert(id, Box::new(object));
-        self.forgets_access(id);
+        self.forget_access(id);
     }
 
     /// The Objects, by Object ID.
     pub fn objects(&self) -> impl Iterator<Item = &dyn Object> {
-        self.objects.values().map(Box::as_ref)
+        self.objects.iter()
     }
 
     /// An Object.
     pub fn object(&self, id: ObjectId) -> Option<&dyn Object> {
-        self.objects.get(&id).map(Box::as_ref)
+        self.objects.get(id)
     }
 
-    /// An Object, for whatever may change it.
-    pub(crate) fn object_mut(&mut self, id: ObjectId) -> Option<&mut (dyn Object + 'static)> {
-        self.forgets_access(id);
-        self.objects.get_mut(&id).map(Box::as_mut)
+    /// An Object, to be changed in any way.
+    fn object_mut(&mut self, id: ObjectId) -> Option<&mut (dyn Object + 'static)> {
+        self.forget_access(id);
+        self.objects.get_mut(id)
     }
 
-    /// An Object may change, in any way.
-    fn forgets_access(&mut self, id: ObjectId) {
+    /// An Object may change in any way: drops what is kept for access control.
+    fn forget_access(&mut self, id: ObjectId) {
         match id {
             ObjectId::ACCESS_CONTROL => self.access.forget(),
             ObjectId::SECURITY | ObjectId::SERVER => self.access.forget_accounts(),
@@ -103,44 +113,27 @@ impl ObjectTree {
         }
     }
 
-    /// Has an Object apply changes, which follow from each other.
-    pub(crate) fn change(
-        &mut self,
-        id: ObjectId,
-        run: &[Change],
-        change: impl FnOnce(&mut dyn Object, &[Change]),
-    ) {
-        if let Some(object) = self.objects.get_mut(&id) {
-            change(object.as_mut(), run);
-            if id == ObjectId::ACCESS_CONTROL {
-                self.follow_access_control(run);
-            } else {
-                self.forgets_access(id);
-            }
-        }
-    }
-
-    /// An Object of a type that is known.
+    /// An Object of a known type.
     pub fn object_as<T: Object>(&self, id: ObjectId) -> Option<&T> {
         let object: &dyn Any = self.object(id)?;
         object.downcast_ref()
     }
 
-    /// An Object of a type that is known: the way of an application to what the Object does.
-    /// [`poll_changed`](Self::poll_changed) tells the values that change thereby.
+    /// An Object of a known type, for the application to use. Values that change thereby are told
+    /// by [`poll_changed`](Self::poll_changed).
     pub fn object_as_mut<T: Object>(&mut self, id: ObjectId) -> Option<&mut T> {
         let object: &mut dyn Any = self.object_mut(id)?;
         object.downcast_mut()
     }
 
-    /// What a path names, looked up once.
-    pub fn target(&self, path: Path) -> Target<'_> {
-        Target::new(path, path.object().and_then(|id| self.object(id)))
+    /// The definition of an Object.
+    pub fn definition(&self, object: ObjectId) -> Option<&ObjectDefinition> {
+        self.object(object).map(Object::definition)
     }
 
     /// The Object Instances of an Object, in order.
     pub fn instances(&self, object: ObjectId) -> impl Iterator<Item = InstanceId> {
-        self.object(object).into_iter().flat_map(target::instances)
+        self.objects.instances(object)
     }
 
     /// The Resources that an Object Instance has, in order.
@@ -157,19 +150,22 @@ impl ObjectTree {
             .filter(move |resource| object.is_some_and(|object| object.has(instance, resource.id)))
     }
 
+    /// What a path names, looked up once.
+    pub fn target(&self, path: Path) -> Target<'_> {
+        self.objects.target(path)
+    }
+
     /// The Object at `path`, and its Resource there, if what the path names exists.
     ///
-    /// A Resource Instance is not looked for: TS 1.0 addresses none (5.4).
+    /// A Resource Instance is not looked up: TS 1.0 has no paths to them (5.4).
     pub fn locate(&self, path: Path) -> Option<(&dyn Object, Option<&ResourceDefinition>)> {
-        let target = self.target(path);
-        let object = target.object().filter(|_| target.exists())?;
-        Some((object, target.resource()))
+        self.objects.locate(path)
     }
 
     /// Reads an Object, an Object Instance or a Resource (TS 5.4.1) into a sink.
     ///
-    /// On an Object, only instances that `allowed` lets pass are told; on what is above a
-    /// Resource, only Resources that can be read.
+    /// Of an Object, only the instances that `allowed` accepts are read; of an Object or an Object
+    /// Instance, only the Resources that can be read.
     pub fn read(
         &self,
         path: Path,
@@ -181,13 +177,7 @@ impl ObjectTree {
 
     /// The value of a single Resource, or of a Resource Instance, whether or not servers may read it.
     pub fn get(&self, path: Path) -> Option<Value> {
-        let mut found = None;
-        self.visit(path, |at, value| {
-            if at == path {
-                found = Some(value.to_owned());
-            }
-        });
-        found
+        self.objects.value(path)
     }
 
     /// How many Resource Instances a multiple Resource has: the attribute `dim` (TS Table 3).
@@ -202,64 +192,8 @@ impl ObjectTree {
     }
 
     /// Visits the value of the Resource at `path`, or each of its Resource Instances.
-    pub fn visit(&self, path: Path, mut visitor: impl FnMut(Path, ValueRef<'_>)) {
-        let Some((object, Some(resource))) = self.locate(path) else {
-            return;
-        };
-        if resource.operations.executable() {
-            return;
-        }
-        let (Path::Resource(o, i, r) | Path::ResourceInstance(o, i, r, _)) = path else {
-            return;
-        };
-        let mut sink = Visit(|event: Event<'_>| match event {
-            Event::Resource { value, .. } => visitor(Path::Resource(o, i, r), value),
-            Event::ResourceInstance { id, value, .. } => {
-                visitor(Path::ResourceInstance(o, i, r, id), value);
-            }
-            _ => {}
-        });
-        let mut out = ResourceSink {
-            definition: resource,
-            sink: &mut sink,
-        };
-        // A value that is not available is not visited.
-        let _ = object.read(i, r, &mut out);
-    }
-
-    /// Begins a Write on an Object Instance or a Resource (TS 5.4.3); a decoder pushes into it.
-    pub fn write(&self, path: Path, mode: WriteMode) -> Result<Transaction<'_>, WriteError> {
-        Transaction::write(self, path, mode)
-    }
-
-    /// Begins a Create on an Object (TS 5.4.6); a decoder pushes into it.
-    pub fn create(&self, object: ObjectId) -> Result<Transaction<'_>, WriteError> {
-        Transaction::create(self, object)
-    }
-
-    /// Begins a Write of the Bootstrap interface (TS 5.2.7.4); a decoder pushes into it.
-    pub fn bootstrap_write(&self, path: Path) -> Result<Transaction<'_>, WriteError> {
-        Transaction::bootstrap(self, path)
-    }
-
-    /// The change that a Delete of an Object Instance makes (TS 5.4.7), to commit.
-    pub fn delete(&self, path: Path) -> Result<Vec<Change>, WriteError> {
-        let Path::Instance(..) = path else {
-            let found = path == Path::Root || self.locate(path).is_some();
-            let refused = if found {
-                WriteError::NotManaged
-            } else {
-                WriteError::NotFound
-            };
-            return Err(refused(path));
-        };
-        let (object, _) = self.locate(path).ok_or(WriteError::NotFound(path))?;
-        // The one instance of a mandatory Object has to be there (TS D.1).
-        let (least, _) = object.definition().instance_limits();
-        if !object.is_managed() || least > 0 {
-            return Err(WriteError::NotManaged(path));
-        }
-        Ok([Change::Delete { path }].into())
+    pub fn visit(&self, path: Path, visitor: impl FnMut(Path, ValueRef<'_>)) {
+        self.objects.visit(path, visitor);
     }
 
     /// Executes a Resource (TS 5.4.5).
@@ -286,13 +220,13 @@ impl ObjectTree {
     }
 }
 
-/// What the Objects do by themselves.
+/// What Objects do beyond holding values.
 impl ObjectTree {
     /// Whether a Write of the Resource at `path` is taken piece by piece, by
-    /// [`stream`](Self::stream). None is while commits are [held](Self::hold): what was streamed
-    /// could not be taken back.
+    /// [`stream`](Self::stream). This is false while commits are [held](Self::hold), because a
+    /// streamed value couldn't be taken back.
     pub fn streams(&self, path: Path) -> bool {
-        !self.is_holding() && self.takes_pieces(path)
+        !self.held.is_holding() && self.takes_pieces(path)
     }
 
     fn takes_pieces(&self, path: Path) -> bool {
@@ -325,8 +259,8 @@ impl ObjectTree {
 
     /// Tells every Object the time: what is due at `now` is done, and times are read as of now.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for (id, object) in &mut self.objects {
-            match *id {
+        for (id, object) in self.objects.iter_mut() {
+            match id {
                 ObjectId::ACCESS_CONTROL if object.poll_timeout().is_some() => {
                     self.access.forget();
                 }
@@ -341,46 +275,21 @@ impl ObjectTree {
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do; never, if `None`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let objects = self.objects.values();
-        objects.filter_map(|object| object.poll_timeout()).min()
+        let objects = self.objects.iter();
+        objects.filter_map(Object::poll_timeout).min()
     }
 
     /// The next Resource whose value an Object has changed by itself, and not by a Write of it.
     /// Ask after everything that feeds the tree.
     pub fn poll_changed(&mut self) -> Option<Path> {
-        let mut objects = self.objects.values_mut();
-        let changed = objects.find_map(|object| object.poll_changed())?;
+        let changed = self
+            .objects
+            .iter_mut()
+            .find_map(|(_, object)| object.poll_changed())?;
         if let Some(id) = changed.object() {
-            self.forgets_access(id);
+            self.forget_access(id);
         }
         Some(changed)
-    }
-}
-
-/// Whether a value is what the definition asks for.
-pub(crate) fn check_value(
-    definition: &ResourceDefinition,
-    path: Path,
-    value: &ValueRef<'_>,
-) -> Result<(), WriteError> {
-    if definition.data_type.is_none() || definition.data_type != value.data_type() {
-        return Err(WriteError::WrongType(path));
-    }
-    match &definition.range {
-        Some(range) if !range.allows(value) => Err(WriteError::OutOfRange(path)),
-        _ => Ok(()),
-    }
-}
-
-/// A sink that hands its events to a closure.
-struct Visit<F>(F);
-
-impl<F: FnMut(Event<'_>)> Sink for Visit<F> {
-    type Error = EncodeError;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        (self.0)(event);
-        Ok(())
     }
 }
 
@@ -396,14 +305,27 @@ impl TypeLookup for ObjectTree {
 impl fmt::Debug for ObjectTree {
     /// Names what is there; values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.objects.keys()).finish()
+        f.debug_set().entries(self.objects.ids()).finish()
     }
 }
 
-/// Tells an application the definition of what it serves.
+/// What access control looks up.
 impl ObjectTree {
-    /// The definition of an Object.
-    pub fn definition(&self, object: ObjectId) -> Option<&ObjectDefinition> {
-        self.object(object).map(Object::definition)
+    /// The Access Control Object Instances about `target`, in ascending order.
+    pub(crate) fn access_controls(&self, target: AclTarget) -> impl Iterator<Item = InstanceId> {
+        self.access.about(&self.objects, target)
+    }
+
+    /// The server with the only account, as `find` finds it if that isn't known yet.
+    pub(crate) fn only_server(
+        &self,
+        find: impl FnOnce() -> Option<ShortServerId>,
+    ) -> Option<ShortServerId> {
+        self.access.only(find)
+    }
+
+    /// What an Access Control Object Instance is about.
+    pub(crate) fn access_target(&self, instance: InstanceId) -> Option<AclTarget> {
+        AclTarget::read(&self.objects, instance)
     }
 }

@@ -17,7 +17,7 @@ use lwm2m_core::{
 
 pub(crate) use self::access_control::PartialAccessControl;
 pub use self::{
-    access_control::{AccessControl, AclTarget},
+    access_control::AccessControl,
     connectivity::{ConnectivityMonitoring, ConnectivityStatistics},
     device::{Device, PowerSource},
     firmware::FirmwareUpdate,
@@ -26,9 +26,10 @@ pub use self::{
     server::Server,
     software::SoftwareManagement,
 };
+pub use crate::tree::AclTarget;
 use crate::{
     definition::ObjectDefinition,
-    tree::{ObjectTree, store::Store},
+    tree::{ObjectTree, Store},
 };
 
 /// An Object Instance as a struct.

@@ -277,7 +277,7 @@ fn the_only_server_does_not_change_who_may_create() {
         assert_eq!(may(&tree, Operation::Write, "/2/1/2"), Ok(()));
         assert_eq!(may(&tree, Operation::Write, "/2/1"), Ok(()));
         let target = Change::Remove { path: at("/2/1/1") };
-        tree.commit(&[target]).unwrap();
+        tree.change([target]).unwrap();
         assert_eq!(may(&tree, Operation::Read, "/2/1/3"), Ok(()));
         assert_eq!(may(&tree, Operation::Write, "/2/1/2"), denied);
     }
@@ -287,7 +287,7 @@ fn the_only_server_does_not_change_who_may_create() {
 fn a_created_instance_gets_an_access_control_instance_of_its_creator() {
     let mut tree = appendix_f();
     let changes = access::created(&tree, server(102), 3.into(), &[instance(7)]).unwrap();
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     let at = |text: &str| text.parse::<Path>().unwrap();
     assert_eq!(tree.get(at("/2/5/0")), Some(Value::Integer(3)));
     assert_eq!(tree.get(at("/2/5/1")), Some(Value::Integer(7)));
@@ -304,7 +304,7 @@ fn a_created_instance_gets_an_access_control_instance_of_its_creator() {
 
     let changes = access::deleted(&tree, 3.into(), instance(7));
     assert_eq!(changes, [Change::Delete { path: at("/2/5") }]);
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     assert!(tree.locate(at("/2/5")).is_none());
 }
 
@@ -342,7 +342,7 @@ fn instances(tree: &ObjectTree) -> Vec<String> {
 fn unbootstrapping_takes_what_only_the_server_could_access() {
     let mut tree = appendix_f();
     let changes = access::unbootstrapped(&tree, server(102));
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     // Its account and the rights on it are gone; the Device is shared and stays.
     assert_eq!(
         instances(&tree),
@@ -357,7 +357,7 @@ fn unbootstrapping_takes_what_only_the_server_could_access() {
     // and what the Bootstrap-Server owns stays so, without anybody who may create.
     let mut tree = appendix_f();
     let changes = access::unbootstrapped(&tree, server(101));
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     assert_eq!(
         instances(&tree),
         ["/0/1", "/1/1", "/2/1", "/2/2", "/2/3", "/2/4", "/3/0"]
@@ -384,7 +384,7 @@ fn unbootstrapping_takes_what_may_be_taken() {
     let software = typed::SoftwareManagement::new("name", "1");
     tree.add(Store::of([(InstanceId::ZERO, software)]));
     let changes = access::unbootstrapped(&tree, server(101));
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     for (object, left) in [(2, 0), (3, 1), (5, 0), (9, 0)] {
         assert_eq!(tree.instances(object.into()).count(), left, "/{object}");
     }
@@ -404,7 +404,7 @@ fn unbootstrapping_an_owner_elects_another() {
         let controls = vec![control((3, 0), &acl, 101)];
         let mut tree = tree(&[101, 102, 103], controls);
         let changes = access::unbootstrapped(&tree, server(101));
-        tree.commit(&changes).unwrap();
+        tree.change(&changes[..]).unwrap();
         assert_eq!(
             tree.get(at("/2/0/3")),
             Some(Value::Integer(owner)),
@@ -425,7 +425,7 @@ fn every_combination_of_rights_elects_by_write_and_delete() {
             let controls = vec![control((3, 0), &acl, 101)];
             let mut tree = tree(&[101, 102, 103], controls);
             let changes = access::unbootstrapped(&tree, server(101));
-            tree.commit(&changes).unwrap();
+            tree.change(&changes[..]).unwrap();
             let expected = match (first, second) {
                 // Nobody shares it: it goes, and what is about it.
                 (0, 0) => None,
@@ -452,7 +452,7 @@ fn unbootstrapping_leaves_mandatory_single_instances() {
     ];
     let mut tree = tree(&[101, 102], controls);
     let changes = access::unbootstrapped(&tree, server(101));
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     assert_eq!(instances(&tree), ["/0/1", "/1/1", "/2/1", "/3/0"]);
     // On an Object, too, its entry is gone.
     assert_eq!(tree.get("/2/1/2/101".parse().unwrap()), None);
@@ -489,7 +489,7 @@ fn access_control_is_kept_in_the_resources_of_its_definition() {
         "Access Control Owner",
     ];
     assert_eq!(names, [object, at, acl, acl, owner]);
-    tree.commit(&created).unwrap();
+    tree.change(&created[..]).unwrap();
     // What was written is what is read, by the definition's names.
     let id = |name| {
         let mut resources = ACCESS_CONTROL.resources.iter();
@@ -508,7 +508,7 @@ fn several_created_instances_get_one_each_in_place_of_what_was_left() {
     let at = |text: &str| text.parse::<Path>().unwrap();
     let mut tree = tree(&[101, 102], vec![control((3, 7), &[(102, 0b1111)], 102)]);
     let changes = access::created(&tree, server(101), 3.into(), &[instance(7), instance(8)]);
-    tree.commit(&changes.unwrap()).unwrap();
+    tree.change(changes.unwrap()).unwrap();
     for id in [7, 8] {
         assert_eq!(
             access::rights(&tree, server(101), 3.into(), instance(id)),
@@ -554,7 +554,7 @@ fn unbootstrapping_deletes_nothing_twice() {
     ];
     let mut tree = tree(&[101, 102], controls);
     let changes = access::unbootstrapped(&tree, server(101));
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     assert_eq!(instances(&tree), ["/0/1", "/1/1", "/3/0"]);
 }
 
@@ -578,9 +578,9 @@ fn created_access_control_instances_get_none_of_their_own() {
 fn unbootstrapping_works_without_a_server_object_instance() {
     let at = |text: &str| text.parse::<Path>().unwrap();
     let mut tree = appendix_f();
-    tree.commit(&[Change::Delete { path: at("/1/1") }]).unwrap();
+    tree.change([Change::Delete { path: at("/1/1") }]).unwrap();
     let changes = access::unbootstrapped(&tree, server(102));
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     assert_eq!(tree.get(at("/2/2/2/102")), None);
     assert_eq!(tree.get(at("/2/2/2/101")), Some(Value::Integer(0b1111)));
     // It owned this one, and was alone with it.
@@ -600,7 +600,7 @@ fn who_has_no_right_on_an_instance_does_not_share_it() {
         let software = typed::SoftwareManagement::new("name", "1");
         tree.add(Store::of([(InstanceId::ZERO, software)]));
         let changes = access::unbootstrapped(&tree, server(101));
-        tree.commit(&changes).unwrap();
+        tree.change(&changes[..]).unwrap();
         assert_eq!(tree.instances(9.into()).count(), 0, "{bits:#b}");
         assert_eq!(tree.instances(2.into()).count(), 0, "{bits:#b}");
     }
@@ -618,7 +618,7 @@ fn who_creates_owns_without_an_acl_too() {
     let mut tree = tree(&[101, 102], vec![whole]);
     tree.add(store);
     let created = access::created(&tree, server(102), 9.into(), &[instance(4)]).unwrap();
-    tree.commit(&created).unwrap();
+    tree.change(&created[..]).unwrap();
     let rights = |id| access::rights(&tree, server(id), 9.into(), instance(4));
     assert_eq!((rights(101), rights(102)), (NONE, RWED));
     let has_acl = tree.locate("/2/1/2".parse().unwrap()).is_some();

@@ -199,7 +199,7 @@ fn rights_follow_what_the_application_changes_by_itself() {
     assert_eq!(rights(&tree), [1, 0]);
     tree.hold();
     let path = "/2/0".parse().unwrap();
-    tree.commit(&[Change::Delete { path }]).unwrap();
+    tree.change([Change::Delete { path }]).unwrap();
     assert_eq!(rights(&tree), [0, 0]);
     tree.roll_back();
     assert_eq!(rights(&tree), [1, 0]);
@@ -291,7 +291,7 @@ proptest! {
         check(&tree)?;
         for step in steps {
             match step.clone() {
-                Step::Commit(changes) => drop(tree.commit(&changes)),
+                Step::Commit(changes) => drop(tree.change(&changes[..])),
                 Step::Set(path, value) => drop(tree.set(path, value)),
                 Step::Direct(change) => {
                     let store: &mut Store = tree.object_as_mut(ACCESS_CONTROL).unwrap();

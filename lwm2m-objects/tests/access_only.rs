@@ -37,7 +37,7 @@ fn second() -> Path {
 
 fn delete_second(tree: &mut ObjectTree) {
     let path = second();
-    tree.commit(&[Change::Delete { path }]).unwrap();
+    tree.change([Change::Delete { path }]).unwrap();
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_server_is_alone_until_another_account_comes() {
         path: number,
         value,
     };
-    tree.commit(&[create, set]).unwrap();
+    tree.change([create, set]).unwrap();
     assert!(!is_alone(&tree));
 }
 

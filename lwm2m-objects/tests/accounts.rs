@@ -73,7 +73,7 @@ fn access_is_controlled(tree: &ObjectTree, situation: &str) {
 #[track_caller]
 fn the_second_account_can_be_taken(mut tree: ObjectTree, situation: &str) {
     let changes = access::unbootstrapped(&tree, SECOND);
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     for gone in ["/0/1", "/1/1"] {
         assert!(tree.locate(path(gone)).is_none(), "{situation}: {gone}");
     }
@@ -148,13 +148,13 @@ fn an_account_that_cannot_be_read_opens_no_rights() {
         for resource in resources {
             let mut tree = all();
             let at = Path::Resource(object.into(), ONE, ResourceId::new(*resource));
-            tree.commit(&[Change::Remove { path: at }]).unwrap();
+            tree.change([Change::Remove { path: at }]).unwrap();
             assert_eq!(accounts(&tree).len(), 1, "without {at}");
             access_is_controlled(&tree, &format!("without {at}"));
         }
         let mut tree = all();
         let at = Path::Instance(object.into(), ONE);
-        tree.commit(&[Change::Delete { path: at }]).unwrap();
+        tree.change([Change::Delete { path: at }]).unwrap();
         assert_eq!(accounts(&tree).len(), 1, "without {at}");
         access_is_controlled(&tree, &format!("without {at}"));
     }
@@ -165,13 +165,13 @@ fn an_account_that_cannot_be_read_opens_no_rights() {
 fn the_only_account_has_to_be_whole() {
     let mut tree = two_accounts(typed::SecurityMode::NoSec, &[]);
     let changes = access::unbootstrapped(&tree, SECOND);
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     let rights = |tree: &ObjectTree| access::rights(tree, FIRST, ObjectId::DEVICE, ONE);
     assert_eq!(rights(&tree), typed::AccessControl::OWNER_RIGHTS);
     for at in ["/0/0/0", "/0/0/2", "/0/0/10", "/1/0/0", "/1/0/1"] {
         let resource = path(at);
         let value = tree.get(resource).unwrap();
-        tree.commit(&[Change::Remove { path: resource }]).unwrap();
+        tree.change([Change::Remove { path: resource }]).unwrap();
         assert_eq!(rights(&tree), AccessRights::NONE, "without {at}");
         tree.set(resource, value).unwrap();
         assert_eq!(
@@ -213,7 +213,7 @@ fn unbootstrapping_takes_a_server_instance_that_has_only_its_short_server_id() {
     let rest = [1, 6, 7].map(|id| Change::Remove {
         path: Path::Resource(ObjectId::SERVER, ONE, ResourceId::new(id)),
     });
-    tree.commit(&rest).unwrap();
+    tree.change(&rest).unwrap();
     the_second_account_can_be_taken(tree, "/1/1/0 alone");
 }
 
@@ -231,7 +231,7 @@ fn what_is_shared_with_an_account_that_cannot_be_read_stays() {
         },
     )]));
     let changes = access::unbootstrapped(&tree, FIRST);
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     assert_eq!(tree.get(path("/2/0/3")), Some(Value::Integer(102)));
 }
 
@@ -248,9 +248,9 @@ fn unbootstrapping_takes_entries_out_of_access_control_that_cannot_be_read() {
         let lost = Change::Remove {
             path: path(missing),
         };
-        tree.commit(&[entry, lost]).unwrap();
+        tree.change([entry, lost]).unwrap();
         let changes = access::unbootstrapped(&tree, SECOND);
-        tree.commit(&changes).unwrap();
+        tree.change(&changes[..]).unwrap();
         assert_eq!(tree.get(path("/2/0/2/102")), None, "without {missing}");
         let default = tree.get(path("/2/0/2/0"));
         assert_eq!(default, Some(Value::Integer(1)), "without {missing}");

@@ -111,7 +111,7 @@ fn errors_from_before_stay() {
         path: path(&format!("/3/0/11/{id}")),
         value: Value::Integer(value),
     };
-    tree.commit(&[Change::Clear { path: at }, set(1, 3), set(3, 6)])
+    tree.change([Change::Clear { path: at }, set(1, 3), set(3, 6)])
         .unwrap();
     device(&mut tree).report(ErrorCode::GpsModule);
     assert_eq!(integers(&tree, "/3/0/11"), [(1, 3), (3, 6)], "told already");
@@ -223,7 +223,7 @@ fn what_is_not_supported_is_not_written() {
         ("/7/0/8", Value::Integer(60)),
     ] {
         let path = path(at);
-        let refused = tree.commit(&[Change::Set { path, value }]);
+        let refused = tree.change([Change::Set { path, value }]);
         assert_eq!(refused, Err(WriteError::NotWritable(path)));
     }
     // Nor does what is not there execute.
@@ -422,10 +422,10 @@ fn a_location_is_made_anew() {
     }));
     tree.set(path("/6/0/6"), 2.5).unwrap();
     assert_eq!(tree.get(path("/6/0/6")), Some(Value::Float(2.5)));
-    tree.commit(&[Change::Delete { path: path("/6/0") }])
+    tree.change([Change::Delete { path: path("/6/0") }])
         .unwrap();
     let at = path("/6/0");
-    tree.commit(&[Change::Create { path: at }]).unwrap();
+    tree.change([Change::Create { path: at }]).unwrap();
     assert_eq!(tree.resources(6.into(), InstanceId::ZERO).count(), 0);
     let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
     let second = typed::Location::new(61.0, 26.0, 1060);
@@ -444,7 +444,7 @@ fn what_was_deleted_stays_away() {
     statistics(&mut tree).sent(Instant::ZERO, 4096);
     changed(&mut tree);
     for at in ["/3/0", "/6/0", "/7/0"] {
-        tree.commit(&[Change::Delete { path: path(at) }]).unwrap();
+        tree.change([Change::Delete { path: path(at) }]).unwrap();
     }
 
     let source = typed::PowerSource {
@@ -497,14 +497,14 @@ fn a_device_that_is_made_anew_has_no_error() {
     for (written, codes) in [(&[][..], &[(0, 0)][..]), (&[4], &[(1, 4)])] {
         let mut tree = with_device(typed::Device::example());
         device(&mut tree).report(ErrorCode::LowBattery);
-        tree.commit(&[Change::Delete { path: at }]).unwrap();
+        tree.change([Change::Delete { path: at }]).unwrap();
         assert_eq!(integers(&tree, "/3/0/11"), none);
         let mut changes = vec![Change::Create { path: at }];
         changes.extend(written.iter().map(|code| Change::Set {
             path: path("/3/0/11/1"),
             value: Value::Integer(*code),
         }));
-        tree.commit(&changes).unwrap();
+        tree.change(&changes[..]).unwrap();
         assert_eq!(integers(&tree, "/3/0/11"), codes);
         device(&mut tree).report(ErrorCode::Sms);
         let (_, last) = *integers(&tree, "/3/0/11").last().unwrap_or(&(0, 0));
@@ -514,7 +514,7 @@ fn a_device_that_is_made_anew_has_no_error() {
     let mut tree = with_device(typed::Device::example());
     let delete = Change::Delete { path: at };
     let create = Change::Create { path: at };
-    tree.commit(&[delete.clone(), create, delete]).unwrap();
+    tree.change([delete.clone(), create, delete]).unwrap();
     assert_eq!(tree.instances(ObjectId::DEVICE).count(), 0);
 }
 
@@ -525,7 +525,7 @@ fn statistics_go_on_when_their_delete_is_taken_back() {
     execute(&mut tree, "/7/0/6").unwrap();
     statistics(&mut tree).sent(Instant::ZERO, 4096);
     tree.hold();
-    tree.commit(&[Change::Delete { path: path("/7/0") }])
+    tree.change([Change::Delete { path: path("/7/0") }])
         .unwrap();
     tree.roll_back();
     assert!(statistics(&mut tree).is_collecting());
@@ -537,14 +537,14 @@ fn statistics_go_on_when_their_delete_is_taken_back() {
 fn statistics_of_an_instance_that_was_taken_back_are_gone() {
     let mut tree = with_statistics(60);
     let at = path("/7/0");
-    tree.commit(&[Change::Delete { path: at }]).unwrap();
+    tree.change([Change::Delete { path: at }]).unwrap();
     tree.hold();
-    tree.commit(&[Change::Create { path: at }]).unwrap();
+    tree.change([Change::Create { path: at }]).unwrap();
     execute(&mut tree, "/7/0/6").unwrap();
     statistics(&mut tree).sent(Instant::ZERO, 4096);
     tree.roll_back();
     assert!(!statistics(&mut tree).is_collecting());
-    tree.commit(&[Change::Create { path: at }]).unwrap();
+    tree.change([Change::Create { path: at }]).unwrap();
     assert_eq!(counters(&tree), [0; 6]);
     assert!(!statistics(&mut tree).is_collecting());
 }
@@ -705,14 +705,14 @@ fn a_time_that_is_written_before_the_device_is_deleted_goes_with_it() {
         })
     };
     let mut tree = with_time();
-    tree.commit(&[set.clone(), delete.clone()]).unwrap();
+    tree.change([set.clone(), delete.clone()]).unwrap();
     assert!(tree.locate(path("/3/0")).is_none());
     let mut tree = with_time();
-    tree.commit(&[set.clone(), delete.clone(), create.clone()])
+    tree.change([set.clone(), delete.clone(), create.clone()])
         .unwrap();
     assert_eq!(tree.get(path("/3/0/13")), None);
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 0)]);
     tree.handle_timeout(Instant::from_secs(5));
-    tree.commit(&[delete, create, set]).unwrap();
+    tree.change([delete, create, set]).unwrap();
     assert_eq!(tree.get(path("/3/0/13")), Some(Value::Time(77)));
 }

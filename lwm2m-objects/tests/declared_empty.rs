@@ -195,10 +195,10 @@ fn an_object_that_was_declared_empty_stays_so() {
         let full = tree.snapshot();
 
         tree.hold();
-        tree.commit(&[Change::Delete { path: at }]).unwrap();
+        tree.change([Change::Delete { path: at }]).unwrap();
         tree.roll_back();
         has_all(&tree, object, InstanceId::ZERO, |_| true);
-        tree.commit(&[Change::Delete { path: at }]).unwrap();
+        tree.change([Change::Delete { path: at }]).unwrap();
         bootstrap_write(&mut tree, object, InstanceId::ZERO);
         has_all(&tree, object, InstanceId::ZERO, |_| true);
 
@@ -260,7 +260,7 @@ fn an_object_that_was_made_with_instances_supports_what_they_have() {
         let all: Vec<_> = tree.instances(object).collect();
         for instance in all {
             let path = Path::Instance(object, instance);
-            tree.commit(&[Change::Delete { path }]).unwrap();
+            tree.change([Change::Delete { path }]).unwrap();
         }
         bootstrap_write(&mut tree, object, InstanceId::ZERO);
         let there = tree.resources(object, InstanceId::ZERO);
@@ -327,7 +327,7 @@ fn accounts_and_rights_are_provisioned_into_empty_objects() {
     let created = access::created(&tree, SECOND, object, &[InstanceId::ZERO]).unwrap();
     let instance = Path::Instance(object, InstanceId::ZERO);
     let changes = [&[Change::Create { path: instance }], &*created].concat();
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     let rights = |server| access::rights(&tree, server, object, InstanceId::ZERO);
     assert_eq!(rights(SECOND), typed::AccessControl::OWNER_RIGHTS);
     assert_eq!(rights(FIRST), lwm2m_core::AccessRights::NONE);
@@ -346,7 +346,7 @@ fn software_that_is_created_keeps_its_optional_resources() {
         let mut tree = ObjectTree::new();
         tree.add(object);
         let create = [Change::Create { path: path("/9/0") }];
-        tree.commit(&create).unwrap();
+        tree.change(&create).unwrap();
         let target = path("/9/0");
         let definition = numbering.definition();
         let mut transaction = tree.write(target, WriteMode::PartialUpdate).unwrap();
@@ -400,7 +400,7 @@ fn setting_what_an_object_was_made_without_says_what_to_do() {
     ] {
         let (mut tree, object) = with(store);
         if tree.instances(object).next().is_none() {
-            tree.commit(&[Change::Create { path: path("/3/0") }])
+            tree.change([Change::Create { path: path("/3/0") }])
                 .unwrap();
         }
         assert_eq!(tree.set(timezone, "Europe/Paris"), Ok(true));

@@ -57,7 +57,7 @@ fn kinds() -> ObjectTree {
 #[track_caller]
 fn tells(changes: &[Change], expected: &[&str]) {
     let expected: Vec<Path> = expected.iter().map(|at| path(at)).collect();
-    assert_eq!(kinds().commit(changes), Ok(expected), "{changes:?}");
+    assert_eq!(kinds().change(changes), Ok(expected), "{changes:?}");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn differences_are_told_in_order() {
         set("/31000/0/0", 0),
     ];
     let expected = ["/1/0/1", "/1/0/7", "/31000/0/0", "/31000/0/1", "/31000/0/6"];
-    assert_eq!(tree.commit(&changes), Ok(expected.map(path).into()));
+    assert_eq!(tree.change(&changes), Ok(expected.map(path).into()));
 }
 
 /// A refused commit tells why, and nothing has changed.
@@ -133,7 +133,7 @@ fn a_refused_commit_changes_nothing() {
     let mut tree = kinds();
     let before = readable(&tree);
     let changes = [set("/31000/0/0", 2), set("/31000/0/4", "text")];
-    assert!(tree.commit(&changes).is_err());
+    assert!(tree.change(&changes).is_err());
     assert_eq!(readable(&tree), before);
 }
 
@@ -198,15 +198,15 @@ fn an_object_hears_of_every_write() {
     let mut tree = ObjectTree::new();
     tree.add(firmware.unwrap());
     let uri = [set("/5/0/1", "coap://192.0.2.1/fw")];
-    assert_eq!(tree.commit(&uri), Ok(vec![path("/5/0/1")]));
+    assert_eq!(tree.change(&uri), Ok(vec![path("/5/0/1")]));
     for times in 2..4 {
-        assert_eq!(tree.commit(&uri), Ok(vec![]));
+        assert_eq!(tree.change(&uri), Ok(vec![]));
         assert_eq!(log.lock().unwrap().len(), times, "it is fetched again");
     }
     log.lock().unwrap().clear();
     // The package itself is not told, and its State is by the Object.
     while tree.poll_changed().is_some() {}
-    assert_eq!(tree.commit(&[set("/5/0/0", &b"package"[..])]), Ok(vec![]));
+    assert_eq!(tree.change([set("/5/0/0", &b"package"[..])]), Ok(vec![]));
     assert_eq!(log.lock().unwrap().len(), 2, "a block and the end of it");
     assert_eq!(tree.get(path("/5/0/3")), Some(Value::Integer(2)));
     let told: Vec<_> = core::iter::from_fn(|| tree.poll_changed()).collect();
@@ -259,11 +259,11 @@ fn an_object_of_ones_own_hears_of_every_write() {
         value: 1,
         heard: Arc::clone(&heard),
     });
-    assert_eq!(tree.commit(&[set("/31000/0/0", 1)]), Ok(vec![]));
-    assert_eq!(tree.commit(&[set("/31000/0/2", 2)]), Ok(vec![]));
+    assert_eq!(tree.change([set("/31000/0/0", 1)]), Ok(vec![]));
+    assert_eq!(tree.change([set("/31000/0/2", 2)]), Ok(vec![]));
     assert_eq!(tree.set(path("/31000/0/2"), 3), Ok(false));
     // What cannot be read now may be another value.
-    let told = tree.commit(&[set("/31000/0/4", 4)]);
+    let told = tree.change([set("/31000/0/4", 4)]);
     assert_eq!(told, Ok(vec![path("/31000/0/4")]));
     assert_eq!(*heard.lock().unwrap(), [1, 2, 3, 4]);
 }
@@ -327,7 +327,7 @@ proptest! {
         }
         for changes in commits {
             let before = readable(&tree);
-            let Ok(told) = tree.commit(&changes) else {
+            let Ok(told) = tree.change(&changes[..]) else {
                 continue;
             };
             let after = readable(&tree);

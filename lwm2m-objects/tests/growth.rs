@@ -153,7 +153,7 @@ fn rights_cost_the_same_however_many_access_control_instances_there_are() {
         taken(&calls);
         let created = access::created(&tree, server(102), 9.into(), &[instance(count)]).unwrap();
         let create = taken(&calls);
-        tree.commit(&created).unwrap();
+        tree.change(&created[..]).unwrap();
         let (found, after) = rights(&tree, count);
         assert_eq!(found, AccessRights::NONE);
         let own = access::rights(&tree, server(102), 9.into(), instance(count));
@@ -162,7 +162,7 @@ fn rights_cost_the_same_however_many_access_control_instances_there_are() {
         let deleted = access::deleted(&tree, 9.into(), instance(count));
         assert_eq!(deleted.len(), 1);
         let delete = taken(&calls);
-        tree.commit(&deleted).unwrap();
+        tree.change(&deleted[..]).unwrap();
         let (found, gone) = rights(&tree, count);
         assert_eq!(found, AccessRights::NONE);
         [there, absent, create, after, delete, gone]
@@ -204,13 +204,13 @@ fn many_creates_take_access_control_along_in_linear_work() {
         let all: Vec<_> = (100..100 + count).map(instance).collect();
         taken(&calls);
         let created = access::created(&tree, server(101), 9.into(), &all).unwrap();
-        tree.commit(&created).unwrap();
+        tree.change(&created[..]).unwrap();
         let at_once = taken(&calls);
         let (mut tree, calls) = controlled(4);
         taken(&calls);
         for id in all {
             let created = access::created(&tree, server(101), 9.into(), &[id]).unwrap();
-            tree.commit(&created).unwrap();
+            tree.change(&created[..]).unwrap();
         }
         let one_by_one = taken(&calls);
         let count = usize::from(count);
@@ -369,7 +369,7 @@ fn what_changes_is_found_in_one_reading() {
             if held {
                 tree.hold();
             }
-            tree.commit(&changes).unwrap();
+            tree.change(&changes[..]).unwrap();
             let asked = taken(&calls);
             assert!(asked <= 40, "{count}, held: {held}: {asked}");
         }
@@ -390,14 +390,14 @@ fn held_commits_cost_the_same_however_many_are_held() {
                 let value = Value::Integer(round);
                 let set = Change::Set { path, value };
                 let create = Change::Create { path: whole };
-                tree.commit(&[create, set.clone()]).unwrap();
-                tree.commit(core::slice::from_ref(&set)).unwrap();
-                tree.commit(&[Change::Delete { path: whole }]).unwrap();
-                tree.commit(&[Change::Create { path: whole }, set]).unwrap();
+                tree.change([create, set.clone()]).unwrap();
+                tree.change(core::slice::from_ref(&set)).unwrap();
+                tree.change([Change::Delete { path: whole }]).unwrap();
+                tree.change([Change::Create { path: whole }, set]).unwrap();
             }
             for id in (0..count).rev() {
                 let path = Path::Instance(OBJECT.id, instance(id));
-                tree.commit(&[Change::Delete { path }]).unwrap();
+                tree.change([Change::Delete { path }]).unwrap();
             }
         }
         tree.roll_back();

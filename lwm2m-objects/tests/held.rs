@@ -89,8 +89,8 @@ fn firmware_hears_nothing_of_what_is_rolled_back() {
             let (before, machine) = (tree.snapshot(), firmware(&mut tree).machine().clone());
             tree.hold();
             // What the state of the machine does not allow is refused as ever.
-            let _ = tree.commit(changes);
-            let _ = tree.commit(changes);
+            let _ = tree.change(changes);
+            let _ = tree.change(changes);
             tree.roll_back();
             assert_eq!(asked(&log), [""; 0], "{changes:?}");
             assert_eq!(tree.poll_changed(), None, "{changes:?}");
@@ -104,11 +104,11 @@ fn firmware_hears_nothing_of_what_is_rolled_back() {
 fn firmware_hears_of_what_is_kept() {
     let (mut tree, log) = with_firmware();
     tree.hold();
-    tree.commit(&[set("/5/0/1", "coap://new")]).unwrap();
+    tree.change([set("/5/0/1", "coap://new")]).unwrap();
     assert_eq!(asked(&log), [""; 0]);
     assert_eq!(tree.get(path("/5/0/3")), Some(Value::Integer(0)));
     // A second one would have to wait for the first.
-    let second = tree.commit(&[set("/5/0/1", "coap://second")]);
+    let second = tree.change([set("/5/0/1", "coap://second")]);
     assert_eq!(second, Err(WriteError::NotWritable(path("/5/0/1"))));
     tree.keep();
     assert_eq!(asked(&log), [r#"Fetch { uri: "coap://new", offset: 0 }"#]);
@@ -116,8 +116,8 @@ fn firmware_hears_of_what_is_kept() {
 
     // A reset makes room for another; both happen in their order.
     tree.hold();
-    tree.commit(&[set("/5/0/1", "")]).unwrap();
-    tree.commit(&[set("/5/0/1", "coap://other")]).unwrap();
+    tree.change([set("/5/0/1", "")]).unwrap();
+    tree.change([set("/5/0/1", "coap://other")]).unwrap();
     tree.keep();
     assert_eq!(
         asked(&log),
@@ -133,15 +133,15 @@ fn one_firmware_package_waits() {
         path: path("/5/0/6"),
     }];
     tree.hold();
-    tree.commit(&nothing).unwrap();
-    tree.commit(&[set("/5/0/1", "coap://one")]).unwrap();
-    tree.commit(&nothing).unwrap();
+    tree.change(&nothing).unwrap();
+    tree.change([set("/5/0/1", "coap://one")]).unwrap();
+    tree.change(&nothing).unwrap();
     let two = [set("/5/0/1", "coap://two")];
     let refused = Err(WriteError::NotWritable(path("/5/0/1")));
-    assert_eq!(tree.commit(&two), refused);
-    tree.commit(&[set("/5/0/1", "")]).unwrap();
-    tree.commit(&nothing).unwrap();
-    tree.commit(&two).unwrap();
+    assert_eq!(tree.change(&two), refused);
+    tree.change([set("/5/0/1", "")]).unwrap();
+    tree.change(&nothing).unwrap();
+    tree.change(&two).unwrap();
     tree.keep();
     let fetched = asked(&log).pop();
     assert_eq!(
@@ -173,8 +173,8 @@ fn software_hears_nothing_of_what_is_rolled_back() {
                 let before = tree.snapshot();
                 tree.hold();
                 // What the state of the machine does not allow is refused as ever.
-                let _ = tree.commit(changes);
-                let _ = tree.commit(changes);
+                let _ = tree.change(changes);
+                let _ = tree.change(changes);
                 tree.roll_back();
                 assert_eq!(asked(&log), [""; 0], "{changes:?}");
                 assert_eq!(tree.poll_changed(), None, "{changes:?}");
@@ -190,12 +190,12 @@ fn software_hears_of_what_is_kept() {
     tree.set(path("/9/0/2"), &b"old"[..]).unwrap();
     asked(&log);
     tree.hold();
-    tree.commit(&[delete("/9/0")]).unwrap();
+    tree.change([delete("/9/0")]).unwrap();
     assert!(tree.locate(path("/9/0")).is_none());
-    tree.commit(&[create("/9/0"), set("/9/0/3", "coap://new")])
+    tree.change([create("/9/0"), set("/9/0/3", "coap://new")])
         .unwrap();
     assert_eq!(asked(&log), [""; 0]);
-    let second = tree.commit(&[set("/9/0/3", "coap://second")]);
+    let second = tree.change([set("/9/0/3", "coap://second")]);
     assert_eq!(second, Err(WriteError::NotWritable(path("/9/0/3"))));
     tree.keep();
     assert_eq!(
@@ -221,10 +221,10 @@ fn a_package_goes_with_its_instance() {
                 }
                 if at_once {
                     let all = [&[old()], changes].concat();
-                    tree.commit(&all).unwrap();
+                    tree.change(&all[..]).unwrap();
                 } else {
-                    tree.commit(&[old()]).unwrap();
-                    tree.commit(changes).unwrap();
+                    tree.change([old()]).unwrap();
+                    tree.change(changes).unwrap();
                 }
                 tree.keep();
                 let situation = format!("{held} {changes:?} {at_once}");
@@ -244,11 +244,11 @@ fn a_package_goes_with_its_instance() {
 fn a_machine_that_went_before_stays_away() {
     let (mut tree, _) = with_software(Numbering::Registered);
     tree.set(path("/9/0/2"), &b"old"[..]).unwrap();
-    tree.commit(&[delete("/9/0")]).unwrap();
-    tree.commit(&[create("/9/0")]).unwrap();
+    tree.change([delete("/9/0")]).unwrap();
+    tree.change([create("/9/0")]).unwrap();
     let before = tree.snapshot();
     tree.hold();
-    tree.commit(&[set("/9/0/3", "coap://new")]).unwrap();
+    tree.change([set("/9/0/3", "coap://new")]).unwrap();
     tree.roll_back();
     assert_eq!(tree.get(path("/9/0/7")), Some(Value::Integer(0)));
     assert_eq!(tree.snapshot(), before);
@@ -267,7 +267,7 @@ fn counters_are_taken_back() {
     statistics.sent(Instant::ZERO, 5000);
     let before = tree.snapshot();
     tree.hold();
-    tree.commit(&[delete("/7/0")]).unwrap();
+    tree.change([delete("/7/0")]).unwrap();
     tree.roll_back();
     assert_eq!(tree.snapshot(), before);
     assert_eq!(tree.get(path("/7/0/2")), Some(Value::Integer(4)));
@@ -337,7 +337,7 @@ fn executables_are_each_instances_own() {
     let mut tree = with_executables();
     assert_eq!(executables(&tree, 0), [1, 2]);
     assert_eq!(executables(&tree, 1), [1, 3]);
-    tree.commit(&[create("/30000/2")]).unwrap();
+    tree.change([create("/30000/2")]).unwrap();
     assert_eq!(executables(&tree, 2), [1, 2, 3]);
 }
 
@@ -357,7 +357,7 @@ fn executables_are_taken_back() {
         let mut tree = with_executables();
         let before = tree.snapshot();
         tree.hold();
-        let told = tree.commit(changes).unwrap();
+        let told = tree.change(changes).unwrap();
         assert_ne!(told, []);
         assert_eq!(tree.snapshot(), before);
         tree.roll_back();
@@ -374,7 +374,7 @@ fn the_instance_of_a_single_instance_object_is_0() {
     tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
     let before = tree.snapshot();
     for (gone, come) in [("/5/0", "/5/1"), ("/3/0", "/3/1")] {
-        let refused = tree.commit(&[delete(gone), create(come)]);
+        let refused = tree.change([delete(gone), create(come)]);
         assert_eq!(refused, Err(WriteError::TooMany(path(come))));
         assert_eq!(tree.snapshot(), before);
     }
@@ -389,10 +389,10 @@ fn changes_of_one_object_are_prepared_together() {
     let between = || set("/3/0/14", "+03:00");
     let gone = [delete("/30000/0"), between(), set("/30000/0/0", 5)];
     let refused = Err(WriteError::NotFound(path("/30000/0/0")));
-    assert_eq!(tree.commit(&gone), refused);
+    assert_eq!(tree.change(&gone), refused);
     assert_eq!(tree.snapshot(), before);
     let made = [create("/30000/2"), between(), set("/30000/2/0", 5)];
-    tree.commit(&made).unwrap();
+    tree.change(&made).unwrap();
     assert_eq!(tree.get(path("/30000/2/0")), Some(Value::Integer(5)));
 }
 
@@ -401,7 +401,7 @@ fn changes_of_one_object_are_prepared_together() {
 fn what_the_application_sets_is_not_taken_back() {
     let mut tree = with_executables();
     tree.hold();
-    tree.commit(&[set("/30000/0/0", 5)]).unwrap();
+    tree.change([set("/30000/0/0", 5)]).unwrap();
     tree.set(path("/30000/1/0"), 6).unwrap();
     tree.roll_back();
     assert_eq!(tree.get(path("/30000/0/0")), Some(Value::Integer(1)));
@@ -429,7 +429,7 @@ fn the_time_that_the_application_sets_is_not_taken_back() {
         tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
         tree.hold();
         if elsewhere {
-            tree.commit(&[set("/3/0/14", "+03:00")]).unwrap();
+            tree.change([set("/3/0/14", "+03:00")]).unwrap();
         }
         tree.set(path("/3/0/13"), Value::Time(5)).unwrap();
         tree.roll_back();
@@ -469,7 +469,7 @@ fn changes_that_do_not_fit_the_definition_are_refused() {
         let mut tree = with_executables();
         let before = tree.snapshot();
         let changes = [set("/30000/0/0", 3), change];
-        assert_eq!(tree.commit(&changes), Err(error), "{changes:?}");
+        assert_eq!(tree.change(&changes), Err(error), "{changes:?}");
         assert_eq!(tree.snapshot(), before);
     }
 }
@@ -531,12 +531,12 @@ fn an_object_is_asked_for_what_it_has() {
     let mut tree = ObjectTree::new();
     tree.add(Own(1));
     let at = path("/30000/7/0");
-    let gone = tree.commit(&[set("/30000/7/0", 5)]);
+    let gone = tree.change([set("/30000/7/0", 5)]);
     assert_eq!(gone, Err(WriteError::NotFound(at)));
     let at = path("/30000/0/4/1");
-    let unsupported = tree.commit(&[set("/30000/0/4/1", 5)]);
+    let unsupported = tree.change([set("/30000/0/4/1", 5)]);
     assert_eq!(unsupported, Err(WriteError::NotWritable(at)));
     assert_eq!(tree.get(path("/30000/0/0")), Some(Value::Integer(1)));
-    tree.commit(&[set("/30000/0/0", 5)]).unwrap();
+    tree.change([set("/30000/0/0", 5)]).unwrap();
     assert_eq!(tree.get(path("/30000/0/0")), Some(Value::Integer(5)));
 }

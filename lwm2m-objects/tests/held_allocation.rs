@@ -52,7 +52,7 @@ fn held(commits: impl Iterator<Item = Vec<Change>>) -> usize {
         let mut count = 0;
         for changes in commits {
             count += 1;
-            tree.commit(&changes).unwrap();
+            tree.change(&changes[..]).unwrap();
         }
         assert_eq!(count, WRITES);
     });

@@ -138,7 +138,7 @@ fn a_snapshot_while_commits_are_held_is_that_of_before() {
         let machines_before = machines(&mut tree);
         tree.hold();
         for changes in &commits {
-            let told = tree.commit(changes);
+            let told = tree.change(&changes[..]);
             assert!(told.is_ok(), "{changes:?}: {told:?}");
         }
         assert!(tree.snapshot() == before, "{commits:?}");
@@ -159,7 +159,7 @@ fn a_snapshot_while_commits_are_held_goes_on_with_time() {
     let saved = |commits: &[Change], roll_back: bool| {
         let (mut tree, _) = tree_in_use();
         tree.hold();
-        tree.commit(commits).unwrap();
+        tree.change(commits).unwrap();
         tree.handle_timeout(Instant::ZERO + Duration::from_secs(100));
         if roll_back {
             tree.roll_back();
@@ -203,10 +203,10 @@ fn what_the_application_sets_stays_and_is_saved() {
         for again in [false, true] {
             let (mut tree, _) = tree_in_use();
             tree.hold();
-            tree.commit(&commits).unwrap();
+            tree.change(&commits[..]).unwrap();
             tree.set(path(at), value.clone()).unwrap();
             if again {
-                tree.commit(&commits).unwrap();
+                tree.change(&commits[..]).unwrap();
             }
             let saved = restarted(&tree.snapshot());
             tree.roll_back();
@@ -227,7 +227,7 @@ fn what_the_application_sets_in_a_new_instance_goes_with_it() {
     let (mut tree, _) = tree_in_use();
     let before = tree.snapshot();
     tree.hold();
-    tree.commit(&[create("/9/1")]).unwrap();
+    tree.change([create("/9/1")]).unwrap();
     tree.set(path("/9/1/0"), "two").unwrap();
     assert!(tree.snapshot() == before);
     tree.roll_back();
@@ -243,12 +243,12 @@ fn a_snapshot_that_is_put_back_ends_what_is_held() {
     let saved = {
         let (mut other, _) = tree_in_use();
         other.set(path("/3/0/9"), 33).unwrap();
-        other.commit(&[set("/1/0/1", 99)]).unwrap();
+        other.change([set("/1/0/1", 99)]).unwrap();
         other.snapshot()
     };
     tree.hold();
     for changes in bootstrap() {
-        tree.commit(&changes).unwrap();
+        tree.change(&changes[..]).unwrap();
     }
     tree.restore(&saved).unwrap();
     assert!(!tree.is_holding());
@@ -262,7 +262,7 @@ fn a_snapshot_that_is_put_back_ends_what_is_held() {
     assert!(tree.snapshot() == saved);
     assert_eq!(asked(&log), [""; 0]);
     // What is committed from now on counts at once.
-    tree.commit(&[set("/1/0/1", 100)]).unwrap();
+    tree.change([set("/1/0/1", 100)]).unwrap();
     tree.roll_back();
     assert_eq!(tree.get(path("/1/0/1")), Some(Value::Integer(100)));
 }
@@ -278,7 +278,7 @@ fn a_snapshot_that_is_refused_leaves_what_is_held() {
         other.snapshot()
     };
     tree.hold();
-    tree.commit(&[set("/1/0/1", 77)]).unwrap();
+    tree.change([set("/1/0/1", 77)]).unwrap();
     assert!(tree.restore(&foreign).is_err());
     assert!(tree.is_holding());
     assert_eq!(tree.get(path("/1/0/1")), Some(Value::Integer(77)));
@@ -293,7 +293,7 @@ fn an_object_that_is_added_while_commits_are_held_hears_nothing_of_them() {
         let (mut tree, old) = tree_in_use();
         tree.hold();
         for changes in bootstrap() {
-            tree.commit(&changes).unwrap();
+            tree.change(&changes[..]).unwrap();
         }
         let new = Log::default();
         tree.add(firmware_object(&new));
@@ -327,8 +327,7 @@ fn an_object_that_is_added_while_commits_are_held_hears_nothing_of_them() {
         assert_eq!(instances, [InstanceId::ZERO], "keep: {keep}");
         // What is committed to it from then on is held as ever.
         tree.hold();
-        tree.commit(&[set("/5/0/1", "coap://192.0.2.2/fw")])
-            .unwrap();
+        tree.change([set("/5/0/1", "coap://192.0.2.2/fw")]).unwrap();
         assert_eq!(asked(&new), [""; 0]);
         tree.keep();
         assert_eq!(asked(&new).len(), 1);
@@ -441,11 +440,11 @@ fn an_object_acts_on_the_last_value_of_what_was_held() {
     let mut tree = ObjectTree::new();
     tree.add(Counting::default());
     tree.hold();
-    tree.commit(&[set("/30000/0/0", 1), set("/30000/0/2", 1)])
+    tree.change([set("/30000/0/0", 1), set("/30000/0/2", 1)])
         .unwrap();
-    tree.commit(&[set("/30000/0/1/3", 1), set("/30000/0/1/4", 1)])
+    tree.change([set("/30000/0/1/3", 1), set("/30000/0/1/4", 1)])
         .unwrap();
-    tree.commit(&[set("/30000/0/0", 2), set("/30000/0/1/4", 2)])
+    tree.change([set("/30000/0/0", 2), set("/30000/0/1/4", 2)])
         .unwrap();
     assert_eq!(settled(&tree), [[]; 0]);
     tree.keep();
@@ -460,9 +459,9 @@ fn an_object_acts_on_the_last_value_of_what_was_held() {
     let mut tree = ObjectTree::new();
     tree.add(Counting::default());
     tree.hold();
-    tree.commit(&[set("/30000/0/1/3", 1), set("/30000/0/1/4", 1)])
+    tree.change([set("/30000/0/1/3", 1), set("/30000/0/1/4", 1)])
         .unwrap();
-    tree.commit(&[clear.clone(), set("/30000/0/1/4", 5)])
+    tree.change([clear.clone(), set("/30000/0/1/4", 5)])
         .unwrap();
     tree.keep();
     assert_eq!(settled(&tree), [vec![clear, set("/30000/0/1/4", 5)]]);
@@ -478,7 +477,7 @@ fn an_object_may_act_on_each_of_several_values() {
     });
     tree.hold();
     for order in 1..4 {
-        tree.commit(&[set("/30000/0/2", order), set("/30000/0/0", order)])
+        tree.change([set("/30000/0/2", order), set("/30000/0/0", order)])
             .unwrap();
     }
     tree.keep();
@@ -501,12 +500,12 @@ fn an_object_of_ones_own_is_saved_as_it_was_before() {
     });
     let before = tree.snapshot();
     tree.hold();
-    tree.commit(&[set("/30000/0/0", 2), set("/30000/0/1/4", 4)])
+    tree.change([set("/30000/0/0", 2), set("/30000/0/1/4", 4)])
         .unwrap();
     let clear = Change::Clear {
         path: path("/30000/0/1"),
     };
-    tree.commit(&[clear]).unwrap();
+    tree.change([clear]).unwrap();
     assert!(tree.snapshot() == before);
     tree.roll_back();
     assert!(tree.snapshot() == before);
@@ -518,15 +517,15 @@ fn an_object_of_ones_own_is_saved_as_it_was_before() {
 fn nothing_follows_from_an_instance_that_came_and_went() {
     let (mut tree, log) = tree_in_use();
     tree.hold();
-    tree.commit(&[create("/9/1"), set("/9/1/3", "coap://h/p")])
+    tree.change([create("/9/1"), set("/9/1/3", "coap://h/p")])
         .unwrap();
-    tree.commit(&[delete("/9/1")]).unwrap();
+    tree.change([delete("/9/1")]).unwrap();
     tree.keep();
     assert_eq!(asked(&log), [""; 0]);
     // One that was there before has gone.
     tree.hold();
-    tree.commit(&[delete("/9/0"), create("/9/0")]).unwrap();
-    tree.commit(&[delete("/9/0")]).unwrap();
+    tree.change([delete("/9/0"), create("/9/0")]).unwrap();
+    tree.change([delete("/9/0")]).unwrap();
     tree.keep();
     assert_eq!(asked(&log), ["0 Discard"]);
 }
@@ -624,7 +623,7 @@ fn an_object_is_asked_to_undo_what_there_is() {
         });
         tree.hold();
         for changes in &commits {
-            tree.commit(changes).unwrap();
+            tree.change(&changes[..]).unwrap();
         }
         tree.roll_back();
         assert_eq!(*undone.lock().unwrap(), expected, "{commits:?}");

@@ -216,7 +216,7 @@ fn what_is_written_has_been_checked_before() {
     let at = path("/26241/0");
     assert_eq!(tree.delete(at), Err(WriteError::NotManaged(at)));
     for change in [Change::Delete { path: at }, Change::Create { path: at }] {
-        assert_eq!(tree.commit(&[change]), Err(WriteError::Refused(at)));
+        assert_eq!(tree.change([change]), Err(WriteError::Refused(at)));
     }
 }
 
@@ -347,14 +347,14 @@ fn nothing_is_applied_before_every_object_has_agreed() {
             let mut changes: Vec<Change> = others.iter().copied().cloned().collect();
             changes.extend([wanted.clone(), unwanted.clone()]);
             let refused = WriteError::Refused(unwanted.path());
-            assert_eq!(tree.commit(&changes), Err(refused), "{changes:?}");
+            assert_eq!(tree.change(&changes[..]), Err(refused), "{changes:?}");
             let applied = |tree: &ObjectTree| tree.object_as::<Picky>(THERMOSTAT.id).unwrap().0;
             assert_eq!(applied(&tree), 0);
             for other in &others {
                 assert_eq!(tree.get(other.path()), Some(Value::Integer(50)));
             }
             changes.pop();
-            tree.commit(&changes).unwrap();
+            tree.change(&changes[..]).unwrap();
             assert_eq!(applied(&tree), 1);
             for other in &others {
                 assert_eq!(tree.get(other.path()), Some(Value::Integer(7)));

@@ -303,18 +303,18 @@ fn changes(tree: &ObjectTree, request: &Request) -> Result<Vec<Change>, WriteErr
             let id = path.instance().unwrap_or(instance(*id));
             (tree.bootstrap_write(*path)?, object, Some(id), values)
         }
-        Request::Delete(path) => return tree.delete(*path),
+        Request::Delete(path) => return Ok(tree.delete(*path)?.into_changes()),
         Request::Changes(changes) => return Ok(changes.clone()),
     };
     feed(&mut transaction, object, id, values)?;
-    transaction.finish()
+    Ok(transaction.finish()?.into_changes())
 }
 
 /// Commits what a request asks for, if it is granted; if not, nothing is different.
 fn commit(tree: &mut ObjectTree, request: &Request) -> Option<Vec<Change>> {
     let before = seen(tree);
     let done = changes(tree, request).and_then(|changes| {
-        tree.commit(&changes)?;
+        tree.change(&changes[..])?;
         Ok(changes)
     });
     if done.is_err() {
@@ -520,7 +520,7 @@ proptest! {
         tree.hold();
         for request in &held {
             if let Some(changes) = commit(&mut tree, request) {
-                prop_assert!(twin.commit(&changes).is_ok(), "{:?}", changes);
+                prop_assert!(twin.change(&changes[..]).is_ok(), "{:?}", changes);
             }
         }
         tree.keep();

@@ -283,7 +283,7 @@ fn call(tree: &mut ObjectTree, draw: &Draw) {
             // Whoever makes the list of changes.
             let path = resource(tree, draw);
             let value = draw.value();
-            let _ = tree.commit(&[Change::Set { path, value }]);
+            let _ = tree.change([Change::Set { path, value }]);
         }
     }
 }

@@ -37,7 +37,7 @@ fn allocated(count: u16, changes: &[Change]) -> usize {
     let mut tree = ObjectTree::new();
     tree.add(store.checked().unwrap());
     least(|| {
-        let change = change(|| _ = tree.commit(changes).unwrap());
+        let change = change(|| _ = tree.change(changes).unwrap());
         change.bytes_allocated
     })
 }
@@ -70,6 +70,6 @@ fn a_commit_allocates_the_same_however_much_there_is() {
     let creates: Vec<Change> = creates.collect();
     let mut tree = ObjectTree::new();
     tree.add(Store::new(&OBJECT));
-    tree.commit(&creates).unwrap();
+    tree.change(&creates[..]).unwrap();
     assert_eq!(tree.instances(OBJECT.id).count(), usize::from(u16::MAX - 1));
 }

@@ -86,7 +86,7 @@ fn create(
     push(&mut transaction, 1000, instance, values)?;
     let changes = transaction.finish()?;
     tree.commit(&changes)?;
-    Ok(changes)
+    Ok(changes.into_changes())
 }
 
 /// Everything that the tree holds, what is shut to servers included.
@@ -646,25 +646,25 @@ fn many_instances_are_deleted_at_once() {
         ids.map(|id| Path::Instance(1000.into(), InstanceId::new(id).unwrap()))
     };
     let create = paths(0..MANY).map(|path| Change::Create { path });
-    tree.commit(&create.collect::<Vec<_>>()).unwrap();
+    tree.change(create.collect::<Vec<_>>()).unwrap();
     // In any order, and all but some: what is left is in between.
     let delete = |path| Change::Delete { path };
     let (some, more) = (paths(7..MANY / 2), paths(MANY / 2..MANY).rev());
     let changes: Vec<Change> = some.chain(more).map(delete).collect();
-    tree.commit(&changes).unwrap();
+    tree.change(&changes[..]).unwrap();
     let left: Vec<u16> = tree.instances(1000.into()).map(InstanceId::get).collect();
     assert_eq!(left, [0, 1, 2, 3, 4, 5, 6]);
     // Not twice in one commit, and what comes again is there.
     let [first, second] = [0, 1].map(|id| paths(id..id + 1).next().unwrap());
     let twice = [first, second, first].map(delete);
     let refused = Err(WriteError::NotFound(first));
-    assert_eq!(tree.commit(&twice), refused);
+    assert_eq!(tree.change(&twice), refused);
     let again = [
         delete(first),
         delete(second),
         Change::Create { path: second },
     ];
-    tree.commit(&again).unwrap();
+    tree.change(&again).unwrap();
     assert!(tree.locate(first).is_none() && tree.locate(second).is_some());
 }
 
@@ -688,7 +688,7 @@ fn the_instance_of_a_single_instance_object_comes_and_goes() {
         let mut transaction = tree.create(TANK.id).unwrap();
         push(&mut transaction, 30000, instance, &[]).unwrap();
         let changes = transaction.finish().unwrap();
-        assert_eq!(changes, [Change::Create { path: there }]);
+        assert_eq!(*changes, [Change::Create { path: there }]);
         tree.commit(&changes).unwrap();
         let again = tree.create(TANK.id).err();
         assert_eq!(again, Some(WriteError::NotManaged(path("/30000"))));
@@ -724,7 +724,7 @@ fn a_single_instance_object_has_instance_0_and_no_other() {
     let mut tree = ObjectTree::new();
     tree.add(Store::new(&DEVICE));
     let changes = [Change::Create { path: path("/3/1") }];
-    assert_eq!(tree.commit(&changes).err(), too_many);
+    assert_eq!(tree.change(&changes).err(), too_many);
 }
 
 #[test]
@@ -742,7 +742,7 @@ fn a_commit_over_several_objects_is_whole_or_nothing() {
         }, // refused: a lifetime of 0
     ];
     assert_eq!(
-        tree.commit(&changes),
+        tree.change(&changes),
         Err(WriteError::Refused(path("/1/0/1")))
     );
     assert_eq!(everything(&tree), before);
@@ -820,10 +820,12 @@ fn step(tree: &mut ObjectTree, kind: u8, instance: u16, value: i64) {
                 .ok()?;
                 transaction.finish().ok()
             }),
-        _ => Some(vec![
-            Change::Clear { path: at(1) },
-            Change::Remove { path: at(4) },
-        ]),
+        _ => tree
+            .check([
+                Change::Clear { path: at(1) },
+                Change::Remove { path: at(4) },
+            ])
+            .ok(),
     };
     if let Some(changes) = changes {
         // What is refused is no step.

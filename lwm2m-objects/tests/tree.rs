@@ -50,7 +50,7 @@ fn write(
     content.push(&mut transaction)?;
     let changes = transaction.finish()?;
     tree.commit(&changes)?;
-    Ok(changes)
+    Ok(changes.into_changes())
 }
 
 #[test]

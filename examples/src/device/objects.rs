@@ -22,7 +22,7 @@ const TEST_OBJECT: &[u8] = include_bytes!("../../objects/3442.xml");
 pub(super) fn new(settings: &Settings) -> io::Result<(ObjectTree, Played)> {
     let mut tree = example::client();
     let leaving = access::unbootstrapped(&tree, example::SERVER_2);
-    tree.commit(&leaving).map_err(invalid)?;
+    tree.change(leaving).map_err(invalid)?;
     let security = typed::Security::no_sec(settings.server_uri.as_str(), SERVER);
     let server = typed::Server {
         default_minimum_period: Some(0),

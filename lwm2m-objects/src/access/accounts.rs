@@ -53,7 +53,7 @@ pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
 /// Whether this server has the only account that there is, and that can be used. Another one that
 /// cannot be read counts.
 pub(crate) fn is_only(tree: &ObjectTree, server: ShortServerId) -> bool {
-    tree.access.only(|| only(tree)) == Some(server)
+    tree.only_server(|| only(tree)) == Some(server)
 }
 
 /// The server with the only account that there is.

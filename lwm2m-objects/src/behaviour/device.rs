@@ -7,14 +7,10 @@ use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Val
 use crate::{
     behaviour::changed::Changed,
     definition::ObjectDefinition,
-    saved::snapshot::{ObjectSnapshot, SnapshotError},
+    saved::{snapshot::ObjectSnapshot, snapshot::SnapshotError},
     tree::{
-        check_value,
-        object::{
-            Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink,
-            WriteError,
-        },
-        store::Store,
+        Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, Store,
+        WriteError, check_value,
     },
     typed::{Device, PowerSource},
 };

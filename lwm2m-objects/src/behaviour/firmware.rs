@@ -52,7 +52,7 @@
 //!
 //! // A server writes Package URI, and the download succeeds.
 //! let mut tree = start("1.0")?;
-//! tree.commit(&[Change::Set { path: "/5/0/1".parse()?, value: "coap://192.0.2.1/fw".into() }])?;
+//! tree.change([Change::Set { path: "/5/0/1".parse()?, value: "coap://192.0.2.1/fw".into() }])?;
 //! firmware(&mut tree).unwrap().downloaded()?;
 //!
 //! // The server executes Update. Once the response has been sent, the device saves its state and reboots.

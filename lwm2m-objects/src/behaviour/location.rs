@@ -5,14 +5,10 @@ use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId};
 use crate::{
     behaviour::changed::Changed,
     definition::ObjectDefinition,
-    saved::snapshot::{ObjectSnapshot, SnapshotError},
+    saved::{snapshot::ObjectSnapshot, snapshot::SnapshotError},
     tree::{
-        differences::is_same,
-        object::{
-            Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink,
-            WriteError,
-        },
-        store::Store,
+        Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, Store,
+        WriteError, is_same,
     },
     typed::Location,
 };

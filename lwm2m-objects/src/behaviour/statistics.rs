@@ -8,11 +8,8 @@ use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Val
 use crate::{
     behaviour::changed::Changed,
     definition::ObjectDefinition,
-    saved::snapshot::{ObjectSnapshot, ResourceSnapshot, SnapshotError},
-    tree::{
-        object::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, WriteError},
-        store::Store,
-    },
+    saved::{snapshot::ObjectSnapshot, snapshot::ResourceSnapshot, snapshot::SnapshotError},
+    tree::{Change, ExecuteError, Execution, Object, ReadError, ResourceSink, Store, WriteError},
     typed::ConnectivityStatistics,
 };
 

@@ -1,23 +1,16 @@
 //! What survives a restart: the values of a tree (feature `serde` makes it serialise).
 
-use alloc::{collections::BTreeMap, string::ToString, vec::Vec};
-use core::{fmt, mem};
+use alloc::{string::ToString, vec::Vec};
+use core::fmt;
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, Version};
 use thiserror::Error;
 
-use crate::{
-    saved::sum::Sum,
-    tree::{
-        ObjectTree,
-        object::{Change, Object},
-        sorted::{entry, put},
-    },
-};
+use super::sum::Sum;
 
 /// The values of all Objects that keep theirs in memory, at one moment.
 ///
-/// It is plain data, made by [`ObjectTree::snapshot`] and put back by [`ObjectTree::restore`],
+/// It is plain data, made by [`ObjectTree::snapshot`](crate::ObjectTree::snapshot) and put back by [`ObjectTree::restore`](crate::ObjectTree::restore),
 /// whole or not at all. A check sum over everything in it tells a damaged one. It holds secrets,
 /// if the Security Object is in the tree.
 ///
@@ -48,9 +41,6 @@ pub struct Snapshot {
 
 /// The version of the format that is written, and the only one that is read.
 const FORMAT: u16 = 2;
-
-/// Which Object an Access Control Object Instance is about (TS E.3).
-const ACCESS_CONTROL_TARGET: ResourceId = ResourceId::new(0);
 
 /// The values of one Object; [`Debug`](core::fmt::Debug) does not show them.
 #[derive(Clone, PartialEq)]
@@ -114,104 +104,8 @@ pub enum SnapshotError {
     State(ObjectId),
 }
 
-impl ObjectTree {
-    /// The values of all Objects that keep theirs in memory. While commits are
-    /// [held](Self::hold), it is what [`roll_back`](Self::roll_back) would leave: nothing that is
-    /// held is in force after a restart.
-    pub fn snapshot(&self) -> Snapshot {
-        let save = |object: &dyn Object| {
-            let held = self.held.as_ref();
-            match held.and_then(|held| held.get(&object.definition().id)) {
-                Some(held) => object.save_undone(&held.undo(object)),
-                None => object.save(),
-            }
-        };
-        Snapshot::new(self.objects().filter_map(save).collect())
-    }
-
-    /// Puts a snapshot back: the Objects in it have exactly its instances and values afterwards,
-    /// others keep theirs. What is [held](Self::hold) is rolled back first.
-    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        for object in snapshot.checked()? {
-            let found = self.object(object.object);
-            let found = found.filter(|found| found.definition().version == object.version);
-            found
-                .ok_or(SnapshotError::Object(object.object))?
-                .check_saved(object)?;
-        }
-        self.roll_back();
-        for object in &snapshot.objects {
-            if let Some(found) = self.object_mut(object.object) {
-                found.load_saved(object);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl ObjectSnapshot {
-    /// Makes changes to what was saved. An Object Instance that is made has these Resources that
-    /// execute, in ascending order.
-    pub(crate) fn change(&mut self, changes: &[Change], executables: &[ResourceId]) {
-        let instances = mem::take(&mut self.instances).into_iter();
-        let mut instances: BTreeMap<_, _> = instances
-            .map(|saved| (saved.instance, saved.resources))
-            .collect();
-        for change in changes {
-            let path = change.path();
-            let Some(instance) = path.instance() else {
-                continue;
-            };
-            match (change, path.resource(), instances.get_mut(&instance)) {
-                (Change::Create { .. }, ..) => {
-                    let executables = executables.iter();
-                    let resources = executables.map(|id| (*id, ResourceSnapshot::Executable));
-                    instances.insert(instance, resources.collect());
-                }
-                (Change::Delete { .. }, ..) => {
-                    instances.remove(&instance);
-                }
-                (Change::Set { value, .. }, Some(resource), Some(resources)) => {
-                    set(resources, resource, path.resource_instance(), value.clone());
-                }
-                (Change::Clear { .. }, Some(resource), Some(resources)) => {
-                    put(resources, resource, ResourceSnapshot::Multiple(Vec::new()));
-                }
-                (Change::Remove { .. }, Some(resource), Some(resources)) => {
-                    resources.retain(|(id, _)| *id != resource);
-                }
-                _ => {}
-            }
-        }
-        let instances = instances.into_iter();
-        self.instances = instances
-            .map(|(instance, resources)| InstanceSnapshot {
-                instance,
-                resources,
-            })
-            .collect();
-    }
-}
-
-/// Sets a value among the saved Resources of an Object Instance.
-fn set(
-    resources: &mut Vec<(ResourceId, ResourceSnapshot)>,
-    resource: ResourceId,
-    id: Option<ResourceInstanceId>,
-    value: Value,
-) {
-    let Some(id) = id else {
-        put(resources, resource, ResourceSnapshot::Single(value));
-        return;
-    };
-    let empty = || ResourceSnapshot::Multiple(Vec::new());
-    if let ResourceSnapshot::Multiple(values) = entry(resources, resource, empty) {
-        put(values, id, value);
-    }
-}
-
 impl Snapshot {
-    fn new(objects: Vec<ObjectSnapshot>) -> Self {
+    pub(crate) fn new(objects: Vec<ObjectSnapshot>) -> Self {
         let check_sum = check_sum(&objects);
         Self {
             format: FORMAT,
@@ -220,46 +114,13 @@ impl Snapshot {
         }
     }
 
-    /// What of it a tree can take: without the Objects that the tree does not have, or has in
-    /// another version, and without what Access Control says of Objects that it does not have.
-    ///
-    /// That is for after a firmware update, which takes the instances of Objects that are not
-    /// supported any more (TS E.6.3).
-    ///
-    /// # Errors
-    ///
-    /// [`SnapshotError::Format`] and [`SnapshotError::Damaged`].
-    pub fn supported_by(&self, tree: &ObjectTree) -> Result<Self, SnapshotError> {
-        let is_supported = |saved: &&ObjectSnapshot| {
-            let definition = tree.definition(saved.object);
-            definition.is_some_and(|definition| definition.version == saved.version)
-        };
-        let mut objects: Vec<_> = self
-            .checked()?
-            .iter()
-            .filter(is_supported)
-            .cloned()
-            .collect();
-        let is_gone = |(id, value): &(ResourceId, ResourceSnapshot)| match value {
-            ResourceSnapshot::Single(Value::Integer(object)) if *id == ACCESS_CONTROL_TARGET => {
-                let object = u16::try_from(*object).map(ObjectId::new);
-                object.is_ok_and(|object| tree.object(object).is_none())
-            }
-            _ => false,
-        };
-        let access_control = objects
-            .iter_mut()
-            .find(|saved| saved.object == ObjectId::ACCESS_CONTROL);
-        if let Some(saved) = access_control {
-            saved
-                .instances
-                .retain(|instance| !instance.resources.iter().any(is_gone));
-        }
-        Ok(Self::new(objects))
+    /// The Objects in it, unchecked.
+    pub(crate) fn objects(&self) -> &[ObjectSnapshot] {
+        &self.objects
     }
 
     /// The Objects in it, if it is intact and each is there once.
-    fn checked(&self) -> Result<&[ObjectSnapshot], SnapshotError> {
+    pub(crate) fn checked(&self) -> Result<&[ObjectSnapshot], SnapshotError> {
         if self.format != FORMAT {
             return Err(SnapshotError::Format(self.format));
         }

@@ -1,28 +1,60 @@
-//! What access control asks for with each request, kept so that nobody has to read whole Objects: what
-//! each Access Control Object Instance is about, and which server is alone.
+//! What access control needs for each request, kept so that whole Objects need not be read: what each
+//! Access Control Object Instance is about, and which server is alone.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::cell::OnceCell;
 
-use lwm2m_core::{InstanceId, ObjectId, ShortServerId};
+use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
 
-use crate::{
-    tree::{ObjectTree, object::Change},
-    typed::AclTarget,
-};
+use super::{change::Change, objects::Objects};
 
-/// The [`Index`] of a tree, made when it is first asked. It follows what is committed; whatever else
-/// may change the Access Control Object forgets it.
+/// What access rights are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum AclTarget {
+    /// An Object: who may create instances of it.
+    Object(ObjectId),
+    /// An Object Instance.
+    Instance(ObjectId, InstanceId),
+}
+
+impl AclTarget {
+    /// What an Access Control Object Instance is about (TS E.3, Resources 0 and 1).
+    pub(super) fn read(objects: &Objects, instance: InstanceId) -> Option<Self> {
+        let number = |resource| {
+            let resource = ResourceId::new(resource);
+            let path = Path::Resource(ObjectId::ACCESS_CONTROL, instance, resource);
+            match objects.value(path)? {
+                Value::Integer(number) => u16::try_from(number).ok(),
+                _ => None,
+            }
+        };
+        let object = ObjectId::new(number(0)?);
+        let on_instance = |id| Self::Instance(object, id);
+        Some(InstanceId::new(number(1)?).map_or(Self::Object(object), on_instance))
+    }
+
+    /// The values of Resources 0 and 1.
+    pub(crate) const fn numbers(self) -> (u16, u16) {
+        match self {
+            Self::Object(object) => (object.get(), u16::MAX),
+            Self::Instance(object, instance) => (object.get(), instance.get()),
+        }
+    }
+}
+
+/// The [`Index`] of a tree, built when it is first needed. It follows what is committed, and is
+/// dropped when the Access Control Object may have changed in any other way.
 ///
-/// It is a hint: who asks reads the Access Control Object Instance itself. So a missing entry gives
-/// no right, and neither does a wrong one.
+/// It is only a hint: the caller reads the Access Control Object Instance itself. So a missing or
+/// wrong entry never grants a right.
 ///
-/// Which server is alone is no hint, as it opens everything: whatever may change the Security or the
-/// Server Object forgets it.
+/// Which server is alone is no hint, because it grants every right: it is dropped whenever the
+/// Security or the Server Object may have changed.
 #[derive(Default)]
-pub(crate) struct AccessIndex {
+pub(super) struct AccessIndex {
     index: OnceCell<Index>,
-    /// The server with the only account, or that there is none.
+    /// The server with the only account; `None` if there is none.
     only: OnceCell<Option<ShortServerId>>,
 }
 
@@ -33,7 +65,7 @@ struct Index {
 }
 
 impl AccessIndex {
-    pub(crate) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             index: OnceCell::new(),
             only: OnceCell::new(),
@@ -41,41 +73,39 @@ impl AccessIndex {
     }
 
     /// The Access Control Object Instances about `target`, in ascending order.
-    pub(crate) fn about<'t>(
+    pub(super) fn about<'t>(
         &'t self,
-        tree: &ObjectTree,
+        objects: &Objects,
         target: AclTarget,
     ) -> impl Iterator<Item = InstanceId> + use<'t> {
-        let index = self.index.get_or_init(|| Index::of(tree));
+        let index = self.index.get_or_init(|| Index::of(objects));
         let last = InstanceId::new(u16::MAX - 1).unwrap_or(InstanceId::ZERO);
         let all = (target, InstanceId::ZERO)..=(target, last);
         index.by_target.range(all).map(|(_, id)| *id)
     }
 
-    /// The server with the only account, as `find` finds it when it is not known.
-    pub(crate) fn only(
+    /// Drops the index: the Access Control Object may have changed in an unknown way.
+    pub(super) fn forget(&mut self) {
+        self.index.take();
+    }
+
+    /// The server with the only account, as `find` finds it if that isn't known yet.
+    pub(super) fn only(
         &self,
         find: impl FnOnce() -> Option<ShortServerId>,
     ) -> Option<ShortServerId> {
         *self.only.get_or_init(find)
     }
 
-    /// Something may have changed in the Access Control Object, and nobody knows what.
-    pub(crate) fn forget(&mut self) {
-        self.index.take();
-    }
-
-    /// Something may have changed in the Security or the Server Object.
-    pub(crate) fn forget_accounts(&mut self) {
+    /// Drops which server is alone: the Security or the Server Object may have changed.
+    pub(super) fn forget_accounts(&mut self) {
         self.only.take();
     }
-}
 
-impl ObjectTree {
     /// Follows changes that were applied to the Access Control Object.
-    pub(crate) fn follow_access_control(&mut self, changes: &[Change]) {
-        // What was not asked for yet is made when it is.
-        let Some(mut index) = self.access.index.take() else {
+    pub(super) fn follow(&mut self, objects: &Objects, changes: &[Change]) {
+        // Without an index there is nothing to update: it is built when it is needed.
+        let Some(index) = self.index.get_mut() else {
             return;
         };
         let mut last = None;
@@ -84,24 +114,23 @@ impl ObjectTree {
             if instance != last
                 && let Some(instance) = instance
             {
-                index.set(instance, AclTarget::load(self, instance));
+                index.set(instance, AclTarget::read(objects, instance));
             }
             last = instance;
         }
-        self.access.index = OnceCell::from(index);
     }
 }
 
 impl Index {
-    fn of(tree: &ObjectTree) -> Self {
+    fn of(objects: &Objects) -> Self {
         let mut index = Self::default();
-        for instance in tree.instances(ObjectId::ACCESS_CONTROL) {
-            index.set(instance, AclTarget::load(tree, instance));
+        for instance in objects.instances(ObjectId::ACCESS_CONTROL) {
+            index.set(instance, AclTarget::read(objects, instance));
         }
         index
     }
 
-    /// An Access Control Object Instance is about this now, or about nothing.
+    /// Sets what an Access Control Object Instance is about; `None` removes its entry.
     fn set(&mut self, instance: InstanceId, target: Option<AclTarget>) {
         if let Some(old) = self.targets.remove(&instance) {
             self.by_target.remove(&(old, instance));

@@ -1,17 +1,18 @@
 //! What a Client serves an Object with.
 
 use alloc::vec::Vec;
-use core::{any::Any, fmt};
+use core::any::Any;
 
-use lwm2m_core::{
-    Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, ResourceInstanceId, Value,
-    ValueRef,
-    codec::{EncodeError, Event, Sink},
+use lwm2m_core::{Arguments, InstanceId, Instant, Path, ResourceId};
+
+use super::{
+    change::Change,
+    error::{ExecuteError, ReadError, WriteError},
+    sink::{InstanceSink, ResourceSink},
+    undone,
 };
-use thiserror::Error;
-
 use crate::{
-    definition::{ObjectDefinition, ResourceDefinition},
+    definition::ObjectDefinition,
     saved::snapshot::{ObjectSnapshot, SnapshotError},
 };
 
@@ -235,7 +236,7 @@ pub trait Object: Any + Send {
         let executables = executables.filter(|resource| resource.operations.executable());
         let supported = executables.filter(|resource| self.supports(resource.id));
         let executables: Vec<ResourceId> = supported.map(|resource| resource.id).collect();
-        saved.change(undo, &executables);
+        undone::apply_to(&mut saved, undo, &executables);
         Some(saved)
     }
 
@@ -308,231 +309,4 @@ pub enum Execution {
     Done,
     /// The application is told of it by an event, after the answer is under way.
     Application,
-}
-
-/// One change of the tree; a transaction is a list of them.
-///
-/// [`Debug`](fmt::Debug) does not show the values of the Security Object, nor the credentials of
-/// Software Management.
-#[derive(Clone, PartialEq)]
-pub enum Change {
-    /// A Resource or a Resource Instance gets a value.
-    Set {
-        /// The Resource, or the Resource Instance.
-        path: Path,
-        /// The value; its data type is that of the definition.
-        value: Value,
-    },
-    /// A multiple Resource has no Resource Instances any more, but is there.
-    Clear {
-        /// The Resource.
-        path: Path,
-    },
-    /// A Resource is not there any more.
-    Remove {
-        /// The Resource.
-        path: Path,
-    },
-    /// An Object Instance comes to be. The values follow.
-    Create {
-        /// The Object Instance.
-        path: Path,
-    },
-    /// An Object Instance goes, with all its Resources.
-    Delete {
-        /// The Object Instance.
-        path: Path,
-    },
-}
-
-impl Change {
-    /// What changes: an Object Instance, a Resource, or a Resource Instance.
-    pub const fn path(&self) -> Path {
-        match self {
-            Self::Set { path, .. }
-            | Self::Clear { path }
-            | Self::Remove { path }
-            | Self::Create { path }
-            | Self::Delete { path } => *path,
-        }
-    }
-}
-
-impl fmt::Debug for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path();
-        match self {
-            Self::Set { .. } if is_secret(path) => write!(f, "Set({path}, ..)"),
-            Self::Set { value, .. } => write!(f, "Set({path}, {value})"),
-            Self::Clear { .. } => write!(f, "Clear({path})"),
-            Self::Remove { .. } => write!(f, "Remove({path})"),
-            Self::Create { .. } => write!(f, "Create({path})"),
-            Self::Delete { .. } => write!(f, "Delete({path})"),
-        }
-    }
-}
-
-/// Keys, user names and passwords.
-fn is_secret(path: Path) -> bool {
-    match path.object() {
-        Some(ObjectId::SECURITY) => true,
-        Some(ObjectId::SOFTWARE_MANAGEMENT) => {
-            matches!(path.resource().map(ResourceId::get), Some(14 | 15))
-        }
-        _ => false,
-    }
-}
-
-/// Why a Read failed. The response codes are those of TS 8.5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ReadError {
-    /// No such Object, Object Instance or Resource (4.04).
-    #[error("{0} is not there")]
-    NotFound(Path),
-    /// The Resource cannot be read, or `/` was asked for (4.05).
-    #[error("{0} cannot be read")]
-    NotReadable(Path),
-    /// The format cannot carry the answer (4.06).
-    #[error("{0}")]
-    Encode(#[from] EncodeError),
-    /// The Object failed to tell its value (5.00).
-    #[error("the value of the Resource is not available")]
-    Unavailable,
-}
-
-/// Why a Write was refused; nothing has changed. The response codes are those of TS 8.5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// No such Object, Object Instance or Resource (4.04).
-    #[error("{0} is not there")]
-    NotFound(Path),
-    /// The target or a Resource of the payload cannot be written, or the Client does not know it
-    /// (4.05).
-    #[error("{0} cannot be written")]
-    NotWritable(Path),
-    /// The application sets an optional Resource that its Object was made without. A server that
-    /// writes it gets [`NotFound`](Self::NotFound) or [`NotWritable`](Self::NotWritable).
-    #[error(
-        "{0} is an optional Resource that its Object was made without: make the Object with a value \
-         for it (`Store::with`), or name it to `Store::supporting`"
-    )]
-    NotSupported(Path),
-    /// The value is of another data type, or multiple where it should be single (4.00).
-    #[error("the value of {0} is of the wrong type")]
-    WrongType(Path),
-    /// The value is outside of the range of the definition (4.00).
-    #[error("the value of {0} is out of range")]
-    OutOfRange(Path),
-    /// The Object does not let servers create or delete Object Instances, or this one cannot go
-    /// (4.05).
-    #[error("{0} cannot be created or deleted")]
-    NotManaged(Path),
-    /// The Object Instance exists already (4.00).
-    #[error("{0} exists already")]
-    Exists(Path),
-    /// A mandatory Resource is missing in a Create (4.00).
-    #[error("{0} is mandatory and missing")]
-    Missing(Path),
-    /// There is no room for one more Object Instance (4.00).
-    #[error("{0} is one Object Instance too many")]
-    TooMany(Path),
-    /// The same thing twice in one payload (4.00).
-    #[error("{0} is there twice")]
-    Duplicate(Path),
-    /// A value with a time, which only notifications have (4.00).
-    #[error("the value of {0} has a time")]
-    Timed(Path),
-    /// Events that do not belong into this payload (4.00).
-    #[error("the payload does not fit {0}")]
-    Structure(Path),
-    /// The Object refuses the value (4.00).
-    #[error("{0} does not take this value")]
-    Refused(Path),
-}
-
-/// Why an Execute failed. The response codes are those of TS 8.5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ExecuteError {
-    /// No such Object, Object Instance or Resource (4.04).
-    #[error("{0} is not there")]
-    NotFound(Path),
-    /// The target cannot be executed, or not now (4.05).
-    #[error("{0} cannot be executed")]
-    NotExecutable(Path),
-    /// The arguments are not those of the Resource (4.00).
-    #[error("the arguments do not fit")]
-    Arguments,
-    /// It went wrong (5.00).
-    #[error("the execution failed")]
-    Failed,
-}
-
-/// Where an [`Object`] tells the values of an Object Instance. Nothing is allocated on the way to
-/// the encoder.
-#[expect(missing_debug_implementations, reason = "borrows a trait object")]
-pub struct InstanceSink<'s> {
-    pub(crate) sink: &'s mut dyn Sink<Error = EncodeError>,
-}
-
-impl InstanceSink<'_> {
-    /// The value of a Resource, or its Resource Instances, which `read` tells; call it in ascending
-    /// order of the Resources. What cannot be read is left out.
-    pub fn resource(
-        &mut self,
-        definition: &ResourceDefinition,
-        read: impl FnOnce(&mut ResourceSink<'_>) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
-        if !definition.operations.readable() {
-            return Ok(());
-        }
-        let sink = &mut *self.sink;
-        if !definition.is_multiple() {
-            return read(&mut ResourceSink { definition, sink });
-        }
-        sink.event(Event::Multiple(definition.id))?;
-        read(&mut ResourceSink { definition, sink })?;
-        Ok(self.sink.event(Event::EndMultiple)?)
-    }
-}
-
-/// Where an [`Object`] tells the value of a Resource. Nothing is allocated on the way to the
-/// encoder.
-#[expect(missing_debug_implementations, reason = "borrows a trait object")]
-pub struct ResourceSink<'s> {
-    pub(crate) definition: &'s ResourceDefinition,
-    pub(crate) sink: &'s mut dyn Sink<Error = EncodeError>,
-}
-
-impl ResourceSink<'_> {
-    /// The value of a single Resource.
-    pub fn value(&mut self, value: ValueRef<'_>) -> Result<(), ReadError> {
-        if self.definition.is_multiple() {
-            return Err(ReadError::Unavailable);
-        }
-        let id = self.definition.id;
-        Ok(self.sink.event(Event::Resource {
-            id,
-            value,
-            time: None,
-        })?)
-    }
-
-    /// The value of one Resource Instance of a multiple Resource; call it in ascending order.
-    pub fn instance(
-        &mut self,
-        id: ResourceInstanceId,
-        value: ValueRef<'_>,
-    ) -> Result<(), ReadError> {
-        if !self.definition.is_multiple() {
-            return Err(ReadError::Unavailable);
-        }
-        Ok(self.sink.event(Event::ResourceInstance {
-            id,
-            value,
-            time: None,
-        })?)
-    }
 }

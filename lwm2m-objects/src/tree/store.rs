@@ -1,38 +1,32 @@
 //! An Object whose values live in memory.
 
 mod instances;
+mod object;
 mod stored;
 mod supported;
-mod taken;
+mod taken_ids;
 
-use alloc::{borrow::Cow, collections::BTreeSet, vec::Vec};
+use alloc::borrow::Cow;
 use core::fmt;
 
-use lwm2m_core::{
-    Arguments, DataType, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef,
-};
+use lwm2m_core::{DataType, InstanceId, Path, ResourceId, ResourceInstanceId, Value, ValueRef};
 
 use self::{
     instances::{Instances, Resources},
     stored::Stored,
     supported::Supported,
 };
-use crate::{
-    definition::{
-        DefinitionError, DefinitionFault, Multiplicity, ObjectDefinition, ResourceDefinition,
-    },
-    saved::snapshot::{InstanceSnapshot, ObjectSnapshot, SnapshotError},
-    tree::{
-        check_value,
-        object::{
-            Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink,
-            WriteError,
-        },
-        sorted::SortedMap,
-    },
+use super::{
+    check::check_value,
+    error::{ReadError, WriteError},
+    sink::{InstanceSink, ResourceSink},
+    sorted::SortedMap,
+};
+use crate::definition::{
+    DefinitionError, DefinitionFault, Multiplicity, ObjectDefinition, ResourceDefinition,
 };
 
-/// An [`Object`] whose values live in memory, made from its definition.
+/// An [`Object`](crate::Object) whose values live in memory, made from its definition.
 ///
 /// What a Store is made with says which Resources of the definition are supported. Made without
 /// Object Instances, it supports all of them: what a Bootstrap-Server writes or a server creates is
@@ -147,7 +141,7 @@ impl Store {
     #[must_use]
     pub fn with(mut self, instance: InstanceId, resource: u16, value: impl Into<Value>) -> Self {
         self.supported.restrict(&self.definition);
-        let set = self.set(instance, resource.into(), None, value.into());
+        let set = self.try_set(instance, resource.into(), None, value.into());
         self.note(set);
         self
     }
@@ -162,7 +156,7 @@ impl Store {
     ) -> Self {
         self.supported.restrict(&self.definition);
         for (id, value) in values {
-            let set = self.set(instance, resource.into(), Some(id.into()), value.into());
+            let set = self.try_set(instance, resource.into(), Some(id.into()), value.into());
             self.note(set);
         }
         self
@@ -284,15 +278,6 @@ impl Store {
         self.instances.get_or_insert_with(id, make)
     }
 
-    /// Makes an Object Instance for a server: it has all executable Resources that are supported.
-    fn create(&mut self, id: InstanceId) {
-        let (definition, supported) = (&self.definition, &self.supported);
-        let is_supported =
-            |resource: &ResourceDefinition| supported.contains(definition, resource.id);
-        let make = || executables(definition, is_supported);
-        self.instances.get_or_insert_with(id, make);
-    }
-
     /// Tells the values of an Object Instance, but for those that `own` tells.
     pub(crate) fn read_each(
         &self,
@@ -314,32 +299,8 @@ impl Store {
         Ok(())
     }
 
-    fn apply_one(&mut self, change: &Change) {
-        let path = change.path();
-        let Some(instance) = path.instance() else {
-            return;
-        };
-        match (change, path.resource()) {
-            (Change::Create { .. }, _) => self.create(instance),
-            (Change::Set { value, .. }, Some(resource)) => {
-                // What does not fit has been refused before.
-                let _ = self.set(instance, resource, path.resource_instance(), value.clone());
-            }
-            (Change::Clear { .. }, Some(resource)) => {
-                let empty = Stored::Multiple(SortedMap::new());
-                self.instance(instance).insert(resource, empty);
-            }
-            (Change::Remove { .. }, Some(resource)) => {
-                if let Some(resources) = self.instances.get_mut(instance) {
-                    resources.remove(&resource);
-                }
-            }
-            (Change::Delete { .. }, _) => self.instances.remove(instance),
-            _ => {}
-        }
-    }
-
-    fn set(
+    /// Sets a value that the Object is made with, if it fits.
+    fn try_set(
         &mut self,
         instance: InstanceId,
         resource: ResourceId,
@@ -362,6 +323,18 @@ impl Store {
         }
         check_value(definition, path, &value.as_ref())?;
         self.admit(instance)?;
+        self.set(instance, resource, id, value);
+        Ok(())
+    }
+
+    /// Sets a value that fits.
+    fn set(
+        &mut self,
+        instance: InstanceId,
+        resource: ResourceId,
+        id: Option<ResourceInstanceId>,
+        value: Value,
+    ) {
         self.supported.add(resource);
         let resources = self.instance(instance);
         match id {
@@ -371,172 +344,6 @@ impl Store {
                 if let Stored::Multiple(values) = resources.get_or_insert_with(resource, empty) {
                     values.insert(id, value);
                 }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Object for Store {
-    fn definition(&self) -> &ObjectDefinition {
-        &self.definition
-    }
-
-    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
-        self.instances.next(after)
-    }
-
-    fn has_instance(&self, instance: InstanceId) -> bool {
-        self.instances.get(instance).is_some()
-    }
-
-    fn free_instance(&self, from: InstanceId) -> Option<InstanceId> {
-        self.instances.free(from)
-    }
-
-    fn supports(&self, resource: ResourceId) -> bool {
-        self.supported.contains(&self.definition, resource)
-    }
-
-    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
-        self.stored(instance, resource).is_some()
-    }
-
-    fn read(
-        &self,
-        instance: InstanceId,
-        resource: ResourceId,
-        out: &mut ResourceSink<'_>,
-    ) -> Result<(), ReadError> {
-        let stored = self.stored(instance, resource);
-        stored.ok_or(ReadError::Unavailable)?.tell(out)
-    }
-
-    fn read_instance(
-        &self,
-        instance: InstanceId,
-        out: &mut InstanceSink<'_>,
-    ) -> Result<(), ReadError> {
-        self.read_each(instance, out, |_, _| None)
-    }
-
-    fn is_managed(&self) -> bool {
-        self.managed.is_some()
-    }
-
-    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
-        let most = match (self.definition.instances, self.managed) {
-            (Multiplicity::Single, _) => 1,
-            (Multiplicity::Multiple, most) => most.unwrap_or(usize::MAX),
-        };
-        // The Object Instances that come and go, at each step.
-        let (mut come, mut gone) = (BTreeSet::new(), BTreeSet::new());
-        for change in changes {
-            let path = change.path();
-            let instance = path.instance().ok_or(WriteError::NotFound(path))?;
-            let is_there = come.contains(&instance)
-                || self.has_instance(instance) && !gone.contains(&instance);
-            match change {
-                Change::Create { .. } if is_there => return Err(WriteError::Exists(path)),
-                Change::Create { .. } => {
-                    let there = (self.instances.len() + come.len()).saturating_sub(gone.len());
-                    if there >= most {
-                        return Err(WriteError::TooMany(path));
-                    }
-                    if !gone.remove(&instance) {
-                        come.insert(instance);
-                    }
-                }
-                _ if !is_there => return Err(WriteError::NotFound(path)),
-                Change::Delete { .. } => {
-                    if !come.remove(&instance) {
-                        gone.insert(instance);
-                    }
-                }
-                _ => {
-                    let resource = path.resource().filter(|resource| self.supports(*resource));
-                    let resource = resource.ok_or(WriteError::NotWritable(path))?;
-                    if let Change::Set { value, .. } = change
-                        && !(self.accepts)(resource, &value.as_ref())
-                    {
-                        return Err(WriteError::Refused(path));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, changes: &[Change]) {
-        for change in changes {
-            self.apply_one(change);
-        }
-    }
-
-    /// Its values are all there is.
-    fn acts_on(&self, _: &Change) -> bool {
-        false
-    }
-
-    fn execute(
-        &mut self,
-        _: InstanceId,
-        _: ResourceId,
-        _: &Arguments<'_>,
-    ) -> Result<Execution, ExecuteError> {
-        Ok(Execution::Application)
-    }
-
-    fn save(&self) -> Option<ObjectSnapshot> {
-        let instances = self.instances.iter().map(|(instance, stored)| {
-            let resources = stored.iter().map(|(id, stored)| (*id, stored.save()));
-            InstanceSnapshot {
-                instance,
-                resources: resources.collect(),
-            }
-        });
-        Some(ObjectSnapshot {
-            object: self.definition.id,
-            version: self.definition.version,
-            instances: instances.collect(),
-            state: Vec::new(),
-        })
-    }
-
-    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
-        let object = self.definition.id;
-        if !saved.state.is_empty() {
-            return Err(SnapshotError::State(object));
-        }
-        if !saved.instances.is_sorted_by(|a, b| a.instance < b.instance) {
-            return Err(SnapshotError::Content(Path::Object(object)));
-        }
-        saved.instances.iter().try_for_each(|instance| {
-            let at = Path::Instance(object, instance.instance);
-            let admitted = self.admit(instance.instance).is_ok();
-            if !admitted || !instance.resources.is_sorted_by(|(a, _), (b, _)| a < b) {
-                return Err(SnapshotError::Content(at));
-            }
-            instance.resources.iter().try_for_each(|(id, resource)| {
-                let path = Path::Resource(object, instance.instance, *id);
-                let fits = |definition| stored::fits(resource, definition, path);
-                let fits = self.defined(*id).is_some_and(fits);
-                fits.then_some(()).ok_or(SnapshotError::Content(path))
-            })
-        })
-    }
-
-    fn load_saved(&mut self, saved: &ObjectSnapshot) {
-        self.instances = Instances::new();
-        for saved in &saved.instances {
-            let load = || {
-                let resources = saved.resources.iter();
-                let resources = resources.map(|(id, resource)| (*id, Stored::load(resource)));
-                resources.collect()
-            };
-            self.instances.get_or_insert_with(saved.instance, load);
-            for (id, _) in &saved.resources {
-                self.supported.add(*id);
             }
         }
     }

@@ -7,10 +7,8 @@ use lwm2m_core::{
     codec::{EncodeError, Event, Sink},
 };
 
-use crate::{
-    definition::ResourceDefinition,
-    tree::object::{InstanceSink, Object, ReadError},
-};
+use super::{error::ReadError, object::Object, sink::InstanceSink};
+use crate::definition::ResourceDefinition;
 
 /// A path, and what the tree has of it: the Object, and the definition of the Resource. It is looked
 /// up once, by [`ObjectTree::target`](crate::ObjectTree::target), for all that is asked about it.

@@ -7,7 +7,7 @@ use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServ
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::ACCESS_CONTROL},
-    tree::{ObjectTree, object::Change, store::Store},
+    tree::{AclTarget, Change, ObjectTree, Store},
 };
 
 /// An instance of the Access Control Object: the rights on an Object or an Object Instance.
@@ -22,16 +22,6 @@ pub struct AccessControl {
     /// The Short Server ID of the server that may change this; 65535 if only the Bootstrap-Server
     /// may (Resource 3).
     pub owner: u16,
-}
-
-/// What access rights are on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum AclTarget {
-    /// An Object: who may create instances of it.
-    Object(ObjectId),
-    /// An Object Instance.
-    Instance(ObjectId, InstanceId),
 }
 
 impl AccessControl {
@@ -110,7 +100,7 @@ impl PartialAccessControl {
             Some((id.get(), rights))
         });
         Self {
-            target: AclTarget::load(tree, instance),
+            target: tree.access_target(instance),
             acl: acl.collect(),
             owner: values.and_then(|values| values.number(AccessControl::OWNER)),
         }
@@ -119,24 +109,6 @@ impl PartialAccessControl {
     /// The rights that a server has by what can be read.
     pub(crate) fn rights_of(&self, server: ShortServerId) -> AccessRights {
         rights_of(&self.acl, self.owner == Some(server.get()), server)
-    }
-}
-
-impl AclTarget {
-    /// What an Access Control Object Instance is about.
-    pub(crate) fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
-        let values = Values::new(tree, ObjectId::ACCESS_CONTROL, instance)?;
-        let object = ObjectId::new(values.number(0)?);
-        let on_instance = |id| Self::Instance(object, id);
-        Some(InstanceId::new(values.number(1)?).map_or(Self::Object(object), on_instance))
-    }
-
-    /// Resources 0 and 1.
-    const fn numbers(self) -> (u16, u16) {
-        match self {
-            Self::Object(object) => (object.get(), u16::MAX),
-            Self::Instance(object, instance) => (object.get(), instance.get()),
-        }
     }
 }
 

@@ -7,10 +7,9 @@ use lwm2m_core::{InstanceId, ObjectId, ResourceId, ValueRef};
 use super::{Typed, Values};
 use crate::{
     definition::{
-        ObjectDefinition,
-        builtin::{CONNECTIVITY_MONITORING, CONNECTIVITY_STATISTICS},
+        ObjectDefinition, builtin::CONNECTIVITY_MONITORING, builtin::CONNECTIVITY_STATISTICS,
     },
-    tree::{ObjectTree, store::Store},
+    tree::{ObjectTree, Store},
 };
 
 /// The instance of the Connectivity Monitoring Object. Multiple Resources have their values in the

@@ -10,7 +10,7 @@ use lwm2m_core::{BindingMode, InstanceId, ObjectId, ObjectLink};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::DEVICE},
-    tree::{ObjectTree, store::Store},
+    tree::{ObjectTree, Store},
 };
 
 /// The instance of the Device Object. Fields are in the order of their Resources; what is `None`

@@ -10,7 +10,7 @@ use self::values::{DeliveryMethod, Protocol, State, UpdateResult};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::FIRMWARE_UPDATE},
-    tree::{ObjectTree, store::Store},
+    tree::{ObjectTree, Store},
 };
 
 /// The instance of the Firmware Update Object. What is `None` or empty is not instantiated, except

@@ -7,7 +7,7 @@ use lwm2m_core::{InstanceId, ObjectId, Value};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::LOCATION},
-    tree::{ObjectTree, store::Store},
+    tree::{ObjectTree, Store},
 };
 
 /// The instance of the Location Object: where the device was at a point in time. What is `None` is

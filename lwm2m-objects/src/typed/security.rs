@@ -8,7 +8,7 @@ use lwm2m_core::{InstanceId, ObjectId, ResourceId, ShortServerId, ValueRef};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::SECURITY},
-    tree::{ObjectTree, store::Store},
+    tree::{ObjectTree, Store},
 };
 
 /// An instance of the Security Object: how to reach a server, and with which keys.

@@ -7,7 +7,7 @@ use lwm2m_core::{BindingMode, InstanceId, ObjectId, ResourceId, ShortServerId, V
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::SERVER},
-    tree::{ObjectTree, store::Store},
+    tree::{ObjectTree, Store},
 };
 
 /// An instance of the Server Object: how a Client deals with a LwM2M Server.

@@ -11,7 +11,7 @@ use self::values::{Numbering, State, UpdateResult};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::SOFTWARE_MANAGEMENT},
-    tree::{ObjectTree, object::Object, store::Store},
+    tree::{Object, ObjectTree, Store},
 };
 
 /// An instance of the Software Management Object. What is `None` or empty is not instantiated,

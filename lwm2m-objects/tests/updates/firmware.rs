@@ -375,15 +375,15 @@ fn there_is_one_firmware_instance() {
     };
     let not_found = |at| Err(WriteError::NotFound(path(at)));
     let exists = Err(WriteError::Exists(path("/5/0")));
-    assert_eq!(tree.commit(&[create("/5/0")]), exists);
-    assert_eq!(tree.commit(&[set("/5/1/1")]), not_found("/5/1/1"));
-    assert_eq!(tree.commit(&[delete("/5/1")]), not_found("/5/1"));
+    assert_eq!(tree.change([create("/5/0")]), exists);
+    assert_eq!(tree.change([set("/5/1/1")]), not_found("/5/1/1"));
+    assert_eq!(tree.change([delete("/5/1")]), not_found("/5/1"));
     let gone = [delete("/5/0"), set("/5/0/1")];
-    assert_eq!(tree.commit(&gone), not_found("/5/0/1"));
+    assert_eq!(tree.change(&gone), not_found("/5/0/1"));
     let twice = [delete("/5/0"), create("/5/0"), create("/5/0")];
-    assert_eq!(tree.commit(&twice), exists);
+    assert_eq!(tree.change(&twice), exists);
     assert_eq!((state(&tree), asked(&log)), ((0, 0), vec![]));
-    tree.commit(&[delete("/5/0"), create("/5/0"), set("/5/0/1")])
+    tree.change([delete("/5/0"), create("/5/0"), set("/5/0/1")])
         .unwrap();
     assert_eq!(state(&tree), (1, 0));
 }

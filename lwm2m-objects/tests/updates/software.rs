@@ -251,7 +251,7 @@ fn software_is_deleted_in_any_state() {
             let create = [Change::Create { path: path("/9/2") }];
             for again in [false, true] {
                 if again {
-                    tree.commit(&create).unwrap();
+                    tree.change(&create).unwrap();
                     assert_eq!(software_state(&tree, two()), initial, "{situation}");
                 }
                 let bytes = tree.stream(path("/9/2/2"), Piece::Bytes(b"o"));

@@ -517,7 +517,7 @@ fn write(
     let differences = tree.commit(&changes)?;
     let effect = Effect::Written {
         server,
-        changes,
+        changes: changes.into_changes(),
         differences,
     };
     Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))

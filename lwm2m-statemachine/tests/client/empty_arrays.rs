@@ -14,7 +14,7 @@ use crate::support::{Bench, get, path, server_id, tree};
 fn bench() -> Bench {
     let mut appendix_f = example::client();
     let leaving = access::unbootstrapped(&appendix_f, example::SERVER_1);
-    appendix_f.commit(&leaving).unwrap();
+    appendix_f.change(leaving).unwrap();
     let access_control: &Store = appendix_f.object_as(ObjectId::ACCESS_CONTROL).unwrap();
     let mut tree = tree(typed::Server::new(server_id(102), 86_400));
     tree.add(access_control.clone());
@@ -87,7 +87,7 @@ fn an_instance_that_has_only_an_empty_array_is_read_in_json() {
     let store = Store::of::<typed::AccessControl>([]).with_instance(InstanceId::ZERO);
     tree.add(store.supporting([2]));
     let path = path("/2/0/2");
-    tree.commit(&[Change::Clear { path }]).unwrap();
+    tree.change([Change::Clear { path }]).unwrap();
     let mut bench = Bench::with_tree(ClientConfig::new("example-client", [7; 32]), tree);
     bench.accept_register();
     let mut request = get("/2/0");

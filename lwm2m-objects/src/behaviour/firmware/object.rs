@@ -19,12 +19,12 @@ use crate::{
         },
     },
     definition::{ObjectDefinition, builtin::FIRMWARE_UPDATE},
-    saved::snapshot::{self, InstanceSnapshot, ObjectSnapshot, ResourceSnapshot},
+    saved::{
+        snapshot, snapshot::InstanceSnapshot, snapshot::ObjectSnapshot, snapshot::ResourceSnapshot,
+    },
     tree::{
+        Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError,
         check_value,
-        object::{
-            Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError,
-        },
     },
     typed::{
         FirmwareUpdate,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     behaviour::update::plan::{self, Pending, Plan},
-    tree::object::{Change, WriteError},
+    tree::{Change, WriteError},
     typed::software::values::Numbering,
 };
 

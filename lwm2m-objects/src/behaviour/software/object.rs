@@ -20,12 +20,9 @@ use crate::{
         },
     },
     definition::ObjectDefinition,
-    saved::snapshot::{self, ObjectSnapshot},
+    saved::{snapshot, snapshot::ObjectSnapshot},
     tree::{
-        object::{
-            Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError,
-        },
-        store::Store,
+        Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, Store, WriteError,
     },
     typed::{
         SoftwareManagement, Typed,

@@ -8,7 +8,7 @@ use super::{
     pull::{LONGEST_URI, MOST_RECEIVED, scheme},
     upload::Upload,
 };
-use crate::tree::object::Piece;
+use crate::tree::Piece;
 
 /// The state machine of an update, without time, transport or storage: that of
 /// [`firmware`](crate::firmware), or that of a component of [`software`](crate::software).

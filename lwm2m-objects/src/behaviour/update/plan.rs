@@ -6,7 +6,7 @@ use super::{
     face::{Ask, Face},
     machine::Machine,
 };
-use crate::tree::object::{Change, WriteError};
+use crate::tree::{Change, WriteError};
 
 /// The orders of a transaction to one machine. A reset comes before a package, whatever their
 /// order: one Write may have an empty Package and a Package URI.

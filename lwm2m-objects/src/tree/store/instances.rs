@@ -2,24 +2,24 @@
 
 use lwm2m_core::{InstanceId, ResourceId};
 
-use super::{stored::Stored, taken::Taken};
+use super::{stored::Stored, taken_ids::TakenIds};
 use crate::tree::sorted::SortedMap;
 
-/// What an Object Instance holds.
+/// The Resources of an Object Instance.
 pub(super) type Resources = SortedMap<ResourceId, Stored>;
 
-/// The Object Instances, and which identifiers they leave free.
+/// The Object Instances, and which identifiers are free.
 #[derive(Clone)]
 pub(super) struct Instances {
     by_id: SortedMap<InstanceId, Resources>,
-    taken: Taken,
+    taken: TakenIds,
 }
 
 impl Instances {
     pub(super) const fn new() -> Self {
         Self {
             by_id: SortedMap::new(),
-            taken: Taken::new(),
+            taken: TakenIds::new(),
         }
     }
 
@@ -41,7 +41,7 @@ impl Instances {
         self.by_id.after(after.as_ref()).map(|(id, _)| *id)
     }
 
-    /// The first identifier from `from` on that none has.
+    /// The first free identifier from `from` on.
     pub(super) fn free(&self, from: InstanceId) -> Option<InstanceId> {
         self.taken.free(from)
     }
@@ -50,7 +50,7 @@ impl Instances {
         self.by_id.iter().map(|(id, resources)| (*id, resources))
     }
 
-    /// An Object Instance, made if it is not there.
+    /// An Object Instance, made if it isn't there.
     pub(super) fn get_or_insert_with(
         &mut self,
         id: InstanceId,

@@ -5,11 +5,7 @@ use lwm2m_core::{Path, ResourceInstanceId, Value};
 use crate::{
     definition::ResourceDefinition,
     saved::snapshot::ResourceSnapshot,
-    tree::{
-        check_value,
-        object::{ReadError, ResourceSink},
-        sorted::SortedMap,
-    },
+    tree::{check::check_value, error::ReadError, sink::ResourceSink, sorted::SortedMap},
 };
 
 /// What a Resource holds.

@@ -4,15 +4,15 @@ use lwm2m_core::InstanceId;
 
 use crate::tree::sorted::SortedMap;
 
-/// Object Instance IDs that are taken, in runs that follow each other: which one is free is found
-/// without walking through all that are not.
+/// Object Instance IDs that are taken, kept as runs of consecutive ones: a free one is found without
+/// walking through all that are taken.
 #[derive(Clone)]
-pub(super) struct Taken(
-    /// The first and the last identifier of each run; between two of them is a gap.
+pub(super) struct TakenIds(
+    /// The first and the last identifier of each run; between two runs is a gap.
     SortedMap<u16, u16>,
 );
 
-impl Taken {
+impl TakenIds {
     pub(super) const fn new() -> Self {
         Self(SortedMap::new())
     }
@@ -25,7 +25,7 @@ impl Taken {
         }
     }
 
-    /// This one is taken, which was free.
+    /// Takes an identifier that was free.
     pub(super) fn take(&mut self, id: InstanceId) {
         let id = id.get();
         let before = id.checked_sub(1).and_then(|before| self.run(before));
@@ -36,7 +36,7 @@ impl Taken {
         self.0.insert(first, last);
     }
 
-    /// This one is free, which was taken.
+    /// Frees an identifier that was taken.
     pub(super) fn free_up(&mut self, id: InstanceId) {
         let id = id.get();
         let Some((first, last)) = self.run(id) else {
@@ -73,7 +73,7 @@ mod tests {
     /// The last identifier is 65534.
     #[test]
     fn all_may_be_taken() {
-        let mut taken = Taken::new();
+        let mut taken = TakenIds::new();
         for number in (0..u16::MAX).rev() {
             taken.take(id(number));
         }
@@ -89,7 +89,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_set(steps in prop::collection::vec((any::<bool>(), 0..40_u16), 0..200)) {
-            let (mut taken, mut model) = (Taken::new(), BTreeSet::new());
+            let (mut taken, mut model) = (TakenIds::new(), BTreeSet::new());
             for (take, number) in steps {
                 if take && model.insert(number) {
                     taken.take(id(number));

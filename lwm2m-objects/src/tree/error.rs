@@ -1,0 +1,91 @@
+//! Why an operation on the tree failed.
+
+use lwm2m_core::{Path, codec::EncodeError};
+use thiserror::Error;
+
+/// Why a Read failed. The response codes are those of TS 8.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// No such Object, Object Instance or Resource (4.04).
+    #[error("{0} is not there")]
+    NotFound(Path),
+    /// The Resource cannot be read, or `/` was asked for (4.05).
+    #[error("{0} cannot be read")]
+    NotReadable(Path),
+    /// The format cannot carry the answer (4.06).
+    #[error("{0}")]
+    Encode(#[from] EncodeError),
+    /// The Object failed to tell its value (5.00).
+    #[error("the value of the Resource is not available")]
+    Unavailable,
+}
+
+/// Why a Write was refused; nothing has changed. The response codes are those of TS 8.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// No such Object, Object Instance or Resource (4.04).
+    #[error("{0} is not there")]
+    NotFound(Path),
+    /// The target or a Resource of the payload cannot be written, or the Client does not know it
+    /// (4.05).
+    #[error("{0} cannot be written")]
+    NotWritable(Path),
+    /// The application sets an optional Resource that its Object was made without. A server that
+    /// writes it gets [`NotFound`](Self::NotFound) or [`NotWritable`](Self::NotWritable).
+    #[error(
+        "{0} is an optional Resource that its Object was made without: make the Object with a value \
+         for it (`Store::with`), or name it to `Store::supporting`"
+    )]
+    NotSupported(Path),
+    /// The value is of another data type, or multiple where it should be single (4.00).
+    #[error("the value of {0} is of the wrong type")]
+    WrongType(Path),
+    /// The value is outside of the range of the definition (4.00).
+    #[error("the value of {0} is out of range")]
+    OutOfRange(Path),
+    /// The Object does not let servers create or delete Object Instances, or this one cannot go
+    /// (4.05).
+    #[error("{0} cannot be created or deleted")]
+    NotManaged(Path),
+    /// The Object Instance exists already (4.00).
+    #[error("{0} exists already")]
+    Exists(Path),
+    /// A mandatory Resource is missing in a Create (4.00).
+    #[error("{0} is mandatory and missing")]
+    Missing(Path),
+    /// There is no room for one more Object Instance (4.00).
+    #[error("{0} is one Object Instance too many")]
+    TooMany(Path),
+    /// The same thing twice in one payload (4.00).
+    #[error("{0} is there twice")]
+    Duplicate(Path),
+    /// A value with a time, which only notifications have (4.00).
+    #[error("the value of {0} has a time")]
+    Timed(Path),
+    /// Events that do not belong into this payload (4.00).
+    #[error("the payload does not fit {0}")]
+    Structure(Path),
+    /// The Object refuses the value (4.00).
+    #[error("{0} does not take this value")]
+    Refused(Path),
+}
+
+/// Why an Execute failed. The response codes are those of TS 8.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// No such Object, Object Instance or Resource (4.04).
+    #[error("{0} is not there")]
+    NotFound(Path),
+    /// The target cannot be executed, or not now (4.05).
+    #[error("{0} cannot be executed")]
+    NotExecutable(Path),
+    /// The arguments are not those of the Resource (4.00).
+    #[error("the arguments do not fit")]
+    Arguments,
+    /// It went wrong (5.00).
+    #[error("the execution failed")]
+    Failed,
+}

@@ -1,0 +1,192 @@
+//! What an Object was like before the commits that are held.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use lwm2m_core::{InstanceId, Path, ResourceId, ResourceInstanceId, Value};
+
+use crate::tree::{change::Change, object::Object, objects::Objects};
+
+/// What an Object was like, as far as it has been changed since.
+#[derive(Default)]
+pub(super) struct Before {
+    instances: BTreeMap<InstanceId, InstanceBefore>,
+}
+
+/// What an Object Instance was like.
+enum InstanceBefore {
+    /// It was not there.
+    Absent,
+    /// It was there.
+    Present {
+        /// Whether it has gone since, even if it came again.
+        went: bool,
+        /// The Resources that have been changed; once it went, all that it had.
+        resources: BTreeMap<ResourceId, ResourceBefore>,
+    },
+}
+
+/// What a Resource was like.
+enum ResourceBefore {
+    Absent,
+    /// A single Resource, and its value if the Object tells it.
+    Single(Option<Value>),
+    Multiple(BTreeMap<ResourceInstanceId, Value>),
+    /// It has no value.
+    Executable,
+}
+
+impl Before {
+    /// Notes what changes are about to change.
+    pub(super) fn note(&mut self, objects: &Objects, object: &dyn Object, run: &[Change]) {
+        for change in run {
+            let path = change.path();
+            let Some(instance) = path.instance() else {
+                continue;
+            };
+            let before = self.instances.entry(instance).or_insert_with(|| {
+                if object.has_instance(instance) {
+                    InstanceBefore::Present {
+                        went: false,
+                        resources: BTreeMap::new(),
+                    }
+                } else {
+                    InstanceBefore::Absent
+                }
+            });
+            let InstanceBefore::Present { went, resources } = before else {
+                continue;
+            };
+            let at = |id| Path::Resource(object.definition().id, instance, id);
+            match path.resource() {
+                _ if *went => {}
+                Some(id) => {
+                    let read = || ResourceBefore::read(objects, at(id));
+                    resources.entry(id).or_insert_with(read);
+                }
+                None => {
+                    *went = true;
+                    for resource in object.definition().resources.iter() {
+                        // An executable Resource is noted even if it isn't there: nothing else
+                        // would tell that.
+                        let id = resource.id;
+                        if resource.operations.executable() || object.has(instance, id) {
+                            let read = || ResourceBefore::read(objects, at(id));
+                            resources.entry(id).or_insert_with(read);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The application has set a value, which counts as if it had been there before.
+    pub(super) fn set(&mut self, change: &Change) {
+        let (Change::Set { path, value }, Some(instance), Some(resource)) =
+            (change, change.path().instance(), change.path().resource())
+        else {
+            return;
+        };
+        let Some(InstanceBefore::Present { went, resources }) = self.instances.get_mut(&instance)
+        else {
+            return;
+        };
+        let before = if *went {
+            resources.entry(resource).or_insert(ResourceBefore::Absent)
+        } else if let Some(before) = resources.get_mut(&resource) {
+            before
+        } else {
+            // Nothing else has been committed there: it stays as it is.
+            return;
+        };
+        before.set(path.resource_instance(), value.clone());
+    }
+
+    /// Whether the Object Instance has come since.
+    pub(super) fn has_come(&self, instance: InstanceId) -> bool {
+        matches!(self.instances.get(&instance), Some(InstanceBefore::Absent))
+    }
+
+    /// The changes that make the Object what it was, from what it is now.
+    pub(super) fn changes(&self, object: &dyn Object) -> Vec<Change> {
+        let id = object.definition().id;
+        let mut changes = Vec::new();
+        for (instance, before) in &self.instances {
+            let path = Path::Instance(id, *instance);
+            let is_there = object.has_instance(*instance);
+            match before {
+                InstanceBefore::Absent if is_there => changes.push(Change::Delete { path }),
+                InstanceBefore::Absent => {}
+                InstanceBefore::Present { went, resources } => {
+                    if *went && is_there {
+                        changes.push(Change::Delete { path });
+                    }
+                    if *went {
+                        changes.push(Change::Create { path });
+                    }
+                    for (resource, before) in resources {
+                        before.restore(Path::Resource(id, *instance, *resource), &mut changes);
+                    }
+                }
+            }
+        }
+        changes
+    }
+}
+
+impl ResourceBefore {
+    /// What the Resource at `path` is like now.
+    fn read(objects: &Objects, path: Path) -> Self {
+        let Some((_, Some(resource))) = objects.locate(path) else {
+            return Self::Absent;
+        };
+        if resource.operations.executable() {
+            return Self::Executable;
+        }
+        let mut values = Vec::new();
+        objects.visit(path, |at, value| {
+            values.push((at.resource_instance(), value.to_owned()));
+        });
+        if resource.is_multiple() {
+            let instances = values.into_iter();
+            Self::Multiple(
+                instances
+                    .filter_map(|(id, value)| Some((id?, value)))
+                    .collect(),
+            )
+        } else {
+            Self::Single(values.pop().map(|(_, value)| value))
+        }
+    }
+
+    fn set(&mut self, id: Option<ResourceInstanceId>, value: Value) {
+        match (id, self) {
+            (None, before) => *before = Self::Single(Some(value)),
+            (Some(id), Self::Multiple(values)) => {
+                values.insert(id, value);
+            }
+            (Some(id), before) => *before = Self::Multiple(BTreeMap::from([(id, value)])),
+        }
+    }
+
+    /// The changes that make the Resource at `path` this.
+    fn restore(&self, path: Path, changes: &mut Vec<Change>) {
+        match self {
+            Self::Absent => changes.push(Change::Remove { path }),
+            Self::Executable | Self::Single(None) => {}
+            Self::Single(Some(value)) => {
+                let value = value.clone();
+                changes.push(Change::Set { path, value });
+            }
+            Self::Multiple(values) => {
+                changes.push(Change::Clear { path });
+                let Path::Resource(object, instance, resource) = path else {
+                    return;
+                };
+                changes.extend(values.iter().map(|(id, value)| Change::Set {
+                    path: Path::ResourceInstance(object, instance, resource, *id),
+                    value: value.clone(),
+                }));
+            }
+        }
+    }
+}

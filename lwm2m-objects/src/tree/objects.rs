@@ -1,0 +1,119 @@
+//! The Objects of a tree, and what their paths lead to.
+
+use alloc::{boxed::Box, collections::BTreeMap};
+
+use lwm2m_core::{
+    InstanceId, ObjectId, Path, Value, ValueRef,
+    codec::{EncodeError, Event, Sink},
+};
+
+use super::{
+    object::Object,
+    sink::ResourceSink,
+    target::{self, Target},
+};
+use crate::definition::ResourceDefinition;
+
+/// The Objects of a tree, by Object ID.
+#[derive(Default)]
+pub(crate) struct Objects(BTreeMap<ObjectId, Box<dyn Object>>);
+
+impl Objects {
+    pub(super) const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    pub(super) fn insert(&mut self, id: ObjectId, object: Box<dyn Object>) {
+        self.0.insert(id, object);
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = ObjectId> {
+        self.0.keys().copied()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &dyn Object> {
+        self.0.values().map(Box::as_ref)
+    }
+
+    pub(super) fn iter_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (ObjectId, &mut (dyn Object + 'static))> {
+        self.0.iter_mut().map(|(id, object)| (*id, object.as_mut()))
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: ObjectId) -> Option<&dyn Object> {
+        self.0.get(&id).map(Box::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ObjectId) -> Option<&mut (dyn Object + 'static)> {
+        self.0.get_mut(&id).map(Box::as_mut)
+    }
+
+    /// The Object Instances of an Object, in order.
+    pub(super) fn instances(&self, object: ObjectId) -> impl Iterator<Item = InstanceId> {
+        self.get(object).into_iter().flat_map(target::instances)
+    }
+
+    /// What a path names, looked up once.
+    #[inline]
+    pub(super) fn target(&self, path: Path) -> Target<'_> {
+        Target::new(path, path.object().and_then(|id| self.get(id)))
+    }
+
+    /// The Object at `path`, and its Resource there, if what the path names exists.
+    pub(super) fn locate(&self, path: Path) -> Option<(&dyn Object, Option<&ResourceDefinition>)> {
+        let target = self.target(path);
+        let object = target.object().filter(|_| target.exists())?;
+        Some((object, target.resource()))
+    }
+
+    /// The value of a single Resource, or of a Resource Instance.
+    pub(super) fn value(&self, path: Path) -> Option<Value> {
+        let mut found = None;
+        self.visit(path, |at, value| {
+            if at == path {
+                found = Some(value.to_owned());
+            }
+        });
+        found
+    }
+
+    /// Visits the value of the Resource at `path`, or each of its Resource Instances.
+    pub(super) fn visit(&self, path: Path, mut visitor: impl FnMut(Path, ValueRef<'_>)) {
+        let Some((object, Some(resource))) = self.locate(path) else {
+            return;
+        };
+        if resource.operations.executable() {
+            return;
+        }
+        let (Path::Resource(o, i, r) | Path::ResourceInstance(o, i, r, _)) = path else {
+            return;
+        };
+        let mut sink = Visit(|event: Event<'_>| match event {
+            Event::Resource { value, .. } => visitor(Path::Resource(o, i, r), value),
+            Event::ResourceInstance { id, value, .. } => {
+                visitor(Path::ResourceInstance(o, i, r, id), value);
+            }
+            _ => {}
+        });
+        let mut out = ResourceSink {
+            definition: resource,
+            sink: &mut sink,
+        };
+        // A value that is not available isn't visited.
+        let _ = object.read(i, r, &mut out);
+    }
+}
+
+/// A sink that hands its events to a closure.
+struct Visit<F>(F);
+
+impl<F: FnMut(Event<'_>)> Sink for Visit<F> {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        (self.0)(event);
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! The changes of a transaction so far, and what the tree would have after them.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use lwm2m_core::{InstanceId, ObjectId, ResourceId};
+
+use crate::tree::{change::Change, check::Draft, object::Object};
+
+/// The changes of a transaction so far. What an Object has is what it would have after those of
+/// the payloads before.
+pub(super) struct Pending {
+    pub(super) draft: Draft,
+    /// How many changes of the draft `present` knows of.
+    known: usize,
+    /// Whether an Object Instance or a Resource is there after those changes. What isn't in it is
+    /// as in the tree.
+    present: BTreeMap<Place, bool>,
+}
+
+type Place = (ObjectId, InstanceId, Option<ResourceId>);
+
+impl Pending {
+    pub(super) const fn new() -> Self {
+        Self {
+            draft: Draft::new(),
+            known: 0,
+            present: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the changes so far for done: the next payload finds what they leave.
+    pub(super) fn advance(&mut self) {
+        let changes = self.draft.changes();
+        for change in changes.get(self.known..).unwrap_or_default() {
+            let path = change.path();
+            let (Some(object), Some(instance)) = (path.object(), path.instance()) else {
+                continue;
+            };
+            if matches!(change, Change::Delete { .. }) {
+                let last = (object, instance, Some(ResourceId::new(u16::MAX)));
+                let all = self.present.range((object, instance, None)..=last);
+                let all: Vec<Place> = all.map(|(place, _)| *place).collect();
+                for place in all {
+                    self.present.remove(&place);
+                }
+            }
+            let is_there = !matches!(change, Change::Delete { .. } | Change::Remove { .. });
+            self.present
+                .insert((object, instance, path.resource()), is_there);
+        }
+        self.known = changes.len();
+    }
+
+    pub(super) fn has_instance(&self, object: &dyn Object, instance: InstanceId) -> bool {
+        let present = self.get(object, instance, None);
+        present.unwrap_or_else(|| object.has_instance(instance))
+    }
+
+    /// Whether a single-instance Object has its instance.
+    pub(super) fn has_its_instance(&self, object: &dyn Object) -> bool {
+        let first = object.next_instance(None);
+        first.is_some_and(|first| self.has_instance(object, first))
+            || self.creates(object, InstanceId::ZERO)
+    }
+
+    /// Whether a payload before creates this Object Instance.
+    pub(super) fn creates(&self, object: &dyn Object, instance: InstanceId) -> bool {
+        self.get(object, instance, None) == Some(true)
+    }
+
+    /// Whether an Object Instance has a Resource that has values.
+    pub(super) fn has(
+        &self,
+        object: &dyn Object,
+        instance: InstanceId,
+        resource: ResourceId,
+    ) -> bool {
+        // An Object Instance that came or went has nothing but what it was given.
+        let instance_changed = || self.get(object, instance, None).is_some();
+        let present = self.get(object, instance, Some(resource));
+        present.unwrap_or_else(|| !instance_changed() && object.has(instance, resource))
+    }
+
+    fn get(
+        &self,
+        object: &dyn Object,
+        instance: InstanceId,
+        resource: Option<ResourceId>,
+    ) -> Option<bool> {
+        // Most transactions are one payload.
+        if self.present.is_empty() {
+            return None;
+        }
+        let place = (object.definition().id, instance, resource);
+        self.present.get(&place).copied()
+    }
+}
