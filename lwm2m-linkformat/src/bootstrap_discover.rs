@@ -6,16 +6,18 @@ use core::iter::FusedIterator;
 use lwm2m_core::{InstanceId, ObjectId, Path, ShortServerId, Version};
 
 use crate::{
-    Link, LinkFormatError, LinkWriter, Links, Reason, RootPath,
+    error::{LinkFormatError, Reason},
+    links::{Link, Links},
     located::Located,
     registration::{instance_version, version},
-    root_path::Target,
+    root_path::{RootPath, Target},
+    writer::LinkWriter,
 };
 
 /// Reads the answer to a Bootstrap-Discover.
 ///
 /// Paths are never under an alternate path here (TS 8.2.2). A target whose first segment is a
-/// number must be a right path; links to other things or to Resources are passed over.
+/// number must be a valid path. Other links and links to Resources are skipped.
 ///
 /// ```
 /// use lwm2m_core::Version;
@@ -34,15 +36,17 @@ pub struct BootstrapDiscoverLinks<'a> {
 }
 
 /// What a client says about itself in one element of the answer.
+///
+/// An answer has these three in every version, and other links are skipped, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootstrapDiscoverLink {
     /// The version of the LwM2M Enabler that the client supports (`lwm2m`).
     Enabler(Version),
-    /// An Object: one without Instances, or one whose version is told.
+    /// An Object without Instances, or one whose version is given.
     Object {
         /// Which Object.
         object: ObjectId,
-        /// Its version, if it is told (`ver`); it is the initial version, 1.0, if not.
+        /// Its version, if given (`ver`); otherwise it is the initial version, 1.0.
         version: Option<Version>,
     },
     /// An Object Instance.
@@ -54,8 +58,8 @@ pub enum BootstrapDiscoverLink {
         /// The Short Server ID (`ssid`) of an Instance of the Security Object (0) or of the Server
         /// Object (1). The account of the Bootstrap-Server has none.
         short_server_id: Option<ShortServerId>,
-        /// The version of its Object, if it is told here (`ver`). TS 6.2.3 has it in the Object's
-        /// own link only, which counts before this one; LwM2M 1.2 has it here.
+        /// The version of its Object, if given here (`ver`). In TS 6.2.3 only the Object's own link
+        /// has it, and that prevails; LwM2M 1.2 has it here.
         version: Option<Version>,
     },
 }
@@ -101,7 +105,7 @@ impl BootstrapDiscoverLink {
         let target = RootPath::default().resolve(link.target);
         let target = target.map_err(|error| link.target_error(Reason::Path(error)))?;
         Ok(Some(match target {
-            // The form of later versions, `</>;lwm2m=1.0`.
+            // LwM2M 1.1 and later write `</>;lwm2m=1.1`.
             Target::Root => match link.find("lwm2m") {
                 Some(lwm2m) => Self::Enabler(lwm2m.version()?),
                 None => return Ok(None),
@@ -153,8 +157,8 @@ impl<'b> BootstrapDiscoverWriter<'b> {
     /// An Object and its Instances, those of the Security Object (0) and of the Server Object (1)
     /// with their Short Server IDs.
     ///
-    /// The Object itself is linked if its version is to be told (TS 6.2.3, Table 19) or if it has
-    /// no Instances.
+    /// The Object has a link of its own if there is a version to write (TS 6.2.3, Table 19) or if it
+    /// has no Instances.
     pub fn object(
         &mut self,
         object: ObjectId,

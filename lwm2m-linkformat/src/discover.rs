@@ -6,16 +6,19 @@ use core::iter::FusedIterator;
 use lwm2m_core::{AttributeError, AttributeName, Attributes, Path, Version};
 
 use crate::{
-    Attribute, AttributeWriter, Link, LinkFormatError, LinkWriter, Links, Reason, RootPath,
-    root_path::Target,
+    attribute::Attribute,
+    error::{LinkFormatError, Reason},
+    links::{Link, Links},
+    root_path::{RootPath, Target},
+    writer::{AttributeWriter, LinkWriter},
 };
 
 /// Reads the answer to a Discover.
 ///
-/// The client's alternate path may stand before the paths or not: clients do both, and since no
-/// segment of it is a number the two cannot be confused. A target whose first segment is a number
-/// must be a right path, and the attributes of LwM2M must have right values, at whatever level
-/// they are. Other links are passed over; other attributes are kept.
+/// Paths are read with and without the client's alternate path. Clients write both, and no segment of
+/// an alternate path is a number, so the two can't be confused. A target whose first segment is a
+/// number must be a valid path, and the attributes of LwM2M must have valid values, at whatever level
+/// they are. Other links are skipped; other attributes are kept.
 ///
 /// ```
 /// use lwm2m_linkformat::{DiscoverLinks, RootPath};
@@ -37,14 +40,14 @@ pub struct DiscoverLinks<'a> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct DiscoverLink<'a> {
-    /// Where it is, the alternate path apart.
+    /// The path, without the alternate path.
     pub path: Path,
-    /// How many Instances a multiple Resource has (`dim`), which is told up to 255 (TS Table 3).
+    /// How many Instances a multiple Resource has (`dim`), up to 255 (TS Table 3).
     pub dimension: Option<u8>,
-    /// The version of an Object, if it is told (`ver`).
+    /// The version of an Object, if given (`ver`).
     pub version: Option<Version>,
     /// The attributes that govern notifications: those of this level or, if a Resource was asked
-    /// for, the inherited ones too. They are not checked against each other.
+    /// for, the inherited ones too. They aren't checked against each other.
     pub attributes: Attributes,
     /// The link as it is written.
     pub link: Link<'a>,
@@ -72,7 +75,7 @@ impl<'a> Iterator for DiscoverLinks<'a> {
 impl FusedIterator for DiscoverLinks<'_> {}
 
 impl<'a> DiscoverLink<'a> {
-    /// The attributes that are not of LwM2M.
+    /// The attributes that aren't of LwM2M.
     pub fn other_attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
         self.link
             .attributes()
@@ -93,7 +96,7 @@ impl<'a> DiscoverLink<'a> {
         let mut version = None;
         let mut attributes = Attributes::NONE;
         let mut rest = link.attributes();
-        // Where a name comes twice the first one counts, whatever follows (RFC 6690, section 2).
+        // Of a repeated name the first one counts, whatever follows (RFC 6690, section 2).
         while let Some((name, located)) = rest.next_located() {
             let Some(known) = AttributeName::from_link_param(name) else {
                 continue;
@@ -160,7 +163,7 @@ impl<'b, 'r> DiscoverWriter<'b, 'r> {
         Self { links, root }
     }
 
-    /// A link. It has the attributes that are written to what this returns.
+    /// Begins a link. The returned writer adds its attributes.
     pub fn link(&mut self, path: Path) -> DiscoverAttributeWriter<'_> {
         let link = match path {
             Path::Root => self.links.raw_link(self.root.as_str(), []),
@@ -170,8 +173,8 @@ impl<'b, 'r> DiscoverWriter<'b, 'r> {
     }
 }
 
-/// Appends attributes to the link that was begun last, in the order of the calls; the
-/// specification's own order is that of the methods.
+/// Appends attributes to the link that was begun last, in the order of the calls. The specification
+/// has them in the order of the methods.
 #[derive(Debug)]
 pub struct DiscoverAttributeWriter<'b> {
     link: AttributeWriter<'b>,
@@ -185,15 +188,15 @@ impl DiscoverAttributeWriter<'_> {
         Self { link }
     }
 
-    /// How many Instances a multiple Resource has (`dim`). More than 255 cannot be said (TS Table
-    /// 3): then the attribute is left out.
+    /// How many Instances a multiple Resource has (`dim`). With more than 255 (TS Table 3), leave the
+    /// attribute out.
     pub fn dimension(self, dimension: u8) -> Self {
         let link = self.link.raw(format_args!(";dim={dimension}"));
         Self { link }
     }
 
     /// The attributes that govern notifications. They may be inherited from several levels, so they
-    /// are not checked against each other.
+    /// aren't checked against each other.
     ///
     /// # Errors
     ///

@@ -1,15 +1,17 @@
 //! What is wrong with a document, and where.
 
-use lwm2m_core::PathError;
+use lwm2m_core::{PathError, codec::Purpose};
 use thiserror::Error;
 
-/// A document that is not what it should be.
+use crate::root_path::RootPathError;
+
+/// A malformed document.
 ///
 /// A request that carries such a document is answered with 4.00 (TS 8.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("byte {offset}: {reason}")]
 pub struct LinkFormatError {
-    /// Where the document stops being right, in bytes from its beginning.
+    /// Where, in bytes from the beginning of the document.
     pub offset: usize,
     /// What is wrong there.
     pub reason: Reason,
@@ -21,20 +23,20 @@ impl LinkFormatError {
     }
 }
 
-/// What was expected where a document is wrong.
+/// What is wrong, or what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The bytes are not UTF-8.
+    /// The bytes aren't UTF-8.
     #[error("expected UTF-8")]
     Utf8,
-    /// No link begins here, though one must.
+    /// A link must begin here.
     #[error("expected '<'")]
     Link,
-    /// The target of a link does not end.
+    /// The target of a link doesn't end.
     #[error("expected '>' at the end of the target")]
     TargetEnd,
-    /// After a link or an attribute stands neither the next one nor the end.
+    /// After a link or an attribute there is neither the next one nor the end.
     #[error("expected ';', ',' or the end")]
     Separator,
     /// A `;` without an attribute.
@@ -43,17 +45,17 @@ pub enum Reason {
     /// A `=` without a value, or an attribute of LwM2M without the value it needs.
     #[error("expected a value")]
     Value,
-    /// A quoted string does not end.
+    /// A quoted string doesn't end.
     #[error("expected '\"' at the end of the quoted string")]
     QuoteEnd,
     /// A control character other than a tab in a quoted string, escaped or not (RFC 2616, section
     /// 2.2).
     #[error("a control character cannot stand in a quoted string")]
     ControlCharacter,
-    /// A target that stands where Objects do and is no path.
+    /// A target that begins like the path of an Object and isn't a path.
     #[error("{0}")]
     Path(PathError),
-    /// A link with `rt="oma.lwm2m"` to what cannot be an alternate path (TS 8.2.2).
+    /// A link with `rt="oma.lwm2m"` to what can't be an alternate path (TS 8.2.2).
     #[error("{0}")]
     RootPath(RootPathError),
     /// `ver` or `lwm2m` without a version as its value.
@@ -74,26 +76,7 @@ pub enum Reason {
     /// `gt`, `lt` or `st` without a number as its value.
     #[error("expected a decimal number")]
     Number,
-}
-
-/// Text that can't be an alternate path; segments count from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RootPathError {
-    /// It does not begin with `/`.
-    #[error("expected an alternate path that begins with '/'")]
-    NotAbsolute,
-    /// A segment is a number (TS 8.2.2).
-    #[error("segment {segment} of the alternate path is a number")]
-    Numeric {
-        /// Which segment.
-        segment: usize,
-    },
-    /// A segment is empty, `.` or `..`, is wrongly percent-encoded, has more than 255 bytes, or
-    /// ends the path of the URI (`?`, `#`).
-    #[error("segment {segment} of the alternate path is no segment of a URI's path")]
-    Segment {
-        /// Which segment.
-        segment: usize,
-    },
+    /// Link-format has no payloads of this purpose: it carries paths and no values.
+    #[error("link-format has no payload for {0}")]
+    Purpose(Purpose),
 }

@@ -6,9 +6,11 @@
 //! - The answer to Discover (TS 5.4.2): [`DiscoverLinks`] and [`DiscoverWriter`].
 //! - The answer to Bootstrap-Discover (TS 5.2.7.3): [`BootstrapDiscoverLinks`] and
 //!   [`BootstrapDiscoverWriter`].
+//! - A list of paths, by the [codec contract](lwm2m_core::codec): [`decode`] and [`Encoder`], together
+//!   [`LinkFormat`].
 //!
 //! Readers are iterators over borrowed bytes; they allocate nothing. Writers append to a vector of
-//! the caller's. Sections quoted as "TS" are those of OMA-TS-LightweightM2M-V1_0.
+//! the caller. Sections quoted as "TS" are those of OMA-TS-LightweightM2M-V1_0.
 //!
 //! ```
 //! use lwm2m_linkformat::{RegistrationLink, RegistrationLinks};
@@ -42,32 +44,34 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod attribute;
 mod bootstrap_discover;
+mod class;
 mod discover;
 mod error;
 mod grammar;
 mod links;
 mod located;
+mod paths;
 mod registration;
 mod root_path;
 mod uri;
-mod value;
 mod writer;
 
-/// Identifiers, paths, values and attributes: what the functions here take and give. A
-/// program that needs one format needs one dependency.
+/// Identifiers, paths, versions and attributes, for programs that depend on this crate alone.
 pub use lwm2m_core;
 
 pub use self::{
+    attribute::{Attribute, AttributeValue, Unquoted},
     bootstrap_discover::{BootstrapDiscoverLink, BootstrapDiscoverLinks, BootstrapDiscoverWriter},
     discover::{DiscoverAttributeWriter, DiscoverLink, DiscoverLinks, DiscoverWriter},
-    error::{LinkFormatError, Reason, RootPathError},
+    error::{LinkFormatError, Reason},
     links::{Link, LinkAttributes, Links},
+    paths::{Encoder, LinkFormat, decode},
     registration::{
         ContentFormats, RegistrationLink, RegistrationLinks, RegistrationRoot, RegistrationWriter,
     },
-    root_path::RootPath,
-    value::{Attribute, AttributeValue, Unquoted},
+    root_path::{RootPath, RootPathError},
     writer::{AttributeWriter, LinkWriteError, LinkWriter},
 };
 

@@ -1,8 +1,11 @@
-//! The values that LwM2M gives to attributes. All are read quoted or not.
+//! The values of LwM2M's attributes. All are read quoted or not.
 
 use lwm2m_core::{ShortServerId, Version};
 
-use crate::{AttributeValue, LinkFormatError, Reason};
+use crate::{
+    attribute::AttributeValue,
+    error::{LinkFormatError, Reason},
+};
 
 /// The value of an attribute, and where it is.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,12 @@ use core::{fmt, iter::FusedIterator};
 use lwm2m_core::{ContentFormat, InstanceId, ObjectId, Path, Version};
 
 use crate::{
-    AttributeValue, AttributeWriter, Link, LinkFormatError, LinkWriter, Links, Reason, RootPath,
-    Unquoted, located::Located, root_path::Target,
+    attribute::{AttributeValue, Unquoted},
+    error::{LinkFormatError, Reason},
+    links::{Link, Links},
+    located::Located,
+    root_path::{RootPath, Target},
+    writer::{AttributeWriter, LinkWriter},
 };
 
 /// The Security Object, which is in no list (TS 5.3.1).
@@ -18,11 +22,11 @@ const RESOURCE_TYPE: &str = "oma.lwm2m";
 
 /// Reads the payload of a Register or Update.
 ///
-/// Objects and Object Instances are those below the link with `rt="oma.lwm2m"`, wherever in the
-/// list that link stands, else those below `/`. Below it, a target whose first segment is a number
-/// must be a right path. Everything else is no concern of LwM2M and is passed over: other links,
-/// links to Resources, attributes without a meaning there, and the Security Object (0), which a
-/// client must not list and on which a server can do nothing. Links may come twice.
+/// Objects and Object Instances are below the link with `rt="oma.lwm2m"`, wherever in the
+/// list that link stands, otherwise below `/`. There, a target whose first segment is a number
+/// must be a valid path. Everything else is skipped: other links, links to Resources, attributes
+/// without a meaning here, and the Security Object (0), which a client must not list and a server
+/// can't access. Links may repeat.
 ///
 /// ```
 /// use lwm2m_core::{InstanceId, ObjectId};
@@ -42,11 +46,13 @@ const RESOURCE_TYPE: &str = "oma.lwm2m";
 #[derive(Clone, Debug)]
 pub struct RegistrationLinks<'a> {
     links: Links<'a>,
-    /// Where the Objects are; known when the first link was read.
+    /// Where the Objects are; known once the first link has been read.
     root: Option<RootPath<'a>>,
 }
 
 /// What a client says about itself in one link.
+///
+/// A list has these three in every version, and other links are skipped, so it won't grow.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RegistrationLink<'a> {
     /// Where the Objects are.
@@ -58,11 +64,11 @@ pub enum RegistrationLink<'a> {
         /// Whether the link says `rt="oma.lwm2m"`.
         resource_type: bool,
     },
-    /// An Object: one without Instances so far, or one whose version is told.
+    /// An Object without Instances so far, or one whose version is given.
     Object {
         /// Which Object.
         object: ObjectId,
-        /// Its version, if it is told (`ver`); it is the initial version, 1.0, if not.
+        /// Its version, if given (`ver`); otherwise it is the initial version, 1.0.
         version: Option<Version>,
     },
     /// An Object Instance.
@@ -71,8 +77,8 @@ pub enum RegistrationLink<'a> {
         object: ObjectId,
         /// Which Object Instance.
         instance: InstanceId,
-        /// The version of its Object, if it is told here (`ver`). TS 6.2.3 has it in the Object's
-        /// own link only, which counts before this one; LwM2M 1.2 has it here.
+        /// The version of its Object, if given here (`ver`). In TS 6.2.3 only the Object's own link
+        /// has it, and that prevails; LwM2M 1.2 has it here.
         version: Option<Version>,
     },
 }

@@ -1,17 +1,18 @@
 //! Where a client keeps its Objects: the root, or an alternate path (TS 8.2.2).
 
-// Measured: lists are read in half the time.
+// Measured: it halves the time to read a list.
 #![expect(
     clippy::inline_always,
-    reason = "what is inlined is small, and called once per byte or link"
+    reason = "small functions that are called once per byte or link"
 )]
 
 use alloc::borrow::Cow;
 use core::fmt;
 
 use lwm2m_core::{InstanceId, ObjectId, Path, PathError};
+use thiserror::Error;
 
-use crate::{error::RootPathError, grammar::is_target};
+use crate::class::is_target;
 
 /// Where a client keeps its Objects: `/`, or an alternate path such as `/lwm2m` (TS 8.2.2).
 ///
@@ -31,6 +32,28 @@ use crate::{error::RootPathError, grammar::is_target};
 pub struct RootPath<'a> {
     /// What stands before the slash of an Object's path: nothing for the root.
     prefix: &'a str,
+}
+
+/// Text that cannot be an alternate path; segments count from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RootPathError {
+    /// It does not begin with `/`.
+    #[error("expected an alternate path that begins with '/'")]
+    NotAbsolute,
+    /// A segment is a number (TS 8.2.2).
+    #[error("segment {segment} of the alternate path is a number")]
+    Numeric {
+        /// Which segment.
+        segment: usize,
+    },
+    /// A segment is empty, `.` or `..`, is wrongly percent-encoded, has more than 255 bytes, or
+    /// ends the path of the URI (`?`, `#`).
+    #[error("segment {segment} of the alternate path is no segment of a URI's path")]
+    Segment {
+        /// Which segment.
+        segment: usize,
+    },
 }
 
 impl<'a> RootPath<'a> {

@@ -6,13 +6,13 @@ use core::fmt::{self, Write};
 use thiserror::Error;
 
 use crate::{
-    grammar::{is_control, is_name, is_token},
+    class::{is_control, is_name, is_token},
     uri,
 };
 
 /// Appends links to a vector.
 ///
-/// What was in the vector stays; a comma stands between two links, none after the last.
+/// What was in the vector stays. A comma stands between two links, and none after the last.
 ///
 /// ```
 /// use lwm2m_linkformat::LinkWriter;
@@ -30,30 +30,30 @@ pub struct LinkWriter<'b> {
     first: bool,
 }
 
-/// What a link cannot be written with. Nothing of the part that is refused was written.
+/// Why a part of a link is refused. Nothing of that part was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LinkWriteError {
-    /// A target that is no URI reference (RFC 3986, section 4.1): what a URI has no character for is
-    /// to be percent-encoded.
+    /// A target that isn't a URI reference (RFC 3986, section 4.1). Other characters must be
+    /// percent-encoded.
     #[error("character {index} of the target cannot stand there in a URI reference")]
     Target {
         /// Which character, in bytes from the beginning of the target.
         index: usize,
     },
-    /// An `anchor` that is no URI reference (RFC 6690, section 2).
+    /// An `anchor` that isn't a URI reference (RFC 6690, section 2).
     #[error("character {index} of the anchor cannot stand there in a URI reference")]
     Anchor {
         /// Which character, in bytes from the beginning of the value.
         index: usize,
     },
-    /// The name of an attribute is empty, or has a character that no name has.
+    /// The name of an attribute is empty or has a character that isn't allowed in names.
     #[error("character {index} cannot stand in the name of an attribute")]
     Name {
         /// Which character, in bytes from the beginning of the name.
         index: usize,
     },
-    /// A token is empty, or has a character that only a quoted string can have.
+    /// A token is empty or has a character that is allowed in quoted strings only.
     #[error("character {index} cannot stand in a token")]
     Token {
         /// Which character, in bytes from the beginning of the token.
@@ -73,8 +73,8 @@ impl<'b> LinkWriter<'b> {
         Self { out, first: true }
     }
 
-    /// Begins a link to a URI reference (RFC 3986, section 4.1). It has the attributes that are
-    /// written to what this returns.
+    /// Begins a link to a URI reference (RFC 3986, section 4.1). The returned writer adds its
+    /// attributes.
     pub fn link(&mut self, target: &str) -> Result<AttributeWriter<'_>, LinkWriteError> {
         uri::check_reference(target).map_err(|index| LinkWriteError::Target { index })?;
         self.begin();
@@ -83,8 +83,8 @@ impl<'b> LinkWriter<'b> {
         Ok(AttributeWriter { out: self.out })
     }
 
-    /// Begins a link to a path of numbers below a prefix. The prefix may come from a lenient reader:
-    /// what a URI cannot carry is percent-encoded.
+    /// Begins a link to a path of numbers below a prefix. The prefix may come from a lenient reader,
+    /// so characters that a URI can't have are percent-encoded.
     #[inline]
     pub(crate) fn raw_link(
         &mut self,
@@ -100,7 +100,7 @@ impl<'b> LinkWriter<'b> {
         AttributeWriter { out: self.out }
     }
 
-    /// The comma after the link before, and the bracket before the target.
+    /// Writes the comma after the previous link and the bracket before the target.
     #[inline]
     fn begin(&mut self) {
         if !self.first {
@@ -108,6 +108,16 @@ impl<'b> LinkWriter<'b> {
         }
         self.first = false;
         self.out.push(b'<');
+    }
+
+    /// How long the document is, with what was in the vector before.
+    pub(crate) const fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Cuts the vector to this length.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.out.truncate(length);
     }
 
     /// Begins with an element without a target (TS 5.2.7.3).
@@ -160,13 +170,13 @@ impl AttributeWriter<'_> {
         Ok(self.raw(format_args!(";{name}")))
     }
 
-    /// An attribute that is known to be one.
+    /// An attribute that is known to be well-formed.
     pub(crate) fn raw(self, attribute: fmt::Arguments<'_>) -> Self {
         append(self.out, attribute);
         self
     }
 
-    /// An attribute that is known to be one, if there is a value.
+    /// The same, if there is a value.
     pub(crate) fn optional(self, name: &str, value: Option<impl fmt::Display>) -> Self {
         match value {
             Some(value) => self.raw(format_args!(";{name}={value}")),
@@ -183,7 +193,7 @@ fn check_name(name: &str) -> Result<(), LinkWriteError> {
     }
 }
 
-/// The value of `anchor` is a URI reference, too.
+/// Checks that the value of `anchor` is a URI reference too.
 fn check_anchor(name: &str, value: &str) -> Result<(), LinkWriteError> {
     if name != "anchor" {
         return Ok(());
@@ -191,7 +201,7 @@ fn check_anchor(name: &str, value: &str) -> Result<(), LinkWriteError> {
     uri::check_reference(value).map_err(|index| LinkWriteError::Anchor { index })
 }
 
-/// Appends a path whose percent-encoding is valid, and percent-encodes what a URI cannot carry.
+/// Appends a path whose percent-encoding is valid, and percent-encodes what a URI can't have.
 fn append_path(out: &mut Vec<u8>, path: &str) {
     for part in path.as_bytes().chunk_by(|a, b| stands(*a) == stands(*b)) {
         match part.first() {
@@ -208,7 +218,7 @@ fn stands(byte: u8) -> bool {
     byte == b'%' || uri::is_path(byte)
 }
 
-/// A slash and a number: lists are made of these, and formatting takes ten times as long.
+/// Appends a slash and a number. Lists consist of these, and formatting takes ten times as long.
 fn append_segment(out: &mut Vec<u8>, number: u16) {
     let digit = |unit: u16| b'0' | u8::try_from(number / unit % 10).unwrap_or(0);
     match number {
@@ -231,7 +241,7 @@ fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
 
     match text.as_str() {
         Some(text) => out.extend_from_slice(text.as_bytes()),
-        // Neither a vector nor the numbers and texts that are written here can fail.
+        // Writing numbers and text into a vector can't fail.
         None => _ = Bytes(out).write_fmt(text),
     }
 }

@@ -1,4 +1,4 @@
-//! An attribute of a link; its value is a token or a quoted string.
+//! An attribute of a link, and its value: a token or a quoted string.
 
 use alloc::borrow::Cow;
 use core::{fmt, iter::FusedIterator};
@@ -77,7 +77,7 @@ impl<'a> AttributeValue<'a> {
         }
     }
 
-    /// How many bytes it takes in the document.
+    /// How many bytes it has in the document.
     pub(crate) fn written_length(&self) -> usize {
         let quotes = if self.is_quoted() { 2 } else { 0 };
         self.raw.len().saturating_add(quotes)
