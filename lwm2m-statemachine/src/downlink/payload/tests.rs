@@ -2,13 +2,20 @@ use alloc::{vec, vec::Vec};
 
 use lwm2m_core::{
     DataType, Value,
-    codec::{Scope, Untyped},
+    codec::{Events, OwnedEvent, PathList, Scope, Step, Untyped},
     text,
 };
 use lwm2m_kit::path;
 use lwm2m_objects::Registry;
 
 use super::*;
+
+const FORMATS: [ContentFormat; 4] = [
+    ContentFormat::TEXT,
+    ContentFormat::OPAQUE,
+    ContentFormat::TLV,
+    ContentFormat::JSON,
+];
 
 fn decoded(
     format: ContentFormat,
@@ -145,6 +152,46 @@ fn unknown_formats_are_told_apart_from_malformed_payloads() {
         decoded(ContentFormat::OPAQUE, b"85", "/3/0/9"),
         Err(DecodeError::Malformed(Malformed::Opaque(_)))
     ));
+}
+
+/// A format says which scopes it carries, and refuses the others in both directions.
+#[test]
+fn what_a_format_does_not_carry_is_refused() {
+    let resource = path("/3/0/9");
+    let list = PathList::from_iter([resource]);
+    let content = Content::from_iter([(resource, Value::Integer(85))]);
+    for format in FORMATS {
+        for (scope, source) in [
+            (
+                Scope::paths(),
+                Events::from_iter([OwnedEvent::Path(resource)]),
+            ),
+            (Scope::paths(), Events::from(&content)),
+            (Scope::create(ObjectId::DEVICE), Events::from(&content)),
+            (Scope::write(path("/3/0")), Events::from(&content)),
+            (Scope::answer(path("/3")), Events::from(&content)),
+        ] {
+            let mut payload = Vec::new();
+            let mut encoder = Encoder::new(format, &mut payload, scope).unwrap();
+            let pushed = source.push(&mut encoder);
+            let written = encoder.finish();
+            let mut read = Events::new();
+            let decoded = decode(format, b"", scope, &Untyped, &mut read);
+            if carries(format, scope) {
+                assert_eq!((pushed, written), (Ok(()), Ok(())), "{format} {scope:?}");
+            } else {
+                assert!(pushed.is_err() && written == pushed, "{format} {scope:?}");
+                assert!(payload.is_empty() && read.is_empty(), "{format} {scope:?}");
+                assert!(matches!(decoded, Err(DecodeError::Malformed(_))));
+            }
+        }
+        assert!(!carries(format, Scope::paths()));
+        assert!(carries(format, Scope::write(resource)));
+        let mut payload = Vec::new();
+        let mut encoder = Encoder::new(format, &mut payload, Scope::write(resource)).unwrap();
+        let refused = Err(EncodeError::Structure(Step::Path));
+        assert_eq!(list.push(&mut encoder), refused, "{format}");
+    }
 }
 
 #[test]
