@@ -18,6 +18,23 @@ pub struct Token {
     length: u8,
 }
 
+/// As its bytes.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Token {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_bytes().serialize(serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Token {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = alloc::vec::Vec::deserialize(deserializer)?;
+        let error = || serde::de::Error::invalid_length(bytes.len(), &"at most 8 bytes");
+        Self::new(&bytes).ok_or_else(error)
+    }
+}
+
 impl Token {
     /// The token of no bytes.
     pub const EMPTY: Self = Self {

@@ -48,6 +48,7 @@ impl<'a, P> Datagram<'a, P> {
 
 /// What a message travels on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Channel {
     /// UDP, DTLS, or anything that loses, repeats and reorders datagrams as they do (TS 8.6.1).
     #[default]

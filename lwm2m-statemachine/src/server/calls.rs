@@ -8,7 +8,7 @@ use super::{
     id::{ObservationId, OperationId, RegistrationId},
 };
 use crate::{
-    coap::{RequestId, SendError},
+    coap::{InvalidSend, RequestId, SendError},
     downlink::{Call, Entry, InvalidCall, Ledger, PendingCall, PlacedCall, QueuedRequest},
     machine::Random,
 };
@@ -51,7 +51,7 @@ pub enum Overload {
 impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::TooLarge => InvalidCall::TooLarge.into(),
+            SendError::Invalid(InvalidSend::TooLarge) => InvalidCall::TooLarge.into(),
             SendError::NoObservation => Self::UnknownObservation,
             // The others aren't about requests.
             error => Overload::Endpoint(error).into(),

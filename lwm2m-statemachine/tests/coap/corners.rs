@@ -7,7 +7,7 @@ use lwm2m_statemachine::{
     Channel, Datagram,
     coap::{
         BlockOption, Config, DatagramError, Endpoint, Event, Incoming, MessageBuf, MessageRef,
-        MessageType, NotifyOptions, RequestOptions, SendError, TransmissionParameters,
+        MessageType, NotifyOptions, Overload, RequestOptions, SendError, TransmissionParameters,
     },
 };
 
@@ -695,7 +695,7 @@ fn requests_that_wait_take_no_room_of_answers() {
     let mut notify = |name| node.notify(T0, "peer", token(name), content("x"), options);
     assert!(notify(b"a").is_ok());
     assert!(notify(b"b").is_ok());
-    assert_eq!(notify(b"c"), Err(SendError::TooManyMessages));
+    assert_eq!(notify(b"c"), Err(SendError::Overload(Overload::Messages)));
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod message_layer;
 mod observe;
 mod observers;
 mod remembered;
+mod saved;
 mod strangers;
 mod support;
 mod sweep;

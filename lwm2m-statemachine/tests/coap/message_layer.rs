@@ -6,8 +6,9 @@ use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::{
     Channel, Datagram,
     coap::{
-        Config, DatagramError, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef,
-        MessageType, NotifyOptions, OptionNumber, RequestOptions, Responder, SendError, Token,
+        Config, DatagramError, Endpoint, Event, FailureReason, Incoming, InvalidSend, MessageBuf,
+        MessageRef, MessageType, NotifyOptions, OptionNumber, Overload, RequestOptions, Responder,
+        SendError, Token,
     },
 };
 
@@ -390,7 +391,7 @@ fn a_request_is_answered_once() {
     let responder = request_after_all(&mut node, &other);
     assert_eq!(
         node.respond(T0 + seconds(300), responder, get("no answer")),
-        Err(SendError::Code(Code::GET))
+        Err(SendError::Invalid(InvalidSend::Code(Code::GET)))
     );
 }
 
@@ -638,11 +639,11 @@ fn requests_to_one_peer_are_bounded() {
     }
     assert_eq!(
         node.request(T0, "peer", get("x"), RequestOptions::default()),
-        Err(SendError::TooManyMessages)
+        Err(SendError::Overload(Overload::Messages))
     );
     assert_eq!(
         node.request(T0, "other", get("x"), RequestOptions::default()),
-        Err(SendError::TooManyPeers)
+        Err(SendError::Overload(Overload::Peers))
     );
     assert_eq!(run_until_quiet(&mut node).len(), 3);
 }

@@ -7,7 +7,7 @@ use lwm2m_statemachine::{
     Channel,
     coap::{
         Config, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType,
-        NotifyOptions, RequestId, RequestOptions, SendError, Token,
+        NotifyOptions, Overload, RequestId, RequestOptions, SendError, Token,
     },
 };
 
@@ -189,7 +189,7 @@ fn a_cancellation_fits_where_the_observation_was_or_leaves_it() {
     };
     assert_eq!(
         node.request(T0, "peer", message.clone(), options),
-        Err(SendError::MessageIds)
+        Err(SendError::Overload(Overload::MessageIds))
     );
     let notification = self::message(
         observe_answer(11, "b"),

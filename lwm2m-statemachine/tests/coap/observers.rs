@@ -8,7 +8,7 @@ use lwm2m_statemachine::{
     Channel, Datagram,
     coap::{
         BlockOption, Config, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef,
-        MessageType, NotifyOptions, Observer, SendError,
+        MessageType, NotifyOptions, Observer, Overload, SendError,
     },
 };
 
@@ -112,7 +112,7 @@ fn a_confirmable_notification_that_is_refused_does_not_count() {
     let wire = sent_one(&mut node);
     assert_eq!(
         notify(&mut node, now, &mut observer, PLAIN),
-        Err(SendError::TooManyMessages)
+        Err(SendError::Overload(Overload::Messages))
     );
     let ack = empty(ACK, MessageRef::parse(&wire).unwrap().message_id());
     assert!(receive(&mut node, now, &ack).unwrap().is_some());

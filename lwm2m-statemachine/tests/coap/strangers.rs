@@ -8,7 +8,7 @@ use lwm2m_statemachine::{
     Channel, Datagram,
     coap::{
         BlockOption, Config, DatagramError, Endpoint, Incoming, MessageBuf, MessageRef,
-        MessageType, NotifyOptions, RequestOptions, SendError,
+        MessageType, NotifyOptions, Overload, RequestOptions, SendError,
     },
 };
 
@@ -275,7 +275,7 @@ fn exhaust_message_ids(node: &mut Node) {
         if let Ok(Some(Incoming::Request { responder, .. })) = receive(node, T0, &datagram) {
             match node.respond(T0, responder, content("x")) {
                 Ok(()) => {}
-                Err(SendError::MessageIds) => refused += 1,
+                Err(SendError::Overload(Overload::MessageIds)) => refused += 1,
                 Err(error) => panic!("{error}"),
             }
         }

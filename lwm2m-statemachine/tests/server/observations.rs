@@ -5,7 +5,7 @@ use core::time::Duration;
 use lwm2m_core::{Code, ContentFormat, Method, Value, codec::Content};
 use lwm2m_statemachine::{
     Channel, Identity, ObservationId, Outcome, RegistrationId, ServerEvent,
-    coap::{BlockOption, FailureReason, MessageBuf, MessageType, SendError, Token},
+    coap::{self, BlockOption, FailureReason, MessageBuf, MessageType, SendError, Token},
     server::{AnswerError, CallError, EndReason, Overload},
 };
 
@@ -565,12 +565,14 @@ fn a_cancellation_that_cannot_be_sent_leaves_the_observation() {
     };
     assert_eq!(
         refused,
-        CallError::Overload(Overload::Endpoint(SendError::MessageIds))
+        CallError::Overload(Overload::Endpoint(SendError::Overload(
+            coap::Overload::MessageIds
+        )))
     );
     assert_eq!(
         world.server.cancel_observation(now, observation),
         Err(CallError::Overload(Overload::Endpoint(
-            SendError::MessageIds
+            SendError::Overload(coap::Overload::MessageIds)
         )))
     );
     // It goes on in the server and in its endpoint alike.

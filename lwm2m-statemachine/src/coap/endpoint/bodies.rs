@@ -7,7 +7,7 @@ use super::{
     blockwise::{SuppliedBlock, SuppliedNotification, may_be_split},
     body::{Resource, Source, SourceId},
     context::RequestContext,
-    event::{NotificationId, Responder, SendError},
+    event::{InvalidSend, NotificationId, Overload, Responder, SendError},
     keys::BodyKey,
 };
 use crate::{
@@ -95,7 +95,7 @@ impl<P: Peer> Endpoint<P> {
         source: Source,
     ) -> Result<(), SendError> {
         if !may_be_split(message.code()) {
-            return Err(SendError::Code(message.code()));
+            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
         }
         let record = responder.record;
         let asking = self.open_request(record).ok_or(SendError::NotOpen)?;
@@ -135,15 +135,17 @@ impl<P: Peer> Endpoint<P> {
         options: NotifyOptions,
     ) -> Result<NotificationId, SendError> {
         if !may_be_split(message.code()) {
-            return Err(SendError::Code(message.code()));
+            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
         }
         let resource = options.resource.unwrap_or(Resource::NONE);
         let context = RequestContext::of_notification(token, resource, options.channel);
         let block = self
             .blockwise
             .first_block(&context, &message, &source)
-            .ok_or(SendError::TooLarge)?;
-        let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
+            .ok_or(SendError::Invalid(InvalidSend::TooLarge))?;
+        let peer = self
+            .enter(now, to)
+            .ok_or(SendError::Overload(Overload::Peers))?;
         let notice = self.new_notice(peer, token, options);
         let notification = SuppliedNotification {
             notice,
@@ -159,6 +161,6 @@ impl<P: Peer> Endpoint<P> {
             return Ok(NotificationId(notice.id));
         }
         self.messages.release(peer);
-        Err(SendError::TooManyMessages)
+        Err(SendError::Overload(Overload::Messages))
     }
 }

@@ -516,39 +516,65 @@ impl FailureReason {
 }
 
 /// Why something cannot be sent.
+///
+/// Whose fault it is: what the call is about may have ended meanwhile, which is nobody's; the call
+/// may be [invalid](Self::Invalid); or there is [no room](Self::Overload).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The code is none that can be sent this way.
-    #[error("{0} cannot be sent this way")]
-    Code(Code),
-    /// The peer would be one too many.
-    #[error("too many peers")]
-    TooManyPeers,
-    /// As many messages to this peer wait for their outcome as may.
-    #[error("too many messages wait for this peer")]
-    TooManyMessages,
-    /// All message ids were used with this peer within EXCHANGE_LIFETIME.
-    #[error("no message id is free")]
-    MessageIds,
     /// The request is too long ago, was answered already, or its peer was dropped.
     #[error("the request can no longer be answered")]
     NotOpen,
-    /// The body has more blocks than can be numbered (RFC 7959 §2.2).
-    #[error("the body has too many blocks")]
-    TooLarge,
     /// The source is closed.
     #[error("no such source")]
     NoSource,
-    /// The block that is supplied is not the one that was asked for, or has another length.
-    #[error("not the block that is wanted")]
-    BlockNotWanted,
     /// The request that is to be cancelled is no observation of this peer.
     #[error("no such observation")]
     NoObservation,
+    /// The caller asks for what cannot be done; the same call fails again.
+    #[error("{0}")]
+    Invalid(#[from] InvalidSend),
+    /// There is no room; the same call may succeed later.
+    #[error("{0}")]
+    Overload(#[from] Overload),
+}
+
+/// What is wrong with a call that is to send something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum InvalidSend {
+    /// The code is none that can be sent this way.
+    #[error("{0} cannot be sent this way")]
+    Code(Code),
+    /// The body has more blocks than can be numbered (RFC 7959 §2.2).
+    #[error("the body has too many blocks")]
+    TooLarge,
+    /// The block that is supplied is not the one that was asked for, or has another length.
+    #[error("not the block that is wanted")]
+    BlockNotWanted,
+}
+
+/// Which bound of an endpoint leaves no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum Overload {
+    /// The peer would be one too many ([`Bounds::peers`](super::Bounds::peers)).
+    #[error("too many peers")]
+    Peers,
+    /// As many messages to this peer wait for their outcome as may
+    /// ([`Bounds::requests_per_peer`](super::Bounds::requests_per_peer),
+    /// [`Bounds::transmissions_per_peer`](super::Bounds::transmissions_per_peer)).
+    #[error("too many messages wait for this peer")]
+    Messages,
+    /// All message ids were used with this peer within EXCHANGE_LIFETIME.
+    #[error("no message id is free")]
+    MessageIds,
 }
 
 /// Why a datagram was of no use. The endpoint has dealt with it; this only informs.
+///
+/// The fault is the peer's, but for two: [`Overload`](Self::Overload) is a bound of our own, and what is
+/// [`Unmatched`](Self::Unmatched) may only be late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum DatagramError {
@@ -570,7 +596,7 @@ pub enum DatagramError {
     /// A method that is none of the four; answered 4.05.
     #[error("unknown method {0}")]
     Method(Code),
-    /// A bound of the configuration; a confirmable request was answered 5.03.
+    /// There is no room, by a bound of the configuration; a confirmable request was answered 5.03.
     #[error("over the bounds of the configuration")]
     Overload,
     /// A confirmable message to a group (RFC 7252 §8.1).

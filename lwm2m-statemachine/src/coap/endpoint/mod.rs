@@ -12,6 +12,7 @@ mod fingerprint;
 mod index;
 mod keys;
 mod messages;
+mod saving;
 mod steps;
 mod table;
 mod transfers;
@@ -33,10 +34,13 @@ pub use self::{
     body::{Resource, Source, SourceId, TransferId},
     config::{Bounds, Config, TransmissionParameters},
     event::{
-        Body, DatagramError, Event, FailureReason, Incoming, NotificationId, OwnedIncoming,
-        RequestId, Responder, SendError,
+        Body, DatagramError, Event, FailureReason, Incoming, InvalidSend, NotificationId, Overload,
+        OwnedIncoming, RequestId, Responder, SendError,
     },
-    exchanges::observer::Observer,
+    exchanges::{
+        observer::Observer,
+        saved::{RestoreError, SavedNewest, SavedObservation},
+    },
     usage::Usage,
 };
 use super::message::{MessageRef, MessageType};

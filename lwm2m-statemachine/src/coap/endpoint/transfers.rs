@@ -8,7 +8,7 @@ use super::{
     Endpoint, RequestOptions,
     blockwise::{ResponseStep, SentRequest, TransferMode},
     body::Source,
-    event::{Body, Event, FailureReason, Incoming, RequestId, SendError},
+    event::{Body, Event, FailureReason, Incoming, InvalidSend, RequestId, SendError},
     exchanges::requests::{Kind, Mode, answer},
     table::Key,
 };
@@ -29,7 +29,7 @@ impl<P: Peer> Endpoint<P> {
         options: RequestOptions,
     ) -> Result<RequestId, SendError> {
         if message.code().kind() != CodeKind::Request {
-            return Err(SendError::Code(message.code()));
+            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
         }
         self.upload(now, to, message, Some(source), options)
     }

@@ -3,8 +3,8 @@
 
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::coap::{
-    Config, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType, NotifyOptions,
-    RequestOptions, SendError,
+    Config, Event, FailureReason, Incoming, InvalidSend, MessageBuf, MessageRef, MessageType,
+    NotifyOptions, Overload, RequestOptions, SendError,
 };
 
 use super::{
@@ -173,10 +173,10 @@ fn an_error_has_no_source() {
         let (one, other) = (node.source(None), node.source(None));
         let message = MessageBuf::response(code);
         let result = node.respond_from(T0, responder, message.clone(), one);
-        assert_eq!(result, Err(SendError::Code(code)));
+        assert_eq!(result, Err(SendError::Invalid(InvalidSend::Code(code))));
         let options = NotifyOptions::default();
         let result = node.notify_from(T0, "peer", token, message, other, options);
-        assert_eq!(result, Err(SendError::Code(code)));
+        assert_eq!(result, Err(SendError::Invalid(InvalidSend::Code(code))));
         node.drop_peer(T0, &"peer");
         assert!(node.is_idle());
     }
@@ -244,7 +244,7 @@ fn a_source_is_not_supplied_before_its_turn() {
         name
     });
     let early = node.supply(T0, second, 0, b"two", false);
-    assert_eq!(early, Err(SendError::BlockNotWanted));
+    assert_eq!(early, Err(SendError::Invalid(InvalidSend::BlockNotWanted)));
     assert!(sent(&mut node).is_empty());
 }
 
@@ -274,7 +274,7 @@ fn a_notification_that_cannot_be_sent_leaves_no_body() {
     };
     for to in ["peer", "other"] {
         let sent = node.notify(T0, to, token, large.clone(), options);
-        assert_eq!(sent, Err(SendError::TooManyMessages));
+        assert_eq!(sent, Err(SendError::Overload(Overload::Messages)));
         assert_eq!(node.usage().serving, 0);
     }
     // Of the other one nothing else was known.

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat, Method};
 use lwm2m_statemachine::coap::{
-    BlockOption, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef, OptionNumber,
-    SendError,
+    BlockOption, Endpoint, Event, FailureReason, Incoming, InvalidSend, MessageBuf, MessageRef,
+    OptionNumber, SendError,
 };
 
 use super::support::{
@@ -522,7 +522,10 @@ fn only_the_first_block_can_be_assembled_with_the_rest() {
             panic!("{incoming:?}");
         };
         let refused = node.assemble(T0, responder, &request);
-        assert_eq!(refused, Err(SendError::BlockNotWanted));
+        assert_eq!(
+            refused,
+            Err(SendError::Invalid(InvalidSend::BlockNotWanted))
+        );
     });
     assert_eq!(node.usage().receiving_bytes, 0);
 }

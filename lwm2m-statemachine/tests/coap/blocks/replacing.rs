@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, Instant, Method};
 use lwm2m_statemachine::coap::{
-    Event, FailureReason, Incoming, MessageBuf, MessageRef, NotifyOptions, Resource, SendError,
-    SourceId, Token,
+    Event, FailureReason, Incoming, MessageBuf, MessageRef, NotifyOptions, Overload, Resource,
+    SendError, SourceId, Token,
 };
 
 use super::support::{
@@ -132,7 +132,7 @@ fn a_notification_from_a_source_for_which_there_is_no_room_leaves_nothing() {
     let token = Token::new(b"t").unwrap();
     let options = NotifyOptions::default();
     let refused = node.notify_from(T0, "peer", token, notice(1), source, options);
-    assert_eq!(refused, Err(SendError::TooManyMessages));
+    assert_eq!(refused, Err(SendError::Overload(Overload::Messages)));
     assert!(node.is_idle(), "{:?}", node.usage());
     assert!(node.poll_event().is_none(), "the error is its end");
     let late = node.supply(T0, id, 0, b"all", false);
@@ -247,7 +247,7 @@ fn a_supplied_notification_that_cannot_be_sent_has_one_outcome() {
         .unwrap();
     events(&mut node);
     let refused = node.supply(T0, id, 0, b"all", false);
-    assert_eq!(refused, Err(SendError::TooManyMessages));
+    assert_eq!(refused, Err(SendError::Overload(Overload::Messages)));
     let failed: Vec<_> = events(&mut node)
         .into_iter()
         .filter_map(|event| match event {

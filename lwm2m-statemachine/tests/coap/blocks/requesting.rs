@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::coap::{
-    BlockOption, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType,
-    OptionNumber, RequestId, RequestOptions, SendError, Token,
+    BlockOption, Endpoint, Event, FailureReason, Incoming, InvalidSend, MessageBuf, MessageRef,
+    MessageType, OptionNumber, RequestId, RequestOptions, SendError, Token,
 };
 
 use super::support::{
@@ -190,7 +190,10 @@ fn a_body_of_more_blocks_than_can_be_numbered_is_refused() {
     let mut node: Node = Endpoint::new(config(3, 16));
     for (length, result) in [
         (16 << 20, Ok(())),
-        ((16 << 20) + 1, Err(SendError::TooLarge)),
+        (
+            (16 << 20) + 1,
+            Err(SendError::Invalid(InvalidSend::TooLarge)),
+        ),
     ] {
         let source = node.source(Some(length));
         let put = request(Method::Put, "x", b"");

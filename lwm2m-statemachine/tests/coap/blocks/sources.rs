@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::coap::{
-    Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType, RequestOptions, SendError,
-    SourceId,
+    Event, FailureReason, Incoming, InvalidSend, MessageBuf, MessageRef, MessageType,
+    RequestOptions, SendError, SourceId,
 };
 
 use super::support::{
@@ -92,7 +92,7 @@ fn only_the_block_that_is_wanted_is_taken() {
         pair.client.supply(T0, name, offset, block, more)
     };
     let whole = body(100);
-    let wrong = Err(SendError::BlockNotWanted);
+    let wrong = Err(SendError::Invalid(InvalidSend::BlockNotWanted));
     assert_eq!(supply(&mut pair, name, 64, &whole[64..], false), wrong);
     assert_eq!(supply(&mut pair, name, 0, &whole[..63], true), wrong);
     assert_eq!(supply(&mut pair, name, 0, &whole[..65], false), wrong);

@@ -6,7 +6,7 @@ use lwm2m_core::{Instant, Method};
 use lwm2m_simulation::Address;
 use lwm2m_statemachine::{
     Channel,
-    coap::{MessageBuf, RequestId, RequestOptions, SendError},
+    coap::{MessageBuf, Overload, RequestId, RequestOptions, SendError},
 };
 
 use super::{Habits, Node, OpenRequest, RandomPeer};
@@ -152,7 +152,7 @@ impl RandomPeer {
                 self.asked.insert(id, asked);
                 true
             }
-            Err(SendError::TooManyMessages | SendError::TooManyPeers) => {
+            Err(SendError::Overload(Overload::Messages | Overload::Peers)) => {
                 self.count("request over the bounds");
                 false
             }

@@ -5,8 +5,9 @@ use lwm2m_simulation::{Address, body_number};
 use lwm2m_statemachine::{
     Channel,
     coap::{
-        FailureReason, MessageBuf, MessageRef, NotificationId, NotifyOptions, OptionNumber,
-        Resource, Responder, SendError, Source, SourceId, Token, TransferId,
+        FailureReason, InvalidSend, MessageBuf, MessageRef, NotificationId, NotifyOptions,
+        OptionNumber, Overload, Resource, Responder, SendError, Source, SourceId, Token,
+        TransferId,
     },
 };
 
@@ -185,7 +186,7 @@ impl RandomPeer {
             Ok(()) => self.count("answer"),
             // Too late, the peer was dropped, or too much waits for it.
             Err(SendError::NotOpen) => self.count("answer too late"),
-            Err(SendError::TooManyMessages) => self.count("answer over the bounds"),
+            Err(SendError::Overload(Overload::Messages)) => self.count("answer over the bounds"),
             Err(other) => panic!("{other}"),
         }
     }
@@ -264,9 +265,11 @@ impl RandomPeer {
             Ok(()) => {}
             // Another body has taken its place, or nobody wants it any more.
             Err(SendError::NoSource) => self.count("block supplied for nothing"),
-            Err(SendError::BlockNotWanted) => self.count("block not wanted"),
+            Err(SendError::Invalid(InvalidSend::BlockNotWanted)) => self.count("block not wanted"),
             // That of a notification, which then fails.
-            Err(SendError::TooManyMessages) => self.count("notification over the bounds"),
+            Err(SendError::Overload(Overload::Messages)) => {
+                self.count("notification over the bounds");
+            }
             Err(other) => panic!("{other}"),
         }
     }
@@ -378,7 +381,7 @@ impl RandomPeer {
                     }
                     observer.open.push((id, observer.count));
                 }
-                Err(SendError::TooManyMessages | SendError::TooManyPeers) => {
+                Err(SendError::Overload(Overload::Messages | Overload::Peers)) => {
                     self.count("notification over the bounds");
                 }
                 Err(other) => panic!("{other}"),

@@ -325,6 +325,11 @@ impl BlockWise {
             .begin_download(now, of, (mode, message), response, steps)
     }
 
+    /// The request of a transfer as it would be without blocks.
+    pub(super) fn template(&self, of: SentRequest) -> Option<&WireMessage> {
+        self.requesting.template(of)
+    }
+
     /// Whether this request takes several exchanges.
     pub(super) fn has_transfer(&self, of: SentRequest) -> bool {
         self.requesting.contains(of)

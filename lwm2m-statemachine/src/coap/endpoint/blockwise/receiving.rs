@@ -25,7 +25,7 @@ use crate::{
             Usage,
             body::TransferId,
             config::Config,
-            event::{Body, FailureReason, SendError},
+            event::{Body, FailureReason, InvalidSend, SendError},
             fingerprint,
             keys::{BodyKey, PeerIndex},
             table::Key,
@@ -299,7 +299,7 @@ impl Receiving {
             .undecided(key, record)
             .ok_or(SendError::NotOpen)?;
         if inbound.received != payload.len() || inbound.is_accepted() {
-            return Err(SendError::BlockNotWanted);
+            return Err(SendError::Invalid(InvalidSend::BlockNotWanted));
         }
         let newcomer = Newcomer {
             peer: key.peer,

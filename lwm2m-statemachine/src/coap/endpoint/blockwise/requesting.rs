@@ -22,7 +22,7 @@ use crate::{
             Usage,
             body::{Source, SourceId},
             config::Config,
-            event::{FailureReason, SendError},
+            event::{FailureReason, InvalidSend, SendError},
             fingerprint,
             keys::{BodyKey, PeerIndex},
             table::Key,
@@ -85,6 +85,12 @@ impl Requesting {
         self.transfers.add_usage(usage);
     }
 
+    /// The request of a transfer as it would be without blocks.
+    pub(super) fn template(&self, of: SentRequest) -> Option<&WireMessage> {
+        let transfer = self.transfers.get(of)?;
+        Some(transfer.template())
+    }
+
     /// Whether this request takes several exchanges.
     pub(super) fn contains(&self, of: SentRequest) -> bool {
         self.transfers.contains(of)
@@ -136,7 +142,7 @@ impl Requesting {
         let size = self.sizes.preferred(mode.channel, &head, body.size());
         let largest = size.saturating_mul(BlockOption::MAX_NUMBER as usize + 1);
         if body.size().is_some_and(|length| length as usize > largest) {
-            return Err(SendError::TooLarge);
+            return Err(SendError::Invalid(InvalidSend::TooLarge));
         }
         let template = head.finish(MessageType::Confirmable, 0, Token::EMPTY);
         Ok(Upload {
@@ -317,7 +323,9 @@ impl Requesting {
         steps: &mut Steps,
     ) -> Result<(), SendError> {
         let transfer = self.transfers.get_mut(of).ok_or(SendError::NoSource)?;
-        let ask = transfer.supplied(block).ok_or(SendError::BlockNotWanted)?;
+        let ask = transfer
+            .supplied(block)
+            .ok_or(SendError::Invalid(InvalidSend::BlockNotWanted))?;
         self.transfers.await_supply(now, of, false);
         steps.push(ask.into_step(of));
         Ok(())

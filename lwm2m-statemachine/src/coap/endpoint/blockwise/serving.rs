@@ -36,7 +36,7 @@ use crate::{
             body::{Resource, Source, SourceId},
             config::Config,
             context::{OpenRequest, RequestContext},
-            event::{Body, SendError},
+            event::{Body, InvalidSend, SendError},
             exchanges::notifications::Notice,
             fingerprint,
             keys::{BodyKey, PeerIndex},
@@ -320,7 +320,8 @@ impl Serving {
     ) -> Result<Option<Vec<BlockOption>>, SendError> {
         let key = asking.body();
         let (size, offset) = self.wanted(&asking.context, message, source.size);
-        let wanted = block_at(offset, false, size).ok_or(SendError::TooLarge)?;
+        let wanted =
+            block_at(offset, false, size).ok_or(SendError::Invalid(InvalidSend::TooLarge))?;
         let etag = etag_of(message).unwrap_or_else(|| etag_from(random.next_u64()));
         let mut waiters = self.bodies.take_beginners(key, is_known);
         waiters.push(Waiter {
@@ -402,7 +403,7 @@ impl Serving {
         let mut blocks = supplied.waiters.iter().map(|waiter| waiter.block);
         let wanted = blocks
             .find(|wanted| wanted.offset() == block.offset && block.fits(wanted.size()))
-            .ok_or(SendError::BlockNotWanted)?;
+            .ok_or(SendError::Invalid(InvalidSend::BlockNotWanted))?;
         let total = supplied.size;
         // A notification is not among the others: it is alone until it is sent.
         let waiters = self.bodies.take_waiters(key, wanted);

@@ -261,6 +261,11 @@ impl Transfer {
         }
     }
 
+    /// The request as it would be without blocks.
+    pub(super) const fn template(&self) -> &WireMessage {
+        &self.template
+    }
+
     /// The template, for what follows the transfer.
     pub(super) fn into_template(self) -> WireMessage {
         self.template

@@ -11,7 +11,7 @@ use crate::coap::endpoint::{
     body::Resource,
     config::after,
     context::RequestContext,
-    event::{Event, FailureReason, Incoming, NotificationId, SendError},
+    event::{Event, FailureReason, Incoming, InvalidSend, NotificationId, Overload, SendError},
     keys::{BodyKey, PeerIndex},
     messages::{IdOwner, NewerNotification, Purpose, Share, Transmission},
     table::{Chain, KEEP, Key, Table, compact, pop_due},
@@ -150,9 +150,11 @@ impl<P: Peer> Endpoint<P> {
         options: NotifyOptions,
     ) -> Result<NotificationId, SendError> {
         if message.code().kind() != CodeKind::Response {
-            return Err(SendError::Code(message.code()));
+            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
         }
-        let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
+        let peer = self
+            .enter(now, to)
+            .ok_or(SendError::Overload(Overload::Peers))?;
         let resource = options.resource.unwrap_or(Resource::NONE);
         let context = RequestContext::of_notification(token, resource, options.channel);
         let message = self.blockwise.notify(now, peer, &context, message);
@@ -227,7 +229,7 @@ impl<P: Peer> Endpoint<P> {
         } else if notice.confirmable && notice.channel == Channel::Udp {
             if !self.messages.may_transmit(peer, Share::Initiated) {
                 self.messages.release(peer);
-                return Err(SendError::TooManyMessages);
+                return Err(SendError::Overload(Overload::Messages));
             }
             let purpose = Purpose::Notification { id, token };
             let transmission = Transmission::confirmable(wire, purpose);

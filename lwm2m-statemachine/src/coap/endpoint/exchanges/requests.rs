@@ -3,8 +3,6 @@
 
 mod entries;
 
-use core::time::Duration;
-
 use lwm2m_core::{Code, CodeKind, Instant};
 
 pub(in crate::coap::endpoint) use self::entries::{Kind, Mode, Request, Requests};
@@ -13,7 +11,11 @@ use crate::coap::endpoint::{
     Endpoint, RequestOptions, TimerKey,
     blockwise::{SentRequest, is_in_blocks},
     config::after,
-    event::{Body, DatagramError, Event, FailureReason, Incoming, RequestId, SendError},
+    event::{
+        Body, DatagramError, Event, FailureReason, Incoming, InvalidSend, Overload, RequestId,
+        SendError,
+    },
+    exchanges::freshness::Newest,
     keys::PeerIndex,
     messages::{IdOwner, Purpose, Transmission},
     table::Key,
@@ -46,7 +48,7 @@ impl<P: Peer> Endpoint<P> {
         options: RequestOptions,
     ) -> Result<RequestId, SendError> {
         if message.code().kind() != CodeKind::Request {
-            return Err(SendError::Code(message.code()));
+            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
         }
         if let Some(RequestId(observation)) = options.cancels {
             return self.request_cancellation(now, &to, message, options, observation);
@@ -234,13 +236,13 @@ impl<P: Peer> Endpoint<P> {
         &mut self,
         now: Instant,
         to: P,
-    ) -> Result<PeerIndex, SendError> {
-        let peer = self.enter(now, to).ok_or(SendError::TooManyPeers)?;
+    ) -> Result<PeerIndex, Overload> {
+        let peer = self.enter(now, to).ok_or(Overload::Peers)?;
         let exchanges = self.messages.exchanges(peer);
         let requests = exchanges.map_or(0, |exchanges| exchanges.requests.len());
         if requests >= self.config.bounds.requests_per_peer {
             self.messages.release(peer);
-            return Err(SendError::TooManyMessages);
+            return Err(Overload::Messages);
         }
         Ok(peer)
     }
@@ -523,12 +525,12 @@ impl<P: Peer> Endpoint<P> {
         else {
             return None;
         };
-        if newest.is_some_and(|newest| !is_newer(newest, sequence, now)) {
+        if newest.is_some_and(|newest| !newest.is_before(sequence, now)) {
             return None;
         }
         let is_large = is_in_blocks(&response);
         let first = !*answered;
-        *newest = Some((sequence, now));
+        *newest = Some(Newest::new(sequence, now));
         *answered |= !is_large;
         // The blocks of an older answer are of no use any more.
         self.end_transfer(now, of);
@@ -607,42 +609,5 @@ fn kind_of(message: &MessageBuf) -> Kind {
         }
     } else {
         Kind::Exchange
-    }
-}
-
-/// Whether a notification is newer than the newest one so far (RFC 7641 §3.4).
-fn is_newer((old, then): (u32, Instant), new: u32, now: Instant) -> bool {
-    const HALF: u32 = 1 << 23;
-    let ahead = new.wrapping_sub(old) & 0x00ff_ffff;
-    (ahead > 0 && ahead < HALF) || now.saturating_duration_since(then) > Duration::from_secs(128)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The rule of RFC 7641 §3.4 as it is written there.
-    #[test]
-    fn newer_is_what_the_rfc_says() {
-        let at = Instant::from_secs;
-        let numbers = [
-            0,
-            1,
-            2,
-            (1 << 23) - 1,
-            1 << 23,
-            (1 << 23) + 1,
-            (1 << 24) - 1,
-        ];
-        for v1 in numbers {
-            for v2 in numbers {
-                for t2 in [0, 128, 129] {
-                    let rule = (v1 < v2 && v2 - v1 < 1 << 23)
-                        || (v1 > v2 && v1 - v2 > 1 << 23)
-                        || t2 > 128;
-                    assert_eq!(is_newer((v1, at(0)), v2, at(t2)), rule, "{v1} {v2} {t2}");
-                }
-            }
-        }
     }
 }

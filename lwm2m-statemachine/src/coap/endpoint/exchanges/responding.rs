@@ -8,7 +8,9 @@ use crate::coap::endpoint::{
     Endpoint,
     blockwise::RequestStep,
     context::OpenRequest,
-    event::{Body, DatagramError, Event, FailureReason, Incoming, Responder, SendError},
+    event::{
+        Body, DatagramError, Event, FailureReason, Incoming, InvalidSend, Responder, SendError,
+    },
     exchanges::notifications::Notification,
     keys::PeerIndex,
     messages::FirstNotification,
@@ -46,7 +48,7 @@ impl<P: Peer> Endpoint<P> {
         message: MessageBuf,
     ) -> Result<(), SendError> {
         if message.code().kind() != CodeKind::Response {
-            return Err(SendError::Code(message.code()));
+            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
         }
         if responder.is_repeatable {
             self.messages.spare_record(responder.record);

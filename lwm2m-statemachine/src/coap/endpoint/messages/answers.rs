@@ -14,7 +14,8 @@ use super::{
 use crate::{
     coap::{
         endpoint::{
-            config::after, context::Repetition, event::SendError, keys::PeerIndex, table::Key,
+            Overload, config::after, context::Repetition, event::SendError, keys::PeerIndex,
+            table::Key,
         },
         message::MessageType,
         message_buf::{MessageBuf, WireMessage},
@@ -82,7 +83,7 @@ impl<P: Peer> Messages<P> {
                     return self.answer_once(now, peer, token, wire, observed);
                 }
                 if !self.may_transmit(peer, Share::Answers) {
-                    return Err(SendError::TooManyMessages);
+                    return Err(SendError::Overload(Overload::Messages));
                 }
                 let transmission = Transmission::confirmable(wire, Purpose::Response(token));
                 self.transmit(now, peer, transmission);

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     coap::{
         endpoint::{
+            Overload,
             config::{Spans, after},
             event::SendError,
             keys::PeerIndex,
@@ -145,7 +146,7 @@ impl<P: Peer> Sender<P> {
         let taken = self.peers.take_id(now, peer, share, lifetime);
         self.settle(now, peer);
         let Some(Ok(id)) = taken else {
-            return Err(SendError::MessageIds);
+            return Err(SendError::Overload(Overload::MessageIds));
         };
         message.readdress(kind, id);
         if let Some(name) = self.peers.name(peer) {

@@ -67,6 +67,10 @@ impl Transfers {
         self.entries.contains_key(&of)
     }
 
+    pub(super) fn get(&self, of: SentRequest) -> Option<&Transfer> {
+        self.entries.get(&of).map(|entry| &entry.transfer)
+    }
+
     pub(super) fn get_mut(&mut self, of: SentRequest) -> Option<&mut Transfer> {
         self.entries.get_mut(&of).map(|entry| &mut entry.transfer)
     }

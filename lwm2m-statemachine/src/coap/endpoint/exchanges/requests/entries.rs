@@ -5,6 +5,7 @@ use lwm2m_core::Instant;
 use crate::coap::endpoint::{
     RequestOptions,
     config::millis,
+    exchanges::freshness::Newest,
     index::Index,
     keys::PeerIndex,
     table::{Chain, Key, Table},
@@ -35,8 +36,8 @@ pub(in crate::coap::endpoint) enum Kind {
     Exchange,
     /// With Observe: 0.
     Observation {
-        /// Sequence number and moment of the newest answer.
-        newest: Option<(u32, Instant)>,
+        /// The newest answer.
+        newest: Option<Newest>,
         /// Whether the application has its response.
         answered: bool,
         /// Whether the newest answer is the last; its blocks are still coming.

@@ -1,0 +1,89 @@
+//! An observation as it is kept while its endpoint does not run.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use thiserror::Error;
+
+use crate::{
+    coap::{
+        endpoint::event::Overload,
+        message::{MessageRef, MessageType},
+        message_buf::{MessageBuf, WireMessage},
+        token::Token,
+    },
+    machine::Channel,
+};
+
+/// An observation of ours as plain data, to be stored while the endpoint does not run: see
+/// [`Endpoint::save_observation`](crate::coap::Endpoint::save_observation) and
+/// [`Endpoint::restore_observation`](crate::coap::Endpoint::restore_observation).
+///
+/// The feature `serde` serialises it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SavedObservation<P> {
+    /// Who is observed. The name may have changed meanwhile: set it to the new one.
+    pub peer: P,
+    /// The token of the request; notifications are matched by it.
+    pub token: Token,
+    /// The request as it was sent. The blocks of large notifications are asked for with its options
+    /// (RFC 7959 §3.4).
+    pub request: Vec<u8>,
+    /// Whether requests for blocks of notifications are confirmable.
+    pub confirmable: bool,
+    /// What they travel on.
+    pub channel: Channel,
+    /// How long the responses to them may take.
+    pub response_timeout: Duration,
+    /// The newest answer; none if any notification is newer.
+    pub newest: Option<SavedNewest>,
+}
+
+/// The newest answer of an observation, by which older ones that come late are told
+/// (RFC 7641 §3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SavedNewest {
+    /// Its sequence number, in 24 bits.
+    pub sequence: u32,
+    /// How long before it was saved it had come. Where it is known how long the endpoint did not
+    /// run, add that. Else notifications stay in the order of their numbers for somewhat longer than
+    /// the 128 seconds of RFC 7641 §3.4, which does no harm as long as the peer counts on.
+    pub age: Duration,
+}
+
+/// Why an observation cannot be restored. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// What was saved is not a request to observe (RFC 7641 §2).
+    #[error("not a request to observe")]
+    NotAnObservation,
+    /// Another request to the peer, or another observation of it, has the token.
+    #[error("the token is in use")]
+    TokenInUse,
+    /// There is no room now.
+    #[error("{0}")]
+    Overload(#[from] Overload),
+}
+
+impl<P> SavedObservation<P> {
+    /// The request, checked.
+    pub(in crate::coap::endpoint) fn template(&self) -> Result<WireMessage, RestoreError> {
+        let request =
+            MessageRef::parse(&self.request).map_err(|_| RestoreError::NotAnObservation)?;
+        if request.code().method().is_none() || request.observe() != Some(0) {
+            return Err(RestoreError::NotAnObservation);
+        }
+        let mut message = MessageBuf::with_capacity(request.code(), self.request.len());
+        for (number, value) in request.options() {
+            // They were in a message already, in their order.
+            let _ = message.option(number, value);
+        }
+        if !request.payload().is_empty() {
+            message.payload(request.payload());
+        }
+        Ok(message.finish(MessageType::Confirmable, 0, self.token))
+    }
+}
