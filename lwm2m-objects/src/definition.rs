@@ -23,8 +23,8 @@ pub use self::{
 
 /// The definition of an Object (TS D.1, "Object definition").
 ///
-/// Definitions are plain data: the built-in ones are constants, those of an application may be
-/// constants too, or [built](Self::builder) at run time.
+/// Definitions are plain data. The built-in ones are constants. Those of an application may be
+/// constants too, or be [built](Self::builder) at run time.
 ///
 /// ```
 /// use lwm2m_core::{DataType, ObjectId};
@@ -44,8 +44,8 @@ pub use self::{
 /// assert_eq!(ROOM.resource(1.into()).unwrap().data_type, Some(DataType::Integer));
 /// ```
 ///
-/// It serialises with a format version and a check sum; what is damaged, or not of
-/// [use](Self::check), does not deserialise.
+/// It serialises with a format version and a check sum. What is damaged, or not
+/// [usable](Self::check), does not deserialise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectDefinition {
     /// The Object ID.
@@ -62,7 +62,7 @@ pub struct ObjectDefinition {
     pub instances: Multiplicity,
     /// Whether every Client supports the Object.
     pub mandatory: bool,
-    /// What it is for; may be empty.
+    /// The description; may be empty.
     pub description: Cow<'static, str>,
     /// The Resources, in ascending order of their identifiers.
     pub resources: Cow<'static, [ResourceDefinition]>,
@@ -90,7 +90,7 @@ pub struct ResourceDefinition {
     pub range: Option<Range>,
     /// The unit of the value; may be empty.
     pub units: Cow<'static, str>,
-    /// What it is for; may be empty.
+    /// The description; may be empty.
     pub description: Cow<'static, str>,
 }
 
@@ -111,22 +111,22 @@ pub struct ArgumentDefinition {
     pub range: Option<Range>,
     /// The unit of the value; may be empty.
     pub units: Cow<'static, str>,
-    /// What it is for; may be empty.
+    /// The description; may be empty.
     pub description: Cow<'static, str>,
 }
 
-/// Whether there is one, or any number.
+/// Whether there may be more than one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Multiplicity {
     /// None or one.
     Single,
-    /// From none to many.
+    /// Any number.
     Multiple,
 }
 
-/// What a LwM2M Server may do with a Resource (TS D.1). Without any of them it is reached by the
-/// Bootstrap interface only.
+/// What a LwM2M Server may do with a Resource (TS D.1). A Resource without operations is reached by
+/// the Bootstrap interface only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Operations {
@@ -136,24 +136,24 @@ pub enum Operations {
     Read,
     /// Write.
     Write,
-    /// Both of the above.
+    /// Both.
     ReadWrite,
-    /// Execute, which excludes the others.
+    /// Execute, and nothing else.
     Execute,
 }
 
 impl Operations {
-    /// Whether Read is among them.
+    /// Whether a LwM2M Server may read the Resource.
     pub const fn readable(self) -> bool {
         matches!(self, Self::Read | Self::ReadWrite)
     }
 
-    /// Whether Write is among them.
+    /// Whether a LwM2M Server may write the Resource.
     pub const fn writable(self) -> bool {
         matches!(self, Self::Write | Self::ReadWrite)
     }
 
-    /// Whether Execute is among them.
+    /// Whether a LwM2M Server may execute the Resource.
     pub const fn executable(self) -> bool {
         matches!(self, Self::Execute)
     }
@@ -182,42 +182,42 @@ impl ObjectDefinition {
         }
     }
 
-    /// With any number of Object Instances.
+    /// Allows any number of Object Instances.
     #[must_use]
     pub const fn multiple(mut self) -> Self {
         self.instances = Multiplicity::Multiple;
         self
     }
 
-    /// Supported by every Client.
+    /// Makes the Object mandatory: every Client supports it.
     #[must_use]
     pub const fn mandatory(mut self) -> Self {
         self.mandatory = true;
         self
     }
 
-    /// In a version of the Object other than the Initial one; the URN says it too.
+    /// Sets the version of the Object, if it isn't the Initial Version. The URN has to name it too.
     #[must_use]
     pub const fn with_version(mut self, version: Version) -> Self {
         self.version = version;
         self
     }
 
-    /// For Clients from a version of the LwM2M Enabler on.
+    /// Sets the lowest version of the LwM2M Enabler that supports the Object.
     #[must_use]
     pub const fn with_enabler(mut self, enabler: Version) -> Self {
         self.enabler = enabler;
         self
     }
 
-    /// With a description, in place of the one it has.
+    /// Sets the description.
     #[must_use]
     pub const fn with_description(mut self, description: &'static str) -> Self {
         replace(&mut self.description, Cow::Borrowed(description));
         self
     }
 
-    /// With the arguments of its executable Resources, in place of those it has.
+    /// Sets the arguments of the executable Resources.
     #[must_use]
     pub const fn with_arguments(mut self, arguments: &'static [ArgumentDefinition]) -> Self {
         replace(&mut self.arguments, Cow::Borrowed(arguments));
@@ -226,7 +226,8 @@ impl ObjectDefinition {
 
     /// The definition of a Resource.
     ///
-    /// Resource IDs of most Objects are dense from 0, so the first guess is the identifier itself.
+    /// Most Objects number their Resources from 0 without gaps, so the identifier itself is tried
+    /// first.
     pub fn resource(&self, id: ResourceId) -> Option<&ResourceDefinition> {
         match self.resources.get(usize::from(id.get())) {
             Some(resource) if resource.id == id => Some(resource),
@@ -240,7 +241,7 @@ impl ObjectDefinition {
         }
     }
 
-    /// How many Object Instances a Client has of it, at least and at most (TS D.1). A mandatory
+    /// The least and the greatest number of Object Instances that a Client has (TS D.1). A mandatory
     /// single Object has one; a mandatory multiple one may have none.
     pub const fn instance_limits(&self) -> (usize, usize) {
         match (self.instances, self.mandatory) {
@@ -260,7 +261,7 @@ impl ObjectDefinition {
 }
 
 impl ResourceDefinition {
-    /// An optional, single Resource that has values.
+    /// An optional, single Resource with values.
     pub const fn new(
         id: u16,
         name: &'static str,
@@ -280,49 +281,49 @@ impl ResourceDefinition {
         }
     }
 
-    /// An optional Resource that executes.
+    /// An optional executable Resource.
     pub const fn executable(id: u16, name: &'static str) -> Self {
         let mut resource = Self::new(id, name, Operations::Execute, DataType::String);
         resource.data_type = None;
         resource
     }
 
-    /// With any number of Resource Instances.
+    /// Allows any number of Resource Instances.
     #[must_use]
     pub const fn multiple(mut self) -> Self {
         self.instances = Multiplicity::Multiple;
         self
     }
 
-    /// In every Object Instance.
+    /// Makes the Resource mandatory: every Object Instance has it.
     #[must_use]
     pub const fn mandatory(mut self) -> Self {
         self.mandatory = true;
         self
     }
 
-    /// With a range, in place of the one it has.
+    /// Sets the range.
     #[must_use]
     pub const fn with_range(mut self, range: Range) -> Self {
         replace(&mut self.range, Some(range));
         self
     }
 
-    /// With a unit, in place of the one it has.
+    /// Sets the unit.
     #[must_use]
     pub const fn with_units(mut self, units: &'static str) -> Self {
         replace(&mut self.units, Cow::Borrowed(units));
         self
     }
 
-    /// With a description, in place of the one it has.
+    /// Sets the description.
     #[must_use]
     pub const fn with_description(mut self, description: &'static str) -> Self {
         replace(&mut self.description, Cow::Borrowed(description));
         self
     }
 
-    /// Whether the Resource is a multiple one.
+    /// Whether the Resource may have several Resource Instances.
     pub fn is_multiple(&self) -> bool {
         self.instances == Multiplicity::Multiple
     }
@@ -342,7 +343,7 @@ impl ArgumentDefinition {
         }
     }
 
-    /// With a value of a type, and the range of it.
+    /// Gives the argument a value, of this type and range.
     #[must_use]
     pub const fn with_value(mut self, data_type: DataType, range: Option<Range>) -> Self {
         self.data_type = Some(data_type);
@@ -350,7 +351,7 @@ impl ArgumentDefinition {
         self
     }
 
-    /// With a description, in place of the one it has.
+    /// Sets the description.
     #[must_use]
     pub const fn with_description(mut self, description: &'static str) -> Self {
         replace(&mut self.description, Cow::Borrowed(description));
@@ -370,8 +371,8 @@ impl From<ObjectDefinition> for Cow<'static, ObjectDefinition> {
     }
 }
 
-/// Sets a field in a constant, where nothing can be dropped. What was there is borrowed in every
-/// definition that began with `new`, so nothing is lost.
+/// Sets a field in a `const fn`, which cannot drop the old value. Every definition that was made by
+/// `new` borrows it, so nothing leaks.
 const fn replace<T>(field: &mut T, value: T) {
     mem::forget(mem::replace(field, value));
 }

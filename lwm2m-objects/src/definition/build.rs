@@ -9,8 +9,8 @@ use super::{
     ResourceDefinition, Urn, UrnClass,
 };
 
-/// Builds an [`ObjectDefinition`] of what is known at run time only. Texts may be owned, Resources
-/// and arguments come in any order, and the URN is composed of class, identifier and version.
+/// Builds an [`ObjectDefinition`] at run time. Texts may be owned, Resources and arguments may come
+/// in any order, and the URN is composed of class, identifier and version.
 ///
 /// ```
 /// use lwm2m_core::{DataType, Version};
@@ -55,8 +55,8 @@ pub struct ObjectBuilder {
 pub struct ResourceBuilder(ResourceDefinition);
 
 impl ObjectDefinition {
-    /// Begins an optional, single Object in its Initial Version, for any version of the Enabler and
-    /// without Resources.
+    /// Starts with an optional, single Object in its Initial Version, for any version of the Enabler
+    /// and without Resources.
     pub fn builder(id: impl Into<ObjectId>, name: impl Into<Cow<'static, str>>) -> ObjectBuilder {
         let mut definition = Self::new(id.into(), "", "", &[]);
         definition.name = name.into();
@@ -70,50 +70,50 @@ impl ObjectDefinition {
 }
 
 impl ObjectBuilder {
-    /// In another version than the Initial one (TS 6.2.2).
+    /// Sets the version, if it isn't the Initial Version (TS 6.2.2).
     pub fn version(mut self, version: Version) -> Self {
         self.definition.version = version;
         self
     }
 
-    /// For Clients from a version of the LwM2M Enabler on.
+    /// Sets the lowest version of the LwM2M Enabler that supports the Object.
     pub fn enabler(mut self, enabler: Version) -> Self {
         self.definition.enabler = enabler;
         self
     }
 
-    /// Registered with OMNA in this class (TS D.2.1), whatever the range is that the Object ID is
-    /// in. Without it the class is [that of the Object ID](UrnClass::of).
+    /// Sets the class of the URN (TS D.2.1), whatever the range of the Object ID. The default is
+    /// [that of the Object ID](UrnClass::of).
     pub fn class(mut self, class: UrnClass) -> Self {
         self.class = Some(class);
         self
     }
 
-    /// With any number of Object Instances.
+    /// Allows any number of Object Instances.
     pub fn multiple(mut self) -> Self {
         self.definition = self.definition.multiple();
         self
     }
 
-    /// Supported by every Client.
+    /// Makes the Object mandatory: every Client supports it.
     pub fn mandatory(mut self) -> Self {
         self.definition.mandatory = true;
         self
     }
 
-    /// With a description.
+    /// Sets the description.
     pub fn description(mut self, description: impl Into<Cow<'static, str>>) -> Self {
         self.definition.description = description.into();
         self
     }
 
-    /// With one more Resource.
+    /// Adds a Resource.
     pub fn resource(mut self, resource: impl Into<ResourceDefinition>) -> Self {
         self.resources.push(resource.into());
         self
     }
 
-    /// With more Resources.
+    /// Adds Resources.
     pub fn resources(
         mut self,
         resources: impl IntoIterator<Item: Into<ResourceDefinition>>,
@@ -122,7 +122,7 @@ impl ObjectBuilder {
         self
     }
 
-    /// With one more argument of an executable Resource.
+    /// Adds an argument of an executable Resource.
     pub fn argument(mut self, argument: ArgumentDefinition) -> Self {
         self.arguments.push(argument);
         self
@@ -132,9 +132,9 @@ impl ObjectBuilder {
     ///
     /// # Errors
     ///
-    /// If it breaks a rule of the template (TS Appendix D), warnings included: two Resources with
-    /// one identifier, for one, or an Object ID that is reserved and for which no
-    /// [`class`](Self::class) was chosen.
+    /// If the definition breaks a rule of the template (TS Appendix D), warnings included. Examples
+    /// are two Resources with one identifier, and a reserved Object ID without a
+    /// [`class`](Self::class).
     pub fn build(self) -> Result<ObjectDefinition, DefinitionError> {
         let Self {
             mut definition,
@@ -147,7 +147,7 @@ impl ObjectBuilder {
         definition.resources = resources.into();
         definition.arguments = arguments.into();
         let class = chosen.or(UrnClass::of(definition.id));
-        // What is reserved is in no class, which the rules tell.
+        // A reserved Object ID has no class; the rules report that.
         let class = class.unwrap_or(UrnClass::Oma);
         let urn = Urn::new(class, definition.id, definition.version);
         definition.urn = urn.to_string().into();
@@ -162,7 +162,7 @@ impl ObjectBuilder {
 }
 
 impl ResourceDefinition {
-    /// Begins an optional, single Resource that has values.
+    /// Starts with an optional, single Resource with values.
     pub fn builder(
         id: impl Into<ResourceId>,
         name: impl Into<Cow<'static, str>>,
@@ -175,7 +175,7 @@ impl ResourceDefinition {
         ResourceBuilder(definition)
     }
 
-    /// Begins an optional Resource that executes.
+    /// Starts with an optional executable Resource.
     pub fn executable_builder(
         id: impl Into<ResourceId>,
         name: impl Into<Cow<'static, str>>,
@@ -187,31 +187,31 @@ impl ResourceDefinition {
 }
 
 impl ResourceBuilder {
-    /// With any number of Resource Instances.
+    /// Allows any number of Resource Instances.
     pub fn multiple(mut self) -> Self {
         self.0 = self.0.multiple();
         self
     }
 
-    /// In every Object Instance.
+    /// Makes the Resource mandatory: every Object Instance has it.
     pub fn mandatory(mut self) -> Self {
         self.0.mandatory = true;
         self
     }
 
-    /// With values in this range.
+    /// Sets the range.
     pub fn range(mut self, range: Range) -> Self {
         self.0.range = Some(range);
         self
     }
 
-    /// With a unit.
+    /// Sets the unit.
     pub fn units(mut self, units: impl Into<Cow<'static, str>>) -> Self {
         self.0.units = units.into();
         self
     }
 
-    /// With a description.
+    /// Sets the description.
     pub fn description(mut self, description: impl Into<Cow<'static, str>>) -> Self {
         self.0.description = description.into();
         self

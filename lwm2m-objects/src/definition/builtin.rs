@@ -20,10 +20,9 @@ use crate::definition::{
 const MANDATORY: bool = true;
 const OPTIONAL: bool = false;
 
-/// An Object and its Resources, written as the tables of Appendix E are: for the Object its ID,
-/// name, instances, whether it is mandatory, URN and description; for a Resource its ID, name,
-/// operations, instances, whether it is mandatory, type, range or enumeration, units and
-/// description.
+/// An Object and its Resources, in the columns of the tables of Appendix E. For the Object: ID,
+/// name, instances, mandatory, URN, description. For a Resource: ID, name, operations, instances,
+/// mandatory, type, range or enumeration, units, description.
 macro_rules! object {
     (
         $(#[$doc:meta])*
@@ -238,9 +237,9 @@ object! {
 }
 
 object! {
-    /// Software Management, as the candidate specification of 2015-02-17 numbers it: Update State
-    /// counts from 1, errors in Update Result from 3. A [`Registry`](crate::Registry) begins with
-    /// [`SOFTWARE_MANAGEMENT`], which has the same identifier.
+    /// Software Management, as in the candidate specification of 2015-02-17: Update State counts
+    /// from 1, errors in Update Result from 3. A [`Registry`](crate::Registry) starts with
+    /// [`SOFTWARE_MANAGEMENT`], which has the same Object ID.
     SOFTWARE_MANAGEMENT_CANDIDATE: ObjectId::SOFTWARE_MANAGEMENT, "Software Update", Multiple, OPTIONAL, "urn:oma:lwm2m:oma:9",
         "Installs, activates and removes one software component each";
     0, "PkgName", Read, Single, MANDATORY, Some(String), Some(Bytes(0, 255)), "", "The package's name";
@@ -259,7 +258,7 @@ object! {
     13, "Package Settings", ReadWrite, Single, OPTIONAL, Some(ObjectLink), None, "", "An Object with the software's settings";
 }
 
-/// The definitions that every [`Registry`](crate::Registry) begins with, by Object ID.
+/// The definitions that a [`Registry`](crate::Registry) starts with, by Object ID.
 pub static BUILT_IN: [&ObjectDefinition; 9] = [
     &SECURITY,
     &SERVER,

@@ -1,29 +1,29 @@
 //! Object definition files (DDF): XML of the LwM2M schema (TS Appendix J and K).
 //!
-//! [`read`] takes the schema of Appendix K and what registered files have beyond it:
+//! [`read`] accepts the schema of Appendix K, and what registered files have beyond it:
 //!
 //! - the types `Unsigned Integer`, which is Integer with a range from 0 on, and `Corelnk`, which is
 //!   String; `none` for no type;
-//! - `LWM2MVersion` and `ObjectVersion`, at any place; a version that only one of `ObjectVersion`
-//!   and `ObjectURN` has counts for both;
-//! - several Objects in one file, Resources in any order, and elements that it does not know;
-//! - elements without text, or none at all where there is a plain default: no description, units or
-//!   range, no operations, single, optional; a missing URN is that of the range that OMNA keeps
-//!   for the Object ID (`oma` to 1023, `ext` from 2048 to 10240, `x` above);
-//! - comments, CDATA, a byte-order mark, UTF-16, white space around values (kept only under
-//!   `xml:space="preserve"`).
+//! - `LWM2MVersion` and `ObjectVersion` at any place; if only one of `ObjectVersion` and `ObjectURN`
+//!   has a version, it counts for both;
+//! - several Objects in one file, Resources in any order, and unknown elements;
+//! - empty and missing elements that have a plain default: no description, units or range, no
+//!   operations, single, optional; a missing URN takes the class of the Object ID (`oma` to 1023,
+//!   `ext` from 2048 to 10240, `x` above);
+//! - comments, CDATA, a byte-order mark, UTF-16, and white space around values, which is kept only
+//!   under `xml:space="preserve"`.
 //!
-//! The description is that of `Description1`, followed by that of `Description2`. The schema has no
-//! place for the arguments of executable Resources: they are processing instructions in an Object,
-//! so that files stay valid. Every attribute but the first two may be left out:
+//! The description is `Description1` followed by `Description2`. The schema has no place for the
+//! arguments of executable Resources. They are written as processing instructions in an Object, so
+//! that files stay valid. All attributes but the first two may be left out:
 //!
 //! ```xml
 //! <?lwm2m-argument resource="7" digit="1" name="Keep" type="Integer" range="0..2" units=""
 //!     description="How many"?>
 //! ```
 //!
-//! Files come from strangers: a document type declaration is refused, and with it all entities but
-//! the five of XML; size, markup, depth, attributes and namespaces are [bounded](Limits).
+//! Files are not trusted. A document type declaration is refused, and with it all entities but the
+//! five of XML. Size, markup, depth, attributes and namespaces are [bounded](Limits).
 //!
 //! ```
 //! use lwm2m_objects::{Registry, ddf};
@@ -48,25 +48,25 @@
 //!
 //! # Faults
 //!
-//! [`read_all`] finds all faults of a file at once, and what can be used all the same; [`read`] and
-//! [`Report::strict`] draw the line at errors and at warnings.
+//! [`read_all`] finds all faults of a file at once, and the Objects that can be used all the same.
+//! [`read`] fails at the first error, [`Report::strict`] at the first warning.
 //!
-//! A fault is a [warning](Severity::Warning), and the Object stays, if it is clear what is defined:
+//! A fault is a [warning](Severity::Warning), and the Object is kept, if it is clear what is defined:
 //!
-//! - an executable Resource with a type, or with another `MultipleInstances` than `Single`: it has
-//!   no values;
-//! - a Resource that has values but no type, or one that is not known: its values are raw;
-//! - a URN of another class than the range of the Object ID;
-//! - a text that only describes (names, descriptions, units, `LWM2MVersion`) that is there twice,
-//!   of which the first counts, or is not understood;
-//! - an argument that is not understood, is there twice, or is of no executable Resource: it is left
-//!   out.
+//! - an executable Resource with a type, or with `MultipleInstances` other than `Single`: it has no
+//!   values;
+//! - a Resource with values but without a known type: its values are raw;
+//! - a URN whose class is not that of the Object ID;
+//! - a descriptive text (name, description, units, `LWM2MVersion`) that is not understood, or is
+//!   there twice: the first counts;
+//! - an argument that is not understood, is there twice, or belongs to no executable Resource: it is
+//!   left out.
 //!
 //! Any other fault [costs its Object](Severity::Object), because it leaves open which Object or
-//! Resource is meant, or what can be done with it: identifiers, versions and URNs that are missing,
-//! not understood or contradict each other; a Resource ID that comes twice; operations,
-//! multiplicities and "mandatory" that are not understood. Only a file that is no XML, or of another
-//! kind, or over the limits is [refused whole](Severity::File).
+//! Resource is meant, or what can be done with it. Examples are identifiers, versions and URNs that
+//! are missing, not understood or contradict each other; a Resource ID that is there twice;
+//! operations, multiplicities and "mandatory" that are not understood. A whole file is
+//! [refused](Severity::File) only if it isn't XML, is of another kind, or exceeds the limits.
 //!
 //! ```
 //! use lwm2m_objects::ddf;
@@ -106,18 +106,18 @@ pub use self::{
     write::{DdfWriteError, write},
 };
 
-/// How large a file may be.
+/// The limits of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Limits {
     /// The size of the file in bytes.
     pub bytes: usize,
-    /// How many `<` there may be, and how many `=`; memory is at most some 500 bytes for each.
+    /// The number of `<`, and the number of `=`. Each takes about 500 bytes of memory at most.
     pub markup: usize,
 }
 
 impl Default for Limits {
-    /// 1 MiB and 65,536, several times what the largest registered file needs.
+    /// 1 MiB and 65,536: several times what the largest registered file needs.
     fn default() -> Self {
         Self {
             bytes: 1 << 20,
@@ -127,13 +127,13 @@ impl Default for Limits {
 }
 
 /// How deep elements may be nested, how many attributes an element may have, and how often a file
-/// may declare a namespace: the schema has five levels, two attributes and one namespace. A parser
-/// takes for each declaration as long as all those around it are.
+/// may declare a namespace. The schema has five levels, two attributes and one namespace. For each
+/// declaration, the parser takes time for all declarations around it.
 const MOST_LEVELS: usize = 16;
 const MOST_ATTRIBUTES: usize = 16;
 const MOST_NAMESPACES: usize = 64;
 
-/// Whether XML 1.0 has the character at all.
+/// Whether XML 1.0 allows the character.
 fn is_xml(character: char) -> bool {
     matches!(
         character,

@@ -5,8 +5,8 @@ use lwm2m_core::{DataType, ValueRef};
 
 /// The values that a Resource may have (TS D.1, "Range or Enumeration").
 ///
-/// Registered definitions say it in text of many forms. [`read`](Self::read) understands the usual
-/// ones and keeps the others as [`Words`](Self::Words); printing gives a text that reads back.
+/// Registered definitions write ranges in many forms. [`read`](Self::read) understands the usual
+/// ones and keeps the others as [`Words`](Self::Words). What is printed can be read back.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -17,7 +17,7 @@ pub enum Range {
     Floats(f64, f64),
     /// One of these numbers: `0, 1, 50`.
     Values(Cow<'static, [i64]>),
-    /// A number without sign of so many bits, 1 to 63: `16-bit`.
+    /// An unsigned number of so many bits, 1 to 63: `16-bit`.
     Bits(u8),
     /// Text or octets of so many bytes, both included: `0..255 bytes`.
     Bytes(usize, usize),
@@ -25,19 +25,20 @@ pub enum Range {
     Lengths(Cow<'static, [usize]>),
     /// One of these texts: `"U", "UQ"`.
     OneOf(Cow<'static, [Cow<'static, str>]>),
-    /// A range in words, which nothing checks.
+    /// A range in words, which is not checked.
     Words(Cow<'static, str>),
 }
 
 impl Range {
-    /// Whether the value is in the range. A range says nothing about values of other types.
+    /// Whether the value is in the range. A value of a type that the range
+    /// doesn't apply to is allowed.
     #[expect(clippy::cast_precision_loss, reason = "ranges are small numbers")]
     pub fn allows(&self, value: &ValueRef<'_>) -> bool {
         match *value {
             ValueRef::Integer(number) | ValueRef::Time(number) => match self {
                 Self::Numbers(from, to) => (from..=to).contains(&&number),
                 Self::Values(numbers) => numbers.contains(&number),
-                // A number of 64 bits has no more bits than that.
+                // A shift by 64 bits or more leaves nothing.
                 Self::Bits(bits) => {
                     number >= 0
                         && number
@@ -68,12 +69,12 @@ impl Range {
         }
     }
 
-    /// Reads the text of a range for values of a data type; empty text is no range.
+    /// Reads the range of a data type from text. Empty text means no range.
     ///
-    /// Bounds stand around `..` or `-`, in brackets or without. For text and octets they are
-    /// numbers of bytes, with that word or without; so are single numbers for octets, but for text
-    /// only with it. A bound beyond 64 bits is the nearest that a value can reach. What is not
-    /// understood is kept in words.
+    /// Two bounds have `..` or `-` between them, and may stand in brackets. For String and Opaque they
+    /// are lengths in bytes, and the word `bytes` may be left out. Single numbers are lengths for
+    /// Opaque, and for String only if the word is there. A bound of more than 64 bits is clamped. What
+    /// is not understood is kept in words.
     ///
     /// ```
     /// use lwm2m_core::DataType;
@@ -106,7 +107,7 @@ impl Range {
         )
     }
 
-    /// Whether values of the data type can be in the range.
+    /// Whether the range applies to the data type.
     pub(super) fn fits(&self, data_type: Option<DataType>) -> bool {
         use DataType::{Float, Integer, Opaque, String, Time};
         match self {
@@ -134,7 +135,7 @@ impl Range {
     }
 }
 
-/// The text between square brackets or parentheses around all of it.
+/// The text without square brackets or parentheses around all of it.
 fn brackets(text: &str) -> &str {
     let inner = text
         .strip_prefix('[')
@@ -143,10 +144,10 @@ fn brackets(text: &str) -> &str {
     inner.unwrap_or(text).trim()
 }
 
-/// Two bounds around `..` or `-`.
+/// Two bounds with `..` or `-` between them.
 fn bounds<T>(text: &str, number: impl Fn(&str) -> Option<T>) -> Option<(T, T)> {
     let (from, to) = text.split_once("..").or_else(|| {
-        // The first number may have a sign of its own.
+        // The first number may have a minus sign.
         let sign = usize::from(text.starts_with('-'));
         let at = sign.checked_add(text.get(sign..)?.find('-')?)?;
         Some((text.get(..at)?, text.get(at.checked_add(1)?..)?))
@@ -154,12 +155,12 @@ fn bounds<T>(text: &str, number: impl Fn(&str) -> Option<T>) -> Option<(T, T)> {
     Some((number(from.trim())?, number(to.trim())?))
 }
 
-/// All of a list with commas, if each of its parts is understood.
+/// A list with commas, if each of its parts is understood.
 fn list<T>(text: &str, number: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     text.split(',').map(|part| number(part.trim())).collect()
 }
 
-/// A decimal number with or without a minus, as near as 64 bits come to it.
+/// A decimal number with or without a minus sign, clamped to 64 bits.
 fn integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -178,7 +179,7 @@ fn size(text: &str) -> Option<usize> {
     digits.then(|| text.parse().unwrap_or(usize::MAX))
 }
 
-/// A decimal number; neither infinity nor something else that Rust reads.
+/// A decimal number; not infinity or another form that Rust parses.
 fn float(text: &str) -> Option<f64> {
     let number = text
         .bytes()
@@ -205,7 +206,7 @@ fn floats(text: &str) -> Option<Range> {
         .or_else(|| bounds(text, float).map(|(from, to)| Range::Floats(from, to)))
 }
 
-/// Numbers of bytes. Single ones without that word are none, unless they can be nothing else.
+/// Lengths in bytes. Single numbers need the word, unless they can be nothing but lengths.
 fn lengths(text: &str, nothing_else: bool) -> Option<Range> {
     let word = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
     let (numbers, word) = text.split_at_checked(word.len())?;
@@ -226,7 +227,7 @@ fn lengths(text: &str, nothing_else: bool) -> Option<Range> {
     })
 }
 
-/// Texts in quotes, with `\` before a quote or a `\` that belongs to the text.
+/// Texts in quotes. A `\` escapes a quote and a `\`.
 fn texts(text: &str) -> Option<Range> {
     let mut texts = Vec::new();
     let mut rest = text.chars();
@@ -268,7 +269,7 @@ impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Numbers(from, to) => write!(f, "{from}..{to}"),
-            // Debug always writes a point or an exponent.
+            // `Debug` always prints a point or an exponent.
             Self::Floats(from, to) => write!(f, "{from:?}..{to:?}"),
             Self::Values(numbers) => join(f, numbers, |f, number| write!(f, "{number}")),
             Self::Bits(bits) => write!(f, "{bits}-bit"),

@@ -1,4 +1,4 @@
-//! Which definitions are known.
+//! The known definitions.
 
 mod index;
 
@@ -9,9 +9,9 @@ use lwm2m_core::{DataType, ObjectId, ResourceId, Version, codec::TypeLookup};
 use self::index::Index;
 use crate::definition::{DefinitionError, ObjectDefinition, ResourceDefinition, builtin::BUILT_IN};
 
-/// The definitions that a server, or a tool, knows. It is a
-/// [`TypeLookup`](lwm2m_core::codec::TypeLookup) for decoders that takes the same time whatever it
-/// knows, and does not allocate.
+/// The definitions that a server or a tool knows. It is a
+/// [`TypeLookup`](lwm2m_core::codec::TypeLookup) for decoders. A lookup takes constant time and does
+/// not allocate.
 ///
 /// ```
 /// use lwm2m_core::{DataType, codec::TypeLookup};
@@ -23,9 +23,9 @@ use crate::definition::{DefinitionError, ObjectDefinition, ResourceDefinition, b
 /// assert_eq!(registry.data_type(30000.into(), 0.into()), None); // no definition
 /// ```
 ///
-/// It may know several versions of an Object (TS 6.2). Without a version one of them answers, the
-/// *default*: the lowest, unless [`set_default`](Self::set_default) chose another. A Client that
-/// registered with `ver` is decoded with the lookup of its versions:
+/// It may have several versions of an Object (TS 6.2). A lookup without a version finds the
+/// *default*: the lowest version, unless [`set_default`](Self::set_default) chose another. For a
+/// Client that registered with `ver`, look the versions up that it has:
 ///
 /// ```
 /// use lwm2m_core::{DataType, ObjectId, ResourceId, Version, codec::TypeLookup};
@@ -57,9 +57,9 @@ pub struct Registry {
     definitions: Vec<Cow<'static, ObjectDefinition>>,
     /// Places in `definitions`, in ascending order of Object ID and version.
     order: Vec<u32>,
-    /// The default of each Object: its place in `definitions`.
+    /// The place in `definitions` of each Object's default.
     objects: Index<u32>,
-    /// The Resources of the defaults: the place of the definition and that in its Resources.
+    /// For each Resource of a default, the place of the definition and the place in its Resources.
     resources: Index<(u32, u32)>,
     /// Defaults that are not the lowest version.
     chosen: Vec<(ObjectId, Version)>,
@@ -69,7 +69,7 @@ impl Default for Registry {
     /// The built-in Objects.
     fn default() -> Self {
         let mut registry = Self::empty();
-        // The built-in definitions keep the rules; a test says so.
+        // The built-in definitions keep the rules, as a test shows.
         for definition in BUILT_IN {
             registry.insert(Cow::Borrowed(definition));
         }
@@ -89,12 +89,11 @@ impl Registry {
         }
     }
 
-    /// Adds a definition, static or owned, in place of one of the same Object ID and version.
+    /// Adds a definition, static or owned. It replaces one of the same Object ID and version.
     ///
     /// # Errors
     ///
-    /// If it breaks a rule of the template that it has to keep to be of use
-    /// ([`ObjectDefinition::check`]); then nothing changes.
+    /// If the definition [cannot be used](ObjectDefinition::check); then nothing changes.
     pub fn add(
         &mut self,
         definition: impl Into<Cow<'static, ObjectDefinition>>,
@@ -105,7 +104,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Lets a version that is known answer when no version is asked for. Whether it is known.
+    /// Makes a version the default of its Object. Returns whether the version is known.
     pub fn set_default(&mut self, id: ObjectId, version: Version) -> bool {
         let known = self.place(id, version).is_ok();
         if known {
@@ -116,7 +115,7 @@ impl Registry {
         known
     }
 
-    /// The definition of an Object: its default version.
+    /// The definition of an Object, in the default version.
     pub fn object(&self, id: ObjectId) -> Option<&ObjectDefinition> {
         self.definition(self.objects.get(id.get().into())?)
     }
@@ -125,11 +124,11 @@ impl Registry {
     /// version, or else the nearest one of the same major version, which is the lowest above it, or
     /// the highest below it if there is none above.
     ///
-    /// Minor versions add optional Resources (TS 6.2.1), so that one above has the types of all
-    /// that the version in question has, and one below leaves what was added without a type. Of
+    /// Minor versions add optional Resources (TS 6.2.1). A version above has the types of all
+    /// Resources of the version asked for; a version below has no types for what was added later. Of
     /// several above, the lowest is the least likely to have removed a Resource.
     pub fn object_version(&self, id: ObjectId, version: Version) -> Option<&ObjectDefinition> {
-        // Of most Objects that is the version in question, and found without a search.
+        // For most Objects the default is the version asked for, and needs no search.
         let default = self.object(id);
         if default.is_some_and(|object| object.version == version) {
             return default;
@@ -176,7 +175,7 @@ impl Registry {
         self.definition(*self.order.get(at)?)
     }
 
-    /// Where a version is in the order, or where it would be.
+    /// Where a version is in the order, or where it belongs.
     fn place(&self, id: ObjectId, version: Version) -> Result<usize, usize> {
         self.order.binary_search_by_key(&Some((id, version)), |at| {
             self.definition(*at)
@@ -211,7 +210,7 @@ impl Registry {
         }
     }
 
-    /// Makes the indexes anew: a default changed.
+    /// Rebuilds the indexes after a default has changed.
     fn rebuild(&mut self) {
         self.objects.clear();
         self.resources.clear();
@@ -234,7 +233,7 @@ impl Registry {
         }
     }
 
-    /// Lets a definition answer for its Object.
+    /// Makes a definition the default of its Object.
     fn index(&mut self, place: u32) {
         let Self {
             definitions,
@@ -253,7 +252,7 @@ impl Registry {
     }
 }
 
-/// What a Resource of an Object is indexed by.
+/// The key of a Resource of an Object in the index.
 fn key(object: ObjectId, resource: ResourceId) -> u32 {
     u32::from(object.get()) << 16 | u32::from(resource.get())
 }

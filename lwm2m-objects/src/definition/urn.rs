@@ -20,26 +20,26 @@ use thiserror::Error;
 pub struct Urn {
     /// Who registered the Object.
     pub class: UrnClass,
-    /// Which Object.
+    /// The Object ID.
     pub object: ObjectId,
-    /// Its version, if the URN has one; both forms name the Initial Version.
+    /// The version, if the URN has one. The Initial Version may be written or left out.
     pub explicit_version: Option<Version>,
 }
 
 /// Who registered an Object (TS D.2.1); prints as the label in a URN. OMNA has assigned each class
-/// a range of Object IDs, which [`of`](Self::of) tells.
+/// a range of Object IDs; see [`of`](Self::of).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UrnClass {
     /// `oma`: the Open Mobile Alliance.
     Oma,
-    /// `ext`: another organisation for standards.
+    /// `ext`: another standards organisation.
     Ext,
     /// `x`: a vendor.
     X,
 }
 
-/// Text that is no Object URN.
+/// Why text isn't an Object URN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UrnError {
@@ -52,14 +52,14 @@ pub enum UrnError {
     /// No Object ID after the class.
     #[error("Object ID of an Object URN: {0}")]
     Object(IdError),
-    /// Something else than a version after the Object ID.
+    /// No version after the Object ID and a colon.
     #[error("version of an Object URN: {0}")]
     Version(VersionError),
 }
 
 impl UrnClass {
-    /// The class of an Object ID: `oma` to 1023, `ext` from 2048 to 10240, `x` above. What is
-    /// between 1024 and 2047 is reserved, and is in no class.
+    /// The class of an Object ID: `oma` to 1023, `ext` from 2048 to 10240, `x` above. The range from
+    /// 1024 to 2047 is reserved and has no class.
     pub const fn of(object: ObjectId) -> Option<Self> {
         match object.get() {
             0..=1023 => Some(Self::Oma),
@@ -81,7 +81,7 @@ impl fmt::Display for UrnClass {
 }
 
 impl Urn {
-    /// The URN of an Object, composed as TS D.2.1 has it. 1.0 is left out (TS 6.2.2).
+    /// The URN of an Object (TS D.2.1). Version 1.0 is left out (TS 6.2.2).
     ///
     /// ```
     /// use lwm2m_core::{ObjectId, Version};
@@ -101,7 +101,7 @@ impl Urn {
         }
     }
 
-    /// The version of the Object, the Initial Version if the URN has none.
+    /// The version of the Object; the Initial Version if the URN has none.
     pub fn version(&self) -> Version {
         self.explicit_version.unwrap_or(Version::INITIAL)
     }
@@ -126,7 +126,7 @@ impl FromStr for Urn {
             None => (rest, None),
         };
         let version = match version {
-            // Versions are read with quotes elsewhere; a URN has none.
+            // The parser of versions takes quotes, which a URN must not have.
             Some(version) if version.starts_with('"') => Err(VersionError),
             Some(version) => version.parse().map(Some),
             None => Ok(None),

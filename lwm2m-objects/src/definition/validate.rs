@@ -35,17 +35,17 @@ impl fmt::Display for DefinitionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DefinitionFault {
-    /// The Object URN is none.
+    /// The text isn't an Object URN.
     #[error("{0}")]
     Urn(UrnError),
     /// The Object URN names another Object.
     #[error("expected the Object ID in the URN, found {0}")]
     UrnObject(ObjectId),
-    /// The class of the Object URN is not that of the Object ID. A [warning](Self::is_warning): the
-    /// TS gives no numbers for the ranges.
+    /// The class of the Object URN is not that of the Object ID. It is a
+    /// [warning](Self::is_warning), as the TS gives no numbers for the ranges.
     #[error("{}", UrnClassFault(*expected, *found))]
     UrnClass {
-        /// The class of the Object ID ([`UrnClass::of`]); a reserved one has none.
+        /// The class of the Object ID ([`UrnClass::of`]); a reserved Object ID has none.
         expected: Option<UrnClass>,
         /// The class in the URN.
         found: UrnClass,
@@ -55,47 +55,46 @@ pub enum DefinitionFault {
     UrnVersion {
         /// The version of the definition.
         expected: Version,
-        /// The version in the URN; one without a version names 1.0.
+        /// The version in the URN; a URN without a version means 1.0.
         found: Version,
     },
-    /// A Resource ID that another Resource has.
+    /// Two Resources have the same Resource ID.
     #[error("expected a Resource ID that no other Resource has, found it again")]
     Duplicate,
-    /// A Resource after one with a higher Resource ID.
+    /// A Resource comes after one with a higher Resource ID.
     #[error("expected Resources in ascending order of their IDs, found it after {after}")]
     Order {
         /// The Resource before it.
         after: ResourceId,
     },
-    /// An executable Resource with a data type. A [warning](Self::is_warning): nothing has the
-    /// type.
+    /// An executable Resource has a data type. It is a [warning](Self::is_warning), as the Resource
+    /// has no values.
     #[error("expected no data type, as the Resource is executable, found {0}")]
     ExecutableType(DataType),
-    /// An executable Resource that is multiple. A [warning](Self::is_warning): there is nothing to
-    /// have several of.
+    /// An executable Resource is multiple. It is a [warning](Self::is_warning), as the Resource has
+    /// no values.
     #[error("expected Single, as the Resource is executable, found Multiple")]
     ExecutableMultiple,
-    /// A Resource without a data type that is not executable. A [warning](Self::is_warning): its
-    /// values are raw.
+    /// A Resource with values has no data type. It is a [warning](Self::is_warning): its values are
+    /// raw.
     #[error("expected a data type, as the Resource is not executable, found none")]
     NoType,
-    /// A range that no value of the data type can be in, such as a length for a number.
+    /// A range doesn't apply to the data type, such as a length for a number.
     #[error("expected a range for {}, found one for another data type", TypeName(*.0))]
     RangeType(Option<DataType>),
-    /// A range that allows no value, or with a bound that is no number.
+    /// A range allows no value, or a bound is not a number.
     #[error("expected a range that allows some value, found an empty one")]
     RangeEmpty,
-    /// A range that [`Range::read`] understands as another one, such as one in words that says
-    /// `0..7`, or one of a single length.
+    /// A range would be read back by [`Range::read`] as another variant, such as the words `0..7`.
     #[error("expected the range in its simplest form, found another form")]
     RangeForm,
-    /// An argument of something that is no executable Resource of the Object.
+    /// An argument belongs to no executable Resource of the Object.
     #[error("expected arguments of executable Resources only, found one of another")]
     ArgumentResource,
-    /// An argument whose name is no digit.
+    /// An argument isn't named by a digit.
     #[error("expected an argument named by a digit, found {0}")]
     ArgumentDigit(u8),
-    /// An argument that is not after those of lower Resources and digits.
+    /// Arguments are not in ascending order of Resource and digit.
     #[error("expected arguments in ascending order, found that of digit {digit} out of place")]
     ArgumentOrder {
         /// The digit that names it.
@@ -104,9 +103,9 @@ pub enum DefinitionFault {
 }
 
 impl DefinitionFault {
-    /// Whether a definition can be used although it breaks the rule: what its Resources are and
-    /// which types their values have is as clear as without it, or clear enough to take the values
-    /// of one Resource as raw. Registered definitions break these rules.
+    /// Whether a definition that breaks the rule can be used all the same: it is clear which Resources
+    /// there are, and of which types, or the values of one Resource are taken as raw. Some registered
+    /// definitions break these rules.
     ///
     /// Any other fault leaves open what is defined.
     pub const fn is_warning(&self) -> bool {
@@ -120,7 +119,7 @@ impl DefinitionFault {
     }
 }
 
-/// Tells what is wrong with the class of a URN.
+/// Prints what is wrong with the class of a URN.
 struct UrnClassFault(Option<UrnClass>, UrnClass);
 
 impl fmt::Display for UrnClassFault {
@@ -136,7 +135,7 @@ impl fmt::Display for UrnClassFault {
     }
 }
 
-/// The name of a data type, or of none.
+/// Prints the name of a data type, or that there is none.
 struct TypeName(Option<DataType>);
 
 impl fmt::Display for TypeName {
@@ -148,7 +147,7 @@ impl fmt::Display for TypeName {
     }
 }
 
-// What breaks a rule is not deserialised.
+// A definition that cannot be used does not deserialise.
 #[cfg(feature = "serde")]
 crate::saved::sealed::sealed! {
     ObjectDefinition = "ObjectDefinition" {
@@ -166,15 +165,15 @@ crate::saved::sealed::sealed! {
 }
 
 impl ObjectDefinition {
-    /// Checks all rules of the template (TS Appendix D): the first that the definition breaks. A
-    /// test of one's own definitions is the place for it.
+    /// Checks all rules of the template (TS Appendix D), and returns the first that the definition
+    /// breaks. Call it in a test of your own definitions.
     pub fn validate(&self) -> Result<(), DefinitionError> {
         self.faults().next().map_or(Ok(()), Err)
     }
 
-    /// Checks the rules that a definition has to keep to be of use: the first that it breaks and
-    /// that is no [warning](DefinitionFault::is_warning). A [`Registry`](crate::Registry) takes no
-    /// definition that breaks one of them.
+    /// Checks whether the definition can be used, and returns the first rule that it breaks and that
+    /// isn't a [warning](DefinitionFault::is_warning). A [`Registry`](crate::Registry) refuses a
+    /// definition that cannot be used.
     pub fn check(&self) -> Result<(), DefinitionError> {
         let mut faults = self.faults();
         faults
@@ -228,7 +227,7 @@ impl ObjectDefinition {
     }
 }
 
-/// Each item, and the one before it.
+/// Each item with the one before it.
 fn with_previous<T>(items: &[T]) -> impl Iterator<Item = (Option<&T>, &T)> {
     let previous = iter::once(None).chain(items.iter().map(Some));
     previous.zip(items)

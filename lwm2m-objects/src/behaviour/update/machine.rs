@@ -96,7 +96,8 @@ impl<F: Face> Machine<F> {
         Ok(())
     }
 
-    /// Package has been written. An empty one resets firmware, and leaves software as it is.
+    /// Package has been written. An empty one resets firmware, and leaves software as it is, except
+    /// that a push that it replaces is over.
     pub fn end(&mut self, ask: &mut Ask<'_, F>) -> Result<(), F::Refused> {
         match self.upload {
             Upload::None => return Err(F::not_now(self.phase)),

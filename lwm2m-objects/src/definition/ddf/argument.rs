@@ -15,7 +15,7 @@ pub(super) fn argument(text: &str) -> Result<ArgumentDefinition, DdfFault> {
     })
 }
 
-/// Text that defines no argument.
+/// Why text defines no argument.
 struct NoArgument;
 
 fn attributes(mut text: &str) -> Result<ArgumentDefinition, NoArgument> {
@@ -51,7 +51,7 @@ fn attributes(mut text: &str) -> Result<ArgumentDefinition, NoArgument> {
     })
 }
 
-/// The value of an attribute, if it is the next one, and what follows.
+/// The value of an attribute, if it comes next, and the text after it.
 fn attribute<'a>(text: &'a str, name: &str) -> Result<Option<(String, &'a str)>, NoArgument> {
     let Some(rest) = text.trim_start().strip_prefix(name) else {
         return Ok(None);
@@ -61,8 +61,8 @@ fn attribute<'a>(text: &'a str, name: &str) -> Result<Option<(String, &'a str)>,
     Ok(Some((unescape(value).ok_or(NoArgument)?, rest)))
 }
 
-/// Resolves the references that the writer makes: those of XML, and of characters by decimal
-/// number.
+/// Resolves the references that the writer makes: those predefined in XML, and decimal character
+/// references.
 fn unescape(text: &str) -> Option<String> {
     let mut parts = text.split('&');
     let mut plain = String::from(parts.next()?);

@@ -61,12 +61,12 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Cow<'static, str>, Dd
     }
 }
 
-/// What follows a text cannot be read.
+/// The error where the encoding is wrong, which is behind the text that could be read.
 fn unreadable(text: &str, found: Cow<'static, str>) -> DdfError {
     At::new(text.len(), DdfFault::Encoding { found }).locate(text)
 }
 
-/// The tree of a text that keeps the bounds.
+/// The tree of a text, if that is within the bounds.
 pub(super) fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, At> {
     bound(text, limits)?;
     let options = ParsingOptions {
@@ -76,8 +76,8 @@ pub(super) fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, 
     Document::parse_with_options(text, options).map_err(|error| malformed(text, &error))
 }
 
-/// Checks what the parser would only notice after it spent time or memory on it, and what it
-/// reports without a place. What is not well-formed is left to it.
+/// Checks the bounds before the parser spends time or memory, and what the parser reports without a
+/// place. The parser itself finds what is not well-formed.
 fn bound(text: &str, limits: &Limits) -> Result<(), At> {
     for byte in [b'<', b'='] {
         let places = text.bytes().filter(|other| *other == byte);
@@ -134,14 +134,14 @@ fn bound(text: &str, limits: &Limits) -> Result<(), At> {
     }
 }
 
-/// Where a text ends that ends with this.
+/// Where the text ends that ends with this.
 fn past(markup: &str, end: &str) -> usize {
     markup
         .find(end)
         .map_or(markup.len(), |at| at.saturating_add(end.len()))
 }
 
-/// Where a start tag ends, how many attributes it has, and whether it is an empty element's.
+/// Where a start tag ends, how many attributes it has, and whether its element is empty.
 fn tag(markup: &str) -> (usize, usize, bool) {
     let mut attributes: usize = 0;
     let mut quote = None;
@@ -161,7 +161,7 @@ fn tag(markup: &str) -> (usize, usize, bool) {
 
 fn malformed(text: &str, error: &Error) -> At {
     let offset = match error {
-        // These have no place; the first two are found at the end of the text.
+        // These errors have no place. The first two are found at the end of the text.
         Error::UnclosedRootNode | Error::UnexpectedEndOfStream => text.len(),
         Error::NoRootNode => {
             let found = Cow::Borrowed("no element");
@@ -179,7 +179,7 @@ fn malformed(text: &str, error: &Error) -> At {
     At::new(offset, DdfFault::Malformed { expected, found })
 }
 
-/// What XML has where this error is.
+/// What XML expects where this error is.
 fn expected(error: &Error) -> Cow<'static, str> {
     Cow::Borrowed(match error {
         Error::UnclosedRootNode => "the end tags of all elements",
@@ -206,7 +206,7 @@ fn expected(error: &Error) -> Cow<'static, str> {
     })
 }
 
-/// What stands at a place, up to the end of the line.
+/// The text at a place, up to the end of the line.
 fn found(rest: &str) -> Cow<'static, str> {
     match rest.lines().next().map(str::trim_end) {
         None => Cow::Borrowed("the end of the file"),

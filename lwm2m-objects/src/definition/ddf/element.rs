@@ -1,4 +1,4 @@
-//! What elements and attributes hold.
+//! Reads elements and attributes.
 
 use alloc::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::definition::Multiplicity;
 /// The namespace of `xml:space`.
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
-/// Elements that only describe: they decide neither what is defined nor which values it has.
+/// Descriptive elements: they decide neither what is defined nor which values it has.
 const DESCRIBING: [&str; 6] = [
     "Name",
     "Description1",
@@ -21,7 +21,7 @@ const DESCRIBING: [&str; 6] = [
     "LWM2MVersion",
 ];
 
-/// The elements of this name below a node.
+/// The elements with this name below a node.
 pub(super) fn elements<'a, 'input>(
     node: Node<'a, 'input>,
     name: &'static str,
@@ -30,7 +30,7 @@ pub(super) fn elements<'a, 'input>(
         .filter(move |child| child.is_element() && child.tag_name().name() == name)
 }
 
-/// The elements of these names below a node; of two of a name the first.
+/// The elements with these names below a node; of two with the same name, the first.
 pub(super) fn fields<'a, 'input, const N: usize>(
     node: Node<'a, 'input>,
     names: [&'static str; N],
@@ -39,7 +39,7 @@ pub(super) fn fields<'a, 'input, const N: usize>(
     let mut found = [None; N];
     for child in node.children().filter(Node::is_element) {
         let name = match child.tag_name().name() {
-            // As Appendix J spells what the schema of Appendix K has.
+            // Appendix J spells an element of the schema (Appendix K) this way.
             "LwM2MVersion" => "LWM2MVersion",
             name => name,
         };
@@ -58,7 +58,8 @@ pub(super) fn fields<'a, 'input, const N: usize>(
     found
 }
 
-/// The text of an element, comments left out, without white space around it unless it says so.
+/// The text of an element without comments, and without white space around it, unless the element
+/// preserves that.
 pub(super) fn text<'a>(node: Option<Node<'a, '_>>) -> Cow<'a, str> {
     let Some(node) = node else {
         return Cow::Borrowed("");
@@ -97,7 +98,7 @@ pub(super) fn text_start(node: Node<'_, '_>) -> usize {
     start(node.first_child().unwrap_or(node))
 }
 
-/// The number in an element or attribute that has to have one.
+/// The number that an element or attribute must have.
 pub(super) fn number(
     text: &str,
     offset: usize,
@@ -118,7 +119,7 @@ pub(super) fn sixteen_bits(text: &str) -> Option<u16> {
     digits.then(|| text.parse().ok()).flatten()
 }
 
-/// The version in an element, if there is one; or else the fault.
+/// The version in an element, if there is one, or the fault.
 pub(super) fn version(
     node: Option<Node<'_, '_>>,
     name: &'static str,
@@ -146,7 +147,7 @@ pub(super) fn mandatory(node: Option<Node<'_, '_>>, findings: &mut Findings) -> 
     choose(node, "Mandatory", expected, choice, findings)
 }
 
-/// One of two; the first if the element is missing or empty.
+/// One of two values; the first if the element is missing or empty.
 fn choose<T: Copy>(
     node: Option<Node<'_, '_>>,
     name: &'static str,

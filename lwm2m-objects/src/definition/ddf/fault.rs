@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::{MOST_ATTRIBUTES, MOST_LEVELS, MOST_NAMESPACES};
 use crate::definition::DefinitionError;
 
-/// A fault of a file: where it is, and what was expected and found there.
+/// A fault in a file: where it is, and what was expected and found there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{line}:{column}: {fault}")]
 pub struct DdfError {
@@ -18,7 +18,7 @@ pub struct DdfError {
     pub column: u32,
     /// What the fault costs.
     pub severity: Severity,
-    /// The Object that it is in, if its identifier is known.
+    /// The Object with the fault, if its identifier is known.
     pub object: Option<ObjectId>,
     /// What is wrong.
     pub fault: DdfFault,
@@ -27,15 +27,15 @@ pub struct DdfError {
 /// What a fault costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Nothing: the Object can be used. The [module](super) says how it is read.
+    /// Nothing: the Object can be used. The [module](super) says how the fault is read.
     Warning,
-    /// The Object: it is left out. The others of the file are not.
+    /// The Object, which is left out. The other Objects of the file are kept.
     Object,
     /// The whole file.
     File,
 }
 
-/// What is wrong with a file.
+/// What is wrong in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DdfFault {
@@ -67,40 +67,40 @@ pub enum DdfFault {
     /// Neither UTF-8 nor UTF-16 with a byte-order mark.
     #[error("expected UTF-8, or UTF-16 with a byte-order mark, found {found}")]
     Encoding {
-        /// The bytes that are neither.
+        /// The bytes that were found.
         found: Cow<'static, str>,
     },
     /// A document type declaration, which could define entities.
     #[error("expected no document type declaration, found one")]
     DocumentType,
-    /// No well-formed XML.
+    /// The XML is not well-formed.
     #[error("expected {expected}, found {found}")]
     Malformed {
-        /// What XML has at this place.
+        /// What XML expects at this place.
         expected: Cow<'static, str>,
         /// What is there.
         found: Cow<'static, str>,
     },
-    /// Another element than the schema begins with.
+    /// The root element is not that of the schema.
     #[error("expected the root element LWM2M, found {found}")]
     Root {
         /// The root element, or that there is none.
         found: Cow<'static, str>,
     },
-    /// An element, or an attribute, that is missing in the element at this place.
+    /// The element at this place lacks an element or an attribute.
     #[error("expected {0} in this element, found none")]
     Missing(&'static str),
     /// An element that is there twice.
     #[error("expected the element {0} once, found it again")]
     Repeated(&'static str),
-    /// A text that the schema does not allow in this element or attribute.
+    /// The schema does not allow this text in the element or attribute.
     #[error("expected {expected} in {name}, found {found:?}")]
     Value {
         /// The element or attribute.
         name: &'static str,
-        /// What may stand in it.
+        /// What the schema allows.
         expected: &'static str,
-        /// What stands in it; cut off after 40 characters.
+        /// The text, cut off after 40 characters.
         found: Box<str>,
     },
     /// The definition breaks a rule of the template.
@@ -109,7 +109,7 @@ pub enum DdfFault {
 }
 
 impl DdfFault {
-    /// A text that is none of those that are expected in an element or attribute.
+    /// The fault of a text that isn't one of those expected in an element or attribute.
     pub(super) fn value(name: &'static str, expected: &'static str, found: &str) -> Self {
         Self::Value {
             name,
@@ -122,7 +122,7 @@ impl DdfFault {
 /// How much of a file is quoted in a fault, in characters.
 const LONGEST_EXCERPT: usize = 40;
 
-/// The beginning of a text.
+/// The beginning of a text, to quote it.
 pub(super) fn excerpt(text: &str) -> Box<str> {
     match text.char_indices().nth(LONGEST_EXCERPT) {
         None => text.into(),
@@ -134,7 +134,7 @@ pub(super) fn excerpt(text: &str) -> Box<str> {
     }
 }
 
-/// A fault that makes the whole file unreadable, and the offset in the text where it is.
+/// A fault that makes the whole file unreadable, and its offset in the text.
 #[derive(Debug)]
 pub(super) struct At {
     pub(super) offset: usize,
@@ -146,7 +146,7 @@ impl At {
         Self { offset, fault }
     }
 
-    /// The same with a line and a column.
+    /// The fault with its line and column.
     pub(super) fn locate(self, text: &str) -> DdfError {
         let mut place = Place::START;
         place.advance(text, self.offset);
@@ -154,7 +154,7 @@ impl At {
     }
 }
 
-/// A place in a text that goes forward.
+/// A place in a text, which only moves forward.
 #[derive(Debug)]
 pub(super) struct Place {
     offset: usize,
@@ -169,7 +169,7 @@ impl Place {
         column: 1,
     };
 
-    /// Goes on to an offset. What lies between is looked at once.
+    /// Moves to an offset. The text in between is scanned once.
     pub(super) fn advance(&mut self, text: &str, offset: usize) {
         let between = text.get(self.offset..offset).unwrap_or_default();
         for character in between.chars() {

@@ -25,9 +25,9 @@ use crate::definition::{
     UrnError,
 };
 
-/// Reads all Objects of a file within the default [`Limits`], or none: the first error is returned.
-/// Warnings are passed over; [`read_all`] tells them, and [`Report::strict`] takes them as errors.
-/// See the [module](super) for what is understood, and what is an error.
+/// Reads all Objects of a file within the default [`Limits`], or returns the first error. Warnings
+/// are ignored; [`read_all`] reports them, and [`Report::strict`] treats them as errors. See the
+/// [module](super) for what is understood, and what is an error.
 pub fn read(file: &[u8]) -> Result<Vec<ObjectDefinition>, DdfError> {
     read_within(file, &Limits::default())
 }
@@ -37,8 +37,8 @@ pub fn read_within(file: &[u8], limits: &Limits) -> Result<Vec<ObjectDefinition>
     read_all_within(file, limits).complete()
 }
 
-/// Reads what can be used of a file within the default [`Limits`], and tells all of its faults. What
-/// is wrong with one Object costs no other.
+/// Reads the usable Objects of a file within the default [`Limits`], and reports all of its faults. A
+/// fault of one Object doesn't affect the others.
 pub fn read_all(file: &[u8]) -> Report {
     read_all_within(file, &Limits::default())
 }
@@ -131,7 +131,7 @@ fn object(node: Node<'_, '_>, findings: &mut Findings) -> Option<ObjectDefinitio
 fn rules(definition: &ObjectDefinition, urn: usize, findings: &mut Findings) {
     for error in definition.faults() {
         let severity = match error.fault {
-            // Reported already, where the Resource is.
+            // Reported already, at the Resource.
             DefinitionFault::NoType | DefinitionFault::Duplicate => continue,
             fault if fault.is_warning() => Severity::Warning,
             _ => Severity::Object,
@@ -154,7 +154,7 @@ fn identifier(
     Some(id)
 }
 
-/// The URN and the version of an Object; each is known from the other, if need be.
+/// The URN and the version of an Object. Each is taken from the other if it is missing.
 fn identity(
     id: Option<ObjectId>,
     urn: Option<Node<'_, '_>>,
@@ -169,7 +169,7 @@ fn identity(
     let urn_text = text(urn);
     let Some(node) = urn.filter(|_| !urn_text.is_empty()) else {
         let (id, version) = (id?, told.unwrap_or_default());
-        // What is reserved is in no class, which the rules of definitions tell.
+        // A reserved Object ID has no class; the rules of definitions report that.
         let class = UrnClass::of(id).unwrap_or(UrnClass::Oma);
         return Some((Urn::new(class, id, version).to_string(), version));
     };
@@ -190,7 +190,7 @@ fn identity(
         }
     };
     Some(match (told, parsed.explicit_version) {
-        // Also where the two differ: the rules of definitions tell.
+        // Also if the two differ; the rules of definitions report that.
         (Some(version), Some(_)) => (urn_text.into_owned(), version),
         (Some(version), None) => {
             let urn = if version == Version::INITIAL {
@@ -204,7 +204,7 @@ fn identity(
     })
 }
 
-/// The lowest version of the Enabler; any, if that is not understood.
+/// The lowest version of the Enabler; any version, if the text is not understood.
 fn enabler(node: Option<Node<'_, '_>>, findings: &mut Findings) -> Version {
     match version(node, "LWM2MVersion") {
         Ok(version) => version.unwrap_or_default(),
@@ -241,7 +241,7 @@ fn resources(node: Option<Node<'_, '_>>, findings: &mut Findings) -> Vec<Resourc
     read.into_iter().map(|(resource, _)| resource).collect()
 }
 
-/// The arguments of these Resources, in ascending order. What cannot be one is left out.
+/// The arguments of these Resources, in ascending order. Invalid ones are left out.
 fn arguments(
     object: Node<'_, '_>,
     resources: &[ResourceDefinition],

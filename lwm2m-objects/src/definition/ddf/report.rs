@@ -1,4 +1,4 @@
-//! What a file holds, and what is wrong with it.
+//! The Objects in a file, and its faults.
 
 use alloc::{vec, vec::Vec};
 
@@ -7,10 +7,10 @@ use lwm2m_core::{ObjectId, ResourceId};
 use super::fault::{DdfError, DdfFault, Place, Severity};
 use crate::definition::{DefinitionError, DefinitionFault, ObjectDefinition};
 
-/// The Objects of a file that can be used, and all faults that the file has.
+/// The usable Objects of a file, and all of its faults.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// The Objects, in the order of the file. Each can be [used](ObjectDefinition::check).
+    /// The usable Objects ([`ObjectDefinition::check`]), in the order of the file.
     pub objects: Vec<ObjectDefinition>,
     /// The faults, in the order of the file.
     pub faults: Vec<DdfError>,
@@ -25,19 +25,19 @@ impl Report {
         }
     }
 
-    /// The faults for which nothing is left out.
+    /// The faults that cost nothing.
     pub fn warnings(&self) -> impl Iterator<Item = &DdfError> {
         let faults = self.faults.iter();
         faults.filter(|fault| fault.severity == Severity::Warning)
     }
 
-    /// The faults for which an Object, or the whole file, is left out.
+    /// The faults that cost an Object, or the whole file.
     pub fn errors(&self) -> impl Iterator<Item = &DdfError> {
         let faults = self.faults.iter();
         faults.filter(|fault| fault.severity != Severity::Warning)
     }
 
-    /// The Objects, if none is left out; else the first error.
+    /// The Objects if none is left out, or the first error.
     pub fn complete(self) -> Result<Vec<ObjectDefinition>, DdfError> {
         let mut faults = self.faults.into_iter();
         faults
@@ -45,22 +45,22 @@ impl Report {
             .map_or(Ok(self.objects), Err)
     }
 
-    /// The Objects, if nothing is wrong with the file: warnings count as errors, and the first of
-    /// them all is told. For authors of definitions, who want every rule checked. The definitions
-    /// are [valid](ObjectDefinition::validate) then.
+    /// The Objects if the file has no fault, or the first fault: warnings count as errors. It is for
+    /// authors of definitions, who want every rule checked. The definitions are then
+    /// [valid](ObjectDefinition::validate).
     pub fn strict(self) -> Result<Vec<ObjectDefinition>, DdfError> {
         let mut faults = self.faults.into_iter();
         faults.next().map_or(Ok(self.objects), Err)
     }
 }
 
-/// Faults as they are found while elements are read, Object by Object.
+/// Collects faults while elements are read, Object by Object.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     found: Vec<Finding>,
-    /// How many of them are not of the current Object.
+    /// How many faults were found before the current Object.
     before: usize,
-    /// The current Object, once its identifier is read.
+    /// The current Object, once its identifier has been read.
     object: Option<ObjectId>,
 }
 
@@ -73,12 +73,12 @@ struct Finding {
 }
 
 impl Findings {
-    /// The Object stays.
+    /// A warning: the Object is kept.
     pub(super) fn warn(&mut self, offset: usize, fault: DdfFault) {
         self.add(offset, Severity::Warning, fault);
     }
 
-    /// The Object is left out.
+    /// An error: the Object is left out.
     pub(super) fn error(&mut self, offset: usize, fault: DdfFault) {
         self.add(offset, Severity::Object, fault);
     }
@@ -92,8 +92,8 @@ impl Findings {
         });
     }
 
-    /// A rule of the template that an Object, or a Resource of it, breaks. Of an Object without an
-    /// identifier, which is left out anyway, that is not told.
+    /// The current Object, or a Resource of it, breaks a rule of the template. Without an identifier
+    /// the Object is left out anyway, and this is not reported.
     pub(super) fn rule(
         &mut self,
         offset: usize,
@@ -111,12 +111,12 @@ impl Findings {
         }
     }
 
-    /// Tells the identifier of the current Object.
+    /// Sets the identifier of the current Object.
     pub(super) fn identify(&mut self, object: ObjectId) {
         self.object = Some(object);
     }
 
-    /// The current Object ends. Whether it can be used.
+    /// Ends the current Object. Returns whether it can be used.
     pub(super) fn end_object(&mut self) -> bool {
         let object = self.object.take();
         let of_object = self.found.iter_mut().skip(self.before);
@@ -128,7 +128,7 @@ impl Findings {
         usable
     }
 
-    /// The report on the text that all this was found in.
+    /// The report on the text with these faults.
     pub(super) fn report(mut self, objects: Vec<ObjectDefinition>, text: &str) -> Report {
         self.found.sort_by_key(|finding| finding.offset);
         let mut place = Place::START;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::definition::{DefinitionFault, Multiplicity, Operations, Range, ResourceDefinition};
 
-/// Reads a Resource; none, if it has no identifier.
+/// Reads a Resource; `None` if it has no identifier.
 pub(super) fn resource(node: Node<'_, '_>, findings: &mut Findings) -> Option<ResourceDefinition> {
     let [
         name,
@@ -64,13 +64,13 @@ struct Item<'f> {
     /// Where it is.
     offset: usize,
     id: Option<ResourceId>,
-    /// None, if they are not understood: then nothing depends on them.
+    /// `None` if they are not understood; then nothing else is checked against them.
     operations: Option<Operations>,
     findings: &'f mut Findings,
 }
 
 impl Item<'_> {
-    /// The data type, and whether it has no negative values. None of an executable Resource.
+    /// The data type, and whether it is unsigned. An executable Resource has none.
     fn data_type(&mut self, node: Option<Node<'_, '_>>) -> (Option<DataType>, bool) {
         let text = text(node);
         let offset = node.map_or(self.offset, text_start);
@@ -140,7 +140,7 @@ fn operations(node: Option<Node<'_, '_>>, findings: &mut Findings) -> Option<Ope
     found.map(|(_, operations)| *operations)
 }
 
-/// Lets an integer be 0 or greater. Words that no longer say the range say it in the description.
+/// Limits an Integer to 0 and above. A range in words moves to the description.
 fn restrict(definition: &mut ResourceDefinition) {
     definition.range = Some(match definition.range.take() {
         Some(Range::Numbers(from, to)) if to >= 0 => Range::Numbers(from.max(0), to),
@@ -157,11 +157,11 @@ fn restrict(definition: &mut ResourceDefinition) {
     });
 }
 
-/// What [`data_type`] knows.
+/// The types that [`data_type`] knows.
 const DATA_TYPES: &str =
     "String, Integer, Unsigned Integer, Float, Boolean, Opaque, Time, Objlnk, Corelnk or none";
 
-/// The type of this name, and whether it has no negative values.
+/// The type with this name, and whether it is unsigned.
 pub(super) fn data_type(name: &str) -> Option<(Option<DataType>, bool)> {
     const NAMES: [(&str, Option<DataType>); 12] = [
         ("", None),

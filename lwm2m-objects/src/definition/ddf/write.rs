@@ -16,16 +16,16 @@ use crate::definition::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DdfWriteError {
-    /// A definition is of no [use](ObjectDefinition::check); it would not be read.
+    /// A definition [cannot be used](ObjectDefinition::check), and would not be read back.
     #[error("{0}")]
     Definition(#[from] DefinitionError),
-    /// A text has a character that XML has no way to write.
+    /// A text has a character that XML does not allow.
     #[error("expected characters that XML has, found {0:?}")]
     Character(char),
 }
 
-/// Writes Objects as one file, in the schema of TS Appendix K. What is [read](super::read) from it
-/// is equal, but for the type and the multiplicity that an executable Resource should not have.
+/// Writes Objects as one file, in the schema of TS Appendix K. [Reading](super::read) it gives equal
+/// definitions, except for a type or multiplicity that an executable Resource should not have.
 ///
 /// ```
 /// use lwm2m_objects::{BUILT_IN, ddf};
@@ -146,7 +146,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Text without the characters that mean something else in elements and in instructions.
+    /// Text with the markup characters of elements and instructions escaped.
     fn text(&mut self, text: &str) -> Result<(), DdfWriteError> {
         for character in text.chars() {
             match character {
@@ -154,7 +154,7 @@ impl Writer {
                 '<' => self.0.push_str("&lt;"),
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
-                // A reader makes line feeds of carriage returns.
+                // A reader turns carriage returns into line feeds.
                 '\r' => self.0.push_str("&#13;"),
                 _ if is_xml(character) => self.0.push(character),
                 _ => return Err(DdfWriteError::Character(character)),

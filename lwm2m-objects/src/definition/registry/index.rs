@@ -1,12 +1,12 @@
-//! A table from numbers to places, for lookups in constant time without an allocation.
+//! A table from numbers to places, with lookups in constant time and without allocation.
 
 use alloc::{vec, vec::Vec};
 
-/// A hash table with open addressing, at most half full. Keys are chosen by who defines Objects,
-/// not by who sends messages, so that mixing their bits is hash enough.
+/// A hash table with open addressing, at most half full. Its keys come from definitions and not from
+/// peers, so mixing their bits is a good enough hash.
 #[derive(Clone, Debug)]
 pub(super) struct Index<T> {
-    /// As many as a power of two, or none.
+    /// Their number is a power of two, or 0.
     slots: Vec<Option<(u32, T)>>,
     used: usize,
 }
@@ -55,7 +55,7 @@ impl<T: Copy> Index<T> {
         }
     }
 
-    /// Where a key may be, the likeliest first.
+    /// Where a key may be, in the order of probing.
     fn probe(&self, key: u32) -> impl Iterator<Item = usize> + use<T> {
         let size = self.slots.len();
         let mask = size.wrapping_sub(1);
@@ -64,7 +64,7 @@ impl<T: Copy> Index<T> {
     }
 }
 
-/// Spreads keys that are close to each other: each bit of the result depends on all of the key.
+/// Spreads close keys: each bit of the result depends on all bits of the key.
 fn mix(key: u32) -> u32 {
     let key = (key ^ key >> 16).wrapping_mul(0x85EB_CA6B);
     let key = (key ^ key >> 13).wrapping_mul(0xC2B2_AE35);
