@@ -669,7 +669,7 @@ fn a_bootstrap_server_with_the_number_of_a_server_is_no_duplicate_of_it() {
         ]));
         let mut client = Client::new(ClientConfig::new("x", [0; 32]), tree).unwrap();
         client.start(Instant::ZERO);
-        let events: Vec<_> = core::iter::from_fn(|| client.poll_event()).collect();
+        let events = lwm2m_kit::events(&mut client);
         assert!(
             matches!(&events[..], [ClientEvent::Connect { uri, .. }] if uri == "coap://server"),
             "{events:?}"

@@ -1,7 +1,6 @@
 //! Clocks that jump: an endpoint loses nothing of what it owes, and does not panic.
 
 use alloc::collections::BTreeMap;
-use core::iter;
 
 use lwm2m_core::{Code, Instant, Method};
 use lwm2m_statemachine::{
@@ -21,7 +20,7 @@ const CONFIRMABLE: NotifyOptions = NotifyOptions {
 };
 
 fn events(node: &mut Node) -> Vec<Event<&'static str>> {
-    iter::from_fn(|| node.poll_event()).collect()
+    lwm2m_kit::events(node)
 }
 
 /// Everything that an endpoint can have to do with a clock, begun at this moment: a request of

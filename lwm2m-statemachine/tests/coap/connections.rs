@@ -7,14 +7,12 @@ use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::{
     Datagram,
     coap::{
-        Config, Endpoint, Event, FailureReason, MessageBuf, MessageRef, MessageType, NotifyOptions,
+        Config, Endpoint, Event, FailureReason, MessageBuf, MessageRef, NotifyOptions,
         RequestOptions, SendError,
     },
 };
 
 use crate::support::*;
-
-const NON: MessageType = MessageType::NonConfirmable;
 
 fn post(id: u16, name: &[u8]) -> Vec<u8> {
     message(MessageBuf::request(Method::Post), CON, id, token(name))

@@ -13,12 +13,6 @@ use lwm2m_statemachine::{
 
 use crate::support::*;
 
-const NON: MessageType = MessageType::NonConfirmable;
-
-fn id_of(datagram: &[u8]) -> u16 {
-    MessageRef::parse(datagram).unwrap().message_id()
-}
-
 /// A separate response that is under way, and its message id.
 fn separate_response(node: &mut Node) -> u16 {
     let datagram = message(get("x"), CON, 7, token(b"tk"));
@@ -301,14 +295,6 @@ fn a_late_deadline_does_not_shorten_the_last_wait() {
 }
 
 // Outstanding interactions: §4.7.
-
-const ONCE: RequestOptions = RequestOptions {
-    confirmable: false,
-    channel: Channel::Udp,
-    timeout: None,
-    cancels: None,
-    stream: false,
-};
 
 #[test]
 fn a_non_confirmable_request_is_outstanding_until_it_is_answered() {

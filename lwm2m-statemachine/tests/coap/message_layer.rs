@@ -976,7 +976,7 @@ fn a_dropped_peer_leaves_nothing_but_outcomes() {
     let responder = responder(receive(&mut node, T0, &datagram).unwrap());
     sent(&mut node);
     node.drop_peer(T0, &"peer");
-    let events: Vec<_> = core::iter::from_fn(|| node.poll_event()).collect();
+    let events = lwm2m_kit::events(&mut node);
     assert_eq!(events.len(), 4);
     for event in events {
         let (Event::RequestFailed { reason, .. } | Event::NotificationFailed { reason, .. }) =

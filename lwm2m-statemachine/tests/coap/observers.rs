@@ -16,7 +16,6 @@ use crate::support::*;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MILLISECOND: Duration = Duration::from_millis(1);
-const NON: MessageType = MessageType::NonConfirmable;
 const PLAIN: NotifyOptions = NotifyOptions {
     confirmable: false,
     channel: Channel::Udp,

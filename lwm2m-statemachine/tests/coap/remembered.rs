@@ -6,27 +6,14 @@ use core::time::Duration;
 
 use lwm2m_core::Method;
 use lwm2m_statemachine::{
-    Channel, Datagram,
+    Datagram,
     coap::{
         Config, DatagramError, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef,
-        MessageType, NotifyOptions, RequestOptions,
+        NotifyOptions, RequestOptions,
     },
 };
 
 use crate::support::*;
-
-const NON: MessageType = MessageType::NonConfirmable;
-const ONCE: RequestOptions = RequestOptions {
-    confirmable: false,
-    channel: Channel::Udp,
-    timeout: None,
-    cancels: None,
-    stream: false,
-};
-
-fn id_of(datagram: &[u8]) -> u16 {
-    MessageRef::parse(datagram).unwrap().message_id()
-}
 
 /// A request that came to a group, and is answered.
 fn answer_group(node: &mut Node, peer: &'static str, method: Method, id: u16) {

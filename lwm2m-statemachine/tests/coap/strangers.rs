@@ -14,8 +14,6 @@ use lwm2m_statemachine::{
 
 use crate::support::*;
 
-const NON: MessageType = MessageType::NonConfirmable;
-
 fn code_of(datagram: &[u8]) -> Code {
     MessageRef::parse(datagram).unwrap().code()
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, Instant};
 use lwm2m_statemachine::{
-    Datagram,
+    Channel, Datagram,
     coap::{
         Config, DatagramError, Endpoint, Event, Incoming, MessageBuf, MessageRef, MessageType,
         RequestId, RequestOptions, Responder, Token,
@@ -65,6 +65,19 @@ pub fn observe_answer(sequence: u32, text: &str) -> MessageBuf {
     message
 }
 
+/// A request that is sent once.
+pub const ONCE: RequestOptions = RequestOptions {
+    confirmable: false,
+    channel: Channel::Udp,
+    timeout: None,
+    cancels: None,
+    stream: false,
+};
+
+pub fn id_of(datagram: &[u8]) -> u16 {
+    MessageRef::parse(datagram).unwrap().message_id()
+}
+
 /// A message from the peer.
 pub fn message(buf: MessageBuf, kind: MessageType, id: u16, token: Token) -> Vec<u8> {
     buf.finish(kind, id, token).into()
@@ -91,6 +104,7 @@ pub fn request_of(
 }
 
 pub const CON: MessageType = MessageType::Confirmable;
+pub const NON: MessageType = MessageType::NonConfirmable;
 pub const ACK: u8 = 0x60;
 pub const RST: u8 = 0x70;
 

@@ -281,7 +281,7 @@ fn a_notification_that_cannot_be_supplied_has_one_outcome() {
                 2 => server.drop_peer(*now, &"client"),
                 _ => server.end_notifications(*now, &"client", observed.token),
             }
-            let events: Vec<_> = core::iter::from_fn(|| server.poll_event()).collect();
+            let events = lwm2m_kit::events(server);
             let closed = |event: &&Event<_>| matches!(event, Event::SourceClosed { .. });
             assert_eq!(events.iter().filter(closed).count(), 1, "{events:?}");
             let failed: Vec<_> = events
@@ -372,7 +372,7 @@ fn over_sms_a_supplied_notification_is_sent_once() {
         *now = next;
         server.handle_timeout(*now);
         assert!(sent(server).is_empty(), "nothing is sent again");
-        failed.extend(core::iter::from_fn(|| server.poll_event()));
+        failed.extend(lwm2m_kit::events(server));
     }
     failed.retain(|event| matches!(event, Event::NotificationFailed { notification, reason: FailureReason::Timeout, .. } if *notification == id));
     assert_eq!(failed.len(), 1);

@@ -55,7 +55,7 @@ fn notice(sequence: u32) -> MessageBuf {
 }
 
 fn events(node: &mut Node) -> Vec<Event<&'static str>> {
-    core::iter::from_fn(|| node.poll_event()).collect()
+    lwm2m_kit::events(node)
 }
 
 /// Which blocks are wanted of this source, and of no other: where they begin, and their sizes.

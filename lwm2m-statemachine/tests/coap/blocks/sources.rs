@@ -312,7 +312,7 @@ fn a_dropped_peer_closes_its_sources() {
         .request_from(T0, "server", message, source, RequestOptions::default())
         .unwrap();
     pair.client.drop_peer(T0, &"server");
-    let events: Vec<_> = core::iter::from_fn(|| pair.client.poll_event()).collect();
+    let events = lwm2m_kit::events(&mut pair.client);
     let closed = events
         .iter()
         .filter(|event| matches!(event, Event::SourceClosed { .. }));
@@ -410,7 +410,7 @@ fn asking_for_what_is_never_supplied_keeps_nothing_alive() {
         ask(server, now, "client", &message, |server, incoming| {
             serve(server, now, incoming);
         });
-        let events: Vec<_> = core::iter::from_fn(|| server.poll_event()).collect();
+        let events = lwm2m_kit::events(server);
         answered += events
             .iter()
             .filter(|event| matches!(event, Event::SourceClosed { .. }))
