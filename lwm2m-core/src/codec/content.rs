@@ -79,6 +79,14 @@ impl Content {
         }
     }
 
+    /// A content without entries that has room for so many.
+    pub fn with_capacity(entries: usize) -> Self {
+        Self {
+            entries: Vec::with_capacity(entries),
+            ..Self::new()
+        }
+    }
+
     /// All entries, in the order of the payload.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

@@ -57,6 +57,12 @@ impl PendingCall {
     }
 }
 
+/// The length of a small value in TLV, in bytes.
+const VALUE: usize = 6;
+
+/// For how many values at most there is room from the start, whatever the answer turns out to be.
+const ENTRIES_AT_ONCE: usize = 16;
+
 /// The values of an answer or notification, if keeping them takes at most `limit` bytes. Without a
 /// Content-Format it is text.
 pub(crate) fn content(
@@ -67,7 +73,8 @@ pub(crate) fn content(
     limit: usize,
 ) -> Result<Content, AnswerError> {
     let format = response.content_format().unwrap_or(ContentFormat::TEXT);
-    let mut content = Content::new();
+    let entries = (body.len() / VALUE).min(ENTRIES_AT_ONCE);
+    let mut content = Content::with_capacity(entries);
     let mut limited = Limited::new(&mut content, limit);
     payload::decode(format, body, Scope::answer(path), types, &mut limited)?;
     Ok(content)

@@ -175,8 +175,9 @@ fn begin(
     for segment in root.segments() {
         message.uri_path(&segment)?;
     }
+    let mut digits = itoa::Buffer::new();
     for id in path.segments() {
-        message.uri_path_display(&id)?;
+        message.uri_path(digits.format(id))?;
     }
     Ok(message)
 }

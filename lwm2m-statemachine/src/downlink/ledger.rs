@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use super::answer::PendingCall;
 use crate::{
     coap::{MessageBuf, RequestId},
-    machine::KeyedState,
+    machine::HandleState,
 };
 
 /// How many entries an empty index keeps room for.
@@ -65,15 +65,15 @@ impl Entry for PlacedCall {
 #[derive(Debug)]
 pub(crate) struct Ledger<C, T> {
     entries: BTreeMap<Key<C>, T>,
-    by_request: HashMap<RequestId, Key<C>, KeyedState>,
+    by_request: HashMap<RequestId, Key<C>, HandleState>,
     serial: u64,
 }
 
 impl<C: Copy + Ord, T: Entry> Ledger<C, T> {
-    pub(crate) fn new(keys: KeyedState) -> Self {
+    pub(crate) fn new(hashes: HandleState) -> Self {
         Self {
             entries: BTreeMap::new(),
-            by_request: HashMap::with_hasher(keys),
+            by_request: HashMap::with_hasher(hashes),
             serial: 0,
         }
     }
@@ -114,16 +114,23 @@ impl<C: Copy + Ord, T: Entry> Ledger<C, T> {
         let entry = self.entries.remove(&key)?;
         if let Some(request) = entry.request() {
             self.by_request.remove(&request);
-            if self.by_request.is_empty() && self.by_request.capacity() > SPARE_ROOM {
-                self.by_request = HashMap::with_hasher(*self.by_request.hasher());
-            }
+            self.give_back();
         }
         Some(entry)
     }
 
+    /// Gives the room of the index back once nothing is in it.
+    fn give_back(&mut self) {
+        if self.by_request.is_empty() && self.by_request.capacity() > SPARE_ROOM {
+            self.by_request = HashMap::with_hasher(*self.by_request.hasher());
+        }
+    }
+
     pub(crate) fn take_by_request(&mut self, request: RequestId) -> Option<(Key<C>, T)> {
-        let key = *self.by_request.get(&request)?;
-        Some((key, self.take(key)?))
+        let key = self.by_request.remove(&request)?;
+        let entry = self.entries.remove(&key)?;
+        self.give_back();
+        Some((key, entry))
     }
 
     /// Takes the first entry of a client.
@@ -201,7 +208,7 @@ mod tests {
     }
 
     fn ledger<T: Entry>() -> Ledger<char, T> {
-        Ledger::new(Random::new([2; 32]).hash_keys())
+        Ledger::new(HandleState::new(&mut Random::new([2; 32])))
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! What every machine of this crate stands on: the sans-IO contract, deadlines, and randomness from
 //! one seed. It knows nothing of CoAP or LwM2M.
 
+#[cfg(feature = "server")]
+mod handles;
 mod random;
 mod timer;
 mod transport;
 
+#[cfg(feature = "server")]
+pub(crate) use self::handles::HandleState;
 pub(crate) use self::random::{KeyedState, Random};
 pub use self::{
     timer::TimerQueue,

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     coap::{InvalidSend, RequestId, SendError},
     downlink::{Call, Entry, InvalidCall, Ledger, PendingCall, PlacedCall, QueuedRequest},
-    machine::Random,
+    machine::{HandleState, Random},
 };
 
 /// Why an operation can't be sent. Nothing has changed.
@@ -87,8 +87,8 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn new(bounds: &ServerBounds, random: &mut Random) -> Self {
         Self {
-            operations: Ledger::new(random.hash_keys()),
-            observations: Ledger::new(random.hash_keys()),
+            operations: Ledger::new(HandleState::new(random)),
+            observations: Ledger::new(HandleState::new(random)),
             most_operations: bounds.operations,
             most_observations: bounds.observations,
         }

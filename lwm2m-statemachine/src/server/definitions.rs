@@ -1,6 +1,6 @@
 //! The definitions of one client's Objects (TS 6.2).
 
-use lwm2m_core::{DataType, ObjectId, ResourceId, Version, codec::TypeLookup};
+use lwm2m_core::{DataType, ObjectId, Path, ResourceId, Version, codec::TypeLookup};
 use lwm2m_objects::{ObjectDefinition, Registry, ResourceDefinition};
 
 use super::registrar::{ObjectList, Registration};
@@ -65,6 +65,34 @@ impl<'a> ClientDefinitions<'a> {
             }
         }
         self.registry.object_version(id, Version::INITIAL)
+    }
+}
+
+/// The types for a payload about one Object, whose definition is looked up once.
+pub(super) struct ObjectTypes<'a> {
+    definitions: ClientDefinitions<'a>,
+    object: Option<(ObjectId, Option<&'a ObjectDefinition>)>,
+}
+
+impl<'a> ClientDefinitions<'a> {
+    /// The types for a payload about this path. It may have values of other Objects, too.
+    pub(super) fn types_for(self, path: &Path) -> ObjectTypes<'a> {
+        let object = path.object();
+        ObjectTypes {
+            definitions: self,
+            object: object.map(|id| (id, self.object(id))),
+        }
+    }
+}
+
+impl TypeLookup for ObjectTypes<'_> {
+    fn data_type(&self, object: ObjectId, resource: ResourceId) -> Option<DataType> {
+        match self.object {
+            Some((known, definition)) if known == object => {
+                definition?.resource(resource)?.data_type
+            }
+            _ => self.definitions.data_type(object, resource),
+        }
     }
 }
 

@@ -472,8 +472,9 @@ impl<P: Peer> Server<P> {
         call: &Call<'_>,
         cancels: Option<RequestId>,
     ) -> Result<OperationId, CallError> {
-        self.registrar.expire_if_due(now, registration);
-        self.tell_departures(now);
+        if self.registrar.expire_if_due(now, registration) {
+            self.tell_departures(now);
+        }
         let client = self.registrar.get(registration);
         let client = client.ok_or(CallError::UnknownRegistration)?;
         self.calls.check_room(registration, call)?;
@@ -669,8 +670,9 @@ impl<P: Peer> Server<P> {
             None => Outcome::ClientGone,
             Some(client) => {
                 let definitions = ClientDefinitions::new(&self.registry, client);
+                let types = definitions.types_for(&call.path);
                 let (root, limit) = (client.alternate_path(), self.largest_answer);
-                call.outcome(response, body, root, &definitions, limit)
+                call.outcome(response, body, root, &types, limit)
             }
         };
         let outcome = if observing {
@@ -729,7 +731,8 @@ impl<P: Peer> Server<P> {
         {
             let definitions = ClientDefinitions::new(&self.registry, client);
             let (path, limit) = (observed.path, self.largest_answer);
-            let content = downlink::content(response, body, path, &definitions, limit);
+            let types = definitions.types_for(&path);
+            let content = downlink::content(response, body, path, &types, limit);
             self.events.push_back(ServerEvent::Notification {
                 registration,
                 observation,

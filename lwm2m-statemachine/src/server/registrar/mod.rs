@@ -426,9 +426,9 @@ impl<P: Peer> Registrar<P> {
 /// Time, and what clients show by their answers.
 impl<P: Peer> Registrar<P> {
     /// Ends a registration if its time is over, though [`expire_next`](Self::expire_next) wasn't
-    /// called since.
-    pub(super) fn expire_if_due(&mut self, now: Instant, id: RegistrationId) {
-        self.admission(now).expire_if_due(id);
+    /// called since. Tells whether it ended.
+    pub(super) fn expire_if_due(&mut self, now: Instant, id: RegistrationId) -> bool {
+        self.admission(now).expire_if_due(id)
     }
 
     /// Ends the registration that has expired first. Tells whether there was one.

@@ -61,6 +61,9 @@ impl Entry {
     }
 }
 
+/// The length of `</1/0>,`.
+const SHORTEST_LINK: usize = 7;
+
 /// How many formats are remembered of a client. No client has a use for as many.
 const MOST_FORMATS: usize = 32;
 
@@ -78,9 +81,8 @@ struct Links {
 
 impl Links {
     fn new(payload: &[u8], limit: usize) -> Self {
-        // Exact for most payloads. More room comes if there are several formats.
-        #[expect(clippy::naive_bytecount, reason = "payloads are short")]
-        let links = payload.iter().filter(|byte| **byte == b',').count() + 1;
+        // Few links are shorter; more room comes if it is needed.
+        let links = payload.len() / SHORTEST_LINK + 1;
         Self {
             places: Vec::with_capacity(links.min(limit)),
             formats: [Entry::default(); MOST_FORMATS],
@@ -166,14 +168,17 @@ impl ObjectList {
     /// Object has several links, the first that tells a version counts.
     pub(super) fn parse(payload: &[u8], bounds: &ServerBounds) -> Result<Self, RefusalReason> {
         let mut source = RegistrationLinks::new(payload);
+        // The root is known once the first link was read.
+        let mut next = source.next();
         let alternate_path = source.root().prefix();
         if alternate_path.len() > bounds.alternate_path {
             return Err(RefusalReason::AlternatePath(bounds.alternate_path));
         }
         let mut links = Links::new(payload, bounds.objects);
         // What is malformed behind the bound is refused as too long: either is right.
-        for link in source.by_ref() {
+        while let Some(link) = next {
             links.add(link?, bounds.objects)?;
+            next = source.next();
         }
         Ok(links.finish(alternate_path))
     }

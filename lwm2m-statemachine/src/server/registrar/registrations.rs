@@ -28,6 +28,7 @@ pub(in crate::server) type HostOf<P> = fn(&P) -> Host;
 pub(super) struct Registrations<P> {
     entries: Pages<Entry<P>>,
     by_name: HashTable<u32>,
+    /// Locations are random, so they are their own hashes.
     by_location: HashTable<u32>,
     expiry: TimerQueue<u32>,
     room: Room,
@@ -114,7 +115,7 @@ impl<P> Registrations<P> {
     }
 
     pub(super) fn find_location(&self, wanted: Location) -> Option<RegistrationId> {
-        let index = self.by_location.find(self.hash_location(wanted), |index| {
+        let index = self.by_location.find(wanted.bits(), |index| {
             location(&self.entries, *index) == Some(wanted)
         });
         self.id(*index?)
@@ -135,7 +136,7 @@ impl<P> Registrations<P> {
     pub(super) fn insert(&mut self, registration: Registration<P>) -> Option<RegistrationId> {
         let keys = self.keys;
         let name_hash = keys.hash_one(registration.endpoint_name());
-        let location_hash = self.hash_location(registration.location);
+        let location_hash = registration.location.bits();
         let (expiry, standing) = (registration.expiry, registration.contact.standing);
         let host = self.host_of(&registration.contact.peer);
         let weight = weight(&registration);
@@ -155,7 +156,7 @@ impl<P> Registrations<P> {
         });
         self.by_location
             .insert_unique(location_hash, index, |index| {
-                keys.hash_one(location(entries, *index).map(Location::bits))
+                location(entries, *index).map_or(0, Location::bits)
             });
         Some(RegistrationId { index, serial })
     }
@@ -199,7 +200,7 @@ impl<P> Registrations<P> {
         let (expiry, standing) = (registration.expiry, registration.contact.standing);
         let host = self.host_of(&registration.contact.peer);
         let name_hash = self.keys.hash_one(registration.endpoint_name());
-        let location_hash = self.hash_location(registration.location);
+        let location_hash = registration.location.bits();
         self.expiry.set(id.index, &mut Some(expiry), None);
         self.room
             .remove(&mut self.entries, id.index, standing, host);
@@ -274,10 +275,6 @@ impl<P> Registrations<P> {
         Some(RegistrationId { index, serial })
     }
 
-    fn hash_location(&self, location: Location) -> u64 {
-        self.keys.hash_one(Some(location.bits()))
-    }
-
     /// Gives room of the indices back once most of it is unused.
     fn give_back(&mut self) {
         let (keys, entries) = (self.keys, &self.entries);
@@ -290,7 +287,7 @@ impl<P> Registrations<P> {
         }
         if too_large(self.by_location.capacity()) {
             self.by_location.shrink_to(wanted, |index| {
-                keys.hash_one(location(entries, *index).map(Location::bits))
+                location(entries, *index).map_or(0, Location::bits)
             });
         }
     }
