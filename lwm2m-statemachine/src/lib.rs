@@ -1,23 +1,25 @@
-//! Sans-IO CoAP endpoint, and LwM2M client and server on it.
+//! A sans-IO CoAP endpoint, and the LwM2M client and server that are built on it.
 //!
 //! A [`Client`], a [`Server`] and a [`coap::Endpoint`] are machines: they open no socket, read no
 //! clock and draw no randomness. The caller feeds them datagrams and the time, and drains them of
-//! datagrams, events and the next deadline. There is no bootstrap-server here, no transport and no
+//! datagrams, events and the next deadline. There is no bootstrap-server yet, and no transport or
 //! executor.
 //!
 //! - [`client`]: registers the Objects of a tree with its servers, serves and notifies them.
 //! - [`server`]: keeps registrations, and offers operations and observations as calls.
-//! - [`coap`]: the messages, and the endpoint that both are made on; usable alone.
-//! - [`downlink`]: how a call to a client ends; in it [`payload`], values from and to bytes by
-//!   Content-Format.
-//! - [`Machine`], [`Datagram`], [`Transmit`]: what a machine and its transport say to each other.
+//! - [`coap`]: the messages and the endpoint under both; usable alone.
+//! - [`downlink`]: how a call to a client ends.
+//! - [`payload`]: values to bytes and bytes to values, by Content-Format.
+//! - [`Machine`], [`Datagram`], [`Transmit`]: the contract between a machine and its transport.
+//!
+//! The features `client` and `server` are on by default. Each works without the other, so that a
+//! device doesn't compile the server.
 //!
 //! # The loop
 //!
-//! There is one invariant: *after every call, drain the polls*. Whatever was called, by the
-//! transport or by the application, there may be datagrams to send, events to act on, and another
-//! deadline. Here a client and a server are joined in memory, and the clock is a variable, so that
-//! the loop is all that is left:
+//! There is one rule: *after every call, drain the polls*. After any call there may be datagrams to
+//! send, events to act on, and another deadline. Here a client and a server are joined in memory
+//! and the clock is a variable, so that only the loop remains:
 //!
 #![cfg_attr(all(feature = "client", feature = "server"), doc = "```")]
 #![cfg_attr(not(all(feature = "client", feature = "server")), doc = "```ignore")]
@@ -85,7 +87,7 @@
 //! ```
 
 #![no_std]
-// No panic is reachable from input: outside of tests and constants, none can be written.
+// No panic is reachable from input: Clippy refuses them outside of tests and constants.
 #![cfg_attr(
     not(test),
     warn(

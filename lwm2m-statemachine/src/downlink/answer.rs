@@ -50,7 +50,7 @@ impl PendingCall {
             Operation::Write | Operation::WriteAttributes | Operation::Execute => {
                 Ok(Outcome::Changed)
             }
-            // Read, Observe, Cancel Observation; there are no others.
+            // Read, Observe and Cancel Observation; there are no other calls.
             _ => content(response, body, self.path, types, limit).map(Outcome::Content),
         };
         result.unwrap_or_else(Outcome::Undecodable)
@@ -60,7 +60,7 @@ impl PendingCall {
 /// The length of a small value in TLV, in bytes.
 const VALUE: usize = 6;
 
-/// For how many values at most there is room from the start, whatever the answer turns out to be.
+/// For how many values a list has room from the start, at most.
 const ENTRIES_AT_ONCE: usize = 16;
 
 /// The values of an answer or notification, if keeping them takes at most `limit` bytes. Without a

@@ -1,9 +1,9 @@
 //! A typed call to a client, and how it ends (TS 5.4, 5.5).
 //!
-//! A call becomes a request in `call`; `answer` knows what the response to it means, and the result is
-//! an [`Outcome`]. A `ledger` remembers which calls of which client wait for their answer. Values
-//! become bytes and bytes values in [`payload`], by Content-Format. Nothing here knows what a
-//! registration is.
+//! `call` makes a request of a call, and `answer` an [`Outcome`] of the response. A `ledger` keeps the
+//! calls that wait for their answer, by client. [`payload`] turns values into bytes and back, by
+//! Content-Format. Nothing here knows what a registration is: what identifies a client is a type
+//! parameter, and so is the handle of an observation in an outcome.
 
 #[cfg(feature = "server")]
 mod answer;

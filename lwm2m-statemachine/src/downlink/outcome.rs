@@ -17,13 +17,14 @@ use crate::coap::FailureReason;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome<O> {
-    /// 2.05 to a Read or a Cancel Observation; or to an Observe that the client did not take up.
+    /// 2.05 to a Read or a Cancel Observation, or to an Observe that the client answered without
+    /// observing.
     Content(Content),
     /// 2.05 to an Observe: notifications follow.
     Observing {
         /// The observation.
         observation: O,
-        /// The values of now, or why they cannot be told.
+        /// The current values, or why they can't be read.
         content: Result<Content, AnswerError>,
     },
     /// 2.05 to a Discover.
@@ -32,7 +33,7 @@ pub enum Outcome<O> {
     Changed,
     /// 2.01 to a Create.
     Created {
-        /// The new Object Instance, if the client told it.
+        /// The new Object Instance, if the client named it.
         location: Option<Path>,
     },
     /// 2.02 to a Delete.
@@ -42,23 +43,23 @@ pub enum Outcome<O> {
         /// Its code, 4.xx or 5.xx.
         code: Code,
     },
-    /// The client answered with a success that the operation does not have.
+    /// The client answered with a success code that isn't one of the operation.
     Unexpected {
         /// Its code.
         code: Code,
     },
-    /// The client answered with success, and with a payload that means nothing.
+    /// The client answered with success, and with a payload that can't be used.
     Undecodable(AnswerError),
-    /// No answer came, or none to the request for a block of it.
+    /// No answer came, or none to the request for one of its blocks.
     Timeout,
-    /// The client rejected the request, or that for a block, with a Reset.
+    /// The client rejected the request, or the one for a block, with a Reset.
     Reset,
-    /// The exchange failed although the client answered, or its next block could not be sent.
+    /// The exchange failed although the client answered, or the next block couldn't be sent.
     Failed {
         /// Why; neither [`Timeout`](FailureReason::Timeout) nor [`Reset`](FailureReason::Reset).
         reason: FailureReason,
     },
-    /// The client has gone before it answered: its registration ended.
+    /// The client's registration ended before it answered.
     ClientGone,
 }
 
@@ -72,14 +73,14 @@ impl<O> From<FailureReason> for Outcome<O> {
     }
 }
 
-/// What a Discover told of one place (TS 5.4.2).
+/// What a Discover says about one path (TS 5.4.2).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DiscoveredLink {
     /// The Object, Object Instance or Resource.
     pub path: Path,
     /// How many Resource Instances a multiple Resource has (`dim`).
     pub dimension: Option<u8>,
-    /// The version of an Object, if the client told it (`ver`).
+    /// The version of an Object, if the client gave it (`ver`).
     pub version: Option<Version>,
     /// The attributes that govern notifications to this server.
     pub attributes: Attributes,
@@ -99,34 +100,35 @@ impl fmt::Display for DiscoveredLink {
     }
 }
 
-/// Why the payload of an answer or notification means nothing.
+/// Why the payload of an answer or notification can't be used. But for [`TooLarge`](Self::TooLarge)
+/// and [`Lost`](Self::Lost), the client is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// It is in a format that nobody asked for, and that is not known here.
-    #[error("an answer in {0}, which is not known")]
+    /// Its format is unknown, and wasn't asked for.
+    #[error("the format {0} is unknown")]
     Format(ContentFormat),
-    /// It is not what its format says, or not of the path.
+    /// It is malformed, or about another path.
     #[error("{0}")]
     Malformed(Malformed),
-    /// Its structure is none.
+    /// Its structure is wrong, such as a value outside of a Resource.
     #[error("{0}")]
     Structure(EncodeError),
-    /// Keeping its values or links would take more bytes than the
+    /// Its values or links would take more memory than the
     /// [bounds](crate::server::ServerBounds::answer) allow.
-    #[error("keeping the answer takes more than {limit} bytes")]
+    #[error("the answer takes more than {limit} bytes of memory")]
     TooLarge {
-        /// What the bounds allow.
+        /// What the bounds allow, in bytes.
         limit: usize,
     },
-    /// The answer to a Discover is not a list of links.
+    /// The answer to a Discover isn't a list of links.
     #[error("{0}")]
     Links(LinkFormatError),
-    /// The Location-Path of a Create is no Object Instance of its Object.
-    #[error("the location of what was created is no Object Instance of the Object")]
+    /// The Location-Path of a Create isn't an Object Instance of the Object.
+    #[error("the location is not an Object Instance of the Object")]
     Location,
-    /// A notification came with its first block, and the others could not be had.
-    #[error("its blocks could not be had: {0}")]
+    /// The first block of a notification came, but the others couldn't be fetched.
+    #[error("its blocks could not be fetched: {0}")]
     Lost(FailureReason),
 }
 

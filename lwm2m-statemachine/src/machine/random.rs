@@ -6,7 +6,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 use siphasher::sip::SipHasher13;
 
-/// A cryptographically strong generator: what it has given out does not tell what comes next.
+/// A cryptographically strong generator: its output so far doesn't reveal what follows.
 #[derive(Clone)]
 pub(crate) struct Random {
     generator: ChaCha12Rng,
@@ -62,7 +62,7 @@ impl fmt::Debug for Random {
     }
 }
 
-/// Hashes with keys of the seed: peers cannot aim at collisions, and a run can be repeated.
+/// Hashes with keys from the seed: peers can't aim at collisions, and a run can be repeated.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyedState {
     keys: (u64, u64),
@@ -76,7 +76,7 @@ impl fmt::Debug for KeyedState {
 }
 
 impl KeyedState {
-    /// Of two numbers of which peers choose few bits, in one multiplication.
+    /// The hash of two numbers of which peers choose few bits, in one multiplication.
     pub(crate) fn hash_numbers(self, a: u64, b: u64) -> u64 {
         let product = u128::from(a ^ self.keys.0).wrapping_mul(u128::from(b ^ self.keys.1));
         let [low, high] = [product, product >> 64].map(|half| half & u128::from(u64::MAX));

@@ -1,23 +1,23 @@
-//! One queue of deadlines per machine: nothing is scanned to find what is due.
+//! A queue of deadlines: nothing is scanned to find what is due.
 
 use alloc::collections::BTreeSet;
 
 use lwm2m_core::Instant;
 
-/// Deadlines with keys. The owner of a key remembers its deadline, so that the queue holds each
-/// once: [`set`](Self::set) moves it.
+/// Deadlines with keys. The owner of a key keeps its deadline, too, so that [`set`](Self::set) can
+/// move it: the queue holds each key once.
 ///
-/// Keys that are due at the same moment come out in their order, so that a run can be repeated to
-/// the byte. Every call costs time logarithmic in the number of deadlines.
+/// Keys that are due at the same moment come out in ascending order, so that a run can be repeated
+/// to the byte. Every call takes time logarithmic in the number of deadlines.
 ///
-/// A loop over [`pop_due`](Self::pop_due) ends, whatever its body sets: a deadline that is not later
-/// than the one that was taken out last, or is `now` itself, waits for the next loop.
+/// A loop over [`pop_due`](Self::pop_due) ends, whatever its body sets: a new deadline that isn't
+/// later than the last one taken out, or that is `now` itself, waits for the next loop.
 #[derive(Clone, Debug)]
 pub struct TimerQueue<K> {
     deadlines: BTreeSet<(Instant, K)>,
     /// The loop that is taking keys out.
     round: Option<Round>,
-    /// What was set during the round, is due already, and waits for the next one.
+    /// What was set during the round and is due already; it waits for the next round.
     late: BTreeSet<(Instant, K)>,
 }
 
@@ -29,7 +29,7 @@ struct Round {
 }
 
 impl Round {
-    /// Whether a deadline that is set during the loop would not bring it closer to its end.
+    /// Whether the loop could run on for ever if it took out this new deadline.
     fn is_late(&self, deadline: Instant) -> bool {
         deadline == self.now || deadline <= self.last
     }
@@ -51,7 +51,7 @@ impl<K: Copy + Ord> TimerQueue<K> {
         }
     }
 
-    /// Moves the deadline of `key` from `slot`, where its owner keeps it, to `deadline`.
+    /// Sets the deadline of `key`, and updates `slot`, where its owner keeps it.
     pub fn set(&mut self, key: K, slot: &mut Option<Instant>, deadline: Option<Instant>) {
         if *slot == deadline {
             return;
@@ -80,7 +80,8 @@ impl<K: Copy + Ord> TimerQueue<K> {
         deadlines.map(|(deadline, _)| *deadline).min()
     }
 
-    /// Takes the first key that is due at `now`. Its owner's slot is empty from then on.
+    /// Takes the first key that is due at `now`. From then on the key has no deadline, and its
+    /// owner has to empty the slot.
     ///
     /// Calls with the same `now` are one loop, which `None` ends.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {

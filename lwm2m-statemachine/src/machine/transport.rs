@@ -1,30 +1,29 @@
-//! The sans-IO contract: what a machine and its transport say to each other.
+//! The sans-IO contract between a machine and its transport.
 
 use core::hash::Hash;
 
 use lwm2m_core::Instant;
 
 /// The caller's name for a peer: a socket address, an MSISDN, a session of a secure transport, a
-/// slot of a radio. Implemented for every type that fits.
+/// slot of a radio. Every suitable type implements it.
 ///
-/// By its name a machine knows which messages came before (RFC 7252 §4.5). A copy of a message must
-/// therefore not arrive under another name. An address is such a name, whichever sockets come and
-/// go, and so is a session, as nothing of another one gets through. Where connections without
-/// security have names of their own, see
-/// [`Endpoint::close_peer`](crate::coap::Endpoint::close_peer); the
-/// [`Client`](crate::Client) does that by itself.
+/// A machine recognises duplicates by the name of their sender (RFC 7252 §4.5), so a copy of a
+/// message must not arrive under another name. Addresses fulfil that, and so do secure sessions,
+/// since they discard each other's messages. If connections without security have names of their
+/// own, see [`Endpoint::close_peer`](crate::coap::Endpoint::close_peer). The
+/// [`Client`](crate::Client) takes care of that itself.
 pub trait Peer: Clone + Eq + Hash {}
 
 impl<T: Clone + Eq + Hash> Peer for T {}
 
-/// A datagram that arrived, with what only the transport knows about it.
+/// A datagram that has arrived, with what only the transport knows about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a, P> {
-    /// Whom it is from.
+    /// Its sender.
     pub from: P,
     /// Its bytes.
     pub payload: &'a [u8],
-    /// What it travelled on.
+    /// The channel it came on.
     pub channel: Channel,
     /// Whether it was sent to a group; such a datagram is never answered with a Reset or an error
     /// (RFC 7252 §8.1, §8.2).
@@ -46,19 +45,19 @@ impl<'a, P> Datagram<'a, P> {
     }
 }
 
-/// What a message travels on.
+/// The kind of channel that carries a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Channel {
-    /// UDP, DTLS, or anything that loses, repeats and reorders datagrams as they do (TS 8.6.1).
+    /// UDP, DTLS, or anything else that may lose, repeat and reorder datagrams (TS 8.6.1).
     #[default]
     Udp,
     /// SMS: CoAP's retransmission is off (TS 8.6.2).
     Sms,
 }
 
-/// What the secure transport *proved* about a peer; endpoint names are checked against it
-/// (TS 7.1.5).
+/// What the secure transport has *proved* about a peer. Endpoint names are checked against it (TS
+/// 7.1.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Identity<'a> {
@@ -77,7 +76,7 @@ pub enum Identity<'a> {
 /// A datagram to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transmit<'a, P> {
-    /// Whom to send it to.
+    /// Its receiver.
     pub to: P,
     /// Its bytes, borrowed from the machine until its next call.
     pub payload: &'a [u8],
@@ -85,35 +84,35 @@ pub struct Transmit<'a, P> {
 
 /// The five calls that drive every machine of this crate.
 ///
-/// The one invariant: after each call that feeds a machine, and after each call of the
-/// application, drain [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event),
-/// then ask [`poll_timeout`](Self::poll_timeout) how long to wait. `now` never runs backwards.
+/// There is one rule: after each call that feeds a machine, and after each call of the application,
+/// drain [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event), then ask
+/// [`poll_timeout`](Self::poll_timeout) how long to wait. `now` never goes back.
 pub trait Machine {
     /// The caller's name for a peer.
     type Peer: Peer;
-    /// What the application must know or do.
+    /// Something that the application must know or do.
     type Event;
-    /// Why a datagram was of no use.
+    /// Why a datagram was not used.
     type DatagramError;
 
-    /// Takes a datagram. Always safe to call: whatever the bytes are, the machine goes on working,
-    /// and the error only informs.
+    /// Takes a datagram. Any bytes are safe: the machine goes on working, and an error only
+    /// informs.
     fn handle_datagram(
         &mut self,
         now: Instant,
         datagram: Datagram<'_, Self::Peer>,
     ) -> Result<(), Self::DatagramError>;
 
-    /// Does what is due at `now`. Early, late and repeated calls are harmless.
+    /// Does what is due at `now`. Early, late and repeated calls do no harm.
     fn handle_timeout(&mut self, now: Instant);
 
-    /// The next datagram to send. Changes after every call but the other polls.
+    /// The next datagram to send. Every call but the other polls may change it.
     fn poll_transmit(&mut self) -> Option<Transmit<'_, Self::Peer>>;
 
-    /// The next event. Changes after every call but the other polls.
+    /// The next event. Every call but the other polls may change it.
     fn poll_event(&mut self) -> Option<Self::Event>;
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) next; never, if `None`. Changes after
-    /// every call but the other polls.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` if there is nothing to
+    /// wait for. Every call but the other polls may change it.
     fn poll_timeout(&self) -> Option<Instant>;
 }

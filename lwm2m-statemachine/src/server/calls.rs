@@ -1,4 +1,4 @@
-//! What was asked of the clients and is not over: operations and observations.
+//! Operations that wait for their answer, and observations.
 
 use lwm2m_core::{ContentFormat, Operation, Path};
 use thiserror::Error;
@@ -17,10 +17,10 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There is no such registration, or not any more.
+    /// There is no such registration, or no longer.
     #[error("no such registration")]
     UnknownRegistration,
-    /// There is no such observation, or not any more.
+    /// There is no such observation, or no longer.
     #[error("no such observation")]
     UnknownObservation,
     /// The caller asks for what can't be asked; the same call fails again.
@@ -31,7 +31,7 @@ pub enum CallError {
     Overload(#[from] Overload),
 }
 
-/// Where there is no room for a call.
+/// Why there is no room for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Overload {

@@ -5,8 +5,8 @@ use lwm2m_objects::{ObjectDefinition, Registry, ResourceDefinition};
 
 use super::registrar::{ObjectList, Registration};
 
-/// The definitions of one client's Objects, each of the version that the client has. What the
-/// client answers is decoded with them, and what is written to it has their types.
+/// The definitions of one client's Objects, in the versions that the client has. Its answers are
+/// decoded with them, and values to write have their types.
 ///
 /// The version of an Object is the first of these that is known:
 ///
@@ -16,10 +16,9 @@ use super::registrar::{ObjectList, Registration};
 ///    supports](ObjectDefinition::enabler);
 /// 3. the [default](Registry::set_default) of the registry.
 ///
-/// A version that the registry does not have is [replaced](Registry::object_version) by the nearest
-/// of the same major version. When it has none of that major version, the Object has no
-/// definition: its values are raw, because another major version would read them as something
-/// else.
+/// If the registry doesn't have the version, the nearest of the same major version [stands
+/// in](Registry::object_version). If it has none of that major version, the Object has no
+/// definition and its values are raw, because another major version could misread them.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientDefinitions<'a> {
     registry: &'a Registry,
@@ -55,7 +54,7 @@ impl<'a> ClientDefinitions<'a> {
 
     fn object_of_enabler(&self, id: ObjectId) -> Option<&'a ObjectDefinition> {
         if self.enabler > Version::INITIAL {
-            // From the highest down, because one of the first fits: versions go with the Enabler.
+            // From the highest down: one of the first fits, as versions rise with the Enabler.
             let mut versions = self.registry.versions(id);
             let implied = versions.rfind(|object| {
                 object.version.major == Version::INITIAL.major && object.enabler <= self.enabler
@@ -68,14 +67,14 @@ impl<'a> ClientDefinitions<'a> {
     }
 }
 
-/// The types for a payload about one Object, whose definition is looked up once.
+/// The types for a payload about one Object. Its definition is looked up once.
 pub(super) struct ObjectTypes<'a> {
     definitions: ClientDefinitions<'a>,
     object: Option<(ObjectId, Option<&'a ObjectDefinition>)>,
 }
 
 impl<'a> ClientDefinitions<'a> {
-    /// The types for a payload about this path. It may have values of other Objects, too.
+    /// The types for a payload about this path. The payload may have values of other Objects, too.
     pub(super) fn types_for(self, path: &Path) -> ObjectTypes<'a> {
         let object = path.object();
         ObjectTypes {

@@ -1,4 +1,4 @@
-//! What the application must know, and how operations end.
+//! The events of a server.
 
 use alloc::boxed::Box;
 
@@ -19,19 +19,19 @@ pub type Outcome = downlink::Outcome<ObservationId>;
 
 /// What the application must know.
 ///
-/// When a registration goes — de-registered, expired, replaced or evicted — each of its operations ends
-/// with [`Outcome::ClientGone`] first, then each of its observations with
-/// [`EndReason::RegistrationGone`], then comes the registration's own event, and the new
-/// registration's, if there is one, last.
+/// When a registration ends (de-registered, expired, replaced or evicted), first each of its operations
+/// ends with [`Outcome::ClientGone`], then each of its observations with
+/// [`EndReason::RegistrationGone`]. Then comes the event of the registration itself, and last that of
+/// the new registration, if there is one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ServerEvent<P> {
-    /// A client registered. Its answer is on the way: operations may begin.
+    /// A client registered. Its answer is queued, so operations may begin.
     Registered {
         /// The registration.
         registration: RegistrationId,
     },
-    /// A client updated its registration, if only to extend it.
+    /// A client updated its registration, perhaps only to extend it.
     Updated {
         /// The registration.
         registration: RegistrationId,
@@ -40,42 +40,41 @@ pub enum ServerEvent<P> {
     },
     /// A client de-registered.
     Deregistered {
-        /// The registration, which is no more.
+        /// The registration, which has ended.
         registration: RegistrationId,
         /// What it was.
         was: Box<Registration<P>>,
     },
-    /// A registration outlived its Lifetime, and the server's grace.
+    /// A registration outlived its Lifetime and the server's grace.
     Expired {
-        /// The registration, which is no more.
+        /// The registration, which has ended.
         registration: RegistrationId,
         /// What it was.
         was: Box<Registration<P>>,
     },
     /// A client registered again under the same endpoint name.
     Replaced {
-        /// The old registration, which is no more.
+        /// The old registration, which has ended.
         registration: RegistrationId,
         /// What it was.
         was: Box<Registration<P>>,
         /// The new registration; its own event follows.
         by: RegistrationId,
     },
-    /// A registration had to go, as there was no room for another one. Its client does not know:
-    /// its next Update is answered 4.04, and it registers again.
+    /// A registration was evicted to make room for another one. Its client isn't told: its next
+    /// Update is answered 4.04, and it registers again.
     Evicted {
-        /// The registration, which is no more.
+        /// The registration, which has ended.
         registration: RegistrationId,
         /// What it was.
         was: Box<Registration<P>>,
-        /// Where there was no room.
+        /// Which bound was reached.
         reason: EvictionReason,
     },
-    /// A Register, an Update or a De-register was refused. What its client had registered is as it
-    /// was.
+    /// A Register, an Update or a De-register was refused. It changed nothing.
     ///
-    /// There is one such event for each refused request, whoever sent it: what is drained after
-    /// each datagram does not pile up.
+    /// There is one such event for each refused request, whoever sent it. Drain the events after
+    /// each datagram, so that they don't pile up.
     Refused(Refusal<P>),
     /// An operation has ended. There is exactly one such event for each operation.
     Answered {
@@ -86,13 +85,13 @@ pub enum ServerEvent<P> {
         /// How it ended.
         outcome: Outcome,
     },
-    /// A client notified of what is observed (TS 5.5.2).
+    /// A client sent a notification of an observation (TS 5.5.2).
     Notification {
         /// The registration.
         registration: RegistrationId,
         /// The observation.
         observation: ObservationId,
-        /// The values, or why they cannot be told. The observation goes on either way.
+        /// The values, or why there are none. The observation goes on either way.
         content: Result<Content, AnswerError>,
     },
     /// An observation has ended. There is exactly one such event for each observation.
@@ -113,18 +112,18 @@ pub enum EndReason {
     /// The application cancelled it.
     #[error("cancelled")]
     Cancelled,
-    /// The client sent an error in place of a notification.
+    /// The client sent an error instead of a notification.
     #[error("the client answered {0}")]
     Refused(Code),
-    /// The client ended it with its last notification.
-    #[error("the client has no more to tell")]
+    /// The client ended it with a last notification.
+    #[error("the client sent the last notification")]
     Completed,
-    /// The client moved to another peer (under the same proven identity), where its
-    /// notifications would be strangers: observe again.
+    /// The client moved to another peer, under the same proven identity. Its notifications can't be
+    /// matched there: observe again.
     #[error("the client has moved")]
     PeerChanged,
-    /// The exchange that was to bring its last notification failed.
-    #[error("its last notification could not be had: {0}")]
+    /// The blocks of the last notification couldn't be fetched.
+    #[error("the blocks of the last notification could not be fetched: {0}")]
     Lost(FailureReason),
     /// The registration ended.
     #[error("the registration has ended")]

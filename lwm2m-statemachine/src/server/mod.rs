@@ -1,18 +1,18 @@
 //! The LwM2M Server: registrations, operations and observations over one CoAP endpoint
 //! (TS 5.3, 5.4, 5.5).
 //!
-//! It takes Register, Update and De-register of any number of clients, and offers Read, Discover,
-//! Write, Write-Attributes, Execute, Create, Delete, Observe and Cancel Observation as calls. A
-//! call returns the handle of an operation, and exactly one
-//! [`Answered`](ServerEvent::Answered) event tells how that ended.
+//! It accepts Register, Update and De-register from any number of clients, and offers Read,
+//! Discover, Write, Write-Attributes, Execute, Create, Delete, Observe and Cancel Observation as
+//! calls. A call returns the handle of an operation, and exactly one
+//! [`Answered`](ServerEvent::Answered) event says how the operation ended.
 //!
-//! It is no bootstrap-server (`/bs` is 4.04 here), keeps no values, and decides nothing for the
-//! application but what the specification decides: see [`ServerConfig`] for what is left to say.
+//! It isn't a bootstrap-server (`/bs` is 4.04 here) and keeps no values. What the specification
+//! leaves to the application is in [`ServerConfig`].
 //!
 //! # The loop
 //!
-//! A server does nothing on its own: it is fed datagrams and the time, and drained of datagrams
-//! and events. This loop serves for ever on a socket:
+//! A server does nothing on its own. The caller feeds it datagrams and the time, and drains it of
+//! datagrams and events. This loop serves for ever on a socket:
 //!
 //! ```no_run
 //! use std::{
@@ -58,12 +58,11 @@
 //!
 //! # What it is made of
 //!
-//! - `registrar` decides about the requests of clients, and keeps who is registered.
+//! - `registrar` decides about the requests of clients, and keeps the registrations.
 //! - `definitions` finds the definition of an Object in the version that a client has.
-//! - `calls` keeps what was asked of clients and is not over: operations, each queued with its message
-//!   or sent with its request, and observations.
-//! - The server itself joins them to the endpoint: it routes what arrives to the part it is for, sends
-//!   what that part decides, and tells the application.
+//! - `calls` keeps operations, each queued with its message or sent with its request, and observations.
+//! - The server itself joins these parts to the endpoint: it routes what arrives, sends what a part
+//!   has decided, and tells the application.
 
 mod calls;
 mod config;
@@ -104,10 +103,10 @@ use crate::{
     machine::{Datagram, Machine, Peer, Random, Transmit},
 };
 
-/// A LwM2M Server; see the [module](self) for the loop that drives it.
+/// An LwM2M Server; see the [module](self) for the loop that drives it.
 ///
-/// `P` is the caller's name for a peer. A client without security is known by it alone: a client
-/// that comes from another peer has to register anew.
+/// `P` is the caller's name for a peer. A client without security is recognised by it alone, and
+/// has to register anew when it comes from another peer.
 #[derive(Debug)]
 pub struct Server<P> {
     endpoint: Endpoint<P>,
@@ -115,25 +114,26 @@ pub struct Server<P> {
     calls: Calls,
     events: VecDeque<ServerEvent<P>>,
     registry: Registry,
-    /// How many bytes keeping an answer may take.
+    /// How much memory an answer may take, in bytes.
     largest_answer: usize,
 }
 
-/// How many registrations expire in one call: a fleet that went at once does not block the rest.
+/// How many registrations expire in one call, so that a fleet that disappears at once doesn't block
+/// the rest.
 const EXPIRED_AT_ONCE: usize = 1000;
 
-/// How many events an empty queue keeps room for.
+/// How many events an empty queue may keep room for.
 const SPARE_ROOM: usize = 64;
 
-/// What a server holds; for tests and for watching.
+/// What a server holds, for tests and monitoring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerUsage {
     /// Registrations.
     pub registrations: usize,
-    /// What registrations take, in bytes of heap, about.
+    /// The approximate heap of all registrations, in bytes.
     pub registration_bytes: usize,
-    /// Hosts that have registrations without a proven identity, if hosts are told apart.
+    /// Hosts with registrations without a proven identity, if the server tells hosts apart.
     pub hosts: usize,
     /// Operations that wait for their answer.
     pub operations: usize,
@@ -151,9 +151,9 @@ impl<P: Peer> Server<P> {
         Self::build(config, None)
     }
 
-    /// A server without registrations that tells hosts apart: `host_of` says at which host a peer
-    /// is, always the same of the same peer. So none of them can have more registrations without a
-    /// proven identity than [`ServerBounds::registrations_per_host`].
+    /// A server without registrations that tells hosts apart. `host_of` returns the host of a peer,
+    /// always the same for the same peer. No host can have more registrations without a proven
+    /// identity than [`ServerBounds::registrations_per_host`].
     ///
     /// ```
     /// use core::net::SocketAddr;
@@ -174,7 +174,7 @@ impl<P: Peer> Server<P> {
         let calls = Calls::new(&config.bounds, &mut random);
         let mut coap = config.coap;
         coap.seed = seed;
-        // What is put together is decided by the first block.
+        // The first block decides whether a body is put together.
         coap.stream_requests = true;
         Self {
             endpoint: Endpoint::new(coap),
@@ -186,8 +186,7 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// Takes a datagram. Always safe to call: whatever the bytes are, the server goes on working,
-    /// and the error only informs.
+    /// Takes a datagram. Any bytes are safe: the server goes on working, and an error only informs.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "as in the contract of all machines"
@@ -216,12 +215,12 @@ impl<P: Peer> Server<P> {
                 let decision = self.registrar.decide(now, &origin, &request, &body);
                 self.settle(now, responder, decision);
             }
-            // Whatever goes on after the first one is put together.
+            // Only a first block comes here: the endpoint puts the others together.
             Some(Incoming::RequestBlock {
                 responder, request, ..
             }) => match self.registrar.decide_by_first_block(now, &origin, &request) {
                 Some(decision) => self.settle(now, responder, decision),
-                // The endpoint has just received it, so it takes the responder.
+                // The endpoint has just handed the responder out, so it accepts it.
                 None => drop(self.endpoint.assemble(now, responder, &request)),
             },
             Some(incoming) => self.handle_incoming(now, incoming),
@@ -231,7 +230,7 @@ impl<P: Peer> Server<P> {
         result
     }
 
-    /// Does what is due at `now`. Early, late and repeated calls are harmless.
+    /// Does what is due at `now`. Early, late and repeated calls do no harm.
     ///
     /// At most 1,000 registrations expire in one call; if there are more,
     /// [`poll_timeout`](Self::poll_timeout) asks for the next call at once.
@@ -246,12 +245,12 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// The next datagram to send. Changes after every call but the other polls.
+    /// The next datagram to send. Every call but the other polls may change it.
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_, P>> {
         self.endpoint.poll_transmit()
     }
 
-    /// The next event. Changes after every call but the other polls.
+    /// The next event. Every call but the other polls may change it.
     pub fn poll_event(&mut self) -> Option<ServerEvent<P>> {
         let event = self.events.pop_front();
         if event.is_none() && self.events.capacity() > SPARE_ROOM {
@@ -260,29 +259,28 @@ impl<P: Peer> Server<P> {
         event
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) next; never, if `None`. Changes after
-    /// every call but the other polls.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` if there is nothing to
+    /// wait for. Every call but the other polls may change it.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadlines = [self.endpoint.poll_timeout(), self.registrar.next_expiry()];
         deadlines.into_iter().flatten().min()
     }
 }
 
-/// What is known of clients.
+/// What the server knows of its clients.
 impl<P> Server<P> {
-    /// All definitions that are known; [`definitions`](Self::definitions) has those of one client.
+    /// All definitions; [`definitions`](Self::definitions) has those of one client.
     pub const fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// All definitions, to add more while the server runs: what is decoded from now on is decoded
-    /// with them.
+    /// All definitions, to add more while the server runs. They apply to everything decoded from
+    /// then on.
     pub const fn registry_mut(&mut self) -> &mut Registry {
         &mut self.registry
     }
 
-    /// The definitions of the Objects of a client, each of the version that the client has: what
-    /// its answers are decoded with, and what is written to it has the types of.
+    /// The definitions of a client's Objects, in the versions that the client has.
     pub fn definitions(&self, id: RegistrationId) -> Option<ClientDefinitions<'_>> {
         let client = self.registrar.get(id)?;
         Some(ClientDefinitions::new(&self.registry, client))
@@ -293,7 +291,7 @@ impl<P> Server<P> {
         self.registrar.get(id)
     }
 
-    /// All registrations, in no order that means anything.
+    /// All registrations, in no particular order.
     pub fn registrations(&self) -> impl Iterator<Item = (RegistrationId, &Registration<P>)> {
         self.registrar.iter()
     }
@@ -304,15 +302,15 @@ impl<P> Server<P> {
     }
 }
 
-/// The operations (TS 5.4, 5.5). All requests are confirmable (TS 8.2), and go below the client's
-/// alternate path (TS 8.2.2).
+/// The operations (TS 5.4, 5.5). All requests are confirmable (TS 8.2) and go to paths below the
+/// client's alternate path (TS 8.2.2).
 ///
 /// Each call returns the handle of an operation, which ends with exactly one
-/// [`Answered`](ServerEvent::Answered) event, or an error, and then nothing has changed; but a
-/// registration whose time is over [expires](ServerEvent::Expired).
+/// [`Answered`](ServerEvent::Answered) event; or an error, and then nothing has changed, except
+/// that a registration whose time is over [expires](ServerEvent::Expired).
 impl<P: Peer> Server<P> {
-    /// Reads an Object, an Object Instance or a Resource; in this format, or in one that the
-    /// client chooses (TS 5.4.1).
+    /// Reads an Object, an Object Instance or a Resource, in this format or in one that the client
+    /// chooses (TS 5.4.1).
     pub fn read(
         &mut self,
         now: Instant,
@@ -323,8 +321,8 @@ impl<P: Peer> Server<P> {
         self.call(now, registration, &Call::Read(path, format), None)
     }
 
-    /// Asks which Object Instances, Resources and attributes there are at and below an Object, an
-    /// Object Instance or a Resource (TS 5.4.2).
+    /// Asks for the Object Instances, Resources and attributes at and below an Object, an Object
+    /// Instance or a Resource (TS 5.4.2).
     pub fn discover(
         &mut self,
         now: Instant,
@@ -334,10 +332,10 @@ impl<P: Peer> Server<P> {
         self.call(now, registration, &Call::Discover(path), None)
     }
 
-    /// Writes an Object Instance or a Resource, in TLV unless told otherwise (TS 5.4.3).
+    /// Writes an Object Instance or a Resource, in TLV unless another format is given (TS 5.4.3).
     ///
-    /// `content` is what is written: values at and below `path`, of the types that the Resources
-    /// have in the [version that the client has](Self::definitions).
+    /// `content` has values at and below `path`, of the types that the Resources have in the
+    /// [client's version](Self::definitions) of the Object.
     pub fn write(
         &mut self,
         now: Instant,
@@ -376,11 +374,11 @@ impl<P: Peer> Server<P> {
         self.call(now, registration, &call, None)
     }
 
-    /// Creates an Object Instance, in TLV unless told otherwise (TS 5.4.6).
+    /// Creates an Object Instance, in TLV unless another format is given (TS 5.4.6).
     ///
-    /// With an `instance`, that is its identifier, and `content` has values below it. Without one
-    /// the client chooses the identifier; `content` then has values below any one Object Instance
-    /// of the Object. Their types are those of [`write`](Self::write).
+    /// `instance` is its identifier, and `content` has values below it. Without an `instance`, the
+    /// client chooses the identifier, and `content` has values below any one Object Instance of the
+    /// Object. The types of the values are those for a [`write`](Self::write).
     pub fn create(
         &mut self,
         now: Instant,
@@ -404,11 +402,11 @@ impl<P: Peer> Server<P> {
         self.call(now, registration, &Call::Delete(path), None)
     }
 
-    /// Observes an Object, an Object Instance or a Resource; in this format, or in one that the
+    /// Observes an Object, an Object Instance or a Resource, in this format or in one that the
     /// client chooses (TS 5.5.1).
     ///
-    /// If the client takes it up the outcome is [`Observing`](Outcome::Observing), and
-    /// [`Notification`](ServerEvent::Notification)s follow. An observation does not outlive its
+    /// If the client accepts, the outcome is [`Observing`](Outcome::Observing), and
+    /// [`Notification`](ServerEvent::Notification)s follow. An observation ends with its
     /// registration: when the client registers anew, observe again.
     pub fn observe(
         &mut self,
@@ -420,8 +418,8 @@ impl<P: Peer> Server<P> {
         self.call(now, registration, &Call::Observe(path, format), None)
     }
 
-    /// Cancels an observation with a request (TS 5.5.3, Observe: 1), whose answer has the values
-    /// of now. The observation ends at once.
+    /// Cancels an observation with a request (TS 5.5.3, Observe: 1), whose answer has the current
+    /// values. The observation ends at once.
     pub fn cancel_observation(
         &mut self,
         now: Instant,
@@ -464,7 +462,7 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// Takes a call up and sends it. `cancels` is the request of the observation that it cancels.
+    /// Queues a call and sends it. `cancels` is the request of the observation that it cancels.
     fn call(
         &mut self,
         now: Instant,
@@ -497,19 +495,20 @@ impl<P: Peer> Server<P> {
 
 /// The requests of clients.
 impl<P: Peer> Server<P> {
-    /// Answers a request, tells the application what it changed, and ends what ends with it.
+    /// Answers a request, ends what ends with it, and tells the application.
     fn settle(&mut self, now: Instant, responder: Responder, decision: Decision<P>) {
         let Decision { answer, effect } = decision;
         self.tell_departures(now);
-        // A second Register replaces the first one, so it may be handled again. Without security
-        // anybody can have the server accept any number of them under any address.
+        // A repeated Register may be handled again, as it replaces the first one. So no answer has
+        // to be kept for it: without security, anybody could have the server keep any number of
+        // them.
         let responder = match effect {
             Effect::Registered { .. } => responder.repeatable(),
             _ => responder,
         };
         if let Ok(message) = answer.message() {
-            // The endpoint has just received the request, so it takes the responder. The client asks
-            // again for an answer that can't be sent.
+            // The endpoint has just handed the responder out, so it accepts it. If it can't send
+            // the answer, the client asks again.
             let _ = self.endpoint.respond(now, responder, message);
         }
         match effect {
@@ -547,7 +546,8 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// Tells the application which registrations have expired or were evicted.
+    /// Ends what belongs to registrations that have expired or were evicted, and tells the
+    /// application.
     fn tell_departures(&mut self, now: Instant) {
         for departure in self.registrar.take_departures() {
             let (registration, was) = (departure.registration, departure.was);
@@ -563,7 +563,7 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// Ends the operations and observations of a registration that is no more.
+    /// Ends the operations and observations of a registration that has ended.
     fn end_all_of(&mut self, now: Instant, registration: RegistrationId) {
         while let Some((operation, request)) = self.calls.take_operation_of(registration) {
             if let Some(request) = request {
@@ -584,7 +584,7 @@ impl<P: Peer> Server<P> {
 
 /// The answers and notifications of clients.
 impl<P: Peer> Server<P> {
-    /// Takes anything but a request.
+    /// Handles anything but a request.
     fn handle_incoming(&mut self, now: Instant, incoming: Incoming<'_>) {
         match incoming {
             Incoming::Response {
@@ -605,7 +605,7 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// What the endpoint has to say of its own accord.
+    /// Handles the events of the endpoint.
     fn handle_endpoint_events(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
@@ -624,8 +624,7 @@ impl<P: Peer> Server<P> {
                 Event::NotificationLost {
                     request, reason, ..
                 } => self.lose_observation(request, reason),
-                // A server sends no notifications, and what became of its answers is for the client
-                // to find out.
+                // A server sends no notifications, and if an answer is lost, the client asks again.
                 _ => {}
             }
         }
@@ -638,7 +637,7 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// The blocks of a notification didn't come; others will follow.
+    /// The blocks of a notification couldn't be fetched; other notifications will follow.
     fn lose_notification(&mut self, request: RequestId, reason: FailureReason) {
         if let Some((observation, _)) = self.calls.observation_by_request(request) {
             self.events.push_back(ServerEvent::Notification {
@@ -658,7 +657,7 @@ impl<P: Peer> Server<P> {
         observing: bool,
     ) {
         let Some((operation, call)) = self.calls.take_operation(request) else {
-            // The operation is over, so nobody would hear of what follows.
+            // The operation has ended, so nobody waits for notifications.
             if observing {
                 self.endpoint.cancel(now, request);
             }
@@ -683,8 +682,7 @@ impl<P: Peer> Server<P> {
         self.answered(operation, outcome);
     }
 
-    /// The client takes the request for an Observe that it took up; `outcome` is what its answer means
-    /// otherwise.
+    /// The client will send notifications. `outcome` is what its answer means apart from that.
     fn begin_observation(
         &mut self,
         now: Instant,
@@ -696,7 +694,7 @@ impl<P: Peer> Server<P> {
         let content = match outcome {
             Outcome::Content(content) if call.operation == Operation::Observe => Ok(content),
             Outcome::Undecodable(error) if call.operation == Operation::Observe => Err(error),
-            // It wasn't asked to observe anything.
+            // It wasn't asked to observe, or refused.
             outcome => {
                 self.endpoint.cancel(now, request);
                 return outcome;
@@ -713,7 +711,7 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// TS 5.5.2. Late and repeated notifications don't come here: the endpoint knows their order.
+    /// A notification (TS 5.5.2). The endpoint passes late and repeated ones over.
     fn handle_notification(
         &mut self,
         request: RequestId,

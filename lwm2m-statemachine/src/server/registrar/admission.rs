@@ -1,4 +1,4 @@
-//! Making room for a registration: which other ones go for it.
+//! Making room for a registration: which other ones are evicted.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{machine::Peer, server::id::RegistrationId};
 
-/// How many registrations go at most for one request: a larger one may need the room of several.
+/// How many registrations are evicted for one request at most: a large one may need the room of
+/// several.
 const EVICTED_AT_ONCE: usize = 64;
 
 /// Why a registration had to go.
@@ -34,7 +35,7 @@ pub enum EvictionReason {
     Host,
 }
 
-/// A registration that is no more, though its client did not ask for that.
+/// A registration that has expired or was evicted.
 #[derive(Debug)]
 pub(in crate::server) struct Departure<P> {
     pub(in crate::server) registration: RegistrationId,
@@ -66,8 +67,8 @@ pub(super) struct Admission<'a, P> {
 }
 
 impl<P: Peer> Admission<'_, P> {
-    /// Makes room for a registration; others may go for it. Tells which one it replaces, as it has
-    /// the same name.
+    /// Makes room for a registration; others may be evicted. Returns the one of the same name, which
+    /// it replaces.
     pub(super) fn admit(
         &mut self,
         registration: &Registration<P>,
@@ -111,8 +112,8 @@ impl<P: Peer> Admission<'_, P> {
         self.make_room(&need)
     }
 
-    /// Ends a registration whose time is over, though no timeout was handled since. Nothing revives
-    /// it. Tells whether it ended.
+    /// Ends a registration if its time is over, even if no timeout was handled since. Returns whether
+    /// it has ended.
     pub(super) fn expire_if_due(&mut self, id: RegistrationId) -> bool {
         let registration = self.registrations.get(id);
         let due = registration.is_some_and(|registration| registration.expires_at() <= self.now);
@@ -131,7 +132,7 @@ impl<P: Peer> Admission<'_, P> {
         expired.is_some()
     }
 
-    /// Makes room for what is needed: first expired registrations go, then those of clients that
+    /// Makes room for what is needed: expired registrations go first, then those of clients that have
     /// proved the least.
     fn make_room(&mut self, need: &Need) -> Result<(), RefusalReason> {
         if let Some(host) = need.host {
@@ -177,10 +178,10 @@ impl<P: Peer> Admission<'_, P> {
         }
     }
 
-    /// The registration that goes for what is needed. A client with a proven identity takes the place
-    /// of any without; a client without one only of those that have shown nothing for a while. A
-    /// registration with a proven identity never goes, and the one that is replaced goes anyway,
-    /// which makes no room.
+    /// The registration to evict. A client with a proven identity takes the place of any without; a
+    /// client without one only of those that weren't confirmed within the probation. A registration
+    /// with a proven identity is never evicted, and neither is the one that is replaced, as it makes
+    /// no room.
     fn dispensable(&mut self, need: &Need) -> Option<RegistrationId> {
         if let Some(old) = need.instead_of {
             self.registrations.spare(old);

@@ -2,19 +2,19 @@
 
 use core::{fmt, str};
 
-/// The location of a registration. Its token has 64 random bits: it cannot be guessed.
+/// The location of a registration. Its token has 64 random bits, so it can't be guessed.
 ///
-/// It prints as the path that the client was told.
+/// It prints as the path that the client was given.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location(u64);
 
-/// The path segment that all locations are under, and where clients register (TS 8.2.4).
+/// The path where clients register, and the first segment of all locations (TS 8.2.4).
 pub(super) const RD: &str = "rd";
 
-/// Six bits for each character, none of which a URI would have to escape.
+/// One character for each six bits; none has to be escaped in a URI.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// How many characters a token has: 64 bits, six by six.
+/// How many characters a token has: 64 bits, six at a time.
 const LENGTH: usize = 11;
 
 impl Location {
@@ -26,14 +26,15 @@ impl Location {
         self.0
     }
 
-    /// The location with this token. A location has one spelling only.
+    /// The location with this token. A location has one spelling.
     pub(super) fn from_token(token: &str) -> Option<Self> {
         if token.len() != LENGTH {
             return None;
         }
         let bits = token.bytes().try_fold(0u64, |bits, byte| {
             let at = ALPHABET.iter().position(|known| *known == byte)?;
-            // Shifts out what a first character above 15 would say; the comparison below sees it.
+            // The high bits of a first character above 15 are shifted out; the comparison below
+            // finds that.
             Some(bits << 6 | u64::try_from(at).ok()?)
         })?;
         let location = Self(bits);

@@ -1,8 +1,8 @@
 //! The Client Registration interface: Register, Update and De-register (TS 5.3, 8.2.4).
 //!
-//! The registrar decides about a request and says what to answer and what has happened; it sends
-//! nothing. A registration is a record of its own and nothing of it is shared, so a server can be one
-//! of many, each with a part of the peers.
+//! The registrar decides about a request: what to answer, and what else has happened. It sends
+//! nothing. Registrations share no data, so a server can be one of many, each with a part of the
+//! peers.
 //!
 //! - `policy` is what the application has decided, `admission` makes room for a registration.
 //! - `registrations` finds a registration by handle, name or location, and the next one that expires;
@@ -60,7 +60,7 @@ const RETRY_AFTER: u32 = 60;
 pub(super) struct Registrar<P> {
     registrations: Registrations<P>,
     policy: Policy,
-    /// Those that have gone and were not told yet.
+    /// Registrations that have ended since the last [`take_departures`](Self::take_departures).
     departures: Vec<Departure<P>>,
 }
 
@@ -181,7 +181,7 @@ impl<P: Peer> Registrar<P> {
         Some(self.fail(origin, request, failure))
     }
 
-    /// The answer to a request that fails, and what the application is told of it.
+    /// The decision about a request that fails.
     fn fail(
         &self,
         origin: &Origin<'_, P>,

@@ -1,4 +1,4 @@
-//! The list of Objects and Object Instances of a registration, kept small (TS 5.3.1, 6.2.3, 8.2.2).
+//! The Objects and Object Instances of a registration, in little memory (TS 5.3.1, 6.2.3, 8.2.2).
 
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
@@ -9,23 +9,23 @@ use lwm2m_linkformat::{RegistrationLink, RegistrationLinks, RootPath};
 use super::refusal::RefusalReason;
 use crate::server::config::ServerBounds;
 
-/// What a client said it has. Four bytes for each Object, Object Instance and format, and nothing for
-/// what most clients don't say.
+/// The list in a Register or Update. It takes four bytes for each Object, Object Instance and
+/// format, and none for what most clients leave out.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(in crate::server) struct ObjectList {
-    /// The places, ascending, each once; behind them the formats, likewise.
+    /// The places in ascending order without repetition; behind them the formats, likewise.
     entries: Box<[Entry]>,
     /// How many of the entries are formats.
     formats: u8,
     details: Option<Box<Details>>,
 }
 
-/// What few clients say.
+/// What few clients give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Details {
     /// Empty, or as [`RootPath::prefix`] has it.
     alternate_path: Box<str>,
-    /// Objects whose version was told, ascending, each once.
+    /// The Objects with a version, in ascending order without repetition.
     versions: Box<[(ObjectId, Version)]>,
 }
 
@@ -64,7 +64,7 @@ impl Entry {
 /// The length of `</1/0>,`.
 const SHORTEST_LINK: usize = 7;
 
-/// How many formats are remembered of a client. No client has a use for as many.
+/// How many formats of a client are kept. No client needs as many.
 const MOST_FORMATS: usize = 32;
 
 /// The links of one payload.
@@ -163,9 +163,9 @@ impl Links {
 impl ObjectList {
     /// Reads the payload of a Register or Update.
     ///
-    /// The version of an Object is that of its own link (TS 6.2.3). Where that tells none, it is
-    /// the one of the first link to an Object Instance that tells one, as in LwM2M 1.2. Where an
-    /// Object has several links, the first that tells a version counts.
+    /// The version of an Object is the one in its own link (TS 6.2.3); if there is none, the first
+    /// one in a link of its Object Instances, as in LwM2M 1.2. Of several links of an Object, the
+    /// first with a version counts.
     pub(super) fn parse(payload: &[u8], bounds: &ServerBounds) -> Result<Self, RefusalReason> {
         let mut source = RegistrationLinks::new(payload);
         // The root is known once the first link was read.
@@ -175,7 +175,7 @@ impl ObjectList {
             return Err(RefusalReason::AlternatePath(bounds.alternate_path));
         }
         let mut links = Links::new(payload, bounds.objects);
-        // What is malformed behind the bound is refused as too long: either is right.
+        // A list that is too long and malformed after that is refused as too long.
         while let Some(link) = next {
             links.add(link?, bounds.objects)?;
             next = source.next();
@@ -193,7 +193,7 @@ impl ObjectList {
         self.entries.get(self.places().len()..).unwrap_or_default()
     }
 
-    /// What the list takes beside itself, in bytes.
+    /// The heap that the list takes, in bytes.
     pub(super) fn heap(&self) -> usize {
         let details = self.details.as_deref().map_or(0, |details| {
             size_of_val(details) + details.alternate_path.len() + size_of_val(&*details.versions)
@@ -209,8 +209,8 @@ impl ObjectList {
         self.places().iter().map(|place| place.parts())
     }
 
-    /// Whether the list has this Object (by itself or by an Object Instance) or Object Instance;
-    /// below that, whether it has the Object Instance.
+    /// Whether the list has the Object or Object Instance of this path. An Object is also there if
+    /// one of its Object Instances is.
     pub(super) fn has(&self, path: &Path) -> bool {
         let Some(object) = path.object() else {
             return true;
@@ -224,7 +224,7 @@ impl ObjectList {
         })
     }
 
-    /// The version of an Object that the client has: 1.0 if it did not announce another.
+    /// The version of an Object that the client has; 1.0 unless it announced another.
     pub(super) fn version(&self, object: ObjectId) -> Option<Version> {
         let has = self.has(&Path::Object(object));
         has.then(|| self.announced(object).unwrap_or(Version::INITIAL))

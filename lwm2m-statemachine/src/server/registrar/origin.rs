@@ -14,7 +14,7 @@ pub(in crate::server) struct Origin<'a, P> {
 }
 
 impl<P> Origin<'_, P> {
-    /// The standing of a client of which only a Register is known.
+    /// The standing of a client that has only sent a Register.
     pub(super) fn standing(&self) -> Standing {
         if self.is_secure() {
             Standing::Proven

@@ -5,17 +5,16 @@ use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 /// How many entries a page has: one bit of its map for each.
 const PAGE: usize = 32;
 
-/// Entries under small numbers. It grows without moving what is there, and takes no more room than
-/// for a page of each that has an entry: after a flood has passed, the few that stay do not keep
-/// the room of the many.
+/// Entries under small numbers. It grows without moving entries, and holds only pages with entries:
+/// after a flood, the few entries that stay don't hold the memory of the many.
 ///
-/// A new entry goes into the first page with room, so that the last ones become empty. Every call
-/// costs time logarithmic in the number of pages.
+/// A new entry goes into the first page with room, so that the last pages become empty. Every call
+/// takes time logarithmic in the number of pages.
 #[derive(Debug)]
 pub(super) struct Pages<T> {
-    /// The last one is there.
+    /// The last one isn't `None`.
     all: Vec<Option<Box<Page<T>>>>,
-    /// Which of them are not full, or not there.
+    /// Which of them are not full, or `None`.
     open: BTreeSet<usize>,
     length: usize,
 }
@@ -23,7 +22,7 @@ pub(super) struct Pages<T> {
 #[derive(Debug)]
 struct Page<T> {
     entries: [Option<T>; PAGE],
-    /// Which entries are there.
+    /// Which entries are in use, one bit each.
     taken: u32,
 }
 
@@ -42,7 +41,7 @@ impl<T> Pages<T> {
         self.length
     }
 
-    /// Adds an entry under a number that no other has; `None` if there is no number left.
+    /// Adds an entry under a free number; `None` if there is none.
     pub(super) fn insert(&mut self, value: T) -> Option<u32> {
         let at = self.open.first().copied().unwrap_or(self.all.len());
         let start = u32::try_from(at.checked_mul(PAGE)?).ok()?;
@@ -103,7 +102,7 @@ impl<T> Pages<T> {
         })
     }
 
-    /// Drops the pages at the end that are not there.
+    /// Drops the places at the end that have no page.
     fn trim(&mut self) {
         while let Some(None) = self.all.last() {
             self.all.pop();

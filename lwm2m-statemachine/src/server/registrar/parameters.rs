@@ -1,4 +1,4 @@
-//! The parameters of Register and Update that the specification does not know.
+//! The parameters of Register and Update that the specification doesn't define.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -7,8 +7,8 @@ use lwm2m_core::UnknownParameter;
 use super::refusal::RefusalReason;
 use crate::server::config::UnknownParameters;
 
-/// Parameters as they came, in one piece of memory: of each its length in a byte, and its text.
-/// That is what the bound counts, so an empty one counts, too.
+/// Parameters as they came, in one allocation: for each its length in one byte, and its text. The
+/// bound counts all these bytes, so an empty parameter counts, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parameters {
     bytes: Box<[u8]>,
@@ -28,7 +28,7 @@ impl Parameters {
         iter(&self.bytes)
     }
 
-    /// These with those of an Update, each in place of those with its name. Too many are refused.
+    /// These and those of an Update, which replace the ones of the same name. Too many are refused.
     pub(super) fn merged(&self, given: &GivenParameters) -> Result<Self, RefusalReason> {
         let mut merged = GivenParameters {
             bytes: Vec::new(),
@@ -47,7 +47,7 @@ impl Parameters {
 #[derive(Debug)]
 pub(super) struct GivenParameters {
     policy: UnknownParameters,
-    /// How many bytes they may take; see [`Parameters`].
+    /// How many bytes they may take, as [`Parameters`] counts.
     limit: usize,
     /// Whether they would take more.
     too_long: bool,
@@ -94,7 +94,7 @@ impl GivenParameters {
                 self.bytes.push(length);
                 self.bytes.extend_from_slice(query.as_bytes());
             }
-            // No option of a message has more than 255 bytes of a query (RFC 7252 §5.10).
+            // A Uri-Query option has at most 255 bytes (RFC 7252 §5.10).
             _ => self.too_long = true,
         }
     }
@@ -113,7 +113,7 @@ fn name(query: &str) -> &str {
     query.split_once('=').map_or(query, |(name, _)| name)
 }
 
-/// What is named by none of `names`. Costs n·log n comparisons: peers choose how many there are.
+/// Those whose name isn't one of `names`, in n·log n comparisons: peers choose how many there are.
 fn without<'a, N: Ord>(
     kept: impl Iterator<Item = (N, &'a str)>,
     mut names: Vec<N>,

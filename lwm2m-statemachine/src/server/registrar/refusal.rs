@@ -10,11 +10,11 @@ use thiserror::Error;
 
 use crate::{machine::Channel, server::id::RegistrationId};
 
-/// A request of the Client Registration interface that was refused: what an operator needs to see
-/// why a client does not come.
+/// A refused request of the Client Registration interface. It tells an operator why a client can't
+/// register.
 ///
-/// Everything in it was said by a peer that may have proven nothing. The endpoint name may contain
-/// control characters; escape it before it is printed.
+/// All of it comes from a peer that may have proven nothing. The endpoint name may contain control
+/// characters: escape it before printing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal<P> {
@@ -25,14 +25,14 @@ pub struct Refusal<P> {
     pub reason: RefusalReason,
     /// Where the request came from.
     pub peer: P,
-    /// What it came on.
+    /// The channel it came on.
     pub channel: Channel,
     /// The security mode in which it came.
     pub security: SecurityMode,
-    /// The Endpoint Client Name: that of the registration which the location names, else what the
-    /// request says; valid or not, and `None` if it says nothing.
+    /// The Endpoint Client Name: that of the registration at the location, or else the one in the
+    /// request, valid or not. `None` if the request has none.
     pub endpoint_name: Option<Box<str>>,
-    /// The registration that the location of an Update or De-register names. It lives on.
+    /// The registration at the location of an Update or De-register. It isn't changed.
     pub registration: Option<RegistrationId>,
 }
 
@@ -47,30 +47,30 @@ impl<P> Refusal<P> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RefusalReason {
-    /// 4.12 for a version of the Enabler that is not accepted, 4.00 for any other parameter.
+    /// 4.12 for a version of the Enabler that isn't accepted, 4.00 for any other parameter.
     #[error("{0}")]
     Parameter(#[from] ParameterError),
-    /// 4.00: the payload is in another format than link-format.
+    /// 4.00: the payload isn't in link-format.
     #[error("expected application/link-format, not {0}")]
     ContentFormat(ContentFormat),
-    /// 4.00: the payload is not a list of links.
+    /// 4.00: the payload isn't a list of links.
     #[error("{0}")]
     Links(#[from] LinkFormatError),
     /// 4.00: the payload names no Object (TS Table 7).
     #[error("the list names no Object")]
     NoObjects,
-    /// 4.00: the endpoint name is not that of the proven identity (TS 7.1.5).
+    /// 4.00: the proven identity may not use the endpoint name (TS 7.1.5).
     #[error("the proven identity may not use the endpoint name")]
     Identity,
-    /// 4.03: no client may register without a proven identity, or not under this endpoint name
-    /// ([`ServerConfig::no_sec`](crate::server::ServerConfig::no_sec)).
+    /// 4.03: without a proven identity, no client may register under this endpoint name, or none at
+    /// all ([`ServerConfig::no_sec`](crate::server::ServerConfig::no_sec)).
     #[error("the endpoint name needs a proven identity")]
     NoSec,
-    /// 4.03: the endpoint name is registered by a client with a proven identity, and this one
+    /// 4.03: a client with a proven identity has registered under the endpoint name, and this one
     /// proved none.
     #[error("the endpoint name is registered under a proven identity")]
     Secured,
-    /// 4.04: no registration has this location, or not any more.
+    /// 4.04: no registration has this location, or no longer.
     #[error("no registration has this location")]
     UnknownLocation,
     /// 4.04: the location belongs to another client.
@@ -88,21 +88,21 @@ pub enum RefusalReason {
     /// [`ServerBounds::unknown_parameters`](crate::server::ServerBounds::unknown_parameters).
     #[error("unknown parameters of more than {0} bytes")]
     UnknownParameters(usize),
-    /// 5.03: as many registrations as
-    /// [`ServerBounds::registrations`](crate::server::ServerBounds::registrations), or as many bytes as
-    /// [`ServerBounds::bytes`](crate::server::ServerBounds::bytes), and none that goes for this client.
+    /// 5.03: [`ServerBounds::registrations`](crate::server::ServerBounds::registrations) or
+    /// [`ServerBounds::bytes`](crate::server::ServerBounds::bytes) is reached, and no registration
+    /// gives way to this client.
     #[error("no room for another registration")]
     NoRoom,
-    /// 5.03: as many registrations of the host as
-    /// [`ServerBounds::registrations_per_host`](crate::server::ServerBounds::registrations_per_host), and
-    /// all are confirmed.
+    /// 5.03: the host has as many registrations as
+    /// [`ServerBounds::registrations_per_host`](crate::server::ServerBounds::registrations_per_host),
+    /// and all are confirmed.
     #[error("the host has {0} registrations without a proven identity")]
     Host(usize),
 }
 
 impl RefusalReason {
-    /// The code of the answer. Those of requests that are wrong are from TS Table 27; 4.13 and
-    /// 5.03, which are CoAP's own (RFC 7252 §5.9), say that there is no room.
+    /// The code of the answer. A request with a mistake gets one of TS Table 27; for want of room
+    /// it is 4.13 or 5.03, which CoAP itself defines (RFC 7252 §5.9).
     pub const fn code(&self) -> Code {
         match self {
             Self::Parameter(error) => error.code(),

@@ -26,7 +26,7 @@ pub struct Registration<P> {
     pub(super) announced: Announced,
     pub(super) registered: Instant,
     pub(super) updated: Instant,
-    /// When it ends; the slot of the expiry timer.
+    /// When it ends; also the deadline in the expiry queue.
     pub(super) expiry: Instant,
 }
 
@@ -73,7 +73,7 @@ pub struct Changes {
     pub binding: bool,
     /// The SMS Number.
     pub sms_number: bool,
-    /// The Objects and Object Instances, or what was said of them.
+    /// The Objects and Object Instances, their versions, the formats or the alternate path.
     pub objects: bool,
     /// The unknown parameters.
     pub parameters: bool,
@@ -101,13 +101,13 @@ impl<P> Registration<P> {
         &self.contact.peer
     }
 
-    /// What the client is reached on.
+    /// The channel on which the client is reached.
     pub fn channel(&self) -> Channel {
         self.contact.channel
     }
 
-    /// Whether the transport proved the client's identity. Without that, whoever sends from the same
-    /// peer is the client.
+    /// Whether the transport proved the client's identity. Without that, any sender from the same
+    /// peer counts as the client.
     pub fn is_secure(&self) -> bool {
         self.contact.standing == Standing::Proven
     }
@@ -124,8 +124,8 @@ impl<P> Registration<P> {
         self.location
     }
 
-    /// The Lifetime, as the client said it. The server may [keep](Self::expires_at) the registration
-    /// for less time: see [`ServerBounds::lifetime`](crate::server::ServerBounds::lifetime).
+    /// The Lifetime that the client gave. The server may [keep](Self::expires_at) the registration
+    /// for a shorter time: see [`ServerBounds::lifetime`](crate::server::ServerBounds::lifetime).
     pub fn lifetime(&self) -> Lifetime {
         self.announced.lifetime
     }
@@ -135,7 +135,7 @@ impl<P> Registration<P> {
         self.announced.version
     }
 
-    /// The Binding Mode, or what later versions have in its place; U if the client did not say.
+    /// The Binding Mode, or what later versions have in its place; U if the client gave none.
     pub fn binding(&self) -> Binding {
         self.announced.binding
     }
@@ -153,8 +153,8 @@ impl<P> Registration<P> {
         optional.flat_map(|optional| optional.unknown.iter())
     }
 
-    /// The Objects and Object Instances, ascending. An Object is listed by itself if it has no Object
-    /// Instance so far, or if its version was told.
+    /// The Objects and Object Instances, in ascending order. An Object is listed by itself if it
+    /// has no Object Instance, or if the client gave its version.
     pub fn objects(&self) -> impl Iterator<Item = (ObjectId, Option<InstanceId>)> {
         self.announced.objects.iter()
     }
@@ -164,10 +164,10 @@ impl<P> Registration<P> {
         self.announced.objects.has(path)
     }
 
-    /// The version of an Object that the client has, as it said: what the Object's own link tells;
-    /// else the first of its Object Instances' links that tells one, as in LwM2M 1.2; else 1.0
-    /// (TS 6.2.3). The definition that its values are decoded with is in
-    /// [`Server::definitions`](crate::Server::definitions).
+    /// The version of an Object that the client has: the one in the Object's own link; else the
+    /// first one in a link of its Object Instances, as in LwM2M 1.2; else 1.0 (TS 6.2.3).
+    /// [`Server::definitions`](crate::Server::definitions) has the definition that values are
+    /// decoded with.
     pub fn object_version(&self, object: ObjectId) -> Option<Version> {
         self.announced.objects.version(object)
     }
@@ -204,12 +204,12 @@ impl<P> Registration<P> {
         self.expiry
     }
 
-    /// What it takes beside itself, in bytes.
+    /// The heap it takes, in bytes.
     pub(super) fn heap(&self) -> usize {
         self.endpoint_name.len() + self.announced.heap()
     }
 
-    /// How many bytes more it would take after this Update.
+    /// How many bytes more it will take after this Update.
     pub(super) fn growth(&self, update: &Update) -> usize {
         let Announced {
             objects, optional, ..
@@ -240,7 +240,7 @@ impl<P> Registration<P> {
         }))
     }
 
-    /// Takes over what an Update gives, and tells what is different from before.
+    /// Applies an Update, and returns what has changed.
     pub(super) fn update(&mut self, now: Instant, origin: &Origin<'_, P>, update: Update) -> Changes
     where
         P: Clone + PartialEq,
@@ -264,7 +264,7 @@ impl<P> Registration<P> {
 }
 
 impl Announced {
-    /// What it takes beside itself, in bytes.
+    /// The heap it takes, in bytes.
     fn heap(&self) -> usize {
         self.objects.heap() + heap_of(self.optional.as_deref())
     }
@@ -285,7 +285,7 @@ impl Announced {
 }
 
 impl OptionalParameters {
-    /// What they take, in bytes; nothing if there is nothing to keep.
+    /// The heap they take, in bytes; zero if there is nothing to keep.
     fn heap(&self) -> usize {
         if self.is_empty() {
             0
@@ -307,7 +307,7 @@ fn heap_of(optional: Option<&OptionalParameters>) -> usize {
     optional.map_or(0, OptionalParameters::heap)
 }
 
-/// Sets what the client gave; tells whether that changed it.
+/// Sets what the client gave. Returns whether that is a change.
 fn set<T: PartialEq>(slot: &mut T, given: Option<T>) -> bool {
     match given {
         Some(value) if *slot != value => {

@@ -1,9 +1,8 @@
-//! The registrations: found by handle, endpoint name or location, when the next one expires, and
-//! who goes when there is no room.
+//! All registrations, found by handle, endpoint name or location, by expiry, and in the order of
+//! eviction.
 //!
-//! The indices hold a number of four bytes for each registration and look at the registration
-//! itself to compare, so that its name is kept once. Nothing is ever scanned, and what is not needed
-//! any more is given back.
+//! The indices hold four bytes for each registration and compare with the registration itself, so
+//! that its name is kept once. Nothing is scanned, and unused memory is given back.
 
 use core::hash::BuildHasher;
 
@@ -33,9 +32,9 @@ pub(super) struct Registrations<P> {
     expiry: TimerQueue<u32>,
     room: Room,
     host_of: Option<HostOf<P>>,
-    /// The weight of all.
+    /// The weight of all registrations.
     bytes: usize,
-    /// Peers choose the names.
+    /// For names: peers choose them.
     keys: KeyedState,
     random: Random,
     serial: u32,
@@ -74,7 +73,7 @@ impl<P> Registrations<P> {
         self.entries.len()
     }
 
-    /// What all take, in bytes of heap.
+    /// The weight of all registrations.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -99,7 +98,7 @@ impl<P> Registrations<P> {
         (entry.serial == id.serial).then_some(&entry.registration)
     }
 
-    /// For what changes neither where it is found, nor when it expires, nor what it takes.
+    /// For changes that no index and no count depends on.
     pub(super) fn get_mut(&mut self, id: RegistrationId) -> Option<&mut Registration<P>> {
         let entry = self.entries.get_mut(id.index)?;
         (entry.serial == id.serial).then_some(&mut entry.registration)
@@ -131,8 +130,7 @@ impl<P> Registrations<P> {
         }
     }
 
-    /// Adds a registration whose name and location no other has. `None` if there is no number
-    /// left for it.
+    /// Adds a registration, whose name and location are free. `None` if there is no number left.
     pub(super) fn insert(&mut self, registration: Registration<P>) -> Option<RegistrationId> {
         let keys = self.keys;
         let name_hash = keys.hash_one(registration.endpoint_name());
@@ -248,8 +246,8 @@ impl<P> Registrations<P> {
         self.id(self.room.oldest_unconfirmed_at(host)?)
     }
 
-    /// A confirmed registration that was left alone for long: one that was not updated since it was
-    /// looked at last, if there is one among the first in turn.
+    /// A confirmed registration that is idle: the first in the order that wasn't updated since it
+    /// was last looked at, or, if all of those looked at were, the first of the rest.
     pub(super) fn idle_confirmed(&mut self) -> Option<RegistrationId> {
         for _ in 0..SPARED {
             let id = self.id(self.room.first_confirmed()?)?;
@@ -262,7 +260,7 @@ impl<P> Registrations<P> {
         self.id(self.room.first_confirmed()?)
     }
 
-    /// Has a registration go after all others of its standing.
+    /// Moves a registration behind all others of its standing.
     pub(super) fn spare(&mut self, id: RegistrationId) {
         if let Some(registration) = self.get(id) {
             let standing = registration.contact.standing;
@@ -275,7 +273,7 @@ impl<P> Registrations<P> {
         Some(RegistrationId { index, serial })
     }
 
-    /// Gives room of the indices back once most of it is unused.
+    /// Gives memory of the indices back once most of it is unused.
     fn give_back(&mut self) {
         let (keys, entries) = (self.keys, &self.entries);
         let wanted = entries.len() * 2;
@@ -296,14 +294,13 @@ impl<P> Registrations<P> {
 /// How many entries an index keeps room for when there are fewer.
 const SPARE_ROOM: usize = 64;
 
-/// How many confirmed registrations are looked at for one that was left alone.
+/// How many confirmed registrations are looked at for an idle one.
 const SPARED: usize = 16;
 
-/// What the indices take for a registration, in bytes: about as much as they need, which is not all
-/// that they have.
+/// What the indices take for a registration, in bytes; an average, without spare capacity.
 const INDICES: usize = 48;
 
-/// What a registration takes, in bytes of heap.
+/// The weight of a registration: the heap it takes, in bytes.
 pub(super) fn weight<P>(registration: &Registration<P>) -> usize {
     size_of::<Entry<P>>() + INDICES + registration.heap()
 }

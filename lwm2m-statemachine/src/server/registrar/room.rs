@@ -1,8 +1,8 @@
-//! Who goes when there is no room: registrations without a proven identity, in their order.
+//! The order in which registrations without a proven identity are evicted.
 //!
-//! What is counted and ordered here are only registrations of clients that proved no identity
-//! (NoSec, TS 7.1.10): anybody can make them, from any address. Nothing is scanned; each call costs
-//! the same however many there are.
+//! Only registrations of clients that proved no identity (NoSec, TS 7.1.10) are counted and
+//! ordered: anybody can make them, from any address. Nothing is scanned; a call costs the same
+//! however many there are.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -13,8 +13,8 @@ use crate::machine::KeyedState;
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// What many peers may have in common: an address without its port, as the application tells it
-/// (see [`Server::with_hosts`](crate::Server::with_hosts)).
+/// What many peers may have in common, such as an address without its port. The application derives
+/// it from a peer; see [`Server::with_hosts`](crate::Server::with_hosts).
 ///
 /// ```
 /// use core::net::{Ipv6Addr, SocketAddr};
@@ -30,7 +30,7 @@ const NONE: u32 = u32::MAX;
 pub struct Host(u64);
 
 impl Host {
-    /// The host of this number. Which number means which host is the application's.
+    /// The host with this number. The application decides what the numbers mean.
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
@@ -43,7 +43,7 @@ impl From<Ipv4Addr> for Host {
 }
 
 impl From<Ipv6Addr> for Host {
-    /// The network of 64 bits; of a mapped IPv4 address, that address.
+    /// The network of 64 bits, or the IPv4 address that is mapped.
     fn from(address: Ipv6Addr) -> Self {
         match address.to_ipv4_mapped() {
             Some(address) => address.into(),
@@ -70,20 +70,21 @@ impl From<SocketAddr> for Host {
 /// What a client has shown of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Nothing: whoever sent the Register may have any address.
+    /// Nothing: the address of its Register may be forged.
     Unconfirmed,
-    /// It has what was sent to its address: it updated its registration, or answered a request.
+    /// It receives what is sent to its address: it has updated its registration, or answered a
+    /// request.
     Confirmed,
     /// The transport proved its identity.
     Proven,
 }
 
-/// Where a registration stands in the lists; part of the registration's entry.
+/// The neighbours of a registration in the lists; part of the registration's entry.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
-    /// Among all of its standing.
+    /// Among all of the same standing.
     all: Links,
-    /// Among the unconfirmed ones of its host.
+    /// Among the unconfirmed ones of the same host.
     at_host: Links,
 }
 
@@ -108,12 +109,12 @@ pub(super) trait Places {
     fn place(&mut self, index: u32) -> Option<&mut Place>;
 }
 
-/// The lists, and how many each host has.
+/// The lists, and the number of registrations of each host.
 #[derive(Debug)]
 pub(super) struct Room {
     /// From the first that registered to the last.
     unconfirmed: List,
-    /// From the one that has been left alone the longest.
+    /// The first one has been idle the longest, as far as it was looked at.
     confirmed: List,
     hosts: HashMap<Host, AtHost, KeyedState>,
 }
@@ -133,7 +134,7 @@ impl Room {
         }
     }
 
-    /// A registration is there. Its place is a new one.
+    /// Adds a registration, whose place is a new one.
     pub(super) fn add(
         &mut self,
         places: &mut impl Places,
@@ -155,8 +156,7 @@ impl Room {
         }
     }
 
-    /// A registration is there no more, or has another standing or host, with which it is added
-    /// next.
+    /// Removes a registration. One whose standing or host changes is removed and added again.
     pub(super) fn remove(
         &mut self,
         places: &mut impl Places,
@@ -184,12 +184,12 @@ impl Room {
         }
     }
 
-    /// The unconfirmed registration that is the oldest.
+    /// The oldest unconfirmed registration.
     pub(super) fn oldest_unconfirmed(&self) -> Option<u32> {
         self.unconfirmed.first()
     }
 
-    /// The confirmed registration that is first in turn.
+    /// The first confirmed registration in the order.
     pub(super) fn first_confirmed(&self) -> Option<u32> {
         self.confirmed.first()
     }
@@ -213,7 +213,7 @@ impl Room {
         })
     }
 
-    /// The unconfirmed registration of a host that is the oldest.
+    /// The oldest unconfirmed registration of a host.
     pub(super) fn oldest_unconfirmed_at(&self, host: Host) -> Option<u32> {
         self.hosts.get(&host)?.unconfirmed.first()
     }
@@ -224,7 +224,7 @@ impl Room {
     }
 }
 
-/// Gives room back once most of it is unused.
+/// Gives memory back once most of it is unused.
 fn shrink(hosts: &mut HashMap<Host, AtHost, KeyedState>) {
     if hosts.len() < hosts.capacity() / 8 {
         hosts.shrink_to(hosts.len() * 2);
