@@ -81,6 +81,9 @@ pub struct BootstrapParameters<'a> {
     pub endpoint: EndpointName<'a>,
 }
 
+/// How many queries a Register usually has at most.
+const FEW: usize = 8;
+
 impl<'a> RegisterParameters<'a> {
     /// Reads the URI-queries of a Register, in any order, for a Server that accepts these versions
     /// of the Enabler; a single [`Version`] stands for all [up to](EnablerVersions::up_to) it.
@@ -99,7 +102,16 @@ impl<'a> RegisterParameters<'a> {
     {
         use Parameter::{Binding, EndpointName, Lifetime, QueueMode, SmsNumber, Version};
 
-        let (queries, accepted) = (queries.into_iter(), accepted.into());
+        let accepted = accepted.into();
+        // They are walked twice, and to walk those of a message means to check its options.
+        let mut queries = queries.into_iter();
+        let mut first = [""; FEW];
+        let count = first
+            .iter_mut()
+            .zip(&mut queries)
+            .map(|(slot, query)| *slot = query)
+            .count();
+        let queries = first.into_iter().take(count).chain(queries);
         let style = match first_version(queries.clone()) {
             Some((query, client)) if !accepted.contains(client) => {
                 return Err(ParameterError::Version {

@@ -9,7 +9,7 @@ use super::{
     policy::Policy,
     refusal::RefusalReason,
     registration::Registration,
-    registrations::{Registrations, weight},
+    registrations::{NameHash, Registrations, weight},
     room::{Host, Standing},
 };
 use crate::{machine::Peer, server::id::RegistrationId};
@@ -72,8 +72,11 @@ impl<P: Peer> Admission<'_, P> {
     pub(super) fn admit(
         &mut self,
         registration: &Registration<P>,
+        name: NameHash,
     ) -> Result<Option<RegistrationId>, RefusalReason> {
-        let instead_of = self.registrations.find(registration.endpoint_name());
+        let instead_of = self
+            .registrations
+            .find_hashed(registration.endpoint_name(), name);
         let instead_of = instead_of.filter(|old| !self.expire_if_due(*old));
         let old = instead_of.and_then(|old| self.registrations.get(old));
         let standing = registration.contact.standing;

@@ -74,6 +74,10 @@ impl fmt::Debug for Location {
 pub(super) struct LocationToken([u8; LENGTH]);
 
 impl LocationToken {
+    pub(super) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(super) fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }

@@ -48,7 +48,7 @@ pub use self::{
 };
 use super::{config::ServerConfig, id::RegistrationId};
 use crate::{
-    coap::{MessageBuf, MessageRef, OptionError},
+    coap::{MessageBuf, MessageRef, OptionError, OptionNumber},
     machine::{Peer, Random},
 };
 
@@ -85,7 +85,7 @@ impl Answer {
                 let mut message = MessageBuf::response(Code::CREATED);
                 message
                     .location_path(RD)?
-                    .location_path(location.token().as_str())?;
+                    .option(OptionNumber::LOCATION_PATH, location.token().as_bytes())?;
                 Ok(message)
             }
             Self::Code(code) => {
@@ -294,9 +294,13 @@ impl<P: Peer> Registrar<P> {
     ) -> Result<Decision<P>, RefusalReason> {
         let registration = self.read_register(now, origin, request, body)?;
         let location = registration.location;
-        let old = self.admission(now).admit(&registration)?;
-        let replaced = old.and_then(|old| Some((old, self.registrations.remove(old)?)));
-        let id = self.registrations.insert(registration);
+        let name = self.registrations.hash_name(registration.endpoint_name());
+        let old = self.admission(now).admit(&registration, name)?;
+        let replaced = old.and_then(|old| {
+            let was = self.registrations.remove_hashed(old, name)?;
+            Some((old, was))
+        });
+        let id = self.registrations.insert(registration, name);
         Ok(Decision {
             answer: Answer::Created(location),
             effect: Effect::Registered {

@@ -40,6 +40,10 @@ pub(super) struct Registrations<P> {
     serial: u32,
 }
 
+/// The hash of an endpoint name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NameHash(u64);
+
 #[derive(Debug)]
 struct Entry<P> {
     serial: u32,
@@ -104,12 +108,23 @@ impl<P> Registrations<P> {
         (entry.serial == id.serial).then_some(&mut entry.registration)
     }
 
+    /// The hash of a name, for several calls about it.
+    pub(super) fn hash_name(&self, endpoint_name: &str) -> NameHash {
+        NameHash(self.keys.hash_one(endpoint_name))
+    }
+
     pub(super) fn find(&self, endpoint_name: &str) -> Option<RegistrationId> {
-        let index = self
-            .by_name
-            .find(self.keys.hash_one(endpoint_name), |index| {
-                name(&self.entries, *index) == Some(endpoint_name)
-            });
+        self.find_hashed(endpoint_name, self.hash_name(endpoint_name))
+    }
+
+    pub(super) fn find_hashed(
+        &self,
+        endpoint_name: &str,
+        NameHash(hash): NameHash,
+    ) -> Option<RegistrationId> {
+        let index = self.by_name.find(hash, |index| {
+            name(&self.entries, *index) == Some(endpoint_name)
+        });
         self.id(*index?)
     }
 
@@ -131,9 +146,12 @@ impl<P> Registrations<P> {
     }
 
     /// Adds a registration, whose name and location are free. `None` if there is no number left.
-    pub(super) fn insert(&mut self, registration: Registration<P>) -> Option<RegistrationId> {
+    pub(super) fn insert(
+        &mut self,
+        registration: Registration<P>,
+        NameHash(name_hash): NameHash,
+    ) -> Option<RegistrationId> {
         let keys = self.keys;
-        let name_hash = keys.hash_one(registration.endpoint_name());
         let location_hash = registration.location.bits();
         let (expiry, standing) = (registration.expiry, registration.contact.standing);
         let host = self.host_of(&registration.contact.peer);
@@ -194,10 +212,19 @@ impl<P> Registrations<P> {
     }
 
     pub(super) fn remove(&mut self, id: RegistrationId) -> Option<Registration<P>> {
+        let name = self.hash_name(self.get(id)?.endpoint_name());
+        self.remove_hashed(id, name)
+    }
+
+    /// Removes a registration whose name has this hash.
+    pub(super) fn remove_hashed(
+        &mut self,
+        id: RegistrationId,
+        NameHash(name_hash): NameHash,
+    ) -> Option<Registration<P>> {
         let registration = self.get(id)?;
         let (expiry, standing) = (registration.expiry, registration.contact.standing);
         let host = self.host_of(&registration.contact.peer);
-        let name_hash = self.keys.hash_one(registration.endpoint_name());
         let location_hash = registration.location.bits();
         self.expiry.set(id.index, &mut Some(expiry), None);
         self.room

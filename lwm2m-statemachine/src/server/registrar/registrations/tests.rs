@@ -35,7 +35,9 @@ fn registration(name: &str, location: Location) -> Registration<u8> {
 
 fn add(registrations: &mut Registrations<u8>, name: &str) -> RegistrationId {
     let location = registrations.free_location();
-    registrations.insert(registration(name, location)).unwrap()
+    let hash = registrations.hash_name(name);
+    let registration = registration(name, location);
+    registrations.insert(registration, hash).unwrap()
 }
 
 fn empty() -> Registrations<u8> {
