@@ -55,6 +55,8 @@ pub struct AttributesUpdate {
 }
 
 /// What becomes of one attribute.
+///
+/// An update sets, unsets or keeps, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Change<T> {
@@ -94,8 +96,11 @@ pub struct DefaultPeriods {
 }
 
 /// Where attributes are set (TS 5.1.1).
+///
+/// It may grow: LwM2M 1.1 attaches attributes to Resource Instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum AttributeLevel {
     /// For all Resources of all Instances of an Object.
     Object,
@@ -106,8 +111,11 @@ pub enum AttributeLevel {
 }
 
 /// The attributes of LwM2M 1.0 (TS Tables 3, 4).
+///
+/// It may grow: LwM2M 1.1 adds `epmin` and `epmax`, 1.2 `edge`, `con` and `hqmax`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum AttributeName {
     /// Dimension, `dim`; of the PROPERTIES class.
     Dimension,
@@ -492,7 +500,7 @@ impl fmt::Display for AttributeQuery {
 
 impl AttributeName {
     /// All attributes, in the order of Tables 3 and 4.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: &[Self] = &[
         Self::Dimension,
         Self::ObjectVersion,
         Self::MinimumPeriod,
@@ -518,7 +526,8 @@ impl AttributeName {
     /// The attribute with this name.
     pub fn from_link_param(param: &str) -> Option<Self> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|name| name.link_param() == param)
     }
 

@@ -14,6 +14,8 @@ use thiserror::Error;
 /// assert!("UQSQ".parse::<BindingMode>().is_err());
 /// # Ok::<(), lwm2m_core::BindingModeError>(())
 /// ```
+///
+/// Later versions have [`Transports`](crate::Transports) instead, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BindingMode {
     /// `U`: UDP, reachable at any time; the default (TS Table 7).

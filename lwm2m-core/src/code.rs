@@ -16,6 +16,8 @@ use core::fmt;
 pub struct Code(u8);
 
 /// What kind of message a [`Code`] makes (RFC 7252 §3, §12.1).
+///
+/// Together they are all 256 codes, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CodeKind {
@@ -174,8 +176,11 @@ impl fmt::Debug for Code {
 }
 
 /// The CoAP methods that LwM2M 1.0 uses (TS 8.1).
+///
+/// It may grow: LwM2M 1.1 adds FETCH and iPATCH (RFC 8132).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Method {
     /// 0.01
     Get,

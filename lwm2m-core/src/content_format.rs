@@ -4,8 +4,9 @@ use core::fmt;
 
 /// A CoAP Content-Format.
 ///
-/// Any 16-bit number can be spoken of, so that an unknown format is not confused with an absent
-/// one; the constants are those of LwM2M 1.0.
+/// It is a number and not an enum: every version of LwM2M adds formats, peers name others, and an
+/// unknown format must not be confused with an absent one. So nothing may count on how many formats
+/// there are. The constants are those of LwM2M 1.0.
 ///
 /// ```
 /// use lwm2m_core::ContentFormat;
@@ -30,9 +31,9 @@ impl ContentFormat {
     pub const TLV: Self = Self(11542);
     /// JSON (TS 6.4.4).
     pub const JSON: Self = Self(11543);
-    /// What old implementations send for TLV.
+    /// TLV as old implementations number it.
     pub const LEGACY_TLV: Self = Self(1542);
-    /// What old implementations send for JSON.
+    /// JSON as old implementations number it.
     pub const LEGACY_JSON: Self = Self(1543);
 
     /// The format with this number.

@@ -12,8 +12,11 @@ use crate::{AccessRights, Code, Method, Path};
 
 /// The operations of LwM2M 1.0 (TS Table 1). Those of the Bootstrap interface that have a namesake
 /// in Device Management stand apart: targets, rights and response codes differ.
+///
+/// It may grow: LwM2M 1.1 adds composite operations and Send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Operation {
     /// Bootstrap-Request (TS 5.2.7.1).
     BootstrapRequest,
@@ -54,6 +57,8 @@ pub enum Operation {
 }
 
 /// The interfaces of LwM2M (TS 5).
+///
+/// Every version of LwM2M has these four, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Interface {
@@ -68,6 +73,8 @@ pub enum Interface {
 }
 
 /// Who asks whom.
+///
+/// A request has two ends, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Direction {
@@ -78,8 +85,11 @@ pub enum Direction {
 }
 
 /// The form of the path of an operation's request (TS Tables 23 to 26).
+///
+/// It may grow: LwM2M 1.1 sends to `/dp`, LwM2M 1.2 to `/bspack`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum PathForm {
     /// `/bs`
     Bootstrap,
@@ -98,7 +108,7 @@ pub enum PathForm {
 
 impl Operation {
     /// All operations, in the order of Table 27.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: &[Self] = &[
         Self::BootstrapRequest,
         Self::BootstrapWrite,
         Self::BootstrapDiscover,

@@ -20,6 +20,8 @@ use crate::id::{self, IdError, InstanceId, ObjectId, ResourceId, ResourceInstanc
 /// assert!("/3".parse::<Path>()?.contains(&battery));
 /// # Ok::<(), lwm2m_core::PathError>(())
 /// ```
+///
+/// Every version of LwM2M has these levels, so it won't grow.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Path {
     /// `/`, all Objects.

@@ -101,6 +101,8 @@ impl fmt::Display for Instant {
 }
 
 /// When a reported value was true (TS 6.4.4, Base Time plus Time), in seconds.
+///
+/// A time is one or the other, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Timestamp {

@@ -8,6 +8,8 @@ use thiserror::Error;
 use crate::BindingMode;
 
 /// A transport that a Client may be reached over.
+///
+/// It may grow: LwM2M 1.2 adds MQTT and HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -35,11 +37,11 @@ pub enum Transport {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Transports {
-    /// One bit for each, in the order of [`Transport::ALL`].
+    /// One bit for each; see [`Transport::bit`].
     bits: u8,
 }
 
-/// Text that is no set of [`Transports`].
+/// Text that isn't a set of [`Transports`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected letters of U, T, S and N, each once")]
 pub struct TransportsError;
@@ -58,6 +60,8 @@ pub struct TransportsError;
 /// assert_eq!((later.mode(), later.to_string()), (None, "UT&Q".into()));
 /// # Ok::<(), lwm2m_core::TransportsError>(())
 /// ```
+///
+/// LwM2M 1.0 has one form and all later versions the other, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Binding {
@@ -74,7 +78,7 @@ pub enum Binding {
 
 impl Transport {
     /// All transports, in the order in which a set is written.
-    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Sms, Self::NonIp];
+    pub const ALL: &[Self] = &[Self::Udp, Self::Tcp, Self::Sms, Self::NonIp];
 
     /// Its letter in `b`.
     pub const fn letter(self) -> char {
@@ -86,6 +90,7 @@ impl Transport {
         }
     }
 
+    /// Its bit in a set. A set has room for eight.
     const fn bit(self) -> u8 {
         match self {
             Self::Udp => 1,
@@ -122,7 +127,7 @@ impl Transports {
 
     /// The transports, in the order in which they are written.
     pub fn iter(self) -> impl Iterator<Item = Transport> {
-        let all = Transport::ALL.into_iter();
+        let all = Transport::ALL.iter().copied();
         all.filter(move |transport| self.has(*transport))
     }
 }
@@ -142,7 +147,8 @@ impl FromStr for Transports {
         let mut bits = 0;
         for letter in text.chars() {
             let transport = Transport::ALL
-                .into_iter()
+                .iter()
+                .copied()
                 .find(|transport| transport.letter() == letter)
                 .filter(|transport| bits & transport.bit() == 0)
                 .ok_or(TransportsError)?;
@@ -253,7 +259,7 @@ mod tests {
             let transports: Transports = text.parse().unwrap();
             assert_eq!(transports.to_string(), written);
             assert_eq!(transports.to_string().parse(), Ok(transports));
-            for transport in Transport::ALL {
+            for transport in Transport::ALL.iter().copied() {
                 assert_eq!(transports.has(transport), text.contains(transport.letter()));
             }
         }
@@ -270,7 +276,7 @@ mod tests {
                 (binding.mode(), binding.to_string()),
                 (Some(mode), mode.to_string())
             );
-            for transport in Transport::ALL {
+            for transport in Transport::ALL.iter().copied() {
                 let letter = transport.letter();
                 assert_eq!(binding.has(transport), mode.as_str().contains(letter));
                 let queued = [letter, 'Q'].iter().collect::<alloc::string::String>();
@@ -285,7 +291,7 @@ mod tests {
             transports: Transports::UDP.and(Transport::NonIp),
             queue_mode,
         };
-        for transport in Transport::ALL {
+        for transport in Transport::ALL.iter().copied() {
             let has = matches!(transport, Transport::Udp | Transport::NonIp);
             assert_eq!(binding(true).has(transport), has);
             assert_eq!(binding(true).queues(transport), has);

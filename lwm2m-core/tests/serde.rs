@@ -199,7 +199,7 @@ fn arguments_and_operations() {
     borrowed_round_trip(&argument, r#"{"digit":1,"value":"x"}"#);
     for operation in Operation::ALL {
         let json = format!("\"{operation:?}\"");
-        round_trip(&operation, &json);
+        round_trip(operation, &json);
     }
     round_trip(
         &Operation::Execute.path_form(),

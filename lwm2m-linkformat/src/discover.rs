@@ -119,6 +119,8 @@ impl<'a> DiscoverLink<'a> {
                 AttributeName::GreaterThan => (attributes.gt.is_some(), Reason::Number),
                 AttributeName::LessThan => (attributes.lt.is_some(), Reason::Number),
                 AttributeName::Step => (attributes.st.is_some(), Reason::Number),
+                // An attribute that isn't known here.
+                _ => continue,
             };
             if !seen {
                 located.parse(reason, |value| {

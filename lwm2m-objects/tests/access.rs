@@ -210,7 +210,7 @@ fn the_table_of_7_3_2() {
             }
         }
         // Nobody reaches Security, whatever the rights.
-        for operation in Operation::ALL {
+        for operation in Operation::ALL.iter().copied() {
             for security in ["/0", "/0/0", "/0/9", "/0/0/0", "/0/0/0/0"] {
                 let path = security.parse().unwrap();
                 let found = access::authorize(&tree, server(101), operation, path);

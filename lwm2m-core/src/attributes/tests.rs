@@ -34,7 +34,8 @@ fn a_value_sets_and_a_bare_name_unsets() {
 #[test]
 fn an_empty_value_is_refused() {
     for name in AttributeName::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|name| name.is_writable())
     {
         let query = alloc::format!("{name}=");

@@ -42,6 +42,8 @@ pub struct Limited<S> {
 }
 
 /// Why [`Limited`] refuses an event.
+///
+/// A limit is all that it adds to the sink, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum LimitError<E> {
     /// With this event, more bytes would be kept than there may be.

@@ -42,6 +42,8 @@ pub struct DownlinkRequest {
 
 /// The Observe option of a request (RFC 7641 §2). Other numbers are ignored as if the option were
 /// not there: it is elective.
+///
+/// RFC 7641 has these two, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ObserveOption {
@@ -52,6 +54,8 @@ pub enum ObserveOption {
 }
 
 /// What a POST on a Resource can be, by the definition of the Resource (TS Appendix D).
+///
+/// A POST executes or writes, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ResourceSupport {
@@ -64,6 +68,8 @@ pub enum ResourceSupport {
 }
 
 /// How a Write treats what its payload does not name (TS 5.4.3).
+///
+/// A Write replaces or doesn't, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum WriteMode {

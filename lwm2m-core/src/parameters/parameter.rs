@@ -7,6 +7,8 @@ use thiserror::Error;
 use crate::{Code, EnablerVersions, Version};
 
 /// What becomes of a request with a parameter that its table does not list.
+///
+/// It is yes or no, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UnknownParameter {
@@ -17,8 +19,11 @@ pub enum UnknownParameter {
 }
 
 /// A parameter of the registration and bootstrap interfaces (TS Tables 7, 9).
+///
+/// It may grow: LwM2M 1.1 adds `pct`, LwM2M 1.2 `pid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Parameter {
     /// `ep`
     EndpointName,

@@ -364,7 +364,7 @@ prop_compose! {
         seconds in 1u32..,
         version in any::<(u8, u8)>(),
         mode in prop::sample::select(&BindingMode::ALL[..]),
-        letters in prop::sample::subsequence(&Transport::ALL[..], 1..=4),
+        letters in prop::sample::subsequence(Transport::ALL, 1..=Transport::ALL.len()),
         queue_mode in any::<bool>(),
         sms in prop::option::of("[0-9]{1,15}"),
     ) -> RegisterParameters<'static> {

@@ -210,6 +210,7 @@ fn operation(request: &Request) -> &'static str {
         (Method::Post, _) if depth < 2 => "Create",
         (Method::Post, _) if EXECUTABLE.contains(&request.path) || !has_value => "Execute",
         (Method::Put | Method::Post, _) => "Write",
+        (other, _) => unreachable!("{other:?}"),
     }
 }
 
