@@ -103,6 +103,19 @@ fn bodies_in_blocks_change_nothing() {
 }
 
 #[test]
+fn requests_that_the_application_answers_later_have_one_outcome() {
+    let mut plan = Plan::new(rough());
+    plan.pause = Duration::from_secs(20);
+    plan.lifetime = 300;
+    plan.defers = true;
+    check_seeds(9_000_000, 100, &plan);
+    plan.moves = 0.1;
+    plan.reboots = 0.1;
+    plan.block_size = 16;
+    check_seeds(9_500_000, 100, &plan);
+}
+
+#[test]
 fn without_faults_everything_succeeds() {
     let mut plan = Plan::new(Link::default());
     plan.pause = Duration::from_millis(500);

@@ -4,11 +4,12 @@
 use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, BTreeSet};
 
-use lwm2m_core::{Instant, Path, Value};
+use lwm2m_core::{Code, Instant, Path, Value};
 use lwm2m_objects::Change;
 use lwm2m_simulation::{Address, Application};
 use lwm2m_statemachine::{
     Client, ClientEvent, ConnectionId,
+    client::DeferredId,
     server::{ObservationId, OperationId, Outcome, RegistrationId, Server, ServerEvent},
 };
 
@@ -28,7 +29,35 @@ pub(super) struct DeviceSide {
     pub(super) executed: Vec<String>,
     /// The values of each Write.
     pub(super) written: Vec<Value>,
+    /// The requests that it is to answer, with the arguments of each Execute.
+    pub(super) waiting: BTreeMap<DeferredId, Option<String>>,
     pub(super) log: Vec<String>,
+}
+
+impl DeviceSide {
+    /// Answers those of the requests that wait that are `chosen`. An Execute is run with its answer.
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        client: &mut Client,
+        mut chosen: impl FnMut() -> bool,
+    ) {
+        for (request, arguments) in core::mem::take(&mut self.waiting) {
+            if !chosen() {
+                self.waiting.insert(request, arguments);
+                continue;
+            }
+            // What was over would have been told.
+            if let Some(arguments) = arguments {
+                let answered = client.answer_execute(now, request, Ok(()));
+                assert_eq!(answered, Ok(Code::CHANGED));
+                self.executed.push(arguments);
+            } else {
+                let answered = client.answer_read(now, request, Ok(()));
+                assert_eq!(answered, Ok(Code::CONTENT));
+            }
+        }
+    }
 }
 
 impl Application for DeviceSide {
@@ -49,6 +78,15 @@ impl Application for DeviceSide {
                 self.failed += 1;
             }
             ClientEvent::Execute { arguments, .. } => self.executed.push(arguments),
+            ClientEvent::ExecuteAsked {
+                request, arguments, ..
+            } => assert_eq!(self.waiting.insert(request, Some(arguments)), None),
+            ClientEvent::ReadAsked { request, .. } => {
+                assert_eq!(self.waiting.insert(request, None), None);
+            }
+            ClientEvent::DeferredEnded { request, .. } => {
+                assert!(self.waiting.remove(&request).is_some(), "it did not wait");
+            }
             ClientEvent::Written { changes, .. } => {
                 for change in changes {
                     if let Change::Set { value, .. } = change {

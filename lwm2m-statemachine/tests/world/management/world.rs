@@ -11,6 +11,7 @@ use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_simulation::{Address, Handle, Host, Link, Network, Record};
 use lwm2m_statemachine::{
     Client, ClientConfig,
+    client::DeferredOperation,
     coap::{MessageRef, Token},
     server::{CallError, Outcome, Server, ServerConfig},
 };
@@ -48,6 +49,9 @@ pub(crate) struct Plan {
     pub(crate) lateness: Duration,
     /// The largest blocks that either side uses, in bytes.
     pub(crate) block_size: usize,
+    /// Whether the application of the client answers Executes and Reads itself, some of them late
+    /// and some never.
+    pub(crate) defers: bool,
 }
 
 impl Plan {
@@ -63,6 +67,7 @@ impl Plan {
             partitions: 0.0,
             lateness: Duration::ZERO,
             block_size: 1024,
+            defers: false,
         }
     }
 }
@@ -124,6 +129,7 @@ impl World {
             self.disturb();
             self.operate(number);
             self.change_level();
+            self.answer_deferred();
             let pause = self.network.random().duration(self.plan.pause);
             self.network.run_for(pause);
         }
@@ -202,6 +208,22 @@ impl World {
         let level = i64::try_from(self.network.random().below(101)).unwrap();
         self.network.with(self.client, |host, now| {
             host.machine.set(now, BATTERY_LEVEL, level).unwrap();
+        });
+    }
+
+    /// The application of the client answers some of the requests that wait for it.
+    fn answer_deferred(&mut self) {
+        if !self.plan.defers {
+            return;
+        }
+        let choices = [(); 8].map(|()| self.network.random().chance(0.5));
+        let mut choices = choices.into_iter();
+        self.network.with(self.client, |host, now| {
+            let Host {
+                machine,
+                application,
+            } = host;
+            application.answer(now, machine, || choices.next().unwrap_or(false));
         });
     }
 
@@ -360,6 +382,14 @@ impl World {
                 (Asked::Observe, Some(Outcome::Observing { .. }))
                 | (Asked::Cancel, Some(Outcome::Content(_)))
                 | (_, None | Some(Outcome::Timeout | Outcome::Reset | Outcome::ClientGone)) => {}
+                // The application did not answer, or has enough to answer.
+                (
+                    Asked::Execute(_) | Asked::Read(_) | Asked::Observe,
+                    Some(Outcome::Refused { code }),
+                ) if self.plan.defers => assert!(
+                    [Code::INTERNAL_SERVER_ERROR, Code::SERVICE_UNAVAILABLE].contains(code),
+                    "{asked:?} ended with {code}"
+                ),
                 (asked, outcome) => panic!("{asked:?} ended with {outcome:?}"),
             }
         }
@@ -422,5 +452,11 @@ fn boot(network: &mut Network, plan: &Plan, server: Address) -> ClientHost {
         server: Some(server),
         ..DeviceSide::default()
     };
-    Host::new(Client::new(config, tree).unwrap(), application)
+    let mut client = Client::new(config, tree).unwrap();
+    if plan.defers {
+        client.defer(DeferredOperation::Execute, REBOOT);
+        client.defer(DeferredOperation::Read, MANUFACTURER);
+        client.defer(DeferredOperation::Read, BATTERY_LEVEL);
+    }
+    Host::new(client, application)
 }
