@@ -26,15 +26,20 @@ pub enum IdError {
 ///
 /// One number has one spelling, so that no two paths can name the same resource.
 pub(crate) fn parse_u16(text: &str) -> Result<u16, IdError> {
-    let is_decimal = match text.as_bytes() {
-        [] | [b'0', _, ..] => false,
-        bytes => bytes.iter().all(u8::is_ascii_digit),
-    };
-    if !is_decimal {
+    let bytes = text.as_bytes();
+    if let [] | [b'0', _, ..] = bytes {
         return Err(IdError::NotDecimal);
     }
+    let mut number = Some(0_u16);
+    for byte in bytes {
+        if !byte.is_ascii_digit() {
+            return Err(IdError::NotDecimal);
+        }
+        let digit = u16::from(byte & 0x0F);
+        number = number.and_then(|number| number.checked_mul(10)?.checked_add(digit));
+    }
     // Only its size can be wrong.
-    text.parse().map_err(|_| IdError::OutOfRange)
+    number.ok_or(IdError::OutOfRange)
 }
 
 /// What all identifiers share: reading, printing, and the way to `u16`.

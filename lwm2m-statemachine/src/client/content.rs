@@ -8,6 +8,9 @@ use crate::{coap::MessageBuf, downlink::payload::Encoder};
 
 /// Room for the options and the values of most answers.
 const CAPACITY: usize = 192;
+/// The same, if they are of a single Resource: so little that the message is kept as it is, and need
+/// not be made smaller.
+const CAPACITY_OF_ONE: usize = 48;
 
 /// A 2.05 with what a server may read at a path (TS 5.4.1): the tree pushes into the encoder, and the
 /// encoder writes into the message. Of an Object these are the Object Instances that it has the Read
@@ -23,7 +26,10 @@ pub(super) fn content(
     observe: Option<u32>,
 ) -> Result<MessageBuf, Refusal> {
     let path = target.path();
-    let mut answer = MessageBuf::response_with_capacity(Code::CONTENT, CAPACITY);
+    let resource = target.resource();
+    let is_one = resource.is_some_and(|resource| !resource.is_multiple());
+    let capacity = if is_one { CAPACITY_OF_ONE } else { CAPACITY };
+    let mut answer = MessageBuf::response_with_capacity(Code::CONTENT, capacity);
     if let Some(sequence) = observe {
         answer.observe(sequence)?;
     }

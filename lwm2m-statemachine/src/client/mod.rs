@@ -1,139 +1,4 @@
-//! The LwM2M Client: registers with its servers, serves their operations, notifies them.
-//!
-//! It is made of parts that each own their state: a registration per server
-//! ([TS 5.3](self#what-it-does)), the dispatch of requests (TS 5.4), the observations (TS 5.5), on
-//! a CoAP endpoint and an [`ObjectTree`].
-//!
-//! # What it does
-//!
-//! The accounts of the tree say which servers there are. [`Client::start`] asks for a connection
-//! to each of them; on a connection that is up it registers, updates in time and on change, and
-//! registers anew when a server has forgotten it.
-//!
-//! Requests of a server are served from its registration's answer on, and ignored before: without
-//! acknowledgement, so that the server's retransmission still works.
-//!
-//! Values that change by themselves are told by the application, and their observers notified:
-//! [`Client::set`] for what the tree holds, [`Client::changed`] for what an
-//! [`Object`] reads elsewhere, such as a sensor, and
-//! [`Client::object`] for an Object that does something. What is to survive a restart is
-//! [`ObjectTree::snapshot`] of [`Client::tree`].
-//!
-//! # The loop
-//!
-//! A Client does nothing on its own: it is fed datagrams and the time, and drained of datagrams
-//! and events. Here its only server is reached by a socket:
-//!
-//! ```
-//! use std::{net::UdpSocket, time::{self, Duration}};
-//! use lwm2m_core::{InstanceId, Instant, ServerUri, ShortServerId};
-//! use lwm2m_objects::{ObjectTree, Store, typed};
-//! use lwm2m_statemachine::{Client, ClientConfig, ClientEvent, Datagram};
-//!
-//! let server = ShortServerId::new(1).unwrap();
-//! let mut tree = ObjectTree::new();
-//! tree.add(Store::of([(InstanceId::ZERO, typed::Security::no_sec("coap://192.0.2.1", server))]));
-//! tree.add(Store::of([(InstanceId::ZERO, typed::Server::new(server, 86_400))]));
-//! tree.add(Store::of([(InstanceId::ZERO, typed::Device::default())]));
-//!
-//! let seed = [0; 32]; // fresh from a source of randomness at every start
-//! let mut client = Client::new(ClientConfig::new("my-device", seed), tree).unwrap();
-//!
-//! let start = time::Instant::now();
-//! let now = || Instant::ZERO + start.elapsed();
-//! client.start(now());
-//!
-//! let socket = UdpSocket::bind("0.0.0.0:0")?; // "[::]:0" for a server on IPv6
-//! let mut link = None; // the Client's name for its connection to the server
-//! let mut buffer = [0; 65_535];
-//! loop {
-//!     while let Some(event) = client.poll_event() {
-//!         match event {
-//!             ClientEvent::Connect { connection, uri, .. } => {
-//!                 let ServerUri::Coap { host, port } = ServerUri::parse(&uri)? else {
-//!                     return Err("this loop has no DTLS and no SMS".into());
-//!                 };
-//! #               assert_eq!((host, port), ("192.0.2.1", 5683));
-//! #               let (host, port) = ("127.0.0.1", serve_on_loopback()?);
-//!                 socket.connect((host, port))?;
-//!                 link = Some(connection);
-//!                 client.connected(now(), connection);
-//!             }
-//!             ClientEvent::Disconnect { .. } => link = None,
-//!             ClientEvent::Registered { location, .. } => println!("registered: {location}"),
-//!             ClientEvent::Execute { path, .. } => println!("execute {path}"),
-//!             _ => {}
-//!         }
-//!     }
-//! #   if client.is_registered(server) {
-//! #       break;
-//! #   }
-//!     while let Some(transmit) = client.poll_transmit() {
-//!         if link == Some(transmit.to) {
-//!             // What is lost here is sent again.
-//!             let _ = socket.send(transmit.payload);
-//!         }
-//!     }
-//!     let wait = client.poll_timeout().map(|at| at.saturating_duration_since(now()));
-//!     socket.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
-//!     if let (Ok(length), Some(link)) = (socket.recv(&mut buffer), link) {
-//!         // The error only informs; the Client goes on.
-//!         let _ = client.handle_datagram(now(), Datagram::new(link, &buffer[..length]));
-//!     }
-//!     client.handle_timeout(now());
-//! #   assert!(start.elapsed() < Duration::from_secs(60), "it does not register");
-//! }
-//! #
-//! # /// The server, in place of the one at 192.0.2.1, as long as the test runs; its port.
-//! # fn serve_on_loopback() -> std::io::Result<u16> {
-//! #     let socket = UdpSocket::bind("127.0.0.1:0")?;
-//! #     let port = socket.local_addr()?.port();
-//! #     std::thread::spawn(move || -> std::io::Result<()> {
-//! #         let config = lwm2m_statemachine::ServerConfig::new([1; 32]);
-//! #         let mut server = lwm2m_statemachine::Server::new(config);
-//! #         let mut buffer = [0; 65_535];
-//! #         loop {
-//! #             let (length, from) = socket.recv_from(&mut buffer)?;
-//! #             let datagram = Datagram::new(from, &buffer[..length]);
-//! #             let _ = server.handle_datagram(Instant::ZERO, datagram);
-//! #             while let Some(transmit) = server.poll_transmit() {
-//! #                 socket.send_to(transmit.payload, transmit.to)?;
-//! #             }
-//! #             while server.poll_event().is_some() {}
-//! #         }
-//! #     });
-//! #     Ok(port)
-//! # }
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # Step by step
-//!
-//! ```
-//! use lwm2m_core::{InstanceId, Instant, ShortServerId};
-//! use lwm2m_objects::{ObjectTree, Store, typed};
-//! use lwm2m_statemachine::{Client, ClientConfig, ClientEvent};
-//!
-//! let id = ShortServerId::new(101).unwrap();
-//! let mut tree = ObjectTree::new();
-//! tree.add(Store::of([(InstanceId::ZERO, typed::Security::no_sec("coap://192.0.2.1", id))]));
-//! tree.add(Store::of([(InstanceId::ZERO, typed::Server::new(id, 86_400))]));
-//! tree.add(Store::of([(InstanceId::ZERO, typed::Device::default())]));
-//!
-//! let seed = [7; 32]; // from a source of randomness, fresh at every start
-//! let mut client = Client::new(ClientConfig::new("urn:dev:os:0023C7-000001", seed), tree)?;
-//! let now = Instant::ZERO; // from a clock
-//! client.start(now);
-//! while let Some(event) = client.poll_event() {
-//!     if let ClientEvent::Connect { connection, uri, .. } = event {
-//!         assert_eq!(uri, "coap://192.0.2.1");
-//!         client.connected(now, connection); // once the transport is up
-//!     }
-//! }
-//! let register = client.poll_transmit().expect("a Register to send");
-//! assert_eq!(register.payload[0] & 0xf0, 0x40); // confirmable
-//! # Ok::<(), lwm2m_statemachine::ClientError>(())
-//! ```
+#![doc = include_str!("guide.md")]
 
 mod accounts;
 mod changed;
@@ -470,16 +335,16 @@ impl Client {
         caller: Option<Caller>,
         incoming: Incoming<'_>,
     ) {
-        match incoming {
-            Incoming::Request {
-                responder,
-                request,
-                body,
-            } => {
-                let Some(caller) = caller else {
-                    return self.endpoint.ignore(responder);
-                };
-                let origin = Origin { caller, connection };
+        let origin = caller.map(|caller| Origin { caller, connection });
+        match (incoming, origin) {
+            (
+                Incoming::Request {
+                    responder,
+                    request,
+                    body,
+                },
+                Some(origin),
+            ) => {
                 // Times are read as of now.
                 self.tree.handle_timeout(now);
                 let effect = self.request(now, |requests, context| {
@@ -487,17 +352,16 @@ impl Client {
                 });
                 self.follow_request(now, effect);
             }
-            Incoming::RequestBlock {
-                responder,
-                transfer,
-                request,
-                offset,
-                more,
-            } => {
-                let Some(caller) = caller else {
-                    return self.endpoint.ignore(responder);
-                };
-                let origin = Origin { caller, connection };
+            (
+                Incoming::RequestBlock {
+                    responder,
+                    transfer,
+                    request,
+                    offset,
+                    more,
+                },
+                Some(origin),
+            ) => {
                 let block = Block {
                     transfer,
                     offset,
@@ -508,10 +372,23 @@ impl Client {
                     requests.serve_block(context, origin, responder, &request, block);
                 });
             }
+            (
+                Incoming::Request { responder, .. } | Incoming::RequestBlock { responder, .. },
+                None,
+            ) => self.endpoint.ignore(responder),
+            (incoming, _) => self.route_response(now, connection, &incoming),
+        }
+    }
+
+    /// What a datagram has brought that isn't a request.
+    fn route_response(&mut self, now: Instant, connection: ConnectionId, incoming: &Incoming<'_>) {
+        match *incoming {
             Incoming::Response {
-                request, response, ..
+                request,
+                ref response,
+                ..
             } => self.register(now, |registrations, context| {
-                registrations.answered(context, request, &response);
+                registrations.answered(context, request, response);
             }),
             Incoming::RequestReset { request } => self.register(now, |registrations, context| {
                 registrations.unanswered(context, request, RegistrationFailure::Reset);
@@ -663,16 +540,11 @@ impl Client {
                 }),
                 (None, None) => {}
             },
-            Effect::Observed {
-                observer,
-                path,
-                format,
-            } => {
-                let server = observer.server;
+            Effect::Observed(observation) => {
+                let (server, path) = (observation.observer.server, observation.path);
                 let conditions = self.conditions(server);
-                let observation = (observer, path, format);
                 self.observations
-                    .add(now, observation, conditions, &mut self.timers);
+                    .add(now, *observation, conditions, &mut self.timers);
                 self.events
                     .push_back(ClientEvent::Observed { server, path });
             }

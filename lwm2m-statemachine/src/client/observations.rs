@@ -65,12 +65,20 @@ impl Observer {
     }
 }
 
+/// What an observation begins with.
+#[derive(Debug, PartialEq)]
+pub(super) struct NewObservation {
+    pub(super) observer: Observer,
+    pub(super) path: Path,
+    /// The format of the notifications is that of the first answer (RFC 7641 §4.2).
+    pub(super) format: ContentFormat,
+}
+
 /// One observation relationship.
 #[derive(Clone, Debug)]
 pub(super) struct Observation {
     pub(super) observer: Observer,
     pub(super) path: Path,
-    /// The format of the notifications is that of the first answer (RFC 7641 §4.2).
     format: ContentFormat,
     /// When the last notification was sent.
     sent: Instant,
@@ -133,10 +141,15 @@ impl Observations {
     pub(super) fn add(
         &mut self,
         now: Instant,
-        (observer, path, format): (Observer, Path, ContentFormat),
+        new: NewObservation,
         conditions: NotificationConditions,
         timers: &mut Timers,
     ) {
+        let NewObservation {
+            observer,
+            path,
+            format,
+        } = new;
         let (connection, token) = (observer.connection, observer.token());
         let _ = self.end(timers, |observation| {
             observation.observer.has(connection, token)

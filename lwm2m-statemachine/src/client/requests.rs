@@ -9,7 +9,7 @@ mod admission;
 mod deferred;
 mod streams;
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use lwm2m_core::{
     Arguments, Code, ContentFormat, Instant, Operation, Path, ShortServerId, WriteMode,
@@ -32,7 +32,7 @@ use super::{
         ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId, DeferredOperation,
         Events,
     },
-    observations::{Observations, Observer},
+    observations::{NewObservation, Observations, Observer},
     refusal::Refusal,
     timers::Timers,
 };
@@ -99,12 +99,15 @@ impl Reader<'_> {
             connection,
             entry: self.endpoint.observer(self.now, responder),
         };
-        let effect = Effect::Observed {
+        let observation = NewObservation {
             observer,
             path: target.path(),
             format,
         };
-        Ok(Progress::Done(answer, effect))
+        Ok(Progress::Done(
+            answer,
+            Effect::Observed(Box::new(observation)),
+        ))
     }
 }
 
@@ -134,11 +137,7 @@ pub(super) enum Effect {
         arguments: Option<String>,
     },
     /// From now on, notify.
-    Observed {
-        observer: Observer,
-        path: Path,
-        format: ContentFormat,
-    },
+    Observed(Box<NewObservation>),
     /// Do not notify any more.
     Cancelled {
         connection: ConnectionId,

@@ -165,3 +165,54 @@ impl Classified<'_> {
         streams.then_some(path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lwm2m_core::{Code, Method};
+    use lwm2m_objects::example;
+
+    use super::*;
+    use crate::coap::{MessageBuf, MessageType, Token};
+
+    /// What becomes of a request of the Bootstrap-Server, by the method, the path and Accept.
+    fn bootstrap(method: Method, path: &str, accept: Option<ContentFormat>) -> Refusal {
+        let mut request = MessageBuf::request(method);
+        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+            request.uri_path(segment).unwrap();
+        }
+        if let Some(format) = accept {
+            request.accept(format).unwrap();
+        }
+        let wire = request.finish(MessageType::Confirmable, 1, Token::EMPTY);
+        let message = MessageRef::parse(wire.as_ref()).unwrap();
+        let tree = example::client();
+        let classified = classify(&tree, Caller::BootstrapServer, &message, true);
+        let admitted = classified.and_then(|classified| classified.admit(&tree));
+        admitted.unwrap_err()
+    }
+
+    /// Its interface is another one (TS 8.2.3), with the Security Object in it and without rights. No
+    /// operation of it is offered, and none of another interface is taken for one.
+    #[test]
+    fn a_bootstrap_server_is_told_that_its_operations_are_not_offered() {
+        let links = Some(ContentFormat::LINK_FORMAT);
+        for (method, path, accept, operation) in [
+            (Method::Put, "/0/0", None, Operation::BootstrapWrite),
+            (Method::Put, "/3/0/14", None, Operation::BootstrapWrite),
+            (Method::Get, "/", links, Operation::BootstrapDiscover),
+            (Method::Delete, "/1/0", None, Operation::BootstrapDelete),
+        ] {
+            let refusal = bootstrap(method, path, accept);
+            assert_eq!(refusal, Refusal::NotOffered(operation), "{path}");
+            assert_eq!(refusal.code(), Code::BAD_REQUEST);
+        }
+        for (method, path) in [
+            (Method::Get, "/3/0"),
+            (Method::Post, "/3/0/4"),
+            (Method::Delete, "/3/0/14"),
+        ] {
+            let refusal = bootstrap(method, path, None);
+            assert_eq!(refusal, Refusal::Malformed, "{path}");
+        }
+    }
+}
