@@ -1,4 +1,4 @@
-"""What `tshark` makes of a capture: the tests' view of its fields, and captures made by hand."""
+"""Fields of a capture as `tshark` reads them, and hand-made captures."""
 
 import struct
 
@@ -6,7 +6,7 @@ from programs import output, theirs
 
 
 async def fields(capture, *names, only=""):
-    """These fields of each packet that the display filter `only` lets pass, all UDP as CoAP."""
+    """These fields of each packet that passes the display filter `only`; all UDP is read as CoAP."""
     ports = {port for row in await rows(capture, "udp.srcport", "udp.dstport") for port in row}
     decode = [part for port in sorted(ports) for part in ("-d", f"udp.port=={port},coap")]
     return await rows(capture, *names, only=only, decode=decode)

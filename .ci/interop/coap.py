@@ -1,4 +1,4 @@
-"""Our `coap` and `relay`, and a CoAP server made of aiocoap, for tests of CoAP without LwM2M."""
+"""Our `coap` and `relay`, and a CoAP server in aiocoap, for tests of CoAP without LwM2M."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ from aiocoap.numbers.constants import TransportTuning
 from programs import LIMIT, Program, free_port, ours, output
 
 MEBIBYTE = 1 << 20
-# Where messages are lost: seconds, instead of the 2 of RFC 7252, so that a transfer of a thousand
-# blocks does not take half an hour; and how often one is sent again, instead of 4 times, as with
-# 4 of them one such transfer in five would fail.
+# Where messages are lost: ACK_TIMEOUT in seconds instead of the 2 of RFC 7252, so that a transfer of
+# a thousand blocks takes less than half an hour; and MAX_RETRANSMIT instead of 4, with which one
+# such transfer in five would fail.
 ACK_TIMEOUT, MAX_RETRANSMIT = 0.02, 8
 HASTY = (
     "--ack-timeout", str(round(ACK_TIMEOUT * 1000)), "--max-retransmit", str(MAX_RETRANSMIT),
@@ -24,24 +24,24 @@ LIMIT_OF_TRANSFER = 120.0
 
 class Case(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self):
-        # asyncio's checks of itself, which unittest asks for, take most of the time.
+        # unittest turns on asyncio's debug mode, which would take most of the time.
         asyncio.get_running_loop().set_debug(False)
 
 
 def lines(size):
-    """The body that our server has from the beginning: no two blocks of it are the same."""
+    """The body that our server starts with; no two of its blocks are equal."""
     return b"".join(b"%015d\n" % at for at in range(0, size, 16))[:size]
 
 
 def haste():
-    """aiocoap waits and repeats as HASTY says."""
+    """aiocoap with the timers of HASTY."""
     return unittest.mock.patch.multiple(
         TransportTuning, ACK_TIMEOUT=ACK_TIMEOUT, MAX_RETRANSMIT=MAX_RETRANSMIT
     )
 
 
 async def client(*arguments, limit=LIMIT_OF_TRANSFER):
-    """Runs our client to its success: all that it printed."""
+    """Runs our client, which must succeed, and returns what it printed."""
     status, printed = await output(ours("coap"), *arguments, limit=limit)
     assert status == 0, printed
     return printed
@@ -49,7 +49,7 @@ async def client(*arguments, limit=LIMIT_OF_TRANSFER):
 
 @contextlib.asynccontextmanager
 async def server(*arguments):
-    """Our server: its address, and the program."""
+    """Starts our server: its address and the program."""
     program = await Program.start(ours("coap"), "serve", "--listen", "127.0.0.1:0", *arguments)
     try:
         yield (await program.expect("^listening (.*)"))[1], program
@@ -59,7 +59,7 @@ async def server(*arguments):
 
 @contextlib.asynccontextmanager
 async def bad_network(address, loss=10, double=1, overtake=1, seed=1):
-    """A relay to a server: its own address. Fails if in the end it has lost nothing."""
+    """Starts a relay to a server: its address. Fails if it has lost nothing by the end."""
     faults = ("--loss", loss, "--double", double, "--overtake", overtake, "--seed", seed)
     relay = await Program.start(ours("relay"), address, *map(str, faults))
     try:
@@ -73,7 +73,7 @@ async def bad_network(address, loss=10, double=1, overtake=1, seed=1):
 
 
 class Bytes(aiocoap.resource.ObservableResource):
-    """What is put into it."""
+    """A resource that keeps what is put into it."""
 
     def __init__(self, body=b""):
         super().__init__()
@@ -92,7 +92,7 @@ class Bytes(aiocoap.resource.ObservableResource):
 
 
 class Shrinking(aiocoap.resource.Resource):
-    """Takes a body in blocks, and asks for smaller ones from the first one on."""
+    """Takes a body in blocks, and asks for smaller ones with its first answer."""
 
     def __init__(self, exponent):
         super().__init__()
@@ -113,7 +113,7 @@ class Shrinking(aiocoap.resource.Resource):
 
 @contextlib.asynccontextmanager
 async def aiocoap_context(**resources):
-    """Client and, with resources by their names, server: itself and its address."""
+    """A client that is also a server of these resources, and its address."""
     site = aiocoap.resource.Site()
     for name, resource in resources.items():
         site.add_resource([name], resource)

@@ -1,4 +1,4 @@
-"""A LwM2M device made of aiocoap: it registers, and answers for its Device object."""
+"""A LwM2M device in aiocoap: it registers and serves a Device Object."""
 
 import asyncio
 
@@ -58,8 +58,8 @@ class Value(aiocoap.resource.ObservableResource):
 
 
 class Foreign(Value):
-    """A Resource of an Object that nobody has a definition of, on a client of a later version: it
-    answers in SenML if it may choose, and takes nothing but text."""
+    """A Resource of an Object without a definition, on a client of a later LwM2M version: it answers
+    in SenML if the request leaves the format open, and takes only text."""
 
     async def render_get(self, request):
         if request.opt.accept is None:
@@ -87,7 +87,7 @@ class Reboot(aiocoap.resource.Resource):
 
 
 class Device:
-    """The device; its requests leave from the port on which it serves."""
+    """The device. Its requests leave from the port on which it serves."""
 
     @classmethod
     async def start(cls, server, endpoint):

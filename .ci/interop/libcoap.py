@@ -10,7 +10,7 @@ SERVER = ("coap-server-notls", "coap-server-openssl", "coap-server")
 
 
 async def run(*arguments, seconds=120):
-    """Runs `coap-client`: what it printed. It tells of an error response, so that is a failure."""
+    """Runs `coap-client` and returns what it printed. An error response is printed, and fails."""
     command = [theirs(*CLIENT), "-B", str(seconds), *map(str, arguments)]
     status, printed = await output(*command, limit=seconds + 5)
     assert status == 0 and not re.search(r"^[45]\.\d\d", printed, re.M), printed
@@ -19,20 +19,20 @@ async def run(*arguments, seconds=120):
 
 @contextlib.asynccontextmanager
 async def server(*arguments):
-    """`coap-server`, which keeps what is put into it: its address."""
+    """Starts `coap-server`, which keeps what is put into it: its address."""
     port = free_port()
     program = await Program.start(
         theirs(*SERVER), "-d", "10", "-A", "127.0.0.1", "-p", str(port), *arguments
     )
     try:
-        # It says nothing when it listens; until then, our requests are repeated.
+        # It doesn't say when it listens; until then, our requests are retransmitted.
         yield f"127.0.0.1:{port}"
     finally:
         await program.stop()
 
 
 class Client:
-    """`coap-client` from one port, as one address is one device where nothing is secured."""
+    """`coap-client` from one port: without security, the address identifies the device."""
 
     def __init__(self, server):
         self.server, self.port = server, free_port()

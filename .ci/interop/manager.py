@@ -1,4 +1,4 @@
-"""A LwM2M Server made of aiocoap: it takes registrations and manages who registered."""
+"""A LwM2M Server in aiocoap: it accepts registrations and manages the registered devices."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Starts programs, reads their lines; nothing waits without a limit."""
+"""Starts programs and reads their lines; every wait has a limit."""
 
 import asyncio
 import os
@@ -23,14 +23,14 @@ def theirs(*names):
 
 
 def free_port():
-    """A UDP port on loopback that nobody uses now."""
+    """A UDP port on loopback that is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 async def output(*command, limit=LIMIT):
-    """Runs a program to its end: exit status and everything it printed."""
+    """Runs a program to its end: its exit status and everything it printed."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -113,7 +113,7 @@ class Program:
         return f"{self.command[0]}: no line like /{pattern.pattern}/, {what}; printed:\n    {printed}"
 
     async def ends(self, limit=LIMIT):
-        """Waits for its end: the exit status."""
+        """Waits for its end and returns the exit status."""
         return await asyncio.wait_for(self.process.wait(), limit)
 
     async def stop(self):

@@ -20,8 +20,8 @@ from coap import (
     client, haste, lines, server,
 )
 
-# The one complaint that tshark 4.0 may have: Request-Tag (RFC 9175), which we and libcoap send, is
-# younger.
+# The only complaint allowed to tshark 4.0: it doesn't know Request-Tag (RFC 9175), which we and
+# libcoap send.
 YOUNG = "Invalid Option Number 292"
 
 SIZES = (64, 256, 1024)
@@ -46,7 +46,7 @@ class Blocks(Case):
             self.assert_body(file.read(), body, message)
 
     def assert_body(self, received, body, message=None):
-        # Not assertEqual: nobody wants to read the difference of two mebibytes.
+        # Not assertEqual, which would print the difference of two mebibytes.
         self.assertTrue(received == body, f"{len(received)} bytes of {len(body)}, {message}")
 
     async def assert_held(self, address, path, body, message=None):
@@ -56,11 +56,11 @@ class Blocks(Case):
         self.assert_file(held, body, message)
 
     async def assert_sizes(self, capture, sizes):
-        """All that was sent is well-formed, and in blocks of these sizes."""
+        """Everything that was sent is well-formed and in blocks of these sizes."""
         complaints = await fields(capture, "_ws.expert.message", only="_ws.expert || !coap")
         self.assertEqual([row for row in complaints if row != [YOUNG]], [])
         blocks = await fields(capture, "coap.opt.block_size", only="coap.opt.block_number")
-        # As it is encoded; the dissector gives Size2 and Size1 the same name, behind the blocks.
+        # As encoded; the dissector lists Size2 and Size1 under the same name, after the blocks.
         self.assertEqual({16 << int(row.split(",")[0]) for [row] in blocks}, sizes)
 
 
@@ -90,7 +90,7 @@ class OurServer(Blocks):
             self.assertEqual(put.code, aiocoap.CREATED)
             got, _ = await ask(context, aiocoap.GET, address, "put")
             self.assert_body(got.payload, body)
-        # The first block of each body is as large as the client has it.
+        # The first block of each body has the client's size.
         await self.assert_sizes(capture, {256, 1024})
 
     async def test_libcoap(self):
@@ -150,7 +150,7 @@ class OurServer(Blocks):
 
 class OurClient(Blocks):
     async def put_and_get(self, address, path, body, size, *arguments):
-        """What we put, we get, and so do others: `path` is where the server keeps it."""
+        """What we put can be read by us and by others; `path` is where the server keeps it."""
         uri, sized = f"coap://{address}/{path}", ("--block-size", str(size), *arguments)
         await client("put", uri, "--file", self.file(f"put{size}", body), *sized)
         got = self.file(f"got{size}")
@@ -184,7 +184,7 @@ class OurClient(Blocks):
     async def test_we_ask_for_small_ones(self):
         capture = self.file("pcap")
         async with libcoap.server() as address:
-            # The capture of the second is in the place of that of the first.
+            # The capture of the second overwrites that of the first.
             await self.put_and_get(address, "body", BODY[:65536], 128, "--pcap", capture)
         await self.assert_sizes(capture, {128})
 

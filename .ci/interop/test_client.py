@@ -1,4 +1,4 @@
-"""Our `client`, and servers that are not ours."""
+"""Our `client` against foreign servers."""
 
 import asyncio
 import unittest
@@ -46,7 +46,7 @@ class ServerOfAiocoap(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(device[7][1][2], b"\x13\x88")
         read = await self.request(aiocoap.GET, "/3/0/0", accept=TEXT)
         self.assertEqual(read.payload, b"Open Mobile Alliance")
-        # To the Security Object nobody has access, and what is not there is not found.
+        # No server has access to the Security Object, and what doesn't exist is 4.04.
         for path, code in [
             ("/0/0", aiocoap.UNAUTHORIZED),
             ("/3/0/4", aiocoap.METHOD_NOT_ALLOWED),
@@ -81,7 +81,7 @@ class ServerOfAiocoap(unittest.IsolatedAsyncioTestCase):
         await self.client.expect("^failed update the server answered 5.00; registers again in ")
 
     async def test_a_resource_that_goes_is_removed(self):
-        # Lifetime, Notification Storing, Binding: what may be absent goes (TS 5.4.3).
+        # Lifetime, Notification Storing, Binding: optional Resources are removed (TS 5.4.3).
         payload = resource(1, b"\x3c") + resource(6, b"\x01") + resource(7, b"U")
         written = await self.request(aiocoap.PUT, "/1/0", payload, content_format=TLV)
         self.assertEqual(written.code, aiocoap.CHANGED)
@@ -158,13 +158,13 @@ class ServerOfAiocoap(unittest.IsolatedAsyncioTestCase):
     async def test_execute(self):
         executed = await self.request(aiocoap.POST, "/3/0/4")
         self.assertEqual(executed.code, aiocoap.CHANGED)
-        # A device that reboots comes back and registers anew.
+        # After a reboot the device registers again.
         _, query, _ = await self.manager.happens("register")
         self.assertEqual(query["ep"], ENDPOINT)
 
 
 class ResourceDirectoryOfLibcoap(unittest.IsolatedAsyncioTestCase):
-    """libcoap's resource directory takes a Register for what it is to it, an entry below /rd."""
+    """libcoap's resource directory takes a Register as an entry below /rd."""
 
     async def test_register(self):
         port = free_port()

@@ -1,4 +1,4 @@
-"""Our `demo` as a dissector sees it that is not ours."""
+"""Our `demo` as a foreign dissector sees it."""
 
 import os
 import tempfile
@@ -22,7 +22,7 @@ class Demo(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(await fields(capture, "frame.number", only="!coap"), [])
             self.assertEqual(await fields(capture, "frame.number", only=MALFORMED), [])
             codes = {code for [code] in await fields(capture, "coap.code")}
-            # Empty (0.00) apart, what the demo promises: GET, POST, PUT, DELETE and their success.
+            # Besides Empty (0.00), what the demo promises: GET, POST, PUT, DELETE and their success.
             for code in (1, 2, 3, 4, 65, 66, 68, 69):
                 self.assertIn(str(code), codes)
 

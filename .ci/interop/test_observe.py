@@ -19,17 +19,17 @@ from programs import LIMIT, Program, ours
 
 LAST = 1000
 EACH = list(range(1, LAST + 1))
-# Bodies of five blocks; the numbers are theirs, too.
+# Bodies of five blocks that hold the number.
 LARGE = [b"%04d" % number * 1250 for number in range(6)]
-# Seconds for each number: a program that is held up for a second by the machine it runs on does
-# not lose one yet, as so many datagrams wait for it.
+# Seconds for each number: slow enough that the socket's buffer holds what arrives while a program
+# is stalled for a second.
 STEP = 0.004
 COUNT = ("--step", str(round(STEP * 1000)), "--last", str(LAST))
 
 
 class Observe(Case):
     def assert_order(self, numbers, least):
-        """In order, though not all of them, and up to the last one."""
+        """In order up to the last one, with gaps."""
         self.assertEqual(numbers, sorted(set(numbers)))
         self.assertEqual(numbers[-1], LAST)
         self.assertGreater(len(numbers), least)
@@ -40,7 +40,7 @@ async def put(address, body):
 
 
 class OurServer(Observe):
-    """Where something is lost: the last notification is confirmable, or all of them are."""
+    """With loss: the last notification is confirmable, or all are."""
 
     async def aiocoap_observes(self, address):
         async with aiocoap_context() as (context, _):
@@ -54,7 +54,7 @@ class OurServer(Observe):
                         return numbers
 
     async def libcoap_observes(self, address):
-        # It ends when it is told to, not when it has seen the last number.
+        # It ends when it is told to, not with the last number.
         printed = await libcoap.run("-w", "-s", round(2 * STEP * LAST), f"coap://{address}/count")
         return [int(line) for line in printed.splitlines() if line.strip() and int(line) > 0]
 
@@ -92,7 +92,7 @@ class OurServer(Observe):
         await asyncio.gather(
             self.lossy(self.aiocoap_observes, 800),
             self.lossy(self.aiocoap_observes, 200, "--confirmable"),
-            # libcoap's client hands on whatever comes, so it is not told of any out of order.
+            # libcoap's client prints whatever arrives, so nothing is sent to it out of order.
             self.lossy(self.libcoap_observes, 800, double=0, overtake=0),
             self.lossy(self.libcoap_observes, 200, "--confirmable", double=0, overtake=0),
         )
@@ -152,8 +152,8 @@ class OurClient(Observe):
                 await asyncio.sleep(step)
 
     async def test_libcoap(self):
-        # Non-confirmable, but for every fifth: confirmable ones it leaves out while one is under
-        # way, as RFC 7641 §4.5.2 allows.
+        # Every fifth is confirmable. libcoap skips confirmable ones while one is under way, as
+        # RFC 7641 §4.5.2 allows.
         async with libcoap.server("-N") as address:
             await client("put", f"coap://{address}/count", "0")
             program = await self.observes(address)
@@ -186,7 +186,7 @@ class OurClient(Observe):
         return program
 
     async def test_libcoap_with_loss(self):
-        # It repeats after 2 seconds at the earliest, and leaves out most of what is new meanwhile.
+        # It retransmits after 2 seconds at the earliest, and skips most values meanwhile.
         await asyncio.gather(self.libcoap_loses(1), self.libcoap_loses(20, "-N"))
 
     async def libcoap_loses(self, least, *arguments):
@@ -199,8 +199,8 @@ class OurClient(Observe):
             ended = asyncio.create_task(self.end(program))
             await self.libcoap_counts(address, STEP)
             while arguments and not ended.done():
-                # The last number may be in one that is not confirmable, and lost: then it is in
-                # the next one, too.
+                # The last number may be in a non-confirmable notification that is lost; the next one
+                # has it as well.
                 await client("put", f"coap://{address}/count", str(LAST))
                 await asyncio.sleep(0.1)
             self.assert_order(await ended, least)

@@ -1,4 +1,4 @@
-"""The tests' own half against itself: what is wrong here is not wrong in our programs."""
+"""The tests' own peers against each other, so that their faults aren't taken for ours."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Our `server`, and devices that are not ours."""
+"""Our `server` against foreign devices."""
 
 import re
 import unittest
@@ -32,7 +32,7 @@ class DeviceOfAiocoap(Server):
         await self.server.expect("^registered aiocoap")
 
     async def ask(self, command, operation, path, code):
-        """A command, and the first line of its answer."""
+        """Writes a command and returns the first line of the answer."""
         await self.server.say(command)
         return await self.server.expect(f"^answer aiocoap {operation} {path} {code}")
 
@@ -144,7 +144,7 @@ class DeviceOfLibcoap(Server):
         await self.server.expect("^registered libcoap")
         self.assertEqual((await client.request("post", f"{location}?lt=90"))[0], "2.04")
         await self.server.expect("^updated libcoap")
-        # From another address nothing proves that it is the same device.
+        # Nothing proves that a request from another address is of the same device.
         elsewhere = await client.request("post", f"{location}?lt=90", port=free_port())
         self.assertEqual(elsewhere[0], "4.04")
         self.assertEqual((await client.request("delete", location))[0], "2.02")

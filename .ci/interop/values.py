@@ -1,4 +1,4 @@
-"""The Device of TS Appendix F, and as much of TLV (TS 6.4.3) as reading and making it takes."""
+"""The Device of TS Appendix F, and the part of TLV (TS 6.4.3) that it needs."""
 
 import struct
 

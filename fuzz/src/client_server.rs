@@ -13,14 +13,14 @@ use lwm2m_statemachine::{
 
 use crate::program::Program;
 
-/// A Client and a Server, and whatever may happen between them: every operation, values that
-/// change, Updates, a Client that leaves and comes back, connections that are lost; datagrams that
-/// are lost, repeated, held up, changed, or come from nowhere; another address; time.
+/// A Client and a Server, and anything that may happen between them: every operation, values that
+/// change, Updates, a Client that leaves and comes back, lost connections; datagrams that are lost,
+/// repeated, delayed, changed or forged; a new address; time.
 ///
-/// Each operation has one outcome, each registration and each observation one end; what is held is
-/// bounded and no deadline stays in the past. As long as all datagrams are those that were sent, no
-/// Execute and no Write takes effect twice, and each that is told to have succeeded has taken
-/// effect. Once the network is whole again all ends, and then both machines are idle.
+/// Each operation has one outcome, each registration and each observation one end. What is held is
+/// bounded, and no deadline stays in the past. As long as no datagram was changed or forged, no
+/// Execute and no Write takes effect twice, and each that is reported as a success has taken
+/// effect. Once the network works again everything ends, and both machines are idle.
 pub fn client_server(data: &[u8]) {
     let mut program = Program::new(data);
     let mut world = World::new(program.byte());
@@ -31,9 +31,9 @@ pub fn client_server(data: &[u8]) {
     world.finish();
 }
 
-/// The longest that a datagram is under way (RFC 7252 §4.8.2).
+/// MAX_LATENCY: the longest time that a datagram is in flight (RFC 7252 §4.8.2).
 const MAX_LATENCY: Duration = Duration::from_secs(100);
-/// How much the network holds at a time; more is lost.
+/// How many datagrams are in flight at a time; more are lost.
 const MOST_UNDER_WAY: usize = 64;
 
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
@@ -55,12 +55,12 @@ struct World {
     now: Instant,
     device: DeviceSide,
     platform: PlatformSide,
-    /// What is under way: since when, and its bytes.
+    /// The datagrams in flight: since when, and the bytes.
     to_server: VecDeque<(Instant, Packet)>,
     to_client: VecDeque<(Instant, Packet)>,
     /// Tells Writes and Executes apart.
     next: u32,
-    /// Whether all datagrams were those that were sent.
+    /// Whether no datagram was changed or forged.
     honest: bool,
 }
 
@@ -78,9 +78,9 @@ struct DeviceSide {
 struct PlatformSide {
     server: Server<u8>,
     bounds: coap::Bounds,
-    /// The operations without an outcome, with what tells their effects apart.
+    /// The operations without an outcome, with the number of their effects.
     open: BTreeMap<OperationId, Option<String>>,
-    /// Those that are told to have succeeded.
+    /// Those that were reported as a success.
     succeeded: Vec<String>,
     alive: BTreeSet<RegistrationId>,
     gone: BTreeSet<RegistrationId>,
@@ -213,7 +213,7 @@ impl World {
             }
             _ => (server.delete(now, registration, path), None),
         };
-        // What cannot be asked is told at once.
+        // What can't be asked is refused at once.
         if let Ok(operation) = operation {
             self.platform.open.insert(operation, effect);
         }
@@ -233,7 +233,7 @@ impl World {
         }
     }
 
-    /// One of the oldest datagrams arrives; perhaps another copy of it will.
+    /// One of the oldest datagrams arrives; a copy of it may stay in flight.
     fn arrive_one(&mut self, to_server: bool, choice: u8) {
         let queue = self.queue(to_server);
         let at = usize::from(choice & 0x0f) % queue.len().max(1);
@@ -246,7 +246,7 @@ impl World {
         self.arrive(to_server, packet);
     }
 
-    /// So many datagrams arrive in each direction, in their order.
+    /// This many datagrams arrive in each direction, in order.
     fn deliver_all(&mut self, rounds: u8) {
         for _ in 0..rounds {
             let mut arrived = false;
@@ -291,7 +291,7 @@ impl World {
 
     fn pass(&mut self, duration: Duration) {
         self.now += duration;
-        // On this rests how long a machine has to remember.
+        // How long a machine remembers depends on this.
         let oldest = self.now - MAX_LATENCY;
         for to_server in [true, false] {
             self.queue(to_server).retain(|(since, _)| *since >= oldest);
@@ -344,7 +344,7 @@ impl World {
         assert!(usage.response_bytes <= bounds.response_bytes);
     }
 
-    /// Whatever is due next, and all that follows at once, with a network that loses nothing.
+    /// What is due next, and what follows from it at once, on a network without loss.
     /// False if nothing is due.
     fn go_on(&mut self) -> bool {
         self.deliver_all(u8::MAX);
@@ -368,7 +368,7 @@ impl World {
         true
     }
 
-    /// The network is whole: every operation comes to its end.
+    /// The network works: every operation ends.
     fn heal(&mut self) {
         for round in 0.. {
             self.deliver_all(u8::MAX);
@@ -386,7 +386,7 @@ impl World {
         }
     }
 
-    /// The Client leaves, and all that is remembered comes to its end.
+    /// The Client leaves, and all that is remembered expires.
     fn finish(&mut self) {
         for observation in self.platform.observing.clone() {
             let _ = self.platform.server.drop_observation(self.now, observation);
@@ -398,7 +398,7 @@ impl World {
             if !self.go_on() {
                 break;
             }
-            // A Register under way is waited for, and comes to a registration that it leaves.
+            // A Register that is under way is waited for; the client leaves that registration too.
             if self.device.client.is_registered(SERVER) {
                 self.device.client.deregister(self.now);
                 self.drain();

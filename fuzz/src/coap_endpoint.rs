@@ -12,13 +12,13 @@ use lwm2m_statemachine::{
 
 use crate::program::Program;
 
-/// Two endpoints and whatever may happen between them: requests, notifications, bodies in blocks,
-/// answers late or never, cancellations; datagrams that are lost, repeated, held up, changed, or
-/// come from nowhere; time.
+/// Two endpoints and anything that may happen between them: requests, notifications, block-wise
+/// bodies, late and missing answers, cancellations; datagrams that are lost, repeated, delayed,
+/// changed or forged; time.
 ///
-/// Each request has one outcome, each body that is supplied is closed once; what they hold is
-/// bounded, no deadline stays in the past, and in the end nothing is left. As long as all
-/// datagrams are those that were sent, no request's body takes effect twice.
+/// Each request has one outcome, and each body source is closed once. What they hold is bounded, no
+/// deadline stays in the past, and in the end no state is left. As long as no datagram was changed
+/// or forged, no request's body takes effect twice.
 pub fn coap_endpoint(data: &[u8]) {
     let mut program = Program::new(data);
     let mut world = World::new(program.byte());
@@ -28,28 +28,28 @@ pub fn coap_endpoint(data: &[u8]) {
     world.finish();
 }
 
-/// The longest that a datagram is under way (RFC 7252 §4.8.2).
+/// MAX_LATENCY: the longest time that a datagram is in flight (RFC 7252 §4.8.2).
 const MAX_LATENCY: Duration = Duration::from_secs(100);
 const PATHS: [&str; 3] = ["a", "b", "stream"];
 
 struct World {
     now: Instant,
     sides: [Side; 2],
-    /// What is under way: since when, and to which side.
+    /// The datagrams in flight: since when, and to which side.
     network: VecDeque<(Instant, usize, Vec<u8>)>,
     next: u64,
     effects: BTreeMap<u64, u32>,
-    /// Whether all datagrams were those that were sent, and nobody was told to forget anything.
+    /// Whether no datagram was changed or forged, and no endpoint was told to forget anything.
     honest: bool,
 }
 
 struct Side {
     node: Endpoint<u8>,
-    /// The requests without an outcome, and how they are named in the program.
+    /// The requests without an outcome; the program refers to them by index.
     open: Vec<RequestId>,
     observations: Vec<RequestId>,
     observers: Vec<Observer>,
-    /// Requests that are to be answered, and what was run for them.
+    /// Requests to be answered, and the number of the body that took effect.
     responders: Vec<(Responder, Option<u64>)>,
     sources: BTreeMap<SourceId, Vec<u8>>,
     wanted: Vec<(SourceId, usize, usize)>,
@@ -98,11 +98,11 @@ impl World {
         }
     }
 
-    /// A body that tells which one it is.
+    /// A body that holds its own number.
     fn body(&mut self, length: u8) -> Vec<u8> {
         self.next += 1;
         let mut body = self.next.to_be_bytes().to_vec();
-        // Five of the smallest blocks are as good as any number.
+        // Five of the smallest blocks reach the same code as more of them.
         body.resize(8 + usize::from(length) / 4, 0x55);
         body
     }
@@ -112,7 +112,7 @@ impl World {
         match step & 0x0f {
             0..=2 => self.request(index, program.byte(), program.byte()),
             3 | 4 => {
-                // One of the oldest datagrams arrives; perhaps another copy of it will.
+                // One of the oldest datagrams arrives; a copy of it may stay in flight.
                 let choice = program.byte();
                 let at = usize::from(choice & 0x0f) % self.network.len().max(1);
                 let Some((since, to, payload)) = self.network.remove(at) else {
@@ -129,7 +129,7 @@ impl World {
                         break;
                     };
                     self.arrive(to, &payload);
-                    // What an event tells was before what the next datagram brings.
+                    // Events come before what the next datagram brings.
                     self.drain();
                 }
             }
@@ -164,7 +164,7 @@ impl World {
                         self.honest = false;
                         side.node.drop_peer(self.now, &other);
                     }
-                    // What was run stays run.
+                    // An effect can't be undone.
                     0x78 => side.node.close_peer(self.now, &other),
                     _ => return,
                 }
@@ -211,7 +211,7 @@ impl World {
             message.payload(&body);
             side.node.request(now, to, message, options)
         };
-        // Too many is an answer too.
+        // `TooManyMessages` and the like are valid answers.
         side.open.extend(sent);
     }
 
@@ -284,7 +284,7 @@ impl World {
 
     fn tick(&mut self, duration: Duration) {
         self.now += duration;
-        // On this rests how long an endpoint has to remember.
+        // How long an endpoint remembers depends on this.
         let oldest = self.now - MAX_LATENCY;
         self.network.retain(|(since, ..)| *since >= oldest);
         for side in &mut self.sides {
@@ -316,7 +316,7 @@ impl World {
         }
         match kind & 0x0f {
             1 => {
-                // It may come again, and is new then.
+                // It may be repeated, and then it is a new request.
                 self.honest = false;
                 side.node.ignore(responder);
             }
@@ -343,7 +343,7 @@ impl World {
                     && answered.is_ok()
                     && code == Code::NOT_FOUND
                 {
-                    // It had no effect, and may have one if it comes again.
+                    // It had no effect, so it may have one when it is repeated.
                     self.effects.remove(&number);
                 }
             }
@@ -391,7 +391,7 @@ impl World {
         }
     }
 
-    /// Supplies a block, the wrong one, or none ever.
+    /// Supplies the block that is wanted, another one, or none.
     fn supply(&mut self, index: usize, kind: u8) {
         let now = self.now;
         let side = &mut self.sides[index];
@@ -475,7 +475,7 @@ impl World {
         }
     }
 
-    /// Nothing arrives any more, and nothing is supplied: all comes to its end.
+    /// No datagram arrives and no block is supplied any more: everything ends.
     fn finish(&mut self) {
         for index in 0..2 {
             let side = &mut self.sides[index];
@@ -511,7 +511,7 @@ impl World {
 }
 
 impl Side {
-    /// The one outcome of a request.
+    /// Records the only outcome of a request.
     fn close(&mut self, request: RequestId) {
         let at = self.open.iter().position(|other| *other == request);
         self.open.remove(at.expect("a second outcome"));

@@ -1,6 +1,7 @@
 use lwm2m_statemachine::coap::{MessageBuf, MessageRef, OptionError, OptionFault};
 
-/// A datagram as CoAP message: what is read is written again, to the byte if its options are legal.
+/// A datagram as a CoAP message: what is read can be written, to the same bytes if its options are
+/// legal.
 pub fn coap_message(data: &[u8]) {
     let Ok(message) = MessageRef::parse(data) else {
         return;
@@ -12,7 +13,7 @@ pub fn coap_message(data: &[u8]) {
     for (number, value) in message.options() {
         match copy.option(number, value) {
             Ok(_) => kept.push((number, value)),
-            // What an option must not be is read, so that it can be refused, and never written.
+            // Illegal options are read, so that they can be refused, but never written.
             Err(OptionError::Length { .. } | OptionError::Repeated(_)) => {}
             Err(error) => panic!("{number:?} {value:02x?}: {error}"),
         }
@@ -37,7 +38,7 @@ fn head<'a>(message: &MessageRef<'a>) -> impl PartialEq + core::fmt::Debug + use
     )
 }
 
-/// Every typed view; none is out of the bounds that its type cannot say.
+/// Every typed accessor, and bounds that its type can't express.
 fn look_at_everything(message: &MessageRef<'_>) {
     for strings in [
         message.uri_path(),

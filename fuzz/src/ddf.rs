@@ -1,7 +1,7 @@
 use lwm2m_objects::ddf;
 
-/// An object definition file: what is read can be used, is written, and that is read to the same.
-/// Every fault has a place, in the order of the file. Without a fault, all rules are kept.
+/// An object definition file: what is read can be used, and survives writing and reading again.
+/// Every fault has a place, in the order of the file. A file without a fault keeps all rules.
 pub fn ddf(data: &[u8]) {
     let report = ddf::read_all(data);
     for definition in &report.objects {

@@ -8,11 +8,10 @@ use lwm2m_json::{DecodeError, Encoder, decode};
 
 use crate::recording::{choose, is_empty, lines, types};
 
-/// The first byte chooses the path of the request; of the first of these, a Create.
+/// The first byte chooses the path of the request. The first of these is that of a Create.
 const PATHS: [&str; 7] = ["/66", "/", "/3", "/3/0", "/3/0/7", "/66/1/3", "/3/0/7/1"];
 
-/// A JSON payload, as request and as answer: what is decoded is encoded, and that is decoded to
-/// the same.
+/// A JSON payload, as request and as answer: what is decoded survives encoding and decoding again.
 pub fn json(data: &[u8]) {
     let Some((choice, base, payload)) = choose(data, &PATHS) else {
         return;

@@ -1,8 +1,8 @@
-//! What every fuzz target checks, as plain functions of bytes: they return if all is well and
-//! panic if not, so that the fuzzer, the replay of the seeds and a test of a crash call the same.
+//! What every fuzz target checks, as plain functions of bytes that return if everything holds and
+//! panic otherwise. The fuzzer, the replay of the seeds and the test of a crash call the same ones.
 //!
-//! The rule of all of them: nothing that arrives makes a decoder panic, and what it accepts
-//! encodes again to something that it decodes to the same.
+//! All share one rule: no input makes a decoder panic, and whatever it accepts survives encoding
+//! and decoding again.
 
 mod client_server;
 mod coap_endpoint;
@@ -23,7 +23,7 @@ pub use self::{
     queries::queries, text::text, tlv::tlv,
 };
 
-/// A check by the name of its target.
+/// The name of a target and its check.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target; the seeds of each are in `seeds/<name>`.

@@ -7,7 +7,7 @@ use lwm2m_linkformat::{
     RegistrationLinks, RegistrationRoot, RegistrationWriter, RootPath,
 };
 
-/// A link-format document, read as what it is and as each of the three documents of LwM2M.
+/// A link-format document, read as plain links and as each of the three documents of LwM2M.
 pub fn linkformat(data: &[u8]) {
     general(data);
     registration(data);
@@ -17,7 +17,7 @@ pub fn linkformat(data: &[u8]) {
     }
 }
 
-/// Everything, or nothing if there is an error; which must then be the last item.
+/// All items, or nothing if there is an error, which must be the last item.
 fn all<T, E>(mut items: impl Iterator<Item = Result<T, E>>) -> Option<Vec<T>> {
     let mut read = Vec::new();
     while let Some(item) = items.next() {
@@ -65,7 +65,7 @@ fn general(data: &[u8]) {
     assert_eq!(texts(&again), texts(&links));
 }
 
-/// What a link says, however it is quoted.
+/// What a link says, without regard to quoting.
 fn text(link: &Link<'_>) -> String {
     let attributes: Vec<_> = link
         .attributes()
@@ -79,7 +79,7 @@ fn text(link: &Link<'_>) -> String {
     format!("{} {attributes:?}", link.target)
 }
 
-/// Objects by number: the version that is told last, and the Instances with what is told of them.
+/// Objects by number: the version that is given last, and the Instances with their attributes.
 type Objects<T> = BTreeMap<ObjectId, (Option<Version>, BTreeMap<InstanceId, T>)>;
 
 fn registration(data: &[u8]) {
@@ -97,7 +97,7 @@ fn registration(data: &[u8]) {
     for (object, (version, instances)) in &objects {
         writer.object(*object, *version, instances.keys().copied());
     }
-    // What a URI has no character for is percent-encoded in what is written of the root.
+    // The root is written with percent-encoding where a URI needs it.
     let (root_again, objects_again) = read_registration(&written).unwrap();
     assert!(root_again.segments().eq(root.segments()));
     assert_eq!(objects_again, objects);

@@ -8,7 +8,7 @@ pub fn paths(data: &[u8]) {
         return;
     };
     if let Some(path) = prints_as_it_reads::<Path>(text) {
-        // One text for each path: no second spelling can slip past an access check.
+        // Each path has one spelling, so that no other one passes an access check.
         assert_eq!(path.to_string(), text);
         let ids: Vec<u16> = path.segments().collect();
         assert_eq!(Path::of(&ids), Some(path));

@@ -1,12 +1,11 @@
 //! Input that is read as a program: what happens, step by step.
 
-/// The longest program in bytes, and the most steps of one. What a longer one finds, a shorter one
-/// does too, and several of those run in its time: most of what a run costs is counting what it
-/// reached.
+/// The longest program in bytes, and its most steps. Short programs find what long ones do, and
+/// more of them run in the same time: most of a run's cost is counting what code it reached.
 pub const LONGEST_PROGRAM: usize = 64;
 const MOST_STEPS: u8 = 24;
 
-/// What is left of a program.
+/// The rest of a program.
 pub(crate) struct Program<'a> {
     bytes: &'a [u8],
     steps: u8,
@@ -29,12 +28,12 @@ impl<'a> Program<'a> {
         self.next()
     }
 
-    /// What the step is done with; zero at the end of the program.
+    /// A parameter of the step; zero at the end of the program.
     pub(crate) fn byte(&mut self) -> u8 {
         self.next().unwrap_or(0)
     }
 
-    /// So many bytes, if there are as many.
+    /// This many bytes, if there are as many.
     pub(crate) fn take(&mut self, length: usize) -> &'a [u8] {
         let (taken, rest) = self.bytes.split_at(length.min(self.bytes.len()));
         self.bytes = rest;

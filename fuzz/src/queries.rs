@@ -46,7 +46,7 @@ pub fn queries(data: &[u8]) {
     }
 }
 
-/// What is applied passes the rules of the whole set, and what is refused changes nothing.
+/// An update that is applied leaves a valid set; one that is refused changes nothing.
 fn attributes(update: &AttributesUpdate) {
     for level in [
         AttributeLevel::Object,
@@ -77,7 +77,7 @@ fn arguments(data: &[u8]) {
     assert_eq!(builder.finish().as_bytes(), data);
 }
 
-/// What is read can be written, and read again; an error says a place in the text.
+/// What is read can be written and read again; an error is at a place in the text.
 fn uri(text: &str) {
     match ServerUri::split(text) {
         Ok((uri, resource)) => {

@@ -1,6 +1,6 @@
 use lwm2m_core::{DataType, ObjectId, ResourceId, codec::Events};
 
-/// What was pushed, comparable: unlike the values themselves, NaN equals NaN, and -0 is not 0.
+/// The events that were pushed, in a form to compare: here NaN equals NaN, and -0 isn't 0.
 pub(crate) fn lines(events: &Events) -> Vec<String> {
     events.iter().map(|event| format!("{event:?}")).collect()
 }
@@ -10,8 +10,8 @@ pub(crate) fn is_empty(events: &Events) -> bool {
     events.iter().all(|event| event.value().is_none())
 }
 
-/// Definitions in which every data type has its turn, by the last digit of the Resource ID, and
-/// those of the Device that the specification's examples have, and 8 and 9 have none.
+/// The last digit of the Resource ID chooses the data type, except for the Resources of the Device
+/// in the specification's examples. 8 and 9 have no definition.
 pub(crate) fn types(object: ObjectId, resource: ResourceId) -> Option<DataType> {
     Some(match (object.get(), resource.get()) {
         (3, 0..=3 | 14 | 16) => DataType::String,
@@ -30,7 +30,7 @@ pub(crate) fn types(object: ObjectId, resource: ResourceId) -> Option<DataType> 
     })
 }
 
-/// The path that the first byte of the data chooses, and the rest of the data.
+/// The path that the first byte chooses, and the other bytes.
 pub(crate) fn choose<'a>(
     data: &'a [u8],
     paths: &[&str],

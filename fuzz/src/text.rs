@@ -6,7 +6,7 @@ use lwm2m_core::{
 
 use crate::recording::{choose, lines, types};
 
-/// The first byte chooses a data type here, and there one of these paths.
+/// The first byte chooses a data type, or one of these paths.
 const PATHS: [&str; 4] = ["/3/0/0", "/66/0/5", UNTYPED, "/3/0/7/1"];
 /// The path of a Resource without a definition.
 const UNTYPED: &str = "/66/0/9";
@@ -44,7 +44,7 @@ fn value(data_type: DataType, payload: &[u8]) {
     assert_eq!(format!("{:?}", again.as_ref()), format!("{read:?}"));
 }
 
-/// The same by path and events, in both formats that carry one value.
+/// The same by path and events, in the two formats of a single value.
 fn resource(data: &[u8]) {
     let Some((_, path, payload)) = choose(data, &PATHS) else {
         return;

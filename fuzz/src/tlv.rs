@@ -6,10 +6,10 @@ use lwm2m_tlv::{DecodeError, Encoder, Reader, Tlv, decode};
 
 use crate::recording::{choose, lines, types};
 
-/// The first byte chooses the path of the request; of the first of these, a Create.
+/// The first byte chooses the path of the request. The first of these is that of a Create.
 const PATHS: [&str; 7] = ["/3", "/3", "/3/0", "/3/0/7", "/66/0", "/66/1/3", "/3/0/7/1"];
 
-/// A TLV payload: what is decoded is encoded, and that is decoded to the same.
+/// A TLV payload: what is decoded survives encoding and decoding again.
 pub fn tlv(data: &[u8]) {
     let Some((choice, base, payload)) = choose(data, &PATHS) else {
         return;
@@ -46,7 +46,7 @@ fn write(events: &Events, base: Path) -> Result<Vec<u8>, EncodeError> {
     Ok(bytes)
 }
 
-/// The bare reader goes forward and ends.
+/// The pull reader moves forward and ends.
 fn walk(mut reader: Reader<'_>, depth: usize) {
     let mut offset = reader.offset();
     while let Some(item) = reader.next() {

@@ -1,4 +1,4 @@
-//! Work for each crate, so that each is really linked.
+//! Uses each crate, so that each is really linked.
 
 use alloc::{string::ToString, vec::Vec};
 
@@ -14,7 +14,7 @@ use lwm2m_statemachine::{
 };
 use lwm2m_tlv::{Encoder, decode};
 
-/// Every check, true if it came out right.
+/// Every check; true if it passed.
 pub(crate) const ALL: [fn() -> bool; 6] = [core, tlv, json, linkformat, coap, client];
 
 fn core() -> bool {

@@ -2,7 +2,7 @@
 //!
 //! It compiles only if no crate below brings `std` (whose panic handler would be a second one),
 //! and links with `-nostdlib` only if nothing calls what an operating system provides. It returns
-//! 0 if what it ran came out right, else the number of the check that did not.
+//! 0 if every check passed, otherwise the number of the first that failed.
 
 #![no_std]
 
@@ -17,7 +17,7 @@ use core::{
 
 mod checks;
 
-/// Hands out a fixed arena from its beginning and takes nothing back.
+/// A bump allocator over a fixed arena; it never frees.
 struct Arena;
 
 const SIZE: usize = 1 << 20;
@@ -28,7 +28,7 @@ struct Memory(#[expect(dead_code, reason = "used by address")] [u8; SIZE]);
 static mut MEMORY: Memory = Memory([0; SIZE]);
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: each call gets a range of the arena that no other call got; one thread.
+// SAFETY: there is one thread, and each call gets a range of the arena of its own.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let start = USED
@@ -56,7 +56,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     leave(101)
 }
 
-/// `core` is compiled to unwind and names this function; nothing here ever calls it.
+/// `core` is compiled to unwind and names this function; nothing calls it.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
