@@ -116,6 +116,8 @@ pub struct ArgumentDefinition {
 }
 
 /// Whether there may be more than one.
+///
+/// It is yes or no, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Multiplicity {
@@ -127,6 +129,8 @@ pub enum Multiplicity {
 
 /// What a LwM2M Server may do with a Resource (TS D.1). A Resource without operations is reached by
 /// the Bootstrap interface only.
+///
+/// Every version of LwM2M has these, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Operations {

@@ -52,8 +52,11 @@ pub struct DeviceObject {
 }
 
 /// What went wrong (Resource 11).
+///
+/// It may grow: later versions of the Object leave room for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum ErrorCode {
     /// 1: the battery is low.
     LowBattery,

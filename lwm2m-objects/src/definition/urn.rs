@@ -28,6 +28,8 @@ pub struct Urn {
 
 /// Who registered an Object (TS D.2.1); prints as the label in a URN. OMNA has assigned each class
 /// a range of Object IDs; see [`of`](Self::of).
+///
+/// OMNA has these three classes in every version, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UrnClass {

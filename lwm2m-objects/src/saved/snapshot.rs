@@ -68,6 +68,8 @@ pub struct InstanceSnapshot {
 }
 
 /// What one Resource holds; [`Debug`](core::fmt::Debug) does not show it.
+///
+/// A Resource has one value, several or none, so it won't grow.
 #[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ResourceSnapshot {

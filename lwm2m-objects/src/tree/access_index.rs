@@ -9,6 +9,8 @@ use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
 use super::{change::Change, objects::Objects};
 
 /// What access rights are on.
+///
+/// Access rights are on Objects and Object Instances in every version, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum AclTarget {

@@ -8,6 +8,8 @@ use lwm2m_core::{ObjectId, Path, ResourceId, Value};
 ///
 /// [`Debug`](fmt::Debug) does not show the values of the Security Object, nor the credentials of
 /// Software Management.
+///
+/// Every Object must apply each of them, so it grows only where the compiler tells of it.
 #[derive(Clone, PartialEq)]
 pub enum Change {
     /// A Resource or a Resource Instance gets a value.

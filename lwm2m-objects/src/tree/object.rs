@@ -290,6 +290,8 @@ pub trait Object: Any + Send {
 
 /// One piece of a Write that arrives block by block (RFC 7959): `Begin`, any number of `Bytes`,
 /// then `End` or `Abort`.
+///
+/// These are all steps of a body, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// A Write begins. One that has not ended is over.
@@ -303,6 +305,8 @@ pub enum Piece<'a> {
 }
 
 /// Who does what an Execute asks for.
+///
+/// It is the Object or the application, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Execution {
     /// The Object has done it.

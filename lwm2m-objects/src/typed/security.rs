@@ -55,6 +55,8 @@ pub struct Security {
 }
 
 /// How a UDP channel is secured (Resource 2).
+///
+/// Every version of the Object has these five, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SecurityMode {
@@ -112,6 +114,8 @@ impl SecurityMode {
 }
 
 /// The keys of a UDP channel as TS E.1.1 has them; [`Debug`](fmt::Debug) shows the mode only.
+///
+/// There is one for each [`SecurityMode`], so it won't grow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum KeyMaterial<'k> {
     /// TS E.1.1.1. Up to 128 bytes of identity and 64 of key must be supported.
@@ -166,6 +170,8 @@ pub struct SmsSecurity {
 }
 
 /// How SMS are secured (Resource 6).
+///
+/// Numbers without a meaning are [`Other`](Self::Other), so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(from = "u8", into = "u8"))]

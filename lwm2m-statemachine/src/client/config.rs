@@ -38,6 +38,8 @@ pub struct ClientConfig {
 }
 
 /// How notifications are sent (TS 8.2: both ways are allowed).
+///
+/// CoAP has these two, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Reliability {
     /// Non-confirmable, and a confirmable one at least every 24 hours (RFC 7641 §4.5), so that a

@@ -21,6 +21,8 @@ use super::{
 };
 
 /// The type of a message (RFC 7252 §3, §4).
+///
+/// Two bits have four values, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageType {
     /// CON: to be acknowledged, and sent again until it is.

@@ -46,8 +46,11 @@ impl<'a, P> Datagram<'a, P> {
 }
 
 /// The kind of channel that carries a message.
+///
+/// It may grow: LwM2M 1.1 adds TCP and non-IP channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Channel {
     /// UDP, DTLS, or anything else that may lose, repeat and reorder datagrams (TS 8.6.1).
     #[default]

@@ -61,6 +61,8 @@ pub enum NoSec {
 
 /// What becomes of parameters of Register and Update that the specification doesn't define (TS 8.5:
 /// 4.00 for an "unknown parameter").
+///
+/// It is yes or no, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownParameters {
     /// They are kept for the application, within [`ServerBounds::unknown_parameters`]. Some vendors

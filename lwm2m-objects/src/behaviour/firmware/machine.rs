@@ -54,6 +54,8 @@ pub struct Firmware {
 }
 
 /// What a firmware update asks of the application.
+///
+/// An application must answer each of them, so it grows only where the compiler tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The next bytes of a package that is pushed. A new package begins at offset 0; what there was

@@ -45,6 +45,8 @@ pub struct Software {
 }
 
 /// What software management asks of the application.
+///
+/// An application must answer each of them, so it grows only where the compiler tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The next bytes of a package that is pushed. A new package begins at offset 0; what there was
@@ -81,7 +83,10 @@ pub enum Event<'a> {
 }
 
 /// Why a request or a call of the application is refused: nothing has changed.
+///
+/// It may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Refused {
     /// Not in this state; the answer to a request is 4.05.
     #[error("not while the software is {0:?}")]

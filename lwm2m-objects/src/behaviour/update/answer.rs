@@ -1,6 +1,8 @@
 //! How an application answers.
 
 /// What an application answers when an update asks something of it.
+///
+/// What is asked is done now, later or not at all, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer<E> {
     /// It is done.

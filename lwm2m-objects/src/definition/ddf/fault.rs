@@ -25,6 +25,8 @@ pub struct DdfError {
 }
 
 /// What a fault costs.
+///
+/// A fault costs nothing, an Object or the file, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Nothing: the Object can be used. The [module](super) says how the fault is read.

@@ -1,6 +1,8 @@
 //! The values of Firmware Update's Resources, and their numbers (TS E.6).
 
 /// The values of State (Resource 3).
+///
+/// Every version of the Object has these four, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum State {
@@ -16,8 +18,11 @@ pub enum State {
 }
 
 /// The values of Update Result (Resource 5).
+///
+/// It may grow: version 1.1 of the Object adds two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum UpdateResult {
     /// 0: no result yet.
     #[default]
@@ -31,6 +36,8 @@ pub enum UpdateResult {
 }
 
 /// Why a package did not arrive.
+///
+/// They are the errors of a download in every version of the Object, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum DownloadError {
@@ -51,8 +58,11 @@ pub enum DownloadError {
 }
 
 /// A protocol that packages are fetched with (Resource 8).
+///
+/// It may grow: later versions of the Object add CoAP over TCP and TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Protocol {
     /// 0: CoAP (RFC 7252) with block-wise transfer.
     Coap,
@@ -65,6 +75,8 @@ pub enum Protocol {
 }
 
 /// The ways a package may come (Resource 9).
+///
+/// Every version of the Object has these three, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum DeliveryMethod {

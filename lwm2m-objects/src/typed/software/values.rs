@@ -6,6 +6,8 @@ use crate::definition::{
 };
 
 /// The numbers of Update State and Update Result, and the set of Resources.
+///
+/// Deployed clients have these two, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Numbering {
@@ -19,6 +21,8 @@ pub enum Numbering {
 }
 
 /// The values of Update State (Resource 7).
+///
+/// Both numberings have these five, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum State {
@@ -36,6 +40,8 @@ pub enum State {
 }
 
 /// The values of Update Result (Resource 9).
+///
+/// Both numberings have these, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UpdateResult {
@@ -57,6 +63,8 @@ pub enum UpdateResult {
 }
 
 /// Why a package did not arrive, or is not good.
+///
+/// Both numberings have these, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum DownloadError {

@@ -67,6 +67,8 @@ impl Responder {
 
 /// The whole payload of a request or response: where it lies in the datagram, or put together
 /// from blocks.
+///
+/// A body is in one datagram or in several, so it won't grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'d> {
     /// Part of the datagram.
