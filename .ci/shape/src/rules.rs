@@ -67,6 +67,36 @@ pub const ORDERS: &[Order] = &[
     },
     Order {
         krate: "lwm2m-statemachine",
+        within: "machine",
+        layers: &[&["random", "timer", "transport"], &["handles"]],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
+        within: "downlink",
+        layers: &[&["payload"], &["outcome"], &["answer"], &["call", "ledger"]],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
+        within: "server",
+        layers: &[
+            &["config", "id"],
+            &["registrar"],
+            &["calls", "definitions", "event"],
+        ],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
+        within: "server::registrar",
+        layers: &[
+            &["location", "pages", "refusal", "room"],
+            &["objects", "origin", "parameters"],
+            &["registration"],
+            &["policy", "registrations"],
+            &["admission"],
+        ],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
         within: "coap",
         layers: &[
             &["token", "option"],

@@ -9,7 +9,7 @@ use lwm2m_linkformat::RootPath;
 use thiserror::Error;
 
 use super::{answer::PendingCall, payload};
-use crate::coap::{MessageBuf, OptionError};
+use crate::coap::{InvalidSend, MessageBuf, OptionError};
 
 /// A call that no request can be made of: the mistake is the caller's, and the same call fails again.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -41,9 +41,9 @@ pub enum InvalidCall {
     /// An option of the request can't be written.
     #[error("{0}")]
     Option(#[from] OptionError),
-    /// The body has more blocks than can be numbered (RFC 7959 §2.2).
-    #[error("the content has too many blocks")]
-    TooLarge,
+    /// The endpoint can't send such a request, as its body would have too many blocks.
+    #[error("{0}")]
+    Send(#[from] InvalidSend),
 }
 
 impl From<payload::EncodeFailure> for InvalidCall {

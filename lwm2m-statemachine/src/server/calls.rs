@@ -8,7 +8,7 @@ use super::{
     id::{ObservationId, OperationId, RegistrationId},
 };
 use crate::{
-    coap::{InvalidSend, RequestId, SendError},
+    coap::{self, RequestId, SendError},
     downlink::{Call, Entry, InvalidCall, Ledger, PendingCall, PlacedCall, QueuedRequest},
     machine::{HandleState, Random},
 };
@@ -45,16 +45,18 @@ pub enum Overload {
     Observations(usize),
     /// The CoAP endpoint has no room.
     #[error("{0}")]
-    Endpoint(SendError),
+    Endpoint(#[from] coap::Overload),
 }
 
 impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Invalid(InvalidSend::TooLarge) => InvalidCall::TooLarge.into(),
-            SendError::NoObservation => Self::UnknownObservation,
-            // The others aren't about requests.
-            error => Overload::Endpoint(error).into(),
+            SendError::Invalid(error) => Self::Invalid(error.into()),
+            SendError::Overload(overload) => Self::Overload(overload.into()),
+            // The last two aren't about requests.
+            SendError::NoObservation | SendError::NotOpen | SendError::NoSource => {
+                Self::UnknownObservation
+            }
         }
     }
 }
@@ -199,5 +201,94 @@ impl Calls {
     /// How many observations there are.
     pub(super) fn observations(&self) -> usize {
         self.observations.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lwm2m_core::{Instant, Method};
+
+    use super::*;
+    use crate::{
+        coap::{Config, Endpoint, MessageBuf},
+        machine::Channel,
+    };
+
+    const CLIENT: RegistrationId = RegistrationId {
+        index: 3,
+        serial: 5,
+    };
+
+    fn calls(operations: usize, observations: usize) -> Calls {
+        let bounds = ServerBounds {
+            operations,
+            observations,
+            ..ServerBounds::default()
+        };
+        Calls::new(&bounds, &mut Random::new([1; 32]))
+    }
+
+    fn queue(calls: &mut Calls, call: &Call<'_>) -> OperationId {
+        let request = QueuedRequest {
+            message: MessageBuf::request(Method::Get),
+            cancels: None,
+        };
+        calls.queue(CLIENT, call.pending(), request)
+    }
+
+    fn battery() -> Path {
+        Path::of(&[3, 0, 9]).unwrap()
+    }
+
+    #[test]
+    fn queued_and_sent_calls_take_room_alike_and_an_observe_that_of_an_observation() {
+        let mut endpoint = Endpoint::new(Config::new([1; 32]));
+        let mut request = || endpoint.ping(Instant::ZERO, "peer", Channel::Udp).unwrap();
+        let mut calls = calls(3, 2);
+        let (read, observe) = (Call::Read(battery(), None), Call::Observe(battery(), None));
+        let (sent, begun) = (request(), request());
+        let first = queue(&mut calls, &read);
+        assert_eq!(calls.send(first, |_| Ok::<_, ()>(sent)), Ok(()));
+        let second = queue(&mut calls, &observe);
+        calls.observe(
+            CLIENT,
+            Observation {
+                request: begun,
+                path: battery(),
+                accept: None,
+            },
+        );
+        let full = Err(Overload::Observations(2));
+        assert_eq!(calls.check_room(CLIENT, &observe), full);
+        assert_eq!(calls.check_room(CLIENT, &read), Ok(()));
+        let third = queue(&mut calls, &read);
+        let full = Err(Overload::Operations(3));
+        assert_eq!(calls.check_room(CLIENT, &read), full);
+
+        // They end in the order in which they were made; only what was sent has a request.
+        assert_eq!(calls.take_operation_of(CLIENT), Some((first, Some(sent))));
+        assert_eq!(calls.take_operation_of(CLIENT), Some((second, None)));
+        assert_eq!(calls.take_operation_of(CLIENT), Some((third, None)));
+        assert_eq!(calls.take_operation(sent), None);
+        assert_eq!((calls.operations(), calls.observations()), (0, 1));
+        assert_eq!(calls.check_room(CLIENT, &observe), Ok(()));
+    }
+
+    #[test]
+    fn errors_of_the_endpoint_are_misuse_or_overload() {
+        let (invalid, full) = (coap::InvalidSend::TooLarge, coap::Overload::Messages);
+        for (error, expected) in [
+            (
+                SendError::Invalid(invalid),
+                CallError::Invalid(InvalidCall::Send(invalid)),
+            ),
+            (
+                SendError::Overload(full),
+                CallError::Overload(Overload::Endpoint(full)),
+            ),
+            (SendError::NoObservation, CallError::UnknownObservation),
+        ] {
+            assert_eq!(CallError::from(error), expected);
+        }
     }
 }

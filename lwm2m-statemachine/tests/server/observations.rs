@@ -5,7 +5,7 @@ use core::time::Duration;
 use lwm2m_core::{Code, ContentFormat, Method, Value, codec::Content};
 use lwm2m_statemachine::{
     Channel, Identity, ObservationId, Outcome, RegistrationId, ServerEvent,
-    coap::{self, BlockOption, FailureReason, MessageBuf, MessageType, SendError, Token},
+    coap::{self, BlockOption, FailureReason, MessageBuf, MessageType, Token},
     server::{AnswerError, CallError, EndReason, Overload},
 };
 
@@ -565,14 +565,12 @@ fn a_cancellation_that_cannot_be_sent_leaves_the_observation() {
     };
     assert_eq!(
         refused,
-        CallError::Overload(Overload::Endpoint(SendError::Overload(
-            coap::Overload::MessageIds
-        )))
+        CallError::Overload(Overload::Endpoint(coap::Overload::MessageIds))
     );
     assert_eq!(
         world.server.cancel_observation(now, observation),
         Err(CallError::Overload(Overload::Endpoint(
-            SendError::Overload(coap::Overload::MessageIds)
+            coap::Overload::MessageIds
         )))
     );
     // It goes on in the server and in its endpoint alike.

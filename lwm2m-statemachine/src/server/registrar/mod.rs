@@ -512,3 +512,6 @@ fn check_content_format(request: &MessageRef<'_>) -> Result<(), RefusalReason> {
         Some(format) => Err(RefusalReason::ContentFormat(format)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,6 +117,14 @@ impl RefusalReason {
             Self::NoRoom | Self::Host(_) => Code::SERVICE_UNAVAILABLE,
         }
     }
+
+    /// Whether the server has no room. Otherwise the client has made a mistake, or may not register.
+    pub const fn is_overload(&self) -> bool {
+        matches!(
+            self.code(),
+            Code::REQUEST_ENTITY_TOO_LARGE | Code::SERVICE_UNAVAILABLE
+        )
+    }
 }
 
 impl<P: fmt::Debug> fmt::Display for Refusal<P> {
@@ -197,6 +205,7 @@ mod tests {
             }
             let room = [Code::REQUEST_ENTITY_TOO_LARGE, Code::SERVICE_UNAVAILABLE];
             assert_eq!(room.contains(&reason.code()), is_room(reason));
+            assert_eq!(reason.is_overload(), is_room(reason));
         }
     }
 }
