@@ -50,28 +50,12 @@ impl<P: Peer> Endpoint<P> {
                 notice,
                 reason,
             } => self.notification_failed(peer, notice.id, notice.token, reason),
-            Step::WantBlock {
-                source,
-                peer,
-                offset,
-                length,
-            } => {
-                if let Some(peer) = self.messages.name(peer) {
-                    self.events.push_back(Event::BlockWanted {
-                        source,
-                        peer,
-                        offset,
-                        length,
-                    });
-                }
-            }
             Step::SendBlock { request, message } => self.send_block(now, request, message),
             Step::EndBlockRequest(request) => {
                 self.give_up(request);
                 self.remove_request(now, request);
             }
             Step::TransferFailed { request, reason } => self.transfer_failed(now, request, reason),
-            Step::SourceClosed(source) => self.events.push_back(Event::SourceClosed { source }),
             Step::HoldPeer(peer) => {
                 self.messages.hold(peer);
             }
@@ -79,19 +63,11 @@ impl<P: Peer> Endpoint<P> {
             Step::ReleasePeer(peer) => self.messages.release(peer),
             Step::SpareRecord(record) => self.messages.spare_record(record),
             Step::AnswerArrived(record) => self.messages.answer_arrived(record),
-            Step::TransferLost {
-                transfer,
-                peer,
-                reason,
-            } => {
-                if let Some(peer) = self.messages.name(peer) {
-                    self.events.push_back(Event::TransferLost {
-                        transfer,
-                        peer,
-                        reason,
-                    });
-                }
+            Step::WantBlock { peer, .. } | Step::TransferLost { peer, .. } => {
+                let name = self.messages.name(peer);
+                self.events.extend(name.and_then(|name| event(&step, name)));
             }
+            Step::SourceClosed(source) => self.events.push_back(Event::SourceClosed { source }),
         }
         Ok(())
     }
@@ -139,5 +115,30 @@ impl<P: Peer> Endpoint<P> {
     pub(super) fn forget_bodies(&mut self, now: Instant, peer: PeerIndex) {
         self.blockwise.forget_peer(peer);
         let _ = self.do_steps(now);
+    }
+}
+
+/// The event of a step that the application is told of.
+fn event<P>(step: &Step, peer: P) -> Option<Event<P>> {
+    match *step {
+        Step::WantBlock {
+            source,
+            offset,
+            length,
+            ..
+        } => Some(Event::BlockWanted {
+            source,
+            peer,
+            offset,
+            length,
+        }),
+        Step::TransferLost {
+            transfer, reason, ..
+        } => Some(Event::TransferLost {
+            transfer,
+            peer,
+            reason,
+        }),
+        _ => None,
     }
 }

@@ -23,6 +23,9 @@ mod serving;
 mod step;
 mod transfer;
 
+#[cfg(test)]
+mod tests;
+
 use core::mem;
 
 use lwm2m_core::{Code, Instant};
@@ -451,7 +454,7 @@ impl BlockWise {
 
     /// Whether nothing is held.
     pub(super) fn is_empty(&self) -> bool {
-        self.receiving.is_empty() && self.serving.is_in_order() && self.requesting.is_empty()
+        self.receiving.is_empty() && self.serving.is_empty() && self.requesting.is_empty()
     }
 
     /// Adds how much is held.

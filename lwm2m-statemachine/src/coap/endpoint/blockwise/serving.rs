@@ -86,9 +86,8 @@ impl Serving {
         usage.timers = usage.timers.saturating_add(self.bodies.timers().len());
     }
 
-    /// Whether the books are in order.
-    pub(super) fn is_in_order(&self) -> bool {
-        self.bodies.is_in_order()
+    pub(super) fn is_empty(&self) -> bool {
+        self.bodies.is_empty()
     }
 
     /// The body that comes from this source.

@@ -271,9 +271,12 @@ impl ServedBodies {
         &self.timers
     }
 
-    /// Whether each body has its place in the order, and nothing else has one.
-    pub(super) fn is_in_order(&self) -> bool {
-        self.order.len() == self.bodies.len()
+    pub(super) fn is_empty(&self) -> bool {
+        let orders = [&self.order, &self.heavy];
+        self.bodies.is_empty()
+            && orders.into_iter().all(BTreeSet::is_empty)
+            && self.notifications.is_empty()
+            && self.sources.is_empty()
     }
 
     pub(super) fn get(&self, key: BodyKey) -> Option<&ServedBody> {
