@@ -1,15 +1,15 @@
-//! What bodies in blocks are called.
+//! Names of bodies in blocks.
 
 use crate::coap::option::BlockOption;
 
-/// The value of a block option that is not there: its size is the reserved one.
+/// Stands for the value of a missing block option: its size is the reserved one (RFC 7959 §2.2).
 pub(super) const NO_BLOCK: u32 = u32::MAX;
 
-/// A body that comes block by block; no two of an endpoint are the same.
+/// Names a body that is received block by block, uniquely within an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransferId(pub(super) u64);
 
-/// A body that the application supplies block by block; no two of an endpoint are the same.
+/// Names a body that the application supplies block by block, uniquely within an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub(super) u64);
 
@@ -24,13 +24,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// By which it is asked for.
+    /// The name by which blocks are asked for.
     pub const fn id(&self) -> SourceId {
         self.id
     }
 }
 
-/// What a request is about: by this, blocks that are asked for later are found. See
+/// What a request is about. Requests for further blocks of a body are recognised by it. See
 /// [`NotifyOptions::resource`](crate::coap::NotifyOptions::resource).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Resource {
@@ -40,7 +40,7 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Of nothing that can be asked for.
+    /// Not a resource: no request is about it.
     pub(super) const NONE: Self = Self {
         key: 0,
         block2: NO_BLOCK,

@@ -1,4 +1,4 @@
-//! What is kept of a request until it is answered.
+//! What is kept of a request until it has been answered.
 
 use lwm2m_core::Code;
 
@@ -13,7 +13,7 @@ use crate::{
     machine::{Channel, KeyedState},
 };
 
-/// What the answer to a request needs to know of it.
+/// What an answer needs to know about its request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestContext {
     pub(super) token: Token,
@@ -22,19 +22,19 @@ pub(super) struct RequestContext {
     /// The values of the block options; [`NO_BLOCK`] if there are none.
     block1: u32,
     block2: u32,
-    /// What the answer travels on.
+    /// The channel for the answer.
     pub(super) channel: Channel,
 }
 
-/// What happens if a message is taken for a new one when it comes again.
+/// What happens if a repetition of a message isn't recognised as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repetition {
-    /// What it asks for may be done twice: its record is kept until its end.
+    /// It may be executed twice: its record is kept for its full lifetime.
     Harmful,
-    /// The same, if it is answered with an Observe option: an observation begins anew that may be
-    /// over. Otherwise it only reads.
+    /// The same if it is answered with an Observe option, as it would restart an observation that may
+    /// have ended. Otherwise it only reads.
     HarmfulIfObserved,
-    /// Nothing that matters: its record goes when room is needed.
+    /// Nothing that matters: its record may go when room is needed.
     Harmless,
 }
 
@@ -50,7 +50,7 @@ impl RequestContext {
         }
     }
 
-    /// Of a notification: there is no request that it answers.
+    /// For a notification, which doesn't answer a request.
     pub(super) const fn of_notification(
         token: Token,
         resource: Resource,
@@ -65,8 +65,8 @@ impl RequestContext {
         }
     }
 
-    /// What happens if the request is taken for a new one when it comes again. One that only
-    /// reads, or asks for a block, or brings one that is there already, does no harm.
+    /// What happens if a repetition of the request isn't recognised. A request that only reads, asks
+    /// for a block, or brings a block that has come already, does no harm.
     pub(super) fn repetition(&self, request: &MessageRef<'_>) -> Repetition {
         match (self.block1(), self.block2()) {
             (Some(block), _) if block.more() && block.number() > 0 => Repetition::Harmless,
@@ -97,7 +97,7 @@ impl RequestContext {
     }
 }
 
-/// A request that has no answer yet: whose it is, its record, and what it asks for.
+/// A request that has no answer yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OpenRequest {
     pub(super) peer: PeerIndex,
@@ -106,7 +106,7 @@ pub(super) struct OpenRequest {
 }
 
 impl OpenRequest {
-    /// The body that its blocks are of.
+    /// The body that its blocks belong to.
     pub(super) const fn body(&self) -> BodyKey {
         BodyKey::new(self.peer, self.context.resource)
     }

@@ -1,4 +1,4 @@
-//! What tells resources and bodies apart: hashes with keys that peers do not know.
+//! Fingerprints of resources and bodies: hashes with keys that peers don't know.
 
 use core::hash::{BuildHasher, Hasher};
 
@@ -12,8 +12,8 @@ use crate::{
     machine::KeyedState,
 };
 
-/// Options that are of one message, not of what is asked for. ETag and Content-Format too: not
-/// every client repeats them when it asks for the next block of a response.
+/// Options that belong to one message, not to what it asks for. That includes ETag and
+/// Content-Format: not every client repeats them when it asks for the next block.
 const OF_MESSAGE: OptionSet = OptionSet::NONE
     .with(OptionNumber::ETAG)
     .with(OptionNumber::OBSERVE)
@@ -23,9 +23,9 @@ const OF_MESSAGE: OptionSet = OptionSet::NONE
     .with(OptionNumber::SIZE1)
     .with(OptionNumber::SIZE2);
 
-/// Of what a request is about: what the requests of one transfer have in common (RFC 7959 §2.4,
-/// §2.5: method and Cache-Key). In practice no two resources have the same fingerprint; if they
-/// had, a peer could mix up only bodies of its own.
+/// The fingerprint of what a request is about. The requests of one transfer have it in common: it
+/// is made of method and Cache-Key (RFC 7959 §2.4, §2.5). Bodies are kept per peer, so that even two
+/// resources with the same fingerprint never mix bodies of different peers.
 pub(super) fn of_resource(method: Code, options: Options<'_>, keys: KeyedState) -> u64 {
     let mut hasher = keys.build_hasher();
     hasher.write_u8(method.to_byte());
@@ -42,7 +42,7 @@ pub(super) fn of_resource(method: Code, options: Options<'_>, keys: KeyedState) 
     hasher.finish()
 }
 
-/// Of a body, or a block of one.
+/// The fingerprint of a body, or of a block of one.
 pub(super) fn of_bytes(bytes: &[u8], keys: KeyedState) -> u64 {
     let mut hasher = keys.build_hasher();
     hasher.write(bytes);

@@ -1,17 +1,17 @@
-//! How many bytes bodies take.
+//! How many bytes the bodies of each peer take.
 
 use crate::coap::endpoint::keys::PeerIndex;
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// The bytes of bodies that are held for peers. Who holds none takes no room here.
+/// The bytes that bodies take, in total and per peer. A peer without bodies has no entry.
 #[derive(Clone, Debug, Default)]
-pub(in crate::coap::endpoint) struct Held {
+pub(super) struct Held {
     all: usize,
     of_peers: BTreeMap<PeerIndex, usize>,
 }
 
 impl Held {
-    pub(in crate::coap::endpoint) const fn all(&self) -> usize {
+    pub(super) const fn all(&self) -> usize {
         self.all
     }
 
@@ -19,7 +19,7 @@ impl Held {
         self.of_peers.get(&peer).copied().unwrap_or(0)
     }
 
-    /// A body of this peer that took `before` bytes takes `after`.
+    /// A body of this peer took `before` bytes and now takes `after`.
     pub(super) fn change(&mut self, peer: PeerIndex, before: usize, after: usize) {
         if before == after {
             return;
@@ -34,9 +34,9 @@ impl Held {
     }
 }
 
-/// Appends a block to a body that is at most `largest` bytes long in the end, if that takes no more
-/// than `room` bytes beyond those that it has; says whether it does. What a vector takes is its
-/// capacity, which is up to twice its length.
+/// Appends a block to a body whose final length is at most `largest` bytes, unless that takes more
+/// than `room` bytes beyond its present capacity. Returns whether the block was appended. Memory is
+/// counted as capacity, which is at most twice the length.
 #[must_use]
 pub(super) fn append(body: &mut Vec<u8>, block: &[u8], largest: usize, room: usize) -> bool {
     let length = body.len().saturating_add(block.len());
@@ -73,7 +73,7 @@ mod tests {
                 assert!(body.capacity() <= largest.min(room).max(body.len()));
                 moves += usize::from(body.capacity() != held);
             }
-            // As rarely as a vector does by itself, if it can.
+            // No more reallocations than a vector makes by itself.
             assert!(largest < 1000 || moves <= 6, "{moves}");
         }
         let mut body = Vec::from([1; 64]);

@@ -1,39 +1,38 @@
-//! Who holds bodies while room for them is bounded, and who gives way when it is short.
+//! Which peers hold bodies, and which of them gives way when room is short.
 //!
-//! A peer can begin a body and stop, or make it last as long as it likes, and it may not be the one
-//! that its address says. So nobody is refused because others hold all there is: someone gives way,
-//! in this order.
+//! A peer can begin a body and stop, or stretch it for as long as it likes, and its address may be
+//! forged. So a newcomer isn't refused just because others hold all the room: a peer gives way, in
+//! this order.
 //!
-//! 1. Who was not heard of for as long as a client waits before it sends a message again: the
-//!    largest of them, and of those that are equally large the one that is silent the longest.
-//! 2. Who has sent no more than the first block of a body: the one that is silent the longest. That
-//!    is all that a flood of first blocks has to show, so it displaces itself.
-//! 3. Who holds more than whoever needs room will: the largest.
+//! 1. Silent peers, not heard from for as long as a client waits before it retransmits: the largest
+//!    first, and among equally large ones the longest silent.
+//! 2. Peers that have sent only first blocks: the longest silent first. A flood of first blocks has
+//!    nothing more to show, so it displaces itself.
+//! 3. Peers that hold more than the newcomer will: the largest first.
 //!
-//! Two that are equally busy and equally large do not displace each other: none of them would get
-//! its body through. The newcomer is refused.
+//! Two peers that are equally busy and equally large don't displace each other, as neither would
+//! get its body through. The newcomer is refused.
 
-use crate::coap::endpoint::keys::PeerIndex;
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::Instant;
 
 use super::held::Held;
-use crate::coap::endpoint::config::after;
+use crate::coap::endpoint::{config::after, keys::PeerIndex};
 
-/// What a peer may hold in bytes without being larger than another: a list of a thousand Object
-/// Instances takes less. Beyond it, twice as much is larger.
+/// All peers that hold fewer bytes than this count as equally large: a list of a thousand Object
+/// Instances takes less. Above it, a peer is larger if it holds about twice as much.
 const SMALL: usize = 1 << 15;
 
-/// The peers that hold bodies of a kind.
+/// The peers that hold bodies of one kind.
 #[derive(Clone, Debug, Default)]
-pub(in crate::coap::endpoint) struct Holders {
+pub(super) struct Holders {
     held: Held,
     bodies: usize,
     peers: BTreeMap<PeerIndex, Holder>,
-    /// By class, and in it by when they were heard of, the one longest silent first.
+    /// Peers by size class, and within a class the longest silent first.
     order: BTreeSet<(u8, u64, PeerIndex)>,
-    /// Of whom no more than first blocks have come, the one longest silent first.
+    /// Peers that have sent only first blocks, the longest silent first.
     beginners: BTreeSet<(u64, PeerIndex)>,
     clock: u64,
 }
@@ -43,22 +42,23 @@ struct Holder {
     bodies: u32,
     beginner: bool,
     class: u8,
-    /// When it was heard of last: the moment, and the place in the order.
+    /// When it was last heard from: the moment, and its position in the order.
     heard: Instant,
     place: u64,
 }
 
-/// Who needs room.
+/// A peer that needs room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Newcomer {
     pub(super) peer: PeerIndex,
     /// How many more bytes it needs now.
     pub(super) needed: usize,
-    /// How large the body is that they are of, if that was announced.
+    /// The announced size of its body; 0 if there is none.
     pub(super) announced: usize,
 }
 
-/// How large a holder is, so that holders that differ by less than twice are mostly equal.
+/// The size class of a peer. Peers whose sizes differ by less than a factor of two are mostly in
+/// the same class.
 fn class(bytes: usize) -> u8 {
     let class = (bytes / SMALL).checked_ilog2().map_or(0, |log| log + 1);
     u8::try_from(class).unwrap_or(u8::MAX)
@@ -66,29 +66,29 @@ fn class(bytes: usize) -> u8 {
 
 impl Holders {
     /// How many bodies there are.
-    pub(in crate::coap::endpoint) const fn bodies(&self) -> usize {
+    pub(super) const fn bodies(&self) -> usize {
         self.bodies
     }
 
     /// How many bytes they take.
-    pub(in crate::coap::endpoint) const fn bytes(&self) -> usize {
+    pub(super) const fn bytes(&self) -> usize {
         self.held.all()
     }
 
-    /// How many of them are this peer's.
+    /// How many bodies this peer has.
     pub(super) fn bodies_of(&self, peer: PeerIndex) -> usize {
         self.peers
             .get(&peer)
             .map_or(0, |holder| holder.bodies as usize)
     }
 
-    /// How many bytes those of this peer take.
+    /// How many bytes the bodies of this peer take.
     pub(super) fn bytes_of(&self, peer: PeerIndex) -> usize {
         self.held.of(peer)
     }
 
-    /// Whether a body of this peer comes on: more of one came than its first block, and not longer
-    /// than `silence` milliseconds ago.
+    /// Whether a body of this peer is making progress: a later block than the first has come, and
+    /// the peer was heard from within the last `silence` milliseconds.
     pub(super) fn comes_on(&self, now: Instant, peer: PeerIndex, silence: u64) -> bool {
         self.peers
             .get(&peer)
@@ -110,7 +110,7 @@ impl Holders {
         self.hear(now, peer, false);
     }
 
-    /// A body of this peer has ended; it takes nothing any more.
+    /// A body of this peer has ended. Its bytes must have been [given back](Self::change) before.
     pub(super) fn leave(&mut self, peer: PeerIndex) {
         let Some(holder) = self.peers.get(&peer).copied() else {
             return;
@@ -124,7 +124,7 @@ impl Holders {
         }
     }
 
-    /// A body of this peer that took `before` bytes takes `after`.
+    /// A body of this peer took `before` bytes and now takes `after`.
     pub(super) fn change(&mut self, peer: PeerIndex, before: usize, after: usize) {
         self.held.change(peer, before, after);
         let class = class(self.held.of(peer));
@@ -135,7 +135,7 @@ impl Holders {
         }
     }
 
-    /// This peer was heard of; with a later block of a body than the first.
+    /// This peer was heard from. `later`: with a later block of a body than the first.
     pub(super) fn hear(&mut self, now: Instant, peer: PeerIndex, later: bool) {
         let Some(holder) = self.peers.get(&peer).copied() else {
             return;
@@ -150,8 +150,8 @@ impl Holders {
         self.put(peer, heard);
     }
 
-    /// Who gives way to a newcomer; none if that is refused. Whoever was not heard of for `silence`
-    /// milliseconds is silent.
+    /// The peer that gives way to a newcomer; `None` if the newcomer is refused. A peer that wasn't
+    /// heard from for `silence` milliseconds is silent.
     pub(super) fn to_give_way(
         &self,
         now: Instant,
@@ -182,7 +182,7 @@ impl Holders {
             })
     }
 
-    /// The classes that there are, the largest first.
+    /// The classes in use, the largest first.
     fn classes(&self) -> impl Iterator<Item = u8> {
         let largest = self.order.last().map(|(class, ..)| *class);
         core::iter::successors(largest, |class| {
@@ -191,7 +191,7 @@ impl Holders {
         })
     }
 
-    /// The one of a class that is silent the longest, but for this peer.
+    /// The longest silent peer of a class, other than this one.
     fn first_but(&self, class: u8, peer: PeerIndex) -> Option<(u8, PeerIndex)> {
         self.order
             .range((class, 0, PeerIndex(0))..=(class, u64::MAX, PeerIndex::MAX))
@@ -200,7 +200,7 @@ impl Holders {
             .map(|(class, _, other)| (*class, *other))
     }
 
-    /// Keeps this of a peer, in its places.
+    /// Stores what is known of a peer, and enters it in the orders.
     fn put(&mut self, peer: PeerIndex, holder: Holder) {
         self.take(peer);
         self.order.insert((holder.class, holder.place, peer));
@@ -230,7 +230,7 @@ mod tests {
         Instant::from_secs(seconds)
     }
 
-    /// A holder of so many bytes, that was heard of then; with more than a first block, or not.
+    /// A peer that holds so many bytes and was last heard from at `heard`.
     fn hold(holders: &mut Holders, peer: u32, bytes: usize, heard: u64, later: bool) {
         let peer = PeerIndex(peer);
         holders.enter(at(heard), peer);
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// Who gives way one after the other, if each gives up all it holds.
+    /// Which peers give way one after the other, if each gives up all it holds.
     fn all(holders: &mut Holders, now: u64, newcomer: Newcomer) -> Vec<u32> {
         let mut all = Vec::new();
         while let Some(peer) = holders.to_give_way(at(now), newcomer, SILENCE) {

@@ -1,4 +1,4 @@
-//! What the configuration says of bodies in blocks, worked out once.
+//! The limits of block-wise transfer, derived from the configuration.
 
 use lwm2m_core::{Code, CodeKind, Instant};
 
@@ -16,25 +16,25 @@ use crate::{
 pub(super) const SMALLEST: usize = 16;
 pub(super) const LARGEST: usize = 1024;
 
-/// The block that begins at `offset`; none if it cannot be numbered.
+/// The block that begins at `offset`; `None` if its number doesn't fit (RFC 7959 §2.2).
 pub(super) fn block_at(offset: usize, more: bool, size: usize) -> Option<BlockOption> {
     let number = u32::try_from(offset.checked_div(size)?).ok()?;
     BlockOption::new(number, more, size)
 }
 
-/// Whether so many bytes are a block: all but the last one are as long as their size says
-/// (RFC 7959 §2.2).
+/// Whether a block may have this length: every block but the last is exactly as long as its size
+/// says (RFC 7959 §2.2).
 pub(super) const fn is_block(length: usize, more: bool, size: usize) -> bool {
     if more { length == size } else { length <= size }
 }
 
-/// The largest size of a block that is not above this one.
+/// The largest valid block size that isn't above this one.
 fn block_size(size: usize) -> usize {
     let size = size.clamp(SMALLEST, LARGEST);
     1 << size.ilog2()
 }
 
-/// How large messages and blocks are, in bytes.
+/// The sizes of messages and blocks, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     /// The preferred size of a block.
@@ -51,7 +51,7 @@ impl Sizes {
         }
     }
 
-    /// Whether a message goes as it is, with so many bytes of options beside.
+    /// Whether a message fits without blocks, with so many bytes of further options.
     pub(super) fn fits(&self, channel: Channel, message: &MessageBuf, beside: usize) -> bool {
         let room = match channel {
             Channel::Udp => usize::MAX,
@@ -61,8 +61,8 @@ impl Sizes {
         message.payload_bytes().len() <= self.block && length <= room
     }
 
-    /// The preferred size of the blocks of a body of `total` bytes, if that is known, whose
-    /// messages have these options.
+    /// The preferred block size for a body of `total` bytes, if that is known, whose messages have
+    /// the options of `head`.
     pub(super) fn preferred(
         &self,
         channel: Channel,
@@ -72,7 +72,7 @@ impl Sizes {
         if channel == Channel::Udp {
             return self.block;
         }
-        // With all the options that one of its messages may have.
+        // The longest message that a block may need.
         let last = total.map_or(BlockOption::MAX_NUMBER, |total| total / 16);
         let block = BlockOption::new(last.min(BlockOption::MAX_NUMBER), true, SMALLEST);
         let size = Some(total.unwrap_or(u32::MAX));
@@ -95,7 +95,7 @@ impl Sizes {
         self.within_sms(message.length())
     }
 
-    /// The preferred size of the blocks of a response that the peer is to send.
+    /// The preferred block size for a response from the peer.
     pub(super) fn preferred_of_peer(&self, channel: Channel) -> usize {
         /// Header, token, `ETag`, Observe, Content-Format, Block2 and Size2.
         const OPTIONS: usize = 12 + 9 + 4 + 3 + 4 + 6;
@@ -105,28 +105,28 @@ impl Sizes {
         }
     }
 
-    /// Block1 in an answer with this code to a request with `block` (RFC 7959 §2.3).
+    /// The Block1 option of an answer with this code to a request with `block` (RFC 7959 §2.3).
     pub(super) fn acknowledge(&self, block: BlockOption, code: Code) -> Option<BlockOption> {
         let size = match code {
-            // A smaller size would be a hint to try it (RFC 7959 §2.9.3).
+            // A smaller size would be a hint to try again with it (RFC 7959 §2.9.3).
             Code::REQUEST_ENTITY_TOO_LARGE => block.size(),
             _ => block.size().min(self.block),
         };
         BlockOption::new(block.number(), code == Code::CONTINUE, size)
     }
 
-    /// The largest block beside so many bytes and the payload marker.
+    /// The largest block that fits beside so many bytes and the payload marker.
     fn within_sms(&self, length: usize) -> usize {
         let room = self.sms.saturating_sub(length.saturating_add(1));
         block_size(room).min(self.block)
     }
 }
 
-/// How long bodies wait for their next block, in milliseconds.
+/// How long a transfer may take, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// For how long a peer with a transfer under way may be silent: as long as it waits at most
-    /// before it retransmits a message for the first time.
+    /// How long a peer with a transfer under way may be silent: the longest wait before a first
+    /// retransmission.
     pub(super) silence: u64,
     lifetime: u64,
     deadline: u64,
@@ -145,18 +145,18 @@ impl Times {
         }
     }
 
-    /// Until when the next block of a body is waited for.
+    /// When the next block must have come.
     pub(super) fn next_block(&self, now: Instant) -> Instant {
         after(now, self.lifetime)
     }
 
-    /// Until when a body that is held is to be complete, however its blocks come.
+    /// When a body that is held in memory must be complete, however regularly its blocks come.
     pub(super) fn whole(&self, begun: Instant) -> Instant {
         after(begun, self.deadline)
     }
 }
 
-/// How much room there is for bodies of one kind.
+/// The bounds for bodies of one kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     pub(super) bodies: usize,
@@ -168,8 +168,7 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// For the bodies of requests that are received. One of the largest always fits into the share
-    /// of a peer.
+    /// For bodies of requests that are received. The share of a peer holds at least one body.
     pub(super) fn of_requests(config: &Config) -> Self {
         let bounds = &config.bounds;
         let largest = bounds.body.min(bounds.request_body);
@@ -182,8 +181,7 @@ impl Room {
         }
     }
 
-    /// For the bodies of responses that are put together. One of the largest always fits into the
-    /// share of a peer.
+    /// For bodies of responses that are assembled. The share of a peer holds at least one body.
     pub(super) fn of_responses(config: &Config) -> Self {
         let bounds = &config.bounds;
         Self {
@@ -195,7 +193,7 @@ impl Room {
         }
     }
 
-    /// For the bodies of responses that are served.
+    /// For bodies of responses that are served.
     pub(super) fn of_served(config: &Config) -> Self {
         let bounds = &config.bounds;
         Self {

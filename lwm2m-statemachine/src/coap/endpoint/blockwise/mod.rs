@@ -1,17 +1,18 @@
 //! Bodies larger than a block, one block after the other (RFC 7959).
 //!
-//! [`BlockWise`] decides and the endpoint does: each call returns what is to be done with its
-//! message, and leaves a list of [`Step`]s that are to be done before that. Its parts:
+//! [`BlockWise`] decides, the endpoint acts. Each call returns what is to be done with its message,
+//! and leaves a list of [`Step`]s that the endpoint does first. Nothing here sends, or knows what a
+//! peer is called. The parts:
 //!
-//! - [`receiving`]: requests that come in blocks (Block1), assembled or handed on.
-//! - [`serving`]: responses of ours that are asked for block by block (Block2), or that the
-//!   application supplies block by block.
-//! - [`requesting`]: requests of ours whose body, or whose response's body, goes in blocks.
-//!   [`transfer`] is one of them: what each response leads to.
+//! - [`receiving`]: requests that come in blocks (Block1), assembled or handed on block by block.
+//! - [`serving`]: our responses that are asked for block by block (Block2), or that the application
+//!   supplies block by block.
+//! - [`requesting`]: our requests whose body, or whose response's body, goes in blocks. [`transfer`]
+//!   decides for one of them what each response leads to.
 //!
-//! They share [`message`], a block's message, made of the options of the whole one; [`limits`],
-//! what the configuration says; [`held`], how many bytes bodies take; [`holders`], whose they are,
-//! and who gives way when there is no room.
+//! They share [`message`], which makes the message with a block; [`limits`], from the configuration;
+//! [`held`], which counts the bytes of bodies; and [`holders`], which decides who gives way when there
+//! is no room.
 
 mod held;
 mod holders;
@@ -62,15 +63,15 @@ use crate::{
     machine::{Channel, KeyedState, Random},
 };
 
-/// What becomes of bodies that are larger than a block.
+/// Decides what becomes of bodies that are larger than a block.
 #[derive(Debug)]
 pub(super) struct BlockWise {
     receiving: Receiving,
     serving: Serving,
     requesting: Requesting,
-    /// Of the next source.
+    /// The id of the next source.
     next_source: u64,
-    /// For what tells resources and bodies apart.
+    /// Keys for the fingerprints of resources and bodies.
     fingerprints: KeyedState,
     steps: Steps,
 }
@@ -89,13 +90,12 @@ impl BlockWise {
         }
     }
 
-    /// What is kept of a request until it is answered.
+    /// What is kept of a request until it has been answered.
     pub(super) fn context(&self, request: &MessageRef<'_>, channel: Channel) -> RequestContext {
         RequestContext::new(request, channel, self.fingerprints)
     }
 
-    /// What a request leads to that has block options. `is_known` says whether a record is still
-    /// there.
+    /// A request with block options has come. `is_known` tells whether a record still exists.
     pub(super) fn receive<'d>(
         &mut self,
         now: Instant,
@@ -127,8 +127,8 @@ impl BlockWise {
         RequestStep::Deliver(Body::Datagram(request.payload()))
     }
 
-    /// A request is answered with this message. Tells with which one it is in fact: with a block
-    /// of it, or with a refusal, if there is no room for the body whose block the request brought.
+    /// A request is answered with this message. Returns the message to send: a block of it, or a
+    /// refusal if that accepts a body for which there is no room.
     pub(super) fn answer(
         &mut self,
         now: Instant,
@@ -142,8 +142,8 @@ impl BlockWise {
             .split(now, asking.peer, &asking.context, message, steps)
     }
 
-    /// A request is answered with this code. Tells what it is answered instead, if there is no room
-    /// for the body whose block it brought.
+    /// A request is answered with this code. Returns another answer if that accepts a body for which
+    /// there is no room.
     fn answered(&mut self, now: Instant, asking: &OpenRequest, code: Code) -> Option<MessageBuf> {
         let block = asking.context.block1()?;
         let (body, record) = (asking.body(), asking.record);
@@ -151,8 +151,8 @@ impl BlockWise {
             .answered(now, body, record, block, code, &mut self.steps)
     }
 
-    /// A request is answered with this message, whose body comes from a source. If there is no room
-    /// for that, tells what it is answered instead. `is_known` says whether a record is still there.
+    /// A request is answered with this message, whose body comes from a source. Returns the refusal to
+    /// send instead if there is no room. `is_known` tells whether a record still exists.
     pub(super) fn respond_from(
         &mut self,
         now: Instant,
@@ -172,7 +172,7 @@ impl BlockWise {
             self.steps.push(Step::SourceClosed(source.id));
             return Ok(Some(self.answer(now, asking, message::busy())));
         };
-        // A body that there is no room for after all ends with this answer.
+        // If there is no room for the body that this accepts, it ends here.
         let _ = self.answered(now, asking, message.code());
         let wanted = blocks
             .into_iter()
@@ -181,14 +181,13 @@ impl BlockWise {
         Ok(None)
     }
 
-    /// A request came again that was answered with this block of a body.
+    /// A request that was answered with this block came again.
     pub(super) fn serve_again(&mut self, body: BodyKey, record: Key, block: BlockOption) {
         self.serving
             .serve_again(body, record, block, &mut self.steps);
     }
 
-    /// A notification is to be sent. Tells with which message: with the first block of it, if it is
-    /// too large.
+    /// A notification is to be sent. Returns the message to send: its first block if it is too large.
     pub(super) fn notify(
         &mut self,
         now: Instant,
@@ -200,8 +199,7 @@ impl BlockWise {
             .split(now, peer, context, message, &mut self.steps)
     }
 
-    /// The first block of a notification with this message, whose body comes from a source; none if
-    /// it cannot be numbered.
+    /// The first block of a notification whose body comes from a source; `None` if it has no number.
     pub(super) fn first_block(
         &self,
         context: &RequestContext,
@@ -211,7 +209,7 @@ impl BlockWise {
         self.serving.first_block(context, message, source)
     }
 
-    /// A notification waits for its first block; says whether there was room.
+    /// Has a notification wait for its first block. Returns whether there was room.
     pub(super) fn notify_from(
         &mut self,
         now: Instant,
@@ -230,19 +228,19 @@ impl BlockWise {
         self.serving.awaited_notification(peer, token)
     }
 
-    /// Takes back the notification to this observer that waits for its first block.
+    /// Withdraws the notification to this observer that waits for its first block.
     pub(super) fn end_notification(&mut self, peer: PeerIndex, token: Token, end: ServingEnd) {
         self.serving
             .end_notification(peer, token, end, &mut self.steps);
     }
 
-    /// A notification with the first block of a body was not sent: nobody will ask for the others.
+    /// A notification with the first block of a body wasn't sent: nobody will ask for the others.
     pub(super) fn notification_not_sent(&mut self, body: BodyKey) {
         let steps = &mut self.steps;
         self.serving.forget(body, ServingEnd::NoRoom, steps);
     }
 
-    /// A body that the application will supply.
+    /// Names a body that the application will supply.
     pub(super) const fn source(&mut self, size: Option<u32>) -> Source {
         let id = SourceId(self.next_source);
         self.next_source = self.next_source.wrapping_add(1);
@@ -265,7 +263,7 @@ impl BlockWise {
         self.serving.supply(now, body, block, steps)
     }
 
-    /// The application cannot supply a body.
+    /// The application can't supply a body.
     pub(super) fn abort(&mut self, source: SourceId) {
         let steps = &mut self.steps;
         if let Some(request) = self.requesting.of_source(source) {
@@ -280,13 +278,12 @@ impl BlockWise {
         self.requesting.is_large(channel, message)
     }
 
-    /// Tells a server of small blocks which ones to use.
+    /// Asks the server for small blocks, if they are to be small.
     pub(super) fn prefer_blocks(&self, channel: Channel, message: &mut MessageBuf) {
         self.requesting.prefer_blocks(channel, message);
     }
 
-    /// A request whose body goes in blocks, that of the message or of the source, is about to be
-    /// sent.
+    /// Prepares to send the body of a message, or of a source, in blocks.
     pub(super) fn upload(
         &mut self,
         mode: TransferMode,
@@ -296,14 +293,14 @@ impl BlockWise {
         self.requesting.upload(mode, message, source)
     }
 
-    /// The body of this request goes in blocks from now on, or when it is its turn.
+    /// Begins to send the body of this request, or has it wait for its turn.
     pub(super) fn begin_upload(&mut self, now: Instant, of: SentRequest, upload: Upload) {
         self.requesting
             .begin_upload(now, of, upload, &mut self.steps);
     }
 
-    /// The whole body of a request with this message was too large; the hint says how large its
-    /// blocks are to be. Says whether it goes in blocks now.
+    /// The body of a request was too large in one message; `hint` has the block size that the server
+    /// wants. Returns whether it goes in blocks now.
     pub(super) fn send_again(
         &mut self,
         now: Instant,
@@ -343,12 +340,12 @@ impl BlockWise {
         self.requesting.block_sent(of, block);
     }
 
-    /// The request for a block has come to its end.
+    /// The request for a block has ended.
     pub(super) fn block_ended(&mut self, of: SentRequest) {
         self.requesting.block_ended(of);
     }
 
-    /// The response to the request for a block.
+    /// The response to the request for a block has come.
     pub(super) fn block_answered(
         &mut self,
         now: Instant,
@@ -359,19 +356,19 @@ impl BlockWise {
             .block_answered(now, of, response, &mut self.steps)
     }
 
-    /// A transfer has ended, or its request has. Gives the message of the request, if there was a
-    /// transfer.
+    /// Ends a transfer, as it is done or its request is gone. Returns the message of the request if
+    /// there was a transfer.
     pub(super) fn end_transfer(&mut self, now: Instant, of: SentRequest) -> Option<WireMessage> {
         self.requesting.end(now, of, &mut self.steps)
     }
 
-    /// No other upload to this peer is to begin.
+    /// Forgets the uploads to this peer that wait for their turn.
     pub(super) fn forget_uploads(&mut self, peer: PeerIndex) {
         self.requesting.forget_uploads(peer);
     }
 
-    /// The application has the rest of a request assembled whose first block it was given. Tells
-    /// what that is answered.
+    /// The application wants a request assembled whose first block it has. Returns the answer to
+    /// that.
     pub(super) fn assemble(
         &mut self,
         now: Instant,
@@ -383,30 +380,30 @@ impl BlockWise {
             .assemble(now, body, record, payload, &mut self.steps)
     }
 
-    /// The application ignores a request. Says whether that ends a body; its peer is not held by it
-    /// any more, and the request does no harm if it is run again.
+    /// The application ignores a request. Returns whether that ends a body. Then the peer isn't held
+    /// by it any more, and running the request again does no harm.
     pub(super) fn ignored(&mut self, asking: &OpenRequest) -> bool {
         let block = asking.context.block1();
         block.is_some_and(|block| self.receiving.ignored(asking.body(), asking.record, block))
     }
 
-    /// Whether a body of this peer comes on.
+    /// Whether a body of this peer is making progress.
     pub(super) fn comes_on(&self, now: Instant, peer: PeerIndex) -> bool {
         self.receiving.comes_on(now, peer)
     }
 
-    /// The requests with the first blocks of the bodies that come from this peer.
+    /// The records of the requests that began the bodies of this peer.
     pub(super) fn first_blocks(&self, peer: PeerIndex) -> impl Iterator<Item = Key> {
         self.receiving.first_blocks(peer)
     }
 
-    /// Forgets all bodies from and to a peer; not the peer.
+    /// Forgets all bodies from and to a peer, but not the peer.
     pub(super) fn forget_peer(&mut self, peer: PeerIndex) {
         self.receiving.forget_peer(peer, &mut self.steps);
         self.serving.forget_peer(peer, &mut self.steps);
     }
 
-    /// When something is due next.
+    /// The next deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [
             self.requesting.next_deadline(),
@@ -416,7 +413,7 @@ impl BlockWise {
         deadlines.into_iter().flatten().min()
     }
 
-    /// When the next thing is due, if it is at `now`.
+    /// The next deadline, if it has passed at `now`.
     pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
         let due = [
             self.requesting.peek_due(now),
@@ -445,7 +442,7 @@ impl BlockWise {
         }
     }
 
-    /// Nothing more is due.
+    /// All that is due has been done.
     pub(super) fn end_due(&mut self) {
         self.requesting.end_due();
         self.receiving.end_due();
@@ -464,13 +461,13 @@ impl BlockWise {
         self.requesting.add_usage(usage);
     }
 
-    /// The steps that the last call has left. The list is [given back](Self::recycle) when they are
-    /// done; meanwhile there may be other calls.
+    /// Takes the steps that the last call has left. Doing them may lead to more calls. The empty list
+    /// is [given back](Self::recycle).
     pub(super) fn take_steps(&mut self) -> Steps {
         mem::take(&mut self.steps)
     }
 
-    /// Has the next call use this list, which is empty.
+    /// Takes back an empty list, so that the next call need not allocate one.
     pub(super) fn recycle(&mut self, steps: Steps) {
         if self.steps.capacity() == 0 && steps.is_empty() && steps.capacity() <= KEEP {
             self.steps = steps;

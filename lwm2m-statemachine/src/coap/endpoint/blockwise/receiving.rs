@@ -1,8 +1,8 @@
 //! Requests that come in blocks: assembled, or handed on block by block (RFC 7959 §2.5, §2.9).
 //!
-//! Where they are handed on, the application decides with the first block what becomes of the body:
-//! it refuses it, goes on taking its blocks, or has it assembled. Until then nothing is held, and
-//! no other body gives way to it (see [`bodies`]).
+//! If blocks are handed on, the application decides at the first block: it refuses the body, takes
+//! it block by block, or has it assembled. Until then nothing is held, and no other body gives way
+//! (see [`bodies`]).
 
 mod bodies;
 
@@ -37,12 +37,12 @@ use crate::{
     machine::KeyedState,
 };
 
-/// What becomes of requests that come in blocks.
+/// Decides what becomes of the blocks of requests.
 #[derive(Clone, Debug)]
 pub(super) struct Receiving {
     bodies: InboundBodies,
     next_id: u64,
-    /// Whether blocks are handed on as they come.
+    /// Whether blocks are handed on instead of assembled.
     streamed: bool,
     sizes: Sizes,
     fingerprints: KeyedState,
@@ -51,7 +51,7 @@ pub(super) struct Receiving {
 /// A block of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestBlock<'r, 'd> {
-    /// Which body it is of.
+    /// Which body it belongs to.
     pub(super) key: BodyKey,
     /// The record of the request.
     pub(super) record: Key,
@@ -82,12 +82,12 @@ impl Receiving {
         usage.timers = usage.timers.saturating_add(self.bodies.timers().len());
     }
 
-    /// Whether a body of this peer comes on.
+    /// Whether a body of this peer is making progress.
     pub(super) fn comes_on(&self, now: Instant, peer: PeerIndex) -> bool {
         self.bodies.comes_on(now, peer)
     }
 
-    /// The requests with the first blocks of the bodies that come from this peer.
+    /// The records of the requests that began the bodies of this peer.
     pub(super) fn first_blocks(&self, peer: PeerIndex) -> impl Iterator<Item = Key> {
         self.bodies
             .of_peer(peer)
@@ -112,7 +112,7 @@ impl Receiving {
             return self.answer(block, &MessageBuf::response(Code::BAD_REQUEST));
         }
         if block.number() == 0 {
-            // The client begins, or begins again (RFC 7959 §2.5).
+            // The client begins, or starts over (RFC 7959 §2.5).
             self.bodies.lose(key, FailureReason::Superseded, steps);
             if !block.more() {
                 return RequestStep::Deliver(Body::Datagram(payload));
@@ -127,8 +127,8 @@ impl Receiving {
         }
     }
 
-    /// A body begins with this block: it is the application's to accept, or it is assembled. Else
-    /// tells what the block is answered.
+    /// Begins a body: it is offered to the application, or assembled. The error is the answer to the
+    /// block.
     fn begin(
         &mut self,
         now: Instant,
@@ -170,7 +170,7 @@ impl Receiving {
         Ok(())
     }
 
-    /// Adds a block to its body if it is the next one; else tells what it is answered.
+    /// Adds a block to its body if it is the next one. The error is the answer to the block.
     fn add(
         &mut self,
         now: Instant,
@@ -193,10 +193,10 @@ impl Receiving {
                 let format = request.content_format();
                 format.is_none() || format == inbound.described.content_format
             })
-            // A body that is not accepted has no second block.
+            // A body that wasn't accepted has no second block.
             .filter(|inbound| block.number() == 0 || inbound.is_accepted())
             .ok_or_else(incomplete)?;
-        // After the last block, which is with the application, there is none.
+        // No block follows the last one, even while the application has not answered it.
         if inbound.whole || block.offset() != inbound.received {
             let is_repeated = more && end == inbound.received && last_block == inbound.last_block;
             return Err(if is_repeated && inbound.requests.undecided.is_none() {
@@ -216,8 +216,7 @@ impl Receiving {
         Ok(())
     }
 
-    /// Puts a block that ends at `end` at the end of what there is of its body; else tells what it
-    /// is answered.
+    /// Appends a block that ends at `end` to its body. The error is the answer to the block.
     fn assemble_block(
         &mut self,
         now: Instant,
@@ -240,8 +239,7 @@ impl Receiving {
         Err(busy())
     }
 
-    /// Hands on what there is to hand on, now that a block is in its place; else asks for the next
-    /// one.
+    /// A block was added: hands it on, or the whole body, or asks for the next block.
     fn hand_on<'d>(
         &mut self,
         now: Instant,
@@ -257,7 +255,7 @@ impl Receiving {
             return self.answer(block, &incomplete());
         };
         if let Some(before) = inbound.requests.latest.replace(record) {
-            // Who sends this block has the answer to the one before.
+            // A client that sends this block has received the answer to the one before.
             steps.push(Step::AnswerArrived(before));
         }
         let format = inbound.described.content_format;
@@ -284,8 +282,8 @@ impl Receiving {
         }
     }
 
-    /// The application has the rest of a body assembled that begins with `payload`. Tells what its
-    /// first block is answered.
+    /// The application wants a body assembled whose first block is `payload`. Returns the answer to
+    /// that block.
     pub(super) fn assemble(
         &mut self,
         now: Instant,
@@ -317,8 +315,8 @@ impl Receiving {
         Ok(MessageBuf::response(Code::CONTINUE))
     }
 
-    /// A request with a block of a body in it is answered with this code. If there is no room for
-    /// the body that was accepted so, tells what it is answered instead.
+    /// The request that brought a block is answered with this code. Returns another answer if that
+    /// accepts a body for which there is no room.
     pub(super) fn answered(
         &mut self,
         now: Instant,
@@ -334,7 +332,7 @@ impl Receiving {
             return None;
         }
         if !block.more() {
-            // A body that was run does not begin again.
+            // The request was executed: its record must stay.
             self.bodies.end(key, steps);
             return None;
         }
@@ -357,9 +355,9 @@ impl Receiving {
         None
     }
 
-    /// The application ignores a request with a block of a body in it: the block may come again.
-    /// Says whether that ends the body; its peer is not held by it any more, and the request does no
-    /// harm if it is run again.
+    /// The application ignores the request that brought a block: the block may come again. Returns
+    /// whether that ends the body. Then the peer isn't held by it any more, and running the request
+    /// again does no harm.
     pub(super) fn ignored(&mut self, key: BodyKey, record: Key, block: BlockOption) -> bool {
         let Some(inbound) = self.bodies.undecided(key, record) else {
             return false;
@@ -374,22 +372,22 @@ impl Receiving {
         false
     }
 
-    /// The moment of the next deadline.
+    /// The next deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.bodies.timers().next()
     }
 
-    /// When the next body is due, if it is at `now`.
+    /// The next deadline, if it has passed at `now`.
     pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
         self.bodies.peek_due(now)
     }
 
-    /// No other body is due.
+    /// All that is due has been done.
     pub(super) fn end_due(&mut self) {
         self.bodies.end_due();
     }
 
-    /// Gives up the body whose rest did not come in time, if there is one.
+    /// Gives up the body whose next block didn't come in time.
     pub(super) fn handle_due(&mut self, now: Instant, steps: &mut Steps) {
         let Some(key) = self.bodies.pop_due(now) else {
             return;
@@ -398,14 +396,14 @@ impl Receiving {
         steps.push(Step::ReleasePeer(key.peer));
     }
 
-    /// Forgets all bodies that come from a peer; not the peer.
+    /// Forgets all bodies that this peer sends, but not the peer.
     pub(super) fn forget_peer(&mut self, peer: PeerIndex, steps: &mut Steps) {
         while let Some(key) = self.bodies.first_of(peer) {
             self.bodies.lose(key, FailureReason::PeerDropped, steps);
         }
     }
 
-    /// Answers a block without the application.
+    /// Answers a block without asking the application.
     fn answer<'d>(&self, block: BlockOption, answer: &MessageBuf) -> RequestStep<'d> {
         let options = BlockOptions {
             block1: self.sizes.acknowledge(block, answer.code()),
@@ -414,7 +412,7 @@ impl Receiving {
         RequestStep::Answer(message::with(answer, options))
     }
 
-    /// With how much would be taken (RFC 7959 §2.9.3).
+    /// 4.13, with the size that would be accepted (RFC 7959 §2.9.3).
     fn too_large(&self) -> MessageBuf {
         let mut answer = MessageBuf::response(Code::REQUEST_ENTITY_TOO_LARGE);
         let size = u32::try_from(self.bodies.largest()).unwrap_or(u32::MAX);

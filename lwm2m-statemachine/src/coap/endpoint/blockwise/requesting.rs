@@ -1,5 +1,5 @@
-//! Requests of ours that take several exchanges: each block is a request of its own, that belongs
-//! to the one of the application (RFC 7959 §2.4, §2.5, §2.6).
+//! Requests of ours that take several exchanges: each block is a request of its own, on behalf of
+//! the application's request (RFC 7959 §2.4, §2.5, §2.6).
 
 mod transfers;
 mod uploads;
@@ -35,28 +35,28 @@ use crate::{
     machine::{Channel, KeyedState},
 };
 
-/// What becomes of requests whose body, or whose response's body, goes in blocks.
+/// Decides what comes next of requests whose body, or whose response's body, goes in blocks.
 #[derive(Debug)]
 pub(super) struct Requesting {
     transfers: Transfers,
     uploads: Uploads,
-    /// The bodies that the application supplies.
+    /// The requests whose body the application supplies.
     sources: BTreeMap<SourceId, SentRequest>,
     sizes: Sizes,
     fingerprints: KeyedState,
 }
 
-/// How the application has a request sent.
+/// How a request and its blocks are sent.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::coap::endpoint) struct TransferMode {
     pub(in crate::coap::endpoint) channel: Channel,
-    /// Whether it takes the blocks of the response one by one.
+    /// Whether the application takes the blocks of the response one by one.
     pub(in crate::coap::endpoint) is_streamed: bool,
 }
 
-/// A request whose body is about to go in blocks.
+/// A body that is ready to be sent in blocks.
 #[derive(Debug)]
-#[must_use = "it is to be begun"]
+#[must_use = "it has to be begun"]
 pub(in crate::coap::endpoint) struct Upload {
     transfer: Transfer,
     channel: Channel,
@@ -101,8 +101,9 @@ impl Requesting {
         self.sources.get(&source).copied()
     }
 
-    /// Whether the body of this request goes in blocks: what fits is not split, and a GET has no
-    /// body to speak of. With a Block1 option, the application deals with blocks itself.
+    /// Whether the body of this request goes in blocks: if it doesn't fit into one message, the
+    /// method isn't GET, and there is no Block1 option by which the application deals with blocks
+    /// itself.
     pub(super) fn is_large(&self, channel: Channel, message: &MessageBuf) -> bool {
         !self.sizes.fits(channel, message, 0)
             && !message.payload_bytes().is_empty()
@@ -110,8 +111,8 @@ impl Requesting {
             && !message.has(OptionNumber::BLOCK1)
     }
 
-    /// Tells a server of small blocks which ones to use, so that the first one fits already
-    /// (RFC 7959 §2.4, early negotiation).
+    /// Asks the server for small blocks from the first one on, if they are to be smaller than the
+    /// largest (RFC 7959 §2.4, early negotiation).
     pub(super) fn prefer_blocks(&self, channel: Channel, message: &mut MessageBuf) {
         let size = self.sizes.preferred_of_peer(channel);
         if size == LARGEST
@@ -129,7 +130,7 @@ impl Requesting {
         }
     }
 
-    /// A request with this body, which goes in blocks, is about to be sent.
+    /// Prepares to send the body of a message, or of a source, in blocks.
     pub(super) fn upload(
         &mut self,
         mode: TransferMode,
@@ -151,15 +152,15 @@ impl Requesting {
         })
     }
 
-    /// What a request's body goes to; and its Request-Tag. If the application has options beyond
-    /// it, it has none; then only the order of transfers keeps them apart.
+    /// Returns what the body is sent to, and adds a Request-Tag. That isn't possible if the message
+    /// has an option beyond it; then only the order of transfers keeps them apart.
     fn begin_body(&mut self, head: &mut MessageBuf) -> u64 {
         let resource = fingerprint::of_resource(head.code(), head.options(), self.fingerprints);
         let _ = head.option(REQUEST_TAG, &self.uploads.tag());
         resource
     }
 
-    /// The body of this request goes in blocks from now on, or when it is its turn.
+    /// Begins to send the body of this request, or has it wait for its turn.
     pub(super) fn begin_upload(
         &mut self,
         now: Instant,
@@ -182,8 +183,8 @@ impl Requesting {
         }
     }
 
-    /// Sends the body of a request in blocks that was too large as a whole, if the response says
-    /// how large they are to be (RFC 7959 §2.9.3); says whether it does.
+    /// Sends the body of a request in blocks that was too large in one message; `hint` has the size
+    /// that the server wants (RFC 7959 §2.9.3). Returns whether that is possible.
     pub(super) fn send_again(
         &mut self,
         now: Instant,
@@ -212,7 +213,7 @@ impl Requesting {
         true
     }
 
-    /// The first block of a response has come, to a request with this message.
+    /// The first block of a response has come. `template` is the request as it was sent.
     pub(super) fn begin_download(
         &mut self,
         now: Instant,
@@ -238,14 +239,14 @@ impl Requesting {
         }
     }
 
-    /// The request for a block has come to its end.
+    /// The request for a block has ended.
     pub(super) fn block_ended(&mut self, of: SentRequest) {
         if let Some(transfer) = self.transfers.get_mut(of) {
             transfer.block = None;
         }
     }
 
-    /// The response to the request for a block.
+    /// The response to the request for a block has come.
     pub(super) fn block_answered(
         &mut self,
         now: Instant,
@@ -267,7 +268,7 @@ impl Requesting {
         self.transfers.get_mut(of)?.source()
     }
 
-    /// A source is of no use any more.
+    /// A source isn't needed any more.
     fn close(&mut self, source: SourceId, steps: &mut Steps) {
         self.sources.remove(&source);
         steps.push(Step::SourceClosed(source));
@@ -302,7 +303,7 @@ impl Requesting {
         }
     }
 
-    /// Sends the next block, or asks for it.
+    /// Sends the next block, or asks the application or the peer for it.
     fn ask(&mut self, now: Instant, of: SentRequest, steps: &mut Steps) {
         let Some(transfer) = self.transfers.get_mut(of) else {
             return;
@@ -314,7 +315,7 @@ impl Requesting {
         steps.push(ask.into_step(of));
     }
 
-    /// The application has a block of a request's body.
+    /// The application supplies a block of a request's body.
     pub(super) fn supply(
         &mut self,
         now: Instant,
@@ -331,7 +332,7 @@ impl Requesting {
         Ok(())
     }
 
-    /// The application cannot supply the body of a request.
+    /// The application can't supply the body of a request.
     pub(super) fn abort(of: SentRequest, steps: &mut Steps) {
         steps.push(Step::TransferFailed {
             request: of.request,
@@ -339,8 +340,8 @@ impl Requesting {
         });
     }
 
-    /// A transfer has ended, or its request has; the next one to the same resource begins. Gives the
-    /// message of the request, if there was a transfer.
+    /// Ends a transfer, as it is done or its request is gone; the next one to the same resource
+    /// begins. Returns the template of the request if there was a transfer.
     pub(super) fn end(
         &mut self,
         now: Instant,
@@ -363,27 +364,27 @@ impl Requesting {
         Some(transfer.into_template())
     }
 
-    /// No other upload to this peer is to begin.
+    /// Forgets the uploads to this peer that wait for their turn.
     pub(super) fn forget_uploads(&mut self, peer: PeerIndex) {
         self.uploads.forget(peer);
     }
 
-    /// The moment of the next deadline.
+    /// The next deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.transfers.next_deadline()
     }
 
-    /// When the next transfer is due, if it is at `now`.
+    /// The next deadline, if it has passed at `now`.
     pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
         self.transfers.peek_due(now)
     }
 
-    /// No other transfer is due.
+    /// All that is due has been done.
     pub(super) fn end_due(&mut self) {
         self.transfers.end_due();
     }
 
-    /// Gives up the transfer that was too slow, if there is one.
+    /// Gives up the transfer that was too slow.
     pub(super) fn handle_due(&mut self, now: Instant, steps: &mut Steps) {
         if let Some((of, reason)) = self.transfers.pop_due(now) {
             let request = of.request;

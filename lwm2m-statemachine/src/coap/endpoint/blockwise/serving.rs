@@ -1,15 +1,14 @@
 //! Responses that are asked for block by block (RFC 7959 §2.4, §2.6, §2.7).
 //!
-//! A body is rendered once: it is kept, under what was asked for and by whom, until its last
-//! block was served, nobody has asked for a block for a while, or room is needed. When a block of
-//! a body is asked for that is not kept, the application is asked for the whole again, if the
-//! method is GET; any other method is not run again, and the answer is 4.08. The client sees by
-//! the ETag whether the body is the same, which is that of the application or is made from the
-//! body; and if it is known to be another one, the answer is 4.08, so that a client that does not
-//! look at the ETag is not misled either.
+//! A body is rendered once. It is kept by peer and resource until its last block was served, no
+//! block was asked for in a while, or room is needed. If a body isn't kept any more, a GET for one of
+//! its blocks goes to the application again; other methods aren't executed again, and the answer is
+//! 4.08. The ETag, the application's or one made from the body, tells the client whether the body is
+//! still the same. If the endpoint knows that it has changed, the answer is 4.08, for clients that
+//! ignore the ETag.
 //!
-//! The body of a response or notification may also be supplied by the application block by block:
-//! then nothing of it is kept, and those who wait for a block are answered when it comes.
+//! The application may also supply the body of a response or notification block by block. Then
+//! nothing of it is kept, and a request for a block waits until the block is supplied.
 
 mod blocks;
 mod bodies;
@@ -50,8 +49,8 @@ use crate::{
     machine::{KeyedState, Random},
 };
 
-/// What becomes of requests for blocks of responses, and of responses that are too large for one
-/// message.
+/// Decides what becomes of responses that are too large for one message, and of requests for their
+/// blocks.
 #[derive(Clone, Debug)]
 pub(super) struct Serving {
     bodies: ServedBodies,
@@ -63,7 +62,7 @@ pub(super) struct Serving {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::coap::endpoint) struct SuppliedNotification {
     pub(in crate::coap::endpoint) notice: Notice,
-    /// Under what its other blocks are asked for, if they can be.
+    /// What is observed: the other blocks are asked for by it.
     pub(in crate::coap::endpoint) resource: Option<Resource>,
     /// Its first block.
     pub(in crate::coap::endpoint) block: BlockOption,
@@ -100,8 +99,8 @@ impl Serving {
         self.bodies.notification(peer, token)
     }
 
-    /// The size of a block to send, and where it begins, of a body of `total` bytes, if that is
-    /// known, whose messages have these options.
+    /// The size and offset of the block to send, of a body of `total` bytes, if that is known, whose
+    /// messages have the options of `head`.
     fn wanted(
         &self,
         context: &RequestContext,
@@ -114,8 +113,8 @@ impl Serving {
         })
     }
 
-    /// The answer as it is sent: the block that was asked for if it is too large for one message,
-    /// and with the block options that belong in it.
+    /// The answer as it is sent: with its block options, and only the block that was asked for if it
+    /// is too large for one message.
     pub(super) fn split(
         &mut self,
         now: Instant,
@@ -126,7 +125,7 @@ impl Serving {
     ) -> MessageBuf {
         let (block1, block2) = (context.block1(), context.block2());
         let length = message.payload_bytes().len();
-        // Beside it there may be one block option of up to 5 bytes.
+        // There may be a further block option of up to 5 bytes.
         let beside = if block1.is_some() { 5 } else { 0 };
         let fits = self.sizes.fits(context.channel, &message, beside);
         if block1.is_none() && block2.is_none() && fits {
@@ -162,7 +161,7 @@ impl Serving {
         message::with(&message, options)
     }
 
-    /// The block at `offset` of a response, which is kept for the others.
+    /// The block at `offset` of a response, whose body is kept for the other blocks.
     fn begin(
         &mut self,
         now: Instant,
@@ -177,7 +176,7 @@ impl Serving {
             .unwrap_or_else(|| etag_from(fingerprint::of_bytes(payload, self.fingerprints)));
         let is_other = |kept: &ServedBody| kept.etag != etag;
         if offset > 0 && self.bodies.get(key).is_some_and(is_other) {
-            // The client has blocks of another body.
+            // The client has blocks of a different body.
             self.bodies.forget(key, ServingEnd::Replaced, steps);
             return incomplete();
         }
@@ -201,8 +200,7 @@ impl Serving {
         answer
     }
 
-    /// What a request for a block leads to that is not the first one. `is_known` says whether a
-    /// record is still there.
+    /// A block other than the first is asked for. `is_known` tells whether a record still exists.
     pub(super) fn serve<'d>(
         &mut self,
         now: Instant,
@@ -221,7 +219,7 @@ impl Serving {
             return RequestStep::Answer(MessageBuf::response(Code::BAD_REQUEST));
         };
         if !is_waited_for {
-            // Asking again for what the application does not supply keeps nothing alive.
+            // Repeated requests don't extend the time that the application has.
             self.bodies.prolong(now, key, true);
         }
         match self.bodies.get(key).map(|kept| &kept.content) {
@@ -235,7 +233,7 @@ impl Serving {
                 self.wait(key, waiter, steps);
                 RequestStep::Wait
             }
-            // A request to observe would begin with what is in the middle.
+            // An observation can't begin in the middle of a body.
             _ if request.code() == Code::GET && !request.has(OptionNumber::OBSERVE) => {
                 RequestStep::Deliver(Body::Datagram(request.payload()))
             }
@@ -243,7 +241,7 @@ impl Serving {
         }
     }
 
-    /// A block of a body that is kept is asked for.
+    /// A block of a body that is kept in memory is asked for.
     fn serve_bytes<'d>(
         &mut self,
         key: BodyKey,
@@ -259,12 +257,12 @@ impl Serving {
         if offset.saturating_add(size) < body.len() {
             return RequestStep::AnswerWithBlock { block, message };
         }
-        // The answer is cached as all answers are; the body is of no use any more.
+        // The last answer is kept for repetitions like any other; the body isn't needed any more.
         self.bodies.forget(key, ServingEnd::NoRoom, steps);
         RequestStep::Answer(message)
     }
 
-    /// What a repetition of a request leads to that was answered with this block.
+    /// A request that was answered with this block came again.
     pub(super) fn serve_again(
         &mut self,
         key: BodyKey,
@@ -287,28 +285,27 @@ impl Serving {
             Some(Content::Bytes(body)) => self.block(key, body, block),
             Some(Content::Gone) | None => None,
         };
-        // If it is gone, the client has the next one already, or has to begin again.
+        // If the body is gone, the client has the next block already, or has to start over.
         let message = answer.unwrap_or_else(incomplete);
         steps.push(Step::AnswerAgain { record, message });
     }
 
-    /// A block of a body that is kept.
+    /// The message with a block of a body that is kept in memory.
     fn block(&self, key: BodyKey, body: &[u8], block: BlockOption) -> Option<MessageBuf> {
         let head = &self.bodies.get(key)?.head;
         let place = (block.offset(), block.size());
         block_of(head, body, place, BlockOptions::default(), None)
     }
 
-    /// One more waits for a block that the application supplies, which is asked for it unless it
-    /// has been.
+    /// Has one more wait for a block, and asks the application for it unless that was done.
     fn wait(&mut self, key: BodyKey, waiter: Waiter, steps: &mut Steps) {
         if let Some(source) = self.bodies.add_waiter(key, waiter) {
             steps.push(Step::want_block(source, key.peer, waiter.block));
         }
     }
 
-    /// A request is answered with this message, whose body comes from a source. Tells which blocks
-    /// are wanted of it; none if there is no room. `is_known` says whether a record is still there.
+    /// A request is answered with this message, whose body comes from a source. Returns the blocks
+    /// that are wanted; `None` if there is no room. `is_known` tells whether a record still exists.
     pub(super) fn respond_from(
         &mut self,
         now: Instant,
@@ -338,7 +335,7 @@ impl Serving {
         Ok(is_kept.then_some(blocks))
     }
 
-    /// The first block of a message whose body comes from a source; none if it cannot be numbered.
+    /// The first block of a message whose body comes from a source; `None` if it has no number.
     pub(super) fn first_block(
         &self,
         context: &RequestContext,
@@ -349,7 +346,7 @@ impl Serving {
         block_at(0, false, size)
     }
 
-    /// A notification waits for its first block; says whether there was room.
+    /// Has a notification wait for its first block. Returns whether there was room.
     pub(super) fn notify_from(
         &mut self,
         now: Instant,
@@ -374,8 +371,8 @@ impl Serving {
             observe: observe_of(message),
             is_explicit: resource.is_some_and(|resource| resource.block2().is_some()),
         };
-        // Until its first block is sent, nobody can ask for another one, and no request that is
-        // answered meanwhile is to take its place: it is kept apart.
+        // Until its first block is sent, nobody asks for another one, and the answer to a request
+        // for the same resource must not replace it: it has a key of its own.
         let key = BodyKey::new(peer, random.next_u64());
         let etag = etag_of(message).unwrap_or_else(|| etag_from(random.next_u64()));
         let content = SuppliedBody::new(source, Vec::from([waiter]));
@@ -390,7 +387,7 @@ impl Serving {
         true
     }
 
-    /// The application has a block of the body of a response or notification.
+    /// The application supplies a block of the body of a response or notification.
     pub(super) fn supply(
         &mut self,
         now: Instant,
@@ -404,7 +401,7 @@ impl Serving {
             .find(|wanted| wanted.offset() == block.offset && block.fits(wanted.size()))
             .ok_or(SendError::Invalid(InvalidSend::BlockNotWanted))?;
         let total = supplied.size;
-        // A notification is not among the others: it is alone until it is sent.
+        // A notification waits alone: it isn't among those that go on waiting.
         let waiters = self.bodies.take_waiters(key, wanted);
         let kept = self.bodies.get(key).ok_or(SendError::NoSource)?;
         let is_over = !block.more && kept.content.waiters().is_empty();
@@ -444,8 +441,8 @@ impl Serving {
         Ok(())
     }
 
-    /// The first block of a notification goes: the others are asked for under its resource, if
-    /// that is known.
+    /// The first block of a notification is sent. The others are asked for by its resource, if that
+    /// is known.
     fn move_body(&mut self, now: Instant, from: BodyKey, resource: Option<u64>, steps: &mut Steps) {
         match resource {
             Some(resource) => {
@@ -456,12 +453,12 @@ impl Serving {
         }
     }
 
-    /// The body of this source is not served any more, as the application cannot supply it.
+    /// The application can't supply the body.
     pub(super) fn abort(&mut self, key: BodyKey, steps: &mut Steps) {
         self.forget(key, ServingEnd::Aborted, steps);
     }
 
-    /// Takes back the notification to this observer that waits for its first block.
+    /// Withdraws the notification to this observer that waits for its first block.
     pub(super) fn end_notification(
         &mut self,
         peer: PeerIndex,
@@ -474,34 +471,33 @@ impl Serving {
         }
     }
 
-    /// Forgets a body, and its peer if nothing else is kept of it.
+    /// Forgets a body, and its peer unless something else is kept of it.
     pub(super) fn forget(&mut self, key: BodyKey, end: ServingEnd, steps: &mut Steps) {
         self.bodies.forget(key, end, steps);
         steps.push(Step::ReleasePeer(key.peer));
     }
 
-    /// Forgets all bodies that are served to a peer; not the peer.
+    /// Forgets all bodies that are served to a peer, but not the peer.
     pub(super) fn forget_peer(&mut self, peer: PeerIndex, steps: &mut Steps) {
         self.bodies.forget_peer(peer, steps);
     }
 
-    /// The moment of the next deadline.
+    /// The next deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.bodies.timers().next()
     }
 
-    /// When the next body is due, if it is at `now`.
+    /// The next deadline, if it has passed at `now`.
     pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
         self.bodies.peek_due(now)
     }
 
-    /// No other body is due.
+    /// All that is due has been done.
     pub(super) fn end_due(&mut self) {
         self.bodies.end_due();
     }
 
-    /// Gives up the body that nobody has asked for, or that was not supplied, in time, if there is
-    /// one.
+    /// Gives up the body whose deadline has passed.
     pub(super) fn handle_due(&mut self, now: Instant, steps: &mut Steps) {
         let Some(key) = self.bodies.pop_due(now) else {
             return;
@@ -510,7 +506,7 @@ impl Serving {
     }
 }
 
-/// A body that is being read already if it is kept for a later block than the first.
+/// A body that begins to be served. It `is_read` if a later block than the first was asked for.
 fn new_body(
     now: Instant,
     message: &MessageBuf,

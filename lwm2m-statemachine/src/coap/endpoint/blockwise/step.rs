@@ -1,4 +1,4 @@
-//! What the parts of block-wise transfer have the endpoint do.
+//! What block-wise transfer tells the endpoint to do.
 
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
@@ -23,23 +23,23 @@ use crate::coap::{
 /// What is to be done with a request that has block options.
 #[derive(Debug)]
 pub(in crate::coap::endpoint) enum RequestStep<'d> {
-    /// It is for the application, with this body.
+    /// Hand it to the application, with this body.
     Deliver(Body<'d>),
-    /// It completes this body, whose first block has this format, and is for the application.
+    /// Hand it to the application: it completes this body, whose first block has this format.
     DeliverWhole(Bytes, Option<ContentFormat>),
-    /// This block of a body is for the application.
+    /// Hand this block to the application.
     DeliverBlock {
         transfer: TransferId,
         format: Option<ContentFormat>,
         offset: usize,
         more: bool,
     },
-    /// The application has to supply a block of the response.
+    /// Wait: the application has to supply a block of the response.
     Wait,
-    /// It is answered with this message.
+    /// Answer it with this message.
     Answer(MessageBuf),
-    /// It is answered with this block of a body, which can be made again as long as the body is
-    /// kept: the message need not be.
+    /// Answer it with this block. The message need not be kept for repetitions: it can be made again
+    /// as long as the body is kept.
     AnswerWithBlock {
         block: BlockOption,
         message: MessageBuf,
@@ -49,75 +49,74 @@ pub(in crate::coap::endpoint) enum RequestStep<'d> {
 /// What is to be done with a response.
 #[derive(Debug)]
 pub(in crate::coap::endpoint) enum ResponseStep {
-    /// Other blocks are waited for, or the transfer has failed.
+    /// Wait: more blocks are to come, or the transfer has failed.
     Wait,
-    /// It is the response to the request.
+    /// Hand it to the application: it is the whole response.
     Deliver,
-    /// It completes the response, whose first block has this format. The body is this, unless its
-    /// blocks were handed on.
+    /// Hand it to the application: it completes the response, whose first block has this format.
+    /// There is no body if the blocks were handed on one by one.
     DeliverWhole {
         body: Option<Bytes>,
         format: Option<ContentFormat>,
     },
-    /// This block of the response is for the application.
+    /// Hand this block to the application.
     DeliverBlock {
         offset: usize,
         format: Option<ContentFormat>,
     },
 }
 
-/// What is to be done besides, in the order in which it is listed.
+/// What else is to be done. The steps of a call are done in their order, before its result is used.
 #[derive(Debug)]
 pub(in crate::coap::endpoint) enum Step {
-    /// One more body keeps the peer known.
+    /// The peer has one more body: it must not be forgotten.
     HoldPeer(PeerIndex),
-    /// One body less does.
+    /// The peer has one body less. It is not forgotten yet.
     LetGoOfPeer(PeerIndex),
-    /// The peer is forgotten if nothing keeps it known.
+    /// Forget the peer if nothing else is kept of it.
     ReleasePeer(PeerIndex),
-    /// The request does no harm if it is run again: its record goes when room is needed.
+    /// Running the request again would do no harm: its record may go when room is needed.
     SpareRecord(Key),
-    /// The peer has the answer to this request.
+    /// The peer has received the answer to this request.
     AnswerArrived(Key),
-    /// A request is answered with this message.
+    /// Answer a request with this message.
     Answer { record: Key, message: MessageBuf },
-    /// A request is answered with this block of a body, which can be made again as long as the body
-    /// is kept.
+    /// Answer a request with this block, which can be made again as long as the body is kept.
     AnswerWithBlock {
         asking: OpenRequest,
         block: BlockOption,
         message: MessageBuf,
     },
-    /// A request that was answered with a block is answered with this message when it came again.
+    /// Answer the repetition of a request that was answered with a block.
     AnswerAgain { record: Key, message: MessageBuf },
-    /// A notification is sent: its first block has come.
+    /// Send a notification: its first block has been supplied.
     Notify {
         peer: PeerIndex,
         notice: Notice,
         message: MessageBuf,
     },
-    /// A confirmable notification is not sent: its first block will not come.
+    /// A confirmable notification can't be sent: its first block won't be supplied.
     NotificationFailed {
         peer: PeerIndex,
         notice: Notice,
         reason: FailureReason,
     },
-    /// A block of this request is sent, as a request of its own.
+    /// Send a block of this request, as a request of its own.
     SendBlock { request: Key, message: MessageBuf },
-    /// The request for a block is of no use any more.
+    /// Cancel the request for a block.
     EndBlockRequest(Key),
-    /// The blocks of this request, or of its response, do not come through.
+    /// The transfer of this request has failed.
     TransferFailed { request: Key, reason: FailureReason },
-    /// The application is to supply this block of a body.
+    /// Ask the application for this block of a body.
     WantBlock {
         source: SourceId,
         peer: PeerIndex,
         offset: usize,
         length: usize,
     },
-    /// A source is not needed any more.
+    /// A source isn't needed any more.
     SourceClosed(SourceId),
-    /// The rest of a body that was handed on in blocks will not come.
+    /// The rest of a body that was handed on block by block won't come.
     TransferLost {
         transfer: TransferId,
         peer: PeerIndex,
@@ -139,7 +138,7 @@ impl Step {
 /// The steps of one call.
 pub(in crate::coap::endpoint) type Steps = Vec<Step>;
 
-/// A request of ours: whom it was sent to, and its place in the table of requests.
+/// A request of ours: its peer, and its handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::coap::endpoint) struct SentRequest {
     pub(in crate::coap::endpoint) peer: PeerIndex,
@@ -147,7 +146,7 @@ pub(in crate::coap::endpoint) struct SentRequest {
 }
 
 impl SentRequest {
-    /// All requests to one peer, in their order.
+    /// All requests to one peer, in ascending order.
     pub(super) const fn all_of(peer: PeerIndex) -> RangeInclusive<Self> {
         let [first, last] = [Key::MIN, Key::MAX];
         let first = Self {
@@ -172,12 +171,12 @@ pub(in crate::coap::endpoint) struct SuppliedBlock<'a> {
 }
 
 impl SuppliedBlock<'_> {
-    /// Whether it is as long as a block of this size has to be.
+    /// Whether it may be a block of this size.
     pub(super) const fn fits(&self, size: usize) -> bool {
         is_block(self.bytes.len(), self.more, size)
     }
 
-    /// Whether it tells that the body is not as long as `offset`.
+    /// Whether it says that the body ends before `offset`.
     pub(super) const fn is_beyond_end(&self) -> bool {
         self.offset > 0 && self.bytes.is_empty()
     }

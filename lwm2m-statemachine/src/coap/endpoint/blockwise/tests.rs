@@ -7,7 +7,7 @@ use crate::{
     coap::{
         endpoint::{
             body::Resource,
-            event::FailureReason,
+            event::{FailureReason, InvalidSend},
             table::{Chain, Table},
         },
         message::MessageType,
@@ -332,7 +332,7 @@ fn those_who_wait_for_a_block_are_answered_when_it_is_supplied() {
     );
     assert!(rig.blocks.take_steps().is_empty());
     let (result, _) = rig.supply(id, SIZE, &[1; SIZE], true);
-    assert_eq!(result, Err(SendError::BlockNotWanted));
+    assert_eq!(result, Err(InvalidSend::BlockNotWanted.into()));
     let (result, steps) = rig.supply(id, 0, &[1; SIZE], true);
     assert_eq!(result, Ok(()));
     let [

@@ -1,4 +1,4 @@
-//! A request whose body, or whose response's body, comes in blocks: what each response leads to
+//! A request whose body, or whose response's body, goes in blocks: what each response leads to
 //! (RFC 7959 §2.4, §2.5, §2.7).
 
 use alloc::vec::Vec;
@@ -24,7 +24,7 @@ use crate::coap::{
     option::OptionNumber,
 };
 
-/// How often a transfer begins again from block 0.
+/// How often a transfer starts over from block 0.
 const RESTARTS: u8 = 4;
 
 /// A request that takes several exchanges.
@@ -35,18 +35,18 @@ pub(super) struct Transfer {
     phase: Phase,
     /// The request for a block that is under way.
     pub(super) block: Option<Key>,
-    /// What its body is sent to; no other one is meanwhile.
+    /// The fingerprint of what its body is sent to.
     pub(super) resource: Option<u64>,
     restarts: u8,
     tag: Tagged,
-    /// Whether the response's blocks are handed on one by one.
+    /// Whether the blocks of the response are handed on one by one.
     streamed: bool,
-    /// Whether the application asked for a block alone, and takes what comes.
+    /// Whether the application asked for a single block: then any response is the outcome.
     alone: bool,
 }
 
-/// Whether the requests for blocks of the response have a Request-Tag of their own: once the
-/// transfer has begun again, for what others read of the resource meanwhile is another body.
+/// Whether requests for blocks of the response carry a Request-Tag of their own. They do once the
+/// transfer has started over, as the server may be serving another body to another reader.
 #[derive(Clone, Copy, Debug)]
 enum Tagged {
     No,
@@ -67,10 +67,10 @@ struct Upload {
     size: usize,
     /// Where the next block, or the one under way, begins.
     offset: usize,
-    /// How long the one under way is, and whether more follow.
+    /// The length of the block under way, and whether more follow.
     length: usize,
     more: bool,
-    /// Whether the application is to supply it.
+    /// Whether the application has been asked for it.
     wanted: bool,
 }
 
@@ -97,14 +97,14 @@ struct Download {
     size: usize,
     /// Where it begins.
     offset: usize,
-    /// What there is; empty if it is handed on.
+    /// What has come; empty if blocks are handed on.
     body: Vec<u8>,
-    /// How long it will be, as the first block announces; 0 if it does not.
+    /// The announced size; 0 if there is none.
     announced: usize,
-    /// What the first block says of the whole. Later ones say the same, but need not say the format.
+    /// What the first block says about the whole. Later blocks must agree, but may omit the format.
     code: Code,
     content_format: Option<ContentFormat>,
-    /// That of the first block that has one.
+    /// The first ETag that came.
     etag: Option<Tag>,
 }
 
@@ -126,33 +126,33 @@ impl Tag {
     }
 }
 
-/// What the endpoint's configuration says of transfers.
+/// The limits for a response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// The preferred size of a block of a response.
     pub(super) size: usize,
-    /// The largest body that is put together.
+    /// The size of the largest body that is assembled.
     pub(super) body: usize,
-    /// How many more bytes may be held of it.
+    /// How many more bytes it may take.
     pub(super) room: usize,
 }
 
 /// What a response leads to.
 #[derive(Debug)]
 pub(super) enum TransferStep {
-    /// The next block is to be asked for, or sent.
+    /// Ask for the next block, or send it.
     Next,
-    /// The same, and this block of the response is the application's.
+    /// Ask for the next block, and hand this one to the application.
     Block {
         offset: usize,
         format: Option<ContentFormat>,
     },
-    /// The body is complete with this block: it is this, unless its blocks are handed on.
+    /// The response is complete. There is no body if its blocks were handed on.
     Whole {
         body: Option<Bytes>,
         format: Option<ContentFormat>,
     },
-    /// The message is the response.
+    /// This message is the whole response.
     Done,
     Failed(FailureReason),
 }
@@ -161,7 +161,7 @@ pub(super) enum TransferStep {
 #[derive(Debug)]
 pub(super) enum Ask {
     Message(MessageBuf),
-    /// The application has the block.
+    /// The application has to supply the block.
     Source {
         source: SourceId,
         offset: usize,
@@ -171,7 +171,7 @@ pub(super) enum Ask {
 }
 
 impl Ask {
-    /// What this means for the transfer of a request.
+    /// As a step of the endpoint.
     pub(super) fn into_step(self, of: SentRequest) -> Step {
         let request = of.request;
         match self {
@@ -219,7 +219,7 @@ impl Transfer {
         }
     }
 
-    /// A request whose response comes in blocks: the first one is to be [taken](Self::take).
+    /// A request whose response comes in blocks. The first one is still to be [taken](Self::take).
     pub(super) fn download(template: WireMessage, limits: Limits, streamed: bool) -> Self {
         Self {
             alone: asks_for_block(&template),
@@ -233,12 +233,12 @@ impl Transfer {
         }
     }
 
-    /// Whether a response is being put together.
+    /// Whether a response is being assembled.
     pub(super) const fn is_put_together(&self) -> bool {
         matches!(self.phase, Phase::Download(_)) && !self.streamed
     }
 
-    /// How large the response will be, as its first block announces; 0 if it does not.
+    /// The announced size of the response; 0 if there is none.
     pub(super) const fn announced(&self) -> usize {
         match &self.phase {
             Phase::Download(download) => download.announced,
@@ -246,7 +246,7 @@ impl Transfer {
         }
     }
 
-    /// How many bytes the response takes that is being put together.
+    /// How many bytes the assembled response takes.
     pub(super) const fn held(&self) -> usize {
         match &self.phase {
             Phase::Download(download) => download.body.capacity(),
@@ -254,7 +254,7 @@ impl Transfer {
         }
     }
 
-    /// Lets go of what there is of the response: the transfer has failed.
+    /// Releases what has come of the response: the transfer has failed.
     pub(super) fn discard(&mut self) {
         if let Phase::Download(download) = &mut self.phase {
             download.body = Vec::new();
@@ -266,7 +266,7 @@ impl Transfer {
         &self.template
     }
 
-    /// The template, for what follows the transfer.
+    /// The template of the request, which outlives the transfer.
     pub(super) fn into_template(self) -> WireMessage {
         self.template
     }
@@ -282,8 +282,8 @@ impl Transfer {
         }
     }
 
-    /// Takes the response to the block that was under way. If there is no room for it, it may be
-    /// taken again.
+    /// Takes the response to the block under way. After [`NoRoom`](FailureReason::NoRoom) the same
+    /// response may be taken again.
     pub(super) fn take(&mut self, response: &MessageRef<'_>, limits: Limits) -> TransferStep {
         match &mut self.phase {
             _ if self.alone => TransferStep::Done,
@@ -296,7 +296,7 @@ impl Transfer {
         }
     }
 
-    /// What is to be sent next; `new_tag` tells a Request-Tag that was not used yet.
+    /// What to send next; `new_tag` makes a new Request-Tag.
     pub(super) fn ask(&mut self, new_tag: impl FnOnce() -> [u8; 2]) -> Ask {
         match &mut self.phase {
             Phase::Upload(upload) => match &upload.body {
@@ -330,8 +330,8 @@ impl Transfer {
         }
     }
 
-    /// What is to be sent, now that the application has supplied a block of the body. None if it
-    /// was not this one that was wanted.
+    /// What to send, now that the application has supplied a block of the body; `None` if it isn't
+    /// the block that was asked for.
     pub(super) fn supplied(&mut self, block: SuppliedBlock<'_>) -> Option<Ask> {
         let Phase::Upload(upload) = &mut self.phase else {
             return None;
@@ -354,7 +354,7 @@ impl Transfer {
         self.continue_download(response, limits)
     }
 
-    /// Asks for a body from the beginning if that does no harm, and not for ever.
+    /// Starts over from the first block if that is safe, but not endlessly.
     fn begin_again(&mut self, limits: Limits, otherwise: TransferStep) -> TransferStep {
         let reads = MessageRef::parse(self.template.as_ref())
             .is_ok_and(|template| template.code() == Code::GET);
@@ -373,8 +373,8 @@ impl Transfer {
         };
         let code = response.code();
         if !code.is_success() {
-            // What is said of a block is said of the whole; but that the server has forgotten
-            // where it was, or that the body has become shorter, is no reason to give up.
+            // An error for a block is an error for the whole. But if the server has lost its
+            // place, or the body has become shorter, the transfer can start over.
             let lost = matches!(code, Code::REQUEST_ENTITY_INCOMPLETE | Code::BAD_REQUEST)
                 && download.offset > 0;
             return if lost {
@@ -388,13 +388,13 @@ impl Transfer {
         }
         let Some(block) = response.block2() else {
             if download.offset == 0 {
-                // It fits in one message after all.
+                // It fits into one message after all.
                 return TransferStep::Done;
             }
             return self.begin_again(limits, TransferStep::Failed(FailureReason::BodyChanged));
         };
         if !download.describes(response) {
-            // A body is never put together from two (RFC 7959 §2.4).
+            // Blocks of two bodies are never mixed (RFC 7959 §2.4).
             return self.begin_again(limits, TransferStep::Failed(FailureReason::BodyChanged));
         }
         let payload = response.payload();
@@ -426,7 +426,7 @@ impl Transfer {
 }
 
 impl Upload {
-    /// Takes the response to a block; none if it is the response to the whole request.
+    /// Takes the response to a block; `None` if it is the response to the whole request.
     fn take(&mut self, response: &MessageRef<'_>, restarts: &mut u8) -> Option<TransferStep> {
         let code = response.code();
         let smaller = response
@@ -438,12 +438,12 @@ impl Upload {
                 return None;
             }
             if !self.more || !continues && response.block1().is_none() {
-                // There is nothing to continue with, or the server has taken this block for all
-                // there is: it has not done what it was asked for.
+                // The server wants more than there is, or took this block for the whole body:
+                // it hasn't done what it was asked for.
                 return Some(TransferStep::Failed(FailureReason::Blocks));
             }
-            // Whether the server has acted on the block or waits for all of them (2.31), it wants
-            // the next one; from now on of this size (RFC 7959 §2.5).
+            // The server wants the next block, whether it has acted on this one or waits for all
+            // (2.31); from now on of this size (RFC 7959 §2.5).
             self.size = smaller;
             self.offset = self.offset.saturating_add(self.length);
             return Some(TransferStep::Next);
@@ -451,7 +451,7 @@ impl Upload {
         let too_large = code == Code::REQUEST_ENTITY_TOO_LARGE;
         let incomplete = code == Code::REQUEST_ENTITY_INCOMPLETE && *restarts < RESTARTS;
         if too_large && smaller < self.size {
-            // Not the body is too large, but the block (RFC 7959 §2.9.3).
+            // The block is too large, not the body (RFC 7959 §2.9.3).
             self.size = smaller;
             return Some(TransferStep::Next);
         }
@@ -497,8 +497,8 @@ impl Download {
         self.etag = Tag::of(first);
     }
 
-    /// Whether a block may be of this body: what it says of the whole is what was said before. A
-    /// client compares the `ETag`s that there are (RFC 7959 §2.4).
+    /// Whether a block may belong to this body: it describes the whole as the earlier ones did. If
+    /// both have an `ETag`, these are compared (RFC 7959 §2.4).
     fn describes(&mut self, response: &MessageRef<'_>) -> bool {
         let format = response.content_format();
         let etag = Tag::of(response);
@@ -508,7 +508,7 @@ impl Download {
             && (etag.is_none() || etag == self.etag)
     }
 
-    /// Puts a block at the end of what there is; else tells what it leads to.
+    /// Appends a block, unless the step that is returned is due instead.
     fn put(
         &mut self,
         response: &MessageRef<'_>,
@@ -547,7 +547,7 @@ impl Download {
     }
 }
 
-/// Whether a response is a part of one.
+/// Whether a response is one block of several.
 pub(in crate::coap::endpoint) fn is_in_blocks(response: &MessageRef<'_>) -> bool {
     response.code().is_success()
         && response.has(OptionNumber::BLOCK2)
@@ -556,7 +556,7 @@ pub(in crate::coap::endpoint) fn is_in_blocks(response: &MessageRef<'_>) -> bool
             .is_some_and(|block| block.number() > 0 || block.more())
 }
 
-/// Whether the application asked for a block alone.
+/// Whether the application asked for a single block.
 fn asks_for_block(template: &WireMessage) -> bool {
     MessageRef::parse(template.as_ref())
         .ok()

@@ -1,6 +1,7 @@
-//! The bodies of requests that are being received, and the room for them. A peer has its share, and
-//! in it only bodies of its own give way; of all room, [`holders`](super::super::holders) says who
-//! does.
+//! The bodies of requests that are being received, and the room for them.
+//!
+//! Within the share of a peer, only bodies of that peer give way. When all room is used,
+//! [`holders`](super::super::holders) decides which peer does.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::mem;
@@ -25,33 +26,33 @@ use crate::{
     machine::TimerQueue,
 };
 
-/// A body of which the last block has not been answered.
+/// A body whose last block hasn't been answered.
 #[derive(Clone, Debug)]
 pub(super) struct Inbound {
     pub(super) id: TransferId,
     pub(super) described: Description,
     pub(super) content: Content,
-    /// How many bytes of it came: where the next block begins.
+    /// How many bytes have come: where the next block begins.
     pub(super) received: usize,
-    /// Whether its last block came.
+    /// Whether its last block has come.
     pub(super) whole: bool,
-    /// The fingerprint of the block that came last, in case it comes again in a message of its own.
+    /// The fingerprint of the latest block: it may come again with another message id.
     pub(super) last_block: u64,
     pub(super) requests: BlockRequests,
     /// How many bytes it takes.
     held: usize,
-    /// When the first block came, and the last one that was taken.
+    /// When its first block came, and its latest.
     begun: Instant,
     heard: Instant,
     deadline: Option<Instant>,
 }
 
-/// What the first block of a body says of the whole.
+/// What the first block says about the whole body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Description {
-    /// A later block with another format does not belong to the body.
+    /// A later block with another format doesn't belong to the body.
     pub(super) content_format: Option<ContentFormat>,
-    /// How large the body will be; 0 if the block does not say.
+    /// The announced size of the body; 0 if there is none.
     pub(super) announced: usize,
 }
 
@@ -59,20 +60,20 @@ pub(super) struct Description {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BlockRequests {
     pub(super) first: Key,
-    /// The one whose answer decides how the body goes on.
+    /// The one that the application has to answer before the body goes on.
     pub(super) undecided: Option<Key>,
-    /// The one with the last block that was taken.
+    /// The one with the latest block.
     pub(super) latest: Option<Key>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    /// The application has its first block, and has not decided what becomes of it.
+    /// The application has the first block, and hasn't accepted the body yet.
     Offered,
     Assembled(Vec<u8>),
-    /// It is with the application, which has not answered yet.
+    /// The application has the whole body, and hasn't answered yet.
     Whole(Bytes),
-    /// The application has its blocks.
+    /// The application takes the blocks.
     Streamed,
 }
 
@@ -103,18 +104,17 @@ impl Inbound {
         }
     }
 
-    /// Whether the application has accepted it. Only then does it count among the bodies that are
-    /// held.
+    /// Whether the application has accepted it. Only then does it count against the bounds.
     pub(super) const fn is_accepted(&self) -> bool {
         !matches!(self.content, Content::Offered)
     }
 
-    /// When its last block came; of two of the same moment, the one that began first is less.
+    /// Orders bodies by when their latest block came, then by when they began.
     const fn last_came(&self) -> (Instant, u64) {
         (self.heard, self.id.0)
     }
 
-    /// Whether no block came but the first one.
+    /// Whether only its first block has come.
     fn is_begun_only(&self) -> bool {
         let BlockRequests { first, latest, .. } = self.requests;
         latest.is_none_or(|latest| latest == first)
@@ -125,7 +125,7 @@ impl Inbound {
 #[derive(Clone, Debug)]
 pub(super) struct InboundBodies {
     bodies: BTreeMap<BodyKey, Inbound>,
-    /// Whose they are, of those that were accepted.
+    /// The peers of the accepted bodies.
     holders: Holders,
     timers: TimerQueue<BodyKey>,
     room: Room,
@@ -143,7 +143,7 @@ impl InboundBodies {
         }
     }
 
-    /// Whose bodies they are, and how many bytes they take.
+    /// The peers of the accepted bodies, and how many bytes these take.
     pub(super) const fn holders(&self) -> &Holders {
         &self.holders
     }
@@ -152,7 +152,7 @@ impl InboundBodies {
         &self.timers
     }
 
-    /// The largest body that is assembled.
+    /// The size of the largest body that is assembled.
     pub(super) const fn largest(&self) -> usize {
         self.room.largest
     }
@@ -165,7 +165,7 @@ impl InboundBodies {
         self.bodies.get_mut(&key)
     }
 
-    /// The body whose block was in the request of this record, which has no answer yet.
+    /// The body that waits for the answer to the request of this record.
     pub(super) fn undecided(&mut self, key: BodyKey, record: Key) -> Option<&mut Inbound> {
         self.get_mut(key)
             .filter(|inbound| inbound.requests.undecided == Some(record))
@@ -181,18 +181,18 @@ impl InboundBodies {
         self.of_peer(peer).next().map(|(key, _)| key)
     }
 
-    /// Whether as many bodies as may are offered to the application.
+    /// Whether no more bodies may be offered to the application.
     pub(super) fn is_full_of_offers(&self) -> bool {
         let offered = self.bodies.len().saturating_sub(self.holders.bodies());
         offered >= self.room.bodies
     }
 
-    /// Whether a body of this peer comes on.
+    /// Whether a body of this peer is making progress.
     pub(super) fn comes_on(&self, now: Instant, peer: PeerIndex) -> bool {
         self.holders.comes_on(now, peer, self.times.silence)
     }
 
-    /// A body begins. If it is accepted, there is room for it.
+    /// A body begins. Room for it has been made, unless it is only offered.
     pub(super) fn insert(
         &mut self,
         now: Instant,
@@ -207,7 +207,7 @@ impl InboundBodies {
         steps.push(Step::HoldPeer(key.peer));
     }
 
-    /// The application has accepted a body that was offered; there is room for it.
+    /// The application has accepted an offered body. Room for it has been made.
     pub(super) fn accept(&mut self, now: Instant, key: BodyKey, content: Content) {
         let Some(inbound) = self.bodies.get_mut(&key) else {
             return;
@@ -221,7 +221,7 @@ impl InboundBodies {
         self.prolong(now, key);
     }
 
-    /// A block of a body came, and was taken; a later one than the first, or not.
+    /// A block was added to a body. `later`: another one than the first.
     pub(super) fn hear(&mut self, now: Instant, key: BodyKey, later: bool) {
         if let Some(inbound) = self.bodies.get_mut(&key) {
             inbound.heard = now;
@@ -229,8 +229,8 @@ impl InboundBodies {
         }
     }
 
-    /// How long a body is kept from now on if nothing comes of it any more. One that is held has an
-    /// end however it comes.
+    /// Sets the deadline for the next block. An assembled body also has to be complete in time,
+    /// however regularly its blocks come.
     pub(super) fn prolong(&mut self, now: Instant, key: BodyKey) {
         let Some(inbound) = self.bodies.get_mut(&key) else {
             return;
@@ -242,8 +242,8 @@ impl InboundBodies {
         self.timers.set(key, &mut inbound.deadline, Some(deadline));
     }
 
-    /// Puts a block at the end of what there is of an assembled body, of which `largest` bytes are
-    /// the most that will come; says whether there was room.
+    /// Appends a block to an assembled body whose final length is at most `largest` bytes. Returns
+    /// whether there was room.
     pub(super) fn append(
         &mut self,
         now: Instant,
@@ -277,8 +277,7 @@ impl InboundBodies {
         appended
     }
 
-    /// Takes back the block that begins at `offset`, and those after it, of a body that was
-    /// assembled.
+    /// Removes all from `offset` on of a body that was assembled.
     pub(super) fn truncate(&mut self, key: BodyKey, offset: usize) {
         if let Some(inbound) = self.bodies.get_mut(&key)
             && let Content::Whole(body) = &mut inbound.content
@@ -300,7 +299,7 @@ impl InboundBodies {
         self.timers.end_round();
     }
 
-    /// The next body whose blocks did not come in time.
+    /// The next body whose deadline has passed.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<BodyKey> {
         let key = self.timers.pop_due(now)?;
         if let Some(inbound) = self.bodies.get_mut(&key) {
@@ -309,7 +308,7 @@ impl InboundBodies {
         Some(key)
     }
 
-    /// The rest of a body will not come.
+    /// The rest of a body won't come.
     pub(super) fn lose(&mut self, key: BodyKey, reason: FailureReason, steps: &mut Steps) {
         if let Some(inbound) = self.bodies.get(&key)
             && matches!(inbound.content, Content::Offered | Content::Streamed)
@@ -324,21 +323,21 @@ impl InboundBodies {
         self.forget(key, steps);
     }
 
-    /// Forgets a body that was not run; not its peer. It may begin again.
+    /// Forgets a body that wasn't executed, but not its peer. It may begin again.
     pub(super) fn forget(&mut self, key: BodyKey, steps: &mut Steps) {
         if let Some(first) = self.end(key, steps) {
             steps.push(Step::SpareRecord(first));
         }
     }
 
-    /// A body has come to its end; tells the request with its first block.
+    /// Ends a body. Returns the record of the request with its first block.
     pub(super) fn end(&mut self, key: BodyKey, steps: &mut Steps) -> Option<Key> {
         let inbound = self.remove(key)?;
         steps.push(Step::LetGoOfPeer(key.peer));
         Some(inbound.requests.first)
     }
 
-    /// Takes out a body, which does not hold its peer any more.
+    /// Takes out a body, which doesn't hold its peer any more.
     pub(super) fn remove(&mut self, key: BodyKey) -> Option<Inbound> {
         let mut inbound = self.bodies.remove(&key)?;
         if inbound.is_accepted() {
@@ -349,7 +348,7 @@ impl InboundBodies {
         Some(inbound)
     }
 
-    /// Makes room for one more body, and its first bytes; says whether there is.
+    /// Makes room for one more body and its first bytes. Returns whether there is room.
     pub(super) fn make_place_for(
         &mut self,
         now: Instant,
@@ -378,7 +377,7 @@ impl InboundBodies {
         self.make_bytes_for(now, key, newcomer, steps)
     }
 
-    /// Makes room for more bytes of a body; says whether there is.
+    /// Makes room for more bytes of a body. Returns whether there is room.
     fn make_bytes_for(
         &mut self,
         now: Instant,
@@ -404,14 +403,14 @@ impl InboundBodies {
         true
     }
 
-    /// How many more bytes this peer may hold.
+    /// How many more bytes this peer may use.
     fn room_for_bytes(&self, peer: PeerIndex) -> usize {
         let room = self.room.bytes.saturating_sub(self.holders.bytes());
         let share = self.room.bytes_per_peer;
         room.min(share.saturating_sub(self.holders.bytes_of(peer)))
     }
 
-    /// Forgets a body of the same peer that gives way; says whether there was one.
+    /// Gives up another body of the same peer. Returns whether there was one.
     fn let_own_go(&mut self, now: Instant, key: BodyKey, steps: &mut Steps) -> bool {
         let Some(own) = self.own_to_give_way(now, key) else {
             return false;
@@ -420,7 +419,7 @@ impl InboundBodies {
         true
     }
 
-    /// Forgets a body of whoever gives way to a newcomer; says whether there was one.
+    /// Gives up a body of the peer that gives way to a newcomer. Returns whether there was one.
     fn let_other_go(&mut self, now: Instant, newcomer: Newcomer, steps: &mut Steps) -> bool {
         let body = self
             .holders
@@ -434,13 +433,13 @@ impl InboundBodies {
         true
     }
 
-    /// The bodies of this peer that are accepted, with their keys.
+    /// The accepted bodies of this peer.
     fn accepted_of(&self, peer: PeerIndex) -> impl Iterator<Item = (BodyKey, &Inbound)> {
         self.of_peer(peer)
             .filter(|(_, inbound)| inbound.is_accepted())
     }
 
-    /// The body of this peer that did not come on for the longest time.
+    /// The body of this peer that has been silent for longest.
     fn longest_silent_of(&self, peer: PeerIndex) -> Option<BodyKey> {
         let longest_silent = self
             .accepted_of(peer)
@@ -448,9 +447,9 @@ impl InboundBodies {
         longest_silent.map(|(key, _)| key)
     }
 
-    /// The body that gives way to another one of its peer: one that has been silent for too long,
-    /// or else one of which there is only the first block. First blocks may be sent in the name of
-    /// the peer, and they do not keep out its own.
+    /// The body that gives way to another one of its peer: a silent one, or else one of which only
+    /// the first block has come. First blocks may be forged, and must not keep out the peer's own
+    /// bodies.
     fn own_to_give_way(&self, now: Instant, key: BodyKey) -> Option<BodyKey> {
         let is_busy = |inbound: &Inbound| after(inbound.heard, self.times.silence) > now;
         self.accepted_of(key.peer)

@@ -1,5 +1,7 @@
-//! The transfers under way, and room for the responses that are put together. A peer has its share;
-//! of all room, [`holders`](super::super::holders) says who gives way. One that gives way fails.
+//! The transfers under way, and the room for responses that are assembled.
+//!
+//! Each peer has its share. When all room is used, [`holders`](super::super::holders) decides which
+//! peer gives way: its largest response fails.
 
 use alloc::{boxed::Box, collections::BTreeMap};
 
@@ -20,12 +22,12 @@ use crate::{
     machine::{Channel, TimerQueue},
 };
 
-/// The transfers under way, by their requests.
+/// The transfers under way.
 #[derive(Debug)]
 pub(super) struct Transfers {
-    /// In boxes, as a map makes room for several entries at once.
+    /// Boxed, as a map allocates several entries at once.
     entries: BTreeMap<SentRequest, Box<Entry>>,
-    /// Whose the responses are that are being put together.
+    /// The peers whose responses are being assembled.
     holders: Holders,
     timers: TimerQueue<SentRequest>,
     sizes: Sizes,
@@ -37,7 +39,7 @@ pub(super) struct Transfers {
 struct Entry {
     transfer: Transfer,
     channel: Channel,
-    /// By when the application is to supply a block, or the response is to be whole.
+    /// When the application must have supplied a block, or the response must be complete.
     deadline: Option<Instant>,
 }
 
@@ -75,7 +77,7 @@ impl Transfers {
         self.entries.get_mut(&of).map(|entry| &mut entry.transfer)
     }
 
-    /// A transfer begins, in the place of one of the same request.
+    /// A transfer begins.
     pub(super) fn insert(&mut self, of: SentRequest, transfer: Transfer, channel: Channel) {
         let entry = Entry {
             transfer,
@@ -85,7 +87,7 @@ impl Transfers {
         self.entries.insert(of, Box::new(entry));
     }
 
-    /// A response of which a block has come is put together, or handed on.
+    /// A transfer begins with the first block of a response, which is still to be taken.
     pub(super) fn begin_download(
         &mut self,
         of: SentRequest,
@@ -106,7 +108,7 @@ impl Transfers {
         Some(entry.transfer)
     }
 
-    /// The application is to supply a block of the request's body in time; or it has.
+    /// Sets the deadline for a block that the application is to supply, or clears it.
     pub(super) fn await_supply(&mut self, now: Instant, of: SentRequest, is_wanted: bool) {
         if let Some(entry) = self.entries.get_mut(&of) {
             let deadline = is_wanted.then(|| self.times.next_block(now));
@@ -114,7 +116,7 @@ impl Transfers {
         }
     }
 
-    /// The moment of the next deadline.
+    /// The next deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.timers.next()
     }
@@ -127,7 +129,7 @@ impl Transfers {
         self.timers.end_round();
     }
 
-    /// The next transfer that was too slow, and what that means for it.
+    /// The next transfer whose deadline has passed, and the reason why it fails.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(SentRequest, FailureReason)> {
         let of = self.timers.pop_due(now)?;
         let entry = self.entries.get_mut(&of)?;
@@ -140,7 +142,7 @@ impl Transfers {
         Some((of, reason))
     }
 
-    /// Has a transfer take a response, and makes room for it if need be.
+    /// Passes a response to its transfer, and makes room for it if necessary.
     pub(super) fn take(
         &mut self,
         now: Instant,
@@ -176,7 +178,7 @@ impl Transfers {
         let before = entry.transfer.held();
         let step = entry.transfer.take(response, limits);
         let after = entry.transfer.held();
-        // It is to be whole in time, counted from its first block.
+        // The response must be complete in time, counted from its first block.
         if entry.deadline.is_none() && entry.transfer.is_put_together() {
             let deadline = Some(self.times.whole(now));
             self.timers.set(of, &mut entry.deadline, deadline);
@@ -186,7 +188,7 @@ impl Transfers {
         Some(step)
     }
 
-    /// What holds for a response of this peer.
+    /// The limits for a response from this peer.
     fn limits(&self, peer: PeerIndex, channel: Channel) -> Limits {
         let room = self.room.bytes.saturating_sub(self.holders.bytes());
         let share = self.room.bytes_per_peer;
@@ -197,7 +199,7 @@ impl Transfers {
         }
     }
 
-    /// A response of this peer that took `before` bytes takes `after`.
+    /// A response from this peer took `before` bytes and now takes `after`.
     fn count(&mut self, now: Instant, peer: PeerIndex, before: usize, after: usize) {
         if before == 0 && after > 0 {
             self.holders.enter(now, peer);
@@ -208,7 +210,7 @@ impl Transfers {
         }
     }
 
-    /// Makes room for more bytes of a response; says whether there is.
+    /// Makes room for more bytes of a response. Returns whether there is room.
     fn make_room(&mut self, now: Instant, newcomer: Newcomer, steps: &mut Steps) -> bool {
         let all = self.room.bytes;
         let own = self.holders.bytes_of(newcomer.peer);
@@ -222,7 +224,7 @@ impl Transfers {
             let Some(largest) = peer.and_then(|peer| self.largest_of(peer)) else {
                 return false;
             };
-            // What there is of it goes now; the rest follows when it has failed.
+            // Its bytes are released at once; the transfer ends when the step is done.
             if let Some(transfer) = self.get_mut(largest) {
                 let held = transfer.held();
                 transfer.discard();
@@ -236,7 +238,7 @@ impl Transfers {
         true
     }
 
-    /// The request of this peer whose response takes the most.
+    /// The request to this peer whose response takes the most bytes.
     fn largest_of(&self, peer: PeerIndex) -> Option<SentRequest> {
         let held = self
             .entries

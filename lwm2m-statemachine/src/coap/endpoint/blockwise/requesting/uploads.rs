@@ -1,5 +1,5 @@
-//! Requests whose body goes in blocks. To one resource of a peer there is one at a time: RFC 7959
-//! §2.5 knows no way to tell two of them apart.
+//! The order of requests whose body goes in blocks. There is one at a time to each resource of a
+//! peer: RFC 7959 §2.5 has no way to tell two of them apart.
 
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -11,7 +11,7 @@ use crate::coap::endpoint::{
 /// The requests whose body goes in blocks, and their Request-Tags.
 #[derive(Clone, Debug)]
 pub(super) struct Uploads {
-    /// By what they are sent to. The first one of each is under way, the others wait.
+    /// The requests to each resource: the first one is under way, the others wait.
     queues: BTreeMap<BodyKey, VecDeque<Key>>,
     next_tag: u16,
 }
@@ -28,20 +28,20 @@ impl Uploads {
         self.queues.is_empty()
     }
 
-    /// A Request-Tag that was not used lately.
+    /// A Request-Tag that hasn't been used for 65,535 others.
     pub(super) fn tag(&mut self) -> [u8; 2] {
         self.next_tag = self.next_tag.wrapping_add(1);
         self.next_tag.to_be_bytes()
     }
 
-    /// Says whether it is its turn.
+    /// Adds a request. Returns whether it is its turn.
     pub(super) fn enter(&mut self, resource: BodyKey, request: Key) -> bool {
         let queue = self.queues.entry(resource).or_default();
         queue.push_back(request);
         queue.len() == 1
     }
 
-    /// Tells whose turn it is now, if that changed.
+    /// Removes a request. Returns the one whose turn it is now, if that has changed.
     pub(super) fn leave(&mut self, resource: BodyKey, request: Key) -> Option<Key> {
         let queue = self.queues.get_mut(&resource)?;
         let first = queue.front() == Some(&request);
@@ -53,7 +53,7 @@ impl Uploads {
         queue.front().copied().filter(|_| first)
     }
 
-    /// No other transfer to this peer is to begin.
+    /// Forgets all requests to this peer.
     pub(super) fn forget(&mut self, peer: PeerIndex) {
         while let Some((resource, _)) = self.queues.range(BodyKey::all_of(peer)).next() {
             let resource = *resource;

@@ -1,4 +1,4 @@
-//! The messages with the blocks of a response.
+//! Messages with the blocks of a response.
 
 use alloc::vec::Vec;
 
@@ -17,12 +17,12 @@ use crate::coap::{
     option::{BlockOption, OptionNumber, Uint},
 };
 
-/// Whether the body of such a response goes in blocks.
+/// Whether the body of a response with this code may go in blocks.
 pub(in crate::coap::endpoint) fn may_be_split(code: Code) -> bool {
     code.is_success() && code != Code::CONTINUE
 }
 
-/// A block of a body with the options of the whole; none if there is no such block.
+/// The message with a block of a body; `None` if there is no such block.
 pub(super) fn block_of(
     head: &MessageBuf,
     body: &[u8],
@@ -54,7 +54,7 @@ pub(super) fn observe_of(message: &MessageBuf) -> Option<u32> {
     Uint::read(value)
 }
 
-/// The ETag of the application.
+/// The ETag that the application has set.
 pub(super) fn etag_of(message: &MessageBuf) -> Option<Vec<u8>> {
     let (_, etag) = message
         .options()
@@ -62,13 +62,13 @@ pub(super) fn etag_of(message: &MessageBuf) -> Option<Vec<u8>> {
     Some(etag.to_vec())
 }
 
-/// An ETag that is made from a number.
+/// An ETag made from a number.
 pub(super) fn etag_from(number: u64) -> Vec<u8> {
     number.to_be_bytes().to_vec()
 }
 
-/// The message with a block that the application has supplied, of a body of `total` bytes, if that
-/// is known, for one who waits for it.
+/// The message with a block that the application has supplied, for a recipient that waits for it.
+/// `total` is the size of the body, if known.
 pub(super) fn supplied_message(
     head: &MessageBuf,
     waiter: &Waiter,

@@ -1,9 +1,8 @@
 //! The bodies that are served, and which of them goes when there is no room.
 //!
-//! Those that are being read go last: those of which a later block than the first was asked for, and
-//! not longer ago than a client waits before it retransmits. All that a flood of requests has to
-//! show is that a first block was asked for, which nobody needs to mean. Of the others, and among
-//! themselves, the one that was asked for longest ago goes first.
+//! A body is being read if a block other than the first was asked for, within the time that a client
+//! waits before it retransmits. Bodies that are being read go last: a flood of requests for first
+//! blocks can't push them out. Otherwise the body that was asked for longest ago goes first.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -42,11 +41,11 @@ use crate::{
 pub(super) struct ServedBodies {
     bodies: BTreeMap<BodyKey, ServedBody>,
     order: Order,
-    /// The same, of those that hold bytes.
+    /// The same for bodies that are in memory.
     heavy: Order,
     clock: u64,
     held: Held,
-    /// The bodies of notifications that wait for their first block, by peer and token.
+    /// The bodies of notifications that wait for their first block.
     notifications: BTreeMap<(PeerIndex, Token), BodyKey>,
     /// The bodies that the application supplies.
     sources: BTreeMap<SourceId, BodyKey>,
@@ -55,20 +54,20 @@ pub(super) struct ServedBodies {
     times: Times,
 }
 
-/// Those that are not being read, then those that are; of each, the one asked for longest ago first.
+/// Bodies that were never read on first, then by when they were last asked for.
 type Order = BTreeSet<(bool, u64, BodyKey)>;
 
 #[derive(Clone, Debug)]
 pub(super) struct ServedBody {
-    /// The response without its payload, and without the options of one block.
+    /// The response without its payload and without the options of a block.
     pub(super) head: MessageBuf,
     pub(super) etag: Vec<u8>,
     pub(super) content: Content,
-    /// Whether a later block than the first was asked for.
+    /// Whether a block other than the first was asked for.
     is_read: bool,
     /// Its place in the order.
     place: u64,
-    /// When it was asked for first, and last.
+    /// When it was first asked for, and last.
     begun: Instant,
     asked: Instant,
     deadline: Option<Instant>,
@@ -78,7 +77,7 @@ pub(super) struct ServedBody {
 pub(super) enum Content {
     Bytes(Bytes),
     Source(SuppliedBody),
-    /// It had to go; a body with another ETag is not the same.
+    /// Its bytes had to go. The ETag still tells whether a body is the same.
     Gone,
 }
 
@@ -86,9 +85,9 @@ pub(super) enum Content {
 #[derive(Clone, Debug)]
 pub(super) struct SuppliedBody {
     pub(super) source: SourceId,
-    /// Its size in bytes, if that is known beforehand.
+    /// Its size in bytes, if known.
     pub(super) size: Option<u32>,
-    /// Who waits for a block.
+    /// The recipients that wait for a block.
     pub(super) waiters: Vec<Waiter>,
 }
 
@@ -102,19 +101,19 @@ impl SuppliedBody {
     }
 }
 
-/// One who waits for a block of a body that the application supplies.
+/// A recipient that waits for a block of a body that the application supplies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiter {
     pub(super) recipient: Recipient,
     pub(super) block: BlockOption,
-    /// Observe, of a notification or of the first response to an observation.
+    /// The Observe option of a notification, or of the first response to an observation.
     pub(super) observe: Option<u32>,
-    /// Whether a block was asked for.
+    /// Whether the request had a Block2 option.
     pub(super) is_explicit: bool,
 }
 
 impl Waiter {
-    /// Of a request for a block alone.
+    /// For a request with a Block2 option.
     pub(super) const fn for_block(recipient: Recipient, block: BlockOption) -> Self {
         Self {
             recipient,
@@ -125,23 +124,23 @@ impl Waiter {
     }
 }
 
-/// What a block is for.
+/// Where a block goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Recipient {
-    /// The answer to this request.
+    /// Into the answer to this request.
     Request(OpenRequest),
-    /// The same answer to the request of this record once more.
+    /// Into the answer to a repetition of the request of this record.
     Repetition(Key),
-    /// A notification.
+    /// Into a notification.
     Observer {
         notice: Notice,
-        /// Under what the other blocks are asked for, if they can be.
+        /// What is observed, if that is known: the other blocks are asked for by it.
         resource: Option<u64>,
     },
 }
 
 impl Recipient {
-    /// Whether it still waits: a request does as long as its record is known.
+    /// Whether it still waits: a request does as long as its record exists.
     fn is_known(&self, is_known: &dyn Fn(Key) -> bool) -> bool {
         match self {
             Self::Request(OpenRequest { record, .. }) | Self::Repetition(record) => {
@@ -152,26 +151,24 @@ impl Recipient {
     }
 }
 
-/// Why a body is not served any more.
+/// Why a body isn't served any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::coap::endpoint) enum ServingEnd {
-    /// Its last block was sent, or there is no room for it.
-    ///
-    /// Nobody waits for a block of one whose last block was sent.
+    /// There is no room for it. Or its last block was served: then nobody waits for a block.
     NoRoom,
-    /// Another body has taken its place.
+    /// A newer body has taken its place.
     Replaced,
-    /// The application has not supplied a block in time, or nobody has asked for one.
+    /// The application didn't supply a block in time, or no block was asked for.
     Late,
-    /// The application cannot supply it.
+    /// The application can't supply it.
     Aborted,
     PeerDropped,
-    /// The observation is over: nobody waits for it any more.
+    /// The observation has ended.
     Unwanted,
 }
 
 impl Content {
-    /// Who waits for a block.
+    /// The recipients that wait for a block.
     pub(super) fn waiters(&self) -> &[Waiter] {
         match self {
             Self::Source(supplied) => &supplied.waiters,
@@ -179,7 +176,7 @@ impl Content {
         }
     }
 
-    /// How long the body is, if that is known.
+    /// The size of the body in bytes, if known.
     pub(super) fn size(&self) -> Option<u32> {
         match self {
             Self::Bytes(bytes) => Some(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
@@ -231,8 +228,8 @@ impl ServedBody {
         (self.is_read, self.place, key)
     }
 
-    /// Which of two goes first: the lesser. One is being read if it was asked for after `busy_since`
-    /// or then.
+    /// The body with the lowest rank goes first. A body that was read on is being read if it was
+    /// asked for at `busy_since` or later.
     fn rank(&self, busy_since: Instant) -> (bool, u64) {
         (self.is_read && self.asked >= busy_since, self.place)
     }
@@ -314,8 +311,8 @@ impl ServedBodies {
         self.get(key)?.content.notification()
     }
 
-    /// One more waits for a block of a body that the application supplies. Tells its source if that
-    /// was not asked for the block yet.
+    /// Adds a recipient that waits for a block. Returns the source if it wasn't asked for this block
+    /// yet.
     pub(super) fn add_waiter(&mut self, key: BodyKey, waiter: Waiter) -> Option<SourceId> {
         let supplied = self.supplied_mut(key)?;
         let wanted = waiter.block;
@@ -324,7 +321,7 @@ impl ServedBodies {
         is_new.then_some(supplied.source)
     }
 
-    /// Takes out those who wait for this block.
+    /// Takes out the recipients that wait for this block.
     pub(super) fn take_waiters(&mut self, key: BodyKey, block: BlockOption) -> Vec<Waiter> {
         let Some(supplied) = self.supplied_mut(key) else {
             return Vec::new();
@@ -341,8 +338,8 @@ impl ServedBodies {
         found
     }
 
-    /// Takes out the requests that wait for the first block: they have nothing of the body, and are
-    /// as well served by another one. Those whose record is not known any more wait no longer.
+    /// Takes out the requests that wait for the first block: they have nothing of the body, so
+    /// another one serves them as well. Requests whose record is gone are dropped.
     pub(super) fn take_beginners(
         &mut self,
         key: BodyKey,
@@ -361,7 +358,7 @@ impl ServedBodies {
         beginners
     }
 
-    /// Those whose record is not known any more wait no longer.
+    /// Drops the requests whose record is gone.
     pub(super) fn forget_waiters(&mut self, key: BodyKey, is_known: &dyn Fn(Key) -> bool) {
         if let Some(supplied) = self.supplied_mut(key) {
             let waiters = &mut supplied.waiters;
@@ -369,7 +366,7 @@ impl ServedBodies {
         }
     }
 
-    /// Keeps a body, in the place of an older one of its key; says whether there was room.
+    /// Keeps a body, in place of an older one with its key. Returns whether there was room.
     pub(super) fn keep(
         &mut self,
         now: Instant,
@@ -388,8 +385,8 @@ impl ServedBodies {
         true
     }
 
-    /// A body is in use; by whoever wants a later block of it than the first, or not. One that is
-    /// held has an end all the same: then the application is asked for it again.
+    /// A block of a body was asked for; `later`: not the first one. Sets a new deadline; but a body in
+    /// memory isn't kept for longer than a transfer may take.
     pub(super) fn prolong(&mut self, now: Instant, key: BodyKey, later: bool) {
         let Some(body) = self.bodies.get_mut(&key) else {
             return;
@@ -412,7 +409,7 @@ impl ServedBodies {
         }
     }
 
-    /// Gives a body another key, in the place of an older one of that.
+    /// Gives a body another key, in place of an older one with that key.
     pub(super) fn rename(&mut self, now: Instant, from: BodyKey, to: BodyKey, steps: &mut Steps) {
         self.forget(to, ServingEnd::Replaced, steps);
         if let Some(body) = self.remove(from) {
@@ -429,7 +426,7 @@ impl ServedBodies {
         self.timers.end_round();
     }
 
-    /// The next body that was not asked for, or not supplied, in time.
+    /// The next body whose deadline has passed.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<BodyKey> {
         let key = self.timers.pop_due(now)?;
         if let Some(body) = self.bodies.get_mut(&key) {
@@ -438,7 +435,7 @@ impl ServedBodies {
         Some(key)
     }
 
-    /// Forgets a body, and tells who waits for a block that it is not there; not its peer.
+    /// Forgets a body, but not its peer. Those that wait for a block are told.
     pub(super) fn forget(&mut self, key: BodyKey, end: ServingEnd, steps: &mut Steps) {
         let Some(body) = self.remove(key) else {
             return;
@@ -456,7 +453,7 @@ impl ServedBodies {
         }
     }
 
-    /// Forgets all bodies that are served to a peer; not the peer.
+    /// Forgets all bodies that are served to a peer, but not the peer.
     pub(super) fn forget_peer(&mut self, peer: PeerIndex, steps: &mut Steps) {
         while let Some(key) = self.first_of(peer) {
             self.forget(key, ServingEnd::PeerDropped, steps);
@@ -495,14 +492,14 @@ impl ServedBodies {
         Some(body)
     }
 
-    /// The notification of this token does not wait for its first block any more.
+    /// The notification with this token doesn't wait for its first block any more.
     fn leave_notification(&mut self, key: BodyKey, token: Token) {
         if self.notifications.get(&(key.peer, token)) == Some(&key) {
             self.notifications.remove(&(key.peer, token));
         }
     }
 
-    /// Makes room for one more body of a peer, of so many bytes; says whether there is.
+    /// Makes room for one more body of a peer with so many bytes. Returns whether there is room.
     fn make_room(
         &mut self,
         now: Instant,
@@ -544,14 +541,14 @@ impl ServedBodies {
             .map(|(key, body)| (*key, body))
     }
 
-    /// The body of this peer that is to go, if it has as many as it may.
+    /// The body of this peer that has to go, if the peer has as many as it may.
     fn first_to_go_of(&self, peer: PeerIndex, busy_since: Instant) -> Option<BodyKey> {
         let of_peer = || self.of_peer(peer);
         let (key, _) = of_peer().min_by_key(|(_, body)| body.rank(busy_since))?;
         (of_peer().count() >= self.room.bodies_per_peer).then_some(key)
     }
 
-    /// The body that is to go, of all in this order.
+    /// The body with the lowest rank of all in this order.
     fn first_in(&self, order: &Order, busy_since: Instant) -> Option<BodyKey> {
         let first = order.first().map(|(.., key)| *key);
         let begin = (true, 0, BodyKey::new(PeerIndex(0), 0));
@@ -560,13 +557,13 @@ impl ServedBodies {
         [first, read].into_iter().flatten().min_by_key(rank)
     }
 
-    /// Lets the bytes of a body go; says whether there was one.
+    /// Releases the bytes of a body. Returns whether there was one.
     fn lighten(&mut self, busy_since: Instant) -> bool {
         let first = self.first_in(&self.heavy, busy_since);
         first.is_some_and(|key| self.let_bytes_go(key))
     }
 
-    /// The same of this peer.
+    /// The same for this peer.
     fn lighten_peer(&mut self, peer: PeerIndex, busy_since: Instant) -> bool {
         let heavy = self
             .of_peer(peer)
@@ -587,7 +584,7 @@ impl ServedBodies {
     }
 }
 
-/// What is to be done for one who waits for a block that will not come.
+/// What is to be done for a recipient whose block won't come.
 fn block_lost(peer: PeerIndex, recipient: Recipient, end: ServingEnd) -> Option<Step> {
     match recipient {
         Recipient::Request(OpenRequest { record, .. }) => {
@@ -615,10 +612,10 @@ fn block_lost(peer: PeerIndex, recipient: Recipient, end: ServingEnd) -> Option<
     }
 }
 
-/// What a request for a block is answered that will not come.
+/// The answer to a request whose block won't come.
 fn refusal(end: ServingEnd) -> Option<MessageBuf> {
     match end {
-        // The client has blocks of another body than there is now.
+        // The client has blocks of a different body.
         ServingEnd::Replaced => Some(incomplete()),
         ServingEnd::Aborted => Some(MessageBuf::response(Code::INTERNAL_SERVER_ERROR)),
         ServingEnd::NoRoom | ServingEnd::Late | ServingEnd::Unwanted => Some(busy()),
