@@ -1,5 +1,5 @@
-//! A client that is asked: from the server's datagram to the answer's, with no server in between.
-//! The tree stands beside it, so that one sees what a request costs in addition.
+//! A client that answers: from the request's datagram to the answer's. The same on the tree alone
+//! shows what the client adds.
 
 use core::{hint::black_box, time::Duration};
 
@@ -53,14 +53,14 @@ impl Registered {
         }
     }
 
-    /// The answer to a request, whose message id is made a fresh one.
+    /// The answer to a request, which gets a fresh message id.
     fn answer(&mut self, request: &mut [u8]) -> Code {
-        // The clock goes on, so that what is kept of old exchanges does not pile up.
+        // The clock advances, so that old exchanges are forgotten.
         self.now += Duration::from_secs(1);
         self.message_id = self.message_id.wrapping_add(1);
         request[2..4].copy_from_slice(&self.message_id.to_be_bytes());
         self.client.handle_timeout(self.now);
-        // An Update may be due; it is no part of a request, and left unanswered.
+        // An Update may be due. It isn't part of the request and stays unanswered.
         while self.client.poll_transmit().is_some() {}
         let datagram = Datagram::new(self.connection, request);
         let _ = self.client.handle_datagram(self.now, datagram);
@@ -89,7 +89,7 @@ fn read(c: &mut Criterion) {
         group.bench_function(format!("Read of one {name}"), |b| {
             b.iter(|| {
                 reads += 1;
-                // Long before its lifetime ends, the client is made anew.
+                // The client is replaced long before its registration expires.
                 if reads % 10_000 == 0 {
                     device = Registered::new();
                 }

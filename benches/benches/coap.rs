@@ -1,4 +1,4 @@
-//! Reading and writing the Register and the answer to a Read, `coap-lite` beside ours; and whole
+//! Reading and writing a Register and the answer to a Read, ours and `coap-lite`'s; and whole
 //! exchanges.
 
 use core::hint::black_box;
@@ -22,8 +22,8 @@ const QUERY: [&str; 4] = [
     "b=U",
 ];
 
-/// What becomes of a datagram: the transport looks at its bytes. (Were the message itself handed to
-/// the benchmark, a copy of it would be measured, too.)
+/// Sends a datagram: the transport reads its bytes. (If the benchmark were given the message
+/// itself, it would also measure a copy of it.)
 fn send(message: impl AsRef<[u8]>) {
     black_box(message.as_ref());
 }
@@ -73,8 +73,8 @@ fn read(datagram: &[u8]) -> usize {
     options + message.payload().len()
 }
 
-/// The answer to a Read of the Device object, ours. What differs from answer to answer is not known
-/// when this is compiled; so below.
+/// The answer to a Read of the Device Object, ours. Whatever differs between answers is hidden from
+/// the compiler, here and below.
 fn write_answer() -> WireMessage {
     let payload = black_box(&DEVICE[..]);
     let mut message = MessageBuf::response_with_capacity(Code::CONTENT, 4 + payload.len());
@@ -141,21 +141,20 @@ enum Asks {
 }
 
 /// A confirmable request and its piggybacked answer, through two endpoints in memory, in the steady
-/// state. As in the field, only one of them knows `peers` others, all of them all the time; the
-/// other one knows that one. It stands for each of the peers in turn: what it sends is handed over
-/// under the name of the peer whose turn it is.
+/// state. As in the field, only one of them knows `peers` others, all of them at all times. The
+/// other one plays each of these peers in turn: what it sends is handed over under the name of the
+/// peer whose turn it is.
 ///
-/// Each peer has its turn once in 15/16 of EXCHANGE_LIFETIME. So when it comes, what is kept of its
-/// last exchange is still there (the cached answer if it asked, the message ids if it was asked),
-/// and in each exchange as much is forgotten as is added: that is measured, too. Peers have been
-/// made known in the order of their names, and have their turns either in that order, or scattered:
-/// in an order that jumps over more than a third of them each time, so that nothing that one
-/// exchange has brought into the cache helps the next. A peer that asks more often than that costs
-/// a look into one more index.
+/// Each peer has its turn once in 15/16 of EXCHANGE_LIFETIME. So the endpoint still keeps the
+/// peer's last exchange (the cached answer if the peer asked, the message ids if it was asked), and
+/// each exchange forgets as much as it adds: that is part of the figure. Peers were made known in
+/// the order of their names. They have their turns in that order or scattered: each turn skips more
+/// than a third of them, so that an exchange never benefits from what the one before brought into
+/// the cache. A peer that asks more often than that costs one more index lookup.
 ///
-/// The one that stands for all has a clock of its own, as it sees more exchanges than a peer may
-/// have: it goes so fast that message ids are not used up, or, where it is asked, that no id is one
-/// it still remembers.
+/// The endpoint that plays all peers has a clock of its own, as it sees more exchanges than one
+/// peer may have. That clock is fast enough that message ids don't run out or, where it is asked,
+/// that no id is one that it still remembers.
 struct Pair {
     many: Endpoint<u32>,
     one: Endpoint<u32>,
@@ -200,7 +199,7 @@ impl Pair {
         pair
     }
 
-    /// All peers are known, and of each what its last exchange has left.
+    /// With every peer known, and the state that its last exchange left.
     fn assert_steady(&self) {
         let known = self.peers as usize;
         assert_eq!(self.many.usage().peers, known);
@@ -230,7 +229,7 @@ impl Pair {
                 endpoint.handle_timeout(now);
             }
         }
-        // With the name that each has for the other.
+        // Under the name that each has for the other.
         let many = (&mut self.many, peer, now_many);
         let one = (&mut self.one, 0, now_one);
         let ((client, to, now_client), (server, from, now_server)) = match self.asks {

@@ -1,5 +1,5 @@
-//! LwM2M JSON beside `serde_json`, which knows nothing of LwM2M: it parses the same bytes into
-//! nothing (the least that a JSON parser can do) and into a tree, and writes that tree.
+//! LwM2M JSON, and `serde_json`, which parses the same bytes into nothing (the least that a JSON
+//! parser can do) and into a tree, and writes that tree.
 
 use core::{convert::Infallible, fmt::Write, hint::black_box, time::Duration};
 
@@ -117,7 +117,7 @@ fn writing(c: &mut Criterion) {
     group.finish();
 }
 
-/// Object instances with many Resources: the time for one entry must not depend on their number.
+/// Object Instances with many Resources: the time for an entry must not depend on their number.
 fn growth(c: &mut Criterion) {
     let mut group = c.benchmark_group("json/read entries");
     for count in [100u16, 10_000] {

@@ -1,5 +1,5 @@
-//! Definitions: the registry's lookups, and object definition files beside `roxmltree`'s bare
-//! parse of the same text.
+//! Definitions: lookups in the registry, and reading object definition files; `roxmltree` parses
+//! the same text.
 
 extern crate alloc;
 
@@ -11,8 +11,8 @@ use lwm2m_core::{DataType, ObjectId, codec::TypeLookup};
 use lwm2m_objects::{ObjectDefinition, Operations, Range, Registry, ResourceDefinition, ddf};
 use roxmltree::Document;
 
-/// As many Objects as are registered with OMNA or so, with Resources of an Object's own and
-/// reusable ones.
+/// About as many Objects as are registered with OMNA, with Resources of their own and reusable
+/// ones.
 fn definitions() -> Vec<ObjectDefinition> {
     let object = |number: u16| {
         let id = ObjectId::new(10241 + number * 7);

@@ -1,7 +1,7 @@
-//! Whole operations in memory, and `coap-lite` parsing and writing the same two datagrams beside
-//! each of them.
+//! Whole operations in memory; beside each, `coap-lite` parses and writes the same two datagrams.
 //!
-//! - A Read of the Device by a server and its client: call, request datagram, answer datagram, decoded
+//! - A Read of the Device by a server and its client: call, request datagram, answer datagram,
+//!   decoded
 //!   event.
 //! - A Register at a server that knows a thousand clients: datagram, event, answer datagram.
 
@@ -19,7 +19,7 @@ use lwm2m_statemachine::{
 
 const DEVICE: Path = Path::of(&[3, 0]).expect("a path");
 
-/// A client that is registered with a server, and nothing between them.
+/// A server and a client registered with it, without a network.
 struct Pair {
     client: Client,
     connection: ConnectionId,
@@ -65,14 +65,14 @@ impl Pair {
         }
     }
 
-    /// One Read; tells the request and the answer.
+    /// One Read; returns the request and the answer.
     fn read(&mut self, mut seen: impl FnMut(&[u8], &[u8])) -> ServerEvent<u32> {
-        // The clock goes on, so that what is kept of old exchanges does not pile up.
+        // The clock advances, so that old exchanges are forgotten.
         self.now += core::time::Duration::from_secs(1);
         let format = Some(ContentFormat::TLV);
         self.client.handle_timeout(self.now);
         self.server.handle_timeout(self.now);
-        // An Update may be due; it is no part of a Read, and left unanswered.
+        // An Update may be due. It isn't part of a Read and stays unanswered.
         while self.client.poll_transmit().is_some() {}
         self.server
             .read(self.now, self.registration, DEVICE, format)
@@ -105,7 +105,7 @@ fn read(c: &mut Criterion) {
     group.bench_function("client and server", |b| {
         b.iter(|| {
             reads += 1;
-            // Long before its lifetime ends, the pair is made anew.
+            // The pair is replaced long before the registration expires.
             if reads % 10_000 == 0 {
                 pair = Pair::new();
             }
@@ -153,7 +153,7 @@ impl Registering {
         }
     }
 
-    /// The Register of the next client, which has registered before but for the first round; tells
+    /// The Register of the next client, which after the first round has registered before; returns
     /// the answer.
     fn register(&mut self, mut seen: impl FnMut(&[u8])) -> ServerEvent<u32> {
         self.now += core::time::Duration::from_secs(1);

@@ -34,7 +34,7 @@ fn device_types(object: ObjectId, resource: ResourceId) -> Option<DataType> {
     })
 }
 
-/// Looks at every event and does nothing.
+/// Takes every event and does nothing.
 struct Look;
 
 impl Sink for Look {
@@ -91,7 +91,7 @@ fn device(c: &mut Criterion) {
     group.finish();
 }
 
-/// Resources of all lengths of identifier, as strings and integers by turns.
+/// Resources with identifiers of every length, strings and integers in turn.
 fn push_many<S: Sink>(sink: &mut S, count: u16) -> Result<(), S::Error> {
     sink.event(Event::Object(ObjectId::DEVICE))?;
     sink.event(Event::Instance(Some(InstanceId::ZERO)))?;
@@ -100,7 +100,7 @@ fn push_many<S: Sink>(sink: &mut S, count: u16) -> Result<(), S::Error> {
             0 => Integer(i64::from(id) + 1_000),
             _ => String("a value of some length"),
         };
-        // Identifiers of two bytes, whatever the count is.
+        // Identifiers of two bytes for each count.
         sink.event(Event::Resource {
             id: ResourceId::new(1_000 + id),
             value,

@@ -58,8 +58,8 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// The addresses of a host, in the order of the system, but `::1` last: `localhost` is often both,
-/// and means 127.0.0.1 to a program that listens there and to one that asks there.
+/// The addresses of a host in the order of the system, but `::1` last: `localhost` often has both,
+/// and so all programs take it for 127.0.0.1.
 pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     addresses.sort_by_key(|address| address.ip() == Ipv6Addr::LOCALHOST);

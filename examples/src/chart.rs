@@ -31,18 +31,17 @@ const IDS: usize = 10;
 /// rest.
 const TEXT: usize = WIDTH - 9 - 2 - 1 - GAP - 1 - 2 - IDS - 2;
 
-/// Turns datagrams into the lines of a chart. It remembers requests, so that it can say what an
-/// answer is about.
+/// Turns datagrams into the lines of a chart. It remembers requests, to describe their answers.
 #[derive(Debug)]
 pub struct Chart {
-    /// The end that is drawn at the right.
+    /// The end that is drawn on the right.
     right: SocketAddr,
     describer: Describer,
     seen: HashSet<(SocketAddr, SocketAddr, Vec<u8>)>,
 }
 
 impl Chart {
-    /// A chart with one server, at the right, and its clients at the left.
+    /// A chart with one server on the right, and its clients on the left.
     pub fn new(server: SocketAddr) -> Self {
         Self {
             right: server,
@@ -132,7 +131,7 @@ fn arrow(label: &str, to_the_right: bool) -> String {
     }
 }
 
-/// Breaks a line at spaces, else anywhere; what follows is indented by two more.
+/// Breaks a line at spaces, or anywhere if it has none; the rest is indented by two more.
 fn wrap(line: &str, width: usize) -> Vec<String> {
     let spaces = line.chars().take_while(|c| *c == ' ').count();
     let indent = " ".repeat(spaces + 2);

@@ -7,10 +7,10 @@ use std::{
     thread,
 };
 
-/// How often a driver that waits for datagrams looks after commands.
+/// How often a driver that waits for datagrams polls for commands.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Commands that come from elsewhere. When no more can come, the program goes on without.
+/// Commands from another thread. When these end, the program goes on.
 #[derive(Debug)]
 pub struct Commands<C> {
     receiver: Option<Receiver<C>>,
@@ -41,7 +41,7 @@ impl<C> Commands<C> {
         }
     }
 
-    /// How long to wait for datagrams before the next look.
+    /// How long to wait for datagrams before the next poll.
     pub const fn patience(&self) -> Duration {
         match self.receiver {
             Some(_) => POLL,
@@ -51,7 +51,7 @@ impl<C> Commands<C> {
 }
 
 impl<C: FromStr<Err: Send> + Send + 'static> Commands<Result<C, C::Err>> {
-    /// The lines of standard input; empty ones are passed over. What is no text is no command.
+    /// The lines of standard input. Empty ones and those that aren't UTF-8 are skipped.
     pub fn from_stdin() -> Self {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! What a person, or a script, says to a server and hears from it, line by line.
+//! A server's console for a person or a script: commands in, events out, line by line.
 //!
 //! Commands:
 //!
@@ -15,13 +15,13 @@
 //! quit
 //! ```
 //!
-//! FORMAT is `text`, `opaque`, `tlv` or `json`. Read and Observe ask for TLV if none is named: every
-//! client of LwM2M 1.0 has it (TS 6.4), and one of a later version would choose a format that is not
-//! known here. `any` leaves the choice to the client. A value is written in TLV if none is named, and
-//! as text if the data type of the Resource is not known.
+//! FORMAT is `text`, `opaque`, `tlv` or `json`. Without it, Read and Observe ask for TLV: every
+//! client of LwM2M 1.0 has it (TS 6.4), and one of a later version might choose a format that is
+//! unknown here. `any` leaves the choice to the client. Without a format, a value is written in
+//! TLV, or as text if the data type of the Resource is unknown.
 //!
-//! Events, one line each, values below them with two blanks before. An observation has a number, as
-//! there may be several of one path:
+//! Events have one line each, with values indented below. An observation has a number, as there may
+//! be several of one path:
 //!
 //! ```text
 //! registered EP /rd/5a lifetime=60 version=1.0 binding=U from=127.0.0.1:40000 objects=/1/0,/3/0
@@ -83,7 +83,7 @@ struct Subject {
 }
 
 impl Console {
-    /// Does what a command says. It breaks when the program is to end.
+    /// Carries out a command. Breaks if the program is to end.
     pub fn obey(
         &mut self,
         now: Instant,
@@ -139,7 +139,7 @@ impl Console {
         Ok(())
     }
 
-    /// Begins an operation. It may have led to something to note.
+    /// Begins an operation; returns a line to note, if there is any.
     fn operate(
         &mut self,
         now: Instant,
@@ -212,8 +212,8 @@ impl Console {
         }
     }
 
-    /// Tells of a datagram that was of no use to the server, such as a Register with an option that
-    /// is not understood. What matches nothing is not worth a line: it is late, mostly.
+    /// Reports a datagram that the server rejected, such as a Register with an unknown critical
+    /// option. What matches nothing has no line: most of it is just late.
     pub fn tell_useless(
         &self,
         from: SocketAddr,
@@ -226,7 +226,7 @@ impl Console {
         }
     }
 
-    /// Tells an event.
+    /// Prints an event.
     pub fn tell(
         &mut self,
         server: &Server<SocketAddr>,
@@ -385,14 +385,14 @@ impl Console {
     }
 }
 
-/// Whom what is told comes from, and what was asked.
+/// The client that a line is about, and what was asked.
 struct Told<'a> {
     server: &'a Server<SocketAddr>,
     registration: RegistrationId,
     subject: &'a Subject,
 }
 
-/// The value to write, and the format to write it in: text, if the type is not known.
+/// The value to write, and its format: text if the type is unknown.
 fn to_write(
     server: &Server<SocketAddr>,
     registration: RegistrationId,
@@ -427,8 +427,8 @@ fn reason(outcome: &Outcome) -> String {
     }
 }
 
-/// A value whose type is not known: as text if it was asked for as that; else its octets, with the
-/// text that they may be.
+/// A value of unknown type: as text if that format was asked for, otherwise as octets, with the
+/// text that they might be.
 struct Untyped<'a> {
     octets: &'a [u8],
     is_text: bool,
@@ -448,7 +448,7 @@ impl fmt::Display for Untyped<'_> {
     }
 }
 
-/// An endpoint name. Clients choose theirs: what could pass for more than a word is escaped.
+/// An endpoint name. Clients choose it, so anything that doesn't look like one word is escaped.
 fn shown(name: &str) -> Cow<'_, str> {
     if name.contains(|c: char| c.is_control() || c.is_whitespace()) {
         Cow::Owned(format!("{name:?}"))

@@ -1,4 +1,4 @@
-//! Object definition files: which ones there are, and what they add to a registry.
+//! Finds object definition files and adds their Objects to a registry.
 
 use std::{
     collections::HashMap,
@@ -15,16 +15,16 @@ use lwm2m_objects::{
 
 use crate::exit;
 
-/// Adds the Objects of these files and folders to a registry: of a folder, those of all files below
-/// it whose names end in `.xml`, in the order of their names.
+/// Adds the Objects of these files and folders to a registry. Of a folder, all files below it whose
+/// names end in `.xml` are read, in the order of their names.
 ///
-/// What is wrong with a file is told, one line for each fault, and what can be used of it is added
-/// all the same. Of two definitions of one version of an Object the later one counts.
+/// Each fault of a file is reported in one line, and what can be used of the file is added all the
+/// same. Of two definitions of one version of an Object the later one counts.
 ///
 /// # Errors
 ///
-/// If a path does not name a file or folder that can be read, or telling fails. A file that is found
-/// in a folder and cannot be read is told, and left out.
+/// If a path doesn't name a readable file or folder, or if reporting fails. An unreadable file in a
+/// folder is reported and skipped.
 pub fn load(paths: &[PathBuf], registry: &mut Registry, tell: &mut dyn Write) -> io::Result<()> {
     let mut loader = Loader {
         registry,
@@ -66,7 +66,7 @@ impl Loader<'_> {
         };
         paths.sort();
         for path in paths {
-            // A link to a folder is not followed: it could lead back here.
+            // Links to folders aren't followed: they might lead back here.
             if path.is_dir() && !path.is_symlink() {
                 self.folder(&path)?;
             } else if path.is_file() && is_xml(&path) {
@@ -117,7 +117,7 @@ impl Loader<'_> {
         self.added += 1;
         let earlier = self.origins.insert((id, version), path.to_owned());
         match earlier {
-            // What is built in is replaced without a word.
+            // Replacing a built-in definition isn't reported.
             Some(earlier) if differs => writeln!(
                 self.tell,
                 "warning: {}: Object {id} in version {version} takes the place of another one in {}",
@@ -139,7 +139,7 @@ fn is_xml(path: &Path) -> bool {
     extension.is_some_and(|extension| extension.eq_ignore_ascii_case("xml"))
 }
 
-/// What is in a file; of one that is too large to be read as a definition, no more than tells so.
+/// The content of a file, cut off where it is too large to be read as a definition.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let limit = u64::try_from(Limits::default().bytes).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
@@ -154,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder that is gone when the test ends.
+    /// A folder that is removed when the test ends.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -172,7 +172,7 @@ mod tests {
             path
         }
 
-        /// Loads these paths; what was told, with paths from here.
+        /// Loads these paths and returns the report, with paths relative to the folder.
         fn load(&self, paths: &[PathBuf], registry: &mut Registry) -> Vec<String> {
             let mut told = Vec::new();
             load(paths, registry, &mut told).unwrap();
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(name(&registry, 30002), Some("single"));
     }
 
-    /// What is read again, and what is built in, is no news.
+    /// A file that is read twice, or that redefines a built-in Object, isn't reported.
     #[test]
     fn the_same_definition_may_be_there_twice() {
         let folder = Folder::new("twice");

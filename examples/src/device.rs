@@ -1,5 +1,5 @@
-//! A device: the client machine on a socket, with the Objects of TS Appendix F, one with a Resource
-//! of each data type, a battery that drains, and a firmware that is updated in play.
+//! A device: the client machine on a socket, with the Objects of TS Appendix F, an Object with a
+//! Resource of each data type, a battery that drains, and a pretended firmware update.
 
 mod firmware;
 mod objects;
@@ -26,7 +26,7 @@ use crate::{
 const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
 const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 
-/// What a device is like.
+/// The settings of a device.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The Endpoint Client Name.
@@ -35,16 +35,16 @@ pub struct Settings {
     pub server_uri: String,
     /// The lifetime of the registration, in seconds.
     pub lifetime: u32,
-    /// The address of the socket; if none, any that reaches the server.
+    /// The address of the socket; `None` chooses one that reaches the server.
     pub bind: Option<SocketAddr>,
-    /// In which time the battery loses one percent.
+    /// The time in which the battery loses one percent.
     pub drain: Duration,
 }
 
 /// How the commands are written.
 pub const USAGE: &[&str] = &["set PATH VALUE", "update", "deregister", "help", "quit"];
 
-/// What a device can be told.
+/// A command to a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Set a value of a Resource, given as text (TS Appendix C).
@@ -53,13 +53,13 @@ pub enum Command {
     Update,
     /// De-register.
     Deregister,
-    /// Tell the commands.
+    /// List the commands.
     Help,
-    /// End, without a word to the server.
+    /// Quit without a De-register.
     Quit,
 }
 
-/// Text that is no [`Command`].
+/// Text that isn't a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandError {
     /// Not one of the commands.
@@ -144,7 +144,7 @@ pub fn run(
                 },
                 Err(error) => report(format!("error {error}")),
             }
-            // What it led to is known before the next one.
+            // Its events come before the next command.
             program.follow_events(&mut report)?;
         }
         program.drain_battery();
@@ -162,14 +162,14 @@ struct Program<'s> {
     next_drain: Instant,
 }
 
-/// How the device stands with its server.
+/// The state of the registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    /// It registers, again and again.
+    /// It tries to register.
     Trying,
-    /// There is a registration: what fails is its Update.
+    /// It is registered; what fails is an Update.
     Registered,
-    /// It has left, and does not come back by itself.
+    /// It has left, and registers again only when told to.
     Left,
 }
 
@@ -252,7 +252,7 @@ impl Program<'_> {
         Ok(())
     }
 
-    /// Everything that the machine knows is gone but what a device keeps: the values of its tree.
+    /// Reboots: only what a device stores is kept, the values of its tree.
     fn restart(&mut self, report: &mut impl FnMut(String)) -> io::Result<()> {
         let saved = self.driver.machine.tree().snapshot();
         let (tree, firmware) = objects::restarted(self.settings, &saved)?;
@@ -283,7 +283,7 @@ impl Program<'_> {
         Ok(())
     }
 
-    /// How long there is nothing to do but to listen.
+    /// How long to wait for datagrams.
     fn idle(&self) -> Duration {
         let next = self
             .firmware
@@ -292,7 +292,7 @@ impl Program<'_> {
         next.saturating_duration_since(self.driver.now())
     }
 
-    /// Does what a command says. There may be something to tell that no event tells.
+    /// Carries out a command; returns a line to print that no event brings.
     fn obey(
         &mut self,
         command: &Command,
@@ -325,7 +325,7 @@ impl Program<'_> {
             Command::Update | Command::Deregister => {
                 return Err("the device is not registered".into());
             }
-            // They are not the machine's.
+            // These Resources belong to the device, not to the machine.
             Command::Help | Command::Quit => {}
         }
         Ok(None)
@@ -350,7 +350,8 @@ fn boot(settings: &Settings, tree: ObjectTree) -> io::Result<Client> {
     Client::new(config, tree).map_err(invalid)
 }
 
-/// What a server has written, line by line. A Resource that is emptied to be filled is only filled.
+/// What a server has written, line by line. A Resource that is cleared and then filled has one
+/// line.
 fn told(changes: &[Change]) -> impl Iterator<Item = String> {
     let filled = |path: &Path| {
         let mut others = changes.iter();

@@ -30,13 +30,13 @@ use lwm2m_statemachine::{Datagram, Machine, Peer};
 
 /// The longest datagram that UDP carries.
 const LONGEST_DATAGRAM: usize = 65_535;
-/// How many datagrams are taken in one go, before the application sees what came of them.
+/// How many datagrams are taken before the application sees their events.
 const BATCH: usize = 64;
 
 /// A machine on a socket.
 ///
 /// The loop of a program is: [`next_event`](Self::next_event) until there is none, then
-/// [`wait`](Self::wait). A call to the [`machine`](Self::machine) takes [`now`](Self::now).
+/// [`wait`](Self::wait). Calls to the [`machine`](Self::machine) take [`now`](Self::now).
 pub struct Driver<M: Machine> {
     /// The machine, for the calls of the application.
     pub machine: M,
@@ -46,13 +46,13 @@ pub struct Driver<M: Machine> {
     address: SocketAddr,
     clock: Clock,
     events: VecDeque<M::Event>,
-    /// Datagrams that were of no use, at most [`BATCH`].
+    /// Datagrams that the machine rejected, at most [`BATCH`].
     useless: VecDeque<(SocketAddr, M::DatagramError)>,
     tap: Option<Tap>,
     buffer: Vec<u8>,
 }
 
-/// The clock of the machines: milliseconds since it was started, and never back.
+/// The clock of the machines: milliseconds since it was started. It never goes back.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: time::Instant,
@@ -60,19 +60,19 @@ pub struct Clock {
 
 /// Which peer is at which address.
 ///
-/// A server knows its peers by their addresses, that is [`Names::direct`]. A client gives out
-/// names, connections, and has the driver find the addresses, that is [`Names::table`].
+/// A server knows its peers by address: [`Names::direct`]. A client names its connections, and the
+/// driver keeps their addresses: [`Names::table`].
 #[derive(Clone, Debug)]
 pub struct Names<P> {
-    /// The known ones; they are few.
+    /// The known names; there are few.
     table: Vec<(P, SocketAddr)>,
-    /// The name of an address, and the address of a name, that the table does not know.
+    /// Converts an address to a name, and a name to an address, where the table has none.
     direct: Option<Direct<P>>,
 }
 
 type Direct<P> = (fn(SocketAddr) -> P, fn(&P) -> SocketAddr);
 
-/// What sees every datagram.
+/// Is shown every datagram.
 pub type Tap = Box<dyn FnMut(Captured<'_>) + Send>;
 
 /// A datagram as it passes.
@@ -91,7 +91,7 @@ pub struct Captured<'a> {
 }
 
 impl<M: Machine> Driver<M> {
-    /// Drives `machine` on a socket of this address; of port 0, one that is free.
+    /// Drives `machine` on a socket of this address; port 0 chooses a free one.
     pub fn bind(
         address: impl ToSocketAddrs,
         clock: Clock,
@@ -124,13 +124,13 @@ impl<M: Machine> Driver<M> {
         self.address
     }
 
-    /// The time, as the machine is to be told it.
+    /// The time to give to the machine.
     pub fn now(&self) -> Instant {
         self.clock.now()
     }
 
-    /// Puts another machine in the place of this one, as a reboot does. What the old one queued is
-    /// sent, what it had to say is lost.
+    /// Replaces the machine, as a reboot does. What the old one has queued is sent, its events are
+    /// lost.
     pub fn replace(&mut self, machine: M, names: Names<M::Peer>) -> io::Result<()> {
         self.settle()?;
         self.events.clear();
@@ -139,14 +139,14 @@ impl<M: Machine> Driver<M> {
         Ok(())
     }
 
-    /// Sends what the machine has to send, then gives out its next event.
+    /// Sends what the machine has to send, then returns its next event.
     pub fn next_event(&mut self) -> io::Result<Option<M::Event>> {
         self.settle()?;
         Ok(self.events.pop_front())
     }
 
-    /// The next datagram that was of no use to the machine: whom it was from, and why. For people to
-    /// see; the machine has dealt with it. Those that nobody asks for in time are forgotten.
+    /// The next datagram that the machine rejected: its sender and the reason. This is for people
+    /// to see; the machine has dealt with it. Old ones are forgotten.
     pub fn next_useless(&mut self) -> Option<(SocketAddr, M::DatagramError)> {
         self.useless.pop_front()
     }
@@ -167,7 +167,7 @@ impl<M: Machine> Driver<M> {
             self.socket.set_read_timeout(Some(patience))?;
             self.receive()?;
         }
-        // Whatever else has come meanwhile.
+        // Whatever else has arrived.
         self.socket.set_nonblocking(true)?;
         let mut left = BATCH;
         while left > 0 && self.receive()? {
@@ -215,14 +215,14 @@ impl<M: Machine> Driver<M> {
         Ok(true)
     }
 
-    /// After each call to the machine: sends all that it has to send, takes all its events.
+    /// Drains the machine after each call: sends its datagrams, takes its events.
     fn settle(&mut self) -> io::Result<()> {
         while let Some(transmit) = self.machine.poll_transmit() {
-            // A connection that is gone has no address: what was for it is lost.
+            // A closed connection has no address, so the datagram is lost.
             let Some(to) = self.names.address(&transmit.to) else {
                 continue;
             };
-            // Before it is sent, so that no answer is seen before it.
+            // Before it is sent, so that it is shown before its answer.
             if let Some(tap) = &mut self.tap {
                 tap(Captured {
                     at: self.clock.now(),
@@ -234,7 +234,7 @@ impl<M: Machine> Driver<M> {
             }
             match self.socket.send_to(transmit.payload, to) {
                 Ok(_) => {}
-                // Lost before it was on its way; repeating it is the machine's business.
+                // Lost before it was sent; the machine retransmits it.
                 Err(error) if is_lost(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -246,7 +246,7 @@ impl<M: Machine> Driver<M> {
     }
 }
 
-/// Whether there was nothing to receive, or an earlier datagram was refused by the peer's host.
+/// Whether there was nothing to receive, or the peer's host refused an earlier datagram.
 fn is_no_datagram(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -258,7 +258,7 @@ fn is_no_datagram(error: &io::Error) -> bool {
     )
 }
 
-/// Whether a datagram could not be sent, while the socket is as good as ever.
+/// Whether one datagram couldn't be sent, but the socket still works.
 fn is_lost(error: &io::Error) -> bool {
     is_no_datagram(error)
         || matches!(
@@ -286,7 +286,7 @@ impl Clock {
         }
     }
 
-    /// What it shows.
+    /// The time.
     pub fn now(&self) -> Instant {
         Instant::ZERO + Duration::from_millis(self.millis())
     }
@@ -307,7 +307,8 @@ impl Names<SocketAddr> {
 }
 
 impl<P: Peer> Names<P> {
-    /// Names that are [entered](Self::insert) one by one; who has none is not heard.
+    /// Names that are [inserted](Self::insert) one by one; datagrams from other addresses are
+    /// dropped.
     pub const fn table() -> Self {
         Self {
             table: Vec::new(),
@@ -315,7 +316,7 @@ impl<P: Peer> Names<P> {
         }
     }
 
-    /// Gives an address a name, in place of the one that it had.
+    /// Gives an address a name, which replaces the one that it had.
     pub fn insert(&mut self, peer: P, address: SocketAddr) {
         self.table.retain(|(_, known)| *known != address);
         self.table.push((peer, address));

@@ -1,11 +1,12 @@
 //! How to wire the LwM2M machines to the world.
 //!
-//! The machines of `lwm2m-statemachine` open no socket, read no clock and draw no randomness.
-//! Here is all that they leave out: [`driver`] runs any of them on a UDP socket, [`seed`] makes
-//! their seeds, [`chart`] and [`pcap`] show what they said to each other. Of that, and of
-//! [`device`], [`definitions`] and [`console`], the programs `demo`, `client` and `server` are made, and of [`store`]
-//! the program `coap`, which is the CoAP endpoint alone; [`relay`] is a bad network between any two
-//! of them; [`exit`] says how they end.
+//! The machines of `lwm2m-statemachine` open no socket, read no clock and draw no randomness. The
+//! parts that they leave out are here: [`driver`] runs any of them on a UDP socket, [`seed`] makes
+//! their seeds, [`chart`] and [`pcap`] record their traffic.
+//!
+//! The programs `demo`, `client` and `server` are made of these and of [`device`], [`definitions`]
+//! and [`console`]; the program `coap`, on the CoAP endpoint alone, of [`store`]. [`relay`] is a
+//! bad network between any two programs; [`exit`] prints what they say and ends them.
 
 #![allow(
     clippy::std_instead_of_alloc,

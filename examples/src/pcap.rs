@@ -1,4 +1,4 @@
-//! Capture files of the classic format, for Wireshark and its kin.
+//! Capture files in the classic pcap format, for Wireshark and the like.
 //!
 //! Datagrams are written as IP packets (link type RAW) with UDP headers and their checksums.
 
@@ -30,7 +30,7 @@ pub struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins a file. The wall-clock time at which the machines' clock showed zero dates it.
+    /// Begins a file; `zero` is the wall-clock time at which the machines' clock showed zero.
     pub fn new(mut out: W, zero: SystemTime) -> io::Result<Self> {
         let mut header = Vec::with_capacity(24);
         header.extend_from_slice(&MAGIC.to_le_bytes());
@@ -56,7 +56,7 @@ impl<W: Write> Writer<W> {
         // The format has 32 bits for the seconds: until 2106.
         let seconds = u32::try_from(at.as_secs()).unwrap_or(u32::MAX);
         let header = [seconds, at.subsec_micros(), length, length].map(u32::to_le_bytes);
-        // At once, so that what is there can be read while the program goes on.
+        // Flushed, so that the file can be read while the program runs.
         self.out
             .write_all(&[header.as_flattened(), &packet].concat())
     }
@@ -103,7 +103,7 @@ fn packet(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Option<Vec<u8>> {
         }
         _ => return None,
     };
-    // The pseudo-header of both versions sums up to the same.
+    // The pseudo-headers of both versions have the same sum.
     let pseudo = [[0, UDP], udp_length.to_be_bytes()].concat();
     let checksum = match checksum(&[&addresses, &pseudo, &udp]) {
         0 => 0xffff, // zero means that there is none
@@ -159,7 +159,7 @@ mod tests {
         u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
     }
 
-    /// Folds without the complement: 0xffff over what carries a right checksum.
+    /// The sum without the complement: 0xffff over anything with a right checksum.
     fn sum(bytes: &[u8]) -> u16 {
         !checksum(&[bytes])
     }

@@ -1,7 +1,7 @@
-//! A bad network between one client and one server: what passes is lost, doubled or overtaken, as
+//! A bad network between one client and one server: datagrams are lost, duplicated or reordered, as
 //! a seed decides.
 //!
-//! It is a [`Machine`] as the LwM2M ones are, so the same [`Driver`](crate::driver::Driver) runs it.
+//! It is a [`Machine`], so the same [`Driver`](crate::driver::Driver) runs it.
 
 use core::{convert::Infallible, fmt, net::SocketAddr, time::Duration};
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use lwm2m_statemachine::{Datagram, Machine, Transmit};
 /// How long a datagram waits at most for the one that overtakes it.
 const HELD: Duration = Duration::from_millis(20);
 
-/// Of a hundred datagrams, how many suffer what; the others just pass.
+/// The fates of a hundred datagrams; the others just pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Never arrive.
@@ -23,30 +23,30 @@ pub struct Faults {
     pub overtaken: u8,
 }
 
-/// What became of the datagrams so far.
+/// The fates of the datagrams so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// All that came.
+    /// All datagrams.
     pub came: u64,
     /// Those that were lost.
     pub lost: u64,
-    /// Those that were doubled.
+    /// Those that were duplicated.
     pub doubled: u64,
     /// Those that were overtaken.
     pub overtaken: u64,
 }
 
-/// Passes datagrams between a server and whoever else sent to it last.
+/// Passes datagrams between a server and the last other sender.
 #[derive(Debug)]
 pub struct Relay {
     server: SocketAddr,
     client: Option<SocketAddr>,
     faults: Faults,
-    /// To the server, and from it. Each has its own chances, so that the fate of its n-th
-    /// datagram does not depend on when those of the other way come.
+    /// To the server, and from it. Each way draws by itself, so that the fate of its n-th datagram
+    /// doesn't depend on the timing of the other way.
     ways: [Way; 2],
     outbox: VecDeque<Parcel>,
-    /// The one that `poll_transmit` gave out last.
+    /// The datagram that `poll_transmit` returned last.
     lent: Vec<u8>,
     tally: Tally,
 }
@@ -81,7 +81,7 @@ impl Relay {
         }
     }
 
-    /// What became of the datagrams so far.
+    /// The fates of the datagrams so far.
     pub const fn tally(&self) -> Tally {
         self.tally
     }
@@ -184,7 +184,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// A small generator (SplitMix64); nobody has to be kept from guessing.
+/// A small generator (SplitMix64); its numbers needn't be secret.
 #[derive(Clone, Copy, Debug)]
 struct Chance(u64);
 
@@ -211,7 +211,7 @@ mod tests {
         Relay::new(address(1), faults, seed)
     }
 
-    /// What leaves when this many datagrams come from this port, each its number.
+    /// What leaves when this many datagrams, each its number, come from this port.
     fn pass(relay: &mut Relay, from: u16, count: u8) -> Vec<(u16, u8)> {
         let mut left = Vec::new();
         for number in 0..count {

@@ -1,4 +1,4 @@
-//! Writes down the traffic of a program: a sequence chart, a capture file, or both.
+//! Records the traffic of a program: as a sequence chart, a capture file, or both.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use crate::{
     exit, pcap,
 };
 
-/// What several drivers can show their datagrams to.
+/// Records the datagrams of several drivers.
 #[derive(Clone, Default)]
 pub struct Scribe {
     shared: Arc<Mutex<Shared>>,
@@ -33,7 +33,7 @@ impl Scribe {
         self.locked().chart = Some((chart, Box::new(out)));
     }
 
-    /// One that writes a capture file. The clock of the drivers is to show zero now.
+    /// One that writes a capture file. The clock of the drivers must be at zero.
     pub fn capture(&self, file: &Path) -> io::Result<()> {
         let created = File::create(file).map_err(exit::about(file.display()))?;
         let writer = pcap::Writer::new(created, SystemTime::now())?;
@@ -46,8 +46,8 @@ impl Scribe {
         self.locked().print(&format!("{line}\n"));
     }
 
-    /// What a driver shows its datagrams to. Where both ends of the traffic are driven by one
-    /// program, `received` ones are not to be written again.
+    /// A tap for a driver. If one program drives both ends, received datagrams must not be recorded
+    /// a second time.
     pub fn tap(&self, received: bool) -> Tap {
         let scribe = self.clone();
         Box::new(move |captured| {

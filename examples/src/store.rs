@@ -1,9 +1,8 @@
 //! A CoAP server on the endpoint alone, without LwM2M: it keeps what is put into it.
 //!
-//! Whatever path is PUT can be read, observed and deleted. `/count` counts up by itself. Bodies of
-//! any size come and go in blocks, and notifications are repeated, without a word about either
-//! here: that is the endpoint's business. What is left to an application is to know what is where,
-//! and who observes it.
+//! Any path that is PUT can be read, observed and deleted. `/count` counts up by itself. The
+//! endpoint takes care of bodies in blocks and of retransmissions. The application only has to know
+//! its resources and their observers.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -17,10 +16,10 @@ use lwm2m_statemachine::{
     },
 };
 
-/// What is kept at most; this is an example, and its peers are anyone.
+/// How many resources are kept at most: anyone may send to this example.
 const MOST_RESOURCES: usize = 1000;
 const MOST_OBSERVERS: usize = 1000;
-/// The number in the answer that begins an observation; notifications count on from it.
+/// The Observe value of the first answer; notifications count up from it.
 const FIRST: u32 = 1;
 
 /// The segments of a path.
@@ -39,10 +38,9 @@ pub struct Store<P> {
 pub struct Counting {
     /// How long each number stays.
     pub step: Duration,
-    /// Where it stops, if it does.
+    /// The number at which it stops, if any.
     pub last: Option<u64>,
-    /// Whether every number is sent again until it arrived or a newer one is there; else only the
-    /// last one is.
+    /// Whether each number is sent in a confirmable notification, or only the last one.
     pub confirmable: bool,
 }
 
@@ -55,14 +53,14 @@ struct Entry {
 #[derive(Debug)]
 struct Observer<P> {
     peer: P,
-    /// What the endpoint has to know.
+    /// What the endpoint needs.
     entry: coap::Observer,
     path: Path,
     /// The number of the newest notification (RFC 7641 §4.4).
     sequence: u32,
 }
 
-/// Counts from when it is first observed, so that whoever does sees all of it.
+/// Counts from the first observation on, so that the observer sees every number.
 #[derive(Debug)]
 struct Counter {
     counting: Counting,
@@ -72,7 +70,7 @@ struct Counter {
 }
 
 impl<P: Peer> Store<P> {
-    /// A store with nothing in it but the counter.
+    /// A store with nothing but the counter.
     pub fn new(counting: Counting) -> Self {
         let counter = Counter {
             counting,
@@ -96,7 +94,7 @@ impl<P: Peer> Store<P> {
             .insert(vec![segment.to_owned()], Entry { format, body });
     }
 
-    /// Acts on an event of the endpoint. What happened is reported in words.
+    /// Acts on an event of the endpoint, and reports it in words.
     pub fn on_event(
         &mut self,
         now: Instant,
@@ -147,8 +145,8 @@ impl<P: Peer> Store<P> {
                     }
                 }
             }
-            // Who rejects a notification wants no more of them, who does not acknowledge one is
-            // gone (RFC 7641 §3.6, §4.5).
+            // An observer that rejects a notification wants no more, and one that doesn't
+            // acknowledge it is gone (RFC 7641 §3.6, §4.5).
             Event::Incoming {
                 from,
                 incoming: OwnedIncoming::NotificationReset { token, .. },
@@ -174,7 +172,7 @@ impl<P: Peer> Store<P> {
         self.counter.next
     }
 
-    /// Counts on, if it is time to, and notifies.
+    /// Counts up and notifies, if it is due.
     pub fn tick(&mut self, now: Instant, endpoint: &mut Endpoint<P>) -> Result<(), SendError> {
         while self.counter.next.is_some_and(|next| next <= now) {
             let Counting {
@@ -203,7 +201,7 @@ impl<P: Peer> Store<P> {
     ) -> MessageBuf {
         match request.observe() {
             Some(0) if self.resources.contains_key(path) => {
-                // The same token again renews an observation; its numbers go on (RFC 7641 §4.4).
+                // The same token renews the observation; its numbers continue (RFC 7641 §4.4).
                 let renewed = self
                     .observers
                     .iter()
@@ -212,7 +210,7 @@ impl<P: Peer> Store<P> {
                 self.observers
                     .retain(|known| known.peer != from || known.entry.token() != entry.token());
                 if self.observers.len() >= MOST_OBSERVERS {
-                    // Without Observe in it, the answer says that there is none (RFC 7641 §4.1).
+                    // An answer without Observe means that there is no observation (RFC 7641 §4.1).
                     return self.representation(path, None);
                 }
                 self.observers.push(Observer {
@@ -250,12 +248,12 @@ impl<P: Peer> Store<P> {
         if *path == self.counter.path {
             return Code::METHOD_NOT_ALLOWED;
         }
-        // The same, whether it was there or not (RFC 7252 §5.8.4).
+        // The same answer, whether it existed or not (RFC 7252 §5.8.4).
         self.resources.remove(path);
         Code::DELETED
     }
 
-    /// Tells those who observe a resource what it is now.
+    /// Notifies the observers of a resource.
     fn notify(
         &mut self,
         now: Instant,
@@ -268,7 +266,7 @@ impl<P: Peer> Store<P> {
         let mut outcome = Ok(());
         for observer in observers.iter_mut().filter(|known| known.path == *path) {
             observer.sequence = observer.sequence.wrapping_add(1);
-            // Once it is gone, an error without Observe is the last word (RFC 7641 §4.2).
+            // If it was deleted, an error without Observe ends the observation (RFC 7641 §4.2).
             let message = self.representation(path, Some(observer.sequence));
             let options = NotifyOptions {
                 confirmable,
@@ -283,7 +281,7 @@ impl<P: Peer> Store<P> {
         outcome
     }
 
-    /// An observation is over.
+    /// Ends an observation.
     fn forget(&mut self, peer: &P, token: Token, report: &mut impl FnMut(String)) {
         self.observers.retain(|known| {
             let over = known.peer == *peer && known.entry.token() == token;
@@ -294,7 +292,7 @@ impl<P: Peer> Store<P> {
         });
     }
 
-    /// What a resource is now; with the number of a notification, to one who observes it.
+    /// The present state of a resource; with a number, as a notification.
     fn representation(&self, path: &Path, sequence: Option<u32>) -> MessageBuf {
         let Some(entry) = self.resources.get(path) else {
             return MessageBuf::response(Code::NOT_FOUND);
@@ -367,8 +365,8 @@ mod tests {
             }
         }
 
-        /// Until nobody has anything more to say: what the client was told, as code, text, and
-        /// whether more will follow.
+        /// Runs until nothing is left to send; returns what the client received: code, text, and
+        /// whether more follows.
         fn settle(&mut self) -> Vec<(Code, String, bool)> {
             let mut told = Vec::new();
             loop {

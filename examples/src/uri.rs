@@ -1,4 +1,4 @@
-//! Where `coap` URIs lead, and what they ask for (RFC 7252 §6).
+//! The address and the request of a `coap` URI (RFC 7252 §6).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::{io, net::UdpSocket};
@@ -22,12 +22,12 @@ pub fn resource(uri: &str) -> Result<String, String> {
     parts(uri).map(|_| uri.to_owned())
 }
 
-/// Where a `coap` URI leads.
+/// The address of a `coap` URI.
 pub fn resolve(uri: &str) -> io::Result<SocketAddr> {
     resolve_to(uri, |_| true).map_err(exit::about(uri))
 }
 
-/// Where it leads, among the addresses that `fits` lets pass.
+/// Its address, among those that `fits` accepts.
 pub fn resolve_to(uri: &str, fits: impl Fn(&SocketAddr) -> bool) -> io::Result<SocketAddr> {
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
     let (host, port, _) = parts(uri).map_err(invalid)?;
@@ -37,7 +37,7 @@ pub fn resolve_to(uri: &str, fits: impl Fn(&SocketAddr) -> bool) -> io::Result<S
         .ok_or_else(|| invalid("the host has no address that can be reached from here".to_owned()))
 }
 
-/// Host, port, and what follows them. What these programs cannot do is told in their words.
+/// Host, port, and the rest. The errors say what these programs don't support.
 fn parts(uri: &str) -> Result<(&str, u16, &str), String> {
     match ServerUri::split(uri) {
         Ok((ServerUri::Coap { host, port }, rest)) => Ok((host, port, rest)),
@@ -60,9 +60,9 @@ pub fn local_address(server: SocketAddr) -> io::Result<SocketAddr> {
     Ok(SocketAddr::new(probe.local_addr()?.ip(), 0))
 }
 
-/// A request for what a URI names: its host if that is a name, its path and its query. Characters
-/// that a URI has to write with a percent sign are taken as they are typed. Options go in the order
-/// of their numbers, so those that lie between are said here.
+/// A request for a URI: its host if that is a name, its path and its query. Nothing is
+/// percent-decoded. Options are written in the order of their numbers, so those in between are
+/// parameters.
 pub fn request(
     method: Method,
     uri: &str,
@@ -136,7 +136,7 @@ mod tests {
             ("coap://127.0.0.1", vec![]),
             ("coap://[::1]:5700/", vec![]),
             ("coap://127.0.0.1:5700/a/b:c", vec![(11, "a"), (11, "b:c")]),
-            // A slash at the end is an empty segment more (RFC 7252 §6.4).
+            // A trailing slash is one more, empty segment (RFC 7252 §6.4).
             ("coap://[::1]/a/", vec![(11, "a"), (11, "")]),
             ("coap://127.0.0.1?b=c", vec![(15, "b=c")]),
             (

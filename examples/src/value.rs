@@ -17,13 +17,13 @@ pub enum ValueError {
     Hexadecimal,
     /// Neither true nor false.
     Boolean,
-    /// A text in double quotes in which a backslash stands before something else than it may.
+    /// A text in double quotes with an unknown escape sequence.
     Escape,
 }
 
-/// The value that a text stands for: as TS Appendix C writes it, and as the programs print it. That
-/// is `true` and `false` as well as `1` and `0`, octets as `0x` and hexadecimal digits as well as in
-/// Base64, and strings with double quotes around them as well as without.
+/// Parses a value, as TS Appendix C writes it or as the programs print it: `true` and `false` or
+/// `1` and `0`, octets as `0x` and hexadecimal digits or in Base64, strings with or without double
+/// quotes.
 pub fn read(data_type: DataType, text: &str) -> Result<Value, ValueError> {
     match (data_type, text, text.strip_prefix("0x")) {
         (DataType::Boolean, "true", _) => Ok(true.into()),
@@ -40,7 +40,7 @@ pub fn read(data_type: DataType, text: &str) -> Result<Value, ValueError> {
     }
 }
 
-/// What stands between double quotes, if the text is one string in them.
+/// The text between the double quotes, if it is one quoted string.
 fn unquoted(text: &str) -> Result<Option<String>, ValueError> {
     let inner = text
         .strip_prefix('"')
@@ -52,7 +52,7 @@ fn unquoted(text: &str) -> Result<Option<String>, ValueError> {
     let mut characters = inner.chars();
     while let Some(character) = characters.next() {
         match character {
-            // Two strings, or none.
+            // Not one string.
             '"' => return Ok(None),
             '\\' => string.push(match characters.next() {
                 Some(same @ ('"' | '\\')) => same,
@@ -67,7 +67,7 @@ fn unquoted(text: &str) -> Result<Option<String>, ValueError> {
     Ok(Some(string))
 }
 
-/// The octets that pairs of hexadecimal digits stand for.
+/// Parses pairs of hexadecimal digits.
 fn octets(digits: &str) -> Option<Vec<u8>> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let pairs = digits.as_bytes().chunks(2).map(|pair| match pair {

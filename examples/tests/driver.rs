@@ -44,7 +44,7 @@ fn next_event<P: lwm2m_statemachine::Peer>(
     }
 }
 
-/// Answers so many requests.
+/// Answers this many requests.
 fn serve(server: &mut Driver<Endpoint<SocketAddr>>, count: usize) {
     for _ in 0..count {
         let event = next_event(server, PATIENCE).expect("a request");
@@ -119,7 +119,7 @@ fn who_has_no_name_is_not_heard_and_not_reached() {
 
 #[test]
 fn a_machine_is_woken_when_it_asked_for_it() {
-    // Nobody answers: the socket is there, its machine is not driven.
+    // No answer: the socket exists, but its machine isn't driven.
     let silent = bind(Names::direct());
     let to = silent.address();
     let mut config = Config::new(seed::fresh().unwrap());
@@ -148,7 +148,7 @@ fn a_replaced_machine_says_what_it_had_to_say_and_is_forgotten() {
     let next = Endpoint::new(Config::new(seed::fresh().unwrap()));
     client.replace(next, Names::direct()).unwrap();
     serve(&mut server, 1);
-    // The answer is one that the new machine never asked for.
+    // The new machine never asked for this answer.
     assert!(next_event(&mut client, Duration::from_millis(50)).is_none());
     assert!(client.machine.is_idle());
 }

@@ -11,7 +11,7 @@ use std::{
 /// Long enough for anything, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A program that runs, killed at the latest when the test ends.
+/// A running program; it is killed when the test ends.
 struct Program {
     child: Child,
     lines: Receiver<String>,
@@ -45,7 +45,7 @@ impl Program {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// Waits for a line that begins so; lines before it are passed over.
+    /// Waits for a line with this beginning, and skips those before it.
     fn expect(&mut self, beginning: &str) -> String {
         loop {
             let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
@@ -71,7 +71,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -128,7 +128,7 @@ fn a_server_and_a_client_by_their_command_lines() {
     client.expect("registered /rd/");
     server.expect("replaced me");
     server.expect("registered me /rd/");
-    // What was written is what a device keeps.
+    // A device stores what was written.
     server.say("read me /3/0/14");
     server.expect(r#"  /3/0/14 = "+05:00""#);
 
@@ -353,7 +353,7 @@ fn observations_of_one_path_are_told_apart() {
     server.say("cancel 1");
     server.expect("ended me /3/0/9 observation=1 cancelled");
     client.say("set /3/0/9 41");
-    // The other one goes on.
+    // The other one continues.
     let notified = server.expect("notify ");
     assert_eq!(notified, "notify me /3/0/9 observation=2");
     server.say("cancel me /3/0/9");
@@ -396,8 +396,8 @@ fn a_register_that_is_refused_is_told() {
     assert!(refused.starts_with(&told), "{refused}");
     assert!(refused.contains("1.1"), "{refused}");
 
-    // Nor does it come silently to nothing if the endpoint does not let it pass: an option that is
-    // critical (9 is OSCORE's), and the first record of DTLS.
+    // A message that the endpoint rejects is reported as well: one with a critical option (9 is
+    // OSCORE's), and the first record of DTLS.
     let secured = b"\x40\x02\x12\x35\x90\x22rd\x48ep=later\xff</3/0>";
     for (datagram, told) in [
         (&secured[..], "bad option"),
@@ -452,14 +452,14 @@ fn an_update_that_fails_is_no_register_that_fails() {
         failed.starts_with("failed register the server answered 5.00; registers again in "),
         "{failed}"
     );
-    // Unless it is told not to.
+    // Unless told not to.
     client.say("deregister");
     assert_eq!(client.next(), "stops registering");
     client.say("deregister");
     assert_eq!(client.next(), "error the device is not registered");
 }
 
-/// What a program prints on standard output, if it ends well.
+/// The standard output of a program that must succeed.
 fn printed(program: &str, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(program).args(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -537,7 +537,7 @@ fn the_demo_happens_and_is_captured() {
     let widest = printed.lines().map(|line| line.chars().count()).max();
     assert!(widest.is_some_and(|widest| widest <= 100), "{printed}");
 
-    // One packet for each arrow.
+    // One packet per arrow.
     let capture = std::fs::read(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
     let mut packets = 0;
@@ -564,7 +564,7 @@ fn a_server_and_a_client_find_each_other_by_name() {
     client.expect("registered /rd/");
 }
 
-/// How a program that fails at once ends, and what it says on standard error.
+/// The exit status and standard error of a program that fails at once.
 fn complaint(program: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(program).args(arguments).output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
@@ -658,7 +658,7 @@ fn what_cannot_be_done_is_told_in_words() {
     }
 }
 
-/// A folder is read whole, and what is no definition is told and left out.
+/// All files of a folder are read; what isn't a definition is reported and skipped.
 #[test]
 fn a_server_goes_on_without_the_definitions_that_cannot_be_read() {
     let here = env!("CARGO_MANIFEST_DIR");
@@ -694,7 +694,7 @@ fn a_program_that_nobody_listens_to_ends() {
         .unwrap();
     drop(client.stdout.take());
     let mut input = client.stdin.take().unwrap();
-    // It may have ended before it is told anything.
+    // It may exit before it is told anything.
     let _ = input.write_all(b"dance\n");
     let output = client.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));

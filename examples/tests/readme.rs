@@ -1,4 +1,4 @@
-//! The README and the documentation tell the same, and a README reads as it stands.
+//! The READMEs and the documentation agree, and a README reads well outside of rustdoc.
 
 use std::{fs, path::Path};
 
@@ -18,8 +18,7 @@ fn example<'t>(text: &'t str, heading: &str) -> Vec<&'t str> {
         .collect()
 }
 
-/// What the README begins, the loop of the documentation goes on with: that loop is a test that
-/// registers, and its first lines are those of the README.
+/// The loop of the documentation, which is a doc test, begins with the lines of the README.
 #[test]
 fn the_client_of_the_readme_is_the_one_that_the_loop_drives() {
     let readme = example(README, "## A client in a few lines");
@@ -88,12 +87,12 @@ fn no_example_of_a_readme_has_hidden_lines() {
     assert!(rust >= 10, "only {rust} examples were found");
 }
 
-/// The examples of each crate that is published are among its tests, and none is left out of them.
+/// The README examples of each published crate are tests, all of them.
 #[test]
 fn every_example_of_a_readme_is_a_test() {
     let mut crates = 0;
     for (folder, text) in readmes() {
-        // The root is no crate: its README is a test of the examples.
+        // The root isn't a crate: the examples crate tests its README.
         let Ok(library) = fs::read_to_string(format!("{folder}/src/lib.rs")) else {
             continue;
         };

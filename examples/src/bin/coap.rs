@@ -183,7 +183,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
     }
 }
 
-/// Lines of 16 characters, each the number of its first byte: no two blocks are the same.
+/// Lines of 16 characters, each with the offset of its first byte, so that no two blocks are equal.
 fn lines(size: usize) -> Vec<u8> {
     let lines = (0..)
         .step_by(16)
@@ -242,7 +242,7 @@ fn serve(mut store: Store<SocketAddr>, driver: &mut Node) -> io::Result<ExitCode
     }
 }
 
-/// [`uri::request`], with errors that say which URI.
+/// [`uri::request`] with the URI in its errors.
 fn request(
     method: Method,
     uri: &str,
@@ -263,7 +263,7 @@ struct Client {
 /// A response or notification.
 struct Response {
     message: OwnedMessage,
-    /// If it was put together from blocks.
+    /// The body, if it was assembled from blocks.
     assembled: Option<Vec<u8>>,
     observing: bool,
 }
@@ -298,7 +298,7 @@ impl Client {
         self.response(request)
     }
 
-    /// Prints what comes, until it is that text or no more will come; returns the last response.
+    /// Prints responses until one has that text or no more will come; returns the last one.
     fn observe(&mut self, uri: &str, until: Option<&str>) -> io::Result<Response> {
         let message = request(Method::Get, uri, Some(0), None)?;
         let observation = self.send(message, RequestOptions::default())?;
@@ -379,7 +379,7 @@ impl Client {
                         // A client only: it serves nothing.
                         let now = self.driver.now();
                         let answer = MessageBuf::response(Code::NOT_FOUND);
-                        // Whoever asked may be gone.
+                        // The client may be gone.
                         let _ = self.driver.machine.respond(now, responder, answer);
                     }
                     _ => {}
@@ -389,7 +389,7 @@ impl Client {
         }
     }
 
-    /// Sends what is left to send, and says what the response was.
+    /// Sends what is left to send, and prints the response's code.
     fn end(&mut self, response: &Response) -> io::Result<ExitCode> {
         self.driver.wait(Duration::ZERO)?;
         let code = response.message.message().code();

@@ -53,7 +53,7 @@ const ENDPOINT: &str = example::ENDPOINT_NAME;
 const LIFETIME: u32 = 60;
 /// In which time the battery loses one percent.
 const DRAIN: Duration = Duration::from_millis(150);
-/// How long to wait for anything before it is taken as not to happen.
+/// How long to wait before a step fails.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const DEVICE: Path = Path::of(&[3]).unwrap();
@@ -99,7 +99,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let tap = Some(scribe.tap(false));
     let device = thread::spawn(move || {
         let commands = Commands::from_thread(receiver);
-        // Nobody listens any more when the demo has ended.
+        // The receiver is gone once the demo has ended.
         device::run(&settings, clock, tap, commands, |line| {
             let _ = reporter.send(line);
         })
@@ -114,7 +114,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         steps: Vec::new(),
     };
     demo.play();
-    // A device that has failed already is told of by the steps.
+    // The steps report a device that has failed already.
     let _ = demo.commands.send(Ok(Command::Quit));
     match device.join() {
         Ok(Ok(())) => {}
@@ -130,7 +130,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     Ok(summary(&demo.steps))
 }
 
-/// What came of a step.
+/// The result of a step.
 type Step = Result<String, String>;
 
 fn summary(steps: &[(&str, Step)]) -> ExitCode {
@@ -160,7 +160,7 @@ struct Demo {
     reports: Receiver<String>,
     /// What the device has reported.
     reported: Vec<String>,
-    /// Events that came before anybody waited for them.
+    /// Events that came before they were waited for.
     unexpected: VecDeque<ServerEvent<SocketAddr>>,
     steps: Vec<(&'static str, Step)>,
 }
@@ -271,7 +271,7 @@ impl Demo {
         let Outcome::Content(_) = outcome else {
             return Err(format!("{outcome:?}"));
         };
-        // Long enough for the battery to drain further, which nobody hears of any more.
+        // Long enough for the battery to drain further, which is no longer notified.
         let after = self.wait_at_most(2 * DRAIN, |event| match event {
             ServerEvent::Notification { .. } => Ok(()),
             other => Err(other),
@@ -318,7 +318,7 @@ impl Demo {
 
     // What the steps are made of.
 
-    /// Waits until server and device both know of a registration; gives its location.
+    /// Waits until server and device both know of a registration; returns its location.
     fn wait_for_registration(&mut self) -> Step {
         let registration = self.wait_for("a registration", |event| match event {
             ServerEvent::Registered { registration } => Ok(registration),
@@ -380,7 +380,7 @@ impl Demo {
         found.ok_or_else(|| format!("{what} did not come"))
     }
 
-    /// Drives the server until an event comes that is wanted. Others are kept.
+    /// Drives the server until it has an event that is wanted. Others are kept.
     fn wait_at_most<T>(
         &mut self,
         patience: Duration,

@@ -1,4 +1,4 @@
-//! What a message says, in words.
+//! Describes a message in words.
 
 use core::{fmt::Write as _, net::SocketAddr};
 use std::collections::HashMap;
@@ -17,12 +17,12 @@ use lwm2m_statemachine::{
 #[derive(Debug, Default)]
 pub(super) struct Describer {
     registry: Registry,
-    /// What was asked, by who asked whom with which token.
+    /// The requests, by sender, receiver and token.
     requests: HashMap<(SocketAddr, SocketAddr, Token), Path>,
 }
 
 impl Describer {
-    /// The lines that say what a message says; at least one.
+    /// The lines that describe a message; at least one.
     pub(super) fn describe(
         &mut self,
         from: SocketAddr,
@@ -82,7 +82,7 @@ impl Describer {
         line
     }
 
-    /// The lines of a payload, decoded if that can be.
+    /// The lines of a payload, decoded if possible.
     fn payload(&self, message: &MessageRef<'_>, path: Option<Path>, lines: &mut Vec<String>) {
         let bytes = message.payload();
         let format = message.content_format();
@@ -233,7 +233,7 @@ fn spread(links: &str) -> String {
     text
 }
 
-/// Bytes, two digits each.
+/// Bytes in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

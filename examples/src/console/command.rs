@@ -1,4 +1,4 @@
-//! What a server can be told, and how it is written.
+//! The commands of a server's console, and how they are written.
 
 use core::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use lwm2m_statemachine::server::CallError;
 
 use crate::value::ValueError;
 
-/// How the commands are written, and what they mean by FORMAT.
+/// How the commands are written, and what FORMAT means.
 pub const USAGE: &[&str] = &[
     "list",
     "read EP PATH [FORMAT]",
@@ -22,12 +22,12 @@ pub const USAGE: &[&str] = &[
     "FORMAT is text, opaque, tlv or json; of read and observe also any",
 ];
 
-/// What a server can be told.
+/// A command to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Tell all registrations and observations.
+    /// List all registrations and observations.
     List,
-    /// Have a client do something.
+    /// Send an operation to a client.
     Operate {
         /// The endpoint name of the client.
         endpoint: String,
@@ -38,13 +38,13 @@ pub enum Command {
     },
     /// Cancel the observation of this number.
     Cancel(u64),
-    /// Tell the commands.
+    /// List the commands.
     Help,
     /// End.
     Quit,
 }
 
-/// What a client can be asked to do.
+/// An operation on a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// Read (TS 5.4.1), in this format.
@@ -66,7 +66,7 @@ pub enum Verb {
 pub enum Accept {
     /// This one.
     Format(ContentFormat),
-    /// Whichever the client takes: a client of a later version takes one that is not known here.
+    /// Any format: a client of a later version may choose one that is unknown here.
     Any,
 }
 
@@ -87,13 +87,13 @@ impl Default for Accept {
     }
 }
 
-/// Why a command comes to nothing.
+/// Why a command fails.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CommandError {
     /// Not one of the commands.
     Unknown(String),
-    /// The command that begins with this word is not written like this.
+    /// The command with this first word has another syntax.
     Usage(&'static str),
     /// No path.
     Path(PathError),
@@ -109,13 +109,13 @@ pub enum CommandError {
     Untyped(Path, ContentFormat),
     /// No client is registered under this name.
     NotRegistered(String),
-    /// This is not observed.
+    /// There is no observation of this.
     NotObserved(Path),
-    /// This is observed more than once, under these numbers.
+    /// There are several observations of this, with these numbers.
     Ambiguous(Path, Vec<u64>),
     /// There is no observation of this number.
     NoObservation(u64),
-    /// The server does not take the call.
+    /// The server refuses the call.
     Call(CallError),
 }
 
@@ -176,7 +176,7 @@ impl FromStr for Command {
     }
 }
 
-/// The next word, which is taken away with the blanks before it.
+/// Removes the next word and the blanks before it.
 fn word<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let text = rest.trim_start();
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
@@ -185,7 +185,7 @@ fn word<'a>(rest: &mut &'a str) -> Option<&'a str> {
     (!word.is_empty()).then_some(word)
 }
 
-/// The format that is named; the usual one if none is.
+/// The format with this name, or the default one.
 fn accept(name: Option<&str>) -> Result<Accept, CommandError> {
     match name {
         None => Ok(Accept::default()),
@@ -203,8 +203,8 @@ fn format(name: &str) -> Option<ContentFormat> {
     found.map(|(_, format)| *format)
 }
 
-/// The format and the value of a Write. The value is all that is left of the line, so the format
-/// looks like no value; one that looks like a format comes after `--`.
+/// The format and the value of a Write. The value is the rest of the line. A value that looks like
+/// a format is written after `--`.
 fn value_of_write(rest: &str) -> Result<(Option<ContentFormat>, &str), CommandError> {
     let mut after = rest;
     let option = word(&mut after).and_then(|word| word.strip_prefix("--"));

@@ -1,4 +1,4 @@
-//! What is said once of Objects and Resources without a definition.
+//! Notes about Objects and Resources without a definition, each printed once.
 
 use core::fmt;
 use std::collections::BTreeSet;
@@ -14,25 +14,25 @@ use lwm2m_statemachine::{
 pub(super) enum Missing {
     /// There is none of this Object.
     Object(ObjectId),
-    /// There are only those of other versions.
+    /// There are only definitions of other versions.
     Version(ObjectId, Version),
-    /// The one of the Object does not have this Resource.
+    /// The definition of the Object lacks this Resource.
     Resource(ObjectId, ResourceId),
 }
 
-/// What its lack leads to.
+/// The consequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Effect {
     ShownRaw,
     WrittenAsText,
 }
 
-/// What has been said.
+/// The notes that were printed.
 #[derive(Debug, Default)]
 pub(super) struct Notes(BTreeSet<(Missing, Effect)>);
 
 impl Missing {
-    /// What is missing for the Resource at this path of a client, if anything is.
+    /// What is missing for the Resource at this path of a client.
     pub(super) fn of<P: Peer>(
         server: &Server<P>,
         registration: RegistrationId,
@@ -52,7 +52,7 @@ impl Missing {
 }
 
 impl Notes {
-    /// The line to say, if it has not been said yet.
+    /// The note, unless it was printed before.
     pub(super) fn note(&mut self, missing: Missing, effect: Effect) -> Option<String> {
         let new = self.0.insert((missing, effect));
         new.then(|| format!("no definition of {missing}: {effect}; load one with --ddf"))

@@ -1,5 +1,5 @@
-//! A firmware update that is only played: packages are counted and thrown away, a download and an
-//! installation take a second each.
+//! A pretended firmware update: packages are counted and discarded; a download and an installation
+//! take a second each.
 
 use core::time::Duration;
 use std::sync::mpsc::{self, Receiver};
@@ -14,7 +14,7 @@ use lwm2m_objects::{
 /// How long a download takes, and an installation: long enough for a server to see the states.
 const PLAYED: Duration = Duration::from_secs(1);
 
-/// What the Object has been asked, and what comes of it.
+/// What the Object was asked to do, and the result.
 #[derive(Debug)]
 pub(super) struct Played {
     asked: Receiver<Asked>,
@@ -23,26 +23,26 @@ pub(super) struct Played {
 
 #[derive(Debug)]
 enum Asked {
-    /// All bytes of a package have come.
+    /// All bytes of a package have arrived.
     Verify(u64),
     Fetch(String),
     Update,
     Discard,
 }
 
-/// What is to be done.
+/// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// To tell this.
+    /// Print this.
     Tell(String),
-    /// To tell the Object that the download has ended.
+    /// Tell the Object that the download has ended.
     Downloaded,
-    /// To start again with the new firmware.
+    /// Restart with the new firmware.
     Restart,
 }
 
 impl Played {
-    /// The Firmware Update Object (TS E.6), and who plays the device for it.
+    /// The Firmware Update Object (TS E.6) and its application.
     pub(super) fn object() -> Result<(FirmwareUpdateObject, Self), WriteError> {
         let (ask, asked) = mpsc::channel();
         let mut received = 0;
@@ -61,7 +61,7 @@ impl Played {
                 Event::Update => (Asked::Update, Answer::Later),
                 Event::Discard => (Asked::Discard, Answer::Done),
             };
-            // A device that has started again does not listen to the Object of before.
+            // After a restart there is another Object.
             let _ = ask.send(asked);
             answer
         })?;
@@ -69,7 +69,7 @@ impl Played {
         Ok((object, played))
     }
 
-    /// The next thing to do, if it is time for any.
+    /// The next thing to do, if one is due.
     pub(super) fn step(&mut self, now: Instant) -> Option<Step> {
         if let Ok(asked) = self.asked.try_recv() {
             let at = now + PLAYED;

@@ -1,8 +1,7 @@
-//! Bodies that show whether they are whole.
+//! Bodies that show whether they are complete.
 
-/// A body of this many bytes, at least 8, that says which one it is in each of its words: any two
-/// that are mixed up, and any part that is missing, are seen. `number` is below 2^40, `length`
-/// below 2^24.
+/// A body of this many bytes, at least 8, with its number in each word, so that a mix of two bodies
+/// and a missing part show. `number` is below 2^40, `length` below 2^24.
 pub fn body(number: u64, length: usize) -> Vec<u8> {
     let head = number << 24 | length as u64;
     let mut body: Vec<u8> = (0..length.div_ceil(8) as u64)
@@ -12,7 +11,7 @@ pub fn body(number: u64, length: usize) -> Vec<u8> {
     body
 }
 
-/// The number of a [`body`]; none if it is not whole.
+/// The number of a [`body`]; `None` if it isn't complete.
 pub fn body_number(bytes: &[u8]) -> Option<u64> {
     let head = u64::from_be_bytes(*bytes.first_chunk::<8>()?);
     let number = head >> 24;

@@ -14,13 +14,12 @@ use lwm2m_statemachine::coap::{MessageRef, MessageType};
 
 use crate::{Address, Fate, Note, Record};
 
-/// How many nodes have a column each; of more nodes, only names are given.
+/// How many nodes have columns; for more nodes, rows have names instead.
 const COLUMNS: usize = 8;
 /// How wide a column is.
 const WIDTH: usize = 15;
 
-/// The rows of these records and notes. The first record is the one that `first` others were sent
-/// before.
+/// The rows of these records and notes. `first` datagrams were sent before the first record.
 pub(crate) fn chart(names: &[&str], records: &[Record], first: u64, notes: &[Note]) -> String {
     let mut text = String::new();
     let lanes = Lanes { names };
@@ -51,7 +50,7 @@ impl Lanes<'_> {
         self.names.get(node).copied().unwrap_or("nobody")
     }
 
-    /// An address that is not the node's first is given its number.
+    /// An address that isn't the node's first has its number.
     fn address(&self, address: Address) -> String {
         let name = self.name(address.node.0 as usize);
         match address.number {
@@ -137,7 +136,7 @@ fn lane(node: usize) -> usize {
     node * WIDTH + WIDTH / 2
 }
 
-/// Draws a datagram from one lane to another; but a little way if it is lost.
+/// Draws a datagram from one lane to another, or part of the way if it is lost.
 fn arrow(row: &mut [char], record: &Record) {
     let (from, to) = (
         lane(record.from.node.0 as usize),
@@ -181,8 +180,8 @@ fn arrow(row: &mut [char], record: &Record) {
     }
 }
 
-/// A datagram in a few words: type, code, message id, token, path and query; or its first bytes,
-/// if it is no CoAP message.
+/// A datagram in short: type, code, message id, token, path and query; or its first bytes if it
+/// isn't a CoAP message.
 struct Summary<'a>(&'a [u8]);
 
 impl fmt::Display for Summary<'_> {

@@ -1,13 +1,12 @@
-//! What must hold of requests, whatever the network does.
+//! Invariants of requests that hold on any network.
 
 use core::fmt::Debug;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The book of requests and deliveries: it panics as soon as one is settled or delivered twice.
 ///
-/// `Q` names a request, `D` a delivery. What begins anew with a machine — its requests, and what
-/// it remembers of what it was given — belongs in the name, so that what is held against a machine
-/// is of one incarnation of it.
+/// `Q` names a request, `D` a delivery. A machine that reboots starts anew, with its requests and
+/// with what it remembers of deliveries. So its incarnation belongs in both names.
 ///
 /// ```should_panic
 /// let mut ledger = lwm2m_simulation::Ledger::<u32, ()>::new();

@@ -1,15 +1,15 @@
-//! A network in virtual time, from a seed, on which the machines are proven.
+//! A network in virtual time, from a seed, to test machines on.
 //!
-//! A [`Network`] joins any number of nodes. A node is a machine and the application that drives
-//! it: a [`Host`] for everything that is a [`Machine`](lwm2m_statemachine::Machine), or a
-//! [`Node`] of one's own. The network loses, repeats, delays and reorders their datagrams as each
-//! [`Link`] says, cuts links, renames nodes, reboots them with and without state, lets them sleep,
-//! and shifts their clocks. Nothing of it happens in real time and nothing is random but the seed:
-//! two runs of a seed are identical to the byte, and have the same [digest](Network::digest).
+//! A [`Network`] joins any number of nodes. A node is a machine and the application that drives it:
+//! a [`Host`] for everything that is a [`Machine`](lwm2m_statemachine::Machine), or a [`Node`] of
+//! one's own. The network loses, repeats, delays and reorders their datagrams as each [`Link`]
+//! says. It cuts links, gives nodes new addresses, reboots them with and without state, lets them
+//! sleep, and shifts their clocks. No real time passes, and the seed decides everything: two runs
+//! of a seed are identical to the byte, and have the same [digest](Network::digest).
 //!
-//! What holds is checked as it happens: [`Node::check`] after each step of a node; by a [`Ledger`],
-//! that no request has two outcomes and nothing is delivered twice; by [`body_number`], that a body
-//! is whole; and by the network itself, that no node asks to be woken for nothing.
+//! Invariants are checked as things happen. [`Node::check`] runs after each step of a node. A
+//! [`Ledger`] finds a request with two outcomes and what is delivered twice, [`body_number`] finds
+//! a torn body, and the network itself finds a node that asks to be woken for nothing.
 //!
 //! ```
 //! use core::time::Duration;

@@ -6,14 +6,14 @@ use lwm2m_statemachine::Channel;
 
 use crate::Random;
 
-/// MAX_LATENCY of RFC 7252 §4.8.2, on which the lifetimes of exchanges rest: the longest that a
-/// datagram is on its way, if the [`Link`] does not say otherwise.
+/// MAX_LATENCY of RFC 7252 §4.8.2, on which the lifetimes of exchanges depend: the longest time
+/// that a datagram is in flight, unless the [`Link`] says otherwise.
 pub const MAX_LATENCY: Duration = Duration::from_secs(100);
 
 /// One direction between two nodes. Probabilities are from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
-    /// The shortest time on the way.
+    /// The shortest latency.
     pub latency: Duration,
     /// What is added to it. More than the time between two datagrams reorders them.
     pub jitter: Jitter,
@@ -21,22 +21,22 @@ pub struct Link {
     pub loss: f64,
     /// How likely a datagram arrives twice, each copy with a latency of its own.
     pub duplication: f64,
-    /// How likely a datagram is held up, so that later ones overtake it.
+    /// How likely a datagram is delayed, so that later ones overtake it.
     pub reordering: f64,
-    /// The longest that a datagram is held up then.
+    /// The longest such delay.
     pub detour: Duration,
-    /// No copy is longer on its way, whatever the other fields say.
+    /// The longest latency of any copy, whatever the other fields say.
     pub max_latency: Duration,
     /// The longest datagram, in bytes, that gets through.
     pub mtu: usize,
-    /// Whether nothing gets through, for now. What is on its way already arrives.
+    /// Whether the link is cut for now. What is in flight already arrives.
     pub partitioned: bool,
-    /// What the receiver is told that datagrams travel on.
+    /// The channel that the receiver is told.
     pub channel: Channel,
 }
 
-/// How the latency of a link is distributed above its shortest. Drawn with integers only, so that
-/// a seed means the same on every computer.
+/// How the latency of a link is distributed above its shortest. Only integers are used, so that a
+/// seed means the same on every computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Jitter {
     /// Evenly, from zero to this.
@@ -123,7 +123,7 @@ impl Link {
         self
     }
 
-    /// The link with this probability that a datagram is held up for as long as `detour`.
+    /// The link with this probability that a datagram is delayed by up to `detour`.
     #[must_use]
     pub const fn reordering(mut self, reordering: f64, detour: Duration) -> Self {
         self.reordering = reordering;
@@ -145,7 +145,7 @@ impl Link {
         self
     }
 
-    /// How long the next copy is on its way.
+    /// Draws the latency of the next copy.
     pub(crate) fn draw_latency(&self, random: &mut Random) -> Duration {
         let mut latency = self.latency.saturating_add(self.jitter.draw(random));
         if random.chance(self.reordering) {

@@ -1,4 +1,4 @@
-//! The network: nodes, links, datagrams on their way, and the clock.
+//! The network: nodes, links, datagrams in flight, and the clock.
 
 use core::{any::Any, fmt, time::Duration};
 use std::{
@@ -14,19 +14,20 @@ use crate::{
 
 /// Any number of nodes, joined by links, in virtual time.
 ///
-/// Time passes in [`step`](Self::step) and the `run` calls only: from one thing that is due to the
-/// next. Two runs of one seed with the same calls are identical to the byte.
+/// Time passes only in [`step`](Self::step) and the `run` calls, from one deadline to the next. Two
+/// runs of one seed with the same calls are identical to the byte.
 ///
 /// # Panics
 ///
-/// The calls that let time pass panic if the nodes go on without end in one moment: a node whose
-/// `poll_timeout` lies in the past while it does nothing, or that answers itself for ever.
+/// The calls that let time pass panic if the nodes never come to rest within one moment: because
+/// the `poll_timeout` of an idle node stays in the past, or because nodes answer each other
+/// forever.
 pub struct Network {
     pub(crate) seed: u64,
     pub(crate) now: Instant,
     /// Decides what happens to datagrams.
     pub(crate) random: Random,
-    /// Decides what the test asks it to decide, so that what tests draw does not change the links.
+    /// Draws for the test, so that the test's draws don't change what links do.
     choices: Random,
     pub(crate) nodes: Vec<Slot>,
     pub(crate) links: BTreeMap<(NodeId, NodeId), Link>,
@@ -45,7 +46,7 @@ pub(crate) struct Slot {
     pub(crate) name: String,
     pub(crate) node: Option<Box<dyn Node>>,
     pub(crate) address: u32,
-    /// Whether it is asleep: it hears nothing and is not woken.
+    /// Whether it is asleep: it receives nothing and isn't woken.
     pub(crate) asleep: bool,
     /// How far its clock is ahead of the network's, in milliseconds.
     pub(crate) clock: i64,
@@ -55,7 +56,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// The node, if it hears.
+    /// The node, if it receives anything.
     pub(crate) fn awake(&mut self) -> Option<&mut dyn Node> {
         if self.asleep {
             return None;
@@ -145,7 +146,7 @@ impl Network {
         node.downcast_ref().expect("a handle of this network")
     }
 
-    /// Lets the application of a node make a call, at the node's time; then drains the node.
+    /// Makes a call to a node, at the node's time, and drains it.
     ///
     /// # Panics
     ///
@@ -167,8 +168,8 @@ impl Network {
         result
     }
 
-    /// Replaces a node, as a reboot without state does: its address and its clock stay, its state
-    /// is what the new one brings, and what was sent to the old one may still arrive.
+    /// Replaces a node, as a reboot without state does. Address and clock stay; datagrams to the
+    /// old node may still arrive.
     pub fn reboot<N: Node>(&mut self, handle: Handle<N>, node: N) {
         let slot = self.slot_mut(handle.id);
         slot.node = Some(Box::new(node));
@@ -177,7 +178,7 @@ impl Network {
         self.settle(handle.id);
     }
 
-    /// Reboots a node with state: the new one is made of the old one, of which it may keep what a
+    /// Reboots a node with state: `restart` makes the new one from the old one, and may keep what a
     /// device would have stored.
     ///
     /// # Panics
@@ -189,7 +190,7 @@ impl Network {
         self.reboot(handle, restart(*node));
     }
 
-    /// Switches a node off: it hears and does nothing until it is [rebooted](Self::reboot).
+    /// Switches a node off: it receives and does nothing until it is [rebooted](Self::reboot).
     pub fn switch_off(&mut self, node: impl Into<NodeId>) {
         let id = node.into();
         self.slot_mut(id).node = None;
@@ -197,8 +198,8 @@ impl Network {
         self.settle(id);
     }
 
-    /// Lets a node sleep: until it is woken by [`wake`](Self::wake) it hears nothing and is not
-    /// called, but keeps its state.
+    /// Lets a node sleep: until [`wake`](Self::wake) it receives nothing and isn't called, but
+    /// keeps its state.
     pub fn sleep(&mut self, node: impl Into<NodeId>) {
         let id = node.into();
         self.slot_mut(id).asleep = true;
@@ -214,8 +215,7 @@ impl Network {
         self.settle(id);
     }
 
-    /// Gives a node another address, as a NAT does behind its back. What is sent to the old one
-    /// gets nowhere.
+    /// Gives a node another address, as a NAT does unnoticed. Datagrams to the old one are lost.
     pub fn change_address(&mut self, node: impl Into<NodeId>) -> Address {
         let id = node.into();
         self.slot_mut(id).address += 1;
@@ -232,39 +232,38 @@ impl Network {
         self.schedule(id, true);
     }
 
-    /// Lets the clock of a node jump: forwards, as that of a device does that was not called for
-    /// a while, or backwards, as no clock should.
+    /// Lets the clock of a node jump, forwards as after a long sleep, or backwards.
     pub fn jump_clock(&mut self, node: impl Into<NodeId>, millis: i64) {
         let id = node.into();
         let clock = self.slot(id).clock.saturating_add(millis);
         self.set_clock(id, clock);
     }
 
-    /// How late nodes are woken at most.
+    /// Sets how late nodes are woken at most.
     pub const fn set_lateness(&mut self, lateness: Duration) {
         self.lateness = lateness;
     }
 
-    /// How likely a node is woken without need after it took a datagram.
+    /// Sets how likely a node is woken without need after a datagram.
     pub const fn set_spurious_wakeups(&mut self, probability: f64) {
         self.spurious = probability;
     }
 
     // Links.
 
-    /// What links are like that nothing else is said of.
+    /// Sets the link of all pairs of nodes without one of their own.
     pub fn set_default_link(&mut self, link: Link) {
         self.default_link = link;
     }
 
-    /// The link from one node to another, one way, to be changed.
+    /// The link from one node to another, one way.
     pub fn link(&mut self, from: impl Into<NodeId>, to: impl Into<NodeId>) -> &mut Link {
         let default = &self.default_link;
         let ends = (from.into(), to.into());
         self.links.entry(ends).or_insert_with(|| default.clone())
     }
 
-    /// Cuts or mends both ways between two nodes.
+    /// Cuts or restores both ways between two nodes.
     pub fn partition(&mut self, a: impl Into<NodeId>, b: impl Into<NodeId>, cut: bool) {
         let (a, b) = (a.into(), b.into());
         self.link(a, b).partitioned = cut;
@@ -274,19 +273,19 @@ impl Network {
         self.note(a, &format!("{what} {other}"));
     }
 
-    /// Sends a datagram that no node made, as an attacker or a node from before the run may.
+    /// Sends a datagram that no node made, as an attacker may.
     pub fn inject(&mut self, from: Address, to: Address, payload: &[u8]) {
         self.send(from, to, payload);
     }
 
     // Time.
 
-    /// Does what is due next and moves the clock there; false if nothing will ever be due.
+    /// Moves the clock to what is due next and does it; false if nothing is due ever again.
     pub fn step(&mut self) -> bool {
         self.step_until(Instant::MAX)
     }
 
-    /// Runs until nothing will ever be due, or `limit` of time has passed; true in the first case.
+    /// Runs until nothing is due ever again, or `limit` has passed; true in the first case.
     pub fn run_to_rest(&mut self, limit: Duration) -> bool {
         let end = self.now + limit;
         while self.step_until(end) {}
@@ -304,8 +303,8 @@ impl Network {
         self.advance(end);
     }
 
-    /// Runs until `done` holds, which is asked after each step, or `limit` has passed. Says
-    /// whether it held.
+    /// Runs until `done`, which is checked after each step, or until `limit` has passed; true in
+    /// the first case.
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + limit;
         loop {
@@ -321,48 +320,46 @@ impl Network {
 
     // What happened.
 
-    /// Writes a note about a node into the chart, besides those that the network makes of what is
-    /// done to nodes.
+    /// Writes a note about a node into the chart. The network itself notes what is done to nodes.
     pub fn note(&mut self, node: impl Into<NodeId>, text: &str) {
         self.history.note(self.now, node.into(), text.to_string());
     }
 
-    /// The datagrams, in the order of their sending: all, or at least as many of the last ones as
+    /// The datagrams in the order in which they were sent: all, or at least the last ones, as
     /// [`keep_records`](Self::keep_records) says.
     pub fn records(&self) -> &[Record] {
         self.history.records()
     }
 
-    /// The notes, in their order, as far back as the records go.
+    /// The notes in order, as far back as the records go.
     pub fn notes(&self) -> &[Note] {
         self.history.notes()
     }
 
-    /// How many records are kept at least: all by default. For long runs.
+    /// Sets how many records are kept at least, for long runs; all by default.
     pub const fn keep_records(&mut self, count: usize) {
         self.history.set_limit(count);
     }
 
-    /// How many datagrams were sent, and how many of them did not get through.
+    /// How many datagrams were sent, and how many of these were lost.
     pub const fn datagrams(&self) -> (u64, u64) {
         (self.history.sent(), self.history.lost())
     }
 
-    /// A number that is another one, in practice, if in a run any byte of any datagram, its fate,
-    /// any time or any note is another.
+    /// A hash of all bytes of all datagrams, their fates, all times and all notes: two runs with
+    /// the same digest are the same, in practice.
     pub const fn digest(&self) -> u64 {
         self.history.digest()
     }
 
-    /// How many copies of datagrams are on their way.
+    /// How many copies of datagrams are in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// The sequence chart of the records: a column for each node; in each row when a datagram was
-    /// sent, from whom to whom, what, what became of it, and the milliseconds after which its
-    /// copies arrived. An arrow that ends in an x did not get through, one with two heads arrived
-    /// twice.
+    /// The sequence chart of the records, with a column for each node. A row has the time at which
+    /// a datagram was sent, its arrow, what it says, its fate, and the milliseconds after which its
+    /// copies arrived. An arrow that ends in an x was lost, one with two heads arrived twice.
     pub fn chart(&self) -> String {
         self.chart_of_last(usize::MAX)
     }
@@ -390,7 +387,7 @@ impl Network {
 }
 
 impl Drop for Network {
-    /// Says how to see it again, if the test failed.
+    /// Prints how to reproduce a failure.
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}", self.report());

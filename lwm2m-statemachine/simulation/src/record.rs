@@ -19,7 +19,7 @@ pub struct Record {
     pub payload: Vec<u8>,
     /// What the link did to it.
     pub fate: Fate,
-    /// When its copies arrived. What is on its way, or came where nobody is any more, did not.
+    /// When its copies arrived: not those in flight, nor those to a former address.
     pub arrivals: Vec<Instant>,
 }
 
@@ -50,8 +50,8 @@ impl fmt::Display for Fate {
     }
 }
 
-/// What happened to a node that is no datagram: a reboot, another address, a jump of its clock,
-/// or what the test has to say.
+/// What happened to a node besides datagrams: a reboot, another address, a jump of its clock, or a
+/// note of the test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// When, in the network's time.

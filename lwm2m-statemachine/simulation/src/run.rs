@@ -1,4 +1,4 @@
-//! How a network runs: from one thing that is due to the next.
+//! How a network runs, from one deadline to the next.
 
 use std::rc::Rc;
 
@@ -10,13 +10,13 @@ use crate::{
     network::{Packet, Slot},
 };
 
-/// Steps without a move of the clock after which the nodes are taken to keep each other, or
-/// themselves, busy for ever.
+/// Steps within one moment after which the nodes are assumed to keep each other, or themselves,
+/// busy forever.
 const STEPS_PER_MOMENT: u32 = 20_000;
 /// Datagrams and events of one node between two calls.
 const OUTPUTS_PER_CALL: u32 = 100_000;
 
-/// The steps, in the order in which a datagram meets them.
+/// The steps of a datagram, in order.
 impl Network {
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let packet = self.in_flight.keys().next().map(|(at, _)| *at);
@@ -82,7 +82,7 @@ impl Network {
         }
     }
 
-    /// Calls the node because its time has come, or for no reason.
+    /// Calls the node because it is due, or without need.
     fn rouse(&mut self, id: NodeId) {
         let now = self.time_of(id);
         let Some(node) = self.slot_mut(id).awake() else {
@@ -99,7 +99,7 @@ impl Network {
         );
     }
 
-    /// Drains a node and notes when it is to be woken. Says whether there was anything to drain.
+    /// Drains a node and notes when to wake it; true if there was anything to drain.
     pub(crate) fn settle(&mut self, id: NodeId) -> bool {
         let now = self.time_of(id);
         let mut outputs = 0;
@@ -139,7 +139,7 @@ impl Network {
         );
     }
 
-    /// Notes when a node is to be woken.
+    /// Notes when to wake a node.
     pub(crate) fn schedule(&mut self, id: NodeId, clock_moved: bool) {
         let deadline = match self.slot_mut(id).awake() {
             Some(node) => node.poll_timeout(),
@@ -147,7 +147,7 @@ impl Network {
         };
         let slot = self.slot(id);
         let (old, clock) = (slot.wakeup, slot.clock);
-        // A lateness is drawn once for each deadline, else it would add up.
+        // A lateness is drawn once for each deadline; otherwise it would add up.
         if slot.deadline == deadline && !clock_moved {
             return;
         }
@@ -166,7 +166,7 @@ impl Network {
         slot.wakeup = wakeup;
     }
 
-    /// Puts a datagram on its way, or not.
+    /// Sends a datagram, or loses it.
     pub(crate) fn send(&mut self, from: Address, to: Address, payload: &[u8]) {
         let link = self.links.get(&(from.node, to.node));
         let link = link.unwrap_or(&self.default_link);
