@@ -12,7 +12,7 @@ const BOOTSTRAP_SERVER: ResourceId = ResourceId::new(1);
 const OF_SECURITY: ResourceId = ResourceId::new(10);
 const OF_SERVER: ResourceId = ResourceId::new(0);
 
-/// Whose a connection is: what the one at its other end may ask for, and by which rules.
+/// Who is at the other end of a connection. It decides what may be asked, and by which rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caller {
     /// A LwM2M Server: Device Management and Information Reporting, with access control (TS 5.4,
@@ -23,8 +23,8 @@ pub(super) enum Caller {
 }
 
 impl Caller {
-    /// Whose a Security Object Instance is. What is written there of a Short Server ID does not count
-    /// for the Bootstrap-Server.
+    /// Whose account a Security Object Instance is of. The Short Server ID of a Bootstrap-Server
+    /// doesn't count.
     fn of(tree: &ObjectTree, security: InstanceId) -> Option<Self> {
         let is_bootstrap_server = Path::Resource(ObjectId::SECURITY, security, BOOTSTRAP_SERVER);
         if tree.get(is_bootstrap_server) == Some(Value::Boolean(true)) {
@@ -42,9 +42,8 @@ impl Caller {
     }
 }
 
-/// All accounts of servers, of which there may be none: a bootstrap brings them (TS 5.2.4).
-///
-/// A Short Server ID is unique among them (TS 5.2.2).
+/// The accounts of servers. There may be none until a bootstrap brings them (TS 5.2.4). Each Short
+/// Server ID is unique (TS 5.2.2).
 pub(super) fn of(tree: &ObjectTree) -> Result<Vec<Account>, ClientError> {
     let securities = tree.instances(ObjectId::SECURITY);
     unique(securities.filter_map(|security| Caller::of(tree, security)?.server()))?;

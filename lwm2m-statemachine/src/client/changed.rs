@@ -1,12 +1,12 @@
-//! What a commit, an Object or the application has changed, all at once: what follows from it is
-//! decided here, and done once.
+//! A batch of changes that a commit, an Object or the application has made. What follows from them is
+//! decided for all at once.
 
 use alloc::vec::Vec;
 
 use lwm2m_core::{ObjectId, Path};
 use lwm2m_objects::ObjectTree;
 
-/// Paths at which something has changed for servers.
+/// The paths of changes that servers can see.
 #[derive(Debug)]
 pub(super) struct Changed {
     /// In ascending order: what is below a path follows it.
@@ -14,7 +14,7 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    /// What of these paths servers can read, by its definition: all else changes nothing for them.
+    /// Of these paths those that servers can read, by the definition.
     pub(super) fn of(tree: &ObjectTree, paths: impl IntoIterator<Item = Path>) -> Self {
         let readable = |path: &Path| {
             let resource = tree.target(*path).resource();
@@ -37,15 +37,15 @@ impl Changed {
         below || above.any(|above| self.paths.binary_search(&above).is_ok())
     }
 
-    /// Whether it can be something that a registration tells (TS 5.3.1): that is in the Server
+    /// Whether something may have changed that a registration tells (TS 5.3.1): values of the Server
     /// Object, and which Object Instances there are.
     pub(super) fn touches_registrations(&self) -> bool {
         let whole = |path: &Path| path.resource().is_none();
         self.touches(ObjectId::SERVER.into()) || self.paths.iter().any(whole)
     }
 
-    /// Whether it can be something that decides when any notification is due, or whether it may be
-    /// sent: the default periods of a server, and access rights.
+    /// Whether something may have changed that decides when notifications are due, or whether they may
+    /// be sent: the default periods of a server, and access rights.
     pub(super) fn touches_conditions(&self) -> bool {
         self.touches(ObjectId::SERVER.into()) || self.touches(ObjectId::ACCESS_CONTROL.into())
     }

@@ -9,31 +9,32 @@ use thiserror::Error;
 
 use crate::coap;
 
-/// How a [`Client`](super::Client) behaves. What it *is*, its accounts included, is in the tree.
+/// How a [`Client`](super::Client) behaves. Its accounts and all else that it has are in the tree.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// The Endpoint Client Name (TS 6.3.1): 1 to 252 bytes.
     pub endpoint_name: String,
-    /// The CoAP endpoint's configuration, the seed of all randomness with it.
+    /// The configuration of the CoAP endpoint, with the seed of all randomness.
     pub coap: coap::Config,
-    /// The format of an answer to a Read without Accept (TS 8.1), of a single Resource only; all
-    /// else is TLV.
+    /// The format of the answer to a Read of a single Resource without Accept (TS 8.1). All other
+    /// answers without Accept are in TLV.
     pub single_resource_format: ContentFormat,
     /// How notifications are sent.
     pub notifications: Reliability,
-    /// How long to wait after a first failed registration; it doubles with each further one.
+    /// How long to wait after a registration has failed once. The wait doubles with each further
+    /// failure.
     pub retry_first: Duration,
-    /// How long to wait at most between two attempts.
+    /// The longest wait between two attempts.
     pub retry_most: Duration,
-    /// How many observations there may be in all; one more Observe is answered as a
-    /// Read, without the Observe option (RFC 7641 §4.1).
+    /// How many observations there may be in all. One more Observe is answered as a Read, without the
+    /// Observe option (RFC 7641 §4.1).
     pub most_observations: usize,
-    /// How long the application has to answer a request that it [defers](super::Client::defer). After
-    /// that the Client answers 5.00. No longer than a request is remembered counts: NON_LIFETIME,
-    /// 145 seconds by default (RFC 7252 §4.8.2).
+    /// How long a [deferred](super::Client::defer) request waits for the application; then the Client
+    /// answers 5.00. At most NON_LIFETIME, which is 145 seconds by default (RFC 7252 §4.8.2): the
+    /// request isn't remembered for longer.
     pub answer_within: Duration,
-    /// How many requests may wait for the application in all; one more is answered 5.03.
+    /// How many deferred requests may wait in all. One more is answered 5.03.
     pub most_deferred: usize,
 }
 
@@ -42,8 +43,8 @@ pub struct ClientConfig {
 /// CoAP has these two, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Reliability {
-    /// Non-confirmable, and a confirmable one at least every 24 hours (RFC 7641 §4.5), so that a
-    /// server that is gone is noticed.
+    /// Non-confirmable, but for one at least every 24 hours (RFC 7641 §4.5), which shows whether the
+    /// server is still there.
     #[default]
     NonConfirmable,
     /// Every notification is confirmable.
@@ -51,7 +52,7 @@ pub enum Reliability {
 }
 
 impl ClientConfig {
-    /// The defaults, for an Endpoint Client Name and a seed. The seed is fresh at every start: a
+    /// The defaults, for an Endpoint Client Name and a seed. Use a fresh seed at every start: a
     /// repeated one repeats message ids and tokens.
     pub fn new(endpoint_name: impl Into<String>, seed: [u8; 32]) -> Self {
         Self {
@@ -68,19 +69,18 @@ impl ClientConfig {
     }
 }
 
-/// A configuration or a tree that no Client can be made with: the application is at fault.
+/// Why no Client can be made with a configuration and a tree. The caller is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The Endpoint Client Name is empty, or too long for a Uri-Query of 255 bytes.
+    /// The Endpoint Client Name is empty, or too long for a Uri-Query option of 255 bytes.
     #[error("expected an endpoint client name of 1 to 252 bytes")]
     EndpointName,
-    /// Two Security or two Server Object Instances claim the same Short Server ID (TS 5.2.2). The
-    /// Security Object Instance of a Bootstrap-Server claims none.
+    /// Two Security or two Server Object Instances have the same Short Server ID (TS 5.2.2). That of a
+    /// Bootstrap-Server's Security Object Instance doesn't count.
     #[error("Short Server ID {0} is there twice")]
     DuplicateServer(ShortServerId),
-    /// The tree has not all of the Objects that are mandatory (TS Appendix E): Security, Server and
-    /// Device.
+    /// The tree lacks a mandatory Object (TS Appendix E): Security, Server or Device.
     #[error("expected the mandatory Object {id} ({name}) in the tree")]
     MissingObject {
         /// Which one.
@@ -88,7 +88,7 @@ pub enum ClientError {
         /// What it is called.
         name: &'static str,
     },
-    /// [`ClientConfig::single_resource_format`] cannot carry every single Resource.
+    /// [`ClientConfig::single_resource_format`] can't carry every single Resource.
     #[error("expected text or TLV as the format of single Resources")]
     SingleResourceFormat,
 }
@@ -106,7 +106,7 @@ impl ClientConfig {
     }
 }
 
-/// Whether the Objects that every Client has are there, though perhaps without Object Instances.
+/// Checks that the tree has all mandatory Objects, with or without Object Instances.
 pub(super) fn check_objects(tree: &ObjectTree) -> Result<(), ClientError> {
     let mut mandatory = BUILT_IN.iter().filter(|object| object.mandatory);
     match mandatory.find(|object| tree.object(object.id).is_none()) {

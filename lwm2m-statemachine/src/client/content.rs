@@ -1,4 +1,4 @@
-//! What a server is told of the tree: the answer to a Read, and a notification.
+//! The content of the tree for a server: the answer to a Read, and notifications.
 
 use lwm2m_core::{AccessRights, Code, ContentFormat, ShortServerId, codec::Scope};
 use lwm2m_objects::{ObjectTree, ReadError, Target, access};
@@ -8,14 +8,14 @@ use crate::{coap::MessageBuf, downlink::payload::Encoder};
 
 /// Room for the options and the values of most answers.
 const CAPACITY: usize = 192;
-/// The same, if they are of a single Resource: so little that the message is kept as it is, and need
-/// not be made smaller.
+/// The same for a single Resource. With so little spare room the endpoint keeps the message as it is,
+/// without moving it to a smaller buffer.
 const CAPACITY_OF_ONE: usize = 48;
 
 /// A 2.05 with what a server may read at a path (TS 5.4.1): the tree pushes into the encoder, and the
-/// encoder writes into the message. Of an Object these are the Object Instances that it has the Read
-/// right on, be there none (TS 7.3.2.4). The right on an Object Instance or a Resource was asked for
-/// before.
+/// encoder writes into the message. Of an Object these are the Object Instances that the server may
+/// read, which may be none (TS 7.3.2.4). The right to read an Object Instance or a Resource has been
+/// checked before.
 ///
 /// With a sequence number it is a notification, or the first answer to an Observe.
 pub(super) fn content(

@@ -12,7 +12,7 @@ use crate::coap::MessageBuf;
 
 /// The list of Objects and Object Instances, without the Security Object (TS 5.3.1).
 pub(super) fn object_list(tree: &ObjectTree) -> Vec<u8> {
-    // Every Object supports JSON, and servers of old look for the resource type.
+    // Every Object supports JSON. Old servers look for the resource type.
     let root = RegistrationRoot {
         content_formats: &[ContentFormat::JSON],
         resource_type: true,
@@ -39,8 +39,8 @@ fn version(object: &dyn Object) -> Option<Version> {
     (version != Version::INITIAL).then_some(version)
 }
 
-/// Discover (TS 5.4.2): of an Object itself, its Instances and their Resources; of an Object
-/// Instance itself and its Resources; of a Resource itself.
+/// Discover (TS 5.4.2). Of an Object it lists the Object, its Instances and their Resources; of an
+/// Object Instance, the Instance and its Resources; of a Resource, the Resource alone.
 pub(super) fn discover(tree: &ObjectTree, path: Path) -> Result<MessageBuf, Refusal> {
     let id = match (path, path.object()) {
         (Path::ResourceInstance(..), _) | (_, None) => return Err(Refusal::NotSupported),
@@ -80,7 +80,7 @@ fn object_instance(
 
 fn resource(tree: &ObjectTree, path: Path, links: &mut DiscoverWriter<'_, '_>) {
     let link = links.link(path);
-    // More than 255 cannot be said (TS Table 3).
+    // The attribute is an 8-bit number (TS Table 3); a larger dimension is left out.
     let dimension = tree.dimension(path).map(u8::try_from);
     if let Some(Ok(dimension)) = dimension {
         let _ = link.dimension(dimension);

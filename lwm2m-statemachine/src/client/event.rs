@@ -12,10 +12,10 @@ use crate::coap::{FailureReason, SendError};
 /// The Client's name for a connection to a server. It gives out a new one with every
 /// [`ClientEvent::Connect`].
 ///
-/// A datagram is handed over with the name of the connection it came on; one of a connection that
-/// is gone is dropped, or handed over with its name. A transport without security that uses one
-/// socket for several connections cannot tell what is late on an old one: the Client knows such a
-/// request again if both connections are to the same URI.
+/// Hand over each datagram with the name of the connection it came on. Drop what comes on a
+/// connection that is gone, or hand it over with the old name. A transport without security that uses
+/// one socket for several connections can't recognise a late datagram of an old one; the Client
+/// recognises such a request if both connections are to the same URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(super) u32);
 
@@ -28,7 +28,7 @@ impl fmt::Display for ConnectionId {
 /// The events that wait for the application.
 pub(super) type Events = VecDeque<ClientEvent>;
 
-/// The Client's name for a request that the application answers. It gives out a new one with every
+/// The Client's name for a deferred request. It gives out a new one with every
 /// [`ClientEvent::ExecuteAsked`] and [`ClientEvent::ReadAsked`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeferredId(pub(super) u64);
@@ -67,7 +67,7 @@ pub enum ClientEvent {
         /// Where the registration is, a path such as `/rd/5a3f`.
         location: String,
     },
-    /// There is no registration: it was refused, or got no answer, or was lost.
+    /// There is no registration: it was refused, was not answered, or was lost.
     RegistrationFailed {
         /// Which server.
         server: ShortServerId,
@@ -86,8 +86,8 @@ pub enum ClientEvent {
         /// Which server.
         server: ShortServerId,
     },
-    /// The Client has left, but the server did not take its De-register: the registration lasts
-    /// there until its lifetime ends.
+    /// The Client has left, but the server did not accept the De-register: there the registration
+    /// lasts until its lifetime ends.
     DeregisterFailed {
         /// Which server.
         server: ShortServerId,
@@ -101,10 +101,10 @@ pub enum ClientEvent {
         /// What was written, in the order of the payload, the same values as before included.
         changes: Vec<Change>,
     },
-    /// A server has executed a Resource (TS 5.4.5) whose doing is the application's: one of a
-    /// [`Store`](lwm2m_objects::Store), Update of an update that was answered
-    /// [`Later`](lwm2m_objects::Answer::Later), or any whose Object says so. The answer is queued:
-    /// before a reboot, drain [`poll_transmit`](super::Client::poll_transmit).
+    /// A server has executed a Resource (TS 5.4.5) that its Object leaves to the application: one of a
+    /// [`Store`](lwm2m_objects::Store), an Update that was answered
+    /// [`Later`](lwm2m_objects::Answer::Later), or any other whose Object says so. The answer is
+    /// queued: before a reboot, drain [`poll_transmit`](super::Client::poll_transmit).
     Execute {
         /// Which server.
         server: ShortServerId,
@@ -113,10 +113,9 @@ pub enum ClientEvent {
         /// The arguments, as they came; [`Arguments`](lwm2m_core::Arguments) reads them.
         arguments: String,
     },
-    /// A server asks to execute a Resource (TS 5.4.5) of which the application
-    /// [decides](super::Client::defer) and is to answer: with
-    /// [`answer_execute`](super::Client::answer_execute). Everything that the Client can check is
-    /// checked; nothing is done yet. No answer has left.
+    /// A server asks to execute a Resource (TS 5.4.5) that the application has
+    /// [deferred](super::Client::defer). The Client has made all its checks, executed nothing and
+    /// answered nothing. Answer with [`answer_execute`](super::Client::answer_execute).
     ExecuteAsked {
         /// What to answer.
         request: DeferredId,
@@ -127,8 +126,8 @@ pub enum ClientEvent {
         /// The arguments, as they came; [`Arguments`](lwm2m_core::Arguments) reads them.
         arguments: String,
     },
-    /// A server reads or observes what takes a while to tell (TS 5.4.1, 5.5.1): the application has
-    /// [said](super::Client::defer) so. When the value is there, answer with
+    /// A server reads or observes something (TS 5.4.1, 5.5.1) that the application has
+    /// [deferred](super::Client::defer). When the tree has the value, answer with
     /// [`answer_read`](super::Client::answer_read).
     ReadAsked {
         /// What to answer.
@@ -138,7 +137,7 @@ pub enum ClientEvent {
         /// An Object, an Object Instance or a Resource.
         path: Path,
     },
-    /// A request that waited for the application is over without its answer.
+    /// A deferred request has ended without an answer of the application.
     DeferredEnded {
         /// Which request.
         request: DeferredId,
@@ -152,7 +151,7 @@ pub enum ClientEvent {
         /// An Object, an Object Instance or a Resource.
         path: Path,
     },
-    /// An observation has ended: cancelled, or what it was of is gone.
+    /// An observation has ended: it was cancelled, or its target is gone.
     ObservationEnded {
         /// Which server.
         server: ShortServerId,
@@ -161,57 +160,65 @@ pub enum ClientEvent {
     },
 }
 
-/// What the application may answer later.
+/// What the application can [defer](super::Client::defer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DeferredOperation {
-    /// Execute: the application is [asked](ClientEvent::ExecuteAsked), and may refuse.
+    /// Execute: [`ClientEvent::ExecuteAsked`] asks the application, which may refuse.
     Execute,
-    /// Read, and the first answer to an Observe: the application is [asked](ClientEvent::ReadAsked)
-    /// to have the value ready.
+    /// Read, and the first answer to an Observe: [`ClientEvent::ReadAsked`] asks the application to
+    /// have the value ready.
     Read,
 }
 
-/// Why a request that waited for the application is over.
+/// Why a deferred request has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum DeferredEnd {
     /// The application took longer than [`answer_within`](super::ClientConfig::answer_within). The
-    /// server was answered 5.00.
+    /// server got a 5.00.
     #[error("the application did not answer in time")]
     TimedOut,
-    /// The registration has ended, or its connection was lost. There is nobody to answer.
+    /// The registration has ended, or its connection was lost. Nobody is answered.
     #[error("the registration has ended")]
     RegistrationEnded,
 }
 
-/// Why an answer of the application to a request was not taken.
+/// Why an answer of the application wasn't sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DeferredError {
-    /// There is no such request any more: it was answered, or is over, as
-    /// [`ClientEvent::DeferredEnded`] tells. The application is late, or at fault.
-    #[error("{0} is answered or over")]
+    /// There is no such request, or no longer: it was answered, or it ended, as
+    /// [`ClientEvent::DeferredEnded`] told.
+    #[error("{0} doesn't wait for an answer")]
     NotOpen(DeferredId),
-    /// The request is one of another operation. The application is at fault; the request still waits.
-    #[error("{0} is of another operation")]
-    Operation(DeferredId),
-    /// The operation is not refused with this code: Table 27 does not have it, or it is one of
-    /// success. The application is at fault; the request still waits.
-    #[error("{0} is not refused with {1}")]
-    Code(Operation, Code),
-    /// The answer cannot be sent: too much is under way. What was to be done is done.
-    #[error("the answer cannot be sent: {0}")]
-    NotSent(#[from] SendError),
+    /// The caller gives an answer that can't be; the same call fails again. The request still waits.
+    #[error("{0}")]
+    Invalid(#[from] InvalidAnswer),
+    /// There is no room to send the answer. The request has been executed.
+    #[error("{0}")]
+    Overload(#[from] SendError),
 }
 
-/// Why a Register, an Update or a De-register came to nothing.
+/// Why an answer can't be one to its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidAnswer {
+    /// The request asks for another operation.
+    #[error("the request is no {0:?}")]
+    Operation(DeferredOperation),
+    /// Table 27 doesn't have this code as a refusal of the operation.
+    #[error("{0} isn't refused with {1}")]
+    Code(Operation, Code),
+}
+
+/// Why a Register, an Update or a De-register failed.
 ///
-/// The server is at fault for what it answers ([`Refused`](Self::Refused), [`Reset`](Self::Reset),
-/// [`NoLocation`](Self::NoLocation), [`LocationTooLong`](Self::LocationTooLong)), the network or the
-/// server for what does not come ([`Timeout`](Self::Timeout), [`Disconnected`](Self::Disconnected)),
-/// the account for [`Unusable`](Self::Unusable), and overload of this Client for
-/// [`NotSent`](Self::NotSent); [`Failed`](Self::Failed) tells by its reason.
+/// At fault is the server for what it answers ([`Refused`](Self::Refused), [`Reset`](Self::Reset),
+/// [`NoLocation`](Self::NoLocation), [`LocationTooLong`](Self::LocationTooLong)); the server or the
+/// network for what doesn't come ([`Timeout`](Self::Timeout), [`Disconnected`](Self::Disconnected));
+/// the configuration for [`Unusable`](Self::Unusable); and the load of this Client for
+/// [`Overload`](Self::Overload). The reason tells for [`Failed`](Self::Failed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RegistrationFailure {
@@ -238,13 +245,13 @@ pub enum RegistrationFailure {
     /// The connection was lost, or could not be made.
     #[error("there is no connection")]
     Disconnected,
-    /// The request could not be made: the Server Object Instance of the account cannot be read, or
-    /// the request would be longer than options can be. What the tree or the server says is at fault.
-    #[error("the request cannot be made")]
+    /// The request can't be made: the Server Object Instance of the account can't be read, or an
+    /// option would be too long.
+    #[error("the request can't be made")]
     Unusable,
-    /// The request could not be sent: too much is under way.
-    #[error("the request cannot be sent: {0}")]
-    NotSent(SendError),
+    /// There is no room to send the request.
+    #[error("the request can't be sent: {0}")]
+    Overload(SendError),
 }
 
 impl From<FailureReason> for RegistrationFailure {

@@ -33,7 +33,7 @@ pub use self::{
     config::{ClientConfig, ClientError, Reliability},
     event::{
         ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId, DeferredOperation,
-        RegistrationFailure,
+        InvalidAnswer, RegistrationFailure,
     },
 };
 use crate::{
@@ -61,17 +61,17 @@ pub struct Client {
 impl Client {
     /// A Client with the accounts and Objects of a tree.
     ///
-    /// There need not be an account of a server: one may be made by a bootstrap (TS 5.2.4).
+    /// The tree needs no account of a server: a bootstrap may bring one (TS 5.2.4).
     ///
     /// # Errors
     ///
-    /// [`ClientError`]: for a configuration that cannot be, a tree without a mandatory Object
-    /// (Security, Server, Device), and two accounts of one server.
+    /// [`ClientError`]: for an invalid configuration, a tree without a mandatory Object (Security,
+    /// Server, Device), and two accounts of one server.
     pub fn new(config: ClientConfig, tree: ObjectTree) -> Result<Self, ClientError> {
         let endpoint_name = config.check()?;
         config::check_objects(&tree)?;
         let accounts = accounts::of(&tree)?;
-        // The seed is the endpoint's; what the Client draws comes from a stream of its own.
+        // The endpoint has a stream of randomness of its own.
         let mut random = Random::new(config.coap.seed);
         let requests = Requests::new(&config);
         let max_transmit_wait = config.coap.transmission.max_transmit_wait();
@@ -79,7 +79,7 @@ impl Client {
         let (retry_first, retry_most) = (config.retry_first, config.retry_most);
         let mut endpoint = config.coap;
         endpoint.seed = random.seed();
-        // What an Object takes piece by piece is not put together here.
+        // An Object that takes a value piece by piece gets the blocks as they come.
         endpoint.stream_requests = true;
         let endpoint = Endpoint::new(endpoint);
         let retry = Retry {
@@ -98,7 +98,7 @@ impl Client {
         })
     }
 
-    /// Begins: asks for a connection to every server that there is none to.
+    /// Starts the Client: it asks for a connection to every server that it has none to.
     pub fn start(&mut self, now: Instant) {
         self.register(now, Registrations::start);
     }
@@ -110,8 +110,8 @@ impl Client {
         });
     }
 
-    /// A connection is lost, or could not be made. The Client asks for a new one after a while,
-    /// and registers anew.
+    /// A connection is lost, or could not be made. The Client asks for a new one later, and registers
+    /// anew.
     pub fn disconnected(&mut self, now: Instant, connection: ConnectionId) {
         self.register(now, |registrations, context| {
             registrations.disconnected(context, connection);
@@ -132,8 +132,8 @@ impl Client {
         self.register(now, Registrations::deregister);
     }
 
-    /// The application's own change of a value, of a Resource or of a Resource Instance. Who
-    /// observes it is notified; what a registration tells is updated.
+    /// Sets the value of a Resource or a Resource Instance, as the application's own change. Observers
+    /// are notified, and servers are sent an Update if it concerns their registration.
     pub fn set(
         &mut self,
         now: Instant,
@@ -146,13 +146,13 @@ impl Client {
         Ok(())
     }
 
-    /// Something at `path` has changed whose value the tree does not hold.
+    /// Tells that a value at `path` has changed that the tree doesn't hold itself.
     pub fn changed(&mut self, now: Instant, path: Path) {
         self.follow(now, [path]);
     }
 
-    /// Lets the application do something to an Object of a type that it knows, and notifies what
-    /// changes thereby. `None` if there is no such Object.
+    /// Gives the application access to an Object of a known type, and notifies observers of what
+    /// that changes. `None` if there is no such Object.
     pub fn object<T: Object, R>(
         &mut self,
         now: Instant,
@@ -165,14 +165,15 @@ impl Client {
         result
     }
 
-    /// The application answers an operation on a path itself, from now on: it is asked by an event,
-    /// may refuse or take its time, and nothing is done or sent before. That holds for an Execute of a
-    /// Resource at or below the path; for a Read and an Observe also above it, where its value would
-    /// be among others. A Cancel Observation is answered at once with the value of then.
+    /// From now on the application answers requests of this operation itself: an event asks it, and
+    /// nothing is done or sent before its answer, which may be a refusal and may take a while. `path` is
+    /// an Object, an Object Instance or a Resource, and stands for all that is below it. A Read or an
+    /// Observe of what is above it is deferred, too, as it tells the same values. A Cancel Observation
+    /// is answered at once, with the value that the tree has.
     ///
-    /// Requests are checked before: the application is asked only for what the server may do. They wait
-    /// as long as [`ClientConfig::answer_within`] says, and there are no more of them than
-    /// [`ClientConfig::most_deferred`]. A retransmission is the same request.
+    /// The Client makes all its checks first, so the application is asked only about what the server
+    /// may do. A deferred request waits no longer than [`ClientConfig::answer_within`], and no more than
+    /// [`ClientConfig::most_deferred`] wait. A retransmission is the same request.
     ///
     /// ```
     /// # use lwm2m_core::{InstanceId, Instant, ShortServerId};
@@ -205,19 +206,18 @@ impl Client {
         self.requests.defer(operation, path);
     }
 
-    /// Takes back what [`defer`](Self::defer) said of exactly this path: requests that come from now
-    /// on are answered at once. Whether it was said.
+    /// Takes back a [`defer`](Self::defer) of exactly this path: new requests are answered at once.
+    /// `false` if there was none.
     pub fn stop_deferring(&mut self, operation: DeferredOperation, path: Path) -> bool {
         self.requests.stop_deferring(operation, path)
     }
 
-    /// The answer to [`ClientEvent::ExecuteAsked`]. `Ok` lets the Object
-    /// [execute](Object::execute): where that leaves it to the application, it has been done, or is
-    /// about to be, and no [`ClientEvent::Execute`] follows. `Err` refuses, with a code that Table 27
-    /// has for an Execute, or 5.00.
+    /// Answers [`ClientEvent::ExecuteAsked`]. With `Ok` the Object
+    /// [executes](Object::execute) and the server gets the result; no [`ClientEvent::Execute`] follows,
+    /// as the application knows. `Err` refuses with a code that Table 27 has for an Execute, or 5.00.
     ///
-    /// Tells the code that the server is answered with: that of a refusal after all if the Object
-    /// refuses, the target is gone, or the server has lost its right to it.
+    /// Returns the code that the server gets. It's a refusal even after `Ok` if the Object refuses, the
+    /// target is gone, or the server has lost the right to it.
     pub fn answer_execute(
         &mut self,
         now: Instant,
@@ -227,12 +227,11 @@ impl Client {
         self.answer(now, request, DeferredOperation::Execute, result)
     }
 
-    /// The answer to [`ClientEvent::ReadAsked`]. `Ok` says that the tree has the value now (see
-    /// [`set`](Self::set) and [`object`](Self::object)): it is read, and an observation begins if the
-    /// server asked for one. `Err` refuses, with a code that Table 27 has for a Read, or 5.00.
+    /// Answers [`ClientEvent::ReadAsked`]. `Ok` says that the tree has the value now (see
+    /// [`set`](Self::set) and [`object`](Self::object)): the Client reads it, and an observation begins
+    /// if the server asked for one. `Err` refuses with a code that Table 27 has for a Read, or 5.00.
     ///
-    /// Tells the code that the server is answered with, as
-    /// [`answer_execute`](Self::answer_execute) does.
+    /// Returns the code that the server gets, as [`answer_execute`](Self::answer_execute) does.
     pub fn answer_read(
         &mut self,
         now: Instant,
@@ -271,8 +270,8 @@ impl Machine for Client {
     ) -> Result<(), DatagramError> {
         let connection = datagram.from;
         let caller = self.registrations.caller(connection);
-        // Who is no server of ours, or not yet, gets silence to its requests: no acknowledgement
-        // and no Reset, whatever they are, so that a retransmission still works (TS 5.4).
+        // Requests on other connections, and before the registration is answered, are met with
+        // silence: no acknowledgement and no Reset, so that a retransmission still works (TS 5.4).
         if caller.is_none() && is_request(datagram.payload) {
             return Ok(());
         }
@@ -325,9 +324,9 @@ impl Machine for Client {
     }
 }
 
-/// From the endpoint to the parts.
+/// What comes in goes to the part that it concerns.
 impl Client {
-    /// What a datagram has brought.
+    /// Takes what a datagram has brought.
     fn route(
         &mut self,
         now: Instant,
@@ -380,7 +379,7 @@ impl Client {
         }
     }
 
-    /// What a datagram has brought that isn't a request.
+    /// Takes what a datagram has brought that isn't a request.
     fn route_response(&mut self, now: Instant, connection: ConnectionId, incoming: &Incoming<'_>) {
         match *incoming {
             Incoming::Response {
@@ -401,7 +400,7 @@ impl Client {
         }
     }
 
-    /// What came of time and calls in the endpoint.
+    /// Takes the events of the endpoint, which time and calls have caused.
     fn drain(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
@@ -414,7 +413,7 @@ impl Client {
                     reason: FailureReason::Superseded,
                     ..
                 } => {}
-                // A server that does not acknowledge is gone (RFC 7641 §4.5).
+                // A server that doesn't acknowledge is gone (RFC 7641 §4.5).
                 coap::Event::NotificationFailed {
                     peer,
                     token,
@@ -429,7 +428,7 @@ impl Client {
         }
     }
 
-    /// Lets the registrations do something, and does what they want.
+    /// Calls the registrations, and does what they ask for.
     fn register(
         &mut self,
         now: Instant,
@@ -455,7 +454,7 @@ impl Client {
         }
     }
 
-    /// Lets the requests do something.
+    /// Calls the requests.
     fn request<R>(
         &mut self,
         now: Instant,
@@ -481,12 +480,12 @@ impl Client {
     ) -> Result<Code, DeferredError> {
         // Times are read as of now.
         self.tree.handle_timeout(now);
-        let (answered, effect) = self.request(now, |requests, context| {
+        let (sent, effect) = self.request(now, |requests, context| {
             requests.answer(context, request, operation, result)
         })?;
         self.follow_request(now, effect);
         self.follow_objects(now);
-        Ok(answered)
+        Ok(sent?)
     }
 
     /// A notification is due.
@@ -512,9 +511,9 @@ impl Client {
     }
 }
 
-/// What follows.
+/// What follows from requests and changes, each in one place.
 impl Client {
-    /// What follows from a request of a server.
+    /// Does what follows from a request of a server.
     fn follow_request(&mut self, now: Instant, effect: Effect) {
         match effect {
             Effect::Nothing => {}
@@ -556,9 +555,8 @@ impl Client {
         }
     }
 
-    /// Something at these paths has changed, by whomever: who observes it is to be notified, and every
-    /// server to be told what it changes of what it knows. This is the one place for what follows from
-    /// a change.
+    /// Does what follows from changes at these paths, whoever made them: notifications become due, and
+    /// servers are sent an Update if what they know has changed.
     fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
         let changed = Changed::of(&self.tree, paths);
         let (tree, registrations) = (&self.tree, &self.registrations);
@@ -575,7 +573,7 @@ impl Client {
         }
     }
 
-    /// What Objects have changed by themselves.
+    /// Does what follows from changes that Objects have made by themselves.
     fn follow_objects(&mut self, now: Instant) {
         let changed: Vec<Path> = core::iter::from_fn(|| self.tree.poll_changed()).collect();
         if !changed.is_empty() {
@@ -599,11 +597,11 @@ impl Client {
     }
 }
 
-/// What ends.
+/// How observations, registrations and connections end.
 impl Client {
-    /// Ends the observation that has the token of the request (RFC 7641 §4.1). A token of none ends
-    /// all of the server on this path and below, as deployed servers mean it (TS 8.2.6); not on the
-    /// root, which is no target of the operation.
+    /// Ends the observation that has the token of the request (RFC 7641 §4.1). If there is none, all
+    /// observations of the server on this path and below it end, which is what deployed servers mean
+    /// (TS 8.2.6). The root is not a target of the operation.
     fn cancel(&mut self, now: Instant, connection: ConnectionId, token: Token, path: Path) {
         let one = self.observations.contains(connection, token);
         let is_target = Operation::CancelObservation.may_target(&path);
@@ -618,8 +616,8 @@ impl Client {
         });
     }
 
-    /// A notification was rejected, or not acknowledged: its observation ends. One that came later
-    /// with the same token is another.
+    /// Ends the observation of a notification that was rejected or not acknowledged. A later one with
+    /// the same token is another observation.
     fn unobserve(
         &mut self,
         now: Instant,
@@ -632,7 +630,7 @@ impl Client {
         });
     }
 
-    /// Ends observations, and what is still being sent of them.
+    /// Ends observations, and stops sending their notifications.
     fn end_observations(&mut self, now: Instant, of: impl Fn(&Observation) -> bool) {
         for ended in self.observations.end(&mut self.timers, of) {
             self.endpoint.end_notifications(
@@ -647,8 +645,8 @@ impl Client {
         }
     }
 
-    /// The server of a connection is not registered with any more: its observations and what waits for
-    /// the application end (TS 5.5.1).
+    /// The registration on a connection has ended: so do the observations and the deferred requests of
+    /// its server (TS 5.5.1).
     fn end_service(&mut self, now: Instant, connection: ConnectionId) {
         self.end_observations(now, |observation| {
             observation.observer.connection == connection
@@ -656,8 +654,8 @@ impl Client {
         self.request(now, |requests, context| requests.end(context, connection));
     }
 
-    /// Nothing is left of a connection but which requests were run that came on it, until no copy
-    /// of them can arrive any more.
+    /// Forgets a connection. The endpoint still knows which requests have been run, until no copy of
+    /// them can arrive.
     fn forget(&mut self, now: Instant, connection: ConnectionId) {
         self.end_service(now, connection);
         self.endpoint.close_peer(now, &connection);

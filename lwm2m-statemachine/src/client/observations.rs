@@ -20,14 +20,14 @@ use super::{
 };
 use crate::coap::{self, Endpoint, MessageBuf, NotificationId, NotifyOptions, Token};
 
-/// All observations of all servers, each with the token of its request: a path may be observed
-/// many times.
+/// The observations of all servers, each with the token of its request. A path may be observed many
+/// times.
 #[derive(Debug)]
 pub(super) struct Observations {
     by_id: BTreeMap<ObservationId, Observation>,
     next: u64,
-    /// One for all, so that the numbers of each grow, over a new request with an old token, too
-    /// (RFC 7641 §3.3.1, §4.4).
+    /// One sequence for all, so that the numbers of each observation grow, also when a new request has
+    /// an old token (RFC 7641 §3.3.1, §4.4).
     numbers: Numbers,
     /// How many there may be.
     most: usize,
@@ -88,7 +88,7 @@ pub(super) struct Observation {
     deadline: Option<Instant>,
 }
 
-/// What governs the notifications to a server: the default periods of its Server Object Instance
+/// When notifications to a server are due: the default periods of its Server Object Instance
 /// (TS E.2).
 pub(super) fn conditions(tree: &ObjectTree, server: Option<InstanceId>) -> NotificationConditions {
     let server = server.and_then(|instance| Server::load(tree, instance));
@@ -119,8 +119,8 @@ impl Observations {
         }
     }
 
-    /// The number of the first answer to an Observe with this token (RFC 7641 §4.4); none if there
-    /// would be one observation too many.
+    /// The number for the first answer to an Observe with this token (RFC 7641 §4.4); none if there is
+    /// no room for the observation.
     pub(super) fn number_for(&mut self, connection: ConnectionId, token: Token) -> Option<u32> {
         let fits = self.by_id.len() < self.most || self.contains(connection, token);
         fits.then(|| self.numbers.next())
@@ -186,7 +186,7 @@ impl Observations {
         ended
     }
 
-    /// Something has changed: what is observed, or when notifications are due.
+    /// Takes note of changes, of what is observed or of when notifications are due.
     pub(super) fn changed(
         &mut self,
         changed: &Changed,
@@ -205,11 +205,11 @@ impl Observations {
         }
     }
 
-    /// A notification is due (TS 5.5.2). It tells the value of this moment, to a server that may read
-    /// it; to another one nothing until it may again (TS 7.3.2.5).
+    /// Sends a notification that is due (TS 5.5.2), with the value of this moment. A server without the
+    /// right to read it gets nothing until it has the right again (TS 7.3.2.5).
     ///
-    /// An error tells that the observation is to end with it: what cannot be read any more has no
-    /// further notifications (RFC 7641 §4.2).
+    /// With an error the observation has to end: what can't be read any more can't be observed
+    /// (RFC 7641 §4.2).
     pub(super) fn notify(
         &mut self,
         context: &mut Context<'_>,
@@ -240,7 +240,7 @@ impl Observations {
             resource: Some(entry.resource()),
             ..NotifyOptions::default()
         };
-        // Over the endpoint's bounds this one is lost; the next carries the newer value.
+        // If the endpoint has no room for it, the next one tells the newer value.
         let _ = context
             .endpoint
             .notify_observer(context.now, *connection, entry, message, options);
@@ -249,8 +249,8 @@ impl Observations {
     }
 }
 
-/// The last notification of an observation that ends: an error (RFC 7641 §4.2). None follows that
-/// could make up for its loss.
+/// Sends the last notification of an observation, which is an error (RFC 7641 §4.2). It is confirmable,
+/// as no later one could make up for its loss.
 pub(super) fn notify_end(
     now: Instant,
     endpoint: &mut Endpoint<ConnectionId>,
@@ -273,8 +273,8 @@ impl Observation {
         self.observer.entry.has_sent(notification)
     }
 
-    /// When the next notification is due: after a change as soon as the Minimum Period is over,
-    /// without one when the Maximum Period is.
+    /// Sets when the next notification is due: after a change at the end of the Minimum Period, without
+    /// one at the end of the Maximum Period.
     fn arm(&mut self, id: ObservationId, conditions: NotificationConditions, timers: &mut Timers) {
         let after = |seconds: u32| self.sent + Duration::from_secs(seconds.into());
         let deadline = if self.changed {

@@ -22,11 +22,11 @@ pub(super) enum Refusal {
     UnsupportedFormat,
     /// The payload, the arguments or the request as a whole are malformed.
     Malformed,
-    /// Another body has taken the place of the one that the block is of.
+    /// A block is of a body that another one has replaced.
     Incomplete,
-    /// It failed, and part of it may have been done.
+    /// The request failed, and part of it may have been done.
     Failed,
-    /// As many requests wait for the application as may. Nothing was done.
+    /// No further request may wait for the application. Nothing was done.
     Overload,
     /// The application refuses it.
     Application(Code),

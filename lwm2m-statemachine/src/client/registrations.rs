@@ -1,4 +1,4 @@
-//! What a Client does to be known: its registrations, and the connections they are on (TS 5.3).
+//! The registrations of a Client, and the connections that they are on (TS 5.3).
 
 mod location;
 mod parameters;
@@ -39,11 +39,11 @@ pub(super) struct Context<'c> {
     pub(super) timers: &'c mut Timers,
 }
 
-/// What registrations want the Client to do, in this order.
+/// What registrations ask of the Client.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is taken out at once")]
+#[expect(clippy::large_enum_variant, reason = "few, and taken out at once")]
 pub(super) enum Report {
-    /// What the server of this connection has asked for ends: it is not registered with any more.
+    /// The registration on this connection has ended, and with it what its server has asked for.
     ServiceEnded(ConnectionId),
     /// Tell the application.
     Tell(ClientEvent),
@@ -68,12 +68,12 @@ impl Registrations {
         }
     }
 
-    /// The next thing to do. Changes after every call that takes a [`Context`].
+    /// The next report. There may be new ones after every call that takes a [`Context`].
     pub(super) fn poll(&mut self) -> Option<Report> {
         self.reports.pop_front()
     }
 
-    /// Asks for a connection to every server that there is none to.
+    /// Asks for a connection to every server that has none.
     pub(super) fn start(&mut self, context: &mut Context<'_>) {
         for server in self.servers() {
             if self.find(server).is_some_and(Registration::is_offline) {
@@ -90,7 +90,7 @@ impl Registrations {
         }
     }
 
-    /// There is no connection any more: none is to be closed.
+    /// A connection is lost. It need not be closed.
     pub(super) fn disconnected(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
         if let Some(server) = self.server_at(connection) {
             let outcome = self.run(context, server, |registration, context| {
@@ -105,7 +105,7 @@ impl Registrations {
         self.step(context, server, Registration::update);
     }
 
-    /// Tells every server what has changed of what it knows.
+    /// Sends an Update to every server that knows something else than the tree has.
     pub(super) fn refresh(&mut self, context: &mut Context<'_>) {
         for server in self.servers() {
             self.step(context, server, Registration::refresh);
@@ -157,8 +157,8 @@ impl Registrations {
         }
     }
 
-    /// Whose a connection is, if requests that come on it are served: not before the registration's
-    /// answer (TS 5.4).
+    /// Who calls on a connection, if requests on it are served: not before the registration is
+    /// answered (TS 5.4).
     pub(super) fn caller(&self, connection: ConnectionId) -> Option<Caller> {
         let mut all = self.all.iter();
         let at = |registration: &&Registration| registration.connection() == Some(connection);
@@ -300,7 +300,7 @@ impl Registrations {
         };
         let security = Security::load(context.tree, registration.account.security_instance);
         if let Some(before) = registration.connecting(connection, security.as_ref()) {
-            // What was run on it is not run again by a copy that arrives on the new one.
+            // A copy of a request that arrives on the new connection isn't run again.
             context.endpoint.rename_peer(&before, connection);
         }
         if let Some(security) = security {

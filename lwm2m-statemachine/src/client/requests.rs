@@ -1,9 +1,9 @@
-//! What a server asks of a Client, in one place: a request is classified, authorized and executed, and
-//! its answer is queued. What follows from it is the [`Effect`], which the Client attends to.
+//! The pipeline of what a server asks of a Client: a request is classified, authorized and executed,
+//! and its answer is queued. The Client then does what follows from it, the [`Effect`].
 //!
-//! Whole bodies and blocks that stream through take the same way in ([`admission`]). An Execute or a
-//! Read that the application answers itself waits between the checks and the execution ([`deferred`]);
-//! as the tree may have changed meanwhile, its rights are checked again.
+//! Whole bodies and streamed blocks pass the same checks ([`admission`]). A deferred request waits
+//! between the checks and the execution ([`deferred`]); its rights are checked again when the
+//! application answers.
 
 mod admission;
 mod deferred;
@@ -30,18 +30,18 @@ use super::{
     discover::discover,
     event::{
         ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId, DeferredOperation,
-        Events,
+        Events, InvalidAnswer,
     },
     observations::{NewObservation, Observations, Observer},
     refusal::Refusal,
     timers::Timers,
 };
 use crate::{
-    coap::{Endpoint, MessageBuf, MessageRef, Responder, Token, TransferId},
+    coap::{Endpoint, MessageBuf, MessageRef, Responder, SendError, Token, TransferId},
     downlink::payload,
 };
 
-/// The requests of servers: those that are under way, and how they are answered.
+/// The requests of servers: how they are answered, and those that take more than one call.
 #[derive(Debug)]
 pub(super) struct Requests {
     deferred: Deferred,
@@ -183,7 +183,7 @@ impl Requests {
     ) -> Effect {
         match self.execute(context, origin, &responder, request, body) {
             Ok(Progress::Done(answer, effect)) => {
-                // It may not be sendable any more (the peer is gone); the effect stands.
+                // If the peer is gone, the answer can't be sent; the effect stands.
                 let _ = context.endpoint.respond(context.now, responder, answer);
                 effect
             }
@@ -404,18 +404,18 @@ impl Requests {
         self.deferred.remove(operation, path)
     }
 
-    /// The application answers a request that waits. Tells the code that the server gets, and what
-    /// follows.
+    /// The application answers a request that waits. Tells the code that the server gets, if it can
+    /// be sent, and what follows.
     pub(super) fn answer(
         &mut self,
         context: &mut Context<'_>,
         id: DeferredId,
         operation: DeferredOperation,
         result: Result<(), Code>,
-    ) -> Result<(Code, Effect), DeferredError> {
+    ) -> Result<(Result<Code, SendError>, Effect), DeferredError> {
         let open = self.deferred.get(id)?;
         if open.kind.operation() != operation {
-            return Err(DeferredError::Operation(id));
+            return Err(InvalidAnswer::Operation(operation).into());
         }
         if let Err(code) = result {
             let asked = match operation {
@@ -423,7 +423,7 @@ impl Requests {
                 DeferredOperation::Read => Operation::Read,
             };
             if code.is_success() || !asked.allows(code) {
-                return Err(DeferredError::Code(asked, code));
+                return Err(InvalidAnswer::Code(asked, code).into());
             }
         }
         let open = self.deferred.close(context.timers, id);
@@ -438,14 +438,14 @@ impl Requests {
         };
         let code = answer.code();
         let now = context.now;
-        context.endpoint.respond(now, open.responder, answer)?;
-        Ok((code, effect))
+        let sent = context.endpoint.respond(now, open.responder, answer);
+        Ok((sent.map(|()| code), effect))
     }
 
-    /// The application has taken too long.
+    /// The application has taken too long to answer.
     pub(super) fn due(&mut self, context: &mut Context<'_>, request: DeferredId) {
         if let Some(open) = self.deferred.due(request) {
-            // It may have begun.
+            // The application may have begun with it, so it must not run again.
             refuse(context, open.responder, Refusal::Failed);
             let reason = DeferredEnd::TimedOut;
             context
@@ -454,7 +454,7 @@ impl Requests {
         }
     }
 
-    /// What waits on a connection has nobody to be answered to.
+    /// Ends the requests that wait on a connection: there is nobody to answer.
     pub(super) fn end(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
         for request in self.deferred.on(connection) {
             if let Some(open) = self.deferred.close(context.timers, request) {
@@ -468,7 +468,7 @@ impl Requests {
     }
 }
 
-/// Does what a request that has waited asks for. What it is on, and the rights to it, may have changed.
+/// Executes a request that has waited. Its target and the rights on it may have changed.
 fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusal> {
     let (server, path) = (open.server, open.path);
     match &open.kind {

@@ -1,4 +1,4 @@
-//! What has deadlines in a Client, beside what the CoAP endpoint holds on its own.
+//! The deadlines of a Client. The CoAP endpoint has a timer queue of its own.
 
 use lwm2m_core::ShortServerId;
 
@@ -8,8 +8,8 @@ use crate::TimerQueue;
 /// The deadlines of a Client.
 pub(super) type Timers = TimerQueue<Timer>;
 
-/// What a deadline is of. Of several at one moment, the first one here comes first: an Update goes
-/// out before a notification (TS 8.3).
+/// What a deadline is of. Of several at one moment, they come in this order: an Update goes out before a
+/// notification (TS 8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// An attempt to register, or an Update.

@@ -7,7 +7,7 @@ use lwm2m_core::{AccessRights, Code, ContentFormat, Method, ObjectId, Operation}
 use lwm2m_objects::{Store, typed::Server};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
-    client::{DeferredEnd, DeferredError, DeferredId, DeferredOperation},
+    client::{DeferredEnd, DeferredError, DeferredId, DeferredOperation, InvalidAnswer},
     coap::{BlockOption, MessageBuf, MessageType, Token},
 };
 
@@ -141,10 +141,13 @@ fn an_answer_that_cannot_be_is_not_taken() {
         Code::SERVICE_UNAVAILABLE,
     ] {
         let refused = bench.client.answer_execute(now, request, Err(code));
-        assert_eq!(refused, Err(DeferredError::Code(Operation::Execute, code)));
+        assert_eq!(
+            refused,
+            Err(InvalidAnswer::Code(Operation::Execute, code).into())
+        );
     }
     let wrong = bench.client.answer_read(now, request, Ok(()));
-    assert_eq!(wrong, Err(DeferredError::Operation(request)));
+    assert_eq!(wrong, Err(InvalidAnswer::Operation(Read).into()));
     assert!(bench.all_sent().is_empty());
     assert_eq!(
         bench.client.answer_execute(now, request, Ok(())),

@@ -30,14 +30,14 @@ pub(super) struct Registration {
     state: State,
     /// When something is due.
     pub(super) deadline: Option<Instant>,
-    /// The same, as the machine's timer queue has it.
+    /// The deadline that the timer queue has.
     pub(super) armed: Option<Instant>,
     /// How often in a row it failed.
     failures: u32,
-    /// A De-register was asked for while the Register is under way: it follows the answer.
+    /// A De-register was asked for while the Register is under way. It follows the answer.
     leaving: bool,
-    /// The last connection without security, and to which URI. Its datagrams may still arrive on
-    /// the next one to there.
+    /// The last connection without security, and its URI. Its datagrams may still arrive on the next
+    /// connection to the same URI.
     last: Option<(ConnectionId, String)>,
 }
 
@@ -72,11 +72,11 @@ struct Registered {
     known: Parameters,
     /// The Update that is under way, what it says, and when it was sent.
     update: Option<(RequestId, Parameters, Instant)>,
-    /// An Update was asked for while one is under way, whether or not there is anything to tell.
+    /// An Update was asked for while one is under way. It is sent even if nothing has changed.
     again: bool,
 }
 
-/// What a registration wants its machine to do or to tell.
+/// What a step of a registration asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Ask the application for a new connection.
@@ -116,7 +116,7 @@ impl Step<'_> {
         let options = RequestOptions::default();
         self.endpoint
             .request(self.now, connection, message, options)
-            .map_err(RegistrationFailure::NotSent)
+            .map_err(RegistrationFailure::Overload)
     }
 }
 
@@ -173,8 +173,8 @@ impl Registration {
         }
     }
 
-    /// A connection was asked for, by this name. Tells the one before if both lead to the same
-    /// place without security, and what was sent on that one may arrive on this.
+    /// A connection of this name was asked for. Returns the one before if both are to the same URI
+    /// without security, so that what was sent on the old one may arrive on the new one.
     pub(super) fn connecting(
         &mut self,
         connection: ConnectionId,
@@ -232,7 +232,7 @@ impl Registration {
         Ok((step.request(connection, message)?, parameters))
     }
 
-    /// An answer to a request that [`owns`](Self::owns) says is ours.
+    /// Takes the answer to a request that this registration [`owns`](Self::owns).
     pub(super) fn answered(
         &mut self,
         step: &mut Step<'_>,
@@ -320,7 +320,7 @@ impl Registration {
         }
     }
 
-    /// A request of ours got no answer.
+    /// A request got no answer.
     pub(super) fn unanswered(
         &mut self,
         step: &mut Step<'_>,
@@ -348,7 +348,7 @@ impl Registration {
         self.fail(step, RegistrationFailure::Disconnected)
     }
 
-    /// Waits, longer with each failure in a row.
+    /// Waits before the next attempt, longer with each failure in a row.
     fn fail(&mut self, step: &mut Step<'_>, reason: RegistrationFailure) -> Outcome {
         let connection = match self.state {
             State::Waiting(connection) => connection,

@@ -1,5 +1,5 @@
-//! Requests that wait for the application: it may refuse an Execute, or answer it and a slow Read later
-//! (TS 5.4.1, 5.4.5, 5.5.1).
+//! Deferred requests: the application may refuse an Execute, and may answer an Execute or a slow Read
+//! later (TS 5.4.1, 5.4.5, 5.5.1).
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::time::Duration;
@@ -13,10 +13,10 @@ use super::super::{
 };
 use crate::coap::{Responder, Token};
 
-/// What the application answers itself, and the requests that wait for it.
+/// What the application has deferred, and the requests that wait for it.
 #[derive(Debug)]
 pub(super) struct Deferred {
-    /// At these paths, and what is below and above them.
+    /// Each stands for what is below it, and for a Read for what is above it.
     paths: Vec<(DeferredOperation, Path)>,
     open: BTreeMap<DeferredId, OpenRequest>,
     next: u64,
@@ -26,7 +26,7 @@ pub(super) struct Deferred {
     most: usize,
 }
 
-/// A request that waits. What can be checked was checked when it came.
+/// A request that waits, after all checks.
 #[derive(Debug)]
 pub(super) struct OpenRequest {
     pub(super) responder: Responder,
@@ -76,22 +76,21 @@ impl Deferred {
         }
     }
 
-    /// From now on the application answers this.
+    /// Defers an operation on a path.
     pub(super) fn add(&mut self, operation: DeferredOperation, path: Path) {
         if !self.paths.contains(&(operation, path)) {
             self.paths.push((operation, path));
         }
     }
 
-    /// From now on it does not. Whether it did.
+    /// Takes that back; `false` if it wasn't deferred.
     pub(super) fn remove(&mut self, operation: DeferredOperation, path: Path) -> bool {
         let before = self.paths.len();
         self.paths.retain(|deferred| *deferred != (operation, path));
         self.paths.len() < before
     }
 
-    /// Whether the application answers a request on this path: what it has named is there, above or
-    /// below.
+    /// Whether a request on this path is deferred: a path that was named is this one, above or below.
     pub(super) fn covers(&self, operation: DeferredOperation, path: Path) -> bool {
         self.paths.iter().any(|(deferred, named)| {
             *deferred == operation && (named.contains(&path) || path.contains(named))
@@ -158,7 +157,7 @@ impl Deferred {
             .collect()
     }
 
-    /// An Observe with this token, if one waits, is to be answered as a Read: it was cancelled.
+    /// Cancels the Observe with this token, if one waits: it will be answered as a Read.
     pub(super) fn cancel(&mut self, connection: ConnectionId, token: Token) {
         for request in self.open.values_mut() {
             let is_it = request.connection == connection && request.responder.token() == token;

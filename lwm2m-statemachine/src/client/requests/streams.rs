@@ -1,5 +1,5 @@
-//! Writes that arrive block by block and go on to their Object as they come: a firmware image does
-//! not fit in a Client (TS E.6).
+//! Writes whose blocks are handed on to their Object as they come: a firmware image doesn't fit into the
+//! memory of a Client (TS E.6).
 
 use alloc::vec::Vec;
 
@@ -23,7 +23,7 @@ pub(crate) struct Block {
 }
 
 impl Streams {
-    /// A Write begins. The Object takes one Write of a Resource at a time: the newer one.
+    /// A Write begins. It takes the place of another Write of the Resource.
     pub(super) fn begin(&mut self, transfer: TransferId, path: Path) {
         self.0.retain(|(_, other)| *other != path);
         self.0.push((transfer, path));
@@ -40,7 +40,7 @@ impl Streams {
         self.0.retain(|(other, _)| *other != transfer);
     }
 
-    /// The rest of a Write will not come, or may not.
+    /// The rest of a Write will not come, or is refused.
     pub(super) fn abort(&mut self, tree: &mut ObjectTree, transfer: TransferId) {
         if let Some(path) = self.path(transfer) {
             self.end(transfer);
