@@ -33,13 +33,12 @@ impl AccessRights {
     /// All five: what a single Server has (TS 7.3).
     pub const FULL: Self = Self(0b1_1111);
 
-    /// The rights with these bits. Those that are reserved for future use are kept and mean
-    /// nothing.
+    /// The rights with these bits. Reserved bits are kept and mean nothing.
     pub const fn from_bits(bits: u16) -> Self {
         Self(bits)
     }
 
-    /// The bits, as the ACL Resource holds them.
+    /// The bits of the ACL Resource.
     pub const fn bits(self) -> u16 {
         self.0
     }

@@ -21,8 +21,8 @@ use thiserror::Error;
 /// CHAR    = %x21 / %x23-26 / %x28-5B / %x5D-7E   ; no space, no ", no ', no \
 /// ```
 ///
-/// An empty payload has no arguments. An argument that is given twice has no meaning that the
-/// specification defines: such a list is refused.
+/// An empty payload has no arguments. The specification gives a repeated argument no meaning, so such
+/// a list is refused.
 ///
 /// ```
 /// use lwm2m_core::Arguments;
@@ -55,7 +55,7 @@ pub struct Argument<'a> {
     pub value: Option<&'a str>,
 }
 
-/// Why a payload is no list of arguments; the answer to such an Execute is 4.00.
+/// Why a payload isn't a list of arguments. The answer to such an Execute is 4.00.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ArgumentsError {
@@ -93,7 +93,7 @@ pub enum ArgumentsExpected {
     Next,
 }
 
-/// What can be no argument, in the hands of who builds a list.
+/// Why [`ArgumentsBuilder`] refuses an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ArgumentError {
@@ -103,7 +103,7 @@ pub enum ArgumentError {
     /// The argument is in the list already.
     #[error("argument {0} was given before")]
     Duplicate(u8),
-    /// The value has a byte that the grammar does not allow.
+    /// The value has a byte that the grammar doesn't allow.
     #[error("offset {offset} of the value: expected printable ASCII but space, quotes and '\\'")]
     Value {
         /// Where, in bytes from the beginning of the value.

@@ -33,12 +33,11 @@ pub struct Attributes {
     pub gt: Option<f64>,
     /// Less Than: notify when the value crosses this.
     pub lt: Option<f64>,
-    /// Step: notify when the value is this far from the one that was sent last. Not negative.
+    /// Step: notify when the value is this far from the last one that was sent. Not negative.
     pub st: Option<f64>,
 }
 
-/// What a Write-Attributes asks for: for each attribute to set it, to unset it, or neither
-/// (TS 5.4.4).
+/// The changes of a Write-Attributes (TS 5.4.4): each attribute is set, unset or kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AttributesUpdate {
@@ -54,7 +53,7 @@ pub struct AttributesUpdate {
     pub st: Change<f64>,
 }
 
-/// What becomes of one attribute.
+/// A change of one attribute.
 ///
 /// An update sets, unsets or keeps, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,11 +68,11 @@ pub enum Change<T> {
     Set(T),
 }
 
-/// What governs the notifications of one Resource, all levels and defaults considered.
+/// The conditions of notifications of one Resource, with all levels and defaults considered.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NotificationConditions {
-    /// Minimum Period, seconds; 0 is none.
+    /// Minimum Period, seconds; 0 if there is none.
     pub pmin: u32,
     /// Maximum Period, seconds; never 0, never below `pmin`.
     pub pmax: Option<u32>,
@@ -85,7 +84,7 @@ pub struct NotificationConditions {
     pub st: Option<f64>,
 }
 
-/// What holds where no level sets a period: Resources 2 and 3 of the Server Object (TS E.2).
+/// The periods if no level sets them: Resources 2 and 3 of the Server Object (TS E.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DefaultPeriods {
@@ -137,13 +136,13 @@ pub enum AttributeName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AttributeError {
-    /// A query names no attribute.
+    /// A query that doesn't name an attribute.
     #[error("query {query}: expected pmin, pmax, gt, lt or st")]
     Unknown {
         /// Which query, from 0.
         query: usize,
     },
-    /// A query names an attribute that cannot be written.
+    /// A query that names an attribute which can't be written.
     #[error("query {query}: {name} is read-only")]
     ReadOnly {
         /// Which query, from 0.
@@ -167,16 +166,16 @@ pub enum AttributeError {
         /// Which attribute.
         name: AttributeName,
     },
-    /// An attribute that cannot be set at this level.
+    /// An attribute that can't be set at this level.
     #[error("{name} cannot be set for {level}")]
     Level {
         /// Which attribute.
         name: AttributeName,
-        /// The level that was asked for.
+        /// The requested level.
         level: AttributeLevel,
     },
     /// `gt`, `lt` or `st` is infinite or not a number, or `st` is negative. Only a program can
-    /// ask for this: what is read from queries is never so.
+    /// cause this; queries are checked when they are read.
     #[error("expected {0} to be {expectation}", expectation = .0.expectation())]
     Number(AttributeName),
     /// The resulting maximum period would be shorter than the minimum period.
@@ -207,7 +206,7 @@ impl Attributes {
         *self == Self::NONE
     }
 
-    /// Applies a Write-Attributes at `level`: whole, or, with an error, not at all.
+    /// Applies a Write-Attributes at `level`. With an error, nothing changes.
     pub fn update(
         &mut self,
         level: AttributeLevel,
@@ -226,7 +225,7 @@ impl Attributes {
         Ok(())
     }
 
-    /// Checks the rules that one set must respect (TS 5.1.2): finite numbers, a step that is not
+    /// Checks the rules that one set must respect (TS 5.1.2): finite numbers, a step that isn't
     /// negative, `pmin <= pmax`, and `lt + 2*st < gt` where `lt` and `gt` are present.
     pub fn validate(&self) -> Result<(), AttributeError> {
         self.check_ranges()?;
@@ -246,7 +245,7 @@ impl Attributes {
         }
     }
 
-    /// Checks each value alone: `gt`, `lt` and `st` are finite, and `st` is not negative. What is
+    /// Checks each value alone: `gt`, `lt` and `st` are finite, and `st` isn't negative. A set
     /// inherited from several levels may break the rules between attributes, but never these.
     pub fn check_ranges(&self) -> Result<(), AttributeError> {
         AttributesUpdate::from(*self).check_ranges()
@@ -275,10 +274,11 @@ impl Attributes {
         }
     }
 
-    /// What governs notifications, given the effective set of all levels (see [`or`](Self::or)).
+    /// The conditions of notifications, if this is the effective set of all levels (see
+    /// [`or`](Self::or)).
     ///
-    /// Each level was valid alone; where together they make a maximum period that is 0 or below
-    /// the minimum period, there is no maximum period.
+    /// Each level is valid alone. If together they make a maximum period that is 0 or below the
+    /// minimum period, there is no maximum period.
     pub fn conditions(&self, defaults: DefaultPeriods) -> NotificationConditions {
         let pmin = self.pmin.unwrap_or(defaults.pmin);
         NotificationConditions {
@@ -293,10 +293,10 @@ impl Attributes {
         }
     }
 
-    /// Takes one link-format attribute of a Discover answer, its value without quotes. Says
-    /// whether it was one of the NOTIFICATION class with a legal value; if not, nothing changed.
+    /// Sets one link-format attribute of a Discover answer; its value has no quotes. Returns false, and
+    /// changes nothing, if it isn't one of the NOTIFICATION class with a valid value.
     ///
-    /// Answers are read leniently: the set as a whole is not checked.
+    /// Answers are read leniently: the set as a whole isn't checked.
     pub fn set_link_attribute(&mut self, name: &str, value: &str) -> bool {
         let mut update = AttributesUpdate::default();
         let read = AttributeName::from_link_param(name)
@@ -351,7 +351,7 @@ impl AttributesUpdate {
         Ok(update)
     }
 
-    /// The URI-queries of a Write-Attributes that asks for this: `pmin=10`, or `pmin` to unset.
+    /// The URI-queries of such a Write-Attributes: `pmin=10`, or `pmin` to unset.
     pub fn queries(&self) -> impl Iterator<Item = AttributeQuery> + use<> {
         let seconds = |name, change: Change<u32>| change.query(name, Number::Seconds);
         let number = |name, change: Change<f64>| change.query(name, Number::Float);
@@ -366,13 +366,13 @@ impl AttributesUpdate {
         .flatten()
     }
 
-    /// Whether nothing is asked for.
+    /// Whether nothing is set or unset.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Checks each value that is set alone: `gt`, `lt` and `st` are finite, and `st` is not
-    /// negative. What was read from queries is always so.
+    /// Checks each value that is set alone: `gt`, `lt` and `st` are finite, and `st` isn't negative.
+    /// What was read from queries always passes.
     pub fn check_ranges(&self) -> Result<(), AttributeError> {
         let wrong = |query: &AttributeQuery| match query.value {
             Some(Number::Float(number)) => !query.name.allows(number),
@@ -384,7 +384,7 @@ impl AttributesUpdate {
         }
     }
 
-    /// Refuses what may not be set at this level.
+    /// Refuses attributes that can't be set at this level.
     fn check_level(&self, level: AttributeLevel) -> Result<(), AttributeError> {
         match self
             .queries()
@@ -399,7 +399,7 @@ impl AttributesUpdate {
         self.queries().any(|query| query.name == name)
     }
 
-    /// Sets an attribute to the value that the text says; `None` if it says none.
+    /// Sets an attribute to the value of this text; `None` if that isn't a value.
     fn set(&mut self, name: AttributeName, text: &str) -> Option<()> {
         match name {
             AttributeName::Dimension | AttributeName::ObjectVersion => return None,
@@ -435,7 +435,7 @@ fn float(name: AttributeName, text: &str) -> Option<f64> {
 }
 
 impl From<Attributes> for AttributesUpdate {
-    /// Sets what is set, and keeps the rest.
+    /// Sets the attributes that are set, and keeps the rest.
     fn from(attributes: Attributes) -> Self {
         Self {
             pmin: attributes.pmin.into(),

@@ -28,7 +28,7 @@
 //! ```
 //!
 //! An Object, an Object Instance or a multiple Resource may be empty, and may be opened again
-//! later (JSON's entries are in any order). Only the payload of a Create has an Object Instance
+//! later (JSON entries are in any order). Only the payload of a Create has an Object Instance
 //! without an identifier (TS 5.4.6).
 //!
 //! # Paths without values

@@ -1,13 +1,13 @@
 //! The 16-bit identifiers of TS 6.3, Table 20.
 //!
-//! 65535 (MAX_ID) is reserved as Object Instance ID and as Short Server ID, and only there: the
-//! types make it unspeakable for those two.
+//! 65535 (MAX_ID) is reserved as Object Instance ID and as Short Server ID, and only there. The types
+//! of these two can't hold it.
 
 use core::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-/// An identifier that the specification reserves, or text that is no identifier.
+/// An identifier that the specification reserves, or text that isn't an identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum IdError {
@@ -22,9 +22,9 @@ pub enum IdError {
     OutOfRange,
 }
 
-/// Reads a 16-bit decimal identifier as it stands in a path: digits only, no sign, no leading zero.
+/// Reads a 16-bit decimal identifier of a path: digits only, no sign, no leading zero.
 ///
-/// One number has one spelling, so that no two paths can name the same resource.
+/// Each number has one spelling, so no two paths name the same resource.
 pub(crate) fn parse_u16(text: &str) -> Result<u16, IdError> {
     let bytes = text.as_bytes();
     if let [] | [b'0', _, ..] = bytes {
@@ -42,7 +42,7 @@ pub(crate) fn parse_u16(text: &str) -> Result<u16, IdError> {
     number.ok_or(IdError::OutOfRange)
 }
 
-/// What all identifiers share: reading, printing, and the way to `u16`.
+/// What all identifiers have in common: reading, printing, conversion to `u16`.
 macro_rules! common {
     ($name:ident) => {
         impl $name {

@@ -1,12 +1,11 @@
 //! The vocabulary of OMA Lightweight M2M 1.0 (LwM2M).
 //!
-//! What everything else speaks: identifiers and [`Path`]s, [`Value`]s and their data types,
+//! All other crates build on it: identifiers and [`Path`]s, [`Value`]s and their data types,
 //! content formats, CoAP codes, attributes, registration parameters, Execute arguments, moments in
-//! time, and the [codec contract](codec) that joins the formats to the object tree.
+//! time, and the [codec contract](codec) between formats and the object tree.
 //!
-//! It holds no behaviour over time, no wire format of a whole payload but plain text and opaque,
-//! and no object definitions: those are `lwm2m-statemachine`, `lwm2m-tlv`, `lwm2m-json`,
-//! `lwm2m-linkformat` and `lwm2m-objects`.
+//! Behaviour over time is in `lwm2m-statemachine`, object definitions are in `lwm2m-objects`, and the
+//! formats beside plain text and opaque in `lwm2m-tlv`, `lwm2m-json` and `lwm2m-linkformat`.
 //!
 //! Sections quoted as "TS" are those of OMA-TS-LightweightM2M-V1_0.
 //!
@@ -16,11 +15,11 @@
 //! [`Path::from_segments`], [`text::decode`], [`Arguments::parse`],
 //! [`AttributesUpdate::from_queries`], [`RegisterParameters::read`], [`UpdateParameters::read`],
 //! [`BootstrapParameters::read`], [`ServerUri::parse`]. Errors say where (offset, segment, which query) and what was
-//! expected. Which operation a request is, [`DownlinkRequest::operation`] tells.
+//! expected. [`DownlinkRequest::operation`] finds the operation of a request.
 //!
 //! # Features
 //!
-//! - `std` (default): nothing but what dependencies make of it; the crate is `no_std` with `alloc`.
+//! - `std` (default): passed on to dependencies; the crate is `no_std` with `alloc`.
 //! - `serde`: the data types serialise.
 
 #![no_std]

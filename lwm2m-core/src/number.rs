@@ -1,16 +1,16 @@
-//! Numbers as Appendix C writes them in plain text: what both values and attributes are made of.
+//! Numbers as Appendix C writes them in plain text, for values and attributes.
 
-/// Why text is no number.
+/// Why text isn't a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NumberError {
-    /// The text does not follow the notation; this is where it departs from it.
+    /// The text doesn't follow the notation from this offset on.
     Notation { offset: usize },
     /// A number, but too large for its type.
     Range,
 }
 
-/// `["-"] 1*DIGIT`. Leading zeros are read (conformance test 205 sends them); `+` and blanks are
-/// not.
+/// `["-"] 1*DIGIT`. Leading zeros are read (conformance test 205 sends them), `+` and blanks
+/// aren't.
 pub(crate) fn parse_integer(text: &str) -> Result<i64, NumberError> {
     let end = integer_end(text.as_bytes(), 0)?;
     if end != text.len() {

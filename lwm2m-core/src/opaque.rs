@@ -51,7 +51,7 @@ impl Format for OpaqueFormat {
 
 /// Reads the octets of a Resource or Resource Instance into a sink.
 ///
-/// What has no definition is handed on as [`ValueRef::Raw`].
+/// A Resource without a definition is passed on as [`ValueRef::Raw`].
 ///
 /// # Errors
 ///

@@ -10,8 +10,8 @@ pub use self::classify::{
 };
 use crate::{AccessRights, Code, Method, Path};
 
-/// The operations of LwM2M 1.0 (TS Table 1). Those of the Bootstrap interface that have a namesake
-/// in Device Management stand apart: targets, rights and response codes differ.
+/// The operations of LwM2M 1.0 (TS Table 1). Bootstrap and Device Management have operations of the
+/// same name, which differ in targets, rights and response codes.
 ///
 /// It may grow: LwM2M 1.1 adds composite operations and Send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,9 +50,9 @@ pub enum Operation {
     Discover,
     /// Observe (TS 5.5.1).
     Observe,
-    /// Cancel Observation (TS 5.5.3); by Reset it is no request.
+    /// Cancel Observation (TS 5.5.3) by a request, not by Reset.
     CancelObservation,
-    /// Notify (TS 5.5.2): an asynchronous response, no request.
+    /// Notify (TS 5.5.2): an asynchronous response, not a request.
     Notify,
 }
 
@@ -72,15 +72,15 @@ pub enum Interface {
     InformationReporting,
 }
 
-/// Who asks whom.
+/// Which end makes the request.
 ///
 /// A request has two ends, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Direction {
-    /// The Client asks.
+    /// The Client.
     Uplink,
-    /// The Server or the Bootstrap-Server asks.
+    /// The Server or the Bootstrap-Server.
     Downlink,
 }
 
@@ -95,7 +95,7 @@ pub enum PathForm {
     Bootstrap,
     /// `/rd`
     Registration,
-    /// `/{location}`: what the answer to the Register said.
+    /// `/{location}`: the Location-Path of the answer to the Register.
     Location,
     /// A [`Path`] of so many segments, both included.
     Tree {
@@ -172,7 +172,7 @@ impl Operation {
         }
     }
 
-    /// Who asks whom (TS Table 1).
+    /// Which end makes the request (TS Table 1).
     pub const fn direction(self) -> Direction {
         match self {
             Self::BootstrapRequest
@@ -185,7 +185,7 @@ impl Operation {
     }
 
     /// The methods of the request (TS Tables 23 to 26). Write has two: PUT to replace, POST to
-    /// update in part. Notify is no request and has none.
+    /// update in part. Notify isn't a request and has none.
     pub const fn methods(self) -> &'static [Method] {
         match self {
             Self::BootstrapRequest
@@ -231,8 +231,8 @@ impl Operation {
     }
 
     /// The least right that a Server needs on the Object Instance, for Create on the Object
-    /// (TS 7.3.2; for Notify 7.3.2.5). Discover and Write-Attributes need none, neither does
-    /// the end of an observation, nor what has no access control.
+    /// (TS 7.3.2; for Notify 7.3.2.5). Discover, Write-Attributes and Cancel Observation need none,
+    /// nor do the operations without access control.
     pub const fn minimum_right(self) -> AccessRights {
         match self {
             Self::Read | Self::Observe | Self::Notify => AccessRights::READ,
@@ -269,7 +269,7 @@ impl Operation {
         }
     }
 
-    /// Those of the operations that a Server asks of a Client.
+    /// The response codes of a Client's answers.
     const fn codes_of_a_client(self) -> &'static [Code] {
         match self {
             Self::Create => &[
@@ -333,16 +333,16 @@ impl Operation {
         }
     }
 
-    /// Whether the specification knows this answer to the operation: a code of Table 27, or 5.00,
-    /// which stands for any failure that has no code of its own (TS 8.5). Errors of the message
-    /// layer (4.02, 5.05, …) come in addition.
+    /// Whether the specification has this answer to the operation: a code of Table 27, or 5.00 for a
+    /// failure that has no code (TS 8.5). Errors of the message layer (4.02, 5.05, …) aren't
+    /// counted.
     pub fn allows(self, code: Code) -> bool {
         self.response_codes().contains(&code)
             || code == Code::INTERNAL_SERVER_ERROR && self != Self::Notify
     }
 
-    /// Whether a request of this operation may have this path; not for operations whose path is
-    /// none of the resource tree.
+    /// Whether a request of this operation may have this path; false for operations outside of the
+    /// resource tree.
     pub fn may_target(self, path: &Path) -> bool {
         match self.path_form() {
             PathForm::Tree { from, to } => {

@@ -16,8 +16,8 @@ use crate::{Binding, BindingMode, EnablerVersions, Transports, Version};
 
 /// The parameters of a Register (TS Table 7): `/rd?ep=…&lt=…&sms=…&lwm2m=…&b=…`.
 ///
-/// Reading borrows and allocates nothing. What is no parameter of the specification goes to the
-/// caller, who accepts or refuses it.
+/// Reading borrows and allocates nothing. Parameters that aren't in the specification go to the
+/// caller, who accepts or refuses them.
 ///
 /// ```
 /// use lwm2m_core::{RegisterParameters, UnknownParameter, Version};
@@ -86,12 +86,11 @@ const FEW: usize = 8;
 
 impl<'a> RegisterParameters<'a> {
     /// Reads the URI-queries of a Register, in any order, for a Server that accepts these versions
-    /// of the Enabler; a single [`Version`] stands for all [up to](EnablerVersions::up_to) it.
+    /// of the Enabler; a single [`Version`] means all [up to](EnablerVersions::up_to) it.
     ///
-    /// The version is judged first: the other parameters of a Client of another version may be
-    /// strange to us, and 4.12 tells it more than 4.00. It decides which others there are: in 1.0,
-    /// `b` is one of Table 8, and `Q` is unknown; later, `b` is a set of letters, and `Q` a flag.
-    /// Otherwise the first error is told.
+    /// The version is checked first: a Client of another version may have other parameters, and 4.12
+    /// tells it more than 4.00. In 1.0, `b` is one of Table 8, and `Q` is unknown; later, `b` is a
+    /// set of letters, and `Q` a flag. Otherwise the first error is returned.
     pub fn read<Q>(
         queries: Q,
         accepted: impl Into<EnablerVersions>,
@@ -155,7 +154,7 @@ impl<'a> RegisterParameters<'a> {
         .map(ParameterQuery)
     }
 
-    /// The parameters with an endpoint name of their own.
+    /// The parameters with an owned endpoint name.
     pub fn into_owned(self) -> RegisterParameters<'static> {
         RegisterParameters {
             endpoint: self.endpoint.into_owned(),
@@ -169,10 +168,9 @@ impl<'a> RegisterParameters<'a> {
 
 impl UpdateParameters {
     /// Reads the URI-queries of an Update, in any order, of a Client that registered with this
-    /// binding. `ep` and `lwm2m` are none of its parameters: they are unknown here.
+    /// binding. `ep` and `lwm2m` aren't parameters of an Update, so they are unknown here.
     ///
-    /// `b` with or without `Q` tells the binding whole; `Q` alone, that Queue Mode is used from now
-    /// on.
+    /// `b`, with or without `Q`, gives the whole binding. `Q` alone turns Queue Mode on.
     pub fn read<'a>(
         queries: impl IntoIterator<Item = &'a str>,
         registered: Binding,
@@ -218,7 +216,7 @@ impl<'a> BootstrapParameters<'a> {
         [ParameterQuery(Item::Endpoint(self.endpoint.as_str()))].into_iter()
     }
 
-    /// The parameters with an endpoint name of their own.
+    /// The parameters with an owned endpoint name.
     pub fn into_owned(self) -> BootstrapParameters<'static> {
         BootstrapParameters {
             endpoint: self.endpoint.into_owned(),

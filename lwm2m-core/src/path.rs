@@ -6,9 +6,9 @@ use thiserror::Error;
 
 use crate::id::{self, IdError, InstanceId, ObjectId, ResourceId, ResourceInstanceId};
 
-/// A place in the resource tree. No level can be skipped, no identifier can be a reserved one.
+/// A place in the resource tree. No level can be skipped, and no identifier is reserved.
 ///
-/// Paths are ordered as a tree is walked: a parent before its children, children by number.
+/// Paths are ordered like a walk of the tree: a parent before its children, children by number.
 ///
 /// ```
 /// use lwm2m_core::Path;
@@ -36,14 +36,14 @@ pub enum Path {
     ResourceInstance(ObjectId, InstanceId, ResourceId, ResourceInstanceId),
 }
 
-/// Text or segments that are no [`Path`].
+/// Text or segments that aren't a [`Path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PathError {
-    /// The text does not begin with `/`.
+    /// The text doesn't begin with `/`.
     #[error("expected a path that begins with '/'")]
     NotAbsolute,
-    /// A segment is no identifier of its level; segments count from 0.
+    /// A segment isn't an identifier of its level; segments count from 0.
     #[error("path segment {segment}: {reason}")]
     Segment {
         /// Which segment, from 0 (the Object ID).
@@ -57,7 +57,7 @@ pub enum PathError {
 }
 
 impl Path {
-    /// The path of these numbers, if there are at most four and none is reserved.
+    /// The path of these numbers. There are at most four, and none is reserved.
     ///
     /// ```
     /// use lwm2m_core::Path;
@@ -91,7 +91,7 @@ impl Path {
         }
     }
 
-    /// Reads a path from its segments, as they stand in Uri-Path options or between slashes.
+    /// Reads a path from its segments: Uri-Path options, or the text between slashes.
     pub fn from_segments<'a>(
         segments: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, PathError> {
@@ -238,7 +238,8 @@ impl From<ObjectId> for Path {
 impl FromStr for Path {
     type Err = PathError;
 
-    /// Reads `/3/0/9`; `/` is the root. Every number in its shortest form, no slash at the end.
+    /// Reads `/3/0/9`; `/` is the root. Every number is in its shortest form, and there is no slash at
+    /// the end.
     fn from_str(text: &str) -> Result<Self, PathError> {
         match text.strip_prefix('/') {
             None => Err(PathError::NotAbsolute),
@@ -259,7 +260,7 @@ impl fmt::Display for Path {
 }
 
 impl fmt::Debug for Path {
-    /// As it is displayed: a path is read as a whole.
+    /// As it is displayed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

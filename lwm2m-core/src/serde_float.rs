@@ -1,8 +1,7 @@
-//! Floating point numbers that JSON has no numbers for.
+//! Floating point numbers that JSON can't have as numbers.
 //!
-//! TLV carries NaN and infinities, so a value that was received may be one. Formats for people to
-//! read have no such numbers, or lose them in silence (`serde_json` writes `null`); in these they
-//! are text.
+//! TLV carries NaN and infinities, so a received value may be one. Human-readable formats have no such
+//! numbers or lose them (`serde_json` writes `null`), so there they are text.
 
 use core::fmt;
 
@@ -31,7 +30,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     }
 }
 
-/// A number, or the text of what is none that is finite.
+/// A number, or the text of one that isn't finite.
 struct Number;
 
 impl Visitor<'_> for Number {

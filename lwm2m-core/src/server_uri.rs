@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::Msisdn;
 
-/// What a LwM2M Server URI (`/0/x/0`) says: how a server is reached, and where.
+/// A LwM2M Server URI (`/0/x/0`): how a server is reached, and where.
 ///
 /// Parsing borrows and allocates nothing. `host` and `port` together are what
 /// `std::net::ToSocketAddrs` takes, `(host, port)`:
@@ -22,7 +22,7 @@ use crate::Msisdn;
 /// let uri = ServerUri::parse("coaps://lwm2m.example.org:5700/")?;
 /// assert_eq!(uri, ServerUri::Coaps { host: "lwm2m.example.org", port: 5700 });
 ///
-/// // What would be ignored is an error.
+/// // A path would be ignored, so it is an error.
 /// let error = ServerUri::parse("coap://192.0.2.1/path").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
@@ -37,24 +37,24 @@ pub enum ServerUri<'a> {
     Coap {
         /// A DNS name, an IPv4 address, or an IPv6 address without its brackets.
         host: &'a str,
-        /// The UDP port, 1 to 65535; 5683 if the URI does not say one.
+        /// The UDP port, 1 to 65535; 5683 by default.
         port: u16,
     },
     /// `coaps://host[:port]`: CoAP over DTLS (RFC 7252 §6.2).
     Coaps {
         /// A DNS name, an IPv4 address, or an IPv6 address without its brackets.
         host: &'a str,
-        /// The UDP port, 1 to 65535; 5684 if the URI does not say one.
+        /// The UDP port, 1 to 65535; 5684 by default.
         port: u16,
     },
     /// `sms:+number` or `tel:+number`: CoAP over SMS (TS 8.6.2).
     ///
-    /// TS 1.0 defines no such form: it keeps the number in LwM2M Server SMS Number (`/0/x/9`).
-    /// Deployed devices use both schemes for a server that is reached by SMS alone.
+    /// TS 1.0 has the number in LwM2M Server SMS Number (`/0/x/9`) instead. Deployed devices use both
+    /// schemes for a server that is reached by SMS alone.
     Sms(Msisdn),
 }
 
-/// Text that is not a LwM2M Server URI.
+/// Text that isn't a LwM2M Server URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("offset {offset}: expected {expected}")]
 #[non_exhaustive]
@@ -109,8 +109,8 @@ impl<'a> ServerUri<'a> {
         }
     }
 
-    /// Reads the URI of a resource of a server, such as a firmware package: the server, and the path
-    /// and query exactly as they are written. They begin with `/` or `?`, or are empty.
+    /// Reads the URI of a resource of a server, such as a firmware package: the server, and path and
+    /// query exactly as written. These begin with `/` or `?`, or are empty.
     ///
     /// ```
     /// use lwm2m_core::ServerUri;
@@ -153,7 +153,7 @@ impl<'a> ServerUri<'a> {
         Ok((server, resource))
     }
 
-    /// The address, if the host is one. A DNS name is for the caller to resolve.
+    /// The address, if the host is one. The caller resolves a DNS name.
     ///
     /// ```
     /// use lwm2m_core::ServerUri;
@@ -197,7 +197,7 @@ fn host_and_port<'a>(
         check_host(text, host)?;
         (host, port)
     };
-    // A colon without a port is allowed, and means the default (RFC 3986 §3.2.3).
+    // A colon without a port means the default (RFC 3986 §3.2.3).
     if port.is_empty() {
         return Ok((host, None));
     }
@@ -208,7 +208,7 @@ fn host_and_port<'a>(
     }
 }
 
-/// Checks a host that is not in brackets: an IPv4 address, or a name of labels between dots.
+/// Checks a host without brackets: an IPv4 address, or a name of labels between dots.
 fn check_host(text: &str, host: &str) -> Result<(), ServerUriError> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if let Some(at) = host.find(|c| !is_allowed(c)) {
@@ -245,7 +245,7 @@ fn error_at(text: &str, part: &str, expected: ServerUriExpected) -> ServerUriErr
     }
 }
 
-/// Where a part of the text begins in it.
+/// The offset of a part of the text.
 fn offset(text: &str, part: &str) -> usize {
     part.as_ptr().addr().saturating_sub(text.as_ptr().addr())
 }

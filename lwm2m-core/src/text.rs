@@ -100,7 +100,7 @@ impl Format for TextFormat {
 
 /// Reads the text of a Resource or Resource Instance into a sink.
 ///
-/// What has no definition is handed on as [`ValueRef::Raw`].
+/// A Resource without a definition is passed on as [`ValueRef::Raw`].
 ///
 /// # Errors
 ///
@@ -160,7 +160,7 @@ impl Encode for Encoder<'_> {
     }
 }
 
-/// A value that was read from text. Only Opaque needs bytes of its own, so there are no further cases.
+/// A value that was read from text. Only Opaque needs bytes of its own, so it won't grow.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadValue<'a> {
     /// Anything but Opaque; a String borrows the payload.

@@ -1,4 +1,4 @@
-//! Moments: of the machines' clock, and of reported values.
+//! Moments of the machines' clock and of reported values.
 
 use core::{
     fmt,
@@ -8,9 +8,9 @@ use core::{
 
 /// A moment, in milliseconds since one of the caller's choice.
 ///
-/// The machines never read a clock: every call that depends on time is told the time. All that is
-/// asked of the caller's clock is that it does not run backwards; a machine that sees it do so
-/// waits until it has caught up, and stays sound.
+/// The machines never read a clock: every call that depends on time takes the time. The caller's
+/// clock must not run backwards. If it does, a machine waits until the clock has caught up, and stays
+/// sound.
 ///
 /// ```
 /// use core::time::Duration;
@@ -100,7 +100,7 @@ impl fmt::Display for Instant {
     }
 }
 
-/// When a reported value was true (TS 6.4.4, Base Time plus Time), in seconds.
+/// When a reported value was valid (TS 6.4.4, Base Time plus Time), in seconds.
 ///
 /// A time is one or the other, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -116,9 +116,9 @@ impl Timestamp {
     /// The moment of the report itself.
     pub const NOW: Self = Self::Relative(0.0);
 
-    /// Base Time and Time together, as TS 6.4.4 has it: above zero, seconds since 1970-01-01 UTC;
-    /// zero or below, seconds relative to the moment of the report. `None` if they are no finite
-    /// number.
+    /// The sum of Base Time and Time (TS 6.4.4): above zero, seconds since 1970-01-01 UTC;
+    /// zero or below, seconds relative to the moment of the report. `None` if their sum isn't
+    /// finite.
     ///
     /// ```
     /// use lwm2m_core::Timestamp;
@@ -138,7 +138,7 @@ impl Timestamp {
         }
     }
 
-    /// The seconds that [`from_seconds`](Self::from_seconds) was told, or the variant holds.
+    /// The seconds, as [`from_seconds`](Self::from_seconds) takes them.
     pub const fn seconds(self) -> f64 {
         match self {
             Self::Absolute(seconds) | Self::Relative(seconds) => seconds,

@@ -24,7 +24,7 @@ pub enum Transport {
     NonIp,
 }
 
-/// A set of transports, never empty: what `b` says from LwM2M 1.1 on.
+/// A set of transports, never empty: the value of `b` from LwM2M 1.1 on.
 ///
 /// ```
 /// use lwm2m_core::{Transport, Transports};
@@ -46,7 +46,7 @@ pub struct Transports {
 #[error("expected letters of U, T, S and N, each once")]
 pub struct TransportsError;
 
-/// How a Client is reached, as its version of the Enabler says it.
+/// How a Client is reached, in the form of its version of the Enabler.
 ///
 /// ```
 /// use lwm2m_core::{Binding, BindingMode, Transport};
@@ -102,7 +102,7 @@ impl Transport {
 }
 
 impl Transports {
-    /// UDP alone: what a Client that does not say is reached over.
+    /// UDP alone: the default.
     pub const UDP: Self = Self::only(Transport::Udp);
 
     /// One transport.
@@ -112,7 +112,7 @@ impl Transports {
         }
     }
 
-    /// These transports and one more, if it is not among them.
+    /// These transports and this one.
     #[must_use]
     pub const fn and(self, transport: Transport) -> Self {
         Self {
@@ -198,8 +198,8 @@ impl Binding {
         }
     }
 
-    /// Current Transport Binding and Mode of a Client of LwM2M 1.0 (TS Table 8); a later one has
-    /// none.
+    /// Current Transport Binding and Mode of a Client of LwM2M 1.0 (TS Table 8). Later versions have
+    /// no such mode.
     pub const fn mode(self) -> Option<BindingMode> {
         match self {
             Self::Mode(mode) => Some(mode),
@@ -209,7 +209,7 @@ impl Binding {
 }
 
 impl Default for Binding {
-    /// U, which holds where nothing is said (TS Table 7).
+    /// U, the default (TS Table 7).
     fn default() -> Self {
         Self::Mode(BindingMode::U)
     }
@@ -299,7 +299,7 @@ mod tests {
         }
         assert_eq!(binding(true).to_string(), "UN&Q");
         assert_eq!(binding(false).to_string(), "UN");
-        // It says the same as a mode might, and is none.
+        // It means the same as a mode, but isn't one.
         let udp = Binding::Transports {
             transports: Transports::UDP,
             queue_mode: false,

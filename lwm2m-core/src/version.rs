@@ -14,28 +14,28 @@ use thiserror::Error;
 /// assert_eq!("\"2.2\"".parse(), Ok(Version::new(2, 2))); // TS 5.2.7.3 and 6.2.3 write quotes
 /// assert!(Version::new(1, 1).accepts(Version::INITIAL));
 /// assert!(!Version::INITIAL.accepts(Version::new(1, 1)));
-/// assert_eq!(Version::default(), Version::INITIAL); // what no `ver` means
+/// assert_eq!(Version::default(), Version::INITIAL); // without `ver`
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// Differs where something is not compatible.
+    /// Differs between versions that aren't compatible.
     pub major: u8,
-    /// Grows where something compatible is added.
+    /// Grows with compatible additions.
     pub minor: u8,
 }
 
-/// Two versions that are no [`EnablerVersions`].
+/// Two versions that don't make [`EnablerVersions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected two versions with the same major number, the older one first")]
 pub struct EnablerVersionsError;
 
-/// Text that is no [`Version`].
+/// Text that isn't a [`Version`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected a version such as 1.0, two numbers of 0 to 255 without leading zeros")]
 pub struct VersionError;
 
 impl Version {
-    /// 1.0: the LwM2M Enabler of this specification, and any Object that does not say otherwise.
+    /// 1.0: the LwM2M Enabler of this specification, and the default of an Object.
     pub const INITIAL: Self = Self::new(1, 0);
 
     /// The version `major.minor`.
@@ -43,7 +43,7 @@ impl Version {
         Self { major, minor }
     }
 
-    /// Whether a Server that supports this version of the Enabler takes a Client of that one: the
+    /// Whether a Server that supports this version of the Enabler accepts a Client of that one: the
     /// same major, and not above the Server's (TS 5.3.1). If not, the answer is 4.12.
     pub const fn accepts(self, client: Self) -> bool {
         self.major == client.major && self.minor >= client.minor
@@ -51,7 +51,7 @@ impl Version {
 }
 
 impl Default for Version {
-    /// [`INITIAL`](Self::INITIAL): what holds where nothing is said.
+    /// [`INITIAL`](Self::INITIAL)
     fn default() -> Self {
         Self::INITIAL
     }
@@ -83,8 +83,8 @@ impl fmt::Display for Version {
     }
 }
 
-/// The versions of the LwM2M Enabler that a Server accepts of its Clients (TS 5.3.1): those of one
-/// major version, from an oldest to a newest one.
+/// The versions of the LwM2M Enabler that a Server accepts of its Clients (TS 5.3.1): a range within
+/// one major version.
 ///
 /// ```
 /// use lwm2m_core::{EnablerVersions, Version};
@@ -102,7 +102,7 @@ impl fmt::Display for Version {
 )]
 pub struct EnablerVersions {
     oldest: Version,
-    /// Of the same major version, and not before the oldest.
+    /// Has the major version of `oldest`, and isn't older.
     newest: Version,
 }
 

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::Operation;
 use crate::{Code, ContentFormat, Method, Path};
 
-/// What of a request tells its operation.
+/// The parts of a request that decide its operation.
 ///
 /// ```
 /// use lwm2m_core::{ContentFormat, DownlinkRequest, Method, Operation, ResourceSupport};
@@ -40,8 +40,8 @@ pub struct DownlinkRequest {
     pub has_payload: bool,
 }
 
-/// The Observe option of a request (RFC 7641 §2). Other numbers are ignored as if the option were
-/// not there: it is elective.
+/// The Observe option of a request (RFC 7641 §2). The option is elective, so other numbers are
+/// ignored.
 ///
 /// RFC 7641 has these two, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,11 +79,11 @@ pub enum WriteMode {
     PartialUpdate,
 }
 
-/// Why a request of Device Management or Information Reporting is no operation.
+/// Why a request of Device Management or Information Reporting isn't a valid operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DownlinkError {
-    /// The operation cannot have a path of this form (TS 7.3.2.3, 7.3.2.4).
+    /// The operation can't have a path of this form (TS 7.3.2.3, 7.3.2.4).
     #[error("{operation} is not allowed on {path}")]
     Target {
         /// The operation that the request looks like.
@@ -105,12 +105,11 @@ pub enum DownlinkError {
     ValueAndAttributes,
 }
 
-/// Why a request of the Bootstrap-Server is no operation; the answer is 4.00, the one that TS
-/// Table 27 has for it.
+/// Why a request of the Bootstrap-Server isn't a valid operation. The answer is 4.00 (TS Table 27).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BootstrapRequestError {
-    /// The operation cannot have a path of this form (TS 8.2.3).
+    /// The operation can't have a path of this form (TS 8.2.3).
     #[error("{operation} is not allowed on {path}")]
     Target {
         /// The operation that the request looks like.
@@ -176,8 +175,8 @@ impl DownlinkRequest {
         }
     }
 
-    /// The operation of Device Management or Information Reporting that this request is, if it may
-    /// be: [`intended`](Self::intended), [`check_target`](Self::check_target) and
+    /// The operation of Device Management or Information Reporting that this request is, if it is
+    /// valid: [`intended`](Self::intended), [`check_target`](Self::check_target) and
     /// [`check_content`](Self::check_content) in one.
     pub fn operation(&self, resource: Option<ResourceSupport>) -> Result<Operation, DownlinkError> {
         let operation = self.intended(resource);
@@ -187,15 +186,15 @@ impl DownlinkRequest {
     }
 
     /// The operation of Device Management or Information Reporting that this request is meant to
-    /// be, whether or not it may be: what is wrong with a request depends on its operation.
+    /// be, whether or not it is valid: what is wrong with a request depends on its operation.
     ///
     /// GET with Accept 40 is Discover, whatever its Observe. PUT with queries and without a
     /// value (neither payload nor Content-Format) is Write-Attributes. POST on an Object Instance
     /// without anything in it is an Execute, which is not allowed there.
     ///
-    /// `resource` counts only for a POST on a Resource: that is Execute or Write by what the
-    /// Resource supports, so that firmware can be pushed by PUT and by POST, and arguments need
-    /// no Content-Format. `None` is a Resource without a definition.
+    /// `resource` counts only for a POST on a Resource: that is Execute or Write, whichever the
+    /// Resource supports. So firmware can be pushed by PUT and by POST, and arguments need no
+    /// Content-Format. `None` is a Resource without a definition.
     pub const fn intended(&self, resource: Option<ResourceSupport>) -> Operation {
         match self.method {
             Method::Get => match (self.accept, self.observe) {
@@ -210,7 +209,7 @@ impl DownlinkRequest {
                 (Path::Root | Path::Object(_), _) => Operation::Create,
                 (Path::Resource(..), Some(ResourceSupport::Execute)) => Operation::Execute,
                 (Path::Resource(..), Some(ResourceSupport::Write)) => Operation::Write,
-                // An Execute has an error of its own where there is none (TS 5.4.5).
+                // Where there is no Execute, it has an error of its own (TS 5.4.5).
                 _ if self.has_value() => Operation::Write,
                 _ => Operation::Execute,
             },
@@ -238,8 +237,8 @@ impl DownlinkRequest {
         }
     }
 
-    /// Whether the [intended](Self::intended) operation has the parts that it needs, and none that
-    /// it cannot have: Write and Create name their format, and a Write sets no attributes.
+    /// Whether the [intended](Self::intended) operation has the parts that it needs and no others:
+    /// Write and Create name their format, and a Write sets no attributes.
     pub fn check_content(&self, operation: Operation) -> Result<(), DownlinkError> {
         let needs_format = matches!(operation, Operation::Write | Operation::Create);
         if needs_format && self.content_format.is_none() {
@@ -251,8 +250,8 @@ impl DownlinkRequest {
         Ok(())
     }
 
-    /// The operation of the Bootstrap interface that this request is; Bootstrap-Finish is no
-    /// request on the resource tree (`/bs`).
+    /// The operation of the Bootstrap interface that this request is. Bootstrap-Finish isn't among
+    /// them: its path is `/bs`.
     pub fn bootstrap_operation(&self) -> Result<Operation, BootstrapRequestError> {
         let operation = match self.method {
             Method::Get if self.accept == Some(ContentFormat::LINK_FORMAT) => {
@@ -284,7 +283,7 @@ impl DownlinkError {
     /// The answer to such a request (TS Table 27).
     pub const fn code(&self) -> Code {
         match self {
-            // No request names a Resource Instance alone (TS 5.4): there is no such target.
+            // LwM2M 1.0 has no requests on a Resource Instance (TS 5.4).
             Self::Target {
                 path: Path::ResourceInstance(..),
                 ..

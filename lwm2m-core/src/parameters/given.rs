@@ -1,4 +1,4 @@
-//! What the URI-queries of a request say, whichever request it is.
+//! The parameters in the URI-queries of any request.
 
 use core::str::FromStr;
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{Binding, BindingMode, Transports, Version};
 
-/// How a version of the Enabler says what binding there is.
+/// How a version of the Enabler writes the binding.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     /// 1.0: `b` is one of Table 8.
     Mode,
-    /// Later: `b` is a set of transports as they were before, if it is not given, and `Q` a flag.
+    /// Later: `b` is a set of transports (these, if it isn't given), and `Q` a flag.
     Transports(Transports),
 }
 
@@ -26,7 +26,7 @@ impl Style {
         }
     }
 
-    /// That of a Client that said this.
+    /// The style of this binding.
     pub(super) fn like(binding: Binding) -> Self {
         match binding {
             Binding::Mode(_) => Self::Mode,
@@ -45,7 +45,7 @@ impl Style {
     }
 }
 
-/// The first version that the queries tell, if it can be read.
+/// The first version in the queries, if it can be read.
 pub(super) fn first_version<'a>(
     queries: impl Iterator<Item = &'a str>,
 ) -> Option<(usize, Version)> {
@@ -70,7 +70,7 @@ pub(super) struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// Walks all queries, so that each unknown one is told, and tells the first error.
+    /// Reads all queries, so that the caller gets each unknown one. Returns the first error.
     pub(super) fn read(
         queries: impl IntoIterator<Item = &'a str>,
         style: Style,
@@ -127,7 +127,7 @@ impl<'a> Given<'a> {
         Ok(())
     }
 
-    /// What was said of the binding, if anything was.
+    /// The binding, if given.
     pub(super) fn binding(&self, style: Style) -> Option<Binding> {
         match style {
             Style::Mode => self.mode.map(Binding::Mode),
@@ -142,7 +142,7 @@ impl<'a> Given<'a> {
     }
 }
 
-/// Reads a value; tells whether there was one before.
+/// Reads a value. Returns whether there was one before.
 fn replace<T: FromStr>(
     slot: &mut Option<T>,
     value: &str,

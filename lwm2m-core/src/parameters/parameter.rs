@@ -6,13 +6,13 @@ use thiserror::Error;
 
 use crate::{Code, EnablerVersions, Version};
 
-/// What becomes of a request with a parameter that its table does not list.
+/// Whether a request may have a parameter that its table doesn't list.
 ///
 /// It is yes or no, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum UnknownParameter {
-    /// The request is read as if the parameter were not there.
+    /// The parameter is ignored.
     Accept,
     /// The request is refused with [`ParameterError::Unknown`].
     Refuse,
@@ -43,10 +43,10 @@ pub enum Parameter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParameterError {
-    /// A parameter that must be there is not.
+    /// A mandatory parameter is missing.
     #[error("expected a query {0}=")]
     Missing(Parameter),
-    /// A parameter is there twice.
+    /// A repeated parameter.
     #[error("query {query}: {parameter} was given before")]
     Duplicate {
         /// Which query, from 0: the later one.
@@ -54,7 +54,7 @@ pub enum ParameterError {
         /// Which parameter.
         parameter: Parameter,
     },
-    /// The value of a parameter is malformed, or there is none.
+    /// The value of a parameter is malformed or missing.
     #[error("query {query}: expected {}", parameter.expectation())]
     Malformed {
         /// Which query, from 0.
@@ -68,7 +68,7 @@ pub enum ParameterError {
         /// Which query, from 0.
         query: usize,
     },
-    /// The Client's version of the Enabler is not compatible with the Server's (TS 5.3.1).
+    /// The Client's version of the Enabler isn't compatible with the Server's (TS 5.3.1).
     #[error("query {query}: LwM2M {client} is not compatible with {accepted}")]
     Version {
         /// Which query, from 0.
@@ -114,8 +114,8 @@ impl fmt::Display for Parameter {
 }
 
 impl ParameterError {
-    /// The answer to such a request (TS Table 27): 4.12 for a version that is not compatible, 4.00
-    /// for anything else.
+    /// The answer to such a request (TS Table 27): 4.12 for a version that isn't compatible, otherwise
+    /// 4.00.
     pub const fn code(&self) -> Code {
         match self {
             Self::Version { .. } => Code::PRECONDITION_FAILED,

@@ -88,20 +88,20 @@ impl fmt::Display for EndpointName<'_> {
 
 /// The lifetime of a registration: 1 to 4,294,967,295 seconds.
 ///
-/// The specification gives no range. 0 is refused, because such a registration would have ended
-/// before its answer; 136 years are enough.
+/// The specification gives no range. 0 is refused, because such a registration would end before its
+/// answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Lifetime(NonZeroU32);
 
-/// What is no [`Lifetime`].
+/// A number or text that isn't a [`Lifetime`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected a lifetime of 1 to 4294967295 seconds")]
 pub struct LifetimeError;
 
 impl Lifetime {
-    /// This many seconds, if there are any.
+    /// This many seconds, unless they are 0.
     pub const fn from_secs(seconds: u32) -> Option<Self> {
         match NonZeroU32::new(seconds) {
             Some(seconds) => Some(Self(seconds)),
@@ -164,7 +164,7 @@ pub struct Msisdn {
     digits: [u8; Self::MAX_LEN],
 }
 
-/// Text that is no [`Msisdn`].
+/// Text that isn't an [`Msisdn`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected an MSISDN of 1 to 15 digits without '+'")]
 pub struct MsisdnError;
