@@ -29,7 +29,7 @@ use crate::{
 ///
 /// The events are absolute and in the order of [`lwm2m_core::codec`]. The data type of each
 /// Resource decides which field its value must be in (TS Table 22). A Resource that `types` doesn't
-/// know has the type that its field tells: String, Integer (a number without fraction and
+/// know has the type of its field: String, Integer (a number without fraction and
 /// exponent), Float, Boolean or ObjectLink. Strings borrow from the payload unless they are
 /// escaped.
 ///
@@ -66,7 +66,7 @@ use crate::{
 /// [`Event::Instance`](lwm2m_core::codec::Event::Instance) with `None`. [`WithInstance`] gives it one
 /// on its way into a [`Content`](lwm2m_core::codec::Content), where everything has a path.
 ///
-/// It is read so if at least one name has two levels. Without one, `/16/1/0` is Resource 0 of
+/// That is so if at least one name has two levels. Otherwise `/16/1/0` is Resource 0 of
 /// Object Instance 1: an Object Instance that has multiple Resources only must be named.
 ///
 /// ```
@@ -115,7 +115,7 @@ pub fn decode<S: Sink + ?Sized>(
 struct Decoder<'a, 't, T: ?Sized> {
     base_name: Option<Text<'a>>,
     base_name_offset: usize,
-    /// The same, read.
+    /// The Base Name, parsed.
     prefix: Name,
     base_time: Option<f64>,
     scope: Scope,
@@ -347,7 +347,7 @@ fn unescape<'b>(text: Text<'_>, buffer: &'b mut String) -> &'b str {
     buffer
 }
 
-/// The path with instance 0 between its Object and the rest.
+/// The path with Object Instance 0 between its Object and the rest.
 fn in_instance_0(path: Path) -> Option<Path> {
     match path {
         Path::Instance(object, resource) => Some(Path::Resource(

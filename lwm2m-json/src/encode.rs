@@ -64,6 +64,8 @@ use crate::{
 ///   [`EncodeError::Structure`]. Resource 65535 of such an Object Instance: [`EncodeError::Value`].
 /// * Paths without values: [`EncodeError::Structure`].
 ///
+/// An answer leaves out the empty Resource 2:
+///
 /// ```
 /// use lwm2m_core::{Path, ValueRef, codec::{Event, Scope, Sink}};
 /// use lwm2m_json::Encoder;
@@ -218,7 +220,7 @@ impl Sink for Encoder<'_> {
     }
 }
 
-/// The error is kept in the encoder.
+/// An error; the encoder keeps it.
 struct Failed;
 
 /// What each event does.
@@ -343,7 +345,7 @@ impl Encoder<'_> {
         self.filled = false;
     }
 
-    /// Goes back to what is around the place that is open.
+    /// Closes the place that is open; `outer` is around it.
     #[inline]
     fn close(&mut self, outer: Place) -> Result<(), Failed> {
         if !self.filled && !self.leaves_out {
@@ -445,7 +447,7 @@ impl Encoder<'_> {
             Names::Unnamed => 2,
             _ => self.base.depth(),
         };
-        // An Object Instance has some hundred bytes: a new buffer need not grow often.
+        // An Object Instance has some hundred bytes, so a new buffer need not grow often.
         self.entries.out.begin(match self.base {
             Path::Root | Path::Object(_) | Path::Instance(..) => 512,
             Path::Resource(..) | Path::ResourceInstance(..) => 96,
@@ -464,7 +466,7 @@ impl Encoder<'_> {
     }
 }
 
-/// What is wrong.
+/// Errors.
 impl Encoder<'_> {
     #[inline]
     fn expect(&mut self, place: Place, step: Step) -> Result<(), Failed> {

@@ -49,7 +49,7 @@ impl fmt::Display for DecodeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The payload is not UTF-8 (RFC 8259, 8.1).
+    /// The payload isn't UTF-8 (RFC 8259, 8.1).
     #[error("the payload is not UTF-8")]
     Utf8,
     /// Something else than the grammar of JSON or TS Table 22 asks for.
@@ -73,7 +73,7 @@ pub enum Problem {
     /// Bytes after the end of the document.
     #[error("bytes after the end of the document")]
     Trailing,
-    /// The same member twice.
+    /// A repeated member.
     #[error("{0} is there twice")]
     Duplicate(Member),
     /// The document has no Resource Array.
@@ -86,7 +86,7 @@ pub enum Problem {
     /// An answer without entries whose Base Name is neither the path of the scope nor contains it.
     #[error("without an entry, {} must be of {base}, not {path}", Member::BaseName)]
     OtherPath {
-        /// The Base Name, a slash at its end apart.
+        /// The Base Name, without a slash at its end.
         path: Path,
         /// The path of the request.
         base: Path,

@@ -1,16 +1,15 @@
-//! JSON itself (RFC 8259): a strict reader that lends tokens and copies nothing.
+//! JSON itself (RFC 8259): a strict reader that borrows and copies nothing.
 
 use core::{mem, str::Chars};
 
 use crate::error::{DecodeError, Problem};
 
-/// How deep members may be nested that this format does not know and ignores. (What it knows
-/// needs three levels.)
+/// How deep unknown members may be nested. (Known members need three levels.)
 const MAX_DEPTH: u8 = 16;
 
 type Result<T> = core::result::Result<T, DecodeError>;
 
-/// A document and what is left of it.
+/// A document and its unread rest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     text: &'a str,
@@ -28,13 +27,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The byte that comes next, from 0.
+    /// The offset of the next byte.
     #[inline(always)]
     pub(crate) fn offset(&self) -> usize {
         self.text.len().saturating_sub(self.rest.len())
     }
 
-    /// What comes next is wrong.
+    /// An error at the next byte.
     #[cold]
     pub(crate) fn error<T>(&self, problem: Problem) -> Result<T> {
         Err(DecodeError::at(self.offset(), problem))
@@ -55,14 +54,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes to the next element of an array; tells whether there is one. `first` is true before
+    /// Goes to the next element of an array; returns whether there is one. `first` is true before
     /// the first call.
     #[inline(always)]
     pub(crate) fn next_element(&mut self, first: &mut bool) -> Result<bool> {
         self.next(b']', "',' or ']'", first)
     }
 
-    /// Goes to the value of an object's next member; tells its name. `first` is true before the
+    /// Goes to the value of an object's next member; returns its name. `first` is true before the
     /// first call.
     #[inline(always)]
     pub(crate) fn next_member(&mut self, first: &mut bool) -> Result<Option<Text<'a>>> {
@@ -110,7 +109,7 @@ impl<'a> Reader<'a> {
         Ok(Text { raw, escaped })
     }
 
-    /// Passes an escape sequence, if one comes next.
+    /// Skips an escape sequence, which must come next.
     #[cold]
     fn escape(&mut self) -> Result<()> {
         match self.peek() {
@@ -168,7 +167,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads any value into nothing.
+    /// Skips any value.
     pub(crate) fn skip(&mut self) -> Result<()> {
         self.skip_nested(MAX_DEPTH)
     }
@@ -211,7 +210,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The document ends here.
+    /// Checks that the document ends here.
     pub(crate) fn end(&mut self) -> Result<()> {
         self.white_space();
         if self.rest.is_empty() {
@@ -221,11 +220,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether nothing but the end of the enclosing object can follow the array that comes next,
-    /// told without reading the array.
+    /// Whether only the end of the enclosing object can follow the next array. The array isn't read.
     ///
-    /// The document ends with `]` and `}`, and no other array begins: so that is the end of this
-    /// one, or the document is malformed. `false` may be wrong, `true` may not.
+    /// If the document ends with `]` and `}` and no other array begins, that `]` ends this array, or
+    /// the document is malformed. `false` may be wrong, `true` is not.
     pub(crate) fn last_array(&self) -> bool {
         let [end @ .., b'}'] = self.rest.trim_ascii_end() else {
             return false;
@@ -241,7 +239,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes digits; tells whether there was one.
+    /// Skips digits; returns whether there was one.
     #[inline(always)]
     fn digits(&mut self) -> bool {
         let before = self.rest.len();
@@ -278,20 +276,19 @@ impl<'a> Reader<'a> {
         self.rest = self.rest.get(count..).unwrap_or_default();
     }
 
-    /// What has been read since this offset.
+    /// The text since this offset.
     #[inline(always)]
     fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.offset()).unwrap_or_default()
     }
 }
 
-/// How many bytes stand for themselves in a string: up to a quotation mark, a backslash or a
-/// control character.
+/// How many bytes of a string are plain: up to a quotation mark, a backslash or a control character.
 #[inline(always)]
 pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     let mut len = 0usize;
     let mut rest = bytes;
-    // Eight bytes at a time: most strings here end within the first eight.
+    // Eight bytes at a time. Most strings end within the first eight.
     while let Some((chunk, after)) = rest.split_first_chunk() {
         let special = special_in(chunk);
         if special != 0 {
@@ -306,10 +303,10 @@ pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     len.saturating_add(before)
 }
 
-/// Whether all bytes stand for themselves in a string.
+/// Whether all bytes of a string are plain.
 #[inline(always)]
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-    // The last bytes are looked at twice in part, rather than one by one.
+    // Some of the last bytes are checked twice, rather than one by one.
     let special = if let Some(last) = bytes.last_chunk() {
         let (chunks, _) = bytes.as_chunks();
         let all = chunks.iter().map(special_in);
@@ -328,29 +325,29 @@ fn special_in(bytes: &[u8; 8]) -> u64 {
     special_bytes(u64::from_le_bytes(*bytes))
 }
 
-/// Finds the special bytes of a string among eight. The lowest bit that is set is the highest bit
-/// of the first one; the bits above it say nothing.
+/// Finds the special bytes among eight. The lowest bit that is set is the highest bit of the first
+/// special byte; the bits above it mean nothing.
 #[inline(always)]
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    // Subtraction sets the highest bit of a byte that is smaller, unless it was set before.
+    // Subtraction sets the highest bit of a smaller byte, unless it was set before.
     let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
     (equal(b'"') | equal(b'\\') | below(word, 0x20)) & HIGH
 }
 
-/// A string as it stands in the document, its escape sequences known to be valid.
+/// A string of the document. Its escape sequences are valid.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text<'a> {
-    /// What stands between the quotation marks.
+    /// The text between the quotation marks.
     pub(crate) raw: &'a str,
     /// Whether there are escape sequences in it.
     pub(crate) escaped: bool,
 }
 
 impl<'a> Text<'a> {
-    /// What the string says.
+    /// The characters, without escape sequences.
     pub(crate) fn chars(self) -> impl Iterator<Item = char> + use<'a> {
         let mut chars = self.raw.chars();
         core::iter::from_fn(move || match chars.next()? {
@@ -360,7 +357,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Reads what follows a backslash.
+/// Reads the rest of an escape sequence, after its backslash.
 fn unescape(chars: &mut Chars<'_>) -> Option<char> {
     Some(match chars.next()? {
         char @ ('"' | '\\' | '/') => char,
@@ -391,7 +388,7 @@ fn hex4(chars: &mut Chars<'_>) -> Option<u16> {
     Some(unit)
 }
 
-/// A number as it stands in the document, its grammar known to be right.
+/// A number of the document. Its grammar is valid.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
     raw: &'a str,
@@ -403,7 +400,7 @@ pub(crate) struct Number<'a> {
 const MAX_EXACT: u64 = 1 << 53;
 
 impl Number<'_> {
-    /// Whether it is written as an integer, and one of 64 bits.
+    /// The number, if it is written as an integer of 64 bits.
     pub(crate) fn token_integer(self) -> Option<i64> {
         self.integer.then(|| self.raw.parse().ok()).flatten()
     }
@@ -425,8 +422,8 @@ impl Number<'_> {
     }
 }
 
-/// The value of a decimal number, if it is integral and at most 2^53 in size. It is exact: it
-/// takes no detour by a float, which would round `0.99999999999999999`.
+/// The value of a decimal number, if it is integral and at most 2^53 in size. It is exact: a float
+/// would round `0.99999999999999999`.
 fn integral(raw: &str) -> Option<i64> {
     let (mantissa, exponent) = raw.split_once(['e', 'E']).unwrap_or((raw, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -434,7 +431,7 @@ fn integral(raw: &str) -> Option<i64> {
         Some(whole) => (-1, whole),
         None => (1, whole),
     };
-    // The digits up to the last that is no zero, and how many zeros follow.
+    // The digits up to the last nonzero one, and how many zeros follow.
     let mut digits = 0u64;
     let mut zeros = 0u32;
     for digit in whole.bytes().chain(fraction.bytes()) {
@@ -450,7 +447,7 @@ fn integral(raw: &str) -> Option<i64> {
     if digits == 0 {
         return Some(0);
     }
-    // Their power of ten. Below zero, the last digit is a part of an integer.
+    // Their power of ten. If it is negative, there is a fraction.
     let power = exponent.parse::<i64>().ok()?;
     let power = power.checked_add(i64::from(zeros))?;
     let power = power.checked_sub(i64::try_from(fraction.len()).ok()?)?;

@@ -1,4 +1,4 @@
-//! The parts of JSON (RFC 8259) that the encoder puts together.
+//! The parts of JSON (RFC 8259) that the encoder writes.
 
 use alloc::vec::Vec;
 
@@ -8,15 +8,15 @@ use crate::reader::{is_plain, plain_len};
 
 /// Appends to a buffer.
 ///
-/// It writes into room that it has made beforehand: the buffer's length is brought up to date once
-/// for many parts, not for each.
+/// It makes room beforehand and writes into it, so the length of the buffer is updated once for many
+/// parts.
 #[derive(Debug)]
 pub(crate) struct Writer<'b> {
-    /// What was written, and room behind it.
+    /// The written bytes, and room behind them.
     buffer: &'b mut Vec<u8>,
-    /// Where what was written ends.
+    /// Where the written bytes end.
     end: usize,
-    /// The length that the buffer goes back to if the writer goes away.
+    /// The length that the buffer is cut to if the writer is dropped.
     keep: usize,
 }
 
@@ -30,19 +30,19 @@ impl<'b> Writer<'b> {
         Self { buffer, end, keep }
     }
 
-    /// Leaves in the buffer what was written.
+    /// Keeps what was written in the buffer.
     pub(crate) fn keep(&mut self) {
         self.keep = self.end;
     }
 
-    /// Takes memory for so many bytes, if the buffer has none at all.
+    /// Reserves so many bytes, if the buffer has no memory yet.
     pub(crate) fn begin(&mut self, bytes: usize) {
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(bytes);
         }
     }
 
-    /// Room for this many bytes at least.
+    /// Room for at least this many bytes.
     #[inline(always)]
     fn room(&mut self, bytes: usize) -> &mut [u8] {
         if self.buffer.len().wrapping_sub(self.end) < bytes {
@@ -60,13 +60,13 @@ impl<'b> Writer<'b> {
     }
 
     pub(crate) fn text(&mut self, text: &str) {
-        // Not into room: of a long text each byte would be written twice.
+        // Appended without making room, which would write each byte of a long text twice.
         self.buffer.truncate(self.end);
         self.buffer.extend_from_slice(text.as_bytes());
         self.end = self.buffer.len();
     }
 
-    /// Appends what `write` puts together, at most [`Piece::MAX`] bytes.
+    /// Appends what `write` makes, at most [`Piece::MAX`] bytes.
     #[inline(always)]
     pub(crate) fn piece(&mut self, write: impl FnOnce(&mut Piece<'_>)) {
         if let Some(room) = self.room(Piece::MAX).first_chunk_mut() {
@@ -75,7 +75,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// The same, then what stands between the quotation marks of a string, then what ends an entry.
+    /// The same, then the text of a string, then the end of an entry.
     #[inline(always)]
     pub(crate) fn piece_and_string(&mut self, write: impl FnOnce(&mut Piece<'_>), text: &str) {
         const END: &str = "\"},";
@@ -106,24 +106,24 @@ impl<'b> Writer<'b> {
         self.text(END);
     }
 
-    /// Takes the last bytes back.
+    /// Removes the last bytes.
     pub(crate) fn take_back(&mut self, count: usize) {
         self.end = self.end.saturating_sub(count);
     }
 
-    /// A number that is finite, in the shortest form that reads back equal.
+    /// A finite number, in the shortest form that reads back equal.
     pub(crate) fn float(&mut self, number: f64) {
         self.text(ryu::Buffer::new().format_finite(number));
     }
 
-    /// The same, full numbers without a fraction.
+    /// The same; whole numbers without a fraction.
     pub(crate) fn seconds(&mut self, seconds: f64) {
         let mut buffer = ryu::Buffer::new();
         let text = buffer.format_finite(seconds);
         self.text(text.strip_suffix(".0").unwrap_or(text));
     }
 
-    /// A string with characters that do not stand for themselves.
+    /// A string with characters that must be escaped.
     #[cold]
     fn escaped(&mut self, mut text: &str) {
         let mut plain = plain_len(text.as_bytes());
@@ -154,7 +154,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Octets in Base64 (RFC 4648, 4); `None` if their text would be longer than memory can be.
+    /// Octets in Base64 (RFC 4648, 4); `None` if the length of the text overflows.
     pub(crate) fn base64(&mut self, bytes: &[u8]) -> Option<()> {
         let len = encoded_len(bytes.len(), true)?;
         self.end.checked_add(len)?;
@@ -172,8 +172,8 @@ impl Drop for Writer<'_> {
 
 /// A short part of a document.
 ///
-/// Of what it is put together from, each part has a size that the compiler knows or knows a limit
-/// of: so it sees that there is room, and looks for it only where numbers are long.
+/// The compiler knows the size of each part, or a limit of it. So it sees that there is room, and checks
+/// only for long numbers.
 pub(crate) struct Piece<'p> {
     room: &'p mut [u8; Piece::MAX],
     len: usize,
@@ -184,7 +184,7 @@ impl Piece<'_> {
     /// and `-9223372036854775808`.
     pub(crate) const MAX: usize = 64;
 
-    /// Tells how long it is.
+    /// Returns its length.
     #[inline(always)]
     fn write(room: &mut [u8; Piece::MAX], write: impl FnOnce(&mut Piece<'_>)) -> usize {
         let mut piece = Piece { room, len: 0 };
@@ -199,7 +199,7 @@ impl Piece<'_> {
 
     #[inline(always)]
     pub(crate) fn prefix(&mut self, prefix: &Prefix) {
-        // All of it, because a copy whose size is known is two instructions.
+        // The whole array: a copy of a known size is two instructions.
         let end = self.len.wrapping_add(prefix.len.min(Prefix::MAX));
         self.bytes(&prefix.bytes);
         self.len = end;
@@ -235,11 +235,11 @@ impl Piece<'_> {
     }
 }
 
-/// What many names begin with, put together once: a slash, or the identifiers of an Object and of
-/// an Object Instance, each with the slash that follows it.
+/// The common beginning of many names, made once: a slash, or the identifiers of an Object and of an
+/// Object Instance, each followed by a slash.
 #[derive(Debug)]
 pub(crate) struct Prefix {
-    /// The text, and zeros behind it.
+    /// The text, padded with zeros.
     bytes: [u8; 16],
     len: usize,
 }
@@ -252,7 +252,7 @@ impl Prefix {
         len: 0,
     };
 
-    /// What `write` puts together, at most `65535/65535/`.
+    /// What `write` makes, at most `65535/65535/`.
     pub(crate) fn of(write: impl FnOnce(&mut Piece<'_>)) -> Self {
         let mut room = [0; Piece::MAX];
         let len = Piece::write(&mut room, write);

@@ -59,9 +59,9 @@ pub enum RegistrationLink<'a> {
     Root {
         /// The root, or the alternate path.
         path: RootPath<'a>,
-        /// The content formats that all Objects support, beside those that are mandatory (`ct`).
+        /// The content formats that all Objects support beside the mandatory ones (`ct`).
         content_formats: ContentFormats<'a>,
-        /// Whether the link says `rt="oma.lwm2m"`.
+        /// Whether the link has `rt="oma.lwm2m"`.
         resource_type: bool,
     },
     /// An Object without Instances so far, or one whose version is given.
@@ -92,7 +92,7 @@ impl<'a> RegistrationLinks<'a> {
         }
     }
 
-    /// Where the Objects are: `/` unless the list says otherwise.
+    /// Where the Objects are; `/` by default.
     pub fn root(&self) -> RootPath<'a> {
         let root = self.root.or_else(|| {
             let mut list = self.clone();
@@ -110,11 +110,11 @@ impl<'a> RegistrationLinks<'a> {
             Ok(first) => first,
             Err(error) => return Some(Err(error)),
         };
-        // In most lists the first link is the root's, or no other link has attributes at all.
+        // In most lists the first link is the root's, or no other link has attributes.
         let root_link = if attributes.resource_type() {
             Some(first)
         } else if self.links.may_have_attributes() {
-            // What is malformed is reported when the walk comes there.
+            // The walk will report malformed links.
             let mut links = self.links.clone().map_while(Result::ok);
             links.find(has_resource_type)
         } else {
@@ -208,7 +208,7 @@ impl<'a> RegistrationLink<'a> {
     }
 }
 
-/// The attributes that mean something in the root link.
+/// The attributes with a meaning in the root link.
 #[derive(Default)]
 struct RootAttributes<'a> {
     resource_type: Option<bool>,
@@ -274,7 +274,7 @@ pub(crate) fn version(link: &Link<'_>) -> Result<Option<Version>, LinkFormatErro
     link.find("ver").map(Located::version).transpose()
 }
 
-/// `ver` of a link to an Object Instance. TS 6.2.3 gives it no meaning there, so a malformed one is
+/// `ver` of a link to an Object Instance. In TS 6.2.3 it has no meaning there, so a malformed one is
 /// ignored.
 #[inline]
 pub(crate) fn instance_version(link: &Link<'_>) -> Option<Version> {
@@ -283,7 +283,7 @@ pub(crate) fn instance_version(link: &Link<'_>) -> Option<Version> {
 
 /// The content formats that a root link names (`ct`): an iterator over their numbers.
 ///
-/// Formats that are not known are formats, too.
+/// Unknown formats are formats too.
 #[derive(Clone, Default)]
 pub struct ContentFormats<'a> {
     chars: Unquoted<'a>,
@@ -345,17 +345,16 @@ impl PartialEq for ContentFormats<'_> {
     }
 }
 
-/// What a client says about where its Objects are.
+/// Where the Objects of a client are, and in which formats.
 ///
-/// The link is written if there is something to say: by default there is not.
+/// Its link is written if any of these isn't the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RegistrationRoot<'a> {
     /// The root, or an alternate path (TS 8.2.2).
     pub path: RootPath<'a>,
-    /// The formats that all Objects support beside the mandatory ones; JSON is what TS 5.3.1 asks
-    /// to be told.
+    /// The formats that all Objects support beside the mandatory ones. TS 5.3.1 asks for JSON here.
     pub content_formats: &'a [ContentFormat],
-    /// Whether to say `rt="oma.lwm2m"` of the root, too; of an alternate path it is always said.
+    /// Whether the root has `rt="oma.lwm2m"`, too. An alternate path always has.
     pub resource_type: bool,
 }
 
@@ -382,9 +381,9 @@ pub struct RegistrationWriter<'b, 'r> {
 }
 
 impl<'b, 'r> RegistrationWriter<'b, 'r> {
-    /// Appends a list to `out`, beginning with the link to the root if that has something to say.
+    /// Appends a list to `out`, beginning with the link to the root if that is needed.
     pub fn new(out: &'b mut Vec<u8>, root: RegistrationRoot<'r>) -> Self {
-        // A list has about a hundred bytes: a new vector need not grow often.
+        // A list has about a hundred bytes, so a new vector need not grow often.
         if out.capacity() == 0 {
             out.reserve(128);
         }
@@ -407,8 +406,8 @@ impl<'b, 'r> RegistrationWriter<'b, 'r> {
 
     /// An Object and its Instances.
     ///
-    /// The Object itself is linked if its version is to be told (TS 6.2.3, Table 19) or if it has
-    /// no Instances. The Security Object (0) is left out (TS 5.3.1).
+    /// The Object has a link of its own if there is a version to write (TS 6.2.3, Table 19) or if it
+    /// has no Instances. The Security Object (0) is left out (TS 5.3.1).
     pub fn object(
         &mut self,
         object: ObjectId,

@@ -16,8 +16,8 @@ use crate::class::is_target;
 
 /// Where a client keeps its Objects: `/`, or an alternate path such as `/lwm2m` (TS 8.2.2).
 ///
-/// It is written as in a link's target, so what a URI reserves is percent-encoded. None of its
-/// segments is a number: so it can never be confused with the path of an Object.
+/// It is written like the target of a link, with percent-encoding. None of its segments is a number, so
+/// it can't be confused with the path of an Object.
 ///
 /// ```
 /// use lwm2m_linkformat::RootPath;
@@ -30,15 +30,15 @@ use crate::class::is_target;
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct RootPath<'a> {
-    /// What stands before the slash of an Object's path: nothing for the root.
+    /// The text before the path of an Object; empty for the root.
     prefix: &'a str,
 }
 
-/// Text that cannot be an alternate path; segments count from 0.
+/// Text that can't be an alternate path; segments count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RootPathError {
-    /// It does not begin with `/`.
+    /// It doesn't begin with `/`.
     #[error("expected an alternate path that begins with '/'")]
     NotAbsolute,
     /// A segment is a number (TS 8.2.2).
@@ -57,7 +57,7 @@ pub enum RootPathError {
 }
 
 impl<'a> RootPath<'a> {
-    /// Reads `/` or an alternate path; one slash at its end is no harm.
+    /// Reads `/` or an alternate path, which may have a slash at its end.
     pub fn new(text: &'a str) -> Result<Self, RootPathError> {
         if text == "/" {
             return Ok(Self::default());
@@ -79,12 +79,12 @@ impl<'a> RootPath<'a> {
         Ok(Self { prefix })
     }
 
-    /// As it is written in a link: `/`, or without a slash at its end.
+    /// As a link has it: `/`, or the alternate path without a slash at its end.
     pub const fn as_str(&self) -> &'a str {
         if self.is_root() { "/" } else { self.prefix }
     }
 
-    /// What stands before the path of an Object: nothing, or the alternate path.
+    /// The text before the path of an Object: empty, or the alternate path.
     pub const fn prefix(&self) -> &'a str {
         self.prefix
     }
@@ -94,7 +94,7 @@ impl<'a> RootPath<'a> {
         self.prefix.is_empty()
     }
 
-    /// Its segments, as they stand in Uri-Path options.
+    /// Its segments, as Uri-Path options have them.
     pub fn segments(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
         self.prefix.split('/').skip(1).filter_map(|segment| {
             if segment.contains('%') {
@@ -105,7 +105,7 @@ impl<'a> RootPath<'a> {
         })
     }
 
-    /// What the target of a link is, seen from here.
+    /// What the target of a link is to this root.
     pub(crate) fn resolve(self, target: &str) -> Result<Target, PathError> {
         match self.resolve_object(target) {
             Some((object, None)) => return Ok(Target::Path(Path::Object(object))),
@@ -120,7 +120,7 @@ impl<'a> RootPath<'a> {
         }
     }
 
-    /// The Object, or the Object Instance, that a link leads to: nearly all that lists are made of.
+    /// The Object or the Object Instance that a link leads to. Lists have little else.
     #[inline(always)]
     pub(crate) fn resolve_object(self, target: &str) -> Option<(ObjectId, Option<InstanceId>)> {
         let (object, rest) = segment(self.below(target)?.as_bytes())?;
@@ -133,11 +133,10 @@ impl<'a> RootPath<'a> {
         rest.is_empty().then_some((object, Some(instance)))
     }
 
-    /// What follows the alternate path, if that is what the target begins with.
+    /// The rest of a target that begins with the alternate path.
     #[inline(always)]
     fn below(self, target: &str) -> Option<&str> {
-        // Stripping nothing is left out: it is the usual case, and comparing with nothing is slow
-        // where memory is compared by vectors.
+        // The usual case. Comparing with an empty prefix is slow where memory is compared by vectors.
         if self.is_root() {
             Some(target)
         } else {
@@ -145,7 +144,7 @@ impl<'a> RootPath<'a> {
         }
     }
 
-    /// A target that is below here, or whose segments begin as those of the alternate path do.
+    /// A target that begins with the text of the alternate path.
     fn rooted(self, target: &str, below: &str) -> Result<Target, PathError> {
         match below.strip_prefix('/') {
             Some("") => Ok(Target::Root),
@@ -156,7 +155,7 @@ impl<'a> RootPath<'a> {
         }
     }
 
-    /// A target that is not below here, but may be the path of an Object without its first slash.
+    /// A target that isn't below the root, but may be the path of an Object without its first slash.
     fn unrooted(self, target: &str) -> Result<Target, PathError> {
         let below = match self.prefix.strip_prefix('/') {
             None => Some(target),
@@ -184,14 +183,14 @@ impl fmt::Debug for RootPath<'_> {
     }
 }
 
-/// What a link leads to, seen from a [`RootPath`].
+/// What a link leads to, relative to a [`RootPath`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// Where the Objects are.
     Root,
     /// An Object, or what is below it.
     Path(Path),
-    /// Something that is not of LwM2M.
+    /// Something that isn't of LwM2M.
     Foreign,
 }
 

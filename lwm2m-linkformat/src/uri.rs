@@ -2,8 +2,7 @@
 
 use core::net::Ipv6Addr;
 
-/// Checks a `URI-reference` (RFC 3986, section 4.1). The error is the index of the first byte that
-/// cannot stand where it does.
+/// Checks a `URI-reference` (RFC 3986, section 4.1). The error is the index of the first invalid byte.
 ///
 /// Each function below skips its part of the grammar and returns the rest of the text.
 pub(crate) fn check_reference(text: &str) -> Result<(), usize> {
@@ -13,7 +12,7 @@ pub(crate) fn check_reference(text: &str) -> Result<(), usize> {
             None => pass(hierarchy, is_path),
         },
         (None, Some(authority)) => pass_path(pass_authority(authority)),
-        // A colon in the first segment would make that a scheme.
+        // With a colon, the first segment would be a scheme.
         (None, None) => pass_path(pass(text, |byte| byte != b':' && is_pchar(byte))),
     };
     let rest = pass_marked(rest, '?');
@@ -25,12 +24,12 @@ pub(crate) fn check_reference(text: &str) -> Result<(), usize> {
     }
 }
 
-/// Whether a byte may stand in a path as it is. One that may not is percent-encoded.
+/// Whether a byte may be in a path without percent-encoding.
 pub(crate) fn is_path(byte: u8) -> bool {
     byte == b'/' || is_pchar(byte)
 }
 
-/// What follows `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) ":"`.
+/// Skips `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) ":"`, if the text begins with that.
 fn after_scheme(text: &str) -> Option<&str> {
     let (scheme, after) = text.split_once(':')?;
     let character = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -98,7 +97,7 @@ fn pass(text: &str, class: impl Fn(u8) -> bool) -> &str {
     text.get(passed..).unwrap_or_default()
 }
 
-/// `pchar`, but for percent-encoded bytes.
+/// `pchar`, without percent-encoded bytes.
 fn is_pchar(byte: u8) -> bool {
     byte == b':' || byte == b'@' || is_reg_name(byte)
 }

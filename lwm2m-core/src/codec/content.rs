@@ -1,4 +1,4 @@
-//! A payload that an application can hold on to.
+//! The values of a payload, owned.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,9 +13,9 @@ use crate::{Path, Timestamp, Value, ValueRef};
 
 /// The values of a payload, one entry each, in the order of the payload.
 ///
-/// It is a [`Sink`], so that anything can be decoded into it, and a source
-/// ([`push`](Self::push)), so that it can be encoded in any format. It is made from pairs of a path
-/// and a value, or from [`Entry`]s, which may have times, and it is taken apart into entries.
+/// It is a [`Sink`], so anything can be decoded into it, and a source ([`push`](Self::push)), so it
+/// can be encoded in any format. It is made from pairs of a path and a value, or from [`Entry`]s,
+/// which may have times, and iterates over its entries.
 ///
 /// ```
 /// use lwm2m_core::{Path, Value, codec::Content};
@@ -43,7 +43,7 @@ pub struct Entry {
     pub path: Path,
     /// The value; what is empty has none.
     pub value: Option<Value>,
-    /// When the value was true, if the payload said so.
+    /// The time of the value, if the payload had one.
     pub time: Option<Timestamp>,
 }
 
@@ -92,7 +92,7 @@ impl Content {
         &self.entries
     }
 
-    /// The value at `path`: the last one, if there are several over time.
+    /// The value at `path`; of several over time, the last one.
     pub fn get(&self, path: &Path) -> Option<&Value> {
         self.entries
             .iter()
@@ -102,20 +102,20 @@ impl Content {
             .as_ref()
     }
 
-    /// All values with their places.
+    /// All values with their paths.
     pub fn values(&self) -> impl Iterator<Item = (Path, &Value)> {
         self.entries
             .iter()
             .filter_map(|entry| Some((entry.path, entry.value.as_ref()?)))
     }
 
-    /// Whether there is no entry at all.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Adds a value at the end. `path` is that of a Resource or of a Resource Instance: elsewhere no
-    /// payload has room for a value, and [`push`](Self::push) leaves it out.
+    /// Adds a value at the end. `path` is that of a Resource or of a Resource Instance. No payload has
+    /// values elsewhere, so [`push`](Self::push) leaves them out.
     pub fn insert(&mut self, path: Path, value: impl Into<Value>) {
         self.entries.push(Entry {
             path,
@@ -124,7 +124,7 @@ impl Content {
         });
     }
 
-    /// Pushes the content into a sink, an encoder for one.
+    /// Pushes the content into a sink, such as an encoder.
     pub fn push<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<(), S::Error> {
         let mut cursor = Cursor::new();
         for entry in &self.entries {

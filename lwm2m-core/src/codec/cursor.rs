@@ -6,11 +6,11 @@ use crate::{InstanceId, ObjectId, Path, ResourceId, Timestamp, ValueRef};
 /// A position in the structure of a payload, for sources whose entries are flat: JSON, and
 /// [`Content`](super::Content).
 ///
-/// Each call pushes the ends and beginnings between the last place and the next, so that the sink
-/// sees the nested sequence of the [module](super).
+/// Each call pushes the ends and beginnings between the last path and the next, so the sink gets the
+/// nested sequence of the [module](super).
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor {
-    /// What was opened last, an Object, an Object Instance or a multiple Resource; or the root.
+    /// The innermost open Object, Object Instance or multiple Resource; or the root.
     open: Path,
 }
 
@@ -38,7 +38,7 @@ impl Cursor {
     ) -> Result<(), S::Error> {
         match path {
             Path::Resource(object, instance, id) => {
-                // Mostly it is open: the last value was of the same thing.
+                // It is mostly open: the last value was in the same Object Instance.
                 match self.open {
                     Path::Instance(o, i) if (o, i) == (object, instance) => {}
                     _ => self.go(Some(object), Some(instance), None, sink)?,
@@ -57,8 +57,8 @@ impl Cursor {
         Ok(())
     }
 
-    /// Makes `path` the innermost thing that is open: an Object, an Object Instance, or a multiple
-    /// Resource. (A Resource Instance cannot be open: its multiple Resource is.)
+    /// Opens `path`: an Object, an Object Instance, or a multiple Resource. (For a Resource Instance, its
+    /// multiple Resource.) Everything else is closed.
     pub fn open<S: Sink + ?Sized>(&mut self, path: Path, sink: &mut S) -> Result<(), S::Error> {
         self.go(path.object(), path.instance(), path.resource(), sink)
     }
@@ -112,9 +112,7 @@ impl Cursor {
     }
 }
 
-/// The other direction: where a nested sequence stands.
-///
-/// Follows the events and tells the path of each, so that sinks need not keep it.
+/// The other direction: the path of each event of a nested sequence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Position {
     pub(crate) object: Option<ObjectId>,

@@ -22,7 +22,7 @@ pub enum Event<'a> {
         id: ResourceId,
         /// Its value.
         value: ValueRef<'a>,
-        /// When the value was true, if the payload says so.
+        /// The time of the value, if the payload has one.
         time: Option<Timestamp>,
     },
     /// A multiple Resource begins.
@@ -33,7 +33,7 @@ pub enum Event<'a> {
         id: ResourceInstanceId,
         /// Its value.
         value: ValueRef<'a>,
-        /// When the value was true, if the payload says so.
+        /// The time of the value, if the payload has one.
         time: Option<Timestamp>,
     },
     /// The multiple Resource ends.

@@ -1,4 +1,4 @@
-//! A payload as its events, as they came.
+//! The events of a payload, owned.
 
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -9,11 +9,11 @@ use crate::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestam
 /// The events of a payload, kept as they came: structure, values and times, in their order, and
 /// Object Instances without an identifier.
 ///
-/// It is a [`Sink`] that refuses nothing, for tools and tests that look at payloads, and for those
-/// that push one payload more than once. It is a source as well ([`push`](Self::push)): a sink gets
-/// the same events as from the decoder. [`Content`] has only the values, each with its path.
+/// It is a [`Sink`] that refuses nothing, for tools and tests that look at payloads or push one more
+/// than once. It is a source as well ([`push`](Self::push)): a sink gets the same events as from the
+/// decoder. [`Content`] has only the values, each with its path.
 ///
-/// Bound what comes from a peer by [`Limited`](super::Limited): a value of two bytes is an event.
+/// Bound what comes from a peer by [`Limited`](super::Limited): two bytes can be an event.
 ///
 /// ```
 /// use lwm2m_core::{
@@ -33,7 +33,7 @@ use crate::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Timestam
 /// }
 /// assert_eq!(events.as_slice()[1], OwnedEvent::Instance(None));
 ///
-/// // The client chooses it, and all has a path.
+/// // The client chooses it, and everything has a path.
 /// let mut content = Content::new();
 /// events.push(&mut WithInstance::new(&mut content, lwm2m_core::InstanceId::new(7)))?;
 /// assert_eq!(content.entries()[0].path.to_string(), "/1/7");
@@ -61,7 +61,7 @@ pub enum OwnedEvent {
         id: ResourceId,
         /// Its value.
         value: Value,
-        /// When the value was true, if the payload says so.
+        /// The time of the value, if the payload has one.
         time: Option<Timestamp>,
     },
     /// A multiple Resource begins.
@@ -72,7 +72,7 @@ pub enum OwnedEvent {
         id: ResourceInstanceId,
         /// Its value.
         value: Value,
-        /// When the value was true, if the payload says so.
+        /// The time of the value, if the payload has one.
         time: Option<Timestamp>,
     },
     /// The multiple Resource ends.
@@ -96,17 +96,17 @@ impl Events {
         &self.events
     }
 
-    /// All events, in their order, as they were pushed.
+    /// All events, in their order, borrowed.
     pub fn iter(&self) -> impl Iterator<Item = Event<'_>> {
         self.events.iter().map(OwnedEvent::as_ref)
     }
 
-    /// Whether there is no event at all.
+    /// Whether there are no events.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// Pushes the events into a sink, an encoder for one, up to the first that it refuses.
+    /// Pushes the events into a sink, such as an encoder, up to the first that it refuses.
     pub fn push<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<(), S::Error> {
         self.iter().try_for_each(|event| sink.event(event))
     }
@@ -147,7 +147,7 @@ impl OwnedEvent {
 }
 
 impl Event<'_> {
-    /// The event with a value of its own.
+    /// The event with an owned value.
     pub fn to_owned(&self) -> OwnedEvent {
         match *self {
             Self::Object(id) => OwnedEvent::Object(id),

@@ -1,20 +1,19 @@
-//! A bound on what is kept of a payload.
+//! A bound on the memory that a payload takes.
 
 use thiserror::Error;
 
 use super::{content::Entry, event::Event, events::OwnedEvent, sink::Sink};
 use crate::ValueRef;
 
-/// A sink that passes events on until keeping them in a [`Content`](super::Content) or in
-/// [`Events`](super::Events) would take more than a number of bytes.
+/// A sink that passes events on until a [`Content`](super::Content) or [`Events`](super::Events) of
+/// them would take more than a number of bytes.
 ///
-/// A payload can be much smaller than what is made of it: the smallest value of TLV has 2 bytes, an
-/// entry of a `Content` has 64. So what comes from a peer needs a bound where it is kept, and not
-/// only where it is received.
+/// A payload can be much smaller than its values in memory: the smallest value of TLV has 2 bytes, an
+/// entry of a `Content` has 64. So what comes from a peer needs a bound where it is kept, not only
+/// where it is received.
 ///
-/// Each event counts the bytes of its value, and twice the size of an entry, because a vector that
-/// grows doubles its room. While it moves to a larger place, up to half of what it has is there
-/// twice.
+/// Each event counts the bytes of its value and twice the size of an entry, because a growing vector
+/// doubles its capacity. While a vector is moved, up to half of its contents is in memory twice.
 ///
 /// ```
 /// use lwm2m_core::{
@@ -46,10 +45,10 @@ pub struct Limited<S> {
 /// A limit is all that it adds to the sink, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum LimitError<E> {
-    /// With this event, more bytes would be kept than there may be.
+    /// This event would take more bytes than the limit.
     #[error("what is to be kept takes more than {limit} bytes")]
     Full {
-        /// How many bytes there may be.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// The sink refused the event.
@@ -57,7 +56,7 @@ pub enum LimitError<E> {
     Sink(E),
 }
 
-/// What keeping an event takes beside its value, with the room that a vector grows by.
+/// The bytes that an event takes beside its value, with the spare capacity of a vector.
 const EVENT: usize = 2 * if size_of::<Entry>() > size_of::<OwnedEvent>() {
     size_of::<Entry>()
 } else {
@@ -65,8 +64,7 @@ const EVENT: usize = 2 * if size_of::<Entry>() > size_of::<OwnedEvent>() {
 };
 
 impl<S: Sink> Limited<S> {
-    /// Passes on to `sink`, which may be a mutable reference to one, what takes at most `limit` bytes
-    /// to keep.
+    /// Passes on what takes at most `limit` bytes to `sink`, which may be a mutable reference.
     pub const fn new(sink: S, limit: usize) -> Self {
         Self {
             sink,

@@ -3,7 +3,7 @@
 use super::{event::Event, sink::Sink};
 use crate::InstanceId;
 
-/// A sink that gives every Object Instance this identifier, or none, and hands it on.
+/// A sink that gives every Object Instance this identifier, or none, and passes it on.
 ///
 /// It is made for Create (TS 5.4.6): a payload that leaves the identifier to the client gets one
 /// here, and a content that has one is written without.
@@ -35,7 +35,7 @@ pub struct WithInstance<S> {
 }
 
 impl<S: Sink> WithInstance<S> {
-    /// Hands on to `sink`, which may be a mutable reference to one.
+    /// Passes on to `sink`, which may be a mutable reference.
     pub const fn new(sink: S, instance: Option<InstanceId>) -> Self {
         Self { sink, instance }
     }

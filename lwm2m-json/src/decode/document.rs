@@ -1,4 +1,4 @@
-//! The document and its entries, as they stand (TS Table 22).
+//! The document and its entries, unresolved (TS Table 22).
 
 use crate::{
     error::{DecodeError, Member, Problem},
@@ -7,7 +7,7 @@ use crate::{
 
 type Result<T> = core::result::Result<T, DecodeError>;
 
-/// A document: what comes before, and possibly after, its Resource Array.
+/// A document: its Resource Array, and the members before and after it.
 pub(super) struct Document<'a> {
     /// The Base Name.
     pub(super) base_name: Option<Text<'a>>,
@@ -16,8 +16,8 @@ pub(super) struct Document<'a> {
     /// The Base Time.
     pub(super) base_time: Option<f64>,
     pub(super) entries: Entries<'a>,
-    /// Whether what comes after the array has been read, because the Base Name or the Base Time
-    /// might have been there.
+    /// Whether the members after the array have been read. They may be the Base Name or the Base
+    /// Time.
     read_to_end: bool,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Checks what comes after the entries, all of which have been taken.
+    /// Checks the end of the document, once all entries have been read.
     pub(super) fn close(mut self) -> Result<()> {
         if self.read_to_end {
             return Ok(());
@@ -100,14 +100,14 @@ impl<'a> Entries<'a> {
         Ok(Self { reader, first })
     }
 
-    /// What comes after the array; the entries are read into nothing.
+    /// Skips the entries; returns a reader of what comes after the array.
     fn pass(mut self) -> Result<Reader<'a>> {
         let mut entry = Entry::BEFORE_FIRST;
         while self.next(&mut entry)? {}
         Ok(self.reader)
     }
 
-    /// Reads the next entry into `entry`; tells whether there was one.
+    /// Reads the next entry into `entry`; returns whether there was one.
     #[inline(always)]
     pub(super) fn next(&mut self, entry: &mut Entry<'a>) -> Result<bool> {
         entry.index = entry.index.wrapping_add(1);
@@ -177,7 +177,7 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// What is before the first entry.
+    /// The state before the first entry.
     pub(super) const BEFORE_FIRST: Self = Self {
         index: usize::MAX,
         offset: 0,
@@ -249,7 +249,7 @@ fn entry_member(name: &[u8]) -> Option<Member> {
     })
 }
 
-/// Which member it is; those that nobody knows are to be ignored.
+/// Which member it is; unknown members are ignored.
 #[inline(always)]
 fn known(name: Text<'_>, member: impl Fn(&[u8]) -> Option<Member>) -> Option<Member> {
     if name.escaped {
@@ -271,7 +271,7 @@ fn unescaped(name: Text<'_>, member: impl Fn(&[u8]) -> Option<Member>) -> Option
     member(bytes.get(..len)?)
 }
 
-/// The member that comes next has not been there before.
+/// Checks that the next member isn't repeated.
 #[inline(always)]
 fn vacant(reader: &Reader<'_>, taken: bool, member: Member) -> Result<()> {
     if taken {

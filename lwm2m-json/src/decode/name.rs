@@ -1,4 +1,4 @@
-//! Names: Base Name, then Name, read as one text (TS 6.4.4).
+//! Base Name and Name, read as one text (TS 6.4.4).
 
 use alloc::string::String;
 
@@ -6,17 +6,17 @@ use lwm2m_core::{Path, PathError};
 
 use crate::reader::Text;
 
-/// A path that is read character by character, so that two texts can follow each other without
-/// being joined: `/3/0/1` and `6` are `/3/0/16`.
+/// A path that is parsed character by character, so that two texts need not be joined: `/3/0/1` and
+/// `6` are `/3/0/16`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Name {
-    /// The identifiers of the segments that a slash has ended, 16 bits each, the last one lowest.
+    /// The identifiers of the finished segments, 16 bits each, the last one lowest.
     ids: u64,
-    /// How many segments a slash has begun.
+    /// How many segments have begun.
     slashes: u8,
-    /// The identifier behind the last slash, as far as it goes.
+    /// The identifier of the last segment so far.
     last: Option<u16>,
-    /// Whether it can be a path still.
+    /// Whether it can still become a path.
     valid: bool,
 }
 
@@ -33,7 +33,7 @@ impl Name {
     #[inline(always)]
     pub(super) fn followed_by(mut self, text: Text<'_>) -> Self {
         if text.escaped {
-            // No character outside of ASCII is one of a path, 0xFF as little as any.
+            // No character outside of ASCII is part of a path, and neither is 0xFF.
             text.chars()
                 .for_each(|char| self.push(u8::try_from(char).unwrap_or(0xFF)));
         } else {
@@ -53,7 +53,7 @@ impl Name {
                 self.last = None;
             }
             (b'0'..=b'9', None) if self.slashes != 0 => self.last = Some(digit),
-            // One number has one spelling: nothing follows a zero.
+            // Each number has one spelling: nothing follows a zero.
             (b'0'..=b'9', Some(id @ 1..)) => {
                 self.last = id.checked_mul(10).and_then(|id| id.checked_add(digit));
                 self.valid &= self.last.is_some();
@@ -62,7 +62,7 @@ impl Name {
         }
     }
 
-    /// The path that the whole text is, if it is one.
+    /// The path, if the whole text is one.
     #[inline(always)]
     pub(super) fn path(self) -> Option<Path> {
         match (self.valid, self.slashes, self.last) {
@@ -72,8 +72,8 @@ impl Name {
         }
     }
 
-    /// The path that all names are at or below which begin with this text and a segment of their
-    /// own: that of the text, a slash at its end apart.
+    /// The path that contains all names beginning with this text: the path of the text without a slash
+    /// at its end.
     pub(super) fn place(self) -> Option<Path> {
         match (self.valid, self.slashes, self.last) {
             (true, 0, None) => Some(Path::Root),
@@ -83,7 +83,7 @@ impl Name {
     }
 }
 
-/// The path with so many identifiers, of 16 bits each, the last one lowest.
+/// The path of so many identifiers, 16 bits each, the last one lowest.
 #[inline(always)]
 fn path_of(ids: u64, count: u8) -> Option<Path> {
     let ids = [ids >> 48, ids >> 32, ids >> 16, ids].map(low_16_bits);
@@ -96,7 +96,7 @@ fn low_16_bits(word: u64) -> u16 {
     u16::from_be_bytes([high, low])
 }
 
-/// Why Base Name and Name make no path.
+/// Why Base Name and Name aren't a path.
 #[cold]
 pub(super) fn reason(prefix: Option<Text<'_>>, name: Option<Text<'_>>) -> PathError {
     let texts = [prefix, name].into_iter().flatten();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     proptest! {
-        /// The same texts are paths, and the same paths, as in the vocabulary.
+        /// It agrees with `Path`'s own parser.
         #[test]
         fn it_reads_what_a_path_reads(text in "[/0-9a]{0,12}|(/[0-9]{1,6}){0,5}", cut in 0usize..12) {
             let (prefix, name) = text.split_at(cut.min(text.len()));
