@@ -152,14 +152,28 @@ impl Sink for Content {
     /// Refuses what is out of order, paths without values, and an Object Instance without an
     /// identifier, which has no path: [`WithInstance`](super::WithInstance) gives it one.
     fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        let Position {
+            object,
+            instance,
+            resource,
+        } = self.position.position;
+        // Most events are values, which change no position.
+        match (event, object, instance, resource) {
+            (Event::Resource { id, value, time }, Some(object), Some(instance), None) => {
+                self.add(Path::Resource(object, instance, id), value, time);
+                return Ok(());
+            }
+            (Event::ResourceInstance { id, value, time }, Some(o), Some(i), Some(r)) => {
+                self.add(Path::ResourceInstance(o, i, r, id), value, time);
+                return Ok(());
+            }
+            _ => {}
+        }
         let out_of_order = EncodeError::Structure(event.step());
         let path = self.position.position.follow(&event).ok_or(out_of_order)?;
         match event {
             Event::Object(_) | Event::Instance(_) | Event::Multiple(_) => {
                 self.position.filled = false;
-            }
-            Event::Resource { value, time, .. } | Event::ResourceInstance { value, time, .. } => {
-                self.add(path, value, time);
             }
             Event::EndObject | Event::EndInstance | Event::EndMultiple => {
                 if !self.position.filled {
@@ -171,7 +185,9 @@ impl Sink for Content {
                     self.position.filled = true;
                 }
             }
-            Event::Path(_) => return Err(out_of_order),
+            Event::Resource { .. } | Event::ResourceInstance { .. } | Event::Path(_) => {
+                return Err(out_of_order);
+            }
         }
         Ok(())
     }

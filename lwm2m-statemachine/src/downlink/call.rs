@@ -172,8 +172,10 @@ fn begin(
     if let Some(observe) = observe {
         message.observe(observe)?;
     }
-    for segment in root.segments() {
-        message.uri_path(&segment)?;
+    if !root.prefix().is_empty() {
+        for segment in root.segments() {
+            message.uri_path(&segment)?;
+        }
     }
     let mut digits = itoa::Buffer::new();
     for id in path.segments() {

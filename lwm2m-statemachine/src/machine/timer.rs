@@ -114,7 +114,9 @@ impl<K: Copy + Ord> TimerQueue<K> {
     /// Ends a loop over [`peek_due`](Self::peek_due).
     pub(crate) fn end_round(&mut self) {
         self.round = None;
-        self.deadlines.append(&mut self.late);
+        if !self.late.is_empty() {
+            self.deadlines.append(&mut self.late);
+        }
     }
 
     /// How many deadlines there are.

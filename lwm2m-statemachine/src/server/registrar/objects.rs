@@ -136,8 +136,11 @@ impl Links {
 
     fn finish(mut self, alternate_path: &str) -> ObjectList {
         let mut entries = self.places;
-        entries.sort_unstable();
-        entries.dedup();
+        // Most clients list them in this order.
+        if !entries.is_sorted_by(|one, next| one < next) {
+            entries.sort_unstable();
+            entries.dedup();
+        }
         let formats = self.formats.get_mut(..self.count).unwrap_or_default();
         formats.sort_unstable();
         entries.extend_from_slice(formats);
