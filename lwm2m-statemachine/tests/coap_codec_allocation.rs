@@ -1,5 +1,4 @@
-//! Nothing is allocated to read a message. One test, because the counter is that of the whole
-//! process.
+//! Nothing is allocated to read a message. One test, because the counter is global.
 
 use core::hint::black_box;
 
@@ -11,7 +10,7 @@ lwm2m_kit::count_allocations!();
 
 #[test]
 fn nothing_is_allocated_to_read_and_once_to_write() {
-    // The counter counts.
+    // Check the counter itself.
     assert_eq!(allocations(|| drop(black_box(vec![1]))), 1);
 
     let token = Token::new(&[1, 2, 3, 4]).unwrap();
@@ -39,7 +38,7 @@ fn nothing_is_allocated_to_read_and_once_to_write() {
     });
     assert_eq!(read, 0, "reading");
 
-    // GET with a second Accept, a path that is no UTF-8, and options that no one knows.
+    // GET with a second Accept, a path that isn't UTF-8, and unknown options.
     let offending = b"\x40\x01\x00\x01\xb1\xff\x61\x32\x01\x2a\x10\xe0\xfc\xca";
     let told = allocations(|| {
         let message = MessageRef::parse(black_box(offending)).unwrap();

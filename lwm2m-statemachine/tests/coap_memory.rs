@@ -1,5 +1,5 @@
-//! What an endpoint holds does not grow with what it has seen: only with what it remembers. One
-//! test, because the counter is that of the whole process.
+//! An endpoint's memory grows only with what it remembers, not with what it has seen. One
+//! test, because the counter is global.
 
 use core::time::Duration;
 
@@ -15,7 +15,7 @@ use lwm2m_statemachine::{
 
 lwm2m_kit::count_allocations!();
 
-/// Runs a round that may settle, then others; none of them leaves more than a few bytes behind.
+/// Runs a first round that may leave something, then others that leave no more than a few bytes.
 fn assert_steady(what: &str, mut round: impl FnMut()) {
     round();
     let settled = held();
@@ -41,8 +41,8 @@ fn request(node: &mut Endpoint<u32>, now: Instant, peer: u32, id: u16, code: Opt
     while node.poll_transmit().is_some() {}
 }
 
-/// Makes a node hold halves of bodies, of requests and of responses, until it takes no more; tells
-/// how many bytes they take, as it says and as they do.
+/// Makes a node hold partial request and response bodies until it takes no more. Returns their size
+/// in bytes, as reported and as measured.
 fn half_bodies(bound: usize) -> [(usize, usize); 2] {
     const BLOCKS: u32 = 65;
     let now = Instant::from_secs(1);
@@ -91,8 +91,8 @@ fn half_bodies(bound: usize) -> [(usize, usize); 2] {
     [requests, (client.usage().response_bytes, held() - before)]
 }
 
-/// Has a node keep bodies that were written piece by piece; tells how many bytes they take, as it
-/// says and as they do.
+/// Makes a node keep bodies that were written piece by piece. Returns their size in bytes, as
+/// reported and as measured.
 fn kept_bodies() -> (usize, usize) {
     const PIECES: usize = 65;
     let now = Instant::from_secs(1);
@@ -118,8 +118,8 @@ fn kept_bodies() -> (usize, usize) {
     (node.usage().serving_bytes, held() - before)
 }
 
-/// Has a node keep answers until older ones go; tells how many bytes they take, as it says and as
-/// they do.
+/// Makes a node keep answers until older ones go. Returns their size in bytes, as reported and as
+/// measured.
 fn kept_answers(bound: usize) -> (usize, usize) {
     let now = Instant::from_secs(1);
     let mut config = Config::new([6; 32]);
@@ -139,7 +139,7 @@ fn kept_answers(bound: usize) -> (usize, usize) {
         node.respond(now, responder, answer).unwrap();
         while node.poll_transmit().is_some() {}
     }
-    // What is remembered beside the answers.
+    // The rest of what is remembered.
     let records = node.usage().records * 128;
     let allocated = held() - before;
     (node.usage().answer_bytes, allocated.saturating_sub(records))
@@ -178,7 +178,7 @@ fn what_is_held_is_what_is_remembered() {
         }
     });
 
-    // Requests that are ignored, and answers that are forgotten for want of room, all at once.
+    // Ignored requests, and answers that are forgotten for lack of room, all at once.
     let mut config = Config::new([2; 32]);
     config.bounds.records_per_peer = 8;
     config.bounds.records = 64;
@@ -214,7 +214,7 @@ fn what_is_held_is_what_is_remembered() {
         (0..20_000).for_each(|_| notify(&mut node, true));
     });
 
-    // Halves of bodies: a vector that grows may take twice of what is in it.
+    // Partial bodies: a growing vector may take twice the size of its content.
     let bound = 2 << 20;
     for (said, allocated) in half_bodies(bound) {
         assert!((bound / 2..=bound).contains(&said), "{said}");
@@ -224,7 +224,7 @@ fn what_is_held_is_what_is_remembered() {
     let (said, allocated) = kept_bodies();
     assert!(allocated < said + said / 8, "{allocated} bytes for {said}");
 
-    // Answers to requests that were run and to others.
+    // Answers to requests with and without an effect.
     let (said, allocated) = kept_answers(bound);
     assert!((bound / 2..=bound).contains(&said), "{said}");
     assert!(allocated < said + bound / 8, "{allocated} bytes for {said}");

@@ -1,5 +1,4 @@
-//! What an endpoint holds for each peer, in bytes of heap. One test, because the counter is that of
-//! the whole process.
+//! What an endpoint holds for each peer, in bytes of heap. One test, because the counter is global.
 
 use core::{
     hint::black_box,
@@ -21,18 +20,18 @@ lwm2m_kit::count_allocations!();
 /// A name as long as a socket address.
 type Name = SocketAddr;
 
-/// Just above a power of two, and in between: containers that double have the most room to spare
-/// just after they have grown.
+/// Just above a power of two, and in between: doubling containers have the most unused room just
+/// after they have grown.
 const PEERS: [u32; 3] = [8_200, 10_000, 16_000];
 
-/// The answers are that long on the wire: so much is not counted.
+/// The length of an answer on the wire, which isn't counted.
 const ANSWER: usize = 120;
 
 fn name(peer: u32) -> Name {
     (Ipv4Addr::from_bits(0x0a00_0000 | peer), 5683).into()
 }
 
-/// A request is received and answered; the answer is kept in case that the request is repeated.
+/// A request is received and answered; the answer is kept in case the request is repeated.
 fn serve(node: &mut Endpoint<Name>, now: Instant, peer: Name) {
     let mut request = MessageBuf::request(Method::Get);
     request.uri_path("3").unwrap();
@@ -76,7 +75,7 @@ type Exchange = fn(&mut Endpoint<Name>, Instant, Name);
 fn assert_bounded(what: &str, peers: u32, exchange: Exchange, answer: usize) {
     let mut node = Endpoint::new(Config::new([1; 32]));
     let mut now = Instant::from_secs(1000);
-    // Whatever an endpoint keeps once, it keeps from the first exchange on.
+    // What an endpoint keeps once is there from the first exchange on.
     exchange(&mut node, now, name(0));
     let empty = held();
     for peer in 1..=peers {
@@ -93,18 +92,18 @@ fn assert_bounded(what: &str, peers: u32, exchange: Exchange, answer: usize) {
     while let Some(due) = Machine::poll_timeout(&node).filter(|due| *due <= now) {
         node.handle_timeout(due);
     }
-    // Ends are waited for in whole seconds.
+    // Expiry is rounded up to whole seconds.
     now += Duration::from_secs(1);
     node.handle_timeout(now);
     assert!(node.is_idle(), "{what}: {:?}", node.usage());
     let left = held().saturating_sub(empty);
-    // What the harness allocates meanwhile is not much.
+    // The harness allocates little meanwhile.
     assert!(left < 1024, "{what}, {peers} peers: {left} bytes left");
 }
 
 #[test]
 fn a_peer_takes_little_room_and_in_the_end_none() {
-    // The counter counts.
+    // Check the counter itself.
     let before = held();
     let some = black_box(vec![0_u8; 100_000]);
     assert!(held() - before >= 100_000);

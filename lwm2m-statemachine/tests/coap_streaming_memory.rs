@@ -1,6 +1,6 @@
-//! A firmware image of 10 MiB passes through endpoints that hold one block of it: sent from where
-//! the application has it, taken block by block, in both directions. One test, because the counter
-//! is that of the whole process.
+//! A firmware image of 10 MiB passes through endpoints that hold one block of it, in both
+//! directions: the application supplies and takes it block by block. One test, because the counter
+//! is global.
 
 use core::time::Duration;
 
@@ -16,12 +16,12 @@ lwm2m_kit::count_allocations!();
 const IMAGE: usize = 10 << 20;
 const BLOCK: usize = 1024;
 
-/// The byte of the image at this place.
+/// The byte of the image at this offset.
 fn byte(at: usize) -> u8 {
     (at / BLOCK * 31 + at).to_le_bytes()[0]
 }
 
-/// How an application takes the image: it checks each byte and keeps none.
+/// An application that checks each byte of the image and keeps none.
 #[derive(Default)]
 struct Flash {
     written: usize,
@@ -35,7 +35,7 @@ impl Flash {
     }
 }
 
-/// Two endpoints, and the most that there was on the heap.
+/// Two endpoints, and the maximum of the heap.
 struct Pair {
     now: Instant,
     client: Endpoint<u8>,
@@ -44,7 +44,7 @@ struct Pair {
     before: usize,
     most: usize,
     answered: Option<Code>,
-    /// What travels, in a buffer of its own.
+    /// The datagram in flight, in a buffer of its own.
     datagram: Vec<u8>,
 }
 
@@ -139,7 +139,7 @@ impl Pair {
         }
     }
 
-    /// Supplies what is wanted, from where the image lies: a file, or a flash.
+    /// Supplies what is wanted from the image, as from a file or flash.
     fn supply(&mut self) {
         for node in [&mut self.client, &mut self.server] {
             while let Some(event) = node.poll_event() {
@@ -196,9 +196,9 @@ fn get(configure: impl Fn(&mut Config)) -> usize {
     pair.most
 }
 
-/// With room for few records, as a device has it, two endpoints need a few KiB: the block under
-/// way, what was sent and received of late, and message ids. By default more is remembered for
-/// repetitions: 512 requests of one peer, without their blocks.
+/// With room for few records, as on a device, two endpoints need a few KiB: the current block,
+/// recent messages and message ids. By default more is remembered: 512 requests of one peer,
+/// without their blocks.
 #[test]
 fn an_image_of_10_mib_passes_through_a_few_kib() {
     let small = |config: &mut Config| config.bounds.records_per_peer = 4;

@@ -1,5 +1,5 @@
 //! No payload makes a decoder allocate more than a small multiple of its length. One test, because
-//! the counter is that of the whole process.
+//! the counter is global.
 
 use core::{convert::Infallible, hint::black_box};
 
@@ -14,8 +14,8 @@ use lwm2m_statemachine::payload;
 
 lwm2m_kit::count_allocations!();
 
-/// All that is allocated on the way, in bytes, whether it is freed again or not. The least of some
-/// runs, because the thread that waits for the test may allocate, too.
+/// All bytes that are allocated, whether freed again or not. The least of some runs, because the
+/// thread that waits for the test may allocate too.
 fn allocated(run: impl Fn()) -> usize {
     let once = || {
         let change = change(&run);
@@ -24,7 +24,7 @@ fn allocated(run: impl Fn()) -> usize {
     (0..3).map(|_| once()).min().unwrap_or(0)
 }
 
-/// Keeps nothing, so that what is counted is the decoder's.
+/// Keeps nothing, so that only the decoder is counted.
 struct Forget;
 
 impl Sink for Forget {
@@ -49,7 +49,7 @@ fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
     })
 }
 
-/// What values may cost: those of JSON and text are unescaped, or decoded from Base64.
+/// Checks the cost of values: JSON and text are unescaped or decoded from Base64.
 fn values(bytes: &[u8]) {
     for base in ["/", "/3", "/3/0", "/3/0/0", "/3/0/4", "/3/0/7/1"] {
         let base: Path = base.parse().unwrap();
@@ -70,9 +70,9 @@ fn values(bytes: &[u8]) {
                 let _ = payload::decode(format, bytes, Scope::create(object), &types, &mut Forget);
             });
             let most = match format {
-                // Base64, estimated before it is known to be any.
+                // The estimated size of Base64, even if it turns out not to be any.
                 ContentFormat::TEXT => bytes.len() + 2,
-                // A buffer that grows may have been copied once or twice.
+                // A growing buffer may have been copied once or twice.
                 ContentFormat::JSON => 3 * bytes.len() + 64,
                 _ => 0,
             };
@@ -117,7 +117,7 @@ fn queries(bytes: &[u8]) {
     assert_eq!(cost, 0, "queries: {bytes:?}");
 }
 
-/// Numbers without end, the same ones each time (xorshift).
+/// Endless numbers, the same in each run (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -129,7 +129,7 @@ impl Numbers {
     }
 }
 
-/// Payloads that promise more than they have, repeat what is costly, or do not end.
+/// Payloads that announce more than they have, repeat what is costly, or are incomplete.
 fn hostile() -> Vec<Vec<u8>> {
     let repeated = |text: &str, times| text.repeat(times).into_bytes();
     vec![
@@ -169,7 +169,7 @@ fn hostile() -> Vec<Vec<u8>> {
 
 #[test]
 fn what_is_allocated_is_bounded_by_what_came() {
-    // The counter counts.
+    // Check the counter itself.
     assert_eq!(allocated(|| drop(black_box(vec![0_u8; 10]))), 10);
 
     let mut payloads = hostile();
@@ -180,7 +180,7 @@ fn what_is_allocated_is_bounded_by_what_came() {
         b"ep=urn:dev:os:0023C7-000001&lt=86400&lwm2m=1.0&b=UQ&sms=123&x=y",
         b"pmin=10&pmax=60&gt=50&lt=42.2&st=1",
     ];
-    // Good payloads bent in a few places, joined, or cut, and bytes at random.
+    // Valid payloads, changed in a few places, joined or cut, and random bytes.
     let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
     for _ in 0..2_000 {
         let mut payload = good[numbers.next(good.len())].to_vec();

@@ -1,5 +1,5 @@
-//! What a server makes of a large answer of small values, in bytes of heap. One test, because the
-//! counter is that of the whole process.
+//! The heap that a server needs for a large answer of small values. One test, because the
+//! counter is global.
 
 #[path = "server/support.rs"]
 mod support;
@@ -18,16 +18,16 @@ lwm2m_kit::count_allocations!();
 
 const BLOCK: usize = 1024;
 
-/// What the server allocates beside what is kept of an answer: the next requests, events, tables.
+/// What the server allocates besides the values of an answer: the next requests, events, tables.
 const REST: usize = 16 << 10;
 
-/// Small values, again and again, that are no more than `size` bytes altogether.
+/// As many small values as fit in `size` bytes.
 fn repeated(begin: &str, value: &[u8], end: &str, size: usize) -> Vec<u8> {
     let count = (size - begin.len() - end.len()) / value.len();
     [begin.as_bytes(), &value.repeat(count), end.as_bytes()].concat()
 }
 
-/// The smallest things that each format can say.
+/// The smallest values of each format.
 fn answers(size: usize) -> [(ContentFormat, Vec<u8>); 5] {
     let json = repeated(r#"{"bn":"/3/0/9","e":[{"v":1}"#, br#",{"v":1}"#, "]}", size);
     [
@@ -44,7 +44,7 @@ fn answers(size: usize) -> [(ContentFormat, Vec<u8>); 5] {
     ]
 }
 
-/// A world in which one client was asked, and what it was asked.
+/// A world with one client, and a request to it.
 fn asked(format: ContentFormat, observe: bool, configure: fn(&mut ServerConfig)) -> (World, Sent) {
     let mut world = World::with(configure);
     let (client, _) = world.register();
@@ -64,7 +64,7 @@ fn asked(format: ContentFormat, observe: bool, configure: fn(&mut ServerConfig))
     (world, request)
 }
 
-/// Answers block by block; tells the bytes that were allocated when the last one came.
+/// Answers block by block; returns the bytes that were allocated for the last one.
 fn allocated_for(
     world: &mut World,
     mut request: Sent,
@@ -98,7 +98,7 @@ fn outcome(world: &mut World) -> Outcome {
     }
 }
 
-/// However small the values of the largest body are.
+/// Even if a body of the largest size has the smallest values.
 fn what_is_kept_of_an_answer_is_bounded() {
     let limit = ServerBounds::default().answer;
     let size = 1 << 20;
@@ -124,7 +124,7 @@ fn what_is_kept_of_an_answer_is_bounded() {
     }
 }
 
-/// What is configured is what counts, to the value.
+/// The configured bound is exact, to the value.
 fn the_bound_is_that_of_the_configuration() {
     fn tight(config: &mut ServerConfig) {
         config.bounds.answer = 10_000;
@@ -143,7 +143,7 @@ fn the_bound_is_that_of_the_configuration() {
             outcome => panic!("{outcome:?}"),
         }
     }
-    // 128 bytes each, those of the Object and of its Object Instance among them.
+    // 128 bytes each, including those of the Object and its Object Instance.
     assert!(kept.iter().copied().eq(1..=kept.len()), "{kept:?}");
     assert!((70..78).contains(&kept.len()), "{}", kept.len());
 }

@@ -1,5 +1,4 @@
-//! What a server holds of a registration, in bytes of heap. One test, because the counter is that
-//! of the whole process.
+//! The heap that a server needs for a registration. One test, because the counter is global.
 
 #[path = "server/support.rs"]
 mod support;
@@ -13,12 +12,12 @@ use support::{LINKS, Request, World};
 
 lwm2m_kit::count_allocations!();
 
-/// The bounds of the configuration, in bytes, which are the default ones.
+/// The default bounds of the configuration, in bytes.
 const UNKNOWN_PARAMETERS: usize = 512;
 const ALTERNATE_PATH: usize = 255;
 
-/// What a registration with these queries beside those of a plain one, or with this payload, takes
-/// more than a plain one; `None` if it is refused.
+/// The bytes that a registration with these additional queries or this payload takes in excess of a
+/// plain one; `None` if it is refused.
 fn more_than_plain(queries: &[&str], payload: &str) -> Option<usize> {
     let queries = [&["ep=device", "lt=60", "lwm2m=1.0"], queries].concat();
     let mut world = World::new();
@@ -45,14 +44,14 @@ fn unknown_parameters_take_what_the_bound_says() {
         let queries = vec![parameter; most + 1];
         assert_eq!(more_than_plain(&queries, LINKS), None, "{parameter:?}");
     }
-    // Those that are known may not come twice.
+    // Known parameters must not be repeated.
     assert_eq!(more_than_plain(&vec!["lt=60"; 9000], LINKS), None);
-    // All that fits the largest datagram.
+    // As many as fit in the largest datagram.
     assert_eq!(more_than_plain(&vec![""; 60_000], LINKS), None);
 }
 
 fn an_alternate_path_takes_what_the_bound_says() {
-    // Few segments, and many.
+    // With few segments, and with many.
     for segments in ["x".repeat(254), "x/".repeat(127), "%20".repeat(84)] {
         let path = format!("/{}", segments.trim_end_matches('/'));
         let register = |path: &str| {
@@ -65,7 +64,7 @@ fn an_alternate_path_takes_what_the_bound_says() {
     }
 }
 
-/// So many clients register; those of which `stays` says so with a Lifetime of a day.
+/// This many clients register; those that `stays` selects do so with a Lifetime of a day.
 fn register_many(world: &mut World, clients: u16, stays: impl Fn(u16) -> bool) {
     for n in 0..clients {
         let name = format!("ep=urn:dev:os:0023C7-{n:06}");
@@ -83,7 +82,7 @@ fn register_many(world: &mut World, clients: u16, stays: impl Fn(u16) -> bool) {
     world.pass(Duration::from_secs(300));
 }
 
-/// What a client takes once its exchange is forgotten.
+/// The bytes of a client once its exchange is forgotten.
 fn a_registered_client_takes_little_room() {
     for clients in [8_200, 16_000, 30_000] {
         let mut world = World::new();
@@ -93,7 +92,7 @@ fn a_registered_client_takes_little_room() {
         let each = bytes / usize::from(clients);
         // 255 to 257.
         assert!(each <= 272, "{clients} clients: {each} bytes each");
-        // The server's own figure is about right.
+        // The server's own figure is roughly right.
         let told = world.server.usage().registration_bytes;
         assert!(
             (told * 3 / 4..told * 5 / 4).contains(&bytes),
@@ -102,7 +101,7 @@ fn a_registered_client_takes_little_room() {
     }
 }
 
-/// After a flood: with none left, and with one of a hundred left.
+/// After a flood, with no client left, and with one in a hundred left.
 fn registrations_give_their_room_back() {
     for hundredth in [false, true] {
         let mut world = World::new();
@@ -118,7 +117,7 @@ fn registrations_give_their_room_back() {
         let registrations = world.server.usage().registrations;
         if hundredth {
             assert_eq!(registrations, 300);
-            // Each of them keeps a page of 32, and the indices are up to eight times too large.
+            // Each of these keeps a page of 32, and the indices are up to eight times too large.
             assert!(left < most / 3, "{left} bytes of {most} left");
         } else {
             assert_eq!(registrations, 0);

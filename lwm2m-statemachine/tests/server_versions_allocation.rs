@@ -1,5 +1,5 @@
-//! Definitions by version cost no allocation: an answer of a client that announced versions takes
-//! as many as that of one that did not. One test, because the counter is that of the whole process.
+//! Finding definitions by version allocates nothing: the answer of a client that announced versions
+//! costs as many allocations as that of one that didn't. One test, because the counter is global.
 
 #[path = "server/support.rs"]
 mod support;

@@ -1,5 +1,5 @@
 //! Reading a whole Object Instance through the tree into TLV allocates nothing. One test, because
-//! the counter is that of the whole process.
+//! the counter is global.
 
 use lwm2m_core::{
     InstanceId, Path, WriteMode,
@@ -27,7 +27,7 @@ fn a_read_through_the_tree_allocates_nothing() {
     assert_eq!(buffer.len(), 121);
     assert_eq!(read, 0);
 
-    // The counter counts: a Write keeps its changes until they are committed.
+    // Check the counter itself: a Write keeps its changes until they are committed.
     let time = Path::of(&[3, 0, 14]).unwrap();
     let content = Content::from_iter([(time, "Z")]);
     let write = allocations(|| {

@@ -1,11 +1,11 @@
 //! Three nodes, each client and server of the others, that exchange bodies in blocks on a network
 //! that loses, repeats, delays and reorders.
 //!
-//! For every seed: bodies arrive whole and equal or not at all; each request has one outcome; its
-//! body takes effect at most once, and exactly once if success was reported; in the end nothing is
-//! left anywhere; two runs are identical to the byte.
+//! For every seed, bodies arrive complete and unchanged or not at all. Each request has one
+//! outcome. Its body takes effect at most once, and exactly once if success was reported. In the
+//! end no state is left, and two runs are identical to the byte.
 //!
-//! Some hundred seeds run by default; many more with
+//! About 1,500 seeds run by default; many more with
 //! `SIMULATION_FACTOR=100 cargo test --release -p lwm2m-statemachine --test world bodies`.
 
 use core::time::Duration;
@@ -26,7 +26,7 @@ struct World {
     nodes: Vec<Handle<Host<RandomPeer>>>,
 }
 
-/// What came of a run, or of several.
+/// The result of one or more runs.
 #[derive(Clone, Debug, Default)]
 struct Outcome {
     requests: u64,
@@ -54,7 +54,7 @@ impl Outcome {
     }
 }
 
-/// What does not come about if peers only exchange bodies.
+/// What never happens if peers only exchange bodies.
 const NEVER: [&str; 6] = [
     "answer over the bounds",
     "block not wanted",
@@ -102,7 +102,7 @@ impl World {
                 });
             }
         }
-        // More than once: what is answered or taken up meanwhile ends too.
+        // More than once, so that what begins meanwhile ends too.
         for _ in 0..3 {
             self.network.run_for(Duration::from_secs(3_000));
             for node in self.nodes.clone() {
@@ -157,7 +157,7 @@ fn config(random: &mut Random, tight: bool) -> Config {
     config
 }
 
-/// Runs so many seeds from `first` on, times the number in `SIMULATION_FACTOR`.
+/// Runs `count` seeds from `first` on, times the number in `SIMULATION_FACTOR`.
 fn check_seeds(first: u64, count: u64, link: &Link, tight: bool) -> Outcome {
     let factor = std::env::var("SIMULATION_FACTOR").map_or(1, |text| text.parse().unwrap());
     let mut all = Outcome::default();
@@ -180,7 +180,7 @@ fn link(loss: f64) -> Link {
 #[test]
 fn bodies_arrive_without_faults() {
     let all = check_seeds(10_000_000, 50, &Link::default(), false);
-    // What fails is what the applications abort or give up.
+    // The rest is what the applications abort or cancel.
     assert!(all.successes() > all.requests * 8 / 10, "{all:?}");
     for what in ["notification taken", "body streamed to the server"] {
         assert!(all.tally[what] > 0, "{all:?}");
@@ -233,7 +233,7 @@ fn two_runs_of_a_seed_are_identical_to_the_byte() {
     }
 }
 
-/// The refusals that the nodes may make; the application makes none of its own.
+/// The refusals of the endpoints; the applications refuse nothing.
 #[test]
 fn refusals_are_those_of_the_rfc() {
     let allowed = [

@@ -1,5 +1,5 @@
-//! What `Debug` shows goes to logs. No seed is in it, from which tokens and message ids follow, no
-//! token that is still waited for, and no key.
+//! The `Debug` output goes to logs. So it contains no seed, from which tokens and message ids
+//! follow, no token of an open request, and no key.
 
 use core::fmt::Debug;
 
@@ -10,7 +10,7 @@ use lwm2m_statemachine::{
     coap::{Config, Endpoint, MessageBuf, MessageRef, MessageType, RequestOptions, Token},
 };
 
-/// A secret like no other bytes: printable, so that it is noticed as text, too.
+/// A unique secret; it is printable, so that it is also found as text.
 const SECRET: [u8; 32] = *b"Zq8#vK1?mT6*wX3!pL9&nR2%jD5@hB7~";
 const NOW: Instant = Instant::from_secs(1000);
 
@@ -42,7 +42,7 @@ fn shows(shown: &impl Debug, secret: &[u8]) -> bool {
 }
 
 fn assert_hides(what: &str, shown: &impl Debug, secret: &[u8]) {
-    // A part of a secret is too much.
+    // Even a part of a secret is too much.
     for part in secret.chunks_exact(4) {
         assert!(!shows(shown, part), "{what}: {shown:?}");
     }
@@ -77,8 +77,8 @@ fn no_machine_shows_its_seed() {
     assert_hides("client", &client, &SECRET);
 }
 
-/// Who knows the token of a request can forge its response, and a message that is kept may hold
-/// what is written into a Security Object.
+/// Whoever knows the token of a request can forge its response, and a stored message may hold what
+/// is written into a Security Object.
 #[test]
 fn an_endpoint_shows_neither_tokens_nor_messages() {
     let mut node: Endpoint<u8> = Endpoint::new(Config::new([1; 32]));
@@ -89,7 +89,7 @@ fn an_endpoint_shows_neither_tokens_nor_messages() {
     let request = node.poll_transmit().unwrap().payload.to_vec();
     let token = MessageRef::parse(&request).unwrap().token();
 
-    // A request that is handed on, and an answer that is kept.
+    // A request for the application, and a stored answer.
     let datagram = get().finish(MessageType::Confirmable, 7, Token::EMPTY);
     let datagram = Datagram::new(2, datagram.as_ref());
     node.handle_datagram(NOW, datagram).unwrap();
@@ -101,12 +101,12 @@ fn an_endpoint_shows_neither_tokens_nor_messages() {
 
     assert_hides("token", &node, &token);
     assert_hides("message", &node, &SECRET);
-    // What it does show is how much there is.
+    // It does show how much there is.
     let shown = format!("{node:?}");
     assert!(shown.contains("Usage"), "{shown}");
 }
 
-/// An account with secrets wherever there is a place for them.
+/// An account with a secret in every place for one.
 fn keys() -> typed::Security {
     let server = ShortServerId::new(101).unwrap();
     let keys = typed::Certificates {

@@ -28,8 +28,8 @@ pub(crate) type Node = Endpoint<Address>;
 /// Sequence numbers of notifications (RFC 7641 §4.4) have 24 bits.
 const SEQUENCES: u32 = 1 << 24;
 
-/// The sequence number of a notification, by its count in its observation. Not many are needed to
-/// see them begin anew.
+/// The sequence number of a notification, by its index in its observation. It wraps soon, to test
+/// that.
 const fn sequence_of(count: u32) -> u32 {
     count.wrapping_sub(3) % SEQUENCES
 }
@@ -42,21 +42,22 @@ const fn count_of(sequence: u32) -> u32 {
 #[derive(Clone, Copy, Debug)]
 struct OpenRequest {
     peer: Address,
-    /// By which its answers are known, and what it does.
+    /// Identifies its answers and its effect.
     number: Option<u64>,
     /// Whether it changes something.
     effect: bool,
     observes: bool,
     ping: bool,
-    /// Whether it is an observation that is established.
+    /// The observation, if it is established.
     observing: Option<Observing>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Observing {
-    /// Its token, once a notification has come that is not in blocks, as each of these has its own.
+    /// Its token, once a notification has come that isn't in blocks; those have tokens of their
+    /// own.
     token: Option<Token>,
-    /// The sequence number of the last notification, and when it came; none if it came in blocks.
+    /// The sequence number and the time of the last notification; `None` if it came in blocks.
     last: Option<(u32, Instant)>,
 }
 
@@ -68,7 +69,7 @@ const REFUSALS: [Code; 6] = [
     Code::REQUEST_ENTITY_INCOMPLETE,
     Code::REQUEST_ENTITY_TOO_LARGE,
     Code::SERVICE_UNAVAILABLE,
-    // The application gave up a source.
+    // The application aborted a source.
     Code::INTERNAL_SERVER_ERROR,
 ];
 
@@ -85,24 +86,24 @@ pub(crate) struct RandomPeer {
     book: Shared,
     random: Random,
     habits: Habits,
-    /// Names its requests.
+    /// Distinguishes its requests from those of earlier incarnations.
     incarnation: u32,
-    /// Names what its machine remembers: another one if the clock has made it forget.
+    /// Identifies what its machine remembers; changes when a clock jump has made it forget.
     memory: u32,
-    /// How often each peer was dropped, with all that was remembered of it.
+    /// How often each peer was dropped, and so forgotten.
     drops: BTreeMap<Address, u32>,
     block_size: usize,
-    /// Whether its endpoint forgets early what may come again without harm.
+    /// Whether the endpoint's bounds make it forget early what may be repeated without harm.
     forgetful: bool,
-    /// Who is reached by SMS.
+    /// The nodes that are reached by SMS.
     sms: Vec<NodeId>,
     asked: BTreeMap<RequestId, OpenRequest>,
     observers: Vec<Observer>,
     /// Bodies that are supplied.
     sources: BTreeMap<SourceId, Vec<u8>>,
-    /// Bodies of requests that come block by block.
+    /// Request bodies that arrive block by block.
     streams: BTreeMap<TransferId, Vec<u8>>,
-    /// Bodies of responses that come block by block.
+    /// Response bodies that arrive block by block.
     downloads: BTreeMap<RequestId, Vec<u8>>,
     /// Answers that are given later.
     later: BTreeMap<(Instant, u64), Later>,
@@ -138,12 +139,12 @@ impl RandomPeer {
         }
     }
 
-    /// From now on this node is sent short messages.
+    /// From now on this node is reached by SMS.
     pub(crate) fn reach_by_sms(&mut self, node: NodeId) {
         self.sms.push(node);
     }
 
-    /// The application after a reboot of its machine; with state it knows its observers still.
+    /// The application after a reboot; with state it still knows its observers.
     pub(crate) fn rebooted(&mut self, with_state: bool) -> Self {
         let mut book = self.book.borrow_mut();
         let incarnation = self.incarnation;
@@ -164,7 +165,7 @@ impl RandomPeer {
         next
     }
 
-    /// The clock has jumped so far that the machine has forgotten what may still be repeated.
+    /// A clock jump has made the machine forget messages that may still be repeated.
     pub(crate) fn forgets(&mut self) {
         self.memory = self.book.borrow_mut().incarnation();
     }
@@ -210,7 +211,7 @@ impl RandomPeer {
         self.downloads.remove(&id);
     }
 
-    /// Nothing more comes of an observation.
+    /// An observation has ended.
     fn observation_over(&mut self, id: RequestId) {
         let asked = self.asked.remove(&id);
         let observing = asked.and_then(|asked| asked.observing);
@@ -223,11 +224,11 @@ impl RandomPeer {
     fn notification_settled(&mut self, id: NotificationId, outcome: &'static str) {
         let key = (self.incarnation, id);
         let ledger = &mut self.book.borrow_mut().notifications;
-        // A Reset to a notification in whose place a newer one was sent is about the observation.
+        // A Reset to a superseded notification is about the observation.
         if outcome == "reset" && ledger.outcome(&key) == Some("superseded") {
             return;
         }
-        // One that is sent once is entered only if something comes of it.
+        // A non-confirmable one is entered only if it has an outcome.
         if !ledger.is_open(&key) && ledger.outcome(&key).is_none() {
             ledger.asked(key);
         }
@@ -246,7 +247,7 @@ impl RandomPeer {
         self.asked.remove(&id);
     }
 
-    /// A response or notification has come as a whole.
+    /// A complete response or notification has arrived.
     fn answered(
         &mut self,
         now: Instant,
@@ -431,7 +432,7 @@ impl RandomPeer {
         }
     }
 
-    /// Panics unless nothing is left.
+    /// Panics if any state is left.
     pub(crate) fn check_end(&self, node: &Node) {
         assert!(node.is_idle(), "not idle: {:?}", node.usage());
         assert_eq!(node.poll_timeout(), None, "a deadline for nothing");
@@ -515,13 +516,13 @@ impl Application for RandomPeer {
         assert!(usage.response_bytes <= bounds.response_bytes, "{usage:?}");
         assert!(usage.serving <= bounds.serving, "{usage:?}");
         assert!(usage.serving_bytes <= bounds.serving_bytes, "{usage:?}");
-        // What the application waits for is not forgotten, and what it does not know of is not kept.
+        // The endpoint keeps every open request, and no source that the application has closed.
         assert!(usage.requests >= self.asked.len(), "{usage:?}");
         assert!(usage.sources <= self.sources.len(), "{usage:?}");
     }
 }
 
-/// Whether a sequence number follows another one (RFC 7641 §3.4), time apart.
+/// Whether a sequence number is newer than another (RFC 7641 §3.4), without regard to time.
 fn is_fresh(last: u32, next: u32) -> bool {
     let ahead = next.wrapping_sub(last) % SEQUENCES;
     ahead > 0 && ahead < SEQUENCES / 2

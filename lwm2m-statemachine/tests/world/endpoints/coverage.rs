@@ -1,4 +1,4 @@
-//! What has to come about in all seeds together, so that what holds does not hold of nothing.
+//! What must happen over all seeds together: an invariant proves nothing about what never happens.
 
 use super::world::Outcome;
 
@@ -100,7 +100,7 @@ const DEEDS: &[&str] = &[
     "stray datagrams",
 ];
 
-/// Panics unless all that should came about.
+/// Panics unless everything has happened.
 pub(crate) fn check(outcome: &Outcome) {
     for (tally, expected) in [
         (&outcome.outcomes, REQUESTS),

@@ -1,4 +1,4 @@
-//! What must hold can be seen not to hold: a hub whose machine has a fault is found out.
+//! The checks find faults: a hub with a faulty machine fails.
 
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
@@ -8,7 +8,7 @@ use super::{
     world::{Plan, World},
 };
 
-/// Runs seeds with this fault until it is found out with these words.
+/// Runs seeds with this fault until one fails with these words.
 fn assert_found(fault: Fault, words: &str) {
     let mut found = Vec::new();
     for seed in 0..300 {

@@ -15,41 +15,41 @@ use crate::random_peer::RandomPeer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
-    /// It takes repetitions for news.
+    /// It takes repetitions for new messages.
     Forgets,
-    /// It reads its datagrams wrong.
+    /// It corrupts the datagrams that it receives.
     Corrupts,
-    /// It reads wrong what it is asked for.
+    /// It misreads requests.
     Misreads,
-    /// It says that it has done what it has not.
+    /// It reports success for what it hasn't done.
     Boasts,
-    /// It keeps notifications to itself, and acknowledges them.
+    /// It acknowledges notifications but doesn't deliver them.
     Deaf,
-    /// It hands out notifications in the wrong order.
+    /// It delivers notifications in the wrong order.
     Shuffles,
     /// It sends everything twice.
     Stutters,
-    /// It does not say when a request has failed.
+    /// It doesn't report failed requests.
     Silent,
-    /// It says so twice.
+    /// It reports them twice.
     Repeats,
-    /// It never looks at the clock.
+    /// It has no deadlines.
     Timeless,
-    /// It asks to be woken and does nothing.
+    /// It does nothing when it is woken.
     Restless,
     /// It depends on more than its seed.
     Moody,
 }
 
-/// What a moody machine depends on.
+/// What [`Fault::Moody`] depends on.
 static MOOD: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) struct FaultyHost {
     pub(crate) host: Host<RandomPeer>,
     pub(crate) fault: Fault,
-    /// What is to be sent again.
+    /// The datagram to send again.
     pub(crate) again: Option<(Address, Vec<u8>)>,
-    /// The notification that is handed out after the next one.
+    /// The notification to deliver after the next one.
     pub(crate) held: Option<Event<Address>>,
 }
 

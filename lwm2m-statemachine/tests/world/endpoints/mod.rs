@@ -1,22 +1,27 @@
 //! The CoAP layer on a network that loses, repeats, delays and reorders: a hub and its clients,
 //! client and server at once, that do everything to each other that an endpoint can.
 //!
-//! What is proven for every seed, with a loss of 0 to 50 %: each request has one outcome; no
-//! request is given twice to the application; bodies arrive whole, and as the answer to what was
-//! asked; who has acknowledged a notification has it or a newer one; over SMS nothing is sent again;
-//! in the end nothing is left of anything; no machine asks to be woken for nothing; and two runs
-//! are identical to the byte. All of it is checked as it happens, within one incarnation of a
-//! machine.
+//! What holds for every seed, with a loss of 0 to 50 %:
 //!
-//! Two thousand seeds run by default. A hundred thousand, with what they consisted of, by
+//! - Each request has one outcome, and is given to the application once.
+//! - Bodies arrive complete, and answer the right request.
+//! - A client that has acknowledged a notification has it or a newer one.
+//! - Over SMS nothing is retransmitted.
+//! - In the end no state is left, and no machine asks to be woken for nothing.
+//! - Two runs are identical to the byte.
+//!
+//! All of it is checked as it happens, within one incarnation of a machine.
+//!
+//! Two thousand seeds run by default. This runs a hundred thousand and prints what happened in
+//! them:
 //!
 //! ```sh
 //! SIMULATION_FACTOR=50 cargo test --release -p lwm2m-statemachine --test world -- \
-//!     --nocapture endpoints::seeds
+//!     --nocapture all_seeds
 //! ```
 //!
-//! One that failed prints its seed and its sequence chart, as does any other with
-//! `SIMULATION_SEED=1234 cargo test -p lwm2m-statemachine --test world -- --nocapture endpoints::one`.
+//! A failed seed is printed with its sequence chart. Any other is shown by `SIMULATION_SEED=1234
+//! cargo test -p lwm2m-statemachine --test world -- --nocapture endpoints::one`.
 
 mod coverage;
 mod faults;
@@ -104,7 +109,7 @@ fn without_faults_nearly_everything_succeeds() {
         all.add(&World::new(plan).run().0);
     }
     assert_eq!(all.lost, 0);
-    // What fails is what the peers ignore, refuse, give up, or answer too late.
+    // The rest is what the peers ignore, refuse, cancel or answer too late.
     let successes = all.outcomes["success"] + all.outcomes["pong"];
     assert!(successes > all.requests * 6 / 10, "{:?}", all.outcomes);
 }

@@ -1,4 +1,4 @@
-//! A run: a hub and its clients, what is done to them, and what must hold in the end.
+//! A run: a hub and its clients, what happens to them, and the checks at the end.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -16,10 +16,10 @@ use crate::random_peer::{
     book::{Book, Shared, Tally},
 };
 
-/// The longest that a datagram is on its way.
+/// The longest time that a datagram is in flight.
 const MAX_LATENCY: Duration = Duration::from_secs(60);
 
-/// What a seed decides before anything happens.
+/// What a seed decides in advance.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
@@ -27,13 +27,13 @@ pub(crate) struct Plan {
     pub(crate) clients: u64,
     /// Whether the first client is reached by SMS.
     pub(crate) sms: bool,
-    /// Whether the bounds are so tight that they are felt.
+    /// Whether the bounds are tight enough to be reached.
     pub(crate) tight: bool,
-    /// How likely something is done to a node before each act.
+    /// How likely a node is disturbed before each act.
     pub(crate) unrest: f64,
     pub(crate) lateness: Duration,
     pub(crate) acts: u64,
-    /// Which one the hub has.
+    /// The fault of the hub.
     pub(crate) fault: Fault,
 }
 
@@ -45,7 +45,7 @@ impl Plan {
         let jitter = match random.below(3) {
             0 => Jitter::Even(Duration::from_millis(1 + random.below(3_000))),
             1 => Jitter::HalfLife(Duration::from_millis(1 + random.below(600))),
-            // Most are fast, some wait for the radio.
+            // Most are fast; some wait for the radio.
             _ => Jitter::Quantiles(
                 [0, 20, 40, 80, 200, 5_000]
                     .map(Duration::from_millis)
@@ -60,7 +60,7 @@ impl Plan {
         if random.chance(0.1) {
             link.mtu = 100 + random.below(600) as usize;
         }
-        // All that RFC 7252 relies on, and no more.
+        // Within MAX_LATENCY, as RFC 7252 assumes.
         link.max_latency = MAX_LATENCY;
         let late = random.chance(0.3);
         Self {
@@ -77,7 +77,7 @@ impl Plan {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) tally: Tally,
@@ -115,9 +115,9 @@ pub(crate) struct World {
     book: Shared,
     hub: Handle<FaultyHost>,
     clients: Vec<Handle<FaultyHost>>,
-    /// The two that reach each other by SMS, if any do.
+    /// The two nodes that reach each other by SMS, if any.
     sms: Vec<NodeId>,
-    /// When the clock of each client last jumped a little, the hub's last.
+    /// When the clock of each client, and of the hub (last entry), last jumped a little.
     jumped: Vec<Option<Instant>>,
 }
 
@@ -153,7 +153,7 @@ impl World {
             });
         }
         network.with(hub, |hub, _| hub.fault = plan.fault);
-        // Late enough that no clock goes back to its first moment, and stands still there.
+        // Late enough that no clock goes back to zero, where it would stand still.
         for client in &clients {
             network.set_clock(*client, 100_000_000);
         }
@@ -169,7 +169,7 @@ impl World {
         }
     }
 
-    /// Lets everything happen and come to its end, and checks it.
+    /// Runs everything to its end, and checks it.
     pub(crate) fn run(mut self) -> (Outcome, Network) {
         for _ in 0..self.plan.acts {
             if self.network.random().chance(self.plan.unrest) {
@@ -234,7 +234,7 @@ impl World {
             4 => self.jump_a_little(node, index),
             5 => {
                 self.count("clock far forwards");
-                // Before the jump: what it wakes up is done with nothing in memory.
+                // Before the jump, since the deadlines after it are handled without that memory.
                 self.network
                     .with(node, |node, _| node.host.application.forgets());
                 let millis = 1_000 * (300 + self.network.random().below(100_000)) as i64;
@@ -246,7 +246,7 @@ impl World {
                 self.book.borrow_mut().goes_back(sender);
                 let millis = 1_000 * self.network.random().below(4_000) as i64;
                 self.network.jump_clock(node, -millis);
-                // Until nothing is on its way any more that was sent before.
+                // Until nothing that was sent before is in flight.
                 self.network.run_for(MAX_LATENCY + Duration::from_secs(1));
                 self.book.borrow_mut().has_gone_back(sender);
             }
@@ -270,7 +270,7 @@ impl World {
         } else {
             "address of a client"
         });
-        // Some are told that the old connection is no more.
+        // Some peers are told that the old connection is closed.
         let others = if is_hub {
             self.clients.clone()
         } else {
@@ -309,7 +309,7 @@ impl World {
         });
     }
 
-    /// So little, and so seldom, that nothing that RFC 7252 promises is at stake.
+    /// A jump so small and so rare that the guarantees of RFC 7252 still hold.
     fn jump_a_little(&mut self, node: Handle<FaultyHost>, index: usize) {
         let now = self.network.now();
         if self.jumped[index].is_some_and(|last| now <= last + Duration::from_secs(600)) {
@@ -327,7 +327,7 @@ impl World {
             .jump_clock(node, if forwards { millis } else { -millis });
     }
 
-    /// Something comes from nobody, or a Reset to what was sent last.
+    /// A stray datagram arrives, or a Reset to what was sent last.
     fn stray(&mut self, node: Handle<FaultyHost>) {
         let to = self.network.address(node);
         let records = self.network.records().iter();
@@ -354,11 +354,12 @@ impl World {
                 0 => vec![0x40, 0, id[6], id[7]],
                 1 => vec![0x60, 0, id[6], id[7]],
                 2 => vec![0x70, 0, id[6], id[7]],
-                // A response that nobody asked for.
+                // An unsolicited response.
                 3 => vec![0x41, 0x45, id[6], id[7], 7],
-                // A request with a critical option that nobody knows.
+                // A request with an unknown critical option.
                 4 => vec![0x40, 0x01, id[6], id[7], 0x91, 0],
-                // The first block of a body that never goes on, and the last of one that never began.
+                // The first block of a body that doesn't continue, and the last of one that never
+                // began.
                 kind @ (5 | 6) => {
                     let block1 = if kind == 5 { 0x08 } else { 0x30 };
                     let path = [b"\xb1a".as_slice(), b"\xb6stream"][usize::from(id[7] & 1)];
@@ -376,9 +377,9 @@ impl World {
         core::iter::once(self.hub).chain(clients).collect()
     }
 
-    /// Ends all that would go on, and waits for the rest.
+    /// Ends observations, and waits for everything else to end.
     fn calm(&mut self) {
-        // More than once: what is answered or taken up meanwhile ends too.
+        // More than once, so that what begins meanwhile ends too.
         for _ in 0..4 {
             let rest = self.network.run_to_rest(Duration::from_secs(1_000_000));
             assert!(rest, "no rest");
@@ -430,7 +431,7 @@ impl World {
         (outcome, self.network)
     }
 
-    /// Over SMS no message but an acknowledgement is sent again (TS 8.6.2).
+    /// Over SMS only acknowledgements are sent again (TS 8.6.2).
     fn check_sms(&self) {
         let mut sent = std::collections::BTreeSet::new();
         for record in self.network.records() {

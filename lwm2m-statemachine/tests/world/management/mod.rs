@@ -1,9 +1,9 @@
 //! A client and a server on a network that loses, repeats, delays and reorders.
 //!
-//! What is proven for every seed: each registration and each operation reaches exactly one
-//! outcome; an Execute or a Write takes effect at most once, and exactly once if success was
-//! reported; an observation ends once, and is silent from then on; nothing is left over when all
-//! is done; and two runs are identical to the byte.
+//! For every seed, each registration and each operation has exactly one outcome. An Execute or a
+//! Write takes effect at most once, and exactly once if success was reported. An observation ends
+//! once, and is silent from then on. In the end no state is left, and two runs are identical to the
+//! byte.
 //!
 //! A few hundred seeds run by default; many more with
 //! `SIMULATION_FACTOR=100 cargo test --release -p lwm2m-statemachine --test world management`.
@@ -17,7 +17,7 @@ use lwm2m_simulation::Link;
 
 use self::world::{Plan, World};
 
-/// 30 % of all datagrams are lost, others come twice, late, or out of order.
+/// 30 % of all datagrams are lost; others are duplicated, late or out of order.
 fn rough() -> Link {
     Link::new(Duration::from_millis(30))
         .jittering(Duration::from_millis(400))
@@ -26,7 +26,7 @@ fn rough() -> Link {
         .reordering(0.1, Duration::from_secs(20))
 }
 
-/// So much delay that retransmissions, answers and late copies meet in all ways.
+/// Delays so long that retransmissions, answers and late copies meet in every order.
 fn slow() -> Link {
     Link::new(Duration::from_millis(500))
         .jittering(Duration::from_secs(6))
@@ -35,7 +35,7 @@ fn slow() -> Link {
         .reordering(0.2, Duration::from_secs(90))
 }
 
-/// Runs so many seeds from `first` on, times the number in `SIMULATION_FACTOR`.
+/// Runs `count` seeds from `first` on, times the number in `SIMULATION_FACTOR`.
 fn check_seeds(first: u64, count: u64, plan: &Plan) {
     let factor = std::env::var("SIMULATION_FACTOR").map_or(1, |text| text.parse().unwrap());
     let count = count * factor;
@@ -45,7 +45,7 @@ fn check_seeds(first: u64, count: u64, plan: &Plan) {
         world.run();
         successes += world.finish();
     }
-    // Outcomes are no proof if all of them are failures.
+    // Outcomes prove little if all are failures.
     let operations = usize::try_from(count).unwrap() * plan.operations;
     assert!(successes > operations / 4, "{successes} successes");
 }

@@ -1,5 +1,4 @@
-//! The applications of client and server: they note what happens, and check that it comes in an
-//! order that makes sense.
+//! The applications of client and server: they record events and check that their order is valid.
 
 use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +12,11 @@ use lwm2m_statemachine::{
     server::{ObservationId, OperationId, Outcome, RegistrationId, Server, ServerEvent},
 };
 
-/// What is observed.
+/// The observed Resource.
 pub(super) const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 const LEVELS: RangeInclusive<i64> = 0..=100;
 
-/// The application of the client: connects, and notes what happens.
+/// The application of the client: connects, and records events.
 #[derive(Debug, Default)]
 pub(super) struct DeviceSide {
     pub(super) server: Option<Address>,
@@ -35,7 +34,8 @@ pub(super) struct DeviceSide {
 }
 
 impl DeviceSide {
-    /// Answers those of the requests that wait that are `chosen`. An Execute is run with its answer.
+    /// Answers those of the requests that wait that are `chosen`. An Execute is run with its
+    /// answer.
     pub(super) fn answer(
         &mut self,
         now: Instant,
@@ -109,7 +109,7 @@ impl Application for DeviceSide {
     }
 }
 
-/// What the server was asked to do; numbers and texts tell one from another.
+/// An operation of the server; numbers and texts distinguish them.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Asked {
     Read(Path),
@@ -120,7 +120,7 @@ pub(super) enum Asked {
     Cancel,
 }
 
-/// The application of the server: checks that events come in an order that makes sense.
+/// The application of the server: checks that the order of events is valid.
 #[derive(Debug, Default)]
 pub(super) struct ServerSide {
     pub(super) asked: BTreeMap<OperationId, Asked>,
@@ -133,7 +133,7 @@ pub(super) struct ServerSide {
 }
 
 impl ServerSide {
-    /// What was asked, and what came of it.
+    /// The operations and their outcomes.
     pub(super) fn outcomes(&self) -> impl Iterator<Item = (&Asked, Option<&Outcome>)> {
         let asked = self.asked.iter();
         asked.map(|(operation, asked)| (asked, self.outcomes.get(operation)))

@@ -1,4 +1,4 @@
-//! One client, one server, and all that must hold between them.
+//! One client, one server, and the invariants between them.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ const TIMEZONE: Path = Path::of(&[3, 0, 15]).unwrap();
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
 const ENDPOINT: &str = "device";
 
-/// Longer than RFC 7252 lets anything of an exchange live on.
+/// Longer than any state of an exchange lives (RFC 7252 §4.8.2).
 const QUIET: Duration = Duration::from_secs(300);
 
 /// What happens in a run.
@@ -40,8 +40,8 @@ pub(crate) struct Plan {
     pub(crate) pause: Duration,
     /// The lifetime of the registration, in seconds.
     pub(crate) lifetime: u32,
-    /// How likely each of these happens before an operation, 0 to 1: the client starts anew, the
-    /// server does, the client gets another address, and they are cut off for a while.
+    /// How likely each of these is before an operation, 0 to 1: the client reboots, the server
+    /// reboots, the client gets another address, the link is cut for a while.
     pub(crate) reboots: f64,
     pub(crate) server_reboots: f64,
     pub(crate) moves: f64,
@@ -89,7 +89,7 @@ pub(crate) struct World {
     network: Network,
     client: Handle<ClientHost>,
     server: Handle<ServerHost>,
-    /// What earlier incarnations of client and server have done.
+    /// What earlier incarnations of client and server did.
     past: Vec<DeviceSide>,
     past_servers: Vec<ServerSide>,
 }
@@ -122,7 +122,7 @@ impl World {
             .with(self.client, |host, now| host.machine.start(now));
     }
 
-    /// Issues all operations, one after the other or several at once, as the seed has it.
+    /// Issues all operations, singly or several at once, as the seed decides.
     pub(crate) fn run(&mut self) {
         for number in 0..self.plan.operations {
             self.await_registration();
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// How many operations were taken by the server.
+    /// How many operations the server accepted.
     pub(crate) fn issued(&self) -> usize {
         self.network.node(self.server).application.asked.len()
     }
@@ -197,7 +197,7 @@ impl World {
             application.asked.insert(operation, asked);
             Ok::<_, CallError>(())
         });
-        // The registration may have ended this moment; there is no other reason.
+        // The only other reason is that the registration has just ended.
         assert!(
             matches!(result, Ok(()) | Err(CallError::UnknownRegistration)),
             "{result:?}"
@@ -227,7 +227,7 @@ impl World {
         });
     }
 
-    /// Reboots, moves, cuts off.
+    /// Reboots nodes, changes addresses, cuts the link.
     fn disturb(&mut self) {
         if self.network.random().chance(self.plan.reboots) {
             self.keep_past();
@@ -246,7 +246,7 @@ impl World {
         }
         if self.network.random().chance(self.plan.moves) {
             self.network.change_address(self.client);
-            // The client does not know, and is told by the server's refusal of its Update.
+            // The client doesn't know this until the server refuses its Update.
             self.network
                 .with(self.client, |host, now| host.machine.update(now, SERVER));
         }
@@ -265,10 +265,9 @@ impl World {
         self.past.push(past);
     }
 
-    /// Lets everything end, and checks what must hold then. Returns how many operations had
-    /// success.
+    /// Runs everything to its end and checks it. Returns how many operations succeeded.
     pub(crate) fn finish(&mut self) -> usize {
-        // Mostly the client stays until all is answered; else it leaves in the midst of it.
+        // Mostly the client stays until everything is answered; otherwise it leaves before.
         if self.network.random().chance(0.8) {
             let server = self.server;
             let answered = self.network.run_until(QUIET * 20, |network| {
@@ -280,7 +279,7 @@ impl World {
         self.await_registration();
         self.network
             .with(self.client, |host, now| host.machine.deregister(now));
-        // If the De-register got lost, the registration expires.
+        // If the De-register was lost, the registration expires.
         let lifetime = Duration::from_secs(self.plan.lifetime.into());
         self.network.run_for(lifetime + QUIET + QUIET);
 
@@ -310,7 +309,7 @@ impl World {
             .count()
     }
 
-    /// Each Register that the client sent has had an outcome, and made one registration at most.
+    /// Each Register that the client sent has an outcome, and made at most one registration.
     fn check_registrations(&self) {
         let registers: BTreeSet<(Address, u16, Token)> = self
             .network
@@ -329,8 +328,8 @@ impl World {
         let (succeeded, failed) = sides.fold((0, 0), |(succeeded, failed), side| {
             (succeeded + side.registered, failed + side.failed)
         });
-        // A reboot, and nothing else, is the end of a Register without outcome. An Update or a
-        // De-register that failed is the end of a registration too.
+        // Only a reboot ends a Register without an outcome. A failed Update or De-register ends a
+        // registration too.
         assert!(
             (succeeded..=succeeded + failed + self.past.len()).contains(&registers.len()),
             "{} Registers, of which {succeeded} succeeded, {failed} failures, {} reboots",
@@ -348,7 +347,7 @@ impl World {
         }
     }
 
-    /// At most once, and exactly once where success was reported.
+    /// Effects happen at most once, and exactly once where success was reported.
     fn check_effects(&self) {
         let server = &self.network.node(self.server).application;
         let now = &self.network.node(self.client).application;
@@ -361,8 +360,8 @@ impl World {
                 Asked::Write(value) => side.written.iter().filter(|run| *run == value).count(),
                 _ => 0,
             };
-            // Each incarnation of the client is a machine of its own: what one has done, the next
-            // does not know.
+            // Each incarnation of the client is a machine of its own, and doesn\'t know what earlier
+            // ones did.
             let counts: Vec<usize> = self.past.iter().chain([now]).map(count).collect();
             assert!(
                 counts.iter().all(|count| *count <= 1),
@@ -412,7 +411,7 @@ impl World {
         assert_eq!(self.network.in_flight(), 0);
     }
 
-    /// What can be compared with another run.
+    /// The parts of a run that are compared with another run.
     pub(crate) fn history(&mut self) -> History {
         self.keep_past();
         let logs = self.past.iter().flat_map(|side| side.log.iter());
@@ -424,14 +423,14 @@ impl World {
     }
 }
 
-/// A server as it starts: it knows nobody.
+/// A server at its start, without registrations.
 fn boot_server(network: &mut Network, plan: &Plan) -> ServerHost {
     let mut config = ServerConfig::new(network.random().seed());
     config.coap.block_size = plan.block_size;
     Host::new(Server::new(config), ServerSide::default())
 }
 
-/// A client as it starts, with a seed of its own.
+/// A client at its start, with a seed of its own.
 fn boot(network: &mut Network, plan: &Plan, server: Address) -> ClientHost {
     let mut tree = ObjectTree::new();
     let security = typed::Security::no_sec("coap://server", SERVER);

@@ -1,4 +1,4 @@
-//! What a random peer begins of its own.
+//! What a random peer starts by itself.
 
 use core::time::Duration;
 
@@ -35,12 +35,12 @@ impl RandomPeer {
         }
     }
 
-    /// Sends a request to this peer, as a peer with the habit of [`Habits::Bodies`].
+    /// Sends a request to this peer, for [`Habits::Bodies`].
     pub(crate) fn exchange(&mut self, now: Instant, node: &mut Node, peer: Address) {
         self.ask(now, node, peer);
     }
 
-    /// What such a peer does meanwhile: it notifies, and gives up a request now and then.
+    /// Notifies, and sometimes cancels a request, for [`Habits::Bodies`].
     pub(crate) fn go_on(&mut self, now: Instant, node: &mut Node) {
         if self.random.chance(0.1)
             && let Some((&id, newest)) = self.asked.iter().next_back()
@@ -179,7 +179,7 @@ impl RandomPeer {
         self.asked(id, asked, options);
     }
 
-    /// Gives up a request that has no outcome, or an observation, in one of the two ways.
+    /// Cancels an open request, or an observation in one of the two ways.
     fn cancel_one(&mut self, now: Instant, node: &mut Node) {
         let open = self.asked.len() as u64;
         let index = self.random.below(open) as usize;
@@ -226,7 +226,7 @@ impl RandomPeer {
         }
     }
 
-    /// Ends all that would go on.
+    /// Ends all observations.
     pub(crate) fn finish(&mut self, now: Instant, node: &mut Node) {
         let observations: Vec<RequestId> = self
             .asked

@@ -1,4 +1,4 @@
-//! What all peers of a run enter here, and what is checked against it at once.
+//! The record that all peers of a run share, and the checks against it.
 
 use core::cell::RefCell;
 use std::{
@@ -9,21 +9,21 @@ use std::{
 use lwm2m_simulation::{Address, Ledger, NodeId};
 use lwm2m_statemachine::coap::{NotificationId, RequestId, Token};
 
-/// How often each thing was done or came about.
+/// How often each thing happened.
 pub(crate) type Tally = BTreeMap<&'static str, u64>;
 
 pub(crate) type Shared = Rc<RefCell<Book>>;
 
-/// A request, of one incarnation of one node.
+/// A request of one incarnation of a node.
 pub(crate) type Asking = (u32, RequestId);
 
-/// What is given to an application once only, within one memory of its machine.
+/// What an application gets only once, as long as its machine remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Delivery {
-    /// The memory of the receiver, as far as this sender is concerned.
+    /// What the receiver remembers of this sender.
     memory: (u32, u32),
     from: Address,
-    /// How often the clock of the sender went back so far.
+    /// How often the clock of the sender has gone back.
     backwards: u32,
     what: What,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Delivery {
 pub(crate) enum What {
     /// A message with a request, by its message id and token.
     Message(u16, u64),
-    /// A whole request that changes something, by its number.
+    /// A complete request with an effect, by its number.
     Effect(u64),
 }
 
@@ -41,17 +41,17 @@ pub(crate) struct Book {
     pub(crate) requests: Ledger<Asking, Delivery>,
     pub(crate) notifications: Ledger<(u32, NotificationId), ()>,
     pub(crate) tally: Tally,
-    /// Which request each body answers; none if the request does not tell who it is.
+    /// The request that each body answers; `None` if the request has no number.
     pub(crate) answers: BTreeMap<u64, Option<u64>>,
     /// The requests that took effect.
     pub(crate) effects: BTreeSet<u64>,
-    /// How often the clock of each node went back so far that it sends again what its peers have
+    /// How often the clock of each node went back so far that it retransmits what its peers have
     /// forgotten.
     backwards: BTreeMap<NodeId, u32>,
-    /// Those of which there is something on its way from before.
+    /// Those with datagrams in flight from before.
     going_back: BTreeSet<NodeId>,
-    /// The newest notification of each observation that its client has, by their count; none if
-    /// the client does not want any more, or cannot tell.
+    /// The index of the newest notification that the client of each observation has; `None` if the
+    /// client has ended it, or can't tell.
     pub(crate) newest: BTreeMap<u64, Option<u32>>,
     numbers: u64,
     memories: u32,
@@ -71,8 +71,7 @@ impl Book {
         *self.backwards.entry(node).or_default() += 1;
     }
 
-    /// Something was given to an application by its machine, which has a memory of its own of each
-    /// peer.
+    /// A machine has given something to its application; it remembers each peer separately.
     pub(crate) fn delivered(&mut self, memory: (u32, u32), from: Address, what: What) {
         if !self.going_back.contains(&from.node) {
             let delivery = self.delivery(memory, from, what);
@@ -80,7 +79,7 @@ impl Book {
         }
     }
 
-    /// The application did not want it.
+    /// The application has ignored it.
     pub(crate) fn returned(&mut self, memory: (u32, u32), from: Address, what: What) {
         let delivery = self.delivery(memory, from, what);
         self.requests.returned(&delivery);
@@ -102,7 +101,7 @@ impl Book {
         self.numbers
     }
 
-    /// The name of an incarnation of a machine, or of what it remembers.
+    /// A fresh number for an incarnation of a machine, or for what it remembers.
     pub(crate) const fn incarnation(&mut self) -> u32 {
         self.memories += 1;
         self.memories

@@ -23,7 +23,7 @@ pub(super) struct Later {
     message: MessageBuf,
 }
 
-/// Who observes.
+/// An observer.
 #[derive(Clone, Debug)]
 pub(super) struct Observer {
     peer: Address,
@@ -32,7 +32,7 @@ pub(super) struct Observer {
     number: Option<u64>,
     resource: Option<Resource>,
     count: u32,
-    /// Whether it is told but what fits in any block, so that what it has is known.
+    /// Whether its notifications fit in one block, so that it is known which one it has.
     small: bool,
     /// Notifications that have no outcome yet, with their count.
     open: Vec<(NotificationId, u32)>,
@@ -74,7 +74,7 @@ impl RandomPeer {
         node.ignore(responder);
     }
 
-    /// Answers a whole request, in one way or another.
+    /// Answers a complete request in some way.
     pub(super) fn serve(
         &mut self,
         now: Instant,
@@ -157,7 +157,7 @@ impl RandomPeer {
                 self.respond(now, node, responder, message);
                 return;
             }
-            // The client may have given up, or the server have forgotten the request.
+            // By then the client may have given up, or the server may have forgotten the request.
             3 => self.random.below(400_000),
             4 => {
                 self.count("acknowledged early");
@@ -184,7 +184,7 @@ impl RandomPeer {
     ) {
         match node.respond(now, responder, message) {
             Ok(()) => self.count("answer"),
-            // Too late, the peer was dropped, or too much waits for it.
+            // Too late, the peer was dropped, or too much is queued for it.
             Err(SendError::NotOpen) => self.count("answer too late"),
             Err(SendError::Overload(Overload::Messages)) => self.count("answer over the bounds"),
             Err(other) => panic!("{other}"),
@@ -263,10 +263,10 @@ impl RandomPeer {
         let block = body[start..end].to_vec();
         match node.supply(now, source, offset, &block, end < body.len()) {
             Ok(()) => {}
-            // Another body has taken its place, or nobody wants it any more.
+            // Another body has replaced it, or nobody wants it any more.
             Err(SendError::NoSource) => self.count("block supplied for nothing"),
             Err(SendError::Invalid(InvalidSend::BlockNotWanted)) => self.count("block not wanted"),
-            // That of a notification, which then fails.
+            // The source of a notification, which then fails.
             Err(SendError::Overload(Overload::Messages)) => {
                 self.count("notification over the bounds");
             }
@@ -276,12 +276,12 @@ impl RandomPeer {
 
     // Observers.
 
-    /// Says whether the observer is to be told little.
+    /// Adds an observer; returns whether its notifications are small.
     fn observed(&mut self, peer: Address, responder: &Responder, number: Option<u64>) -> bool {
         let token = responder.token();
         let is_known = |observer: &&Observer| (observer.peer, observer.token) == (peer, token);
         if let Some(known) = self.observers.iter().find(is_known) {
-            // It asks for a block of the first notification that is not kept any more.
+            // It asks for a block of the first notification, which is no longer kept.
             return known.small;
         }
         let small = self.does_everything() && self.random.chance(0.5);
@@ -302,7 +302,7 @@ impl RandomPeer {
             .retain(|observer| (observer.peer, observer.token) != (peer, token));
     }
 
-    /// Forgets observers without a word, and what is still being sent to them.
+    /// Forgets observers silently, with what is still being sent to them.
     pub(super) fn withdraw(
         &mut self,
         now: Instant,
@@ -312,7 +312,7 @@ impl RandomPeer {
         for observer in self.observers.extract_if(.., |observer| whom(observer)) {
             self.book.borrow_mut().count("notifications taken back");
             node.end_notifications(now, &observer.peer, observer.token);
-            // A short message that is not acknowledged may still come to an end of its own.
+            // A notification by SMS may still have an outcome of its own.
             if self.sms.contains(&observer.peer.node) {
                 continue;
             }
@@ -323,7 +323,7 @@ impl RandomPeer {
         }
     }
 
-    /// Tells all observers, or says to them that there is nothing more.
+    /// Notifies all observers; the `last` time with an error.
     pub(super) fn notify(&mut self, now: Instant, node: &mut Node, last: bool) {
         for mut observer in core::mem::take(&mut self.observers) {
             let (peer, token) = (observer.peer, observer.token);
@@ -392,7 +392,7 @@ impl RandomPeer {
         }
     }
 
-    /// Who has acknowledged a notification has it, or a newer one.
+    /// A client that has acknowledged a notification has it or a newer one.
     pub(super) fn check_newest(&mut self, peer: Address, token: Token, id: NotificationId) {
         let observer = self
             .observers
@@ -428,7 +428,7 @@ impl RandomPeer {
     ) {
         self.notification_settled(id, reason_name(reason));
         if reason != FailureReason::Superseded {
-            // RFC 7641 §4.5: the client is not there any more.
+            // RFC 7641 §4.5: the client is gone.
             self.observation_ended(peer, token);
         }
     }
