@@ -110,11 +110,18 @@ pub const ORDERS: &[Order] = &[
         within: "coap::endpoint",
         layers: &[
             // What all layers name.
-            &["body+config+context+event+fingerprint+index+keys+table+usage"],
+            &["body+config+context+event+events+fingerprint+index+keys+notice+options+table+usage"],
             &["messages", "blockwise"],
             &["exchanges"],
-            // What the endpoint itself does with them.
-            &["bodies+connections+steps"],
+            // What a call of one layer leads to in the others.
+            &["layers"],
+            &["routing"],
+            &["peers"],
+            &["arriving"],
+            &["matching"],
+            // The endpoint, and the calls of the application.
+            &["machine"],
+            &["requesting", "responding", "notifying", "connections"],
         ],
     },
     Order {

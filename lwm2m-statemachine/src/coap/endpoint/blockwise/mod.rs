@@ -49,8 +49,8 @@ use super::{
     config::Config,
     context::{OpenRequest, RequestContext},
     event::{Body, SendError},
-    exchanges::notifications::Notice,
     keys::{BodyKey, PeerIndex},
+    notice::Notice,
     table::{KEEP, Key},
 };
 use crate::{

@@ -6,7 +6,7 @@ use lwm2m_core::Instant;
 
 /// The newest answer of an observation so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::coap::endpoint) struct Newest {
+pub(crate) struct Newest {
     sequence: u32,
     /// Until when the sequence numbers say whether another answer is newer. After that any is.
     ordered_until: Instant,
@@ -16,7 +16,7 @@ impl Newest {
     /// How long the sequence numbers of two answers can be compared.
     const ORDERED: Duration = Duration::from_secs(128);
 
-    pub(in crate::coap::endpoint) fn new(sequence: u32, now: Instant) -> Self {
+    pub(crate) fn new(sequence: u32, now: Instant) -> Self {
         Self {
             sequence,
             ordered_until: now + Self::ORDERED,
@@ -24,11 +24,7 @@ impl Newest {
     }
 
     /// One that came `age` ago, maybe by another clock; none if any answer is newer.
-    pub(in crate::coap::endpoint) fn aged(
-        sequence: u32,
-        age: Duration,
-        now: Instant,
-    ) -> Option<Self> {
+    pub(crate) fn aged(sequence: u32, age: Duration, now: Instant) -> Option<Self> {
         let rest = Self::ORDERED.checked_sub(age)?;
         Some(Self {
             sequence,
@@ -36,19 +32,19 @@ impl Newest {
         })
     }
 
-    pub(in crate::coap::endpoint) const fn sequence(&self) -> u32 {
+    pub(crate) const fn sequence(&self) -> u32 {
         self.sequence
     }
 
     /// How long ago it came.
-    pub(in crate::coap::endpoint) fn age(&self, now: Instant) -> Duration {
+    pub(crate) fn age(&self, now: Instant) -> Duration {
         let rest = self.ordered_until.saturating_duration_since(now);
         let over = now.saturating_duration_since(self.ordered_until);
         Self::ORDERED.saturating_sub(rest).saturating_add(over)
     }
 
     /// Whether an answer that comes now is newer.
-    pub(in crate::coap::endpoint) fn is_before(&self, sequence: u32, now: Instant) -> bool {
+    pub(crate) fn is_before(&self, sequence: u32, now: Instant) -> bool {
         const HALF: u32 = 1 << 23;
         let ahead = sequence.wrapping_sub(self.sequence) & 0x00ff_ffff;
         (ahead > 0 && ahead < HALF) || now > self.ordered_until

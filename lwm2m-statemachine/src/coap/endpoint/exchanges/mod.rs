@@ -1,9 +1,31 @@
-//! Exchanges: requests and their responses, observations and their notifications (RFC 7252 §5,
-//! RFC 7641).
+//! The layer of exchanges: requests of ours and their responses, notifications of ours
+//! (RFC 7252 §5, RFC 7641).
+//!
+//! [`Exchanges`] is the layer; each call is lent the message layer. What a request of ours with a body
+//! in blocks needs beside, block-wise transfer has.
+//!
+//! - [`requests`]: sent, waited for, and matched with responses, in the [`request_table`];
+//!   [`freshness`] says which answer of an observation is newer, and [`saved`] keeps an observation
+//!   across a restart.
+//! - [`notifications`]: sent, superseded, and remembered for a Reset; [`observer`] is what the
+//!   application keeps of one who observes.
 
-pub(super) mod freshness;
-pub(super) mod notifications;
-pub(super) mod observer;
-pub(super) mod requests;
-mod responding;
-pub(super) mod saved;
+mod below;
+mod freshness;
+mod layer;
+mod notifications;
+mod observer;
+mod request_table;
+mod requests;
+mod saved;
+
+pub(super) use self::{
+    below::Below,
+    freshness::Newest,
+    layer::{Exchanges, OpenExchange},
+    request_table::{Kind, Mode},
+};
+pub use self::{
+    observer::Observer,
+    saved::{RestoreError, SavedNewest, SavedObservation},
+};

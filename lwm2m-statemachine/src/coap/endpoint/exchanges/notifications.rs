@@ -1,45 +1,42 @@
 //! Notifications, as the one who sends them sees it (RFC 7641 §4).
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::collections::VecDeque;
 use core::mem;
 
-use lwm2m_core::{CodeKind, Instant};
+use lwm2m_core::Instant;
 
-use crate::coap::endpoint::{
-    Endpoint, NotifyOptions,
-    blockwise::ServingEnd,
-    body::Resource,
-    config::after,
-    context::RequestContext,
-    event::{Event, FailureReason, Incoming, InvalidSend, NotificationId, Overload, SendError},
-    keys::{BodyKey, PeerIndex},
-    messages::{IdOwner, NewerNotification, Purpose, Share, Transmission},
-    table::{Chain, KEEP, Key, Table, compact, pop_due},
-};
+use super::below::Below;
 use crate::{
-    coap::{message::MessageType, message_buf::MessageBuf, option::OptionNumber, token::Token},
+    coap::{
+        endpoint::{
+            config::{Config, Spans, after},
+            event::{FailureReason, NotificationId, Overload, SendError},
+            keys::PeerIndex,
+            messages::{
+                FirstNotification, IdOwner, Messages, NewerNotification, Purpose, Share,
+                Transmission,
+            },
+            notice::Notice,
+            options::NotifyOptions,
+            table::{Chain, KEEP, Key, Table, compact, pop_due},
+        },
+        message::MessageType,
+        message_buf::MessageBuf,
+        token::Token,
+    },
     machine::{Channel, Peer},
 };
 
-/// A notification that is to be sent.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::coap::endpoint) struct Notice {
-    pub(in crate::coap::endpoint) id: u64,
-    pub(in crate::coap::endpoint) token: Token,
-    pub(in crate::coap::endpoint) confirmable: bool,
-    pub(in crate::coap::endpoint) channel: Channel,
-}
-
 /// A notification, or the first answer to an observation, that was sent once; a Reset may name it.
 #[derive(Clone, Debug)]
-pub(in crate::coap::endpoint) struct Notification {
-    pub(in crate::coap::endpoint) id: u64,
-    pub(in crate::coap::endpoint) token: Token,
-    pub(in crate::coap::endpoint) message_id: u16,
+struct Notification {
+    id: u64,
+    token: Token,
+    message_id: u16,
     /// A first answer is one of the answers.
-    pub(in crate::coap::endpoint) share: Share,
+    share: Share,
     /// Whether its acknowledgement is an outcome that was not told yet.
-    pub(in crate::coap::endpoint) awaited: bool,
+    awaited: bool,
 }
 
 impl Notification {
@@ -55,11 +52,7 @@ impl Notification {
     }
 
     /// The first answer to an observation.
-    pub(in crate::coap::endpoint) const fn answered(
-        id: u64,
-        token: Token,
-        message_id: u16,
-    ) -> Self {
+    const fn answered(id: u64, token: Token, message_id: u16) -> Self {
         Self {
             share: Share::Answers,
             ..Self::sent(id, token, message_id)
@@ -67,46 +60,197 @@ impl Notification {
     }
 }
 
-/// The notifications that were sent once.
-#[derive(Clone, Debug, Default)]
-pub(in crate::coap::endpoint) struct Notifications {
+/// Notifications: those that are being sent are with the message layer, those that were sent once
+/// are remembered here.
+#[derive(Debug)]
+pub(crate) struct Notifications {
     table: Table<Notification>,
     /// They are remembered equally long.
     ends: VecDeque<(Instant, Key)>,
     next_id: u64,
+    /// How long they are remembered, in milliseconds.
+    lifetime: u64,
+    per_peer: usize,
 }
 
 impl Notifications {
-    pub(in crate::coap::endpoint) fn len(&self) -> usize {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            table: Table::default(),
+            ends: VecDeque::new(),
+            next_id: 0,
+            lifetime: Spans::new(config).non_lifetime,
+            per_peer: config.bounds.notifications_per_peer.max(1),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
         self.table.len()
     }
 
-    pub(in crate::coap::endpoint) fn get(&self, key: Key) -> Option<&Notification> {
-        self.table.get(key)
+    /// A notification that is about to be sent. If it takes the place of a confirmable one that
+    /// waits for its first block, it is confirmable, too.
+    pub(crate) fn begin(
+        &mut self,
+        token: Token,
+        options: NotifyOptions,
+        replaced: Option<Notice>,
+    ) -> Notice {
+        Notice {
+            id: self.take_id(),
+            token,
+            confirmable: options.confirmable || replaced.is_some_and(|older| older.confirmable),
+            channel: options.channel,
+        }
     }
 
-    pub(in crate::coap::endpoint) fn get_mut(&mut self, key: Key) -> Option<&mut Notification> {
-        self.table.get_mut(key)
+    /// The id of the next notification.
+    pub(crate) const fn next_id(&self) -> NotificationId {
+        NotificationId(self.next_id)
     }
 
-    pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<PeerIndex> {
-        self.table.peer(key)
+    const fn take_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(1);
+        id
     }
 
-    pub(in crate::coap::endpoint) fn oldest(&self, chain: Chain) -> Option<Key> {
-        self.table.oldest(chain)
+    /// Sends a notification, or has it wait for its turn. After an error nothing is kept of it.
+    pub(crate) fn send<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        peer: PeerIndex,
+        notice: Notice,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let Notice { id, token, .. } = notice;
+        let kind = if notice.confirmable {
+            MessageType::Confirmable
+        } else {
+            MessageType::NonConfirmable
+        };
+        let wire = message.finish(kind, 0, token);
+        if let Some(key) = below.messages.notification_under_way(peer, token) {
+            let newer = NewerNotification {
+                id,
+                confirmable: notice.confirmable,
+                message: wire,
+            };
+            if let Some(id) = below.messages.supersede(key, newer) {
+                below.tell_notification_failed(peer, (id, token), FailureReason::Superseded);
+            }
+        } else if notice.confirmable && notice.channel == Channel::Udp {
+            if !below.messages.may_transmit(peer, Share::Initiated) {
+                below.messages.release(peer);
+                return Err(SendError::Overload(Overload::Messages));
+            }
+            let purpose = Purpose::Notification { id, token };
+            let transmission = Transmission::confirmable(wire, purpose);
+            below.messages.transmit(now, peer, transmission);
+        } else {
+            match below.messages.send_once(now, peer, kind, wire) {
+                Ok(message_id) => {
+                    let notification = Notification {
+                        awaited: notice.confirmable,
+                        ..Notification::sent(id, token, message_id)
+                    };
+                    self.remember(now, below, peer, notification);
+                }
+                Err(error) => {
+                    below.messages.release(peer);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
-    pub(in crate::coap::endpoint) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
-        pop_due(&mut self.ends, now)
+    /// A request to observe was answered once: a Reset may name the answer (RFC 7641 §3.6).
+    pub(crate) fn answered_once<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        first: FirstNotification,
+    ) {
+        let FirstNotification {
+            peer,
+            token,
+            message_id,
+        } = first;
+        let id = self.take_id();
+        let notification = Notification::answered(id, token, message_id);
+        self.remember(now, below, peer, notification);
     }
 
-    /// When the next one may be forgotten, in whole seconds.
-    pub(in crate::coap::endpoint) fn next_deadline(&self) -> Option<Instant> {
-        let (end, _) = self.ends.front()?;
-        Some(Instant::from_millis(
-            end.as_millis().div_ceil(1000).saturating_mul(1000),
-        ))
+    /// A newer notification has taken the place of one that was sent with this message id.
+    pub(crate) fn superseded<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        peer: PeerIndex,
+        (id, token, message_id): (u64, Token, u16),
+    ) {
+        let notification = Notification::sent(id, token, message_id);
+        self.remember(now, below, peer, notification);
+        below.tell_notification_failed(peer, (id, token), FailureReason::Superseded);
+    }
+
+    /// Remembers what a message id stands for, for a Reset that names it.
+    fn remember<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        peer: PeerIndex,
+        notification: Notification,
+    ) {
+        let share = notification.share;
+        while let Some(exchanges) = below.messages.exchanges(peer)
+            && let of_share = exchanges.notifications(share)
+            && of_share.len() >= self.per_peer
+            && let Some(oldest) = self.table.oldest(of_share)
+        {
+            self.forget(now, below, oldest, FailureReason::Timeout);
+        }
+        let Some(exchanges) = below.messages.start_exchange(now, peer) else {
+            return;
+        };
+        let message_id = notification.message_id;
+        let chain = exchanges.notifications_mut(share);
+        let key = self.table.insert(peer, chain, notification);
+        self.ends.push_back((after(now, self.lifetime), key));
+        below
+            .messages
+            .set_id_owner(peer, message_id, IdOwner::Notification(key));
+    }
+
+    /// Forgets a notification that was sent once.
+    pub(crate) fn forget<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        key: Key,
+        reason: FailureReason,
+    ) {
+        let share = self.table.get(key).map(|known| known.share);
+        let (Some(share), Some(peer)) = (share, self.table.peer(key)) else {
+            return;
+        };
+        let Some(exchanges) = below.messages.exchanges_mut(peer) else {
+            return;
+        };
+        let chain = exchanges.notifications_mut(share);
+        if let Some(notification) = self.remove(key, chain) {
+            let owner = IdOwner::Notification(key);
+            below
+                .messages
+                .clear_id_owner(peer, notification.message_id, owner);
+            if notification.awaited {
+                let (id, token) = (notification.id, notification.token);
+                below.tell_notification_failed(peer, (id, token), reason);
+            }
+        }
+        below.messages.settle(now, peer);
     }
 
     fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Notification> {
@@ -123,295 +267,82 @@ impl Notifications {
         });
         Some(notification)
     }
-}
 
-impl<P: Peer> Endpoint<P> {
-    /// Sends a notification: a response to the request of that token, which carried Observe: 0.
-    /// The message carries its sequence number in an Observe option of its own.
-    ///
-    /// A confirmable one has one outcome: [`Incoming::Acknowledged`],
-    /// [`Incoming::NotificationReset`] or [`Event::NotificationFailed`]. A non-confirmable one may
-    /// still be rejected. While a confirmable one has no outcome yet, a newer one of the same
-    /// token waits for it, or takes its place when it would be sent again, and is then confirmable
-    /// too: the newest value wins (RFC 7641 §4.5.2).
-    ///
-    /// When a notification is to be confirmable is for the caller to say; whoever keeps an
-    /// [`Observer`](super::Observer) leaves it to [`notify_observer`](Self::notify_observer). How
-    /// often non-confirmable ones are sent is the caller's, too (RFC 7641 §4.5.1: at most one
-    /// every 3 seconds to a client, on average): one that is held back has to carry the state of
-    /// the moment when it is sent, and only the application knows that. Of confirmable ones the
-    /// endpoint sends no more than NSTART allows.
-    pub fn notify(
+    /// The oldest notification to this peer that was sent once.
+    pub(super) fn oldest<P: Peer>(&self, messages: &Messages<P>, peer: PeerIndex) -> Option<Key> {
+        let exchanges = messages.exchanges(peer)?;
+        [Share::Initiated, Share::Answers]
+            .into_iter()
+            .find_map(|share| self.table.oldest(exchanges.notifications(share)))
+    }
+
+    /// Forgets those that were sent long ago.
+    pub(crate) fn expire<P: Peer>(&mut self, now: Instant, below: &mut Below<'_, P>) {
+        while let Some(key) = pop_due(&mut self.ends, now) {
+            self.forget(now, below, key, FailureReason::Timeout);
+        }
+    }
+
+    /// When the next one may be forgotten, in whole seconds.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let (end, _) = self.ends.front()?;
+        Some(Instant::from_millis(
+            end.as_millis().div_ceil(1000).saturating_mul(1000),
+        ))
+    }
+
+    /// A notification that was sent once is acknowledged, which is its outcome if it is confirmable.
+    pub(crate) fn acknowledged_once<P: Peer>(
         &mut self,
         now: Instant,
-        to: P,
-        token: Token,
-        message: MessageBuf,
-        options: NotifyOptions,
-    ) -> Result<NotificationId, SendError> {
-        if message.code().kind() != CodeKind::Response {
-            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
-        }
-        let peer = self
-            .enter(now, to)
-            .ok_or(SendError::Overload(Overload::Peers))?;
-        let resource = options.resource.unwrap_or(Resource::NONE);
-        let context = RequestContext::of_notification(token, resource, options.channel);
-        let message = self.blockwise.notify(now, peer, &context, message);
-        let _ = self.do_steps(now);
-        let in_blocks = message.has(OptionNumber::BLOCK2);
-        let notice = self.new_notice(peer, token, options);
-        if let Err(error) = self.send_notification(now, peer, notice, message) {
-            if in_blocks {
-                let body = BodyKey::new(peer, resource.key);
-                self.blockwise.notification_not_sent(body);
-                let _ = self.do_steps(now);
-            }
-            return Err(error);
-        }
-        self.end_awaited(now, peer, token, ServingEnd::Replaced);
-        Ok(NotificationId(notice.id))
-    }
-
-    /// A notification that is about to be sent. If it takes the place of a confirmable one that
-    /// waits for its first block, it is confirmable, too.
-    pub(in crate::coap::endpoint) fn new_notice(
-        &mut self,
-        peer: PeerIndex,
-        token: Token,
-        options: NotifyOptions,
-    ) -> Notice {
-        let id = self.take_notification_id();
-        let replaced = self.blockwise.awaited_notification(peer, token);
-        Notice {
-            id,
-            token,
-            confirmable: options.confirmable || replaced.is_some_and(|older| older.confirmable),
-            channel: options.channel,
-        }
-    }
-
-    /// The id of the next notification.
-    pub(in crate::coap::endpoint) const fn next_notification(&self) -> NotificationId {
-        NotificationId(self.notifications.next_id)
-    }
-
-    pub(in crate::coap::endpoint) const fn take_notification_id(&mut self) -> u64 {
-        let id = self.notifications.next_id;
-        self.notifications.next_id = id.wrapping_add(1);
-        id
-    }
-
-    /// Sends a notification, or has it wait for its turn. After an error nothing is kept of it.
-    pub(in crate::coap::endpoint) fn send_notification(
-        &mut self,
-        now: Instant,
-        peer: PeerIndex,
-        notice: Notice,
-        message: MessageBuf,
-    ) -> Result<(), SendError> {
-        let Notice { id, token, .. } = notice;
-        let kind = if notice.confirmable {
-            MessageType::Confirmable
-        } else {
-            MessageType::NonConfirmable
-        };
-        let wire = message.finish(kind, 0, token);
-        if let Some(key) = self.messages.notification_under_way(peer, token) {
-            let newer = NewerNotification {
-                id,
-                confirmable: notice.confirmable,
-                message: wire,
-            };
-            if let Some(id) = self.messages.supersede(key, newer) {
-                self.notification_failed(peer, id, token, FailureReason::Superseded);
-            }
-        } else if notice.confirmable && notice.channel == Channel::Udp {
-            if !self.messages.may_transmit(peer, Share::Initiated) {
-                self.messages.release(peer);
-                return Err(SendError::Overload(Overload::Messages));
-            }
-            let purpose = Purpose::Notification { id, token };
-            let transmission = Transmission::confirmable(wire, purpose);
-            self.messages.transmit(now, peer, transmission);
-            self.handle_outcomes(now);
-        } else {
-            match self.messages.send_once(now, peer, kind, wire) {
-                Ok(message_id) => {
-                    let notification = Notification {
-                        awaited: notice.confirmable,
-                        ..Notification::sent(id, token, message_id)
-                    };
-                    self.remember(now, peer, notification);
-                }
-                Err(error) => {
-                    self.messages.release(peer);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes back what is still being sent of an observation that has ended: the peer wants no more
-    /// of it. No event follows.
-    pub fn end_notifications(&mut self, now: Instant, peer: &P, token: Token) {
-        let Some(peer) = self.messages.find(peer) else {
-            return;
-        };
-        while let Some(key) = self.messages.notification_under_way(peer, token) {
-            self.end_transmission(now, key);
-        }
-        self.end_awaited(now, peer, token, ServingEnd::Unwanted);
-        self.messages.release(peer);
-    }
-
-    /// Takes back the notification to this observer that waits for its first block.
-    fn end_awaited(&mut self, now: Instant, peer: PeerIndex, token: Token, end: ServingEnd) {
-        self.blockwise.end_notification(peer, token, end);
-        let _ = self.do_steps(now);
-    }
-
-    /// A newer notification has taken the place of one that was sent with this message id.
-    pub(in crate::coap::endpoint) fn superseded(
-        &mut self,
-        now: Instant,
-        peer: PeerIndex,
-        (id, token): (u64, Token),
-        message_id: u16,
-    ) {
-        self.remember(now, peer, Notification::sent(id, token, message_id));
-        self.notification_failed(peer, id, token, FailureReason::Superseded);
-    }
-
-    /// Remembers what a message id stands for, for a Reset that names it.
-    pub(in crate::coap::endpoint) fn remember(
-        &mut self,
-        now: Instant,
-        peer: PeerIndex,
-        notification: Notification,
-    ) {
-        let bound = self.config.bounds.notifications_per_peer.max(1);
-        let share = notification.share;
-        while let Some(exchanges) = self.messages.exchanges(peer)
-            && let of_share = exchanges.notifications(share)
-            && of_share.len() >= bound
-            && let Some(oldest) = self.notifications.oldest(of_share)
-        {
-            self.forget_notification(now, oldest, FailureReason::Timeout);
-        }
-        let Some(exchanges) = self.messages.start_exchange(now, peer) else {
-            return;
-        };
-        let message_id = notification.message_id;
-        let chain = exchanges.notifications_mut(share);
-        let key = self.notifications.table.insert(peer, chain, notification);
-        let end = after(now, self.spans.non_lifetime);
-        self.notifications.ends.push_back((end, key));
-        let owner = IdOwner::Notification(key);
-        self.messages.set_id_owner(peer, message_id, owner);
-    }
-
-    /// Forgets a notification that was sent once.
-    pub(in crate::coap::endpoint) fn forget_notification(
-        &mut self,
-        now: Instant,
+        below: &mut Below<'_, P>,
         key: Key,
-        reason: FailureReason,
-    ) {
-        let share = self.notifications.get(key).map(|known| known.share);
-        let (Some(share), Some(peer)) = (share, self.notifications.peer(key)) else {
-            return;
-        };
-        let Some(exchanges) = self.messages.exchanges_mut(peer) else {
-            return;
-        };
-        let chain = exchanges.notifications_mut(share);
-        if let Some(notification) = self.notifications.remove(key, chain) {
-            let owner = IdOwner::Notification(key);
-            self.messages
-                .clear_id_owner(peer, notification.message_id, owner);
-            if notification.awaited {
-                self.notification_failed(peer, notification.id, notification.token, reason);
-            }
+    ) -> Option<(NotificationId, Token)> {
+        let is_awaited = self.table.get(key).is_some_and(|known| known.awaited);
+        if is_awaited {
+            self.reset_once(now, below, key)
+        } else {
+            None
         }
-        self.messages.settle(now, peer);
     }
 
-    pub(in crate::coap::endpoint) fn notification_failed(
+    /// A notification that was sent once is rejected.
+    pub(crate) fn reset_once<P: Peer>(
         &mut self,
-        peer: PeerIndex,
-        id: u64,
-        token: Token,
-        reason: FailureReason,
-    ) {
-        if let Some(peer) = self.messages.name(peer) {
-            self.events.push_back(Event::NotificationFailed {
-                notification: NotificationId(id),
-                peer,
-                token,
-                reason,
-            });
-        }
+        now: Instant,
+        below: &mut Below<'_, P>,
+        key: Key,
+    ) -> Option<(NotificationId, Token)> {
+        let notification = self.table.get_mut(key)?;
+        // One outcome: a Reset that names it, too, would be another.
+        notification.awaited = false;
+        let told = (NotificationId(notification.id), notification.token);
+        self.forget(now, below, key, FailureReason::Reset);
+        Some(told)
     }
 
     /// A confirmable notification was acknowledged: the newer one, if there is one, is next.
-    pub(in crate::coap::endpoint) fn notification_acknowledged(
+    pub(crate) fn acknowledged<P: Peer>(
         &mut self,
         now: Instant,
-        peer: PeerIndex,
-        id: u64,
-        token: Token,
-        newer: Option<Box<NewerNotification>>,
-    ) -> Incoming<'static> {
-        if let Some(newer) = newer {
-            self.send_newer(now, peer, token, *newer);
-        }
-        Incoming::Acknowledged {
-            notification: NotificationId(id),
-            token,
-        }
-    }
-
-    /// Sends what has waited for the outcome of the notification before it.
-    fn send_newer(
-        &mut self,
-        now: Instant,
-        peer: PeerIndex,
-        token: Token,
+        below: &mut Below<'_, P>,
+        (peer, token): (PeerIndex, Token),
         newer: NewerNotification,
     ) {
         let id = newer.id;
         if newer.confirmable {
             let purpose = Purpose::Notification { id, token };
             let transmission = Transmission::confirmable(newer.message, purpose);
-            self.messages.transmit(now, peer, transmission);
-            self.handle_outcomes(now);
+            below.messages.transmit(now, peer, transmission);
             return;
         }
         let kind = MessageType::NonConfirmable;
-        match self.messages.send_once(now, peer, kind, newer.message) {
+        match below.messages.send_once(now, peer, kind, newer.message) {
             Ok(message_id) => {
-                self.remember(now, peer, Notification::sent(id, token, message_id));
+                let notification = Notification::sent(id, token, message_id);
+                self.remember(now, below, peer, notification);
             }
-            Err(_) => self.notification_failed(peer, id, token, FailureReason::NotSent),
-        }
-    }
-
-    /// A notification was rejected.
-    pub(in crate::coap::endpoint) fn notification_reset(
-        &mut self,
-        peer: PeerIndex,
-        id: u64,
-        token: Token,
-        newer: Option<Box<NewerNotification>>,
-    ) -> Incoming<'static> {
-        if let Some(newer) = newer {
-            self.notification_failed(peer, newer.id, token, FailureReason::Reset);
-        }
-        Incoming::NotificationReset {
-            notification: NotificationId(id),
-            token,
+            Err(_) => below.tell_notification_failed(peer, (id, token), FailureReason::NotSent),
         }
     }
 }

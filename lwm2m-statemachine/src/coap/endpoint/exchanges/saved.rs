@@ -70,7 +70,7 @@ pub enum RestoreError {
 
 impl<P> SavedObservation<P> {
     /// The request, checked.
-    pub(in crate::coap::endpoint) fn template(&self) -> Result<WireMessage, RestoreError> {
+    pub(crate) fn template(&self) -> Result<WireMessage, RestoreError> {
         let request =
             MessageRef::parse(&self.request).map_err(|_| RestoreError::NotAnObservation)?;
         if request.code().method().is_none() || request.observe() != Some(0) {

@@ -7,7 +7,7 @@ use super::{
     outbox::Out,
     peers::{PeerExchanges, Peers, Sending, Share},
     received::Received,
-    records::{Place, Record, State},
+    records::State,
     sender::{Outcome, Sender},
     transmission::{NewerNotification, Transmission},
 };
@@ -67,14 +67,10 @@ impl<P: Peer> Messages<P> {
                 spans,
                 bounds.transmissions_per_peer,
             ),
-            received: Received::new(keys.records, bounds),
+            received: Received::new(keys.records, bounds, spans),
             spans,
             bounds,
         }
-    }
-
-    pub(crate) const fn random(&mut self) -> &mut Random {
-        &mut self.sender.random
     }
 
     /// The generator, and whether a record is still there.
@@ -190,11 +186,6 @@ impl<P: Peer> Messages<P> {
         waiting.into_iter().flatten()
     }
 
-    /// Forgets what was and is being sent to a peer.
-    pub(crate) fn stop_sending(&mut self, peer: PeerIndex) {
-        self.sender.peers.stop_sending(peer);
-    }
-
     /// The connection to a peer is closed: nothing it asked for is answered any more, and what does
     /// no harm when it comes again is forgotten. Says whether nothing is remembered.
     pub(crate) fn close_records(&mut self, peer: PeerIndex) -> bool {
@@ -204,13 +195,16 @@ impl<P: Peer> Messages<P> {
         state.is_none_or(|state| state.records.is_empty())
     }
 
-    /// Forgets what was received from a peer.
-    pub(crate) fn forget_records(&mut self, peer: PeerIndex) {
-        while let Some(state) = self.sender.peers.get(peer)
+    /// Forgets a peer, with which nothing is under way and of which no body comes.
+    pub(crate) fn forget_peer(&mut self, peer: PeerIndex) {
+        let peers = &mut self.sender.peers;
+        peers.stop_sending(peer);
+        while let Some(state) = peers.get(peer)
             && let Some(key) = self.received.records.oldest(state.records)
         {
-            self.forget_record(key);
+            self.received.forget(peers, key);
         }
+        peers.release(peer);
     }
 
     // Messages that were received.
@@ -236,7 +230,9 @@ impl<P: Peer> Messages<P> {
     ) -> Option<Key> {
         let repetition = context.repetition(message);
         let state = State::Open(context);
-        self.record(now, peer, (message, multicast), repetition, state)
+        let peers = &mut self.sender.peers;
+        self.received
+            .insert(now, peers, peer, (message, multicast), (repetition, state))
     }
 
     /// Remembers a response, so that a repetition of it is acknowledged and not rejected.
@@ -248,36 +244,11 @@ impl<P: Peer> Messages<P> {
     ) {
         if self.make_room(peer) {
             let repetition = Repetition::Harmless;
-            self.record(now, peer, (message, false), repetition, State::Done);
+            let peers = &mut self.sender.peers;
+            let state = (repetition, State::Done);
+            self.received
+                .insert(now, peers, peer, (message, false), state);
         }
-    }
-
-    fn record(
-        &mut self,
-        now: Instant,
-        peer: PeerIndex,
-        (message, multicast): (&MessageRef<'_>, bool),
-        repetition: Repetition,
-        state: State,
-    ) -> Option<Key> {
-        let confirmable = message.kind() == MessageType::Confirmable;
-        let records = &mut self.received.records;
-        let record = Record {
-            message_id: message.message_id(),
-            confirmable,
-            multicast,
-            repetition,
-            mark: records.mark(message),
-            state,
-            place: Place::default(),
-        };
-        let lifetime = if confirmable {
-            self.spans.exchange_lifetime
-        } else {
-            self.spans.non_lifetime
-        };
-        let of = &mut self.sender.peers.get_mut(peer)?.records;
-        Some(records.insert(peer, of, record, after(now, lifetime)))
     }
 
     /// Has a confirmable request acknowledged in a while if it is not answered by then. An SMS is
@@ -342,15 +313,11 @@ impl<P: Peer> Messages<P> {
         self.received.answer_arrived(&mut self.sender.peers, record);
     }
 
-    fn forget_record(&mut self, record: Key) {
-        self.received.forget(&mut self.sender.peers, record);
-    }
-
     /// Forgets a request that is to be ignored. Too late if it was acknowledged: then it just has
     /// no answer.
     pub(crate) fn ignore(&mut self, record: Key) {
         match self.received.records.get(record).map(|known| &known.state) {
-            Some(State::Open(_)) => self.forget_record(record),
+            Some(State::Open(_)) => self.received.forget(&mut self.sender.peers, record),
             Some(_) => self
                 .received
                 .set(&mut self.sender.peers, record, State::Done),
@@ -516,8 +483,14 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// What has become of a message that was sent. To be asked for after each call that takes the
-    /// time.
+    /// The next non-confirmable request whose turn has come: its response is waited for from now on.
+    /// To be asked for after each call that may send.
+    pub(crate) fn poll_sent(&mut self) -> Option<Key> {
+        self.sender.poll_sent()
+    }
+
+    /// What has become of a message that was sent. To be asked for after
+    /// [`handle_due`](Self::handle_due).
     pub(crate) fn poll_outcome(&mut self) -> Option<Outcome> {
         self.sender.poll_outcome()
     }
@@ -525,7 +498,7 @@ impl<P: Peer> Messages<P> {
     /// Forgets what has come to its end, and acknowledges what has waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
         while let Some(key) = self.received.records.pop_ended(now) {
-            self.forget_record(key);
+            self.received.forget(&mut self.sender.peers, key);
         }
         while let Some(key) = self.received.records.pop_unanswered(now) {
             self.acknowledge(key);
@@ -535,46 +508,28 @@ impl<P: Peer> Messages<P> {
     /// When the next thing is due, if it is at `now`.
     pub(crate) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
         let sender = self.sender.peek_due(now);
-        let leisure = self.received.leisure.peek_due(now);
+        let leisure = self.received.peek_due(now);
         [sender, leisure].into_iter().flatten().min()
     }
 
-    /// Nothing more is due.
-    pub(crate) fn end_due(&mut self) {
+    /// Nothing more is due. Forgets the message ids of peers to which nothing has been sent for
+    /// EXCHANGE_LIFETIME.
+    pub(crate) fn end_due(&mut self, now: Instant) {
         self.sender.end_due();
-        self.received.leisure.end_round();
+        self.received.end_due();
+        let lifetime = self.spans.exchange_lifetime;
+        self.sender.peers.forget_quiet(now, lifetime);
     }
 
     /// Does what is due first.
     pub(crate) fn handle_due(&mut self, now: Instant) {
         let sender = self.sender.peek_due(now);
-        let leisure = self.received.leisure.peek_due(now);
+        let leisure = self.received.peek_due(now);
         if leisure.is_none_or(|leisure| sender.is_some_and(|sender| sender <= leisure)) {
             self.sender.handle_due(now);
-        } else if let Some(record) = self.received.leisure.pop_due(now) {
-            self.leisure_over(now, record);
+        } else {
+            self.received.handle_due(now, &mut self.sender);
         }
-    }
-
-    /// The answer to a group's request may go (RFC 7252 §8.2).
-    fn leisure_over(&mut self, now: Instant, record: Key) {
-        let records = &mut self.received.records;
-        let Some(peer) = records.peer(record) else {
-            return;
-        };
-        let of = self.sender.peers.get_mut(peer);
-        let answer = of.and_then(|of| records.take_leisurely(record, &mut of.records));
-        if let Some(answer) = answer {
-            let (share, kind) = (Share::Answers, MessageType::NonConfirmable);
-            // Can fail only for want of a message id; the peer then has no answer.
-            let _ = self.sender.send_once(now, peer, share, kind, answer);
-        }
-    }
-
-    /// Forgets the message ids of peers to which nothing has been sent for EXCHANGE_LIFETIME.
-    pub(crate) fn forget_quiet(&mut self, now: Instant) {
-        let lifetime = self.spans.exchange_lifetime;
-        self.sender.peers.forget_quiet(now, lifetime);
     }
 }
 
@@ -584,8 +539,7 @@ impl<P> Messages<P> {
         [
             self.sender.next_deadline(),
             self.sender.peers.next_deadline(),
-            self.received.leisure.next(),
-            self.received.records.next_deadline(),
+            self.received.next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -606,7 +560,7 @@ impl<P> Messages<P> {
             answer_bytes: self.received.records.bytes(),
             transmissions,
             message_ids: self.sender.id_owners().len(),
-            timers: timers + self.received.leisure.len(),
+            timers: timers + self.received.deadlines(),
             ..Usage::default()
         }
     }

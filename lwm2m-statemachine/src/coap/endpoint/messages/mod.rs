@@ -21,10 +21,9 @@ mod sender;
 mod transmission;
 
 pub(super) use self::{
-    answers::FirstNotification,
     id_owners::IdOwner,
     layer::{MessageKeys, Messages},
     peers::Share,
-    sender::Outcome,
+    sender::{FirstNotification, Outcome},
     transmission::{NewerNotification, Purpose, Transmission},
 };

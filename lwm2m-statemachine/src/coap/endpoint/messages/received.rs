@@ -1,14 +1,25 @@
 //! What becomes of the records of messages that were received: how they are found, changed, and
 //! make room for others (RFC 7252 §4.5).
 
+use alloc::boxed::Box;
+
+use lwm2m_core::Instant;
+
 use super::{
-    peers::{PeerState, Peers},
-    records::{Record, Records, State},
+    peers::{PeerState, Peers, Share},
+    records::{Leisurely, Place, Record, Records, State},
+    sender::Sender,
 };
 use crate::{
     coap::{
-        endpoint::{config::Bounds, keys::PeerIndex, table::Key},
-        message::MessageRef,
+        endpoint::{
+            config::{Bounds, Spans, after},
+            context::Repetition,
+            keys::PeerIndex,
+            table::Key,
+        },
+        message::{MessageRef, MessageType},
+        message_buf::WireMessage,
     },
     machine::{KeyedState, Peer, TimerQueue},
 };
@@ -18,17 +29,130 @@ use crate::{
 pub(super) struct Received {
     pub(super) records: Records,
     /// When answers to a group's requests are sent.
-    pub(super) leisure: TimerQueue<Key>,
+    leisure: TimerQueue<Key>,
     bounds: Bounds,
+    spans: Spans,
 }
 
 impl Received {
-    pub(super) fn new(keys: KeyedState, bounds: Bounds) -> Self {
+    pub(super) fn new(keys: KeyedState, bounds: Bounds, spans: Spans) -> Self {
         Self {
             records: Records::new(keys),
             leisure: TimerQueue::new(),
             bounds,
+            spans,
         }
+    }
+
+    /// Remembers a message.
+    pub(super) fn insert<P: Peer>(
+        &mut self,
+        now: Instant,
+        peers: &mut Peers<P>,
+        peer: PeerIndex,
+        (message, multicast): (&MessageRef<'_>, bool),
+        (repetition, state): (Repetition, State),
+    ) -> Option<Key> {
+        let confirmable = message.kind() == MessageType::Confirmable;
+        let record = Record {
+            message_id: message.message_id(),
+            confirmable,
+            multicast,
+            repetition,
+            mark: self.records.mark(message),
+            state,
+            place: Place::default(),
+        };
+        let lifetime = if confirmable {
+            self.spans.exchange_lifetime
+        } else {
+            self.spans.non_lifetime
+        };
+        let of = &mut peers.get_mut(peer)?.records;
+        Some(self.records.insert(peer, of, record, after(now, lifetime)))
+    }
+
+    /// Sends an answer as the acknowledgement of its request, and keeps it in case that comes again,
+    /// if there is room.
+    pub(super) fn acknowledge_with<P: Peer>(
+        &mut self,
+        sender: &mut Sender<P>,
+        (peer, key): (PeerIndex, Key),
+        mut answer: WireMessage,
+    ) {
+        let Sender { peers, outbox, .. } = sender;
+        let Some(name) = peers.name(peer) else {
+            return;
+        };
+        answer.compact();
+        if self.make_room_for_answer(peers, peer, answer.size()) {
+            self.set(peers, key, State::Answered(answer));
+            outbox.record(name, key);
+        } else {
+            self.set(peers, key, State::Done);
+            self.let_answer_go(peers, key);
+            outbox.message(name, answer);
+        }
+    }
+
+    /// Answers a group's request at some moment within DEFAULT_LEISURE (RFC 7252 §8.2); not at
+    /// all, if there is no room to keep the answer until then.
+    pub(super) fn answer_at_leisure<P: Peer>(
+        &mut self,
+        now: Instant,
+        sender: &mut Sender<P>,
+        (peer, key): (PeerIndex, Key),
+        mut answer: WireMessage,
+    ) {
+        let Sender { peers, random, .. } = sender;
+        answer.compact();
+        if !self.make_room_for_answer(peers, peer, answer.size()) {
+            self.set(peers, key, State::Done);
+            return;
+        }
+        let leisure = random.up_to(self.spans.leisure);
+        let mut deadline = None;
+        let moment = after(now, leisure);
+        self.leisure.set(key, &mut deadline, Some(moment));
+        let leisurely = Box::new(Leisurely {
+            answer: Some(answer),
+            deadline,
+        });
+        self.set(peers, key, State::AtLeisure(leisurely));
+    }
+
+    /// When the next answer to a group's request may go, if that is at `now`.
+    pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
+        self.leisure.peek_due(now)
+    }
+
+    /// Sends the answer to a group's request that may go.
+    pub(super) fn handle_due<P: Peer>(&mut self, now: Instant, sender: &mut Sender<P>) {
+        let key = self.leisure.pop_due(now);
+        let Some((key, peer)) = key.and_then(|key| Some((key, self.records.peer(key)?))) else {
+            return;
+        };
+        let of = sender.peers.get_mut(peer);
+        let answer = of.and_then(|of| self.records.take_leisurely(key, &mut of.records));
+        if let Some(answer) = answer {
+            let (share, kind) = (Share::Answers, MessageType::NonConfirmable);
+            // Can fail only for want of a message id; the peer then has no answer.
+            let _ = sender.send_once(now, peer, share, kind, answer);
+        }
+    }
+
+    pub(super) fn end_due(&mut self) {
+        self.leisure.end_round();
+    }
+
+    /// When something is due next.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = [self.leisure.next(), self.records.next_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    pub(super) fn deadlines(&self) -> usize {
+        self.leisure.len()
     }
 
     /// The record of this message, if it came before.

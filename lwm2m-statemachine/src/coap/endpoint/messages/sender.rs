@@ -15,9 +15,8 @@ use super::{
 use crate::{
     coap::{
         endpoint::{
-            Overload,
             config::{Spans, after},
-            event::SendError,
+            event::{Overload, SendError},
             keys::PeerIndex,
             table::{Key, Table},
         },
@@ -31,8 +30,6 @@ use crate::{
 /// What has become of messages that were sent, for the layer above.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The turn of this non-confirmable request has come: its response is waited for from now on.
-    Sent { request: Key },
     /// A non-confirmable request is outstanding no more; its response may still come.
     ProbeOver {
         peer: PeerIndex,
@@ -50,6 +47,14 @@ pub(crate) enum Outcome {
         peer: PeerIndex,
         transmission: Transmission,
     },
+}
+
+/// A request to observe was answered once, with this message id, which a Reset may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FirstNotification {
+    pub(crate) peer: PeerIndex,
+    pub(crate) token: Token,
+    pub(crate) message_id: u16,
 }
 
 /// What a deadline is of.
@@ -70,6 +75,8 @@ pub(super) struct Sender<P> {
     id_owners: IdOwners,
     timers: TimerQueue<SenderTimer>,
     outcomes: VecDeque<Outcome>,
+    /// Non-confirmable requests whose turn has come.
+    sent: VecDeque<Key>,
     spans: Spans,
     /// How many confirmable notifications to one peer may be outstanding, and how many separate
     /// responses.
@@ -92,6 +99,7 @@ impl<P: Peer> Sender<P> {
             id_owners: IdOwners::new(id_keys),
             timers: TimerQueue::new(),
             outcomes: VecDeque::new(),
+            sent: VecDeque::new(),
             spans,
             transmissions_per_peer,
         }
@@ -153,6 +161,40 @@ impl<P: Peer> Sender<P> {
             self.outbox.message(name, message);
         }
         Ok(id)
+    }
+
+    /// Sends an answer once. With an Observe option it is the first of the notifications, which
+    /// the peer may reject (RFC 7641 §3.6).
+    pub(super) fn answer_once(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        (token, answer): (Token, WireMessage),
+        observed: bool,
+    ) -> Result<Option<FirstNotification>, SendError> {
+        let (share, kind) = (Share::Answers, MessageType::NonConfirmable);
+        let message_id = self.send_once(now, peer, share, kind, answer)?;
+        Ok(observed.then_some(FirstNotification {
+            peer,
+            token,
+            message_id,
+        }))
+    }
+
+    /// Sends an answer in a message of its own until it is acknowledged (RFC 7252 §5.2.2).
+    pub(super) fn answer_separately(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        token: Token,
+        answer: WireMessage,
+    ) -> Result<(), SendError> {
+        if !self.may_transmit(peer, Share::Answers) {
+            return Err(SendError::Overload(Overload::Messages));
+        }
+        let transmission = Transmission::confirmable(answer, Purpose::Response(token));
+        self.transmit(now, peer, transmission);
+        Ok(())
     }
 
     /// Sends what waits for its turn, as far as NSTART and message ids allow.
@@ -222,8 +264,13 @@ impl<P: Peer> Sender<P> {
         if kind == MessageType::NonConfirmable
             && let Purpose::Request(request) = transmission.purpose
         {
-            self.outcomes.push_back(Outcome::Sent { request });
+            self.sent.push_back(request);
         }
+    }
+
+    /// The next non-confirmable request whose turn has come.
+    pub(super) fn poll_sent(&mut self) -> Option<Key> {
+        self.sent.pop_front()
     }
 
     /// What has become of a message, for the layer above.

@@ -3,11 +3,11 @@
 use lwm2m_core::Instant;
 
 use crate::coap::endpoint::{
-    RequestOptions,
     config::millis,
     exchanges::freshness::Newest,
     index::Index,
     keys::PeerIndex,
+    options::RequestOptions,
     table::{Chain, Key, Table},
 };
 use crate::{
@@ -17,22 +17,22 @@ use crate::{
 
 /// A request that has no outcome yet, or an observation.
 #[derive(Debug)]
-pub(in crate::coap::endpoint) struct Request {
-    pub(in crate::coap::endpoint) token: Token,
-    pub(in crate::coap::endpoint) kind: Kind,
-    pub(in crate::coap::endpoint) mode: Mode,
+pub(crate) struct Request {
+    pub(crate) token: Token,
+    pub(crate) kind: Kind,
+    pub(crate) mode: Mode,
     /// While it waits for its acknowledgement.
-    pub(in crate::coap::endpoint) transmission: Option<Key>,
+    pub(crate) transmission: Option<Key>,
     /// If it was sent once.
-    pub(in crate::coap::endpoint) message_id: Option<u16>,
-    pub(in crate::coap::endpoint) deadline: Option<Instant>,
+    pub(crate) message_id: Option<u16>,
+    pub(crate) deadline: Option<Instant>,
     /// What was sent, when no transmission has it any more: the blocks of the response are asked
     /// for with the same options.
-    pub(in crate::coap::endpoint) message: Option<WireMessage>,
+    pub(crate) message: Option<WireMessage>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(in crate::coap::endpoint) enum Kind {
+pub(crate) enum Kind {
     Exchange,
     /// With Observe: 0.
     Observation {
@@ -52,19 +52,28 @@ pub(in crate::coap::endpoint) enum Kind {
     Ping,
 }
 
+impl Kind {
+    /// An observation that has no answer yet.
+    pub(super) const OBSERVATION: Self = Self::Observation {
+        newest: None,
+        answered: false,
+        over: false,
+    };
+}
+
 /// How a request is sent, and the requests for its blocks.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::coap::endpoint) struct Mode {
-    pub(in crate::coap::endpoint) confirmable: bool,
-    pub(in crate::coap::endpoint) channel: Channel,
+pub(crate) struct Mode {
+    pub(crate) confirmable: bool,
+    pub(crate) channel: Channel,
     /// Whether the application takes the blocks of the response one by one.
-    pub(in crate::coap::endpoint) streamed: bool,
+    pub(crate) streamed: bool,
     /// How long the response may take once the request is there, in milliseconds.
-    pub(in crate::coap::endpoint) timeout: u64,
+    pub(crate) timeout: u64,
 }
 
 impl Mode {
-    pub(in crate::coap::endpoint) fn new(options: RequestOptions, timeout: u64) -> Self {
+    pub(crate) fn new(options: RequestOptions, timeout: u64) -> Self {
         Self {
             confirmable: options.confirmable,
             channel: options.channel,
@@ -76,14 +85,14 @@ impl Mode {
 
 /// The requests of all peers.
 #[derive(Debug)]
-pub(in crate::coap::endpoint) struct Requests {
+pub(super) struct RequestTable {
     table: Table<Request>,
     by_token: Index,
     keys: KeyedState,
 }
 
-impl Requests {
-    pub(in crate::coap::endpoint) fn new(keys: KeyedState) -> Self {
+impl RequestTable {
+    pub(super) fn new(keys: KeyedState) -> Self {
         Self {
             table: Table::default(),
             by_token: Index::default(),
@@ -91,27 +100,27 @@ impl Requests {
         }
     }
 
-    pub(in crate::coap::endpoint) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.table.len()
     }
 
-    pub(in crate::coap::endpoint) fn get(&self, key: Key) -> Option<&Request> {
+    pub(super) fn get(&self, key: Key) -> Option<&Request> {
         self.table.get(key)
     }
 
-    pub(in crate::coap::endpoint) fn get_mut(&mut self, key: Key) -> Option<&mut Request> {
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Request> {
         self.table.get_mut(key)
     }
 
-    pub(in crate::coap::endpoint) fn peer(&self, key: Key) -> Option<PeerIndex> {
+    pub(super) fn peer(&self, key: Key) -> Option<PeerIndex> {
         self.table.peer(key)
     }
 
-    pub(in crate::coap::endpoint) fn oldest(&self, chain: Chain) -> Option<Key> {
+    pub(super) fn oldest(&self, chain: Chain) -> Option<Key> {
         self.table.oldest(chain)
     }
 
-    pub(in crate::coap::endpoint) fn find(&self, peer: PeerIndex, token: Token) -> Option<Key> {
+    pub(super) fn find(&self, peer: PeerIndex, token: Token) -> Option<Key> {
         let index = self.by_token.find(hash(self.keys, peer, token), |index| {
             self.table
                 .at(index)
@@ -120,12 +129,7 @@ impl Requests {
         self.table.key(index)
     }
 
-    pub(in crate::coap::endpoint) fn insert(
-        &mut self,
-        peer: PeerIndex,
-        chain: &mut Chain,
-        request: Request,
-    ) -> Key {
+    pub(super) fn insert(&mut self, peer: PeerIndex, chain: &mut Chain, request: Request) -> Key {
         let named = !matches!(request.kind, Kind::Ping);
         let token = request.token;
         let key = self.table.insert(peer, chain, request);
@@ -136,11 +140,7 @@ impl Requests {
         key
     }
 
-    pub(in crate::coap::endpoint) fn remove(
-        &mut self,
-        key: Key,
-        chain: &mut Chain,
-    ) -> Option<Request> {
+    pub(super) fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Request> {
         let peer = self.table.peer(key)?;
         let request = self.table.remove(key, chain)?;
         let hash = hash(self.keys, peer, request.token);

@@ -1,0 +1,40 @@
+//! What the layer of exchanges is lent.
+
+use crate::{
+    coap::{
+        endpoint::{
+            event::{Event, FailureReason, NotificationId},
+            events::Events,
+            keys::PeerIndex,
+            messages::Messages,
+        },
+        token::Token,
+    },
+    machine::Peer,
+};
+
+/// The message layer, and the events for the application.
+#[derive(Debug)]
+pub(crate) struct Below<'a, P> {
+    pub(crate) messages: &'a mut Messages<P>,
+    pub(crate) events: &'a mut Events<P>,
+}
+
+impl<P: Peer> Below<'_, P> {
+    /// Tells that a confirmable notification has not reached its peer.
+    pub(crate) fn tell_notification_failed(
+        &mut self,
+        peer: PeerIndex,
+        (id, token): (u64, Token),
+        reason: FailureReason,
+    ) {
+        if let Some(peer) = self.messages.name(peer) {
+            self.events.push(Event::NotificationFailed {
+                notification: NotificationId(id),
+                peer,
+                token,
+                reason,
+            });
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The layer of exchanges as the endpoint sees it.
+
+use lwm2m_core::Instant;
+
+use super::{notifications::Notifications, requests::Requests};
+use crate::{
+    coap::endpoint::{
+        config::Config, keys::PeerIndex, messages::Messages, table::Key, usage::Usage,
+    },
+    machine::{KeyedState, Peer},
+};
+
+/// Requests and notifications of ours.
+#[derive(Debug)]
+pub(crate) struct Exchanges {
+    pub(crate) requests: Requests,
+    pub(crate) notifications: Notifications,
+}
+
+/// Something of a peer that has no outcome yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenExchange {
+    Request(Key),
+    Transmission(Key),
+    /// A notification that was sent once.
+    Notification(Key),
+}
+
+impl Exchanges {
+    pub(crate) fn new(config: &Config, token_keys: KeyedState) -> Self {
+        Self {
+            requests: Requests::new(config, token_keys),
+            notifications: Notifications::new(config),
+        }
+    }
+
+    /// What ends first if all that is under way with this peer does.
+    pub(crate) fn first_open<P: Peer>(
+        &self,
+        messages: &Messages<P>,
+        peer: PeerIndex,
+    ) -> Option<OpenExchange> {
+        let requests = messages.exchanges(peer)?.requests;
+        let request = self.requests.oldest(requests);
+        request
+            .map(OpenExchange::Request)
+            .or_else(|| {
+                let transmission = messages.oldest_transmission(peer);
+                transmission.map(OpenExchange::Transmission)
+            })
+            .or_else(|| {
+                let notification = self.notifications.oldest(messages, peer);
+                notification.map(OpenExchange::Notification)
+            })
+    }
+
+    /// When something is due next.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = [
+            self.requests.next_deadline(),
+            self.notifications.next_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Adds how much is held.
+    pub(crate) fn add_usage(&self, usage: &mut Usage) {
+        let (requests, timers) = self.requests.len();
+        usage.requests = requests;
+        usage.notifications = self.notifications.len();
+        usage.timers = usage.timers.saturating_add(timers);
+    }
+}

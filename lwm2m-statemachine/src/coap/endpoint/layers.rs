@@ -1,0 +1,120 @@
+//! The three layers side by side.
+
+use lwm2m_core::Instant;
+
+use super::{
+    blockwise::{BlockWise, SentRequest, TransferMode},
+    config::Config,
+    context::OpenRequest,
+    event::Event,
+    events::Events,
+    exchanges::{Below, Exchanges, Mode},
+    keys::PeerIndex,
+    messages::{MessageKeys, Messages},
+    table::Key,
+    usage::Usage,
+};
+use crate::{
+    coap::option::OptionSet,
+    machine::{Peer, Random},
+};
+
+/// The message layer, exchanges and block-wise transfer. None of them calls another one: what a
+/// call of one leads to in the others is done here, in [`routing`](super::routing) and above it.
+#[derive(Debug)]
+pub(super) struct Layers<P> {
+    pub(super) messages: Messages<P>,
+    pub(super) exchanges: Exchanges,
+    pub(super) blockwise: BlockWise,
+    pub(super) events: Events<P>,
+    /// The critical options that requests may carry.
+    pub(super) understood: OptionSet,
+}
+
+impl<P: Peer> Layers<P> {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut random = Random::new(config.seed);
+        let (peers, records) = (random.hash_keys(), random.hash_keys());
+        let exchanges = Exchanges::new(config, random.hash_keys());
+        let blockwise = BlockWise::new(config, &mut random);
+        let keys = MessageKeys {
+            peers,
+            records,
+            message_ids: random.hash_keys(),
+        };
+        Self {
+            messages: Messages::new(config, &keys, random),
+            exchanges,
+            blockwise,
+            events: Events::new(),
+            understood: config.understood,
+        }
+    }
+
+    /// Exchanges, and what they are lent.
+    pub(super) const fn exchanges(&mut self) -> (&mut Exchanges, Below<'_, P>) {
+        let below = Below {
+            messages: &mut self.messages,
+            events: &mut self.events,
+        };
+        (&mut self.exchanges, below)
+    }
+
+    /// Tells the application of something that a peer has to do with.
+    pub(super) fn tell(&mut self, peer: PeerIndex, event: impl FnOnce(P) -> Event<P>) {
+        if let Some(peer) = self.messages.name(peer) {
+            self.events.push(event(peer));
+        }
+    }
+
+    /// A request that has no answer yet, by its record.
+    pub(super) fn open_request(&self, record: Key) -> Option<OpenRequest> {
+        let (peer, context) = self.messages.context(record)?;
+        Some(OpenRequest {
+            peer,
+            record,
+            context: *context,
+        })
+    }
+
+    /// A request of ours, and whom it was sent to.
+    pub(super) fn sent_request(&self, request: Key) -> Option<SentRequest> {
+        let peer = self.exchanges.requests.peer(request)?;
+        Some(SentRequest { peer, request })
+    }
+}
+
+impl<P> Layers<P> {
+    /// When something is due next.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = [
+            self.messages.next_deadline(),
+            self.exchanges.next_deadline(),
+            self.blockwise.next_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// How much is held.
+    pub(super) fn usage(&self) -> Usage {
+        let mut usage = self.messages.usage();
+        self.exchanges.add_usage(&mut usage);
+        self.blockwise.add_usage(&mut usage);
+        usage
+    }
+
+    /// Whether nothing is kept of anyone, and nothing is left to send or to tell.
+    pub(super) fn is_idle(&self) -> bool {
+        let holds_nothing = self.usage() == Usage::default() && self.next_deadline().is_none();
+        let waits_for_nothing = self.messages.is_idle() && self.events.is_empty();
+        holds_nothing && waits_for_nothing && self.blockwise.is_empty()
+    }
+}
+
+/// How the application has a request sent, for block-wise transfer.
+pub(super) const fn transfer_mode(mode: Mode) -> TransferMode {
+    TransferMode {
+        channel: mode.channel,
+        is_streamed: mode.streamed,
+    }
+}

@@ -1,0 +1,324 @@
+//! What a response leads to: it is matched with its request (RFC 7252 §5.3), and is the answer, a
+//! notification (RFC 7641 §3), or a block of one of them.
+
+use bytes::Bytes;
+use lwm2m_core::{Code, Instant};
+
+use super::{
+    blockwise::{ResponseStep, SentRequest, is_in_blocks},
+    event::{Body, DatagramError, FailureReason, Incoming, RequestId},
+    exchanges::Kind,
+    layers::{Layers, transfer_mode},
+    messages::{IdOwner, Purpose},
+    table::Key,
+};
+use crate::{
+    coap::{
+        message::{MessageRef, MessageType},
+        option::{OptionNumber, OptionSet},
+    },
+    machine::{Datagram, Peer},
+};
+
+/// The critical options that a response may carry.
+const UNDERSTOOD: OptionSet = OptionSet::NONE
+    .with(OptionNumber::BLOCK2)
+    .with(OptionNumber::BLOCK1);
+
+impl<P: Peer> Layers<P> {
+    /// A message with a response code.
+    pub(super) fn receive_response<'d>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'d, P>,
+        message: MessageRef<'d>,
+    ) -> Result<Option<Incoming<'d>>, DatagramError> {
+        let peer = self.messages.find(&datagram.from);
+        let bad_option = message
+            .unrecognised_outside(UNDERSTOOD)
+            .or_else(|| reserved_size(&message));
+        if message.kind() == MessageType::Acknowledgement {
+            return self.receive_piggybacked(now, datagram, message, bad_option);
+        }
+        if let Some(peer) = peer
+            && let Some(record) = self.messages.find_record(peer, &message)
+        {
+            self.repeat(now, datagram.from.clone(), record);
+            return Ok(None);
+        }
+        let confirmable = message.kind() == MessageType::Confirmable;
+        if let Some(option) = bad_option {
+            if confirmable {
+                self.messages.reject(datagram, message.message_id());
+            }
+            return Err(DatagramError::BadOption(option));
+        }
+        let found = peer
+            .and_then(|peer| Some((peer, self.exchanges.requests.find(peer, message.token())?)));
+        let Some((peer, key)) = found else {
+            self.messages.reject(datagram, message.message_id());
+            return Err(DatagramError::Unmatched);
+        };
+        self.messages.record_response(now, peer, &message);
+        if confirmable {
+            let to = datagram.from.clone();
+            self.messages.send_acknowledgement(to, message.message_id());
+        }
+        Ok(self.deliver(now, SentRequest { peer, request: key }, message))
+    }
+
+    /// The request whose message has this owner of its id.
+    fn request_of(&self, owner: IdOwner) -> Option<Key> {
+        match owner {
+            IdOwner::Request(key) => Some(key),
+            IdOwner::Transmission(key) => match self.messages.transmission(key)?.purpose {
+                Purpose::Request(key) => Some(key),
+                Purpose::Response(_) | Purpose::Notification { .. } | Purpose::Probe => None,
+            },
+            IdOwner::Notification(_) => None,
+        }
+    }
+
+    fn receive_piggybacked<'d>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'d, P>,
+        message: MessageRef<'d>,
+        bad_option: Option<OptionNumber>,
+    ) -> Result<Option<Incoming<'d>>, DatagramError> {
+        let message_id = message.message_id();
+        let (peer, owner) = self.messages.id_owner(&datagram.from, message_id)?;
+        let Some(request) = self.request_of(owner) else {
+            // It acknowledges a response of ours; what else it carries is ignored
+            // (RFC 7252 §5.2.2).
+            return self.receive_acknowledgement(now, datagram, message_id);
+        };
+        if let Some(option) = bad_option {
+            return Err(DatagramError::BadOption(option));
+        }
+        self.exchanges
+            .requests
+            .get(request)
+            .filter(|request| request.token == message.token())
+            .filter(|request| !matches!(request.kind, Kind::Ping))
+            .ok_or(DatagramError::Unmatched)?;
+        Ok(self.deliver(now, SentRequest { peer, request }, message))
+    }
+
+    /// Hands out a response that belongs to this request.
+    fn deliver<'d>(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        response: MessageRef<'d>,
+    ) -> Option<Incoming<'d>> {
+        let key = of.request;
+        let kind = self.exchanges.requests.get(key)?.kind;
+        let sequence = response.observe().filter(|_| response.code().is_success());
+        match (kind, sequence) {
+            (Kind::Block { of: request }, _) => {
+                self.end_block(now, key)?;
+                let of = SentRequest { request, ..of };
+                let step = self.blockwise.block_answered(now, of, &response);
+                let _ = self.do_steps(now);
+                self.follow(now, of, response, step)
+            }
+            (Kind::Observation { over: true, .. }, _) => None,
+            (Kind::Observation { .. }, Some(sequence)) => {
+                self.notified(now, of, sequence, response)
+            }
+            // A notification that was under way when the observation was cancelled.
+            (Kind::Cancellation, Some(_)) if response.kind() != MessageType::Acknowledgement => {
+                None
+            }
+            _ if is_in_blocks(&response) => self.answered_in_blocks(now, of, response),
+            (Kind::Exchange | Kind::Cancellation, _) if self.blockwise.has_transfer(of) => None,
+            (Kind::Exchange, _) if self.send_again_in_blocks(now, of, &response) => None,
+            _ => {
+                self.remove_request(now, key);
+                let first = !matches!(kind, Kind::Observation { answered: true, .. });
+                let body = Body::Datagram(response.payload());
+                Some(answer(RequestId(key), response, body, first, false))
+            }
+        }
+    }
+
+    /// Hands out an answer to an observation that goes on, unless a newer one came before.
+    fn notified<'d>(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        sequence: u32,
+        response: MessageRef<'d>,
+    ) -> Option<Incoming<'d>> {
+        let is_large = is_in_blocks(&response);
+        let requests = &mut self.exchanges.requests;
+        let first = requests.note_answer(now, of.request, (sequence, !is_large))?;
+        // The blocks of an older answer are of no use any more.
+        self.end_transfer(now, of);
+        let requests = &mut self.exchanges.requests;
+        requests.arrived(now, &mut self.messages, of.request);
+        if is_large {
+            return self.begin_download(now, of, response);
+        }
+        let body = Body::Datagram(response.payload());
+        Some(answer(RequestId(of.request), response, body, first, true))
+    }
+
+    /// The first block of the last answer to a request has come.
+    fn answered_in_blocks<'d>(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        response: MessageRef<'d>,
+    ) -> Option<Incoming<'d>> {
+        let request = self.exchanges.requests.get_mut(of.request)?;
+        if let Kind::Observation { over, .. } = &mut request.kind {
+            *over = true;
+        } else if self.blockwise.has_transfer(of) {
+            // Its response has come already, and is being put together.
+            return None;
+        }
+        self.end_transfer(now, of);
+        let requests = &mut self.exchanges.requests;
+        requests.arrived(now, &mut self.messages, of.request);
+        self.begin_download(now, of, response)
+    }
+
+    /// Sends the body of a request in blocks that was too large as a whole, if the response says
+    /// how large they are to be (RFC 7959 §2.9.3); says whether it does.
+    fn send_again_in_blocks(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        response: &MessageRef<'_>,
+    ) -> bool {
+        let Some(hint) = response
+            .block1()
+            .filter(|_| response.code() == Code::REQUEST_ENTITY_TOO_LARGE)
+        else {
+            return false;
+        };
+        let requests = &mut self.exchanges.requests;
+        requests.arrived(now, &mut self.messages, of.request);
+        let Some(request) = requests.get(of.request) else {
+            return false;
+        };
+        let mode = transfer_mode(request.mode);
+        let whole = request.message.as_ref();
+        let Some(Ok(whole)) = whole.map(|message| MessageRef::parse(message.as_ref())) else {
+            return false;
+        };
+        let is_sent = self.blockwise.send_again(now, of, mode, (&whole, hint));
+        let _ = self.do_steps(now);
+        is_sent
+    }
+
+    /// Begins to put a response together of which a block has come.
+    fn begin_download<'d>(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        response: MessageRef<'d>,
+    ) -> Option<Incoming<'d>> {
+        let request = self.exchanges.requests.get_mut(of.request)?;
+        let mut mode = transfer_mode(request.mode);
+        // No observation is handed on in blocks.
+        mode.is_streamed &= matches!(request.kind, Kind::Exchange);
+        let message = request.message.take()?;
+        let step = self
+            .blockwise
+            .begin_download(now, of, (mode, message), &response);
+        let _ = self.do_steps(now);
+        self.follow(now, of, response, step)
+    }
+
+    /// Does what block-wise transfer makes of a response.
+    fn follow<'d>(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        response: MessageRef<'d>,
+        step: ResponseStep,
+    ) -> Option<Incoming<'d>> {
+        match step {
+            ResponseStep::Wait => None,
+            ResponseStep::DeliverBlock { offset, format } => Some(Incoming::ResponseBlock {
+                request: RequestId(of.request),
+                response: response.of_body(format),
+                offset,
+            }),
+            ResponseStep::DeliverWhole { body, format } => {
+                self.transfer_done(now, of, response.of_body(format), body)
+            }
+            ResponseStep::Deliver => self.transfer_done(now, of, response, None),
+        }
+    }
+
+    /// The response is whole.
+    fn transfer_done<'d>(
+        &mut self,
+        now: Instant,
+        of: SentRequest,
+        response: MessageRef<'d>,
+        body: Option<Bytes>,
+    ) -> Option<Incoming<'d>> {
+        let key = of.request;
+        let request = self.exchanges.requests.get_mut(key)?;
+        let body = body.map_or(Body::Datagram(response.payload()), Body::Assembled);
+        let id = RequestId(key);
+        let Kind::Observation { answered, over, .. } = &mut request.kind else {
+            self.remove_request(now, key);
+            return Some(answer(id, response, body, true, false));
+        };
+        let first = !*answered;
+        if !response.code().is_success() && !first {
+            // Only the blocks of this notification are not there.
+            self.transfer_failed(now, key, FailureReason::Blocks);
+            return None;
+        }
+        *answered = true;
+        let observing = !*over && response.code().is_success();
+        if observing {
+            self.end_transfer(now, of);
+        } else {
+            self.remove_request(now, key);
+        }
+        Some(answer(id, response, body, first, observing))
+    }
+}
+
+/// The first answer to a request is its response, the others are notifications.
+fn answer<'d>(
+    request: RequestId,
+    response: MessageRef<'d>,
+    body: Body<'d>,
+    first: bool,
+    observing: bool,
+) -> Incoming<'d> {
+    if first {
+        Incoming::Response {
+            request,
+            response,
+            body,
+            observing,
+        }
+    } else {
+        Incoming::Notification {
+            request,
+            response,
+            body,
+            observing,
+        }
+    }
+}
+
+/// A block option whose size is the reserved one: the message is treated as one with an option
+/// that is not understood (RFC 7959 §2.2).
+fn reserved_size(message: &MessageRef<'_>) -> Option<OptionNumber> {
+    if message.has(OptionNumber::BLOCK2) && message.block2().is_none() {
+        return Some(OptionNumber::BLOCK2);
+    }
+    (message.has(OptionNumber::BLOCK1) && message.block1().is_none())
+        .then_some(OptionNumber::BLOCK1)
+}

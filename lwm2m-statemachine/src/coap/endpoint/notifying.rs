@@ -1,0 +1,190 @@
+//! The calls that send notifications.
+
+use lwm2m_core::{CodeKind, Instant};
+
+use super::{
+    blockwise::{ServingEnd, SuppliedNotification, may_be_split},
+    body::{Resource, Source},
+    context::RequestContext,
+    event::{InvalidSend, NotificationId, Overload, Responder, SendError},
+    exchanges::Observer,
+    keys::{BodyKey, PeerIndex},
+    machine::Endpoint,
+    notice::Notice,
+    options::NotifyOptions,
+};
+use crate::{
+    coap::{message_buf::MessageBuf, option::OptionNumber, token::Token},
+    machine::Peer,
+};
+
+impl<P: Peer> Endpoint<P> {
+    /// Sends a notification: a response to the request of that token, which carried Observe: 0.
+    /// The message carries its sequence number in an Observe option of its own.
+    ///
+    /// A confirmable one has one outcome: [`Incoming::Acknowledged`](super::Incoming::Acknowledged),
+    /// [`Incoming::NotificationReset`](super::Incoming::NotificationReset) or [`Event::NotificationFailed`](super::Event::NotificationFailed). A non-confirmable one may
+    /// still be rejected. While a confirmable one has no outcome yet, a newer one of the same
+    /// token waits for it, or takes its place when it would be sent again, and is then confirmable
+    /// too: the newest value wins (RFC 7641 §4.5.2).
+    ///
+    /// When a notification is to be confirmable is for the caller to say; whoever keeps an
+    /// [`Observer`](super::Observer) leaves it to [`notify_observer`](Self::notify_observer). How
+    /// often non-confirmable ones are sent is the caller's, too (RFC 7641 §4.5.1: at most one
+    /// every 3 seconds to a client, on average): one that is held back has to carry the state of
+    /// the moment when it is sent, and only the application knows that. Of confirmable ones the
+    /// endpoint sends no more than NSTART allows.
+    pub fn notify(
+        &mut self,
+        now: Instant,
+        to: P,
+        token: Token,
+        message: MessageBuf,
+        options: NotifyOptions,
+    ) -> Result<NotificationId, SendError> {
+        if message.code().kind() != CodeKind::Response {
+            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
+        }
+        let peer = self
+            .layers
+            .enter(now, to)
+            .ok_or(SendError::Overload(Overload::Peers))?;
+        let resource = options.resource.unwrap_or(Resource::NONE);
+        let context = RequestContext::of_notification(token, resource, options.channel);
+        let message = self.layers.blockwise.notify(now, peer, &context, message);
+        let _ = self.layers.do_steps(now);
+        let in_blocks = message.has(OptionNumber::BLOCK2);
+        let notice = self.new_notice(peer, token, options);
+        if let Err(error) = self.layers.send_notification(now, peer, notice, message) {
+            if in_blocks {
+                let body = BodyKey::new(peer, resource.key);
+                self.layers.blockwise.notification_not_sent(body);
+                let _ = self.layers.do_steps(now);
+            }
+            return Err(error);
+        }
+        self.end_awaited(now, peer, token, ServingEnd::Replaced);
+        Ok(NotificationId(notice.id))
+    }
+
+    /// Sends a notification that is no error like [`notify`](Self::notify); its body comes from a
+    /// source, of which [`Event::BlockWanted`](super::Event::BlockWanted) asks for the first block
+    /// now. The notification leaves when that is supplied. The client then asks for the others: they
+    /// come from the same source if `options.resource` says what is observed; else the source is
+    /// closed, and the application is asked again.
+    ///
+    /// A newer notification of the same token takes the place of one that still waits for its
+    /// first block. Of a confirmable one that cannot be supplied,
+    /// [`Event::NotificationFailed`](super::Event::NotificationFailed) tells.
+    #[expect(clippy::needless_pass_by_value, reason = "used up: one body")]
+    pub fn notify_from(
+        &mut self,
+        now: Instant,
+        to: P,
+        token: Token,
+        message: MessageBuf,
+        source: Source,
+        options: NotifyOptions,
+    ) -> Result<NotificationId, SendError> {
+        if !may_be_split(message.code()) {
+            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
+        }
+        let resource = options.resource.unwrap_or(Resource::NONE);
+        let context = RequestContext::of_notification(token, resource, options.channel);
+        let block = self
+            .layers
+            .blockwise
+            .first_block(&context, &message, &source)
+            .ok_or(SendError::Invalid(InvalidSend::TooLarge))?;
+        let peer = self
+            .layers
+            .enter(now, to)
+            .ok_or(SendError::Overload(Overload::Peers))?;
+        let notice = self.new_notice(peer, token, options);
+        let notification = SuppliedNotification {
+            notice,
+            resource: options.resource,
+            block,
+        };
+        let (random, _) = self.layers.messages.random_and_records();
+        let is_kept =
+            self.layers
+                .blockwise
+                .notify_from(now, peer, notification, (&message, &source), random);
+        self.layers.do_steps(now)?;
+        if is_kept {
+            return Ok(NotificationId(notice.id));
+        }
+        self.layers.messages.release(peer);
+        Err(SendError::Overload(Overload::Messages))
+    }
+
+    /// A notification that is about to be sent.
+    fn new_notice(&mut self, peer: PeerIndex, token: Token, options: NotifyOptions) -> Notice {
+        let replaced = self.layers.blockwise.awaited_notification(peer, token);
+        let notifications = &mut self.layers.exchanges.notifications;
+        notifications.begin(token, options, replaced)
+    }
+
+    /// Takes back what is still being sent of an observation that has ended: the peer wants no more
+    /// of it. No event follows.
+    pub fn end_notifications(&mut self, now: Instant, peer: &P, token: Token) {
+        let Some(peer) = self.layers.messages.find(peer) else {
+            return;
+        };
+        while let Some(key) = self.layers.messages.notification_under_way(peer, token) {
+            self.layers.end_transmission(now, key);
+        }
+        self.end_awaited(now, peer, token, ServingEnd::Unwanted);
+        self.layers.messages.release(peer);
+    }
+
+    /// Takes back the notification to this observer that waits for its first block.
+    fn end_awaited(&mut self, now: Instant, peer: PeerIndex, token: Token, end: ServingEnd) {
+        self.layers.blockwise.end_notification(peer, token, end);
+        let _ = self.layers.do_steps(now);
+    }
+
+    /// Who observes from `now` on: by a request with Observe: 0, before it is answered with
+    /// success and an Observe option.
+    pub const fn observer(&self, now: Instant, responder: &Responder) -> Observer {
+        let since = self.layers.exchanges.notifications.next_id();
+        Observer::new(now, responder, since)
+    }
+
+    /// Sends a notification like [`notify`](Self::notify) to one of the list of observers. It is
+    /// confirmable if `options` say so, or if none was for [24 hours](Observer::CONFIRM_AFTER):
+    /// so a client that went away does not stay in the list for ever (RFC 7641 §4.5). What is
+    /// observed is known, whatever `options` say of it.
+    pub fn notify_observer(
+        &mut self,
+        now: Instant,
+        to: P,
+        observer: &mut Observer,
+        message: MessageBuf,
+        options: NotifyOptions,
+    ) -> Result<NotificationId, SendError> {
+        let options = observer.options(now, options);
+        let sent = self.notify(now, to, observer.token(), message, options)?;
+        observer.note(now, sent, options);
+        Ok(sent)
+    }
+
+    /// Sends a notification like [`notify_observer`](Self::notify_observer); its body comes from a
+    /// source, as with [`notify_from`](Self::notify_from). If it does not come, tell the observer:
+    /// [`Observer::was_not_sent`].
+    pub fn notify_observer_from(
+        &mut self,
+        now: Instant,
+        to: P,
+        observer: &mut Observer,
+        message: MessageBuf,
+        source: Source,
+        options: NotifyOptions,
+    ) -> Result<NotificationId, SendError> {
+        let options = observer.options(now, options);
+        let sent = self.notify_from(now, to, observer.token(), message, source, options)?;
+        observer.note(now, sent, options);
+        Ok(sent)
+    }
+}

@@ -1,0 +1,427 @@
+//! What a call of one layer leads to in the others.
+
+use lwm2m_core::{Code, Instant};
+
+use super::{
+    blockwise::{SentRequest, Step},
+    event::{Event, FailureReason, RequestId, SendError},
+    exchanges::Kind,
+    keys::PeerIndex,
+    layers::Layers,
+    messages::{FirstNotification, Outcome, Purpose, Transmission},
+    notice::Notice,
+    table::Key,
+};
+use crate::{
+    coap::{message_buf::MessageBuf, option::BlockOption},
+    machine::Peer,
+};
+
+/// Whose deadline is next.
+#[derive(Clone, Copy, Debug)]
+enum Layer {
+    Messages,
+    Exchanges,
+    BlockWise,
+}
+
+impl<P: Peer> Layers<P> {
+    /// Answers a request with what becomes of it: one that is refused does no harm if it comes
+    /// again.
+    pub(super) fn decide(
+        &mut self,
+        now: Instant,
+        record: Key,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        if is_refusal(message.code()) {
+            self.messages.spare_record(record);
+        }
+        self.answer(now, record, message)
+    }
+
+    /// Answers a request, with the first of several blocks if need be.
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        record: Key,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let asking = self.open_request(record).ok_or(SendError::NotOpen)?;
+        let message = self.blockwise.answer(now, &asking, message);
+        let _ = self.do_steps(now);
+        self.send_answer(now, record, message)
+    }
+
+    /// Answers a request with this message.
+    pub(super) fn send_answer(
+        &mut self,
+        now: Instant,
+        record: Key,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let first = self.messages.answer(now, record, message);
+        self.note_answer(now, first)
+    }
+
+    /// Answers a request with a block of a body. Can fail only for want of a message id; the peer
+    /// then has no answer.
+    pub(super) fn send_block_of_body(
+        &mut self,
+        now: Instant,
+        record: Key,
+        block: BlockOption,
+        message: MessageBuf,
+    ) {
+        let messages = &mut self.messages;
+        let first = messages.answer_with_block(now, record, block, message);
+        let _ = self.note_answer(now, first);
+    }
+
+    fn note_answer(
+        &mut self,
+        now: Instant,
+        first: Result<Option<FirstNotification>, SendError>,
+    ) -> Result<(), SendError> {
+        let (exchanges, mut below) = self.exchanges();
+        exchanges.requests.note_sent(now, below.messages);
+        if let Some(first) = first? {
+            exchanges
+                .notifications
+                .answered_once(now, &mut below, first);
+        }
+        Ok(())
+    }
+
+    /// Sends a notification, or has it wait for its turn. After an error nothing is kept of it.
+    pub(super) fn send_notification(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        notice: Notice,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let (exchanges, mut below) = self.exchanges();
+        let sent = exchanges
+            .notifications
+            .send(now, &mut below, peer, notice, message);
+        exchanges.requests.note_sent(now, below.messages);
+        sent
+    }
+
+    /// Takes back a transmission.
+    pub(super) fn end_transmission(&mut self, now: Instant, key: Key) -> Option<Transmission> {
+        let transmission = self.messages.end_transmission(now, key);
+        let requests = &mut self.exchanges.requests;
+        requests.note_sent(now, &mut self.messages);
+        transmission
+    }
+
+    /// Forgets what has come to its end, and acknowledges what has waited long enough.
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.messages.expire(now);
+        let (exchanges, mut below) = self.exchanges();
+        exchanges.notifications.expire(now, &mut below);
+    }
+
+    /// Does all that is due at `now`, in the order of the deadlines.
+    pub(super) fn handle_due(&mut self, now: Instant) {
+        while let Some(layer) = self.first_due(now) {
+            match layer {
+                Layer::Messages => {
+                    self.messages.handle_due(now);
+                    self.handle_outcomes(now);
+                }
+                Layer::Exchanges => {
+                    if let Some(key) = self.exchanges.requests.pop_due(now) {
+                        self.fail_request(now, key, FailureReason::Timeout);
+                    }
+                }
+                Layer::BlockWise => {
+                    self.blockwise.handle_due(now);
+                    let _ = self.do_steps(now);
+                }
+            }
+        }
+        self.messages.end_due(now);
+        self.exchanges.requests.end_due();
+        self.blockwise.end_due();
+    }
+
+    /// The layer that has something due at `now`, the first of all that is.
+    fn first_due(&mut self, now: Instant) -> Option<Layer> {
+        [
+            (self.messages.peek_due(now), Layer::Messages),
+            (self.exchanges.requests.peek_due(now), Layer::Exchanges),
+            (self.blockwise.peek_due(now), Layer::BlockWise),
+        ]
+        .into_iter()
+        .filter_map(|(due, layer)| Some((due?, layer)))
+        .min_by_key(|(due, _)| *due)
+        .map(|(_, layer)| layer)
+    }
+
+    /// Does what follows from what has become of messages that were sent.
+    pub(super) fn handle_outcomes(&mut self, now: Instant) {
+        let (exchanges, below) = self.exchanges();
+        exchanges.requests.note_sent(now, below.messages);
+        while let Some(outcome) = self.messages.poll_outcome() {
+            let (exchanges, mut below) = self.exchanges();
+            match outcome {
+                Outcome::ProbeOver { peer, transmission } => {
+                    let requests = &mut exchanges.requests;
+                    requests.probe_over(below.messages, peer, transmission);
+                }
+                Outcome::Superseded {
+                    peer,
+                    id,
+                    token,
+                    message_id,
+                } => {
+                    let sent = (id, token, message_id);
+                    let notifications = &mut exchanges.notifications;
+                    notifications.superseded(now, &mut below, peer, sent);
+                }
+                Outcome::TimedOut { peer, transmission } => {
+                    self.transmission_failed(now, peer, transmission, FailureReason::Timeout);
+                }
+            }
+        }
+    }
+
+    pub(super) fn transmission_failed(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        transmission: Transmission,
+        reason: FailureReason,
+    ) {
+        match transmission.purpose {
+            Purpose::Request(request) => self.fail_request(now, request, reason),
+            Purpose::Response(token) => self.tell(peer, |peer| Event::ResponseFailed {
+                peer,
+                token,
+                reason,
+            }),
+            Purpose::Probe => {}
+            Purpose::Notification { id, token } => {
+                let (_, mut below) = self.exchanges();
+                below.tell_notification_failed(peer, (id, token), reason);
+                if let Some(newer) = transmission.newer {
+                    below.tell_notification_failed(peer, (newer.id, token), reason);
+                }
+            }
+        }
+    }
+
+    /// A request has no response.
+    pub(super) fn fail_request(&mut self, now: Instant, key: Key, reason: FailureReason) {
+        let requests = &mut self.exchanges.requests;
+        requests.give_up(&mut self.messages, key);
+        if let Some(of) = self.end_block(now, key) {
+            self.transfer_failed(now, of, reason);
+            return;
+        }
+        let peer = self.exchanges.requests.peer(key);
+        let name = peer.and_then(|peer| self.messages.name(peer));
+        if self.remove_request(now, key)
+            && let Some(peer) = name
+        {
+            self.events.push(Event::RequestFailed {
+                request: RequestId(key),
+                peer,
+                reason,
+            });
+        }
+    }
+
+    /// Forgets a request and all that was done for it; says whether there was one.
+    pub(super) fn remove_request(&mut self, now: Instant, key: Key) -> bool {
+        let Some(of) = self.sent_request(key) else {
+            return false;
+        };
+        let requests = &mut self.exchanges.requests;
+        let removed = requests.remove(now, &mut self.messages, key);
+        if removed.is_some() && self.blockwise.end_transfer(now, of).is_some() {
+            let _ = self.do_steps(now);
+        }
+        removed.is_some()
+    }
+
+    /// Forgets a request for a block; tells whose it was.
+    pub(super) fn end_block(&mut self, now: Instant, key: Key) -> Option<Key> {
+        let Kind::Block { of } = self.exchanges.requests.get(key)?.kind else {
+            return None;
+        };
+        let SentRequest { peer, .. } = self.sent_request(key)?;
+        self.remove_request(now, key);
+        self.blockwise
+            .block_ended(SentRequest { peer, request: of });
+        Some(of)
+    }
+
+    /// Sends the request for a block.
+    fn send_block(&mut self, now: Instant, of: SentRequest, message: MessageBuf) {
+        let messages = &mut self.messages;
+        let requests = &mut self.exchanges.requests;
+        if let Ok(block) = requests.send_block(now, messages, of.request, message) {
+            self.blockwise.block_sent(of, block);
+        } else {
+            self.blockwise.block_ended(of);
+            self.transfer_failed(now, of.request, FailureReason::NotSent);
+        }
+    }
+
+    /// The blocks of a response do not come.
+    pub(super) fn transfer_failed(&mut self, now: Instant, key: Key, reason: FailureReason) {
+        let requests = &self.exchanges.requests;
+        let (Some(request), Some(of)) = (requests.get(key), self.sent_request(key)) else {
+            return;
+        };
+        let Kind::Observation {
+            answered: true,
+            over,
+            ..
+        } = request.kind
+        else {
+            self.fail_request(now, key, reason);
+            return;
+        };
+        let name = self.messages.name(of.peer);
+        if over {
+            self.remove_request(now, key);
+        } else {
+            self.end_transfer(now, of);
+        }
+        if let Some(peer) = name {
+            self.events.push(Event::NotificationLost {
+                request: RequestId(key),
+                peer,
+                reason,
+                observing: !over,
+            });
+        }
+    }
+
+    /// Forgets a transfer, but not its request, which is an observation.
+    pub(super) fn end_transfer(&mut self, now: Instant, of: SentRequest) {
+        let Some(message) = self.blockwise.end_transfer(now, of) else {
+            return;
+        };
+        if let Some(request) = self.exchanges.requests.get_mut(of.request) {
+            request.message = Some(message);
+        }
+        let _ = self.do_steps(now);
+    }
+
+    /// Does what the last call of block-wise transfer has left to do. The error is that of a
+    /// notification that could not be sent: there is no more than one.
+    pub(super) fn do_steps(&mut self, now: Instant) -> Result<(), SendError> {
+        let mut result = Ok(());
+        let mut steps = self.blockwise.take_steps();
+        for step in steps.drain(..) {
+            result = result.and(self.do_step(now, step));
+        }
+        self.blockwise.recycle(steps);
+        result
+    }
+
+    fn do_step(&mut self, now: Instant, step: Step) -> Result<(), SendError> {
+        match step {
+            // Can fail only if the request is too long ago, or for want of a message id; then
+            // there is no answer.
+            Step::Answer { record, message } => drop(self.send_answer(now, record, message)),
+            Step::AnswerWithBlock {
+                asking,
+                block,
+                message,
+            } => self.send_block_of_body(now, asking.record, block, message),
+            Step::AnswerAgain { record, message } => self.messages.answer_again(record, message),
+            Step::Notify {
+                peer,
+                notice,
+                message,
+            } => return self.send_supplied(now, peer, notice, message),
+            Step::SendBlock { request, message } => {
+                if let Some(of) = self.sent_request(request) {
+                    self.send_block(now, of, message);
+                }
+            }
+            Step::EndBlockRequest(request) => {
+                let requests = &mut self.exchanges.requests;
+                requests.give_up(&mut self.messages, request);
+                self.remove_request(now, request);
+            }
+            Step::TransferFailed { request, reason } => self.transfer_failed(now, request, reason),
+            Step::HoldPeer(peer) => drop(self.messages.hold(peer)),
+            Step::LetGoOfPeer(peer) => self.messages.let_go(peer),
+            Step::ReleasePeer(peer) => self.messages.release(peer),
+            Step::SpareRecord(record) => self.messages.spare_record(record),
+            Step::AnswerArrived(record) => self.messages.answer_arrived(record),
+            step => self.tell_step(&step),
+        }
+        Ok(())
+    }
+
+    /// Tells the application of a step.
+    fn tell_step(&mut self, step: &Step) {
+        match *step {
+            Step::NotificationFailed {
+                peer,
+                notice,
+                reason,
+            } => {
+                let (_, mut below) = self.exchanges();
+                below.tell_notification_failed(peer, (notice.id, notice.token), reason);
+            }
+            Step::WantBlock {
+                source,
+                peer,
+                offset,
+                length,
+            } => self.tell(peer, |peer| Event::BlockWanted {
+                source,
+                peer,
+                offset,
+                length,
+            }),
+            Step::SourceClosed(source) => self.events.push(Event::SourceClosed { source }),
+            Step::TransferLost {
+                transfer,
+                peer,
+                reason,
+            } => self.tell(peer, |peer| Event::TransferLost {
+                transfer,
+                peer,
+                reason,
+            }),
+            _ => {}
+        }
+    }
+
+    /// Sends a notification whose first block has come.
+    fn send_supplied(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        notice: Notice,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let sent = self.send_notification(now, peer, notice, message);
+        if sent.is_err() && notice.confirmable {
+            let (_, mut below) = self.exchanges();
+            let (failed, reason) = ((notice.id, notice.token), FailureReason::NotSent);
+            below.tell_notification_failed(peer, failed, reason);
+        }
+        sent
+    }
+}
+
+/// Whether a response says that nothing was done for its request (RFC 7252 §5.9.2, §5.9.3).
+pub(super) const fn is_refusal(code: Code) -> bool {
+    code.class() == 4
+        || matches!(
+            code,
+            Code::NOT_IMPLEMENTED | Code::SERVICE_UNAVAILABLE | Code::PROXYING_NOT_SUPPORTED
+        )
+}
