@@ -1,23 +1,28 @@
 //! Access control: who may do what (TS 7.3, E.1.3, E.3).
 //!
-//! Functions over the tree. What must change is told as [`Change`]s, for the same commit as the
-//! operation that causes it. The tree keeps what each Access Control Object Instance is about: an
-//! Access Control Object whose values change by themselves has to
-//! [tell](crate::Object::poll_changed) so.
+//! These are functions over the tree. Changes that follow from an operation are returned as
+//! [`Change`]s, for [`Transaction::change`] in the transaction of that operation.
 //!
-//! With a single LwM2M Server Account, that server has every right (TS 7.3), except on who may
-//! create instances of an Object, which is for the Bootstrap-Server alone (TS 7.3.1.2.1). With
-//! several, the rights are in the Access Control Object: one instance for each Object that may be
+//! The tree keeps an index of what each Access Control Object Instance is about. So an Access Control
+//! Object of the application's own has to [report](crate::Object::poll_changed) values that it
+//! changes by itself.
+//!
+//! With a single LwM2M Server Account, that server has every right (TS 7.3), except to say who may
+//! create instances of an Object, which is the Bootstrap-Server's (TS 7.3.1.2.1). With several
+//! accounts, the rights are in the Access Control Object: one instance for each Object that may be
 //! instantiated (its `Object Instance ID` is 65535), and one for each Object Instance.
 //!
 //! Where the specification is silent:
 //!
-//! - "No ACL Resource Instance" gives the owner full rights (TS 7.3.2.1, A) means: none of its own.
-//! - An Object Instance without an Access Control Object Instance is shut to all.
+//! - The owner has full rights if there is "no ACL Resource Instance" (TS 7.3.2.1, A). This means no
+//!   ACL Resource Instance for the owner.
+//! - No server has a right on an Object Instance without an Access Control Object Instance.
 //! - An account that cannot be read counts: a server is alone only if there is no other Security
 //!   Object Instance that could be a server's, and no other Server Object Instance.
-//! - Access Control Object Instances have none of their own: every server may read them, their
-//!   owner may write them, and they come and go with what they are about.
+//! - No Access Control Object Instance is about another one. Every server may read them, their owner
+//!   may write them, and they are created and deleted with what they are about.
+//!
+//! [`Transaction::change`]: crate::Transaction::change
 
 pub(crate) mod accounts;
 
@@ -41,7 +46,7 @@ pub enum Refusal {
     /// The server has no right to do it (4.01).
     #[error("the server has no right to do this")]
     Denied,
-    /// There is no such thing (4.04).
+    /// The target is not there (4.04).
     #[error("the target is not there")]
     NotFound,
     /// The target does not support the operation (4.05).
@@ -49,12 +54,12 @@ pub enum Refusal {
     NotSupported,
 }
 
-/// Whether a server may do something with a target (TS 7.3.2, 8.5). Of several refusals it is the
-/// first one of this order: the Security Object is shut, the target is not there, the server has no
-/// right, the target does not support the operation.
+/// Whether a server may perform an operation on a target (TS 7.3.2, 8.5). Of several refusals it
+/// returns the first in this order: the target is in the Security Object, it is not there, the server
+/// has no right, the target doesn't support the operation.
 ///
-/// Of an Object, a server may read the Object Instances that it has the right to read, which are for
-/// [`ObjectTree::read`] to choose. What a payload has is for the [`Transaction`] that takes it.
+/// An Object may be read by every server; [`ObjectTree::read`] then selects the Object Instances on
+/// which it has the right. Payloads are checked by the [`Transaction`].
 ///
 /// ```
 /// use lwm2m_core::Operation;
@@ -78,7 +83,7 @@ pub fn authorize(
     authorize_target(tree, &tree.target(path), server, operation)
 }
 
-/// The same, of a target of the tree that was looked up already.
+/// Like [`authorize`], for a target that was looked up in this tree already.
 pub fn authorize_target(
     tree: &ObjectTree,
     target: &Target<'_>,
@@ -87,7 +92,7 @@ pub fn authorize_target(
 ) -> Result<(), Refusal> {
     let path = target.path();
     if path.object() == Some(ObjectId::SECURITY) {
-        // It is the Bootstrap interface's alone (TS E.1).
+        // Only the Bootstrap interface accesses it (TS E.1).
         return Err(Refusal::Denied);
     }
     if !target.exists_for(operation) {
@@ -103,7 +108,7 @@ pub fn authorize_target(
 }
 
 /// Whether a server has the right that an operation needs: on the Object for a Create, on the Object
-/// Instance for all others. On an Object these need none.
+/// Instance for the others. On an Object, the others need no right.
 fn has_right(tree: &ObjectTree, server: ShortServerId, operation: Operation, path: Path) -> bool {
     let needed = operation.minimum_right();
     match (path.object(), path.instance()) {
@@ -140,8 +145,8 @@ fn rights_on_access_control(
     server: ShortServerId,
     instance: InstanceId,
 ) -> AccessRights {
-    // Who may create instances of an Object is for the Bootstrap-Server alone (7.3.1.2.1), and so
-    // is what cannot be told from that.
+    // Only the Bootstrap-Server says who may create instances of an Object (7.3.1.2.1). An instance
+    // that can't be read may be one about that.
     let Some(AclTarget::Instance(..)) = tree.access_target(instance) else {
         return AccessRights::READ;
     };
@@ -156,8 +161,8 @@ fn rights_on_access_control(
     }
 }
 
-/// Whether a server may create instances of an Object (TS 7.3.2.1): only what was provisioned
-/// during a Bootstrap Phase counts, which is owned by nobody.
+/// Whether a server may create instances of an Object (TS 7.3.2.1). Only Access Control Object
+/// Instances without an owner count: they were provisioned during a Bootstrap Phase.
 pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) -> bool {
     is_only(tree, server)
         || about(tree, AclTarget::Object(object)).any(|(_, control)| {
@@ -167,13 +172,15 @@ pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) ->
         })
 }
 
-/// What follows from a server creating Object Instances: each gets an Access Control Object
-/// Instance with the server as owner and with full rights, in place of any that was left of an
-/// earlier one (TS 5.4.6, 7.3.1.2.2). Nothing, if there is a single server and access control is
-/// not in use (TS 7.3), nor for Access Control Object Instances themselves. The ACL is optional
-/// (TS E.3): where it is not supported, the owner has full rights without it.
+/// The changes that follow from a Create by a server. Each Object Instance gets an Access Control
+/// Object Instance with the server as owner and with full rights, which replaces any that an earlier
+/// one has left (TS 5.4.6, 7.3.1.2.2). There are none if there is a single server and access control
+/// is not in use (TS 7.3), nor for Access Control Object Instances themselves. The ACL is optional
+/// (TS E.3): where it isn't supported, the owner has full rights without it.
 ///
-/// To be committed together with the Create; [`WriteError::TooMany`] if no identifier is free.
+/// # Errors
+///
+/// [`WriteError::TooMany`] if no Object Instance ID is free.
 pub fn created(
     tree: &ObjectTree,
     server: ShortServerId,
@@ -208,27 +215,27 @@ pub fn created(
     Ok(changes)
 }
 
-/// What follows from an Object Instance having been deleted: what there is of Access Control
-/// Object Instances about it goes with it (TS 7.3.1.2.2).
+/// The changes that follow from a Delete: the Access Control Object Instances about the Object
+/// Instance are deleted too (TS 7.3.1.2.2).
 pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec<Change> {
     let target = AclTarget::Instance(object, instance);
     let instances = tree.access_controls(target);
-    // Whether or not the rest of it can be read.
+    // Even if the rest of it can't be read.
     let about = instances.filter(|id| tree.access_target(*id) == Some(target));
     about
         .map(|id| delete(ObjectId::ACCESS_CONTROL, id))
         .collect()
 }
 
-/// What a Delete of a server's Security Object Instance by the Bootstrap-Server takes along
-/// (TS E.1.3): what only this server could access, its entries in what others can access, its
-/// Server Object Instance, if there is one. The Security Object Instance itself goes, too. It is
-/// found by its Short Server ID, whatever else is missing of the account.
-/// Observations and the registration of the server are for the caller to end.
+/// The changes of a Delete of a server's Security Object Instance by the Bootstrap-Server
+/// (TS E.1.3). They delete that instance, the Server Object Instance if there is one, and the Object
+/// Instances that only this server could access, and they remove its entries from the ACLs that it
+/// shares with others. The account is found by its Short Server ID, whatever else it lacks. The
+/// caller has to end the observations and the registration of the server.
 ///
-/// An owner that goes is followed by the server with the greatest sum of Write (1) and Delete (1);
-/// of equals, by the one with the lowest Short Server ID; without any, by nobody (65535).
-/// Instances of mandatory Objects that there is only one of stay (TS D.1).
+/// If the server owned an Object Instance, the new owner is the server with the greatest sum of
+/// Write (1) and Delete (1), and of several the one with the lowest Short Server ID. If there is
+/// none, nobody owns it (65535). The only instance of a mandatory Object stays (TS D.1).
 pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
     let (mut others, mut account) = (BTreeSet::new(), Vec::new());
     let securities = security_instances(tree).map(|(id, at)| (id, ObjectId::SECURITY, at));
@@ -268,7 +275,7 @@ pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
             _ => changed.extend(without(&control, id, server, &others)),
         }
     }
-    // What goes need not be changed before.
+    // An Object Instance that is deleted need not be changed before.
     let goes = |path: Path| path.object().zip(path.instance());
     changed.retain(|change| goes(change.path()).is_none_or(|at| !gone.contains(&at)));
     let deletes = gone
@@ -278,7 +285,7 @@ pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
     changed
 }
 
-/// The changes that take a server out of an Access Control Object Instance that others share.
+/// The changes that remove a server from an Access Control Object Instance that it shares.
 fn without(
     control: &PartialAccessControl,
     id: InstanceId,
@@ -323,8 +330,8 @@ fn without(
     changes
 }
 
-/// Whether a server can do anything with an Object Instance: Create is a right on Objects, and other
-/// bits are reserved.
+/// Whether a server has any right on an Object Instance. Create is a right on Objects, and other bits
+/// are reserved.
 fn has_access(control: &PartialAccessControl, server: ShortServerId) -> bool {
     control.rights_of(server).bits() & AccessControl::OWNER_RIGHTS.bits() != 0
 }
@@ -342,7 +349,7 @@ fn delete(object: ObjectId, instance: InstanceId) -> Change {
     }
 }
 
-/// The Access Control Object Instances about this; there should be one.
+/// The Access Control Object Instances about a target; there should be one.
 fn about(
     tree: &ObjectTree,
     target: AclTarget,

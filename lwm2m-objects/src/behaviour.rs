@@ -1,4 +1,4 @@
-//! Objects that do something, and not only hold values.
+//! Objects that do more than hold values.
 
 mod changed;
 pub(crate) mod device;

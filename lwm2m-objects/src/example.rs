@@ -1,8 +1,8 @@
 //! The example client of the specification (TS Appendix F): `example-client`, a simple imaginary
 //! device with a cellular interface and two LwM2M Servers.
 //!
-//! Its values are those that the examples of the specification have. The keys are public: they
-//! are for tests and demonstrations only.
+//! Its values are those of the specification. The keys are public, for tests and demonstrations
+//! only.
 //!
 //! ```
 //! use lwm2m_core::{ObjectId, Value};
@@ -101,7 +101,7 @@ pub fn servers() -> [Server; 2] {
     [server_1, server_2]
 }
 
-/// Who may do what (Tables 35 to 39).
+/// The access rights (Tables 35 to 39).
 pub fn access_control() -> [AccessControl; 5] {
     const ALL_BUT_CREATE: AccessRights = AccessControl::OWNER_RIGHTS;
     const READ: AccessRights = AccessRights::READ;
@@ -172,7 +172,7 @@ const CLIENT_PRIVATE_KEY: [u8; 121] = hex(b"30770201010420\
     a09dcb1bc739e7f19afa9adcb1944968bfba73efcec29b50486eb44d1b29c193\
     449970a3736830cb2bd5d7ec05d2bd1fc07b6df5e48b54ce77a6a7229c3a91c2");
 
-/// Bytes from their digits; what does not fit does not compile where it is a constant.
+/// Bytes from hexadecimal digits. In a constant, a wrong digit or length is a compile error.
 #[cfg_attr(
     not(test),
     expect(

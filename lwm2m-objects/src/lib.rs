@@ -1,22 +1,22 @@
 //! The object model of OMA Lightweight M2M 1.0: what an Object *is*, and what a device *has*.
 //!
-//! - [`ObjectDefinition`], [`ResourceDefinition`]: definitions as TS Appendix D has them; those of
-//!   Objects 0 to 7 and 9 are [`BUILT_IN`]; the [`Registry`] answers "type of /3/0/9?" for
-//!   decoders.
-//! - `ddf` (feature `ddf`): definitions from object definition files (XML), and back.
-//! - [`ObjectTree`]: the Objects of a Client. A Read pushes into a codec sink, a Write is a
-//!   [`Transaction`]: whole, or not at all.
-//! - [`Object`]: the trait of an Object whose values live elsewhere; [`Store`]: the ready Object
-//!   for values in memory.
+//! - [`ObjectDefinition`], [`ResourceDefinition`]: definitions (TS Appendix D). Those of Objects 0
+//!   to 7 and 9 are [`BUILT_IN`]. The [`Registry`] looks up data types for decoders.
+//! - `ddf` (feature `ddf`): reads and writes object definition files (XML).
+//! - [`ObjectTree`]: the Objects of a Client. A Read pushes into a codec sink. A Write is a
+//!   [`Transaction`], which is committed whole or not at all.
+//! - [`Object`]: the trait for an Object whose values live elsewhere. [`Store`]: an Object for values
+//!   in memory.
 //! - [`typed`]: Object Instances as plain structs, such as [`typed::Security`], [`typed::Server`]
 //!   and [`typed::Device`].
 //! - [`DeviceObject`], [`LocationObject`], [`ConnectivityStatisticsObject`], [`firmware`],
-//!   [`software`]: Objects that do something. [`ObjectTree::handle_timeout`] tells them the time,
-//!   [`ObjectTree::object_as_mut`] is the application's way to them, and
-//!   [`ObjectTree::poll_changed`] tells what they have changed.
+//!   [`software`]: Objects with behaviour. [`ObjectTree::handle_timeout`] gives them the time, the
+//!   application calls them through [`ObjectTree::object_as_mut`], and [`ObjectTree::poll_changed`]
+//!   reports what they have changed.
+//! - [`access`]: access rights. [`accounts`]: the LwM2M Server Accounts.
 //! - [`example`]: the Client of TS Appendix F.
 //!
-//! # An Object of your own
+//! # A custom Object
 //!
 //! ```
 //! use lwm2m_core::{DataType, InstanceId, ObjectId, Value};
@@ -44,16 +44,17 @@
 //! assert_eq!(tree.get("/26241/0/1".parse().unwrap()), Some(Value::Integer(21)));
 //! ```
 //!
-//! It sends nothing and knows no format: those are `lwm2m-statemachine` and the codec crates.
+//! This crate sends nothing and knows no payload format: see `lwm2m-statemachine` and the codec
+//! crates.
 //!
 //! # Features
 //!
-//! - `std` (default): nothing but what dependencies make of it; the crate is `no_std` with `alloc`.
+//! - `std` (default): `std` in the dependencies. The crate itself is `no_std` with `alloc`.
 //! - `ddf`: object definition files.
-//! - `serde`: definitions, values and snapshots serialise, with format version and check sum.
+//! - `serde`: serialises definitions, values and snapshots, with a format version and a check sum.
 
 #![no_std]
-// No panic is reachable from input: outside of tests and constants, none can be written.
+// No panic is reachable from input: outside of tests and constants, the lints allow none.
 #![cfg_attr(
     not(test),
     warn(

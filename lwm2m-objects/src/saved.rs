@@ -1,6 +1,6 @@
-//! What survives a restart: plain data with the version of its form and a check sum.
+//! What is saved over a restart: plain data with a format version and a check sum.
 
+mod check_sum;
 #[cfg(feature = "serde")]
 pub(crate) mod sealed;
 pub(crate) mod snapshot;
-mod sum;

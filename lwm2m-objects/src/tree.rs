@@ -1,8 +1,8 @@
-//! The object model: what a device *has*, and how it is read and changed.
+//! What a device *has*, and how it is read and changed.
 //!
-//! [`ObjectTree`] is made of [`objects`] (the Objects and what paths lead to), [`held`] (commits
-//! that can be taken back) and [`access_index`] (what each Access Control Object Instance is
-//! about). A [`transaction`] checks changes, [`commit`] applies them.
+//! An [`ObjectTree`] is made of [`objects`] (the Objects, and what paths lead to), [`held`] (commits
+//! that can be taken back) and an [`access_index`] (what each Access Control Object Instance is
+//! about). A [`transaction`] collects changes, [`check`] checks them, [`commit`] applies them.
 
 mod access_index;
 mod change;
@@ -47,7 +47,8 @@ use crate::definition::{ObjectDefinition, ResourceDefinition};
 
 /// The Objects of a Client.
 ///
-/// A Read *pushes* into a codec sink, a Write is a sink itself: the [`Transaction`].
+/// A Read pushes into a codec sink. For a Write, a decoder pushes into a [`Transaction`], which is a
+/// sink too.
 ///
 /// ```
 /// use lwm2m_core::{InstanceId, Path, Value, codec::Content};
@@ -119,8 +120,8 @@ impl ObjectTree {
         object.downcast_ref()
     }
 
-    /// An Object of a known type, for the application to use. Values that change thereby are told
-    /// by [`poll_changed`](Self::poll_changed).
+    /// An Object of a known type, for calls of the application. [`poll_changed`](Self::poll_changed)
+    /// reports the values that they change.
     pub fn object_as_mut<T: Object>(&mut self, id: ObjectId) -> Option<&mut T> {
         let object: &mut dyn Any = self.object_mut(id)?;
         object.downcast_mut()
@@ -150,12 +151,13 @@ impl ObjectTree {
             .filter(move |resource| object.is_some_and(|object| object.has(instance, resource.id)))
     }
 
-    /// What a path names, looked up once.
+    /// Looks up a path, once for all questions about it.
     pub fn target(&self, path: Path) -> Target<'_> {
         self.objects.target(path)
     }
 
-    /// The Object at `path`, and its Resource there, if what the path names exists.
+    /// The Object at `path`, and the definition of the Resource if it names one. `None` if the path
+    /// leads to nothing.
     ///
     /// A Resource Instance is not looked up: TS 1.0 has no paths to them (5.4).
     pub fn locate(&self, path: Path) -> Option<(&dyn Object, Option<&ResourceDefinition>)> {
@@ -238,13 +240,13 @@ impl ObjectTree {
         })
     }
 
-    /// Takes the next piece of a Write that arrives block by block: nothing of it is held here,
-    /// and it is not part of a transaction. After an error the Write is over.
+    /// Takes the next piece of a Write that arrives block by block. Nothing of it is kept here, and it
+    /// isn't part of a transaction. After an error the Write has ended.
     pub fn stream(&mut self, path: Path, piece: Piece<'_>) -> Result<(), WriteError> {
         if self.locate(path).is_none() {
             return Err(WriteError::NotFound(path));
         }
-        // What is under way may be given up at any time.
+        // A Write that is under way may be aborted at any time.
         let may = self.streams(path) || piece == Piece::Abort && self.takes_pieces(path);
         if !may {
             return Err(WriteError::NotWritable(path));
@@ -257,7 +259,7 @@ impl ObjectTree {
         Err(WriteError::NotWritable(path))
     }
 
-    /// Tells every Object the time: what is due at `now` is done, and times are read as of now.
+    /// Gives every Object the time: it does what is due at `now`, and times are read as of now.
     pub fn handle_timeout(&mut self, now: Instant) {
         for (id, object) in self.objects.iter_mut() {
             match id {
@@ -273,14 +275,14 @@ impl ObjectTree {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do; never, if `None`.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` means never.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let objects = self.objects.iter();
         objects.filter_map(Object::poll_timeout).min()
     }
 
-    /// The next Resource whose value an Object has changed by itself, and not by a Write of it.
-    /// Ask after everything that feeds the tree.
+    /// The next Resource whose value an Object has changed by itself, not by a Write of it. Call it
+    /// until it returns `None` after each call that changes the tree.
     pub fn poll_changed(&mut self) -> Option<Path> {
         let changed = self
             .objects
@@ -303,13 +305,13 @@ impl TypeLookup for ObjectTree {
 }
 
 impl fmt::Debug for ObjectTree {
-    /// Names what is there; values may be secrets.
+    /// Shows Object IDs only, because values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.objects.ids()).finish()
     }
 }
 
-/// What access control looks up.
+/// What access control needs for each request.
 impl ObjectTree {
     /// The Access Control Object Instances about `target`, in ascending order.
     pub(crate) fn access_controls(&self, target: AclTarget) -> impl Iterator<Item = InstanceId> {

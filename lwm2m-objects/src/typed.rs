@@ -1,4 +1,17 @@
-//! Objects as plain structs with named fields, for configuration and reading back.
+//! Object Instances as plain structs with named fields, for configuration and reading back.
+//!
+//! ```
+//! use lwm2m_core::{InstanceId, ShortServerId};
+//! use lwm2m_objects::{ObjectTree, Store, Typed, typed};
+//!
+//! let id = ShortServerId::new(101).unwrap();
+//! let mut tree = ObjectTree::new();
+//! tree.add(Store::of([(InstanceId::ZERO, typed::Server::new(id, 86_400))]));
+//! tree.set("/1/0/1".parse()?, 300)?;
+//! let server = typed::Server::load(&tree, InstanceId::ZERO).unwrap();
+//! assert_eq!(server.lifetime, 300);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod access_control;
 mod connectivity;
@@ -34,28 +47,28 @@ use crate::{
 
 /// An Object Instance as a struct.
 pub trait Typed: Sized {
-    /// What the Object is.
+    /// The definition of the Object.
     const DEFINITION: &'static ObjectDefinition;
 
     /// Puts the instance into a store of the Object.
     #[must_use]
     fn store(self, store: Store, instance: InstanceId) -> Store;
 
-    /// Whether a Resource takes a value that fits its definition: what the definition's data type
-    /// and range cannot say.
+    /// Whether a Resource accepts a value that fits its definition. This is for rules that data type
+    /// and range can't express.
     fn accepts(resource: ResourceId, value: &ValueRef<'_>) -> bool {
         let _ = (resource, value);
         true
     }
 
-    /// Reads the instance back; `None` if it is not there, or if what is mandatory is missing.
+    /// Reads the instance back; `None` if it isn't there or lacks a mandatory Resource.
     fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self>;
 }
 
 impl Store {
-    /// An Object with these instances; it supports the Resources that they have, or all of its
-    /// definition if there are none. What of them does not fit the definition is left out, which
-    /// [`checked`](Self::checked) tells.
+    /// An Object with these instances. It supports the Resources that they have, or all of its
+    /// definition if there are none. Values that don't fit the definition are left out, which
+    /// [`checked`](Self::checked) reports.
     ///
     /// ```
     /// use lwm2m_core::{InstanceId, ShortServerId};
@@ -73,7 +86,7 @@ impl Store {
             .fold(empty, |store, (id, instance)| instance.store(store, id))
     }
 
-    /// With a value, if there is one.
+    /// Sets a value, if there is one.
     fn with_some(
         self,
         instance: InstanceId,
@@ -129,7 +142,7 @@ impl<'t> Values<'t> {
         }
     }
 
-    /// An integer that fits.
+    /// An integer, if it fits the type.
     fn number<N: TryFrom<i64>>(&self, resource: u16) -> Option<N> {
         match self.get(resource)? {
             Value::Integer(number) | Value::Time(number) => N::try_from(number).ok(),
@@ -151,7 +164,7 @@ impl<'t> Values<'t> {
         }
     }
 
-    /// Whether the Object Instance has the Resource, which may be one that executes.
+    /// Whether the Object Instance has the Resource, which may be executable.
     fn has(&self, resource: u16) -> bool {
         self.tree.locate(self.path(resource)).is_some()
     }
@@ -180,7 +193,7 @@ impl<'t> Values<'t> {
         })
     }
 
-    /// What a multiple Resource has, by Resource Instance ID.
+    /// The values of a multiple Resource, by Resource Instance ID.
     fn multiple<T>(
         &self,
         resource: u16,

@@ -9,12 +9,12 @@ use crate::{
     typed::{Security, Server, Typed},
 };
 
-/// A LwM2M Server Account: a Security Object Instance that is no Bootstrap-Server's, and the Server
-/// Object Instance of the same Short Server ID.
+/// A LwM2M Server Account: a Security Object Instance that isn't a Bootstrap-Server's, and the Server
+/// Object Instance with the same Short Server ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Account {
-    /// Which server.
+    /// The Short Server ID.
     pub server: ShortServerId,
     /// The Security Object Instance.
     pub security_instance: InstanceId,
@@ -22,13 +22,13 @@ pub struct Account {
     pub server_instance: InstanceId,
 }
 
-/// All accounts that can be used, in the order of their Security Object Instances: both instances
-/// have what is mandatory, and the keys that the [mode](crate::typed::SecurityMode::key_resources) needs.
-/// Where a Short Server ID is there twice, the first instance counts.
+/// All usable accounts, in the order of their Security Object Instances. Both instances have their
+/// mandatory Resources, and the keys that the [mode](crate::typed::SecurityMode::key_resources)
+/// needs. If a Short Server ID is there twice, the first instance counts.
 ///
-/// What is missing here may still be an account. One that cannot be read opens nothing:
-/// [access control](crate::access) counts every Security Object Instance that is not known to be
-/// a Bootstrap-Server's, and every Server Object Instance.
+/// There may be other accounts that cannot be read. They must not grant rights to the rest, so
+/// [access control](crate::access) counts every Security Object Instance that may not be a
+/// Bootstrap-Server's, and every Server Object Instance.
 pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
     let mut servers = BTreeMap::new();
     for instance in tree.instances(ObjectId::SERVER) {
@@ -39,7 +39,7 @@ pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
     let securities = tree.instances(ObjectId::SECURITY).filter_map(|instance| {
         let read = Security::load(tree, instance)?;
         let server = read.short_server_id.filter(|_| !read.bootstrap_server)?;
-        // Of two with one number, the first takes the Server Object Instance.
+        // Of two with the same number, the first gets the Server Object Instance.
         let server_instance = servers.remove(&server)?;
         Some(Account {
             server,
@@ -50,13 +50,13 @@ pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
     securities.collect()
 }
 
-/// Whether this server has the only account that there is, and that can be used. Another one that
-/// cannot be read counts.
+/// Whether this server has the only account. The account must be usable, and other accounts count
+/// even if they can't be read.
 pub(crate) fn is_only(tree: &ObjectTree, server: ShortServerId) -> bool {
     tree.only_server(|| only(tree)) == Some(server)
 }
 
-/// The server with the only account that there is.
+/// The server with the only account, if there is one.
 fn only(tree: &ObjectTree) -> Option<ShortServerId> {
     let mut securities = security_instances(tree);
     let (Some((Some(only), security_instance)), None) = (securities.next(), securities.next())
@@ -74,7 +74,7 @@ fn only(tree: &ObjectTree) -> Option<ShortServerId> {
     is_alone.then_some(only)
 }
 
-/// The Server Object Instances, and of which server each is: whatever else can be read of them.
+/// The Server Object Instances and their Short Server IDs, even if nothing else of them can be read.
 pub(crate) fn server_instances(
     tree: &ObjectTree,
 ) -> impl Iterator<Item = (Option<ShortServerId>, InstanceId)> {
@@ -86,8 +86,8 @@ pub(crate) fn server_instances(
     })
 }
 
-/// The Security Object Instances that are not known to be a Bootstrap-Server's, and of which server
-/// each is: whatever else can be read of them.
+/// The Security Object Instances that aren't known to be a Bootstrap-Server's and their Short Server
+/// IDs, even if nothing else of them can be read.
 pub(crate) fn security_instances(
     tree: &ObjectTree,
 ) -> impl Iterator<Item = (Option<ShortServerId>, InstanceId)> {

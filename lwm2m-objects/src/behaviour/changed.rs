@@ -1,14 +1,14 @@
-//! What an Object has changed by itself.
+//! The Resources that an Object has changed by itself.
 
 use alloc::collections::{BTreeSet, VecDeque};
 
 use lwm2m_core::Path;
 
-/// Resources with other values than their observers know, each once.
+/// Changed Resources whose observers are still to be notified, each once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changed {
     queue: VecDeque<Path>,
-    /// What is in the queue.
+    /// The paths in the queue.
     queued: BTreeSet<Path>,
 }
 
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_told_once_in_the_order_it_came() {
+    fn each_is_returned_once_in_the_order_it_came() {
         let [a, b] = ["/3/0/9", "/3/0/1"].map(|at| at.parse::<Path>().unwrap());
         let mut changed = Changed::default();
         for path in [a, b, a] {

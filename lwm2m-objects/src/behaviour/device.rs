@@ -1,4 +1,4 @@
-//! Device (TS E.4): error codes, time, and the sources of power.
+//! Device (TS E.4): error codes, time, and power sources.
 
 use alloc::vec::Vec;
 
@@ -17,14 +17,14 @@ use crate::{
 
 /// The Device Object with its behaviour, for an [`ObjectTree`](crate::ObjectTree):
 ///
-/// - Error codes: the first error takes the place of the single 0, each further one is a Resource
-///   Instance more; Reset Error Code leaves the single 0.
-/// - Current Time goes on with the time that [`handle_timeout`](Object::handle_timeout) tells, and
+/// - Error codes: the first error replaces the single 0, and each further one adds a Resource
+///   Instance. Reset Error Code leaves the single 0.
+/// - Current Time advances with the time given to [`handle_timeout`](Object::handle_timeout), and
 ///   servers may set it.
-/// - Power sources keep their Resource Instance ID in Resources 6, 7 and 8.
+/// - Power sources have the same Resource Instance ID in Resources 6, 7 and 8.
 ///
-/// Reboot and Factory Reset are the application's. While the Object Instance is deleted (no server
-/// can do that, TS 5.2.7.5 and D.1), nothing that the application tells brings it back.
+/// Reboot and Factory Reset are left to the application. While the Object Instance is deleted (which
+/// no server can do, TS 5.2.7.5 and D.1), calls of the application have no effect.
 ///
 /// ```
 /// use lwm2m_core::{Instant, ObjectId, Value};
@@ -45,13 +45,13 @@ use crate::{
 pub struct DeviceObject {
     store: Store,
     clock: Option<Clock>,
-    /// What the clock was before changes that may be taken back.
+    /// The clock before changes that may be undone.
     clock_before: Option<Before>,
     now: Instant,
     changed: Changed,
 }
 
-/// What went wrong (Resource 11).
+/// An error (Resource 11).
 ///
 /// It may grow: later versions of the Object leave room for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,17 +62,17 @@ pub enum ErrorCode {
     LowBattery,
     /// 2: there is no external power.
     ExternalPowerOff,
-    /// 3: the GPS module fails.
+    /// 3: the GPS module has failed.
     GpsModule,
-    /// 4: the signal that is received is weak.
+    /// 4: the received signal is weak.
     LowSignal,
     /// 5: out of memory.
     OutOfMemory,
-    /// 6: SMS fail.
+    /// 6: SMS has failed.
     Sms,
     /// 7: there is no IP connectivity.
     IpConnectivity,
-    /// 8: a peripheral malfunctions.
+    /// 8: a peripheral has malfunctioned.
     Peripheral,
 }
 
@@ -91,7 +91,7 @@ impl ErrorCode {
         }
     }
 
-    /// The error of this number; 0 is none.
+    /// The error with this number; 0 means no error.
     pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::LowBattery,
@@ -107,11 +107,11 @@ impl ErrorCode {
     }
 }
 
-/// A clock to go back to, or none.
+/// The clock to go back to, if there was one.
 #[derive(Clone, Copy, Debug)]
 struct Before(Option<Clock>);
 
-/// A time that is known, and since when.
+/// A time, and when it was set.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
     /// Unix time, in seconds.
@@ -133,16 +133,16 @@ const CURRENT_TIME: ResourceId = ResourceId::new(13);
 const POWER: [ResourceId; 3] = [ResourceId::new(6), ResourceId::new(7), ResourceId::new(8)];
 
 impl DeviceObject {
-    /// The Object. The time of `device`, if it has one, is that of `now`. Error codes can be
-    /// reset by servers if `device` says so.
+    /// The Object with its instance. The current time of `device`, if it has one, is the time at
+    /// `now`.
     ///
     /// # Errors
     ///
-    /// A value of `device` that is out of the range of its Resource.
+    /// [`WriteError::OutOfRange`] if a value of `device` is out of the range of its Resource.
     pub fn new(device: Device, now: Instant) -> Result<Self, WriteError> {
         let clock = device.current_time.map(|set| Clock { set, since: now });
         let mut device = device;
-        // "No error" is told alone.
+        // "No error" stands alone.
         device.error_codes.retain(|code| *code != 0);
         if device.error_codes.is_empty() {
             device.error_codes.push(0);
@@ -156,42 +156,42 @@ impl DeviceObject {
         })
     }
 
-    /// The Device is told this time, Unix time in seconds, by something other than a server.
+    /// Sets the time, in seconds of Unix time, from another source than a server.
     pub fn set_time(&mut self, now: Instant, unix: i64) {
         self.now = self.now.max(now);
         if !self.is_there() {
             return;
         }
-        let told = self.clock.map(|clock| clock.read(self.now));
+        let before = self.clock.map(|clock| clock.read(self.now));
         self.set_clock(unix);
         self.clock_before = self.clock_before.map(|_| Before(self.clock));
-        if told != Some(unix) {
+        if before != Some(unix) {
             self.changed.push(path(CURRENT_TIME));
         }
     }
 
-    /// An error has happened. One that is told already is not told again.
+    /// Reports an error. An error that is reported already is not added again.
     pub fn report(&mut self, error: ErrorCode) {
         if !self.is_there() {
             return;
         }
         let code = i64::from(error.number());
-        let told: Vec<_> = self
+        let reported: Vec<_> = self
             .store
             .resource_instances(InstanceId::ZERO, ERROR_CODE)
             .map(|(id, value)| (id.get(), value.as_ref()))
             .collect();
-        if told
+        if reported
             .iter()
             .any(|(_, value)| *value == ValueRef::Integer(code))
         {
             return;
         }
-        let id = if let [(id, ValueRef::Integer(0))] = *told {
+        let id = if let [(id, ValueRef::Integer(0))] = *reported {
             Some(id)
         } else {
-            // They are in ascending order: the first identifier that does not come next is free.
-            let mut taken = told.iter().map(|(id, _)| *id).peekable();
+            // They are in ascending order, so the first gap is free.
+            let mut taken = reported.iter().map(|(id, _)| *id).peekable();
             (0..=u16::MAX).find(|id| taken.next_if_eq(id).is_none())
         };
         let Some(id) = id else {
@@ -201,13 +201,13 @@ impl DeviceObject {
         self.changed.push(path(ERROR_CODE));
     }
 
-    /// There are no errors any more: a single 0 is left.
+    /// Removes all errors: a single 0 is left.
     pub fn reset_errors(&mut self) {
         if !self.is_there() {
             return;
         }
-        let told = self.store.resource_instances(InstanceId::ZERO, ERROR_CODE);
-        if told.eq([(0.into(), &Value::Integer(0))]) {
+        let reported = self.store.resource_instances(InstanceId::ZERO, ERROR_CODE);
+        if reported.eq([(0.into(), &Value::Integer(0))]) {
             return;
         }
         let path = path(ERROR_CODE);
@@ -216,12 +216,12 @@ impl DeviceObject {
         self.changed.push(path);
     }
 
-    /// A source of power is there, in place of the one with this Resource Instance ID.
+    /// Sets the power source with this Resource Instance ID.
     ///
     /// # Errors
     ///
-    /// [`WriteError::OutOfRange`] for a kind that is none, [`WriteError::NotFound`] without the
-    /// Object Instance; nothing has changed.
+    /// [`WriteError::OutOfRange`] for an unknown kind, [`WriteError::NotFound`] without the Object
+    /// Instance. Nothing has changed then.
     pub fn set_power_source(&mut self, id: u16, source: PowerSource) -> Result<(), WriteError> {
         if !self.is_there() {
             let instance = Path::Instance(ObjectId::DEVICE, InstanceId::ZERO);
@@ -249,7 +249,7 @@ impl DeviceObject {
         Ok(())
     }
 
-    /// A source of power is not there any more. The others keep their Resource Instance IDs.
+    /// Removes a power source. The others keep their Resource Instance IDs.
     pub fn remove_power_source(&mut self, id: u16) {
         for resource in POWER {
             if self.store.get(resource_instance(resource, id)).is_none() {
@@ -365,7 +365,7 @@ impl Object for DeviceObject {
         }
         let comes = |change: &Change| matches!(change, Change::Create { .. });
         if changes.iter().any(comes) && self.is_there() && !self.has_error_codes() {
-            // There is one error code, which is that there is no error.
+            // The mandatory error code says that there is no error.
             self.apply_set(ERROR_CODE, Some(0), Value::Integer(0));
         }
     }
@@ -378,7 +378,7 @@ impl Object for DeviceObject {
         false
     }
 
-    /// The time that the application sets is not taken back.
+    /// A time that the application sets is not undone.
     fn set(&mut self, change: &Change) {
         let before = self.clock_before.take();
         self.apply(core::slice::from_ref(change));
@@ -389,7 +389,7 @@ impl Object for DeviceObject {
         };
     }
 
-    /// The clock has gone on meanwhile. If only the application has set it, it stays.
+    /// Puts the clock back, which has advanced meanwhile, unless only the application has set it.
     fn undo(&mut self, undo: &[Change]) {
         self.store.apply(undo);
         let mut resources = undo.iter().map(|change| change.path().resource());
@@ -441,7 +441,7 @@ impl Object for DeviceObject {
         self.store.check_saved(saved)
     }
 
-    /// Current Time goes on from when it was saved: how long ago that is, nobody knows.
+    /// Current Time continues from the saved one: nobody knows how long ago that was.
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.store.load_saved(saved);
         self.clock = match self.store.get(path(CURRENT_TIME)) {

@@ -1,4 +1,4 @@
-//! Location (TS E.7): where the device is, as one.
+//! Location (TS E.7): the last measurement as a whole.
 
 use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId};
 
@@ -13,9 +13,8 @@ use crate::{
     typed::Location,
 };
 
-/// The Location Object with its behaviour, for an [`ObjectTree`](crate::ObjectTree): a measurement
-/// takes the place of the last one as a whole, so that place, speed and time always belong
-/// together.
+/// The Location Object with its behaviour, for an [`ObjectTree`](crate::ObjectTree). A measurement
+/// replaces the last one as a whole, so that place, speed and time always belong together.
 ///
 /// ```
 /// use lwm2m_core::{ObjectId, Value};
@@ -26,7 +25,7 @@ use crate::{
 /// let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
 /// location.moved(typed::Location::new(60.1700, 24.9384, 1_367_491_275));
 /// assert_eq!(tree.get("/6/0/0".parse()?), Some(Value::Float(60.17)));
-/// // What is to be told to observers: latitude and timestamp.
+/// // The latitude and the timestamp have changed.
 /// assert_eq!(tree.poll_changed(), Some("/6/0/0".parse()?));
 /// assert_eq!(tree.poll_changed(), Some("/6/0/5".parse()?));
 /// # Ok::<(), lwm2m_core::PathError>(())
@@ -46,11 +45,11 @@ impl LocationObject {
         }
     }
 
-    /// A new measurement. What it does not have is not instantiated any more. Nothing happens while
+    /// Sets a new measurement. Resources that it doesn't have are removed. This has no effect while
     /// the Object Instance is deleted.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "it is the Location from now on"
+        reason = "the Object keeps the measurement"
     )]
     pub fn moved(&mut self, location: Location) {
         if !self.store.has_instance(InstanceId::ZERO) {
@@ -63,8 +62,8 @@ impl LocationObject {
                 ResourceId::new(resource),
             );
             let same = match (self.store.get(path), &value) {
-                (Some(told), Some(value)) => is_same(told.as_ref(), value.as_ref()),
-                (told, value) => told.is_none() && value.is_none(),
+                (Some(old), Some(value)) => is_same(old.as_ref(), value.as_ref()),
+                (old, value) => old.is_none() && value.is_none(),
             };
             if same {
                 continue;

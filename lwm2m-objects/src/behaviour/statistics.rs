@@ -1,4 +1,4 @@
-//! Connectivity Statistics (TS E.8): counting what is sent and received.
+//! Connectivity Statistics (TS E.8): counters of what is sent and received.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -16,11 +16,12 @@ use crate::{
 /// The Connectivity Statistics Object with its behaviour, for an
 /// [`ObjectTree`](crate::ObjectTree).
 ///
-/// Start sets the counters to 0 and begins to collect; collecting ends with Stop, or when the
-/// Collection Period is over, and the counters stay. Whoever sends and receives tells what.
+/// Start sets the counters to 0 and begins to collect. Collecting ends with Stop, or when the
+/// Collection Period is over; the counters keep their values. The application reports each message
+/// that it sends or receives.
 ///
-/// Data are counted in bytes, and told in full units of 1024; sizes are those of the messages in
-/// both directions.
+/// Data is counted in bytes, and reported in full units of 1024. Message sizes are those of both
+/// directions.
 ///
 /// ```
 /// use lwm2m_core::{Arguments, Instant, ObjectId, Value};
@@ -44,10 +45,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct ConnectivityStatisticsObject {
     collection: Collection,
-    /// What went with a deleted Object Instance, as long as that may come back.
+    /// The counters of a deleted Object Instance, as long as the Delete may be undone.
     deleted: Option<Collection>,
     now: Instant,
-    /// Which counters there are, and the Collection Period.
+    /// Knows which counters there are, and has the Collection Period.
     store: Store,
     changed: Changed,
 }
@@ -56,9 +57,9 @@ pub struct ConnectivityStatisticsObject {
 #[derive(Clone, Copy, Debug, Default)]
 struct Collection {
     counters: Counters,
-    /// Since when it goes on, if it does.
+    /// When collecting began, if it is going on.
     since: Option<Instant>,
-    /// How long it had gone on before that, in milliseconds: before a restart.
+    /// How long it had been going on before a restart, in milliseconds.
     before: u64,
 }
 
@@ -89,7 +90,7 @@ impl Counters {
     }
 }
 
-/// The most that an Integer tells.
+/// The greatest value of an Integer.
 const MOST: u64 = i64::MAX as u64;
 
 const START: ResourceId = ResourceId::new(6);
@@ -97,8 +98,8 @@ const STOP: ResourceId = ResourceId::new(7);
 const COLLECTION_PERIOD: ResourceId = ResourceId::new(8);
 
 impl ConnectivityStatisticsObject {
-    /// The Object with the Resources that `config` has; its counters begin at 0 and it does not
-    /// collect yet.
+    /// The Object with the Resources of `config`. The counters start at 0, and nothing is collected
+    /// yet.
     pub fn new(config: ConnectivityStatistics) -> Self {
         Self {
             collection: Collection::default(),
@@ -109,12 +110,12 @@ impl ConnectivityStatisticsObject {
         }
     }
 
-    /// Whether it collects.
+    /// Whether it is collecting.
     pub const fn is_collecting(&self) -> bool {
         self.collection.since.is_some()
     }
 
-    /// A message was sent, over anything.
+    /// Counts a message that was sent over any transport.
     pub fn sent(&mut self, now: Instant, bytes: usize) {
         self.count(now, |counters| {
             let bytes = counters.message(bytes);
@@ -122,7 +123,7 @@ impl ConnectivityStatisticsObject {
         });
     }
 
-    /// A message was received, over anything.
+    /// Counts a message that was received over any transport.
     pub fn received(&mut self, now: Instant, bytes: usize) {
         self.count(now, |counters| {
             let bytes = counters.message(bytes);
@@ -130,14 +131,14 @@ impl ConnectivityStatisticsObject {
         });
     }
 
-    /// An SMS was sent; its bytes are for [`sent`](Self::sent).
+    /// Counts an SMS that was sent. Call [`sent`](Self::sent) too, for its bytes.
     pub fn sms_sent(&mut self, now: Instant) {
         self.count(now, |counters| {
             counters.sms_sent = counters.sms_sent.saturating_add(1);
         });
     }
 
-    /// An SMS was received; its bytes are for [`received`](Self::received).
+    /// Counts an SMS that was received. Call [`received`](Self::received) too, for its bytes.
     pub fn sms_received(&mut self, now: Instant) {
         self.count(now, |counters| {
             counters.sms_received = counters.sms_received.saturating_add(1);
@@ -155,7 +156,7 @@ impl ConnectivityStatisticsObject {
         self.change(|counters| *counters = Counters::default());
     }
 
-    /// Ends to collect (Resource 7).
+    /// Stops collecting (Resource 7).
     pub fn stop(&mut self) {
         self.collection.since = None;
     }
@@ -173,7 +174,7 @@ impl ConnectivityStatisticsObject {
         }
     }
 
-    /// Changes the counters, and notes which Resources have other values then.
+    /// Changes the counters, and notes which Resources have other values afterwards.
     fn change(&mut self, change: impl FnOnce(&mut Counters)) {
         let before = self.collection.counters;
         change(&mut self.collection.counters);
@@ -199,7 +200,7 @@ impl Counters {
         ]
     }
 
-    /// Counts a message, whichever way it goes.
+    /// Counts a message of either direction.
     fn message(&mut self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(MOST).min(MOST);
         self.messages = self.messages.saturating_add(1);
@@ -250,7 +251,7 @@ impl Object for ConnectivityStatisticsObject {
             let resource = change.path().resource();
             resource.is_some_and(|resource| resource.get() <= 5)
         };
-        // They count; nobody sets them.
+        // Counters can't be set.
         let set = |change: &&Change| matches!(change, Change::Set { .. });
         match changes.iter().filter(of_counter).find(set) {
             Some(change) => Err(WriteError::Refused(change.path())),
@@ -258,7 +259,7 @@ impl Object for ConnectivityStatisticsObject {
         }
     }
 
-    /// With the Object Instance goes what it has counted; a new one has the same counters.
+    /// A Delete drops the counts. A new Object Instance has the same counters, at 0.
     fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             self.store.apply(core::slice::from_ref(change));
@@ -325,7 +326,7 @@ impl Object for ConnectivityStatisticsObject {
         }
     }
 
-    /// When the Collection Period is over. It is the one that is set now, and counts from Start.
+    /// When the Collection Period is over: the period as set now, from Start on.
     fn poll_timeout(&self) -> Option<Instant> {
         let period = match self.store.get(path(COLLECTION_PERIOD)) {
             Some(Value::Integer(seconds)) => u64::try_from(*seconds).ok()?,
@@ -375,7 +376,7 @@ impl Object for ConnectivityStatisticsObject {
         })
     }
 
-    /// The counters go on; the time until now is no part of the Collection Period.
+    /// The counters continue. The time since they were saved is no part of the Collection Period.
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.store.load_saved(saved);
         if let Some((counters, collected)) = saved_numbers(saved) {
@@ -386,7 +387,7 @@ impl Object for ConnectivityStatisticsObject {
     }
 }
 
-/// The counters, and how long it had collected if it did, in milliseconds.
+/// The counters, and how long it had been collecting in milliseconds, if it was.
 fn saved_numbers(saved: &ObjectSnapshot) -> Option<(Counters, Option<u64>)> {
     let number = |value: &Value| match value {
         Value::Integer(number) => u64::try_from(*number).ok(),

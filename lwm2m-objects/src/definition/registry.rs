@@ -9,9 +9,8 @@ use lwm2m_core::{DataType, ObjectId, ResourceId, Version, codec::TypeLookup};
 use self::index::Index;
 use crate::definition::{DefinitionError, ObjectDefinition, ResourceDefinition, builtin::BUILT_IN};
 
-/// The definitions that a server or a tool knows. It is a
-/// [`TypeLookup`](lwm2m_core::codec::TypeLookup) for decoders. A lookup takes constant time and does
-/// not allocate.
+/// The definitions that a server or a tool knows. It is a [`TypeLookup`] for decoders. A lookup takes
+/// constant time and does not allocate.
 ///
 /// ```
 /// use lwm2m_core::{DataType, codec::TypeLookup};

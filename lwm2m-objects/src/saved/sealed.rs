@@ -1,4 +1,4 @@
-//! What is kept over a restart, with the version of its form and a check sum.
+//! Serialisation with a format version and a check sum.
 
 use core::fmt;
 
@@ -11,43 +11,43 @@ use serde::{
     },
 };
 
-use crate::saved::sum::Sum;
+use super::check_sum::CheckSum;
 
-/// Something that is kept over a restart: it serialises with the version of this form and a check
-/// sum over all of it, and what is of another version or damaged does not deserialise.
+/// Data to be saved over a restart. It serialises with a format version and a check sum over its
+/// content. Data of another version or with a wrong check sum does not deserialise.
 ///
-/// Definitions and the snapshots of the update machines are always sealed, a
-/// [`Snapshot`](crate::Snapshot) is by itself. This is for everything else, such as attributes and
-/// instances as plain structs.
+/// Definitions and the snapshots of the update machines are sealed by themselves, and a
+/// [`Snapshot`](crate::Snapshot) has its own check sum. Use this for everything else, such as
+/// attributes and the plain structs of [`typed`](crate::typed).
 ///
 /// ```
 /// use lwm2m_core::Attributes;
 /// use lwm2m_objects::Sealed;
 ///
 /// let attributes = Attributes { pmin: Some(10), gt: Some(50.5), ..Attributes::NONE };
-/// let kept = serde_json::to_string(&Sealed(attributes))?;
-/// let Sealed(again) = serde_json::from_str::<Sealed<Attributes>>(&kept)?;
-/// assert_eq!(again, attributes);
-/// let damaged = kept.replace("10", "11");
+/// let saved = serde_json::to_string(&Sealed(attributes))?;
+/// let Sealed(restored) = serde_json::from_str::<Sealed<Attributes>>(&saved)?;
+/// assert_eq!(restored, attributes);
+/// let damaged = saved.replace("10", "11");
 /// assert!(serde_json::from_str::<Sealed<Attributes>>(&damaged).is_err());
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sealed<T>(pub T);
 
-/// The version of the form that is written, and the only one that is read.
+/// The format version that is written, and the only one that is read.
 const FORMAT: u16 = 1;
 
 impl<T: Serialize> Serialize for Sealed<T> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Kept<'c, T> {
+        struct Envelope<'c, T> {
             format: u16,
             check_sum: u64,
             content: &'c T,
         }
 
-        Kept {
+        Envelope {
             format: FORMAT,
             check_sum: check_sum(&self.0).map_err(serde::ser::Error::custom)?,
             content: &self.0,
@@ -59,22 +59,22 @@ impl<T: Serialize> Serialize for Sealed<T> {
 impl<'de, T: Deserialize<'de> + Serialize> Deserialize<'de> for Sealed<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Kept<T> {
+        struct Envelope<T> {
             #[serde(rename = "format", deserialize_with = "format")]
             _format: (),
             check_sum: u64,
             content: T,
         }
 
-        let kept = Kept::<T>::deserialize(from)?;
-        if check_sum(&kept.content).map_err(D::Error::custom)? != kept.check_sum {
+        let envelope = Envelope::<T>::deserialize(from)?;
+        if check_sum(&envelope.content).map_err(D::Error::custom)? != envelope.check_sum {
             return Err(D::Error::custom("the content is damaged"));
         }
-        Ok(Self(kept.content))
+        Ok(Self(envelope.content))
     }
 }
 
-/// Refuses another version before anything of its content is looked at.
+/// Refuses another version before its content is read.
 fn format<'de, D: Deserializer<'de>>(from: D) -> Result<(), D::Error> {
     match u16::deserialize(from)? {
         FORMAT => Ok(()),
@@ -130,14 +130,14 @@ macro_rules! sealed {
 pub(crate) use sealed;
 
 fn check_sum(content: &impl Serialize) -> Result<u64, fmt::Error> {
-    let mut sum = Sum::new();
+    let mut sum = CheckSum::new();
     content.serialize(Summing(&mut sum))?;
     Ok(sum.value())
 }
 
-/// Sums up all that is serialised, each part behind its kind, and its length if it has one. Names
-/// are left out: they are of the form, not of the content.
-struct Summing<'s>(&'s mut Sum);
+/// Adds everything that is serialised to the sum: each part after its kind, and after its length if
+/// it has one. Names are left out: they belong to the format, not to the content.
+struct Summing<'s>(&'s mut CheckSum);
 
 impl Summing<'_> {
     fn part(self, kind: u8, bytes: &[u8]) {
@@ -317,7 +317,7 @@ impl<'s> Serializer for Summing<'s> {
     }
 }
 
-/// The parts of what has several, by the trait and the method that takes one.
+/// Implements the traits for compound values, by the method that takes one part.
 macro_rules! several {
     ($($trait:ident: $method:ident;)*) => {$(
         impl $trait for Summing<'_> {

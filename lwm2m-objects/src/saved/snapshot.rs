@@ -1,4 +1,4 @@
-//! What survives a restart: the values of a tree (feature `serde` makes it serialise).
+//! The values of a tree, to be saved over a restart. Feature `serde` makes them serialise.
 
 use alloc::{string::ToString, vec::Vec};
 use core::fmt;
@@ -6,13 +6,16 @@ use core::fmt;
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId, Value, Version};
 use thiserror::Error;
 
-use super::sum::Sum;
+use super::check_sum::CheckSum;
 
 /// The values of all Objects that keep theirs in memory, at one moment.
 ///
-/// It is plain data, made by [`ObjectTree::snapshot`](crate::ObjectTree::snapshot) and put back by [`ObjectTree::restore`](crate::ObjectTree::restore),
-/// whole or not at all. A check sum over everything in it tells a damaged one. It holds secrets,
-/// if the Security Object is in the tree.
+/// It is plain data, made by [`ObjectTree::snapshot`] and put back by [`ObjectTree::restore`], whole
+/// or not at all. A check sum over all of it detects damage. It contains secrets if the Security
+/// Object is in the tree.
+///
+/// [`ObjectTree::snapshot`]: crate::ObjectTree::snapshot
+/// [`ObjectTree::restore`]: crate::ObjectTree::restore
 ///
 /// ```
 /// use lwm2m_core::{InstanceId, Path, Value};
@@ -33,26 +36,27 @@ use super::sum::Sum;
 #[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Snapshot {
-    /// The version of this format.
+    /// The format version.
     format: u16,
     objects: Vec<ObjectSnapshot>,
     check_sum: u64,
 }
 
-/// The version of the format that is written, and the only one that is read.
+/// The format version that is written, and the only one that is read.
 const FORMAT: u16 = 2;
 
 /// The values of one Object; [`Debug`](core::fmt::Debug) does not show them.
 #[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ObjectSnapshot {
-    /// Which Object.
+    /// The Object ID.
     pub object: ObjectId,
-    /// Of which version.
+    /// The version of the Object.
     pub version: Version,
     /// Its instances, in ascending order.
     pub instances: Vec<InstanceSnapshot>,
-    /// What the Object keeps beside the values of its Resources; its own business.
+    /// What the Object saves in addition to the values of its Resources. Only the Object knows what
+    /// it means.
     #[cfg_attr(feature = "serde", serde(with = "plain::list"))]
     pub state: Vec<Value>,
 }
@@ -61,13 +65,13 @@ pub struct ObjectSnapshot {
 #[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InstanceSnapshot {
-    /// Which Object Instance.
+    /// The Object Instance ID.
     pub instance: InstanceId,
-    /// Its Resources, in ascending order: those that have a value, and those that execute.
+    /// Its Resources, in ascending order: those that have a value, and executable ones.
     pub resources: Vec<(ResourceId, ResourceSnapshot)>,
 }
 
-/// What one Resource holds; [`Debug`](core::fmt::Debug) does not show it.
+/// The value of one Resource; [`Debug`](core::fmt::Debug) does not show it.
 ///
 /// A Resource has one value, several or none, so it won't grow.
 #[derive(Clone, PartialEq)]
@@ -80,28 +84,29 @@ pub enum ResourceSnapshot {
         #[cfg_attr(feature = "serde", serde(with = "plain::instances"))]
         Vec<(ResourceInstanceId, Value)>,
     ),
-    /// No value: it executes.
+    /// None: the Resource is executable.
     Executable,
 }
 
-/// Why a snapshot was not put back. Nothing of it was.
+/// Why a snapshot was not put back. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// It is of another format.
+    /// The snapshot has another format version.
     #[error("expected a snapshot of format {FORMAT}, not of {0}")]
     Format(u16),
-    /// Its check sum is not that of its content.
+    /// The check sum does not match the content.
     #[error("the snapshot is damaged")]
     Damaged,
     /// The tree has no such Object, or has it in another version;
     /// [`supported_by`](Snapshot::supported_by) leaves it out.
     #[error("there is no Object {0} of the version of the snapshot")]
     Object(ObjectId),
-    /// Something in it is none of the Object: unknown, twice, of the wrong type or out of range.
+    /// Something in the snapshot does not fit its Object: it is unknown, there twice, of the wrong
+    /// type or out of range.
     #[error("{0} does not fit its Object")]
     Content(Path),
-    /// What an Object keeps beside its values is not what it expects.
+    /// The [state](ObjectSnapshot::state) is not one that the Object has saved.
     #[error("the state of Object {0} is unusable")]
     State(ObjectId),
 }
@@ -168,7 +173,7 @@ impl fmt::Debug for ResourceSnapshot {
 }
 
 impl fmt::Debug for Snapshot {
-    /// Names what is in it; values may be secrets.
+    /// Shows Object IDs only, because values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
             .entries(self.objects.iter().map(|object| object.object))
@@ -176,7 +181,7 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// Values in a form that every format carries: JSON has no infinities, nor what is not a number.
+/// Values in a form that every format can carry: JSON has neither infinities nor NaN.
 #[cfg(feature = "serde")]
 mod plain {
     use alloc::borrow::Cow;
@@ -267,9 +272,9 @@ mod plain {
     }
 }
 
-/// The FNV-1a hash of everything, each part behind its length or kind.
+/// The FNV-1a hash of everything, each part after its length or kind.
 fn check_sum(objects: &[ObjectSnapshot]) -> u64 {
-    let mut sum = Sum::new();
+    let mut sum = CheckSum::new();
     sum.length(objects.len());
     for object in objects {
         sum.bytes(&object.object.get().to_be_bytes());
@@ -303,8 +308,8 @@ fn check_sum(objects: &[ObjectSnapshot]) -> u64 {
     sum.value()
 }
 
-/// Sums up a value behind its kind and length.
-fn sum_value(sum: &mut Sum, value: &Value) {
+/// Adds a value to the sum, after its kind and length.
+fn sum_value(sum: &mut CheckSum, value: &Value) {
     let mut part = |kind: &[u8], bytes: &[u8]| {
         sum.bytes(kind);
         sum.length(bytes.len());
@@ -330,7 +335,7 @@ mod tests {
 
     use super::*;
 
-    /// Twice, or out of order, is not how it was made.
+    /// Snapshots are made with each Object once, in ascending order.
     #[test]
     fn an_object_is_in_it_once() {
         let object = |id: u16| ObjectSnapshot {

@@ -1,40 +1,40 @@
-//! One change to what a Client holds.
+//! One change to the Objects of a Client.
 
 use core::fmt;
 
 use lwm2m_core::{ObjectId, Path, ResourceId, Value};
 
-/// One change of the tree; a transaction is a list of them.
+/// One change of the tree. A transaction is a list of changes.
 ///
-/// [`Debug`](fmt::Debug) does not show the values of the Security Object, nor the credentials of
-/// Software Management.
+/// [`Debug`](fmt::Debug) shows neither values of the Security Object nor credentials of Software
+/// Management.
 ///
-/// Every Object must apply each of them, so it grows only where the compiler tells of it.
+/// Every Object must apply each kind of change, so an addition is a breaking change.
 #[derive(Clone, PartialEq)]
 pub enum Change {
-    /// A Resource or a Resource Instance gets a value.
+    /// Sets the value of a Resource or a Resource Instance.
     Set {
         /// The Resource, or the Resource Instance.
         path: Path,
-        /// The value; its data type is that of the definition.
+        /// The value, of the data type in the definition.
         value: Value,
     },
-    /// A multiple Resource has no Resource Instances any more, but is there.
+    /// Removes all Resource Instances of a multiple Resource, which stays or is added.
     Clear {
         /// The Resource.
         path: Path,
     },
-    /// A Resource is not there any more.
+    /// Removes a Resource.
     Remove {
         /// The Resource.
         path: Path,
     },
-    /// An Object Instance comes to be. The values follow.
+    /// Creates an Object Instance. Its values follow.
     Create {
         /// The Object Instance.
         path: Path,
     },
-    /// An Object Instance goes, with all its Resources.
+    /// Deletes an Object Instance with all its Resources.
     Delete {
         /// The Object Instance.
         path: Path,
@@ -42,7 +42,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// What changes: an Object Instance, a Resource, or a Resource Instance.
+    /// The path of what changes: an Object Instance, a Resource, or a Resource Instance.
     pub const fn path(&self) -> Path {
         match self {
             Self::Set { path, .. }
@@ -68,7 +68,7 @@ impl fmt::Debug for Change {
     }
 }
 
-/// Keys, user names and passwords.
+/// Whether the value may be a key, a user name or a password.
 fn is_secret(path: Path) -> bool {
     match path.object() {
         Some(ObjectId::SECURITY) => true,

@@ -10,13 +10,13 @@ pub enum ReadError {
     /// No such Object, Object Instance or Resource (4.04).
     #[error("{0} is not there")]
     NotFound(Path),
-    /// The Resource cannot be read, or `/` was asked for (4.05).
+    /// The Resource cannot be read, or the path is `/` (4.05).
     #[error("{0} cannot be read")]
     NotReadable(Path),
     /// The format cannot carry the answer (4.06).
     #[error("{0}")]
     Encode(#[from] EncodeError),
-    /// The Object failed to tell its value (5.00).
+    /// The Object could not read the value (5.00).
     #[error("the value of the Resource is not available")]
     Unavailable,
 }
@@ -32,8 +32,8 @@ pub enum WriteError {
     /// (4.05).
     #[error("{0} cannot be written")]
     NotWritable(Path),
-    /// The application sets an optional Resource that its Object was made without. A server that
-    /// writes it gets [`NotFound`](Self::NotFound) or [`NotWritable`](Self::NotWritable).
+    /// The application sets an optional Resource that its Object was made without. If a server writes
+    /// it, the error is [`NotFound`](Self::NotFound) or [`NotWritable`](Self::NotWritable).
     #[error(
         "{0} is an optional Resource that its Object was made without: make the Object with a value \
          for it (`Store::with`), or name it to `Store::supporting`"
@@ -45,8 +45,7 @@ pub enum WriteError {
     /// The value is outside of the range of the definition (4.00).
     #[error("the value of {0} is out of range")]
     OutOfRange(Path),
-    /// The Object does not let servers create or delete Object Instances, or this one cannot go
-    /// (4.05).
+    /// Servers may not create or delete instances of the Object, or not delete this one (4.05).
     #[error("{0} cannot be created or deleted")]
     NotManaged(Path),
     /// The Object Instance exists already (4.00).
@@ -55,16 +54,16 @@ pub enum WriteError {
     /// A mandatory Resource is missing in a Create (4.00).
     #[error("{0} is mandatory and missing")]
     Missing(Path),
-    /// There is no room for one more Object Instance (4.00).
+    /// The Object can have no more Object Instances (4.00).
     #[error("{0} is one Object Instance too many")]
     TooMany(Path),
-    /// The same thing twice in one payload (4.00).
+    /// The same path is twice in one payload (4.00).
     #[error("{0} is there twice")]
     Duplicate(Path),
-    /// A value with a time, which only notifications have (4.00).
+    /// The value has a time, as only notifications may have (4.00).
     #[error("the value of {0} has a time")]
     Timed(Path),
-    /// Events that do not belong into this payload (4.00).
+    /// The payload has events that don't belong there (4.00).
     #[error("the payload does not fit {0}")]
     Structure(Path),
     /// The Object refuses the value (4.00).
@@ -82,10 +81,10 @@ pub enum ExecuteError {
     /// The target cannot be executed, or not now (4.05).
     #[error("{0} cannot be executed")]
     NotExecutable(Path),
-    /// The arguments are not those of the Resource (4.00).
+    /// The Resource doesn't take these arguments (4.00).
     #[error("the arguments do not fit")]
     Arguments,
-    /// It went wrong (5.00).
+    /// The execution failed (5.00).
     #[error("the execution failed")]
     Failed,
 }

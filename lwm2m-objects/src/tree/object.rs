@@ -1,4 +1,4 @@
-//! What a Client serves an Object with.
+//! The interface between the tree and an Object.
 
 use alloc::vec::Vec;
 use core::any::Any;
@@ -18,8 +18,8 @@ use crate::{
 
 /// An Object as a Client serves it.
 ///
-/// [`Store`](crate::Store) is the ready one, for values that live in memory. Implement the trait
-/// for an Object whose values live elsewhere: a sensor is read at the moment of the Read.
+/// [`Store`](crate::Store) implements it for values in memory. Implement the trait for an Object
+/// whose values live elsewhere, such as a sensor that is read at the moment of the Read.
 ///
 /// ```
 /// use lwm2m_core::{DataType, InstanceId, ObjectId, ResourceId, Value, ValueRef};
@@ -69,28 +69,32 @@ use crate::{
 /// assert_eq!(tree.get("/26241/0/0".parse().unwrap()), Some(Value::Float(19.5)));
 /// ```
 ///
-/// The [`ObjectTree`](crate::ObjectTree) checks everything that the definition tells before it
-/// calls: paths, operations, data types, ranges, mandatory Resources.
+/// Before it calls the Object, the [`ObjectTree`](crate::ObjectTree) checks what the definition says:
+/// paths, operations, data types, ranges, mandatory Resources.
+///
+/// # Changes
+///
+/// A commit calls [`prepare`](Self::prepare) for all Objects that it changes. If all agree, it calls
+/// [`apply`](Self::apply) and then [`settle`](Self::settle). While commits are
+/// [held](crate::ObjectTree::hold), `settle` comes later, or [`undo`](Self::undo) comes instead.
 pub trait Object: Any + Send {
-    /// What the Object is.
+    /// The definition of the Object.
     fn definition(&self) -> &ObjectDefinition;
 
-    /// The first Object Instance after `after`, or the first of all: they are walked in order. The
-    /// default has one, 0.
+    /// The first Object Instance after `after`, or the first of all. The default has one, 0.
     fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
         after.is_none().then_some(InstanceId::ZERO)
     }
 
-    /// Whether there is this Object Instance. The default asks
-    /// [`next_instance`](Self::next_instance); another one has to say the same, faster.
+    /// Whether the Object Instance is there. The default calls
+    /// [`next_instance`](Self::next_instance); override it if there is a faster way.
     fn has_instance(&self, instance: InstanceId) -> bool {
         let before = instance.get().checked_sub(1).and_then(InstanceId::new);
         self.next_instance(before) == Some(instance)
     }
 
-    /// The first Object Instance ID from `from` on that no Object Instance has; `None` if all are
-    /// taken. A new Object Instance gets it when nobody names another. The default walks through
-    /// those that are taken.
+    /// The first free Object Instance ID from `from` on; `None` if all are taken. A Create without an
+    /// identifier uses it. The default walks through those that are taken.
     fn free_instance(&self, from: InstanceId) -> Option<InstanceId> {
         let mut free = from.get();
         let before = free.checked_sub(1).and_then(InstanceId::new);
@@ -102,23 +106,23 @@ pub trait Object: Any + Send {
         InstanceId::new(free)
     }
 
-    /// Whether the Client supports this Resource of the definition at all.
+    /// Whether the Client supports this Resource of the definition, in any Object Instance.
     fn supports(&self, resource: ResourceId) -> bool {
         self.definition().resource(resource).is_some()
     }
 
-    /// Whether the Object Instance has this Resource now. The default has all that are supported.
+    /// Whether the Object Instance has this Resource now. In the default it has all that are
+    /// supported.
     ///
-    /// A Write of a whole Object Instance takes away what is optional and writable and what it does
-    /// not name (TS 5.4.3), by [`Change::Remove`]: an Object with such Resources that are not to
-    /// stay needs a `has` of its own.
+    /// A Replace of an Object Instance removes the optional writable Resources that it doesn't name
+    /// (TS 5.4.3), by [`Change::Remove`]. Override `has` if the Object can be without them.
     fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
         self.has_instance(instance) && self.supports(resource)
     }
 
-    /// Tells the value of a Resource that the Object Instance [has](Self::has), or each of its
-    /// Resource Instances. No server reads what is for writing only, but without its value a Write
-    /// that is [held](crate::ObjectTree::hold) cannot be taken back. What executes is not asked for.
+    /// Pushes the value of a Resource that the Object Instance [has](Self::has), or each of its
+    /// Resource Instances. It is also called for write-only Resources, so that a Write that is
+    /// [held](crate::ObjectTree::hold) can be undone. It isn't called for executable ones.
     fn read(
         &self,
         instance: InstanceId,
@@ -126,8 +130,8 @@ pub trait Object: Any + Send {
         out: &mut ResourceSink<'_>,
     ) -> Result<(), ReadError>;
 
-    /// Tells the values of all Resources of an Object Instance that can be read, in order. The
-    /// default asks for one after the other; an Object that has them in order is faster than that.
+    /// Pushes all readable Resources of an Object Instance, in order. The default looks up one after
+    /// the other; override it if the Object can walk through them faster.
     fn read_instance(
         &self,
         instance: InstanceId,
@@ -141,17 +145,17 @@ pub trait Object: Any + Send {
         Ok(())
     }
 
-    /// Whether a LwM2M Server may create (TS 5.4.6) and delete (TS 5.4.7) Object Instances. The
-    /// Bootstrap interface is not asked.
+    /// Whether LwM2M Servers may create (TS 5.4.6) and delete (TS 5.4.7) Object Instances. The
+    /// Bootstrap interface always may.
     fn is_managed(&self) -> bool {
         false
     }
 
-    /// Whether [`apply`](Self::apply) would succeed: the first phase of a transaction, which may
-    /// span several Objects. Nothing changes yet.
+    /// Whether [`apply`](Self::apply) would succeed. This is the first phase of a commit; nothing
+    /// changes yet.
     ///
-    /// The default refuses Object Instances that come and go, or are not there, and Resources that
-    /// are not supported.
+    /// The default refuses to create and delete Object Instances, and changes of Object Instances
+    /// that aren't there and of Resources that aren't supported.
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
         changes.iter().try_for_each(|change| {
             let path = change.path();
@@ -167,43 +171,42 @@ pub trait Object: Any + Send {
         })
     }
 
-    /// Applies changes that [`prepare`](Self::prepare) has agreed to, all of them. Values are as
-    /// changed afterwards; what more is to follow from the changes is for
-    /// [`settle`](Self::settle), as long as [`undo`](Self::undo) may come instead.
+    /// Applies all changes, which [`prepare`](Self::prepare) has agreed to. Afterwards the Object
+    /// reads as changed. Other effects belong into [`settle`](Self::settle), because
+    /// [`undo`](Self::undo) may come instead.
     fn apply(&mut self, changes: &[Change]);
 
-    /// Changes that were applied are there to stay: does what follows from them beyond their
-    /// values, which nothing could take back.
+    /// Lets the effects of applied changes happen, which can't be undone.
     ///
-    /// When they were [held](crate::ObjectTree::hold), there is one call for each commit of which
-    /// there is still something to [act on](Self::acts_on), and one without changes if there is none.
+    /// If commits were [held](crate::ObjectTree::hold), there is one call for each commit with changes
+    /// that the Object still has to [act on](Self::acts_on), or one without changes if there are none.
     fn settle(&mut self, changes: &[Change]) {
         let _ = changes;
     }
 
-    /// Whether [`settle`](Self::settle) does something about a change. Others are not kept for it
-    /// while commits are held. The default says that of all of them.
+    /// Whether a change has an effect in [`settle`](Self::settle). Others aren't kept for it while
+    /// commits are held. The default says so of all changes.
     fn acts_on(&self, change: &Change) -> bool {
         let _ = change;
         true
     }
 
-    /// Whether nothing follows any more from a change that is held, once a later one of the same
-    /// Resource was applied. The default says so: the earlier value was never there to stay. An
-    /// Object to which each Write is an order of its own says no.
+    /// Whether a later change of the same Resource cancels the effects of an earlier one that is held.
+    /// The default says yes, because the earlier value has been replaced. An Object for which each
+    /// Write is an order says no.
     fn supersedes(&self, later: &Change, earlier: &Change) -> bool {
         let _ = (later, earlier);
         true
     }
 
-    /// Applies a value that the application [sets](crate::ObjectTree::set), which
-    /// [`undo`](Self::undo) is not to take back.
+    /// Applies a value that the application [sets](crate::ObjectTree::set).
+    /// [`undo`](Self::undo) must not undo it.
     fn set(&mut self, change: &Change) {
         self.apply(core::slice::from_ref(change));
     }
 
-    /// Takes back everything that was applied and is not settled; `undo` are changes that restore
-    /// the values.
+    /// Undoes everything that was applied and isn't settled. `undo` are changes that restore the
+    /// values.
     fn undo(&mut self, undo: &[Change]) {
         self.apply(undo);
     }
@@ -219,17 +222,17 @@ pub trait Object: Any + Send {
         Ok(Execution::Application)
     }
 
-    /// What is to survive a restart; nothing, if the values live elsewhere.
+    /// What to save over a restart; nothing if the values live elsewhere.
     fn save(&self) -> Option<ObjectSnapshot> {
         None
     }
 
-    /// What [`save`](Self::save) would tell after these changes were [undone](Self::undo): a
-    /// snapshot that is taken while commits are held is that of before.
+    /// What [`save`](Self::save) would return after an [`undo`](Self::undo) with these changes. So a
+    /// snapshot that is taken while commits are held has the state before them.
     ///
-    /// The default makes the changes to what `save` tells, and leaves its
-    /// [`state`](ObjectSnapshot::state): an Object that keeps there what is applied and not yet
-    /// settled, or that saves other Resources than it has, needs one of its own.
+    /// The default applies the changes to what `save` returns, but not to its
+    /// [`state`](ObjectSnapshot::state). Override it if that has changes that aren't settled, or if
+    /// the Object saves other Resources than it has.
     fn save_undone(&self, undo: &[Change]) -> Option<ObjectSnapshot> {
         let mut saved = self.save()?;
         let executables = self.definition().resources.iter();
@@ -245,7 +248,7 @@ pub trait Object: Any + Send {
         Err(SnapshotError::Object(saved.object))
     }
 
-    /// Puts back what [`save`](Self::save) told, and [`check_saved`](Self::check_saved) agreed to.
+    /// Puts back what [`save`](Self::save) returned, and [`check_saved`](Self::check_saved) agreed to.
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         let _ = saved;
     }
@@ -256,8 +259,8 @@ pub trait Object: Any + Send {
         false
     }
 
-    /// Takes the next piece of a Write of a Resource that [`streams`](Self::streams). After an
-    /// error the Write is over.
+    /// Takes the next piece of a Write of a Resource that [`streams`](Self::streams). After an error
+    /// the Write has ended.
     fn stream(
         &mut self,
         instance: InstanceId,
@@ -270,19 +273,19 @@ pub trait Object: Any + Send {
         Err(WriteError::NotWritable(path))
     }
 
-    /// Does what is due at `now`, and takes `now` for the time until the next call. Early, late
+    /// Does what is due at `now`, which is the time for the Object until the next call. Early, late
     /// and repeated calls are harmless.
     fn handle_timeout(&mut self, now: Instant) {
         let _ = now;
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do; never, if `None`.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` means never.
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
 
-    /// The next Resource whose value the Object has changed by itself: nobody wrote it. Its
-    /// observers are to be told. It is asked until it tells `None`, so it tells each change once.
+    /// The next Resource whose value the Object has changed by itself, for its observers. It is called
+    /// until it returns `None`, and returns each change once.
     fn poll_changed(&mut self) -> Option<Path> {
         None
     }
@@ -294,22 +297,22 @@ pub trait Object: Any + Send {
 /// These are all steps of a body, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// A Write begins. One that has not ended is over.
+    /// A Write begins, in place of one that has not ended.
     Begin,
     /// The next bytes of the value.
     Bytes(&'a [u8]),
-    /// That was the value.
+    /// The value is complete.
     End,
-    /// The rest of the value will not come.
+    /// The rest of the value won't come.
     Abort,
 }
 
-/// Who does what an Execute asks for.
+/// Who executes a Resource.
 ///
 /// It is the Object or the application, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Execution {
-    /// The Object has done it.
+    /// The Object has executed it.
     Done,
     /// The application is told of it by an event, after the answer is under way.
     Application,

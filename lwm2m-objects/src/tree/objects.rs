@@ -55,7 +55,7 @@ impl Objects {
         self.get(object).into_iter().flat_map(target::instances)
     }
 
-    /// What a path names, looked up once.
+    /// Looks up a path.
     #[inline]
     pub(super) fn target(&self, path: Path) -> Target<'_> {
         Target::new(path, path.object().and_then(|id| self.get(id)))

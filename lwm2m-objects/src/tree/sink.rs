@@ -8,16 +8,16 @@ use lwm2m_core::{
 use super::error::ReadError;
 use crate::definition::ResourceDefinition;
 
-/// Where an [`Object`] tells the values of an Object Instance. Nothing is allocated on the way to
-/// the encoder.
+/// Where an [`Object`](crate::Object) pushes the values of an Object Instance. Nothing is allocated
+/// on the way to the encoder.
 #[expect(missing_debug_implementations, reason = "borrows a trait object")]
 pub struct InstanceSink<'s> {
     pub(super) sink: &'s mut dyn Sink<Error = EncodeError>,
 }
 
 impl InstanceSink<'_> {
-    /// The value of a Resource, or its Resource Instances, which `read` tells; call it in ascending
-    /// order of the Resources. What cannot be read is left out.
+    /// Pushes the value of a Resource, or its Resource Instances, by calling `read`. Call it in
+    /// ascending order of the Resources. A Resource that servers can't read is left out.
     pub fn resource(
         &mut self,
         definition: &ResourceDefinition,
@@ -36,8 +36,8 @@ impl InstanceSink<'_> {
     }
 }
 
-/// Where an [`Object`] tells the value of a Resource. Nothing is allocated on the way to the
-/// encoder.
+/// Where an [`Object`](crate::Object) pushes the value of a Resource. Nothing is allocated on the way
+/// to the encoder.
 #[expect(missing_debug_implementations, reason = "borrows a trait object")]
 pub struct ResourceSink<'s> {
     pub(super) definition: &'s ResourceDefinition,
@@ -45,7 +45,7 @@ pub struct ResourceSink<'s> {
 }
 
 impl ResourceSink<'_> {
-    /// The value of a single Resource.
+    /// Pushes the value of a single Resource.
     pub fn value(&mut self, value: ValueRef<'_>) -> Result<(), ReadError> {
         if self.definition.is_multiple() {
             return Err(ReadError::Unavailable);
@@ -58,7 +58,7 @@ impl ResourceSink<'_> {
         })?)
     }
 
-    /// The value of one Resource Instance of a multiple Resource; call it in ascending order.
+    /// Pushes the value of one Resource Instance of a multiple Resource. Call it in ascending order.
     pub fn instance(
         &mut self,
         id: ResourceInstanceId,

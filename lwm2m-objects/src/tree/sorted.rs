@@ -1,7 +1,7 @@
 //! Maps in ascending order of their keys.
 //!
-//! A vector takes half the room of a tree of nodes, where there are few entries; where there are
-//! many, each new one would move half of them. [`SortedMap`] is the one or the other.
+//! With few entries, a vector takes half the memory of a B-tree. With many, each insertion would move
+//! half of them. [`SortedMap`] is one or the other.
 
 use alloc::{
     boxed::Box,
@@ -10,10 +10,10 @@ use alloc::{
 };
 use core::{mem, ops::Bound, slice};
 
-/// More entries than these are in a tree of nodes.
+/// More entries than this are in a B-tree.
 const FEW: usize = 64;
 
-/// A map in ascending order of its keys, small for few entries and fast for many.
+/// A map in ascending order of its keys, small with few entries and fast with many.
 #[derive(Clone)]
 pub(crate) enum SortedMap<K, V> {
     Few(Vec<(K, V)>),
@@ -93,7 +93,7 @@ impl<K: Ord + Copy, V> SortedMap<K, V> {
         }
     }
 
-    /// The value of `key`, made if it is not there.
+    /// The value of `key`, made if it isn't there.
     pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         self.make_room();
         match self {
@@ -164,7 +164,7 @@ fn find<K: Ord, V>(entries: &[(K, V)], key: &K) -> Option<usize> {
     entries.binary_search_by(|(entry, _)| entry.cmp(key)).ok()
 }
 
-/// The value of `key` in a sorted vector, made if it is not there.
+/// The value of `key` in a sorted vector, made if it isn't there.
 #[cfg_attr(
     not(test),
     expect(

@@ -28,11 +28,11 @@ use crate::definition::{
 
 /// An [`Object`](crate::Object) whose values live in memory, made from its definition.
 ///
-/// What a Store is made with says which Resources of the definition are supported. Made without
-/// Object Instances, it supports all of them: what a Bootstrap-Server writes or a server creates is
-/// kept whole. Otherwise it supports what is mandatory, what any Object Instance has been given, and
-/// what is named to [`supporting`](Self::supporting). That does not change when Object Instances
-/// go. What executes is handed to the application.
+/// A Store that is made without Object Instances supports all Resources of the definition, so that it
+/// keeps everything that a Bootstrap-Server writes or a server creates. Otherwise it supports the
+/// mandatory Resources, those that any Object Instance has been given, and those named to
+/// [`supporting`](Self::supporting). Deleting Object Instances doesn't change that. The application
+/// executes the executable Resources.
 ///
 /// ```
 /// use lwm2m_core::{InstanceId, Value};
@@ -50,16 +50,16 @@ pub struct Store {
     supported: Supported,
     instances: Instances,
     accepts: Accepts,
-    /// Whether servers create and delete Object Instances, and how many there may be.
+    /// How many Object Instances there may be, if servers may create and delete them.
     managed: Option<usize>,
-    /// The first value that was left out.
+    /// What is wrong with the first value that was left out.
     misfit: Option<WriteError>,
 }
 
-/// Whether a Resource takes a value that fits its definition.
+/// Whether a Resource accepts a value that fits its definition.
 type Accepts = fn(ResourceId, &ValueRef<'_>) -> bool;
 
-/// The executable Resources that a new Object Instance begins with.
+/// The executable Resources of a new Object Instance.
 fn executables(
     definition: &ObjectDefinition,
     has: impl Fn(&ResourceDefinition) -> bool,
@@ -72,14 +72,14 @@ fn executables(
 }
 
 impl Store {
-    /// An Object without instances, which supports all that its definition has until it is given
-    /// some. Whether a definition of the application's own keeps the rules is for a test to
-    /// [`validate`](ObjectDefinition::validate).
+    /// An Object without instances. It supports all Resources of its definition until it is given an
+    /// instance. The definition is not checked: [`validate`](ObjectDefinition::validate) your own
+    /// definitions in a test.
     pub fn new(definition: &'static ObjectDefinition) -> Self {
         Self::of_definition(Cow::Borrowed(definition))
     }
 
-    /// An Object without instances, of a definition made at run time.
+    /// An Object without instances, with a definition made at run time.
     ///
     /// # Errors
     ///
@@ -106,24 +106,25 @@ impl Store {
         }
     }
 
-    /// With a check of what a server writes, beside those of the definition; what it refuses is
-    /// answered with 4.00.
+    /// Adds a check of values that a server writes, in addition to those of the definition. A value
+    /// that it refuses is answered with 4.00.
     #[must_use]
     pub fn accepting(mut self, accepts: Accepts) -> Self {
         self.accepts = accepts;
         self
     }
 
-    /// Servers may create and delete Object Instances, up to `most` of them. What they may not
-    /// set, the application [sets](crate::ObjectTree::set) once the Object Instance is there.
+    /// Lets servers create and delete Object Instances, up to `most` of them. The application
+    /// [sets](crate::ObjectTree::set) the Resources that servers may not set, once the Object
+    /// Instance is there.
     #[must_use]
     pub fn managed(mut self, most: usize) -> Self {
         self.managed = Some(most);
         self
     }
 
-    /// These optional Resources are supported, though no Object Instance has them yet; of an Object
-    /// without instances, no others are. Naming none leaves what is mandatory.
+    /// Supports these optional Resources, although no Object Instance has them yet. An Object without
+    /// instances then supports no other optional Resources.
     #[must_use]
     pub fn supporting(mut self, resources: impl IntoIterator<Item = u16>) -> Self {
         self.supported.restrict(&self.definition);
@@ -135,9 +136,9 @@ impl Store {
         self
     }
 
-    /// With a value for a single Resource. The Object Instance is made if it is not there.
+    /// Sets the value of a single Resource. The Object Instance is made if it isn't there.
     ///
-    /// What does not fit the definition is left out, which [`checked`](Self::checked) tells.
+    /// A value that doesn't fit the definition is left out, which [`checked`](Self::checked) reports.
     #[must_use]
     pub fn with(mut self, instance: InstanceId, resource: u16, value: impl Into<Value>) -> Self {
         self.supported.restrict(&self.definition);
@@ -146,7 +147,7 @@ impl Store {
         self
     }
 
-    /// With the values of a multiple Resource, by Resource Instance ID.
+    /// Sets values of a multiple Resource, by Resource Instance ID.
     #[must_use]
     pub fn with_instances<V: Into<Value>>(
         mut self,
@@ -162,9 +163,8 @@ impl Store {
         self
     }
 
-    /// With an optional Resource that executes, in this Object Instance; those that servers create
-    /// will have it, too. What does not execute is left out, which [`checked`](Self::checked)
-    /// tells.
+    /// Adds an optional executable Resource to this Object Instance, and to those that servers create.
+    /// A Resource that isn't executable is left out, which [`checked`](Self::checked) reports.
     #[must_use]
     pub fn with_executable(mut self, instance: InstanceId, resource: u16) -> Self {
         self.supported.restrict(&self.definition);
@@ -187,7 +187,7 @@ impl Store {
         self
     }
 
-    /// With an Object Instance that has what is mandatory and executes, and nothing else yet.
+    /// Adds an Object Instance that has nothing yet but the mandatory executable Resources.
     #[must_use]
     pub fn with_instance(mut self, instance: InstanceId) -> Self {
         self.supported.restrict(&self.definition);
@@ -199,7 +199,7 @@ impl Store {
         self
     }
 
-    /// The Object, if everything that it was made with fits its definition.
+    /// Returns the Object if everything that it was made with fits its definition.
     ///
     /// ```
     /// use lwm2m_core::InstanceId;
@@ -220,7 +220,7 @@ impl Store {
         self.misfit.map_or(Ok(self), Err)
     }
 
-    /// Whether there may be such an Object Instance: that of a single-instance Object is 0
+    /// Whether there may be this Object Instance: the one of a single-instance Object is 0
     /// (TS 5.4.6).
     fn admit(&self, instance: InstanceId) -> Result<(), WriteError> {
         let single = self.definition.instances == Multiplicity::Single;
@@ -250,7 +250,7 @@ impl Store {
         }
     }
 
-    /// What a multiple Resource has, in order.
+    /// The Resource Instances of a multiple Resource, in order.
     pub(crate) fn resource_instances(
         &self,
         instance: InstanceId,
@@ -271,14 +271,14 @@ impl Store {
         self.instances.get(instance)?.get(&resource)
     }
 
-    /// An Object Instance; a new one has the executable Resources that are mandatory.
+    /// An Object Instance. It is made if it isn't there, with the mandatory executable Resources.
     fn instance(&mut self, id: InstanceId) -> &mut Resources {
         let definition = &self.definition;
         let make = || executables(definition, |resource| resource.mandatory);
         self.instances.get_or_insert_with(id, make)
     }
 
-    /// Tells the values of an Object Instance, but for those that `own` tells.
+    /// Reads an Object Instance, except for the Resources that `own` reads.
     pub(crate) fn read_each(
         &self,
         instance: InstanceId,
@@ -292,7 +292,7 @@ impl Store {
         for (id, stored) in resources.iter() {
             if let Some(definition) = defined.find(|definition| definition.id == *id) {
                 out.resource(definition, |out| {
-                    own(*id, out).unwrap_or_else(|| stored.tell(out))
+                    own(*id, out).unwrap_or_else(|| stored.read(out))
                 })?;
             }
         }
@@ -314,7 +314,7 @@ impl Store {
         };
         let definition = self.defined(resource).ok_or(WriteError::NotFound(path))?;
         let value = match (definition.data_type, value) {
-            // A number is a time where the definition says so.
+            // An integer may stand for a time.
             (Some(DataType::Time), Value::Integer(seconds)) => Value::Time(seconds),
             (_, value) => value,
         };
@@ -350,7 +350,7 @@ impl Store {
 }
 
 impl fmt::Debug for Store {
-    /// Names what is there; values may be secrets.
+    /// Shows paths only, because values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let object = self.definition.id;
         let paths = self

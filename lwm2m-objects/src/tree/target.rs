@@ -1,4 +1,4 @@
-//! What a path names in a tree, looked up once.
+//! A path, looked up once.
 
 use core::fmt;
 
@@ -10,8 +10,8 @@ use lwm2m_core::{
 use super::{error::ReadError, object::Object, sink::InstanceSink};
 use crate::definition::ResourceDefinition;
 
-/// A path, and what the tree has of it: the Object, and the definition of the Resource. It is looked
-/// up once, by [`ObjectTree::target`](crate::ObjectTree::target), for all that is asked about it.
+/// A path, with the Object and the definition of the Resource that it leads to.
+/// [`ObjectTree::target`](crate::ObjectTree::target) looks them up once for all questions.
 ///
 /// ```
 /// use lwm2m_core::Operation;
@@ -45,7 +45,7 @@ impl<'t> Target<'t> {
         self.path
     }
 
-    /// The Object that the path leads to or into.
+    /// The Object of the path.
     pub const fn object(&self) -> Option<&'t dyn Object> {
         self.object
     }
@@ -55,8 +55,8 @@ impl<'t> Target<'t> {
         self.resource
     }
 
-    /// Whether what the path names is there. A Resource Instance is not looked for: TS 1.0 addresses
-    /// none (5.4).
+    /// Whether the path leads to something. A Resource Instance is not looked up: TS 1.0 has no paths
+    /// to them (5.4).
     pub fn exists(&self) -> bool {
         let (Some(object), Some(instance)) = (self.object, self.path.instance()) else {
             return self.object.is_some();
@@ -70,8 +70,8 @@ impl<'t> Target<'t> {
         }
     }
 
-    /// Whether what the path of a request names is there. A Resource that its Object supports may be
-    /// written before it is. A Resource Instance is never there: TS 1.0 addresses none (5.4).
+    /// Whether the target of a request is there. A Resource that its Object supports may be written
+    /// before it is there. A Resource Instance never is: TS 1.0 has no paths to them (5.4).
     pub fn exists_for(&self, operation: Operation) -> bool {
         match (self.path, operation) {
             (Path::Root, _) => true,
@@ -86,7 +86,7 @@ impl<'t> Target<'t> {
         }
     }
 
-    /// Whether the operation may have such a path, and the Resource allows it if the path names one.
+    /// Whether the operation may have such a path, and whether the Resource allows it, if it is one.
     pub fn supports(&self, operation: Operation) -> bool {
         let allows = self.resource.is_none_or(|resource| {
             let operations = resource.operations;
@@ -100,7 +100,7 @@ impl<'t> Target<'t> {
         self.path != Path::Root && operation.may_target(&self.path) && allows
     }
 
-    /// Reads what is at the path; see [`ObjectTree::read`](crate::ObjectTree::read).
+    /// Reads the target; see [`ObjectTree::read`](crate::ObjectTree::read).
     pub fn read(
         &self,
         allowed: impl Fn(InstanceId) -> bool,

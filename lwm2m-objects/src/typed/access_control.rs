@@ -25,10 +25,10 @@ pub struct AccessControl {
 }
 
 impl AccessControl {
-    /// The Short Server ID of nobody: owned by the Bootstrap interface.
+    /// The owner of what no LwM2M Server owns, but the Bootstrap interface.
     pub const NOBODY: u16 = u16::MAX;
-    /// What a server has on an Object Instance that it owns or is alone with: all but Create, which
-    /// is a right on Objects.
+    /// The rights of a server on an Object Instance that it owns, or if it is the only server: all
+    /// but Create, which is a right on Objects.
     pub const OWNER_RIGHTS: AccessRights =
         AccessRights::from_bits(AccessRights::FULL.bits() & !AccessRights::CREATE.bits());
     /// The Short Server ID of the default rights.
@@ -36,12 +36,12 @@ impl AccessControl {
     pub(crate) const ACL: u16 = 2;
     pub(crate) const OWNER: u16 = 3;
 
-    /// The rights that a server has by this instance (TS 7.3.2.1, A to C).
+    /// The rights that this instance gives a server (TS 7.3.2.1, A to C).
     pub fn rights_of(&self, server: ShortServerId) -> AccessRights {
         rights_of(&self.acl, self.owner == server.get(), server)
     }
 
-    /// The changes that make this instance.
+    /// The changes that create this instance.
     pub(crate) fn changes(&self, id: InstanceId) -> Vec<Change> {
         let object = ObjectId::ACCESS_CONTROL;
         let set = |resource: u16, value: u16| Change::Set {
@@ -69,7 +69,7 @@ impl AccessControl {
     }
 }
 
-/// The rights of a server by these entries, which owns what they are on or not.
+/// The rights that these entries give a server, which may be the owner.
 fn rights_of(acl: &[(u16, AccessRights)], owns: bool, server: ShortServerId) -> AccessRights {
     let entry = |id: u16| {
         let found = acl.iter().find(|(entry, _)| *entry == id);
@@ -82,7 +82,7 @@ fn rights_of(acl: &[(u16, AccessRights)], owns: bool, server: ShortServerId) -> 
     }
 }
 
-/// An Access Control Object Instance as far as it can be read, whatever is missing.
+/// The readable part of an Access Control Object Instance that may lack some of it.
 pub(crate) struct PartialAccessControl {
     pub(crate) target: Option<AclTarget>,
     pub(crate) acl: Vec<(u16, AccessRights)>,
@@ -106,7 +106,7 @@ impl PartialAccessControl {
         }
     }
 
-    /// The rights that a server has by what can be read.
+    /// The rights that the readable part gives a server.
     pub(crate) fn rights_of(&self, server: ShortServerId) -> AccessRights {
         rights_of(&self.acl, self.owner == Some(server.get()), server)
     }

@@ -12,9 +12,8 @@ use crate::{
     tree::{ObjectTree, Store},
 };
 
-/// The instance of the Connectivity Monitoring Object. Multiple Resources have their values in the
-/// order of their Resource Instance IDs, from 0; what is `None` or an empty optional list is not
-/// instantiated.
+/// The instance of the Connectivity Monitoring Object. The values of a multiple Resource get Resource
+/// Instance IDs from 0 on. `None` and empty optional lists are not instantiated.
 ///
 /// Bearers: 0 GSM, 1 TD-SCDMA, 2 WCDMA, 3 CDMA2000, 4 `WiMAX`, 5 LTE-TDD, 6 LTE-FDD, 21 WLAN,
 /// 22 Bluetooth, 23 IEEE 802.15.4, 41 Ethernet, 42 DSL, 43 PLC.
@@ -25,19 +24,19 @@ pub struct ConnectivityMonitoring {
     pub network_bearer: u8,
     /// The bearers that could be used (Resource 1).
     pub available_network_bearers: Vec<u8>,
-    /// In dBm (Resource 2).
+    /// The strength of the radio signal, in dBm (Resource 2).
     pub radio_signal_strength: i32,
-    /// In the bearer's own measure (Resource 3).
+    /// The link quality, in a unit of the bearer (Resource 3).
     pub link_quality: Option<i32>,
-    /// Resource 4.
+    /// The IP addresses (Resource 4).
     pub ip_addresses: Vec<String>,
     /// The next hop of each address (Resource 5).
     pub router_ip_addresses: Vec<String>,
-    /// In percent (Resource 6).
+    /// The link utilization, in percent (Resource 6).
     pub link_utilization: Option<u8>,
     /// Access Point Names (Resource 7).
     pub apns: Vec<String>,
-    /// Resource 8.
+    /// The serving cell (Resource 8).
     pub cell_id: Option<u32>,
     /// Serving Mobile Network Code, 0 to 999 (Resource 9).
     pub smnc: Option<u16>,
@@ -85,8 +84,8 @@ impl Typed for ConnectivityMonitoring {
     }
 }
 
-/// The instance of the Connectivity Statistics Object. What is `None` is not instantiated. The
-/// counting is [`ConnectivityStatisticsObject`](crate::ConnectivityStatisticsObject)'s.
+/// The instance of the Connectivity Statistics Object. `None` is not instantiated. The counting is
+/// done by [`ConnectivityStatisticsObject`](crate::ConnectivityStatisticsObject).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ConnectivityStatistics {
@@ -94,20 +93,20 @@ pub struct ConnectivityStatistics {
     pub sms_tx_counter: Option<u64>,
     /// SMS that were received (Resource 1).
     pub sms_rx_counter: Option<u64>,
-    /// What was sent, in units of 1024 bytes (Resource 2).
+    /// Data sent, in units of 1024 bytes (Resource 2).
     pub tx_data: Option<u64>,
-    /// What was received, in units of 1024 bytes (Resource 3).
+    /// Data received, in units of 1024 bytes (Resource 3).
     pub rx_data: Option<u64>,
     /// The longest message, in bytes (Resource 4).
     pub max_message_size: Option<u64>,
-    /// In bytes (Resource 5).
+    /// The average size of a message, in bytes (Resource 5).
     pub average_message_size: Option<u64>,
-    /// How long to collect after a Start, in seconds; 0 is until Stop (Resource 8).
+    /// How long to collect after a Start, in seconds; 0 means until Stop (Resource 8).
     pub collection_period: Option<u32>,
 }
 
 impl ConnectivityStatistics {
-    /// Everything at 0: each Resource is instantiated, and collecting goes on until Stop.
+    /// All Resources, with the value 0: collecting goes on until Stop.
     pub const ALL: Self = Self {
         sms_tx_counter: Some(0),
         sms_rx_counter: Some(0),
@@ -143,7 +142,7 @@ impl Typed for ConnectivityStatistics {
         store.with_some(instance, 8, self.collection_period.map(i64::from))
     }
 
-    /// Times are counted in 32 bits.
+    /// Times have 32 bits.
     fn accepts(resource: ResourceId, value: &ValueRef<'_>) -> bool {
         match (resource.get(), value) {
             (8, ValueRef::Integer(seconds)) => u32::try_from(*seconds).is_ok(),

@@ -13,69 +13,69 @@ use crate::{
     tree::{ObjectTree, Store},
 };
 
-/// The instance of the Device Object. Fields are in the order of their Resources; what is `None`
-/// is not instantiated. Error codes and time are kept by [`DeviceObject`](crate::DeviceObject).
+/// The instance of the Device Object. Fields are in the order of their Resources; `None` is not
+/// instantiated. [`DeviceObject`](crate::DeviceObject) maintains error codes and time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Device {
     /// Human readable name of the manufacturer (Resource 0).
     pub manufacturer: Option<String>,
-    /// Resource 1.
+    /// The model number (Resource 1).
     pub model_number: Option<String>,
-    /// Resource 2.
+    /// The serial number (Resource 2).
     pub serial_number: Option<String>,
-    /// Resource 3.
+    /// The firmware version (Resource 3).
     pub firmware_version: Option<String>,
     /// Whether a server may reset the Device to factory settings (Resource 5).
     pub factory_reset: bool,
-    /// Where power comes from (Resources 6, 7, 8, paired by their Resource Instance IDs).
+    /// The power sources (Resources 6, 7, 8, with the same Resource Instance IDs).
     pub power_sources: Vec<PowerSource>,
-    /// In percent (Resource 9).
+    /// The battery level, in percent (Resource 9).
     pub battery_level: Option<u8>,
-    /// In kilobytes (Resource 10).
+    /// The free memory, in kilobytes (Resource 10).
     pub memory_free: Option<u32>,
-    /// At least one: 0 is "no error" (Resource 11).
+    /// The error codes, at least one: 0 means "no error" (Resource 11).
     pub error_codes: Vec<u8>,
     /// Whether a server may reset the error codes (Resource 12).
     pub reset_error_code: bool,
-    /// Unix time, in seconds (Resource 13).
+    /// The current time, in seconds of Unix time (Resource 13).
     pub current_time: Option<i64>,
-    /// As ISO 8601 has it, `+02:00` (Resource 14).
+    /// The UTC offset as in ISO 8601, such as `+02:00` (Resource 14).
     pub utc_offset: Option<String>,
-    /// As the IANA time zone database has it, `Europe/Paris` (Resource 15).
+    /// The name in the IANA time zone database, such as `Europe/Paris` (Resource 15).
     pub timezone: Option<String>,
     /// The bindings that the Client supports (Resource 16).
     pub supported_binding: BindingMode,
     /// The manufacturer's name for the class of devices (Resource 17).
     pub device_type: Option<String>,
-    /// Resource 18.
+    /// The hardware version (Resource 18).
     pub hardware_version: Option<String>,
-    /// What runs above the firmware (Resource 19).
+    /// The version of the software above the firmware (Resource 19).
     pub software_version: Option<String>,
-    /// Of the internal battery: 0 normal, 1 charging, 2 charged, 3 damaged, 4 low, 5 not
+    /// The status of the internal battery: 0 normal, 1 charging, 2 charged, 3 damaged, 4 low, 5 not
     /// installed, 6 unknown (Resource 20).
     pub battery_status: Option<u8>,
-    /// In kilobytes (Resource 21).
+    /// The total memory, in kilobytes (Resource 21).
     pub memory_total: Option<u32>,
-    /// Object Instances that tell of an external device, such as the host (Resource 22).
+    /// Object Instances that describe an external device, such as the host (Resource 22).
     pub external_devices: Vec<ObjectLink>,
 }
 
-/// One source of power.
+/// A power source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PowerSource {
     /// 0 DC, 1 internal battery, 2 external battery, 4 Power over Ethernet, 5 USB, 6 mains,
     /// 7 solar.
     pub kind: u8,
-    /// In millivolts.
+    /// The voltage, in millivolts.
     pub voltage: i32,
-    /// In milliamperes.
+    /// The current, in milliamperes.
     pub current: i32,
 }
 
 impl Default for Device {
-    /// What is mandatory, and nothing else: no error, binding U, Reboot.
+    /// The mandatory Resources only: no error, binding U, Reboot.
     fn default() -> Self {
         Self {
             manufacturer: None,
@@ -103,7 +103,7 @@ impl Default for Device {
 }
 
 impl Device {
-    /// The Device of the specification's example client (TS Appendix F, Table 40).
+    /// The Device of the example client in the specification (TS Appendix F, Table 40).
     pub fn example() -> Self {
         Self {
             manufacturer: Some("Open Mobile Alliance".into()),

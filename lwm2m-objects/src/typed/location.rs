@@ -10,25 +10,25 @@ use crate::{
     tree::{ObjectTree, Store},
 };
 
-/// The instance of the Location Object: where the device was at a point in time. What is `None` is
-/// not instantiated.
+/// The instance of the Location Object: where the device was at a point in time. `None` is not
+/// instantiated.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Location {
-    /// In degrees of WGS 84, south is negative (Resource 0).
+    /// The latitude in degrees of WGS 84; south is negative (Resource 0).
     pub latitude: f64,
-    /// In degrees of WGS 84, west is negative (Resource 1).
+    /// The longitude in degrees of WGS 84; west is negative (Resource 1).
     pub longitude: f64,
-    /// In metres above sea level (Resource 2).
+    /// The altitude, in metres above sea level (Resource 2).
     pub altitude: Option<f64>,
-    /// Metres around the point within which the device is, with a confidence of 95 %
+    /// The radius in metres around the point within which the device is, with a confidence of 95 %
     /// (Resource 3).
     pub radius: Option<f64>,
-    /// As 3GPP TS 23.032 has it (Resource 4).
+    /// The velocity, encoded as in 3GPP TS 23.032 (Resource 4).
     pub velocity: Option<Vec<u8>>,
-    /// When it was measured: Unix time, in seconds (Resource 5).
+    /// The time of the measurement, in seconds of Unix time (Resource 5).
     pub timestamp: i64,
-    /// In metres per second (Resource 6).
+    /// The speed, in metres per second (Resource 6).
     pub speed: Option<f64>,
 }
 

@@ -13,7 +13,7 @@ use crate::{
 
 /// An instance of the Security Object: how to reach a server, and with which keys.
 ///
-/// [`Debug`](fmt::Debug) never shows keys, nor whose they are.
+/// [`Debug`](fmt::Debug) shows neither keys nor identities.
 ///
 /// ```
 /// use lwm2m_core::ShortServerId;
@@ -29,28 +29,27 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Security {
-    /// The URI of the server: `coap://…`, `coaps://…` (Resource 0), which
-    /// [`ServerUri`](lwm2m_core::ServerUri) reads.
+    /// The URI of the server, `coap://…` or `coaps://…` (Resource 0);
+    /// [`ServerUri`](lwm2m_core::ServerUri) parses it.
     pub server_uri: String,
     /// Whether the server is a Bootstrap-Server (Resource 1).
     pub bootstrap_server: bool,
     /// How the channel is secured (Resource 2).
     pub mode: SecurityMode,
-    /// PSK identity, public key or certificate of the Client, as TS E.1.1 has them (Resource 3).
-    /// Like the two below, it may be empty where the [mode](SecurityMode::key_resources) does not need
-    /// it.
+    /// PSK identity, public key or certificate of the Client, as in TS E.1.1 (Resource 3). Like the
+    /// two below, it may be empty if the [mode](SecurityMode::key_resources) doesn't need it.
     pub public_key_or_identity: Vec<u8>,
     /// Public key or certificate of the server (Resource 4).
     pub server_public_key: Vec<u8>,
     /// PSK or private key (Resource 5).
     pub secret_key: Vec<u8>,
-    /// How SMS are secured, and where they go (Resources 6 to 9).
+    /// How SMS are secured, and the number of the server (Resources 6 to 9).
     pub sms: SmsSecurity,
     /// Which Server Object Instance belongs to it (Resource 10); a Bootstrap-Server has none.
     pub short_server_id: Option<ShortServerId>,
     /// Seconds to wait before a Client Initiated Bootstrap (Resource 11).
     pub client_hold_off_time: Option<u32>,
-    /// Seconds after which the Bootstrap-Server Account is purged; 0 is never (Resource 12).
+    /// Seconds after which the Bootstrap-Server Account is purged; 0 means never (Resource 12).
     pub bootstrap_account_timeout: Option<u32>,
 }
 
@@ -84,7 +83,7 @@ impl SecurityMode {
         }
     }
 
-    /// The mode of this number.
+    /// The mode with this number.
     pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             0 => Self::PreSharedKey,
@@ -113,7 +112,7 @@ impl SecurityMode {
     }
 }
 
-/// The keys of a UDP channel as TS E.1.1 has them; [`Debug`](fmt::Debug) shows the mode only.
+/// The keys of a UDP channel (TS E.1.1). [`Debug`](fmt::Debug) shows the mode only.
 ///
 /// There is one for each [`SecurityMode`], so it won't grow.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,7 +121,7 @@ pub enum KeyMaterial<'k> {
     PreSharedKey {
         /// UTF-8 text, normally.
         identity: &'k [u8],
-        /// As the cipher suite takes it; 16 bytes or more are recommended.
+        /// As the cipher suite needs it; 16 bytes or more are recommended.
         key: &'k [u8],
     },
     /// TS E.1.1.2.
@@ -138,12 +137,12 @@ pub enum KeyMaterial<'k> {
     Certificate(Certificates<'k>),
     /// No keys.
     NoSec,
-    /// As in Certificate mode, once the Client has enrolled (RFC 7030): before, its own
+    /// As in Certificate mode, once the Client has enrolled (RFC 7030). Before that, its own
     /// certificate and key may be those of the manufacturer, or empty.
     CertificateWithEst(Certificates<'k>),
 }
 
-/// The keys of Certificate mode (TS E.1.1.3); [`Debug`](fmt::Debug) shows none.
+/// The keys of Certificate mode (TS E.1.1.3). [`Debug`](fmt::Debug) shows none of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Certificates<'k> {
     /// The Client's, X.509v3 in DER (RFC 5280).
@@ -165,7 +164,7 @@ pub struct SmsSecurity {
     pub key_parameters: Option<[u8; 6]>,
     /// One to three keys of 16 bytes: 16, 32 or 48 bytes (Resource 8).
     pub secret_keys: Option<Vec<u8>>,
-    /// The server's MSISDN (Resource 9). SMS of another sender are ignored.
+    /// The server's MSISDN (Resource 9). SMS from other senders are ignored.
     pub server_number: Option<String>,
 }
 
@@ -176,13 +175,13 @@ pub struct SmsSecurity {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(from = "u8", into = "u8"))]
 pub enum SmsSecurityMode {
-    /// 1: DTLS that ends in the device, with a pre-shared key.
+    /// 1: DTLS that terminates in the device, with a pre-shared key.
     Dtls,
-    /// 2: Secure Packet Structure, which ends in the smartcard.
+    /// 2: Secure Packet Structure, which terminates in the smartcard.
     SecurePacketStructure,
     /// 3: NoSec.
     NoSec,
-    /// 204 to 255: of somebody's own. All other numbers are reserved.
+    /// 204 to 255: proprietary. All other numbers are reserved.
     Other(u8),
 }
 
@@ -197,7 +196,7 @@ impl SmsSecurityMode {
         }
     }
 
-    /// The mode of this number.
+    /// The mode with this number.
     pub const fn from_number(number: u8) -> Self {
         match number {
             1 => Self::Dtls,
@@ -285,7 +284,7 @@ impl Security {
         }
     }
 
-    /// A LwM2M Server with certificates, of which the Client enrols its own (EST, RFC 7030).
+    /// A LwM2M Server with certificates; the Client enrols for its own (EST, RFC 7030).
     pub fn certificate_with_est(
         server_uri: impl Into<String>,
         server: ShortServerId,
@@ -297,7 +296,7 @@ impl Security {
         }
     }
 
-    /// A Bootstrap-Server with these keys, in place of a LwM2M Server: it has no Short Server ID.
+    /// Makes it a Bootstrap-Server with these keys, which has no Short Server ID.
     #[must_use]
     pub fn into_bootstrap_server(self) -> Self {
         Self {
@@ -307,13 +306,13 @@ impl Security {
         }
     }
 
-    /// With the SMS binding.
+    /// Adds the SMS binding.
     #[must_use]
     pub fn with_sms(self, sms: SmsSecurity) -> Self {
         Self { sms, ..self }
     }
 
-    /// The keys, by what they mean in the [`mode`](Self::mode).
+    /// The keys, as the [`mode`](Self::mode) uses them.
     pub fn material(&self) -> KeyMaterial<'_> {
         let certificates = Certificates {
             certificate: &self.public_key_or_identity,
@@ -362,7 +361,7 @@ impl Typed for Security {
             .with_some(instance, 12, self.bootstrap_account_timeout.map(i64::from))
     }
 
-    /// Times are counted in 32 bits.
+    /// Times have 32 bits.
     fn accepts(resource: ResourceId, value: &ValueRef<'_>) -> bool {
         match (resource.get(), value) {
             (11 | 12, ValueRef::Integer(seconds)) => u32::try_from(*seconds).is_ok(),
@@ -370,7 +369,7 @@ impl Typed for Security {
         }
     }
 
-    /// Of the keys, those that the mode needs are mandatory.
+    /// The keys that the mode needs are mandatory.
     fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
         let values = Values::new(tree, ObjectId::SECURITY, instance)?;
         let mode = SecurityMode::from_number(values.number(2)?)?;

@@ -10,11 +10,11 @@ use crate::{
     tree::{ObjectTree, Store},
 };
 
-/// An instance of the Server Object: how a Client deals with a LwM2M Server.
+/// An instance of the Server Object: the Client's parameters for a LwM2M Server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Server {
-    /// Which Security Object Instance belongs to it (Resource 0).
+    /// The Short Server ID, which its Security Object Instance has too (Resource 0).
     pub short_server_id: ShortServerId,
     /// The lifetime of the registration, in seconds (Resource 1).
     pub lifetime: u32,
@@ -34,7 +34,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server with defaults where there are any: notifications are stored, the binding is U.
+    /// A server with default values: notifications are stored, the binding is U.
     pub const fn new(short_server_id: ShortServerId, lifetime: u32) -> Self {
         Self {
             short_server_id,
@@ -68,7 +68,7 @@ impl Typed for Server {
         }
     }
 
-    /// Times are counted in 32 bits, and a lifetime is not 0.
+    /// Times have 32 bits, and a lifetime is not 0.
     fn accepts(resource: ResourceId, value: &ValueRef<'_>) -> bool {
         match (resource.get(), value) {
             (1, ValueRef::Integer(seconds)) => (1..=i64::from(u32::MAX)).contains(seconds),

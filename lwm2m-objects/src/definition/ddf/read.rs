@@ -161,14 +161,14 @@ fn identity(
     version: Option<Node<'_, '_>>,
     findings: &mut Findings,
 ) -> Option<(String, Version)> {
-    let told = self::version(version, "ObjectVersion");
-    let told = told.unwrap_or_else(|fault| {
+    let stated = self::version(version, "ObjectVersion");
+    let stated = stated.unwrap_or_else(|fault| {
         findings.error(version.map_or(0, text_start), fault);
         None
     });
     let urn_text = text(urn);
     let Some(node) = urn.filter(|_| !urn_text.is_empty()) else {
-        let (id, version) = (id?, told.unwrap_or_default());
+        let (id, version) = (id?, stated.unwrap_or_default());
         // A reserved Object ID has no class; the rules of definitions report that.
         let class = UrnClass::of(id).unwrap_or(UrnClass::Oma);
         return Some((Urn::new(class, id, version).to_string(), version));
@@ -189,7 +189,7 @@ fn identity(
             return None;
         }
     };
-    Some(match (told, parsed.explicit_version) {
+    Some(match (stated, parsed.explicit_version) {
         // Also if the two differ; the rules of definitions report that.
         (Some(version), Some(_)) => (urn_text.into_owned(), version),
         (Some(version), None) => {

@@ -18,9 +18,9 @@ enum InstanceBefore {
     Absent,
     /// It was there.
     Present {
-        /// Whether it has gone since, even if it came again.
-        went: bool,
-        /// The Resources that have been changed; once it went, all that it had.
+        /// Whether it was deleted since, even if it was created again.
+        deleted: bool,
+        /// The Resources that have been changed, or all of them once it was deleted.
         resources: BTreeMap<ResourceId, ResourceBefore>,
     },
 }
@@ -28,7 +28,7 @@ enum InstanceBefore {
 /// What a Resource was like.
 enum ResourceBefore {
     Absent,
-    /// A single Resource, and its value if the Object tells it.
+    /// A single Resource, and its value if the Object could read it.
     Single(Option<Value>),
     Multiple(BTreeMap<ResourceInstanceId, Value>),
     /// It has no value.
@@ -36,7 +36,7 @@ enum ResourceBefore {
 }
 
 impl Before {
-    /// Notes what changes are about to change.
+    /// Notes the state of what is about to be changed.
     pub(super) fn note(&mut self, objects: &Objects, object: &dyn Object, run: &[Change]) {
         for change in run {
             let path = change.path();
@@ -46,25 +46,25 @@ impl Before {
             let before = self.instances.entry(instance).or_insert_with(|| {
                 if object.has_instance(instance) {
                     InstanceBefore::Present {
-                        went: false,
+                        deleted: false,
                         resources: BTreeMap::new(),
                     }
                 } else {
                     InstanceBefore::Absent
                 }
             });
-            let InstanceBefore::Present { went, resources } = before else {
+            let InstanceBefore::Present { deleted, resources } = before else {
                 continue;
             };
             let at = |id| Path::Resource(object.definition().id, instance, id);
             match path.resource() {
-                _ if *went => {}
+                _ if *deleted => {}
                 Some(id) => {
                     let read = || ResourceBefore::read(objects, at(id));
                     resources.entry(id).or_insert_with(read);
                 }
                 None => {
-                    *went = true;
+                    *deleted = true;
                     for resource in object.definition().resources.iter() {
                         // An executable Resource is noted even if it isn't there: nothing else
                         // would tell that.
@@ -79,34 +79,35 @@ impl Before {
         }
     }
 
-    /// The application has set a value, which counts as if it had been there before.
+    /// The application has set a value. It counts as if it had been there before.
     pub(super) fn set(&mut self, change: &Change) {
         let (Change::Set { path, value }, Some(instance), Some(resource)) =
             (change, change.path().instance(), change.path().resource())
         else {
             return;
         };
-        let Some(InstanceBefore::Present { went, resources }) = self.instances.get_mut(&instance)
+        let Some(InstanceBefore::Present { deleted, resources }) =
+            self.instances.get_mut(&instance)
         else {
             return;
         };
-        let before = if *went {
+        let before = if *deleted {
             resources.entry(resource).or_insert(ResourceBefore::Absent)
         } else if let Some(before) = resources.get_mut(&resource) {
             before
         } else {
-            // Nothing else has been committed there: it stays as it is.
+            // Nothing has been committed there, so nothing will be undone.
             return;
         };
         before.set(path.resource_instance(), value.clone());
     }
 
-    /// Whether the Object Instance has come since.
-    pub(super) fn has_come(&self, instance: InstanceId) -> bool {
+    /// Whether the Object Instance was not there.
+    pub(super) fn was_absent(&self, instance: InstanceId) -> bool {
         matches!(self.instances.get(&instance), Some(InstanceBefore::Absent))
     }
 
-    /// The changes that make the Object what it was, from what it is now.
+    /// The changes that restore the Object.
     pub(super) fn changes(&self, object: &dyn Object) -> Vec<Change> {
         let id = object.definition().id;
         let mut changes = Vec::new();
@@ -116,11 +117,11 @@ impl Before {
             match before {
                 InstanceBefore::Absent if is_there => changes.push(Change::Delete { path }),
                 InstanceBefore::Absent => {}
-                InstanceBefore::Present { went, resources } => {
-                    if *went && is_there {
+                InstanceBefore::Present { deleted, resources } => {
+                    if *deleted && is_there {
                         changes.push(Change::Delete { path });
                     }
-                    if *went {
+                    if *deleted {
                         changes.push(Change::Create { path });
                     }
                     for (resource, before) in resources {
@@ -168,7 +169,7 @@ impl ResourceBefore {
         }
     }
 
-    /// The changes that make the Resource at `path` this.
+    /// Adds the changes that restore the Resource at `path`.
     fn restore(&self, path: Path, changes: &mut Vec<Change>) {
         match self {
             Self::Absent => changes.push(Change::Remove { path }),

@@ -44,7 +44,7 @@ impl Unsettled {
                 }
                 Change::Delete { .. } => {
                     self.drop_instance(instance);
-                    if before.has_come(instance) {
+                    if before.was_absent(instance) {
                         // As if it had never been there.
                         continue;
                     }

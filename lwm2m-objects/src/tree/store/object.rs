@@ -53,7 +53,7 @@ impl Object for Store {
         out: &mut ResourceSink<'_>,
     ) -> Result<(), ReadError> {
         let stored = self.stored(instance, resource);
-        stored.ok_or(ReadError::Unavailable)?.tell(out)
+        stored.ok_or(ReadError::Unavailable)?.read(out)
     }
 
     fn read_instance(
@@ -73,7 +73,7 @@ impl Object for Store {
             (Multiplicity::Single, _) => 1,
             (Multiplicity::Multiple, most) => most.unwrap_or(usize::MAX),
         };
-        // The Object Instances that come and go, at each step.
+        // The Object Instances that are created and deleted up to each step.
         let (mut come, mut gone) = (BTreeSet::new(), BTreeSet::new());
         for change in changes {
             let path = change.path();
@@ -117,7 +117,7 @@ impl Object for Store {
         }
     }
 
-    /// Its values are all there is.
+    /// A change has no effect but the value.
     fn acts_on(&self, _: &Change) -> bool {
         false
     }
@@ -211,7 +211,7 @@ impl Store {
         }
     }
 
-    /// Makes an Object Instance for a server: it has all executable Resources that are supported.
+    /// Creates an Object Instance for a server, with all executable Resources that are supported.
     fn create(&mut self, id: InstanceId) {
         let (definition, supported) = (&self.definition, &self.supported);
         let is_supported =

@@ -1,4 +1,4 @@
-//! What a Resource holds, and its form in a snapshot.
+//! The value of a Resource, and its form in a snapshot.
 
 use lwm2m_core::{Path, ResourceInstanceId, Value};
 
@@ -8,7 +8,7 @@ use crate::{
     tree::{check::check_value, error::ReadError, sink::ResourceSink, sorted::SortedMap},
 };
 
-/// What a Resource holds.
+/// The value of a Resource.
 #[derive(Clone)]
 pub(super) enum Stored {
     Single(Value),
@@ -18,7 +18,7 @@ pub(super) enum Stored {
 
 impl Stored {
     #[inline]
-    pub(super) fn tell(&self, out: &mut ResourceSink<'_>) -> Result<(), ReadError> {
+    pub(super) fn read(&self, out: &mut ResourceSink<'_>) -> Result<(), ReadError> {
         match self {
             Self::Single(value) => out.value(value.as_ref()),
             Self::Multiple(values) => values
@@ -40,7 +40,7 @@ impl Stored {
         }
     }
 
-    /// What was saved, if it [`fits`].
+    /// A saved value, which [`fits`].
     pub(super) fn load(saved: &ResourceSnapshot) -> Self {
         match saved {
             ResourceSnapshot::Single(value) => Self::Single(value.clone()),
@@ -50,7 +50,7 @@ impl Stored {
     }
 }
 
-/// Whether what was saved of the Resource at `path` is what its definition asks for.
+/// Whether the saved value of the Resource at `path` fits its definition.
 pub(super) fn fits(saved: &ResourceSnapshot, definition: &ResourceDefinition, path: Path) -> bool {
     let fits = |value: &Value| check_value(definition, path, &value.as_ref()).is_ok();
     match saved {

@@ -10,10 +10,10 @@ use crate::definition::ObjectDefinition;
 /// them.
 #[derive(Clone)]
 pub(super) enum Supported {
-    /// All of them: the Object was made without instances, and nothing was named.
+    /// All of them: the Object was made without instances, and no Resource was named.
     All,
-    /// These, in ascending order: what is mandatory, what was named, and what an Object Instance
-    /// has been given.
+    /// These, in ascending order: the mandatory ones, those that were named, and those that an Object
+    /// Instance has been given.
     These(Vec<ResourceId>),
 }
 
@@ -25,8 +25,7 @@ impl Supported {
         }
     }
 
-    /// The Object is made with something: from now on only what is mandatory, and what is
-    /// [added](Self::add).
+    /// From now on supports only the mandatory Resources and those that are [added](Self::add).
     pub(super) fn restrict(&mut self, definition: &ObjectDefinition) {
         if matches!(self, Self::All) {
             let resources = definition.resources.iter();
@@ -35,7 +34,7 @@ impl Supported {
         }
     }
 
-    /// This Resource of the definition is supported, too.
+    /// Supports a Resource of the definition.
     pub(super) fn add(&mut self, resource: ResourceId) {
         if let Self::These(these) = self
             && let Err(at) = these.binary_search(&resource)

@@ -17,7 +17,7 @@ impl TakenIds {
         Self(SortedMap::new())
     }
 
-    /// The first identifier from `from` on that is free.
+    /// The first free identifier from `from` on.
     pub(super) fn free(&self, from: InstanceId) -> Option<InstanceId> {
         match self.run(from.get()) {
             Some((_, last)) => InstanceId::new(last.checked_add(1)?),
@@ -70,7 +70,7 @@ mod tests {
         InstanceId::new(id).unwrap()
     }
 
-    /// The last identifier is 65534.
+    /// The greatest identifier is 65534.
     #[test]
     fn all_may_be_taken() {
         let mut taken = TakenIds::new();

@@ -1,9 +1,9 @@
-//! The check sum of what is kept.
+//! The check sum of saved data.
 
 /// The FNV-1a hash of bytes.
-pub(crate) struct Sum(u64);
+pub(crate) struct CheckSum(u64);
 
-impl Sum {
+impl CheckSum {
     pub(crate) const fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
