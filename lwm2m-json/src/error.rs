@@ -74,7 +74,7 @@ pub enum Problem {
     #[error("bytes after the end of the document")]
     Trailing,
     /// A repeated member.
-    #[error("{0} is there twice")]
+    #[error("{0} is repeated")]
     Duplicate(Member),
     /// The document has no Resource Array.
     #[error("{} is missing", Member::Entries)]
@@ -98,7 +98,7 @@ pub enum Problem {
     #[error("the entry has two values, {0} and {1}")]
     TwoValues(Member, Member),
     /// Base Name and Name aren't a path.
-    #[error("the name is no path: {0}")]
+    #[error("the name isn't a path: {0}")]
     Name(PathError),
     /// Base Name and Name end above a Resource.
     #[error("{0} has no value of its own")]
@@ -115,7 +115,7 @@ pub enum Problem {
         base: Path,
     },
     /// A time in a request (TS 6.4.4: "MUST only be used when sending notifications").
-    #[error("a request cannot say when a value was true")]
+    #[error("a request can't have times")]
     TimeInRequest,
     /// The sum of Base Time and Time isn't finite.
     #[error("the time is out of range")]

@@ -49,7 +49,7 @@ pub enum RootPathError {
     },
     /// A segment is empty, `.` or `..`, is wrongly percent-encoded, has more than 255 bytes, or
     /// ends the path of the URI (`?`, `#`).
-    #[error("segment {segment} of the alternate path is no segment of a URI's path")]
+    #[error("segment {segment} of the alternate path isn't a valid segment of a URI path")]
     Segment {
         /// Which segment.
         segment: usize,

@@ -58,7 +58,7 @@ pub enum Problem {
     #[error("expected a Resource, a multiple Resource or Resource Instances")]
     Missing,
     /// A value whose length its data type doesn't have (Appendix C).
-    #[error("{length} bytes are no {expected}")]
+    #[error("{length} bytes aren't a valid {expected}")]
     ValueLength {
         /// The data type of the Resource.
         expected: DataType,
