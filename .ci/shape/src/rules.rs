@@ -77,6 +77,26 @@ pub const ORDERS: &[Order] = &[
     },
     Order {
         krate: "lwm2m-statemachine",
+        within: "client",
+        layers: &[
+            &["changed", "config", "event", "refusal"],
+            &["accounts", "content", "discover", "timers"],
+            &["observations", "registrations"],
+            &["requests"],
+        ],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
+        within: "client::registrations",
+        layers: &[&["location", "retry"], &["parameters"], &["registration"]],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
+        within: "client::requests",
+        layers: &[&["admission", "deferred", "streams"]],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
         within: "server",
         layers: &[
             &["config", "id"],

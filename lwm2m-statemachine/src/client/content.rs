@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use crate::{coap::MessageBuf, downlink::payload::Encoder};
 
 /// Room for the options and the values of most answers.
-const CAPACITY: usize = 192;
+const CAPACITY: usize = 160;
 /// The same for a single Resource. With so little spare room the endpoint keeps the message as it is,
 /// without moving it to a smaller buffer.
 const CAPACITY_OF_ONE: usize = 48;

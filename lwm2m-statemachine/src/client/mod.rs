@@ -168,8 +168,8 @@ impl Client {
     /// From now on the application answers requests of this operation itself: an event asks it, and
     /// nothing is done or sent before its answer, which may be a refusal and may take a while. `path` is
     /// an Object, an Object Instance or a Resource, and stands for all that is below it. A Read or an
-    /// Observe of what is above it is deferred, too, as it tells the same values. A Cancel Observation
-    /// is answered at once, with the value that the tree has.
+    /// Observe of what is above it is deferred, too, as it tells the same values. Notifications and the
+    /// answer to a Cancel Observation are not: they tell the value that the tree has.
     ///
     /// The Client makes all its checks first, so the application is asked only about what the server
     /// may do. A deferred request waits no longer than [`ClientConfig::answer_within`], and no more than
