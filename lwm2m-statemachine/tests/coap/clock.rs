@@ -1,4 +1,4 @@
-//! Clocks that jump: an endpoint loses nothing of what it owes, and does not panic.
+//! Clocks that jump: an endpoint keeps its obligations and doesn't panic.
 
 use alloc::collections::BTreeMap;
 
@@ -23,8 +23,8 @@ fn events(node: &mut Node) -> Vec<Event<&'static str>> {
     lwm2m_kit::events(node)
 }
 
-/// Everything that an endpoint can have to do with a clock, begun at this moment: a request of
-/// each kind, a notification of each kind, a request that is not answered yet, and a ping.
+/// Everything in an endpoint that depends on the clock, begun at this moment: a request of each
+/// kind, a notification of each kind, an unanswered request, and a ping.
 fn begin(node: &mut Node, now: Instant, number: u16) -> usize {
     for confirmable in [true, false] {
         let options = RequestOptions {
@@ -48,7 +48,7 @@ fn begin(node: &mut Node, now: Instant, number: u16) -> usize {
         node.respond(now, responder, content("late")).unwrap();
     }
     sent(node);
-    // Two requests and a ping; the notifications of one token are one.
+    // Two requests and a ping; the notifications with one token count as one.
     3
 }
 
@@ -69,8 +69,7 @@ fn a_clock_that_jumps_forwards_over_everything_ends_everything() {
     }
 }
 
-/// Turns that were missed are passed over in the call that is late for them, however late one was
-/// before it.
+/// A late call skips all turns that it has missed, however late the calls before it were.
 #[test]
 fn a_late_call_leaves_nothing_that_is_due() {
     for first in 0..100 {
@@ -98,7 +97,7 @@ fn a_clock_may_count_from_any_moment_and_jump_far_while_much_is_under_way() {
     let mut all = Vec::new();
     for moment in moments {
         for at in [moment, moment + seconds(100), moment + seconds(300)] {
-            // Nothing that is remembered of one peer is due at once again.
+            // Nothing that is remembered of one peer is due again at once.
             node.handle_timeout(at);
             all.extend(events(&mut node));
             assert!(node.poll_timeout().is_none_or(|next| next > at));
@@ -110,8 +109,8 @@ fn a_clock_may_count_from_any_moment_and_jump_far_while_much_is_under_way() {
     assert_eq!(failed(&all), requests);
 }
 
-/// The time saturates: what is set from then on is due at once. A call does what was due when it
-/// began, and nothing that follows from it: a retransmission is one call's, the next one another's.
+/// Time saturates: deadlines that are set from then on are due at once. A call does what was due
+/// when it began, and not what follows from it: each retransmission takes a call of its own.
 #[test]
 fn at_the_end_of_time_a_call_does_only_what_was_due() {
     let mut node = node();
@@ -167,7 +166,7 @@ fn a_clock_that_goes_back_loses_nothing() {
             node.handle_timeout(at);
             all.extend(events(&mut node));
         }
-        // What came before is remembered all the same.
+        // Earlier messages are still remembered.
         for number in 1..=5 {
             let request = message(get("y"), CON, number, token(b"r"));
             assert!(receive(&mut node, before, &request).unwrap().is_none());

@@ -1,5 +1,5 @@
-//! Connections that are closed and made anew: what was run on one is not run again on the next
-//! (RFC 7252 §4.5), and nothing of one is sent on the next.
+//! Connections that are closed and reopened: a request that was run on one isn't run again on the
+//! next (RFC 7252 §4.5), and nothing of one is sent on the next.
 
 use core::time::Duration;
 
@@ -18,7 +18,7 @@ fn post(id: u16, name: &[u8]) -> Vec<u8> {
     message(MessageBuf::request(Method::Post), CON, id, token(name))
 }
 
-/// Whether a datagram is handed on as a request, which is answered then.
+/// Whether a datagram is delivered as a request, which is then answered.
 fn is_run(node: &mut Node, from: &'static str, datagram: &[u8]) -> bool {
     let incoming = node.receive(T0, &Datagram::new(from, datagram)).unwrap();
     let is_run = incoming.is_some();
@@ -44,7 +44,7 @@ fn what_was_run_is_known_on_the_next_connection_by_any_name() {
         }
         assert!(!is_run(&mut node, name, &datagram));
         assert_eq!(sent_one(&mut node), answer);
-        // Nobody else has that name now.
+        // That name is unused now.
         let other = if renamed { "a" } else { "b" };
         assert!(is_run(&mut node, other, &datagram));
         sent(&mut node);
@@ -67,7 +67,7 @@ fn a_name_that_is_taken_is_not_given_away() {
     assert_eq!(node.usage().peers, 2);
 }
 
-/// A peer that numbers its messages anew is not mistaken for the one before.
+/// A peer that restarts its message ids isn't mistaken for the former one.
 #[test]
 fn another_message_with_an_id_of_a_closed_connection_is_new() {
     let mut node = node();
@@ -95,8 +95,7 @@ fn what_is_under_way_ends_with_its_connection() {
         node.notify(T0, "a", token(b"n"), observe_answer(1, "x"), options)
             .unwrap();
     }
-    // A request that was run, one that has not been answered, one that was acknowledged, one to a
-    // group.
+    // A request that was run, an unanswered one, an acknowledged one, one to a group.
     assert!(is_run(&mut node, "a", &post(1, b"1")));
     let receive = |node: &mut Node, datagram: &[u8], multicast| {
         let datagram = Datagram {
@@ -138,7 +137,7 @@ fn what_is_under_way_ends_with_its_connection() {
             Err(SendError::NotOpen)
         );
     }
-    // They may have been run, and are not run again.
+    // They may have been run, so they aren't run again.
     for (id, name) in [(1, b"1"), (2, b"2"), (3, b"3"), (4, b"4")] {
         assert!(!is_run(&mut node, "a", &post(id, name)), "{id}");
     }
@@ -168,7 +167,7 @@ fn reads_and_refused_requests_of_a_closed_connection_are_forgotten() {
     assert!(node.is_idle());
 }
 
-/// RFC 7252 §4.4: as long as requests of the connection are remembered, its message ids are.
+/// RFC 7252 §4.4: message ids are remembered as long as requests of the connection are.
 #[test]
 fn message_ids_go_on_over_connections() {
     let mut node = node();

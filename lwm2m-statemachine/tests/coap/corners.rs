@@ -1,4 +1,4 @@
-//! Rules of RFC 7252 and RFC 7641 that only show in uncommon orders of events, each by name.
+//! Rules of RFC 7252 and RFC 7641 that matter only in unusual orders of events, one test each.
 
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ use lwm2m_statemachine::{
 
 use crate::support::*;
 
-/// A separate response that is under way, and its message id.
+/// A separate response that awaits its acknowledgement, and its message id.
 fn separate_response(node: &mut Node) -> u16 {
     let datagram = message(get("x"), CON, 7, token(b"tk"));
     let responder = responder(receive(node, T0, &datagram).unwrap());
@@ -87,7 +87,7 @@ fn an_acknowledgement_with_another_token_is_no_response() {
 
 // Retransmission: §4.2.
 
-/// When a message is sent, if time is told to the endpoint with these delays after each deadline.
+/// The times at which a message is sent if the endpoint is called so late for each deadline.
 fn sent_at(mut late: impl FnMut(usize) -> Duration, config: Config) -> Vec<Duration> {
     let mut node: Node = Endpoint::new(config);
     request(&mut node, RequestOptions::default());
@@ -123,7 +123,7 @@ fn who_wakes_a_little_late_catches_up() {
         let config = || Config::new([seed; 32]);
         let in_time = sent_at(|_| Duration::ZERO, config());
         assert_eq!(in_time.len(), 5);
-        // Late by a second for the first retransmission only: the others are in time again.
+        // A second late for the first retransmission only: the others are on time again.
         let late = sent_at(|sent| seconds(u64::from(sent == 1)), config());
         assert_eq!(late[1], in_time[1] + seconds(1));
         assert_eq!(late[2..], in_time[2..]);
@@ -161,7 +161,7 @@ fn an_exchange_lives_as_long_as_its_acknowledgement_is_waited_for() {
 
 #[test]
 fn a_message_id_means_what_it_was_used_for_last() {
-    // A non-confirmable request waits so long that its message id comes round again.
+    // A non-confirmable request waits so long that its message id is used again.
     let mut node = node();
     let options = RequestOptions {
         confirmable: false,
@@ -185,7 +185,7 @@ fn a_message_id_means_what_it_was_used_for_last() {
         receive(&mut node, now, &empty(RST, message_id)),
         Ok(Some(Incoming::NotificationReset { notification, .. })) if notification == notified
     ));
-    // The request has its response by its token, and takes nothing with it that is not its own.
+    // The request gets its response by its token, and takes nothing else with it.
     let (answer, options) = (observe_answer(2, "x"), NotifyOptions::default());
     let notified = node
         .notify(now, "peer", token(b"n"), answer, options)
@@ -243,7 +243,7 @@ fn over_sms_a_separate_response_is_sent_once() {
     let response = sent_one(&mut node);
     let read = MessageRef::parse(&response).unwrap();
     assert_eq!((read.code(), read.token()), (Code::CONTENT, token(b"tk")));
-    // An acknowledgement that it may have is nothing new.
+    // Its acknowledgement changes nothing.
     let _ = node.receive(T0, &Datagram::new("peer", &empty(ACK, read.message_id())));
     let mut again = 0;
     while let Some(now) = node.poll_timeout() {
@@ -315,7 +315,7 @@ fn a_non_confirmable_request_is_outstanding_until_it_is_answered() {
 
 #[test]
 fn to_a_peer_that_does_not_respond_less_than_probing_rate_is_sent() {
-    // The request may end in any way, or not at all: the next waits for it.
+    // However the request ends, even if it doesn't: the next one waits for it.
     for end in 0..3 {
         let mut node = node();
         let options = RequestOptions {
@@ -330,7 +330,7 @@ fn to_a_peer_that_does_not_respond_less_than_probing_rate_is_sent() {
                 requests.push(node.request(now, "peer", get("abcdef"), options).unwrap());
             }
             for datagram in sent(&mut node) {
-                // What was sent before took a second for each byte.
+                // What was sent before counts with a second for each byte.
                 assert!(T0 + seconds(bytes) <= now, "{bytes}");
                 bytes += datagram.len() as u64;
                 last = now;
@@ -394,7 +394,7 @@ fn nothing_is_told_of_a_non_confirmable_request_that_was_given_up() {
     assert!(node.cancel(T0, given_up));
     assert!(node.cancel(T0, never));
     assert!(sent(&mut node).is_empty(), "it is outstanding still");
-    // A Reset that names it is of nothing, and its response is rejected.
+    // A Reset with its id matches nothing, and its response is rejected.
     assert!(matches!(
         receive(&mut node, T0, &empty(RST, message_id)),
         Err(DatagramError::Unmatched)
@@ -402,7 +402,7 @@ fn nothing_is_told_of_a_non_confirmable_request_that_was_given_up() {
     let answer = message(content("x"), NON, 0x0102, request_token);
     assert!(receive(&mut node, T0, &answer).is_err());
     assert_eq!(sent_one(&mut node), empty(RST, 0x0102));
-    // Its time is over, as if it had not been given up.
+    // Its time is over, as if it hadn't been cancelled.
     node.handle_timeout(T0 + seconds(60));
     let wire = sent_one(&mut node);
     let read = MessageRef::parse(&wire).unwrap();
@@ -491,9 +491,8 @@ const CONFIRMED: NotifyOptions = NotifyOptions {
     resource: None,
 };
 
-/// The newer of two notifications takes the place of the older one when that is sent again: it is
-/// another message, with an id that was not used (RFC 7641 §4.5.2); without such an id, the older
-/// one is sent again as it was.
+/// When a notification is retransmitted, a newer one replaces it, as a new message with an unused
+/// id (RFC 7641 §4.5.2). If no id is free, the older one is sent again as it was.
 #[test]
 fn without_a_free_message_id_the_older_notification_is_sent_again() {
     let mut node = node();
@@ -521,7 +520,7 @@ fn without_a_free_message_id_the_older_notification_is_sent_again() {
     assert_eq!(failed, [first, second]);
 }
 
-/// MAX_TRANSMIT_SPAN of what takes the place of another begins when it is first sent.
+/// MAX_TRANSMIT_SPAN of a replacement begins when it is first sent.
 #[test]
 fn what_takes_the_place_of_another_has_a_span_of_its_own() {
     let mut node = node();
@@ -538,7 +537,7 @@ fn what_takes_the_place_of_another_has_a_span_of_its_own() {
     assert!(again > T0 + seconds(45));
     node.handle_timeout(again);
     assert_eq!(sent_one(&mut node), newer);
-    // The id of the older one stands for it, not for what took its place.
+    // The id of the older one belongs to it, not to its replacement.
     assert!(matches!(
         receive(&mut node, again, &empty(ACK, older)),
         Err(DatagramError::Unmatched)
@@ -550,9 +549,9 @@ fn what_takes_the_place_of_another_has_a_span_of_its_own() {
     ));
 }
 
-// Table 1 and what is outside of it: §4.2, §4.3, §8.1.
+// Table 1 and beyond: §4.2, §4.3, §8.1.
 
-/// What an endpoint that expects nothing does with a datagram.
+/// What an endpoint without open requests does with a datagram.
 #[derive(Debug, PartialEq, Eq)]
 enum Reaction {
     Silence,
@@ -610,7 +609,7 @@ fn every_type_and_code_is_treated_as_the_tables_say() {
                         (0, 0) if code == 0 => Reaction::Reset,
                         (0 | 1, 0) if (1..=4).contains(&code) => Reaction::Request,
                         (0 | 1, 0) if code > 4 => Reaction::Answer(0x85),
-                        // A reserved class; or a response to nothing, which we reject even if it
+                        // A reserved class; or an unmatched response, which we reject even if it
                         // is non-confirmable.
                         (0, 1..) | (1, 2 | 4 | 5) => Reaction::Reset,
                         _ => Reaction::Silence,
@@ -677,7 +676,7 @@ fn requests_that_wait_take_no_room_of_answers() {
         confirmable: true,
         ..NotifyOptions::default()
     };
-    // Nor do answers take room of notifications.
+    // Answers don't take room from notifications.
     let mut notify = |name| node.notify(T0, "peer", token(name), content("x"), options);
     assert!(notify(b"a").is_ok());
     assert!(notify(b"b").is_ok());
@@ -727,14 +726,14 @@ fn a_notification_that_overtakes_the_first_answer_stands_for_it() {
         Ok(Some(Incoming::Response { request, observing: true, .. })) if request == id
     ));
     assert_eq!(sent_one(&mut node), empty(ACK, 77));
-    // The one that was overtaken is of no use any more, and the request is not sent again.
+    // The overtaken one is stale, and the request isn't sent again.
     assert!(!matches!(receive(&mut node, T0, &first), Ok(Some(_))));
     assert_eq!(node.usage().transmissions, 0);
-    // Nor when it comes separately.
+    // Also if it comes separately.
     let first = message(observe_answer(4, "a"), CON, 78, request_token);
     assert!(receive(&mut node, T0, &first).unwrap().is_none());
     assert_eq!(sent_one(&mut node), empty(ACK, 78));
-    // A repetition is acknowledged again, and told once.
+    // A repetition is acknowledged again, but delivered once.
     assert!(receive(&mut node, T0, &second).unwrap().is_none());
     assert_eq!(sent_one(&mut node), empty(ACK, 77));
     let third = message(observe_answer(6, "c"), NON, 79, request_token);
@@ -789,7 +788,7 @@ fn the_same_may_be_observed_more_than_once() {
         assert!(receive(&mut node, T0, &answer).unwrap().is_some());
         observations.push((id, token));
     }
-    // Each has numbers of its own.
+    // Each has sequence numbers of its own.
     for (message_id, (id, token)) in (50..).zip(&observations) {
         let datagram = message(observe_answer(2, "b"), NON, message_id, *token);
         assert!(matches!(
@@ -848,7 +847,7 @@ fn a_response_is_taken_however_it_comes() {
                         Ok(Some(_))
                     ));
                 }
-                // It comes again: it is acknowledged again, and not told again.
+                // A repetition is acknowledged again, but not delivered again.
                 assert!(receive(&mut node, T0, &response).unwrap().is_none());
                 assert_eq!(sent(&mut node), expected);
                 assert!(run_until_quiet(&mut node).is_empty());
@@ -859,7 +858,7 @@ fn a_response_is_taken_however_it_comes() {
 
 #[test]
 fn tokens_do_not_follow_from_message_ids() {
-    // Who sees or guesses one of them is not to know the other (RFC 7252 §5.3.1).
+    // Whoever sees or guesses one of them must not know the other (RFC 7252 §5.3.1).
     let mut node = node();
     let mut pairs = Vec::new();
     for _ in 0..200 {

@@ -1,5 +1,5 @@
-//! The answers that are kept for repeated requests (RFC 7252 §4.5) are bounded in bytes. Over the
-//! bound nothing runs twice that would do harm.
+//! The answers that are kept for repeated requests (RFC 7252 §4.5) are bounded in bytes. Beyond the
+//! bound, no request with an effect runs twice.
 
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::{
@@ -20,7 +20,7 @@ fn request(method: Method, id: u16) -> Vec<u8> {
     message(MessageBuf::request(method), CON, id, token(b"t"))
 }
 
-/// An answer of about so many bytes, that tells its request's message id.
+/// An answer of about this many bytes that contains its request's message id.
 fn answer(id: u16, size: usize) -> MessageBuf {
     let mut answer = MessageBuf::response(Code::CONTENT);
     answer.payload(&id.to_be_bytes()).payload(&vec![7; size]);
@@ -33,11 +33,11 @@ enum Reaction {
     Run,
     /// The answer was sent again.
     Answered,
-    /// The request was acknowledged, and that was all.
+    /// The request was only acknowledged.
     Acknowledged,
 }
 
-/// What a request leads to; if it is run, it is answered.
+/// The effect of a request; if it is run, it is answered.
 fn send(node: &mut Endpoint<u32>, from: u32, method: Method, id: u16, size: usize) -> Reaction {
     let datagram = request(method, id);
     let reaction = match node.receive(T0, &Datagram::new(from, &datagram)).unwrap() {
@@ -147,7 +147,7 @@ fn answers_to_reads_go_before_those_to_what_was_run() {
     }
 }
 
-/// It is of no use to let others go for it.
+/// Other answers don't go for one that is too large anyway.
 #[test]
 fn an_answer_that_is_too_large_to_keep_is_sent_all_the_same() {
     for (per_peer, all) in [(500, 1 << 20), (1 << 20, 500)] {
@@ -164,8 +164,8 @@ fn an_answer_that_is_too_large_to_keep_is_sent_all_the_same() {
     }
 }
 
-/// The answers to a group's requests wait for their moment (RFC 7252 §8.2); those for which there
-/// is no room are not sent.
+/// The answers to multicast requests wait for their moment (RFC 7252 §8.2); those without room
+/// aren't sent.
 #[test]
 fn answers_to_a_group_that_wait_count_too() {
     let mut node = bounded(1 << 20, 10_000);
@@ -191,7 +191,7 @@ fn answers_to_a_group_that_wait_count_too() {
     assert!(node.is_idle(), "{:?}", node.usage());
 }
 
-/// What is held is known at any time, and nothing is left.
+/// What is held is always known, and nothing is left in the end.
 #[test]
 fn what_answers_take_is_given_back() {
     let mut node = bounded(5_000, 20_000);

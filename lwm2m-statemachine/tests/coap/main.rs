@@ -1,4 +1,4 @@
-//! CoAP alone: messages, and an endpoint against a peer that the test plays, datagram by datagram.
+//! CoAP alone: messages, and an endpoint whose peer the test plays, datagram by datagram.
 
 #![allow(
     clippy::std_instead_of_alloc,

@@ -1,4 +1,4 @@
-//! The rules of RFC 7252 §4, §5 and §8 that an endpoint keeps, each by name.
+//! The rules of RFC 7252 §4, §5 and §8, one test each.
 
 use core::time::Duration;
 
@@ -289,7 +289,7 @@ fn a_late_answer_is_sent_separately_until_it_is_acknowledged() {
     assert!(due < T0 + seconds(2));
     node.handle_timeout(due);
     assert_eq!(sent_one(&mut node), empty(ACK, 7));
-    // The same when it comes again.
+    // The same for a repetition.
     assert!(receive(&mut node, due, &datagram).unwrap().is_none());
     assert_eq!(sent_one(&mut node), empty(ACK, 7));
 
@@ -458,7 +458,7 @@ fn an_acknowledgement_stops_retransmission_and_the_response_comes_separately() {
         Ok(Some(Incoming::Response { request, .. })) if request == id
     ));
     assert_eq!(sent_one(&mut node), empty(ACK, 0x55));
-    // It comes again: §4.5, not a Reset.
+    // A repetition gets §4.5, not a Reset.
     assert!(
         receive(&mut node, T0 + seconds(40), &separate)
             .unwrap()
@@ -478,7 +478,7 @@ fn a_response_before_the_acknowledgement_stands_for_it() {
         assert_eq!(node.usage().transmissions, 0);
         let acknowledgement = empty(ACK, message_id);
         assert!(receive(&mut node, T0, &acknowledgement).is_err());
-        // Again, in silence or acknowledged.
+        // Repetitions, silent or acknowledged.
         sent(&mut node);
         assert!(receive(&mut node, T0, &separate).unwrap().is_none());
         let expected = usize::from(kind == MessageType::Confirmable);
@@ -583,7 +583,7 @@ fn over_sms_nothing_is_sent_again() {
         node.poll_event(),
         Some(Event::RequestFailed { request, .. }) if request == id
     ));
-    // Nor is an SMS spent on an acknowledgement alone.
+    // No SMS is spent on an empty acknowledgement.
     let datagram = message(get("x"), MessageType::Confirmable, 7, token(b"tk"));
     let datagram = Datagram {
         channel: Channel::Sms,
@@ -650,7 +650,7 @@ fn requests_to_one_peer_are_bounded() {
 
 // Options: §5.4.
 
-/// GET with a critical option that no one knows.
+/// GET with an unknown critical option.
 fn with_option(kind: MessageType, code: Code, option: &[u8], id: u16, token: Token) -> Vec<u8> {
     let buf = if code == Code::GET {
         MessageBuf::request(Method::Get)
@@ -662,8 +662,8 @@ fn with_option(kind: MessageType, code: Code, option: &[u8], id: u16, token: Tok
     wire
 }
 
-/// Options 9, 65001 (an experimental one): unknown and critical. An empty Uri-Host and an
-/// If-None-Match with a value: illegal. A second Accept. If-Match, which is not understood.
+/// Options 9 and 65001 (experimental): unknown and critical. An empty Uri-Host and an If-None-Match
+/// with a value: illegal. A second Accept. If-Match, which isn't supported.
 const BAD_OPTIONS: [&[u8]; 6] = [
     &[0x90],
     &[0xe0, 0xfc, 0xdc],
@@ -722,14 +722,14 @@ fn a_bad_critical_option_in_a_non_confirmable_request_is_ignored() {
 
 #[test]
 fn a_bad_critical_option_in_a_response_makes_it_useless() {
-    // Uri-Path is of no use in a response.
+    // Uri-Path has no meaning in a response.
     for option in [&[0x90][..], &[0xb1, b'x']] {
         let mut node = node();
         let (_, message_id, request_token) = request(&mut node, RequestOptions::default());
         let bad = |kind, id| with_option(kind, Code::CONTENT, option, id, request_token);
         let is_bad =
             |result: Result<_, DatagramError>| matches!(result, Err(DatagramError::BadOption(_)));
-        // In an acknowledgement: as if it matched nothing.
+        // In an acknowledgement it is ignored like an unmatched one.
         let datagram = bad(MessageType::Acknowledgement, message_id);
         assert!(is_bad(receive(&mut node, T0, &datagram)));
         // Non-confirmable: ignored.
@@ -919,12 +919,12 @@ fn over_the_bound_repeatable_records_go_first_and_then_requests_are_refused() {
         for (method, id) in [(Method::Post, 1), (Method::Get, 2), (Method::Post, 3)] {
             assert!(send(&mut node, method, id, CON).unwrap().0);
         }
-        // The read goes, the others stay.
+        // The read is forgotten, the others stay.
         assert!(send(&mut node, Method::Put, 4, CON).unwrap().0);
         for (method, id) in [(Method::Post, 1), (Method::Post, 3), (Method::Put, 4)] {
             assert!(!send(&mut node, method, id, CON).unwrap().0);
         }
-        // Nothing that may go is left.
+        // Nothing that may be forgotten is left.
         let refused: Result<(bool, Vec<u8>), DatagramError> = send(&mut node, Method::Post, 5, CON);
         assert_eq!(refused, Err(DatagramError::Overload));
         assert_eq!(sent_one(&mut node)[..4], [0x61, 0xa3, 0, 5]);

@@ -1,4 +1,4 @@
-//! The rules of RFC 7641 that an endpoint keeps, each by name.
+//! The rules of RFC 7641, one test each.
 
 use core::time::Duration;
 
@@ -142,7 +142,7 @@ fn an_observation_is_cancelled_by_a_request_with_its_token() {
         node.request(T0, "peer", message, options),
         Err(SendError::NoObservation)
     );
-    // One that was under way is no answer to the cancellation.
+    // A notification in flight doesn't answer the cancellation.
     let late = self::message(
         observe_answer(11, "b"),
         MessageType::Confirmable,
@@ -164,8 +164,7 @@ fn an_observation_is_cancelled_by_a_request_with_its_token() {
     assert!(run_until_quiet(&mut node).is_empty());
 }
 
-/// The request that cancels takes the place of the one that it cancels; if it cannot be sent,
-/// nothing has changed.
+/// The cancelling request replaces the one that it cancels; if it can't be sent, nothing changes.
 #[test]
 fn a_cancellation_fits_where_the_observation_was_or_leaves_it() {
     let mut config = Config::new([7; 32]);
@@ -331,7 +330,8 @@ fn the_newest_value_takes_the_place_of_one_that_is_sent_again() {
     assert!(run_until_quiet(&mut node).is_empty());
 }
 
-/// RFC 7641 §4.5.2: the attempts of one count for the other, whose wait goes on doubling.
+/// RFC 7641 §4.5.2: the attempts of the older one count for the newer one, whose timeout goes on
+/// doubling.
 #[test]
 fn the_newest_value_goes_on_with_the_attempts_of_the_one_before() {
     let mut node = node();
@@ -340,7 +340,7 @@ fn the_newest_value_goes_on_with_the_attempts_of_the_one_before() {
     let mut sent_at: Vec<Instant> = Vec::new();
     let mut now = T0;
     let failed = loop {
-        // A newer value before each time.
+        // A newer value before each retransmission.
         sequence += 1;
         let value = observe_answer(sequence, "x");
         if newest.is_none() || sent_at.len() < 5 {

@@ -1,5 +1,5 @@
-//! The list of observers, as an endpoint helps to keep it: which notifications are confirmable
-//! (RFC 7641 §4.5), and which observation one that failed is of (RFC 7641 §3.6).
+//! How an endpoint helps to keep the list of observers: which notifications are confirmable
+//! (RFC 7641 §4.5), and which observation a failed one belongs to (RFC 7641 §3.6).
 
 use core::time::Duration;
 
@@ -26,7 +26,7 @@ const CONFIRMABLE: NotifyOptions = NotifyOptions {
     ..PLAIN
 };
 
-/// The peer observes, by a request of this message id; the answer is taken out.
+/// The peer observes with a request of this message id; the answer is taken out.
 fn observed_by(node: &mut Node, kind: MessageType, id: u16) -> (Observer, Vec<u8>) {
     let mut request = MessageBuf::request(Method::Get);
     request.observe(0).unwrap().uri_path("x").unwrap();
@@ -49,7 +49,7 @@ fn notify(
     observer: &mut Observer,
     options: NotifyOptions,
 ) -> Result<MessageType, SendError> {
-    // What was remembered of earlier ones is over.
+    // Earlier ones are no longer remembered.
     node.handle_timeout(now);
     sent(node);
     node.notify_observer(now, "peer", observer, observe_answer(2, "b"), options)?;
@@ -80,7 +80,7 @@ fn after_24_hours_without_a_confirmable_notification_one_is() {
         confirmed = due;
         assert_eq!(notify(&mut node, confirmed, &mut observer, PLAIN), Ok(CON));
     }
-    // One that the application wants confirmed counts, too.
+    // One that the application makes confirmable counts too.
     let wanted = confirmed + DAY / 2;
     assert_eq!(
         notify(&mut node, wanted, &mut observer, CONFIRMABLE),
@@ -92,7 +92,7 @@ fn after_24_hours_without_a_confirmable_notification_one_is() {
     assert_eq!(notify(&mut node, late, &mut observer, PLAIN), Ok(CON));
 }
 
-/// What was refused was not sent: the next one is confirmable.
+/// A refused notification wasn't sent, so the next one is confirmable.
 #[test]
 fn a_confirmable_notification_that_is_refused_does_not_count() {
     let mut config = Config::new([5; 32]);
@@ -119,8 +119,8 @@ fn a_confirmable_notification_that_is_refused_does_not_count() {
     assert_eq!(notify(&mut node, now, &mut observer, PLAIN), Ok(NON));
 }
 
-/// A body that is supplied block by block makes no difference, and what takes the place of a
-/// confirmable notification before it left is confirmable.
+/// The same holds for a body that is supplied block by block. A notification that replaces an
+/// unsent confirmable one is confirmable.
 #[test]
 fn a_notification_from_a_source_is_confirmable_in_its_turn() {
     for replaced in [None, Some(false), Some(true)] {
@@ -159,7 +159,7 @@ fn a_notification_from_a_source_is_confirmable_in_its_turn() {
     }
 }
 
-/// What is observed is known of the observer: so the later blocks come from the same source.
+/// The observer is bound to its resource, so that later blocks come from the same source.
 #[test]
 fn the_blocks_of_a_notification_to_an_observer_come_from_its_source() {
     let mut node = node();
@@ -189,7 +189,7 @@ fn the_blocks_of_a_notification_to_an_observer_come_from_its_source() {
     assert_eq!(last.block2(), BlockOption::new(1, false, 1024));
 }
 
-/// A body that does not come has confirmed nothing: the next notification is confirmable.
+/// A body that never comes confirms nothing: the next notification is confirmable.
 #[test]
 fn a_confirmable_notification_whose_body_does_not_come_does_not_count() {
     for replaced in [false, true] {
@@ -198,7 +198,7 @@ fn a_confirmable_notification_whose_body_does_not_come_does_not_count() {
         assert_eq!(notify(&mut node, T0 + DAY, &mut observer, PLAIN), Ok(CON));
         let now = T0 + DAY * 2;
         node.handle_timeout(now);
-        // If another one takes its place, that is the confirmable one.
+        // If another one replaces it, that one is confirmable.
         let mut sources = Vec::new();
         for _ in 0..=u8::from(replaced) {
             let source = node.source(None);
@@ -233,7 +233,7 @@ fn a_confirmable_notification_whose_body_does_not_come_does_not_count() {
     }
 }
 
-/// The state of the observation is the application's: the endpoint keeps none of it.
+/// The application keeps the state of the observation, the endpoint none.
 #[test]
 fn an_observer_to_whom_nothing_is_sent_takes_no_room() {
     let mut node = node();
@@ -247,7 +247,7 @@ fn an_observer_to_whom_nothing_is_sent_takes_no_room() {
     assert_eq!(notify(&mut node, now, &mut observer, PLAIN), Ok(CON));
 }
 
-/// Notifications are told apart even if the peer uses a token again.
+/// Notifications are distinguished even if the peer uses a token again.
 #[test]
 fn a_notification_is_of_one_observation_only() {
     let mut node = node();
@@ -264,7 +264,7 @@ fn a_notification_is_of_one_observation_only() {
         .unwrap();
     assert!(first.has_sent(early) && !second.has_sent(early));
     assert!(second.has_sent(late));
-    // A Reset of before tells nothing about the second one.
+    // An earlier Reset says nothing about the second one.
     assert!(matches!(
         receive(&mut node, T0, &empty(RST, early_id)),
         Ok(Some(Incoming::NotificationReset { notification, .. }))
@@ -272,8 +272,7 @@ fn a_notification_is_of_one_observation_only() {
     ));
 }
 
-/// The first answer is a notification, too; if it is non-confirmable, a Reset names it by its
-/// message id.
+/// The first answer is a notification too. If it is non-confirmable, a Reset has its message id.
 #[test]
 fn a_non_confirmable_answer_that_begins_an_observation_can_be_rejected() {
     let mut node = node();
@@ -294,7 +293,7 @@ fn a_non_confirmable_answer_that_begins_an_observation_can_be_rejected() {
     assert!(receive(&mut node, T0, &reset).is_err());
     assert!(run_until_quiet(&mut node).is_empty());
 
-    // Nothing of an answer that begins none is kept.
+    // Nothing is kept of an answer that begins no observation.
     let request = message(get("x"), NON, 2, token(b"n"));
     let responder = responder(receive(&mut node, T0, &request).unwrap());
     node.respond(T0, responder, content("x")).unwrap();
@@ -327,8 +326,7 @@ fn over_sms_a_late_answer_that_begins_an_observation_can_be_rejected() {
     ));
 }
 
-/// A newer notification that has waited is sent as it was meant to be: confirmable if it is, or if
-/// one that it took the place of was.
+/// A notification that had to wait is confirmable if it, or one that it replaced, was meant to be.
 #[test]
 fn what_has_waited_for_an_acknowledgement_is_as_confirmable_as_it_was_to_be() {
     for (waiting, kind) in [
@@ -358,7 +356,7 @@ fn what_has_waited_for_an_acknowledgement_is_as_confirmable_as_it_was_to_be() {
         let read = MessageRef::parse(&newest).unwrap();
         assert_eq!(read.kind(), kind, "{waiting:?}");
         assert_eq!(read.observe(), u32::try_from(ids.len()).ok());
-        // What comes back names it, whichever it is.
+        // The reply identifies it, whichever it is.
         let reset = empty(RST, read.message_id());
         assert!(matches!(
             receive(&mut node, T0, &reset),
@@ -377,7 +375,7 @@ fn what_has_waited_for_an_acknowledgement_is_as_confirmable_as_it_was_to_be() {
     }
 }
 
-/// One that takes the place of a confirmable notification which is sent again is confirmable: the
+/// A notification that replaces a confirmable one at its retransmission is confirmable, as the
 /// attempts go on (RFC 7641 §4.5.2).
 #[test]
 fn what_takes_the_place_of_one_that_is_sent_again_is_confirmable() {

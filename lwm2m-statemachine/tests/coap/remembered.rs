@@ -1,5 +1,5 @@
-//! What an endpoint remembers of messages, how long, and what becomes of it: RFC 7252 §4.4, §4.5,
-//! §4.7, §8.2; RFC 7641 §3.6.
+//! What an endpoint remembers of messages, and how long: RFC 7252 §4.4, §4.5, §4.7, §8.2;
+//! RFC 7641 §3.6.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -15,7 +15,7 @@ use lwm2m_statemachine::{
 
 use crate::support::*;
 
-/// A request that came to a group, and is answered.
+/// An answered multicast request.
 fn answer_group(node: &mut Node, peer: &'static str, method: Method, id: u16) {
     let request = message(MessageBuf::request(method), NON, id, token(b"t"));
     let datagram = Datagram {
@@ -37,7 +37,7 @@ fn with_its_peer_goes_an_answer_to_a_group_that_was_not_sent_yet() {
     assert!(run_until_quiet(&mut node).is_empty());
 }
 
-/// Records may be forgotten for want of room, but not with an answer that has to be sent.
+/// Records may be forgotten for lack of room, unless their answer has yet to be sent.
 #[test]
 fn an_answer_to_a_group_is_sent_however_little_room_there_is() {
     let mut config = Config::new([5; 32]);
@@ -55,11 +55,11 @@ fn an_answer_to_a_group_is_sent_however_little_room_there_is() {
     assert!(moment <= T0 + seconds(5));
     node.handle_timeout(moment);
     assert_eq!(sent_one(&mut node)[0] & 0xf0, 0x50);
-    // From then on it may go.
+    // From then on it may be forgotten.
     assert!(node.receive(moment, &other).unwrap().is_some());
 }
 
-/// An acknowledgement of what is not confirmable is none (§4.3): what follows is as without it.
+/// An acknowledgement of a non-confirmable message is void (§4.3) and changes nothing.
 #[test]
 fn an_acknowledgement_of_a_non_confirmable_request_changes_nothing() {
     let mut node = node();
@@ -83,7 +83,7 @@ fn an_acknowledgement_of_a_non_confirmable_request_changes_nothing() {
 #[test]
 fn a_notification_is_remembered_for_non_lifetime() {
     let mut node = node();
-    // Each peer has its own, under the same token.
+    // Each peer has one of its own with the same token.
     let mut ids = Vec::new();
     for peer in ["a", "peer"] {
         let (value, options) = (observe_answer(1, "x"), NotifyOptions::default());
@@ -113,7 +113,7 @@ fn a_notification_is_remembered_for_non_lifetime() {
     assert!(run_until_quiet(&mut node).is_empty());
 }
 
-/// Over the bound the oldest notifications of the same peer go, and of no other.
+/// Over the bound the oldest notifications of the same peer are forgotten, and of no other.
 #[test]
 fn so_many_notifications_of_a_peer_are_remembered() {
     let mut config = Config::new([5; 32]);
@@ -133,7 +133,7 @@ fn so_many_notifications_of_a_peer_are_remembered() {
     assert_eq!(is_known.collect::<Vec<_>>(), [true, false, true, true]);
 }
 
-/// The client wants no more: nothing of the observation is sent again, and nothing is told.
+/// The client wants no more: nothing of the observation is sent or reported any more.
 #[test]
 fn what_is_under_way_of_an_observation_is_taken_back() {
     let mut node = node();
@@ -165,7 +165,7 @@ fn what_is_under_way_of_an_observation_is_taken_back() {
     ));
 }
 
-/// One record is room enough for reads, whoever they are from; and who has none is not known.
+/// One record is enough for reads of any peer, and a peer without one isn't known.
 #[test]
 fn the_last_record_gives_way_to_the_next_whosever_it_is() {
     let mut config = Config::new([5; 32]);
@@ -180,7 +180,8 @@ fn the_last_record_gives_way_to_the_next_whosever_it_is() {
     }
 }
 
-/// §4.5: what is not idempotent runs once, though thousands of exchanges pass and little is kept.
+/// §4.5: a request with an effect runs once, even if thousands of exchanges follow and little is
+/// kept.
 #[test]
 fn thousands_of_exchanges_do_not_make_a_request_run_twice() {
     let mut config = Config::new([5; 32]);
@@ -191,8 +192,8 @@ fn thousands_of_exchanges_do_not_make_a_request_run_twice() {
     let mut answers = BTreeMap::new();
     let (mut served, mut refused) = (0, 0);
     for step in 0_u16..12_000 {
-        // 300 writes fit into EXCHANGE_LIFETIME, 100 are remembered; before an id is used again,
-        // it is over.
+        // 300 writes fit into EXCHANGE_LIFETIME, and 100 are remembered. Before an id is used
+        // again, it is over.
         now += Duration::from_millis(100);
         let id = step % 3_000;
         let writes = step % 8 == 0;
@@ -227,7 +228,7 @@ fn thousands_of_exchanges_do_not_make_a_request_run_twice() {
     assert!(served > 1_000 && refused > 1_000, "{served} {refused}");
 }
 
-/// §4.4: one space of message ids for all types; §5.3.1: a token may be used again at once.
+/// §4.4: all types share the message ids; §5.3.1: a token may be used again at once.
 #[test]
 fn a_message_id_tells_messages_apart_and_a_token_does_not() {
     let mut node = node();
@@ -267,7 +268,7 @@ fn nstart_messages_are_outstanding_at_a_time() {
     };
     let paths: Vec<_> = outstanding.iter().filter_map(|wire| path(wire)).collect();
     assert_eq!(paths, ["a", "b", "c"]);
-    // One ends by a Reset, one by an acknowledgement: two follow, in their order.
+    // A Reset ends one, an acknowledgement another: two follow, in order.
     for (ended, kind, next) in [(1, RST, "d"), (0, ACK, "e")] {
         let datagram = empty(kind, id_of(&outstanding[ended]));
         receive(&mut node, T0, &datagram).unwrap();
@@ -276,7 +277,7 @@ fn nstart_messages_are_outstanding_at_a_time() {
     assert_eq!(run_until_quiet(&mut node).len(), 5);
 }
 
-/// Who has something to send or to tell is not idle, even if nothing is remembered.
+/// An endpoint with something to send or to report isn't idle, even if it remembers nothing.
 #[test]
 fn what_waits_in_a_queue_is_not_forgotten() {
     let mut node = node();
@@ -297,7 +298,7 @@ fn what_waits_in_a_queue_is_not_forgotten() {
     assert!(node.is_idle());
 }
 
-/// What is taken back before it was handed out is not sent, and nothing is sent in its stead.
+/// What is cancelled before it was sent isn't sent, and nothing replaces it.
 #[test]
 fn what_was_taken_back_meanwhile_is_not_sent() {
     let mut node = node();

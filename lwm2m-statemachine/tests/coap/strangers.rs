@@ -1,5 +1,5 @@
-//! What strangers make an endpoint remember does not shut out those it deals with. Without security
-//! a stranger may use anybody's address.
+//! What strangers make an endpoint remember doesn't shut out known peers. Without security a
+//! stranger may use anyone's address.
 
 use core::time::Duration;
 
@@ -30,7 +30,7 @@ fn observe() -> MessageBuf {
     message
 }
 
-/// A request, answered with `code`; tells whether it was run, and what was sent.
+/// A request, answered with `code`; returns whether it was run, and what was sent.
 fn run(
     node: &mut Node,
     from: &'static str,
@@ -57,7 +57,7 @@ fn few_records() -> [Config; 2] {
     [per_peer, of_all]
 }
 
-/// Codes that say that nothing was done (RFC 7252 §5.9.2, §5.9.3).
+/// Codes for requests without an effect (RFC 7252 §5.9.2, §5.9.3).
 const REFUSALS: [Code; 10] = [
     Code::BAD_REQUEST,
     Code::UNAUTHORIZED,
@@ -71,7 +71,7 @@ const REFUSALS: [Code; 10] = [
     Code::PROXYING_NOT_SUPPORTED,
 ];
 
-/// Codes after which something may have been done.
+/// Codes for requests that may have had an effect.
 const OUTCOMES: [Code; 5] = [
     Code::CREATED,
     Code::CHANGED,
@@ -94,7 +94,7 @@ fn requests_that_are_refused_do_not_shut_their_sender_out() {
             }
             let (is_run, answer) = run(&mut node, "peer", post("x"), 9_001, Code::CHANGED);
             assert!(is_run && code_of(&answer) == Code::CHANGED, "{code}");
-            // What was run is not run again, however many were refused since.
+            // A request that was run isn't run again, however many were refused since.
             let again = run(&mut node, "peer", post("x"), 9_000, Code::CREATED);
             assert_eq!(again, (false, done), "{code}");
             assert!(node.usage().records <= 16);
@@ -121,7 +121,7 @@ fn requests_that_were_run_are_never_forgotten_for_want_of_room() {
     }
 }
 
-/// The application may say that a request does no harm if it is run again.
+/// The application may declare a request repeatable.
 #[test]
 fn requests_that_are_said_to_be_repeatable_leave_room_for_records() {
     for config in few_records() {
@@ -136,7 +136,7 @@ fn requests_that_are_said_to_be_repeatable_leave_room_for_records() {
             runs += 1;
         }
         assert_eq!(runs, 601);
-        // As long as there is room, it is remembered all the same.
+        // It is remembered while there is room.
         let again = message(post("x"), CON, 0, token(b"t"));
         assert!(receive(&mut node, T0, &again).unwrap().is_none());
     }
@@ -162,7 +162,7 @@ fn refused_requests_from_many_addresses_leave_room_for_records() {
     assert!(node.usage().records <= 16);
 }
 
-/// What the endpoint refuses by itself: options, methods, proxies, blocks.
+/// Requests that the endpoint refuses by itself: options, methods, proxies, blocks.
 #[test]
 fn what_the_endpoint_refuses_leaves_room_for_records() {
     let block = |number, more| {
@@ -200,7 +200,7 @@ fn what_the_endpoint_refuses_leaves_room_for_records() {
     }
 }
 
-/// A request to observe that is answered without an Observe option only reads.
+/// An Observe that is answered without an Observe option is just a read.
 #[test]
 fn observations_that_are_not_taken_up_leave_room_for_records() {
     for config in few_records() {
@@ -212,7 +212,7 @@ fn observations_that_are_not_taken_up_leave_room_for_records() {
     }
 }
 
-/// An observation that was taken up is not begun again by a copy of its request.
+/// A copy of the request doesn't begin an observation again.
 #[test]
 fn observations_that_are_taken_up_are_not_begun_again() {
     let mut config = Config::new([5; 32]);
@@ -229,10 +229,10 @@ fn observations_that_are_taken_up_are_not_begun_again() {
     assert_eq!(sent_one(&mut node), answer);
 }
 
-/// The application has run the request; that its answer could not be supplied is another matter.
+/// The application has run the request, even if its answer couldn't be supplied.
 #[test]
 fn a_request_whose_answer_failed_afterwards_was_run_all_the_same() {
-    // The answer is not kept for want of room, is aborted, or does not come in time.
+    // The answer has no room, is aborted, or comes too late.
     for (serving, is_aborted) in [(0, false), (1, true), (1, false)] {
         let mut config = Config::new([5; 32]);
         config.bounds.records_per_peer = 4;
@@ -262,13 +262,12 @@ fn a_request_whose_answer_failed_afterwards_was_run_all_the_same() {
 
 // Message ids.
 
-/// Non-confirmable requests from a victim's address, each answered: more than there are message
-/// ids.
+/// More answered non-confirmable requests from a victim's address than there are message ids.
 fn exhaust_message_ids(node: &mut Node) {
     let mut refused = 0;
     for id in 0..70_000_u32 {
         let id = u16::try_from(id % 65_536).unwrap();
-        // Its own records are over long before.
+        // Its own records expire long before.
         let datagram = message(get("x"), NON, id, token(b"t"));
         if let Ok(Some(Incoming::Request { responder, .. })) = receive(node, T0, &datagram) {
             match node.respond(T0, responder, content("x")) {
@@ -314,7 +313,7 @@ fn answers_to_strangers_leave_message_ids_for_requests_and_notifications() {
     assert_eq!(used.len(), 4);
 }
 
-/// Of the other share nothing is used: answers go on while the application has used up its own.
+/// Each share is separate: answers are still sent when the application has used up its own.
 #[test]
 fn no_message_id_is_used_twice_whatever_it_is_used_for() {
     let mut node = node();
@@ -349,7 +348,7 @@ fn no_message_id_is_used_twice_whatever_it_is_used_for() {
     assert!(notifications > 40_000, "{notifications}");
 }
 
-// What waits for an acknowledgement.
+// Messages that await an acknowledgement.
 
 /// Separate responses, as many as may wait.
 fn respond_separately(node: &mut Node, count: u16) -> usize {
@@ -389,8 +388,7 @@ fn what_is_sent_on_our_own_does_not_wait_for_all_separate_responses() {
     for path in ["a", "b"] {
         node.request(T0, "peer", get(path), options).unwrap();
     }
-    // One message is outstanding at a time (RFC 7252 §4.7); the peer rejects what it did not ask
-    // for.
+    // One message is outstanding at a time (RFC 7252 §4.7); the peer rejects unsolicited ones.
     let mut order = Vec::new();
     for _ in 0..5 {
         for wire in sent(&mut node) {
@@ -403,7 +401,7 @@ fn what_is_sent_on_our_own_does_not_wait_for_all_separate_responses() {
             let _ = receive(&mut node, T0, &reset);
         }
     }
-    // By turns.
+    // In turn.
     assert_eq!(order[..5], [false, true, false, true, false], "{order:?}");
 }
 
@@ -438,7 +436,7 @@ fn first_answers_to_strangers_leave_notifications_remembered() {
 
 // Peers.
 
-/// Addresses that are made up, each with one request, confirmable or not.
+/// Made-up addresses, each with one request, confirmable or not.
 fn strangers(node: &mut Endpoint<u32>, count: u32, code: Code) {
     for stranger in 0..count {
         let kind = if stranger % 2 == 0 { CON } else { NON };
@@ -463,7 +461,7 @@ fn sources_that_are_made_up_do_not_shut_out_who_is_new() {
         let mut node = few_peers();
         strangers(&mut node, 1000, code);
         assert_eq!(node.usage().peers, 8);
-        // Neither who asks nor who is asked or notified.
+        // Neither a peer that asks nor one that is asked or notified.
         let request = message(post("x"), CON, 1, token(b"t"));
         let incoming = node.receive(T0, &Datagram::new(1, &request)).unwrap();
         let answer = MessageBuf::response(Code::CHANGED);
@@ -484,8 +482,8 @@ fn sources_that_are_made_up_do_not_shut_out_who_is_new() {
 fn whom_we_deal_with_is_not_forgotten_for_strangers() {
     let mut node = few_peers();
     let mut datagrams = Vec::new();
-    // One whose request was run, one with a request that waits for its answer, one that is asked,
-    // one that was asked a moment ago, one that is notified.
+    // Peers of a request that was run, of an unanswered one, of our open request, of our recent
+    // request, and of a notification.
     let request = message(post("x"), CON, 1, token(b"t"));
     let incoming = node.receive(T0, &Datagram::new(1, &request)).unwrap();
     let answer = MessageBuf::response(Code::CHANGED);
@@ -539,7 +537,7 @@ fn whom_we_deal_with_is_not_forgotten_for_strangers() {
     ));
 }
 
-/// A block of a body; tells whether the endpoint waits for the next one.
+/// A block of a body; returns whether the endpoint waits for the next one.
 fn block(node: &mut Endpoint<u32>, now: Instant, from: u32, number: u32) -> bool {
     let mut request = post("x");
     let block = BlockOption::new(number, true, 16).unwrap();
@@ -553,17 +551,17 @@ fn block(node: &mut Endpoint<u32>, now: Instant, from: u32, number: u32) -> bool
     code_of(&answer) == Code::CONTINUE
 }
 
-/// A stranger that only begins a body, or does not go on with it, does not fill the table.
+/// A stranger that begins a body and doesn't continue it doesn't fill the table.
 #[test]
 fn bodies_that_are_begun_do_not_shut_out_who_is_new() {
     let mut node = few_peers();
-    // One whose body comes on.
+    // A peer whose body continues.
     assert!(block(&mut node, T0, 1, 0) && block(&mut node, T0, 1, 1));
     for stranger in 100..200 {
         assert!(block(&mut node, T0, stranger, 0), "{stranger}");
     }
     assert!(block(&mut node, T0, 1, 2));
-    // The table is full of those that come on, until they are silent.
+    // The table is full of continuing bodies, until these stop.
     for stranger in 200..207 {
         assert!(block(&mut node, T0, stranger, 0) && block(&mut node, T0, stranger, 1));
     }
@@ -572,7 +570,7 @@ fn bodies_that_are_begun_do_not_shut_out_who_is_new() {
     assert_eq!(node.usage().peers, 8);
 }
 
-/// The table is full of those we deal with: then one more is one too many.
+/// If the table is full of known peers, there is no room for another one.
 #[test]
 fn a_table_full_of_requests_takes_no_stranger() {
     let mut node = few_peers();
@@ -587,7 +585,7 @@ fn a_table_full_of_requests_takes_no_stranger() {
     ));
 }
 
-/// Who is forgotten for others leaves nothing, and what is remembered of the rest ends in time.
+/// A peer that is forgotten for others leaves nothing, and the rest expires in time.
 #[test]
 fn strangers_leave_nothing_behind() {
     let mut node = few_peers();

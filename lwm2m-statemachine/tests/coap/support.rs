@@ -27,13 +27,13 @@ pub fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// All that is to be sent now.
+/// All datagrams to send now.
 pub fn sent(node: &mut Node) -> Vec<Vec<u8>> {
     let sent = lwm2m_kit::sent(node).into_iter();
     sent.map(|sent| sent.bytes).collect()
 }
 
-/// The one thing that is to be sent now.
+/// The only datagram to send now.
 pub fn sent_one(node: &mut Node) -> Vec<u8> {
     let mut datagrams = sent(node);
     assert_eq!(datagrams.len(), 1, "{datagrams:02x?}");
@@ -87,7 +87,7 @@ pub fn token(bytes: &[u8]) -> Token {
     Token::new(bytes).unwrap()
 }
 
-/// Sends a request and takes it out; tells its message id and token.
+/// Sends a request and takes it out; returns its message id and token.
 pub fn request(node: &mut Node, options: RequestOptions) -> (RequestId, u16, Token) {
     request_of(node, get("x"), options)
 }

@@ -1,9 +1,9 @@
-//! What block-wise transfers cost as the network loses more: bodies of three sizes, both ways, over
-//! five rates of loss. The table is kept in `sweep.txt`, so that a change that makes transfers
-//! fail more often, take longer or send more shows in review. The seeds decide all of it: a change
-//! of what is random moves the figures a little, and means nothing.
+//! The cost of block-wise transfers under loss: bodies of three sizes, both ways, at five rates of
+//! loss. The table is in `sweep.txt`, so that a change that makes transfers fail more often, take
+//! longer or send more shows in review. The seeds decide everything: a change of the random draws
+//! moves the figures a little, and means nothing.
 //!
-//! `UPDATE_SWEEP=1 cargo test -p lwm2m-statemachine --test coap sweep` writes the table anew.
+//! `UPDATE_SWEEP=1 cargo test -p lwm2m-statemachine --test coap sweep` rewrites the table.
 
 use core::{fmt::Write as _, time::Duration};
 use std::{env, fs};
@@ -19,21 +19,21 @@ const COMMAND: &str = "UPDATE_SWEEP=1 cargo test -p lwm2m-statemachine --test co
 const METHODS: [Method; 2] = [Method::Put, Method::Get];
 const KIB: [usize; 3] = [1, 16, 64];
 const LOSS_PERCENT: [u32; 5] = [0, 5, 10, 20, 30];
-/// Odd, so that there is one in the middle.
+/// Odd, so that there is a median.
 const SEEDS: u64 = 51;
-/// Each way.
+/// The latency of each way.
 const LATENCY: Duration = Duration::from_millis(50);
 /// Longer than any transfer.
 const LIMIT: Duration = Duration::from_secs(100_000);
 
 /// Makes one request, or answers it.
 struct Side {
-    /// What GET is answered with.
+    /// The answer to a GET.
     body: Vec<u8>,
     asked: Option<RequestId>,
     /// Whether the request succeeded.
     outcome: Option<bool>,
-    /// Bodies of PUT that came, all of them whole.
+    /// The PUT bodies that arrived, all complete.
     effects: usize,
 }
 
@@ -141,7 +141,7 @@ fn transfer(seed: u64, method: Method, length: usize, loss_percent: u32) -> Opti
     assert!(network.run_until(LIMIT, settled), "no outcome");
     let success = network.node(client).application.outcome == Some(true);
     let effects = network.node(server).application.effects;
-    // What was not reported may have had its effect all the same.
+    // A PUT that wasn't reported may still have had its effect.
     let allowed = match (method, success) {
         (Method::Put, true) => 1..=1,
         (Method::Put, false) => 0..=1,
@@ -154,7 +154,7 @@ fn transfer(seed: u64, method: Method, length: usize, loss_percent: u32) -> Opti
     })
 }
 
-/// The middle of what is there; of an even number, the upper one of the two.
+/// The median; of an even number, the upper one.
 fn median(costs: &[Cost], of: impl Fn(&Cost) -> u64) -> Option<u64> {
     let mut values: Vec<u64> = costs.iter().map(of).collect();
     values.sort_unstable();

@@ -1,6 +1,5 @@
-//! What the first block of a body says of the whole: its Content-Format and its `ETag`. Later
-//! blocks may leave it out (RFC 7959 §2.4, §2.5); only one that says something else is of another
-//! body.
+//! The Content-Format and the `ETag` of a body, which its first block has. Later blocks may leave
+//! them out (RFC 7959 §2.4, §2.5); a block with different ones belongs to another body.
 
 use lwm2m_core::{Code, ContentFormat, Method};
 use lwm2m_statemachine::{
@@ -15,7 +14,7 @@ use super::{
 
 const OPAQUE: Option<ContentFormat> = Some(ContentFormat::OPAQUE);
 
-/// An exchange after which the application has one whole body, of this length and format.
+/// An exchange after which the application has one complete body, of this length and format.
 #[track_caller]
 fn whole(role: Role, lines: &str, length: usize, format: Option<ContentFormat>) {
     let mut exact = Exact::new(role, config(1, 1024), 0);
@@ -74,7 +73,7 @@ fn later_blocks_of_a_notification_may_leave_out_its_content_format() {
     assert_eq!(exact.formats, [OPAQUE, OPAQUE]);
 }
 
-/// A body without a format has none: a later block that names one is of another body.
+/// A body without a format has none: a later block with one belongs to another body.
 #[test]
 fn a_later_block_of_a_response_with_a_format_that_the_first_did_not_name_is_of_another_body() {
     whole(
@@ -93,8 +92,8 @@ fn a_later_block_of_a_response_with_a_format_that_the_first_did_not_name_is_of_a
     );
 }
 
-/// A client has to compare the `ETag`s that there are (RFC 7959 §2.4): a block without one says
-/// nothing of its body, wherever it comes.
+/// A client has to compare `ETag`s (RFC 7959 §2.4). A block without one says nothing about its
+/// body.
 #[test]
 fn blocks_of_a_response_without_an_etag_say_nothing_of_their_body() {
     whole(
@@ -238,7 +237,7 @@ fn blocks_of_a_request_that_are_handed_on_are_of_the_format_of_the_first() {
     assert_eq!(exact.formats, [OPAQUE; 3]);
 }
 
-/// A repetition of a block in a message of its own is one, whether it says the format or not.
+/// A block that is repeated in a new message is a repetition, with or without the format.
 #[test]
 fn a_repeated_block_of_a_request_may_leave_out_the_content_format() {
     let mut node: Node = Endpoint::new(config(1, 1024));

@@ -1,5 +1,4 @@
-//! Exchanges written down datagram by datagram, and an endpoint that has to say exactly its part
-//! of them.
+//! Exchanges written down datagram by datagram, with an endpoint that must send exactly its part.
 //!
 //! A line is a datagram of the client (`→`) or of the server (`←`):
 //!
@@ -12,9 +11,9 @@
 //! Content-Format, `1:` and `2:` Block1 and Block2 (number/more/size), `S1:` and `S2:` sizes, `RT`
 //! Request-Tag, and which bytes of [`body`](super::support::body). The token is that of the
 //! exchange with this message id, or with the one after `@`. What the endpoint chooses (message
-//! ids, tokens, the Request-Tag) is taken over where it is first seen, and held to from then on.
-//! A line with `!c` or `!s` is what the application of the client or of the server does. What gets
-//! lost on its way is a line with `⇥` or `⇤`.
+//! ids, tokens, the Request-Tag) is recorded when it first appears, and must stay the same. A line
+//! with `!c` or `!s` is an action of the client's or the server's application. A datagram that is
+//! lost has `⇥` or `⇤`.
 
 use std::collections::BTreeMap;
 
@@ -42,12 +41,12 @@ pub(crate) enum Role {
 pub(crate) struct Exact {
     role: Role,
     node: Node,
-    /// How many bytes the application of a server answers with.
+    /// The length of the server application's answers.
     answer: usize,
-    /// What it calls them.
+    /// Its names for these.
     etag: u8,
     observer: Option<(Token, NotifyOptions)>,
-    /// The bodies that the application was given, by length.
+    /// The lengths of the bodies that the application got.
     pub(crate) got: Vec<usize>,
     /// Their formats.
     pub(crate) formats: Vec<Option<ContentFormat>>,
@@ -70,7 +69,7 @@ impl Exact {
         }
     }
 
-    /// Goes through an exchange.
+    /// Runs an exchange.
     #[track_caller]
     pub(crate) fn run(&mut self, lines: &str) {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -95,7 +94,7 @@ impl Exact {
         assert_eq!(more, None, "said beside");
     }
 
-    /// The datagram of a line; `said` is what it should be.
+    /// The datagram of a line; `said` is what the endpoint has sent.
     fn datagram(&mut self, line: &str, said: Option<&[u8]>) -> Vec<u8> {
         let said = said.map(|said| MessageRef::parse(said).unwrap());
         let mut words = line.split(' ');
@@ -172,7 +171,7 @@ impl Exact {
         message.finish(kind, message_id, token).into()
     }
 
-    /// The endpoint takes a datagram, and its application does its part.
+    /// The endpoint takes a datagram, and its application acts on it.
     fn take(&mut self, datagram: &[u8]) {
         let incoming = self.node.receive(T0, &Datagram::new("peer", datagram));
         match incoming {

@@ -1,8 +1,8 @@
-//! The example flows of RFC 7959 §3, datagram by datagram, each from both sides: what our client
-//! and what our server says in them, to the byte. The message ids are those of the figures.
+//! The example flows of RFC 7959 §3, datagram by datagram, with our client and with our server, to
+//! the byte. The message ids are those of the figures.
 //!
-//! Beyond the figures, whose texts leave out what they do not show: our client has a Request-Tag
-//! in what it sends in blocks, and both tell the size of a body with its first block.
+//! There are options that the figures leave out: our client adds a Request-Tag to blocks of
+//! requests, and both sides add the size of a body to its first block.
 
 use super::{
     exact::{Exact, Role},
@@ -13,9 +13,9 @@ use super::{
 struct Figure {
     client: Option<usize>,
     server: Option<usize>,
-    /// How many bytes the server answers with.
+    /// The length of the server's answer.
     answer: usize,
-    /// Whether the server acts on each block alone.
+    /// Whether the server acts on each block by itself.
     stateless: bool,
     lines: &'static str,
 }
@@ -31,7 +31,7 @@ impl Figure {
         }
     }
 
-    /// Checks it; tells what the application of the client got, and that of the server.
+    /// Checks it; returns what the applications of client and server got.
     #[track_caller]
     fn check(&self) -> (Vec<usize>, Vec<usize>) {
         let sides = [(Role::Client, self.client), (Role::Server, self.server)];
@@ -91,7 +91,7 @@ fn figure_3_block_wise_get_with_early_negotiation() {
     assert_eq!(got, (vec![350], vec![0]));
 }
 
-/// Our client negotiates early when it has small blocks: it does not play this one.
+/// A client with small blocks negotiates early, so ours can't play this one.
 #[test]
 fn figure_4_block_wise_get_with_late_negotiation() {
     let figure = Figure {
@@ -283,7 +283,7 @@ fn figure_12_atomic_block_wise_post_with_block_wise_response() {
     assert_eq!(figure.check(), (vec![400], vec![300]));
 }
 
-/// Our client does not say with its last block in which size it wants the answer.
+/// Our client doesn't ask for a block size of the answer with its last block.
 #[test]
 fn figure_13_atomic_block_wise_post_with_early_negotiation() {
     let figure = Figure {

@@ -1,5 +1,5 @@
-//! Peers that do not keep to RFC 7959, and calls at unusual moments: whatever comes, a body is whole
-//! or there is an error, and nothing is held longer than it is needed.
+//! Peers that violate RFC 7959, and calls at unusual moments: a body is complete or there is an
+//! error, and nothing is held longer than needed.
 
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::coap::{
@@ -29,7 +29,7 @@ fn exact(role: Role, config: Config, lines: &str, got: &[usize]) {
     assert_eq!(exact.got, got);
 }
 
-/// A part of a body is none, unless it was asked for.
+/// A part of a body isn't a body, unless it was asked for.
 #[test]
 fn a_response_that_begins_with_a_later_block_is_no_body() {
     for later in ["2:1/1/16 [16..32]", "2:1/0/16 [16..20]"] {
@@ -69,17 +69,17 @@ fn a_request_that_is_too_large_as_a_whole_is_sent_in_blocks() {
          ← ACK 3 2.04 1:1/0/32",
         &[0],
     );
-    // Without the hint, or with blocks that are no smaller, it is the outcome.
+    // Without the hint, or if our blocks aren't smaller, it is the outcome.
     for hint in ["", " S1:10", " 1:0/0/64"] {
         let lines = format!("!c PUT /x 40\n→ CON 1 PUT /x [0..40]\n← ACK 1 4.13{hint}");
         exact(Role::Client, config(1, 1024), &lines, &[0]);
     }
-    // Also if all of it would be the one block.
+    // Also if the whole body would be a single block.
     let lines = "!c PUT /x 64\n→ CON 1 PUT /x [0..64]\n← ACK 1 4.13 1:0/0/64";
     exact(Role::Client, config(1, 1024), lines, &[0]);
 }
 
-/// 2.31 asks for more (RFC 7959 §2.9.1); to the last block it is no outcome.
+/// 2.31 asks for more (RFC 7959 §2.9.1); it isn't a valid answer to the last block.
 #[test]
 fn to_continue_after_the_last_block_is_no_success() {
     exact(
@@ -94,7 +94,7 @@ fn to_continue_after_the_last_block_is_no_success() {
     );
 }
 
-/// The size in a 4.13 is a hint to try it (RFC 7959 §2.9.3): not where no size will do.
+/// The size in a 4.13 is a hint to try it (RFC 7959 §2.9.3), unless no size would do.
 #[test]
 fn a_body_that_is_too_large_is_so_in_any_blocks() {
     let mut config = config(1, 16);
@@ -108,7 +108,7 @@ fn a_body_that_is_too_large_is_so_in_any_blocks() {
     );
 }
 
-/// Beyond its last block a body does not go on, even while the application still works on it.
+/// A body doesn't continue beyond its last block, even while the application still works on it.
 #[test]
 fn a_block_beyond_the_last_one_changes_nothing() {
     let mut node = Node::new(config(1, 1024));
@@ -132,7 +132,7 @@ fn a_block_beyond_the_last_one_changes_nothing() {
     assert_eq!(node.usage().receiving_bytes, 64);
 }
 
-/// The same of a body that is handed on block by block.
+/// The same for a body that is delivered block by block.
 #[test]
 fn a_block_beyond_the_last_one_is_not_handed_on() {
     let mut config = config(1, 1024);
@@ -159,7 +159,7 @@ fn a_block_beyond_the_last_one_is_not_handed_on() {
     assert_eq!(node.usage().receiving, 0);
 }
 
-/// An error goes as a whole, as its receiver takes it so.
+/// An error isn't split into blocks.
 #[test]
 fn an_error_has_no_source() {
     let mut node = Node::new(config(1, 64));
@@ -182,7 +182,7 @@ fn an_error_has_no_source() {
     }
 }
 
-/// An answer that comes from a source ends the body that it is to, like any other.
+/// An answer from a source ends its request's body, like any other.
 #[test]
 fn a_body_that_is_answered_from_a_source_is_not_kept() {
     let mut node = Node::new(config(1, 64));
@@ -203,7 +203,7 @@ fn a_body_that_is_answered_from_a_source_is_not_kept() {
     assert_eq!(node.usage().receiving_bytes, 0);
 }
 
-/// Who waits for the first block of a source has nothing of it yet: any other will do.
+/// A client that waits for the first block of a source can get any other source instead.
 #[test]
 fn who_waits_for_the_first_block_of_a_source_that_is_replaced_gets_that_of_the_new_one() {
     let mut node = Node::new(config(1, 64));
@@ -231,7 +231,7 @@ fn who_waits_for_the_first_block_of_a_source_that_is_replaced_gets_that_of_the_n
     }
 }
 
-/// Of bodies to one resource that wait for each other only the one whose turn it is, is supplied.
+/// Of bodies to one resource, only the one whose turn it is is supplied.
 #[test]
 fn a_source_is_not_supplied_before_its_turn() {
     let mut node = Node::new(config(1, 64));
@@ -248,7 +248,7 @@ fn a_source_is_not_supplied_before_its_turn() {
     assert!(sent(&mut node).is_empty());
 }
 
-/// After an error nothing is kept of a notification, nor of its body.
+/// After an error nothing is kept of a notification and its body.
 #[test]
 fn a_notification_that_cannot_be_sent_leaves_no_body() {
     let mut config = config(1, 64);
@@ -277,11 +277,11 @@ fn a_notification_that_cannot_be_sent_leaves_no_body() {
         assert_eq!(sent, Err(SendError::Overload(Overload::Messages)));
         assert_eq!(node.usage().serving, 0);
     }
-    // Of the other one nothing else was known.
+    // Nothing else was known of the other one.
     assert_eq!(node.usage().peers, 1);
 }
 
-/// Who asks for many bodies and fetches none takes no room of others.
+/// A peer that asks for many bodies and fetches none takes no room from others.
 #[test]
 fn bodies_to_one_peer_do_not_take_the_place_of_others() {
     let mut config = config(1, 64);
@@ -303,7 +303,7 @@ fn bodies_to_one_peer_do_not_take_the_place_of_others() {
         let block = Some(block(1, false, 64));
         wire(blockwise(Method::Get, path, None, block, b""), id)
     };
-    // The newest ones are there, and the one of the other.
+    // The newest ones are kept, and that of the other peer.
     for (from, path, id) in [("one", "x", 2), ("greedy", "c", 5), ("greedy", "d", 6)] {
         let said = refused(&mut node, T0, from, &rest(path, id));
         assert_eq!(words(&said), "ACK 2.05 2:1/0/64");
@@ -311,7 +311,7 @@ fn bodies_to_one_peer_do_not_take_the_place_of_others() {
     assert_eq!(node.usage().serving, 0);
 }
 
-/// The same of their bytes.
+/// The same in bytes.
 #[test]
 fn large_bodies_to_one_peer_do_not_push_out_those_of_others() {
     let mut config = config(1, 64);
@@ -336,7 +336,7 @@ fn large_bodies_to_one_peer_do_not_push_out_those_of_others() {
         ask(&mut node, T0, "greedy", &wire(get(path), id), serve);
         assert_eq!(held(&node), bytes);
     }
-    // One that is larger than its share is kept alone.
+    // A body larger than the share is kept if it is the only one.
     ask(&mut node, T0, "greedy", &wire(get("large"), 5), serve);
     assert_eq!(held(&node), 400);
     let rest = |path, id| {
@@ -347,7 +347,7 @@ fn large_bodies_to_one_peer_do_not_push_out_those_of_others() {
     assert_eq!(words(&said), "ACK 2.05 2:1/0/64");
     let said = refused(&mut node, T0, "greedy", &rest("large", 6));
     assert_eq!(words(&said), "ACK 2.05 2:1/1/64");
-    // Of what had to go the application is asked again.
+    // The application is asked again for those that had to go.
     let asked = wire(
         blockwise(Method::Get, "d", None, Some(block(1, false, 64)), b""),
         7,
@@ -357,8 +357,8 @@ fn large_bodies_to_one_peer_do_not_push_out_those_of_others() {
     assert!(said.is_empty());
 }
 
-/// A peer whose answers do not come to their end takes no more than its share, and all of them no
-/// more than there is: of two that have begun only, the older one gives way.
+/// A peer whose answers don't end takes no more than its share, and all peers no more than the
+/// total: of two answers that have only begun, the older one gives way.
 #[test]
 fn half_answers_are_bounded_in_bytes() {
     let mut config = config(1, 1024);

@@ -1,4 +1,5 @@
-//! Block-wise transfers (RFC 7959), both roles, both directions: the flows of the RFC and each rule.
+//! Block-wise transfers (RFC 7959), both roles, both directions: the flows of the RFC and each
+//! rule.
 
 mod described;
 mod exact;

@@ -15,7 +15,7 @@ use lwm2m_statemachine::{
 
 use super::support::{Pair, Told, body, config, observe, sent, words};
 
-/// An observation of a resource, and who notifies of it.
+/// An observation of a resource, with client and server.
 struct Observed {
     pair: Pair,
     id: RequestId,
@@ -85,7 +85,7 @@ impl Observed {
         (id, name)
     }
 
-    /// Supplies what is wanted of `body(length)` until the source is closed; tells how often.
+    /// Supplies what is wanted of `body(length)` until the source is closed; returns how often.
     fn supply(&mut self, length: usize) -> usize {
         let whole = body(length);
         let mut supplied = 0;
@@ -186,8 +186,8 @@ fn a_supplied_notification_says_its_size_and_one_etag() {
     assert!(first.etag().is_some());
 }
 
-/// Nothing of a notification leaves before its first block is there; a newer one, supplied or
-/// not, takes its place.
+/// A notification isn't sent before its first block is there; a newer one, supplied or not,
+/// replaces it.
 #[test]
 fn a_newer_notification_takes_the_place_of_one_that_waits_for_its_first_block() {
     for supplied in [true, false] {
@@ -237,7 +237,7 @@ fn a_newer_notification_takes_the_place_of_one_that_waits_for_its_first_block() 
     }
 }
 
-/// A read that comes while a notification waits for its first block does not take its place.
+/// A read that comes while a notification waits for its first block doesn't replace it.
 #[test]
 fn a_read_does_not_disturb_a_notification_that_waits() {
     let mut observed = Observed::new(1024);
@@ -257,8 +257,8 @@ fn a_read_does_not_disturb_a_notification_that_waits() {
     observed.rest();
 }
 
-/// The outcome of a confirmable notification whose first block never comes: given up, forgotten,
-/// or its peer is gone. One that is taken back with its observation has none.
+/// The outcome of a confirmable notification whose first block never comes: aborted, expired, or
+/// its peer was dropped. One that ends with its observation has none.
 #[test]
 fn a_notification_that_cannot_be_supplied_has_one_outcome() {
     for (end, expected) in [
@@ -304,7 +304,7 @@ fn a_notification_that_cannot_be_supplied_has_one_outcome() {
     }
 }
 
-/// The newest value wins over a supplied one that is being sent again, too (RFC 7641 §4.5.2).
+/// The newest value also replaces a supplied one at its retransmission (RFC 7641 §4.5.2).
 #[test]
 fn a_supplied_notification_waits_for_the_one_that_is_under_way() {
     let mut observed = Observed::new(1024);
@@ -332,8 +332,8 @@ fn a_supplied_notification_waits_for_the_one_that_is_under_way() {
     observed.rest();
 }
 
-/// Without its resource only the first block comes from the source: for the others the
-/// application is asked again, and the client sees another body.
+/// Without its resource only the first block comes from the source. For the others the application
+/// is asked again, and the client sees another body.
 #[test]
 fn without_its_resource_the_source_is_closed_after_the_first_block() {
     let mut observed = Observed::new(1024);
@@ -348,7 +348,7 @@ fn without_its_resource_the_source_is_closed_after_the_first_block() {
     let closed = server.poll_event();
     assert!(matches!(closed, Some(Event::SourceClosed { .. })));
     observed.pair.talk();
-    // Block 1 of this notification was not to be had; what there is now was read anew.
+    // Block 1 of this notification wasn't available; the client has read the present body.
     assert_eq!(
         observed.pair.told,
         [Told::Notification(observed.id, b"first".to_vec())]

@@ -1,5 +1,5 @@
-//! Several transfers of one resource at a time, whose body changes meanwhile: it affects those
-//! whose body it was, and no other.
+//! Several transfers of one resource at a time, whose body changes meanwhile: a change affects only
+//! the transfers of that body.
 
 use core::cell::Cell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use super::support::{
     say, sent, wire, words,
 };
 
-/// A server whose body is another one at each read, or as told.
+/// A server whose body differs at each read, or as set.
 fn changing(version: &Rc<Cell<u8>>, each_read: bool) -> Pair {
     let version = Rc::clone(version);
     Pair::serving(1024, 64, move |_, _| {
@@ -57,8 +57,8 @@ fn a_body_that_changed_for_one_reader_has_the_other_begin_again() {
     pair.run_to_rest();
 }
 
-/// Each read finds another body. Who begins again is told apart from the others, so that none of
-/// them has to more than once.
+/// Each read finds another body. A transfer that begins again is distinguished from the others, so
+/// that none has to begin again more than once.
 #[test]
 fn readers_of_what_is_never_the_same_all_come_to_an_end() {
     let version = Rc::new(Cell::new(1));
@@ -82,7 +82,7 @@ fn readers_of_what_is_never_the_same_all_come_to_an_end() {
     pair.run_to_rest();
 }
 
-/// Only who begins again says so, by a Request-Tag.
+/// Only a transfer that begins again has a Request-Tag.
 #[test]
 fn who_begins_again_has_a_request_tag() {
     let tag = OptionNumber::new(292);
@@ -112,8 +112,7 @@ fn who_begins_again_has_a_request_tag() {
     assert_eq!(tags.get(), 1);
 }
 
-/// A source that another one takes the place of: who waits for a block of it learns that it is
-/// incomplete, not that the server is busy.
+/// A replaced source: clients waiting for a block of it get 4.08, not 5.03.
 #[test]
 fn who_waits_for_a_source_that_is_replaced_is_answered_4_08() {
     let mut pair = Pair::new(config(1, 1024), config(2, 64));
@@ -176,8 +175,8 @@ fn bodies_to_one_resource_do_not_mix() {
     pair.run_to_rest();
 }
 
-/// Of two endpoints behind one address nothing is known; but one that begins a body anew does
-/// not get the blocks of the other.
+/// Two endpoints behind one address can't be told apart, but one that begins a body again doesn't
+/// get the blocks of the other.
 #[test]
 fn a_body_with_a_request_tag_is_kept_apart() {
     let mut node = Node::new(config(7, 1024));

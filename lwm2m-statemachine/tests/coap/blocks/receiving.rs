@@ -1,4 +1,4 @@
-//! Requests that come in blocks (RFC 7959 §2.5, §2.9), as any client may send them.
+//! Request bodies in blocks (RFC 7959 §2.5, §2.9), as any client may send them.
 
 use core::time::Duration;
 
@@ -122,7 +122,7 @@ fn the_block_before_may_come_again_in_another_message() {
     let said = refused(&mut node, T0, "peer", &put("x", 1, 64, 160, 2));
     let again = refused(&mut node, T0, "peer", &put("x", 1, 64, 160, 3));
     assert_eq!(words(&said), words(&again));
-    // With another content it is none that was there.
+    // With another content it isn't a repetition.
     let mut other = body(160);
     other[70] ^= 1;
     let other = blockwise(
@@ -398,7 +398,7 @@ fn many_blocks_do_not_use_up_the_records_of_a_peer() {
     assert!(words(&said).contains("4.08"));
 }
 
-/// A node that hands blocks on.
+/// A node that delivers blocks.
 fn streaming() -> Node {
     let mut config = config(7, 1024);
     config.stream_requests = true;
@@ -442,7 +442,7 @@ fn at_the_first_block_the_application_decides_to_have_the_rest_assembled() {
     assert_eq!(node.usage().receiving, 0);
 }
 
-/// The first block of a PUT of `length` bytes, which may say so, is to be assembled with the rest.
+/// Accepts the first block of a PUT of `length` bytes, which may announce that, for assembly.
 fn assembled(node: &mut Node, from: &'static str, length: usize, size1: Option<u32>) -> String {
     let mut message = MessageBuf::request(Method::Put);
     let first = block(0, true, 64);
@@ -472,7 +472,7 @@ fn what_is_assembled_from_the_first_block_on_is_bounded_in_bytes() {
         config.bounds.receiving_bytes = all;
         Node::new(config)
     };
-    // By what is announced, and by what has come.
+    // By the announced size, and by what has arrived.
     for (largest, size1, answer) in [
         (150, Some(150), "ACK 2.31 1:0/1/64"),
         (150, Some(151), "ACK 4.13 1:0/0/64"),
@@ -485,19 +485,19 @@ fn what_is_assembled_from_the_first_block_on_is_bounded_in_bytes() {
         let usage = node.usage();
         assert_eq!((usage.receiving, usage.receiving_bytes), (kept, kept * 64));
     }
-    // By all of them together.
+    // By all bodies together.
     let mut node = node(1 << 20, 128);
     for (peer, answer) in [
         ("a", "ACK 2.31 1:0/1/64"),
         ("b", "ACK 2.31 1:0/1/64"),
-        // Who has only begun gives way.
+        // A body that has only begun gives way.
         ("c", "ACK 2.31 1:0/1/64"),
     ] {
         assert_eq!(assembled(&mut node, peer, 100, None), answer);
     }
     let usage = node.usage();
     assert_eq!((usage.receiving, usage.receiving_bytes), (2, 128));
-    // What one has taken is free again when it is dropped.
+    // The room of a peer is free again when it is dropped.
     node.drop_peer(T0, &"b");
     assert_eq!(node.usage().receiving_bytes, 64);
     assert_eq!(assembled(&mut node, "d", 100, None), "ACK 2.31 1:0/1/64");
@@ -541,7 +541,7 @@ fn a_streamed_block_that_was_answered_may_come_again_in_another_message() {
     }
     let again = refused(&mut node, T0, "peer", &put("x", 1, 64, 200, 3));
     assert_eq!(words(&again), "ACK 2.31 1:1/1/64");
-    // While the application has it, nobody can say how it will be answered.
+    // While the application has it, its answer is unknown.
     let (incoming, said) = {
         let block = put("x", 2, 64, 200, 4);
         let (incoming, said) = say(&mut node, T0, "peer", &block);
@@ -674,8 +674,8 @@ fn the_answer_says_which_block_it_is_to() {
     assert_eq!(words(&said[0]), "ACK 2.04 1:0/0/64");
 }
 
-/// The answer to a block is dropped when the next one comes: who sends that has it. A repetition
-/// that comes late changes nothing and does not run anything.
+/// The answer to a block is dropped when the next one comes, as the client has it then. A late
+/// repetition changes nothing and runs nothing.
 #[test]
 fn the_answer_to_a_block_is_not_kept_beyond_the_next_one() {
     let mut node = node();
@@ -700,8 +700,8 @@ fn the_answer_to_a_block_is_not_kept_beyond_the_next_one() {
     });
 }
 
-/// The application is told, once, of each body that it has blocks of and that will not come to
-/// its end: forgotten, begun anew, or its peer dropped. Not of one that it has ended or has whole.
+/// The application is told once of each partial body that won't be completed: expired, begun again,
+/// or of a dropped peer. It isn't told of one that it has ended or has completely.
 #[test]
 fn the_application_is_told_of_a_streamed_body_that_will_not_end() {
     let give = |node: &mut Node, number, id, code| {

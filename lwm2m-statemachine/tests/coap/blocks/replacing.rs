@@ -1,5 +1,5 @@
-//! Sources of responses and notifications that take each other's place, are answered from for
-//! several at once, or cannot be used.
+//! Sources of responses and notifications that replace each other, serve several clients at once,
+//! or can't be used.
 
 use core::time::Duration;
 
@@ -35,7 +35,7 @@ fn asked(node: &mut Node, now: Instant, datagram: &[u8]) -> SourceId {
     id
 }
 
-/// The peer observes `x`: its token, and what it observes.
+/// The peer observes `x`; returns its token and the resource.
 fn observed(node: &mut Node) -> (Token, Resource) {
     let datagram = wire(observe("x"), 1);
     let (incoming, _) = say(node, T0, "peer", &datagram);
@@ -58,7 +58,7 @@ fn events(node: &mut Node) -> Vec<Event<&'static str>> {
     lwm2m_kit::events(node)
 }
 
-/// Which blocks are wanted of this source, and of no other: where they begin, and their sizes.
+/// The blocks that are wanted of this source, and of no other: offsets and sizes.
 fn wanted(events: &[Event<&'static str>], of: SourceId) -> Vec<(usize, usize)> {
     let wanted = events.iter().filter_map(|event| match event {
         Event::BlockWanted {
@@ -164,8 +164,8 @@ fn the_source_of_a_notification_that_a_newer_one_replaces_is_closed_at_once() {
     assert_eq!(node.usage().serving, 0);
 }
 
-/// The first block of a notification begins another body of what is observed: blocks that are
-/// asked for from then on are of that one, as long as some are.
+/// The first block of a notification begins a new body of the resource, to which later requests for
+/// blocks refer while it lasts.
 #[test]
 fn a_notification_takes_the_place_of_what_was_being_read() {
     let mut node = node();
@@ -278,8 +278,8 @@ fn a_supplied_response_to_a_block_acknowledges_it() {
     assert_eq!(node.usage().receiving, 0);
 }
 
-/// The first and the last block are kept as answers are: a request for one of them that comes
-/// again does not have the application asked again.
+/// The first and the last block are kept like answers: a repeated request for one of them doesn't
+/// ask the application again.
 #[test]
 fn a_repeated_request_for_the_first_or_last_supplied_block_is_answered_without_the_source() {
     let mut node = node();

@@ -1,5 +1,4 @@
-//! Requests of ours whose bodies, or whose responses' bodies, come in blocks, against servers of
-//! any kind.
+//! Our requests with bodies, or response bodies, in blocks, against any kind of server.
 
 use core::time::Duration;
 
@@ -14,7 +13,7 @@ use super::support::{
     sent, words,
 };
 
-/// A server made of words: tells what is asked, and answers.
+/// A server described in words: checks requests and answers them.
 struct Script {
     node: Node,
     id: RequestId,
@@ -34,7 +33,7 @@ impl Script {
         Self { node, id, asked }
     }
 
-    /// Checks what was asked and answers it; tells what the application is told.
+    /// Checks the request and answers it; returns what the application is told.
     fn answer(&mut self, asked: &str, answer: MessageBuf) -> Option<Told> {
         assert_eq!(words(&self.asked), asked);
         let read = MessageRef::parse(&self.asked).unwrap();
@@ -520,7 +519,7 @@ fn a_newer_notification_ends_the_transfer_of_an_older_one() {
         incoming,
         Some(Incoming::Notification { body: got, observing: true, .. }) if *got == body(20)
     ));
-    // The block of the older one comes too late.
+    // The block of the older notification comes too late.
     assert_eq!(
         script.answer("CON GET /x 2:1/0/64", of_body(b"1", 1, 150)),
         None
@@ -588,7 +587,7 @@ fn a_notification_whose_blocks_do_not_come_is_lost_and_the_observation_goes_on()
     script.rest();
 }
 
-/// An observation of `x` that has its first answer, and its token.
+/// An observation of `x` after its first answer, and its token.
 fn observing() -> (Script, Token) {
     let mut script = Script::new(1024, observe("x"));
     let token = MessageRef::parse(&script.asked).unwrap().token();
@@ -732,7 +731,7 @@ fn a_last_notification_in_blocks_ends_the_observation_whole_or_not() {
     script.rest();
 }
 
-/// The last response has come, and is being put together: no other is waited for.
+/// The last response is being assembled: no other is expected.
 #[test]
 fn what_comes_after_the_last_notification_is_ignored() {
     let (mut script, token) = observing();
@@ -756,7 +755,7 @@ fn what_comes_after_the_last_notification_is_ignored() {
     script.rest();
 }
 
-/// It is newer than the notification whose blocks are being asked for: those are of no use.
+/// It is newer than the notification whose blocks are being fetched, which is dropped.
 #[test]
 fn a_last_notification_in_blocks_ends_the_transfer_of_an_older_one() {
     let (mut script, token) = observing();
@@ -765,7 +764,7 @@ fn a_last_notification_in_blocks_ends_the_transfer_of_an_older_one() {
     let last = of_body(b"2", 0, 100).finish(MessageType::NonConfirmable, 101, token);
     let (incoming, said) = say(&mut script.node, T0, "peer", last.as_ref());
     assert!(incoming.is_none());
-    // The older request is not outstanding any more: the newer one leaves at once.
+    // The older request is no longer outstanding, so the newer one is sent at once.
     assert_eq!(said.len(), 1);
     assert_eq!(words(&said[0]), SECOND);
     assert_eq!(script.node.usage().requests, 2);

@@ -1,5 +1,5 @@
-//! The rules of RFC 7959, section by section, each as an exchange to the byte. The flows of §3 are
-//! in [`figures`](super::figures).
+//! The rules of RFC 7959, section by section, each as an exact exchange. The flows of §3 are in
+//! [`figures`](super::figures).
 
 #![allow(clippy::too_many_lines, reason = "tables")]
 
@@ -16,10 +16,10 @@ struct Rule {
     role: Role,
     /// The size of its blocks.
     size: usize,
-    /// How many bytes a server answers with.
+    /// The length of a server's answer.
     answer: usize,
     lines: &'static str,
-    /// The lengths of what its application is given; `FAILED` for a request without response.
+    /// The lengths of what its application gets; `FAILED` for a request without a response.
     got: &'static [usize],
 }
 

@@ -1,4 +1,4 @@
-//! Responses that are asked for block by block (RFC 7959 §2.4, §2.6), by any client.
+//! Responses that any client fetches block by block (RFC 7959 §2.4, §2.6).
 
 use core::{cell::Cell, time::Duration};
 use std::rc::Rc;
@@ -52,7 +52,8 @@ fn what_fits_is_not_split() {
         with(content(&body(64))),
     );
     assert_eq!(words(&said[0]), "ACK 2.05");
-    // Unless the client wants smaller blocks; and who asks for blocks is told that there is one.
+    // Unless the client wants smaller blocks. A client that asks for blocks learns that there is
+    // only one.
     let small = Some(block(0, false, 16));
     let small = wire(blockwise(Method::Get, "x", None, small, b""), 2);
     let said = ask(&mut node, T0, "peer", &small, with(content(&body(64))));
@@ -65,7 +66,7 @@ fn what_fits_is_not_split() {
         with(content(&body(64))),
     );
     assert_eq!(words(&said[0]), "ACK 2.05 2:0/0/64");
-    // An error goes as it is.
+    // An error isn't split.
     let error = response(Code::NOT_FOUND, &body(100));
     let said = ask(&mut node, T0, "peer", &wire(get("x"), 4), with(error));
     assert_eq!(words(&said[0]), "ACK 4.04");
@@ -118,7 +119,7 @@ fn a_block_alone_can_be_asked_for() {
     );
     assert_eq!(words(&said[0]), "ACK 2.05 2:2/1/64");
     assert_eq!(payload(&said), &body(200)[128..192]);
-    // From then on it is kept, in any order.
+    // From then on blocks are served in any order.
     let said = refused(&mut node, T0, "peer", &get_block(1, 2));
     assert_eq!(words(&said), "ACK 2.05 2:1/1/64");
 }
@@ -167,8 +168,8 @@ fn after_the_last_block_nothing_is_kept() {
     refused(&mut node, T0, "peer", &get_block(1, 2));
     let last = refused(&mut node, T0, "peer", &get_block(2, 3));
     assert_eq!((node.usage().serving, node.usage().serving_bytes), (0, 0));
-    // A repetition of the last request is answered as before; who has not got an older block would
-    // have to begin again.
+    // A repetition of the last request gets the same answer; a client that lacks an older block
+    // would have to begin again.
     assert_eq!(refused(&mut node, T0, "peer", &get_block(2, 3)), last);
     assert_eq!(
         words(&refused(&mut node, T0, "peer", &get_block(1, 2))),
@@ -190,7 +191,7 @@ fn a_repeated_request_for_a_block_is_answered_from_the_body() {
     assert_eq!(refused(&mut node, T0, "peer", &get_block(1, 2)), said);
 }
 
-/// Block2 is of what is split: an error to who asks for blocks is none of them.
+/// Block2 belongs to what is split: an error has none, even for a client that asks for blocks.
 #[test]
 fn an_error_has_no_block_option() {
     let mut node = node();
@@ -250,7 +251,7 @@ fn a_body_that_had_to_go_and_has_changed_is_answered_4_08() {
         with(content(&body(151))),
     );
     assert_eq!(words(&said[0]), "ACK 4.08");
-    // Of the body that is no more, nothing is kept; the other one is.
+    // Nothing is kept of the former body; the other one is kept.
     assert_eq!((node.usage().serving, node.usage().serving_bytes), (1, 100));
 }
 
@@ -325,7 +326,7 @@ fn after_the_last_of_whole_blocks_nothing_is_kept() {
     assert_eq!((node.usage().serving, node.usage().serving_bytes), (0, 0));
 }
 
-/// A peer of whom only a body was kept is not known any more when that makes room for another's.
+/// A peer of which only a body was kept is forgotten when that gives way.
 #[test]
 fn who_loses_the_last_that_was_kept_is_forgotten() {
     let mut config = config(7, 64);
@@ -334,7 +335,7 @@ fn who_loses_the_last_that_was_kept_is_forgotten() {
     let mut node: Node = Endpoint::new(config);
     let first = wire(get("x"), 1);
     ask(&mut node, T0, "a", &first, with(content(&body(150))));
-    // Its request is not remembered any more, its body is.
+    // Its request is forgotten, its body isn't.
     let later = T0 + Duration::from_secs(300);
     node.handle_timeout(later);
     let usage = node.usage();

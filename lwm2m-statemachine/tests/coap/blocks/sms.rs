@@ -1,5 +1,5 @@
-//! Bodies in blocks over SMS (TS 8.6.2): each message fits one, nothing is sent again, and the
-//! application's timeout decides.
+//! Bodies in blocks over SMS (TS 8.6.2): each message fits one SMS, nothing is retransmitted, and
+//! the application's timeout decides.
 
 use core::{cell::RefCell, time::Duration};
 use std::{collections::BTreeSet, rc::Rc};
@@ -16,7 +16,7 @@ use lwm2m_statemachine::{
 
 use super::support::{Pair, Told, body, config, content, get, observe, request, response, sent};
 
-/// Two nodes that take messages of this size over SMS, and a server that answers so.
+/// Two nodes with messages of this size over SMS, and a server with these answers.
 fn pair(size: usize, answer: impl FnMut(&MessageRef<'_>, &[u8]) -> MessageBuf + 'static) -> Pair {
     let mut pair = Pair::serving(1024, 1024, answer);
     let [client, server] = [1, 2].map(|seed| {
@@ -36,7 +36,7 @@ fn over_sms() -> RequestOptions {
     }
 }
 
-/// A Register with all that it can carry.
+/// A Register with everything that it can carry.
 fn register(links: usize) -> MessageBuf {
     let mut message = MessageBuf::request(Method::Post);
     message.uri_path("rd").unwrap();
@@ -55,7 +55,7 @@ fn register(links: usize) -> MessageBuf {
 
 #[test]
 fn each_message_fits_one_sms() {
-    // What is left of it by a secure transport, one, two and eight of them.
+    // What a secure transport leaves of it, and of two and eight of them.
     for size in [99, 107, 140, 134 * 2, 134 * 8] {
         let mut pair = pair(size, |message, got| {
             if message.code() == Code::GET {
@@ -87,7 +87,7 @@ fn each_message_fits_one_sms() {
     }
 }
 
-/// Nothing is split that fits: dear as they are, no SMS is sent in vain.
+/// What fits isn't split: SMS are expensive.
 #[test]
 fn what_fits_one_sms_is_not_split() {
     let mut pair = pair(140, |_, got| {
@@ -103,7 +103,7 @@ fn what_fits_one_sms_is_not_split() {
     pair.log.clear();
     pair.request_with(request(Method::Post, "x", &body(longest + 1)), over_sms());
     pair.talk();
-    // The answer would fit, but for the option that says which block it is to.
+    // The answer would fit without its Block1 option.
     assert_eq!(
         pair.log,
         [
@@ -119,7 +119,7 @@ fn what_fits_one_sms_is_not_split() {
     pair.run_to_rest();
 }
 
-/// The server says what it can take before the client knows.
+/// The server announces its size before the client knows it.
 #[test]
 fn a_read_over_sms_asks_for_blocks_that_fit() {
     let mut pair = pair(140, |_, _| content(&body(200)));
@@ -157,7 +157,7 @@ fn larger_blocks_that_are_asked_for_are_made_smaller() {
     datagram.channel = Channel::Sms;
     assert!(pair.server.receive(pair.now, &datagram).unwrap().is_none());
     assert_eq!(words(&sent(&mut pair.server)[0]), "ACK 2.05 2:8/1/64");
-    // The same over UDP has what it asks for.
+    // Over UDP the same client gets what it asks for.
     let message = blockwise(Method::Get, "x", None, Some(block(0, false, 512)), b"");
     let Pair {
         server, serve, now, ..
@@ -265,8 +265,8 @@ fn a_notification_over_sms_comes_in_blocks_that_fit() {
     pair.run_to_rest();
 }
 
-/// On a network that loses any of them: no message is sent twice, none is larger than an SMS, and
-/// each request has one outcome; what arrives is whole.
+/// On a network with loss no message is sent twice, none is larger than an SMS, each request has
+/// one outcome, and what arrives is complete.
 #[test]
 fn bodies_over_sms_arrive_whole_or_not_at_all() {
     let mut whole = 0;
@@ -305,7 +305,7 @@ fn bodies_over_sms_arrive_whole_or_not_at_all() {
                     whole += 1;
                     id
                 }
-                // Its server has forgotten, or never had, the blocks before.
+                // The server has forgotten, or never had, the earlier blocks.
                 Told::Response(id, Code::REQUEST_ENTITY_INCOMPLETE, _)
                 | Told::Failed(id, FailureReason::Timeout) => id,
                 other => panic!("{other:?}"),

@@ -108,7 +108,7 @@ fn only_the_block_that_is_wanted_is_taken() {
     assert_eq!(pair.told.len(), 1);
 }
 
-/// The source of a request is at its end with the first block of the response.
+/// The source of a request is closed with the first block of the response.
 #[test]
 fn the_source_of_a_request_is_closed_when_the_response_begins() {
     let mut pair = Pair::serving(64, 64, |_, got| response(Code::CHANGED, got));
@@ -132,7 +132,7 @@ fn the_source_of_a_request_is_closed_when_the_response_begins() {
     assert!(matches!(pair.events.last(), Some(Event::SourceClosed { source }) if *source == name));
 }
 
-/// The time to supply a block is over when it is supplied; the server may take longer to answer.
+/// The time limit for a block ends when it is supplied; the server may take longer to answer.
 #[test]
 fn a_supplied_block_waits_for_its_response_and_no_longer_for_the_application() {
     let mut config = config(1, 64);
@@ -320,8 +320,8 @@ fn a_dropped_peer_closes_its_sources() {
     assert!(pair.client.is_idle(), "{:?}", pair.client.usage());
 }
 
-/// Whatever the application does not supply ends all the same, after the configured time or
-/// EXCHANGE_LIFETIME: the first block, a later one, and what waits behind it.
+/// What the application doesn't supply ends after the configured time or EXCHANGE_LIFETIME: the
+/// first block, a later one, and what waits behind it.
 #[test]
 fn a_request_that_is_never_supplied_fails_in_time() {
     for (configured, expected) in [(None, 247), (Some(Duration::from_secs(30)), 30)] {
@@ -357,7 +357,7 @@ fn a_request_that_is_never_supplied_fails_in_time() {
                 pair.now = next;
                 pair.client.handle_timeout(next);
             }
-            // One after the other: their resource is the same.
+            // One after the other, as they are of one resource.
             let failed = |at: usize| Told::Failed(requests[at].0, FailureReason::Aborted);
             assert_eq!(ends, [(failed(0), expected), (failed(1), 2 * expected)]);
             let closed = pair
@@ -370,7 +370,7 @@ fn a_request_that_is_never_supplied_fails_in_time() {
     }
 }
 
-/// A server that makes a source of everything, and supplies nothing.
+/// A server that answers everything from a source, and supplies nothing.
 fn silent(lifetime: u64) -> Pair {
     let mut pair = downloading(1024, 64, None);
     let mut server = config(2, 64);
@@ -394,7 +394,7 @@ fn a_response_that_is_never_supplied_is_answered_5_03_in_time() {
     ));
 }
 
-/// Who asks again and again for what is not supplied keeps nothing alive, and the application is
+/// Repeated requests for a block that isn't supplied keep nothing alive, and the application is
 /// asked once.
 #[test]
 fn asking_for_what_is_never_supplied_keeps_nothing_alive() {
@@ -419,14 +419,14 @@ fn asking_for_what_is_never_supplied_keeps_nothing_alive() {
             .iter()
             .filter(|event| matches!(event, Event::BlockWanted { .. }))
             .count();
-        // Block 0, block 1, and the new source for who asks after the end.
+        // Block 0, block 1, and the new source for a request after the end.
         assert_eq!(wanted, usize::from([0, 1, 10].contains(&id)), "{id}");
     }
     assert_eq!(answered, 1);
 }
 
-/// Two readers at one place of a body: each is answered when the block comes, and the one that
-/// is behind goes on when the other has the last block.
+/// Two readers at one place of a body: each is answered when the block comes, and the slower one
+/// continues after the other has the last block.
 #[test]
 fn readers_of_one_source_do_not_disturb_each_other() {
     let mut pair = downloading(1024, 64, None);
@@ -474,8 +474,8 @@ fn readers_of_one_source_do_not_disturb_each_other() {
     ));
 }
 
-/// A request for a block that comes again has the application asked again: no block is kept for
-/// it. Once is enough, however often it comes.
+/// A repeated request for a block asks the application again, as no block is kept. It asks once,
+/// however often the request is repeated.
 #[test]
 fn a_repeated_request_for_a_supplied_block_is_answered_alike() {
     let mut pair = downloading(1024, 64, None);
@@ -508,7 +508,7 @@ fn a_repeated_request_for_a_supplied_block_is_answered_alike() {
         ask_for(&mut pair, &request(1, 2));
     }
     assert_eq!(supply(&mut pair, 1), first);
-    // If it cannot be supplied again, the client is told so.
+    // If it can't be supplied again, the client gets an error.
     ask_for(&mut pair, &request(1, 2));
     let (source, ..) = wanted(&mut pair).unwrap();
     pair.server.abort(T0, source);

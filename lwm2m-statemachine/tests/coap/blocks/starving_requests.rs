@@ -1,5 +1,5 @@
-//! Peers that begin bodies of requests and do not end them, to fill what there is room for: whoever
-//! means it gets through all the same, and whoever stops gives way. Any address may be made up.
+//! Peers that fill the room for request bodies with bodies that they don't end: an honest peer gets
+//! through all the same, and a body that stops gives way. Any address may be made up.
 
 use core::{cell::Cell, time::Duration};
 
@@ -17,7 +17,7 @@ use super::support::{T0, block, words};
 /// Peers have numbers here: there are many.
 pub(crate) type Node = Endpoint<u32>;
 
-/// The one that means it.
+/// The honest peer.
 pub(crate) const HONEST: u32 = u32::MAX;
 
 /// A block of a PUT, of `size` bytes.
@@ -29,8 +29,8 @@ fn put(path: &str, number: u32, more: bool, size: usize) -> MessageBuf {
     message
 }
 
-/// Gives a node a non-confirmable request of a peer; tells what it is answered, if its application
-/// answers with `serve`.
+/// Gives a node a non-confirmable request of a peer; returns the answer, if the application answers
+/// with `serve`.
 pub(crate) fn ask(
     node: &mut Node,
     now: Instant,
@@ -41,7 +41,7 @@ pub(crate) fn ask(
     thread_local! {
         static NEXT: Cell<u16> = const { Cell::new(0) };
     }
-    // One after the other, so that a peer repeats none.
+    // Counted over all peers, so that no peer repeats one.
     let id = NEXT.get();
     NEXT.set(id.wrapping_add(1));
     let token = Token::new(&id.to_be_bytes()).unwrap();
@@ -57,14 +57,14 @@ pub(crate) fn ask(
     said
 }
 
-/// Gives a node a block whose body is not complete.
+/// Gives a node a block of an incomplete body.
 fn half(node: &mut Node, now: Instant, peer: u32, message: MessageBuf) -> String {
     ask(node, now, peer, message, |_, incoming| {
         panic!("{incoming:?}")
     })
 }
 
-/// A body of so many blocks of 64 bytes goes through, and an exchange takes so long.
+/// A body of this many blocks of 64 bytes gets through, if an exchange takes this long.
 #[track_caller]
 fn goes_through(node: &mut Node, now: &mut Instant, blocks: u32, each: Duration) {
     for number in 0..blocks {
@@ -97,8 +97,8 @@ fn respond(node: &mut Node, now: Instant, incoming: Incoming<'_>, code: Code) {
         .unwrap();
 }
 
-/// As few as four peers must not have it all: each begins sixteen bodies of half a MiB and a block,
-/// which is held in a MiB.
+/// Four peers must not get all room. Each begins sixteen bodies of half a MiB and a block, held in
+/// a MiB each.
 #[test]
 fn four_peers_with_half_bodies_do_not_keep_others_out() {
     let mut node = Node::new(Config::new([1; 32]));
@@ -120,7 +120,7 @@ fn four_peers_with_half_bodies_do_not_keep_others_out() {
     goes_through(&mut node, &mut now, 10, Duration::from_millis(100));
 }
 
-/// As many as there is room for, of addresses that are made up, all at one moment and just before.
+/// As many bodies as there is room for, from made-up addresses, all at one moment just before.
 #[test]
 fn a_flood_of_first_blocks_does_not_keep_others_out() {
     let mut node = Node::new(Config::new([1; 32]));
@@ -160,7 +160,7 @@ fn a_flood_of_first_blocks_does_not_end_the_transfers_of_others() {
     }
 }
 
-/// Large bodies that go on as slowly as they may, from more addresses than there is room for.
+/// Large bodies that continue as slowly as allowed, from more addresses than there is room for.
 #[test]
 fn large_bodies_that_never_end_give_way_to_small_ones() {
     let mut config = Config::new([1; 32]);
@@ -190,7 +190,7 @@ fn large_bodies_that_never_end_give_way_to_small_ones() {
     }
 }
 
-/// Two that are equally large and busy: one gets through, instead of none.
+/// Of two equally large and busy bodies, one gets through instead of none.
 #[test]
 fn bodies_that_come_on_do_not_displace_each_other() {
     let mut config = Config::new([1; 32]);
@@ -208,7 +208,7 @@ fn bodies_that_come_on_do_not_displace_each_other() {
     assert!(refused > 0, "there is no room for both");
 }
 
-/// A client that starts and stops, and starts again, has room again: what it left gives way.
+/// A client that stops and starts again has room: its abandoned body gives way.
 #[test]
 fn of_one_peer_what_does_not_come_on_gives_way_and_nothing_else() {
     let number = |config: &mut Config| config.bounds.receiving_per_peer = 2;
@@ -229,7 +229,7 @@ fn of_one_peer_what_does_not_come_on_gives_way_and_nothing_else() {
         }
         let almost = T0 + silence - Duration::from_millis(1);
         assert!(half(&mut node, almost, 1, put("c", 0, true, 32)).contains("5.03"));
-        // Others have nothing to do with it.
+        // Other peers aren't affected.
         assert!(half(&mut node, almost, 2, put("c", 0, true, 32)).contains("2.31"));
         let then = T0 + silence;
         assert!(half(&mut node, then, 1, put("c", 0, true, 32)).contains("2.31"));
@@ -245,8 +245,8 @@ fn of_one_peer_what_does_not_come_on_gives_way_and_nothing_else() {
     }
 }
 
-/// First blocks in the name of a client, as many as it may have bodies and more, before and while
-/// it sends a body.
+/// First blocks under a client's address, more than it may have bodies, before and while it sends a
+/// body.
 #[test]
 fn first_blocks_in_the_name_of_a_peer_do_not_keep_it_out() {
     let mut config = Config::new([1; 32]);
@@ -260,7 +260,7 @@ fn first_blocks_in_the_name_of_a_peer_do_not_keep_it_out() {
     };
     flood(&mut node, 100);
     assert!(half(&mut node, T0, 1, put("own", 0, true, 64)).contains("2.31"));
-    // So many displace it as there may be.
+    // As many as there may be displace it.
     flood(&mut node, 3);
     for number in 1..10 {
         assert!(half(&mut node, T0, 1, put("own", number, true, 64)).contains("2.31"));
@@ -306,7 +306,7 @@ fn a_body_that_comes_on_slowly_for_ever_is_forgotten() {
     );
 }
 
-/// What the application has decided about a first block.
+/// The application's decision about a first block.
 fn streaming(configure: impl FnOnce(&mut Config)) -> Node {
     let mut config = Config::new([1; 32]);
     config.stream_requests = true;
@@ -314,7 +314,7 @@ fn streaming(configure: impl FnOnce(&mut Config)) -> Node {
     Node::new(config)
 }
 
-/// Accepts a first block: the body is assembled, or handed on.
+/// Accepts a first block: the body is assembled or delivered block by block.
 fn accept(node: &mut Node, peer: u32, path: &str, assemble: bool) -> (String, Option<TransferId>) {
     let mut name = None;
     let said = ask(node, T0, peer, put(path, 0, true, 64), |node, incoming| {
@@ -338,7 +338,7 @@ fn accept(node: &mut Node, peer: u32, path: &str, assemble: bool) -> (String, Op
     (said, name)
 }
 
-/// What the application does not want is refused with its first block, and displaces nothing.
+/// A body that the application refuses with its first block displaces nothing.
 #[test]
 fn a_body_that_the_application_refuses_at_its_first_block_takes_no_room() {
     let mut node = streaming(|config| {
@@ -400,7 +400,7 @@ fn a_second_block_before_the_first_is_accepted_is_of_no_body() {
     assert!(said.contains("2.04"), "{said}");
 }
 
-/// As many first blocks as there may be bodies wait for the application's decision, and no more.
+/// No more first blocks wait for the application's decision than there may be bodies.
 #[test]
 fn first_blocks_that_wait_for_a_decision_are_bounded() {
     let mut node = streaming(|config| config.bounds.receiving = 3);
@@ -416,14 +416,14 @@ fn first_blocks_that_wait_for_a_decision_are_bounded() {
     assert_eq!(waiting.len(), 3);
 }
 
-/// A body that is accepted when there is no room any more is refused after all, and the application
-/// is told; as it is told of one that gives way.
+/// A body that is accepted after the room is gone is refused after all. The application is told, as
+/// it is of a body that gives way.
 #[test]
 fn the_application_is_told_of_a_body_that_it_accepted_and_there_is_no_room_for() {
     let mut node = streaming(|config| config.bounds.receiving = 1);
     let (said, first) = accept(&mut node, 1, "x", false);
     assert!(said.contains("2.31"), "{said}");
-    // It has begun only, so it gives way.
+    // It has only begun, so it gives way.
     let (said, second) = accept(&mut node, 2, "x", false);
     assert!(said.contains("2.31"), "{said}");
     let lost = |node: &mut Node| match node.poll_event() {
@@ -435,7 +435,7 @@ fn the_application_is_told_of_a_body_that_it_accepted_and_there_is_no_room_for()
     };
     let no_room = FailureReason::NoRoom;
     assert_eq!(lost(&mut node), Some((first.unwrap(), no_room)));
-    // Now it comes on, and does not.
+    // Now it continues and doesn't give way.
     ask(&mut node, T0, 2, put("x", 1, true, 64), |node, incoming| {
         respond(node, T0, incoming, Code::CONTINUE);
     });

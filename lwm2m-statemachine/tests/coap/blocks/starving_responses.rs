@@ -1,5 +1,5 @@
-//! Peers that begin large responses and do not end them, to fill what there is room for: those who
-//! mean it are heard all the same, and each request that fails says why.
+//! Peers that fill the room for responses with responses that they don't end: honest peers get
+//! through all the same, and each failed request has a reason.
 
 use core::time::Duration;
 
@@ -17,7 +17,7 @@ use super::{
     support::{T0, block, get},
 };
 
-/// A client of many servers. Those answer what they are asked with blocks of 1,024 bytes.
+/// A client of many servers, which answer in blocks of 1,024 bytes.
 struct Client {
     node: Node,
     now: Instant,
@@ -34,7 +34,7 @@ impl Client {
         }
     }
 
-    /// Asks a server, which answers with so many blocks, then stops or ends.
+    /// Asks a server, which answers with this many blocks, then stops or ends.
     fn ask(&mut self, peer: u32, blocks: u32, ends: bool) -> (RequestId, Option<usize>) {
         let id = self
             .node
@@ -46,7 +46,7 @@ impl Client {
             let more = number + 1 < blocks || !ends;
             length = self.answer(peer, &asked, number, more);
         }
-        // What is asked beyond is not answered.
+        // Further requests aren't answered.
         while self.node.poll_transmit().is_some() {}
         (id, length)
     }
@@ -87,8 +87,8 @@ impl Client {
     }
 }
 
-/// As few as four servers must not have it all: each answers sixteen requests with half a MiB and
-/// a block, and stops.
+/// Four servers must not get all room. Each answers sixteen requests with half a MiB and a block,
+/// and stops.
 #[test]
 fn four_peers_with_half_answers_do_not_keep_others_out() {
     let mut client = Client::new(|_| {});
@@ -116,7 +116,7 @@ fn the_largest_answer_that_does_not_come_on_gives_way_with_that_reason() {
         .collect();
     assert_eq!(client.failed(), []);
     client.now += Duration::from_secs(3);
-    // Beside them there is no room for 250 blocks.
+    // That leaves no room for 250 blocks.
     assert_eq!(client.ask(HONEST, 250, true).1, Some(250 << 10));
     assert_eq!(client.failed(), [(begun[1], FailureReason::NoRoom)]);
 }
@@ -143,7 +143,7 @@ fn an_answer_that_comes_on_slowly_for_ever_fails_for_that_reason() {
     assert_eq!(client.node.usage().response_bytes, 0);
 }
 
-/// What is handed on block by block takes no room, and may take any time.
+/// What is delivered block by block takes no room, and may take any time.
 #[test]
 fn an_answer_that_is_handed_on_has_no_deadline() {
     let mut client = Client::new(|config| config.transfer_deadline = Duration::from_secs(100));

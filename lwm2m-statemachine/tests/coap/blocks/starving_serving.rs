@@ -1,5 +1,5 @@
-//! Requests for bodies that nobody reads to their end, to fill what there is room for: whoever reads
-//! gets to the end all the same. Any address may be made up.
+//! Requests that fill the room for served bodies and don't fetch them: a client that reads gets to
+//! the end all the same. Any address may be made up.
 
 use core::time::Duration;
 
@@ -58,7 +58,7 @@ impl Server {
     }
 }
 
-/// Requests from addresses that are made up displace each other, not what is being read.
+/// Requests from made-up addresses displace each other, not what is being read.
 #[test]
 fn a_flood_of_requests_does_not_displace_bodies_that_are_being_read() {
     let number = |config: &mut Config| config.bounds.serving = 8;
@@ -95,7 +95,7 @@ fn a_body_that_a_flood_displaces_is_rendered_again_and_read_to_its_end() {
     assert_eq!(server.rendered, 5 * 100 + 2);
 }
 
-/// Whoever begins to read and stops gives way to who reads now, however much was read.
+/// A reader that stops gives way to one that reads now, however much it has read.
 #[test]
 fn a_body_that_is_not_read_any_more_goes_before_one_that_has_just_been_asked_for() {
     let mut server = Server::new(|config| config.bounds.serving = 2);
@@ -111,7 +111,7 @@ fn a_body_that_is_not_read_any_more_goes_before_one_that_has_just_been_asked_for
     assert_eq!(server.rendered, 4, "that of 1 had to go");
 }
 
-/// One that is asked for the same block again and again is not kept for ever.
+/// A body isn't kept forever because one block is asked for again and again.
 #[test]
 fn a_body_that_is_read_for_ever_is_rendered_again() {
     let mut server = Server::new(|config| config.transfer_deadline = Duration::from_secs(1000));

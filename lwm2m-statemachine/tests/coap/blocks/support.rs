@@ -1,4 +1,4 @@
-//! Two endpoints, the applications on them, and what they say to each other, in words.
+//! Two endpoints with applications, and their messages in words.
 
 use core::fmt::Write as _;
 
@@ -20,7 +20,7 @@ pub(crate) fn config(seed: u8, block_size: usize) -> Config {
     config
 }
 
-/// A body that tells a misplaced block from the right one.
+/// A body in which a misplaced block shows.
 pub(crate) fn body(length: usize) -> Vec<u8> {
     (0..length)
         .map(|index| (index / 16 * 7 + index) as u8)
@@ -68,17 +68,17 @@ pub(crate) struct Pair {
     pub(crate) client: Node,
     pub(crate) server: Node,
     pub(crate) serve: Serve,
-    /// What datagrams travel on.
+    /// The channel of the datagrams.
     pub(crate) channel: Channel,
-    /// The largest datagram there was.
+    /// The largest datagram so far.
     pub(crate) largest: usize,
-    /// Which datagrams get lost.
+    /// Chooses the datagrams that are lost.
     pub(crate) lose: Box<dyn FnMut(&str) -> bool>,
-    /// What was said.
+    /// The datagrams so far, in words.
     pub(crate) log: Vec<String>,
     pub(crate) said: Vec<Vec<u8>>,
     pub(crate) told: Vec<Told>,
-    /// Events of the server and those of the client that are of no request.
+    /// The server's events, and the client's that belong to no request.
     pub(crate) events: Vec<Event<&'static str>>,
 }
 
@@ -99,7 +99,7 @@ impl Pair {
         }
     }
 
-    /// Blocks of this size on either side, and a server that answers requests so.
+    /// With blocks of these sizes, and a server with these answers.
     pub(crate) fn serving(
         client: usize,
         server: usize,
@@ -135,7 +135,7 @@ impl Pair {
             .unwrap()
     }
 
-    /// Lets both talk until nothing is to be said now.
+    /// Exchanges datagrams until neither has more to send now.
     pub(crate) fn talk(&mut self) {
         loop {
             let mut quiet = true;
@@ -193,7 +193,7 @@ impl Pair {
         !lost
     }
 
-    /// Goes on until nothing will happen any more, and nothing may be left.
+    /// Runs until nothing is due any more, and checks that no state is left.
     pub(crate) fn run_to_rest(&mut self) {
         for _ in 0..100_000 {
             self.talk();
@@ -262,7 +262,7 @@ pub(crate) fn words(payload: &[u8]) -> String {
     line
 }
 
-/// A request as a client of any kind may make it: confirmable, with this message id and token.
+/// The datagram of a confirmable request with this message id, which is its token too.
 pub(crate) fn wire(message: MessageBuf, id: u16) -> Vec<u8> {
     let token = Token::new(&id.to_be_bytes()).unwrap();
     message.finish(MessageType::Confirmable, id, token).into()
@@ -288,7 +288,7 @@ pub(crate) fn blockwise(
     message
 }
 
-/// Lets a node take a datagram of `from`, and tells what it says to it.
+/// Gives a node a datagram of `from`; returns what it sends.
 pub(crate) fn say<'d>(
     node: &mut Node,
     now: Instant,
@@ -300,8 +300,7 @@ pub(crate) fn say<'d>(
     (incoming, sent(node))
 }
 
-/// What a node says to a request that a client of any kind makes, if its application answers
-/// what it is told with `serve`.
+/// What a node sends in answer to a request, if its application answers with `serve`.
 pub(crate) fn ask(
     node: &mut Node,
     now: Instant,
@@ -317,7 +316,7 @@ pub(crate) fn ask(
     said
 }
 
-/// The one answer to a request that the application does not see.
+/// The only answer to a request that the application doesn't see.
 pub(crate) fn refused(
     node: &mut Node,
     now: Instant,
@@ -331,7 +330,7 @@ pub(crate) fn refused(
     said.remove(0)
 }
 
-/// Answers a request with 2.04 and tells its body.
+/// Answers a request with 2.04 and returns its body.
 pub(crate) fn change(node: &mut Node, incoming: Incoming<'_>) -> Vec<u8> {
     let Incoming::Request {
         responder, body, ..

@@ -1,4 +1,4 @@
-//! Properties of reading and writing messages, and `coap-lite` beside it.
+//! Properties of reading and writing messages, also against `coap-lite`.
 
 mod oracle;
 
@@ -9,7 +9,7 @@ use lwm2m_statemachine::{
 };
 use proptest::{collection::vec, prelude::*};
 
-/// What a message is made of.
+/// The parts of a message.
 #[derive(Clone, Debug)]
 struct Parts {
     kind: MessageType,
@@ -42,7 +42,7 @@ fn kinds() -> impl Strategy<Value = MessageType> {
     ]
 }
 
-/// An option whose value has a legal length; known and unknown ones, near and far.
+/// An option, known or unknown, with a value of a legal length.
 fn options() -> impl Strategy<Value = (u16, Vec<u8>)> {
     let number = prop_oneof![0..70_u16, 200..400_u16, any::<u16>()];
     (number, vec(any::<u8>(), 0..300)).prop_map(|(number, mut value)| {
@@ -168,7 +168,7 @@ proptest! {
         }
     }
 
-    /// Whatever arrives, the endpoint goes on working, and all it holds ends with time.
+    /// Whatever arrives, the endpoint continues to work, and all that it holds expires.
     #[test]
     fn arbitrary_datagrams_do_an_endpoint_no_harm(
         datagrams in vec(

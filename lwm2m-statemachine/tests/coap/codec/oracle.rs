@@ -1,5 +1,5 @@
-//! `coap-lite` as an oracle: what both codecs read and write is the same, and where they differ, a
-//! test says who is right, and by which section.
+//! `coap-lite` as an oracle: both codecs read and write the same. Where they differ, a test says
+//! which is right, by which section.
 
 use coap_lite::{
     CoapOption, MessageClass, Packet,
@@ -14,7 +14,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{Parts, assert_same, parts, we_read};
 
-/// What `coap-lite` reads, in our words; `None` if it refuses.
+/// What `coap-lite` reads, as our parts; `None` if it refuses.
 fn peer_reads(datagram: &[u8]) -> Option<Parts> {
     let packet = Packet::from_bytes(datagram).ok()?;
     let kind = match packet.header.get_type() {
@@ -86,7 +86,7 @@ proptest! {
         }
     }
 
-    /// Options that hold numbers: the value that both see in the same bytes.
+    /// Numeric options: both read the same value.
     #[test]
     fn numbers_are_read_as_coap_lite_reads_them(value in vec(any::<u8>(), 0..=6)) {
         let read = |number: u16| -> (Vec<u8>, Packet) {
@@ -196,8 +196,8 @@ fn the_longest_option_values_are_read_though_not_by_coap_lite() {
     }
 }
 
-/// Observe has 0 to 3 bytes (RFC 7641 §2), and an elective option of another length is to be ignored
-/// (RFC 7252 §5.4.1, §5.4.3). coap-lite reads up to four.
+/// Observe has 0 to 3 bytes (RFC 7641 §2), and an elective option of another length is to be
+/// ignored (RFC 7252 §5.4.1, §5.4.3). coap-lite reads up to four.
 #[test]
 fn an_observe_value_of_four_bytes_is_none() {
     let datagram = with_option(6, &[0, 0, 0, 1]);
@@ -208,8 +208,8 @@ fn an_observe_value_of_four_bytes_is_none() {
     assert_eq!(message.unrecognised(), None);
 }
 
-/// A block option has up to 3 bytes, 20 bits of them for the number (RFC 7959 §2.1, §2.2). coap-lite
-/// reads two bytes, and ends at block 4095: with blocks of 1024 bytes, at 4 MiB.
+/// A block option has up to 3 bytes, 20 bits of them for the number (RFC 7959 §2.1, §2.2).
+/// coap-lite reads two bytes, and ends at block 4095: with blocks of 1024 bytes, at 4 MiB.
 #[test]
 fn blocks_beyond_4095_are_read_though_not_by_coap_lite() {
     for (number, size) in [(4096, 1024), (10_239, 1024), (1_048_575, 16)] {
@@ -238,9 +238,9 @@ fn a_block_of_the_reserved_size_is_none() {
     assert_eq!(BlockOption::new(0, true, 2048), None);
 }
 
-/// Where an option must not be repeated, every occurrence after the first is as one that is not
+/// Where an option must not be repeated, every occurrence after the first counts as not
 /// recognised (RFC 7252 §5.4.5): if elective, it is ignored; if critical, the message has a bad
-/// option. coap-lite gives all of them out, and leaves that to the application.
+/// option. coap-lite returns all of them and leaves that to the application.
 #[test]
 fn a_repeated_option_is_told_though_not_by_coap_lite() {
     let datagram = [0x40, 1, 0, 1, 0x31, b'a', 0x01, b'b', 0x30, 0x01, 1];
@@ -263,8 +263,8 @@ fn what_coap_lite_writes_and_must_not() {
     assert_eq!(error.format, FormatError::TokenLength(9));
     assert!(Token::new(&[7; 9]).is_none());
 
-    // A value longer than its length can be told (RFC 7252 §3.1): coap-lite tells another length,
-    // and the rest of the value is read as options. It is an error before it is written.
+    // A value longer than an option can be (RFC 7252 §3.1): coap-lite writes a wrong length, and
+    // the rest of the value is read as options. Ours is an error before anything is written.
     let long = vec![0; 65_805];
     let mut packet = Packet::new();
     packet.header.code = MessageClass::from(Code::GET.to_byte());
