@@ -111,16 +111,17 @@ impl<'a> RegisterParameters<'a> {
             .map(|(slot, query)| *slot = query)
             .count();
         let queries = first.into_iter().take(count).chain(queries);
-        let style = match first_version(queries.clone()) {
-            Some((query, client)) if !accepted.contains(client) => {
-                return Err(ParameterError::Version {
-                    query,
-                    client,
-                    accepted,
-                });
-            }
-            version => Style::of(version.map_or(crate::Version::INITIAL, |(_, version)| version)),
-        };
+        let judged = first_version(queries.clone());
+        if let Some((query, client)) = judged
+            && !accepted.contains(client)
+        {
+            return Err(ParameterError::Version {
+                query,
+                client,
+                accepted,
+            });
+        }
+        let style = Style::of(judged.map_or(crate::Version::INITIAL, |(_, version)| version));
         let known = [
             EndpointName,
             Lifetime,
@@ -129,7 +130,7 @@ impl<'a> RegisterParameters<'a> {
             Binding,
             QueueMode,
         ];
-        let given = Given::read(queries, style, &known, unknown)?;
+        let given = Given::read(queries, style, &known, judged, unknown)?;
         let binding = given.binding(style);
         Ok(Self {
             endpoint: given.endpoint.ok_or(missing(EndpointName))?,
@@ -180,7 +181,7 @@ impl UpdateParameters {
 
         let style = Style::like(registered);
         let known = [Lifetime, SmsNumber, Binding, QueueMode];
-        let given = Given::read(queries, style, &known, unknown)?;
+        let given = Given::read(queries, style, &known, None, unknown)?;
         Ok(Self {
             lifetime: given.lifetime,
             binding: given.binding(style),
@@ -205,7 +206,7 @@ impl<'a> BootstrapParameters<'a> {
         unknown: impl FnMut(&'a str) -> UnknownParameter,
     ) -> Result<Self, ParameterError> {
         let known = [Parameter::EndpointName];
-        let given = Given::read(queries, Style::Mode, &known, unknown)?;
+        let given = Given::read(queries, Style::Mode, &known, None, unknown)?;
         Ok(Self {
             endpoint: given.endpoint.ok_or(missing(Parameter::EndpointName))?,
         })

@@ -108,7 +108,7 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-statemachine",
         within: "server::registrar",
         layers: &[
-            &["location", "pages", "refusal", "room"],
+            &["eviction", "location", "pages", "refusal"],
             &["objects", "origin", "parameters"],
             &["registration"],
             &["policy", "registrations"],

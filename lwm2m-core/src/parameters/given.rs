@@ -71,10 +71,13 @@ pub(super) struct Given<'a> {
 
 impl<'a> Given<'a> {
     /// Reads all queries, so that the caller gets each unknown one. Returns the first error.
+    ///
+    /// `judged` is the [first version](first_version), if it was read before.
     pub(super) fn read(
         queries: impl IntoIterator<Item = &'a str>,
         style: Style,
         known: &[Parameter],
+        judged: Option<(usize, Version)>,
         mut unknown: impl FnMut(&'a str) -> UnknownParameter,
     ) -> Result<Self, ParameterError> {
         let mut given = Self::default();
@@ -87,6 +90,10 @@ impl<'a> Given<'a> {
                 known.key() == key && (*known != Parameter::QueueMode || style != Style::Mode)
             };
             let result = match known.iter().copied().find(is_it) {
+                Some(Parameter::Version) if judged.is_some_and(|(at, _)| at == query) => {
+                    given.version = judged.map(|(_, version)| version);
+                    Ok(())
+                }
                 Some(parameter) => given.take(query, style, parameter, value),
                 None => match unknown(text) {
                     UnknownParameter::Accept => Ok(()),

@@ -213,13 +213,13 @@ impl<P: Peer> Server<P> {
                 body,
             }) => {
                 let decision = self.registrar.decide(now, &origin, &request, &body);
-                self.settle(now, responder, decision);
+                self.carry_out(now, responder, decision);
             }
             // Only a first block comes here: the endpoint puts the others together.
             Some(Incoming::RequestBlock {
                 responder, request, ..
             }) => match self.registrar.decide_by_first_block(now, &origin, &request) {
-                Some(decision) => self.settle(now, responder, decision),
+                Some(decision) => self.carry_out(now, responder, decision),
                 // The endpoint has just handed the responder out, so it accepts it.
                 None => drop(self.endpoint.assemble(now, responder, &request)),
             },
@@ -496,7 +496,7 @@ impl<P: Peer> Server<P> {
 /// The requests of clients.
 impl<P: Peer> Server<P> {
     /// Answers a request, ends what ends with it, and tells the application.
-    fn settle(&mut self, now: Instant, responder: Responder, decision: Decision<P>) {
+    fn carry_out(&mut self, now: Instant, responder: Responder, decision: Decision<P>) {
         let Decision { answer, effect } = decision;
         self.tell_departures(now);
         // A repeated Register may be handled again, as it replaces the first one. So no answer has

@@ -6,11 +6,11 @@ use lwm2m_core::Instant;
 use thiserror::Error;
 
 use super::{
+    eviction::{Host, Standing},
     policy::Policy,
     refusal::RefusalReason,
     registration::Registration,
     registrations::{NameHash, Registrations, weight},
-    room::{Host, Standing},
 };
 use crate::{machine::Peer, server::id::RegistrationId};
 
@@ -187,7 +187,7 @@ impl<P: Peer> Admission<'_, P> {
     /// no room.
     fn dispensable(&mut self, need: &Need) -> Option<RegistrationId> {
         if let Some(old) = need.instead_of {
-            self.registrations.spare(old);
+            self.registrations.defer(old);
         }
         let another = |id: &RegistrationId| need.instead_of != Some(*id);
         let oldest = self.registrations.oldest_unconfirmed().filter(another);

@@ -6,10 +6,11 @@
 //!
 //! - `policy` is what the application has decided, `admission` makes room for a registration.
 //! - `registrations` finds a registration by handle, name or location, and the next one that expires;
-//!   `room` orders those that may have to go, `pages` keeps them.
+//!   `eviction` orders those that may have to go, `pages` keeps them.
 //! - `registration`, `objects` and `parameters` are what one client said.
 
 mod admission;
+mod eviction;
 mod location;
 mod objects;
 mod origin;
@@ -19,7 +20,6 @@ mod policy;
 mod refusal;
 mod registration;
 mod registrations;
-mod room;
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -30,21 +30,21 @@ use lwm2m_core::{
 
 use self::{
     admission::Admission,
+    eviction::Standing,
     location::RD,
     policy::Policy,
     registration::{Announced, Contact, OptionalParameters, Update},
     registrations::Registrations,
-    room::Standing,
 };
 pub(super) use self::{
     admission::Departure, objects::ObjectList, origin::Origin, registrations::HostOf,
 };
 pub use self::{
     admission::EvictionReason,
+    eviction::Host,
     location::Location,
     refusal::{Refusal, RefusalReason},
     registration::{Changes, Registration},
-    room::Host,
 };
 use super::{config::ServerConfig, id::RegistrationId};
 use crate::{

@@ -95,8 +95,9 @@ impl Links {
     fn add(&mut self, link: RegistrationLink<'_>, limit: usize) -> Result<(), RefusalReason> {
         let place = match link {
             RegistrationLink::Object { object, version } => {
-                self.versions
-                    .extend(version.map(|version| (object, version)));
+                if let Some(version) = version {
+                    self.versions.push((object, version));
+                }
                 Entry::place(object, None)
             }
             RegistrationLink::Instance {
@@ -104,8 +105,9 @@ impl Links {
                 instance,
                 version,
             } => {
-                self.instance_versions
-                    .extend(version.map(|version| (object, version)));
+                if let Some(version) = version {
+                    self.instance_versions.push((object, version));
+                }
                 Entry::place(object, Some(instance))
             }
             RegistrationLink::Root {

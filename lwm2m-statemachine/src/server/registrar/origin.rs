@@ -2,7 +2,7 @@
 
 use lwm2m_objects::typed::SecurityMode;
 
-use super::room::Standing;
+use super::eviction::Standing;
 use crate::machine::{Channel, Identity};
 
 /// Where a request came from, and what the transport proved about its sender.

@@ -8,12 +8,12 @@ use lwm2m_core::{
 use lwm2m_linkformat::RootPath;
 
 use super::{
+    eviction::Standing,
     location::Location,
     objects::ObjectList,
     origin::Origin,
     parameters::{GivenParameters, Parameters},
     refusal::RefusalReason,
-    room::Standing,
 };
 use crate::machine::Channel;
 

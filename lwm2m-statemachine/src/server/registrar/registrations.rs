@@ -4,16 +4,16 @@
 //! The indices hold four bytes for each registration and compare with the registration itself, so
 //! that its name is kept once. Nothing is scanned, and unused memory is given back.
 
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashTable;
 use lwm2m_core::Instant;
 
 use super::{
+    eviction::{EvictionOrder, Host, Place, Places},
     location::Location,
     pages::Pages,
     registration::Registration,
-    room::{Host, Place, Places, Room},
 };
 use crate::{
     machine::{KeyedState, Random, TimerQueue},
@@ -30,7 +30,7 @@ pub(super) struct Registrations<P> {
     /// Locations are random, so they are their own hashes.
     by_location: HashTable<u32>,
     expiry: TimerQueue<u32>,
-    room: Room,
+    eviction: EvictionOrder,
     host_of: Option<HostOf<P>>,
     /// The weight of all registrations.
     bytes: usize,
@@ -64,7 +64,7 @@ impl<P> Registrations<P> {
             by_name: HashTable::new(),
             by_location: HashTable::new(),
             expiry: TimerQueue::new(),
-            room: Room::new(random.hash_keys()),
+            eviction: EvictionOrder::new(random.hash_keys()),
             host_of,
             bytes: 0,
             keys: random.hash_keys(),
@@ -84,7 +84,7 @@ impl<P> Registrations<P> {
 
     /// How many hosts have registrations without a proven identity.
     pub(super) fn hosts(&self) -> usize {
-        self.room.hosts()
+        self.eviction.hosts()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (RegistrationId, &Registration<P>)> {
@@ -110,7 +110,7 @@ impl<P> Registrations<P> {
 
     /// The hash of a name, for several calls about it.
     pub(super) fn hash_name(&self, endpoint_name: &str) -> NameHash {
-        NameHash(self.keys.hash_one(endpoint_name))
+        NameHash(hash_name(self.keys, endpoint_name))
     }
 
     pub(super) fn find(&self, endpoint_name: &str) -> Option<RegistrationId> {
@@ -165,10 +165,10 @@ impl<P> Registrations<P> {
         self.serial = self.serial.wrapping_add(1);
         self.bytes = self.bytes.saturating_add(weight);
         self.expiry.set(index, &mut None, Some(expiry));
-        self.room.add(&mut self.entries, index, standing, host);
+        self.eviction.add(&mut self.entries, index, standing, host);
         let entries = &self.entries;
         self.by_name.insert_unique(name_hash, index, |index| {
-            keys.hash_one(name(entries, *index).unwrap_or_default())
+            hash_name(keys, name(entries, *index).unwrap_or_default())
         });
         self.by_location
             .insert_unique(location_hash, index, |index| {
@@ -205,8 +205,8 @@ impl<P> Registrations<P> {
             .set(id.index, &mut Some(expiry), Some(expiry_now));
         if before != now {
             let entries = &mut self.entries;
-            self.room.remove(entries, id.index, before.0, before.1);
-            self.room.add(entries, id.index, now.0, now.1);
+            self.eviction.remove(entries, id.index, before.0, before.1);
+            self.eviction.add(entries, id.index, now.0, now.1);
         }
         Some(result)
     }
@@ -227,7 +227,7 @@ impl<P> Registrations<P> {
         let host = self.host_of(&registration.contact.peer);
         let location_hash = registration.location.bits();
         self.expiry.set(id.index, &mut Some(expiry), None);
-        self.room
+        self.eviction
             .remove(&mut self.entries, id.index, standing, host);
         let is_it = |index: &u32| *index == id.index;
         if let Ok(found) = self.by_name.find_entry(name_hash, is_it) {
@@ -255,7 +255,7 @@ impl<P> Registrations<P> {
 
     /// How many registrations without a proven identity a host has.
     pub(super) fn count_at(&self, host: Host) -> usize {
-        self.room.count_at(host)
+        self.eviction.count_at(host)
     }
 
     /// The host of a peer, if hosts are told apart.
@@ -265,33 +265,33 @@ impl<P> Registrations<P> {
 
     /// The unconfirmed registration that is the oldest.
     pub(super) fn oldest_unconfirmed(&self) -> Option<RegistrationId> {
-        self.id(self.room.oldest_unconfirmed()?)
+        self.id(self.eviction.oldest_unconfirmed()?)
     }
 
     /// The unconfirmed registration of a host that is the oldest.
     pub(super) fn oldest_unconfirmed_at(&self, host: Host) -> Option<RegistrationId> {
-        self.id(self.room.oldest_unconfirmed_at(host)?)
+        self.id(self.eviction.oldest_unconfirmed_at(host)?)
     }
 
     /// A confirmed registration that is idle: the first in the order that wasn't updated since it
     /// was last looked at, or, if all of those looked at were, the first of the rest.
     pub(super) fn idle_confirmed(&mut self) -> Option<RegistrationId> {
-        for _ in 0..SPARED {
-            let id = self.id(self.room.first_confirmed()?)?;
+        for _ in 0..LOOKED_AT {
+            let id = self.id(self.eviction.first_confirmed()?)?;
             let registration = self.get_mut(id)?;
             if !core::mem::take(&mut registration.contact.updated_since) {
                 return Some(id);
             }
-            self.spare(id);
+            self.defer(id);
         }
-        self.id(self.room.first_confirmed()?)
+        self.id(self.eviction.first_confirmed()?)
     }
 
     /// Moves a registration behind all others of its standing.
-    pub(super) fn spare(&mut self, id: RegistrationId) {
+    pub(super) fn defer(&mut self, id: RegistrationId) {
         if let Some(registration) = self.get(id) {
             let standing = registration.contact.standing;
-            self.room.spare(&mut self.entries, id.index, standing);
+            self.eviction.defer(&mut self.entries, id.index, standing);
         }
     }
 
@@ -307,7 +307,7 @@ impl<P> Registrations<P> {
         let too_large = |capacity: usize| capacity > SPARE_ROOM && capacity / 8 > entries.len();
         if too_large(self.by_name.capacity()) {
             self.by_name.shrink_to(wanted, |index| {
-                keys.hash_one(name(entries, *index).unwrap_or_default())
+                hash_name(keys, name(entries, *index).unwrap_or_default())
             });
         }
         if too_large(self.by_location.capacity()) {
@@ -322,7 +322,7 @@ impl<P> Registrations<P> {
 const SPARE_ROOM: usize = 64;
 
 /// How many confirmed registrations are looked at for an idle one.
-const SPARED: usize = 16;
+const LOOKED_AT: usize = 16;
 
 /// What the indices take for a registration, in bytes; an average, without spare capacity.
 const INDICES: usize = 48;
@@ -330,6 +330,13 @@ const INDICES: usize = 48;
 /// The weight of a registration: the heap it takes, in bytes.
 pub(super) fn weight<P>(registration: &Registration<P>) -> usize {
     size_of::<Entry<P>>() + INDICES + registration.heap()
+}
+
+/// A name is hashed alone, so nothing has to mark its end.
+fn hash_name(keys: KeyedState, endpoint_name: &str) -> u64 {
+    let mut hasher = keys.build_hasher();
+    hasher.write(endpoint_name.as_bytes());
+    hasher.finish()
 }
 
 fn name<P>(entries: &Pages<Entry<P>>, index: u32) -> Option<&str> {

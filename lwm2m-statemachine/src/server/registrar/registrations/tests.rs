@@ -3,9 +3,9 @@ use alloc::{format, vec::Vec};
 use lwm2m_core::{Binding, Lifetime, Version};
 
 use super::super::{
+    eviction::Standing,
     objects::ObjectList,
     registration::{Announced, Contact},
-    room::Standing,
 };
 use super::*;
 use crate::machine::Channel;

@@ -111,7 +111,7 @@ pub(super) trait Places {
 
 /// The lists, and the number of registrations of each host.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct EvictionOrder {
     /// From the first that registered to the last.
     unconfirmed: List,
     /// The first one has been idle the longest, as far as it was looked at.
@@ -125,7 +125,7 @@ struct AtHost {
     unconfirmed: List,
 }
 
-impl Room {
+impl EvictionOrder {
     pub(super) fn new(keys: KeyedState) -> Self {
         Self {
             unconfirmed: List::default(),
@@ -195,7 +195,7 @@ impl Room {
     }
 
     /// Puts a registration behind the others of its standing.
-    pub(super) fn spare(&mut self, places: &mut impl Places, index: u32, standing: Standing) {
+    pub(super) fn defer(&mut self, places: &mut impl Places, index: u32, standing: Standing) {
         let list = match standing {
             Standing::Proven => return,
             Standing::Confirmed => &mut self.confirmed,
@@ -247,8 +247,8 @@ impl Default for List {
     }
 }
 
-/// Which links of a place a list uses.
-type Which = fn(&mut Place) -> &mut Links;
+/// LinksOf links of a place a list uses.
+type LinksOf = fn(&mut Place) -> &mut Links;
 
 fn all(place: &mut Place) -> &mut Links {
     &mut place.all
@@ -264,7 +264,7 @@ impl List {
     }
 
     /// Adds an entry, which is in no list of these links, behind all others.
-    fn push(&mut self, places: &mut impl Places, index: u32, which: Which) {
+    fn push(&mut self, places: &mut impl Places, index: u32, which: LinksOf) {
         let before = self.last;
         if let Some(place) = places.place(index) {
             *which(place) = Links {
@@ -280,7 +280,7 @@ impl List {
     }
 
     /// Takes an entry out of this list.
-    fn remove(&mut self, places: &mut impl Places, index: u32, which: Which) {
+    fn remove(&mut self, places: &mut impl Places, index: u32, which: LinksOf) {
         let Some(place) = places.place(index) else {
             return;
         };
@@ -352,29 +352,29 @@ mod tests {
             ),
         ) {
             let mut places = alloc::vec![Place::default(); 20];
-            let mut room = Room::new(Random::new([1; 32]).hash_keys());
+            let mut order = EvictionOrder::new(Random::new([1; 32]).hash_keys());
             let mut model = Model::default();
             for (index, standing, host, stays) in steps {
                 let host = host.map(Host::new);
                 if let Some(at) = model.entries.iter().position(|entry| entry.0 == index) {
                     let (_, before, at_host) = model.entries.remove(at);
-                    room.remove(&mut places, index, before, at_host);
+                    order.remove(&mut places, index, before, at_host);
                 }
                 if stays {
                     model.entries.push((index, standing, host));
-                    room.add(&mut places, index, standing, host);
+                    order.add(&mut places, index, standing, host);
                 }
-                prop_assert_eq!(room.oldest_unconfirmed(), model.first(Standing::Unconfirmed, None));
-                prop_assert_eq!(room.first_confirmed(), model.first(Standing::Confirmed, None));
+                prop_assert_eq!(order.oldest_unconfirmed(), model.first(Standing::Unconfirmed, None));
+                prop_assert_eq!(order.first_confirmed(), model.first(Standing::Confirmed, None));
                 let hosts = (0..4).map(Host::new);
                 for host in hosts.clone() {
-                    prop_assert_eq!(room.count_at(host), model.at(host));
+                    prop_assert_eq!(order.count_at(host), model.at(host));
                     prop_assert_eq!(
-                        room.oldest_unconfirmed_at(host),
+                        order.oldest_unconfirmed_at(host),
                         model.first(Standing::Unconfirmed, Some(host))
                     );
                 }
-                prop_assert_eq!(room.hosts(), hosts.filter(|host| model.at(*host) > 0).count());
+                prop_assert_eq!(order.hosts(), hosts.filter(|host| model.at(*host) > 0).count());
             }
         }
     }
@@ -383,13 +383,13 @@ mod tests {
     fn who_is_spared_goes_last() {
         for standing in [Standing::Confirmed, Standing::Unconfirmed] {
             let mut places = alloc::vec![Place::default(); 4];
-            let mut room = Room::new(Random::new([1; 32]).hash_keys());
+            let mut order = EvictionOrder::new(Random::new([1; 32]).hash_keys());
             for index in 0..4 {
-                room.add(&mut places, index, standing, None);
+                order.add(&mut places, index, standing, None);
             }
             for (spared, first) in [(0, 1), (2, 1), (1, 3), (3, 0), (0, 2)] {
-                room.spare(&mut places, spared, standing);
-                let firsts = [room.first_confirmed(), room.oldest_unconfirmed()];
+                order.defer(&mut places, spared, standing);
+                let firsts = [order.first_confirmed(), order.oldest_unconfirmed()];
                 assert_eq!(firsts.into_iter().flatten().collect::<Vec<_>>(), [first]);
             }
         }
