@@ -148,9 +148,9 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-objects",
         within: "",
         layers: &[
-            &["saved::sealed+saved::sum"],
+            &["saved"],
             &["definition"],
-            &["tree+saved"],
+            &["tree"],
             &["typed"],
             &["access", "behaviour"],
             &["example"],

@@ -9,10 +9,10 @@ use super::{change::Change, error::WriteError, objects::Objects};
 use crate::definition::{Multiplicity, ObjectDefinition, ResourceDefinition};
 
 /// Changes that fit the definitions of their Objects: paths, data types, ranges, and the number of
-/// Object Instances. [`ObjectTree::commit`] applies them without another check of their values.
+/// Object Instances. Only a [`Transaction`] and [`ObjectTree::check`] make them. They read as a
+/// slice, in which the changes of one Object follow each other.
 ///
-/// Only a [`Transaction`] makes them, and they are meant for the tree that it was begun on. They
-/// read as a slice, in which the changes of one Object follow each other.
+/// Commit them to the tree that has checked them: [`ObjectTree::commit`] doesn't check values again.
 ///
 /// ```
 /// use lwm2m_core::InstanceId;
@@ -29,6 +29,7 @@ use crate::definition::{Multiplicity, ObjectDefinition, ResourceDefinition};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// [`ObjectTree::check`]: crate::ObjectTree::check
 /// [`ObjectTree::commit`]: crate::ObjectTree::commit
 /// [`Transaction`]: crate::Transaction
 #[derive(Clone, Debug, PartialEq)]
