@@ -125,8 +125,8 @@ fn the_table_of_7_3_2_1() {
 }
 
 /// TS 7.3.2.2 to 7.3.2.5, 8.5: every operation on every kind of target, with every single right, with
-/// all rights and with none. What is not there is told whoever asks; then comes the right, then
-/// what the target supports.
+/// all rights and with none. A missing target is reported to every server. Then the right is checked,
+/// then what the target supports.
 #[test]
 fn the_table_of_7_3_2() {
     use Operation::{
@@ -152,7 +152,7 @@ fn the_table_of_7_3_2() {
         ("/3/0/14", [OK, OK, NO, NO, OK, NO]), // RW
         ("/9/0/14", [NO, OK, NO, NO, OK, NO]), // W
         ("/3/0/4", [NO, NO, OK, NO, OK, NO]),  // E
-        // What is supported may be written before it is there.
+        // A supported Resource may be written before it is there.
         ("/3/0/13", [LOST, OK, LOST, LOST, LOST, LOST]),
         ("/3/0/20", GONE), // not supported
         ("/3/0/99", GONE), // unknown
@@ -193,8 +193,8 @@ fn the_table_of_7_3_2() {
         for (at, outcomes) in rows {
             let path: Path = at.parse().unwrap();
             for ((operations, needed), allowed) in operations.iter().zip(outcomes) {
-                // Of an Object there is the right to create, and no other. It is read as far as there
-                // is a right on its instances.
+                // The only right on an Object is to create. A Read returns the instances on which
+                // there is a right.
                 let has_instance = path.depth() > 1;
                 let of_object = path.depth() == 1 && *needed == AccessRights::CREATE;
                 let has_right = !(has_instance || of_object) || rights.contains(*needed);
@@ -209,7 +209,7 @@ fn the_table_of_7_3_2() {
                 }
             }
         }
-        // Nobody reaches Security, whatever the rights.
+        // No server accesses Security, whatever its rights.
         for operation in Operation::ALL.iter().copied() {
             for security in ["/0", "/0/0", "/0/9", "/0/0/0", "/0/0/0/0"] {
                 let path = security.parse().unwrap();
@@ -252,8 +252,8 @@ fn access_control_instances_are_read_by_all_and_written_by_their_owner() {
     );
 }
 
-/// TS 7.3.1.2.1: who may create instances of an Object is for the Bootstrap-Server alone, also where
-/// access is not controlled for want of a second server. So is what cannot be told from that.
+/// TS 7.3.1.2.1: only the Bootstrap-Server says who may create instances of an Object, even if there
+/// is no second server. The same holds for an instance that can't be read and may be about that.
 #[test]
 fn the_only_server_does_not_change_who_may_create() {
     let at = |text: &str| text.parse::<Path>().unwrap();
@@ -273,7 +273,7 @@ fn the_only_server_does_not_change_who_may_create() {
         assert_eq!(may(&tree, Operation::Write, "/2/0/2"), denied);
         assert_eq!(may(&tree, Operation::Write, "/2/0"), denied);
         assert_eq!(may(&tree, Operation::Delete, "/2/0"), denied);
-        // The rights on an Object Instance are its own to change.
+        // It may change the rights on an Object Instance.
         assert_eq!(may(&tree, Operation::Write, "/2/1/2"), Ok(()));
         assert_eq!(may(&tree, Operation::Write, "/2/1"), Ok(()));
         let target = Change::Remove { path: at("/2/1/1") };
@@ -317,7 +317,7 @@ fn a_single_server_creates_without_access_control() {
     );
 }
 
-/// TS 7.3: full rights come with the only account, and not without any.
+/// TS 7.3: a server with the only account has full rights, a server without one has none.
 #[test]
 fn without_an_account_there_is_no_right() {
     let tree = tree(&[], vec![control((3, 0), &[(102, 1)], 102)]);
@@ -326,7 +326,7 @@ fn without_an_account_there_is_no_right() {
     assert!(!access::may_create(&tree, server(101), 3.into()));
 }
 
-/// The Object Instances that a tree has of the Objects that matter here.
+/// The Object Instances of the Objects under test.
 fn instances(tree: &ObjectTree) -> Vec<String> {
     [0, 1, 2, 3]
         .into_iter()
@@ -343,7 +343,7 @@ fn unbootstrapping_takes_what_only_the_server_could_access() {
     let mut tree = appendix_f();
     let changes = access::unbootstrapped(&tree, server(102));
     tree.change(&changes[..]).unwrap();
-    // Its account and the rights on it are gone; the Device is shared and stays.
+    // Its account and the rights on it are deleted. The Device is shared and stays.
     assert_eq!(
         instances(&tree),
         ["/0/0", "/1/0", "/2/0", "/2/2", "/2/3", "/2/4", "/3/0"]
@@ -353,8 +353,8 @@ fn unbootstrapping_takes_what_only_the_server_could_access() {
     assert_eq!(tree.get(at("/2/2/2/101")), Some(Value::Integer(0b1111)));
     assert_eq!(tree.get(at("/2/2/3")), Some(Value::Integer(101)));
 
-    // The owner, of several things at once: what is shared has another one, by default rights too,
-    // and what the Bootstrap-Server owns stays so, without anybody who may create.
+    // It was the owner of several Object Instances: shared ones get another owner, also by default
+    // rights. The Bootstrap-Server keeps what it owns, and nobody may create.
     let mut tree = appendix_f();
     let changes = access::unbootstrapped(&tree, server(101));
     tree.change(&changes[..]).unwrap();
@@ -371,8 +371,8 @@ fn unbootstrapping_takes_what_only_the_server_could_access() {
     assert_eq!(tree.get(at("/2/3/2/0")), Some(Value::Integer(1)));
 }
 
-/// TS E.1.3, 1: what is optional goes, be it single (5) or multiple (9), and only the one instance
-/// of a mandatory Object (3) stays.
+/// TS E.1.3, 1: instances of optional Objects are deleted, single (5) or multiple (9). Only the
+/// single instance of a mandatory Object (3) stays.
 #[test]
 fn unbootstrapping_takes_what_may_be_taken() {
     let controls = [3, 5, 9].map(|object| control((object, 0), &[(101, 0b1111)], 101));
@@ -394,7 +394,7 @@ fn unbootstrapping_takes_what_may_be_taken() {
 fn unbootstrapping_an_owner_elects_another() {
     let at = |text: &str| text.parse::<Path>().unwrap();
     for (acl, owner) in [
-        // Write and Delete weigh 1 each, Read and Execute nothing.
+        // Write and Delete count 1 each, Read and Execute 0.
         (vec![(101, 0b1111), (102, 0b0111), (103, 0b1010)], 103),
         (vec![(101, 0b1111), (102, 0b0010), (103, 0b1000)], 102), // a tie: the lowest
         (vec![(101, 0b1111), (102, 0b0001), (103, 0b1000)], 103), // not the sum of the bits
@@ -414,8 +414,8 @@ fn unbootstrapping_an_owner_elects_another() {
     }
 }
 
-/// TS E.1.3, 2: the sum of Write and Delete decides, whatever else two servers may do; of equals, the
-/// lowest Short Server ID. Who may do nothing owns nothing.
+/// TS E.1.3, 2: the sum of Write and Delete decides, whatever other rights two servers have; of
+/// equals, the lowest Short Server ID. A server without a right doesn't become the owner.
 #[test]
 fn every_combination_of_rights_elects_by_write_and_delete() {
     let weight = |bits: u16| (bits >> 1 & 1) + (bits >> 3 & 1);
@@ -427,7 +427,7 @@ fn every_combination_of_rights_elects_by_write_and_delete() {
             let changes = access::unbootstrapped(&tree, server(101));
             tree.change(&changes[..]).unwrap();
             let expected = match (first, second) {
-                // Nobody shares it: it goes, and what is about it.
+                // It isn't shared: it is deleted with its Access Control Object Instance.
                 (0, 0) => None,
                 (_, 0) => Some(102),
                 (0, _) => Some(103),
@@ -454,7 +454,7 @@ fn unbootstrapping_leaves_mandatory_single_instances() {
     let changes = access::unbootstrapped(&tree, server(101));
     tree.change(&changes[..]).unwrap();
     assert_eq!(instances(&tree), ["/0/1", "/1/1", "/2/1", "/3/0"]);
-    // On an Object, too, its entry is gone.
+    // Its entry about an Object is removed too.
     assert_eq!(tree.get("/2/1/2/101".parse().unwrap()), None);
     assert_eq!(
         tree.get("/2/1/2/102".parse().unwrap()),
@@ -467,8 +467,8 @@ fn unbootstrapping_nobody_changes_nothing() {
     assert_eq!(access::unbootstrapped(&appendix_f(), server(77)), []);
 }
 
-/// TS E.3: Resources of the Access Control Object have the numbers that access control reads and
-/// writes, and nothing else of its Objects is changed by it.
+/// TS E.3: access control reads and writes the Resources by their numbers in the definition, and
+/// changes nothing else.
 #[test]
 fn access_control_is_kept_in_the_resources_of_its_definition() {
     let mut tree = appendix_f();
@@ -490,7 +490,7 @@ fn access_control_is_kept_in_the_resources_of_its_definition() {
     ];
     assert_eq!(names, [object, at, acl, acl, owner]);
     tree.change(&created[..]).unwrap();
-    // What was written is what is read, by the definition's names.
+    // The values can be read by the names in the definition.
     let id = |name| {
         let mut resources = ACCESS_CONTROL.resources.iter();
         resources.find(|resource| resource.name == name).unwrap().id
@@ -528,7 +528,7 @@ fn a_single_server_that_uses_access_control_goes_on_using_it() {
     let tree = tree(&[101], vec![control((3, 0), &[(101, 0b1111)], 101)]);
     let changes = access::created(&tree, server(101), 3.into(), &[instance(7)]).unwrap();
     assert!(matches!(changes[0], Change::Create { .. }));
-    // The shortcut is for the one server that there is, not for any.
+    // The shortcut is for the server with the only account, not for another one.
     assert_eq!(
         access::rights(&tree, server(77), 3.into(), instance(0)),
         NONE
@@ -558,8 +558,8 @@ fn unbootstrapping_deletes_nothing_twice() {
     assert_eq!(instances(&tree), ["/0/1", "/1/1", "/3/0"]);
 }
 
-/// Access Control Object Instances come with what they are about, and none is about them: a
-/// server's Create of one takes no second one along, which could be under its very identifier.
+/// No Access Control Object Instance is about another one: a Create of one adds no second one, which
+/// could get the same identifier.
 #[test]
 fn created_access_control_instances_get_none_of_their_own() {
     let control = control((3, 0), &[(101, 0b1111)], 101);
@@ -572,8 +572,7 @@ fn created_access_control_instances_get_none_of_their_own() {
     }
 }
 
-/// TS E.1.3: it is the Security Object Instance that is deleted, whether or not there (still) is a
-/// Server Object Instance.
+/// TS E.1.3: the Security Object Instance is deleted, with or without a Server Object Instance.
 #[test]
 fn unbootstrapping_works_without_a_server_object_instance() {
     let at = |text: &str| text.parse::<Path>().unwrap();
@@ -583,7 +582,7 @@ fn unbootstrapping_works_without_a_server_object_instance() {
     tree.change(&changes[..]).unwrap();
     assert_eq!(tree.get(at("/2/2/2/102")), None);
     assert_eq!(tree.get(at("/2/2/2/101")), Some(Value::Integer(0b1111)));
-    // It owned this one, and was alone with it.
+    // It owned this one, and nobody else had a right on it.
     assert_eq!(
         instances(&tree),
         ["/0/0", "/1/0", "/2/0", "/2/2", "/2/3", "/2/4", "/3/0"]
@@ -607,7 +606,7 @@ fn who_has_no_right_on_an_instance_does_not_share_it() {
 }
 
 /// The ACL is optional (TS E.3). Without it an owner has full rights (TS 7.3.2.1, A), and a Create
-/// does not fail for want of it.
+/// succeeds.
 #[test]
 fn who_creates_owns_without_an_acl_too() {
     let whole = control((3, 0), &[], 101);

@@ -1,5 +1,4 @@
-//! What access control keeps beside the Access Control Object says what that says, however it is
-//! changed.
+//! The index of access control agrees with the Access Control Object, however that is changed.
 
 extern crate alloc;
 
@@ -56,9 +55,9 @@ fn tree() -> ObjectTree {
 enum Step {
     Commit(Vec<Change>),
     Set(Path, Value),
-    /// The application changes its store by itself.
+    /// The application changes the Object directly.
     Direct(Change),
-    /// Another Object takes its place, with one instance.
+    /// Another Object with one instance replaces it.
     Add(u16, u16),
     Hold,
     Keep,
@@ -128,7 +127,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// All that Access Control Object Instances say of a target, in their order: by reading all.
+/// All Access Control Object Instances about a target, in order, found by reading all of them.
 fn about(tree: &ObjectTree, target: typed::AclTarget) -> Vec<(InstanceId, typed::AccessControl)> {
     let all = tree.instances(ACCESS_CONTROL);
     all.filter_map(|id| Some((id, typed::AccessControl::load(tree, id)?)))
@@ -168,7 +167,7 @@ fn check(tree: &ObjectTree) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The application has other ways to change the Access Control Object than to commit.
+/// The application can change the Access Control Object in other ways than by a commit.
 #[test]
 fn rights_follow_what_the_application_changes_by_itself() {
     let rights = |tree: &ObjectTree| {
@@ -205,8 +204,8 @@ fn rights_follow_what_the_application_changes_by_itself() {
     assert_eq!(rights(&tree), [1, 0]);
 }
 
-/// An Access Control Object of an application's own, whose one instance is about something else
-/// after some time, or when something else says so.
+/// An Access Control Object of the application's own. What its only instance is about changes after
+/// some time, or by a call.
 struct Moving {
     since: Option<Instant>,
     object: Arc<AtomicI64>,
@@ -273,7 +272,7 @@ fn rights_follow_what_an_object_changes_by_itself() {
     assert_eq!(rights(&tree), [1, 0, 0]);
     tree.handle_timeout(Instant::from_secs(5));
     assert_eq!(rights(&tree), [0, 1, 0]);
-    // What nobody has told gives no right.
+    // A change that was not reported gives no right.
     object.store(5, Ordering::Relaxed);
     assert_eq!(rights(&tree), [0, 0, 0]);
     told.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Which server is alone is known at once, however its account and those of others come and go.
+//! Whether a server has the only account is known at once, however accounts are added and removed.
 
 use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ShortServerId, Value};
 use lwm2m_objects::{
@@ -24,7 +24,7 @@ fn tree(servers: &[ShortServerId]) -> ObjectTree {
     tree
 }
 
-/// Whether the first server has the rights of one that is alone.
+/// Whether the first server has the rights of a server with the only account.
 fn is_alone(tree: &ObjectTree) -> bool {
     let rights = access::rights(tree, ONE, ObjectId::DEVICE, InstanceId::ZERO);
     assert!(rights == AccessControl::OWNER_RIGHTS || rights == AccessRights::NONE);
@@ -77,18 +77,18 @@ fn a_commit_that_is_taken_back_leaves_a_server_as_it_was() {
 fn what_the_application_does_to_the_accounts_counts() {
     let mut tree = tree(&[ONE]);
     assert!(is_alone(&tree));
-    // Its own number changes, so that the account is nobody's.
+    // Its Short Server ID changes, so that the account is incomplete.
     let number: Path = "/1/0/0".parse().unwrap();
     tree.set(number, 102).unwrap();
     assert!(!is_alone(&tree));
     tree.set(number, 101).unwrap();
     assert!(is_alone(&tree));
-    // Another Object takes the place of the accounts.
+    // Another Object replaces the accounts.
     tree.add(securities(&[ONE, TWO]));
     assert!(!is_alone(&tree));
     tree.add(securities(&[ONE]));
     assert!(is_alone(&tree));
-    // It changes its store by itself.
+    // The application changes the Object directly.
     let store: &mut Store = tree.object_as_mut(ObjectId::SECURITY).unwrap();
     *store = securities(&[TWO]);
     assert!(!is_alone(&tree));

@@ -1,4 +1,4 @@
-//! LwM2M Server Accounts (TS 3.2, 5.2.2): what makes one, and what follows from one that cannot be
+//! LwM2M Server Accounts (TS 3.2, 5.2.2): what an account needs, and the effects of one that cannot be
 //! read.
 
 use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
@@ -17,7 +17,7 @@ const MODES: [typed::SecurityMode; 5] = [
     typed::SecurityMode::CertificateWithEst,
 ];
 
-/// What of Resources 3, 4 and 5 each mode needs (TS 7.1.7 to 7.1.11).
+/// Which of Resources 3, 4 and 5 each mode needs (TS 7.1.7 to 7.1.11).
 fn needed(mode: typed::SecurityMode) -> &'static [u16] {
     match mode {
         typed::SecurityMode::PreSharedKey => &[3, 5],
@@ -27,8 +27,8 @@ fn needed(mode: typed::SecurityMode) -> &'static [u16] {
     }
 }
 
-/// Two accounts, of which the second is in this mode and has these of its keys. The Device belongs
-/// to the second server alone.
+/// Two accounts. The second has this mode and these keys. Only the second server has rights on the
+/// Device.
 fn two_accounts(mode: typed::SecurityMode, keys: &[u16]) -> ObjectTree {
     let first = typed::Security::no_sec("coap://one", FIRST);
     let second = keys.iter().fold(
@@ -57,7 +57,7 @@ fn two_accounts(mode: typed::SecurityMode, keys: &[u16]) -> ObjectTree {
     tree
 }
 
-/// The first server has what the Access Control Object gives it, and no more.
+/// The first server has the rights that the Access Control Object gives it, and no others.
 #[track_caller]
 fn access_is_controlled(tree: &ObjectTree, situation: &str) {
     let rights = |instance| access::rights(tree, FIRST, ObjectId::DEVICE, instance);
@@ -69,7 +69,7 @@ fn access_is_controlled(tree: &ObjectTree, situation: &str) {
     );
 }
 
-/// The end of the second account, seen from what it leaves behind.
+/// Deletes the second account and checks what is left.
 #[track_caller]
 fn the_second_account_can_be_taken(mut tree: ObjectTree, situation: &str) {
     let changes = access::unbootstrapped(&tree, SECOND);
@@ -110,7 +110,7 @@ fn an_account_needs_the_keys_of_its_mode_and_no_others() {
     }
 }
 
-/// What a mode does not need may be there without octets, too: deployed Bootstrap-Servers write it.
+/// A key that a mode doesn't need may be there without octets: deployed Bootstrap-Servers write it.
 #[test]
 fn keys_that_a_mode_does_not_need_may_be_empty() {
     for mode in MODES {
@@ -123,8 +123,8 @@ fn keys_that_a_mode_does_not_need_may_be_empty() {
     }
 }
 
-/// Without a key that its mode needs, an account cannot be read, and nobody can connect with it.
-/// The rights of the other server stay what they are, and the account can be taken away.
+/// An account without a key that its mode needs cannot be used to connect. The rights of the other
+/// server don't change, and the account can be deleted.
 #[test]
 fn an_account_without_a_key_that_its_mode_needs_opens_no_rights() {
     for mode in MODES {
@@ -140,7 +140,7 @@ fn an_account_without_a_key_that_its_mode_needs_opens_no_rights() {
     }
 }
 
-/// Whatever else is missing: each Resource of its instances, and each of the instances.
+/// The same for any other part that is missing: each Resource, and each of the two instances.
 #[test]
 fn an_account_that_cannot_be_read_opens_no_rights() {
     let all = || two_accounts(typed::SecurityMode::RawPublicKey, &[3, 4, 5]);
@@ -182,8 +182,8 @@ fn the_only_account_has_to_be_whole() {
     }
 }
 
-/// A Bootstrap-Server's account is none of a server, whatever of it can be read and whatever number
-/// it has.
+/// A Bootstrap-Server's account isn't one of a LwM2M Server, whatever can be read of it and whatever
+/// Short Server ID it has.
 #[test]
 fn a_bootstrap_server_is_no_second_server() {
     for number in [101, 102, 7] {
@@ -206,7 +206,7 @@ fn a_bootstrap_server_is_no_second_server() {
     }
 }
 
-/// TS E.1.3, 4: the Server Object Instance goes, however little of it is there.
+/// TS E.1.3, 4: the Server Object Instance is deleted, however incomplete it is.
 #[test]
 fn unbootstrapping_takes_a_server_instance_that_has_only_its_short_server_id() {
     let mut tree = two_accounts(typed::SecurityMode::NoSec, &[]);
@@ -217,8 +217,8 @@ fn unbootstrapping_takes_a_server_instance_that_has_only_its_short_server_id() {
     the_second_account_can_be_taken(tree, "/1/1/0 alone");
 }
 
-/// An account that cannot be read still shares what it has rights on: that is not deleted with the
-/// account of another server, and the owner may be the one that cannot be read.
+/// An account that cannot be read still counts for Object Instances that it has rights on. They are
+/// not deleted with the account of another server, and it may become their owner.
 #[test]
 fn what_is_shared_with_an_account_that_cannot_be_read_stays() {
     let mut tree = two_accounts(typed::SecurityMode::PreSharedKey, &[3]);
@@ -235,8 +235,8 @@ fn what_is_shared_with_an_account_that_cannot_be_read_stays() {
     assert_eq!(tree.get(path("/2/0/3")), Some(Value::Integer(102)));
 }
 
-/// TS E.1.3, 2: the entry of the server goes, also where it is not known whose the Access Control
-/// Object Instance is, or what it is about.
+/// TS E.1.3, 2: the entry of the server is removed, even if the owner or the target of the Access
+/// Control Object Instance can't be read.
 #[test]
 fn unbootstrapping_takes_entries_out_of_access_control_that_cannot_be_read() {
     for missing in ["/2/0/0", "/2/0/1", "/2/0/3"] {
@@ -258,8 +258,7 @@ fn unbootstrapping_takes_entries_out_of_access_control_that_cannot_be_read() {
     }
 }
 
-/// The Short Server ID is what makes an account and its pieces belong together, and it is looked up
-/// as it is stored: the order of the instances does not matter.
+/// The two instances of an account are paired by their Short Server ID, whatever their order.
 #[test]
 fn accounts_are_told_in_the_order_of_their_security_instances() {
     let number = |id| ShortServerId::new(id).unwrap();

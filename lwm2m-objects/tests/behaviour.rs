@@ -1,4 +1,4 @@
-//! What Device (TS E.4), Location (E.7) and Connectivity Statistics (E.8) do.
+//! The behaviour of Device (TS E.4), Location (E.7) and Connectivity Statistics (E.8).
 
 mod common;
 
@@ -76,7 +76,7 @@ fn error_codes_come_one_by_one_and_go_together() {
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 5), (1, 1), (2, 8)]);
     assert_eq!(changed(&mut tree), ["/3/0/11"]);
 
-    // It is told already.
+    // It is reported already.
     device(&mut tree).report(ErrorCode::LowBattery);
     assert_eq!(integers(&tree, "/3/0/11").len(), 3);
     assert_eq!(changed(&mut tree), [""; 0]);
@@ -97,7 +97,7 @@ fn errors_from_before_stay() {
     });
     device(&mut tree).report(ErrorCode::LowSignal);
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 3), (1, 6), (2, 4)]);
-    // "No error" is only told alone.
+    // "No error" stands alone.
     let mut tree = with_device(typed::Device {
         error_codes: [0, 3, 0].into(),
         ..typed::Device::default()
@@ -105,7 +105,7 @@ fn errors_from_before_stay() {
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 3)]);
     device(&mut tree).report(ErrorCode::Sms);
     assert_eq!(integers(&tree, "/3/0/11"), [(0, 3), (1, 6)]);
-    // A Bootstrap-Server may have used other Resource Instance IDs: the first that is free is taken.
+    // A Bootstrap-Server may have used other Resource Instance IDs: the first free one is used.
     let at = path("/3/0/11");
     let set = |id: u16, value: i64| Change::Set {
         path: path(&format!("/3/0/11/{id}")),
@@ -173,7 +173,7 @@ fn current_time_goes_on_and_can_be_set() {
     assert_eq!(time(&tree), Some(Value::Time(1_367_491_215)));
     tree.handle_timeout(Instant::from_millis(1000));
     assert_eq!(time(&tree), Some(Value::Time(1_367_491_216)));
-    // Time does not run backwards, and nobody has to be told that it goes on.
+    // Time does not run backwards, and its passing is not reported as a change.
     tree.handle_timeout(Instant::ZERO);
     assert_eq!(time(&tree), Some(Value::Time(1_367_491_216)));
     assert_eq!(changed(&mut tree), [""; 0]);
@@ -190,7 +190,7 @@ fn current_time_goes_on_and_can_be_set() {
     tree.handle_timeout(Instant::from_secs(90));
     assert_eq!(time(&tree), Some(Value::Time(5)));
 
-    // A Write of the whole instance without the time takes it away (TS 5.4.3), for good.
+    // A Replace of the instance without the time removes it (TS 5.4.3).
     let values = [("/3/0/14", Value::from("+03:00"))];
     write(&mut tree, "/3/0", WriteMode::Replace, &values).unwrap();
     assert_eq!(time(&tree), None);
@@ -200,7 +200,7 @@ fn current_time_goes_on_and_can_be_set() {
     assert!(restarted.locate(path("/3/0/14")).is_some());
 }
 
-/// What an Object was not made with it does not support, whatever its definition has.
+/// An Object doesn't support optional Resources that it was made without.
 #[test]
 fn what_is_not_supported_is_not_written() {
     let mut tree = with_device(typed::Device::example());
@@ -226,7 +226,7 @@ fn what_is_not_supported_is_not_written() {
         let refused = tree.change([Change::Set { path, value }]);
         assert_eq!(refused, Err(WriteError::NotWritable(path)));
     }
-    // Nor does what is not there execute.
+    // Nor can a missing Resource be executed.
     for (at, refused) in [
         ("/3/0/5", ExecuteError::NotFound(path("/3/0/5"))),
         ("/3/0/13", ExecuteError::NotExecutable(path("/3/0/13"))),
@@ -237,14 +237,14 @@ fn what_is_not_supported_is_not_written() {
     }
 }
 
-/// What a transaction did to the time is taken back.
+/// A change of the time by a transaction is rolled back.
 #[test]
 fn the_time_is_taken_back() {
     let mut tree = with_device(typed::Device {
         current_time: Some(7),
         ..typed::Device::example()
     });
-    // What was written before is what there is to go back to.
+    // The roll-back restores the time that was written before.
     let values = [("/3/0/13", Value::Time(1_367_491_215))];
     write(&mut tree, "/3/0/13", WriteMode::Replace, &values).unwrap();
     let values = [("/3/0/13", Value::Time(1))];
@@ -254,7 +254,7 @@ fn the_time_is_taken_back() {
     tree.handle_timeout(Instant::from_secs(60));
     assert_eq!(tree.get(path("/3/0/13")), Some(Value::Time(61)));
     tree.roll_back();
-    // The clock has gone on meanwhile.
+    // The clock has advanced meanwhile.
     assert_eq!(tree.get(path("/3/0/13")), Some(Value::Time(1_367_491_275)));
     device(&mut tree).set_time(Instant::from_secs(60), 1_367_491_215);
     assert_eq!(
@@ -310,11 +310,11 @@ fn statistics_count_from_start_to_stop() {
     statistics(&mut tree).sms_sent(second(5));
     statistics(&mut tree).sms_received(second(6));
     statistics(&mut tree).sms_received(second(6));
-    // Kilobytes are full ones; the average is of 3071 bytes in three messages.
+    // Only full kilobytes count; the average is that of 3071 bytes in three messages.
     assert_eq!(counters(&tree), [1, 2, 2, 0, 1048, 1023]);
     let mut all = changed(&mut tree);
     all.sort();
-    // What is received has no full kilobyte yet.
+    // Less than a kilobyte has been received.
     assert_eq!(all, ["/7/0/0", "/7/0/1", "/7/0/2", "/7/0/4", "/7/0/5"]);
 
     execute(&mut tree, "/7/0/7").unwrap();
@@ -326,7 +326,7 @@ fn statistics_count_from_start_to_stop() {
     assert!(statistics(&mut tree).is_collecting());
 }
 
-/// TS E.8, Resource 8: the period that is set ends the collecting.
+/// TS E.8, Resource 8: collecting ends after the Collection Period.
 #[test]
 fn the_collection_period_ends() {
     let mut tree = with_statistics(60);
@@ -340,13 +340,13 @@ fn the_collection_period_ends() {
     assert!(!statistics(&mut tree).is_collecting());
     assert_eq!(tree.poll_timeout(), None);
 
-    // What comes when the period is over does not count, even if nobody told the time.
+    // After the period nothing counts, even without a call of `handle_timeout`.
     execute(&mut tree, "/7/0/6").unwrap();
     statistics(&mut tree).sent(Instant::from_secs(219), 2048);
     statistics(&mut tree).sent(Instant::from_secs(220), 2048);
     assert_eq!(counters(&tree)[2], 2);
 
-    // A server sets it while it runs: 0 is until Stop.
+    // A server sets it while collecting: 0 means until Stop.
     execute(&mut tree, "/7/0/6").unwrap();
     let period = |seconds: i64| [("/7/0/8", Value::Integer(seconds))];
     write(&mut tree, "/7/0/8", WriteMode::Replace, &period(0)).unwrap();
@@ -367,7 +367,7 @@ fn counters_are_not_set() {
     assert_eq!(tree.set(at, 5), Err(WriteError::Refused(at)));
 }
 
-/// Only what is instantiated is there, and told.
+/// Only counters that are instantiated are there and are reported.
 #[test]
 fn statistics_have_what_they_are_made_with() {
     let mut tree = ObjectTree::new();
@@ -386,7 +386,7 @@ fn statistics_have_what_they_are_made_with() {
     assert_eq!(changed(&mut tree), ["/7/0/2"]);
 }
 
-/// TS E.7: a place, and when.
+/// TS E.7: a place and its time.
 #[test]
 fn a_location_changes_as_one() {
     let mut tree = ObjectTree::new();
@@ -406,13 +406,13 @@ fn a_location_changes_as_one() {
         typed::Location::load(&tree, InstanceId::ZERO),
         Some(second.clone())
     );
-    // The same again is no news.
+    // The same again is no change.
     let location: &mut LocationObject = tree.object_as_mut(ObjectId::LOCATION).unwrap();
     location.moved(second);
     assert_eq!(changed(&mut tree), [""; 0]);
 }
 
-/// The application may set a value by its path, and a Delete may be followed by another place.
+/// The application may set a value by its path, and a new measurement after a Delete and Create.
 #[test]
 fn a_location_is_made_anew() {
     let mut tree = ObjectTree::new();
@@ -433,8 +433,8 @@ fn a_location_is_made_anew() {
     assert_eq!(typed::Location::load(&tree, InstanceId::ZERO), Some(second));
 }
 
-/// A Delete of the Bootstrap interface takes an Object Instance away (TS 5.2.7.5): what happens
-/// meanwhile does not bring it back, and what begins anew does not go on from before.
+/// After a Delete by the Bootstrap interface (TS 5.2.7.5), calls of the application don't bring the
+/// Object Instance back, and a new one doesn't continue from the old state.
 #[test]
 fn what_was_deleted_stays_away() {
     let mut tree = with_statistics(60);
@@ -475,7 +475,7 @@ fn what_was_deleted_stays_away() {
         assert_eq!(restarted.instances(object.into()).count(), 0, "/{object}");
     }
 
-    // One that is made anew has the same counters, has counted nothing, and does not collect.
+    // A new one has the same counters at 0, and is not collecting.
     let mut create = tree.bootstrap_write(path("/7/0")).unwrap();
     let period = [(path("/7/0/8"), Value::Integer(30))].into_iter();
     period.collect::<Content>().push(&mut create).unwrap();
@@ -488,8 +488,8 @@ fn what_was_deleted_stays_away() {
     assert_eq!(tree.poll_timeout(), Some(Instant::from_secs(30)));
 }
 
-/// TS E.4, Resource 11: a new Object Instance tells that there is no error, if nothing else is
-/// written; and what is made and taken back leaves nothing.
+/// TS E.4, Resource 11: a new Object Instance says that there is no error, unless something else is
+/// written. Creating it and rolling back leaves nothing.
 #[test]
 fn a_device_that_is_made_anew_has_no_error() {
     let at = path("/3/0");
@@ -510,7 +510,7 @@ fn a_device_that_is_made_anew_has_no_error() {
         let (_, last) = *integers(&tree, "/3/0/11").last().unwrap_or(&(0, 0));
         assert_eq!(last, if written.is_empty() { 6 } else { 4 });
     }
-    // All in one commit: it comes, and goes again.
+    // Created and deleted in one commit.
     let mut tree = with_device(typed::Device::example());
     let delete = Change::Delete { path: at };
     let create = Change::Create { path: at };
@@ -518,7 +518,7 @@ fn a_device_that_is_made_anew_has_no_error() {
     assert_eq!(tree.instances(ObjectId::DEVICE).count(), 0);
 }
 
-/// As long as it may be taken back, a Delete ends nothing.
+/// A Delete that may be rolled back doesn't end the collecting.
 #[test]
 fn statistics_go_on_when_their_delete_is_taken_back() {
     let mut tree = with_statistics(60);
@@ -532,7 +532,7 @@ fn statistics_go_on_when_their_delete_is_taken_back() {
     assert_eq!(counters(&tree)[2], 4);
 }
 
-/// Nor goes on what an instance counted that was taken back itself.
+/// The counts of an instance whose Create is rolled back are dropped.
 #[test]
 fn statistics_of_an_instance_that_was_taken_back_are_gone() {
     let mut tree = with_statistics(60);
@@ -549,7 +549,7 @@ fn statistics_of_an_instance_that_was_taken_back_are_gone() {
     assert!(!statistics(&mut tree).is_collecting());
 }
 
-/// Everything that goes on is there after a restart.
+/// Everything that is going on continues after a restart.
 #[test]
 fn behaviour_survives_a_restart() {
     let made = || {
@@ -585,12 +585,12 @@ fn behaviour_survives_a_restart() {
         restarted.get(path("/3/0/13")),
         Some(Value::Time(1_367_491_260))
     );
-    // A Start has all of them again.
+    // A Start has 60 seconds again.
     execute(&mut restarted, "/7/0/6").unwrap();
     assert_eq!(restarted.poll_timeout(), Some(Instant::from_secs(72)));
 }
 
-/// What was saved of an Object that is another one by now is refused, and nothing has changed.
+/// A snapshot of an Object that has another definition by now is refused, and nothing has changed.
 #[test]
 fn what_was_saved_of_another_object_is_refused() {
     for (object, resource) in [(3, 9), (6, 2), (7, 8)] {
@@ -614,7 +614,7 @@ fn what_was_saved_of_another_object_is_refused() {
     }
 }
 
-/// An Object Instance is told in one go as its Resources are one by one.
+/// Reading an Object Instance gives the same as reading its Resources one by one.
 #[test]
 fn an_instance_reads_as_its_resources_do() {
     let mut tree = example::client();
@@ -641,7 +641,7 @@ fn an_instance_reads_as_its_resources_do() {
         content
     };
     let objects = tree.objects().map(|object| object.definition().id);
-    // Of Security nothing can be read.
+    // Nothing of Security can be read.
     for object in objects.filter(|object| *object != ObjectId::SECURITY) {
         for instance in tree.instances(object) {
             let resources = tree.resources(object, instance);
@@ -655,7 +655,7 @@ fn an_instance_reads_as_its_resources_do() {
     }
 }
 
-/// What the application says again is no change: whoever observes it is not told (TS 5.5).
+/// Setting the same value again is no change: observers are not notified (TS 5.5).
 #[test]
 fn what_is_told_again_is_no_change() {
     let mut tree = with_device(typed::Device {
@@ -677,7 +677,7 @@ fn what_is_told_again_is_no_change() {
     device(&mut tree).set_time(Instant::from_secs(20), 121);
     assert_eq!(changed(&mut tree), ["/3/0/13"]);
 
-    // A number that is none is the same as itself.
+    // NaN is the same as itself.
     let nowhere = || typed::Location {
         altitude: Some(f64::NAN),
         ..typed::Location::new(51.5, 0.1, 1)
@@ -689,7 +689,7 @@ fn what_is_told_again_is_no_change() {
     assert_eq!(location.poll_changed(), Some(path("/6/0/2")));
 }
 
-/// With the Object Instance goes the time that was written before, in the same commit, too.
+/// A Delete drops the time, also one that was written in the same commit.
 #[test]
 fn a_time_that_is_written_before_the_device_is_deleted_goes_with_it() {
     let set = Change::Set {

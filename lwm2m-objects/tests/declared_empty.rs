@@ -1,5 +1,5 @@
-//! Objects that are made without Object Instances support all that their definition has; those that
-//! are made with some support what these have (TS 5.2.7.4, 5.4.6).
+//! An Object that is made without Object Instances supports all Resources of its definition. One that
+//! is made with some supports the Resources that these have (TS 5.2.7.4, 5.4.6).
 
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, ObjectLink, Path, ResourceId, ShortServerId, Value, WriteMode,
@@ -38,7 +38,7 @@ fn declared_empty() -> Vec<Store> {
     stores
 }
 
-/// A value that a Resource takes.
+/// A value that a Resource accepts.
 fn value(resource: &ResourceDefinition) -> Value {
     let fits = |value: &Value| match &resource.range {
         Some(range) => range.allows(&value.as_ref()),
@@ -57,7 +57,7 @@ fn value(resource: &ResourceDefinition) -> Value {
     candidates.into_iter().find(fits).unwrap()
 }
 
-/// The values of a Resource, by where they are: two of a multiple one.
+/// The values of a Resource by their paths: two for a multiple one.
 fn values(definition: &ObjectDefinition, id: InstanceId, of: &ResourceDefinition) -> Vec<Path> {
     let at = Path::Resource(definition.id, id, of.id);
     let instances = [0, 7]
@@ -107,7 +107,7 @@ fn bootstrap_write(tree: &mut ObjectTree, object: ObjectId, instance: InstanceId
     tree.commit(&changes).unwrap();
 }
 
-/// Every Resource of the definition that `is` tells is there, with what was written.
+/// Every Resource of the definition that `is` selects is there, with the value that was written.
 #[track_caller]
 fn has_all(
     tree: &ObjectTree,
@@ -151,7 +151,7 @@ fn a_bootstrap_write_of_all_resources_is_kept_whole() {
     }
 }
 
-/// A server cannot set what is only readable; that is left to the application, which can.
+/// A server cannot set read-only Resources, but the application can.
 #[test]
 fn a_create_of_all_resources_is_kept_whole() {
     for store in declared_empty() {
@@ -178,8 +178,8 @@ fn a_create_of_all_resources_is_kept_whole() {
     }
 }
 
-/// What was declared does not change with what comes and goes: taken back, deleted, saved and put
-/// back, or written in part.
+/// The supported Resources don't change when Object Instances are rolled back, deleted, restored or
+/// written in part.
 #[test]
 fn an_object_that_was_declared_empty_stays_so() {
     for store in declared_empty() {
@@ -211,8 +211,8 @@ fn an_object_that_was_declared_empty_stays_so() {
     }
 }
 
-/// An Object Instance has what it was given: supported is not instantiated. It is what a
-/// registration and a Discover tell.
+/// An Object Instance has the Resources that it was given, and not all that are supported. These are
+/// in a registration and in a Discover.
 #[test]
 fn what_is_supported_is_not_there_before_it_is_written() {
     let (mut tree, object) = with(Store::of::<typed::Server>([]));
@@ -235,12 +235,12 @@ fn what_is_supported_is_not_there_before_it_is_written() {
     tree.commit(&changes).unwrap();
     let there = tree.resources(object, InstanceId::ZERO);
     let there: Vec<u16> = there.map(|resource| resource.id.get()).collect();
-    // Disable and Registration Update Trigger are the Object's own.
+    // The Object adds Disable and Registration Update Trigger.
     assert_eq!(there, [0, 1, 3, 4, 8]);
 }
 
-/// What an Object is made with says what it supports: its instances, and what is named beside them.
-/// That does not change when they go.
+/// An Object supports the Resources of the instances that it is made with, and those that are named.
+/// Deleting the instances doesn't change that.
 #[test]
 fn an_object_that_was_made_with_instances_supports_what_they_have() {
     let server = || (InstanceId::ZERO, typed::Server::new(FIRST, 60));
@@ -253,7 +253,7 @@ fn an_object_that_was_made_with_instances_supports_what_they_have() {
         (Store::of::<typed::Server>([]).with_instance(ONE), &[]),
         (Store::of::<typed::Server>([]).with_executable(ONE, 4), &[4]),
         (Store::of::<typed::Server>([]).with(ONE, 5, 60), &[5]),
-        // What does not fit says that it was not meant to be empty, too.
+        // A value that doesn't fit counts as an instance too.
         (Store::of::<typed::Server>([]).with(ONE, 5, "text"), &[]),
     ] {
         let (mut tree, object) = with(store);
@@ -270,8 +270,8 @@ fn an_object_that_was_made_with_instances_supports_what_they_have() {
     }
 }
 
-/// From nothing to two accounts with their rights, by the Bootstrap interface alone; then a server
-/// creates, and the Access Control Object Instance that goes with it is committed.
+/// The Bootstrap interface writes two accounts and their rights into an empty tree. Then a server
+/// creates an Object Instance, which is committed with its Access Control Object Instance.
 #[test]
 fn accounts_and_rights_are_provisioned_into_empty_objects() {
     let mut tree = ObjectTree::new();
@@ -333,7 +333,7 @@ fn accounts_and_rights_are_provisioned_into_empty_objects() {
     assert_eq!(rights(FIRST), lwm2m_core::AccessRights::NONE);
 }
 
-/// So it is for software components, whose machines are beside their values.
+/// The same for software components, which have a machine each.
 #[test]
 fn software_that_is_created_keeps_its_optional_resources() {
     for numbering in [Numbering::Registered, Numbering::Candidate] {
@@ -380,8 +380,8 @@ fn software_that_is_created_keeps_its_optional_resources() {
     }
 }
 
-/// Whoever sets an optional Resource that the Object was made without is told what it is and what to
-/// do; both ways of doing it help.
+/// Setting an optional Resource that the Object was made without is an error that says what to do.
+/// Both ways solve it.
 #[test]
 fn setting_what_an_object_was_made_without_says_what_to_do() {
     let timezone = path("/3/0/15");
@@ -405,7 +405,7 @@ fn setting_what_an_object_was_made_without_says_what_to_do() {
         }
         assert_eq!(tree.set(timezone, "Europe/Paris"), Ok(true));
     }
-    // What no Object of this kind has, and what has no value, is told as before.
+    // Unknown and executable Resources have the usual errors.
     let (mut tree, _) = with(device());
     let at = path("/3/0/99");
     assert_eq!(tree.set(at, 1), Err(WriteError::NotFound(at)));
@@ -415,7 +415,7 @@ fn setting_what_an_object_was_made_without_says_what_to_do() {
     }
 }
 
-/// What is put back is supported from then on, whatever the Object was made with.
+/// A Resource in a snapshot that is restored is supported from then on.
 #[test]
 fn an_object_supports_what_is_put_back() {
     let device = |battery: bool| {
@@ -495,8 +495,8 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
     all
 }
 
-/// Whatever comes first, whole Object Instances or one Resource after the other, held or not: the
-/// same is there at the end, and after a restart.
+/// Whole Object Instances or one Resource after the other, held or not: the result is the same, and
+/// it is there after a restart.
 #[test]
 fn the_order_of_bootstrap_writes_does_not_matter() {
     let empty = || {

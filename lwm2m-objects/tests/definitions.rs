@@ -1,6 +1,5 @@
-//! The built-in definitions beside the tables of TS Appendix E and of Software Management, row by
-//! row. The tables are written down here from the specification, cells in its own words; a
-//! comment says where its text lost one.
+//! The built-in definitions against the tables of TS Appendix E and of Software Management, row by row.
+//! The cells are copied from the specification; a comment says where its text has lost one.
 
 use lwm2m_core::DataType;
 use lwm2m_objects::{
@@ -165,7 +164,7 @@ const CANDIDATE: Table = Table {
         13 | Package Settings | RW | Single | Optional | Objlnk | |",
 };
 
-/// The candidate's table with what the registered Object has otherwise.
+/// The candidate's table with the differences of the registered Object.
 const REGISTERED: Table = Table {
     object: "LwM2M Software Management | 9 | Multiple | Optional | urn:oma:lwm2m:oma:9",
     resources: "
@@ -281,7 +280,7 @@ fn value_type(text: &str) -> Option<DataType> {
     })
 }
 
-/// What each of the ranges that the tables have means.
+/// The meaning of each range in the tables.
 fn range(text: &str) -> Option<Range> {
     Some(match text {
         "" => return None,

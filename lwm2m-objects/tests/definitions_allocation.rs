@@ -1,5 +1,5 @@
-//! What a registry answers, it answers without an allocation. One test, because the counter is
-//! that of the whole process.
+//! A registry answers without an allocation. This is one test, because the counter is that of the
+//! whole process.
 
 extern crate alloc;
 

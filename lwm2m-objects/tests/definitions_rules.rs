@@ -163,7 +163,7 @@ fn each_rule_of_the_template_is_checked_and_a_registry_refuses_what_cannot_be_us
     );
 }
 
-/// All rules are checked, and a registry takes what can be used although it breaks one.
+/// All rules are checked, and a registry accepts a usable definition that breaks one.
 fn breaks_a_rule(definition: &ObjectDefinition, error: DefinitionError) {
     use DefinitionFault as Fault;
     assert_eq!(definition.validate(), Err(error));
@@ -233,7 +233,7 @@ fn a_range_is_one_of_its_data_type() {
     }
 }
 
-/// What is built of owned texts, in any order, is what a constant says.
+/// A definition that is built from owned texts, in any order, equals the constant.
 #[test]
 fn a_definition_built_at_run_time_equals_a_constant() {
     let text = |text: &str| text.to_owned();
@@ -327,7 +327,7 @@ fn what_breaks_a_rule_is_not_built() {
         }
     );
     let twice = ObjectDefinition::builder(TANK, "Tank").resources([level(), level()]);
-    // A class that was chosen hides nothing else.
+    // A chosen class hides no other fault.
     assert_eq!(
         fault(twice.clone().class(UrnClass::X)),
         DefinitionFault::Duplicate
@@ -451,14 +451,14 @@ fn the_lowest_version_answers_unless_another_was_chosen() {
     assert!(!registry.set_default(TANK, Version::new(3, 0)));
     assert_eq!(registry.object(TANK).unwrap().version, v2_2);
 
-    // What was added later changes nothing about the choice.
+    // A later addition doesn't change the choice.
     registry.add(&DEVICE).unwrap();
     registry.add(tank(Some(Version::new(0, 9)))).unwrap();
     assert_eq!(registry.object(TANK).unwrap().version, v2_2);
     assert_eq!(registry.object(3.into()), Some(&DEVICE));
 }
 
-/// Each Object has a choice of its own, and the last one counts.
+/// Each Object has its own choice, and the last one counts.
 #[test]
 fn a_default_can_be_chosen_again_and_is_that_of_one_object() {
     let mut registry = Registry::empty();
@@ -761,7 +761,7 @@ fn definitions_come_back_from_json() {
         let read: ObjectDefinition = serde_json::from_str(&text).unwrap();
         assert_eq!(&read, definition);
     }
-    // What breaks a rule is not read.
+    // A definition that breaks a rule is not read.
     let mut wrong = tank(None);
     wrong.urn = "urn:oma:lwm2m:oma:45".into();
     let text = serde_json::to_string(&wrong).unwrap();

@@ -1,4 +1,4 @@
-//! What a commit tells to have changed: what reads differently to servers, and nothing else.
+//! A commit returns what reads differently to servers, and nothing else.
 
 mod common;
 
@@ -53,7 +53,7 @@ fn kinds() -> ObjectTree {
     tree
 }
 
-/// A commit of `changes` tells these paths.
+/// A commit of `changes` returns these paths.
 #[track_caller]
 fn tells(changes: &[Change], expected: &[&str]) {
     let expected: Vec<Path> = expected.iter().map(|at| path(at)).collect();
@@ -81,12 +81,12 @@ fn the_same_value_again_is_no_difference() {
     tells(&[set("/31000/0/1/5", 3)], &["/31000/0/1"]);
     tells(&[set("/31000/0/1/9", 1)], &["/31000/0/1"]);
     tells(&[clear()], &["/31000/0/1"]);
-    // What is not a number is the same as itself, and zero has a sign.
+    // NaN is the same as itself, and zero has a sign.
     tells(&[set("/31000/0/6", f64::NAN)], &[]);
     tells(&[set("/31000/0/6", 0.0)], &["/31000/0/6"]);
 }
 
-/// Nobody reads what is for writing only, or for the Bootstrap-Server alone.
+/// Servers can't read write-only Resources and those of the Bootstrap-Server.
 #[test]
 fn what_nobody_reads_is_no_difference() {
     tells(&[set("/31000/0/2", 7), set("/31000/0/3/4", 7)], &[]);
@@ -97,7 +97,7 @@ fn what_nobody_reads_is_no_difference() {
     tells(&[clear], &[]);
 }
 
-/// An Object Instance that comes, goes or is replaced is told as a whole.
+/// An Object Instance that is created, deleted or replaced is returned as a whole.
 #[test]
 fn instances_that_come_and_go_are_differences() {
     let create = |at| Change::Create { path: path(at) };
@@ -127,7 +127,7 @@ fn differences_are_told_in_order() {
     assert_eq!(tree.change(&changes), Ok(expected.map(path).into()));
 }
 
-/// A refused commit tells why, and nothing has changed.
+/// A refused commit changes nothing.
 #[test]
 fn a_refused_commit_changes_nothing() {
     let mut tree = kinds();
@@ -137,7 +137,7 @@ fn a_refused_commit_changes_nothing() {
     assert_eq!(readable(&tree), before);
 }
 
-/// The application, too, may set what is there already.
+/// The application may set the same value again.
 #[test]
 fn set_tells_whether_the_value_is_another() {
     let mut tree = kinds();
@@ -149,7 +149,7 @@ fn set_tells_whether_the_value_is_another() {
     assert_eq!(tree.get(path("/31000/0/2")), Some(Value::Integer(7)));
 }
 
-/// A payload that replaces an Object Instance by what it is already.
+/// A payload that replaces an Object Instance by the same values.
 #[test]
 fn writing_an_instance_as_it_is_changes_nothing() {
     let mut tree = kinds();
@@ -174,14 +174,13 @@ fn writing_an_instance_as_it_is_changes_nothing() {
     push(Event::EndInstance);
     push(Event::EndObject);
     let changes = transaction.finish().unwrap();
-    // The secrets are gone, which nobody can see.
+    // The secrets are removed, which servers can't see.
     assert!(changes.len() > 4, "{changes:?}");
     assert_eq!(tree.commit(&changes), Ok(vec![]));
     assert!(tree.locate(path("/31000/0/2")).is_none());
 }
 
-/// What an Object does with a value it does again with the same value, and with one that nobody
-/// reads.
+/// An Object acts again on the same value, and on a value that servers can't read.
 #[test]
 fn an_object_hears_of_every_write() {
     let log = Arc::new(Mutex::new(Vec::new()));
@@ -204,7 +203,7 @@ fn an_object_hears_of_every_write() {
         assert_eq!(log.lock().unwrap().len(), times, "it is fetched again");
     }
     log.lock().unwrap().clear();
-    // The package itself is not told, and its State is by the Object.
+    // The package can't be read, and the Object reports its State.
     while tree.poll_changed().is_some() {}
     assert_eq!(tree.change([set("/5/0/0", &b"package"[..])]), Ok(vec![]));
     assert_eq!(log.lock().unwrap().len(), 2, "a block and the end of it");
@@ -213,7 +212,7 @@ fn an_object_hears_of_every_write() {
     assert!(told.contains(&path("/5/0/3")), "{told:?}");
 }
 
-/// An Object of an application's own that counts what it hears.
+/// An Object of the application's own that counts its calls.
 struct Counting {
     value: i64,
     heard: Arc<Mutex<Vec<i64>>>,
@@ -262,7 +261,7 @@ fn an_object_of_ones_own_hears_of_every_write() {
     assert_eq!(tree.change([set("/31000/0/0", 1)]), Ok(vec![]));
     assert_eq!(tree.change([set("/31000/0/2", 2)]), Ok(vec![]));
     assert_eq!(tree.set(path("/31000/0/2"), 3), Ok(false));
-    // What cannot be read now may be another value.
+    // A value that can't be read now may have changed.
     let told = tree.change([set("/31000/0/4", 4)]);
     assert_eq!(told, Ok(vec![path("/31000/0/4")]));
     assert_eq!(*heard.lock().unwrap(), [1, 2, 3, 4]);
@@ -314,8 +313,8 @@ fn any_change() -> impl Strategy<Value = Change> {
 }
 
 proptest! {
-    /// Whatever is committed, held or not: what is told is what reads differently, by comparing all
-    /// that can be read before and after.
+    /// Whatever is committed, held or not: the result agrees with a comparison of all readable values
+    /// before and after.
     #[test]
     fn what_is_told_is_what_reads_differently(
         commits in prop::collection::vec(prop::collection::vec(any_change(), 1..9), 1..12),

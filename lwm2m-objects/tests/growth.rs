@@ -1,5 +1,4 @@
-//! How much work follows from many Object Instances and many changes: calls of an Object are
-//! counted.
+//! The work with many Object Instances and many changes, measured in calls of an Object.
 
 extern crate alloc;
 
@@ -17,7 +16,7 @@ use lwm2m_objects::{
     ResourceDefinition, ResourceSink, Store, WriteError, access, accounts, typed,
 };
 
-/// A Store that counts how often it is asked for anything.
+/// A Store that counts its calls.
 struct Counting {
     store: Store,
     calls: Arc<AtomicUsize>,
@@ -90,7 +89,7 @@ impl Object for Counting {
     }
 }
 
-/// Adds the Object to the tree; the number of calls of it from now on.
+/// Adds the Object to the tree. Returns the counter of its calls from now on.
 fn counted(tree: &mut ObjectTree, store: Store) -> Arc<AtomicUsize> {
     let calls = Arc::new(AtomicUsize::new(0));
     tree.add(Counting {
@@ -100,7 +99,7 @@ fn counted(tree: &mut ObjectTree, store: Store) -> Arc<AtomicUsize> {
     calls
 }
 
-/// The calls since they were taken last.
+/// The number of calls since the last time.
 fn taken(calls: &AtomicUsize) -> usize {
     calls.swap(0, Ordering::Relaxed)
 }
@@ -131,8 +130,8 @@ fn controlled(count: u16) -> (ObjectTree, Arc<AtomicUsize>) {
     (tree, calls)
 }
 
-/// TS 7.3.2.1: the right on one Object Instance is looked up, not searched for, and the same holds
-/// for what a Create and a Delete take along.
+/// TS 7.3.2.1: the right on an Object Instance is looked up, not searched for. So are the Access
+/// Control Object Instances for a Create and a Delete.
 #[test]
 fn rights_cost_the_same_however_many_access_control_instances_there_are() {
     let costs = [10, 1_000, 32_000].map(|count| {
@@ -172,7 +171,7 @@ fn rights_cost_the_same_however_many_access_control_instances_there_are() {
     assert!(costs[0].iter().all(|calls| *calls <= 30), "{costs:?}");
 }
 
-/// An application that sets an entry does not have all of them read again.
+/// After the application sets an entry, not all of them are read again.
 #[test]
 fn rights_are_looked_up_after_an_entry_is_set() {
     let costs = [10, 1_000, 32_000].map(|count| {
@@ -183,7 +182,7 @@ fn rights_are_looked_up_after_an_entry_is_set() {
         tree.set("/2/0/2/101".parse().unwrap(), 2).unwrap();
         assert_eq!(rights(&tree), AccessRights::WRITE);
         let entry = taken(&calls);
-        // It is followed where it is about something else, too.
+        // The index follows if it is about something else afterwards.
         tree.set("/2/0/1".parse().unwrap(), i64::from(count))
             .unwrap();
         assert_eq!(rights(&tree), AccessRights::NONE);
@@ -196,7 +195,7 @@ fn rights_are_looked_up_after_an_entry_is_set() {
     assert!(costs[0].iter().all(|calls| *calls <= 60), "{costs:?}");
 }
 
-/// Every instance that is created gets one: the work grows as their number does.
+/// Every Object Instance that is created gets one: the work is linear.
 #[test]
 fn many_creates_take_access_control_along_in_linear_work() {
     let costs = [500_u16, 1_000, 2_000, 4_000].map(|count| {
@@ -236,7 +235,7 @@ static OBJECT: ObjectDefinition = ObjectDefinition::new(
 )
 .multiple();
 
-/// A Create without an identifier: the first one that is free is asked for once.
+/// A Create without an identifier asks once for the first free one.
 #[test]
 fn a_free_identifier_costs_the_same_however_many_are_taken() {
     let costs = [10, 1_000, 30_000].map(|count| {
@@ -326,7 +325,7 @@ fn an_object_of_ones_own_tells_a_free_identifier() {
     assert_eq!(free(&[65_534], 65_533), Some(65_533));
 }
 
-/// Accounts are paired by their number, not by trying each with each.
+/// Accounts are paired by their Short Server ID, not by trying all pairs.
 #[test]
 fn accounts_are_found_in_linear_work() {
     let costs = [100_u16, 400, 1_600].map(|count| {
@@ -344,8 +343,8 @@ fn accounts_are_found_in_linear_work() {
     assert!(costs.iter().all(|calls| *calls <= costs[0]), "{costs:?}");
 }
 
-/// A commit reads each Resource once, to tell what has changed, however many of its Resource
-/// Instances are written and in whatever order.
+/// A commit reads each Resource once to find the differences, however many of its Resource Instances
+/// are written and in whatever order.
 #[test]
 fn what_changes_is_found_in_one_reading() {
     let path = |id: u16, resource: u16, at: u16| {
@@ -376,7 +375,7 @@ fn what_changes_is_found_in_one_reading() {
     }
 }
 
-/// What is held is merged as it comes: the work of a commit does not grow with what is held.
+/// Held changes are merged one by one: the work of a commit doesn't grow with what is held.
 #[test]
 fn held_commits_cost_the_same_however_many_are_held() {
     let costs = [100_u16, 400, 1_600].map(|count| {
@@ -406,7 +405,7 @@ fn held_commits_cost_the_same_however_many_are_held() {
     assert!(costs.iter().all(|calls| *calls <= costs[0]), "{costs:?}");
 }
 
-/// A whole Object Instance that is replaced: what is not named is looked for once.
+/// A Replace of an Object Instance looks once for the Resources that it doesn't name.
 #[test]
 fn a_replaced_instance_is_looked_at_once() {
     let mut tree = ObjectTree::new();

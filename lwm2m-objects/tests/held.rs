@@ -1,5 +1,5 @@
-//! Commits that are held: what is rolled back leaves no trace, neither in the values nor in the
-//! update machines; what is kept takes effect then.
+//! Held commits. A roll-back leaves no trace, neither in the values nor in the update machines.
+//! Keeping them lets their effects happen.
 
 extern crate alloc;
 
@@ -53,7 +53,7 @@ fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
     (tree, log)
 }
 
-/// The application is asked for nothing, whatever the machine was doing, and nothing is different.
+/// Whatever the machine was doing, a roll-back asks nothing of the application and changes nothing.
 #[test]
 fn firmware_hears_nothing_of_what_is_rolled_back() {
     let prepared: [fn(&mut ObjectTree); 4] = [
@@ -88,7 +88,7 @@ fn firmware_hears_nothing_of_what_is_rolled_back() {
             asked(&log);
             let (before, machine) = (tree.snapshot(), firmware(&mut tree).machine().clone());
             tree.hold();
-            // What the state of the machine does not allow is refused as ever.
+            // A Write that the state of the machine doesn't allow is refused as usual.
             let _ = tree.change(changes);
             let _ = tree.change(changes);
             tree.roll_back();
@@ -125,7 +125,7 @@ fn firmware_hears_of_what_is_kept() {
     );
 }
 
-/// One package waits, until it is settled or reset; a commit that is about none changes nothing.
+/// One package waits until it is settled or reset. A commit without a package doesn't change that.
 #[test]
 fn one_firmware_package_waits() {
     let (mut tree, log) = with_firmware();
@@ -172,7 +172,7 @@ fn software_hears_nothing_of_what_is_rolled_back() {
                 asked(&log);
                 let before = tree.snapshot();
                 tree.hold();
-                // What the state of the machine does not allow is refused as ever.
+                // A Write that the state of the machine doesn't allow is refused as usual.
                 let _ = tree.change(changes);
                 let _ = tree.change(changes);
                 tree.roll_back();
@@ -205,8 +205,8 @@ fn software_hears_of_what_is_kept() {
     assert_eq!(tree.get(path("/9/0/7")), Some(Value::Integer(1)));
 }
 
-/// A package is for the machine of the Object Instance that it was written to, and for no other
-/// that takes its place: held or not, in one commit or in several.
+/// A package is for the machine of the Object Instance that it was written to, and not for one that
+/// replaces it: held or not, in one commit or in several.
 #[test]
 fn a_package_goes_with_its_instance() {
     let old = || set("/9/0/2", &b"old"[..]);
@@ -239,7 +239,7 @@ fn a_package_goes_with_its_instance() {
     }
 }
 
-/// An Object Instance that was deleted before does not come back with what is rolled back.
+/// A roll-back does not bring back an Object Instance that was deleted before.
 #[test]
 fn a_machine_that_went_before_stays_away() {
     let (mut tree, _) = with_software(Numbering::Registered);
@@ -254,7 +254,7 @@ fn a_machine_that_went_before_stays_away() {
     assert_eq!(tree.snapshot(), before);
 }
 
-/// What the counters tell is in the snapshot, before and after.
+/// The snapshot has the counters, before and after.
 #[test]
 fn counters_are_taken_back() {
     let mut tree = ObjectTree::new();
@@ -273,7 +273,7 @@ fn counters_are_taken_back() {
     assert_eq!(tree.get(path("/7/0/2")), Some(Value::Integer(4)));
 }
 
-/// What was streamed could not be taken back.
+/// A streamed value couldn't be rolled back.
 #[test]
 fn nothing_is_streamed_while_commits_are_held() {
     let (mut tree, log) = with_firmware();
@@ -380,7 +380,8 @@ fn the_instance_of_a_single_instance_object_is_0() {
     }
 }
 
-/// What a commit does to an Object Instance counts for its later changes, whatever is in between.
+/// A change of an Object Instance counts for later changes of the same commit, whatever is in
+/// between.
 #[test]
 fn changes_of_one_object_are_prepared_together() {
     let mut tree = with_executables();
@@ -396,7 +397,7 @@ fn changes_of_one_object_are_prepared_together() {
     assert_eq!(tree.get(path("/30000/2/0")), Some(Value::Integer(5)));
 }
 
-/// The application's own changes stay.
+/// Changes by the application stay.
 #[test]
 fn what_the_application_sets_is_not_taken_back() {
     let mut tree = with_executables();
@@ -408,7 +409,7 @@ fn what_the_application_sets_is_not_taken_back() {
     assert_eq!(tree.get(path("/30000/1/0")), Some(Value::Integer(6)));
 }
 
-/// What follows from them waits its turn, behind what was committed before, and happens once.
+/// Their effects happen once, after those of earlier commits.
 #[test]
 fn what_the_application_sets_does_not_overtake_what_is_held() {
     let (mut tree, log) = with_firmware();
@@ -421,7 +422,7 @@ fn what_the_application_sets_does_not_overtake_what_is_held() {
     assert!(fetched[0].contains("coap://one/firmware"), "{fetched:?}");
 }
 
-/// So does the time that it sets.
+/// A time that the application sets stays too.
 #[test]
 fn the_time_that_the_application_sets_is_not_taken_back() {
     for elsewhere in [false, true] {
@@ -525,7 +526,7 @@ impl Object for Own {
     }
 }
 
-/// It hears of nothing that it does not have.
+/// It gets no change of what it doesn't have.
 #[test]
 fn an_object_is_asked_for_what_it_has() {
     let mut tree = ObjectTree::new();

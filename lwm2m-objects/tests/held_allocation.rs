@@ -1,5 +1,5 @@
-//! What is held takes room for what is there and for what was there before, however often it is
-//! written. One test, because the counter is that of the whole process.
+//! Held commits take memory for the new and the old values, however often they are written. This is
+//! one test, because the counter is that of the whole process.
 
 use lwm2m_core::{DataType, InstanceId, ObjectId, Value};
 use lwm2m_kit::{
@@ -39,7 +39,7 @@ fn set(at: &str, number: usize) -> Change {
     }
 }
 
-/// What a tree holds more after commits that are held than before: in bytes.
+/// The growth of a tree by held commits, in bytes.
 fn held(commits: impl Iterator<Item = Vec<Change>>) -> usize {
     let mut tree = ObjectTree::new();
     let store = Store::new(&OBJECT).with(InstanceId::ZERO, 0, kilobyte(0));
@@ -84,7 +84,7 @@ fn what_is_held_takes_no_more_room_the_more_often_it_is_written() {
         instances < MOST,
         "{instances} bytes for one Object Instance"
     );
-    // A package waits to be acted on; a reset takes its place.
+    // A package waits to be settled; a reset replaces it.
     let packages = held(writes().map(|number| {
         let reset = Change::Set {
             path: path("/5/0/0"),

@@ -1,4 +1,4 @@
-//! What is saved, put back and added while commits are held: nothing of what is held is in force
+//! Saving, restoring and adding Objects while commits are held: nothing that is held is in force
 //! before it is kept (TS 5.2.3.3, step 3).
 
 #![cfg(feature = "serde")]
@@ -54,7 +54,7 @@ fn software_object(log: &Log) -> SoftwareManagementObject {
     .managed(4)
 }
 
-/// A tree with every Object that keeps something, as it is at a start.
+/// A tree with every Object that has state, as after a start.
 fn tree() -> (ObjectTree, Log) {
     let log = Log::default();
     let device = typed::Device {
@@ -75,7 +75,7 @@ fn tree() -> (ObjectTree, Log) {
     (tree, log)
 }
 
-/// The same in use: times have passed, bytes were counted, packages are on their way.
+/// The same in use: time has passed, bytes were counted, packages are being downloaded.
 fn tree_in_use() -> (ObjectTree, Log) {
     let (mut tree, log) = tree();
     tree.handle_timeout(Instant::from_secs(10));
@@ -125,7 +125,7 @@ fn restarted(snapshot: &Snapshot) -> ObjectTree {
     tree
 }
 
-/// A restart in the middle of a bootstrap goes on from before it: with each of the commits alone,
+/// A restart in the middle of a bootstrap continues from before it: with each of the commits alone,
 /// and with all of them.
 #[test]
 fn a_snapshot_while_commits_are_held_is_that_of_before() {
@@ -153,7 +153,7 @@ fn a_snapshot_while_commits_are_held_is_that_of_before() {
     }
 }
 
-/// The clock goes on meanwhile, and so does what is counted.
+/// The clock and the counters continue meanwhile.
 #[test]
 fn a_snapshot_while_commits_are_held_goes_on_with_time() {
     let saved = |commits: &[Change], roll_back: bool| {
@@ -178,8 +178,8 @@ fn a_snapshot_while_commits_are_held_goes_on_with_time() {
     }
 }
 
-/// The application goes on with its own work during a bootstrap: what it sets is saved, and stays
-/// when the bootstrap is taken back, whatever that has written there before or after.
+/// Values that the application sets during a bootstrap are saved, and stay when the bootstrap is
+/// rolled back, whatever it has written there before or after.
 #[test]
 fn what_the_application_sets_stays_and_is_saved() {
     for (at, value, commits) in [
@@ -221,7 +221,7 @@ fn what_the_application_sets_stays_and_is_saved() {
     }
 }
 
-/// What it sets in an Object Instance that the bootstrap made goes with that.
+/// Values that it sets in an Object Instance that the bootstrap created are dropped with that.
 #[test]
 fn what_the_application_sets_in_a_new_instance_goes_with_it() {
     let (mut tree, _) = tree_in_use();
@@ -235,8 +235,8 @@ fn what_the_application_sets_in_a_new_instance_goes_with_it() {
     assert!(tree.locate(path("/9/1")).is_none());
 }
 
-/// What is put back while commits are held is what there is afterwards: nothing of what was held is
-/// left, nothing is taken back later, and nothing follows from it.
+/// Restoring a snapshot while commits are held drops them: nothing of them is left, rolled back later
+/// or settled.
 #[test]
 fn a_snapshot_that_is_put_back_ends_what_is_held() {
     let (mut tree, log) = tree_in_use();
@@ -254,20 +254,20 @@ fn a_snapshot_that_is_put_back_ends_what_is_held() {
     assert!(!tree.is_holding());
     assert!(tree.snapshot() == saved);
     let heard = asked(&log);
-    // The pull that was under way goes on; nothing else is asked for.
+    // The pull that was under way continues; nothing else is asked for.
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(heard[0].contains("coap://192.0.2.1/fw"), "{heard:?}");
     tree.roll_back();
     tree.keep();
     assert!(tree.snapshot() == saved);
     assert_eq!(asked(&log), [""; 0]);
-    // What is committed from now on counts at once.
+    // Later commits take effect at once.
     tree.change([set("/1/0/1", 100)]).unwrap();
     tree.roll_back();
     assert_eq!(tree.get(path("/1/0/1")), Some(Value::Integer(100)));
 }
 
-/// What does not fit is not put back, and everything is held as before.
+/// A snapshot that doesn't fit is refused, and everything is held as before.
 #[test]
 fn a_snapshot_that_is_refused_leaves_what_is_held() {
     let (mut tree, _) = tree_in_use();
@@ -286,7 +286,7 @@ fn a_snapshot_that_is_refused_leaves_what_is_held() {
     assert!(tree.snapshot() == before);
 }
 
-/// An Object that takes the place of another one has nothing to do with what is held of that.
+/// An Object that replaces another one has nothing to do with what is held of that.
 #[test]
 fn an_object_that_is_added_while_commits_are_held_hears_nothing_of_them() {
     for keep in [false, true] {
@@ -325,7 +325,7 @@ fn an_object_that_is_added_while_commits_are_held_hears_nothing_of_them() {
         assert_eq!(asked(&old), [""; 0], "keep: {keep}");
         let instances: Vec<_> = tree.instances(ObjectId::SOFTWARE_MANAGEMENT).collect();
         assert_eq!(instances, [InstanceId::ZERO], "keep: {keep}");
-        // What is committed to it from then on is held as ever.
+        // Later commits to it are held as usual.
         tree.hold();
         tree.change([set("/5/0/1", "coap://192.0.2.2/fw")]).unwrap();
         assert_eq!(asked(&new), [""; 0]);
@@ -346,7 +346,7 @@ static OBJECT: ObjectDefinition = ObjectDefinition::new(
     &RESOURCES,
 );
 
-/// An Object of an application's own that keeps what it is told to act on.
+/// An Object of the application's own that logs the changes it has to act on.
 #[derive(Default)]
 struct Counting {
     value: i64,
@@ -430,8 +430,8 @@ fn settled(tree: &ObjectTree) -> &[Vec<Change>] {
     &tree.object_as::<Counting>(OBJECT.id).unwrap().settled
 }
 
-/// What an Object acts on is the last value of what is written several times, in the order in which
-/// the last values were written and commit by commit.
+/// An Object acts on the last value of a Resource that is written several times, in the order in
+/// which the last values were written, commit by commit.
 #[test]
 fn an_object_acts_on_the_last_value_of_what_was_held() {
     let clear = Change::Clear {
@@ -455,7 +455,7 @@ fn an_object_acts_on_the_last_value_of_what_was_held() {
     ];
     assert_eq!(settled(&tree), expected);
 
-    // A cleared array is all that is left of it.
+    // Only the clearing of the array is left.
     let mut tree = ObjectTree::new();
     tree.add(Counting::default());
     tree.hold();
@@ -467,7 +467,7 @@ fn an_object_acts_on_the_last_value_of_what_was_held() {
     assert_eq!(settled(&tree), [vec![clear, set("/30000/0/1/4", 5)]]);
 }
 
-/// To some Objects each Write is an order.
+/// For some Objects each Write is an order.
 #[test]
 fn an_object_may_act_on_each_of_several_values() {
     let mut tree = ObjectTree::new();
@@ -512,7 +512,7 @@ fn an_object_of_ones_own_is_saved_as_it_was_before() {
     assert_eq!(tree.get(path("/30000/0/1/7")), Some(Value::Integer(7)));
 }
 
-/// What came and went meanwhile was never there: nobody has to clean up after it.
+/// An Object Instance that was created and deleted meanwhile has no effects.
 #[test]
 fn nothing_follows_from_an_instance_that_came_and_went() {
     let (mut tree, log) = tree_in_use();
@@ -522,7 +522,7 @@ fn nothing_follows_from_an_instance_that_came_and_went() {
     tree.change([delete("/9/1")]).unwrap();
     tree.keep();
     assert_eq!(asked(&log), [""; 0]);
-    // One that was there before has gone.
+    // One that was there before was deleted.
     tree.hold();
     tree.change([delete("/9/0"), create("/9/0")]).unwrap();
     tree.change([delete("/9/0")]).unwrap();
@@ -535,8 +535,8 @@ static SEVERAL: ObjectDefinition = {
     ObjectDefinition::new(ObjectId::new(30001), "Several", urn, &RESOURCES).multiple()
 };
 
-/// An Object of an application's own with instances that come and go, which tells what it is asked
-/// to undo.
+/// An Object of the application's own whose instances are created and deleted. It logs what it has to
+/// undo.
 struct Several {
     instances: Vec<InstanceId>,
     undone: Arc<Mutex<Vec<Change>>>,
@@ -587,7 +587,7 @@ impl Object for Several {
     }
 }
 
-/// An Object is asked to undo what there is now, and not more.
+/// An Object has to undo what is there now, and nothing else.
 #[test]
 fn an_object_is_asked_to_undo_what_there_is() {
     let restore = |instance: u16| {

@@ -25,10 +25,10 @@ static THERMOSTAT: ObjectDefinition = ObjectDefinition::new(
     &RESOURCES,
 );
 
-/// What the thermometer says now, or that it says nothing.
+/// The reading of the thermometer, or none if it fails.
 type Sensor = fn() -> Result<f64, ReadError>;
 
-/// Implements what the trait asks for, and says which Resources it has.
+/// Implements what the trait requires, and which Resources it has.
 struct Thermostat {
     sensor: Sensor,
     set_point: i64,
@@ -147,13 +147,13 @@ fn it_is_read_at_the_moment_of_the_read_and_asked_for_nothing_that_cannot_be_rea
     for at in ["/26241/0/5", "/26241/0/6", "/26241/1", "/26241/1/0"] {
         assert_eq!(read(&served, at), Err(ReadError::NotFound(path(at))));
     }
-    // A sensor that fails fails the Read of what it is in, and of nothing else.
+    // If the sensor fails, only Reads that include it fail.
     let broken = tree(|| Err(ReadError::Unavailable));
     for at in ["/26241", "/26241/0", "/26241/0/0"] {
         assert_eq!(read(&broken, at), Err(ReadError::Unavailable), "{at}");
     }
     assert_eq!(read(&broken, "/26241/0/1").unwrap(), all[1..2]);
-    // What executes has no value, however it is asked for.
+    // An executable Resource has no value, whatever the call.
     assert_eq!(served.get(path("/26241/0/2")), None);
     assert_eq!(broken.get(path("/26241/0/0")), None);
 }
@@ -206,13 +206,13 @@ fn what_is_written_has_been_checked_before() {
             assert_eq!(tree.get(path("/26241/0/1")), Some(Value::Integer(23)));
         }
     }
-    // What is not supported is not there to be written alone.
+    // A Resource that isn't supported can't be the target of a Write.
     let unsupported = [("/26241/0/5", Value::Integer(1))];
     assert_eq!(
         write(&mut tree, "/26241/0/5", WriteMode::Replace, &unsupported),
         Err(WriteError::NotFound(path("/26241/0/5")))
     );
-    // It has one Object Instance, for good.
+    // It always has one Object Instance.
     let at = path("/26241/0");
     assert_eq!(tree.delete(at), Err(WriteError::NotManaged(at)));
     for change in [Change::Delete { path: at }, Change::Create { path: at }] {
@@ -252,7 +252,7 @@ fn what_it_leaves_out_has_plain_defaults() {
     );
 }
 
-/// One that tells a single Resource as a multiple one, and the other way round.
+/// An Object that pushes a single Resource as a multiple one, and the other way round.
 struct Confused;
 
 impl Object for Confused {
@@ -284,7 +284,7 @@ fn a_payload_has_the_structure_of_the_definition_or_is_none() {
     }
 }
 
-/// One that counts what is applied, and wants no set point of 13.
+/// An Object that counts what is applied, and refuses a set point of 13.
 struct Picky(usize);
 
 impl Object for Picky {
@@ -323,8 +323,8 @@ static TANK: ObjectDefinition = ObjectDefinition::new(
     &RESOURCES,
 );
 
-/// Objects are prepared and applied in the order of their identifiers: the one that refuses is the
-/// first, one in the middle, and the last of all that a transaction touches.
+/// Objects are prepared and applied in the order of their identifiers. The Object that refuses is the
+/// first, one in the middle, and the last one of a transaction.
 #[test]
 fn nothing_is_applied_before_every_object_has_agreed() {
     let set = |at: &str, value: i64| Change::Set {

@@ -1,4 +1,4 @@
-//! What is kept by itself: with a format version and a check sum, and checked when it is read.
+//! Sealed data has a format version and a check sum, which are checked when it is read.
 
 #![cfg(feature = "serde")]
 
@@ -19,7 +19,7 @@ fn json(kept: &impl Serialize) -> String {
     serde_json::to_string(kept).unwrap()
 }
 
-/// It comes back equal, and is of a version that is looked at first.
+/// Data is restored equal, and the format version is checked first.
 fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(kept: &T) {
     let text = json(kept);
     assert_eq!(&serde_json::from_str::<T>(&text).unwrap(), kept);
@@ -90,7 +90,7 @@ fn what_is_kept_comes_back() {
     comes_back(&Sealed(typed::SoftwareManagement::new("name", "1")));
 }
 
-/// What no machine can be in, and no definition may be, is refused though its check sum is right.
+/// Impossible states of machines and invalid definitions are refused, even with a right check sum.
 #[test]
 fn what_is_impossible_is_refused() {
     let impossible = firmware::Snapshot {
@@ -110,7 +110,7 @@ fn what_is_impossible_is_refused() {
     assert!(Store::from_definition(&ACCESS_CONTROL).is_ok());
 }
 
-/// One character of a text changed: it is refused, or it is the same, written another way.
+/// With any character changed, a text is refused; or it is the same data in another notation.
 fn damaged<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     kept: &T,
     at: Index,
@@ -126,7 +126,7 @@ fn damaged<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     Ok(())
 }
 
-/// What serialises as octets.
+/// Serialises as octets.
 struct Octets(&'static [u8]);
 
 impl Serialize for Octets {
@@ -135,7 +135,7 @@ impl Serialize for Octets {
     }
 }
 
-/// What serialises as its text.
+/// Serialises as text.
 struct Text(&'static str);
 
 impl Serialize for Text {
@@ -170,7 +170,7 @@ enum Variant {
     Several(Vec<Variant>),
 }
 
-/// The check sums of contents of one type, of which each is to have its own.
+/// The check sums of different contents of one type must differ.
 fn differ<T: Serialize>(contents: impl IntoIterator<Item = T>) {
     let check_sum = |content: T| {
         let text = json(&Sealed(content));
@@ -182,8 +182,8 @@ fn differ<T: Serialize>(contents: impl IntoIterator<Item = T>) {
     assert_eq!(different.len(), sums.len(), "{}", type_name::<T>());
 }
 
-/// Contents of one type that differ in anything have other check sums: in a bit, in which of
-/// several it is, in how many there are, and in where one ends and the next begins.
+/// Contents of one type that differ in anything have different check sums: in a bit, in the variant,
+/// in the length, and in where one part ends and the next begins.
 #[test]
 fn every_part_is_summed_up() {
     differ([false, true]);

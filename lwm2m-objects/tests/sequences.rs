@@ -1,6 +1,6 @@
-//! Random sequences of everything that feeds a tree: what is rolled back leaves no trace, what is
-//! held and kept ends as if it had not been held, and a snapshot says all that there is. Meanwhile
-//! what is refused changes nothing, and the update machines are in states that can be.
+//! Random sequences of all calls that change a tree. A roll-back leaves no trace, commits that are held
+//! and kept end as if they had not been held, and a snapshot is complete. Refused requests change
+//! nothing, and the update machines are in valid states.
 
 #![cfg(feature = "serde")]
 
@@ -113,11 +113,11 @@ enum Request {
     Create(u16, Option<u16>, Vec<(u16, Option<u16>, Value)>),
     BootstrapWrite(Path, u16, Vec<(u16, Option<u16>, Value)>),
     Delete(Path),
-    /// Whatever the definitions say.
+    /// Any changes, whether or not they fit the definitions.
     Changes(Vec<Change>),
 }
 
-/// What happens beside requests that are committed.
+/// Events other than requests.
 #[derive(Clone, Debug)]
 enum Happening {
     Execute(Path),
@@ -150,7 +150,7 @@ fn values() -> impl Strategy<Value = Vec<(u16, Option<u16>, Value)>> {
         proptest::option::weighted(0.3, 0..3_u16),
         value(),
     );
-    // What the Objects at hand take, more often than not.
+    // Mostly values that the Objects accept.
     let good = select(vec![
         (0, None, Value::Integer(5)),
         (0, None, Value::from("name")),
@@ -224,7 +224,7 @@ fn request() -> impl Strategy<Value = Request> {
         }),
         at().prop_map(|at| Request::Delete(whole(at))),
         proptest::collection::vec(change(), 1..4).prop_map(Request::Changes),
-        // The same Object Instance goes, and comes again.
+        // The same Object Instance is deleted and created again.
         (at(), change(), change()).prop_map(|(at, first, last)| {
             let path = whole(at);
             Request::Changes(vec![
@@ -282,7 +282,7 @@ fn feed(
     sink.event(Event::EndObject)
 }
 
-/// The changes that a request asks for.
+/// The changes of a request.
 fn changes(tree: &ObjectTree, request: &Request) -> Result<Vec<Change>, WriteError> {
     let (mut transaction, object, id, values) = match request {
         Request::Write(path, replace, values) => {
@@ -310,7 +310,7 @@ fn changes(tree: &ObjectTree, request: &Request) -> Result<Vec<Change>, WriteErr
     Ok(transaction.finish()?.into_changes())
 }
 
-/// Commits what a request asks for, if it is granted; if not, nothing is different.
+/// Commits the changes of a request. If it is refused, nothing has changed.
 fn commit(tree: &mut ObjectTree, request: &Request) -> Option<Vec<Change>> {
     let before = seen(tree);
     let done = changes(tree, request).and_then(|changes| {
@@ -323,7 +323,7 @@ fn commit(tree: &mut ObjectTree, request: &Request) -> Option<Vec<Change>> {
     done.ok()
 }
 
-/// Everything that can be read, and everything that is kept.
+/// Everything that can be read, and everything that is saved.
 fn seen(tree: &ObjectTree) -> (Vec<String>, String) {
     let mut all = Vec::new();
     for object in OBJECTS.map(ObjectId::new) {
@@ -345,7 +345,7 @@ fn kept(tree: &ObjectTree) -> String {
     serde_json::to_string(&tree.snapshot()).unwrap()
 }
 
-/// The same, and what the machines tell beside it.
+/// The same, with the states of the machines.
 fn all_kept(tree: &mut ObjectTree) -> (String, firmware::Snapshot, Vec<software::Snapshot>) {
     let of_software = software(tree).snapshots();
     let of_software = of_software.map(|(_, machine)| machine).collect();
@@ -429,7 +429,7 @@ fn check_machines(tree: &mut ObjectTree, numbering: Numbering) {
     for (id, machine) in software(tree).snapshots() {
         assert_eq!(machine.check(numbering), Ok(()), "{id}");
     }
-    // Each Object Instance has its machine, and the other way round.
+    // Each Object Instance has a machine, and each machine an Object Instance.
     let ids: Vec<_> = tree.instances(ObjectId::SOFTWARE_MANAGEMENT).collect();
     let machines: Vec<_> = software(tree).snapshots().map(|(id, _)| id).collect();
     assert_eq!(ids, machines);
@@ -469,8 +469,8 @@ proptest! {
         check_machines(&mut tree, numbering);
     }
 
-    /// Whatever else happens meanwhile, what is saved is what is there once everything is taken
-    /// back: of the tree, and of each machine.
+    /// Whatever else happens meanwhile, a snapshot has the state after a roll-back: of the tree, and of
+    /// each machine.
     #[test]
     fn a_snapshot_while_commits_are_held_is_what_is_left_when_they_are_taken_back(
         candidate: bool,

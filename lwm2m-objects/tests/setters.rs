@@ -1,4 +1,4 @@
-//! Whatever the application may set can be saved, and comes back equal.
+//! All values that the application may set can be saved, and are restored equal.
 
 #![cfg(feature = "serde")]
 
@@ -164,7 +164,7 @@ impl Draw {
     }
 }
 
-/// The Objects of a Client, made from any configuration that is taken.
+/// The Objects of a Client, made from any valid configuration.
 fn made(draw: &Draw) -> ObjectTree {
     let mut tree = ObjectTree::new();
     tree.add(Store::of([(InstanceId::ZERO, draw.security())]));
@@ -210,7 +210,7 @@ fn made(draw: &Draw) -> ObjectTree {
     tree
 }
 
-/// One call of the application; what it refuses is no change.
+/// One call of the application. A refused call changes nothing.
 fn call(tree: &mut ObjectTree, draw: &Draw) {
     let now = Instant::from_millis(draw.long() % 1_000_000_000);
     let id = InstanceId::new(draw.short() % 3).unwrap();
@@ -317,7 +317,7 @@ fn location(tree: &mut ObjectTree) -> &mut LocationObject {
     tree.object_as_mut(ObjectId::LOCATION).unwrap()
 }
 
-/// All that can be told, to compare; what is no number is equal to itself.
+/// All readable values, to compare; NaN is equal to itself.
 fn told(tree: &ObjectTree) -> Vec<String> {
     let mut told = Vec::new();
     for object in tree.objects().map(lwm2m_objects::Object::definition) {
@@ -351,7 +351,7 @@ proptest! {
     }
 }
 
-/// What does not fit is refused where it is set, and changes nothing.
+/// A value that doesn't fit is refused when it is set, and changes nothing.
 #[test]
 fn out_of_range_is_refused_by_the_setters() {
     let long = || Some("x".repeat(256));

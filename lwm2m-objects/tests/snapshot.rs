@@ -1,4 +1,4 @@
-//! Snapshots: what is saved comes back equal, what is damaged is refused whole.
+//! Snapshots are restored equal. A damaged one is refused as a whole.
 
 #![cfg(feature = "serde")]
 
@@ -43,11 +43,11 @@ fn what_is_saved_comes_back() {
     assert_eq!(json(&restarted.snapshot()), saved);
     assert_eq!(restarted.get(path("/3/0/9")), Some(Value::Integer(42)));
     assert_eq!(restarted.get(path("/1/0/1")), Some(Value::Integer(777)));
-    // What executes is there again, too.
+    // Executable Resources are restored too.
     assert!(restarted.locate(path("/3/0/4")).is_some());
 }
 
-/// Each Object Instance has its own optional executables afterwards: none is lost, none is added.
+/// Each Object Instance has its own optional executable Resources afterwards.
 #[test]
 fn executables_come_back_instance_by_instance() {
     let servers = |first: bool, second: bool| {
@@ -73,7 +73,7 @@ fn executables_come_back_instance_by_instance() {
             restarted.restore(&saved).unwrap();
             assert_eq!(has(&restarted, "/1/0/4"), first);
             assert_eq!(has(&restarted, "/1/1/4"), second);
-            // What is mandatory is there in any case.
+            // Mandatory Resources are always there.
             assert!(has(&restarted, "/1/0/8") && has(&restarted, "/1/1/8"));
             assert_eq!(restarted.snapshot(), saved);
         }
@@ -107,8 +107,8 @@ fn a_snapshot_does_not_show_its_values() {
     );
 }
 
-/// Each bit of it flipped, and each of its beginnings: it does not parse, or it is refused, and
-/// nothing of it is in the tree; or it is the same snapshot, written another way.
+/// With any bit flipped, or cut off anywhere, a snapshot doesn't parse or is refused, and nothing of it
+/// is in the tree; or it is the same snapshot in another notation.
 #[test]
 fn every_flipped_bit_and_every_cut_is_noticed() {
     let saved = json(&tree(42).snapshot());
@@ -146,8 +146,7 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
     assert!(refused > 500, "{refused}");
 }
 
-/// What is intact but does not fit the Objects that are there now is refused whole, too, and says
-/// where.
+/// An intact snapshot that doesn't fit the Objects is refused as a whole, with the place of the error.
 #[test]
 fn what_does_not_fit_the_objects_is_refused_whole() {
     static TANK: ObjectDefinition = {
@@ -178,7 +177,7 @@ fn what_does_not_fit_the_objects_is_refused_whole() {
     let content = |at: &str| Err(SnapshotError::Content(path(at)));
     for (store, result) in [
         (tank(&|_, _| ()), Ok(())),
-        // A later firmware has another version of the Object, or has made it smaller.
+        // A later firmware has another version of the Object, or supports less of it.
         (
             tank(&|_, definition| {
                 definition.version = Version::new(1, 1);
@@ -230,7 +229,7 @@ fn what_does_not_fit_the_objects_is_refused_whole() {
     }
 }
 
-/// What a Store could never have saved, and comes with a check sum of its own or none.
+/// Content that a Store can't have saved, with a right check sum or without one.
 #[test]
 fn what_no_store_saves_is_not_put_back() {
     let id = |id| InstanceId::new(id).unwrap();
@@ -303,8 +302,8 @@ fn what_no_store_saves_is_not_put_back() {
 }
 
 proptest! {
-    /// Any one character changed: it does not parse, or it is refused, and nothing is half-loaded;
-    /// or it is the same snapshot, written another way.
+    /// With any character changed, a snapshot doesn't parse or is refused, and nothing of it is loaded;
+    /// or it is the same snapshot in another notation.
     #[test]
     fn a_damaged_snapshot_is_refused_whole(at in any::<prop::sample::Index>(), with in b' '..b'~') {
         let saved = json(&tree(42).snapshot());

@@ -1,4 +1,4 @@
-//! What a commit to a Store allocates does not grow with what is in the Store. One test, because the
+//! The allocations of a commit to a Store don't grow with the Store. This is one test, because the
 //! counter is that of the whole process.
 
 use lwm2m_core::{DataType, InstanceId, ObjectId, Path, Value};
@@ -61,7 +61,7 @@ fn a_commit_allocates_the_same_however_much_there_is() {
         assert!(many <= few + 512, "{few} and {many} bytes for {changes:?}");
     }
 
-    // Nor does the order count in which a payload names what is new.
+    // Nor does the order matter in which a payload names new Object Instances.
     let creates = (0..u16::MAX - 1).rev().flat_map(|id| {
         let path = Path::Instance(OBJECT.id, instance(id));
         let value = Path::Resource(OBJECT.id, instance(id), 0.into());

@@ -1,4 +1,4 @@
-//! Create, Delete, Bootstrap-Write, and taking a commit back (TS 5.2.7.4, 5.4.6, 5.4.7, 7.3.2.4).
+//! Create, Delete, Bootstrap-Write, and rolling back (TS 5.2.7.4, 5.4.6, 5.4.7, 7.3.2.4).
 
 use lwm2m_core::{
     DataType, InstanceId, ObjectId, Path, ShortServerId, Value, ValueRef, WriteMode,
@@ -89,7 +89,7 @@ fn create(
     Ok(changes.into_changes())
 }
 
-/// Everything that the tree holds, what is shut to servers included.
+/// Everything in the tree, including what servers can't read.
 fn everything(tree: &ObjectTree) -> Vec<String> {
     let mut lines = Vec::new();
     for object in tree.objects() {
@@ -121,7 +121,7 @@ fn create_assigns_the_first_free_identifier_or_takes_the_given_one() {
     assert_eq!(tree.get(path("/1000/1/0")), Some(Value::Integer(5)));
     create(&mut tree, Some(7), &[(0, 6.into())]).unwrap();
     assert_eq!(tree.get(path("/1000/7/0")), Some(Value::Integer(6)));
-    // The executable Resource is there, what was not given is not.
+    // The executable Resource is there. Resources without a value are not.
     let there: Vec<u16> = tree
         .resources(1000.into(), InstanceId::new(7).unwrap())
         .map(|resource| resource.id.get())
@@ -230,7 +230,7 @@ fn delete_takes_the_instance_and_nothing_else() {
 #[test]
 fn bootstrap_write_creates_and_replaces_whatever_the_operations_are() {
     let mut tree = tree();
-    // A new account, of Resources that no server reaches.
+    // A new account, of Resources that LwM2M Servers can't access.
     let mut transaction = tree.bootstrap_write(path("/0/1")).unwrap();
     let values = [
         (0, Value::from("coaps://two")),
@@ -247,8 +247,8 @@ fn bootstrap_write_creates_and_replaces_whatever_the_operations_are() {
     tree.commit(&changes).unwrap();
     assert_eq!(tree.get(path("/0/1/5")), Some(Value::from(&b"key"[..])));
 
-    // An existing instance has afterwards what the payload has, what executes, and what is
-    // mandatory or the Client's own.
+    // An existing instance then has what the payload names, executable Resources, and those that are
+    // mandatory or read-only.
     let mut transaction = tree.bootstrap_write(path("/1")).unwrap();
     let values = [
         (0, 101.into()),
@@ -310,8 +310,8 @@ fn bootstrap_write_that_is_refused() {
     );
 }
 
-/// A Bootstrap-Server that has no value writes no octets. Where an optional Resource cannot be so
-/// (`/0/x/7` has 6 bytes, `/0/x/8` 16, 32 or 48), it is left out; others are empty.
+/// A Bootstrap-Server that has no value writes no octets. An optional Resource that can't be empty
+/// (`/0/x/7` has 6 bytes, `/0/x/8` 16, 32 or 48) is left out; others are empty.
 #[test]
 fn a_bootstrap_server_writes_no_octets_for_what_it_does_not_know() {
     let server = ShortServerId::new(101).unwrap();
@@ -336,7 +336,7 @@ fn a_bootstrap_server_writes_no_octets_for_what_it_does_not_know() {
         }
         assert_eq!((tree.get(at(7)), tree.get(at(8))), (None, None));
     }
-    // What is asked for alone has to be a value, and what is of another length is wrong.
+    // As the target it needs a value, and any other length is an error.
     let mut transaction = tree.bootstrap_write(path("/0/0/7")).unwrap();
     push(&mut transaction, 0, Some(0), &values[3..4]).unwrap();
     let nothing = Err(WriteError::Structure(path("/0/0/7")));
@@ -351,7 +351,7 @@ fn a_bootstrap_server_writes_no_octets_for_what_it_does_not_know() {
     assert_eq!(short, Err(WriteError::OutOfRange(path("/0/0/7"))));
 }
 
-/// TS 5.4.3: what of a payload cannot be written refuses all of it, in either mode.
+/// TS 5.4.3: a payload with a Resource that can't be written is refused as a whole, in either mode.
 #[test]
 fn a_write_of_what_cannot_be_written_is_refused_whole() {
     for mode in [WriteMode::Replace, WriteMode::PartialUpdate] {
@@ -367,7 +367,7 @@ fn a_write_of_what_cannot_be_written_is_refused_whole() {
             let refused = push(&mut transaction, 1000, Some(0), &values);
             assert_eq!(refused, Err(error));
             assert_eq!(everything(&tree), before);
-            // As a target: what is there cannot be written, what is not cannot be found.
+            // As the target: 4.05 if it is there, 4.04 if it is not.
             let target = Path::of(&[1000, 0, resource]).unwrap();
             let expected = if resource == 99 {
                 WriteError::NotFound(target)
@@ -410,8 +410,8 @@ fn array_after(target: &str, mode: WriteMode, ids: &[u16]) -> Vec<(u16, String)>
     found
 }
 
-/// Replace replaces the array, Partial Update merges by Resource Instance: of the instance and of
-/// the Resource, in whatever order they come, and if there is none.
+/// Replace replaces the array, Partial Update merges by Resource Instance: with the Object Instance and
+/// with the Resource as the target, in any order, and if there is no array.
 #[test]
 fn an_array_is_replaced_or_merged() {
     let array = |entries: &[(u16, &str)]| -> Vec<(u16, String)> {
@@ -439,7 +439,7 @@ fn an_array_is_replaced_or_merged() {
     );
 }
 
-/// A payload is about the Object that its URI names.
+/// A payload must be about the Object in the URI.
 #[test]
 fn another_object_is_no_part_of_a_payload() {
     let tree = tree();
@@ -454,8 +454,8 @@ fn another_object_is_no_part_of_a_payload() {
     }
 }
 
-/// No octets where some are needed: a Bootstrap-Server so says that there is no value, if there
-/// need not be one; from a server they are out of range.
+/// No octets for a Resource that needs some: from a Bootstrap-Server this means no value, if the
+/// Resource is optional; from a server it is out of range.
 #[test]
 fn no_octets_are_no_value_in_a_bootstrap_only() {
     static RESOURCES: &[ResourceDefinition] = &[
@@ -506,7 +506,7 @@ fn no_octets_are_no_value_in_a_bootstrap_only() {
     }
 }
 
-/// An array without Resource Instances makes the Resource, where there was none.
+/// An array without Resource Instances makes the Resource if it isn't there.
 #[test]
 fn an_empty_array_is_there() {
     for mode in [WriteMode::Replace, WriteMode::PartialUpdate] {
@@ -539,7 +539,7 @@ fn an_empty_array_is_there() {
     }
 }
 
-/// TS 5.4.6: if any error occurs, nothing is created, however many came before it.
+/// TS 5.4.6: if any error occurs, nothing is created, however many instances came before it.
 #[test]
 fn create_of_several_instances_is_whole_or_nothing() {
     let new = |instance| Event::Instance(InstanceId::new(instance));
@@ -556,7 +556,7 @@ fn create_of_several_instances_is_whole_or_nothing() {
     let end = Event::EndInstance;
     for (events, error) in [
         (vec![new(1), number, end, new(2), number, end], None),
-        // The second has another type, lacks what is mandatory, is there, is there twice.
+        // The second has a wrong type, lacks a mandatory Resource, exists already, is named twice.
         (
             vec![new(1), number, end, new(2), text],
             Some(WriteError::WrongType(path("/1000/2/0"))),
@@ -577,7 +577,7 @@ fn create_of_several_instances_is_whole_or_nothing() {
             vec![new(1), number, end, new(1), number],
             Some(WriteError::Duplicate(path("/1000/1/0"))),
         ),
-        // One more than the three that there may be.
+        // One more than the limit of three.
         (
             [3, 2, 1]
                 .into_iter()
@@ -600,8 +600,8 @@ fn create_of_several_instances_is_whole_or_nothing() {
     }
 }
 
-/// A payload in descending order takes no longer than sorting it does; in steps that each move all
-/// that came before, this would take minutes.
+/// A payload in descending order takes as long as sorting it. If each step moved everything before it,
+/// this would take minutes.
 #[test]
 fn payloads_in_any_order_come_to_the_same() {
     const MANY: u16 = 60_000;
@@ -635,8 +635,8 @@ fn payloads_in_any_order_come_to_the_same() {
     assert_eq!(write(&mut folded.into_iter()), ascending);
 }
 
-/// An Object goes as a whole in the time that its instances take; in steps that each look at all
-/// that is left, this would take minutes.
+/// Deleting all instances of an Object takes linear time. If each step looked at all that is left,
+/// this would take minutes.
 #[test]
 fn many_instances_are_deleted_at_once() {
     const MANY: u16 = 60_000;
@@ -647,14 +647,14 @@ fn many_instances_are_deleted_at_once() {
     };
     let create = paths(0..MANY).map(|path| Change::Create { path });
     tree.change(create.collect::<Vec<_>>()).unwrap();
-    // In any order, and all but some: what is left is in between.
+    // In any order, and not all of them.
     let delete = |path| Change::Delete { path };
     let (some, more) = (paths(7..MANY / 2), paths(MANY / 2..MANY).rev());
     let changes: Vec<Change> = some.chain(more).map(delete).collect();
     tree.change(&changes[..]).unwrap();
     let left: Vec<u16> = tree.instances(1000.into()).map(InstanceId::get).collect();
     assert_eq!(left, [0, 1, 2, 3, 4, 5, 6]);
-    // Not twice in one commit, and what comes again is there.
+    // No Object Instance is deleted twice in one commit. One that is created again is there.
     let [first, second] = [0, 1].map(|id| paths(id..id + 1).next().unwrap());
     let twice = [first, second, first].map(delete);
     let refused = Err(WriteError::NotFound(first));
@@ -705,7 +705,7 @@ fn the_instance_of_a_single_instance_object_comes_and_goes() {
     assert_eq!(tree.delete(device), Err(WriteError::NotManaged(device)));
 }
 
-/// TS 5.4.6: the instance of a single-instance Object is 0, and there is no other.
+/// TS 5.4.6: the only instance of a single-instance Object is 0.
 #[test]
 fn a_single_instance_object_has_instance_0_and_no_other() {
     let one = InstanceId::new(1).unwrap();
@@ -748,8 +748,8 @@ fn a_commit_over_several_objects_is_whole_or_nothing() {
     assert_eq!(everything(&tree), before);
 }
 
-/// Changes are shown with their values, but for what nobody may read in a log: the Security Object,
-/// and user name and password of Software Management.
+/// Changes are shown with their values, except for secrets: the Security Object, and user name and
+/// password of Software Management.
 #[test]
 fn changes_do_not_show_secrets() {
     let set = |at: &str| Change::Set {
@@ -828,13 +828,13 @@ fn step(tree: &mut ObjectTree, kind: u8, instance: u16, value: i64) {
             .ok(),
     };
     if let Some(changes) = changes {
-        // What is refused is no step.
+        // A refused step changes nothing.
         let _ = tree.commit(&changes);
     }
 }
 
 proptest! {
-    /// Held commits do what others do, and are taken back whole.
+    /// Held commits have the same result as others, and are rolled back as a whole.
     #[test]
     fn taking_commits_back_restores_the_tree(
         steps in prop::collection::vec((any::<u8>(), 0..4u16, any::<i64>()), 1..12),

@@ -1,4 +1,4 @@
-//! The object tree: Read pushes, Write is a transaction (TS 5.4.1, 5.4.3, 7.3.2).
+//! Read and Write of the object tree (TS 5.4.1, 5.4.3, 7.3.2).
 
 use lwm2m_core::{
     Arguments, InstanceId, ObjectLink, Path, Timestamp, Value, WriteMode,
@@ -112,7 +112,7 @@ fn what_cannot_be_read_says_why() {
     ] {
         assert_eq!(read(&tree, at), Err(error), "{at}");
     }
-    // Of an instance whose Resources are all out of reach, nothing is told.
+    // An instance without readable Resources is empty.
     assert_eq!(read(&tree, "/0/0").unwrap().values().count(), 0);
 }
 
@@ -142,9 +142,9 @@ fn replace_removes_writable_optional_resources_that_are_absent_and_no_others() {
         .resources(1.into(), InstanceId::ZERO)
         .map(|resource| resource.id.get())
         .collect();
-    // 2 and 5 are gone; 0 is read-only, 6 and 7 are mandatory, 8 executes.
+    // 2 and 5 are removed; 0 is read-only, 6 and 7 are mandatory, 8 is executable.
     assert_eq!(left, [0, 1, 3, 6, 7, 8]);
-    // What is gone is supported still: a Write brings it back.
+    // A removed Resource is still supported: a Write adds it again.
     write(
         &mut tree,
         "/1/0/2",
@@ -273,7 +273,7 @@ fn a_value_with_a_time_is_not_written() {
     );
 }
 
-/// A store of one multiple Resource that can be written: what Portfolio (16) has.
+/// A Store with one multiple writable Resource, such as that of Portfolio (16).
 fn portfolio() -> ObjectTree {
     use lwm2m_core::{DataType, ObjectId};
     use lwm2m_objects::{ObjectDefinition, Operations, ResourceDefinition};

@@ -1,4 +1,4 @@
-//! Typed Objects: what a struct says, the tree has, and says back. Secrets are not shown.
+//! Typed Objects: a struct is stored in the tree and loaded back equal. Secrets are not shown.
 
 use core::fmt::Debug;
 
@@ -145,7 +145,7 @@ fn software_management() -> typed::SoftwareManagement {
     }
 }
 
-/// What the registered Object has beside the candidate.
+/// Resources that the registered Object has and the candidate doesn't.
 fn software_management_registered() -> typed::SoftwareManagement {
     typed::SoftwareManagement {
         user_name: Some(str::from_utf8(SECRET).unwrap().into()),
@@ -211,7 +211,7 @@ fn the_candidate_of_software_management_reads_back() {
     );
 }
 
-/// TS E.1.1: what the Resources mean, by mode.
+/// TS E.1.1: the meaning of the Resources, by mode.
 #[test]
 fn key_material_has_the_form_of_its_mode() {
     let [psk, rpk, certificate, no_sec, est, _] = securities();
@@ -253,7 +253,7 @@ fn security_modes_have_their_numbers() {
     assert_eq!(typed::SmsSecurityMode::NoSec.number(), 3);
 }
 
-/// A time that the Client could not keep to is refused; a lifetime of 0 is none, too.
+/// A time that the Client can't keep to is refused, and so is a lifetime of 0.
 #[test]
 fn times_of_a_server_instance_have_32_bits() {
     let server = typed::Server {
@@ -281,7 +281,7 @@ fn times_of_a_server_instance_have_32_bits() {
     assert_eq!(read.disable_timeout, most);
 }
 
-/// A time that the Client could not keep to is refused, rather than forgotten.
+/// A time that the Client can't keep to is refused, and not ignored.
 #[test]
 fn times_of_a_security_instance_have_32_bits() {
     let most = i64::from(u32::MAX);
