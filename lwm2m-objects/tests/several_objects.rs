@@ -257,6 +257,50 @@ fn a_single_instance_is_created_once_in_a_transaction() {
     assert_eq!(integers(&tree, "/1003/0/0"), [2]);
 }
 
+/// An identifier that an operation has freed goes to the next one that needs one, as it would if each
+/// were committed by itself.
+#[test]
+fn a_create_gets_an_identifier_that_a_delete_before_has_freed() {
+    static SINGLE: ObjectDefinition = ObjectDefinition::new(
+        ObjectId::new(1003),
+        "Single",
+        "urn:oma:lwm2m:x:1003",
+        &RESOURCES,
+    );
+    let mut tree = tree();
+    let single = Store::new(&SINGLE).managed(1);
+    tree.add(single.with(InstanceId::ZERO, 0, 1));
+    for definition in [&SINGLE, &ONE] {
+        let object = Path::Object(definition.id);
+        let first = path(&format!("{object}/0"));
+        let mut transaction = tree.transaction();
+        transaction.delete(first).unwrap();
+        create(&mut transaction, definition, 2).unwrap();
+        let changes = transaction.finish().unwrap();
+        assert_eq!(tree.commit(&changes), Ok(vec![first]));
+        assert_eq!(integers(&tree, &format!("{object}/0/0")), [2]);
+    }
+
+    // Each is given once, and in ascending order with those that were free before.
+    let mut transaction = tree.transaction();
+    for _ in 0..2 {
+        create(&mut transaction, &ONE, 1).unwrap();
+    }
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    let mut transaction = tree.transaction();
+    for at in ["/1001/0", "/1001/2"] {
+        transaction.delete(path(at)).unwrap();
+    }
+    for value in [7, 8] {
+        create(&mut transaction, &ONE, value).unwrap();
+    }
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    let there = ["/1001/0/0", "/1001/1/0", "/1001/2/0"].map(|at| integers(&tree, at));
+    assert_eq!(there, [[7], [1], [8]]);
+}
+
 /// What the Client changes by itself fits the definition, even if no server may change it.
 #[test]
 fn changes_of_the_clients_own_are_checked_with_the_others() {

@@ -204,20 +204,16 @@ impl<'t> Part<'t> {
         Ok(())
     }
 
-    /// The first Object Instance ID that neither the Object nor this transaction has.
+    /// The first Object Instance ID that is free before this payload, and that it doesn't name.
     fn free_instance(&mut self, pending: &Pending) -> Result<InstanceId, WriteError> {
         let object = self.object.definition().id;
         loop {
-            // An Object that answers with an earlier identifier has none that is free.
-            let free = self.free_from.and_then(|from| {
-                let free = self.object.free_instance(from);
-                free.filter(|free| *free >= from)
-            });
+            let from = self.free_from;
+            let free = from.and_then(|from| pending.free_instance(self.object, from));
             let free = free.ok_or(WriteError::TooMany(self.target))?;
             // Those before it are taken, and stay so.
             self.free_from = free.get().checked_add(1).and_then(InstanceId::new);
-            let named = self.named.contains(Path::Instance(object, free));
-            if !named && !pending.creates(self.object, free) {
+            if !self.named.contains(Path::Instance(object, free)) {
                 return Ok(free);
             }
         }

@@ -64,8 +64,42 @@ impl Pending {
     }
 
     /// Whether a payload before creates this Object Instance.
-    pub(super) fn creates(&self, object: &dyn Object, instance: InstanceId) -> bool {
+    fn creates(&self, object: &dyn Object, instance: InstanceId) -> bool {
         self.get(object, instance, None) == Some(true)
+    }
+
+    /// The first Object Instance ID from `from` on that is free.
+    pub(super) fn free_instance(
+        &self,
+        object: &dyn Object,
+        from: InstanceId,
+    ) -> Option<InstanceId> {
+        let untouched = self.free_in_object(object, from);
+        let freed = self.freed(object, from);
+        untouched.into_iter().chain(freed).min()
+    }
+
+    /// The first one that the Object doesn't have and no payload before creates.
+    fn free_in_object(&self, object: &dyn Object, from: InstanceId) -> Option<InstanceId> {
+        let mut from = from;
+        loop {
+            // An Object that answers with an earlier identifier has none that is free.
+            let free = object.free_instance(from).filter(|free| *free >= from)?;
+            if !self.creates(object, free) {
+                return Some(free);
+            }
+            from = InstanceId::new(free.get().checked_add(1)?)?;
+        }
+    }
+
+    /// The first one that a payload before has deleted.
+    fn freed(&self, object: &dyn Object, from: InstanceId) -> Option<InstanceId> {
+        let id = object.definition().id;
+        let places = self.present.range((id, from, None)..);
+        places
+            .take_while(|((object, ..), _)| *object == id)
+            .find(|((.., resource), is_there)| resource.is_none() && !**is_there)
+            .map(|((_, instance, _), _)| *instance)
     }
 
     /// Whether an Object Instance has a Resource that has values.
