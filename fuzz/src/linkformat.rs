@@ -1,13 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use lwm2m_core::{InstanceId, ObjectId, ShortServerId, Version};
+use lwm2m_core::{
+    InstanceId, ObjectId, ShortServerId, Version,
+    codec::{PathList, Scope},
+};
 use lwm2m_linkformat::{
     BootstrapDiscoverLink, BootstrapDiscoverLinks, BootstrapDiscoverWriter, DiscoverLink,
-    DiscoverLinks, DiscoverWriter, Link, LinkWriteError, LinkWriter, Links, RegistrationLink,
-    RegistrationLinks, RegistrationRoot, RegistrationWriter, RootPath,
+    DiscoverLinks, DiscoverWriter, Encoder, Link, LinkWriteError, LinkWriter, Links,
+    RegistrationLink, RegistrationLinks, RegistrationRoot, RegistrationWriter, RootPath, decode,
 };
 
-/// A link-format document, read as plain links and as each of the three documents of LwM2M.
+/// A link-format document, read as plain links, as each of the three documents of LwM2M, and as a list
+/// of paths.
 pub fn linkformat(data: &[u8]) {
     general(data);
     registration(data);
@@ -15,6 +19,22 @@ pub fn linkformat(data: &[u8]) {
     for root in [RootPath::default(), RootPath::new("/lwm2m").unwrap()] {
         discover(data, root);
     }
+    paths(data);
+}
+
+/// Paths that are read are written, and read back equal.
+fn paths(data: &[u8]) {
+    let mut read = PathList::new();
+    if decode(data, Scope::paths(), &mut read).is_err() {
+        return;
+    }
+    let mut written = Vec::new();
+    let mut encoder = Encoder::new(&mut written, Scope::paths());
+    read.push(&mut encoder).expect("paths are written");
+    encoder.finish().expect("the list is complete");
+    let mut again = PathList::new();
+    decode(&written, Scope::paths(), &mut again).expect("what is written is read");
+    assert_eq!(again, read);
 }
 
 /// All items, or nothing if there is an error, which must be the last item.
