@@ -1,4 +1,4 @@
-//! What the `serde` feature writes reads back equal, and what is not valid is refused.
+//! What the `serde` feature writes reads back equal, and invalid input is refused.
 
 use core::fmt::Debug;
 
@@ -18,7 +18,7 @@ fn round_trip<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, js
     assert_eq!(&serde_json::from_str::<T>(json).unwrap(), value);
 }
 
-/// For types that borrow from what they are read from.
+/// For types that borrow from their input.
 fn borrowed_round_trip<'a, T>(value: &T, json: &'a str)
 where
     T: Serialize + Deserialize<'a> + PartialEq + Debug,
@@ -80,7 +80,7 @@ fn values() {
     round_trip(&Purpose::Create, "\"Create\"");
 }
 
-/// TLV carries them, so whoever keeps what was received has to, too.
+/// TLV carries them, so stored values have them.
 #[test]
 fn values_that_are_no_numbers_in_json() {
     let infinite = Value::Float(f64::NEG_INFINITY);
@@ -97,7 +97,7 @@ fn values_that_are_no_numbers_in_json() {
         &content,
         r#"{"entries":[{"path":"/3303/0/5700","value":{"Float":"-inf"},"time":null}]}"#,
     );
-    // Whole numbers are written by others without a fraction.
+    // Other programs write whole numbers without a fraction.
     for (json, number) in [("15", 15.0), ("-15", -15.0), ("1e3", 1000.0)] {
         let json = format!(r#"{{"Float":{json}}}"#);
         assert_eq!(

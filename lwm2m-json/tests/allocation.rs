@@ -1,4 +1,4 @@
-//! What is allocated on the way through a payload. One test, because the counters are global.
+//! What decoding and encoding allocate. One test, because the counters are global.
 
 use core::{convert::Infallible, hint::black_box};
 
@@ -72,7 +72,7 @@ fn as_little_as_can_be_is_allocated() {
         assert!(stats.bytes_allocated <= longest.len(), "{stats:?}");
     }
 
-    // Nothing that is malformed costs more than its length.
+    // A malformed payload doesn't cost more than its length.
     for payload in [
         "[".repeat(100_000),
         format!(r#"{{"e":[{{"n":"{}","v":1}}]}}"#, "/\\u0030".repeat(10_000)),

@@ -1,5 +1,5 @@
-//! The decoder beside a reading of TS 6.4.4 that is as plain as can be: documents are made as
-//! trees, right ones and nearly right ones; the tree is judged by Table 22, and its text is decoded.
+//! The decoder against a plain model of TS 6.4.4. Documents are generated as trees, valid or nearly
+//! valid; the model checks the tree by Table 22, and the decoder reads its text.
 
 use core::{fmt::Write, mem};
 
@@ -53,7 +53,7 @@ const NUMBERS: &[(&str, Option<i64>)] = &[
     ("0e400", Some(0)),
 ];
 
-/// The last digit of the Resource tells the type; 7 to 9 have none.
+/// The type depends on the last digit of the Resource; 7 to 9 have none.
 fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
     Some(match resource.get() % 10 {
         0 => DataType::String,
@@ -149,7 +149,7 @@ fn value(entry: &[(String, Json)], data_type: Option<DataType>) -> Result<Value,
     })
 }
 
-/// The path that Base Name and Name make.
+/// The path of Base Name and Name.
 fn path(base_name: &str, entry: &Json) -> Result<Path, ()> {
     let Json::Object(entry) = entry else {
         return Err(());
@@ -158,7 +158,7 @@ fn path(base_name: &str, entry: &Json) -> Result<Path, ()> {
     name.parse().map_err(|_| ())
 }
 
-/// Whether the names of a Create leave out the Object Instance: one of two levels tells.
+/// Whether the names of a Create leave out the Object Instance: at least one has two levels.
 fn is_unnamed(document: &Json) -> Result<bool, ()> {
     let Json::Object(document) = document else {
         return Err(());
@@ -171,7 +171,7 @@ fn is_unnamed(document: &Json) -> Result<bool, ()> {
     Ok(paths?.iter().any(|path| path.depth() == 2))
 }
 
-/// TS 6.4.4, Table 22, and what a request may not say. What is `unnamed` is in Object Instance 0.
+/// TS 6.4.4, Table 22, and the limits of a request. Names without Object Instance are in Instance 0.
 fn model(document: &Json, base: Path, purpose: Purpose, unnamed: bool) -> Result<Vec<Entry>, ()> {
     let Json::Object(document) = document else {
         return Err(());
@@ -187,7 +187,7 @@ fn model(document: &Json, base: Path, purpose: Purpose, unnamed: bool) -> Result
         return Err(());
     }
     if array.is_empty() {
-        // The Base Name is of what was asked for, or of what that is in.
+        // The Base Name is the path of the scope or contains it.
         let place = base_name.strip_suffix('/').unwrap_or(base_name);
         let of_base = |place: &str| place.parse::<Path>().is_ok_and(|path| path.contains(&base));
         if !matches!(base_name, "" | "/") && (place == "/" || !of_base(place)) {
@@ -238,7 +238,7 @@ fn model(document: &Json, base: Path, purpose: Purpose, unnamed: bool) -> Result
     Ok(entries)
 }
 
-/// Puts the text of a tree together. White space and escapes are scattered in it, as the seed has it.
+/// Writes the text of a tree. The seed decides where there are white space and escapes.
 struct Writer {
     text: String,
     seed: u64,
@@ -324,7 +324,7 @@ fn some_text(of: &[&'static str]) -> BoxedStrategy<Json> {
         .boxed()
 }
 
-/// Anything at all, for members that nobody knows, and now and then where it is wrong.
+/// Any JSON, for unknown members, and sometimes for known ones.
 fn anything() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
@@ -340,7 +340,7 @@ fn anything() -> impl Strategy<Value = Json> {
     })
 }
 
-/// A value field that this Resource should have, and now and then another one.
+/// A value field that this Resource should have, and sometimes another one.
 fn field(resource: u16) -> impl Strategy<Value = (String, Json)> {
     let texts = [
         "",
@@ -376,7 +376,7 @@ fn field(resource: u16) -> impl Strategy<Value = (String, Json)> {
     prop_oneof![20 => right, 1 => wrong.prop_map(|(name, json)| (name.to_owned(), json))]
 }
 
-/// A member, or two, that may be there.
+/// No member, one or two.
 fn maybe(
     name: &'static str,
     often: u32,
@@ -390,7 +390,7 @@ fn maybe(
     ]
 }
 
-/// What is named: mostly Resources and Resource Instances of `/3/0`, and some that are no path.
+/// Names: mostly Resources and Resource Instances of `/3/0`, and some that aren't paths.
 const NAMES: &[(&str, u16)] = &[
     ("/3/0/0", 0),
     ("/3/0/1", 1),
@@ -442,7 +442,7 @@ const WRONG_NAMES: &[&str] = &[
     "/3/00/1",
 ];
 
-/// The name of what is named, behind the Base Name if that begins it.
+/// The Name of a path, after the Base Name if the path begins with that.
 fn name(base_name: &str, names: &[(&'static str, u16)]) -> BoxedStrategy<(&'static str, u16)> {
     let below =
         |(path, resource): &(&'static str, u16)| Some((path.strip_prefix(base_name)?, *resource));
@@ -510,7 +510,7 @@ fn document(names: &'static [(&'static str, u16)]) -> impl Strategy<Value = Json
         .prop_map(Json::Object)
 }
 
-/// Takes the Object Instance of a Create for Instance 0, and keeps whether it had an identifier.
+/// Treats the Object Instance of a Create as Instance 0, and keeps whether it had an identifier.
 #[derive(Default)]
 struct Created(Content, Option<InstanceId>);
 
@@ -543,7 +543,7 @@ fn told(entries: &[Entry]) -> String {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-    /// The same documents are read, as the same values, and the same are refused.
+    /// Both read the same documents as the same values, and refuse the same.
     #[test]
     fn the_decoder_reads_what_the_specification_says(document in document(NAMES), seed in any::<u64>()) {
         let payload = written(&document, seed);

@@ -1,4 +1,4 @@
-//! What holds for all payloads.
+//! Properties of all payloads.
 
 use std::collections::HashMap;
 
@@ -111,7 +111,7 @@ fn read(
     Ok(content)
 }
 
-/// Puts a document's members into another order, and white space between all tokens.
+/// Reorders the members of a document, and puts white space between all tokens.
 fn rearranged(document: &serde_json::Value) -> String {
     use serde_json::Value::{Array, Object};
     match document {
@@ -137,7 +137,7 @@ proptest! {
         let payload = write(&entries, Path::Root).unwrap();
         let content = read(&payload, Path::Root, &entries, Scope::answer).unwrap();
         prop_assert_eq!(content.entries(), &entries[..]);
-        // Others take it for JSON too, and the order of members and white space are nothing.
+        // Other parsers read it, and the order of members and white space mean nothing.
         let document: serde_json::Value = serde_json::from_slice(&payload).unwrap();
         let again = rearranged(&document);
         let content = read(again.as_bytes(), Path::Root, &entries, Scope::answer).unwrap();
@@ -198,8 +198,8 @@ proptest! {
         let _ = decode(&payload, Scope::create(ObjectId::DEVICE), &Untyped, &mut content);
     }
 
-    /// A payload that was bent a little: it is read or refused, and what is read can be written
-    /// and read again.
+    /// A slightly changed payload is read or refused, and what is read can be written and read
+    /// again.
     #[test]
     fn neither_do_bent_payloads(entries in content(), bends in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
         let mut payload = write(&entries, Path::Root).unwrap();
@@ -218,7 +218,7 @@ proptest! {
         }
     }
 
-    /// Without definitions each field means what `serde_json` says of it.
+    /// Without definitions, fields have the values that `serde_json` reads.
     #[test]
     fn values_are_those_of_serde_json(entries in content()) {
         let payload = write(&entries, Path::Root).unwrap();

@@ -1,4 +1,4 @@
-//! Every JSON example of the specification, and what deployed stacks send instead.
+//! Every JSON example of the specification, and the forms that deployed stacks send.
 
 use lwm2m_core::{
     DataType::{self, Float, Integer, ObjectLink as Link, Opaque, String as Text, Time},
@@ -35,7 +35,7 @@ fn write(content: &Content, base: &str) -> String {
     String::from_utf8(payload.split_off(6)).unwrap()
 }
 
-/// Leaves out the white space around tokens; there is none in the strings' beginnings and ends.
+/// Removes the white space around tokens. No string begins or ends with white space.
 fn compact(payload: &str) -> String {
     let mut inside = false;
     payload
@@ -121,7 +121,7 @@ fn historical_temperature_of_6_4_4() {
             time: Some(Timestamp::Absolute(seconds)),
         })
     );
-    // There is no Base Time in what we write: relative and absolute times can be in one payload.
+    // The encoder writes no Base Time, so relative and absolute times can be in one payload.
     let payload = write(&content, "/72");
     assert_eq!(
         payload,
@@ -185,7 +185,7 @@ fn single_resource_of_6_4_4() {
     assert_eq!(write(&content, "/3/0/0"), compact(payload));
 }
 
-/// Forms that are seen on the wire beside those of the examples.
+/// Other forms that are seen on the wire.
 #[test]
 fn what_deployed_stacks_send() {
     let battery = Content::from_iter([(path("/3/0/9"), Value::from(100))]);
@@ -239,7 +239,7 @@ fn base_time_and_time_are_added() {
         };
         assert_eq!(entry.time, expected, "{payload}");
     }
-    // Zero is what a missing time means, so a request may say it.
+    // A missing time means zero, so a request may have it.
     let payload = r#"{"bn":"/3/0/9","bt":0,"e":[{"v":1,"t":0}]}"#;
     let content = read(payload, "/3/0/9", Scope::write);
     assert!(content.entries().iter().all(|entry| entry.time.is_none()));

@@ -1,4 +1,4 @@
-//! Reading allocates nothing. One test, because the counter is that of the whole process.
+//! Reading allocates nothing. One test, because the counter is global.
 
 extern crate alloc;
 

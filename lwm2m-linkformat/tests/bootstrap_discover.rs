@@ -147,7 +147,7 @@ fn the_version_is_read_in_every_form() {
     assert_eq!(read("").unwrap(), []);
 }
 
-/// LwM2M 1.2 tells the version of an Object in the links to its Instances.
+/// LwM2M 1.2 has the version of an Object in the links to its Instances.
 #[test]
 fn an_instance_link_may_tell_the_version_of_its_object() {
     let mut links = read(r#"lwm2m="1.2",</1/0>;ssid=1;ver=1.2,</3/0>;ver=x"#).unwrap();
@@ -180,7 +180,7 @@ fn what_is_malformed_says_where_and_why() {
         (r#"lwm2m="x.0",</0/0>"#, 6, Reason::Version),
         (r#"lwm2m="1.0"</0/0>"#, 11, Reason::Separator),
         (r#"lwm2m="1.0","#, 12, Reason::Link),
-        // Only the first element is without a target, and it says one thing.
+        // Only the first element has no target, and it has one attribute.
         (r#"</0/0>,lwm2m="1.0""#, 7, Reason::Link),
         (r#"lwm2m="1.0",lwm2m="1.0""#, 12, Reason::Link),
         (" ep=name,</0/0>", 1, Reason::Link),

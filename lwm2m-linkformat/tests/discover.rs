@@ -197,7 +197,7 @@ fn the_first_of_two_attributes_counts() {
             },
         )],
     );
-    // What is to be ignored need not be right.
+    // What is ignored need not be valid.
     check(
         "</3>;ver=1.2;ver=x;dim=2;dim;pmax=9;pmax=-9",
         "/",
@@ -262,7 +262,7 @@ fn numbers_are_written_without_exponent() {
 fn what_is_malformed_says_where_and_why() {
     let segment = |segment, reason| Reason::Path(PathError::Segment { segment, reason });
     for (payload, offset, reason) in [
-        // The slips of the printed examples.
+        // The errors of the printed examples.
         (
             "</3/0/1>, <3/0/2>",
             11,
@@ -302,7 +302,7 @@ fn what_is_malformed_says_where_and_why() {
     }
 }
 
-/// TS Tables 3 and 4: what is read out of range is malformed, what is written has to be in it.
+/// TS Tables 3 and 4: values out of range are malformed when read, and refused when written.
 #[test]
 fn attributes_have_their_range_in_both_directions() {
     both_ways(

@@ -1,4 +1,4 @@
-//! The format itself (RFC 6690), whatever it is used for.
+//! The format itself (RFC 6690).
 
 extern crate alloc;
 
@@ -8,7 +8,7 @@ use lwm2m_linkformat::{
     Attribute, AttributeValue, LinkFormatError, LinkWriteError, LinkWriter, Links, Reason,
 };
 
-/// Each link: its target, and its attributes with what their values stand for.
+/// The target of each link, and its attributes with their unquoted values.
 type Read = Vec<(String, Vec<(String, Option<String>)>)>;
 
 fn read(document: &str) -> Result<Read, LinkFormatError> {
@@ -325,7 +325,7 @@ fn control_characters_stand_in_no_quoted_string() {
     let reason = Reason::ControlCharacter;
     let late = LinkFormatError { offset: 11, reason };
     assert_eq!(read("</a>;x=\"\\\"a\n,</b>"), Err(late));
-    // What is not ASCII is text, the control characters of Unicode as well.
+    // Everything outside of ASCII is text, control characters of Unicode as well.
     assert!(read("</a>;x=\"\u{85}\\\u{85}\"").is_ok());
 }
 
@@ -358,7 +358,7 @@ fn content_formats_may_lack_their_quotes() {
         ("</>;ct=x 110", 9, Reason::Separator),
         ("</>;ct=\"60\" 110", 12, Reason::Separator),
         ("</>;ct= 60", 7, Reason::Value),
-        // Of no other attribute.
+        // Other attributes have no lists without quotes.
         ("</>;sz=60 110", 10, Reason::Separator),
     ] {
         let error = LinkFormatError { offset, reason };

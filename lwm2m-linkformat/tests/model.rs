@@ -1,15 +1,15 @@
-//! The readers beside readings that are as plain as can be: the grammar of RFC 6690, section 2,
-//! character by character, and on it the registration list of TS 5.3.1.
+//! The readers against plain models: the grammar of RFC 6690, section 2, character by character, and
+//! on it the registration list of TS 5.3.1.
 
 use lwm2m_core::{Path, Version};
 use lwm2m_linkformat::{Links, RegistrationLink, RegistrationLinks, RootPath};
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// An attribute: its name, and its value with what tells whether it is quoted.
+/// An attribute: its name, and its value with whether it is quoted.
 type Attribute = (String, Option<(String, bool)>);
 type Link = (String, Vec<Attribute>);
 
-/// What is left of a document.
+/// The unread rest of a document.
 struct Text(Vec<char>);
 
 impl Text {
@@ -95,7 +95,7 @@ impl Text {
         let others = "!#$%&'()*+-./:<=>?@[]^_`{|}~";
         let mut token = || self.many(|char| char.is_ascii_alphanumeric() || others.contains(char));
         let mut value = token();
-        // Content formats whose quotes are missing.
+        // Content formats without quotes.
         while name == "ct" && is_number(value.rsplit(' ').next()?) {
             let mut further = Text(self.0.clone());
             let blanks = further.many(|char| char == ' ');
@@ -159,21 +159,21 @@ fn content_formats(attributes: &[Attribute]) -> Option<()> {
     formats.all(right).then_some(())
 }
 
-/// What a list says of Objects and Object Instances, and of where they are.
+/// The Objects and Object Instances of a list, and where they are.
 fn registration_model(document: &str) -> Option<Vec<String>> {
     let links = model(document)?;
     let of_lwm2m = |attributes: &[Attribute]| {
         first(attributes, "rt")
             .is_some_and(|types| types.split(' ').any(|name| name == "oma.lwm2m"))
     };
-    // What may be an alternate path has tests of its own.
+    // Alternate paths have tests of their own.
     let root = links.iter().find(|(_, attributes)| of_lwm2m(attributes));
     let root = root.map_or(Ok(RootPath::default()), |(target, _)| RootPath::new(target));
     let root = root.ok()?.to_string();
     let prefix = root.strip_suffix('/').unwrap_or(&root);
     let mut said = Vec::new();
     for (target, attributes) in &links {
-        // Without its first slash it is a slip of the specification's examples, and no path.
+        // Without its first slash it isn't a path, although examples of the specification have it.
         let slash = if target.starts_with('/') { "" } else { "/" };
         let with_slash = format!("{slash}{target}");
         let Some(below) = with_slash.strip_prefix(prefix) else {
@@ -221,7 +221,7 @@ fn read_registration(document: &str) -> Option<Vec<String>> {
     links.collect()
 }
 
-/// Documents that are right or nearly so.
+/// Documents, valid or nearly valid.
 fn document() -> impl Strategy<Value = String> {
     let blank = || select(vec!["", "", "", "", " ", "\t", "\r\n"]);
     let target = prop_oneof![
@@ -278,7 +278,7 @@ fn document() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// The same documents are read, as the same links, and the same are refused.
+    /// Both read the same documents as the same links, and refuse the same.
     #[test]
     fn the_reader_reads_what_the_grammar_says(document in document()) {
         prop_assert_eq!(read(&document), model(&document), "{:?}", document);

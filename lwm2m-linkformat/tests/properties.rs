@@ -1,4 +1,4 @@
-//! What is written reads back; what arrives never does harm; one path, one meaning.
+//! What is written reads back, any input is read or refused, and paths agree with `lwm2m-core`.
 
 use core::fmt::{Debug, Write};
 
@@ -10,7 +10,7 @@ use lwm2m_linkformat::{
 };
 use proptest::{collection::vec, option, prelude::*};
 
-/// The value of an attribute, as it is to be written.
+/// The value of an attribute to write.
 #[derive(Clone, Debug)]
 enum Value {
     Flag,
@@ -27,13 +27,13 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// What a quoted string can hold.
+/// Text that a quoted string can hold.
 fn without_controls(text: &str) -> String {
     let stands = |char: &char| !char.is_ascii_control() || *char == '\t';
     text.chars().filter(stands).collect()
 }
 
-/// A URI reference, that may have been written without knowing what that is.
+/// Text that may be a URI reference.
 fn target() -> impl Strategy<Value = String> {
     const PATH: &str = "(/([a-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}){0,4}){0,3}";
     prop_oneof![
@@ -97,7 +97,7 @@ fn attributes() -> impl Strategy<Value = Attributes> {
         })
 }
 
-/// What is nearly a document.
+/// Nearly valid documents.
 fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         "[<>;,=\"\\\\/ 0-9a]{1,3}",
@@ -151,7 +151,7 @@ proptest! {
             }
         }
         let mut links = Links::new(&out);
-        // The same with blanks around what separates it.
+        // The same with blanks around separators.
         let mut spaced = blanks[0].clone();
         let mut blanks = blanks.iter().cycle();
         for (target, attributes) in &document {

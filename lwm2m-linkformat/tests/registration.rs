@@ -6,13 +6,13 @@ use lwm2m_linkformat::{
     RegistrationWriter, RootPath, RootPathError,
 };
 
-/// What a list says, in a form that is short to write down.
+/// A link of a list, in a short form.
 #[derive(Debug, PartialEq)]
 enum Said {
     Root(&'static str, Vec<u16>, bool),
     Object(u16, Option<Version>),
     Instance(u16, u16),
-    /// An Object Instance whose link tells a version.
+    /// An Object Instance whose link has a version.
     Versioned(u16, u16, Version),
 }
 use Said::{Instance, Object, Root, Versioned};
@@ -46,7 +46,7 @@ fn read(payload: &'static str) -> Result<Vec<Said>, LinkFormatError> {
         .collect()
 }
 
-/// The Objects of the example client (TS Appendix F): what each has for Instances.
+/// The Objects of the example client (TS Appendix F) with their Instances.
 const EXAMPLE_CLIENT: &[(u16, &[u16])] = &[
     (1, &[0, 1]),
     (2, &[0, 1, 2, 3, 4]),
@@ -75,7 +75,7 @@ fn example_client(root: RegistrationRoot<'_>) -> String {
     write(root, &objects)
 }
 
-/// What reading the example client's list says, after the root link.
+/// The example client's list, after the root link.
 fn example_client_said(root: Option<Said>) -> Vec<Said> {
     let links = EXAMPLE_CLIENT.iter().flat_map(|(object, instances)| {
         let alone = instances.is_empty().then_some(Object(*object, None));
@@ -177,7 +177,7 @@ fn ts_6_2_3_object_versions() {
     assert_eq!(write(RegistrationRoot::default(), objects), UNQUOTED);
 }
 
-/// LwM2M 1.2 tells the version of an Object in the links to its Instances.
+/// LwM2M 1.2 has the version of an Object in the links to its Instances.
 #[test]
 fn an_instance_link_may_tell_the_version_of_its_object() {
     let version = Version::new(1, 1);
@@ -186,7 +186,7 @@ fn an_instance_link_may_tell_the_version_of_its_object() {
         "</1/0>;ver=\"1.1\",</3/0>",
         "</1/0>;x;ver=1.1;ver=1.2,</3/0>",
         "</a/1/0>;ver=1.1,</a/3/0>,</a>;rt=\"oma.lwm2m\"",
-        // The first link of a list is read in another place than the others.
+        // The first link of a list is read by other code than the rest.
         "</>;ct=0,</1/0>;ver=1.1,</3/0>",
     ] {
         let mut said = read(payload).unwrap();
@@ -197,7 +197,7 @@ fn an_instance_link_may_tell_the_version_of_its_object() {
             "{payload}"
         );
     }
-    // TS 6.2.3 gives it no meaning there: what is no version is passed over.
+    // In TS 6.2.3 it has no meaning there, so an invalid version is ignored.
     for payload in ["</3/0>;ver=x", "</3/0>;ver", "</>,</3/0>;ver=1"] {
         assert_eq!(read(payload).unwrap().last(), Some(&Instance(3, 0)));
     }
@@ -218,7 +218,7 @@ fn root_links_as_they_are_seen() {
         ),
         (r#"</>;ct=" 60  65535 ""#, vec![60, 65535], false),
         (r#"</>;ct="""#, vec![], false),
-        // Older clients leave the quotes out.
+        // Older clients omit the quotes.
         (
             "</>;rt=\"oma.lwm2m\";ct=60 110 112",
             vec![60, 110, 112],
@@ -227,7 +227,7 @@ fn root_links_as_they_are_seen() {
         ("</>;ct=60 110 112;rt=oma.lwm2m", vec![60, 110, 112], true),
         ("</>;rt=\"oma.lwm2m2\"", vec![], false),
         ("</>", vec![], false),
-        // The first of a name counts, whatever comes later.
+        // The first attribute of a name counts.
         ("</>;rt=x;rt=oma.lwm2m", vec![], false),
         ("</>;rt;rt=oma.lwm2m", vec![], false),
         ("</>;rt=oma.lwm2m;rt=x;ct=1;ct=2", vec![1], true),
@@ -257,7 +257,7 @@ fn content_formats_are_compared_and_printed_as_a_list() {
     }
 }
 
-/// An alternate path is read as it stands, and written as a URI has it (RFC 3986, section 2).
+/// An alternate path is read literally, and written percent-encoded (RFC 3986, section 2).
 #[test]
 fn an_alternate_path_is_written_percent_encoded() {
     for (read, written) in [
@@ -294,7 +294,7 @@ fn the_alternate_path_holds_wherever_its_link_stands() {
         r#"</a/b>;rt="oma.lwm2m",</1/0>,</a/b/3/0>,</a/b/5>"#,
         r#"</a/b/3/0>,</1/0>,</a/b>;rt="oma.lwm2m",</a/b/5>"#,
         r#"</a/b/3/0>,</a/b/5>,</a/3/1>,</a/bc/3/1>,</a/b/>;rt="oma.lwm2m""#,
-        // A second one does not move the Objects.
+        // A second one doesn't move the Objects.
         r#"</a/b>;rt="oma.lwm2m",</a/b/3/0>,</a/b/5>,</c>;rt="oma.lwm2m",</c/7/0>,</>;ct=1"#,
     ] {
         assert_eq!(RegistrationLinks::new(payload).root().as_str(), "/a/b");
@@ -377,7 +377,7 @@ fn what_is_malformed_says_where_and_why() {
             1,
             Reason::RootPath(RootPathError::NotAbsolute),
         ),
-        // The slips of the printed examples.
+        // The errors of the printed examples.
         ("ep=nodename,</1/0>", 0, Reason::Link),
         (
             "<|wm2m>;rt=oma.lwm2m",

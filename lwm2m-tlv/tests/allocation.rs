@@ -1,4 +1,4 @@
-//! Nothing is allocated. One test, because the counter is that of the whole process.
+//! Nothing is allocated. One test, because the counter is global.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Which payloads are read for which path, and what is said about the others.
+//! Which payloads are read for which path, and the errors of the others.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn an_object_has_object_instances() {
         events("/3", "00 00 03 02 C1 09 64"),
         Ok("O3 I0 /I I2 R9=raw 64 /I /O".into())
     );
-    // Twice the same: opened twice, for the receiver to judge.
+    // Repeated: opened twice, for the receiver to decide.
     assert_eq!(events("/3", "00 00 00 00"), Ok("O3 I0 /I I0 /I /O".into()));
     refused("/3", "C1 09 64", 0, kind(Kind::Resource, Kinds::INSTANCES));
     let multiple = kind(Kind::MultipleResource, Kinds::INSTANCES);
@@ -168,13 +168,13 @@ fn what_is_cut_off_is_told() {
         assert_eq!(reader.next(), Some(Err(DecodeError { offset: 0, problem })));
         assert_eq!(reader.next(), None);
     }
-    // A nested TLV must not reach out of the one around it, whatever follows that.
+    // A nested TLV must not exceed the one around it, whatever follows that.
     refused("/3", "02 00 C1 09 00 00", 2, length(1, 0));
     refused("/3/0", "82 07 42 00 C1 09 64", 2, length(2, 0));
 }
 
-/// TS 6.4.3, Table 21: bits 2 to 0 of the Type say nothing if there is a Length; and nothing asks
-/// the writer of a length or identifier for its shortest form.
+/// TS 6.4.3, Table 21: bits 2 to 0 of the Type mean nothing if there is a Length, and lengths and
+/// identifiers need not be in their shortest form.
 #[test]
 fn longer_headers_than_needed_are_read() {
     for hex in [
@@ -265,8 +265,7 @@ fn strings_are_utf_8() {
     }
 }
 
-/// The lookup is asked for the Object of the path and the Resource of the TLV, also for what is in
-/// a multiple Resource.
+/// The lookup gets the Object of the path and the Resource of the TLV, for Resource Instances too.
 #[test]
 fn data_types_are_looked_up_by_object_and_resource() {
     let types = |object: ObjectId, resource: ResourceId| match (object.get(), resource.get()) {

@@ -90,7 +90,7 @@ fn the_path_is_left_out() {
 fn a_resource_path_has_its_one_resource() {
     let events = [object(3), instance(0), number(9), END_INSTANCE, END_OBJECT];
     assert_eq!(written("/3/0/9", &events), Ok(bytes("C1 09 01")));
-    // Without it there is no payload, and a second one has no room.
+    // There must be one value, and no second.
     let empty = [object(3), instance(0), END_INSTANCE, END_OBJECT];
     let structure = |step| Err(EncodeError::Structure(step));
     assert_eq!(written("/3/0/9", &empty), structure(Step::End));
@@ -143,7 +143,7 @@ fn identifiers_are_as_short_as_they_can_be() {
     }
 }
 
-/// How much room the buffer has makes no difference, and what fits is not moved.
+/// The capacity of the buffer makes no difference, and a payload that fits isn't moved.
 #[test]
 fn the_room_in_the_buffer_makes_no_difference() {
     let numbers = [
@@ -253,7 +253,7 @@ fn what_is_too_long_is_refused() {
     let value = vec![0; MAX_LENGTH + 1];
     let opaque = resource(5, ValueRef::Opaque(&value));
     assert_eq!(written("/3/0", &[object(3), instance(0), opaque]), too_long);
-    // Two halves: too long for what is around them, not for a payload of bare Resources.
+    // Two halves are too long for an Object Instance TLV, but not for bare Resources.
     let half = resource(5, ValueRef::Raw(&value[..MAX_LENGTH / 2]));
     let events = [object(3), instance(0), half, half, END_INSTANCE];
     assert_eq!(written("/3", &events), too_long);
@@ -334,7 +334,7 @@ fn object_links_and_booleans() {
     assert_eq!(written("/65/0", &events), Ok(payload));
 }
 
-/// Every event at every place: taken where the grammar of the codec contract has it, refused
+/// Every event in every state is accepted where the grammar of the codec contract has it, and refused
 /// elsewhere.
 #[test]
 fn events_out_of_order_are_refused() {
@@ -409,7 +409,7 @@ fn what_is_outside_the_path_is_refused() {
         let error = EncodeError::OutsidePath(path(outside));
         assert_eq!(written(base, events), Err(error));
     }
-    // TLV has no Objects, and a Resource Instance no payload.
+    // TLV has no payload of several Objects or of a Resource Instance.
     for base in ["/", "/3/0/7/1"] {
         let structure = |step| Err(EncodeError::Structure(step));
         assert_eq!(written(base, &[object(3)]), structure(Step::Object));
@@ -438,7 +438,7 @@ fn times_are_refused() {
     );
 }
 
-/// An encoder that goes away before its end, because its source failed for one, leaves nothing.
+/// An encoder that is dropped before its end, because its source failed, leaves nothing.
 #[test]
 fn what_is_not_finished_is_taken_back() {
     let mut buffer = b"before".to_vec();

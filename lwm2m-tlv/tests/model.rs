@@ -1,5 +1,5 @@
-//! The decoder beside a reading of the specification that is as plain as can be: it makes a list of
-//! every level, copies what it likes, and knows nothing of how the decoder goes about it.
+//! The decoder against a plain model of the specification, which makes a list of every level and
+//! copies freely.
 
 mod common;
 
@@ -15,7 +15,7 @@ const OBJECT: u16 = 3;
 const INSTANCE: u16 = 0;
 const RESOURCE: u16 = 7;
 
-/// Every data type, and none, somewhere among the Resources.
+/// The Resources have every data type, and some have none.
 fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
     Some(match resource.get() % 8 {
         0 => DataType::String,
@@ -100,7 +100,7 @@ fn value(bytes: &[u8], data_type: Option<DataType>) -> Option<Value> {
     })
 }
 
-/// What one level holds, in the words of [`Tell`].
+/// The events of a payload, in the notation of [`Tell`].
 struct Model(String);
 
 impl Model {
@@ -199,7 +199,7 @@ fn model(payload: &[u8], base: Path, create: bool) -> Option<String> {
     Some(model.0)
 }
 
-/// A header with its fields as long as `wide` and `size` say, at least as long as they must be.
+/// A header whose fields are as long as `wide` and `size` say, or as they must be.
 fn tlv(kind: u8, id: u16, wide: bool, size: u8, ignored: u8, value: &[u8]) -> Vec<u8> {
     let wide = wide || id > 255;
     let length = u32::try_from(value.len()).unwrap();
@@ -254,7 +254,7 @@ fn some_value() -> BoxedStrategy<Vec<u8>> {
     bytes.boxed()
 }
 
-/// Payloads that are right or nearly so, of every path.
+/// Payloads of every path, valid or nearly valid.
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     let resource_instances = || several(wrapped(RESOURCE_INSTANCE, some_value()), 3);
     let resource = || wrapped(RESOURCE_WITH_VALUE, some_value());
@@ -275,7 +275,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// The same payloads are read, as the same events, and the same are refused.
+    /// Both read the same payloads as the same events, and refuse the same.
     #[test]
     fn the_decoder_reads_what_the_specification_says(
         payload in payload(),

@@ -1,4 +1,4 @@
-//! What holds for all payloads.
+//! Properties of all payloads.
 
 extern crate alloc;
 
@@ -14,7 +14,7 @@ use lwm2m_core::{
 use lwm2m_tlv::{Encoder, Reader, decode};
 use proptest::{collection, prelude::*};
 
-/// Every data type, and none, somewhere among the Resources.
+/// The Resources have every data type, and some have none.
 fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
     Some(match resource.get() % 8 {
         0 => DataType::String,
@@ -143,7 +143,7 @@ fn again(payload: &[u8], base: Path) -> Option<Vec<u8>> {
     Some(buffer)
 }
 
-/// What the pull reader says is where it says.
+/// The TLVs of the pull reader are at their offsets.
 fn look(payload: &[u8], reader: Reader<'_>) {
     for tlv in reader.flatten() {
         assert!(tlv.offset < tlv.value_offset);
@@ -233,7 +233,7 @@ proptest! {
         read_in_all_ways(&payload)?;
     }
 
-    /// Payloads with a few bytes changed, and cut off somewhere: nearly right.
+    /// Nearly valid payloads: a few bytes are changed, and the end is cut off.
     #[test]
     fn damaged_payloads_are_read_or_refused(
         instances in collection::vec((instance_id().prop_map(Some), nodes()), 0..3),

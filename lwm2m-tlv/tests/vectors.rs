@@ -25,7 +25,7 @@ const DEVICE: &str = "
     C6 0E 2B 30 32 3A 30 30
     C1 10 55";
 
-/// What the examples' Objects define (TS Appendix E, and Figure 28 for 65 and 66).
+/// The data types of the examples (TS Appendix E, and Figure 28 for 65 and 66).
 fn types(object: ObjectId, resource: ResourceId) -> Option<DataType> {
     Some(match (object.get(), resource.get()) {
         (1, 6) => DataType::Boolean,
@@ -179,7 +179,7 @@ fn the_reader_shows_the_nesting_of_6_4_3_2_a() {
     assert!(voltages[1].nested().is_none());
 }
 
-/// Appendix C: the numbers that its text quotes, and the edges of each length.
+/// Appendix C: the numbers in its text, and the limits of each length.
 #[test]
 fn values_of_appendix_c() {
     let values: [(&str, Value); 15] = [

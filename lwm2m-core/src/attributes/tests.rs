@@ -175,7 +175,7 @@ fn the_resulting_set_is_checked_and_a_refused_update_changes_nothing() {
     assert_eq!(write(&["gt=5.1", "pmax=10"]), Ok(()));
     assert_eq!(write(&["st=2.05"]), Err(AttributeError::Thresholds));
     assert_eq!(write(&["st"]), Ok(()));
-    // Without st, lt < gt is what is left of the rule.
+    // Without st, the rule is lt < gt.
     assert_eq!(write(&["lt=5.1"]), Err(AttributeError::Thresholds));
     assert_eq!(
         write(&["pmin=11"]),
@@ -203,7 +203,7 @@ fn the_resulting_set_is_checked_and_a_refused_update_changes_nothing() {
     }
 }
 
-/// Only a program can ask for these: what is read is never so.
+/// Only a program can cause these; queries are checked when they are read.
 #[test]
 fn a_number_out_of_range_is_found_in_a_set_and_in_an_update() {
     use AttributeName::{GreaterThan, LessThan, Step};
@@ -236,7 +236,7 @@ fn a_number_out_of_range_is_found_in_a_set_and_in_an_update() {
             assert_eq!(AttributesUpdate::from(set).check_ranges(), expected);
         }
     }
-    // Between the attributes of several levels there may be no order.
+    // The attributes of several levels need not be in order.
     let inherited = Attributes {
         pmin: Some(60),
         pmax: Some(10),
@@ -269,7 +269,7 @@ fn lower_levels_prevail_and_defaults_come_last() {
     assert_eq!(periods(resource.or(&object)), (5, Some(100)));
     assert_eq!(periods(resource), (5, Some(70)));
     assert_eq!(periods(Attributes::NONE), (7, Some(70)));
-    // By inheritance, a maximum below the minimum is no maximum; neither is 0.
+    // An inherited maximum below the minimum doesn't count, and neither does 0.
     assert_eq!(periods(set(Some(61), None).or(&instance)), (61, None));
     assert_eq!(periods(set(Some(60), None).or(&instance)), (60, Some(60)));
     assert_eq!(periods(set(Some(0), Some(0))), (0, None));

@@ -154,7 +154,7 @@ fn get_is_read_discover_observe_or_cancel() {
     assert_eq!(error.code(), Code::METHOD_NOT_ALLOWED);
 }
 
-/// TS 5.4 addresses none: there is no such target, whatever is asked of it.
+/// TS 5.4 has no requests on a Resource Instance.
 #[test]
 fn a_resource_instance_is_not_found() {
     let at = "/3/0/7/0";
@@ -279,7 +279,7 @@ fn post_above_a_resource_is_create_or_write() {
         with_value(Method::Post, "/3/0").operation(None),
         Ok(Operation::Write)
     );
-    // Execute of an Object Instance is an error of its own (TS 5.4.5, 7.3.2.3).
+    // Execute on an Object Instance has an error of its own (TS 5.4.5, 7.3.2.3).
     for (at, code) in [
         ("/3/0", Code::METHOD_NOT_ALLOWED),
         ("/3/0/7/0", Code::NOT_FOUND),
@@ -369,8 +369,8 @@ fn paths() -> impl Strategy<Value = Path> {
 }
 
 proptest! {
-    /// Whatever a request looks like, its operation has that method and may have that path, and
-    /// a refusal is one that the operation may have.
+    /// The operation of any request has its method and may have its path, and a refusal is one of
+    /// the operation's codes.
     #[test]
     fn classification_agrees_with_the_tables(
         method in prop::sample::select(&[Method::Get, Method::Post, Method::Put, Method::Delete][..]),

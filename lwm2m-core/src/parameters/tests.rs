@@ -272,7 +272,7 @@ fn an_update_says_the_binding_as_the_register_did() {
     ] {
         assert_eq!(update(queries, before), binding, "{queries:?}");
     }
-    // What says nothing of it leaves Queue Mode as it is; `b` tells it whole.
+    // Without `b` and `Q`, Queue Mode stays as it is; `b` gives the whole binding.
     let queued = transports("UN", true);
     assert_eq!(update(&["lt=1"], queued), Ok(None));
     assert_eq!(update(&["b=UN"], queued), Ok(Some(before)));

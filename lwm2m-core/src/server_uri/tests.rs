@@ -148,7 +148,7 @@ fn a_host_that_is_an_address_needs_no_resolution() {
     }
 }
 
-/// What a URI is made of, in any order, and anything else.
+/// Parts of URIs in any order, and any other text.
 fn near_uri() -> impl Strategy<Value = String> {
     let part = proptest::sample::select(
         &[

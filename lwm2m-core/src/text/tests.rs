@@ -399,7 +399,7 @@ proptest! {
     ) {
         match super::read(data_type, &payload) {
             Ok(value) => {
-                // What was read has a text, and that stands for the same value.
+                // A value that was read has a text, which reads back as the same value.
                 let text = written(&value.as_ref()).unwrap();
                 prop_assert_eq!(read(data_type, &text), Ok(value.into_value()));
             }

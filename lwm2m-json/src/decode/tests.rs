@@ -17,7 +17,7 @@ fn create_of(path: Path) -> Scope {
     Scope::create(path.object().unwrap())
 }
 
-/// Resource 0 is a String, 1 an Integer, and so on in the order of Appendix C; 9 is not known.
+/// Resource 0 is a String, 1 an Integer, and so on in the order of Appendix C; 9 has no definition.
 fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
     use DataType::{Boolean, Float, Integer, ObjectLink, Opaque, String, Time};
     let types = [String, Integer, Float, Boolean, Opaque, Time, ObjectLink];
@@ -33,7 +33,7 @@ fn read(payload: &str, base: &str, scope: ScopeOf) -> Result<Content, DecodeErro
     }
 }
 
-/// Where a document is wrong, `^` marking the place, and how.
+/// The entry and the problem of a malformed document; `^` marks its offset.
 fn wrong(marked: &str, base: &str, scope: ScopeOf) -> (Option<usize>, Problem) {
     let offset = marked.find('^').unwrap();
     let error = read(&marked.replace('^', ""), base, scope).unwrap_err();
@@ -118,7 +118,7 @@ fn an_entry_is_as_table_22_has_it() {
     }
 }
 
-/// What comes before or after the entries changes nothing about them.
+/// Members before or after the entries don't change them.
 #[test]
 fn entries_are_read_alike_wherever_the_base_name_stands() {
     let both = |entries: &str| {
@@ -248,7 +248,7 @@ fn values_have_the_type_of_their_resource() {
             r#""ov":"65535:65535""#,
             Value::ObjectLink(ObjectLink::NULL),
         ),
-        // Without a definition the field tells the type.
+        // Without a definition the type is that of the field.
         (9, r#""sv":"AQID""#, Value::from("AQID")),
         (9, r#""v":9223372036854775807"#, Value::Integer(i64::MAX)),
         (
@@ -312,7 +312,7 @@ fn values_out_of_their_range_are_refused() {
     }
 }
 
-/// What a sink is shown, by the names of the events.
+/// The events as text.
 #[derive(Default)]
 struct Trace(Vec<String>);
 
@@ -352,7 +352,7 @@ fn a_create_need_not_name_its_instance() {
             r#"{"bn":"/16/","e":[{"n":"0","v":1},{"n":"6/0","v":2},{"n":"6/1","v":3}]}"#,
             "O16 I? R0=1 M6 r0=2 r1=3 m i o",
         ),
-        // The name that tells may be any of them.
+        // Any name may have two levels.
         (
             r#"{"bn":"/16/","e":[{"n":"6/1","v":3},{"n":"0","v":1}]}"#,
             "O16 I? M6 r1=3 m R0=1 i o",
@@ -361,7 +361,7 @@ fn a_create_need_not_name_its_instance() {
             r#"{"bn":"/16/","e":[{"n":"0/0","v":1},{"n":"6/1/0","v":3}]}"#,
             "O16 I0 R0=1 i I6 M1 r0=3 m i o",
         ),
-        // Only a multiple Resource, or Instance 6? It is the latter.
+        // It could be a multiple Resource or Instance 6. It is read as the latter.
         (
             r#"{"bn":"/16/","e":[{"n":"6/0","v":2}]}"#,
             "O16 I6 R0=2 i o",
@@ -381,7 +381,7 @@ fn a_create_names_all_instances_or_none() {
     assert_eq!(error.problem, Problem::NoEntries);
     let error = create(r#"{"bn":"/16","e":[{"v":1}]}"#).unwrap_err();
     assert_eq!(error.problem, Problem::NotAResource(path("/16")));
-    // A Write on an Object says which instances it means.
+    // A Write on an Object names its instances.
     let document = r#"{"bn":"/16/","e":[{"n":^"0","v":1}]}"#;
     let problem = Problem::NotAResource(path("/16/0"));
     assert_eq!(wrong(document, "/16", Scope::write), (Some(0), problem));
@@ -405,7 +405,7 @@ fn an_answer_without_entries_is_empty() {
     assert_eq!(wrong(document, "/3/0/7/1", Scope::answer), error);
 }
 
-/// No entry asks what the Base Name is, so the document as a whole does.
+/// Without entries, the Base Name is checked with the document.
 #[test]
 fn the_base_name_of_an_empty_answer_is_of_what_was_asked_for() {
     for base_name in ["", "/", "/3", "/3/", "/3/0", "/3/0/", "\\u002f3"] {
@@ -445,7 +445,7 @@ fn the_base_name_of_an_empty_answer_is_of_what_was_asked_for() {
     }
 }
 
-/// Nor does an entry ask for the rest of the document, in whatever it is part of.
+/// Without entries, the rest of the document is checked, too.
 #[test]
 fn what_stands_around_no_entries_is_looked_at() {
     let text = "\"bt\" to be a number";

@@ -186,8 +186,7 @@ fn empty_things_are_refused_but_the_whole_object() {
     assert_eq!(write(&multiple, path("/3/0")), empty("/3/0/7"));
 }
 
-/// An answer tells what there is. JSON has no words for what is empty: it is left out, wherever it
-/// stands, unless nothing else was asked for.
+/// JSON can't carry what is empty. An answer leaves it out, unless it is itself the target.
 #[test]
 fn an_answer_leaves_out_what_is_empty() {
     const EMPTY: [Event<'_>; 2] = [MULTIPLE, Event::EndMultiple];
@@ -236,12 +235,12 @@ fn an_answer_leaves_out_what_is_empty() {
     let object = [OBJECT, Event::EndObject];
     assert_eq!(answer(&[&object], "/"), is(r#"{"bn":"/","e":[]}"#));
 
-    // The empty array was asked for.
+    // The empty array is the target.
     let empty = |text| Err(EncodeError::Empty(path(text)));
     assert_eq!(answer(&[open, &EMPTY, end], "/3/0/7"), empty("/3/0/7"));
     assert_eq!(answer(&[open, end], "/3/0/7"), empty("/3/0"));
     assert_eq!(answer(&[], "/3/0/7"), empty("/3/0/7"));
-    // Whatever else is wrong is an error in an answer, too.
+    // Everything else is an error in an answer, too.
     let outside = Err(EncodeError::OutsidePath(path("/3/0")));
     assert_eq!(answer(&[open, &EMPTY, end], "/3/1"), outside);
     let structure = Err(EncodeError::Structure(Step::End));
@@ -273,7 +272,7 @@ fn an_instance_without_identifier_is_alone_and_has_a_single_resource() {
         write(&[&[OBJECT, UNNAMED], &multiple, &[RESOURCE], &end], "/3").unwrap(),
         r#"{"bn":"/3/","e":[{"n":"7/2","v":3},{"n":"9","v":1}]}"#
     );
-    // It would be read where the identifier of an Object Instance stands, which 65535 is not.
+    // It would be read as the identifier of an Object Instance, which can't be 65535.
     let last = Event::Resource {
         id: u16::MAX.into(),
         value: ValueRef::Boolean(true),
@@ -347,7 +346,7 @@ fn broken_order_is_refused() {
     }
 }
 
-/// A Resource is multiple or it is not; who says both gets names that say so, or an error.
+/// A Resource is single or multiple. If events say both, so do the names, or there is an error.
 #[test]
 fn a_resource_that_is_both_keeps_its_names_right() {
     let end = [Event::EndInstance, Event::EndObject];
@@ -374,7 +373,7 @@ fn a_resource_that_is_both_keeps_its_names_right() {
     );
 }
 
-/// Entries are put together in pieces of bounded length: the longest of each kind has room.
+/// Entries are written in pieces of bounded length, which have room for the longest of each kind.
 #[test]
 fn the_longest_names_have_room_for_any_value() {
     let link = ObjectLink {
@@ -406,7 +405,7 @@ fn the_longest_names_have_room_for_any_value() {
     }
 }
 
-/// However much room there is, and wherever it ends.
+/// The capacity of the buffer makes no difference.
 #[test]
 fn the_room_in_the_buffer_makes_no_difference() {
     let long = "a".repeat(600);

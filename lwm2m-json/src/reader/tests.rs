@@ -102,7 +102,7 @@ fn integers_are_exact() {
         ("0.00e-999999999999999999999", Some(0)),
         ("9007199254740992.0", Some(1 << 53)),
         ("-9007199254740992.0", Some(-(1 << 53))),
-        // A detour by floats would take these for the number before.
+        // As floats, these would equal the number before.
         ("9007199254740993.0", None),
         ("1.00000000000000000001", None),
         ("0.5", None),
@@ -161,12 +161,12 @@ fn documents() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// What `serde_json` takes for JSON we do, and nothing else.
+    /// It accepts what `serde_json` accepts, and nothing else.
     #[test]
     fn the_grammar_is_that_of_serde_json(document in documents()) {
         match serde_json::from_slice::<Value>(&document) {
             Ok(_) => prop_assert_eq!(check(&document), Ok(())),
-            // A number that no float can hold, which is no matter of grammar.
+            // A number that no float can hold. Its grammar is valid.
             Err(error) if error.to_string().contains("out of range") => {}
             Err(error) => prop_assert!(check(&document).is_err(), "{}", error),
         }
@@ -190,7 +190,7 @@ proptest! {
     }
 }
 
-/// Wherever a byte stands in a string, it is told whether it stands for itself.
+/// A byte is plain or not wherever it is in a string.
 #[test]
 fn special_bytes_are_found_wherever_they_are() {
     for len in 0..40 {
