@@ -5,9 +5,9 @@ use lwm2m_simulation::{Address, body_number};
 use lwm2m_statemachine::{
     Channel,
     coap::{
-        FailureReason, InvalidSend, MessageBuf, MessageRef, NotificationId, NotifyOptions,
-        OptionNumber, Overload, Resource, Responder, SendError, Source, SourceId, Token,
-        TransferId,
+        BlockOption, FailureReason, InvalidSend, MessageBuf, MessageRef, NotificationId,
+        NotifyOptions, OptionNumber, Overload, Resource, Responder, SendError, Source, SourceId,
+        Token, TransferId,
     },
 };
 
@@ -45,14 +45,15 @@ impl RandomPeer {
 
     /// A message with a request is given to the application once.
     pub(super) fn message_came(&mut self, from: Address, request: &MessageRef<'_>) {
-        // Over its bounds an endpoint forgets first what may be repeated: what reads, continues or
-        // was refused, as bodies are where there is no room for them.
+        // Over its bounds an endpoint forgets first what may be repeated: what reads, begins or
+        // continues a body, or was refused, as bodies are where there is no room for them.
         let reads = request.code() == Code::GET && !request.has(OptionNumber::OBSERVE);
-        let in_the_midst = [request.block1(), request.block2()]
+        let begins = request.block1().is_some_and(BlockOption::more);
+        let continues = [request.block1(), request.block2()]
             .into_iter()
             .flatten()
             .any(|block| block.number() > 0);
-        if self.forgetful && (reads || in_the_midst || !self.does_everything()) {
+        if self.forgetful && (reads || begins || continues || !self.does_everything()) {
             return;
         }
         let what = What::Message(request.message_id(), token_key(request.token()));
@@ -98,6 +99,11 @@ impl RandomPeer {
             _ => named,
         };
         if self.does_everything() && self.random.chance(0.06) {
+            if self.forgetful {
+                let what = What::Message(request.message_id(), token_key(request.token()));
+                let memory = self.memory_of(from);
+                self.book.borrow_mut().returned(memory, from, what);
+            }
             let refusal = MessageBuf::response(Code::NOT_FOUND);
             self.respond(now, node, responder, refusal);
             return;
