@@ -2,20 +2,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, ShortServerId,
-    Value, WriteMode, codec::Content,
+    Arguments, AttributesUpdate, Code, ContentFormat, InstanceId, Instant, ObjectId, Path,
+    ShortServerId, Value, WriteMode, codec::Content,
 };
 use lwm2m_objects::{Change, ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram, ObservationId, OperationId, Outcome,
-    RegistrationId, Reliability, Server, ServerConfig, ServerEvent, coap,
+    RegistrationId, Reliability, Server, ServerConfig, ServerEvent,
+    client::{DeferredError, DeferredId, DeferredOperation},
+    coap,
 };
 
 use crate::program::Program;
 
 /// A Client and a Server, and anything that may happen between them: every operation, values that
-/// change, Updates, a Client that leaves and comes back, lost connections; datagrams that are lost,
-/// repeated, delayed, changed or forged; a new address; time.
+/// change, Updates, a Client that leaves and comes back, lost connections; an application that answers
+/// requests itself, late or never; datagrams that are lost, repeated, delayed, changed or forged; a new
+/// address; time.
 ///
 /// Each operation has one outcome, each registration and each observation one end. What is held is
 /// bounded, and no deadline stays in the past. As long as no datagram was changed or forged, no
@@ -73,6 +76,9 @@ struct DeviceSide {
     connection: Option<ConnectionId>,
     /// The effects, by what tells them apart.
     effects: BTreeMap<String, u32>,
+    /// The requests that the application defers and has not answered, with the arguments of an
+    /// Execute.
+    waiting: BTreeMap<DeferredId, Option<String>>,
 }
 
 struct PlatformSide {
@@ -99,6 +105,7 @@ impl World {
                 address: 1,
                 connection: None,
                 effects: BTreeMap::new(),
+                waiting: BTreeMap::new(),
             },
             platform: PlatformSide {
                 server: Server::new(config),
@@ -142,6 +149,10 @@ impl World {
             11 => {
                 let level = i64::from(program.byte());
                 let _ = self.device.client.set(self.now, BATTERY_LEVEL, level);
+            }
+            12 if step & 0x10 != 0 => {
+                let consent = step & 0x20 == 0;
+                self.device.answer(self.now, consent, self.honest);
             }
             12 => self.device.client.update(self.now, SERVER),
             13 => match program.byte() & 3 {
@@ -445,7 +456,12 @@ fn client(kind: u8) -> Client {
     if kind & 0x08 != 0 {
         config.notifications = Reliability::Confirmable;
     }
-    Client::new(config, tree).expect("a client")
+    let mut client = Client::new(config, tree).expect("a client");
+    if kind & 0x40 != 0 {
+        client.defer(DeferredOperation::Execute, REBOOT);
+        client.defer(DeferredOperation::Read, BATTERY_LEVEL);
+    }
+    client
 }
 
 impl DeviceSide {
@@ -459,6 +475,15 @@ impl DeviceSide {
                 self.connection = None;
             }
             ClientEvent::Execute { arguments, .. } => self.take_effect(arguments, honest),
+            ClientEvent::ExecuteAsked {
+                request, arguments, ..
+            } => assert_eq!(self.waiting.insert(request, Some(arguments)), None),
+            ClientEvent::ReadAsked { request, .. } => {
+                assert_eq!(self.waiting.insert(request, None), None);
+            }
+            ClientEvent::DeferredEnded { request, .. } => {
+                assert!(self.waiting.remove(&request).is_some(), "it did not wait");
+            }
             ClientEvent::Written { changes, .. } => {
                 for change in changes {
                     if let Change::Set { path, value } = change
@@ -472,6 +497,27 @@ impl DeviceSide {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The application answers the oldest request that waits for it.
+    fn answer(&mut self, now: Instant, consent: bool, honest: bool) {
+        let Some((request, arguments)) = self.waiting.pop_first() else {
+            return;
+        };
+        let answer = consent.then_some(()).ok_or(Code::METHOD_NOT_ALLOWED);
+        let answered = match &arguments {
+            Some(_) => self.client.answer_execute(now, request, answer),
+            None => self.client.answer_read(now, request, answer),
+        };
+        // Without room for the answer it is executed all the same.
+        let executed = match answered {
+            Ok(code) => code == Code::CHANGED,
+            Err(DeferredError::Overload(_)) => consent,
+            Err(error) => panic!("{error}"),
+        };
+        if let Some(arguments) = arguments.filter(|_| executed) {
+            self.take_effect(arguments, honest);
         }
     }
 
