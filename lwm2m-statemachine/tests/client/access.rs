@@ -1,5 +1,5 @@
 //! Access control of two servers, on every way in and out (TS 7.3.2): what a server may not do is
-//! answered 4.01, and nothing of it is done.
+//! 4.01 and has no effect.
 
 use core::time::Duration;
 
@@ -80,7 +80,7 @@ fn each_operation_needs_its_right_and_no_other() {
     }
 }
 
-/// The target is there (4.04), the right (4.01), the operation is supported (4.05), the formats.
+/// The target (4.04), the right (4.01), the operation (4.05), the formats.
 #[test]
 fn the_right_comes_after_the_target_and_before_the_operation() {
     let unknown = |request: fn(&mut MessageBuf)| {
@@ -112,10 +112,10 @@ fn the_right_comes_after_the_target_and_before_the_operation() {
         ),
         (NONE, written("/3/0/9", b"1"), Code::UNAUTHORIZED),
         (WRITE, written("/3/0/9", b"1"), Code::METHOD_NOT_ALLOWED),
-        // On an Object Instance the right to execute comes first, too.
+        // On an Object Instance the right to execute comes first as well.
         (WRITE, on(Method::Post, "/3/0"), Code::UNAUTHORIZED),
         (EXECUTE, on(Method::Post, "/3/0"), Code::METHOD_NOT_ALLOWED),
-        // What this Client does not offer is still a question of rights.
+        // Rights also come before an operation that this Client doesn't offer.
         (NONE, on(Method::Delete, "/3/0"), Code::UNAUTHORIZED),
         (NONE, on(Method::Post, "/3"), Code::UNAUTHORIZED),
     ] {
@@ -145,7 +145,7 @@ fn what_is_refused_is_not_done_and_not_told() {
     assert_eq!(offset, Some("+02:00".into()));
 }
 
-/// Nobody may change the rights but the owner, which is the first server.
+/// Only the owner, the first server, may change the rights.
 #[test]
 fn rights_are_changed_by_their_owner_and_count_at_once() {
     let mut two = two(NONE);
@@ -192,7 +192,7 @@ fn state(two: &mut Two) -> State {
     two.client.object(now, id, state).unwrap()
 }
 
-/// Gives the second server these rights on an Object Instance, all others being the first's.
+/// Gives the second server these rights on an Object Instance; the first has all others.
 fn set_rights(two: &mut Two, object: u16, second: AccessRights) {
     let now = two.now;
     let all = AccessControl::OWNER_RIGHTS;
@@ -205,7 +205,7 @@ fn set_rights(two: &mut Two, object: u16, second: AccessRights) {
     two.client.changed(now, path("/2"));
 }
 
-/// Both a body that is put together and one that streams.
+/// A body that is assembled, and one that streams.
 #[test]
 fn a_right_that_is_lost_between_blocks_is_missing_at_the_end() {
     for (object, at, format) in [
@@ -242,7 +242,7 @@ fn a_streamed_write_passes_with_the_right() {
     assert_eq!(state(&mut two), State::Downloaded);
 }
 
-/// TS 7.3.2.5: silence, and the observation goes on when the right is back.
+/// TS 7.3.2.5: silence, and the observation continues when the right is back.
 #[test]
 fn a_notification_needs_the_right_to_read() {
     let mut two = Two::with(servers(), |tree| {
@@ -265,7 +265,7 @@ fn an_observation_can_be_cancelled_without_a_right() {
     let mut two = two(READ);
     assert_eq!(two.code(1, observe(0, "/3/0/9")), Code::CONTENT);
     set_rights(&mut two, 3, NONE);
-    // It is no way around the right to read.
+    // It doesn't bypass the right to read.
     let answer = two.answer(1, observe(1, "/3/0/9"));
     let answer = MessageRef::parse(&answer).unwrap();
     assert_eq!(answer.code(), Code::UNAUTHORIZED);
@@ -280,8 +280,8 @@ fn an_observation_can_be_cancelled_without_a_right() {
     assert_eq!(two.notified(Some(70), Duration::from_secs(1)), []);
 }
 
-/// TS 7.3.1.2.1: who may create instances of an Object is for the Bootstrap-Server alone, also with a
-/// single server.
+/// TS 7.3.1.2.1: who may create instances of an Object is for the Bootstrap-Server alone, also with
+/// a single server.
 #[test]
 fn who_may_create_is_not_for_servers() {
     let mut bench = crate::support::Bench::with_tree(

@@ -1,4 +1,4 @@
-//! Whatever arrives, the Client goes on working (RFC 7252 §4.2, §4.3, §5.4.1).
+//! Whatever arrives, the Client continues to work (RFC 7252 §4.2, §4.3, §5.4.1).
 
 use lwm2m_core::Code;
 use lwm2m_statemachine::{
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::support::{Bench, get};
 
-/// An option number that is critical and unknown.
+/// An unknown critical option.
 const UNKNOWN_CRITICAL: OptionNumber = OptionNumber::new(65_001);
 
 #[test]
@@ -97,7 +97,7 @@ fn a_peer_that_is_no_server_gets_silence() {
     let connection: ConnectionId = bench.connection;
     bench.client.disconnected(bench.now, connection);
     bench.all_sent();
-    // The old connection is nobody any more.
+    // The old connection is closed.
     let wire = get("/3/0/0").finish(MessageType::Confirmable, 5, Token::EMPTY);
     bench.datagram(wire.as_ref());
     assert!(bench.all_sent().is_empty());

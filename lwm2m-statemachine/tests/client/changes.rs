@@ -1,4 +1,4 @@
-//! What counts as a change, and what does not (TS 5.1.2, 5.5.2).
+//! What counts as a change (TS 5.1.2, 5.5.2).
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     support::{Bench, on, path, server_id, tree},
 };
 
-/// An Object with a Resource that can be written and not read, among others.
+/// An Object with a write-only Resource, among others.
 static RESOURCES: [ResourceDefinition; 4] = [
     ResourceDefinition::new(0, "Name", Operations::ReadWrite, DataType::String),
     ResourceDefinition::new(1, "Key", Operations::Write, DataType::Opaque),
@@ -41,7 +41,7 @@ fn keys() -> Bench {
     bench
 }
 
-/// The tokens of what is notified.
+/// The tokens of the notifications.
 fn notified(bench: &mut Bench) -> String {
     bench.pass(Duration::from_secs(1));
     let sent = bench.all_sent();
@@ -80,7 +80,7 @@ fn what_reads_the_same_after_a_write_notifies_nobody() {
             b"\x83\x02\x41\x01\x02",
             "",
         ),
-        // What cannot be read.
+        // A Resource that can't be read.
         (
             Method::Put,
             "/26241/0/1",
@@ -95,7 +95,7 @@ fn what_reads_the_same_after_a_write_notifies_nobody() {
             NAME_AND_KEY,
             "",
         ),
-        // Whatever differs.
+        // Any difference.
         (
             Method::Put,
             "/26241/0/0",
@@ -117,7 +117,7 @@ fn what_reads_the_same_after_a_write_notifies_nobody() {
             b"\x83\x02\x41\x01\x02",
             "abd",
         ),
-        // A Replace takes away the array, and leaves the name as it is.
+        // A Replace removes the array, and leaves the name as it is.
         (
             Method::Put,
             "/26241/0",

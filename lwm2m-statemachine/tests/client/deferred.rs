@@ -1,5 +1,5 @@
-//! Requests that the application answers itself: it may refuse an Execute before anything is done, and
-//! answer it and a slow Read later (TS 5.4.1, 5.4.5, 5.5.1).
+//! Requests that the application answers: it may refuse an Execute before it has an effect, and may
+//! answer an Execute or a slow Read later (TS 5.4.1, 5.4.5, 5.5.1).
 
 use core::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
 
 use DeferredOperation::{Execute, Read};
 
-/// A client whose application decides about a Reboot, and tells the Battery Level itself.
+/// A client whose application decides about a Reboot, and supplies the Battery Level.
 fn bench() -> Bench {
     bench_with(|_| {})
 }
@@ -34,7 +34,7 @@ fn bench_with(configure: impl FnOnce(&mut ClientConfig)) -> Bench {
     bench
 }
 
-/// Sends a request that is not answered at once; tells by which name the application is asked.
+/// Sends a request that isn't answered at once; returns the application's handle of it.
 fn asks(bench: &mut Bench, kind: MessageType, token: &[u8], request: MessageBuf) -> DeferredId {
     let id = bench.message_id();
     let wire = request.finish(kind, id, Token::new(token).unwrap());
@@ -64,7 +64,7 @@ fn asks_to_read(bench: &mut Bench) -> DeferredId {
     asks(bench, MessageType::Confirmable, b"r", get("/3/0/9"))
 }
 
-/// The application is told that a request is over, and nothing else.
+/// The only event is that a request is over.
 fn assert_ended(bench: &mut Bench, request: DeferredId, reason: DeferredEnd) {
     let ended = ClientEvent::DeferredEnded { request, reason };
     assert_eq!(bench.events(), [ended]);
@@ -103,7 +103,7 @@ fn the_application_is_asked_before_an_answer_leaves_and_answers_at_once() {
         (answer.code(), answer.message().message_id()),
         (Code::CHANGED, id)
     );
-    // It knows already what it has to do.
+    // The application knows what to do.
     assert!(bench.events().is_empty());
 }
 
@@ -128,7 +128,7 @@ fn the_application_may_refuse_with_each_code_of_the_operation() {
     }
 }
 
-/// The application is at fault; the request waits for a better answer.
+/// The application's answer is invalid; the request waits for another one.
 #[test]
 fn an_answer_that_cannot_be_is_not_taken() {
     let mut bench = bench();
@@ -159,7 +159,7 @@ fn an_answer_that_cannot_be_is_not_taken() {
     assert!(bench.all_sent().is_empty());
 }
 
-/// RFC 7252 §5.2.2: it is acknowledged meanwhile, and the response goes its own way.
+/// RFC 7252 §5.2.2: it is acknowledged first, and the response is separate.
 #[test]
 fn an_answer_that_takes_a_while_is_separate() {
     let mut bench = bench();
@@ -191,7 +191,7 @@ fn a_retransmission_asks_nobody_twice() {
     let request = asked(&mut bench);
     bench.datagram(wire.as_ref());
     assert!(bench.all_sent().is_empty() && bench.events().is_empty());
-    // Once it is acknowledged, a copy is acknowledged, too.
+    // Once it is acknowledged, a copy is acknowledged as well.
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.sent().code(), Code::EMPTY);
     bench.datagram(wire.as_ref());
@@ -257,7 +257,7 @@ fn as_many_requests_wait_as_may_and_one_more_is_refused() {
     assert_eq!(bench.code(reboot()), Code::SERVICE_UNAVAILABLE);
     assert_eq!(bench.code(get("/3/0")), Code::SERVICE_UNAVAILABLE);
     assert!(bench.events().is_empty());
-    // All else is served.
+    // Other requests are served.
     bench.works();
     bench
         .client
@@ -290,7 +290,7 @@ fn what_waits_ends_with_its_registration() {
     assert_ended(&mut left, request, DeferredEnd::RegistrationEnded);
     assert_eq!(left.sent().message().code().method(), Some(Method::Delete));
 
-    // The server has forgotten the registration: the Client registers anew on the same connection.
+    // The server has forgotten the registration: the Client registers again on the same connection.
     let mut forgotten = bench();
     let request = asks_to_reboot(&mut forgotten);
     forgotten.client.update(forgotten.now, server_id(101));
@@ -335,7 +335,7 @@ fn an_object_or_an_instance_stands_for_all_its_resources() {
         bench.client.defer(Execute, path(named));
         asks_to_reboot(&mut bench);
     }
-    // A Read of what is above would tell the slow value, too.
+    // A Read of a level above would contain the slow value as well.
     for target in ["/3", "/3/0"] {
         let mut bench = bench();
         let request = asks(&mut bench, MessageType::Confirmable, b"r", get(target));
@@ -345,7 +345,7 @@ fn an_object_or_an_instance_stands_for_all_its_resources() {
     }
 }
 
-/// The application is asked for nothing that the Client would refuse.
+/// The application isn't asked about requests that the Client refuses.
 #[test]
 fn what_is_refused_anyway_asks_nobody() {
     let mut bench = bench();
@@ -408,7 +408,7 @@ fn a_large_answer_that_comes_later_goes_in_blocks() {
     assert!(answer.message().block2().unwrap().more());
     let mut rest = get("/3/0");
     rest.block2(block(1)).unwrap();
-    // The body is kept: nobody is asked again.
+    // The body is kept: the application isn't asked again.
     let rest = bench.request(b"c", rest);
     assert_eq!((rest.code(), rest.payload().len()), (Code::CONTENT, 57));
     assert!(bench.events().is_empty());
@@ -434,7 +434,7 @@ fn an_observation_begins_with_its_answer() {
         b"o",
         observe(0, "/3/0/9"),
     );
-    // Nothing is notified before.
+    // No notification is sent before.
     assert_notifies(&mut bench, None);
     bench
         .client
@@ -482,7 +482,7 @@ fn an_observe_that_is_refused_or_cancelled_meanwhile_begins_nothing() {
         b"o",
         observe(0, "/3/0/9"),
     );
-    // It is answered at once, with the value of then.
+    // It is answered at once, with the present value.
     assert_eq!(
         cancelled.request(b"o", observe(1, "/3/0/9")).code(),
         Code::CONTENT
@@ -500,8 +500,8 @@ fn an_observe_that_is_refused_or_cancelled_meanwhile_begins_nothing() {
     assert_notifies(&mut cancelled, None);
 }
 
-/// What follows from an Execute follows from one that was asked about: here an Update, after the
-/// answer.
+/// What follows from an Execute also follows if the application answers it: here an Update, after
+/// the answer.
 #[test]
 fn what_the_machine_does_itself_follows_from_consent() {
     for consent in [true, false] {
@@ -525,7 +525,7 @@ fn what_the_machine_does_itself_follows_from_consent() {
     }
 }
 
-/// The right is looked at again when the application answers.
+/// The right is checked again when the application answers.
 #[test]
 fn a_right_that_is_lost_meanwhile_is_missing_at_the_answer() {
     let all = AccessRights::READ | AccessRights::EXECUTE;

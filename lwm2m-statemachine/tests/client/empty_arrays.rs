@@ -9,8 +9,8 @@ use lwm2m_statemachine::{ClientConfig, coap::MessageBuf, payload};
 
 use crate::support::{Bench, get, path, server_id, tree};
 
-/// A Client with the Access Control Object of TS Appendix F once Server 1 is gone: nobody may create
-/// instances of Firmware Update any more, which its array says.
+/// A Client with the Access Control Object of TS Appendix F after Server 1 is gone: its empty array
+/// says that no server may create instances of Firmware Update.
 fn bench() -> Bench {
     let mut appendix_f = example::client();
     let leaving = access::unbootstrapped(&appendix_f, example::SERVER_1);
@@ -44,7 +44,7 @@ fn read(bench: &mut Bench, at: &str, format: ContentFormat) -> Result<Content, C
     Ok(content)
 }
 
-/// What has a value, by path.
+/// The paths with a value.
 fn values(content: &Content) -> Vec<(Path, Value)> {
     let values = content.values();
     values.map(|(path, value)| (path, value.clone())).collect()
@@ -59,7 +59,7 @@ fn json_leaves_out_an_empty_array_that_tlv_carries() {
         assert_eq!(values(&tlv), values(&json), "{at}");
         let owner = (path("/2/4/3"), Value::Integer(65535));
         assert!(values(&json).contains(&owner), "{at}: {json:?}");
-        // TLV tells that the array is there, and empty.
+        // TLV shows the empty array.
         let array = path("/2/4/2");
         let has = |content: &Content| {
             let mut entries = content.entries().iter();
@@ -69,7 +69,7 @@ fn json_leaves_out_an_empty_array_that_tlv_carries() {
     }
 }
 
-/// Where nothing but the empty array is asked for, JSON has nothing to say.
+/// JSON can't represent the empty array alone.
 #[test]
 fn an_empty_array_that_is_the_target_is_not_acceptable_in_json() {
     let mut bench = bench();
@@ -80,7 +80,7 @@ fn an_empty_array_that_is_the_target_is_not_acceptable_in_json() {
     assert_eq!(values(&tlv), []);
 }
 
-/// An Object Instance that has nothing else is there all the same.
+/// An Object Instance with nothing else still exists.
 #[test]
 fn an_instance_that_has_only_an_empty_array_is_read_in_json() {
     let mut tree = tree(typed::Server::new(server_id(102), 86_400));

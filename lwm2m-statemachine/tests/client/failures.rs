@@ -1,4 +1,4 @@
-//! Exchanges with a server that come to nothing: each is told as what it is (TS 5.3; RFC 7959).
+//! Failed exchanges with a server: each is reported with its reason (TS 5.3; RFC 7959).
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::{Bench, Sent, server_id};
 /// What a server does with a request.
 type Act = fn(&mut Bench, &Sent, Code);
 
-/// How a server can spoil what it answers, and how that is told.
+/// How a server can spoil its answer, and how that is reported.
 const SPOILT: [(RegistrationFailure, Act); 8] = [
     (RegistrationFailure::Timeout, |bench, _, _| {
         bench.pass(Duration::from_secs(100));
@@ -71,8 +71,7 @@ fn block(code: Code, number: u32, format: ContentFormat, length: usize) -> Messa
     answer
 }
 
-/// A client that puts together answers of at most 1,000 bytes within 20 seconds, and has room for
-/// 100.
+/// A client that assembles answers of at most 1,000 bytes within 20 seconds, and has room for 100.
 fn bench() -> Bench {
     let mut config = ClientConfig::new("example-client", [7; 32]);
     config.coap.bounds.body = 1000;

@@ -1,4 +1,4 @@
-//! What work costs, counted by what Objects are asked.
+//! The cost of work, in calls to Objects.
 
 use core::cell::Cell;
 
@@ -28,7 +28,7 @@ static VALUES: ObjectDefinition = ObjectDefinition::new(
 )
 .multiple();
 
-/// A Store that counts what it is asked, and that changes by itself.
+/// A Store that counts its calls, and that changes by itself.
 struct Counting {
     store: Store,
     reads: Cell<usize>,
@@ -84,7 +84,7 @@ impl Object for Counting {
     }
 }
 
-/// A Client with an Object of so many Instances, observed so often.
+/// A Client with an Object of this many Instances and this many observations.
 fn bench(instances: u16, observations: u8) -> Bench {
     let server = typed::Server::new(server_id(101), 86_400);
     let mut tree = tree(server.clone());
@@ -102,7 +102,7 @@ fn bench(instances: u16, observations: u8) -> Bench {
     bench
 }
 
-/// What was counted of an Object since the last time: Reads, and steps over its Instances.
+/// The calls since the last look: Reads, and steps over its Instances.
 fn counted(bench: &Bench, object: ObjectId) -> (usize, usize) {
     let object: &Counting = bench.client.tree().object_as(object).unwrap();
     (object.reads.take(), object.walks.take())

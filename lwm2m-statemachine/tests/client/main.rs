@@ -1,4 +1,4 @@
-//! The Client against a server that the test plays, datagram by datagram.
+//! The Client, whose server the test plays, datagram by datagram.
 
 extern crate alloc;
 

@@ -77,7 +77,7 @@ fn a_change_is_notified_with_the_token_and_a_growing_number() {
         assert!(number > last);
         last = number;
     }
-    // The same value again is no change; another Resource is none of this one.
+    // The same value again isn't a change, nor is a change of another Resource.
     bench.client.set(bench.now, path("/3/0/9"), 50).unwrap();
     bench.client.set(bench.now, path("/3/0/10"), 7).unwrap();
     bench.pass(Duration::from_secs(60));
@@ -119,7 +119,7 @@ fn a_notification_in_blocks_is_not_torn_by_a_change() {
     let level = expected.iter().rposition(|octet| *octet == 100).unwrap();
     expected[level] = 99;
 
-    // It has changed again; what was notified is still what is served.
+    // It has changed again; blocks of the notified value are still served.
     let mut body = notification.payload().to_vec();
     for number in 1.. {
         bench
@@ -185,13 +185,13 @@ fn written_default_periods_reach_running_observations() {
         write.payload(value);
         write
     };
-    // A Maximum Period that comes nearer.
+    // A shorter Maximum Period.
     let mut bench = Bench::registered(periods(None, Some(3600)));
     bench.request(b"t", observe(0, "/3/0/9"));
     assert_eq!(bench.code(write("/1/0/3", b"10")), Code::CHANGED);
     bench.pass(Duration::from_secs(10));
     assert_notification(&bench.sent(), b"t", b"\xC1\x09\x64");
-    // A Minimum Period that no longer holds a change back.
+    // A Minimum Period that no longer delays a change.
     let mut bench = Bench::registered(periods(Some(3600), None));
     bench.request(b"t", observe(0, "/3/0/9"));
     bench.client.set(bench.now, path("/3/0/9"), 50).unwrap();
@@ -211,7 +211,7 @@ fn the_default_minimum_period_holds_a_change_back() {
     bench.pass(Duration::from_millis(9_999));
     assert!(bench.all_sent().is_empty());
     bench.pass(Duration::from_millis(1));
-    // The value is that of the moment in which it is sent.
+    // The value is that of the time at which it is sent.
     assert_notification(&bench.sent(), b"t", b"\xC1\x09\x50");
     bench.pass(Duration::from_secs(100));
     assert!(bench.all_sent().is_empty());
@@ -225,7 +225,7 @@ fn the_default_maximum_period_notifies_without_a_change() {
     assert!(bench.all_sent().is_empty());
     bench.pass(Duration::from_millis(1));
     assert_notification(&bench.sent(), b"t", b"\xC1\x09\x64");
-    // Both timers start again with each notification.
+    // Both timers restart with each notification.
     bench.pass(Duration::from_secs(30));
     bench.client.set(bench.now, path("/3/0/9"), 1).unwrap();
     bench.pass(Duration::ZERO);
@@ -236,7 +236,7 @@ fn the_default_maximum_period_notifies_without_a_change() {
     bench.sent();
 }
 
-/// TS 5.1.2: "not smaller than the minimum period", so it may be the same.
+/// TS 5.1.2: "not smaller than the minimum period", so it may be equal.
 #[test]
 fn a_maximum_period_of_the_minimum_counts() {
     let mut bench = Bench::registered(periods(Some(10), Some(10)));
@@ -302,7 +302,7 @@ fn cancel_with_the_token_of_an_observation_ends_that_one_alone() {
         // Another one of the same path.
         bench.request(b"j", observe(0, "/3/0"));
         bench.events();
-        // The token tells which, whatever the path.
+        // The token decides, whatever the path.
         bench.request(b"i", observe(1, cancelled));
         assert_eq!(ended(&mut bench), [path("/3/0")], "{cancelled}");
         bench.client.set(bench.now, path("/3/0/7/0"), 8).unwrap();
@@ -340,7 +340,7 @@ fn cancel_with_a_token_of_no_observation_ends_those_on_the_path_and_below() {
     }
 }
 
-/// Nothing is observed on the root (TS 5.5.1), so its end is a request like any other wrong one.
+/// The root can't be observed (TS 5.5.1), so cancelling there is a bad request.
 #[test]
 fn cancel_on_the_root_is_refused_and_ends_what_has_its_token_alone() {
     for (token, ends) in [(&b"none"[..], &[][..]), (b"t", &[path("/3/0/9")])] {
@@ -436,7 +436,7 @@ fn a_cancelled_observation_is_silent_and_does_not_end_its_successor() {
     bench.events();
     bench.pass(Duration::from_secs(120));
     assert!(bench.all_sent().is_empty(), "nothing is sent again");
-    // A late Reset to the old notification is none to the new observation.
+    // A late Reset to the old notification doesn't end the new observation.
     let [high, low] = old.message().message_id().to_be_bytes();
     bench.datagram(&[0x70, 0, high, low]);
     assert!(bench.events().is_empty());
@@ -445,7 +445,8 @@ fn a_cancelled_observation_is_silent_and_does_not_end_its_successor() {
     assert_notification(&bench.sent(), b"t", b"\xC1\x0A\x07");
 }
 
-/// RFC 7641 §4.5.2: what waits is replaced by what is newer. That is no failure of the observation.
+/// RFC 7641 §4.5.2: a waiting notification is replaced by a newer one. The observation doesn't
+/// fail.
 #[test]
 fn a_notification_that_a_newer_one_replaces_ends_nothing() {
     let mut config = ClientConfig::new("newer", [9; 32]);
@@ -470,8 +471,8 @@ fn a_notification_that_a_newer_one_replaces_ends_nothing() {
     assert_notification(&bench.sent(), b"t", b"\xC1\x09\x06");
 }
 
-/// RFC 7641 §3.6, §4.1: a token may be used again, and a Reset ends the observation that its
-/// notification was of, not the one that has the token now.
+/// RFC 7641 §3.6, §4.1: a token may be used again. A Reset ends the observation of its
+/// notification, not the one that has the token now.
 #[test]
 fn a_reset_of_a_notification_of_an_older_observation_does_not_end_the_newer_one() {
     for is_cancelled in [true, false] {
@@ -493,7 +494,7 @@ fn a_reset_of_a_notification_of_an_older_observation_does_not_end_the_newer_one(
         bench.pass(Duration::ZERO);
         let new = bench.sent();
         assert_notification(&new, b"t", b"\xC1\x09\x08");
-        // A Reset of its own notification ends it.
+        // A Reset to its own notification ends it.
         let [high, low] = new.message().message_id().to_be_bytes();
         bench.datagram(&[0x70, 0, high, low]);
         assert!(matches!(
@@ -540,7 +541,7 @@ fn what_cannot_be_read_leaves_no_observation_behind() {
         );
     }
     assert!(bench.events().is_empty());
-    // Neither errors follow, nor values once there are some.
+    // No errors follow, nor values when there are some again.
     for fails in [true, false] {
         reach(&mut bench, fails).unwrap();
         for at in ["/3/0/4", "/3/0/17", "/6/0/0"] {
@@ -551,11 +552,11 @@ fn what_cannot_be_read_leaves_no_observation_behind() {
     }
 }
 
-/// A Location whose reads are counted, and fail while there is nothing to measure.
+/// A Location that counts its reads, which fail while there is nothing to measure.
 struct Sensor {
     store: Store,
     reads: Cell<usize>,
-    /// How many more reads it can bear.
+    /// How many more reads succeed.
     patience: Cell<usize>,
     fails: bool,
 }
@@ -632,7 +633,7 @@ fn what_is_observed_is_read_when_it_is_notified_and_at_no_other_time() {
     bench.request(b"a", observe(0, "/6/0/0"));
     bench.request(b"b", observe(0, "/6/0/1"));
     assert_eq!(reads(&bench), 2);
-    // Time passes, the Client is called far too often, and other things change.
+    // Time passes, the Client is called needlessly, and other values change.
     for second in 0..600 {
         bench
             .client
@@ -643,7 +644,7 @@ fn what_is_observed_is_read_when_it_is_notified_and_at_no_other_time() {
     }
     assert!(bench.all_sent().is_empty());
     assert_eq!(reads(&bench), 0);
-    // Many changes within the Minimum Period are read once.
+    // Many changes within the Minimum Period cause one read.
     bench.client.changed(bench.now, path("/6/0/0"));
     bench.pass(Duration::ZERO);
     assert_eq!((bench.all_sent().len(), reads(&bench)), (1, 1));
@@ -656,7 +657,7 @@ fn what_is_observed_is_read_when_it_is_notified_and_at_no_other_time() {
     assert_eq!((bench.all_sent().len(), reads(&bench)), (1, 1));
 }
 
-/// The time saturates: whatever is set from now on is due at once.
+/// Time saturates: any deadline that is set from now on is due at once.
 #[test]
 fn at_the_end_of_time_only_what_was_due_is_done() {
     let mut tree = tree(periods(None, Some(60)));
@@ -671,7 +672,7 @@ fn at_the_end_of_time_only_what_was_due_is_done() {
         let sensor: &Sensor = bench.client.tree().object_as(ObjectId::LOCATION).unwrap();
         sensor.patience.set(10);
         bench.client.handle_timeout(bench.now);
-        // Ten notifications, and what the registration and retransmissions send.
+        // Ten notifications, and the messages of the registration and of retransmission.
         assert!(bench.all_sent().len() <= 12);
     }
 }
@@ -694,7 +695,7 @@ fn over_the_bound_an_observe_is_a_read() {
         (answer.code(), answer.message().observe()),
         (Code::CONTENT, None)
     );
-    // Asking again for the one that there is is not one more.
+    // Observing the same again isn't one more.
     let again = bench.request(b"1", observe(0, "/3/0/9"));
     assert!(again.message().observe().is_some());
 }
@@ -715,7 +716,7 @@ fn a_write_of_a_server_is_notified() {
 
 #[test]
 fn what_can_no_longer_be_read_ends_the_observation_with_a_confirmable_error() {
-    // RFC 7641 §4.2. If it were lost, the server would wait for ever.
+    // RFC 7641 §4.2. If it were lost, the server would wait forever.
     let mut tree = tree(typed::Server::new(server_id(101), 86_400));
     let location = typed::Location::new(50.9, 6.9, 0);
     tree.add(Store::of([(InstanceId::ZERO, location)]));
@@ -730,7 +731,7 @@ fn what_can_no_longer_be_read_ends_the_observation_with_a_confirmable_error() {
     assert!(gone.is_some());
     bench.client.changed(bench.now, path("/6/0"));
     bench.pass(Duration::ZERO);
-    // The Update that tells what is left goes first.
+    // The Update with the remaining Objects goes first.
     let update = bench.sent();
     bench.answer(&update, MessageBuf::response(Code::CHANGED));
     let last = bench.sent();
@@ -761,7 +762,7 @@ fn every_24_hours_a_notification_is_confirmable_and_a_dead_server_loses_it() {
     bench.request(b"t", observe(0, "/3/0/9"));
     bench.events();
     bench.now += Duration::from_secs(24 * 3600);
-    // Keeps the registration alive without looking at it: the Update is due, too.
+    // Keeps the registration alive: the Update is due as well.
     bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
     bench.client.handle_timeout(bench.now);
     let (notifications, others): (Vec<_>, Vec<_>) = bench
@@ -772,7 +773,7 @@ fn every_24_hours_a_notification_is_confirmable_and_a_dead_server_loses_it() {
     for update in others {
         bench.answer(&update, MessageBuf::response(Code::CHANGED));
     }
-    // It is never acknowledged. The registration goes on without the observation.
+    // It is never acknowledged. The registration continues without the observation.
     bench.events();
     bench.pass(Duration::from_secs(93));
     assert!(bench.events().contains(&ClientEvent::ObservationEnded {

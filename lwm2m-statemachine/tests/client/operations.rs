@@ -9,7 +9,7 @@ use lwm2m_statemachine::{
 
 use crate::support::{Bench, get, on, path, server_id, tree};
 
-/// TS 6.4.3.1, as its lengths have it.
+/// TS 6.4.3.1, with the lengths that it gives.
 pub(crate) const DEVICE_TLV: &[u8] = b"\xC8\x00\x14Open Mobile Alliance\
     \xC8\x01\x16Lightweight M2M Client\
     \xC8\x02\x09345000123\
@@ -117,7 +117,7 @@ fn a_read_in_blocks_is_not_torn_by_a_change() {
         body
     };
     assert_eq!(read(&mut bench, true), DEVICE_TLV);
-    // Then it is read anew.
+    // Then it is read again.
     let now = read(&mut bench, false);
     assert_ne!(now, DEVICE_TLV);
     assert_eq!(now, bench.request(b"", get("/3/0")).payload());
@@ -328,7 +328,7 @@ fn other_requests_are_served_while_a_body_is_coming() {
             break;
         }
         assert_eq!(code, Code::CONTINUE);
-        // Nothing of it has been written.
+        // Nothing has been written.
         assert_ne!(
             bench.client.tree().get(path("/3/0/13")),
             Some(Value::Time(9))
@@ -343,7 +343,7 @@ fn other_requests_are_served_while_a_body_is_coming() {
     assert_eq!(value("/3/0/14"), Some(Value::from("+02:00")));
 }
 
-/// RFC 7959 §2.5: the format is that of the body. Some servers say it with the first block only.
+/// RFC 7959 §2.5: the format is that of the body. Some servers send it with the first block only.
 #[test]
 fn a_write_in_blocks_is_of_the_format_that_its_first_block_says() {
     let json = br#"{"bn":"/3/0/","e":[{"n":"13","v":9},{"n":"14","sv":"+02:00"}]}"#;

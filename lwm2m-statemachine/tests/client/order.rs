@@ -1,5 +1,5 @@
-//! The order of the checks: of several faults, the first one of this order is answered, whichever
-//! way the request comes in (TS 7.3.2, 8.5).
+//! The order of checks: of several faults the first in this order is answered, however the request
+//! comes in (TS 7.3.2, 8.5).
 
 use lwm2m_core::{Code, ContentFormat, Method};
 use lwm2m_objects::{Answer, ObjectTree, firmware::FirmwareUpdateObject, typed};
@@ -12,14 +12,14 @@ use crate::{
 
 const UNKNOWN: ContentFormat = ContentFormat::new(9999);
 
-/// What is wrong with a part of a request, in the order in which it is told.
+/// The faults of a request, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     /// The Security Object.
     Shut,
-    /// What the path names is not there.
+    /// The target doesn't exist.
     Missing,
-    /// The target does not support the operation.
+    /// The target doesn't support the operation.
     Unsupported,
     Format(Code),
     Payload,
@@ -39,22 +39,22 @@ impl Fault {
     }
 }
 
-/// The variants of each part of the requests of one operation, with the faults that they are.
+/// The variants of each part of an operation's requests, with their faults.
 struct Table {
     request: Request,
     success: Code,
     paths: &'static [(&'static str, &'static [Fault])],
     formats: &'static [(Option<ContentFormat>, Option<Code>)],
     payloads: &'static [(&'static [u8], Option<Fault>)],
-    /// A fault of the payload's place, too: a Write that sets attributes.
+    /// A fault that counts like one of the payload: a Write that sets attributes.
     queries: &'static [(Option<&'static str>, Option<Fault>)],
 }
 
 const NO_QUERY: &[(Option<&str>, Option<Fault>)] = &[(None, None)];
 const NO_PAYLOAD: &[(&[u8], Option<Fault>)] = &[(b"", None)];
 
-/// Paths of the Security Object, and of what is not there; whether the operation may have a path of
-/// this form does not matter.
+/// Paths of the Security Object and of missing targets, whether or not the operation allows a path
+/// of this form.
 const NOWHERE: [(&str, &[Fault]); 12] = [
     ("/0", &[Shut]),
     ("/0/0", &[Shut]),
@@ -112,7 +112,7 @@ fn answers(request: &Request, success: Code, faults: &[Fault]) {
         let codes = request.codes(&mut bench(), way);
         let shown = format!("{request:?} {way:?} {faults:?}: {codes:?}");
         assert_eq!(codes.last(), Some(&expected), "{shown}");
-        // All but the payload is known from the first block on.
+        // Everything but the payload is known from the first block on.
         if first.is_some_and(|fault| *fault != Payload) {
             assert_eq!(codes.len(), 1, "{shown}");
         }
@@ -192,7 +192,7 @@ fn a_write_tells_the_first_fault() {
     }
 }
 
-/// Its blocks go on to the Object as they come, and are checked like all others.
+/// Its blocks go straight to the Object, and are checked like any other request.
 #[test]
 fn a_write_that_streams_tells_the_first_fault() {
     for method in [Method::Put, Method::Post] {
@@ -255,7 +255,7 @@ fn an_execute_tells_the_first_fault() {
     });
 }
 
-/// What this Client does not offer is not supported by any target that is there.
+/// An operation that this Client doesn't offer is 4.05 on any existing target.
 #[test]
 fn create_delete_and_write_attributes_tell_the_first_fault() {
     const ALL: &[(&str, &[Fault])] = &[

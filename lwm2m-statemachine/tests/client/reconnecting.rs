@@ -1,5 +1,5 @@
-//! What a Client does with datagrams of an earlier connection that arrive on a later one: its
-//! transport may use the same socket for both (RFC 7252 §4.5).
+//! Datagrams of an earlier connection that arrive on a later one, as a transport may use one socket
+//! for both (RFC 7252 §4.5).
 
 use core::time::Duration;
 
@@ -25,14 +25,14 @@ fn executions(bench: &mut Bench) -> usize {
     events.iter().filter(is_execution).count()
 }
 
-/// The connection is lost, and made again.
+/// The connection is lost and opened again.
 fn reconnect(bench: &mut Bench) {
     bench.client.disconnected(bench.now, bench.connection);
     bench.all_sent();
     take_connection(bench);
 }
 
-/// The next connection that is asked for is up, and the Client registered on it.
+/// The next requested connection is up, and the Client registered on it.
 fn take_connection(bench: &mut Bench) {
     bench.events();
     for _ in 0..100 {
@@ -67,7 +67,7 @@ fn a_late_copy_of_an_execute_is_not_run_on_the_next_connection() {
             reconnect(&mut bench);
             bench.datagram(&datagram);
             assert_eq!(executions(&mut bench), 0, "{kind:?}");
-            // It is answered as a repetition is.
+            // It is answered like a repetition.
             let again = bench.all_sent();
             if kind == MessageType::Confirmable {
                 assert_eq!(again[0].message().message_id(), 7);
@@ -80,7 +80,7 @@ fn a_late_copy_of_an_execute_is_not_run_on_the_next_connection() {
     }
 }
 
-/// The application closes the connection when the Client has left, and opens another to come back.
+/// The application closes the connection after the Client has left, and opens another later.
 #[test]
 fn a_late_copy_of_an_execute_is_not_run_after_the_client_left_and_came_back() {
     let mut bench = Bench::new();
@@ -98,7 +98,7 @@ fn a_late_copy_of_an_execute_is_not_run_after_the_client_left_and_came_back() {
     };
     bench.connection = connection;
     bench.client.connected(bench.now, connection);
-    // Before the registration's answer, requests are met with silence (TS 5.4).
+    // Before the registration is accepted, requests aren't answered (TS 5.4).
     let register = bench.sent();
     bench.datagram(&datagram);
     assert!(bench.all_sent().is_empty());
@@ -108,7 +108,7 @@ fn a_late_copy_of_an_execute_is_not_run_after_the_client_left_and_came_back() {
     assert_eq!(executions(&mut bench), 0);
 }
 
-/// A server that knows the Client by its new address only may use the same message id soon.
+/// A server that knows the Client only by its new address may use the same message id soon.
 #[test]
 fn another_request_with_the_message_id_of_an_earlier_connection_is_run() {
     let mut bench = Bench::new();
@@ -126,7 +126,7 @@ fn another_request_with_the_message_id_of_an_earlier_connection_is_run() {
     assert_eq!(executions(&mut bench), 0);
 }
 
-/// Its message ids have nothing to do with those of the server before.
+/// Its message ids are unrelated to those of the former server.
 #[test]
 fn what_was_received_at_another_address_is_of_another_server() {
     let mut bench = Bench::new();
@@ -144,8 +144,8 @@ fn what_was_received_at_another_address_is_of_another_server() {
     assert_eq!(executions(&mut bench), 1);
 }
 
-/// With DTLS a late datagram of another session does not get through, and the server numbers its
-/// messages anew (RFC 7252 §9.1.1).
+/// With DTLS a late datagram of another session doesn't get through, and the server's message ids
+/// start anew (RFC 7252 §9.1.1).
 #[test]
 fn a_secure_connection_begins_with_nothing() {
     let keys = typed::Security::pre_shared_key("coaps://server", server_id(101), "id", [7; 16]);

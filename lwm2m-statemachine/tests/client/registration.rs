@@ -34,7 +34,7 @@ fn register_tells_name_lifetime_version_binding_and_objects() {
         register.message().content_format(),
         Some(lwm2m_core::ContentFormat::LINK_FORMAT)
     );
-    // The Security Object is in no list.
+    // The Security Object isn't listed.
     assert_eq!(register.payload(), OBJECTS);
 
     bench.answer(&register, created());
@@ -71,14 +71,14 @@ fn update_goes_to_the_location_in_time_and_says_only_what_changed() {
     );
 }
 
-/// The server's clock may run from when the request was first sent: an answer that takes its time
-/// shortens what is left of the lifetime.
+/// The server may count the lifetime from the first transmission of the request, so a late answer
+/// shortens what is left.
 #[test]
 fn the_lifetime_runs_from_the_request_and_not_from_its_answer() {
     let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let mut request = bench.sent();
     for answer in [created(), MessageBuf::response(Code::CHANGED)] {
-        // 207 s after the request, of which it takes the server one to answer.
+        // 207 s after the request, one of which the server takes to answer.
         bench.now += Duration::from_secs(1);
         bench.answer(&request, answer);
         bench.pass(Duration::from_millis(205_999));
@@ -113,7 +113,7 @@ fn a_written_lifetime_or_binding_is_told_at_once() {
     );
     bench.datagram(wire.as_ref());
     let sent = bench.all_sent();
-    // The answer leaves before the Update that follows from it.
+    // The answer is sent before the Update that it causes.
     assert_eq!(
         (sent[0].code(), sent[0].kind()),
         (Code::CHANGED, MessageType::Acknowledgement)
@@ -139,13 +139,13 @@ fn what_an_update_under_way_says_is_not_said_again() {
     set(&mut bench, "/1/0/1", 20);
     let update = bench.sent();
     assert_eq!(update.queries(), ["lt=20"]);
-    // What no registration tells changes meanwhile.
+    // Meanwhile something changes that isn't part of a registration.
     bench.client.changed(bench.now, path("/1/0/6"));
     bench.client.changed(bench.now, path("/3/0"));
     bench.answer(&update, MessageBuf::response(Code::CHANGED));
     assert!(bench.all_sent().is_empty());
 
-    // What it says is taken back: that is one more.
+    // Its change is undone, which takes one more Update.
     set(&mut bench, "/1/0/1", 30);
     let update = bench.sent();
     set(&mut bench, "/1/0/1", 20);
@@ -154,7 +154,7 @@ fn what_an_update_under_way_says_is_not_said_again() {
     let update = bench.sent();
     assert_eq!(update.queries(), ["lt=20"]);
 
-    // That, too, and taken back again: nothing is left to say.
+    // Changed and undone again: nothing is left to update.
     set(&mut bench, "/1/0/1", 40);
     set(&mut bench, "/1/0/1", 20);
     bench.answer(&update, MessageBuf::response(Code::CHANGED));
@@ -218,7 +218,7 @@ fn deregister_ends_the_registration_and_the_connection() {
     );
     assert!(bench.client.is_idle());
     assert_eq!(bench.client.poll_timeout(), None);
-    // It can begin again, on a new connection.
+    // It can start again on a new connection.
     bench.client.start(bench.now);
     assert!(matches!(
         bench.events()[..],
@@ -226,7 +226,7 @@ fn deregister_ends_the_registration_and_the_connection() {
     ));
 }
 
-/// 4.04: there is no such registration, which is what was asked for.
+/// 4.04: the registration doesn't exist, which is what a De-register wants.
 #[test]
 fn a_deregister_of_what_the_server_does_not_know_is_done() {
     let mut bench = Bench::new();
@@ -304,7 +304,7 @@ fn deregister_while_the_register_is_under_way_follows_its_answer() {
         (delete.code(), delete.path().as_str()),
         (Code::DELETE, "/rd/a")
     );
-    // Asking twice does not send it twice.
+    // Requesting it twice doesn't send it twice.
     bench.client.deregister(bench.now);
     assert!(bench.all_sent().is_empty());
     bench.answer(&delete, MessageBuf::response(Code::DELETED));
@@ -321,7 +321,7 @@ fn deregister_while_the_register_is_under_way_follows_its_answer() {
         "{events:?}"
     );
 
-    // A Register that is refused leaves nothing to end, and is not tried again.
+    // A refused Register leaves nothing to end, and isn't retried.
     let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let register = bench.sent();
     bench.client.deregister(bench.now);
@@ -356,7 +356,7 @@ fn a_server_that_forgot_the_registration_is_registered_with_anew() {
     assert!(bench.client.is_registered(server_id(101)));
 }
 
-/// Refuses the Register that waits to be sent, and waits for the next one; tells how long.
+/// Refuses the pending Register and waits for the next one; returns how long.
 fn refuse(bench: &mut Bench) -> Duration {
     let register = bench.sent();
     bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
@@ -394,7 +394,7 @@ fn a_registration_that_stands_lets_waits_begin_anew() {
         refuse(&mut bench);
     }
     bench.accept_register();
-    // The server forgets it, and refuses again.
+    // The server forgets it and refuses again.
     bench.client.update(bench.now, server_id(101));
     let update = bench.sent();
     bench.answer(&update, MessageBuf::response(Code::NOT_FOUND));
@@ -407,7 +407,7 @@ fn a_server_that_does_not_answer_is_tried_again() {
     let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let first = bench.sent();
     let bench_start = bench.now;
-    // Until the Client gives up: MAX_TRANSMIT_WAIT at most.
+    // Until the Client gives up, after MAX_TRANSMIT_WAIT at most.
     let mut again = Vec::new();
     while bench.now < bench_start + Duration::from_secs(93) && !bench.has_event() {
         let due = bench
@@ -462,13 +462,13 @@ fn an_answer_without_a_location_is_no_registration() {
     );
 }
 
-/// Answers the Register with these Location-Path segments; tells what comes of it.
+/// Answers the Register with these Location-Path segments; returns the event.
 fn registers_at(segments: &[&str]) -> (Bench, Vec<ClientEvent>) {
     let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     let register = bench.sent();
     let mut answer = MessageBuf::response(Code::CREATED);
     for segment in segments {
-        // As bytes, which are not checked.
+        // As bytes, which aren't checked.
         answer
             .option(OptionNumber::LOCATION_PATH, segment.as_bytes())
             .unwrap();
@@ -652,7 +652,7 @@ fn what_no_client_can_be_made_with() {
     assert_eq!(make("x", twice), duplicate);
 }
 
-/// TS 5.2.2, E.1: it has no Short Server ID, and what is written there does not count.
+/// TS 5.2.2, E.1: it has no Short Server ID, and a value there is ignored.
 #[test]
 fn a_bootstrap_server_with_the_number_of_a_server_is_no_duplicate_of_it() {
     let instance = |id| InstanceId::new(id).unwrap();
@@ -737,7 +737,7 @@ fn operations_before_the_registrations_answer_are_ignored_in_silence() {
     let read = get("/3/0/0").finish(MessageType::Confirmable, 9, token);
     bench.datagram(read.as_ref());
     assert!(bench.all_sent().is_empty(), "no acknowledgement, no Reset");
-    // Nor are those that would be refused: an unknown method, an unknown critical option.
+    // Nor are bad requests: an unknown method, an unknown critical option.
     bench.datagram(&[0x40, 0x05, 1, 1]);
     bench.datagram(&[0x40, 0x01, 1, 2, 0x91, 0x00]);
     assert!(bench.all_sent().is_empty());

@@ -38,7 +38,7 @@ impl Request {
         }
     }
 
-    /// All but the payload.
+    /// Everything but the payload.
     pub(crate) fn head(&self) -> MessageBuf {
         let mut message = MessageBuf::request(self.method);
         if let Some(observe) = self.observe {
@@ -59,7 +59,7 @@ impl Request {
         message
     }
 
-    /// The codes that answer it: one, or one for each block until one is not 2.31.
+    /// The answers' codes: one, or one for each block until one isn't 2.31.
     pub(crate) fn codes(&self, bench: &mut Bench, way: Way) -> Vec<Code> {
         let whole = way == Way::Whole || self.payload.len() <= 16;
         if whole {
@@ -82,7 +82,7 @@ impl Request {
     }
 }
 
-/// The code that answers a message; what else the Client sends follows it.
+/// The code of the answer, which is the first message that the Client sends.
 pub(crate) fn code(bench: &mut Bench, message: MessageBuf) -> Code {
     bench.answered(b"t", message).0.code()
 }

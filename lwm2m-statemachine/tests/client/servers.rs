@@ -1,4 +1,4 @@
-//! A Client of several servers: what one does is nothing to the others.
+//! A Client of several servers, which don't affect each other.
 
 use core::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) struct Two {
     message_id: u16,
 }
 
-/// What two servers may do with an Object Instance (TS 7.3).
+/// The rights of two servers on an Object Instance (TS 7.3).
 pub(crate) fn access(object: u16, instance: u16, rights: [AccessRights; 2]) -> AccessControl {
     let target = AclTarget::Instance(ObjectId::new(object), InstanceId::new(instance).unwrap());
     AccessControl {
@@ -101,7 +101,7 @@ impl Two {
         self.client.handle_datagram(self.now, datagram).unwrap();
     }
 
-    /// What waits to be sent, and to which server.
+    /// The datagrams to send, with the server of each.
     pub(crate) fn sent(&mut self) -> Vec<(usize, Vec<u8>)> {
         let mut all = Vec::new();
         while let Some(transmit) = self.client.poll_transmit() {
@@ -116,7 +116,7 @@ impl Two {
         assert_eq!(self.code(server, request), Code::CONTENT);
     }
 
-    /// The code that a request with the token that both servers use is answered with.
+    /// The code of the answer to a request with the token that both servers use.
     pub(crate) fn code(&mut self, server: usize, request: MessageBuf) -> Code {
         let answer = self.answer(server, request);
         MessageRef::parse(&answer).unwrap().code()
@@ -133,7 +133,7 @@ impl Two {
         answer.1
     }
 
-    /// Time passes, and the Battery Level may change first; tells which servers are notified.
+    /// Time passes after a possible change of the Battery Level; returns the notified servers.
     pub(crate) fn notified(&mut self, level: Option<i64>, time: Duration) -> Vec<usize> {
         if let Some(level) = level {
             self.client.set(self.now, path("/3/0/9"), level).unwrap();
@@ -170,10 +170,10 @@ fn servers_with_one_token_on_one_path_share_no_observation_and_no_periods() {
     let mut two = Two::registered([typed::Server::new(server_id(101), 86_400), second]);
     two.request(0, observe(0, "/3/0/9"));
     two.request(1, observe(0, "/3/0/9"));
-    // The Minimum Period of the second server holds back what it is told, and nothing else.
+    // The Minimum Period of the second server delays only its own notifications.
     assert_eq!(two.notified(Some(9), Duration::from_millis(9_999)), [0]);
     assert_eq!(two.notified(None, Duration::from_millis(1)), [1]);
-    // Its Maximum Period has it told without a change, and nobody else.
+    // Its Maximum Period notifies it without a change, and no other server.
     assert_eq!(two.notified(None, Duration::from_secs(60)), [1]);
     // The first server cancels its own observation.
     two.request(0, observe(1, "/3/0/9"));
@@ -186,7 +186,7 @@ fn servers_with_one_token_on_one_path_share_no_observation_and_no_periods() {
 fn a_cancel_of_one_server_ends_no_observation_of_another() {
     let mut two = Two::registered([101, 102].map(|id| typed::Server::new(server_id(id), 86_400)));
     two.request(0, observe(0, "/3/0/9"));
-    // The second server has observed nothing: its token is one of the first alone.
+    // The second server observes nothing: the token belongs to the first one's observation.
     two.request(1, observe(1, "/3"));
     assert_eq!(two.notified(Some(8), Duration::ZERO), [0]);
 }

@@ -1,5 +1,5 @@
-//! Writes that arrive block by block (RFC 7959, TS E.6): a firmware image goes on to its Object as
-//! it comes, everything else is put together first.
+//! Writes in blocks (RFC 7959, TS E.6): a firmware image goes straight to its Object, everything
+//! else is assembled first.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -18,10 +18,10 @@ use lwm2m_statemachine::{
 
 use crate::support::{Bench, on, path, server_id, tree};
 
-/// What has been written into the flash, and whether it was verified.
+/// The bytes in the flash, and whether they were verified.
 type Flash = Arc<Mutex<(Vec<u8>, bool)>>;
 
-/// A client with the Firmware Update Object, that puts together no more than 100 bytes.
+/// A client with the Firmware Update Object that assembles at most 100 bytes.
 fn bench() -> (Bench, Flash) {
     let flash = Flash::default();
     let written = Arc::clone(&flash);
@@ -108,7 +108,7 @@ fn a_firmware_image_goes_on_to_its_object_block_by_block() {
     }
 }
 
-/// RFC 7959 §2.5: the format is that of the body. Some servers say it with the first block only.
+/// RFC 7959 §2.5: the format is that of the body. Some servers send it with the first block only.
 #[test]
 fn an_image_is_of_the_format_that_its_first_block_says() {
     let (mut bench, flash) = bench();
@@ -183,7 +183,7 @@ fn an_image_may_begin_anew() {
     assert_eq!(state(&mut bench).0, State::Downloaded);
 }
 
-/// What its Object refuses ends with that: here an image while there is one.
+/// A refusal of the Object ends the Write: here an image while there is one.
 #[test]
 fn a_refused_image_is_refused_with_its_first_block() {
     let (mut bench, _) = bench();
@@ -214,7 +214,7 @@ fn a_refused_image_is_refused_with_its_first_block() {
     assert_eq!(next, Code::REQUEST_ENTITY_INCOMPLETE);
 }
 
-/// What would be refused as a whole is refused with its first block, and nothing is held of it.
+/// What would be refused as a whole is refused with its first block, and nothing of it is held.
 #[test]
 fn a_body_is_refused_at_its_first_block() {
     let (mut bench, _) = bench();
@@ -254,7 +254,7 @@ fn a_body_is_refused_at_its_first_block() {
     bench.works();
 }
 
-/// All else is put together, up to the bound, and written as a whole.
+/// Everything else is assembled, up to the bound, and written as a whole.
 #[test]
 fn other_writes_are_put_together() {
     let (mut bench, _) = bench();
@@ -275,7 +275,7 @@ fn other_writes_are_put_together() {
     let write = |number| block(Method::Put, "/3/0/14", ContentFormat::TEXT, &large, number);
     assert_eq!(bench.code(write(0)), Code::CONTINUE);
     assert_eq!(bench.code(write(1)), Code::REQUEST_ENTITY_TOO_LARGE);
-    // Not the Package in another format than the one that is its value alone.
+    // Not the Package in another format than opaque.
     let write = block(Method::Put, "/5/0/0", ContentFormat::TLV, &large, 0);
     assert_eq!(bench.code(write), Code::CONTINUE);
     assert_eq!(state(&mut bench).0, State::Idle);

@@ -1,4 +1,4 @@
-//! A Client, and the test as its server.
+//! A Client whose server is the test.
 
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ use lwm2m_statemachine::{
 /// A message from the Client.
 pub(crate) type Sent = lwm2m_kit::Sent<ConnectionId>;
 
-/// The Client of TS Appendix F, with one server and without security, and the test as its server.
+/// The Client of TS Appendix F without security, and with the test as its only server.
 pub(crate) struct Bench {
     pub(crate) client: Client,
     pub(crate) now: Instant,
@@ -32,7 +32,7 @@ pub(crate) fn tree(server: typed::Server) -> ObjectTree {
 }
 
 impl Bench {
-    /// Started and connected; the Register waits to be sent.
+    /// Started and connected; the Register is pending.
     pub(crate) fn connected(server: typed::Server) -> Self {
         Self::with_config(ClientConfig::new("example-client", [7; 32]), server)
     }
@@ -70,7 +70,7 @@ impl Bench {
         Self::registered(typed::Server::new(server_id(101), 86_400))
     }
 
-    /// Answers the Register that waits to be sent.
+    /// Answers the pending Register.
     pub(crate) fn accept_register(&mut self) {
         let register = self.sent();
         assert_eq!(register.path(), "/rd");
@@ -82,21 +82,21 @@ impl Bench {
         );
     }
 
-    /// The one message that waits to be sent.
+    /// The only message to send now.
     pub(crate) fn sent(&mut self) -> Sent {
         let mut all = self.all_sent();
         assert_eq!(all.len(), 1, "exactly one message");
         all.remove(0)
     }
 
-    /// All messages that wait to be sent.
+    /// All messages to send now.
     pub(crate) fn all_sent(&mut self) -> Vec<Sent> {
         let all = lwm2m_kit::sent(&mut self.client);
         assert!(all.iter().all(|sent| sent.to == self.connection));
         all
     }
 
-    /// Whether an event waits. It is kept for [`events`](Self::events).
+    /// Whether there is an event. It is kept for [`events`](Self::events).
     pub(crate) fn has_event(&mut self) -> bool {
         self.kept.extend(self.client.poll_event());
         !self.kept.is_empty()
@@ -108,7 +108,7 @@ impl Bench {
         events
     }
 
-    /// Time passes, and the Client is told when it asked to be.
+    /// Time passes, and the Client is called at its deadlines.
     pub(crate) fn pass(&mut self, duration: Duration) {
         let end = self.now + duration;
         while let Some(due) = self.client.poll_timeout().filter(|due| *due <= end) {
@@ -140,7 +140,7 @@ impl Bench {
         panic!("nothing is sent");
     }
 
-    /// Hands the Client a datagram, from the connection.
+    /// Gives the Client a datagram from the connection.
     pub(crate) fn datagram(&mut self, bytes: &[u8]) {
         let datagram = Datagram::new(self.connection, bytes);
         let _ = self.client.handle_datagram(self.now, datagram);
@@ -162,7 +162,7 @@ impl Bench {
         self.next_message_id
     }
 
-    /// Sends a confirmable request with this token; tells the one message that answers it.
+    /// Sends a confirmable request with this token; returns the answer, the only message sent.
     pub(crate) fn request(&mut self, token: &[u8], request: MessageBuf) -> Sent {
         let (answer, others) = self.answered(token, request);
         assert!(
@@ -172,8 +172,7 @@ impl Bench {
         answer
     }
 
-    /// Sends a confirmable request with this token; tells what answers it, and what is sent after
-    /// that.
+    /// Sends a confirmable request with this token; returns the answer and the messages after it.
     pub(crate) fn answered(&mut self, token: &[u8], request: MessageBuf) -> (Sent, Vec<Sent>) {
         let message_id = self.message_id();
         let token = Token::new(token).unwrap();
@@ -192,7 +191,7 @@ impl Bench {
         self.request(b"\x01\x02", request).code()
     }
 
-    /// Proves that the Client goes on working: it answers a Read.
+    /// Checks that the Client still works: it answers a Read.
     pub(crate) fn works(&mut self) {
         let answer = self.request(b"works", get("/3/0/0"));
         assert_eq!(answer.code(), Code::CONTENT);

@@ -1,4 +1,4 @@
-//! Every answer of a Client is one that TS Table 27 (8.5) has for the operation.
+//! Every answer of a Client has a code that TS Table 27 (8.5) lists for the operation.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +17,8 @@ use crate::{
     support::{Bench, server_id, tree},
 };
 
-/// The operations of Device Management and Information Reporting that a server asks for, with
-/// their codes. 5.00 is for each of them, where no other describes what went wrong (TS 8.5).
+/// The operations of Device Management and Information Reporting with their codes. 5.00 is allowed
+/// for each, where no other code describes the error (TS 8.5).
 const TABLE_27: [(&str, &str); 9] = [
     ("Create", "2.01 4.00 4.01 4.04 4.05 4.15"),
     ("Read", "2.05 4.00 4.01 4.04 4.05 4.06"),
@@ -31,8 +31,8 @@ const TABLE_27: [(&str, &str); 9] = [
     ("Cancel", "2.05 4.00 4.01 4.04 4.05 4.06"),
 ];
 
-/// What this Client does not answer: it does not offer the operation, or has a code that says more
-/// (4.08 where an Observe, or its end, asks for a later block).
+/// Codes that this Client doesn't use: it doesn't offer the operation, or has a more precise code
+/// (4.08 where an Observe, or its cancellation, asks for a later block).
 const NOT_ANSWERED: [(&str, &str); 5] = [
     ("Observe", "4.00"),
     ("Cancel", "4.00"),
@@ -41,7 +41,7 @@ const NOT_ANSWERED: [(&str, &str); 5] = [
     ("Write-Attributes", "2.04 4.00"),
 ];
 
-/// RFC 7959 §2.9: of a body in blocks, whatever the operation.
+/// RFC 7959 §2.9: for a body in blocks, whatever the operation.
 const OF_BLOCKS: [Code; 3] = [
     Code::CONTINUE,
     Code::REQUEST_ENTITY_INCOMPLETE,
@@ -74,7 +74,7 @@ static FAULTY: ObjectDefinition = ObjectDefinition::new(
     &RESOURCES,
 );
 
-/// An Object that fails in every way that one can.
+/// An Object that fails in every possible way.
 struct Faulty;
 
 impl Object for Faulty {
@@ -123,7 +123,7 @@ impl Object for Faulty {
     }
 }
 
-/// A Client that puts together no more than 100 bytes.
+/// A Client that assembles at most 100 bytes.
 fn bench() -> Bench {
     let mut tree = tree(typed::Server::new(server_id(101), 86_400));
     let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |_| Answer::Done);
@@ -196,7 +196,7 @@ const PAYLOADS: [&[u8]; 14] = [
     br#"{"e":[{"n":"14","sv":"Z"}]}"#,
 ];
 
-/// Which operation a request is (TS Tables 25, 26).
+/// The operation of a request (TS Tables 25, 26).
 fn operation(request: &Request) -> &'static str {
     let has_value = request.format.is_some() || !request.payload.is_empty();
     let depth = request.path.split('/').filter(|id| !id.is_empty()).count();
@@ -214,7 +214,7 @@ fn operation(request: &Request) -> &'static str {
     }
 }
 
-/// All requests that the parts above make.
+/// All combinations of the parts above.
 fn requests() -> Vec<Request> {
     let mut requests = Vec::new();
     for path in PATHS.into_iter().chain(PATHS_TO_CHANGE) {
@@ -249,7 +249,7 @@ fn requests() -> Vec<Request> {
     requests
 }
 
-/// What is answered to a block that does not follow, and to one beyond an end.
+/// The answers to a block out of order, and to one beyond the end.
 fn answers_to_blocks(request: &Request) -> Vec<Code> {
     let block = |number, more| BlockOption::new(number, more, 16).unwrap();
     let upload = |bench: &mut Bench, number| {

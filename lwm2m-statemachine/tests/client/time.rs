@@ -1,4 +1,4 @@
-//! Objects are told the time before they are asked for anything, and when they asked to be.
+//! Objects get the time before any call, and at their deadlines.
 
 use core::time::Duration;
 
@@ -34,12 +34,12 @@ static CLOCK: ObjectDefinition = ObjectDefinition::new(
     &RESOURCES,
 );
 
-/// It knows the time that it was told, and when something was last done to it.
+/// An Object that keeps the last time that it got, and the time of the last change.
 #[derive(Default)]
 struct Clock {
     now: Instant,
     last: Instant,
-    /// When it is to ring.
+    /// Its deadline.
     alarm: Option<Instant>,
     has_rung: bool,
 }
