@@ -1,4 +1,5 @@
-//! Who may register, how long a registration is kept, and who goes when there is no room.
+//! Which clients may register, how long a registration is kept, and which one goes when there is no
+//! room.
 
 use core::{cell::Cell, time::Duration};
 
@@ -12,7 +13,7 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::support::{LINKS, Peer, Request, World, path};
 
-/// How long who has shown nothing is safe.
+/// How long a registration that has shown nothing is safe.
 const PROBATION: Duration = Duration::from_secs(10);
 
 /// The rest of a Register.
@@ -33,12 +34,12 @@ fn register_as(world: &mut World, from: Peer, name: &str, identity: Identity<'_>
     reply.code()
 }
 
-/// A client that proved its identity registers.
+/// A client with a proven identity registers.
 fn register_secured(world: &mut World, name: &str) -> Code {
     register_as(world, 999, name, Identity::Psk(name.as_bytes()))
 }
 
-/// A client registers that may.
+/// A client registers, which is accepted.
 fn registered(world: &mut World, from: Peer, name: &str) -> RegistrationId {
     assert_eq!(register(world, from, name), Code::CREATED, "{name}");
     world.events();
@@ -73,7 +74,7 @@ fn answer_a_read(world: &mut World, id: RegistrationId) {
     ));
 }
 
-/// The names of who is there.
+/// The registered names.
 fn names(world: &World) -> Vec<String> {
     let registrations = world.server.registrations();
     let mut names: Vec<_> = registrations
@@ -83,7 +84,7 @@ fn names(world: &World) -> Vec<String> {
     names
 }
 
-/// Who had to go, and why, of these events.
+/// The evicted registrations of these events, with the reasons.
 fn evicted(events: &[ServerEvent<Peer>]) -> Vec<(&str, EvictionReason)> {
     let evicted = |event| match event {
         &ServerEvent::Evicted {
@@ -112,7 +113,7 @@ fn who_proved_an_identity_takes_the_place_of_who_has_shown_the_least() {
         ["a", "b", "c", "d"].map(|name| confirmed(&world, name)),
         [true, false, true, false]
     );
-    // Those that have shown nothing, from the oldest; then, of the others, who did not update.
+    // Those that have shown nothing, oldest first; then, of the others, those without an Update.
     for (name, goes) in [("1", "b"), ("2", "d"), ("3", "c"), ("4", "a")] {
         assert_eq!(register_secured(&mut world, name), Code::CREATED);
         assert!(confirmed(&world, name));
@@ -122,7 +123,7 @@ fn who_proved_an_identity_takes_the_place_of_who_has_shown_the_least() {
         assert!(matches!(events[1], ServerEvent::Registered { .. }));
     }
     assert_eq!(names(&world), ["1", "2", "3", "4"]);
-    // Who proved an identity does not go.
+    // A registration with a proven identity stays.
     assert_eq!(register_secured(&mut world, "5"), Code::SERVICE_UNAVAILABLE);
     assert_eq!(world.refusal().reason, RefusalReason::NoRoom);
     assert_eq!(register_secured(&mut world, "4"), Code::CREATED);
@@ -188,7 +189,7 @@ fn who_proved_nothing_takes_only_the_place_of_who_has_shown_nothing_for_a_while(
         evicted(&world.events()),
         [("c", EvictionReason::Registrations)]
     );
-    // Who is in registers again, however full it is, and has to show something again.
+    // A registered client may register again, however full it is, and has to show something again.
     assert_eq!(register(&mut world, 1, "a"), Code::CREATED);
     world.events();
     world.now += PROBATION;
@@ -224,13 +225,13 @@ fn a_flood_from_anywhere_leaves_who_has_shown_something() {
             .iter()
             .all(|id| world.server.registration(*id).is_some())
     );
-    // In the end, nothing is left of it.
+    // In the end no state is left.
     world.pass(Duration::from_secs(90_000));
     let usage = world.server.usage();
     assert_eq!((usage.registrations, usage.registration_bytes), (0, 0));
 }
 
-/// A flood that fills the server in 25 seconds, over and over, with the longest Lifetime there is.
+/// A flood that fills the server in 25 seconds, over and over, with the longest Lifetime.
 #[test]
 fn a_flood_from_anywhere_keeps_nobody_out_who_is_new() {
     let mut world = World::with(|config| config.bounds.registrations = 1000);
@@ -251,7 +252,7 @@ fn a_flood_from_anywhere_keeps_nobody_out_who_is_new() {
     flood(&mut world, 60);
     for name in ["a", "b", "c"] {
         let device = registered(&mut world, 1, name);
-        // It has a while to show something.
+        // It has some time to show something.
         flood(&mut world, 20);
         assert_eq!(update(&mut world, device, &[], b""), Code::CHANGED);
         flood(&mut world, 60);
@@ -302,7 +303,7 @@ fn a_host_has_so_many_registrations_and_its_own_oldest_goes() {
     }
     assert_eq!(register(&mut world, 111, "g"), Code::SERVICE_UNAVAILABLE);
     assert_eq!(world.refusal().reason, RefusalReason::Host(3));
-    // Again under a name that is there; with a proven identity; from elsewhere.
+    // Again under a registered name; with a proven identity; from elsewhere.
     assert_eq!(register(&mut world, 111, "f"), Code::CREATED);
     let psk = Identity::Psk(b"secured");
     assert_eq!(register_as(&mut world, 111, "secured", psk), Code::CREATED);
@@ -329,13 +330,13 @@ fn what_a_host_has_is_counted_however_it_comes_and_goes() {
         answer_a_read(world, id);
         id
     };
-    // Gone by a De-register.
+    // Ended by a De-register.
     let a = confirmed(&mut world, 100, "a");
     confirmed(&mut world, 101, "b");
     assert!(full(&mut world, 102));
     leave(&mut world, a);
     assert!(!full(&mut world, 102));
-    // Moved, by a new Register, to another host and back.
+    // Moved to another host and back by a new Register.
     confirmed(&mut world, 100, "a");
     confirmed(&mut world, 200, "a");
     assert!(!full(&mut world, 102) && !full(&mut world, 202));
@@ -373,7 +374,7 @@ fn leave(world: &mut World, id: RegistrationId) {
     world.events();
 }
 
-/// 2,000 Registers in the name of a host's address do not keep its client out.
+/// 2,000 Registers from a forged host don't keep its client out.
 #[test]
 fn who_uses_up_what_a_host_may_have_does_not_keep_it_out() {
     let mut world = with_hosts(10);
@@ -444,22 +445,22 @@ fn a_registration_without_a_sign_of_its_client_is_not_kept_for_136_years() {
         ..Request::default()
     };
     let month = 30 * 86_400;
-    // Not by whoever sent the Register.
+    // Not by the Register alone.
     let mut world = World::new();
     let (id, _) = world.register_as(&forever);
     let registration = world.server.registration(id).unwrap();
     assert_eq!(registration.lifetime().as_secs(), u32::MAX);
     assert_eq!(kept(&world, id), month);
-    // By a client that answers a request: its Lifetime counts from its Register.
+    // By answering a request: the Lifetime counts from the Register.
     world.now += Duration::from_secs(1000);
     answer_a_read(&mut world, id);
     assert_eq!(kept(&world, id), u64::from(u32::MAX) - 1000);
-    // By one that updates.
+    // By an Update.
     let (id, _) = world.register_as(&forever);
     assert_eq!(kept(&world, id), month);
     assert_eq!(update(&mut world, id, &[], b""), Code::CHANGED);
     assert_eq!(kept(&world, id), u32::MAX.into());
-    // By one that proved its identity.
+    // By a proven identity.
     let mut world = World::new();
     let (id, _) = world.register_as(&Request {
         identity: Identity::Psk(b"device"),
@@ -516,7 +517,7 @@ fn a_server_of_secured_clients_may_refuse_those_without_a_proven_identity() {
     assert_eq!(world.refusal().reason, RefusalReason::NoSec);
     assert_eq!(register_secured(&mut world, "device"), Code::CREATED);
     world.events();
-    // The name that it has is not asked for first.
+    // The registered name isn't checked again.
     assert_eq!(register(&mut world, 1, "device"), Code::FORBIDDEN);
     assert_eq!(world.refusal().reason, RefusalReason::NoSec);
 
@@ -529,7 +530,7 @@ fn a_server_of_secured_clients_may_refuse_those_without_a_proven_identity() {
     assert_eq!(register_secured(&mut world, "lock-1"), Code::CREATED);
 }
 
-/// A list of so many Object Instances.
+/// A list of this many Object Instances.
 fn list(instances: usize) -> String {
     let links: Vec<_> = (0..instances).map(|n| format!("</10/{n}>")).collect();
     links.join(",")
@@ -559,7 +560,7 @@ fn what_registrations_take_altogether_is_bounded() {
         assert_eq!(code, Code::CREATED);
     }
     assert!(evicted(&world.events()).is_empty());
-    // One more takes the place of the oldest; a small one that of none.
+    // One more replaces the oldest; a small one replaces none.
     let code = register(&mut world, "small", LINKS, Identity::None);
     assert_eq!(code, Code::CREATED);
     assert!(evicted(&world.events()).is_empty());
@@ -576,7 +577,7 @@ fn what_registrations_take_altogether_is_bounded() {
     assert_eq!(code, Code::SERVICE_UNAVAILABLE);
     let events = world.events();
     assert_eq!(evicted(&events), [("small", EvictionReason::Bytes)]);
-    // In an Update, too.
+    // In an Update as well.
     let small = registered(&mut world, 1, "small");
     let code = update(&mut world, small, &[], large.as_bytes());
     assert_eq!(code, Code::SERVICE_UNAVAILABLE);
@@ -590,7 +591,7 @@ fn what_registrations_take_altogether_is_bounded() {
         Code::CHANGED
     );
     world.events();
-    // A proven identity is worth more.
+    // A proven identity counts for more.
     let code = register(&mut world, "secured", &large, Identity::Psk(b"secured"));
     assert_eq!(code, Code::CREATED);
     let events = world.events();
@@ -636,8 +637,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
-    /// Whatever comes, the bounds hold; who proved an identity goes for nobody, and who has shown
-    /// something for nobody that proved less; in the end nothing is left.
+    /// The bounds hold for any sequence. A registration with a proven identity is never evicted, and
+    /// one that has shown something goes only for a better one. In the end no state is left.
     #[test]
     fn the_bounds_hold_and_who_proved_more_stays(steps in vec(step(), 0..120)) {
         let mut config = ServerConfig::new([7; 32]);
@@ -702,7 +703,7 @@ proptest! {
     }
 }
 
-/// What is registered under the name goes anyway, though it would be the first.
+/// The registration under the same name goes anyway, so it isn't evicted first.
 #[test]
 fn a_registration_does_not_make_room_for_its_own_successor() {
     let mut world = World::with(|config| {
@@ -739,7 +740,7 @@ fn a_registration_does_not_make_room_for_its_own_successor() {
             [_, ServerEvent::Replaced { registration, .. }, ServerEvent::Registered { .. }]
                 if registration == device
         ));
-        // It stays where there is no room even so.
+        // It stays if there is no room even so.
         let code = register(&mut world, "device", 900, identity);
         assert_eq!(code, Code::SERVICE_UNAVAILABLE);
         world.events();
@@ -747,7 +748,7 @@ fn a_registration_does_not_make_room_for_its_own_successor() {
         world.pass(Duration::from_secs(90_000));
         world.events();
     }
-    // Alone, too.
+    // Also alone.
     register(&mut world, "device", 100, Identity::None);
     world.events();
     let device = world.server.find("device").unwrap();
@@ -780,7 +781,7 @@ fn a_large_registration_takes_the_place_of_so_many_at_once() {
     assert_eq!(world.request(&request).code(), Code::CREATED);
 }
 
-/// The clock at its end is a time like any other.
+/// The last time of the clock is a time like any other.
 #[test]
 fn a_registration_at_the_end_of_time_ends() {
     let mut world = World::new();

@@ -1,5 +1,5 @@
-//! The response codes of the Client Registration interface against TS Table 27: each in its place,
-//! and none that the table does not have.
+//! The response codes of the Client Registration interface against TS Table 27: each where it
+//! belongs, and no others.
 
 use core::time::Duration;
 
@@ -17,7 +17,7 @@ use proptest::{
 
 use crate::support::{Request, World};
 
-/// What the table says of a code, as a request that gets it.
+/// A code and what the table says of it, and a request that gets it.
 type Row<'a> = (Code, &'a str, Request<'a>);
 
 const REGISTER: Request<'_> = Request {
@@ -30,7 +30,7 @@ const REGISTER: Request<'_> = Request {
     identity: Identity::None,
 };
 
-/// The code of each row; and each code of the table has a row, but those that are never due.
+/// Each row gets its code, and each code of the table has a row, except those that never apply.
 #[track_caller]
 fn assert_table(world: &mut World, operation: Operation, rows: &[Row<'_>], never: &[Code]) {
     for (code, meaning, request) in rows {
@@ -288,7 +288,7 @@ fn deregister_is_answered_by_table_27() {
         (Code::DELETED, "completed", deregister),
         (Code::NOT_FOUND, "not there any more", deregister),
     ];
-    // No error of it is undetermined.
+    // All its errors have a more precise code.
     assert_table(
         &mut world,
         Operation::Deregister,
@@ -297,7 +297,7 @@ fn deregister_is_answered_by_table_27() {
     );
 }
 
-/// A query that means something, or nearly.
+/// A query that is valid, or nearly.
 fn query() -> impl Strategy<Value = String> {
     let key = select(vec!["ep", "lt", "lwm2m", "b", "sms", "Q", "site", ""]);
     let value = select(vec![

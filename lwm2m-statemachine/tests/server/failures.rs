@@ -1,5 +1,5 @@
-//! Exchanges with a client that come to nothing, although it answers or because it does not: each is
-//! told as what it is (TS 5.4, 5.5; RFC 7959).
+//! Failed exchanges with a client, with or without its answers: each is reported with its reason
+//! (TS 5.4, 5.5; RFC 7959).
 
 use alloc::collections::BTreeSet;
 use core::time::Duration;
@@ -44,7 +44,7 @@ fn part(number: u32, more: bool, format: ContentFormat, payload: &[u8]) -> Messa
     message
 }
 
-/// A first block that says that so many bytes follow.
+/// A first block that announces this many bytes.
 fn announcing(size: u32) -> MessageBuf {
     let mut message = MessageBuf::response(Code::CONTENT);
     message
@@ -58,7 +58,7 @@ fn announcing(size: u32) -> MessageBuf {
 /// What a client does with the request for the second block.
 type Act = fn(&mut World, &Sent);
 
-/// How a client can spoil what it answers in blocks, and how that is told.
+/// How a client can spoil an answer in blocks, and how that is reported.
 const SPOILT: [(FailureReason, Act); 8] = [
     (FailureReason::Timeout, |world, _| {
         world.pass(Duration::from_secs(100));
@@ -68,11 +68,11 @@ const SPOILT: [(FailureReason, Act); 8] = [
     (FailureReason::Blocks, |world, asked| {
         world.answer(asked, part(1, true, ContentFormat::TEXT, &[b'7'; 48]));
     }),
-    // Not the block that was asked for.
+    // Another block than requested.
     (FailureReason::Blocks, |world, asked| {
         world.answer(asked, block(2));
     }),
-    // A body that is never the same: the request begins again four times.
+    // A body that changes each time: the request begins again four times.
     (FailureReason::BodyChanged, |world, asked| {
         let other = part(1, true, ContentFormat::TLV, &[b'7'; 64]);
         world.answer(asked, other.clone());
@@ -104,7 +104,7 @@ const SPOILT: [(FailureReason, Act); 8] = [
             }
         }
     }),
-    // Another body has taken what there is.
+    // Another body has taken the room.
     (FailureReason::NoRoom, |world, asked| {
         let id = world.server.find("other").unwrap();
         world
@@ -208,7 +208,7 @@ fn an_answer_that_begins_in_the_middle_ends_the_operation_with_that_reason() {
 
 #[test]
 fn a_block_that_cannot_be_asked_for_ends_the_operation_with_that_reason() {
-    // Over SMS nothing waits for a message id to be free.
+    // Over SMS nothing waits for a free message id.
     let (mut world, id) = world(Channel::Sms);
     let operation = world.server.read(world.now, id, path("/3/0/0"), None);
     let asked = world.sent_one();
@@ -339,8 +339,8 @@ fn an_observation_whose_last_notification_cannot_be_had_ends_with_the_reason() {
     }
 }
 
-/// The time saturates: what is set from then on is due at once. A call does what was due when it
-/// began, and nothing that follows from it.
+/// Time saturates: deadlines that are set from then on are due at once. A call does what was due
+/// when it began, and not what follows from it.
 #[test]
 fn at_the_end_of_time_a_call_does_only_what_was_due() {
     const CLIENTS: u16 = 1100;
@@ -359,14 +359,14 @@ fn at_the_end_of_time_a_call_does_only_what_was_due() {
         response.observe(1).unwrap().payload(b"85");
         world.answer(&request, response);
         world.event();
-        // One request is under way, and one waits for its end.
+        // One request is under way, and another one waits for it.
         world.server.read(now, id, at, None).unwrap();
         waiting.insert(world.server.observe(now, id, at, None).unwrap());
         world.sent_one();
     }
     world.now = Instant::MAX;
     let (mut answered, mut ended, mut expired) = (0, 0, 0);
-    // More registrations than expire in one call, and what a call forgets with the next one.
+    // More registrations than expire in one call, and what the next call forgets.
     for _ in 0..5 {
         world.server.handle_timeout(world.now);
         assert!(world.sent().len() <= usize::from(CLIENTS));
@@ -375,7 +375,7 @@ fn at_the_end_of_time_a_call_does_only_what_was_due() {
                 ServerEvent::Answered {
                     operation, outcome, ..
                 } => {
-                    // What only began in this call did not time out in it.
+                    // What began in this call doesn't time out in it.
                     let expected = if waiting.contains(&operation) {
                         Outcome::ClientGone
                     } else {

@@ -1,5 +1,5 @@
-//! Clients and strangers that begin bodies in blocks and do not end them (RFC 7959): whoever means
-//! it is served all the same. Without security any address may be made up (TS 7.1.10).
+//! Clients and strangers that begin bodies in blocks and don't end them (RFC 7959): honest clients
+//! are served all the same. Without security any address may be made up (TS 7.1.10).
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ use lwm2m_statemachine::{
     server::{AnswerError, RefusalReason},
 };
 
-/// The one that means it.
+/// The honest client.
 const HONEST: u32 = u32::MAX;
 
 /// A list of Object Instances that takes three blocks of 64 bytes.
@@ -49,7 +49,7 @@ impl World {
         lwm2m_kit::events(&mut self.server)
     }
 
-    /// Sends a confirmable request; tells its answer.
+    /// Sends a confirmable request; returns its answer.
     fn ask(&mut self, from: u32, request: MessageBuf) -> Sent {
         self.next = self.next.wrapping_add(1);
         let token = Token::new(&self.next.to_be_bytes()).unwrap();
@@ -170,7 +170,7 @@ fn a_body_is_refused_at_its_first_block_unless_it_is_of_a_register_or_an_update(
         ]
     );
     assert!(world.server.registration(id).is_some());
-    // That of its client is taken.
+    // The one of its client is accepted.
     assert_eq!(
         world.code(1, first(Method::Post, &location)),
         Code::CONTINUE
@@ -213,7 +213,7 @@ fn a_first_block_that_came_to_a_group_is_ignored() {
     assert_eq!(world.held(), (0, 0));
 }
 
-/// As few as four, with 32,832 blocks to paths that do not exist.
+/// Only four peers, with 32,832 blocks to paths that don't exist.
 #[test]
 fn blocks_to_paths_that_do_not_exist_keep_nobody_from_registering() {
     let mut world = World::new();
@@ -237,7 +237,7 @@ fn blocks_to_paths_that_do_not_exist_keep_nobody_from_registering() {
     world.register(HONEST, "device", |_| {});
 }
 
-/// As many first blocks as there may be bodies, and more, while and before a client registers.
+/// More first blocks than there may be bodies, before and while a client registers.
 #[test]
 fn a_flood_of_registers_that_stop_keeps_nobody_from_registering() {
     let mut world = World::new();
@@ -259,7 +259,7 @@ fn a_flood_of_registers_that_stop_keeps_nobody_from_registering() {
     }
 }
 
-/// First blocks under other names in the name of a client, before and while it registers.
+/// First blocks under other names from a client's address, before and while it registers.
 #[test]
 fn first_blocks_in_the_name_of_a_client_do_not_keep_it_from_registering() {
     let mut world = World::new();
@@ -280,7 +280,7 @@ fn first_blocks_in_the_name_of_a_client_do_not_keep_it_from_registering() {
     assert_eq!(world.held().0, 3);
 }
 
-/// Registers that are as large as they may be, from more addresses than there is room for.
+/// Registers of the largest size, from more addresses than there is room for.
 #[test]
 fn large_registers_that_stop_keep_nobody_from_registering() {
     let mut world = World::new();
@@ -324,7 +324,7 @@ fn part(world: &mut World, to: u32, request: &Sent, observe: bool, number: u32, 
     world.deliver(to, wire.as_ref());
 }
 
-/// Four clients notify sixteen times of half a MiB and a block, which is held in a MiB, and stop:
+/// Four clients send sixteen notifications of half a MiB and a block, each held in a MiB, and stop:
 /// 32,832 blocks. Another one is read in two.
 #[test]
 fn large_notifications_that_stop_keep_no_read_from_its_answer() {
@@ -363,7 +363,7 @@ fn large_notifications_that_stop_keep_no_read_from_its_answer() {
                 };
                 part(&mut world, request.to, &request, false, number, true);
             }
-            // The last request is not answered, but acknowledged, so that the next one goes.
+            // The last request is acknowledged but not answered, so that the next one is sent.
             if let Some(request) = world.sent().pop() {
                 let [high, low] = request.message().message_id().to_be_bytes();
                 world.deliver(request.to, &[0x60, 0, high, low]);
@@ -371,7 +371,7 @@ fn large_notifications_that_stop_keep_no_read_from_its_answer() {
             lost.extend(world.events());
         }
     }
-    // Beyond the share of its client a notification is lost, and the reason told.
+    // A notification beyond the share of its client is lost, with a reason.
     assert!(!lost.is_empty());
     for event in lost {
         match event {

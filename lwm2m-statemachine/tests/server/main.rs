@@ -1,5 +1,5 @@
-//! The Server against clients that the test plays, datagram by datagram, and the payload formats
-//! that it shares with the Client.
+//! The Server, whose clients the test plays, datagram by datagram, and the payload formats that it
+//! shares with the Client.
 
 extern crate alloc;
 

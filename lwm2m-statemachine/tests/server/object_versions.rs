@@ -1,5 +1,5 @@
-//! Objects in several versions (TS 6.2): what is read from a client, and what is written to it, is
-//! of the version that the client has of each Object.
+//! Objects in several versions (TS 6.2): values are read and written in the version that the client
+//! has of each Object.
 
 use lwm2m_core::{
     Code, ContentFormat, DataType, EnablerVersions, InstanceId, ObjectId, Path, ResourceId, Value,
@@ -25,7 +25,7 @@ const V2_3: Version = Version::new(2, 3);
 const OF_ENABLER: [u16; 7] = [1, 2, 3, 4, 5, 6, 7];
 const OTHERS: [u16; 4] = [9, 44, 3416, 31024];
 
-/// What a client answers for `/{Object}/0`: Resource 0, Resource Instance 4 of Resource 1, and
+/// The answer of a client for `/{Object}/0`: Resource 0, Resource Instance 4 of Resource 1, and
 /// Resource 2.
 const TLV: &[u8] = b"\xc2\x00\x0a\x5a\x84\x01\x42\x04\x0a\x5a\xc4\x02\x3f\x20\x00\x00";
 
@@ -72,7 +72,7 @@ fn world() -> World {
     })
 }
 
-/// Registers a client that says this of an Object.
+/// Registers a client that announces this of an Object.
 fn register(world: &mut World, object: u16, announced: Option<&str>) -> RegistrationId {
     let links = match announced {
         Some(version) => format!("</{object}>;ver={version},</{object}/0>"),
@@ -105,7 +105,7 @@ fn announcements(object: u16) -> Vec<(Option<&'static str>, Option<Version>)> {
         (Some("1.7"), Some(V1_1)),
         (Some("2.1"), Some(V2_3)),
         (Some("2.255"), Some(V2_3)),
-        // Nothing that is known is compatible.
+        // No known version is compatible.
         (Some("0.9"), None),
         (Some("3.0"), None),
     ];
@@ -115,7 +115,7 @@ fn announcements(object: u16) -> Vec<(Option<&'static str>, Option<Version>)> {
     all
 }
 
-/// The values that the octets of [`TLV`] are in this version.
+/// The values of [`TLV`] in this version.
 fn values(object: u16, version: Option<Version>) -> Content {
     let definition = version.map(|version| definition(object, version));
     let value = |resource: u16, bytes: &[u8], number: i64| {
@@ -171,7 +171,7 @@ fn answered(
     (world.outcome(operation), request)
 }
 
-/// LwM2M 1.2 tells the version in the link to an Object Instance; that of the Object counts first.
+/// LwM2M 1.2 has the version in the link to an Object Instance; that of the Object prevails.
 #[test]
 fn a_read_is_decoded_with_the_version_of_an_instance_link() {
     for (links, version) in [
@@ -242,7 +242,7 @@ fn observe_notify_and_cancel_are_decoded_with_the_version_that_the_client_announ
     }
 }
 
-/// What is written has the types of the client's version; bytes of no type are anything.
+/// Written values have the types of the client's version; raw bytes may be anything.
 #[test]
 fn write_and_create_take_values_of_the_version_that_the_client_announced() {
     for object in OF_ENABLER.into_iter().chain(OTHERS) {
@@ -278,7 +278,7 @@ fn write_and_create_take_values_of_the_version_that_the_client_announced() {
     }
 }
 
-/// The first value that is not of the type that this version has.
+/// The first value with another type than in this version.
 fn mismatch(object: u16, version: Option<Version>, content: &Content) -> Option<CallError> {
     let definition = definition(object, version?);
     content.values().find_map(|(path, value)| {
@@ -313,7 +313,7 @@ fn sent_or_refused(
     assert_eq!(world.server.usage().operations, 0);
 }
 
-/// An Integer is written as a Time, and the other way round, in the same octets.
+/// An Integer is written as a Time, and vice versa, in the same octets.
 #[test]
 fn a_number_is_written_to_a_time() {
     let mut world = World::new();
@@ -337,7 +337,7 @@ fn a_number_is_written_to_a_time() {
     );
 }
 
-/// Device in 1.0 is built in; 1.1, which has more, comes beside it.
+/// Device 1.0 is built in; 1.1, which has more, is added.
 #[test]
 fn clients_of_two_versions_of_one_object_live_side_by_side() {
     let mut newer = lwm2m_objects::DEVICE
@@ -397,14 +397,14 @@ fn linked_objects_in_json_are_each_of_their_own_version() {
     let expected = expected.map(|(at, value)| (at.parse::<Path>().unwrap(), value));
     assert_eq!(outcome, Outcome::Content(expected.into_iter().collect()));
 
-    // The type that another version has does not do.
+    // The type of another version isn't accepted.
     let operation = world.server.read(world.now, client, path, None).unwrap();
     let wrong = br#"{"bn":"/","e":[{"n":"3/0/0","v":5},{"n":"3416/0/0","v":6}]}"#;
     let (outcome, _) = answered(&mut world, operation, ContentFormat::JSON, wrong, None);
     assert!(matches!(outcome, Outcome::Undecodable(_)), "{outcome:?}");
 }
 
-/// The default counts for what nobody said a version of: an Object outside of the Enabler.
+/// The default applies to an Object without an announced version that isn't part of the Enabler.
 #[test]
 fn the_default_is_for_objects_whose_version_nobody_says() {
     for object in OF_ENABLER.into_iter().chain(OTHERS) {
@@ -448,12 +448,12 @@ fn the_enabler_implies_the_versions_of_its_objects() {
         let definitions = world.server.definitions(client).unwrap();
         let version = |object: u16| definitions.object(object.into()).unwrap().version;
         assert_eq!(version(3), expected, "{enabler}");
-        // Which is none of the Enabler's.
+        // Which isn't an Object of the Enabler.
         assert_eq!(version(44), V1_0);
     }
 }
 
-/// An Update has the whole list of Objects: what it says of versions counts from then on.
+/// An Update has the whole list of Objects: its versions apply from then on.
 #[test]
 fn an_update_changes_the_versions() {
     let mut world = world();

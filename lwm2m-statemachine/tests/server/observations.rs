@@ -77,7 +77,7 @@ impl Observed {
         }
     }
 
-    /// The client sends a notification; tells its message id.
+    /// The client sends a notification; returns its message id.
     fn notify(&mut self, kind: MessageType, message: MessageBuf) -> u16 {
         let message_id = 5000 + self.world.next_message_id();
         let wire = message.finish(kind, message_id, self.token);
@@ -91,7 +91,7 @@ impl Observed {
         self.notify(kind, message)
     }
 
-    /// That the observation has ended for this reason, after `before` other events.
+    /// Checks that the observation has ended for this reason, after `before` other events.
     #[track_caller]
     fn ended(&mut self, reason: EndReason) {
         match self.world.event() {
@@ -111,7 +111,7 @@ impl Observed {
         self.is_over();
     }
 
-    /// That a notification is answered with a Reset, and nothing comes of it.
+    /// Checks that a notification is answered with a Reset and has no effect.
     fn is_over(&mut self) {
         assert_eq!(self.world.server.usage().observations, 0);
         self.world.sent();
@@ -493,7 +493,7 @@ fn observes_without_an_answer_count_as_observations() {
     world.answer(&request, level(None, b"85"));
     assert_eq!(world.outcome(operation), Outcome::Content(battery(85)));
 
-    // Taken up: there is none until it is cancelled.
+    // Accepted: there is no room until it is cancelled.
     let operation = observe(&mut world).unwrap();
     assert_eq!(observe(&mut world), too_many);
     let request = world.sent_one();
@@ -503,14 +503,14 @@ fn observes_without_an_answer_count_as_observations() {
     };
     assert_eq!(observe(&mut world), too_many);
     assert_eq!(world.server.usage().observations, 1);
-    // Other operations are not meant.
+    // Other operations aren't affected.
     let (server, now) = (&mut world.server, world.now);
     server.read(now, id, path("/3/0/9"), None).unwrap();
     server.drop_observation(now, observation).unwrap();
     observe(&mut world).unwrap();
 }
 
-/// The last notification says that it is the last, and comes with its first block only.
+/// The last notification shows that it is the last, and comes with its first block only.
 #[test]
 fn an_observation_whose_last_notification_is_lost_ends() {
     let mut observed = Observed::new();
@@ -528,7 +528,7 @@ fn an_observation_whose_last_notification_is_lost_ends() {
     observed.ended(EndReason::Lost(FailureReason::Reset));
 }
 
-/// A client over SMS whose message ids are used up: the observation is not half cancelled.
+/// A client over SMS without a free message id: the observation isn't cancelled by half.
 #[test]
 fn a_cancellation_that_cannot_be_sent_leaves_the_observation() {
     let mut world = World::new();
@@ -552,7 +552,7 @@ fn a_cancellation_that_cannot_be_sent_leaves_the_observation() {
         (observation, request)
     };
     let (observation, request) = observe(&mut world);
-    // As often as there are message ids.
+    // As many as there are message ids.
     let refused = loop {
         match world.server.read(now, registration, path("/3/0"), None) {
             Ok(_) => {
@@ -573,7 +573,7 @@ fn a_cancellation_that_cannot_be_sent_leaves_the_observation() {
             coap::Overload::MessageIds
         )))
     );
-    // It goes on in the server and in its endpoint alike.
+    // It continues in the server and in its endpoint.
     assert_eq!(world.server.usage().observations, 1);
     let (message_id, token) = (world.next_message_id(), request.message().token());
     let wire = level(Some(2), b"86").finish(MessageType::NonConfirmable, message_id, token);

@@ -1,5 +1,5 @@
-//! Device management by the server: each operation on the wire, and all ways that it can end
-//! (TS 5.4, 8.2.5, 8.5).
+//! Device management by the server: each operation on the wire, and all its outcomes (TS 5.4,
+//! 8.2.5, 8.5).
 
 use core::time::Duration;
 
@@ -46,7 +46,7 @@ fn response(code: Code, format: Option<ContentFormat>, payload: &[u8]) -> Messag
     message
 }
 
-/// Issues an operation, and takes its request off the wire: confirmable, to the client.
+/// Issues an operation, and takes its confirmable request to the client.
 fn ask(
     world: &mut World,
     call: impl FnOnce(&mut World) -> Result<OperationId, CallError>,
@@ -69,7 +69,7 @@ fn read(
     })
 }
 
-/// Reads, has the client answer so, and tells the outcome.
+/// Reads, lets the client answer like this, and returns the outcome.
 fn read_answered(at: &str, format: Option<ContentFormat>, payload: &[u8]) -> Outcome {
     let (mut world, id) = world();
     let (operation, request) = read(&mut world, id, at, None);
@@ -105,7 +105,7 @@ fn read_asks_with_get_and_the_format_that_is_wanted() {
     }
 }
 
-/// RFC 7959 §2.4: the format is that of the body. Some clients say it with the first block only.
+/// RFC 7959 §2.4: the format is that of the body. Some clients send it with the first block only.
 #[test]
 fn a_body_in_blocks_is_of_the_format_that_its_first_block_says() {
     let tlv = b"\xc1\x09\x55\xc8\x00\x14Open Mobile Alliance";
@@ -174,7 +174,7 @@ fn read_as_tlv_holds_bare_resources_or_the_instance_around_them() {
             expected
         );
     }
-    // A single resource may come as TLV too (without Accept many do so), and a float in 4 bytes.
+    // A single Resource may also come as TLV (without Accept many do so), and a float in 4 bytes.
     assert_eq!(
         read_answered("/3/0/9", Some(ContentFormat::TLV), &[0xc1, 9, 85]),
         Outcome::Content(content([("/3/0/9", 85)]))
@@ -199,7 +199,7 @@ fn what_has_no_definition_is_read_as_raw_bytes() {
         read_answered("/31024/1/5", None, b"23.5"),
         Outcome::Content(content([("/31024/1/5", raw(b"23.5"))]))
     );
-    // A resource that its object's definition does not know.
+    // A Resource that the definition of its Object lacks.
     assert_eq!(
         read_answered("/3/0", Some(ContentFormat::TLV), &[0xe1, 0x77, 0x77, 3]),
         Outcome::Content(content([("/3/0/30583", raw(&[3]))]))
@@ -348,7 +348,7 @@ fn no_answer_ends_in_a_timeout_after_the_retransmissions() {
         }
         assert_eq!(copies, 4);
         assert_eq!(world.outcome(handle), Outcome::Timeout);
-        // What comes later is not taken for an answer.
+        // A late response isn't taken for an answer.
         world.answer_code(&request, operation.success());
         assert!(world.events().is_empty());
         world.assert_works();
@@ -653,7 +653,7 @@ fn discover_asks_for_link_format_and_tells_links_with_attributes() {
     for (format, payload) in [
         (ContentFormat::LINK_FORMAT, &b"</3/0>,"[..]),
         (ContentFormat::LINK_FORMAT, b"</3/0/7>;dim=256"),
-        // Links in another format are none.
+        // Links in another format aren't accepted.
         (ContentFormat::TLV, b"</3/0>"),
     ] {
         let (operation, request) = ask_discover(&mut world);
@@ -834,7 +834,7 @@ fn the_alternate_path_stands_before_every_path() {
         }
         outcome => panic!("{outcome:?}"),
     }
-    // The location of what was created may or may not have it.
+    // The location of the new instance may or may not have it.
     for location in [&["lwm2m", "2", "4"][..], &["2", "4"]] {
         let (operation, request) = ask(&mut world, |world| {
             world

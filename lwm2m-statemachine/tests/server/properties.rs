@@ -1,6 +1,5 @@
-//! Whatever clients send, the application calls and the clock says: each operation and each
-//! observation ends exactly once, nothing is told of a registration that is gone, and in the end
-//! nothing is left.
+//! For any datagrams, calls and times: each operation and each observation ends exactly once,
+//! nothing is reported of a registration that has ended, and in the end no state is left.
 
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};

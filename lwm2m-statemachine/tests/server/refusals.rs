@@ -1,5 +1,4 @@
-//! What an operator is told of the Registers, Updates and De-registers that a server refuses
-//! (TS 5.3, 8.5).
+//! The reports of Registers, Updates and De-registers that a server refuses (TS 5.3, 8.5).
 
 use lwm2m_core::{Code, ContentFormat, Method, Operation, Parameter, ParameterError};
 use lwm2m_objects::typed;

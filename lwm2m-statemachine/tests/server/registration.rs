@@ -13,7 +13,7 @@ use lwm2m_statemachine::{
 
 use crate::support::{LINKS, Request, World, path};
 
-/// The Register that all comparisons use.
+/// The Register of the benchmarks.
 const YARDSTICK: &[&str] = &[
     "ep=urn:dev:os:0023C7-000001",
     "lt=86400",
@@ -43,8 +43,8 @@ fn deregister(token: &str) -> Request<'_> {
     }
 }
 
-/// A request that is refused with this code, and after which all goes on. Of a Register, an Update
-/// or a De-register the refusal is told, and nothing else.
+/// Checks that a request is refused with this code, and that the server still works. The refusal of
+/// a Register, an Update or a De-register is reported, and nothing else.
 #[track_caller]
 fn refused(world: &mut World, request: &Request<'_>, code: Code) {
     let before = world.server.usage().registrations;
@@ -90,7 +90,7 @@ fn register_is_answered_with_a_location_under_rd_and_told() {
     assert_eq!(world.server.registrations().count(), 1);
 }
 
-/// Older clients leave the quotes of `ct` out; those of LwM2M 1.2 tell versions in Instance links.
+/// Older clients omit the quotes of `ct`; those of LwM2M 1.2 have versions in Instance links.
 #[test]
 fn formats_without_quotes_and_versions_in_instance_links_count() {
     let mut world = World::new();
@@ -106,11 +106,11 @@ fn formats_without_quotes_and_versions_in_instance_links_count() {
         registration.object_version(object.into())
     };
     assert_eq!(version(&world, 1), Some(Version::new(1, 1)));
-    // The Object's own link tells it, wherever it stands.
+    // The Object's own link prevails, wherever it stands.
     assert_eq!(version(&world, 3), Some(Version::new(1, 1)));
     assert_eq!(version(&world, 5), Some(Version::INITIAL));
 
-    // So it is in an Update.
+    // The same in an Update.
     let reply = world.request(&Request {
         payload: b"</1/0>,</3/0>,</3/1>;ver=1.2",
         format: Some(ContentFormat::LINK_FORMAT),
@@ -298,7 +298,7 @@ fn unknown_parameters_are_kept_or_refused_by_configuration() {
         ServerEvent::Updated { changes, .. } if changes.parameters && !changes.lifetime
     ));
     assert_eq!(parameters(&world), ["debug", "site=south"]);
-    // In a Register `ep` is known, in an Update it is not.
+    // `ep` is a parameter of a Register, not of an Update.
     let long = format!("note={}", "x".repeat(200));
     for query in [&*long, "ep=device"] {
         let request = Request {
@@ -357,7 +357,7 @@ fn what_is_over_the_bounds_is_refused() {
         (reply.code(), reply.max_age()),
         (Code::SERVICE_UNAVAILABLE, 60)
     );
-    // Who is in may register again.
+    // A registered client may register again.
     let (again, _) = world.register();
     assert_ne!(again, id);
     assert_eq!(world.server.usage().registrations, 2);
@@ -564,7 +564,7 @@ fn register_again_replaces_the_registration_under_a_new_location() {
     assert_eq!(world.server.registration(*new).unwrap().peer(), &2);
     assert_eq!(world.server.usage().registrations, 1);
     refused(&mut world, &update(&old_token), Code::NOT_FOUND);
-    // The old registration's time passes without effect.
+    // The old registration's deadline has no effect.
     world.pass(Duration::from_secs(59));
     assert!(world.server.registration(*new).is_some());
 }
@@ -588,7 +588,7 @@ fn a_registration_expires_after_lifetime_and_grace() {
     world.register();
 }
 
-/// That the next event is the end of this registration.
+/// Checks that the next event is the end of this registration.
 #[track_caller]
 fn expired(world: &mut World, id: RegistrationId) {
     match world.server.poll_event() {
@@ -598,7 +598,7 @@ fn expired(world: &mut World, id: RegistrationId) {
     assert!(world.server.registration(id).is_none());
 }
 
-/// TS 5.3.1: it is over after its Lifetime, whether or not anybody looked at the clock since.
+/// TS 5.3.1: it ends after its Lifetime, even if no timeout was handled since.
 #[test]
 fn an_expired_registration_is_not_revived() {
     let grace = Duration::from_secs(10);
@@ -608,7 +608,7 @@ fn an_expired_registration_is_not_revived() {
     });
     let over = |world: &mut World| world.now += Duration::from_secs(60) + grace;
 
-    // A moment before, it lives on.
+    // A moment earlier it is still alive.
     let (id, token) = world.register();
     over(&mut world);
     world.now = Instant::from_millis(world.now.as_millis() - 1);
@@ -626,7 +626,7 @@ fn an_expired_registration_is_not_revived() {
     expired(&mut world, id);
     assert_eq!(world.refusal().reason, RefusalReason::UnknownLocation);
 
-    // A call does not reach the client either; what was under way ends.
+    // Calls to the client are refused as well, and open operations end.
     let (id, _) = world.register();
     let pending = world
         .server
@@ -647,8 +647,7 @@ fn an_expired_registration_is_not_revived() {
     }
     expired(&mut world, id);
 
-    // The client that registers anew replaces nothing, whoever it is by now; and what has expired
-    // takes nobody's room.
+    // A client that registers again replaces nothing, and an expired registration takes no room.
     let secure = Request {
         identity: Identity::Psk(b"device"),
         ..Request::default()
@@ -766,7 +765,7 @@ fn update_from_a_new_address_under_the_same_identity_follows_the_device() {
     assert_eq!(world.sent_one().to, 2);
 }
 
-/// TS 5.3.1, 8.6.2: where the client was heard last, and as that channel has it.
+/// TS 5.3.1, 8.6.2: where the client was heard last, and over that channel.
 #[test]
 fn a_client_is_reached_over_the_channel_of_its_last_update() {
     let mut world = World::new();
@@ -784,7 +783,7 @@ fn a_client_is_reached_over_the_channel_of_its_last_update() {
     for (channel, from, repeated) in [
         (Channel::Sms, 2, false),
         (Channel::Udp, 3, true),
-        // The same peer, which the application may name by what it has in common.
+        // The same peer, if the application's name for it covers both channels.
         (Channel::Sms, 3, false),
     ] {
         world.channel = channel;
@@ -801,7 +800,7 @@ fn a_client_is_reached_over_the_channel_of_its_last_update() {
             .read(world.now, id, path("/3/0/9"), None)
             .unwrap();
         assert_eq!(world.sent_one().to, from);
-        // Over SMS nothing is sent again.
+        // Over SMS nothing is retransmitted.
         world.pass(Duration::from_secs(10));
         let again = world.sent();
         assert_eq!(!again.is_empty(), repeated, "{channel:?}");
@@ -881,8 +880,8 @@ fn an_early_or_repeated_timeout_does_nothing() {
     assert!(world.sent().is_empty() && world.events().is_empty());
 }
 
-/// RFC 7252 §11.4: without security anybody can use the address of a client. 1,000 requests under
-/// it are more than are remembered of one peer.
+/// RFC 7252 §11.4: without security anyone can use the address of a client. 1,000 requests from it
+/// are more than are remembered of one peer.
 #[test]
 fn requests_under_the_address_of_a_client_do_not_shut_it_out() {
     let nowhere = Request {
@@ -911,7 +910,7 @@ fn requests_under_the_address_of_a_client_do_not_shut_it_out() {
             assert_eq!(world.request(&forged).code(), code);
             world.events();
         }
-        // It goes on, in both directions.
+        // It continues in both directions.
         assert_eq!(world.request(&update(&token)).code(), Code::CHANGED);
         world.events();
         world
@@ -923,7 +922,7 @@ fn requests_under_the_address_of_a_client_do_not_shut_it_out() {
     }
 }
 
-/// RFC 7252 §11.3: an address that was made up gets little for what is sent under it.
+/// RFC 7252 §11.3: little is sent to a made-up address for each request from it.
 #[test]
 fn who_is_not_registered_is_answered_with_at_most_three_times_the_bytes() {
     let mut world = World::new();
@@ -943,7 +942,7 @@ fn who_is_not_registered_is_answered_with_at_most_three_times_the_bytes() {
                 let mut datagram = vec![kind, code, code, id];
                 datagram.extend(option);
                 world.deliver(u16::from(kind) << 8 | u16::from(code), &datagram);
-                // What is sent again later counts, too.
+                // Later retransmissions count as well.
                 let mut answer = world.sent_bytes();
                 world.pass(Duration::from_secs(300));
                 answer += world.sent_bytes();

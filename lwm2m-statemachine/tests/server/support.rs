@@ -13,7 +13,7 @@ use lwm2m_statemachine::{
     server::Refusal,
 };
 
-/// Peers have numbers.
+/// Peers are numbers.
 pub(crate) type Peer = u16;
 
 /// The links of a small client.
@@ -22,7 +22,7 @@ pub(crate) const LINKS: &str = "</1/0>,</3/0>";
 pub(crate) struct World {
     pub(crate) server: Server<Peer>,
     pub(crate) now: Instant,
-    /// What datagrams travel on.
+    /// The channel of the datagrams.
     pub(crate) channel: Channel,
     message_id: u16,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Default for Request<'_> {
-    /// A right Register.
+    /// A valid Register.
     fn default() -> Self {
         Self {
             from: 1,
@@ -91,14 +91,14 @@ impl World {
         }
     }
 
-    /// Hands the server a datagram.
+    /// Gives the server a datagram.
     pub(crate) fn deliver(&mut self, from: Peer, bytes: &[u8]) {
         let mut datagram = Datagram::new(from, bytes);
         datagram.channel = self.channel;
         let _ = self.server.handle_datagram(self.now, datagram);
     }
 
-    /// What the server sends now.
+    /// The datagrams that the server sends now.
     pub(crate) fn sent(&mut self) -> Vec<Sent> {
         lwm2m_kit::sent(&mut self.server)
     }
@@ -108,7 +108,7 @@ impl World {
         self.sent().iter().map(|sent| sent.bytes.len()).sum()
     }
 
-    /// The one thing that the server sends now.
+    /// The only datagram that the server sends now.
     pub(crate) fn sent_one(&mut self) -> Sent {
         let mut all = self.sent();
         assert_eq!(all.len(), 1, "{all:?}");
@@ -125,7 +125,7 @@ impl World {
         all.remove(0)
     }
 
-    /// The refusal that is the one event.
+    /// The refusal, which must be the only event.
     pub(crate) fn refusal(&mut self) -> Refusal<Peer> {
         match self.event() {
             ServerEvent::Refused(refusal) => refusal,
@@ -138,7 +138,7 @@ impl World {
         self.message_id
     }
 
-    /// Sends a confirmable request, which is to be answered at once, in its acknowledgement.
+    /// Sends a confirmable request, which must be answered in its acknowledgement.
     pub(crate) fn request(&mut self, request: &Request<'_>) -> Reply {
         let mut message = MessageBuf::request(request.method);
         for segment in request.path {
@@ -170,7 +170,7 @@ impl World {
         Reply(sent)
     }
 
-    /// Registers a client; tells its handle and the token of its location.
+    /// Registers a client; returns its handle and the token of its location.
     pub(crate) fn register_as(&mut self, request: &Request<'_>) -> (RegistrationId, String) {
         let reply = self.request(request);
         assert_eq!(reply.code(), Code::CREATED);
@@ -204,7 +204,7 @@ impl World {
         self.deliver(request.to, &[0x70, 0, high, low]);
     }
 
-    /// The outcome of this operation, which is to be the only event.
+    /// The outcome of this operation, which must be the only event.
     pub(crate) fn outcome(&mut self, operation: OperationId) -> Outcome {
         match self.event() {
             ServerEvent::Answered {
@@ -220,7 +220,7 @@ impl World {
         }
     }
 
-    /// Lets time pass, and the server do all that is due meanwhile, in bounded steps.
+    /// Lets time pass, and calls the server at its deadlines, a bounded number of times.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         for _ in 0..100_000 {
@@ -238,7 +238,7 @@ impl World {
         panic!("the server is never done");
     }
 
-    /// That the server still serves: a client registers, is read, and leaves.
+    /// Checks that the server still works: a client registers, is read, and leaves.
     pub(crate) fn assert_works(&mut self) {
         let before = self.server.usage().registrations;
         let client = Request {

@@ -1,5 +1,5 @@
-//! Every payload format through the one dispatcher: what is written is read back the same, and
-//! from one format into another and back nothing changes.
+//! Every payload format through the dispatcher: what is written is read back the same, also by way
+//! of another format.
 
 mod properties;
 mod support;

@@ -1,4 +1,4 @@
-//! What holds for arbitrary Objects.
+//! Properties of arbitrary Objects.
 
 use alloc::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ fn value(resource: u16, for_all: bool) -> BoxedStrategy<Value> {
     }
 }
 
-/// Small ones and any.
+/// Small numbers, and any.
 fn id() -> impl Strategy<Value = u16> {
     prop_oneof![0..20_u16, any::<u16>()]
 }
@@ -100,7 +100,7 @@ fn lines(object: u16, instances: &Instances) -> Vec<Line> {
     lines
 }
 
-/// The content at and below a path that some value has at this depth.
+/// The content at and below the path that some value has at this depth.
 fn below(lines: &[Line], choice: prop::sample::Index, depth: usize) -> (Path, Content) {
     let ids: Vec<u16> = choice.get(lines).0.segments().collect();
     let base = Path::of(&ids[..depth.min(ids.len())]).unwrap();
@@ -112,7 +112,7 @@ fn below(lines: &[Line], choice: prop::sample::Index, depth: usize) -> (Path, Co
     (base, content(&lines))
 }
 
-/// What each format can carry (TS 6.4, and the rules for JSON where it says nothing).
+/// What each format can carry (TS 6.4, and our rules for JSON where it is silent).
 fn carries(format: ContentFormat, content: &Content, base: Path) -> bool {
     let one = match content.entries() {
         [entry] if entry.path == base => entry.value.as_ref(),
@@ -137,8 +137,8 @@ fn carries(format: ContentFormat, content: &Content, base: Path) -> bool {
 }
 
 proptest! {
-    /// Whatever can be expressed everywhere: the same values, and the same bytes after a way
-    /// through another format.
+    /// What every format can carry comes back with the same values, and with the same bytes after a
+    /// detour through another format.
     #[test]
     fn tlv_to_json_and_back(
         object in id(),
@@ -152,8 +152,7 @@ proptest! {
         there_and_back(&payloads, base, &types);
     }
 
-    /// A format carries a content and gives it back, or refuses it with an error; which of them is
-    /// known beforehand.
+    /// A format carries a content and returns it, or refuses it with an error, as predicted.
     #[test]
     fn each_format_carries_what_it_can(
         object in id(),
@@ -174,7 +173,7 @@ proptest! {
         there_and_back(&payloads, base, &types);
     }
 
-    /// Bytes that nobody wrote on purpose: no panic, and what is read is written and read again.
+    /// Arbitrary bytes: no panic, and what is read survives writing and reading again.
     #[test]
     fn arbitrary_bytes(
         payload in collection::vec(any::<u8>(), 0..64),
@@ -188,7 +187,7 @@ proptest! {
             }
             match written(format, &content, base) {
                 Ok(again) => prop_assert_eq!(told(&read(format, &again, base, &types)), told(&content)),
-                // Bytes of unknown type are read from text, and not written as text.
+                // Bytes of unknown type are read from text, but not written as text.
                 Err(EncodeFailure::Content(EncodeError::Value(_))) => {
                     prop_assert_eq!(format, ContentFormat::TEXT);
                 }

@@ -1,4 +1,4 @@
-//! Definitions, and the ways through the formats.
+//! Definitions, and round trips through the formats.
 
 use lwm2m_core::{
     ContentFormat, DataType, ObjectId, Path, ResourceId, Timestamp, Value,
@@ -14,7 +14,7 @@ pub(crate) const FORMATS: [ContentFormat; 4] = [
     ContentFormat::JSON,
 ];
 
-/// The last digit of a Resource ID tells the data type; 7 to 9 have no definition.
+/// The last digit of a Resource ID decides the data type; 7 to 9 have no definition.
 pub(crate) fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
     Some(match resource.get() % 10 {
         0 => DataType::String,
@@ -28,7 +28,7 @@ pub(crate) fn types(_: ObjectId, resource: ResourceId) -> Option<DataType> {
     })
 }
 
-/// A line of a content: without a value, something that is empty.
+/// A line of a content; without a value, it is empty.
 pub(crate) type Line = (Path, Option<Value>, Option<Timestamp>);
 
 pub(crate) fn content(lines: &[Line]) -> Content {
@@ -45,7 +45,7 @@ pub(crate) fn content(lines: &[Line]) -> Content {
     content
 }
 
-/// What is in a content, comparable: unlike the values themselves, NaN equals NaN, and -0 is not 0.
+/// A content in a form to compare: here NaN equals NaN, and -0 isn't 0.
 pub(crate) fn told(content: &Content) -> String {
     format!("{:?}", content.entries())
 }
@@ -71,7 +71,7 @@ pub(crate) fn read(
     content
 }
 
-/// Writes and reads, as request and as answer; gives the payload.
+/// Writes and reads, as request and as answer; returns the payload.
 pub(crate) fn round_trip(
     format: ContentFormat,
     content: &Content,

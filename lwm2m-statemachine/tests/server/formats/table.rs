@@ -1,4 +1,4 @@
-//! Object Instances of every kind, one by one: which formats carry them, and that they come back.
+//! Object Instances of every kind: which formats carry them and return them unchanged.
 
 use lwm2m_core::{
     ContentFormat, DataType, InstanceId, ObjectLink, Path, Timestamp, Value,
@@ -16,7 +16,7 @@ const OPAQUE: ContentFormat = ContentFormat::OPAQUE;
 const TLV: ContentFormat = ContentFormat::TLV;
 const JSON: ContentFormat = ContentFormat::JSON;
 
-/// The content goes through these formats and through no other.
+/// Exactly these formats carry the content.
 fn check(base: &str, lines: &[Line], formats: &[ContentFormat]) {
     let base = path(base);
     let content = content(lines);
@@ -58,7 +58,7 @@ fn values() -> Vec<(u16, Value)> {
         values.push((0, "x".repeat(length).into()));
         values.push((4, vec![0xA5; length].into()));
     }
-    // The numbers at which an integer of TLV grows, and what a double cannot hold.
+    // The numbers at which an integer of TLV grows, and one that a double can't hold.
     for bits in [0, 7, 8, 15, 16, 31, 32, 53, 54, 62] {
         let number = 1_i64 << bits;
         for number in [number - 1, number, -number, -number - 1] {
@@ -135,8 +135,7 @@ fn numbers_that_only_tlv_can_write() {
     }
 }
 
-/// TLV and opaque carry bytes as they are. Text could, but what bytes of an unknown type mean as
-/// text nobody knows.
+/// TLV and opaque carry raw bytes. Text could, but the meaning of raw bytes as text is unknown.
 #[test]
 fn bytes_of_unknown_type() {
     for bytes in [&b""[..], b"85", &[0xFF; 300]] {
@@ -192,7 +191,7 @@ fn a_resource_instance_alone() {
     }
 }
 
-/// JSON has names for values only, so it cannot name what has none.
+/// JSON has names for values only, so it can't name what has no value.
 #[test]
 fn what_is_empty() {
     check("/30000/0/41", &[empty("/30000/0/41")], &[TLV]);
@@ -214,7 +213,7 @@ fn what_is_empty() {
     );
 }
 
-/// What is without Object Instances can be told by saying nothing; in JSON in an answer only.
+/// An Object without Object Instances is an empty payload; in JSON only in an answer.
 #[test]
 fn an_object_without_object_instances() {
     let base = path("/30000");
@@ -232,7 +231,7 @@ fn an_object_without_object_instances() {
 fn object_instances_of_all_types() {
     let mut lines = Vec::new();
     for (id, (digit, value)) in values().into_iter().enumerate() {
-        // Singles and multiples by turns, no Resource ID twice.
+        // Single and multiple Resources in turn, no Resource ID twice.
         let id = 10 * id + usize::from(digit);
         lines.push(line(&format!("/30000/7/{id}"), value.clone()));
         let id = 3000 + id;
@@ -377,7 +376,7 @@ fn values_over_time_are_for_answers_in_json() {
     }
 }
 
-/// Takes the Object Instance without a name for that with the identifier 9.
+/// Takes the Object Instance without an identifier for that with the identifier 9.
 struct Nine(Content, Option<InstanceId>);
 
 impl Sink for Nine {
