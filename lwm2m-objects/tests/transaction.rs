@@ -454,6 +454,20 @@ fn another_object_is_no_part_of_a_payload() {
     }
 }
 
+/// A transaction takes values; a list of paths has none.
+#[test]
+fn a_path_without_a_value_is_refused() {
+    let tree = tree();
+    for before in [&[][..], &[Event::Object(1000.into())]] {
+        let mut transaction = tree.write(path("/1000/0"), WriteMode::Replace).unwrap();
+        for event in before {
+            transaction.event(*event).unwrap();
+        }
+        let refused = transaction.event(Event::Path(path("/1000/0/0")));
+        assert_eq!(refused, Err(WriteError::Structure(path("/1000/0"))));
+    }
+}
+
 /// No octets for a Resource that needs some: from a Bootstrap-Server this means no value, if the
 /// Resource is optional; from a server it is out of range.
 #[test]
