@@ -117,7 +117,7 @@ fn extended(two: bool, bytes: &[u8]) -> Result<(u32, &[u8]), (FormatError, usize
     .ok_or((FormatError::OptionHeader, 0))
 }
 
-/// The options of a message; see [`MessageRef::options`].
+/// The options of a message; see [`MessageRef::options`](crate::coap::MessageRef::options).
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
     rest: &'a [u8],
