@@ -18,6 +18,8 @@ mod observer;
 mod request_table;
 mod requests;
 mod saved;
+#[cfg(test)]
+mod tests;
 
 pub(super) use self::{
     below::Below,

@@ -18,6 +18,8 @@ mod peers;
 mod received;
 mod records;
 mod sender;
+#[cfg(test)]
+mod tests;
 mod transmission;
 
 pub(super) use self::{
