@@ -350,9 +350,9 @@ impl World {
         let usage = usage.coap;
         assert!(usage.peers <= bounds.peers);
         assert!(usage.records <= bounds.records);
-        assert!(usage.answer_bytes <= bounds.answer_bytes);
-        assert!(usage.receiving_bytes <= bounds.receiving_bytes);
-        assert!(usage.response_bytes <= bounds.response_bytes);
+        assert!(usage.answer_bytes <= bounds.answers.bytes);
+        assert!(usage.receiving.bytes <= bounds.receiving.bytes);
+        assert!(usage.response_bytes <= bounds.responses.bytes);
     }
 
     /// What is due next, and what follows from it at once, on a network without loss.
@@ -432,7 +432,7 @@ fn configure(config: &mut coap::Config, kind: u8) {
         let bounds = &mut config.bounds;
         bounds.peers = 3;
         (bounds.records, bounds.records_per_peer) = (16, 12);
-        (bounds.answer_bytes, bounds.answer_bytes_per_peer) = (600, 500);
+        (bounds.answers.bytes, bounds.answers.bytes_per_peer) = (600, 500);
         (bounds.requests_per_peer, bounds.transmissions_per_peer) = (8, 4);
         bounds.notifications_per_peer = 3;
     }

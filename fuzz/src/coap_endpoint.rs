@@ -70,12 +70,12 @@ impl World {
                 (bounds.records, bounds.records_per_peer) = (12, 8);
                 (bounds.requests_per_peer, bounds.transmissions_per_peer) = (6, 4);
                 bounds.notifications_per_peer = 3;
-                (bounds.body, bounds.receiving_bytes) = (50, 75);
-                (bounds.receiving, bounds.receiving_per_peer) = (3, 2);
-                (bounds.request_body, bounds.receiving_bytes_per_peer) = (38, 50);
-                (bounds.response_bytes, bounds.response_bytes_per_peer) = (75, 50);
-                (bounds.serving, bounds.serving_bytes) = (2, 75);
-                (bounds.answer_bytes, bounds.answer_bytes_per_peer) = (200, 150);
+                (bounds.body, bounds.receiving.bytes) = (50, 75);
+                (bounds.receiving.bodies, bounds.receiving.bodies_per_peer) = (3, 2);
+                (bounds.request_body, bounds.receiving.bytes_per_peer) = (38, 50);
+                (bounds.responses.bytes, bounds.responses.bytes_per_peer) = (75, 50);
+                (bounds.serving.bodies, bounds.serving.bytes) = (2, 75);
+                (bounds.answers.bytes, bounds.answers.bytes_per_peer) = (200, 150);
             }
             Side {
                 node: Endpoint::new(config),
@@ -466,12 +466,12 @@ impl World {
             let (usage, bounds) = (side.node.usage(), side.node.config().bounds);
             assert!(usage.peers <= bounds.peers);
             assert!(usage.records <= bounds.records);
-            assert!(usage.answer_bytes <= bounds.answer_bytes);
-            assert!(usage.receiving <= bounds.receiving);
-            assert!(usage.receiving_bytes <= bounds.receiving_bytes);
-            assert!(usage.response_bytes <= bounds.response_bytes);
-            assert!(usage.serving <= bounds.serving);
-            assert!(usage.serving_bytes <= bounds.serving_bytes);
+            assert!(usage.answer_bytes <= bounds.answers.bytes);
+            assert!(usage.receiving.bodies <= bounds.receiving.bodies);
+            assert!(usage.receiving.bytes <= bounds.receiving.bytes);
+            assert!(usage.response_bytes <= bounds.responses.bytes);
+            assert!(usage.serving.bodies <= bounds.serving.bodies);
+            assert!(usage.serving.bytes <= bounds.serving.bytes);
         }
     }
 

@@ -48,7 +48,7 @@ fn half_bodies(bound: usize) -> [(usize, usize); 2] {
     let now = Instant::from_secs(1);
     let config = || {
         let mut config = Config::new([4; 32]);
-        (config.bounds.receiving_bytes, config.bounds.response_bytes) = (bound, bound);
+        (config.bounds.receiving.bytes, config.bounds.responses.bytes) = (bound, bound);
         config.bounds.records_per_peer = 4;
         config
     };
@@ -65,7 +65,7 @@ fn half_bodies(bound: usize) -> [(usize, usize); 2] {
         assert!(matches!(incoming, Ok(None)));
         while server.poll_transmit().is_some() {}
     }
-    let requests = (server.usage().receiving_bytes, held() - before);
+    let requests = (server.usage().receiving.bytes, held() - before);
 
     let mut client: Endpoint<u32> = Endpoint::new(config());
     let before = held();
@@ -114,8 +114,8 @@ fn kept_bodies() -> (usize, usize) {
         node.respond(now, responder, answer).unwrap();
         while node.poll_transmit().is_some() {}
     }
-    assert_eq!(node.usage().serving_bytes, 32 * PIECES * 1024);
-    (node.usage().serving_bytes, held() - before)
+    assert_eq!(node.usage().serving.bytes, 32 * PIECES * 1024);
+    (node.usage().serving.bytes, held() - before)
 }
 
 /// Makes a node keep answers until older ones go. Returns their size in bytes, as reported and as
@@ -123,7 +123,7 @@ fn kept_bodies() -> (usize, usize) {
 fn kept_answers(bound: usize) -> (usize, usize) {
     let now = Instant::from_secs(1);
     let mut config = Config::new([6; 32]);
-    config.bounds.answer_bytes = bound;
+    config.bounds.answers.bytes = bound;
     let mut node: Endpoint<u32> = Endpoint::new(config);
     let before = held();
     for (peer, id) in (0..64).flat_map(|peer| (0..256).map(move |id| (peer, id))) {

@@ -157,9 +157,9 @@ impl ServerConfig {
     pub fn new(seed: [u8; 32]) -> Self {
         let mut coap = coap::Config::new(seed);
         coap.bounds.request_body = 1 << 16;
-        coap.bounds.receiving_per_peer = 4;
-        coap.bounds.receiving_bytes = 1 << 24;
-        coap.bounds.receiving_bytes_per_peer = 1 << 17;
+        coap.bounds.receiving.bodies_per_peer = 4;
+        coap.bounds.receiving.bytes = 1 << 24;
+        coap.bounds.receiving.bytes_per_peer = 1 << 17;
         Self {
             coap,
             registry: Registry::default(),

@@ -75,7 +75,7 @@ fn block(code: Code, number: u32, format: ContentFormat, length: usize) -> Messa
 fn bench() -> Bench {
     let mut config = ClientConfig::new("example-client", [7; 32]);
     config.coap.bounds.body = 1000;
-    config.coap.bounds.response_bytes = 100;
+    config.coap.bounds.responses.bytes = 100;
     config.coap.transfer_deadline = Duration::from_secs(20);
     Bench::with_config(config, typed::Server::new(server_id(101), 86_400))
 }

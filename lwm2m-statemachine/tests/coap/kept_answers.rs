@@ -11,8 +11,8 @@ use crate::support::*;
 
 fn bounded(per_peer: usize, all: usize) -> Endpoint<u32> {
     let mut config = Config::new([5; 32]);
-    config.bounds.answer_bytes_per_peer = per_peer;
-    config.bounds.answer_bytes = all;
+    config.bounds.answers.bytes_per_peer = per_peer;
+    config.bounds.answers.bytes = all;
     Endpoint::new(config)
 }
 

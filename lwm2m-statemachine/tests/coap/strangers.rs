@@ -236,7 +236,7 @@ fn a_request_whose_answer_failed_afterwards_was_run_all_the_same() {
     for (serving, is_aborted) in [(0, false), (1, true), (1, false)] {
         let mut config = Config::new([5; 32]);
         config.bounds.records_per_peer = 4;
-        config.bounds.serving = serving;
+        config.bounds.serving.bodies = serving;
         config.transfer_lifetime = Some(seconds(10));
         let mut node: Node = Endpoint::new(config);
         let datagram = message(post("x"), CON, 1, token(b"t"));

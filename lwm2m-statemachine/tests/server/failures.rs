@@ -18,7 +18,7 @@ use crate::support::{Request, Sent, World, path};
 fn world(channel: Channel) -> (World, RegistrationId) {
     let mut world = World::with(|config| {
         config.coap.bounds.body = 1000;
-        config.coap.bounds.response_bytes = 1100;
+        config.coap.bounds.responses.bytes = 1100;
         config.coap.transfer_deadline = Duration::from_secs(200);
     });
     world.channel = channel;

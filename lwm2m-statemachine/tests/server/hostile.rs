@@ -97,7 +97,7 @@ impl World {
 
     fn held(&self) -> (usize, usize) {
         let usage = self.server.usage().coap;
-        (usage.receiving, usage.receiving_bytes)
+        (usage.receiving.bodies, usage.receiving.bytes)
     }
 }
 
@@ -284,7 +284,7 @@ fn first_blocks_in_the_name_of_a_client_do_not_keep_it_from_registering() {
 #[test]
 fn large_registers_that_stop_keep_nobody_from_registering() {
     let mut world = World::new();
-    let bound = ServerConfig::new([7; 32]).coap.bounds.receiving_bytes;
+    let bound = ServerConfig::new([7; 32]).coap.bounds.receiving.bytes;
     for peer in 0..300 {
         for number in 0..60 {
             let message = register("x", number, true, &[b'x'; 1024]);

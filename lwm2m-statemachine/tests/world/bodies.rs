@@ -147,12 +147,12 @@ fn config(random: &mut Random, tight: bool) -> Config {
         config.transfer_deadline = Duration::from_secs(60);
         config.bounds.records_per_peer = 12;
         config.bounds.body = room;
-        config.bounds.receiving = 2;
-        config.bounds.receiving_bytes = room;
-        config.bounds.serving = 2;
-        config.bounds.response_bytes = room;
-        config.bounds.serving_bytes = room;
-        config.bounds.serving_bytes_per_peer = room / 2;
+        config.bounds.receiving.bodies = 2;
+        config.bounds.receiving.bytes = room;
+        config.bounds.serving.bodies = 2;
+        config.bounds.responses.bytes = room;
+        config.bounds.serving.bytes = room;
+        config.bounds.serving.bytes_per_peer = room / 2;
     }
     config
 }

@@ -511,11 +511,14 @@ impl Application for RandomPeer {
         let (usage, bounds) = (node.usage(), node.config().bounds);
         assert!(usage.peers <= bounds.peers, "{usage:?}");
         assert!(usage.records <= bounds.records, "{usage:?}");
-        assert!(usage.receiving <= bounds.receiving, "{usage:?}");
-        assert!(usage.receiving_bytes <= bounds.receiving_bytes, "{usage:?}");
-        assert!(usage.response_bytes <= bounds.response_bytes, "{usage:?}");
-        assert!(usage.serving <= bounds.serving, "{usage:?}");
-        assert!(usage.serving_bytes <= bounds.serving_bytes, "{usage:?}");
+        assert!(
+            usage.receiving.bodies <= bounds.receiving.bodies,
+            "{usage:?}"
+        );
+        assert!(usage.receiving.bytes <= bounds.receiving.bytes, "{usage:?}");
+        assert!(usage.response_bytes <= bounds.responses.bytes, "{usage:?}");
+        assert!(usage.serving.bodies <= bounds.serving.bodies, "{usage:?}");
+        assert!(usage.serving.bytes <= bounds.serving.bytes, "{usage:?}");
         // The endpoint keeps every open request, and no source that the application has closed.
         assert!(usage.requests >= self.asked.len(), "{usage:?}");
         assert!(usage.sources <= self.sources.len(), "{usage:?}");

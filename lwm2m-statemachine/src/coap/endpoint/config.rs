@@ -181,13 +181,11 @@ pub struct Bounds {
     pub records: usize,
     /// The same of one peer.
     pub records_per_peer: usize,
-    /// How many bytes the answers take that are kept in case that their requests come again, of all
-    /// peers together. Over the bound, the oldest answers to requests whose repetition does no
-    /// harm go first, with their records. Then the oldest of the others go, whose requests are
-    /// only acknowledged when they come again. A larger answer is not kept at all.
-    pub answer_bytes: usize,
-    /// The same of one peer.
-    pub answer_bytes_per_peer: usize,
+    /// Answers that are kept in case that their requests come again. Over the bound, the oldest
+    /// answers to requests whose repetition does no harm go first, with their records. Then the oldest
+    /// of the others go, whose requests are only acknowledged when they come again. A larger answer is
+    /// not kept at all. 256 MiB, and 64 KiB of one peer, by default.
+    pub answers: ByteBounds,
     /// Requests to one peer that are not answered yet, observations included.
     pub requests_per_peer: usize,
     /// Confirmable notifications to one peer that are not acknowledged yet; and as many separate
@@ -202,45 +200,55 @@ pub struct Bounds {
     /// The same of a request, if that is less: anybody may send one, while a response is asked for.
     /// 1 MiB by default, as for responses; a [`Server`](crate::Server) takes 64 KiB.
     pub request_body: usize,
-    /// Bodies of requests that are coming in blocks, of all peers together. For one too many, one of
-    /// another peer is forgotten: one that did not come on for 3 seconds (ACK_TIMEOUT and its
-    /// spread) or of which there is only the first block, else one of a peer that holds more than
-    /// twice as much. If there is none, it is answered 5.03. 65,536 by default.
-    pub receiving: usize,
-    /// The same of one peer: for one too many, one of its own is forgotten that did not come on for
-    /// 3 seconds, or else one of which there is only the first block. If there is none, it is
-    /// answered 5.03. 16 by default.
-    pub receiving_per_peer: usize,
-    /// How many bytes they take, of all peers together. Over it, room is made as for
-    /// [`receiving`](Self::receiving): so a few peers that begin large bodies do not keep out the
-    /// others. 64 MiB by default.
-    pub receiving_bytes: usize,
-    /// The same of one peer, at least one body. Over it, room is made as for
-    /// [`receiving_per_peer`](Self::receiving_per_peer). 2 MiB by default: two of the largest bodies.
-    pub receiving_bytes_per_peer: usize,
-    /// How many bytes bodies of responses take that are put together from blocks, of all peers
-    /// together. Over it, the largest one of another peer goes, chosen as for
-    /// [`receiving`](Self::receiving): its request fails with
-    /// [`FailureReason::NoRoom`](super::FailureReason::NoRoom). If there is none, it is the one that
-    /// needs room that fails. 64 MiB by default.
-    pub response_bytes: usize,
-    /// The same of one peer, at least one body; over it, the one that needs room fails. 4 MiB by
-    /// default: four of the largest bodies, so that it takes many peers to fill what there is.
-    pub response_bytes_per_peer: usize,
-    /// Bodies of responses that are kept while they are asked for block by block, of all peers
-    /// together. Over the bound, those that are being read go last: those of which a later block
-    /// than the first was asked for in the last 3 seconds (ACK_TIMEOUT and its spread). Of the others,
-    /// the one that was not asked for the longest time goes. The application is asked for it again.
-    /// 65,536 by default.
-    pub serving: usize,
-    /// The same of one peer: over it, one of its own goes. 64 by default.
-    pub serving_per_peer: usize,
-    /// How many bytes they take. Over the bound, those of one go that is chosen as for
-    /// [`serving`](Self::serving). 64 MiB by default.
-    pub serving_bytes: usize,
-    /// The same of one peer: over it, those of its own go. A larger body is kept, but no other one
-    /// of its peer beside. 4 MiB by default.
-    pub serving_bytes_per_peer: usize,
+    /// Bodies of requests that are coming in blocks. For one too many, or too many bytes, one of
+    /// another peer is forgotten: one that did not come on for 3 seconds (ACK_TIMEOUT and its spread)
+    /// or of which there is only the first block, else one of a peer that holds more than twice as
+    /// much. Over the bounds of one peer, one of its own is forgotten that did not come on for 3
+    /// seconds, or else one of which there is only the first block. If there is none, the request is
+    /// answered 5.03: so a few peers that begin large bodies do not keep out the others.
+    ///
+    /// By default 65,536 bodies and 64 MiB; of one peer 16 bodies and 2 MiB, two of the largest. One
+    /// body has room in the share of a peer in any case.
+    pub receiving: BodyBounds,
+    /// Bodies of responses that are put together from blocks. Over the bound, the largest one of
+    /// another peer goes, chosen as for [`receiving`](Self::receiving): its request fails with
+    /// [`FailureReason::NoRoom`](super::FailureReason::NoRoom). If there is none, or over the bound of
+    /// one peer, it is the one that needs room that fails.
+    ///
+    /// 64 MiB by default, and 4 MiB of one peer, four of the largest bodies, so that it takes many
+    /// peers to fill what there is. One body has room in the share of a peer in any case.
+    pub responses: ByteBounds,
+    /// Bodies of responses that are kept while they are asked for block by block. Over the bounds,
+    /// those that are being read go last: those of which a later block than the first was asked for
+    /// in the last 3 seconds (ACK_TIMEOUT and its spread). Of the others, the one that was not asked
+    /// for the longest time goes, or its bytes; over the bounds of one peer, one of its own. The
+    /// application is asked for it again. A body that is larger than the share of its peer is kept,
+    /// but no other one of that peer beside.
+    ///
+    /// By default 65,536 bodies and 64 MiB; of one peer 64 bodies and 4 MiB.
+    pub serving: BodyBounds,
+}
+
+/// How many bytes are held at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteBounds {
+    /// Of all peers together.
+    pub bytes: usize,
+    /// Of one peer.
+    pub bytes_per_peer: usize,
+}
+
+/// How many bodies are held at most, and how many bytes they take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyBounds {
+    /// Bodies of all peers together.
+    pub bodies: usize,
+    /// Bodies of one peer.
+    pub bodies_per_peer: usize,
+    /// The bytes of all peers together.
+    pub bytes: usize,
+    /// The bytes of one peer.
+    pub bytes_per_peer: usize,
 }
 
 impl Bounds {
@@ -252,23 +260,31 @@ impl Bounds {
         peers: 1 << 22,
         records: 1 << 22,
         records_per_peer: 512,
-        answer_bytes: 1 << 28,
-        answer_bytes_per_peer: 1 << 16,
+        answers: ByteBounds {
+            bytes: 1 << 28,
+            bytes_per_peer: 1 << 16,
+        },
         requests_per_peer: 256,
         transmissions_per_peer: 256,
         notifications_per_peer: 256,
         body: 1 << 20,
         request_body: 1 << 20,
-        receiving: 1 << 16,
-        receiving_per_peer: 16,
-        receiving_bytes: 1 << 26,
-        receiving_bytes_per_peer: 1 << 21,
-        response_bytes: 1 << 26,
-        response_bytes_per_peer: 1 << 22,
-        serving: 1 << 16,
-        serving_per_peer: 64,
-        serving_bytes: 1 << 26,
-        serving_bytes_per_peer: 1 << 22,
+        receiving: BodyBounds {
+            bodies: 1 << 16,
+            bodies_per_peer: 16,
+            bytes: 1 << 26,
+            bytes_per_peer: 1 << 21,
+        },
+        responses: ByteBounds {
+            bytes: 1 << 26,
+            bytes_per_peer: 1 << 22,
+        },
+        serving: BodyBounds {
+            bodies: 1 << 16,
+            bodies_per_peer: 64,
+            bytes: 1 << 26,
+            bytes_per_peer: 1 << 22,
+        },
     };
 }
 

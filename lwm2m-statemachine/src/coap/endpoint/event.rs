@@ -77,6 +77,16 @@ pub enum Body<'d> {
     Assembled(Bytes),
 }
 
+impl Body<'_> {
+    /// What was put together; none if it is part of the datagram.
+    fn into_assembled(self) -> Option<Bytes> {
+        match self {
+            Self::Datagram(_) => None,
+            Self::Assembled(bytes) => Some(bytes),
+        }
+    }
+}
+
 impl Deref for Body<'_> {
     type Target = [u8];
 
@@ -295,33 +305,8 @@ impl OwnedIncoming {
 
 impl From<Incoming<'_>> for OwnedIncoming {
     fn from(incoming: Incoming<'_>) -> Self {
-        let owned = |body| match body {
-            Body::Datagram(_) => None,
-            Body::Assembled(bytes) => Some(bytes),
-        };
         match incoming {
-            Incoming::Request {
-                responder,
-                request,
-                body,
-            } => Self::Request {
-                responder,
-                request: request.to_owned(),
-                body: owned(body),
-            },
-            Incoming::RequestBlock {
-                responder,
-                transfer,
-                request,
-                offset,
-                more,
-            } => Self::RequestBlock {
-                responder,
-                transfer,
-                request: request.to_owned(),
-                offset,
-                more,
-            },
+            Incoming::Request { .. } | Incoming::RequestBlock { .. } => owned_request(incoming),
             Incoming::ResponseBlock {
                 request,
                 response,
@@ -339,7 +324,7 @@ impl From<Incoming<'_>> for OwnedIncoming {
             } => Self::Response {
                 request,
                 response: response.to_owned(),
-                body: owned(body),
+                body: body.into_assembled(),
                 observing,
             },
             Incoming::Notification {
@@ -350,7 +335,7 @@ impl From<Incoming<'_>> for OwnedIncoming {
             } => Self::Notification {
                 request,
                 response: response.to_owned(),
-                body: owned(body),
+                body: body.into_assembled(),
                 observing,
             },
             Incoming::RequestReset { request } => Self::RequestReset { request },
@@ -369,6 +354,34 @@ impl From<Incoming<'_>> for OwnedIncoming {
                 token,
             },
         }
+    }
+}
+
+fn owned_request(request: Incoming<'_>) -> OwnedIncoming {
+    match request {
+        Incoming::Request {
+            responder,
+            request,
+            body,
+        } => OwnedIncoming::Request {
+            responder,
+            request: request.to_owned(),
+            body: body.into_assembled(),
+        },
+        Incoming::RequestBlock {
+            responder,
+            transfer,
+            request,
+            offset,
+            more,
+        } => OwnedIncoming::RequestBlock {
+            responder,
+            transfer,
+            request: request.to_owned(),
+            offset,
+            more,
+        },
+        other => other.into(),
     }
 }
 

@@ -40,7 +40,7 @@ mod usage;
 
 pub use self::{
     body::{Resource, Source, SourceId, TransferId},
-    config::{Bounds, Config, TransmissionParameters},
+    config::{BodyBounds, Bounds, ByteBounds, Config, TransmissionParameters},
     event::{
         Body, DatagramError, Event, FailureReason, Incoming, InvalidSend, NotificationId, Overload,
         OwnedIncoming, RequestId, Responder, SendError,
@@ -48,5 +48,5 @@ pub use self::{
     exchanges::{Observer, RestoreError, SavedNewest, SavedObservation},
     machine::Endpoint,
     options::{NotifyOptions, RequestOptions},
-    usage::Usage,
+    usage::{BodyUsage, Usage},
 };

@@ -22,15 +22,20 @@ pub struct Usage {
     /// Deadlines.
     pub timers: usize,
     /// Bodies of requests that are coming in blocks.
-    pub receiving: usize,
-    /// How many bytes they take.
-    pub receiving_bytes: usize,
+    pub receiving: BodyUsage,
     /// How many bytes bodies of responses take that are put together from blocks.
     pub response_bytes: usize,
     /// Bodies of responses that may be asked for block by block.
-    pub serving: usize,
-    /// How many bytes they take.
-    pub serving_bytes: usize,
+    pub serving: BodyUsage,
     /// Bodies that the application supplies.
     pub sources: usize,
+}
+
+/// How many bodies are held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BodyUsage {
+    /// Their number.
+    pub bodies: usize,
+    /// How many bytes they take.
+    pub bytes: usize,
 }

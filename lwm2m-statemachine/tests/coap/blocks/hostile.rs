@@ -124,12 +124,12 @@ fn a_block_beyond_the_last_one_changes_nothing() {
         let said = refused(&mut node, T0, "peer", &beyond);
         assert_eq!(words(&said), "ACK 4.08 1:2/0/64");
     }
-    assert_eq!(node.usage().receiving_bytes, 64 + 128);
+    assert_eq!(node.usage().receiving.bytes, 64 + 128);
     node.ignore(responder);
-    assert_eq!(node.usage().receiving_bytes, 64 + 64);
+    assert_eq!(node.usage().receiving.bytes, 64 + 64);
     let (incoming, _) = say(&mut node, T0, "peer", &last);
     assert_eq!(change(&mut node, incoming.unwrap()), body(128));
-    assert_eq!(node.usage().receiving_bytes, 64);
+    assert_eq!(node.usage().receiving.bytes, 64);
 }
 
 /// The same for a body that is delivered block by block.
@@ -156,7 +156,7 @@ fn a_block_beyond_the_last_one_is_not_handed_on() {
             node.respond(T0, responder, answer).unwrap();
         }
     }
-    assert_eq!(node.usage().receiving, 0);
+    assert_eq!(node.usage().receiving.bodies, 0);
 }
 
 /// An error isn't split into blocks.
@@ -199,8 +199,8 @@ fn a_body_that_is_answered_from_a_source_is_not_kept() {
     node.supply(T0, name, 0, b"done", false).unwrap();
     let said = sent(&mut node);
     assert_eq!(words(&said[0]), "ACK 2.04 1:1/0/64");
-    assert_eq!(node.usage().receiving, 0);
-    assert_eq!(node.usage().receiving_bytes, 0);
+    assert_eq!(node.usage().receiving.bodies, 0);
+    assert_eq!(node.usage().receiving.bytes, 0);
 }
 
 /// A client that waits for the first block of a source can get any other source instead.
@@ -275,7 +275,7 @@ fn a_notification_that_cannot_be_sent_leaves_no_body() {
     for to in ["peer", "other"] {
         let sent = node.notify(T0, to, token, large.clone(), options);
         assert_eq!(sent, Err(SendError::Overload(Overload::Messages)));
-        assert_eq!(node.usage().serving, 0);
+        assert_eq!(node.usage().serving.bodies, 0);
     }
     // Nothing else was known of the other one.
     assert_eq!(node.usage().peers, 1);
@@ -285,7 +285,10 @@ fn a_notification_that_cannot_be_sent_leaves_no_body() {
 #[test]
 fn bodies_to_one_peer_do_not_take_the_place_of_others() {
     let mut config = config(1, 64);
-    (config.bounds.serving, config.bounds.serving_per_peer) = (3, 2);
+    (
+        config.bounds.serving.bodies,
+        config.bounds.serving.bodies_per_peer,
+    ) = (3, 2);
     let mut node = Node::new(config);
     let serve = |node: &mut Node, incoming: Incoming<'_>| {
         let Incoming::Request { responder, .. } = incoming else {
@@ -298,7 +301,7 @@ fn bodies_to_one_peer_do_not_take_the_place_of_others() {
     for (path, id) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
         ask(&mut node, T0, "greedy", &wire(get(path), id), serve);
     }
-    assert_eq!(node.usage().serving, 3);
+    assert_eq!(node.usage().serving.bodies, 3);
     let rest = |path, id| {
         let block = Some(block(1, false, 64));
         wire(blockwise(Method::Get, path, None, block, b""), id)
@@ -308,15 +311,15 @@ fn bodies_to_one_peer_do_not_take_the_place_of_others() {
         let said = refused(&mut node, T0, from, &rest(path, id));
         assert_eq!(words(&said), "ACK 2.05 2:1/0/64");
     }
-    assert_eq!(node.usage().serving, 0);
+    assert_eq!(node.usage().serving.bodies, 0);
 }
 
 /// The same in bytes.
 #[test]
 fn large_bodies_to_one_peer_do_not_push_out_those_of_others() {
     let mut config = config(1, 64);
-    config.bounds.serving_bytes = 500;
-    config.bounds.serving_bytes_per_peer = 250;
+    config.bounds.serving.bytes = 500;
+    config.bounds.serving.bytes_per_peer = 250;
     let mut node = Node::new(config);
     let serve = |node: &mut Node, incoming: Incoming<'_>| {
         let Incoming::Request {
@@ -330,7 +333,7 @@ fn large_bodies_to_one_peer_do_not_push_out_those_of_others() {
         let answer = response(Code::CONTENT, &body(length));
         node.respond(T0, responder, answer).unwrap();
     };
-    let held = |node: &Node| node.usage().serving_bytes;
+    let held = |node: &Node| node.usage().serving.bytes;
     ask(&mut node, T0, "one", &wire(get("x"), 1), serve);
     for (path, id, bytes) in [("a", 1, 200), ("b", 2, 300), ("c", 3, 300), ("d", 4, 300)] {
         ask(&mut node, T0, "greedy", &wire(get(path), id), serve);
@@ -363,8 +366,8 @@ fn large_bodies_to_one_peer_do_not_push_out_those_of_others() {
 fn half_answers_are_bounded_in_bytes() {
     let mut config = config(1, 1024);
     config.bounds.body = 128;
-    config.bounds.response_bytes = 400;
-    config.bounds.response_bytes_per_peer = 200;
+    config.bounds.responses.bytes = 400;
+    config.bounds.responses.bytes_per_peer = 200;
     config.transmission.nstart = 8;
     let mut node = Node::new(config);
     let mut fails = |peer: &'static str, number: u32| {

@@ -143,7 +143,7 @@ fn a_notification_is_supplied_block_by_block() {
                 observed.pair.told,
                 [Told::Notification(observed.id, body(length))]
             );
-            assert_eq!(observed.pair.server.usage().serving, 0);
+            assert_eq!(observed.pair.server.usage().serving.bodies, 0);
             observed.rest();
         }
     }
@@ -297,7 +297,7 @@ fn a_notification_that_cannot_be_supplied_has_one_outcome() {
                 .collect();
             let expected = expected.filter(|_| confirmable).map(|reason| (id, reason));
             assert_eq!(failed, expected.into_iter().collect::<Vec<_>>());
-            assert_eq!(server.usage().serving, 0);
+            assert_eq!(server.usage().serving.bodies, 0);
             assert_eq!(server.usage().sources, 0);
             assert!(sent(server).is_empty());
         }

@@ -56,7 +56,7 @@ fn interleaved_transfers_of_peers_and_resources_are_kept_apart() {
             assert_eq!(words(&said[0]), answer);
         }
     }
-    assert_eq!((whole, node.usage().receiving), (4, 0));
+    assert_eq!((whole, node.usage().receiving.bodies), (4, 0));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_block_of_no_transfer_is_answered_4_08() {
     let mut node = node();
     let said = refused(&mut node, T0, "peer", &put("x", 1, 64, 200, 1));
     assert_eq!(words(&said), "ACK 4.08 1:1/0/64");
-    assert_eq!(node.usage().receiving, 0);
+    assert_eq!(node.usage().receiving.bodies, 0);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn block_0_begins_again() {
     let mut node = node();
     refused(&mut node, T0, "peer", &put("x", 0, 64, 100, 1));
     refused(&mut node, T0, "peer", &put("x", 0, 64, 200, 2));
-    assert_eq!(node.usage().receiving_bytes, 64);
+    assert_eq!(node.usage().receiving.bytes, 64);
     for (number, id) in [(1, 3), (2, 4)] {
         refused(&mut node, T0, "peer", &put("x", number, 64, 200, id));
     }
@@ -112,7 +112,7 @@ fn block_0_begins_again() {
             assert_eq!(change(node, incoming), body(200));
         },
     );
-    assert_eq!(node.usage().receiving, 0);
+    assert_eq!(node.usage().receiving.bodies, 0);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_block_of_another_length_than_its_size_is_answered_4_00() {
         let said = refused(&mut node, T0, "peer", &wire(message, id));
         assert_eq!(words(&said), "ACK 4.00 1:0/0/64");
     }
-    assert_eq!(node.usage().receiving, 0);
+    assert_eq!(node.usage().receiving.bodies, 0);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn over_the_bound_is_answered_4_13_with_size1() {
         ("ACK 4.13 1:2/0/64", Some(150))
     );
     assert_eq!(
-        (node.usage().receiving, node.usage().receiving_bytes),
+        (node.usage().receiving.bodies, node.usage().receiving.bytes),
         (0, 0)
     );
 }
@@ -247,9 +247,9 @@ fn over_the_bound_is_answered_4_13_with_size1() {
 #[test]
 fn half_open_transfers_are_bounded_in_number_and_bytes() {
     let mut config = config(7, 1024);
-    config.bounds.receiving = 3;
-    config.bounds.receiving_per_peer = 2;
-    config.bounds.receiving_bytes = 464;
+    config.bounds.receiving.bodies = 3;
+    config.bounds.receiving.bodies_per_peer = 2;
+    config.bounds.receiving.bytes = 464;
     let mut node: Node = Endpoint::new(config);
     let mut ask = |peer, path, number, id| {
         let said = refused(&mut node, T0, peer, &put(path, number, 64, 1000, id));
@@ -270,7 +270,7 @@ fn half_open_transfers_are_bounded_in_number_and_bytes() {
     assert!(!ask("b", "x", 2, 3));
     assert!(ask("b", "x", 3, 4), "too many bytes");
     assert!(!ask("c", "x", 0, 2), "there is room again");
-    assert_eq!(node.usage().receiving, 3);
+    assert_eq!(node.usage().receiving.bodies, 3);
 }
 
 #[test]
@@ -278,9 +278,9 @@ fn exactly_as_many_transfers_as_are_allowed_are_half_open() {
     for all in [true, false] {
         let mut config = config(7, 1024);
         if all {
-            config.bounds.receiving = 2;
+            config.bounds.receiving.bodies = 2;
         } else {
-            config.bounds.receiving_per_peer = 2;
+            config.bounds.receiving.bodies_per_peer = 2;
         }
         let mut node: Node = Endpoint::new(config);
         for (path, id, answer) in [
@@ -294,7 +294,7 @@ fn exactly_as_many_transfers_as_are_allowed_are_half_open() {
             let said = refused(&mut node, T0, "peer", &put(path, number, 64, 200, id));
             assert_eq!(words(&said), answer);
         }
-        assert_eq!(node.usage().receiving, 2);
+        assert_eq!(node.usage().receiving.bodies, 2);
     }
 }
 
@@ -323,10 +323,10 @@ fn a_transfer_that_is_not_continued_is_forgotten() {
     // A block prolongs it.
     let later = almost + lifetime - Duration::from_secs(1);
     node.handle_timeout(later);
-    assert_eq!(node.usage().receiving, 1);
+    assert_eq!(node.usage().receiving.bodies, 1);
     node.handle_timeout(almost + lifetime);
     assert_eq!(
-        (node.usage().receiving, node.usage().receiving_bytes),
+        (node.usage().receiving.bodies, node.usage().receiving.bytes),
         (0, 0)
     );
     let said = refused(
@@ -360,12 +360,12 @@ fn an_ignored_last_block_may_come_again() {
     };
     node.ignore(responder);
     assert!(sent(&mut node).is_empty());
-    assert_eq!(node.usage().receiving_bytes, 64);
+    assert_eq!(node.usage().receiving.bytes, 64);
     let said = ask(&mut node, T0, "peer", &last, |node, incoming| {
         assert_eq!(change(node, incoming), body(100));
     });
     assert_eq!(words(&said[0]), "ACK 2.04 1:1/0/64");
-    assert_eq!(node.usage().receiving_bytes, 0);
+    assert_eq!(node.usage().receiving.bytes, 0);
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn at_the_first_block_the_application_decides_to_have_the_rest_assembled() {
             assert_eq!(change(node, incoming), body(150));
         },
     );
-    assert_eq!(node.usage().receiving, 0);
+    assert_eq!(node.usage().receiving.bodies, 0);
 }
 
 /// Accepts the first block of a PUT of `length` bytes, which may announce that, for assembly.
@@ -469,7 +469,7 @@ fn what_is_assembled_from_the_first_block_on_is_bounded_in_bytes() {
         let mut config = config(7, 1024);
         config.stream_requests = true;
         config.bounds.body = largest;
-        config.bounds.receiving_bytes = all;
+        config.bounds.receiving.bytes = all;
         Node::new(config)
     };
     // By the announced size, and by what has arrived.
@@ -483,7 +483,10 @@ fn what_is_assembled_from_the_first_block_on_is_bounded_in_bytes() {
         assert_eq!(assembled(&mut node, "a", 150, size1), answer);
         let kept = usize::from(answer.contains("2.31"));
         let usage = node.usage();
-        assert_eq!((usage.receiving, usage.receiving_bytes), (kept, kept * 64));
+        assert_eq!(
+            (usage.receiving.bodies, usage.receiving.bytes),
+            (kept, kept * 64)
+        );
     }
     // By all bodies together.
     let mut node = node(1 << 20, 128);
@@ -496,14 +499,14 @@ fn what_is_assembled_from_the_first_block_on_is_bounded_in_bytes() {
         assert_eq!(assembled(&mut node, peer, 100, None), answer);
     }
     let usage = node.usage();
-    assert_eq!((usage.receiving, usage.receiving_bytes), (2, 128));
+    assert_eq!((usage.receiving.bodies, usage.receiving.bytes), (2, 128));
     // The room of a peer is free again when it is dropped.
     node.drop_peer(T0, &"b");
-    assert_eq!(node.usage().receiving_bytes, 64);
+    assert_eq!(node.usage().receiving.bytes, 64);
     assert_eq!(assembled(&mut node, "d", 100, None), "ACK 2.31 1:0/1/64");
     node.drop_peer(T0, &"c");
     node.drop_peer(T0, &"d");
-    assert_eq!(node.usage().receiving_bytes, 0);
+    assert_eq!(node.usage().receiving.bytes, 0);
 }
 
 #[test]
@@ -527,7 +530,7 @@ fn only_the_first_block_can_be_assembled_with_the_rest() {
             Err(SendError::Invalid(InvalidSend::BlockNotWanted))
         );
     });
-    assert_eq!(node.usage().receiving_bytes, 0);
+    assert_eq!(node.usage().receiving.bytes, 0);
 }
 
 #[test]
@@ -590,7 +593,7 @@ fn an_error_ends_a_streamed_transfer() {
     assert_eq!(words(&said[0]), "ACK 4.03 1:1/0/64");
     let said = refused(&mut node, T0, "peer", &put("x", 2, 64, 150, 3));
     assert_eq!(words(&said), "ACK 4.08 1:2/0/64");
-    assert_eq!(node.usage().receiving, 0);
+    assert_eq!(node.usage().receiving.bodies, 0);
 }
 
 #[test]
@@ -649,7 +652,7 @@ fn a_firmware_image_passes_through_a_node_that_holds_one_block() {
             Code::CHANGED
         };
         server.respond(now, responder, response(code, b"")).unwrap();
-        assert_eq!(server.usage().receiving_bytes, 0);
+        assert_eq!(server.usage().receiving.bytes, 0);
         assert!(server.usage().records <= 512);
     });
     let id = pair.request(request(Method::Put, "firmware", &image));

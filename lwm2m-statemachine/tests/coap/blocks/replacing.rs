@@ -112,7 +112,7 @@ fn a_block_that_several_wait_for_is_asked_of_the_new_source_once() {
 #[test]
 fn a_source_for_which_there_is_no_room_is_closed_and_the_request_answered_5_03() {
     let mut config = config(1, 64);
-    config.bounds.serving = 0;
+    config.bounds.serving.bodies = 0;
     let mut node = Node::new(config);
     let source = asked(&mut node, T0, &wire(get("x"), 1));
     assert_eq!(words(&sent(&mut node)[0]), "ACK 5.03");
@@ -125,7 +125,7 @@ fn a_source_for_which_there_is_no_room_is_closed_and_the_request_answered_5_03()
 #[test]
 fn a_notification_from_a_source_for_which_there_is_no_room_leaves_nothing() {
     let mut config = config(1, 64);
-    config.bounds.serving = 0;
+    config.bounds.serving.bodies = 0;
     let mut node = Node::new(config);
     let source = node.source(None);
     let id = source.id();
@@ -155,13 +155,13 @@ fn the_source_of_a_notification_that_a_newer_one_replaces_is_closed_at_once() {
         id
     });
     assert_eq!(closed(&events(&mut node)), [old]);
-    assert_eq!(node.usage().serving, 1);
+    assert_eq!(node.usage().serving.bodies, 1);
     let late = node.supply(T0, old, 0, b"old", false);
     assert_eq!(late, Err(SendError::NoSource));
     node.supply(T0, new, 0, b"new", false).unwrap();
     assert_eq!(words(&sent(&mut node)[0]), "NON 2.05 O:3");
     assert_eq!(closed(&events(&mut node)), [new]);
-    assert_eq!(node.usage().serving, 0);
+    assert_eq!(node.usage().serving.bodies, 0);
 }
 
 /// The first block of a notification begins a new body of the resource, to which later requests for
@@ -182,12 +182,12 @@ fn a_notification_takes_the_place_of_what_was_being_read() {
     node.notify_from(T0, "peer", token, notice(2), source, options)
         .unwrap();
     assert!(closed(&events(&mut node)).is_empty());
-    assert_eq!(node.usage().serving, 2);
+    assert_eq!(node.usage().serving.bodies, 2);
     let later = T0 + Duration::from_secs(100);
     node.supply(later, notified, 0, &body(64), true).unwrap();
     assert_eq!(words(&sent(&mut node)[0]), "NON 2.05 O:2 2:0/1/64");
     assert_eq!(closed(&events(&mut node)), [read]);
-    assert_eq!(node.usage().serving, 1);
+    assert_eq!(node.usage().serving.bodies, 1);
     assert!(
         say(&mut node, later, "peer", &get_block(1, 64, 3))
             .0
@@ -260,7 +260,7 @@ fn a_supplied_notification_that_cannot_be_sent_has_one_outcome() {
         })
         .collect();
     assert_eq!(failed, [(name, FailureReason::NotSent)]);
-    assert_eq!((node.usage().serving, sent(&mut node).len()), (0, 0));
+    assert_eq!((node.usage().serving.bodies, sent(&mut node).len()), (0, 0));
 }
 
 /// The last block of a request is acknowledged with the first one of its response.
@@ -275,7 +275,7 @@ fn a_supplied_response_to_a_block_acknowledges_it() {
     let source = asked(&mut node, T0, &wire(last, 2));
     node.supply(T0, source, 0, &body(64), true).unwrap();
     assert_eq!(words(&sent(&mut node)[0]), "ACK 2.05 1:1/0/64 2:0/1/64");
-    assert_eq!(node.usage().receiving, 0);
+    assert_eq!(node.usage().receiving.bodies, 0);
 }
 
 /// The first and the last block are kept like answers: a repeated request for one of them doesn't

@@ -164,10 +164,16 @@ fn after_the_last_block_nothing_is_kept() {
         &wire(get("x"), 1),
         with(content(&body(150))),
     );
-    assert_eq!((node.usage().serving, node.usage().serving_bytes), (1, 150));
+    assert_eq!(
+        (node.usage().serving.bodies, node.usage().serving.bytes),
+        (1, 150)
+    );
     refused(&mut node, T0, "peer", &get_block(1, 2));
     let last = refused(&mut node, T0, "peer", &get_block(2, 3));
-    assert_eq!((node.usage().serving, node.usage().serving_bytes), (0, 0));
+    assert_eq!(
+        (node.usage().serving.bodies, node.usage().serving.bytes),
+        (0, 0)
+    );
     // A repetition of the last request gets the same answer; a client that lacks an older block
     // would have to begin again.
     assert_eq!(refused(&mut node, T0, "peer", &get_block(2, 3)), last);
@@ -206,7 +212,7 @@ fn an_error_has_no_block_option() {
 /// A node that keeps the bytes of one body only.
 fn forgetful() -> Node {
     let mut config = config(7, 64);
-    config.bounds.serving_bytes = 200;
+    config.bounds.serving.bytes = 200;
     let mut node: Node = Endpoint::new(config);
     ask(
         &mut node,
@@ -222,7 +228,10 @@ fn forgetful() -> Node {
         &wire(get("y"), 2),
         with(content(&body(100))),
     );
-    assert_eq!((node.usage().serving, node.usage().serving_bytes), (2, 100));
+    assert_eq!(
+        (node.usage().serving.bodies, node.usage().serving.bytes),
+        (2, 100)
+    );
     node
 }
 
@@ -252,7 +261,10 @@ fn a_body_that_had_to_go_and_has_changed_is_answered_4_08() {
     );
     assert_eq!(words(&said[0]), "ACK 4.08");
     // Nothing is kept of the former body; the other one is kept.
-    assert_eq!((node.usage().serving, node.usage().serving_bytes), (1, 100));
+    assert_eq!(
+        (node.usage().serving.bodies, node.usage().serving.bytes),
+        (1, 100)
+    );
 }
 
 #[test]
@@ -308,9 +320,9 @@ fn a_body_is_kept_as_long_as_its_blocks_are_asked_for() {
         assert_eq!(words(&said), format!("ACK 2.05 2:{number}/1/64"));
     }
     node.handle_timeout(almost(now));
-    assert_eq!(node.usage().serving, 1);
+    assert_eq!(node.usage().serving.bodies, 1);
     node.handle_timeout(now + lifetime);
-    assert_eq!(node.usage().serving, 0);
+    assert_eq!(node.usage().serving.bodies, 0);
     assert!(node.is_idle(), "{:?}", node.usage());
 }
 
@@ -320,17 +332,20 @@ fn after_the_last_of_whole_blocks_nothing_is_kept() {
     let first = wire(get("x"), 1);
     ask(&mut node, T0, "peer", &first, with(content(&body(192))));
     refused(&mut node, T0, "peer", &get_block(1, 2));
-    assert_eq!(node.usage().serving, 1);
+    assert_eq!(node.usage().serving.bodies, 1);
     let last = refused(&mut node, T0, "peer", &get_block(2, 3));
     assert_eq!(words(&last), "ACK 2.05 2:2/0/64");
-    assert_eq!((node.usage().serving, node.usage().serving_bytes), (0, 0));
+    assert_eq!(
+        (node.usage().serving.bodies, node.usage().serving.bytes),
+        (0, 0)
+    );
 }
 
 /// A peer of which only a body was kept is forgotten when that gives way.
 #[test]
 fn who_loses_the_last_that_was_kept_is_forgotten() {
     let mut config = config(7, 64);
-    config.bounds.serving = 1;
+    config.bounds.serving.bodies = 1;
     config.transfer_lifetime = Some(Duration::from_secs(1_000));
     let mut node: Node = Endpoint::new(config);
     let first = wire(get("x"), 1);
@@ -339,10 +354,10 @@ fn who_loses_the_last_that_was_kept_is_forgotten() {
     let later = T0 + Duration::from_secs(300);
     node.handle_timeout(later);
     let usage = node.usage();
-    assert_eq!((usage.peers, usage.serving), (1, 1));
+    assert_eq!((usage.peers, usage.serving.bodies), (1, 1));
     ask(&mut node, later, "b", &first, with(content(&body(150))));
     let usage = node.usage();
-    assert_eq!((usage.peers, usage.serving), (1, 1));
+    assert_eq!((usage.peers, usage.serving.bodies), (1, 1));
     let second = refused(&mut node, later, "b", &get_block(1, 2));
     assert_eq!(words(&second), "ACK 2.05 2:1/1/64");
 }
@@ -350,7 +365,7 @@ fn who_loses_the_last_that_was_kept_is_forgotten() {
 #[test]
 fn bodies_are_bounded_in_number() {
     let mut config = config(7, 64);
-    config.bounds.serving = 2;
+    config.bounds.serving.bodies = 2;
     let mut node: Node = Endpoint::new(config);
     for (peer, path, id) in [("a", "x", 1), ("b", "x", 1), ("c", "x", 1), ("a", "y", 2)] {
         ask(
@@ -360,15 +375,15 @@ fn bodies_are_bounded_in_number() {
             &wire(get(path), id),
             with(content(&body(150))),
         );
-        assert!(node.usage().serving <= 2);
+        assert!(node.usage().serving.bodies <= 2);
     }
-    assert_eq!(node.usage().serving_bytes, 300);
+    assert_eq!(node.usage().serving.bytes, 300);
 }
 
 #[test]
 fn the_body_that_was_not_asked_for_the_longest_time_goes() {
     let mut config = config(7, 64);
-    config.bounds.serving = 2;
+    config.bounds.serving.bodies = 2;
     let mut node: Node = Endpoint::new(config);
     let begin = |node: &mut Node, path, id| {
         let serve = with(content(&body(150)));
@@ -388,16 +403,16 @@ fn bodies_of_exactly_as_many_bytes_as_may_be_kept_are_kept() {
     for all in [true, false] {
         let mut config = config(7, 64);
         if all {
-            config.bounds.serving_bytes = 250;
+            config.bounds.serving.bytes = 250;
         } else {
-            config.bounds.serving_bytes_per_peer = 250;
+            config.bounds.serving.bytes_per_peer = 250;
         }
         let mut node: Node = Endpoint::new(config);
         for (path, length, id) in [("x", 150, 1), ("y", 100, 2)] {
             let serve = with(content(&body(length)));
             ask(&mut node, T0, "peer", &wire(get(path), id), serve);
         }
-        assert_eq!(node.usage().serving_bytes, 250);
+        assert_eq!(node.usage().serving.bytes, 250);
     }
 }
 

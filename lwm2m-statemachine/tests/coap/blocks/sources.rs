@@ -207,7 +207,7 @@ fn a_response_is_supplied_block_by_block() {
         let id = pair.request(get("x"));
         assert_eq!(supply(&mut pair, length), length.div_ceil(64).max(1));
         assert_eq!(pair.told, [Told::Response(id, Code::CONTENT, body(length))]);
-        assert_eq!(pair.server.usage().serving_bytes, 0);
+        assert_eq!(pair.server.usage().serving.bytes, 0);
         pair.run_to_rest();
     }
 }

@@ -116,7 +116,7 @@ fn four_peers_with_half_bodies_do_not_keep_others_out() {
         }
     }
     let bounds = node.config().bounds;
-    assert!(node.usage().receiving_bytes <= 4 * bounds.receiving_bytes_per_peer);
+    assert!(node.usage().receiving.bytes <= 4 * bounds.receiving.bytes_per_peer);
     goes_through(&mut node, &mut now, 10, Duration::from_millis(100));
 }
 
@@ -128,16 +128,16 @@ fn a_flood_of_first_blocks_does_not_keep_others_out() {
     for peer in 0..70_000 {
         half(&mut node, now, peer, put("x", 0, true, 16));
     }
-    assert_eq!(node.usage().receiving, 1 << 16);
+    assert_eq!(node.usage().receiving.bodies, 1 << 16);
     goes_through(&mut node, &mut now, 10, Duration::from_millis(100));
-    assert_eq!(node.usage().receiving, (1 << 16) - 1);
+    assert_eq!(node.usage().receiving.bodies, (1 << 16) - 1);
 }
 
 /// A flood while a transfer is under way displaces itself, whatever its rate.
 #[test]
 fn a_flood_of_first_blocks_does_not_end_the_transfers_of_others() {
     let mut config = Config::new([1; 32]);
-    config.bounds.receiving = 256;
+    config.bounds.receiving.bodies = 256;
     let mut node = Node::new(config);
     let (mut now, mut peer) = (T0, 0);
     for number in 0..5 {
@@ -165,7 +165,7 @@ fn a_flood_of_first_blocks_does_not_end_the_transfers_of_others() {
 fn large_bodies_that_never_end_give_way_to_small_ones() {
     let mut config = Config::new([1; 32]);
     config.bounds.body = 1 << 17;
-    config.bounds.receiving_bytes = 1 << 19;
+    config.bounds.receiving.bytes = 1 << 19;
     let mut node = Node::new(config);
     let mut now = T0;
     for number in 0..100 {
@@ -173,7 +173,7 @@ fn large_bodies_that_never_end_give_way_to_small_ones() {
             half(&mut node, now, peer, put("x", number, true, 1024));
         }
     }
-    assert!(node.usage().receiving_bytes > (1 << 19) - 1024);
+    assert!(node.usage().receiving.bytes > (1 << 19) - 1024);
     let mut next = [100; 8];
     for _ in 0..20 {
         // None of them is silent: each sends a block every two seconds.
@@ -195,7 +195,7 @@ fn large_bodies_that_never_end_give_way_to_small_ones() {
 fn bodies_that_come_on_do_not_displace_each_other() {
     let mut config = Config::new([1; 32]);
     config.bounds.body = 1000;
-    config.bounds.receiving_bytes = 1200;
+    config.bounds.receiving.bytes = 1200;
     let mut node = Node::new(config);
     let mut refused = 0;
     for number in 0..15 {
@@ -211,10 +211,10 @@ fn bodies_that_come_on_do_not_displace_each_other() {
 /// A client that stops and starts again has room: its abandoned body gives way.
 #[test]
 fn of_one_peer_what_does_not_come_on_gives_way_and_nothing_else() {
-    let number = |config: &mut Config| config.bounds.receiving_per_peer = 2;
+    let number = |config: &mut Config| config.bounds.receiving.bodies_per_peer = 2;
     let bytes = |config: &mut Config| {
         config.bounds.body = 100;
-        config.bounds.receiving_bytes_per_peer = 128;
+        config.bounds.receiving.bytes_per_peer = 128;
     };
     for bound in [number, bytes] {
         let mut config = Config::new([1; 32]);
@@ -250,7 +250,7 @@ fn of_one_peer_what_does_not_come_on_gives_way_and_nothing_else() {
 #[test]
 fn first_blocks_in_the_name_of_a_peer_do_not_keep_it_out() {
     let mut config = Config::new([1; 32]);
-    config.bounds.receiving_per_peer = 4;
+    config.bounds.receiving.bodies_per_peer = 4;
     let mut node = Node::new(config);
     let flood = |node: &mut Node, count: u32| {
         for n in 0..count {
@@ -267,7 +267,7 @@ fn first_blocks_in_the_name_of_a_peer_do_not_keep_it_out() {
         // What has a second block stays.
         flood(&mut node, 100);
     }
-    assert_eq!(node.usage().receiving, 4);
+    assert_eq!(node.usage().receiving.bodies, 4);
     let answer = ask(
         &mut node,
         T0,
@@ -301,7 +301,7 @@ fn a_body_that_comes_on_slowly_for_ever_is_forgotten() {
         now += Duration::from_secs(200);
     }
     assert_eq!(
-        (now, node.usage().receiving),
+        (now, node.usage().receiving.bodies),
         (T0 + Duration::from_secs(1000), 0)
     );
 }
@@ -342,8 +342,8 @@ fn accept(node: &mut Node, peer: u32, path: &str, assemble: bool) -> (String, Op
 #[test]
 fn a_body_that_the_application_refuses_at_its_first_block_takes_no_room() {
     let mut node = streaming(|config| {
-        config.bounds.receiving = 2;
-        config.bounds.receiving_bytes = 256;
+        config.bounds.receiving.bodies = 2;
+        config.bounds.receiving.bytes = 256;
     });
     for peer in [1, 2] {
         assert!(accept(&mut node, peer, "x", true).0.contains("2.31"));
@@ -358,7 +358,7 @@ fn a_body_that_the_application_refuses_at_its_first_block_takes_no_room() {
         );
         assert_eq!(said, "NON 4.04 1:0/0/1024");
         let usage = node.usage();
-        assert_eq!((usage.receiving, usage.receiving_bytes), (2, 128));
+        assert_eq!((usage.receiving.bodies, usage.receiving.bytes), (2, 128));
     }
     for peer in [1, 2] {
         let said = ask(
@@ -383,11 +383,11 @@ fn a_second_block_before_the_first_is_accepted_is_of_no_body() {
         };
         first = Some(responder);
     });
-    assert_eq!(node.usage().receiving, 0);
+    assert_eq!(node.usage().receiving.bodies, 0);
     assert!(half(&mut node, T0, 1, put("x", 1, true, 64)).contains("4.08"));
     let answer = MessageBuf::response(Code::CONTINUE);
     node.respond(T0, first.unwrap(), answer).unwrap();
-    assert_eq!(node.usage().receiving, 1);
+    assert_eq!(node.usage().receiving.bodies, 1);
     let said = ask(
         &mut node,
         T0,
@@ -403,7 +403,7 @@ fn a_second_block_before_the_first_is_accepted_is_of_no_body() {
 /// No more first blocks wait for the application's decision than there may be bodies.
 #[test]
 fn first_blocks_that_wait_for_a_decision_are_bounded() {
-    let mut node = streaming(|config| config.bounds.receiving = 3);
+    let mut node = streaming(|config| config.bounds.receiving.bodies = 3);
     let mut waiting = Vec::new();
     for peer in 0..5 {
         ask(&mut node, T0, peer, put("x", 0, true, 64), |_, incoming| {
@@ -420,7 +420,7 @@ fn first_blocks_that_wait_for_a_decision_are_bounded() {
 /// it is of a body that gives way.
 #[test]
 fn the_application_is_told_of_a_body_that_it_accepted_and_there_is_no_room_for() {
-    let mut node = streaming(|config| config.bounds.receiving = 1);
+    let mut node = streaming(|config| config.bounds.receiving.bodies = 1);
     let (said, first) = accept(&mut node, 1, "x", false);
     assert!(said.contains("2.31"), "{said}");
     // It has only begun, so it gives way.
@@ -442,6 +442,6 @@ fn the_application_is_told_of_a_body_that_it_accepted_and_there_is_no_room_for()
     let (said, third) = accept(&mut node, 3, "x", false);
     assert!(said.contains("5.03"), "{said}");
     assert_eq!(lost(&mut node), Some((third.unwrap(), no_room)));
-    assert_eq!((lost(&mut node), node.usage().receiving), (None, 1));
+    assert_eq!((lost(&mut node), node.usage().receiving.bodies), (None, 1));
     assert!(second.is_some());
 }

@@ -98,7 +98,7 @@ fn four_peers_with_half_answers_do_not_keep_others_out() {
         }
     }
     let bounds = client.node.config().bounds;
-    assert!(client.node.usage().response_bytes <= 4 * bounds.response_bytes_per_peer);
+    assert!(client.node.usage().response_bytes <= 4 * bounds.responses.bytes_per_peer);
     client.failed();
     assert_eq!(client.ask(HONEST, 2, true).1, Some(2048));
     assert_eq!(client.failed(), []);
@@ -108,7 +108,7 @@ fn four_peers_with_half_answers_do_not_keep_others_out() {
 fn the_largest_answer_that_does_not_come_on_gives_way_with_that_reason() {
     let mut client = Client::new(|config| {
         config.bounds.body = 1 << 18;
-        config.bounds.response_bytes = 600 << 10;
+        config.bounds.responses.bytes = 600 << 10;
     });
     let begun: Vec<_> = (0..)
         .zip([20, 150, 50, 10, 125])

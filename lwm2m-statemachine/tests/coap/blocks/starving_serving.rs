@@ -61,8 +61,8 @@ impl Server {
 /// Requests from made-up addresses displace each other, not what is being read.
 #[test]
 fn a_flood_of_requests_does_not_displace_bodies_that_are_being_read() {
-    let number = |config: &mut Config| config.bounds.serving = 8;
-    let bytes = |config: &mut Config| config.bounds.serving_bytes = 8 * 300;
+    let number = |config: &mut Config| config.bounds.serving.bodies = 8;
+    let bytes = |config: &mut Config| config.bounds.serving.bytes = 8 * 300;
     for bound in [number, bytes] {
         let mut server = Server::new(bound);
         let mut peer = 0;
@@ -85,7 +85,7 @@ fn a_flood_of_requests_does_not_displace_bodies_that_are_being_read() {
 /// Even before its second block is asked for, a displaced body does no harm: it is asked for again.
 #[test]
 fn a_body_that_a_flood_displaces_is_rendered_again_and_read_to_its_end() {
-    let mut server = Server::new(|config| config.bounds.serving = 8);
+    let mut server = Server::new(|config| config.bounds.serving.bodies = 8);
     for number in 0..5 {
         let said = server.ask(HONEST, "x", number);
         assert!(said.contains(&format!("2.05 2:{number}/")), "{said}");
@@ -98,7 +98,7 @@ fn a_body_that_a_flood_displaces_is_rendered_again_and_read_to_its_end() {
 /// A reader that stops gives way to one that reads now, however much it has read.
 #[test]
 fn a_body_that_is_not_read_any_more_goes_before_one_that_has_just_been_asked_for() {
-    let mut server = Server::new(|config| config.bounds.serving = 2);
+    let mut server = Server::new(|config| config.bounds.serving.bodies = 2);
     server.ask(1, "x", 0);
     server.ask(1, "x", 1);
     server.now += Duration::from_secs(3);

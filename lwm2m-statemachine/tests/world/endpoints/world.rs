@@ -465,12 +465,12 @@ fn config(plan: &Plan, random: &mut Random) -> Config {
         bounds.transmissions_per_peer = 1;
         bounds.notifications_per_peer = 2;
         bounds.body = room;
-        bounds.receiving = 2;
-        bounds.receiving_bytes = room;
-        bounds.serving = 2;
-        bounds.response_bytes = room / 2;
-        bounds.serving_bytes = room;
-        bounds.serving_bytes_per_peer = room / 2;
+        bounds.receiving.bodies = 2;
+        bounds.receiving.bytes = room;
+        bounds.serving.bodies = 2;
+        bounds.responses.bytes = room / 2;
+        bounds.serving.bytes = room;
+        bounds.serving.bytes_per_peer = room / 2;
     }
     config
 }

@@ -173,10 +173,10 @@ impl Room {
         let bounds = &config.bounds;
         let largest = bounds.body.min(bounds.request_body);
         Self {
-            bodies: bounds.receiving,
-            bodies_per_peer: bounds.receiving_per_peer,
-            bytes: bounds.receiving_bytes,
-            bytes_per_peer: bounds.receiving_bytes_per_peer.max(largest),
+            bodies: bounds.receiving.bodies,
+            bodies_per_peer: bounds.receiving.bodies_per_peer,
+            bytes: bounds.receiving.bytes,
+            bytes_per_peer: bounds.receiving.bytes_per_peer.max(largest),
             largest,
         }
     }
@@ -187,8 +187,8 @@ impl Room {
         Self {
             bodies: usize::MAX,
             bodies_per_peer: usize::MAX,
-            bytes: bounds.response_bytes,
-            bytes_per_peer: bounds.response_bytes_per_peer.max(bounds.body),
+            bytes: bounds.responses.bytes,
+            bytes_per_peer: bounds.responses.bytes_per_peer.max(bounds.body),
             largest: bounds.body,
         }
     }
@@ -197,10 +197,10 @@ impl Room {
     pub(super) fn of_served(config: &Config) -> Self {
         let bounds = &config.bounds;
         Self {
-            bodies: bounds.serving,
-            bodies_per_peer: bounds.serving_per_peer,
-            bytes: bounds.serving_bytes,
-            bytes_per_peer: bounds.serving_bytes_per_peer,
+            bodies: bounds.serving.bodies,
+            bodies_per_peer: bounds.serving.bodies_per_peer,
+            bytes: bounds.serving.bytes,
+            bytes_per_peer: bounds.serving.bytes_per_peer,
             largest: usize::MAX,
         }
     }

@@ -77,8 +77,8 @@ impl Receiving {
     /// Adds how much is held.
     pub(super) fn add_usage(&self, usage: &mut Usage) {
         let holders = self.bodies.holders();
-        usage.receiving = holders.bodies();
-        usage.receiving_bytes = holders.bytes();
+        usage.receiving.bodies = holders.bodies();
+        usage.receiving.bytes = holders.bytes();
         usage.timers = usage.timers.saturating_add(self.bodies.timers().len());
     }
 

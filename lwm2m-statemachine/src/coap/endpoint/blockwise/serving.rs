@@ -79,8 +79,8 @@ impl Serving {
 
     /// Adds how much is held.
     pub(super) fn add_usage(&self, usage: &mut Usage) {
-        usage.serving = self.bodies.len();
-        usage.serving_bytes = self.bodies.bytes();
+        usage.serving.bodies = self.bodies.len();
+        usage.serving.bytes = self.bodies.bytes();
         usage.sources = usage.sources.saturating_add(self.bodies.sources());
         usage.timers = usage.timers.saturating_add(self.bodies.timers().len());
     }

@@ -217,7 +217,7 @@ fn a_body_that_is_handed_on_and_begins_again_is_lost_first() {
 
 #[test]
 fn a_silent_body_gives_way_and_its_peer_is_released() {
-    let mut rig = Rig::new(|config| config.bounds.receiving = 1);
+    let mut rig = Rig::new(|config| config.bounds.receiving.bodies = 1);
     rig.put(at(0), PEER, 0);
     rig.put(at(0), PEER, 1);
     let request = put(0, true, &[0; SIZE]);
@@ -515,8 +515,8 @@ fn uploads_to_one_resource_take_turns() {
 fn a_response_in_blocks_is_put_together_or_gives_way() {
     let mut rig = Rig::new(|config| {
         config.bounds.body = 3 * SIZE;
-        config.bounds.response_bytes_per_peer = 3 * SIZE;
-        config.bounds.response_bytes = 3 * SIZE;
+        config.bounds.responses.bytes_per_peer = 3 * SIZE;
+        config.bounds.responses.bytes = 3 * SIZE;
     });
     let begin = |rig: &mut Rig, now, peer| {
         let of = SentRequest {

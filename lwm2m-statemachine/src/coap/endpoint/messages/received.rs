@@ -238,8 +238,8 @@ impl Received {
         bytes: usize,
     ) -> bool {
         let bounds = self.bounds;
-        let per_peer = bounds.answer_bytes_per_peer;
-        if bytes > bounds.answer_bytes.min(per_peer) {
+        let per_peer = bounds.answers.bytes_per_peer;
+        if bytes > bounds.answers.bytes.min(per_peer) {
             return false;
         }
         while let Some(state) = peers.get(peer)
@@ -250,7 +250,7 @@ impl Received {
             };
             self.let_answer_go(peers, key);
         }
-        while self.records.bytes().saturating_add(bytes) > bounds.answer_bytes {
+        while self.records.bytes().saturating_add(bytes) > bounds.answers.bytes {
             let oldest = self.records.pop_spare();
             let Some(key) = oldest.or_else(|| self.records.pop_answered()) else {
                 return false;
