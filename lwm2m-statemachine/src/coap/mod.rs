@@ -196,10 +196,11 @@ mod token;
 
 pub use self::{
     endpoint::{
-        Body, BodyBounds, BodyUsage, Bounds, ByteBounds, Config, DatagramError, Endpoint, Event,
-        FailureReason, Incoming, InvalidSend, NotificationId, NotifyOptions, Observer, Overload,
-        OwnedIncoming, RequestId, RequestOptions, Resource, Responder, RestoreError, SavedNewest,
-        SavedObservation, SendError, Source, SourceId, TransferId, TransmissionParameters, Usage,
+        Body, BodyBounds, BodyUsage, Bounds, ByteBounds, Config, DatagramError, Deadline, Endpoint,
+        Event, FailureReason, Incoming, InvalidSend, NotificationId, NotifyOptions, Observer,
+        Overload, OwnedIncoming, RequestId, RequestOptions, Resource, Responder, RestoreError,
+        SavedNewest, SavedObservation, SendError, Source, SourceId, TransferId,
+        TransmissionParameters, Usage,
     },
     message::{
         FormatError, MessageRef, MessageType, OffendingOption, OffendingOptions, Options,

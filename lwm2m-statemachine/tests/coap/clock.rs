@@ -6,7 +6,7 @@ use lwm2m_core::{Code, Instant, Method};
 use lwm2m_statemachine::{
     Channel,
     coap::{
-        BlockOption, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType,
+        BlockOption, Deadline, Event, FailureReason, Incoming, MessageBuf, MessageRef, MessageType,
         NotifyOptions, RequestOptions,
     },
 };
@@ -221,4 +221,26 @@ fn a_notification_that_waits_for_its_acknowledgement_fails_once_after_a_jump() {
                 if notification == id
         ));
     }
+}
+
+#[test]
+fn an_endpoint_says_what_it_is_to_be_woken_for() {
+    let mut node = node();
+    assert_eq!(node.next_deadline(), None);
+    let reason = |node: &Node| {
+        let (moment, reason) = node.next_deadline().unwrap();
+        assert_eq!(node.poll_timeout(), Some(moment));
+        reason
+    };
+    let (id, message_id, _) = request(&mut node, RequestOptions::default());
+    assert_eq!(reason(&node), Deadline::Transmission);
+    receive(&mut node, T0, &empty(ACK, message_id)).unwrap();
+    assert_eq!(reason(&node), Deadline::Response);
+    node.cancel(T0, id);
+    assert_eq!(reason(&node), Deadline::Peer);
+    let asked = message(get("y"), CON, 1, token(b"r"));
+    let responder = responder(receive(&mut node, T0, &asked).unwrap());
+    assert_eq!(reason(&node), Deadline::Record);
+    node.respond(T0, responder, content("b")).unwrap();
+    run_until_quiet(&mut node);
 }

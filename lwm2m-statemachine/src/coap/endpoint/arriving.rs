@@ -25,7 +25,7 @@ use crate::{
     machine::{Datagram, Peer},
 };
 
-/// The options that make a request one to a proxy, which this is none of (RFC 7252 §5.7.2).
+/// The options that make a request one to a proxy, which an endpoint is not (RFC 7252 §5.7.2).
 const PROXY: OptionSet = OptionSet::NONE
     .with(OptionNumber::PROXY_URI)
     .with(OptionNumber::PROXY_SCHEME);
@@ -72,7 +72,7 @@ impl<P: Peer> Layers<P> {
             if let DatagramError::BadOption(option) = error {
                 response.payload(format!("{option}").as_bytes());
             }
-            // Can fail only for want of a message id; the peer then has no answer.
+            // Fails only if no message id is free; the peer then gets no answer.
             let _ = self.decide(now, record, response);
             return Err(error);
         }
@@ -134,7 +134,7 @@ impl<P: Peer> Layers<P> {
                 if is_refusal(message.code()) {
                     self.messages.spare_record(record);
                 }
-                // Can fail only for want of a message id; the peer then has no answer.
+                // Fails only if no message id is free; the peer then gets no answer.
                 let _ = self.send_answer(now, record, message);
                 None
             }

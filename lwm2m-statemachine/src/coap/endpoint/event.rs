@@ -36,9 +36,9 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Says that the request does no harm if it is run again, although it changes something: it
-    /// is idempotent, and what may have come in between does not matter. Its record then goes when
-    /// room is needed, as that of a request does that only reads.
+    /// Says that running the request again does no harm, although it changes something: it is
+    /// idempotent, and what happened in between does not matter. Its record may then be dropped when
+    /// room is needed, as that of a request that only reads.
     pub const fn repeatable(mut self) -> Self {
         self.is_repeatable = true;
         self
@@ -98,7 +98,7 @@ impl Deref for Body<'_> {
     }
 }
 
-/// What a datagram brought; see [`Endpoint::receive`](super::Endpoint::receive).
+/// What was in a datagram; see [`Endpoint::receive`](super::Endpoint::receive).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Incoming<'d> {
@@ -419,8 +419,8 @@ pub enum Event<P> {
         /// Why.
         reason: FailureReason,
     },
-    /// A notification came with its first block, and the others could not be had. Unless it was
-    /// the last one, the observation goes on.
+    /// The first block of a notification came, but the others could not be fetched. Unless it was the
+    /// last notification, the observation goes on.
     NotificationLost {
         /// Which observation.
         request: RequestId,
@@ -447,8 +447,8 @@ pub enum Event<P> {
         /// Which body.
         source: SourceId,
     },
-    /// A body whose blocks were handed on one by one ([`Incoming::RequestBlock`]) has not come to
-    /// its end, and will not: what there is of it can go.
+    /// The rest of a body whose blocks were handed on one by one ([`Incoming::RequestBlock`]) will not
+    /// come: discard what there is of it.
     TransferLost {
         /// Which body.
         transfer: TransferId,
@@ -467,7 +467,7 @@ pub enum Event<P> {
     },
 }
 
-/// Why something that was sent has come to nothing.
+/// Why something that was sent has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum FailureReason {
@@ -543,7 +543,7 @@ pub enum SendError {
     /// The source is closed.
     #[error("no such source")]
     NoSource,
-    /// The request that is to be cancelled is no observation of this peer.
+    /// The request that is to be cancelled is not an observation of this peer.
     #[error("no such observation")]
     NoObservation,
     /// The caller asks for what cannot be done; the same call fails again.
@@ -558,7 +558,7 @@ pub enum SendError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum InvalidSend {
-    /// The code is none that can be sent this way.
+    /// A message with this code cannot be sent this way.
     #[error("{0} cannot be sent this way")]
     Code(Code),
     /// The body has more blocks than can be numbered (RFC 7959 §2.2).
@@ -593,7 +593,7 @@ pub enum Overload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum DatagramError {
-    /// It is no CoAP message. If confirmable, it was rejected with a Reset.
+    /// It is not a CoAP message. If confirmable, it was rejected with a Reset.
     #[error("malformed: {0}")]
     Malformed(#[from] ParseError),
     /// This code cannot be in a message of this type. If confirmable, it was rejected with a
@@ -608,7 +608,7 @@ pub enum DatagramError {
     /// answered 4.02. Or one that asks for a proxy; any request was answered 5.05.
     #[error("bad option: {0}")]
     BadOption(OptionNumber),
-    /// A method that is none of the four; answered 4.05.
+    /// A method that is not one of the four; answered 4.05.
     #[error("unknown method {0}")]
     Method(Code),
     /// There is no room, by a bound of the configuration; a confirmable request was answered 5.03.

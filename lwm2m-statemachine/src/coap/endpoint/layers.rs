@@ -6,6 +6,7 @@ use super::{
     blockwise::{BlockWise, SentRequest, TransferMode},
     config::Config,
     context::OpenRequest,
+    deadline::Deadline,
     event::Event,
     events::Events,
     exchanges::{Below, Exchanges, Mode},
@@ -85,14 +86,17 @@ impl<P: Peer> Layers<P> {
 }
 
 impl<P> Layers<P> {
-    /// When something is due next.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [
+    /// What is due next, and when.
+    pub(super) fn next_deadline(&self) -> Option<(Instant, Deadline)> {
+        let bodies = self.blockwise.next_deadline();
+        [
             self.messages.next_deadline(),
             self.exchanges.next_deadline(),
-            self.blockwise.next_deadline(),
-        ];
-        deadlines.into_iter().flatten().min()
+            bodies.map(|moment| (moment, Deadline::Body)),
+        ]
+        .into_iter()
+        .flatten()
+        .min_by_key(|(moment, _)| *moment)
     }
 
     /// How much is held.

@@ -6,6 +6,7 @@ use lwm2m_core::{CodeKind, Instant};
 
 use super::{
     config::Config,
+    deadline::Deadline,
     event::{DatagramError, Event, Incoming},
     layers::Layers,
     usage::Usage,
@@ -162,6 +163,13 @@ impl<P: Peer> Endpoint<P> {
     /// When to call [`handle_timeout`](Self::handle_timeout) next; never, if `None`. Changes after
     /// every call but the other polls.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        let next = self.layers.next_deadline();
+        next.map(|(moment, _)| moment)
+    }
+
+    /// What [`poll_timeout`](Self::poll_timeout) is for, with its moment: for tests, and to find out
+    /// why a device does not sleep.
+    pub fn next_deadline(&self) -> Option<(Instant, Deadline)> {
         self.layers.next_deadline()
     }
 

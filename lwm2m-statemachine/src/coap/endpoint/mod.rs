@@ -18,6 +18,7 @@ mod body;
 mod config;
 mod connections;
 mod context;
+mod deadline;
 mod event;
 mod events;
 mod exchanges;
@@ -41,6 +42,7 @@ mod usage;
 pub use self::{
     body::{Resource, Source, SourceId, TransferId},
     config::{BodyBounds, Bounds, ByteBounds, Config, TransmissionParameters},
+    deadline::Deadline,
     event::{
         Body, DatagramError, Event, FailureReason, Incoming, InvalidSend, NotificationId, Overload,
         OwnedIncoming, RequestId, Responder, SendError,

@@ -328,8 +328,8 @@ impl<P: Peer> Layers<P> {
 
     fn do_step(&mut self, now: Instant, step: Step) -> Result<(), SendError> {
         match step {
-            // Can fail only if the request is too long ago, or for want of a message id; then
-            // there is no answer.
+            // Fails only if the request is too long ago or no message id is free; then there is no
+            // answer.
             Step::Answer { record, message } => drop(self.send_answer(now, record, message)),
             Step::AnswerWithBlock {
                 asking,

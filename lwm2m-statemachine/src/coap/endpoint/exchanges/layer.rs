@@ -5,7 +5,8 @@ use lwm2m_core::Instant;
 use super::{notifications::Notifications, requests::Requests};
 use crate::{
     coap::endpoint::{
-        config::Config, keys::PeerIndex, messages::Messages, table::Key, usage::Usage,
+        config::Config, deadline::Deadline, keys::PeerIndex, messages::Messages, table::Key,
+        usage::Usage,
     },
     machine::{KeyedState, Peer},
 };
@@ -54,13 +55,12 @@ impl Exchanges {
             })
     }
 
-    /// When something is due next.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [
-            self.requests.next_deadline(),
-            self.notifications.next_deadline(),
-        ];
-        deadlines.into_iter().flatten().min()
+    /// What is due next, and when.
+    pub(crate) fn next_deadline(&self) -> Option<(Instant, Deadline)> {
+        Deadline::first([
+            (self.requests.next_deadline(), Deadline::Response),
+            (self.notifications.next_deadline(), Deadline::Notification),
+        ])
     }
 
     /// Adds how much is held.

@@ -1,5 +1,5 @@
 //! What the application keeps of one who observes (RFC 7641 §4.1), and which of the notifications
-//! to him are confirmable (RFC 7641 §4.5).
+//! to it are confirmable (RFC 7641 §4.5).
 
 use core::time::Duration;
 

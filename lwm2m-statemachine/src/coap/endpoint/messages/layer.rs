@@ -16,6 +16,7 @@ use crate::{
         endpoint::{
             config::{Bounds, Config, Spans, after},
             context::{Repetition, RequestContext},
+            deadline::Deadline,
             event::{DatagramError, SendError},
             keys::{BodyKey, PeerIndex},
             table::Key,
@@ -98,8 +99,7 @@ impl<P: Peer> Messages<P> {
         self.sender.peers.enter(name, self.bounds.peers)
     }
 
-    /// Gives the peer another name, if nobody has that; says whether there is such a peer, and
-    /// nobody had.
+    /// Renames a peer. False if there is no such peer, or if the new name is taken.
     pub(crate) fn rename(&mut self, from: &P, to: P) -> bool {
         self.sender.peers.rename(from, to)
     }
@@ -108,13 +108,13 @@ impl<P: Peer> Messages<P> {
         self.sender.peers.name(peer)
     }
 
-    /// One peer after the other, in turn.
+    /// The next peer in turn.
     pub(crate) fn next_in_turn(&mut self) -> PeerIndex {
         self.sender.peers.next_in_turn()
     }
 
-    /// Whether nothing is lost but answers if a peer is forgotten. Of these requests with the first
-    /// block of a body, those that were dealt with do not count.
+    /// Whether forgetting a peer loses nothing but answers, apart from these requests with the first
+    /// block of a body.
     pub(crate) fn is_stranger(
         &self,
         peer: PeerIndex,
@@ -251,8 +251,8 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// Has a confirmable request acknowledged in a while if it is not answered by then. An SMS is
-    /// too dear to say only that an answer will come, and does not get lost so easily.
+    /// Has a confirmable request acknowledged after the configured delay if it has no answer by then.
+    /// Not over SMS: a message that says only that an answer will come is not worth its cost.
     pub(crate) fn acknowledge_later(&mut self, now: Instant, record: Key, channel: Channel) {
         let records = &mut self.received.records;
         let is_confirmable = records.get(record).is_some_and(|record| record.confirmable);
@@ -262,7 +262,7 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// A message came again. It is dealt with here, unless it asks for a block of a body.
+    /// A message was received again. It is handled here, unless it asks for a block of a body.
     pub(crate) fn repeat(&mut self, from: P, key: Key) -> Option<ServedBlock> {
         let (record, peer) = (
             self.received.records.get(key)?,
@@ -303,18 +303,18 @@ impl<P: Peer> Messages<P> {
         Some((records.peer(record)?, records.context(record)?))
     }
 
-    /// A repetition of a message would do no harm: its record goes when room is needed.
+    /// A repetition of the message would do no harm: its record may be dropped when room is needed.
     pub(crate) fn spare_record(&mut self, record: Key) {
         self.received.make_spare(&mut self.sender.peers, record);
     }
 
-    /// The answer to a confirmable request has arrived: a repetition of that is only acknowledged.
+    /// The peer has received the answer to a confirmable request: a repetition of the request is only
+    /// acknowledged.
     pub(crate) fn answer_arrived(&mut self, record: Key) {
         self.received.answer_arrived(&mut self.sender.peers, record);
     }
 
-    /// Forgets a request that is to be ignored. Too late if it was acknowledged: then it just has
-    /// no answer.
+    /// Forgets a request that is to be ignored. If it was acknowledged already, it just gets no answer.
     pub(crate) fn ignore(&mut self, record: Key) {
         match self.received.records.get(record).map(|known| &known.state) {
             Some(State::Open(_)) => self.received.forget(&mut self.sender.peers, record),
@@ -344,7 +344,7 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// Acknowledges a message that only has to be acknowledged.
+    /// Sends an Empty acknowledgement.
     pub(crate) fn send_acknowledgement(&mut self, to: P, message_id: u16) {
         let kind = MessageType::Acknowledgement;
         self.sender.outbox.empty(to, kind, message_id);
@@ -398,8 +398,7 @@ impl<P: Peer> Messages<P> {
         self.sender.send_once(now, peer, share, kind, message)
     }
 
-    /// Takes back a transmission: it was acknowledged, or is of no use any more. What waited for
-    /// its turn is sent.
+    /// Ends a transmission: it was acknowledged, or is no longer wanted. The next message is sent.
     pub(crate) fn end_transmission(&mut self, now: Instant, key: Key) -> Option<Transmission> {
         self.sender.end(now, key)
     }
@@ -534,16 +533,14 @@ impl<P: Peer> Messages<P> {
 }
 
 impl<P> Messages<P> {
-    /// When something is due next.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        [
-            self.sender.next_deadline(),
-            self.sender.peers.next_deadline(),
-            self.received.next_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+    /// What is due next, and when.
+    pub(crate) fn next_deadline(&self) -> Option<(Instant, Deadline)> {
+        Deadline::first([
+            (self.sender.next_deadline(), Deadline::Transmission),
+            (self.received.records.next_deadline(), Deadline::Record),
+            (self.received.next_leisure(), Deadline::Leisure),
+            (self.sender.peers.next_deadline(), Deadline::Peer),
+        ])
     }
 
     /// Whether nothing is left to send.

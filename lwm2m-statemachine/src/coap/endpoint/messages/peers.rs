@@ -1,4 +1,4 @@
-//! Who is known: only those of whom something is kept.
+//! The peers that are known: those of which some state is kept.
 
 use alloc::{
     boxed::Box,
@@ -19,26 +19,26 @@ use crate::coap::endpoint::{
 };
 use crate::machine::{KeyedState, Peer, Random};
 
-/// What is kept of a peer.
+/// The state of a peer.
 #[derive(Clone, Debug)]
 pub(super) struct PeerState<P> {
     pub(super) name: P,
     pub(super) records: Remembered,
     /// How many bodies come from it and go to it in blocks.
     pub(super) bodies: u32,
-    /// The message ids of what is sent to it. None if the last one was used long ago.
+    /// Its message ids. None if the last one was used longer than EXCHANGE_LIFETIME ago.
     ids: Option<MessageIds>,
-    /// What is being sent to it. None most of the time.
+    /// What is being sent to it; usually nothing.
     sending: Option<Box<Sending>>,
 }
 
-/// What something is sent to a peer for. Strangers can make us answer as often as they like, under
-/// any address: so answers have a share of their own of all that there is for one peer.
+/// Why something is sent to a peer. Anybody can make an endpoint answer as often as they like, under
+/// any address, so answers have their own share of all per-peer resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
     /// Requests and notifications.
     Initiated,
-    /// Responses that are no acknowledgements.
+    /// Responses that are not acknowledgements.
     Answers,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Sending {
     pub(super) deadline: Option<Instant>,
 }
 
-/// What of one share is outstanding.
+/// What is outstanding of one share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outstanding {
     pub(super) transmissions: Chain,
@@ -65,8 +65,8 @@ pub(super) struct Outstanding {
     waiting: VecDeque<Key>,
 }
 
-/// The entries of one peer in the tables of the layer above. They are kept here, as a peer has one
-/// place in memory.
+/// The entries of one peer in the tables of the layer above. They are kept here so that each peer has
+/// one place in memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerExchanges {
     /// Requests without an outcome, and observations.
@@ -94,14 +94,14 @@ impl PeerExchanges {
 }
 
 impl Sending {
-    /// Whether nothing is being sent, and no answer or Reset is waited for.
+    /// Whether nothing is being sent, and no answer or Reset is expected.
     const fn is_quiet(&self) -> bool {
         self.is_answers_only()
             && self.answers.transmissions.is_empty()
             && self.exchanges.first_answers.is_empty()
     }
 
-    /// Whether nothing of it is our own.
+    /// Whether only answers are being sent.
     const fn is_answers_only(&self) -> bool {
         self.exchanges.requests.is_empty()
             && self.initiated.transmissions.is_empty()
@@ -126,7 +126,7 @@ impl Sending {
         self.of_mut(share).waiting.push_back(transmission);
     }
 
-    /// The transmission whose turn is next, but of none of this share. The shares take turns.
+    /// The next transmission to send, leaving out one share. The shares alternate.
     pub(super) fn next_waiting(&self, but: Option<Share>) -> Option<(Share, Key)> {
         let mut order = [Share::Initiated, Share::Answers];
         if self.answers_next {
@@ -138,19 +138,19 @@ impl Sending {
             .find_map(|share| Some((share, *self.of(share).waiting.front()?)))
     }
 
-    /// The transmission whose turn it is is sent.
+    /// The next transmission of this share is being sent.
     pub(super) fn take_turn(&mut self, share: Share) {
         self.of_mut(share).waiting.pop_front();
         self.answers_next = share == Share::Initiated;
     }
 
-    /// A transmission does not wait any more.
+    /// A transmission no longer waits.
     pub(super) fn stop_waiting(&mut self, share: Share, transmission: Key) {
         let waiting = &mut self.of_mut(share).waiting;
         waiting.retain(|other| *other != transmission);
     }
 
-    /// All that wait, which do so no more.
+    /// Removes and returns all waiting transmissions.
     pub(super) fn take_waiting(&mut self) -> VecDeque<Key> {
         let mut waiting = mem::take(&mut self.initiated.waiting);
         waiting.append(&mut self.answers.waiting);
@@ -158,19 +158,19 @@ impl Sending {
     }
 }
 
-/// The next message ids for a peer. Of the 65536, answers have the upper quarter, all else has the
-/// others. Those of a share are used in turn, from a random one; each sixteenth of all is entered
-/// again only EXCHANGE_LIFETIME after it was left.
+/// The next message ids for a peer. Answers have the upper quarter of the 65,536 ids, everything else
+/// the rest. Each share counts up from a random id. A sixteenth of the ids is entered again only
+/// EXCHANGE_LIFETIME after it was left.
 #[derive(Clone, Debug)]
 struct MessageIds {
     initiated: u16,
     answer: u16,
-    /// Whether any was used but for answers.
+    /// Whether any id was used for something other than an answer.
     is_initiated_used: bool,
-    /// Where the peer waits until they can be forgotten; nowhere while something is being sent.
+    /// Where the peer waits until its ids can be forgotten; none while something is being sent.
     place: Option<Place>,
     last_used: Instant,
-    /// When each sixteenth was left; made when the first one is.
+    /// When each sixteenth was left; allocated when the first one is.
     left: Option<Box<[Option<Instant>; 16]>>,
 }
 
@@ -191,7 +191,7 @@ impl MessageIds {
         }
     }
 
-    /// Takes the next id of this share; or tells when there will be one.
+    /// Takes the next id of this share, or says when one will be free.
     fn take(&mut self, now: Instant, share: Share, lifetime: u64) -> Result<u16, Instant> {
         let (next, first, last) = match share {
             Share::Initiated => (&mut self.initiated, 0, Self::FIRST_OF_ANSWERS - 1),
@@ -229,28 +229,28 @@ pub(super) struct Peers<P> {
     by_name: Index,
     keys: KeyedState,
     quiet: Quiet,
-    /// Who is looked at next when room is needed.
+    /// The next candidate when room is needed.
     turn: PeerIndex,
-    /// Kept for the next peer that something is sent to.
+    /// Reused for the next peer to which something is sent.
     spare: Option<Box<Sending>>,
 }
 
-/// The peers to which nothing is being sent, by the moment when their message ids may be forgotten:
-/// a tick of a second. To wait a little longer does no harm, and each peer costs one number here.
+/// The peers to which nothing is being sent, by the second in which their message ids may be
+/// forgotten. Waiting a little longer does no harm, and each peer costs one number here.
 #[derive(Clone, Debug, Default)]
 struct Quiet {
     by_tick: BTreeMap<u32, Vec<PeerIndex>>,
-    /// The second from which the ticks are counted: in 32 bits there are 136 years.
+    /// The second from which ticks are counted; 32 bits are 136 years.
     base: u64,
     /// How many entries were looked at to find one.
     #[cfg(test)]
     looks: usize,
 }
 
-/// Where a peer is among those that wait: found without a search.
+/// Where a peer is among those that wait, so that it is found without a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
-    /// Not 0, so that none takes no room.
+    /// Never 0, so that an `Option` takes no more room.
     tick: NonZeroU32,
     index: u32,
 }
@@ -258,7 +258,7 @@ struct Place {
 impl Quiet {
     const TICK: u64 = 1000;
 
-    /// Has the peer looked at from `moment` on; tells its place.
+    /// Enters a peer that may be forgotten from `moment` on. Returns its place.
     fn insert(&mut self, moment: Instant, peer: PeerIndex) -> Place {
         let second = moment.as_millis().div_ceil(Self::TICK);
         if self.by_tick.is_empty() {
@@ -272,7 +272,7 @@ impl Quiet {
         Place { tick, index }
     }
 
-    /// Has the peer at this place not looked at any more; tells which one has its place now.
+    /// Removes the peer at this place. Returns the peer that has moved there.
     fn remove(&mut self, place: Place) -> Option<PeerIndex> {
         #[cfg(test)]
         {
@@ -297,7 +297,7 @@ impl Quiet {
         Some(Instant::from_millis(second.saturating_mul(Self::TICK)))
     }
 
-    /// All of the first tick, if it has come.
+    /// All peers of the first tick, if it is due.
     fn pop(&mut self, now: Instant) -> Option<Vec<PeerIndex>> {
         if self.next()? > now {
             return None;
@@ -311,7 +311,7 @@ impl<P> Peers<P> {
         self.states.len()
     }
 
-    /// When peers may be forgotten to which nothing is being sent.
+    /// When the next peers to which nothing is being sent may be forgotten.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.quiet.next()
     }
@@ -355,8 +355,7 @@ impl<P: Peer> Peers<P> {
         Some(index)
     }
 
-    /// Gives the peer another name, if nobody has that; says whether there is such a peer, and
-    /// nobody had.
+    /// Renames a peer. False if there is no such peer, or if the new name is taken.
     pub(super) fn rename(&mut self, from: &P, to: P) -> bool {
         let (Some(index), None) = (self.find(from), self.find(&to)) else {
             return false;
@@ -413,7 +412,7 @@ impl<P: Peer> Peers<P> {
         )
     }
 
-    /// The next message id of this share for this peer; or when there will be one.
+    /// The next message id of this share for this peer, or when one will be free.
     pub(super) fn take_id(
         &mut self,
         now: Instant,
@@ -425,9 +424,8 @@ impl<P: Peer> Peers<P> {
         Some(ids.take(now, share, lifetime))
     }
 
-    /// Forgets what is being sent to a peer if that is nothing any more, and sees to it that its
-    /// message ids are forgotten `lifetime` after the last one was used. Gives the deadline that
-    /// nothing waits for now.
+    /// Frees the sending state of a peer if nothing is being sent any more, and has its message ids
+    /// forgotten `lifetime` after the last one was used. Returns the deadline that is to be cancelled.
     pub(super) fn settle(
         &mut self,
         now: Instant,
@@ -475,9 +473,8 @@ impl<P: Peer> Peers<P> {
         }
     }
 
-    /// Whether nothing is lost but answers if a peer is forgotten: it is a stranger, to whom
-    /// nothing was sent but answers, and no message of it may come again and do harm, but for so
-    /// many that begin a body.
+    /// Whether forgetting a peer loses nothing but answers: it was sent nothing else, and at most
+    /// `first_blocks` of its messages, which begin bodies, would do harm if they came again.
     pub(super) fn is_stranger(&self, index: PeerIndex, first_blocks: usize) -> bool {
         self.get(index).is_some_and(|peer| {
             let is_unasked = peer.ids.as_ref().is_none_or(|ids| !ids.is_initiated_used);
@@ -509,7 +506,7 @@ impl<P: Peer> Peers<P> {
         }
     }
 
-    /// A peer does not wait any more for its message ids to be forgotten.
+    /// A peer no longer waits for its message ids to be forgotten.
     fn leave_quiet(&mut self, place: Option<Place>) {
         let moved = place.and_then(|place| self.quiet.remove(place));
         if let Some(ids) = moved
@@ -574,7 +571,7 @@ mod tests {
         assert!(waits > 1);
     }
 
-    /// To forget a peer takes no look at any other, however many wait with it.
+    /// Forgetting a peer looks at no other one, however many wait with it.
     #[test]
     fn forgetting_a_peer_costs_the_same_however_many_there_are() {
         let looks = |count: u32, backward: bool| {
@@ -605,7 +602,7 @@ mod tests {
         }
     }
 
-    /// Whoever is forgotten, the others are forgotten when their time has come.
+    /// Whichever peers are forgotten, the others are forgotten in time.
     #[test]
     fn peers_that_wait_are_told_apart_when_some_are_forgotten() {
         let lifetime = 247_000;
@@ -621,7 +618,7 @@ mod tests {
             let index = peers.find(&name).unwrap();
             peers.stop_sending(index);
             peers.release(index);
-            // Its index is another's now, who waits in another place.
+            // Its index belongs to another peer now, which waits in another place.
             let index = peers.enter(1000 + name, usize::MAX).unwrap();
             peers.start_sending(Instant::from_secs(9), index, &mut random);
             peers.settle(Instant::from_secs(9), index, lifetime);

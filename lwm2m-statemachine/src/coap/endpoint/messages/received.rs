@@ -1,5 +1,4 @@
-//! What becomes of the records of messages that were received: how they are found, changed, and
-//! make room for others (RFC 7252 §4.5).
+//! Remembers the messages that were received, answers them, and makes room for others (RFC 7252 §4.5).
 
 use alloc::boxed::Box;
 
@@ -24,7 +23,7 @@ use crate::{
     machine::{KeyedState, Peer, TimerQueue},
 };
 
-/// The messages that were received, as far as they are remembered.
+/// The messages that are remembered.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) records: Records,
@@ -95,8 +94,8 @@ impl Received {
         }
     }
 
-    /// Answers a group's request at some moment within DEFAULT_LEISURE (RFC 7252 §8.2); not at
-    /// all, if there is no room to keep the answer until then.
+    /// Answers a group's request at a random moment within DEFAULT_LEISURE (RFC 7252 §8.2); not at all
+    /// if there is no room to keep the answer until then.
     pub(super) fn answer_at_leisure<P: Peer>(
         &mut self,
         now: Instant,
@@ -136,7 +135,7 @@ impl Received {
         let answer = of.and_then(|of| self.records.take_leisurely(key, &mut of.records));
         if let Some(answer) = answer {
             let (share, kind) = (Share::Answers, MessageType::NonConfirmable);
-            // Can fail only for want of a message id; the peer then has no answer.
+            // Fails only if no message id is free; the peer then gets no answer.
             let _ = sender.send_once(now, peer, share, kind, answer);
         }
     }
@@ -145,10 +144,9 @@ impl Received {
         self.leisure.end_round();
     }
 
-    /// When something is due next.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.leisure.next(), self.records.next_deadline()];
-        deadlines.into_iter().flatten().min()
+    /// When the next answer to a group's request is due.
+    pub(super) fn next_leisure(&self) -> Option<Instant> {
+        self.leisure.next()
     }
 
     pub(super) fn deadlines(&self) -> usize {
@@ -180,7 +178,7 @@ impl Received {
         }
     }
 
-    /// A repetition of a message would do no harm: its record goes when room is needed.
+    /// A repetition of the message would do no harm: its record may be dropped when room is needed.
     pub(super) fn make_spare<P: Peer>(&mut self, peers: &mut Peers<P>, key: Key) {
         if let Some(peer) = self.records.peer(key)
             && let Some(peer) = peers.get_mut(peer)
@@ -189,7 +187,8 @@ impl Received {
         }
     }
 
-    /// The answer to a confirmable request has arrived: a repetition of that is only acknowledged.
+    /// The peer has received the answer to a confirmable request: a repetition of the request is only
+    /// acknowledged.
     pub(super) fn answer_arrived<P: Peer>(&mut self, peers: &mut Peers<P>, key: Key) {
         let answered = self
             .records
@@ -211,7 +210,7 @@ impl Received {
             };
             let owner = self.records.peer(key);
             if owner == Some(peer) {
-                // Not by way of `forget`: the peer is needed.
+                // Not `forget`: the peer is still needed.
                 self.remove(peers, key);
             } else {
                 self.forget(peers, key);
@@ -229,8 +228,8 @@ impl Received {
         true
     }
 
-    /// Makes room for an answer of so many bytes; says whether there is. Those to requests that may
-    /// run again go first, with their records; then those to what must not.
+    /// Makes room for an answer of this many bytes; says whether there is. Answers to requests that may
+    /// run again are dropped first, with their records; then answers to those that must not.
     pub(super) fn make_room_for_answer<P: Peer>(
         &mut self,
         peers: &mut Peers<P>,
@@ -260,8 +259,8 @@ impl Received {
         true
     }
 
-    /// An answer is not kept any longer. If the request must not run again, a repetition is
-    /// acknowledged, and has no answer; else it is not known any more.
+    /// Drops an answer. If the request must not run again, a repetition is acknowledged without an
+    /// answer; otherwise the request is forgotten.
     pub(super) fn let_answer_go<P: Peer>(&mut self, peers: &mut Peers<P>, key: Key) {
         let is_spare = self.records.get(key).is_some_and(Record::is_spare);
         if is_spare {

@@ -1,4 +1,4 @@
-//! What was received, so that nothing is processed twice (RFC 7252 §4.5).
+//! Records of messages that were received, so that none is processed twice (RFC 7252 §4.5).
 
 use alloc::{boxed::Box, collections::VecDeque};
 use core::mem;
@@ -23,23 +23,23 @@ pub(super) struct Record {
     pub(super) confirmable: bool,
     pub(super) multicast: bool,
     pub(super) repetition: Repetition,
-    /// What tells it from another message with its id; see [`Records::mark`].
+    /// Distinguishes it from another message with the same id; see [`Records::mark`].
     pub(super) mark: u8,
     pub(super) state: State,
     pub(super) place: Place,
 }
 
-/// Where a record is; as [`Records`] sees fit.
+/// How [`Records`] keeps a record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     /// Whether it is in the index.
     indexed: bool,
-    /// Whether it is of a connection that was closed.
+    /// Whether its connection was closed.
     closed: bool,
 }
 
 impl Record {
-    /// Whether it may go when room is needed.
+    /// Whether it may be dropped when room is needed.
     pub(super) const fn is_spare(&self) -> bool {
         matches!(self.repetition, Repetition::Harmless) && self.state.is_final()
     }
@@ -65,12 +65,12 @@ impl Remembered {
         self.chain.len()
     }
 
-    /// Whether no harm is done if all of it is forgotten but so many messages.
+    /// Whether at most this many messages would do harm if they came again after all is forgotten.
     pub(super) const fn is_spare_but(self, messages: usize) -> bool {
         self.binding as usize <= messages
     }
 
-    /// How many bytes the answers take that are kept.
+    /// How many bytes the kept answers take.
     pub(super) const fn bytes(self) -> usize {
         self.bytes as usize
     }
@@ -84,7 +84,7 @@ impl Remembered {
     }
 }
 
-/// What a repetition of the message leads to.
+/// What is done when the message is received again.
 #[derive(Clone, Debug)]
 pub(super) enum State {
     /// The application has not answered: nothing.
@@ -101,11 +101,11 @@ pub(super) enum State {
         block: BlockOption,
         token: Token,
     },
-    /// The response went its own way, or there is none: another acknowledgement, if confirmable.
+    /// The response was sent separately, or there is none: another acknowledgement, if confirmable.
     Done,
 }
 
-/// An answer that is sent at its moment (RFC 7252 §8.2).
+/// An answer that waits for its moment (RFC 7252 §8.2).
 #[derive(Clone, Debug)]
 pub(super) struct Leisurely {
     /// Until it is taken.
@@ -114,7 +114,7 @@ pub(super) struct Leisurely {
 }
 
 impl State {
-    /// How many bytes the answer takes that is kept.
+    /// How many bytes the kept answer takes.
     fn bytes(&self) -> u32 {
         let bytes = match self {
             Self::Answered(answer) => answer.size(),
@@ -129,12 +129,12 @@ impl State {
     }
 }
 
-/// The records of all peers. Those of a kind live equally long, so queues hold them in the order
-/// of their ends.
+/// The records of all peers. Records of one kind live equally long, so each kind has a queue in the
+/// order of their ends.
 #[derive(Clone, Debug)]
 pub(super) struct Records {
     table: Table<Record>,
-    /// Only those that came when their peer had [`FEW`].
+    /// Only records that were added when their peer already had [`FEW`].
     by_id: Index,
     keys: KeyedState,
     /// Ends of confirmable messages.
@@ -143,17 +143,16 @@ pub(super) struct Records {
     non_confirmable: VecDeque<(Instant, Key)>,
     /// When requests are to be acknowledged if they are not answered.
     unanswered: VecDeque<(Instant, Key)>,
-    /// Those that go when room is needed, the oldest first.
+    /// Records that may be dropped when room is needed, the oldest first.
     spare: VecDeque<Key>,
-    /// Those that do not, but have an answer, which may.
+    /// Records that must stay, but whose answers may be dropped.
     answered: VecDeque<Key>,
     /// How many bytes all answers take.
     bytes: usize,
 }
 
-/// So many records of a peer are found by looking at them: at the oldest ones, as what came when
-/// there were more is in the index. Of most peers there are no more, and the index, which would be
-/// one more place in memory, is not needed for them.
+/// The oldest records of a peer are found by following its chain; only further ones are in the index.
+/// Most peers have no more than this, and need no look into the index.
 const FEW: usize = 2;
 
 impl Records {
@@ -175,12 +174,12 @@ impl Records {
         self.table.len()
     }
 
-    /// How many bytes the answers take that are kept.
+    /// How many bytes the kept answers take.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The record of this message, of a peer of which this is remembered.
+    /// The record of the message with this id.
     pub(super) fn find(&self, peer: PeerIndex, of: Remembered, message_id: u16) -> Option<Key> {
         let chain = of.chain;
         let mut oldest = self.table.of(chain).take(FEW);
@@ -200,7 +199,7 @@ impl Records {
         self.table.key(index)
     }
 
-    /// What tells messages with the same id apart, most of the time: token and code.
+    /// Distinguishes messages with the same id in most cases: a hash of token and code.
     pub(super) fn mark(&self, message: &MessageRef<'_>) -> u8 {
         let (token, length) = message.token().parts();
         let rest = u64::from(length) << 8 | u64::from(message.code().to_byte());
@@ -208,16 +207,16 @@ impl Records {
         mark
     }
 
-    /// Whether a message with the id of this record is another: its connection was closed, and the
-    /// peer may number its messages anew.
+    /// Whether a message with the id of this record is another one: the connection was closed, and
+    /// the peer may reuse ids.
     pub(super) fn is_other(&self, key: Key, message: &MessageRef<'_>) -> bool {
         self.table
             .get(key)
             .is_some_and(|record| record.place.closed && record.mark != self.mark(message))
     }
 
-    /// The connection of a record was closed: what has not been answered has no answer. Tells when
-    /// one was to be sent.
+    /// The connection of a record was closed: a request without an answer gets none. Returns when one
+    /// was to be sent.
     pub(super) fn close(&mut self, key: Key, of: &mut Remembered) -> Option<Instant> {
         let mut deadline = None;
         self.change(key, of, |record| {
@@ -241,7 +240,7 @@ impl Records {
         self.table.get(key)
     }
 
-    /// What is asked by a request that has no answer yet.
+    /// The context of a request that has no answer yet.
     pub(super) fn context(&self, key: Key) -> Option<&RequestContext> {
         match &self.table.get(key)?.state {
             State::Open(asked) | State::Acknowledged(asked) => Some(asked),
@@ -249,7 +248,7 @@ impl Records {
         }
     }
 
-    /// Whether the message was dealt with, and is remembered because its repetition would do harm.
+    /// Whether the message was handled, and is remembered because its repetition would do harm.
     pub(super) fn is_kept(&self, key: Key) -> bool {
         let kept = |record: &Record| record.state.is_final() && !record.is_spare();
         self.table.get(key).is_some_and(kept)
@@ -263,7 +262,7 @@ impl Records {
         }
     }
 
-    /// Takes the answer to a group's request, as its moment has come.
+    /// Takes the answer to a group's request, which is due.
     pub(super) fn take_leisurely(&mut self, key: Key, of: &mut Remembered) -> Option<WireMessage> {
         let mut answer = None;
         self.change(key, of, |record| {
@@ -317,7 +316,7 @@ impl Records {
     /// Changes what a repetition leads to.
     pub(super) fn set(&mut self, key: Key, of: &mut Remembered, state: State) {
         self.change(key, of, |record| record.state = state);
-        // Mostly the last one is answered first: then its deadline never has to be looked at.
+        // Usually the newest request is answered first; its deadline then needs no look.
         while let Some((_, last)) = self.unanswered.back()
             && !self.is_unanswered(*last)
         {
@@ -377,11 +376,11 @@ impl Records {
         Some(record)
     }
 
-    /// Records go before their end, too: ignored, forgotten for want of room, or with their peer.
+    /// Records may be removed before their end: ignored, dropped to make room, or with their peer.
     fn compact(&mut self) {
         let (table, entries) = (&self.table, self.table.len());
         let is_there = |key: Key| table.get(key).is_some();
-        // Mostly the oldest one goes.
+        // Usually the oldest one is removed.
         for queue in [&mut self.spare, &mut self.answered] {
             while let Some(key) = queue.front()
                 && !is_there(*key)
@@ -401,7 +400,7 @@ impl Records {
         }
     }
 
-    /// With no record left, nothing of the queues is of use.
+    /// Without records the queues hold nothing of use.
     fn give_back(&mut self) {
         for queue in [
             &mut self.confirmable,
@@ -421,7 +420,7 @@ impl Records {
         }
     }
 
-    /// The next record whose end has come.
+    /// The next record that has expired.
     pub(super) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
         pop_due(&mut self.confirmable, now).or_else(|| pop_due(&mut self.non_confirmable, now))
     }
@@ -436,8 +435,8 @@ impl Records {
         }
     }
 
-    /// When one of the two has something next. Ends are waited for in whole seconds: it does no
-    /// harm to keep a record a little longer.
+    /// When either has something due. Ends are rounded up to whole seconds: keeping a record a little
+    /// longer does no harm.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let end = |queue: &VecDeque<(Instant, Key)>| {
             queue.front().map(|(end, _)| {
@@ -455,7 +454,7 @@ impl Records {
         .min()
     }
 
-    /// The oldest record of all peers that may go when room is needed.
+    /// The oldest record of all peers that may be dropped when room is needed.
     pub(super) fn pop_spare(&mut self) -> Option<Key> {
         loop {
             let key = self.spare.pop_front()?;
@@ -465,7 +464,7 @@ impl Records {
         }
     }
 
-    /// The oldest record of all peers that has an answer, and may not go itself.
+    /// The oldest record of all peers that must stay, but whose answer may be dropped.
     pub(super) fn pop_answered(&mut self) -> Option<Key> {
         loop {
             let key = self.answered.pop_front()?;
@@ -475,8 +474,8 @@ impl Records {
         }
     }
 
-    /// The record of a peer whose answer goes when room is needed: the oldest that may go itself,
-    /// or else the oldest.
+    /// The record of a peer whose answer is dropped when room is needed: the oldest that may be dropped
+    /// itself, or else the oldest.
     pub(super) fn answered_of(&self, of: Remembered) -> Option<Key> {
         let mut oldest = None;
         for (key, record) in self.table.of(of.chain) {
@@ -491,7 +490,7 @@ impl Records {
         oldest
     }
 
-    /// The oldest record of a peer that may go when room is needed.
+    /// The oldest record of a peer that may be dropped when room is needed.
     pub(super) fn spare_of(&self, of: Remembered) -> Option<Key> {
         if of.binding as usize >= of.len() {
             return None;

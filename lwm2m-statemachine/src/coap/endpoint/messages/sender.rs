@@ -30,7 +30,7 @@ use crate::{
 /// What has become of messages that were sent, for the layer above.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// A non-confirmable request is outstanding no more; its response may still come.
+    /// A non-confirmable request is no longer outstanding; its response may still come.
     ProbeOver {
         peer: PeerIndex,
         transmission: Transmission,
@@ -306,7 +306,7 @@ impl<P: Peer> Sender<P> {
         let Some(peer) = self.transmissions.peer(key) else {
             return;
         };
-        // Turns that were missed pass at once; there are at most as many as retransmissions.
+        // A late call passes over all missed turns; there are at most as many as retransmissions.
         while let Some(transmission) = self.transmissions.get_mut(key) {
             transmission.deadline = None;
             if transmission.kind == MessageType::NonConfirmable {
@@ -446,8 +446,7 @@ impl<P: Peer> Sender<P> {
         }
     }
 
-    /// Takes back a transmission: it was acknowledged, or is of no use any more. What waited for
-    /// its turn is sent.
+    /// Ends a transmission: it was acknowledged, or is no longer wanted. The next message is sent.
     pub(super) fn end(&mut self, now: Instant, key: Key) -> Option<Transmission> {
         let peer = self.transmissions.peer(key)?;
         let share = self.transmissions.get(key)?.purpose.share();

@@ -70,7 +70,7 @@ fn sent(layer: &mut Layer) -> Vec<(Option<u8>, u16)> {
 fn outcomes(layer: &mut Layer) -> (Vec<Outcome>, usize) {
     let mut all = Vec::new();
     let mut count = sent(layer).len();
-    while let Some(now) = layer.next_deadline() {
+    while let Some((now, _)) = layer.next_deadline() {
         layer.expire(now);
         while layer.peek_due(now).is_some() {
             layer.handle_due(now);
@@ -178,7 +178,7 @@ fn a_newer_notification_takes_the_place_of_one_that_is_retransmitted() {
     };
     assert_eq!(layer.supersede(key, newer(2, 2)), None);
     assert_eq!(layer.supersede(key, newer(3, 3)), Some(2));
-    let now = layer.next_deadline().unwrap();
+    let (now, _) = layer.next_deadline().unwrap();
     assert!(layer.peek_due(now).is_some());
     layer.handle_due(now);
     layer.end_due(now);
