@@ -492,6 +492,23 @@ fn only_a_create_may_leave_out_its_instance() {
 }
 
 #[test]
+fn there_is_no_json_of_a_list_of_paths() {
+    let mut trace = Trace::default();
+    let payload = br#"{"e":[{"n":"/3/0/9"}]}"#;
+    let Err(DecodeFailure::Malformed(error)) =
+        decode(payload, Scope::paths(), &Untyped, &mut trace)
+    else {
+        panic!("{:?}", trace.0);
+    };
+    assert_eq!(error.problem, Problem::Purpose(Purpose::Paths));
+    assert_eq!(
+        error.to_string(),
+        "byte 0: no LwM2M JSON for a list of paths"
+    );
+    assert!(trace.0.is_empty());
+}
+
+#[test]
 fn a_refusal_of_the_sink_ends_it() {
     struct Refuse;
 
