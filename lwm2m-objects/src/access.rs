@@ -26,7 +26,10 @@
 
 pub(crate) mod accounts;
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 use lwm2m_core::{
     AccessRights, InstanceId, ObjectId, Operation, Path, ResourceId, ShortServerId, Value,
@@ -35,7 +38,7 @@ use thiserror::Error;
 
 use crate::{
     access::accounts::{is_only, security_instances, server_instances},
-    tree::{Change, ObjectTree, Target, WriteError},
+    tree::{Change, Object, ObjectTree, Target, WriteError},
     typed::{AccessControl, AclTarget, PartialAccessControl, Typed},
 };
 
@@ -172,11 +175,14 @@ pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) ->
         })
 }
 
-/// The changes that follow from a Create by a server. Each Object Instance gets an Access Control
-/// Object Instance with the server as owner and with full rights, which replaces any that an earlier
-/// one has left (TS 5.4.6, 7.3.1.2.2). There are none if there is a single server and access control
-/// is not in use (TS 7.3), nor for Access Control Object Instances themselves. The ACL is optional
-/// (TS E.3): where it isn't supported, the owner has full rights without it.
+/// The changes that follow from what a server creates in a transaction. Each new Object Instance gets
+/// an Access Control Object Instance with the server as owner and with full rights, which replaces any
+/// that an earlier one has left (TS 5.4.6, 7.3.1.2.2). There are none if there is a single server and
+/// access control is not in use (TS 7.3), nor for Access Control Object Instances themselves. The ACL
+/// is optional (TS E.3): where it isn't supported, the owner has full rights without it.
+///
+/// Ask once, after the last operation, with all [changes](crate::Transaction::changes) so far, and
+/// [add](crate::Transaction::change) the result to the same transaction.
 ///
 /// # Errors
 ///
@@ -184,35 +190,71 @@ pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) ->
 pub fn created(
     tree: &ObjectTree,
     server: ShortServerId,
-    object: ObjectId,
-    instances: &[InstanceId],
+    changes: &[Change],
 ) -> Result<Vec<Change>, WriteError> {
     let in_use = tree.instances(ObjectId::ACCESS_CONTROL).next().is_some();
     let alone = is_only(tree, server) && !in_use;
-    let none = alone || object == ObjectId::ACCESS_CONTROL;
     let controls = tree.object(ObjectId::ACCESS_CONTROL);
-    let Some(controls) = controls.filter(|_| !none) else {
+    let Some(controls) = controls.filter(|_| !alone) else {
         return Ok(Vec::new());
     };
     let acl = ResourceId::new(AccessControl::ACL);
     let has_acl = controls.supports(acl);
-    let mut from = Some(InstanceId::ZERO);
-    let mut changes = Vec::new();
-    for instance in instances {
-        changes.extend(deleted(tree, object, *instance));
-        let id = from.and_then(|from| controls.free_instance(from));
-        let id = id.ok_or(WriteError::TooMany(Path::Object(ObjectId::ACCESS_CONTROL)))?;
-        from = id.get().checked_add(1).and_then(InstanceId::new);
+    let after = instances_after(changes);
+    let control_after = |id| after.get(&(ObjectId::ACCESS_CONTROL, id));
+    let mut free = free_instances(controls).filter(|id| control_after(*id) != Some(&true));
+    let mut added = Vec::new();
+    for ((object, instance), is_there) in &after {
+        if !is_there || *object == ObjectId::ACCESS_CONTROL {
+            continue;
+        }
+        let left = deleted(tree, *object, *instance).into_iter();
+        let untouched = |change: &Change| {
+            let id = change.path().instance();
+            id.and_then(control_after).is_none()
+        };
+        added.extend(left.filter(untouched));
+        let too_many = WriteError::TooMany(Path::Object(ObjectId::ACCESS_CONTROL));
+        let id = free.next().ok_or(too_many)?;
         let control = AccessControl {
-            target: AclTarget::Instance(object, *instance),
+            target: AclTarget::Instance(*object, *instance),
             acl: [(server.get(), AccessControl::OWNER_RIGHTS)].into(),
             owner: server.get(),
         };
         let of_acl = |change: &Change| change.path().resource() == Some(acl);
         let control = control.changes(id).into_iter();
-        changes.extend(control.filter(|change| has_acl || !of_acl(change)));
+        added.extend(control.filter(|change| has_acl || !of_acl(change)));
     }
-    Ok(changes)
+    Ok(added)
+}
+
+/// The Object Instances that are created or deleted, and whether they are there afterwards.
+fn instances_after(changes: &[Change]) -> BTreeMap<(ObjectId, InstanceId), bool> {
+    let mut after = BTreeMap::new();
+    for change in changes {
+        let (is_there, path) = match change {
+            Change::Create { path } => (true, path),
+            Change::Delete { path } => (false, path),
+            _ => continue,
+        };
+        if let Path::Instance(object, instance) = path {
+            after.insert((*object, *instance), is_there);
+        }
+    }
+    after
+}
+
+/// The Object Instance IDs that are free, in ascending order.
+fn free_instances(object: &dyn Object) -> impl Iterator<Item = InstanceId> {
+    let mut from = Some(InstanceId::ZERO);
+    core::iter::from_fn(move || {
+        // An Object that answers with an earlier identifier has none that is free.
+        let free = object
+            .free_instance(from?)
+            .filter(|free| Some(*free) >= from)?;
+        from = free.get().checked_add(1).and_then(InstanceId::new);
+        Some(free)
+    })
 }
 
 /// The changes that follow from a Delete: the Access Control Object Instances about the Object

@@ -59,6 +59,14 @@ fn appendix_f() -> ObjectTree {
     )
 }
 
+/// Creates of these Object Instances.
+fn creates(object: u16, instances: impl IntoIterator<Item = u16>) -> Vec<Change> {
+    let paths = instances
+        .into_iter()
+        .map(|id| Path::Instance(object.into(), instance(id)));
+    paths.map(|path| Change::Create { path }).collect()
+}
+
 #[test]
 fn the_example_of_appendix_f() {
     let tree = appendix_f();
@@ -286,7 +294,7 @@ fn the_only_server_does_not_change_who_may_create() {
 #[test]
 fn a_created_instance_gets_an_access_control_instance_of_its_creator() {
     let mut tree = appendix_f();
-    let changes = access::created(&tree, server(102), 3.into(), &[instance(7)]).unwrap();
+    let changes = access::created(&tree, server(102), &creates(3, [7])).unwrap();
     tree.change(&changes[..]).unwrap();
     let at = |text: &str| text.parse::<Path>().unwrap();
     assert_eq!(tree.get(at("/2/5/0")), Some(Value::Integer(3)));
@@ -312,7 +320,7 @@ fn a_created_instance_gets_an_access_control_instance_of_its_creator() {
 fn a_single_server_creates_without_access_control() {
     let tree = tree(&[101], vec![]);
     assert_eq!(
-        access::created(&tree, server(101), 3.into(), &[instance(7)]),
+        access::created(&tree, server(101), &creates(3, [7])),
         Ok(Vec::new())
     );
 }
@@ -472,7 +480,7 @@ fn unbootstrapping_nobody_changes_nothing() {
 #[test]
 fn access_control_is_kept_in_the_resources_of_its_definition() {
     let mut tree = appendix_f();
-    let created = access::created(&tree, server(101), 9.into(), &[instance(3)]).unwrap();
+    let created = access::created(&tree, server(101), &creates(9, [3])).unwrap();
     let names: Vec<_> = created
         .iter()
         .filter_map(|change| {
@@ -507,7 +515,7 @@ fn access_control_is_kept_in_the_resources_of_its_definition() {
 fn several_created_instances_get_one_each_in_place_of_what_was_left() {
     let at = |text: &str| text.parse::<Path>().unwrap();
     let mut tree = tree(&[101, 102], vec![control((3, 7), &[(102, 0b1111)], 102)]);
-    let changes = access::created(&tree, server(101), 3.into(), &[instance(7), instance(8)]);
+    let changes = access::created(&tree, server(101), &creates(3, [7, 8]));
     tree.change(changes.unwrap()).unwrap();
     for id in [7, 8] {
         assert_eq!(
@@ -526,7 +534,7 @@ fn several_created_instances_get_one_each_in_place_of_what_was_left() {
 #[test]
 fn a_single_server_that_uses_access_control_goes_on_using_it() {
     let tree = tree(&[101], vec![control((3, 0), &[(101, 0b1111)], 101)]);
-    let changes = access::created(&tree, server(101), 3.into(), &[instance(7)]).unwrap();
+    let changes = access::created(&tree, server(101), &creates(3, [7])).unwrap();
     assert!(matches!(changes[0], Change::Create { .. }));
     // The shortcut is for the server with the only account, not for another one.
     assert_eq!(
@@ -566,7 +574,7 @@ fn created_access_control_instances_get_none_of_their_own() {
     for servers in [&[101][..], &[101, 102]] {
         let tree = tree(servers, vec![control.clone()]);
         for id in [1, 5] {
-            let created = access::created(&tree, server(101), 2.into(), &[instance(id)]);
+            let created = access::created(&tree, server(101), &creates(2, [id]));
             assert_eq!(created, Ok(Vec::new()), "/2/{id}");
         }
     }
@@ -616,7 +624,7 @@ fn who_creates_owns_without_an_acl_too() {
         .with(instance(0), 3, 101);
     let mut tree = tree(&[101, 102], vec![whole]);
     tree.add(store);
-    let created = access::created(&tree, server(102), 9.into(), &[instance(4)]).unwrap();
+    let created = access::created(&tree, server(102), &creates(9, [4])).unwrap();
     tree.change(&created[..]).unwrap();
     let rights = |id| access::rights(&tree, server(id), 9.into(), instance(4));
     assert_eq!((rights(101), rights(102)), (NONE, RWED));

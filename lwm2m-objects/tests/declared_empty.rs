@@ -324,9 +324,10 @@ fn accounts_and_rights_are_provisioned_into_empty_objects() {
     assert_eq!(found, [FIRST, SECOND]);
 
     let object = ObjectId::SOFTWARE_MANAGEMENT;
-    let created = access::created(&tree, SECOND, object, &[InstanceId::ZERO]).unwrap();
     let instance = Path::Instance(object, InstanceId::ZERO);
-    let changes = [&[Change::Create { path: instance }], &*created].concat();
+    let create = Change::Create { path: instance };
+    let created = access::created(&tree, SECOND, core::slice::from_ref(&create)).unwrap();
+    let changes = [&[create], &*created].concat();
     tree.change(&changes[..]).unwrap();
     let rights = |server| access::rights(&tree, server, object, InstanceId::ZERO);
     assert_eq!(rights(SECOND), typed::AccessControl::OWNER_RIGHTS);

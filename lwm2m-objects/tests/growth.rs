@@ -130,6 +130,14 @@ fn controlled(count: u16) -> (ObjectTree, Arc<AtomicUsize>) {
     (tree, calls)
 }
 
+/// Creates of these Object Instances.
+fn creates(object: u16, instances: impl IntoIterator<Item = u16>) -> Vec<Change> {
+    let paths = instances
+        .into_iter()
+        .map(|id| Path::Instance(object.into(), instance(id)));
+    paths.map(|path| Change::Create { path }).collect()
+}
+
 /// TS 7.3.2.1: the right on an Object Instance is looked up, not searched for. So are the Access
 /// Control Object Instances for a Create and a Delete.
 #[test]
@@ -150,7 +158,7 @@ fn rights_cost_the_same_however_many_access_control_instances_there_are() {
         assert_eq!(found, AccessRights::NONE);
 
         taken(&calls);
-        let created = access::created(&tree, server(102), 9.into(), &[instance(count)]).unwrap();
+        let created = access::created(&tree, server(102), &creates(9, [count])).unwrap();
         let create = taken(&calls);
         tree.change(&created[..]).unwrap();
         let (found, after) = rights(&tree, count);
@@ -200,15 +208,15 @@ fn rights_are_looked_up_after_an_entry_is_set() {
 fn many_creates_take_access_control_along_in_linear_work() {
     let costs = [500_u16, 1_000, 2_000, 4_000].map(|count| {
         let (mut tree, calls) = controlled(4);
-        let all: Vec<_> = (100..100 + count).map(instance).collect();
+        let all = 100..100 + count;
         taken(&calls);
-        let created = access::created(&tree, server(101), 9.into(), &all).unwrap();
+        let created = access::created(&tree, server(101), &creates(9, all.clone())).unwrap();
         tree.change(&created[..]).unwrap();
         let at_once = taken(&calls);
         let (mut tree, calls) = controlled(4);
         taken(&calls);
         for id in all {
-            let created = access::created(&tree, server(101), 9.into(), &[id]).unwrap();
+            let created = access::created(&tree, server(101), &creates(9, [id])).unwrap();
             tree.change(&created[..]).unwrap();
         }
         let one_by_one = taken(&calls);

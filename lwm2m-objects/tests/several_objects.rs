@@ -1,13 +1,13 @@
 //! Several operations on several Objects in one transaction, and what is checked of them.
 
 use lwm2m_core::{
-    DataType, InstanceId, ObjectId, Path, Value, WriteMode,
+    AccessRights, DataType, InstanceId, ObjectId, Path, Value, WriteMode,
     codec::{Content, Event, Sink},
 };
 use lwm2m_kit::path;
 use lwm2m_objects::{
     Change, ObjectDefinition, ObjectTree, Operations, Range, ResourceDefinition, Store,
-    Transaction, WriteError,
+    Transaction, WriteError, access, example, typed,
 };
 
 static RESOURCES: [ResourceDefinition; 3] = [
@@ -299,6 +299,53 @@ fn a_create_gets_an_identifier_that_a_delete_before_has_freed() {
     tree.commit(&changes).unwrap();
     let there = ["/1001/0/0", "/1001/1/0", "/1001/2/0"].map(|at| integers(&tree, at));
     assert_eq!(there, [[7], [1], [8]]);
+}
+
+/// TS 5.4.6: what a server creates gets its Access Control Object Instances in the same commit, even
+/// if it is in several Objects.
+#[test]
+fn instances_of_several_objects_get_access_control_instances_in_one_commit() {
+    let mut tree = example::client();
+    for definition in [&ONE, &TWO] {
+        tree.add(Store::new(definition).managed(3));
+    }
+    let server = example::SERVER_2;
+    let before = tree.instances(ObjectId::ACCESS_CONTROL).count();
+    let mut transaction = tree.transaction();
+    for definition in [&ONE, &TWO, &TWO] {
+        create(&mut transaction, definition, 1).unwrap();
+    }
+    transaction.delete(path("/1002/1")).unwrap();
+    for change in access::created(&tree, server, transaction.changes()).unwrap() {
+        transaction.change(change).unwrap();
+    }
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    let controls = |tree: &ObjectTree| tree.instances(ObjectId::ACCESS_CONTROL).count();
+    assert_eq!(controls(&tree), before + 2);
+    let rights = |tree: &ObjectTree, definition: &ObjectDefinition| {
+        access::rights(tree, server, definition.id, InstanceId::ZERO)
+    };
+    for definition in [&ONE, &TWO] {
+        let full = typed::AccessControl::OWNER_RIGHTS;
+        assert_eq!(rights(&tree, definition), full);
+    }
+
+    // One is replaced: by another server, which takes over. What has gone isn't deleted twice.
+    let mut transaction = tree.transaction();
+    transaction.delete(path("/1001/0")).unwrap();
+    for change in access::deleted(&tree, ONE.id, InstanceId::ZERO) {
+        transaction.change(change).unwrap();
+    }
+    create(&mut transaction, &ONE, 2).unwrap();
+    let added = access::created(&tree, example::SERVER_1, transaction.changes()).unwrap();
+    for change in added {
+        transaction.change(change).unwrap();
+    }
+    let changes = transaction.finish().unwrap();
+    tree.commit(&changes).unwrap();
+    assert_eq!(controls(&tree), before + 2);
+    assert_eq!(rights(&tree, &ONE), AccessRights::NONE);
 }
 
 /// What the Client changes by itself fits the definition, even if no server may change it.
