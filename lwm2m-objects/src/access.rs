@@ -3,9 +3,10 @@
 //! These are functions over the tree. Changes that follow from an operation are returned as
 //! [`Change`]s, for [`Transaction::change`] in the transaction of that operation.
 //!
-//! The tree keeps an index of what each Access Control Object Instance is about. So an Access Control
-//! Object of the application's own has to [report](crate::Object::poll_changed) values that it
-//! changes by itself.
+//! The tree keeps an index of what each Access Control Object Instance is about, and which server has
+//! the only account. So a Security, Server or Access Control Object of the application's own has to
+//! [report](crate::Object::poll_changed) values that it changes by itself. Until then the rights are
+//! those of before.
 //!
 //! With a single LwM2M Server Account, that server has every right (TS 7.3), except to say who may
 //! create instances of an Object, which is the Bootstrap-Server's (TS 7.3.1.2.1). With several

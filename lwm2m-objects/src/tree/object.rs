@@ -284,8 +284,9 @@ pub trait Object: Any + Send {
         None
     }
 
-    /// The next Resource whose value the Object has changed by itself, for its observers. It is called
-    /// until it returns `None`, and returns each change once.
+    /// The next Resource whose value the Object has changed by itself, for its observers and for
+    /// [access control](crate::access). It is called until it returns `None`, and returns each change
+    /// once.
     fn poll_changed(&mut self) -> Option<Path> {
         None
     }

@@ -4,6 +4,8 @@ use crate::typed::software::values::State;
 
 /// Where both machines are: that of Package Installation, and while it is in INSTALLED that of
 /// Software Activation.
+///
+/// Both numberings have these phases, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// INITIAL.

@@ -79,6 +79,8 @@ pub(crate) mod sealed {
 }
 
 /// The way of a package to the device.
+///
+/// A package is pushed or pulled, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// A server writes it into Package.
@@ -88,7 +90,10 @@ pub enum Way {
 }
 
 /// What takes a machine from one phase to another.
+///
+/// It may grow with the tables of the faces, of which there are none outside of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Step<E> {
     /// A package begins to arrive, or its URI was written.
     Started,
@@ -121,7 +126,10 @@ pub enum Step<E> {
 }
 
 /// What every kind of update asks of the application.
+///
+/// It may grow: each face makes an event of its own of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Request<'a> {
     /// To take the next bytes of a package that is pushed.
     Block {
