@@ -2,13 +2,14 @@
 
 use lwm2m_core::{
     AccessRights, DataType, InstanceId, ObjectId, Path, Value, WriteMode,
-    codec::{Content, Event, Sink},
+    codec::{Content, Event, Sink, WithInstance},
 };
-use lwm2m_kit::path;
+use lwm2m_kit::{instance, path};
 use lwm2m_objects::{
     Change, ObjectDefinition, ObjectTree, Operations, Range, ResourceDefinition, Store,
     Transaction, WriteError, access, example, typed,
 };
+use proptest::{collection, option, prelude::*};
 
 static RESOURCES: [ResourceDefinition; 3] = [
     ResourceDefinition::new(0, "Mandatory", Operations::ReadWrite, DataType::Integer)
@@ -402,4 +403,114 @@ fn a_delete_takes_along_what_operations_before_have_set() {
     let changes = transaction.finish().unwrap();
     let removed = |change: &Change| matches!(change, Change::Remove { .. });
     assert!(!changes.iter().any(removed), "{changes:?}");
+}
+
+/// An operation of a transaction, on either Object.
+#[derive(Clone, Debug)]
+enum Operation {
+    Create(ObjectId, Option<InstanceId>, Values),
+    Delete(Path),
+    Write(Path, WriteMode, Values),
+    BootstrapWrite(Path, Values),
+}
+
+/// What a payload has: the mandatory Resource, and Resource Instances of the multiple one.
+type Values = (Option<i64>, Vec<(u16, i64)>);
+
+fn content(at: Path, (mandatory, multiple): &Values) -> Content {
+    let mandatory = mandatory.iter();
+    let mandatory = mandatory.map(|value| (path(&format!("{at}/0")), *value));
+    let multiple = multiple.iter();
+    let multiple = multiple.map(|(id, value)| (path(&format!("{at}/1/{id}")), *value));
+    mandatory.chain(multiple).collect()
+}
+
+impl Operation {
+    fn add_to(&self, transaction: &mut Transaction<'_>) -> Result<(), WriteError> {
+        match self {
+            Self::Create(object, instance, values) => {
+                transaction.create(*object)?;
+                let at = Path::Instance(*object, InstanceId::ZERO);
+                content(at, values).push(&mut WithInstance::new(transaction, *instance))
+            }
+            Self::Delete(at) => transaction.delete(*at),
+            Self::Write(at, mode, values) => {
+                transaction.write(*at, *mode)?;
+                content(*at, values).push(transaction)
+            }
+            Self::BootstrapWrite(at, values) => {
+                transaction.bootstrap_write(*at)?;
+                content(*at, values).push(transaction)
+            }
+        }
+    }
+}
+
+/// The operations, in one commit.
+fn commit(tree: &mut ObjectTree, operations: &[Operation]) -> Result<(), WriteError> {
+    let mut transaction = tree.transaction();
+    for operation in operations {
+        operation.add_to(&mut transaction)?;
+    }
+    let changes = transaction.finish()?;
+    tree.commit(&changes).map(drop)
+}
+
+/// The Resources that are there, and their values.
+fn everything(tree: &ObjectTree) -> Vec<(Path, Vec<i64>)> {
+    let mut found = Vec::new();
+    for object in [ONE.id, TWO.id] {
+        for instance in tree.instances(object) {
+            found.push((Path::Instance(object, instance), Vec::new()));
+            for resource in tree.resources(object, instance) {
+                let at = Path::Resource(object, instance, resource.id);
+                found.push((at, integers(tree, &at.to_string())));
+            }
+        }
+    }
+    found
+}
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let object = || prop_oneof![Just(ONE.id), Just(TWO.id)];
+    let id = || (0..4_u16).prop_map(instance);
+    let target = move || (object(), id()).prop_map(|(object, id)| Path::Instance(object, id));
+    let mode = prop_oneof![Just(WriteMode::Replace), Just(WriteMode::PartialUpdate)];
+    let multiple = || collection::vec((0..3_u16, 0..9_i64), 0..3);
+    let values = move || (option::weighted(0.9, 0..10_i64), multiple());
+    let create = (object(), option::of(id()), values());
+    let operation = prop_oneof![
+        create.prop_map(|(object, id, values)| Operation::Create(object, id, values)),
+        target().prop_map(Operation::Delete),
+        (target(), mode, values())
+            .prop_map(|(at, mode, values)| Operation::Write(at, mode, values)),
+        (target(), values()).prop_map(|(at, values)| Operation::BootstrapWrite(at, values)),
+    ];
+    collection::vec(operation, 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Operations in one transaction leave the tree as they would one by one. If one of them is refused,
+    /// or the commit is rolled back, nothing has changed.
+    #[test]
+    fn a_transaction_does_what_its_operations_do_one_by_one(operations in operations()) {
+        let mut one_by_one = tree();
+        let mut all = tree();
+        let before = everything(&all);
+        let mut each = operations.chunks(1);
+        let expected = each.try_for_each(|operation| commit(&mut one_by_one, operation));
+        let committed = commit(&mut all, &operations);
+        prop_assert_eq!(committed.is_ok(), expected.is_ok(), "{:?}, {:?}", committed, expected);
+        let after = if committed.is_ok() { everything(&one_by_one) } else { before.clone() };
+        prop_assert_eq!(&everything(&all), &after);
+
+        let mut held = tree();
+        held.hold();
+        prop_assert_eq!(commit(&mut held, &operations), committed);
+        prop_assert_eq!(everything(&held), after);
+        held.roll_back();
+        prop_assert_eq!(everything(&held), before);
+    }
 }
