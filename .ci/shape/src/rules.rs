@@ -130,7 +130,9 @@ pub const ORDERS: &[Order] = &[
         within: "coap::endpoint",
         layers: &[
             // What all layers name.
-            &["body+config+context+deadline+event+events+fingerprint+index+keys+notice+options+table+usage"],
+            &[
+                "body+config+context+deadline+event+events+fingerprint+index+keys+notice+options+table+usage",
+            ],
             &["messages", "blockwise"],
             &["exchanges"],
             // What a call of one layer leads to in the others.
