@@ -187,6 +187,13 @@
 //! # server.ignore(responder);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Observations across a restart
+//!
+//! [`Endpoint::save_observation`] gives an observation of ours as plain data, which the feature `serde`
+//! serialises; [`Endpoint::restore_observation`] of a new endpoint takes it back. Notifications are
+//! then matched, kept in order, fetched in blocks and cancelled as if nothing had happened. Where it is
+//! known how long no endpoint ran, add that to [`SavedNewest::age`].
 
 mod endpoint;
 mod message;
