@@ -86,6 +86,11 @@
 //! # }
 //! ```
 
+// The overview is of all features.
+#![cfg_attr(
+    not(all(feature = "client", feature = "server")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 #![no_std]
 // No panic is reachable from input: Clippy refuses them outside of tests and constants.
 #![cfg_attr(

@@ -91,13 +91,13 @@
 //! It also answers to addresses that were made up. A reply that is longer than its request makes
 //! it an amplifier (RFC 7252 §11.3):
 //!
-//! - A [`Server`](crate::Server) answers who is not registered with at most three times the bytes
-//!   that it got. A Register is accepted from anybody, though, and each request that the
-//!   application then makes of the new client is sent five times if no answer comes: with three
-//!   Reads, about eight times the bytes of the Register.
-//! - A [`Client`](crate::Client) without security answers a Read of 8 to 16 bytes with a block of
-//!   up to [`Config::block_size`]: 22 to 65 times the bytes, if the sender uses the address of a
-//!   server it is registered with.
+//! - A `Server` answers who is not registered with at most three times the bytes that it got. A
+//!   Register is accepted from anybody, though, and each request that the application then makes of
+//!   the new client is sent five times if no answer comes: with three Reads, about eight times the
+//!   bytes of the Register.
+//! - A `Client` without security answers a Read of 8 to 16 bytes with a block of up to
+//!   [`Config::block_size`]: 22 to 65 times the bytes, if the sender uses the address of a server it
+//!   is registered with.
 //!
 //! What helps: security, which leaves an endpoint only peers that have proved who they are; a
 //! network or a filter that drops forged addresses; a smaller [`Config::block_size`]; to ask

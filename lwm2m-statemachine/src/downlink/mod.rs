@@ -1,6 +1,6 @@
 //! A typed call to a client, and how it ends (TS 5.4, 5.5).
 //!
-//! `call` makes a request of a call, and `answer` an [`Outcome`] of the response. A `ledger` keeps the
+//! `call` makes a request of a call, and `answer` an `Outcome` of the response. A `ledger` keeps the
 //! calls that wait for their answer, by client. [`payload`] turns values into bytes and back, by
 //! Content-Format. Nothing here knows what a registration is: what identifies a client is a type
 //! parameter, and so is the handle of an observation in an outcome.

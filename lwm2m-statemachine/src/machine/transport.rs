@@ -11,7 +11,7 @@ use lwm2m_core::Instant;
 /// message must not arrive under another name. Addresses fulfil that, and so do secure sessions,
 /// since they discard each other's messages. If connections without security have names of their
 /// own, see [`Endpoint::close_peer`](crate::coap::Endpoint::close_peer). The
-/// [`Client`](crate::Client) takes care of that itself.
+/// `Client` takes care of that itself.
 pub trait Peer: Clone + Eq + Hash {}
 
 impl<T: Clone + Eq + Hash> Peer for T {}

@@ -198,7 +198,7 @@ pub struct Bounds {
     /// 4.13, a larger response is none. What is handed on block by block may be of any size.
     pub body: usize,
     /// The same of a request, if that is less: anybody may send one, while a response is asked for.
-    /// 1 MiB by default, as for responses; a [`Server`](crate::Server) takes 64 KiB.
+    /// 1 MiB by default, as for responses; a `Server` takes 64 KiB.
     pub request_body: usize,
     /// Bodies of requests that are coming in blocks. For one too many, or too many bytes, one of
     /// another peer is forgotten: one that did not come on for 3 seconds (ACK_TIMEOUT and its spread)
