@@ -31,8 +31,8 @@ pub struct ClientConfig {
     /// Observe option (RFC 7641 §4.1).
     pub most_observations: usize,
     /// How long a [deferred](super::Client::defer) request waits for the application; then the Client
-    /// answers 5.00. At most NON_LIFETIME, which is 145 seconds by default (RFC 7252 §4.8.2): the
-    /// request isn't remembered for longer.
+    /// answers 5.00. At most one second less than NON_LIFETIME, which is 145 seconds by default
+    /// (RFC 7252 §4.8.2): a non-confirmable request isn't remembered for longer.
     pub answer_within: Duration,
     /// How many deferred requests may wait in all. One more is answered 5.03.
     pub most_deferred: usize,

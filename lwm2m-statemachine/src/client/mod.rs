@@ -15,8 +15,8 @@ mod timers;
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use lwm2m_core::{
-    Code, CodeKind, Instant, NotificationConditions, ObjectId, Operation, Path, ResourceId,
-    ShortServerId, Value,
+    Code, CodeKind, Instant, NotificationConditions, ObjectId, Path, ResourceId, ShortServerId,
+    Value,
 };
 use lwm2m_objects::{Object, ObjectTree, WriteError};
 
@@ -547,11 +547,12 @@ impl Client {
                 self.events
                     .push_back(ClientEvent::Observed { server, path });
             }
-            Effect::Cancelled {
-                connection,
-                token,
-                path,
-            } => self.cancel(now, connection, token, path),
+            Effect::Cancelled(connection, cancellation) => {
+                self.end_observations(now, |observation| {
+                    let Observation { observer, path, .. } = observation;
+                    observer.connection == connection && cancellation.ends(observer.token(), *path)
+                });
+            }
         }
     }
 
@@ -599,23 +600,6 @@ impl Client {
 
 /// How observations, registrations and connections end.
 impl Client {
-    /// Ends the observation that has the token of the request (RFC 7641 §4.1). If there is none, all
-    /// observations of the server on this path and below it end, which is what deployed servers mean
-    /// (TS 8.2.6). The root is not a target of the operation.
-    fn cancel(&mut self, now: Instant, connection: ConnectionId, token: Token, path: Path) {
-        let one = self.observations.contains(connection, token);
-        let is_target = Operation::CancelObservation.may_target(&path);
-        self.end_observations(now, |observation| {
-            if one {
-                observation.observer.has(connection, token)
-            } else {
-                observation.observer.connection == connection
-                    && is_target
-                    && path.contains(&observation.path)
-            }
-        });
-    }
-
     /// Ends the observation of a notification that was rejected or not acknowledged. A later one with
     /// the same token is another observation.
     fn unobserve(

@@ -65,6 +65,26 @@ impl Observer {
     }
 }
 
+/// Which observations on a connection a Cancel Observation ends (TS 5.5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancellation {
+    /// The one with the token of the request (RFC 7641 §4.1).
+    Token(Token),
+    /// Those on this path and below it, if none has the token: that is what deployed servers mean
+    /// (TS 8.2.6).
+    Below(Path),
+}
+
+impl Cancellation {
+    /// Whether it ends an observation with this token and path.
+    pub(super) fn ends(self, token: Token, path: Path) -> bool {
+        match self {
+            Self::Token(cancelled) => cancelled == token,
+            Self::Below(above) => above.contains(&path),
+        }
+    }
+}
+
 /// What an observation begins with.
 #[derive(Debug, PartialEq)]
 pub(super) struct NewObservation {

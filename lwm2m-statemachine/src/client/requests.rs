@@ -10,6 +10,7 @@ mod deferred;
 mod streams;
 
 use alloc::{boxed::Box, string::String, vec::Vec};
+use core::time::Duration;
 
 use lwm2m_core::{
     Arguments, Code, ContentFormat, Instant, Operation, Path, ShortServerId, WriteMode,
@@ -32,12 +33,12 @@ use super::{
         ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId, DeferredOperation,
         Events, InvalidAnswer,
     },
-    observations::{NewObservation, Observations, Observer},
+    observations::{Cancellation, NewObservation, Observations, Observer},
     refusal::Refusal,
     timers::Timers,
 };
 use crate::{
-    coap::{Endpoint, MessageBuf, MessageRef, Responder, SendError, Token, TransferId},
+    coap::{Endpoint, MessageBuf, MessageRef, Responder, SendError, TransferId},
     downlink::payload,
 };
 
@@ -139,11 +140,7 @@ pub(super) enum Effect {
     /// From now on, notify.
     Observed(Box<NewObservation>),
     /// Do not notify any more.
-    Cancelled {
-        connection: ConnectionId,
-        token: Token,
-        path: Path,
-    },
+    Cancelled(ConnectionId, Cancellation),
 }
 
 /// How far a request has come.
@@ -162,9 +159,10 @@ impl Progress {
 
 impl Requests {
     pub(super) fn new(config: &ClientConfig) -> Self {
-        // What is forgotten cannot be answered any more.
+        // What is forgotten can't be answered any more.
         let remembered = config.coap.transmission.non_lifetime();
-        let within = config.answer_within.min(remembered);
+        let longest = remembered.saturating_sub(Duration::from_secs(1));
+        let within = config.answer_within.min(longest);
         Self {
             deferred: Deferred::new(within, config.most_deferred),
             streams: Streams::default(),
@@ -284,7 +282,7 @@ impl Requests {
         let path = classified.target.path();
         let admitted = classified.admit(tree);
         if classified.operation == Operation::CancelObservation {
-            return Ok(self.cancel(tree, origin, responder, &classified, admitted));
+            return Ok(self.cancel(&reader, origin, responder, &classified, admitted));
         }
         let server = admitted?;
         match classified.operation {
@@ -318,7 +316,7 @@ impl Requests {
 
     /// Read and Observe (TS 5.4.1, 5.5.1).
     fn read(
-        &self,
+        &mut self,
         reader: Reader<'_>,
         (server, connection): (ShortServerId, ConnectionId),
         responder: &Responder,
@@ -327,38 +325,49 @@ impl Requests {
         let path = classified.target.path();
         let format = classified.answer_format(self.single_resource_format);
         let observe = classified.operation == Operation::Observe;
-        if self.deferred.covers(DeferredOperation::Read, path) {
-            return self.wait(server, path, OpenKind::Read { format, observe });
-        }
         let target = &classified.target;
+        let progress = if self.deferred.covers(DeferredOperation::Read, path) {
+            self.wait(server, path, OpenKind::Read { format, observe })?
+        } else if observe {
+            reader.observe((server, connection), responder, target, format)?
+        } else {
+            Progress::answered(content(reader.tree, server, target, format, None)?)
+        };
         if observe {
-            return reader.observe((server, connection), responder, target, format);
+            // It takes the place of an earlier Observe with its token, also of one that still waits
+            // (RFC 7641 §4.1).
+            let earlier = Cancellation::Token(responder.token());
+            self.deferred.cancel(connection, earlier);
         }
-        content(reader.tree, server, target, format, None).map(Progress::answered)
+        Ok(progress)
     }
 
     /// Cancel Observation (TS 5.5.3), answered as a Read. It ends, whether what it was of can be
     /// answered or not.
     fn cancel(
         &mut self,
-        tree: &ObjectTree,
+        reader: &Reader<'_>,
         origin: Origin,
         responder: &Responder,
         classified: &Classified<'_>,
         admitted: Result<ShortServerId, Refusal>,
     ) -> Progress {
         let format = classified.answer_format(self.single_resource_format);
-        let answer =
-            admitted.and_then(|server| content(tree, server, &classified.target, format, None));
+        let target = &classified.target;
+        let answer = admitted.and_then(|server| content(reader.tree, server, target, format, None));
         let answer = answer.unwrap_or_else(|refusal| MessageBuf::response(refusal.code()));
         let (connection, token) = (origin.connection, responder.token());
-        self.deferred.cancel(connection, token);
-        let effect = Effect::Cancelled {
-            connection,
-            token,
-            path: classified.target.path(),
+        let path = target.path();
+        let has_token = reader.observations.contains(connection, token)
+            || self.deferred.observes(connection, token);
+        // The root is not a target of the operation.
+        let cancellation = if has_token || !Operation::CancelObservation.may_target(&path) {
+            Cancellation::Token(token)
+        } else {
+            Cancellation::Below(path)
         };
-        Progress::Done(answer, effect)
+        self.deferred.cancel(connection, cancellation);
+        Progress::Done(answer, Effect::Cancelled(connection, cancellation))
     }
 
     /// The application answers, if one more request may wait for it.

@@ -232,7 +232,7 @@ fn a_non_confirmable_request_has_a_non_confirmable_answer() {
 
 #[test]
 fn an_application_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
-    for (configured, waited) in [(60, 60), (5, 5), (3600, 145)] {
+    for (configured, waited) in [(60, 60), (5, 5), (3600, 144)] {
         let mut bench = bench_with(|config| {
             config.answer_within = Duration::from_secs(configured);
         });
@@ -560,4 +560,98 @@ fn a_right_that_is_lost_meanwhile_is_missing_at_the_answer() {
     }
     assert_eq!(answered, [Ok(Code::UNAUTHORIZED); 2]);
     assert_eq!(two.sent().len(), 2);
+}
+
+/// With its own token the server cancels the Observe that waits, and no other observation of the
+/// path.
+#[test]
+fn a_cancelled_observe_that_waits_takes_no_other_observation_with_it() {
+    let mut bench = bench();
+    let first = asks(
+        &mut bench,
+        MessageType::Confirmable,
+        b"1",
+        observe(0, "/3/0/9"),
+    );
+    bench.client.answer_read(bench.now, first, Ok(())).unwrap();
+    assert!(bench.sent().message().observe().is_some());
+    bench.events();
+    let second = asks(
+        &mut bench,
+        MessageType::Confirmable,
+        b"2",
+        observe(0, "/3/0/9"),
+    );
+    let cancelled = bench.request(b"2", observe(1, "/3/0/9"));
+    assert_eq!(cancelled.code(), Code::CONTENT);
+    assert!(bench.events().is_empty());
+    bench.client.answer_read(bench.now, second, Ok(())).unwrap();
+    assert_eq!(bench.sent().message().observe(), None);
+    assert_notifies(&mut bench, Some(b"1"));
+}
+
+/// A Cancel Observation with a token that no observation has ends those of the path and below it
+/// (TS 8.2.6), also one that hasn't begun.
+#[test]
+fn a_cancel_by_path_is_for_an_observe_that_waits_too() {
+    let mut bench = bench();
+    let request = asks(
+        &mut bench,
+        MessageType::Confirmable,
+        b"o",
+        observe(0, "/3/0/9"),
+    );
+    assert_eq!(
+        bench.request(b"c", observe(1, "/3/0")).code(),
+        Code::CONTENT
+    );
+    bench
+        .client
+        .answer_read(bench.now, request, Ok(()))
+        .unwrap();
+    assert_eq!(bench.sent().message().observe(), None);
+    assert!(bench.events().is_empty());
+    assert_notifies(&mut bench, None);
+}
+
+/// RFC 7641 §4.1: a token has one observation, that of the newest Observe, whatever is answered first.
+#[test]
+fn of_two_observes_with_one_token_the_newer_one_counts() {
+    let mut bench = bench();
+    bench.client.defer(Read, path("/3/0/13"));
+    let older = asks(
+        &mut bench,
+        MessageType::Confirmable,
+        b"o",
+        observe(0, "/3/0/13"),
+    );
+    let newer = asks(
+        &mut bench,
+        MessageType::Confirmable,
+        b"o",
+        observe(0, "/3/0/9"),
+    );
+    for request in [newer, older] {
+        bench
+            .client
+            .answer_read(bench.now, request, Ok(()))
+            .unwrap();
+        bench.sent();
+    }
+    bench.events();
+    assert_notifies(&mut bench, Some(b"o"));
+}
+
+/// The longest wait is as long as a non-confirmable request is remembered; then there still is an
+/// answer.
+#[test]
+fn the_longest_wait_ends_with_an_answer() {
+    for kind in [MessageType::Confirmable, MessageType::NonConfirmable] {
+        let mut bench = bench_with(|config| config.answer_within = Duration::MAX);
+        let request = asks(&mut bench, kind, b"e", reboot());
+        bench.pass(Duration::from_secs(145));
+        assert_ended(&mut bench, request, DeferredEnd::TimedOut);
+        let answer = bench.all_sent().pop().expect("an answer");
+        assert_eq!(answer.code(), Code::INTERNAL_SERVER_ERROR, "{kind:?}");
+    }
 }

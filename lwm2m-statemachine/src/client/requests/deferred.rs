@@ -8,6 +8,7 @@ use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
 
 use super::super::{
     event::{ConnectionId, DeferredError, DeferredId, DeferredOperation},
+    observations::Cancellation,
     refusal::Refusal,
     timers::{Timer, Timers},
 };
@@ -157,11 +158,22 @@ impl Deferred {
             .collect()
     }
 
-    /// Cancels the Observe with this token, if one waits: it will be answered as a Read.
-    pub(super) fn cancel(&mut self, connection: ConnectionId, token: Token) {
-        for request in self.open.values_mut() {
-            let is_it = request.connection == connection && request.responder.token() == token;
-            if let (true, OpenKind::Read { observe, .. }) = (is_it, &mut request.kind) {
+    /// Whether an Observe with this token waits.
+    pub(super) fn observes(&self, connection: ConnectionId, token: Token) -> bool {
+        self.open.values().any(|request| {
+            request.connection == connection
+                && request.responder.token() == token
+                && matches!(request.kind, OpenKind::Read { observe: true, .. })
+        })
+    }
+
+    /// Cancels each Observe that waits and that this ends: it will be answered as a Read.
+    pub(super) fn cancel(&mut self, connection: ConnectionId, cancellation: Cancellation) {
+        let all = self.open.values_mut();
+        for request in all.filter(|request| request.connection == connection) {
+            if let OpenKind::Read { observe, .. } = &mut request.kind
+                && cancellation.ends(request.responder.token(), request.path)
+            {
                 *observe = false;
             }
         }
