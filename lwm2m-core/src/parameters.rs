@@ -7,7 +7,7 @@ mod types;
 
 use core::fmt;
 
-use self::given::{Given, Style, first_version};
+use self::given::{GivenParameters, Style, first_version};
 pub use self::{
     parameter::{Parameter, ParameterError, UnknownParameter},
     types::{EndpointName, EndpointNameError, Lifetime, LifetimeError, Msisdn, MsisdnError},
@@ -130,7 +130,7 @@ impl<'a> RegisterParameters<'a> {
             Binding,
             QueueMode,
         ];
-        let given = Given::read(queries, style, &known, judged, unknown)?;
+        let given = GivenParameters::read(queries, style, &known, judged, unknown)?;
         let binding = given.binding(style);
         Ok(Self {
             endpoint: given.endpoint.ok_or(missing(EndpointName))?,
@@ -181,7 +181,7 @@ impl UpdateParameters {
 
         let style = Style::like(registered);
         let known = [Lifetime, SmsNumber, Binding, QueueMode];
-        let given = Given::read(queries, style, &known, None, unknown)?;
+        let given = GivenParameters::read(queries, style, &known, None, unknown)?;
         Ok(Self {
             lifetime: given.lifetime,
             binding: given.binding(style),
@@ -206,7 +206,7 @@ impl<'a> BootstrapParameters<'a> {
         unknown: impl FnMut(&'a str) -> UnknownParameter,
     ) -> Result<Self, ParameterError> {
         let known = [Parameter::EndpointName];
-        let given = Given::read(queries, Style::Mode, &known, None, unknown)?;
+        let given = GivenParameters::read(queries, Style::Mode, &known, None, unknown)?;
         Ok(Self {
             endpoint: given.endpoint.ok_or(missing(Parameter::EndpointName))?,
         })

@@ -59,7 +59,7 @@ pub(super) fn first_version<'a>(
 
 /// The parameters that were given, whatever the request.
 #[derive(Default)]
-pub(super) struct Given<'a> {
+pub(super) struct GivenParameters<'a> {
     pub(super) endpoint: Option<EndpointName<'a>>,
     pub(super) lifetime: Option<Lifetime>,
     pub(super) version: Option<Version>,
@@ -69,7 +69,7 @@ pub(super) struct Given<'a> {
     pub(super) sms: Option<Msisdn>,
 }
 
-impl<'a> Given<'a> {
+impl<'a> GivenParameters<'a> {
     /// Reads all queries, so that the caller gets each unknown one. Returns the first error.
     ///
     /// `judged` is the [first version](first_version), if it was read before.

@@ -10,7 +10,7 @@ use core::{hash::BuildHasher, mem, num::NonZeroU32};
 use lwm2m_core::Instant;
 use slab::Slab;
 
-use super::records::Remembered;
+use super::records::PeerRecords;
 use crate::coap::endpoint::{
     config::after,
     index::Index,
@@ -23,7 +23,7 @@ use crate::machine::{KeyedState, Peer, Random};
 #[derive(Clone, Debug)]
 pub(super) struct PeerState<P> {
     pub(super) name: P,
-    pub(super) records: Remembered,
+    pub(super) records: PeerRecords,
     /// How many bodies come from it and go to it in blocks.
     pub(super) bodies: u32,
     /// Its message ids. None if the last one was used longer than EXCHANGE_LIFETIME ago.
@@ -346,7 +346,7 @@ impl<P: Peer> Peers<P> {
         let index = PeerIndex(u32::try_from(self.states.vacant_key()).ok()?);
         self.states.insert(PeerState {
             name,
-            records: Remembered::default(),
+            records: PeerRecords::default(),
             bodies: 0,
             ids: None,
             sending: None,

@@ -6,7 +6,7 @@ use lwm2m_core::Instant;
 
 use super::{
     peers::{PeerState, Peers, Share},
-    records::{Leisurely, Place, Record, Records, State},
+    records::{DelayedAnswer, Place, Record, Records, State},
     sender::Sender,
 };
 use crate::{
@@ -113,11 +113,11 @@ impl Received {
         let mut deadline = None;
         let moment = after(now, leisure);
         self.leisure.set(key, &mut deadline, Some(moment));
-        let leisurely = Box::new(Leisurely {
+        let delayed = Box::new(DelayedAnswer {
             answer: Some(answer),
             deadline,
         });
-        self.set(peers, key, State::AtLeisure(leisurely));
+        self.set(peers, key, State::AtLeisure(delayed));
     }
 
     /// When the next answer to a group's request may go, if that is at `now`.
@@ -132,7 +132,7 @@ impl Received {
             return;
         };
         let of = sender.peers.get_mut(peer);
-        let answer = of.and_then(|of| self.records.take_leisurely(key, &mut of.records));
+        let answer = of.and_then(|of| self.records.take_delayed(key, &mut of.records));
         if let Some(answer) = answer {
             let (share, kind) = (Share::Answers, MessageType::NonConfirmable);
             // Fails only if no message id is free; the peer then gets no answer.
@@ -274,8 +274,8 @@ impl Received {
         let peer = self.records.peer(key)?;
         let state = peers.get_mut(peer)?;
         let record = self.records.remove(key, &mut state.records)?;
-        if let State::AtLeisure(mut leisurely) = record.state {
-            let deadline = &mut leisurely.deadline;
+        if let State::AtLeisure(mut delayed) = record.state {
+            let deadline = &mut delayed.deadline;
             self.leisure.set(key, deadline, None);
         }
         Some(peer)

@@ -47,7 +47,7 @@ impl Record {
 
 /// What is remembered of one peer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Remembered {
+pub(super) struct PeerRecords {
     /// The messages that were received from it.
     chain: Chain,
     /// How many of them are not spare.
@@ -56,7 +56,7 @@ pub(super) struct Remembered {
     bytes: u32,
 }
 
-impl Remembered {
+impl PeerRecords {
     pub(super) const fn is_empty(self) -> bool {
         self.chain.is_empty()
     }
@@ -92,7 +92,7 @@ pub(super) enum State {
     /// It has not answered, but the request was acknowledged: another acknowledgement.
     Acknowledged(RequestContext),
     /// It has answered a group's request, and the answer has not been sent yet: nothing.
-    AtLeisure(Box<Leisurely>),
+    AtLeisure(Box<DelayedAnswer>),
     /// The same answer again.
     Answered(WireMessage),
     /// The same block of a body again, as long as that is kept.
@@ -107,7 +107,7 @@ pub(super) enum State {
 
 /// An answer that waits for its moment (RFC 7252 §8.2).
 #[derive(Clone, Debug)]
-pub(super) struct Leisurely {
+pub(super) struct DelayedAnswer {
     /// Until it is taken.
     pub(super) answer: Option<WireMessage>,
     pub(super) deadline: Option<Instant>,
@@ -118,7 +118,7 @@ impl State {
     fn bytes(&self) -> u32 {
         let bytes = match self {
             Self::Answered(answer) => answer.size(),
-            Self::AtLeisure(leisurely) => leisurely.answer.as_ref().map_or(0, WireMessage::size),
+            Self::AtLeisure(delayed) => delayed.answer.as_ref().map_or(0, WireMessage::size),
             _ => 0,
         };
         u32::try_from(bytes).unwrap_or(u32::MAX)
@@ -180,7 +180,7 @@ impl Records {
     }
 
     /// The record of the message with this id.
-    pub(super) fn find(&self, peer: PeerIndex, of: Remembered, message_id: u16) -> Option<Key> {
+    pub(super) fn find(&self, peer: PeerIndex, of: PeerRecords, message_id: u16) -> Option<Key> {
         let chain = of.chain;
         let mut oldest = self.table.of(chain).take(FEW);
         if let Some((key, _)) = oldest.find(|(_, record)| record.message_id == message_id) {
@@ -217,12 +217,12 @@ impl Records {
 
     /// The connection of a record was closed: a request without an answer gets none. Returns when one
     /// was to be sent.
-    pub(super) fn close(&mut self, key: Key, of: &mut Remembered) -> Option<Instant> {
+    pub(super) fn close(&mut self, key: Key, of: &mut PeerRecords) -> Option<Instant> {
         let mut deadline = None;
         self.change(key, of, |record| {
             record.place.closed = true;
-            if let State::AtLeisure(leisurely) = &mut record.state {
-                deadline = leisurely.deadline.take();
+            if let State::AtLeisure(delayed) = &mut record.state {
+                deadline = delayed.deadline.take();
             }
             if !record.state.is_final() {
                 record.state = State::Done;
@@ -263,11 +263,11 @@ impl Records {
     }
 
     /// Takes the answer to a group's request, which is due.
-    pub(super) fn take_leisurely(&mut self, key: Key, of: &mut Remembered) -> Option<WireMessage> {
+    pub(super) fn take_delayed(&mut self, key: Key, of: &mut PeerRecords) -> Option<WireMessage> {
         let mut answer = None;
         self.change(key, of, |record| {
-            if let State::AtLeisure(leisurely) = &mut record.state {
-                answer = leisurely.answer.take();
+            if let State::AtLeisure(delayed) = &mut record.state {
+                answer = delayed.answer.take();
                 record.state = State::Done;
             }
         });
@@ -281,7 +281,7 @@ impl Records {
     pub(super) fn insert(
         &mut self,
         peer: PeerIndex,
-        of: &mut Remembered,
+        of: &mut PeerRecords,
         mut record: Record,
         end: Instant,
     ) -> Key {
@@ -314,7 +314,7 @@ impl Records {
     }
 
     /// Changes what a repetition leads to.
-    pub(super) fn set(&mut self, key: Key, of: &mut Remembered, state: State) {
+    pub(super) fn set(&mut self, key: Key, of: &mut PeerRecords, state: State) {
         self.change(key, of, |record| record.state = state);
         // Usually the newest request is answered first; its deadline then needs no look.
         while let Some((_, last)) = self.unanswered.back()
@@ -325,11 +325,11 @@ impl Records {
     }
 
     /// A repetition would do no harm: the record goes when room is needed.
-    pub(super) fn make_spare(&mut self, key: Key, of: &mut Remembered) {
+    pub(super) fn make_spare(&mut self, key: Key, of: &mut PeerRecords) {
         self.change(key, of, |record| record.repetition = Repetition::Harmless);
     }
 
-    fn change(&mut self, key: Key, of: &mut Remembered, change: impl FnOnce(&mut Record)) {
+    fn change(&mut self, key: Key, of: &mut PeerRecords, change: impl FnOnce(&mut Record)) {
         let Some(record) = self.table.get_mut(key) else {
             return;
         };
@@ -347,7 +347,7 @@ impl Records {
     }
 
     /// An answer of a peer that took `before` bytes takes `after`.
-    fn count(&mut self, of: &mut Remembered, before: u32, after: u32) {
+    fn count(&mut self, of: &mut PeerRecords, before: u32, after: u32) {
         of.bytes = of.bytes.saturating_sub(before).saturating_add(after);
         let less = self.bytes.saturating_sub(before as usize);
         self.bytes = less.saturating_add(after as usize);
@@ -359,7 +359,7 @@ impl Records {
             .is_some_and(|record| matches!(record.state, State::Open(_)))
     }
 
-    pub(super) fn remove(&mut self, key: Key, of: &mut Remembered) -> Option<Record> {
+    pub(super) fn remove(&mut self, key: Key, of: &mut PeerRecords) -> Option<Record> {
         let peer = self.table.peer(key)?;
         let record = self.table.remove(key, &mut of.chain)?;
         of.note(record.is_spare(), true);
@@ -476,7 +476,7 @@ impl Records {
 
     /// The record of a peer whose answer is dropped when room is needed: the oldest that may be dropped
     /// itself, or else the oldest.
-    pub(super) fn answered_of(&self, of: Remembered) -> Option<Key> {
+    pub(super) fn answered_of(&self, of: PeerRecords) -> Option<Key> {
         let mut oldest = None;
         for (key, record) in self.table.of(of.chain) {
             if !matches!(record.state, State::Answered(_)) {
@@ -491,7 +491,7 @@ impl Records {
     }
 
     /// The oldest record of a peer that may be dropped when room is needed.
-    pub(super) fn spare_of(&self, of: Remembered) -> Option<Key> {
+    pub(super) fn spare_of(&self, of: PeerRecords) -> Option<Key> {
         if of.binding as usize >= of.len() {
             return None;
         }
@@ -502,7 +502,7 @@ impl Records {
     }
 
     /// The oldest record of a peer.
-    pub(super) fn oldest(&self, of: Remembered) -> Option<Key> {
+    pub(super) fn oldest(&self, of: PeerRecords) -> Option<Key> {
         self.table.oldest(of.chain)
     }
 }
@@ -526,7 +526,7 @@ mod tests {
             steps in prop::collection::vec((0_u32..3, 0_u16..12), 0..200),
         ) {
             let mut records = Records::new(Random::new([1; 32]).hash_keys());
-            let mut remembered = [Remembered::default(); 3];
+            let mut remembered = [PeerRecords::default(); 3];
             let mut model = BTreeMap::new();
             for (peer, message_id) in steps {
                 let of = &mut remembered[peer as usize];
