@@ -3,9 +3,12 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, Method};
-use lwm2m_statemachine::coap::{
-    Event, FailureReason, Incoming, InvalidSend, MessageBuf, MessageRef, MessageType,
-    RequestOptions, SendError, SourceId,
+use lwm2m_statemachine::{
+    Channel,
+    coap::{
+        Event, FailureReason, Incoming, InvalidSend, MessageBuf, MessageRef, MessageType,
+        RequestOptions, SendError, SourceId,
+    },
 };
 
 use super::support::{
@@ -177,6 +180,30 @@ fn a_request_that_cannot_be_supplied_fails() {
     assert_eq!(pair.told, [Told::Failed(id, FailureReason::Aborted)]);
     assert!(matches!(pair.events.last(), Some(Event::SourceClosed { source }) if *source == name));
     pair.run_to_rest();
+}
+
+/// At one moment, what was asked for first fails first, whoever it is for.
+#[test]
+fn requests_that_are_not_supplied_fail_in_the_order_in_which_they_were_made() {
+    let mut config = config(1, 64);
+    config.transfer_lifetime = Some(Duration::from_secs(10));
+    let mut node = Node::new(config);
+    // The second peer was known before the first one.
+    node.ping(T0, "second", Channel::Udp).unwrap();
+    let asked = ["first", "second"].map(|to| {
+        let source = node.source(None);
+        let message = request(Method::Put, "x", b"");
+        node.request_from(T0, to, message, source, RequestOptions::default())
+            .unwrap()
+    });
+    node.handle_timeout(T0 + Duration::from_secs(10));
+    let mut failed = Vec::new();
+    while let Some(event) = node.poll_event() {
+        if let Event::RequestFailed { request, .. } = event {
+            failed.push(request);
+        }
+    }
+    assert_eq!(failed, asked);
 }
 
 /// A pair whose server supplies its answers.

@@ -15,7 +15,7 @@ use super::super::{
 };
 use crate::{
     coap::{
-        endpoint::{Usage, event::FailureReason, keys::PeerIndex},
+        endpoint::{Usage, event::FailureReason, keys::PeerIndex, table::Key},
         message::MessageRef,
         message_buf::WireMessage,
     },
@@ -29,7 +29,8 @@ pub(super) struct Transfers {
     entries: BTreeMap<SentRequest, Box<Entry>>,
     /// The peers whose responses are being assembled.
     holders: Holders,
-    timers: TimerQueue<SentRequest>,
+    /// By request first: at one moment, what was asked for first fails first.
+    timers: TimerQueue<(Key, PeerIndex)>,
     sizes: Sizes,
     room: Room,
     times: Times,
@@ -103,7 +104,7 @@ impl Transfers {
     /// A transfer ends.
     pub(super) fn remove(&mut self, now: Instant, of: SentRequest) -> Option<Transfer> {
         let mut entry = self.entries.remove(&of)?;
-        self.timers.set(of, &mut entry.deadline, None);
+        self.timers.set(timer(of), &mut entry.deadline, None);
         self.count(now, of.peer, entry.transfer.held(), 0);
         Some(entry.transfer)
     }
@@ -112,7 +113,7 @@ impl Transfers {
     pub(super) fn await_supply(&mut self, now: Instant, of: SentRequest, is_wanted: bool) {
         if let Some(entry) = self.entries.get_mut(&of) {
             let deadline = is_wanted.then(|| self.times.next_block(now));
-            self.timers.set(of, &mut entry.deadline, deadline);
+            self.timers.set(timer(of), &mut entry.deadline, deadline);
         }
     }
 
@@ -131,7 +132,8 @@ impl Transfers {
 
     /// The next transfer whose deadline has passed, and the reason why it fails.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(SentRequest, FailureReason)> {
-        let of = self.timers.pop_due(now)?;
+        let (request, peer) = self.timers.pop_due(now)?;
+        let of = SentRequest { peer, request };
         let entry = self.entries.get_mut(&of)?;
         entry.deadline = None;
         let reason = if entry.transfer.is_put_together() {
@@ -181,7 +183,7 @@ impl Transfers {
         // The response must be complete in time, counted from its first block.
         if entry.deadline.is_none() && entry.transfer.is_put_together() {
             let deadline = Some(self.times.whole(now));
-            self.timers.set(of, &mut entry.deadline, deadline);
+            self.timers.set(timer(of), &mut entry.deadline, deadline);
         }
         self.count(now, of.peer, before, after);
         self.holders.hear(now, of.peer, before > 0);
@@ -247,4 +249,8 @@ impl Transfers {
             .filter(|(held, _)| *held > 0);
         held.max_by_key(|(held, _)| *held).map(|(_, of)| of)
     }
+}
+
+const fn timer(of: SentRequest) -> (Key, PeerIndex) {
+    (of.request, of.peer)
 }
