@@ -283,7 +283,18 @@ fn what_is_no_request_to_observe_is_not_restored() {
     over.observe(1).unwrap();
     let over: Vec<u8> = over.finish(CON, 1, token(&[1])).into();
     let answer: Vec<u8> = observe_answer(0, "a").finish(CON, 1, token(&[1])).into();
-    for request in [plain, over, answer, vec![], vec![0xff; 9], empty(ACK, 1)] {
+    // A path segment of 256 bytes: the blocks of notifications would be asked for without it.
+    let mut long = vec![0x41, 0x01, 0, 1, 1, 0x60, 0x5d, 243];
+    long.extend([b'x'; 256]);
+    for request in [
+        plain,
+        over,
+        answer,
+        long,
+        vec![],
+        vec![0xff; 9],
+        empty(ACK, 1),
+    ] {
         let saved = SavedObservation {
             request,
             ..saved(0)

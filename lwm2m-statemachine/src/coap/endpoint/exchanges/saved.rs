@@ -78,8 +78,10 @@ impl<P> SavedObservation<P> {
         }
         let mut message = MessageBuf::with_capacity(request.code(), self.request.len());
         for (number, value) in request.options() {
-            // They were in a message already, in their order.
-            let _ = message.option(number, value);
+            // None was left out when it was sent, so none may be left out now.
+            message
+                .option(number, value)
+                .map_err(|_| RestoreError::NotAnObservation)?;
         }
         if !request.payload().is_empty() {
             message.payload(request.payload());
