@@ -1,4 +1,4 @@
-//! Reading a message where it lies (RFC 7252 §3).
+//! Reading a message in place (RFC 7252 §3).
 
 use alloc::vec::Vec;
 use core::str;
@@ -22,10 +22,10 @@ use super::{
 
 /// The type of a message (RFC 7252 §3, §4).
 ///
-/// Two bits have four values, so it won't grow.
+/// Two bits have four values, so no variants will be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageType {
-    /// CON: to be acknowledged, and sent again until it is.
+    /// CON: retransmitted until it is acknowledged.
     Confirmable,
     /// NON: sent once.
     NonConfirmable,
@@ -47,8 +47,7 @@ impl MessageType {
     }
 }
 
-/// A message, borrowed from the datagram it came in. Its format has been checked once, by
-/// [`parse`](Self::parse).
+/// A message borrowed from its datagram. [`parse`](Self::parse) has checked its format.
 ///
 /// ```
 /// use lwm2m_core::Code;
@@ -68,7 +67,7 @@ pub struct MessageRef<'a> {
     /// Token and options.
     head: &'a [u8],
     payload: &'a [u8],
-    /// What the first block of its body says.
+    /// The Content-Format in the first block of its body.
     body_format: Option<ContentFormat>,
 }
 
@@ -103,22 +102,22 @@ impl Header {
     }
 }
 
-/// A datagram that is no CoAP message.
+/// Why a datagram isn't a CoAP message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("{format} at byte {offset}")]
 pub struct ParseError {
     /// What is wrong.
     #[source]
     pub format: FormatError,
-    /// Where it was noticed.
+    /// Where the error was detected.
     pub offset: usize,
-    /// Type and message id, if that much could be read: a confirmable one is to be rejected with
-    /// a Reset, all else ignored (RFC 7252 §4.2, §4.3).
+    /// Type and message id, if they could be read: a confirmable message must be rejected with a
+    /// Reset, any other ignored (RFC 7252 §4.2, §4.3).
     pub header: Option<(MessageType, u16)>,
 }
 
 impl<'a> MessageRef<'a> {
-    /// Reads a datagram. What is wrong with single options is no format error: see
+    /// Parses a datagram. Errors in individual options aren't format errors: see
     /// [`unrecognised`](Self::unrecognised).
     #[inline(always)]
     #[allow(
@@ -209,9 +208,8 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// All options with which something is wrong, and what: critical ones, for which a message is
-    /// not processed, and elective ones, which are ignored (RFC 7252 §5.4.1). Nothing is
-    /// allocated.
+    /// All invalid options, each with its fault: critical ones, which prevent a message from being
+    /// processed, and elective ones, which are ignored (RFC 7252 §5.4.1). Doesn't allocate.
     ///
     /// ```
     /// use lwm2m_statemachine::coap::{MessageRef, OptionFault, OptionNumber};
@@ -235,7 +233,7 @@ impl<'a> MessageRef<'a> {
         self.scan.present.contains(option)
     }
 
-    /// The message with bytes of its own.
+    /// Copies the message.
     pub fn to_owned(&self) -> OwnedMessage {
         OwnedMessage {
             header: self.header,
@@ -246,7 +244,7 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// The message as a block of a body whose first block says this of its format.
+    /// The message as a block of a body whose first block has this Content-Format.
     pub(super) const fn of_body(self, body_format: Option<ContentFormat>) -> Self {
         Self {
             body_format,
@@ -288,26 +286,27 @@ impl<'a> MessageRef<'a> {
         self.strings(OptionNumber::LOCATION_QUERY)
     }
 
-    /// The host that is asked for.
+    /// The requested host.
     pub fn uri_host(&self) -> Option<&'a str> {
         self.strings(OptionNumber::URI_HOST).next()
     }
 
-    /// The port that is asked for.
+    /// The requested port.
     pub fn uri_port(&self) -> Option<u16> {
         self.uint(OptionNumber::URI_PORT)
             .and_then(|port| u16::try_from(port).ok())
     }
 
-    /// The format of the payload. If an endpoint hands the message up as a block of a body, or with
-    /// the body that it completes, this is the format of the body: later blocks may leave it out
-    /// (RFC 7959 §2.4), and among the [`options`](Self::options) it is only if the message has it.
+    /// The format of the payload. If an endpoint returns the message as a block of a body, or with
+    /// the body that it completes, this is the format of the body: later blocks may omit the option
+    /// (RFC 7959 §2.4). It is among the [`options`](Self::options) only if the message itself has
+    /// it.
     pub fn content_format(&self) -> Option<ContentFormat> {
         self.format(OptionNumber::CONTENT_FORMAT)
             .or(self.body_format)
     }
 
-    /// The format that the client wants.
+    /// The format that the client accepts.
     pub fn accept(&self) -> Option<ContentFormat> {
         self.format(OptionNumber::ACCEPT)
     }
@@ -317,7 +316,7 @@ impl<'a> MessageRef<'a> {
         self.uint(OptionNumber::OBSERVE)
     }
 
-    /// How long a response may be cached, in seconds; 60 if it does not say.
+    /// How long a response may be cached, in seconds; 60 without the option.
     pub fn max_age(&self) -> u32 {
         self.uint(OptionNumber::MAX_AGE).unwrap_or(60)
     }
@@ -327,12 +326,12 @@ impl<'a> MessageRef<'a> {
         self.value(OptionNumber::ETAG)
     }
 
-    /// The block of the request's body; `None` too if its size is the reserved one.
+    /// The block of the request's body; also `None` if its size is the reserved one.
     pub fn block1(&self) -> Option<BlockOption> {
         BlockOption::read(self.value(OptionNumber::BLOCK1)?)
     }
 
-    /// The block of the response's body; `None` too if its size is the reserved one.
+    /// The block of the response's body; also `None` if its size is the reserved one.
     pub fn block2(&self) -> Option<BlockOption> {
         BlockOption::read(self.value(OptionNumber::BLOCK2)?)
     }
@@ -382,16 +381,16 @@ impl<'a> MessageRef<'a> {
     }
 }
 
-/// A message that has outlived its datagram; see [`MessageRef::to_owned`].
+/// A message that owns its bytes; see [`MessageRef::to_owned`].
 #[derive(Clone, Debug)]
 pub struct OwnedMessage {
     header: Header,
     scan: Scan,
     /// Token and options, then payload.
     bytes: Vec<u8>,
-    /// How many bytes are not payload.
+    /// The length of token and options.
     head: usize,
-    /// What the first block of its body says.
+    /// The Content-Format in the first block of its body.
     body_format: Option<ContentFormat>,
 }
 
@@ -425,18 +424,19 @@ impl ParseError {
     }
 }
 
-/// What one pass over the options finds.
+/// The result of one pass over the options.
 #[derive(Clone, Copy, Debug, Default)]
 struct Scan {
     /// The known options with a legal value.
     present: OptionSet,
-    /// The first critical option that is not, or 0, which is not critical.
+    /// The first critical option that isn't known or has an illegal value; 0, which isn't critical,
+    /// if there is none.
     unrecognised: u16,
 }
 
 impl Scan {
-    /// Reads the options at the beginning of `body` and gives what is behind them. An error tells
-    /// how many bytes were left where it was noticed.
+    /// Reads the options at the beginning of `body` and returns the rest. An error holds the number
+    /// of bytes left where it was detected.
     fn options<'a>(&mut self, body: &'a [u8]) -> Result<&'a [u8], (FormatError, usize)> {
         let mut rest = body;
         let mut number = 0;

@@ -1,4 +1,4 @@
-//! Writing a message once, into the bytes that are sent and sent again (RFC 7252 §3).
+//! Writing a message directly into the bytes that are sent and retransmitted (RFC 7252 §3).
 
 use alloc::vec::Vec;
 use core::{
@@ -16,15 +16,15 @@ use super::{
     token::Token,
 };
 
-/// Room for the header and the longest token. They are written last, to the right, so that
+/// Room for the header and the longest token. They are written last and right-aligned, so that
 /// nothing has to move when the token is known.
 const HEAD: usize = 12;
 
-/// What most answers need beside the head.
+/// The capacity that most answers need besides the head.
 const DEFAULT_CAPACITY: usize = 36;
 
 /// A message under construction: code, options in the order of their numbers, payload. Type,
-/// message id and token are given when it is sent.
+/// message id and token are set when it is sent.
 ///
 /// ```
 /// use lwm2m_core::{ContentFormat, Method};
@@ -39,7 +39,7 @@ const DEFAULT_CAPACITY: usize = 36;
 /// ```
 #[derive(Clone, Debug)]
 pub struct MessageBuf {
-    /// The head, the options and, if one was begun, the payload after its marker.
+    /// The head, the options and, if it has been started, the payload after its marker.
     bytes: Vec<u8>,
     code: Code,
     /// The number of the last option.
@@ -72,10 +72,10 @@ pub enum OptionError {
     /// The option must not be repeated (RFC 7252 §5.4.5).
     #[error("{0} must not be repeated")]
     Repeated(OptionNumber),
-    /// The payload has begun.
+    /// The payload has been started.
     #[error("{0} comes after the payload")]
     AfterPayload(OptionNumber),
-    /// "." and ".." are no segments of a path (RFC 7252 §5.10.1, §5.10.7).
+    /// "." and ".." aren't legal path segments (RFC 7252 §5.10.1, §5.10.7).
     #[error("a segment of {0} is neither \".\" nor \"..\"")]
     DotSegment(OptionNumber),
 }
@@ -105,9 +105,9 @@ impl MessageBuf {
         Self::with_capacity(code, capacity)
     }
 
-    /// A message of any code, for tools and tests: a method or a response code that the RFC
-    /// defines elsewhere, one of a reserved class, or Empty. An Empty message has neither options
-    /// nor payload, and only the empty token (RFC 7252 §4.1); that is for the caller to see to.
+    /// A message of any code, for tools and tests: a method or a response code that the RFC defines
+    /// elsewhere, one of a reserved class, or Empty. An Empty message must have no options, no
+    /// payload and an empty token (RFC 7252 §4.1); the caller must ensure that.
     ///
     /// ```
     /// use lwm2m_core::Code;
@@ -140,7 +140,7 @@ impl MessageBuf {
         }
     }
 
-    /// Moves the message out. What is left can't be sent.
+    /// Moves the message out; `self` can't be sent afterwards.
     #[cfg(feature = "server")]
     pub(crate) fn take(&mut self) -> Self {
         Self {
@@ -177,7 +177,7 @@ impl MessageBuf {
         self.bytes.len()
     }
 
-    /// Adds an option; those without a typed call too.
+    /// Adds any option, including those without a method.
     #[inline]
     pub fn option(&mut self, number: OptionNumber, value: &[u8]) -> Result<&mut Self, OptionError> {
         let delta = self.admit(number, value.len())?;
@@ -198,7 +198,7 @@ impl MessageBuf {
         self.uint(OptionNumber::OBSERVE, value & 0x00ff_ffff)
     }
 
-    /// A segment of the location that was made.
+    /// A path segment of the location of a created resource.
     pub fn location_path(&mut self, segment: &str) -> Result<&mut Self, OptionError> {
         self.segment(OptionNumber::LOCATION_PATH, segment)
     }
@@ -208,7 +208,7 @@ impl MessageBuf {
         self.segment(OptionNumber::URI_PATH, segment)
     }
 
-    /// A segment of the path, as it is displayed; without a string in between.
+    /// A segment of the path, written with `Display` without an intermediate string.
     pub fn uri_path_display(
         &mut self,
         segment: &dyn fmt::Display,
@@ -232,7 +232,7 @@ impl MessageBuf {
         self.option(OptionNumber::URI_QUERY, argument.as_bytes())
     }
 
-    /// An argument of the query, as it is displayed; without a string in between.
+    /// An argument of the query, written with `Display` without an intermediate string.
     pub fn uri_query_display(
         &mut self,
         argument: &dyn fmt::Display,
@@ -250,7 +250,7 @@ impl MessageBuf {
         self.option(OptionNumber::ETAG, tag)
     }
 
-    /// Which block of the response's body this is, or is asked for.
+    /// The block of the response's body that this is or requests.
     pub fn block2(&mut self, block: BlockOption) -> Result<&mut Self, OptionError> {
         self.uint(OptionNumber::BLOCK2, block.value())
     }
@@ -279,7 +279,7 @@ impl MessageBuf {
         let length = value.as_bytes().len();
         let delta = self.admit(number, length)?;
         if delta < 13 {
-            // What is too much is cut off: quicker than a copy of a length that is not known.
+            // Truncate the excess: faster than a copy of variable length.
             let end = self.bytes.len() + 1 + length;
             let header = u64::from(delta) << 60 | (length as u64) << 56;
             let word = header | value.at_start();
@@ -305,7 +305,7 @@ impl MessageBuf {
         let header = self.bytes.len();
         self.long_header(delta, 0);
         let start = self.bytes.len();
-        // Writing into a vector does not fail; a value that fails to display is cut off.
+        // Writing into a vector doesn't fail; a value whose `Display` fails is truncated.
         let _ = Append(&mut self.bytes).write_fmt(format_args!("{value}"));
         let length = self.bytes.len().saturating_sub(start);
         let lengths = number.lengths().unwrap_or((0, u16::MAX));
@@ -344,9 +344,9 @@ impl MessageBuf {
         self
     }
 
-    /// Where the payload is appended: what is there already must stay. The marker before it is
-    /// written now, and taken back when the message is sent if nothing followed it. No option can
-    /// be added from here on.
+    /// The buffer to append the payload to; its existing content must not be changed. This writes
+    /// the payload marker, which is removed when the message is sent if the payload is still empty.
+    /// No options can be added afterwards.
     #[inline]
     pub fn payload_mut(&mut self) -> &mut Vec<u8> {
         if self.marker == 0 {
@@ -356,8 +356,8 @@ impl MessageBuf {
         &mut self.bytes
     }
 
-    /// The message with all it needs to be sent. An endpoint does this itself; it is here for
-    /// tools and tests.
+    /// Completes the message with type, message id and token. An endpoint does this itself; this is
+    /// for tools and tests.
     #[inline]
     pub fn finish(mut self, kind: MessageType, message_id: u16, token: Token) -> WireMessage {
         if self.marker != 0 && self.bytes.len() <= self.marker + 1 {
@@ -377,7 +377,7 @@ impl MessageBuf {
             return (self, Bytes::new());
         };
         let head = head.to_vec();
-        // It may be kept for a while: not with what it has grown beyond its length.
+        // It may be kept for a while, so excess capacity is released.
         self.bytes.shrink_to_fit();
         let mut payload = Bytes::from(mem::replace(&mut self.bytes, head));
         let start = payload.len().min(marker.saturating_add(1));
@@ -385,7 +385,7 @@ impl MessageBuf {
         (self, payload)
     }
 
-    /// Checks an option against what is there already, and notes it. Gives its delta.
+    /// Checks an option against those already written, and records it. Returns its delta.
     #[inline]
     fn admit(&mut self, number: OptionNumber, length: usize) -> Result<u16, OptionError> {
         if self.marker != 0 {
@@ -466,11 +466,11 @@ impl Write for Append<'_> {
 #[derive(Clone)]
 pub struct WireMessage {
     bytes: Vec<u8>,
-    /// Where it begins: the head is written to the right.
+    /// Where it begins: the head is right-aligned.
     start: usize,
 }
 
-/// Writes header and token to the right in the room that was kept for them; gives where they begin.
+/// Writes header and token right-aligned into their reserved space; returns where they begin.
 #[inline]
 fn write_head(
     bytes: &mut Vec<u8>,
@@ -484,11 +484,11 @@ fn write_head(
     let first = 0x40 | kind.bits() << 4 | length;
     let [id_high, id_low] = message_id.to_be_bytes();
     if bytes.len() < HEAD {
-        // Only if the bytes before the payload were taken away; what is left of them means nothing.
+        // Only if the bytes before the payload were removed; the remaining ones have no meaning.
         *bytes = [0; HEAD].to_vec();
     }
-    // First the token, of which the zeros before it are overwritten: quicker than a copy of a
-    // length that is not known.
+    // First the token; the header then overwrites its leading zeros. Faster than a copy of variable
+    // length.
     if let Some(place) = bytes.get_mut(4..).and_then(<[u8]>::first_chunk_mut::<8>) {
         *place = token.at_end();
     }
@@ -502,7 +502,7 @@ fn write_head(
 }
 
 impl WireMessage {
-    /// As a response with this type and message id from now on: the rest stays.
+    /// Changes type and message id; the rest stays.
     pub(super) fn readdress(&mut self, kind: MessageType, message_id: u16) {
         let [id_high, id_low] = message_id.to_be_bytes();
         if let Some([first, _, high, low, ..]) = self.bytes.get_mut(self.start..) {
@@ -511,12 +511,12 @@ impl WireMessage {
         }
     }
 
-    /// How many bytes of memory it takes.
+    /// The bytes of memory it takes.
     pub(super) const fn size(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Gives back memory that was reserved and is not used, if it is worth it.
+    /// Releases unused capacity if it is large enough.
     pub(super) fn compact(&mut self) {
         if self.bytes.capacity() - self.bytes.len() > 64 {
             self.bytes.shrink_to_fit();

@@ -1,33 +1,35 @@
 //! CoAP (RFC 7252, RFC 7641, RFC 7959): the message codec and an endpoint for many peers.
 //!
-//! [`MessageRef`] reads a message where it lies, [`MessageBuf`] writes one; both stand alone.
-//! [`Endpoint`] joins them with time; its documentation has a request and its response.
+//! [`MessageRef`] reads a message in place and [`MessageBuf`] writes one; both can be used on their
+//! own. [`Endpoint`] is the protocol state machine; its documentation shows a request and its
+//! response.
 //!
 //! # Large bodies
 //!
-//! A body larger than [`Config::block_size`] goes in blocks (RFC 7959), by itself: who sends it
-//! hands over one message, who receives it gets it whole, up to [`Bounds::body`]. Nothing else is
-//! to be done. An application that does not want to hold a body
+//! A body larger than [`Config::block_size`] is transferred in blocks (RFC 7959) automatically: the
+//! sending application passes one message, and the receiving application gets the whole body, up to
+//! [`Bounds::body`]. An application that does not want to hold a whole body can
 //!
-//! - **receives a request block by block**: with [`Config::stream_requests`] the blocks come as
-//!   [`Incoming::RequestBlock`], each to be answered; [`Endpoint::assemble`] has the rest of one put
-//!   together after all. [`Event::TransferLost`] tells of one that will not end.
-//! - **receives a response block by block**: with [`RequestOptions::stream`] they come as
+//! - **receive a request block by block**: with [`Config::stream_requests`] each block arrives as
+//!   an [`Incoming::RequestBlock`], which must be answered. [`Endpoint::assemble`] makes the
+//!   endpoint assemble the rest of a body instead. [`Event::TransferLost`] reports a transfer that
+//!   will not complete.
+//! - **receive a response block by block**: with [`RequestOptions::stream`] the blocks arrive as
 //!   [`Incoming::ResponseBlock`], the last one as [`Incoming::Response`].
-//! - **supplies a body block by block**: a [`Source`] takes its place, in
-//!   [`Endpoint::request_from`], [`respond_from`](Endpoint::respond_from) or
-//!   [`notify_from`](Endpoint::notify_from); [`Event::BlockWanted`] asks for a block by its offset,
-//!   [`Endpoint::supply`] hands it over, and [`Event::SourceClosed`] is the end.
+//! - **supply a body block by block**: pass a [`Source`] to [`Endpoint::request_from`],
+//!   [`respond_from`](Endpoint::respond_from) or [`notify_from`](Endpoint::notify_from);
+//!   [`Event::BlockWanted`] requests a block by its offset, [`Endpoint::supply`] supplies it, and
+//!   [`Event::SourceClosed`] reports that no more blocks are needed.
 //!
-//! A client that wants one block of a response alone asks for it with
-//! [`MessageBuf::block2`]; the response is that block.
+//! A client that wants only a single block of a response requests it with [`MessageBuf::block2`];
+//! the response is that block.
 //!
-//! Bodies are held within [`Bounds`]. Each peer has a share, a body has
-//! [an end](Config::transfer_deadline) however regularly its blocks come, and when there is no room
-//! the bodies that do not come on, or are not read on, give way. An endpoint that serves anybody
-//! decides by the first block: nothing is held of a request until the application has accepted that
-//! with [`Code::CONTINUE`](lwm2m_core::Code::CONTINUE) or [`Endpoint::assemble`], nor if it is
-//! refused.
+//! [`Bounds`] limits the memory for bodies. Each peer has a share, each body has a
+//! [deadline](Config::transfer_deadline) however regularly its blocks arrive, and stalled transfers
+//! are evicted when room is needed. With [`Config::stream_requests`] an application can decide by
+//! the first block: the endpoint stores nothing for the body until the application accepts that
+//! block with [`Code::CONTINUE`](lwm2m_core::Code::CONTINUE) or [`Endpoint::assemble`], and nothing
+//! if it refuses it.
 //!
 //! ```
 //! use lwm2m_core::{Code, Instant, Method};
@@ -84,48 +86,49 @@
 //!
 //! # Without security
 //!
-//! Anybody can send a datagram under anybody's address. An endpoint that serves peers without
-//! security therefore does work and holds memory for strangers, within [`Bounds`], and what it
-//! holds for them makes room for those it deals with.
+//! Source addresses can be forged. An endpoint that serves peers without security therefore does
+//! work and holds memory for unknown senders, within [`Bounds`]; state held for them is evicted
+//! first when peers the endpoint communicates with need room.
 //!
-//! It also answers to addresses that were made up. A reply that is longer than its request makes
-//! it an amplifier (RFC 7252 §11.3):
+//! It also replies to forged addresses. A reply longer than its request makes the endpoint an
+//! amplifier (RFC 7252 §11.3):
 //!
-//! - A `Server` answers who is not registered with at most three times the bytes that it got. A
-//!   Register is accepted from anybody, though, and each request that the application then makes of
-//!   the new client is sent five times if no answer comes: with three Reads, about eight times the
-//!   bytes of the Register.
+//! - A `Server` answers an unregistered sender with at most three times the bytes it received.
+//!   However, it accepts a Register from any sender, and each request that the application then
+//!   sends to the new client is transmitted five times if there is no answer: with three Reads,
+//!   about eight times the bytes of the Register.
 //! - A `Client` without security answers a Read of 8 to 16 bytes with a block of up to
-//!   [`Config::block_size`]: 22 to 65 times the bytes, if the sender uses the address of a server it
-//!   is registered with.
+//!   [`Config::block_size`]: 22 to 65 times the bytes, if the sender forges the address of a server
+//!   that the client is registered with.
 //!
-//! What helps: security, which leaves an endpoint only peers that have proved who they are; a
-//! network or a filter that drops forged addresses; a smaller [`Config::block_size`]; to ask
-//! nothing of a client that registers without security until it has sent an Update, which needs
-//! the location that only it was told. The Echo option (RFC 9175 §2.3), by which a server makes
-//! sure that a client is reached at its address before it sends it more, is not implemented.
+//! Mitigations: security, which limits an endpoint to authenticated peers; a network or a filter
+//! that drops forged addresses; a smaller [`Config::block_size`]; sending no requests to a client
+//! that registers without security until it has sent an Update, which requires the location that
+//! only that client received. The Echo option (RFC 9175 §2.3), with which a server verifies that a
+//! client is reachable at its address, is not implemented.
 //!
 //! # Observing
 //!
-//! Who observes is a client whose request carried Observe: 0. The endpoint that serves it does not
-//! keep the list of observers (RFC 7641 §4.1): the application does, as it knows the resources.
-//! An entry is a peer and an [`Observer`], which has the token; peer and token tell entries apart.
-//! It begins with a successful answer that carries an Observe option, replacing an entry of the
-//! same peer and token, and ends
+//! An observer is a client whose request carried Observe: 0. The serving endpoint does not keep the
+//! list of observers (RFC 7641 §4.1); the application does, because it knows the resources. An
+//! entry consists of a peer and an [`Observer`], which holds the token; peer and token identify the
+//! entry. An entry is added by a successful response that carries an Observe option, replacing any
+//! entry with the same peer and token. It is removed
 //!
-//! - with a request of that token that carries Observe: 1,
-//! - with [`Incoming::NotificationReset`] of that token, if it [is one of this
+//! - by a request with that token that carries Observe: 1,
+//! - by [`Incoming::NotificationReset`] with that token, if the notification [belongs to this
 //!   observation](Observer::has_sent),
-//! - with [`Event::NotificationFailed`] of that token, likewise, if the reason is
-//!   [`Timeout`](FailureReason::Timeout), or [`Event::ResponseFailed`],
-//! - with a notification that is an error, which carries no Observe option.
+//! - by [`Event::NotificationFailed`] with that token, under the same condition and if the reason
+//!   is [`Timeout`](FailureReason::Timeout), or by [`Event::ResponseFailed`],
+//! - by sending a notification with an error code, which carries no Observe option.
 //!
-//! The numbers in Observe options rise with each answer and notification, and begin anew after 24
-//! bits. One notification in 24 hours is confirmable (RFC 7641 §4.5):
-//! [`Endpoint::notify_observer`] sees to that, if the observer is told what [was not sent after
-//! all](Observer::was_not_sent). Of non-confirmable ones no more than one every three seconds is to
-//! be sent to a client (§4.5.1); that is for the application. The newest value takes the place of
-//! one that is still being sent: see [`Endpoint::notify`].
+//! The sequence numbers in Observe options increase with each response and notification, and wrap
+//! around after 24 bits. At least one notification every 24 hours must be confirmable (RFC 7641
+//! §4.5): [`Endpoint::notify_observer`] ensures this, provided that the application reports
+//! [notifications that were not sent](Observer::was_not_sent). On average, no more than one
+//! non-confirmable notification every three seconds should be sent to a client (§4.5.1); the
+//! application must ensure this. A newer value replaces one whose transmission is still in
+//! progress: see [`Endpoint::notify`].
 //!
 //! ```
 //! use lwm2m_core::{Code, Instant, Method};
@@ -190,10 +193,10 @@
 //!
 //! # Observations across a restart
 //!
-//! [`Endpoint::save_observation`] gives an observation of ours as plain data, which the feature `serde`
-//! serialises; [`Endpoint::restore_observation`] of a new endpoint takes it back. Notifications are
-//! then matched, kept in order, fetched in blocks and cancelled as if nothing had happened. Where it is
-//! known how long no endpoint ran, add that to [`SavedNewest::age`].
+//! [`Endpoint::save_observation`] returns a client-side observation as plain data, which can be
+//! serialised with the `serde` feature; [`Endpoint::restore_observation`] restores it in a new
+//! endpoint. Notifications are then matched, ordered and fetched in blocks, and the observation can
+//! be cancelled, as before. If the downtime is known, add it to [`SavedNewest::age`].
 
 mod endpoint;
 mod message;

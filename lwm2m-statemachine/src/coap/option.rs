@@ -1,5 +1,5 @@
-//! Options: their numbers, what is legal, and how numbers are written in them
-//! (RFC 7252 §3.1, §3.2, §5.4, §5.10; RFC 7641 §2; RFC 7959 §2.1, §4).
+//! Options: their numbers, their rules, and the encoding of numbers in them (RFC 7252 §3.1, §3.2,
+//! §5.4, §5.10; RFC 7641 §2; RFC 7959 §2.1, §4).
 
 use core::fmt;
 
@@ -9,21 +9,21 @@ use thiserror::Error;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OptionNumber(u16);
 
-/// What is legal for an option that this crate knows. Aligned, as each option of a message is looked
-/// up.
+/// The rules for an option that this crate knows. Aligned, because every option of a message is
+/// looked up here.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
 struct Rule {
     /// The shortest legal value.
     min: u32,
-    /// How much longer one may be.
+    /// How much longer a legal value may be.
     span: u16,
     repeatable: bool,
     text: bool,
 }
 
 impl Rule {
-    /// No length is legal: an option that is not known.
+    /// No length is legal: for unknown options.
     const UNKNOWN: Self = Self {
         min: u32::MAX,
         span: 0,
@@ -74,10 +74,10 @@ pub enum OptionFault {
         /// The longest legal length in bytes.
         longest: u16,
     },
-    /// The option may occur once, and has occurred before (RFC 7252 §5.4.5).
+    /// The option may occur only once, and has occurred before (RFC 7252 §5.4.5).
     #[error("repeated")]
     Repeated,
-    /// The value is text and not UTF-8 (RFC 7252 §3.2).
+    /// The value should be text but isn't UTF-8 (RFC 7252 §3.2).
     #[error("not UTF-8")]
     NotUtf8,
     /// The value is excluded: "." or ".." as a segment of a path (RFC 7252 §5.10.1, §5.10.7), or
@@ -86,10 +86,10 @@ pub enum OptionFault {
     Value,
 }
 
-/// How many numbers the table of rules covers; no known option is beyond.
+/// The length of the table of rules; all known option numbers are below.
 const KNOWN: usize = 64;
 
-/// The options, in one place for constants, names and rules.
+/// Defines the constants, names and rules of the options.
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal, $rule:expr;)*) => {
         impl OptionNumber {
@@ -164,8 +164,8 @@ impl OptionNumber {
         self.0
     }
 
-    /// Whether a message must not be processed by who does not understand the option
-    /// (RFC 7252 §5.4.1).
+    /// Whether an endpoint that doesn't understand the option must not process the message (RFC
+    /// 7252 §5.4.1).
     pub const fn is_critical(self) -> bool {
         self.0 & 1 != 0
     }
@@ -189,13 +189,13 @@ impl OptionNumber {
         Some((min, min.saturating_add(rule.span)))
     }
 
-    /// Whether it holds segments of a path.
+    /// Whether it is a path segment.
     pub(super) const fn is_path(self) -> bool {
         matches!(self, Self::URI_PATH | Self::LOCATION_PATH)
     }
 
-    /// Whether a value of this length and its place are legal and, if it is text, it is UTF-8.
-    /// What is not is to be treated as an unrecognised option (RFC 7252 §5.4.3, §5.4.5).
+    /// Whether the length and the position of this value are legal and, if it is text, it is UTF-8.
+    /// Otherwise the option must be treated as unrecognised (RFC 7252 §5.4.3, §5.4.5).
     #[inline]
     pub(super) fn is_legal(self, value: &[u8], repeated: bool) -> bool {
         let rule = self.rule();
@@ -204,8 +204,8 @@ impl OptionNumber {
             && (!rule.text || is_utf8(value))
     }
 
-    /// What is wrong with this value in its place, if anything is: all that
-    /// [`is_legal`](Self::is_legal) finds, and values that are excluded.
+    /// The fault of this value at its position, if any: everything that
+    /// [`is_legal`](Self::is_legal) checks, and excluded values.
     pub(super) fn fault(self, value: &[u8], repeated: bool) -> Option<OptionFault> {
         let rule = self.rule();
         let Some((shortest, longest)) = self.lengths() else {
@@ -237,15 +237,15 @@ impl OptionNumber {
         RULES.get(usize::from(self.0)).unwrap_or(&Rule::UNKNOWN)
     }
 
-    /// The option's place in an [`OptionSet`]; none beyond the known ones.
+    /// The option's bit in an [`OptionSet`]; 0 beyond the known ones.
     #[inline]
     pub(super) const fn bit(self) -> u64 {
         if self.0 < 64 { 1 << self.0 } else { 0 }
     }
 }
 
-/// UTF-8, quick for the short ASCII strings that options hold: two words that may overlap cover up
-/// to 32 bytes.
+/// Checks for UTF-8, optimised for the short ASCII strings that options hold: two words that may
+/// overlap cover up to 32 bytes.
 #[inline]
 fn is_utf8(value: &[u8]) -> bool {
     const HIGH: u128 = u128::from_ne_bytes([0x80; 16]);
@@ -266,7 +266,7 @@ fn is_utf8(value: &[u8]) -> bool {
     all & HIGH == 0 || is_long_utf8(value)
 }
 
-/// UTF-8, the long way round.
+/// Checks for UTF-8 in the general case.
 #[cold]
 fn is_long_utf8(value: &[u8]) -> bool {
     core::str::from_utf8(value).is_ok()
@@ -338,7 +338,7 @@ impl OptionSet {
         self.0 |= 1_u64.wrapping_shl(option.0 as u32);
     }
 
-    /// Its option with the lowest number.
+    /// The option with the lowest number.
     pub(super) fn first(self) -> Option<OptionNumber> {
         let first = self.0.trailing_zeros();
         if first >= u64::BITS {
@@ -347,19 +347,19 @@ impl OptionSet {
         u16::try_from(first).ok().map(OptionNumber)
     }
 
-    /// Those that are in `other` too.
+    /// The intersection with `other`.
     pub(super) const fn within(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// The critical ones that are not in `other`.
+    /// The critical options that are not in `other`.
     pub(super) const fn critical_outside(self, other: Self) -> Self {
         const CRITICAL: u64 = 0xaaaa_aaaa_aaaa_aaaa;
         Self(self.0 & !other.0 & CRITICAL)
     }
 }
 
-/// A number as an option holds it: big-endian, in as few bytes as possible (RFC 7252 §3.2).
+/// A number encoded as an option value: big-endian, in as few bytes as possible (RFC 7252 §3.2).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Uint {
     bytes: [u8; 4],
@@ -430,7 +430,7 @@ impl BlockOption {
         })
     }
 
-    /// From the option's value. `None` if it is longer than 3 bytes or has the reserved size 7.
+    /// Decodes the option's value. `None` if it is longer than 3 bytes or has the reserved size 7.
     pub fn read(value: &[u8]) -> Option<Self> {
         if value.len() > 3 {
             return None;
@@ -438,7 +438,7 @@ impl BlockOption {
         Self::from_value(Uint::read(value)?)
     }
 
-    /// From the number that the option holds.
+    /// Decodes the number that the option holds.
     pub(super) fn from_value(value: u32) -> Option<Self> {
         let exponent = u8::try_from(value & 0x7).ok()?;
         (exponent < 7).then_some(Self {
@@ -448,7 +448,7 @@ impl BlockOption {
         })
     }
 
-    /// Which block.
+    /// The block number.
     pub const fn number(self) -> u32 {
         self.number
     }

@@ -2,7 +2,7 @@
 
 use core::{fmt, ops::Deref};
 
-/// What joins a response to its request: 0 to 8 bytes, chosen by the client.
+/// Matches a response with its request: 0 to 8 bytes, chosen by the client.
 ///
 /// ```
 /// use lwm2m_statemachine::coap::Token;
@@ -13,7 +13,7 @@ use core::{fmt, ops::Deref};
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
-    /// Zeros after the token, so that equal tokens are equal here.
+    /// Padded with zeros, so that equal tokens compare equal.
     bytes: [u8; 8],
     length: u8,
 }
@@ -36,13 +36,13 @@ impl<'de> serde::Deserialize<'de> for Token {
 }
 
 impl Token {
-    /// The token of no bytes.
+    /// The empty token.
     pub const EMPTY: Self = Self {
         bytes: [0; 8],
         length: 0,
     };
 
-    /// The token of these bytes; `None` if they are more than 8.
+    /// The token with these bytes; `None` if there are more than 8.
     #[inline]
     pub fn new(token: &[u8]) -> Option<Self> {
         let mut bytes = [0; 8];
@@ -57,7 +57,7 @@ impl Token {
     #[inline]
     pub(super) fn at_start(bytes: &[u8], length: u8) -> Option<Self> {
         if let Some(word) = bytes.first_chunk::<8>() {
-            // Quicker than a copy of a length that is not known.
+            // Faster than a copy of variable length.
             let unused = 64_u32.saturating_sub(u32::from(length) * 8);
             let mask = u64::MAX.checked_shr(unused).unwrap_or(0);
             let bytes = (u64::from_le_bytes(*word) & mask).to_le_bytes();
@@ -80,7 +80,7 @@ impl Token {
         self.bytes.get(..usize::from(self.length)).unwrap_or(&[])
     }
 
-    /// The bytes at the end of eight, after zeros.
+    /// The bytes right-aligned in eight, after zeros.
     #[inline]
     pub(super) fn at_end(self) -> [u8; 8] {
         let unused = 64_u32.saturating_sub(u32::from(self.length) * 8);
@@ -88,13 +88,13 @@ impl Token {
         token.checked_shr(unused).unwrap_or(0).to_be_bytes()
     }
 
-    /// How many bytes there are: 0 to 8.
+    /// The number of bytes: 0 to 8.
     #[inline]
     pub(crate) const fn length(self) -> u8 {
         self.length
     }
 
-    /// All that tells tokens apart, for hashing in one step.
+    /// The whole token, for hashing in one step.
     pub(crate) const fn parts(self) -> (u64, u8) {
         (u64::from_le_bytes(self.bytes), self.length)
     }

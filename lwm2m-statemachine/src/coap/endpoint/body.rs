@@ -1,15 +1,15 @@
-//! Names of bodies in blocks.
+//! Identifiers of bodies that are transferred in blocks.
 
 use crate::coap::option::BlockOption;
 
-/// Stands for the value of a missing block option: its size is the reserved one (RFC 7959 §2.2).
+/// Represents a missing block option: a value with the reserved size (RFC 7959 §2.2).
 pub(super) const NO_BLOCK: u32 = u32::MAX;
 
-/// Names a body that is received block by block, uniquely within an endpoint.
+/// Identifies a body that is received block by block, uniquely within an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransferId(pub(super) u64);
 
-/// Names a body that the application supplies block by block, uniquely within an endpoint.
+/// Identifies a body that the application supplies block by block, uniquely within an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub(super) u64);
 
@@ -24,14 +24,14 @@ pub struct Source {
 }
 
 impl Source {
-    /// The name by which blocks are asked for.
+    /// The id by which blocks are requested.
     pub const fn id(&self) -> SourceId {
         self.id
     }
 }
 
-/// What a request is about. Requests for further blocks of a body are recognised by it. See
-/// [`NotifyOptions::resource`](crate::coap::NotifyOptions::resource).
+/// The resource that a request addresses. Requests for further blocks of a body are recognised by
+/// it. See [`NotifyOptions::resource`](crate::coap::NotifyOptions::resource).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Resource {
     pub(super) key: u64,
@@ -40,7 +40,7 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Not a resource: no request is about it.
+    /// Not a resource: no request addresses it.
     pub(super) const NONE: Self = Self {
         key: 0,
         block2: NO_BLOCK,

@@ -1,4 +1,4 @@
-//! What an endpoint is told once: parameters, bounds, seed.
+//! The configuration of an endpoint: parameters, bounds, seed.
 
 use core::{fmt, time::Duration};
 
@@ -6,48 +6,51 @@ use lwm2m_core::Instant;
 
 use crate::coap::option::{OptionNumber, OptionSet};
 
-/// How an endpoint behaves, and how much it holds. [`Debug`](fmt::Debug) does not show the seed.
+/// The configuration of an endpoint. [`Debug`](fmt::Debug) does not show the seed.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Where message ids, tokens and the randomness of retransmission come from. To be fresh for
-    /// every start: a seed used again repeats message ids and tokens, and peers would answer new
-    /// requests with what they answered to old ones.
+    /// The seed for message ids, tokens and retransmission jitter. It must be fresh at every start:
+    /// a reused seed repeats message ids and tokens, and peers would answer new requests with the
+    /// responses to old ones.
     pub seed: [u8; 32],
     /// The parameters of RFC 7252 §4.8.
     pub transmission: TransmissionParameters,
-    /// How long the application may take to answer a confirmable request before it is
-    /// acknowledged on its own and the answer has to be sent separately (RFC 7252 §5.2.2). Well
-    /// below ACK_TIMEOUT; 500 ms.
+    /// How long the application may take to answer a confirmable request before the endpoint sends
+    /// an Empty acknowledgement and the answer becomes a separate response (RFC 7252 §5.2.2). Must
+    /// be well below ACK_TIMEOUT. Default: 500 ms.
     pub acknowledgement_delay: Duration,
-    /// How long a request that was acknowledged, or is non-confirmable, waits for its response;
+    /// How long to wait for the response to a request that was acknowledged or is non-confirmable;
     /// [`MAX_TRANSMIT_WAIT`](TransmissionParameters::max_transmit_wait) if `None`.
     pub response_timeout: Option<Duration>,
-    /// The preferred size of blocks in bytes: a larger body is split into them, and smaller ones
-    /// are used if the peer wants them. Taken down to 16, 32, 64, 128, 256, 512 or 1024; 1024.
+    /// The preferred block size in bytes: larger bodies are split into blocks of this size, or of a
+    /// smaller size if the peer asks for it. Rounded down to 16, 32, 64, 128, 256, 512 or 1024.
+    /// Default: 1024.
     pub block_size: usize,
-    /// The largest message over SMS in bytes (TS 8.6.2): blocks are so large that theirs fit, of
-    /// 16 bytes at least. 140, which is one SMS; more where the transport concatenates, less where
-    /// it needs room for its security (TS 7.2.2.1.6).
+    /// The largest message over SMS in bytes (TS 8.6.2). The block size is chosen so that messages
+    /// fit, but is at least 16 bytes. Default: 140, which is one SMS. Use more if the transport
+    /// concatenates messages, and less if it needs room for its security (TS 7.2.2.1.6).
     pub sms_size: usize,
-    /// Whether the blocks of requests are handed on one by one
-    /// ([`Incoming::RequestBlock`](super::Incoming::RequestBlock)), so that the application decides
-    /// what becomes of them; by default they are assembled.
+    /// Whether the blocks of requests are passed to the application one by one
+    /// ([`Incoming::RequestBlock`](super::Incoming::RequestBlock)). By default requests are
+    /// assembled.
     pub stream_requests: bool,
-    /// How long a body that comes or goes in blocks is kept while nothing is heard of it;
+    /// How long a block-wise transfer may be idle before its body is dropped;
     /// [`EXCHANGE_LIFETIME`](TransmissionParameters::exchange_lifetime) if `None`.
     pub transfer_lifetime: Option<Duration>,
-    /// How long a body that is held here may take from its first block to its last, however
-    /// regularly its blocks come or are asked for; 1 hour, in which 1,024 blocks have 3.5 seconds
-    /// each. A request is forgotten then, the request for a response fails with
-    /// [`FailureReason::TooSlow`](super::FailureReason::TooSlow), and for a response that is served
-    /// the application is asked again. What is handed on block by block, and what the application
-    /// supplies, may take any time: nothing of it is held.
+    /// How long the transfer of a body that the endpoint holds may take from the first block to the
+    /// last, however regularly blocks arrive or are requested. Default: 1 hour, which leaves 3.5
+    /// seconds for each of 1,024 blocks. After that, the body of an incoming request is dropped, an
+    /// outgoing request whose response is being assembled fails with
+    /// [`FailureReason::TooSlow`](super::FailureReason::TooSlow), and requests for further blocks
+    /// of a served response are passed to the application. Bodies that are passed to the
+    /// application or supplied by it block by block may take any time, because the endpoint doesn't
+    /// hold them.
     pub transfer_deadline: Duration,
-    /// The critical options that requests may carry; others are answered 4.02. All that the
-    /// crate knows, but If-Match and If-None-Match.
+    /// The critical options that requests may carry; a request with any other is answered 4.02.
+    /// Default: all that the crate knows except If-Match and If-None-Match.
     pub understood: OptionSet,
-    /// How much is held at most.
+    /// Limits on the state that the endpoint holds.
     pub bounds: Bounds,
 }
 
@@ -78,7 +81,7 @@ impl Config {
 }
 
 impl fmt::Debug for Config {
-    /// Without the seed: it is a secret.
+    /// Omits the seed, which is secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("transmission", &self.transmission)
@@ -95,18 +98,18 @@ impl fmt::Debug for Config {
     }
 }
 
-/// What every message needs, worked out once; durations in milliseconds.
+/// Values derived from the configuration that every message needs; durations in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spans {
     pub(super) exchange_lifetime: u64,
     pub(super) non_lifetime: u64,
-    /// How long after the first time a message may be sent again (RFC 7252 §4.2).
+    /// How long after its first transmission a message may be retransmitted (RFC 7252 §4.2).
     pub(super) max_transmit_span: u64,
     pub(super) acknowledgement_delay: u64,
     pub(super) response_timeout: u64,
     pub(super) leisure: u64,
     pub(super) ack_timeout: u64,
-    /// By how much the first wait for an acknowledgement may be longer than ACK_TIMEOUT.
+    /// By how much the initial timeout may exceed ACK_TIMEOUT.
     pub(super) ack_spread: u64,
     /// How many messages to one peer may be outstanding, at least 1.
     pub(super) nstart: u16,
@@ -141,7 +144,7 @@ impl Spans {
         }
     }
 
-    /// How long a request of so many bytes without response is outstanding (RFC 7252 §4.7).
+    /// How long an unanswered request of this many bytes is outstanding (RFC 7252 §4.7).
     pub(super) fn probing(&self, bytes: usize) -> u64 {
         u64::try_from(bytes)
             .unwrap_or(u64::MAX)
@@ -150,95 +153,100 @@ impl Spans {
     }
 }
 
-/// Full milliseconds, rounded up.
+/// Whole milliseconds, rounded up.
 pub(super) fn millis(duration: Duration) -> u64 {
     let end = Instant::ZERO + duration;
     end.as_millis()
 }
 
-/// The moment so many milliseconds after `now`.
+/// The time this many milliseconds after `now`.
 pub(super) fn after(now: Instant, millis: u64) -> Instant {
     Instant::from_millis(now.as_millis().saturating_add(millis))
 }
 
-/// What peers can make an endpoint hold.
+/// Limits on the state that peers can make an endpoint hold.
 ///
-/// Without security anybody can send requests under any address. What strangers fill that way
-/// makes room for those the endpoint deals with, and answers take nothing of what requests and
-/// notifications to the same peer need, message ids included.
+/// Without security anyone can send requests from forged addresses. State held for unknown senders
+/// is evicted in favour of peers the endpoint communicates with. Answers to a peer don't use up the
+/// resources reserved for requests and notifications to it, message ids included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// Peers known at a time. For one too many, a stranger is forgotten: one to whom nothing was
-    /// sent but answers, and none of whose messages would do harm if it were taken for a new one.
-    /// If there is none, a confirmable request of it is answered 5.03, and other messages of it
-    /// are ignored.
+    /// The maximum number of peers. When it is exceeded, a stranger is evicted: a peer that was
+    /// sent nothing but answers, and none of whose messages would do harm if it were processed
+    /// again. If there is no such peer, confirmable requests from a new peer are answered 5.03 and
+    /// its other messages are ignored.
     pub peers: usize,
-    /// Messages remembered so that none is processed twice, of all peers together. Over the bound,
-    /// those whose repetition does no harm are forgotten first: responses, and requests that only
-    /// read, were refused or [are repeatable](super::Responder::repeatable); then new confirmable
-    /// requests are answered 5.03, and new non-confirmable ones ignored.
+    /// Records for detecting duplicate messages, for all peers together. When the limit is
+    /// exceeded, records of messages that are harmless to process again are evicted first:
+    /// responses, and requests that only read, were refused or [are
+    /// repeatable](super::Responder::repeatable). If there are none, new confirmable requests are
+    /// answered 5.03 and new non-confirmable ones are ignored.
     pub records: usize,
-    /// The same of one peer.
+    /// The same for one peer.
     pub records_per_peer: usize,
-    /// Answers that are kept in case that their requests come again. Over the bound, the oldest
-    /// answers to requests whose repetition does no harm go first, with their records. Then the oldest
-    /// of the others go, whose requests are only acknowledged when they come again. A larger answer is
-    /// not kept at all. 256 MiB, and 64 KiB of one peer, by default.
+    /// Answers kept for retransmitted requests. When the limit is exceeded, the oldest answers to
+    /// requests that are harmless to process again are evicted first, with their records. Then the
+    /// oldest of the other answers are evicted; their requests are only acknowledged when they are
+    /// retransmitted. An answer larger than the limit isn't kept at all. Default: 256 MiB, and 64
+    /// KiB per peer.
     pub answers: ByteBounds,
-    /// Requests to one peer that are not answered yet, observations included.
+    /// Unanswered requests to one peer, observations included.
     pub requests_per_peer: usize,
-    /// Confirmable notifications to one peer that are not acknowledged yet; and as many separate
-    /// responses.
+    /// Unacknowledged confirmable notifications to one peer; the same number of separate responses
+    /// is allowed in addition.
     pub transmissions_per_peer: usize,
-    /// Non-confirmable notifications to one peer that are remembered for a Reset, and as many
-    /// non-confirmable first answers to requests to observe; the oldest go first.
+    /// Non-confirmable notifications to one peer that are remembered so that a Reset can be
+    /// matched; the same number of non-confirmable first responses to observe requests is
+    /// remembered in addition. The oldest are dropped first.
     pub notifications_per_peer: usize,
-    /// The largest body that is put together from blocks, in bytes. A larger request is answered
-    /// 4.13, a larger response is none. What is handed on block by block may be of any size.
+    /// The largest body that is assembled from blocks, in bytes. A larger request is answered 4.13;
+    /// a request with a larger response fails. Bodies passed to the application block by block may
+    /// have any size.
     pub body: usize,
-    /// The same of a request, if that is less: anybody may send one, while a response is asked for.
-    /// 1 MiB by default, as for responses; a `Server` takes 64 KiB.
+    /// The same for requests, if lower: anyone may send a request, whereas a response was asked
+    /// for. Default: 1 MiB, as for responses; a `Server` uses 64 KiB.
     pub request_body: usize,
-    /// Bodies of requests that are coming in blocks. For one too many, or too many bytes, one of
-    /// another peer is forgotten: one that did not come on for 3 seconds (ACK_TIMEOUT and its spread)
-    /// or of which there is only the first block, else one of a peer that holds more than twice as
-    /// much. Over the bounds of one peer, one of its own is forgotten that did not come on for 3
-    /// seconds, or else one of which there is only the first block. If there is none, the request is
-    /// answered 5.03: so a few peers that begin large bodies do not keep out the others.
+    /// Request bodies being received in blocks. When a limit is exceeded, a body of another peer is
+    /// evicted: one that made no progress for 3 seconds (ACK_TIMEOUT × ACK_RANDOM_FACTOR) or of
+    /// which only the first block has arrived, otherwise one of a peer that holds more than twice
+    /// as much. When the limits of one peer are exceeded, one of its own bodies is evicted: one
+    /// that made no progress for 3 seconds, otherwise one of which only the first block has
+    /// arrived. If there is none, the request is answered 5.03. A few peers that start large
+    /// transfers therefore cannot lock out the others.
     ///
-    /// By default 65,536 bodies and 64 MiB; of one peer 16 bodies and 2 MiB, two of the largest. One
-    /// body has room in the share of a peer in any case.
+    /// Default: 65,536 bodies and 64 MiB; per peer 16 bodies and 2 MiB, enough for two bodies of
+    /// maximum size. The share of a peer always has room for one body.
     pub receiving: BodyBounds,
-    /// Bodies of responses that are put together from blocks. Over the bound, the largest one of
-    /// another peer goes, chosen as for [`receiving`](Self::receiving): its request fails with
-    /// [`FailureReason::NoRoom`](super::FailureReason::NoRoom). If there is none, or over the bound of
-    /// one peer, it is the one that needs room that fails.
+    /// Response bodies being assembled from blocks. When the limit is exceeded, the largest body of
+    /// another peer is evicted, chosen as for [`receiving`](Self::receiving): its request fails
+    /// with [`FailureReason::NoRoom`](super::FailureReason::NoRoom). If there is none, or if the
+    /// limit of one peer is exceeded, the request that needs room fails instead.
     ///
-    /// 64 MiB by default, and 4 MiB of one peer, four of the largest bodies, so that it takes many
-    /// peers to fill what there is. One body has room in the share of a peer in any case.
+    /// Default: 64 MiB, and 4 MiB per peer, enough for four bodies of maximum size, so that a few
+    /// peers cannot use up the total. The share of a peer always has room for one body.
     pub responses: ByteBounds,
-    /// Bodies of responses that are kept while they are asked for block by block. Over the bounds,
-    /// those that are being read go last: those of which a later block than the first was asked for
-    /// in the last 3 seconds (ACK_TIMEOUT and its spread). Of the others, the one that was not asked
-    /// for the longest time goes, or its bytes; over the bounds of one peer, one of its own. The
-    /// application is asked for it again. A body that is larger than the share of its peer is kept,
-    /// but no other one of that peer beside.
+    /// Response bodies kept while clients request them block by block. When a limit is exceeded,
+    /// bodies that are being read are evicted last: those of which a block after the first was
+    /// requested in the last 3 seconds (ACK_TIMEOUT × ACK_RANDOM_FACTOR). Of the others, the least
+    /// recently requested body, or its bytes, is evicted; when the limits of one peer are exceeded,
+    /// it is one of its own. Further requests for it are passed to the application. A body larger
+    /// than the share of its peer is kept, but then no other body of that peer.
     ///
-    /// By default 65,536 bodies and 64 MiB; of one peer 64 bodies and 4 MiB.
+    /// Default: 65,536 bodies and 64 MiB; per peer 64 bodies and 4 MiB.
     pub serving: BodyBounds,
 }
 
-/// How many bytes are held at most.
+/// Limits on bytes held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteBounds {
-    /// Of all peers together.
+    /// For all peers together.
     pub bytes: usize,
-    /// Of one peer.
+    /// For one peer.
     pub bytes_per_peer: usize,
 }
 
-/// How many bodies are held at most, and how many bytes they take.
+/// Limits on the number of bodies held and on their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyBounds {
     /// Bodies of all peers together.
@@ -252,10 +260,10 @@ pub struct BodyBounds {
 }
 
 impl Bounds {
-    /// Room for a million peers; 512 records with 64 KiB of answers, 256 requests and notifications
-    /// for each of them, 256 MiB of answers to all of them; bodies of 1 MiB; 16 requests from each
-    /// peer, two of the largest of them; four of the largest responses from and to each peer, and
-    /// 64 that are served; 64 MiB of each kind in all.
+    /// Sized for a million peers. Each peer may have 512 records with 64 KiB of answers, 256
+    /// requests and 256 notifications; answers take at most 256 MiB in total. Bodies may have 1
+    /// MiB. Each peer may have 16 request bodies in progress (2 MiB), response bodies of 4 MiB in
+    /// each direction, and 64 served bodies; each kind of body takes at most 64 MiB in total.
     pub const DEFAULT: Self = Self {
         peers: 1 << 22,
         records: 1 << 22,
@@ -294,8 +302,8 @@ impl Default for Bounds {
     }
 }
 
-/// The transmission parameters, and what is derived from them (RFC 7252 §4.8). The names are those
-/// of the RFC.
+/// The transmission parameters and the values derived from them (RFC 7252 §4.8), with the names of
+/// the RFC.
 ///
 /// ```
 /// use core::time::Duration;
@@ -309,23 +317,24 @@ impl Default for Bounds {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransmissionParameters {
-    /// ACK_TIMEOUT: the shortest wait for the first acknowledgement; 2 s.
+    /// ACK_TIMEOUT: the minimum initial timeout for an acknowledgement. Default: 2 s.
     pub ack_timeout: Duration,
-    /// ACK_RANDOM_FACTOR in percent, at least 100: the longest wait for the first acknowledgement
-    /// is this much of ACK_TIMEOUT; 150.
+    /// ACK_RANDOM_FACTOR in percent, at least 100: the maximum initial timeout as a percentage of
+    /// ACK_TIMEOUT. Default: 150.
     pub ack_random_percent: u32,
-    /// MAX_RETRANSMIT: how often a confirmable message is sent again; 4, at most 20.
+    /// MAX_RETRANSMIT: the maximum number of retransmissions of a confirmable message, at most 20.
+    /// Default: 4.
     pub max_retransmit: u8,
-    /// NSTART: how many messages to one peer may be outstanding at a time, at least 1; more are
-    /// queued; 1. Those are confirmable ones that wait for their acknowledgement, and
-    /// non-confirmable requests that wait for their response.
+    /// NSTART: how many messages to one peer may be outstanding at a time, at least 1; further
+    /// messages are queued. Default: 1. Confirmable messages that wait for their acknowledgement
+    /// and non-confirmable requests that wait for their response are outstanding.
     pub nstart: u16,
-    /// PROBING_RATE in bytes per second, at least 1: a non-confirmable request without response is
-    /// outstanding for as many seconds as it has bytes, divided by this; 1.
+    /// PROBING_RATE in bytes per second, at least 1: an unanswered non-confirmable request is
+    /// outstanding for its size divided by this rate. Default: 1.
     pub probing_rate: u32,
-    /// DEFAULT_LEISURE: within which time a multicast request is answered; 5 s.
+    /// DEFAULT_LEISURE: the period within which a multicast request is answered. Default: 5 s.
     pub default_leisure: Duration,
-    /// MAX_LATENCY: how long a datagram may be under way; 100 s.
+    /// MAX_LATENCY: the maximum time a datagram takes to arrive. Default: 100 s.
     pub max_latency: Duration,
 }
 
@@ -341,12 +350,13 @@ impl TransmissionParameters {
         max_latency: Duration::from_secs(100),
     };
 
-    /// MAX_TRANSMIT_SPAN: from the first to the last time that a confirmable message is sent.
+    /// MAX_TRANSMIT_SPAN: the time from the first transmission of a confirmable message to its last
+    /// retransmission.
     pub fn max_transmit_span(&self) -> Duration {
         self.backoff(self.retransmissions())
     }
 
-    /// MAX_TRANSMIT_WAIT: from the first time that a confirmable message is sent to when its
+    /// MAX_TRANSMIT_WAIT: the time from the first transmission of a confirmable message until its
     /// sender gives up.
     pub fn max_transmit_wait(&self) -> Duration {
         self.backoff(self.retransmissions().saturating_add(1))
@@ -364,8 +374,8 @@ impl TransmissionParameters {
             .saturating_add(self.processing_delay())
     }
 
-    /// EXCHANGE_LIFETIME: from when a confirmable message is first sent to when its message id may
-    /// be used again; not before its acknowledgement is given up.
+    /// EXCHANGE_LIFETIME: the time from the first transmission of a confirmable message until its
+    /// message id may be reused; at least MAX_TRANSMIT_WAIT.
     pub fn exchange_lifetime(&self) -> Duration {
         self.max_transmit_span()
             .saturating_add(self.max_rtt())
@@ -377,19 +387,19 @@ impl TransmissionParameters {
         self.max_transmit_span().saturating_add(self.max_latency)
     }
 
-    /// The longest that the first wait for an acknowledgement may be.
+    /// The maximum initial timeout for an acknowledgement.
     pub(super) fn longest_ack_timeout(&self) -> Duration {
         self.ack_timeout
             .saturating_mul(self.ack_random_percent.max(100))
             / 100
     }
 
-    /// MAX_RETRANSMIT within its range: beyond it, only durations no one waits for.
+    /// MAX_RETRANSMIT limited to its range; beyond it, the durations would be absurdly long.
     pub(super) fn retransmissions(&self) -> u8 {
         self.max_retransmit.min(20)
     }
 
-    /// The sum of this many waits, each twice the one before.
+    /// The sum of this many timeouts, each twice the previous one.
     fn backoff(&self, waits: u8) -> Duration {
         let factor = (1_u32 << waits.min(31)) - 1;
         self.longest_ack_timeout().saturating_mul(factor)

@@ -1,27 +1,27 @@
-//! What an endpoint is to be woken for.
+//! Reasons for which an endpoint must be woken.
 
 use lwm2m_core::Instant;
 
-/// What an endpoint is to be woken for next; see
+/// Why an endpoint must be woken next; see
 /// [`Endpoint::next_deadline`](super::Endpoint::next_deadline).
 ///
 /// It may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Deadline {
-    /// A message is retransmitted or given up, or message ids are free again.
+    /// A message is retransmitted or times out, or message ids become free again.
     Transmission,
-    /// A request is acknowledged without an answer, or a message that was received is forgotten.
+    /// A request gets an Empty acknowledgement, or the record of a received message expires.
     Record,
-    /// An answer to a group's request is sent.
+    /// An answer to a multicast request is sent.
     Leisure,
-    /// The message ids of a peer are forgotten.
+    /// The message ids of a peer expire.
     Peer,
-    /// The response to a request is given up.
+    /// The response to a request times out.
     Response,
-    /// A notification that was sent once is forgotten.
+    /// The record of a notification that was sent once expires.
     Notification,
-    /// A body in blocks is given up.
+    /// A block-wise transfer times out.
     Body,
 }
 

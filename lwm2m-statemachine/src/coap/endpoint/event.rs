@@ -1,4 +1,4 @@
-//! What an endpoint tells its application.
+//! Events and errors of an endpoint.
 
 use core::ops::Deref;
 
@@ -17,11 +17,11 @@ use crate::coap::{
     token::Token,
 };
 
-/// A request that was made; no two of an endpoint are the same.
+/// Identifies a request, uniquely within an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(super) Key);
 
-/// A notification that was sent; no two of an endpoint are the same.
+/// Identifies a notification, uniquely within an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NotificationId(pub(super) u64);
 
@@ -36,20 +36,20 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Says that running the request again does no harm, although it changes something: it is
-    /// idempotent, and what happened in between does not matter. Its record may then be dropped when
-    /// room is needed, as that of a request that only reads.
+    /// Declares that processing the request again does no harm although it changes state: it is
+    /// idempotent, even with other requests in between. Its record may then be evicted when room is
+    /// needed, like that of a request that only reads.
     pub const fn repeatable(mut self) -> Self {
         self.is_repeatable = true;
         self
     }
 
-    /// The token of the request; it names an observation.
+    /// The token of the request; it identifies an observation.
     pub const fn token(&self) -> Token {
         self.token
     }
 
-    /// What is asked for; notifications that take several blocks name it (see
+    /// The requested resource; pass it with notifications that take several blocks (see
     /// [`NotifyOptions::resource`](super::NotifyOptions::resource)).
     pub const fn resource(&self) -> Resource {
         self.resource
@@ -65,10 +65,10 @@ impl Responder {
     }
 }
 
-/// The whole payload of a request or response: where it lies in the datagram, or put together
-/// from blocks.
+/// The whole payload of a request or response: borrowed from the datagram, or assembled from
+/// blocks.
 ///
-/// A body is in one datagram or in several, so it won't grow.
+/// A body comes in one datagram or in several, so no variants will be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'d> {
     /// Part of the datagram.
@@ -78,7 +78,7 @@ pub enum Body<'d> {
 }
 
 impl Body<'_> {
-    /// What was put together; none if it is part of the datagram.
+    /// The assembled body; `None` if it is part of the datagram.
     fn into_assembled(self) -> Option<Bytes> {
         match self {
             Self::Datagram(_) => None,
@@ -98,7 +98,7 @@ impl Deref for Body<'_> {
     }
 }
 
-/// What was in a datagram; see [`Endpoint::receive`](super::Endpoint::receive).
+/// The content of a datagram; see [`Endpoint::receive`](super::Endpoint::receive).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Incoming<'d> {
@@ -112,18 +112,18 @@ pub enum Incoming<'d> {
         /// Its whole payload.
         body: Body<'d>,
     },
-    /// A block of a request, if [`Config::stream_requests`](super::Config::stream_requests) says
-    /// that they are handed on. The application answers each with
-    /// [`Endpoint::respond`](super::Endpoint::respond): 2.31 Continue for more, another success
-    /// for the last one, and an error ends the transfer. At the first one it may instead have the
-    /// rest assembled: [`Endpoint::assemble`](super::Endpoint::assemble). Until the first one is
-    /// answered nothing is held for the body; if there is no room for it then, that is answered 5.03
-    /// instead. If the last block never comes, [`Event::TransferLost`] tells.
+    /// A block of a request, if [`Config::stream_requests`](super::Config::stream_requests) is set.
+    /// The application answers each block with [`Endpoint::respond`](super::Endpoint::respond):
+    /// 2.31 Continue if more follow, another success code for the last one; an error ends the
+    /// transfer. It may instead answer the first block with
+    /// [`Endpoint::assemble`](super::Endpoint::assemble) to have the rest assembled. Nothing is
+    /// held for the body until the first block is answered; if there is no room then, the endpoint
+    /// answers 5.03 instead. If the last block never arrives, [`Event::TransferLost`] reports it.
     RequestBlock {
         /// For the answer.
         responder: Responder,
-        /// Which body the block is of. A client that gives up one and begins another to the same
-        /// path may have blocks of both under way.
+        /// The body that the block belongs to. If a client abandons a body and starts another to
+        /// the same path, blocks of both may still be in flight.
         transfer: TransferId,
         /// The request; its payload is the block.
         request: MessageRef<'d>,
@@ -132,8 +132,9 @@ pub enum Incoming<'d> {
         /// Whether more blocks follow.
         more: bool,
     },
-    /// A block of a response, but not the last one, which is the [`Response`](Self::Response): the
-    /// request was made with [`RequestOptions::stream`](super::RequestOptions::stream).
+    /// A block of a response to a request with
+    /// [`RequestOptions::stream`](super::RequestOptions::stream), except the last one, which is
+    /// reported as [`Response`](Self::Response).
     ResponseBlock {
         /// Which request.
         request: RequestId,
@@ -150,11 +151,11 @@ pub enum Incoming<'d> {
         response: MessageRef<'d>,
         /// Its whole payload.
         body: Body<'d>,
-        /// Whether notifications will follow, until the request is cancelled or one of them says
-        /// that it is the last.
+        /// Whether notifications will follow, until the request is cancelled or one has `observing:
+        /// false`.
         observing: bool,
     },
-    /// A later answer to a request that carried Observe: 0, newer than all before (RFC 7641
+    /// A notification for a request that carried Observe: 0, newer than all previous ones (RFC 7641
     /// §3.4).
     Notification {
         /// Which request.
@@ -166,23 +167,24 @@ pub enum Incoming<'d> {
         /// Whether more will follow.
         observing: bool,
     },
-    /// The peer rejected a request: its one outcome. For a ping: the peer is there.
+    /// The peer rejected a request: its one outcome. For a ping, this means that the peer is
+    /// reachable.
     RequestReset {
         /// Which request.
         request: RequestId,
     },
-    /// The peer has a confirmable notification.
+    /// The peer acknowledged a confirmable notification.
     Acknowledged {
         /// Which notification.
         notification: NotificationId,
         /// Its token.
         token: Token,
     },
-    /// The peer rejected a notification, confirmable or not: the observation is over
-    /// (RFC 7641 §3.6). That includes its first answer, if that was non-confirmable. What is still
-    /// being sent of it is taken back with
-    /// [`Endpoint::end_notifications`](super::Endpoint::end_notifications), unless it is of a later
-    /// observation with that token: see [`Observer::has_sent`](super::Observer::has_sent).
+    /// The peer rejected a notification, confirmable or not: the observation has ended (RFC 7641
+    /// §3.6). This includes its first response, if that was non-confirmable. Cancel pending
+    /// notifications with [`Endpoint::end_notifications`](super::Endpoint::end_notifications),
+    /// unless the token already belongs to a later observation: see
+    /// [`Observer::has_sent`](super::Observer::has_sent).
     NotificationReset {
         /// Which notification.
         notification: NotificationId,
@@ -191,7 +193,7 @@ pub enum Incoming<'d> {
     },
 }
 
-/// [`Incoming`] that has outlived its datagram.
+/// [`Incoming`] that owns its data.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OwnedIncoming {
@@ -201,15 +203,15 @@ pub enum OwnedIncoming {
         responder: Responder,
         /// The request.
         request: OwnedMessage,
-        /// Its payload, if it was put together from blocks; that of the message if not.
+        /// The payload if it was assembled from blocks; `None` if the message holds it.
         body: Option<Bytes>,
     },
     /// [`Incoming::RequestBlock`]
     RequestBlock {
         /// For the answer.
         responder: Responder,
-        /// Which body the block is of. A client that gives up one and begins another to the same
-        /// path may have blocks of both under way.
+        /// The body that the block belongs to. If a client abandons a body and starts another to
+        /// the same path, blocks of both may still be in flight.
         transfer: TransferId,
         /// The request; its payload is the block.
         request: OwnedMessage,
@@ -233,7 +235,7 @@ pub enum OwnedIncoming {
         request: RequestId,
         /// The response.
         response: OwnedMessage,
-        /// Its payload, if it was put together from blocks; that of the message if not.
+        /// The payload if it was assembled from blocks; `None` if the message holds it.
         body: Option<Bytes>,
         /// Whether notifications will follow.
         observing: bool,
@@ -244,7 +246,7 @@ pub enum OwnedIncoming {
         request: RequestId,
         /// The notification.
         response: OwnedMessage,
-        /// Its payload, if it was put together from blocks; that of the message if not.
+        /// The payload if it was assembled from blocks; `None` if the message holds it.
         body: Option<Bytes>,
         /// Whether more will follow.
         observing: bool,
@@ -271,8 +273,8 @@ pub enum OwnedIncoming {
 }
 
 impl OwnedIncoming {
-    /// The whole payload of a request, response or notification, or the block that was handed on;
-    /// empty for what has none.
+    /// The whole payload of a request, response or notification, or the payload of a block; empty
+    /// for the other variants.
     pub fn body(&self) -> &[u8] {
         match self {
             Self::Request {
@@ -385,46 +387,46 @@ fn owned_request(request: Incoming<'_>) -> OwnedIncoming {
     }
 }
 
-/// What time and calls bring, and — after
-/// [`handle_datagram`](super::Endpoint::handle_datagram) only — datagrams.
+/// The results of timeouts and calls and, with
+/// [`handle_datagram`](super::Endpoint::handle_datagram), of datagrams.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<P> {
-    /// A request has no response: its one outcome.
+    /// A request failed: its one outcome.
     RequestFailed {
         /// Which request.
         request: RequestId,
-        /// Whom it was to.
+        /// The peer it was sent to.
         peer: P,
         /// Why.
         reason: FailureReason,
     },
-    /// A confirmable notification did not reach its peer.
+    /// A confirmable notification failed: its one outcome.
     NotificationFailed {
         /// Which notification.
         notification: NotificationId,
-        /// Whom it was to.
+        /// The peer it was sent to.
         peer: P,
         /// Its token.
         token: Token,
         /// Why.
         reason: FailureReason,
     },
-    /// A separate response did not reach its peer.
+    /// A separate response failed.
     ResponseFailed {
-        /// Whom it was to.
+        /// The peer it was sent to.
         peer: P,
         /// The token of its request.
         token: Token,
         /// Why.
         reason: FailureReason,
     },
-    /// The first block of a notification came, but the others could not be fetched. Unless it was the
-    /// last notification, the observation goes on.
+    /// The first block of a notification arrived, but the others could not be fetched. The
+    /// observation continues unless this was the last notification.
     NotificationLost {
         /// Which observation.
         request: RequestId,
-        /// Whose.
+        /// The peer.
         peer: P,
         /// Why.
         reason: FailureReason,
@@ -433,79 +435,79 @@ pub enum Event<P> {
     },
     /// A block of a body is needed: see [`supply`](super::Endpoint::supply).
     BlockWanted {
-        /// Of which body.
+        /// The source of the body.
         source: SourceId,
-        /// Whom it is for.
+        /// The peer it is for.
         peer: P,
         /// Where the block begins in the body.
         offset: usize,
-        /// How long it is, unless it is the last one.
+        /// The length of the block; the last one may be shorter.
         length: usize,
     },
-    /// A body is not needed any more: it was sent, or will not be.
+    /// A source is no longer needed: its body was sent, or will not be sent.
     SourceClosed {
         /// Which body.
         source: SourceId,
     },
-    /// The rest of a body whose blocks were handed on one by one ([`Incoming::RequestBlock`]) will not
-    /// come: discard what there is of it.
+    /// The rest of a body that was passed on block by block ([`Incoming::RequestBlock`]) will not
+    /// arrive: discard the blocks received so far.
     TransferLost {
         /// Which body.
         transfer: TransferId,
-        /// Whose.
+        /// The peer.
         peer: P,
-        /// Why: nothing was heard of it for too long, its client has begun anew, it gave way to
-        /// another body, or the peer was dropped.
+        /// Why: the transfer was idle for too long, its client started again, it was evicted in
+        /// favour of another body, or the peer was dropped.
         reason: FailureReason,
     },
-    /// What [`handle_datagram`](super::Endpoint::handle_datagram) was given.
+    /// The content of a datagram passed to [`handle_datagram`](super::Endpoint::handle_datagram).
     Incoming {
-        /// Whom it is from.
+        /// The sender.
         from: P,
-        /// What it brought.
+        /// The content.
         incoming: OwnedIncoming,
     },
 }
 
-/// Why something that was sent has failed.
+/// Why a request, notification, response or transfer failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum FailureReason {
-    /// Not acknowledged, or not answered, in time.
+    /// It was not acknowledged or not answered in time.
     #[error("no answer in time")]
     Timeout,
     /// The peer was dropped.
     #[error("the peer was dropped")]
     PeerDropped,
-    /// A newer notification of the same observation, or a newer body, took its place
-    /// (RFC 7641 §4.5.2, RFC 7959 §2.5).
+    /// It was replaced by a newer notification of the same observation, or by a newer body (RFC
+    /// 7641 §4.5.2, RFC 7959 §2.5).
     #[error("a newer one took its place")]
     Superseded,
     /// The peer rejected it.
     #[error("the peer rejected it")]
     Reset,
-    /// The body that was asked for block by block changed too often meanwhile, or cannot be asked
-    /// for again (RFC 7959 §2.4).
+    /// The body changed too often while its blocks were being fetched, or cannot be requested again
+    /// (RFC 7959 §2.4).
     #[error("the body changed while it was asked for")]
     BodyChanged,
-    /// The body is larger than the configuration allows, or than its blocks can be numbered.
+    /// The body is larger than the configuration allows, or has more blocks than can be numbered.
     #[error("the body is too large")]
     TooLarge,
     /// The peer's blocks do not fit together.
     #[error("the blocks do not fit together")]
     Blocks,
-    /// There was no room to put the body together, or it gave way to another: it may be asked for, or
-    /// sent, again.
+    /// There was no room to assemble the body, or it was evicted in favour of another one. It may
+    /// be requested or sent again.
     #[error("there was no room to put the body together")]
     NoRoom,
-    /// The body did not come whole in time, though its blocks came (see
+    /// The body was not complete in time, although its blocks kept arriving (see
     /// [`Config::transfer_deadline`](super::Config::transfer_deadline)).
     #[error("the body did not come whole in time")]
     TooSlow,
     /// It, or a block of it, could not be sent: no message id was free, or there was no room.
     #[error("it could not be sent: no message id was free, or there was no room")]
     NotSent,
-    /// The application could not supply the body, or did not in time.
+    /// The application could not supply the body, or did not supply it in time.
     #[error("the body was not supplied")]
     Aborted,
 }
@@ -532,8 +534,8 @@ impl FailureReason {
 
 /// Why something cannot be sent.
 ///
-/// Whose fault it is: what the call is about may have ended meanwhile, which is nobody's; the call
-/// may be [invalid](Self::Invalid); or there is [no room](Self::Overload).
+/// The request, source or observation may have ended in the meantime, which is not an error of the
+/// caller; the call may be [invalid](Self::Invalid); or there may be [no room](Self::Overload).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -546,7 +548,7 @@ pub enum SendError {
     /// The request that is to be cancelled is not an observation of this peer.
     #[error("no such observation")]
     NoObservation,
-    /// The caller asks for what cannot be done; the same call fails again.
+    /// The call is invalid; the same call would fail again.
     #[error("{0}")]
     Invalid(#[from] InvalidSend),
     /// There is no room; the same call may succeed later.
@@ -554,7 +556,7 @@ pub enum SendError {
     Overload(#[from] Overload),
 }
 
-/// What is wrong with a call that is to send something.
+/// Why a call that sends something is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum InvalidSend {
@@ -564,32 +566,33 @@ pub enum InvalidSend {
     /// The body has more blocks than can be numbered (RFC 7959 §2.2).
     #[error("the body has too many blocks")]
     TooLarge,
-    /// The block that is supplied is not the one that was asked for, or has another length.
+    /// The supplied block is not the requested one, or has the wrong length.
     #[error("not the block that is wanted")]
     BlockNotWanted,
 }
 
-/// Which bound of an endpoint leaves no room.
+/// The limit that has been reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum Overload {
-    /// The peer would be one too many ([`Bounds::peers`](super::Bounds::peers)).
+    /// There is no room for another peer ([`Bounds::peers`](super::Bounds::peers)).
     #[error("too many peers")]
     Peers,
-    /// As many messages to this peer wait for their outcome as may
+    /// Too many messages to this peer have no outcome yet
     /// ([`Bounds::requests_per_peer`](super::Bounds::requests_per_peer),
     /// [`Bounds::transmissions_per_peer`](super::Bounds::transmissions_per_peer)).
     #[error("too many messages wait for this peer")]
     Messages,
-    /// All message ids were used with this peer within EXCHANGE_LIFETIME.
+    /// All message ids for this peer were used within the last EXCHANGE_LIFETIME.
     #[error("no message id is free")]
     MessageIds,
 }
 
-/// Why a datagram was of no use. The endpoint has dealt with it; this only informs.
+/// Why a datagram was discarded or refused. The endpoint has already handled it; the error is only
+/// informational.
 ///
-/// The fault is the peer's, but for two: [`Overload`](Self::Overload) is a bound of our own, and what is
-/// [`Unmatched`](Self::Unmatched) may only be late.
+/// The peer is at fault, with two exceptions: [`Overload`](Self::Overload) is a limit of this
+/// endpoint, and an [`Unmatched`](Self::Unmatched) message may just be late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum DatagramError {
@@ -600,18 +603,19 @@ pub enum DatagramError {
     /// Reset.
     #[error("misplaced code {0}")]
     MisplacedCode(Code),
-    /// An acknowledgement, a Reset or a response that matches nothing. A response that is no
-    /// acknowledgement was rejected with a Reset.
+    /// An acknowledgement, a Reset or a response that matches nothing. A response in a message
+    /// other than an acknowledgement was rejected with a Reset.
     #[error("matches nothing")]
     Unmatched,
     /// A critical option that is unknown, illegal or not understood; a confirmable request was
-    /// answered 4.02. Or one that asks for a proxy; any request was answered 5.05.
+    /// answered 4.02. Or an option that addresses a proxy; the request was answered 5.05,
+    /// confirmable or not.
     #[error("bad option: {0}")]
     BadOption(OptionNumber),
     /// A method that is not one of the four; answered 4.05.
     #[error("unknown method {0}")]
     Method(Code),
-    /// There is no room, by a bound of the configuration; a confirmable request was answered 5.03.
+    /// A limit of the configuration has been reached; a confirmable request was answered 5.03.
     #[error("over the bounds of the configuration")]
     Overload,
     /// A confirmable message to a group (RFC 7252 §8.1).

@@ -1,21 +1,21 @@
-//! Finding an entry by its key, with one look into memory however many there are.
+//! Lookup of entries by key, usually with a single memory access however many entries there are.
 
 use alloc::{vec, vec::Vec};
 use core::mem;
 
 use super::table::KEEP;
 
-/// Where entries are, by the hashes of their keys: a table of open addressing. Each of its words
-/// holds half of a hash and the index of the entry, and lies where that half says, or in the next
-/// place that is free: mostly in the same line of the cache. The entry itself is looked at only
-/// where the half matches, and never to make room.
+/// An open-addressing hash table from the hashes of keys to the indices of entries. Each word holds
+/// half of a hash and the index of the entry. It is stored in the slot given by that half, or in
+/// the next free slot, usually in the same cache line. The entry itself is accessed only if the
+/// half matches, and never when the table grows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     words: Vec<u64>,
     length: usize,
 }
 
-/// A free place: no slab gets that far.
+/// A free slot: no slab has this index.
 const EMPTY: u64 = u64::MAX;
 
 const fn word(hash: u64, entry: u32) -> u64 {
@@ -23,7 +23,7 @@ const fn word(hash: u64, entry: u32) -> u64 {
 }
 
 impl Index {
-    /// The entry of this hash that `is_it`.
+    /// The entry with this hash for which `is_it` returns true.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mut place = self.home(hash);
@@ -44,7 +44,7 @@ impl Index {
     /// Adds an entry, which must not be there yet.
     #[inline]
     pub(super) fn insert(&mut self, hash: u64, entry: u32) {
-        // At most two thirds are in use, so that free places are near everywhere.
+        // At most two thirds of the slots are in use, so that a free one is always near.
         if self.length >= self.words.len() / 3 * 2 {
             self.grow();
         }
@@ -52,7 +52,7 @@ impl Index {
         self.length += 1;
     }
 
-    /// Takes an entry out, if it is there.
+    /// Removes an entry, if it is there.
     #[inline]
     pub(super) fn remove(&mut self, hash: u64, entry: u32) {
         let word = word(hash, entry);
@@ -64,7 +64,7 @@ impl Index {
                 _ => hole = self.next(hole),
             }
         }
-        // What follows must be found from where it belongs without a gap.
+        // The following entries must stay reachable from their home slots without a gap.
         let mut place = self.next(hole);
         loop {
             let other = self.at(place);
@@ -95,7 +95,7 @@ impl Index {
         }
     }
 
-    /// Writes a word where it belongs, or in the next free place.
+    /// Writes a word to its home slot, or to the next free slot.
     fn put(&mut self, word: u64) {
         let mut place = self.home(word);
         while self.at(place) != EMPTY {
@@ -104,8 +104,8 @@ impl Index {
         self.set(place, word);
     }
 
-    /// The place of a hash, or of a word: the same share of the table that its upper half is of
-    /// 2^32.
+    /// The home slot of a hash or of a word: its upper half divided by 2^32, scaled to the table
+    /// size.
     fn home(&self, hash: u64) -> usize {
         let places = self.words.len() as u64;
         usize::try_from((hash >> 32).wrapping_mul(places) >> 32).unwrap_or(0)
@@ -116,7 +116,7 @@ impl Index {
         if next < self.words.len() { next } else { 0 }
     }
 
-    /// How many places `to` comes after `from`.
+    /// How many slots `to` is after `from`.
     fn distance(&self, from: usize, to: usize) -> usize {
         let to = if to < from { to + self.words.len() } else { to };
         to - from
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// Few halves of hashes, at both ends and in the middle: they collide, and run over the end.
+    /// A few hash halves at both ends and in the middle, which collide and wrap around.
     fn hash() -> impl Strategy<Value = u64> {
         let half = prop_oneof![
             0_u32..4,

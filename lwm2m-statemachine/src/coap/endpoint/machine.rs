@@ -18,17 +18,17 @@ use crate::{
 
 /// A CoAP endpoint: client and server at once, for any number of peers.
 ///
-/// It never reads a clock and never sends: it is told the time and given datagrams, and hands out
-/// datagrams and events. After each call, drain [`poll_transmit`](Self::poll_transmit) and
-/// [`poll_event`](Self::poll_event), then ask [`poll_timeout`](Self::poll_timeout) how long to
-/// wait.
+/// It never reads a clock and does no I/O: the caller passes in the time and received datagrams,
+/// and takes out datagrams to send and events. After each call, drain
+/// [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event), then ask
+/// [`poll_timeout`](Self::poll_timeout) how long to wait.
 ///
-/// What a datagram brings is returned by [`receive`](Self::receive), borrowed from it; what time
-/// and calls bring comes from [`poll_event`](Self::poll_event). The time that calls are told never
-/// runs backwards.
+/// [`receive`](Self::receive) returns the content of a datagram, borrowed from it;
+/// [`poll_event`](Self::poll_event) returns everything that results from timeouts and calls. The
+/// time passed to calls must never go backwards.
 ///
-/// It serves requests that came to a group (RFC 7252 §8), but makes none to a group: a response is
-/// matched by its peer, too.
+/// It serves multicast requests (RFC 7252 §8) but does not send them, because a response is also
+/// matched by its peer.
 ///
 /// ```
 /// use lwm2m_core::{Code, Instant, Method};
@@ -64,15 +64,15 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// [`Debug`](fmt::Debug) shows the configuration without its seed, and how much is held: no tokens
-/// and no messages.
+/// [`Debug`](fmt::Debug) shows the configuration without its seed, and the usage, but no tokens and
+/// no messages.
 pub struct Endpoint<P> {
     config: Config,
     pub(super) layers: Layers<P>,
 }
 
 impl<P: Peer> Endpoint<P> {
-    /// An endpoint that knows no one.
+    /// Creates an endpoint without peers.
     pub fn new(config: Config) -> Self {
         Self {
             layers: Layers::new(&config),
@@ -80,10 +80,9 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// Takes a datagram and tells what it brought, without copying it; `None` if that is nothing
-    /// for the application: a repetition, an acknowledgement, a ping, a notification that came
-    /// too late. Whatever the bytes are, the endpoint goes on working, and the error only
-    /// informs.
+    /// Processes a datagram and returns its content without copying it, or `None` if there is
+    /// nothing for the application, for example for a duplicate, an acknowledgement, a ping or an
+    /// outdated notification. No datagram can break the endpoint; the error is only informational.
     pub fn receive<'d>(
         &mut self,
         now: Instant,
@@ -128,8 +127,8 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// Takes a datagram as every machine does: what it brings comes from
-    /// [`poll_event`](Self::poll_event), copied.
+    /// Processes a datagram like every [`Machine`]: its content is copied and returned by
+    /// [`poll_event`](Self::poll_event).
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -150,50 +149,50 @@ impl<P: Peer> Endpoint<P> {
         self.layers.handle_due(now);
     }
 
-    /// The next datagram to send. Changes after every call but the other polls.
+    /// The next datagram to send. Any call except the other polls may change it.
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_, P>> {
         self.layers.messages.poll_transmit()
     }
 
-    /// The next event. Changes after every call but the other polls.
+    /// The next event. Any call except the other polls may change it.
     pub fn poll_event(&mut self) -> Option<Event<P>> {
         self.layers.events.pop()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) next; never, if `None`. Changes after
-    /// every call but the other polls.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` means never. Any call
+    /// except the other polls may change it.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let next = self.layers.next_deadline();
         next.map(|(moment, _)| moment)
     }
 
-    /// What [`poll_timeout`](Self::poll_timeout) is for, with its moment: for tests, and to find out
-    /// why a device does not sleep.
+    /// The time of [`poll_timeout`](Self::poll_timeout) and its reason, for tests and for finding
+    /// out why a device does not sleep.
     pub fn next_deadline(&self) -> Option<(Instant, Deadline)> {
         self.layers.next_deadline()
     }
 
-    /// Whether nothing is kept of anyone, and nothing is left to send or to tell.
+    /// Whether there are no peers, nothing left to send and no pending events.
     pub fn is_idle(&self) -> bool {
         self.layers.is_idle()
     }
 }
 
 impl<P> Endpoint<P> {
-    /// What it was configured with.
+    /// The configuration.
     pub const fn config(&self) -> &Config {
         &self.config
     }
 
-    /// How much is held.
+    /// How much state is held.
     pub fn usage(&self) -> Usage {
         self.layers.usage()
     }
 }
 
 impl<P> fmt::Debug for Endpoint<P> {
-    /// Without what could be used against it: the seed, message ids and tokens to come or under
-    /// way, and messages, which may hold keys.
+    /// Omits everything an attacker could use: the seed, current and future message ids and tokens,
+    /// and messages, which may contain keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("config", &self.config)

@@ -19,21 +19,23 @@ use crate::{
 };
 
 impl<P: Peer> Endpoint<P> {
-    /// Sends a notification: a response to the request of that token, which carried Observe: 0.
-    /// The message carries its sequence number in an Observe option of its own.
+    /// Sends a notification: a response to the request with that token, which carried Observe: 0.
+    /// The caller adds the Observe option with the sequence number to the message.
     ///
-    /// A confirmable one has one outcome: [`Incoming::Acknowledged`](super::Incoming::Acknowledged),
-    /// [`Incoming::NotificationReset`](super::Incoming::NotificationReset) or [`Event::NotificationFailed`](super::Event::NotificationFailed). A non-confirmable one may
-    /// still be rejected. While a confirmable one has no outcome yet, a newer one of the same
-    /// token waits for it, or takes its place when it would be sent again, and is then confirmable
-    /// too: the newest value wins (RFC 7641 §4.5.2).
+    /// A confirmable notification has one outcome:
+    /// [`Incoming::Acknowledged`](super::Incoming::Acknowledged),
+    /// [`Incoming::NotificationReset`](super::Incoming::NotificationReset) or
+    /// [`Event::NotificationFailed`](super::Event::NotificationFailed). A non-confirmable
+    /// notification may still be rejected. While a confirmable notification has no outcome yet, a
+    /// newer one with the same token waits for it, or replaces it at the next retransmission, and
+    /// is then confirmable too: the newest value wins (RFC 7641 §4.5.2).
     ///
-    /// When a notification is to be confirmable is for the caller to say; whoever keeps an
-    /// [`Observer`](super::Observer) leaves it to [`notify_observer`](Self::notify_observer). How
-    /// often non-confirmable ones are sent is the caller's, too (RFC 7641 §4.5.1: at most one
-    /// every 3 seconds to a client, on average): one that is held back has to carry the state of
-    /// the moment when it is sent, and only the application knows that. Of confirmable ones the
-    /// endpoint sends no more than NSTART allows.
+    /// The caller decides whether a notification is confirmable; with an
+    /// [`Observer`](super::Observer), [`notify_observer`](Self::notify_observer) decides. The
+    /// caller must also limit the rate of non-confirmable notifications (RFC 7641 §4.5.1: on
+    /// average at most one every 3 seconds to a client), because a delayed notification must carry
+    /// the state at the time it is sent, which only the application knows. The endpoint limits
+    /// outstanding confirmable notifications to NSTART.
     pub fn notify(
         &mut self,
         now: Instant,
@@ -67,15 +69,15 @@ impl<P: Peer> Endpoint<P> {
         Ok(NotificationId(notice.id))
     }
 
-    /// Sends a notification that is no error like [`notify`](Self::notify); its body comes from a
-    /// source, of which [`Event::BlockWanted`](super::Event::BlockWanted) asks for the first block
-    /// now. The notification leaves when that is supplied. The client then asks for the others: they
-    /// come from the same source if `options.resource` says what is observed; else the source is
-    /// closed, and the application is asked again.
+    /// Sends a successful notification like [`notify`](Self::notify); its body comes from a source.
+    /// [`Event::BlockWanted`](super::Event::BlockWanted) requests the first block immediately, and
+    /// the notification is sent once that block is supplied. The client then requests the other
+    /// blocks. They come from the same source if `options.resource` is set; otherwise the source is
+    /// closed, and the client's requests are passed to the application.
     ///
-    /// A newer notification of the same token takes the place of one that still waits for its
-    /// first block. Of a confirmable one that cannot be supplied,
-    /// [`Event::NotificationFailed`](super::Event::NotificationFailed) tells.
+    /// A newer notification with the same token replaces one that still waits for its first block.
+    /// [`Event::NotificationFailed`](super::Event::NotificationFailed) reports a confirmable
+    /// notification that cannot be supplied.
     #[expect(clippy::needless_pass_by_value, reason = "used up: one body")]
     pub fn notify_from(
         &mut self,
@@ -126,8 +128,7 @@ impl<P: Peer> Endpoint<P> {
         notifications.begin(token, options, replaced)
     }
 
-    /// Takes back what is still being sent of an observation that has ended: the peer wants no more
-    /// of it. No event follows.
+    /// Cancels all pending notifications of an observation that has ended. No event follows.
     pub fn end_notifications(&mut self, now: Instant, peer: &P, token: Token) {
         let Some(peer) = self.layers.messages.find(peer) else {
             return;
@@ -139,23 +140,23 @@ impl<P: Peer> Endpoint<P> {
         self.layers.messages.release(peer);
     }
 
-    /// Takes back the notification to this observer that waits for its first block.
+    /// Cancels the notification to this observer that waits for its first block.
     fn end_awaited(&mut self, now: Instant, peer: PeerIndex, token: Token, end: ServingEnd) {
         self.layers.blockwise.end_notification(peer, token, end);
         let _ = self.layers.do_steps(now);
     }
 
-    /// Who observes from `now` on: by a request with Observe: 0, before it is answered with
-    /// success and an Observe option.
+    /// Creates the entry of an observer from `now` on. To be called for a request with Observe: 0,
+    /// before it is answered with a success that has an Observe option.
     pub const fn observer(&self, now: Instant, responder: &Responder) -> Observer {
         let since = self.layers.exchanges.notifications.next_id();
         Observer::new(now, responder, since)
     }
 
-    /// Sends a notification like [`notify`](Self::notify) to one of the list of observers. It is
-    /// confirmable if `options` say so, or if none was for [24 hours](Observer::CONFIRM_AFTER):
-    /// so a client that went away does not stay in the list for ever (RFC 7641 §4.5). What is
-    /// observed is known, whatever `options` say of it.
+    /// Sends a notification like [`notify`](Self::notify) to an observer. It is confirmable if
+    /// `options` require it, or if no confirmable one was sent for [24
+    /// hours](Observer::CONFIRM_AFTER), so that a client that has gone away does not stay in the
+    /// list for ever (RFC 7641 §4.5). The resource is taken from the observer, not from `options`.
     pub fn notify_observer(
         &mut self,
         now: Instant,
@@ -171,7 +172,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Sends a notification like [`notify_observer`](Self::notify_observer); its body comes from a
-    /// source, as with [`notify_from`](Self::notify_from). If it does not come, tell the observer:
+    /// source, as with [`notify_from`](Self::notify_from). If the notification is not sent, call
     /// [`Observer::was_not_sent`].
     pub fn notify_observer_from(
         &mut self,

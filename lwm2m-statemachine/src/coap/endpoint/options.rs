@@ -8,19 +8,23 @@ use crate::machine::Channel;
 /// How a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestOptions {
-    /// Whether it is sent again until the peer has it; yes by default.
+    /// Whether the request is confirmable, that is, retransmitted until it is acknowledged.
+    /// Default: true.
     pub confirmable: bool,
-    /// What it travels on; over SMS nothing is sent again (TS 8.6.2).
+    /// The channel it is sent on; nothing is retransmitted over SMS (TS 8.6.2).
     pub channel: Channel,
-    /// How long the response may take once the request is acknowledged or, if it is sent once,
-    /// from when it is sent; as configured by default. If it takes several blocks, this is for each.
+    /// How long to wait for the response, starting when the request is acknowledged or, if it is
+    /// sent only once, when it is sent. Default:
+    /// [`Config::response_timeout`](super::Config::response_timeout). If the response takes several
+    /// blocks, the timeout applies to each.
     pub timeout: Option<Duration>,
-    /// The request, a GET with Observe: 1, ends this observation: it is sent with its token
-    /// (RFC 7641 §3.6). The observation is forgotten at once.
+    /// The observation that this request, a GET with Observe: 1, ends: the request is sent with the
+    /// token of the observation (RFC 7641 §3.6). The observation is removed immediately.
     pub cancels: Option<RequestId>,
-    /// Whether the blocks of the response are handed on one by one, as
-    /// [`Incoming::ResponseBlock`](super::Incoming::ResponseBlock), the last one as [`Incoming::Response`](super::Incoming::Response); not by default: then
-    /// the response comes as a whole. No observation is streamed.
+    /// Whether the blocks of the response are passed to the application one by one, as
+    /// [`Incoming::ResponseBlock`](super::Incoming::ResponseBlock), the last one as
+    /// [`Incoming::Response`](super::Incoming::Response); By default the response is assembled.
+    /// Observations are never streamed.
     pub stream: bool,
 }
 
@@ -39,13 +43,15 @@ impl Default for RequestOptions {
 /// How a notification is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotifyOptions {
-    /// Whether it is sent again until the peer has it; no by default. RFC 7641 §4.5 asks for one
-    /// at least every 24 hours: see [`Endpoint::notify_observer`](super::Endpoint::notify_observer).
+    /// Whether the notification is confirmable, that is, retransmitted until it is acknowledged.
+    /// Default: false. RFC 7641 §4.5 requires a confirmable one at least every 24 hours: see
+    /// [`Endpoint::notify_observer`](super::Endpoint::notify_observer).
     pub confirmable: bool,
-    /// What it travels on; over SMS nothing is sent again (TS 8.6.2).
+    /// The channel it is sent on; nothing is retransmitted over SMS (TS 8.6.2).
     pub channel: Channel,
-    /// What is observed, from the [`Responder`](super::Responder) of the request. If the notification takes several
-    /// blocks, they are kept for the client to ask for; without it, the application is asked
-    /// again, and the client sees by the ETag whether it is the same body.
+    /// The observed resource, from the [`Responder`](super::Responder) of the request. With it, the
+    /// body of a notification that takes several blocks is kept, and the endpoint serves the
+    /// client's requests for them. Without it, those requests are passed to the application, and
+    /// the client detects by the ETag whether the body has changed.
     pub resource: Option<Resource>,
 }

@@ -21,12 +21,12 @@ use crate::{
 };
 
 impl<P: Peer> Endpoint<P> {
-    /// Sends a request; its token is chosen here. It has exactly one outcome:
+    /// Sends a request with a token chosen by the endpoint. It has exactly one outcome:
     /// [`Incoming::Response`](super::Incoming::Response),
     /// [`Incoming::RequestReset`](super::Incoming::RequestReset),
-    /// [`Event::RequestFailed`](super::Event::RequestFailed), or its
-    /// [cancellation](Self::cancel). With Observe: 0 in the message it is an observation: after a
-    /// response that says so, notifications follow.
+    /// [`Event::RequestFailed`](super::Event::RequestFailed), or its [cancellation](Self::cancel).
+    /// With Observe: 0 in the message it is an observation: notifications follow if the response
+    /// has an Observe option.
     pub fn request(
         &mut self,
         now: Instant,
@@ -87,8 +87,8 @@ impl<P: Peer> Endpoint<P> {
         Ok(RequestId(key))
     }
 
-    /// Sends a request like [`request`](Self::request); its body comes from a source. It ends no
-    /// observation, as that is a GET: `options.cancels` says nothing.
+    /// Sends a request like [`request`](Self::request); its body comes from a source. It cannot end
+    /// an observation, because that takes a GET: `options.cancels` is ignored.
     pub fn request_from(
         &mut self,
         now: Instant,
@@ -103,7 +103,7 @@ impl<P: Peer> Endpoint<P> {
         self.upload(now, to, message, Some(source), options)
     }
 
-    /// Sends a request whose body goes in blocks: that of the message, or of the source.
+    /// Sends a request whose body is transferred in blocks, from the message or the source.
     fn upload(
         &mut self,
         now: Instant,
@@ -127,9 +127,9 @@ impl<P: Peer> Endpoint<P> {
         Ok(RequestId(request))
     }
 
-    /// Asks whether the peer is there, by an Empty confirmable message (RFC 7252 §4.3). If it is,
-    /// the outcome is [`Incoming::RequestReset`](super::Incoming::RequestReset). Over SMS it is sent
-    /// once (TS 8.6.2).
+    /// Pings the peer with an Empty confirmable message (RFC 7252 §4.3). If the peer answers, the
+    /// outcome is [`Incoming::RequestReset`](super::Incoming::RequestReset). Over SMS the ping is
+    /// sent only once (TS 8.6.2).
     pub fn ping(&mut self, now: Instant, to: P, channel: Channel) -> Result<RequestId, SendError> {
         let peer = self.enter_for_request(now, to)?;
         let (exchanges, below) = self.layers.exchanges();
@@ -139,8 +139,8 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Forgets a request that has no outcome yet, or an observation; no event follows. If the
-    /// response or a notification still comes, it is rejected with a Reset, which ends an
-    /// observation (RFC 7641 §3.6). False if there is no such request any more.
+    /// response or a notification still arrives, it is rejected with a Reset, which ends an
+    /// observation (RFC 7641 §3.6). Returns false if the request no longer exists.
     pub fn cancel(&mut self, now: Instant, request: RequestId) -> bool {
         let (exchanges, below) = self.layers.exchanges();
         exchanges.requests.give_up(below.messages, request.0);
@@ -154,12 +154,13 @@ impl<P: Peer> Endpoint<P> {
         Ok(peer)
     }
 
-    /// An observation as plain data, to be stored while this endpoint does not run, and
-    /// [restored](Self::restore_observation) by another one. It goes on here, too.
+    /// Returns an observation as plain data, to be stored and later
+    /// [restored](Self::restore_observation) in another endpoint. The observation also continues in
+    /// this endpoint.
     ///
-    /// None if the request is no observation, has had no whole answer yet, or its last notification
-    /// is being fetched. Of a notification whose blocks are still coming only the sequence number
-    /// is saved: its body is lost if the endpoint ends now.
+    /// `None` if the request isn't an observation, has had no complete response yet, or its last
+    /// notification is being fetched. If the blocks of a notification are still arriving, only its
+    /// sequence number is saved; its body is lost if the endpoint is dropped now.
     pub fn save_observation(
         &self,
         now: Instant,
@@ -193,13 +194,14 @@ impl<P: Peer> Endpoint<P> {
         })
     }
 
-    /// Takes back an observation that another endpoint has [saved](Self::save_observation), so that
-    /// a restart keeps it (RFC 7641 §3.1: the server keeps it, too). Nothing is sent. Notifications
-    /// follow as they would have, as [`Incoming::Notification`](super::Incoming::Notification) of
-    /// the request that is returned; to [cancel](Self::cancel) it, or to end it with a request
-    /// ([`RequestOptions::cancels`]), works as well.
+    /// Restores an observation that another endpoint has [saved](Self::save_observation), so that
+    /// it survives a restart (RFC 7641 §3.1: the server keeps it, too). Nothing is sent.
+    /// Notifications arrive as [`Incoming::Notification`](super::Incoming::Notification) with the
+    /// returned request id. The observation can be [cancelled](Self::cancel), or ended with a
+    /// request ([`RequestOptions::cancels`]).
     ///
-    /// Restore observations before other requests are made, so that none of those takes a token.
+    /// Restore observations before making other requests, so that none of those uses the token of
+    /// an observation.
     pub fn restore_observation(
         &mut self,
         now: Instant,

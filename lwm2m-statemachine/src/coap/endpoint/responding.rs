@@ -15,14 +15,15 @@ use crate::{
 };
 
 impl<P: Peer> Endpoint<P> {
-    /// Answers a request: with its acknowledgement if that was not sent yet, else separately. What
-    /// came to a group is answered at some moment within DEFAULT_LEISURE, and not at all with an
-    /// error (RFC 7252 §8.2).
+    /// Answers a request: in its acknowledgement if that has not been sent yet, otherwise in a
+    /// separate response. A multicast request is answered at a random time within DEFAULT_LEISURE,
+    /// and errors are not sent at all (RFC 7252 §8.2).
     ///
-    /// The code says what became of the request. With a refusal (4.xx, 5.01, 5.03 or 5.05) nothing
-    /// was done for it: it may be run if a copy of it comes after its record went for want of
-    /// room. Any other request is remembered until its end, so that it does not run twice: if
-    /// something was done before it failed, answer 5.00.
+    /// The code determines how duplicates are treated. A refusal (4.xx, 5.01, 5.03 or 5.05) means
+    /// that the request had no effect: its record may be evicted when room is needed, and a later
+    /// duplicate is then processed as a new request. Any other request is remembered for the full
+    /// lifetime, so that it is not processed twice. If a request failed after it had some effect,
+    /// answer 5.00.
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn respond(
         &mut self,
@@ -39,13 +40,14 @@ impl<P: Peer> Endpoint<P> {
         self.layers.decide(now, responder.record, message)
     }
 
-    /// Treats a request as if it had never come: no acknowledgement, no Reset, and when it comes
-    /// again it is new. Too late if it was acknowledged: then it just has no answer.
+    /// Treats a request as if it had never arrived: no acknowledgement and no Reset are sent, and a
+    /// retransmission counts as a new request. If the request was already acknowledged, it just
+    /// gets no answer.
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn ignore(&mut self, responder: Responder) {
         let key = responder.record;
         if let Some(asking) = self.layers.open_request(key) {
-            // If it has a block of a body, that may come again.
+            // If the request has a block of a body, the block may be retransmitted.
             if self.layers.blockwise.ignored(&asking) {
                 self.layers.messages.let_go(asking.peer);
                 self.layers.messages.spare_record(key);
@@ -54,16 +56,15 @@ impl<P: Peer> Endpoint<P> {
         self.layers.messages.ignore(key);
     }
 
-    /// Acknowledges a request whose answer will take a while, as happens by itself after the
-    /// configured delay. Does nothing if it needs none.
+    /// Acknowledges a request whose answer will take a while. The endpoint does this automatically
+    /// after the configured delay. Does nothing if no acknowledgement is needed.
     pub fn acknowledge(&mut self, responder: &Responder) {
         self.layers.messages.acknowledge(responder.record);
     }
 
-    /// Answers a request with a success like [`respond`](Self::respond); the body comes from a
-    /// source. With an
-    /// ETag of the application's the client can go on even after the endpoint has forgotten the
-    /// source and the application has made another one.
+    /// Answers a request successfully like [`respond`](Self::respond); the body comes from a
+    /// source. If the application sets the ETag, the client can continue even after the endpoint
+    /// has dropped the source and the application has created another one.
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn respond_from(
         &mut self,
@@ -94,9 +95,9 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    /// Has the rest of a request assembled whose first block the application was given, instead of
-    /// handing it on block by block. The block is answered here: 2.31, 4.13 if the body is or will
-    /// be too large, 5.03 if there is no room.
+    /// Assembles the rest of a request body whose first block was passed to the application,
+    /// instead of passing it on block by block. The endpoint answers the first block: 2.31, 4.13 if
+    /// the body is or will be too large, or 5.03 if there is no room.
     #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
     pub fn assemble(
         &mut self,
@@ -119,24 +120,25 @@ impl<P: Peer> Endpoint<P> {
         self.layers.decide(now, record, answer)
     }
 
-    /// A body that is not at hand as a whole: for
+    /// Creates the source of a body that the application supplies block by block, for
     /// [`request_from`](Self::request_from), [`respond_from`](Self::respond_from) and
     /// [`notify_from`](Self::notify_from). Whenever a block of it is needed,
-    /// [`Event::BlockWanted`](super::Event::BlockWanted) asks for it, mostly in their order, but an
-    /// earlier one may be needed again; nothing but the block under way is held. In the end, whatever
-    /// that is, comes one [`Event::SourceClosed`](super::Event::SourceClosed): at the latest when a
-    /// block is not supplied within [`transfer_lifetime`](super::Config::transfer_lifetime). If the
-    /// call that sends it returns an error, that is its end.
+    /// [`Event::BlockWanted`](super::Event::BlockWanted) requests it, usually in order, but an
+    /// earlier block may be needed again; only the current block is held. Every source ends with
+    /// exactly one [`Event::SourceClosed`](super::Event::SourceClosed), at the latest when a block
+    /// is not supplied within [`transfer_lifetime`](super::Config::transfer_lifetime). If the call
+    /// that is given the source returns an error, the source has ended.
     ///
-    /// `size` is that of the whole body in bytes, if it is known: the peer is told (Size1, Size2).
+    /// `size` is the size of the whole body in bytes, if known; it is sent to the peer (Size1,
+    /// Size2).
     pub const fn source(&mut self, size: Option<u32>) -> Source {
         self.layers.blockwise.source(size)
     }
 
-    /// Supplies a block that [`Event::BlockWanted`](super::Event::BlockWanted) asked for: as many
-    /// bytes as it asked for if `more` follow, at most as many if these are the last. The last block
-    /// of a response or notification is not empty, unless it is the first one, too. Of a body that is
-    /// shorter than `offset` it is the empty one.
+    /// Supplies a block that [`Event::BlockWanted`](super::Event::BlockWanted) requested: exactly
+    /// the requested length if `more` bytes follow, at most that length for the last block. The
+    /// last block of a response or notification must not be empty unless it is also the first. If
+    /// the body is shorter than `offset`, supply an empty block.
     pub fn supply(
         &mut self,
         now: Instant,
@@ -155,8 +157,9 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// Gives up a body that cannot be supplied. A request fails with
-    /// [`FailureReason::Aborted`](super::FailureReason::Aborted), as does a confirmable notification that waits for its first
-    /// block; a block of a response that was asked for is answered 5.00.
+    /// [`FailureReason::Aborted`](super::FailureReason::Aborted), as does a confirmable
+    /// notification that waits for its first block; a request for a block of a response is answered
+    /// 5.00.
     pub fn abort(&mut self, now: Instant, source: SourceId) {
         self.layers.blockwise.abort(source);
         let _ = self.layers.do_steps(now);

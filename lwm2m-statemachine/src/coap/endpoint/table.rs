@@ -1,4 +1,5 @@
-//! Things that belong to peers: found by handle, and all of one peer without a search.
+//! Tables of entries that belong to peers, with access by handle and iteration over one peer's
+//! entries.
 
 use crate::coap::endpoint::keys::PeerIndex;
 use alloc::collections::VecDeque;
@@ -9,12 +10,12 @@ use slab::Slab;
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// Containers larger than this are given back when they are empty; smaller ones are kept, so that
-/// a single exchange does not allocate each time.
+/// Containers larger than this are freed when they are empty; smaller ones are kept, so that a
+/// single exchange does not allocate each time.
 pub(super) const KEEP: usize = 32;
 
-/// Drops what a queue holds of entries that are gone, once that is more than half of it: so a queue
-/// is never much longer than its table, and dropping costs nothing to speak of per entry.
+/// Removes stale entries from a queue once they are more than half of it. The queue is therefore
+/// never much longer than its table, at negligible cost per entry.
 pub(super) fn compact<T>(queue: &mut VecDeque<T>, entries: usize, is_there: impl Fn(&T) -> bool) {
     if queue.len() > entries.saturating_mul(2).saturating_add(KEEP) {
         queue.retain(is_there);
@@ -24,8 +25,8 @@ pub(super) fn compact<T>(queue: &mut VecDeque<T>, entries: usize, is_there: impl
     }
 }
 
-/// How many more entries a full container is made for: a quarter, so that little of it is unused
-/// when there are many peers.
+/// By how many entries a full container grows: a quarter, so that little memory is unused when
+/// there are many peers.
 fn growth(entries: usize) -> usize {
     (entries / 4).max(4)
 }
@@ -38,7 +39,7 @@ pub(super) fn push<T>(queue: &mut VecDeque<T>, value: T) {
     queue.push_back(value);
 }
 
-/// Takes the first entry of a queue in the order of its moments, if that has come.
+/// Takes the first entry of a queue that is ordered by time, if it is due.
 pub(super) fn pop_due(queue: &mut VecDeque<(Instant, Key)>, now: Instant) -> Option<Key> {
     let (due, key) = *queue.front()?;
     if due > now {
@@ -48,14 +49,14 @@ pub(super) fn pop_due(queue: &mut VecDeque<(Instant, Key)>, now: Instant) -> Opt
     Some(key)
 }
 
-/// Makes room in a slab that may become large.
+/// Reserves space in a slab that may become large.
 pub(super) fn make_room<T>(slab: &mut Slab<T>) {
     if slab.len() == slab.capacity() {
         slab.reserve_exact(growth(slab.len()));
     }
 }
 
-/// A handle: of one entry, and of none that takes its place later.
+/// A handle of one entry. It never refers to a later entry in the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     serial: u32,
@@ -192,7 +193,7 @@ impl<T> Table<T> {
             .map(|entry| &mut entry.value)
     }
 
-    /// Whose entry it is.
+    /// The peer that the entry belongs to.
     pub(super) fn peer(&self, key: Key) -> Option<PeerIndex> {
         self.entries
             .get(key.index as usize)
@@ -200,7 +201,7 @@ impl<T> Table<T> {
             .map(|entry| entry.peer)
     }
 
-    /// The entry at this index, and whose it is.
+    /// The entry at this index, and its peer.
     pub(super) fn at(&self, index: u32) -> Option<(PeerIndex, &T)> {
         let entry = self.entries.get(index as usize)?;
         Some((entry.peer, &entry.value))

@@ -1,11 +1,11 @@
-//! The options of a message with which something is wrong (RFC 7252 §5.4).
+//! The invalid options of a message (RFC 7252 §5.4).
 
 use core::fmt;
 
 use super::options::Options;
 use crate::coap::option::{OptionFault, OptionNumber};
 
-/// An option with which something is wrong.
+/// An invalid option of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffendingOption<'a> {
     /// Its number.
@@ -22,7 +22,7 @@ impl fmt::Display for OffendingOption<'_> {
     }
 }
 
-/// The options of a message with which something is wrong, in the order of their numbers; see
+/// The invalid options of a message in the order of their numbers; see
 /// [`MessageRef::offending`](super::MessageRef::offending).
 #[derive(Clone, Debug)]
 pub struct OffendingOptions<'a> {

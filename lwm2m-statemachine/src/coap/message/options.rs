@@ -6,14 +6,14 @@ use thiserror::Error;
 
 use crate::coap::option::OptionNumber;
 
-/// What is wrong with a datagram's format.
+/// Why the format of a datagram is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum FormatError {
     /// The header has 4 bytes (RFC 7252 §3).
     #[error("shorter than the header")]
     Header,
-    /// Another protocol, or another version than 1 (RFC 7252 §3).
+    /// Another protocol, or a version other than 1 (RFC 7252 §3).
     #[error("version {0} instead of 1")]
     Version(u8),
     /// Token lengths 9 to 15 are reserved (RFC 7252 §3).
@@ -40,23 +40,23 @@ pub enum FormatError {
     /// The deltas add up to more than 65535.
     #[error("option number above 65535")]
     OptionNumber,
-    /// A payload marker with nothing behind it (RFC 7252 §3).
+    /// A payload marker without a payload (RFC 7252 §3).
     #[error("payload marker without payload")]
     Payload,
 }
 
-/// What comes next where an option may begin.
+/// What follows where an option may begin.
 pub(super) enum Step<'a> {
     Option {
         number: u16,
         value: &'a [u8],
         rest: &'a [u8],
     },
-    /// No option: the payload's marker, or nothing.
+    /// No option: the payload marker, or the end.
     End,
 }
 
-/// Reads one option. An error tells how many bytes were left where it was noticed.
+/// Reads one option. An error holds the number of bytes left where it was detected.
 #[inline(always)]
 #[allow(
     clippy::inline_always,
@@ -125,7 +125,7 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Over options that have been checked, or are ours.
+    /// Iterates over options that have been checked or were written here.
     pub(in crate::coap) const fn new(options: &'a [u8]) -> Self {
         Self {
             rest: options,
@@ -170,7 +170,7 @@ impl<'a> Strings<'a> {
 impl<'a> Iterator for Strings<'a> {
     type Item = &'a str;
 
-    /// The next value; illegal ones are left out (RFC 7252 §5.4.3).
+    /// The next value; illegal ones are skipped (RFC 7252 §5.4.3).
     fn next(&mut self) -> Option<&'a str> {
         loop {
             let (number, value) = self.options.next()?;

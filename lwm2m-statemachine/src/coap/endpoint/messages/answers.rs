@@ -1,5 +1,5 @@
-//! How a request is answered: with its acknowledgement, separately, or at leisure (RFC 7252 §5.2,
-//! §8.2).
+//! How a request is answered: piggybacked on its acknowledgement, separately, or after a random
+//! delay (RFC 7252 §5.2, §8.2).
 
 use lwm2m_core::Instant;
 
@@ -16,7 +16,7 @@ use crate::{
 
 impl<P: Peer> Messages<P> {
     /// Answers a request with this message. If it begins an observation and is not confirmable,
-    /// tells its message id.
+    /// returns its message id.
     pub(crate) fn answer(
         &mut self,
         now: Instant,
@@ -76,8 +76,8 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// Answers a request with a block of a body. It is not kept in case the request comes again, if
-    /// the block can be made again; see [`ServedBlock`](super::ServedBlock).
+    /// Answers a request with a block of a body. The answer is not kept for duplicates if the block
+    /// can be generated again; see [`ServedBlock`](super::ServedBlock).
     pub(crate) fn answer_with_block(
         &mut self,
         now: Instant,
@@ -106,7 +106,7 @@ impl<P: Peer> Messages<P> {
         Ok(None)
     }
 
-    /// Answers a request for a block that came again.
+    /// Answers a duplicate request for a block.
     pub(crate) fn answer_again(&mut self, key: Key, message: MessageBuf) {
         let records = &self.received.records;
         if let Some(name) = records.peer(key).and_then(|peer| self.name(peer))

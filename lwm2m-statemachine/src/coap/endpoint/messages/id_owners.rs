@@ -1,4 +1,4 @@
-//! What our message ids stand for.
+//! The owners of our message ids.
 
 use core::mem;
 
@@ -12,7 +12,7 @@ use crate::{
     machine::KeyedState,
 };
 
-/// What a message id of ours stands for.
+/// The owner of a message id of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdOwner {
     Transmission(Key),
@@ -49,8 +49,8 @@ impl IdOwners {
             .map(|(_, _, owner)| *owner)
     }
 
-    /// From now on the id stands for this. What has had it longer than EXCHANGE_LIFETIME loses it:
-    /// a request that is sent once may wait that long for its response.
+    /// Assigns the id to this owner. A previous owner that is older than EXCHANGE_LIFETIME loses
+    /// it: a request that is sent once may wait that long for its response.
     pub(super) fn insert(&mut self, peer: PeerIndex, id: u16, owner: IdOwner) {
         let keys = self.keys;
         let entry = self.ids.entry(
@@ -66,7 +66,7 @@ impl IdOwners {
         }
     }
 
-    /// The id no longer stands for this.
+    /// Releases the id of this owner.
     pub(super) fn remove(&mut self, peer: PeerIndex, id: u16, owner: IdOwner) {
         let hash = hash(self.keys, peer, id);
         if let Ok(entry) = self

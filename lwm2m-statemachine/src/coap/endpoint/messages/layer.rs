@@ -1,4 +1,4 @@
-//! The message layer as the layers above see it.
+//! The interface of the message layer.
 
 use lwm2m_core::{Code, Instant};
 
@@ -32,7 +32,8 @@ use crate::{
 
 /// Peers, and the messages from and to them.
 ///
-/// It draws all random numbers, in one order, and lends the generator to the layers above.
+/// It owns the random number generator and lends it to the layers above, so that all numbers are
+/// drawn in a fixed order.
 #[derive(Debug)]
 pub(crate) struct Messages<P> {
     pub(super) sender: Sender<P>,
@@ -49,7 +50,7 @@ pub(crate) struct MessageKeys {
     pub(crate) message_ids: KeyedState,
 }
 
-/// A request for a block of a body that is served came again: the block is to be made again.
+/// A duplicate request for a block of a served body: the block must be generated again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServedBlock {
     pub(crate) record: Key,
@@ -88,18 +89,18 @@ impl<P: Peer> Messages<P> {
         self.sender.peers.find(name)
     }
 
-    /// Whether a peer of this name would be one too many.
+    /// Whether there is no room for a peer with this name.
     pub(crate) fn is_full_for(&self, name: &P) -> bool {
         let peers = &self.sender.peers;
         peers.len() >= self.bounds.peers && peers.find(name).is_none()
     }
 
-    /// The peer of this name, made if there is none; `None` if it would be one too many.
+    /// The peer with this name, added if it is new; `None` if there is no room.
     pub(crate) fn enter(&mut self, name: P) -> Option<PeerIndex> {
         self.sender.peers.enter(name, self.bounds.peers)
     }
 
-    /// Renames a peer. False if there is no such peer, or if the new name is taken.
+    /// Renames a peer. Returns false if there is no such peer or the new name is in use.
     pub(crate) fn rename(&mut self, from: &P, to: P) -> bool {
         self.sender.peers.rename(from, to)
     }
@@ -113,7 +114,7 @@ impl<P: Peer> Messages<P> {
         self.sender.peers.next_in_turn()
     }
 
-    /// Whether forgetting a peer loses nothing but answers, apart from these requests with the first
+    /// Whether forgetting a peer loses only answers, apart from these requests with the first
     /// block of a body.
     pub(crate) fn is_stranger(
         &self,
@@ -124,8 +125,8 @@ impl<P: Peer> Messages<P> {
         self.sender.peers.is_stranger(peer, begun.count())
     }
 
-    /// A body in blocks comes from the peer or goes to it: it is not to be forgotten. Says whether
-    /// there is such a peer.
+    /// Keeps the peer while a body is transferred from or to it in blocks. Returns whether the peer
+    /// exists.
     pub(crate) fn hold(&mut self, peer: PeerIndex) -> bool {
         let Some(peer) = self.sender.peers.get_mut(peer) else {
             return false;
@@ -134,14 +135,14 @@ impl<P: Peer> Messages<P> {
         true
     }
 
-    /// A body that held the peer has ended.
+    /// Releases the peer after the transfer of a body has ended.
     pub(crate) fn let_go(&mut self, peer: PeerIndex) {
         if let Some(peer) = self.sender.peers.get_mut(peer) {
             peer.bodies = peer.bodies.saturating_sub(1);
         }
     }
 
-    /// Forgets the peer if nothing is kept of it.
+    /// Removes the peer if it has no state.
     pub(crate) fn release(&mut self, peer: PeerIndex) {
         self.sender.peers.release(peer);
     }
@@ -169,13 +170,13 @@ impl<P: Peer> Messages<P> {
         Some(&mut sending.exchanges)
     }
 
-    /// Sees to it that a peer to which nothing is being sent any more is forgotten in time.
+    /// Schedules the removal of a peer to which nothing is being sent any more.
     pub(crate) fn settle(&mut self, now: Instant, peer: PeerIndex) {
         self.sender.settle(now, peer);
     }
 
-    /// Nothing that waits for its turn is sent to the peer any more. Tells what waited, in the
-    /// order in which it would have been sent.
+    /// Removes all queued messages to the peer. Returns them in the order in which they would have
+    /// been sent.
     pub(crate) fn take_waiting(
         &mut self,
         peer: PeerIndex,
@@ -186,8 +187,9 @@ impl<P: Peer> Messages<P> {
         waiting.into_iter().flatten()
     }
 
-    /// The connection to a peer is closed: nothing it asked for is answered any more, and what does
-    /// no harm when it comes again is forgotten. Says whether nothing is remembered.
+    /// The connection to a peer is closed: its requests are no longer answered, and records of
+    /// messages that are harmless to process again are dropped. Returns whether no records are
+    /// left.
     pub(crate) fn close_records(&mut self, peer: PeerIndex) -> bool {
         let peers = &mut self.sender.peers;
         self.received.close(peers, peer);
@@ -195,7 +197,7 @@ impl<P: Peer> Messages<P> {
         state.is_none_or(|state| state.records.is_empty())
     }
 
-    /// Forgets a peer, with which nothing is under way and of which no body comes.
+    /// Removes a peer without pending exchanges or transfers.
     pub(crate) fn forget_peer(&mut self, peer: PeerIndex) {
         let peers = &mut self.sender.peers;
         peers.stop_sending(peer);
@@ -209,13 +211,13 @@ impl<P: Peer> Messages<P> {
 
     // Messages that were received.
 
-    /// The record of this message, if it came before.
+    /// The record of this message, if it is a duplicate.
     pub(crate) fn find_record(&mut self, peer: PeerIndex, message: &MessageRef<'_>) -> Option<Key> {
         self.received.find(&mut self.sender.peers, peer, message)
     }
 
-    /// Makes room for one more record of this peer; says whether there is. If there is none, the
-    /// peer is forgotten should nothing be kept of it.
+    /// Makes room for one more record of this peer; returns whether that succeeded. If not, the
+    /// peer is removed if it has no state.
     pub(crate) fn make_room(&mut self, peer: PeerIndex) -> bool {
         self.received.make_room(&mut self.sender.peers, peer)
     }
@@ -251,8 +253,9 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// Has a confirmable request acknowledged after the configured delay if it has no answer by then.
-    /// Not over SMS: a message that says only that an answer will come is not worth its cost.
+    /// Schedules the acknowledgement of a confirmable request that has no answer after the
+    /// configured delay. Not over SMS: a message that only announces an answer is not worth its
+    /// cost.
     pub(crate) fn acknowledge_later(&mut self, now: Instant, record: Key, channel: Channel) {
         let records = &mut self.received.records;
         let is_confirmable = records.get(record).is_some_and(|record| record.confirmable);
@@ -262,7 +265,7 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// A message was received again. It is handled here, unless it asks for a block of a body.
+    /// Handles a duplicate message, unless it requests a block of a body.
     pub(crate) fn repeat(&mut self, from: P, key: Key) -> Option<ServedBlock> {
         let (record, peer) = (
             self.received.records.get(key)?,
@@ -297,19 +300,19 @@ impl<P: Peer> Messages<P> {
         self.received.records.peer(record)
     }
 
-    /// What is known of a request that has no answer yet, and whose it is.
+    /// The context of a request that has no answer yet, and its peer.
     pub(crate) fn context(&self, record: Key) -> Option<(PeerIndex, &RequestContext)> {
         let records = &self.received.records;
         Some((records.peer(record)?, records.context(record)?))
     }
 
-    /// A repetition of the message would do no harm: its record may be dropped when room is needed.
+    /// Marks a message as harmless to process again: its record may be evicted when room is needed.
     pub(crate) fn spare_record(&mut self, record: Key) {
         self.received.make_spare(&mut self.sender.peers, record);
     }
 
-    /// The peer has received the answer to a confirmable request: a repetition of the request is only
-    /// acknowledged.
+    /// The peer has received the answer to a confirmable request: duplicates of the request are
+    /// only acknowledged.
     pub(crate) fn answer_arrived(&mut self, record: Key) {
         self.received.answer_arrived(&mut self.sender.peers, record);
     }
@@ -350,7 +353,7 @@ impl<P: Peer> Messages<P> {
         self.sender.outbox.empty(to, kind, message_id);
     }
 
-    /// Rejects a message with a Reset; never one to a group (RFC 7252 §8.1).
+    /// Rejects a message with a Reset, unless it is multicast (RFC 7252 §8.1).
     pub(crate) fn reject(&mut self, datagram: &Datagram<'_, P>, message_id: u16) {
         if !datagram.multicast {
             let to = datagram.from.clone();
@@ -358,7 +361,7 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// Answers a request of which nothing can be remembered: 5.03.
+    /// Answers 5.03 to a request for which there is no room for a record.
     pub(crate) fn refuse_unrecorded(&mut self, to: P, message: &MessageRef<'_>) {
         let refused = MessageBuf::response(Code::SERVICE_UNAVAILABLE).finish(
             MessageType::Acknowledgement,
@@ -370,13 +373,13 @@ impl<P: Peer> Messages<P> {
 
     // Messages that are sent.
 
-    /// Whether one more confirmable notification, or one more separate response, to the peer may
-    /// wait; requests have a bound of their own.
+    /// Whether one more confirmable notification or separate response to the peer may be queued;
+    /// requests have a separate limit.
     pub(crate) fn may_transmit(&self, peer: PeerIndex, share: Share) -> bool {
         self.sender.may_transmit(peer, share)
     }
 
-    /// Sends a message as soon as its turn comes.
+    /// Queues a message, and sends it as soon as NSTART allows.
     pub(crate) fn transmit(
         &mut self,
         now: Instant,
@@ -386,7 +389,7 @@ impl<P: Peer> Messages<P> {
         self.sender.transmit(now, peer, transmission)
     }
 
-    /// Sends a request or a notification once, with a message id of its own. Tells the id.
+    /// Sends a request or a notification once, with a new message id. Returns the id.
     pub(crate) fn send_once(
         &mut self,
         now: Instant,
@@ -403,8 +406,8 @@ impl<P: Peer> Messages<P> {
         self.sender.end(now, key)
     }
 
-    /// Ends a confirmable transmission that was acknowledged. Nothing non-confirmable is
-    /// acknowledged (RFC 7252 §4.3).
+    /// Ends a confirmable transmission that was acknowledged. Acknowledgements of non-confirmable
+    /// messages are ignored (RFC 7252 §4.3).
     pub(crate) fn acknowledged(&mut self, now: Instant, key: Key) -> Option<Transmission> {
         let is_confirmable = self.transmission(key)?.is_confirmable();
         is_confirmable.then(|| self.sender.end(now, key)).flatten()
@@ -419,8 +422,8 @@ impl<P: Peer> Messages<P> {
         self.sender.transmission(key)
     }
 
-    /// The request of a transmission is given up. If it is outstanding and non-confirmable, it
-    /// still counts against NSTART; says whether it does.
+    /// The request of a transmission is abandoned. If it is outstanding and non-confirmable, it
+    /// still counts against NSTART; returns whether it does.
     pub(crate) fn leave_probe(&mut self, key: Key) -> bool {
         self.sender.leave_probe(key)
     }
@@ -430,12 +433,12 @@ impl<P: Peer> Messages<P> {
         self.sender.notification_under_way(peer, token)
     }
 
-    /// Has a newer notification wait for one that is under way. Tells which one it supersedes.
+    /// Queues a newer notification behind one in progress. Returns the notification it supersedes.
     pub(crate) fn supersede(&mut self, key: Key, newer: NewerNotification) -> Option<u64> {
         self.sender.supersede(key, newer)
     }
 
-    /// What this message id of ours stands for.
+    /// The owner of this message id of ours.
     pub(crate) fn id_owner(
         &self,
         from: &P,
@@ -446,17 +449,17 @@ impl<P: Peer> Messages<P> {
         Ok((peer, owner.ok_or(DatagramError::Unmatched)?))
     }
 
-    /// From now on a message id stands for this.
+    /// Assigns a message id to this owner.
     pub(crate) fn set_id_owner(&mut self, peer: PeerIndex, message_id: u16, owner: IdOwner) {
         self.sender.id_owners_mut().insert(peer, message_id, owner);
     }
 
-    /// A message id no longer stands for this.
+    /// Releases a message id of this owner.
     pub(crate) fn clear_id_owner(&mut self, peer: PeerIndex, message_id: u16, owner: IdOwner) {
         self.sender.id_owners_mut().remove(peer, message_id, owner);
     }
 
-    // Time, and what is handed out.
+    // Time and output.
 
     /// The next datagram to send.
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit<'_, P>> {
@@ -482,19 +485,18 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// The next non-confirmable request whose turn has come: its response is waited for from now on.
-    /// To be asked for after each call that may send.
+    /// The next non-confirmable request that has been sent: the wait for its response starts now.
+    /// Must be called after each call that may send.
     pub(crate) fn poll_sent(&mut self) -> Option<Key> {
         self.sender.poll_sent()
     }
 
-    /// What has become of a message that was sent. To be asked for after
-    /// [`handle_due`](Self::handle_due).
+    /// The next outcome of a sent message. Must be called after [`handle_due`](Self::handle_due).
     pub(crate) fn poll_outcome(&mut self) -> Option<Outcome> {
         self.sender.poll_outcome()
     }
 
-    /// Forgets what has come to its end, and acknowledges what has waited long enough.
+    /// Removes expired state, and acknowledges requests whose acknowledgement is due.
     pub(crate) fn expire(&mut self, now: Instant) {
         while let Some(key) = self.received.records.pop_ended(now) {
             self.received.forget(&mut self.sender.peers, key);
@@ -504,15 +506,15 @@ impl<P: Peer> Messages<P> {
         }
     }
 
-    /// When the next thing is due, if it is at `now`.
+    /// The earliest deadline, if it is due at `now`.
     pub(crate) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
         let sender = self.sender.peek_due(now);
         let leisure = self.received.peek_due(now);
         [sender, leisure].into_iter().flatten().min()
     }
 
-    /// Nothing more is due. Forgets the message ids of peers to which nothing has been sent for
-    /// EXCHANGE_LIFETIME.
+    /// Called when nothing else is due. Drops the message ids of peers to which nothing has been
+    /// sent for EXCHANGE_LIFETIME.
     pub(crate) fn end_due(&mut self, now: Instant) {
         self.sender.end_due();
         self.received.end_due();
@@ -548,7 +550,7 @@ impl<P> Messages<P> {
         self.sender.outbox.is_empty()
     }
 
-    /// How much is held of messages.
+    /// How much state is held for messages.
     pub(crate) fn usage(&self) -> Usage {
         let (transmissions, timers) = self.sender.len();
         Usage {

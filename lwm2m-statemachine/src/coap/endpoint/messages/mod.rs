@@ -1,13 +1,13 @@
-//! The message layer: peers, what was received from them, and what is sent to them until it is
+//! The message layer: peers, messages received from them, and messages sent to them until they are
 //! acknowledged (RFC 7252 §4).
 //!
-//! [`Messages`] is the layer. It knows of requests, responses and notifications only the names that
-//! the layer above gives them, and hands those back as [`Outcome`]s.
+//! [`Messages`] is the layer. It knows requests, responses and notifications only by the ids that
+//! the layer above assigns, and returns those in [`Outcome`]s.
 //!
-//! - [`peers`]: who is known, with the message ids of each.
-//! - [`sender`]: what is sent, each message in its turn; [`transmission`], [`id_owners`] and
-//!   [`outbox`] are what it keeps.
-//! - [`received`]: what is remembered of messages that came, in [`records`].
+//! - [`peers`]: the known peers and their message ids.
+//! - [`sender`]: sends messages in order; its state is in [`transmission`], [`id_owners`] and
+//!   [`outbox`].
+//! - [`received`]: handles received messages and keeps [`records`] of them.
 //! - [`answers`]: how a request is answered.
 
 mod answers;

@@ -1,4 +1,4 @@
-//! What is to be handed to the transport, in its order.
+//! The queue of datagrams for the transport.
 
 use alloc::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use crate::coap::{
 #[derive(Clone, Debug)]
 pub(super) struct Outbox<P> {
     queue: VecDeque<(P, Out)>,
-    /// What was handed out last, if nothing else keeps it.
+    /// The datagram returned last, if nothing else holds it.
     lent: Lent,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Out {
     Record(Key),
 }
 
-/// A datagram that only the outbox keeps.
+/// A datagram that only the outbox holds.
 #[derive(Clone, Debug)]
 pub(super) enum Lent {
     Message(WireMessage),

@@ -1,4 +1,4 @@
-//! The peers that are known: those of which some state is kept.
+//! The known peers, that is, those with some state.
 
 use alloc::{
     boxed::Box,
@@ -24,16 +24,16 @@ use crate::machine::{KeyedState, Peer, Random};
 pub(super) struct PeerState<P> {
     pub(super) name: P,
     pub(super) records: PeerRecords,
-    /// How many bodies come from it and go to it in blocks.
+    /// The number of bodies transferred from and to it in blocks.
     pub(super) bodies: u32,
-    /// Its message ids. None if the last one was used longer than EXCHANGE_LIFETIME ago.
+    /// Its message ids. `None` if the last one was used more than EXCHANGE_LIFETIME ago.
     ids: Option<MessageIds>,
-    /// What is being sent to it; usually nothing.
+    /// The state of messages being sent to it; usually `None`.
     sending: Option<Box<Sending>>,
 }
 
-/// Why something is sent to a peer. Anybody can make an endpoint answer as often as they like, under
-/// any address, so answers have their own share of all per-peer resources.
+/// The purpose of a message to a peer. Anyone can make an endpoint send answers, from forged
+/// addresses, so answers have a separate share of all per-peer resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
     /// Requests and notifications.
@@ -42,10 +42,10 @@ pub(crate) enum Share {
     Answers,
 }
 
-/// What is being sent to a peer.
+/// The messages being sent to a peer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sending {
-    /// What the layer above keeps of the peer meanwhile.
+    /// State of the layer above for this peer.
     pub(super) exchanges: PeerExchanges,
     initiated: Outstanding,
     answers: Outstanding,
@@ -57,7 +57,7 @@ pub(super) struct Sending {
     pub(super) deadline: Option<Instant>,
 }
 
-/// What is outstanding of one share.
+/// The pending transmissions of one share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outstanding {
     pub(super) transmissions: Chain,
@@ -65,8 +65,8 @@ pub(super) struct Outstanding {
     waiting: VecDeque<Key>,
 }
 
-/// The entries of one peer in the tables of the layer above. They are kept here so that each peer has
-/// one place in memory.
+/// The entries of one peer in the tables of the layer above. They are kept here so that the state
+/// of each peer is in one place in memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerExchanges {
     /// Requests without an outcome, and observations.
@@ -138,7 +138,7 @@ impl Sending {
             .find_map(|share| Some((share, *self.of(share).waiting.front()?)))
     }
 
-    /// The next transmission of this share is being sent.
+    /// Removes the next transmission of this share from the queue, because it is being sent.
     pub(super) fn take_turn(&mut self, share: Share) {
         self.of_mut(share).waiting.pop_front();
         self.answers_next = share == Share::Initiated;
@@ -158,8 +158,8 @@ impl Sending {
     }
 }
 
-/// The next message ids for a peer. Answers have the upper quarter of the 65,536 ids, everything else
-/// the rest. Each share counts up from a random id. A sixteenth of the ids is entered again only
+/// The next message ids for a peer. Answers have the upper quarter of the 65,536 ids, everything
+/// else the rest. Each share counts up from a random id. Each sixteenth of the ids is reused only
 /// EXCHANGE_LIFETIME after it was left.
 #[derive(Clone, Debug)]
 struct MessageIds {
@@ -167,7 +167,8 @@ struct MessageIds {
     answer: u16,
     /// Whether any id was used for something other than an answer.
     is_initiated_used: bool,
-    /// Where the peer waits until its ids can be forgotten; none while something is being sent.
+    /// The position of the peer in the queue for dropping its ids; `None` while something is being
+    /// sent.
     place: Option<Place>,
     last_used: Instant,
     /// When each sixteenth was left; allocated when the first one is.
@@ -229,7 +230,7 @@ pub(super) struct Peers<P> {
     by_name: Index,
     keys: KeyedState,
     quiet: Quiet,
-    /// The next candidate when room is needed.
+    /// The next candidate for eviction.
     turn: PeerIndex,
     /// Reused for the next peer to which something is sent.
     spare: Option<Box<Sending>>,
@@ -242,15 +243,15 @@ struct Quiet {
     by_tick: BTreeMap<u32, Vec<PeerIndex>>,
     /// The second from which ticks are counted; 32 bits are 136 years.
     base: u64,
-    /// How many entries were looked at to find one.
+    /// How many entries were examined to find one.
     #[cfg(test)]
     looks: usize,
 }
 
-/// Where a peer is among those that wait, so that it is found without a search.
+/// The position of a waiting peer, so that it is found without a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
-    /// Never 0, so that an `Option` takes no more room.
+    /// Never 0, so that an `Option` takes no extra space.
     tick: NonZeroU32,
     index: u32,
 }
@@ -333,7 +334,7 @@ impl<P: Peer> Peers<P> {
         self.find_hashed(self.keys.hash_one(name), name)
     }
 
-    /// The peer of this name, made if there is none; `None` if it would be one too many.
+    /// The peer with this name, added if it is new; `None` if there is no room.
     pub(super) fn enter(&mut self, name: P, bound: usize) -> Option<PeerIndex> {
         let hash = self.keys.hash_one(&name);
         if let Some(index) = self.find_hashed(hash, &name) {
@@ -355,7 +356,7 @@ impl<P: Peer> Peers<P> {
         Some(index)
     }
 
-    /// Renames a peer. False if there is no such peer, or if the new name is taken.
+    /// Renames a peer. Returns false if there is no such peer or the new name is in use.
     pub(super) fn rename(&mut self, from: &P, to: P) -> bool {
         let (Some(index), None) = (self.find(from), self.find(&to)) else {
             return false;
@@ -473,8 +474,9 @@ impl<P: Peer> Peers<P> {
         }
     }
 
-    /// Whether forgetting a peer loses nothing but answers: it was sent nothing else, and at most
-    /// `first_blocks` of its messages, which begin bodies, would do harm if they came again.
+    /// Whether forgetting a peer loses only answers: it was sent nothing else, and at most
+    /// `first_blocks` of its messages, which begin bodies, would do harm if they were processed
+    /// again.
     pub(super) fn is_stranger(&self, index: PeerIndex, first_blocks: usize) -> bool {
         self.get(index).is_some_and(|peer| {
             let is_unasked = peer.ids.as_ref().is_none_or(|ids| !ids.is_initiated_used);
@@ -497,7 +499,7 @@ impl<P: Peer> Peers<P> {
         index
     }
 
-    /// Forgets what was and is being sent to a peer.
+    /// Drops the sending state of a peer.
     pub(super) fn stop_sending(&mut self, index: PeerIndex) {
         if let Some(peer) = self.states.get_mut(index.as_usize()) {
             peer.sending = None;
@@ -517,7 +519,7 @@ impl<P: Peer> Peers<P> {
         }
     }
 
-    /// Forgets the peer if nothing is kept of it.
+    /// Removes the peer if it has no state.
     pub(super) fn release(&mut self, index: PeerIndex) {
         let Some(peer) = self.get(index) else { return };
         let is_kept = peer.ids.is_some() || peer.sending.is_some();

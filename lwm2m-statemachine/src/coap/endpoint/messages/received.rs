@@ -1,4 +1,5 @@
-//! Remembers the messages that were received, answers them, and makes room for others (RFC 7252 §4.5).
+//! Keeps records of received messages, answers duplicates, and makes room for new records (RFC 7252
+//! §4.5).
 
 use alloc::boxed::Box;
 
@@ -23,11 +24,11 @@ use crate::{
     machine::{KeyedState, Peer, TimerQueue},
 };
 
-/// The messages that are remembered.
+/// The records of received messages.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) records: Records,
-    /// When answers to a group's requests are sent.
+    /// When answers to multicast requests are sent.
     leisure: TimerQueue<Key>,
     bounds: Bounds,
     spans: Spans,
@@ -43,7 +44,7 @@ impl Received {
         }
     }
 
-    /// Remembers a message.
+    /// Adds a record of a message.
     pub(super) fn insert<P: Peer>(
         &mut self,
         now: Instant,
@@ -71,8 +72,8 @@ impl Received {
         Some(self.records.insert(peer, of, record, after(now, lifetime)))
     }
 
-    /// Sends an answer as the acknowledgement of its request, and keeps it in case that comes again,
-    /// if there is room.
+    /// Sends an answer piggybacked on the acknowledgement, and keeps it for duplicates of the
+    /// request if there is room.
     pub(super) fn acknowledge_with<P: Peer>(
         &mut self,
         sender: &mut Sender<P>,
@@ -94,8 +95,8 @@ impl Received {
         }
     }
 
-    /// Answers a group's request at a random moment within DEFAULT_LEISURE (RFC 7252 §8.2); not at all
-    /// if there is no room to keep the answer until then.
+    /// Answers a multicast request at a random time within DEFAULT_LEISURE (RFC 7252 §8.2). The
+    /// answer is dropped if there is no room to keep it until then.
     pub(super) fn answer_at_leisure<P: Peer>(
         &mut self,
         now: Instant,
@@ -120,12 +121,12 @@ impl Received {
         self.set(peers, key, State::AtLeisure(delayed));
     }
 
-    /// When the next answer to a group's request may go, if that is at `now`.
+    /// When the next answer to a multicast request is due, if that is at `now`.
     pub(super) fn peek_due(&mut self, now: Instant) -> Option<Instant> {
         self.leisure.peek_due(now)
     }
 
-    /// Sends the answer to a group's request that may go.
+    /// Sends the answer to a multicast request that is due.
     pub(super) fn handle_due<P: Peer>(&mut self, now: Instant, sender: &mut Sender<P>) {
         let key = self.leisure.pop_due(now);
         let Some((key, peer)) = key.and_then(|key| Some((key, self.records.peer(key)?))) else {
@@ -144,7 +145,7 @@ impl Received {
         self.leisure.end_round();
     }
 
-    /// When the next answer to a group's request is due.
+    /// When the next answer to a multicast request is due.
     pub(super) fn next_leisure(&self) -> Option<Instant> {
         self.leisure.next()
     }
@@ -153,7 +154,7 @@ impl Received {
         self.leisure.len()
     }
 
-    /// The record of this message, if it came before.
+    /// The record of this message, if it is a duplicate.
     pub(super) fn find<P: Peer>(
         &mut self,
         peers: &mut Peers<P>,
@@ -169,7 +170,7 @@ impl Received {
         Some(key)
     }
 
-    /// Changes what a repetition of a message leads to.
+    /// Changes the reaction to duplicates of a message.
     pub(super) fn set<P: Peer>(&mut self, peers: &mut Peers<P>, key: Key, state: State) {
         if let Some(peer) = self.records.peer(key)
             && let Some(peer) = peers.get_mut(peer)
@@ -178,7 +179,7 @@ impl Received {
         }
     }
 
-    /// A repetition of the message would do no harm: its record may be dropped when room is needed.
+    /// Marks a message as harmless to process again: its record may be evicted when room is needed.
     pub(super) fn make_spare<P: Peer>(&mut self, peers: &mut Peers<P>, key: Key) {
         if let Some(peer) = self.records.peer(key)
             && let Some(peer) = peers.get_mut(peer)
@@ -187,8 +188,8 @@ impl Received {
         }
     }
 
-    /// The peer has received the answer to a confirmable request: a repetition of the request is only
-    /// acknowledged.
+    /// The peer has received the answer to a confirmable request: duplicates of the request are
+    /// only acknowledged.
     pub(super) fn answer_arrived<P: Peer>(&mut self, peers: &mut Peers<P>, key: Key) {
         let answered = self
             .records
@@ -199,8 +200,8 @@ impl Received {
         }
     }
 
-    /// Makes room for one more record of this peer. If there is none, the peer is forgotten
-    /// should nothing be kept of it.
+    /// Makes room for one more record of this peer. If that fails, the peer is removed if it has no
+    /// state.
     pub(super) fn make_room<P: Peer>(&mut self, peers: &mut Peers<P>, peer: PeerIndex) -> bool {
         let bounds = self.bounds;
         while self.records.len() >= bounds.records {
@@ -228,8 +229,9 @@ impl Received {
         true
     }
 
-    /// Makes room for an answer of this many bytes; says whether there is. Answers to requests that may
-    /// run again are dropped first, with their records; then answers to those that must not.
+    /// Makes room for an answer of this many bytes; returns whether that succeeded. Answers to
+    /// requests that may be processed again are evicted first, with their records; then answers to
+    /// those that must not.
     pub(super) fn make_room_for_answer<P: Peer>(
         &mut self,
         peers: &mut Peers<P>,
@@ -259,8 +261,8 @@ impl Received {
         true
     }
 
-    /// Drops an answer. If the request must not run again, a repetition is acknowledged without an
-    /// answer; otherwise the request is forgotten.
+    /// Drops an answer. If the request must not be processed again, duplicates get an Empty
+    /// acknowledgement; otherwise its record is dropped.
     pub(super) fn let_answer_go<P: Peer>(&mut self, peers: &mut Peers<P>, key: Key) {
         let is_spare = self.records.get(key).is_some_and(Record::is_spare);
         if is_spare {
@@ -281,8 +283,8 @@ impl Received {
         Some(peer)
     }
 
-    /// The connection to a peer is closed: nothing it asked for is answered any more, and what does
-    /// no harm when it comes again is forgotten. The rest stays remembered.
+    /// The connection to a peer is closed: its requests are no longer answered, and records of
+    /// messages that are harmless to process again are dropped. The others are kept.
     pub(super) fn close<P: Peer>(&mut self, peers: &mut Peers<P>, peer: PeerIndex) {
         let oldest = |state: &PeerState<P>| self.records.oldest(state.records);
         let mut next = peers.get(peer).and_then(oldest);
@@ -298,7 +300,7 @@ impl Received {
         }
     }
 
-    /// Forgets a record, and its peer if nothing else is kept of it.
+    /// Removes a record, and its peer if that has no other state.
     pub(super) fn forget<P: Peer>(&mut self, peers: &mut Peers<P>, key: Key) {
         if let Some(peer) = self.remove(peers, key) {
             peers.release(peer);

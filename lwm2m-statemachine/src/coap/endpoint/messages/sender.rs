@@ -1,5 +1,4 @@
-//! Sends messages: each in its turn, confirmable ones until they are acknowledged (RFC 7252 §4.2,
-//! §4.7).
+//! Sends messages in order, confirmable ones until they are acknowledged (RFC 7252 §4.2, §4.7).
 
 use alloc::{boxed::Box, collections::VecDeque};
 use core::mem;
@@ -27,7 +26,7 @@ use crate::{
     machine::{KeyedState, Peer, Random, TimerQueue},
 };
 
-/// What has become of messages that were sent, for the layer above.
+/// The outcome of a sent message, for the layer above.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// A non-confirmable request is no longer outstanding; its response may still come.
@@ -35,7 +34,7 @@ pub(crate) enum Outcome {
         peer: PeerIndex,
         transmission: Transmission,
     },
-    /// A newer notification has taken the place of this one, which was sent with this message id.
+    /// A newer notification has replaced this one, which was sent with this message id.
     Superseded {
         peer: PeerIndex,
         id: u64,
@@ -57,7 +56,7 @@ pub(crate) struct FirstNotification {
     pub(crate) message_id: u16,
 }
 
-/// What a deadline is of.
+/// What a deadline belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SenderTimer {
     Transmission(Key),
@@ -65,7 +64,7 @@ pub(super) enum SenderTimer {
     MessageIds(PeerIndex),
 }
 
-/// All peers, and what is being sent to them.
+/// All peers and the messages being sent to them.
 #[derive(Debug)]
 pub(super) struct Sender<P> {
     pub(super) peers: Peers<P>,
@@ -75,10 +74,10 @@ pub(super) struct Sender<P> {
     id_owners: IdOwners,
     timers: TimerQueue<SenderTimer>,
     outcomes: VecDeque<Outcome>,
-    /// Non-confirmable requests whose turn has come.
+    /// Non-confirmable requests that have just been sent.
     sent: VecDeque<Key>,
     spans: Spans,
-    /// How many confirmable notifications to one peer may be outstanding, and how many separate
+    /// The limit of pending confirmable notifications to one peer, and likewise of separate
     /// responses.
     transmissions_per_peer: usize,
 }
@@ -105,8 +104,8 @@ impl<P: Peer> Sender<P> {
         }
     }
 
-    /// Whether one more confirmable notification, or one more separate response, to the peer may
-    /// wait; requests have a bound of their own.
+    /// Whether one more confirmable notification or separate response to the peer may be queued;
+    /// requests have a separate limit.
     pub(super) fn may_transmit(&self, peer: PeerIndex, share: Share) -> bool {
         let bound = self.transmissions_per_peer;
         let Some(sending) = self.peers.sending(peer) else {
@@ -122,7 +121,7 @@ impl<P: Peer> Sender<P> {
         }
     }
 
-    /// Sends a message as soon as its turn comes.
+    /// Queues a message, and sends it as soon as NSTART allows.
     pub(super) fn transmit(
         &mut self,
         now: Instant,
@@ -138,7 +137,7 @@ impl<P: Peer> Sender<P> {
         Some(key)
     }
 
-    /// Sends a message once, with a message id of its own. Tells the id.
+    /// Sends a message once, with a new message id. Returns the id.
     pub(super) fn send_once(
         &mut self,
         now: Instant,
@@ -163,8 +162,8 @@ impl<P: Peer> Sender<P> {
         Ok(id)
     }
 
-    /// Sends an answer once. With an Observe option it is the first of the notifications, which
-    /// the peer may reject (RFC 7641 §3.6).
+    /// Sends an answer once. With an Observe option it is the first notification, which the peer
+    /// may reject (RFC 7641 §3.6).
     pub(super) fn answer_once(
         &mut self,
         now: Instant,
@@ -181,7 +180,7 @@ impl<P: Peer> Sender<P> {
         }))
     }
 
-    /// Sends an answer in a message of its own until it is acknowledged (RFC 7252 §5.2.2).
+    /// Sends an answer as a separate response until it is acknowledged (RFC 7252 §5.2.2).
     pub(super) fn answer_separately(
         &mut self,
         now: Instant,
@@ -197,10 +196,10 @@ impl<P: Peer> Sender<P> {
         Ok(())
     }
 
-    /// Sends what waits for its turn, as far as NSTART and message ids allow.
+    /// Sends queued messages as far as NSTART and message ids allow.
     fn start_waiting(&mut self, now: Instant, peer: PeerIndex) {
         let lifetime = self.spans.exchange_lifetime;
-        // The share of which no message id is free, and until when.
+        // The share without a free message id, and until when.
         let mut used_up: Option<(Share, Instant)> = None;
         while let Some(sending) = self.peers.sending(peer)
             && sending.in_flight < self.spans.nstart
@@ -239,7 +238,7 @@ impl<P: Peer> Sender<P> {
         self.settle(now, peer);
     }
 
-    /// A transmission's turn has come.
+    /// Sends a queued transmission for the first time.
     fn send_first(&mut self, now: Instant, key: Key, message_id: u16) {
         let Some(transmission) = self.transmissions.get_mut(key) else {
             return;
@@ -268,12 +267,12 @@ impl<P: Peer> Sender<P> {
         }
     }
 
-    /// The next non-confirmable request whose turn has come.
+    /// The next non-confirmable request that has been sent.
     pub(super) fn poll_sent(&mut self) -> Option<Key> {
         self.sent.pop_front()
     }
 
-    /// What has become of a message, for the layer above.
+    /// The next outcome, for the layer above.
     pub(super) fn poll_outcome(&mut self) -> Option<Outcome> {
         self.outcomes.pop_front()
     }
@@ -306,7 +305,7 @@ impl<P: Peer> Sender<P> {
         let Some(peer) = self.transmissions.peer(key) else {
             return;
         };
-        // A late call passes over all missed turns; there are at most as many as retransmissions.
+        // A late call skips all missed retransmissions, of which there are at most MAX_RETRANSMIT.
         while let Some(transmission) = self.transmissions.get_mut(key) {
             transmission.deadline = None;
             if transmission.kind == MessageType::NonConfirmable {
@@ -330,10 +329,10 @@ impl<P: Peer> Sender<P> {
         }
     }
 
-    /// Sends a transmission again, and waits twice as long as before. After a late call the next
-    /// turn is in time again, or this one is missed: no message is sent twice within ACK_TIMEOUT,
-    /// or beyond MAX_TRANSMIT_SPAN (RFC 7252 §4.2). Tells whether this turn was missed and the next
-    /// one has passed already; then it has no deadline.
+    /// Retransmits a message and doubles its timeout. After a late call either the schedule of the
+    /// next retransmission is unchanged, or this retransmission is skipped: no message is sent
+    /// twice within ACK_TIMEOUT, or after MAX_TRANSMIT_SPAN (RFC 7252 §4.2). Returns whether this
+    /// retransmission was skipped and the next one is overdue too; in that case no deadline is set.
     fn retransmit(&mut self, now: Instant, peer: PeerIndex, key: Key) -> bool {
         let Some(transmission) = self.transmissions.get_mut(key) else {
             return false;
@@ -358,8 +357,8 @@ impl<P: Peer> Sender<P> {
         false
     }
 
-    /// Puts the newer notification, if there is one, in the place of one that is about to be
-    /// retransmitted.
+    /// Replaces a notification that is about to be retransmitted with the newer one, if there is
+    /// one.
     fn renew(&mut self, now: Instant, peer: PeerIndex, key: Key) {
         let Some(transmission) = self.transmissions.get_mut(key) else {
             return;
@@ -398,9 +397,9 @@ impl<P: Peer> Sender<P> {
         });
     }
 
-    /// Has a newer notification wait for one that is under way. Tells which one it supersedes: one
-    /// that was not sent, or waited before. One that takes the place of a confirmable one is
-    /// confirmable.
+    /// Queues a newer notification behind one in progress. Returns the notification it supersedes:
+    /// one that was not sent yet, or was queued before. A notification that replaces a confirmable
+    /// one is confirmable.
     pub(super) fn supersede(&mut self, key: Key, mut newer: NewerNotification) -> Option<u64> {
         let transmission = self.transmissions.get_mut(key)?;
         let Purpose::Notification { id, .. } = &mut transmission.purpose else {
@@ -427,8 +426,8 @@ impl<P: Peer> Sender<P> {
             .map(|(key, _)| key)
     }
 
-    /// The request of a transmission is given up. If it is outstanding and non-confirmable, it
-    /// still counts against NSTART; says whether it does.
+    /// The request of a transmission is abandoned. If it is outstanding and non-confirmable, it
+    /// still counts against NSTART; returns whether it does.
     pub(super) fn leave_probe(&mut self, key: Key) -> bool {
         let Some(peer) = self.transmissions.peer(key) else {
             return false;
@@ -478,7 +477,7 @@ impl<P: Peer> Sender<P> {
             .find_map(|share| self.transmissions.oldest(sending.of(share).transmissions))
     }
 
-    /// Nothing is sent any more when message ids of this peer are free again.
+    /// Cancels the wait for free message ids of this peer.
     pub(super) fn forget_wait(&mut self, peer: PeerIndex) {
         if let Some(sending) = self.peers.sending_mut(peer) {
             let timer = SenderTimer::MessageIds(peer);
@@ -486,7 +485,7 @@ impl<P: Peer> Sender<P> {
         }
     }
 
-    /// Sees to it that a peer to which nothing is being sent is forgotten in time.
+    /// Schedules the removal of a peer to which nothing is being sent.
     pub(super) fn settle(&mut self, now: Instant, peer: PeerIndex) {
         let lifetime = self.spans.exchange_lifetime;
         let mut deadline = self.peers.settle(now, peer, lifetime);

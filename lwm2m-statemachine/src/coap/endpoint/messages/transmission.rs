@@ -1,4 +1,4 @@
-//! A message that is sent in its turn, until it is acknowledged (RFC 7252 §4.2, §4.7).
+//! A message that is queued, sent and retransmitted until it is acknowledged (RFC 7252 §4.2, §4.7).
 
 use alloc::boxed::Box;
 
@@ -10,22 +10,22 @@ use crate::coap::{
 };
 
 /// A confirmable message that has not been acknowledged, or a non-confirmable request that has not
-/// been answered: it is outstanding, or waits until it may be.
+/// been answered: it is outstanding or queued.
 #[derive(Clone, Debug)]
 pub(crate) struct Transmission {
     pub(crate) message: WireMessage,
     pub(crate) purpose: Purpose,
-    /// The notification that takes its place when it would be retransmitted.
+    /// The notification that replaces it at the next retransmission.
     pub(crate) newer: Option<Box<NewerNotification>>,
     pub(crate) message_id: u16,
     pub(super) kind: MessageType,
-    /// How often it was sent, or its turn to be retransmitted was missed; not yet, if 0.
+    /// How often it was sent or a retransmission was skipped; 0 if it was not sent yet.
     pub(super) sent: u8,
     /// When it was first sent with this message id.
     pub(super) first_sent: Instant,
-    /// The wait after the last time it was sent, in milliseconds.
+    /// The timeout after the last transmission, in milliseconds.
     pub(super) wait: u64,
-    /// When that wait ends, if nothing was late.
+    /// When that timeout ends, if nothing was late.
     pub(super) due: Instant,
     pub(super) deadline: Option<Instant>,
 }
@@ -62,7 +62,7 @@ impl Transmission {
     }
 }
 
-/// What a transmission carries, as the layer above calls it.
+/// The message of a transmission, by its id in the layer above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Request(Key),
@@ -72,8 +72,8 @@ pub(crate) enum Purpose {
         id: u64,
         token: Token,
     },
-    /// A non-confirmable request that was given up: no other one is sent to the peer, which does
-    /// not respond, until its time is over (RFC 7252 §4.7).
+    /// An abandoned non-confirmable request. It still counts against NSTART, because the peer has
+    /// not responded, until its PROBING_RATE interval is over (RFC 7252 §4.7).
     Probe,
 }
 
@@ -86,7 +86,7 @@ impl Purpose {
     }
 }
 
-/// A notification that takes the place of one that is still being sent.
+/// A notification that will replace one that is still being sent.
 #[derive(Clone, Debug)]
 pub(crate) struct NewerNotification {
     pub(crate) id: u64,
