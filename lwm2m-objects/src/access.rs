@@ -1,17 +1,17 @@
-//! Access control: who may do what (TS 7.3, E.1.3, E.3).
+//! Access control: the rights of servers (TS 7.3, E.1.3, E.3).
 //!
 //! These are functions over the tree. Changes that follow from an operation are returned as
 //! [`Change`]s, for [`Transaction::change`] in the transaction of that operation.
 //!
-//! The tree keeps an index of what each Access Control Object Instance is about, and which server has
-//! the only account. So a Security, Server or Access Control Object of the application's own has to
-//! [report](crate::Object::poll_changed) values that it changes by itself. Until then the rights are
-//! those of before.
+//! The tree keeps an index of what each Access Control Object Instance is about, and which server
+//! has the only account. So an application that implements the Security, Server or Access Control
+//! Object itself has to [report](crate::Object::poll_changed) values that the Object changes by
+//! itself. Until then, the previous rights apply.
 //!
-//! With a single LwM2M Server Account, that server has every right (TS 7.3), except to say who may
-//! create instances of an Object, which is the Bootstrap-Server's (TS 7.3.1.2.1). With several
-//! accounts, the rights are in the Access Control Object: one instance for each Object that may be
-//! instantiated (its `Object Instance ID` is 65535), and one for each Object Instance.
+//! With a single LwM2M Server Account, that server has every right (TS 7.3), except to decide who
+//! may create instances of an Object, which is up to the Bootstrap-Server (TS 7.3.1.2.1). With
+//! several accounts, the rights are in the Access Control Object: one instance for each Object that
+//! may be instantiated (its `Object Instance ID` is 65535), and one for each Object Instance.
 //!
 //! Where the specification is silent:
 //!
@@ -249,7 +249,7 @@ fn instances_after(changes: &[Change]) -> BTreeMap<(ObjectId, InstanceId), bool>
 fn free_instances(object: &dyn Object) -> impl Iterator<Item = InstanceId> {
     let mut from = Some(InstanceId::ZERO);
     core::iter::from_fn(move || {
-        // An Object that answers with an earlier identifier has none that is free.
+        // An Object that returns an earlier identifier has no free one.
         let free = object
             .free_instance(from?)
             .filter(|free| Some(*free) >= from)?;
@@ -278,7 +278,7 @@ pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec
 ///
 /// If the server owned an Object Instance, the new owner is the server with the greatest sum of
 /// Write (1) and Delete (1), and of several the one with the lowest Short Server ID. If there is
-/// none, nobody owns it (65535). The only instance of a mandatory Object stays (TS D.1).
+/// none, the instance has no owner (65535). The only instance of a mandatory Object stays (TS D.1).
 pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
     let (mut others, mut account) = (BTreeSet::new(), Vec::new());
     let securities = security_instances(tree).map(|(id, at)| (id, ObjectId::SECURITY, at));

@@ -105,7 +105,7 @@ impl ObjectTree {
         self.objects.get_mut(id)
     }
 
-    /// An Object may change in any way: drops what is kept for access control.
+    /// An Object may change in any way: drops what is cached for access control.
     fn forget_access(&mut self, id: ObjectId) {
         match id {
             ObjectId::ACCESS_CONTROL => self.access.forget(),
@@ -318,7 +318,7 @@ impl ObjectTree {
         self.access.about(&self.objects, target)
     }
 
-    /// The server with the only account, as `find` finds it if that isn't known yet.
+    /// The server with the only account. Calls `find` if it isn't known yet.
     pub(crate) fn only_server(
         &self,
         find: impl FnOnce() -> Option<ShortServerId>,

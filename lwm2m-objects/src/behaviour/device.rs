@@ -142,7 +142,7 @@ impl DeviceObject {
     pub fn new(device: Device, now: Instant) -> Result<Self, WriteError> {
         let clock = device.current_time.map(|set| Clock { set, since: now });
         let mut device = device;
-        // "No error" stands alone.
+        // "No error" is never listed with errors.
         device.error_codes.retain(|code| *code != 0);
         if device.error_codes.is_empty() {
             device.error_codes.push(0);
@@ -156,7 +156,7 @@ impl DeviceObject {
         })
     }
 
-    /// Sets the time, in seconds of Unix time, from another source than a server.
+    /// Sets the time, in seconds of Unix time, from a source other than a server.
     pub fn set_time(&mut self, now: Instant, unix: i64) {
         self.now = self.now.max(now);
         if !self.is_there() {
@@ -441,7 +441,7 @@ impl Object for DeviceObject {
         self.store.check_saved(saved)
     }
 
-    /// Current Time continues from the saved one: nobody knows how long ago that was.
+    /// Current Time continues from the saved one: how long ago that was isn't known.
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.store.load_saved(saved);
         self.clock = match self.store.get(path(CURRENT_TIME)) {

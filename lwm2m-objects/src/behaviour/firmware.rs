@@ -3,8 +3,8 @@
 //! A server *pushes* a package into Package, and the application gets it block by block. Or it has
 //! the Client *pull* the package: the application is asked to fetch what Package URI names. Nothing
 //! of the package is kept here. The application is asked by an [`Event`], and answers with an
-//! [`Answer`](crate::Answer). After [`Later`](crate::Answer::Later) it reports by a call how that
-//! went:
+//! [`Answer`](crate::Answer). After [`Later`](crate::Answer::Later) it reports the outcome by a
+//! call:
 //!
 //! | event | if `Done` | if `Later`, then | if `Failed` |
 //! | --- | --- | --- | --- |
@@ -14,7 +14,7 @@
 //! | [`Update`](Event::Update) | Idle, 1 | [`updated`](Machine::updated), [`update_failed`](Machine::update_failed) | Downloaded, 8 |
 //! | [`Discard`](Event::Discard) | | | |
 //!
-//! A [`Snapshot`] carries the update over a reboot. A pull continues where it was, an unfinished
+//! A [`Snapshot`] carries the update across a reboot. A pull continues where it was, an unfinished
 //! push is lost, and the application reports how an update that was under way went. The transitions
 //! are a table in [`Firmware`]'s implementation of [`Face`](crate::update::Face).
 //!

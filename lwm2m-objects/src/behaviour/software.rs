@@ -4,7 +4,7 @@
 //! package, pushed or pulled as in [`firmware`](crate::firmware), verifies it, installs it and
 //! removes it. Its Software Activation machine is alive only while the software is installed. The
 //! application is asked by an [`Event`], and answers with an [`Answer`](crate::Answer). After
-//! [`Later`](crate::Answer::Later) it reports by a call how that went:
+//! [`Later`](crate::Answer::Later) it reports the outcome by a call:
 //!
 //! | event | if `Done` | if `Later`, then | if `Failed` |
 //! | --- | --- | --- | --- |

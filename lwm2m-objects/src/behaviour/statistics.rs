@@ -376,7 +376,7 @@ impl Object for ConnectivityStatisticsObject {
         })
     }
 
-    /// The counters continue. The time since they were saved is no part of the Collection Period.
+    /// The counters continue. The time since they were saved isn't part of the Collection Period.
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.store.load_saved(saved);
         if let Some((counters, collected)) = saved_numbers(saved) {

@@ -1,9 +1,9 @@
 //! Updates of firmware (TS E.6) and software (Object 9): one engine with two faces.
 //!
 //! Both take a package in, pushed into Package or pulled from Package URI, let the application
-//! check it and install it, and tell by a state and a result how far they are. What they share is
-//! the [`Machine`]. A [`Face`] has what differs: the table of transitions as the
-//! specification has it, what the application is asked, and a few rules.
+//! check it and install it, and report their progress by a state and a result. They share the
+//! [`Machine`]. A [`Face`] has the differences: the table of transitions, as in the specification,
+//! the requests to the application, and a few rules.
 //!
 //! - `upload`: a Write of Package that arrives in pieces.
 //! - `pull`: what is known of a package that is fetched.

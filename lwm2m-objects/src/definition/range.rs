@@ -17,9 +17,9 @@ pub enum Range {
     Floats(f64, f64),
     /// One of these numbers: `0, 1, 50`.
     Values(Cow<'static, [i64]>),
-    /// An unsigned number of so many bits, 1 to 63: `16-bit`.
+    /// An unsigned number of this many bits, 1 to 63: `16-bit`.
     Bits(u8),
-    /// Text or octets of so many bytes, both included: `0..255 bytes`.
+    /// Text or octets of a length from the first to the second, both included: `0..255 bytes`.
     Bytes(usize, usize),
     /// Text or octets of one of these numbers of bytes: `16, 32, 48 bytes`.
     Lengths(Cow<'static, [usize]>),
@@ -71,10 +71,10 @@ impl Range {
 
     /// Reads the range of a data type from text. Empty text means no range.
     ///
-    /// Two bounds have `..` or `-` between them, and may stand in brackets. For String and Opaque they
+    /// Two bounds have `..` or `-` between them, and may be in brackets. For String and Opaque they
     /// are lengths in bytes, and the word `bytes` may be left out. Single numbers are lengths for
-    /// Opaque, and for String only if the word is there. A bound of more than 64 bits is clamped. What
-    /// is not understood is kept in words.
+    /// Opaque, and for String only if the word is there. A bound of more than 64 bits is clamped.
+    /// Other text is kept in words.
     ///
     /// ```
     /// use lwm2m_core::DataType;

@@ -13,7 +13,7 @@ use serde::{
 
 use super::check_sum::CheckSum;
 
-/// Data to be saved over a restart. It serialises with a format version and a check sum over its
+/// Data to be saved across a restart. It serialises with a format version and a check sum over its
 /// content. Data of another version or with a wrong check sum does not deserialise.
 ///
 /// Definitions and the snapshots of the update machines are sealed by themselves, and a

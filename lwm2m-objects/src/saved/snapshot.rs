@@ -1,4 +1,4 @@
-//! The values of a tree, to be saved over a restart. Feature `serde` makes them serialise.
+//! The values of a tree, to be saved across a restart. Feature `serde` makes them serialise.
 
 use alloc::{string::ToString, vec::Vec};
 use core::fmt;
@@ -10,9 +10,9 @@ use super::check_sum::CheckSum;
 
 /// The values of all Objects that keep theirs in memory, at one moment.
 ///
-/// It is plain data, made by [`ObjectTree::snapshot`] and put back by [`ObjectTree::restore`], whole
-/// or not at all. A check sum over all of it detects damage. It contains secrets if the Security
-/// Object is in the tree.
+/// It is plain data, made by [`ObjectTree::snapshot`] and restored by [`ObjectTree::restore`],
+/// whole or not at all. A check sum over all of it detects damage. It contains secrets if the
+/// Security Object is in the tree.
 ///
 /// [`ObjectTree::snapshot`]: crate::ObjectTree::snapshot
 /// [`ObjectTree::restore`]: crate::ObjectTree::restore
@@ -88,7 +88,7 @@ pub enum ResourceSnapshot {
     Executable,
 }
 
-/// Why a snapshot was not put back. Nothing has changed.
+/// Why a snapshot was not restored. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {

@@ -51,8 +51,8 @@ impl AclTarget {
 /// It is only a hint: the caller reads the Access Control Object Instance itself. So a missing or
 /// wrong entry never grants a right.
 ///
-/// Which server is alone is no hint, because it grants every right: it is dropped whenever the
-/// Security or the Server Object may have changed.
+/// Which server is alone is more than a hint, because it grants every right: it is dropped whenever
+/// the Security or the Server Object may have changed.
 #[derive(Default)]
 pub(super) struct AccessIndex {
     index: OnceCell<Index>,
@@ -91,7 +91,7 @@ impl AccessIndex {
         self.index.take();
     }
 
-    /// The server with the only account, as `find` finds it if that isn't known yet.
+    /// The server with the only account. Calls `find` if it isn't known yet.
     pub(super) fn only(
         &self,
         find: impl FnOnce() -> Option<ShortServerId>,

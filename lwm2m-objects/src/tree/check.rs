@@ -64,7 +64,7 @@ impl Deref for CheckedChanges {
     }
 }
 
-/// Changes in the making. Each is checked before it is added.
+/// Changes that are being collected. Each is checked before it is added.
 pub(super) struct Draft(Vec<Change>);
 
 impl Draft {

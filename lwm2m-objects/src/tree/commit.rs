@@ -51,7 +51,7 @@ impl ObjectTree {
         transaction.finish()
     }
 
-    /// Checks changes of the Client's own, as [`Transaction::change`] does.
+    /// Checks changes by the Client itself, as [`Transaction::change`] does.
     ///
     /// # Errors
     ///
@@ -66,8 +66,8 @@ impl ObjectTree {
     /// Returns what reads differently to servers afterwards, in ascending order and each once:
     /// Object Instances that were created or deleted, and Resources that can be read and have
     /// another value now. Writing the same value again is no difference, but the Object is told of
-    /// it: writing a Package URI or a lifetime again may mean something. What the Object then changes
-    /// by itself is told by [`poll_changed`](Self::poll_changed).
+    /// it: writing a Package URI or a lifetime again may mean something. What the Object then
+    /// changes by itself is reported by [`poll_changed`](Self::poll_changed).
     ///
     /// ```
     /// use lwm2m_core::{InstanceId, Path};
@@ -104,7 +104,7 @@ impl ObjectTree {
         Ok(found)
     }
 
-    /// [Checks](Self::check) and [commits](Self::commit) changes of the Client's own.
+    /// [Checks](Self::check) and [commits](Self::commit) changes by the Client itself.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl ObjectTree {
         self.commit(&changes)
     }
 
-    /// From now on, commits can be [taken back](Self::roll_back). The values are as committed, but
+    /// From now on, commits can be [rolled back](Self::roll_back). The values are as committed, but
     /// their effects, such as the download of a firmware package, wait until the commits are
     /// [kept](Self::keep). While commits are held, nothing is [streamed](Self::stream).
     ///
@@ -143,9 +143,8 @@ impl ObjectTree {
         self.held.is_holding()
     }
 
-    /// Lets the effects of all that is held happen, and holds no longer. Of several values of a
-    /// Resource only the last one counts, unless the Object
-    /// [says otherwise](Object::supersedes).
+    /// Carries out the effects of everything that is held, and stops holding. Of several values of
+    /// a Resource only the last one counts, unless the Object [says otherwise](Object::supersedes).
     pub fn keep(&mut self) {
         for (id, held) in self.held.release() {
             if let Some(object) = self.object_mut(id) {
@@ -154,10 +153,10 @@ impl ObjectTree {
         }
     }
 
-    /// Takes back all that is held, as if it had never been, and holds no longer. Values that the
-    /// application has [`set`](Self::set) meanwhile stay, with two exceptions: those of an Object
-    /// Instance that goes again, and Package URIs, because update machines are put back as they
-    /// were.
+    /// Rolls back everything that is held, as if it had never happened, and stops holding. Values
+    /// that the application has [`set`](Self::set) meanwhile stay, with two exceptions: those of an
+    /// Object Instance that is removed again, and Package URIs, because update machines are put
+    /// back as they were.
     pub fn roll_back(&mut self) {
         for (id, held) in self.held.release() {
             if let Some(object) = self.object_mut(id) {

@@ -7,9 +7,9 @@ use lwm2m_core::{Path, ResourceInstanceId, Value, ValueRef};
 use super::{change::Change, objects::Objects};
 
 /// Finds what will read differently to servers once these changes of one Object are applied, in
-/// ascending order and each once: Object Instances that come or go, and elsewhere Resources that can be read
-/// and get another value. Writing the same value again is no difference, and neither is replacing
-/// an array by an equal one.
+/// ascending order and each once: Object Instances that are created or deleted, and elsewhere
+/// Resources that can be read and get another value. Writing the same value again is no difference,
+/// and neither is replacing an array by an equal one.
 ///
 /// It takes as long as sorting the changes, and reading the Resources in them.
 pub(super) fn differences(objects: &Objects, changes: &[Change], found: &mut Vec<Path>) {

@@ -57,10 +57,10 @@ pub enum WriteError {
     /// The Object can have no more Object Instances (4.00).
     #[error("{0} is one Object Instance too many")]
     TooMany(Path),
-    /// The same path is twice in one payload (4.00).
+    /// The same path appears twice in one payload (4.00).
     #[error("{0} is there twice")]
     Duplicate(Path),
-    /// The value has a time, as only notifications may have (4.00).
+    /// The value has a time, which is allowed only in notifications (4.00).
     #[error("the value of {0} has a time")]
     Timed(Path),
     /// The payload has events that don't belong there (4.00).

@@ -1,4 +1,4 @@
-//! Commits that can still be taken back.
+//! Commits that can still be rolled back.
 
 mod before;
 mod unsettled;
@@ -26,7 +26,7 @@ impl HeldCommits {
         self.0.is_some()
     }
 
-    /// Holds no longer, and hands out what was held.
+    /// Stops holding, and returns what was held.
     pub(super) fn release(&mut self) -> impl Iterator<Item = (ObjectId, HeldObject)> + use<> {
         self.0.take().unwrap_or_default().into_iter()
     }
@@ -63,7 +63,7 @@ impl HeldCommits {
 /// What was committed to one Object since commits are held.
 ///
 /// However often something is written, this takes as much memory as the old values, and the new
-/// ones whose effects are still to happen.
+/// ones whose effects are still pending.
 #[derive(Default)]
 pub(super) struct HeldObject {
     before: Before,
@@ -88,7 +88,7 @@ impl HeldObject {
         self.before.changes(object)
     }
 
-    /// Lets the effects of everything happen.
+    /// Carries out all effects.
     pub(super) fn settle(self, object: &mut dyn Object) {
         let mut commits = self.unsettled.commits();
         // The Object is told even if nothing is left.

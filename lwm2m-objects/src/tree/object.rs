@@ -94,7 +94,7 @@ pub trait Object: Any + Send {
     }
 
     /// The first free Object Instance ID from `from` on; `None` if all are taken. A Create without an
-    /// identifier uses it. The default walks through those that are taken.
+    /// identifier uses it. The default iterates over the taken ones.
     fn free_instance(&self, from: InstanceId) -> Option<InstanceId> {
         let mut free = from.get();
         let before = free.checked_sub(1).and_then(InstanceId::new);
@@ -111,8 +111,8 @@ pub trait Object: Any + Send {
         self.definition().resource(resource).is_some()
     }
 
-    /// Whether the Object Instance has this Resource now. In the default it has all that are
-    /// supported.
+    /// Whether the Object Instance has this Resource now. By default, it has all supported
+    /// Resources.
     ///
     /// A Replace of an Object Instance removes the optional writable Resources that it doesn't name
     /// (TS 5.4.3), by [`Change::Remove`]. Override `has` if the Object can be without them.
@@ -146,7 +146,7 @@ pub trait Object: Any + Send {
     }
 
     /// Whether LwM2M Servers may create (TS 5.4.6) and delete (TS 5.4.7) Object Instances. The
-    /// Bootstrap interface always may.
+    /// Bootstrap interface always can.
     fn is_managed(&self) -> bool {
         false
     }
@@ -171,12 +171,12 @@ pub trait Object: Any + Send {
         })
     }
 
-    /// Applies all changes, which [`prepare`](Self::prepare) has agreed to. Afterwards the Object
-    /// reads as changed. Other effects belong into [`settle`](Self::settle), because
+    /// Applies all changes, which [`prepare`](Self::prepare) has accepted. Afterwards the Object
+    /// reads as changed. Other effects belong in [`settle`](Self::settle), because
     /// [`undo`](Self::undo) may come instead.
     fn apply(&mut self, changes: &[Change]);
 
-    /// Lets the effects of applied changes happen, which can't be undone.
+    /// Carries out the effects of applied changes, which can't be undone.
     ///
     /// If commits were [held](crate::ObjectTree::hold), there is one call for each commit with changes
     /// that the Object still has to [act on](Self::acts_on), or one without changes if there are none.
@@ -185,15 +185,15 @@ pub trait Object: Any + Send {
     }
 
     /// Whether a change has an effect in [`settle`](Self::settle). Others aren't kept for it while
-    /// commits are held. The default says so of all changes.
+    /// commits are held. By default, all changes have one.
     fn acts_on(&self, change: &Change) -> bool {
         let _ = change;
         true
     }
 
-    /// Whether a later change of the same Resource cancels the effects of an earlier one that is held.
-    /// The default says yes, because the earlier value has been replaced. An Object for which each
-    /// Write is an order says no.
+    /// Whether a later change of the same Resource cancels the effects of an earlier one that is
+    /// held. By default it does, because the earlier value has been replaced. An Object that must
+    /// act on every Write returns `false`.
     fn supersedes(&self, later: &Change, earlier: &Change) -> bool {
         let _ = (later, earlier);
         true
@@ -222,7 +222,7 @@ pub trait Object: Any + Send {
         Ok(Execution::Application)
     }
 
-    /// What to save over a restart; nothing if the values live elsewhere.
+    /// What to save across a restart; `None` if the values live elsewhere.
     fn save(&self) -> Option<ObjectSnapshot> {
         None
     }
@@ -248,7 +248,7 @@ pub trait Object: Any + Send {
         Err(SnapshotError::Object(saved.object))
     }
 
-    /// Puts back what [`save`](Self::save) returned, and [`check_saved`](Self::check_saved) agreed to.
+    /// Restores what [`save`](Self::save) returned and [`check_saved`](Self::check_saved) accepted.
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         let _ = saved;
     }
@@ -315,6 +315,6 @@ pub enum Piece<'a> {
 pub enum Execution {
     /// The Object has executed it.
     Done,
-    /// The application is told of it by an event, after the answer is under way.
+    /// The application executes it. An event asks for that, after the answer has been queued.
     Application,
 }

@@ -1,4 +1,4 @@
-//! Saving the values of a tree, and putting them back.
+//! Saving and restoring the values of a tree.
 
 use alloc::vec::Vec;
 
@@ -13,7 +13,7 @@ const ACCESS_CONTROL_TARGET: ResourceId = ResourceId::new(0);
 impl ObjectTree {
     /// The values of all Objects that keep theirs in memory. While commits are
     /// [held](Self::hold), these are the values that [`roll_back`](Self::roll_back) would leave:
-    /// nothing that is held is in force after a restart.
+    /// held changes aren't in force after a restart.
     pub fn snapshot(&self) -> Snapshot {
         let save = |object: &dyn Object| match self.held.undo(object) {
             Some(undo) => object.save_undone(&undo),
@@ -22,8 +22,8 @@ impl ObjectTree {
         Snapshot::new(self.objects().filter_map(save).collect())
     }
 
-    /// Puts a snapshot back: the Objects in it have exactly its instances and values afterwards,
-    /// others keep theirs. What is [held](Self::hold) is rolled back first.
+    /// Restores a snapshot: afterwards, the Objects in it have exactly its instances and values.
+    /// Others keep theirs. What is [held](Self::hold) is rolled back first.
     ///
     /// # Errors
     ///

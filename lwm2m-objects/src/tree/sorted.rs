@@ -93,7 +93,7 @@ impl<K: Ord + Copy, V> SortedMap<K, V> {
         }
     }
 
-    /// The value of `key`, made if it isn't there.
+    /// The value of `key`, created if it doesn't exist.
     pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         self.make_room();
         match self {
@@ -164,7 +164,7 @@ fn find<K: Ord, V>(entries: &[(K, V)], key: &K) -> Option<usize> {
     entries.binary_search_by(|(entry, _)| entry.cmp(key)).ok()
 }
 
-/// The value of `key` in a sorted vector, made if it isn't there.
+/// The value of `key` in a sorted vector, created if it doesn't exist.
 #[cfg_attr(
     not(test),
     expect(

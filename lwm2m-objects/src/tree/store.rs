@@ -136,7 +136,7 @@ impl Store {
         self
     }
 
-    /// Sets the value of a single Resource. The Object Instance is made if it isn't there.
+    /// Sets the value of a single Resource. The Object Instance is created if it doesn't exist.
     ///
     /// A value that doesn't fit the definition is left out, which [`checked`](Self::checked) reports.
     #[must_use]
@@ -187,7 +187,7 @@ impl Store {
         self
     }
 
-    /// Adds an Object Instance that has nothing yet but the mandatory executable Resources.
+    /// Adds an Object Instance that has only the mandatory executable Resources so far.
     #[must_use]
     pub fn with_instance(mut self, instance: InstanceId) -> Self {
         self.supported.restrict(&self.definition);
@@ -220,7 +220,7 @@ impl Store {
         self.misfit.map_or(Ok(self), Err)
     }
 
-    /// Whether there may be this Object Instance: the one of a single-instance Object is 0
+    /// Whether this Object Instance is allowed: the one of a single-instance Object is 0
     /// (TS 5.4.6).
     fn admit(&self, instance: InstanceId) -> Result<(), WriteError> {
         let single = self.definition.instances == Multiplicity::Single;
@@ -271,7 +271,8 @@ impl Store {
         self.instances.get(instance)?.get(&resource)
     }
 
-    /// An Object Instance. It is made if it isn't there, with the mandatory executable Resources.
+    /// An Object Instance. If it doesn't exist, it is created with the mandatory executable
+    /// Resources.
     fn instance(&mut self, id: InstanceId) -> &mut Resources {
         let definition = &self.definition;
         let make = || executables(definition, |resource| resource.mandatory);
@@ -314,7 +315,7 @@ impl Store {
         };
         let definition = self.defined(resource).ok_or(WriteError::NotFound(path))?;
         let value = match (definition.data_type, value) {
-            // An integer may stand for a time.
+            // An integer may represent a time.
             (Some(DataType::Time), Value::Integer(seconds)) => Value::Time(seconds),
             (_, value) => value,
         };

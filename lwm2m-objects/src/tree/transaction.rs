@@ -13,18 +13,19 @@ use lwm2m_core::{
 use self::{part::Part, pending::Pending};
 use super::{change::Change, check::CheckedChanges, error::WriteError, objects::Objects};
 
-/// Changes of the tree in the making: any number of operations on any Objects, which
+/// Changes to the tree that are being collected: any number of operations on any Objects, which
 /// [`ObjectTree::commit`](crate::ObjectTree::commit) applies whole or not at all.
 ///
 /// A Write, Create or Bootstrap-Write is begun with its target; its payload follows as events, for
 /// which a transaction is a [`Sink`]. Each event is checked against the definition and the tree,
-/// and no value is checked again later. An operation finds what those before it leave. Nothing
+/// and no value is checked again later. Each operation sees the results of those before it. Nothing
 /// happens to the tree before the commit.
 ///
-/// Rights are the caller's to check: each target before its operation is begun, and what a payload
-/// names below it by a sink in between, if the rights there may differ.
+/// The caller checks access rights: for each target before its operation begins, and, where rights
+/// below the target may differ, by a sink between the decoder and the transaction.
 ///
-/// After an error a transaction takes nothing more, and [`finish`](Self::finish) returns the error.
+/// After an error, a transaction accepts nothing more, and [`finish`](Self::finish) returns the
+/// error.
 ///
 /// ```
 /// use lwm2m_core::{InstanceId, Path, Value, WriteMode, codec::Content};
@@ -71,7 +72,7 @@ impl<'t> Transaction<'t> {
     /// # Errors
     ///
     /// [`WriteError::NotFound`] and [`WriteError::NotWritable`] for the target, and those of the
-    /// operation before.
+    /// previous operation.
     pub fn write(&mut self, target: Path, mode: WriteMode) -> Result<(), WriteError> {
         self.begin(|objects, pending| Part::write(objects, pending, target, mode))
     }
@@ -81,7 +82,7 @@ impl<'t> Transaction<'t> {
     /// # Errors
     ///
     /// [`WriteError::NotFound`] and [`WriteError::NotManaged`] for the Object, and those of the
-    /// operation before.
+    /// previous operation.
     pub fn create(&mut self, object: ObjectId) -> Result<(), WriteError> {
         self.begin(|objects, pending| Part::create(objects, pending, Path::Object(object)))
     }
@@ -91,7 +92,7 @@ impl<'t> Transaction<'t> {
     /// # Errors
     ///
     /// [`WriteError::NotFound`] without the Object, [`WriteError::NotWritable`] for any other
-    /// target, and those of the operation before.
+    /// target, and those of the previous operation.
     pub fn bootstrap_write(&mut self, target: Path) -> Result<(), WriteError> {
         self.begin(|objects, _| Part::bootstrap_write(objects, target))
     }
@@ -101,7 +102,7 @@ impl<'t> Transaction<'t> {
     /// # Errors
     ///
     /// [`WriteError::NotFound`] without the target, [`WriteError::NotManaged`] if it can't be
-    /// deleted, and those of the operation before.
+    /// deleted, and those of the previous operation.
     pub fn delete(&mut self, target: Path) -> Result<(), WriteError> {
         self.end_part()?;
         self.pending.advance();
@@ -109,34 +110,33 @@ impl<'t> Transaction<'t> {
         self.note(deleted)
     }
 
-    /// Adds a change of the Client's own, such as those of [access control](crate::access). It has
-    /// to fit the definition and nothing more: a server may be forbidden to make it.
+    /// Adds a change by the Client itself, such as those of [access control](crate::access). It
+    /// only has to fit the definition: servers may not be allowed to make it.
     ///
     /// # Errors
     ///
     /// [`WriteError::NotWritable`], [`WriteError::WrongType`] and [`WriteError::OutOfRange`] for a
     /// change that does not fit the definition, [`WriteError::TooMany`] for another Object Instance
     /// than 0 of a single-instance Object, [`WriteError::NotFound`] without the Object, and those
-    /// of the operation before.
+    /// of the previous operation.
     pub fn change(&mut self, change: Change) -> Result<(), WriteError> {
         self.end_part()?;
         let changed = self.pending.draft.change(self.objects, change);
         self.note(changed)
     }
 
-    /// The changes so far, in the order in which they came. Those that follow from what a payload
-    /// leaves out come with its end.
+    /// The changes so far, in the order in which they came. Those for Resources that a payload
+    /// leaves out are added when it ends.
     pub fn changes(&self) -> &[Change] {
         self.pending.draft.changes()
     }
 
-    /// Ends the last payload, and tells all changes.
+    /// Ends the last payload, and returns all changes.
     ///
     /// # Errors
     ///
     /// The first error of the transaction; [`WriteError::Missing`] if a Create lacks a mandatory
-    /// Resource, and [`WriteError::Structure`] if there is nothing in a payload that has to have
-    /// something.
+    /// Resource, and [`WriteError::Structure`] if a payload is empty that must not be.
     pub fn finish(mut self) -> Result<CheckedChanges, WriteError> {
         self.end_part()?;
         Ok(self.pending.draft.finish())

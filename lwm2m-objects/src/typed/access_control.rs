@@ -25,7 +25,7 @@ pub struct AccessControl {
 }
 
 impl AccessControl {
-    /// The owner of what no LwM2M Server owns, but the Bootstrap interface.
+    /// The owner of instances that belong to the Bootstrap interface and to no LwM2M Server.
     pub const NOBODY: u16 = u16::MAX;
     /// The rights of a server on an Object Instance that it owns, or if it is the only server: all
     /// but Create, which is a right on Objects.

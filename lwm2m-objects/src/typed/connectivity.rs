@@ -84,8 +84,8 @@ impl Typed for ConnectivityMonitoring {
     }
 }
 
-/// The instance of the Connectivity Statistics Object. `None` is not instantiated. The counting is
-/// done by [`ConnectivityStatisticsObject`](crate::ConnectivityStatisticsObject).
+/// The instance of the Connectivity Statistics Object. Fields that are `None` aren't instantiated.
+/// The counting is done by [`ConnectivityStatisticsObject`](crate::ConnectivityStatisticsObject).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ConnectivityStatistics {

@@ -13,8 +13,9 @@ use crate::{
     tree::{ObjectTree, Store},
 };
 
-/// The instance of the Device Object. Fields are in the order of their Resources; `None` is not
-/// instantiated. [`DeviceObject`](crate::DeviceObject) maintains error codes and time.
+/// The instance of the Device Object. Fields are in the order of their Resources; those that are
+/// `None` aren't instantiated. [`DeviceObject`](crate::DeviceObject) maintains error codes and
+/// time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Device {

@@ -13,8 +13,9 @@ use crate::{
     tree::{ObjectTree, Store},
 };
 
-/// The instance of the Firmware Update Object. What is `None` or empty is not instantiated, except
-/// for the URI. [`FirmwareUpdateObject`](crate::firmware::FirmwareUpdateObject) does the updating.
+/// The instance of the Firmware Update Object. Fields that are `None` or empty aren't instantiated,
+/// except for the URI. [`FirmwareUpdateObject`](crate::firmware::FirmwareUpdateObject) does the
+/// updating.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FirmwareUpdate {

@@ -10,8 +10,8 @@ use crate::{
     tree::{ObjectTree, Store},
 };
 
-/// The instance of the Location Object: where the device was at a point in time. `None` is not
-/// instantiated.
+/// The instance of the Location Object: where the device was at a point in time. Fields that are
+/// `None` aren't instantiated.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Location {

@@ -14,8 +14,8 @@ use crate::{
     tree::{Object, ObjectTree, Store},
 };
 
-/// An instance of the Software Management Object. What is `None` or empty is not instantiated,
-/// except for name and version.
+/// An instance of the Software Management Object. Fields that are `None` or empty aren't
+/// instantiated, except for name and version.
 /// [`SoftwareManagementObject`](crate::software::SoftwareManagementObject) does the installing.
 ///
 /// In a store of

@@ -1,4 +1,4 @@
-//! The LwM2M Server Accounts that a Client is made with (TS 3.2, 5.2.2), and whom a request is from.
+//! The LwM2M Server Accounts of a Client (TS 3.2, 5.2.2), and the caller of a request.
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -7,12 +7,12 @@ use lwm2m_objects::{Account, ObjectTree, accounts};
 
 use super::config::ClientError;
 
-/// Which Resources tell whose an account is (TS E.1, E.2).
+/// The Resources that identify the server of an account (TS E.1, E.2).
 const BOOTSTRAP_SERVER: ResourceId = ResourceId::new(1);
 const OF_SECURITY: ResourceId = ResourceId::new(10);
 const OF_SERVER: ResourceId = ResourceId::new(0);
 
-/// Who is at the other end of a connection. It decides what may be asked, and by which rules.
+/// The peer of a connection. It decides which requests are allowed, and by which rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caller {
     /// A LwM2M Server: Device Management and Information Reporting, with access control (TS 5.4,
@@ -23,7 +23,7 @@ pub(super) enum Caller {
 }
 
 impl Caller {
-    /// Whose account a Security Object Instance is of. The Short Server ID of a Bootstrap-Server
+    /// The peer that a Security Object Instance is for. The Short Server ID of a Bootstrap-Server
     /// doesn't count.
     fn of(tree: &ObjectTree, security: InstanceId) -> Option<Self> {
         let is_bootstrap_server = Path::Resource(ObjectId::SECURITY, security, BOOTSTRAP_SERVER);

@@ -14,7 +14,7 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    /// Of these paths those that servers can read, by the definition.
+    /// Those of these paths that servers can read, by the definition.
     pub(super) fn of(tree: &ObjectTree, paths: impl IntoIterator<Item = Path>) -> Self {
         let readable = |path: &Path| {
             let resource = tree.target(*path).resource();
@@ -37,8 +37,8 @@ impl Changed {
         below || above.any(|above| self.paths.binary_search(&above).is_ok())
     }
 
-    /// Whether something may have changed that a registration tells (TS 5.3.1): values of the Server
-    /// Object, and which Object Instances there are.
+    /// Whether parameters of a registration may have changed (TS 5.3.1): values of the Server
+    /// Object, or the set of Object Instances.
     pub(super) fn touches_registrations(&self) -> bool {
         let whole = |path: &Path| path.resource().is_none();
         self.touches(ObjectId::SERVER.into()) || self.paths.iter().any(whole)

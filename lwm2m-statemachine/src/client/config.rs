@@ -1,4 +1,4 @@
-//! What a Client is made with.
+//! The configuration of a Client.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::coap;
 
-/// How a [`Client`](super::Client) behaves. Its accounts and all else that it has are in the tree.
+/// How a [`Client`](super::Client) behaves. Its accounts and all its Objects are in the tree.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
@@ -40,11 +40,11 @@ pub struct ClientConfig {
 
 /// How notifications are sent (TS 8.2: both ways are allowed).
 ///
-/// CoAP has these two, so it won't grow.
+/// CoAP has only these two, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Reliability {
-    /// Non-confirmable, but for one at least every 24 hours (RFC 7641 §4.5), which shows whether the
-    /// server is still there.
+    /// Non-confirmable, except that at least one every 24 hours is confirmable (RFC 7641 §4.5), to
+    /// show whether the server is still there.
     #[default]
     NonConfirmable,
     /// Every notification is confirmable.

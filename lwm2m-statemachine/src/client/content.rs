@@ -12,10 +12,10 @@ const CAPACITY: usize = 160;
 /// without moving it to a smaller buffer.
 const CAPACITY_OF_ONE: usize = 48;
 
-/// A 2.05 with what a server may read at a path (TS 5.4.1): the tree pushes into the encoder, and the
-/// encoder writes into the message. Of an Object these are the Object Instances that the server may
-/// read, which may be none (TS 7.3.2.4). The right to read an Object Instance or a Resource has been
-/// checked before.
+/// A 2.05 with what a server may read at a path (TS 5.4.1): the tree pushes into the encoder, and
+/// the encoder writes into the message. For an Object, these are the Object Instances that the
+/// server may read, possibly none (TS 7.3.2.4). The right to read an Object Instance or a Resource
+/// has already been checked.
 ///
 /// With a sequence number it is a notification, or the first answer to an Observe.
 pub(super) fn content(

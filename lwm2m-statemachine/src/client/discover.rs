@@ -33,7 +33,7 @@ pub(super) fn object_list(tree: &ObjectTree) -> Vec<u8> {
     list
 }
 
-/// The version of an Object, where TS Table 19 requires it to be told.
+/// The version of an Object, where TS Table 19 requires it.
 fn version(object: &dyn Object) -> Option<Version> {
     let version = object.definition().version;
     (version != Version::INITIAL).then_some(version)

@@ -1,4 +1,4 @@
-//! What a Client tells its application.
+//! The events of a Client.
 
 use alloc::{collections::VecDeque, string::String, vec::Vec};
 use core::fmt;
@@ -12,10 +12,10 @@ use crate::coap::{FailureReason, SendError};
 /// The Client's name for a connection to a server. It gives out a new one with every
 /// [`ClientEvent::Connect`].
 ///
-/// Hand over each datagram with the name of the connection it came on. Drop what comes on a
-/// connection that is gone, or hand it over with the old name. A transport without security that uses
-/// one socket for several connections can't recognise a late datagram of an old one; the Client
-/// recognises such a request if both connections are to the same URI.
+/// Pass in each datagram with the name of the connection on which it arrived. If that connection is
+/// closed, drop the datagram, or pass it in with the old name. A transport without security that
+/// uses one socket for several connections can't recognise a late datagram from an old one; the
+/// Client recognises such a request if both connections are to the same URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(super) u32);
 
@@ -39,121 +39,123 @@ impl fmt::Display for DeferredId {
     }
 }
 
-/// What the application must know or do.
+/// An event that the application must know of or act on.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent {
     /// Make a connection to a server: a socket, a DTLS session. Answer with
     /// [`connected`](super::Client::connected) or [`disconnected`](super::Client::disconnected).
     Connect {
-        /// The name of the connection from now on.
+        /// The name of the new connection.
         connection: ConnectionId,
-        /// Which server.
+        /// The server.
         server: ShortServerId,
-        /// Where it is (Security Object, Resource 0); [`ServerUri`](lwm2m_core::ServerUri) reads it.
+        /// Its URI (Security Object, Resource 0); [`ServerUri`](lwm2m_core::ServerUri) parses
+        /// it.
         uri: String,
         /// How to secure the channel.
         security: typed::Security,
     },
-    /// The connection is not needed any more. Send what is queued, then close it.
+    /// The connection is no longer needed. Send what is queued, then close it.
     Disconnect {
-        /// Which connection.
+        /// The connection.
         connection: ConnectionId,
     },
     /// The server has accepted the registration (TS 5.3.1).
     Registered {
-        /// Which server.
+        /// The server.
         server: ShortServerId,
         /// Where the registration is, a path such as `/rd/5a3f`.
         location: String,
     },
-    /// There is no registration: it was refused, was not answered, or was lost.
+    /// The registration failed: it was refused, was not answered, or was lost.
     RegistrationFailed {
-        /// Which server.
+        /// The server.
         server: ShortServerId,
-        /// Why.
+        /// The reason.
         reason: RegistrationFailure,
-        /// When the Client tries again; never, if `None`.
+        /// When the Client tries again; `None` means never.
         retry: Option<Instant>,
     },
     /// The server has accepted an Update (TS 5.3.2).
     Updated {
-        /// Which server.
+        /// The server.
         server: ShortServerId,
     },
     /// The server has accepted a De-register (TS 5.3.3).
     Deregistered {
-        /// Which server.
+        /// The server.
         server: ShortServerId,
     },
-    /// The Client has left, but the server did not accept the De-register: there the registration
-    /// lasts until its lifetime ends.
+    /// The server did not accept the De-register. The Client has left, but the server keeps the
+    /// registration until its lifetime ends.
     DeregisterFailed {
-        /// Which server.
+        /// The server.
         server: ShortServerId,
-        /// Why.
+        /// The reason.
         reason: RegistrationFailure,
     },
     /// A server has written (TS 5.4.3); the tree has the new values.
     Written {
-        /// Which server.
+        /// The server.
         server: ShortServerId,
-        /// What was written, in the order of the payload, the same values as before included.
+        /// What was written, in the order of the payload, including values that are the same as
+        /// before.
         changes: Vec<Change>,
     },
-    /// A server has executed a Resource (TS 5.4.5) that its Object leaves to the application: one of a
-    /// [`Store`](lwm2m_objects::Store), an Update that was answered
-    /// [`Later`](lwm2m_objects::Answer::Later), or any other whose Object says so. The answer is
-    /// queued: before a reboot, drain [`poll_transmit`](super::Client::poll_transmit).
+    /// A server has executed a Resource (TS 5.4.5) that its Object leaves to the application: one
+    /// of a [`Store`](lwm2m_objects::Store), an Update that was answered
+    /// [`Later`](lwm2m_objects::Answer::Later), or one of any other Object that does so. The
+    /// answer is queued: before a reboot, drain [`poll_transmit`](super::Client::poll_transmit).
     Execute {
-        /// Which server.
+        /// The server.
         server: ShortServerId,
-        /// Which Resource.
+        /// The Resource.
         path: Path,
-        /// The arguments, as they came; [`Arguments`](lwm2m_core::Arguments) reads them.
+        /// The arguments, as received; [`Arguments`](lwm2m_core::Arguments) parses them.
         arguments: String,
     },
     /// A server asks to execute a Resource (TS 5.4.5) that the application has
     /// [deferred](super::Client::defer). The Client has made all its checks, executed nothing and
     /// answered nothing. Answer with [`answer_execute`](super::Client::answer_execute).
     ExecuteAsked {
-        /// What to answer.
+        /// The request to answer.
         request: DeferredId,
-        /// Which server.
+        /// The server.
         server: ShortServerId,
-        /// Which Resource.
+        /// The Resource.
         path: Path,
-        /// The arguments, as they came; [`Arguments`](lwm2m_core::Arguments) reads them.
+        /// The arguments, as received; [`Arguments`](lwm2m_core::Arguments) parses them.
         arguments: String,
     },
     /// A server reads or observes something (TS 5.4.1, 5.5.1) that the application has
     /// [deferred](super::Client::defer). When the tree has the value, answer with
     /// [`answer_read`](super::Client::answer_read).
     ReadAsked {
-        /// What to answer.
+        /// The request to answer.
         request: DeferredId,
-        /// Which server.
+        /// The server.
         server: ShortServerId,
         /// An Object, an Object Instance or a Resource.
         path: Path,
     },
-    /// A deferred request has ended without an answer of the application.
+    /// A deferred request has ended without an answer from the application.
     DeferredEnded {
-        /// Which request.
+        /// The request.
         request: DeferredId,
-        /// Why.
+        /// The reason.
         reason: DeferredEnd,
     },
-    /// A server observes (TS 5.5.1).
+    /// A server has begun an observation (TS 5.5.1).
     Observed {
-        /// Which server.
+        /// The server.
         server: ShortServerId,
         /// An Object, an Object Instance or a Resource.
         path: Path,
     },
     /// An observation has ended: it was cancelled, or its target is gone.
     ObservationEnded {
-        /// Which server.
+        /// The server.
         server: ShortServerId,
         /// What was observed.
         path: Path,
@@ -179,20 +181,20 @@ pub enum DeferredEnd {
     /// server got a 5.00.
     #[error("the application did not answer in time")]
     TimedOut,
-    /// The registration has ended, or its connection was lost. Nobody is answered.
+    /// The registration has ended, or its connection was lost. No response is sent.
     #[error("the registration has ended")]
     RegistrationEnded,
 }
 
-/// Why an answer of the application wasn't sent.
+/// Why an answer from the application wasn't sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DeferredError {
-    /// There is no such request, or no longer: it was answered, or it ended, as
-    /// [`ClientEvent::DeferredEnded`] told.
+    /// There is no such open request: it was answered, or it ended, as
+    /// [`ClientEvent::DeferredEnded`] reported.
     #[error("{0} doesn't wait for an answer")]
     NotOpen(DeferredId),
-    /// The caller gives an answer that can't be; the same call fails again. The request still waits.
+    /// The answer isn't valid for the request; the same call fails again. The request stays open.
     #[error("{0}")]
     Invalid(#[from] InvalidAnswer),
     /// There is no room to send the answer. The request has been executed.
@@ -200,39 +202,40 @@ pub enum DeferredError {
     Overload(#[from] SendError),
 }
 
-/// Why an answer can't be one to its request.
+/// Why an answer isn't valid for its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidAnswer {
-    /// The request asks for another operation.
+    /// The request is for another operation.
     #[error("the request is no {0:?}")]
     Operation(DeferredOperation),
-    /// Table 27 doesn't have this code as a refusal of the operation.
+    /// Table 27 doesn't list this code as a refusal of the operation.
     #[error("{0} isn't refused with {1}")]
     Code(Operation, Code),
 }
 
 /// Why a Register, an Update or a De-register failed.
 ///
-/// At fault is the server for what it answers ([`Refused`](Self::Refused), [`Reset`](Self::Reset),
-/// [`NoLocation`](Self::NoLocation), [`LocationTooLong`](Self::LocationTooLong)); the server or the
-/// network for what doesn't come ([`Timeout`](Self::Timeout), [`Disconnected`](Self::Disconnected));
-/// the configuration for [`Unusable`](Self::Unusable); and the load of this Client for
-/// [`Overload`](Self::Overload). The reason tells for [`Failed`](Self::Failed).
+/// The fault lies with the server for its answers ([`Refused`](Self::Refused),
+/// [`Reset`](Self::Reset), [`NoLocation`](Self::NoLocation),
+/// [`LocationTooLong`](Self::LocationTooLong)); with the server or the network for missing ones
+/// ([`Timeout`](Self::Timeout), [`Disconnected`](Self::Disconnected)); with the configuration for
+/// [`Unusable`](Self::Unusable); and with the load on this Client for [`Overload`](Self::Overload).
+/// For [`Failed`](Self::Failed), it depends on the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RegistrationFailure {
     /// The server refused it with this code.
     #[error("the server answered {0}")]
     Refused(Code),
-    /// No answer, or none to the request for a block of it.
+    /// No answer to the request, or to a message for one of the blocks.
     #[error("the server does not answer")]
     Timeout,
-    /// The server rejected the message (a Reset), or that for a block.
+    /// The server rejected the request, or a message for one of the blocks, with a Reset.
     #[error("the server rejected the message")]
     Reset,
-    /// The exchange failed although the server answered, or its next block could not be sent. The
-    /// reasons that have a variant of their own here are not among these.
+    /// The exchange failed although the server answered, or its next block could not be sent.
+    /// Reasons that have their own variant here aren't reported this way.
     #[error("the exchange with the server failed: {0}")]
     Failed(FailureReason),
     /// The answer has no Location-Path, or one that no request can be sent to: with a segment of

@@ -61,7 +61,7 @@ pub struct Client {
 impl Client {
     /// A Client with the accounts and Objects of a tree.
     ///
-    /// The tree needs no account of a server: a bootstrap may bring one (TS 5.2.4).
+    /// The tree doesn't need a server account: a bootstrap may bring one (TS 5.2.4).
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl Client {
         })
     }
 
-    /// Starts the Client: it asks for a connection to every server that it has none to.
+    /// Starts the Client: it asks for a connection to every server that it has no connection to.
     pub fn start(&mut self, now: Instant) {
         self.register(now, Registrations::start);
     }
@@ -146,7 +146,8 @@ impl Client {
         Ok(())
     }
 
-    /// Tells that a value at `path` has changed that the tree doesn't hold itself.
+    /// Reports that a value at `path` has changed. Use it for values that the tree doesn't hold
+    /// itself.
     pub fn changed(&mut self, now: Instant, path: Path) {
         self.follow(now, [path]);
     }
@@ -165,15 +166,17 @@ impl Client {
         result
     }
 
-    /// From now on the application answers requests of this operation itself: an event asks it, and
-    /// nothing is done or sent before its answer, which may be a refusal and may take a while. `path` is
-    /// an Object, an Object Instance or a Resource, and stands for all that is below it. A Read or an
-    /// Observe of what is above it is deferred, too, as it tells the same values. Notifications and the
-    /// answer to a Cancel Observation are not: they tell the value that the tree has.
+    /// Defers requests for this operation: from now on the application answers them itself. The
+    /// Client emits an event for each request, and neither executes nor answers the request before
+    /// the application does. The application may refuse, and may take a while. `path` is an Object,
+    /// an Object Instance or a Resource, and covers everything below it. A Read or an Observe of a
+    /// path above it is deferred too, as its answer has the same values. Notifications and the
+    /// answer to a Cancel Observation aren't deferred: they carry the value that the tree has.
     ///
-    /// The Client makes all its checks first, so the application is asked only about what the server
-    /// may do. A deferred request waits no longer than [`ClientConfig::answer_within`], and no more than
-    /// [`ClientConfig::most_deferred`] wait. A retransmission is the same request.
+    /// The Client makes all its checks first, so the application is asked only about requests that
+    /// the server is allowed to make. A deferred request waits no longer than
+    /// [`ClientConfig::answer_within`], and no more than [`ClientConfig::most_deferred`] wait. A
+    /// retransmission counts as the same request.
     ///
     /// ```
     /// # use lwm2m_core::{InstanceId, Instant, ShortServerId};
@@ -206,15 +209,15 @@ impl Client {
         self.requests.defer(operation, path);
     }
 
-    /// Takes back a [`defer`](Self::defer) of exactly this path: new requests are answered at once.
-    /// `false` if there was none.
+    /// Undoes a [`defer`](Self::defer) of exactly this path: new requests are answered at once.
+    /// Returns `false` if the path wasn't deferred.
     pub fn stop_deferring(&mut self, operation: DeferredOperation, path: Path) -> bool {
         self.requests.stop_deferring(operation, path)
     }
 
-    /// Answers [`ClientEvent::ExecuteAsked`]. With `Ok` the Object
-    /// [executes](Object::execute) and the server gets the result; no [`ClientEvent::Execute`] follows,
-    /// as the application knows. `Err` refuses with a code that Table 27 has for an Execute, or 5.00.
+    /// Answers [`ClientEvent::ExecuteAsked`]. With `Ok` the Object [executes](Object::execute) and
+    /// the server gets the result; no [`ClientEvent::Execute`] follows, as the application knows
+    /// already. `Err` refuses with a code that Table 27 lists for an Execute, or 5.00.
     ///
     /// Returns the code that the server gets. It's a refusal even after `Ok` if the Object refuses, the
     /// target is gone, or the server has lost the right to it.
@@ -228,8 +231,9 @@ impl Client {
     }
 
     /// Answers [`ClientEvent::ReadAsked`]. `Ok` says that the tree has the value now (see
-    /// [`set`](Self::set) and [`object`](Self::object)): the Client reads it, and an observation begins
-    /// if the server asked for one. `Err` refuses with a code that Table 27 has for a Read, or 5.00.
+    /// [`set`](Self::set) and [`object`](Self::object)): the Client reads it, and an observation
+    /// begins if the server asked for one. `Err` refuses with a code that Table 27 lists for a
+    /// Read, or 5.00.
     ///
     /// Returns the code that the server gets, as [`answer_execute`](Self::answer_execute) does.
     pub fn answer_read(
@@ -251,7 +255,8 @@ impl Client {
         self.registrations.is_registered(server)
     }
 
-    /// Whether nothing is under way: no exchange, nothing to send, no event.
+    /// Whether the Client is idle: no exchange is under way, nothing is left to send, and no event
+    /// is pending.
     pub fn is_idle(&self) -> bool {
         self.endpoint.is_idle() && self.events.is_empty()
     }
@@ -324,9 +329,9 @@ impl Machine for Client {
     }
 }
 
-/// What comes in goes to the part that it concerns.
+/// Incoming messages go to the part that handles them.
 impl Client {
-    /// Takes what a datagram has brought.
+    /// Handles an incoming message.
     fn route(
         &mut self,
         now: Instant,
@@ -379,7 +384,7 @@ impl Client {
         }
     }
 
-    /// Takes what a datagram has brought that isn't a request.
+    /// Handles an incoming message that isn't a request.
     fn route_response(&mut self, now: Instant, connection: ConnectionId, incoming: &Incoming<'_>) {
         match *incoming {
             Incoming::Response {
@@ -400,7 +405,7 @@ impl Client {
         }
     }
 
-    /// Takes the events of the endpoint, which time and calls have caused.
+    /// Handles the events of the endpoint, which are due to the passing of time or to calls.
     fn drain(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {

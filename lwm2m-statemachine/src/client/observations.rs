@@ -1,4 +1,4 @@
-//! The Information Reporting interface: who observes what, and when a notification is due
+//! The Information Reporting interface: the observations of servers, and when notifications are due
 //! (TS 5.5, 5.1.2).
 
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -26,15 +26,15 @@ use crate::coap::{self, Endpoint, MessageBuf, NotificationId, NotifyOptions, Tok
 pub(super) struct Observations {
     by_id: BTreeMap<ObservationId, Observation>,
     next: u64,
-    /// One sequence for all, so that the numbers of each observation grow, also when a new request has
-    /// an old token (RFC 7641 §3.3.1, §4.4).
+    /// One sequence for all, so that the numbers of each observation grow, even when a new request
+    /// reuses a token (RFC 7641 §3.3.1, §4.4).
     numbers: Numbers,
-    /// How many there may be.
+    /// The limit on their number.
     most: usize,
     reliability: Reliability,
 }
 
-/// The numbers of answers and notifications; this is the last one.
+/// The Observe numbers of answers and notifications; holds the last one used.
 #[derive(Debug, Default)]
 struct Numbers(u32);
 
@@ -46,7 +46,7 @@ impl Numbers {
     }
 }
 
-/// Who observes, by the request that asked for it.
+/// The observer, identified by its request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Observer {
     pub(super) server: ShortServerId,
@@ -102,7 +102,7 @@ pub(super) struct Observation {
     format: ContentFormat,
     /// When the last notification was sent.
     sent: Instant,
-    /// What is observed has changed since.
+    /// Whether the target has changed since.
     changed: bool,
     /// When the next notification is due, as the machine's timer queue has it.
     deadline: Option<Instant>,
@@ -128,7 +128,7 @@ pub(super) struct Context<'c> {
 }
 
 impl Observations {
-    /// Without any; `most` is how many there may be.
+    /// No observations; `most` is the limit.
     pub(super) const fn new(most: usize, reliability: Reliability) -> Self {
         Self {
             by_id: BTreeMap::new(),
@@ -139,8 +139,8 @@ impl Observations {
         }
     }
 
-    /// The number for the first answer to an Observe with this token (RFC 7641 §4.4); none if there is
-    /// no room for the observation.
+    /// The number for the first answer to an Observe with this token (RFC 7641 §4.4); `None` if
+    /// there is no room for the observation.
     pub(super) fn number_for(&mut self, connection: ConnectionId, token: Token) -> Option<u32> {
         let fits = self.by_id.len() < self.most || self.contains(connection, token);
         fits.then(|| self.numbers.next())
@@ -151,7 +151,7 @@ impl Observations {
         all.any(|observation| observation.observer.has(connection, token))
     }
 
-    /// Whose an observation is.
+    /// The server of an observation.
     pub(super) fn server(&self, id: ObservationId) -> Option<ShortServerId> {
         Some(self.by_id.get(&id)?.observer.server)
     }
@@ -188,7 +188,7 @@ impl Observations {
         self.by_id.insert(id, observation);
     }
 
-    /// Ends the observations that `of` chooses, and tells which.
+    /// Ends the observations that `of` chooses, and returns them.
     pub(super) fn end(
         &mut self,
         timers: &mut Timers,
@@ -206,7 +206,7 @@ impl Observations {
         ended
     }
 
-    /// Takes note of changes, of what is observed or of when notifications are due.
+    /// Notes changes to observed values, or to the conditions for notifications.
     pub(super) fn changed(
         &mut self,
         changed: &Changed,
@@ -228,8 +228,8 @@ impl Observations {
     /// Sends a notification that is due (TS 5.5.2), with the value of this moment. A server without the
     /// right to read it gets nothing until it has the right again (TS 7.3.2.5).
     ///
-    /// With an error the observation has to end: what can't be read any more can't be observed
-    /// (RFC 7641 §4.2).
+    /// On an error the observation has to end: a target that can no longer be read can't be
+    /// observed (RFC 7641 §4.2).
     pub(super) fn notify(
         &mut self,
         context: &mut Context<'_>,
@@ -260,7 +260,7 @@ impl Observations {
             resource: Some(entry.resource()),
             ..NotifyOptions::default()
         };
-        // If the endpoint has no room for it, the next one tells the newer value.
+        // If the endpoint has no room for it, the next one carries the newer value.
         let _ = context
             .endpoint
             .notify_observer(context.now, *connection, entry, message, options);
@@ -270,7 +270,7 @@ impl Observations {
 }
 
 /// Sends the last notification of an observation, which is an error (RFC 7641 §4.2). It is confirmable,
-/// as no later one could make up for its loss.
+/// as no later notification could make up for its loss.
 pub(super) fn notify_end(
     now: Instant,
     endpoint: &mut Endpoint<ConnectionId>,

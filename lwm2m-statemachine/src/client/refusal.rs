@@ -5,28 +5,28 @@ use lwm2m_objects::{ExecuteError, ReadError, WriteError, access};
 
 use crate::{coap::OptionError, downlink::payload};
 
-/// Why a request is refused, or what became of it instead of success.
+/// Why a request is refused or has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The Security Object is shut to servers, or the server has no right to do this.
+    /// The target is in the Security Object, or the server lacks the right.
     Denied,
-    /// What the path names is not there.
+    /// The target doesn't exist.
     NotFound,
     /// The target does not support the operation.
     NotSupported,
-    /// This Client does not have the operation.
+    /// This Client doesn't implement the operation.
     NotOffered(Operation),
-    /// The format of the answer that is asked for cannot be had.
+    /// The answer isn't available in the requested format.
     NotAcceptable,
-    /// The format of the payload is not known.
+    /// The format of the payload isn't supported.
     UnsupportedFormat,
     /// The payload, the arguments or the request as a whole are malformed.
     Malformed,
-    /// A block is of a body that another one has replaced.
+    /// The block belongs to a body that another one has replaced.
     Incomplete,
     /// The request failed, and part of it may have been done.
     Failed,
-    /// No further request may wait for the application. Nothing was done.
+    /// Too many requests are waiting for the application. Nothing was done.
     Overload,
     /// The application refuses it.
     Application(Code),
@@ -38,7 +38,7 @@ impl Refusal {
         match self {
             Self::Denied => Code::UNAUTHORIZED,
             Self::NotFound => Code::NOT_FOUND,
-            // The Bootstrap interface has one code for all of its faults but a format.
+            // The Bootstrap interface has one code for all faults except a wrong format.
             Self::NotOffered(operation) if operation.interface() == Interface::Bootstrap => {
                 Code::BAD_REQUEST
             }
@@ -65,7 +65,8 @@ impl From<access::Refusal> for Refusal {
     }
 }
 
-/// A request that lacks a part it needs, or has one it cannot have. Targets are checked before.
+/// A request that lacks a mandatory part, or has one that isn't allowed. Targets are checked
+/// before.
 impl From<DownlinkError> for Refusal {
     fn from(error: DownlinkError) -> Self {
         match error {

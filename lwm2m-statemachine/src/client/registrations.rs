@@ -31,7 +31,7 @@ pub(super) struct Registrations {
     reports: VecDeque<Report>,
 }
 
-/// What registrations work with.
+/// What registrations need for a step.
 pub(super) struct Context<'c> {
     pub(super) now: Instant,
     pub(super) tree: &'c ObjectTree,
@@ -43,11 +43,12 @@ pub(super) struct Context<'c> {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "few, and taken out at once")]
 pub(super) enum Report {
-    /// The registration on this connection has ended, and with it what its server has asked for.
+    /// The registration on this connection has ended, and with it the server's observations and
+    /// deferred requests.
     ServiceEnded(ConnectionId),
     /// Tell the application.
     Tell(ClientEvent),
-    /// The connection is not needed any more.
+    /// The connection is no longer needed.
     Close(ConnectionId),
 }
 
@@ -90,7 +91,7 @@ impl Registrations {
         }
     }
 
-    /// A connection is lost. It need not be closed.
+    /// A connection is lost, so it needn't be closed.
     pub(super) fn disconnected(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
         if let Some(server) = self.server_at(connection) {
             let outcome = self.run(context, server, |registration, context| {
@@ -100,12 +101,12 @@ impl Registrations {
         }
     }
 
-    /// Sends an Update to a server that is registered with.
+    /// Sends an Update to a server, if the Client is registered with it.
     pub(super) fn update(&mut self, context: &mut Context<'_>, server: ShortServerId) {
         self.step(context, server, Registration::update);
     }
 
-    /// Sends an Update to every server that knows something else than the tree has.
+    /// Sends an Update to every server whose information is out of date.
     pub(super) fn refresh(&mut self, context: &mut Context<'_>) {
         for server in self.servers() {
             self.step(context, server, Registration::refresh);
@@ -119,7 +120,7 @@ impl Registrations {
         }
     }
 
-    /// The deadline of a registration has come.
+    /// The deadline of a registration has passed.
     pub(super) fn due(&mut self, context: &mut Context<'_>, server: ShortServerId) {
         if let Some(registration) = self.find_mut(server) {
             registration.armed = None;
@@ -143,7 +144,7 @@ impl Registrations {
         }
     }
 
-    /// A request has no answer.
+    /// A request got no answer.
     pub(super) fn unanswered(
         &mut self,
         context: &mut Context<'_>,
@@ -157,7 +158,7 @@ impl Registrations {
         }
     }
 
-    /// Who calls on a connection, if requests on it are served: not before the registration is
+    /// The caller on a connection, if requests on it are served: not before the Register is
     /// answered (TS 5.4).
     pub(super) fn caller(&self, connection: ConnectionId) -> Option<Caller> {
         let mut all = self.all.iter();
@@ -166,7 +167,7 @@ impl Registrations {
         Some(Caller::Server(registration.server()))
     }
 
-    /// Whether a server is registered with.
+    /// Whether the Client is registered with a server.
     pub(super) fn is_registered(&self, server: ShortServerId) -> bool {
         self.find(server).is_some_and(Registration::is_registered)
     }
@@ -221,7 +222,7 @@ impl Registrations {
         self.act(context, server, connection, outcome);
     }
 
-    /// Runs a step of a registration; tells what it asks for.
+    /// Runs a step of a registration; returns what it asks for.
     fn run(
         &mut self,
         context: &mut Context<'_>,

@@ -1,5 +1,5 @@
-//! The pipeline of what a server asks of a Client: a request is classified, authorized and executed,
-//! and its answer is queued. The Client then does what follows from it, the [`Effect`].
+//! The pipeline for the requests of servers: a request is classified, authorized and executed,
+//! and its answer is queued. The Client then carries out its [`Effect`].
 //!
 //! Whole bodies and streamed blocks pass the same checks ([`admission`]). A deferred request waits
 //! between the checks and the execution ([`deferred`]); its rights are checked again when the
@@ -47,7 +47,7 @@ use crate::{
 pub(super) struct Requests {
     deferred: Deferred,
     streams: Streams,
-    /// The format of a single Resource, if the request does not say.
+    /// The format of a single Resource, if the request doesn't name one.
     single_resource_format: ContentFormat,
 }
 
@@ -72,7 +72,7 @@ impl Context<'_> {
     }
 }
 
-/// What of it a Read and an Observe need.
+/// The part of a [`Context`] that a Read and an Observe need.
 struct Reader<'c> {
     now: Instant,
     tree: &'c ObjectTree,
@@ -81,8 +81,9 @@ struct Reader<'c> {
 }
 
 impl Reader<'_> {
-    /// Observe (TS 5.5.1): the answer to a Read with the Observe option. What cannot be read leaves
-    /// no observation behind; over the bound there is the answer, and none either (RFC 7641 §4.1).
+    /// Observe (TS 5.5.1): the answer to a Read with the Observe option. If the target can't be
+    /// read, no observation begins. At the limit, the values are sent but no observation begins
+    /// either (RFC 7641 §4.1).
     fn observe(
         self,
         (server, connection): (ShortServerId, ConnectionId),
@@ -119,7 +120,7 @@ pub(super) struct Origin {
     pub(super) connection: ConnectionId,
 }
 
-/// What follows from a request beside its answer, which is queued already and so leaves first.
+/// What a request causes apart from its answer. The answer is queued already, so it leaves first.
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
     Nothing,
@@ -127,19 +128,19 @@ pub(super) enum Effect {
     Written {
         server: ShortServerId,
         changes: Vec<Change>,
-        /// What reads differently than before.
+        /// The paths that now read differently.
         differences: Vec<Path>,
     },
-    /// A server has executed what the Object leaves to others.
+    /// A server has executed a Resource that its Object leaves to the application.
     Executed {
         server: ShortServerId,
         path: Path,
         /// Nothing, if the application knows of it.
         arguments: Option<String>,
     },
-    /// From now on, notify.
+    /// An observation begins.
     Observed(Box<NewObservation>),
-    /// Do not notify any more.
+    /// Observations end.
     Cancelled(ConnectionId, Cancellation),
 }
 
@@ -159,7 +160,7 @@ impl Progress {
 
 impl Requests {
     pub(super) fn new(config: &ClientConfig) -> Self {
-        // What is forgotten can't be answered any more.
+        // A request that the endpoint has forgotten can no longer be answered.
         let remembered = config.coap.transmission.non_lifetime();
         let longest = remembered.saturating_sub(Duration::from_secs(1));
         let within = config.answer_within.min(longest);
@@ -202,7 +203,7 @@ impl Requests {
         }
     }
 
-    /// A block of a request. What no Object takes piece by piece is put together.
+    /// A block of a request. The body is assembled unless its Object takes it piece by piece.
     pub(super) fn serve_block(
         &mut self,
         context: &mut Context<'_>,
@@ -221,11 +222,11 @@ impl Requests {
             match streamed {
                 Ok(Some(path)) => self.streams.begin(block.transfer, path),
                 Ok(None) => {
-                    // If an answer cannot be sent any more, the peer is gone.
+                    // If an answer can no longer be sent, the peer is gone.
                     let _ = context.endpoint.assemble(context.now, responder, request);
                     return;
                 }
-                // The rest need not come.
+                // The remaining blocks aren't needed.
                 Err(refusal) => return refuse(context, responder, refusal),
             }
         }
@@ -241,7 +242,7 @@ impl Requests {
         let _ = context.endpoint.respond(context.now, responder, answer);
     }
 
-    /// A block goes on to its Object, if the server may still write there.
+    /// Passes a block on to its Object, if the server may still write there.
     fn write_block(
         &mut self,
         tree: &mut ObjectTree,
@@ -262,7 +263,7 @@ impl Requests {
         Ok(streams::write(tree, path, block, bytes)?)
     }
 
-    /// The rest of a body that streams will not come.
+    /// The rest of a streamed body won't arrive.
     pub(super) fn stream_lost(&mut self, tree: &mut ObjectTree, transfer: TransferId) {
         self.streams.abort(tree, transfer);
     }
@@ -309,7 +310,7 @@ impl Requests {
                 };
                 Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
             }
-            // Admission lets no other pass.
+            // Admission refuses all other operations.
             operation => Err(Refusal::NotOffered(operation)),
         }
     }
@@ -334,7 +335,7 @@ impl Requests {
             Progress::answered(content(reader.tree, server, target, format, None)?)
         };
         if observe {
-            // It takes the place of an earlier Observe with its token, also of one that still waits
+            // It replaces an earlier Observe with its token, including one that is still waiting
             // (RFC 7641 §4.1).
             let earlier = Cancellation::Token(responder.token());
             self.deferred.cancel(connection, earlier);
@@ -342,8 +343,8 @@ impl Requests {
         Ok(progress)
     }
 
-    /// Cancel Observation (TS 5.5.3), answered as a Read. It ends, whether what it was of can be
-    /// answered or not.
+    /// Cancel Observation (TS 5.5.3), answered as a Read. The observation ends even if its target
+    /// can't be read.
     fn cancel(
         &mut self,
         reader: &Reader<'_>,
@@ -370,13 +371,13 @@ impl Requests {
         Progress::Done(answer, Effect::Cancelled(connection, cancellation))
     }
 
-    /// The application answers, if one more request may wait for it.
+    /// Leaves the answer to the application, unless too many requests are waiting for it.
     fn wait(&self, server: ShortServerId, path: Path, kind: OpenKind) -> Result<Progress, Refusal> {
         self.deferred.check_room()?;
         Ok(Progress::Waits(server, path, kind))
     }
 
-    /// Has a request wait, and asks the application.
+    /// Defers a request, and asks the application.
     fn ask(&mut self, context: &mut Context<'_>, asker: Asker, path: Path, kind: OpenKind) {
         let server = asker.server;
         let arguments = match &kind {
@@ -401,20 +402,20 @@ impl Requests {
     }
 }
 
-/// Requests that wait for the application.
+/// Requests that are waiting for the application.
 impl Requests {
-    /// From now on the application answers this.
+    /// From now on the application answers requests for this operation.
     pub(super) fn defer(&mut self, operation: DeferredOperation, path: Path) {
         self.deferred.add(operation, path);
     }
 
-    /// From now on it does not.
+    /// Undoes [`defer`](Self::defer). Returns `false` if the path wasn't deferred.
     pub(super) fn stop_deferring(&mut self, operation: DeferredOperation, path: Path) -> bool {
         self.deferred.remove(operation, path)
     }
 
-    /// The application answers a request that waits. Tells the code that the server gets, if it can
-    /// be sent, and what follows.
+    /// Answers a deferred request for the application. Returns the code that the server gets, if it
+    /// can be sent, and the effect.
     pub(super) fn answer(
         &mut self,
         context: &mut Context<'_>,
@@ -463,7 +464,7 @@ impl Requests {
         }
     }
 
-    /// Ends the requests that wait on a connection: there is nobody to answer.
+    /// Ends the requests that are waiting on a connection, which can no longer be answered.
     pub(super) fn end(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
         for request in self.deferred.on(connection) {
             if let Some(open) = self.deferred.close(context.timers, request) {
@@ -477,7 +478,7 @@ impl Requests {
     }
 }
 
-/// Executes a request that has waited. Its target and the rights on it may have changed.
+/// Executes a deferred request. Its target and the rights on it may have changed meanwhile.
 fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusal> {
     let (server, path) = (open.server, open.path);
     match &open.kind {
@@ -533,6 +534,6 @@ fn write(
 
 fn refuse(context: &mut Context<'_>, responder: Responder, refusal: Refusal) {
     let answer = MessageBuf::response(refusal.code());
-    // If it cannot be sent any more, the peer is gone.
+    // If it can no longer be sent, the peer is gone.
     let _ = context.endpoint.respond(context.now, responder, answer);
 }

@@ -8,8 +8,8 @@ use crate::TimerQueue;
 /// The deadlines of a Client.
 pub(super) type Timers = TimerQueue<Timer>;
 
-/// What a deadline is of. Of several at one moment, they come in this order: an Update goes out before a
-/// notification (TS 8.3).
+/// What a deadline is for. Those of the same moment are handled in this order: an Update goes out
+/// before a notification (TS 8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// An attempt to register, or an Update.
@@ -20,6 +20,6 @@ pub(super) enum Timer {
     Deferred(DeferredId),
 }
 
-/// An observation; in the order in which they came.
+/// An observation. Identifiers are in the order in which the observations began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ObservationId(pub(super) u64);

@@ -17,13 +17,13 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There is no such registration, or no longer.
+    /// The registration doesn't exist, or no longer exists.
     #[error("no such registration")]
     UnknownRegistration,
-    /// There is no such observation, or no longer.
+    /// The observation doesn't exist, or no longer exists.
     #[error("no such observation")]
     UnknownObservation,
-    /// The caller asks for what can't be asked; the same call fails again.
+    /// The call isn't valid; the same call fails again.
     #[error("{0}")]
     Invalid(#[from] InvalidCall),
     /// There is no room; the same call may succeed later.
@@ -121,7 +121,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Takes a call up, to be [sent](Self::send).
+    /// Queues a call, to be [sent](Self::send).
     pub(super) fn queue(
         &mut self,
         registration: RegistrationId,
@@ -158,7 +158,7 @@ impl Calls {
         Some((OperationId(key), placed.request()))
     }
 
-    /// A client took an Observe up.
+    /// A client accepted an Observe.
     pub(super) fn observe(
         &mut self,
         registration: RegistrationId,
@@ -193,12 +193,12 @@ impl Calls {
         Some((ObservationId(key), observation))
     }
 
-    /// How many operations there are.
+    /// The number of operations.
     pub(super) fn operations(&self) -> usize {
         self.operations.len()
     }
 
-    /// How many observations there are.
+    /// The number of observations.
     pub(super) fn observations(&self) -> usize {
         self.observations.len()
     }

@@ -1,4 +1,4 @@
-//! What the application decides before the server starts.
+//! The configuration of a server.
 
 use core::{fmt, time::Duration};
 
@@ -85,7 +85,7 @@ pub struct ServerBounds {
     /// [confirmed](super::Registration::is_confirmed), or else of one that wasn't updated for long.
     /// A client without a proven identity takes the place of the oldest that wasn't confirmed
     /// within [`probation`](Self::probation). There is an [event](super::ServerEvent::Evicted) for
-    /// each that goes.
+    /// each eviction.
     pub registrations: usize,
     /// The approximate heap of all registrations, in bytes; 512 MiB by default. A client beyond
     /// that is treated as one beyond the number of registrations.
@@ -108,7 +108,7 @@ pub struct ServerBounds {
     /// Lifetime of its `/1/x/1` (TS 5.3). An application that sets the bound should write it there
     /// when such a client registers, or the Update comes too late.
     pub lifetime: Duration,
-    /// The same for a registration that isn't confirmed; 30 days by default.
+    /// The same as `lifetime`, for a registration that isn't confirmed; 30 days by default.
     pub unconfirmed_lifetime: Duration,
     /// Objects and Object Instances of a registration; a longer list is answered 4.13. 1,024 by
     /// default.

@@ -17,7 +17,7 @@ use crate::{
 /// How an operation ended.
 pub type Outcome = downlink::Outcome<ObservationId>;
 
-/// What the application must know.
+/// An event that the application must know of.
 ///
 /// When a registration ends (de-registered, expired, replaced or evicted), first each of its operations
 /// ends with [`Outcome::ClientGone`], then each of its observations with
@@ -35,28 +35,28 @@ pub enum ServerEvent<P> {
     Updated {
         /// The registration.
         registration: RegistrationId,
-        /// What is different now.
+        /// What has changed.
         changes: Changes,
     },
     /// A client de-registered.
     Deregistered {
         /// The registration, which has ended.
         registration: RegistrationId,
-        /// What it was.
+        /// The registration as it was.
         was: Box<Registration<P>>,
     },
     /// A registration outlived its Lifetime and the server's grace.
     Expired {
         /// The registration, which has ended.
         registration: RegistrationId,
-        /// What it was.
+        /// The registration as it was.
         was: Box<Registration<P>>,
     },
     /// A client registered again under the same endpoint name.
     Replaced {
         /// The old registration, which has ended.
         registration: RegistrationId,
-        /// What it was.
+        /// The registration as it was.
         was: Box<Registration<P>>,
         /// The new registration; its own event follows.
         by: RegistrationId,
@@ -66,9 +66,9 @@ pub enum ServerEvent<P> {
     Evicted {
         /// The registration, which has ended.
         registration: RegistrationId,
-        /// What it was.
+        /// The registration as it was.
         was: Box<Registration<P>>,
-        /// Which bound was reached.
+        /// The bound that was reached.
         reason: EvictionReason,
     },
     /// A Register, an Update or a De-register was refused. It changed nothing.
@@ -82,7 +82,7 @@ pub enum ServerEvent<P> {
         registration: RegistrationId,
         /// The operation.
         operation: OperationId,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
     },
     /// A client sent a notification of an observation (TS 5.5.2).
@@ -100,7 +100,7 @@ pub enum ServerEvent<P> {
         registration: RegistrationId,
         /// The observation.
         observation: ObservationId,
-        /// Why.
+        /// The reason.
         reason: EndReason,
     },
 }

@@ -4,8 +4,7 @@ use core::fmt;
 
 use crate::downlink::Key;
 
-/// The handle of a registration. It never comes to mean another one: a client that registers anew
-/// has a new handle.
+/// The handle of a registration. It is never reused: a client that registers anew has a new handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegistrationId {
     /// Where the registration is kept.

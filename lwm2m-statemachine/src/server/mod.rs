@@ -203,7 +203,7 @@ impl<P: Peer> Server<P> {
             identity: datagram.identity,
         };
         let result = incoming.map(|incoming| match incoming {
-            // Nobody registers with a group.
+            // Requests to a multicast group are ignored.
             Some(
                 Incoming::Request { responder, .. } | Incoming::RequestBlock { responder, .. },
             ) if datagram.multicast => self.endpoint.ignore(responder),
@@ -600,7 +600,7 @@ impl<P: Peer> Server<P> {
                 observing,
             } => self.handle_notification(request, &response, &body, observing),
             Incoming::RequestReset { request } => self.end_operation(request, Outcome::Reset),
-            // A server notifies nobody.
+            // A server sends no notifications.
             _ => {}
         }
     }

@@ -46,7 +46,7 @@ use crate::{
 /// ```
 pub type Machine = machine::Machine<Firmware>;
 
-/// The [`Face`] of firmware: by which ways and protocols packages may come.
+/// The [`Face`] of firmware: the delivery methods and protocols of packages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Firmware {
     delivery: DeliveryMethod,
@@ -55,15 +55,15 @@ pub struct Firmware {
 
 /// What a firmware update asks of the application.
 ///
-/// An application must answer each of them, so it grows only where the compiler tells of it.
+/// An application must answer each of them, so an addition is a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The next bytes of a package that is pushed. A new package begins at offset 0; what there was
-    /// of another one is to be discarded.
+    /// The next bytes of a package that is pushed. A new package begins at offset 0; discard what
+    /// was stored of another one.
     Block {
-        /// How many bytes of the package were before.
+        /// How many bytes of the package came before.
         offset: u64,
-        /// The bytes; never none.
+        /// The bytes; never empty.
         bytes: &'a [u8],
     },
     /// All of the package has been pushed: check it.
@@ -220,7 +220,7 @@ impl Machine {
         self.step(Step::InstallFailed)
     }
 
-    /// What to keep for a reboot.
+    /// The state to keep across a reboot.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             state: self.state(),

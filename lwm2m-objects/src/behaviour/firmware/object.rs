@@ -120,7 +120,7 @@ impl FirmwareUpdateObject {
         restored
     }
 
-    /// What to keep for a reboot.
+    /// The state to keep across a reboot.
     pub fn snapshot(&self) -> Snapshot {
         self.machine.snapshot()
     }
@@ -185,7 +185,8 @@ impl FirmwareUpdateObject {
         let uri = self.machine.package_uri().len();
         let done = feed(&mut self.machine, &mut self.application);
         let after = state(&self.machine);
-        // The commit reports what a server has written. Nobody reports that the machine cleared it.
+        // The commit reports what a server has written. Nothing else reports that the machine
+        // cleared it.
         if self.machine.package_uri().len() < uri {
             self.changed.push(path(1));
         }
@@ -324,7 +325,7 @@ impl Object for FirmwareUpdateObject {
     }
 
     fn apply(&mut self, changes: &[Change]) {
-        // `prepare` has agreed.
+        // `prepare` has accepted it.
         let plan = Plan::of::<Firmware>(changes).unwrap_or_default();
         self.pending = plan.after(self.pending);
         self.present = self.is_present_after(changes);
@@ -349,7 +350,7 @@ impl Object for FirmwareUpdateObject {
         plan::supersedes::<Firmware>(later, earlier)
     }
 
-    /// The machine knows nothing of these changes yet.
+    /// The machine doesn't know of these changes yet.
     fn undo(&mut self, undo: &[Change]) {
         self.pending = Pending::default();
         self.present = self.is_present_after(undo);
@@ -396,7 +397,7 @@ impl Object for FirmwareUpdateObject {
         Some(self.saved(self.present))
     }
 
-    /// The machine knows nothing of these changes yet.
+    /// The machine doesn't know of these changes yet.
     fn save_undone(&self, undo: &[Change]) -> Option<ObjectSnapshot> {
         Some(self.saved(self.is_present_after(undo)))
     }
@@ -418,7 +419,7 @@ impl Object for FirmwareUpdateObject {
     }
 }
 
-/// What [`Object::save`] tells of the Object.
+/// What [`Object::save`] says of the Object.
 struct Saved {
     present: bool,
     package_name: Option<String>,

@@ -1,4 +1,4 @@
-//! What of a firmware update survives a reboot.
+//! The state of a firmware update that survives a reboot.
 
 use alloc::string::String;
 
@@ -10,10 +10,10 @@ use crate::{
     typed::firmware::values::{State, UpdateResult},
 };
 
-/// What of a [`Machine`](super::Machine) survives a reboot.
+/// The state of a [`Machine`](super::Machine) that survives a reboot.
 ///
-/// It serialises with a format version and a check sum. What is damaged does not deserialise, nor
-/// what no machine can be in.
+/// It serialises with a format version and a check sum. Damaged data doesn't deserialise, and
+/// neither does an impossible state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Resource 3.
@@ -22,7 +22,7 @@ pub struct Snapshot {
     pub result: UpdateResult,
     /// Resource 1.
     pub package_uri: String,
-    /// What a pull has received, in bytes; 2^63 - 1 at most, as an Integer has to hold it.
+    /// The bytes that a pull has received: 2^63 - 1 at most, as an Integer has to hold the number.
     pub received: u64,
 }
 
@@ -36,7 +36,7 @@ crate::saved::sealed::sealed! {
     } if Snapshot::check
 }
 
-/// A [`Snapshot`] that no machine can be in.
+/// Why a [`Snapshot`] is impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
@@ -88,7 +88,7 @@ impl Snapshot {
         ]
     }
 
-    /// The snapshot that a saved Object has; `None` if no machine can be in it.
+    /// The snapshot that a saved Object has; `None` if it is impossible.
     pub(super) fn from_values(values: &[Value]) -> Option<Self> {
         let [
             Value::Integer(state),

@@ -22,7 +22,7 @@ struct Application {
 }
 
 impl Application {
-    /// All of it later.
+    /// `Later` for everything.
     fn new() -> Self {
         Self {
             asked: Vec::new(),
@@ -50,8 +50,8 @@ impl Application {
 
 const URI: &str = "coap://h/p";
 
-/// A machine in each state; Downloading is three situations. Results are those that a state may
-/// have beside 0.
+/// A machine in each state; Downloading has three situations. Results are those that a state may
+/// have besides 0.
 fn machines() -> [(&'static str, Machine); 6] {
     let idle = Machine::new(DeliveryMethod::Both, []);
     let later = &mut |_: Event<'_>| Answer::Later;
@@ -240,7 +240,7 @@ fn errors_have_their_numbers() {
     assert_eq!(State::from_number(4), None);
 }
 
-/// What somebody else resets in the middle of a push does not go on.
+/// A push that is reset midway doesn't continue.
 #[test]
 fn a_push_ends_with_a_reset() {
     let [_, (_, mut pushing), ..] = machines();
@@ -253,7 +253,7 @@ fn a_push_ends_with_a_reset() {
     assert_eq!(pushing.state(), State::Idle);
 }
 
-/// A package that is refused in Downloaded is no reset when its Write ends.
+/// A package that is refused in Downloaded doesn't reset the machine when its Write ends.
 #[test]
 fn a_push_that_is_refused_changes_nothing_to_its_end() {
     let [.., (_, mut downloaded), _] = machines();
@@ -264,7 +264,7 @@ fn a_push_that_is_refused_changes_nothing_to_its_end() {
     assert_eq!(downloaded.state(), State::Downloaded);
 }
 
-/// `received` is of a pull: a push has none, whatever came before and is written meanwhile.
+/// `received` belongs to a pull: a push has none, whatever came before and is written meanwhile.
 #[test]
 fn a_push_receives_nothing_of_a_pull() {
     let later = &mut |_: Event<'_>| Answer::Later;
@@ -289,7 +289,7 @@ fn a_push_receives_nothing_of_a_pull() {
     assert_eq!(machine.downloaded(), Ok(()));
 }
 
-/// One zero byte is a reset, which is taken in any state.
+/// One zero byte is a reset, which is accepted in any state.
 #[test]
 fn a_zero_byte_is_always_taken() {
     for (situation, machine) in machines() {
@@ -297,7 +297,7 @@ fn a_zero_byte_is_always_taken() {
     }
 }
 
-/// TS E.6, Resource 9: what is not among the delivery methods is refused, a reset never is.
+/// TS E.6, Resource 9: a package by an unsupported delivery method is refused, a reset never is.
 #[test]
 fn delivery_methods_are_kept_to() {
     let done = &mut |_: Event<'_>| Answer::Done;
@@ -347,7 +347,7 @@ fn protocols_are_those_that_are_told() {
     }
 }
 
-/// What the machine cannot fetch any more is not asked for.
+/// A package that the machine can no longer fetch isn't asked for.
 #[test]
 fn a_pull_goes_on_by_supported_protocols_only() {
     let [_, _, _, (_, fetching), ..] = machines();
@@ -415,7 +415,7 @@ fn impossible_snapshots_are_refused() {
 }
 
 proptest! {
-    /// Whatever comes after whatever: the state is one that can be, and survives a reboot.
+    /// After any sequence of events, the state is valid and survives a reboot.
     #[test]
     fn every_state_can_be_restored(events in proptest::collection::vec(0..table().len(), 0..40)) {
         let table = table();

@@ -22,8 +22,8 @@ use crate::{
 pub(super) struct Components {
     numbering: Numbering,
     machines: BTreeMap<InstanceId, Machine>,
-    /// The machines of before, for Object Instances that were created (`None`) or deleted, as long
-    /// as that may be undone.
+    /// The previous machines of Object Instances that were created (`None`) or deleted, as long as
+    /// that may be undone.
     before: BTreeMap<InstanceId, Option<Machine>>,
     /// The Object Instances with a package that has been applied and is not settled yet.
     pending: BTreeSet<InstanceId>,
@@ -83,12 +83,12 @@ impl Components {
 
 /// The phases of a commit.
 impl Components {
-    /// Whether the machines will take their packages.
+    /// Whether the machines will accept their packages.
     ///
     /// # Errors
     ///
     /// [`WriteError::Refused`] for two packages at once, [`WriteError::NotWritable`] for a package
-    /// that a machine will not take.
+    /// that a machine won't accept.
     pub(super) fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
         let mut plans = Plans::new();
         for change in changes {
@@ -102,7 +102,8 @@ impl Components {
         Ok(())
     }
 
-    /// Machines come and go with their Object Instances. A package only counts as taken.
+    /// Creates and deletes machines with their Object Instances. A package is only marked as
+    /// accepted.
     pub(super) fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             let Some(instance) = change.path().instance() else {
@@ -129,7 +130,7 @@ impl Components {
         }
     }
 
-    /// Nothing can be undone any more. The caller carries out the orders that it gets.
+    /// Nothing can be undone from here on. The caller carries out the orders that it gets.
     pub(super) fn settle<'c>(&mut self, changes: &'c [Change]) -> Plans<'c> {
         self.before.clear();
         let plans = plans(changes);
@@ -167,7 +168,7 @@ impl Components {
             .collect()
     }
 
-    /// The machines of a saved Object, in its order; `None` if they cannot be.
+    /// The machines of a saved Object, in its order; `None` if they are impossible.
     pub(super) fn saved(&self, state: &[Value]) -> Option<Vec<(InstanceId, Snapshot)>> {
         let machines = state.chunks(Snapshot::VALUES);
         machines
@@ -177,7 +178,7 @@ impl Components {
 }
 
 /// Adds a change to the plan of its Object Instance, and returns that plan; `None` if the change
-/// is no order.
+/// isn't an order.
 fn add_to<'p, 'c>(
     plans: &'p mut Plans<'c>,
     change: &'c Change,

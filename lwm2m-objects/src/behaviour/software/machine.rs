@@ -46,15 +46,15 @@ pub struct Software {
 
 /// What software management asks of the application.
 ///
-/// An application must answer each of them, so it grows only where the compiler tells of it.
+/// An application must answer each of them, so an addition is a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The next bytes of a package that is pushed. A new package begins at offset 0; what there was
-    /// of another one is to be discarded.
+    /// The next bytes of a package that is pushed. A new package begins at offset 0; discard what
+    /// was stored of another one.
     Block {
-        /// How many bytes of the package were before.
+        /// How many bytes of the package came before.
         offset: u64,
-        /// The bytes; never none.
+        /// The bytes; never empty.
         bytes: &'a [u8],
     },
     /// Fetch a package.
@@ -71,7 +71,7 @@ pub enum Event<'a> {
     Install,
     /// Remove the software, if it is installed, and the package.
     Uninstall,
-    /// Make ready for another package, which will update the software.
+    /// Prepare for another package, which will update the software.
     PrepareUpdate,
     /// The software may be used from now on.
     Activate,
@@ -285,9 +285,9 @@ impl Machine {
     }
 }
 
-/// Software Management over a reboot.
+/// Software Management across a reboot.
 impl Machine {
-    /// What to keep.
+    /// The state to keep.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             state: self.state(),

@@ -124,7 +124,7 @@ impl SoftwareManagementObject {
         self.components.get(instance)
     }
 
-    /// What to keep for a reboot, for each Object Instance. While commits are
+    /// The state to keep across a reboot, for each Object Instance. While commits are
     /// [held](crate::ObjectTree::hold), this is the state before them.
     pub fn snapshots(&self) -> impl Iterator<Item = (InstanceId, Snapshot)> {
         let machines = self.components.before().into_iter();
@@ -145,7 +145,7 @@ impl SoftwareManagementObject {
         store
     }
 
-    /// Continues after a reboot with an Object Instance, which is made if it is not there; see
+    /// Continues after a reboot with an Object Instance, which is created if it doesn't exist; see
     /// [`Machine::restore`].
     pub fn restore(
         &mut self,
@@ -361,7 +361,7 @@ impl Object for SoftwareManagementObject {
         plan::supersedes::<Software>(later, earlier)
     }
 
-    /// The machines know nothing of these changes yet.
+    /// The machines don't know of these changes yet.
     fn undo(&mut self, undo: &[Change]) {
         let of_store = |change: &&Change| !is_for_machine(change);
         let undo: Vec<Change> = undo.iter().filter(of_store).cloned().collect();
@@ -398,7 +398,7 @@ impl Object for SoftwareManagementObject {
             Refused::NotFound(_) => ExecuteError::NotFound(at),
             Refused::Failed => ExecuteError::Failed,
         })?;
-        // The application goes on with an installation that is under way.
+        // The application continues an installation that is under way.
         let machine = self.components.get(instance);
         if resource.get() == 4 && machine.is_some_and(Machine::is_installing) {
             return Ok(Execution::Application);

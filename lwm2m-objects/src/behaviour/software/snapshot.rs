@@ -1,4 +1,4 @@
-//! What of a software component survives a reboot.
+//! The state of a software component that survives a reboot.
 
 use alloc::string::String;
 
@@ -11,10 +11,10 @@ use crate::{
     typed::software::values::{Numbering, State, UpdateResult},
 };
 
-/// What of a [`Machine`](super::Machine) survives a reboot.
+/// The state of a [`Machine`](super::Machine) that survives a reboot.
 ///
-/// It serialises with a format version and a check sum. What is damaged does not deserialise, nor
-/// what no machine can be in.
+/// It serialises with a format version and a check sum. Damaged data doesn't deserialise, and
+/// neither does an impossible state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Resource 7.
@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub installing: bool,
     /// Resource 3.
     pub package_uri: String,
-    /// What a pull has received, in bytes; 2^63 - 1 at most, as an Integer has to hold it.
+    /// The bytes that a pull has received: 2^63 - 1 at most, as an Integer has to hold the number.
     pub received: u64,
 }
 
@@ -47,7 +47,7 @@ crate::saved::sealed::sealed! {
     }
 }
 
-/// A [`Snapshot`] that no machine can be in.
+/// Why a [`Snapshot`] is impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {

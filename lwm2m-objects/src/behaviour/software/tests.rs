@@ -18,7 +18,7 @@ struct Application {
 }
 
 impl Application {
-    /// All of it later.
+    /// `Later` for everything.
     fn new() -> Self {
         Self {
             asked: Vec::new(),
@@ -115,7 +115,7 @@ const RESULTS: [(&str, u8, u8); 13] = [
 
 type Feed = fn(&mut Machine, &mut Application) -> Result<(), Refused>;
 
-/// 4.05 or its like, and nothing changes.
+/// 4.05 or an equivalent error, and nothing changes.
 const NO: &str = "-";
 /// 5.00, and nothing changes.
 const FAILED: &str = "failed";
@@ -240,7 +240,7 @@ fn table(numbering: Numbering) -> Vec<Row> {
     ]
 }
 
-/// The numbers that a cell of the table stands for, and the rest of it.
+/// The numbers for a cell of the table, and the rest of the cell.
 fn numbers(cell: &str, numbering: Numbering) -> String {
     let (told, asked) = cell.split_once(": ").unwrap_or((cell, ""));
     let mut words = told.split(' ');
@@ -345,7 +345,7 @@ fn nothing_is_installed_after_an_uninstall() {
     assert!(!installing.snapshot().installing);
 }
 
-/// An empty Package in place of one that is pushed ends it as if it had been given up.
+/// An empty Package in place of one that is pushed ends that push as if it had been abandoned.
 #[test]
 fn an_empty_package_ends_a_push() {
     for numbering in [Numbering::Registered, Numbering::Candidate] {
@@ -424,7 +424,7 @@ fn impossible_snapshots_are_refused() {
 }
 
 proptest! {
-    /// Whatever comes after whatever: the state is one that can be, and survives a reboot.
+    /// After any sequence of events, the state is valid and survives a reboot.
     #[test]
     fn every_state_can_be_restored(events in proptest::collection::vec(0..1000_usize, 0..60)) {
         for numbering in [Numbering::Registered, Numbering::Candidate] {

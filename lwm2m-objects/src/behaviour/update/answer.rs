@@ -1,8 +1,8 @@
 //! How an application answers.
 
-/// What an application answers when an update asks something of it.
+/// The answer of an application to a request of an update.
 ///
-/// What is asked is done now, later or not at all, so it won't grow.
+/// A request is carried out now, later or not at all, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer<E> {
     /// It is done.

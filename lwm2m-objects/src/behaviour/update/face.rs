@@ -12,7 +12,7 @@ use super::answer::Answer;
 /// A [`Machine`](super::Machine) takes the package in, by push or by pull, and asks the application
 /// for each step. The face says which steps there are.
 pub trait Face: sealed::Sealed + Clone + fmt::Debug + Eq + 'static {
-    /// Where a machine is: the value of the State Resource, or finer than that.
+    /// The phase of a machine: the value of the State Resource, or a finer division of it.
     type Phase: Copy + fmt::Debug + Eq;
     /// The values of Update Result.
     type UpdateResult: Copy + fmt::Debug + Eq;
@@ -20,7 +20,7 @@ pub trait Face: sealed::Sealed + Clone + fmt::Debug + Eq + 'static {
     type DownloadError: Copy;
     /// What the application is asked.
     type Event<'e>: From<Request<'e>>;
-    /// Why a request or a call of the application is refused.
+    /// Why a request, or a call by the application, is refused.
     type Refused;
 
     /// Package.
@@ -52,7 +52,7 @@ pub trait Face: sealed::Sealed + Clone + fmt::Debug + Eq + 'static {
         step: Step<Self::DownloadError>,
     ) -> Option<(Self::Phase, Self::UpdateResult)>;
 
-    /// Whether packages may come this way at all.
+    /// Whether packages may be delivered this way at all.
     fn takes(&self, way: Way) -> bool {
         let _ = way;
         true
@@ -78,7 +78,7 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// The way of a package to the device.
+/// How a package gets to the device.
 ///
 /// A package is pushed or pulled, so it won't grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub enum Way {
 
 /// What takes a machine from one phase to another.
 ///
-/// It may grow with the tables of the faces, of which there are none outside of this crate.
+/// It may grow with the tables of the faces, all of which are in this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step<E> {
@@ -121,21 +121,21 @@ pub enum Step<E> {
     Activated,
     /// The software must not be used.
     Deactivated,
-    /// The server gives the package up.
+    /// The server abandons the package.
     Reset,
 }
 
 /// What every kind of update asks of the application.
 ///
-/// It may grow: each face makes an event of its own of it.
+/// It may grow: each face maps it to its own event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request<'a> {
     /// To take the next bytes of a package that is pushed.
     Block {
-        /// How many bytes of the package were before.
+        /// How many bytes of the package came before.
         offset: u64,
-        /// The bytes; never none.
+        /// The bytes; never empty.
         bytes: &'a [u8],
     },
     /// To fetch a package.

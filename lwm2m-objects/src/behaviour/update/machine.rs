@@ -20,7 +20,7 @@ pub struct Machine<F: Face> {
     phase: F::Phase,
     result: F::UpdateResult,
     package_uri: String,
-    /// What a pull has received, in bytes.
+    /// The bytes that a pull has received.
     received: u64,
     upload: Upload,
 }
@@ -49,7 +49,7 @@ impl<F: Face> Machine<F> {
         &self.package_uri
     }
 
-    /// What a pull has received so far, in bytes.
+    /// The bytes that a pull has received so far.
     pub const fn received(&self) -> u64 {
         self.received
     }
@@ -109,7 +109,7 @@ impl<F: Face> Machine<F> {
         Ok(())
     }
 
-    /// The rest of Package will not come, as the transfer was given up.
+    /// The rest of Package won't arrive, as the transfer was abandoned.
     pub fn abort(&mut self, ask: &mut Ask<'_, F>) {
         if self.upload.is_pushing() {
             ask(Request::Discard.into());
@@ -149,9 +149,9 @@ impl<F: Face> Machine<F> {
     }
 
     /// A Write of Package URI. An empty one resets firmware, and leaves software as it is. A URI
-    /// that cannot be fetched is no error of the Write; only Update Result tells (TS E.6.1). That is
-    /// text that isn't a URI, a URI of more than 255 bytes, which is not kept, and for firmware a
-    /// URI of an unsupported protocol.
+    /// that can't be fetched doesn't make the Write fail; only Update Result reports it (TS E.6.1).
+    /// That covers text that isn't a URI, a URI of more than 255 bytes, which is not kept, and
+    /// for firmware a URI of an unsupported protocol.
     pub fn write_package_uri(&mut self, uri: &str, ask: &mut Ask<'_, F>) -> Result<(), F::Refused> {
         if uri.is_empty() {
             if F::EMPTY_RESETS {
@@ -172,7 +172,7 @@ impl<F: Face> Machine<F> {
         Ok(())
     }
 
-    /// Whether [`write_package`](Self::write_package) would be taken.
+    /// Whether [`write_package`](Self::write_package) would be accepted.
     pub fn may_write_package(&self, package: &[u8]) -> Result<(), F::Refused> {
         if F::is_empty(package) {
             return Ok(());
@@ -180,7 +180,7 @@ impl<F: Face> Machine<F> {
         self.may_start(push(self.upload.is_pushing()), Way::Push)
     }
 
-    /// Whether [`write_package_uri`](Self::write_package_uri) would be taken.
+    /// Whether [`write_package_uri`](Self::write_package_uri) would be accepted.
     pub fn may_write_package_uri(&self, uri: &str) -> Result<(), F::Refused> {
         if uri.is_empty() {
             return Ok(());
@@ -191,7 +191,7 @@ impl<F: Face> Machine<F> {
 
 /// The application's side: reports about a download that it answered with `Later`.
 impl<F: Face> Machine<F> {
-    /// A pull has received and stored so many bytes. Only a snapshot shows it.
+    /// A pull has received and stored this many bytes. Only a snapshot shows it.
     pub fn progress(&mut self, received: u64) -> Result<(), F::Refused> {
         // A push has no URI.
         if self.phase != F::DOWNLOADING || self.package_uri.is_empty() {
@@ -201,13 +201,13 @@ impl<F: Face> Machine<F> {
         Ok(())
     }
 
-    /// The package did not arrive. For firmware also: it arrived and is not good.
+    /// The package did not arrive or, for firmware, it arrived and is not good.
     pub fn failed(&mut self, error: F::DownloadError) -> Result<(), F::Refused> {
         self.lose(Step::Failed(error))
     }
 }
 
-/// What the calls of the faces are made of.
+/// The building blocks of the faces' calls.
 impl<F: Face> Machine<F> {
     /// Takes a step of the face's table. A step that is not in it is refused.
     pub(crate) fn step(&mut self, step: Step<F::DownloadError>) -> Result<(), F::Refused> {
@@ -312,12 +312,12 @@ impl<F: Face> Machine<F> {
         let _ = self.step(step);
     }
 
-    /// The package that is on its way does not arrive.
+    /// The package that is being transferred won't arrive.
     fn fail(&mut self, error: F::DownloadError) {
         let _ = self.lose(Step::Failed(error));
     }
 
-    /// Whether a package may start to come now.
+    /// Whether a package may start to arrive now.
     fn may_start(&self, step: Step<F::DownloadError>, way: Way) -> Result<(), F::Refused> {
         if self.face.takes(way) {
             self.may_step(step)
@@ -326,7 +326,7 @@ impl<F: Face> Machine<F> {
         }
     }
 
-    /// A package starts to come.
+    /// A package starts to arrive.
     fn start(&mut self, step: Step<F::DownloadError>, way: Way) -> Result<(), F::Refused> {
         self.may_start(step, way)?;
         self.step(step)?;
@@ -390,8 +390,8 @@ impl<F: Face> Machine<F> {
         Ok(())
     }
 
-    /// Forgets a Write of Package that has only begun, so that its end does not reset what has come
-    /// since.
+    /// Forgets a Write of Package that has only begun, so that its end does not reset what has
+    /// arrived since.
     fn forget_upload(&mut self) {
         if F::EMPTY_RESETS {
             self.upload = Upload::None;

@@ -1,4 +1,4 @@
-//! The orders to a machine that are in a transaction.
+//! The orders in a transaction to a machine.
 
 use lwm2m_core::{Path, ValueRef};
 
@@ -81,7 +81,7 @@ impl<'c> Plan<'c> {
         Ok(())
     }
 
-    /// Whether the machine will take the package.
+    /// Whether the machine will accept the package.
     ///
     /// # Errors
     ///
@@ -114,7 +114,8 @@ impl<'c> Plan<'c> {
         }
     }
 
-    /// Hands the package to the machine, which takes it: [`check`](Self::check) has said so.
+    /// Passes the package to the machine, which accepts it, as [`check`](Self::check) has made
+    /// sure.
     pub(crate) fn deliver<F: Face>(&self, machine: &mut Machine<F>, ask: &mut Ask<'_, F>) {
         let _ = match self.delivery {
             Some((_, Delivery::Package(package))) => machine.write_package(package, ask),

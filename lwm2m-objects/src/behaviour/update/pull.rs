@@ -1,4 +1,4 @@
-//! Package URI, and how much of a package has been received from there.
+//! Package URI, and how much of a package has been received from it.
 
 /// Package URI has 0 to 255 bytes (TS E.6, Resource 1; Object 9, Resource 3).
 pub(super) const LONGEST_URI: usize = 255;
@@ -6,7 +6,7 @@ pub(super) const LONGEST_URI: usize = 255;
 /// The limit of bytes received: the largest Integer.
 pub(super) const MOST_RECEIVED: u64 = i64::MAX as u64;
 
-/// Whether a machine can have this URI and so many bytes received. The caller makes the error.
+/// Whether a machine can have this URI and this many received bytes. The caller creates the error.
 pub(crate) fn check_pull<E>(
     package_uri: &str,
     received: u64,

@@ -14,7 +14,7 @@ use crate::{
     software::{self, Numbering, Software},
 };
 
-/// A face, and what its tests need of it.
+/// A face, with what its tests need.
 trait Tested: Face<Refused: fmt::Debug + PartialEq, DownloadError: fmt::Debug> {
     const STORAGE: Self::DownloadError;
     const MEMORY: Self::DownloadError;
@@ -100,7 +100,7 @@ impl Tested for Software {
 
 const URI: &str = "coap://h/p";
 
-/// A machine of which a package is pushed; four bytes have arrived.
+/// A machine to which a package is being pushed; four bytes have arrived.
 fn pushing<F: Tested>(blank: &Machine<F>) -> Machine<F> {
     let mut machine = blank.clone();
     machine.begin();
@@ -109,7 +109,7 @@ fn pushing<F: Tested>(blank: &Machine<F>) -> Machine<F> {
     machine
 }
 
-/// A machine of which a package is pulled; seven bytes have arrived.
+/// A machine that is pulling a package; seven bytes have arrived.
 fn fetching<F: Tested>(blank: &Machine<F>) -> Machine<F> {
     let mut machine = blank.clone();
     machine
@@ -139,7 +139,7 @@ macro_rules! for_each_face {
     };
 }
 
-/// An error in the middle of a push is told by Update Result only; the Write goes on to its end.
+/// An error in the middle of a push is reported by Update Result only; the Write itself completes.
 #[test]
 fn the_rest_of_a_push_that_failed_is_dropped() {
     fn check<F: Tested>(blank: &Machine<F>) {
@@ -190,7 +190,8 @@ fn a_push_that_is_begun_again_is_a_push() {
         machine.end(&mut |_| Answer::Later).unwrap();
         assert_eq!(machine, verifying(blank));
 
-        // Given up, it takes the other one along; one that has failed meanwhile is gone already.
+        // If the new push is abandoned, the old package is discarded too, unless it has failed
+        // already.
         for (failed, error, expected) in [
             (false, F::CONNECTION_LOST, &["Discard"][..]),
             (true, F::MEMORY, &[]),
@@ -233,7 +234,7 @@ fn a_uri_that_is_too_long_is_invalid() {
     for_each_face!(check);
 }
 
-/// `received` is of the pull that is under way, and of nothing else.
+/// `received` counts only the pull that is under way.
 #[test]
 fn what_was_received_is_of_one_pull() {
     fn check<F: Tested>(blank: &Machine<F>) {
@@ -252,8 +253,8 @@ fn what_was_received_is_of_one_pull() {
     for_each_face!(check);
 }
 
-/// A package is taken before a download, and in place of one that is being pushed. Whether it would
-/// be is known before, and an empty one always would.
+/// A package is accepted before a download, and in place of one that is being pushed. The check
+/// beforehand agrees, and always accepts an empty package.
 #[test]
 fn it_is_known_whether_a_package_would_be_taken() {
     fn check<F: Tested>(blank: &Machine<F>) {

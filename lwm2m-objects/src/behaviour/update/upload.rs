@@ -3,7 +3,7 @@
 /// How far a Write of Package is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Upload {
-    /// There is none.
+    /// No Write is under way.
     None,
     /// No bytes have arrived, or one zero byte, which alone may be a reset.
     Begun {
@@ -32,7 +32,7 @@ impl Upload {
         }
     }
 
-    /// So many more bytes have arrived.
+    /// This many more bytes have arrived.
     pub(super) fn advance(self, bytes: usize) -> Self {
         match self {
             Self::Running { offset } => {
@@ -44,7 +44,7 @@ impl Upload {
         }
     }
 
-    /// The package failed. More of it may arrive, as only Update Result tells the server.
+    /// The package failed. More of it may arrive, as the server learns of it only by Update Result.
     pub(super) const fn fail(self) -> Self {
         match self {
             Self::Running { .. } | Self::Dropped => Self::Dropped,

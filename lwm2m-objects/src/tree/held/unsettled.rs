@@ -1,4 +1,4 @@
-//! Changes that were applied and whose effects are still to happen.
+//! Changes that were applied and whose effects are still pending.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use lwm2m_core::{InstanceId, ResourceId, ResourceInstanceId};
 use super::before::Before;
 use crate::tree::{change::Change, object::Object};
 
-/// Changes that were applied and whose effects are still to happen.
+/// Changes that were applied and whose effects are still pending.
 #[derive(Default)]
 pub(super) struct Unsettled {
     /// How many commits there were.

@@ -30,7 +30,7 @@ impl PartialEq for Counted<'_> {
 
 impl Eq for Counted<'_> {}
 
-/// Inserts and removes this many, in three orders; tells how many keys were compared at most, and
+/// Inserts and removes this many, in three orders; returns how many keys were compared at most, and
 /// how many entries were in a vector, which moves all behind a new one.
 fn cost(count: u32) -> (usize, usize) {
     let orders: [fn(u32, u32) -> u32; 3] = [
@@ -94,7 +94,7 @@ fn a_map_of_few_entries_is_a_vector() {
 }
 
 proptest! {
-    /// Whatever comes and goes: it is a map, and in order.
+    /// It stays an ordered map, whatever is inserted and removed.
     #[test]
     fn it_is_a_map(
         steps in prop::collection::vec((0..4_u8, 0..200_u16), 0..600),

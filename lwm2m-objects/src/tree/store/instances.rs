@@ -50,7 +50,7 @@ impl Instances {
         self.by_id.iter().map(|(id, resources)| (*id, resources))
     }
 
-    /// An Object Instance, made if it isn't there.
+    /// An Object Instance, created if it doesn't exist.
     pub(super) fn get_or_insert_with(
         &mut self,
         id: InstanceId,

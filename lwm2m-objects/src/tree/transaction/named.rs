@@ -6,7 +6,7 @@ use lwm2m_core::{InstanceId, Path, ResourceId, ResourceInstanceId};
 
 /// A set of paths below one Object. Each is kept as one number, which is fast to compare.
 pub(super) struct NamedPaths {
-    /// Payloads are mostly in ascending order: these came so.
+    /// The paths that came in ascending order, as most do.
     ascending: Vec<u64>,
     /// The paths that came out of order. So no payload takes longer than sorting it.
     late: BTreeSet<u64>,
@@ -20,7 +20,7 @@ impl NamedPaths {
         }
     }
 
-    /// Adds a path; false if it was there already.
+    /// Adds a path; returns `false` if it was there already.
     pub(super) fn insert(&mut self, path: Path) -> bool {
         let key = Self::key(path);
         if self.ascending.last().is_none_or(|last| *last < key) {

@@ -99,7 +99,7 @@ impl<'t> Part<'t> {
         }
     }
 
-    /// Takes the next event of the payload.
+    /// Handles the next event of the payload.
     #[inline]
     pub(super) fn event(
         &mut self,
@@ -253,7 +253,7 @@ impl<'t> Part<'t> {
     fn begin_multiple(&mut self, id: ResourceId, pending: &mut Pending) -> Result<(), WriteError> {
         let (path, definition) = self.resource(id, true)?;
         self.multiple = Some((id, definition));
-        // A flat format may come back to it (JSON); it begins once.
+        // A flat format (JSON) may return to it; it begins only once.
         if let Some(definition) = definition
             && self.named.insert(path)
             && self.begins_empty(id, pending)
@@ -271,8 +271,8 @@ impl<'t> Part<'t> {
         !(merges && self.instance.is_some_and(there))
     }
 
-    /// Whether a Bootstrap-Server says with this value that there is none. Deployed ones write no
-    /// octets, also where the length is fixed, as for the keys of the SMS binding.
+    /// Whether a Bootstrap-Server writes this value to say that there is none. Deployed ones write
+    /// zero octets, even where the length is fixed, as for the keys of the SMS binding.
     fn says_nothing(&self, definition: &ResourceDefinition, value: &ValueRef<'_>) -> bool {
         let empty = *value == ValueRef::Opaque(&[]);
         let range = definition.range.as_ref();

@@ -6,8 +6,8 @@ use lwm2m_core::{InstanceId, ObjectId, ResourceId};
 
 use crate::tree::{change::Change, check::Draft, object::Object};
 
-/// The changes of a transaction so far. What an Object has is what it would have after those of
-/// the payloads before.
+/// The changes of a transaction so far. Objects appear as they would be after the changes of
+/// earlier payloads.
 pub(super) struct Pending {
     pub(super) draft: Draft,
     /// How many changes of the draft `present` knows of.
@@ -28,7 +28,7 @@ impl Pending {
         }
     }
 
-    /// Takes the changes so far for done: the next payload finds what they leave.
+    /// Treats the changes so far as applied: the next payload sees their results.
     pub(super) fn advance(&mut self) {
         let changes = self.draft.changes();
         for change in changes.get(self.known..).unwrap_or_default() {
@@ -63,7 +63,7 @@ impl Pending {
             || self.creates(object, InstanceId::ZERO)
     }
 
-    /// Whether a payload before creates this Object Instance.
+    /// Whether an earlier payload creates this Object Instance.
     fn creates(&self, object: &dyn Object, instance: InstanceId) -> bool {
         self.get(object, instance, None) == Some(true)
     }
@@ -79,11 +79,11 @@ impl Pending {
         untouched.into_iter().chain(freed).min()
     }
 
-    /// The first one that the Object doesn't have and no payload before creates.
+    /// The first one that the Object doesn't have and no earlier payload creates.
     fn free_in_object(&self, object: &dyn Object, from: InstanceId) -> Option<InstanceId> {
         let mut from = from;
         loop {
-            // An Object that answers with an earlier identifier has none that is free.
+            // An Object that returns an earlier identifier has no free one.
             let free = object.free_instance(from).filter(|free| *free >= from)?;
             if !self.creates(object, free) {
                 return Some(free);
@@ -92,7 +92,7 @@ impl Pending {
         }
     }
 
-    /// The first one that a payload before has deleted.
+    /// The first one that an earlier payload has deleted.
     fn freed(&self, object: &dyn Object, from: InstanceId) -> Option<InstanceId> {
         let id = object.definition().id;
         let places = self.present.range((id, from, None)..);
@@ -109,7 +109,7 @@ impl Pending {
         instance: InstanceId,
         resource: ResourceId,
     ) -> bool {
-        // An Object Instance that came or went has nothing but what it was given.
+        // An Object Instance that was created or deleted has only the values it was given since.
         let instance_changed = || self.get(object, instance, None).is_some();
         let present = self.get(object, instance, Some(resource));
         present.unwrap_or_else(|| !instance_changed() && object.has(instance, resource))

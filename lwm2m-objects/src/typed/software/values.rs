@@ -11,11 +11,11 @@ use crate::definition::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Numbering {
-    /// That of the registered Object, which deployed servers use: states from 0, errors from 50,
-    /// [`SOFTWARE_MANAGEMENT`].
+    /// The numbering of the registered Object, which deployed servers use: states from 0, errors
+    /// from 50, [`SOFTWARE_MANAGEMENT`].
     #[default]
     Registered,
-    /// That of the candidate specification of 2015-02-17: states from 1, errors from 3,
+    /// The numbering of the candidate specification of 2015-02-17: states from 1, errors from 3,
     /// [`SOFTWARE_MANAGEMENT_CANDIDATE`].
     Candidate,
 }
@@ -135,7 +135,7 @@ impl State {
 }
 
 impl UpdateResult {
-    /// All results. Of those with the same number, the first is the one that the number stands for.
+    /// All results. Of those with the same number, the first is the one that the number means.
     pub(crate) const ALL: [Self; 13] = [
         Self::Initial,
         Self::Downloading,

@@ -15,7 +15,7 @@ use crate::coap::{MessageBuf, OptionError};
 /// Room for all of a Register but the object list.
 const CAPACITY: usize = 96;
 
-/// What a Register tells, and an Update when it changes (TS Tables 7, 9).
+/// The parameters of a Register, and of an Update when they have changed (TS Tables 7, 9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parameters {
     lifetime: Lifetime,
@@ -25,7 +25,7 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// What the server of this account is to know; nothing if its Server Object Instance is
+    /// The parameters for the server of this account; `None` if its Server Object Instance is
     /// unusable.
     pub(super) fn of(tree: &ObjectTree, account: Account) -> Option<Self> {
         let server = Server::load(tree, account.server_instance)?;
@@ -55,7 +55,7 @@ impl Parameters {
         Ok(message)
     }
 
-    /// `POST /{location}` with what is not `known`, and nothing else.
+    /// `POST /{location}` with only the parameters that differ from `known`.
     pub(super) fn update(
         &self,
         known: &Self,
@@ -78,8 +78,8 @@ impl Parameters {
         Ok(message)
     }
 
-    /// How long after the server was told of it an Update follows: early enough that all its
-    /// retransmissions fit into the lifetime, and never before half of it.
+    /// How long after the server learned of these parameters the next Update is due: early enough
+    /// that all its retransmissions fit into the lifetime, and never before half of it.
     pub(super) fn update_after(&self, max_transmit_wait: Duration) -> Duration {
         let lifetime = self.lifetime.as_duration();
         lifetime.saturating_sub(max_transmit_wait.min(lifetime / 2))

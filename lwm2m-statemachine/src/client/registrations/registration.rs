@@ -28,11 +28,11 @@ use crate::coap::{Endpoint, MessageBuf, MessageRef, RequestId, RequestOptions};
 pub(super) struct Registration {
     pub(super) account: Account,
     state: State,
-    /// When something is due.
+    /// When the next step is due.
     pub(super) deadline: Option<Instant>,
     /// The deadline that the timer queue has.
     pub(super) armed: Option<Instant>,
-    /// How often in a row it failed.
+    /// The number of consecutive failures.
     failures: u32,
     /// A De-register was asked for while the Register is under way. It follows the answer.
     leaving: bool,
@@ -70,7 +70,7 @@ struct Registered {
     location: Location,
     /// What the server knows.
     known: Parameters,
-    /// The Update that is under way, what it says, and when it was sent.
+    /// The Update that is under way, its parameters, and when it was sent.
     update: Option<(RequestId, Parameters, Instant)>,
     /// An Update was asked for while one is under way. It is sent even if nothing has changed.
     again: bool,
@@ -173,8 +173,8 @@ impl Registration {
         }
     }
 
-    /// A connection of this name was asked for. Returns the one before if both are to the same URI
-    /// without security, so that what was sent on the old one may arrive on the new one.
+    /// A connection with this name has been asked for. Returns the one before if both are to the
+    /// same URI without security, so that a datagram of the old one may arrive on the new one.
     pub(super) fn connecting(
         &mut self,
         connection: ConnectionId,
@@ -372,7 +372,7 @@ impl Registration {
         }
     }
 
-    /// The deadline has come: the lifetime wants an Update, or the next attempt begins.
+    /// The deadline has passed: an Update is due, or the next attempt begins.
     pub(super) fn due(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
         self.deadline = None;
         match self.state {

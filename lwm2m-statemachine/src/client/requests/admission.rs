@@ -1,18 +1,19 @@
-//! Which operation a request is, and whether it may be: the order of the checks, for every caller and
-//! every way in.
+//! Which operation a request is, and whether it is allowed. The checks and their order are the same
+//! for every caller, and for whole and streamed bodies.
 //!
-//! Of several faults of a server's request the first one of this order is answered (TS 8.5, Table 27):
+//! The checks of a server's request, in order. The first that fails decides the code (TS 8.5, Table
+//! 27):
 //!
-//! 1. The Security Object is shut to servers: 4.01 (TS E.1).
-//! 2. What the path names is there: 4.04.
+//! 1. The target isn't in the Security Object: 4.01 (TS E.1).
+//! 2. The target exists: 4.04.
 //! 3. The server has the right: 4.01 (TS 7.3.2).
 //! 4. The target supports the operation, and this Client offers it: 4.05.
 //! 5. The formats: 4.15 for the payload's, 4.06 for the answer's. Operations for which Table 27
 //!    has neither are 4.00, as is a format that is not named.
-//! 6. The payload: 4.00. That is for the operation itself.
+//! 6. The payload: 4.00. The operation itself checks it.
 //!
-//! [`access`] has 1 to 4 but what this Client offers. Nothing of the Bootstrap interface is offered to a
-//! Bootstrap-Server yet.
+//! [`access`] makes checks 1 to 4, except for whether this Client offers the operation. No
+//! operation of the Bootstrap interface is offered yet.
 
 use lwm2m_core::{
     ContentFormat, DownlinkRequest, ObjectId, ObserveOption, Operation, Path, ResourceSupport,
@@ -23,7 +24,7 @@ use lwm2m_objects::{ObjectTree, Target, access};
 use super::super::{accounts::Caller, refusal::Refusal};
 use crate::{coap::MessageRef, downlink::payload};
 
-/// A request of which it is known what it is meant to be, and what its path leads to.
+/// A request whose operation and target are known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Classified<'t> {
     request: DownlinkRequest,
@@ -34,7 +35,7 @@ pub(super) struct Classified<'t> {
 
 /// Which operation a request is meant to be (TS 8.2.3, Tables 25, 26).
 ///
-/// `has_payload` tells whether its body, of which the request may carry a block, has any byte.
+/// `has_payload` says whether its body, of which the request may carry only a block, isn't empty.
 pub(super) fn classify<'t>(
     tree: &'t ObjectTree,
     caller: Caller,
@@ -64,8 +65,8 @@ pub(super) fn classify<'t>(
     })
 }
 
-/// The path of a request. Whatever lies in the Security Object and is none is taken for the Object
-/// itself, as that is shut before anything is looked for.
+/// The path of a request. An invalid path in the Security Object counts as the Object itself:
+/// access to it is refused before anything is looked up.
 fn path(message: &MessageRef<'_>) -> Result<Path, Refusal> {
     Path::from_segments(message.uri_path()).or_else(|_| {
         match Path::from_segments(message.uri_path().take(1)) {
@@ -75,7 +76,7 @@ fn path(message: &MessageRef<'_>) -> Result<Path, Refusal> {
     })
 }
 
-/// What a POST on a Resource can be, by its definition.
+/// What a POST on a Resource can mean, by its definition.
 fn support(target: &Target<'_>) -> Option<ResourceSupport> {
     let operations = target.resource()?.operations;
     Some(if operations.executable() {
@@ -88,7 +89,7 @@ fn support(target: &Target<'_>) -> Option<ResourceSupport> {
 }
 
 impl Classified<'_> {
-    /// Makes the checks 1 to 5, and tells which server it is.
+    /// Makes checks 1 to 5, and returns the server.
     pub(super) fn admit(&self, tree: &ObjectTree) -> Result<ShortServerId, Refusal> {
         let server = self.authorize(tree)?;
         self.check_formats()?;
@@ -96,7 +97,7 @@ impl Classified<'_> {
         Ok(server)
     }
 
-    /// Makes the checks 1 to 4.
+    /// Makes checks 1 to 4.
     fn authorize(&self, tree: &ObjectTree) -> Result<ShortServerId, Refusal> {
         let not_offered = Refusal::NotOffered(self.operation);
         let Caller::Server(server) = self.caller else {
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
     use crate::coap::{MessageBuf, MessageType, Token};
 
-    /// What becomes of a request of the Bootstrap-Server, by the method, the path and Accept.
+    /// How a request of the Bootstrap-Server is refused, by the method, the path and Accept.
     fn bootstrap(method: Method, path: &str, accept: Option<ContentFormat>) -> Refusal {
         let mut request = MessageBuf::request(method);
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
@@ -191,8 +192,8 @@ mod tests {
         admitted.unwrap_err()
     }
 
-    /// Its interface is another one (TS 8.2.3), with the Security Object in it and without rights. No
-    /// operation of it is offered, and none of another interface is taken for one.
+    /// The Bootstrap interface (TS 8.2.3) includes the Security Object and has no access rights.
+    /// None of its operations is offered, and none is mistaken for one of another interface.
     #[test]
     fn a_bootstrap_server_is_told_that_its_operations_are_not_offered() {
         let links = Some(ContentFormat::LINK_FORMAT);

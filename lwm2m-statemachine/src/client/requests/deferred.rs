@@ -17,17 +17,17 @@ use crate::coap::{Responder, Token};
 /// What the application has deferred, and the requests that wait for it.
 #[derive(Debug)]
 pub(super) struct Deferred {
-    /// Each stands for what is below it, and for a Read for what is above it.
+    /// Each covers the paths below it, and for a Read also those above it.
     paths: Vec<(DeferredOperation, Path)>,
     open: BTreeMap<DeferredId, OpenRequest>,
     next: u64,
-    /// How long one waits.
+    /// How long a request may wait.
     within: Duration,
-    /// How many may wait.
+    /// How many requests may wait.
     most: usize,
 }
 
-/// A request that waits, after all checks.
+/// A waiting request, which has passed all checks.
 #[derive(Debug)]
 pub(super) struct OpenRequest {
     pub(super) responder: Responder,
@@ -38,7 +38,7 @@ pub(super) struct OpenRequest {
     deadline: Option<Instant>,
 }
 
-/// What a request asks for, as far as its answer depends on it.
+/// The parts of a request that its answer depends on.
 #[derive(Debug)]
 pub(super) enum OpenKind {
     /// Execute, with these arguments.
@@ -59,7 +59,7 @@ impl OpenKind {
     }
 }
 
-/// Who asks, and by which request.
+/// The server that asks, and its request.
 pub(super) struct Asker {
     pub(super) responder: Responder,
     pub(super) server: ShortServerId,
@@ -84,14 +84,15 @@ impl Deferred {
         }
     }
 
-    /// Takes that back; `false` if it wasn't deferred.
+    /// Stops deferring an operation on a path; `false` if it wasn't deferred.
     pub(super) fn remove(&mut self, operation: DeferredOperation, path: Path) -> bool {
         let before = self.paths.len();
         self.paths.retain(|deferred| *deferred != (operation, path));
         self.paths.len() < before
     }
 
-    /// Whether a request on this path is deferred: a path that was named is this one, above or below.
+    /// Whether a request on this path is deferred: because of this path, one above it or one below
+    /// it.
     pub(super) fn covers(&self, operation: DeferredOperation, path: Path) -> bool {
         self.paths.iter().any(|(deferred, named)| {
             *deferred == operation && (named.contains(&path) || path.contains(named))
@@ -107,7 +108,7 @@ impl Deferred {
         }
     }
 
-    /// A request waits from now on.
+    /// Adds a waiting request.
     pub(super) fn open(
         &mut self,
         now: Instant,
@@ -133,12 +134,12 @@ impl Deferred {
         id
     }
 
-    /// What a request that waits is of.
+    /// What a waiting request is for.
     pub(super) fn get(&self, id: DeferredId) -> Result<&OpenRequest, DeferredError> {
         self.open.get(&id).ok_or(DeferredError::NotOpen(id))
     }
 
-    /// A request does not wait any more.
+    /// Removes a waiting request.
     pub(super) fn close(&mut self, timers: &mut Timers, id: DeferredId) -> Option<OpenRequest> {
         let mut request = self.open.remove(&id)?;
         timers.set(Timer::Deferred(id), &mut request.deadline, None);
@@ -150,7 +151,7 @@ impl Deferred {
         self.open.remove(&id)
     }
 
-    /// The requests that wait on a connection.
+    /// The waiting requests of a connection.
     pub(super) fn on(&self, connection: ConnectionId) -> Vec<DeferredId> {
         let all = self.open.iter();
         all.filter(|(_, request)| request.connection == connection)
@@ -167,7 +168,7 @@ impl Deferred {
         })
     }
 
-    /// Cancels each Observe that waits and that this ends: it will be answered as a Read.
+    /// Cancels each waiting Observe that this ends; it will be answered as a Read.
     pub(super) fn cancel(&mut self, connection: ConnectionId, cancellation: Cancellation) {
         let all = self.open.values_mut();
         for request in all.filter(|request| request.connection == connection) {

@@ -1,5 +1,5 @@
-//! Writes whose blocks are handed on to their Object as they come: a firmware image doesn't fit into the
-//! memory of a Client (TS E.6).
+//! Writes whose blocks are passed to their Object as they arrive: a firmware image doesn't fit into
+//! the memory of a Client (TS E.6).
 
 use alloc::vec::Vec;
 
@@ -23,7 +23,7 @@ pub(crate) struct Block {
 }
 
 impl Streams {
-    /// A Write begins. It takes the place of another Write of the Resource.
+    /// A Write begins. It replaces any other Write of the Resource.
     pub(super) fn begin(&mut self, transfer: TransferId, path: Path) {
         self.0.retain(|(_, other)| *other != path);
         self.0.push((transfer, path));
@@ -35,12 +35,12 @@ impl Streams {
         Some(*path)
     }
 
-    /// A Write has come to its end.
+    /// A Write is complete.
     pub(super) fn end(&mut self, transfer: TransferId) {
         self.0.retain(|(other, _)| *other != transfer);
     }
 
-    /// The rest of a Write will not come, or is refused.
+    /// The rest of a Write won't arrive, or is refused.
     pub(super) fn abort(&mut self, tree: &mut ObjectTree, transfer: TransferId) {
         if let Some(path) = self.path(transfer) {
             self.end(transfer);

@@ -18,7 +18,7 @@ use crate::{machine::Peer, server::id::RegistrationId};
 /// several.
 const EVICTED_AT_ONCE: usize = 64;
 
-/// Why a registration had to go.
+/// Why a registration was evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EvictionReason {
@@ -44,7 +44,7 @@ pub(in crate::server) struct Departure<P> {
     pub(in crate::server) evicted: Option<EvictionReason>,
 }
 
-/// What there has to be room for.
+/// What room is needed for.
 #[derive(Clone, Copy, Debug)]
 struct Need {
     /// Of the client that asks.
@@ -80,7 +80,7 @@ impl<P: Peer> Admission<'_, P> {
         let instead_of = instead_of.filter(|old| !self.expire_if_due(*old));
         let old = instead_of.and_then(|old| self.registrations.get(old));
         let standing = registration.contact.standing;
-        // A client that proved who it is cannot be pushed out by one that did not.
+        // A client with a proven identity can't be evicted for one without.
         if old.is_some_and(Registration::is_secure) && standing != Standing::Proven {
             return Err(RefusalReason::Secured);
         }
@@ -98,7 +98,7 @@ impl<P: Peer> Admission<'_, P> {
         Ok(instead_of)
     }
 
-    /// Makes room for an Update with which its registration takes so many bytes more.
+    /// Makes room for an Update that makes its registration this many bytes larger.
     pub(super) fn make_room_for_update(
         &mut self,
         id: RegistrationId,

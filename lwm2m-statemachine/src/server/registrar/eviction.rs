@@ -13,8 +13,8 @@ use crate::machine::KeyedState;
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// What many peers may have in common, such as an address without its port. The application derives
-/// it from a peer; see [`Server::with_hosts`](crate::Server::with_hosts).
+/// A property that many peers may share, such as an address without its port. The application
+/// derives it from a peer; see [`Server::with_hosts`](crate::Server::with_hosts).
 ///
 /// ```
 /// use core::net::{Ipv6Addr, SocketAddr};
@@ -22,7 +22,7 @@ const NONE: u32 = u32::MAX;
 ///
 /// let [one, other]: [SocketAddr; 2] = ["192.0.2.1:5683", "192.0.2.1:40000"].map(|text| text.parse().unwrap());
 /// assert_eq!(Host::from(one), Host::from(other));
-/// // Who has one IPv6 address has the rest of its network of 64 bits.
+/// // The owner of an IPv6 address also has the rest of its /64 network.
 /// let [one, other]: [Ipv6Addr; 2] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse().unwrap());
 /// assert_eq!(Host::from(one), Host::from(other));
 /// ```
@@ -247,7 +247,7 @@ impl Default for List {
     }
 }
 
-/// LinksOf links of a place a list uses.
+/// Selects the links of an entry that a list uses.
 type LinksOf = fn(&mut Place) -> &mut Links;
 
 fn all(place: &mut Place) -> &mut Links {

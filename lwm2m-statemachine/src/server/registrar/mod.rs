@@ -52,10 +52,10 @@ use crate::{
     machine::{Peer, Random},
 };
 
-/// When a client that was refused for want of room may try again, in seconds.
+/// How long a client that was refused because there is no room should wait, in seconds.
 const RETRY_AFTER: u32 = 60;
 
-/// Who is registered.
+/// The registered clients.
 #[derive(Debug)]
 pub(super) struct Registrar<P> {
     registrations: Registrations<P>,
@@ -99,7 +99,7 @@ impl Answer {
     }
 }
 
-/// What happened beside the answer; its events come after it.
+/// What happened apart from the answer; its events come after it.
 #[derive(Debug)]
 pub(super) enum Effect<P> {
     Registered {
@@ -109,7 +109,7 @@ pub(super) enum Effect<P> {
     Updated(RegistrationId, Changes),
     Deregistered(RegistrationId, Box<Registration<P>>),
     Refused(Refusal<P>),
-    /// It was none of the requests of this interface.
+    /// It wasn't a request of this interface.
     Nothing,
 }
 
@@ -233,7 +233,7 @@ impl<P: Peer> Registrar<P> {
         }
     }
 
-    /// Which request it is, by method and path, if its sender may ask for that.
+    /// Which request it is, by method and path, if its sender may make it.
     fn classify(
         &mut self,
         now: Instant,
@@ -427,7 +427,7 @@ impl<P: Peer> Registrar<P> {
     }
 }
 
-/// Time, and what clients show by their answers.
+/// The passing of time, and proof of reachability by answers.
 impl<P: Peer> Registrar<P> {
     /// Ends a registration if its time is over, though [`expire_next`](Self::expire_next) wasn't
     /// called since. Tells whether it ended.

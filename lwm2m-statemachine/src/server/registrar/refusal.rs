@@ -25,9 +25,9 @@ pub struct Refusal<P> {
     pub reason: RefusalReason,
     /// Where the request came from.
     pub peer: P,
-    /// The channel it came on.
+    /// The channel on which it came.
     pub channel: Channel,
-    /// The security mode in which it came.
+    /// The security mode of that channel.
     pub security: SecurityMode,
     /// The Endpoint Client Name: that of the registration at the location, or else the one in the
     /// request, valid or not. `None` if the request has none.
@@ -70,7 +70,7 @@ pub enum RefusalReason {
     /// proved none.
     #[error("the endpoint name is registered under a proven identity")]
     Secured,
-    /// 4.04: no registration has this location, or no longer.
+    /// 4.04: no registration has this location, or none does any longer.
     #[error("no registration has this location")]
     UnknownLocation,
     /// 4.04: the location belongs to another client.
@@ -101,8 +101,8 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
-    /// The code of the answer. A request with a mistake gets one of TS Table 27; for want of room
-    /// it is 4.13 or 5.03, which CoAP itself defines (RFC 7252 §5.9).
+    /// The code of the answer. A faulty request gets a code of TS Table 27; if there is no room,
+    /// the code is 4.13 or 5.03, which CoAP itself defines (RFC 7252 §5.9).
     pub const fn code(&self) -> Code {
         match self {
             Self::Parameter(error) => error.code(),

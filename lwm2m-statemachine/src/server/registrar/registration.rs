@@ -51,11 +51,11 @@ pub(super) struct Announced {
     pub(super) optional: Option<Box<OptionalParameters>>,
 }
 
-/// Parameters that few clients give.
+/// Parameters that few clients send.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OptionalParameters {
     pub(super) sms: Option<Msisdn>,
-    /// Those that the specification doesn't know, as they came.
+    /// Those that the specification doesn't define, as received.
     pub(super) unknown: Parameters,
 }
 
@@ -145,7 +145,7 @@ impl<P> Registration<P> {
         self.announced.optional.as_ref()?.sms
     }
 
-    /// The unknown parameters of the Register, as they came; none unless
+    /// The unknown parameters of the Register, as received; none unless
     /// [`ServerConfig::unknown_parameters`](crate::server::ServerConfig::unknown_parameters) keeps
     /// them.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
