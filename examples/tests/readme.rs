@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 const README: &str = include_str!("../../README.md");
-const CLIENT: &str = include_str!("../../lwm2m-statemachine/src/client/mod.rs");
+const CLIENT: &str = include_str!("../../lwm2m-statemachine/src/client/guide.md");
 
 /// The lines of the first Rust example after a heading, as a reader sees them.
 fn example<'t>(text: &'t str, heading: &str) -> Vec<&'t str> {

@@ -1,5 +1,7 @@
 //! Identifiers of bodies that are transferred in blocks.
 
+use core::fmt;
+
 use crate::coap::option::BlockOption;
 
 /// Represents a missing block option: a value with the reserved size (RFC 7959 §2.2).
@@ -32,11 +34,18 @@ impl Source {
 
 /// The resource that a request addresses. Requests for further blocks of a body are recognised by
 /// it. See [`NotifyOptions::resource`](crate::coap::NotifyOptions::resource).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Resource {
     pub(super) key: u64,
     /// The value of its Block2 option, or [`NO_BLOCK`]: the client wants blocks of this size.
     pub(super) block2: u32,
+}
+
+impl fmt::Debug for Resource {
+    /// Without the fingerprint, whose keys peers must not learn.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource").finish_non_exhaustive()
+    }
 }
 
 impl Resource {

@@ -27,8 +27,8 @@ const OF_MESSAGE: OptionSet = OptionSet::NONE
 /// is made of method and Cache-Key (RFC 7959 §2.4, §2.5). Bodies are kept per peer, so that even two
 /// resources with the same fingerprint never mix bodies of different peers.
 ///
-/// Every request has one, so it is made with one multiplication for eight bytes. It never leaves the
-/// endpoint.
+/// Every request has one, so it is made with one multiplication for eight bytes. The application
+/// can compare it, but not see it, and peers never get it.
 pub(super) fn of_resource(method: Code, options: Options<'_>, keys: KeyedState) -> u64 {
     let mut fingerprint = u64::from(method.to_byte());
     for (option, value) in options {

@@ -172,10 +172,8 @@ impl<P: Peer> Layers<P> {
         of: SentRequest,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let request = self.exchanges.requests.get_mut(of.request)?;
-        if let Kind::Observation { over, .. } = &mut request.kind {
-            *over = true;
-        } else if self.blockwise.has_transfer(of) {
+        let is_observation = self.exchanges.requests.end_observation(of.request)?;
+        if !is_observation && self.blockwise.has_transfer(of) {
             // Its response has come already, and is being put together.
             return None;
         }
@@ -221,11 +219,11 @@ impl<P: Peer> Layers<P> {
         of: SentRequest,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let request = self.exchanges.requests.get_mut(of.request)?;
+        let request = self.exchanges.requests.get(of.request)?;
         let mut mode = transfer_mode(request.mode);
         // No observation is handed on in blocks.
         mode.is_streamed &= matches!(request.kind, Kind::Exchange);
-        let message = request.message.take()?;
+        let message = self.exchanges.requests.take_template(of.request)?;
         let step = self
             .blockwise
             .begin_download(now, of, (mode, message), &response);
@@ -264,21 +262,21 @@ impl<P: Peer> Layers<P> {
         body: Option<Bytes>,
     ) -> Option<Incoming<'d>> {
         let key = of.request;
-        let request = self.exchanges.requests.get_mut(key)?;
+        let kind = self.exchanges.requests.get(key)?.kind;
         let body = body.map_or(Body::Datagram(response.payload()), Body::Assembled);
         let id = RequestId(key);
-        let Kind::Observation { answered, over, .. } = &mut request.kind else {
+        let Kind::Observation { answered, over, .. } = kind else {
             self.remove_request(now, key);
             return Some(answer(id, response, body, true, false));
         };
-        let first = !*answered;
+        let first = !answered;
         if !response.code().is_success() && !first {
-            // Only the blocks of this notification are not there.
+            // Only the blocks of this notification are missing.
             self.transfer_failed(now, key, FailureReason::Blocks);
             return None;
         }
-        *answered = true;
-        let observing = !*over && response.code().is_success();
+        self.exchanges.requests.note_whole_answer(key);
+        let observing = !over && response.code().is_success();
         if observing {
             self.end_transfer(now, of);
         } else {

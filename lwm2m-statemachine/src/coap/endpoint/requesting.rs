@@ -201,7 +201,8 @@ impl<P: Peer> Endpoint<P> {
     /// request ([`RequestOptions::cancels`]).
     ///
     /// Restore observations before making other requests, so that none of those uses the token of
-    /// an observation.
+    /// an observation. As after every restart, [`Config::seed`](super::Config::seed)
+    /// must be a fresh one: with the old one, tokens repeat.
     pub fn restore_observation(
         &mut self,
         now: Instant,

@@ -308,9 +308,7 @@ impl<P: Peer> Layers<P> {
         let Some(message) = self.blockwise.end_transfer(now, of) else {
             return;
         };
-        if let Some(request) = self.exchanges.requests.get_mut(of.request) {
-            request.message = Some(message);
-        }
+        self.exchanges.requests.keep_template(of.request, message);
         let _ = self.do_steps(now);
     }
 

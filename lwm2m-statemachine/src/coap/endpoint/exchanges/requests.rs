@@ -256,8 +256,35 @@ impl Requests {
         self.table.get(key)
     }
 
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Request> {
-        self.table.get_mut(key)
+    /// The newest answer to an observation is its last one. Says whether the request is an observation.
+    pub(crate) fn end_observation(&mut self, key: Key) -> Option<bool> {
+        let request = self.table.get_mut(key)?;
+        let Kind::Observation { over, .. } = &mut request.kind else {
+            return Some(false);
+        };
+        *over = true;
+        Some(true)
+    }
+
+    /// The application gets a whole answer to an observation.
+    pub(crate) fn note_whole_answer(&mut self, key: Key) {
+        if let Some(request) = self.table.get_mut(key)
+            && let Kind::Observation { answered, .. } = &mut request.kind
+        {
+            *answered = true;
+        }
+    }
+
+    /// Takes the message of a request: its options are those of the requests for blocks.
+    pub(crate) fn take_template(&mut self, key: Key) -> Option<WireMessage> {
+        self.table.get_mut(key)?.message.take()
+    }
+
+    /// Puts the message of a request back, once its response is whole.
+    pub(crate) fn keep_template(&mut self, key: Key, message: WireMessage) {
+        if let Some(request) = self.table.get_mut(key) {
+            request.message = Some(message);
+        }
     }
 
     pub(crate) fn peer(&self, key: Key) -> Option<PeerIndex> {
