@@ -1,4 +1,4 @@
-//! What a datagram leads to, by its type and code: requests, acknowledgements and Resets.
+//! Handling of received messages by type and code: requests, acknowledgements and Resets.
 
 use alloc::format;
 
@@ -25,13 +25,13 @@ use crate::{
     machine::{Datagram, Peer},
 };
 
-/// The options that make a request one to a proxy, which an endpoint is not (RFC 7252 §5.7.2).
+/// The options that address a proxy, which an endpoint isn't (RFC 7252 §5.7.2).
 const PROXY: OptionSet = OptionSet::NONE
     .with(OptionNumber::PROXY_URI)
     .with(OptionNumber::PROXY_SCHEME);
 
 impl<P: Peer> Layers<P> {
-    /// A message with a request code.
+    /// Handles a message with a request code.
     pub(super) fn receive_request<'d>(
         &mut self,
         now: Instant,
@@ -89,7 +89,7 @@ impl<P: Peer> Layers<P> {
         Ok(self.hand_on(now, &asking, message, step))
     }
 
-    /// Answers a request, or hands it on to the application.
+    /// Answers a request, or passes it to the application.
     fn hand_on<'d>(
         &mut self,
         now: Instant,
@@ -161,7 +161,7 @@ impl<P: Peer> Layers<P> {
         None
     }
 
-    /// What a request leads to that has block options.
+    /// Handles a request that has block options.
     fn receive_blocks<'d>(
         &mut self,
         now: Instant,
@@ -174,7 +174,7 @@ impl<P: Peer> Layers<P> {
         step
     }
 
-    /// A message came again.
+    /// Handles a duplicate message.
     pub(super) fn repeat(&mut self, now: Instant, from: P, record: Key) {
         if let Some(served) = self.messages.repeat(from, record) {
             self.blockwise
@@ -183,7 +183,7 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// An Empty acknowledgement, or a response that is one to a response of ours.
+    /// Handles an Empty acknowledgement, or a response that acknowledges a response of ours.
     pub(super) fn receive_acknowledgement(
         &mut self,
         now: Instant,
@@ -197,7 +197,7 @@ impl<P: Peer> Layers<P> {
                 let transmission = acknowledged.ok_or(DatagramError::Unmatched)?;
                 Ok(self.acknowledged(now, peer, transmission))
             }
-            // It was sent once, and its response is being waited for already.
+            // It was sent once, and the wait for its response has already started.
             IdOwner::Request(_) => Ok(None),
             IdOwner::Notification(key) => {
                 let (exchanges, mut below) = self.exchanges();
@@ -246,7 +246,7 @@ impl<P: Peer> Layers<P> {
         incoming
     }
 
-    /// A Reset.
+    /// Handles a Reset.
     pub(super) fn receive_reset(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! What is kept of a request until it has been answered.
+//! The data kept about a request until it is answered.
 
 use lwm2m_core::Code;
 
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestContext {
     pub(super) token: Token,
-    /// The fingerprint of what is asked for.
+    /// The fingerprint of the requested resource.
     pub(super) resource: u64,
     /// The values of the block options; [`NO_BLOCK`] if there are none.
     block1: u32,
@@ -26,7 +26,7 @@ pub(super) struct RequestContext {
     pub(super) channel: Channel,
 }
 
-/// What happens if a repetition of a message isn't recognised as one.
+/// What happens if a duplicate of a message isn't recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repetition {
     /// It may be executed twice: its record is kept for its full lifetime.
@@ -34,7 +34,7 @@ pub(super) enum Repetition {
     /// The same if it is answered with an Observe option, as it would restart an observation that may
     /// have ended. Otherwise it only reads.
     HarmfulIfObserved,
-    /// Nothing that matters: its record may go when room is needed.
+    /// Nothing that matters: its record may be evicted when room is needed.
     Harmless,
 }
 
@@ -65,8 +65,8 @@ impl RequestContext {
         }
     }
 
-    /// What happens if a repetition of the request isn't recognised. A request that only reads, asks
-    /// for a block, or brings a block that has come already, does no harm.
+    /// What happens if a duplicate of the request isn't recognised. A request that only reads,
+    /// requests a block, or carries a block that has already arrived does no harm.
     pub(super) fn repetition(&self, request: &MessageRef<'_>) -> Repetition {
         match (self.block1(), self.block2()) {
             (Some(block), _) if block.more() && block.number() > 0 => Repetition::Harmless,

@@ -1,10 +1,10 @@
-//! What is to be told to the application.
+//! Events for the application.
 
 use alloc::collections::VecDeque;
 
 use super::{event::Event, table::KEEP};
 
-/// Events that the application has not taken, in their order.
+/// Events that the application has not taken yet, in order.
 #[derive(Debug)]
 pub(super) struct Events<P> {
     queue: VecDeque<Event<P>>,

@@ -12,7 +12,7 @@ use crate::{
     machine::KeyedState,
 };
 
-/// Options that belong to one message, not to what it asks for. That includes ETag and
+/// Options that belong to a single message, not to the resource it requests. That includes ETag and
 /// Content-Format: not every client repeats them when it asks for the next block.
 const OF_MESSAGE: OptionSet = OptionSet::NONE
     .with(OptionNumber::ETAG)
@@ -23,12 +23,12 @@ const OF_MESSAGE: OptionSet = OptionSet::NONE
     .with(OptionNumber::SIZE1)
     .with(OptionNumber::SIZE2);
 
-/// The fingerprint of what a request is about. The requests of one transfer have it in common: it
-/// is made of method and Cache-Key (RFC 7959 §2.4, §2.5). Bodies are kept per peer, so that even two
-/// resources with the same fingerprint never mix bodies of different peers.
+/// The fingerprint of the resource a request addresses. All requests of one transfer share it: it
+/// is computed from the method and the Cache-Key (RFC 7959 §2.4, §2.5). Bodies are kept per peer,
+/// so that even two resources with the same fingerprint never mix bodies of different peers.
 ///
-/// Every request has one, so it is made with one multiplication for eight bytes. The application
-/// can compare it, but not see it, and peers never get it.
+/// It is computed for every request, so it uses one multiplication per eight bytes. The application
+/// can compare it but not read it, and it is never sent to peers.
 pub(super) fn of_resource(method: Code, options: Options<'_>, keys: KeyedState) -> u64 {
     let mut fingerprint = u64::from(method.to_byte());
     for (option, value) in options {

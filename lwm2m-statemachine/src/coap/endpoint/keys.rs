@@ -1,8 +1,8 @@
-//! What peers, resources and bodies are called inside an endpoint.
+//! Keys of peers, resources and bodies inside an endpoint.
 
 use core::ops::RangeInclusive;
 
-/// Where a peer is in the table of peers. Another peer may have it once this one is forgotten.
+/// The index of a peer in the table of peers. It may be reused once the peer is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PeerIndex(pub(super) u32);
 
@@ -20,8 +20,7 @@ impl From<PeerIndex> for u64 {
     }
 }
 
-/// A body in blocks: whose it is, and the fingerprint of the resource that it is sent to or read
-/// from.
+/// A body in blocks: its peer, and the fingerprint of the resource that it is sent to or read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct BodyKey {
     pub(super) peer: PeerIndex,

@@ -20,8 +20,8 @@ use crate::{
     machine::{Peer, Random},
 };
 
-/// The message layer, exchanges and block-wise transfer. None of them calls another one: what a
-/// call of one leads to in the others is done here, in [`routing`](super::routing) and above it.
+/// The message layer, exchanges and block-wise transfer. None of them calls another: effects of a
+/// call on the other layers are handled here, in [`routing`](super::routing) and above it.
 #[derive(Debug)]
 pub(super) struct Layers<P> {
     pub(super) messages: Messages<P>,
@@ -52,7 +52,7 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// Exchanges, and what they are lent.
+    /// Exchanges, and what they borrow for a call.
     pub(super) const fn exchanges(&mut self) -> (&mut Exchanges, Below<'_, P>) {
         let below = Below {
             messages: &mut self.messages,
@@ -61,7 +61,7 @@ impl<P: Peer> Layers<P> {
         (&mut self.exchanges, below)
     }
 
-    /// Tells the application of something that a peer has to do with.
+    /// Reports an event about a peer to the application.
     pub(super) fn tell(&mut self, peer: PeerIndex, event: impl FnOnce(P) -> Event<P>) {
         if let Some(peer) = self.messages.name(peer) {
             self.events.push(event(peer));
@@ -78,7 +78,7 @@ impl<P: Peer> Layers<P> {
         })
     }
 
-    /// A request of ours, and whom it was sent to.
+    /// A request of ours, and the peer it was sent to.
     pub(super) fn sent_request(&self, request: Key) -> Option<SentRequest> {
         let peer = self.exchanges.requests.peer(request)?;
         Some(SentRequest { peer, request })
@@ -99,7 +99,7 @@ impl<P> Layers<P> {
         .min_by_key(|(moment, _)| *moment)
     }
 
-    /// How much is held.
+    /// How much state is held.
     pub(super) fn usage(&self) -> Usage {
         let mut usage = self.messages.usage();
         self.exchanges.add_usage(&mut usage);
@@ -107,7 +107,7 @@ impl<P> Layers<P> {
         usage
     }
 
-    /// Whether nothing is kept of anyone, and nothing is left to send or to tell.
+    /// Whether there are no peers, nothing left to send and no pending events.
     pub(super) fn is_idle(&self) -> bool {
         let holds_nothing = self.usage() == Usage::default() && self.next_deadline().is_none();
         let waits_for_nothing = self.messages.is_idle() && self.events.is_empty();

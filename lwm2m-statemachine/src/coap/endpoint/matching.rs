@@ -1,4 +1,4 @@
-//! What a response leads to: it is matched with its request (RFC 7252 §5.3), and is the answer, a
+//! Handling of responses: each is matched with its request (RFC 7252 §5.3), and is its response, a
 //! notification (RFC 7641 §3), or a block of one of them.
 
 use bytes::Bytes;
@@ -26,7 +26,7 @@ const UNDERSTOOD: OptionSet = OptionSet::NONE
     .with(OptionNumber::BLOCK1);
 
 impl<P: Peer> Layers<P> {
-    /// A message with a response code.
+    /// Handles a message with a response code.
     pub(super) fn receive_response<'d>(
         &mut self,
         now: Instant,
@@ -67,7 +67,7 @@ impl<P: Peer> Layers<P> {
         Ok(self.deliver(now, SentRequest { peer, request: key }, message))
     }
 
-    /// The request whose message has this owner of its id.
+    /// The request that belongs to this owner of a message id.
     fn request_of(&self, owner: IdOwner) -> Option<Key> {
         match owner {
             IdOwner::Request(key) => Some(key),
@@ -105,7 +105,7 @@ impl<P: Peer> Layers<P> {
         Ok(self.deliver(now, SentRequest { peer, request }, message))
     }
 
-    /// Hands out a response that belongs to this request.
+    /// Delivers a response that belongs to this request.
     fn deliver<'d>(
         &mut self,
         now: Instant,
@@ -127,7 +127,7 @@ impl<P: Peer> Layers<P> {
             (Kind::Observation { .. }, Some(sequence)) => {
                 self.notified(now, of, sequence, response)
             }
-            // A notification that was under way when the observation was cancelled.
+            // A notification that was in flight when the observation was cancelled.
             (Kind::Cancellation, Some(_)) if response.kind() != MessageType::Acknowledgement => {
                 None
             }
@@ -143,7 +143,7 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// Hands out an answer to an observation that goes on, unless a newer one came before.
+    /// Delivers an answer to an observation that continues, unless a newer one has already arrived.
     fn notified<'d>(
         &mut self,
         now: Instant,
@@ -154,7 +154,7 @@ impl<P: Peer> Layers<P> {
         let is_large = is_in_blocks(&response);
         let requests = &mut self.exchanges.requests;
         let first = requests.note_answer(now, of.request, (sequence, !is_large))?;
-        // The blocks of an older answer are of no use any more.
+        // The blocks of an older answer are no longer useful.
         self.end_transfer(now, of);
         let requests = &mut self.exchanges.requests;
         requests.arrived(now, &mut self.messages, of.request);
@@ -165,7 +165,7 @@ impl<P: Peer> Layers<P> {
         Some(answer(RequestId(of.request), response, body, first, true))
     }
 
-    /// The first block of the last answer to a request has come.
+    /// The first block of the last answer to a request has arrived.
     fn answered_in_blocks<'d>(
         &mut self,
         now: Instant,
@@ -174,7 +174,7 @@ impl<P: Peer> Layers<P> {
     ) -> Option<Incoming<'d>> {
         let is_observation = self.exchanges.requests.end_observation(of.request)?;
         if !is_observation && self.blockwise.has_transfer(of) {
-            // Its response has come already, and is being put together.
+            // Its response has already arrived and is being assembled.
             return None;
         }
         self.end_transfer(now, of);
@@ -183,8 +183,8 @@ impl<P: Peer> Layers<P> {
         self.begin_download(now, of, response)
     }
 
-    /// Sends the body of a request in blocks that was too large as a whole, if the response says
-    /// how large they are to be (RFC 7959 §2.9.3); says whether it does.
+    /// Resends a request whose body was too large in blocks, if the response contains a block size
+    /// (RFC 7959 §2.9.3); returns whether it does.
     fn send_again_in_blocks(
         &mut self,
         now: Instant,
@@ -212,7 +212,7 @@ impl<P: Peer> Layers<P> {
         is_sent
     }
 
-    /// Begins to put a response together of which a block has come.
+    /// Starts assembling a response of which a block has arrived.
     fn begin_download<'d>(
         &mut self,
         now: Instant,
@@ -221,7 +221,7 @@ impl<P: Peer> Layers<P> {
     ) -> Option<Incoming<'d>> {
         let request = self.exchanges.requests.get(of.request)?;
         let mut mode = transfer_mode(request.mode);
-        // No observation is handed on in blocks.
+        // Observations are never passed on block by block.
         mode.is_streamed &= matches!(request.kind, Kind::Exchange);
         let message = self.exchanges.requests.take_template(of.request)?;
         let step = self
@@ -231,7 +231,7 @@ impl<P: Peer> Layers<P> {
         self.follow(now, of, response, step)
     }
 
-    /// Does what block-wise transfer makes of a response.
+    /// Applies the result of block-wise transfer for a response.
     fn follow<'d>(
         &mut self,
         now: Instant,
@@ -253,7 +253,7 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// The response is whole.
+    /// The response is complete.
     fn transfer_done<'d>(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! Peers as they come and go, in all layers.
+//! Adding and removing peers in all layers.
 
 use lwm2m_core::Instant;
 
@@ -8,8 +8,8 @@ use super::{
 use crate::machine::Peer;
 
 impl<P: Peer> Layers<P> {
-    /// The peer of this name, made if there is none; `None` if it would be one too many. Strangers
-    /// do not fill the table: for who is new, one of them is forgotten.
+    /// The peer with this name, added if it is new; `None` if there is no room. Strangers don't
+    /// fill the table: one of them is evicted for a new peer.
     pub(super) fn enter(&mut self, now: Instant, name: P) -> Option<PeerIndex> {
         if self.messages.is_full_for(&name) {
             self.displace(now);
@@ -17,7 +17,7 @@ impl<P: Peer> Layers<P> {
         self.messages.enter(name)
     }
 
-    /// Forgets a stranger, if one is found soon.
+    /// Evicts a stranger, if a short search finds one.
     fn displace(&mut self, now: Instant) {
         /// Where one peer in ten is a stranger, one is found nearly always.
         const LOOKS: usize = 64;
@@ -30,7 +30,8 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// Whether a peer is a stranger of whom no body comes on. One that began gives way.
+    /// Whether a peer is a stranger without an active transfer. A body that has only begun doesn't
+    /// count.
     fn may_displace(&self, now: Instant, peer: PeerIndex) -> bool {
         if self.blockwise.comes_on(now, peer) {
             return false;
@@ -39,14 +40,15 @@ impl<P: Peer> Layers<P> {
         self.messages.is_stranger(peer, first_blocks)
     }
 
-    /// Forgets a peer with all that is kept of it.
+    /// Removes a peer and all its state.
     pub(super) fn forget_peer(&mut self, now: Instant, peer: PeerIndex) {
         self.end_exchanges(now, peer);
         self.forget_bodies(now, peer);
         self.messages.forget_peer(peer);
     }
 
-    /// Ends all that is under way with a peer. What must not run again stays remembered.
+    /// Ends everything pending with a peer. Records of requests that must not be processed again
+    /// are kept.
     pub(super) fn close_peer(&mut self, now: Instant, peer: PeerIndex) {
         self.end_exchanges(now, peer);
         self.forget_bodies(now, peer);
@@ -57,17 +59,17 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// Forgets all bodies from and to a peer; not the peer.
+    /// Removes all bodies from and to a peer, but not the peer.
     fn forget_bodies(&mut self, now: Instant, peer: PeerIndex) {
         self.blockwise.forget_peer(peer);
         let _ = self.do_steps(now);
     }
 
-    /// Takes back all that is being sent to a peer, or waits for its answer.
+    /// Cancels everything that is being sent to a peer or waits for its answer.
     fn end_exchanges(&mut self, now: Instant, peer: PeerIndex) {
         let reason = FailureReason::PeerDropped;
         self.blockwise.forget_uploads(peer);
-        // Nothing of the peer that waits for its turn is to be sent meanwhile.
+        // No queued message to the peer must be sent in the meantime.
         for key in self.messages.take_waiting(peer).rev() {
             self.drop_transmission(now, peer, key);
         }

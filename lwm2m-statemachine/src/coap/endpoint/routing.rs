@@ -1,4 +1,4 @@
-//! What a call of one layer leads to in the others.
+//! Effects of a call of one layer on the others.
 
 use lwm2m_core::{Code, Instant};
 
@@ -17,7 +17,7 @@ use crate::{
     machine::Peer,
 };
 
-/// Whose deadline is next.
+/// The layer with the next deadline.
 #[derive(Clone, Copy, Debug)]
 enum Layer {
     Messages,
@@ -26,8 +26,7 @@ enum Layer {
 }
 
 impl<P: Peer> Layers<P> {
-    /// Answers a request with what becomes of it: one that is refused does no harm if it comes
-    /// again.
+    /// Answers a request with its outcome. A refused request is harmless to process again.
     pub(super) fn decide(
         &mut self,
         now: Instant,
@@ -40,7 +39,7 @@ impl<P: Peer> Layers<P> {
         self.answer(now, record, message)
     }
 
-    /// Answers a request, with the first of several blocks if need be.
+    /// Answers a request, with the first of several blocks if necessary.
     pub(super) fn answer(
         &mut self,
         now: Instant,
@@ -64,8 +63,8 @@ impl<P: Peer> Layers<P> {
         self.note_answer(now, first)
     }
 
-    /// Answers a request with a block of a body. Can fail only for want of a message id; the peer
-    /// then has no answer.
+    /// Answers a request with a block of a body. Fails only if no message id is free; the peer then
+    /// gets no answer.
     pub(super) fn send_block_of_body(
         &mut self,
         now: Instant,
@@ -93,7 +92,7 @@ impl<P: Peer> Layers<P> {
         Ok(())
     }
 
-    /// Sends a notification, or has it wait for its turn. After an error nothing is kept of it.
+    /// Sends or queues a notification. After an error no state of it is kept.
     pub(super) fn send_notification(
         &mut self,
         now: Instant,
@@ -109,7 +108,7 @@ impl<P: Peer> Layers<P> {
         sent
     }
 
-    /// Takes back a transmission.
+    /// Cancels a transmission.
     pub(super) fn end_transmission(&mut self, now: Instant, key: Key) -> Option<Transmission> {
         let transmission = self.messages.end_transmission(now, key);
         let requests = &mut self.exchanges.requests;
@@ -117,7 +116,7 @@ impl<P: Peer> Layers<P> {
         transmission
     }
 
-    /// Forgets what has come to its end, and acknowledges what has waited long enough.
+    /// Removes expired state, and acknowledges requests whose acknowledgement is due.
     pub(super) fn expire(&mut self, now: Instant) {
         self.messages.expire(now);
         let (exchanges, mut below) = self.exchanges();
@@ -148,7 +147,7 @@ impl<P: Peer> Layers<P> {
         self.blockwise.end_due();
     }
 
-    /// The layer that has something due at `now`, the first of all that is.
+    /// The layer with the earliest deadline that is due at `now`.
     fn first_due(&mut self, now: Instant) -> Option<Layer> {
         [
             (self.messages.peek_due(now), Layer::Messages),
@@ -161,7 +160,7 @@ impl<P: Peer> Layers<P> {
         .map(|(_, layer)| layer)
     }
 
-    /// Does what follows from what has become of messages that were sent.
+    /// Processes the outcomes of sent messages.
     pub(super) fn handle_outcomes(&mut self, now: Instant) {
         let (exchanges, below) = self.exchanges();
         exchanges.requests.note_sent(now, below.messages);
@@ -214,7 +213,7 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// A request has no response.
+    /// A request has failed.
     pub(super) fn fail_request(&mut self, now: Instant, key: Key, reason: FailureReason) {
         let requests = &mut self.exchanges.requests;
         requests.give_up(&mut self.messages, key);
@@ -235,7 +234,7 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// Forgets a request and all that was done for it; says whether there was one.
+    /// Removes a request and all its state; returns whether it existed.
     pub(super) fn remove_request(&mut self, now: Instant, key: Key) -> bool {
         let Some(of) = self.sent_request(key) else {
             return false;
@@ -248,7 +247,7 @@ impl<P: Peer> Layers<P> {
         removed.is_some()
     }
 
-    /// Forgets a request for a block; tells whose it was.
+    /// Removes a request for a block; returns the request it belonged to.
     pub(super) fn end_block(&mut self, now: Instant, key: Key) -> Option<Key> {
         let Kind::Block { of } = self.exchanges.requests.get(key)?.kind else {
             return None;
@@ -272,7 +271,7 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// The blocks of a response do not come.
+    /// The blocks of a response cannot be fetched.
     pub(super) fn transfer_failed(&mut self, now: Instant, key: Key, reason: FailureReason) {
         let requests = &self.exchanges.requests;
         let (Some(request), Some(of)) = (requests.get(key), self.sent_request(key)) else {
@@ -303,7 +302,7 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// Forgets a transfer, but not its request, which is an observation.
+    /// Removes a transfer, but not its request, which is an observation.
     pub(super) fn end_transfer(&mut self, now: Instant, of: SentRequest) {
         let Some(message) = self.blockwise.end_transfer(now, of) else {
             return;
@@ -312,8 +311,8 @@ impl<P: Peer> Layers<P> {
         let _ = self.do_steps(now);
     }
 
-    /// Does what the last call of block-wise transfer has left to do. The error is that of a
-    /// notification that could not be sent: there is no more than one.
+    /// Performs the steps left by the last call of block-wise transfer. An error is that of a
+    /// notification that could not be sent; there is at most one.
     pub(super) fn do_steps(&mut self, now: Instant) -> Result<(), SendError> {
         let mut result = Ok(());
         let mut steps = self.blockwise.take_steps();
@@ -361,7 +360,7 @@ impl<P: Peer> Layers<P> {
         Ok(())
     }
 
-    /// Tells the application of a step.
+    /// Reports a step to the application.
     fn tell_step(&mut self, step: &Step) {
         match *step {
             Step::NotificationFailed {
@@ -397,7 +396,7 @@ impl<P: Peer> Layers<P> {
         }
     }
 
-    /// Sends a notification whose first block has come.
+    /// Sends a notification whose first block has been supplied.
     fn send_supplied(
         &mut self,
         now: Instant,

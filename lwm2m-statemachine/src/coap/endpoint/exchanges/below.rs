@@ -1,4 +1,4 @@
-//! What the layer of exchanges is lent.
+//! What the layer of exchanges borrows for a call.
 
 use crate::{
     coap::{
@@ -21,7 +21,7 @@ pub(crate) struct Below<'a, P> {
 }
 
 impl<P: Peer> Below<'_, P> {
-    /// Tells that a confirmable notification has not reached its peer.
+    /// Reports that a confirmable notification has failed.
     pub(crate) fn tell_notification_failed(
         &mut self,
         peer: PeerIndex,

@@ -8,7 +8,8 @@ use lwm2m_core::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Newest {
     sequence: u32,
-    /// Until when the sequence numbers say whether another answer is newer. After that any is.
+    /// Until when sequence numbers decide whether another answer is newer. After that any answer is
+    /// newer.
     ordered_until: Instant,
 }
 
@@ -23,7 +24,7 @@ impl Newest {
         }
     }
 
-    /// One that came `age` ago, maybe by another clock; none if any answer is newer.
+    /// An answer that arrived `age` ago, maybe by another clock; `None` if any answer is newer.
     pub(crate) fn aged(sequence: u32, age: Duration, now: Instant) -> Option<Self> {
         let rest = Self::ORDERED.checked_sub(age)?;
         Some(Self {
@@ -36,14 +37,14 @@ impl Newest {
         self.sequence
     }
 
-    /// How long ago it came.
+    /// How long ago it arrived.
     pub(crate) fn age(&self, now: Instant) -> Duration {
         let rest = self.ordered_until.saturating_duration_since(now);
         let over = now.saturating_duration_since(self.ordered_until);
         Self::ORDERED.saturating_sub(rest).saturating_add(over)
     }
 
-    /// Whether an answer that comes now is newer.
+    /// Whether an answer that arrives now is newer.
     pub(crate) fn is_before(&self, sequence: u32, now: Instant) -> bool {
         const HALF: u32 = 1 << 23;
         let ahead = sequence.wrapping_sub(self.sequence) & 0x00ff_ffff;

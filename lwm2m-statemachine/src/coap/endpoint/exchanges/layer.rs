@@ -1,4 +1,4 @@
-//! The layer of exchanges as the endpoint sees it.
+//! The interface of the layer of exchanges.
 
 use lwm2m_core::Instant;
 
@@ -11,14 +11,14 @@ use crate::{
     machine::{KeyedState, Peer},
 };
 
-/// Requests and notifications of ours.
+/// Our requests and notifications.
 #[derive(Debug)]
 pub(crate) struct Exchanges {
     pub(crate) requests: Requests,
     pub(crate) notifications: Notifications,
 }
 
-/// Something of a peer that has no outcome yet.
+/// A pending item of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OpenExchange {
     Request(Key),
@@ -35,7 +35,7 @@ impl Exchanges {
         }
     }
 
-    /// What ends first if all that is under way with this peer does.
+    /// The first item to end when everything pending with this peer is ended.
     pub(crate) fn first_open<P: Peer>(
         &self,
         messages: &Messages<P>,
@@ -63,7 +63,7 @@ impl Exchanges {
         ])
     }
 
-    /// Adds how much is held.
+    /// Adds the usage of this layer.
     pub(crate) fn add_usage(&self, usage: &mut Usage) {
         let (requests, timers) = self.requests.len();
         usage.requests = requests;

@@ -1,14 +1,14 @@
-//! The layer of exchanges: requests of ours and their responses, notifications of ours
-//! (RFC 7252 §5, RFC 7641).
+//! The layer of exchanges: our requests and their responses, and our notifications (RFC 7252 §5,
+//! RFC 7641).
 //!
-//! [`Exchanges`] is the layer; each call is lent the message layer. What a request of ours with a body
-//! in blocks needs beside, block-wise transfer has.
+//! [`Exchanges`] is the layer; each call borrows the message layer. Additional state of our
+//! requests with block-wise bodies is kept by block-wise transfer.
 //!
-//! - [`requests`]: sent, waited for, and matched with responses, in the [`request_table`];
-//!   [`freshness`] says which answer of an observation is newer, and [`saved`] keeps an observation
-//!   across a restart.
-//! - [`notifications`]: sent, superseded, and remembered for a Reset; [`observer`] is what the
-//!   application keeps of one who observes.
+//! - [`requests`]: sends requests and matches responses, using the [`request_table`]; [`freshness`]
+//!   says which answer of an observation is newer, and [`saved`] keeps an observation across a
+//!   restart.
+//! - [`notifications`]: sends and supersedes notifications, and remembers them so that a Reset can
+//!   be matched; [`observer`] is the application's entry of an observer.
 
 mod below;
 mod freshness;

@@ -1,4 +1,4 @@
-//! Notifications, as the one who sends them sees it (RFC 7641 §4).
+//! Notifications on the sending side (RFC 7641 §4).
 
 use alloc::collections::VecDeque;
 use core::mem;
@@ -33,14 +33,14 @@ struct Notification {
     id: u64,
     token: Token,
     message_id: u16,
-    /// A first answer is one of the answers.
+    /// A first answer counts as an answer.
     share: Share,
-    /// Whether its acknowledgement is an outcome that was not told yet.
+    /// Whether its acknowledgement is an outcome that has not been reported yet.
     awaited: bool,
 }
 
 impl Notification {
-    /// One that is not acknowledged, or not any more.
+    /// A notification that isn't acknowledged, or has already been.
     const fn sent(id: u64, token: Token, message_id: u16) -> Self {
         Self {
             id,
@@ -60,12 +60,12 @@ impl Notification {
     }
 }
 
-/// Notifications: those that are being sent are with the message layer, those that were sent once
-/// are remembered here.
+/// Our notifications: the message layer holds those being sent; this remembers those that were sent
+/// once.
 #[derive(Debug)]
 pub(crate) struct Notifications {
     table: Table<Notification>,
-    /// They are remembered equally long.
+    /// All are remembered for the same time.
     ends: VecDeque<(Instant, Key)>,
     next_id: u64,
     /// How long they are remembered, in milliseconds.
@@ -88,8 +88,8 @@ impl Notifications {
         self.table.len()
     }
 
-    /// A notification that is about to be sent. If it takes the place of a confirmable one that
-    /// waits for its first block, it is confirmable, too.
+    /// A notification that is about to be sent. If it replaces a confirmable one that waits for its
+    /// first block, it is confirmable, too.
     pub(crate) fn begin(
         &mut self,
         token: Token,
@@ -115,7 +115,7 @@ impl Notifications {
         id
     }
 
-    /// Sends a notification, or has it wait for its turn. After an error nothing is kept of it.
+    /// Sends or queues a notification. After an error no state of it is kept.
     pub(crate) fn send<P: Peer>(
         &mut self,
         now: Instant,
@@ -183,7 +183,7 @@ impl Notifications {
         self.remember(now, below, peer, notification);
     }
 
-    /// A newer notification has taken the place of one that was sent with this message id.
+    /// A newer notification has replaced one that was sent with this message id.
     pub(crate) fn superseded<P: Peer>(
         &mut self,
         now: Instant,
@@ -196,7 +196,7 @@ impl Notifications {
         below.tell_notification_failed(peer, (id, token), FailureReason::Superseded);
     }
 
-    /// Remembers what a message id stands for, for a Reset that names it.
+    /// Remembers the notification of a message id, so that a Reset can be matched.
     fn remember<P: Peer>(
         &mut self,
         now: Instant,
@@ -276,14 +276,14 @@ impl Notifications {
             .find_map(|share| self.table.oldest(exchanges.notifications(share)))
     }
 
-    /// Forgets those that were sent long ago.
+    /// Removes expired notifications.
     pub(crate) fn expire<P: Peer>(&mut self, now: Instant, below: &mut Below<'_, P>) {
         while let Some(key) = pop_due(&mut self.ends, now) {
             self.forget(now, below, key, FailureReason::Timeout);
         }
     }
 
-    /// When the next one may be forgotten, in whole seconds.
+    /// When the next one expires, in whole seconds.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let (end, _) = self.ends.front()?;
         Some(Instant::from_millis(
@@ -314,14 +314,14 @@ impl Notifications {
         key: Key,
     ) -> Option<(NotificationId, Token)> {
         let notification = self.table.get_mut(key)?;
-        // One outcome: a Reset that names it, too, would be another.
+        // The Reset is its only outcome: `forget` must not report another.
         notification.awaited = false;
         let told = (NotificationId(notification.id), notification.token);
         self.forget(now, below, key, FailureReason::Reset);
         Some(told)
     }
 
-    /// A confirmable notification was acknowledged: the newer one, if there is one, is next.
+    /// A confirmable notification was acknowledged: the newer one, if any, is sent next.
     pub(crate) fn acknowledged<P: Peer>(
         &mut self,
         now: Instant,

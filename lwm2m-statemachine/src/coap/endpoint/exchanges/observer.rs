@@ -1,5 +1,5 @@
-//! What the application keeps of one who observes (RFC 7641 §4.1), and which of the notifications
-//! to it are confirmable (RFC 7641 §4.5).
+//! The application's entry of an observer (RFC 7641 §4.1), which decides which notifications are
+//! confirmable (RFC 7641 §4.5).
 
 use core::time::Duration;
 
@@ -14,20 +14,19 @@ use crate::coap::{
     token::Token,
 };
 
-/// An entry of the list of observers, which the application keeps beside the name of the peer
-/// (RFC 7641 §4.1); see
-/// [`Endpoint::observer`](crate::coap::Endpoint::observer).
+/// An entry of the list of observers, which the application stores together with the peer (RFC 7641
+/// §4.1); see [`Endpoint::observer`](crate::coap::Endpoint::observer).
 ///
-/// The endpoint keeps nothing of it: an observation costs it no memory while nothing is sent.
+/// The endpoint keeps no state for it: an observation takes no memory there while nothing is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observer {
     token: Token,
     resource: Resource,
-    /// The first notification that may be one of this observation.
+    /// The first notification that may belong to this observation.
     since: NotificationId,
     /// When the last confirmable notification was sent, or the observation began.
     confirmed: Instant,
-    /// Which notification that was, and what `confirmed` was before.
+    /// The notification sent then, and the previous value of `confirmed`.
     last: Option<(NotificationId, Instant)>,
 }
 
@@ -36,7 +35,7 @@ impl Observer {
     /// (RFC 7641 §4.5).
     pub const CONFIRM_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-    /// Who observes from `now` on, by this request.
+    /// Creates an observer from `now` on for this request.
     pub(crate) const fn new(now: Instant, responder: &Responder, since: NotificationId) -> Self {
         Self {
             token: responder.token(),
@@ -47,34 +46,35 @@ impl Observer {
         }
     }
 
-    /// The token of the request: with the peer, what tells observers apart.
+    /// The token of the request; together with the peer it identifies the observer.
     pub const fn token(&self) -> Token {
         self.token
     }
 
-    /// What is observed.
+    /// The observed resource.
     pub const fn resource(&self) -> Resource {
         self.resource
     }
 
-    /// Whether a notification to this peer and with this token is one of this observation, and
-    /// not of an earlier one that had the token.
+    /// Whether a notification to this peer with this token belongs to this observation, and not to
+    /// an earlier one with the same token.
     pub fn has_sent(&self, notification: NotificationId) -> bool {
         notification >= self.since
     }
 
-    /// This notification was not sent after all, as
-    /// [`Event::NotificationFailed`](crate::coap::Event::NotificationFailed) tells with
-    /// [`Aborted`](crate::coap::FailureReason::Aborted) or [`NotSent`](crate::coap::FailureReason::NotSent): if
-    /// it was to be the confirmable one, the next one is.
+    /// To be called if a notification was not sent after all, which
+    /// [`Event::NotificationFailed`](crate::coap::Event::NotificationFailed) reports with
+    /// [`Aborted`](crate::coap::FailureReason::Aborted) or
+    /// [`NotSent`](crate::coap::FailureReason::NotSent): if it was the confirmable one that was
+    /// due, the next notification is confirmable instead.
     pub fn was_not_sent(&mut self, notification: NotificationId) {
-        // One that took its place before it was sent was confirmable in its stead.
+        // If another one replaced it before it was sent, that one was confirmable instead.
         if let Some((_, before)) = self.last.take_if(|(last, _)| notification >= *last) {
             self.confirmed = before;
         }
     }
 
-    /// How the notification at `now` is sent.
+    /// The options for a notification at `now`.
     pub(crate) fn options(&self, now: Instant, options: NotifyOptions) -> NotifyOptions {
         let unconfirmed = now.saturating_duration_since(self.confirmed);
         NotifyOptions {
@@ -84,7 +84,7 @@ impl Observer {
         }
     }
 
-    /// A notification was sent at `now`, like this.
+    /// Records that a notification was sent at `now` with these options.
     pub(crate) const fn note(
         &mut self,
         now: Instant,

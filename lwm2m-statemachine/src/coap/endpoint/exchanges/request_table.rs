@@ -26,8 +26,8 @@ pub(crate) struct Request {
     /// If it was sent once.
     pub(crate) message_id: Option<u16>,
     pub(crate) deadline: Option<Instant>,
-    /// What was sent, when no transmission has it any more: the blocks of the response are asked
-    /// for with the same options.
+    /// The message that was sent, once no transmission holds it: the blocks of the response are
+    /// requested with the same options.
     pub(crate) message: Option<WireMessage>,
 }
 
@@ -38,9 +38,9 @@ pub(crate) enum Kind {
     Observation {
         /// The newest answer.
         newest: Option<Newest>,
-        /// Whether the application has its response.
+        /// Whether the application has received its response.
         answered: bool,
-        /// Whether the newest answer is the last; its blocks are still coming.
+        /// Whether the newest answer is the last; its blocks are still arriving.
         over: bool,
     },
     /// With Observe: 1 and the token of an observation: notifications of it may still come.
@@ -68,7 +68,7 @@ pub(crate) struct Mode {
     pub(crate) channel: Channel,
     /// Whether the application takes the blocks of the response one by one.
     pub(crate) streamed: bool,
-    /// How long the response may take once the request is there, in milliseconds.
+    /// How long the response may take once the request has arrived, in milliseconds.
     pub(crate) timeout: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Requests, as the one who makes them sees it: they are sent, waited for, and matched with their
-//! responses by token (RFC 7252 §5.2, §5.3).
+//! Requests on the client side: they are sent, and responses are matched by token (RFC 7252 §5.2,
+//! §5.3).
 
 use lwm2m_core::{Code, Instant};
 
@@ -29,9 +29,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Requests {
     table: RequestTable,
-    /// When responses are given up.
+    /// When the wait for a response times out.
     timers: TimerQueue<Key>,
-    /// How long a response may take, in milliseconds, unless the request says another time.
+    /// How long a response may take, in milliseconds, unless the request has a different timeout.
     response_timeout: u64,
     per_peer: usize,
 }
@@ -46,8 +46,8 @@ impl Requests {
         }
     }
 
-    /// Whether there may be one more request to this peer. If not, the peer is forgotten should
-    /// nothing be kept of it.
+    /// Checks whether one more request to this peer is allowed. If not, the peer is removed if it
+    /// has no state.
     pub(crate) fn check_room<P: Peer>(
         &self,
         messages: &mut Messages<P>,
@@ -77,8 +77,8 @@ impl Requests {
         Ok(key)
     }
 
-    /// Sends the request that ends an observation of this peer. The observation is to be
-    /// [removed](Self::remove) then; after an error it stays.
+    /// Sends the request that ends an observation of this peer. The caller must then
+    /// [remove](Self::remove) the observation; after an error it stays.
     pub(crate) fn send_cancellation<P: Peer>(
         &mut self,
         now: Instant,
@@ -91,7 +91,7 @@ impl Requests {
         let (Some(request), Some(peer)) = (request, peer) else {
             return Err(SendError::NoObservation);
         };
-        // For a moment both have the token. The bound holds: one takes the place of the other.
+        // Both briefly have the token. The limit still holds, because one replaces the other.
         let new = (request.token, Kind::Cancellation, self.mode(options));
         let key = self.insert(now, messages, peer, new)?;
         self.dispatch(now, messages, key, message)?;
@@ -116,7 +116,8 @@ impl Requests {
         Ok(key)
     }
 
-    /// A request whose body goes in blocks, each of which is [sent](Self::send_block).
+    /// Adds a request whose body is transferred in blocks, each [sent](Self::send_block)
+    /// separately.
     pub(crate) fn open<P: Peer>(
         &mut self,
         now: Instant,
@@ -128,7 +129,7 @@ impl Requests {
         self.insert(now, messages, peer, (token, Kind::Exchange, mode))
     }
 
-    /// An observation that another endpoint has begun with this message.
+    /// Adds an observation that another endpoint has started with this message.
     pub(crate) fn restore<P: Peer>(
         &mut self,
         now: Instant,
@@ -172,7 +173,7 @@ impl Requests {
         Mode::new(options, self.response_timeout)
     }
 
-    /// A token that no request to this peer has.
+    /// A token that no other request to this peer uses.
     fn new_token<P: Peer>(&self, messages: &mut Messages<P>, peer: PeerIndex) -> Token {
         loop {
             let token = Token::from_random(messages.random_and_records().0.next_u64());
@@ -204,7 +205,7 @@ impl Requests {
         Ok(self.table.insert(peer, &mut exchanges.requests, request))
     }
 
-    /// Sends the message of a request; forgets the request if that is not possible.
+    /// Sends the message of a request; removes the request if that is not possible.
     fn dispatch<P: Peer>(
         &mut self,
         now: Instant,
@@ -299,15 +300,15 @@ impl Requests {
         self.table.oldest(chain)
     }
 
-    /// The responses to non-confirmable requests are waited for from when they are sent. To be
-    /// called after each call of the message layer that may send.
+    /// Starts the response timeouts of non-confirmable requests that have been sent. Must be called
+    /// after each call of the message layer that may send.
     pub(crate) fn note_sent<P: Peer>(&mut self, now: Instant, messages: &mut Messages<P>) {
         while let Some(request) = messages.poll_sent() {
             self.await_response(now, request);
         }
     }
 
-    /// The request is there, or was sent once: its response is waited for from now on.
+    /// The request has arrived, or was sent once: the wait for its response starts now.
     fn await_response(&mut self, now: Instant, key: Key) {
         if let Some(request) = self.table.get_mut(key) {
             let deadline = after(now, request.mode.timeout);
@@ -315,7 +316,7 @@ impl Requests {
         }
     }
 
-    /// A non-confirmable request is outstanding no more. Its response may still come.
+    /// A non-confirmable request is no longer outstanding. Its response may still arrive.
     pub(crate) fn probe_over<P: Peer>(
         &mut self,
         messages: &mut Messages<P>,
@@ -333,8 +334,9 @@ impl Requests {
         }
     }
 
-    /// The peer has the request, and will answer it separately. A ping is over then: the answer
-    /// should have been a Reset, but the peer is there all the same. Says whether it was one.
+    /// The peer acknowledged the request, and will answer it separately. For a ping that is the
+    /// outcome: the peer should have sent a Reset, but it is reachable. Returns whether the request
+    /// was a ping.
     pub(crate) fn acknowledged<P: Peer>(
         &mut self,
         now: Instant,
@@ -355,8 +357,8 @@ impl Requests {
         false
     }
 
-    /// An answer to an observation that goes on has come, with all of its body or not. None if it
-    /// is not newer than the newest; else whether it is the first.
+    /// An answer to an observation that continues has arrived, with its whole body or not. `None`
+    /// if it is not newer than the newest one; otherwise whether it is the first.
     pub(crate) fn note_answer(
         &mut self,
         now: Instant,
@@ -378,7 +380,7 @@ impl Requests {
         Some(is_first)
     }
 
-    /// The request need not be sent again, and its response not be waited for.
+    /// Stops the transmission of the request and the wait for its response.
     pub(crate) fn arrived<P: Peer>(&mut self, now: Instant, messages: &mut Messages<P>, key: Key) {
         let (Some(peer), Some(request)) = (self.table.peer(key), self.table.get_mut(key)) else {
             return;
@@ -395,7 +397,7 @@ impl Requests {
         self.note_sent(now, messages);
     }
 
-    /// Nothing is expected of the peer any more, as far as the request goes.
+    /// The request is abandoned: nothing more is expected from the peer.
     pub(crate) fn give_up<P: Peer>(&mut self, messages: &mut Messages<P>, key: Key) {
         if let Some(request) = self.table.get_mut(key)
             && let Some(transmission) = request.transmission
@@ -405,7 +407,7 @@ impl Requests {
         }
     }
 
-    /// Forgets a request.
+    /// Removes a request.
     pub(crate) fn remove<P: Peer>(
         &mut self,
         now: Instant,
@@ -424,7 +426,7 @@ impl Requests {
         self.timers.peek_due(now)
     }
 
-    /// The next request whose response did not come in time.
+    /// The next request whose response did not arrive in time.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Key> {
         let key = self.timers.pop_due(now)?;
         self.table.get_mut(key)?.deadline = None;

@@ -1,4 +1,4 @@
-//! An observation as it is kept while its endpoint does not run.
+//! Saved observations.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -15,52 +15,52 @@ use crate::{
     machine::Channel,
 };
 
-/// An observation of ours as plain data, to be stored while the endpoint does not run: see
+/// A client-side observation as plain data, to be stored across a restart: see
 /// [`Endpoint::save_observation`](crate::coap::Endpoint::save_observation) and
 /// [`Endpoint::restore_observation`](crate::coap::Endpoint::restore_observation).
 ///
-/// The feature `serde` serialises it.
+/// With the feature `serde` it can be serialised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SavedObservation<P> {
-    /// Who is observed. The name may have changed meanwhile: set it to the new one.
+    /// The peer that is observed. If its name has changed in the meantime, set the new one.
     pub peer: P,
     /// The token of the request; notifications are matched by it.
     pub token: Token,
-    /// The request as it was sent. The blocks of large notifications are asked for with its options
+    /// The request as it was sent. The blocks of large notifications are requested with its options
     /// (RFC 7959 §3.4).
     pub request: Vec<u8>,
     /// Whether requests for blocks of notifications are confirmable.
     pub confirmable: bool,
-    /// What they travel on.
+    /// The channel they are sent on.
     pub channel: Channel,
     /// How long the responses to them may take.
     pub response_timeout: Duration,
-    /// The newest answer; none if any notification is newer.
+    /// The newest answer; `None` if any notification counts as newer.
     pub newest: Option<SavedNewest>,
 }
 
-/// The newest answer of an observation, by which older ones that come late are told
-/// (RFC 7641 §3.4).
+/// The newest answer of an observation, used to recognise older ones that arrive late (RFC 7641
+/// §3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SavedNewest {
     /// Its sequence number, in 24 bits.
     pub sequence: u32,
-    /// How long before it was saved it had come. Where it is known how long the endpoint did not
-    /// run, add that. Else notifications stay in the order of their numbers for somewhat longer than
-    /// the 128 seconds of RFC 7641 §3.4, which does no harm as long as the peer counts on.
+    /// How old the answer was when it was saved. If the downtime is known, add it. Otherwise
+    /// sequence numbers decide for somewhat longer than the 128 seconds of RFC 7641 §3.4, which
+    /// does no harm as long as the peer continues its numbering.
     pub age: Duration,
 }
 
-/// Why an observation cannot be restored. Nothing has changed.
+/// Why an observation cannot be restored. The endpoint is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RestoreError {
     /// What was saved is not a request to observe (RFC 7641 §2).
     #[error("not a request to observe")]
     NotAnObservation,
-    /// Another request to the peer, or another observation of it, has the token.
+    /// Another request to the peer, or another observation of it, uses the token.
     #[error("the token is in use")]
     TokenInUse,
     /// There is no room now.

@@ -52,7 +52,7 @@ pub(super) struct PeerRecords {
     chain: Chain,
     /// How many of them are not spare.
     binding: u32,
-    /// How many bytes their answers take.
+    /// The bytes of their answers.
     bytes: u32,
 }
 
@@ -65,7 +65,8 @@ impl PeerRecords {
         self.chain.len()
     }
 
-    /// Whether at most this many messages would do harm if they came again after all is forgotten.
+    /// Whether at most this many messages would do harm if they were processed again after all
+    /// records are dropped.
     pub(super) const fn is_spare_but(self, messages: usize) -> bool {
         self.binding as usize <= messages
     }
@@ -84,18 +85,18 @@ impl PeerRecords {
     }
 }
 
-/// What is done when the message is received again.
+/// The reaction to a duplicate of the message.
 #[derive(Clone, Debug)]
 pub(super) enum State {
     /// The application has not answered: nothing.
     Open(RequestContext),
     /// It has not answered, but the request was acknowledged: another acknowledgement.
     Acknowledged(RequestContext),
-    /// It has answered a group's request, and the answer has not been sent yet: nothing.
+    /// It has answered a multicast request, and the answer has not been sent yet: nothing.
     AtLeisure(Box<DelayedAnswer>),
     /// The same answer again.
     Answered(WireMessage),
-    /// The same block of a body again, as long as that is kept.
+    /// The same block of a body again, as long as the body is kept.
     Served {
         resource: u64,
         block: BlockOption,
@@ -105,7 +106,7 @@ pub(super) enum State {
     Done,
 }
 
-/// An answer that waits for its moment (RFC 7252 §8.2).
+/// An answer that is delayed (RFC 7252 §8.2).
 #[derive(Clone, Debug)]
 pub(super) struct DelayedAnswer {
     /// Until it is taken.
@@ -129,8 +130,8 @@ impl State {
     }
 }
 
-/// The records of all peers. Records of one kind live equally long, so each kind has a queue in the
-/// order of their ends.
+/// The records of all peers. Records of one kind have the same lifetime, so each kind has a queue
+/// ordered by expiry.
 #[derive(Clone, Debug)]
 pub(super) struct Records {
     table: Table<Record>,
@@ -151,8 +152,8 @@ pub(super) struct Records {
     bytes: usize,
 }
 
-/// The oldest records of a peer are found by following its chain; only further ones are in the index.
-/// Most peers have no more than this, and need no look into the index.
+/// The oldest records of a peer are found by following its chain; only further ones are in the
+/// index. Most peers have no more than this, and need no lookup in the index.
 const FEW: usize = 2;
 
 impl Records {
@@ -248,13 +249,14 @@ impl Records {
         }
     }
 
-    /// Whether the message was handled, and is remembered because its repetition would do harm.
+    /// Whether the message was handled, and its record is kept because processing it again would do
+    /// harm.
     pub(super) fn is_kept(&self, key: Key) -> bool {
         let kept = |record: &Record| record.state.is_final() && !record.is_spare();
         self.table.get(key).is_some_and(kept)
     }
 
-    /// The answer that a repetition leads to.
+    /// The answer to a duplicate.
     pub(super) fn answer(&self, key: Key) -> Option<&WireMessage> {
         match &self.table.get(key)?.state {
             State::Answered(answer) => Some(answer),
@@ -262,7 +264,7 @@ impl Records {
         }
     }
 
-    /// Takes the answer to a group's request, which is due.
+    /// Takes the answer to a multicast request that is due.
     pub(super) fn take_delayed(&mut self, key: Key, of: &mut PeerRecords) -> Option<WireMessage> {
         let mut answer = None;
         self.change(key, of, |record| {
@@ -308,15 +310,15 @@ impl Records {
         key
     }
 
-    /// Has the request acknowledged at `deadline` if it is not answered by then.
+    /// Schedules the acknowledgement of the request at `deadline` if it is not answered by then.
     pub(super) fn acknowledge_at(&mut self, key: Key, deadline: Instant) {
         push(&mut self.unanswered, (deadline, key));
     }
 
-    /// Changes what a repetition leads to.
+    /// Changes the reaction to duplicates.
     pub(super) fn set(&mut self, key: Key, of: &mut PeerRecords, state: State) {
         self.change(key, of, |record| record.state = state);
-        // Usually the newest request is answered first; its deadline then needs no look.
+        // Usually the newest request is answered first; its deadline is then removed at once.
         while let Some((_, last)) = self.unanswered.back()
             && !self.is_unanswered(*last)
         {
@@ -324,7 +326,8 @@ impl Records {
         }
     }
 
-    /// A repetition would do no harm: the record goes when room is needed.
+    /// Marks the message as harmless to process again: its record may be evicted when room is
+    /// needed.
     pub(super) fn make_spare(&mut self, key: Key, of: &mut PeerRecords) {
         self.change(key, of, |record| record.repetition = Repetition::Harmless);
     }
@@ -425,7 +428,7 @@ impl Records {
         pop_due(&mut self.confirmable, now).or_else(|| pop_due(&mut self.non_confirmable, now))
     }
 
-    /// The next request that is to be acknowledged without an answer.
+    /// The next request that needs an Empty acknowledgement.
     pub(super) fn pop_unanswered(&mut self, now: Instant) -> Option<Key> {
         loop {
             let key = pop_due(&mut self.unanswered, now)?;
@@ -530,7 +533,7 @@ mod tests {
             let mut model = BTreeMap::new();
             for (peer, message_id) in steps {
                 let of = &mut remembered[peer as usize];
-                // What is there goes, from anywhere in the chain; what is not comes.
+                // Removes an existing entry anywhere in the chain, or adds a new one.
                 if let Some(key) = model.remove(&(peer, message_id)) {
                     let removed = records.remove(key, of).unwrap();
                     prop_assert_eq!(removed.message_id, message_id);
