@@ -6,12 +6,12 @@
 //!
 //! 1. Silent peers, not heard from for as long as a client waits before it retransmits: the largest
 //!    first, and among equally large ones the longest silent.
-//! 2. Peers that have sent only first blocks: the longest silent first. A flood of first blocks has
-//!    nothing more to show, so it displaces itself.
+//! 2. Peers that have sent only first blocks: the longest silent first. A flood of first blocks never
+//!    gets beyond this stage, so it displaces only itself.
 //! 3. Peers that hold more than the newcomer will: the largest first.
 //!
-//! Two peers that are equally busy and equally large don't displace each other, as neither would
-//! get its body through. The newcomer is refused.
+//! Two peers that are equally busy and equally large don't displace each other, because neither
+//! would then complete its body. The newcomer is refused.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -200,7 +200,7 @@ impl Holders {
             .map(|(class, _, other)| (*class, *other))
     }
 
-    /// Stores what is known of a peer, and enters it in the orders.
+    /// Stores the state of a peer, and adds it to the orders.
     fn put(&mut self, peer: PeerIndex, holder: Holder) {
         self.take(peer);
         self.order.insert((holder.class, holder.place, peer));
@@ -230,7 +230,7 @@ mod tests {
         Instant::from_secs(seconds)
     }
 
-    /// A peer that holds so many bytes and was last heard from at `heard`.
+    /// A peer that holds this many bytes and was last heard from at `heard`.
     fn hold(holders: &mut Holders, peer: u32, bytes: usize, heard: u64, later: bool) {
         let peer = PeerIndex(peer);
         holders.enter(at(heard), peer);
@@ -273,7 +273,7 @@ mod tests {
         hold(&mut holders, 7, 16, 9, false);
         hold(&mut holders, 8, 100 * SMALL, 10, true);
         assert_eq!(holders.bodies(), 8);
-        // At 10 s those are silent that were heard of at 7 s or before.
+        // At 10 s, peers last heard from at 7 s or before are silent.
         assert_eq!(
             all(&mut holders, 10, newcomer(16)),
             [4, 2, 1, 3, 5, 7, 8],

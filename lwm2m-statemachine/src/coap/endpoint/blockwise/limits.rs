@@ -51,7 +51,7 @@ impl Sizes {
         }
     }
 
-    /// Whether a message fits without blocks, with so many bytes of further options.
+    /// Whether a message fits without blocks, with this many bytes of additional options.
     pub(super) fn fits(&self, channel: Channel, message: &MessageBuf, beside: usize) -> bool {
         let room = match channel {
             Channel::Udp => usize::MAX,
@@ -115,7 +115,7 @@ impl Sizes {
         BlockOption::new(block.number(), code == Code::CONTINUE, size)
     }
 
-    /// The largest block that fits beside so many bytes and the payload marker.
+    /// The largest block that fits in addition to this many bytes and the payload marker.
     fn within_sms(&self, length: usize) -> usize {
         let room = self.sms.saturating_sub(length.saturating_add(1));
         block_size(room).min(self.block)
@@ -125,8 +125,8 @@ impl Sizes {
 /// How long a transfer may take, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// How long a peer with a transfer under way may be silent: the longest wait before a first
-    /// retransmission.
+    /// How long a peer with an active transfer may be silent: the maximum initial retransmission
+    /// timeout.
     pub(super) silence: u64,
     lifetime: u64,
     deadline: u64,
@@ -145,7 +145,7 @@ impl Times {
         }
     }
 
-    /// When the next block must have come.
+    /// When the next block must have arrived.
     pub(super) fn next_block(&self, now: Instant) -> Instant {
         after(now, self.lifetime)
     }

@@ -1,4 +1,5 @@
-//! The message with a block of a body: it has the options of the whole message, and a few of its own.
+//! The message with a block of a body: it has the options of the whole message and some additional
+//! ones.
 
 use lwm2m_core::Code;
 
@@ -7,7 +8,8 @@ use crate::coap::{
     option::{BlockOption, OptionNumber, OptionSet, Uint},
 };
 
-/// Options that aren't copied from the whole message, as they belong to one block or one message.
+/// Options that aren't copied from the whole message because they belong to one block or one
+/// message.
 const WITHOUT: OptionSet = OptionSet::NONE
     .with(OptionNumber::OBSERVE)
     .with(OptionNumber::BLOCK1)
@@ -23,7 +25,7 @@ pub(super) const REQUEST_TAG: OptionNumber = OptionNumber::new(292);
 /// When a client that was refused for lack of room may try again, in seconds.
 const RETRY_AFTER: u32 = 30;
 
-/// The options that the message with a block has of its own.
+/// The additional options of the message with a block.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct BlockOptions<'a> {
     pub(super) etag: Option<&'a [u8]>,

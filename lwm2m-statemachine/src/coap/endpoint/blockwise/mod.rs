@@ -1,18 +1,18 @@
-//! Bodies larger than a block, one block after the other (RFC 7959).
+//! Block-wise transfer of bodies larger than one block (RFC 7959).
 //!
-//! [`BlockWise`] decides, the endpoint acts. Each call returns what is to be done with its message,
-//! and leaves a list of [`Step`]s that the endpoint does first. Nothing here sends, or knows what a
-//! peer is called. The parts:
+//! [`BlockWise`] decides and the endpoint acts. Each call returns what to do with its message, and
+//! leaves a list of [`Step`]s that the endpoint must perform first. Nothing here sends messages or
+//! knows the names of peers. The parts:
 //!
-//! - [`receiving`]: requests that come in blocks (Block1), assembled or handed on block by block.
-//! - [`serving`]: our responses that are asked for block by block (Block2), or that the application
+//! - [`receiving`]: requests that arrive in blocks (Block1), assembled or passed on block by block.
+//! - [`serving`]: our responses that are requested block by block (Block2), or that the application
 //!   supplies block by block.
-//! - [`requesting`]: our requests whose body, or whose response's body, goes in blocks. [`transfer`]
-//!   decides for one of them what each response leads to.
+//! - [`requesting`]: our requests whose body, or whose response's body, is transferred in blocks.
+//!   [`transfer`] handles the responses of one of them.
 //!
-//! They share [`message`], which makes the message with a block; [`limits`], from the configuration;
-//! [`held`], which counts the bytes of bodies; and [`holders`], which decides who gives way when there
-//! is no room.
+//! They share [`message`], which builds the message with a block; [`limits`], from the
+//! configuration; [`held`], which counts the bytes of bodies; and [`holders`], which decides which
+//! peer gives way when there is no room.
 
 mod held;
 mod holders;
@@ -63,7 +63,7 @@ use crate::{
     machine::{Channel, KeyedState, Random},
 };
 
-/// Decides what becomes of bodies that are larger than a block.
+/// Handles bodies that are larger than one block.
 #[derive(Debug)]
 pub(super) struct BlockWise {
     receiving: Receiving,
@@ -90,12 +90,12 @@ impl BlockWise {
         }
     }
 
-    /// What is kept of a request until it has been answered.
+    /// The data to keep about a request until it is answered.
     pub(super) fn context(&self, request: &MessageRef<'_>, channel: Channel) -> RequestContext {
         RequestContext::new(request, channel, self.fingerprints)
     }
 
-    /// A request with block options has come. `is_known` tells whether a record still exists.
+    /// A request with block options has arrived. `is_known` tells whether a record still exists.
     pub(super) fn receive<'d>(
         &mut self,
         now: Instant,
@@ -128,7 +128,7 @@ impl BlockWise {
     }
 
     /// A request is answered with this message. Returns the message to send: a block of it, or a
-    /// refusal if that accepts a body for which there is no room.
+    /// refusal if the answer accepts a body for which there is no room.
     pub(super) fn answer(
         &mut self,
         now: Instant,
@@ -142,8 +142,8 @@ impl BlockWise {
             .split(now, asking.peer, &asking.context, message, steps)
     }
 
-    /// A request is answered with this code. Returns another answer if that accepts a body for which
-    /// there is no room.
+    /// A request is answered with this code. Returns a different answer if this one accepts a body
+    /// for which there is no room.
     fn answered(&mut self, now: Instant, asking: &OpenRequest, code: Code) -> Option<MessageBuf> {
         let block = asking.context.block1()?;
         let (body, record) = (asking.body(), asking.record);
@@ -181,7 +181,7 @@ impl BlockWise {
         Ok(None)
     }
 
-    /// A request that was answered with this block came again.
+    /// Handles a duplicate of a request that was answered with this block.
     pub(super) fn serve_again(&mut self, body: BodyKey, record: Key, block: BlockOption) {
         self.serving
             .serve_again(body, record, block, &mut self.steps);
@@ -209,7 +209,7 @@ impl BlockWise {
         self.serving.first_block(context, message, source)
     }
 
-    /// Has a notification wait for its first block. Returns whether there was room.
+    /// Queues a notification until its first block is supplied. Returns whether there was room.
     pub(super) fn notify_from(
         &mut self,
         now: Instant,
@@ -234,13 +234,14 @@ impl BlockWise {
             .end_notification(peer, token, end, &mut self.steps);
     }
 
-    /// A notification with the first block of a body wasn't sent: nobody will ask for the others.
+    /// A notification with the first block of a body wasn't sent, so the other blocks won't be
+    /// requested.
     pub(super) fn notification_not_sent(&mut self, body: BodyKey) {
         let steps = &mut self.steps;
         self.serving.forget(body, ServingEnd::NoRoom, steps);
     }
 
-    /// Names a body that the application will supply.
+    /// Allocates an id for a body that the application will supply.
     pub(super) const fn source(&mut self, size: Option<u32>) -> Source {
         let id = SourceId(self.next_source);
         self.next_source = self.next_source.wrapping_add(1);
@@ -273,12 +274,12 @@ impl BlockWise {
         }
     }
 
-    /// Whether the body of this request goes in blocks.
+    /// Whether the body of this request needs blocks.
     pub(super) fn is_large(&self, channel: Channel, message: &MessageBuf) -> bool {
         self.requesting.is_large(channel, message)
     }
 
-    /// Asks the server for small blocks, if they are to be small.
+    /// Requests smaller blocks from the server, if they are preferred.
     pub(super) fn prefer_blocks(&self, channel: Channel, message: &mut MessageBuf) {
         self.requesting.prefer_blocks(channel, message);
     }
@@ -293,14 +294,14 @@ impl BlockWise {
         self.requesting.upload(mode, message, source)
     }
 
-    /// Begins to send the body of this request, or has it wait for its turn.
+    /// Begins to send the body of this request, or queues it.
     pub(super) fn begin_upload(&mut self, now: Instant, of: SentRequest, upload: Upload) {
         self.requesting
             .begin_upload(now, of, upload, &mut self.steps);
     }
 
-    /// The body of a request was too large in one message; `hint` has the block size that the server
-    /// wants. Returns whether it goes in blocks now.
+    /// The body of a request was too large in one message; `hint` has the block size that the
+    /// server wants. Returns whether the body is sent in blocks now.
     pub(super) fn send_again(
         &mut self,
         now: Instant,
@@ -312,7 +313,7 @@ impl BlockWise {
             .send_again(now, of, mode, (whole, hint), &mut self.steps)
     }
 
-    /// The first block of a response has come, to a request with this message.
+    /// The first block of the response to this request message has arrived.
     pub(super) fn begin_download(
         &mut self,
         now: Instant,
@@ -345,7 +346,7 @@ impl BlockWise {
         self.requesting.block_ended(of);
     }
 
-    /// The response to the request for a block has come.
+    /// The response to the request for a block has arrived.
     pub(super) fn block_answered(
         &mut self,
         now: Instant,
@@ -356,19 +357,19 @@ impl BlockWise {
             .block_answered(now, of, response, &mut self.steps)
     }
 
-    /// Ends a transfer, as it is done or its request is gone. Returns the message of the request if
-    /// there was a transfer.
+    /// Ends a transfer because it is complete or its request is gone. Returns the message of the
+    /// request if there was a transfer.
     pub(super) fn end_transfer(&mut self, now: Instant, of: SentRequest) -> Option<WireMessage> {
         self.requesting.end(now, of, &mut self.steps)
     }
 
-    /// Forgets the uploads to this peer that wait for their turn.
+    /// Removes the queued uploads to this peer.
     pub(super) fn forget_uploads(&mut self, peer: PeerIndex) {
         self.requesting.forget_uploads(peer);
     }
 
-    /// The application wants a request assembled whose first block it has. Returns the answer to
-    /// that.
+    /// The application wants the rest of a request assembled after its first block. Returns the
+    /// answer to that block.
     pub(super) fn assemble(
         &mut self,
         now: Instant,
@@ -380,8 +381,8 @@ impl BlockWise {
             .assemble(now, body, record, payload, &mut self.steps)
     }
 
-    /// The application ignores a request. Returns whether that ends a body. Then the peer isn't held
-    /// by it any more, and running the request again does no harm.
+    /// The application ignores a request. Returns whether that ends a body. The body then no longer
+    /// holds the peer, and the request is harmless to process again.
     pub(super) fn ignored(&mut self, asking: &OpenRequest) -> bool {
         let block = asking.context.block1();
         block.is_some_and(|block| self.receiving.ignored(asking.body(), asking.record, block))
@@ -442,7 +443,7 @@ impl BlockWise {
         }
     }
 
-    /// All that is due has been done.
+    /// Everything that was due has been done.
     pub(super) fn end_due(&mut self) {
         self.requesting.end_due();
         self.receiving.end_due();
@@ -454,7 +455,7 @@ impl BlockWise {
         self.receiving.is_empty() && self.serving.is_empty() && self.requesting.is_empty()
     }
 
-    /// Adds how much is held.
+    /// Adds the usage of block-wise transfer.
     pub(super) fn add_usage(&self, usage: &mut Usage) {
         self.receiving.add_usage(usage);
         self.serving.add_usage(usage);

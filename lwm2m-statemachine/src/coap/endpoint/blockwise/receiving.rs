@@ -1,6 +1,6 @@
-//! Requests that come in blocks: assembled, or handed on block by block (RFC 7959 §2.5, §2.9).
+//! Requests that arrive in blocks: assembled, or passed on block by block (RFC 7959 §2.5, §2.9).
 //!
-//! If blocks are handed on, the application decides at the first block: it refuses the body, takes
+//! If blocks are passed on, the application decides at the first block: it refuses the body, takes
 //! it block by block, or has it assembled. Until then nothing is held, and no other body gives way
 //! (see [`bodies`]).
 
@@ -37,12 +37,12 @@ use crate::{
     machine::KeyedState,
 };
 
-/// Decides what becomes of the blocks of requests.
+/// Handles the blocks of requests.
 #[derive(Clone, Debug)]
 pub(super) struct Receiving {
     bodies: InboundBodies,
     next_id: u64,
-    /// Whether blocks are handed on instead of assembled.
+    /// Whether blocks are passed on instead of assembled.
     streamed: bool,
     sizes: Sizes,
     fingerprints: KeyedState,
@@ -94,7 +94,7 @@ impl Receiving {
             .map(|(_, inbound)| inbound.requests.first)
     }
 
-    /// What a block of a request leads to.
+    /// Handles a block of a request.
     pub(super) fn receive<'d>(
         &mut self,
         now: Instant,
@@ -239,7 +239,7 @@ impl Receiving {
         Err(busy())
     }
 
-    /// A block was added: hands it on, or the whole body, or asks for the next block.
+    /// A block was added: passes on the block or the whole body, or requests the next block.
     fn hand_on<'d>(
         &mut self,
         now: Instant,
@@ -282,8 +282,8 @@ impl Receiving {
         }
     }
 
-    /// The application wants a body assembled whose first block is `payload`. Returns the answer to
-    /// that block.
+    /// The application wants the rest of a body assembled after its first block, `payload`. Returns
+    /// the answer to that block.
     pub(super) fn assemble(
         &mut self,
         now: Instant,
@@ -315,8 +315,8 @@ impl Receiving {
         Ok(MessageBuf::response(Code::CONTINUE))
     }
 
-    /// The request that brought a block is answered with this code. Returns another answer if that
-    /// accepts a body for which there is no room.
+    /// The request that brought a block is answered with this code. Returns a different answer if
+    /// this one accepts a body for which there is no room.
     pub(super) fn answered(
         &mut self,
         now: Instant,
@@ -355,9 +355,9 @@ impl Receiving {
         None
     }
 
-    /// The application ignores the request that brought a block: the block may come again. Returns
-    /// whether that ends the body. Then the peer isn't held by it any more, and running the request
-    /// again does no harm.
+    /// The application ignores the request that carried a block: the block may be retransmitted.
+    /// Returns whether that ends the body. The body then no longer holds the peer, and the request
+    /// is harmless to process again.
     pub(super) fn ignored(&mut self, key: BodyKey, record: Key, block: BlockOption) -> bool {
         let Some(inbound) = self.bodies.undecided(key, record) else {
             return false;

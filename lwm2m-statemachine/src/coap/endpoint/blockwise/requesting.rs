@@ -1,5 +1,5 @@
-//! Requests of ours that take several exchanges: each block is a request of its own, on behalf of
-//! the application's request (RFC 7959 §2.4, §2.5, §2.6).
+//! Our requests that take several exchanges: each block is a separate request on behalf of the
+//! application's request (RFC 7959 §2.4, §2.5, §2.6).
 
 mod transfers;
 mod uploads;
@@ -35,7 +35,7 @@ use crate::{
     machine::{Channel, KeyedState},
 };
 
-/// Decides what comes next of requests whose body, or whose response's body, goes in blocks.
+/// Handles requests whose body, or whose response's body, is transferred in blocks.
 #[derive(Debug)]
 pub(super) struct Requesting {
     transfers: Transfers,
@@ -101,8 +101,8 @@ impl Requesting {
         self.sources.get(&source).copied()
     }
 
-    /// Whether the body of this request goes in blocks: if it doesn't fit into one message, the
-    /// method isn't GET, and there is no Block1 option by which the application deals with blocks
+    /// Whether the body of this request is sent in blocks: it doesn't fit into one message, the
+    /// method isn't GET, and there is no Block1 option, with which the application handles blocks
     /// itself.
     pub(super) fn is_large(&self, channel: Channel, message: &MessageBuf) -> bool {
         !self.sizes.fits(channel, message, 0)
@@ -111,8 +111,8 @@ impl Requesting {
             && !message.has(OptionNumber::BLOCK1)
     }
 
-    /// Asks the server for small blocks from the first one on, if they are to be smaller than the
-    /// largest (RFC 7959 §2.4, early negotiation).
+    /// Requests smaller blocks from the server from the first one on, if the preferred size isn't
+    /// the largest (RFC 7959 §2.4, early negotiation).
     pub(super) fn prefer_blocks(&self, channel: Channel, message: &mut MessageBuf) {
         let size = self.sizes.preferred_of_peer(channel);
         if size == LARGEST
@@ -152,15 +152,16 @@ impl Requesting {
         })
     }
 
-    /// Returns what the body is sent to, and adds a Request-Tag. That isn't possible if the message
-    /// has an option beyond it; then only the order of transfers keeps them apart.
+    /// Returns the fingerprint of the resource that the body is sent to, and adds a Request-Tag.
+    /// The tag can't be added if the message already has an option with a higher number; then only
+    /// the order of transfers keeps them apart.
     fn begin_body(&mut self, head: &mut MessageBuf) -> u64 {
         let resource = fingerprint::of_resource(head.code(), head.options(), self.fingerprints);
         let _ = head.option(REQUEST_TAG, &self.uploads.tag());
         resource
     }
 
-    /// Begins to send the body of this request, or has it wait for its turn.
+    /// Begins to send the body of this request, or queues it.
     pub(super) fn begin_upload(
         &mut self,
         now: Instant,
@@ -213,7 +214,7 @@ impl Requesting {
         true
     }
 
-    /// The first block of a response has come. `template` is the request as it was sent.
+    /// The first block of a response has arrived. `template` is the request as it was sent.
     pub(super) fn begin_download(
         &mut self,
         now: Instant,
@@ -246,7 +247,7 @@ impl Requesting {
         }
     }
 
-    /// The response to the request for a block has come.
+    /// The response to the request for a block has arrived.
     pub(super) fn block_answered(
         &mut self,
         now: Instant,
@@ -340,8 +341,8 @@ impl Requesting {
         });
     }
 
-    /// Ends a transfer, as it is done or its request is gone; the next one to the same resource
-    /// begins. Returns the template of the request if there was a transfer.
+    /// Ends a transfer because it is complete or its request is gone, and starts the next one to
+    /// the same resource. Returns the template of the request if there was a transfer.
     pub(super) fn end(
         &mut self,
         now: Instant,
@@ -364,7 +365,7 @@ impl Requesting {
         Some(transfer.into_template())
     }
 
-    /// Forgets the uploads to this peer that wait for their turn.
+    /// Removes the queued uploads to this peer.
     pub(super) fn forget_uploads(&mut self, peer: PeerIndex) {
         self.uploads.forget(peer);
     }

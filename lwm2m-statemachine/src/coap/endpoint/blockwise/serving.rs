@@ -1,14 +1,14 @@
-//! Responses that are asked for block by block (RFC 7959 §2.4, §2.6, §2.7).
+//! Responses that are requested block by block (RFC 7959 §2.4, §2.6, §2.7).
 //!
-//! A body is rendered once. It is kept by peer and resource until its last block was served, no
-//! block was asked for in a while, or room is needed. If a body isn't kept any more, a GET for one of
-//! its blocks goes to the application again; other methods aren't executed again, and the answer is
-//! 4.08. The ETag, the application's or one made from the body, tells the client whether the body is
-//! still the same. If the endpoint knows that it has changed, the answer is 4.08, for clients that
-//! ignore the ETag.
+//! A body is rendered once. It is kept by peer and resource until its last block has been served,
+//! no block was requested for some time, or room is needed. Once a body is no longer kept, a GET
+//! for one of its blocks goes to the application again; other methods aren't executed again, and
+//! the answer is 4.08. The ETag, the application's or one made from the body, tells the client
+//! whether the body is still the same. If the endpoint knows that it has changed, the answer is
+//! 4.08, for clients that ignore the ETag.
 //!
-//! The application may also supply the body of a response or notification block by block. Then
-//! nothing of it is kept, and a request for a block waits until the block is supplied.
+//! The application may also supply the body of a response or notification block by block. The body
+//! is then not kept, and a request for a block waits until the block is supplied.
 
 mod blocks;
 mod bodies;
@@ -49,8 +49,7 @@ use crate::{
     machine::{KeyedState, Random},
 };
 
-/// Decides what becomes of responses that are too large for one message, and of requests for their
-/// blocks.
+/// Handles responses that are too large for one message, and requests for their blocks.
 #[derive(Clone, Debug)]
 pub(super) struct Serving {
     bodies: ServedBodies,
@@ -62,7 +61,7 @@ pub(super) struct Serving {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::coap::endpoint) struct SuppliedNotification {
     pub(in crate::coap::endpoint) notice: Notice,
-    /// What is observed: the other blocks are asked for by it.
+    /// The observed resource, by which the other blocks are requested.
     pub(in crate::coap::endpoint) resource: Option<Resource>,
     /// Its first block.
     pub(in crate::coap::endpoint) block: BlockOption,
@@ -113,8 +112,8 @@ impl Serving {
         })
     }
 
-    /// The answer as it is sent: with its block options, and only the block that was asked for if it
-    /// is too large for one message.
+    /// The answer as it is sent: with its block options, and only the requested block if it is too
+    /// large for one message.
     pub(super) fn split(
         &mut self,
         now: Instant,
@@ -200,7 +199,7 @@ impl Serving {
         answer
     }
 
-    /// A block other than the first is asked for. `is_known` tells whether a record still exists.
+    /// A block other than the first is requested. `is_known` tells whether a record still exists.
     pub(super) fn serve<'d>(
         &mut self,
         now: Instant,
@@ -241,7 +240,7 @@ impl Serving {
         }
     }
 
-    /// A block of a body that is kept in memory is asked for.
+    /// A block of a body that is kept in memory is requested.
     fn serve_bytes<'d>(
         &mut self,
         key: BodyKey,
@@ -257,12 +256,12 @@ impl Serving {
         if offset.saturating_add(size) < body.len() {
             return RequestStep::AnswerWithBlock { block, message };
         }
-        // The last answer is kept for repetitions like any other; the body isn't needed any more.
+        // The last answer is kept for duplicates like any other; the body is no longer needed.
         self.bodies.forget(key, ServingEnd::NoRoom, steps);
         RequestStep::Answer(message)
     }
 
-    /// A request that was answered with this block came again.
+    /// Handles a duplicate of a request that was answered with this block.
     pub(super) fn serve_again(
         &mut self,
         key: BodyKey,
@@ -297,7 +296,8 @@ impl Serving {
         block_of(head, body, place, BlockOptions::default(), None)
     }
 
-    /// Has one more wait for a block, and asks the application for it unless that was done.
+    /// Adds a recipient that waits for a block, and requests the block from the application unless
+    /// that was done.
     fn wait(&mut self, key: BodyKey, waiter: Waiter, steps: &mut Steps) {
         if let Some(source) = self.bodies.add_waiter(key, waiter) {
             steps.push(Step::want_block(source, key.peer, waiter.block));
@@ -346,7 +346,7 @@ impl Serving {
         block_at(0, false, size)
     }
 
-    /// Has a notification wait for its first block. Returns whether there was room.
+    /// Queues a notification until its first block is supplied. Returns whether there was room.
     pub(super) fn notify_from(
         &mut self,
         now: Instant,
@@ -371,8 +371,8 @@ impl Serving {
             observe: observe_of(message),
             is_explicit: resource.is_some_and(|resource| resource.block2().is_some()),
         };
-        // Until its first block is sent, nobody asks for another one, and the answer to a request
-        // for the same resource must not replace it: it has a key of its own.
+        // Until its first block is sent, no other block is requested, and the answer to a request
+        // for the same resource must not replace it. It therefore has a separate key.
         let key = BodyKey::new(peer, random.next_u64());
         let etag = etag_of(message).unwrap_or_else(|| etag_from(random.next_u64()));
         let content = SuppliedBody::new(source, Vec::from([waiter]));
@@ -401,7 +401,7 @@ impl Serving {
             .find(|wanted| wanted.offset() == block.offset && block.fits(wanted.size()))
             .ok_or(SendError::Invalid(InvalidSend::BlockNotWanted))?;
         let total = supplied.size;
-        // A notification waits alone: it isn't among those that go on waiting.
+        // A notification is the only recipient: it isn't among those that keep waiting.
         let waiters = self.bodies.take_waiters(key, wanted);
         let kept = self.bodies.get(key).ok_or(SendError::NoSource)?;
         let is_over = !block.more && kept.content.waiters().is_empty();
@@ -441,8 +441,8 @@ impl Serving {
         Ok(())
     }
 
-    /// The first block of a notification is sent. The others are asked for by its resource, if that
-    /// is known.
+    /// The first block of a notification is sent. The others are requested by its resource, if
+    /// known.
     fn move_body(&mut self, now: Instant, from: BodyKey, resource: Option<u64>, steps: &mut Steps) {
         match resource {
             Some(resource) => {

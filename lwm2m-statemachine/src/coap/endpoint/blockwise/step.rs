@@ -20,14 +20,14 @@ use crate::coap::{
     option::BlockOption,
 };
 
-/// What is to be done with a request that has block options.
+/// What to do with a request that has block options.
 #[derive(Debug)]
 pub(in crate::coap::endpoint) enum RequestStep<'d> {
-    /// Hand it to the application, with this body.
+    /// Pass it to the application with this body.
     Deliver(Body<'d>),
-    /// Hand it to the application: it completes this body, whose first block has this format.
+    /// Pass it to the application: it completes this body, whose first block has this format.
     DeliverWhole(Bytes, Option<ContentFormat>),
-    /// Hand this block to the application.
+    /// Pass this block to the application.
     DeliverBlock {
         transfer: TransferId,
         format: Option<ContentFormat>,
@@ -38,35 +38,35 @@ pub(in crate::coap::endpoint) enum RequestStep<'d> {
     Wait,
     /// Answer it with this message.
     Answer(MessageBuf),
-    /// Answer it with this block. The message need not be kept for repetitions: it can be made again
-    /// as long as the body is kept.
+    /// Answer it with this block. The message need not be kept for duplicates: it can be generated
+    /// again as long as the body is kept.
     AnswerWithBlock {
         block: BlockOption,
         message: MessageBuf,
     },
 }
 
-/// What is to be done with a response.
+/// What to do with a response.
 #[derive(Debug)]
 pub(in crate::coap::endpoint) enum ResponseStep {
-    /// Wait: more blocks are to come, or the transfer has failed.
+    /// Nothing: more blocks will follow, or the transfer has failed.
     Wait,
-    /// Hand it to the application: it is the whole response.
+    /// Pass it to the application: it is the whole response.
     Deliver,
-    /// Hand it to the application: it completes the response, whose first block has this format.
-    /// There is no body if the blocks were handed on one by one.
+    /// Pass it to the application: it completes the response, whose first block has this format.
+    /// There is no body if the blocks were passed on one by one.
     DeliverWhole {
         body: Option<Bytes>,
         format: Option<ContentFormat>,
     },
-    /// Hand this block to the application.
+    /// Pass this block to the application.
     DeliverBlock {
         offset: usize,
         format: Option<ContentFormat>,
     },
 }
 
-/// What else is to be done. The steps of a call are done in their order, before its result is used.
+/// What else to do. The steps of a call are performed in order, before its result is used.
 #[derive(Debug)]
 pub(in crate::coap::endpoint) enum Step {
     /// The peer has one more body: it must not be forgotten.
@@ -75,19 +75,19 @@ pub(in crate::coap::endpoint) enum Step {
     LetGoOfPeer(PeerIndex),
     /// Forget the peer if nothing else is kept of it.
     ReleasePeer(PeerIndex),
-    /// Running the request again would do no harm: its record may go when room is needed.
+    /// The request is harmless to process again: its record may be evicted when room is needed.
     SpareRecord(Key),
     /// The peer has received the answer to this request.
     AnswerArrived(Key),
     /// Answer a request with this message.
     Answer { record: Key, message: MessageBuf },
-    /// Answer a request with this block, which can be made again as long as the body is kept.
+    /// Answer a request with this block, which can be generated again as long as the body is kept.
     AnswerWithBlock {
         asking: OpenRequest,
         block: BlockOption,
         message: MessageBuf,
     },
-    /// Answer the repetition of a request that was answered with a block.
+    /// Answer the duplicate of a request that was answered with a block.
     AnswerAgain { record: Key, message: MessageBuf },
     /// Send a notification: its first block has been supplied.
     Notify {
@@ -101,7 +101,7 @@ pub(in crate::coap::endpoint) enum Step {
         notice: Notice,
         reason: FailureReason,
     },
-    /// Send a block of this request, as a request of its own.
+    /// Send a block of this request as a separate request.
     SendBlock { request: Key, message: MessageBuf },
     /// Cancel the request for a block.
     EndBlockRequest(Key),
@@ -116,7 +116,7 @@ pub(in crate::coap::endpoint) enum Step {
     },
     /// A source isn't needed any more.
     SourceClosed(SourceId),
-    /// The rest of a body that was handed on block by block won't come.
+    /// The rest of a body that was passed on block by block won't arrive.
     TransferLost {
         transfer: TransferId,
         peer: PeerIndex,

@@ -1,5 +1,5 @@
-//! A request whose body, or whose response's body, goes in blocks: what each response leads to
-//! (RFC 7959 §2.4, §2.5, §2.7).
+//! A request whose body, or whose response's body, is transferred in blocks, and the handling of
+//! its responses (RFC 7959 §2.4, §2.5, §2.7).
 
 use alloc::vec::Vec;
 use core::mem;
@@ -33,20 +33,20 @@ pub(super) struct Transfer {
     /// The request as it would be without blocks, but without its payload.
     template: WireMessage,
     phase: Phase,
-    /// The request for a block that is under way.
+    /// The current request for a block.
     pub(super) block: Option<Key>,
-    /// The fingerprint of what its body is sent to.
+    /// The fingerprint of the resource that its body is sent to.
     pub(super) resource: Option<u64>,
     restarts: u8,
     tag: Tagged,
-    /// Whether the blocks of the response are handed on one by one.
+    /// Whether the blocks of the response are passed on one by one.
     streamed: bool,
     /// Whether the application asked for a single block: then any response is the outcome.
     alone: bool,
 }
 
-/// Whether requests for blocks of the response carry a Request-Tag of their own. They do once the
-/// transfer has started over, as the server may be serving another body to another reader.
+/// Whether requests for blocks of the response carry a separate Request-Tag. They do once the
+/// transfer has started over, because the server may be serving another body to another reader.
 #[derive(Clone, Copy, Debug)]
 enum Tagged {
     No,
@@ -65,9 +65,9 @@ struct Upload {
     body: Content,
     /// The size of the next block.
     size: usize,
-    /// Where the next block, or the one under way, begins.
+    /// Where the next block, or the current one, begins.
     offset: usize,
-    /// The length of the block under way, and whether more follow.
+    /// The length of the current block, and whether more follow.
     length: usize,
     more: bool,
     /// Whether the application has been asked for it.
@@ -82,7 +82,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// How long the body is, if that is known.
+    /// The length of the body, if known.
     pub(super) fn size(&self) -> Option<u32> {
         match self {
             Self::Bytes(body) => Some(u32::try_from(body.len()).unwrap_or(u32::MAX)),
@@ -97,14 +97,14 @@ struct Download {
     size: usize,
     /// Where it begins.
     offset: usize,
-    /// What has come; empty if blocks are handed on.
+    /// The bytes received so far; empty if blocks are passed on.
     body: Vec<u8>,
     /// The announced size; 0 if there is none.
     announced: usize,
     /// What the first block says about the whole. Later blocks must agree, but may omit the format.
     code: Code,
     content_format: Option<ContentFormat>,
-    /// The first ETag that came.
+    /// The first ETag received.
     etag: Option<Tag>,
 }
 
@@ -137,17 +137,17 @@ pub(super) struct Limits {
     pub(super) room: usize,
 }
 
-/// What a response leads to.
+/// The result of a response.
 #[derive(Debug)]
 pub(super) enum TransferStep {
-    /// Ask for the next block, or send it.
+    /// Request or send the next block.
     Next,
-    /// Ask for the next block, and hand this one to the application.
+    /// Request the next block, and pass this one to the application.
     Block {
         offset: usize,
         format: Option<ContentFormat>,
     },
-    /// The response is complete. There is no body if its blocks were handed on.
+    /// The response is complete. There is no body if its blocks were passed on.
     Whole {
         body: Option<Bytes>,
         format: Option<ContentFormat>,
@@ -192,7 +192,7 @@ impl Ask {
 }
 
 impl Transfer {
-    /// A request whose body goes in blocks.
+    /// A request whose body is sent in blocks.
     pub(super) fn upload(
         template: WireMessage,
         body: Content,
@@ -219,7 +219,8 @@ impl Transfer {
         }
     }
 
-    /// A request whose response comes in blocks. The first one is still to be [taken](Self::take).
+    /// A request whose response arrives in blocks. The first one is still to be
+    /// [taken](Self::take).
     pub(super) fn download(template: WireMessage, limits: Limits, streamed: bool) -> Self {
         Self {
             alone: asks_for_block(&template),
@@ -254,7 +255,7 @@ impl Transfer {
         }
     }
 
-    /// Releases what has come of the response: the transfer has failed.
+    /// Releases the received part of the response: the transfer has failed.
     pub(super) fn discard(&mut self) {
         if let Phase::Download(download) = &mut self.phase {
             download.body = Vec::new();
@@ -282,7 +283,7 @@ impl Transfer {
         }
     }
 
-    /// Takes the response to the block under way. After [`NoRoom`](FailureReason::NoRoom) the same
+    /// Takes the response to the current block. After [`NoRoom`](FailureReason::NoRoom) the same
     /// response may be taken again.
     pub(super) fn take(&mut self, response: &MessageRef<'_>, limits: Limits) -> TransferStep {
         match &mut self.phase {
@@ -331,7 +332,7 @@ impl Transfer {
     }
 
     /// What to send, now that the application has supplied a block of the body; `None` if it isn't
-    /// the block that was asked for.
+    /// the requested block.
     pub(super) fn supplied(&mut self, block: SuppliedBlock<'_>) -> Option<Ask> {
         let Phase::Upload(upload) = &mut self.phase else {
             return None;
@@ -438,8 +439,8 @@ impl Upload {
                 return None;
             }
             if !self.more || !continues && response.block1().is_none() {
-                // The server wants more than there is, or took this block for the whole body:
-                // it hasn't done what it was asked for.
+                // The server wants more than there is, or mistook this block for the whole body: it
+                // hasn't executed the request.
                 return Some(TransferStep::Failed(FailureReason::Blocks));
             }
             // The server wants the next block, whether it has acted on this one or waits for all

@@ -78,7 +78,7 @@ impl<P> SavedObservation<P> {
         }
         let mut message = MessageBuf::with_capacity(request.code(), self.request.len());
         for (number, value) in request.options() {
-            // None was left out when it was sent, so none may be left out now.
+            // No option was dropped when the request was sent, so none may be dropped now.
             message
                 .option(number, value)
                 .map_err(|_| RestoreError::NotAnObservation)?;

@@ -32,11 +32,11 @@ pub(super) struct Inbound {
     pub(super) id: TransferId,
     pub(super) described: Description,
     pub(super) content: Content,
-    /// How many bytes have come: where the next block begins.
+    /// The number of bytes received, which is where the next block begins.
     pub(super) received: usize,
-    /// Whether its last block has come.
+    /// Whether its last block has arrived.
     pub(super) whole: bool,
-    /// The fingerprint of the latest block: it may come again with another message id.
+    /// The fingerprint of the latest block, which may be repeated with another message id.
     pub(super) last_block: u64,
     pub(super) requests: BlockRequests,
     /// How many bytes it takes.
@@ -60,7 +60,7 @@ pub(super) struct Description {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BlockRequests {
     pub(super) first: Key,
-    /// The one that the application has to answer before the body goes on.
+    /// The one that the application must answer before the transfer continues.
     pub(super) undecided: Option<Key>,
     /// The one with the latest block.
     pub(super) latest: Option<Key>,
@@ -221,7 +221,7 @@ impl InboundBodies {
         self.prolong(now, key);
     }
 
-    /// A block was added to a body. `later`: another one than the first.
+    /// A block was added to a body. `later`: not the first one.
     pub(super) fn hear(&mut self, now: Instant, key: BodyKey, later: bool) {
         if let Some(inbound) = self.bodies.get_mut(&key) {
             inbound.heard = now;
@@ -277,7 +277,7 @@ impl InboundBodies {
         appended
     }
 
-    /// Removes all from `offset` on of a body that was assembled.
+    /// Truncates an assembled body at `offset`.
     pub(super) fn truncate(&mut self, key: BodyKey, offset: usize) {
         if let Some(inbound) = self.bodies.get_mut(&key)
             && let Content::Whole(body) = &mut inbound.content
@@ -337,7 +337,7 @@ impl InboundBodies {
         Some(inbound.requests.first)
     }
 
-    /// Takes out a body, which doesn't hold its peer any more.
+    /// Removes a body, which then no longer holds its peer.
     pub(super) fn remove(&mut self, key: BodyKey) -> Option<Inbound> {
         let mut inbound = self.bodies.remove(&key)?;
         if inbound.is_accepted() {

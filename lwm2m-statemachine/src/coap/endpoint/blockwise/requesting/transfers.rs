@@ -1,4 +1,4 @@
-//! The transfers under way, and the room for responses that are assembled.
+//! The active transfers, and the room for responses that are assembled.
 //!
 //! Each peer has its share. When all room is used, [`holders`](super::super::holders) decides which
 //! peer gives way: its largest response fails.
@@ -22,14 +22,14 @@ use crate::{
     machine::{Channel, TimerQueue},
 };
 
-/// The transfers under way.
+/// The active transfers.
 #[derive(Debug)]
 pub(super) struct Transfers {
     /// Boxed, as a map allocates several entries at once.
     entries: BTreeMap<SentRequest, Box<Entry>>,
     /// The peers whose responses are being assembled.
     holders: Holders,
-    /// By request first: at one moment, what was asked for first fails first.
+    /// With the same deadline, the earlier request fails first.
     timers: TimerQueue<(Key, PeerIndex)>,
     sizes: Sizes,
     room: Room,

@@ -1,5 +1,5 @@
-//! The order of requests whose body goes in blocks. There is one at a time to each resource of a
-//! peer: RFC 7959 §2.5 has no way to tell two of them apart.
+//! The order of requests whose body is sent in blocks. Only one at a time is sent to each resource
+//! of a peer, because RFC 7959 §2.5 has no way to distinguish two of them.
 
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -8,10 +8,10 @@ use crate::coap::endpoint::{
     table::Key,
 };
 
-/// The requests whose body goes in blocks, and their Request-Tags.
+/// The requests whose body is sent in blocks, and their Request-Tags.
 #[derive(Clone, Debug)]
 pub(super) struct Uploads {
-    /// The requests to each resource: the first one is under way, the others wait.
+    /// The requests to each resource: the first one is active, the others wait.
     queues: BTreeMap<BodyKey, VecDeque<Key>>,
     next_tag: u16,
 }

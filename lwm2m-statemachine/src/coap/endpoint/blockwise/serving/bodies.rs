@@ -1,8 +1,9 @@
-//! The bodies that are served, and which of them goes when there is no room.
+//! The bodies that are served, and which of them is evicted when there is no room.
 //!
-//! A body is being read if a block other than the first was asked for, within the time that a client
-//! waits before it retransmits. Bodies that are being read go last: a flood of requests for first
-//! blocks can't push them out. Otherwise the body that was asked for longest ago goes first.
+//! A body is being read if a block other than the first was requested within the time that a client
+//! waits before it retransmits. Bodies that are being read are evicted last: a flood of requests
+//! for first blocks can't displace them. Otherwise the least recently requested body is evicted
+//! first.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -77,7 +78,7 @@ pub(super) struct ServedBody {
 pub(super) enum Content {
     Bytes(Bytes),
     Source(SuppliedBody),
-    /// Its bytes had to go. The ETag still tells whether a body is the same.
+    /// Its bytes were evicted. The ETag still identifies the body.
     Gone,
 }
 
@@ -134,7 +135,7 @@ pub(super) enum Recipient {
     /// Into a notification.
     Observer {
         notice: Notice,
-        /// What is observed, if that is known: the other blocks are asked for by it.
+        /// The observed resource, if known, by which the other blocks are requested.
         resource: Option<u64>,
     },
 }
@@ -151,12 +152,12 @@ impl Recipient {
     }
 }
 
-/// Why a body isn't served any more.
+/// Why a body is no longer served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::coap::endpoint) enum ServingEnd {
     /// There is no room for it. Or its last block was served: then nobody waits for a block.
     NoRoom,
-    /// A newer body has taken its place.
+    /// A newer body has replaced it.
     Replaced,
     /// The application didn't supply a block in time, or no block was asked for.
     Late,
@@ -499,7 +500,7 @@ impl ServedBodies {
         }
     }
 
-    /// Makes room for one more body of a peer with so many bytes. Returns whether there is room.
+    /// Makes room for one more body of a peer with this many bytes. Returns whether there is room.
     fn make_room(
         &mut self,
         now: Instant,
@@ -541,7 +542,7 @@ impl ServedBodies {
             .map(|(key, body)| (*key, body))
     }
 
-    /// The body of this peer that has to go, if the peer has as many as it may.
+    /// The body of this peer that must be evicted, if the peer has reached its limit.
     fn first_to_go_of(&self, peer: PeerIndex, busy_since: Instant) -> Option<BodyKey> {
         let of_peer = || self.of_peer(peer);
         let (key, _) = of_peer().min_by_key(|(_, body)| body.rank(busy_since))?;
