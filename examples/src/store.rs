@@ -25,7 +25,7 @@ const FIRST: u32 = 1;
 /// The segments of a path.
 type Path = Vec<String>;
 
-/// The resources, and who observes them.
+/// The resources, and their observers.
 #[derive(Debug)]
 pub struct Store<P> {
     resources: BTreeMap<Path, Entry>,

@@ -1,4 +1,4 @@
-//! What is saved over a restart: plain data with a format version and a check sum.
+//! Data that is saved across a restart: plain data with a format version and a check sum.
 
 mod check_sum;
 #[cfg(feature = "serde")]

@@ -71,7 +71,7 @@ impl Client {
         let endpoint_name = config.check()?;
         config::check_objects(&tree)?;
         let accounts = accounts::of(&tree)?;
-        // The endpoint has a stream of randomness of its own.
+        // The endpoint has its own stream of randomness.
         let mut random = Random::new(config.coap.seed);
         let requests = Requests::new(&config);
         let max_transmit_wait = config.coap.transmission.max_transmit_wait();

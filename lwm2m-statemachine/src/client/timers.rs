@@ -1,4 +1,4 @@
-//! The deadlines of a Client. The CoAP endpoint has a timer queue of its own.
+//! The deadlines of a Client. The CoAP endpoint has its own timer queue.
 
 use lwm2m_core::ShortServerId;
 

@@ -28,8 +28,8 @@ pub struct ServerConfig {
     /// What a Register of a later version says (`b=UT`, `Q`, the formats and versions of its
     /// Objects) is read and kept. The client is then served like one of 1.0.
     pub versions: EnablerVersions,
-    /// What becomes of parameters of Register and Update that the specification doesn't define.
-    /// They are kept by default.
+    /// How to treat parameters of Register and Update that the specification doesn't define. They
+    /// are kept by default.
     pub unknown_parameters: UnknownParameters,
     /// Whether a proven identity may use an endpoint name (TS 7.1.5); [`identity_is_name`] by
     /// default. It isn't called in NoSec mode.
@@ -59,10 +59,10 @@ pub enum NoSec {
     Refuse,
 }
 
-/// What becomes of parameters of Register and Update that the specification doesn't define (TS 8.5:
+/// How to treat parameters of Register and Update that the specification doesn't define (TS 8.5:
 /// 4.00 for an "unknown parameter").
 ///
-/// It is yes or no, so it won't grow.
+/// It is a yes-or-no choice, so it won't grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownParameters {
     /// They are kept for the application, within [`ServerBounds::unknown_parameters`]. Some vendors
@@ -78,12 +78,12 @@ pub enum UnknownParameters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerBounds {
-    /// Registrations; 1,000,000 by default. When there are as many, a new client takes the place of
-    /// one that has proved less; if there is none, it is answered 5.03.
+    /// Registrations; 1,000,000 by default. When the bound is reached, a new client evicts one that
+    /// has proved less; if there is none, it gets 5.03.
     ///
-    /// A client with a proven identity takes the place of one without: of the oldest that isn't
-    /// [confirmed](super::Registration::is_confirmed), or else of one that wasn't updated for long.
-    /// A client without a proven identity takes the place of the oldest that wasn't confirmed
+    /// A client with a proven identity evicts one without: the oldest that isn't
+    /// [confirmed](super::Registration::is_confirmed), or else one that hasn't been updated for a
+    /// long time. A client without a proven identity evicts the oldest that wasn't confirmed
     /// within [`probation`](Self::probation). There is an [event](super::ServerEvent::Evicted) for
     /// each eviction.
     pub registrations: usize,
@@ -91,9 +91,8 @@ pub struct ServerBounds {
     /// that is treated as one beyond the number of registrations.
     pub bytes: usize,
     /// Registrations of one host without a proven identity, if the server [tells hosts
-    /// apart](super::Server::with_hosts); 10,000 by default. When there are as many, a new one
-    /// takes the place of the oldest of that host that isn't confirmed; if all are, it is answered
-    /// 5.03.
+    /// apart](super::Server::with_hosts); 10,000 by default. When the bound is reached, a new one
+    /// evicts the oldest of that host that isn't confirmed; if all are confirmed, it gets 5.03.
     pub registrations_per_host: usize,
     /// How long an unconfirmed registration is safe from others without a proven identity; 10 s by
     /// default, which is enough for three transmissions of a request to its client.

@@ -36,8 +36,8 @@ pub trait Face: sealed::Sealed + Clone + fmt::Debug + Eq + 'static {
     const EMPTY_RESETS: bool;
     /// Whether Package URI can be read. If so, it stays when a download has failed.
     const URI_IS_READABLE: bool;
-    /// Whether the application verifies a pulled package by a request of its own, and not with the
-    /// fetch.
+    /// Whether the application is asked to verify a pulled package separately, and not as part of
+    /// the fetch.
     const VERIFIES_PULLS: bool;
     /// The connection was lost.
     const CONNECTION_LOST: Self::DownloadError;

@@ -181,10 +181,10 @@ impl<P: Peer> Admission<'_, P> {
         }
     }
 
-    /// The registration to evict. A client with a proven identity takes the place of any without; a
-    /// client without one only of those that weren't confirmed within the probation. A registration
-    /// with a proven identity is never evicted, and neither is the one that is replaced, as it makes
-    /// no room.
+    /// The registration to evict. A client with a proven identity evicts any without; a client
+    /// without one evicts only those that weren't confirmed within the probation. A registration
+    /// with a proven identity is never evicted, and neither is the one that is replaced, as it
+    /// makes no room.
     fn dispensable(&mut self, need: &Need) -> Option<RegistrationId> {
         if let Some(old) = need.instead_of {
             self.registrations.defer(old);

@@ -6,7 +6,7 @@
 //!
 //! - `policy` is what the application has decided, `admission` makes room for a registration.
 //! - `registrations` finds a registration by handle, name or location, and the next one that expires;
-//!   `eviction` orders those that may have to go, `pages` keeps them.
+//!   `eviction` orders those that may be evicted, `pages` stores them.
 //! - `registration`, `objects` and `parameters` are what one client said.
 
 mod admission;
@@ -64,7 +64,7 @@ pub(super) struct Registrar<P> {
     departures: Vec<Departure<P>>,
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Debug)]
 pub(super) struct Decision<P> {
     pub(super) answer: Answer,

@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a reason says that there is no room; every one is here.
+    /// Which reasons say that there is no room; every reason is listed here.
     fn is_room(reason: RefusalReason) -> bool {
         match reason {
             RefusalReason::TooManyObjects(_)
