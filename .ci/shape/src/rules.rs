@@ -102,6 +102,10 @@ pub const ORDERS: &[Order] = &[
             &["config", "id"],
             &["registrar"],
             &["calls", "definitions", "event"],
+            &["parts"],
+            &["ending"],
+            &["requests", "answers", "operations"],
+            &["machine"],
         ],
     },
     Order {

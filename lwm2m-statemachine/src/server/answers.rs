@@ -1,0 +1,182 @@
+//! What the server does with the answers and notifications of clients.
+
+use lwm2m_core::{Code, Instant, Operation};
+
+use super::{
+    calls::Observation,
+    definitions::ClientDefinitions,
+    event::{EndReason, Outcome, ServerEvent},
+    id::RegistrationId,
+    parts::Server,
+};
+use crate::{
+    coap::{Event, FailureReason, Incoming, MessageRef, RequestId},
+    downlink::{self, AnswerError, PendingCall},
+    machine::Peer,
+};
+
+impl<P: Peer> Server<P> {
+    /// Handles anything but a request.
+    pub(super) fn handle_incoming(&mut self, now: Instant, incoming: Incoming<'_>) {
+        match incoming {
+            Incoming::Response {
+                request,
+                response,
+                body,
+                observing,
+            } => self.handle_response(now, request, &response, &body, observing),
+            Incoming::Notification {
+                request,
+                response,
+                body,
+                observing,
+            } => self.handle_notification(request, &response, &body, observing),
+            Incoming::RequestReset { request } => self.end_operation(request, Outcome::Reset),
+            // A server sends no notifications.
+            _ => {}
+        }
+    }
+
+    /// Handles the events of the endpoint.
+    pub(super) fn handle_endpoint_events(&mut self) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::RequestFailed {
+                    request, reason, ..
+                } => {
+                    self.end_operation(request, reason.into());
+                    self.lose_observation(request, reason);
+                }
+                Event::NotificationLost {
+                    request,
+                    reason,
+                    observing: true,
+                    ..
+                } => self.lose_notification(request, reason),
+                Event::NotificationLost {
+                    request, reason, ..
+                } => self.lose_observation(request, reason),
+                // A server sends no notifications, and if an answer is lost, the client asks again.
+                _ => {}
+            }
+        }
+    }
+
+    fn lose_observation(&mut self, request: RequestId, reason: FailureReason) {
+        if let Some((observation, _)) = self.calls.observation_by_request(request) {
+            self.calls.take_observation(observation);
+            self.end_observation(observation, EndReason::Lost(reason));
+        }
+    }
+
+    /// The blocks of a notification couldn't be fetched; other notifications will follow.
+    fn lose_notification(&mut self, request: RequestId, reason: FailureReason) {
+        if let Some((observation, _)) = self.calls.observation_by_request(request) {
+            self.events.push_back(ServerEvent::Notification {
+                registration: observation.registration(),
+                observation,
+                content: Err(AnswerError::Lost(reason)),
+            });
+        }
+    }
+
+    fn handle_response(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        response: &MessageRef<'_>,
+        body: &[u8],
+        observing: bool,
+    ) {
+        let Some((operation, call)) = self.calls.take_operation(request) else {
+            // The operation has ended, so nobody waits for notifications.
+            if observing {
+                self.endpoint.cancel(now, request);
+            }
+            return;
+        };
+        let registration = operation.registration();
+        self.registrar.confirm(registration);
+        let outcome = match self.registrar.get(registration) {
+            None => Outcome::ClientGone,
+            Some(client) => {
+                let definitions = ClientDefinitions::new(&self.registry, client);
+                let types = definitions.types_for(&call.path);
+                let (root, limit) = (client.alternate_path(), self.largest_answer);
+                call.outcome(response, body, root, &types, limit)
+            }
+        };
+        let outcome = if observing {
+            self.begin_observation(now, registration, call, request, outcome)
+        } else {
+            outcome
+        };
+        self.answered(operation, outcome);
+    }
+
+    /// The client will send notifications. `outcome` is what its answer means apart from that.
+    fn begin_observation(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        call: PendingCall,
+        request: RequestId,
+        outcome: Outcome,
+    ) -> Outcome {
+        let content = match outcome {
+            Outcome::Content(content) if call.operation == Operation::Observe => Ok(content),
+            Outcome::Undecodable(error) if call.operation == Operation::Observe => Err(error),
+            // It wasn't asked to observe, or refused.
+            outcome => {
+                self.endpoint.cancel(now, request);
+                return outcome;
+            }
+        };
+        let observation = Observation {
+            request,
+            path: call.path,
+            accept: call.accept,
+        };
+        Outcome::Observing {
+            observation: self.calls.observe(registration, observation),
+            content,
+        }
+    }
+
+    /// A notification (TS 5.5.2). The endpoint passes late and repeated ones over.
+    fn handle_notification(
+        &mut self,
+        request: RequestId,
+        response: &MessageRef<'_>,
+        body: &[u8],
+        observing: bool,
+    ) {
+        let Some((observation, observed)) = self.calls.observation_by_request(request) else {
+            return;
+        };
+        let registration = observation.registration();
+        let code = response.code();
+        if code == Code::CONTENT
+            && let Some(client) = self.registrar.get(registration)
+        {
+            let definitions = ClientDefinitions::new(&self.registry, client);
+            let (path, limit) = (observed.path, self.largest_answer);
+            let types = definitions.types_for(&path);
+            let content = downlink::content(response, body, path, &types, limit);
+            self.events.push_back(ServerEvent::Notification {
+                registration,
+                observation,
+                content,
+            });
+        }
+        if !observing {
+            self.calls.take_observation(observation);
+            let reason = if code.is_success() {
+                EndReason::Completed
+            } else {
+                EndReason::Refused(code)
+            };
+            self.end_observation(observation, reason);
+        }
+    }
+}

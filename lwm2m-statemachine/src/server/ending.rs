@@ -1,0 +1,74 @@
+//! How operations and observations end, and how the application is told.
+
+use lwm2m_core::Instant;
+
+use super::{
+    event::{EndReason, Outcome, ServerEvent},
+    id::{ObservationId, OperationId, RegistrationId},
+    parts::Server,
+};
+use crate::{coap::RequestId, machine::Peer};
+
+impl<P: Peer> Server<P> {
+    /// Ends what belongs to registrations that have expired or were evicted, and tells the
+    /// application.
+    pub(super) fn tell_departures(&mut self, now: Instant) {
+        for departure in self.registrar.take_departures() {
+            let (registration, was) = (departure.registration, departure.was);
+            self.end_all_of(now, registration);
+            self.events.push_back(match departure.evicted {
+                None => ServerEvent::Expired { registration, was },
+                Some(reason) => ServerEvent::Evicted {
+                    registration,
+                    was,
+                    reason,
+                },
+            });
+        }
+    }
+
+    /// Ends the operations and observations of a registration that has ended.
+    pub(super) fn end_all_of(&mut self, now: Instant, registration: RegistrationId) {
+        while let Some((operation, request)) = self.calls.take_operation_of(registration) {
+            if let Some(request) = request {
+                self.endpoint.cancel(now, request);
+            }
+            self.answered(operation, Outcome::ClientGone);
+        }
+        self.end_observations(now, registration, EndReason::RegistrationGone);
+    }
+
+    pub(super) fn end_observations(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        reason: EndReason,
+    ) {
+        while let Some((observation, taken)) = self.calls.take_observation_of(registration) {
+            self.endpoint.cancel(now, taken.request);
+            self.end_observation(observation, reason);
+        }
+    }
+
+    pub(super) fn end_operation(&mut self, request: RequestId, outcome: Outcome) {
+        if let Some((operation, _)) = self.calls.take_operation(request) {
+            self.answered(operation, outcome);
+        }
+    }
+
+    pub(super) fn answered(&mut self, operation: OperationId, outcome: Outcome) {
+        self.events.push_back(ServerEvent::Answered {
+            registration: operation.registration(),
+            operation,
+            outcome,
+        });
+    }
+
+    pub(super) fn end_observation(&mut self, observation: ObservationId, reason: EndReason) {
+        self.events.push_back(ServerEvent::ObservationEnded {
+            registration: observation.registration(),
+            observation,
+            reason,
+        });
+    }
+}

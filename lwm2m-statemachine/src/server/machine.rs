@@ -1,0 +1,130 @@
+//! The five calls that drive a server.
+
+use alloc::collections::VecDeque;
+
+use lwm2m_core::Instant;
+
+use super::{event::ServerEvent, parts::Server, registrar::Origin};
+use crate::{
+    coap::{DatagramError, Incoming},
+    machine::{Datagram, Machine, Peer, Transmit},
+};
+
+/// How many registrations expire in one call, so that a fleet that disappears at once doesn't block
+/// the rest.
+const EXPIRED_AT_ONCE: usize = 1000;
+
+/// How many events an empty queue may keep room for.
+const SPARE_ROOM: usize = 64;
+
+impl<P: Peer> Server<P> {
+    /// Takes a datagram. Any bytes are safe: the server goes on working, and an error only informs.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "as in the contract of all machines"
+    )]
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_, P>,
+    ) -> Result<(), DatagramError> {
+        let incoming = self.endpoint.receive(now, &datagram);
+        let origin = Origin {
+            peer: &datagram.from,
+            channel: datagram.channel,
+            identity: datagram.identity,
+        };
+        let result = incoming.map(|incoming| match incoming {
+            // Requests to a multicast group are ignored.
+            Some(
+                Incoming::Request { responder, .. } | Incoming::RequestBlock { responder, .. },
+            ) if datagram.multicast => self.endpoint.ignore(responder),
+            Some(Incoming::Request {
+                responder,
+                request,
+                body,
+            }) => {
+                let decision = self.registrar.decide(now, &origin, &request, &body);
+                self.carry_out(now, responder, decision);
+            }
+            // Only a first block comes here: the endpoint puts the others together.
+            Some(Incoming::RequestBlock {
+                responder, request, ..
+            }) => match self.registrar.decide_by_first_block(now, &origin, &request) {
+                Some(decision) => self.carry_out(now, responder, decision),
+                // The endpoint has just handed the responder out, so it accepts it.
+                None => drop(self.endpoint.assemble(now, responder, &request)),
+            },
+            Some(incoming) => self.handle_incoming(now, incoming),
+            None => {}
+        });
+        self.handle_endpoint_events();
+        result
+    }
+
+    /// Does what is due at `now`. Early, late and repeated calls do no harm.
+    ///
+    /// At most 1,000 registrations expire in one call; if there are more,
+    /// [`poll_timeout`](Self::poll_timeout) asks for the next call at once.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.handle_endpoint_events();
+        for _ in 0..EXPIRED_AT_ONCE {
+            if !self.registrar.expire_next(now) {
+                break;
+            }
+            self.tell_departures(now);
+        }
+    }
+
+    /// The next datagram to send. Every call but the other polls may change it.
+    pub fn poll_transmit(&mut self) -> Option<Transmit<'_, P>> {
+        self.endpoint.poll_transmit()
+    }
+
+    /// The next event. Every call but the other polls may change it.
+    pub fn poll_event(&mut self) -> Option<ServerEvent<P>> {
+        let event = self.events.pop_front();
+        if event.is_none() && self.events.capacity() > SPARE_ROOM {
+            self.events = VecDeque::new();
+        }
+        event
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` if there is nothing to
+    /// wait for. Every call but the other polls may change it.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadlines = [self.endpoint.poll_timeout(), self.registrar.next_expiry()];
+        deadlines.into_iter().flatten().min()
+    }
+}
+
+impl<P: Peer> Machine for Server<P> {
+    type Peer = P;
+    type Event = ServerEvent<P>;
+    type DatagramError = DatagramError;
+
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_, P>,
+    ) -> Result<(), DatagramError> {
+        self.handle_datagram(now, datagram)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit<'_, P>> {
+        self.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<ServerEvent<P>> {
+        self.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+}

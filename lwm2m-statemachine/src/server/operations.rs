@@ -1,0 +1,197 @@
+//! The operations that a server offers, as calls (TS 5.4, 5.5).
+
+use lwm2m_core::{
+    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, WriteMode,
+    codec::Content,
+};
+
+use super::{
+    calls::CallError,
+    definitions::ClientDefinitions,
+    event::EndReason,
+    id::{ObservationId, OperationId, RegistrationId},
+    parts::Server,
+};
+use crate::{
+    coap::{RequestId, RequestOptions},
+    downlink::{Call, QueuedRequest},
+    machine::Peer,
+};
+
+/// The operations (TS 5.4, 5.5). All requests are confirmable (TS 8.2) and go to paths below the
+/// client's alternate path (TS 8.2.2).
+///
+/// Each call returns the handle of an operation, which ends with exactly one
+/// [`Answered`](super::ServerEvent::Answered) event; or an error, and then nothing has changed, except
+/// that a registration whose time is over [expires](super::ServerEvent::Expired).
+impl<P: Peer> Server<P> {
+    /// Reads an Object, an Object Instance or a Resource, in this format or in one that the client
+    /// chooses (TS 5.4.1).
+    pub fn read(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        path: Path,
+        format: Option<ContentFormat>,
+    ) -> Result<OperationId, CallError> {
+        self.call(now, registration, &Call::Read(path, format), None)
+    }
+
+    /// Asks for the Object Instances, Resources and attributes at and below an Object, an Object
+    /// Instance or a Resource (TS 5.4.2).
+    pub fn discover(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        path: Path,
+    ) -> Result<OperationId, CallError> {
+        self.call(now, registration, &Call::Discover(path), None)
+    }
+
+    /// Writes an Object Instance or a Resource, in TLV unless another format is given (TS 5.4.3).
+    ///
+    /// `content` has values at and below `path`, of the types that the Resources have in the
+    /// [client's version](Self::definitions) of the Object.
+    pub fn write(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        path: Path,
+        mode: WriteMode,
+        format: Option<ContentFormat>,
+        content: &Content,
+    ) -> Result<OperationId, CallError> {
+        let call = Call::Write(path, mode, format, content);
+        self.call(now, registration, &call, None)
+    }
+
+    /// Sets and unsets the attributes of an Object, an Object Instance or a Resource that govern
+    /// notifications to this server (TS 5.4.4).
+    pub fn write_attributes(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        path: Path,
+        update: &AttributesUpdate,
+    ) -> Result<OperationId, CallError> {
+        let call = Call::WriteAttributes(path, update);
+        self.call(now, registration, &call, None)
+    }
+
+    /// Executes a Resource (TS 5.4.5).
+    pub fn execute(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        path: Path,
+        arguments: &Arguments<'_>,
+    ) -> Result<OperationId, CallError> {
+        let call = Call::Execute(path, *arguments);
+        self.call(now, registration, &call, None)
+    }
+
+    /// Creates an Object Instance, in TLV unless another format is given (TS 5.4.6).
+    ///
+    /// `instance` is its identifier, and `content` has values below it. Without an `instance`, the
+    /// client chooses the identifier, and `content` has values below any one Object Instance of the
+    /// Object. The types of the values are those for a [`write`](Self::write).
+    pub fn create(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        object: ObjectId,
+        instance: Option<InstanceId>,
+        format: Option<ContentFormat>,
+        content: &Content,
+    ) -> Result<OperationId, CallError> {
+        let call = Call::Create(object, instance, format, content);
+        self.call(now, registration, &call, None)
+    }
+
+    /// Deletes an Object Instance (TS 5.4.7).
+    pub fn delete(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        path: Path,
+    ) -> Result<OperationId, CallError> {
+        self.call(now, registration, &Call::Delete(path), None)
+    }
+
+    /// Observes an Object, an Object Instance or a Resource, in this format or in one that the
+    /// client chooses (TS 5.5.1).
+    ///
+    /// If the client accepts, the outcome is [`Observing`](super::Outcome::Observing), and
+    /// [`Notification`](super::ServerEvent::Notification)s follow. An observation ends with its
+    /// registration: when the client registers anew, observe again.
+    pub fn observe(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        path: Path,
+        format: Option<ContentFormat>,
+    ) -> Result<OperationId, CallError> {
+        self.call(now, registration, &Call::Observe(path, format), None)
+    }
+
+    /// Cancels an observation with a request (TS 5.5.3, Observe: 1), whose answer has the current
+    /// values. The observation ends at once.
+    pub fn cancel_observation(
+        &mut self,
+        now: Instant,
+        observation: ObservationId,
+    ) -> Result<OperationId, CallError> {
+        let observed = self.calls.observation(observation);
+        let observed = *observed.ok_or(CallError::UnknownObservation)?;
+        let call = Call::Cancel(observed.path, observed.accept);
+        let registration = observation.registration();
+        let operation = self.call(now, registration, &call, Some(observed.request))?;
+        self.calls.take_observation(observation);
+        self.end_observation(observation, EndReason::Cancelled);
+        Ok(operation)
+    }
+
+    /// Cancels an observation without a request: the client's next notification is answered with
+    /// a Reset (TS 8.2.6). The observation ends at once.
+    pub fn drop_observation(
+        &mut self,
+        now: Instant,
+        observation: ObservationId,
+    ) -> Result<(), CallError> {
+        let taken = self.calls.take_observation(observation);
+        let taken = taken.ok_or(CallError::UnknownObservation)?;
+        self.endpoint.cancel(now, taken.request);
+        self.end_observation(observation, EndReason::Cancelled);
+        Ok(())
+    }
+
+    /// Queues a call and sends it. `cancels` is the request of the observation that it cancels.
+    fn call(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        call: &Call<'_>,
+        cancels: Option<RequestId>,
+    ) -> Result<OperationId, CallError> {
+        if self.registrar.expire_if_due(now, registration) {
+            self.tell_departures(now);
+        }
+        let client = self.registrar.get(registration);
+        let client = client.ok_or(CallError::UnknownRegistration)?;
+        self.calls.check_room(registration, call)?;
+        let definitions = ClientDefinitions::new(&self.registry, client);
+        let message = call.message(client.alternate_path(), &definitions)?;
+        let queued = QueuedRequest { message, cancels };
+        let operation = self.calls.queue(registration, call.pending(), queued);
+        let endpoint = &mut self.endpoint;
+        self.calls.send(operation, |queued| {
+            let options = RequestOptions {
+                channel: client.channel(),
+                cancels: queued.cancels,
+                ..RequestOptions::default()
+            };
+            endpoint.request(now, client.peer().clone(), queued.message, options)
+        })?;
+        Ok(operation)
+    }
+}
