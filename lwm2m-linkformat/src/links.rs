@@ -148,6 +148,24 @@ impl<'a> Links<'a> {
         }
     }
 
+    /// Takes the next link if it has no attributes, another one follows, and `target` understands how
+    /// its target begins. It is given the text from the target on, and returns what is left of it.
+    #[inline(always)]
+    pub(crate) fn take_plain<T>(
+        &mut self,
+        target: impl FnOnce(&'a [u8]) -> Option<(T, &'a [u8])>,
+    ) -> Option<T> {
+        let (State::Comma, [b'<', text @ ..]) = (self.state, self.rest.as_bytes()) else {
+            return None;
+        };
+        let (item, [b'>', b',', next @ ..]) = target(text)? else {
+            return None;
+        };
+        let taken = self.rest.len().saturating_sub(next.len());
+        self.separated(self.rest.get(taken..)?);
+        Some(item)
+    }
+
     /// `link-value`, and the comma or the end after it.
     #[inline(always)]
     fn link(

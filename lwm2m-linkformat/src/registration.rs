@@ -157,26 +157,27 @@ impl<'a> Iterator for RegistrationLinks<'a> {
             },
         };
         loop {
-            let link = match self.links.read(|_| {})? {
-                Ok(link) => link,
-                Err(error) => return Some(Err(error)),
-            };
-            let item = match root.resolve_object(link.target) {
+            // Most links name an Object Instance and nothing else.
+            match self.links.take_plain(|target| root.leading_object(target)) {
                 Some((SECURITY, _)) => continue,
                 Some((object, Some(instance))) => {
                     return Some(Ok(RegistrationLink::Instance {
                         object,
                         instance,
-                        version: instance_version(&link),
+                        version: None,
                     }));
                 }
-                Some((object, None)) => match version(&link) {
-                    Ok(version) => return Some(Ok(RegistrationLink::Object { object, version })),
-                    Err(error) => return Some(Err(self.fail(error))),
-                },
-                None => RegistrationLink::read(&link, root),
+                Some((object, None)) => {
+                    let version = None;
+                    return Some(Ok(RegistrationLink::Object { object, version }));
+                }
+                None => {}
+            }
+            let link = match self.links.read(|_| {})? {
+                Ok(link) => link,
+                Err(error) => return Some(Err(error)),
             };
-            match item {
+            match RegistrationLink::read(&link, root) {
                 Ok(Some(item)) => return Some(Ok(item)),
                 Ok(None) => {}
                 Err(error) => return Some(Err(self.fail(error))),

@@ -114,7 +114,7 @@ impl<'a> RootPath<'a> {
             }
             None => {}
         }
-        match self.below(target) {
+        match target.strip_prefix(self.prefix) {
             None => self.unrooted(target),
             Some(below) => self.rooted(target, below),
         }
@@ -123,24 +123,31 @@ impl<'a> RootPath<'a> {
     /// The Object or the Object Instance that a link leads to. Lists have little else.
     #[inline(always)]
     pub(crate) fn resolve_object(self, target: &str) -> Option<(ObjectId, Option<InstanceId>)> {
-        let (object, rest) = segment(self.below(target)?.as_bytes())?;
+        let (place, rest) = self.leading_object(target.as_bytes())?;
+        rest.is_empty().then_some(place)
+    }
+
+    /// The Object or the Object Instance whose path the text begins with, and the rest of the text.
+    #[inline(always)]
+    pub(crate) fn leading_object(self, text: &[u8]) -> Option<Leading<'_>> {
+        let (object, rest) = segment(self.below(text)?)?;
         let object = ObjectId::new(object);
-        if rest.is_empty() {
-            return Some((object, None));
-        }
+        let [b'/', ..] = rest else {
+            return Some(((object, None), rest));
+        };
         let (instance, rest) = segment(rest)?;
         let instance = InstanceId::new(instance)?;
-        rest.is_empty().then_some((object, Some(instance)))
+        Some(((object, Some(instance)), rest))
     }
 
     /// The rest of a target that begins with the alternate path.
     #[inline(always)]
-    fn below(self, target: &str) -> Option<&str> {
+    fn below(self, target: &[u8]) -> Option<&[u8]> {
         // The usual case. Comparing with an empty prefix is slow where memory is compared by vectors.
         if self.is_root() {
             Some(target)
         } else {
-            target.strip_prefix(self.prefix)
+            target.strip_prefix(self.prefix.as_bytes())
         }
     }
 
@@ -193,6 +200,9 @@ pub(crate) enum Target {
     /// Something that isn't of LwM2M.
     Foreign,
 }
+
+/// An Object or an Object Instance, and the text after its path.
+type Leading<'t> = ((ObjectId, Option<InstanceId>), &'t [u8]);
 
 /// `/` and a number in its shortest form.
 #[inline(always)]

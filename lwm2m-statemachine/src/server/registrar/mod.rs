@@ -296,16 +296,19 @@ impl<P: Peer> Registrar<P> {
         let location = registration.location;
         let name = self.registrations.hash_name(registration.endpoint_name());
         let old = self.admission(now).admit(&registration, name)?;
-        let replaced = old.and_then(|old| {
-            let was = self.registrations.remove_hashed(old, name)?;
-            Some((old, was))
-        });
-        let id = self.registrations.insert(registration, name);
+        let (id, replaced) = if let Some(old) = old {
+            let replaced = self.registrations.replace(old, registration);
+            let (id, was) = replaced.ok_or(RefusalReason::NoRoom)?;
+            (id, Some((old, Box::new(was))))
+        } else {
+            let id = self.registrations.insert(registration, name);
+            (id.ok_or(RefusalReason::NoRoom)?, None)
+        };
         Ok(Decision {
             answer: Answer::Created(location),
             effect: Effect::Registered {
-                registration: id.ok_or(RefusalReason::NoRoom)?,
-                replaced: replaced.map(|(old, was)| (old, Box::new(was))),
+                registration: id,
+                replaced,
             },
         })
     }

@@ -152,7 +152,7 @@ impl<P> Registrations<P> {
         NameHash(name_hash): NameHash,
     ) -> Option<RegistrationId> {
         let keys = self.keys;
-        let location_hash = registration.location.bits();
+        let location = registration.location;
         let (expiry, standing) = (registration.expiry, registration.contact.standing);
         let host = self.host_of(&registration.contact.peer);
         let weight = weight(&registration);
@@ -170,10 +170,7 @@ impl<P> Registrations<P> {
         self.by_name.insert_unique(name_hash, index, |index| {
             hash_name(keys, name(entries, *index).unwrap_or_default())
         });
-        self.by_location
-            .insert_unique(location_hash, index, |index| {
-                location(entries, *index).map_or(0, Location::bits)
-            });
+        self.note_location(location, index);
         Some(RegistrationId { index, serial })
     }
 
@@ -211,21 +208,49 @@ impl<P> Registrations<P> {
         Some(result)
     }
 
-    pub(super) fn remove(&mut self, id: RegistrationId) -> Option<Registration<P>> {
-        let name = self.hash_name(self.get(id)?.endpoint_name());
-        self.remove_hashed(id, name)
-    }
-
-    /// Removes a registration whose name has this hash.
-    pub(super) fn remove_hashed(
+    /// Puts a registration, whose location is free, in the place of one of the same name. Returns its
+    /// handle, and the one that was there; `None` if there is none.
+    pub(super) fn replace(
         &mut self,
-        id: RegistrationId,
-        NameHash(name_hash): NameHash,
-    ) -> Option<Registration<P>> {
-        let registration = self.get(id)?;
+        old: RegistrationId,
+        registration: Registration<P>,
+    ) -> Option<(RegistrationId, Registration<P>)> {
+        let new = RegistrationId {
+            index: old.index,
+            serial: self.serial,
+        };
+        let weight_now = weight(&registration);
         let (expiry, standing) = (registration.expiry, registration.contact.standing);
         let host = self.host_of(&registration.contact.peer);
-        let location_hash = registration.location.bits();
+        let location_now = registration.location;
+        let entry = self.entries.get_mut(old.index);
+        let entry = entry.filter(|entry| entry.serial == old.serial)?;
+        entry.serial = new.serial;
+        let was = core::mem::replace(&mut entry.registration, registration);
+        self.serial = self.serial.wrapping_add(1);
+        self.bytes = self
+            .bytes
+            .saturating_sub(weight(&was))
+            .saturating_add(weight_now);
+        self.expiry
+            .set(new.index, &mut Some(was.expiry), Some(expiry));
+        let host_before = self.host_of(&was.contact.peer);
+        let entries = &mut self.entries;
+        let standing_before = was.contact.standing;
+        self.eviction
+            .remove(entries, new.index, standing_before, host_before);
+        self.eviction.add(entries, new.index, standing, host);
+        self.forget_location(was.location, new.index);
+        self.note_location(location_now, new.index);
+        Some((new, was))
+    }
+
+    pub(super) fn remove(&mut self, id: RegistrationId) -> Option<Registration<P>> {
+        let registration = self.get(id)?;
+        let NameHash(name_hash) = self.hash_name(registration.endpoint_name());
+        let (expiry, standing) = (registration.expiry, registration.contact.standing);
+        let host = self.host_of(&registration.contact.peer);
+        let location = registration.location;
         self.expiry.set(id.index, &mut Some(expiry), None);
         self.eviction
             .remove(&mut self.entries, id.index, standing, host);
@@ -233,13 +258,25 @@ impl<P> Registrations<P> {
         if let Ok(found) = self.by_name.find_entry(name_hash, is_it) {
             found.remove();
         }
-        if let Ok(found) = self.by_location.find_entry(location_hash, is_it) {
-            found.remove();
-        }
+        self.forget_location(location, id.index);
         let registration = self.entries.remove(id.index)?.registration;
         self.bytes = self.bytes.saturating_sub(weight(&registration));
         self.give_back();
         Some(registration)
+    }
+
+    fn note_location(&mut self, new: Location, index: u32) {
+        let entries = &self.entries;
+        self.by_location.insert_unique(new.bits(), index, |index| {
+            location(entries, *index).map_or(0, Location::bits)
+        });
+    }
+
+    fn forget_location(&mut self, old: Location, index: u32) {
+        let is_it = |other: &u32| *other == index;
+        if let Ok(found) = self.by_location.find_entry(old.bits(), is_it) {
+            found.remove();
+        }
     }
 
     /// When the next registration expires.

@@ -84,6 +84,32 @@ fn a_handle_never_means_another_registration() {
 }
 
 #[test]
+fn one_that_is_replaced_is_found_by_its_name_only_as_the_new_one() {
+    let mut all = empty();
+    let [old, other] = ["a", "b"].map(|name| add(&mut all, name));
+    let (bytes, location) = (all.bytes(), all.free_location());
+    let old_location = all.get(old).unwrap().location();
+    let mut successor = registration("a", location);
+    successor.expiry = Instant::from_secs(9);
+    let (new, was) = all.replace(old, successor).unwrap();
+    assert_eq!((was.location(), all.len()), (old_location, 2));
+    assert_eq!((all.find("a"), all.find("b")), (Some(new), Some(other)));
+    assert_eq!(all.find_location(location), Some(new));
+    assert_eq!(all.find_location(old_location), None);
+    assert_eq!((all.get(old).is_none(), all.bytes()), (true, bytes));
+    // It is the last one that came.
+    assert_eq!(all.oldest_unconfirmed(), Some(other));
+    assert_eq!(all.next_expiry(), Some(Instant::from_secs(9)));
+    let again = registration("a", all.free_location());
+    assert!(all.replace(old, again).is_none());
+    assert_eq!(all.remove(new).map(|was| was.location()), Some(location));
+    assert_eq!(
+        (all.find("a"), all.next_expiry()),
+        (None, Some(Instant::MAX))
+    );
+}
+
+#[test]
 fn they_expire_in_order_and_once() {
     let at = Instant::from_secs;
     let mut all = empty();
