@@ -80,7 +80,8 @@ pub const ORDERS: &[Order] = &[
         within: "client",
         layers: &[
             &["changed", "config", "event", "refusal"],
-            &["accounts", "content", "discover", "timers"],
+            &["accounts", "attributes", "content", "timers"],
+            &["discover"],
             &["observations", "registrations"],
             &["requests"],
         ],

@@ -86,12 +86,16 @@ impl<'t> Target<'t> {
         }
     }
 
-    /// Whether the operation may have such a path, and whether the Resource allows it, if it is one.
+    /// Whether the operation may have such a path, and whether the Resource or the Object allows it.
+    /// Attributes are for what can be read (TS 5.1.2).
     pub fn supports(&self, operation: Operation) -> bool {
         let allows = self.resource.is_none_or(|resource| {
             let operations = resource.operations;
             match operation {
-                Operation::Read | Operation::Observe | Operation::Notify => operations.readable(),
+                Operation::Read
+                | Operation::Observe
+                | Operation::Notify
+                | Operation::WriteAttributes => operations.readable(),
                 Operation::Write => operations.writable(),
                 Operation::Execute => operations.executable(),
                 _ => true,

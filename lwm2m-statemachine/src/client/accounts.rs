@@ -52,6 +52,12 @@ pub(super) fn of(tree: &ObjectTree) -> Result<Vec<Account>, ClientError> {
     Ok(accounts(tree))
 }
 
+/// Whether there is a Security Object Instance of this server.
+pub(super) fn has_account(tree: &ObjectTree, server: ShortServerId) -> bool {
+    let mut securities = tree.instances(ObjectId::SECURITY);
+    securities.any(|security| Caller::of(tree, security) == Some(Caller::Server(server)))
+}
+
 fn short_server_id(
     tree: &ObjectTree,
     object: ObjectId,

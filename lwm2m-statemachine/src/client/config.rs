@@ -30,6 +30,9 @@ pub struct ClientConfig {
     /// How many observations there may be in all. One more Observe is answered as a Read, without the
     /// Observe option (RFC 7641 §4.1).
     pub most_observations: usize,
+    /// At how many Objects, Object Instances and Resources each server may have attributes (TS 5.4.4).
+    /// A Write-Attributes for one more is answered 5.00.
+    pub most_attributes: usize,
     /// How long a [deferred](super::Client::defer) request waits for the application; then the Client
     /// answers 5.00. At most one second less than NON_LIFETIME, which is 145 seconds by default
     /// (RFC 7252 §4.8.2): a non-confirmable request isn't remembered for longer.
@@ -63,6 +66,7 @@ impl ClientConfig {
             retry_first: Duration::from_secs(5),
             retry_most: Duration::from_secs(3600),
             most_observations: 64,
+            most_attributes: 64,
             answer_within: Duration::from_secs(60),
             most_deferred: 8,
         }

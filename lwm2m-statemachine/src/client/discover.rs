@@ -3,11 +3,15 @@
 
 use alloc::vec::Vec;
 
-use lwm2m_core::{Code, ContentFormat, InstanceId, ObjectId, Path, Version};
-use lwm2m_linkformat::{DiscoverWriter, RegistrationRoot, RegistrationWriter, RootPath};
+use lwm2m_core::{
+    Attributes, Code, ContentFormat, InstanceId, ObjectId, Path, ShortServerId, Version,
+};
+use lwm2m_linkformat::{
+    DiscoverAttributeWriter, DiscoverWriter, RegistrationRoot, RegistrationWriter, RootPath,
+};
 use lwm2m_objects::{Object, ObjectTree};
 
-use super::refusal::Refusal;
+use super::{attributes::AttributeStore, refusal::Refusal};
 use crate::coap::MessageBuf;
 
 /// The list of Objects and Object Instances, without the Security Object (TS 5.3.1).
@@ -40,8 +44,14 @@ fn version(object: &dyn Object) -> Option<Version> {
 }
 
 /// Discover (TS 5.4.2). Of an Object it lists the Object, its Instances and their Resources; of an
-/// Object Instance, the Instance and its Resources; of a Resource, the Resource alone.
-pub(super) fn discover(tree: &ObjectTree, path: Path) -> Result<MessageBuf, Refusal> {
+/// Object Instance, the Instance and its Resources; each with the attributes that the server has set at
+/// that level. Of a Resource it lists the Resource alone, with what it inherits from the levels above.
+pub(super) fn discover(
+    tree: &ObjectTree,
+    attributes: &AttributeStore,
+    server: ShortServerId,
+    path: Path,
+) -> Result<MessageBuf, Refusal> {
     let id = match (path, path.object()) {
         (Path::ResourceInstance(..), _) | (_, None) => return Err(Refusal::NotSupported),
         (_, Some(id)) => id,
@@ -49,40 +59,63 @@ pub(super) fn discover(tree: &ObjectTree, path: Path) -> Result<MessageBuf, Refu
     let (object, _) = tree.locate(path).ok_or(Refusal::NotFound)?;
     let mut answer = MessageBuf::response_with_capacity(Code::CONTENT, 256);
     answer.content_format(ContentFormat::LINK_FORMAT)?;
-    let mut links = DiscoverWriter::new(answer.payload_mut(), RootPath::default());
+    let mut list = List {
+        tree,
+        attributes,
+        server,
+        links: DiscoverWriter::new(answer.payload_mut(), RootPath::default()),
+    };
     match (path.instance(), path.resource()) {
-        (_, Some(_)) => resource(tree, path, &mut links),
-        (Some(instance), None) => object_instance(tree, id, instance, &mut links),
-        (None, None) => {
-            let link = links.link(path);
-            if let Some(version) = version(object) {
-                let _ = link.version(version);
-            }
-            for instance in tree.instances(id) {
-                object_instance(tree, id, instance, &mut links);
-            }
-        }
+        (_, Some(_)) => list.resource(path, attributes.effective(server, path)),
+        (Some(instance), None) => list.object_instance(id, instance),
+        (None, None) => list.object(id, version(object)),
     }
     Ok(answer)
 }
 
-fn object_instance(
-    tree: &ObjectTree,
-    object: ObjectId,
-    instance: InstanceId,
-    links: &mut DiscoverWriter<'_, '_>,
-) {
-    links.link(Path::Instance(object, instance));
-    for found in tree.resources(object, instance) {
-        resource(tree, Path::Resource(object, instance, found.id), links);
+/// The answer to a Discover of one server.
+struct List<'d> {
+    tree: &'d ObjectTree,
+    attributes: &'d AttributeStore,
+    server: ShortServerId,
+    links: DiscoverWriter<'d, 'static>,
+}
+
+impl List<'_> {
+    fn object(&mut self, id: ObjectId, version: Option<Version>) {
+        let path = Path::Object(id);
+        let mut link = self.links.link(path);
+        if let Some(version) = version {
+            link = link.version(version);
+        }
+        set_attributes(link, self.attributes.own(self.server, path));
+        for instance in self.tree.instances(id) {
+            self.object_instance(id, instance);
+        }
+    }
+
+    fn object_instance(&mut self, object: ObjectId, instance: InstanceId) {
+        let path = Path::Instance(object, instance);
+        let own = self.attributes.own(self.server, path);
+        set_attributes(self.links.link(path), own);
+        for found in self.tree.resources(object, instance) {
+            let path = Path::Resource(object, instance, found.id);
+            self.resource(path, self.attributes.own(self.server, path));
+        }
+    }
+
+    fn resource(&mut self, path: Path, attributes: Attributes) {
+        let mut link = self.links.link(path);
+        // The attribute is an 8-bit number (TS Table 3); a larger dimension is left out.
+        let dimension = self.tree.dimension(path).map(u8::try_from);
+        if let Some(Ok(dimension)) = dimension {
+            link = link.dimension(dimension);
+        }
+        set_attributes(link, attributes);
     }
 }
 
-fn resource(tree: &ObjectTree, path: Path, links: &mut DiscoverWriter<'_, '_>) {
-    let link = links.link(path);
-    // The attribute is an 8-bit number (TS Table 3); a larger dimension is left out.
-    let dimension = tree.dimension(path).map(u8::try_from);
-    if let Some(Ok(dimension)) = dimension {
-        let _ = link.dimension(dimension);
-    }
+fn set_attributes(link: DiscoverAttributeWriter<'_>, attributes: Attributes) {
+    // Each value has been checked when it was set.
+    let _ = link.attributes(&attributes);
 }

@@ -103,6 +103,14 @@ pub enum ClientEvent {
         /// before.
         changes: Vec<Change>,
     },
+    /// A server has set or unset attributes (TS 5.4.4). [`Client::attributes`](super::Client::attributes)
+    /// tells what it has set in all.
+    AttributesWritten {
+        /// The server.
+        server: ShortServerId,
+        /// An Object, an Object Instance or a Resource.
+        path: Path,
+    },
     /// A server has executed a Resource (TS 5.4.5) that its Object leaves to the application: one
     /// of a [`Store`](lwm2m_objects::Store), an Update that was answered
     /// [`Later`](lwm2m_objects::Answer::Later), or one of any other Object that does so. The

@@ -1,6 +1,7 @@
 #![doc = include_str!("guide.md")]
 
 mod accounts;
+mod attributes;
 mod changed;
 mod config;
 mod content;
@@ -15,16 +16,18 @@ mod timers;
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use lwm2m_core::{
-    Code, CodeKind, Instant, NotificationConditions, ObjectId, Path, ResourceId, ShortServerId,
-    Value,
+    Attributes, Code, CodeKind, Instant, NotificationConditions, ObjectId, Path, ResourceId,
+    ShortServerId, Value,
 };
 use lwm2m_objects::{Object, ObjectTree, WriteError};
 
 use self::{
     accounts::Caller,
+    attributes::AttributeStore,
     changed::Changed,
     event::Events,
     observations::{Observation, Observations},
+    refusal::Refusal,
     registrations::{Registrations, Report, Retry},
     requests::{Block, Effect, Origin, Requests},
     timers::{ObservationId, Timer, Timers},
@@ -53,6 +56,7 @@ pub struct Client {
     endpoint: Endpoint<ConnectionId>,
     registrations: Registrations,
     requests: Requests,
+    attributes: AttributeStore,
     observations: Observations,
     timers: Timers,
     events: Events,
@@ -74,6 +78,7 @@ impl Client {
         // The endpoint has its own stream of randomness.
         let mut random = Random::new(config.coap.seed);
         let requests = Requests::new(&config);
+        let attributes = AttributeStore::new(config.most_attributes);
         let max_transmit_wait = config.coap.transmission.max_transmit_wait();
         let observations = Observations::new(config.most_observations, config.notifications);
         let (retry_first, retry_most) = (config.retry_first, config.retry_most);
@@ -92,6 +97,7 @@ impl Client {
             endpoint,
             registrations: Registrations::new(accounts, endpoint_name, max_transmit_wait, retry),
             requests,
+            attributes,
             observations,
             timers: Timers::new(),
             events: Events::new(),
@@ -248,6 +254,12 @@ impl Client {
     /// The Objects.
     pub const fn tree(&self) -> &ObjectTree {
         &self.tree
+    }
+
+    /// The attributes that a server has set, each set with the Object, the Object Instance or the
+    /// Resource that it stands at (TS 5.1.1).
+    pub fn attributes(&self, server: ShortServerId) -> impl Iterator<Item = (Path, Attributes)> {
+        self.attributes.below(server, Path::Root)
     }
 
     /// Whether the Client is registered with a server.
@@ -469,6 +481,7 @@ impl Client {
             now,
             tree: &mut self.tree,
             endpoint: &mut self.endpoint,
+            attributes: &mut self.attributes,
             observations: &mut self.observations,
             timers: &mut self.timers,
             events: &mut self.events,
@@ -495,10 +508,10 @@ impl Client {
 
     /// A notification is due.
     fn notify(&mut self, now: Instant, id: ObservationId) {
-        let Some(server) = self.observations.server(id) else {
+        let Some((server, path)) = self.observations.target(id) else {
             return;
         };
-        let conditions = self.conditions(server);
+        let conditions = self.conditions(server, path);
         let mut context = observations::Context {
             now,
             tree: &self.tree,
@@ -531,6 +544,11 @@ impl Client {
                 self.events
                     .push_back(ClientEvent::Written { server, changes });
             }
+            Effect::AttributesWritten { server, path } => {
+                self.rearm(server, path);
+                self.events
+                    .push_back(ClientEvent::AttributesWritten { server, path });
+            }
             Effect::Executed {
                 server,
                 path,
@@ -546,7 +564,7 @@ impl Client {
             },
             Effect::Observed(observation) => {
                 let (server, path) = (observation.observer.server, observation.path);
-                let conditions = self.conditions(server);
+                let conditions = self.conditions(server, path);
                 self.observations
                     .add(now, *observation, conditions, &mut self.timers);
                 self.events
@@ -561,21 +579,39 @@ impl Client {
         }
     }
 
-    /// Does what follows from changes at these paths, whoever made them: notifications become due, and
-    /// servers are sent an Update if what they know has changed.
+    /// Does what follows from changes at these paths, whoever made them: what belongs to Object Instances
+    /// and accounts that are gone ends, notifications become due, and servers are sent an Update if what
+    /// they know has changed.
     fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
+        let paths: Vec<Path> = paths.into_iter().collect();
+        let is_gone =
+            |path: &&Path| matches!(path, Path::Instance(..)) && !self.tree.target(**path).exists();
+        let gone: Vec<Path> = paths.iter().filter(is_gone).copied().collect();
+        if paths
+            .iter()
+            .any(|path| path.object() == Some(ObjectId::SECURITY))
+        {
+            let tree = &self.tree;
+            self.attributes
+                .retain(|server| accounts::has_account(tree, server));
+        }
         let changed = Changed::of(&self.tree, paths);
-        let (tree, registrations) = (&self.tree, &self.registrations);
+        let (tree, registrations, attributes) = (&self.tree, &self.registrations, &self.attributes);
         let mut known = BTreeMap::new();
-        let conditions = |server| {
-            *known.entry(server).or_insert_with(|| {
-                observations::conditions(tree, registrations.server_instance(server))
-            })
+        let conditions = |server, path| {
+            let defaults = *known.entry(server).or_insert_with(|| {
+                observations::default_periods(tree, registrations.server_instance(server))
+            });
+            attributes.effective(server, path).conditions(defaults)
         };
         self.observations
             .changed(&changed, conditions, &mut self.timers);
         if changed.touches_registrations() {
             self.register(now, Registrations::refresh);
+        }
+        // An Update goes out before a notification (TS 8.3).
+        for path in gone {
+            self.end_below(now, path);
         }
     }
 
@@ -587,9 +623,21 @@ impl Client {
         }
     }
 
-    /// What governs the notifications to a server.
-    fn conditions(&self, server: ShortServerId) -> NotificationConditions {
-        observations::conditions(&self.tree, self.registrations.server_instance(server))
+    /// What governs the notifications to a server about a path.
+    fn conditions(&self, server: ShortServerId, path: Path) -> NotificationConditions {
+        let instance = self.registrations.server_instance(server);
+        let defaults = observations::default_periods(&self.tree, instance);
+        self.attributes.effective(server, path).conditions(defaults)
+    }
+
+    /// The attributes that a server has set at a path have changed: they hold for its observations at
+    /// once.
+    fn rearm(&mut self, server: ShortServerId, path: Path) {
+        let instance = self.registrations.server_instance(server);
+        let defaults = observations::default_periods(&self.tree, instance);
+        let conditions = |at| self.attributes.effective(server, at).conditions(defaults);
+        self.observations
+            .rearm(server, path, conditions, &mut self.timers);
     }
 
     /// The server whose Registration Update Trigger this is.
@@ -631,6 +679,18 @@ impl Client {
                 server: ended.observer.server,
                 path: ended.path,
             });
+        }
+    }
+
+    /// An Object Instance is gone, and with it the attributes and observations of all servers on it and
+    /// below it. The observers get a 4.04 (RFC 7641 §4.2).
+    fn end_below(&mut self, now: Instant, path: Path) {
+        self.attributes.remove_below(path);
+        let below = |observation: &Observation| path.contains(&observation.path);
+        let observers: Vec<_> = self.observations.observers(below).cloned().collect();
+        self.end_observations(now, below);
+        for observer in observers {
+            observations::notify_end(now, &mut self.endpoint, &observer, Refusal::NotFound);
         }
     }
 

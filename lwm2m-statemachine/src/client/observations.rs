@@ -5,8 +5,8 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 use lwm2m_core::{
-    Attributes, ContentFormat, DefaultPeriods, InstanceId, Instant, NotificationConditions,
-    Operation, Path, ShortServerId,
+    ContentFormat, DefaultPeriods, InstanceId, Instant, NotificationConditions, Operation, Path,
+    ShortServerId,
 };
 use lwm2m_objects::{ObjectTree, Typed as _, access, typed::Server};
 
@@ -108,15 +108,14 @@ pub(super) struct Observation {
     deadline: Option<Instant>,
 }
 
-/// When notifications to a server are due: the default periods of its Server Object Instance
-/// (TS E.2).
-pub(super) fn conditions(tree: &ObjectTree, server: Option<InstanceId>) -> NotificationConditions {
+/// The default periods of a Server Object Instance (TS E.2).
+pub(super) fn default_periods(tree: &ObjectTree, server: Option<InstanceId>) -> DefaultPeriods {
     let server = server.and_then(|instance| Server::load(tree, instance));
     let periods = server.map(|server| DefaultPeriods {
         pmin: server.default_minimum_period.unwrap_or(0),
         pmax: server.default_maximum_period,
     });
-    Attributes::NONE.conditions(periods.unwrap_or_default())
+    periods.unwrap_or_default()
 }
 
 /// What notifications are made of and sent with.
@@ -151,9 +150,10 @@ impl Observations {
         all.any(|observation| observation.observer.has(connection, token))
     }
 
-    /// The server of an observation.
-    pub(super) fn server(&self, id: ObservationId) -> Option<ShortServerId> {
-        Some(self.by_id.get(&id)?.observer.server)
+    /// The server of an observation, and what it observes.
+    pub(super) fn target(&self, id: ObservationId) -> Option<(ShortServerId, Path)> {
+        let observation = self.by_id.get(&id)?;
+        Some((observation.observer.server, observation.path))
     }
 
     /// Adds an observation whose first answer is sent at `now`. One of the same connection and
@@ -188,6 +188,16 @@ impl Observations {
         self.by_id.insert(id, observation);
     }
 
+    /// The observers of the observations that `of` chooses.
+    pub(super) fn observers(
+        &self,
+        of: impl Fn(&Observation) -> bool,
+    ) -> impl Iterator<Item = &Observer> {
+        let all = self.by_id.values();
+        all.filter(move |observation| of(observation))
+            .map(|observation| &observation.observer)
+    }
+
     /// Ends the observations that `of` chooses, and returns them.
     pub(super) fn end(
         &mut self,
@@ -210,7 +220,7 @@ impl Observations {
     pub(super) fn changed(
         &mut self,
         changed: &Changed,
-        mut conditions: impl FnMut(ShortServerId) -> NotificationConditions,
+        mut conditions: impl FnMut(ShortServerId, Path) -> NotificationConditions,
         timers: &mut Timers,
     ) {
         let all = changed.touches_conditions();
@@ -220,7 +230,23 @@ impl Observations {
                 observation.changed = true;
             }
             if touched || all {
-                observation.arm(*id, conditions(observation.observer.server), timers);
+                let conditions = conditions(observation.observer.server, observation.path);
+                observation.arm(*id, conditions, timers);
+            }
+        }
+    }
+
+    /// Notes that a server has other attributes at this path, which hold for all below it.
+    pub(super) fn rearm(
+        &mut self,
+        server: ShortServerId,
+        path: Path,
+        conditions: impl Fn(Path) -> NotificationConditions,
+        timers: &mut Timers,
+    ) {
+        for (id, observation) in &mut self.by_id {
+            if observation.observer.server == server && path.contains(&observation.path) {
+                observation.arm(*id, conditions(observation.path), timers);
             }
         }
     }

@@ -13,8 +13,8 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
 
 use lwm2m_core::{
-    Arguments, Code, ContentFormat, Instant, Operation, Path, ShortServerId, WriteMode,
-    codec::Scope,
+    Arguments, AttributesUpdate, Code, ContentFormat, Instant, Operation, Path, ShortServerId,
+    WriteMode, codec::Scope,
 };
 use lwm2m_objects::{Change, Execution, ObjectTree, Target, access};
 
@@ -26,6 +26,7 @@ use self::{
 };
 use super::{
     accounts::Caller,
+    attributes::AttributeStore,
     config::ClientConfig,
     content::content,
     discover::discover,
@@ -56,6 +57,7 @@ pub(super) struct Context<'c> {
     pub(super) now: Instant,
     pub(super) tree: &'c mut ObjectTree,
     pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
+    pub(super) attributes: &'c mut AttributeStore,
     pub(super) observations: &'c mut Observations,
     pub(super) timers: &'c mut Timers,
     pub(super) events: &'c mut Events,
@@ -130,6 +132,11 @@ pub(super) enum Effect {
         changes: Vec<Change>,
         /// The paths that now read differently.
         differences: Vec<Path>,
+    },
+    /// A server has set or unset attributes.
+    AttributesWritten {
+        server: ShortServerId,
+        path: Path,
     },
     /// A server has executed a Resource that its Object leaves to the application.
     Executed {
@@ -293,8 +300,12 @@ impl Requests {
                 let asker = (server, origin.connection);
                 self.read(reader, asker, responder, &classified)
             }
-            Operation::Discover => discover(tree, path).map(Progress::answered),
+            Operation::Discover => {
+                let answer = discover(context.tree, context.attributes, server, path);
+                answer.map(Progress::answered)
+            }
             Operation::Write => write(context.tree, server, path, request, body),
+            Operation::WriteAttributes => write_attributes(context, server, path, request),
             Operation::Execute => {
                 let arguments = Arguments::parse(body).map_err(|_| Refusal::Malformed)?;
                 if self.deferred.covers(DeferredOperation::Execute, path) {
@@ -531,6 +542,21 @@ fn write(
         changes: changes.into_changes(),
         differences,
     };
+    Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
+}
+
+/// Write-Attributes (TS 5.4.4): all attributes, or none.
+fn write_attributes(
+    context: &mut Context<'_>,
+    server: ShortServerId,
+    path: Path,
+    request: &MessageRef<'_>,
+) -> Result<Progress, Refusal> {
+    let update = AttributesUpdate::from_queries(request.uri_query());
+    let update = update.map_err(|_| Refusal::Malformed)?;
+    let target = context.tree.target(path);
+    context.attributes.write(server, &target, &update)?;
+    let effect = Effect::AttributesWritten { server, path };
     Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
 }
 

@@ -3,6 +3,7 @@
 extern crate alloc;
 
 mod access;
+mod attributes;
 mod bad_input;
 mod changes;
 mod deferred;

@@ -461,10 +461,7 @@ fn execute_that_is_refused() {
 #[test]
 fn what_this_client_does_not_offer_is_not_allowed() {
     let mut bench = Bench::new();
-    let mut attributes = on(Method::Put, "/3/0/9");
-    attributes.uri_query("pmin=1").unwrap();
     for (request, code) in [
-        (attributes, Code::METHOD_NOT_ALLOWED),
         (
             with_payload(Method::Post, "/3", ContentFormat::TLV, b"\xC1\x0D\x07"),
             Code::METHOD_NOT_ALLOWED,

@@ -33,12 +33,11 @@ const TABLE_27: [(&str, &str); 9] = [
 
 /// Codes that this Client doesn't use: it doesn't offer the operation, or has a more precise code
 /// (4.08 where an Observe, or its cancellation, asks for a later block).
-const NOT_ANSWERED: [(&str, &str); 5] = [
+const NOT_ANSWERED: [(&str, &str); 4] = [
     ("Observe", "4.00"),
     ("Cancel", "4.00"),
     ("Create", "2.01 4.00 4.15"),
     ("Delete", "2.02 4.00"),
-    ("Write-Attributes", "2.04 4.00"),
 ];
 
 /// RFC 7959 §2.9: for a body in blocks, whatever the operation.
@@ -238,11 +237,13 @@ fn requests() -> Vec<Request> {
                     payload,
                     ..request.clone()
                 }));
-                requests.extend([b"" as &[u8], b"20"].map(|payload| Request {
-                    payload,
-                    query: Some("pmin=1"),
-                    ..request.clone()
-                }));
+                for query in ["pmin=1", "pmin=x", "gt=1"] {
+                    requests.extend([b"" as &[u8], b"20"].map(|payload| Request {
+                        payload,
+                        query: Some(query),
+                        ..request.clone()
+                    }));
+                }
             }
         }
     }

@@ -115,6 +115,7 @@ impl Classified<'_> {
             | Operation::CancelObservation
             | Operation::Discover
             | Operation::Write
+            | Operation::WriteAttributes
             | Operation::Execute => Ok(server),
             _ => Err(not_offered),
         }
