@@ -144,36 +144,38 @@ fn the_table_of_7_3_2() {
     use access::Refusal::{Denied, NotFound, NotSupported};
 
     // A target, and what the operations lead to for a server with the right: Read, Observe and
-    // Notify (R), Write (W), Execute (E), Delete (D), Discover and Write-Attributes and the end of
-    // an observation (-), Create (C).
-    type Row = (&'static str, [Result<(), access::Refusal>; 6]);
+    // Notify (R), Write (W), Execute (E), Delete (D), Discover and the end of an observation (-),
+    // Write-Attributes (A), Create (C).
+    type Row = (&'static str, [Result<(), access::Refusal>; 7]);
     const OK: Result<(), access::Refusal> = Ok(());
     const NO: Result<(), access::Refusal> = Err(NotSupported);
     const LOST: Result<(), access::Refusal> = Err(NotFound);
-    const GONE: [Result<(), access::Refusal>; 6] = [Err(NotFound); 6];
+    const GONE: [Result<(), access::Refusal>; 7] = [Err(NotFound); 7];
     let rows: [Row; 13] = [
-        //           R   W   E   D   -   C
-        ("/", [NO, NO, NO, NO, NO, NO]),
-        ("/3", [OK, NO, NO, NO, OK, OK]),
-        ("/3/0", [OK, OK, NO, OK, OK, NO]),
-        ("/3/0/0", [OK, NO, NO, NO, OK, NO]),  // R
-        ("/3/0/14", [OK, OK, NO, NO, OK, NO]), // RW
-        ("/9/0/14", [NO, OK, NO, NO, OK, NO]), // W
-        ("/3/0/4", [NO, NO, OK, NO, OK, NO]),  // E
+        //           R   W   E   D   -   A   C
+        ("/", [NO, NO, NO, NO, NO, NO, NO]),
+        ("/3", [OK, NO, NO, NO, OK, OK, OK]),
+        ("/3/0", [OK, OK, NO, OK, OK, OK, NO]),
+        ("/3/0/0", [OK, NO, NO, NO, OK, OK, NO]),  // R
+        ("/3/0/14", [OK, OK, NO, NO, OK, OK, NO]), // RW
+        // Attributes are for what can be read (TS Table 4).
+        ("/9/0/14", [NO, OK, NO, NO, OK, NO, NO]), // W
+        ("/3/0/4", [NO, NO, OK, NO, OK, NO, NO]),  // E
         // A supported Resource may be written before it is there.
-        ("/3/0/13", [LOST, OK, LOST, LOST, LOST, LOST]),
+        ("/3/0/13", [LOST, OK, LOST, LOST, LOST, LOST, LOST]),
         ("/3/0/20", GONE), // not supported
         ("/3/0/99", GONE), // unknown
         ("/3/1", GONE),
         ("/6", GONE),
         ("/3/0/6/0", GONE), // TS 5.4 addresses no Resource Instance
     ];
-    let operations: [(&[Operation], AccessRights); 6] = [
+    let operations: [(&[Operation], AccessRights); 7] = [
         (&[Read, Observe, Notify], AccessRights::READ),
         (&[Write], AccessRights::WRITE),
         (&[Execute], AccessRights::EXECUTE),
         (&[Delete], AccessRights::DELETE),
-        (&[Discover, WriteAttributes, CancelObservation], NONE),
+        (&[Discover, CancelObservation], NONE),
+        (&[WriteAttributes], NONE),
         (&[Create], AccessRights::CREATE),
     ];
     for bits in [0, 1, 2, 4, 8, 16, 31] {
