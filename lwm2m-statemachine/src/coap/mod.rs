@@ -21,8 +21,8 @@
 //!   [`Event::BlockWanted`] requests a block by its offset, [`Endpoint::supply`] supplies it, and
 //!   [`Event::SourceClosed`] reports that no more blocks are needed.
 //!
-//! A client that wants only a single block of a response requests it with [`MessageBuf::block2`];
-//! the response is that block.
+//! A client that wants only a single block of a response requests it with [`MessageBuf::block2`] and
+//! [`RequestOptions::single_block`]; the response is that block.
 //!
 //! [`Bounds`] limits the memory for bodies. Each peer has a share, each body has a
 //! [deadline](Config::transfer_deadline) however regularly its blocks arrive, and stalled transfers

@@ -72,6 +72,7 @@ pub const ONCE: RequestOptions = RequestOptions {
     timeout: None,
     cancels: None,
     stream: false,
+    single_block: false,
 };
 
 pub fn id_of(datagram: &[u8]) -> u16 {

@@ -113,7 +113,9 @@ impl<P: Peer> Layers<P> {
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
         let key = of.request;
-        let kind = self.exchanges.requests.get(key)?.kind;
+        let request = self.exchanges.requests.get(key)?;
+        let (kind, single) = (request.kind, request.mode.single_block);
+        let single = single && matches!(kind, Kind::Exchange);
         let sequence = response.observe().filter(|_| response.code().is_success());
         match (kind, sequence) {
             (Kind::Block { of: request }, _) => {
@@ -131,7 +133,7 @@ impl<P: Peer> Layers<P> {
             (Kind::Cancellation, Some(_)) if response.kind() != MessageType::Acknowledgement => {
                 None
             }
-            _ if is_in_blocks(&response) => self.answered_in_blocks(now, of, response),
+            _ if is_in_blocks(&response) && !single => self.answered_in_blocks(now, of, response),
             (Kind::Exchange | Kind::Cancellation, _) if self.blockwise.has_transfer(of) => None,
             (Kind::Exchange, _) if self.send_again_in_blocks(now, of, &response) => None,
             _ => {

@@ -26,6 +26,11 @@ pub struct RequestOptions {
     /// [`Incoming::Response`](super::Incoming::Response); By default the response is assembled.
     /// Observations are never streamed.
     pub stream: bool,
+    /// Whether the response is the outcome even if it is only one block of a larger body: the
+    /// application asks for each block itself ([`MessageBuf::block2`](crate::coap::MessageBuf::block2)).
+    /// Without it, this is so for a request for a block other than the first. Observations always
+    /// get the whole body.
+    pub single_block: bool,
 }
 
 impl Default for RequestOptions {
@@ -36,6 +41,7 @@ impl Default for RequestOptions {
             timeout: None,
             cancels: None,
             stream: false,
+            single_block: false,
         }
     }
 }

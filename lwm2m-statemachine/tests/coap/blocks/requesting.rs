@@ -478,6 +478,27 @@ fn a_response_can_be_taken_block_by_block() {
     pair.run_to_rest();
 }
 
+/// The application asks for each block itself, the first one included.
+#[test]
+fn a_single_block_can_be_asked_for() {
+    let whole = body(150);
+    let served = whole.clone();
+    let mut pair = Pair::serving(1024, 64, move |_, _| response(Code::CONTENT, &served));
+    let options = RequestOptions {
+        single_block: true,
+        ..RequestOptions::default()
+    };
+    for (number, expected) in [(1, 64..128), (0, 0..64), (2, 128..150)] {
+        let mut message = get("x");
+        message.block2(block(number, false, 64)).unwrap();
+        let id = pair.request_with(message, options);
+        pair.talk();
+        let expected = Told::Response(id, Code::CONTENT, whole[expected].to_vec());
+        assert_eq!(core::mem::take(&mut pair.told), [expected], "{number}");
+    }
+    pair.run_to_rest();
+}
+
 /// A notification of an observation, non-confirmable.
 fn notification(token: Token, id: u16, sequence: u32, etag: &[u8], length: usize) -> Vec<u8> {
     let mut message = MessageBuf::response(Code::CONTENT);

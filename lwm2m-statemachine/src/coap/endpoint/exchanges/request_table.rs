@@ -68,6 +68,8 @@ pub(crate) struct Mode {
     pub(crate) channel: Channel,
     /// Whether the application takes the blocks of the response one by one.
     pub(crate) streamed: bool,
+    /// Whether any response is the outcome, even if it is one block of a larger body.
+    pub(crate) single_block: bool,
     /// How long the response may take once the request has arrived, in milliseconds.
     pub(crate) timeout: u64,
 }
@@ -78,6 +80,7 @@ impl Mode {
             confirmable: options.confirmable,
             channel: options.channel,
             streamed: options.stream,
+            single_block: options.single_block,
             timeout: options.timeout.map_or(timeout, millis),
         }
     }
