@@ -106,8 +106,9 @@ pub use self::{
         InstanceSnapshot, ObjectSnapshot, ResourceSnapshot, Snapshot, SnapshotError,
     },
     tree::{
-        Change, CheckedChanges, ExecuteError, Execution, InstanceSink, Object, ObjectTree, Piece,
-        ReadError, ResourceSink, Store, Target, Transaction, WriteError,
+        Change, CheckedChanges, ExecuteError, Execution, FetchFailure, FetchOrder, Fetched,
+        InstanceSink, Object, ObjectTree, Piece, ReadError, ResourceSink, Store, Target,
+        Transaction, WriteError,
     },
     typed::Typed,
 };

@@ -10,6 +10,7 @@ mod check;
 mod commit;
 mod differences;
 mod error;
+mod fetch;
 mod held;
 mod object;
 mod objects;
@@ -36,6 +37,7 @@ pub use self::{
     change::Change,
     check::CheckedChanges,
     error::{ExecuteError, ReadError, WriteError},
+    fetch::{FetchFailure, FetchOrder, Fetched},
     object::{Execution, Object, Piece},
     sink::{InstanceSink, ResourceSink},
     store::Store,
@@ -257,6 +259,24 @@ impl ObjectTree {
             return object.stream(instance, resource, piece);
         }
         Err(WriteError::NotWritable(path))
+    }
+
+    /// The next thing that an Object has the Client fetch, or stop fetching. Call it until it
+    /// returns `None` after each call that changes the tree.
+    pub fn poll_fetch(&mut self) -> Option<FetchOrder> {
+        let mut objects = self.objects.iter_mut();
+        objects.find_map(|(_, object)| object.poll_fetch())
+    }
+
+    /// Passes a part of what was fetched for the Resource at `path` to its Object. Returns whether
+    /// the Object takes it; if not, it needs no more.
+    pub fn fetched(&mut self, path: Path, part: Fetched<'_>) -> bool {
+        match path {
+            Path::Resource(id, instance, resource) => self
+                .object_mut(id)
+                .is_some_and(|object| object.fetched(instance, resource, part)),
+            _ => false,
+        }
     }
 
     /// Gives every Object the time: it does what is due at `now`, and times are read as of now.

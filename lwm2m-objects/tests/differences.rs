@@ -195,7 +195,7 @@ fn an_object_hears_of_every_write() {
         }
     });
     let mut tree = ObjectTree::new();
-    tree.add(firmware.unwrap());
+    tree.add(firmware.unwrap().pulled_by_application());
     let uri = [set("/5/0/1", "coap://192.0.2.1/fw")];
     assert_eq!(tree.change(&uri), Ok(vec![path("/5/0/1")]));
     for times in 2..4 {

@@ -30,7 +30,7 @@ fn with_firmware() -> (ObjectTree, Log) {
         }
     });
     let mut tree = ObjectTree::new();
-    tree.add(object.unwrap());
+    tree.add(object.unwrap().pulled_by_application());
     (tree, log)
 }
 
@@ -47,7 +47,8 @@ fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
     let object = SoftwareManagementObject::new(numbering, application)
         .with(InstanceId::ZERO, typed::SoftwareManagement::new("one", "1"))
         .unwrap()
-        .managed(3);
+        .managed(3)
+        .pulled_by_application();
     let mut tree = ObjectTree::new();
     tree.add(object);
     (tree, log)

@@ -37,7 +37,7 @@ fn firmware_object(log: &Log) -> FirmwareUpdateObject {
         events.lock().unwrap().push(format!("{event:?}"));
         Answer::Later
     });
-    object.unwrap()
+    object.unwrap().pulled_by_application()
 }
 
 fn software_object(log: &Log) -> SoftwareManagementObject {
@@ -52,6 +52,7 @@ fn software_object(log: &Log) -> SoftwareManagementObject {
     .with(InstanceId::ZERO, typed::SoftwareManagement::new("one", "1"))
     .unwrap()
     .managed(4)
+    .pulled_by_application()
 }
 
 /// A tree with every Object that has state, as after a start.

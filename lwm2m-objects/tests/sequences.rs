@@ -86,14 +86,14 @@ fn new_tree(numbering: Numbering, later: bool) -> (ObjectTree, Log) {
         },
     )]));
     tree.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
-    tree.add(firmware.unwrap());
+    tree.add(firmware.unwrap().pulled_by_application());
     tree.add(LocationObject::new(typed::Location::new(51.5, 0.1, 1)));
     tree.add(ConnectivityStatisticsObject::new(
         typed::ConnectivityStatistics::ALL,
     ));
     let component = typed::SoftwareManagement::new("one", "1");
     let software = software.with(InstanceId::ZERO, component).unwrap();
-    tree.add(software.managed(3));
+    tree.add(software.managed(3).pulled_by_application());
     tree.add(
         Store::new(&OBJECT)
             .with(InstanceId::ZERO, 0, 1)

@@ -66,7 +66,7 @@ impl Played {
             answer
         })?;
         let played = Self { asked, next: None };
-        Ok((object, played))
+        Ok((object.pulled_by_application(), played))
     }
 
     /// The next thing to do, if one is due.

@@ -1,8 +1,9 @@
 //! Firmware Update (TS E.6): its state machine, and the Object that serves it.
 //!
 //! A server *pushes* a package into Package, and the application gets it block by block. Or it has
-//! the Client *pull* the package: the application is asked to fetch what Package URI names. Nothing
-//! of the package is kept here. The application is asked by an [`Event`], and answers with an
+//! the Client *pull* the package. What a `coap` or `coaps` URI names, the Client fetches itself, and the
+//! application gets it block by block as well; it is asked to fetch what other URIs name. Nothing of
+//! the package is kept here. The application is asked by an [`Event`], and answers with an
 //! [`Answer`](crate::Answer). After [`Later`](crate::Answer::Later) it reports the outcome by a
 //! call:
 //!
@@ -38,7 +39,7 @@
 //!         Event::Block { offset, .. } if offset > 1_000_000 => Answer::Failed(DownloadError::Storage),
 //!         Event::Block { .. } => Answer::Done,
 //!         Event::Verify => Answer::Done, // the signature is good
-//!         // Pulled: a task downloads it from `offset` on, and then calls `downloaded`.
+//!         // Pulled by HTTP: a task downloads it from `offset` on, and then calls `downloaded`.
 //!         Event::Fetch { .. } => Answer::Later,
 //!         Event::Update => Answer::Later, // after the server has got its response
 //!         Event::Discard => Answer::Done, // the task ends, the flash may be erased

@@ -7,10 +7,12 @@
 //!
 //! - `upload`: a Write of Package that arrives in pieces.
 //! - `pull`: what is known of a package that is fetched.
+//! - `fetches`: the packages that the Client fetches.
 //! - `plan`: what the changes of a transaction ask of a machine.
 
 mod answer;
 pub(crate) mod face;
+pub(crate) mod fetches;
 pub(crate) mod machine;
 pub(crate) mod plan;
 pub(crate) mod pull;

@@ -8,6 +8,7 @@ use lwm2m_core::{Arguments, InstanceId, Instant, Path, ResourceId};
 use super::{
     change::Change,
     error::{ExecuteError, ReadError, WriteError},
+    fetch::{FetchOrder, Fetched},
     sink::{InstanceSink, ResourceSink},
     undone,
 };
@@ -271,6 +272,19 @@ pub trait Object: Any + Send {
         let object = self.definition().id;
         let path = Path::Resource(object, instance, resource);
         Err(WriteError::NotWritable(path))
+    }
+
+    /// The next thing that the Client is to fetch for the Object, or to stop fetching. It is called
+    /// until it returns `None`, and returns each order once.
+    fn poll_fetch(&mut self) -> Option<FetchOrder> {
+        None
+    }
+
+    /// Takes a part of what the Client [fetches](Self::poll_fetch) for this Resource. Returns whether
+    /// the Object has taken it. If not, it needs no more of it, and the Client stops.
+    fn fetched(&mut self, instance: InstanceId, resource: ResourceId, part: Fetched<'_>) -> bool {
+        let _ = (instance, resource, part);
+        false
     }
 
     /// Does what is due at `now`, which is the time for the Object until the next call. Early, late

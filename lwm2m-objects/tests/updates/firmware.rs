@@ -20,7 +20,8 @@ use crate::common::firmware;
 pub(crate) fn with_firmware(config: typed::FirmwareUpdate) -> (ObjectTree, Log) {
     let log = Log::default();
     let mut tree = ObjectTree::new();
-    tree.add(FirmwareUpdateObject::new(config, firmware_application(&log)).unwrap());
+    let object = FirmwareUpdateObject::new(config, firmware_application(&log)).unwrap();
+    tree.add(object.pulled_by_application());
     (tree, log)
 }
 
@@ -232,7 +233,7 @@ fn firmware_goes_on_from_its_snapshot() {
     let config = typed::FirmwareUpdate::default();
     let object = FirmwareUpdateObject::new(config, firmware_application(&log));
     let mut restarted = ObjectTree::new();
-    restarted.add(object.unwrap().managed());
+    restarted.add(object.unwrap().managed().pulled_by_application());
     // No machine is in this state.
     let impossible = firmware::Snapshot {
         state: firmware::State::Updating,
@@ -330,7 +331,8 @@ fn a_firmware_instance_comes_and_goes() {
     let application = firmware_application(&log);
     let object = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), application)
         .unwrap()
-        .managed();
+        .managed()
+        .pulled_by_application();
     let mut tree = ObjectTree::new();
     tree.add(object);
     let state_id = ResourceId::new(3);

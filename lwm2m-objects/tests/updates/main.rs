@@ -4,6 +4,7 @@ extern crate alloc;
 
 #[path = "../common/mod.rs"]
 mod common;
+mod fetched;
 mod firmware;
 mod software;
 

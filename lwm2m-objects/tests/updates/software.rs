@@ -26,7 +26,8 @@ pub(crate) fn with_software(numbering: Numbering) -> (ObjectTree, Log) {
         .unwrap()
         .with(two(), typed::SoftwareManagement::new("two", "1"))
         .unwrap()
-        .managed(3);
+        .managed(3)
+        .pulled_by_application();
     let mut tree = ObjectTree::new();
     tree.add(object);
     (tree, log)
@@ -318,10 +319,8 @@ fn software_goes_on_from_its_snapshots() {
 
         let log = Log::default();
         let mut empty = ObjectTree::new();
-        empty.add(SoftwareManagementObject::new(
-            numbering,
-            software_application(&log),
-        ));
+        let object = SoftwareManagementObject::new(numbering, software_application(&log));
+        empty.add(object.pulled_by_application());
         for (mut restarted, log, name) in [(empty, log, "")]
             .into_iter()
             .chain([with_software(numbering)].map(|(tree, log)| (tree, log, "two")))

@@ -58,7 +58,7 @@ pub struct Firmware {
 /// An application must answer each of them, so an addition is a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The next bytes of a package that is pushed. A new package begins at offset 0; discard what
+    /// The next bytes of a package that is pushed, or that the Client fetches. A new package begins at offset 0; discard what
     /// was stored of another one.
     Block {
         /// How many bytes of the package came before.
@@ -66,9 +66,10 @@ pub enum Event<'a> {
         /// The bytes; never empty.
         bytes: &'a [u8],
     },
-    /// All of the package has been pushed: check it.
+    /// All of the package is there: check it.
     Verify,
-    /// Fetch a package and check it.
+    /// Fetch a package and check it. An Object in a Client gets this only for what the Client doesn't
+    /// [fetch itself](super::FirmwareUpdateObject::pulled_by_application).
     Fetch {
         /// Where it is; of a supported protocol.
         uri: &'a str,

@@ -14,7 +14,8 @@ use crate::{
         changed::Changed,
         update::{
             Answer,
-            face::Face,
+            face::{Ask, Face},
+            fetches::Fetches,
             plan::{self, Pending, Plan},
         },
     },
@@ -23,8 +24,8 @@ use crate::{
         snapshot, snapshot::InstanceSnapshot, snapshot::ObjectSnapshot, snapshot::ResourceSnapshot,
     },
     tree::{
-        Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, WriteError,
-        check_value,
+        Change, ExecuteError, Execution, FetchFailure, FetchOrder, Fetched, Object, Piece,
+        ReadError, ResourceSink, WriteError, check_value,
     },
     typed::{
         FirmwareUpdate,
@@ -66,6 +67,7 @@ use crate::{
 pub struct FirmwareUpdateObject {
     machine: Machine,
     application: Application,
+    fetches: Fetches,
     package_name: Option<String>,
     package_version: Option<String>,
     /// Whether the Object Instance is there.
@@ -95,6 +97,7 @@ impl FirmwareUpdateObject {
         Ok(Self {
             machine: Machine::new(config.delivery, config.protocols),
             application: Box::new(application),
+            fetches: Fetches::default(),
             package_name: config.package_name,
             package_version: config.package_version,
             present: true,
@@ -109,6 +112,15 @@ impl FirmwareUpdateObject {
     pub fn managed(mut self) -> Self {
         self.managed = true;
         self.present = false;
+        self
+    }
+
+    /// Has the application fetch every package, by [`Event::Fetch`]. Without this the Client fetches
+    /// those of `coap` and `coaps` URIs itself, as far as Resource 8 has these protocols; the
+    /// application gets them block by block, as if they were pushed.
+    #[must_use]
+    pub fn pulled_by_application(mut self) -> Self {
+        self.fetches.leave_to_application();
         self
     }
 
@@ -179,12 +191,31 @@ impl FirmwareUpdateObject {
     }
 
     /// Calls the machine, and notes which Resources have changed.
-    fn change<T>(&mut self, feed: impl FnOnce(&mut Machine, &mut Application) -> T) -> T {
+    fn change<T>(&mut self, feed: impl FnOnce(&mut Machine, &mut Ask<'_, Firmware>) -> T) -> T {
         let state = |machine: &Machine| (machine.state(), machine.result());
         let before = state(&self.machine);
         let uri = self.machine.package_uri().len();
-        let done = feed(&mut self.machine, &mut self.application);
+        let Self {
+            machine,
+            application,
+            fetches,
+            ..
+        } = self;
+        let done = feed(machine, &mut |event| match event {
+            Event::Fetch { uri, .. } if fetches.takes(uri) => {
+                fetches.begin(InstanceId::ZERO, uri);
+                Answer::Later
+            }
+            Event::Discard => {
+                fetches.stop(InstanceId::ZERO);
+                application(event)
+            }
+            event => application(event),
+        });
         let after = state(&self.machine);
+        if after.0 != State::Downloading {
+            self.fetches.stop(InstanceId::ZERO);
+        }
         // The commit reports what a server has written. Nothing else reports that the machine
         // cleared it.
         if self.machine.package_uri().len() < uri {
@@ -227,6 +258,17 @@ impl FirmwareUpdateObject {
             instances: present.then_some(instance).into_iter().collect(),
             state: self.machine.snapshot().into_values().into(),
         }
+    }
+}
+
+/// The Update Result of a package that the Client could not fetch (TS E.6, Resource 5).
+const fn download_error(failure: FetchFailure) -> DownloadError {
+    match failure {
+        FetchFailure::ConnectionLost => DownloadError::ConnectionLost,
+        FetchFailure::InvalidUri => DownloadError::InvalidUri,
+        FetchFailure::Protocol => DownloadError::Protocol,
+        FetchFailure::Storage => DownloadError::Storage,
+        FetchFailure::Integrity => DownloadError::Integrity,
     }
 }
 
@@ -393,6 +435,44 @@ impl Object for FirmwareUpdateObject {
         self.changed.pop()
     }
 
+    fn poll_fetch(&mut self) -> Option<FetchOrder> {
+        self.fetches.poll(|_| path(Firmware::PACKAGE_URI.get()))
+    }
+
+    /// A package that the Client fetches goes to the application as one that is pushed.
+    fn fetched(&mut self, instance: InstanceId, resource: ResourceId, part: Fetched<'_>) -> bool {
+        if resource != Firmware::PACKAGE_URI || !self.fetches.is_running(instance) {
+            return false;
+        }
+        match part {
+            Fetched::Bytes { offset, bytes } => {
+                let block = Event::Block { offset, bytes };
+                let answer = (self.application)(block);
+                if let Answer::Failed(error) = answer {
+                    self.fetches.end(instance);
+                    let _ = self.failed(error);
+                    return false;
+                }
+                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                self.progress(offset.saturating_add(length)).is_ok()
+            }
+            Fetched::End => {
+                self.fetches.end(instance);
+                match (self.application)(Event::Verify) {
+                    Answer::Done => self.downloaded(),
+                    Answer::Later => Ok(()),
+                    Answer::Failed(error) => self.failed(error),
+                }
+                .is_ok()
+            }
+            Fetched::Failed(failure) => {
+                self.fetches.end(instance);
+                (self.application)(Event::Discard);
+                self.failed(download_error(failure)).is_ok()
+            }
+        }
+    }
+
     fn save(&self) -> Option<ObjectSnapshot> {
         Some(self.saved(self.present))
     }
@@ -414,6 +494,7 @@ impl Object for FirmwareUpdateObject {
         self.package_name = saved.package_name;
         self.package_version = saved.package_version;
         self.pending = Pending::default();
+        self.fetches.stop_all();
         // It has been checked.
         let _ = self.change(|machine, ask| machine.restore(saved.machine, ask));
     }

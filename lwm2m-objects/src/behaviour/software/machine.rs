@@ -49,7 +49,7 @@ pub struct Software {
 /// An application must answer each of them, so an addition is a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The next bytes of a package that is pushed. A new package begins at offset 0; discard what
+    /// The next bytes of a package that is pushed, or that the Client fetches. A new package begins at offset 0; discard what
     /// was stored of another one.
     Block {
         /// How many bytes of the package came before.
@@ -57,7 +57,8 @@ pub enum Event<'a> {
         /// The bytes; never empty.
         bytes: &'a [u8],
     },
-    /// Fetch a package.
+    /// Fetch a package. An Object in a Client gets this only for what the Client doesn't [fetch
+    /// itself](super::SoftwareManagementObject::pulled_by_application).
     Fetch {
         /// Where it is. If the application has no protocol for it, it answers with
         /// [`InvalidUri`](DownloadError::InvalidUri).

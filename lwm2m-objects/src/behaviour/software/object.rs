@@ -16,13 +16,15 @@ use crate::{
         update::{
             Answer,
             face::{Ask, Face},
+            fetches::Fetches,
             plan,
         },
     },
     definition::ObjectDefinition,
     saved::{snapshot, snapshot::ObjectSnapshot},
     tree::{
-        Change, ExecuteError, Execution, Object, Piece, ReadError, ResourceSink, Store, WriteError,
+        Change, ExecuteError, Execution, FetchFailure, FetchOrder, Fetched, Object, Piece,
+        ReadError, ResourceSink, Store, WriteError,
     },
     typed::{
         SoftwareManagement, Typed,
@@ -67,6 +69,7 @@ pub struct SoftwareManagementObject {
     /// The Object Instances, with the Resources that are not the machine's.
     store: Store,
     application: Application,
+    fetches: Fetches,
     changed: Changed,
 }
 
@@ -83,8 +86,18 @@ impl SoftwareManagementObject {
             components: Components::new(numbering),
             store: Store::new(numbering.definition()),
             application: Box::new(application),
+            fetches: Fetches::default(),
             changed: Changed::default(),
         }
+    }
+
+    /// Has the application fetch every package, by [`Event::Fetch`]. Without this the Client fetches
+    /// those of `coap` and `coaps` URIs itself; the application gets them block by block, as if they
+    /// were pushed.
+    #[must_use]
+    pub fn pulled_by_application(mut self) -> Self {
+        self.fetches.leave_to_application();
+        self
     }
 
     /// Adds an Object Instance. Its machine starts as INITIAL, whatever the state in `config`;
@@ -211,9 +224,22 @@ impl SoftwareManagementObject {
         feed: impl FnOnce(&mut Machine, &mut Ask<'_, Software>) -> T,
     ) -> Option<T> {
         let machine = self.components.get_mut(instance)?;
-        let application = &mut self.application;
+        let (application, fetches) = (&mut self.application, &mut self.fetches);
         let before = (machine.state(), machine.result(), machine.is_active());
-        let done = feed(machine, &mut |event| application(instance, event));
+        let done = feed(machine, &mut |event| match event {
+            Event::Fetch { uri, .. } if fetches.takes(uri) => {
+                fetches.begin(instance, uri);
+                Answer::Later
+            }
+            Event::Discard => {
+                fetches.stop(instance);
+                application(instance, event)
+            }
+            event => application(instance, event),
+        });
+        if machine.phase() != Software::DOWNLOADING {
+            fetches.stop(instance);
+        }
         for (resource, same) in [
             (7, machine.state() == before.0),
             (9, machine.result() == before.1),
@@ -347,6 +373,7 @@ impl Object for SoftwareManagementObject {
     fn settle(&mut self, changes: &[Change]) {
         for (instance, plan) in self.components.settle(changes) {
             if plan.reset {
+                self.fetches.stop(instance);
                 (self.application)(instance, Event::Discard);
             }
             self.feed(instance, |machine, ask| plan.deliver(machine, ask));
@@ -425,6 +452,40 @@ impl Object for SoftwareManagementObject {
         self.changed.pop()
     }
 
+    fn poll_fetch(&mut self) -> Option<FetchOrder> {
+        let uri = Software::PACKAGE_URI.get();
+        self.fetches.poll(|instance| path(instance, uri))
+    }
+
+    /// A package that the Client fetches goes to the application as one that is pushed.
+    fn fetched(&mut self, instance: InstanceId, resource: ResourceId, part: Fetched<'_>) -> bool {
+        if resource != Software::PACKAGE_URI || !self.fetches.is_running(instance) {
+            return false;
+        }
+        match part {
+            Fetched::Bytes { offset, bytes } => {
+                let answer = (self.application)(instance, Event::Block { offset, bytes });
+                if let Answer::Failed(error) = answer {
+                    self.fetches.end(instance);
+                    let _ = self.failed(instance, error);
+                    return false;
+                }
+                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                let received = offset.saturating_add(length);
+                self.progress(instance, received).is_ok()
+            }
+            Fetched::End => {
+                self.fetches.end(instance);
+                self.downloaded(instance).is_ok()
+            }
+            Fetched::Failed(failure) => {
+                self.fetches.end(instance);
+                (self.application)(instance, Event::Discard);
+                self.failed(instance, download_error(failure)).is_ok()
+            }
+        }
+    }
+
     fn save(&self) -> Option<ObjectSnapshot> {
         Some(self.saved(self.store.save()?, &self.components.now()))
     }
@@ -446,6 +507,7 @@ impl Object for SoftwareManagementObject {
 
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
         self.store.load_saved(&of_store(saved));
+        self.fetches.stop_all();
         self.components.clear();
         // It has been checked.
         let machines = self.components.saved(&saved.state).unwrap_or_default();
@@ -453,6 +515,17 @@ impl Object for SoftwareManagementObject {
             self.components.insert(id);
             let _ = self.feed(id, |new, ask| new.restore(machine, ask));
         }
+    }
+}
+
+/// The Update Result of a package that the Client could not fetch.
+const fn download_error(failure: FetchFailure) -> DownloadError {
+    match failure {
+        FetchFailure::ConnectionLost => DownloadError::ConnectionLost,
+        // There is no result for a protocol.
+        FetchFailure::InvalidUri | FetchFailure::Protocol => DownloadError::InvalidUri,
+        FetchFailure::Storage => DownloadError::Storage,
+        FetchFailure::Integrity => DownloadError::Integrity,
     }
 }
 
