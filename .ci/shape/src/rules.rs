@@ -82,7 +82,7 @@ pub const ORDERS: &[Order] = &[
             &["changed", "config", "event", "refusal"],
             &["accounts", "attributes", "content", "timers"],
             &["discover"],
-            &["observations", "registrations"],
+            &["downloads", "observations", "registrations"],
             &["requests"],
         ],
     },

@@ -39,6 +39,50 @@ pub struct ClientConfig {
     pub answer_within: Duration,
     /// How many deferred requests may wait in all. One more is answered 5.03.
     pub most_deferred: usize,
+    /// How the Client fetches what its Objects need, such as firmware (TS E.6).
+    pub downloads: DownloadConfig,
+}
+
+/// How a [`Client`](super::Client) fetches what its Objects need from CoAP servers, block by block.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DownloadConfig {
+    /// The preferred size of a block in bytes, rounded down to 16, 32, 64, 128, 256, 512 or 1024. The
+    /// server may choose a smaller one (RFC 7959 §2.4). Default: 1024.
+    pub block_size: usize,
+    /// The largest body in bytes; a larger one fails with
+    /// [`FetchFailure::Storage`](lwm2m_objects::FetchFailure::Storage). Default: 64 MiB.
+    pub largest: u64,
+    /// How many downloads may run at once, 1 at least; the others wait for them to end. Default: 2.
+    pub most: usize,
+    /// How long to wait after a connection was lost, or a request was not answered. The wait doubles
+    /// with each further failure, until bytes arrive. Half of it is random. Default: 5 seconds.
+    pub retry_first: Duration,
+    /// The longest such wait. Default: 5 minutes.
+    pub retry_most: Duration,
+    /// How long a download may be without a new byte. Then it fails with
+    /// [`FetchFailure::ConnectionLost`](lwm2m_objects::FetchFailure::ConnectionLost). Default: 1 hour.
+    pub silence: Duration,
+    /// How long a download may take in all; then it fails in the same way. Default: 24 hours.
+    pub within: Duration,
+    /// How often a download may begin again because the body has become another one. Then it fails
+    /// with [`FetchFailure::Integrity`](lwm2m_objects::FetchFailure::Integrity). Default: 3.
+    pub restarts: u8,
+}
+
+impl Default for DownloadConfig {
+    fn default() -> Self {
+        Self {
+            block_size: 1024,
+            largest: 1 << 26,
+            most: 2,
+            retry_first: Duration::from_secs(5),
+            retry_most: Duration::from_secs(300),
+            silence: Duration::from_secs(3600),
+            within: Duration::from_secs(86_400),
+            restarts: 3,
+        }
+    }
 }
 
 /// How notifications are sent (TS 8.2: both ways are allowed).
@@ -69,6 +113,7 @@ impl ClientConfig {
             most_attributes: 64,
             answer_within: Duration::from_secs(60),
             most_deferred: 8,
+            downloads: DownloadConfig::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use alloc::{collections::VecDeque, string::String, vec::Vec};
 use core::fmt;
 
 use lwm2m_core::{Code, Instant, Operation, Path, ShortServerId};
-use lwm2m_objects::{Change, typed};
+use lwm2m_objects::{Change, FetchFailure, typed};
 use thiserror::Error;
 
 use crate::coap::{FailureReason, SendError};
@@ -55,6 +55,46 @@ pub enum ClientEvent {
         uri: String,
         /// How to secure the channel.
         security: typed::Security,
+    },
+    /// Make a connection to the server that a download comes from, which needs no account. Answer with
+    /// [`connected`](super::Client::connected) or [`disconnected`](super::Client::disconnected); if
+    /// there is no such host, with
+    /// [`give_up_download`](super::Client::give_up_download).
+    ConnectForDownload {
+        /// The name of the new connection.
+        connection: ConnectionId,
+        /// The Resource with the URI, such as `/5/0/1`.
+        path: Path,
+        /// The URI; [`ServerUri::split`](lwm2m_core::ServerUri::split) has its host and port.
+        uri: String,
+        /// The account whose keys secure the channel (TS 7.1.4): that of a server at the same host.
+        /// Nothing for `coap`, and for `coaps` if there is none; then the application may have keys
+        /// of its own.
+        security: Option<typed::Security>,
+    },
+    /// The first block of what an Object needs has arrived, or of another body in its place.
+    DownloadStarted {
+        /// The Resource with the URI.
+        path: Path,
+        /// The size in bytes that the server has announced.
+        announced: Option<u32>,
+    },
+    /// A download has come to a halt: the server didn't answer or couldn't, or the connection was
+    /// lost. It will go on where it was.
+    DownloadInterrupted {
+        /// The Resource with the URI.
+        path: Path,
+        /// The bytes that have arrived.
+        received: u64,
+        /// When the Client tries again.
+        retry: Instant,
+    },
+    /// A download is over.
+    DownloadEnded {
+        /// The Resource with the URI.
+        path: Path,
+        /// How it ended.
+        outcome: DownloadOutcome,
     },
     /// The connection is no longer needed. Send what is queued, then close it.
     Disconnect {
@@ -168,6 +208,37 @@ pub enum ClientEvent {
         /// What was observed.
         path: Path,
     },
+}
+
+/// How a download has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DownloadOutcome {
+    /// All of it has arrived, and the Object has it.
+    Complete {
+        /// Its size in bytes.
+        bytes: u64,
+    },
+    /// It could not be fetched; the Object knows.
+    Failed(FetchFailure),
+    /// The Object doesn't take it.
+    Refused,
+    /// The Object doesn't need it any more: a server has abandoned it, or named another one.
+    Stopped,
+}
+
+/// A download that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DownloadStatus<'c> {
+    /// The Resource with the URI.
+    pub path: Path,
+    /// The URI.
+    pub uri: &'c str,
+    /// The bytes that have arrived.
+    pub received: u64,
+    /// The size in bytes that the server has announced.
+    pub announced: Option<u32>,
 }
 
 /// What the application can [defer](super::Client::defer).

@@ -6,6 +6,7 @@ mod changed;
 mod config;
 mod content;
 mod discover;
+mod downloads;
 mod event;
 mod observations;
 mod refusal;
@@ -19,12 +20,13 @@ use lwm2m_core::{
     Attributes, Code, CodeKind, Instant, NotificationConditions, ObjectId, Path, ResourceId,
     ShortServerId, Value,
 };
-use lwm2m_objects::{Object, ObjectTree, WriteError};
+use lwm2m_objects::{FetchFailure, Object, ObjectTree, WriteError};
 
 use self::{
     accounts::Caller,
     attributes::AttributeStore,
     changed::Changed,
+    downloads::Downloads,
     event::Events,
     observations::{Observation, Observations},
     refusal::Refusal,
@@ -33,10 +35,10 @@ use self::{
     timers::{ObservationId, Timer, Timers},
 };
 pub use self::{
-    config::{ClientConfig, ClientError, Reliability},
+    config::{ClientConfig, ClientError, DownloadConfig, Reliability},
     event::{
         ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId, DeferredOperation,
-        InvalidAnswer, RegistrationFailure,
+        DownloadOutcome, DownloadStatus, InvalidAnswer, RegistrationFailure,
     },
 };
 use crate::{
@@ -58,6 +60,7 @@ pub struct Client {
     requests: Requests,
     attributes: AttributeStore,
     observations: Observations,
+    downloads: Downloads,
     timers: Timers,
     events: Events,
 }
@@ -84,6 +87,7 @@ impl Client {
         let (retry_first, retry_most) = (config.retry_first, config.retry_most);
         let mut endpoint = config.coap;
         endpoint.seed = random.seed();
+        let downloads = Downloads::new(config.downloads, Random::new(random.seed()));
         // An Object that takes a value piece by piece gets the blocks as they come.
         endpoint.stream_requests = true;
         let endpoint = Endpoint::new(endpoint);
@@ -99,6 +103,7 @@ impl Client {
             requests,
             attributes,
             observations,
+            downloads,
             timers: Timers::new(),
             events: Events::new(),
         })
@@ -111,6 +116,11 @@ impl Client {
 
     /// The connection that [`ClientEvent::Connect`] asked for is up.
     pub fn connected(&mut self, now: Instant, connection: ConnectionId) {
+        if self.download(now, |downloads, context| {
+            downloads.connected(context, connection)
+        }) {
+            return;
+        }
         self.register(now, |registrations, context| {
             registrations.connected(context, connection);
         });
@@ -119,6 +129,11 @@ impl Client {
     /// A connection is lost, or could not be made. The Client asks for a new one later, and registers
     /// anew.
     pub fn disconnected(&mut self, now: Instant, connection: ConnectionId) {
+        if self.download(now, |downloads, context| {
+            downloads.disconnected(context, connection)
+        }) {
+            return self.drain(now);
+        }
         self.register(now, |registrations, context| {
             registrations.disconnected(context, connection);
         });
@@ -149,6 +164,7 @@ impl Client {
         if self.tree.set(path, value)? {
             self.changed(now, path);
         }
+        self.follow_objects(now);
         Ok(())
     }
 
@@ -251,6 +267,22 @@ impl Client {
         self.answer(now, request, DeferredOperation::Read, result)
     }
 
+    /// What the Client is fetching for its Objects, in the order of the paths.
+    pub fn downloads(&self) -> impl Iterator<Item = DownloadStatus<'_>> {
+        self.downloads.all()
+    }
+
+    /// Gives up the download for the Resource at `path`, for example because there is no such host
+    /// ([`FetchFailure::InvalidUri`]). Its Object reports the failure. Returns `false` if there is no
+    /// such download.
+    pub fn give_up_download(&mut self, now: Instant, path: Path, failure: FetchFailure) -> bool {
+        let given_up = self.download(now, |downloads, context| {
+            downloads.give_up(context, path, failure)
+        });
+        self.follow_objects(now);
+        given_up
+    }
+
     /// The Objects.
     pub const fn tree(&self) -> &ObjectTree {
         &self.tree
@@ -316,6 +348,10 @@ impl Machine for Client {
                 Timer::Observation(id) => self.notify(now, id),
                 Timer::Deferred(id) => {
                     self.request(now, |requests, context| requests.due(context, id));
+                }
+                Timer::Download(path) => {
+                    self.download(now, |downloads, context| downloads.due(context, path));
+                    self.follow_objects(now);
                 }
             }
         }
@@ -403,9 +439,20 @@ impl Client {
                 request,
                 ref response,
                 ..
+            } if self.download(now, |downloads, context| {
+                downloads.answered(context, request, response)
+            }) => {}
+            Incoming::Response {
+                request,
+                ref response,
+                ..
             } => self.register(now, |registrations, context| {
                 registrations.answered(context, request, response);
             }),
+            Incoming::RequestReset { request }
+                if self.download(now, |downloads, context| {
+                    downloads.unanswered(context, request)
+                }) => {}
             Incoming::RequestReset { request } => self.register(now, |registrations, context| {
                 registrations.unanswered(context, request, RegistrationFailure::Reset);
             }),
@@ -421,6 +468,10 @@ impl Client {
     fn drain(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
+                coap::Event::RequestFailed { request, .. }
+                    if self.download(now, |downloads, context| {
+                        downloads.unanswered(context, request)
+                    }) => {}
                 coap::Event::RequestFailed {
                     request, reason, ..
                 } => self.register(now, |registrations, context| {
@@ -487,6 +538,23 @@ impl Client {
             events: &mut self.events,
         };
         act(&mut self.requests, &mut context)
+    }
+
+    /// Calls the downloads.
+    fn download<R>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Downloads, &mut downloads::Context<'_>) -> R,
+    ) -> R {
+        let mut context = downloads::Context {
+            now,
+            tree: &mut self.tree,
+            endpoint: &mut self.endpoint,
+            timers: &mut self.timers,
+            events: &mut self.events,
+            new_connection: &mut || self.registrations.name_connection(),
+        };
+        act(&mut self.downloads, &mut context)
     }
 
     fn answer(
@@ -621,6 +689,7 @@ impl Client {
         if !changed.is_empty() {
             self.follow(now, changed);
         }
+        self.download(now, Downloads::follow);
     }
 
     /// What governs the notifications to a server about a path.

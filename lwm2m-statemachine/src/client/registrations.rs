@@ -292,10 +292,16 @@ impl Registrations {
             .extend(connection.filter(|_| closes).map(Report::Close));
     }
 
-    /// Asks the application for a connection to a server.
-    fn connect(&mut self, context: &mut Context<'_>, server: ShortServerId) {
+    /// A name that no connection has had.
+    pub(super) fn name_connection(&mut self) -> ConnectionId {
         let connection = ConnectionId(self.next_connection);
         self.next_connection = self.next_connection.wrapping_add(1);
+        connection
+    }
+
+    /// Asks the application for a connection to a server.
+    fn connect(&mut self, context: &mut Context<'_>, server: ShortServerId) {
+        let connection = self.name_connection();
         let Some(registration) = self.find_mut(server) else {
             return;
         };

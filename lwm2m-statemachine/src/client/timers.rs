@@ -1,6 +1,6 @@
 //! The deadlines of a Client. The CoAP endpoint has its own timer queue.
 
-use lwm2m_core::ShortServerId;
+use lwm2m_core::{Path, ShortServerId};
 
 use super::event::DeferredId;
 use crate::TimerQueue;
@@ -18,6 +18,8 @@ pub(super) enum Timer {
     Observation(ObservationId),
     /// The application's answer to a request.
     Deferred(DeferredId),
+    /// The next attempt of the download for this Resource, or its end.
+    Download(Path),
 }
 
 /// An observation. Identifiers are in the order in which the observations began.

@@ -7,6 +7,7 @@ mod attributes;
 mod bad_input;
 mod changes;
 mod deferred;
+mod downloads;
 mod empty_arrays;
 mod failures;
 mod growth;
