@@ -18,7 +18,7 @@ use lwm2m_objects::{
     typed::{Device, Security, Server},
 };
 use lwm2m_statemachine::{
-    Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
+    Client, ClientConfig, ClientEvent, ConnectionId, Datagram, Session,
     coap::{MessageBuf, MessageRef, MessageType, Token},
 };
 
@@ -48,7 +48,7 @@ impl Registered {
         let Some(ClientEvent::Connect { connection, .. }) = client.poll_event() else {
             panic!("no connection asked for");
         };
-        client.connected(now, connection);
+        client.connected(now, connection, Session::New);
         let register = client.poll_transmit().expect("a Register").payload.to_vec();
         let register = MessageRef::parse(&register).expect("a message");
         let mut created = MessageBuf::response(Code::CREATED);

@@ -14,7 +14,7 @@ use lwm2m_core::{ContentFormat, InstanceId, Instant, Path, ShortServerId};
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram, RegistrationId, Server,
-    ServerConfig, ServerEvent,
+    ServerConfig, ServerEvent, Session,
 };
 
 const DEVICE: Path = Path::of(&[3, 0]).expect("a path");
@@ -47,7 +47,7 @@ impl Pair {
         let Some(ClientEvent::Connect { connection, .. }) = client.poll_event() else {
             panic!("no connection asked for");
         };
-        client.connected(now, connection);
+        client.connected(now, connection, Session::New);
         let mut server: Server<u32> = Server::new(ServerConfig::new([2; 32]));
         let register = client.poll_transmit().expect("a Register").payload.to_vec();
         let _ = server.handle_datagram(now, Datagram::new(7, &register));

@@ -7,13 +7,13 @@ mod objects;
 use core::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use std::io;
 
-use lwm2m_core::{Instant, ObjectId, Path, PathError, Value, codec::TypeLookup as _};
+use lwm2m_core::{InstanceId, Instant, ObjectId, Path, PathError, Value, codec::TypeLookup as _};
 use lwm2m_objects::{Change, ObjectTree, firmware::FirmwareUpdateObject};
-use lwm2m_statemachine::{Client, ClientConfig, ClientEvent};
+use lwm2m_statemachine::{AccountId, Client, ClientConfig, ClientEvent, Session};
 
 use self::{
     firmware::{Played, Step},
-    objects::{SERVER, invalid},
+    objects::invalid,
 };
 use crate::{
     commands::Commands,
@@ -23,6 +23,8 @@ use crate::{
     value,
 };
 
+/// The only account.
+const ACCOUNT: AccountId = AccountId::new(InstanceId::ZERO);
 const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
 const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 
@@ -199,7 +201,7 @@ impl Program<'_> {
                 match found {
                     Ok(address) => {
                         self.driver.names.insert(connection, address);
-                        self.driver.machine.connected(now, connection);
+                        self.driver.machine.connected(now, connection, Session::New);
                     }
                     Err(error) => {
                         report(format!("error {uri}: {error}"));
@@ -312,7 +314,7 @@ impl Program<'_> {
                 self.driver.machine.set(now, *path, value)?;
             }
             Command::Update if self.standing == Standing::Registered => {
-                self.driver.machine.update(now, SERVER);
+                self.driver.machine.update(now, ACCOUNT);
             }
             Command::Deregister if self.standing == Standing::Registered => {
                 self.driver.machine.deregister(now);

@@ -7,8 +7,8 @@ use lwm2m_core::{
 };
 use lwm2m_objects::{Change, ObjectTree, Store, typed};
 use lwm2m_statemachine::{
-    Client, ClientConfig, ClientEvent, ConnectionId, Datagram, ObservationId, OperationId, Outcome,
-    RegistrationId, Reliability, Server, ServerConfig, ServerEvent,
+    AccountId, Client, ClientConfig, ClientEvent, ConnectionId, Datagram, ObservationId,
+    OperationId, Outcome, RegistrationId, Reliability, Server, ServerConfig, ServerEvent, Session,
     client::{DeferredError, DeferredId, DeferredOperation},
     coap,
 };
@@ -40,6 +40,7 @@ const MAX_LATENCY: Duration = Duration::from_secs(100);
 const MOST_UNDER_WAY: usize = 64;
 
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
+const ACCOUNT: AccountId = AccountId::new(InstanceId::ZERO);
 const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 const TIMEZONE: Path = Path::of(&[3, 0, 15]).unwrap();
 const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
@@ -154,7 +155,7 @@ impl World {
                 let consent = step & 0x20 == 0;
                 self.device.answer(self.now, consent, self.honest);
             }
-            12 => self.device.client.update(self.now, SERVER),
+            12 => self.device.client.update(self.now, ACCOUNT),
             13 => match program.byte() & 3 {
                 0 => self.device.client.deregister(self.now),
                 1 => self.device.client.start(self.now),
@@ -410,7 +411,7 @@ impl World {
                 break;
             }
             // A Register that is under way is waited for; the client leaves that registration too.
-            if self.device.client.is_registered(SERVER) {
+            if self.device.client.is_registered(ACCOUNT) {
                 self.device.client.deregister(self.now);
                 self.drain();
             }
@@ -469,7 +470,7 @@ impl DeviceSide {
         match event {
             ClientEvent::Connect { connection, .. } => {
                 self.connection = Some(connection);
-                self.client.connected(now, connection);
+                self.client.connected(now, connection, Session::New);
             }
             ClientEvent::Disconnect { connection } if self.connection == Some(connection) => {
                 self.connection = None;

@@ -27,6 +27,7 @@
 //! use lwm2m_objects::{ObjectTree, Store, typed};
 //! use lwm2m_statemachine::{
 //!     Client, ClientConfig, ClientEvent, Datagram, Outcome, Server, ServerConfig, ServerEvent,
+//!     Session,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,7 +50,7 @@
 //!     while let Some(event) = client.poll_event() {
 //!         if let ClientEvent::Connect { connection, .. } = event {
 //!             link = Some(connection);
-//!             client.connected(now, connection); // memory is always up
+//!             client.connected(now, connection, Session::New); // memory is always up
 //!         }
 //!     }
 //!     while let Some(event) = server.poll_event() {
@@ -118,7 +119,8 @@ mod machine;
 
 #[cfg(feature = "client")]
 pub use self::client::{
-    Client, ClientConfig, ClientError, ClientEvent, ConnectionId, RegistrationFailure, Reliability,
+    AccountId, Client, ClientConfig, ClientError, ClientEvent, ConnectionId, RegistrationFailure,
+    Reliability, Session,
 };
 #[cfg(feature = "server")]
 pub use self::server::{

@@ -80,7 +80,7 @@ pub const ORDERS: &[Order] = &[
         within: "client",
         layers: &[
             &["changed", "config", "event", "refusal"],
-            &["accounts", "attributes", "content", "timers"],
+            &["accounts", "attributes", "connection", "content", "timers"],
             &["discover"],
             &["downloads", "observations", "registrations"],
             &["requests"],
@@ -89,7 +89,12 @@ pub const ORDERS: &[Order] = &[
     Order {
         krate: "lwm2m-statemachine",
         within: "client::registrations",
-        layers: &[&["location", "retry"], &["parameters"], &["registration"]],
+        layers: &[
+            &["location", "retry"],
+            &["parameters"],
+            &["lease"],
+            &["registration"],
+        ],
     },
     Order {
         krate: "lwm2m-statemachine",

@@ -12,7 +12,7 @@ use lwm2m_objects::{
 use super::{Settings, firmware::Played};
 
 /// The Short Server ID of the one server of the device.
-pub(super) const SERVER: ShortServerId = example::SERVER_1;
+const SERVER: ShortServerId = example::SERVER_1;
 const FIRMWARE_VERSION: Path = Path::of(&[3, 0, 3]).unwrap();
 /// What the device knows of Object 3442; a server may be given the same file.
 const TEST_OBJECT: &[u8] = include_bytes!("../../objects/3442.xml");

@@ -8,7 +8,7 @@ mod sent;
 use lwm2m_core::{InstanceId, Path, ShortServerId};
 
 #[cfg(feature = "machines")]
-pub use self::sent::{Sent, events, get, request, response, sent};
+pub use self::sent::{Sent, account, events, get, request, response, sent};
 
 /// The path of this text.
 ///

@@ -4,7 +4,7 @@ use core::iter;
 
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::{
-    Machine,
+    AccountId, Machine,
     coap::{MessageBuf, MessageRef, MessageType},
 };
 
@@ -87,6 +87,15 @@ pub fn request(method: Method, path: &str) -> MessageBuf {
         message.uri_path(segment).expect("a segment");
     }
     message
+}
+
+/// The account of the Security Object Instance with this number.
+///
+/// # Panics
+///
+/// If that is 65535.
+pub fn account(security_instance: u16) -> AccountId {
+    AccountId::new(crate::instance(security_instance))
 }
 
 /// A GET on a path.

@@ -1,11 +1,23 @@
-//! The LwM2M Server Accounts of a Client (TS 3.2, 5.2.2), and the caller of a request.
+//! The accounts of a Client, by their Security Object Instances (TS 3.2, 5.2.2), and the caller of a
+//! request.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::hash::{Hash as _, Hasher as _};
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
-use lwm2m_objects::{Account, ObjectTree, accounts};
+use lwm2m_objects::{
+    ObjectTree, Typed as _, accounts,
+    typed::{KeyMaterial, Security, SecurityMode},
+};
+use siphasher::sip::SipHasher13;
 
-use super::config::ClientError;
+use super::{
+    config::ClientError,
+    event::{AccountId, AccountRole, ConnectionId},
+};
 
 /// The Resources that identify the server of an account (TS E.1, E.2).
 const BOOTSTRAP_SERVER: ResourceId = ResourceId::new(1);
@@ -22,40 +34,124 @@ pub(super) enum Caller {
     BootstrapServer,
 }
 
-impl Caller {
-    /// The peer that a Security Object Instance is for. The Short Server ID of a Bootstrap-Server
-    /// doesn't count.
-    fn of(tree: &ObjectTree, security: InstanceId) -> Option<Self> {
-        let is_bootstrap_server = Path::Resource(ObjectId::SECURITY, security, BOOTSTRAP_SERVER);
-        if tree.get(is_bootstrap_server) == Some(Value::Boolean(true)) {
-            return Some(Self::BootstrapServer);
-        }
-        short_server_id(tree, ObjectId::SECURITY, security, OF_SECURITY).map(Self::Server)
-    }
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) caller: Caller,
+    pub(super) account: AccountId,
+    pub(super) connection: ConnectionId,
+}
 
+/// What the tree says of an account. One that can't be read is there, too: it rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) id: AccountId,
+    pub(super) role: AccountRole,
+    /// The Server Object Instance of a server's account, if both Instances can be used.
+    pub(super) server_instance: Option<InstanceId>,
+    /// What a connection is made with; `None` if the Security Object Instance can't be used.
+    pub(super) access: Option<Access>,
+}
+
+/// What a connection is made with: the URI, the mode and its keys, the Short Server ID and the SMS
+/// parameters. A connection that was made with something else is made again (TS 5.2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Access {
+    /// Of all of it. The keys themselves are only in the tree.
+    digest: u64,
+    /// Whether the channel has no security.
+    pub(super) is_open: bool,
+}
+
+/// The secret of the digests, so that they tell nothing of the keys.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DigestKey(pub(super) u64, pub(super) u64);
+
+impl Account {
     /// The server, if it is one.
-    const fn server(self) -> Option<ShortServerId> {
-        match self {
-            Self::Server(server) => Some(server),
-            Self::BootstrapServer => None,
+    pub(super) const fn server(&self) -> Option<ShortServerId> {
+        match self.role {
+            AccountRole::Server(server) => Some(server),
+            AccountRole::BootstrapServer | AccountRole::Unknown => None,
         }
     }
 }
 
-/// The accounts of servers. There may be none until a bootstrap brings them (TS 5.2.4). Each Short
-/// Server ID is unique (TS 5.2.2).
-pub(super) fn of(tree: &ObjectTree) -> Result<Vec<Account>, ClientError> {
+impl Access {
+    fn of(security: &Security, key: DigestKey) -> Self {
+        let mut digest = SipHasher13::new_with_keys(key.0, key.1);
+        security.server_uri.hash(&mut digest);
+        security.mode.number().hash(&mut digest);
+        match security.material() {
+            KeyMaterial::PreSharedKey { identity, key } => (identity, key).hash(&mut digest),
+            KeyMaterial::RawPublicKey {
+                public_key,
+                private_key,
+                server_public_key,
+            } => (public_key, private_key, server_public_key).hash(&mut digest),
+            KeyMaterial::Certificate(keys) | KeyMaterial::CertificateWithEst(keys) => {
+                (keys.certificate, keys.private_key).hash(&mut digest);
+                keys.server_certificate.hash(&mut digest);
+            }
+            KeyMaterial::NoSec => {}
+        }
+        security.short_server_id.hash(&mut digest);
+        let sms = &security.sms;
+        sms.mode.hash(&mut digest);
+        (&sms.key_parameters, &sms.secret_keys).hash(&mut digest);
+        sms.server_number.hash(&mut digest);
+        Self {
+            digest: digest.finish(),
+            is_open: security.mode == SecurityMode::NoSec,
+        }
+    }
+}
+
+/// The accounts in the order of their Security Object Instances.
+pub(super) fn of(tree: &ObjectTree, key: DigestKey) -> Vec<Account> {
+    let usable: BTreeMap<_, _> = accounts(tree)
+        .into_iter()
+        .map(|account| (account.security_instance, account.server_instance))
+        .collect();
     let securities = tree.instances(ObjectId::SECURITY);
-    unique(securities.filter_map(|security| Caller::of(tree, security)?.server()))?;
+    securities
+        .map(|instance| Account {
+            id: AccountId::new(instance),
+            role: role(tree, instance),
+            server_instance: usable.get(&instance).copied(),
+            access: Security::load(tree, instance).map(|security| Access::of(&security, key)),
+        })
+        .collect()
+}
+
+/// Whose account it is, even if nothing else of it can be read. The Short Server ID of a
+/// Bootstrap-Server doesn't count (TS E.1).
+fn role(tree: &ObjectTree, security: InstanceId) -> AccountRole {
+    let is_bootstrap_server = Path::Resource(ObjectId::SECURITY, security, BOOTSTRAP_SERVER);
+    if tree.get(is_bootstrap_server) == Some(Value::Boolean(true)) {
+        return AccountRole::BootstrapServer;
+    }
+    short_server_id(tree, ObjectId::SECURITY, security, OF_SECURITY)
+        .map_or(AccountRole::Unknown, AccountRole::Server)
+}
+
+/// Checks that each Short Server ID is unique (TS 5.2.2).
+pub(super) fn check(tree: &ObjectTree) -> Result<(), ClientError> {
+    let securities = tree.instances(ObjectId::SECURITY);
+    unique(
+        securities.filter_map(|security| match role(tree, security) {
+            AccountRole::Server(server) => Some(server),
+            AccountRole::BootstrapServer | AccountRole::Unknown => None,
+        }),
+    )?;
     let servers = tree.instances(ObjectId::SERVER);
-    unique(servers.filter_map(|id| short_server_id(tree, ObjectId::SERVER, id, OF_SERVER)))?;
-    Ok(accounts(tree))
+    unique(servers.filter_map(|id| short_server_id(tree, ObjectId::SERVER, id, OF_SERVER)))
 }
 
 /// Whether there is a Security Object Instance of this server.
 pub(super) fn has_account(tree: &ObjectTree, server: ShortServerId) -> bool {
     let mut securities = tree.instances(ObjectId::SECURITY);
-    securities.any(|security| Caller::of(tree, security) == Some(Caller::Server(server)))
+    securities.any(|security| role(tree, security) == AccountRole::Server(server))
 }
 
 fn short_server_id(

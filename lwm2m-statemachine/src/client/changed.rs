@@ -11,22 +11,26 @@ use lwm2m_objects::ObjectTree;
 pub(super) struct Changed {
     /// In ascending order: what is below a path follows it.
     paths: Vec<Path>,
+    /// Whether there are others in the Objects that make up accounts.
+    accounts: bool,
 }
 
 impl Changed {
     /// Those of these paths that servers can read, by the definition.
     pub(super) fn of(tree: &ObjectTree, paths: impl IntoIterator<Item = Path>) -> Self {
+        let mut accounts = false;
+        let paths = paths.into_iter().inspect(|path| {
+            let object = path.object();
+            // The root is above all Objects.
+            accounts |=
+                object.is_none_or(|id| [ObjectId::SECURITY, ObjectId::SERVER].contains(&id));
+        });
         let readable = |path: &Path| {
             let resource = tree.target(*path).resource();
             resource.is_none_or(|resource| resource.operations.readable())
         };
-        Self::new(paths.into_iter().filter(readable))
-    }
-
-    fn new(paths: impl Iterator<Item = Path>) -> Self {
-        let mut paths: Vec<Path> = paths.collect();
-        paths.sort_unstable();
-        Self { paths }
+        let paths = sorted(paths.filter(readable));
+        Self { paths, accounts }
     }
 
     /// Whether something has changed at `path`, below it, or as a whole with what is above it.
@@ -35,6 +39,11 @@ impl Changed {
         let below = self.paths.get(at).is_some_and(|next| path.contains(next));
         let mut above = core::iter::successors(path.parent(), Path::parent);
         below || above.any(|above| self.paths.binary_search(&above).is_ok())
+    }
+
+    /// Whether accounts may have come, gone or changed (TS 5.2.2).
+    pub(super) const fn touches_accounts(&self) -> bool {
+        self.accounts
     }
 
     /// Whether parameters of a registration may have changed (TS 5.3.1): values of the Server
@@ -49,6 +58,12 @@ impl Changed {
     pub(super) fn touches_conditions(&self) -> bool {
         self.touches(ObjectId::SERVER.into()) || self.touches(ObjectId::ACCESS_CONTROL.into())
     }
+}
+
+fn sorted(paths: impl Iterator<Item = Path>) -> Vec<Path> {
+    let mut paths: Vec<Path> = paths.collect();
+    paths.sort_unstable();
+    paths
 }
 
 #[cfg(test)]
@@ -68,7 +83,11 @@ mod tests {
             let touches = paths
                 .iter()
                 .any(|changed| path.contains(changed) || changed.contains(&path));
-            prop_assert_eq!(Changed::new(paths.into_iter()).touches(path), touches);
+            let changed = Changed {
+                paths: sorted(paths.into_iter()),
+                accounts: false,
+            };
+            prop_assert_eq!(changed.touches(path), touches);
         }
     }
 }

@@ -302,7 +302,7 @@ impl Downloads {
     }
 
     /// The download at this connection.
-    fn at(&self, connection: ConnectionId) -> Option<Path> {
+    pub(super) fn at(&self, connection: ConnectionId) -> Option<Path> {
         let mut all = self.all.iter();
         all.find(|(_, download)| download.connection() == Some(connection))
             .map(|(path, _)| *path)

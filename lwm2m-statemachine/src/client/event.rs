@@ -3,11 +3,81 @@
 use alloc::{collections::VecDeque, string::String, vec::Vec};
 use core::fmt;
 
-use lwm2m_core::{Code, Instant, Operation, Path, ShortServerId};
+use lwm2m_core::{Code, InstanceId, Instant, Operation, Path, ShortServerId};
 use lwm2m_objects::{Change, FetchFailure, typed};
 use thiserror::Error;
 
 use crate::coap::{FailureReason, SendError};
+
+/// The name of an account: its Security Object Instance. A Short Server ID could not be the name, as the
+/// account of a Bootstrap-Server has none (TS 5.2.2, E.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(InstanceId);
+
+impl AccountId {
+    /// The account of this Security Object Instance.
+    pub const fn new(security_instance: InstanceId) -> Self {
+        Self(security_instance)
+    }
+
+    /// Its Security Object Instance.
+    pub const fn instance(self) -> InstanceId {
+        self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "account {}", self.0)
+    }
+}
+
+/// Whose account it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AccountRole {
+    /// A LwM2M Server's (TS 3.2).
+    Server(ShortServerId),
+    /// The Bootstrap-Server's.
+    BootstrapServer,
+    /// Not known: its Security Object Instance has no valid Short Server ID.
+    Unknown,
+}
+
+/// Where the registration of an account is (TS 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RegistrationState {
+    /// There is none to be had: the account has no Server Object Instance, one of its Instances can't be
+    /// used, or it is a Bootstrap-Server's. It rests until the tree changes.
+    Resting,
+    /// The application wants none: before [`start`](super::Client::start) and after
+    /// [`deregister`](super::Client::deregister).
+    Stopped,
+    /// On its way: a connection or the answer to the Register is missing, or the next attempt is waited
+    /// for.
+    Registering,
+    /// It stands, with or without a connection.
+    Registered,
+    /// The De-register is under way.
+    Deregistering,
+}
+
+/// What the Client knows of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountStatus {
+    /// Which one.
+    pub id: AccountId,
+    /// Whose it is.
+    pub role: AccountRole,
+    /// The Server Object Instance of a server's account, if both Instances can be used.
+    pub server_instance: Option<InstanceId>,
+    /// Where its registration is.
+    pub state: RegistrationState,
+    /// Its connection, if there is one or one is asked for.
+    pub connection: Option<ConnectionId>,
+}
 
 /// The Client's name for a connection to a server. It gives out a new one with every
 /// [`ClientEvent::Connect`].
@@ -44,13 +114,14 @@ impl fmt::Display for DeferredId {
 #[non_exhaustive]
 pub enum ClientEvent {
     /// Make a connection to a server: a socket, a DTLS session. Answer with
-    /// [`connected`](super::Client::connected) or [`disconnected`](super::Client::disconnected).
+    /// [`connected`](super::Client::connected) or [`disconnected`](super::Client::disconnected). Each
+    /// account has a connection of its own, also where several have the same URI (TS 5.2.5).
     Connect {
         /// The name of the new connection.
         connection: ConnectionId,
-        /// The server.
-        server: ShortServerId,
-        /// Its URI (Security Object, Resource 0); [`ServerUri`](lwm2m_core::ServerUri) parses
+        /// The account.
+        account: AccountId,
+        /// The URI of its server (Security Object, Resource 0); [`ServerUri`](lwm2m_core::ServerUri) parses
         /// it.
         uri: String,
         /// How to secure the channel.
@@ -103,42 +174,44 @@ pub enum ClientEvent {
     },
     /// The server has accepted the registration (TS 5.3.1).
     Registered {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// Where the registration is, a path such as `/rd/5a3f`.
         location: String,
     },
-    /// The registration failed: it was refused, was not answered, or was lost.
+    /// A Register or an Update failed: it was refused or not answered, or its connection was lost. Or
+    /// the lifetime is over. Whether the registration still stands,
+    /// [`is_registered`](super::Client::is_registered) tells.
     RegistrationFailed {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// The reason.
         reason: RegistrationFailure,
-        /// When the Client tries again; `None` means never.
+        /// When the Client tries again; `None` means not by itself.
         retry: Option<Instant>,
     },
     /// The server has accepted an Update (TS 5.3.2).
     Updated {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
     },
     /// The server has accepted a De-register (TS 5.3.3).
     Deregistered {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
     },
     /// The server did not accept the De-register. The Client has left, but the server keeps the
     /// registration until its lifetime ends.
     DeregisterFailed {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// The reason.
         reason: RegistrationFailure,
     },
     /// A server has written (TS 5.4.3); the tree has the new values.
     Written {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// What was written, in the order of the payload, including values that are the same as
         /// before.
         changes: Vec<Change>,
@@ -146,8 +219,8 @@ pub enum ClientEvent {
     /// A server has set or unset attributes (TS 5.4.4). [`Client::attributes`](super::Client::attributes)
     /// tells what it has set in all.
     AttributesWritten {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// An Object, an Object Instance or a Resource.
         path: Path,
     },
@@ -156,8 +229,8 @@ pub enum ClientEvent {
     /// [`Later`](lwm2m_objects::Answer::Later), or one of any other Object that does so. The
     /// answer is queued: before a reboot, drain [`poll_transmit`](super::Client::poll_transmit).
     Execute {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// The Resource.
         path: Path,
         /// The arguments, as received; [`Arguments`](lwm2m_core::Arguments) parses them.
@@ -169,8 +242,8 @@ pub enum ClientEvent {
     ExecuteAsked {
         /// The request to answer.
         request: DeferredId,
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// The Resource.
         path: Path,
         /// The arguments, as received; [`Arguments`](lwm2m_core::Arguments) parses them.
@@ -182,8 +255,8 @@ pub enum ClientEvent {
     ReadAsked {
         /// The request to answer.
         request: DeferredId,
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// An Object, an Object Instance or a Resource.
         path: Path,
     },
@@ -196,15 +269,15 @@ pub enum ClientEvent {
     },
     /// A server has begun an observation (TS 5.5.1).
     Observed {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// An Object, an Object Instance or a Resource.
         path: Path,
     },
     /// An observation has ended: it was cancelled, or its target is gone.
     ObservationEnded {
-        /// The server.
-        server: ShortServerId,
+        /// The account of the server.
+        account: AccountId,
         /// What was observed.
         path: Path,
     },
@@ -298,7 +371,7 @@ pub enum InvalidAnswer {
 /// The fault lies with the server for its answers ([`Refused`](Self::Refused),
 /// [`Reset`](Self::Reset), [`NoLocation`](Self::NoLocation),
 /// [`LocationTooLong`](Self::LocationTooLong)); with the server or the network for missing ones
-/// ([`Timeout`](Self::Timeout), [`Disconnected`](Self::Disconnected)); with the configuration for
+/// ([`Timeout`](Self::Timeout), [`Disconnected`](Self::Disconnected), [`Expired`](Self::Expired)); with the configuration for
 /// [`Unusable`](Self::Unusable); and with the load on this Client for [`Overload`](Self::Overload).
 /// For [`Failed`](Self::Failed), it depends on the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -327,6 +400,9 @@ pub enum RegistrationFailure {
     /// The connection was lost, or could not be made.
     #[error("there is no connection")]
     Disconnected,
+    /// The lifetime is over, and no Update was accepted in time (TS 5.3).
+    #[error("the lifetime of the registration is over")]
+    Expired,
     /// The request can't be made: the Server Object Instance of the account can't be read, or an
     /// option would be too long.
     #[error("the request can't be made")]

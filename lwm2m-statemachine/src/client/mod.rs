@@ -4,6 +4,7 @@ mod accounts;
 mod attributes;
 mod changed;
 mod config;
+mod connection;
 mod content;
 mod discover;
 mod downloads;
@@ -20,25 +21,27 @@ use lwm2m_core::{
     Attributes, Code, CodeKind, Instant, NotificationConditions, ObjectId, Path, ResourceId,
     ShortServerId, Value,
 };
-use lwm2m_objects::{FetchFailure, Object, ObjectTree, WriteError};
+use lwm2m_objects::{Change, FetchFailure, Object, ObjectTree, WriteError};
 
 use self::{
-    accounts::Caller,
+    accounts::{DigestKey, Origin},
     attributes::AttributeStore,
     changed::Changed,
     downloads::Downloads,
     event::Events,
     observations::{Observation, Observations},
     refusal::Refusal,
-    registrations::{Registrations, Report, Retry},
-    requests::{Block, Effect, Origin, Requests},
+    registrations::{Registrations, Report, Retry, Terms},
+    requests::{Block, Effect, Requests},
     timers::{ObservationId, Timer, Timers},
 };
 pub use self::{
     config::{ClientConfig, ClientError, DownloadConfig, Reliability},
+    connection::{Inbound, InboundRefusal, Session},
     event::{
-        ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId, DeferredOperation,
-        DownloadOutcome, DownloadStatus, InvalidAnswer, RegistrationFailure,
+        AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, DeferredEnd,
+        DeferredError, DeferredId, DeferredOperation, DownloadOutcome, DownloadStatus,
+        InvalidAnswer, RegistrationFailure, RegistrationState,
     },
 };
 use crate::{
@@ -77,7 +80,7 @@ impl Client {
     pub fn new(config: ClientConfig, tree: ObjectTree) -> Result<Self, ClientError> {
         let endpoint_name = config.check()?;
         config::check_objects(&tree)?;
-        let accounts = accounts::of(&tree)?;
+        accounts::check(&tree)?;
         // The endpoint has its own stream of randomness.
         let mut random = Random::new(config.coap.seed);
         let requests = Requests::new(&config);
@@ -91,15 +94,20 @@ impl Client {
         // An Object that takes a value piece by piece gets the blocks as they come.
         endpoint.stream_requests = true;
         let endpoint = Endpoint::new(endpoint);
-        let retry = Retry {
-            first: retry_first,
-            most: retry_most,
-            random,
+        let terms = Terms {
+            endpoint_name,
+            max_transmit_wait,
+            digest_key: DigestKey(random.next_u64(), random.next_u64()),
+            retry: Retry {
+                first: retry_first,
+                most: retry_most,
+                random,
+            },
         };
         Ok(Self {
+            registrations: Registrations::new(&tree, terms),
             tree,
             endpoint,
-            registrations: Registrations::new(accounts, endpoint_name, max_transmit_wait, retry),
             requests,
             attributes,
             observations,
@@ -109,46 +117,23 @@ impl Client {
         })
     }
 
-    /// Starts the Client: it asks for a connection to every server that it has no connection to.
+    /// Starts the Client: it asks for a connection to every server, and registers. So it does with
+    /// servers whose accounts come later.
     pub fn start(&mut self, now: Instant) {
         self.register(now, Registrations::start);
     }
 
-    /// The connection that [`ClientEvent::Connect`] asked for is up.
-    pub fn connected(&mut self, now: Instant, connection: ConnectionId) {
-        if self.download(now, |downloads, context| {
-            downloads.connected(context, connection)
-        }) {
-            return;
-        }
+    /// Sends an Update to the server of an account now (TS 5.3.2), if the Client is registered there. If
+    /// it is offline or has no connection, the Update follows when it has.
+    pub fn update(&mut self, now: Instant, account: AccountId) {
         self.register(now, |registrations, context| {
-            registrations.connected(context, connection);
-        });
-    }
-
-    /// A connection is lost, or could not be made. The Client asks for a new one later, and registers
-    /// anew.
-    pub fn disconnected(&mut self, now: Instant, connection: ConnectionId) {
-        if self.download(now, |downloads, context| {
-            downloads.disconnected(context, connection)
-        }) {
-            return self.drain(now);
-        }
-        self.register(now, |registrations, context| {
-            registrations.disconnected(context, connection);
-        });
-        self.forget(now, connection);
-    }
-
-    /// Sends an Update to a server now (TS 5.3.2), if the Client is registered there.
-    pub fn update(&mut self, now: Instant, server: ShortServerId) {
-        self.register(now, |registrations, context| {
-            registrations.update(context, server);
+            registrations.update(context, account);
         });
     }
 
     /// De-registers from every server (TS 5.3.3). Each connection ends with
-    /// [`ClientEvent::Disconnect`]; [`start`](Self::start) begins again.
+    /// [`ClientEvent::Disconnect`] when the answer is there or is no longer waited for;
+    /// [`start`](Self::start) begins again.
     pub fn deregister(&mut self, now: Instant) {
         self.register(now, Registrations::deregister);
     }
@@ -161,10 +146,26 @@ impl Client {
         path: Path,
         value: impl Into<Value>,
     ) -> Result<(), WriteError> {
-        if self.tree.set(path, value)? {
+        // Nobody reads the Security Object, but accounts are made of it.
+        if self.tree.set(path, value)? || path.object() == Some(ObjectId::SECURITY) {
             self.changed(now, path);
         }
         self.follow_objects(now);
+        Ok(())
+    }
+
+    /// Makes several changes at once, as the application's own: whole or not at all, without access
+    /// rights. So accounts come and go: a Security and a Server Object Instance together.
+    pub fn change(
+        &mut self,
+        now: Instant,
+        changes: impl Into<Vec<Change>>,
+    ) -> Result<(), WriteError> {
+        let changes = self.tree.check(changes)?;
+        let mut paths = self.tree.commit(&changes)?;
+        let all = changes.iter().map(Change::path);
+        paths.extend(all.filter(|path| path.object() == Some(ObjectId::SECURITY)));
+        self.follow(now, paths);
         Ok(())
     }
 
@@ -184,6 +185,9 @@ impl Client {
     ) -> Option<R> {
         self.tree.handle_timeout(now);
         let result = self.tree.object_as_mut(id).map(act);
+        if [ObjectId::SECURITY, ObjectId::SERVER].contains(&id) {
+            self.register(now, Registrations::reconcile);
+        }
         self.follow_objects(now);
         result
     }
@@ -294,15 +298,105 @@ impl Client {
         self.attributes.below(server, Path::Root)
     }
 
-    /// Whether the Client is registered with a server.
-    pub fn is_registered(&self, server: ShortServerId) -> bool {
-        self.registrations.is_registered(server)
+    /// The accounts, in the order of their Security Object Instances, with those that can't be used
+    /// (TS 5.2.2).
+    pub fn accounts(&self) -> impl Iterator<Item = AccountStatus> {
+        self.registrations.statuses()
+    }
+
+    /// An account, if there is one of this name.
+    pub fn account(&self, account: AccountId) -> Option<AccountStatus> {
+        self.accounts().find(|status| status.id == account)
+    }
+
+    /// Whether the Client is registered with the server of an account. A registration lives on without a
+    /// connection, until its lifetime is over.
+    pub fn is_registered(&self, account: AccountId) -> bool {
+        self.registrations.is_registered(account)
+    }
+
+    /// Whether the application has called [`go_offline`](Self::go_offline), and not
+    /// [`go_online`](Self::go_online) since.
+    pub const fn is_offline(&self) -> bool {
+        self.registrations.is_offline()
     }
 
     /// Whether the Client is idle: no exchange is under way, nothing is left to send, and no event
     /// is pending.
     pub fn is_idle(&self) -> bool {
         self.endpoint.is_idle() && self.events.is_empty()
+    }
+}
+
+/// Connections: the application makes them, and tells what becomes of them.
+impl Client {
+    /// The connection that [`ClientEvent::Connect`] asked for is up, as a new one or as the
+    /// continuation of the last. A name that isn't waited for is ignored.
+    pub fn connected(&mut self, now: Instant, connection: ConnectionId, session: Session) {
+        if self.download(now, |downloads, context| {
+            downloads.connected(context, connection)
+        }) {
+            return;
+        }
+        self.register(now, |registrations, context| {
+            registrations.connected(context, connection, session);
+        });
+    }
+
+    /// The address that the server sees has changed, and the connection goes on. Without security the
+    /// Client registers anew (TS 8.2.4), else it sends an Update.
+    pub fn address_changed(&mut self, now: Instant, connection: ConnectionId) {
+        self.register(now, |registrations, context| {
+            registrations.address_changed(context, connection);
+        });
+    }
+
+    /// A connection is lost, or could not be made. The registration and the observations live on. The
+    /// Client asks for a connection again, later with each failure in a row.
+    pub fn disconnected(&mut self, now: Instant, connection: ConnectionId) {
+        if self.download(now, |downloads, context| {
+            downloads.disconnected(context, connection)
+        }) {
+            return self.drain(now);
+        }
+        if self.registrations.account_on(connection).is_some() {
+            self.register(now, |registrations, context| {
+                registrations.disconnected(context, connection);
+            });
+            self.forget(now, connection);
+        }
+    }
+
+    /// Another side has begun a connection. If the Client takes it, pass in its datagrams with the name
+    /// that is returned; [`ClientEvent::Disconnect`] tells that it is no longer needed.
+    ///
+    /// # Errors
+    ///
+    /// [`InboundRefusal`]: answer nothing to the other side.
+    pub fn inbound(
+        &mut self,
+        now: Instant,
+        from: Inbound<'_>,
+    ) -> Result<ConnectionId, InboundRefusal> {
+        let mut taken = Err(InboundRefusal::Unknown);
+        self.register(now, |registrations, context| {
+            taken = registrations.inbound(context, from);
+        });
+        taken
+    }
+
+    /// There is no network for a while: the Client asks for no connection, sends nothing and ignores
+    /// every datagram. Registrations live on until their lifetime is over, and so do observations.
+    /// Connections are kept; one that is lost meanwhile is told by
+    /// [`disconnected`](Self::disconnected).
+    pub fn go_offline(&mut self, now: Instant) {
+        self.register(now, Registrations::go_offline);
+    }
+
+    /// There is a network again. Each server with a registration hears an Update, before any
+    /// notification (TS 8.3).
+    pub fn go_online(&mut self, now: Instant) {
+        self.register(now, Registrations::go_online);
     }
 }
 
@@ -317,17 +411,26 @@ impl Machine for Client {
         now: Instant,
         datagram: Datagram<'_, ConnectionId>,
     ) -> Result<(), DatagramError> {
+        self.expire(now);
         let connection = datagram.from;
-        let caller = self.registrations.caller(connection);
-        // Requests on other connections, and before the registration is answered, are met with
-        // silence: no acknowledgement and no Reset, so that a retransmission still works (TS 5.4).
+        if self.is_offline() || !self.is_in_use(connection) {
+            return Ok(());
+        }
+        let caller = self.registrations.caller(now, connection);
+        // Requests before the registration is answered, and after its lifetime, are met with silence:
+        // no acknowledgement and no Reset, so that a retransmission still works (TS 5.3, 5.4).
         if caller.is_none() && is_request(datagram.payload) {
             return Ok(());
         }
         let received = self.endpoint.receive(now, &datagram);
+        let origin = caller.map(|(account, caller)| Origin {
+            caller,
+            account,
+            connection,
+        });
         let result = received.map(|incoming| {
             if let Some(incoming) = incoming {
-                self.route(now, connection, caller, incoming);
+                self.route(now, connection, origin, incoming);
             }
         });
         self.drain(now);
@@ -336,14 +439,17 @@ impl Machine for Client {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.expire(now);
         self.tree.handle_timeout(now);
         self.follow_objects(now);
         self.endpoint.handle_timeout(now);
         self.drain(now);
+        // An Update goes out before notifications that were due earlier (TS 8.3).
+        self.register(now, Registrations::due);
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
-                Timer::Registration(server) => self.register(now, |registrations, context| {
-                    registrations.due(context, server);
+                Timer::Registration(account) => self.register(now, |registrations, context| {
+                    registrations.timer(context, account);
                 }),
                 Timer::Observation(id) => self.notify(now, id),
                 Timer::Deferred(id) => {
@@ -384,10 +490,9 @@ impl Client {
         &mut self,
         now: Instant,
         connection: ConnectionId,
-        caller: Option<Caller>,
+        origin: Option<Origin>,
         incoming: Incoming<'_>,
     ) {
-        let origin = caller.map(|caller| Origin { caller, connection });
         match (incoming, origin) {
             (
                 Incoming::Request {
@@ -430,6 +535,12 @@ impl Client {
             ) => self.endpoint.ignore(responder),
             (incoming, _) => self.route_response(now, connection, &incoming),
         }
+    }
+
+    /// Whether a connection belongs to an account or a download.
+    fn is_in_use(&self, connection: ConnectionId) -> bool {
+        self.registrations.account_on(connection).is_some()
+            || self.downloads.at(connection).is_some()
     }
 
     /// Handles an incoming message that isn't a request.
@@ -478,7 +589,7 @@ impl Client {
                     registrations.unanswered(context, request, reason.into());
                 }),
                 coap::Event::NotificationFailed {
-                    reason: FailureReason::Superseded,
+                    reason: FailureReason::Superseded | FailureReason::PeerDropped,
                     ..
                 } => {}
                 // A server that doesn't acknowledge is gone (RFC 7641 §4.5).
@@ -496,6 +607,11 @@ impl Client {
         }
     }
 
+    /// Ends the registrations whose lifetime is over, before anything else (TS 5.3).
+    fn expire(&mut self, now: Instant) {
+        self.register(now, Registrations::expire);
+    }
+
     /// Calls the registrations, and does what they ask for.
     fn register(
         &mut self,
@@ -511,8 +627,10 @@ impl Client {
         act(&mut self.registrations, &mut context);
         while let Some(report) = self.registrations.poll() {
             match report {
-                Report::ServiceEnded(connection) => self.end_service(now, connection),
+                Report::Ended(account) => self.end_service(now, account),
+                Report::Online(account) => self.report_again(account),
                 Report::Tell(event) => self.events.push_back(event),
+                Report::Rest(connection) => self.forget(now, connection),
                 Report::Close(connection) => {
                     self.forget(now, connection);
                     self.events
@@ -564,6 +682,7 @@ impl Client {
         operation: DeferredOperation,
         result: Result<(), Code>,
     ) -> Result<Code, DeferredError> {
+        self.expire(now);
         // Times are read as of now.
         self.tree.handle_timeout(now);
         let (sent, effect) = self.request(now, |requests, context| {
@@ -576,23 +695,26 @@ impl Client {
 
     /// A notification is due.
     fn notify(&mut self, now: Instant, id: ObservationId) {
-        let Some((server, path)) = self.observations.target(id) else {
+        let Some((observer, path)) = self.observations.target(id) else {
             return;
         };
-        let conditions = self.conditions(server, path);
+        let conditions = self.conditions(observer.server, path);
+        let connection = self.registrations.reporting(now, observer.account);
         let mut context = observations::Context {
             now,
             tree: &self.tree,
             endpoint: &mut self.endpoint,
             timers: &mut self.timers,
         };
-        let notified = self.observations.notify(&mut context, id, conditions);
+        let notified = self
+            .observations
+            .notify(&mut context, id, conditions, connection);
         if let Err((observer, refusal)) = notified {
-            let (connection, token) = (observer.connection, observer.token());
-            self.end_observations(now, |observation| {
-                observation.observer.has(connection, token)
-            });
-            observations::notify_end(now, &mut self.endpoint, &observer, refusal);
+            let (account, token) = (observer.account, observer.token());
+            self.end_observations(now, |observation| observation.observer.has(account, token));
+            if let Some(connection) = connection {
+                observations::notify_end(now, &mut self.endpoint, connection, &observer, refusal);
+            }
         }
     }
 }
@@ -604,44 +726,48 @@ impl Client {
         match effect {
             Effect::Nothing => {}
             Effect::Written {
-                server,
+                account,
                 changes,
                 differences,
             } => {
                 self.follow(now, differences);
                 self.events
-                    .push_back(ClientEvent::Written { server, changes });
+                    .push_back(ClientEvent::Written { account, changes });
             }
-            Effect::AttributesWritten { server, path } => {
+            Effect::AttributesWritten {
+                account,
+                server,
+                path,
+            } => {
                 self.rearm(server, path);
                 self.events
-                    .push_back(ClientEvent::AttributesWritten { server, path });
+                    .push_back(ClientEvent::AttributesWritten { account, path });
             }
             Effect::Executed {
-                server,
+                account,
                 path,
                 arguments,
             } => match (self.triggered(path), arguments) {
-                (Some(server), _) => self.update(now, server),
+                (Some(account), _) => self.update(now, account),
                 (None, Some(arguments)) => self.events.push_back(ClientEvent::Execute {
-                    server,
+                    account,
                     path,
                     arguments,
                 }),
                 (None, None) => {}
             },
             Effect::Observed(observation) => {
-                let (server, path) = (observation.observer.server, observation.path);
-                let conditions = self.conditions(server, path);
+                let (account, path) = (observation.observer.account, observation.path);
+                let conditions = self.conditions(observation.observer.server, path);
                 self.observations
                     .add(now, *observation, conditions, &mut self.timers);
                 self.events
-                    .push_back(ClientEvent::Observed { server, path });
+                    .push_back(ClientEvent::Observed { account, path });
             }
-            Effect::Cancelled(connection, cancellation) => {
+            Effect::Cancelled(account, cancellation) => {
                 self.end_observations(now, |observation| {
                     let Observation { observer, path, .. } = observation;
-                    observer.connection == connection && cancellation.ends(observer.token(), *path)
+                    observer.account == account && cancellation.ends(observer.token(), *path)
                 });
             }
         }
@@ -664,6 +790,9 @@ impl Client {
                 .retain(|server| accounts::has_account(tree, server));
         }
         let changed = Changed::of(&self.tree, paths);
+        if changed.touches_accounts() {
+            self.register(now, Registrations::reconcile);
+        }
         let (tree, registrations, attributes) = (&self.tree, &self.registrations, &self.attributes);
         let mut known = BTreeMap::new();
         let conditions = |server, path| {
@@ -709,11 +838,11 @@ impl Client {
             .rearm(server, path, conditions, &mut self.timers);
     }
 
-    /// The server whose Registration Update Trigger this is.
-    fn triggered(&self, path: Path) -> Option<ShortServerId> {
+    /// The account whose Registration Update Trigger this is.
+    fn triggered(&self, path: Path) -> Option<AccountId> {
         match path {
             Path::Resource(ObjectId::SERVER, instance, REGISTRATION_UPDATE_TRIGGER) => {
-                self.registrations.server_of(instance)
+                self.registrations.account_of(instance)
             }
             _ => None,
         }
@@ -731,21 +860,24 @@ impl Client {
         token: Token,
         notification: NotificationId,
     ) {
+        let Some(account) = self.registrations.account_on(connection) else {
+            return;
+        };
         self.end_observations(now, |observation| {
-            observation.observer.has(connection, token) && observation.has_sent(notification)
+            observation.observer.has(account, token) && observation.has_sent(notification)
         });
     }
 
     /// Ends observations, and stops sending their notifications.
     fn end_observations(&mut self, now: Instant, of: impl Fn(&Observation) -> bool) {
         for ended in self.observations.end(&mut self.timers, of) {
-            self.endpoint.end_notifications(
-                now,
-                &ended.observer.connection,
-                ended.observer.token(),
-            );
+            let account = ended.observer.account;
+            if let Some(connection) = self.registrations.reporting(now, account) {
+                let token = ended.observer.token();
+                self.endpoint.end_notifications(now, &connection, token);
+            }
             self.events.push_back(ClientEvent::ObservationEnded {
-                server: ended.observer.server,
+                account,
                 path: ended.path,
             });
         }
@@ -759,23 +891,40 @@ impl Client {
         let observers: Vec<_> = self.observations.observers(below).cloned().collect();
         self.end_observations(now, below);
         for observer in observers {
-            observations::notify_end(now, &mut self.endpoint, &observer, Refusal::NotFound);
+            if let Some(connection) = self.registrations.reporting(now, observer.account) {
+                let endpoint = &mut self.endpoint;
+                observations::notify_end(now, endpoint, connection, &observer, Refusal::NotFound);
+            }
         }
     }
 
-    /// The registration on a connection has ended: so do the observations and the deferred requests of
-    /// its server (TS 5.5.1).
-    fn end_service(&mut self, now: Instant, connection: ConnectionId) {
-        self.end_observations(now, |observation| {
-            observation.observer.connection == connection
+    /// A registration has ended: so do the observations and the deferred requests of its server
+    /// (TS 5.5.1).
+    fn end_service(&mut self, now: Instant, account: AccountId) {
+        self.end_observations(now, |observation| observation.observer.account == account);
+        self.request(now, |requests, context| {
+            requests.end(context, |origin| origin.account == account);
         });
-        self.request(now, |requests, context| requests.end(context, connection));
     }
 
-    /// Forgets a connection. The endpoint still knows which requests have been run, until no copy of
-    /// them can arrive.
+    /// A server can be notified again.
+    fn report_again(&mut self, account: AccountId) {
+        let (tree, registrations, attributes) = (&self.tree, &self.registrations, &self.attributes);
+        let conditions = |server, path| {
+            let instance = registrations.server_instance(server);
+            let defaults = observations::default_periods(tree, instance);
+            attributes.effective(server, path).conditions(defaults)
+        };
+        self.observations
+            .arm_all(account, conditions, &mut self.timers);
+    }
+
+    /// Forgets a connection, and the requests that can no longer be answered on it. The endpoint still
+    /// knows which requests have been run, until no copy of them can arrive.
     fn forget(&mut self, now: Instant, connection: ConnectionId) {
-        self.end_service(now, connection);
+        self.request(now, |requests, context| {
+            requests.end(context, |origin| origin.connection == connection);
+        });
         self.endpoint.close_peer(now, &connection);
         self.drain(now);
     }

@@ -14,7 +14,7 @@ use super::{
     changed::Changed,
     config::Reliability,
     content::content,
-    event::ConnectionId,
+    event::{AccountId, ConnectionId},
     refusal::Refusal,
     timers::{ObservationId, Timer, Timers},
 };
@@ -50,7 +50,8 @@ impl Numbers {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Observer {
     pub(super) server: ShortServerId,
-    pub(super) connection: ConnectionId,
+    /// Its connection may change; it is looked up for each notification.
+    pub(super) account: AccountId,
     pub(super) entry: coap::Observer,
 }
 
@@ -60,12 +61,12 @@ impl Observer {
     }
 
     /// What tells observations apart (RFC 7641 §4.1).
-    pub(super) fn has(&self, connection: ConnectionId, token: Token) -> bool {
-        self.connection == connection && self.token() == token
+    pub(super) fn has(&self, account: AccountId, token: Token) -> bool {
+        self.account == account && self.token() == token
     }
 }
 
-/// Which observations on a connection a Cancel Observation ends (TS 5.5.3).
+/// Which observations of a server a Cancel Observation ends (TS 5.5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cancellation {
     /// The one with the token of the request (RFC 7641 §4.1).
@@ -140,23 +141,23 @@ impl Observations {
 
     /// The number for the first answer to an Observe with this token (RFC 7641 §4.4); `None` if
     /// there is no room for the observation.
-    pub(super) fn number_for(&mut self, connection: ConnectionId, token: Token) -> Option<u32> {
-        let fits = self.by_id.len() < self.most || self.contains(connection, token);
+    pub(super) fn number_for(&mut self, account: AccountId, token: Token) -> Option<u32> {
+        let fits = self.by_id.len() < self.most || self.contains(account, token);
         fits.then(|| self.numbers.next())
     }
 
-    pub(super) fn contains(&self, connection: ConnectionId, token: Token) -> bool {
+    pub(super) fn contains(&self, account: AccountId, token: Token) -> bool {
         let mut all = self.by_id.values();
-        all.any(|observation| observation.observer.has(connection, token))
+        all.any(|observation| observation.observer.has(account, token))
     }
 
-    /// The server of an observation, and what it observes.
-    pub(super) fn target(&self, id: ObservationId) -> Option<(ShortServerId, Path)> {
+    /// Whose observation it is, and what it observes.
+    pub(super) fn target(&self, id: ObservationId) -> Option<(&Observer, Path)> {
         let observation = self.by_id.get(&id)?;
-        Some((observation.observer.server, observation.path))
+        Some((&observation.observer, observation.path))
     }
 
-    /// Adds an observation whose first answer is sent at `now`. One of the same connection and
+    /// Adds an observation whose first answer is sent at `now`. One of the same server and
     /// token is replaced (RFC 7641 §4.1).
     pub(super) fn add(
         &mut self,
@@ -170,9 +171,9 @@ impl Observations {
             path,
             format,
         } = new;
-        let (connection, token) = (observer.connection, observer.token());
+        let (account, token) = (observer.account, observer.token());
         let _ = self.end(timers, |observation| {
-            observation.observer.has(connection, token)
+            observation.observer.has(account, token)
         });
         let id = ObservationId(self.next);
         self.next += 1;
@@ -251,8 +252,24 @@ impl Observations {
         }
     }
 
+    /// A server can be notified again. What was due meanwhile is due now.
+    pub(super) fn arm_all(
+        &mut self,
+        account: AccountId,
+        conditions: impl Fn(ShortServerId, Path) -> NotificationConditions,
+        timers: &mut Timers,
+    ) {
+        for (id, observation) in &mut self.by_id {
+            if observation.observer.account == account {
+                let conditions = conditions(observation.observer.server, observation.path);
+                observation.arm(*id, conditions, timers);
+            }
+        }
+    }
+
     /// Sends a notification that is due (TS 5.5.2), with the value of this moment. A server without the
-    /// right to read it gets nothing until it has the right again (TS 7.3.2.5).
+    /// right to read it gets nothing until it has the right again (TS 7.3.2.5). Without a connection
+    /// nothing is sent until [`arm_all`](Self::arm_all).
     ///
     /// On an error the observation has to end: a target that can no longer be read can't be
     /// observed (RFC 7641 §4.2).
@@ -261,11 +278,15 @@ impl Observations {
         context: &mut Context<'_>,
         id: ObservationId,
         conditions: NotificationConditions,
+        connection: Option<ConnectionId>,
     ) -> Result<(), (Observer, Refusal)> {
         let Some(observation) = self.by_id.get_mut(&id) else {
             return Ok(());
         };
         observation.deadline = None;
+        let Some(connection) = connection else {
+            return Ok(());
+        };
         let target = context.tree.target(observation.path);
         let server = observation.observer.server;
         match access::authorize_target(context.tree, &target, server, Operation::Notify) {
@@ -278,9 +299,7 @@ impl Observations {
         let message = message.map_err(|refusal| (observation.observer.clone(), refusal))?;
         observation.sent = context.now;
         observation.changed = false;
-        let Observer {
-            connection, entry, ..
-        } = &mut observation.observer;
+        let entry = &mut observation.observer.entry;
         let options = NotifyOptions {
             confirmable: self.reliability == Reliability::Confirmable,
             resource: Some(entry.resource()),
@@ -289,7 +308,7 @@ impl Observations {
         // If the endpoint has no room for it, the next one carries the newer value.
         let _ = context
             .endpoint
-            .notify_observer(context.now, *connection, entry, message, options);
+            .notify_observer(context.now, connection, entry, message, options);
         observation.arm(id, conditions, context.timers);
         Ok(())
     }
@@ -300,6 +319,7 @@ impl Observations {
 pub(super) fn notify_end(
     now: Instant,
     endpoint: &mut Endpoint<ConnectionId>,
+    connection: ConnectionId,
     observer: &Observer,
     refusal: Refusal,
 ) {
@@ -309,8 +329,7 @@ pub(super) fn notify_end(
         ..NotifyOptions::default()
     };
     let message = MessageBuf::response(refusal.code());
-    let (connection, token) = (observer.connection, observer.token());
-    let _ = endpoint.notify(now, connection, token, message, options);
+    let _ = endpoint.notify(now, connection, observer.token(), message, options);
 }
 
 impl Observation {

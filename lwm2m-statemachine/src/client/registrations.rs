@@ -1,5 +1,7 @@
-//! The registrations of a Client, and the connections that they are on (TS 5.3).
+//! The registrations of a Client, one for each account, and the connections that they are on
+//! (TS 5.3).
 
+mod lease;
 mod location;
 mod parameters;
 mod registration;
@@ -9,13 +11,16 @@ use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 use lwm2m_core::{EndpointName, InstanceId, Instant, ShortServerId};
-use lwm2m_objects::{Account, ObjectTree, Typed as _, typed::Security};
+use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
 use self::registration::{Outcome, Registration, Step};
 pub(super) use self::retry::Retry;
 use super::{
-    accounts::Caller,
-    event::{ClientEvent, ConnectionId, RegistrationFailure},
+    accounts::{self, Caller, DigestKey},
+    connection::{Inbound, InboundRefusal, Session},
+    event::{
+        AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure,
+    },
     timers::{Timer, Timers},
 };
 use crate::coap::{Endpoint, MessageRef, RequestId};
@@ -23,12 +28,23 @@ use crate::coap::{Endpoint, MessageRef, RequestId};
 /// The registrations of a Client, one for each account, and the names of their connections.
 #[derive(Debug)]
 pub(super) struct Registrations {
+    /// In the order of their accounts.
     all: Vec<Registration>,
-    endpoint_name: EndpointName<'static>,
-    max_transmit_wait: Duration,
-    retry: Retry,
+    terms: Terms,
     next_connection: u32,
+    /// Whether the application wants registrations.
+    is_started: bool,
+    is_offline: bool,
     reports: VecDeque<Report>,
+}
+
+/// What is the same for all registrations.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) endpoint_name: EndpointName<'static>,
+    pub(super) max_transmit_wait: Duration,
+    pub(super) retry: Retry,
+    pub(super) digest_key: DigestKey,
 }
 
 /// What registrations need for a step.
@@ -43,28 +59,30 @@ pub(super) struct Context<'c> {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "few, and taken out at once")]
 pub(super) enum Report {
-    /// The registration on this connection has ended, and with it the server's observations and
-    /// deferred requests.
-    ServiceEnded(ConnectionId),
+    /// The registration has ended, and with it the server's observations and deferred requests.
+    Ended(AccountId),
+    /// The server can be notified again, after a time without a connection.
+    Online(AccountId),
     /// Tell the application.
     Tell(ClientEvent),
     /// The connection is no longer needed.
     Close(ConnectionId),
+    /// Nothing is sent on the connection for a while. What is under way on it ends.
+    Rest(ConnectionId),
 }
 
 impl Registrations {
-    pub(super) fn new(
-        accounts: Vec<Account>,
-        endpoint_name: EndpointName<'static>,
-        max_transmit_wait: Duration,
-        retry: Retry,
-    ) -> Self {
+    pub(super) fn new(tree: &ObjectTree, terms: Terms) -> Self {
+        let accounts = accounts::of(tree, terms.digest_key);
+        let all = accounts.into_iter();
         Self {
-            all: accounts.into_iter().map(Registration::new).collect(),
-            endpoint_name,
-            max_transmit_wait,
-            retry,
+            all: all
+                .map(|account| Registration::new(account, false))
+                .collect(),
+            terms,
             next_connection: 0,
+            is_started: false,
+            is_offline: false,
             reports: VecDeque::new(),
         }
     }
@@ -74,58 +92,159 @@ impl Registrations {
         self.reports.pop_front()
     }
 
-    /// Asks for a connection to every server that has none.
+    /// Registers with every server.
     pub(super) fn start(&mut self, context: &mut Context<'_>) {
-        for server in self.servers() {
-            if self.find(server).is_some_and(Registration::is_offline) {
-                self.connect(context, server);
-            }
+        self.is_started = true;
+        self.step_all(context, Registration::advance);
+    }
+
+    /// De-registers from every server.
+    pub(super) fn deregister(&mut self, context: &mut Context<'_>) {
+        self.is_started = false;
+        self.step_all(context, Registration::advance);
+    }
+
+    pub(super) fn connected(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: ConnectionId,
+        session: Session,
+    ) {
+        if let Some(account) = self.account_on(connection) {
+            self.step(context, account, |registration, step| {
+                registration.connected(step, connection, session);
+            });
         }
     }
 
-    pub(super) fn connected(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
-        if let Some(server) = self.server_at(connection) {
-            self.step(context, server, |registration, context| {
-                registration.connected(context, connection)
+    pub(super) fn address_changed(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
+        if let Some(account) = self.account_on(connection) {
+            self.step(context, account, |registration, step| {
+                registration.address_changed(step, connection);
             });
         }
     }
 
     /// A connection is lost, so it needn't be closed.
     pub(super) fn disconnected(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
-        if let Some(server) = self.server_at(connection) {
-            let outcome = self.run(context, server, |registration, context| {
-                Some(registration.disconnected(context))
+        if let Some(account) = self.account_on(connection) {
+            self.step(context, account, |registration, step| {
+                registration.disconnected(step, connection);
             });
-            self.act(context, server, None, outcome);
         }
     }
 
+    pub(super) fn go_offline(&mut self, context: &mut Context<'_>) {
+        self.is_offline = true;
+        let connections = self.all.iter().map(|registration| {
+            let own = [registration.connection(), registration.inbound()];
+            own.into_iter().flatten()
+        });
+        let connections: Vec<_> = connections.flatten().collect();
+        self.step_all(context, Registration::go_offline);
+        self.reports
+            .extend(connections.into_iter().map(Report::Rest));
+    }
+
+    pub(super) fn go_online(&mut self, context: &mut Context<'_>) {
+        if core::mem::take(&mut self.is_offline) {
+            self.step_all(context, Registration::go_online);
+        }
+    }
+
+    /// The other side has begun a connection (TS 5.2.3.4, 8.4).
+    pub(super) fn inbound(
+        &mut self,
+        context: &mut Context<'_>,
+        from: Inbound<'_>,
+    ) -> Result<ConnectionId, InboundRefusal> {
+        let registration = match from {
+            Inbound::Account(account) => self.find(account),
+            Inbound::Sms { number } => self.all.iter().find(|registration| {
+                let account = &registration.account;
+                account.server().is_some()
+                    && has_number(context.tree, account.id.instance(), number)
+            }),
+        };
+        let registration = registration.ok_or(InboundRefusal::Unknown)?;
+        let is_served = match from {
+            Inbound::Account(_) => {
+                if registration.account.role != AccountRole::BootstrapServer {
+                    return Err(InboundRefusal::NotBootstrapServer);
+                }
+                // Its configuration has to be tried first (TS 5.2.4).
+                self.is_started && !self.is_offline && registration.account.access.is_some()
+            }
+            Inbound::Sms { .. } => registration.takes_sms(context.now),
+        };
+        if !is_served {
+            return Err(InboundRefusal::NotServed);
+        }
+        let account = registration.account.id;
+        let connection = self.name_connection();
+        self.step(context, account, |registration, step| {
+            registration.take_inbound(step, connection);
+        });
+        Ok(connection)
+    }
+
     /// Sends an Update to a server, if the Client is registered with it.
-    pub(super) fn update(&mut self, context: &mut Context<'_>, server: ShortServerId) {
-        self.step(context, server, Registration::update);
+    pub(super) fn update(&mut self, context: &mut Context<'_>, account: AccountId) {
+        self.step(context, account, Registration::update);
     }
 
     /// Sends an Update to every server whose information is out of date.
     pub(super) fn refresh(&mut self, context: &mut Context<'_>) {
-        for server in self.servers() {
-            self.step(context, server, Registration::refresh);
+        self.step_all(context, Registration::refresh);
+    }
+
+    /// Accounts may have come, gone or changed (TS 5.2.5).
+    pub(super) fn reconcile(&mut self, context: &mut Context<'_>) {
+        let accounts = accounts::of(context.tree, self.terms.digest_key);
+        let known: Vec<_> = self.all.iter().map(|known| known.account.id).collect();
+        for id in known {
+            if !accounts.iter().any(|account| account.id == id) {
+                self.step(context, id, |registration, step| {
+                    registration.assign(step, None);
+                });
+            }
+        }
+        for account in accounts {
+            if self.find(account.id).is_none() {
+                let registration = Registration::new(account, self.is_offline);
+                let at = |known: &Registration| known.account.id < account.id;
+                let at = self.all.partition_point(at);
+                self.all.insert(at, registration);
+            }
+            self.step(context, account.id, |registration, step| {
+                registration.assign(step, Some(account));
+            });
         }
     }
 
-    /// De-registers from every server.
-    pub(super) fn deregister(&mut self, context: &mut Context<'_>) {
-        for server in self.servers() {
-            self.step(context, server, Registration::deregister);
+    /// Ends the registrations whose lifetime is over (TS 5.3).
+    pub(super) fn expire(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        for account in self.ids(|registration| registration.has_expired(now)) {
+            self.step(context, account, Registration::advance);
         }
     }
 
-    /// The deadline of a registration has passed.
-    pub(super) fn due(&mut self, context: &mut Context<'_>, server: ShortServerId) {
-        if let Some(registration) = self.find_mut(server) {
+    /// Takes every step that is due.
+    pub(super) fn due(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        let is_due = |registration: &Registration| registration.armed.is_some_and(|at| at <= now);
+        for account in self.ids(is_due) {
+            self.step(context, account, Registration::advance);
+        }
+    }
+
+    /// The timer of a registration has run out.
+    pub(super) fn timer(&mut self, context: &mut Context<'_>, account: AccountId) {
+        if let Some(registration) = self.find_mut(account) {
             registration.armed = None;
         }
-        self.step(context, server, Registration::due);
+        self.step(context, account, Registration::advance);
     }
 
     /// The answer to a request.
@@ -135,12 +254,10 @@ impl Registrations {
         request: RequestId,
         response: &MessageRef<'_>,
     ) {
-        if let Some(server) = self.owner(request) {
-            self.step(context, server, |registration, context| {
-                registration.answered(context, response)
+        if let Some(account) = self.owner(request) {
+            self.step(context, account, |registration, step| {
+                registration.answered(step, response);
             });
-            // Something may have changed while the request was under way.
-            self.step(context, server, Registration::follow_up);
         }
     }
 
@@ -151,172 +268,228 @@ impl Registrations {
         request: RequestId,
         reason: RegistrationFailure,
     ) {
-        if let Some(server) = self.owner(request) {
-            self.step(context, server, |registration, context| {
-                Some(registration.unanswered(context, reason))
+        if let Some(account) = self.owner(request) {
+            self.step(context, account, |registration, step| {
+                registration.unanswered(step, reason);
             });
         }
     }
+}
 
-    /// The caller on a connection, if requests on it are served: not before the Register is
-    /// answered (TS 5.4).
-    pub(super) fn caller(&self, connection: ConnectionId) -> Option<Caller> {
-        let mut all = self.all.iter();
-        let at = |registration: &&Registration| registration.connection() == Some(connection);
-        let registration = all.find(at).filter(|at| at.is_registered())?;
-        Some(Caller::Server(registration.server()))
+/// What others want to know.
+impl Registrations {
+    pub(super) const fn is_offline(&self) -> bool {
+        self.is_offline
     }
 
-    /// Whether the Client is registered with a server.
-    pub(super) fn is_registered(&self, server: ShortServerId) -> bool {
-        self.find(server).is_some_and(Registration::is_registered)
+    /// The account and the caller on a connection, if requests on it are served: not before the Register
+    /// is answered (TS 5.4), and not after the lifetime (TS 5.3).
+    pub(super) fn caller(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+    ) -> Option<(AccountId, Caller)> {
+        let mut all = self.all.iter();
+        let registration = all.find(|registration| registration.serves(now, connection))?;
+        let account = &registration.account;
+        let caller = match account.role {
+            AccountRole::Server(server) => Caller::Server(server),
+            AccountRole::BootstrapServer => Caller::BootstrapServer,
+            AccountRole::Unknown => return None,
+        };
+        Some((account.id, caller))
+    }
+
+    /// The connection on which the server of an account can be notified now.
+    pub(super) fn reporting(&self, now: Instant, account: AccountId) -> Option<ConnectionId> {
+        self.find(account)?.reporting(now)
+    }
+
+    /// Whether the Client is registered with the server of an account.
+    pub(super) fn is_registered(&self, account: AccountId) -> bool {
+        self.find(account).is_some_and(Registration::is_registered)
+    }
+
+    /// What is known of each account.
+    pub(super) fn statuses(&self) -> impl Iterator<Item = AccountStatus> {
+        self.all.iter().map(|registration| {
+            let account = &registration.account;
+            AccountStatus {
+                id: account.id,
+                role: account.role,
+                server_instance: account.server_instance,
+                state: registration.state(self.is_started),
+                connection: registration.connection().or(registration.inbound()),
+            }
+        })
     }
 
     /// The Server Object Instance of a server.
     pub(super) fn server_instance(&self, server: ShortServerId) -> Option<InstanceId> {
-        Some(self.find(server)?.account.server_instance)
+        let mut all = self.all.iter().map(|registration| &registration.account);
+        all.find(|account| account.server() == Some(server))?
+            .server_instance
     }
 
-    /// The server of a Server Object Instance.
-    pub(super) fn server_of(&self, server_instance: InstanceId) -> Option<ShortServerId> {
+    /// The account of a Server Object Instance.
+    pub(super) fn account_of(&self, server_instance: InstanceId) -> Option<AccountId> {
+        let mut all = self.all.iter().map(|registration| &registration.account);
+        let of = |account: &&accounts::Account| account.server_instance == Some(server_instance);
+        all.find(of).map(|account| account.id)
+    }
+
+    fn ids(&self, of: impl Fn(&Registration) -> bool) -> Vec<AccountId> {
+        let all = self.all.iter().filter(|registration| of(registration));
+        all.map(|registration| registration.account.id).collect()
+    }
+
+    fn find(&self, account: AccountId) -> Option<&Registration> {
         let mut all = self.all.iter();
-        all.find(|registration| registration.account.server_instance == server_instance)
-            .map(Registration::server)
+        all.find(|registration| registration.account.id == account)
     }
 
-    fn servers(&self) -> Vec<ShortServerId> {
-        self.all.iter().map(Registration::server).collect()
-    }
-
-    fn find(&self, server: ShortServerId) -> Option<&Registration> {
-        let mut all = self.all.iter();
-        all.find(|registration| registration.server() == server)
-    }
-
-    fn find_mut(&mut self, server: ShortServerId) -> Option<&mut Registration> {
+    fn find_mut(&mut self, account: AccountId) -> Option<&mut Registration> {
         let mut all = self.all.iter_mut();
-        all.find(|registration| registration.server() == server)
+        all.find(|registration| registration.account.id == account)
     }
 
-    fn server_at(&self, connection: ConnectionId) -> Option<ShortServerId> {
+    /// The account of a connection that is in use.
+    pub(super) fn account_on(&self, connection: ConnectionId) -> Option<AccountId> {
         let mut all = self.all.iter();
-        all.find(|registration| registration.connection() == Some(connection))
-            .map(Registration::server)
+        all.find(|registration| registration.has(connection))
+            .map(|registration| registration.account.id)
     }
 
-    fn owner(&self, request: RequestId) -> Option<ShortServerId> {
+    fn owner(&self, request: RequestId) -> Option<AccountId> {
         let mut all = self.all.iter();
         all.find(|registration| registration.owns(request))
-            .map(Registration::server)
+            .map(|registration| registration.account.id)
+    }
+}
+
+/// Whether the server of an account has this number (TS E.1, Resource 9).
+fn has_number(tree: &ObjectTree, security: InstanceId, number: &str) -> bool {
+    let security = Security::load(tree, security);
+    let own = security.and_then(|security| security.sms.server_number);
+    own.is_some_and(|own| !own.is_empty() && digits(&own) == digits(number))
+}
+
+/// A number without the `+` that may stand before the country code.
+fn digits(number: &str) -> &str {
+    number.strip_prefix('+').unwrap_or(number)
+}
+
+/// The steps of registrations, and what they ask for.
+impl Registrations {
+    fn step_all(
+        &mut self,
+        context: &mut Context<'_>,
+        step: impl Fn(&mut Registration, &mut Step<'_>),
+    ) {
+        for account in self.ids(|_| true) {
+            self.step(context, account, &step);
+        }
     }
 
     /// Runs a step of a registration, and does what it asks for.
     fn step(
         &mut self,
         context: &mut Context<'_>,
-        server: ShortServerId,
-        step: impl FnOnce(&mut Registration, &mut Step<'_>) -> Option<Outcome>,
+        account: AccountId,
+        step: impl FnOnce(&mut Registration, &mut Step<'_>),
     ) {
-        let connection = self.find(server).and_then(Registration::connection);
-        let outcome = self.run(context, server, step);
-        self.act(context, server, connection, outcome);
-    }
-
-    /// Runs a step of a registration; returns what it asks for.
-    fn run(
-        &mut self,
-        context: &mut Context<'_>,
-        server: ShortServerId,
-        step: impl FnOnce(&mut Registration, &mut Step<'_>) -> Option<Outcome>,
-    ) -> Option<Outcome> {
+        let now = context.now;
         let mut all = self.all.iter_mut();
-        let registration = all.find(|registration| registration.server() == server)?;
-        let before = registration.connection();
-        let before = before.filter(|_| registration.is_registered());
-        let outcome = step(
-            registration,
-            &mut Step {
-                now: context.now,
-                tree: context.tree,
-                endpoint: context.endpoint,
-                endpoint_name: &self.endpoint_name,
-                max_transmit_wait: self.max_transmit_wait,
-                retry: &mut self.retry,
-            },
+        let Some(registration) = all.find(|known| known.account.id == account) else {
+            return;
+        };
+        let before = (
+            registration.is_registered(),
+            registration.reporting(now).is_some(),
         );
-        context.timers.set(
-            Timer::Registration(server),
-            &mut registration.armed,
-            registration.deadline,
+        let mut taken = Step {
+            now,
+            tree: context.tree,
+            endpoint: context.endpoint,
+            endpoint_name: &self.terms.endpoint_name,
+            max_transmit_wait: self.terms.max_transmit_wait,
+            retry: &mut self.terms.retry,
+            is_started: self.is_started,
+            outcomes: Vec::new(),
+        };
+        step(registration, &mut taken);
+        let outcomes = taken.outcomes;
+        let after = (
+            registration.is_registered(),
+            registration.reporting(now).is_some(),
         );
         // Observations live as long as the registration (TS 5.5.1).
-        if let Some(connection) = before
-            && !registration.is_registered()
-        {
-            self.reports.push_back(Report::ServiceEnded(connection));
+        self.reports.extend(match (before, after) {
+            ((true, _), (false, _)) => Some(Report::Ended(account)),
+            ((true, false), (_, true)) => Some(Report::Online(account)),
+            _ => None,
+        });
+        for outcome in outcomes {
+            self.act(context.tree, account, outcome);
         }
-        outcome
+        self.rearm(context.timers, account);
     }
 
-    /// Does what a step asks for. `connection` is the one that the registration was on.
-    fn act(
-        &mut self,
-        context: &mut Context<'_>,
-        server: ShortServerId,
-        connection: Option<ConnectionId>,
-        outcome: Option<Outcome>,
-    ) {
-        let Some(outcome) = outcome else { return };
-        let (event, closes) = match outcome {
-            Outcome::Connect => return self.connect(context, server),
-            Outcome::Disconnect => (None, true),
-            Outcome::Registered { location } => {
-                (Some(ClientEvent::Registered { server, location }), false)
+    /// Sets when the next step of a registration is due, or forgets it with its account.
+    fn rearm(&mut self, timers: &mut Timers, account: AccountId) {
+        let is_started = self.is_started;
+        if let Some(registration) = self.find_mut(account) {
+            let deadline = registration.deadline(is_started);
+            timers.set(
+                Timer::Registration(account),
+                &mut registration.armed,
+                deadline,
+            );
+        }
+        self.all.retain(|registration| !registration.is_over());
+    }
+
+    fn act(&mut self, tree: &ObjectTree, account: AccountId, outcome: Outcome) {
+        let event = match outcome {
+            Outcome::Connect => return self.connect(tree, account),
+            Outcome::Disconnect(connection) => {
+                self.reports.push_back(Report::Close(connection));
+                return;
             }
-            Outcome::Updated => (Some(ClientEvent::Updated { server }), false),
-            Outcome::Failed { reason, retry } => {
-                let event = ClientEvent::RegistrationFailed {
-                    server,
-                    reason,
-                    retry,
-                };
-                (Some(event), retry.is_none())
-            }
-            Outcome::Deregistered => (Some(ClientEvent::Deregistered { server }), true),
-            Outcome::DeregisterFailed(reason) => {
-                (Some(ClientEvent::DeregisterFailed { server, reason }), true)
-            }
+            Outcome::Registered { location } => ClientEvent::Registered { account, location },
+            Outcome::Updated => ClientEvent::Updated { account },
+            Outcome::Failed { reason, retry } => ClientEvent::RegistrationFailed {
+                account,
+                reason,
+                retry,
+            },
+            Outcome::Deregistered => ClientEvent::Deregistered { account },
+            Outcome::DeregisterFailed(reason) => ClientEvent::DeregisterFailed { account, reason },
         };
-        self.reports.extend(event.map(Report::Tell));
-        self.reports
-            .extend(connection.filter(|_| closes).map(Report::Close));
-    }
-
-    /// A name that no connection has had.
-    pub(super) fn name_connection(&mut self) -> ConnectionId {
-        let connection = ConnectionId(self.next_connection);
-        self.next_connection = self.next_connection.wrapping_add(1);
-        connection
+        self.reports.push_back(Report::Tell(event));
     }
 
     /// Asks the application for a connection to a server.
-    fn connect(&mut self, context: &mut Context<'_>, server: ShortServerId) {
-        let connection = self.name_connection();
-        let Some(registration) = self.find_mut(server) else {
+    fn connect(&mut self, tree: &ObjectTree, account: AccountId) {
+        let Some(security) = Security::load(tree, account.instance()) else {
             return;
         };
-        let security = Security::load(context.tree, registration.account.security_instance);
-        if let Some(before) = registration.connecting(connection, security.as_ref()) {
-            // A copy of a request that arrives on the new connection isn't run again.
-            context.endpoint.rename_peer(&before, connection);
-        }
-        if let Some(security) = security {
+        let connection = self.name_connection();
+        if let Some(registration) = self.find_mut(account) {
+            registration.connecting(connection);
             self.reports.push_back(Report::Tell(ClientEvent::Connect {
                 connection,
-                server,
+                account,
                 uri: security.server_uri.clone(),
                 security,
             }));
         }
+    }
+
+    /// A name that no connection has had.
+    pub(super) const fn name_connection(&mut self) -> ConnectionId {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection = self.next_connection.wrapping_add(1);
+        connection
     }
 }

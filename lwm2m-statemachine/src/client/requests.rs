@@ -25,14 +25,14 @@ use self::{
     streams::Streams,
 };
 use super::{
-    accounts::Caller,
+    accounts::{Caller, Origin},
     attributes::AttributeStore,
     config::ClientConfig,
     content::content,
     discover::discover,
     event::{
-        ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId, DeferredOperation,
-        Events, InvalidAnswer,
+        AccountId, ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId,
+        DeferredOperation, Events, InvalidAnswer,
     },
     observations::{Cancellation, NewObservation, Observations, Observer},
     refusal::Refusal,
@@ -88,19 +88,19 @@ impl Reader<'_> {
     /// either (RFC 7641 §4.1).
     fn observe(
         self,
-        (server, connection): (ShortServerId, ConnectionId),
+        (server, account): (ShortServerId, AccountId),
         responder: &Responder,
         target: &Target<'_>,
         format: ContentFormat,
     ) -> Result<Progress, Refusal> {
-        let number = self.observations.number_for(connection, responder.token());
+        let number = self.observations.number_for(account, responder.token());
         let answer = content(self.tree, server, target, format, number)?;
         if number.is_none() {
             return Ok(Progress::answered(answer));
         }
         let observer = Observer {
             server,
-            connection,
+            account,
             entry: self.endpoint.observer(self.now, responder),
         };
         let observation = NewObservation {
@@ -115,32 +115,26 @@ impl Reader<'_> {
     }
 }
 
-/// Where a request comes from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Origin {
-    pub(super) caller: Caller,
-    pub(super) connection: ConnectionId,
-}
-
 /// What a request causes apart from its answer. The answer is queued already, so it leaves first.
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
     Nothing,
     /// A server has written.
     Written {
-        server: ShortServerId,
+        account: AccountId,
         changes: Vec<Change>,
         /// The paths that now read differently.
         differences: Vec<Path>,
     },
     /// A server has set or unset attributes.
     AttributesWritten {
+        account: AccountId,
         server: ShortServerId,
         path: Path,
     },
     /// A server has executed a Resource that its Object leaves to the application.
     Executed {
-        server: ShortServerId,
+        account: AccountId,
         path: Path,
         /// Nothing, if the application knows of it.
         arguments: Option<String>,
@@ -148,7 +142,7 @@ pub(super) enum Effect {
     /// An observation begins.
     Observed(Box<NewObservation>),
     /// Observations end.
-    Cancelled(ConnectionId, Cancellation),
+    Cancelled(AccountId, Cancellation),
 }
 
 /// How far a request has come.
@@ -194,11 +188,10 @@ impl Requests {
                 effect
             }
             Ok(Progress::Waits(server, path, kind)) => {
-                let connection = origin.connection;
                 let asker = Asker {
                     responder,
                     server,
-                    connection,
+                    origin,
                 };
                 self.ask(context, asker, path, kind);
                 Effect::Nothing
@@ -297,15 +290,17 @@ impl Requests {
         let server = admitted?;
         match classified.operation {
             Operation::Read | Operation::Observe => {
-                let asker = (server, origin.connection);
+                let asker = (server, origin.account);
                 self.read(reader, asker, responder, &classified)
             }
             Operation::Discover => {
                 let answer = discover(context.tree, context.attributes, server, path);
                 answer.map(Progress::answered)
             }
-            Operation::Write => write(context.tree, server, path, request, body),
-            Operation::WriteAttributes => write_attributes(context, server, path, request),
+            Operation::Write => write(context.tree, origin.account, path, request, body),
+            Operation::WriteAttributes => {
+                write_attributes(context, (server, origin.account), path, request)
+            }
             Operation::Execute => {
                 let arguments = Arguments::parse(body).map_err(|_| Refusal::Malformed)?;
                 if self.deferred.covers(DeferredOperation::Execute, path) {
@@ -316,7 +311,7 @@ impl Requests {
                 let effect = match execution {
                     Execution::Done => Effect::Nothing,
                     Execution::Application => Effect::Executed {
-                        server,
+                        account: origin.account,
                         path,
                         arguments: Some(arguments.as_str().into()),
                     },
@@ -332,7 +327,7 @@ impl Requests {
     fn read(
         &mut self,
         reader: Reader<'_>,
-        (server, connection): (ShortServerId, ConnectionId),
+        (server, account): (ShortServerId, AccountId),
         responder: &Responder,
         classified: &Classified<'_>,
     ) -> Result<Progress, Refusal> {
@@ -343,7 +338,7 @@ impl Requests {
         let progress = if self.deferred.covers(DeferredOperation::Read, path) {
             self.wait(server, path, OpenKind::Read { format, observe })?
         } else if observe {
-            reader.observe((server, connection), responder, target, format)?
+            reader.observe((server, account), responder, target, format)?
         } else {
             Progress::answered(content(reader.tree, server, target, format, None)?)
         };
@@ -351,7 +346,7 @@ impl Requests {
             // It replaces an earlier Observe with its token, including one that is still waiting
             // (RFC 7641 §4.1).
             let earlier = Cancellation::Token(responder.token());
-            self.deferred.cancel(connection, earlier);
+            self.deferred.cancel(account, earlier);
         }
         Ok(progress)
     }
@@ -370,18 +365,18 @@ impl Requests {
         let target = &classified.target;
         let answer = admitted.and_then(|server| content(reader.tree, server, target, format, None));
         let answer = answer.unwrap_or_else(|refusal| MessageBuf::response(refusal.code()));
-        let (connection, token) = (origin.connection, responder.token());
+        let (account, token) = (origin.account, responder.token());
         let path = target.path();
-        let has_token = reader.observations.contains(connection, token)
-            || self.deferred.observes(connection, token);
+        let has_token =
+            reader.observations.contains(account, token) || self.deferred.observes(account, token);
         // The root is not a target of the operation.
         let cancellation = if has_token || !Operation::CancelObservation.may_target(&path) {
             Cancellation::Token(token)
         } else {
             Cancellation::Below(path)
         };
-        self.deferred.cancel(connection, cancellation);
-        Progress::Done(answer, Effect::Cancelled(connection, cancellation))
+        self.deferred.cancel(account, cancellation);
+        Progress::Done(answer, Effect::Cancelled(account, cancellation))
     }
 
     /// Leaves the answer to the application, unless too many requests are waiting for it.
@@ -392,7 +387,7 @@ impl Requests {
 
     /// Defers a request, and asks the application.
     fn ask(&mut self, context: &mut Context<'_>, asker: Asker, path: Path, kind: OpenKind) {
-        let server = asker.server;
+        let account = asker.origin.account;
         let arguments = match &kind {
             OpenKind::Execute(arguments) => Some(arguments.clone()),
             OpenKind::Read { .. } => None,
@@ -402,13 +397,13 @@ impl Requests {
         context.events.push_back(match arguments {
             Some(arguments) => ClientEvent::ExecuteAsked {
                 request,
-                server,
+                account,
                 path,
                 arguments,
             },
             None => ClientEvent::ReadAsked {
                 request,
-                server,
+                account,
                 path,
             },
         });
@@ -477,9 +472,9 @@ impl Requests {
         }
     }
 
-    /// Ends the requests that are waiting on a connection, which can no longer be answered.
-    pub(super) fn end(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
-        for request in self.deferred.on(connection) {
+    /// Ends the waiting requests from there: they can no longer be answered.
+    pub(super) fn end(&mut self, context: &mut Context<'_>, from: impl Fn(&Origin) -> bool) {
+        for request in self.deferred.of(from) {
             if let Some(open) = self.deferred.close(context.timers, request) {
                 context.endpoint.ignore(open.responder);
                 let reason = DeferredEnd::RegistrationEnded;
@@ -502,7 +497,7 @@ fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusa
             let effect = match context.tree.execute(path, &arguments)? {
                 Execution::Done => Effect::Nothing,
                 Execution::Application => Effect::Executed {
-                    server,
+                    account: open.origin.account,
                     path,
                     arguments: None,
                 },
@@ -515,7 +510,7 @@ fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusa
             let target = tree.target(path);
             access::authorize_target(tree, &target, server, Operation::Read)?;
             if *observe {
-                let observer = (server, open.connection);
+                let observer = (server, open.origin.account);
                 return reader.observe(observer, &open.responder, &target, *format);
             }
             content(tree, server, &target, *format, None).map(Progress::answered)
@@ -526,7 +521,7 @@ fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusa
 /// Write (TS 5.4.3): the decoder pushes into a transaction, which commits whole or not at all.
 fn write(
     tree: &mut ObjectTree,
-    server: ShortServerId,
+    account: AccountId,
     path: Path,
     request: &MessageRef<'_>,
     body: &[u8],
@@ -538,7 +533,7 @@ fn write(
     let changes = transaction.finish()?;
     let differences = tree.commit(&changes)?;
     let effect = Effect::Written {
-        server,
+        account,
         changes: changes.into_changes(),
         differences,
     };
@@ -548,7 +543,7 @@ fn write(
 /// Write-Attributes (TS 5.4.4): all attributes, or none.
 fn write_attributes(
     context: &mut Context<'_>,
-    server: ShortServerId,
+    (server, account): (ShortServerId, AccountId),
     path: Path,
     request: &MessageRef<'_>,
 ) -> Result<Progress, Refusal> {
@@ -556,7 +551,11 @@ fn write_attributes(
     let update = update.map_err(|_| Refusal::Malformed)?;
     let target = context.tree.target(path);
     context.attributes.write(server, &target, &update)?;
-    let effect = Effect::AttributesWritten { server, path };
+    let effect = Effect::AttributesWritten {
+        account,
+        server,
+        path,
+    };
     Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
 }
 

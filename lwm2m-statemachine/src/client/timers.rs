@@ -1,8 +1,8 @@
 //! The deadlines of a Client. The CoAP endpoint has its own timer queue.
 
-use lwm2m_core::{Path, ShortServerId};
+use lwm2m_core::Path;
 
-use super::event::DeferredId;
+use super::event::{AccountId, DeferredId};
 use crate::TimerQueue;
 
 /// The deadlines of a Client.
@@ -13,7 +13,7 @@ pub(super) type Timers = TimerQueue<Timer>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// An attempt to register, or an Update.
-    Registration(ShortServerId),
+    Registration(AccountId),
     /// A notification.
     Observation(ObservationId),
     /// The application's answer to a request.

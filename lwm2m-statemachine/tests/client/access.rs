@@ -17,7 +17,7 @@ use lwm2m_statemachine::{
 use crate::{
     observe::observe,
     servers::{Two, access, access_control},
-    support::{get, on, path, server_id},
+    support::{account, get, on, path, server_id},
 };
 
 const NONE: AccessRights = AccessRights::NONE;
@@ -273,7 +273,7 @@ fn an_observation_can_be_cancelled_without_a_right() {
     set_rights(&mut two, 3, READ);
     let events: Vec<_> = core::iter::from_fn(|| two.client.poll_event()).collect();
     let ended = ClientEvent::ObservationEnded {
-        server: server_id(102),
+        account: account(1),
         path: path("/3/0/9"),
     };
     assert!(events.contains(&ended), "{events:?}");

@@ -9,14 +9,14 @@ use lwm2m_objects::{
     typed::{FirmwareUpdate, Security, Server, SoftwareManagement},
 };
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent,
+    ClientConfig, ClientEvent, Session,
     coap::{MessageBuf, MessageRef},
 };
 
 use crate::{
     observe::observe,
     servers::{Two, access, access_control},
-    support::{Bench, get, on, path, server_id, tree},
+    support::{Bench, account, get, on, path, server_id, tree},
 };
 
 /// A Write-Attributes with these queries.
@@ -175,7 +175,7 @@ fn a_write_attributes_is_done_whole_or_not_at_all() {
     let code = bench.code(write_attributes("/3/0/9", "pmin=21&pmax=21&gt=41&lt=30.5"));
     assert_eq!(code, Code::CHANGED);
     let event = ClientEvent::AttributesWritten {
-        server: server_id(101),
+        account: account(0),
         path: path("/3/0/9"),
     };
     assert_eq!(bench.events(), [event]);
@@ -278,7 +278,7 @@ fn attributes_outlive_the_registration() {
         panic!("no connection asked for");
     };
     bench.connection = connection;
-    bench.client.connected(bench.now, connection);
+    bench.client.connected(bench.now, connection, Session::New);
     bench.accept_register();
     assert_eq!(discovered(&mut bench, "/3/0/9"), "</3/0/9>;pmin=10;st=2");
 }

@@ -71,9 +71,7 @@ fn an_unknown_critical_option_is_a_bad_option_or_silence() {
 #[test]
 fn an_unknown_critical_option_in_a_response_rejects_it() {
     let mut bench = Bench::new();
-    bench
-        .client
-        .update(bench.now, crate::support::server_id(101));
+    bench.client.update(bench.now, crate::support::account(0));
     let update = bench.sent();
     let response = || {
         let mut response = MessageBuf::response(Code::CHANGED);

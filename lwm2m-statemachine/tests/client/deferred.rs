@@ -14,7 +14,7 @@ use lwm2m_statemachine::{
 use crate::{
     observe::observe,
     servers::{Two, access, access_control},
-    support::{Bench, Sent, created, get, on, path, server_id},
+    support::{Bench, Sent, account, created, get, on, path, server_id},
 };
 
 use DeferredOperation::{Execute, Read};
@@ -83,7 +83,7 @@ fn the_application_is_asked_before_an_answer_leaves_and_answers_at_once() {
     let [
         ClientEvent::ExecuteAsked {
             request,
-            server,
+            account: asker,
             path: target,
             arguments,
         },
@@ -92,8 +92,8 @@ fn the_application_is_asked_before_an_answer_leaves_and_answers_at_once() {
         panic!("{events:?}");
     };
     assert_eq!(
-        (*server, *target, &**arguments),
-        (server_id(101), path("/3/0/4"), "0='now',1")
+        (*asker, *target, &**arguments),
+        (account(0), path("/3/0/4"), "0='now',1")
     );
     let answered = bench.client.answer_execute(bench.now, *request, Ok(()));
     assert_eq!(answered, Ok(Code::CHANGED));
@@ -293,7 +293,7 @@ fn what_waits_ends_with_its_registration() {
     // The server has forgotten the registration: the Client registers again on the same connection.
     let mut forgotten = bench();
     let request = asks_to_reboot(&mut forgotten);
-    forgotten.client.update(forgotten.now, server_id(101));
+    forgotten.client.update(forgotten.now, account(0));
     let update = forgotten.sent();
     forgotten.answer(&update, MessageBuf::response(Code::NOT_FOUND));
     let register = forgotten.sent();
@@ -446,7 +446,7 @@ fn an_observation_begins_with_its_answer() {
     assert_eq!(
         bench.events(),
         [ClientEvent::Observed {
-            server: server_id(101),
+            account: account(0),
             path: path("/3/0/9"),
         }]
     );

@@ -13,7 +13,7 @@ use lwm2m_objects::{
     typed,
 };
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent, ConnectionId, Datagram,
+    ClientConfig, ClientEvent, ConnectionId, Datagram, Session,
     client::DownloadOutcome,
     coap::{BlockOption, MessageBuf, MessageType, OptionNumber, Token},
 };
@@ -128,7 +128,9 @@ impl Rig {
         self.note_events();
         let connection = self.asked_connection().expect("a connection is asked for");
         self.connection = Some(connection);
-        self.bench.client.connected(self.bench.now, connection);
+        self.bench
+            .client
+            .connected(self.bench.now, connection, Session::New);
     }
 
     /// The connection that was asked for last.

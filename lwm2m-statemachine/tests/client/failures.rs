@@ -9,7 +9,7 @@ use lwm2m_statemachine::{
     coap::{BlockOption, FailureReason, MessageBuf, OptionNumber},
 };
 
-use crate::support::{Bench, Sent, server_id};
+use crate::support::{Bench, Sent, account, server_id};
 
 /// What a server does with a request.
 type Act = fn(&mut Bench, &Sent, Code);
@@ -103,7 +103,7 @@ fn an_update_that_comes_to_nothing_is_told_with_the_reason() {
     for (expected, spoil) in SPOILT {
         let mut bench = bench();
         bench.accept_register();
-        bench.client.update(bench.now, server_id(101));
+        bench.client.update(bench.now, account(0));
         let update = bench.sent();
         spoil(&mut bench, &update, Code::CHANGED);
         assert_eq!(reason(&mut bench), Some(expected));

@@ -16,7 +16,7 @@ use lwm2m_statemachine::{
 
 use crate::{
     operations::DEVICE_TLV,
-    support::{Bench, Sent, get, path, server_id, tree},
+    support::{Bench, Sent, account, get, path, server_id, tree},
 };
 
 pub(crate) fn observe(value: u32, path: &str) -> MessageBuf {
@@ -64,7 +64,7 @@ fn a_change_is_notified_with_the_token_and_a_growing_number() {
     assert_eq!(
         bench.events(),
         [ClientEvent::Observed {
-            server: server_id(101),
+            account: account(0),
             path: path("/3/0/9")
         }]
     );
@@ -272,7 +272,7 @@ fn cancel_by_observe_1_answers_and_ends() {
     assert_eq!(
         bench.events(),
         [ClientEvent::ObservationEnded {
-            server: server_id(101),
+            account: account(0),
             path: path("/3/0/9")
         }]
     );
@@ -746,7 +746,7 @@ fn what_can_no_longer_be_read_ends_the_observation_with_a_confirmable_error() {
 fn a_new_registration_forgets_observations() {
     let mut bench = Bench::new();
     bench.request(b"t", observe(0, "/3/0/9"));
-    bench.client.update(bench.now, server_id(101));
+    bench.client.update(bench.now, account(0));
     let update = bench.sent();
     bench.answer(&update, MessageBuf::response(Code::NOT_FOUND));
     bench.events();
@@ -758,11 +758,11 @@ fn a_new_registration_forgets_observations() {
 
 #[test]
 fn every_24_hours_a_notification_is_confirmable_and_a_dead_server_loses_it() {
-    let mut bench = Bench::new();
+    let two_days = 2 * 86_400;
+    let mut bench = Bench::registered(typed::Server::new(server_id(101), two_days));
     bench.request(b"t", observe(0, "/3/0/9"));
     bench.events();
     bench.now += Duration::from_secs(24 * 3600);
-    // Keeps the registration alive: the Update is due as well.
     bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
     bench.client.handle_timeout(bench.now);
     let (notifications, others): (Vec<_>, Vec<_>) = bench
@@ -777,7 +777,7 @@ fn every_24_hours_a_notification_is_confirmable_and_a_dead_server_loses_it() {
     bench.events();
     bench.pass(Duration::from_secs(93));
     assert!(bench.events().contains(&ClientEvent::ObservationEnded {
-        server: server_id(101),
+        account: account(0),
         path: path("/3/0/9")
     }));
     bench.all_sent();

@@ -7,7 +7,7 @@ use lwm2m_statemachine::{
     coap::{BlockOption, MessageBuf, MessageType, Token},
 };
 
-use crate::support::{Bench, get, on, path, server_id, tree};
+use crate::support::{Bench, account, get, on, path, server_id, tree};
 
 /// TS 6.4.3.1, with the lengths that it gives.
 pub(crate) const DEVICE_TLV: &[u8] = b"\xC8\x00\x14Open Mobile Alliance\
@@ -265,7 +265,7 @@ fn write_of_a_resource_by_put_and_by_post() {
         assert_eq!(
             bench.events(),
             [ClientEvent::Written {
-                server: server_id(101),
+                account: account(0),
                 changes: vec![Change::Set {
                     path: path("/3/0/14"),
                     value: "+01:00".into()
@@ -426,7 +426,7 @@ fn execute_is_answered_and_told_to_the_application() {
         assert_eq!(
             bench.events(),
             [ClientEvent::Execute {
-                server: server_id(101),
+                account: account(0),
                 path: path("/3/0/4"),
                 arguments: arguments.into(),
             }]

@@ -6,7 +6,7 @@ use core::time::Duration;
 use lwm2m_core::{Code, Method};
 use lwm2m_objects::typed;
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent,
+    ClientConfig, ClientEvent, Session,
     coap::{MessageBuf, MessageType, Token},
 };
 
@@ -46,7 +46,7 @@ fn take_connection(bench: &mut Bench) {
         if let Some(connection) = connect {
             assert_ne!(connection, bench.connection);
             bench.connection = connection;
-            bench.client.connected(bench.now, connection);
+            bench.client.connected(bench.now, connection, Session::New);
             bench.accept_register();
             return;
         }
@@ -97,7 +97,7 @@ fn a_late_copy_of_an_execute_is_not_run_after_the_client_left_and_came_back() {
         panic!("no connection asked for");
     };
     bench.connection = connection;
-    bench.client.connected(bench.now, connection);
+    bench.client.connected(bench.now, connection, Session::New);
     // Before the registration is accepted, requests aren't answered (TS 5.4).
     let register = bench.sent();
     bench.datagram(&datagram);
@@ -139,7 +139,18 @@ fn what_was_received_at_another_address_is_of_another_server() {
         .client
         .set(bench.now, path("/0/0/0"), moved)
         .expect("a URI may be set");
-    reconnect(&mut bench);
+    let events = bench.events();
+    let [
+        ClientEvent::Disconnect { connection: old },
+        ClientEvent::Connect { connection, .. },
+    ] = events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(old, bench.connection);
+    bench.connection = connection;
+    bench.client.connected(bench.now, connection, Session::New);
+    bench.accept_register();
     bench.datagram(&datagram);
     assert_eq!(executions(&mut bench), 1);
 }

@@ -5,11 +5,11 @@ use core::time::Duration;
 use lwm2m_core::{BindingMode, Code, InstanceId, Instant, Method, ObjectId};
 use lwm2m_objects::{DEVICE, ObjectTree, SECURITY, SERVER, Store, typed};
 use lwm2m_statemachine::{
-    Client, ClientConfig, ClientError, ClientEvent, RegistrationFailure,
+    Client, ClientConfig, ClientError, ClientEvent, RegistrationFailure, Session,
     coap::{MessageBuf, MessageType, OptionNumber},
 };
 
-use crate::support::{Bench, created, get, on, path, server_id, tree};
+use crate::support::{Bench, account, created, get, on, path, server_id, tree};
 
 const OBJECTS: &[u8] = br#"</>;rt="oma.lwm2m";ct=11543,</1/0>,</3/0>"#;
 
@@ -42,11 +42,11 @@ fn register_tells_name_lifetime_version_binding_and_objects() {
     assert_eq!(
         bench.events(),
         [ClientEvent::Registered {
-            server: server_id(101),
+            account: account(0),
             location
         }]
     );
-    assert!(bench.client.is_registered(server_id(101)));
+    assert!(bench.client.is_registered(account(0)));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn update_goes_to_the_location_in_time_and_says_only_what_changed() {
     assert_eq!(
         bench.events(),
         [ClientEvent::Updated {
-            server: server_id(101)
+            account: account(0)
         }]
     );
 }
@@ -165,7 +165,7 @@ fn what_an_update_under_way_says_is_not_said_again() {
 fn an_update_that_is_asked_for_while_one_is_under_way_follows_it_once() {
     let mut bench = Bench::new();
     for _ in 0..3 {
-        bench.client.update(bench.now, server_id(101));
+        bench.client.update(bench.now, account(0));
     }
     for _ in 0..2 {
         let update = bench.sent();
@@ -211,7 +211,7 @@ fn deregister_ends_the_registration_and_the_connection() {
         bench.events(),
         [
             ClientEvent::Deregistered {
-                server: server_id(101)
+                account: account(0)
             },
             ClientEvent::Disconnect { connection }
         ]
@@ -233,11 +233,11 @@ fn a_deregister_of_what_the_server_does_not_know_is_done() {
     bench.client.deregister(bench.now);
     let delete = bench.sent();
     bench.answer(&delete, MessageBuf::response(Code::NOT_FOUND));
-    let (server, connection) = (server_id(101), bench.connection);
+    let (account, connection) = (account(0), bench.connection);
     assert_eq!(
         bench.events(),
         [
-            ClientEvent::Deregistered { server },
+            ClientEvent::Deregistered { account },
             ClientEvent::Disconnect { connection }
         ]
     );
@@ -256,11 +256,11 @@ fn a_deregister_that_gets_no_answer_or_is_refused_is_told_of() {
             bench.pass(Duration::from_secs(100));
             RegistrationFailure::Timeout
         };
-        let (server, connection) = (server_id(101), bench.connection);
+        let (account, connection) = (account(0), bench.connection);
         assert_eq!(
             bench.events(),
             [
-                ClientEvent::DeregisterFailed { server, reason },
+                ClientEvent::DeregisterFailed { account, reason },
                 ClientEvent::Disconnect { connection }
             ]
         );
@@ -273,10 +273,10 @@ fn a_connection_that_is_lost_while_deregistering_need_not_be_closed() {
     bench.client.deregister(bench.now);
     bench.sent();
     bench.client.disconnected(bench.now, bench.connection);
-    let (server, reason) = (server_id(101), RegistrationFailure::Disconnected);
+    let (account, reason) = (account(0), RegistrationFailure::Disconnected);
     assert_eq!(
         bench.events(),
-        [ClientEvent::DeregisterFailed { server, reason }]
+        [ClientEvent::DeregisterFailed { account, reason }]
     );
 }
 
@@ -343,7 +343,7 @@ fn deregister_while_the_register_is_under_way_follows_its_answer() {
 #[test]
 fn a_server_that_forgot_the_registration_is_registered_with_anew() {
     let mut bench = Bench::new();
-    bench.client.update(bench.now, server_id(101));
+    bench.client.update(bench.now, account(0));
     let update = bench.sent();
     bench.answer(&update, MessageBuf::response(Code::NOT_FOUND));
     let register = bench.sent();
@@ -351,9 +351,9 @@ fn a_server_that_forgot_the_registration_is_registered_with_anew() {
         (register.path().as_str(), register.payload()),
         ("/rd", OBJECTS)
     );
-    assert!(!bench.client.is_registered(server_id(101)));
+    assert!(!bench.client.is_registered(account(0)));
     bench.answer(&register, created());
-    assert!(bench.client.is_registered(server_id(101)));
+    assert!(bench.client.is_registered(account(0)));
 }
 
 /// Refuses the pending Register and waits for the next one; returns how long.
@@ -395,7 +395,7 @@ fn a_registration_that_stands_lets_waits_begin_anew() {
     }
     bench.accept_register();
     // The server forgets it and refuses again.
-    bench.client.update(bench.now, server_id(101));
+    bench.client.update(bench.now, account(0));
     let update = bench.sent();
     bench.answer(&update, MessageBuf::response(Code::NOT_FOUND));
     bench.events();
@@ -441,7 +441,7 @@ fn a_server_that_does_not_answer_is_tried_again() {
         first.message().message_id()
     );
     bench.answer(&register, created());
-    assert!(bench.client.is_registered(server_id(101)));
+    assert!(bench.client.is_registered(account(0)));
 }
 
 #[test]
@@ -494,7 +494,7 @@ fn a_location_with_a_segment_of_dots_is_no_registration() {
             ),
             "{segments:?}: {events:?}"
         );
-        assert!(!bench.client.is_registered(server_id(101)));
+        assert!(!bench.client.is_registered(account(0)));
     }
 }
 
@@ -514,7 +514,7 @@ fn a_location_that_would_make_every_request_large_is_no_registration() {
             ),
             "{events:?}"
         );
-        assert!(!bench.client.is_registered(server_id(101)));
+        assert!(!bench.client.is_registered(account(0)));
     }
 }
 
@@ -535,11 +535,11 @@ fn a_location_of_any_segments_is_used_as_it_is() {
         assert_eq!(
             events,
             [ClientEvent::Registered {
-                server: server_id(101),
+                account: account(0),
                 location: path.clone()
             }]
         );
-        bench.client.update(bench.now, server_id(101));
+        bench.client.update(bench.now, account(0));
         let update = bench.sent();
         assert_eq!(update.message().uri_path().collect::<Vec<_>>(), segments);
         bench.answer(&update, MessageBuf::response(Code::CHANGED));
@@ -549,22 +549,12 @@ fn a_location_of_any_segments_is_used_as_it_is() {
 }
 
 #[test]
-fn a_lost_connection_is_asked_for_again_and_registered_on_anew() {
+fn a_lost_connection_is_asked_for_again_and_a_new_one_is_registered_on_anew() {
     let mut bench = Bench::new();
     bench.client.disconnected(bench.now, bench.connection);
-    assert!(!bench.client.is_registered(server_id(101)));
-    let events = bench.events();
-    let [
-        ClientEvent::RegistrationFailed {
-            reason,
-            retry: Some(_),
-            ..
-        },
-    ] = events[..]
-    else {
-        panic!("{events:?}");
-    };
-    assert_eq!(reason, RegistrationFailure::Disconnected);
+    // The registration lives on without it.
+    assert!(bench.client.is_registered(account(0)));
+    assert_eq!(bench.events(), []);
     bench.pass(Duration::from_secs(5));
     let events = bench.events();
     let [ClientEvent::Connect { connection, .. }] = &events[..] else {
@@ -572,7 +562,10 @@ fn a_lost_connection_is_asked_for_again_and_registered_on_anew() {
     };
     assert_ne!(*connection, bench.connection);
     bench.connection = *connection;
-    bench.client.connected(bench.now, bench.connection);
+    bench
+        .client
+        .connected(bench.now, bench.connection, Session::New);
+    assert!(!bench.client.is_registered(account(0)));
     bench.accept_register();
     bench.works();
 }
@@ -602,22 +595,22 @@ fn each_server_has_a_registration_of_its_own() {
         .map(|event| match event {
             ClientEvent::Connect {
                 connection,
-                server,
+                account,
                 uri,
                 ..
-            } => (connection, server, uri),
+            } => (connection, account, uri),
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(
         (asked[0].1, asked[0].2.as_str()),
-        (server_id(101), "coap://one")
+        (account(0), "coap://one")
     );
     assert_eq!(
         (asked[1].1, asked[1].2.as_str()),
-        (server_id(102), "coap://two")
+        (account(1), "coap://two")
     );
-    client.connected(Instant::ZERO, asked[1].0);
+    client.connected(Instant::ZERO, asked[1].0, Session::New);
     let sent = client.poll_transmit().unwrap();
     assert_eq!(sent.to, asked[1].0);
     let register = lwm2m_statemachine::coap::MessageRef::parse(sent.payload).unwrap();

@@ -8,7 +8,7 @@ use lwm2m_objects::{
     typed::{self, AccessControl, AclTarget},
 };
 use lwm2m_statemachine::{
-    Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
+    Client, ClientConfig, ClientEvent, ConnectionId, Datagram, Session,
     coap::{MessageBuf, MessageRef, MessageType, Token},
 };
 
@@ -81,7 +81,7 @@ impl Two {
             message_id: 0,
         };
         for (server, connection) in connections.into_iter().enumerate() {
-            two.client.connected(now, connection);
+            two.client.connected(now, connection, Session::New);
             let register = two.sent().remove(0);
             assert_eq!(register.0, server);
             let register = MessageRef::parse(&register.1).unwrap();

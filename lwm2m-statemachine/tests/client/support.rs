@@ -3,10 +3,10 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, InstanceId, Instant};
-pub(crate) use lwm2m_kit::{get, path, request as on, server_id};
+pub(crate) use lwm2m_kit::{account, get, path, request as on, server_id};
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
-    Client, ClientConfig, ClientEvent, ConnectionId, Datagram,
+    Client, ClientConfig, ClientEvent, ConnectionId, Datagram, Session,
     coap::{MessageBuf, MessageType, Token},
 };
 
@@ -48,7 +48,7 @@ impl Bench {
         let Some(ClientEvent::Connect { connection, .. }) = client.poll_event() else {
             panic!("no connection asked for");
         };
-        client.connected(now, connection);
+        client.connected(now, connection, Session::New);
         Self {
             client,
             now,

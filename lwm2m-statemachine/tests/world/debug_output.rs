@@ -6,7 +6,7 @@ use core::fmt::Debug;
 use lwm2m_core::{InstanceId, Instant, Method, ShortServerId, Value};
 use lwm2m_objects::{Change, ObjectTree, Store, typed};
 use lwm2m_statemachine::{
-    Client, ClientConfig, ClientEvent, Datagram, Server, ServerConfig,
+    AccountId, Client, ClientConfig, ClientEvent, Datagram, Server, ServerConfig,
     coap::{Config, Endpoint, MessageBuf, MessageRef, MessageType, RequestOptions, Token},
 };
 
@@ -162,7 +162,10 @@ fn nothing_that_holds_keys_shows_them() {
         };
         let changes = vec![change];
         assert_hides("change", &changes, &SECRET);
-        let written = ClientEvent::Written { server, changes };
+        let written = ClientEvent::Written {
+            account: AccountId::new(InstanceId::ZERO),
+            changes,
+        };
         assert_hides("written", &written, &SECRET);
     }
 }

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use lwm2m_core::{
-    BindingMode, ContentFormat, EndpointName, Lifetime, Method, ParameterQuery, RegisterParameters,
-    UpdateParameters, Version,
+    BindingMode, ContentFormat, EndpointName, InstanceId, Lifetime, Method, ParameterQuery,
+    RegisterParameters, UpdateParameters, Version,
 };
-use lwm2m_objects::{Account, ObjectTree, Typed as _, typed::Server};
+use lwm2m_objects::{ObjectTree, Typed as _, typed::Server};
 
 use super::{super::discover::object_list, location::Location};
 use crate::coap::{MessageBuf, OptionError};
@@ -25,10 +25,9 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// The parameters for the server of this account; `None` if its Server Object Instance is
-    /// unusable.
-    pub(super) fn of(tree: &ObjectTree, account: Account) -> Option<Self> {
-        let server = Server::load(tree, account.server_instance)?;
+    /// The parameters for the server of this Server Object Instance; `None` if that is unusable.
+    pub(super) fn of(tree: &ObjectTree, server_instance: InstanceId) -> Option<Self> {
+        let server = Server::load(tree, server_instance)?;
         Some(Self {
             lifetime: Lifetime::from_secs(server.lifetime)?,
             binding: server.binding,
@@ -76,6 +75,16 @@ impl Parameters {
             message.payload(objects);
         }
         Ok(message)
+    }
+
+    /// The lifetime of the registration.
+    pub(super) fn lifetime(&self) -> Duration {
+        self.lifetime.as_duration()
+    }
+
+    /// Whether the Client can be reached by SMS.
+    pub(super) const fn has_sms(&self) -> bool {
+        self.binding.has_sms()
     }
 
     /// How long after the server learned of these parameters the next Update is due: early enough

@@ -1,79 +1,93 @@
-//! The Client Registration interface, for one server (TS 5.3).
+//! The Client Registration interface, for one account (TS 5.3).
+//!
+//! Three things change each on its own: the *link* (the connection: none, asked for, or up), the
+//! *lease* (the registration that the server has granted, for a lifetime) and the *exchange* that is
+//! under way (Register, Update or De-register). After each event [`Registration::advance`] looks at
+//! all three and takes the next step:
 //!
 //! ```text
-//! Offline ─ start ─> Connecting ─ connected ─> Registering ─ 2.01 ─> Registered ─> Deregistering
-//!                        ^                         │                     │               │
-//!                        └──────── Waiting <───────┴── failed, lost ─────┘            Offline
+//!               no link            link is up,         link is up,
+//!                                  no lease            a lease
+//! wanted        ask for one        Register            Update, if one is due
+//! not wanted    nothing            close the link      De-register, then close the link
 //! ```
+//!
+//! A lost link leaves the lease as it is; the end of the lifetime leaves the link as it is.
 
-use alloc::string::{String, ToString as _};
+use alloc::{
+    string::{String, ToString as _},
+    vec::Vec,
+};
 use core::time::Duration;
 
-use lwm2m_core::{Code, EndpointName, Instant, Method, ShortServerId};
-use lwm2m_objects::{
-    Account, ObjectTree,
-    typed::{Security, SecurityMode},
-};
+use lwm2m_core::{Code, EndpointName, Instant, Method};
+use lwm2m_objects::ObjectTree;
 
 use super::{
-    super::event::{ConnectionId, RegistrationFailure},
+    super::{
+        accounts::{Access, Account},
+        connection::Session,
+        event::{AccountRole, ConnectionId, RegistrationFailure, RegistrationState},
+    },
+    lease::Lease,
     location::Location,
     parameters::Parameters,
-    retry::Retry,
+    retry::{Attempts, Retry},
 };
 use crate::coap::{Endpoint, MessageBuf, MessageRef, RequestId, RequestOptions};
 
-/// The registration with one server.
+/// The registration of one account.
 #[derive(Debug)]
 pub(super) struct Registration {
     pub(super) account: Account,
-    state: State,
-    /// When the next step is due.
-    pub(super) deadline: Option<Instant>,
+    link: Link,
+    /// A connection that the other side has begun.
+    inbound: Option<ConnectionId>,
+    /// The last connection that was up.
+    last: Option<Connection>,
+    lease: Option<Lease>,
+    exchange: Option<Exchange>,
+    attempts: Attempts,
+    /// The registration ends, and with it the connection, before anything else.
+    is_leaving: bool,
+    /// The account is no longer in the tree.
+    is_gone: bool,
+    /// The application has no network: nothing is sent.
+    is_offline: bool,
     /// The deadline that the timer queue has.
     pub(super) armed: Option<Instant>,
-    /// The number of consecutive failures.
-    failures: u32,
-    /// A De-register was asked for while the Register is under way. It follows the answer.
-    leaving: bool,
-    /// The last connection without security, and its URI. Its datagrams may still arrive on the next
-    /// connection to the same URI.
-    last: Option<(ConnectionId, String)>,
 }
 
-#[derive(Debug)]
-enum State {
-    /// Not wanted: before the start, and after a De-register.
-    Offline,
-    /// The application is asked for a connection.
-    Connecting(ConnectionId),
-    /// The Register is under way.
-    Registering {
-        connection: ConnectionId,
-        request: RequestId,
-        sent: Parameters,
-        at: Instant,
-    },
-    Registered(Registered),
-    /// The De-register is under way.
-    Deregistering {
-        connection: ConnectionId,
-        request: RequestId,
-    },
-    /// Until the deadline, when the next attempt begins. A connection that is up is kept.
-    Waiting(Option<ConnectionId>),
+/// The connection to the server.
+#[derive(Clone, Copy, Debug)]
+enum Link {
+    None,
+    /// The application is asked for it.
+    Asked(Connection),
+    Up(Connection),
 }
 
+/// A connection, and what it is made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Connection {
+    id: ConnectionId,
+    access: Access,
+}
+
+/// A request that is under way, and when it was sent.
 #[derive(Debug)]
-struct Registered {
-    connection: ConnectionId,
-    location: Location,
-    /// What the server knows.
-    known: Parameters,
-    /// The Update that is under way, its parameters, and when it was sent.
-    update: Option<(RequestId, Parameters, Instant)>,
-    /// An Update was asked for while one is under way. It is sent even if nothing has changed.
-    again: bool,
+struct Exchange {
+    request: RequestId,
+    sent: Instant,
+    kind: Kind,
+}
+
+/// With what the server knows once it has accepted it.
+#[derive(Debug)]
+enum Kind {
+    Register(Parameters),
+    Update(Parameters),
+    Deregister,
 }
 
 /// What a step of a registration asks for.
@@ -92,8 +106,8 @@ pub(super) enum Outcome {
     Deregistered,
     /// The server does not know that the Client has left.
     DeregisterFailed(RegistrationFailure),
-    /// Close the connection: there is no registration to end.
-    Disconnect,
+    /// Close the connection: it is no longer needed.
+    Disconnect(ConnectionId),
 }
 
 /// What a registration needs for a step.
@@ -104,6 +118,9 @@ pub(super) struct Step<'c> {
     pub(super) endpoint_name: &'c EndpointName<'static>,
     pub(super) max_transmit_wait: Duration,
     pub(super) retry: &'c mut Retry,
+    /// Whether the application wants registrations.
+    pub(super) is_started: bool,
+    pub(super) outcomes: Vec<Outcome>,
 }
 
 impl Step<'_> {
@@ -121,352 +138,558 @@ impl Step<'_> {
 }
 
 impl Registration {
-    pub(super) const fn new(account: Account) -> Self {
+    pub(super) fn new(account: Account, is_offline: bool) -> Self {
         Self {
             account,
-            state: State::Offline,
-            deadline: None,
-            armed: None,
-            failures: 0,
-            leaving: false,
+            link: Link::None,
+            inbound: None,
             last: None,
+            lease: None,
+            exchange: None,
+            attempts: Attempts::default(),
+            is_leaving: false,
+            is_gone: false,
+            is_offline,
+            armed: None,
         }
     }
 
-    pub(super) const fn server(&self) -> ShortServerId {
-        self.account.server
-    }
-
-    /// The connection, if there is one or one is asked for.
+    /// The connection that the Client has asked for.
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
-        match &self.state {
-            State::Offline => None,
-            State::Waiting(connection) => *connection,
-            State::Connecting(connection)
-            | State::Registering { connection, .. }
-            | State::Registered(Registered { connection, .. })
-            | State::Deregistering { connection, .. } => Some(*connection),
+        match self.link {
+            Link::None => None,
+            Link::Asked(connection) | Link::Up(connection) => Some(connection.id),
         }
     }
 
-    /// Whether operations of the server are served: not before the registration's answer
-    /// (TS 5.4), not after the De-register is sent.
+    /// The connection that the other side has begun.
+    pub(super) const fn inbound(&self) -> Option<ConnectionId> {
+        self.inbound
+    }
+
+    /// Whether this connection is one of the account.
+    pub(super) fn has(&self, connection: ConnectionId) -> bool {
+        self.connection() == Some(connection) || self.inbound == Some(connection)
+    }
+
+    /// Whether the registration stands, with or without a connection.
     pub(super) const fn is_registered(&self) -> bool {
-        matches!(self.state, State::Registered(_))
+        self.lease.is_some()
     }
 
-    pub(super) const fn is_offline(&self) -> bool {
-        matches!(self.state, State::Offline)
-    }
-
-    /// Whether this request is one of ours.
-    pub(super) fn owns(&self, request: RequestId) -> bool {
-        match &self.state {
-            State::Registering { request: own, .. } | State::Deregistering { request: own, .. } => {
-                *own == request
-            }
-            State::Registered(registered) => registered
-                .update
-                .as_ref()
-                .is_some_and(|(own, ..)| *own == request),
-            _ => false,
-        }
-    }
-
-    /// A connection with this name has been asked for. Returns the one before if both are to the
-    /// same URI without security, so that a datagram of the old one may arrive on the new one.
-    pub(super) fn connecting(
-        &mut self,
-        connection: ConnectionId,
-        security: Option<&Security>,
-    ) -> Option<ConnectionId> {
-        self.deadline = None;
-        self.leaving = false;
-        self.state = State::Connecting(connection);
-        let open = security.filter(|security| security.mode == SecurityMode::NoSec);
-        let next = open.map(|security| (connection, security.server_uri.clone()));
-        let before = core::mem::replace(&mut self.last, next)?;
-        let (_, uri) = self.last.as_ref()?;
-        (before.1 == *uri).then_some(before.0)
-    }
-
-    /// The connection is up: Register.
-    pub(super) fn connected(
-        &mut self,
-        step: &mut Step<'_>,
-        connection: ConnectionId,
-    ) -> Option<Outcome> {
-        match self.state {
-            State::Connecting(own) if own == connection => self.register(step, connection),
+    /// The connection for requests of the server and notifications to it: not without a registration
+    /// (TS 5.4), not after its lifetime, and not offline.
+    pub(super) fn serving(&self, now: Instant) -> Option<ConnectionId> {
+        let lease = self.lease.as_ref()?;
+        match self.link {
+            Link::Up(connection) if !self.is_offline && now < lease.expires => Some(connection.id),
             _ => None,
         }
     }
 
-    /// Sends the Register (TS 8.2.4).
-    fn register(&mut self, step: &mut Step<'_>, connection: ConnectionId) -> Option<Outcome> {
-        self.deadline = None;
-        self.state = State::Waiting(Some(connection));
-        match self.send_register(step, connection) {
-            Ok((request, sent)) => {
-                self.state = State::Registering {
-                    connection,
-                    request,
-                    sent,
-                    at: step.now,
-                };
-                None
+    /// The connection for notifications. When the link comes back the server hears an Update first
+    /// (TS 8.3).
+    pub(super) fn reporting(&self, now: Instant) -> Option<ConnectionId> {
+        let lease = self.lease.as_ref();
+        self.serving(now)
+            .filter(|_| lease.is_some_and(|lease| lease.is_confirmed))
+    }
+
+    /// Whether requests are served on this connection.
+    pub(super) fn serves(&self, now: Instant, connection: ConnectionId) -> bool {
+        let is_inbound = self.inbound == Some(connection) && !self.is_offline;
+        match self.account.role {
+            AccountRole::Server(_) if is_inbound => {
+                let lease = self.lease.as_ref();
+                lease.is_some_and(|lease| now < lease.expires)
             }
-            Err(reason) => Some(self.fail(step, reason)),
+            AccountRole::Server(_) => self.serving(now) == Some(connection),
+            AccountRole::BootstrapServer => is_inbound,
+            AccountRole::Unknown => false,
         }
     }
 
-    fn send_register(
-        &self,
-        step: &mut Step<'_>,
-        connection: ConnectionId,
-    ) -> Result<(RequestId, Parameters), RegistrationFailure> {
-        let parameters = Parameters::of(step.tree, self.account);
-        let parameters = parameters.ok_or(RegistrationFailure::Unusable)?;
-        let message = parameters.register(step.endpoint_name);
-        let message = message.map_err(|_| RegistrationFailure::Unusable)?;
-        Ok((step.request(connection, message)?, parameters))
+    /// Whether the registration says that the Client can be reached by SMS (TS 5.3.1.1).
+    pub(super) fn takes_sms(&self, now: Instant) -> bool {
+        let lease = self.lease.as_ref().filter(|lease| now < lease.expires);
+        !self.is_offline && lease.is_some_and(|lease| lease.known.has_sms())
     }
 
-    /// Takes the answer to a request that this registration [`owns`](Self::owns).
-    pub(super) fn answered(
+    /// Whether the lifetime is over.
+    pub(super) fn has_expired(&self, now: Instant) -> bool {
+        let lease = self.lease.as_ref();
+        lease.is_some_and(|lease| lease.expires <= now)
+    }
+
+    /// Whether nothing is left of an account that is no longer in the tree.
+    pub(super) const fn is_over(&self) -> bool {
+        let has_link = !matches!(self.link, Link::None) || self.inbound.is_some();
+        self.is_gone && self.exchange.is_none() && self.lease.is_none() && !has_link
+    }
+
+    pub(super) fn state(&self, is_started: bool) -> RegistrationState {
+        let exchange = self.exchange.as_ref();
+        match exchange.map(|exchange| &exchange.kind) {
+            Some(Kind::Deregister) => RegistrationState::Deregistering,
+            _ if self.lease.is_some() => RegistrationState::Registered,
+            _ if !self.is_usable() => RegistrationState::Resting,
+            _ if is_started => RegistrationState::Registering,
+            _ => RegistrationState::Stopped,
+        }
+    }
+
+    /// Whether this request is one of ours.
+    pub(super) fn owns(&self, request: RequestId) -> bool {
+        let exchange = self.exchange.as_ref();
+        exchange.is_some_and(|exchange| exchange.request == request)
+    }
+
+    /// When the next step is due, if no event comes before.
+    pub(super) fn deadline(&self, is_started: bool) -> Option<Instant> {
+        let lease = self.lease.as_ref();
+        let end = lease.map(|lease| lease.expires);
+        let waits = self.exchange.is_some() || self.is_leaving || self.is_offline;
+        let next = match self.link {
+            _ if waits || !self.is_wanted(is_started) => None,
+            Link::Asked(_) => None,
+            Link::None => self.attempts.next(),
+            Link::Up(_) => self.attempts.next().or(lease.map(Lease::update_at)),
+        };
+        [end, next].into_iter().flatten().min()
+    }
+
+    /// Whether the account can be used for a registration.
+    const fn is_usable(&self) -> bool {
+        !self.is_gone && self.account.server_instance.is_some() && self.account.access.is_some()
+    }
+
+    const fn is_wanted(&self, is_started: bool) -> bool {
+        is_started && self.is_usable()
+    }
+}
+
+/// What happens to a registration. Each event ends with [`advance`](Registration::advance).
+impl Registration {
+    /// The tree says something else of the account; `None` if it is no longer there.
+    ///
+    /// Where the server is another one, the registration ends first. Where it is the same at another
+    /// URI, or with other keys, a new connection follows, and a Register on it (TS 5.2.5). Else there
+    /// may be something to tell the server (TS 5.3.2).
+    pub(super) fn assign(&mut self, step: &mut Step<'_>, account: Option<Account>) {
+        self.is_gone = account.is_none();
+        let Some(account) = account else {
+            self.close_inbound(step);
+            return self.advance(step);
+        };
+        if account.access != self.account.access {
+            self.attempts = Attempts::default();
+            self.close_inbound(step);
+        }
+        self.is_leaving |= account.role != self.account.role;
+        self.account = account;
+        self.refresh(step);
+    }
+
+    /// A connection with this name is being asked for. Only after [`Outcome::Connect`].
+    pub(super) fn connecting(&mut self, id: ConnectionId) {
+        if let Some(access) = self.account.access {
+            self.link = Link::Asked(Connection { id, access });
+        }
+    }
+
+    /// The connection is up.
+    pub(super) fn connected(&mut self, step: &mut Step<'_>, id: ConnectionId, session: Session) {
+        let Link::Asked(connection) = self.link else {
+            return;
+        };
+        if connection.id != id {
+            return;
+        }
+        self.link = Link::Up(connection);
+        self.attempts.end_wait();
+        let last = self.last.replace(connection);
+        // A copy of a request that was received on the last connection isn't run again (RFC 7252 §4.5).
+        // In a new DTLS session there are none.
+        if let Some(last) = last
+            && last.access == connection.access
+            && (session == Session::Resumed || last.access.is_open)
+        {
+            step.endpoint.rename_peer(&last.id, id);
+        }
+        match session {
+            Session::New => self.lease = None,
+            Session::Resumed => self.ask_update(),
+        }
+        self.advance(step);
+    }
+
+    /// The address that the server sees has changed.
+    pub(super) fn address_changed(&mut self, step: &mut Step<'_>, id: ConnectionId) {
+        match self.link {
+            Link::Up(connection) if connection.id == id => {
+                if connection.access.is_open {
+                    self.abandon(step);
+                    self.lease = None;
+                    self.attempts.end_wait();
+                } else {
+                    self.ask_update();
+                }
+                self.advance(step);
+            }
+            _ => {}
+        }
+    }
+
+    /// A connection is lost, or could not be made.
+    pub(super) fn disconnected(&mut self, step: &mut Step<'_>, id: ConnectionId) {
+        if self.inbound == Some(id) {
+            self.inbound = None;
+            return;
+        }
+        if self.connection() != Some(id) {
+            return;
+        }
+        self.link = Link::None;
+        let reason = RegistrationFailure::Disconnected;
+        match self.exchange.take().map(|exchange| exchange.kind) {
+            Some(Kind::Deregister) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
+            // The registration goes on, and the application knows of the connection.
+            None if self.lease.is_some() => {
+                self.wait(step, Duration::ZERO);
+            }
+            _ => self.fail(step, reason, Duration::ZERO),
+        }
+        self.unconfirm();
+        self.advance(step);
+    }
+
+    /// The application has no network for a while.
+    pub(super) fn go_offline(&mut self, step: &mut Step<'_>) {
+        self.is_offline = true;
+        let exchange = self.exchange.take();
+        if let Some(Kind::Deregister) = exchange.map(|exchange| exchange.kind) {
+            let reason = RegistrationFailure::Disconnected;
+            step.outcomes.push(Outcome::DeregisterFailed(reason));
+        }
+        self.unconfirm();
+        self.advance(step);
+    }
+
+    /// The application has a network again.
+    pub(super) fn go_online(&mut self, step: &mut Step<'_>) {
+        self.is_offline = false;
+        self.attempts = Attempts::default();
+        self.ask_update();
+        self.advance(step);
+    }
+
+    /// The other side has begun a connection, which replaces an earlier one.
+    pub(super) fn take_inbound(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+        self.close_inbound(step);
+        self.inbound = Some(connection);
+    }
+
+    /// An Update is asked for, even if nothing has changed.
+    pub(super) fn update(&mut self, step: &mut Step<'_>) {
+        if let Some(lease) = &mut self.lease {
+            lease.update_asked = true;
+            self.attempts.end_wait();
+        }
+        self.advance(step);
+    }
+
+    /// Something may have changed that the server should know (TS 5.3.2).
+    pub(super) fn refresh(&mut self, step: &mut Step<'_>) {
+        if let Some(lease) = &mut self.lease {
+            lease.is_stale = true;
+        }
+        self.advance(step);
+    }
+
+    /// The answer to a request that this registration [`owns`](Self::owns).
+    pub(super) fn answered(&mut self, step: &mut Step<'_>, response: &MessageRef<'_>) {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        let sent = exchange.sent;
+        match exchange.kind {
+            Kind::Register(known) => self.registered(step, known, sent, response),
+            Kind::Update(known) => self.updated(step, known, sent, response),
+            Kind::Deregister => step.outcomes.push(match response.code() {
+                // 4.04: there is no such registration, which is what was asked for.
+                Code::DELETED | Code::NOT_FOUND => Outcome::Deregistered,
+                code => Outcome::DeregisterFailed(RegistrationFailure::Refused(code)),
+            }),
+        }
+        self.advance(step);
+    }
+
+    /// A request that this registration [`owns`](Self::owns) got no answer.
+    pub(super) fn unanswered(&mut self, step: &mut Step<'_>, reason: RegistrationFailure) {
+        match self.exchange.take().map(|exchange| exchange.kind) {
+            None => return,
+            Some(Kind::Deregister) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
+            // Whatever became of an Update, the registration stands for its lifetime.
+            Some(Kind::Register(_) | Kind::Update(_)) => self.fail(step, reason, Duration::ZERO),
+        }
+        self.advance(step);
+    }
+
+    /// Takes the next step.
+    pub(super) fn advance(&mut self, step: &mut Step<'_>) {
+        self.end_lifetime(step);
+        if self.is_leaving || !self.is_wanted(step.is_started) {
+            self.leave(step);
+        }
+        let may_go_on = !self.is_leaving && !self.is_offline;
+        if may_go_on && self.is_wanted(step.is_started) {
+            self.go_on(step);
+        }
+    }
+}
+
+/// The steps.
+impl Registration {
+    /// The lifetime is over: what follows is a Register, and nothing is sent before it (TS 5.3).
+    fn end_lifetime(&mut self, step: &mut Step<'_>) {
+        if !self.has_expired(step.now) {
+            return;
+        }
+        self.lease = None;
+        self.abandon(step);
+        if matches!(self.link, Link::Up(_)) {
+            self.attempts.end_wait();
+        }
+        let next = self.attempts.next().unwrap_or(step.now);
+        let goes_on = self.is_wanted(step.is_started) && !self.is_leaving && !self.is_offline;
+        step.outcomes.push(Outcome::Failed {
+            reason: RegistrationFailure::Expired,
+            retry: goes_on.then_some(next),
+        });
+    }
+
+    /// Ends the registration with a De-register (TS 5.3.3), then the connection.
+    fn leave(&mut self, step: &mut Step<'_>) {
+        match self.exchange.as_ref().map(|exchange| &exchange.kind) {
+            // The server may have accepted it, so its answer is waited for.
+            Some(Kind::Register(_)) => return,
+            Some(Kind::Deregister) => return,
+            Some(Kind::Update(_)) => self.abandon(step),
+            None => {}
+        }
+        if let Some(lease) = self.lease.take() {
+            match self.send_deregister(step, &lease) {
+                Ok(()) => {
+                    self.is_leaving = true;
+                    return;
+                }
+                Err(reason) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
+            }
+        }
+        self.is_leaving = false;
+        self.attempts = Attempts::default();
+        self.close(step);
+    }
+
+    fn send_deregister(
         &mut self,
         step: &mut Step<'_>,
-        response: &MessageRef<'_>,
-    ) -> Option<Outcome> {
-        match core::mem::replace(&mut self.state, State::Offline) {
-            State::Registering {
-                connection,
-                sent,
-                at,
-                ..
-            } => Some(self.registered(step, connection, sent, at, response)),
-            State::Registered(registered) => Some(self.updated(step, registered, response)),
-            State::Deregistering { .. } => {
-                self.deadline = None;
-                Some(match response.code() {
-                    // 4.04: there is no such registration, which is what was asked for.
-                    Code::DELETED | Code::NOT_FOUND => Outcome::Deregistered,
-                    code => Outcome::DeregisterFailed(RegistrationFailure::Refused(code)),
-                })
+        lease: &Lease,
+    ) -> Result<(), RegistrationFailure> {
+        let Link::Up(connection) = self.link else {
+            return Err(RegistrationFailure::Disconnected);
+        };
+        if self.is_offline {
+            return Err(RegistrationFailure::Disconnected);
+        }
+        let message = lease.location.request(Method::Delete);
+        let message = message.map_err(|_| RegistrationFailure::NoLocation)?;
+        let request = step.request(connection.id, message)?;
+        self.begin(step, request, Kind::Deregister);
+        Ok(())
+    }
+
+    /// Connects, registers, or updates the registration.
+    fn go_on(&mut self, step: &mut Step<'_>) {
+        if let Link::Asked(connection) | Link::Up(connection) = self.link
+            && Some(connection.access) != self.account.access
+        {
+            self.abandon(step);
+            self.lease = None;
+            self.close(step);
+        }
+        if self.exchange.is_some() || self.attempts.waits(step.now) {
+            return;
+        }
+        match self.link {
+            Link::None => step.outcomes.push(Outcome::Connect),
+            Link::Asked(_) => {}
+            Link::Up(connection) if self.lease.is_none() => self.register(step, connection.id),
+            Link::Up(connection) => self.update_if_due(step, connection.id),
+        }
+    }
+
+    /// Sends the Register (TS 8.2.4).
+    fn register(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+        let parameters = self.parameters(step).ok_or(RegistrationFailure::Unusable);
+        let sent = parameters.and_then(|parameters| {
+            let message = parameters.register(step.endpoint_name);
+            let message = message.map_err(|_| RegistrationFailure::Unusable)?;
+            Ok((step.request(connection, message)?, parameters))
+        });
+        match sent {
+            Ok((request, parameters)) => self.begin(step, request, Kind::Register(parameters)),
+            Err(reason) => self.fail(step, reason, Duration::ZERO),
+        }
+    }
+
+    /// Sends an Update if the lifetime asks for one, or someone did, or if something that the server
+    /// knows has changed (TS 5.3.2).
+    fn update_if_due(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+        let parameters = self.parameters(step);
+        let Some(lease) = &mut self.lease else {
+            return;
+        };
+        let has_changed = core::mem::take(&mut lease.is_stale)
+            && parameters.as_ref().is_some_and(|now| *now != lease.known);
+        if !has_changed && !lease.update_asked && step.now < lease.update_at() {
+            return;
+        }
+        let parameters = parameters.unwrap_or_else(|| lease.known.clone());
+        let message = parameters.update(&lease.known, &lease.location);
+        let message = message.map_err(|_| RegistrationFailure::Unusable);
+        match message.and_then(|message| step.request(connection, message)) {
+            Ok(request) => {
+                lease.update_asked = false;
+                lease.tells(&parameters, step.now);
+                self.begin(step, request, Kind::Update(parameters));
             }
-            other => {
-                self.state = other;
-                None
-            }
+            Err(reason) => self.fail(step, reason, Duration::ZERO),
         }
     }
 
     fn registered(
         &mut self,
         step: &mut Step<'_>,
-        connection: ConnectionId,
         known: Parameters,
-        at: Instant,
+        sent: Instant,
         response: &MessageRef<'_>,
-    ) -> Outcome {
-        self.state = State::Waiting(Some(connection));
-        if response.code() != Code::CREATED {
-            return self.fail(step, RegistrationFailure::Refused(response.code()));
-        }
-        let location = match Location::of(response) {
-            Ok(location) => location,
-            Err(reason) => return self.fail(step, reason),
+    ) {
+        let location = match response.code() {
+            Code::CREATED => Location::of(response),
+            code => Err(RegistrationFailure::Refused(code)),
         };
-        self.failures = 0;
-        self.deadline = Some(at + known.update_after(step.max_transmit_wait));
-        let path = location.to_string();
-        self.state = State::Registered(Registered {
-            connection,
-            location,
-            known,
-            update: None,
-            again: false,
-        });
-        Outcome::Registered { location: path }
+        match location {
+            Ok(location) => {
+                self.attempts = Attempts::default();
+                let path = location.to_string();
+                let wait = step.max_transmit_wait;
+                self.lease = Some(Lease::new(location, known, sent, wait));
+                step.outcomes.push(Outcome::Registered { location: path });
+            }
+            Err(reason) => self.fail(step, reason, retry_after(response)),
+        }
     }
 
     fn updated(
         &mut self,
         step: &mut Step<'_>,
-        mut registered: Registered,
+        known: Parameters,
+        sent: Instant,
         response: &MessageRef<'_>,
-    ) -> Outcome {
-        let connection = registered.connection;
-        match (response.code(), registered.update.take()) {
-            (Code::CHANGED, Some((_, sent, at))) => {
-                self.deadline = Some(at + sent.update_after(step.max_transmit_wait));
-                registered.known = sent;
-                self.state = State::Registered(registered);
-                Outcome::Updated
+    ) {
+        let reason = RegistrationFailure::Refused(response.code());
+        match (response.code(), &mut self.lease) {
+            (Code::CHANGED, Some(lease)) => {
+                self.attempts = Attempts::default();
+                lease.prolong(known, sent, step.max_transmit_wait);
+                step.outcomes.push(Outcome::Updated);
             }
-            // The server does not know the registration: register anew, at once (TS 8.2.4).
-            (Code::NOT_FOUND, _) => {
-                let reason = RegistrationFailure::Refused(Code::NOT_FOUND);
-                let outcome = self.register(step, connection);
-                outcome.unwrap_or(Outcome::Failed {
-                    reason,
-                    retry: Some(step.now),
-                })
+            // The server does not know the registration: register anew, at once (TS 8.5).
+            (Code::BAD_REQUEST | Code::NOT_FOUND, _) => {
+                self.lease = None;
+                let retry = self.is_wanted(step.is_started).then_some(step.now);
+                step.outcomes.push(Outcome::Failed { reason, retry });
             }
             (code, _) => {
-                self.state = State::Waiting(Some(connection));
-                self.fail(step, RegistrationFailure::Refused(code))
+                // The server can't do it now, or the registration is worth nothing.
+                if code.class() != 5 {
+                    self.lease = None;
+                }
+                self.fail(step, reason, retry_after(response));
             }
         }
     }
 
-    /// A request got no answer.
-    pub(super) fn unanswered(
-        &mut self,
-        step: &mut Step<'_>,
-        reason: RegistrationFailure,
-    ) -> Outcome {
-        match self.state {
-            State::Deregistering { .. } => {
-                self.state = State::Offline;
-                self.deadline = None;
-                Outcome::DeregisterFailed(reason)
-            }
-            _ => self.fail(step, reason),
+    /// Waits before the next attempt, and tells why.
+    fn fail(&mut self, step: &mut Step<'_>, reason: RegistrationFailure, at_least: Duration) {
+        let goes_on = self.is_wanted(step.is_started) && !self.is_leaving;
+        let retry = goes_on.then(|| self.wait(step, at_least));
+        step.outcomes.push(Outcome::Failed { reason, retry });
+    }
+
+    /// Waits before the next attempt, longer with each failure in a row. An Update is sent again then,
+    /// even if nothing has changed.
+    fn wait(&mut self, step: &mut Step<'_>, at_least: Duration) -> Instant {
+        if let Some(lease) = &mut self.lease {
+            lease.update_asked = true;
+        }
+        self.attempts.fail(step.now, step.retry, at_least)
+    }
+
+    fn begin(&mut self, step: &Step<'_>, request: RequestId, kind: Kind) {
+        self.exchange = Some(Exchange {
+            request,
+            sent: step.now,
+            kind,
+        });
+    }
+
+    /// Gives up a Register or an Update that is under way.
+    fn abandon(&mut self, step: &mut Step<'_>) {
+        let gives_up = |exchange: &mut Exchange| !matches!(exchange.kind, Kind::Deregister);
+        if let Some(exchange) = self.exchange.take_if(gives_up) {
+            step.endpoint.cancel(step.now, exchange.request);
         }
     }
 
-    /// The connection is lost, or could not be made.
-    pub(super) fn disconnected(&mut self, step: &mut Step<'_>) -> Outcome {
-        let deregistering = matches!(self.state, State::Deregistering { .. });
-        self.state = State::Waiting(None);
-        if deregistering {
-            self.state = State::Offline;
-            self.deadline = None;
-            return Outcome::DeregisterFailed(RegistrationFailure::Disconnected);
-        }
-        self.fail(step, RegistrationFailure::Disconnected)
+    /// What the server should know.
+    fn parameters(&self, step: &Step<'_>) -> Option<Parameters> {
+        Parameters::of(step.tree, self.account.server_instance?)
     }
 
-    /// Waits before the next attempt, longer with each failure in a row.
-    fn fail(&mut self, step: &mut Step<'_>, reason: RegistrationFailure) -> Outcome {
-        let connection = match self.state {
-            State::Waiting(connection) => connection,
-            _ => self.connection(),
-        };
-        if core::mem::take(&mut self.leaving) {
-            self.state = State::Offline;
-            self.deadline = None;
-            return Outcome::Failed {
-                reason,
-                retry: None,
-            };
-        }
-        self.state = State::Waiting(connection);
-        let retry = step.now + step.retry.after(self.failures);
-        self.failures = self.failures.saturating_add(1);
-        self.deadline = Some(retry);
-        Outcome::Failed {
-            reason,
-            retry: Some(retry),
+    /// The link is back, or will be: the server hears an Update before notifications (TS 8.3).
+    fn ask_update(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.update_asked = true;
         }
     }
 
-    /// The deadline has passed: an Update is due, or the next attempt begins.
-    pub(super) fn due(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
-        self.deadline = None;
-        match self.state {
-            State::Registered(_) => self.update(step),
-            State::Waiting(None) => Some(Outcome::Connect),
-            State::Waiting(Some(connection)) => self.register(step, connection),
-            _ => None,
+    fn unconfirm(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.is_confirmed = false;
+            lease.update_asked = true;
         }
     }
 
-    /// After an answer: the De-register or the Update that was asked for meanwhile, or the Update
-    /// that a change asks for.
-    pub(super) fn follow_up(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
-        let State::Registered(registered) = &mut self.state else {
-            return None;
-        };
-        if core::mem::take(&mut self.leaving) {
-            return self.deregister(step);
-        }
-        if core::mem::take(&mut registered.again) {
-            self.update(step)
-        } else {
-            self.refresh(step)
+    fn close(&mut self, step: &mut Step<'_>) {
+        if let Some(connection) = self.connection() {
+            self.link = Link::None;
+            step.outcomes.push(Outcome::Disconnect(connection));
         }
     }
 
-    /// Sends an Update if something that the server knows has changed (TS 5.3.2). While one is under
-    /// way, its answer comes first: [`follow_up`](Self::follow_up) looks again.
-    pub(super) fn refresh(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
-        let State::Registered(registered) = &self.state else {
-            return None;
-        };
-        if registered.update.is_some() {
-            return None;
-        }
-        let parameters = Parameters::of(step.tree, self.account)?;
-        if parameters == registered.known {
-            return None;
-        }
-        self.update(step)
+    fn close_inbound(&mut self, step: &mut Step<'_>) {
+        let connection = self.inbound.take();
+        step.outcomes.extend(connection.map(Outcome::Disconnect));
     }
+}
 
-    /// Sends an Update with what has changed and nothing else (TS 5.3.2, Table 9).
-    pub(super) fn update(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
-        let State::Registered(registered) = &mut self.state else {
-            return None;
-        };
-        if registered.update.is_some() {
-            registered.again = true;
-            return None;
-        }
-        let parameters = Parameters::of(step.tree, self.account);
-        let parameters = parameters.unwrap_or_else(|| registered.known.clone());
-        let message = parameters.update(&registered.known, &registered.location);
-        let message = message.map_err(|_| RegistrationFailure::Unusable);
-        match message.and_then(|message| step.request(registered.connection, message)) {
-            Ok(request) => {
-                registered.update = Some((request, parameters, step.now));
-                None
-            }
-            Err(reason) => Some(self.fail(step, reason)),
-        }
-    }
-
-    /// Sends a De-register (TS 5.3.3); without a registration there is none to send.
-    ///
-    /// While the Register is under way the server may have taken it, so its answer is waited for.
-    pub(super) fn deregister(&mut self, step: &mut Step<'_>) -> Option<Outcome> {
-        match self.state {
-            State::Registering { .. } => {
-                self.leaving = true;
-                return None;
-            }
-            State::Deregistering { .. } => return None,
-            _ => {}
-        }
-        self.deadline = None;
-        let connection = self.connection();
-        let State::Registered(registered) = core::mem::replace(&mut self.state, State::Offline)
-        else {
-            return connection.map(|_| Outcome::Disconnect);
-        };
-        let connection = registered.connection;
-        let message = registered.location.request(Method::Delete);
-        let message = message.map_err(|_| RegistrationFailure::NoLocation);
-        match message.and_then(|message| step.request(connection, message)) {
-            Ok(request) => {
-                self.state = State::Deregistering {
-                    connection,
-                    request,
-                };
-                None
-            }
-            Err(reason) => Some(Outcome::DeregisterFailed(reason)),
-        }
+/// For how long a server wants no further request (RFC 7252 §5.9.3.4).
+fn retry_after(response: &MessageRef<'_>) -> Duration {
+    if response.code() == Code::SERVICE_UNAVAILABLE {
+        Duration::from_secs(response.max_age().into())
+    } else {
+        Duration::ZERO
     }
 }

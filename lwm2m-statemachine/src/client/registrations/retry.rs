@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use lwm2m_core::Instant;
+
 use crate::machine::Random;
 
 /// How long to wait after failures in a row.
@@ -17,7 +19,7 @@ pub(crate) struct Retry {
 impl Retry {
     /// How long to wait after a failure that follows this many others. Half of it is random, so
     /// that a fleet does not come back all at once.
-    pub(super) fn after(&mut self, failures: u32) -> Duration {
+    fn after(&mut self, failures: u32) -> Duration {
         let doubled = self.first.saturating_mul(1 << failures.min(20));
         let full = doubled.min(self.most);
         let jitter = u32::try_from(self.random.next_u64() >> 48).unwrap_or(0);
@@ -25,5 +27,42 @@ impl Retry {
         // Never zero, whatever the configuration says: a request that can't be sent would be
         // retried in an endless loop.
         wait.max(Duration::from_millis(1))
+    }
+}
+
+/// The failures in a row of one registration.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    failures: u32,
+    /// When the next attempt begins.
+    next: Option<Instant>,
+}
+
+impl Attempts {
+    /// One more has failed. The next one begins after a wait, which is at least this long, and not
+    /// longer than the longest.
+    pub(super) fn fail(&mut self, now: Instant, retry: &mut Retry, at_least: Duration) -> Instant {
+        let next = now + retry.after(self.failures).max(at_least.min(retry.most));
+        self.failures = self.failures.saturating_add(1);
+        self.next = Some(next);
+        next
+    }
+
+    /// When the next attempt begins, if one is waited for.
+    pub(super) const fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Whether the next attempt is still waited for.
+    pub(super) fn waits(&mut self, now: Instant) -> bool {
+        if self.next.is_some_and(|next| next <= now) {
+            self.next = None;
+        }
+        self.next.is_some()
+    }
+
+    /// The next attempt may begin. It is still one more in the row.
+    pub(super) const fn end_wait(&mut self) {
+        self.next = None;
     }
 }

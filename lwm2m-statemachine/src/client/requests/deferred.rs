@@ -7,7 +7,8 @@ use core::time::Duration;
 use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
 
 use super::super::{
-    event::{ConnectionId, DeferredError, DeferredId, DeferredOperation},
+    accounts::Origin,
+    event::{AccountId, DeferredError, DeferredId, DeferredOperation},
     observations::Cancellation,
     refusal::Refusal,
     timers::{Timer, Timers},
@@ -32,7 +33,7 @@ pub(super) struct Deferred {
 pub(super) struct OpenRequest {
     pub(super) responder: Responder,
     pub(super) server: ShortServerId,
-    pub(super) connection: ConnectionId,
+    pub(super) origin: Origin,
     pub(super) path: Path,
     pub(super) kind: OpenKind,
     deadline: Option<Instant>,
@@ -63,7 +64,7 @@ impl OpenKind {
 pub(super) struct Asker {
     pub(super) responder: Responder,
     pub(super) server: ShortServerId,
-    pub(super) connection: ConnectionId,
+    pub(super) origin: Origin,
 }
 
 impl Deferred {
@@ -125,7 +126,7 @@ impl Deferred {
         let request = OpenRequest {
             responder: asker.responder,
             server: asker.server,
-            connection: asker.connection,
+            origin: asker.origin,
             path,
             kind,
             deadline,
@@ -151,27 +152,27 @@ impl Deferred {
         self.open.remove(&id)
     }
 
-    /// The waiting requests of a connection.
-    pub(super) fn on(&self, connection: ConnectionId) -> Vec<DeferredId> {
+    /// The waiting requests from there.
+    pub(super) fn of(&self, from: impl Fn(&Origin) -> bool) -> Vec<DeferredId> {
         let all = self.open.iter();
-        all.filter(|(_, request)| request.connection == connection)
+        all.filter(|(_, request)| from(&request.origin))
             .map(|(id, _)| *id)
             .collect()
     }
 
     /// Whether an Observe with this token waits.
-    pub(super) fn observes(&self, connection: ConnectionId, token: Token) -> bool {
+    pub(super) fn observes(&self, account: AccountId, token: Token) -> bool {
         self.open.values().any(|request| {
-            request.connection == connection
+            request.origin.account == account
                 && request.responder.token() == token
                 && matches!(request.kind, OpenKind::Read { observe: true, .. })
         })
     }
 
     /// Cancels each waiting Observe that this ends; it will be answered as a Read.
-    pub(super) fn cancel(&mut self, connection: ConnectionId, cancellation: Cancellation) {
+    pub(super) fn cancel(&mut self, account: AccountId, cancellation: Cancellation) {
         let all = self.open.values_mut();
-        for request in all.filter(|request| request.connection == connection) {
+        for request in all.filter(|request| request.origin.account == account) {
             if let OpenKind::Read { observe, .. } = &mut request.kind
                 && cancellation.ends(request.responder.token(), request.path)
             {

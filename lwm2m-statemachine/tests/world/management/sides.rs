@@ -7,7 +7,7 @@ use lwm2m_core::{Code, Instant, Path, Value};
 use lwm2m_objects::Change;
 use lwm2m_simulation::{Address, Application};
 use lwm2m_statemachine::{
-    Client, ClientEvent, ConnectionId,
+    Client, ClientEvent, ConnectionId, Session,
     client::DeferredId,
     server::{ObservationId, OperationId, Outcome, RegistrationId, Server, ServerEvent},
 };
@@ -68,7 +68,7 @@ impl Application for DeviceSide {
         match event {
             ClientEvent::Connect { connection, .. } => {
                 self.connection = Some(connection);
-                client.connected(now, connection);
+                client.connected(now, connection, Session::New);
             }
             ClientEvent::Disconnect { connection } if self.connection == Some(connection) => {
                 self.connection = None;

@@ -10,7 +10,7 @@ use lwm2m_core::{
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_simulation::{Address, Handle, Host, Link, Network, Record};
 use lwm2m_statemachine::{
-    Client, ClientConfig,
+    AccountId, Client, ClientConfig,
     client::DeferredOperation,
     coap::{MessageRef, Token},
     server::{CallError, Outcome, Server, ServerConfig},
@@ -25,6 +25,7 @@ const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
 const TIMEZONE: Path = Path::of(&[3, 0, 15]).unwrap();
 
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
+const ACCOUNT: AccountId = AccountId::new(InstanceId::ZERO);
 const ENDPOINT: &str = "device";
 
 /// Longer than any state of an exchange lives (RFC 7252 §4.8.2).
@@ -144,7 +145,7 @@ impl World {
         let (client, server) = (self.client, self.server);
         let limit = Duration::from_secs(2 * 86_400);
         let registered = self.network.run_until(limit, |network| {
-            network.node(client).machine.is_registered(SERVER)
+            network.node(client).machine.is_registered(ACCOUNT)
                 && network.node(server).machine.find(ENDPOINT).is_some()
         });
         assert!(registered, "no registration in two days");
@@ -248,7 +249,7 @@ impl World {
             self.network.change_address(self.client);
             // The client doesn't know this until the server refuses its Update.
             self.network
-                .with(self.client, |host, now| host.machine.update(now, SERVER));
+                .with(self.client, |host, now| host.machine.update(now, ACCOUNT));
         }
         if self.network.random().chance(self.plan.partitions) {
             self.network.partition(self.client, self.server, true);
