@@ -472,8 +472,7 @@ impl Registration {
     fn leave(&mut self, step: &mut Step<'_>) {
         match self.exchange.as_ref().map(|exchange| &exchange.kind) {
             // The server may have accepted it, so its answer is waited for.
-            Some(Kind::Register(_)) => return,
-            Some(Kind::Deregister) => return,
+            Some(Kind::Register(_) | Kind::Deregister) => return,
             Some(Kind::Update(_)) => self.abandon(step),
             None => {}
         }
