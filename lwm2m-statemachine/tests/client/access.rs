@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{AccessRights, Code, ContentFormat, InstanceId, Method, ObjectId};
+use lwm2m_kit::account;
 use lwm2m_objects::{
     Answer, Store,
     firmware::{FirmwareUpdateObject, State},
@@ -17,7 +18,7 @@ use lwm2m_statemachine::{
 use crate::{
     observe::observe,
     servers::{Two, access, access_control},
-    support::{account, get, on, path, server_id},
+    support::{get, on, path, server_id},
 };
 
 const NONE: AccessRights = AccessRights::NONE;

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{AccessRights, Code, ContentFormat, InstanceId, Method, ObjectId, Path};
+use lwm2m_kit::account;
 use lwm2m_objects::{
     Answer, SOFTWARE_MANAGEMENT, Store,
     firmware::FirmwareUpdateObject,
@@ -16,7 +17,7 @@ use lwm2m_statemachine::{
 use crate::{
     observe::observe,
     servers::{Two, access, access_control},
-    support::{Bench, account, get, on, path, server_id, tree},
+    support::{Bench, get, on, path, server_id, tree},
 };
 
 /// A Write-Attributes with these queries.

@@ -71,7 +71,7 @@ fn an_unknown_critical_option_is_a_bad_option_or_silence() {
 #[test]
 fn an_unknown_critical_option_in_a_response_rejects_it() {
     let mut bench = Bench::new();
-    bench.client.update(bench.now, crate::support::account(0));
+    bench.client.update(bench.now, lwm2m_kit::account(0));
     let update = bench.sent();
     let response = || {
         let mut response = MessageBuf::response(Code::CHANGED);

@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{AccessRights, Code, ContentFormat, Method, ObjectId, Operation};
+use lwm2m_kit::account;
 use lwm2m_objects::{Store, typed::Server};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
@@ -14,7 +15,7 @@ use lwm2m_statemachine::{
 use crate::{
     observe::observe,
     servers::{Two, access, access_control},
-    support::{Bench, Sent, account, created, get, on, path, server_id},
+    support::{Bench, Sent, created, get, on, path, server_id},
 };
 
 use DeferredOperation::{Execute, Read};

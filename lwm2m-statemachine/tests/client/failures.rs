@@ -3,13 +3,14 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat};
+use lwm2m_kit::account;
 use lwm2m_objects::typed;
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, RegistrationFailure,
     coap::{BlockOption, FailureReason, MessageBuf, OptionNumber},
 };
 
-use crate::support::{Bench, Sent, account, server_id};
+use crate::support::{Bench, Sent, server_id};
 
 /// What a server does with a request.
 type Act = fn(&mut Bench, &Sent, Code);

@@ -5,6 +5,7 @@ use core::{cell::Cell, time::Duration};
 use lwm2m_core::{
     Arguments, Code, ContentFormat, InstanceId, Instant, Method, ObjectId, Path, ResourceId,
 };
+use lwm2m_kit::account;
 use lwm2m_objects::{
     Change, ExecuteError, Execution, Object, ObjectDefinition, ReadError, ResourceSink, Store,
     typed,
@@ -16,7 +17,7 @@ use lwm2m_statemachine::{
 
 use crate::{
     operations::DEVICE_TLV,
-    support::{Bench, Sent, account, get, path, server_id, tree},
+    support::{Bench, Sent, get, path, server_id, tree},
 };
 
 pub(crate) fn observe(value: u32, path: &str) -> MessageBuf {

@@ -1,13 +1,14 @@
 //! Device Management & Service Enablement (TS 5.4, 8.2.5, 8.5).
 
 use lwm2m_core::{AccessRights, Code, ContentFormat, InstanceId, Method, ObjectId, Value};
+use lwm2m_kit::account;
 use lwm2m_objects::{Change, Store, typed};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
     coap::{BlockOption, MessageBuf, MessageType, Token},
 };
 
-use crate::support::{Bench, account, get, on, path, server_id, tree};
+use crate::support::{Bench, get, on, path, server_id, tree};
 
 /// TS 6.4.3.1, with the lengths that it gives.
 pub(crate) const DEVICE_TLV: &[u8] = b"\xC8\x00\x14Open Mobile Alliance\

@@ -3,13 +3,14 @@
 use core::time::Duration;
 
 use lwm2m_core::{BindingMode, Code, InstanceId, Instant, Method, ObjectId};
+use lwm2m_kit::account;
 use lwm2m_objects::{DEVICE, ObjectTree, SECURITY, SERVER, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientError, ClientEvent, RegistrationFailure, Session,
     coap::{MessageBuf, MessageType, OptionNumber},
 };
 
-use crate::support::{Bench, account, created, get, on, path, server_id, tree};
+use crate::support::{Bench, created, get, on, path, server_id, tree};
 
 const OBJECTS: &[u8] = br#"</>;rt="oma.lwm2m";ct=11543,</1/0>,</3/0>"#;
 

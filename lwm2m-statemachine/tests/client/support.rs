@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, InstanceId, Instant};
-pub(crate) use lwm2m_kit::{account, get, path, request as on, server_id};
+pub(crate) use lwm2m_kit::{get, path, request as on, server_id};
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram, Session,
