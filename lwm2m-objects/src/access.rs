@@ -33,14 +33,15 @@ use alloc::{
 };
 
 use lwm2m_core::{
-    AccessRights, InstanceId, ObjectId, Operation, Path, ResourceId, ShortServerId, Value,
+    AccessRights, InstanceId, ObjectId, Operation, Path, ResourceId, ResourceInstanceId,
+    ShortServerId, Value, ValueRef,
 };
 use thiserror::Error;
 
 use crate::{
-    access::accounts::{is_only, security_instances, server_instances},
+    access::accounts::{accounts, is_only, is_single, security_instances, server_instances},
     tree::{Change, Object, ObjectTree, Target, WriteError},
-    typed::{AccessControl, AclTarget, PartialAccessControl, Typed},
+    typed::{AccessControl, AclTarget, PartialAccessControl},
 };
 
 /// Why an operation is refused (TS 7.3.2). The response codes are those of TS 8.5.
@@ -137,10 +138,10 @@ pub fn rights(
     if is_only(tree, server) {
         return AccessControl::OWNER_RIGHTS;
     }
-    let mut found = about(tree, AclTarget::Instance(object, instance));
+    let mut found = about(tree, AclTarget::Instance(object, instance), server);
     found
         .next()
-        .map_or(AccessRights::NONE, |(_, control)| control.rights_of(server))
+        .map_or(AccessRights::NONE, |granted| granted.rights())
 }
 
 /// The rights of a server on an Access Control Object Instance (TS 7.3.1.2).
@@ -157,8 +158,7 @@ fn rights_on_access_control(
     if is_only(tree, server) {
         return AccessControl::OWNER_RIGHTS;
     }
-    let control = AccessControl::load(tree, instance);
-    if control.is_some_and(|control| control.owner == server.get()) {
+    if owner(tree, instance) == Some(server.get()) {
         AccessRights::from_bits(AccessRights::READ.bits() | AccessRights::WRITE.bits())
     } else {
         AccessRights::READ
@@ -169,10 +169,10 @@ fn rights_on_access_control(
 /// Instances without an owner count: they were provisioned during a Bootstrap Phase.
 pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) -> bool {
     is_only(tree, server)
-        || about(tree, AclTarget::Object(object)).any(|(_, control)| {
-            let own = control.acl.iter().find(|(id, _)| *id == server.get());
-            control.owner == AccessControl::NOBODY
-                && own.is_some_and(|(_, rights)| rights.contains(AccessRights::CREATE))
+        || about(tree, AclTarget::Object(object), server).any(|granted| {
+            let own = granted.own;
+            granted.owner == AccessControl::NOBODY
+                && own.is_some_and(|rights| rights.contains(AccessRights::CREATE))
         })
 }
 
@@ -193,10 +193,19 @@ pub fn created(
     server: ShortServerId,
     changes: &[Change],
 ) -> Result<Vec<Change>, WriteError> {
+    with_owners(tree, |_| Some(server), changes)
+}
+
+/// The Access Control Object Instances of new Object Instances, whose owner depends on the Object.
+fn with_owners(
+    tree: &ObjectTree,
+    owner: impl Fn(ObjectId) -> Option<ShortServerId>,
+    changes: &[Change],
+) -> Result<Vec<Change>, WriteError> {
     let in_use = tree.instances(ObjectId::ACCESS_CONTROL).next().is_some();
-    let alone = is_only(tree, server) && !in_use;
+    let needed = in_use || !is_single(tree);
     let controls = tree.object(ObjectId::ACCESS_CONTROL);
-    let Some(controls) = controls.filter(|_| !alone) else {
+    let Some(controls) = controls.filter(|_| needed) else {
         return Ok(Vec::new());
     };
     let acl = ResourceId::new(AccessControl::ACL);
@@ -206,9 +215,10 @@ pub fn created(
     let mut free = free_instances(controls).filter(|id| control_after(*id) != Some(&true));
     let mut added = Vec::new();
     for ((object, instance), is_there) in &after {
-        if !is_there || *object == ObjectId::ACCESS_CONTROL {
+        let owner = owner(*object).filter(|_| *is_there);
+        let Some(owner) = owner.filter(|_| *object != ObjectId::ACCESS_CONTROL) else {
             continue;
-        }
+        };
         let left = deleted(tree, *object, *instance).into_iter();
         let untouched = |change: &Change| {
             let id = change.path().instance();
@@ -219,14 +229,38 @@ pub fn created(
         let id = free.next().ok_or(too_many)?;
         let control = AccessControl {
             target: AclTarget::Instance(*object, *instance),
-            acl: [(server.get(), AccessControl::OWNER_RIGHTS)].into(),
-            owner: server.get(),
+            acl: [(owner.get(), AccessControl::OWNER_RIGHTS)].into(),
+            owner: owner.get(),
         };
         let of_acl = |change: &Change| change.path().resource() == Some(acl);
         let control = control.changes(id).into_iter();
         added.extend(control.filter(|change| has_acl || !of_acl(change)));
     }
     Ok(added)
+}
+
+/// The changes that follow from what the Client creates by itself: like [`created`], and the owner is for
+/// each Object the server that may create instances of it; of several, or if there is none, the one with
+/// the lowest Short Server ID. Without an account of a server there are none.
+///
+/// The specification is silent about them. They need an owner all the same, as only the owner gives
+/// others rights (TS 7.3.1.2.2).
+///
+/// # Errors
+///
+/// Those of [`created`].
+pub fn created_by_client(tree: &ObjectTree, changes: &[Change]) -> Result<Vec<Change>, WriteError> {
+    let mut servers: Vec<_> = accounts(tree)
+        .iter()
+        .map(|account| account.server)
+        .collect();
+    servers.sort_unstable();
+    let owner = |object| {
+        let may_create = |server: &&ShortServerId| may_create(tree, **server, object);
+        let owner = servers.iter().find(may_create).or(servers.first());
+        owner.copied()
+    };
+    with_owners(tree, owner, changes)
 }
 
 /// The Object Instances that are created or deleted, and whether they are there afterwards.
@@ -392,14 +426,69 @@ fn delete(object: ObjectId, instance: InstanceId) -> Change {
     }
 }
 
-/// The Access Control Object Instances about a target; there should be one.
+/// What an Access Control Object Instance says of one server.
+struct Granted {
+    owner: u16,
+    owns: bool,
+    /// The ACL Resource Instance of the server.
+    own: Option<AccessRights>,
+    /// The one of the servers that have none.
+    default: Option<AccessRights>,
+}
+
+impl Granted {
+    /// Reads it in place: nothing is allocated.
+    fn read(tree: &ObjectTree, id: InstanceId, server: ShortServerId) -> Option<Self> {
+        let owner = owner(tree, id)?;
+        let mut granted = Self {
+            owner,
+            owns: owner == server.get(),
+            own: None,
+            default: None,
+        };
+        let acl = Path::Resource(ObjectId::ACCESS_CONTROL, id, AccessControl::ACL.into());
+        tree.visit(acl, |at, value| {
+            let entry = at.resource_instance().map(ResourceInstanceId::get);
+            let rights = match value {
+                ValueRef::Integer(bits) => u16::try_from(bits).ok().map(AccessRights::from_bits),
+                _ => None,
+            };
+            if entry == Some(server.get()) {
+                granted.own = rights;
+            } else if entry == Some(AccessControl::DEFAULT) {
+                granted.default = rights;
+            }
+        });
+        Some(granted)
+    }
+
+    /// The rights of the server (TS 7.3.2.1, A to C).
+    fn rights(&self) -> AccessRights {
+        let default = if self.owns {
+            Some(AccessControl::OWNER_RIGHTS)
+        } else {
+            self.default
+        };
+        self.own.or(default).unwrap_or(AccessRights::NONE)
+    }
+}
+
+/// The Access Control Owner (TS E.3, Resource 3).
+fn owner(tree: &ObjectTree, id: InstanceId) -> Option<u16> {
+    let path = Path::Resource(ObjectId::ACCESS_CONTROL, id, AccessControl::OWNER.into());
+    match tree.get(path)? {
+        Value::Integer(owner) => u16::try_from(owner).ok(),
+        _ => None,
+    }
+}
+
+/// What the Access Control Object Instances about a target say of a server; there should be one.
 fn about(
     tree: &ObjectTree,
     target: AclTarget,
-) -> impl Iterator<Item = (InstanceId, AccessControl)> {
+    server: ShortServerId,
+) -> impl Iterator<Item = Granted> {
     let instances = tree.access_controls(target);
-    instances.filter_map(move |id| {
-        let control = AccessControl::load(tree, id)?;
-        (control.target == target).then_some((id, control))
-    })
+    let about = instances.filter(move |id| tree.access_target(*id) == Some(target));
+    about.filter_map(move |id| Granted::read(tree, id, server))
 }

@@ -56,6 +56,11 @@ pub(crate) fn is_only(tree: &ObjectTree, server: ShortServerId) -> bool {
     tree.only_server(|| only(tree)) == Some(server)
 }
 
+/// Whether any server has the only account.
+pub(crate) fn is_single(tree: &ObjectTree) -> bool {
+    tree.only_server(|| only(tree)).is_some()
+}
+
 /// The server with the only account, if there is one.
 fn only(tree: &ObjectTree) -> Option<ShortServerId> {
     let mut securities = security_instances(tree);

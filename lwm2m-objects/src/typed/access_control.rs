@@ -32,7 +32,7 @@ impl AccessControl {
     pub const OWNER_RIGHTS: AccessRights =
         AccessRights::from_bits(AccessRights::FULL.bits() & !AccessRights::CREATE.bits());
     /// The Short Server ID of the default rights.
-    const DEFAULT: u16 = 0;
+    pub(crate) const DEFAULT: u16 = 0;
     pub(crate) const ACL: u16 = 2;
     pub(crate) const OWNER: u16 = 3;
 
