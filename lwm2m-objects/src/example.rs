@@ -19,7 +19,10 @@ use lwm2m_core::{AccessRights, BindingMode, InstanceId, ObjectId, ShortServerId}
 use crate::{
     definition::builtin::FIRMWARE_UPDATE,
     tree::{ObjectTree, Store},
-    typed::{AccessControl, AclTarget, ConnectivityMonitoring, Device, Security, Server},
+    typed::{
+        AccessControl, AclTarget, ConnectivityMonitoring, Device, FirmwareUpdate, Security, Server,
+        Typed as _,
+    },
 };
 
 /// The Endpoint Client Name.
@@ -40,7 +43,8 @@ pub fn client() -> ObjectTree {
     tree.add(Store::of(numbered(access_control())));
     tree.add(Store::of(numbered([Device::example()])));
     tree.add(Store::of(numbered([connectivity_monitoring()])));
-    tree.add(Store::new(&FIRMWARE_UPDATE).managed(1));
+    let firmware = Store::new(&FIRMWARE_UPDATE).managed(1);
+    tree.add(firmware.initially(|store, id| FirmwareUpdate::default().store(store, id)));
     tree
 }
 

@@ -17,6 +17,7 @@ mod objects;
 mod saving;
 mod sink;
 mod sorted;
+mod stamp;
 mod store;
 mod target;
 mod transaction;

@@ -2,7 +2,9 @@
 
 use lwm2m_core::{AccessRights, InstanceId, ObjectId, Operation, Path, ShortServerId, Value};
 use lwm2m_kit::instance;
-use lwm2m_objects::{ACCESS_CONTROL, Change, ObjectTree, Store, Typed, access, typed};
+use lwm2m_objects::{
+    ACCESS_CONTROL, Change, FIRMWARE_UPDATE, ObjectTree, Store, Typed, access, typed,
+};
 
 const R: AccessRights = AccessRights::READ;
 const NONE: AccessRights = AccessRights::NONE;
@@ -151,11 +153,14 @@ fn the_table_of_7_3_2() {
     const NO: Result<(), access::Refusal> = Err(NotSupported);
     const LOST: Result<(), access::Refusal> = Err(NotFound);
     const GONE: [Result<(), access::Refusal>; 7] = [Err(NotFound); 7];
-    let rows: [Row; 13] = [
+    let rows: [Row; 15] = [
         //           R   W   E   D   -   A   C
         ("/", [NO, NO, NO, NO, NO, NO, NO]),
-        ("/3", [OK, NO, NO, NO, OK, OK, OK]),
-        ("/3/0", [OK, OK, NO, OK, OK, OK, NO]),
+        ("/3", [OK, NO, NO, NO, OK, OK, NO]),
+        ("/3/0", [OK, OK, NO, NO, OK, OK, NO]),
+        // Servers create and delete instances of this Object.
+        ("/9", [OK, NO, NO, NO, OK, OK, OK]),
+        ("/9/0", [OK, OK, NO, OK, OK, OK, NO]),
         ("/3/0/0", [OK, NO, NO, NO, OK, OK, NO]),  // R
         ("/3/0/14", [OK, OK, NO, NO, OK, OK, NO]), // RW
         // Attributes are for what can be read (TS Table 4).
@@ -199,7 +204,7 @@ fn the_table_of_7_3_2() {
             user_name: Some("user".into()),
             ..typed::SoftwareManagement::new("name", "1")
         };
-        tree.add(Store::of([(InstanceId::ZERO, software)]));
+        tree.add(Store::of([(InstanceId::ZERO, software)]).managed(2));
         for (at, outcomes) in rows {
             let path: Path = at.parse().unwrap();
             for ((operations, needed), allowed) in operations.iter().zip(outcomes) {
@@ -228,6 +233,67 @@ fn the_table_of_7_3_2() {
             }
         }
     }
+}
+
+/// TS 5.4.6, D.1: a single-instance Object has one, and a mandatory one keeps it.
+#[test]
+fn a_single_instance_is_created_once_and_a_mandatory_one_is_never_deleted() {
+    use Operation::{Create, Delete};
+    let mut tree = tree(&[101], vec![]);
+    tree.add(Store::new(&FIRMWARE_UPDATE).managed(1));
+    tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]).managed(1));
+    let may = |tree: &ObjectTree, operation, at: &str| {
+        let path = at.parse().unwrap();
+        access::authorize(tree, server(101), operation, path)
+    };
+    let not_supported = Err(access::Refusal::NotSupported);
+    assert_eq!(may(&tree, Create, "/5"), Ok(()));
+    assert_eq!(may(&tree, Create, "/3"), not_supported);
+    assert_eq!(may(&tree, Delete, "/3/0"), not_supported);
+    let firmware = Store::of([(InstanceId::ZERO, typed::FirmwareUpdate::default())]);
+    tree.add(firmware.clone().managed(1));
+    assert_eq!(may(&tree, Create, "/5"), not_supported);
+    assert_eq!(may(&tree, Delete, "/5/0"), Ok(()));
+    tree.add(firmware);
+    assert_eq!(may(&tree, Delete, "/5/0"), not_supported);
+}
+
+/// TS 7.3.2.1: the owner's own entry counts, be it none; the default is for others.
+#[test]
+fn an_own_entry_of_none_shuts_the_owner_out() {
+    let all = AccessRights::FULL.bits();
+    for (acl, expected) in [
+        (&[][..], RWED),
+        (&[(0, all)], RWED),
+        (&[(0, 0)], RWED),
+        (&[(101, 0)], NONE),
+        (&[(101, 0), (0, all)], NONE),
+        (&[(101, 1), (0, all)], R),
+    ] {
+        let tree = tree(&[101, 102], vec![control((3, 0), acl, 101)]);
+        let rights = access::rights(&tree, server(101), 3.into(), instance(0));
+        assert_eq!(rights, expected, "{acl:?}");
+    }
+}
+
+/// What the application makes has an owner, too: of each Object a server that may create its instances.
+#[test]
+fn what_the_client_creates_by_itself_is_owned_by_a_server() {
+    let may_create = control((9, 65535), &[(102, 16), (103, 16)], 65535);
+    let tree = tree(&[103, 102, 101], vec![may_create]);
+    let owners = |tree: &ObjectTree, changes: &[Change]| -> Vec<Value> {
+        let changes = access::created_by_client(tree, changes).unwrap();
+        let owner = |change: &Change| match change {
+            Change::Set { path, value } if path.resource() == Some(3.into()) => Some(value.clone()),
+            _ => None,
+        };
+        changes.iter().filter_map(owner).collect()
+    };
+    let changes = [creates(6, [0]), creates(9, [0, 1])].concat();
+    assert_eq!(owners(&tree, &changes), [101, 102, 102].map(Value::from));
+    // A single server has every right, and without one nobody can own.
+    assert_eq!(owners(&self::tree(&[101], vec![]), &changes), []);
+    assert_eq!(owners(&self::tree(&[], vec![]), &changes), []);
 }
 
 #[test]

@@ -151,18 +151,41 @@ fn a_bootstrap_write_of_all_resources_is_kept_whole() {
     }
 }
 
-/// A server cannot set read-only Resources, but the application can.
+/// The mandatory Resources that servers can't write.
+fn initially(store: Store, instance: InstanceId) -> Store {
+    let definition = store.definition().clone();
+    definition.resources.iter().fold(store, |store, resource| {
+        if !of_client(resource) {
+            store
+        } else if resource.is_multiple() {
+            let values = [0, 7].map(|id| (id, value(resource)));
+            store.with_instances(instance, resource.id.get(), values)
+        } else {
+            store.with(instance, resource.id.get(), value(resource))
+        }
+    })
+}
+
+fn of_client(resource: &ResourceDefinition) -> bool {
+    let operations = resource.operations;
+    resource.mandatory && !operations.writable() && !operations.executable()
+}
+
+/// A server cannot set read-only Resources. The Object supplies the mandatory ones, and the application
+/// the others.
 #[test]
 fn a_create_of_all_resources_is_kept_whole() {
     for store in declared_empty() {
-        let (mut tree, object) = with(store.managed(4));
+        let (mut tree, object) = with(store.managed(4).initially(initially));
         let definition = tree.definition(object).unwrap().clone();
         let mut transaction = tree.create(object).unwrap();
         push_all(&mut transaction, &definition, InstanceId::ZERO).unwrap();
         let changes = transaction.finish().unwrap();
         tree.commit(&changes).unwrap();
         let settable = |resource: &ResourceDefinition| {
-            resource.operations.writable() || resource.operations.executable()
+            resource.operations.writable()
+                || resource.operations.executable()
+                || of_client(resource)
         };
         has_all(&tree, object, InstanceId::ZERO, settable);
         for resource in definition.resources.iter() {

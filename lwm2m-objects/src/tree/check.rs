@@ -5,14 +5,15 @@ use core::ops::Deref;
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ValueRef};
 
-use super::{change::Change, error::WriteError, objects::Objects};
+use super::{change::Change, error::WriteError, objects::Objects, stamp::Stamp};
 use crate::definition::{Multiplicity, ObjectDefinition, ResourceDefinition};
 
 /// Changes that fit the definitions of their Objects: paths, data types, ranges, and the number of
 /// Object Instances. Only a [`Transaction`] and [`ObjectTree::check`] make them. They read as a
 /// slice, in which the changes of one Object follow each other.
 ///
-/// Commit them to the tree that has checked them: [`ObjectTree::commit`] doesn't check values again.
+/// Only the tree that has checked them takes them, and only until an Object is added to it:
+/// [`ObjectTree::commit`] doesn't check values again.
 ///
 /// ```
 /// use lwm2m_core::InstanceId;
@@ -32,8 +33,11 @@ use crate::definition::{Multiplicity, ObjectDefinition, ResourceDefinition};
 /// [`ObjectTree::check`]: crate::ObjectTree::check
 /// [`ObjectTree::commit`]: crate::ObjectTree::commit
 /// [`Transaction`]: crate::Transaction
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckedChanges(Vec<Change>);
+#[derive(Clone, Debug)]
+pub struct CheckedChanges {
+    changes: Vec<Change>,
+    by: Stamp,
+}
 
 impl CheckedChanges {
     /// Checks changes that were not read from a payload.
@@ -41,18 +45,30 @@ impl CheckedChanges {
         for change in &changes {
             check(objects, change)?;
         }
-        Ok(Draft(changes).finish())
+        Ok(Draft(changes).finish(objects))
     }
 
     /// The changes of each Object, in their order.
     pub(super) fn by_object(&self) -> impl Iterator<Item = (ObjectId, &[Change])> {
-        let runs = self.0.chunk_by(|a, b| object_of(a) == object_of(b));
+        let runs = self.changes.chunk_by(|a, b| object_of(a) == object_of(b));
         runs.filter_map(|run| Some((object_of(run.first()?)?, run)))
     }
 
     /// The changes, by Object.
     pub fn into_changes(self) -> Vec<Change> {
-        self.0
+        self.changes
+    }
+
+    /// Whether these Objects have checked them.
+    pub(super) fn are_by(&self, objects: &Objects) -> bool {
+        self.by == objects.stamp()
+    }
+}
+
+impl PartialEq for CheckedChanges {
+    /// Whether the changes are the same, whichever tree has checked them.
+    fn eq(&self, other: &Self) -> bool {
+        self.changes == other.changes
     }
 }
 
@@ -60,7 +76,7 @@ impl Deref for CheckedChanges {
     type Target = [Change];
 
     fn deref(&self) -> &[Change] {
-        &self.0
+        &self.changes
     }
 }
 
@@ -138,12 +154,15 @@ impl Draft {
     }
 
     /// All changes. Those of one Object keep their order, and don't depend on those of others.
-    pub(super) fn finish(self) -> CheckedChanges {
+    pub(super) fn finish(self, objects: &Objects) -> CheckedChanges {
         let mut changes = self.0;
         if !changes.is_sorted_by_key(object_of) {
             changes.sort_by_key(object_of);
         }
-        CheckedChanges(changes)
+        CheckedChanges {
+            changes,
+            by: objects.stamp(),
+        }
     }
 }
 

@@ -84,9 +84,12 @@ impl ObjectTree {
     ///
     /// # Errors
     ///
-    /// [`WriteError::NotFound`] without an Object, and what an Object refuses to
-    /// [`prepare`](Object::prepare).
+    /// [`WriteError::CheckedElsewhere`] for changes that this tree hasn't checked, or not since an
+    /// Object was [added](Self::add), and what an Object refuses to [`prepare`](Object::prepare).
     pub fn commit(&mut self, changes: &CheckedChanges) -> Result<Vec<Path>, WriteError> {
+        if !changes.are_by(&self.objects) {
+            return Err(WriteError::CheckedElsewhere);
+        }
         let mut found = Vec::new();
         for (id, changes) in changes.by_object() {
             self.prepare(id, changes)?;

@@ -54,6 +54,13 @@ pub enum WriteError {
     /// A mandatory Resource is missing in a Create (4.00).
     #[error("{0} is mandatory and missing")]
     Missing(Path),
+    /// Neither the Object nor the application supplies a mandatory Resource that a server can't write, so
+    /// no Object Instance can be created (5.00); see [`Object::initial`](crate::Object::initial).
+    #[error("{0} is mandatory, and nothing supplies it: see `Store::initially`")]
+    NotSupplied(Path),
+    /// The changes were checked by another tree, or before an Object was added to this one.
+    #[error("the changes were checked by another tree, or before an Object was added")]
+    CheckedElsewhere,
     /// The Object can have no more Object Instances (4.00).
     #[error("{0} is one Object Instance too many")]
     TooMany(Path),

@@ -152,6 +152,18 @@ pub trait Object: Any + Send {
         false
     }
 
+    /// The values that an Object Instance begins with when a server creates it: those of mandatory
+    /// Resources that servers can't write, which are for the Client to set up (TS 6.1, 7.3.2.4). They are
+    /// committed together with the payload. Of others the transaction takes nothing; a multiple Resource
+    /// that isn't named begins empty.
+    ///
+    /// `None`, the default, says that such Resources have values as soon as the Object Instance is
+    /// there.
+    fn initial(&self, instance: InstanceId) -> Option<Vec<Change>> {
+        let _ = instance;
+        None
+    }
+
     /// Whether [`apply`](Self::apply) would succeed. This is the first phase of a commit; nothing
     /// changes yet.
     ///

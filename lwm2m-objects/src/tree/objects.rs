@@ -1,6 +1,7 @@
 //! The Objects of a tree, and what their paths lead to.
 
 use alloc::{boxed::Box, collections::BTreeMap};
+use core::cell::OnceCell;
 
 use lwm2m_core::{
     InstanceId, ObjectId, Path, Value, ValueRef,
@@ -10,44 +11,60 @@ use lwm2m_core::{
 use super::{
     object::Object,
     sink::ResourceSink,
+    stamp::Stamp,
     target::{self, Target},
 };
 use crate::definition::ResourceDefinition;
 
 /// The Objects of a tree, by Object ID.
 #[derive(Default)]
-pub(crate) struct Objects(BTreeMap<ObjectId, Box<dyn Object>>);
+pub(crate) struct Objects {
+    by_id: BTreeMap<ObjectId, Box<dyn Object>>,
+    /// Set when changes are first checked by these Objects.
+    stamp: OnceCell<Stamp>,
+}
 
 impl Objects {
     pub(super) const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self {
+            by_id: BTreeMap::new(),
+            stamp: OnceCell::new(),
+        }
     }
 
     pub(super) fn insert(&mut self, id: ObjectId, object: Box<dyn Object>) {
-        self.0.insert(id, object);
+        self.by_id.insert(id, object);
+        self.stamp.take();
+    }
+
+    /// What marks the changes that these Objects have checked.
+    pub(super) fn stamp(&self) -> Stamp {
+        *self.stamp.get_or_init(Stamp::fresh)
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = ObjectId> {
-        self.0.keys().copied()
+        self.by_id.keys().copied()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &dyn Object> {
-        self.0.values().map(Box::as_ref)
+        self.by_id.values().map(Box::as_ref)
     }
 
     pub(super) fn iter_mut(
         &mut self,
     ) -> impl Iterator<Item = (ObjectId, &mut (dyn Object + 'static))> {
-        self.0.iter_mut().map(|(id, object)| (*id, object.as_mut()))
+        self.by_id
+            .iter_mut()
+            .map(|(id, object)| (*id, object.as_mut()))
     }
 
     #[inline]
     pub(super) fn get(&self, id: ObjectId) -> Option<&dyn Object> {
-        self.0.get(&id).map(Box::as_ref)
+        self.by_id.get(&id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: ObjectId) -> Option<&mut (dyn Object + 'static)> {
-        self.0.get_mut(&id).map(Box::as_mut)
+        self.by_id.get_mut(&id).map(Box::as_mut)
     }
 
     /// The Object Instances of an Object, in order.

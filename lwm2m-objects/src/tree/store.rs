@@ -52,9 +52,13 @@ pub struct Store {
     accepts: Accepts,
     /// How many Object Instances there may be, if servers may create and delete them.
     managed: Option<usize>,
+    initially: Initially,
     /// What is wrong with the first value that was left out.
     misfit: Option<WriteError>,
 }
+
+/// Gives an Object Instance its first values.
+type Initially = fn(Store, InstanceId) -> Store;
 
 /// Whether a Resource accepts a value that fits its definition.
 type Accepts = fn(ResourceId, &ValueRef<'_>) -> bool;
@@ -102,6 +106,7 @@ impl Store {
             instances: Instances::new(),
             accepts: |_, _| true,
             managed: None,
+            initially: |store, _| store,
             misfit: None,
         }
     }
@@ -114,12 +119,46 @@ impl Store {
         self
     }
 
-    /// Lets servers create and delete Object Instances, up to `most` of them. The application
-    /// [sets](crate::ObjectTree::set) the Resources that servers may not set, once the Object
-    /// Instance is there.
+    /// Lets servers create and delete Object Instances, up to `most` of them. Mandatory Resources that
+    /// servers can't write get their first values from [`initially`](Self::initially).
     #[must_use]
     pub fn managed(mut self, most: usize) -> Self {
         self.managed = Some(most);
+        self
+    }
+
+    /// Says which values an Object Instance begins with that a server creates, by giving them to that
+    /// instance of an empty Store. Those of mandatory Resources count that servers can't write
+    /// (TS 7.3.2.4). If one is missing, a Create is refused with
+    /// [`WriteError::NotSupplied`].
+    ///
+    /// ```
+    /// use lwm2m_core::{DataType, InstanceId, ObjectId, Value, codec::{Event, Sink}};
+    /// use lwm2m_objects::{ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store};
+    ///
+    /// static RESOURCES: [ResourceDefinition; 2] = [
+    ///     ResourceDefinition::new(0, "Runs", Operations::Read, DataType::Integer).mandatory(),
+    ///     ResourceDefinition::new(1, "Interval", Operations::ReadWrite, DataType::Integer).mandatory(),
+    /// ];
+    /// static JOB: ObjectDefinition =
+    ///     ObjectDefinition::new(ObjectId::new(26241), "Job", "urn:oma:lwm2m:x:26241", &RESOURCES)
+    ///         .multiple();
+    ///
+    /// let mut tree = ObjectTree::new();
+    /// tree.add(Store::new(&JOB).managed(10).initially(|store, instance| store.with(instance, 0, 0)));
+    /// let mut create = tree.create(JOB.id)?;
+    /// create.event(Event::Instance(None))?;
+    /// let (id, value, time) = (1.into(), Value::Integer(60), None);
+    /// create.event(Event::Resource { id, value: value.as_ref(), time })?;
+    /// create.event(Event::EndInstance)?;
+    /// let changes = create.finish()?;
+    /// tree.commit(&changes)?;
+    /// assert_eq!(tree.get("/26241/0/0".parse()?), Some(Value::Integer(0)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn initially(mut self, values: fn(Self, InstanceId) -> Self) -> Self {
+        self.initially = values;
         self
     }
 

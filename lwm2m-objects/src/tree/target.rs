@@ -8,7 +8,7 @@ use lwm2m_core::{
 };
 
 use super::{error::ReadError, object::Object, sink::InstanceSink};
-use crate::definition::ResourceDefinition;
+use crate::definition::{Multiplicity, ResourceDefinition};
 
 /// A path, with the Object and the definition of the Resource that it leads to.
 /// [`ObjectTree::target`](crate::ObjectTree::target) looks them up once for all questions.
@@ -101,7 +101,12 @@ impl<'t> Target<'t> {
                 _ => true,
             }
         });
-        self.path != Path::Root && operation.may_target(&self.path) && allows
+        let managed = match operation {
+            Operation::Create => self.object.is_some_and(may_create),
+            Operation::Delete => self.object.is_some_and(may_delete),
+            _ => true,
+        };
+        self.path != Path::Root && operation.may_target(&self.path) && allows && managed
     }
 
     /// Reads the target; see [`ObjectTree::read`](crate::ObjectTree::read).
@@ -143,6 +148,20 @@ impl fmt::Debug for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Target").field(&self.path).finish()
     }
+}
+
+/// Whether a server may create one more Object Instance (TS 5.4.6): that of a single-instance Object is
+/// created once.
+fn may_create(object: &dyn Object) -> bool {
+    let single = object.definition().instances == Multiplicity::Single;
+    object.is_managed() && !(single && object.next_instance(None).is_some())
+}
+
+/// Whether a server may delete an Object Instance. The one instance of a mandatory Object has to be there
+/// (TS D.1).
+pub(super) fn may_delete(object: &dyn Object) -> bool {
+    let (least, _) = object.definition().instance_limits();
+    object.is_managed() && least == 0
 }
 
 /// The Object Instances of an Object, in order.

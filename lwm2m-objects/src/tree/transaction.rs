@@ -6,12 +6,14 @@ mod part;
 mod pending;
 
 use lwm2m_core::{
-    ObjectId, Path, WriteMode,
+    InstanceId, ObjectId, Path, WriteMode,
     codec::{Event, Sink},
 };
 
 use self::{part::Part, pending::Pending};
-use super::{change::Change, check::CheckedChanges, error::WriteError, objects::Objects};
+use super::{
+    change::Change, check::CheckedChanges, error::WriteError, objects::Objects, target::may_delete,
+};
 
 /// Changes to the tree that are being collected: any number of operations on any Objects, which
 /// [`ObjectTree::commit`](crate::ObjectTree::commit) applies whole or not at all.
@@ -54,6 +56,8 @@ pub struct Transaction<'t> {
     pending: Pending,
     /// The operation whose payload is being read.
     part: Option<Part<'t>>,
+    /// What the last Create that has ended has assigned.
+    assigned: Option<InstanceId>,
     failure: Option<WriteError>,
 }
 
@@ -63,6 +67,7 @@ impl<'t> Transaction<'t> {
             objects,
             pending: Pending::new(),
             part: None,
+            assigned: None,
             failure: None,
         }
     }
@@ -131,15 +136,22 @@ impl<'t> Transaction<'t> {
         self.pending.draft.changes()
     }
 
+    /// The identifier of the Object Instance that the last [`create`](Self::create) makes, if the Client
+    /// chose it because the payload names none: the answer tells it (TS 8.2.5).
+    pub fn assigned(&self) -> Option<InstanceId> {
+        let open = self.part.as_ref();
+        open.map_or(self.assigned, Part::assigned)
+    }
+
     /// Ends the last payload, and returns all changes.
     ///
     /// # Errors
     ///
     /// The first error of the transaction; [`WriteError::Missing`] if a Create lacks a mandatory
-    /// Resource, and [`WriteError::Structure`] if a payload is empty that must not be.
+    /// Resource that servers write, [`WriteError::NotSupplied`] for another one, and [`WriteError::Structure`] if a payload is empty that must not be.
     pub fn finish(mut self) -> Result<CheckedChanges, WriteError> {
         self.end_part()?;
-        Ok(self.pending.draft.finish())
+        Ok(self.pending.draft.finish(self.objects))
     }
 
     fn begin(
@@ -165,9 +177,7 @@ impl<'t> Transaction<'t> {
         let object = self.objects.get(id);
         let object = object.filter(|object| pending.has_instance(*object, instance));
         let object = object.ok_or(WriteError::NotFound(target))?;
-        // The one instance of a mandatory Object has to be there (TS D.1).
-        let (least, _) = object.definition().instance_limits();
-        if !object.is_managed() || least > 0 {
+        if !may_delete(object) {
             return Err(WriteError::NotManaged(target));
         }
         pending.draft.delete(target)
@@ -180,6 +190,7 @@ impl<'t> Transaction<'t> {
         let Some(part) = self.part.take() else {
             return Ok(());
         };
+        self.assigned = part.assigned();
         let ended = part.end(&mut self.pending);
         self.note(ended)
     }

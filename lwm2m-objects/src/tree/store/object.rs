@@ -68,6 +68,18 @@ impl Object for Store {
         self.managed.is_some()
     }
 
+    fn initial(&self, instance: InstanceId) -> Option<Vec<Change>> {
+        let empty = Self::of_definition(self.definition.clone());
+        let made = (self.initially)(empty, instance);
+        let resources = made.instances.get(instance);
+        let resources = resources.into_iter().flat_map(SortedMap::iter);
+        let values = resources.flat_map(|(id, stored)| {
+            let path = Path::Resource(self.definition.id, instance, *id);
+            stored.changes(path)
+        });
+        Some(values.collect())
+    }
+
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
         let most = match (self.definition.instances, self.managed) {
             (Multiplicity::Single, _) => 1,

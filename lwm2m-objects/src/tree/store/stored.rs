@@ -1,11 +1,15 @@
 //! The value of a Resource, and its form in a snapshot.
 
+use alloc::vec::Vec;
+
 use lwm2m_core::{Path, ResourceInstanceId, Value};
 
 use crate::{
     definition::ResourceDefinition,
     saved::snapshot::ResourceSnapshot,
-    tree::{check::check_value, error::ReadError, sink::ResourceSink, sorted::SortedMap},
+    tree::{
+        change::Change, check::check_value, error::ReadError, sink::ResourceSink, sorted::SortedMap,
+    },
 };
 
 /// The value of a Resource.
@@ -25,6 +29,24 @@ impl Stored {
                 .iter()
                 .try_for_each(|(id, value)| out.instance(*id, value.as_ref())),
             Self::Executable => Err(ReadError::Unavailable),
+        }
+    }
+
+    /// The changes that give the Resource at `path` this value.
+    pub(super) fn changes(&self, path: Path) -> Vec<Change> {
+        let set = |path, value: &Value| Change::Set {
+            path,
+            value: value.clone(),
+        };
+        match (self, path) {
+            (Self::Single(value), _) => [set(path, value)].into(),
+            (Self::Multiple(values), Path::Resource(object, instance, resource)) => {
+                let at =
+                    |id: ResourceInstanceId| Path::ResourceInstance(object, instance, resource, id);
+                let values = values.iter().map(|(id, value)| set(at(*id), value));
+                values.collect()
+            }
+            _ => Vec::new(),
         }
     }
 

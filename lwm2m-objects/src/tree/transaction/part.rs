@@ -1,11 +1,13 @@
 //! The payload of one operation in a transaction.
 
+use alloc::vec::Vec;
+
 use lwm2m_core::{InstanceId, Path, ResourceId, Timestamp, ValueRef, WriteMode, codec::Event};
 
 use super::{named::NamedPaths, pending::Pending};
 use crate::{
     definition::{Multiplicity, Operations, ResourceDefinition},
-    tree::{error::WriteError, object::Object, objects::Objects},
+    tree::{change::Change, error::WriteError, object::Object, objects::Objects},
 };
 
 /// The payload of one Write, Create or Bootstrap-Write.
@@ -19,6 +21,10 @@ pub(super) struct Part<'t> {
     multiple: Option<(ResourceId, Option<&'t ResourceDefinition>)>,
     /// What the payload has named so far.
     named: NamedPaths,
+    /// The Object Instances that it creates.
+    created: Vec<InstanceId>,
+    /// The identifier that was chosen for it.
+    assigned: Option<InstanceId>,
     /// Where to look for the next free Object Instance ID.
     free_from: Option<InstanceId>,
 }
@@ -95,6 +101,8 @@ impl<'t> Part<'t> {
             instance: None,
             multiple: None,
             named: NamedPaths::new(),
+            created: Vec::new(),
+            assigned: None,
             free_from: Some(InstanceId::ZERO),
         }
     }
@@ -157,8 +165,12 @@ impl<'t> Part<'t> {
                     })?;
                 }
             }
-            Purpose::Create => self.check_created()?,
+            Purpose::Create => {
+                self.check_created()?;
+                self.supply(pending)?;
+            }
             Purpose::BootstrapWrite => {
+                self.supply(pending)?;
                 for instance in self.named.instances() {
                     self.remove_absent(instance, pending, |resource| {
                         !resource.mandatory
@@ -186,7 +198,11 @@ impl<'t> Part<'t> {
         }
         let id = match (id, self.purpose) {
             (Some(id), _) => id,
-            (None, Purpose::Create) => self.free_instance(pending)?,
+            (None, Purpose::Create) => {
+                let free = self.free_instance(pending)?;
+                self.assigned = Some(free);
+                free
+            }
             (None, _) => return Err(structure),
         };
         let path = Path::Instance(object.id, id);
@@ -199,6 +215,7 @@ impl<'t> Part<'t> {
         };
         if new && first {
             pending.draft.create(object, path)?;
+            self.created.push(id);
         }
         self.instance = Some(id);
         Ok(())
@@ -343,6 +360,60 @@ impl<'t> Part<'t> {
             }
         }
         Ok(())
+    }
+
+    /// Gives new Object Instances the mandatory Resources that the payload can't: servers don't set
+    /// them (TS 7.3.2.4). A Bootstrap-Server may have; what is missing then is for the
+    /// Bootstrap-Finish.
+    fn supply(&self, pending: &mut Pending) -> Result<(), WriteError> {
+        for instance in &self.created {
+            let Some(initial) = self.object.initial(*instance) else {
+                continue;
+            };
+            let resources = self.object.definition().resources.iter();
+            let of_client = resources.filter(|resource| {
+                let operations = resource.operations;
+                resource.mandatory && !operations.writable() && !operations.executable()
+            });
+            for resource in of_client {
+                let path = self.resource_path(*instance, resource.id);
+                if !self.named.contains(path) {
+                    self.supply_one(resource, path, &initial, pending)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn supply_one(
+        &self,
+        resource: &ResourceDefinition,
+        path: Path,
+        initial: &[Change],
+        pending: &mut Pending,
+    ) -> Result<(), WriteError> {
+        if resource.is_multiple() {
+            pending.draft.clear(resource, path)?;
+        }
+        let mut supplied = resource.is_multiple();
+        for change in initial
+            .iter()
+            .filter(|change| path.contains(&change.path()))
+        {
+            if let Change::Set { path, value } = change {
+                pending.draft.set(resource, *path, value.as_ref())?;
+                supplied = true;
+            }
+        }
+        if supplied || self.purpose != Purpose::Create {
+            return Ok(());
+        }
+        Err(WriteError::NotSupplied(path))
+    }
+
+    /// The identifier that was chosen for an Object Instance, because the payload has none.
+    pub(super) const fn assigned(&self) -> Option<InstanceId> {
+        self.assigned
     }
 
     fn resource_path(&self, instance: InstanceId, resource: ResourceId) -> Path {
