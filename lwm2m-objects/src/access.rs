@@ -193,13 +193,13 @@ pub fn created(
     server: ShortServerId,
     changes: &[Change],
 ) -> Result<Vec<Change>, WriteError> {
-    with_owners(tree, |_| Some(server), changes)
+    with_owners(tree, |_, _| Some(server), changes)
 }
 
 /// The Access Control Object Instances of new Object Instances, whose owner depends on the Object.
 fn with_owners(
     tree: &ObjectTree,
-    owner: impl Fn(ObjectId) -> Option<ShortServerId>,
+    owner: impl Fn(ObjectId, InstanceId) -> Option<ShortServerId>,
     changes: &[Change],
 ) -> Result<Vec<Change>, WriteError> {
     let in_use = tree.instances(ObjectId::ACCESS_CONTROL).next().is_some();
@@ -212,11 +212,17 @@ fn with_owners(
     let has_acl = controls.supports(acl);
     let after = instances_after(changes);
     let control_after = |id| after.get(&(ObjectId::ACCESS_CONTROL, id));
+    let controlled = controlled(changes);
     let mut free = free_instances(controls).filter(|id| control_after(*id) != Some(&true));
     let mut added = Vec::new();
     for ((object, instance), is_there) in &after {
-        let owner = owner(*object).filter(|_| *is_there);
-        let Some(owner) = owner.filter(|_| *object != ObjectId::ACCESS_CONTROL) else {
+        // The Security Object has no rights, and those of Access Control are what they are about.
+        let has_rights = ![ObjectId::SECURITY, ObjectId::ACCESS_CONTROL].contains(object);
+        let has_one = controlled.contains(&(*object, *instance));
+        if !is_there || !has_rights || has_one {
+            continue;
+        }
+        let Some(owner) = owner(*object, *instance) else {
             continue;
         };
         let left = deleted(tree, *object, *instance).into_iter();
@@ -239,12 +245,14 @@ fn with_owners(
     Ok(added)
 }
 
-/// The changes that follow from what the Client creates by itself: like [`created`], and the owner is for
-/// each Object the server that may create instances of it; of several, or if there is none, the one with
-/// the lowest Short Server ID. Without an account of a server there are none.
+/// The changes that follow from what the Client creates by itself: like [`created`], and the owner is a
+/// server that may create instances of the Object; of several, or if there is none, the one with the
+/// lowest Short Server ID. A Server Object Instance is owned by the server that it is about. Without an
+/// account of a server there are none.
 ///
 /// The specification is silent about them. They need an owner all the same, as only the owner gives
-/// others rights (TS 7.3.1.2.2).
+/// others rights (TS 7.3.1.2.2). An Object Instance whose Access Control Object Instance is among the
+/// changes already gets no other one.
 ///
 /// # Errors
 ///
@@ -255,12 +263,49 @@ pub fn created_by_client(tree: &ObjectTree, changes: &[Change]) -> Result<Vec<Ch
         .map(|account| account.server)
         .collect();
     servers.sort_unstable();
-    let owner = |object| {
+    let owner = |object, instance| -> Option<ShortServerId> {
+        if object == ObjectId::SERVER {
+            return short_server_id(changes, instance);
+        }
         let may_create = |server: &&ShortServerId| may_create(tree, **server, object);
         let owner = servers.iter().find(may_create).or(servers.first());
         owner.copied()
     };
     with_owners(tree, owner, changes)
+}
+
+/// The Short Server ID that these changes give a Server Object Instance (TS E.2, Resource 0).
+fn short_server_id(changes: &[Change], instance: InstanceId) -> Option<ShortServerId> {
+    let at = Path::Resource(ObjectId::SERVER, instance, ResourceId::new(0));
+    changes.iter().find_map(|change| match change {
+        Change::Set {
+            path,
+            value: Value::Integer(id),
+        } if *path == at => ShortServerId::new(u16::try_from(*id).ok()?),
+        _ => None,
+    })
+}
+
+/// What the Access Control Object Instances among these changes are about.
+fn controlled(changes: &[Change]) -> BTreeSet<(ObjectId, InstanceId)> {
+    let mut numbers: BTreeMap<InstanceId, [Option<u16>; 2]> = BTreeMap::new();
+    for change in changes {
+        if let Change::Set { path, value } = change
+            && let Path::Resource(ObjectId::ACCESS_CONTROL, id, resource) = path
+            && let Value::Integer(number) = value
+            && let Some(slot) = numbers
+                .entry(*id)
+                .or_default()
+                .get_mut(usize::from(resource.get()))
+        {
+            *slot = u16::try_from(*number).ok();
+        }
+    }
+    let targets = numbers.into_values().filter_map(|[object, instance]| {
+        let instance = InstanceId::new(instance?)?;
+        Some((ObjectId::new(object?), instance))
+    });
+    targets.collect()
 }
 
 /// The Object Instances that are created or deleted, and whether they are there afterwards.

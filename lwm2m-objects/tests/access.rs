@@ -291,6 +291,17 @@ fn what_the_client_creates_by_itself_is_owned_by_a_server() {
     };
     let changes = [creates(6, [0]), creates(9, [0, 1])].concat();
     assert_eq!(owners(&tree, &changes), [101, 102, 102].map(Value::from));
+    // Of a new account, the Server Object Instance belongs to its server; Security has no rights.
+    let account = Change::Set {
+        path: "/1/9/0".parse().unwrap(),
+        value: 104.into(),
+    };
+    let account = [creates(0, [9]), creates(1, [9]), vec![account]].concat();
+    assert_eq!(owners(&tree, &account), [104.into()]);
+    // An Object Instance that is given rights already gets no others.
+    let rights = access::created(&tree, server(103), &creates(6, [0])).unwrap();
+    let given = [creates(6, [0]), rights].concat();
+    assert_eq!(owners(&tree, &given), []);
     // A single server has every right, and without one nobody can own.
     assert_eq!(owners(&self::tree(&[101], vec![]), &changes), []);
     assert_eq!(owners(&self::tree(&[], vec![]), &changes), []);

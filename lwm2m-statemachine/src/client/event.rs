@@ -216,6 +216,20 @@ pub enum ClientEvent {
         /// before.
         changes: Vec<Change>,
     },
+    /// A server has created Object Instances (TS 5.4.6).
+    Created {
+        /// The account of the server, which owns them.
+        account: AccountId,
+        /// The new Object Instances, without those of the Access Control Object about them.
+        instances: Vec<Path>,
+    },
+    /// A server has deleted an Object Instance (TS 5.4.7).
+    Deleted {
+        /// The account.
+        account: AccountId,
+        /// The Object Instance.
+        path: Path,
+    },
     /// A server has set or unset attributes (TS 5.4.4). [`Client::attributes`](super::Client::attributes)
     /// tells what it has set in all.
     AttributesWritten {

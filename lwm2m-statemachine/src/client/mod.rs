@@ -21,7 +21,7 @@ use lwm2m_core::{
     Attributes, Code, CodeKind, Instant, NotificationConditions, ObjectId, Path, ResourceId,
     ShortServerId, Value,
 };
-use lwm2m_objects::{Change, FetchFailure, Object, ObjectTree, WriteError};
+use lwm2m_objects::{Change, FetchFailure, Object, ObjectTree, WriteError, access};
 
 use self::{
     accounts::{DigestKey, Origin},
@@ -154,19 +154,64 @@ impl Client {
         Ok(())
     }
 
-    /// Makes several changes at once, as the application's own: whole or not at all, without access
-    /// rights. So accounts come and go: a Security and a Server Object Instance together.
+    /// Makes changes of the application's own, whole or not at all: Object Instances come and go, and
+    /// Resources get values, also read-only ones. Each new Object Instance gets an Access Control Object
+    /// Instance, if access control is in use (TS 7.3.1); its owner is a server that may create instances
+    /// of the Object, else the one with the lowest Short Server ID. Use
+    /// [`change_as`](Self::change_as) to name another owner. With an Object Instance, those about it go.
+    ///
+    /// ```
+    /// # use lwm2m_core::{InstanceId, Instant, ShortServerId};
+    /// # use lwm2m_objects::{ObjectTree, Store, typed::{Device, Security, Server}};
+    /// # use lwm2m_statemachine::{Client, ClientConfig};
+    /// use lwm2m_core::Value;
+    /// use lwm2m_objects::{Change, LOCATION};
+    ///
+    /// # let id = ShortServerId::new(101).unwrap();
+    /// # let mut tree = ObjectTree::new();
+    /// # tree.add(Store::of([(InstanceId::ZERO, Security::no_sec("coap://192.0.2.1", id))]));
+    /// # tree.add(Store::of([(InstanceId::ZERO, Server::new(id, 86_400))]));
+    /// # tree.add(Store::of([(InstanceId::ZERO, Device::default())]));
+    /// # let now = Instant::ZERO;
+    /// tree.add(Store::new(&LOCATION));
+    /// let mut client = Client::new(ClientConfig::new("device", [7; 32]), tree)?;
+    /// let set = |path: &str, value: Value| Change::Set { path: path.parse().unwrap(), value };
+    /// let found = [
+    ///     Change::Create { path: "/6/0".parse()? },
+    ///     set("/6/0/0", 51.5.into()),
+    ///     set("/6/0/1", 0.1.into()),
+    ///     set("/6/0/5", Value::Time(1_700_000_000)),
+    /// ];
+    /// client.change(now, found)?;
+    /// let lost = [Change::Delete { path: "/6/0".parse()? }];
+    /// client.change(now, lost)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ObjectTree::change`], and [`WriteError::TooMany`] if no Access Control Object Instance
+    /// is free.
     pub fn change(
         &mut self,
         now: Instant,
         changes: impl Into<Vec<Change>>,
     ) -> Result<(), WriteError> {
-        let changes = self.tree.check(changes)?;
-        let mut paths = self.tree.commit(&changes)?;
-        let all = changes.iter().map(Change::path);
-        paths.extend(all.filter(|path| path.object() == Some(ObjectId::SECURITY)));
-        self.follow(now, paths);
-        Ok(())
+        self.commit(now, None, changes.into())
+    }
+
+    /// Like [`change`](Self::change), with this server as the owner of what is created.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`change`](Self::change).
+    pub fn change_as(
+        &mut self,
+        now: Instant,
+        owner: ShortServerId,
+        changes: impl Into<Vec<Change>>,
+    ) -> Result<(), WriteError> {
+        self.commit(now, Some(owner), changes.into())
     }
 
     /// Reports that a value at `path` has changed. Use it for values that the tree doesn't hold
@@ -440,8 +485,7 @@ impl Machine for Client {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.expire(now);
-        self.tree.handle_timeout(now);
-        self.follow_objects(now);
+        self.advance_objects(now);
         self.endpoint.handle_timeout(now);
         self.drain(now);
         // An Update goes out before notifications that were due earlier (TS 8.3).
@@ -502,8 +546,7 @@ impl Client {
                 },
                 Some(origin),
             ) => {
-                // Times are read as of now.
-                self.tree.handle_timeout(now);
+                self.advance_objects(now);
                 let effect = self.request(now, |requests, context| {
                     requests.serve(context, origin, responder, &request, &body)
                 });
@@ -524,7 +567,7 @@ impl Client {
                     offset,
                     more,
                 };
-                self.tree.handle_timeout(now);
+                self.advance_objects(now);
                 self.request(now, |requests, context| {
                     requests.serve_block(context, origin, responder, &request, block);
                 });
@@ -683,8 +726,7 @@ impl Client {
         result: Result<(), Code>,
     ) -> Result<Code, DeferredError> {
         self.expire(now);
-        // Times are read as of now.
-        self.tree.handle_timeout(now);
+        self.advance_objects(now);
         let (sent, effect) = self.request(now, |requests, context| {
             requests.answer(context, request, operation, result)
         })?;
@@ -725,14 +767,9 @@ impl Client {
     fn follow_request(&mut self, now: Instant, effect: Effect) {
         match effect {
             Effect::Nothing => {}
-            Effect::Written {
-                account,
-                changes,
-                differences,
-            } => {
+            Effect::Committed { differences, event } => {
                 self.follow(now, differences);
-                self.events
-                    .push_back(ClientEvent::Written { account, changes });
+                self.events.push_back(*event);
             }
             Effect::AttributesWritten {
                 account,
@@ -773,14 +810,40 @@ impl Client {
         }
     }
 
+    /// Commits changes of the application's own, with what follows from them in access control.
+    fn commit(
+        &mut self,
+        now: Instant,
+        owner: Option<ShortServerId>,
+        changes: Vec<Change>,
+    ) -> Result<(), WriteError> {
+        let tree = &self.tree;
+        let owners = match owner {
+            Some(owner) => access::created(tree, owner, &changes)?,
+            None => access::created_by_client(tree, &changes)?,
+        };
+        // No server reads the Security Object, but accounts come and go with it.
+        let of_security = |path: &Path| path.object() == Some(ObjectId::SECURITY);
+        let accounts: Vec<Path> = changes
+            .iter()
+            .map(Change::path)
+            .filter(of_security)
+            .collect();
+        let differences = self.tree.change([changes, owners].concat())?;
+        self.follow(now, differences.into_iter().chain(accounts));
+        self.follow_objects(now);
+        Ok(())
+    }
+
     /// Does what follows from changes at these paths, whoever made them: what belongs to Object Instances
     /// and accounts that are gone ends, notifications become due, and servers are sent an Update if what
     /// they know has changed.
     fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
-        let paths: Vec<Path> = paths.into_iter().collect();
-        let is_gone =
-            |path: &&Path| matches!(path, Path::Instance(..)) && !self.tree.target(**path).exists();
-        let gone: Vec<Path> = paths.iter().filter(is_gone).copied().collect();
+        let mut paths: Vec<Path> = paths.into_iter().collect();
+        let mut gone = self.gone(&paths);
+        let rights = self.without_rights_on(&gone);
+        gone.extend_from_slice(&rights);
+        paths.extend(rights);
         if paths
             .iter()
             .any(|path| path.object() == Some(ObjectId::SECURITY))
@@ -810,6 +873,37 @@ impl Client {
         for path in gone {
             self.end_below(now, path);
         }
+    }
+
+    /// The Object Instances among these paths that are no longer there.
+    fn gone(&self, paths: &[Path]) -> Vec<Path> {
+        let is_gone =
+            |path: &&Path| matches!(path, Path::Instance(..)) && !self.tree.target(**path).exists();
+        paths.iter().filter(is_gone).copied().collect()
+    }
+
+    /// Deletes the Access Control Object Instances about Object Instances that are gone, whoever deleted
+    /// these (TS 7.3.1.2.2). Returns what was deleted.
+    fn without_rights_on(&mut self, gone: &[Path]) -> Vec<Path> {
+        let about = gone.iter().filter_map(|path| match path {
+            Path::Instance(object, instance) => Some((*object, *instance)),
+            _ => None,
+        });
+        let about =
+            about.flat_map(|(object, instance)| access::deleted(&self.tree, object, instance));
+        let changes: Vec<Change> = about.collect();
+        if changes.is_empty() || self.tree.is_holding() {
+            return Vec::new();
+        }
+        // An Object that keeps them gives no right on what isn't there.
+        self.tree.change(changes).unwrap_or_default()
+    }
+
+    /// Brings the Objects to this moment: times are read as of now, and what has changed by itself counts,
+    /// access rights among it, before anything is answered.
+    fn advance_objects(&mut self, now: Instant) {
+        self.tree.handle_timeout(now);
+        self.follow_objects(now);
     }
 
     /// Does what follows from changes that Objects have made by themselves.

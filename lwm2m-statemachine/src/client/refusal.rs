@@ -99,6 +99,7 @@ impl From<WriteError> for Refusal {
         match error {
             WriteError::NotFound(_) => Self::NotFound,
             WriteError::NotWritable(_) | WriteError::NotManaged(_) => Self::NotSupported,
+            WriteError::NotSupplied(_) | WriteError::CheckedElsewhere => Self::Failed,
             _ => Self::Malformed,
         }
     }

@@ -6,6 +6,7 @@
 //! application answers.
 
 mod admission;
+mod commits;
 mod deferred;
 mod streams;
 
@@ -14,13 +15,13 @@ use core::time::Duration;
 
 use lwm2m_core::{
     Arguments, AttributesUpdate, Code, ContentFormat, Instant, Operation, Path, ShortServerId,
-    WriteMode, codec::Scope,
 };
 use lwm2m_objects::{Change, Execution, ObjectTree, Target, access};
 
 pub(super) use self::streams::Block;
 use self::{
     admission::{Classified, classify},
+    commits::Commit,
     deferred::{Asker, Deferred, OpenKind, OpenRequest},
     streams::Streams,
 };
@@ -38,10 +39,7 @@ use super::{
     refusal::Refusal,
     timers::Timers,
 };
-use crate::{
-    coap::{Endpoint, MessageBuf, MessageRef, Responder, SendError, TransferId},
-    downlink::payload,
-};
+use crate::coap::{Endpoint, MessageBuf, MessageRef, Responder, SendError, TransferId};
 
 /// The requests of servers: how they are answered, and those that take more than one call.
 #[derive(Debug)]
@@ -119,12 +117,11 @@ impl Reader<'_> {
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
     Nothing,
-    /// A server has written.
-    Written {
-        account: AccountId,
-        changes: Vec<Change>,
+    /// A server has written, created or deleted, and the application is told.
+    Committed {
         /// The paths that now read differently.
         differences: Vec<Path>,
+        event: Box<ClientEvent>,
     },
     /// A server has set or unset attributes.
     AttributesWritten {
@@ -156,6 +153,16 @@ enum Progress {
 impl Progress {
     const fn answered(answer: MessageBuf) -> Self {
         Self::Done(answer, Effect::Nothing)
+    }
+
+    fn committed(commit: Commit, event: impl FnOnce(Vec<Change>) -> ClientEvent) -> Self {
+        let Commit {
+            answer,
+            changes,
+            differences,
+        } = commit;
+        let event = Box::new(event(changes));
+        Self::Done(answer, Effect::Committed { differences, event })
     }
 }
 
@@ -287,40 +294,63 @@ impl Requests {
         if classified.operation == Operation::CancelObservation {
             return Ok(self.cancel(&reader, origin, responder, &classified, admitted));
         }
-        let server = admitted?;
+        let (server, account) = (admitted?, origin.account);
         match classified.operation {
             Operation::Read | Operation::Observe => {
-                let asker = (server, origin.account);
+                let asker = (server, account);
                 self.read(reader, asker, responder, &classified)
             }
             Operation::Discover => {
                 let answer = discover(context.tree, context.attributes, server, path);
                 answer.map(Progress::answered)
             }
-            Operation::Write => write(context.tree, origin.account, path, request, body),
+            Operation::Write => {
+                let commit = commits::write(context.tree, path, request, body)?;
+                let event = |changes| ClientEvent::Written { account, changes };
+                Ok(Progress::committed(commit, event))
+            }
+            Operation::Create => {
+                let commit = commits::create(context.tree, server, path, request, body)?;
+                let instances = commit.created();
+                let event = |_| ClientEvent::Created { account, instances };
+                Ok(Progress::committed(commit, event))
+            }
+            Operation::Delete => {
+                let commit = commits::delete(context.tree, path)?;
+                let event = |_| ClientEvent::Deleted { account, path };
+                Ok(Progress::committed(commit, event))
+            }
             Operation::WriteAttributes => {
-                write_attributes(context, (server, origin.account), path, request)
+                write_attributes(context, (server, account), path, request)
             }
-            Operation::Execute => {
-                let arguments = Arguments::parse(body).map_err(|_| Refusal::Malformed)?;
-                if self.deferred.covers(DeferredOperation::Execute, path) {
-                    let kind = OpenKind::Execute(arguments.as_str().into());
-                    return self.wait(server, path, kind);
-                }
-                let execution = context.tree.execute(path, &arguments)?;
-                let effect = match execution {
-                    Execution::Done => Effect::Nothing,
-                    Execution::Application => Effect::Executed {
-                        account: origin.account,
-                        path,
-                        arguments: Some(arguments.as_str().into()),
-                    },
-                };
-                Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
-            }
+            Operation::Execute => self.run(context, (server, account), path, body),
             // Admission refuses all other operations.
             operation => Err(Refusal::NotOffered(operation)),
         }
+    }
+
+    /// Execute (TS 5.4.5).
+    fn run(
+        &self,
+        context: &mut Context<'_>,
+        (server, account): (ShortServerId, AccountId),
+        path: Path,
+        body: &[u8],
+    ) -> Result<Progress, Refusal> {
+        let arguments = Arguments::parse(body).map_err(|_| Refusal::Malformed)?;
+        if self.deferred.covers(DeferredOperation::Execute, path) {
+            let kind = OpenKind::Execute(arguments.as_str().into());
+            return self.wait(server, path, kind);
+        }
+        let effect = match context.tree.execute(path, &arguments)? {
+            Execution::Done => Effect::Nothing,
+            Execution::Application => Effect::Executed {
+                account,
+                path,
+                arguments: Some(arguments.as_str().into()),
+            },
+        };
+        Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
     }
 
     /// Read and Observe (TS 5.4.1, 5.5.1).
@@ -516,28 +546,6 @@ fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusa
             content(tree, server, &target, *format, None).map(Progress::answered)
         }
     }
-}
-
-/// Write (TS 5.4.3): the decoder pushes into a transaction, which commits whole or not at all.
-fn write(
-    tree: &mut ObjectTree,
-    account: AccountId,
-    path: Path,
-    request: &MessageRef<'_>,
-    body: &[u8],
-) -> Result<Progress, Refusal> {
-    let mode = request.code().method().and_then(WriteMode::of);
-    let mut transaction = tree.write(path, mode.ok_or(Refusal::NotSupported)?)?;
-    let format = request.content_format().ok_or(Refusal::Malformed)?;
-    payload::decode(format, body, Scope::write(path), tree, &mut transaction)?;
-    let changes = transaction.finish()?;
-    let differences = tree.commit(&changes)?;
-    let effect = Effect::Written {
-        account,
-        changes: changes.into_changes(),
-        differences,
-    };
-    Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
 }
 
 /// Write-Attributes (TS 5.4.4): all attributes, or none.

@@ -116,7 +116,7 @@ fn the_right_comes_after_the_target_and_before_the_operation() {
         // On an Object Instance the right to execute comes first as well.
         (WRITE, on(Method::Post, "/3/0"), Code::UNAUTHORIZED),
         (EXECUTE, on(Method::Post, "/3/0"), Code::METHOD_NOT_ALLOWED),
-        // Rights also come before an operation that this Client doesn't offer.
+        // So they do where the Object can't be created or deleted.
         (NONE, on(Method::Delete, "/3/0"), Code::UNAUTHORIZED),
         (NONE, on(Method::Post, "/3"), Code::UNAUTHORIZED),
     ] {

@@ -6,6 +6,7 @@ mod access;
 mod attributes;
 mod bad_input;
 mod changes;
+mod creating;
 mod deferred;
 mod downloads;
 mod empty_arrays;

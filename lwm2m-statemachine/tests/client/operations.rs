@@ -460,26 +460,6 @@ fn execute_that_is_refused() {
 }
 
 #[test]
-fn what_this_client_does_not_offer_is_not_allowed() {
-    let mut bench = Bench::new();
-    for (request, code) in [
-        (
-            with_payload(Method::Post, "/3", ContentFormat::TLV, b"\xC1\x0D\x07"),
-            Code::METHOD_NOT_ALLOWED,
-        ),
-        (
-            with_payload(Method::Post, "/9", ContentFormat::TLV, b""),
-            Code::NOT_FOUND,
-        ),
-        (on(Method::Delete, "/3/0"), Code::METHOD_NOT_ALLOWED),
-        (on(Method::Delete, "/3/1"), Code::NOT_FOUND),
-    ] {
-        let shown = format!("{request:?}");
-        assert_eq!(bench.code(request), code, "{shown}");
-    }
-}
-
-#[test]
 fn a_retransmitted_execute_runs_once_and_gets_the_same_answer() {
     let mut bench = Bench::new();
     let wire = on(Method::Post, "/3/0/4").finish(MessageType::Confirmable, 77, Token::EMPTY);

@@ -1,16 +1,18 @@
 //! The order of checks: of several faults the first in this order is answered, however the request
 //! comes in (TS 7.3.2, 8.5).
 
-use lwm2m_core::{Code, ContentFormat, Method};
+use lwm2m_core::{Code, ContentFormat, InstanceId, Method};
 use lwm2m_objects::{Answer, ObjectTree, firmware::FirmwareUpdateObject, typed};
 use lwm2m_statemachine::ClientConfig;
 
 use crate::{
+    creating::jobs,
     request::{Request, Way},
     support::{Bench, server_id, tree},
 };
 
 const UNKNOWN: ContentFormat = ContentFormat::new(9999);
+const NO_FORMAT: Code = Code::UNSUPPORTED_CONTENT_FORMAT;
 
 /// The faults of a request, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +77,11 @@ fn bench() -> Bench {
     let mut tree: ObjectTree = tree(typed::Server::new(server_id(101), 86_400));
     let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |_| Answer::Done);
     tree.add(firmware.unwrap());
+    tree.add(
+        jobs()
+            .with(InstanceId::ZERO, 1, 5)
+            .with(InstanceId::ZERO, 0, 0),
+    );
     let mut bench = Bench::with_tree(ClientConfig::new("order", [7; 32]), tree);
     bench.accept_register();
     bench
@@ -280,33 +287,55 @@ fn a_write_attributes_tells_the_first_fault() {
     });
 }
 
-/// An operation that this Client doesn't offer is 4.05 on any existing target.
 #[test]
-fn a_create_and_a_delete_tell_the_first_fault() {
-    const ALL: &[(&str, &[Fault])] = &[
-        ("/", &[Unsupported]),
-        ("/3", &[Unsupported]),
-        ("/3/0", &[Unsupported]),
-        ("/3/0/9", &[Unsupported]),
-    ];
-    holds(&Table {
-        request: Request::new(Method::Delete, ""),
-        success: Code::DELETED,
-        paths: ALL,
-        formats: &[(None, None)],
-        payloads: NO_PAYLOAD,
-        queries: NO_QUERY,
-    });
+fn a_create_tells_the_first_fault() {
     holds(&Table {
         request: Request::new(Method::Post, ""),
         success: Code::CREATED,
-        paths: &[("/", &[Unsupported]), ("/3", &[Unsupported])],
+        paths: &[
+            ("/", &[Unsupported]),
+            // Not for servers to create.
+            ("/3", &[Unsupported]),
+            ("/26242", &[]),
+        ],
         formats: &[
             (Some(ContentFormat::TLV), None),
-            (Some(UNKNOWN), Some(Code::UNSUPPORTED_CONTENT_FORMAT)),
+            // Object Instances come in TLV or JSON (TS 5.4.6).
+            (Some(ContentFormat::TEXT), Some(NO_FORMAT)),
+            (Some(ContentFormat::OPAQUE), Some(NO_FORMAT)),
+            (Some(UNKNOWN), Some(NO_FORMAT)),
             (None, Some(Code::BAD_REQUEST)),
         ],
-        payloads: &[(b"\xC1\x0D\x07", None), (b"\xC1\x0D", Some(Payload))],
+        payloads: &[
+            (b"\xC1\x01\x07", None),
+            (b"\xC1\x01\x07\xC8\x02\x0Ba long note", None),
+            // Not of the definition.
+            (b"\xC1\x63\x07\xC1\x01\x07", None),
+            (b"\xC1\x01", Some(Payload)),
+            (b"\xC8\x02\x0Ba long note\xC1\x63\x07", Some(Payload)),
+            (b"\x08\x00\x03\xC1\x01\x07", Some(Payload)),
+        ],
+        queries: NO_QUERY,
+    });
+}
+
+#[test]
+fn a_delete_tells_the_first_fault() {
+    holds(&Table {
+        request: Request::new(Method::Delete, ""),
+        success: Code::DELETED,
+        paths: &[
+            ("/", &[Unsupported]),
+            ("/3", &[Unsupported]),
+            ("/3/0", &[Unsupported]),
+            ("/3/0/9", &[Unsupported]),
+            ("/26242", &[Unsupported]),
+            ("/26242/0", &[]),
+            ("/26242/1", &[Missing]),
+            ("/26242/0/1", &[Unsupported]),
+        ],
+        formats: &[(None, None)],
+        payloads: NO_PAYLOAD,
         queries: NO_QUERY,
     });
 }

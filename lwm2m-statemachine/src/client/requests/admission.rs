@@ -7,17 +7,16 @@
 //! 1. The target isn't in the Security Object: 4.01 (TS E.1).
 //! 2. The target exists: 4.04.
 //! 3. The server has the right: 4.01 (TS 7.3.2).
-//! 4. The target supports the operation, and this Client offers it: 4.05.
+//! 4. The target supports the operation: 4.05.
 //! 5. The formats: 4.15 for the payload's, 4.06 for the answer's. Operations for which Table 27
 //!    has neither are 4.00, as is a format that is not named.
 //! 6. The payload: 4.00. The operation itself checks it.
 //!
-//! [`access`] makes checks 1 to 4, except for whether this Client offers the operation. No
-//! operation of the Bootstrap interface is offered yet.
+//! [`access`] makes checks 1 to 4. No operation of the Bootstrap interface is offered yet.
 
 use lwm2m_core::{
     ContentFormat, DownlinkRequest, ObjectId, ObserveOption, Operation, Path, ResourceSupport,
-    ShortServerId,
+    ShortServerId, codec::Scope,
 };
 use lwm2m_objects::{ObjectTree, Target, access};
 
@@ -99,9 +98,8 @@ impl Classified<'_> {
 
     /// Makes checks 1 to 4.
     fn authorize(&self, tree: &ObjectTree) -> Result<ShortServerId, Refusal> {
-        let not_offered = Refusal::NotOffered(self.operation);
         let Caller::Server(server) = self.caller else {
-            return Err(not_offered);
+            return Err(Refusal::NotOffered(self.operation));
         };
         let operation = match self.operation {
             // Its answer is that of a Read.
@@ -109,16 +107,7 @@ impl Classified<'_> {
             operation => operation,
         };
         access::authorize_target(tree, &self.target, server, operation)?;
-        match self.operation {
-            Operation::Read
-            | Operation::Observe
-            | Operation::CancelObservation
-            | Operation::Discover
-            | Operation::Write
-            | Operation::WriteAttributes
-            | Operation::Execute => Ok(server),
-            _ => Err(not_offered),
-        }
+        Ok(server)
     }
 
     fn check_formats(&self) -> Result<(), Refusal> {
@@ -132,6 +121,7 @@ impl Classified<'_> {
             Operation::Write if !supported(self.request.content_format) => {
                 Err(Refusal::UnsupportedFormat)
             }
+            Operation::Create if !self.carries_instances() => Err(Refusal::UnsupportedFormat),
             // Arguments are plain text, with or without saying so (TS 5.4.5).
             Operation::Execute
                 if !matches!(
@@ -143,6 +133,16 @@ impl Classified<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the payload's format is one for whole Object Instances: TLV or JSON (TS 5.4.6).
+    fn carries_instances(&self) -> bool {
+        let object = self.target.path().object();
+        let scope = object.map(Scope::create);
+        let (Some(format), Some(scope)) = (self.request.content_format, scope) else {
+            return true;
+        };
+        payload::carries(format, scope)
     }
 
     /// The format of an answer: what Accept asks for, else TLV, or `single` for a single Resource
