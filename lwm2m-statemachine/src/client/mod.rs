@@ -13,6 +13,7 @@ mod observations;
 mod refusal;
 mod registrations;
 mod requests;
+mod statistics;
 mod timers;
 
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -461,6 +462,7 @@ impl Machine for Client {
         if self.is_offline() || !self.is_in_use(connection) {
             return Ok(());
         }
+        statistics::received(&mut self.tree, now, &datagram);
         let caller = self.registrations.caller(now, connection);
         // Requests before the registration is answered, and after its lifetime, are met with silence:
         // no acknowledgement and no Reset, so that a retransmission still works (TS 5.3, 5.4).
@@ -508,7 +510,9 @@ impl Machine for Client {
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_, ConnectionId>> {
-        self.endpoint.poll_transmit()
+        let transmit = self.endpoint.poll_transmit()?;
+        statistics::sent(&mut self.tree, transmit.payload);
+        Some(transmit)
     }
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
