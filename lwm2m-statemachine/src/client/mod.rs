@@ -433,16 +433,19 @@ impl Client {
 
     /// There is no network for a while: the Client asks for no connection, sends nothing and ignores
     /// every datagram. Registrations live on until their lifetime is over, and so do observations.
-    /// Connections are kept; one that is lost meanwhile is told by
-    /// [`disconnected`](Self::disconnected).
+    /// Connections to servers are kept; one that is lost meanwhile is told by
+    /// [`disconnected`](Self::disconnected). Those of downloads end.
     pub fn go_offline(&mut self, now: Instant) {
         self.register(now, Registrations::go_offline);
+        self.download(now, Downloads::go_offline);
+        self.drain(now);
     }
 
     /// There is a network again. Each server with a registration hears an Update, before any
     /// notification (TS 8.3).
     pub fn go_online(&mut self, now: Instant) {
         self.register(now, Registrations::go_online);
+        self.download(now, Downloads::go_online);
     }
 }
 
