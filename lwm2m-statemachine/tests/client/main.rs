@@ -19,7 +19,6 @@ mod reconnecting;
 mod registration;
 mod request;
 mod servers;
-mod statistics;
 mod streaming;
 mod support;
 mod table_27;

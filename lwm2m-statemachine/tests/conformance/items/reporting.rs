@@ -1,0 +1,140 @@
+//! Observations: tests 301 to 303, and those of the Objects that are like them.
+
+use lwm2m_core::{Code, Value};
+
+use crate::{
+    bench::{Bench, Observation, step},
+    configurations::{Setup, c4},
+    message::read,
+};
+
+/// Test 301 up to the first answers: /3/0/7 between 5 and 15 seconds, /3/0/8 between 10 and 20.
+fn observed(bench: &mut Bench) -> [Observation; 2] {
+    step("1. GET /3/0/6");
+    bench.request(&read("/3/0/6")).expect(Code::CONTENT);
+    step("2. Write-Attributes");
+    bench.set_attributes("/3/0/7?pmin=5&pmax=15");
+    bench.set_attributes("/3/0/8?pmin=10&pmax=20");
+    step("3. Observe both");
+    let voltage = bench.observe("/3/0/7");
+    assert_eq!(voltage.first.values().integers(7), [(0, 3800), (1, 5000)]);
+    let current = bench.observe("/3/0/8");
+    assert_eq!(current.first.values().integers(8), [(0, 125), (1, 900)]);
+    [voltage, current]
+}
+
+fn basic_observation() {
+    let mut bench = c4().registered();
+    let [voltage, current] = observed(&mut bench);
+    let start = bench.now;
+    step("4. what changes is notified at the end of the Minimum Period");
+    bench.pass(1);
+    bench.set("/3/0/7/0", 3700);
+    bench.set("/3/0/8/1", 901);
+    bench.pass(4);
+    let answer = bench.expect_notified(&voltage, (start, 5));
+    assert_eq!(answer.values().integers(7), [(0, 3700), (1, 5000)]);
+    bench.pass(5);
+    let answer = bench.expect_notified(&current, (start, 10));
+    assert_eq!(answer.values().integers(8), [(0, 125), (1, 901)]);
+    step("nothing changes: the Maximum Period brings a notification");
+    bench.pass(10);
+    bench.expect_notified(&voltage, (start, 20));
+    bench.expect_quiet();
+    bench.pass(10);
+    bench.expect_notified(&current, (start, 30));
+    step("a change after the Minimum Period is notified at once");
+    bench.pass(1);
+    bench.set("/3/0/7/0", 3600);
+    bench.expect_notified(&voltage, (start, 31));
+    bench.expect_quiet();
+}
+
+pub(crate) fn ets_301_observation_and_notification() {
+    basic_observation();
+}
+
+pub(crate) fn ets_660_basic_observation() {
+    basic_observation();
+}
+
+pub(crate) fn ets_302_cancel_by_reset() {
+    for (kind, setup) in [("NON", c4()), ("CON", c4().confirmable())] {
+        let mut bench = setup.registered();
+        let [voltage, current] = observed(&mut bench);
+        step(&format!("a Reset for a {kind} notification of /3/0/7"));
+        bench.reject(&voltage);
+        bench.pass(15);
+        assert_eq!(bench.notifications(&voltage).len(), 1);
+        step(&format!("{kind}: /3/0/7 is silent, /3/0/8 goes on"));
+        bench.set("/3/0/7/0", 3700);
+        bench.pass(40);
+        assert!(bench.notifications(&voltage).is_empty());
+        assert!(!bench.notifications(&current).is_empty());
+        step(&format!("a Reset for a {kind} notification of /3/0/8"));
+        bench.reject(&current);
+        bench.pass(20);
+        assert_eq!(bench.notifications(&current).len(), 1);
+        bench.set("/3/0/8/0", 100);
+        bench.pass(60);
+        bench.expect_quiet();
+    }
+}
+
+pub(crate) fn ets_303_cancel_by_observe() {
+    step("with the token of each");
+    let mut bench = c4().registered();
+    let [voltage, current] = observed(&mut bench);
+    bench.pass(30);
+    assert!(!bench.notifications(&voltage).is_empty());
+    assert!(!bench.notifications(&current).is_empty());
+    bench.cancel(&voltage);
+    bench.set("/3/0/7/0", 3700);
+    bench.set("/3/0/8/0", 100);
+    bench.pass(30);
+    assert!(bench.notifications(&voltage).is_empty());
+    assert!(
+        !bench.notifications(&current).is_empty(),
+        "the other one goes on"
+    );
+    bench.cancel(&current);
+    bench.pass(60);
+    bench.expect_quiet();
+
+    step("with another token on /3/0: both end");
+    let mut bench = c4().registered();
+    observed(&mut bench);
+    bench.cancel_path("/3/0");
+    bench.set("/3/0/7/0", 3700);
+    bench.set("/3/0/8/0", 100);
+    bench.pass(60);
+    bench.expect_quiet();
+}
+
+/// Test 710 and those like it: an Object Instance is observed with a Minimum Period of 2 seconds and a
+/// Maximum Period of 10.
+pub(crate) fn instance_observation(
+    setup: Setup,
+    path: &str,
+    (changed, value): (&str, Value),
+) -> (Bench, Observation) {
+    let mut bench = setup.registered();
+    step(&format!("1. Write-Attributes {path}?pmin=2&pmax=10"));
+    bench.set_attributes(&format!("{path}?pmin=2&pmax=10"));
+    step(&format!("2. Observe {path}"));
+    let observation = bench.observe(path);
+    let start = observation.since;
+    let initial = observation.first.values();
+    step("3. a change is notified after 2 seconds, with the whole Object Instance");
+    bench.pass(1);
+    bench.set(changed, value);
+    bench.pass(1);
+    let answer = bench.expect_notified(&observation, (start, 2));
+    let values = answer.values();
+    assert_eq!(values.resources(), initial.resources());
+    assert_ne!(values, initial);
+    step("without a change, 10 seconds later");
+    bench.pass(10);
+    bench.expect_notified(&observation, (start, 12));
+    (bench, observation)
+}

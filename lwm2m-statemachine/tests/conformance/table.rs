@@ -1,0 +1,246 @@
+//! Runs the tests, and prints the table.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use std::{io, panic, process::ExitCode, sync::Mutex};
+
+use crate::{
+    bench::{step, take_step},
+    catalogue::{APPENDIX_B, ETS, Listed},
+    items::ITEMS,
+};
+
+/// How an item is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Item {
+    /// The identifier in the catalogue.
+    pub(crate) id: &'static str,
+    pub(crate) shown: Shown,
+}
+
+/// By what an item is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shown {
+    /// A test, by its name.
+    Test(&'static str, fn()),
+    /// Nothing yet: it belongs to something that is not built.
+    NotYet(&'static str),
+    /// Nothing, as there is nothing to show.
+    Nothing(&'static str),
+}
+
+/// An item and its test.
+macro_rules! test {
+    ($id:literal, $module:ident :: $name:ident) => {
+        Item {
+            id: $id,
+            shown: Shown::Test(stringify!($name), $module::$name),
+        }
+    };
+}
+
+/// An item that waits for something else.
+macro_rules! not_yet {
+    ($id:literal, $reason:literal) => {
+        Item {
+            id: $id,
+            shown: Shown::NotYet($reason),
+        }
+    };
+}
+
+/// An item that can't be shown.
+macro_rules! nothing {
+    ($id:literal, $reason:literal) => {
+        Item {
+            id: $id,
+            shown: Shown::Nothing($reason),
+        }
+    };
+}
+
+pub(crate) use {not_yet, nothing, test};
+
+/// Runs the tests that the arguments select, as those of a test harness: names or parts of them,
+/// `--exact`, `--skip NAME`, `--list`.
+pub(crate) fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let selection = Selection::of(arguments);
+    if selection.list {
+        for item in ITEMS {
+            if let Shown::Test(name, _) = item.shown {
+                println!("{name}: test");
+            }
+        }
+        return ExitCode::SUCCESS;
+    }
+    let faults = faults();
+    let mut table = Table::default();
+    let fault: Arc<Mutex<String>> = Arc::default();
+    let place = Arc::clone(&fault);
+    panic::set_hook(Box::new(move |info| {
+        if let Ok(mut fault) = place.lock() {
+            *fault = info.to_string();
+        }
+    }));
+    for item in ITEMS {
+        let verdict = match item.shown {
+            Shown::Test(name, test) if selection.has(name) => {
+                step("");
+                let passed = panic::catch_unwind(test).is_ok();
+                let at = take_step();
+                if !passed {
+                    let fault = fault.lock().map(|fault| fault.clone()).unwrap_or_default();
+                    table
+                        .failures
+                        .push(format!("{name}\n  at the step: {at}\n  {fault}"));
+                }
+                if passed { "pass" } else { "FAIL" }
+            }
+            Shown::NotYet(_) if selection.is_all() => "not yet",
+            Shown::Nothing(_) if selection.is_all() => "nothing",
+            _ => continue,
+        };
+        table.add(item, verdict);
+    }
+    drop(panic::take_hook());
+    let done = table.print(&mut io::stdout().lock(), &faults);
+    match done {
+        Ok(()) if table.failures.is_empty() && faults.is_empty() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Which tests are wanted.
+#[derive(Debug, Default)]
+struct Selection {
+    names: Vec<String>,
+    skipped: Vec<String>,
+    exact: bool,
+    list: bool,
+}
+
+impl Selection {
+    fn of(mut arguments: impl Iterator<Item = String>) -> Self {
+        let mut selection = Self::default();
+        while let Some(argument) = arguments.next() {
+            match &*argument {
+                "--exact" => selection.exact = true,
+                "--list" => selection.list = true,
+                "--skip" => selection.skipped.extend(arguments.next()),
+                // Their values follow. They don't matter here.
+                "--test-threads" | "--format" | "--color" | "--logfile" | "-Z" => {
+                    arguments.next();
+                }
+                option if option.starts_with('-') => {}
+                _ => selection.names.push(argument),
+            }
+        }
+        selection
+    }
+
+    fn is_all(&self) -> bool {
+        self.names.is_empty() && self.skipped.is_empty()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let matches = |part: &String| {
+            if self.exact {
+                name == part
+            } else {
+                name.contains(&**part)
+            }
+        };
+        (self.names.is_empty() || self.names.iter().any(matches))
+            && !self.skipped.iter().any(matches)
+    }
+}
+
+/// The rows, and what went wrong.
+#[derive(Debug, Default)]
+struct Table {
+    rows: Vec<[&'static str; 4]>,
+    failures: Vec<String>,
+}
+
+impl Table {
+    fn add(&mut self, item: &Item, verdict: &'static str) {
+        let by = match item.shown {
+            Shown::Test(name, _) => name,
+            Shown::NotYet(reason) | Shown::Nothing(reason) => reason,
+        };
+        self.rows.push([item.id, title(item.id), by, verdict]);
+    }
+
+    fn print(&self, out: &mut impl io::Write, faults: &[String]) -> io::Result<()> {
+        let heading = ["id", "title", "test, or why there is none", "verdict"];
+        let width = |column: usize| {
+            let rows = self.rows.iter().chain([&heading]);
+            rows.map(|row| row[column].len()).max().unwrap_or(0)
+        };
+        let (first, second, third) = (width(0), width(1), width(2));
+        writeln!(out)?;
+        for [id, title, by, verdict] in [&heading].into_iter().chain(&self.rows) {
+            writeln!(out, "{id:first$}  {title:second$}  {by:third$}  {verdict}")?;
+        }
+        for fault in faults {
+            writeln!(out, "\nthe table is wrong: {fault}")?;
+        }
+        for failure in &self.failures {
+            writeln!(out, "\nFAILED: {failure}")?;
+        }
+        let count = |of: &str| {
+            self.rows
+                .iter()
+                .filter(|[.., verdict]| *verdict == of)
+                .count()
+        };
+        writeln!(
+            out,
+            "\nconformance: {} passed, {} failed, {} not yet, {} with nothing to show\n",
+            count("pass"),
+            count("FAIL"),
+            count("not yet"),
+            count("nothing"),
+        )
+    }
+}
+
+fn title(id: &str) -> &'static str {
+    let listed = catalogue().find(|(listed, _)| *listed == id);
+    listed.map_or("", |(_, title)| title)
+}
+
+fn catalogue() -> impl Iterator<Item = Listed> {
+    APPENDIX_B.iter().chain(ETS).copied()
+}
+
+/// Whether the table is whole: each item of the catalogue is there, each test has the name of its
+/// item, and no name is there twice.
+fn faults() -> Vec<String> {
+    let mut faults = Vec::new();
+    let listed: BTreeSet<&str> = catalogue().map(|(id, _)| id).collect();
+    let shown: BTreeSet<&str> = ITEMS.iter().map(|item| item.id).collect();
+    for missing in listed.difference(&shown) {
+        faults.push(format!("{missing} has no row"));
+    }
+    for unknown in shown.difference(&listed) {
+        faults.push(format!("{unknown} is not in the catalogue"));
+    }
+    let mut names = BTreeMap::new();
+    for item in ITEMS {
+        let Shown::Test(name, _) = item.shown else {
+            continue;
+        };
+        let stem = item.id.to_lowercase().replace('-', "_");
+        let rest = name.strip_prefix(&*stem);
+        if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_')) {
+            faults.push(format!("{name} is not named after {}", item.id));
+        }
+        if let Some(other) = names.insert(name, item.id) {
+            faults.push(format!("{name} shows {other} and {}", item.id));
+        }
+    }
+    faults
+}
