@@ -360,6 +360,21 @@ fn the_collection_period_ends() {
     }
 }
 
+/// What is counted quietly is read, and nobody is told.
+#[test]
+fn statistics_can_be_counted_quietly() {
+    let mut tree = with_statistics(0);
+    execute(&mut tree, "/7/0/6").unwrap();
+    let second = Instant::from_secs;
+    statistics(&mut tree).quietly(|statistics| statistics.sent(second(1), 3000));
+    assert_eq!(changed(&mut tree), [""; 0]);
+    assert_eq!(counters(&tree), [0, 0, 2, 0, 3000, 3000]);
+    assert_eq!(statistics(&mut tree).now(), second(1));
+    // The next message tells of its own.
+    statistics(&mut tree).received(second(2), 1000);
+    assert_eq!(changed(&mut tree), ["/7/0/5"]);
+}
+
 #[test]
 fn counters_are_not_set() {
     let mut tree = with_statistics(0);

@@ -23,7 +23,7 @@ use crate::{
 ///   servers may set it.
 /// - Power sources have the same Resource Instance ID in Resources 6, 7 and 8.
 ///
-/// Reboot and Factory Reset are left to the application. While the Object Instance is deleted (which
+/// Reboot and Factory Reset are left to the Client and the application. While the Object Instance is deleted (which
 /// no server can do, TS 5.2.7.5 and D.1), calls of the application have no effect.
 ///
 /// ```
@@ -410,6 +410,10 @@ impl Object for DeviceObject {
             return Ok(Execution::Done);
         }
         Ok(Execution::Application)
+    }
+
+    fn factory_reset(&mut self) {
+        self.reset_errors();
     }
 
     fn handle_timeout(&mut self, now: Instant) {

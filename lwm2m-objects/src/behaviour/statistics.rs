@@ -17,11 +17,11 @@ use crate::{
 /// [`ObjectTree`](crate::ObjectTree).
 ///
 /// Start sets the counters to 0 and begins to collect. Collecting ends with Stop, or when the
-/// Collection Period is over; the counters keep their values. The application reports each message
-/// that it sends or receives.
+/// Collection Period is over; the counters keep their values. A Client counts what it sends and
+/// receives itself; the application reports SMS that were sent, and what passes the Client by.
 ///
 /// Data is counted in bytes, and reported in full units of 1024. Message sizes are those of both
-/// directions.
+/// directions. They are those of CoAP messages, without what lower layers add.
 ///
 /// ```
 /// use lwm2m_core::{Arguments, Instant, ObjectId, Value};
@@ -51,6 +51,8 @@ pub struct ConnectivityStatisticsObject {
     /// Knows which counters there are, and has the Collection Period.
     store: Store,
     changed: Changed,
+    /// Whether changes of the counters aren't reported.
+    is_quiet: bool,
 }
 
 /// What has been collected.
@@ -107,6 +109,7 @@ impl ConnectivityStatisticsObject {
             now: Instant::ZERO,
             store: Store::of([(InstanceId::ZERO, config)]),
             changed: Changed::default(),
+            is_quiet: false,
         }
     }
 
@@ -129,6 +132,20 @@ impl ConnectivityStatisticsObject {
             let bytes = counters.message(bytes);
             counters.bytes_received = counters.bytes_received.saturating_add(bytes).min(MOST);
         });
+    }
+
+    /// The time of the last call.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Counts what `count` reports, and tells no observer of it. A notification must not be the
+    /// reason for the next one, so it is counted in this way.
+    pub fn quietly<R>(&mut self, count: impl FnOnce(&mut Self) -> R) -> R {
+        let before = core::mem::replace(&mut self.is_quiet, true);
+        let counted = count(self);
+        self.is_quiet = before;
+        counted
     }
 
     /// Counts an SMS that was sent. Call [`sent`](Self::sent) too, for its bytes.
@@ -179,7 +196,8 @@ impl ConnectivityStatisticsObject {
         let before = self.collection.counters;
         change(&mut self.collection.counters);
         for resource in 0..=5 {
-            if self.collection.counters.value(resource) != before.value(resource)
+            if !self.is_quiet
+                && self.collection.counters.value(resource) != before.value(resource)
                 && self.store.has(InstanceId::ZERO, resource.into())
             {
                 self.changed.push(path(resource.into()));
@@ -339,6 +357,11 @@ impl Object for ConnectivityStatisticsObject {
 
     fn poll_changed(&mut self) -> Option<Path> {
         self.changed.pop()
+    }
+
+    fn factory_reset(&mut self) {
+        self.collection.since = None;
+        self.change(|counters| *counters = Counters::default());
     }
 
     fn save(&self) -> Option<ObjectSnapshot> {

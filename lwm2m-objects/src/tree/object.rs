@@ -235,6 +235,10 @@ pub trait Object: Any + Send {
         Ok(Execution::Application)
     }
 
+    /// Erases what a device doesn't have when it leaves the factory (TS E.4, Resource 5), as far as it
+    /// isn't part of what the Object [saves](Self::save): measured values, errors, downloads.
+    fn factory_reset(&mut self) {}
+
     /// What to save across a restart; `None` if the values live elsewhere.
     fn save(&self) -> Option<ObjectSnapshot> {
         None

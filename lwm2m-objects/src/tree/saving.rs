@@ -29,13 +29,7 @@ impl ObjectTree {
     ///
     /// See [`SnapshotError`]; nothing has changed.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        for object in snapshot.checked()? {
-            let found = self.object(object.object);
-            let found = found.filter(|found| found.definition().version == object.version);
-            found
-                .ok_or(SnapshotError::Object(object.object))?
-                .check_saved(object)?;
-        }
+        self.check_snapshot(snapshot)?;
         self.roll_back();
         for object in snapshot.objects() {
             if let Some(found) = self.object_mut(object.object) {
@@ -43,6 +37,41 @@ impl ObjectTree {
             }
         }
         Ok(())
+    }
+
+    /// Whether [`restore`](Self::restore) would succeed.
+    ///
+    /// # Errors
+    ///
+    /// See [`SnapshotError`].
+    pub fn check_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        for object in snapshot.checked()? {
+            let found = self.object(object.object);
+            let found = found.filter(|found| found.definition().version == object.version);
+            found
+                .ok_or(SnapshotError::Object(object.object))?
+                .check_saved(object)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the Objects back to what they were in the factory (TS E.4, Resource 5): each
+    /// [erases](Object::factory_reset) what it doesn't save, and then those in `state` are restored.
+    /// What is [held](Self::hold) is rolled back first.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] if `state` can't be restored. Then the Objects keep their values, and only
+    /// what they don't save is erased.
+    pub fn factory_reset(&mut self, state: Option<&Snapshot>) -> Result<(), SnapshotError> {
+        self.roll_back();
+        let ids: Vec<ObjectId> = self.objects.ids().collect();
+        for id in ids {
+            if let Some(object) = self.object_mut(id) {
+                object.factory_reset();
+            }
+        }
+        state.map_or(Ok(()), |state| self.restore(state))
     }
 }
 

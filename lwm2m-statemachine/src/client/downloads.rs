@@ -41,6 +41,7 @@ pub(super) struct Downloads {
     all: BTreeMap<Path, Download>,
     config: DownloadConfig,
     random: Random,
+    is_offline: bool,
 }
 
 /// What downloads need for a step.
@@ -69,6 +70,7 @@ impl Downloads {
             all: BTreeMap::new(),
             config,
             random,
+            is_offline: false,
         }
     }
 
@@ -108,6 +110,9 @@ impl Downloads {
 
     /// Starts downloads that wait, as many as may run at once.
     fn start_waiting(&mut self, context: &mut Context<'_>) {
+        if self.is_offline {
+            return;
+        }
         loop {
             let is_waiting = |download: &Download| matches!(download.state, State::Waiting);
             let mut all = self.all.iter();
@@ -428,6 +433,27 @@ impl Downloads {
         }
         let event = ClientEvent::DownloadEnded { path, outcome };
         context.events.push_back(event);
+        self.start_waiting(context);
+    }
+
+    /// The application goes offline: the connections end, and none is asked for.
+    pub(super) fn go_offline(&mut self, context: &mut Context<'_>) {
+        self.is_offline = true;
+        for (path, download) in &mut self.all {
+            if let Some(connection) = download.connection() {
+                context.endpoint.close_peer(context.now, &connection);
+                let event = ClientEvent::Disconnect { connection };
+                context.events.push_back(event);
+            }
+            download.wait();
+            let timer = Timer::Download(*path);
+            context.timers.set(timer, &mut download.armed, None);
+        }
+    }
+
+    /// The application is online again.
+    pub(super) fn go_online(&mut self, context: &mut Context<'_>) {
+        self.is_offline = false;
         self.start_waiting(context);
     }
 }

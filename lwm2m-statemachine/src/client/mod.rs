@@ -13,6 +13,7 @@ mod observations;
 mod refusal;
 mod registrations;
 mod requests;
+mod statistics;
 mod timers;
 
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -432,16 +433,19 @@ impl Client {
 
     /// There is no network for a while: the Client asks for no connection, sends nothing and ignores
     /// every datagram. Registrations live on until their lifetime is over, and so do observations.
-    /// Connections are kept; one that is lost meanwhile is told by
-    /// [`disconnected`](Self::disconnected).
+    /// Connections to servers are kept; one that is lost meanwhile is told by
+    /// [`disconnected`](Self::disconnected). Those of downloads end.
     pub fn go_offline(&mut self, now: Instant) {
         self.register(now, Registrations::go_offline);
+        self.download(now, Downloads::go_offline);
+        self.drain(now);
     }
 
     /// There is a network again. Each server with a registration hears an Update, before any
     /// notification (TS 8.3).
     pub fn go_online(&mut self, now: Instant) {
         self.register(now, Registrations::go_online);
+        self.download(now, Downloads::go_online);
     }
 }
 
@@ -461,6 +465,7 @@ impl Machine for Client {
         if self.is_offline() || !self.is_in_use(connection) {
             return Ok(());
         }
+        statistics::received(&mut self.tree, now, &datagram);
         let caller = self.registrations.caller(now, connection);
         // Requests before the registration is answered, and after its lifetime, are met with silence:
         // no acknowledgement and no Reset, so that a retransmission still works (TS 5.3, 5.4).
@@ -508,7 +513,9 @@ impl Machine for Client {
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_, ConnectionId>> {
-        self.endpoint.poll_transmit()
+        let transmit = self.endpoint.poll_transmit()?;
+        statistics::sent(&mut self.tree, transmit.payload);
+        Some(transmit)
     }
 
     fn poll_event(&mut self) -> Option<ClientEvent> {

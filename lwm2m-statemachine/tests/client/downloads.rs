@@ -380,6 +380,46 @@ fn a_download_goes_on_at_its_block_after_silence() {
     rig.expect_complete();
 }
 
+/// Nothing is sent and no connection is asked for; on return the download goes on at its block.
+#[test]
+fn a_download_rests_while_the_client_is_offline() {
+    for has_begun in [false, true] {
+        let mut rig = Rig::new();
+        if has_begun {
+            rig.write_uri(URI);
+            rig.connect();
+            rig.serve(5);
+        }
+        rig.bench.client.go_offline(rig.bench.now);
+        rig.note_events();
+        if has_begun {
+            let closed = ClientEvent::Disconnect {
+                connection: rig.connection.unwrap(),
+            };
+            assert!(rig.events.contains(&closed));
+        } else {
+            let uri = Value::from(URI);
+            rig.bench
+                .client
+                .set(rig.bench.now, path("/5/0/1"), uri)
+                .unwrap();
+        }
+        // Longer than a download may be silent.
+        rig.pass(Duration::from_secs(7200));
+        assert!(lwm2m_kit::sent(&mut rig.bench.client).is_empty());
+        assert_eq!(rig.asked_connection(), None);
+        assert_eq!(rig.state(), (1, 0));
+        rig.bench.client.go_online(rig.bench.now);
+        let update = rig.bench.all_sent().remove(0);
+        rig.bench
+            .answer(&update, MessageBuf::response(Code::CHANGED));
+        rig.connect();
+        rig.serve(100);
+        assert_eq!(rig.asked, (0..16).collect::<Vec<u32>>());
+        rig.expect_complete();
+    }
+}
+
 /// RFC 7959 §2.4: blocks of two bodies are never mixed.
 #[test]
 fn another_image_begins_anew() {

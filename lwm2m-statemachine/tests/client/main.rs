@@ -19,6 +19,7 @@ mod reconnecting;
 mod registration;
 mod request;
 mod servers;
+mod statistics;
 mod streaming;
 mod support;
 mod table_27;

@@ -473,6 +473,10 @@ impl Object for FirmwareUpdateObject {
         }
     }
 
+    fn factory_reset(&mut self) {
+        self.change(|machine, ask| machine.reset(ask));
+    }
+
     fn save(&self) -> Option<ObjectSnapshot> {
         Some(self.saved(self.present))
     }

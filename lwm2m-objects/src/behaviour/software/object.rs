@@ -8,6 +8,7 @@ use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId, Value, Value
 use super::{
     components::Components,
     machine::{Event, Machine, Refused, Software},
+    phase::Phase,
     snapshot::{Snapshot, SnapshotError},
 };
 use crate::{
@@ -482,6 +483,25 @@ impl Object for SoftwareManagementObject {
                 self.fetches.end(instance);
                 (self.application)(instance, Event::Discard);
                 self.failed(instance, download_error(failure)).is_ok()
+            }
+        }
+    }
+
+    /// Packages that are on their way are abandoned. What is delivered or installed is left to the
+    /// application.
+    fn factory_reset(&mut self) {
+        let on_the_way = |machine: &Machine| {
+            matches!(machine.phase(), Phase::DownloadStarted | Phase::Downloaded)
+        };
+        let now = self.components.now().into_iter();
+        let abandoned = now.filter(|(_, machine)| on_the_way(machine));
+        let abandoned: Vec<InstanceId> = abandoned.map(|(instance, _)| instance).collect();
+        for instance in abandoned {
+            self.fetches.stop(instance);
+            (self.application)(instance, Event::Discard);
+            self.components.insert(instance);
+            for resource in [7, 9] {
+                self.changed.push(path(instance, resource));
             }
         }
     }

@@ -32,7 +32,7 @@ pub(super) struct Download {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// For others to end.
+    /// For others to end, or for the application to be online.
     Waiting,
     /// The application is asked for a connection.
     Connecting(ConnectionId),
@@ -78,6 +78,12 @@ impl Download {
             self.began = now;
         }
         self.progressed = now;
+    }
+
+    /// It waits from now on.
+    pub(super) fn wait(&mut self) {
+        self.body.interrupt();
+        self.state = State::Waiting;
     }
 
     /// Bytes have arrived.
