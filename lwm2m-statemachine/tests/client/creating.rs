@@ -13,6 +13,7 @@ use lwm2m_objects::{
 };
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
+    client::RegistrationState,
     coap::{MessageBuf, MessageRef, MessageType, Token},
 };
 
@@ -378,4 +379,85 @@ fn an_instance_that_is_replaced_at_once_stays_observed() {
     let [first, second] = after_updates(&mut two, 1);
     assert_eq!(first, []);
     assert_eq!(second, [(Code::CONTENT, MessageType::NonConfirmable)]);
+}
+
+/// Servers may delete Server Object Instances here, if they have the right to.
+fn deletable_accounts() -> Two {
+    let servers = [101, 102].map(|id| Server::new(server_id(id), 86_400));
+    Two::with(servers.clone(), |tree| {
+        let ids = [0, 1].map(|id| InstanceId::new(id).unwrap());
+        tree.add(Store::of(ids.into_iter().zip(servers)).managed(2));
+        tree.add(access_control([
+            access(1, 0, [ALL, READ]),
+            access(1, 1, [READ, ALL]),
+            access(3, 0, [ALL, READ]),
+        ]));
+    })
+}
+
+/// Its account has no Server Object Instance then, and rests until a bootstrap or the application mends it.
+#[test]
+fn a_server_that_deletes_its_server_instance_is_answered_and_then_left() {
+    let mut two = deletable_accounts();
+    assert_eq!(two.code(1, on(Method::Delete, "/1/0")), Code::UNAUTHORIZED);
+    let delete = on(Method::Delete, "/1/1");
+    let delete = delete.finish(MessageType::Confirmable, 0x7777, Token::EMPTY);
+    two.datagram(1, delete.as_ref());
+    let sent = two.sent();
+    let messages = sent.iter().map(|(server, bytes)| {
+        let message = MessageRef::parse(bytes).unwrap();
+        let path: Vec<&str> = message.uri_path().collect();
+        (*server, message.code(), path.join("/"))
+    });
+    let messages: Vec<_> = messages.collect();
+    let expected = [
+        (1, Code::DELETED, String::new()),
+        (1, Code::DELETE, "rd/a".to_owned()),
+        (0, Code::POST, "rd/a".to_owned()),
+    ];
+    for message in &expected {
+        assert!(messages.contains(message), "{messages:?}");
+    }
+    assert_eq!(messages.len(), 3);
+    let at = |expected: &_| messages.iter().position(|message| message == expected);
+    assert!(at(&expected[0]) < at(&expected[1]), "the answer goes first");
+    for (server, bytes) in &sent {
+        let message = MessageRef::parse(bytes).unwrap();
+        let code = match message.code() {
+            Code::DELETE => Code::DELETED,
+            Code::POST => Code::CHANGED,
+            _ => continue,
+        };
+        let (id, token) = (message.message_id(), message.token());
+        let answer = MessageBuf::response(code).finish(MessageType::Acknowledgement, id, token);
+        two.datagram(*server, answer.as_ref());
+    }
+    let rests = |two: &Two, id| {
+        let status = two.client.account(account(id)).unwrap();
+        status.state == RegistrationState::Resting
+    };
+    assert!(rests(&two, 1) && !rests(&two, 0));
+    // The rights on it go as well. Nothing is served, and nothing is tried again.
+    assert_eq!(controls(&two).len(), 2);
+    two.datagram(
+        1,
+        get("/3/0")
+            .finish(MessageType::Confirmable, 0x7778, Token::EMPTY)
+            .as_ref(),
+    );
+    assert_eq!(two.sent(), []);
+    while two.client.poll_event().is_some() {}
+    two.now += Duration::from_secs(3000);
+    two.client.handle_timeout(two.now);
+    assert_eq!(two.client.poll_event(), None);
+    // The application mends it.
+    let repaired = [
+        Change::Create { path: path("/1/1") },
+        set("/1/1/0", 102),
+        set("/1/1/1", 86_400),
+        set("/1/1/6", true),
+        set("/1/1/7", "U"),
+    ];
+    two.client.change(two.now, repaired).unwrap();
+    assert!(!rests(&two, 1));
 }
