@@ -365,6 +365,48 @@ fn a_write_in_blocks_is_of_the_format_that_its_first_block_says() {
     assert_eq!(value("/3/0/14"), Some(Value::from("+02:00")));
 }
 
+/// TS 5.4.3: of the Resource itself, and within its Object Instance.
+#[test]
+fn post_merges_an_array_and_put_replaces_it() {
+    let both = [(101, 1), (102, 3)];
+    let written = [(102, 15), (103, 1)];
+    for (method, at, expected) in [
+        (Method::Post, "/2/0/2", vec![(101, 1), (102, 15), (103, 1)]),
+        (Method::Post, "/2/0", vec![(101, 1), (102, 15), (103, 1)]),
+        (Method::Put, "/2/0/2", written.to_vec()),
+        (Method::Put, "/2/0", written.to_vec()),
+    ] {
+        let rights = typed::AccessControl {
+            target: typed::AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO),
+            acl: both
+                .map(|(id, bits)| (id, AccessRights::from_bits(bits)))
+                .into(),
+            owner: 101,
+        };
+        let mut tree = tree(typed::Server::new(server_id(101), 86_400));
+        tree.add(Store::of([(InstanceId::ZERO, rights)]));
+        let mut bench = Bench::with_tree(ClientConfig::new("arrays", [7; 32]), tree);
+        bench.accept_register();
+        // The array, with the owner if it is the Object Instance that is written.
+        let mut payload = b"\x86\x02\x41\x66\x0F\x41\x67\x01".to_vec();
+        if at == "/2/0" {
+            payload.extend_from_slice(b"\xC1\x03\x65");
+        }
+        let request = with_payload(method, at, ContentFormat::TLV, &payload);
+        assert_eq!(bench.code(request), Code::CHANGED, "{method:?} {at}");
+        let mut found = Vec::new();
+        bench.client.tree().visit(path("/2/0/2"), |at, value| {
+            let id = at.resource_instance().unwrap().get();
+            found.push((id, value.to_owned()));
+        });
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(id, bits)| (id, Value::Integer(bits)))
+            .collect();
+        assert_eq!(found, expected, "{method:?} {at}");
+    }
+}
+
 #[test]
 fn write_that_is_refused_changes_nothing() {
     let mut bench = Bench::new();
@@ -440,10 +482,13 @@ fn execute_that_is_refused() {
     let mut bench = Bench::new();
     let mut bad = on(Method::Post, "/3/0/4");
     bad.payload(b"10,'");
+    let mut twice = on(Method::Post, "/3/0/4");
+    twice.payload(b"0='a',1,0");
     let mut utf8 = on(Method::Post, "/3/0/4");
     utf8.payload(b"\xff");
     for (request, code) in [
         (bad, Code::BAD_REQUEST),
+        (twice, Code::BAD_REQUEST),
         (utf8, Code::BAD_REQUEST),
         (
             with_payload(Method::Post, "/3/0/4", ContentFormat::TLV, b""),
