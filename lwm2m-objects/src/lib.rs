@@ -107,8 +107,8 @@ pub use self::{
     },
     tree::{
         Change, CheckedChanges, ExecuteError, Execution, FetchFailure, FetchOrder, Fetched,
-        InstanceSink, Object, ObjectTree, Piece, ReadError, ResourceSink, Store, Target,
-        Transaction, WriteError,
+        InstanceSink, LargeValue, Object, ObjectTree, Piece, ReadError, ResourceSink, Store,
+        Target, Transaction, WriteError,
     },
     typed::Typed,
 };

@@ -39,7 +39,7 @@ pub use self::{
     check::CheckedChanges,
     error::{ExecuteError, ReadError, WriteError},
     fetch::{FetchFailure, FetchOrder, Fetched},
-    object::{Execution, Object, Piece},
+    object::{Execution, LargeValue, Object, Piece},
     sink::{InstanceSink, ResourceSink},
     store::Store,
     target::Target,

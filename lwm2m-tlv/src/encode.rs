@@ -489,17 +489,7 @@ impl Encoder<'_> {
 
     /// Type, Identifier and Length.
     fn header(&mut self, kind: Kind, id: u16, length: Length) {
-        let first = kind.bits() | length.bits();
-        match id.to_be_bytes() {
-            [0, id] => self.buffer.extend_from_slice(&[first, id]),
-            [high, low] => self.buffer.extend_from_slice(&[first | WIDE_ID, high, low]),
-        }
-        match length {
-            Length::InType(_) => {}
-            Length::Bits8(length) => self.buffer.push(length),
-            Length::Bits16(length) => self.buffer.extend_from_slice(&length),
-            Length::Bits24(length) => self.buffer.extend_from_slice(&length),
-        }
+        header(self.buffer, kind, id, length);
     }
 
     /// Begins a TLV whose length isn't known yet, as if it were empty.
@@ -552,6 +542,44 @@ impl Encoder<'_> {
         if let Some(field) = value.and_then(|value| value.first_chunk_mut()) {
             *field = length;
         }
+    }
+}
+
+/// Appends what stands before the value of a single Resource in the payload of its path: Type, Identifier
+/// and Length. So a value can follow that isn't in memory as a whole.
+///
+/// ```
+/// let mut payload = Vec::new();
+/// lwm2m_tlv::resource_header(5.into(), 1000, &mut payload)?;
+/// assert_eq!(payload, [0b1101_0000, 5, 0x03, 0xE8]);
+/// # Ok::<(), lwm2m_core::codec::EncodeError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`EncodeError::TooLong`] for a value of more than 16,777,215 bytes. Nothing was written then.
+pub fn resource_header(
+    resource: ResourceId,
+    length: usize,
+    buffer: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let length = Length::of(length).ok_or(EncodeError::TooLong { limit: MAX_LENGTH })?;
+    header(buffer, Kind::Resource, resource.get(), length);
+    Ok(())
+}
+
+/// Type, Identifier and Length.
+fn header(buffer: &mut Vec<u8>, kind: Kind, id: u16, length: Length) {
+    let first = kind.bits() | length.bits();
+    match id.to_be_bytes() {
+        [0, id] => buffer.extend_from_slice(&[first, id]),
+        [high, low] => buffer.extend_from_slice(&[first | WIDE_ID, high, low]),
+    }
+    match length {
+        Length::InType(_) => {}
+        Length::Bits8(length) => buffer.push(length),
+        Length::Bits16(length) => buffer.extend_from_slice(&length),
+        Length::Bits24(length) => buffer.extend_from_slice(&length),
     }
 }
 

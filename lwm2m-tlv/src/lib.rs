@@ -89,7 +89,7 @@ pub use lwm2m_core;
 
 pub use self::{
     decode::decode,
-    encode::{Encoder, MAX_LENGTH},
+    encode::{Encoder, MAX_LENGTH, resource_header},
     error::{DecodeError, Problem},
     format::TlvFormat,
     kind::{Kind, Kinds},

@@ -99,7 +99,7 @@ pub const ORDERS: &[Order] = &[
     Order {
         krate: "lwm2m-statemachine",
         within: "client::requests",
-        layers: &[&["admission", "commits", "deferred", "streams"]],
+        layers: &[&["admission", "commits", "deferred", "large", "streams"]],
     },
     Order {
         krate: "lwm2m-statemachine",

@@ -146,6 +146,29 @@ pub trait Object: Any + Send {
         Ok(())
     }
 
+    /// What is known of a value that isn't in memory as a whole, such as a log in a file: a single,
+    /// readable Resource of strings or octets. A Read of this Resource alone takes the value piece by
+    /// piece, by [`read_piece`](Self::read_piece), as the server asks for its blocks. In JSON, in an
+    /// answer with other Resources, and in notifications it is still [read](Self::read); override
+    /// [`read_instance`](Self::read_instance) to leave it out.
+    fn large(&self, instance: InstanceId, resource: ResourceId) -> Option<LargeValue> {
+        let _ = (instance, resource);
+        None
+    }
+
+    /// Fills `piece` with the bytes of a [large](Self::large) value from `offset` on. All of them are
+    /// within its length.
+    fn read_piece(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        offset: usize,
+        piece: &mut [u8],
+    ) -> Result<(), ReadError> {
+        let _ = (instance, resource, offset, piece);
+        Err(ReadError::Unavailable)
+    }
+
     /// Whether LwM2M Servers may create (TS 5.4.6) and delete (TS 5.4.7) Object Instances. The
     /// Bootstrap interface always can.
     fn is_managed(&self) -> bool {
@@ -320,6 +343,16 @@ pub trait Object: Any + Send {
     fn poll_changed(&mut self) -> Option<Path> {
         None
     }
+}
+
+/// A value that is read piece by piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LargeValue {
+    /// In bytes; at most 16,777,215 for an answer in TLV.
+    pub length: usize,
+    /// Another one whenever the value is another one. So a server never gets the pieces of two values as
+    /// one: the transfer ends, and it reads again.
+    pub version: u64,
 }
 
 /// One piece of a Write that arrives block by block (RFC 7959): `Begin`, any number of `Bytes`,

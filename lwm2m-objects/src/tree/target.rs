@@ -3,11 +3,15 @@
 use core::fmt;
 
 use lwm2m_core::{
-    InstanceId, Operation, Path,
+    DataType, InstanceId, Operation, Path,
     codec::{EncodeError, Event, Sink},
 };
 
-use super::{error::ReadError, object::Object, sink::InstanceSink};
+use super::{
+    error::ReadError,
+    object::{LargeValue, Object},
+    sink::InstanceSink,
+};
 use crate::definition::{Multiplicity, ResourceDefinition};
 
 /// A path, with the Object and the definition of the Resource that it leads to.
@@ -107,6 +111,27 @@ impl<'t> Target<'t> {
             _ => true,
         };
         self.path != Path::Root && operation.may_target(&self.path) && allows && managed
+    }
+
+    /// What is known of the value, if its Object has it read [piece by piece](Object::large).
+    pub fn large(&self) -> Option<LargeValue> {
+        let (object, instance) = self.object.zip(self.path.instance())?;
+        let resource = self.resource.filter(|_| self.exists())?;
+        let bytes = matches!(
+            resource.data_type,
+            Some(DataType::String | DataType::Opaque)
+        );
+        if !bytes || resource.is_multiple() || !resource.operations.readable() {
+            return None;
+        }
+        object.large(instance, resource.id)
+    }
+
+    /// Reads a piece of a [large](Self::large) value; see [`Object::read_piece`].
+    pub fn read_piece(&self, offset: usize, piece: &mut [u8]) -> Result<(), ReadError> {
+        let found = self.object.zip(self.path.instance()).zip(self.resource);
+        let ((object, instance), resource) = found.ok_or(ReadError::NotFound(self.path))?;
+        object.read_piece(instance, resource.id, offset, piece)
     }
 
     /// Reads the target; see [`ObjectTree::read`](crate::ObjectTree::read).

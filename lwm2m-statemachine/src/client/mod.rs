@@ -652,6 +652,15 @@ impl Client {
                 coap::Event::TransferLost { transfer, .. } => {
                     self.requests.stream_lost(&mut self.tree, transfer);
                 }
+                coap::Event::BlockWanted {
+                    source,
+                    offset,
+                    length,
+                    ..
+                } => self.request(now, |requests, context| {
+                    requests.supply(context, source, offset, length);
+                }),
+                coap::Event::SourceClosed { source } => self.requests.source_closed(source),
                 _ => {}
             }
         }
@@ -737,6 +746,7 @@ impl Client {
         let (sent, effect) = self.request(now, |requests, context| {
             requests.answer(context, request, operation, result)
         })?;
+        self.drain(now);
         self.follow_request(now, effect);
         self.follow_objects(now);
         Ok(sent?)

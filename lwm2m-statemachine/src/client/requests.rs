@@ -8,6 +8,7 @@
 mod admission;
 mod commits;
 mod deferred;
+mod large;
 mod streams;
 
 use alloc::{boxed::Box, string::String, vec::Vec};
@@ -23,6 +24,7 @@ use self::{
     admission::{Classified, classify},
     commits::Commit,
     deferred::{Asker, Deferred, OpenKind, OpenRequest},
+    large::{LargeRead, LargeReads},
     streams::Streams,
 };
 use super::{
@@ -39,13 +41,14 @@ use super::{
     refusal::Refusal,
     timers::Timers,
 };
-use crate::coap::{Endpoint, MessageBuf, MessageRef, Responder, SendError, TransferId};
+use crate::coap::{Endpoint, MessageBuf, MessageRef, Responder, SendError, SourceId, TransferId};
 
 /// The requests of servers: how they are answered, and those that take more than one call.
 #[derive(Debug)]
 pub(super) struct Requests {
     deferred: Deferred,
     streams: Streams,
+    large: LargeReads,
     /// The format of a single Resource, if the request doesn't name one.
     single_resource_format: ContentFormat,
 }
@@ -146,6 +149,8 @@ pub(super) enum Effect {
 enum Progress {
     /// It is executed.
     Done(MessageBuf, Effect),
+    /// Its answer is taken from the Object block by block.
+    Large(MessageBuf, LargeRead),
     /// The application answers it.
     Waits(ShortServerId, Path, OpenKind),
 }
@@ -175,6 +180,7 @@ impl Requests {
         Self {
             deferred: Deferred::new(within, config.most_deferred),
             streams: Streams::default(),
+            large: LargeReads::default(),
             single_resource_format: config.single_resource_format,
         }
     }
@@ -194,6 +200,10 @@ impl Requests {
                 let _ = context.endpoint.respond(context.now, responder, answer);
                 effect
             }
+            Ok(Progress::Large(answer, read)) => {
+                let _ = self.respond_from(context, responder, answer, read);
+                Effect::Nothing
+            }
             Ok(Progress::Waits(server, path, kind)) => {
                 let asker = Asker {
                     responder,
@@ -208,6 +218,50 @@ impl Requests {
                 Effect::Nothing
             }
         }
+    }
+
+    /// Answers with a body that is taken from its Object block by block.
+    fn respond_from(
+        &mut self,
+        context: &mut Context<'_>,
+        responder: Responder,
+        answer: MessageBuf,
+        read: LargeRead,
+    ) -> Result<(), SendError> {
+        let source = context.endpoint.source(u32::try_from(read.length()).ok());
+        self.large.begin(source.id(), read);
+        let id = source.id();
+        let sent = context
+            .endpoint
+            .respond_from(context.now, responder, answer, source);
+        if sent.is_err() {
+            self.large.end(id);
+        }
+        sent
+    }
+
+    /// The endpoint needs a block of an answer.
+    pub(super) fn supply(
+        &mut self,
+        context: &mut Context<'_>,
+        source: SourceId,
+        offset: usize,
+        length: usize,
+    ) {
+        let (now, endpoint) = (context.now, &mut *context.endpoint);
+        match self.large.piece(context.tree, source, offset, length) {
+            Ok(piece) => {
+                // An error says that nobody needs it any more.
+                let _ = endpoint.supply(now, source, offset, &piece.bytes, piece.more);
+            }
+            // The server reads again, and is told why it can't.
+            Err(_) => endpoint.abort(now, source),
+        }
+    }
+
+    /// The endpoint needs no more blocks of an answer.
+    pub(super) fn source_closed(&mut self, source: SourceId) {
+        self.large.end(source);
     }
 
     /// A block of a request. The body is assembled unless its Object takes it piece by piece.
@@ -370,7 +424,7 @@ impl Requests {
         } else if observe {
             reader.observe((server, account), responder, target, format)?
         } else {
-            Progress::answered(content(reader.tree, server, target, format, None)?)
+            read(reader.tree, server, target, format)?
         };
         if observe {
             // It replaces an earlier Observe with its token, including one that is still waiting
@@ -481,6 +535,11 @@ impl Requests {
             .and_then(|()| run(context, &open));
         let (answer, effect) = match progress {
             Ok(Progress::Done(answer, effect)) => (answer, effect),
+            Ok(Progress::Large(answer, read)) => {
+                let code = answer.code();
+                let sent = self.respond_from(context, open.responder, answer, read);
+                return Ok((sent.map(|()| code), Effect::Nothing));
+            }
             Ok(Progress::Waits(..)) => return Err(DeferredError::NotOpen(id)),
             Err(refusal) => (MessageBuf::response(refusal.code()), Effect::Nothing),
         };
@@ -543,8 +602,21 @@ fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusa
                 let observer = (server, open.origin.account);
                 return reader.observe(observer, &open.responder, &target, *format);
             }
-            content(tree, server, &target, *format, None).map(Progress::answered)
+            read(tree, server, &target, *format)
         }
+    }
+}
+
+/// The answer to a Read: the values as they are now, or what is read block by block.
+fn read(
+    tree: &ObjectTree,
+    server: ShortServerId,
+    target: &Target<'_>,
+    format: ContentFormat,
+) -> Result<Progress, Refusal> {
+    match LargeRead::of(server, target, format).transpose()? {
+        Some(read) => Ok(Progress::Large(read.answer(format)?, read)),
+        None => content(tree, server, target, format, None).map(Progress::answered),
     }
 }
 

@@ -12,6 +12,7 @@ mod downloads;
 mod empty_arrays;
 mod failures;
 mod growth;
+mod large;
 mod observe;
 mod operations;
 mod order;
