@@ -120,7 +120,7 @@ mod machine;
 #[cfg(feature = "client")]
 pub use self::client::{
     AccountId, Client, ClientConfig, ClientError, ClientEvent, ConnectionId, RegistrationFailure,
-    Reliability, Session,
+    Reliability, Session, Storing,
 };
 #[cfg(feature = "server")]
 pub use self::server::{

@@ -33,6 +33,11 @@ impl Changed {
         Self { paths, accounts }
     }
 
+    /// The paths, in ascending order.
+    pub(super) fn paths(&self) -> &[Path] {
+        &self.paths
+    }
+
     /// Whether something has changed at `path`, below it, or as a whole with what is above it.
     pub(super) fn touches(&self, path: Path) -> bool {
         let at = self.paths.partition_point(|changed| *changed < path);
@@ -51,12 +56,6 @@ impl Changed {
     pub(super) fn touches_registrations(&self) -> bool {
         let whole = |path: &Path| path.resource().is_none();
         self.touches(ObjectId::SERVER.into()) || self.paths.iter().any(whole)
-    }
-
-    /// Whether something may have changed that decides when notifications are due, or whether they may
-    /// be sent: the default periods of a server, and access rights.
-    pub(super) fn touches_conditions(&self) -> bool {
-        self.touches(ObjectId::SERVER.into()) || self.touches(ObjectId::ACCESS_CONTROL.into())
     }
 }
 

@@ -30,6 +30,8 @@ pub struct ClientConfig {
     /// How many observations there may be in all. One more Observe is answered as a Read, without the
     /// Observe option (RFC 7641 §4.1).
     pub most_observations: usize,
+    /// What is stored for the servers while the Client is offline.
+    pub storing: Storing,
     /// At how many Objects, Object Instances and Resources each server may have attributes (TS 5.4.4).
     /// A Write-Attributes for one more is answered 5.00.
     pub most_attributes: usize,
@@ -98,6 +100,31 @@ pub enum Reliability {
     Confirmable,
 }
 
+/// How notifications are stored while the Client is offline (TS E.2, Resource 6). Over a bound, the
+/// oldest ones go: [`NotificationsDropped`](super::ClientEvent::NotificationsDropped).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Storing {
+    /// How many notifications are stored for each server.
+    pub most: usize,
+    /// How many bytes of payload they may have together.
+    pub most_bytes: usize,
+    /// Whether what is stored for an observation in JSON is sent as one notification, whose values
+    /// have times (TS 6.4.4). Not every server reads those.
+    pub batches_json: bool,
+}
+
+impl Default for Storing {
+    /// 64 notifications and 16 KiB, each notification by itself.
+    fn default() -> Self {
+        Self {
+            most: 64,
+            most_bytes: 16 * 1024,
+            batches_json: false,
+        }
+    }
+}
+
 impl ClientConfig {
     /// The defaults, for an Endpoint Client Name and a seed. Use a fresh seed at every start: a
     /// repeated one repeats message ids and tokens.
@@ -110,6 +137,7 @@ impl ClientConfig {
             retry_first: Duration::from_secs(5),
             retry_most: Duration::from_secs(3600),
             most_observations: 64,
+            storing: Storing::default(),
             most_attributes: 64,
             answer_within: Duration::from_secs(60),
             most_deferred: 8,

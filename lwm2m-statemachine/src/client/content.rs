@@ -1,10 +1,15 @@
 //! The content of the tree for a server: the answer to a Read, and notifications.
 
+use alloc::vec::Vec;
+
 use lwm2m_core::{AccessRights, Code, ContentFormat, ShortServerId, codec::Scope};
 use lwm2m_objects::{ObjectTree, ReadError, Target, access};
 
 use super::refusal::Refusal;
-use crate::{coap::MessageBuf, downlink::payload::Encoder};
+use crate::{
+    coap::{MessageBuf, OptionError},
+    downlink::payload::Encoder,
+};
 
 /// Room for the options and the values of most answers.
 const CAPACITY: usize = 160;
@@ -25,7 +30,6 @@ pub(super) fn content(
     format: ContentFormat,
     observe: Option<u32>,
 ) -> Result<MessageBuf, Refusal> {
-    let path = target.path();
     let resource = target.resource();
     let is_one = resource.is_some_and(|resource| !resource.is_multiple());
     let capacity = if is_one { CAPACITY_OF_ONE } else { CAPACITY };
@@ -34,7 +38,20 @@ pub(super) fn content(
         answer.observe(sequence)?;
     }
     answer.content_format(format)?;
-    let encoder = Encoder::new(format, answer.payload_mut(), Scope::answer(path));
+    write_content(tree, server, target, format, answer.payload_mut())?;
+    Ok(answer)
+}
+
+/// The payload of [`content`].
+pub(super) fn write_content(
+    tree: &ObjectTree,
+    server: ShortServerId,
+    target: &Target<'_>,
+    format: ContentFormat,
+    payload: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    let path = target.path();
+    let encoder = Encoder::new(format, payload, Scope::answer(path));
     let mut encoder = encoder.map_err(|_| Refusal::NotAcceptable)?;
     let may_read = |instance| {
         path.object().is_some_and(|object| {
@@ -43,5 +60,20 @@ pub(super) fn content(
     };
     target.read(may_read, &mut encoder)?;
     encoder.finish().map_err(ReadError::from)?;
-    Ok(answer)
+    Ok(())
+}
+
+/// A notification whose payload was made before.
+pub(super) fn notification(
+    format: ContentFormat,
+    sequence: u32,
+    payload: &[u8],
+) -> Result<MessageBuf, OptionError> {
+    // Room for the options, and for the marker before the payload.
+    let capacity = payload.len().saturating_add(CAPACITY_OF_ONE);
+    let mut message = MessageBuf::response_with_capacity(Code::CONTENT, capacity);
+    message.observe(sequence)?;
+    message.content_format(format)?;
+    message.payload(payload);
+    Ok(message)
 }

@@ -7,7 +7,7 @@ use lwm2m_core::{Code, InstanceId, Instant, Operation, Path, ShortServerId};
 use lwm2m_objects::{Change, FetchFailure, typed};
 use thiserror::Error;
 
-use crate::coap::{FailureReason, SendError};
+use crate::coap::{FailureReason, SendError, Token};
 
 /// The name of an account: its Security Object Instance. A Short Server ID could not be the name, as the
 /// account of a Bootstrap-Server has none (TS 5.2.2, E.1).
@@ -77,6 +77,28 @@ pub struct AccountStatus {
     pub state: RegistrationState,
     /// Its connection, if there is one or one is asked for.
     pub connection: Option<ConnectionId>,
+}
+
+/// An observation of a server (TS 5.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObservationStatus {
+    /// The account of the server.
+    pub account: AccountId,
+    /// An Object, an Object Instance or a Resource.
+    pub path: Path,
+    /// The token of the request. With the account it identifies the observation.
+    pub token: Token,
+}
+
+/// What is stored for a server (TS E.2, Resource 6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredNotifications {
+    /// How many notifications wait to be sent.
+    pub waiting: usize,
+    /// How many older ones had to go for them, since there was last nothing stored.
+    pub dropped: u64,
 }
 
 /// The Client's name for a connection to a server. It gives out a new one with every
@@ -294,6 +316,14 @@ pub enum ClientEvent {
         account: AccountId,
         /// What was observed.
         path: Path,
+    },
+    /// More notifications became due while the Client was offline than it may store. The rest has been
+    /// sent, or its registration has ended.
+    NotificationsDropped {
+        /// The account of the server.
+        account: AccountId,
+        /// How many of the oldest had to go.
+        dropped: u64,
     },
 }
 

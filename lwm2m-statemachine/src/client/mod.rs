@@ -9,18 +9,17 @@ mod content;
 mod discover;
 mod downloads;
 mod event;
-mod observations;
 mod refusal;
 mod registrations;
+mod reporting;
 mod requests;
 mod statistics;
 mod timers;
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 
 use lwm2m_core::{
-    Attributes, Code, CodeKind, Instant, NotificationConditions, ObjectId, Path, ResourceId,
-    ShortServerId, Value,
+    Attributes, Code, CodeKind, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
 };
 use lwm2m_objects::{Change, FetchFailure, Object, ObjectTree, WriteError, access};
 
@@ -30,25 +29,23 @@ use self::{
     changed::Changed,
     downloads::Downloads,
     event::Events,
-    observations::{Observation, Observations},
-    refusal::Refusal,
     registrations::{Registrations, Report, Retry, Terms},
+    reporting::{KnownPeriods, Reporting},
     requests::{Block, Effect, Requests},
-    timers::{ObservationId, Timer, Timers},
+    timers::{Timer, Timers},
 };
 pub use self::{
-    config::{ClientConfig, ClientError, DownloadConfig, Reliability},
+    config::{ClientConfig, ClientError, DownloadConfig, Reliability, Storing},
     connection::{Inbound, InboundRefusal, Session},
     event::{
         AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, DeferredEnd,
         DeferredError, DeferredId, DeferredOperation, DownloadOutcome, DownloadStatus,
-        InvalidAnswer, RegistrationFailure, RegistrationState,
+        InvalidAnswer, ObservationStatus, RegistrationFailure, RegistrationState,
+        StoredNotifications,
     },
 };
 use crate::{
-    coap::{
-        self, DatagramError, Endpoint, FailureReason, Incoming, MessageRef, NotificationId, Token,
-    },
+    coap::{self, DatagramError, Endpoint, Incoming, MessageRef},
     machine::{Datagram, Machine, Random, Transmit},
 };
 
@@ -63,7 +60,7 @@ pub struct Client {
     registrations: Registrations,
     requests: Requests,
     attributes: AttributeStore,
-    observations: Observations,
+    reporting: Reporting,
     downloads: Downloads,
     timers: Timers,
     events: Events,
@@ -87,7 +84,7 @@ impl Client {
         let requests = Requests::new(&config);
         let attributes = AttributeStore::new(config.most_attributes);
         let max_transmit_wait = config.coap.transmission.max_transmit_wait();
-        let observations = Observations::new(config.most_observations, config.notifications);
+        let reporting = Reporting::new(&config);
         let (retry_first, retry_most) = (config.retry_first, config.retry_most);
         let mut endpoint = config.coap;
         endpoint.seed = random.seed();
@@ -111,7 +108,7 @@ impl Client {
             endpoint,
             requests,
             attributes,
-            observations,
+            reporting,
             downloads,
             timers: Timers::new(),
             events: Events::new(),
@@ -367,6 +364,23 @@ impl Client {
         self.registrations.is_offline()
     }
 
+    /// The observations of all servers, in the order in which they began.
+    pub fn observations(&self) -> impl Iterator<Item = ObservationStatus> {
+        let observed = self.reporting.observed();
+        observed.map(|(observer, path)| ObservationStatus {
+            account: observer.account,
+            path,
+            token: observer.token(),
+        })
+    }
+
+    /// What is stored for the server of an account, to be sent when the Client is online again (TS E.2,
+    /// Resource 6).
+    pub fn stored_notifications(&self, account: AccountId) -> StoredNotifications {
+        let (waiting, dropped) = self.reporting.stored(account);
+        StoredNotifications { waiting, dropped }
+    }
+
     /// Whether the Client is idle: no exchange is under way, nothing is left to send, and no event
     /// is pending.
     pub fn is_idle(&self) -> bool {
@@ -500,7 +514,14 @@ impl Machine for Client {
                 Timer::Registration(account) => self.register(now, |registrations, context| {
                     registrations.timer(context, account);
                 }),
-                Timer::Observation(id) => self.notify(now, id),
+                Timer::Observation(id) => {
+                    self.report(now, |reporting, context| reporting.due(context, id));
+                }
+                Timer::Stored(account) => {
+                    self.report(now, |reporting, context| {
+                        reporting.stored_due(context, account);
+                    });
+                }
                 Timer::Deferred(id) => {
                     self.request(now, |requests, context| requests.due(context, id));
                 }
@@ -620,7 +641,15 @@ impl Client {
             Incoming::NotificationReset {
                 token,
                 notification,
-            } => self.unobserve(now, connection, token, notification),
+            } => self.report_on(now, connection, |reporting, context, account| {
+                reporting.rejected(context, account, token, notification);
+            }),
+            Incoming::Acknowledged {
+                token,
+                notification,
+            } => self.report_on(now, connection, |reporting, context, account| {
+                reporting.acknowledged(context, account, token, notification);
+            }),
             _ => {}
         }
     }
@@ -639,16 +668,13 @@ impl Client {
                     registrations.unanswered(context, request, reason.into());
                 }),
                 coap::Event::NotificationFailed {
-                    reason: FailureReason::Superseded | FailureReason::PeerDropped,
-                    ..
-                } => {}
-                // A server that doesn't acknowledge is gone (RFC 7641 §4.5).
-                coap::Event::NotificationFailed {
                     peer,
                     token,
                     notification,
-                    ..
-                } => self.unobserve(now, peer, token, notification),
+                    reason,
+                } => self.report_on(now, peer, |reporting, context, account| {
+                    reporting.failed(context, account, token, (notification, reason));
+                }),
                 coap::Event::TransferLost { transfer, .. } => {
                     self.requests.stream_lost(&mut self.tree, transfer);
                 }
@@ -687,7 +713,14 @@ impl Client {
         while let Some(report) = self.registrations.poll() {
             match report {
                 Report::Ended(account) => self.end_service(now, account),
-                Report::Online(account) => self.report_again(account),
+                Report::Offline(account) => {
+                    self.report(now, |reporting, context| {
+                        reporting.offline(context, account);
+                    });
+                }
+                Report::Online(account) => {
+                    self.report(now, |reporting, context| reporting.online(context, account));
+                }
                 Report::Tell(event) => self.events.push_back(event),
                 Report::Rest(connection) => self.forget(now, connection),
                 Report::Close(connection) => {
@@ -710,7 +743,7 @@ impl Client {
             tree: &mut self.tree,
             endpoint: &mut self.endpoint,
             attributes: &mut self.attributes,
-            observations: &mut self.observations,
+            reporting: &mut self.reporting,
             timers: &mut self.timers,
             events: &mut self.events,
         };
@@ -752,28 +785,34 @@ impl Client {
         Ok(sent?)
     }
 
-    /// A notification is due.
-    fn notify(&mut self, now: Instant, id: ObservationId) {
-        let Some((observer, path)) = self.observations.target(id) else {
-            return;
-        };
-        let conditions = self.conditions(observer.server, path);
-        let connection = self.registrations.reporting(now, observer.account);
-        let mut context = observations::Context {
+    /// Calls the reporting.
+    fn report<R>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Reporting, &mut reporting::Context<'_>) -> R,
+    ) -> R {
+        let mut context = reporting::Context {
             now,
             tree: &self.tree,
+            attributes: &self.attributes,
+            registrations: &self.registrations,
             endpoint: &mut self.endpoint,
             timers: &mut self.timers,
+            events: &mut self.events,
+            periods: KnownPeriods::default(),
         };
-        let notified = self
-            .observations
-            .notify(&mut context, id, conditions, connection);
-        if let Err((observer, refusal)) = notified {
-            let (account, token) = (observer.account, observer.token());
-            self.end_observations(now, |observation| observation.observer.has(account, token));
-            if let Some(connection) = connection {
-                observations::notify_end(now, &mut self.endpoint, connection, &observer, refusal);
-            }
+        act(&mut self.reporting, &mut context)
+    }
+
+    /// Calls the reporting about the account of a connection that is in use.
+    fn report_on(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        act: impl FnOnce(&mut Reporting, &mut reporting::Context<'_>, AccountId),
+    ) {
+        if let Some(account) = self.registrations.account_on(connection) {
+            self.report(now, |reporting, context| act(reporting, context, account));
         }
     }
 }
@@ -793,7 +832,9 @@ impl Client {
                 server,
                 path,
             } => {
-                self.rearm(server, path);
+                self.report(now, |reporting, context| {
+                    reporting.rearm(context, server, path);
+                });
                 self.events
                     .push_back(ClientEvent::AttributesWritten { account, path });
             }
@@ -811,19 +852,13 @@ impl Client {
                 (None, None) => {}
             },
             Effect::Observed(observation) => {
-                let (account, path) = (observation.observer.account, observation.path);
-                let conditions = self.conditions(observation.observer.server, path);
-                self.observations
-                    .add(now, *observation, conditions, &mut self.timers);
-                self.events
-                    .push_back(ClientEvent::Observed { account, path });
-            }
-            Effect::Cancelled(account, cancellation) => {
-                self.end_observations(now, |observation| {
-                    let Observation { observer, path, .. } = observation;
-                    observer.account == account && cancellation.ends(observer.token(), *path)
+                self.report(now, |reporting, context| {
+                    reporting.observe(context, *observation);
                 });
             }
+            Effect::Cancelled(account, cancellation) => self.report(now, |reporting, context| {
+                reporting.cancel(context, account, cancellation);
+            }),
         }
     }
 
@@ -873,22 +908,18 @@ impl Client {
         if changed.touches_accounts() {
             self.register(now, Registrations::reconcile);
         }
-        let (tree, registrations, attributes) = (&self.tree, &self.registrations, &self.attributes);
-        let mut known = BTreeMap::new();
-        let conditions = |server, path| {
-            let defaults = *known.entry(server).or_insert_with(|| {
-                observations::default_periods(tree, registrations.server_instance(server))
-            });
-            attributes.effective(server, path).conditions(defaults)
-        };
-        self.observations
-            .changed(&changed, conditions, &mut self.timers);
+        for path in &gone {
+            self.attributes.remove_below(*path);
+        }
+        self.report(now, |reporting, context| {
+            reporting.changed(context, &changed);
+        });
         if changed.touches_registrations() {
             self.register(now, Registrations::refresh);
         }
         // An Update goes out before a notification (TS 8.3).
         for path in gone {
-            self.end_below(now, path);
+            self.report(now, |reporting, context| reporting.gone(context, path));
         }
     }
 
@@ -932,23 +963,6 @@ impl Client {
         self.download(now, Downloads::follow);
     }
 
-    /// What governs the notifications to a server about a path.
-    fn conditions(&self, server: ShortServerId, path: Path) -> NotificationConditions {
-        let instance = self.registrations.server_instance(server);
-        let defaults = observations::default_periods(&self.tree, instance);
-        self.attributes.effective(server, path).conditions(defaults)
-    }
-
-    /// The attributes that a server has set at a path have changed: they hold for its observations at
-    /// once.
-    fn rearm(&mut self, server: ShortServerId, path: Path) {
-        let instance = self.registrations.server_instance(server);
-        let defaults = observations::default_periods(&self.tree, instance);
-        let conditions = |at| self.attributes.effective(server, at).conditions(defaults);
-        self.observations
-            .rearm(server, path, conditions, &mut self.timers);
-    }
-
     /// The account whose Registration Update Trigger this is.
     fn triggered(&self, path: Path) -> Option<AccountId> {
         match path {
@@ -962,72 +976,15 @@ impl Client {
 
 /// How observations, registrations and connections end.
 impl Client {
-    /// Ends the observation of a notification that was rejected or not acknowledged. A later one with
-    /// the same token is another observation.
-    fn unobserve(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        token: Token,
-        notification: NotificationId,
-    ) {
-        let Some(account) = self.registrations.account_on(connection) else {
-            return;
-        };
-        self.end_observations(now, |observation| {
-            observation.observer.has(account, token) && observation.has_sent(notification)
-        });
-    }
-
-    /// Ends observations, and stops sending their notifications.
-    fn end_observations(&mut self, now: Instant, of: impl Fn(&Observation) -> bool) {
-        for ended in self.observations.end(&mut self.timers, of) {
-            let account = ended.observer.account;
-            if let Some(connection) = self.registrations.reporting(now, account) {
-                let token = ended.observer.token();
-                self.endpoint.end_notifications(now, &connection, token);
-            }
-            self.events.push_back(ClientEvent::ObservationEnded {
-                account,
-                path: ended.path,
-            });
-        }
-    }
-
-    /// An Object Instance is gone, and with it the attributes and observations of all servers on it and
-    /// below it. The observers get a 4.04 (RFC 7641 §4.2).
-    fn end_below(&mut self, now: Instant, path: Path) {
-        self.attributes.remove_below(path);
-        let below = |observation: &Observation| path.contains(&observation.path);
-        let observers: Vec<_> = self.observations.observers(below).cloned().collect();
-        self.end_observations(now, below);
-        for observer in observers {
-            if let Some(connection) = self.registrations.reporting(now, observer.account) {
-                let endpoint = &mut self.endpoint;
-                observations::notify_end(now, endpoint, connection, &observer, Refusal::NotFound);
-            }
-        }
-    }
-
     /// A registration has ended: so do the observations and the deferred requests of its server
     /// (TS 5.5.1).
     fn end_service(&mut self, now: Instant, account: AccountId) {
-        self.end_observations(now, |observation| observation.observer.account == account);
+        self.report(now, |reporting, context| {
+            reporting.end_account(context, account);
+        });
         self.request(now, |requests, context| {
             requests.end(context, |origin| origin.account == account);
         });
-    }
-
-    /// A server can be notified again.
-    fn report_again(&mut self, account: AccountId) {
-        let (tree, registrations, attributes) = (&self.tree, &self.registrations, &self.attributes);
-        let conditions = |server, path| {
-            let instance = registrations.server_instance(server);
-            let defaults = observations::default_periods(tree, instance);
-            attributes.effective(server, path).conditions(defaults)
-        };
-        self.observations
-            .arm_all(account, conditions, &mut self.timers);
     }
 
     /// Forgets a connection, and the requests that can no longer be answered on it. The endpoint still

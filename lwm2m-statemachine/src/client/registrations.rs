@@ -61,6 +61,8 @@ pub(super) struct Context<'c> {
 pub(super) enum Report {
     /// The registration has ended, and with it the server's observations and deferred requests.
     Ended(AccountId),
+    /// The registration lives on without a connection: the server can't be notified.
+    Offline(AccountId),
     /// The server can be notified again, after a time without a connection.
     Online(AccountId),
     /// Tell the application.
@@ -300,6 +302,11 @@ impl Registrations {
         Some((account.id, caller))
     }
 
+    /// The connection of an account, whether or not it is used for notifications now.
+    pub(super) fn connection(&self, account: AccountId) -> Option<ConnectionId> {
+        self.find(account)?.connection()
+    }
+
     /// The connection on which the server of an account can be notified now.
     pub(super) fn reporting(&self, now: Instant, account: AccountId) -> Option<ConnectionId> {
         self.find(account)?.reporting(now)
@@ -426,6 +433,7 @@ impl Registrations {
         // Observations live as long as the registration (TS 5.5.1).
         self.reports.extend(match (before, after) {
             ((true, _), (false, _)) => Some(Report::Ended(account)),
+            ((true, true), (_, false)) => Some(Report::Offline(account)),
             ((true, false), (_, true)) => Some(Report::Online(account)),
             _ => None,
         });

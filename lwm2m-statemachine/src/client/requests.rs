@@ -37,8 +37,8 @@ use super::{
         AccountId, ClientEvent, ConnectionId, DeferredEnd, DeferredError, DeferredId,
         DeferredOperation, Events, InvalidAnswer,
     },
-    observations::{Cancellation, NewObservation, Observations, Observer},
     refusal::Refusal,
+    reporting::{Cancellation, NewObservation, Observer, Reporting},
     timers::Timers,
 };
 use crate::coap::{Endpoint, MessageBuf, MessageRef, Responder, SendError, SourceId, TransferId};
@@ -59,7 +59,7 @@ pub(super) struct Context<'c> {
     pub(super) tree: &'c mut ObjectTree,
     pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
     pub(super) attributes: &'c mut AttributeStore,
-    pub(super) observations: &'c mut Observations,
+    pub(super) reporting: &'c mut Reporting,
     pub(super) timers: &'c mut Timers,
     pub(super) events: &'c mut Events,
 }
@@ -70,7 +70,7 @@ impl Context<'_> {
             now: self.now,
             tree: self.tree,
             endpoint: self.endpoint,
-            observations: self.observations,
+            reporting: self.reporting,
         }
     }
 }
@@ -80,7 +80,7 @@ struct Reader<'c> {
     now: Instant,
     tree: &'c ObjectTree,
     endpoint: &'c Endpoint<ConnectionId>,
-    observations: &'c mut Observations,
+    reporting: &'c mut Reporting,
 }
 
 impl Reader<'_> {
@@ -94,7 +94,7 @@ impl Reader<'_> {
         target: &Target<'_>,
         format: ContentFormat,
     ) -> Result<Progress, Refusal> {
-        let number = self.observations.number_for(account, responder.token());
+        let number = self.reporting.number_for(account, responder.token());
         let answer = content(self.tree, server, target, format, number)?;
         if number.is_none() {
             return Ok(Progress::answered(answer));
@@ -452,7 +452,7 @@ impl Requests {
         let (account, token) = (origin.account, responder.token());
         let path = target.path();
         let has_token =
-            reader.observations.contains(account, token) || self.deferred.observes(account, token);
+            reader.reporting.contains(account, token) || self.deferred.observes(account, token);
         // The root is not a target of the operation.
         let cancellation = if has_token || !Operation::CancelObservation.may_target(&path) {
             Cancellation::Token(token)

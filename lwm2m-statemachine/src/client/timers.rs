@@ -14,6 +14,8 @@ pub(super) type Timers = TimerQueue<Timer>;
 pub(super) enum Timer {
     /// An attempt to register, or an Update.
     Registration(AccountId),
+    /// Another attempt to send what is stored for an account.
+    Stored(AccountId),
     /// A notification.
     Observation(ObservationId),
     /// The application's answer to a request.

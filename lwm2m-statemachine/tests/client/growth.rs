@@ -86,7 +86,10 @@ impl Object for Counting {
 
 /// A Client with an Object of this many Instances and this many observations.
 fn bench(instances: u16, observations: u8) -> Bench {
-    let server = typed::Server::new(server_id(101), 86_400);
+    let server = typed::Server {
+        default_minimum_period: Some(0),
+        ..typed::Server::new(server_id(101), 86_400)
+    };
     let mut tree = tree(server.clone());
     tree.add(Counting::new(Store::of([(InstanceId::ZERO, server)])));
     let ids = (0..instances).map(|id| InstanceId::new(id).unwrap());

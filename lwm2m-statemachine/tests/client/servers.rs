@@ -124,13 +124,33 @@ impl Two {
 
     /// The answer to a request with the token that both servers use.
     pub(crate) fn answer(&mut self, server: usize, request: MessageBuf) -> Vec<u8> {
-        self.message_id += 1;
-        let token = Token::new(b"t").unwrap();
-        let wire = request.finish(MessageType::Confirmable, self.message_id, token);
-        self.datagram(server, wire.as_ref());
-        let answer = self.sent().remove(0);
+        self.answer_to(server, b"t", request)
+    }
+
+    /// The answer to a request with this token.
+    pub(crate) fn answer_to(
+        &mut self,
+        server: usize,
+        token: &[u8],
+        request: MessageBuf,
+    ) -> Vec<u8> {
+        let answer = self.told(server, token, request).remove(0);
         assert_eq!(answer.0, server);
         answer.1
+    }
+
+    /// The datagrams that follow from a request with this token, the answer first.
+    pub(crate) fn told(
+        &mut self,
+        server: usize,
+        token: &[u8],
+        request: MessageBuf,
+    ) -> Vec<(usize, Vec<u8>)> {
+        self.message_id += 1;
+        let token = Token::new(token).unwrap();
+        let wire = request.finish(MessageType::Confirmable, self.message_id, token);
+        self.datagram(server, wire.as_ref());
+        self.sent()
     }
 
     /// Time passes after a possible change of the Battery Level; returns the notified servers.

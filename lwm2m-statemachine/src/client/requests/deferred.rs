@@ -9,8 +9,8 @@ use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
 use super::super::{
     accounts::Origin,
     event::{AccountId, DeferredError, DeferredId, DeferredOperation},
-    observations::Cancellation,
     refusal::Refusal,
+    reporting::Cancellation,
     timers::{Timer, Timers},
 };
 use crate::coap::{Responder, Token};

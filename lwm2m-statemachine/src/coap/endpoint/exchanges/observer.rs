@@ -62,6 +62,11 @@ impl Observer {
         notification >= self.since
     }
 
+    /// The last notification to this observer that was confirmable; `None` if none was yet.
+    pub fn last_confirmable(&self) -> Option<NotificationId> {
+        self.last.map(|(notification, _)| notification)
+    }
+
     /// To be called if a notification was not sent after all, which
     /// [`Event::NotificationFailed`](crate::coap::Event::NotificationFailed) reports with
     /// [`Aborted`](crate::coap::FailureReason::Aborted) or

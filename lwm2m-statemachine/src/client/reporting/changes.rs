@@ -1,0 +1,96 @@
+//! What follows from changes: of values, of attributes and default periods, of rights.
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{ObjectId, Path, ShortServerId};
+use lwm2m_objects::{
+    Typed as _,
+    typed::{AccessControl, AclTarget},
+};
+
+use super::{
+    super::{changed::Changed, timers::ObservationId},
+    parts::{Context, Reporting},
+};
+
+impl Reporting {
+    /// Takes notice of changes that servers can read, and of what decides about notifications.
+    pub(in crate::client) fn changed(&mut self, context: &mut Context<'_>, changed: &Changed) {
+        for path in changed.paths() {
+            for id in self.table.around(*path) {
+                self.value_changed(context, id, *path);
+            }
+        }
+        self.conditions_changed(context, changed);
+    }
+
+    fn value_changed(&mut self, context: &mut Context<'_>, id: ObservationId, path: Path) {
+        if let Some(observation) = self.table.get_mut(id) {
+            let view = context.view(&observation.observer);
+            observation.schedule.changed(&view, path);
+            self.arm(context, id);
+        }
+    }
+
+    /// A server has written attributes at `path`: its observations there are armed anew, at once.
+    pub(in crate::client) fn rearm(
+        &mut self,
+        context: &mut Context<'_>,
+        server: ShortServerId,
+        path: Path,
+    ) {
+        let mut around = self.table.around(path);
+        around.retain(|id| {
+            let found = self.table.get(*id);
+            found.is_some_and(|found| found.observer.server == server)
+        });
+        self.rearm_each(context, around);
+    }
+
+    /// Default periods, whether notifications are stored, rights and accounts may have changed.
+    fn conditions_changed(&mut self, context: &mut Context<'_>, changed: &Changed) {
+        let mut concerned = Vec::new();
+        for path in changed.paths() {
+            let Some(mut some) = self.concerned(context, *path) else {
+                concerned = self.table.all();
+                break;
+            };
+            concerned.append(&mut some);
+        }
+        concerned.sort_unstable();
+        concerned.dedup();
+        self.rearm_each(context, concerned);
+    }
+
+    /// The observations whose conditions or rights a change at `path` may change; `None` for all.
+    fn concerned(&self, context: &Context<'_>, path: Path) -> Option<Vec<ObservationId>> {
+        match (path.object()?, path.instance()) {
+            (ObjectId::SERVER, Some(instance)) if path.resource().is_some() => {
+                let account = context.registrations.account_of(instance);
+                Some(account.map_or_else(Vec::new, |account| self.table.of(account)))
+            }
+            (ObjectId::ACCESS_CONTROL, Some(instance)) => {
+                // What a deleted one was about isn't known any more.
+                match AccessControl::load(context.tree, instance)?.target {
+                    AclTarget::Instance(object, instance) => {
+                        Some(self.table.around(Path::Instance(object, instance)))
+                    }
+                    AclTarget::Object(_) => Some(Vec::new()),
+                }
+            }
+            // Who has the only account has all rights (TS 7.3).
+            (ObjectId::SECURITY | ObjectId::SERVER | ObjectId::ACCESS_CONTROL, _) => None,
+            _ => Some(Vec::new()),
+        }
+    }
+
+    fn rearm_each(&mut self, context: &mut Context<'_>, ids: Vec<ObservationId>) {
+        for id in ids {
+            if let Some(observation) = self.table.get_mut(id) {
+                let view = context.view(&observation.observer);
+                observation.schedule.rearm(&view);
+                self.arm(context, id);
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! How observations begin and end (TS 5.5.1, 5.5.3).
+
+use lwm2m_core::{ContentFormat, Path};
+
+use super::{
+    super::{
+        event::{AccountId, ClientEvent},
+        timers::Timer,
+    },
+    parts::{Context, Reporting},
+    schedule::Schedule,
+    table::{Observation, Observer},
+};
+use crate::coap::Token;
+
+/// What an observation begins with.
+#[derive(Debug, PartialEq)]
+pub(in crate::client) struct NewObservation {
+    pub(in crate::client) observer: Observer,
+    pub(in crate::client) path: Path,
+    /// The format of the notifications is that of the first answer (RFC 7641 §4.2).
+    pub(in crate::client) format: ContentFormat,
+}
+
+/// Which observations of an account a Cancel Observation ends (TS 5.5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Cancellation {
+    /// The one with the token of the request (RFC 7641 §4.1).
+    Token(Token),
+    /// Those on this path and below it, if none has the token: that is what deployed servers mean
+    /// (TS 8.2.6).
+    Below(Path),
+}
+
+impl Cancellation {
+    /// Whether it ends an observation with this token and path.
+    pub(in crate::client) fn ends(self, token: Token, path: Path) -> bool {
+        match self {
+            Self::Token(cancelled) => cancelled == token,
+            Self::Below(above) => above.contains(&path),
+        }
+    }
+}
+
+impl Reporting {
+    /// The number for the first answer to an Observe with this token (RFC 7641 §4.4); `None` if
+    /// there is no room for the observation.
+    pub(in crate::client) fn number_for(
+        &mut self,
+        account: AccountId,
+        token: Token,
+    ) -> Option<u32> {
+        let fits = self.table.len() < self.most || self.contains(account, token);
+        fits.then(|| self.numbers.next())
+    }
+
+    pub(in crate::client) fn contains(&self, account: AccountId, token: Token) -> bool {
+        self.table.find(account, token).is_some()
+    }
+
+    /// The observers and what they observe, in the order in which they began.
+    pub(in crate::client) fn observed(&self) -> impl Iterator<Item = (&Observer, Path)> {
+        let all = self.table.iter();
+        all.map(|observation| (&observation.observer, observation.path))
+    }
+
+    /// How many notifications are stored for an account, and how many had to go.
+    pub(in crate::client) fn stored(&self, account: AccountId) -> (usize, u64) {
+        self.stored.count(account)
+    }
+
+    /// Begins an observation whose first answer is sent now. One of the same account and token is
+    /// replaced (RFC 7641 §4.1).
+    pub(in crate::client) fn observe(&mut self, context: &mut Context<'_>, new: NewObservation) {
+        let NewObservation {
+            observer,
+            path,
+            format,
+        } = new;
+        let account = observer.account;
+        if let Some(id) = self.table.find(account, observer.token()) {
+            self.remove(context, id);
+        }
+        let view = context.view(&observer);
+        let schedule = Schedule::new(&view, path, context.now);
+        let observation = Observation::new(observer, path, format, schedule);
+        let id = self.table.insert(observation);
+        self.arm(context, id);
+        let event = ClientEvent::Observed { account, path };
+        context.events.push_back(event);
+    }
+
+    /// Cancel Observation (TS 5.5.3).
+    pub(in crate::client) fn cancel(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        cancellation: Cancellation,
+    ) {
+        match cancellation {
+            Cancellation::Token(token) => {
+                if let Some(id) = self.table.find(account, token) {
+                    self.end(context, id);
+                }
+            }
+            Cancellation::Below(path) => {
+                for id in self.table.below(path) {
+                    let found = self.table.get(id);
+                    if found.is_some_and(|found| found.observer.account == account) {
+                        self.end(context, id);
+                    }
+                }
+            }
+        }
+        self.send_stored(context, account);
+    }
+
+    /// The registration of an account has ended: so do its observations, and what is stored for them
+    /// (TS 5.5.1).
+    pub(in crate::client) fn end_account(&mut self, context: &mut Context<'_>, account: AccountId) {
+        for id in self.table.of(account) {
+            self.end(context, id);
+        }
+        self.clear_stored(context, account);
+    }
+
+    /// An Object Instance is gone, and with it the observations of all servers on it and below it. The
+    /// observers get a 4.04 at once, or when they can be reached (RFC 7641 §4.2).
+    pub(in crate::client) fn gone(&mut self, context: &mut Context<'_>, path: Path) {
+        for id in self.table.below(path) {
+            if let Some(observation) = self.table.get_mut(id) {
+                observation.is_gone = true;
+                let timer = Timer::Observation(id);
+                context.timers.set(timer, &mut observation.deadline, None);
+            }
+            self.due(context, id);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Offline and back: what was stored is sent before anything else (TS 8.3, E.2).
+//!
+//! Stored notifications are confirmable and are sent one after the other, the next one when the one
+//! before is acknowledged. Only so all of them arrive, and in order: a server drops what comes after
+//! a newer Observe number (RFC 7641 §3.4).
+
+use lwm2m_core::ContentFormat;
+
+use super::{
+    super::{
+        content::notification,
+        event::{AccountId, ClientEvent, ConnectionId},
+        timers::{ObservationId, Timer},
+    },
+    history,
+    parts::{Context, RETRY, Reporting},
+};
+use crate::coap::{NotifyOptions, SendError};
+
+impl Reporting {
+    /// An account can't be reached: from now on its notifications are stored, or wait. Those that are
+    /// under way are made up for.
+    pub(in crate::client) fn offline(&mut self, context: &mut Context<'_>, account: AccountId) {
+        self.stored.failed(account);
+        let connection = context.registrations.connection(account);
+        for id in self.table.of(account) {
+            if let Some(observation) = self.table.get_mut(id) {
+                if observation.take_open() {
+                    observation.schedule.count_all();
+                }
+                if let Some(connection) = connection {
+                    let token = observation.observer.token();
+                    context
+                        .endpoint
+                        .end_notifications(context.now, &connection, token);
+                }
+            }
+            self.arm(context, id);
+        }
+    }
+
+    /// An account can be reached again, and knows that the Client is there.
+    pub(in crate::client) fn online(&mut self, context: &mut Context<'_>, account: AccountId) {
+        self.send_stored(context, account);
+        self.arm_account(context, account);
+    }
+
+    /// Sends the first notification that is stored for an account, unless one is under way.
+    pub(super) fn send_stored(&mut self, context: &mut Context<'_>, account: AccountId) {
+        let Some(connection) = context.connection(account) else {
+            return;
+        };
+        while let Some(first) = self.stored.first(account) {
+            let id = first.observation;
+            if !self.may_send(context, account) {
+                self.stored.drop_first(account);
+                continue;
+            }
+            match self.send_first(context, account, connection, id) {
+                Ok(()) => return,
+                Err(SendError::Overload(_)) => return self.retry_stored(context, account),
+                // The same call would fail again.
+                Err(_) => self.stored.drop_first(account),
+            }
+        }
+        if self.stored.is_done(account) {
+            self.clear_stored(context, account);
+            self.arm_account(context, account);
+        }
+    }
+
+    /// Whether the server may read what the first stored notification has (TS 7.3.2.5).
+    fn may_send(&self, context: &mut Context<'_>, account: AccountId) -> bool {
+        let Some(first) = self.stored.first(account) else {
+            return false;
+        };
+        let Some(observation) = self.table.get(first.observation) else {
+            return false;
+        };
+        let view = context.view(&observation.observer);
+        let path = observation.path;
+        let mut shown = first.shown.iter();
+        view.may_read(path)
+            && shown.all(|instance| {
+                let object = path.object();
+                object.is_some_and(|object| view.may_read_instance(object, *instance))
+            })
+    }
+
+    fn send_first(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        connection: ConnectionId,
+        id: ObservationId,
+    ) -> Result<(), SendError> {
+        let (Some(first), Some(observation)) = (self.stored.first(account), self.table.get_mut(id))
+        else {
+            return Ok(());
+        };
+        let format = observation.format;
+        let batch = if self.batches && format == ContentFormat::JSON {
+            let all = self.stored.of(account, id);
+            history::of(context.tree, observation.path, context.now, all)
+        } else {
+            None
+        };
+        let (payload, through) = match &batch {
+            Some((payload, through)) => (payload, *through),
+            None => (&first.payload, first.number),
+        };
+        let Ok(message) = notification(format, self.numbers.next(), payload) else {
+            return Ok(());
+        };
+        let options = NotifyOptions {
+            confirmable: true,
+            ..NotifyOptions::default()
+        };
+        let entry = &mut observation.observer.entry;
+        let sent =
+            context
+                .endpoint
+                .notify_observer(context.now, connection, entry, message, options)?;
+        // Its periods begin again, as they do with every notification.
+        observation.schedule.restart(context.now);
+        self.stored.sending(account, sent, id, through);
+        self.arm(context, id);
+        Ok(())
+    }
+
+    /// There is no room to send what is stored for an account.
+    pub(super) fn retry_stored(&mut self, context: &mut Context<'_>, account: AccountId) {
+        if let Some(queue) = self.stored.queue_mut(account) {
+            let retry = Some(context.now + RETRY);
+            let timer = Timer::Stored(account);
+            context.timers.set(timer, &mut queue.retry, retry);
+        }
+    }
+
+    /// What is stored for an account is tried again.
+    pub(in crate::client) fn stored_due(&mut self, context: &mut Context<'_>, account: AccountId) {
+        if let Some(queue) = self.stored.queue_mut(account) {
+            queue.retry = None;
+        }
+        self.send_stored(context, account);
+    }
+
+    /// Nothing is stored for an account any more. The application hears what had to go.
+    pub(super) fn clear_stored(&mut self, context: &mut Context<'_>, account: AccountId) {
+        if let Some(queue) = self.stored.queue_mut(account) {
+            let timer = Timer::Stored(account);
+            context.timers.set(timer, &mut queue.retry, None);
+        }
+        let dropped = self.stored.clear(account);
+        if dropped > 0 {
+            let event = ClientEvent::NotificationsDropped { account, dropped };
+            context.events.push_back(event);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! When the notifications of one observation are due (TS 5.1.2, 5.5.2).
+//!
+//! `pmin`, `pmax`, `gt`, `lt` and `st` belong to Resources. Each Resource below the observed path is
+//! judged by its own effective set; the earliest one that is due sends all, and restarts all.
+//!
+//! Something *counts* if a notification has to follow from it: a change of a Resource without `gt`,
+//! `lt` and `st`, otherwise a crossing or a step. What has counted makes a notification due when the
+//! Minimum Period of its Resource has passed since the last one, even if it was undone meanwhile. The
+//! Maximum Period makes one due without anything that counts. What the server may not read makes
+//! nothing due until it may read it again (TS 7.3.2.5).
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use lwm2m_core::{InstanceId, Instant, Path};
+
+use super::{
+    values::{Values, has_thresholds},
+    view::View,
+};
+
+/// How many places are told apart that have counted; if there are more, the observed path counts as
+/// a whole.
+const MOST_COUNTED: usize = 64;
+
+/// What decides when the next notification of an observation is due.
+#[derive(Clone, Debug)]
+pub(super) struct Schedule {
+    path: Path,
+    /// When the last notification, or the first answer, was sent.
+    sent: Instant,
+    /// Where something has counted since, in ascending order.
+    counted: Vec<Path>,
+    values: Values,
+    /// If an Object is observed: the Object Instances in what was sent last, in ascending order.
+    shown: Vec<InstanceId>,
+    /// The shortest Maximum Period of all Resources.
+    pmax: Option<u32>,
+}
+
+impl Schedule {
+    /// The first answer is sent at `now`.
+    pub(super) fn new(view: &View<'_>, path: Path, now: Instant) -> Self {
+        let mut schedule = Self {
+            path,
+            sent: now,
+            counted: Vec::new(),
+            values: Values::default(),
+            shown: Vec::new(),
+            pmax: None,
+        };
+        schedule.sent(view, now);
+        schedule
+    }
+
+    /// A notification with the present values was sent, or was stored to be sent later.
+    pub(super) fn sent(&mut self, view: &View<'_>, now: Instant) {
+        self.sent = now;
+        // What the server could not read was not sent.
+        self.counted.retain(|path| !may_be_sent(view, *path));
+        let with_thresholds = view.with_thresholds(self.path);
+        let was_not_sent = |path| !view.may_read(path);
+        self.values.sent(view.tree, with_thresholds, was_not_sent);
+        if let Path::Object(object) = self.path {
+            self.shown.clear();
+            self.shown.extend(view.instances(object));
+        }
+        self.pmax = view.maximum(self.path);
+    }
+
+    /// What was stored is sent now: the periods begin again.
+    pub(super) const fn restart(&mut self, now: Instant) {
+        self.sent = now;
+    }
+
+    /// When the next notification is due; `None` if nothing that is known makes one due.
+    pub(super) fn due(&self, view: &View<'_>) -> Option<Instant> {
+        let after = |seconds: u32| self.sent + Duration::from_secs(seconds.into());
+        let counted = self.counted.iter().copied();
+        let counted = counted.filter(|path| may_be_sent(view, *path));
+        let pmin = counted.map(|path| minimum(view, path)).min();
+        [pmin, self.pmax].into_iter().flatten().map(after).min()
+    }
+
+    /// Something has changed at a path that is the observed one, above or below it.
+    pub(super) fn changed(&mut self, view: &View<'_>, path: Path) {
+        let at = if path.contains(&self.path) {
+            self.path
+        } else {
+            path
+        };
+        match at {
+            Path::ResourceInstance(object, instance, resource, _)
+            | Path::Resource(object, instance, resource) => {
+                self.resource_changed(view, Path::Resource(object, instance, resource));
+            }
+            Path::Instance(_, instance) if !view.exists(at) => self.instance_gone(at, instance),
+            at if view.is_uniform(at) => self.count(at),
+            at => {
+                for resource in view.resources(at) {
+                    self.resource_changed(view, resource);
+                }
+                // What can't be read yet is news when it can.
+                if !view.may_read(at) {
+                    self.count(at);
+                }
+            }
+        }
+        if at.resource().is_none() {
+            self.pmax = view.maximum(self.path);
+        }
+    }
+
+    fn resource_changed(&mut self, view: &View<'_>, resource: Path) {
+        let conditions = view.conditions(resource);
+        // A Resource that has come or gone may bring another Maximum Period.
+        if !view.exists(resource) {
+            self.pmax = view.maximum(self.path);
+        } else if let Some(pmax) = conditions.pmax
+            && view.may_read(resource)
+        {
+            self.pmax = Some(self.pmax.map_or(pmax, |shortest| shortest.min(pmax)));
+        }
+        // With thresholds, what can't be read is looked at when it can.
+        let counts = !has_thresholds(&conditions)
+            || view.may_read(resource) && self.values.judge(view.tree, resource, &conditions);
+        if counts {
+            self.count(resource);
+        }
+    }
+
+    /// An Object Instance is gone from the observed Object.
+    fn instance_gone(&mut self, at: Path, instance: InstanceId) {
+        self.counted.retain(|path| !at.contains(path));
+        if let Ok(place) = self.shown.binary_search(&instance) {
+            self.shown.remove(place);
+            self.count(at);
+        }
+    }
+
+    /// Attributes, default periods or rights have changed: what counts is looked at again. A value that
+    /// the server can read again is compared with the one that it could read before.
+    pub(super) fn rearm(&mut self, view: &View<'_>) {
+        for resource in view.with_thresholds(self.path) {
+            self.values.watch(view.tree, resource);
+            let conditions = view.conditions(resource);
+            if self.values.judge(view.tree, resource, &conditions) {
+                self.count(resource);
+            }
+        }
+        if let Path::Object(object) = self.path {
+            for instance in view.instances(object) {
+                if self.shown.binary_search(&instance).is_err() {
+                    self.count_resources(view, Path::Instance(object, instance));
+                }
+            }
+        }
+        self.pmax = view.maximum(self.path);
+    }
+
+    /// An Object Instance can be read that wasn't sent before: its Resources count, unless only a
+    /// crossing or a step does.
+    fn count_resources(&mut self, view: &View<'_>, instance: Path) {
+        if view.is_uniform(instance) {
+            return self.count(instance);
+        }
+        for resource in view.resources(instance) {
+            if !has_thresholds(&view.conditions(resource)) {
+                self.count(resource);
+            }
+        }
+    }
+
+    /// What is observed has changed in a way that isn't known: a notification is due, as after any
+    /// change.
+    pub(super) fn count_all(&mut self) {
+        self.count(self.path);
+    }
+
+    fn count(&mut self, path: Path) {
+        let Err(place) = self.counted.binary_search(&path) else {
+            return;
+        };
+        if self.counted.len() < MOST_COUNTED {
+            self.counted.insert(place, path);
+        } else {
+            self.counted.clear();
+            self.counted.push(self.path);
+        }
+    }
+}
+
+/// Whether what has counted at a path may be sent: the server may read it, or an Object Instance that it
+/// could read is gone.
+fn may_be_sent(view: &View<'_>, path: Path) -> bool {
+    view.may_read(path) || path.resource().is_none() && !view.exists(path)
+}
+
+/// The Minimum Period of what has counted at a path: of an Object Instance or an Object, the shortest
+/// one of its Resources.
+fn minimum(view: &View<'_>, path: Path) -> u32 {
+    let of_all = view.conditions(path).pmin;
+    if path.resource().is_some() || view.is_uniform(path) {
+        return of_all;
+    }
+    let each = view.resources(path);
+    let each = each.map(|resource| view.conditions(resource).pmin);
+    each.min().unwrap_or(of_all)
+}

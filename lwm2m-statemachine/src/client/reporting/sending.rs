@@ -1,0 +1,221 @@
+//! What is due is sent, or stored, and what becomes of it (TS 5.5.2).
+
+use alloc::vec::Vec;
+use lwm2m_core::Path;
+
+use super::{
+    super::{
+        config::Reliability,
+        content::{content, write_content},
+        event::{AccountId, ConnectionId},
+        refusal::Refusal,
+        timers::{ObservationId, Timer},
+    },
+    parts::{Context, RETRY, Reporting, Way},
+    table::Observer,
+};
+use crate::coap::{FailureReason, MessageBuf, NotificationId, NotifyOptions, SendError, Token};
+
+impl Reporting {
+    /// The timer of an observation has run out. A server without the right to read gets nothing until
+    /// it has the right again (TS 7.3.2.5). What can no longer be read ends the observation with an
+    /// error (RFC 7641 §4.2).
+    pub(in crate::client) fn due(&mut self, context: &mut Context<'_>, id: ObservationId) {
+        let Some(observation) = self.table.get_mut(id) else {
+            return;
+        };
+        observation.deadline = None;
+        let observer = observation.observer.clone();
+        let view = context.view(&observer);
+        let is_there = !observation.is_gone && view.exists(observation.path);
+        if is_there && !view.may_read(observation.path) {
+            return;
+        }
+        let due = observation.schedule.due(&view);
+        let is_due = due.is_some_and(|due| due <= context.now);
+        match self.way(context, &observer) {
+            Way::Send(connection) if !is_there => {
+                self.end_with(context, id, connection, Refusal::NotFound);
+            }
+            Way::Send(connection) if is_due => self.send(context, id, connection),
+            Way::Store if is_due => self.store(context, id),
+            _ => self.arm(context, id),
+        }
+    }
+
+    fn send(&mut self, context: &mut Context<'_>, id: ObservationId, connection: ConnectionId) {
+        let Some(observation) = self.table.get_mut(id) else {
+            return;
+        };
+        let number = self.numbers.next();
+        let observer = &mut observation.observer;
+        let target = context.tree.target(observation.path);
+        let format = observation.format;
+        let message = content(context.tree, observer.server, &target, format, Some(number));
+        let message = match message {
+            Ok(message) => message,
+            Err(refusal) => return self.end_with(context, id, connection, refusal),
+        };
+        let view = context.view(observer);
+        let options = NotifyOptions {
+            confirmable: self.reliability == Reliability::Confirmable,
+            ..NotifyOptions::default()
+        };
+        let now = context.now;
+        let sent = context.endpoint.notify_observer(
+            now,
+            connection,
+            &mut observer.entry,
+            message,
+            options,
+        );
+        match sent {
+            Err(SendError::Overload(_)) => {
+                let timer = Timer::Observation(id);
+                let retry = Some(now + RETRY);
+                context.timers.set(timer, &mut observation.deadline, retry);
+                return;
+            }
+            // The same call would fail again.
+            Err(_) => {}
+            Ok(notification) => observation.note_sent(notification),
+        }
+        observation.schedule.sent(&view, now);
+        self.arm(context, id);
+    }
+
+    fn store(&mut self, context: &mut Context<'_>, id: ObservationId) {
+        let Some(observation) = self.table.get_mut(id) else {
+            return;
+        };
+        let (observer, path) = (&observation.observer, observation.path);
+        let view = context.view(observer);
+        let target = context.tree.target(path);
+        let (server, format) = (observer.server, observation.format);
+        let mut payload = Vec::new();
+        if write_content(context.tree, server, &target, format, &mut payload).is_err() {
+            // On the return it ends with an error, if it still can't be read.
+            return;
+        }
+        let shown = match path {
+            Path::Object(object) => view.instances(object).collect(),
+            _ => Vec::new(),
+        };
+        let account = observer.account;
+        observation.schedule.sent(&view, context.now);
+        self.stored.push(account, id, context.now, payload, shown);
+        self.arm(context, id);
+    }
+
+    /// Ends an observation with an error. It is confirmable, as no later notification could make up
+    /// for its loss (RFC 7641 §4.2).
+    fn end_with(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ObservationId,
+        connection: ConnectionId,
+        refusal: Refusal,
+    ) {
+        let Some(observer) = self.table.get(id).map(|found| found.observer.clone()) else {
+            return;
+        };
+        self.end(context, id);
+        let Observer { entry, .. } = observer;
+        let options = NotifyOptions {
+            confirmable: true,
+            resource: Some(entry.resource()),
+            ..NotifyOptions::default()
+        };
+        let message = MessageBuf::response(refusal.code());
+        let now = context.now;
+        let _ = context
+            .endpoint
+            .notify(now, connection, entry.token(), message, options);
+    }
+}
+
+/// What becomes of notifications that were sent.
+impl Reporting {
+    /// A confirmable notification was acknowledged.
+    pub(in crate::client) fn acknowledged(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        token: Token,
+        notification: NotificationId,
+    ) {
+        if self.stored.is_under_way(account, notification) {
+            self.stored.arrived(account);
+            self.send_stored(context, account);
+        } else if let Some(id) = self.table.find(account, token)
+            && let Some(observation) = self.table.get_mut(id)
+        {
+            observation.note_outcome(notification);
+        }
+    }
+
+    /// A server has rejected a notification: its observation ends (TS 8.2.6). A later one with the same
+    /// token is another observation.
+    pub(in crate::client) fn rejected(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        token: Token,
+        notification: NotificationId,
+    ) {
+        let id = self.table.find(account, token);
+        if let Some(id) = id.filter(|id| self.has_sent(*id, notification)) {
+            self.end(context, id);
+            self.send_stored(context, account);
+        }
+    }
+
+    fn has_sent(&self, id: ObservationId, notification: NotificationId) -> bool {
+        let observation = self.table.get(id);
+        observation.is_some_and(|observation| observation.has_sent(notification))
+    }
+
+    /// A confirmable notification has failed. A server that doesn't acknowledge is gone: its
+    /// observation ends (RFC 7641 §4.5). One that could not be sent is made up for.
+    pub(in crate::client) fn failed(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        token: Token,
+        (notification, reason): (NotificationId, FailureReason),
+    ) {
+        let was_stored = self.stored.is_under_way(account, notification);
+        if was_stored {
+            self.stored.failed(account);
+        }
+        let Some(id) = self.table.find(account, token) else {
+            return self.send_stored(context, account);
+        };
+        match reason {
+            FailureReason::Superseded if !was_stored => {}
+            FailureReason::NotSent
+            | FailureReason::Aborted
+            | FailureReason::NoRoom
+            | FailureReason::Superseded
+            | FailureReason::PeerDropped => {
+                if let Some(observation) = self.table.get_mut(id) {
+                    observation.observer.entry.was_not_sent(notification);
+                    observation.note_outcome(notification);
+                }
+                self.again(context, account, (!was_stored).then_some(id));
+            }
+            _ => self.rejected(context, account, token, notification),
+        }
+    }
+
+    /// Something was not sent: a notification of an observation, or one that was stored.
+    fn again(&mut self, context: &mut Context<'_>, account: AccountId, id: Option<ObservationId>) {
+        let Some(id) = id else {
+            return self.retry_stored(context, account);
+        };
+        if let Some(observation) = self.table.get_mut(id) {
+            observation.schedule.count_all();
+            self.arm(context, id);
+        }
+    }
+}

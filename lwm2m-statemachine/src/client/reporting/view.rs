@@ -1,0 +1,149 @@
+//! What one server may read, and what governs its notifications (TS 5.1, 7.3.2.5).
+
+use lwm2m_core::{
+    AccessRights, DefaultPeriods, InstanceId, NotificationConditions, ObjectId, Path, ResourceId,
+    ShortServerId, Value,
+};
+use lwm2m_objects::{ObjectTree, access};
+
+use super::{super::attributes::AttributeStore, values::has_thresholds};
+
+/// Resources of the Server Object (TS E.2).
+const DEFAULT_MINIMUM_PERIOD: ResourceId = ResourceId::new(2);
+const DEFAULT_MAXIMUM_PERIOD: ResourceId = ResourceId::new(3);
+const NOTIFICATION_STORING: ResourceId = ResourceId::new(6);
+
+/// The tree and the attributes as one server sees them.
+pub(super) struct View<'v> {
+    pub(super) tree: &'v ObjectTree,
+    attributes: &'v AttributeStore,
+    server: ShortServerId,
+    periods: DefaultPeriods,
+}
+
+impl<'v> View<'v> {
+    pub(super) const fn new(
+        tree: &'v ObjectTree,
+        attributes: &'v AttributeStore,
+        server: ShortServerId,
+        periods: DefaultPeriods,
+    ) -> Self {
+        Self {
+            tree,
+            attributes,
+            server,
+            periods,
+        }
+    }
+
+    /// What governs the notifications of what is at `path`: the attributes of its level and of those
+    /// above, and the default periods of the account.
+    pub(super) fn conditions(&self, path: Path) -> NotificationConditions {
+        let attributes = self.attributes.effective(self.server, path);
+        attributes.conditions(self.periods)
+    }
+
+    /// Whether the server may read what is at `path`. An Object may always be read: it has the Object
+    /// Instances that the server may read.
+    pub(super) fn may_read(&self, path: Path) -> bool {
+        match (path.object(), path.instance()) {
+            (Some(object), Some(instance)) => self.may_read_instance(object, instance),
+            _ => true,
+        }
+    }
+
+    pub(super) fn may_read_instance(&self, object: ObjectId, instance: InstanceId) -> bool {
+        access::rights(self.tree, self.server, object, instance).contains(AccessRights::READ)
+    }
+
+    /// The Object Instances of an Object that the server may read.
+    pub(super) fn instances(&self, object: ObjectId) -> impl Iterator<Item = InstanceId> {
+        let instances = self.tree.instances(object);
+        instances.filter(move |instance| self.may_read_instance(object, *instance))
+    }
+
+    /// The Resources at `path` and below it that the server may read.
+    pub(super) fn resources(&self, path: Path) -> impl Iterator<Item = Path> {
+        let of_all = match path {
+            Path::Object(object) => Some(self.instances(object).map(move |id| (object, id))),
+            _ => None,
+        };
+        let of_one = path.object().zip(path.instance());
+        let of_one = of_one.filter(|(object, id)| self.may_read_instance(*object, *id));
+        let instances = of_all.into_iter().flatten().chain(of_one);
+        instances.flat_map(move |(object, instance)| {
+            readable(self.tree, object, instance, path.resource())
+        })
+    }
+
+    /// Those of them that have `gt`, `lt` or `st`.
+    pub(super) fn with_thresholds(&self, path: Path) -> impl Iterator<Item = Path> {
+        let own = self.attributes.below(self.server, path);
+        own.map(|(at, _)| at).filter(|at| {
+            has_thresholds(&self.conditions(*at)) && self.may_read(*at) && self.exists(*at)
+        })
+    }
+
+    /// Whether the server has set nothing below `path`, so that all there has the same conditions.
+    pub(super) fn is_uniform(&self, path: Path) -> bool {
+        let mut own = self.attributes.below(self.server, path);
+        own.all(|(at, _)| at == path)
+    }
+
+    /// The shortest Maximum Period of what the server may read at `path` and below it.
+    pub(super) fn maximum(&self, path: Path) -> Option<u32> {
+        if self.is_uniform(path) {
+            self.resources(path).next()?;
+            return self.conditions(path).pmax;
+        }
+        let each = self.resources(path);
+        each.filter_map(|resource| self.conditions(resource).pmax)
+            .min()
+    }
+
+    /// Whether there is something at `path`.
+    pub(super) fn exists(&self, path: Path) -> bool {
+        self.tree.target(path).exists()
+    }
+}
+
+/// The default periods of an account (TS E.2), by its Server Object Instance.
+pub(super) fn default_periods(tree: &ObjectTree, account: Option<InstanceId>) -> DefaultPeriods {
+    let seconds = |resource| match value(tree, account, resource)? {
+        // A negative period isn't one.
+        Value::Integer(seconds) => u32::try_from(seconds).ok(),
+        _ => None,
+    };
+    DefaultPeriods {
+        pmin: seconds(DEFAULT_MINIMUM_PERIOD).unwrap_or(0),
+        pmax: seconds(DEFAULT_MAXIMUM_PERIOD),
+    }
+}
+
+/// Whether notifications to a server are stored while the Client is offline (TS E.2, Resource 6). By
+/// default they are.
+pub(super) fn stores(tree: &ObjectTree, account: Option<InstanceId>) -> bool {
+    value(tree, account, NOTIFICATION_STORING) != Some(Value::Boolean(false))
+}
+
+fn value(tree: &ObjectTree, account: Option<InstanceId>, resource: ResourceId) -> Option<Value> {
+    tree.get(Path::Resource(ObjectId::SERVER, account?, resource))
+}
+
+/// The Resources of an Object Instance that can be read, or that one of them.
+fn readable(
+    tree: &ObjectTree,
+    object: ObjectId,
+    instance: InstanceId,
+    only: Option<ResourceId>,
+) -> impl Iterator<Item = Path> {
+    let one = only.and_then(|id| {
+        let target = tree.target(Path::Resource(object, instance, id));
+        target.resource().filter(|_| target.exists())
+    });
+    let all = only.is_none().then(|| tree.resources(object, instance));
+    let resources = all.into_iter().flatten().chain(one);
+    resources
+        .filter(|resource| resource.operations.readable())
+        .map(move |resource| Path::Resource(object, instance, resource.id))
+}

@@ -1,0 +1,297 @@
+//! Reporting while the Client is offline and its registration lives: what is stored, and what is sent on
+//! the return (TS 5.5.1, 8.3, E.2 Resource 6).
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, ContentFormat};
+use lwm2m_kit::account;
+use lwm2m_statemachine::{
+    ClientConfig, ClientEvent,
+    coap::{MessageBuf, MessageType, Token},
+};
+
+use crate::{
+    observe::observe,
+    reporting::Sensors,
+    support::{Sent, path},
+};
+
+/// The values of Integer notifications in TLV.
+fn values(sent: &[Sent]) -> Vec<u8> {
+    sent.iter()
+        .map(|sent| *sent.payload().last().unwrap())
+        .collect()
+}
+
+impl Sensors {
+    fn go_offline(&mut self) {
+        self.0.client.go_offline(self.0.now);
+        assert!(self.0.all_sent().is_empty());
+    }
+
+    /// Time passes while nothing may be sent.
+    fn silent(&mut self, seconds: u64) {
+        self.0.pass(Duration::from_secs(seconds));
+        assert!(self.0.all_sent().is_empty());
+    }
+
+    /// The Update comes first; its answer is still to come.
+    fn go_online(&mut self) -> Sent {
+        self.0.client.go_online(self.0.now);
+        let update = self.0.sent();
+        assert_eq!(update.path(), "/rd/a");
+        update
+    }
+
+    fn accept(&mut self, update: &Sent) {
+        self.0.answer(update, MessageBuf::response(Code::CHANGED));
+        self.0.client.handle_timeout(self.0.now);
+    }
+
+    /// Offline is over, and so is the Update.
+    fn return_online(&mut self) {
+        let update = self.go_online();
+        self.accept(&update);
+    }
+
+    /// Acknowledges a notification.
+    fn acknowledge(&mut self, sent: &Sent) {
+        assert_eq!(sent.kind(), MessageType::Confirmable);
+        let id = sent.message().message_id();
+        let bytes = [0x60, 0, id.to_be_bytes()[0], id.to_be_bytes()[1]];
+        self.0.datagram(&bytes);
+    }
+
+    /// What was stored, acknowledged one by one.
+    fn stored(&mut self) -> Vec<Sent> {
+        let mut all: Vec<Sent> = Vec::new();
+        loop {
+            let mut sent = self.0.all_sent();
+            assert!(sent.len() <= 1, "one at a time");
+            let Some(sent) = sent.pop() else { break };
+            if sent.kind() != MessageType::Confirmable {
+                all.push(sent);
+                break;
+            }
+            self.acknowledge(&sent);
+            self.0.client.handle_timeout(self.0.now);
+            all.push(sent);
+        }
+        let numbers = all.iter().map(|sent| sent.message().observe().unwrap());
+        assert!(numbers.is_sorted_by(|a, b| a < b));
+        all
+    }
+}
+
+#[test]
+fn what_would_have_been_notified_is_sent_after_the_update_oldest_first() {
+    let mut sensors = Sensors::new();
+    sensors.write("/26241/0/1", "pmin=10");
+    sensors.observe(b"a", "/26241/0/1");
+    sensors.observe(b"b", "/26241/1/1");
+    sensors.go_offline();
+    sensors.set("/26241/0/1", 21);
+    sensors.set("/26241/0/1", 22);
+    sensors.silent(10);
+    sensors.set("/26241/1/1", 31);
+    sensors.silent(10);
+    sensors.set("/26241/0/1", 23);
+    sensors.silent(10);
+    let update = sensors.go_online();
+    sensors.silent(1);
+    sensors.accept(&update);
+    // The Minimum Period doesn't space them.
+    let sent = sensors.stored();
+    assert_eq!(values(&sent), [22, 31, 23]);
+    let tokens: Vec<_> = sent.iter().map(|sent| sent.message().token()).collect();
+    let tokens: Vec<_> = tokens.iter().map(Token::as_bytes).collect();
+    assert_eq!(tokens, [b"a", b"b", b"a"]);
+    // It begins again with what was sent.
+    sensors.set("/26241/0/1", 24);
+    assert_eq!(sensors.after(60_000), Some(10_000));
+}
+
+#[test]
+fn what_is_stored_is_sent_one_after_the_other_as_it_is_acknowledged() {
+    let mut sensors = Sensors::new();
+    sensors.observe(b"t", "/26241/0/1");
+    sensors.go_offline();
+    for value in [21, 22] {
+        sensors.set("/26241/0/1", value);
+        sensors.silent(1);
+    }
+    sensors.return_online();
+    let first = sensors.0.sent();
+    assert_eq!(values(core::slice::from_ref(&first)), [21]);
+    // A change meanwhile waits for its turn.
+    sensors.set("/26241/0/1", 23);
+    sensors.silent(1);
+    sensors.acknowledge(&first);
+    assert_eq!(values(&sensors.stored()), [22, 23]);
+    sensors.set("/26241/0/1", 24);
+    let (after, next) = sensors.next(1000).unwrap();
+    assert_eq!((after, next.kind()), (0, MessageType::NonConfirmable));
+}
+
+#[test]
+fn what_was_on_its_way_when_the_connection_was_lost_is_sent_again() {
+    let mut sensors = Sensors::new();
+    sensors.observe(b"t", "/26241/0/1");
+    sensors.go_offline();
+    for value in [21, 22] {
+        sensors.set("/26241/0/1", value);
+        sensors.silent(1);
+    }
+    sensors.return_online();
+    assert_eq!(values(&sensors.0.all_sent()), [21]);
+    sensors.go_offline();
+    sensors.silent(200);
+    sensors.return_online();
+    assert_eq!(values(&sensors.stored()), [21, 22]);
+}
+
+#[test]
+fn without_storing_only_what_is_fresh_is_sent_on_the_return() {
+    let mut sensors = Sensors::new();
+    sensors.set("/1/0/6", false);
+    sensors.observe(b"t", "/26241/0/1");
+    sensors.observe(b"u", "/26241/1/1");
+    sensors.go_offline();
+    for value in [21, 22, 23] {
+        sensors.set("/26241/0/1", value);
+        sensors.silent(10);
+    }
+    sensors.return_online();
+    // One for the change, with the value of now.
+    let sent = sensors.0.all_sent();
+    assert_eq!(values(&sent), [23]);
+    assert_eq!(sent[0].message().token().as_bytes(), b"t");
+    sensors.pass(3_600_000);
+    sensors.set("/26241/1/1", 31);
+    assert_eq!(sensors.after(1000), Some(0));
+}
+
+#[test]
+fn over_the_bound_the_oldest_go_and_are_counted() {
+    let mut config = ClientConfig::new("bound", [5; 32]);
+    config.storing.most = 2;
+    let mut sensors = Sensors::with(config);
+    sensors.observe(b"t", "/26241/0/1");
+    sensors.go_offline();
+    for value in 21..26 {
+        sensors.set("/26241/0/1", value);
+        sensors.silent(1);
+    }
+    let stored = sensors.0.client.stored_notifications(account(0));
+    assert_eq!((stored.waiting, stored.dropped), (2, 3));
+    sensors.0.events();
+    sensors.return_online();
+    assert_eq!(values(&sensors.stored()), [24, 25]);
+    let dropped = ClientEvent::NotificationsDropped {
+        account: account(0),
+        dropped: 3,
+    };
+    assert!(sensors.0.events().contains(&dropped));
+    let stored = sensors.0.client.stored_notifications(account(0));
+    assert_eq!((stored.waiting, stored.dropped), (0, 0));
+}
+
+#[test]
+fn what_is_stored_has_a_bound_in_bytes() {
+    let mut config = ClientConfig::new("bound", [5; 32]);
+    config.storing.most_bytes = 100;
+    let mut sensors = Sensors::with(config);
+    sensors.observe(b"t", "/26241/0/3");
+    sensors.go_offline();
+    for place in ["a", "b", "c"] {
+        sensors.set("/26241/0/3", place.repeat(40));
+        sensors.silent(1);
+    }
+    sensors.return_online();
+    assert_eq!(values(&sensors.stored()), [b'b', b'c']);
+}
+
+#[test]
+fn a_step_is_against_what_was_stored() {
+    let mut sensors = Sensors::new();
+    sensors.write("/26241/0/1", "st=5&pmax=60");
+    sensors.observe(b"t", "/26241/0/1");
+    sensors.go_offline();
+    for value in [24, 25, 29, 30] {
+        sensors.set("/26241/0/1", value);
+        sensors.silent(1);
+    }
+    // The Maximum Period goes on offline.
+    sensors.silent(60);
+    sensors.return_online();
+    assert_eq!(values(&sensors.stored()), [25, 30, 30]);
+}
+
+#[test]
+fn json_has_the_history_in_one_notification_if_it_is_configured() {
+    let mut config = ClientConfig::new("batch", [5; 32]);
+    config.storing.batches_json = true;
+    let mut sensors = Sensors::with(config);
+    let mut request = observe(0, "/26241/0/1");
+    request.accept(ContentFormat::JSON).unwrap();
+    assert_eq!(sensors.0.request(b"t", request).code(), Code::CONTENT);
+    sensors.go_offline();
+    for value in [21, 22] {
+        sensors.set("/26241/0/1", value);
+        sensors.silent(10);
+    }
+    sensors.return_online();
+    let sent = sensors.stored();
+    assert_eq!(sent.len(), 1);
+    let payload = core::str::from_utf8(sent[0].payload()).unwrap();
+    assert_eq!(
+        payload,
+        r#"{"bn":"/26241/0/1","e":[{"v":21,"t":-20},{"v":22,"t":-10}]}"#
+    );
+}
+
+/// TS 5.5.3, 8.2.6.
+#[test]
+fn what_ends_an_observation_ends_what_is_stored_for_it() {
+    let mut sensors = Sensors::new();
+    sensors.observe(b"a", "/26241/0/1");
+    sensors.observe(b"b", "/26241/1/1");
+    sensors.go_offline();
+    for at in ["/26241/0/1", "/26241/1/1", "/26241/0/1"] {
+        let value = if at == "/26241/1/1" { 31 } else { 21 };
+        sensors.set(at, value);
+        sensors.silent(1);
+    }
+    sensors.set("/26241/0/1", 22);
+    sensors.silent(1);
+    sensors.return_online();
+    let first = sensors.0.sent();
+    // A Reset in place of an acknowledgement.
+    let id = first.message().message_id().to_be_bytes();
+    sensors.0.datagram(&[0x70, 0, id[0], id[1]]);
+    sensors.0.client.handle_timeout(sensors.0.now);
+    assert_eq!(values(&sensors.stored()), [31]);
+    let ended = ClientEvent::ObservationEnded {
+        account: account(0),
+        path: path("/26241/0/1"),
+    };
+    assert!(sensors.0.events().contains(&ended));
+}
+
+#[test]
+fn what_is_stored_for_a_registration_ends_with_it() {
+    let mut sensors = Sensors::new();
+    sensors.observe(b"t", "/26241/0/1");
+    sensors.go_offline();
+    sensors.set("/26241/0/1", 21);
+    sensors.silent(1);
+    let update = sensors.go_online();
+    let unknown = MessageBuf::response(Code::NOT_FOUND);
+    sensors.0.answer(&update, unknown);
+    sensors.0.events();
+    sensors.0.accept_register();
+    sensors.pass(60_000);
+    assert_eq!(sensors.0.client.observations().count(), 0);
+    let stored = sensors.0.client.stored_notifications(account(0));
+    assert_eq!((stored.waiting, stored.dropped), (0, 0));
+}
