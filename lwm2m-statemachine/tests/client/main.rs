@@ -3,6 +3,7 @@
 extern crate alloc;
 
 mod access;
+mod accounts;
 mod attributes;
 mod bad_input;
 mod changes;
@@ -12,6 +13,7 @@ mod downloads;
 mod empty_arrays;
 mod failures;
 mod growth;
+mod hosts;
 mod large;
 mod observe;
 mod operations;
