@@ -1,0 +1,343 @@
+//! The end of a lifetime: a Register, and nothing before it (TS 5.3, 8.3).
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, Instant};
+use lwm2m_kit::account;
+use lwm2m_statemachine::{
+    ClientConfig, ClientEvent, RegistrationFailure, Session, client::DeferredOperation,
+    coap::MessageBuf,
+};
+
+use crate::{
+    hosts::{Hosts, open, secured, tree},
+    observe::observe,
+    support::{get, path},
+};
+
+const LIFETIME: u64 = 300;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Registered for 300 seconds, and observed.
+fn observed() -> Hosts {
+    let mut hosts = Hosts::registered([secured("one", 101, 300)]);
+    let link = hosts.link(account(0));
+    hosts.request(link, observe(0, "/3/0/9"));
+    let _ = hosts.only();
+    hosts.events();
+    hosts
+}
+
+fn set_level(hosts: &mut Hosts, level: i64) {
+    hosts.client.set(hosts.now, path("/3/0/9"), level).unwrap();
+}
+
+/// The registration has ended, and the next attempt is now.
+fn expect_expired(hosts: &mut Hosts) {
+    let events = hosts.events();
+    let expired = ClientEvent::RegistrationFailed {
+        account: account(0),
+        reason: RegistrationFailure::Expired,
+        retry: Some(hosts.now),
+    };
+    assert!(events.contains(&expired), "{events:?}");
+    let ended = ClientEvent::ObservationEnded {
+        account: account(0),
+        path: path("/3/0/9"),
+    };
+    assert!(events.contains(&ended), "{events:?}");
+    assert!(!hosts.client.is_registered(account(0)));
+}
+
+#[test]
+fn a_device_that_wakes_after_the_lifetime_registers_before_anything_else() {
+    let mut hosts = observed();
+    set_level(&mut hosts, 9);
+    // Asleep: a notification and an Update have been due in the meantime.
+    hosts.sleep(seconds(LIFETIME));
+    let register = hosts.register(account(0));
+    expect_expired(&mut hosts);
+    set_level(&mut hosts, 8);
+    hosts.client.update(hosts.now, account(0));
+    hosts.pass(Duration::from_millis(1));
+    assert!(hosts.is_silent());
+    hosts.accept(account(0), &register);
+    // The observation belonged to the registration before (TS 5.5.1).
+    hosts.pass(Duration::from_millis(1));
+    assert!(hosts.is_silent());
+}
+
+#[test]
+fn the_lifetime_ends_to_the_millisecond_after_the_register_was_sent() {
+    let mut hosts = observed();
+    hosts.sleep(seconds(LIFETIME) - Duration::from_millis(1));
+    let update = hosts.sent().remove(0).1;
+    assert_eq!(update.path(), "/rd/0");
+    assert!(hosts.client.is_registered(account(0)));
+    hosts.sleep(Duration::from_millis(1));
+    hosts.register(account(0));
+    expect_expired(&mut hosts);
+}
+
+#[test]
+fn requests_are_met_with_silence_until_the_new_registration_stands() {
+    let mut hosts = observed();
+    let link = hosts.link(account(0));
+    // The datagram is the first that the Client hears of the time.
+    hosts.now += seconds(LIFETIME);
+    let read = get("/3/0/0");
+    hosts.request(link, read.clone());
+    let register = hosts.register(account(0));
+    hosts.request(link, read.clone());
+    assert!(hosts.is_silent());
+    hosts.accept(account(0), &register);
+    hosts.request(link, read);
+    assert_eq!(hosts.only().1.code(), Code::CONTENT);
+}
+
+#[test]
+fn an_update_that_is_still_repeated_is_given_up_for_the_register() {
+    let mut hosts = observed();
+    // The Update is due 93 seconds before the end, and is repeated until then.
+    hosts.pass(seconds(LIFETIME - 93));
+    let update = hosts.update(account(0));
+    hosts.pass(seconds(60));
+    assert!(!hosts.sent().is_empty(), "it is repeated");
+    hosts.sleep(seconds(33));
+    let register = hosts.register(account(0));
+    expect_expired(&mut hosts);
+    // Its late answer prolongs nothing.
+    hosts.answer_code(&update, Code::CHANGED);
+    assert_eq!(hosts.events(), []);
+    hosts.accept(account(0), &register);
+    assert!(hosts.client.is_registered(account(0)));
+}
+
+/// The server may have taken the shorter lifetime although its answer is lost.
+#[test]
+fn a_shorter_lifetime_counts_as_soon_as_it_is_told() {
+    let mut hosts = observed();
+    hosts.pass(seconds(10));
+    hosts.client.set(hosts.now, path("/1/10/1"), 20).unwrap();
+    assert_eq!(hosts.update(account(0)).queries(), ["lt=20"]);
+    hosts.sleep(seconds(20));
+    hosts.register(account(0));
+    expect_expired(&mut hosts);
+}
+
+/// A longer one counts when the server has accepted it.
+#[test]
+fn a_longer_lifetime_counts_from_its_update() {
+    let mut hosts = observed();
+    hosts.pass(seconds(10));
+    hosts.client.set(hosts.now, path("/1/10/1"), 1000).unwrap();
+    let update = hosts.update(account(0));
+    hosts.answer_code(&update, Code::CHANGED);
+    hosts.events();
+    hosts.pass(seconds(1000 - 93));
+    assert!(hosts.client.is_registered(account(0)));
+    hosts.update(account(0));
+}
+
+#[test]
+fn the_lifetime_ends_without_a_connection_too() {
+    let mut hosts = observed();
+    hosts.lose(account(0));
+    hosts.pass(seconds(10));
+    // A connection that takes its time.
+    hosts.linked();
+    hosts.pass(seconds(LIFETIME));
+    let events = hosts.events();
+    assert!(matches!(
+        events[..],
+        [
+            ClientEvent::ObservationEnded { .. },
+            ClientEvent::RegistrationFailed {
+                reason: RegistrationFailure::Expired,
+                ..
+            }
+        ]
+    ));
+    hosts.connect(account(0), Session::Resumed);
+    hosts.register(account(0));
+}
+
+#[test]
+fn the_lifetime_ends_offline_too_and_a_register_follows_online() {
+    let mut hosts = observed();
+    hosts.client.go_offline(hosts.now);
+    hosts.pass(seconds(LIFETIME - 1));
+    assert_eq!(hosts.events(), []);
+    hosts.pass(seconds(1));
+    let events = hosts.events();
+    assert!(events.contains(&ClientEvent::RegistrationFailed {
+        account: account(0),
+        reason: RegistrationFailure::Expired,
+        retry: None,
+    }));
+    assert!(hosts.is_silent());
+    hosts.client.go_online(hosts.now);
+    hosts.register(account(0));
+}
+
+#[test]
+fn a_deferred_request_ends_with_the_lifetime() {
+    let mut hosts = observed();
+    hosts.client.defer(DeferredOperation::Read, path("/3/0/0"));
+    let link = hosts.link(account(0));
+    hosts.pass(seconds(180));
+    hosts.request(link, get("/3/0/0"));
+    let events = hosts.events();
+    let [ClientEvent::ReadAsked { request, .. }] = events[..] else {
+        panic!("{events:?}");
+    };
+    // The application answers at the moment when the lifetime is over.
+    hosts.now += seconds(LIFETIME - 180);
+    let answered = hosts.client.answer_read(hosts.now, request, Ok(()));
+    assert!(answered.is_err());
+    hosts.register(account(0));
+    assert!(
+        hosts
+            .events()
+            .iter()
+            .any(|event| matches!(event, ClientEvent::DeferredEnded { .. }))
+    );
+}
+
+/// TS 8.3.
+#[test]
+fn an_update_goes_out_before_a_notification_that_was_due_earlier() {
+    let mut hosts = observed();
+    hosts.pass(seconds(1));
+    // Due at once, and the Update 93 seconds before the end. The device wakes up later than both.
+    set_level(&mut hosts, 9);
+    hosts.sleep(seconds(LIFETIME - 80));
+    let sent = hosts.sent();
+    let [(_, update), (_, notification)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(update.path(), "/rd/0");
+    assert!(notification.message().observe().is_some());
+}
+
+#[test]
+fn an_update_without_an_answer_leaves_the_registration_and_is_sent_again() {
+    let mut hosts = Hosts::registered([open("one", 101, 86_400)]);
+    let start = hosts.now;
+    hosts.client.update(hosts.now, account(0));
+    hosts.update(account(0));
+    hosts.pass(seconds(93));
+    assert!(hosts.is_silent());
+    let events = hosts.events();
+    let [
+        ClientEvent::RegistrationFailed {
+            reason: RegistrationFailure::Timeout,
+            retry: Some(retry),
+            ..
+        },
+    ] = events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert!(retry > start && hosts.client.is_registered(account(0)));
+    hosts.pass(seconds(5));
+    let update = hosts.sent().remove(0).1;
+    assert_eq!(update.path(), "/rd/0");
+    hosts.answer_code(&update, Code::CHANGED);
+    assert_eq!(
+        hosts.events(),
+        [ClientEvent::Updated {
+            account: account(0)
+        }]
+    );
+}
+
+/// TS 8.5: the server doesn't know it, or not any more.
+#[test]
+fn an_update_that_is_answered_4_00_or_4_04_is_followed_by_a_register_at_once() {
+    for code in [Code::BAD_REQUEST, Code::NOT_FOUND] {
+        let mut hosts = observed();
+        hosts.client.update(hosts.now, account(0));
+        let update = hosts.update(account(0));
+        hosts.answer_code(&update, code);
+        hosts.register(account(0));
+        let events = hosts.events();
+        assert!(events.contains(&ClientEvent::RegistrationFailed {
+            account: account(0),
+            reason: RegistrationFailure::Refused(code),
+            retry: Some(hosts.now),
+        }));
+        assert!(!hosts.client.is_registered(account(0)));
+    }
+}
+
+#[test]
+fn an_update_that_the_server_cannot_serve_leaves_the_registration() {
+    let mut hosts = observed();
+    hosts.client.update(hosts.now, account(0));
+    let update = hosts.update(account(0));
+    hosts.answer_code(&update, Code::INTERNAL_SERVER_ERROR);
+    assert!(hosts.client.is_registered(account(0)));
+    hosts.pass(seconds(5));
+    hosts.update(account(0));
+}
+
+#[test]
+fn an_update_that_is_refused_otherwise_is_followed_by_a_register_later() {
+    let mut hosts = observed();
+    hosts.client.update(hosts.now, account(0));
+    let update = hosts.update(account(0));
+    hosts.answer_code(&update, Code::FORBIDDEN);
+    assert!(hosts.is_silent() && !hosts.client.is_registered(account(0)));
+    hosts.pass(seconds(5));
+    hosts.register(account(0));
+}
+
+/// RFC 7252 §5.9.3.4.
+#[test]
+fn a_server_that_is_overloaded_is_not_asked_before_its_max_age() {
+    for (max_age, wait) in [(Some(40), 40), (None, 60), (Some(u32::MAX), 3600)] {
+        let mut hosts = Hosts::new(tree([open("one", 101, 300)]));
+        hosts.client.start(hosts.now);
+        hosts.connect(account(0), Session::New);
+        let register = hosts.register(account(0));
+        let mut answer = MessageBuf::response(Code::SERVICE_UNAVAILABLE);
+        if let Some(seconds) = max_age {
+            answer
+                .uint(lwm2m_statemachine::coap::OptionNumber::MAX_AGE, seconds)
+                .unwrap();
+        }
+        hosts.answer(&register, answer);
+        let events = hosts.events();
+        let [
+            ClientEvent::RegistrationFailed {
+                retry: Some(retry), ..
+            },
+        ] = events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert_eq!(retry, hosts.now + seconds(wait), "{max_age:?}");
+        hosts.pass(seconds(wait));
+        hosts.register(account(0));
+    }
+}
+
+#[test]
+fn a_lifetime_beyond_the_clock_is_no_harm() {
+    let mut hosts = Hosts::registered([open("one", 101, u32::MAX)]);
+    hosts.sleep(seconds(u64::from(u32::MAX) / 2));
+    assert!(hosts.client.is_registered(account(0)));
+    let mut config = ClientConfig::new("late", [1; 32]);
+    config.retry_first = Duration::MAX;
+    let mut hosts = Hosts::with(config, tree([open("one", 101, 300)]));
+    hosts.now = Instant::from_secs(u64::MAX / 1_000_000_000 - 10);
+    hosts.client.start(hosts.now);
+    hosts.connect(account(0), Session::New);
+    let register = hosts.register(account(0));
+    hosts.accept(account(0), &register);
+    hosts.client.update(hosts.now, account(0));
+}
