@@ -29,7 +29,7 @@ fn observed() -> Hosts {
     let link = hosts.link(account(0));
     hosts.request(link, observe(0, "/3/0/9"));
     let (_, answer) = hosts.only();
-    assert_eq!(answer.message().observe().is_some(), true);
+    assert!(answer.message().observe().is_some());
     hosts.events();
     hosts
 }

@@ -1,7 +1,7 @@
 //! A Client of any number of servers, and the test as all of them.
 
+use alloc::collections::BTreeMap;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use lwm2m_core::{Code, InstanceId, Instant, ObjectId, Path};
 use lwm2m_kit::{instance, sent};

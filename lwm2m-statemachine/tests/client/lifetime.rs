@@ -73,7 +73,7 @@ fn a_device_that_wakes_after_the_lifetime_registers_before_anything_else() {
 #[test]
 fn the_lifetime_ends_to_the_millisecond_after_the_register_was_sent() {
     let mut hosts = observed();
-    hosts.sleep(seconds(LIFETIME) - Duration::from_millis(1));
+    hosts.sleep(Duration::from_millis(LIFETIME * 1000 - 1));
     let update = hosts.sent().remove(0).1;
     assert_eq!(update.path(), "/rd/0");
     assert!(hosts.client.is_registered(account(0)));
