@@ -137,6 +137,8 @@ pub(crate) struct Bench {
     /// The tokens whose notifications are rejected with a Reset.
     rejected: BTreeSet<Vec<u8>>,
     events: Vec<ClientEvent>,
+    /// What the next connections will be.
+    session: Session,
     /// Whether the host of the file is silent and out of reach.
     stalled: bool,
     /// Whether there is no such host.
@@ -163,12 +165,18 @@ impl Bench {
             notified: Vec::new(),
             rejected: BTreeSet::new(),
             events: Vec::new(),
+            session: Session::New,
             stalled: false,
             unresolvable: false,
         };
-        bench.client.start(bench.now);
-        bench.collect();
+        bench.start();
         bench
+    }
+
+    /// The Client starts.
+    pub(crate) fn start(&mut self) {
+        self.client.start(self.now);
+        self.collect();
     }
 
     /// From now on this server speaks: 1 is the first one.
@@ -627,6 +635,26 @@ impl Bench {
         self.collect();
     }
 
+    /// The device goes offline.
+    pub(crate) fn go_offline(&mut self) {
+        self.client.go_offline(self.now);
+        self.collect();
+    }
+
+    /// The device is online again.
+    pub(crate) fn go_online(&mut self) {
+        self.client.go_online(self.now);
+        self.collect();
+    }
+
+    /// The connection to the server that speaks is lost; it comes back new or with the same session.
+    pub(crate) fn lose_connection(&mut self, session: Session) {
+        self.session = session;
+        self.client.disconnected(self.now, self.connection());
+        self.collect();
+        self.pass_until_asked(3600);
+    }
+
     /// The device has another address.
     pub(crate) fn change_address(&mut self) {
         self.client.address_changed(self.now, self.connection());
@@ -796,7 +824,7 @@ impl Bench {
     fn connect(&mut self, connection: ConnectionId, uri: &str) {
         let host = self.host(uri);
         host.connection = Some(connection);
-        self.client.connected(self.now, connection, Session::New);
+        self.client.connected(self.now, connection, self.session);
     }
 
     /// The host at this URI; a new one, if the Client hasn't asked for it before.

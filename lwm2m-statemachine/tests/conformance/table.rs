@@ -181,7 +181,8 @@ impl Table {
         };
         let (first, second, third) = (width(0), width(1), width(2));
         writeln!(out)?;
-        for [id, title, by, verdict] in [&heading].into_iter().chain(&self.rows) {
+        let heading = (!self.rows.is_empty()).then_some(&heading);
+        for [id, title, by, verdict] in heading.into_iter().chain(&self.rows) {
             writeln!(out, "{id:first$}  {title:second$}  {by:third$}  {verdict}")?;
         }
         for fault in faults {

@@ -6,7 +6,10 @@ use lwm2m_objects::{CONNECTIVITY_MONITORING, Store, Typed as _};
 use crate::{
     bench::{Bench, step},
     configurations::{c1, c5, connectivity_monitoring, numbered},
-    items::{operations::links, reporting::instance_observation},
+    items::{
+        operations::links,
+        reporting::{Extended, extended_observation, instance_observation},
+    },
     message::{create, delete, read, replace},
     tlv::{Values, integer, multiple},
 };
@@ -47,6 +50,29 @@ pub(crate) fn ets_705_write_must_fail() {
 pub(crate) fn ets_710_basic_observation() {
     let rssi = ("/4/0/2", Value::Integer(-71));
     instance_observation(c5(), "/4/0", rssi);
+}
+
+pub(crate) fn ets_711_extended_observation() {
+    let signal = |strength: i64, notified| (Value::Integer(strength), notified);
+    extended_observation(Extended {
+        setup: c5(),
+        path: "/4/0/2",
+        conditions: "gt=-50&lt=-90&st=10",
+        impossible: "gt=-50&lt=-90&st=20",
+        walk: vec![
+            signal(-60, true),
+            signal(-51, false),
+            signal(-49, true),
+            signal(-58, true),
+            signal(-48, true),
+            signal(-88, true),
+            signal(-91, true),
+            signal(-100, false),
+            signal(-101, true),
+        ],
+        small: [Value::Integer(-102), Value::Integer(-103)],
+        defaults: (0, None),
+    });
 }
 
 pub(crate) fn ets_720_multiple_resource_instances() {

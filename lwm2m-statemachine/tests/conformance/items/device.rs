@@ -1,4 +1,4 @@
-//! Device: tests 657 to 685.
+//! Device: tests 241, 655 and 657 to 685.
 
 use lwm2m_core::Code;
 use lwm2m_objects::{DeviceObject, ErrorCode};

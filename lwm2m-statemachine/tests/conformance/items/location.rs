@@ -1,6 +1,6 @@
 //! Location: tests 801 to 835.
 
-use lwm2m_core::Code;
+use lwm2m_core::{Code, Value};
 use lwm2m_objects::{LOCATION, LocationObject, Store, Typed as _, typed};
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
             create_where_none_is, create_where_one_is, delete_of_the_clients, delete_the_one,
         },
         operations::links,
+        reporting::{Extended, extended_observation},
     },
     message::replace,
     tlv::{integer, resource},
@@ -74,6 +75,29 @@ pub(crate) fn ets_810_basic_observation() {
     bench.pass(10);
     let values = bench.expect_notified(&observation, (start, 12)).values();
     assert_eq!(values.integer(5), location().timestamp + 1);
+}
+
+pub(crate) fn ets_811_extended_observation() {
+    let latitude = |degrees: f64, notified| (Value::Float(degrees), notified);
+    extended_observation(Extended {
+        setup: c1().with(Store::of(numbered([location()]))),
+        path: "/6/0/0",
+        conditions: "gt=-40.5&lt=-45.25&st=0.75",
+        impossible: "gt=-40.5&lt=-45.25&st=2.375",
+        walk: vec![
+            latitude(-43.0, false),
+            latitude(-42.75, true),
+            latitude(-41.0, true),
+            latitude(-40.25, true),
+            latitude(-40.625, true),
+            latitude(-40.75, false),
+            latitude(-45.0, true),
+            latitude(-45.5, true),
+            latitude(-45.5, false),
+        ],
+        small: [Value::Float(-45.501), Value::Float(-45.502)],
+        defaults: (0, None),
+    });
 }
 
 pub(crate) fn ets_820_multiple_resource_instances() {

@@ -5,7 +5,7 @@ use lwm2m_core::{Code, Value};
 use crate::{
     bench::{Bench, Observation, step},
     configurations::{Setup, c4},
-    message::read,
+    message::{read, write_attributes},
 };
 
 /// Test 301 up to the first answers: /3/0/7 between 5 and 15 seconds, /3/0/8 between 10 and 20.
@@ -109,6 +109,100 @@ pub(crate) fn ets_303_cancel_by_observe() {
     bench.set("/3/0/8/0", 100);
     bench.pass(60);
     bench.expect_quiet();
+}
+
+/// What an extended observation watches: a Resource that is a number, with a threshold above and one
+/// below, and a step.
+pub(crate) struct Extended {
+    pub(crate) setup: Setup,
+    pub(crate) path: &'static str,
+    /// `gt=80&lt=20&st=5`.
+    pub(crate) conditions: &'static str,
+    /// Conditions that contradict each other: lt + 2 st is not less than gt.
+    pub(crate) impossible: &'static str,
+    /// Each value, and whether it is notified: a crossing of a threshold or a step.
+    pub(crate) walk: Vec<(Value, bool)>,
+    /// Changes that no condition would notify.
+    pub(crate) small: [Value; 2],
+    /// The default Minimum Period of the server, and the Maximum Period, if it has one.
+    pub(crate) defaults: (u64, Option<u64>),
+}
+
+/// Test 661 and those like it. A notification is due at once if the Minimum Period of 1 second is
+/// over, as it is.
+pub(crate) fn extended_observation(extended: Extended) {
+    let path = extended.path;
+    let mut bench = extended.setup.registered();
+    step("Write-Attributes that contradict each other are refused");
+    for wrong in [extended.impossible, "pmin=60&pmax=1"] {
+        let answer = bench.request(&write_attributes(&format!("{path}?{wrong}")));
+        answer.expect(Code::BAD_REQUEST);
+    }
+    step("Write-Attributes with thresholds and a step");
+    bench.set_attributes(&format!("{path}?pmin=1&pmax=60&{}", extended.conditions));
+    let observation = bench.observe(path);
+    for (value, notified) in extended.walk {
+        step(&format!("the value becomes {value:?}"));
+        bench.pass(2);
+        bench.set(path, value);
+        bench.pass(0);
+        if notified {
+            bench.expect_notified(&observation, (bench.now, 0));
+        } else {
+            bench.expect_quiet();
+        }
+    }
+    step("pmax brings a notification without a condition");
+    let last = bench.now;
+    bench.pass(61);
+    let all = bench.notifications(&observation);
+    assert_eq!(all.len(), 1, "within {path}'s Maximum Period");
+    assert!(all[0].at.saturating_duration_since(last).as_secs() <= 60);
+    step("attributes without values are unset: any change is notified");
+    bench.set_attributes(&format!("{path}?pmin&pmax&gt&lt&st"));
+    bench.pass(2);
+    let [first, second] = extended.small;
+    bench.set(path, first);
+    bench.expect_notified(&observation, (bench.now, 0));
+    step("the periods are the default ones");
+    let (minimum, maximum) = extended.defaults;
+    let last = bench.now;
+    bench.set(path, second);
+    bench.pass(minimum);
+    bench.expect_notified(&observation, (last, minimum));
+    bench.pass(maximum.unwrap_or(3600));
+    match maximum {
+        Some(maximum) => drop(bench.expect_notified(&observation, (last, minimum + maximum))),
+        None => bench.expect_quiet(),
+    }
+}
+
+pub(crate) fn ets_661_extended_observation() {
+    let level = |percent: i64, notified| (Value::Integer(percent), notified);
+    extended_observation(Extended {
+        setup: c4(),
+        path: "/3/0/9",
+        conditions: "gt=80&lt=20&st=5",
+        impossible: "gt=80&lt=20&st=30",
+        walk: vec![
+            // Down from 100: steps, and across 80 without one.
+            level(97, false),
+            level(95, true),
+            level(83, true),
+            level(79, true),
+            level(77, false),
+            level(50, true),
+            level(21, true),
+            level(19, true),
+            level(18, false),
+            level(21, true),
+            level(22, false),
+            level(79, true),
+            level(81, true),
+        ],
+        small: [Value::Integer(82), Value::Integer(83)],
+        defaults: (1, Some(300)),
+    });
 }
 
 /// Test 710 and those like it: an Object Instance is observed with a Minimum Period of 2 seconds and a

@@ -1,11 +1,11 @@
 //! B.1.8 Objects.
 
 use lwm2m_core::{AccessRights, Code};
-use lwm2m_objects::{DeviceObject, ErrorCode, LocationObject, typed};
+use lwm2m_objects::{ConnectivityStatisticsObject, DeviceObject, ErrorCode, LocationObject, typed};
 
 use crate::{
     bench::step,
-    configurations::{c3, c5, c6, c7, c14, c14_where, location},
+    configurations::{c3, c4, c5, c6, c7, c9, c14, c14_where, location},
     items::{firmware, operations::links},
     message::{create, delete, discover, execute, read, replace, update, write_attributes},
     tlv::{integer, integer_value, multiple, resource},
@@ -68,6 +68,9 @@ pub(crate) fn lwm2m_obj_002_c_m() {
     bench.expect_notified(&observation, (start, 7));
     bench.pass(20);
     bench.expect_notified(&observation, (start, 27));
+    for stores in [true, false] {
+        expect_after_offline(stores);
+    }
     step("the trigger of another server's account is not the server's to pull");
     let mut bench = c14().registered();
     bench
@@ -80,6 +83,40 @@ pub(crate) fn lwm2m_obj_002_c_m() {
         .expect(Code::CHANGED);
     let update = bench.expect_update();
     assert_eq!(bench.uri_of(&update), "coaps://server2.example.com");
+}
+
+/// What is notified after the device was offline: each value that was stored, oldest first, or the
+/// last one alone (Resource 6).
+fn expect_after_offline(stores: bool) {
+    let mut bench = c4().registered();
+    let text = if stores { "1" } else { "0" };
+    bench
+        .request(&replace("/1/0/6").text(text))
+        .expect(Code::CHANGED);
+    let observation = bench.observe("/3/0/9");
+    step("offline, the Client sends nothing and answers nothing");
+    bench.go_offline();
+    for level in [99, 98, 97] {
+        bench.pass(10);
+        bench.set("/3/0/9", level);
+    }
+    bench.pass(10);
+    bench.expect_silence(&read("/3/0/9"));
+    bench.expect_quiet();
+    bench.expect_nothing_asked();
+    step("online again: first an Update (TS 8.3), then what is due");
+    bench.go_online();
+    bench.expect_quiet();
+    bench.expect_update().expect_only(&[]);
+    bench.pass(10);
+    let all = bench.notifications(&observation).into_iter();
+    let levels: Vec<i64> = all.map(|one| one.answer.values().integer(9)).collect();
+    let expected: &[i64] = if stores { &[99, 98, 97] } else { &[97] };
+    assert_eq!(levels, expected, "with Resource 6 = {stores}");
+    step("it goes on as before");
+    bench.set("/3/0/9", 96);
+    let answer = bench.expect_notified(&observation, (bench.now, 0));
+    assert_eq!(answer.values().integer(9), 96);
 }
 
 pub(crate) fn lwm2m_obj_003_c_o() {
@@ -186,4 +223,25 @@ pub(crate) fn lwm2m_obj_007_c_o() {
     let values = bench.values("/6/0");
     assert_eq!(values.resources(), [0, 1, 5]);
     assert_eq!(values.integer(5), location().timestamp + 60);
+}
+
+pub(crate) fn lwm2m_obj_008_c_o() {
+    let mut bench = c9().registered();
+    step("nothing is counted before Start (TS E.8)");
+    for _ in 0..50 {
+        bench.request(&read("/3/0")).expect(Code::CONTENT);
+    }
+    assert_eq!(bench.integer("/7/0/2"), 0);
+    step("between Start and Stop, what is sent and received");
+    bench.request(&execute("/7/0/6")).expect(Code::CHANGED);
+    for _ in 0..50 {
+        bench.request(&read("/3/0")).expect(Code::CONTENT);
+    }
+    bench.request(&execute("/7/0/7")).expect(Code::CHANGED);
+    let sent = bench.integer("/7/0/2");
+    assert!(sent >= 3, "{sent} KiB in 50 answers");
+    let collecting = |object: &mut ConnectivityStatisticsObject| object.is_collecting();
+    assert!(!bench.object(7, collecting));
+    step("SMS count apart");
+    assert_eq!((bench.integer("/7/0/0"), bench.integer("/7/0/1")), (0, 0));
 }

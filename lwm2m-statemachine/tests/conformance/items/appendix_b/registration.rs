@@ -2,7 +2,7 @@
 
 use lwm2m_core::{Code, Method};
 use lwm2m_objects::example;
-use lwm2m_statemachine::{ClientConfig, ClientEvent, coap::MessageBuf};
+use lwm2m_statemachine::{ClientConfig, ClientEvent, Session, coap::MessageBuf};
 
 use crate::{
     bench::step,
@@ -30,6 +30,11 @@ pub(crate) fn lwm2m_cr_001_c_m() {
             .uri_query()
             .any(|query| query.starts_with("ep="))
     );
+    bench.accept_register(&register);
+    bench.request(&read("/3/0")).expect(Code::CONTENT);
+    step("a new session: Register (TS 8.2.4)");
+    bench.lose_connection(Session::New);
+    let register = bench.expect_register();
     bench.accept_register(&register);
     bench.request(&read("/3/0")).expect(Code::CONTENT);
 }
@@ -135,6 +140,12 @@ pub(crate) fn lwm2m_cr_008_c_m() {
     step("the registration is refreshed without parameters");
     bench.pass_until_asked(3600);
     bench.expect_update().expect_only(&[]);
+    step("the same session: Update, and observations go on (TS 8.3)");
+    let observation = bench.observe("/3/0/3");
+    bench.lose_connection(Session::Resumed);
+    bench.expect_update().expect_only(&[]);
+    bench.set("/3/0/3", "1.2");
+    bench.expect_notified(&observation, (bench.now, 0));
     step("Update is refused with 4.04: Register anew");
     bench.client_updates();
     let update = bench.expect_asked(Method::Post, "/rd/5a3f1");
