@@ -93,8 +93,9 @@ pub const ORDERS: &[Order] = &[
         layers: &[
             &["numbers", "values"],
             &["view"],
-            &["schedule", "stored"],
-            &["table", "history"],
+            &["schedule"],
+            &["stored", "table"],
+            &["history"],
             &["parts"],
             &["ending"],
             &["returning"],

@@ -42,7 +42,7 @@ pub(crate) fn sensors() -> Store {
     sensors_of([0, 1])
 }
 
-fn sensors_of<const N: usize>(ids: [u16; N]) -> Store {
+pub(crate) fn sensors_of<const N: usize>(ids: [u16; N]) -> Store {
     let instances = ids.into_iter().filter_map(InstanceId::new);
     instances.fold(Store::new(&SENSOR).managed(4), |store, id| {
         store

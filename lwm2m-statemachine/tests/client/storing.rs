@@ -5,15 +5,20 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat};
 use lwm2m_kit::account;
+use lwm2m_objects::{
+    Store,
+    typed::{self, AccessControl},
+};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
-    coap::{MessageBuf, MessageType, Token},
+    coap::{MessageBuf, MessageRef, MessageType, Token},
 };
 
 use crate::{
     observe::observe,
-    reporting::Sensors,
-    support::{Sent, path},
+    reporting::{SENSOR, Sensors, sensors, sensors_of},
+    servers::{Two, access, access_control},
+    support::{Sent, path, server_id},
 };
 
 /// The values of Integer notifications in TLV.
@@ -209,6 +214,101 @@ fn what_is_stored_has_a_bound_in_bytes() {
     }
     sensors.return_online();
     assert_eq!(values(&sensors.stored()), [b'b', b'c']);
+}
+
+#[test]
+fn an_observation_whose_stored_notifications_had_to_go_is_told_the_newest_value() {
+    let mut config = ClientConfig::new("bound", [5; 32]);
+    config.storing.most = 2;
+    let mut sensors = Sensors::with(config);
+    sensors.write("/26241/0/1", "pmin=60");
+    sensors.observe(b"a", "/26241/0/1");
+    sensors.observe(b"b", "/26241/1/1");
+    sensors.go_offline();
+    sensors.set("/26241/0/1", 21);
+    sensors.silent(60);
+    for value in [31, 32, 33] {
+        sensors.set("/26241/1/1", value);
+        sensors.silent(1);
+    }
+    sensors.return_online();
+    assert_eq!(values(&sensors.stored()), [32, 33, 21]);
+    assert_eq!(sensors.after(3_600_000), None);
+}
+
+/// TS 7.3.2.5: the right is looked at when something is sent.
+#[test]
+fn what_is_stored_is_not_sent_without_the_right_and_is_made_up_for() {
+    let all = AccessControl::OWNER_RIGHTS;
+    let servers = [101, 102].map(|id| typed::Server::new(server_id(id), 86_400));
+    let mut two = Two::with(servers, |tree| {
+        tree.add(sensors());
+        tree.add(access_control([access(26241, 0, [all; 2])]));
+    });
+    for (token, at) in [(b"r", "/26241/0/1"), (b"o", "/26241")] {
+        let answer = two.answer_to(1, token, observe(0, at));
+        assert_eq!(MessageRef::parse(&answer).unwrap().code(), Code::CONTENT);
+    }
+    let set = |two: &mut Two, at, value: i64| {
+        two.now += Duration::from_secs(1);
+        two.client.set(two.now, path(at), value).unwrap();
+        two.client.handle_timeout(two.now);
+        let sent = two.sent().into_iter();
+        let sent: Vec<_> = sent.filter(|(server, _)| *server == 1).collect();
+        sent.len()
+    };
+    two.client.go_offline(two.now);
+    assert_eq!(set(&mut two, "/26241/0/1", 21), 0);
+    assert_eq!(set(&mut two, "/2/0/2/102", 0), 0);
+    two.client.go_online(two.now);
+    for (server, bytes) in two.sent() {
+        let update = MessageRef::parse(&bytes).unwrap();
+        let answer = MessageBuf::response(Code::CHANGED).finish(
+            MessageType::Acknowledgement,
+            update.message_id(),
+            update.token(),
+        );
+        two.datagram(server, answer.as_ref());
+    }
+    two.client.handle_timeout(two.now);
+    assert_eq!(two.sent(), []);
+    assert_eq!(set(&mut two, "/2/0/2/102", 1), 2);
+}
+
+#[test]
+fn a_deleted_instance_is_told_on_the_return() {
+    let mut sensors = Sensors::new();
+    sensors.set("/1/0/6", false);
+    sensors.observe(b"t", "/26241/0/1");
+    sensors.go_offline();
+    let now = sensors.0.now;
+    sensors
+        .0
+        .client
+        .object(now, SENSOR.id, |store: &mut Store| {
+            *store = sensors_of([1]);
+        });
+    sensors.0.client.changed(now, path("/26241/0"));
+    sensors.silent(10);
+    // Another one in its place is not what was observed.
+    sensors
+        .0
+        .client
+        .object(now, SENSOR.id, |store: &mut Store| {
+            *store = sensors_of([0, 1]);
+        });
+    sensors.0.client.changed(now, path("/26241/0"));
+    sensors.silent(10);
+    sensors.return_online();
+    let last = sensors.0.sent();
+    assert_eq!(
+        (last.kind(), last.code()),
+        (MessageType::Confirmable, Code::NOT_FOUND)
+    );
+    sensors.acknowledge(&last);
+    sensors.set("/26241/0/1", 22);
+    sensors.pass(1000);
+    assert_eq!(sensors.0.client.observations().count(), 0);
 }
 
 #[test]

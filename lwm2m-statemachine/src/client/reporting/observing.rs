@@ -121,7 +121,7 @@ impl Reporting {
         for id in self.table.of(account) {
             self.end(context, id);
         }
-        self.clear_stored(context, account);
+        let _ = self.clear_stored(context, account);
     }
 
     /// An Object Instance is gone, and with it the observations of all servers on it and below it. The

@@ -4,7 +4,9 @@
 //! before is acknowledged. Only so all of them arrive, and in order: a server drops what comes after
 //! a newer Observe number (RFC 7641 §3.4).
 
-use lwm2m_core::ContentFormat;
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use lwm2m_core::{ContentFormat, Path};
 
 use super::{
     super::{
@@ -64,7 +66,11 @@ impl Reporting {
             }
         }
         if self.stored.is_done(account) {
-            self.clear_stored(context, account);
+            for (id, counted) in self.clear_stored(context, account) {
+                if let Some(observation) = self.table.get_mut(id) {
+                    observation.schedule.stored_lost(counted);
+                }
+            }
             self.arm_account(context, account);
         }
     }
@@ -79,7 +85,7 @@ impl Reporting {
         };
         let view = context.view(&observation.observer);
         let path = observation.path;
-        let mut shown = first.shown.iter();
+        let mut shown = first.told.shown.iter().flatten();
         view.may_read(path)
             && shown.all(|instance| {
                 let object = path.object();
@@ -122,7 +128,14 @@ impl Reporting {
                 .endpoint
                 .notify_observer(context.now, connection, entry, message, options)?;
         // Its periods begin again, as they do with every notification.
-        observation.schedule.restart(context.now);
+        {
+            let mut all = self.stored.of(account, id);
+            if let Some(last) = all.find(|stored| stored.number == through) {
+                let is_last = all.next().is_none();
+                let schedule = &mut observation.schedule;
+                schedule.stored_sent(&last.told, context.now, is_last);
+            }
+        }
         self.stored.sending(account, sent, id, through);
         self.arm(context, id);
         Ok(())
@@ -145,16 +158,22 @@ impl Reporting {
         self.send_stored(context, account);
     }
 
-    /// Nothing is stored for an account any more. The application hears what had to go.
-    pub(super) fn clear_stored(&mut self, context: &mut Context<'_>, account: AccountId) {
+    /// Nothing is stored for an account any more. The application hears how many had to go. Returns what
+    /// had counted for them and is still to be told.
+    pub(super) fn clear_stored(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+    ) -> BTreeMap<ObservationId, Vec<Path>> {
         if let Some(queue) = self.stored.queue_mut(account) {
             let timer = Timer::Stored(account);
             context.timers.set(timer, &mut queue.retry, None);
         }
-        let dropped = self.stored.clear(account);
+        let (dropped, owed) = self.stored.clear(account);
         if dropped > 0 {
             let event = ClientEvent::NotificationsDropped { account, dropped };
             context.events.push_back(event);
         }
+        owed
     }
 }

@@ -9,7 +9,7 @@
 //! Maximum Period makes one due without anything that counts. What the server may not read makes
 //! nothing due until it may read it again (TS 7.3.2.5).
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use lwm2m_core::{InstanceId, Instant, Path};
@@ -32,10 +32,43 @@ pub(super) struct Schedule {
     /// Where something has counted since, in ascending order.
     counted: Vec<Path>,
     values: Values,
-    /// If an Object is observed: the Object Instances in what was sent last, in ascending order.
-    shown: Vec<InstanceId>,
+    shown: Shown,
     /// The shortest Maximum Period of all Resources.
     pmax: Option<u32>,
+    /// What the server really has, if something was stored since.
+    delivered: Option<Box<Delivered>>,
+}
+
+/// If an Object is observed: the Object Instances in what was sent last, in ascending order.
+pub(super) type Shown = Option<Vec<InstanceId>>;
+
+/// What the server has: the state of a [`Schedule`] when the last notification was sent, and not only
+/// stored.
+#[derive(Clone, Debug)]
+struct Delivered {
+    sent: Instant,
+    values: Values,
+    shown: Shown,
+}
+
+/// What a stored notification tells.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// What had counted.
+    pub(super) counted: Vec<Path>,
+    /// What it will have sent.
+    values: Values,
+    pub(super) shown: Shown,
+}
+
+impl Told {
+    /// Whether it tells what has counted at this path.
+    pub(super) fn covers(&self, path: Path) -> bool {
+        match (&self.shown, path.instance()) {
+            (Some(shown), Some(instance)) => shown.binary_search(&instance).is_ok(),
+            _ => true,
+        }
+    }
 }
 
 impl Schedule {
@@ -46,15 +79,64 @@ impl Schedule {
             sent: now,
             counted: Vec::new(),
             values: Values::default(),
-            shown: Vec::new(),
+            shown: None,
             pmax: None,
+            delivered: None,
         };
         schedule.sent(view, now);
         schedule
     }
 
-    /// A notification with the present values was sent, or was stored to be sent later.
+    /// A notification with the present values was sent.
     pub(super) fn sent(&mut self, view: &View<'_>, now: Instant) {
+        self.delivered = None;
+        self.tell(view, now);
+    }
+
+    /// A notification with the present values was stored.
+    pub(super) fn stored(&mut self, view: &View<'_>, now: Instant) -> Told {
+        let delivered = Delivered {
+            sent: self.sent,
+            values: self.values.clone(),
+            shown: self.shown.clone(),
+        };
+        let counted = self.counted.iter().copied();
+        let counted = counted.filter(|path| may_be_sent(view, *path)).collect();
+        self.tell(view, now);
+        self.delivered.get_or_insert_with(|| Box::new(delivered));
+        Told {
+            counted,
+            values: self.values.clone(),
+            shown: self.shown.clone(),
+        }
+    }
+
+    /// A stored notification is sent now: the periods begin again. `is_last` says that nothing newer is
+    /// stored.
+    pub(super) fn stored_sent(&mut self, told: &Told, now: Instant, is_last: bool) {
+        self.sent = now;
+        let delivered = || Delivered {
+            sent: now,
+            values: told.values.clone(),
+            shown: told.shown.clone(),
+        };
+        self.delivered = (!is_last).then(|| Box::new(delivered()));
+    }
+
+    /// What was stored since the last notification was sent is void, and what had counted for it counts
+    /// again.
+    pub(super) fn stored_lost(&mut self, counted: Vec<Path>) {
+        if let Some(delivered) = self.delivered.take() {
+            self.sent = delivered.sent;
+            self.values.restore(&delivered.values);
+            self.shown = delivered.shown;
+        }
+        for path in counted {
+            self.count(path);
+        }
+    }
+
+    fn tell(&mut self, view: &View<'_>, now: Instant) {
         self.sent = now;
         // What the server could not read was not sent.
         self.counted.retain(|path| !may_be_sent(view, *path));
@@ -62,15 +144,9 @@ impl Schedule {
         let was_not_sent = |path| !view.may_read(path);
         self.values.sent(view.tree, with_thresholds, was_not_sent);
         if let Path::Object(object) = self.path {
-            self.shown.clear();
-            self.shown.extend(view.instances(object));
+            self.shown = Some(view.instances(object).collect());
         }
         self.pmax = view.maximum(self.path);
-    }
-
-    /// What was stored is sent now: the periods begin again.
-    pub(super) const fn restart(&mut self, now: Instant) {
-        self.sent = now;
     }
 
     /// When the next notification is due; `None` if nothing that is known makes one due.
@@ -132,8 +208,9 @@ impl Schedule {
     /// An Object Instance is gone from the observed Object.
     fn instance_gone(&mut self, at: Path, instance: InstanceId) {
         self.counted.retain(|path| !at.contains(path));
-        if let Ok(place) = self.shown.binary_search(&instance) {
-            self.shown.remove(place);
+        let shown = self.shown.get_or_insert_default();
+        if let Ok(place) = shown.binary_search(&instance) {
+            shown.remove(place);
             self.count(at);
         }
     }
@@ -150,7 +227,8 @@ impl Schedule {
         }
         if let Path::Object(object) = self.path {
             for instance in view.instances(object) {
-                if self.shown.binary_search(&instance).is_err() {
+                let shown = self.shown.get_or_insert_default();
+                if shown.binary_search(&instance).is_err() {
                     self.count_resources(view, Path::Instance(object, instance));
                 }
             }

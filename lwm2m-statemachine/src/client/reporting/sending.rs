@@ -1,8 +1,5 @@
 //! What is due is sent, or stored, and what becomes of it (TS 5.5.2).
 
-use alloc::vec::Vec;
-use lwm2m_core::Path;
-
 use super::{
     super::{
         config::Reliability,
@@ -15,6 +12,7 @@ use super::{
     table::Observer,
 };
 use crate::coap::{FailureReason, MessageBuf, NotificationId, NotifyOptions, SendError, Token};
+use alloc::vec::Vec;
 
 impl Reporting {
     /// The timer of an observation has run out. A server without the right to read gets nothing until
@@ -97,13 +95,9 @@ impl Reporting {
             // On the return it ends with an error, if it still can't be read.
             return;
         }
-        let shown = match path {
-            Path::Object(object) => view.instances(object).collect(),
-            _ => Vec::new(),
-        };
         let account = observer.account;
-        observation.schedule.sent(&view, context.now);
-        self.stored.push(account, id, context.now, payload, shown);
+        let told = observation.schedule.stored(&view, context.now);
+        self.stored.push(account, id, context.now, payload, told);
         self.arm(context, id);
     }
 

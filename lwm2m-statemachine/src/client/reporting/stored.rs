@@ -5,9 +5,12 @@ use alloc::{
     vec::Vec,
 };
 
-use lwm2m_core::{InstanceId, Instant};
+use lwm2m_core::{Instant, Path};
 
-use super::super::{event::AccountId, timers::ObservationId};
+use super::{
+    super::{event::AccountId, timers::ObservationId},
+    schedule::Told,
+};
 use crate::coap::NotificationId;
 
 /// A stored notification.
@@ -17,8 +20,7 @@ pub(super) struct StoredNotification {
     /// When it would have been sent.
     pub(super) at: Instant,
     pub(super) payload: Vec<u8>,
-    /// If it is of an Object: the Object Instances in it.
-    pub(super) shown: Vec<InstanceId>,
+    pub(super) told: Told,
     /// Counts up through all accounts.
     pub(super) number: u64,
 }
@@ -40,6 +42,8 @@ pub(super) struct Queue {
     bytes: usize,
     /// How many had to go for newer ones.
     dropped: u64,
+    /// Of observations without a newer one: what had counted for those that went.
+    owed: BTreeMap<ObservationId, Vec<Path>>,
     under_way: Option<UnderWay>,
     /// When to try again if there was no room to send one, as the machine's timer queue has it.
     pub(super) retry: Option<Instant>,
@@ -89,23 +93,25 @@ impl Stored {
         observation: ObservationId,
         at: Instant,
         payload: Vec<u8>,
-        shown: Vec<InstanceId>,
+        mut told: Told,
     ) {
         let queue = self.by_account.entry(account).or_default();
+        if let Some(owed) = queue.owed.remove(&observation) {
+            told.counted.extend(owed);
+        }
         queue.bytes += payload.len();
         queue.notifications.push_back(StoredNotification {
             observation,
             at,
             payload,
-            shown,
+            told,
             number: self.next,
         });
         self.next += 1;
         while queue.notifications.len() > self.most || queue.bytes > self.most_bytes {
-            let Some(oldest) = queue.notifications.pop_front() else {
+            if !queue.drop_first() {
                 break;
-            };
-            queue.bytes -= oldest.payload.len();
+            }
             queue.dropped += 1;
         }
     }
@@ -171,10 +177,8 @@ impl Stored {
 
     /// The first one of an account can't be sent.
     pub(super) fn drop_first(&mut self, account: AccountId) {
-        if let Some(queue) = self.by_account.get_mut(&account)
-            && let Some(first) = queue.notifications.pop_front()
-        {
-            queue.bytes -= first.payload.len();
+        if let Some(queue) = self.by_account.get_mut(&account) {
+            queue.drop_first();
         }
     }
 
@@ -182,6 +186,7 @@ impl Stored {
     pub(super) fn forget(&mut self, account: AccountId, observation: ObservationId) {
         if let Some(queue) = self.by_account.get_mut(&account) {
             queue.keep(|stored| stored.observation != observation);
+            queue.owed.remove(&observation);
             let ended = |under_way: &mut UnderWay| under_way.observation == observation;
             let _ = queue.under_way.take_if(ended);
         }
@@ -192,14 +197,45 @@ impl Stored {
         self.by_account.get_mut(&account)
     }
 
-    /// Everything of an account was sent, or is void. Returns how many had to go.
-    pub(super) fn clear(&mut self, account: AccountId) -> u64 {
-        let queue = self.by_account.remove(&account);
-        queue.map_or(0, |queue| queue.dropped)
+    /// Nothing is stored for an account any more. Returns how many had to go, and what had counted for
+    /// those of them that no newer one makes up for.
+    pub(super) fn clear(
+        &mut self,
+        account: AccountId,
+    ) -> (u64, BTreeMap<ObservationId, Vec<Path>>) {
+        let queue = self.by_account.remove(&account).unwrap_or_default();
+        (queue.dropped, queue.owed)
     }
 }
 
 impl Queue {
+    /// Drops the first one. What had counted for it is told by the next one of its observation, if that
+    /// has it; else it is owed. Returns false if there is none.
+    fn drop_first(&mut self) -> bool {
+        let Some(first) = self.notifications.pop_front() else {
+            return false;
+        };
+        self.bytes -= first.payload.len();
+        let observation = first.observation;
+        let mut newer = self.notifications.iter_mut();
+        let next = newer.find(|stored| stored.observation == observation);
+        let mut counted = first.told.counted;
+        if let Some(next) = next {
+            let told = &mut next.told;
+            let (covered, rest): (Vec<_>, _) = counted.iter().partition(|path| told.covers(**path));
+            told.counted.extend(covered);
+            counted = rest;
+            if counted.is_empty() {
+                return true;
+            }
+        }
+        self.owed
+            .entry(observation)
+            .or_default()
+            .append(&mut counted);
+        true
+    }
+
     fn keep(&mut self, keep: impl Fn(&StoredNotification) -> bool) {
         self.notifications.retain(keep);
         let sizes = self.notifications.iter().map(|stored| stored.payload.len());

@@ -101,6 +101,15 @@ impl Values {
         }
     }
 
+    /// What was sent last is what these have.
+    pub(super) fn restore(&mut self, sent: &Self) {
+        for watched in &mut self.0 {
+            let place = sent.0.binary_search_by(|known| known.at.cmp(&watched.at));
+            let known = place.ok().and_then(|place| sent.0.get(place));
+            watched.sent = known.and_then(|known| known.sent);
+        }
+    }
+
     /// Shows each number of a Resource, and marks what was found.
     fn look(&mut self, tree: &ObjectTree, resource: Path, mut each: impl FnMut(&mut Watched, f64)) {
         for watched in &mut self.0 {
