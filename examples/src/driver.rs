@@ -28,8 +28,12 @@ use std::{
 use lwm2m_core::Instant;
 use lwm2m_statemachine::{Datagram, Machine, Peer};
 
+use crate::uri;
+
 /// The longest datagram that UDP carries.
 const LONGEST_DATAGRAM: usize = 65_535;
+/// How often sockets of one peer are looked at.
+const GLANCE: Duration = Duration::from_millis(20);
 /// How many datagrams are taken before the application sees their events.
 const BATCH: usize = 64;
 
@@ -44,12 +48,24 @@ pub struct Driver<M: Machine> {
     pub names: Names<M::Peer>,
     socket: UdpSocket,
     address: SocketAddr,
+    /// Sockets of one peer each.
+    channels: Vec<Channel<M::Peer>>,
     clock: Clock,
     events: VecDeque<M::Event>,
     /// Datagrams that the machine rejected, at most [`BATCH`].
     useless: VecDeque<(SocketAddr, M::DatagramError)>,
     tap: Option<Tap>,
     buffer: Vec<u8>,
+}
+
+/// A socket of its own for one peer.
+struct Channel<P> {
+    peer: P,
+    socket: UdpSocket,
+    /// Where the socket is reached.
+    address: SocketAddr,
+    /// Where the peer is.
+    remote: SocketAddr,
 }
 
 /// The clock of the machines: milliseconds since it was started. It never goes back.
@@ -104,6 +120,7 @@ impl<M: Machine> Driver<M> {
             names,
             address: socket.local_addr()?,
             socket,
+            channels: Vec::new(),
             clock,
             events: VecDeque::new(),
             useless: VecDeque::new(),
@@ -129,11 +146,33 @@ impl<M: Machine> Driver<M> {
         self.clock.now()
     }
 
+    /// Opens a socket for this peer alone, on an address that reaches it: for one that the driver's
+    /// own socket doesn't reach, or can't tell from another one at the same address. These sockets
+    /// are looked at every 20 ms.
+    pub fn open(&mut self, peer: M::Peer, remote: SocketAddr) -> io::Result<()> {
+        let socket = UdpSocket::bind(uri::local_address(remote)?)?;
+        socket.set_nonblocking(true)?;
+        self.channels.push(Channel {
+            peer,
+            address: socket.local_addr()?,
+            socket,
+            remote,
+        });
+        Ok(())
+    }
+
+    /// Forgets the address of a peer, and closes its socket if it has one of its own.
+    pub fn close(&mut self, peer: &M::Peer) {
+        self.names.remove(peer);
+        self.channels.retain(|channel| channel.peer != *peer);
+    }
+
     /// Replaces the machine, as a reboot does. What the old one has queued is sent, its events are
     /// lost.
     pub fn replace(&mut self, machine: M, names: Names<M::Peer>) -> io::Result<()> {
         self.settle()?;
         self.events.clear();
+        self.channels.clear();
         self.machine = machine;
         self.names = names;
         Ok(())
@@ -163,6 +202,11 @@ impl<M: Machine> Driver<M> {
         } else {
             Duration::ZERO
         };
+        let patience = if self.channels.is_empty() {
+            patience
+        } else {
+            patience.min(GLANCE)
+        };
         if !patience.is_zero() {
             self.socket.set_read_timeout(Some(patience))?;
             self.receive()?;
@@ -174,6 +218,11 @@ impl<M: Machine> Driver<M> {
             left -= 1;
         }
         self.socket.set_nonblocking(false)?;
+        for index in 0..self.channels.len() {
+            while left > 0 && self.receive_on(index)? {
+                left -= 1;
+            }
+        }
 
         let now = self.now();
         if self
@@ -193,6 +242,35 @@ impl<M: Machine> Driver<M> {
             Err(error) if is_no_datagram(&error) => return Ok(false),
             Err(error) => return Err(error),
         };
+        let (to, peer) = (self.address, self.names.peer(from));
+        self.take(length, from, to, peer)?;
+        Ok(true)
+    }
+
+    /// Takes one datagram from the socket of one peer.
+    fn receive_on(&mut self, index: usize) -> io::Result<bool> {
+        let Some(channel) = self.channels.get(index) else {
+            return Ok(false);
+        };
+        let (length, from) = match channel.socket.recv_from(&mut self.buffer) {
+            Ok(received) => received,
+            Err(error) if is_no_datagram(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let known = from == channel.remote;
+        let (to, peer) = (channel.address, known.then(|| channel.peer.clone()));
+        self.take(length, from, to, peer)?;
+        Ok(true)
+    }
+
+    /// Hands the datagram in the buffer to the machine, if its sender has a name.
+    fn take(
+        &mut self,
+        length: usize,
+        from: SocketAddr,
+        to: SocketAddr,
+        peer: Option<M::Peer>,
+    ) -> io::Result<()> {
         let payload = self.buffer.get(..length).unwrap_or_default();
         let now = self.clock.now();
         if let Some(tap) = &mut self.tap {
@@ -200,26 +278,34 @@ impl<M: Machine> Driver<M> {
                 at: now,
                 sent: false,
                 from,
-                to: self.address,
+                to,
                 payload,
             });
         }
-        if let Some(peer) = self.names.peer(from) {
+        if let Some(peer) = peer {
             let datagram = Datagram::new(peer, payload);
             if let Err(error) = self.machine.handle_datagram(now, datagram) {
                 self.useless.truncate(BATCH - 1);
                 self.useless.push_back((from, error));
             }
         }
-        self.settle()?;
-        Ok(true)
+        self.settle()
     }
 
     /// Drains the machine after each call: sends its datagrams, takes its events.
     fn settle(&mut self) -> io::Result<()> {
         while let Some(transmit) = self.machine.poll_transmit() {
+            let mut channels = self.channels.iter();
+            let channel = channels.find(|channel| channel.peer == transmit.to);
+            let (socket, from, to) = match channel {
+                Some(channel) => (&channel.socket, channel.address, Some(channel.remote)),
+                None => {
+                    let to = self.names.address(&transmit.to);
+                    (&self.socket, self.address, to)
+                }
+            };
             // A closed connection has no address, so the datagram is lost.
-            let Some(to) = self.names.address(&transmit.to) else {
+            let Some(to) = to else {
                 continue;
             };
             // Before it is sent, so that it is shown before its answer.
@@ -227,12 +313,12 @@ impl<M: Machine> Driver<M> {
                 tap(Captured {
                     at: self.clock.now(),
                     sent: true,
-                    from: self.address,
+                    from,
                     to,
                     payload: transmit.payload,
                 });
             }
-            match self.socket.send_to(transmit.payload, to) {
+            match socket.send_to(transmit.payload, to) {
                 Ok(_) => {}
                 // Lost before it was sent; the machine retransmits it.
                 Err(error) if is_lost(&error) => {}
@@ -320,6 +406,11 @@ impl<P: Peer> Names<P> {
     pub fn insert(&mut self, peer: P, address: SocketAddr) {
         self.table.retain(|(_, known)| *known != address);
         self.table.push((peer, address));
+    }
+
+    /// Whether an address has a name of its own.
+    pub fn contains(&self, address: SocketAddr) -> bool {
+        self.table.iter().any(|(_, known)| *known == address)
     }
 
     /// Forgets a name.

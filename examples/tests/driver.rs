@@ -118,6 +118,44 @@ fn who_has_no_name_is_not_heard_and_not_reached() {
 }
 
 #[test]
+fn two_connections_to_one_address_are_told_apart_by_their_sockets() {
+    let mut server = bind(Names::direct());
+    let mut client = bind(Names::table());
+    let address = server.address();
+    client.names.insert('a', address);
+    client.open('b', address).unwrap();
+    let now = client.now();
+    let mut request = |peer| {
+        let options = RequestOptions::default();
+        let machine = &mut client.machine;
+        machine.request(now, peer, get("a"), options).unwrap()
+    };
+    let requests = [('a', request('a')), ('b', request('b'))];
+    client.wait(Duration::ZERO).unwrap();
+    serve(&mut server, 2);
+    let mut answered = Vec::new();
+    for _ in requests {
+        match next_event(&mut client, PATIENCE) {
+            Some(Event::Incoming {
+                from,
+                incoming: OwnedIncoming::Response { request, .. },
+            }) => answered.push((from, request)),
+            event => panic!("no answer: {event:?}"),
+        }
+    }
+    answered.sort_by_key(|(from, _)| *from);
+    assert_eq!(answered, requests);
+
+    // Who has no socket any more is not reached.
+    client.close(&'b');
+    let now = client.now();
+    let options = RequestOptions::default();
+    client.machine.request(now, 'b', get("a"), options).unwrap();
+    client.wait(Duration::ZERO).unwrap();
+    assert!(next_event(&mut server, Duration::from_millis(50)).is_none());
+}
+
+#[test]
 fn a_machine_is_woken_when_it_asked_for_it() {
     // No answer: the socket exists, but its machine isn't driven.
     let silent = bind(Names::direct());
