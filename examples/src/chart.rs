@@ -1,59 +1,84 @@
-//! Sequence charts that people can read, in 100 columns.
+//! Sequence charts that people can read, in 80 columns.
 //!
 //! ```text
-//!      time  client               server
-//!     0.000  │──── CON POST ────▶│  1234 0102…  /rd?ep=device&lt=60
-//!            │                   │              link-format, 32 bytes:
-//!            │                   │                </>;rt="oma.lwm2m", </1/0>, </3/0>
-//!     0.001  │◀──── ACK 2.01 ────│  1234 0102…  Created /rd/5a
+//!    time client            server
+//!   0.000 │─── CON POST ───▶│ 1234 01… /rd?ep=device&lt=60
+//!         │                 │          link-format, 32 bytes:
+//!         │                 │            </>;rt="oma.lwm2m", </1/0>, </3/0>
+//!   0.001 │◀─── ACK 2.01 ───│ 1234 01… Created /rd/5a
 //! ```
 //!
 //! The columns: the time in seconds, the direction with type and code, message id and token, and
-//! what the message says.
+//! what the message says. Of several servers, the name of the server comes before the message id.
 
 mod describe;
 
 use core::net::SocketAddr;
 use std::collections::HashSet;
 
+use lwm2m_objects::ObjectDefinition;
 use lwm2m_statemachine::coap::{MessageRef, MessageType};
 
 use self::describe::Describer;
 use crate::driver::Captured;
 
 /// Columns of a whole line.
-const WIDTH: usize = 100;
+const WIDTH: usize = 80;
+/// Columns of the time.
+const TIME: usize = 7;
 /// Columns between the two lifelines.
-const GAP: usize = 19;
+const GAP: usize = 17;
 /// Columns of message id and token.
-const IDS: usize = 10;
-/// Columns that are left for what a message says: the time, two lifelines, and spaces take the
-/// rest.
-const TEXT: usize = WIDTH - 9 - 2 - 1 - GAP - 1 - 2 - IDS - 2;
+const IDS: usize = 8;
+/// Columns that are left for the name of the server and for what a message says: the time, two
+/// lifelines, and spaces take the rest.
+const TEXT: usize = WIDTH - TIME - 1 - 1 - GAP - 1 - 1 - IDS - 1;
 
 /// Turns datagrams into the lines of a chart. It remembers requests, to describe their answers.
 #[derive(Debug)]
 pub struct Chart {
-    /// The end that is drawn on the right.
-    right: SocketAddr,
+    /// The ends that are drawn on the right, and what they are called.
+    right: Vec<(SocketAddr, String)>,
     describer: Describer,
     seen: HashSet<(SocketAddr, SocketAddr, Vec<u8>)>,
+    /// The most lines of one datagram.
+    most: usize,
 }
 
 impl Chart {
     /// A chart with one server on the right, and its clients on the left.
     pub fn new(server: SocketAddr) -> Self {
+        Self::of_servers([(server, String::new())])
+    }
+
+    /// A chart with several servers on the right, which have names.
+    pub fn of_servers(servers: impl IntoIterator<Item = (SocketAddr, String)>) -> Self {
         Self {
-            right: server,
+            right: servers.into_iter().collect(),
             describer: Describer::default(),
             seen: HashSet::new(),
+            most: usize::MAX,
         }
+    }
+
+    /// Knows these Objects, too.
+    #[must_use]
+    pub fn knowing(mut self, definitions: impl IntoIterator<Item = ObjectDefinition>) -> Self {
+        self.describer.know(definitions);
+        self
+    }
+
+    /// Has at most so many lines for each datagram, and says how many are left out.
+    #[must_use]
+    pub const fn at_most(mut self, lines: usize) -> Self {
+        self.most = lines;
+        self
     }
 
     /// The heading of the columns.
     pub fn heading(left: &str, right: &str) -> String {
-        let gap = GAP + 2;
-        format!("{:>9}  {left:<gap$}{right}\n", "time")
+        let gap = GAP + 1;
+        format!("{:>TIME$} {left:<gap$}{right}\n", "time")
     }
 
     /// The lines of one datagram.
@@ -75,18 +100,33 @@ impl Chart {
         if again && let Some(first) = lines.first_mut() {
             first.push_str(" (repeated)");
         }
-        let lines = lines.iter().flat_map(|line| wrap(line, TEXT));
+        let server = |address| self.right.iter().find(|(known, _)| *known == address);
+        let (to_the_right, server) = match server(to) {
+            Some((_, name)) => (true, name.as_str()),
+            None => (false, server(from).map_or("", |(_, name)| name)),
+        };
+        let names = self.right.iter().map(|(_, name)| name.chars().count());
+        let widest = names.max().unwrap_or(0);
+        // With the blank behind it.
+        let width = widest + usize::from(widest > 0);
+        let lines = lines.iter().flat_map(|line| wrap(line, TEXT - width));
+        let mut lines: Vec<String> = lines.collect();
+        if lines.len() > self.most {
+            // The line that says so is one of them.
+            let left_out = lines.len() - self.most.saturating_sub(1);
+            lines.truncate(lines.len() - left_out);
+            lines.push(format!("  … {left_out} more lines"));
+        }
         let mut text = String::new();
-        for (number, line) in lines.enumerate() {
+        for (number, line) in lines.iter().enumerate() {
             let row = if number == 0 {
-                let arrow = arrow(&label, to == self.right);
-                format!(
-                    "{:>9}  {arrow}  {ids:<IDS$}  {line}",
-                    datagram.at.to_string()
-                )
+                let arrow = arrow(&label, to_the_right);
+                let time = datagram.at.to_string();
+                format!("{time:>TIME$} {arrow} {server:<width$}{ids:<IDS$} {line}")
             } else {
-                let (time, gap, ids) = ("", "", "");
-                format!("{time:>9}  │{gap:GAP$}│  {ids:<IDS$}  {line}")
+                let nothing = "";
+                let ids = IDS + width;
+                format!("{nothing:TIME$} │{nothing:GAP$}│ {nothing:ids$} {line}")
             };
             text.push_str(row.trim_end());
             text.push('\n');
@@ -115,8 +155,8 @@ fn label(message: &MessageRef<'_>) -> String {
 fn ids(message: &MessageRef<'_>) -> String {
     let token = message.token();
     let token = token.as_bytes();
-    let short = describe::hex(token.get(..2).unwrap_or(token));
-    let more = if token.len() > 2 { "…" } else { "" };
+    let short = describe::hex(token.get(..1).unwrap_or(token));
+    let more = if token.len() > 1 { "…" } else { "" };
     format!("{:04x} {short}{more}", message.message_id())
 }
 

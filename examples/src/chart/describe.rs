@@ -7,7 +7,7 @@ use lwm2m_core::{
     CodeKind, ContentFormat, ObjectId, Path, ResourceId,
     codec::{Content, Scope},
 };
-use lwm2m_objects::Registry;
+use lwm2m_objects::{ObjectDefinition, Registry};
 use lwm2m_statemachine::{
     coap::{MessageRef, MessageType, Token},
     payload,
@@ -22,6 +22,14 @@ pub(super) struct Describer {
 }
 
 impl Describer {
+    /// Knows these Objects, too.
+    pub(super) fn know(&mut self, definitions: impl IntoIterator<Item = ObjectDefinition>) {
+        for definition in definitions {
+            // One that can't be used leaves its Object unknown.
+            let _ = self.registry.add(definition);
+        }
+    }
+
     /// The lines that describe a message; at least one.
     pub(super) fn describe(
         &mut self,
