@@ -8,6 +8,9 @@
 //! write EP PATH [--FORMAT] VALUE
 //! exec EP PATH [ARGUMENTS]
 //! discover EP PATH
+//! create EP /O[/I] [R=VALUE ...]
+//! delete EP /O/I
+//! attributes EP PATH [pmin=N] [pmax=N] [gt=N] [lt=N] [st=N]
 //! observe EP PATH [FORMAT]
 //! cancel EP PATH
 //! cancel NUMBER
@@ -49,7 +52,8 @@ use std::{
 };
 
 use lwm2m_core::{
-    Arguments, Code, ContentFormat, DataType, Instant, Path, Value, ValueRef, WriteMode,
+    Arguments, Code, ContentFormat, DataType, InstanceId, Instant, ObjectId, Path, Value, ValueRef,
+    WriteMode,
     codec::{Content, TypeLookup as _},
 };
 use lwm2m_statemachine::{
@@ -61,7 +65,7 @@ use lwm2m_statemachine::{
 
 pub use self::command::{Accept, Command, CommandError, USAGE, Verb};
 use self::missing::{Effect, Missing, Notes};
-use crate::value;
+use crate::{given::Given, value};
 
 /// Turns commands into calls of a server, and its events into lines.
 #[derive(Debug, Default)]
@@ -156,6 +160,15 @@ impl Console {
             Verb::Read(_) => server.read(now, registration, path, accept),
             Verb::Observe(_) => server.observe(now, registration, path, accept),
             Verb::Discover => server.discover(now, registration, path),
+            Verb::Delete => server.delete(now, registration, path),
+            Verb::WriteAttributes(update) => {
+                server.write_attributes(now, registration, path, update)
+            }
+            Verb::Create(given) => {
+                let (object, instance) = to_create(path)?;
+                let content = created(server, registration, object, instance, given)?;
+                server.create(now, registration, object, instance, None, &content)
+            }
             Verb::Execute(arguments) => {
                 let arguments =
                     Arguments::parse(arguments.as_bytes()).map_err(CommandError::Arguments)?;
@@ -346,7 +359,12 @@ impl Console {
                 links.iter().try_for_each(|link| writeln!(out, "  {link}"))
             }
             Outcome::Changed => answer(Code::CHANGED),
-            Outcome::Created { .. } => answer(Code::CREATED),
+            Outcome::Created { location } => {
+                // Without one, it is what was asked for.
+                let location = location.unwrap_or(told.subject.path);
+                let code = Code::CREATED;
+                writeln!(out, "answer {endpoint} {name} {path} {code:?} {location}")
+            }
             Outcome::Deleted => answer(Code::DELETED),
             Outcome::Refused { code } => answer(code),
             failure => {
@@ -413,6 +431,35 @@ fn to_write(
     };
     let value = value::read(data_type, text).map_err(CommandError::Value)?;
     Ok((value, format))
+}
+
+/// The Object and the Object Instance of a Create.
+fn to_create(path: Path) -> Result<(ObjectId, Option<InstanceId>), CommandError> {
+    match path {
+        Path::Object(object) => Ok((object, None)),
+        Path::Instance(object, instance) => Ok((object, Some(instance))),
+        _ => Err(CommandError::NotCreatable(path)),
+    }
+}
+
+/// The values of a new Object Instance.
+fn created(
+    server: &Server<SocketAddr>,
+    registration: RegistrationId,
+    object: ObjectId,
+    instance: Option<InstanceId>,
+    given: &[Given],
+) -> Result<Content, CommandError> {
+    let definitions = server.definitions(registration);
+    // Without an identifier, any does.
+    let instance = instance.unwrap_or(InstanceId::ZERO);
+    let values = given.iter().map(|given| {
+        let known = definitions.as_ref();
+        let data_type = known.and_then(|known| known.data_type(object, given.resource));
+        given.value(object, instance, data_type)
+    });
+    let content: Result<Content, _> = values.collect();
+    content.map_err(CommandError::Unusable)
 }
 
 fn reason(outcome: &Outcome) -> String {

@@ -21,6 +21,7 @@ pub mod definitions;
 pub mod device;
 pub mod driver;
 pub mod exit;
+pub mod given;
 pub mod pcap;
 pub mod relay;
 pub mod scribe;

@@ -2,10 +2,15 @@
 
 use core::{fmt, str::FromStr};
 
-use lwm2m_core::{ArgumentsError, ContentFormat, Path, PathError};
+use lwm2m_core::{
+    ArgumentsError, AttributeError, AttributesUpdate, ContentFormat, Path, PathError,
+};
 use lwm2m_statemachine::server::CallError;
 
-use crate::value::ValueError;
+use crate::{
+    given::{Given, GivenError, UnusableError},
+    value::ValueError,
+};
 
 /// How the commands are written, and what FORMAT means.
 pub const USAGE: &[&str] = &[
@@ -14,6 +19,9 @@ pub const USAGE: &[&str] = &[
     "write EP PATH [--FORMAT] VALUE",
     "exec EP PATH [ARGUMENTS]",
     "discover EP PATH",
+    "create EP /O[/I] [R=VALUE ...]",
+    "delete EP /O/I",
+    "attributes EP PATH [pmin=N] [pmax=N] [gt=N] [lt=N] [st=N]",
     "observe EP PATH [FORMAT]",
     "cancel EP PATH",
     "cancel NUMBER",
@@ -23,7 +31,7 @@ pub const USAGE: &[&str] = &[
 ];
 
 /// A command to a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// List all registrations and observations.
     List,
@@ -45,7 +53,7 @@ pub enum Command {
 }
 
 /// An operation on a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
     /// Read (TS 5.4.1), in this format.
     Read(Accept),
@@ -55,6 +63,12 @@ pub enum Verb {
     Execute(String),
     /// Discover (TS 5.4.2).
     Discover,
+    /// Create an Object Instance with these values (TS 5.4.6).
+    Create(Vec<Given>),
+    /// Delete (TS 5.4.7).
+    Delete,
+    /// Write-Attributes (TS 5.4.4).
+    WriteAttributes(AttributesUpdate),
     /// Observe (TS 5.5.1), in this format.
     Observe(Accept),
     /// Cancel Observation (TS 5.5.3).
@@ -101,6 +115,14 @@ pub enum CommandError {
     Format(String),
     /// No arguments of an Execute.
     Arguments(ArgumentsError),
+    /// No attributes.
+    Attributes(AttributeError),
+    /// No Object or Object Instance, which can be created.
+    NotCreatable(Path),
+    /// No values of a new Object Instance.
+    Given(GivenError),
+    /// A value of a new Object Instance that can't be used.
+    Unusable(UnusableError),
     /// No value of the Resource's data type.
     Value(ValueError),
     /// No path of a Resource, which a value is written to.
@@ -126,17 +148,30 @@ const FORMATS: [(&str, ContentFormat); 4] = [
     ("json", ContentFormat::JSON),
 ];
 
+/// The first words of the commands.
+const WORDS: [&str; 12] = [
+    "list",
+    "read",
+    "write",
+    "exec",
+    "discover",
+    "create",
+    "delete",
+    "attributes",
+    "observe",
+    "cancel",
+    "help",
+    "quit",
+];
+
 impl FromStr for Command {
     type Err = CommandError;
 
     fn from_str(line: &str) -> Result<Self, CommandError> {
         let mut rest = line;
         let verb = word(&mut rest).unwrap_or_default();
-        let known = [
-            "list", "read", "write", "exec", "discover", "observe", "cancel",
-        ];
-        let mut known = known.into_iter().chain(["help", "quit"]);
-        let verb = known
+        let verb = WORDS
+            .into_iter()
             .find(|known| *known == verb)
             .ok_or_else(|| CommandError::Unknown(line.to_owned()))?;
         let usage = || CommandError::Usage(verb);
@@ -162,9 +197,18 @@ impl FromStr for Command {
             "read" => Verb::Read(accept(word(&mut rest))?),
             "observe" => Verb::Observe(accept(word(&mut rest))?),
             "discover" => Verb::Discover,
+            "delete" => Verb::Delete,
+            "create" => Verb::Create(Given::all(rest).map_err(CommandError::Given)?),
+            "attributes" => {
+                let update = AttributesUpdate::from_queries(rest.split_whitespace());
+                Verb::WriteAttributes(update.map_err(CommandError::Attributes)?)
+            }
             _ => Verb::Cancel,
         };
-        let takes_rest = matches!(verb, Verb::Write(..) | Verb::Execute(_));
+        let takes_rest = matches!(
+            verb,
+            Verb::Write(..) | Verb::Execute(_) | Verb::Create(_) | Verb::WriteAttributes(_)
+        );
         if !takes_rest && !rest.trim().is_empty() {
             return Err(usage());
         }
@@ -230,6 +274,9 @@ impl Verb {
             Self::Write(..) => "write",
             Self::Execute(_) => "exec",
             Self::Discover => "discover",
+            Self::Create(_) => "create",
+            Self::Delete => "delete",
+            Self::WriteAttributes(_) => "attributes",
             Self::Observe(_) => "observe",
             Self::Cancel => "cancel",
         }
@@ -247,11 +294,10 @@ impl Verb {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(line) => write!(
-                f,
-                "expected list, read, write, exec, discover, observe, cancel, help or quit, \
-                 not {line:?}"
-            ),
+            Self::Unknown(line) => {
+                let (last, others) = WORDS.split_last().unwrap_or((&"", &[]));
+                write!(f, "expected {} or {last}, not {line:?}", others.join(", "))
+            }
             Self::Usage(verb) => {
                 let same = |usage: &&&str| usage.split(' ').next() == Some(*verb);
                 let written: Vec<_> = USAGE.iter().filter(same).copied().collect();
@@ -260,6 +306,13 @@ impl fmt::Display for CommandError {
             Self::Path(error) => error.fmt(f),
             Self::Format(expected) => write!(f, "expected {expected}"),
             Self::Arguments(error) => write!(f, "in the arguments, {error}"),
+            Self::Attributes(error) => write!(f, "in the attributes, {error}"),
+            Self::NotCreatable(path) => write!(
+                f,
+                "expected the path of an Object or of a new Object Instance, not {path}"
+            ),
+            Self::Given(error) => error.fmt(f),
+            Self::Unusable(error) => write!(f, "{error}; a definition may be loaded with --ddf"),
             Self::Value(error) => write!(f, "in the value, {error}"),
             Self::NoResource(path) => write!(f, "expected the path of a Resource, not {path}"),
             Self::Untyped(path, format) => write!(
@@ -349,6 +402,22 @@ mod tests {
                 operate("/3/0/4", Verb::Execute("0='1'".into())),
             ),
             ("discover me /3", operate("/3", Verb::Discover)),
+            ("delete me /9/1", operate("/9/1", Verb::Delete)),
+            (
+                "create me /9/1 0=a 1=\"b c\"",
+                operate("/9/1", Verb::Create(Given::all("0=a 1=\"b c\"").unwrap())),
+            ),
+            (
+                "attributes me /3/0/9 pmin=5 st",
+                operate(
+                    "/3/0/9",
+                    Verb::WriteAttributes(AttributesUpdate {
+                        pmin: lwm2m_core::Change::Set(5),
+                        st: lwm2m_core::Change::Unset,
+                        ..AttributesUpdate::default()
+                    }),
+                ),
+            ),
             (
                 "observe me /3/0/9",
                 operate("/3/0/9", Verb::Observe(Accept::Format(tlv))),
@@ -382,6 +451,9 @@ mod tests {
             ("write me /3/0/15 --xml a", "expected --text, "),
             ("observe me /3/0/9 xml", "expected text, "),
             ("discover me /3 tlv", "expected discover EP PATH"),
+            ("delete me /9/1 now", "expected delete EP /O/I"),
+            ("create me /9/1 x", "expected RESOURCE=VALUE"),
+            ("attributes me /3 pmin=x", "in the attributes, "),
             ("discover me /3/0/65536", "path segment 2"),
             ("cancel me", "expected cancel EP PATH or cancel NUMBER"),
             ("cancel", "expected cancel EP PATH or cancel NUMBER"),
