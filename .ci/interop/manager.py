@@ -54,6 +54,15 @@ class Locations(aiocoap.resource.Resource, aiocoap.resource.PathCapable):
         return Message(code=aiocoap.DELETED)
 
 
+class Firmware(aiocoap.resource.Resource):
+    """/firmware: a package, in blocks."""
+
+    PACKAGE = bytes(range(256)) * 20
+
+    async def render_get(self, request):
+        return Message(code=aiocoap.CONTENT, payload=self.PACKAGE)
+
+
 class Manager:
     @classmethod
     async def start(cls, port):
@@ -62,6 +71,7 @@ class Manager:
         site = aiocoap.resource.Site()
         site.add_resource(["rd"], self.registrations)
         site.add_resource(["rd"], Locations(self.registrations))
+        site.add_resource(["firmware"], Firmware())
         self.context = await aiocoap.Context.create_server_context(
             site, bind=("127.0.0.1", port), transports=["udp6"]
         )

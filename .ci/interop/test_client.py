@@ -15,7 +15,7 @@ ENDPOINT = "interop-client"
 
 class ServerOfAiocoap(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self):
-        port = free_port()
+        self.port = port = free_port()
         self.manager = await Manager.start(port)
         self.addAsyncCleanup(self.manager.stop)
         self.client = await Program.start(
@@ -78,14 +78,14 @@ class ServerOfAiocoap(unittest.IsolatedAsyncioTestCase):
     async def test_a_failed_update_is_told_as_that(self):
         self.manager.registrations.answer_to_update = aiocoap.INTERNAL_SERVER_ERROR
         await self.client.say("update")
-        await self.client.expect("^failed update the server answered 5.00; registers again in ")
+        await self.client.expect("^failed 101 update the server answered 5.00; tries again in ")
 
     async def test_a_resource_that_goes_is_removed(self):
         # Lifetime, Notification Storing, Binding: optional Resources are removed (TS 5.4.3).
         payload = resource(1, b"\x3c") + resource(6, b"\x01") + resource(7, b"U")
         written = await self.request(aiocoap.PUT, "/1/0", payload, content_format=TLV)
         self.assertEqual(written.code, aiocoap.CHANGED)
-        await self.client.expect("^removed /1/0/2$")
+        await self.client.expect("^removed 101 /1/0/2$")
         self.assertEqual((await self.request(aiocoap.GET, "/1/0/2")).code, aiocoap.NOT_FOUND)
 
     async def test_usual_requests_find_something(self):
@@ -106,9 +106,10 @@ class ServerOfAiocoap(unittest.IsolatedAsyncioTestCase):
                 await asyncio.sleep(0.1)
 
     async def test_a_firmware_update_by_uri(self):
-        uri = b"coap://127.0.0.1/firmware"
+        uri = f"coap://127.0.0.1:{self.port}/firmware".encode()
         written = await self.request(aiocoap.PUT, "/5/0/1", uri, content_format=TEXT)
         self.assertEqual(written.code, aiocoap.CHANGED)
+        await self.client.expect("^firmware downloaded 5120 bytes")
         await self.becomes("/5/0/3", b"2")
         executed = await self.request(aiocoap.POST, "/5/0/2")
         self.assertEqual(executed.code, aiocoap.CHANGED)

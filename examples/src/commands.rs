@@ -17,7 +17,8 @@ pub struct Commands<C> {
 }
 
 /// How commands are written, for the help of a program.
-pub fn help(usage: &[&str]) -> String {
+pub fn help(usage: &[impl AsRef<str>]) -> String {
+    let usage: Vec<&str> = usage.iter().map(AsRef::as_ref).collect();
     format!("Commands:\n  {}", usage.join("\n  "))
 }
 

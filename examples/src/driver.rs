@@ -297,12 +297,11 @@ impl<M: Machine> Driver<M> {
         while let Some(transmit) = self.machine.poll_transmit() {
             let mut channels = self.channels.iter();
             let channel = channels.find(|channel| channel.peer == transmit.to);
-            let (socket, from, to) = match channel {
-                Some(channel) => (&channel.socket, channel.address, Some(channel.remote)),
-                None => {
-                    let to = self.names.address(&transmit.to);
-                    (&self.socket, self.address, to)
-                }
+            let (socket, from, to) = if let Some(channel) = channel {
+                (&channel.socket, channel.address, Some(channel.remote))
+            } else {
+                let to = self.names.address(&transmit.to);
+                (&self.socket, self.address, to)
             };
             // A closed connection has no address, so the datagram is lost.
             let Some(to) = to else {

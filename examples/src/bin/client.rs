@@ -1,48 +1,85 @@
-//! A LwM2M client on UDP: the example device of the specification.
+//! A LwM2M client on UDP: a device with Objects 0 to 7 and 9, and thermostats.
 
 use core::time::Duration;
 use std::{io, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
-use lwm2m_core::EndpointName;
+use clap::{CommandFactory as _, Parser, error::ErrorKind};
+use lwm2m_core::{BindingMode, EndpointName};
 use lwm2m_examples::{
     address::HostPort,
     chart::Chart,
     commands::{self, Commands},
-    device::{self, Settings, USAGE},
+    device::{self, AccountSettings, Owner, Pace, Right, ServerArgument, Settings, Style},
     driver::Clock,
     exit,
     scribe::Scribe,
     uri,
 };
 
-/// A LwM2M client: registers the example device of the specification.
+/// A LwM2M client: a device with Objects 0 to 7 and 9, and thermostats of
+/// its own (Object 26241), for one server or several.
 ///
 /// Prints what happens, one line each. Reads commands from standard input.
 /// Without any, and when standard input has ended, it goes on until it is
 /// interrupted (Ctrl-C); it does not de-register by itself then.
+///
+/// The first server owns every Object Instance but the Server Object
+/// Instances of the others, and may create thermostats. The other servers
+/// may read what isn't an account. --owner and --right change that.
 #[derive(Parser)]
-#[command(version, verbatim_doc_comment, after_long_help = commands::help(USAGE))]
+#[command(version, verbatim_doc_comment, max_term_width = 80, after_help = AFTER_HELP,
+    after_long_help = after_long_help())]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is a flag")]
 struct Arguments {
-    /// The server
-    #[arg(long, default_value = "coap://127.0.0.1:5683", value_name = "URI",
-        value_parser = uri::server)]
-    server: String,
+    /// A server, with its Short Server ID; may be repeated. Without IDs, the
+    /// first server has 101, the next one 102
+    #[arg(long, default_value = "coap://127.0.0.1:5683", value_name = "[ID=]URI")]
+    server: Vec<ServerArgument>,
     /// The Endpoint Client Name
     #[arg(long, default_value = "example-client", value_name = "NAME",
         value_parser = clap::value_parser!(EndpointName<'static>))]
     endpoint: EndpointName<'static>,
-    /// The lifetime of the registration
+    /// The server that owns an Object Instance, such as /26241/1=102
+    #[arg(long, value_name = "PATH=ID")]
+    owner: Vec<Owner>,
+    /// The rights of a server: letters of RWEDC, or - for none. ID 0 stands
+    /// for all servers without rights of their own. /3/0=102:RE lets 102
+    /// read and execute, /26241=102:C lets it create
+    #[arg(long, value_name = "PATH=ID:RIGHTS")]
+    right: Vec<Right>,
+    /// The lifetime of the registrations
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
         value_parser = clap::value_parser!(u32).range(1..))]
     lifetime: u32,
-    /// The address to listen on; if none, any that reaches the server
+    /// The binding: U, UQ, S, SQ, US or UQS
+    #[arg(long, default_value = "U", value_name = "BINDING")]
+    binding: BindingMode,
+    /// The default of pmin, the shortest time between two notifications
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pmin: u32,
+    /// The default of pmax, the longest time between two notifications
+    #[arg(long, default_value_t = 6000, value_name = "SECONDS")]
+    pmax: u32,
+    /// Doesn't store notifications while the device is offline
+    #[arg(long)]
+    no_storing: bool,
+    /// Sends every notification as a confirmable message
+    #[arg(long)]
+    confirmable: bool,
+    /// The address to listen on; if none, any that reaches the servers
     #[arg(long, value_name = "HOST:PORT")]
     bind: Option<HostPort>,
     /// In which time the battery loses one percent
     #[arg(long, default_value_t = 10, value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(1..))]
     drain: u64,
+    /// The time between two measurements: location, radio signal, rooms
+    #[arg(long, default_value_t = 10, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    step: u64,
+    /// Prints JSON, one object per line
+    #[arg(long)]
+    json: bool,
     /// Draws a sequence chart of the traffic to standard error
     #[arg(long)]
     chart: bool,
@@ -51,30 +88,115 @@ struct Arguments {
     pcap: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
-    exit::conclude(run(Arguments::parse()))
+const AFTER_HELP: &str = "--help also lists the commands and the fields of --json.";
+
+const JSON: &str = "\
+JSON lines (--json):
+  Each line is one object. `event` is the first word of the line that people
+  are shown, and `time` the seconds since the start. By kind, the rest is:
+    listening               address
+    connecting              server, account, uri
+    disconnected            connection
+    registered              server, account, location
+    updated, deregistered   server, account
+    failed                  server, account, operation, reason, retry
+    written                 server, account, path, type, value
+    emptied, removed        server, account, path
+    created, deleted        server, account, path
+    executed                server, account, path, arguments
+    observed, unobserved    server, account, path
+    attributes              server, account, path, attributes
+    dropped                 server, account, dropped
+    download                path, state, and uri, announced, received, retry
+                            or reason
+    firmware, software      message
+    offline, online         server, account; neither if it is the whole device
+    added, removed          path
+    rebooted, stops         nothing
+    note, error             message
+  `server` is the Short Server ID, `account` the Security Object Instance.
+  `operation` is register, update or deregister. `retry` is the number of
+  seconds until the next attempt, if there is one.
+  `type` is string, integer, float, boolean, opaque, time or objlnk. `value` is
+  a number for integer, float and time, and true or false for boolean. Octets
+  are text, 0x and hexadecimal digits; a link is text such as 3:0.
+  What commands list, line by line:
+    get                     event value: path, type, value, name
+    list                    event object or instance: path, name, owner, rights
+    accounts                event account: server, account, state, location,
+                            uri, offline, stored
+    observations            event observation: server, account, path, token
+    attributes              event attributes: server, account, path, attributes
+    help                    event help: usage";
+
+fn after_long_help() -> String {
+    format!("{}\n\n{JSON}", commands::help(&device::usage()))
 }
 
-fn run(arguments: Arguments) -> io::Result<ExitCode> {
+impl Arguments {
+    fn settings(&self) -> io::Result<Settings> {
+        let endpoint_name = self.endpoint.to_string();
+        Ok(Settings {
+            account: AccountSettings {
+                lifetime: self.lifetime,
+                binding: self.binding,
+                minimum_period: self.pmin,
+                maximum_period: self.pmax,
+                storing: !self.no_storing,
+            },
+            owners: self.owner.clone(),
+            rights: self.right.clone(),
+            confirmable: self.confirmable,
+            bind: self.bind.as_ref().map(HostPort::resolve).transpose()?,
+            pace: Pace {
+                drain: Duration::from_secs(self.drain),
+                step: Duration::from_secs(self.step),
+            },
+            ..Settings::new(endpoint_name, ServerArgument::numbered(&self.server))
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    exit::conclude(run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
-    let settings = Settings {
-        endpoint_name: arguments.endpoint.to_string(),
-        server_uri: arguments.server,
-        lifetime: arguments.lifetime,
-        bind: arguments.bind.as_ref().map(HostPort::resolve).transpose()?,
-        drain: Duration::from_secs(arguments.drain),
-    };
+    let settings = arguments.settings()?;
+    if let Err(mistake) = settings.check() {
+        Arguments::command()
+            .error(ErrorKind::ValueValidation, mistake)
+            .exit();
+    }
     let scribe = Scribe::default();
     if arguments.chart {
-        let server = uri::resolve(&settings.server_uri)?;
         eprint!("{}", Chart::heading("client", "server"));
-        scribe.draw(Chart::new(server), io::stderr());
+        scribe.draw(chart(&settings)?, io::stderr());
     }
     if let Some(file) = &arguments.pcap {
         scribe.capture(file)?;
     }
     let tap = Some(scribe.tap(true));
     let commands = Commands::from_stdin();
-    device::run(&settings, clock, tap, commands, exit::say)?;
+    let style = if arguments.json {
+        Style::Json
+    } else {
+        Style::Plain
+    };
+    device::run(&settings, style, clock, tap, commands, exit::say)?;
     scribe.take_failure().map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// A chart of the traffic with all servers.
+fn chart(settings: &Settings) -> io::Result<Chart> {
+    let mut servers = Vec::new();
+    for server in &settings.servers {
+        servers.push((uri::resolve(&server.uri)?, server.id.to_string()));
+    }
+    let chart = match &servers[..] {
+        [(only, _)] => Chart::new(*only),
+        _ => Chart::of_servers(servers),
+    };
+    Ok(chart.knowing(device::definitions()?))
 }

@@ -1,5 +1,5 @@
-//! A pretended firmware update: packages are counted and discarded; a download and an installation
-//! take a second each.
+//! A pretended firmware update: packages are counted and discarded, and an installation takes a
+//! second.
 
 use core::time::Duration;
 use std::sync::mpsc::{self, Receiver};
@@ -7,11 +7,11 @@ use std::sync::mpsc::{self, Receiver};
 use lwm2m_core::Instant;
 use lwm2m_objects::{
     Answer, WriteError,
-    firmware::{Event, FirmwareUpdateObject, Protocol},
+    firmware::{DownloadError, Event, FirmwareUpdateObject, Protocol},
     typed,
 };
 
-/// How long a download takes, and an installation: long enough for a server to see the states.
+/// How long an installation takes: long enough for a server to see the state.
 const PLAYED: Duration = Duration::from_secs(1);
 
 /// What the Object was asked to do, and the result.
@@ -25,7 +25,6 @@ pub(super) struct Played {
 enum Asked {
     /// All bytes of a package have arrived.
     Verify(u64),
-    Fetch(String),
     Update,
     Discard,
 }
@@ -35,8 +34,6 @@ enum Asked {
 pub(super) enum Step {
     /// Print this.
     Tell(String),
-    /// Tell the Object that the download has ended.
-    Downloaded,
     /// Restart with the new firmware.
     Restart,
 }
@@ -57,7 +54,8 @@ impl Played {
                     return Answer::Done;
                 }
                 Event::Verify => (Asked::Verify(received), Answer::Done),
-                Event::Fetch { uri, .. } => (Asked::Fetch(uri.to_owned()), Answer::Later),
+                // The Client fetches by CoAP; there is no other protocol here.
+                Event::Fetch { .. } => return Answer::Failed(DownloadError::Protocol),
                 Event::Update => (Asked::Update, Answer::Later),
                 Event::Discard => (Asked::Discard, Answer::Done),
             };
@@ -66,7 +64,7 @@ impl Played {
             answer
         })?;
         let played = Self { asked, next: None };
-        Ok((object.pulled_by_application(), played))
+        Ok((object, played))
     }
 
     /// The next thing to do, if one is due.
@@ -75,12 +73,11 @@ impl Played {
             let at = now + PLAYED;
             let (next, told) = match asked {
                 Asked::Verify(bytes) => (None, format!("downloaded {bytes} bytes")),
-                Asked::Fetch(uri) => (Some((at, Step::Downloaded)), format!("downloading {uri}")),
                 Asked::Update => (Some((at, Step::Restart)), "updating".to_owned()),
                 Asked::Discard => (None, "discarded".to_owned()),
             };
             self.next = next;
-            return Some(Step::Tell(format!("firmware {told}")));
+            return Some(Step::Tell(told));
         }
         let (_, step) = self.next.take_if(|(at, _)| *at <= now)?;
         Some(step)

@@ -1,51 +1,80 @@
-//! The Objects of the device.
+//! The Objects of the device, and who may do what with them.
 
-use std::io;
+use std::{collections::BTreeMap, io, time::SystemTime};
 
-use lwm2m_core::{InstanceId, ObjectId, ObjectLink, Path, ShortServerId, Value};
+use lwm2m_core::{AccessRights, InstanceId, Instant, ObjectId, ObjectLink, Path, Value};
 use lwm2m_objects::{
-    ObjectTree, Snapshot, Store, access, ddf, example,
+    ConnectivityStatisticsObject, DeviceObject, LocationObject, ObjectDefinition, ObjectTree,
+    Snapshot, Store, ddf,
     firmware::{FirmwareUpdateObject, State},
-    typed,
+    typed::{self, AccessControl, AclTarget},
 };
 
-use super::{Settings, firmware::Played};
+use super::{
+    firmware::Played,
+    invalid,
+    settings::{ServerAt, Settings},
+    software::Component,
+    thermostat::{self, THERMOSTAT, Thermostats},
+    world,
+};
 
-/// The Short Server ID of the one server of the device.
-const SERVER: ShortServerId = example::SERVER_1;
 const FIRMWARE_VERSION: Path = Path::of(&[3, 0, 3]).unwrap();
 /// What the device knows of Object 3442; a server may be given the same file.
 const TEST_OBJECT: &[u8] = include_bytes!("../../objects/3442.xml");
+/// The entry of an ACL for the servers that have none of their own.
+const DEFAULT: u16 = 0;
 
-/// The Objects of a device that starts for the first time: those of the example client of TS
-/// Appendix F, with one account only, of the server that the settings name, and Object 3442.
-pub(super) fn new(settings: &Settings) -> io::Result<(ObjectTree, Played)> {
-    let mut tree = example::client();
-    let leaving = access::unbootstrapped(&tree, example::SERVER_2);
-    tree.change(leaving).map_err(invalid)?;
-    let security = typed::Security::no_sec(settings.server_uri.as_str(), SERVER);
-    let server = typed::Server {
-        default_minimum_period: Some(0),
-        default_maximum_period: Some(6000),
-        ..typed::Server::new(SERVER, settings.lifetime)
-    };
-    let device = typed::Device {
-        timezone: Some("Europe/Paris".into()),
-        ..typed::Device::example()
-    };
+/// The Objects, and the applications of those that need one.
+pub(super) struct Objects {
+    pub(super) tree: ObjectTree,
+    pub(super) firmware: Played,
+    pub(super) software: Component,
+}
+
+/// The Objects of a device that starts for the first time.
+pub(super) fn new(settings: &Settings, now: Instant) -> io::Result<Objects> {
+    let mut tree = ObjectTree::new();
+    let ids = (0..=u16::MAX).filter_map(InstanceId::new);
+    let servers = || ids.clone().zip(&settings.servers);
+    tree.add(Store::of(servers().map(|(id, server)| {
+        (id, typed::Security::no_sec(server.uri.as_str(), server.id))
+    })));
+    tree.add(Store::of(
+        servers().map(|(id, server)| (id, account(settings, server))),
+    ));
+    let unix = unix_time();
+    let device = DeviceObject::new(device(settings, unix), now).map_err(invalid)?;
+    tree.add(device);
+    tree.add(Store::of([(InstanceId::ZERO, connectivity())]));
     let (firmware, played) = Played::object().map_err(invalid)?;
-    tree.add(Store::of([(InstanceId::ZERO, security)]));
-    tree.add(Store::of([(InstanceId::ZERO, server)]));
-    tree.add(Store::of([(InstanceId::ZERO, device)]));
     tree.add(firmware);
+    tree.add(LocationObject::new(world::location(0.0, unix)));
+    let mut statistics = ConnectivityStatisticsObject::new(typed::ConnectivityStatistics::ALL);
+    statistics.start(now);
+    tree.add(statistics);
+    let (software, component) = Component::object()?;
+    tree.add(software);
+    tree.add(Thermostats::new()?);
     tree.add(test_object()?);
-    Ok((tree, played))
+    let controls = access_control(settings, &tree)?;
+    tree.add(Store::of(ids.zip(controls)).managed(usize::from(u16::MAX)));
+    Ok(Objects {
+        tree,
+        firmware: played,
+        software: component,
+    })
 }
 
 /// The Objects of a device that starts again: with all their values, and with the new firmware if
 /// one was being installed.
-pub(super) fn restarted(settings: &Settings, saved: &Snapshot) -> io::Result<(ObjectTree, Played)> {
-    let (mut tree, played) = new(settings)?;
+pub(super) fn restarted(
+    settings: &Settings,
+    now: Instant,
+    saved: &Snapshot,
+) -> io::Result<Objects> {
+    let mut objects = new(settings, now)?;
+    let tree = &mut objects.tree;
     tree.restore(saved).map_err(invalid)?;
     let firmware: Option<&mut FirmwareUpdateObject> = tree.object_as_mut(ObjectId::FIRMWARE_UPDATE);
     if let Some(firmware) = firmware
@@ -57,7 +86,7 @@ pub(super) fn restarted(settings: &Settings, saved: &Snapshot) -> io::Result<(Ob
                 .map_err(invalid)?;
         }
     }
-    Ok((tree, played))
+    Ok(objects)
 }
 
 /// The version whose last number is greater by one.
@@ -70,20 +99,144 @@ fn next_version(version: &str) -> String {
     }
 }
 
+fn account(settings: &Settings, server: &ServerAt) -> typed::Server {
+    let account = &settings.account;
+    typed::Server {
+        default_minimum_period: Some(account.minimum_period),
+        default_maximum_period: Some(account.maximum_period),
+        notification_storing: account.storing,
+        binding: account.binding,
+        ..typed::Server::new(server.id, account.lifetime)
+    }
+}
+
+/// The device of TS Appendix F, with the time of now and a bit more.
+fn device(settings: &Settings, unix: i64) -> typed::Device {
+    typed::Device {
+        memory_free: Some(40_000),
+        memory_total: Some(65_536),
+        current_time: Some(unix),
+        timezone: Some("Europe/Paris".into()),
+        factory_reset: true,
+        reset_error_code: true,
+        device_type: Some("thermostat hub".into()),
+        hardware_version: Some("1.0".into()),
+        software_version: Some("1.0".into()),
+        battery_status: Some(0),
+        supported_binding: settings.account.binding,
+        ..typed::Device::example()
+    }
+}
+
+fn connectivity() -> typed::ConnectivityMonitoring {
+    const LTE: u8 = 6;
+    const WLAN: u8 = 21;
+    typed::ConnectivityMonitoring {
+        network_bearer: WLAN,
+        available_network_bearers: [LTE, WLAN].into(),
+        radio_signal_strength: -65,
+        link_quality: Some(3),
+        ip_addresses: ["192.168.0.100".into()].into(),
+        router_ip_addresses: ["192.168.0.1".into()].into(),
+        link_utilization: Some(5),
+        ..typed::ConnectivityMonitoring::default()
+    }
+}
+
+/// Seconds since 1970.
+fn unix_time() -> i64 {
+    let passed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    passed.map_or(0, |passed| i64::try_from(passed.as_secs()).unwrap_or(0))
+}
+
+/// Who may do what. The first server owns every Object Instance but the Server Object Instances of
+/// the others, and may create thermostats. The others may read what isn't an account.
+fn access_control(settings: &Settings, tree: &ObjectTree) -> io::Result<Vec<AccessControl>> {
+    let Some(first) = settings.servers.first() else {
+        return Ok(Vec::new());
+    };
+    let mut controls = BTreeMap::new();
+    for object in tree.objects() {
+        let object = object.definition().id;
+        if object == ObjectId::SECURITY {
+            continue;
+        }
+        for instance in tree.instances(object) {
+            let control = AccessControl {
+                target: AclTarget::Instance(object, instance),
+                acl: match object {
+                    ObjectId::SERVER => Vec::new(),
+                    _ => [(DEFAULT, AccessRights::READ)].into(),
+                },
+                owner: match object {
+                    ObjectId::SERVER => owner_of_account(settings, instance),
+                    _ => first.id.get(),
+                },
+            };
+            controls.insert(Path::Instance(object, instance), control);
+        }
+    }
+    let creators = AccessControl {
+        target: AclTarget::Object(THERMOSTAT),
+        acl: [(first.id.get(), AccessRights::CREATE)].into(),
+        owner: AccessControl::NOBODY,
+    };
+    controls.insert(Path::Object(THERMOSTAT), creators);
+    for owner in &settings.owners {
+        at(&mut controls, owner.path)?.owner = owner.server.get();
+    }
+    for right in &settings.rights {
+        let control = match right.path {
+            Path::Object(object) if tree.object(object).is_some() => {
+                controls.entry(right.path).or_insert(AccessControl {
+                    target: AclTarget::Object(object),
+                    acl: Vec::new(),
+                    owner: AccessControl::NOBODY,
+                })
+            }
+            path => at(&mut controls, path)?,
+        };
+        control.acl.retain(|(server, _)| *server != right.server);
+        control.acl.push((right.server, right.rights));
+    }
+    Ok(controls.into_values().collect())
+}
+
+/// The server of this Server Object Instance.
+fn owner_of_account(settings: &Settings, instance: InstanceId) -> u16 {
+    let server = settings.servers.get(usize::from(instance.get()));
+    server.map_or(AccessControl::NOBODY, |server| server.id.get())
+}
+
+fn at(controls: &mut BTreeMap<Path, AccessControl>, path: Path) -> io::Result<&mut AccessControl> {
+    let missing = || {
+        let message = format!("{path} has no owner and no rights: the device has no such Instance");
+        io::Error::new(io::ErrorKind::InvalidInput, message)
+    };
+    controls.get_mut(&path).ok_or_else(missing)
+}
+
+/// The Objects of the device that aren't built in.
+pub(super) fn definitions() -> io::Result<Vec<ObjectDefinition>> {
+    Ok(vec![test_definition()?, thermostat::definition()?])
+}
+
+fn test_definition() -> io::Result<ObjectDefinition> {
+    let definition = ddf::read(TEST_OBJECT).map_err(invalid)?.into_iter().next();
+    definition.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
 /// An Object with a Resource of each data type.
 #[expect(
     clippy::approx_constant,
     reason = "what Object 3442 has at first, not the ratio of a circle"
 )]
 fn test_object() -> io::Result<Store> {
-    let definitions = ddf::read(TEST_OBJECT).map_err(invalid)?;
-    let definition = definitions.into_iter().next();
-    let definition = definition.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
     let device = ObjectLink {
         object: 3,
         instance: 0,
     };
-    Store::from_definition(definition)
+    Store::from_definition(test_definition()?)
         .map_err(invalid)?
         .with(InstanceId::ZERO, 110, "initial value")
         .with(InstanceId::ZERO, 120, 1024)
@@ -100,18 +253,102 @@ fn test_object() -> io::Result<Store> {
         .map_err(invalid)
 }
 
-pub(super) fn invalid(error: impl core::error::Error + Send + Sync + 'static) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
-}
-
 #[cfg(test)]
 mod tests {
+    use lwm2m_core::{Operation, ShortServerId};
+    use lwm2m_objects::access;
+
     use super::*;
+
+    fn settings() -> Settings {
+        let server = |number, uri: &str| ServerAt {
+            id: ShortServerId::new(number).unwrap(),
+            uri: uri.into(),
+        };
+        Settings::new("me", vec![server(101, "coap://a"), server(102, "coap://b")])
+    }
+
+    fn tree(settings: &Settings) -> ObjectTree {
+        new(settings, Instant::ZERO).unwrap().tree
+    }
+
+    /// Whether a server may do this.
+    fn may(tree: &ObjectTree, server: u16, operation: Operation, path: &str) -> bool {
+        let server = ShortServerId::new(server).unwrap();
+        access::authorize(tree, server, operation, path.parse().unwrap()).is_ok()
+    }
 
     #[test]
     fn versions_go_up() {
         for (version, next) in [("1.0", "1.1"), ("1.9", "1.10"), ("3", "4"), ("a", "a.1")] {
             assert_eq!(next_version(version), next);
         }
+    }
+
+    #[test]
+    fn the_device_has_objects_0_to_7_and_9_and_its_own() {
+        let tree = tree(&settings());
+        for object in [0, 1, 2, 3, 4, 5, 6, 7, 9, 3442, 26241] {
+            let instances = tree.instances(ObjectId::new(object)).count();
+            assert!(instances > 0, "{object}");
+        }
+        assert_eq!(tree.instances(THERMOSTAT).count(), 2);
+    }
+
+    #[test]
+    fn the_first_server_owns_and_the_others_read() {
+        let tree = tree(&settings());
+        for (server, operation, path, allowed) in [
+            (101, Operation::Write, "/3/0/14", true),
+            (102, Operation::Read, "/3/0/14", true),
+            (102, Operation::Write, "/3/0/14", false),
+            (102, Operation::Execute, "/3/0/4", false),
+            (101, Operation::Create, "/26241", true),
+            (102, Operation::Create, "/26241", false),
+            (101, Operation::Read, "/1/1", false),
+            (102, Operation::Write, "/1/1", true),
+            (102, Operation::Read, "/1/0", false),
+        ] {
+            assert_eq!(
+                may(&tree, server, operation, path),
+                allowed,
+                "{server} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn owners_and_rights_are_as_the_settings_say() {
+        let mut settings = settings();
+        settings.owners.push("/26241/1=102".parse().unwrap());
+        for right in ["/3/0=102:RE", "/26241=102:C", "/6/0=0:-"] {
+            settings.rights.push(right.parse().unwrap());
+        }
+        let tree = tree(&settings);
+        for (server, operation, path, allowed) in [
+            (102, Operation::Write, "/26241/1/2", true),
+            (101, Operation::Write, "/26241/1/2", false),
+            (102, Operation::Write, "/26241/0/2", false),
+            (102, Operation::Execute, "/3/0/4", true),
+            (102, Operation::Write, "/3/0/14", false),
+            (102, Operation::Create, "/26241", true),
+            (101, Operation::Create, "/26241", true),
+            (101, Operation::Read, "/6/0", true),
+            (102, Operation::Read, "/6/0", false),
+        ] {
+            assert_eq!(
+                may(&tree, server, operation, path),
+                allowed,
+                "{server} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn rights_on_what_is_not_there_are_an_error() {
+        let mut settings = settings();
+        settings.rights.push("/26241/9=102:R".parse().unwrap());
+        let error = new(&settings, Instant::ZERO).err().unwrap().to_string();
+        assert!(error.contains("/26241/9"), "{error}");
     }
 }

@@ -1,0 +1,123 @@
+//! What the device remembers of its accounts: whom it calls how, and how far each registration is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lwm2m_core::{Attributes, Path, ShortServerId};
+use lwm2m_statemachine::client::{AccountId, AccountRole, Client, ConnectionId};
+use serde_json::Value as Json;
+
+use super::line::Line;
+
+/// The accounts of the device.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    /// The roles, also of accounts that are gone: events still name them.
+    roles: BTreeMap<AccountId, AccountRole>,
+    /// Where the registrations are.
+    locations: BTreeMap<AccountId, String>,
+    /// The accounts whose link is cut by a command, and the connection that the Client has asked
+    /// for meanwhile.
+    cut: BTreeMap<AccountId, Option<Asked>>,
+    /// The accounts that had a connection before: over the same socket, the next one is the same
+    /// channel.
+    known: BTreeSet<AccountId>,
+}
+
+/// A connection that the Client has asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) connection: ConnectionId,
+    pub(super) uri: String,
+}
+
+impl Directory {
+    /// Learns which accounts there are.
+    pub(super) fn learn(&mut self, client: &Client) {
+        for account in client.accounts() {
+            self.roles.insert(account.id, account.role);
+        }
+    }
+
+    /// Adds to a line which account it is about.
+    pub(super) fn about(&self, line: Line, account: AccountId) -> Line {
+        let line = match self.roles.get(&account) {
+            Some(AccountRole::Server(server)) => line.field("server", server.get(), server),
+            Some(AccountRole::BootstrapServer) => line.word("server", "bootstrap"),
+            _ => line.field("server", Json::Null, "?"),
+        };
+        line.hidden("account", account.instance().get())
+    }
+
+    /// The attributes that the server of an account has written at a path.
+    pub(super) fn attributes(&self, client: &Client, account: AccountId, at: Path) -> Attributes {
+        let Some(AccountRole::Server(server)) = self.roles.get(&account) else {
+            return Attributes::NONE;
+        };
+        let mut written = client.attributes(*server);
+        let found = written.find(|(path, _)| *path == at);
+        found.map_or(Attributes::NONE, |(_, attributes)| attributes)
+    }
+
+    /// The registration of an account is at this location now.
+    pub(super) fn registered(&mut self, account: AccountId, location: &str) {
+        self.locations.insert(account, location.to_owned());
+    }
+
+    /// The registration of an account has ended.
+    pub(super) fn ended(&mut self, account: AccountId) {
+        self.locations.remove(&account);
+    }
+
+    /// The location of a registration that stands.
+    pub(super) fn location(&self, account: AccountId) -> Option<&str> {
+        self.locations.get(&account).map(String::as_str)
+    }
+
+    /// The link to an account is cut from now on.
+    pub(super) fn cut(&mut self, account: AccountId) -> bool {
+        if self.cut.contains_key(&account) {
+            return false;
+        }
+        self.cut.insert(account, None);
+        true
+    }
+
+    /// Keeps the connection that the Client asks for, if the link to this account is cut.
+    pub(super) fn keep(&mut self, account: AccountId, asked: &Asked) -> bool {
+        let kept = self.cut.get_mut(&account);
+        kept.map(|kept| *kept = Some(asked.clone())).is_some()
+    }
+
+    /// The link to an account is there again. Returns the connection to make, if the Client has
+    /// asked for one.
+    pub(super) fn mend(&mut self, account: AccountId) -> Option<Asked> {
+        self.cut.remove(&account).flatten()
+    }
+
+    /// Whether the link to an account is cut.
+    pub(super) fn is_cut(&self, account: AccountId) -> bool {
+        self.cut.contains_key(&account)
+    }
+
+    /// Whether an account had a connection before. From now on it has.
+    pub(super) fn meets_again(&mut self, account: AccountId) -> bool {
+        !self.known.insert(account)
+    }
+
+    /// The accounts that a command is about: that of a server, or all.
+    pub(super) fn chosen(
+        client: &Client,
+        server: Option<ShortServerId>,
+    ) -> Result<Vec<AccountId>, String> {
+        match server {
+            Some(server) => client
+                .accounts()
+                .find(|account| account.role == AccountRole::Server(server))
+                .map(|account| vec![account.id])
+                .ok_or_else(|| {
+                    format!("expected the Short Server ID of an account, found {server}")
+                }),
+            None => Ok(client.accounts().map(|account| account.id).collect()),
+        }
+    }
+}

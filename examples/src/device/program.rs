@@ -1,0 +1,305 @@
+//! The device as a program: its machine, its Objects, its world, and what it does on events.
+
+use core::{net::SocketAddr, time::Duration};
+use std::io;
+
+use lwm2m_core::{InstanceId, ObjectId, Path};
+use lwm2m_objects::{FetchFailure, ObjectTree, software::SoftwareManagementObject};
+use lwm2m_statemachine::{
+    Client, ClientConfig, ClientEvent, Reliability,
+    client::{AccountId, ConnectionId, Session},
+};
+
+use super::{
+    directory::{Asked, Directory},
+    firmware::{self, Played},
+    invalid,
+    line::Line,
+    objects::{self, Objects},
+    settings::Settings,
+    software::{self, Component},
+    tell,
+    thermostat::{RESET, THERMOSTAT, Thermostats},
+    world::World,
+};
+use crate::{
+    driver::{Clock, Driver, Names, Tap},
+    exit, seed, uri,
+};
+
+const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
+
+/// Prints a line.
+pub(super) type Print<'p> = &'p mut dyn FnMut(Line);
+
+/// The device.
+pub(super) struct Program<'s> {
+    settings: &'s Settings,
+    pub(super) driver: Driver<Client>,
+    pub(super) directory: Directory,
+    firmware: Played,
+    software: Component,
+    world: World,
+}
+
+impl<'s> Program<'s> {
+    /// A device that has just been switched on.
+    pub(super) fn start(
+        settings: &'s Settings,
+        clock: Clock,
+        tap: Option<Tap>,
+        print: Print<'_>,
+    ) -> io::Result<Self> {
+        settings.check().map_err(io::Error::other)?;
+        let bind = match settings.bind {
+            Some(address) => address,
+            None => local_address(settings)?,
+        };
+        let Objects {
+            tree,
+            firmware,
+            software,
+        } = objects::new(settings, clock.now())?;
+        let client = boot(settings, tree)?;
+        let driver = Driver::bind(bind, clock, client, Names::table())
+            .map_err(exit::about(bind))?
+            .with_tap(tap);
+        print(Line::new("listening").word("address", driver.address()));
+        let mut program = Self {
+            settings,
+            directory: Directory::default(),
+            firmware,
+            software,
+            world: World::new(driver.now(), settings.pace),
+            driver,
+        };
+        program.register();
+        Ok(program)
+    }
+
+    /// Registers where it isn't registered.
+    pub(super) fn register(&mut self) {
+        let now = self.driver.now();
+        self.driver.machine.start(now);
+    }
+
+    /// Does all that there is to do now.
+    pub(super) fn act(&mut self, print: Print<'_>) -> io::Result<()> {
+        self.follow_events(print)?;
+        self.play_firmware(print)?;
+        self.play_software(print);
+        let now = self.driver.now();
+        self.world.play(now, &mut self.driver.machine);
+        self.follow_events(print)
+    }
+
+    /// Waits for datagrams, `at_most` this long and not longer than until there is something to do.
+    pub(super) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        let dues = [
+            Some(self.world.due()),
+            self.firmware.due(),
+            self.software.due(),
+        ];
+        let next = dues.into_iter().flatten().min();
+        let idle = next.map_or(Duration::MAX, |due| {
+            due.saturating_duration_since(self.driver.now())
+        });
+        self.driver.wait(idle.min(at_most))
+    }
+
+    fn follow_events(&mut self, print: Print<'_>) -> io::Result<()> {
+        while let Some(event) = self.driver.next_event()? {
+            self.directory.learn(&self.driver.machine);
+            self.on_event(&event, print)?;
+        }
+        Ok(())
+    }
+
+    /// Prints an event, and does what it asks for.
+    fn on_event(&mut self, event: &ClientEvent, print: Print<'_>) -> io::Result<()> {
+        if let ClientEvent::Connect {
+            connection,
+            account,
+            uri,
+            ..
+        } = event
+        {
+            let asked = Asked {
+                connection: *connection,
+                uri: uri.clone(),
+            };
+            if self.directory.keep(*account, &asked) {
+                return Ok(());
+            }
+            self.tell(event, print);
+            self.connect(*account, &asked, print);
+            return Ok(());
+        }
+        self.tell(event, print);
+        match event {
+            ClientEvent::Disconnect { connection } => self.driver.close(connection),
+            ClientEvent::Registered { account, location } => {
+                self.directory.registered(*account, location);
+            }
+            ClientEvent::RegistrationFailed { account, .. }
+            | ClientEvent::Deregistered { account }
+            | ClientEvent::DeregisterFailed { account, .. }
+                if !self.driver.machine.is_registered(*account) =>
+            {
+                self.directory.ended(*account);
+            }
+            ClientEvent::ConnectForDownload {
+                connection,
+                path,
+                uri,
+                ..
+            } => self.connect_for_download(*connection, *path, uri, print),
+            ClientEvent::Execute { path, .. } => self.execute(*path, print)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn tell(&self, event: &ClientEvent, print: Print<'_>) {
+        let driver = &self.driver;
+        let lines = tell::tell(event, &self.directory, &driver.machine, driver.now());
+        lines.into_iter().for_each(print);
+    }
+
+    /// Connects to the server of an account.
+    pub(super) fn connect(&mut self, account: AccountId, asked: &Asked, print: Print<'_>) {
+        let opened = self.open(asked.connection, &asked.uri);
+        let now = self.driver.now();
+        match opened {
+            Ok(()) => {
+                let session = if self.directory.meets_again(account) {
+                    Session::Resumed
+                } else {
+                    Session::New
+                };
+                self.driver
+                    .machine
+                    .connected(now, asked.connection, session);
+            }
+            Err(error) => {
+                let line = self.directory.about(Line::new("error"), account);
+                print(line.word("message", format_args!("{}: {error}", asked.uri)));
+                self.driver.machine.disconnected(now, asked.connection);
+            }
+        }
+    }
+
+    /// Connects to the server that a download comes from.
+    fn connect_for_download(
+        &mut self,
+        connection: ConnectionId,
+        path: Path,
+        uri: &str,
+        print: Print<'_>,
+    ) {
+        let opened = self.open(connection, uri);
+        let now = self.driver.now();
+        match opened {
+            Ok(()) => {
+                self.driver.machine.connected(now, connection, Session::New);
+            }
+            Err(error) => {
+                let message = format_args!("{uri}: {error}");
+                print(Line::new("error").word("message", message));
+                let failure = FetchFailure::InvalidUri;
+                self.driver.machine.give_up_download(now, path, failure);
+            }
+        }
+    }
+
+    /// Opens a connection. Without security it is no more than an address. It shares the socket of
+    /// the device, if that reaches the server and has no other connection to the same address.
+    fn open(&mut self, connection: ConnectionId, uri: &str) -> io::Result<()> {
+        let local = self.driver.address();
+        let same_family = |address: &SocketAddr| address.is_ipv4() == local.is_ipv4();
+        let address =
+            uri::resolve_to(uri, same_family).or_else(|_| uri::resolve_to(uri, |_| true))?;
+        let reached = same_family(&address)
+            && (self.settings.bind.is_some() || uri::local_address(address)?.ip() == local.ip());
+        if reached && !self.driver.names.contains(address) {
+            self.driver.names.insert(connection, address);
+            Ok(())
+        } else {
+            self.driver.open(connection, address)
+        }
+    }
+
+    /// Executes what the Objects leave to the application.
+    fn execute(&mut self, path: Path, print: Print<'_>) -> io::Result<()> {
+        let now = self.driver.now();
+        match path {
+            REBOOT => self.restart(print)?,
+            Path::Resource(THERMOSTAT, instance, RESET) => {
+                let client = &mut self.driver.machine;
+                client.object(now, THERMOSTAT, |object: &mut Thermostats| {
+                    object.reset(instance);
+                });
+            }
+            // The update that it has begun goes on.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reboots: only what a device stores is kept, the values of its tree.
+    pub(super) fn restart(&mut self, print: Print<'_>) -> io::Result<()> {
+        let saved = self.driver.machine.tree().snapshot();
+        let objects = objects::restarted(self.settings, self.driver.now(), &saved)?;
+        let client = boot(self.settings, objects.tree)?;
+        self.driver.replace(client, Names::table())?;
+        self.firmware = objects.firmware;
+        self.software = objects.software;
+        self.directory = Directory::default();
+        self.register();
+        print(Line::new("rebooted"));
+        Ok(())
+    }
+
+    fn play_firmware(&mut self, print: Print<'_>) -> io::Result<()> {
+        while let Some(step) = self.firmware.step(self.driver.now()) {
+            match step {
+                firmware::Step::Tell(line) => print(Line::new("firmware").word("message", line)),
+                firmware::Step::Restart => self.restart(print)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn play_software(&mut self, print: Print<'_>) {
+        while let Some(step) = self.software.step(self.driver.now()) {
+            let now = self.driver.now();
+            let (client, id) = (&mut self.driver.machine, ObjectId::SOFTWARE_MANAGEMENT);
+            let mut tell = |message| print(Line::new("software").word("message", message));
+            match step {
+                software::Step::Tell(message) => tell(message),
+                software::Step::Installed => {
+                    tell("installed");
+                    client.object(now, id, |object: &mut SoftwareManagementObject| {
+                        object.installed(InstanceId::ZERO)
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// The machine of a device that starts.
+fn boot(settings: &Settings, tree: ObjectTree) -> io::Result<Client> {
+    let mut config = ClientConfig::new(settings.endpoint_name.as_str(), seed::fresh()?);
+    if settings.confirmable {
+        config.notifications = Reliability::Confirmable;
+    }
+    Client::new(config, tree).map_err(invalid)
+}
+
+/// The address for a socket that reaches the first server.
+fn local_address(settings: &Settings) -> io::Result<SocketAddr> {
+    let first = settings.servers.first();
+    let uri = first.map_or("", |server| server.uri.as_str());
+    uri::resolve(uri).and_then(|address| uri::local_address(address).map_err(exit::about(uri)))
+}

@@ -1,0 +1,5 @@
+//! The programs as a person or a script uses them.
+
+mod device;
+mod support;
+mod together;
