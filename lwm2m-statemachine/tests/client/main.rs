@@ -23,6 +23,7 @@ mod order;
 mod reconnecting;
 mod registration;
 mod reporting;
+mod reporting_model;
 mod request;
 mod servers;
 mod statistics;
