@@ -83,7 +83,8 @@ pub enum WriteMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DownlinkError {
-    /// The operation can't have a path of this form (TS 7.3.2.3, 7.3.2.4).
+    /// The operation can't have a path of this form, or the Resource isn't executable (TS 7.3.2.2,
+    /// 7.3.2.3, 7.3.2.4).
     #[error("{operation} is not allowed on {path}")]
     Target {
         /// The operation that the request looks like.
@@ -189,12 +190,13 @@ impl DownlinkRequest {
     /// be, whether or not it is valid: what is wrong with a request depends on its operation.
     ///
     /// GET with Accept 40 is Discover, whatever its Observe. PUT with queries and without a
-    /// value (neither payload nor Content-Format) is Write-Attributes. POST on an Object Instance
-    /// without anything in it is an Execute, which is not allowed there.
+    /// value (neither payload nor Content-Format) is Write-Attributes. POST without a value, on an
+    /// Object Instance or on a Resource that isn't executable, is an Execute, which is not allowed
+    /// there.
     ///
-    /// `resource` counts only for a POST on a Resource: that is Execute or Write, whichever the
-    /// Resource supports. So firmware can be pushed by PUT and by POST, and arguments need no
-    /// Content-Format. `None` is a Resource without a definition.
+    /// `resource` counts only for a POST on a Resource: with a value, that is Execute or Write,
+    /// whichever the Resource supports. So firmware can be pushed by PUT and by POST, and arguments
+    /// need no Content-Format. `None` is a Resource without a definition.
     pub const fn intended(&self, resource: Option<ResourceSupport>) -> Operation {
         match self.method {
             Method::Get => match (self.accept, self.observe) {
@@ -208,8 +210,7 @@ impl DownlinkRequest {
             Method::Post => match (self.path, resource) {
                 (Path::Root | Path::Object(_), _) => Operation::Create,
                 (Path::Resource(..), Some(ResourceSupport::Execute)) => Operation::Execute,
-                (Path::Resource(..), Some(ResourceSupport::Write)) => Operation::Write,
-                // Where there is no Execute, it has an error of its own (TS 5.4.5).
+                // Where there is no Execute, it has an error of its own (TS 5.4.5, 7.3.2.2).
                 _ if self.has_value() => Operation::Write,
                 _ => Operation::Execute,
             },
@@ -218,7 +219,7 @@ impl DownlinkRequest {
     }
 
     /// Whether the [intended](Self::intended) operation may have a path of this form (TS Tables 25,
-    /// 26) and, for a POST on a Resource, whether that supports any.
+    /// 26) and, for a POST on a Resource, whether that supports it.
     pub fn check_target(
         &self,
         operation: Operation,
@@ -231,6 +232,11 @@ impl DownlinkRequest {
         match (self.method, path, resource) {
             (Method::Post, Path::Resource(..), Some(ResourceSupport::Neither)) => {
                 Err(DownlinkError::Resource(path))
+            }
+            (Method::Post, Path::Resource(..), Some(ResourceSupport::Write))
+                if operation == Operation::Execute =>
+            {
+                Err(DownlinkError::Target { operation, path })
             }
             (Method::Post, Path::Resource(..), None) => Err(DownlinkError::Unknown(path)),
             _ => Ok(()),

@@ -260,6 +260,11 @@ fn post_on_a_resource_is_by_its_definition() {
         arguments.operation(writable),
         Err(DownlinkError::NoContentFormat(Operation::Write))
     );
+    // Without anything in it, it is no Write.
+    let error = bare.operation(writable).unwrap_err();
+    let (operation, path) = (Operation::Execute, at);
+    assert_eq!(error, DownlinkError::Target { operation, path });
+    assert_eq!(error.code(), Code::METHOD_NOT_ALLOWED);
     assert_eq!(WriteMode::of(Method::Post), Some(WriteMode::PartialUpdate));
     assert_eq!(WriteMode::of(Method::Put), Some(WriteMode::Replace));
 }

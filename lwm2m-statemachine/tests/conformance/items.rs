@@ -114,7 +114,7 @@ pub(crate) const ITEMS: &[Item] = &[
     test!("ETS-302", reporting::ets_302_cancel_by_reset),
     test!("ETS-303", reporting::ets_303_cancel_by_observe),
     not_yet!("ETS-401", "secured transports"),
-    not_yet!("ETS-551", "Execute of what is not executable"),
+    test!("ETS-551", sets::ets_551_server_access),
     not_yet!("ETS-555", "Disable"),
     test!("ETS-556", registration::ets_556_update_registration),
     not_yet!("ETS-560", "Disable and Queue Mode"),

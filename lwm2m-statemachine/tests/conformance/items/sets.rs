@@ -6,7 +6,7 @@ use crate::{
     bench::{Bench, step},
     configurations::{c3, c6},
     items::firmware,
-    message::{replace, update},
+    message::{Answer, execute, read, replace, update},
     tlv::{self, Values, integer, resource},
 };
 
@@ -126,6 +126,26 @@ pub(crate) fn ets_220_set_json() {
     bench.expect_update().expect_only(&["b=U"]);
     step("4. GET /1/0");
     assert_eq!(bench.values("/1/0"), saved);
+}
+
+pub(crate) fn ets_551_server_access() {
+    let mut bench = c3().registered();
+    set_tlv(&mut bench, |resources| resources.concat());
+    step("GET /1/0: what can be read is there, and nothing else");
+    assert_eq!(bench.values("/1/0").resources(), [0, 1, 2, 3, 5, 6, 7]);
+    let not_supported = |answer: Answer| drop(answer.expect(Code::METHOD_NOT_ALLOWED));
+    step("PUT /1/0/0: it can only be read");
+    not_supported(bench.request(&replace("/1/0/0").text("7")));
+    step("GET /1/0/4 and /1/0/8: they can only be executed");
+    not_supported(bench.request(&read("/1/0/4")));
+    not_supported(bench.request(&read("/1/0/8")));
+    step("POST /1/0/1 without anything: it can't be executed");
+    not_supported(bench.request(&execute("/1/0/1")));
+    step("PUT /1/0/1 = x: it is no Integer");
+    bench
+        .request(&replace("/1/0/1").text("x"))
+        .expect(Code::BAD_REQUEST);
+    assert_eq!(bench.text("/1/0/1"), "86400");
 }
 
 pub(crate) fn ets_651_device_access() {
