@@ -523,7 +523,8 @@ impl Machine for Client {
                     });
                 }
                 Timer::Deferred(id) => {
-                    self.request(now, |requests, context| requests.due(context, id));
+                    let effect = self.request(now, |requests, context| requests.due(context, id));
+                    self.follow_request(now, effect);
                 }
                 Timer::Download(path) => {
                     self.download(now, |downloads, context| downloads.due(context, path));

@@ -15,7 +15,8 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, Code, ContentFormat, Instant, Operation, Path, ShortServerId,
+    Arguments, AttributesUpdate, Code, ContentFormat, Instant, ObserveOption, Operation, Path,
+    ShortServerId,
 };
 use lwm2m_objects::{Change, Execution, ObjectTree, Target, access};
 
@@ -41,7 +42,9 @@ use super::{
     reporting::{Cancellation, NewObservation, Observer, Reporting},
     timers::Timers,
 };
-use crate::coap::{Endpoint, MessageBuf, MessageRef, Responder, SendError, SourceId, TransferId};
+use crate::coap::{
+    Endpoint, MessageBuf, MessageRef, Responder, SendError, SourceId, Token, TransferId,
+};
 
 /// The requests of servers: how they are answered, and those that take more than one call.
 #[derive(Debug)]
@@ -214,8 +217,16 @@ impl Requests {
                 Effect::Nothing
             }
             Err(refusal) => {
+                let token = responder.token();
                 refuse(context, responder, refusal);
-                Effect::Nothing
+                match request.observe().and_then(ObserveOption::from_number) {
+                    Some(ObserveOption::Register) => {
+                        let earlier = Cancellation::Token(token);
+                        self.deferred.cancel(origin.account, earlier);
+                        not_observed(context, origin, token)
+                    }
+                    _ => Effect::Nothing,
+                }
             }
         }
     }
@@ -541,7 +552,10 @@ impl Requests {
                 return Ok((sent.map(|()| code), Effect::Nothing));
             }
             Ok(Progress::Waits(..)) => return Err(DeferredError::NotOpen(id)),
-            Err(refusal) => (MessageBuf::response(refusal.code()), Effect::Nothing),
+            Err(refusal) => {
+                let answer = MessageBuf::response(refusal.code());
+                (answer, refused(context, &open))
+            }
         };
         let code = answer.code();
         let now = context.now;
@@ -550,15 +564,18 @@ impl Requests {
     }
 
     /// The application has taken too long to answer.
-    pub(super) fn due(&mut self, context: &mut Context<'_>, request: DeferredId) {
-        if let Some(open) = self.deferred.due(request) {
-            // The application may have begun with it, so it must not run again.
-            refuse(context, open.responder, Refusal::Failed);
-            let reason = DeferredEnd::TimedOut;
-            context
-                .events
-                .push_back(ClientEvent::DeferredEnded { request, reason });
-        }
+    pub(super) fn due(&mut self, context: &mut Context<'_>, request: DeferredId) -> Effect {
+        let Some(open) = self.deferred.due(request) else {
+            return Effect::Nothing;
+        };
+        let effect = refused(context, &open);
+        // The application may have begun with it, so it must not run again.
+        refuse(context, open.responder, Refusal::Failed);
+        let reason = DeferredEnd::TimedOut;
+        context
+            .events
+            .push_back(ClientEvent::DeferredEnded { request, reason });
+        effect
     }
 
     /// Ends the waiting requests from there: they can no longer be answered.
@@ -637,6 +654,27 @@ fn write_attributes(
         path,
     };
     Ok(Progress::Done(MessageBuf::response(Code::CHANGED), effect))
+}
+
+/// What a refusal of a deferred request leads to.
+fn refused(context: &Context<'_>, open: &OpenRequest) -> Effect {
+    match open.kind {
+        OpenKind::Read { observe: true, .. } => {
+            not_observed(context, open.origin, open.responder.token())
+        }
+        _ => Effect::Nothing,
+    }
+}
+
+/// An Observe is refused. It would have taken the place of the observation with its token, and after an
+/// error there is none (RFC 7641 §4.1, §4.2).
+fn not_observed(context: &Context<'_>, origin: Origin, token: Token) -> Effect {
+    let account = origin.account;
+    if context.reporting.contains(account, token) {
+        Effect::Cancelled(account, Cancellation::Token(token))
+    } else {
+        Effect::Nothing
+    }
 }
 
 fn refuse(context: &mut Context<'_>, responder: Responder, refusal: Refusal) {

@@ -164,6 +164,25 @@ fn observe_again_with_the_same_token_replaces() {
     assert_notification(&bench.sent(), b"1", b"\xC1\x09\x09");
 }
 
+/// RFC 7641 §4.1, §4.2: the newer request takes the place of the older one, and an error leaves none.
+#[test]
+fn an_observe_that_is_refused_ends_the_observation_with_its_token() {
+    let mut bench = Bench::new();
+    bench.request(b"1", observe(0, "/3/0/9"));
+    bench.request(b"2", observe(0, "/3/0/9"));
+    bench.events();
+    let refused = bench.request(b"1", observe(0, "/3/0/99"));
+    assert_eq!(refused.code(), Code::NOT_FOUND);
+    let ended = ClientEvent::ObservationEnded {
+        account: account(0),
+        path: path("/3/0/9"),
+    };
+    assert_eq!(bench.events(), [ended]);
+    bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+    bench.pass(Duration::ZERO);
+    assert_notification(&bench.sent(), b"2", b"\xC1\x09\x09");
+}
+
 #[test]
 fn observe_again_goes_on_counting() {
     let mut bench = Bench::new();

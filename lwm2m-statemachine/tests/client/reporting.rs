@@ -477,14 +477,12 @@ fn a_deleted_instance_ends_its_observations_for_all_servers() {
             assert_eq!(answer.code(), Code::CONTENT);
         }
     }
-    let now = two.now;
-    two.client.object(now, SENSOR.id, |store: &mut Store| {
-        *store = sensors_of([1]);
-    });
-    two.client.changed(now, path("/26241/0"));
+    let mut sent = two.told(0, b"d", on(Method::Delete, "/26241/0"));
+    let answer = sent.remove(0).1;
+    assert_eq!(MessageRef::parse(&answer).unwrap().code(), Code::DELETED);
     // The Updates with the remaining Object Instances go first.
     let mut deleted = Vec::new();
-    for (server, bytes) in two.sent() {
+    for (server, bytes) in sent {
         let update = MessageRef::parse(&bytes).unwrap();
         let answer = MessageBuf::response(Code::CHANGED).finish(
             MessageType::Acknowledgement,
