@@ -1,12 +1,18 @@
 //! Access control of two servers, on every way in and out (TS 7.3.2): what a server may not do is
 //! 4.01 and has no effect.
 
-use core::time::Duration;
+use alloc::sync::Arc;
+use core::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use lwm2m_core::{AccessRights, Code, ContentFormat, InstanceId, Method, ObjectId};
+use lwm2m_core::{
+    AccessRights, Code, ContentFormat, InstanceId, Method, ObjectId, Path, ResourceId, ValueRef,
+};
 use lwm2m_kit::account;
 use lwm2m_objects::{
-    Answer, Store,
+    Answer, Change, Object, ObjectDefinition, ReadError, ResourceSink, SECURITY, Store,
     firmware::{FirmwareUpdateObject, State},
     typed::{AccessControl, AclTarget, FirmwareUpdate, Server},
 };
@@ -303,4 +309,66 @@ fn who_may_create_is_not_for_servers() {
     bench.accept_register();
     assert_eq!(bench.code(get("/2/0")), Code::CONTENT);
     assert_eq!(bench.code(written("/2/0/3", b"101")), Code::UNAUTHORIZED);
+}
+
+/// A Security Object of the application's own, which may get a second account by itself.
+struct Provisioned {
+    both: Arc<AtomicBool>,
+    told: bool,
+}
+
+impl Object for Provisioned {
+    fn definition(&self) -> &ObjectDefinition {
+        &SECURITY
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        let next = after.map_or(0, |after| after.get() + 1);
+        let count = 1 + u16::from(self.both.load(Ordering::Relaxed));
+        InstanceId::new(next).filter(|_| next < count)
+    }
+
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        out.value(match resource.get() {
+            0 => ValueRef::String("coap://server"),
+            1 => ValueRef::Boolean(false),
+            2 => ValueRef::Integer(3),
+            10 => ValueRef::Integer(101 + i64::from(instance.get())),
+            _ => return Err(ReadError::Unavailable),
+        })
+    }
+
+    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
+        self.has_instance(instance) && [0, 1, 2, 10].contains(&resource.get())
+    }
+
+    fn apply(&mut self, _: &[Change]) {}
+
+    fn poll_changed(&mut self) -> Option<Path> {
+        let told = core::mem::replace(&mut self.told, self.both.load(Ordering::Relaxed));
+        (told != self.told).then(|| path("/0/1"))
+    }
+}
+
+/// A server is alone until another account comes, and not for one request longer.
+#[test]
+fn an_account_that_an_object_gets_by_itself_counts_before_the_next_answer() {
+    let both = Arc::new(AtomicBool::new(false));
+    let mut tree = crate::support::tree(Server::new(server_id(101), 86_400));
+    tree.add(Provisioned {
+        both: Arc::clone(&both),
+        told: false,
+    });
+    let config = lwm2m_statemachine::ClientConfig::new("alone", [7; 32]);
+    let mut bench = crate::support::Bench::with_tree(config, tree);
+    bench.accept_register();
+    assert_eq!(bench.code(get("/3/0/9")), Code::CONTENT);
+    both.store(true, Ordering::Relaxed);
+    let (answer, _) = bench.answered(b"r", get("/3/0/9"));
+    assert_eq!(answer.code(), Code::UNAUTHORIZED);
 }
