@@ -116,7 +116,10 @@ pub const ORDERS: &[Order] = &[
     Order {
         krate: "lwm2m-statemachine",
         within: "client::requests",
-        layers: &[&["admission", "commits", "deferred", "large", "streams"]],
+        layers: &[
+            &["admission", "commits", "large", "streams"],
+            &["deferred"],
+        ],
     },
     Order {
         krate: "lwm2m-statemachine",

@@ -121,7 +121,7 @@ impl fmt::Display for ConnectionId {
 pub(super) type Events = VecDeque<ClientEvent>;
 
 /// The Client's name for a deferred request. It gives out a new one with every
-/// [`ClientEvent::ExecuteAsked`] and [`ClientEvent::ReadAsked`].
+/// [`ClientEvent::ExecuteAsked`], [`ClientEvent::ReadAsked`] and [`ClientEvent::ChangeAsked`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeferredId(pub(super) u64);
 
@@ -296,6 +296,21 @@ pub enum ClientEvent {
         /// An Object, an Object Instance or a Resource.
         path: Path,
     },
+    /// A server asks for a Write, a Create or a Delete (TS 5.4.3, 5.4.6, 5.4.7) that the application has
+    /// [deferred](super::Client::defer). The payload is in order, and nothing has changed. Answer with
+    /// [`answer_change`](super::Client::answer_change).
+    ChangeAsked {
+        /// The request to answer.
+        request: DeferredId,
+        /// The account of the server.
+        account: AccountId,
+        /// Write, Create or Delete.
+        operation: Operation,
+        /// What it is on: an Object for a Create, else an Object Instance or a Resource.
+        path: Path,
+        /// What would change now, with what follows from it in access control.
+        changes: Vec<Change>,
+    },
     /// A deferred request has ended without an answer from the application.
     DeferredEnded {
         /// The request.
@@ -367,6 +382,9 @@ pub enum DeferredOperation {
     /// Read, and the first answer to an Observe: [`ClientEvent::ReadAsked`] asks the application to
     /// have the value ready.
     Read,
+    /// Write, Create and Delete: [`ClientEvent::ChangeAsked`] asks the application, which may refuse. A
+    /// Write that its Object takes [piece by piece](lwm2m_objects::Object::streams) isn't deferred.
+    Change,
 }
 
 /// Why a deferred request has ended.

@@ -238,8 +238,8 @@ impl Client {
     /// Defers requests for this operation: from now on the application answers them itself. The
     /// Client emits an event for each request, and neither executes nor answers the request before
     /// the application does. The application may refuse, and may take a while. `path` is an Object,
-    /// an Object Instance or a Resource, and covers everything below it. A Read or an Observe of a
-    /// path above it is deferred too, as its answer has the same values. Notifications and the
+    /// an Object Instance or a Resource, and covers everything below it. A Read, an Observe or a change
+    /// of a path above it is deferred too, as it has the same values. Notifications and the
     /// answer to a Cancel Observation aren't deferred: they carry the value that the tree has.
     ///
     /// The Client makes all its checks first, so the application is asked only about requests that
@@ -312,6 +312,21 @@ impl Client {
         result: Result<(), Code>,
     ) -> Result<Code, DeferredError> {
         self.answer(now, request, DeferredOperation::Read, result)
+    }
+
+    /// Answers [`ClientEvent::ChangeAsked`]. With `Ok` the Client makes the change as it is right at this
+    /// moment, and the server gets the result; no [`ClientEvent::Written`], [`ClientEvent::Created`] or
+    /// [`ClientEvent::Deleted`] follows, as the application knows already. `Err` refuses with a code that
+    /// Table 27 lists for the operation, or 5.00.
+    ///
+    /// Returns the code that the server gets, as [`answer_execute`](Self::answer_execute) does.
+    pub fn answer_change(
+        &mut self,
+        now: Instant,
+        request: DeferredId,
+        result: Result<(), Code>,
+    ) -> Result<Code, DeferredError> {
+        self.answer(now, request, DeferredOperation::Change, result)
     }
 
     /// What the Client is fetching for its Objects, in the order of the paths.
@@ -826,7 +841,7 @@ impl Client {
             Effect::Nothing => {}
             Effect::Committed { differences, event } => {
                 self.follow(now, differences);
-                self.events.push_back(*event);
+                self.events.extend(event.map(|event| *event));
             }
             Effect::AttributesWritten {
                 account,

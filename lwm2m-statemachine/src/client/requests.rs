@@ -23,7 +23,7 @@ use lwm2m_objects::{Change, Execution, ObjectTree, Target, access};
 pub(super) use self::streams::Block;
 use self::{
     admission::{Classified, classify},
-    commits::Commit,
+    commits::{ChangeRequest, Commit},
     deferred::{Asker, Deferred, OpenKind, OpenRequest},
     large::{LargeRead, LargeReads},
     streams::Streams,
@@ -123,11 +123,12 @@ impl Reader<'_> {
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
     Nothing,
-    /// A server has written, created or deleted, and the application is told.
+    /// A server has written, created or deleted.
     Committed {
         /// The paths that now read differently.
         differences: Vec<Path>,
-        event: Box<ClientEvent>,
+        /// What the application is told.
+        event: Option<Box<ClientEvent>>,
     },
     /// A server has set or unset attributes.
     AttributesWritten {
@@ -163,13 +164,14 @@ impl Progress {
         Self::Done(answer, Effect::Nothing)
     }
 
-    fn committed(commit: Commit, event: impl FnOnce(Vec<Change>) -> ClientEvent) -> Self {
+    /// The application is told of what is committed, unless it has decided about it.
+    fn committed(commit: Commit, event: impl FnOnce(Vec<Change>) -> Option<ClientEvent>) -> Self {
         let Commit {
             answer,
             changes,
             differences,
         } = commit;
-        let event = Box::new(event(changes));
+        let event = event(changes).map(Box::new);
         Self::Done(answer, Effect::Committed { differences, event })
     }
 }
@@ -369,21 +371,9 @@ impl Requests {
                 let answer = discover(context.tree, context.attributes, server, path);
                 answer.map(Progress::answered)
             }
-            Operation::Write => {
-                let commit = commits::write(context.tree, path, request, body)?;
-                let event = |changes| ClientEvent::Written { account, changes };
-                Ok(Progress::committed(commit, event))
-            }
-            Operation::Create => {
-                let commit = commits::create(context.tree, server, path, request, body)?;
-                let instances = commit.created();
-                let event = |_| ClientEvent::Created { account, instances };
-                Ok(Progress::committed(commit, event))
-            }
-            Operation::Delete => {
-                let commit = commits::delete(context.tree, path)?;
-                let event = |_| ClientEvent::Deleted { account, path };
-                Ok(Progress::committed(commit, event))
+            operation @ (Operation::Write | Operation::Create | Operation::Delete) => {
+                let asked = ChangeRequest::of(operation, path, server, request, body);
+                self.change(context, account, asked)
             }
             Operation::WriteAttributes => {
                 write_attributes(context, (server, account), path, request)
@@ -392,6 +382,29 @@ impl Requests {
             // Admission refuses all other operations.
             operation => Err(Refusal::NotOffered(operation)),
         }
+    }
+
+    /// Write, Create and Delete (TS 5.4.3, 5.4.6, 5.4.7).
+    fn change(
+        &self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        asked: ChangeRequest<&[u8]>,
+    ) -> Result<Progress, Refusal> {
+        let (server, path) = (asked.server, asked.path);
+        // What is below an Object has nothing to do with a new Object Instance.
+        let deferred = match asked.operation {
+            Operation::Create => self.deferred.names(DeferredOperation::Change, path),
+            _ => self.deferred.covers(DeferredOperation::Change, path),
+        };
+        if deferred {
+            let changes = asked.prepare(context.tree)?.changes.into_changes();
+            let request = asked.into_owned();
+            return self.wait(server, path, OpenKind::Change { request, changes });
+        }
+        let commit = asked.commit(context.tree)?;
+        let event = |changes| Some(asked.event(account, changes));
+        Ok(Progress::committed(commit, event))
     }
 
     /// Execute (TS 5.4.5).
@@ -481,27 +494,35 @@ impl Requests {
     }
 
     /// Defers a request, and asks the application.
-    fn ask(&mut self, context: &mut Context<'_>, asker: Asker, path: Path, kind: OpenKind) {
+    fn ask(&mut self, context: &mut Context<'_>, asker: Asker, path: Path, mut kind: OpenKind) {
         let account = asker.origin.account;
-        let arguments = match &kind {
-            OpenKind::Execute(arguments) => Some(arguments.clone()),
-            OpenKind::Read { .. } => None,
+        let request = self.deferred.next_id();
+        let event = match &mut kind {
+            OpenKind::Execute(arguments) => ClientEvent::ExecuteAsked {
+                request,
+                account,
+                path,
+                arguments: arguments.clone(),
+            },
+            OpenKind::Read { .. } => ClientEvent::ReadAsked {
+                request,
+                account,
+                path,
+            },
+            OpenKind::Change {
+                request: of,
+                changes,
+            } => ClientEvent::ChangeAsked {
+                request,
+                account,
+                operation: of.operation,
+                path,
+                changes: core::mem::take(changes),
+            },
         };
-        let deferred = &mut self.deferred;
-        let request = deferred.open(context.now, context.timers, asker, path, kind);
-        context.events.push_back(match arguments {
-            Some(arguments) => ClientEvent::ExecuteAsked {
-                request,
-                account,
-                path,
-                arguments,
-            },
-            None => ClientEvent::ReadAsked {
-                request,
-                account,
-                path,
-            },
-        });
+        self.deferred
+            .open(context.now, context.timers, asker, path, kind);
+        context.events.push_back(event);
     }
 }
 
@@ -531,10 +552,7 @@ impl Requests {
             return Err(InvalidAnswer::Operation(operation).into());
         }
         if let Err(code) = result {
-            let asked = match operation {
-                DeferredOperation::Execute => Operation::Execute,
-                DeferredOperation::Read => Operation::Read,
-            };
+            let asked = open.kind.asked();
             if code.is_success() || !asked.allows(code) {
                 return Err(InvalidAnswer::Code(asked, code).into());
             }
@@ -620,6 +638,11 @@ fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusa
                 return reader.observe(observer, &open.responder, &target, *format);
             }
             read(tree, server, &target, *format)
+        }
+        OpenKind::Change { request, .. } => {
+            access::authorize(context.tree, server, request.operation, path)?;
+            let commit = request.commit(context.tree)?;
+            Ok(Progress::committed(commit, |_| None))
         }
     }
 }

@@ -8,6 +8,7 @@ mod attributes;
 mod bad_input;
 mod changes;
 mod connections;
+mod consent;
 mod creating;
 mod deferred;
 mod downloads;

@@ -1,24 +1,28 @@
-//! Deferred requests: the application may refuse an Execute, and may answer an Execute or a slow Read
-//! later (TS 5.4.1, 5.4.5, 5.5.1).
+//! Deferred requests: the application may refuse an Execute, a Write, a Create or a Delete, and may answer
+//! these and a slow Read later (TS 5.4, 5.5.1).
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use core::time::Duration;
 
-use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
+use lwm2m_core::{ContentFormat, Instant, Operation, Path, ShortServerId};
+use lwm2m_objects::Change;
 
-use super::super::{
-    accounts::Origin,
-    event::{AccountId, DeferredError, DeferredId, DeferredOperation},
-    refusal::Refusal,
-    reporting::Cancellation,
-    timers::{Timer, Timers},
+use super::{
+    super::{
+        accounts::Origin,
+        event::{AccountId, DeferredError, DeferredId, DeferredOperation},
+        refusal::Refusal,
+        reporting::Cancellation,
+        timers::{Timer, Timers},
+    },
+    commits::ChangeRequest,
 };
 use crate::coap::{Responder, Token};
 
 /// What the application has deferred, and the requests that wait for it.
 #[derive(Debug)]
 pub(super) struct Deferred {
-    /// Each covers the paths below it, and for a Read also those above it.
+    /// Each covers the paths below it, and what is above it and has its value.
     paths: Vec<(DeferredOperation, Path)>,
     open: BTreeMap<DeferredId, OpenRequest>,
     next: u64,
@@ -44,6 +48,12 @@ pub(super) struct OpenRequest {
 pub(super) enum OpenKind {
     /// Execute, with these arguments.
     Execute(String),
+    /// Write, Create or Delete.
+    Change {
+        request: ChangeRequest<Box<[u8]>>,
+        /// What it will change, until the application is told.
+        changes: Vec<Change>,
+    },
     /// Read or Observe, in this format.
     Read {
         format: ContentFormat,
@@ -56,6 +66,16 @@ impl OpenKind {
         match self {
             Self::Execute(_) => DeferredOperation::Execute,
             Self::Read { .. } => DeferredOperation::Read,
+            Self::Change { .. } => DeferredOperation::Change,
+        }
+    }
+
+    /// The operation that the server has asked for. An Observe has the codes of a Read.
+    pub(super) const fn asked(&self) -> Operation {
+        match self {
+            Self::Execute(_) => Operation::Execute,
+            Self::Read { .. } => Operation::Read,
+            Self::Change { request, .. } => request.operation,
         }
     }
 }
@@ -92,6 +112,13 @@ impl Deferred {
         self.paths.len() < before
     }
 
+    /// Whether requests on this path are deferred because of it or of one above it.
+    pub(super) fn names(&self, operation: DeferredOperation, path: Path) -> bool {
+        self.paths
+            .iter()
+            .any(|(deferred, named)| *deferred == operation && named.contains(&path))
+    }
+
     /// Whether a request on this path is deferred: because of this path, one above it or one below
     /// it.
     pub(super) fn covers(&self, operation: DeferredOperation, path: Path) -> bool {
@@ -109,6 +136,11 @@ impl Deferred {
         }
     }
 
+    /// The name of the request that will be added next.
+    pub(super) const fn next_id(&self) -> DeferredId {
+        DeferredId(self.next)
+    }
+
     /// Adds a waiting request.
     pub(super) fn open(
         &mut self,
@@ -117,8 +149,8 @@ impl Deferred {
         asker: Asker,
         path: Path,
         kind: OpenKind,
-    ) -> DeferredId {
-        let id = DeferredId(self.next);
+    ) {
+        let id = self.next_id();
         self.next += 1;
         let mut deadline = None;
         let due = Some(now + self.within);
@@ -132,7 +164,6 @@ impl Deferred {
             deadline,
         };
         self.open.insert(id, request);
-        id
     }
 
     /// What a waiting request is for.
