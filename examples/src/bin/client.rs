@@ -27,60 +27,92 @@ use lwm2m_examples::{
 /// Instances of the others, and may create thermostats. The other servers
 /// may read what isn't an account. --owner and --right change that.
 #[derive(Parser)]
-#[command(version, verbatim_doc_comment, max_term_width = 80, after_help = AFTER_HELP,
+#[command(version, verbatim_doc_comment, after_help = AFTER_HELP,
     after_long_help = after_long_help())]
 #[expect(clippy::struct_excessive_bools, reason = "each of them is a flag")]
 struct Arguments {
-    /// A server, with its Short Server ID; may be repeated. Without IDs, the
-    /// first server has 101, the next one 102
-    #[arg(long, default_value = "coap://127.0.0.1:5683", value_name = "[ID=]URI")]
+    /// A server or several
+    ///
+    /// The option may be repeated. A Short Server ID may come before the URI:
+    /// 7=coap://[::1]:5683. Without, the first server has 101, the next 102.
+    #[arg(
+        long,
+        default_value = "coap://127.0.0.1",
+        value_name = "[ID=]URI",
+        verbatim_doc_comment
+    )]
     server: Vec<ServerArgument>,
-    /// The Endpoint Client Name
+    /// Endpoint Client Name
     #[arg(long, default_value = "example-client", value_name = "NAME",
         value_parser = clap::value_parser!(EndpointName<'static>))]
     endpoint: EndpointName<'static>,
-    /// The server that owns an Object Instance, such as /26241/1=102
-    #[arg(long, value_name = "PATH=ID")]
+    /// The server that owns an Object Instance
+    ///
+    /// /26241/1=102 gives the second thermostat to server 102.
+    #[arg(long, value_name = "PATH=ID", verbatim_doc_comment)]
     owner: Vec<Owner>,
-    /// The rights of a server: letters of RWEDC, or - for none. ID 0 stands
-    /// for all servers without rights of their own. /3/0=102:RE lets 102
-    /// read and execute, /26241=102:C lets it create
-    #[arg(long, value_name = "PATH=ID:RIGHTS")]
+    /// The rights of a server
+    ///
+    /// Letters of RWEDC, or - for none. ID 0 stands for all servers without
+    /// rights of their own. /3/0=102:RE lets server 102 read and execute,
+    /// /26241=102:C lets it create.
+    #[arg(long, value_name = "PATH=ID:RIGHTS", verbatim_doc_comment)]
     right: Vec<Right>,
-    /// The lifetime of the registrations
+    /// Lifetime of registrations
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
         value_parser = clap::value_parser!(u32).range(1..))]
     lifetime: u32,
-    /// The binding: U, UQ, S, SQ, US or UQS
+    /// The binding: U, UQ, S, SQ, US, UQS
     #[arg(long, default_value = "U", value_name = "BINDING")]
     binding: BindingMode,
-    /// The default of pmin, the shortest time between two notifications
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    /// The default of pmin
+    ///
+    /// The shortest time between two notifications.
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_name = "SECONDS",
+        verbatim_doc_comment
+    )]
     pmin: u32,
-    /// The default of pmax, the longest time between two notifications
-    #[arg(long, default_value_t = 6000, value_name = "SECONDS")]
+    /// The default of pmax
+    ///
+    /// The longest time between two notifications.
+    #[arg(
+        long,
+        default_value_t = 6000,
+        value_name = "SECONDS",
+        verbatim_doc_comment
+    )]
     pmax: u32,
-    /// Doesn't store notifications while the device is offline
-    #[arg(long)]
+    /// Doesn't store notifications
+    ///
+    /// What is to be notified while the device is offline is not kept.
+    #[arg(long, verbatim_doc_comment)]
     no_storing: bool,
-    /// Sends every notification as a confirmable message
+    /// Sends confirmable notifications
     #[arg(long)]
     confirmable: bool,
-    /// The address to listen on; if none, any that reaches the servers
-    #[arg(long, value_name = "HOST:PORT")]
+    /// The address to listen on
+    ///
+    /// Without it, any that reaches the first server. A server on another
+    /// network is reached from a socket of its own.
+    #[arg(long, value_name = "HOST:PORT", verbatim_doc_comment)]
     bind: Option<HostPort>,
-    /// In which time the battery loses one percent
+    /// Time per percent of battery
     #[arg(long, default_value_t = 10, value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(1..))]
     drain: u64,
-    /// The time between two measurements: location, radio signal, rooms
-    #[arg(long, default_value_t = 10, value_name = "SECONDS",
+    /// Time between measurements
+    ///
+    /// Of the location, the radio signal and the rooms.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", verbatim_doc_comment,
         value_parser = clap::value_parser!(u64).range(1..))]
     step: u64,
     /// Prints JSON, one object per line
     #[arg(long)]
     json: bool,
-    /// Draws a sequence chart of the traffic to standard error
+    /// Draws the traffic to standard error
     #[arg(long)]
     chart: bool,
     /// Writes the traffic to a capture file
@@ -96,7 +128,7 @@ JSON lines (--json):
   are shown, and `time` the seconds since the start. By kind, the rest is:
     listening               address
     connecting              server, account, uri
-    disconnected            connection
+    disconnected            server, account; neither after a download
     registered              server, account, location
     updated, deregistered   server, account
     failed                  server, account, operation, reason, retry
@@ -112,7 +144,8 @@ JSON lines (--json):
     firmware, software      message
     offline, online         server, account; neither if it is the whole device
     added, removed          path
-    rebooted, stops         nothing
+    stops                   operation
+    rebooted                nothing
     note, error             message
   `server` is the Short Server ID, `account` the Security Object Instance.
   `operation` is register, update or deregister. `retry` is the number of

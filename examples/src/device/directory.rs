@@ -13,6 +13,8 @@ use super::line::Line;
 pub(super) struct Directory {
     /// The roles, also of accounts that are gone: events still name them.
     roles: BTreeMap<AccountId, AccountRole>,
+    /// Whose connections there are.
+    connections: BTreeMap<ConnectionId, AccountId>,
     /// Where the registrations are.
     locations: BTreeMap<AccountId, String>,
     /// The accounts whose link is cut by a command, and the connection that the Client has asked
@@ -56,6 +58,21 @@ impl Directory {
         let mut written = client.attributes(*server);
         let found = written.find(|(path, _)| *path == at);
         found.map_or(Attributes::NONE, |(_, attributes)| attributes)
+    }
+
+    /// A connection is made for an account.
+    pub(super) fn connecting(&mut self, connection: ConnectionId, account: AccountId) {
+        self.connections.insert(connection, account);
+    }
+
+    /// The account that had this connection.
+    pub(super) fn account_of(&self, connection: ConnectionId) -> Option<AccountId> {
+        self.connections.get(&connection).copied()
+    }
+
+    /// A connection is closed.
+    pub(super) fn disconnected(&mut self, connection: ConnectionId) {
+        self.connections.remove(&connection);
     }
 
     /// The registration of an account is at this location now.

@@ -159,8 +159,14 @@ impl Program<'_> {
     /// Removes an Object Instance.
     fn remove(&mut self, path: Path) -> Result<(), Failure> {
         let (now, client) = (self.driver.now(), &mut self.driver.machine);
-        if client.tree().locate(path).is_none() {
+        let Some((object, _)) = client.tree().locate(path) else {
             return Err(format!("there is no {path}").into());
+        };
+        let definition = object.definition();
+        let (least, _) = definition.instance_limits();
+        if client.tree().instances(definition.id).count() <= least {
+            let name = &definition.name;
+            return Err(format!("{path} stays: {name} is mandatory (TS D.1)").into());
         }
         client.change(now, [Change::Delete { path }])?;
         Ok(())
@@ -237,7 +243,7 @@ impl Program<'_> {
         self.driver.machine.deregister(now);
         // If a Register is under way and is accepted, the De-register follows.
         if !any(RegistrationState::Registered) {
-            print(Line::new("stops").saying("registering"));
+            print(Line::new("stops").field("operation", "register", "registering"));
         }
         Ok(())
     }
@@ -261,6 +267,7 @@ impl Program<'_> {
             let status = self.driver.machine.account(account);
             if let Some(connection) = status.and_then(|status| status.connection) {
                 self.driver.close(&connection);
+                self.directory.disconnected(connection);
                 self.driver.machine.disconnected(now, connection);
             }
         }

@@ -137,7 +137,10 @@ impl<'s> Program<'s> {
         }
         self.tell(event, print);
         match event {
-            ClientEvent::Disconnect { connection } => self.driver.close(connection),
+            ClientEvent::Disconnect { connection } => {
+                self.driver.close(connection);
+                self.directory.disconnected(*connection);
+            }
             ClientEvent::Registered { account, location } => {
                 self.directory.registered(*account, location);
             }
@@ -168,6 +171,7 @@ impl<'s> Program<'s> {
 
     /// Connects to the server of an account.
     pub(super) fn connect(&mut self, account: AccountId, asked: &Asked, print: Print<'_>) {
+        self.directory.connecting(asked.connection, account);
         let opened = self.open(asked.connection, &asked.uri);
         let now = self.driver.now();
         match opened {
@@ -184,6 +188,7 @@ impl<'s> Program<'s> {
             Err(error) => {
                 let line = self.directory.about(Line::new("error"), account);
                 print(line.word("message", format_args!("{}: {error}", asked.uri)));
+                self.directory.disconnected(asked.connection);
                 self.driver.machine.disconnected(now, asked.connection);
             }
         }

@@ -29,7 +29,11 @@ fn registration(event: &ClientEvent, directory: &Directory, now: Instant) -> Opt
     Some(vec![match event {
         ClientEvent::Connect { account, uri, .. } => about("connecting", account).word("uri", uri),
         ClientEvent::Disconnect { connection } => {
-            Line::new("disconnected").word("connection", connection)
+            let line = Line::new("disconnected");
+            match directory.account_of(*connection) {
+                Some(account) => directory.about(line, account),
+                None => line,
+            }
         }
         ClientEvent::Registered { account, location } => {
             about("registered", account).word("location", location)

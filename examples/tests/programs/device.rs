@@ -138,6 +138,19 @@ fn an_object_instance_comes_and_goes_by_a_command() {
 }
 
 #[test]
+fn what_a_person_reads_fits_a_terminal() {
+    for program in [env!("CARGO_BIN_EXE_client"), env!("CARGO_BIN_EXE_demo")] {
+        for help in ["-h", "--help"] {
+            let output = std::process::Command::new(program).arg(help).output();
+            let printed = String::from_utf8(output.unwrap().stdout).unwrap();
+            for line in printed.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn values_are_shown_and_set() {
     let (mut server, mut client) = server_and_device();
     client.say("get /3/0/7");
@@ -185,6 +198,7 @@ fn what_is_wrong_with_a_command_is_told() {
             "error the value of /26241/5/2 is out of range",
         ),
         ("remove /26241/7", "error there is no /26241/7"),
+        ("remove /3/0", "error /3/0 stays: Device is mandatory"),
         (
             "update 105",
             "error expected the Short Server ID of an account",

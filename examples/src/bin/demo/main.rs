@@ -35,10 +35,17 @@ use self::stage::{ENDPOINT, LIFETIME, ROOM_OF_102, SERVERS, Stage};
 /// on the client. Prints their exchange as a sequence chart, and what came of
 /// each step. Fails if any step did not happen.
 #[derive(Parser)]
-#[command(version, verbatim_doc_comment, max_term_width = 80)]
+#[command(version, verbatim_doc_comment)]
 struct Arguments {
-    /// The address of server 101; of port 0, one that is free
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
+    /// Address of server 101
+    ///
+    /// Of port 0, one that is free. Server 102 has another port.
+    #[arg(
+        long,
+        default_value = "127.0.0.1:0",
+        value_name = "HOST:PORT",
+        verbatim_doc_comment
+    )]
     listen: HostPort,
     /// Writes the traffic to a capture file
     #[arg(long, value_name = "FILE")]
