@@ -311,15 +311,19 @@ impl<P: Peer> Layers<P> {
         let _ = self.do_steps(now);
     }
 
-    /// Performs the steps left by the last call of block-wise transfer. An error is that of a
-    /// notification that could not be sent; there is at most one.
+    /// Performs the steps left by the last call of block-wise transfer. What a step leads to comes
+    /// right after it, and is done here too: calls don't nest, however many requests fail one after
+    /// the other. An error is that of a notification that could not be sent; there is at most one.
     pub(super) fn do_steps(&mut self, now: Instant) -> Result<(), SendError> {
         let mut result = Ok(());
-        let mut steps = self.blockwise.take_steps();
-        for step in steps.drain(..) {
+        let Some(mut steps) = self.blockwise.begin_steps() else {
+            return result;
+        };
+        while let Some(step) = steps.pop() {
             result = result.and(self.do_step(now, step));
+            self.blockwise.take_steps(&mut steps);
         }
-        self.blockwise.recycle(steps);
+        self.blockwise.end_steps(steps);
         result
     }
 

@@ -319,3 +319,39 @@ fn bodies_over_sms_arrive_whole_or_not_at_all() {
     }
     assert!(whole > 600, "{whole}");
 }
+
+/// Uploads to one resource wait for each other. If none of them can be sent any more, they fail one
+/// after the other, and the depth of calls does not depend on how many there are.
+#[test]
+fn any_number_of_waiting_uploads_fails_when_no_message_id_is_free() {
+    const UPLOADS: usize = 4_000;
+    let mut config = config(1, 1024);
+    config.bounds.requests_per_peer = 2 * UPLOADS;
+    let mut node = lwm2m_statemachine::coap::Endpoint::new(config);
+    let now = lwm2m_core::Instant::ZERO;
+    let mut upload = || {
+        let message = request(Method::Put, "x", &body(500));
+        node.request(now, "peer", message, over_sms()).unwrap()
+    };
+    let first = upload();
+    for _ in 1..UPLOADS {
+        upload();
+    }
+    // All message ids are used.
+    let notify = |node: &mut lwm2m_statemachine::coap::Endpoint<&'static str>| {
+        let token = Token::new(b"n").unwrap();
+        node.notify(now, "peer", token, content(b"n"), NotifyOptions::default())
+    };
+    while notify(&mut node).is_ok() {
+        while node.poll_transmit().is_some() {}
+    }
+    assert!(node.cancel(now, first));
+    let mut failed = 0;
+    while let Some(event) = node.poll_event() {
+        if let Event::RequestFailed { reason, .. } = event {
+            assert_eq!(reason, FailureReason::NotSent);
+            failed += 1;
+        }
+    }
+    assert_eq!((failed, node.usage().requests), (UPLOADS - 1, 0));
+}

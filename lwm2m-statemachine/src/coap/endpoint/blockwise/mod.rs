@@ -74,6 +74,7 @@ pub(super) struct BlockWise {
     /// Keys for the fingerprints of resources and bodies.
     fingerprints: KeyedState,
     steps: Steps,
+    doing_steps: bool,
 }
 
 impl BlockWise {
@@ -87,6 +88,7 @@ impl BlockWise {
             next_source: 0,
             fingerprints,
             steps: Steps::new(),
+            doing_steps: false,
         }
     }
 
@@ -462,14 +464,25 @@ impl BlockWise {
         self.requesting.add_usage(usage);
     }
 
-    /// Takes the steps that the last call has left. Doing them may lead to more calls. The empty list
-    /// is [given back](Self::recycle).
-    pub(super) fn take_steps(&mut self) -> Steps {
-        mem::take(&mut self.steps)
+    /// Takes the steps that the last call has left, the first one at the end of the list. `None` if they
+    /// are being done: then that loop [takes](Self::take_steps) these too.
+    pub(super) fn begin_steps(&mut self) -> Option<Steps> {
+        if mem::replace(&mut self.doing_steps, true) {
+            return None;
+        }
+        let mut steps = mem::take(&mut self.steps);
+        steps.reverse();
+        Some(steps)
     }
 
-    /// Takes back an empty list, so that the next call need not allocate one.
-    pub(super) fn recycle(&mut self, steps: Steps) {
+    /// Adds the steps that doing a step has left. They are the next ones.
+    pub(super) fn take_steps(&mut self, steps: &mut Steps) {
+        steps.extend(self.steps.drain(..).rev());
+    }
+
+    /// Ends the loop with its list, so that the next call need not allocate one.
+    pub(super) fn end_steps(&mut self, steps: Steps) {
+        self.doing_steps = false;
         if self.steps.capacity() == 0 && steps.is_empty() && steps.capacity() <= KEEP {
             self.steps = steps;
         }

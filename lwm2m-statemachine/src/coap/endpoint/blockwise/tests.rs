@@ -103,6 +103,14 @@ impl Rig {
         }
     }
 
+    /// The steps that the last call has left, in their order.
+    fn steps(&mut self) -> Steps {
+        let mut steps = self.blocks.begin_steps().expect("no step is being done");
+        self.blocks.end_steps(Steps::new());
+        steps.reverse();
+        steps
+    }
+
     /// Has a request taken; tells what becomes of it, and what is to be done before.
     fn receive<'d>(
         &mut self,
@@ -112,7 +120,7 @@ impl Rig {
     ) -> (RequestStep<'d>, Steps) {
         let request = parse(request);
         let step = self.blocks.receive(now, asking, &request, &|_| true);
-        (step, self.blocks.take_steps())
+        (step, self.steps())
     }
 
     /// A block of a request that is assembled.
@@ -126,7 +134,7 @@ impl Rig {
 
     fn answer(&mut self, now: Instant, asking: &OpenRequest, message: MessageBuf) -> Answer {
         let message = self.blocks.answer(now, asking, message);
-        (wire(message), self.blocks.take_steps())
+        (wire(message), self.steps())
     }
 
     fn supply(&mut self, source: SourceId, offset: usize, bytes: &[u8], more: bool) -> Supplied {
@@ -136,7 +144,7 @@ impl Rig {
             more,
         };
         let result = self.blocks.supply(at(0), source, block);
-        (result, self.blocks.take_steps())
+        (result, self.steps())
     }
 }
 
@@ -247,7 +255,7 @@ fn what_does_not_come_on_is_given_up_when_it_is_due() {
     assert_eq!(rig.blocks.peek_due(at(10_499)), None);
     assert_eq!(rig.blocks.peek_due(due), Some(due));
     rig.blocks.handle_due(due);
-    let steps = rig.blocks.take_steps();
+    let steps = rig.steps();
     let [
         Step::LetGoOfPeer(PEER),
         Step::SpareRecord(_),
@@ -309,7 +317,7 @@ fn those_who_wait_for_a_block_are_answered_when_it_is_supplied() {
         .blocks
         .respond_from(at(0), &asking, from, &mut rig.random, &|_| true);
     assert!(matches!(refused, Ok(None)));
-    let steps = rig.blocks.take_steps();
+    let steps = rig.steps();
     let [
         Step::HoldPeer(PEER),
         Step::WantBlock {
@@ -330,7 +338,7 @@ fn those_who_wait_for_a_block_are_answered_when_it_is_supplied() {
         &|_| true,
         &mut rig.blocks.steps,
     );
-    assert!(rig.blocks.take_steps().is_empty());
+    assert!(rig.steps().is_empty());
     let (result, _) = rig.supply(id, SIZE, &[1; SIZE], true);
     assert_eq!(result, Err(InvalidSend::BlockNotWanted.into()));
     let (result, steps) = rig.supply(id, 0, &[1; SIZE], true);
@@ -353,7 +361,7 @@ fn those_who_wait_for_a_block_are_answered_when_it_is_supplied() {
         "{steps:?}"
     );
     rig.blocks.abort(id);
-    let steps = rig.blocks.take_steps();
+    let steps = rig.steps();
     let [
         Step::LetGoOfPeer(PEER),
         Step::SourceClosed(closed),
@@ -388,7 +396,7 @@ fn a_notification_waits_for_its_first_block_and_leaves_nothing_behind() {
             rig.blocks
                 .notify_from(at(0), PEER, notification, from, &mut rig.random)
         );
-        (source.id(), rig.blocks.take_steps())
+        (source.id(), rig.steps())
     };
     let (older, _) = notify(&mut rig, 1);
     let (newer, steps) = notify(&mut rig, 2);
@@ -448,7 +456,7 @@ fn the_source_of_a_notification_goes_on_under_what_is_observed() {
         rig.blocks
             .notify_from(at(0), PEER, notification, from, &mut rig.random)
     );
-    rig.blocks.take_steps();
+    rig.steps();
     let (_, steps) = rig.supply(source.id(), 0, &[1; SIZE], true);
     assert!(
         matches!(steps[..], [Step::Notify { .. }, Step::ReleasePeer(PEER)]),
@@ -488,7 +496,7 @@ fn uploads_to_one_resource_take_turns() {
             request: rig.key(),
         };
         rig.blocks.begin_upload(at(0), of, upload);
-        (of, rig.blocks.take_steps())
+        (of, rig.steps())
     };
     let (first, steps) = upload(&mut rig);
     assert!(matches!(steps[..], [Step::SendBlock { .. }]), "{steps:?}");
@@ -497,7 +505,7 @@ fn uploads_to_one_resource_take_turns() {
     let under_way = rig.key();
     rig.blocks.block_sent(first, under_way);
     assert!(rig.blocks.end_transfer(at(1), first).is_some());
-    let steps = rig.blocks.take_steps();
+    let steps = rig.steps();
     let [
         Step::EndBlockRequest(ended),
         Step::SendBlock { request, .. },
@@ -527,13 +535,13 @@ fn a_response_in_blocks_is_put_together_or_gives_way() {
         let response = part(0, true, &[1; SIZE]);
         let step = rig.blocks.begin_download(now, of, from, &parse(&response));
         assert!(matches!(step, ResponseStep::Wait));
-        (of, rig.blocks.take_steps())
+        (of, rig.steps())
     };
     let (first, steps) = begin(&mut rig, at(0), PEER);
     assert!(matches!(steps[..], [Step::SendBlock { .. }]), "{steps:?}");
     let response = part(1, true, &[1; SIZE]);
     rig.blocks.block_answered(at(0), first, &parse(&response));
-    rig.blocks.take_steps();
+    rig.steps();
     let (second, _) = begin(&mut rig, at(1), OTHER);
     // There is no room for more of this one until the other has been silent for long enough.
     let response = part(1, false, b"end");
@@ -542,7 +550,7 @@ fn a_response_in_blocks_is_put_together_or_gives_way() {
     rig.blocks.add_usage(&mut usage);
     assert_eq!((usage.response_bytes, usage.timers), (3 * SIZE, 2));
     let step = rig.blocks.block_answered(at(SILENCE), second, &response);
-    let steps = rig.blocks.take_steps();
+    let steps = rig.steps();
     let [Step::TransferFailed { request, reason }] = steps[..] else {
         panic!("{steps:?}");
     };
@@ -568,7 +576,7 @@ fn a_peer_that_goes_takes_all_its_bodies_along() {
     let asking = rig.asking(PEER, &get(0));
     rig.answer(at(0), &asking, content(&[5; 2 * SIZE]));
     rig.blocks.forget_peer(PEER);
-    let steps = rig.blocks.take_steps();
+    let steps = rig.steps();
     let gone = steps
         .iter()
         .filter(|step| matches!(step, Step::LetGoOfPeer(PEER)));
