@@ -1001,6 +1001,9 @@ impl Client {
         self.request(now, |requests, context| {
             requests.end(context, |origin| origin.account == account);
         });
+        if let Some(connection) = self.registrations.connection(account) {
+            self.endpoint.end_answers(now, &connection);
+        }
     }
 
     /// Forgets a connection, and the requests that can no longer be answered on it. The endpoint still

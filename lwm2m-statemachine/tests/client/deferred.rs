@@ -656,3 +656,28 @@ fn the_longest_wait_ends_with_an_answer() {
         assert_eq!(answer.code(), Code::INTERNAL_SERVER_ERROR, "{kind:?}");
     }
 }
+
+/// De-registering ends the server's requests (TS 5.4): an answer that isn't acknowledged isn't sent
+/// again, those that wait behind it aren't sent at all, and none of them holds the De-register up.
+#[test]
+fn answers_under_way_end_with_the_registration() {
+    let mut bench = bench();
+    let first = asks_to_reboot(&mut bench);
+    let second = asks(&mut bench, MessageType::Confirmable, b"f", reboot());
+    bench.pass(Duration::from_secs(20));
+    bench.all_sent();
+    for request in [first, second] {
+        let answered = bench.client.answer_execute(bench.now, request, Ok(()));
+        assert_eq!(answered, Ok(Code::CHANGED));
+    }
+    assert_eq!(bench.sent().message().token().as_bytes(), b"e");
+    bench.client.deregister(bench.now);
+    assert_eq!(bench.sent().code(), Code::DELETE);
+    bench.pass(Duration::from_secs(100));
+    assert!(
+        bench
+            .all_sent()
+            .iter()
+            .all(|sent| sent.code() == Code::DELETE)
+    );
+}

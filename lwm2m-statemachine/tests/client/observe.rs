@@ -822,3 +822,25 @@ fn observe_with_another_value_is_a_read() {
     bench.request(b"u", get("/3/0/9"));
     assert!(bench.events().is_empty());
 }
+
+/// De-registering ends the observations (TS 5.5.1): what is not acknowledged is not sent again.
+#[test]
+fn a_notification_under_way_ends_with_the_registration() {
+    let mut config = ClientConfig::new("example-client", [7; 32]);
+    config.notifications = Reliability::Confirmable;
+    let mut bench = Bench::with_config(config, typed::Server::new(server_id(101), 86_400));
+    bench.accept_register();
+    bench.request(b"tok", observe(0, "/3/0/9"));
+    bench.client.set(bench.now, path("/3/0/9"), 42).unwrap();
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.sent().kind(), MessageType::Confirmable);
+    bench.client.deregister(bench.now);
+    assert_eq!(bench.sent().code(), Code::DELETE);
+    bench.pass(Duration::from_secs(100));
+    assert!(
+        bench
+            .all_sent()
+            .iter()
+            .all(|sent| sent.code() == Code::DELETE)
+    );
+}

@@ -10,6 +10,7 @@ use super::{
     exchanges::Observer,
     keys::{BodyKey, PeerIndex},
     machine::Endpoint,
+    messages::Purpose,
     notice::Notice,
     options::NotifyOptions,
 };
@@ -133,10 +134,27 @@ impl<P: Peer> Endpoint<P> {
         let Some(peer) = self.layers.messages.find(peer) else {
             return;
         };
-        while let Some(key) = self.layers.messages.notification_under_way(peer, token) {
+        while let Some(key) = self
+            .layers
+            .messages
+            .last_under_way(peer, |purpose| purpose.notifies(token))
+        {
             self.layers.end_transmission(now, key);
         }
         self.end_awaited(now, peer, token, ServingEnd::Unwanted);
+        self.layers.messages.release(peer);
+    }
+
+    /// Cancels all separate responses and notifications to a peer that are being sent or wait. No event
+    /// follows.
+    pub fn end_answers(&mut self, now: Instant, peer: &P) {
+        let Some(peer) = self.layers.messages.find(peer) else {
+            return;
+        };
+        // The last ones first: what waits isn't sent in the meantime.
+        while let Some(key) = self.layers.messages.last_under_way(peer, Purpose::answers) {
+            self.layers.end_transmission(now, key);
+        }
         self.layers.messages.release(peer);
     }
 

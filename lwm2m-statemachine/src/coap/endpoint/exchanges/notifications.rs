@@ -131,7 +131,10 @@ impl Notifications {
             MessageType::NonConfirmable
         };
         let wire = message.finish(kind, 0, token);
-        if let Some(key) = below.messages.notification_under_way(peer, token) {
+        if let Some(key) = below
+            .messages
+            .last_under_way(peer, |purpose| purpose.notifies(token))
+        {
             let newer = NewerNotification {
                 id,
                 confirmable: notice.confirmable,

@@ -9,7 +9,7 @@ use super::{
     received::Received,
     records::State,
     sender::{Outcome, Sender},
-    transmission::{NewerNotification, Transmission},
+    transmission::{NewerNotification, Purpose, Transmission},
 };
 use crate::{
     coap::{
@@ -25,7 +25,6 @@ use crate::{
         message::{MessageRef, MessageType},
         message_buf::{MessageBuf, WireMessage},
         option::BlockOption,
-        token::Token,
     },
     machine::{Channel, Datagram, KeyedState, Peer, Random, Transmit},
 };
@@ -428,9 +427,13 @@ impl<P: Peer> Messages<P> {
         self.sender.leave_probe(key)
     }
 
-    /// The confirmable notification of this token that has no outcome yet.
-    pub(crate) fn notification_under_way(&self, peer: PeerIndex, token: Token) -> Option<Key> {
-        self.sender.notification_under_way(peer, token)
+    /// The last transmission to this peer that serves such a purpose.
+    pub(crate) fn last_under_way(
+        &self,
+        peer: PeerIndex,
+        serves: impl Fn(Purpose) -> bool,
+    ) -> Option<Key> {
+        self.sender.last_under_way(peer, serves)
     }
 
     /// Queues a newer notification behind one in progress. Returns the notification it supersedes.

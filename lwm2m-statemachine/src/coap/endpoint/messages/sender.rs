@@ -415,14 +415,17 @@ impl<P: Peer> Sender<P> {
         waiting.map(|older| older.id)
     }
 
-    /// The confirmable notification of this token that has no outcome yet.
-    pub(super) fn notification_under_way(&self, peer: PeerIndex, token: Token) -> Option<Key> {
+    /// The last transmission to this peer that serves such a purpose.
+    pub(super) fn last_under_way(
+        &self,
+        peer: PeerIndex,
+        serves: impl Fn(Purpose) -> bool,
+    ) -> Option<Key> {
         let sending = self.peers.sending(peer)?;
-        self.transmissions
-            .of(sending.of(Share::Initiated).transmissions)
-            .find(|(_, transmission)| {
-                matches!(transmission.purpose, Purpose::Notification { token: other, .. } if other == token)
-            })
+        let shares = [Share::Initiated, Share::Answers].into_iter();
+        let all = shares.flat_map(|share| self.transmissions.of(sending.of(share).transmissions));
+        all.filter(|(_, transmission)| serves(transmission.purpose))
+            .last()
             .map(|(key, _)| key)
     }
 

@@ -170,7 +170,9 @@ fn a_newer_notification_takes_the_place_of_one_that_is_retransmitted() {
     let [(_, message_id)] = sent(&mut layer)[..] else {
         panic!("not sent");
     };
-    let key = layer.notification_under_way(peer, token(7)).unwrap();
+    let key = layer
+        .last_under_way(peer, |purpose| purpose.notifies(token(7)))
+        .unwrap();
     let newer = |id, payload| NewerNotification {
         id,
         confirmable: false,

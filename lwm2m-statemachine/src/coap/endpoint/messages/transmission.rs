@@ -78,6 +78,16 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
+    /// Whether it is a notification with this token.
+    pub(crate) fn notifies(self, token: Token) -> bool {
+        matches!(self, Self::Notification { token: other, .. } if other == token)
+    }
+
+    /// Whether it is a response or a notification.
+    pub(crate) const fn answers(self) -> bool {
+        matches!(self, Self::Response(_) | Self::Notification { .. })
+    }
+
     pub(super) const fn share(self) -> Share {
         match self {
             Self::Request(_) | Self::Notification { .. } | Self::Probe => Share::Initiated,
