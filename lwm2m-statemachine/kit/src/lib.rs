@@ -1,14 +1,21 @@
-//! What the tests of the crates share: short spellings of identifiers, a heap that is counted, and
-//! what a machine sends.
+//! What the tests of the crates share: short spellings of identifiers, a heap that is counted,
+//! what a machine sends, and what a Client may send.
+
+extern crate alloc;
 
 pub mod heap;
 #[cfg(feature = "machines")]
 mod sent;
+#[cfg(feature = "machines")]
+mod watch;
 
 use lwm2m_core::{InstanceId, Path, ShortServerId};
 
 #[cfg(feature = "machines")]
-pub use self::sent::{Sent, account, events, get, request, response, sent};
+pub use self::{
+    sent::{Sent, account, events, get, request, response, sent},
+    watch::Watch,
+};
 
 /// The path of this text.
 ///

@@ -13,3 +13,4 @@ mod debug_output;
 mod endpoints;
 mod management;
 mod random_peer;
+mod three_servers;

@@ -1,0 +1,42 @@
+//! What happened in a run, counted, and what took effect.
+
+use core::cell::RefCell;
+use std::{collections::BTreeMap, rc::Rc};
+
+/// How often what came about.
+pub(crate) type Tally = BTreeMap<String, u64>;
+
+/// The book of a run, in which all hosts write.
+pub(crate) type Shared = Rc<RefCell<Book>>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    pub(crate) tally: Tally,
+    /// Which incarnation of the Client is running.
+    pub(crate) incarnation: u32,
+    /// How often each numbered operation took effect, by incarnation.
+    effects: BTreeMap<(u32, u32), u32>,
+}
+
+impl Book {
+    pub(crate) fn count(&mut self, what: impl Into<String>) {
+        *self.tally.entry(what.into()).or_default() += 1;
+    }
+
+    /// An operation takes effect.
+    ///
+    /// # Panics
+    ///
+    /// If it has taken effect before, in this incarnation: what a device did before a reboot isn't
+    /// known after it.
+    pub(crate) fn takes_effect(&mut self, number: u32) {
+        let times = self.effects.entry((number, self.incarnation)).or_default();
+        *times += 1;
+        assert_eq!(*times, 1, "operation {number} took effect twice");
+    }
+
+    /// In how many incarnations an operation took effect.
+    pub(crate) fn effects(&self, number: u32) -> usize {
+        self.effects.range((number, 0)..=(number, u32::MAX)).count()
+    }
+}

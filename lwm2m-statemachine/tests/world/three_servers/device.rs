@@ -1,0 +1,396 @@
+//! The node of the Client: its application, and what must hold after each of its steps.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use lwm2m_core::{Code, InstanceId, Instant, ObjectId, Path, Value};
+use lwm2m_kit::Watch;
+use lwm2m_objects::Change;
+use lwm2m_simulation::{Address, Node, Random};
+use lwm2m_statemachine::{
+    AccountId, Client, ClientEvent, ConnectionId, Datagram,
+    client::{DeferredError, DeferredId},
+    coap::{MessageBuf, MessageRef, MessageType},
+};
+
+use super::{
+    book::Shared,
+    lines::Lines,
+    objects::{self, GAUGE, NUMBER, Values},
+    plan::Fault,
+};
+
+/// A connection that was asked for or is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Connection {
+    pub(crate) server: usize,
+    pub(crate) state: ConnectionState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionState {
+    /// The network needs until then.
+    Asked(Instant),
+    /// The network is ready.
+    Ready,
+    Up,
+}
+
+pub(crate) struct Device {
+    pub(crate) client: Client,
+    /// The time that a call was made at last.
+    now: Instant,
+    random: Random,
+    lines: Lines,
+    book: Shared,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    /// What the tree must have.
+    values: Values,
+    watch: Watch,
+    /// With which servers it was registered before the call.
+    registered: [bool; 3],
+    /// The requests that wait for the application, with the arguments of each Execute.
+    waiting: BTreeMap<DeferredId, Option<String>>,
+    fault: Fault,
+    /// What a fault sends beside the Client.
+    false_answer: Option<(ConnectionId, Vec<u8>)>,
+}
+
+impl Device {
+    pub(crate) fn new(
+        client: Client,
+        random: Random,
+        lines: Lines,
+        book: Shared,
+        fault: Fault,
+    ) -> Self {
+        let values = Values::of(client.tree());
+        Self {
+            client,
+            now: Instant::ZERO,
+            random,
+            lines,
+            book,
+            connections: BTreeMap::new(),
+            values,
+            watch: Watch::default(),
+            registered: [false; 3],
+            waiting: BTreeMap::new(),
+            fault,
+            false_answer: None,
+        }
+    }
+
+    /// The server of an account.
+    fn server(account: AccountId) -> usize {
+        usize::from(account.instance().get())
+    }
+
+    pub(crate) fn account(server: usize) -> AccountId {
+        let id = u16::try_from(server).ok().and_then(InstanceId::new);
+        AccountId::new(id.expect("an Object Instance ID"))
+    }
+
+    pub(crate) fn is_registered(&self, server: usize) -> bool {
+        self.client.is_registered(Self::account(server))
+    }
+
+    /// Before a call: what it may answer depends on what holds now.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.now = now;
+        self.registered = [0, 1, 2].map(|server| self.is_registered(server));
+        self.speak_falsely();
+    }
+
+    fn count(&self, what: impl Into<String>) {
+        self.book.borrow_mut().count(what);
+    }
+
+    /// The connections that the network has made.
+    pub(crate) fn ready(&self) -> Option<(ConnectionId, usize)> {
+        let mut all = self.connections.iter();
+        let (id, connection) = all.find(|(_, at)| at.state == ConnectionState::Ready)?;
+        Some((*id, connection.server))
+    }
+
+    /// The connections that are up.
+    pub(crate) fn up(&self) -> Vec<(ConnectionId, usize)> {
+        let all = self.connections.iter();
+        all.filter(|(_, at)| at.state == ConnectionState::Up)
+            .map(|(id, at)| (*id, at.server))
+            .collect()
+    }
+
+    /// The application changes a value of its own.
+    pub(crate) fn set(&mut self, now: Instant, path: Path, value: i64) {
+        self.begin(now);
+        let set = self.client.set(now, path, value);
+        if set.is_ok() {
+            let value = Value::Integer(value);
+            self.values.apply(&[Change::Set { path, value }]);
+        }
+    }
+
+    /// The application answers those of the requests that wait that are `chosen`.
+    pub(crate) fn answer(&mut self, now: Instant, mut chosen: impl FnMut() -> bool) {
+        self.begin(now);
+        for (request, arguments) in core::mem::take(&mut self.waiting) {
+            if !chosen() {
+                self.waiting.insert(request, arguments);
+                continue;
+            }
+            let refuses = self.random.chance(0.2);
+            let answer = if refuses {
+                Err(Code::METHOD_NOT_ALLOWED)
+            } else {
+                Ok(())
+            };
+            let answered = if arguments.is_some() {
+                self.client.answer_execute(now, request, answer)
+            } else {
+                self.client.answer_read(now, request, answer)
+            };
+            match (answered, arguments) {
+                (Ok(Code::CHANGED), Some(arguments)) => self.executes(&arguments),
+                (Ok(code), _) => self.count(format!("the application's answer: {code}")),
+                // The registration has just ended, which is told next.
+                (Err(DeferredError::NotOpen(_)), arguments) => {
+                    self.waiting.insert(request, arguments);
+                }
+                (Err(error), _) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn executes(&mut self, arguments: &str) {
+        let number = arguments.trim_start_matches("0='").trim_end_matches('\'');
+        let mut book = self.book.borrow_mut();
+        book.count("Execute");
+        if let Ok(number) = number.parse() {
+            book.takes_effect(number);
+        }
+    }
+
+    /// A server has changed the tree.
+    fn written(&mut self, server: usize, changes: &[Change]) {
+        self.values.apply(changes);
+        let hostile = |change: &Change| change.path().object() == Some(GAUGE);
+        if server == 2 {
+            assert!(!changes.iter().any(hostile), "a change without the right");
+        }
+        let set = changes.iter().filter_map(|change| match change {
+            Change::Set { path, value } => objects::number_of(*path, value.as_ref()),
+            _ => None,
+        });
+        let numbers: BTreeSet<u32> = set.collect();
+        assert!(numbers.len() <= 1, "a mix of {numbers:?}");
+        let mut book = self.book.borrow_mut();
+        book.count("Write");
+        if let Some(number) = numbers.first() {
+            book.takes_effect(*number);
+        }
+    }
+
+    /// A server has made these Object Instances.
+    fn created(&mut self, server: usize, instances: &[Path]) {
+        for path in instances {
+            assert_ne!(server, 2, "a Create without the right");
+            self.values.copy(self.client.tree(), *path);
+            let numbers = self.values.numbers(*path);
+            assert_eq!(numbers.len(), 1, "a mix of {numbers:?}");
+            let mut book = self.book.borrow_mut();
+            book.count("Create");
+            for number in numbers {
+                book.takes_effect(number);
+            }
+        }
+    }
+
+    fn deleted(&mut self, server: usize, path: Path) {
+        let own = Device::account(server).instance();
+        let is_own = path == Path::Instance(ObjectId::SERVER, own);
+        assert!(server != 2 || is_own, "a Delete without the right");
+        self.values.apply(&[Change::Delete { path }]);
+        self.count("Delete");
+    }
+
+    fn connect(&mut self, now: Instant, connection: ConnectionId, uri: &str) {
+        assert!(
+            !self.client.is_offline(),
+            "a connection is asked for offline"
+        );
+        let server = uri
+            .rsplit("server")
+            .next()
+            .and_then(|number| number.parse().ok());
+        let delay = [0, 0, 50, 3_000, 20_000][self.random.below(5) as usize];
+        let due = now + Duration::from_millis(delay);
+        let new = Connection {
+            server: server.expect("the number of a server"),
+            state: ConnectionState::Asked(due),
+        };
+        assert_eq!(self.connections.insert(connection, new), None);
+    }
+
+    fn follow(&mut self, now: Instant, event: ClientEvent) {
+        match event {
+            ClientEvent::Connect {
+                connection, uri, ..
+            } => self.connect(now, connection, &uri),
+            ClientEvent::Disconnect { connection } => {
+                let known = self.connections.remove(&connection);
+                assert!(known.is_some(), "a connection ends that isn't there");
+            }
+            ClientEvent::Registered { account, .. } | ClientEvent::Updated { account } => {
+                self.watch.accepted(Self::server(account));
+            }
+            ClientEvent::Written { account, changes } => {
+                self.written(Self::server(account), &changes);
+            }
+            ClientEvent::Created { account, instances } => {
+                self.created(Self::server(account), &instances);
+            }
+            ClientEvent::Deleted { account, path } => self.deleted(Self::server(account), path),
+            ClientEvent::Execute {
+                account, arguments, ..
+            } => {
+                assert_ne!(Self::server(account), 2, "an Execute without the right");
+                self.executes(&arguments);
+            }
+            ClientEvent::ExecuteAsked {
+                request, arguments, ..
+            } => assert_eq!(self.waiting.insert(request, Some(arguments)), None),
+            ClientEvent::ReadAsked { request, .. } => {
+                assert_eq!(self.waiting.insert(request, None), None);
+            }
+            ClientEvent::DeferredEnded { request, .. } => {
+                assert!(self.waiting.remove(&request).is_some(), "it did not wait");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Faults.
+impl Device {
+    /// What a fault makes of a datagram, if anything.
+    fn misunderstand(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        datagram: &[u8],
+    ) -> Option<Vec<u8>> {
+        let message = MessageRef::parse(datagram).ok()?;
+        let runs = message.code() == Code::POST && message.uri_path().last() == Some("5");
+        match self.fault {
+            Fault::Repeats if runs => {
+                let mut again = datagram.to_vec();
+                again[2] ^= 0x40;
+                let again = Datagram::new(connection, &again);
+                let _ = self.client.handle_datagram(now, again);
+            }
+            Fault::Boasts if runs => {
+                let answer = MessageBuf::response(Code::CHANGED).finish(
+                    MessageType::Acknowledgement,
+                    message.message_id(),
+                    message.token(),
+                );
+                self.false_answer = Some((connection, answer.as_ref().to_vec()));
+                // An acknowledgement of nothing.
+                return Some(vec![0x60, 0, 0, 0]);
+            }
+            Fault::Scribbles => {
+                let _ = self.client.set(now, objects::gauge(0, NUMBER), 7_777);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// What a fault sends in this call, of its own.
+    fn speak_falsely(&mut self) {
+        let speaks = |server: usize| match self.fault {
+            Fault::Chatters => self.client.is_offline(),
+            Fault::Blurts => !self.registered[server],
+            _ => false,
+        };
+        let up = self.up().into_iter().find(|(_, server)| speaks(*server));
+        if let Some((connection, _)) = up {
+            self.false_answer = Some((connection, vec![0x50, 0x45, 0, 1]));
+        }
+    }
+}
+
+impl Node for Device {
+    fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_, Address>) {
+        self.begin(now);
+        let up = |at: &Connection| at.state == ConnectionState::Up;
+        let from = |at: &Connection| self.lines.borrow()[at.server].server == datagram.from.node;
+        let mut all = self.connections.iter();
+        let Some((connection, _)) = all.find(|(_, at)| up(at) && from(at)) else {
+            return;
+        };
+        let connection = *connection;
+        let payload = self.misunderstand(now, connection, datagram.payload);
+        let datagram = Datagram::new(connection, payload.as_deref().unwrap_or(datagram.payload));
+        // The error only informs.
+        let _ = self.client.handle_datagram(now, datagram);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.fault == Fault::Restless {
+            return;
+        }
+        self.begin(now);
+        self.client.handle_timeout(now);
+        for connection in self.connections.values_mut() {
+            if matches!(connection.state, ConnectionState::Asked(due) if due <= now) {
+                connection.state = ConnectionState::Ready;
+            }
+        }
+    }
+
+    fn poll_transmit(&mut self, datagram: &mut Vec<u8>) -> Option<Address> {
+        let sent = self.client.poll_transmit();
+        let sent = sent.map(|sent| (sent.to, sent.payload.to_vec()));
+        let (to, payload) = sent.or_else(|| self.false_answer.take())?;
+        let connection = self.connections.get(&to);
+        let connection = connection.filter(|at| at.state == ConnectionState::Up);
+        let connection = *connection.expect("it sends to a connection that is up");
+        *datagram = payload;
+        if self.fault == Fault::Denies && datagram.starts_with(&[0x68, 0x44]) {
+            datagram[1] = 0x85;
+        }
+        assert!(!self.client.is_offline(), "it sends while it is offline");
+        let server = connection.server;
+        let registered = self.registered[server] || self.is_registered(server);
+        self.watch.sends(self.now, server, registered, datagram);
+        let lines = self.lines.borrow();
+        Some(Address {
+            node: lines[server].server,
+            number: 0,
+        })
+    }
+
+    fn poll_event(&mut self, now: Instant) -> bool {
+        let event = self.client.poll_event();
+        if let Some(event) = event {
+            self.follow(now, event);
+            return true;
+        }
+        self.watch.judge();
+        false
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let asked = self.connections.values().filter_map(|at| match at.state {
+            ConnectionState::Asked(due) => Some(due),
+            _ => None,
+        });
+        asked.chain(self.client.poll_timeout()).min()
+    }
+
+    fn check(&self, _: Instant) {
+        self.values.check(self.client.tree());
+    }
+}

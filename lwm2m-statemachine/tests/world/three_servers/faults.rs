@@ -1,0 +1,79 @@
+//! The checks find faults: a run with one fails, and says why.
+
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+
+use super::{
+    plan::{Fault, Plan},
+    world::World,
+};
+
+/// Runs seeds with this fault until one fails with these words.
+fn assert_found(fault: Fault, words: &str) {
+    let mut found = Vec::new();
+    for seed in 0..200 {
+        let plan = Plan {
+            fault,
+            hostile: false,
+            ..Plan::new(seed)
+        };
+        let run = AssertUnwindSafe(|| World::new(plan).run());
+        let Err(panic) = catch_unwind(run) else {
+            continue;
+        };
+        let text = match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => (*panic.downcast::<&str>().unwrap()).to_string(),
+        };
+        if text.contains(words) {
+            return;
+        }
+        found.push(text);
+    }
+    panic!("not found: {fault:?}, but {found:?}");
+}
+
+#[test]
+fn an_operation_that_runs_twice_is_found() {
+    assert_found(Fault::Repeats, "took effect twice");
+}
+
+#[test]
+fn a_success_without_effect_is_found() {
+    assert_found(Fault::Boasts, "never took effect");
+}
+
+#[test]
+fn a_refusal_with_an_effect_is_found() {
+    assert_found(Fault::Denies, "left a trace");
+}
+
+#[test]
+fn a_change_that_nobody_made_is_found() {
+    assert_found(Fault::Scribbles, "but there should be");
+}
+
+#[test]
+fn an_old_value_is_found() {
+    assert_found(Fault::Deaf, "isn't up to date");
+}
+
+#[test]
+fn values_that_go_back_are_found() {
+    assert_found(Fault::Shuffles, " after ");
+}
+
+#[test]
+fn a_word_while_offline_is_found() {
+    assert_found(Fault::Chatters, "while it is offline");
+}
+
+#[test]
+fn an_answer_without_a_registration_is_found() {
+    assert_found(Fault::Blurts, "to a server without a registration");
+}
+
+#[test]
+fn a_deadline_in_the_past_is_found() {
+    assert_found(Fault::Restless, "livelock");
+}

@@ -1,0 +1,584 @@
+//! A Client and three servers: what is done to them, and what must hold in the end.
+
+use core::time::Duration;
+use std::{collections::BTreeMap, rc::Rc};
+
+use lwm2m_core::{Instant, Path};
+use lwm2m_objects::ObjectTree;
+use lwm2m_simulation::{Handle, Host, Link, Network, NodeId, Random};
+use lwm2m_statemachine::{
+    Client, ClientConfig,
+    client::{DeferredOperation, Session},
+    coap::Usage,
+    server::{Server, ServerConfig},
+};
+
+use super::{
+    adversary::Adversary,
+    book::{Shared, Tally},
+    device::{Connection, ConnectionState, Device},
+    lines::{Line, Lines},
+    objects::{self, COUNTER, LEVEL, RUN, gauge},
+    plan::{LONGEST_MINIMUM, LONGEST_PERIOD, Plan},
+    platform::{ENDPOINT, Platform, id},
+};
+
+type PlatformHost = Host<Platform>;
+
+/// Longer than any state of an exchange lives (RFC 7252 §4.8.2).
+const QUIET: Duration = Duration::from_secs(300);
+/// The longest wait between two attempts of the Client to register.
+const LONGEST_RETRY: Duration = Duration::from_secs(120);
+
+/// What came of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Summary {
+    pub(crate) tally: Tally,
+    pub(crate) simulated: Duration,
+    pub(crate) datagrams: u64,
+    pub(crate) lost: u64,
+    pub(crate) digest: u64,
+}
+
+impl Summary {
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (what, count) in &other.tally {
+            *self.tally.entry(what.clone()).or_default() += count;
+        }
+        self.simulated += other.simulated;
+        self.datagrams += other.datagrams;
+        self.lost += other.lost;
+        self.digest = self.digest.wrapping_add(other.digest);
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) network: Network,
+    book: Shared,
+    lines: Lines,
+    client: Handle<Device>,
+    /// The honest servers.
+    platforms: Vec<Handle<PlatformHost>>,
+    adversary: Option<Handle<Adversary>>,
+    /// Tells operations apart.
+    next: u32,
+    /// What the Counters are set to next.
+    counter: i64,
+    /// Whether everything works from now on.
+    healed: bool,
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let mut network = Network::new(plan.seed);
+        network.set_default_link(plan.link.clone());
+        network.set_lateness(plan.lateness);
+        network.set_spurious_wakeups(if plan.lateness.is_zero() { 0.0 } else { 0.2 });
+        let (book, lines) = (Shared::default(), Lines::default());
+        let mut world = Self {
+            client: network.add(
+                "client",
+                device(
+                    &plan,
+                    objects::tree(&plan),
+                    Random::new(plan.seed, 8),
+                    &lines,
+                    &book,
+                ),
+            ),
+            plan,
+            network,
+            book,
+            lines,
+            platforms: Vec::new(),
+            adversary: None,
+            next: 0,
+            counter: 0,
+            healed: false,
+        };
+        world.add_servers();
+        world.call(Client::start);
+        world
+    }
+
+    fn add_servers(&mut self) {
+        for server in 0..3 {
+            let random = Random::new(self.plan.seed, 10 + server as u64);
+            let name = format!("server{server}");
+            let node: NodeId = if server == 2 && self.plan.hostile {
+                let adversary = Adversary::new(random, Rc::clone(&self.book));
+                let handle = self.network.add(&name, adversary);
+                self.adversary = Some(handle);
+                handle.into()
+            } else {
+                let host = self.platform(server, random);
+                let handle = self.network.add(&name, host);
+                self.platforms.push(handle);
+                handle.into()
+            };
+            let secure = self.plan.accounts[server].secure;
+            self.lines.borrow_mut().push(Line::new(node, secure));
+        }
+    }
+
+    /// A server at its start, without registrations.
+    fn platform(&mut self, server: usize, random: Random) -> PlatformHost {
+        let mut config = ServerConfig::new(self.network.random().seed());
+        config.coap.block_size = 16 << self.network.random().below(7);
+        config
+            .registry
+            .add(&objects::DEFINITION)
+            .expect("a definition");
+        let (lines, book) = (Rc::clone(&self.lines), Rc::clone(&self.book));
+        Host::new(
+            Server::new(config),
+            Platform::new(server, lines, book, random, self.plan.fault),
+        )
+    }
+
+    /// Runs everything to its end, and checks it.
+    pub(crate) fn run(mut self) -> (Summary, Network) {
+        for _ in 0..self.plan.acts {
+            let unrest = self.plan.unrest;
+            if self.network.random().chance(unrest) {
+                self.disturb();
+            }
+            self.act();
+            let random = self.network.random();
+            let longest = [1, 2, 8, 8, 60, 300][random.below(6) as usize];
+            let pause = random.duration(Duration::from_secs(longest));
+            self.pass(pause);
+        }
+        self.heal();
+        self.check_observations();
+        self.leave();
+        self.check_idle();
+        self.finish()
+    }
+
+    /// A call of the Client's application.
+    fn call(&mut self, call: impl FnOnce(&mut Client, Instant)) {
+        self.network.with(self.client, |device, now| {
+            device.begin(now);
+            call(&mut device.client, now);
+        });
+    }
+
+    fn count(&self, what: impl Into<String>) {
+        self.book.borrow_mut().count(what);
+    }
+
+    /// Time passes, in which the network makes the connections that are asked for.
+    fn pass(&mut self, duration: Duration) {
+        let end = self.network.now() + duration;
+        loop {
+            let left = end.saturating_duration_since(self.network.now());
+            let client = self.client;
+            let ready = |network: &Network| network.node(client).ready().is_some();
+            if !self.network.run_until(left, ready) {
+                return;
+            }
+            self.connect();
+        }
+    }
+
+    /// Time passes until this holds; false if it doesn't in time.
+    fn pass_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let end = self.network.now() + limit;
+        while self.network.now() < end {
+            if done(self) {
+                return true;
+            }
+            self.pass(Duration::from_secs(1));
+        }
+        done(self)
+    }
+
+    /// The network has made a connection, or not.
+    fn connect(&mut self) {
+        let Some((connection, server)) = self.network.node(self.client).ready() else {
+            return;
+        };
+        let fails = !self.healed && self.network.random().chance(0.1);
+        let resumes = self.lines.borrow()[server].can_resume() && self.network.random().chance(0.6);
+        let secure = self.lines.borrow()[server].is_secure();
+        if secure && !resumes && !fails {
+            // A new session has a new port: what is late on the old one is told apart.
+            self.network.change_address(self.client);
+            let address = self.network.address(self.client);
+            self.lines.borrow_mut()[server].begin_session(address);
+        }
+        self.network.with(self.client, |device, now| {
+            device.begin(now);
+            if fails {
+                device.connections.remove(&connection);
+                device.client.disconnected(now, connection);
+                return;
+            }
+            let state = ConnectionState::Up;
+            device
+                .connections
+                .insert(connection, Connection { server, state });
+            let session = if resumes {
+                Session::Resumed
+            } else {
+                Session::New
+            };
+            device.client.connected(now, connection, session);
+        });
+        self.count(match (fails, secure, resumes) {
+            (true, ..) => "connection failed",
+            (_, false, _) => "connection",
+            (_, true, true) => "session resumed",
+            (_, true, false) => "session begun",
+        });
+    }
+}
+
+/// What is done.
+impl World {
+    fn act(&mut self) {
+        match self.network.random().below(20) {
+            0..=9 => self.operate(),
+            10..=14 => self.change_values(),
+            15..=17 => self.be_hostile(),
+            18 => self.answer(0.5),
+            _ => self.update(),
+        }
+    }
+
+    /// Servers ask for something, one or several at once.
+    fn operate(&mut self) {
+        let times = 1 + self.network.random().below(3);
+        for _ in 0..times {
+            let at = self.network.random().below(self.platforms.len() as u64);
+            let platform = self.platforms[at as usize];
+            self.next += 1;
+            let number = self.next;
+            self.network.with(platform, |host, now| {
+                host.application.act(now, &mut host.machine, number);
+            });
+        }
+    }
+
+    /// The application changes values.
+    fn change_values(&mut self) {
+        for _ in 0..=self.network.random().below(3) {
+            self.counter += 1;
+            let counter = self.counter;
+            let random = self.network.random();
+            let instance = random.below(3) as u16;
+            let level = random.below(101) as i64;
+            let both = random.chance(0.5);
+            self.network.with(self.client, |device, now| {
+                device.set(now, gauge(instance, COUNTER), counter);
+                if both {
+                    device.set(now, gauge(instance, LEVEL), level);
+                }
+            });
+        }
+    }
+
+    fn be_hostile(&mut self) {
+        if let Some(adversary) = self.adversary {
+            self.network.with(adversary, |adversary, _| adversary.act());
+        }
+    }
+
+    /// The application of the Client answers some of the requests that wait for it.
+    fn answer(&mut self, probability: f64) {
+        let mut choices = Random::new(self.network.random().number(), 0);
+        self.network.with(self.client, |device, now| {
+            device.answer(now, || choices.chance(probability));
+        });
+    }
+
+    fn update(&mut self) {
+        let server = self.network.random().below(3) as usize;
+        self.call(|client, now| client.update(now, Device::account(server)));
+    }
+
+    /// Something happens to the Client, a server or the network.
+    fn disturb(&mut self) {
+        let server = self.network.random().below(3) as usize;
+        match self.network.random().below(10) {
+            0 => self.reboot(),
+            1 => self.reboot_server(server),
+            2 => self.move_client(),
+            3 => self.cut(server),
+            4 | 5 => self.lose_connection(server),
+            6 | 7 => self.go_offline(),
+            8 => {
+                self.count("sleep");
+                let pause = self.network.random().duration(Duration::from_secs(200));
+                self.network.sleep(self.client);
+                self.network.run_for(pause);
+                self.network.wake(self.client);
+            }
+            _ => self.leave_and_come_back(),
+        }
+    }
+
+    /// The Client reboots: what was committed is there again, and nothing else.
+    fn reboot(&mut self) {
+        self.count("reboot");
+        self.book.borrow_mut().incarnation += 1;
+        let seed = self.network.random().number();
+        let (plan, lines, book) = (&self.plan, &self.lines, &self.book);
+        self.network.reboot_with(self.client, |old| {
+            let mut tree = objects::tree(plan);
+            let snapshot = old.client.tree().snapshot();
+            tree.restore(&snapshot).expect("a snapshot of this tree");
+            device(plan, tree, Random::new(seed, 8), lines, book)
+        });
+        for line in self.lines.borrow_mut().iter_mut() {
+            line.lose_session();
+        }
+        self.call(Client::start);
+    }
+
+    /// A server reboots, and forgets everything.
+    fn reboot_server(&mut self, server: usize) {
+        let Some(platform) = self.platforms.get(server).copied() else {
+            return;
+        };
+        self.count("reboot of a server");
+        let random = Random::new(self.network.random().number(), 0);
+        let host = self.platform(server, random);
+        self.network.reboot(platform, host);
+        self.lines.borrow_mut()[server].lose_session();
+        // Sooner or later the Client learns that the session is gone.
+        if self.network.random().chance(0.5) && self.plan.accounts[server].secure {
+            self.lose_connection(server);
+        }
+    }
+
+    /// The Client has another address, and may know of it.
+    fn move_client(&mut self) {
+        self.count("address of the client");
+        self.network.change_address(self.client);
+        let knows = self.network.random().chance(0.6);
+        self.network.with(self.client, |device, now| {
+            device.begin(now);
+            for (connection, _) in device.up().into_iter().filter(|_| knows) {
+                device.client.address_changed(now, connection);
+            }
+        });
+    }
+
+    fn cut(&mut self, server: usize) {
+        self.count("partition");
+        let node = self.lines.borrow()[server].server;
+        self.network.partition(self.client, node, true);
+        let pause = self.network.random().duration(Duration::from_secs(200));
+        self.pass(pause);
+        self.network.partition(self.client, node, false);
+    }
+
+    fn lose_connection(&mut self, server: usize) {
+        let up = self.network.node(self.client).up();
+        if let Some((connection, _)) = up.into_iter().find(|(_, at)| *at == server) {
+            self.count("connection lost");
+            self.network.note(self.client, "loses a connection");
+            self.network.with(self.client, |device, now| {
+                device.begin(now);
+                device.connections.remove(&connection);
+                device.client.disconnected(now, connection);
+            });
+        }
+    }
+
+    fn go_offline(&mut self) {
+        self.count("offline");
+        self.network.note(self.client, "goes offline");
+        self.call(Client::go_offline);
+        for _ in 0..self.network.random().below(6) {
+            let pause = self.network.random().duration(Duration::from_secs(60));
+            self.pass(pause);
+            match self.network.random().below(4) {
+                0 => self.operate(),
+                _ => self.change_values(),
+            }
+        }
+        self.network.note(self.client, "is online again");
+        self.call(Client::go_online);
+    }
+
+    fn leave_and_come_back(&mut self) {
+        self.count("De-register and back");
+        self.call(Client::deregister);
+        let pause = self.network.random().duration(Duration::from_secs(30));
+        self.pass(pause);
+        self.call(Client::start);
+    }
+}
+
+/// The end: everything works again, everything comes to rest.
+impl World {
+    /// The network works, all servers do, and the Client is registered at all that are honest.
+    fn heal(&mut self) {
+        self.healed = true;
+        self.network
+            .note(self.client, "lives in a network that works");
+        self.network.set_default_link(Link::default());
+        for server in 0..3 {
+            let node = self.lines.borrow()[server].server;
+            *self.network.link(self.client, node) = Link::default();
+            *self.network.link(node, self.client) = Link::default();
+            let line = &self.lines;
+            let dead = line.borrow()[server].is_secure() && !line.borrow()[server].can_resume();
+            if dead {
+                self.lose_connection(server);
+            }
+        }
+        if let Some(adversary) = self.adversary {
+            self.network
+                .with(adversary, |adversary, _| adversary.is_calm = true);
+        }
+        self.call(Client::start);
+        self.await_registrations(|_| true);
+        // What a server learns by an Update only: where the Client is now. One that has forgotten it
+        // says so.
+        for server in 0..3 {
+            self.call(|client, now| client.update(now, Device::account(server)));
+        }
+        self.pass(Duration::from_secs(10));
+        self.await_registrations(|host| host.machine.find(ENDPOINT).is_some());
+        let answered = self.pass_until(QUIET * 10, |world| {
+            let mut all = world.platforms.iter();
+            all.all(|platform| world.network.node(*platform).application.has_all_outcomes())
+        });
+        assert!(answered, "operations without outcome");
+    }
+
+    /// Waits until the Client takes itself for registered at every honest server, with connections that
+    /// stay, and they `agree`.
+    fn await_registrations(&mut self, agree: impl Fn(&PlatformHost) -> bool) {
+        let limit = Duration::from_secs(2 * 3600);
+        let registered = self.pass_until(limit, |world| {
+            let client = world.network.node(world.client);
+            let up: Vec<usize> = client.up().iter().map(|(_, server)| *server).collect();
+            let mut all = world.platforms.iter().enumerate();
+            all.all(|(server, platform)| {
+                up.contains(&server)
+                    && client.is_registered(server)
+                    && agree(world.network.node(*platform))
+            })
+        });
+        assert!(registered, "no registration at an honest server");
+    }
+
+    /// Within the Maximum Period every observation that both sides believe in has the newest values.
+    fn check_observations(&mut self) {
+        let healed = self.network.now();
+        let longest = LONGEST_PERIOD + LONGEST_MINIMUM;
+        let slack = Duration::from_secs(30) + self.plan.lateness;
+        self.pass(Duration::from_secs(longest.into()) + slack);
+        for server in 0..self.platforms.len() {
+            self.check_observations_of(server, healed);
+        }
+    }
+
+    /// What the Client notifies is what the server has heard of since then, and all of it is new.
+    fn check_observations_of(&self, server: usize, healed: Instant) {
+        let device = self.network.node(self.client);
+        let mut notified: BTreeMap<Path, usize> = BTreeMap::new();
+        for observation in device.client.observations() {
+            if observation.account == Device::account(server) {
+                *notified.entry(observation.path).or_default() += 1;
+            }
+        }
+        let platform = &self.network.node(self.platforms[server]).application;
+        for (observation, watched) in &platform.watched {
+            if watched.heard < healed {
+                // The Client knows nothing of it: the answer to a Cancel or an Observe was lost.
+                continue;
+            }
+            self.count("newest value checked");
+            let path = watched.path;
+            let expected = objects::readable(device.client.tree(), id(server), path);
+            assert_eq!(
+                watched.values, expected,
+                "{observation:?} of server{server} on {path} isn't up to date"
+            );
+            let count = notified.get_mut(&path).filter(|count| **count > 0);
+            *count.expect("an observation that the Client has") -= 1;
+        }
+        notified.retain(|_, count| *count > 0);
+        assert!(
+            notified.is_empty(),
+            "server{server} has heard nothing of {notified:?} since everything works"
+        );
+    }
+
+    /// The Client de-registers everywhere.
+    fn leave(&mut self) {
+        self.call(Client::deregister);
+        self.pass(QUIET * 2);
+        assert!(
+            self.network.run_to_rest(QUIET * 4),
+            "something is due long after the Client has left"
+        );
+    }
+
+    /// Nothing is left.
+    fn check_idle(&self) {
+        for platform in &self.platforms {
+            let host = self.network.node(*platform);
+            let usage = host.machine.usage();
+            assert_eq!((usage.registrations, usage.operations), (0, 0));
+            assert_eq!((usage.observations, usage.events), (0, 0));
+            assert_eq!(usage.coap, Usage::default());
+            assert!(host.application.alive.is_empty() && host.application.watched.is_empty());
+        }
+        let device = self.network.node(self.client);
+        assert!(device.client.is_idle(), "the Client is busy");
+        assert!(device.connections.is_empty(), "{:?}", device.connections);
+        assert_eq!(self.network.in_flight(), 0);
+    }
+
+    fn finish(self) -> (Summary, Network) {
+        let (datagrams, lost) = self.network.datagrams();
+        let simulated = self.network.now();
+        let summary = Summary {
+            tally: self.book.borrow().tally.clone(),
+            simulated: simulated.saturating_duration_since(Instant::ZERO),
+            datagrams,
+            lost,
+            digest: self.network.digest(),
+        };
+        (summary, self.network)
+    }
+}
+
+/// The Client at its start.
+fn device(
+    plan: &Plan,
+    tree: ObjectTree,
+    mut random: Random,
+    lines: &Lines,
+    book: &Shared,
+) -> Device {
+    let mut config = ClientConfig::new(ENDPOINT, random.seed());
+    config.coap.block_size = plan.block_size;
+    config.retry_most = LONGEST_RETRY;
+    config.notifications = plan.notifications;
+    if plan.tight {
+        let bounds = &mut config.coap.bounds;
+        bounds.peers = 4;
+        bounds.records = 40;
+        bounds.records_per_peer = 16;
+        bounds.requests_per_peer = 4;
+        bounds.notifications_per_peer = 4;
+        config.most_observations = 6;
+        config.most_deferred = 1;
+    }
+    let mut client = Client::new(config, tree).expect("a Client");
+    if plan.defers {
+        client.defer(DeferredOperation::Execute, gauge(0, RUN));
+        client.defer(DeferredOperation::Read, gauge(0, LEVEL));
+    }
+    let (lines, book) = (Rc::clone(lines), Rc::clone(book));
+    Device::new(client, random, lines, book, plan.fault)
+}
