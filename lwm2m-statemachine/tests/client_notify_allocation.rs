@@ -68,8 +68,8 @@ impl Object for Counting {
     }
 }
 
-/// A Client with so many observations of `/3/0/9`, which writes attributes as well.
-fn observed(count: u16, attributes: &str) -> Bench {
+/// A Client with so many observations of this path by a server, which has set an attribute.
+fn observed(count: u16, path: &str, attributes: &str) -> Bench {
     let mut config = ClientConfig::new("allocation", [7; 32]);
     config.most_observations = usize::from(count);
     let mut tree = tree(typed::Server::new(server_id(101), 86_400));
@@ -87,7 +87,7 @@ fn observed(count: u16, attributes: &str) -> Bench {
     for token in 0..count {
         let mut observe = MessageBuf::request(Method::Get);
         observe.observe(0).unwrap();
-        for segment in ["3", "0", "9"] {
+        for segment in path.split('/').skip(1) {
             observe.uri_path(segment).unwrap();
         }
         // So that no more requests are remembered than there may be.
@@ -124,9 +124,15 @@ fn calls(bench: &Bench) -> usize {
 
 #[test]
 fn a_thousand_observations_cost_as_much_each_as_ten() {
-    for attributes in ["", "pmin=5", "st=2"] {
+    for (path, attributes) in [
+        ("/3/0/9", ""),
+        ("/3/0/9", "pmin=5"),
+        ("/3/0/9", "st=2"),
+        ("/3/0", "gt=55"),
+        ("/3", "pmax=3600"),
+    ] {
         let cost = |observations| {
-            let mut bench = observed(observations, attributes);
+            let mut bench = observed(observations, path, attributes);
             // What the Client keeps grows once.
             for _ in 0..2 {
                 assert_eq!(notify(&mut bench), observations);

@@ -82,7 +82,7 @@ fn read(bench: &mut Bench, path: &str, length: usize) {
 
 #[test]
 fn a_read_allocates_the_buffer_of_its_answer_alone() {
-    for (servers, path, length) in [(1, "/3/0", 121), (1, "/3/0/9", 3)] {
+    for (servers, path, length) in [(1, "/3/0", 121), (2, "/3/0", 121), (2, "/3/0/9", 3)] {
         let config = ClientConfig::new("allocation", [7; 32]);
         let mut bench = Bench::with_tree(config, tree(servers));
         // The other servers are never connected to.
