@@ -4,7 +4,7 @@
 //!
 //! The model ([`rules`], [`world`]) has the rules of the specification and no cleverness: after each
 //! event it looks at everything that has happened. The Client must send exactly what it says, to the
-//! millisecond. 7,500 cases run by default, and ten times as many with
+//! millisecond. 10,000 cases run by default, and ten times as many with
 //! `SIMULATION_FACTOR=10 cargo test --release -p lwm2m-statemachine --test client reporting_model`.
 //! A case that fails is made as small as it gets and shown as a chart;
 //! `SIMULATION_SEED=1234 … reporting_model::one` shows that of one seed.
@@ -174,6 +174,11 @@ fn rights_that_come_and_go_notify_as_the_model_says() {
 #[test]
 fn links_that_come_and_go_notify_as_the_model_says() {
     check_seeds(FIRST[2]);
+}
+
+#[test]
+fn all_together_notify_as_the_model_says() {
+    check_seeds(FIRST[3]);
 }
 
 #[test]

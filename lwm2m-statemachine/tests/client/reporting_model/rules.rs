@@ -166,10 +166,9 @@ impl History {
         for (before, event) in self.events.iter().enumerate() {
             let now = before + 1;
             let ends: Vec<usize> = match event.act {
-                // An Observe with the same token replaces (RFC 7641 §4.1).
-                Act::Observe { server, token, .. } if self.codes[before] == Some(Code::CONTENT) => {
-                    open(&all, server, Some(token)).collect()
-                }
+                // An Observe with the same token takes its place, even if it is refused
+                // (RFC 7641 §4.1, §4.2).
+                Act::Observe { server, token, .. } => open(&all, server, Some(token)).collect(),
                 // The one with this token; without one, all at the path and below.
                 Act::Cancel {
                     server,
@@ -310,10 +309,7 @@ impl History {
                 .may_read(server, resource)
                 .then(|| world.values(resource))
         };
-        // Of an Object Instance that was not in it, everything is news.
-        let Some(told) = seen(last) else {
-            return true;
-        };
+        let told = seen(last);
         (last + 1..=events).any(|now| {
             let attributes = self.worlds[now].effective(server, resource);
             let values = |events: usize| self.worlds[events].values(resource);
@@ -321,18 +317,18 @@ impl History {
             if attributes.is_unconditional() && values(now - 1) != values(now) {
                 return true;
             }
-            // All else is between successive values that the server may read.
+            // All else is about successive values that the server may read.
             let Some(after) = seen(now) else {
                 return false;
             };
-            let before = (last..now).rev().find_map(seen).unwrap_or(told);
+            let before = (last..now).rev().find_map(seen);
             if attributes.is_unconditional() {
-                return before != after;
+                // What was not in the last notification is news.
+                return told.is_none() || before != Some(after);
             }
             after.iter().any(|(id, after)| {
-                let number_in = |array: &Array| array.get(id).and_then(number);
-                let after = number(after);
-                after.is_some_and(|after| {
+                let number_in = |array: Option<&Array>| array?.get(id).and_then(number);
+                number(after).is_some_and(|after| {
                     attributes.counts(after, number_in(before), number_in(told))
                 })
             })
