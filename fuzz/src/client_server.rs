@@ -43,7 +43,8 @@ const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
 const ACCOUNT: AccountId = AccountId::new(InstanceId::ZERO);
 const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 const TIMEZONE: Path = Path::of(&[3, 0, 15]).unwrap();
-const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
+/// Reset Error Code (TS E.4), which the Store leaves to the application.
+const RESET_ERROR_CODE: Path = Path::of(&[3, 0, 12]).unwrap();
 const PATHS: [Path; 8] = [
     Path::of(&[3]).unwrap(),
     Path::of(&[3, 0]).unwrap(),
@@ -196,7 +197,7 @@ impl World {
             (1, 0..=3) => {
                 let text = format!("0='{name}'");
                 let arguments = Arguments::parse(text.as_bytes()).unwrap();
-                let executed = server.execute(now, registration, REBOOT, &arguments);
+                let executed = server.execute(now, registration, RESET_ERROR_CODE, &arguments);
                 (executed, Some(text))
             }
             (1, _) => {
@@ -445,6 +446,7 @@ fn client(kind: u8) -> Client {
     account.default_minimum_period = Some(0);
     let device = typed::Device {
         timezone: Some("UTC".into()),
+        reset_error_code: true,
         ..typed::Device::example()
     };
     let mut tree = ObjectTree::new();
@@ -459,7 +461,7 @@ fn client(kind: u8) -> Client {
     }
     let mut client = Client::new(config, tree).expect("a client");
     if kind & 0x40 != 0 {
-        client.defer(DeferredOperation::Execute, REBOOT);
+        client.defer(DeferredOperation::Execute, RESET_ERROR_CODE);
         client.defer(DeferredOperation::Read, BATTERY_LEVEL);
     }
     client

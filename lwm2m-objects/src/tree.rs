@@ -46,7 +46,10 @@ pub use self::{
     transaction::Transaction,
 };
 pub(crate) use self::{check::check_value, differences::is_same};
-use crate::definition::{ObjectDefinition, ResourceDefinition};
+use crate::{
+    definition::{ObjectDefinition, ResourceDefinition},
+    saved::snapshot::Snapshot,
+};
 
 /// The Objects of a Client.
 ///
@@ -71,6 +74,7 @@ pub struct ObjectTree {
     objects: Objects,
     held: HeldCommits,
     access: AccessIndex,
+    factory: Option<Box<Snapshot>>,
 }
 
 impl ObjectTree {
@@ -80,6 +84,7 @@ impl ObjectTree {
             objects: Objects::new(),
             held: HeldCommits::NONE,
             access: AccessIndex::new(),
+            factory: None,
         }
     }
 

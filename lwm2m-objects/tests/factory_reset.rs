@@ -10,8 +10,8 @@ use common::{Log, asked, create, delete, device, firmware, set, software, statis
 use lwm2m_core::{Arguments, InstanceId, Instant, ShortServerId, Value};
 use lwm2m_kit::path;
 use lwm2m_objects::{
-    Answer, ConnectivityStatisticsObject, DeviceObject, ErrorCode, FetchOrder, ObjectTree,
-    SnapshotError, Store,
+    Answer, ConnectivityStatisticsObject, DeviceObject, ErrorCode, FetchOrder, LocationObject,
+    ObjectTree, SnapshotError, Store,
     firmware::{FirmwareUpdateObject, State},
     software::{Numbering, SoftwareManagementObject},
     typed,
@@ -51,12 +51,20 @@ fn tree() -> (ObjectTree, Log) {
 fn what_servers_have_changed_goes_back_to_the_given_state() {
     let (mut tree, _) = tree();
     let factory = tree.snapshot();
+    tree.leave_factory();
     tree.change([set("/1/0/1", 777), create("/1/1"), set("/1/1/0", 102)])
         .unwrap();
     tree.change([set("/3/0/14", "+05:00"), delete("/9/1")])
         .unwrap();
     assert_ne!(tree.snapshot(), factory);
-    assert_eq!(tree.factory_reset(Some(&factory)), Ok(()));
+    tree.handle_timeout(Instant::from_secs(3600));
+    let time = tree.get(path("/3/0/13"));
+    assert_eq!(tree.factory_reset(), Ok(()));
+    assert_eq!(tree.get(path("/3/0/13")), time, "the clock goes on");
+    let Some(Value::Time(now)) = time else {
+        panic!("no time: {time:?}");
+    };
+    tree.set(path("/3/0/13"), Value::Time(now - 3600)).unwrap();
     assert_eq!(tree.snapshot(), factory);
     assert_eq!(tree.get(path("/1/0/1")), Some(Value::Integer(60)));
 }
@@ -75,7 +83,7 @@ fn what_has_happened_is_forgotten_without_a_state_as_well() {
     while tree.poll_changed().is_some() {}
     asked(&log);
 
-    assert_eq!(tree.factory_reset(None), Ok(()));
+    assert_eq!(tree.factory_reset(), Ok(()));
     assert_eq!(tree.get(path("/3/0/11/0")), Some(Value::Integer(0)));
     assert!(!statistics(&mut tree).is_collecting());
     assert_eq!(tree.get(path("/7/0/2")), Some(Value::Integer(0)));
@@ -93,20 +101,40 @@ fn what_has_happened_is_forgotten_without_a_state_as_well() {
     }
 }
 
+/// Objects come and go; a snapshot that is restored at a start changes nothing of the factory.
 #[test]
-fn a_state_that_does_not_fit_restores_nothing() {
+fn what_the_factory_did_not_know_stays() {
     let (mut tree, _) = tree();
-    let factory = tree.snapshot();
-    assert_eq!(tree.check_snapshot(&factory), Ok(()));
-    let mut other = ObjectTree::new();
-    other.add(DeviceObject::new(typed::Device::example(), Instant::ZERO).unwrap());
-    let unusable = Err(SnapshotError::Object(0.into()));
-    assert_eq!(other.check_snapshot(&factory), unusable);
-    assert_eq!(other.factory_reset(Some(&factory)), unusable);
-    // Of a bootstrap that is under way, nothing is left either.
+    tree.leave_factory();
+    tree.change([set("/1/0/1", 777)]).unwrap();
+    let saved = tree.snapshot();
+    let at = path("/6/0/6");
+    let location = typed::Location {
+        speed: Some(1.5),
+        ..typed::Location::new(51.5, 0.1, 1)
+    };
+    tree.add(LocationObject::new(location));
+    // Object 9 in the other numbering is another Object.
+    let other = SoftwareManagementObject::new(Numbering::Candidate, |_, _| Answer::Done);
+    tree.add(other.managed(3));
+    assert_eq!(tree.factory_reset(), Err(SnapshotError::State(9.into())));
+    assert_eq!(tree.get(path("/1/0/1")), Some(Value::Integer(777)));
+    let (old, _) = self::tree();
+    let mut old = old;
+    old.leave_factory();
+    old.restore(&saved).unwrap();
+    assert_eq!(old.factory_reset(), Ok(()));
+    assert_eq!(old.get(path("/1/0/1")), Some(Value::Integer(60)));
+    assert_eq!(tree.get(at), Some(Value::Float(1.5)));
+}
+
+/// Of a bootstrap that is under way, nothing is left.
+#[test]
+fn what_is_held_is_rolled_back() {
+    let (mut tree, _) = tree();
     tree.hold();
     tree.change([set("/1/0/1", 777)]).unwrap();
-    assert_eq!(tree.factory_reset(None), Ok(()));
+    assert_eq!(tree.factory_reset(), Ok(()));
     assert_eq!(tree.get(path("/1/0/1")), Some(Value::Integer(60)));
     assert_eq!(software(&mut tree).snapshots().count(), 2);
 }

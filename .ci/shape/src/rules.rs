@@ -82,7 +82,7 @@ pub const ORDERS: &[Order] = &[
             &["changed", "config", "event", "refusal", "statistics"],
             &["accounts", "attributes", "connection", "content", "timers"],
             &["discover"],
-            &["downloads", "registrations"],
+            &["downloads", "flows", "registrations"],
             &["reporting"],
             &["requests"],
         ],

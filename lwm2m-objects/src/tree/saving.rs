@@ -1,14 +1,17 @@
 //! Saving and restoring the values of a tree.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
-use lwm2m_core::{ObjectId, ResourceId, Value};
+use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, Value};
 
 use super::{ObjectTree, object::Object};
 use crate::saved::snapshot::{ObjectSnapshot, ResourceSnapshot, Snapshot, SnapshotError};
 
 /// Which Object an Access Control Object Instance is about (TS E.3).
 const ACCESS_CONTROL_TARGET: ResourceId = ResourceId::new(0);
+
+/// Current Time of the Device (TS E.4).
+const CURRENT_TIME: Path = Path::Resource(ObjectId::DEVICE, InstanceId::ZERO, ResourceId::new(13));
 
 impl ObjectTree {
     /// The values of all Objects that keep theirs in memory. While commits are
@@ -29,7 +32,13 @@ impl ObjectTree {
     ///
     /// See [`SnapshotError`]; nothing has changed.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        self.check_snapshot(snapshot)?;
+        for object in snapshot.checked()? {
+            let found = self.object(object.object);
+            let found = found.filter(|found| found.definition().version == object.version);
+            found
+                .ok_or(SnapshotError::Object(object.object))?
+                .check_saved(object)?;
+        }
         self.roll_back();
         for object in snapshot.objects() {
             if let Some(found) = self.object_mut(object.object) {
@@ -39,31 +48,23 @@ impl ObjectTree {
         Ok(())
     }
 
-    /// Whether [`restore`](Self::restore) would succeed.
-    ///
-    /// # Errors
-    ///
-    /// See [`SnapshotError`].
-    pub fn check_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        for object in snapshot.checked()? {
-            let found = self.object(object.object);
-            let found = found.filter(|found| found.definition().version == object.version);
-            found
-                .ok_or(SnapshotError::Object(object.object))?
-                .check_saved(object)?;
-        }
-        Ok(())
+    /// The device leaves the factory: the values that the Objects have now are those that a
+    /// [`factory_reset`](Self::factory_reset) restores, the Bootstrap Information among them. Call it
+    /// at each start, before [`restore`](Self::restore).
+    pub fn leave_factory(&mut self) {
+        self.factory = Some(Box::new(self.snapshot()));
     }
 
     /// Takes the Objects back to what they were in the factory (TS E.4, Resource 5): each
-    /// [erases](Object::factory_reset) what it doesn't save, and then those in `state` are restored.
-    /// What is [held](Self::hold) is rolled back first.
+    /// [erases](Object::factory_reset) what it doesn't save, and then has the values again that it had
+    /// when the device [left the factory](Self::leave_factory). Without these, and in Objects that were
+    /// added since, values stay, and the Current Time of the device goes on in any case. What is [held](Self::hold) is rolled back first.
     ///
     /// # Errors
     ///
-    /// [`SnapshotError`] if `state` can't be restored. Then the Objects keep their values, and only
-    /// what they don't save is erased.
-    pub fn factory_reset(&mut self, state: Option<&Snapshot>) -> Result<(), SnapshotError> {
+    /// [`SnapshotError`] if an Object can't take the values, as it has been replaced by another one.
+    /// Then all Objects keep theirs.
+    pub fn factory_reset(&mut self) -> Result<(), SnapshotError> {
         self.roll_back();
         let ids: Vec<ObjectId> = self.objects.ids().collect();
         for id in ids {
@@ -71,7 +72,17 @@ impl ObjectTree {
                 object.factory_reset();
             }
         }
-        state.map_or(Ok(()), |state| self.restore(state))
+        let Some(factory) = &self.factory else {
+            return Ok(());
+        };
+        let factory = factory.supported_by(self)?;
+        let time = self.get(CURRENT_TIME);
+        self.restore(&factory)?;
+        if let Some(time) = time {
+            // A Device without a clock in the factory has none.
+            let _ = self.set(CURRENT_TIME, time);
+        }
+        Ok(())
     }
 }
 

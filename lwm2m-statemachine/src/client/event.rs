@@ -4,7 +4,7 @@ use alloc::{collections::VecDeque, string::String, vec::Vec};
 use core::fmt;
 
 use lwm2m_core::{Code, InstanceId, Instant, Operation, Path, ShortServerId};
-use lwm2m_objects::{Change, FetchFailure, typed};
+use lwm2m_objects::{Change, FetchFailure, SnapshotError, typed};
 use thiserror::Error;
 
 use crate::coap::{FailureReason, SendError, Token};
@@ -263,7 +263,8 @@ pub enum ClientEvent {
     /// A server has executed a Resource (TS 5.4.5) that its Object leaves to the application: one
     /// of a [`Store`](lwm2m_objects::Store), an Update that was answered
     /// [`Later`](lwm2m_objects::Answer::Later), or one of any other Object that does so. The
-    /// answer is queued: before a reboot, drain [`poll_transmit`](super::Client::poll_transmit).
+    /// answer is queued. After Reboot and Factory Reset (TS E.4) the Client goes on by itself, and
+    /// [`Reboot`](Self::Reboot) or [`FactoryReset`](Self::FactoryReset) follows.
     Execute {
         /// The account of the server.
         account: AccountId,
@@ -271,6 +272,20 @@ pub enum ClientEvent {
         path: Path,
         /// The arguments, as received; [`Arguments`](lwm2m_core::Arguments) parses them.
         arguments: String,
+    },
+    /// Reboot the device now (TS E.4, Resource 4). A server has executed it, the application has
+    /// agreed if it is [asked](super::Client::defer), everything has been sent, and the connections
+    /// have ended. The servers keep the registrations; [`start`](super::Client::start), of this Client
+    /// or of a new one, registers anew.
+    Reboot,
+    /// The device is as it left the factory (TS E.4, Resource 5). A server has executed it, the
+    /// application has agreed if it is [asked](super::Client::defer), and the Client has de-registered.
+    /// What the Objects don't keep themselves is still to be erased. The Client has started again with
+    /// the accounts that are left.
+    FactoryReset {
+        /// Whether the [state of the factory](lwm2m_objects::ObjectTree::leave_factory) was restored, if
+        /// there is one.
+        restored: Result<(), SnapshotError>,
     },
     /// A server asks to execute a Resource (TS 5.4.5) that the application has
     /// [deferred](super::Client::defer). The Client has made all its checks, executed nothing and

@@ -9,6 +9,7 @@ mod content;
 mod discover;
 mod downloads;
 mod event;
+mod flows;
 mod refusal;
 mod registrations;
 mod reporting;
@@ -29,6 +30,7 @@ use self::{
     changed::Changed,
     downloads::Downloads,
     event::Events,
+    flows::{Flow, Flows},
     registrations::{Registrations, Report, Retry, Terms},
     reporting::{KnownPeriods, Reporting},
     requests::{Block, Effect, Requests},
@@ -62,6 +64,7 @@ pub struct Client {
     attributes: AttributeStore,
     reporting: Reporting,
     downloads: Downloads,
+    flows: Flows,
     timers: Timers,
     events: Events,
 }
@@ -82,6 +85,7 @@ impl Client {
         // The endpoint has its own stream of randomness.
         let mut random = Random::new(config.coap.seed);
         let requests = Requests::new(&config);
+        let flows = Flows::new(&config.coap.transmission);
         let attributes = AttributeStore::new(config.most_attributes);
         let max_transmit_wait = config.coap.transmission.max_transmit_wait();
         let reporting = Reporting::new(&config);
@@ -110,15 +114,23 @@ impl Client {
             attributes,
             reporting,
             downloads,
+            flows,
             timers: Timers::new(),
             events: Events::new(),
         })
     }
 
     /// Starts the Client: it asks for a connection to every server, and registers. So it does with
-    /// servers whose accounts come later.
+    /// servers whose accounts come later. While it leaves them for a Factory Reset, which starts it again,
+    /// the call has no effect.
     pub fn start(&mut self, now: Instant) {
+        if self.flows.is_leaving() {
+            return;
+        }
         self.register(now, Registrations::start);
+        if !self.is_offline() {
+            self.download(now, Downloads::go_online);
+        }
     }
 
     /// Sends an Update to the server of an account now (TS 5.3.2), if the Client is registered there. If
@@ -268,7 +280,7 @@ impl Client {
     ///     if let ClientEvent::ExecuteAsked { request, path, .. } = event {
     ///         let consent = if is_idle { Ok(()) } else { Err(Code::METHOD_NOT_ALLOWED) };
     ///         if client.answer_execute(now, request, consent) == Ok(Code::CHANGED) {
-    ///             println!("reboot once the answer has left: {path}");
+    ///             println!("{path}: ClientEvent::Reboot follows");
     ///         }
     ///     }
     /// }
@@ -541,6 +553,7 @@ impl Machine for Client {
                     let effect = self.request(now, |requests, context| requests.due(context, id));
                     self.follow_request(now, effect);
                 }
+                Timer::Flow => self.leave(now),
                 Timer::Download(path) => {
                     self.download(now, |downloads, context| downloads.due(context, path));
                     self.follow_objects(now);
@@ -746,6 +759,9 @@ impl Client {
                 }
             }
         }
+        if self.flows.is_leaving() && !self.registrations.has_links() {
+            self.end_flow(now);
+        }
     }
 
     /// Calls the requests.
@@ -858,15 +874,21 @@ impl Client {
                 account,
                 path,
                 arguments,
-            } => match (self.triggered(path), arguments) {
-                (Some(account), _) => self.update(now, account),
-                (None, Some(arguments)) => self.events.push_back(ClientEvent::Execute {
-                    account,
-                    path,
-                    arguments,
-                }),
-                (None, None) => {}
-            },
+            } => {
+                if let Some(account) = self.triggered(path) {
+                    return self.update(now, account);
+                }
+                if let Some(flow) = Flow::of(path) {
+                    self.flows.begin(now, flow, &mut self.timers);
+                }
+                if let Some(arguments) = arguments {
+                    self.events.push_back(ClientEvent::Execute {
+                        account,
+                        path,
+                        arguments,
+                    });
+                }
+            }
             Effect::Observed(observation) => {
                 self.report(now, |reporting, context| {
                     reporting.observe(context, *observation);
@@ -987,6 +1009,38 @@ impl Client {
             }
             _ => None,
         }
+    }
+}
+
+/// Reboot and Factory Reset (TS E.4).
+impl Client {
+    /// The answer to a Reboot or a Factory Reset has left: the Client leaves its servers.
+    fn leave(&mut self, now: Instant) {
+        let is_sending = self.endpoint.usage().transmissions > 0;
+        match self.flows.due(now, is_sending, &mut self.timers) {
+            Some(Flow::Reboot) => self.register(now, Registrations::abandon),
+            Some(Flow::FactoryReset) => self.register(now, Registrations::deregister),
+            None => {}
+        }
+    }
+
+    /// No connection to a server is left.
+    fn end_flow(&mut self, now: Instant) {
+        let Some(flow) = self.flows.end() else {
+            return;
+        };
+        self.download(now, Downloads::go_offline);
+        self.drain(now);
+        if flow == Flow::Reboot {
+            return self.events.push_back(ClientEvent::Reboot);
+        }
+        let restored = self.tree.factory_reset();
+        self.attributes.retain(|_| false);
+        self.register(now, Registrations::reconcile);
+        self.follow_objects(now);
+        self.events
+            .push_back(ClientEvent::FactoryReset { restored });
+        self.start(now);
     }
 }
 

@@ -106,6 +106,12 @@ impl Registrations {
         self.step_all(context, Registration::advance);
     }
 
+    /// Ends every connection, and the registrations without a word to the servers.
+    pub(super) fn abandon(&mut self, context: &mut Context<'_>) {
+        self.is_started = false;
+        self.step_all(context, Registration::forget);
+    }
+
     pub(super) fn connected(
         &mut self,
         context: &mut Context<'_>,
@@ -282,6 +288,12 @@ impl Registrations {
 impl Registrations {
     pub(super) const fn is_offline(&self) -> bool {
         self.is_offline
+    }
+
+    /// Whether a connection to a server is up or asked for.
+    pub(super) fn has_links(&self) -> bool {
+        let mut all = self.all.iter();
+        all.any(|registration| registration.connection().is_some())
     }
 
     /// The account and the caller on a connection, if requests on it are served: not before the Register

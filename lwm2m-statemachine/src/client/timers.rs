@@ -22,6 +22,8 @@ pub(super) enum Timer {
     Deferred(DeferredId),
     /// The next attempt of the download for this Resource, or its end.
     Download(Path),
+    /// The next step of a Reboot or a Factory Reset.
+    Flow,
 }
 
 /// An observation. Identifiers are in the order in which the observations began.

@@ -14,6 +14,7 @@ mod deferred;
 mod downloads;
 mod empty_arrays;
 mod failures;
+mod flows;
 mod growth;
 mod hosts;
 mod large;

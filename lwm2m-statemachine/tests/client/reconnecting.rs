@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, Method};
-use lwm2m_objects::typed;
+use lwm2m_core::{Code, InstanceId, Method};
+use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, Session,
     coap::{MessageBuf, MessageType, Token},
@@ -12,11 +12,28 @@ use lwm2m_statemachine::{
 
 use crate::support::{Bench, created, on, path, server_id, tree};
 
-/// A datagram with an Execute of Reboot (TS E.4).
+/// A datagram with an Execute of Reset Error Code (TS E.4), which the Store leaves to the application.
 fn execute(kind: MessageType, id: u16, token: &[u8]) -> Vec<u8> {
-    let request = on(Method::Post, "/3/0/4");
+    let request = on(Method::Post, "/3/0/12");
     let token = Token::new(token).unwrap();
     request.finish(kind, id, token).into()
+}
+
+fn executable_tree() -> ObjectTree {
+    let mut tree = tree(typed::Server::new(server_id(101), 86_400));
+    let device = typed::Device {
+        reset_error_code: true,
+        ..typed::Device::example()
+    };
+    tree.add(Store::of([(InstanceId::ZERO, device)]));
+    tree
+}
+
+fn bench() -> Bench {
+    let config = ClientConfig::new("example-client", [7; 32]);
+    let mut bench = Bench::with_tree(config, executable_tree());
+    bench.accept_register();
+    bench
 }
 
 fn executions(bench: &mut Bench) -> usize {
@@ -57,7 +74,7 @@ fn take_connection(bench: &mut Bench) {
 #[test]
 fn a_late_copy_of_an_execute_is_not_run_on_the_next_connection() {
     for kind in [MessageType::Confirmable, MessageType::NonConfirmable] {
-        let mut bench = Bench::new();
+        let mut bench = bench();
         let datagram = execute(kind, 7, b"exec");
         bench.datagram(&datagram);
         let answer = bench.sent();
@@ -83,7 +100,7 @@ fn a_late_copy_of_an_execute_is_not_run_on_the_next_connection() {
 /// The application closes the connection after the Client has left, and opens another later.
 #[test]
 fn a_late_copy_of_an_execute_is_not_run_after_the_client_left_and_came_back() {
-    let mut bench = Bench::new();
+    let mut bench = bench();
     let datagram = execute(MessageType::Confirmable, 7, b"exec");
     bench.datagram(&datagram);
     bench.all_sent();
@@ -111,7 +128,7 @@ fn a_late_copy_of_an_execute_is_not_run_after_the_client_left_and_came_back() {
 /// A server that knows the Client only by its new address may use the same message id soon.
 #[test]
 fn another_request_with_the_message_id_of_an_earlier_connection_is_run() {
-    let mut bench = Bench::new();
+    let mut bench = bench();
     bench.datagram(&execute(MessageType::Confirmable, 7, b"one"));
     bench.all_sent();
     assert_eq!(executions(&mut bench), 1);
@@ -129,7 +146,7 @@ fn another_request_with_the_message_id_of_an_earlier_connection_is_run() {
 /// Its message ids are unrelated to those of the former server.
 #[test]
 fn what_was_received_at_another_address_is_of_another_server() {
-    let mut bench = Bench::new();
+    let mut bench = bench();
     let datagram = execute(MessageType::Confirmable, 7, b"exec");
     bench.datagram(&datagram);
     bench.all_sent();
@@ -164,11 +181,8 @@ fn a_secure_connection_begins_with_nothing() {
         keys.material(),
         typed::KeyMaterial::PreSharedKey { .. }
     ));
-    let mut tree = tree(typed::Server::new(server_id(101), 86_400));
-    tree.add(lwm2m_objects::Store::of([(
-        lwm2m_core::InstanceId::ZERO,
-        keys,
-    )]));
+    let mut tree = executable_tree();
+    tree.add(Store::of([(InstanceId::ZERO, keys)]));
     let mut bench = Bench::with_tree(ClientConfig::new("secure", [9; 32]), tree);
     bench.accept_register();
     let datagram = execute(MessageType::Confirmable, 7, b"exec");
@@ -182,7 +196,7 @@ fn a_secure_connection_begins_with_nothing() {
 
 #[test]
 fn what_is_remembered_of_earlier_connections_ends_with_time() {
-    let mut bench = Bench::new();
+    let mut bench = bench();
     bench.datagram(&execute(MessageType::Confirmable, 7, b"exec"));
     bench.all_sent();
     reconnect(&mut bench);

@@ -383,6 +383,14 @@ impl Registration {
         self.advance(step);
     }
 
+    /// The registration is given up; the server isn't told.
+    pub(super) fn forget(&mut self, step: &mut Step<'_>) {
+        self.abandon(step);
+        self.lease = None;
+        self.close_inbound(step);
+        self.advance(step);
+    }
+
     /// The other side has begun a connection, which replaces an earlier one.
     pub(super) fn take_inbound(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
         self.close_inbound(step);

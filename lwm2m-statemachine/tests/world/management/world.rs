@@ -21,7 +21,8 @@ use super::sides::{Asked, BATTERY_LEVEL, DeviceSide, ServerSide};
 const DEVICE: Path = Path::of(&[3]).unwrap();
 const DEVICE_INSTANCE: Path = Path::of(&[3, 0]).unwrap();
 const MANUFACTURER: Path = Path::of(&[3, 0, 0]).unwrap();
-const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
+/// Reset Error Code (TS E.4), which the Store leaves to the application.
+const RESET_ERROR_CODE: Path = Path::of(&[3, 0, 12]).unwrap();
 const TIMEZONE: Path = Path::of(&[3, 0, 15]).unwrap();
 
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
@@ -182,7 +183,7 @@ impl World {
                 6..=8 => {
                     let text = format!("0='{number}'");
                     let arguments = Arguments::parse(text.as_bytes()).unwrap();
-                    let operation = server.execute(now, client, REBOOT, &arguments)?;
+                    let operation = server.execute(now, client, RESET_ERROR_CODE, &arguments)?;
                     (operation, Asked::Execute(text))
                 }
                 _ => match application.observing.first() {
@@ -441,6 +442,7 @@ fn boot(network: &mut Network, plan: &Plan, server: Address) -> ClientHost {
     };
     let device = typed::Device {
         timezone: Some("Zone/none".into()),
+        reset_error_code: true,
         ..typed::Device::example()
     };
     tree.add(Store::of([(InstanceId::ZERO, security)]));
@@ -454,7 +456,7 @@ fn boot(network: &mut Network, plan: &Plan, server: Address) -> ClientHost {
     };
     let mut client = Client::new(config, tree).unwrap();
     if plan.defers {
-        client.defer(DeferredOperation::Execute, REBOOT);
+        client.defer(DeferredOperation::Execute, RESET_ERROR_CODE);
         client.defer(DeferredOperation::Read, MANUFACTURER);
         client.defer(DeferredOperation::Read, BATTERY_LEVEL);
     }
