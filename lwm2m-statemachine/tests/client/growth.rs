@@ -160,3 +160,31 @@ fn many_object_instances_that_come_and_go_are_listed_once() {
     assert!(least > 50);
     assert_eq!(walks(2_000), least);
 }
+
+/// A change looks at the observations that it concerns, and at no others.
+#[test]
+fn a_change_costs_nothing_for_observations_of_other_paths() {
+    let calls = |others: u8| {
+        let mut bench = bench(3, 0);
+        bench.request(b"a change", observe(0, "/26241/0"));
+        for token in 0..others {
+            let at = if token % 2 == 0 {
+                "/26241/1"
+            } else {
+                "/26241/2/0"
+            };
+            bench.request(&[token], observe(0, at));
+        }
+        let object = VALUES.id;
+        counted(&bench, object);
+        let change = |object: &mut Counting| {
+            let id = InstanceId::ZERO;
+            object.changed = vec![Path::Resource(VALUES.id, id, ResourceId::new(0))];
+        };
+        bench.client.object(bench.now, object, change).unwrap();
+        bench.client.handle_timeout(bench.now);
+        assert_eq!(bench.all_sent().len(), 1);
+        counted(&bench, object)
+    };
+    assert_eq!(calls(50), calls(0));
+}

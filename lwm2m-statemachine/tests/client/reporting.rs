@@ -4,14 +4,14 @@
 use core::time::Duration;
 
 use lwm2m_core::{
-    AccessRights, Code, ContentFormat, DataType, InstanceId, Method, ObjectId, Value,
+    AccessRights, Code, CodeKind, ContentFormat, DataType, InstanceId, Method, ObjectId, Value,
 };
 use lwm2m_objects::{
     ObjectDefinition, Operations, ResourceDefinition, Store,
     typed::{self, AccessControl},
 };
 use lwm2m_statemachine::{
-    ClientConfig,
+    ClientConfig, Reliability,
     coap::{MessageBuf, MessageRef, MessageType},
 };
 
@@ -520,4 +520,53 @@ fn a_deleted_instance_ends_its_observations_for_all_servers() {
         message.token().as_bytes() == b"o"
     });
     assert_eq!(told.count(), 2);
+}
+
+/// Tokens of what is sent within some seconds, acknowledged one by one.
+fn acknowledged(sensors: &mut Sensors, seconds: u64) -> Vec<(Code, Vec<u8>)> {
+    let mut all = Vec::new();
+    let end = sensors.0.now + Duration::from_secs(seconds);
+    while sensors.0.now < end {
+        sensors.0.client.handle_timeout(sensors.0.now);
+        while let Some(sent) = sensors.0.all_sent().pop() {
+            let message = sent.message();
+            let id = message.message_id();
+            if message.code().kind() == CodeKind::Request {
+                sensors.0.answer(&sent, MessageBuf::response(Code::CHANGED));
+                continue;
+            }
+            all.push((message.code(), message.token().as_bytes().to_vec()));
+            sensors.0.datagram(&[[0x60, 0], id.to_be_bytes()].concat());
+        }
+        sensors.0.now += Duration::from_millis(100);
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn notifications_without_room_to_send_them_follow_when_there_is_some() {
+    let mut config = ClientConfig::new("narrow", [5; 32]);
+    config.notifications = Reliability::Confirmable;
+    config.coap.bounds.transmissions_per_peer = 2;
+    let mut sensors = Sensors::with(config);
+    let tokens = [b"1", b"2", b"3", b"4", b"5"];
+    for token in tokens {
+        sensors.observe(token, "/26241/0/1");
+    }
+    sensors.set("/26241/0/1", 21);
+    let all = acknowledged(&mut sensors, 5);
+    assert_eq!(all, tokens.map(|token| (Code::CONTENT, token.to_vec())));
+    // So do the errors that end observations.
+    let now = sensors.0.now;
+    sensors
+        .0
+        .client
+        .object(now, SENSOR.id, |store: &mut Store| {
+            *store = sensors_of([1]);
+        });
+    sensors.0.client.changed(now, path("/26241/0"));
+    let all = acknowledged(&mut sensors, 5);
+    assert_eq!(all, tokens.map(|token| (Code::NOT_FOUND, token.to_vec())));
+    assert_eq!(sensors.0.client.observations().count(), 0);
 }

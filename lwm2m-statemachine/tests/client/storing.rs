@@ -10,7 +10,7 @@ use lwm2m_objects::{
     typed::{self, AccessControl},
 };
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent,
+    ClientConfig, ClientEvent, Reliability, Session,
     coap::{MessageBuf, MessageRef, MessageType, Token},
 };
 
@@ -153,6 +153,66 @@ fn what_was_on_its_way_when_the_connection_was_lost_is_sent_again() {
     sensors.silent(200);
     sensors.return_online();
     assert_eq!(values(&sensors.stored()), [21, 22]);
+}
+
+/// TS 8.3: after a lost link a resumed session goes on with an Update. RFC 7641 §4.5: a confirmable
+/// notification that was under way is made up for.
+#[test]
+fn observations_survive_a_lost_link() {
+    let mut config = ClientConfig::new("lost", [5; 32]);
+    config.notifications = Reliability::Confirmable;
+    let mut sensors = Sensors::with(config);
+    sensors.observe(b"t", "/26241/0/1");
+    sensors.set("/26241/0/1", 21);
+    assert_eq!(sensors.after(1000), Some(0));
+    let lost = sensors.0.connection;
+    sensors.0.client.disconnected(sensors.0.now, lost);
+    sensors.set("/26241/0/1", 22);
+    let connect = loop {
+        let connect = sensors
+            .0
+            .events()
+            .into_iter()
+            .find_map(|event| match event {
+                ClientEvent::Connect { connection, .. } => Some(connection),
+                _ => None,
+            });
+        match connect {
+            Some(connect) => break connect,
+            None => sensors.silent(1),
+        }
+    };
+    sensors.silent(10);
+    sensors.set("/26241/0/1", 23);
+    sensors.silent(10);
+    sensors.0.connection = connect;
+    let now = sensors.0.now;
+    sensors.0.client.connected(now, connect, Session::Resumed);
+    let update = sensors.0.sent();
+    sensors.accept(&update);
+    let sent = sensors.stored();
+    assert_eq!(values(&sent).last(), Some(&23));
+    assert!(values(&sent).contains(&22));
+    assert!(
+        sent.iter()
+            .all(|sent| sent.message().token().as_bytes() == b"t")
+    );
+}
+
+/// TS 5.3, 5.5.1.
+#[test]
+fn what_is_stored_ends_with_the_lifetime() {
+    let mut sensors = Sensors::new();
+    sensors.observe(b"t", "/26241/0/1");
+    sensors.go_offline();
+    sensors.set("/26241/0/1", 21);
+    sensors.silent(1);
+    let stored = sensors.0.client.stored_notifications(account(0));
+    assert_eq!(stored.waiting, 1);
+    sensors.silent(86_400);
+    let stored = sensors.0.client.stored_notifications(account(0));
+    assert_eq!(stored.waiting, 0);
+    assert_eq!(sensors.0.client.observations().count(), 0);
 }
 
 #[test]

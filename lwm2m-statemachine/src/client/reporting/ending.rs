@@ -6,12 +6,28 @@ use super::{
         timers::{ObservationId, Timer},
     },
     parts::{Context, Reporting},
-    table::{Observation, Observer},
+    table::Observation,
 };
 
 impl Reporting {
-    /// Ends an observation, and tells the application.
+    /// Ends an observation, and tells the application. No notification of it is sent any more.
     pub(super) fn end(&mut self, context: &mut Context<'_>, id: ObservationId) {
+        self.quieten(context, id);
+        self.finish(context, id);
+    }
+
+    /// Stops sending what is under way of an observation.
+    pub(super) fn quieten(&self, context: &mut Context<'_>, id: ObservationId) {
+        if let Some(Observation { observer, .. }) = self.table.get(id)
+            && let Some(connection) = context.registrations.connection(observer.account)
+        {
+            let (now, token) = (context.now, observer.token());
+            context.endpoint.end_notifications(now, &connection, token);
+        }
+    }
+
+    /// Ends an observation, and tells the application. What is under way of it is sent.
+    pub(super) fn finish(&mut self, context: &mut Context<'_>, id: ObservationId) {
         if let Some(Observation { observer, path, .. }) = self.remove(context, id) {
             let account = observer.account;
             let event = ClientEvent::ObservationEnded { account, path };
@@ -19,23 +35,16 @@ impl Reporting {
         }
     }
 
-    /// Removes an observation: no notification of it is sent any more.
+    /// Removes an observation, and what is stored for it.
     pub(super) fn remove(
         &mut self,
         context: &mut Context<'_>,
         id: ObservationId,
     ) -> Option<Observation> {
         let mut removed = self.table.remove(id)?;
-        let Observer { account, .. } = removed.observer;
         let timer = Timer::Observation(id);
         context.timers.set(timer, &mut removed.deadline, None);
-        self.stored.forget(account, id);
-        if let Some(connection) = context.registrations.connection(account) {
-            let token = removed.observer.token();
-            context
-                .endpoint
-                .end_notifications(context.now, &connection, token);
-        }
+        self.stored.forget(removed.observer.account, id);
         Some(removed)
     }
 }

@@ -5,6 +5,7 @@ use lwm2m_core::{ContentFormat, Path};
 use super::{
     super::{
         event::{AccountId, ClientEvent},
+        refusal::Refusal,
         timers::Timer,
     },
     parts::{Context, Reporting},
@@ -79,6 +80,7 @@ impl Reporting {
         } = new;
         let account = observer.account;
         if let Some(id) = self.table.find(account, observer.token()) {
+            self.quieten(context, id);
             self.remove(context, id);
         }
         let view = context.view(&observer);
@@ -129,7 +131,7 @@ impl Reporting {
     pub(in crate::client) fn gone(&mut self, context: &mut Context<'_>, path: Path) {
         for id in self.table.below(path) {
             if let Some(observation) = self.table.get_mut(id) {
-                observation.is_gone = true;
+                observation.ends_with = Some(Refusal::NotFound);
                 let timer = Timer::Observation(id);
                 context.timers.set(timer, &mut observation.deadline, None);
             }

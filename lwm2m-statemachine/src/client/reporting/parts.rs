@@ -133,7 +133,7 @@ impl Reporting {
         };
         let view = context.view(&observation.observer);
         let way = self.way(context, &observation.observer);
-        let due = if observation.is_gone || !view.exists(observation.path) {
+        let due = if observation.ends_with.is_some() || !view.exists(observation.path) {
             // The error that ends it waits for no period, and isn't stored.
             matches!(way, Way::Send(_)).then_some(context.now)
         } else {

@@ -9,7 +9,6 @@ use super::{
         timers::{ObservationId, Timer},
     },
     parts::{Context, RETRY, Reporting, Way},
-    table::Observer,
 };
 use crate::coap::{FailureReason, MessageBuf, NotificationId, NotifyOptions, SendError, Token};
 use alloc::vec::Vec;
@@ -25,18 +24,21 @@ impl Reporting {
         observation.deadline = None;
         let observer = observation.observer.clone();
         let view = context.view(&observer);
-        let is_there = !observation.is_gone && view.exists(observation.path);
-        if is_there && !view.may_read(observation.path) {
+        let mut ends_with = observation.ends_with;
+        if ends_with.is_none() && !view.exists(observation.path) {
+            ends_with = Some(Refusal::NotFound);
+        }
+        if ends_with.is_none() && !view.may_read(observation.path) {
             return;
         }
         let due = observation.schedule.due(&view);
         let is_due = due.is_some_and(|due| due <= context.now);
-        match self.way(context, &observer) {
-            Way::Send(connection) if !is_there => {
-                self.end_with(context, id, connection, Refusal::NotFound);
+        match (self.way(context, &observer), ends_with) {
+            (Way::Send(connection), Some(refusal)) => {
+                self.end_with(context, id, connection, refusal);
             }
-            Way::Send(connection) if is_due => self.send(context, id, connection),
-            Way::Store if is_due => self.store(context, id),
+            (Way::Send(connection), None) if is_due => self.send(context, id, connection),
+            (Way::Store, None) if is_due => self.store(context, id),
             _ => self.arm(context, id),
         }
     }
@@ -110,21 +112,29 @@ impl Reporting {
         connection: ConnectionId,
         refusal: Refusal,
     ) {
-        let Some(observer) = self.table.get(id).map(|found| found.observer.clone()) else {
+        self.quieten(context, id);
+        let Some(observation) = self.table.get_mut(id) else {
             return;
         };
-        self.end(context, id);
-        let Observer { entry, .. } = observer;
+        let entry = &observation.observer.entry;
         let options = NotifyOptions {
             confirmable: true,
             resource: Some(entry.resource()),
             ..NotifyOptions::default()
         };
+        let (now, token) = (context.now, entry.token());
         let message = MessageBuf::response(refusal.code());
-        let now = context.now;
-        let _ = context
+        let sent = context
             .endpoint
-            .notify(now, connection, entry.token(), message, options);
+            .notify(now, connection, token, message, options);
+        if let Err(SendError::Overload(_)) = sent {
+            observation.ends_with = Some(refusal);
+            let timer = Timer::Observation(id);
+            let retry = Some(now + RETRY);
+            context.timers.set(timer, &mut observation.deadline, retry);
+            return;
+        }
+        self.finish(context, id);
     }
 }
 

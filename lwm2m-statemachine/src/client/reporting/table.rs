@@ -8,7 +8,7 @@ use alloc::{
 use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
 
 use super::{
-    super::{event::AccountId, timers::ObservationId},
+    super::{event::AccountId, refusal::Refusal, timers::ObservationId},
     schedule::Schedule,
 };
 use crate::coap::{self, NotificationId, Token};
@@ -35,8 +35,9 @@ pub(super) struct Observation {
     /// The format of the notifications is that of the first answer (RFC 7641 §4.2).
     pub(super) format: ContentFormat,
     pub(super) schedule: Schedule,
-    /// Whether its Object Instance was deleted: it only waits to tell the server.
-    pub(super) is_gone: bool,
+    /// The error that it is to end with, such as that its Object Instance was deleted. It only waits to
+    /// tell the server.
+    pub(super) ends_with: Option<Refusal>,
     /// The confirmable notification that has no outcome yet.
     open: Option<NotificationId>,
     /// When the next notification is due, as the machine's timer queue has it.
@@ -55,7 +56,7 @@ impl Observation {
             path,
             format,
             schedule,
-            is_gone: false,
+            ends_with: None,
             open: None,
             deadline: None,
         }
