@@ -22,6 +22,7 @@ mod lifetime;
 mod observe;
 mod operations;
 mod order;
+mod ownership;
 mod reconnecting;
 mod registration;
 mod reporting;
