@@ -136,6 +136,8 @@ JSON lines (--json):
     emptied, removed        server, account, path
     created, deleted        server, account, path
     executed                server, account, path, arguments
+    asked                   server, account, operation, path, arguments, request
+    answered, expired       request, and code or reason
     observed, unobserved    server, account, path
     attributes              server, account, path, attributes
     dropped                 server, account, dropped
@@ -148,8 +150,9 @@ JSON lines (--json):
     rebooted                nothing
     note, error             message
   `server` is the Short Server ID, `account` the Security Object Instance.
-  `operation` is register, update or deregister. `retry` is the number of
-  seconds until the next attempt, if there is one.
+  `operation` is register, update or deregister; of what is asked, execute,
+  write, create or delete. `retry` is the number of seconds until the next
+  attempt, if there is one.
   `type` is string, integer, float, boolean, opaque, time or objlnk. `value` is
   a number for integer, float and time, and true or false for boolean. Octets
   are text, 0x and hexadecimal digits; a link is text such as 3:0.

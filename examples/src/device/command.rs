@@ -2,7 +2,7 @@
 
 use core::{fmt, str::FromStr};
 
-use lwm2m_core::{Path, PathError, ShortServerId};
+use lwm2m_core::{Code, Path, PathError, ShortServerId};
 use lwm2m_objects::ErrorCode;
 
 use super::settings::short_server_id;
@@ -29,6 +29,12 @@ pub(super) const USAGE: &[(&str, &str)] = &[
     ("deregister", "de-register from all servers"),
     ("offline [SERVER]", "lose the link to one server, or to all"),
     ("online [SERVER]", "get it back"),
+    ("ask PATH", "be asked before servers change or execute it"),
+    ("allow REQUEST", "agree to what a server asks for"),
+    (
+        "refuse REQUEST [CODE]",
+        "refuse it, with 4.05 or another code",
+    ),
     (
         "reboot",
         "start again, with the values that a device stores",
@@ -75,6 +81,12 @@ pub enum Command {
     Offline(Option<ShortServerId>),
     /// Get the link back.
     Online(Option<ShortServerId>),
+    /// Ask before a server changes or executes what is at a path or below.
+    Ask(Path),
+    /// Agree to the request with this number.
+    Allow(u64),
+    /// Refuse the request with this number.
+    Refuse(u64, Code),
     /// Start again.
     Reboot,
     /// Report an error.
@@ -100,6 +112,8 @@ pub enum CommandError {
     Given(GivenError),
     /// No error code.
     ErrorCode(String),
+    /// No response code.
+    Code(String),
 }
 
 impl FromStr for Command {
@@ -152,6 +166,13 @@ impl FromStr for Command {
                 code.map(Self::Error)
                     .ok_or_else(|| CommandError::ErrorCode(number.to_owned()))
             }
+            ("ask", at) if !at.is_empty() => path(at).map(Self::Ask),
+            ("allow", number) => number.parse().map(Self::Allow).map_err(|_| usage),
+            ("refuse", rest) => {
+                let (number, code) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+                let number = number.parse().map_err(|_| usage)?;
+                code_of(code.trim()).map(|code| Self::Refuse(number, code))
+            }
             (verb, "") => Self::alone(verb).ok_or(usage),
             _ => Err(usage),
         }
@@ -174,6 +195,20 @@ impl Command {
             _ => return None,
         })
     }
+}
+
+/// A code such as `4.05`, which is the one without any.
+fn code_of(text: &str) -> Result<Code, CommandError> {
+    if text.is_empty() {
+        return Ok(Code::METHOD_NOT_ALLOWED);
+    }
+    let read = || {
+        let (class, detail) = text.split_once('.')?;
+        let (class, number) = (class.parse().ok()?, detail.parse().ok()?);
+        // Three bits and five (RFC 7252 §3).
+        (class <= 7 && detail.len() == 2 && number <= 31).then(|| Code::new(class, number))
+    };
+    read().ok_or_else(|| CommandError::Code(text.to_owned()))
 }
 
 fn first_word(written: &'static str) -> &'static str {
@@ -207,6 +242,9 @@ impl fmt::Display for CommandError {
             Self::Given(error) => error.fmt(f),
             Self::ErrorCode(text) => {
                 write!(f, "expected an error code of 1 to 8, found {text:?}")
+            }
+            Self::Code(text) => {
+                write!(f, "expected a response code such as 4.05, found {text:?}")
             }
         }
     }
@@ -242,6 +280,13 @@ mod tests {
             ("offline 102", Command::Offline(second)),
             ("online", Command::Online(None)),
             ("error 3", Command::Error(ErrorCode::GpsModule)),
+            ("ask /3/0", Command::Ask(path("/3/0"))),
+            ("allow 1", Command::Allow(1)),
+            ("refuse 2", Command::Refuse(2, Code::METHOD_NOT_ALLOWED)),
+            (
+                "refuse 2 5.00",
+                Command::Refuse(2, Code::INTERNAL_SERVER_ERROR),
+            ),
             ("list", Command::List),
             ("accounts", Command::Accounts),
             ("observations", Command::Observations),
@@ -276,6 +321,15 @@ mod tests {
             ("offline 0", "expected a Short Server ID"),
             ("error", "expected an error code of 1 to 8, found \"\""),
             ("error 9", "expected an error code of 1 to 8, found \"9\""),
+            ("ask", "expected ask PATH"),
+            ("allow", "expected allow REQUEST"),
+            ("allow x", "expected allow REQUEST"),
+            ("refuse", "expected refuse REQUEST [CODE]"),
+            (
+                "refuse 1 no",
+                "expected a response code such as 4.05, found \"no\"",
+            ),
+            ("refuse 1 4.5", "expected a response code"),
             ("list me", "expected list"),
             ("quit now", "expected quit"),
         ] {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::{Attributes, Path, ShortServerId};
-use lwm2m_statemachine::client::{AccountId, AccountRole, Client, ConnectionId};
+use lwm2m_statemachine::client::{
+    AccountId, AccountRole, Client, ConnectionId, DeferredId, DeferredOperation,
+};
 use serde_json::Value as Json;
 
 use super::line::Line;
@@ -17,6 +19,10 @@ pub(super) struct Directory {
     connections: BTreeMap<ConnectionId, AccountId>,
     /// Where the registrations are.
     locations: BTreeMap<AccountId, String>,
+    /// The requests that wait for a command, by the number that they are shown with.
+    requests: BTreeMap<u64, Waiting>,
+    /// How many requests there have been.
+    asked: u64,
     /// The accounts whose link is cut by a command, and the connection that the Client has asked
     /// for meanwhile.
     cut: BTreeMap<AccountId, Option<Asked>>,
@@ -30,6 +36,14 @@ pub(super) struct Directory {
 pub(super) struct Asked {
     pub(super) connection: ConnectionId,
     pub(super) uri: String,
+}
+
+/// A request of a server that waits for a command.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) request: DeferredId,
+    pub(super) operation: DeferredOperation,
+    pub(super) path: Path,
 }
 
 impl Directory {
@@ -88,6 +102,29 @@ impl Directory {
     /// The location of a registration that stands.
     pub(super) fn location(&self, account: AccountId) -> Option<&str> {
         self.locations.get(&account).map(String::as_str)
+    }
+
+    /// A request waits for a command from now on.
+    pub(super) fn asked(&mut self, waiting: Waiting) {
+        self.asked += 1;
+        self.requests.insert(self.asked, waiting);
+    }
+
+    /// The number of a request that waits.
+    pub(super) fn number(&self, request: DeferredId) -> Option<u64> {
+        let mut requests = self.requests.iter();
+        let found = requests.find(|(_, waiting)| waiting.request == request);
+        found.map(|(number, _)| *number)
+    }
+
+    /// The request with this number.
+    pub(super) fn waiting(&self, number: u64) -> Option<Waiting> {
+        self.requests.get(&number).copied()
+    }
+
+    /// The request with this number waits no longer.
+    pub(super) fn answered(&mut self, number: u64) {
+        self.requests.remove(&number);
     }
 
     /// The link to an account is cut from now on.

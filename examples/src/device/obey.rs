@@ -4,10 +4,12 @@ use core::ops::ControlFlow;
 use std::io;
 
 use lwm2m_core::{
-    InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, codec::TypeLookup as _,
+    Code, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value, codec::TypeLookup as _,
 };
 use lwm2m_objects::{Change, DeviceObject, ErrorCode};
-use lwm2m_statemachine::client::{AccountRole, AccountStatus, RegistrationState};
+use lwm2m_statemachine::client::{
+    AccountRole, AccountStatus, DeferredError, DeferredOperation, RegistrationState,
+};
 
 use super::{
     command::{Command, USAGE},
@@ -91,6 +93,14 @@ impl Program<'_> {
             Command::Offline(server) => self.offline(server, print),
             Command::Online(server) => self.online(server, print),
             Command::Error(code) => self.report_error(code),
+            Command::Ask(path) => {
+                let client = &mut self.driver.machine;
+                client.defer(DeferredOperation::Execute, path);
+                client.defer(DeferredOperation::Change, path);
+                Ok(())
+            }
+            Command::Allow(number) => self.answer(number, Ok(()), print),
+            Command::Refuse(number, code) => self.answer(number, Err(code), print),
             _ => Ok(()),
         }
     }
@@ -169,6 +179,34 @@ impl Program<'_> {
             return Err(format!("{path} stays: {name} is mandatory (TS D.1)").into());
         }
         client.change(now, [Change::Delete { path }])?;
+        Ok(())
+    }
+
+    /// Answers a request that a server waits for.
+    fn answer(
+        &mut self,
+        number: u64,
+        consent: Result<(), Code>,
+        print: Print<'_>,
+    ) -> Result<(), Failure> {
+        let waiting = self.directory.waiting(number);
+        let waiting = waiting.ok_or_else(|| format!("there is no request {number}"))?;
+        let (now, client) = (self.driver.now(), &mut self.driver.machine);
+        let sent = match waiting.operation {
+            DeferredOperation::Execute => client.answer_execute(now, waiting.request, consent),
+            DeferredOperation::Read => client.answer_read(now, waiting.request, consent),
+            _ => client.answer_change(now, waiting.request, consent),
+        };
+        // It still waits after an answer that isn't valid.
+        if !matches!(sent, Err(DeferredError::Invalid(_))) {
+            self.directory.answered(number);
+        }
+        let code = sent?;
+        let line = Line::new("answered").field("request", number, number);
+        print(line.field("code", code.to_string(), format_args!("{code:?}")));
+        if waiting.operation == DeferredOperation::Execute && code.is_success() {
+            self.execute(waiting.path, print)?;
+        }
         Ok(())
     }
 

@@ -7,11 +7,11 @@ use lwm2m_core::{InstanceId, ObjectId, Path};
 use lwm2m_objects::{FetchFailure, ObjectTree, software::SoftwareManagementObject};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, Reliability,
-    client::{AccountId, ConnectionId, Session},
+    client::{AccountId, ConnectionId, DeferredOperation, Session},
 };
 
 use super::{
-    directory::{Asked, Directory},
+    directory::{Asked, Directory, Waiting},
     firmware::{self, Played},
     invalid,
     line::Line,
@@ -110,6 +110,7 @@ impl<'s> Program<'s> {
     fn follow_events(&mut self, print: Print<'_>) -> io::Result<()> {
         while let Some(event) = self.driver.next_event()? {
             self.directory.learn(&self.driver.machine);
+            self.number(&event);
             self.on_event(&event, print)?;
         }
         Ok(())
@@ -157,10 +158,36 @@ impl<'s> Program<'s> {
                 uri,
                 ..
             } => self.connect_for_download(*connection, *path, uri, print),
+            ClientEvent::DeferredEnded { request, .. } => {
+                if let Some(number) = self.directory.number(*request) {
+                    self.directory.answered(number);
+                }
+            }
             ClientEvent::Execute { path, .. } => self.execute(*path, print)?,
             _ => {}
         }
         Ok(())
+    }
+
+    /// Gives a request that waits for a command a number.
+    fn number(&mut self, event: &ClientEvent) {
+        let (request, path, operation) = match event {
+            ClientEvent::ExecuteAsked { request, path, .. } => {
+                (request, path, DeferredOperation::Execute)
+            }
+            ClientEvent::ReadAsked { request, path, .. } => {
+                (request, path, DeferredOperation::Read)
+            }
+            ClientEvent::ChangeAsked { request, path, .. } => {
+                (request, path, DeferredOperation::Change)
+            }
+            _ => return,
+        };
+        self.directory.asked(Waiting {
+            request: *request,
+            operation,
+            path: *path,
+        });
     }
 
     fn tell(&self, event: &ClientEvent, print: Print<'_>) {
@@ -235,7 +262,7 @@ impl<'s> Program<'s> {
     }
 
     /// Executes what the Objects leave to the application.
-    fn execute(&mut self, path: Path, print: Print<'_>) -> io::Result<()> {
+    pub(super) fn execute(&mut self, path: Path, print: Print<'_>) -> io::Result<()> {
         let now = self.driver.now();
         match path {
             REBOOT => self.restart(print)?,

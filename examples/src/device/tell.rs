@@ -16,6 +16,7 @@ pub(super) fn tell(
 ) -> Vec<Line> {
     registration(event, directory, now)
         .or_else(|| request(event, directory))
+        .or_else(|| asked(event, directory))
         .or_else(|| reporting(event, directory, client))
         .or_else(|| download(event, now))
         // Of an event that a later version of the machine adds, it says what is known. A test finds
@@ -85,30 +86,51 @@ fn request(event: &ClientEvent, directory: &Directory) -> Option<Vec<Line>> {
             let line = about("executed", account).path(*path);
             vec![line.word("arguments", arguments)]
         }
+        _ => return None,
+    })
+}
+
+/// Requests that wait for a command.
+fn asked(event: &ClientEvent, directory: &Directory) -> Option<Vec<Line>> {
+    let number = |line: Line, request| match directory.number(request) {
+        Some(number) => line.field("request", number, format_args!("request={number}")),
+        None => line,
+    };
+    let begin = |account, operation: &str| {
+        directory
+            .about(Line::new("asked"), account)
+            .word("operation", operation)
+    };
+    Some(vec![match event {
         ClientEvent::ExecuteAsked {
             request,
             account,
             path,
             arguments,
         } => {
-            let line = about("asked", account).word("operation", "execute");
-            let line = line.path(*path).word("arguments", arguments);
-            vec![line.hidden("request", request.to_string())]
+            let line = begin(*account, "execute").path(*path);
+            number(line.word("arguments", arguments), *request)
         }
         ClientEvent::ReadAsked {
             request,
             account,
             path,
+        } => number(begin(*account, "read").path(*path), *request),
+        ClientEvent::ChangeAsked {
+            request,
+            account,
+            operation,
+            path,
+            ..
         } => {
-            let line = about("asked", account).word("operation", "read");
-            vec![line.path(*path).hidden("request", request.to_string())]
+            let operation = operation.name().to_lowercase();
+            number(begin(*account, &operation).path(*path), *request)
         }
         ClientEvent::DeferredEnded { request, reason } => {
-            let line = Line::new("expired").word("request", request);
-            vec![line.word("reason", reason)]
+            number(Line::new("expired"), *request).word("reason", reason)
         }
         _ => return None,
-    })
+    }])
 }
 
 /// Attributes and observations.

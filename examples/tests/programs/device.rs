@@ -283,6 +283,38 @@ fn a_device_that_was_offline_tells_what_it_has_stored() {
 }
 
 #[test]
+fn what_is_asked_for_is_allowed_and_refused_by_commands() {
+    let (mut server, mut client) = server_and_device();
+    client.say("ask /26241");
+    client.say("ask /3/0/14");
+    server.say("write me /3/0/14 +03:00");
+    client.expect("asked 101 write /3/0/14 request=1");
+    client.say("allow 1");
+    client.expect("answered 1 2.04 Changed");
+    server.expect("answer me write /3/0/14 2.04");
+    server.say("write me /3/0/14 +04:00");
+    client.expect("asked 101 write /3/0/14 request=2");
+    client.say("refuse 2 5.00");
+    client.expect("answered 2 5.00 ");
+    server.expect("answer me write /3/0/14 5.00");
+    client.say("get /3/0/14");
+    client.expect("  /3/0/14 = \"+03:00\"");
+    server.say("exec me /26241/0/6 0='all'");
+    client.expect("asked 101 execute /26241/0/6 0='all' request=3");
+    client.say("refuse 3 2.04");
+    client.expect("error ");
+    client.say("refuse 3");
+    client.expect("answered 3 4.05 ");
+    server.expect("answer me exec /26241/0/6 4.05");
+    server.say("delete me /26241/1");
+    client.expect("asked 101 delete /26241/1 request=4");
+    client.say("allow 4");
+    server.expect("answer me delete /26241/1 2.02");
+    client.say("allow 4");
+    client.expect("error there is no request 4");
+}
+
+#[test]
 fn observations_and_attributes_are_listed_by_server() {
     let (mut first, mut second, mut client) = two_servers_and_device(&[]);
     assert!(asks(&mut first, "attributes me /3/0/9 pmin=5 st=2.5").starts_with("2.04"));
