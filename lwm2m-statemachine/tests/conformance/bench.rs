@@ -635,6 +635,19 @@ impl Bench {
         self.collect();
     }
 
+    /// The application is asked whether it agrees to an Execute, and answers.
+    #[track_caller]
+    pub(crate) fn consent(&mut self, answer: Result<(), Code>) {
+        let asked = self.events().into_iter().find_map(|event| match event {
+            ClientEvent::ExecuteAsked { request, .. } => Some(request),
+            _ => None,
+        });
+        let asked = asked.expect("the application is asked");
+        let sent = self.client.answer_execute(self.now, asked, answer);
+        sent.expect("it is waited for");
+        self.collect();
+    }
+
     /// The device goes offline.
     pub(crate) fn go_offline(&mut self) {
         self.client.go_offline(self.now);

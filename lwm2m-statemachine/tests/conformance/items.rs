@@ -102,7 +102,7 @@ pub(crate) const ITEMS: &[Item] = &[
     test!("ETS-210", sets::ets_210_set_opaque),
     test!("ETS-215", sets::ets_215_set_tlv),
     test!("ETS-220", sets::ets_220_set_json),
-    not_yet!("ETS-241", "Reboot"),
+    test!("ETS-241", device::ets_241_execute_reboot),
     test!("ETS-260", operations::ets_260_discover),
     test!("ETS-270", operations::ets_270_create_object_instance),
     test!(
@@ -122,7 +122,7 @@ pub(crate) const ITEMS: &[Item] = &[
     not_yet!("ETS-566", "bootstrap"),
     test!("ETS-651", sets::ets_651_device_access),
     test!("ETS-652", queries::ets_652_firmware_version),
-    not_yet!("ETS-655", "Reboot"),
+    test!("ETS-655", device::ets_655_reboot),
     not_yet!("ETS-656", "bootstrap"),
     test!("ETS-657", device::ets_657_error_code),
     test!("ETS-660", reporting::ets_660_basic_observation),

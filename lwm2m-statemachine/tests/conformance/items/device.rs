@@ -1,12 +1,15 @@
 //! Device: tests 241, 655 and 657 to 685.
 
 use lwm2m_core::Code;
+use lwm2m_kit::path;
 use lwm2m_objects::{DeviceObject, ErrorCode};
+use lwm2m_statemachine::{ClientEvent, client::DeferredOperation};
 
 use crate::{
-    bench::step,
+    bench::{Bench, step},
     configurations::{c1, c6},
-    message::{create, delete, execute, replace, update},
+    items::registration::expect_register_of_c1,
+    message::{create, delete, execute, read, replace, update},
     tlv::{integer_value, multiple, resource},
 };
 
@@ -80,4 +83,63 @@ pub(crate) fn ets_685_delete_must_fail() {
         .expect(Code::METHOD_NOT_ALLOWED);
     step("GET /3/0");
     assert_eq!(bench.values("/3/0"), before);
+}
+
+/// Reboot is executed: it is answered first, and the registration doesn't end.
+fn execute_reboot(bench: &mut Bench) {
+    step("1. POST /3/0/4: 2.04, and then the reboot");
+    bench.events();
+    bench.request(&execute("/3/0/4")).expect(Code::CHANGED);
+    let is_reboot = |event: &ClientEvent| matches!(event, ClientEvent::Reboot);
+    assert!(
+        !bench.events().iter().any(is_reboot),
+        "the answer may have to be sent again"
+    );
+    bench.pass(10);
+    let events = bench.events();
+    assert!(
+        events.iter().any(is_reboot),
+        "the device is to reboot: {events:?}"
+    );
+    bench.expect_nothing_asked();
+}
+
+pub(crate) fn ets_241_execute_reboot() {
+    let mut bench = c1().registered();
+    execute_reboot(&mut bench);
+    step("2. Register, as in test 101");
+    bench.start();
+    let register = bench.expect_register();
+    expect_register_of_c1(&register);
+    bench.accept_register(&register);
+    bench.request(&read("/3/0")).expect(Code::CONTENT);
+}
+
+pub(crate) fn ets_655_reboot() {
+    let mut bench = c1().registered();
+    bench
+        .client
+        .defer(DeferredOperation::Execute, path("/3/0/4"));
+    step("the application doesn't agree: 4.05, and no reboot");
+    let refused = bench.ask(&execute("/3/0/4"));
+    bench.consent(Err(Code::METHOD_NOT_ALLOWED));
+    bench.answered(&refused).expect(Code::METHOD_NOT_ALLOWED);
+    bench.pass(10);
+    bench.request(&read("/3/0")).expect(Code::CONTENT);
+    let is_reboot = |event: &ClientEvent| matches!(event, ClientEvent::Reboot);
+    assert!(!bench.events().iter().any(is_reboot));
+    step("1. it agrees: 2.04, and then the reboot");
+    let accepted = bench.ask(&execute("/3/0/4"));
+    bench.consent(Ok(()));
+    bench.answered(&accepted).expect(Code::CHANGED);
+    bench.pass(10);
+    assert!(
+        bench.events().iter().any(is_reboot),
+        "the device is to reboot"
+    );
+    step("2. the Client that starts then registers");
+    let mut bench = c1().started();
+    let register = bench.expect_register();
+    expect_register_of_c1(&register);
+    bench.accept_register(&register);
 }
