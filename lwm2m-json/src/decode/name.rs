@@ -8,6 +8,9 @@ use crate::reader::Text;
 
 /// A path that is parsed character by character, so that two texts need not be joined: `/3/0/1` and
 /// `6` are `/3/0/16`.
+///
+/// It may begin with an alternate path, whose segments are no numbers, so that they can't be taken for
+/// identifiers (TS 8.2.2). What it is doesn't matter: the identifiers say what is meant.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Name {
     /// The identifiers of the finished segments, 16 bits each, the last one lowest.
@@ -18,6 +21,8 @@ pub(super) struct Name {
     last: Option<u16>,
     /// Whether it can still become a path.
     valid: bool,
+    /// Whether it is within a segment of an alternate path.
+    within_root: bool,
 }
 
 impl Name {
@@ -27,6 +32,7 @@ impl Name {
         slashes: 0,
         last: None,
         valid: true,
+        within_root: false,
     };
 
     /// The name with more text after it.
@@ -46,6 +52,8 @@ impl Name {
     fn push(&mut self, byte: u8) {
         let digit = u16::from(byte.wrapping_sub(b'0'));
         match (byte, self.last) {
+            (b'/', None) if self.within_root => self.within_root = false,
+            (_, None) if self.within_root => {}
             (b'/', None) if self.slashes == 0 => self.slashes = 1,
             (b'/', Some(id)) if self.slashes < 4 => {
                 self.ids = self.ids << 16 | u64::from(id);
@@ -58,6 +66,12 @@ impl Name {
                 self.last = id.checked_mul(10).and_then(|id| id.checked_add(digit));
                 self.valid &= self.last.is_some();
             }
+            (b'0'..=b'9' | b'/', _) => self.valid = false,
+            // Before the first identifier.
+            _ if self.slashes == 1 => {
+                self.last = None;
+                self.within_root = true;
+            }
             _ => self.valid = false,
         }
     }
@@ -65,7 +79,7 @@ impl Name {
     /// The path, if the whole text is one.
     #[inline(always)]
     pub(super) fn path(self) -> Option<Path> {
-        match (self.valid, self.slashes, self.last) {
+        match (self.valid && !self.within_root, self.slashes, self.last) {
             (true, 1, None) => Some(Path::Root),
             (true, slashes, Some(last)) => path_of(self.ids << 16 | u64::from(last), slashes),
             _ => None,
@@ -77,6 +91,7 @@ impl Name {
     pub(super) fn place(self) -> Option<Path> {
         match (self.valid, self.slashes, self.last) {
             (true, 0, None) => Some(Path::Root),
+            (true, 1, None) if self.within_root => Some(Path::Root),
             (true, slashes @ 2.., None) => path_of(self.ids, slashes.saturating_sub(1)),
             _ => self.path(),
         }
@@ -167,20 +182,58 @@ mod tests {
             "/03/",
             "/3/65535/",
             "/3/0/7/1/",
-            "/x/",
+            "/3/x/",
             "/3/0/ ",
         ] {
             assert_eq!(place(text), None, "{text}");
         }
     }
 
+    /// TS 8.2.2: none of its segments is a number.
+    #[test]
+    fn an_alternate_path_may_stand_before_the_identifiers() {
+        for (prefix, name, path) in [
+            ("/lwm2m/3/0/", "1", "/3/0/1"),
+            ("/lwm2m", "/3/0/1", "/3/0/1"),
+            ("", "/devices/2nd/3/0/1/0", "/3/0/1/0"),
+            ("/a/", "3/0", "/3/0"),
+        ] {
+            assert_eq!(read(prefix, name), path.parse(), "{prefix} {name}");
+        }
+        for (prefix, name) in [
+            ("/lwm2m", ""),
+            ("lwm2m", "/3/0/1"),
+            ("/lwm2m//", "3/0/1"),
+            ("/3/lwm2m/", "0/1"),
+            ("/3/0/", "1a"),
+            ("/00a/", "3/0/1"),
+        ] {
+            assert!(read(prefix, name).is_err(), "{prefix} {name}");
+        }
+    }
+
+    /// The text without the segments that make up an alternate path.
+    fn below_root(mut text: &str) -> &str {
+        while let Some((segment, _)) = text.strip_prefix('/').and_then(|text| text.split_once('/'))
+        {
+            let digits = segment.split('a').next().unwrap_or_default();
+            let number = digits.parse::<u16>().map(|number| number.to_string());
+            if digits.len() == segment.len() || !digits.is_empty() && number != Ok(digits.into()) {
+                break;
+            }
+            text = &text[1 + segment.len()..];
+        }
+        text
+    }
+
     proptest! {
-        /// It agrees with `Path`'s own parser.
+        /// Below an alternate path it agrees with `Path`'s own parser.
         #[test]
         fn it_reads_what_a_path_reads(text in "[/0-9a]{0,12}|(/[0-9]{1,6}){0,5}", cut in 0usize..12) {
             let (prefix, name) = text.split_at(cut.min(text.len()));
             let path = read(prefix, name);
-            prop_assert_eq!(path, text.parse());
+            let text = below_root(&text);
+            prop_assert_eq!(path.ok(), text.parse().ok());
             if let Ok(path) = path {
                 prop_assert_eq!(path.to_string(), text);
             }
