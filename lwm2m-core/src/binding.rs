@@ -75,6 +75,34 @@ impl BindingMode {
     }
 }
 
+impl BindingMode {
+    /// Whether a Client can use it that supports these bindings and modes: the value of Resource 16 of
+    /// the Device Object, which is U or UQ, S or SQ, or one of each in this order (TS E.4).
+    ///
+    /// ```
+    /// use lwm2m_core::BindingMode;
+    ///
+    /// assert!(BindingMode::US.is_supported_by("UQS"));
+    /// assert!(!BindingMode::SQ.is_supported_by("UQS"));
+    /// ```
+    pub fn is_supported_by(self, supported: &str) -> bool {
+        let udp = supported.strip_prefix('U');
+        let rest = udp.unwrap_or(supported);
+        let queues_udp = udp.and_then(|rest| rest.strip_prefix('Q'));
+        let rest = queues_udp.unwrap_or(rest);
+        let sms = rest.strip_prefix('S');
+        let rest = sms.unwrap_or(rest);
+        let queues_sms = sms.and_then(|rest| rest.strip_prefix('Q'));
+        let rest = queues_sms.unwrap_or(rest);
+        let fits = |wanted: bool, found: Option<&str>| !wanted || found.is_some();
+        rest.is_empty()
+            && fits(self.has_udp(), udp)
+            && fits(self.queues_udp(), queues_udp)
+            && fits(self.has_sms(), sms)
+            && fits(self.queues_sms(), queues_sms)
+    }
+}
+
 impl FromStr for BindingMode {
     type Err = BindingModeError;
 
@@ -120,6 +148,32 @@ mod tests {
             assert_eq!(binding.has_sms(), text.contains('S'), "{text}");
             assert_eq!(binding.queues_udp(), text.contains("UQ"), "{text}");
             assert_eq!(binding.queues_sms(), text.contains("SQ"), "{text}");
+        }
+    }
+
+    /// TS E.4: U or UQ, S or SQ, or one of each.
+    #[test]
+    fn what_is_supported_is_what_its_letters_hold() {
+        use BindingMode::{S, SQ, U, UQ, UQS, US};
+
+        for (supported, usable) in [
+            ("U", &[U][..]),
+            ("UQ", &[U, UQ]),
+            ("S", &[S]),
+            ("SQ", &[S, SQ]),
+            ("US", &[U, S, US]),
+            ("UQS", &[U, UQ, S, US, UQS]),
+            ("USQ", &[U, S, SQ, US]),
+            ("UQSQ", &[U, UQ, S, SQ, US, UQS]),
+            ("", &[]),
+            ("Q", &[]),
+            ("SU", &[]),
+            ("UQQ", &[]),
+            ("UT", &[]),
+        ] {
+            let found = BindingMode::ALL.map(|mode| mode.is_supported_by(supported));
+            let expected = BindingMode::ALL.map(|mode| usable.contains(&mode));
+            assert_eq!(found, expected, "{supported}");
         }
     }
 }

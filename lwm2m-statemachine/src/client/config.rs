@@ -1,9 +1,10 @@
 //! The configuration of a Client.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
-use lwm2m_core::{ContentFormat, EndpointName, ObjectId, ShortServerId};
+use lwm2m_core::{ContentFormat, EndpointName, Msisdn, MsisdnError, ObjectId, ShortServerId};
+use lwm2m_linkformat::{RootPath, RootPathError};
 use lwm2m_objects::{BUILT_IN, ObjectTree};
 use thiserror::Error;
 
@@ -13,8 +14,8 @@ use crate::coap;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The Endpoint Client Name (TS 6.3.1): 1 to 252 bytes.
-    pub endpoint_name: String,
+    /// What the Client tells of itself when it registers.
+    pub announced: Announced,
     /// The configuration of the CoAP endpoint, with the seed of all randomness.
     pub coap: coap::Config,
     /// The format of the answer to a Read of a single Resource without Accept (TS 8.1). All other
@@ -87,6 +88,59 @@ impl Default for DownloadConfig {
     }
 }
 
+/// What a Client tells of itself when it registers (TS Table 7).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Announced {
+    /// The Endpoint Client Name (TS 6.3.1): 1 to 252 bytes.
+    pub endpoint_name: String,
+    /// Where the Objects are (TS 8.2.2): `/`, or an alternate path such as `/lwm2m`, written like the
+    /// target of a link. None of its segments is a number. Servers find the Objects below it alone; the
+    /// Bootstrap-Server doesn't use it.
+    pub alternate_path: String,
+    /// The device's MSISDN: 1 to 15 digits with the country code, without `+` (TS 8.2.4). A server
+    /// whose binding has SMS is told.
+    pub sms_number: Option<String>,
+}
+
+/// What a Client tells of itself, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) endpoint: EndpointName<'static>,
+    pub(super) root: Root,
+    pub(super) sms: Option<Msisdn>,
+}
+
+/// Where the Objects are.
+#[derive(Clone, Debug)]
+pub(super) struct Root {
+    text: String,
+    /// As Uri-Path options have them.
+    segments: Vec<String>,
+}
+
+impl Root {
+    pub(super) fn new(text: &str) -> Result<Self, RootPathError> {
+        let path = RootPath::new(text)?;
+        Ok(Self {
+            text: path.as_str().into(),
+            segments: path.segments().map(String::from).collect(),
+        })
+    }
+
+    pub(super) fn path(&self) -> RootPath<'_> {
+        // It has been checked.
+        RootPath::new(&self.text).unwrap_or_default()
+    }
+
+    /// What follows it in the path of a request; `None` if the request isn't below it.
+    pub(super) fn below<'s, S: Iterator<Item = &'s str>>(&self, mut segments: S) -> Option<S> {
+        let mut own = self.segments.iter();
+        own.all(|own| segments.next() == Some(own))
+            .then_some(segments)
+    }
+}
+
 /// How notifications are sent (TS 8.2: both ways are allowed).
 ///
 /// CoAP has only these two, so it won't grow.
@@ -130,7 +184,11 @@ impl ClientConfig {
     /// repeated one repeats message ids and tokens.
     pub fn new(endpoint_name: impl Into<String>, seed: [u8; 32]) -> Self {
         Self {
-            endpoint_name: endpoint_name.into(),
+            announced: Announced {
+                endpoint_name: endpoint_name.into(),
+                alternate_path: "/".into(),
+                sms_number: None,
+            },
             coap: coap::Config::new(seed),
             single_resource_format: ContentFormat::TLV,
             notifications: Reliability::default(),
@@ -168,18 +226,30 @@ pub enum ClientError {
     /// [`ClientConfig::single_resource_format`] can't carry every single Resource.
     #[error("expected text or TLV as the format of single Resources")]
     SingleResourceFormat,
+    /// [`Announced::alternate_path`] can't be one.
+    #[error("{0}")]
+    AlternatePath(#[from] RootPathError),
+    /// [`Announced::sms_number`] is none.
+    #[error("{0}")]
+    SmsNumber(#[from] MsisdnError),
 }
 
 impl ClientConfig {
     /// Checks what can be checked without a tree.
-    pub(super) fn check(&self) -> Result<EndpointName<'static>, ClientError> {
-        let name = EndpointName::new(self.endpoint_name.clone());
-        let name = name.map_err(|_| ClientError::EndpointName)?;
+    pub(super) fn check(&self) -> Result<Identity, ClientError> {
+        let announced = &self.announced;
+        let endpoint = EndpointName::new(announced.endpoint_name.clone());
+        let endpoint = endpoint.map_err(|_| ClientError::EndpointName)?;
         let formats = [ContentFormat::TEXT, ContentFormat::TLV];
         if !formats.contains(&self.single_resource_format) {
             return Err(ClientError::SingleResourceFormat);
         }
-        Ok(name)
+        let sms = announced.sms_number.as_deref().map(str::parse);
+        Ok(Identity {
+            endpoint,
+            root: Root::new(&announced.alternate_path)?,
+            sms: sms.transpose()?,
+        })
     }
 }
 

@@ -15,9 +15,10 @@ use super::{attributes::AttributeStore, refusal::Refusal};
 use crate::coap::MessageBuf;
 
 /// The list of Objects and Object Instances, without the Security Object (TS 5.3.1).
-pub(super) fn object_list(tree: &ObjectTree) -> Vec<u8> {
-    // Every Object supports JSON. Old servers look for the resource type.
+pub(super) fn object_list(tree: &ObjectTree, path: RootPath<'_>) -> Vec<u8> {
+    // The tree writes and reads every Object in JSON. Old servers look for the resource type.
     let root = RegistrationRoot {
+        path,
         content_formats: &[ContentFormat::JSON],
         resource_type: true,
         ..RegistrationRoot::default()

@@ -37,7 +37,7 @@ use self::{
     timers::{Timer, Timers},
 };
 pub use self::{
-    config::{ClientConfig, ClientError, DownloadConfig, Reliability, Storing},
+    config::{Announced, ClientConfig, ClientError, DownloadConfig, Reliability, Storing},
     connection::{Inbound, InboundRefusal, Session},
     event::{
         AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, DeferredEnd,
@@ -79,12 +79,12 @@ impl Client {
     /// [`ClientError`]: for an invalid configuration, a tree without a mandatory Object (Security,
     /// Server, Device), and two accounts of one server.
     pub fn new(config: ClientConfig, tree: ObjectTree) -> Result<Self, ClientError> {
-        let endpoint_name = config.check()?;
+        let identity = config.check()?;
         config::check_objects(&tree)?;
         accounts::check(&tree)?;
         // The endpoint has its own stream of randomness.
         let mut random = Random::new(config.coap.seed);
-        let requests = Requests::new(&config);
+        let requests = Requests::new(&config, identity.root.clone());
         let flows = Flows::new(&config.coap.transmission);
         let attributes = AttributeStore::new(config.most_attributes);
         let max_transmit_wait = config.coap.transmission.max_transmit_wait();
@@ -97,7 +97,7 @@ impl Client {
         endpoint.stream_requests = true;
         let endpoint = Endpoint::new(endpoint);
         let terms = Terms {
-            endpoint_name,
+            identity,
             max_transmit_wait,
             digest_key: DigestKey(random.next_u64(), random.next_u64()),
             retry: Retry {

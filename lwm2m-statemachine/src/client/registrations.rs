@@ -10,13 +10,14 @@ mod retry;
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
-use lwm2m_core::{EndpointName, InstanceId, Instant, ShortServerId};
+use lwm2m_core::{InstanceId, Instant, ShortServerId};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
 use self::registration::{Outcome, Registration, Step};
 pub(super) use self::retry::Retry;
 use super::{
     accounts::{self, Caller, DigestKey},
+    config::Identity,
     connection::{Inbound, InboundRefusal, Session},
     event::{
         AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure,
@@ -41,7 +42,7 @@ pub(super) struct Registrations {
 /// What is the same for all registrations.
 #[derive(Debug)]
 pub(super) struct Terms {
-    pub(super) endpoint_name: EndpointName<'static>,
+    pub(super) identity: Identity,
     pub(super) max_transmit_wait: Duration,
     pub(super) retry: Retry,
     pub(super) digest_key: DigestKey,
@@ -430,7 +431,7 @@ impl Registrations {
             now,
             tree: context.tree,
             endpoint: context.endpoint,
-            endpoint_name: &self.terms.endpoint_name,
+            identity: &self.terms.identity,
             max_transmit_wait: self.terms.max_transmit_wait,
             retry: &mut self.terms.retry,
             is_started: self.is_started,

@@ -31,7 +31,7 @@ use self::{
 use super::{
     accounts::{Caller, Origin},
     attributes::AttributeStore,
-    config::ClientConfig,
+    config::{ClientConfig, Root},
     content::content,
     discover::discover,
     event::{
@@ -54,6 +54,8 @@ pub(super) struct Requests {
     large: LargeReads,
     /// The format of a single Resource, if the request doesn't name one.
     single_resource_format: ContentFormat,
+    /// Where servers find the Objects.
+    root: Root,
 }
 
 /// What a request is served with.
@@ -177,7 +179,7 @@ impl Progress {
 }
 
 impl Requests {
-    pub(super) fn new(config: &ClientConfig) -> Self {
+    pub(super) fn new(config: &ClientConfig, root: Root) -> Self {
         // A request that the endpoint has forgotten can no longer be answered.
         let remembered = config.coap.transmission.non_lifetime();
         let longest = remembered.saturating_sub(Duration::from_secs(1));
@@ -187,6 +189,7 @@ impl Requests {
             streams: Streams::default(),
             large: LargeReads::default(),
             single_resource_format: config.single_resource_format,
+            root,
         }
     }
 
@@ -288,7 +291,13 @@ impl Requests {
     ) {
         if block.offset == 0 {
             let has_payload = !request.payload().is_empty();
-            let classified = classify(context.tree, origin.caller, request, has_payload);
+            let classified = classify(
+                context.tree,
+                &self.root,
+                origin.caller,
+                request,
+                has_payload,
+            );
             let streamed = classified.and_then(|classified| {
                 classified.admit(context.tree)?;
                 Ok(classified.streamed(context.tree))
@@ -355,7 +364,7 @@ impl Requests {
     ) -> Result<Progress, Refusal> {
         let reader = context.reader();
         let tree = reader.tree;
-        let classified = classify(tree, origin.caller, request, !body.is_empty())?;
+        let classified = classify(tree, &self.root, origin.caller, request, !body.is_empty())?;
         let path = classified.target.path();
         let admitted = classified.admit(tree);
         if classified.operation == Operation::CancelObservation {

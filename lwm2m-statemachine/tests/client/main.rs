@@ -4,6 +4,7 @@ extern crate alloc;
 
 mod access;
 mod accounts;
+mod announced;
 mod attributes;
 mod bad_input;
 mod changes;

@@ -4,12 +4,15 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use lwm2m_core::{
-    BindingMode, ContentFormat, EndpointName, InstanceId, Lifetime, Method, ParameterQuery,
+    BindingMode, ContentFormat, InstanceId, Lifetime, Method, Msisdn, ParameterQuery,
     RegisterParameters, UpdateParameters, Version,
 };
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Server};
 
-use super::{super::discover::object_list, location::Location};
+use super::{
+    super::{config::Identity, discover::object_list},
+    location::Location,
+};
 use crate::coap::{MessageBuf, OptionError};
 
 /// Room for all of a Register but the object list.
@@ -20,34 +23,41 @@ const CAPACITY: usize = 96;
 pub(super) struct Parameters {
     lifetime: Lifetime,
     binding: BindingMode,
+    /// Where the Client can be reached by SMS, if the binding has that.
+    sms: Option<Msisdn>,
     /// The object list, in link-format.
     objects: Vec<u8>,
 }
 
 impl Parameters {
     /// The parameters for the server of this Server Object Instance; `None` if that is unusable.
-    pub(super) fn of(tree: &ObjectTree, server_instance: InstanceId) -> Option<Self> {
+    pub(super) fn of(
+        tree: &ObjectTree,
+        server_instance: InstanceId,
+        identity: &Identity,
+    ) -> Option<Self> {
         let server = Server::load(tree, server_instance)?;
         Some(Self {
             lifetime: Lifetime::from_secs(server.lifetime)?,
             binding: server.binding,
-            objects: object_list(tree),
+            sms: identity.sms.filter(|_| server.binding.has_sms()),
+            objects: object_list(tree, identity.root.path()),
         })
     }
 
     /// `POST /rd` with all of it.
-    pub(super) fn register(&self, endpoint: &EndpointName<'_>) -> Result<MessageBuf, OptionError> {
+    pub(super) fn register(&self, identity: &Identity) -> Result<MessageBuf, OptionError> {
         let capacity = CAPACITY.saturating_add(self.objects.len());
         let mut message = MessageBuf::request_with_capacity(Method::Post, capacity);
         message
             .uri_path("rd")?
             .content_format(ContentFormat::LINK_FORMAT)?;
         let parameters = RegisterParameters {
-            endpoint: endpoint.clone(),
+            endpoint: identity.endpoint.clone(),
             lifetime: self.lifetime,
             version: Version::INITIAL,
             binding: self.binding.into(),
-            sms: None,
+            sms: self.sms,
         };
         queries(&mut message, parameters.queries())?;
         message.payload(&self.objects);
@@ -68,7 +78,8 @@ impl Parameters {
         let parameters = UpdateParameters {
             lifetime: (known.lifetime != self.lifetime).then_some(self.lifetime),
             binding: (known.binding != self.binding).then(|| self.binding.into()),
-            sms: None,
+            // That it's gone, the binding tells.
+            sms: self.sms.filter(|sms| known.sms != Some(*sms)),
         };
         queries(&mut message, parameters.queries())?;
         if let Some(objects) = objects {

@@ -20,12 +20,13 @@ use alloc::{
 };
 use core::time::Duration;
 
-use lwm2m_core::{Code, EndpointName, Instant, Method};
+use lwm2m_core::{Code, Instant, Method};
 use lwm2m_objects::ObjectTree;
 
 use super::{
     super::{
         accounts::{Access, Account},
+        config::Identity,
         connection::Session,
         event::{AccountRole, ConnectionId, RegistrationFailure, RegistrationState},
     },
@@ -115,7 +116,7 @@ pub(super) struct Step<'c> {
     pub(super) now: Instant,
     pub(super) tree: &'c ObjectTree,
     pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
-    pub(super) endpoint_name: &'c EndpointName<'static>,
+    pub(super) identity: &'c Identity,
     pub(super) max_transmit_wait: Duration,
     pub(super) retry: &'c mut Retry,
     /// Whether the application wants registrations.
@@ -540,7 +541,7 @@ impl Registration {
     fn register(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
         let parameters = self.parameters(step).ok_or(RegistrationFailure::Unusable);
         let sent = parameters.and_then(|parameters| {
-            let message = parameters.register(step.endpoint_name);
+            let message = parameters.register(step.identity);
             let message = message.map_err(|_| RegistrationFailure::Unusable)?;
             Ok((step.request(connection, message)?, parameters))
         });
@@ -662,7 +663,7 @@ impl Registration {
 
     /// What the server should know.
     fn parameters(&self, step: &Step<'_>) -> Option<Parameters> {
-        Parameters::of(step.tree, self.account.server_instance?)
+        Parameters::of(step.tree, self.account.server_instance?, step.identity)
     }
 
     /// The link is back, or will be: the server hears an Update before notifications (TS 8.3).

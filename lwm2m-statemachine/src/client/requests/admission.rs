@@ -20,7 +20,7 @@ use lwm2m_core::{
 };
 use lwm2m_objects::{ObjectTree, Target, access};
 
-use super::super::{accounts::Caller, refusal::Refusal};
+use super::super::{accounts::Caller, config::Root, refusal::Refusal};
 use crate::{coap::MessageRef, downlink::payload};
 
 /// A request whose operation and target are known.
@@ -37,11 +37,17 @@ pub(super) struct Classified<'t> {
 /// `has_payload` says whether its body, of which the request may carry only a block, isn't empty.
 pub(super) fn classify<'t>(
     tree: &'t ObjectTree,
+    root: &Root,
     caller: Caller,
     message: &MessageRef<'_>,
     has_payload: bool,
 ) -> Result<Classified<'t>, Refusal> {
-    let path = path(message)?;
+    let segments = match caller {
+        // The Objects are found below it alone (TS 8.2.2).
+        Caller::Server(_) => root.below(message.uri_path()),
+        Caller::BootstrapServer => Some(message.uri_path()),
+    };
+    let path = path(segments.ok_or(Refusal::NotFound)?)?;
     let method = message.code().method().ok_or(Refusal::NotSupported)?;
     let request = DownlinkRequest {
         accept: message.accept(),
@@ -66,12 +72,10 @@ pub(super) fn classify<'t>(
 
 /// The path of a request. An invalid path in the Security Object counts as the Object itself:
 /// access to it is refused before anything is looked up.
-fn path(message: &MessageRef<'_>) -> Result<Path, Refusal> {
-    Path::from_segments(message.uri_path()).or_else(|_| {
-        match Path::from_segments(message.uri_path().take(1)) {
-            Ok(security @ Path::Object(ObjectId::SECURITY)) => Ok(security),
-            _ => Err(Refusal::NotFound),
-        }
+fn path<'s>(segments: impl Iterator<Item = &'s str> + Clone) -> Result<Path, Refusal> {
+    Path::from_segments(segments.clone()).or_else(|_| match Path::from_segments(segments.take(1)) {
+        Ok(security @ Path::Object(ObjectId::SECURITY)) => Ok(security),
+        _ => Err(Refusal::NotFound),
     })
 }
 
@@ -188,7 +192,8 @@ mod tests {
         let wire = request.finish(MessageType::Confirmable, 1, Token::EMPTY);
         let message = MessageRef::parse(wire.as_ref()).unwrap();
         let tree = example::client();
-        let classified = classify(&tree, Caller::BootstrapServer, &message, true);
+        let root = Root::new("/lwm2m").unwrap();
+        let classified = classify(&tree, &root, Caller::BootstrapServer, &message, true);
         let admitted = classified.and_then(|classified| classified.admit(&tree));
         admitted.unwrap_err()
     }

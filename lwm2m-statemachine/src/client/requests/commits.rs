@@ -4,7 +4,8 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use lwm2m_core::{
-    Code, ContentFormat, ObjectId, Operation, Path, ShortServerId, WriteMode, codec::Scope,
+    BindingMode, Code, ContentFormat, ObjectId, Operation, Path, ResourceId, ShortServerId, Value,
+    WriteMode, codec::Scope,
 };
 use lwm2m_objects::{Change, CheckedChanges, ObjectTree, Transaction, access};
 
@@ -88,11 +89,13 @@ impl<B: AsRef<[u8]>> ChangeRequest<B> {
 
     /// Checks the payload against the tree.
     pub(super) fn prepare(&self, tree: &ObjectTree) -> Result<Prepared, Refusal> {
-        match self.operation {
+        let prepared = match self.operation {
             Operation::Create => self.create(tree),
             Operation::Delete => self.delete(tree),
             _ => self.write(tree),
-        }
+        }?;
+        check_bindings(tree, prepared.changes.iter())?;
+        Ok(prepared)
     }
 
     /// Write (TS 5.4.3): the decoder pushes into the transaction.
@@ -174,6 +177,37 @@ fn created(changes: &[Change]) -> Vec<Path> {
     });
     let theirs = |path: &Path| path.object() != Some(ObjectId::ACCESS_CONTROL);
     created.filter(theirs).collect()
+}
+
+/// Checks that a server chooses only what the Client supports as its binding (TS 5.3.1.1, E.2): 4.00
+/// else.
+fn check_bindings<'c>(
+    tree: &ObjectTree,
+    mut changes: impl Iterator<Item = &'c Change>,
+) -> Result<(), Refusal> {
+    /// Binding of the Server Object (TS E.2).
+    const BINDING: ResourceId = ResourceId::new(7);
+    /// Supported Binding and Modes of the Device (TS E.4).
+    const SUPPORTED: Path = Path::of(&[3, 0, 16]).unwrap();
+    let is_usable = |text: &str| {
+        let binding: Option<BindingMode> = text.parse().ok();
+        match (binding, tree.get(SUPPORTED)) {
+            (Some(binding), Some(Value::String(supported))) => binding.is_supported_by(&supported),
+            (binding, _) => binding.is_some(),
+        }
+    };
+    let fits = changes.all(|change| match change {
+        Change::Set {
+            path: Path::Resource(ObjectId::SERVER, _, BINDING),
+            value: Value::String(text),
+        } => is_usable(text),
+        _ => true,
+    });
+    if fits {
+        Ok(())
+    } else {
+        Err(Refusal::Malformed)
+    }
 }
 
 fn locate(answer: &mut MessageBuf, path: Path) -> Result<(), Refusal> {
