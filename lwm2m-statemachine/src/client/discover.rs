@@ -21,7 +21,6 @@ pub(super) fn object_list(tree: &ObjectTree, path: RootPath<'_>) -> Vec<u8> {
         path,
         content_formats: &[ContentFormat::JSON],
         resource_type: true,
-        ..RegistrationRoot::default()
     };
     let mut list = Vec::with_capacity(96);
     let mut writer = RegistrationWriter::new(&mut list, root);
