@@ -23,8 +23,9 @@ pub struct ClientConfig {
     pub single_resource_format: ContentFormat,
     /// How notifications are sent.
     pub notifications: Reliability,
-    /// How long to wait after a registration has failed once. The wait doubles with each further
-    /// failure.
+    /// How long to wait after a registration has failed once, less up to a half at random. The wait
+    /// doubles with each further failure in a row. After a refusal (4.xx) it is 16 times as long, and
+    /// after a 5.03 at least its Max-Age.
     pub retry_first: Duration,
     /// The longest wait between two attempts.
     pub retry_most: Duration,

@@ -489,6 +489,34 @@ pub enum RegistrationFailure {
     Overload(SendError),
 }
 
+/// What a failure says of the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The server has judged, and another attempt will end the same way unless someone changes
+    /// something: 4.xx, such as 4.00, 4.03 and 4.12 for a Register, and a location that can't be used.
+    Refused,
+    /// Nothing was heard of the server: no answer in time, or no connection.
+    Silent,
+    /// The server is there, and another attempt may end better: 5.xx, a Reset, a failed exchange.
+    Passing,
+    /// Nothing was sent: the fault is the Client's.
+    Own,
+}
+
+impl RegistrationFailure {
+    /// What it says of the next attempt.
+    pub const fn kind(self) -> FailureKind {
+        match self {
+            Self::Refused(code) if code.class() == 4 => FailureKind::Refused,
+            Self::NoLocation | Self::LocationTooLong => FailureKind::Refused,
+            Self::Refused(_) | Self::Reset | Self::Failed(_) => FailureKind::Passing,
+            Self::Timeout | Self::Disconnected | Self::Expired => FailureKind::Silent,
+            Self::Unusable | Self::Overload(_) => FailureKind::Own,
+        }
+    }
+}
+
 impl From<FailureReason> for RegistrationFailure {
     fn from(reason: FailureReason) -> Self {
         match reason {

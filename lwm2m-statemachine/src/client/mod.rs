@@ -41,7 +41,7 @@ pub use self::{
     connection::{Inbound, InboundRefusal, Session},
     event::{
         AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, DeferredEnd,
-        DeferredError, DeferredId, DeferredOperation, DownloadOutcome, DownloadStatus,
+        DeferredError, DeferredId, DeferredOperation, DownloadOutcome, DownloadStatus, FailureKind,
         InvalidAnswer, ObservationStatus, RegistrationFailure, RegistrationState,
         StoredNotifications,
     },

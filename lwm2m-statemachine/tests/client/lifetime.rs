@@ -5,7 +5,8 @@ use core::time::Duration;
 use lwm2m_core::{Code, Instant};
 use lwm2m_kit::account;
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent, RegistrationFailure, Session, client::DeferredOperation,
+    ClientConfig, ClientEvent, RegistrationFailure, Reliability, Session,
+    client::{DeferredOperation, FailureKind},
     coap::MessageBuf,
 };
 
@@ -292,7 +293,8 @@ fn an_update_that_is_refused_otherwise_is_followed_by_a_register_later() {
     let update = hosts.update(account(0));
     hosts.answer_code(&update, Code::FORBIDDEN);
     assert!(hosts.is_silent() && !hosts.client.is_registered(account(0)));
-    hosts.pass(seconds(5));
+    let retry = hosts.client.poll_timeout().unwrap();
+    hosts.pass(retry.saturating_duration_since(hosts.now));
     hosts.register(account(0));
 }
 
@@ -340,4 +342,115 @@ fn a_lifetime_beyond_the_clock_is_no_harm() {
     let register = hosts.register(account(0));
     hosts.accept(account(0), &register);
     hosts.client.update(hosts.now, account(0));
+}
+
+/// The observation has ended, so nothing of it is repeated, and nothing is before the Register.
+#[test]
+fn a_notification_that_is_still_repeated_is_given_up_for_the_register() {
+    let mut config = ClientConfig::new("example-client", [3; 32]);
+    config.notifications = Reliability::Confirmable;
+    let mut hosts = Hosts::with(config, tree([secured("one", 101, 300)]));
+    hosts.client.start(hosts.now);
+    hosts.connect(account(0), Session::New);
+    hosts.accept_all();
+    let link = hosts.link(account(0));
+    hosts.request(link, observe(0, "/3/0/9"));
+    let _ = hosts.only();
+    hosts.events();
+    // The Update is under way, and behind it a notification.
+    hosts.pass(seconds(LIFETIME - 40));
+    let update = hosts.sent().remove(0).1;
+    hosts.answer_code(&update, Code::SERVICE_UNAVAILABLE);
+    set_level(&mut hosts, 9);
+    hosts.pass(seconds(1));
+    assert!(!hosts.sent().is_empty(), "the notification");
+    hosts.sleep(seconds(39));
+    hosts.register(account(0));
+    expect_expired(&mut hosts);
+    hosts.pass(seconds(1));
+    assert!(hosts.is_silent());
+}
+
+fn wait_after(code: Code, hosts: &mut Hosts) -> Duration {
+    let register = hosts.register(account(0));
+    hosts.answer_code(&register, code);
+    let events = hosts.events();
+    let [
+        ClientEvent::RegistrationFailed {
+            reason,
+            retry: Some(retry),
+            ..
+        },
+    ] = events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(reason, RegistrationFailure::Refused(code));
+    let wait = retry.saturating_duration_since(hosts.now);
+    hosts.pass(wait);
+    wait
+}
+
+/// A judgement stands longer than an accident: TS Table 27 for the codes of a Register.
+#[test]
+fn a_register_that_is_refused_is_tried_again_later_than_one_that_failed() {
+    for (code, first) in [
+        (Code::BAD_REQUEST, 80),
+        (Code::FORBIDDEN, 80),
+        (Code::PRECONDITION_FAILED, 80),
+        (Code::INTERNAL_SERVER_ERROR, 5),
+    ] {
+        let mut hosts = Hosts::new(tree([open("one", 101, 300)]));
+        hosts.client.start(hosts.now);
+        hosts.connect(account(0), Session::New);
+        for doubled in 0..4 {
+            let full = seconds(first << doubled);
+            let wait = wait_after(code, &mut hosts);
+            assert!((full / 2..=full).contains(&wait), "{code}: {wait:?}");
+        }
+    }
+}
+
+/// Half of a wait is random, so that a fleet doesn't come back all at once.
+#[test]
+fn two_devices_wait_for_different_times() {
+    let wait = |seed| {
+        let config = ClientConfig::new("example-client", [seed; 32]);
+        let mut hosts = Hosts::with(config, tree([open("one", 101, 300)]));
+        hosts.client.start(hosts.now);
+        hosts.connect(account(0), Session::New);
+        wait_after(Code::INTERNAL_SERVER_ERROR, &mut hosts)
+    };
+    assert_ne!(wait(1), wait(2));
+    assert_eq!(wait(1), wait(1));
+}
+
+#[test]
+fn a_failure_tells_of_what_kind_it_is() {
+    for (failure, kind) in [
+        (
+            RegistrationFailure::Refused(Code::BAD_REQUEST),
+            FailureKind::Refused,
+        ),
+        (
+            RegistrationFailure::Refused(Code::FORBIDDEN),
+            FailureKind::Refused,
+        ),
+        (
+            RegistrationFailure::Refused(Code::PRECONDITION_FAILED),
+            FailureKind::Refused,
+        ),
+        (RegistrationFailure::NoLocation, FailureKind::Refused),
+        (
+            RegistrationFailure::Refused(Code::SERVICE_UNAVAILABLE),
+            FailureKind::Passing,
+        ),
+        (RegistrationFailure::Reset, FailureKind::Passing),
+        (RegistrationFailure::Timeout, FailureKind::Silent),
+        (RegistrationFailure::Disconnected, FailureKind::Silent),
+        (RegistrationFailure::Expired, FailureKind::Silent),
+        (RegistrationFailure::Unusable, FailureKind::Own),
+    ] {
+        assert_eq!(failure.kind(), kind, "{failure}");
+    }
 }

@@ -360,7 +360,7 @@ fn a_server_that_forgot_the_registration_is_registered_with_anew() {
 /// Refuses the pending Register and waits for the next one; returns how long.
 fn refuse(bench: &mut Bench) -> Duration {
     let register = bench.sent();
-    bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
+    bench.answer(&register, MessageBuf::response(Code::INTERNAL_SERVER_ERROR));
     let events = bench.events();
     let [
         ClientEvent::RegistrationFailed {
@@ -372,14 +372,17 @@ fn refuse(bench: &mut Bench) -> Duration {
     else {
         panic!("{events:?}");
     };
-    assert_eq!(reason, RegistrationFailure::Refused(Code::FORBIDDEN));
+    assert_eq!(
+        reason,
+        RegistrationFailure::Refused(Code::INTERNAL_SERVER_ERROR)
+    );
     let wait = retry.saturating_duration_since(bench.now);
     bench.pass(wait);
     wait
 }
 
 #[test]
-fn a_refused_register_is_tried_again_later_and_later() {
+fn a_register_that_fails_is_tried_again_later_and_later() {
     let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
     for failures in 0..4 {
         let wait = refuse(&mut bench);
@@ -395,7 +398,7 @@ fn a_registration_that_stands_lets_waits_begin_anew() {
         refuse(&mut bench);
     }
     bench.accept_register();
-    // The server forgets it and refuses again.
+    // The server forgets it and fails again.
     bench.client.update(bench.now, account(0));
     let update = bench.sent();
     bench.answer(&update, MessageBuf::response(Code::NOT_FOUND));

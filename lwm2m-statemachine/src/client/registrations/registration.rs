@@ -28,7 +28,7 @@ use super::{
         accounts::{Access, Account},
         config::Identity,
         connection::Session,
-        event::{AccountRole, ConnectionId, RegistrationFailure, RegistrationState},
+        event::{AccountRole, ConnectionId, FailureKind, RegistrationFailure, RegistrationState},
     },
     lease::Lease,
     location::Location,
@@ -356,7 +356,7 @@ impl Registration {
             Some(Kind::Deregister) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
             // The registration goes on, and the application knows of the connection.
             None if self.lease.is_some() => {
-                self.wait(step, Duration::ZERO);
+                self.wait(step, reason, Duration::ZERO);
             }
             _ => self.fail(step, reason, Duration::ZERO),
         }
@@ -632,17 +632,24 @@ impl Registration {
     /// Waits before the next attempt, and tells why.
     fn fail(&mut self, step: &mut Step<'_>, reason: RegistrationFailure, at_least: Duration) {
         let goes_on = self.is_wanted(step.is_started) && !self.is_leaving;
-        let retry = goes_on.then(|| self.wait(step, at_least));
+        let retry = goes_on.then(|| self.wait(step, reason, at_least));
         step.outcomes.push(Outcome::Failed { reason, retry });
     }
 
     /// Waits before the next attempt, longer with each failure in a row. An Update is sent again then,
     /// even if nothing has changed.
-    fn wait(&mut self, step: &mut Step<'_>, at_least: Duration) -> Instant {
+    fn wait(
+        &mut self,
+        step: &mut Step<'_>,
+        reason: RegistrationFailure,
+        at_least: Duration,
+    ) -> Instant {
         if let Some(lease) = &mut self.lease {
             lease.update_asked = true;
         }
-        self.attempts.fail(step.now, step.retry, at_least)
+        let is_refused = reason.kind() == FailureKind::Refused;
+        self.attempts
+            .fail(step.now, step.retry, is_refused, at_least)
     }
 
     fn begin(&mut self, step: &Step<'_>, request: RequestId, kind: Kind) {

@@ -30,6 +30,9 @@ impl Retry {
     }
 }
 
+/// How many other failures a refusal counts for.
+const REFUSAL: u32 = 4;
+
 /// The failures in a row of one registration.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
@@ -40,9 +43,20 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// One more has failed. The next one begins after a wait, which is at least this long, and not
-    /// longer than the longest.
-    pub(super) fn fail(&mut self, now: Instant, retry: &mut Retry, at_least: Duration) -> Instant {
-        let next = now + retry.after(self.failures).max(at_least.min(retry.most));
+    /// longer than the longest. After a refusal it is as long as after a row of other failures: the
+    /// server has judged, and won't soon judge otherwise.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        retry: &mut Retry,
+        is_refused: bool,
+        at_least: Duration,
+    ) -> Instant {
+        let row = if is_refused { REFUSAL } else { 0 };
+        let next = now
+            + retry
+                .after(self.failures.saturating_add(row))
+                .max(at_least.min(retry.most));
         self.failures = self.failures.saturating_add(1);
         self.next = Some(next);
         next
