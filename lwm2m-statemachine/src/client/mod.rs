@@ -637,10 +637,9 @@ impl Client {
         }
     }
 
-    /// Whether a connection belongs to an account or a download.
+    /// Whether a connection belongs to an account, and is up, or to a download.
     fn is_in_use(&self, connection: ConnectionId) -> bool {
-        self.registrations.account_on(connection).is_some()
-            || self.downloads.at(connection).is_some()
+        self.registrations.is_up(connection) || self.downloads.at(connection).is_some()
     }
 
     /// Handles an incoming message that isn't a request.

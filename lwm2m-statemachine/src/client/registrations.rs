@@ -373,6 +373,12 @@ impl Registrations {
         all.find(|registration| registration.account.id == account)
     }
 
+    /// Whether a connection is up.
+    pub(super) fn is_up(&self, connection: ConnectionId) -> bool {
+        let mut all = self.all.iter();
+        all.any(|registration| registration.is_up(connection))
+    }
+
     /// The account of a connection that is in use.
     pub(super) fn account_on(&self, connection: ConnectionId) -> Option<AccountId> {
         let mut all = self.all.iter();

@@ -5,7 +5,7 @@ use core::time::Duration;
 use lwm2m_core::{Code, Method, ObjectId};
 use lwm2m_kit::{account, instance, path};
 use lwm2m_objects::{
-    Change, Store,
+    Change, SECURITY, Store,
     typed::{Security, Server, SmsSecurity},
 };
 use lwm2m_statemachine::{
@@ -137,6 +137,42 @@ fn an_account_whose_uri_or_keys_change_is_connected_and_registered_anew_and_no_o
         hosts.accept(account(1), &register);
         assert!(hosts.client.is_registered(account(1)));
     }
+}
+
+/// What was granted to other keys doesn't go on, whatever the next session is.
+#[test]
+fn an_account_whose_keys_change_without_a_connection_is_registered_anew() {
+    let mut hosts = Hosts::registered([secured("one", 101, DAY)]);
+    hosts.lose(account(0));
+    let keys = Change::Set {
+        path: path("/0/0/5"),
+        value: vec![8; 16].into(),
+    };
+    hosts.client.change(hosts.now, [keys]).unwrap();
+    assert!(!hosts.client.is_registered(account(0)));
+    // It isn't held up by what failed with the old ones.
+    assert_eq!(hosts.linked(), [account(0)]);
+    hosts.connect(account(0), Session::Resumed);
+    hosts.register(account(0));
+}
+
+#[test]
+fn an_account_that_can_no_longer_be_read_is_left_over_its_old_session() {
+    let mut hosts = Hosts::registered([secured("one", 101, DAY)]);
+    let link = hosts.link(account(0));
+    let without_keys = Store::new(&SECURITY)
+        .with(instance(0), 0, "coaps://one")
+        .with(instance(0), 1, false)
+        .with(instance(0), 2, 0)
+        .with(instance(0), 10, 101);
+    let replace = |store: &mut Store| *store = without_keys;
+    let (now, id) = (hosts.now, ObjectId::SECURITY);
+    hosts.client.object(now, id, replace).unwrap();
+    let deregister = hosts.deregister(account(0));
+    assert_eq!(deregister.to, link);
+    hosts.answer_code(&deregister, Code::DELETED);
+    assert_eq!(hosts.linked(), []);
+    assert_eq!(state(&hosts, account(0)), RegistrationState::Resting);
 }
 
 /// TS 7.1.7: "MUST NOT be used".

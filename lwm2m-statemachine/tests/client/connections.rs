@@ -240,6 +240,20 @@ fn another_address_of_a_session_is_an_update() {
 }
 
 #[test]
+fn what_arrives_on_a_connection_that_is_not_up_is_met_with_silence() {
+    let mut hosts = observed();
+    hosts.lose(account(0));
+    hosts.pass(FIRST);
+    let link = hosts.link(account(0));
+    hosts.request(link, get("/3/0/0"));
+    // A ping.
+    hosts.datagram(link, b"\x40\x00\x00\x01");
+    assert!(hosts.is_silent());
+    hosts.connect(account(0), Session::Resumed);
+    hosts.update(account(0));
+}
+
+#[test]
 fn what_is_told_of_an_unknown_connection_does_nothing() {
     let mut hosts = observed();
     let old = hosts.link(account(0));
@@ -521,9 +535,13 @@ fn short_messages_are_taken_from_the_servers_number_alone() {
     assert_eq!((sent[1].to, sent[1].path()), (link, location(account(0))));
     assert_eq!(sent.len(), 2);
     hosts.client.deregister(hosts.now);
-    let _ = hosts.only();
+    let deregister = hosts.only().1;
     hosts.request(sms, on(Method::Post, "/1/10/8"));
     assert!(hosts.is_silent(), "without a registration");
+    hosts.answer_code(&deregister, Code::DELETED);
+    hosts.links.insert(account(7), sms);
+    hosts.events();
+    assert!(hosts.links.is_empty(), "both connections are closed");
 }
 
 #[test]

@@ -184,6 +184,28 @@ fn the_lifetime_ends_offline_too_and_a_register_follows_online() {
     hosts.register(account(0));
 }
 
+/// The server has forgotten the registration by itself.
+#[test]
+fn a_deregister_is_not_repeated_after_the_lifetime() {
+    let mut hosts = observed();
+    hosts.pass(seconds(LIFETIME - 40));
+    let update = hosts.sent().remove(0).1;
+    hosts.client.deregister(hosts.now);
+    hosts.answer_code(&update, Code::CHANGED);
+    hosts.deregister(account(0));
+    hosts.events();
+    hosts.sleep(seconds(40));
+    assert!(hosts.is_silent());
+    assert_eq!(
+        hosts.events(),
+        [ClientEvent::DeregisterFailed {
+            account: account(0),
+            reason: RegistrationFailure::Expired
+        }]
+    );
+    assert_eq!(hosts.linked(), []);
+}
+
 #[test]
 fn a_deferred_request_ends_with_the_lifetime() {
     let mut hosts = observed();

@@ -20,6 +20,7 @@ mod growth;
 mod hosts;
 mod large;
 mod lifetime;
+mod lives;
 mod observe;
 mod operations;
 mod order;

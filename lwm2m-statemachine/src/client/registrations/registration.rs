@@ -88,7 +88,8 @@ struct Exchange {
 enum Kind {
     Register(Parameters),
     Update(Parameters),
-    Deregister,
+    /// Until the lifetime is over: then the server has forgotten the registration by itself.
+    Deregister(Instant),
 }
 
 /// What a step of a registration asks for.
@@ -168,6 +169,12 @@ impl Registration {
         self.inbound
     }
 
+    /// Whether this connection is one of the account, and up.
+    pub(super) fn is_up(&self, connection: ConnectionId) -> bool {
+        let own = matches!(self.link, Link::Up(own) if own.id == connection);
+        own || self.inbound == Some(connection)
+    }
+
     /// Whether this connection is one of the account.
     pub(super) fn has(&self, connection: ConnectionId) -> bool {
         self.connection() == Some(connection) || self.inbound == Some(connection)
@@ -218,8 +225,19 @@ impl Registration {
 
     /// Whether the lifetime is over.
     pub(super) fn has_expired(&self, now: Instant) -> bool {
-        let lease = self.lease.as_ref();
-        lease.is_some_and(|lease| lease.expires <= now)
+        self.end().is_some_and(|end| end <= now)
+    }
+
+    /// When the lifetime is over, also of a registration that is being ended.
+    fn end(&self) -> Option<Instant> {
+        match (&self.lease, &self.exchange) {
+            (Some(lease), _) => Some(lease.expires),
+            (None, Some(exchange)) => match exchange.kind {
+                Kind::Deregister(end) => Some(end),
+                Kind::Register(_) | Kind::Update(_) => None,
+            },
+            (None, None) => None,
+        }
     }
 
     /// Whether nothing is left of an account that is no longer in the tree.
@@ -231,7 +249,7 @@ impl Registration {
     pub(super) fn state(&self, is_started: bool) -> RegistrationState {
         let exchange = self.exchange.as_ref();
         match exchange.map(|exchange| &exchange.kind) {
-            Some(Kind::Deregister) => RegistrationState::Deregistering,
+            Some(Kind::Deregister(_)) => RegistrationState::Deregistering,
             _ if self.lease.is_some() => RegistrationState::Registered,
             _ if !self.is_usable() => RegistrationState::Resting,
             _ if is_started => RegistrationState::Registering,
@@ -248,7 +266,7 @@ impl Registration {
     /// When the next step is due, if no event comes before.
     pub(super) fn deadline(&self, is_started: bool) -> Option<Instant> {
         let lease = self.lease.as_ref();
-        let end = lease.map(|lease| lease.expires);
+        let end = self.end();
         let waits = self.exchange.is_some() || self.is_leaving || self.is_offline;
         let next = match self.link {
             _ if waits || !self.is_wanted(is_started) => None,
@@ -282,12 +300,18 @@ impl Registration {
             self.close_inbound(step);
             return self.advance(step);
         };
-        if account.access != self.account.access {
-            self.attempts = Attempts::default();
-            self.close_inbound(step);
-        }
+        let has_other_access = account.access != self.account.access;
         self.is_leaving |= account.role != self.account.role;
         self.account = account;
+        if has_other_access {
+            self.attempts = Attempts::default();
+            self.close_inbound(step);
+            if self.is_usable() && !self.is_leaving {
+                self.abandon(step);
+                self.lease = None;
+                self.close(step);
+            }
+        }
         self.refresh(step);
     }
 
@@ -353,7 +377,7 @@ impl Registration {
         self.link = Link::None;
         let reason = RegistrationFailure::Disconnected;
         match self.exchange.take().map(|exchange| exchange.kind) {
-            Some(Kind::Deregister) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
+            Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
             // The registration goes on, and the application knows of the connection.
             None if self.lease.is_some() => {
                 self.wait(step, reason, Duration::ZERO);
@@ -368,7 +392,7 @@ impl Registration {
     pub(super) fn go_offline(&mut self, step: &mut Step<'_>) {
         self.is_offline = true;
         let exchange = self.exchange.take();
-        if let Some(Kind::Deregister) = exchange.map(|exchange| exchange.kind) {
+        if let Some(Kind::Deregister(_)) = exchange.map(|exchange| exchange.kind) {
             let reason = RegistrationFailure::Disconnected;
             step.outcomes.push(Outcome::DeregisterFailed(reason));
         }
@@ -424,7 +448,7 @@ impl Registration {
         match exchange.kind {
             Kind::Register(known) => self.registered(step, known, sent, response),
             Kind::Update(known) => self.updated(step, known, sent, response),
-            Kind::Deregister => step.outcomes.push(match response.code() {
+            Kind::Deregister(_) => step.outcomes.push(match response.code() {
                 // 4.04: there is no such registration, which is what was asked for.
                 Code::DELETED | Code::NOT_FOUND => Outcome::Deregistered,
                 code => Outcome::DeregisterFailed(RegistrationFailure::Refused(code)),
@@ -437,7 +461,7 @@ impl Registration {
     pub(super) fn unanswered(&mut self, step: &mut Step<'_>, reason: RegistrationFailure) {
         match self.exchange.take().map(|exchange| exchange.kind) {
             None => return,
-            Some(Kind::Deregister) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
+            Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
             // Whatever became of an Update, the registration stands for its lifetime.
             Some(Kind::Register(_) | Kind::Update(_)) => self.fail(step, reason, Duration::ZERO),
         }
@@ -464,7 +488,14 @@ impl Registration {
         if !self.has_expired(step.now) {
             return;
         }
-        self.lease = None;
+        let reason = RegistrationFailure::Expired;
+        if self.lease.take().is_none() {
+            if let Some(exchange) = self.exchange.take() {
+                step.endpoint.cancel(step.now, exchange.request);
+                step.outcomes.push(Outcome::DeregisterFailed(reason));
+            }
+            return;
+        }
         self.abandon(step);
         if matches!(self.link, Link::Up(_)) {
             self.attempts.end_wait();
@@ -472,7 +503,7 @@ impl Registration {
         let next = self.attempts.next().unwrap_or(step.now);
         let goes_on = self.is_wanted(step.is_started) && !self.is_leaving && !self.is_offline;
         step.outcomes.push(Outcome::Failed {
-            reason: RegistrationFailure::Expired,
+            reason,
             retry: goes_on.then_some(next),
         });
     }
@@ -481,7 +512,7 @@ impl Registration {
     fn leave(&mut self, step: &mut Step<'_>) {
         match self.exchange.as_ref().map(|exchange| &exchange.kind) {
             // The server may have accepted it, so its answer is waited for.
-            Some(Kind::Register(_) | Kind::Deregister) => return,
+            Some(Kind::Register(_) | Kind::Deregister(_)) => return,
             Some(Kind::Update(_)) => self.abandon(step),
             None => {}
         }
@@ -497,6 +528,10 @@ impl Registration {
         self.is_leaving = false;
         self.attempts = Attempts::default();
         self.close(step);
+        // A server without a registration is not served, however it comes.
+        if self.account.role != AccountRole::BootstrapServer {
+            self.close_inbound(step);
+        }
     }
 
     fn send_deregister(
@@ -513,19 +548,12 @@ impl Registration {
         let message = lease.location.request(Method::Delete);
         let message = message.map_err(|_| RegistrationFailure::NoLocation)?;
         let request = step.request(connection.id, message)?;
-        self.begin(step, request, Kind::Deregister);
+        self.begin(step, request, Kind::Deregister(lease.expires));
         Ok(())
     }
 
     /// Connects, registers, or updates the registration.
     fn go_on(&mut self, step: &mut Step<'_>) {
-        if let Link::Asked(connection) | Link::Up(connection) = self.link
-            && Some(connection.access) != self.account.access
-        {
-            self.abandon(step);
-            self.lease = None;
-            self.close(step);
-        }
         if self.exchange.is_some() || self.attempts.waits(step.now) {
             return;
         }
@@ -662,7 +690,7 @@ impl Registration {
 
     /// Gives up a Register or an Update that is under way.
     fn abandon(&mut self, step: &mut Step<'_>) {
-        let gives_up = |exchange: &mut Exchange| !matches!(exchange.kind, Kind::Deregister);
+        let gives_up = |exchange: &mut Exchange| !matches!(exchange.kind, Kind::Deregister(_));
         if let Some(exchange) = self.exchange.take_if(gives_up) {
             step.endpoint.cancel(step.now, exchange.request);
         }
