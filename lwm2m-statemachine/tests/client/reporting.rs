@@ -450,6 +450,32 @@ fn without_the_right_to_read_there_is_silence_until_the_right_is_back() {
     assert_eq!(grant(&mut two, 1), 1);
 }
 
+/// TS 7.3.2.5: what changed without the right is one change, from the last value that could be read.
+#[test]
+fn thresholds_that_are_set_without_the_right_hold_when_it_is_back() {
+    let servers = [101, 102].map(|id| typed::Server::new(server_id(id), 86_400));
+    let all = AccessControl::OWNER_RIGHTS;
+    let mut two = Two::with(servers, |tree| {
+        tree.add(sensors());
+        tree.add(access_control([access(26241, 0, [all; 2])]));
+    });
+    assert_eq!(two.code(1, observe(0, "/26241/0/0")), Code::CONTENT);
+    let set = |two: &mut Two, at, value: Value| {
+        let now = two.now;
+        two.client.set(now, path(at), value).unwrap();
+        two.client.handle_timeout(now);
+        two.sent().len()
+    };
+    assert_eq!(set(&mut two, "/2/0/2/102", 0.into()), 0);
+    assert_eq!(
+        two.code(1, attributes("/26241/0/0", "lt=15")),
+        Code::CHANGED
+    );
+    assert_eq!(set(&mut two, "/26241/0/0", 16.0.into()), 0);
+    assert_eq!(set(&mut two, "/26241/0/0", 10.0.into()), 0);
+    assert_eq!(set(&mut two, "/2/0/2/102", 1.into()), 1);
+}
+
 /// TS 5.4.7, RFC 7641 §4.2.
 #[test]
 fn a_deleted_instance_ends_its_observations_for_all_servers() {

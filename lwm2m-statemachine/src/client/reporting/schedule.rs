@@ -141,6 +141,7 @@ impl Schedule {
         // What the server could not read was not sent.
         self.counted.retain(|path| !may_be_sent(view, *path));
         let with_thresholds = view.with_thresholds(self.path);
+        let with_thresholds = with_thresholds.filter(|resource| view.may_read(*resource));
         let was_not_sent = |path| !view.may_read(path);
         self.values.sent(view.tree, with_thresholds, was_not_sent);
         if let Path::Object(object) = self.path {
@@ -219,9 +220,13 @@ impl Schedule {
     /// the server can read again is compared with the one that it could read before.
     pub(super) fn rearm(&mut self, view: &View<'_>) {
         for resource in view.with_thresholds(self.path) {
-            self.values.watch(view.tree, resource);
+            // What can't be read now is compared when it can, if the server has a value of it.
+            let may_read = view.may_read(resource);
+            if may_read || self.has_shown(resource) {
+                self.values.watch(view.tree, resource);
+            }
             let conditions = view.conditions(resource);
-            if self.values.judge(view.tree, resource, &conditions) {
+            if may_read && self.values.judge(view.tree, resource, &conditions) {
                 self.count(resource);
             }
         }
@@ -234,6 +239,14 @@ impl Schedule {
             }
         }
         self.pmax = view.maximum(self.path);
+    }
+
+    /// Whether the Object Instance of a Resource was in what was sent last.
+    fn has_shown(&self, resource: Path) -> bool {
+        match (&self.shown, resource.instance()) {
+            (Some(shown), Some(instance)) => shown.binary_search(&instance).is_ok(),
+            _ => true,
+        }
     }
 
     /// An Object Instance can be read that wasn't sent before: its Resources count, unless only a

@@ -76,12 +76,11 @@ impl<'v> View<'v> {
         })
     }
 
-    /// Those of them that have `gt`, `lt` or `st`.
+    /// The Resources at `path` and below it that have `gt`, `lt` or `st`, whether or not the server may
+    /// read them.
     pub(super) fn with_thresholds(&self, path: Path) -> impl Iterator<Item = Path> {
-        let own = self.attributes.below(self.server, path);
-        own.map(|(at, _)| at).filter(|at| {
-            has_thresholds(&self.conditions(*at)) && self.may_read(*at) && self.exists(*at)
-        })
+        let own = self.attributes.below(self.server, path).map(|(at, _)| at);
+        own.filter(|at| has_thresholds(&self.conditions(*at)) && self.exists(*at))
     }
 
     /// Whether the server has set nothing below `path`, so that all there has the same conditions.
