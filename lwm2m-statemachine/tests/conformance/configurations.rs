@@ -250,6 +250,19 @@ pub(crate) fn no_sec(uri: &str) -> Setup {
     )])))
 }
 
+/// As C.1, with this binding, which the Device supports.
+pub(crate) fn with_binding(binding: BindingMode) -> Setup {
+    let server = typed::Server {
+        binding,
+        ..server_1()
+    };
+    let device = typed::Device {
+        supported_binding: binding,
+        ..device()
+    };
+    Setup::of(vec![server], device)
+}
+
 /// As C.1, with this Device, which doesn't do anything by itself.
 pub(crate) fn with_device(device: typed::Device) -> Setup {
     c1().with(Store::of(numbered([device])).supporting([13]))

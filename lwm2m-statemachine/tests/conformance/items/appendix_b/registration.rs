@@ -1,12 +1,12 @@
 //! B.1.2 Client Registration.
 
-use lwm2m_core::{Code, Method};
+use lwm2m_core::{BindingMode, Code, Method};
 use lwm2m_objects::example;
 use lwm2m_statemachine::{ClientConfig, ClientEvent, Session, coap::MessageBuf};
 
 use crate::{
     bench::step,
-    configurations::{ENDPOINT, Setup, c1, c3, c11, c12},
+    configurations::{ENDPOINT, Setup, c1, c3, c11, c12, with_binding},
     message::{create, delete, read, replace},
     tlv::multiple,
 };
@@ -90,6 +90,47 @@ pub(crate) fn lwm2m_cr_004_c_m() {
     bench.expect_nothing_asked();
 }
 
+pub(crate) fn lwm2m_cr_005_c_m() {
+    step("Register has the binding of /1/0/7");
+    let mut bench = with_binding(BindingMode::UQ).started();
+    let register = bench.expect_register();
+    assert_eq!(register.query("b").as_deref(), Some("UQ"));
+    bench.accept_register(&register);
+    step("a server writes another one: Update says so");
+    bench
+        .request(&replace("/1/0/7").text("U"))
+        .expect(Code::CHANGED);
+    bench.expect_update().expect_only(&["b=U"]);
+    for (binding, why) in [("S", "the Device doesn't support"), ("X", "there isn't")] {
+        step(&format!("a binding that {why}: nothing changes"));
+        bench
+            .request(&replace("/1/0/7").text(binding))
+            .expect(Code::BAD_REQUEST);
+        assert_eq!(bench.text("/1/0/7"), "U");
+        bench.expect_nothing_asked();
+    }
+}
+
+pub(crate) fn lwm2m_cr_006_c_o() {
+    let number = "358401234567";
+    for (binding, told) in [(BindingMode::US, Some(number)), (BindingMode::U, None)] {
+        step(&format!(
+            "Register with the binding {binding}: the number, if SMS is used"
+        ));
+        let mut setup = with_binding(binding);
+        setup.config.announced.sms_number = Some(number.into());
+        let mut bench = setup.started();
+        let register = bench.expect_register();
+        assert_eq!(register.query("sms").as_deref(), told);
+        bench.accept_register(&register);
+    }
+    step("without a number, none");
+    let mut bench = with_binding(BindingMode::US).started();
+    let register = bench.expect_register();
+    assert_eq!(register.query("sms"), None);
+    bench.accept_register(&register);
+}
+
 pub(crate) fn lwm2m_cr_007_c_m() {
     step("the example client of TS Appendix F, as TS 5.3.1 lists its Objects");
     let tree = example::client();
@@ -111,6 +152,19 @@ pub(crate) fn lwm2m_cr_007_c_m() {
         assert!(objects.attributes("/").contains("ct=11543"));
         bench.accept_register(&register);
     }
+    step("under an alternate path (TS 8.2.2)");
+    let mut setup = c12();
+    setup.config.announced.alternate_path = "/lwm2m".into();
+    let mut bench = setup.started();
+    let register = bench.expect_register();
+    let objects = register.objects();
+    assert!(objects.attributes("/lwm2m").contains("rt=oma.lwm2m"));
+    objects.expect(&["/lwm2m/1/0", "/lwm2m/3/0", "/lwm2m/16/0"]);
+    assert!(!objects.has("/3/0"));
+    bench.accept_register(&register);
+    step("the Objects are there, and not elsewhere");
+    bench.request(&read("/lwm2m/3/0")).expect(Code::CONTENT);
+    bench.request(&read("/3/0")).expect(Code::NOT_FOUND);
 }
 
 pub(crate) fn lwm2m_cr_008_c_m() {
