@@ -233,6 +233,7 @@ impl Device {
         match *act {
             Act::Lose { server } => {
                 self.updates[server] = None;
+                self.last.retain(|(of, _), _| *of != server);
                 self.client
                     .disconnected(self.now(), self.connections[server]);
             }
@@ -246,6 +247,7 @@ impl Device {
             }
             Act::GoOffline => {
                 self.updates = [None; SERVERS];
+                self.last.clear();
                 self.client.go_offline(self.now());
             }
             Act::GoOnline { .. } => self.client.go_online(self.now()),

@@ -213,13 +213,19 @@ impl History {
         all
     }
 
-    /// Whether the last notification before this event was so recent that it can be rejected, and
-    /// wasn't acknowledged: those that were stored are confirmable, too.
+    /// Whether the last notification before this event can be rejected: it is recent, the link wasn't
+    /// down since, and it wasn't acknowledged. Those that were stored are confirmable, too.
     fn is_rejected(&self, observation: &Observation, event: usize) -> bool {
-        let mut notified = self.notified(observation).into_iter();
-        let last = notified.rfind(|notified| notified.sent.is_some_and(|(_, after)| after < event));
-        last.is_some_and(|last| {
-            !self.confirmable && !last.stored && self.time(event) <= last.due + REJECTED_WITHIN
+        let notified = self.notified(observation).into_iter();
+        let mut before = notified.filter_map(|notified| {
+            let (at, events) = notified.sent.filter(|(_, events)| *events < event)?;
+            Some((at, events, notified.stored))
+        });
+        before.next_back().is_some_and(|(at, events, stored)| {
+            let mut since = self.worlds[events..event].iter();
+            let reached = since.all(|world| world.reached[observation.server]);
+            let recent = self.time(event) <= at + REJECTED_WITHIN;
+            reached && recent && !stored && !self.confirmable
         })
     }
 
@@ -274,10 +280,10 @@ impl History {
     fn due(&self, observation: &Observation, sent: &[Notified], events: usize) -> Option<u64> {
         let server = observation.server;
         // "Each time a Resource notification is sent, the […] timers […] are restarted."
-        let (last, restarted) = match sent.last() {
-            None => (observation.from, self.time(observation.from)),
-            Some(last) => (last.events, last.sent.map_or(last.due, |(at, _)| at)),
-        };
+        let restarted = sent.last().map_or_else(
+            || self.time(observation.from),
+            |last| last.sent.map_or(last.due, |(at, _)| at),
+        );
         let world = &self.worlds[events];
         let due = world
             .readable(server, observation.place)
@@ -286,7 +292,7 @@ impl History {
                 let pmin = attributes.pmin.unwrap_or(0.0);
                 // A pmax of 0, or below an inherited pmin, is none.
                 let pmax = attributes.pmax.filter(|pmax| *pmax > 0.0 && *pmax >= pmin);
-                let counted = self.counts(observation, last, events, resource);
+                let counted = self.counts(observation, sent, events, resource);
                 [counted.then_some(pmin), pmax]
             });
         due.flatten()
@@ -294,23 +300,28 @@ impl History {
             .min()
     }
 
-    /// Whether there is something to tell of a Resource since the last notification.
+    /// Whether there is something to tell of a Resource since it was sent last.
     fn counts(
         &self,
         observation: &Observation,
-        last: usize,
+        sent: &[Notified],
         events: usize,
         resource: Place,
     ) -> bool {
         let server = observation.server;
         let seen = |events: usize| {
             let world = &self.worlds[events];
-            world
-                .may_read(server, resource)
-                .then(|| world.values(resource))
+            let may_read = world.may_read(server, resource);
+            may_read.then(|| world.values(resource))
         };
-        let told = seen(last);
-        (last + 1..=events).any(|now| {
+        // The first answer, and what was notified since.
+        let first = [observation.from];
+        let mut sent = first.into_iter().chain(sent.iter().map(|sent| sent.events));
+        let is_in_last = sent.clone().next_back().and_then(seen).is_some();
+        let since = sent.rfind(|events| seen(*events).is_some());
+        let told = since.and_then(seen);
+        let since = since.unwrap_or(observation.from);
+        (since + 1..=events).any(|now| {
             let attributes = self.worlds[now].effective(server, resource);
             let values = |events: usize| self.worlds[events].values(resource);
             // A change that the server may not read is told when it may, if any change is.
@@ -321,10 +332,10 @@ impl History {
             let Some(after) = seen(now) else {
                 return false;
             };
-            let before = (last..now).rev().find_map(seen);
+            let before = (observation.from..now).rev().find_map(seen);
             if attributes.is_unconditional() {
                 // What was not in the last notification is news.
-                return told.is_none() || before != Some(after);
+                return !is_in_last || before != Some(after);
             }
             after.iter().any(|(id, after)| {
                 let number_in = |array: Option<&Array>| array?.get(id).and_then(number);
