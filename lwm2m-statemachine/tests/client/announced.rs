@@ -415,3 +415,15 @@ fn a_list_that_is_too_large_for_a_message_is_registered_block_by_block() {
     );
     assert_eq!(text.matches("</26300/").count(), 300);
 }
+
+#[test]
+fn what_changes_while_the_register_is_under_way_is_told_after_it() {
+    let mut hosts = Hosts::new(tree([open("one", 101, DAY)]));
+    hosts.client.start(hosts.now);
+    hosts.connect_all(Session::New);
+    let register = hosts.register(account(0));
+    hosts.client.set(hosts.now, path("/1/10/1"), 500).unwrap();
+    assert!(hosts.is_silent());
+    hosts.accept(account(0), &register);
+    assert_eq!(hosts.update(account(0)).queries(), ["lt=500"]);
+}

@@ -256,10 +256,7 @@ impl Lives {
                     .insert(of, (at + Duration::from_secs(lifetime), lifetime));
                 return self.hosts.accept(of, &request);
             }
-            Answer::Accept if request.code() == Code::DELETE => {
-                self.known.remove(&of);
-                Code::DELETED
-            }
+            Answer::Accept if request.code() == Code::DELETE => Code::DELETED,
             Answer::Accept => {
                 if let Some((until, known)) = self.known.get_mut(&of) {
                     *known = lifetime(&request.queries()).unwrap_or(*known);
@@ -267,17 +264,15 @@ impl Lives {
                 }
                 Code::CHANGED
             }
-            Answer::Unknown => {
-                self.known.remove(&of);
-                Code::NOT_FOUND
-            }
-            Answer::Forbid => {
-                self.known.remove(&of);
-                Code::FORBIDDEN
-            }
+            Answer::Unknown => Code::NOT_FOUND,
+            Answer::Forbid => Code::FORBIDDEN,
             Answer::Fail => Code::INTERNAL_SERVER_ERROR,
         };
         self.hosts.answer_code(&request, code);
+        // The Client may have given up the request, and then knows nothing of a refusal.
+        if !self.hosts.client.is_registered(of) {
+            self.known.remove(&of);
+        }
     }
 
     /// From now on all goes well: every account that can be used is registered.

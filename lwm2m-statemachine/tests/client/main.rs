@@ -19,6 +19,7 @@ mod flows;
 mod growth;
 mod hosts;
 mod large;
+mod leaving;
 mod lifetime;
 mod lives;
 mod observe;

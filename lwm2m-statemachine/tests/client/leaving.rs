@@ -1,0 +1,117 @@
+//! The Client leaves its servers (TS 5.3.3).
+
+use core::time::Duration;
+
+use lwm2m_core::{Code, Method};
+use lwm2m_kit::account;
+use lwm2m_statemachine::{ClientEvent, RegistrationFailure, Session, client::RegistrationState};
+
+use crate::{
+    hosts::{Hosts, location, open, secured, tree},
+    support::{get, on},
+};
+
+const DAY: u32 = 86_400;
+
+#[test]
+fn each_server_is_left_with_its_answer_or_without_one() {
+    let mut hosts = Hosts::registered((1..4).map(|id| open("host", 100 + id, DAY)));
+    hosts.client.deregister(hosts.now);
+    let sent = hosts.sent();
+    for (of, deregister) in &sent {
+        assert_eq!(deregister.code(), Code::DELETE);
+        assert_eq!(deregister.path(), location(*of));
+    }
+    let [(_, first), (_, second), _] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    hosts.answer_code(first, Code::DELETED);
+    hosts.answer_code(second, Code::BAD_REQUEST);
+    let (one, two, three) = (account(0), account(1), account(2));
+    assert_eq!(
+        hosts.events(),
+        [
+            ClientEvent::Deregistered { account: one },
+            ClientEvent::DeregisterFailed {
+                account: two,
+                reason: RegistrationFailure::Refused(Code::BAD_REQUEST)
+            }
+        ]
+    );
+    // The connection of the third is kept until it is clear that there is no answer.
+    assert_eq!(hosts.linked(), [three]);
+    hosts.pass(Duration::from_secs(93));
+    assert_eq!(
+        hosts.events(),
+        [ClientEvent::DeregisterFailed {
+            account: three,
+            reason: RegistrationFailure::Timeout
+        }]
+    );
+    assert_eq!(hosts.linked(), []);
+    let mut all = hosts.client.accounts();
+    assert!(all.all(|status| status.state == RegistrationState::Stopped));
+}
+
+#[test]
+fn a_client_that_starts_again_while_it_leaves_registers_afterwards() {
+    let mut hosts = Hosts::registered([secured("one", 101, DAY)]);
+    let old = hosts.link(account(0));
+    hosts.client.deregister(hosts.now);
+    let deregister = hosts.deregister(account(0));
+    hosts.client.start(hosts.now);
+    assert!(hosts.is_silent());
+    hosts.answer_code(&deregister, Code::DELETED);
+    assert_ne!(hosts.link(account(0)), old);
+    hosts.connect(account(0), Session::New);
+    hosts.register(account(0));
+}
+
+#[test]
+fn a_client_that_leaves_gives_up_an_update_and_serves_no_request() {
+    let mut hosts = Hosts::registered([open("one", 101, DAY)]);
+    hosts.client.update(hosts.now, account(0));
+    let update = hosts.update(account(0));
+    hosts.client.deregister(hosts.now);
+    let deregister = hosts.deregister(account(0));
+    let link = hosts.link(account(0));
+    hosts.request(link, get("/3/0/0"));
+    hosts.request(link, on(Method::Post, "/1/10/8"));
+    hosts.answer_code(&update, Code::CHANGED);
+    assert!(hosts.is_silent());
+    assert_eq!(hosts.events(), []);
+    hosts.answer_code(&deregister, Code::NOT_FOUND);
+    let gone = ClientEvent::Deregistered {
+        account: account(0),
+    };
+    assert_eq!(hosts.events(), [gone]);
+}
+
+#[test]
+fn a_client_that_leaves_without_a_connection_says_that_its_servers_do_not_know() {
+    let mut hosts = Hosts::registered([open("one", 101, DAY)]);
+    hosts.lose(account(0));
+    hosts.pass(Duration::from_secs(5));
+    assert_eq!(hosts.linked(), [account(0)]);
+    hosts.client.deregister(hosts.now);
+    assert_eq!(
+        hosts.events(),
+        [ClientEvent::DeregisterFailed {
+            account: account(0),
+            reason: RegistrationFailure::Disconnected
+        }]
+    );
+    // The connection that was asked for is no longer needed.
+    assert_eq!(hosts.linked(), []);
+    assert_eq!(hosts.client.poll_timeout(), None);
+}
+
+#[test]
+fn leaving_before_the_start_does_nothing() {
+    let mut hosts = Hosts::new(tree([open("one", 101, DAY)]));
+    hosts.client.deregister(hosts.now);
+    assert!(hosts.is_silent());
+    assert_eq!(hosts.events(), []);
+    hosts.client.start(hosts.now);
+    assert_eq!(hosts.linked(), [account(0)]);
+}
