@@ -752,9 +752,9 @@ impl Client {
                 Report::Tell(event) => self.events.push_back(event),
                 Report::Rest(connection) => self.forget(now, connection),
                 Report::Close(connection) => {
-                    self.forget(now, connection);
                     self.events
                         .push_back(ClientEvent::Disconnect { connection });
+                    self.forget(now, connection);
                 }
             }
         }

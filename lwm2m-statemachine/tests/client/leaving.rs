@@ -2,13 +2,16 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, Method};
+use lwm2m_core::{Code, Method, ObjectId};
 use lwm2m_kit::account;
-use lwm2m_statemachine::{ClientEvent, RegistrationFailure, Session, client::RegistrationState};
+use lwm2m_objects::typed::Server;
+use lwm2m_statemachine::{
+    ClientConfig, ClientEvent, RegistrationFailure, Session, client::RegistrationState,
+};
 
 use crate::{
-    hosts::{Hosts, location, open, secured, tree},
-    support::{get, on},
+    hosts::{Hosts, create, delete, location, open, secured, tree},
+    support::{get, on, server_id},
 };
 
 const DAY: u32 = 86_400;
@@ -114,4 +117,30 @@ fn leaving_before_the_start_does_nothing() {
     assert_eq!(hosts.events(), []);
     hosts.client.start(hosts.now);
     assert_eq!(hosts.linked(), [account(0)]);
+}
+
+/// Two exchanges fail at once, in either order; one of them was the last on its connection.
+#[test]
+fn a_connection_is_closed_before_the_next_one_is_asked_for() {
+    for seed in 0..8 {
+        let config = ClientConfig::new("example-client", [seed; 32]);
+        let objects = tree([open("one", 101, DAY), open("two", 102, DAY)]);
+        let mut hosts = Hosts::with(config, objects);
+        hosts.client.start(hosts.now);
+        hosts.connect_all(Session::New);
+        hosts.accept_all();
+        let old = hosts.link(account(1));
+        let deleted = [delete(ObjectId::SERVER, 11)];
+        hosts.client.change(hosts.now, deleted).unwrap();
+        let created = create(11, Server::new(server_id(102), DAY));
+        hosts.client.change(hosts.now, created).unwrap();
+        assert_eq!(hosts.sent().len(), 2, "a De-register and an Update");
+        hosts.sleep(Duration::from_secs(100));
+        let events = lwm2m_kit::events(&mut hosts.client);
+        let at = |of: fn(&ClientEvent) -> bool| events.iter().position(of);
+        let closed = at(|event| matches!(event, ClientEvent::Disconnect { .. })).unwrap();
+        let asked = at(|event| matches!(event, ClientEvent::Connect { .. })).unwrap();
+        assert!(closed < asked, "{events:?}");
+        assert_eq!(events[closed], ClientEvent::Disconnect { connection: old });
+    }
 }
