@@ -23,6 +23,11 @@ pub(super) struct AttributeStore {
 }
 
 impl AttributeStore {
+    /// At how many paths servers have attributes.
+    pub(super) fn len(&self) -> usize {
+        self.by_server.values().map(BTreeMap::len).sum()
+    }
+
     /// No attributes; `most` is the bound on the paths at which one server has some.
     pub(super) const fn new(most: usize) -> Self {
         Self {

@@ -65,6 +65,11 @@ enum Next {
 }
 
 impl Downloads {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     pub(super) const fn new(config: DownloadConfig, random: Random) -> Self {
         Self {
             all: BTreeMap::new(),

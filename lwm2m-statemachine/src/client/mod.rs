@@ -16,6 +16,7 @@ mod reporting;
 mod requests;
 mod statistics;
 mod timers;
+mod usage;
 
 use alloc::vec::Vec;
 
@@ -45,6 +46,7 @@ pub use self::{
         InvalidAnswer, ObservationStatus, RegistrationFailure, RegistrationState,
         StoredNotifications,
     },
+    usage::ClientUsage,
 };
 use crate::{
     coap::{self, DatagramError, Endpoint, Incoming, MessageRef},
@@ -412,6 +414,23 @@ impl Client {
     /// is pending.
     pub fn is_idle(&self) -> bool {
         self.endpoint.is_idle() && self.events.is_empty()
+    }
+
+    /// What the Client holds.
+    pub fn usage(&self) -> ClientUsage {
+        let (deferred, streams) = self.requests.usage();
+        ClientUsage {
+            accounts: self.registrations.statuses().count(),
+            observations: self.reporting.observed().count(),
+            stored_notifications: self.reporting.all_stored(),
+            attributes: self.attributes.len(),
+            deferred,
+            streams,
+            downloads: self.downloads.len(),
+            timers: self.timers.len(),
+            events: self.events.len(),
+            coap: self.endpoint.usage(),
+        }
     }
 }
 

@@ -193,6 +193,12 @@ impl Requests {
         }
     }
 
+    /// How many requests wait for the application, and how many values are written or read piece by
+    /// piece.
+    pub(super) fn usage(&self) -> (usize, usize) {
+        (self.deferred.len(), self.streams.len() + self.large.len())
+    }
+
     /// A whole request.
     pub(super) fn serve(
         &mut self,

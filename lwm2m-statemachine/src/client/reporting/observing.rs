@@ -70,6 +70,11 @@ impl Reporting {
         self.stored.count(account)
     }
 
+    /// How many notifications are stored.
+    pub(in crate::client) fn all_stored(&self) -> usize {
+        self.stored.len()
+    }
+
     /// Begins an observation whose first answer is sent now. One of the same account and token is
     /// replaced (RFC 7641 §4.1).
     pub(in crate::client) fn observe(&mut self, context: &mut Context<'_>, new: NewObservation) {

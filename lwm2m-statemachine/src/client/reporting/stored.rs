@@ -86,6 +86,12 @@ impl Stored {
         queue.map_or((0, 0), |queue| (queue.notifications.len(), queue.dropped))
     }
 
+    /// How many all accounts have.
+    pub(super) fn len(&self) -> usize {
+        let queues = self.by_account.values();
+        queues.map(|queue| queue.notifications.len()).sum()
+    }
+
     /// Stores a notification. Over a bound, the oldest ones go.
     pub(super) fn push(
         &mut self,

@@ -127,6 +127,11 @@ impl Deferred {
         })
     }
 
+    /// How many requests wait.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// Whether one more request may wait.
     pub(super) fn check_room(&self) -> Result<(), Refusal> {
         if self.open.len() < self.most {

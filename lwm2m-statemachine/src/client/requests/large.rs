@@ -97,6 +97,11 @@ impl LargeRead {
 }
 
 impl LargeReads {
+    /// How many answers are under way.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn begin(&mut self, source: SourceId, read: LargeRead) {
         self.0.insert(source, read);
     }

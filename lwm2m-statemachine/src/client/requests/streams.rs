@@ -23,6 +23,11 @@ pub(crate) struct Block {
 }
 
 impl Streams {
+    /// How many Writes are under way.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// A Write begins. It replaces any other Write of the Resource.
     pub(super) fn begin(&mut self, transfer: TransferId, path: Path) {
         self.0.retain(|(_, other)| *other != path);

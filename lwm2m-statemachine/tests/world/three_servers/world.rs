@@ -8,7 +8,7 @@ use lwm2m_objects::ObjectTree;
 use lwm2m_simulation::{Handle, Host, Link, Network, NodeId, Random};
 use lwm2m_statemachine::{
     Client, ClientConfig,
-    client::{DeferredOperation, Session},
+    client::{ClientUsage, DeferredOperation, Session},
     coap::Usage,
     server::{Server, ServerConfig},
 };
@@ -534,6 +534,11 @@ impl World {
         }
         let device = self.network.node(self.client);
         assert!(device.client.is_idle(), "the Client is busy");
+        // Attributes outlive registrations.
+        let mut idle = ClientUsage::default();
+        let usage = device.client.usage();
+        (idle.accounts, idle.attributes) = (usage.accounts, usage.attributes);
+        assert_eq!(usage, idle);
         assert!(device.connections.is_empty(), "{:?}", device.connections);
         assert_eq!(self.network.in_flight(), 0);
     }
