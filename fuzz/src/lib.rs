@@ -4,6 +4,7 @@
 //! All share one rule: no input makes a decoder panic, and whatever it accepts survives encoding
 //! and decoding again.
 
+mod client;
 mod client_server;
 mod coap_endpoint;
 mod coap_message;
@@ -18,9 +19,18 @@ mod text;
 mod tlv;
 
 pub use self::{
-    client_server::client_server, coap_endpoint::coap_endpoint, coap_message::coap_message,
-    ddf::ddf, json::json, linkformat::linkformat, paths::paths, program::LONGEST_PROGRAM,
-    queries::queries, text::text, tlv::tlv,
+    client::client,
+    client_server::client_server,
+    coap_endpoint::coap_endpoint,
+    coap_message::coap_message,
+    ddf::ddf,
+    json::json,
+    linkformat::linkformat,
+    paths::paths,
+    program::{LONGEST_LONG_PROGRAM, LONGEST_PROGRAM},
+    queries::queries,
+    text::text,
+    tlv::tlv,
 };
 
 /// The name of a target and its check.
@@ -28,6 +38,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target; the seeds of each are in `seeds/<name>`.
 pub const TARGETS: &[Target] = &[
+    ("client", client),
     ("client_server", client_server),
     ("coap_endpoint", coap_endpoint),
     ("coap_message", coap_message),

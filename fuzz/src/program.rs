@@ -4,10 +4,14 @@
 /// more of them run in the same time: most of a run's cost is counting what code it reached.
 pub const LONGEST_PROGRAM: usize = 64;
 const MOST_STEPS: u8 = 24;
+/// The same for a target that has more to say.
+pub const LONGEST_LONG_PROGRAM: usize = 192;
+const MOST_LONG_STEPS: u8 = 64;
 
 /// The rest of a program.
 pub(crate) struct Program<'a> {
     bytes: &'a [u8],
+    /// How many steps are left.
     steps: u8,
 }
 
@@ -15,16 +19,20 @@ impl<'a> Program<'a> {
     pub(crate) fn new(data: &'a [u8]) -> Self {
         Self {
             bytes: data.get(..LONGEST_PROGRAM).unwrap_or(data),
-            steps: 0,
+            steps: MOST_STEPS,
+        }
+    }
+
+    pub(crate) fn long(data: &'a [u8]) -> Self {
+        Self {
+            bytes: data.get(..LONGEST_LONG_PROGRAM).unwrap_or(data),
+            steps: MOST_LONG_STEPS,
         }
     }
 
     /// The next step, if there is one.
     pub(crate) fn step(&mut self) -> Option<u8> {
-        if self.steps == MOST_STEPS {
-            return None;
-        }
-        self.steps += 1;
+        self.steps = self.steps.checked_sub(1)?;
         self.next()
     }
 
