@@ -148,6 +148,7 @@ JSON lines (--json):
     added, removed          path
     stops                   operation
     rebooted                nothing
+    reset                   reason, if the state of the factory isn't restored
     note, error             message
   `server` is the Short Server ID, `account` the Security Object Instance.
   `operation` is register, update or deregister; of what is asked, execute,

@@ -205,7 +205,7 @@ impl Program<'_> {
         let line = Line::new("answered").field("request", number, number);
         print(line.field("code", code.to_string(), format_args!("{code:?}")));
         if waiting.operation == DeferredOperation::Execute && code.is_success() {
-            self.execute(waiting.path, print)?;
+            self.execute(waiting.path);
         }
         Ok(())
     }

@@ -59,6 +59,8 @@ pub(super) fn new(settings: &Settings, now: Instant) -> io::Result<Objects> {
     tree.add(test_object()?);
     let controls = access_control(settings, &tree)?;
     tree.add(Store::of(ids.zip(controls)).managed(usize::from(u16::MAX)));
+    // What a Factory Reset restores.
+    tree.leave_factory();
     Ok(Objects {
         tree,
         firmware: played,

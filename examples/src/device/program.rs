@@ -27,8 +27,6 @@ use crate::{
     exit, seed, uri,
 };
 
-const REBOOT: Path = Path::of(&[3, 0, 4]).unwrap();
-
 /// Prints a line.
 pub(super) type Print<'p> = &'p mut dyn FnMut(Line);
 
@@ -163,7 +161,8 @@ impl<'s> Program<'s> {
                     self.directory.answered(number);
                 }
             }
-            ClientEvent::Execute { path, .. } => self.execute(*path, print)?,
+            ClientEvent::Execute { path, .. } => self.execute(*path),
+            ClientEvent::Reboot => self.restart(print)?,
             _ => {}
         }
         Ok(())
@@ -262,20 +261,18 @@ impl<'s> Program<'s> {
     }
 
     /// Executes what the Objects leave to the application.
-    pub(super) fn execute(&mut self, path: Path, print: Print<'_>) -> io::Result<()> {
+    pub(super) fn execute(&mut self, path: Path) {
         let now = self.driver.now();
         match path {
-            REBOOT => self.restart(print)?,
             Path::Resource(THERMOSTAT, instance, RESET) => {
                 let client = &mut self.driver.machine;
                 client.object(now, THERMOSTAT, |object: &mut Thermostats| {
                     object.reset(instance);
                 });
             }
-            // The update that it has begun goes on.
+            // Reboot and Factory Reset are the machine's, and an update that has begun goes on.
             _ => {}
         }
-        Ok(())
     }
 
     /// Reboots: only what a device stores is kept, the values of its tree.

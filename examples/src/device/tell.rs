@@ -17,6 +17,7 @@ pub(super) fn tell(
     registration(event, directory, now)
         .or_else(|| request(event, directory))
         .or_else(|| asked(event, directory))
+        .or_else(|| device(event))
         .or_else(|| reporting(event, directory, client))
         .or_else(|| download(event, now))
         // Of an event that a later version of the machine adds, it says what is known. A test finds
@@ -86,6 +87,21 @@ fn request(event: &ClientEvent, directory: &Directory) -> Option<Vec<Line>> {
             let line = about("executed", account).path(*path);
             vec![line.word("arguments", arguments)]
         }
+        _ => return None,
+    })
+}
+
+/// What becomes of the device.
+fn device(event: &ClientEvent) -> Option<Vec<Line>> {
+    Some(match event {
+        // The program tells when it has rebooted.
+        ClientEvent::Reboot => Vec::new(),
+        ClientEvent::FactoryReset { restored: Ok(()) } => {
+            vec![Line::new("reset").saying("to the state of the factory")]
+        }
+        ClientEvent::FactoryReset {
+            restored: Err(error),
+        } => vec![Line::new("reset").word("reason", error)],
         _ => return None,
     })
 }

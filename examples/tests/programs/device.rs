@@ -256,6 +256,22 @@ fn registrations_come_and_go_by_commands() {
 }
 
 #[test]
+fn a_factory_reset_restores_what_the_device_had_at_first() {
+    let (mut server, mut client) = server_and_device();
+    assert!(asks(&mut server, "write me /3/0/14 +05:00").starts_with("2.04"));
+    assert!(asks(&mut server, "delete me /26241/1").starts_with("2.02"));
+    assert!(asks(&mut server, "exec me /3/0/5").starts_with("2.04"));
+    client.expect("executed 101 /3/0/5");
+    server.expect("deregistered me");
+    client.expect("deregistered 101");
+    client.expect("reset to the state of the factory");
+    assert!(server.expect("registered me /rd/").contains("/26241/1"));
+    client.expect("registered 101 /rd/");
+    assert!(asks(&mut server, "read me /3/0/14").starts_with("2.05"));
+    server.expect("  /3/0/14 = \"+02:00\"");
+}
+
+#[test]
 fn a_device_that_was_offline_tells_what_it_has_stored() {
     let (mut server, mut client) = server_and_device();
     assert!(asks(&mut server, "observe me /3/0/9").starts_with("2.05"));
