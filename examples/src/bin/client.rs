@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, error::ErrorKind};
-use lwm2m_core::{BindingMode, EndpointName};
+use lwm2m_core::{BindingMode, EndpointName, Msisdn};
 use lwm2m_examples::{
     address::HostPort,
     chart::Chart,
@@ -15,6 +15,7 @@ use lwm2m_examples::{
     scribe::Scribe,
     uri,
 };
+use lwm2m_linkformat::{RootPath, RootPathError};
 
 /// A LwM2M client: a device with Objects 0 to 7 and 9, and thermostats of
 /// its own (Object 26241), for one server or several.
@@ -65,6 +66,19 @@ struct Arguments {
     /// The binding: U, UQ, S, SQ, US, UQS
     #[arg(long, default_value = "U", value_name = "BINDING")]
     binding: BindingMode,
+    /// The device's number, for SMS
+    ///
+    /// Country code and number, without +. Servers are told if the binding
+    /// has SMS.
+    #[arg(long, value_name = "DIGITS", verbatim_doc_comment)]
+    sms_number: Option<Msisdn>,
+    /// Where the Objects are
+    ///
+    /// With an alternate path such as /lwm2m, servers find the Objects below
+    /// that alone.
+    #[arg(long, default_value = "/", value_name = "PATH", value_parser = root_path,
+        verbatim_doc_comment)]
+    alternate_path: String,
     /// The default of pmin
     ///
     /// The shortest time between two notifications.
@@ -170,6 +184,11 @@ fn after_long_help() -> String {
     format!("{}\n\n{JSON}", commands::help(&device::usage()))
 }
 
+/// An alternate path (TS 8.2.2).
+fn root_path(text: &str) -> Result<String, RootPathError> {
+    RootPath::new(text).map(|_| text.to_owned())
+}
+
 impl Arguments {
     fn settings(&self) -> io::Result<Settings> {
         let endpoint_name = self.endpoint.to_string();
@@ -181,6 +200,8 @@ impl Arguments {
                 maximum_period: self.pmax,
                 storing: !self.no_storing,
             },
+            alternate_path: self.alternate_path.clone(),
+            sms_number: self.sms_number,
             owners: self.owner.clone(),
             rights: self.right.clone(),
             confirmable: self.confirmable,

@@ -260,18 +260,14 @@ impl<'s> Program<'s> {
         }
     }
 
-    /// Executes what the Objects leave to the application.
+    /// Executes what the Objects leave to the application. Reboot and Factory Reset are the
+    /// machine's, and an update that has begun goes on.
     pub(super) fn execute(&mut self, path: Path) {
-        let now = self.driver.now();
-        match path {
-            Path::Resource(THERMOSTAT, instance, RESET) => {
-                let client = &mut self.driver.machine;
-                client.object(now, THERMOSTAT, |object: &mut Thermostats| {
-                    object.reset(instance);
-                });
-            }
-            // Reboot and Factory Reset are the machine's, and an update that has begun goes on.
-            _ => {}
+        if let Path::Resource(THERMOSTAT, instance, RESET) = path {
+            let (now, client) = (self.driver.now(), &mut self.driver.machine);
+            client.object(now, THERMOSTAT, |object: &mut Thermostats| {
+                object.reset(instance);
+            });
         }
     }
 
@@ -320,6 +316,11 @@ impl<'s> Program<'s> {
 /// The machine of a device that starts.
 fn boot(settings: &Settings, tree: ObjectTree) -> io::Result<Client> {
     let mut config = ClientConfig::new(settings.endpoint_name.as_str(), seed::fresh()?);
+    config
+        .announced
+        .alternate_path
+        .clone_from(&settings.alternate_path);
+    config.announced.sms_number = settings.sms_number.as_ref().map(ToString::to_string);
     if settings.confirmable {
         config.notifications = Reliability::Confirmable;
     }

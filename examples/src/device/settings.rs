@@ -2,7 +2,7 @@
 
 use core::{net::SocketAddr, str::FromStr, time::Duration};
 
-use lwm2m_core::{AccessRights, BindingMode, Path, ShortServerId};
+use lwm2m_core::{AccessRights, BindingMode, Msisdn, Path, ShortServerId};
 
 use crate::uri;
 
@@ -11,6 +11,10 @@ use crate::uri;
 pub struct Settings {
     /// The Endpoint Client Name.
     pub endpoint_name: String,
+    /// Where the Objects are (TS 8.2.2): `/`, or an alternate path.
+    pub alternate_path: String,
+    /// The number that is told to servers whose binding has SMS.
+    pub sms_number: Option<Msisdn>,
     /// Its servers, at least one. Each has a Short Server ID of its own.
     pub servers: Vec<ServerAt>,
     /// What every account has.
@@ -32,6 +36,8 @@ impl Settings {
     pub fn new(endpoint_name: impl Into<String>, servers: Vec<ServerAt>) -> Self {
         Self {
             endpoint_name: endpoint_name.into(),
+            alternate_path: "/".to_owned(),
+            sms_number: None,
             servers,
             account: AccountSettings::default(),
             owners: Vec::new(),

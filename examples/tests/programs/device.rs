@@ -48,6 +48,25 @@ fn the_device_has_objects_0_to_7_and_9_and_its_own() {
 }
 
 #[test]
+fn a_device_below_an_alternate_path_is_managed_there() {
+    let (mut server, uri) = server(&[]);
+    let mut client = client(&[
+        "--server",
+        &uri,
+        "--alternate-path",
+        "/lwm2m",
+        "--binding",
+        "US",
+        "--sms-number",
+        "491234567",
+    ]);
+    let registered = server.expect("registered me /rd/");
+    assert!(registered.contains(" binding=US "), "{registered}");
+    assert!(asks(&mut server, "write me /3/0/14 +03:00").starts_with("2.04"));
+    client.expect("written 101 /3/0/14 = \"+03:00\"");
+}
+
+#[test]
 fn each_server_may_do_what_it_has_the_right_to() {
     let (mut first, mut second, mut client) = two_servers_and_device(&[
         "--owner",

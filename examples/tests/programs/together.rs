@@ -532,6 +532,12 @@ fn mistakes_in_the_command_line_are_told_in_words() {
         (client, &["--binding", "X"], "expected a binding of U, UQ,"),
         (
             client,
+            &["--alternate-path", "/a/3"],
+            "segment 1 of the alternate path",
+        ),
+        (client, &["--sms-number", "+49"], "expected "),
+        (
+            client,
             &["--server", "0=coap://127.0.0.1"],
             "expected a Short Server ID of 1 to 65534",
         ),
