@@ -172,6 +172,10 @@ impl Client {
     /// of the Object, else the one with the lowest Short Server ID. Use
     /// [`change_as`](Self::change_as) to name another owner. With an Object Instance, those about it go.
     ///
+    /// Accounts come and go with their Security and Server Object Instances. With the second account
+    /// access control begins to count (TS 7.3.1.3). Then give rights on the Object Instances that are
+    /// there: [`access::created`] makes the changes, as if they were created.
+    ///
     /// ```
     /// # use lwm2m_core::{InstanceId, Instant, ShortServerId};
     /// # use lwm2m_objects::{ObjectTree, Store, typed::{Device, Security, Server}};

@@ -8,7 +8,7 @@ use lwm2m_core::{
 use lwm2m_kit::account;
 use lwm2m_objects::{
     Change, FIRMWARE_UPDATE, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store,
-    WriteError,
+    WriteError, access as rights,
     typed::{AccessControl, AclTarget, FirmwareUpdate, Server, Typed as _},
 };
 use lwm2m_statemachine::{
@@ -460,4 +460,35 @@ fn a_server_that_deletes_its_server_instance_is_answered_and_then_left() {
     ];
     two.client.change(two.now, repaired).unwrap();
     assert!(!rests(&two, 1));
+}
+
+/// TS 7.3.1.3: with the second account access control counts. A bootstrap gives the rights, or the
+/// application.
+#[test]
+fn a_second_account_makes_rights_count_and_the_application_gives_them() {
+    let mut bench = bench(|tree| tree.add(Store::of::<AccessControl>([])));
+    assert_eq!(bench.code(get("/3/0/9")), Code::CONTENT);
+    let second = [
+        Change::Create { path: path("/0/1") },
+        set("/0/1/0", "coap://two"),
+        set("/0/1/1", false),
+        set("/0/1/2", 3),
+        set("/0/1/10", 102),
+        Change::Create { path: path("/1/1") },
+        set("/1/1/0", 102),
+        set("/1/1/1", 86_400),
+        set("/1/1/6", true),
+        set("/1/1/7", "U"),
+    ];
+    let now = bench.now;
+    bench.client.change(now, second).unwrap();
+    bench.all_sent();
+    let (refused, _) = bench.answered(b"r", get("/3/0/9"));
+    assert_eq!(refused.code(), Code::UNAUTHORIZED);
+    let device = [Change::Create { path: path("/3/0") }];
+    let given = rights::created(bench.client.tree(), server_id(101), &device).unwrap();
+    bench.client.change(now, given).unwrap();
+    bench.all_sent();
+    let (read, _) = bench.answered(b"r", get("/3/0/9"));
+    assert_eq!(read.code(), Code::CONTENT);
 }
