@@ -97,6 +97,14 @@ impl ObjectTree {
         self.forget_access(id);
     }
 
+    /// Removes an Object with all its Object Instances. What was [held](Self::hold) of it is dropped.
+    /// Returns whether there was one.
+    pub fn remove(&mut self, id: ObjectId) -> bool {
+        self.held.forget(id);
+        self.forget_access(id);
+        self.objects.remove(id)
+    }
+
     /// The Objects, by Object ID.
     pub fn objects(&self) -> impl Iterator<Item = &dyn Object> {
         self.objects.iter()

@@ -1,7 +1,7 @@
 //! Read and Write of the object tree (TS 5.4.1, 5.4.3, 7.3.2).
 
 use lwm2m_core::{
-    Arguments, InstanceId, ObjectLink, Path, Timestamp, Value, WriteMode,
+    Arguments, InstanceId, ObjectId, ObjectLink, Path, Timestamp, Value, WriteMode,
     codec::{Content, EncodeError, Event, Sink},
 };
 use lwm2m_kit::path;
@@ -458,4 +458,25 @@ fn definitions_are_in_order_and_keep_the_rules_of_the_template() {
         }
     }
     assert_eq!(DEVICE.resource(23.into()), None);
+}
+
+/// What is removed is gone with all that was known of it, held changes included.
+#[test]
+fn an_object_can_be_removed() {
+    let mut tree = ObjectTree::new();
+    let device = || Store::of([(InstanceId::ZERO, typed::Device::example())]);
+    tree.add(device());
+    tree.hold();
+    tree.change([Change::Set {
+        path: path("/3/0/14"),
+        value: "+05:00".into(),
+    }])
+    .unwrap();
+    assert!(tree.remove(ObjectId::DEVICE));
+    assert!(!tree.remove(ObjectId::DEVICE));
+    assert!(tree.object(ObjectId::DEVICE).is_none());
+    assert_eq!(tree.get(path("/3/0/14")), None);
+    tree.add(device());
+    tree.roll_back();
+    assert_eq!(tree.get(path("/3/0/14")), Some(Value::from("+02:00")));
 }

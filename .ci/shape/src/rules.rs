@@ -79,7 +79,7 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-statemachine",
         within: "client",
         layers: &[
-            &["changed", "config", "event", "usage", "refusal", "statistics"],
+            &["changed", "config", "event", "objects", "usage", "refusal", "statistics"],
             &["accounts", "attributes", "connection", "content", "timers"],
             &["discover"],
             &["downloads", "flows", "registrations"],

@@ -42,6 +42,12 @@ impl Objects {
         *self.stamp.get_or_init(Stamp::fresh)
     }
 
+    /// Returns whether it was there.
+    pub(super) fn remove(&mut self, id: ObjectId) -> bool {
+        self.stamp.take();
+        self.by_id.remove(&id).is_some()
+    }
+
     pub(super) fn ids(&self) -> impl Iterator<Item = ObjectId> {
         self.by_id.keys().copied()
     }

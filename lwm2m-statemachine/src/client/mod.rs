@@ -10,6 +10,7 @@ mod discover;
 mod downloads;
 mod event;
 mod flows;
+mod objects;
 mod refusal;
 mod registrations;
 mod reporting;
@@ -21,7 +22,8 @@ mod usage;
 use alloc::vec::Vec;
 
 use lwm2m_core::{
-    Attributes, Code, CodeKind, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
+    Attributes, Code, CodeKind, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId,
+    Value,
 };
 use lwm2m_objects::{Change, FetchFailure, Object, ObjectTree, WriteError, access};
 
@@ -46,6 +48,7 @@ pub use self::{
         InvalidAnswer, ObservationStatus, RegistrationFailure, RegistrationState,
         StoredNotifications,
     },
+    objects::ObjectSet,
     usage::ClientUsage,
 };
 use crate::{
@@ -228,6 +231,37 @@ impl Client {
         changes: impl Into<Vec<Change>>,
     ) -> Result<(), WriteError> {
         self.commit(now, Some(owner), changes.into())
+    }
+
+    /// Lets Objects come and go. Observations, attributes and access rights of Object Instances that are
+    /// gone end, new ones get an owner as with [`change`](Self::change), and servers are sent an Update.
+    ///
+    /// If they come or go with a software component (Object 9), `component` is its Object Instance: then
+    /// the Update is sent at once only if Update Supported Objects (`/9/x/8`) is true. Otherwise the next
+    /// Update tells.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] if a new Object Instance can't have an Access Control Object Instance. It is there
+    /// all the same.
+    pub fn change_objects(
+        &mut self,
+        now: Instant,
+        component: Option<InstanceId>,
+        act: impl FnOnce(&mut ObjectSet<'_>),
+    ) -> Result<(), WriteError> {
+        let at_once = component.is_none_or(|id| objects::are_told_at_once(&self.tree, id));
+        let mut set = ObjectSet::new(&mut self.tree);
+        act(&mut set);
+        let (mut paths, came) = set.into_changes();
+        let owners = access::created_by_client(&self.tree, &came);
+        let rights = owners.and_then(|owners| self.tree.change(owners));
+        paths.extend(rights.iter().flatten());
+        self.registrations.hold_news(!at_once);
+        self.follow(now, paths);
+        self.registrations.hold_news(false);
+        self.follow_objects(now);
+        rights.map(drop)
     }
 
     /// Reports that a value at `path` has changed. Use it for values that the tree doesn't hold
@@ -576,7 +610,7 @@ impl Machine for Client {
                     let effect = self.request(now, |requests, context| requests.due(context, id));
                     self.follow_request(now, effect);
                 }
-                Timer::Flow => self.leave(now),
+                Timer::Flow => self.step_flow(now),
                 Timer::Download(path) => {
                     self.download(now, |downloads, context| downloads.due(context, path));
                     self.follow_objects(now);
@@ -781,8 +815,8 @@ impl Client {
                 }
             }
         }
-        if self.flows.is_leaving() && !self.registrations.has_links() {
-            self.end_flow(now);
+        if self.flows.is_leaving() {
+            self.step_flow(now);
         }
     }
 
@@ -983,10 +1017,13 @@ impl Client {
         }
     }
 
-    /// The Object Instances among these paths that are no longer there.
+    /// The Objects and Object Instances among these paths that are no longer there.
     fn gone(&self, paths: &[Path]) -> Vec<Path> {
-        let is_gone =
-            |path: &&Path| matches!(path, Path::Instance(..)) && !self.tree.target(**path).exists();
+        let is_gone = |path: &&Path| {
+            path.object().is_some()
+                && path.resource().is_none()
+                && !self.tree.target(**path).exists()
+        };
         paths.iter().filter(is_gone).copied().collect()
     }
 
@@ -1036,18 +1073,20 @@ impl Client {
 
 /// Reboot and Factory Reset (TS E.4).
 impl Client {
-    /// The answer to a Reboot or a Factory Reset has left: the Client leaves its servers.
-    fn leave(&mut self, now: Instant) {
-        let is_sending = self.endpoint.usage().transmissions > 0;
-        match self.flows.due(now, is_sending, &mut self.timers) {
-            Some(Flow::Reboot) => self.register(now, Registrations::abandon),
-            Some(Flow::FactoryReset) => self.register(now, Registrations::deregister),
-            None => {}
+    /// Takes the next step: when the answer has left, the Client leaves its servers, and when it has left
+    /// them, the flow is at its end.
+    fn step_flow(&mut self, now: Instant) {
+        if !self.flows.is_leaving() {
+            let is_sending = self.endpoint.usage().transmissions > 0;
+            return match self.flows.due(now, is_sending, &mut self.timers) {
+                Some(Flow::Reboot) => self.register(now, Registrations::abandon),
+                Some(Flow::FactoryReset) => self.register(now, Registrations::deregister),
+                None => {}
+            };
         }
-    }
-
-    /// No connection to a server is left.
-    fn end_flow(&mut self, now: Instant) {
+        if self.registrations.has_links() {
+            return;
+        }
         let Some(flow) = self.flows.end() else {
             return;
         };

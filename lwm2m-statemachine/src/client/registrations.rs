@@ -36,6 +36,8 @@ pub(super) struct Registrations {
     /// Whether the application wants registrations.
     is_started: bool,
     is_offline: bool,
+    /// Whether what has changed is told with the next Update only.
+    holds_news: bool,
     reports: VecDeque<Report>,
 }
 
@@ -86,6 +88,7 @@ impl Registrations {
             next_connection: 0,
             is_started: false,
             is_offline: false,
+            holds_news: false,
             reports: VecDeque::new(),
         }
     }
@@ -204,7 +207,15 @@ impl Registrations {
 
     /// Sends an Update to every server whose information is out of date.
     pub(super) fn refresh(&mut self, context: &mut Context<'_>) {
+        if self.holds_news {
+            return;
+        }
         self.step_all(context, Registration::refresh);
+    }
+
+    /// From now on changes don't lead to an Update; the next one tells them. Or they do again.
+    pub(super) const fn hold_news(&mut self, holds: bool) {
+        self.holds_news = holds;
     }
 
     /// Accounts may have come, gone or changed (TS 5.2.5).

@@ -22,6 +22,7 @@ mod large;
 mod leaving;
 mod lifetime;
 mod lives;
+mod objects;
 mod observe;
 mod operations;
 mod order;

@@ -1,0 +1,270 @@
+//! Objects that come and go in a running Client (TS 5.3.2; Object 9, Update Supported Objects).
+
+use core::time::Duration;
+
+use lwm2m_core::{AccessRights, Code, DataType, InstanceId, Method, ObjectId, Value};
+use lwm2m_kit::{account, instance};
+use lwm2m_objects::{
+    Answer, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store,
+    software::{Numbering, SoftwareManagementObject},
+    typed,
+};
+use lwm2m_statemachine::{
+    ClientConfig, ClientEvent,
+    client::ObjectSet,
+    coap::{MessageBuf, MessageType, Token},
+};
+
+use crate::support::{Bench, Sent, get, on, path, server_id, tree};
+
+static RESOURCES: [ResourceDefinition; 1] =
+    [ResourceDefinition::new(0, "Level", Operations::Read, DataType::Integer).mandatory()];
+static OWN: ObjectDefinition = ObjectDefinition::new(
+    ObjectId::new(26241),
+    "Own",
+    "urn:oma:lwm2m:x:26241",
+    &RESOURCES,
+)
+.multiple();
+
+/// An Object of the application's own with as many Object Instances.
+fn own(instances: u16) -> Store {
+    let ids = (0..instances).map(instance);
+    ids.fold(Store::new(&OWN), |store, id| store.with(id, 0, 7))
+}
+
+/// With Software Management of one component.
+fn software_tree() -> ObjectTree {
+    let mut tree = tree(typed::Server::new(server_id(101), 3600));
+    let component = typed::SoftwareManagement {
+        update_supported_objects: Some(false),
+        ..typed::SoftwareManagement::new("name", "1")
+    };
+    let object = SoftwareManagementObject::new(Numbering::Registered, |_, _| Answer::Done);
+    tree.add(object.with(InstanceId::ZERO, component).unwrap());
+    tree
+}
+
+fn bench() -> Bench {
+    bench_of(software_tree())
+}
+
+fn bench_of(tree: ObjectTree) -> Bench {
+    let config = ClientConfig::new("example-client", [7; 32]);
+    let mut bench = Bench::with_tree(config, tree);
+    bench.accept_register();
+    bench
+}
+
+fn add(bench: &mut Bench, component: Option<u16>, instances: u16) {
+    let component = component.map(instance);
+    let add = |objects: &mut ObjectSet<'_>| objects.add(own(instances));
+    let now = bench.now;
+    bench.client.change_objects(now, component, add).unwrap();
+}
+
+fn remove(bench: &mut Bench, component: Option<u16>, id: u16) -> bool {
+    let mut removed = false;
+    let component = component.map(instance);
+    let remove = |objects: &mut ObjectSet<'_>| removed = objects.remove(id.into());
+    let now = bench.now;
+    bench.client.change_objects(now, component, remove).unwrap();
+    removed
+}
+
+/// The Update lists these Object Instances; it is answered.
+#[track_caller]
+fn expect_update(bench: &mut Bench, update: &Sent, lists: &[&str], lacks: &[&str]) {
+    assert_eq!((update.code(), &*update.path()), (Code::POST, "/rd/a"));
+    let text = core::str::from_utf8(update.payload()).unwrap().to_owned();
+    for listed in lists {
+        assert!(
+            text.split(',').any(|link| link == *listed),
+            "{listed}: {text}"
+        );
+    }
+    for absent in lacks {
+        assert!(!text.contains(absent), "{absent}: {text}");
+    }
+    bench.answer(update, MessageBuf::response(Code::CHANGED));
+}
+
+#[test]
+fn servers_hear_of_objects_that_come_and_go() {
+    let mut bench = bench();
+    assert_eq!(bench.code(get("/26241/0")), Code::NOT_FOUND);
+    add(&mut bench, None, 2);
+    let update = bench.sent();
+    expect_update(&mut bench, &update, &["</26241/0>", "</26241/1>"], &[]);
+    assert_eq!(bench.code(get("/26241/0")), Code::CONTENT);
+    // Another one in its place, with fewer Object Instances.
+    add(&mut bench, None, 1);
+    let update = bench.sent();
+    expect_update(&mut bench, &update, &["</26241/0>"], &["</26241/1>"]);
+    assert!(remove(&mut bench, None, 26241));
+    let update = bench.sent();
+    expect_update(&mut bench, &update, &["</3/0>"], &["26241"]);
+    assert_eq!(bench.code(get("/26241/0")), Code::NOT_FOUND);
+    assert!(!remove(&mut bench, None, 26241));
+    assert!(bench.all_sent().is_empty(), "nothing has changed");
+}
+
+/// An Object without Object Instances is listed as well (TS 5.3.1).
+#[test]
+fn an_object_without_instances_is_told_too() {
+    let mut bench = bench();
+    add(&mut bench, None, 0);
+    let update = bench.sent();
+    expect_update(&mut bench, &update, &["</26241>"], &[]);
+}
+
+#[test]
+fn mandatory_objects_stay() {
+    let mut bench = bench();
+    for id in [0, 1, 3] {
+        assert!(!remove(&mut bench, None, id), "{id}");
+    }
+    assert!(bench.all_sent().is_empty());
+    bench.works();
+}
+
+/// Object 9: if Update Supported Objects is false, the next periodic Update tells; if it is true, one
+/// is sent at once.
+#[test]
+fn update_supported_objects_decides_when_servers_hear_of_software() {
+    let mut bench = bench();
+    add(&mut bench, Some(0), 1);
+    assert!(bench.all_sent().is_empty());
+    assert_eq!(bench.code(get("/26241/0")), Code::CONTENT, "it is there");
+    // Meanwhile other values change.
+    bench.client.set(bench.now, path("/3/0/9"), 42).unwrap();
+    assert!(bench.all_sent().is_empty());
+    let update = bench.pass_until_sent();
+    expect_update(&mut bench, &update, &["</26241/0>"], &[]);
+
+    let mut at_once = on(Method::Put, "/9/0/8");
+    at_once
+        .content_format(lwm2m_core::ContentFormat::TEXT)
+        .unwrap()
+        .payload(b"1");
+    assert_eq!(bench.code(at_once), Code::CHANGED);
+    assert!(remove(&mut bench, Some(0), 26241));
+    let update = bench.sent();
+    expect_update(&mut bench, &update, &["</9/0>"], &["26241"]);
+    // A component that isn't there says nothing.
+    add(&mut bench, Some(5), 1);
+    assert!(bench.all_sent().is_empty());
+}
+
+/// An Update for another reason tells it, too.
+#[test]
+fn what_waits_for_an_update_goes_with_the_next_one() {
+    let mut bench = bench();
+    add(&mut bench, Some(0), 1);
+    bench.client.update(bench.now, account(0));
+    let update = bench.sent();
+    expect_update(&mut bench, &update, &["</26241/0>"], &[]);
+}
+
+/// Software Management: the Object Instances of Objects that are no longer supported are deleted.
+#[test]
+fn what_belongs_to_an_object_goes_with_it() {
+    let mut tree = software_tree();
+    let target = typed::AclTarget::Instance(26241.into(), InstanceId::ZERO);
+    tree.add(Store::of([(
+        InstanceId::ZERO,
+        typed::AccessControl {
+            target,
+            acl: [(101, AccessRights::READ)].into(),
+            owner: 101,
+        },
+    )]));
+    tree.add(own(1));
+    let mut bench = bench_of(tree);
+    for (token, at) in [
+        (&b"object"[..], "/26241"),
+        (b"instance", "/26241/0"),
+        (b"resource", "/26241/0/0"),
+        (b"other", "/3/0/9"),
+    ] {
+        let mut observe = MessageBuf::request(Method::Get);
+        observe.observe(0).unwrap();
+        for segment in at.split('/').skip(1) {
+            observe.uri_path(segment).unwrap();
+        }
+        assert_eq!(bench.request(token, observe).code(), Code::CONTENT, "{at}");
+    }
+    let mut attributes = on(Method::Put, "/26241/0");
+    attributes.uri_query("pmin=10").unwrap();
+    assert_eq!(bench.code(attributes), Code::CHANGED);
+    bench.events();
+
+    assert!(remove(&mut bench, None, 26241));
+    let update = bench.sent();
+    expect_update(&mut bench, &update, &["</3/0>"], &["26241", "</2/0>"]);
+    // Each observer hears it; one message after the other is acknowledged.
+    for _ in 0..3 {
+        let end = bench.sent();
+        assert_eq!(
+            (end.code(), end.kind()),
+            (Code::NOT_FOUND, MessageType::Confirmable)
+        );
+        let id = end.message().message_id();
+        let empty = MessageBuf::new(Code::EMPTY);
+        let wire = empty.finish(MessageType::Acknowledgement, id, Token::EMPTY);
+        bench.datagram(wire.as_ref());
+    }
+    assert!(bench.all_sent().is_empty());
+    let events = bench.events();
+    let is_end = |event: &&ClientEvent| matches!(event, ClientEvent::ObservationEnded { .. });
+    assert_eq!(events.iter().filter(is_end).count(), 3);
+    let client = &bench.client;
+    assert_eq!(client.attributes(server_id(101)).count(), 0);
+    assert_eq!(client.tree().instances(ObjectId::ACCESS_CONTROL).count(), 0);
+    // The one of another Object lives on.
+    bench.client.set(bench.now, path("/3/0/9"), 42).unwrap();
+    bench.pass(Duration::from_secs(1));
+    assert!(!bench.all_sent().is_empty());
+}
+
+/// With access control, what comes has an owner (TS 7.3.1.2.2).
+#[test]
+fn what_comes_has_an_owner() {
+    let mut tree = software_tree();
+    let servers = [101, 102].map(server_id);
+    let security = |at: usize| typed::Security::no_sec("coap://192.0.2.1", servers[at]);
+    tree.add(Store::of([
+        (instance(0), security(0)),
+        (instance(1), security(1)),
+    ]));
+    let server = |at: usize| typed::Server::new(servers[at], 3600);
+    tree.add(Store::of([
+        (instance(0), server(0)),
+        (instance(1), server(1)),
+    ]));
+    let target = typed::AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO);
+    tree.add(
+        Store::of([(
+            InstanceId::ZERO,
+            typed::AccessControl {
+                target,
+                acl: [].into(),
+                owner: 101,
+            },
+        )])
+        .managed(10),
+    );
+    let config = ClientConfig::new("example-client", [7; 32]);
+    let mut client = lwm2m_statemachine::Client::new(config, tree).unwrap();
+    let now = lwm2m_core::Instant::ZERO;
+    client
+        .change_objects(now, None, |objects| objects.add(own(1)))
+        .unwrap();
+    let tree = client.tree();
+    let controls: Vec<InstanceId> = tree.instances(ObjectId::ACCESS_CONTROL).collect();
+    let about: Vec<_> = controls
+        .iter()
+        .map(|id| tree.get(path(&format!("/2/{id}/0"))))
+        .collect();
+    assert!(about.contains(&Some(Value::Integer(26241))), "{about:?}");
+}
