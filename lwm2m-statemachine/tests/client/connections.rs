@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{BindingMode, Code, Method};
+use lwm2m_core::{BindingMode, Code, ContentFormat, Method};
 use lwm2m_kit::account;
 use lwm2m_objects::{
     Store,
@@ -12,6 +12,7 @@ use lwm2m_objects::{
 use lwm2m_statemachine::{
     ClientEvent, RegistrationFailure, Session,
     client::{Inbound, InboundRefusal, RegistrationState},
+    coap::{MessageType, Token},
 };
 
 use crate::{
@@ -556,4 +557,36 @@ fn the_server_of_a_stopped_client_begins_nothing() {
     let from = Inbound::Sms { number: "49" };
     let refused = Err(InboundRefusal::NotServed);
     assert_eq!(hosts.client.inbound(hosts.now, from), refused);
+}
+
+/// RFC 7252 §4.5: the session is the same, so its message ids still count. In a new one they don't.
+#[test]
+fn a_copy_of_a_request_is_not_run_again_on_a_resumed_session() {
+    for (session, runs) in [(Session::Resumed, 0), (Session::New, 1)] {
+        let mut hosts = Hosts::registered([secured("one", 101, DAY)]);
+        let token = Token::new(b"e").unwrap();
+        let mut write = on(Method::Put, "/3/0/14");
+        write.content_format(ContentFormat::TEXT).unwrap();
+        write.payload(b"+05:00");
+        let wire = write.finish(MessageType::Confirmable, 77, token);
+        let link = hosts.link(account(0));
+        hosts.datagram(link, wire.as_ref());
+        let first = hosts.only().1;
+        assert_eq!(first.code(), Code::CHANGED);
+        assert!(matches!(hosts.events()[..], [ClientEvent::Written { .. }]));
+        hosts.lose(account(0));
+        hosts.pass(FIRST);
+        hosts.connect(account(0), session);
+        let request = hosts.only().1;
+        if session == Session::New {
+            hosts.accept(account(0), &request);
+        } else {
+            hosts.answer_code(&request, Code::CHANGED);
+        }
+        hosts.events();
+        let link = hosts.link(account(0));
+        hosts.datagram(link, wire.as_ref());
+        assert_eq!(hosts.only().1.bytes, first.bytes, "{session:?}");
+        assert_eq!(hosts.events().len(), runs, "{session:?}");
+    }
 }
