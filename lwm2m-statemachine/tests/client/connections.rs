@@ -59,29 +59,34 @@ fn a_registration_and_its_observations_outlive_the_connection() {
     assert!(due(&mut hosts).is_empty());
 }
 
-/// TS 8.3: the same session goes on, and so does the registration.
+/// TS 8.3: the same session goes on, and so does the registration. Stored or not (TS E.2),
+/// notifications wait for the answer.
 #[test]
 fn a_resumed_session_goes_on_with_an_update_and_then_with_notifications() {
-    let mut hosts = observed();
-    hosts.lose(account(0));
-    set_level(&mut hosts, 9);
-    hosts.pass(FIRST);
-    hosts.connect(account(0), Session::Resumed);
-    let update = hosts.update(account(0));
-    assert!(update.queries().is_empty() && update.payload().is_empty());
-    hosts.pass(Duration::from_millis(500));
-    assert!(hosts.is_silent(), "a notification before the answer");
-    hosts.answer_code(&update, Code::CHANGED);
-    assert_eq!(
-        hosts.events(),
-        [ClientEvent::Updated {
-            account: account(0)
-        }]
-    );
-    let sent = due(&mut hosts);
-    assert_eq!(sent.len(), 1);
-    assert_eq!(sent[0].code(), Code::CONTENT);
-    assert!(sent[0].message().observe().is_some());
+    for is_storing in [true, false] {
+        let mut hosts = observed();
+        let storing = path("/1/10/6");
+        hosts.client.set(hosts.now, storing, is_storing).unwrap();
+        hosts.lose(account(0));
+        set_level(&mut hosts, 9);
+        hosts.pass(FIRST);
+        hosts.connect(account(0), Session::Resumed);
+        let update = hosts.update(account(0));
+        assert!(update.queries().is_empty() && update.payload().is_empty());
+        hosts.pass(Duration::from_millis(500));
+        assert!(hosts.is_silent(), "a notification before the answer");
+        hosts.answer_code(&update, Code::CHANGED);
+        assert_eq!(
+            hosts.events(),
+            [ClientEvent::Updated {
+                account: account(0)
+            }]
+        );
+        let sent = due(&mut hosts);
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0].code(), Code::CONTENT);
+        assert!(sent[0].message().observe().is_some());
+    }
 }
 
 /// TS 8.2.4.
