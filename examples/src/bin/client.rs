@@ -159,7 +159,7 @@ JSON lines (--json):
                             or reason
     firmware, software      message
     offline, online         server, account; neither if it is the whole device
-    added, removed          path
+    added, removed, asks    path
     stops                   operation
     rebooted                nothing
     reset                   reason, if the state of the factory isn't restored

@@ -97,6 +97,7 @@ impl Program<'_> {
                 let client = &mut self.driver.machine;
                 client.defer(DeferredOperation::Execute, path);
                 client.defer(DeferredOperation::Change, path);
+                print(Line::new("asks").path(path));
                 Ok(())
             }
             Command::Allow(number) => self.answer(number, Ok(()), print),

@@ -318,10 +318,45 @@ fn a_device_that_was_offline_tells_what_it_has_stored() {
 }
 
 #[test]
+fn an_account_comes_and_goes_by_commands() {
+    let (mut first, first_uri) = server(&[]);
+    let (mut second, second_uri) = server(&[]);
+    let mut client = client(&["--server", &first_uri]);
+    client.expect("registered 101 /rd/");
+    client.say(&format!("add /0/1 0={second_uri} 1=false 2=3 10=102"));
+    client.expect("added /0/1");
+    client.say("add /1/1 0=102 1=60 6=true 7=U");
+    client.expect(&format!("connecting 102 {second_uri}"));
+    client.expect_each(["registered 102 /rd/", "updated 101"]);
+    assert!(first.expect("updated me ").contains("objects=/1/0,/1/1,"));
+    assert!(second.expect("registered me ").contains(" lifetime=60 "));
+    // It is not alone any more, and owns only its account.
+    assert!(asks(&mut second, "read me /1/1/1").starts_with("2.05"));
+    assert!(asks(&mut second, "write me /3/0/14 +03:00").starts_with("4.01"));
+    client.say("remove /1/1");
+    client.expect("removed /1/1");
+    second.expect("deregistered me");
+    client.expect_each(["deregistered 102", "updated 101"]);
+}
+
+#[test]
+fn two_accounts_of_one_address_are_told_apart() {
+    let (mut server, uri) = server(&[]);
+    let mut client = client(&["--server", &uri, "--server", &uri]);
+    client.expect_each(["registered 101 /rd/", "registered 102 /rd/"]);
+    // To the server they are one client that registers twice.
+    server.expect("replaced me");
+    server.expect("registered me ");
+    assert!(asks(&mut server, "read me /3/0/0").starts_with("2.05"));
+}
+
+#[test]
 fn what_is_asked_for_is_allowed_and_refused_by_commands() {
     let (mut server, mut client) = server_and_device();
-    client.say("ask /26241");
-    client.say("ask /3/0/14");
+    for path in ["/26241", "/3/0/14"] {
+        client.say(&format!("ask {path}"));
+        client.expect(&format!("asks {path}"));
+    }
     server.say("write me /3/0/14 +03:00");
     client.expect("asked 101 write /3/0/14 request=1");
     client.say("allow 1");
