@@ -10,7 +10,7 @@ use lwm2m_objects::{
 
 use super::{
     super::{changed::Changed, timers::ObservationId},
-    parts::{Context, Reporting},
+    parts::{Context, Reporting, Way, set_timer},
 };
 
 impl Reporting {
@@ -28,7 +28,8 @@ impl Reporting {
         if let Some(observation) = self.table.get_mut(id) {
             let view = context.view(&observation.observer);
             observation.schedule.changed(&view, path);
-            self.arm(context, id);
+            let way = Way::of(&self.stored, context, &observation.observer);
+            set_timer(context, id, observation, &view, way);
         }
     }
 
@@ -89,7 +90,8 @@ impl Reporting {
             if let Some(observation) = self.table.get_mut(id) {
                 let view = context.view(&observation.observer);
                 observation.schedule.rearm(&view);
-                self.arm(context, id);
+                let way = Way::of(&self.stored, context, &observation.observer);
+                set_timer(context, id, observation, &view, way);
             }
         }
     }

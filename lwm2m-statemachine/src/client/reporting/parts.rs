@@ -15,7 +15,7 @@ use super::{
     },
     numbers::Numbers,
     stored::Stored,
-    table::{Observer, Table},
+    table::{Observation, Observer, Table},
     view::{View, default_periods, stores},
 };
 use crate::coap::Endpoint;
@@ -111,38 +111,12 @@ impl Reporting {
         }
     }
 
-    pub(super) fn way(&self, context: &Context<'_>, observer: &Observer) -> Way {
-        let account = observer.account;
-        match context.connection(account) {
-            Some(connection) if self.stored.is_empty(account) => return Way::Send(connection),
-            Some(_) => return Way::Store,
-            None => {}
-        }
-        let account = context.registrations.server_instance(observer.server);
-        if stores(context.tree, account) {
-            Way::Store
-        } else {
-            Way::Wait
-        }
-    }
-
     /// Sets the timer of an observation to when its next notification is due.
     pub(super) fn arm(&mut self, context: &mut Context<'_>, id: ObservationId) {
-        let Some(observation) = self.table.get(id) else {
-            return;
-        };
-        let view = context.view(&observation.observer);
-        let way = self.way(context, &observation.observer);
-        let due = if observation.ends_with.is_some() || !view.exists(observation.path) {
-            // The error that ends it waits for no period, and isn't stored.
-            matches!(way, Way::Send(_)).then_some(context.now)
-        } else {
-            observation.schedule.due(&view).filter(|_| way != Way::Wait)
-        };
-        let due = due.map(|due| due.max(context.now));
         if let Some(observation) = self.table.get_mut(id) {
-            let timer = Timer::Observation(id);
-            context.timers.set(timer, &mut observation.deadline, due);
+            let view = context.view(&observation.observer);
+            let way = Way::of(&self.stored, context, &observation.observer);
+            set_timer(context, id, observation, &view, way);
         }
     }
 
@@ -152,4 +126,41 @@ impl Reporting {
             self.arm(context, id);
         }
     }
+}
+
+impl Way {
+    /// The way of what is due for an observer now.
+    pub(super) fn of(stored: &Stored, context: &Context<'_>, observer: &Observer) -> Self {
+        let account = observer.account;
+        match context.connection(account) {
+            Some(connection) if stored.is_empty(account) => return Self::Send(connection),
+            Some(_) => return Self::Store,
+            None => {}
+        }
+        let account = context.registrations.server_instance(observer.server);
+        if stores(context.tree, account) {
+            Self::Store
+        } else {
+            Self::Wait
+        }
+    }
+}
+
+/// Sets the timer of an observation to when its next notification is due.
+pub(super) fn set_timer(
+    context: &mut Context<'_>,
+    id: ObservationId,
+    observation: &mut Observation,
+    view: &View<'_>,
+    way: Way,
+) {
+    let due = if observation.ends_with.is_some() || !view.exists(observation.path) {
+        // The error that ends it waits for no period, and isn't stored.
+        matches!(way, Way::Send(_)).then_some(context.now)
+    } else {
+        observation.schedule.due(view).filter(|_| way != Way::Wait)
+    };
+    let due = due.map(|due| due.max(context.now));
+    let timer = Timer::Observation(id);
+    context.timers.set(timer, &mut observation.deadline, due);
 }

@@ -8,7 +8,7 @@ use super::{
         refusal::Refusal,
         timers::{ObservationId, Timer},
     },
-    parts::{Context, RETRY, Reporting, Way},
+    parts::{Context, RETRY, Reporting, Way, set_timer},
 };
 use crate::coap::{FailureReason, MessageBuf, NotificationId, NotifyOptions, SendError, Token};
 use alloc::vec::Vec;
@@ -22,8 +22,7 @@ impl Reporting {
             return;
         };
         observation.deadline = None;
-        let observer = observation.observer.clone();
-        let view = context.view(&observer);
+        let view = context.view(&observation.observer);
         let mut ends_with = observation.ends_with;
         if ends_with.is_none() && !view.exists(observation.path) {
             ends_with = Some(Refusal::NotFound);
@@ -33,13 +32,14 @@ impl Reporting {
         }
         let due = observation.schedule.due(&view);
         let is_due = due.is_some_and(|due| due <= context.now);
-        match (self.way(context, &observer), ends_with) {
+        let way = Way::of(&self.stored, context, &observation.observer);
+        match (way, ends_with) {
             (Way::Send(connection), Some(refusal)) => {
                 self.end_with(context, id, connection, refusal);
             }
             (Way::Send(connection), None) if is_due => self.send(context, id, connection),
             (Way::Store, None) if is_due => self.store(context, id),
-            _ => self.arm(context, id),
+            _ => set_timer(context, id, observation, &view, way),
         }
     }
 
@@ -81,7 +81,7 @@ impl Reporting {
             Ok(notification) => observation.note_sent(notification),
         }
         observation.schedule.sent(&view, now);
-        self.arm(context, id);
+        set_timer(context, id, observation, &view, Way::Send(connection));
     }
 
     fn store(&mut self, context: &mut Context<'_>, id: ObservationId) {
