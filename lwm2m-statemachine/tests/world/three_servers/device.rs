@@ -131,6 +131,17 @@ impl Device {
         }
     }
 
+    /// The application changes Object Instances of its own, on behalf of a server.
+    pub(crate) fn change(&mut self, now: Instant, owner: usize, changes: &[Change]) {
+        self.begin(now);
+        let owner = objects::SERVERS[owner];
+        let done = self.client.change_as(now, owner, changes.to_vec());
+        if done.is_ok() {
+            self.values.apply(changes);
+            self.count("Object Instance of the application");
+        }
+    }
+
     /// The application answers those of the requests that wait that are `chosen`.
     pub(crate) fn answer(&mut self, now: Instant, mut chosen: impl FnMut() -> bool) {
         self.begin(now);

@@ -32,6 +32,7 @@
 
 mod adversary;
 mod book;
+mod coverage;
 mod device;
 mod faults;
 mod lines;
@@ -98,6 +99,7 @@ fn all_that_must_hold_holds_for_all_seeds() {
     for (what, count) in &summary.tally {
         println!("  {what:<48} {count:>12}");
     }
+    coverage::check(&summary.tally);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use core::time::Duration;
 use std::{collections::BTreeMap, rc::Rc};
 
-use lwm2m_core::{Instant, Path};
-use lwm2m_objects::ObjectTree;
-use lwm2m_simulation::{Handle, Host, Link, Network, NodeId, Random};
+use lwm2m_core::{Instant, Path, Value};
+use lwm2m_objects::{Change, ObjectTree};
+use lwm2m_simulation::{Handle, Host, Link, MAX_LATENCY, Network, NodeId, Random};
 use lwm2m_statemachine::{
     Client, ClientConfig,
     client::{ClientUsage, DeferredOperation, Session},
@@ -18,7 +18,7 @@ use super::{
     book::{Shared, Tally},
     device::{Connection, ConnectionState, Device},
     lines::{Line, Lines},
-    objects::{self, COUNTER, LEVEL, RUN, gauge},
+    objects::{self, COUNTER, LEVEL, MOST_GAUGES, NUMBER, RUN, gauge},
     plan::{LONGEST_MINIMUM, LONGEST_PERIOD, Plan},
     platform::{ENDPOINT, Platform, id},
 };
@@ -243,7 +243,8 @@ impl World {
             0..=9 => self.operate(),
             10..=14 => self.change_values(),
             15..=17 => self.be_hostile(),
-            18 => self.answer(0.5),
+            18 if self.plan.defers => self.answer(0.5),
+            18 => self.change_instance(),
             _ => self.update(),
         }
     }
@@ -278,6 +279,30 @@ impl World {
                 }
             });
         }
+    }
+
+    /// The application makes or deletes an Object Instance.
+    fn change_instance(&mut self) {
+        let random = self.network.random();
+        let owner = random.below(2) as usize;
+        let instance = 2 + random.below(MOST_GAUGES as u64 - 2) as u16;
+        let path = gauge(instance, NUMBER)
+            .parent()
+            .expect("an Object Instance");
+        let changes = if random.chance(0.4) {
+            vec![Change::Delete { path }]
+        } else {
+            let value = Value::Integer(0);
+            let number = gauge(instance, NUMBER);
+            let set = Change::Set {
+                path: number,
+                value,
+            };
+            vec![Change::Create { path }, set]
+        };
+        self.network.with(self.client, |device, now| {
+            device.change(now, owner, &changes);
+        });
     }
 
     fn be_hostile(&mut self) {
@@ -471,6 +496,8 @@ impl World {
 
     /// Within the Maximum Period every observation that both sides believe in has the newest values.
     fn check_observations(&mut self) {
+        // What was in flight has arrived, and no block of an earlier notification is fetched any more.
+        self.pass(MAX_LATENCY + Duration::from_secs(60));
         let healed = self.network.now();
         let longest = LONGEST_PERIOD + LONGEST_MINIMUM;
         let slack = Duration::from_secs(30) + self.plan.lateness;
