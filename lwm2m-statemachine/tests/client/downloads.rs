@@ -159,6 +159,9 @@ impl Rig {
         let asked = request.message().block2().unwrap();
         let size = asked.size().min(self.block_size);
         let start = asked.offset();
+        if start >= self.image.len() {
+            return MessageBuf::response(Code::BAD_REQUEST);
+        }
         let mut response = MessageBuf::response(Code::CONTENT);
         if let Some(etag) = self.etag {
             response.etag(etag).unwrap();
@@ -880,4 +883,86 @@ fn the_application_may_fetch_itself() {
         .client
         .object(now, firmware, FirmwareUpdateObject::downloaded);
     assert_eq!(downloaded, Some(Ok(())));
+}
+
+/// Messages are lost, connections break and the image changes: what arrives in the end is one image,
+/// whole, or the download has failed and nothing is left of it.
+#[test]
+fn whatever_is_lost_the_package_is_whole() {
+    let (mut whole, mut changed) = (0, 0);
+    for seed in 0..300_u64 {
+        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut one_in = |limit: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random.is_multiple_of(limit)
+        };
+        let mut rig = Rig::new();
+        rig.etag = (seed % 3 != 0).then_some(b"one");
+        rig.write_uri(URI);
+        rig.connect();
+        for _ in 0..2000 {
+            if rig.state().0 != 1 {
+                break;
+            }
+            rig.note_events();
+            if rig.asked_connection().is_some() {
+                rig.connect();
+            }
+            // With an ETag it may change at any time, without one at its beginning only.
+            let at_start = rig
+                .bench
+                .client
+                .downloads()
+                .all(|known| known.received == 0);
+            if one_in(40) && (rig.etag.is_some() || at_start) && changed < 1000 {
+                changed += 1;
+                rig.image = image(500 + changed, changed);
+                rig.etag = rig
+                    .etag
+                    .map(|etag| if etag == b"one" { &b"two"[..] } else { b"one" });
+            }
+            for request in lwm2m_kit::sent(&mut rig.bench.client) {
+                let is_download = Some(request.to) == rig.connection;
+                if !is_download || one_in(4) || request.code() != Code::GET {
+                    continue;
+                }
+                let response = rig.block(&request);
+                if !one_in(4) {
+                    let message = request.message();
+                    let (id, token) = (message.message_id(), message.token());
+                    let wire = response.finish(MessageType::Acknowledgement, id, token);
+                    let datagram = Datagram::new(request.to, wire.as_ref());
+                    // It may be late.
+                    let _ = rig.bench.client.handle_datagram(rig.bench.now, datagram);
+                }
+            }
+            if one_in(60) && rig.asked_connection().is_none() {
+                let lost = rig.connection.expect("a connection");
+                rig.bench.client.disconnected(rig.bench.now, lost);
+                rig.note_events();
+            }
+            if let Some(due) = rig.bench.client.poll_timeout() {
+                rig.bench.now = rig.bench.now.max(due);
+                rig.bench.client.handle_timeout(rig.bench.now);
+            }
+            rig.note_events();
+        }
+        match rig.state() {
+            (2, 0) => {
+                whole += 1;
+                rig.expect_complete();
+            }
+            state => {
+                assert!(matches!(state, (0, 4 | 5)), "seed {seed}: {state:?}");
+                assert_eq!(rig.flash.lock().unwrap().bytes, [0; 0], "seed {seed}");
+                rig.expect_over();
+            }
+        }
+    }
+    assert!(
+        whole > 200 && changed > 50,
+        "{whole} whole, {changed} changes"
+    );
 }
