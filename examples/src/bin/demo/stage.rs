@@ -26,7 +26,7 @@ pub(crate) const LIFETIME: u32 = 60;
 /// The thermostat that belongs to server 102.
 pub(crate) const ROOM_OF_102: Path = Path::of(&[26241, 1]).unwrap();
 /// How long to wait before a step fails.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to look at one server before the other.
 const TURN: Duration = Duration::from_millis(2);
 
