@@ -35,6 +35,9 @@ use crate::{
     machine::Random,
 };
 
+/// The server is asked too often (RFC 8516).
+const TOO_MANY_REQUESTS: Code = Code::new(4, 29);
+
 /// The downloads of a Client, one at most for each Resource with a URI.
 #[derive(Debug)]
 pub(super) struct Downloads {
@@ -349,7 +352,7 @@ impl Downloads {
             }
             // It doesn't know of blocks, or of the method.
             Code::BAD_OPTION | Code::NOT_IMPLEMENTED => failed(FetchFailure::Protocol),
-            Code::SERVICE_UNAVAILABLE => Next::Pause(response.max_age()),
+            Code::SERVICE_UNAVAILABLE | TOO_MANY_REQUESTS => Next::Pause(response.max_age()),
             code if code.class() == 4 => failed(FetchFailure::InvalidUri),
             code if code.class() == 5 => Next::Pause(0),
             _ => failed(FetchFailure::Integrity),
@@ -372,7 +375,7 @@ impl Downloads {
                 bytes,
                 more,
             } => (offset, bytes, more),
-            Taken::Confirmed => return Next::Ask,
+            Taken::Nothing => return Next::Ask,
             Taken::Changed => return self.begin_again(path),
             Taken::Failed(failure) => return failed(failure),
         };

@@ -20,6 +20,8 @@ use lwm2m_statemachine::{
 
 use crate::support::{Bench, Sent, get, on, path, server_id, tree};
 
+mod hostile;
+
 const URI: &str = "coap://files.example.org/fw/image?v=2";
 
 /// What the application has of the package.

@@ -16,6 +16,7 @@ mod downloads;
 mod empty_arrays;
 mod failures;
 mod flows;
+mod flows_disturbed;
 mod growth;
 mod hosts;
 mod large;

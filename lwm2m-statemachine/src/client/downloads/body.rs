@@ -17,8 +17,18 @@ pub(super) struct Body {
     size: usize,
     /// What the first block says about the whole.
     first: Option<First>,
-    /// After an interruption: whether the first block has to be compared before it goes on.
-    is_doubtful: bool,
+    doubt: Doubt,
+}
+
+/// What has to show after an interruption that it is still the same body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Nothing: it has been shown, or there was no interruption.
+    None,
+    /// The ETag of the next block. If it has none, the first block is asked for.
+    NextBlock,
+    /// The first block, before it goes on.
+    FirstBlock,
 }
 
 #[derive(Debug)]
@@ -40,8 +50,9 @@ pub(super) enum Taken<'d> {
         bytes: &'d [u8],
         more: bool,
     },
-    /// It is still the same body.
-    Confirmed,
+    /// No bytes that are needed. It is still the same body, or may be: ask for the block that is needed
+    /// now.
+    Nothing,
     /// It is another body: fetch it from the beginning.
     Changed,
     /// The block isn't the one that was asked for.
@@ -55,7 +66,7 @@ impl Body {
             received: 0,
             size: 1 << size.clamp(16, 1024).ilog2(),
             first: None,
-            is_doubtful: false,
+            doubt: Doubt::None,
         }
     }
 
@@ -72,13 +83,20 @@ impl Body {
     /// Some time has passed, in which another body may have taken its place. An ETag will tell;
     /// without one the first block is asked for again.
     pub(super) fn interrupt(&mut self) {
-        let first = self.first.as_ref();
-        self.is_doubtful |= first.is_some_and(|first| first.etag.is_none());
+        self.doubt = match (&self.first, self.doubt) {
+            (None, _) => Doubt::None,
+            (Some(First { etag: Some(_), .. }), Doubt::None) => Doubt::NextBlock,
+            (Some(First { etag: None, .. }), _) => Doubt::FirstBlock,
+            (Some(_), doubt) => doubt,
+        };
     }
 
     /// Where the block begins that is needed now.
     const fn wanted(&self) -> u64 {
-        if self.is_doubtful { 0 } else { self.received }
+        match self.doubt {
+            Doubt::FirstBlock => 0,
+            Doubt::None | Doubt::NextBlock => self.received,
+        }
     }
 
     /// The block that is needed now; `None` if it can't be numbered.
@@ -114,12 +132,19 @@ impl Body {
                 more,
             };
         };
-        if !first.describes(response) || self.is_doubtful && !first.is(response) {
+        let is_compared = self.doubt == Doubt::FirstBlock;
+        if !first.describes(response) || is_compared && !first.is(response) {
             return Taken::Changed;
         }
-        if self.is_doubtful {
-            self.is_doubtful = false;
-            return Taken::Confirmed;
+        // A server may send the ETag with the first block alone.
+        let is_unknown = self.doubt == Doubt::NextBlock && response.etag().is_none();
+        self.doubt = if is_unknown {
+            Doubt::FirstBlock
+        } else {
+            Doubt::None
+        };
+        if is_compared || is_unknown {
+            return Taken::Nothing;
         }
         self.received = offset.saturating_add(length(bytes));
         Taken::Bytes {
@@ -156,9 +181,12 @@ impl First {
         same_etag && (format.is_none() || format == self.format)
     }
 
-    /// Whether this is the first block of this body: it has the same bytes, as far as both go, and
-    /// announces the same size.
+    /// Whether this is the first block of this body: it has the same ETag, or, if there was none, the
+    /// same bytes, as far as both go, and announces the same size.
     fn is(&self, response: &MessageRef<'_>) -> bool {
+        if self.etag.is_some() {
+            return self.etag.as_deref() == response.etag();
+        }
         let (before, now) = (&*self.bytes, response.payload());
         let compared = before.len().min(now.len());
         let same = before.get(..compared) == now.get(..compared);
@@ -259,7 +287,7 @@ mod tests {
             assert_eq!(body.block().unwrap().number(), 0);
             let again = block(0, true, byte, &[(SIZE2, size)]);
             let taken = take(&mut body, &again);
-            assert_eq!(taken == Taken::Confirmed, same);
+            assert_eq!(taken == Taken::Nothing, same);
             if same {
                 assert_eq!(body.block().unwrap().number(), 1);
             } else {
