@@ -1116,7 +1116,10 @@ impl Client {
         self.request(now, |requests, context| {
             requests.end(context, |origin| origin.account == account);
         });
-        if let Some(connection) = self.registrations.connection(account) {
+        // The De-register follows the answer to the Delete that has led to it.
+        if !self.registrations.is_leaving_by_change(account)
+            && let Some(connection) = self.registrations.connection(account)
+        {
             self.endpoint.end_answers(now, &connection);
         }
     }

@@ -21,6 +21,7 @@ use super::{
     connection::{Inbound, InboundRefusal, Session},
     event::{
         AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure,
+        RegistrationState,
     },
     timers::{Timer, Timers},
 };
@@ -339,6 +340,15 @@ impl Registrations {
     /// Whether the Client is registered with the server of an account.
     pub(super) fn is_registered(&self, account: AccountId) -> bool {
         self.find(account).is_some_and(Registration::is_registered)
+    }
+
+    /// Whether the De-register of an account is under way because the tree has changed, perhaps by a request
+    /// of this server. The application wants registrations still.
+    pub(super) fn is_leaving_by_change(&self, account: AccountId) -> bool {
+        let state = |found: &Registration| found.state(self.is_started);
+        let is_deregistering =
+            self.find(account).map(state) == Some(RegistrationState::Deregistering);
+        self.is_started && is_deregistering
     }
 
     /// What is known of each account.

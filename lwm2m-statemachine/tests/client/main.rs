@@ -40,3 +40,4 @@ mod streaming;
 mod support;
 mod table_27;
 mod time;
+mod uncertain;

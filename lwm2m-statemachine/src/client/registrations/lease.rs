@@ -4,7 +4,10 @@ use core::time::Duration;
 
 use lwm2m_core::Instant;
 
-use super::{location::Location, parameters::Parameters};
+use super::{
+    location::Location,
+    parameters::{Parameters, Told},
+};
 
 /// A registration that stands. It needs no connection: it goes on when there is one again.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(super) struct Lease {
     pub(super) location: Location,
     /// What the server was told last and has accepted.
     pub(super) known: Parameters,
+    /// What Updates have told since. The server may have it although no answer came.
+    unsure: Told,
     /// When the lifetime is over. The server may count from the first transmission.
     pub(super) expires: Instant,
     /// When an Update prolongs it.
@@ -37,6 +42,7 @@ impl Lease {
             expires: sent + known.lifetime(),
             update_at: sent + known.update_after(max_transmit_wait),
             known,
+            unsure: Told::default(),
             update_asked: false,
             // Something may have changed while the Register was under way.
             is_stale: true,
@@ -54,13 +60,20 @@ impl Lease {
         self.expires = sent + known.lifetime();
         self.update_at = sent + known.update_after(max_transmit_wait);
         self.known = known;
+        self.unsure = Told::default();
         self.is_stale = true;
         self.is_confirmed = true;
     }
 
-    /// An Update with these parameters is sent. The server may take a shorter lifetime although its
-    /// answer is lost.
+    /// What an Update has to tell, so that the server knows these parameters once it accepts it.
+    pub(super) fn to_tell(&self, parameters: &Parameters) -> Told {
+        parameters.differences(&self.known).with(self.unsure)
+    }
+
+    /// An Update with these parameters is sent. The server may take what it tells, and a shorter lifetime,
+    /// although its answer is lost.
     pub(super) fn tells(&mut self, parameters: &Parameters, now: Instant) {
+        self.unsure = self.to_tell(parameters);
         self.expires = self.expires.min(now + parameters.lifetime());
     }
 

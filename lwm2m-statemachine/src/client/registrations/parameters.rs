@@ -29,6 +29,28 @@ pub(super) struct Parameters {
     objects: Vec<u8>,
 }
 
+/// Which parameters an Update tells (TS Table 9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each parameter")]
+pub(super) struct Told {
+    lifetime: bool,
+    binding: bool,
+    sms: bool,
+    objects: bool,
+}
+
+impl Told {
+    /// These and others.
+    pub(super) const fn with(self, other: Self) -> Self {
+        Self {
+            lifetime: self.lifetime || other.lifetime,
+            binding: self.binding || other.binding,
+            sms: self.sms || other.sms,
+            objects: self.objects || other.objects,
+        }
+    }
+}
+
 impl Parameters {
     /// The parameters for the server of this Server Object Instance; `None` if that is unusable.
     pub(super) fn of(
@@ -64,22 +86,32 @@ impl Parameters {
         Ok(message)
     }
 
-    /// `POST /{location}` with only the parameters that differ from `known`.
+    /// Which of them differ from those that the server knows.
+    pub(super) fn differences(&self, known: &Self) -> Told {
+        Told {
+            lifetime: known.lifetime != self.lifetime,
+            binding: known.binding != self.binding,
+            sms: known.sms != self.sms,
+            objects: known.objects != self.objects,
+        }
+    }
+
+    /// `POST /{location}` with these parameters only.
     pub(super) fn update(
         &self,
-        known: &Self,
+        told: Told,
         location: &Location,
     ) -> Result<MessageBuf, OptionError> {
         let mut message = location.request(Method::Post)?;
-        let objects = (known.objects != self.objects).then_some(&self.objects);
+        let objects = told.objects.then_some(&self.objects);
         if objects.is_some() {
             message.content_format(ContentFormat::LINK_FORMAT)?;
         }
         let parameters = UpdateParameters {
-            lifetime: (known.lifetime != self.lifetime).then_some(self.lifetime),
-            binding: (known.binding != self.binding).then(|| self.binding.into()),
+            lifetime: told.lifetime.then_some(self.lifetime),
+            binding: told.binding.then(|| self.binding.into()),
             // That it's gone, the binding tells.
-            sms: self.sms.filter(|sms| known.sms != Some(*sms)),
+            sms: self.sms.filter(|_| told.sms),
         };
         queries(&mut message, parameters.queries())?;
         if let Some(objects) = objects {

@@ -207,10 +207,7 @@ impl Registration {
     pub(super) fn serves(&self, now: Instant, connection: ConnectionId) -> bool {
         let is_inbound = self.inbound == Some(connection) && !self.is_offline;
         match self.account.role {
-            AccountRole::Server(_) if is_inbound => {
-                let lease = self.lease.as_ref();
-                lease.is_some_and(|lease| now < lease.expires)
-            }
+            AccountRole::Server(_) if is_inbound => self.takes_sms(now),
             AccountRole::Server(_) => self.serving(now) == Some(connection),
             AccountRole::BootstrapServer => is_inbound,
             AccountRole::Unknown => false,
@@ -301,11 +298,14 @@ impl Registration {
             return self.advance(step);
         };
         let has_other_access = account.access != self.account.access;
-        self.is_leaving |= account.role != self.account.role;
+        let has_other_role = account.role != self.account.role;
+        self.is_leaving |= has_other_role;
         self.account = account;
+        if has_other_access || has_other_role {
+            self.close_inbound(step);
+        }
         if has_other_access {
             self.attempts = Attempts::default();
-            self.close_inbound(step);
             if self.is_usable() && !self.is_leaving {
                 self.abandon(step);
                 self.lease = None;
@@ -355,10 +355,10 @@ impl Registration {
                 if connection.access.is_open {
                     self.abandon(step);
                     self.lease = None;
-                    self.attempts.end_wait();
                 } else {
                     self.ask_update();
                 }
+                self.attempts.end_wait();
                 self.advance(step);
             }
             _ => {}
@@ -474,10 +474,14 @@ impl Registration {
         if self.is_leaving || !self.is_wanted(step.is_started) {
             self.leave(step);
         }
-        let may_go_on = !self.is_leaving && !self.is_offline;
-        if may_go_on && self.is_wanted(step.is_started) {
+        if self.may_go_on(step) {
             self.go_on(step);
         }
+    }
+
+    /// Whether the registration is wanted now, and can be had.
+    const fn may_go_on(&self, step: &Step<'_>) -> bool {
+        self.is_wanted(step.is_started) && !self.is_leaving && !self.is_offline
     }
 }
 
@@ -501,10 +505,9 @@ impl Registration {
             self.attempts.end_wait();
         }
         let next = self.attempts.next().unwrap_or(step.now);
-        let goes_on = self.is_wanted(step.is_started) && !self.is_leaving && !self.is_offline;
         step.outcomes.push(Outcome::Failed {
             reason,
-            retry: goes_on.then_some(next),
+            retry: self.may_go_on(step).then_some(next),
         });
     }
 
@@ -592,7 +595,7 @@ impl Registration {
             return;
         }
         let parameters = parameters.unwrap_or_else(|| lease.known.clone());
-        let message = parameters.update(&lease.known, &lease.location);
+        let message = parameters.update(lease.to_tell(&parameters), &lease.location);
         let message = message.map_err(|_| RegistrationFailure::Unusable);
         match message.and_then(|message| step.request(connection, message)) {
             Ok(request) => {
@@ -638,8 +641,12 @@ impl Registration {
         match (response.code(), &mut self.lease) {
             (Code::CHANGED, Some(lease)) => {
                 self.attempts = Attempts::default();
+                let has_sms = known.has_sms();
                 lease.prolong(known, sent, step.max_transmit_wait);
                 step.outcomes.push(Outcome::Updated);
+                if !has_sms {
+                    self.close_inbound(step);
+                }
             }
             // The server does not know the registration: register anew, at once (TS 8.5).
             (Code::BAD_REQUEST | Code::NOT_FOUND, _) => {
@@ -659,7 +666,7 @@ impl Registration {
 
     /// Waits before the next attempt, and tells why.
     fn fail(&mut self, step: &mut Step<'_>, reason: RegistrationFailure, at_least: Duration) {
-        let goes_on = self.is_wanted(step.is_started) && !self.is_leaving;
+        let goes_on = self.may_go_on(step);
         let retry = goes_on.then(|| self.wait(step, reason, at_least));
         step.outcomes.push(Outcome::Failed { reason, retry });
     }
