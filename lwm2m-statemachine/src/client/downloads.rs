@@ -44,7 +44,8 @@ pub(super) struct Downloads {
     all: BTreeMap<Path, Download>,
     config: DownloadConfig,
     random: Random,
-    is_offline: bool,
+    /// Whether none may run: until the Client starts, and while the application is offline.
+    is_resting: bool,
 }
 
 /// What downloads need for a step.
@@ -78,7 +79,7 @@ impl Downloads {
             all: BTreeMap::new(),
             config,
             random,
-            is_offline: false,
+            is_resting: true,
         }
     }
 
@@ -118,7 +119,7 @@ impl Downloads {
 
     /// Starts downloads that wait, as many as may run at once.
     fn start_waiting(&mut self, context: &mut Context<'_>) {
-        if self.is_offline {
+        if self.is_resting {
             return;
         }
         loop {
@@ -446,7 +447,7 @@ impl Downloads {
 
     /// The application goes offline: the connections end, and none is asked for.
     pub(super) fn go_offline(&mut self, context: &mut Context<'_>) {
-        self.is_offline = true;
+        self.is_resting = true;
         for (path, download) in &mut self.all {
             if let Some(connection) = download.connection() {
                 context.endpoint.close_peer(context.now, &connection);
@@ -459,9 +460,9 @@ impl Downloads {
         }
     }
 
-    /// The application is online again.
+    /// The Client starts, or the application is online again.
     pub(super) fn go_online(&mut self, context: &mut Context<'_>) {
-        self.is_offline = false;
+        self.is_resting = false;
         self.start_waiting(context);
     }
 }

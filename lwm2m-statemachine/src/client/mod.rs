@@ -127,12 +127,13 @@ impl Client {
 
     /// Starts the Client: it asks for a connection to every server, and registers. So it does with
     /// servers whose accounts come later. While it leaves them for a Factory Reset, which starts it again,
-    /// the call has no effect.
+    /// the call has no effect. Downloads that its Objects need, such as firmware, begin too.
     pub fn start(&mut self, now: Instant) {
         if self.flows.is_leaving() {
             return;
         }
         self.register(now, Registrations::start);
+        self.follow_objects(now);
         if !self.is_offline() {
             self.download(now, Downloads::go_online);
         }

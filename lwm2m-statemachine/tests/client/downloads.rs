@@ -21,6 +21,7 @@ use lwm2m_statemachine::{
 use crate::support::{Bench, Sent, get, on, path, server_id, tree};
 
 mod hostile;
+mod starting;
 
 const URI: &str = "coap://files.example.org/fw/image?v=2";
 
