@@ -85,6 +85,8 @@ pub const ORDERS: &[Order] = &[
             &["downloads", "flows", "registrations"],
             &["reporting"],
             &["requests"],
+            &["parts"],
+            &["calls", "connecting", "machine"],
         ],
     },
     Order {

@@ -1,0 +1,85 @@
+//! The application makes connections, and tells what becomes of them.
+
+use lwm2m_core::Instant;
+
+use super::{
+    connection::{Inbound, InboundRefusal, Session},
+    downloads::Downloads,
+    event::ConnectionId,
+    parts::Client,
+    registrations::Registrations,
+};
+
+impl Client {
+    /// The connection that [`ClientEvent::Connect`] asked for is up, as a new one or as the
+    /// continuation of the last. A name that isn't waited for is ignored.
+    pub fn connected(&mut self, now: Instant, connection: ConnectionId, session: Session) {
+        if self.download(now, |downloads, context| {
+            downloads.connected(context, connection)
+        }) {
+            return;
+        }
+        self.register(now, |registrations, context| {
+            registrations.connected(context, connection, session);
+        });
+    }
+
+    /// The address that the server sees has changed, and the connection goes on. Without security the
+    /// Client registers anew (TS 8.2.4), else it sends an Update.
+    pub fn address_changed(&mut self, now: Instant, connection: ConnectionId) {
+        self.register(now, |registrations, context| {
+            registrations.address_changed(context, connection);
+        });
+    }
+
+    /// A connection is lost, or could not be made. The registration and the observations live on. The
+    /// Client asks for a connection again, later with each failure in a row.
+    pub fn disconnected(&mut self, now: Instant, connection: ConnectionId) {
+        if self.download(now, |downloads, context| {
+            downloads.disconnected(context, connection)
+        }) {
+            return self.drain(now);
+        }
+        if self.registrations.account_on(connection).is_some() {
+            self.register(now, |registrations, context| {
+                registrations.disconnected(context, connection);
+            });
+            self.forget(now, connection);
+        }
+    }
+
+    /// Another side has begun a connection. If the Client takes it, pass in its datagrams with the name
+    /// that is returned; [`ClientEvent::Disconnect`] tells that it is no longer needed.
+    ///
+    /// # Errors
+    ///
+    /// [`InboundRefusal`]: answer nothing to the other side.
+    pub fn inbound(
+        &mut self,
+        now: Instant,
+        from: Inbound<'_>,
+    ) -> Result<ConnectionId, InboundRefusal> {
+        let mut taken = Err(InboundRefusal::Unknown);
+        self.register(now, |registrations, context| {
+            taken = registrations.inbound(context, from);
+        });
+        taken
+    }
+
+    /// There is no network for a while: the Client asks for no connection, sends nothing and ignores
+    /// every datagram. Registrations live on until their lifetime is over, and so do observations.
+    /// Connections to servers are kept; one that is lost meanwhile is told by
+    /// [`disconnected`](Self::disconnected). Those of downloads end.
+    pub fn go_offline(&mut self, now: Instant) {
+        self.register(now, Registrations::go_offline);
+        self.download(now, Downloads::go_offline);
+        self.drain(now);
+    }
+
+    /// There is a network again. Each server with a registration hears an Update, before any
+    /// notification (TS 8.3).
+    pub fn go_online(&mut self, now: Instant) {
+        self.register(now, Registrations::go_online);
+        self.download(now, Downloads::go_online);
+    }
+}

@@ -1,0 +1,487 @@
+//! The Client, how its parts are called, and what follows from what they do, each in one place.
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{Instant, ObjectId, Path, ResourceId, ShortServerId};
+use lwm2m_objects::{Change, ObjectTree, WriteError, access};
+
+use super::{
+    accounts::{self, DigestKey},
+    attributes::AttributeStore,
+    changed::Changed,
+    config::{self, ClientConfig, ClientError},
+    downloads::{self, Downloads},
+    event::{AccountId, ClientEvent, ConnectionId, Events},
+    flows::{Flow, Flows},
+    registrations::{self, Registrations, Report, Retry, Terms},
+    reporting::{self, KnownPeriods, Reporting},
+    requests::{self, Effect, Requests},
+    timers::Timers,
+};
+use crate::{
+    coap::{self, Endpoint},
+    machine::Random,
+};
+
+/// Registration Update Trigger of the Server Object (TS E.2).
+const REGISTRATION_UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
+
+/// A LwM2M Client; see the [module](super).
+#[derive(Debug)]
+pub struct Client {
+    pub(super) tree: ObjectTree,
+    pub(super) endpoint: Endpoint<ConnectionId>,
+    pub(super) registrations: Registrations,
+    pub(super) requests: Requests,
+    pub(super) attributes: AttributeStore,
+    pub(super) reporting: Reporting,
+    pub(super) downloads: Downloads,
+    pub(super) flows: Flows,
+    pub(super) timers: Timers,
+    pub(super) events: Events,
+}
+
+impl Client {
+    /// A Client with the accounts and Objects of a tree.
+    ///
+    /// The tree doesn't need a server account: a bootstrap may bring one (TS 5.2.4).
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]: for an invalid configuration, a tree without a mandatory Object (Security,
+    /// Server, Device), and two accounts of one server.
+    pub fn new(config: ClientConfig, tree: ObjectTree) -> Result<Self, ClientError> {
+        let identity = config.check()?;
+        config::check_objects(&tree)?;
+        accounts::check(&tree)?;
+        // The endpoint has its own stream of randomness.
+        let mut random = Random::new(config.coap.seed);
+        let requests = Requests::new(&config, identity.root.clone());
+        let flows = Flows::new(&config.coap.transmission);
+        let attributes = AttributeStore::new(config.most_attributes);
+        let max_transmit_wait = config.coap.transmission.max_transmit_wait();
+        let reporting = Reporting::new(&config);
+        let (retry_first, retry_most) = (config.retry_first, config.retry_most);
+        let mut endpoint = config.coap;
+        endpoint.seed = random.seed();
+        let downloads = Downloads::new(config.downloads, Random::new(random.seed()));
+        // An Object that takes a value piece by piece gets the blocks as they come.
+        endpoint.stream_requests = true;
+        let endpoint = Endpoint::new(endpoint);
+        let terms = Terms {
+            identity,
+            max_transmit_wait,
+            digest_key: DigestKey(random.next_u64(), random.next_u64()),
+            retry: Retry {
+                first: retry_first,
+                most: retry_most,
+                random,
+            },
+        };
+        Ok(Self {
+            registrations: Registrations::new(&tree, terms),
+            tree,
+            endpoint,
+            requests,
+            attributes,
+            reporting,
+            downloads,
+            flows,
+            timers: Timers::new(),
+            events: Events::new(),
+        })
+    }
+
+    /// Starts the Client: it asks for a connection to every server, and registers. So it does with
+    /// servers whose accounts come later. While it leaves them for a Factory Reset, which starts it again,
+    /// the call has no effect. Downloads that its Objects need, such as firmware, begin too.
+    pub fn start(&mut self, now: Instant) {
+        if self.flows.is_leaving() {
+            return;
+        }
+        self.register(now, Registrations::start);
+        self.follow_objects(now);
+        if !self.registrations.is_offline() {
+            self.download(now, Downloads::go_online);
+        }
+    }
+}
+
+/// The parts are called, and what they ask of each other is done.
+impl Client {
+    /// Ends the registrations whose lifetime is over, before anything else (TS 5.3).
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.register(now, Registrations::expire);
+    }
+
+    /// Calls the registrations, and does what they ask for.
+    pub(super) fn register(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Registrations, &mut registrations::Context<'_>),
+    ) {
+        let mut context = registrations::Context {
+            now,
+            tree: &self.tree,
+            endpoint: &mut self.endpoint,
+            timers: &mut self.timers,
+        };
+        act(&mut self.registrations, &mut context);
+        while let Some(report) = self.registrations.poll() {
+            match report {
+                Report::Ended(account) => self.end_service(now, account),
+                Report::Offline(account) => {
+                    self.report(now, |reporting, context| {
+                        reporting.offline(context, account);
+                    });
+                }
+                Report::Online(account) => {
+                    self.report(now, |reporting, context| reporting.online(context, account));
+                }
+                Report::Tell(event) => self.events.push_back(event),
+                Report::Rest(connection) => self.forget(now, connection),
+                Report::Close(connection) => {
+                    self.events
+                        .push_back(ClientEvent::Disconnect { connection });
+                    self.forget(now, connection);
+                }
+            }
+        }
+        if self.flows.is_leaving() {
+            self.step_flow(now);
+        }
+    }
+
+    /// Calls the requests.
+    pub(super) fn request<R>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Requests, &mut requests::Context<'_>) -> R,
+    ) -> R {
+        let mut context = requests::Context {
+            now,
+            tree: &mut self.tree,
+            endpoint: &mut self.endpoint,
+            attributes: &mut self.attributes,
+            reporting: &mut self.reporting,
+            timers: &mut self.timers,
+            events: &mut self.events,
+        };
+        act(&mut self.requests, &mut context)
+    }
+
+    /// Calls the downloads.
+    pub(super) fn download<R>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Downloads, &mut downloads::Context<'_>) -> R,
+    ) -> R {
+        let mut context = downloads::Context {
+            now,
+            tree: &mut self.tree,
+            endpoint: &mut self.endpoint,
+            timers: &mut self.timers,
+            events: &mut self.events,
+            new_connection: &mut || self.registrations.name_connection(),
+        };
+        act(&mut self.downloads, &mut context)
+    }
+
+    /// Calls the reporting.
+    pub(super) fn report<R>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Reporting, &mut reporting::Context<'_>) -> R,
+    ) -> R {
+        let mut context = reporting::Context {
+            now,
+            tree: &self.tree,
+            attributes: &self.attributes,
+            registrations: &self.registrations,
+            endpoint: &mut self.endpoint,
+            timers: &mut self.timers,
+            events: &mut self.events,
+            periods: KnownPeriods::default(),
+        };
+        act(&mut self.reporting, &mut context)
+    }
+
+    /// Calls the reporting about the account of a connection that is in use.
+    pub(super) fn report_on(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        act: impl FnOnce(&mut Reporting, &mut reporting::Context<'_>, AccountId),
+    ) {
+        if let Some(account) = self.registrations.account_on(connection) {
+            self.report(now, |reporting, context| act(reporting, context, account));
+        }
+    }
+
+    /// Handles the events of the endpoint, which are due to the passing of time or to calls.
+    pub(super) fn drain(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                coap::Event::RequestFailed { request, .. }
+                    if self.download(now, |downloads, context| {
+                        downloads.unanswered(context, request)
+                    }) => {}
+                coap::Event::RequestFailed {
+                    request, reason, ..
+                } => self.register(now, |registrations, context| {
+                    registrations.unanswered(context, request, reason.into());
+                }),
+                coap::Event::NotificationFailed {
+                    peer,
+                    token,
+                    notification,
+                    reason,
+                } => self.report_on(now, peer, |reporting, context, account| {
+                    reporting.failed(context, account, token, (notification, reason));
+                }),
+                coap::Event::TransferLost { transfer, .. } => {
+                    self.requests.stream_lost(&mut self.tree, transfer);
+                }
+                coap::Event::BlockWanted {
+                    source,
+                    offset,
+                    length,
+                    ..
+                } => self.request(now, |requests, context| {
+                    requests.supply(context, source, offset, length);
+                }),
+                coap::Event::SourceClosed { source } => self.requests.source_closed(source),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How flows, registrations and connections end.
+impl Client {
+    /// Takes the next step: when the answer has left, the Client leaves its servers, and when it has left
+    /// them, the flow is at its end.
+    pub(super) fn step_flow(&mut self, now: Instant) {
+        if !self.flows.is_leaving() {
+            let is_sending = self.endpoint.usage().transmissions > 0;
+            return match self.flows.due(now, is_sending, &mut self.timers) {
+                Some(Flow::Reboot) => self.register(now, Registrations::abandon),
+                Some(Flow::FactoryReset) => self.register(now, Registrations::deregister),
+                None => {}
+            };
+        }
+        if self.registrations.has_links() {
+            return;
+        }
+        let Some(flow) = self.flows.end() else {
+            return;
+        };
+        self.download(now, Downloads::go_offline);
+        self.drain(now);
+        if flow == Flow::Reboot {
+            return self.events.push_back(ClientEvent::Reboot);
+        }
+        let restored = self.tree.factory_reset();
+        self.attributes.retain(|_| false);
+        self.register(now, Registrations::reconcile);
+        self.follow_objects(now);
+        self.events
+            .push_back(ClientEvent::FactoryReset { restored });
+        self.start(now);
+    }
+
+    /// A registration has ended: so do the observations and the deferred requests of its server
+    /// (TS 5.5.1).
+    pub(super) fn end_service(&mut self, now: Instant, account: AccountId) {
+        self.report(now, |reporting, context| {
+            reporting.end_account(context, account);
+        });
+        self.request(now, |requests, context| {
+            requests.end(context, |origin| origin.account == account);
+        });
+        // The De-register follows the answer to the Delete that has led to it.
+        if !self.registrations.is_leaving_by_change(account)
+            && let Some(connection) = self.registrations.connection(account)
+        {
+            self.endpoint.end_answers(now, &connection);
+        }
+    }
+
+    /// Forgets a connection, and the requests that can no longer be answered on it. The endpoint still
+    /// knows which requests have been run, until no copy of them can arrive.
+    pub(super) fn forget(&mut self, now: Instant, connection: ConnectionId) {
+        self.request(now, |requests, context| {
+            requests.end(context, |origin| origin.connection == connection);
+        });
+        self.endpoint.close_peer(now, &connection);
+        self.drain(now);
+    }
+}
+
+/// What follows from requests and changes.
+impl Client {
+    /// Does what follows from a request of a server.
+    pub(super) fn follow_request(&mut self, now: Instant, effect: Effect) {
+        match effect {
+            Effect::Nothing => {}
+            Effect::Committed { differences, event } => {
+                self.follow(now, differences);
+                self.events.extend(event.map(|event| *event));
+            }
+            Effect::AttributesWritten {
+                account,
+                server,
+                path,
+            } => {
+                self.report(now, |reporting, context| {
+                    reporting.rearm(context, server, path);
+                });
+                self.events
+                    .push_back(ClientEvent::AttributesWritten { account, path });
+            }
+            Effect::Executed {
+                account,
+                path,
+                arguments,
+            } => {
+                if let Some(account) = self.triggered(path) {
+                    return self.register(now, |registrations, context| {
+                        registrations.update(context, account);
+                    });
+                }
+                if let Some(flow) = Flow::of(path) {
+                    self.flows.begin(now, flow, &mut self.timers);
+                }
+                if let Some(arguments) = arguments {
+                    self.events.push_back(ClientEvent::Execute {
+                        account,
+                        path,
+                        arguments,
+                    });
+                }
+            }
+            Effect::Observed(observation) => {
+                self.report(now, |reporting, context| {
+                    reporting.observe(context, *observation);
+                });
+            }
+            Effect::Cancelled(account, cancellation) => self.report(now, |reporting, context| {
+                reporting.cancel(context, account, cancellation);
+            }),
+        }
+    }
+
+    /// Commits changes of the application's own, with what follows from them in access control.
+    pub(super) fn commit(
+        &mut self,
+        now: Instant,
+        owner: Option<ShortServerId>,
+        changes: Vec<Change>,
+    ) -> Result<(), WriteError> {
+        let tree = &self.tree;
+        let owners = match owner {
+            Some(owner) => access::created(tree, owner, &changes)?,
+            None => access::created_by_client(tree, &changes)?,
+        };
+        // No server reads the Security Object, but accounts come and go with it.
+        let of_security = |path: &Path| path.object() == Some(ObjectId::SECURITY);
+        let accounts: Vec<Path> = changes
+            .iter()
+            .map(Change::path)
+            .filter(of_security)
+            .collect();
+        let differences = self.tree.change([changes, owners].concat())?;
+        self.follow(now, differences.into_iter().chain(accounts));
+        self.follow_objects(now);
+        Ok(())
+    }
+
+    /// Does what follows from changes at these paths, whoever made them: what belongs to Object Instances
+    /// and accounts that are gone ends, notifications become due, and servers are sent an Update if what
+    /// they know has changed.
+    pub(super) fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
+        let mut paths: Vec<Path> = paths.into_iter().collect();
+        let mut gone = self.gone(&paths);
+        let rights = self.without_rights_on(&gone);
+        gone.extend_from_slice(&rights);
+        paths.extend(rights);
+        if paths
+            .iter()
+            .any(|path| path.object() == Some(ObjectId::SECURITY))
+        {
+            let tree = &self.tree;
+            self.attributes
+                .retain(|server| accounts::has_account(tree, server));
+        }
+        let changed = Changed::of(&self.tree, paths);
+        if changed.touches_accounts() {
+            self.register(now, Registrations::reconcile);
+        }
+        for path in &gone {
+            self.attributes.remove_below(*path);
+        }
+        self.report(now, |reporting, context| {
+            reporting.changed(context, &changed);
+        });
+        if changed.touches_registrations() {
+            self.register(now, Registrations::refresh);
+        }
+        // An Update goes out before a notification (TS 8.3).
+        for path in gone {
+            self.report(now, |reporting, context| reporting.gone(context, path));
+        }
+    }
+
+    /// The Objects and Object Instances among these paths that are no longer there.
+    pub(super) fn gone(&self, paths: &[Path]) -> Vec<Path> {
+        let is_gone = |path: &&Path| {
+            path.object().is_some()
+                && path.resource().is_none()
+                && !self.tree.target(**path).exists()
+        };
+        paths.iter().filter(is_gone).copied().collect()
+    }
+
+    /// Deletes the Access Control Object Instances about Object Instances that are gone, whoever deleted
+    /// these (TS 7.3.1.2.2). Returns what was deleted.
+    pub(super) fn without_rights_on(&mut self, gone: &[Path]) -> Vec<Path> {
+        let about = gone.iter().filter_map(|path| match path {
+            Path::Instance(object, instance) => Some((*object, *instance)),
+            _ => None,
+        });
+        let about =
+            about.flat_map(|(object, instance)| access::deleted(&self.tree, object, instance));
+        let changes: Vec<Change> = about.collect();
+        if changes.is_empty() || self.tree.is_holding() {
+            return Vec::new();
+        }
+        // An Object that keeps them gives no right on what isn't there.
+        self.tree.change(changes).unwrap_or_default()
+    }
+
+    /// Brings the Objects to this moment: times are read as of now, and what has changed by itself counts,
+    /// access rights among it, before anything is answered.
+    pub(super) fn advance_objects(&mut self, now: Instant) {
+        self.tree.handle_timeout(now);
+        self.follow_objects(now);
+    }
+
+    /// Does what follows from changes that Objects have made by themselves.
+    pub(super) fn follow_objects(&mut self, now: Instant) {
+        let changed: Vec<Path> = core::iter::from_fn(|| self.tree.poll_changed()).collect();
+        if !changed.is_empty() {
+            self.follow(now, changed);
+        }
+        self.download(now, Downloads::follow);
+    }
+
+    /// The account whose Registration Update Trigger this is.
+    pub(super) fn triggered(&self, path: Path) -> Option<AccountId> {
+        match path {
+            Path::Resource(ObjectId::SERVER, instance, REGISTRATION_UPDATE_TRIGGER) => {
+                self.registrations.account_of(instance)
+            }
+            _ => None,
+        }
+    }
+}
