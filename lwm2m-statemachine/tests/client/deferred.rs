@@ -7,7 +7,7 @@ use lwm2m_core::{AccessRights, Code, ContentFormat, Method, ObjectId, Operation}
 use lwm2m_kit::account;
 use lwm2m_objects::{Store, typed::Server};
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent,
+    ClientConfig, ClientEvent, Reliability,
     client::{DeferredEnd, DeferredError, DeferredId, DeferredOperation, InvalidAnswer},
     coap::{BlockOption, MessageBuf, MessageType, Token},
 };
@@ -456,6 +456,36 @@ fn an_observation_begins_with_its_answer() {
     let notification = bench.sent();
     assert!(notification.message().observe().unwrap() > first);
     assert_eq!(notification.payload(), [0xC1, 0x09, 33]);
+}
+
+/// RFC 7641 §4.4: the numbers of an observation grow. The answer waits for the acknowledgement of an
+/// Update (NSTART), and no notification leaves before it.
+#[test]
+fn a_notification_never_overtakes_the_answer_that_begins_its_observation() {
+    for reliability in [Reliability::NonConfirmable, Reliability::Confirmable] {
+        let mut bench = bench_with(|config| config.notifications = reliability);
+        let observe = observe(0, "/3/0/9");
+        let request = asks(&mut bench, MessageType::Confirmable, b"o", observe);
+        bench.pass(Duration::from_secs(20));
+        assert_eq!(bench.sent().code(), Code::EMPTY);
+        bench.client.update(bench.now, account(0));
+        let update = bench.sent();
+        let answered = bench.client.answer_read(bench.now, request, Ok(()));
+        assert_eq!(answered, Ok(Code::CONTENT));
+        bench.client.set(bench.now, path("/3/0/9"), 42).unwrap();
+        bench.pass(Duration::from_millis(1500));
+        assert!(bench.all_sent().is_empty(), "all wait for the Update");
+        bench.answer(&update, MessageBuf::response(Code::CHANGED));
+        let answer = bench.sent();
+        assert_eq!(answer.kind(), MessageType::Confirmable);
+        let [high, low] = answer.message().message_id().to_be_bytes();
+        bench.datagram(&[0x60, 0, high, low]);
+        let notification = bench.pass_until_sent();
+        let number = |sent: &Sent| sent.message().observe().unwrap();
+        assert_eq!(notification.message().token(), answer.message().token());
+        assert!(number(&notification) > number(&answer));
+        assert_eq!(notification.payload(), [0xC1, 0x09, 42]);
+    }
 }
 
 #[test]

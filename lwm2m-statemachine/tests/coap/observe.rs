@@ -214,6 +214,37 @@ const CONFIRMABLE: NotifyOptions = NotifyOptions {
     resource: None,
 };
 
+/// RFC 7641 §4.4: numbers grow. The answer that begins an observation leaves before a notification, also
+/// if it waits for another message (NSTART).
+#[test]
+fn a_notification_is_refused_while_the_first_answer_waits() {
+    for options in [CONFIRMABLE, NotifyOptions::default()] {
+        let mut node = node();
+        let mut observe = MessageBuf::request(Method::Get);
+        observe.observe(0).unwrap();
+        let datagram = message(observe, CON, 1, token(b"t"));
+        let responder = responder(receive(&mut node, T0, &datagram).unwrap());
+        node.acknowledge(&responder);
+        assert_eq!(sent_one(&mut node), empty(ACK, 1));
+        let (_, message_id, _) = request(&mut node, RequestOptions::default());
+        node.respond(T0, responder, observe_answer(1, "a")).unwrap();
+        let notify = |node: &mut Node, name, number| {
+            let notification = observe_answer(number, "b");
+            node.notify(T0, "peer", token(name), notification, options)
+        };
+        let refused = notify(&mut node, b"t", 2);
+        assert_eq!(refused, Err(SendError::Overload(Overload::Messages)));
+        assert!(sent(&mut node).is_empty());
+        receive(&mut node, T0, &empty(ACK, message_id)).unwrap();
+        let answer = sent_one(&mut node);
+        assert_eq!(MessageRef::parse(&answer).unwrap().observe(), Some(1));
+        notify(&mut node, b"t", 3).unwrap();
+        receive(&mut node, T0, &empty(ACK, id_of(&answer))).unwrap();
+        let notification = sent_one(&mut node);
+        assert_eq!(MessageRef::parse(&notification).unwrap().observe(), Some(3));
+    }
+}
+
 #[test]
 fn a_reset_finds_any_notification_by_its_message_id() {
     let mut node = node();

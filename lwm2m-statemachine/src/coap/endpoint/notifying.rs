@@ -37,6 +37,10 @@ impl<P: Peer> Endpoint<P> {
     /// average at most one every 3 seconds to a client), because a delayed notification must carry
     /// the state at the time it is sent, which only the application knows. The endpoint limits
     /// outstanding confirmable notifications to NSTART.
+    ///
+    /// While a separate response with the token waits for other messages (NSTART), the call fails
+    /// with [`Overload::Messages`]: the answer that begins an observation leaves before its
+    /// notifications (RFC 7641 §4.4).
     pub fn notify(
         &mut self,
         now: Instant,

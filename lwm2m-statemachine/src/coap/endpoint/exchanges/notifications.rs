@@ -130,6 +130,12 @@ impl Notifications {
         } else {
             MessageType::NonConfirmable
         };
+        // It must not leave before the answer that begins the observation, whose number is smaller
+        // (RFC 7641 §4.4).
+        if below.messages.answer_waits(peer, token) {
+            below.messages.release(peer);
+            return Err(SendError::Overload(Overload::Messages));
+        }
         let wire = message.finish(kind, 0, token);
         if let Some(key) = below
             .messages
