@@ -463,6 +463,9 @@ impl World {
         }
         self.call(Client::start);
         self.await_registrations(|_| true);
+        // A copy of an earlier Register, from an earlier address, has taken the place of the newest one,
+        // or does so no longer.
+        self.pass(MAX_LATENCY);
         // What a server learns by an Update only: where the Client is now. One that has forgotten it
         // says so.
         for server in 0..3 {

@@ -130,9 +130,7 @@ impl Notifications {
         } else {
             MessageType::NonConfirmable
         };
-        // It must not leave before the answer that begins the observation, whose number is smaller
-        // (RFC 7641 §4.4).
-        if below.messages.answer_waits(peer, token) {
+        if answer_waits(below, peer, token) {
             below.messages.release(peer);
             return Err(SendError::Overload(Overload::Messages));
         }
@@ -354,4 +352,13 @@ impl Notifications {
             Err(_) => below.tell_notification_failed(peer, (id, token), FailureReason::NotSent),
         }
     }
+}
+
+/// Whether an answer with this token was not sent yet. If it begins an observation, a notification must
+/// not leave before it, as its number is smaller (RFC 7641 §4.4).
+fn answer_waits<P: Peer>(below: &Below<'_, P>, peer: PeerIndex, token: Token) -> bool {
+    let messages = &below.messages;
+    let last = messages.last_under_way(peer, |purpose| purpose.responds(token));
+    let last = last.and_then(|key| messages.transmission(key));
+    last.is_some_and(Transmission::waits)
 }

@@ -25,7 +25,6 @@ use crate::{
         message::{MessageRef, MessageType},
         message_buf::{MessageBuf, WireMessage},
         option::BlockOption,
-        token::Token,
     },
     machine::{Channel, Datagram, KeyedState, Peer, Random, Transmit},
 };
@@ -435,11 +434,6 @@ impl<P: Peer> Messages<P> {
         serves: impl Fn(Purpose) -> bool,
     ) -> Option<Key> {
         self.sender.last_under_way(peer, serves)
-    }
-
-    /// Whether a separate response with this token was not sent yet.
-    pub(crate) fn answer_waits(&self, peer: PeerIndex, token: Token) -> bool {
-        self.sender.answer_waits(peer, token)
     }
 
     /// Queues a newer notification behind one in progress. Returns the notification it supersedes.

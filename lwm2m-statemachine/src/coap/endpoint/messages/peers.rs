@@ -150,11 +150,6 @@ impl Sending {
         waiting.retain(|other| *other != transmission);
     }
 
-    /// The separate responses that wait.
-    pub(super) fn waiting_answers(&self) -> impl Iterator<Item = Key> {
-        self.answers.waiting.iter().copied()
-    }
-
     /// Removes and returns all waiting transmissions.
     pub(super) fn take_waiting(&mut self) -> VecDeque<Key> {
         let mut waiting = mem::take(&mut self.initiated.waiting);

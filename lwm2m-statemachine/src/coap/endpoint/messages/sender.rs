@@ -8,7 +8,7 @@ use lwm2m_core::Instant;
 use super::{
     id_owners::{IdOwner, IdOwners},
     outbox::Outbox,
-    peers::{Peers, Sending, Share},
+    peers::{Peers, Share},
     transmission::{NewerNotification, Purpose, Transmission},
 };
 use crate::{
@@ -427,16 +427,6 @@ impl<P: Peer> Sender<P> {
         all.filter(|(_, transmission)| serves(transmission.purpose))
             .last()
             .map(|(key, _)| key)
-    }
-
-    /// Whether a separate response with this token was not sent yet.
-    pub(super) fn answer_waits(&self, peer: PeerIndex, token: Token) -> bool {
-        let sending = self.peers.sending(peer);
-        let mut waiting = sending.into_iter().flat_map(Sending::waiting_answers);
-        waiting.any(|key| {
-            let transmission = self.transmissions.get(key);
-            transmission.is_some_and(|waits| waits.purpose == Purpose::Response(token))
-        })
     }
 
     /// The request of a transmission is abandoned. If it is outstanding and non-confirmable, it

@@ -42,6 +42,11 @@ impl Transmission {
         Self::new(message, purpose, MessageType::NonConfirmable)
     }
 
+    /// Whether it was not sent yet.
+    pub(crate) const fn waits(&self) -> bool {
+        self.sent == 0
+    }
+
     pub(super) fn is_confirmable(&self) -> bool {
         self.kind == MessageType::Confirmable
     }
@@ -81,6 +86,11 @@ impl Purpose {
     /// Whether it is a notification with this token.
     pub(crate) fn notifies(self, token: Token) -> bool {
         matches!(self, Self::Notification { token: other, .. } if other == token)
+    }
+
+    /// Whether it is a separate response with this token.
+    pub(crate) fn responds(self, token: Token) -> bool {
+        matches!(self, Self::Response(other) if other == token)
     }
 
     /// Whether it is a response or a notification.
