@@ -79,7 +79,15 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-statemachine",
         within: "client",
         layers: &[
-            &["changed", "config", "event", "objects", "usage", "refusal", "statistics"],
+            &[
+                "changed",
+                "config",
+                "event",
+                "objects",
+                "usage",
+                "refusal",
+                "statistics",
+            ],
             &["accounts", "attributes", "connection", "content", "timers"],
             &["discover"],
             &["downloads", "flows", "registrations"],
@@ -118,10 +126,7 @@ pub const ORDERS: &[Order] = &[
     Order {
         krate: "lwm2m-statemachine",
         within: "client::requests",
-        layers: &[
-            &["admission", "commits", "large", "streams"],
-            &["deferred"],
-        ],
+        layers: &[&["admission", "commits", "large", "streams"], &["deferred"]],
     },
     Order {
         krate: "lwm2m-statemachine",
