@@ -151,7 +151,9 @@ impl Client {
     }
 
     /// Gives the application access to an Object of a known type, and notifies observers of what
-    /// that changes. `None` if there is no such Object.
+    /// that changes. What belongs to Object Instances that are gone afterwards ends, and servers are sent
+    /// an Update if some came or went; new ones get no owner, as they do with [`change`](Self::change).
+    /// `None` if there is no such Object.
     pub fn object<T: Object, R>(
         &mut self,
         now: Instant,
@@ -159,9 +161,15 @@ impl Client {
         act: impl FnOnce(&mut T) -> R,
     ) -> Option<R> {
         self.tree.handle_timeout(now);
+        let before = objects::instances(&self.tree, id);
         let result = self.tree.object_as_mut(id).map(act);
         if [ObjectId::SECURITY, ObjectId::SERVER].contains(&id) {
             self.register(now, Registrations::reconcile);
+        }
+        let after = objects::instances(&self.tree, id);
+        let differences: Vec<Path> = after.symmetric_difference(&before).copied().collect();
+        if !differences.is_empty() {
+            self.follow(now, differences);
         }
         self.follow_objects(now);
         result
@@ -273,6 +281,8 @@ impl Client {
     ) -> Result<Code, DeferredError> {
         self.expire(now);
         self.advance_objects(now);
+        let late = self.request(now, |requests, context| requests.expire(context, request));
+        self.follow_request(now, late);
         let (sent, effect) = self.request(now, |requests, context| {
             requests.answer(context, request, operation, result)
         })?;

@@ -74,9 +74,12 @@ impl fmt::Debug for ObjectSet<'_> {
     }
 }
 
-fn instances(tree: &ObjectTree, id: ObjectId) -> impl Iterator<Item = Path> {
+/// The Object Instances of an Object.
+pub(super) fn instances(tree: &ObjectTree, id: ObjectId) -> BTreeSet<Path> {
     let instances = tree.instances(id);
-    instances.map(move |instance| Path::Instance(id, instance))
+    instances
+        .map(|instance| Path::Instance(id, instance))
+        .collect()
 }
 
 /// Whether servers hear at once of Objects that come and go with a software component.

@@ -596,9 +596,18 @@ impl Requests {
         Ok((sent.map(|()| code), effect))
     }
 
+    /// Ends a waiting request whose deadline has come but wasn't handled yet.
+    pub(super) fn expire(&mut self, context: &mut Context<'_>, request: DeferredId) -> Effect {
+        if self.deferred.is_late(context.now, request) {
+            self.due(context, request)
+        } else {
+            Effect::Nothing
+        }
+    }
+
     /// The application has taken too long to answer.
     pub(super) fn due(&mut self, context: &mut Context<'_>, request: DeferredId) -> Effect {
-        let Some(open) = self.deferred.due(request) else {
+        let Some(open) = self.deferred.close(context.timers, request) else {
             return Effect::Nothing;
         };
         let effect = refused(context, &open);

@@ -33,6 +33,7 @@ mod registration;
 mod reporting;
 mod reporting_model;
 mod request;
+mod rights_disturbed;
 mod servers;
 mod statistics;
 mod storing;

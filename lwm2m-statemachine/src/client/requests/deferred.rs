@@ -183,9 +183,11 @@ impl Deferred {
         Some(request)
     }
 
-    /// The deadline of a request has come.
-    pub(super) fn due(&mut self, id: DeferredId) -> Option<OpenRequest> {
-        self.open.remove(&id)
+    /// Whether the deadline of a waiting request has come.
+    pub(super) fn is_late(&self, now: Instant, id: DeferredId) -> bool {
+        let open = self.open.get(&id);
+        open.and_then(|request| request.deadline)
+            .is_some_and(|deadline| deadline <= now)
     }
 
     /// The waiting requests from there.
