@@ -9,12 +9,13 @@ use lwm2m_objects::{
     typed::{Security, Server, SmsSecurity},
 };
 use lwm2m_statemachine::{
-    AccountId, ClientEvent, Session,
-    client::{AccountRole, AccountStatus, RegistrationState},
+    AccountId, ClientEvent, ConnectionId, Session,
+    client::{AccountRole, AccountStatus, Inbound, RegistrationState},
 };
 
 use crate::{
     hosts::{Hosts, create, delete, location, open, secured, tree},
+    observe::observe,
     support::{get, on, server_id},
 };
 
@@ -364,7 +365,7 @@ fn an_account_without_a_server_instance_leaves_its_server_and_rests() {
     hosts.register(account(0));
 }
 
-/// TS 5.2.5: its own session each, the Bootstrap-Server's among them.
+/// TS 5.2.5: its own session each.
 #[test]
 fn accounts_of_one_uri_have_connections_of_their_own() {
     let mut hosts = Hosts::registered([open("same", 101, DAY), open("same", 102, DAY)]);
@@ -387,6 +388,130 @@ fn accounts_of_one_uri_have_connections_of_their_own() {
             account: account(1)
         }]
     );
+}
+
+/// A Client that is registered with a server, and whose Bootstrap-Server, at the same URI, has begun a
+/// connection. Returns the connections of the server and of the Bootstrap-Server.
+fn at_one_uri() -> (Hosts, ConnectionId, ConnectionId) {
+    let (security, server) = open("same", 101, DAY);
+    let bootstrap = Security {
+        server_uri: security.server_uri.clone(),
+        ..bootstrap()
+    };
+    let mut objects = tree([]);
+    objects.add(Store::of([
+        (instance(0), security),
+        (instance(1), bootstrap),
+    ]));
+    objects.add(Store::of([(instance(10), server)]));
+    let mut hosts = Hosts::new(objects);
+    hosts.client.start(hosts.now);
+    // Nothing is asked for of the Bootstrap-Server: the other account's connection isn't for it.
+    assert_eq!(hosts.linked(), [account(0)]);
+    hosts.connect_all(Session::New);
+    hosts.accept_all();
+    let from = Inbound::Account(account(1));
+    let of_bootstrap = hosts.client.inbound(hosts.now, from).unwrap();
+    let before = hosts.links.insert(account(1), of_bootstrap);
+    assert_eq!(before, None);
+    let of_server = hosts.link(account(0));
+    (hosts, of_server, of_bootstrap)
+}
+
+/// Whose the connections are, by the Client.
+fn connections(hosts: &Hosts) -> [Option<ConnectionId>; 2] {
+    [0, 1].map(|of| hosts.client.account(account(of)).unwrap().connection)
+}
+
+/// TS 5.2.5: the session of the Bootstrap-Server is its own, whatever its URI.
+#[test]
+fn a_bootstrap_server_at_the_uri_of_a_server_has_a_connection_of_its_own() {
+    let (mut hosts, of_server, of_bootstrap) = at_one_uri();
+    assert_ne!(of_server, of_bootstrap);
+    assert_eq!(connections(&hosts), [Some(of_server), Some(of_bootstrap)]);
+    assert!(hosts.is_silent());
+    hosts.client.update(hosts.now, account(0));
+    let update = hosts.update(account(0));
+    assert_eq!(update.to, of_server);
+    // The answer counts only on the connection of the request.
+    let other = lwm2m_kit::Sent {
+        to: of_bootstrap,
+        ..update.clone()
+    };
+    hosts.answer_code(&other, Code::CHANGED);
+    assert_eq!(hosts.events(), []);
+    hosts.answer_code(&update, Code::CHANGED);
+    let account = account(0);
+    assert_eq!(hosts.events(), [ClientEvent::Updated { account }]);
+}
+
+/// TS 8.2.3: the same request is of another interface on each connection.
+#[test]
+fn requests_of_a_bootstrap_server_at_the_uri_of_a_server_are_never_served_as_the_servers() {
+    let (mut hosts, of_server, of_bootstrap) = at_one_uri();
+    // To which account the answer goes, and its code.
+    let mut asked = |link, request| {
+        hosts.request(link, request);
+        let (of, answer) = hosts.only();
+        (of, answer.code())
+    };
+    for _ in 0..2 {
+        let to_server = asked(of_server, get("/3/0/0"));
+        assert_eq!(to_server, (account(0), Code::CONTENT));
+        let to_bootstrap = asked(of_bootstrap, get("/3/0/0"));
+        assert_eq!(to_bootstrap, (account(1), Code::BAD_REQUEST));
+    }
+    // Nor is an observation of one ended, or begun, by the other.
+    let to_server = asked(of_server, observe(0, "/3/0/9"));
+    assert_eq!(to_server, (account(0), Code::CONTENT));
+    let to_bootstrap = asked(of_bootstrap, observe(0, "/3/0/9"));
+    assert_eq!(to_bootstrap, (account(1), Code::BAD_REQUEST));
+    let observed: Vec<_> = hosts.client.observations().collect();
+    assert!(
+        matches!(&observed[..], [one] if one.account == account(0)),
+        "{observed:?}"
+    );
+}
+
+#[test]
+fn losing_the_connection_of_a_bootstrap_server_leaves_that_of_a_server_at_its_uri() {
+    let (mut hosts, of_server, _) = at_one_uri();
+    hosts.lose(account(1));
+    assert_eq!(connections(&hosts), [Some(of_server), None]);
+    assert!(hosts.client.is_registered(account(0)));
+    assert_eq!(hosts.linked(), [account(0)]);
+    hosts.request(of_server, get("/3/0/0"));
+    let (of, answer) = hosts.only();
+    assert_eq!((of, answer.code()), (account(0), Code::CONTENT));
+}
+
+#[test]
+fn losing_the_connection_of_a_server_leaves_that_of_a_bootstrap_server_at_its_uri() {
+    let (mut hosts, of_server, of_bootstrap) = at_one_uri();
+    hosts.lose(account(0));
+    assert_eq!(connections(&hosts)[1], Some(of_bootstrap));
+    // The server gets a new one, and not that of the Bootstrap-Server.
+    hosts.pass(Duration::from_secs(600));
+    let again = hosts.link(account(0));
+    assert!(![of_server, of_bootstrap].contains(&again));
+    hosts.connect(account(0), Session::Resumed);
+    assert_eq!(hosts.update(account(0)).to, again);
+    assert_eq!(connections(&hosts), [Some(again), Some(of_bootstrap)]);
+    hosts.request(of_bootstrap, get("/3/0/0"));
+    let sent = hosts.sent();
+    let codes: Vec<_> = sent.iter().map(|(of, sent)| (*of, sent.code())).collect();
+    assert_eq!(codes, [(account(1), Code::BAD_REQUEST)]);
+}
+
+#[test]
+fn a_bootstrap_server_that_goes_leaves_a_server_at_its_uri() {
+    let (mut hosts, of_server, _) = at_one_uri();
+    let changes = [delete(ObjectId::SECURITY, 1)];
+    hosts.client.change(hosts.now, changes).unwrap();
+    assert_eq!(hosts.linked(), [account(0)]);
+    assert_eq!(hosts.link(account(0)), of_server);
+    assert!(hosts.is_silent());
+    assert!(hosts.client.is_registered(account(0)));
 }
 
 /// TS 5.2.2: the number is unique, so the second account of it can't be used.
