@@ -304,3 +304,45 @@ fn a_large_value_that_nobody_goes_on_reading_is_given_up() {
     // The same value is continued, from where the server is.
     assert_eq!((late, pieces), (Code::CONTENT, vec![(64, 64)]));
 }
+
+/// What two servers read is told apart, and ends with the account of each.
+#[test]
+fn what_two_servers_read_ends_with_their_accounts() {
+    let opaque = Some(ContentFormat::OPAQUE);
+    let servers = [101, 102].map(|id| Server::new(server_id(id), 86_400));
+    let file = file(1000);
+    let mut two = Two::with(servers, |tree| {
+        let both = [AccessRights::READ; 2];
+        tree.add(access_control([access(26243, 0, both)]));
+        tree.add(Logs(Arc::clone(&file)));
+    });
+    for token in [b"1", b"2", b"3"] {
+        for at in ["/26243/0/5", "/26243/0/6"] {
+            for server in 0..2 {
+                let format = opaque.filter(|_| at == "/26243/0/5");
+                let answer = two.answer_to(server, token, block(at, format, 0));
+                assert_eq!(MessageRef::parse(&answer).unwrap().code(), Code::CONTENT);
+            }
+        }
+    }
+    assert_eq!(two.client.usage().streams, 4);
+    file.lock().unwrap().version += 1;
+    assert!(!two.code(0, block("/26243/0/5", opaque, 1)).is_success());
+    assert_eq!(two.client.usage().streams, 3);
+    // Beyond the end there is nothing.
+    let code = two.code(0, block("/26243/0/5", opaque, 99));
+    assert!(!code.is_success(), "{code}");
+    let now = two.now;
+    let gone = [path("/0/1"), path("/1/1")].map(|path| Change::Delete { path });
+    two.client.change(now, gone).unwrap();
+    let started = two.now;
+    while let Some(due) = two.client.poll_timeout() {
+        if due > started + Duration::from_secs(600) {
+            break;
+        }
+        two.now = two.now.max(due);
+        two.client.handle_timeout(two.now);
+        two.sent();
+    }
+    assert_eq!(two.client.usage().streams, 0);
+}

@@ -152,6 +152,45 @@ fn an_instance_that_leaves_its_object_takes_everything_with_it() {
     assert_eq!(updates.count(), 2);
 }
 
+/// Another server takes the place of one: it begins without attributes.
+#[test]
+fn attributes_go_when_the_application_renames_their_server() {
+    let mut two = two();
+    let set = write_attributes("/26242/0", "pmin=100");
+    assert_eq!(two.code(1, set), Code::CHANGED);
+    let now = two.now;
+    two.client
+        .object(now, ObjectId::SECURITY, |store: &mut Store| {
+            let at = InstanceId::new(1).unwrap();
+            *store = store.clone().with(at, 10, 103);
+        });
+    assert_eq!(two.client.attributes(server_id(102)).count(), 0);
+}
+
+/// A server with another Short Server ID is another one: it neither gets what was asked for before, nor its
+/// rights.
+#[test]
+fn what_a_server_has_begun_ends_when_its_account_is_given_to_another() {
+    let mut two = two();
+    assert_eq!(two.code(1, observe(0, "/26242/0/1")), Code::CONTENT);
+    while two.client.poll_event().is_some() {}
+    two.client.defer(DeferredOperation::Change, path("/26242"));
+    let wire = write().finish(MessageType::Confirmable, 0x6666, Token::EMPTY);
+    two.datagram(1, wire.as_ref());
+    let request = asked(two.client.poll_event());
+    let now = two.now;
+    let renamed = ["/0/1/10", "/1/1/0"].map(|at| Change::Set {
+        path: path(at),
+        value: 103.into(),
+    });
+    two.client.change(now, renamed).unwrap();
+    assert_eq!(two.client.observations().count(), 0);
+    let answered = two.client.answer_change(now, request, Ok(()));
+    assert_eq!(answered, Err(DeferredError::NotOpen(request)));
+    let value = two.client.tree().get(path("/26242/0/1"));
+    assert_eq!(value, Some(Value::Integer(5)));
+}
+
 /// What a server has set for an Object without Object Instances holds for those that come.
 #[test]
 fn attributes_of_an_empty_object_hold_for_what_is_created() {
