@@ -121,6 +121,13 @@ pub trait Object: Any + Send {
         self.has_instance(instance) && self.supports(resource)
     }
 
+    /// Whether the Object is read and written in JSON (TS 6.4.4). The answer is always the same. With
+    /// `false`, requests for JSON are refused with 4.06 and payloads in JSON with 4.15, and the Client
+    /// announces JSON to no server, as that says that all Objects support it (TS 5.3.1).
+    fn supports_json(&self) -> bool {
+        true
+    }
+
     /// Pushes the value of a Resource that the Object Instance [has](Self::has), or each of its
     /// Resource Instances. It is also called for write-only Resources, so that a Write that is
     /// [held](crate::ObjectTree::hold) can be undone. It isn't called for executable ones.

@@ -14,25 +14,29 @@ use lwm2m_objects::{Object, ObjectTree};
 use super::{attributes::AttributeStore, refusal::Refusal};
 use crate::coap::MessageBuf;
 
-/// The list of Objects and Object Instances, without the Security Object (TS 5.3.1).
+/// The list of Objects and Object Instances, without the Security Object. It announces JSON if all of
+/// them support it (TS 5.3.1).
 pub(super) fn object_list(tree: &ObjectTree, path: RootPath<'_>) -> Vec<u8> {
-    // The tree writes and reads every Object in JSON. Old servers look for the resource type.
+    let listed = || {
+        let objects = tree.objects();
+        objects.filter(|object| object.definition().id != ObjectId::SECURITY)
+    };
+    let content_formats: &[_] = if listed().all(Object::supports_json) {
+        &[ContentFormat::JSON]
+    } else {
+        &[]
+    };
+    // Old servers look for the resource type.
     let root = RegistrationRoot {
         path,
-        content_formats: &[ContentFormat::JSON],
+        content_formats,
         resource_type: true,
     };
     let mut list = Vec::with_capacity(96);
     let mut writer = RegistrationWriter::new(&mut list, root);
-    for object in tree.objects() {
-        let definition = object.definition();
-        if definition.id != ObjectId::SECURITY {
-            writer.object(
-                definition.id,
-                version(object),
-                tree.instances(definition.id),
-            );
-        }
+    for object in listed() {
+        let id = object.definition().id;
+        writer.object(id, version(object), tree.instances(id));
     }
     list
 }

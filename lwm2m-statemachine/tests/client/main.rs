@@ -42,3 +42,4 @@ mod support;
 mod table_27;
 mod time;
 mod uncertain;
+mod without_json;

@@ -18,7 +18,7 @@ use lwm2m_core::{
     ContentFormat, DownlinkRequest, ObjectId, ObserveOption, Operation, Path, ResourceSupport,
     ShortServerId, codec::Scope,
 };
-use lwm2m_objects::{ObjectTree, Target, access};
+use lwm2m_objects::{Object, ObjectTree, Target, access};
 
 use super::super::{accounts::Caller, config::Root, refusal::Refusal};
 use crate::{coap::MessageRef, downlink::payload};
@@ -115,7 +115,13 @@ impl Classified<'_> {
     }
 
     fn check_formats(&self) -> Result<(), Refusal> {
-        let supported = |format: Option<ContentFormat>| format.is_none_or(payload::supports);
+        let object = self.target.object();
+        let in_json = object.is_none_or(Object::supports_json);
+        let supported = |format: Option<ContentFormat>| {
+            format.is_none_or(|format| {
+                payload::supports(format) && (in_json || format != ContentFormat::JSON)
+            })
+        };
         match self.operation {
             Operation::Read | Operation::Observe | Operation::CancelObservation
                 if !supported(self.request.accept) =>
@@ -125,7 +131,11 @@ impl Classified<'_> {
             Operation::Write if !supported(self.request.content_format) => {
                 Err(Refusal::UnsupportedFormat)
             }
-            Operation::Create if !self.carries_instances() => Err(Refusal::UnsupportedFormat),
+            Operation::Create
+                if !(supported(self.request.content_format) && self.carries_instances()) =>
+            {
+                Err(Refusal::UnsupportedFormat)
+            }
             // Arguments are plain text, with or without saying so (TS 5.4.5).
             Operation::Execute
                 if !matches!(
