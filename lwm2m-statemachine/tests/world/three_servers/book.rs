@@ -3,6 +3,8 @@
 use core::cell::RefCell;
 use std::{collections::BTreeMap, rc::Rc};
 
+use lwm2m_core::{Instant, Path};
+
 /// How often what came about.
 pub(crate) type Tally = BTreeMap<String, u64>;
 
@@ -14,8 +16,22 @@ pub(crate) struct Book {
     pub(crate) tally: Tally,
     /// Which incarnation of the Client is running.
     pub(crate) incarnation: u32,
+    /// Where values of observations went back.
+    pub(crate) reversals: Vec<Reversal>,
     /// How often each numbered operation took effect, by incarnation.
     effects: BTreeMap<(u32, u32), u32>,
+}
+
+/// A value of an observation that is older than the one before.
+#[derive(Debug)]
+pub(crate) struct Reversal {
+    pub(crate) server: usize,
+    pub(crate) at: Instant,
+    /// What is observed.
+    pub(crate) observed: Path,
+    pub(crate) value: Path,
+    pub(crate) count: i64,
+    pub(crate) before: i64,
 }
 
 impl Book {

@@ -142,16 +142,17 @@ impl Device {
         }
     }
 
-    /// The application answers those of the requests that wait that are `chosen`.
-    pub(crate) fn answer(&mut self, now: Instant, mut chosen: impl FnMut() -> bool) {
+    /// The application answers those of the requests that wait that are `chosen`, and refuses a share
+    /// of `refusals` of them.
+    pub(crate) fn answer(&mut self, now: Instant, mut chosen: impl FnMut() -> bool, refusals: f64) {
         self.begin(now);
         for (request, arguments) in core::mem::take(&mut self.waiting) {
             if !chosen() {
                 self.waiting.insert(request, arguments);
                 continue;
             }
-            let refuses = self.random.chance(0.2);
-            let answer = if refuses {
+            let is_refused = self.random.chance(refusals);
+            let answer = if is_refused {
                 Err(Code::METHOD_NOT_ALLOWED)
             } else {
                 Ok(())

@@ -12,7 +12,8 @@
 //!   trace; a Write of several values takes effect whole or not at all.
 //! - The tree has the values that were committed and no others, over reboots too.
 //! - Every operation has one outcome, every observation one end.
-//! - The values of an observation never go back, and its Observe numbers grow.
+//! - The values of an observation go back only after they were fetched afresh (RFC 7959 §2.4), and its
+//!   Observe numbers grow.
 //! - Once the network works, every observation that both sides believe in has the newest values
 //!   within its Maximum Period.
 //! - Nothing is sent while offline, to a connection that is gone, or after the lifetime but a Register.

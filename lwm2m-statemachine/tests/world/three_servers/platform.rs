@@ -12,7 +12,7 @@ use lwm2m_statemachine::server::{
 };
 
 use super::{
-    book::Shared,
+    book::{Reversal, Shared},
     lines::Lines,
     objects::{self, COUNTER, GAUGE, LEVEL, MOST, MOST_GAUGES, NUMBER, RUN, SLOTS, TEXT, gauge},
     plan::{Fault, LONGEST_MINIMUM, LONGEST_PERIOD},
@@ -51,7 +51,7 @@ pub(crate) struct Watched {
     /// When something was heard last.
     pub(crate) heard: Instant,
     pub(crate) values: BTreeMap<Path, Value>,
-    /// The highest Counters of each Gauge.
+    /// The last Counters of each Gauge.
     counters: BTreeMap<Path, i64>,
 }
 
@@ -422,14 +422,22 @@ impl Platform {
         }
     }
 
-    /// Takes the values of an observation: they never go back.
+    /// Takes the values of an observation, and notes whether they go back.
     fn heard(&mut self, now: Instant, observation: ObservationId, content: &Content) {
         let watched = self.watched.get_mut(&observation).expect("observed");
         check_content(watched.path, content);
         for (path, count) in objects::counters(content) {
-            let highest = watched.counters.entry(path).or_insert(count);
-            assert!(*highest <= count, "{path}: {count} after {highest}");
-            *highest = count;
+            let before = watched.counters.insert(path, count).unwrap_or(count);
+            if before > count {
+                self.book.borrow_mut().reversals.push(Reversal {
+                    server: self.server,
+                    at: now,
+                    observed: watched.path,
+                    value: path,
+                    count,
+                    before,
+                });
+            }
         }
         watched.heard = now;
         watched.values = objects::last_values(content);

@@ -3,19 +3,19 @@
 use core::time::Duration;
 use std::{collections::BTreeMap, rc::Rc};
 
-use lwm2m_core::{Instant, Path, Value};
+use lwm2m_core::{Code, Instant, Path, Value};
 use lwm2m_objects::{Change, ObjectTree};
 use lwm2m_simulation::{Handle, Host, Link, MAX_LATENCY, Network, NodeId, Random};
 use lwm2m_statemachine::{
     Client, ClientConfig,
     client::{ClientUsage, DeferredOperation, Session},
-    coap::Usage,
+    coap::{MessageRef, Usage},
     server::{Server, ServerConfig},
 };
 
 use super::{
     adversary::Adversary,
-    book::{Shared, Tally},
+    book::{Reversal, Shared, Tally},
     device::{Connection, ConnectionState, Device},
     lines::{Line, Lines},
     objects::{self, COUNTER, LEVEL, MOST_GAUGES, NUMBER, RUN, gauge},
@@ -173,14 +173,56 @@ impl World {
     fn pass(&mut self, duration: Duration) {
         let end = self.network.now() + duration;
         loop {
-            let left = end.saturating_duration_since(self.network.now());
+            let mut left = end.saturating_duration_since(self.network.now());
+            if self.healed && self.plan.defers {
+                left = left.min(Duration::from_secs(1));
+            }
             let client = self.client;
             let ready = |network: &Network| network.node(client).ready().is_some();
-            if !self.network.run_until(left, ready) {
+            if self.network.run_until(left, ready) {
+                self.connect();
+                continue;
+            }
+            self.check_order();
+            if self.network.now() >= end {
                 return;
             }
-            self.connect();
+            self.answer(1.0);
         }
+    }
+
+    /// The values of an observation go back only after its values were fetched afresh, because the
+    /// blocks of a notification didn't belong together (RFC 7959 §2.4). What is fetched has no Observe
+    /// number, and may overtake notifications with older values (RFC 7641 §3.4).
+    fn check_order(&self) {
+        let reversals = core::mem::take(&mut self.book.borrow_mut().reversals);
+        for reversal in reversals {
+            assert!(
+                self.has_fetched(&reversal),
+                "{}: {} after {}",
+                reversal.value,
+                reversal.count,
+                reversal.before
+            );
+            self.count("an older value after what was fetched afresh");
+        }
+    }
+
+    /// Whether the server has lately fetched what it observes.
+    fn has_fetched(&self, reversal: &Reversal) -> bool {
+        let Reversal { at, observed, .. } = *reversal;
+        let node = self.lines.borrow()[reversal.server].server;
+        let observed = observed.to_string();
+        let fetches = |message: &MessageRef<'_>| {
+            let is_first = message.block2().is_some_and(|block| block.number() == 0);
+            let segments = observed.split('/').skip(1);
+            let is_get = message.code() == Code::GET && message.observe().is_none();
+            is_get && is_first && message.uri_path().eq(segments)
+        };
+        let records = self.network.records().iter().rev();
+        let lately = records.take_while(|record| record.sent + QUIET >= at);
+        let mut sent = lately.filter(|record| record.from.node == node);
+        sent.any(|record| MessageRef::parse(&record.payload).is_ok_and(|message| fetches(&message)))
     }
 
     /// Time passes until this holds; false if it doesn't in time.
@@ -313,9 +355,10 @@ impl World {
 
     /// The application of the Client answers some of the requests that wait for it.
     fn answer(&mut self, probability: f64) {
+        let refusals = if self.healed { 0.0 } else { 0.2 };
         let mut choices = Random::new(self.network.random().number(), 0);
         self.network.with(self.client, |device, now| {
-            device.answer(now, || choices.chance(probability));
+            device.answer(now, || choices.chance(probability), refusals);
         });
     }
 
@@ -463,8 +506,8 @@ impl World {
         }
         self.call(Client::start);
         self.await_registrations(|_| true);
-        // A copy of an earlier Register, from an earlier address, has taken the place of the newest one,
-        // or does so no longer.
+        // A late copy of an earlier Register, from an earlier address, may take the place of the newest
+        // one.
         self.pass(MAX_LATENCY);
         // What a server learns by an Update only: where the Client is now. One that has forgotten it
         // says so.
