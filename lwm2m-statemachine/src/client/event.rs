@@ -264,7 +264,9 @@ pub enum ClientEvent {
     /// of a [`Store`](lwm2m_objects::Store), an Update that was answered
     /// [`Later`](lwm2m_objects::Answer::Later), or one of any other Object that does so. The
     /// answer is queued. After Reboot and Factory Reset (TS E.4) the Client goes on by itself, and
-    /// [`Reboot`](Self::Reboot) or [`FactoryReset`](Self::FactoryReset) follows.
+    /// [`Reboot`](Self::Reboot) or [`FactoryReset`](Self::FactoryReset) follows. After Disable (TS E.2,
+    /// Resource 4) it does nothing by itself, and stays registered. A Registration Update Trigger is no
+    /// such event: the Client sends the Update.
     Execute {
         /// The account of the server.
         account: AccountId,
