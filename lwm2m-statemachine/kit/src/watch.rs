@@ -11,8 +11,8 @@ use lwm2m_statemachine::coap::{MessageRef, MessageType, Token};
 ///
 /// - It answers and notifies only servers that it is registered with (TS 5.4, 5.5). A server that
 ///   uses a message id twice may get the old answer again.
-/// - Once the lifetime is over it sends nothing before the next Register (TS 5.3), except that a
-///   De-register is sent until it is answered.
+/// - Once the lifetime is over it sends nothing before the next Register (TS 5.3), a De-register
+///   neither.
 /// - The Observe numbers of an observation grow (RFC 7641 §3.4).
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -121,8 +121,12 @@ impl Watch {
     fn requests(&mut self, now: Instant, server: usize, message: &MessageRef<'_>) {
         let is_register = message.code() == Code::POST && message.uri_path().eq(["rd"]);
         let is_update = message.code() == Code::POST && !is_register;
-        if is_update && message.uri_path().next() == Some("rd") {
-            self.check_life(now, server, "an Update");
+        if message.uri_path().next() == Some("rd") {
+            if is_update {
+                self.check_life(now, server, "an Update");
+            } else if message.code() == Code::DELETE {
+                self.check_life(now, server, "a De-register");
+            }
         }
         let is_first = message.block1().is_none_or(|block| block.number() == 0);
         let known = self.servers.entry(server).or_default();

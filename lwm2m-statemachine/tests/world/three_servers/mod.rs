@@ -21,7 +21,8 @@
 //! - In the end no state is left, and no machine asks to be woken for nothing.
 //! - Two runs are identical to the byte.
 //!
-//! For each of it there is a fault that is found out. Two thousand seeds run by default, 50,000 with
+//! `faults` plants what would break most of these, and finds it. Two thousand seeds run by default,
+//! 50,000 with
 //!
 //! ```sh
 //! SIMULATION_FACTOR=25 cargo test --release -p lwm2m-statemachine --test world -- \
