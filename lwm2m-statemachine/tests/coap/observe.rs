@@ -233,7 +233,7 @@ fn a_notification_is_refused_while_the_first_answer_waits() {
             node.notify(T0, "peer", token(name), notification, options)
         };
         let refused = notify(&mut node, b"t", 2);
-        assert_eq!(refused, Err(SendError::Overload(Overload::Messages)));
+        assert_eq!(refused, Err(SendError::Overload(Overload::Answer)));
         assert!(sent(&mut node).is_empty());
         receive(&mut node, T0, &empty(ACK, message_id)).unwrap();
         let answer = sent_one(&mut node);

@@ -583,6 +583,10 @@ pub enum Overload {
     /// [`Bounds::transmissions_per_peer`](super::Bounds::transmissions_per_peer)).
     #[error("too many messages wait for this peer")]
     Messages,
+    /// The answer that begins the observation waits for other messages (NSTART), and a notification must
+    /// not leave before it (RFC 7641 §4.4).
+    #[error("the answer that begins the observation was not sent yet")]
+    Answer,
     /// All message ids for this peer were used within the last EXCHANGE_LIFETIME.
     #[error("no message id is free")]
     MessageIds,

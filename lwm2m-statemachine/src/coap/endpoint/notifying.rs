@@ -39,7 +39,7 @@ impl<P: Peer> Endpoint<P> {
     /// outstanding confirmable notifications to NSTART.
     ///
     /// While a separate response with the token waits for other messages (NSTART), the call fails
-    /// with [`Overload::Messages`]: the answer that begins an observation leaves before its
+    /// with [`Overload::Answer`]: the answer that begins an observation leaves before its
     /// notifications (RFC 7641 §4.4).
     pub fn notify(
         &mut self,

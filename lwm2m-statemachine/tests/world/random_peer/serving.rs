@@ -276,6 +276,9 @@ impl RandomPeer {
             Err(SendError::Overload(Overload::Messages)) => {
                 self.count("notification over the bounds");
             }
+            Err(SendError::Overload(Overload::Answer)) => {
+                self.count("notification before its answer");
+            }
             Err(other) => panic!("{other}"),
         }
     }
@@ -389,6 +392,9 @@ impl RandomPeer {
                 }
                 Err(SendError::Overload(Overload::Messages | Overload::Peers)) => {
                     self.count("notification over the bounds");
+                }
+                Err(SendError::Overload(Overload::Answer)) => {
+                    self.count("notification before its answer");
                 }
                 Err(other) => panic!("{other}"),
             }

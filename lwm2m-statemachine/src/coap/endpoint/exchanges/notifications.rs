@@ -132,7 +132,7 @@ impl Notifications {
         };
         if answer_waits(below, peer, token) {
             below.messages.release(peer);
-            return Err(SendError::Overload(Overload::Messages));
+            return Err(SendError::Overload(Overload::Answer));
         }
         let wire = message.finish(kind, 0, token);
         if let Some(key) = below
