@@ -27,7 +27,7 @@ impl Client {
     }
 
     /// De-registers from every server (TS 5.3.3). Each connection ends with
-    /// [`ClientEvent::Disconnect`] when the answer is there or is no longer waited for;
+    /// [`ClientEvent::Disconnect`](super::ClientEvent::Disconnect) when the answer is there or is no longer waited for;
     /// [`start`](Self::start) begins again.
     pub fn deregister(&mut self, now: Instant) {
         self.register(now, Registrations::deregister);
@@ -191,7 +191,7 @@ impl Client {
     ///
     /// The Client makes all its checks first, so the application is asked only about requests that
     /// the server is allowed to make. A deferred request waits no longer than
-    /// [`ClientConfig::answer_within`], and no more than [`ClientConfig::most_deferred`] wait. A
+    /// [`ClientConfig::answer_within`](super::ClientConfig::answer_within), and no more than [`ClientConfig::most_deferred`](super::ClientConfig::most_deferred) wait. A
     /// retransmission counts as the same request.
     ///
     /// ```
@@ -231,8 +231,8 @@ impl Client {
         self.requests.stop_deferring(operation, path)
     }
 
-    /// Answers [`ClientEvent::ExecuteAsked`]. With `Ok` the Object [executes](Object::execute) and
-    /// the server gets the result; no [`ClientEvent::Execute`] follows, as the application knows
+    /// Answers [`ClientEvent::ExecuteAsked`](super::ClientEvent::ExecuteAsked). With `Ok` the Object [executes](Object::execute) and
+    /// the server gets the result; no [`ClientEvent::Execute`](super::ClientEvent::Execute) follows, as the application knows
     /// already. `Err` refuses with a code that Table 27 lists for an Execute, or 5.00.
     ///
     /// Returns the code that the server gets. It's a refusal even after `Ok` if the Object refuses, the
@@ -246,7 +246,7 @@ impl Client {
         self.answer(now, request, DeferredOperation::Execute, result)
     }
 
-    /// Answers [`ClientEvent::ReadAsked`]. `Ok` says that the tree has the value now (see
+    /// Answers [`ClientEvent::ReadAsked`](super::ClientEvent::ReadAsked). `Ok` says that the tree has the value now (see
     /// [`set`](Self::set) and [`object`](Self::object)): the Client reads it, and an observation
     /// begins if the server asked for one. `Err` refuses with a code that Table 27 lists for a
     /// Read, or 5.00.
@@ -261,9 +261,9 @@ impl Client {
         self.answer(now, request, DeferredOperation::Read, result)
     }
 
-    /// Answers [`ClientEvent::ChangeAsked`]. With `Ok` the Client makes the change as it is right at this
-    /// moment, and the server gets the result; no [`ClientEvent::Written`], [`ClientEvent::Created`] or
-    /// [`ClientEvent::Deleted`] follows, as the application knows already. `Err` refuses with a code that
+    /// Answers [`ClientEvent::ChangeAsked`](super::ClientEvent::ChangeAsked). With `Ok` the Client makes the change as it is right at this
+    /// moment, and the server gets the result; no [`ClientEvent::Written`](super::ClientEvent::Written), [`ClientEvent::Created`](super::ClientEvent::Created) or
+    /// [`ClientEvent::Deleted`](super::ClientEvent::Deleted) follows, as the application knows already. `Err` refuses with a code that
     /// Table 27 lists for the operation, or 5.00.
     ///
     /// Returns the code that the server gets, as [`answer_execute`](Self::answer_execute) does.

@@ -11,7 +11,7 @@ use super::{
 };
 
 impl Client {
-    /// The connection that [`ClientEvent::Connect`] asked for is up, as a new one or as the
+    /// The connection that [`ClientEvent::Connect`](super::ClientEvent::Connect) asked for is up, as a new one or as the
     /// continuation of the last. A name that isn't waited for is ignored.
     pub fn connected(&mut self, now: Instant, connection: ConnectionId, session: Session) {
         if self.download(now, |downloads, context| {
@@ -49,7 +49,7 @@ impl Client {
     }
 
     /// Another side has begun a connection. If the Client takes it, pass in its datagrams with the name
-    /// that is returned; [`ClientEvent::Disconnect`] tells that it is no longer needed.
+    /// that is returned; [`ClientEvent::Disconnect`](super::ClientEvent::Disconnect) tells that it is no longer needed.
     ///
     /// # Errors
     ///
