@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lwm2m_core::{
     AccessRights, Code, DataType, InstanceId, Instant, ObjectId, Path, ShortServerId, Value,
 };
-use lwm2m_kit::Watch;
+use lwm2m_kit::{Watch, assert_only_accounts_left};
 use lwm2m_objects::{
     Answer, Change, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store,
     firmware::{self, FirmwareUpdateObject},
@@ -13,7 +13,7 @@ use lwm2m_objects::{
 };
 use lwm2m_statemachine::{
     AccountId, Client, ClientConfig, ClientEvent, ConnectionId, Datagram, Reliability,
-    client::{ClientUsage, DeferredError, DeferredId, DeferredOperation, Session},
+    client::{DeferredError, DeferredId, DeferredOperation, Session},
 };
 
 const SERVERS: [ShortServerId; 3] = [
@@ -304,14 +304,9 @@ impl Device {
     }
 
     pub(super) fn check_idle(&self) {
-        assert!(self.client.is_idle(), "it is busy");
         assert!(self.connections.is_empty(), "a connection is left");
         assert!(self.waiting.is_empty(), "a request waits for ever");
-        // Attributes outlive registrations.
-        let mut idle = ClientUsage::default();
-        let usage = self.client.usage();
-        (idle.accounts, idle.attributes) = (usage.accounts, usage.attributes);
-        assert_eq!(usage, idle);
+        assert_only_accounts_left(&self.client);
     }
 }
 

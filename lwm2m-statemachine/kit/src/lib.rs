@@ -5,6 +5,8 @@ extern crate alloc;
 
 pub mod heap;
 #[cfg(feature = "machines")]
+mod idle;
+#[cfg(feature = "machines")]
 mod sent;
 #[cfg(feature = "machines")]
 mod watch;
@@ -13,6 +15,7 @@ use lwm2m_core::{InstanceId, Path, ShortServerId};
 
 #[cfg(feature = "machines")]
 pub use self::{
+    idle::assert_only_accounts_left,
     sent::{Sent, account, events, get, request, response, sent},
     watch::Watch,
 };

@@ -36,7 +36,11 @@ pub(crate) struct Reversal {
 
 impl Book {
     pub(crate) fn count(&mut self, what: impl Into<String>) {
-        *self.tally.entry(what.into()).or_default() += 1;
+        self.count_many(what, 1);
+    }
+
+    pub(crate) fn count_many(&mut self, what: impl Into<String>, times: u64) {
+        *self.tally.entry(what.into()).or_default() += times;
     }
 
     /// An operation takes effect.

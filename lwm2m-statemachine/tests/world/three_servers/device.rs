@@ -278,6 +278,7 @@ impl Device {
             ClientEvent::DeferredEnded { request, .. } => {
                 assert!(self.waiting.remove(&request).is_some(), "it did not wait");
             }
+            ClientEvent::NotificationsDropped { .. } => self.count("stored notifications dropped"),
             _ => {}
         }
     }

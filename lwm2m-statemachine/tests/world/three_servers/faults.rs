@@ -64,6 +64,16 @@ fn values_that_go_back_are_found() {
 }
 
 #[test]
+fn a_stored_value_that_is_not_heard_is_found() {
+    assert_found(Fault::Misses, "0 times, but all of");
+}
+
+#[test]
+fn a_maximum_period_that_is_not_kept_is_found() {
+    assert_found(Fault::Dozes, "for longer than its Maximum Period");
+}
+
+#[test]
 fn a_word_while_offline_is_found() {
     assert_found(Fault::Chatters, "while it is offline");
 }

@@ -14,11 +14,13 @@
 //! - Every operation has one outcome, every observation one end.
 //! - The values of an observation go back only after they were fetched afresh (RFC 7959 §2.4), and its
 //!   Observe numbers grow.
+//! - What was stored offline is heard after the return: every value once, and in order.
 //! - Once the network works, every observation that both sides believe in has the newest values
-//!   within its Maximum Period.
+//!   within its own Maximum Period, again and again.
 //! - Nothing is sent while offline, to a connection that is gone, or after the lifetime but a Register.
 //!   Nobody without a registration is answered, and nobody gets what they have no right to.
-//! - In the end no state is left, and no machine asks to be woken for nothing.
+//! - In the end no state is left but attributes of what is there, and no machine asks to be woken for
+//!   nothing.
 //! - Two runs are identical to the byte.
 //!
 //! `faults` plants what would break most of these, and finds it. Two thousand seeds run by default,
@@ -33,12 +35,14 @@
 //! cargo test -p lwm2m-statemachine --test world -- --nocapture three_servers::one`.
 
 mod adversary;
+mod awaited;
 mod book;
 mod coverage;
 mod device;
 mod faults;
 mod lines;
 mod objects;
+mod periods;
 mod plan;
 mod platform;
 mod world;

@@ -302,6 +302,11 @@ pub(crate) fn last_values(content: &Content) -> BTreeMap<Path, Value> {
     values.map(|(path, value)| (path, value.clone())).collect()
 }
 
+/// Whether this is the path of a Counter.
+pub(crate) fn is_counter(path: Path) -> bool {
+    matches!(path, Path::Resource(GAUGE, _, resource) if resource == ResourceId::new(COUNTER))
+}
+
 /// The values of the Counters in a content, in its order.
 pub(crate) fn counters(content: &Content) -> impl Iterator<Item = (Path, i64)> {
     let entries = content.entries().iter();

@@ -27,6 +27,10 @@ pub(crate) enum Fault {
     Deaf,
     /// It takes them in the wrong order.
     Shuffles,
+    /// It misses one notification after the Client was offline.
+    Misses,
+    /// It misses every second notification.
+    Dozes,
 }
 
 /// What happens in a run.

@@ -53,6 +53,10 @@ pub(crate) struct Watched {
     pub(crate) values: BTreeMap<Path, Value>,
     /// The last Counters of each Gauge.
     counters: BTreeMap<Path, i64>,
+    /// All values of Counters, in the order in which they were heard.
+    pub(crate) told: Vec<i64>,
+    /// Whether a fault misses the next notification.
+    pub(crate) misses: bool,
 }
 
 /// The application of a server.
@@ -365,6 +369,8 @@ impl Platform {
                     heard: now,
                     values: BTreeMap::new(),
                     counters: BTreeMap::new(),
+                    told: Vec::new(),
+                    misses: false,
                 };
                 let before = self.watched.insert(*observation, watched);
                 assert!(before.is_none(), "begins twice");
@@ -418,6 +424,14 @@ impl Platform {
                     self.heard(now, of, &held);
                 }
             }
+            Fault::Misses | Fault::Dozes => {
+                let watched = self.watched.get_mut(&observation).expect("observed");
+                let misses = watched.misses;
+                watched.misses = self.fault == Fault::Dozes && !misses;
+                if !misses {
+                    self.heard(now, observation, &content);
+                }
+            }
             _ => self.heard(now, observation, &content),
         }
     }
@@ -438,6 +452,7 @@ impl Platform {
                     before,
                 });
             }
+            watched.told.push(count);
         }
         watched.heard = now;
         watched.values = objects::last_values(content);

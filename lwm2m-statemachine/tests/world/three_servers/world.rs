@@ -8,18 +8,20 @@ use lwm2m_objects::{Change, ObjectTree};
 use lwm2m_simulation::{Handle, Host, Link, MAX_LATENCY, Network, NodeId, Random};
 use lwm2m_statemachine::{
     Client, ClientConfig,
-    client::{ClientUsage, DeferredOperation, Session},
+    client::{DeferredOperation, Session},
     coap::{MessageRef, Usage},
     server::{Server, ServerConfig},
 };
 
 use super::{
     adversary::Adversary,
+    awaited::{Awaited, Verdict},
     book::{Reversal, Shared, Tally},
     device::{Connection, ConnectionState, Device},
     lines::{Line, Lines},
     objects::{self, COUNTER, LEVEL, MOST_GAUGES, NUMBER, RUN, gauge},
-    plan::{LONGEST_MINIMUM, LONGEST_PERIOD, Plan},
+    periods::Periods,
+    plan::{Fault, LONGEST_MINIMUM, LONGEST_PERIOD, Plan},
     platform::{ENDPOINT, Platform, id},
 };
 
@@ -29,6 +31,9 @@ type PlatformHost = Host<Platform>;
 const QUIET: Duration = Duration::from_secs(300);
 /// The longest wait between two attempts of the Client to register.
 const LONGEST_RETRY: Duration = Duration::from_secs(120);
+
+/// Blocks of so many bytes hold any Counter in any format.
+const WHOLE_VALUE: usize = 64;
 
 /// What came of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,6 +70,8 @@ pub(crate) struct World {
     next: u32,
     /// What the Counters are set to next.
     counter: i64,
+    /// What was stored and must be heard.
+    awaited: Vec<Awaited>,
     /// Whether everything works from now on.
     healed: bool,
 }
@@ -95,6 +102,7 @@ impl World {
             adversary: None,
             next: 0,
             counter: 0,
+            awaited: Vec::new(),
             healed: false,
         };
         world.add_servers();
@@ -141,7 +149,10 @@ impl World {
     pub(crate) fn run(mut self) -> (Summary, Network) {
         for _ in 0..self.plan.acts {
             let unrest = self.plan.unrest;
+            self.settle();
             if self.network.random().chance(unrest) {
+                // What isn't heard by now may come twice.
+                self.awaited.clear();
                 self.disturb();
             }
             self.act();
@@ -150,6 +161,7 @@ impl World {
             let pause = random.duration(Duration::from_secs(longest));
             self.pass(pause);
         }
+        self.settle();
         self.heal();
         self.check_observations();
         self.leave();
@@ -461,16 +473,106 @@ impl World {
         self.count("offline");
         self.network.note(self.client, "goes offline");
         self.call(Client::go_offline);
+        self.await_stored();
         for _ in 0..self.network.random().below(6) {
             let pause = self.network.random().duration(Duration::from_secs(60));
             self.pass(pause);
             match self.network.random().below(4) {
                 0 => self.operate(),
-                _ => self.change_values(),
+                _ => self.store_changes(),
             }
         }
+        self.count_stored();
         self.network.note(self.client, "is online again");
         self.call(Client::go_online);
+        let pause = [0, 30, 120][self.network.random().below(3) as usize];
+        self.pass(Duration::from_secs(pause));
+        self.settle();
+    }
+
+    /// The Client is offline: from now on every change is stored for some observations. A value in
+    /// several blocks is acknowledged with the first one, and the rest gives way to the next value.
+    fn await_stored(&mut self) {
+        let now = self.network.now();
+        let device = self.network.node(self.client);
+        let hosts = self.platforms.iter();
+        let servers = hosts.map(|host| &self.network.node(*host).application);
+        let storing = servers.filter(|server| {
+            let stores = self.plan.accounts[server.server].stores;
+            stores && self.plan.block_size >= WHOLE_VALUE && device.is_registered(server.server)
+        });
+        self.awaited = storing
+            .flat_map(|server| Awaited::of(now, device, server))
+            .collect();
+    }
+
+    /// Values change: once the Client has been woken, they are stored.
+    fn store_changes(&mut self) {
+        let stored = |world: &Self| {
+            let client = &world.network.node(world.client).client;
+            [0, 1, 2].map(|server| client.stored_notifications(Device::account(server)))
+        };
+        let before = stored(self);
+        self.change_values();
+        self.pass(self.plan.lateness + Duration::from_secs(1));
+        let after = stored(self);
+        let client = &self.network.node(self.client).client;
+        self.awaited.retain(|awaited| awaited.is_observed(client));
+        let mut more = [0; 3];
+        for awaited in &mut self.awaited {
+            more[awaited.server()] += usize::from(awaited.note(client));
+        }
+        for server in 0..3 {
+            assert!(
+                more[server] == 0
+                    || after[server].waiting >= before[server].waiting + more[server]
+                    || after[server].dropped > 0,
+                "{} changes weren't stored for server{server}",
+                more[server]
+            );
+        }
+    }
+
+    /// The Client comes back: how much is stored?
+    fn count_stored(&mut self) {
+        let client = &self.network.node(self.client).client;
+        for server in 0..3 {
+            let stored = client.stored_notifications(Device::account(server));
+            if stored.waiting > 0 {
+                self.count("stored for a server");
+            }
+            if stored.dropped > 0 {
+                self.awaited.retain(|awaited| awaited.server() != server);
+            }
+        }
+        self.awaited.retain(|awaited| awaited.values() > 0);
+        if self.plan.fault == Fault::Misses {
+            for platform in &self.platforms {
+                self.network.with(*platform, |host, _| {
+                    let watched = host.application.watched.values_mut();
+                    watched.for_each(|watched| watched.misses = true);
+                });
+            }
+        }
+    }
+
+    /// What was stored is heard, unless something still waits.
+    fn settle(&mut self) {
+        let now = self.network.now();
+        for awaited in core::mem::take(&mut self.awaited) {
+            let client = &self.network.node(self.client).client;
+            let platform = self.network.node(self.platforms[awaited.server()]);
+            match awaited.judge(now, client, &platform.application) {
+                Verdict::Open => self.awaited.push(awaited),
+                Verdict::Void => self.count("stored values without their observation"),
+                Verdict::Heard => {
+                    let values = awaited.values() as u64;
+                    self.book
+                        .borrow_mut()
+                        .count_many("stored values heard", values);
+                }
+            }
+        }
     }
 
     fn leave_and_come_back(&mut self) {
@@ -547,21 +649,68 @@ impl World {
         let healed = self.network.now();
         let longest = LONGEST_PERIOD + LONGEST_MINIMUM;
         let slack = Duration::from_secs(30) + self.plan.lateness;
-        self.pass(Duration::from_secs(longest.into()) + slack);
+        let end = healed + Duration::from_secs(longest.into()) + slack;
+        while self.network.now() < end {
+            self.pass(Duration::from_secs(2));
+            for server in 0..self.platforms.len() {
+                self.check_periods_of(server, healed);
+            }
+        }
         for server in 0..self.platforms.len() {
             self.check_observations_of(server, healed);
         }
     }
 
-    /// What the Client notifies is what the server has heard of since then, and all of it is new.
-    fn check_observations_of(&self, server: usize, healed: Instant) {
-        let device = self.network.node(self.client);
-        let mut notified: BTreeMap<Path, usize> = BTreeMap::new();
-        for observation in device.client.observations() {
+    /// No Maximum Period has passed since then in which an observation that the Client has wasn't heard
+    /// with the newest values.
+    fn check_periods_of(&self, server: usize, healed: Instant) {
+        let client = &self.network.node(self.client).client;
+        let platform = &self.network.node(self.platforms[server]).application;
+        let now = self.network.now();
+        let periods = Periods::of(client, server);
+        for (path, count) in self.notified(server) {
+            let Some(pmax) = periods.shortest_maximum(client, server, path) else {
+                continue;
+            };
+            // Both are woken late, and blocks are fetched.
+            let slack = self.plan.lateness * 2 + Duration::from_secs(5);
+            let limit = Duration::from_secs(pmax.into()) + slack;
+            if now < healed + limit {
+                continue;
+            }
+            let all = platform.watched.values().filter(|to| to.path == path);
+            let fresh: Vec<_> = all.filter(|to| to.heard + limit >= now).collect();
+            assert!(
+                fresh.len() >= count,
+                "server{server} has heard nothing of {path} for longer than its Maximum Period of \
+                 {pmax} s"
+            );
+            let expected = objects::readable(client.tree(), id(server), path);
+            for watched in fresh {
+                assert_eq!(
+                    watched.values, expected,
+                    "server{server}: {path} isn't up to date after {pmax} s"
+                );
+                self.count("newest value within its Maximum Period");
+            }
+        }
+    }
+
+    /// How many observations of each path the Client has of a server.
+    fn notified(&self, server: usize) -> BTreeMap<Path, usize> {
+        let mut notified = BTreeMap::new();
+        for observation in self.network.node(self.client).client.observations() {
             if observation.account == Device::account(server) {
                 *notified.entry(observation.path).or_default() += 1;
             }
         }
+        notified
+    }
+
+    /// What the Client notifies is what the server has heard of since then, and all of it is new.
+    fn check_observations_of(&self, server: usize, healed: Instant) {
+        let device = self.network.node(self.client);
+        let mut notified = self.notified(server);
         let platform = &self.network.node(self.platforms[server]).application;
         for (observation, watched) in &platform.watched {
             if watched.heard < healed {
@@ -607,11 +756,7 @@ impl World {
         }
         let device = self.network.node(self.client);
         assert!(device.client.is_idle(), "the Client is busy");
-        // Attributes outlive registrations.
-        let mut idle = ClientUsage::default();
-        let usage = device.client.usage();
-        (idle.accounts, idle.attributes) = (usage.accounts, usage.attributes);
-        assert_eq!(usage, idle);
+        lwm2m_kit::assert_only_accounts_left(&device.client);
         assert!(device.connections.is_empty(), "{:?}", device.connections);
         assert_eq!(self.network.in_flight(), 0);
     }
@@ -651,6 +796,7 @@ fn device(
         bounds.notifications_per_peer = 4;
         config.most_observations = 6;
         config.most_deferred = 1;
+        config.storing.most = 5;
     }
     let mut client = Client::new(config, tree).expect("a Client");
     if plan.defers {
