@@ -1,6 +1,6 @@
 //! What a Client may keep when it has left all servers.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use lwm2m_statemachine::{
     Client,
