@@ -35,7 +35,7 @@ struct Arguments {
     /// A server or several
     ///
     /// The option may be repeated. A Short Server ID may come before the URI:
-    /// 7=coap://192.0.2.7:5683. Without, the first server has 101, the next 102.
+    /// 7=coap://192.0.2.7:5683. Without one, the servers count from 101.
     #[arg(
         long,
         default_value = "coap://127.0.0.1",
