@@ -222,6 +222,20 @@ pub(crate) fn c14() -> Setup {
 
 /// As C.14, and a server has these rights on the Device and on a Portfolio, which the first one owns.
 pub(crate) fn c14_where(server: u16, rights: AccessRights) -> Setup {
+    c14_with(server, rights, None)
+}
+
+/// As C.14, and the second server may create Portfolios.
+pub(crate) fn c14_creating() -> Setup {
+    let create = AccessControl {
+        target: AclTarget::Object(ObjectId::new(16)),
+        acl: vec![(2, AccessRights::CREATE)],
+        owner: AccessControl::NOBODY,
+    };
+    c14_with(2, AccessRights::NONE, Some(create))
+}
+
+fn c14_with(server: u16, rights: AccessRights, more: Option<AccessControl>) -> Setup {
     let own = AccessControl::OWNER_RIGHTS;
     let on = |object, id, acl: &[(u16, AccessRights)], owner| AccessControl {
         target: AclTarget::Instance(object, instance(id)),
@@ -240,7 +254,8 @@ pub(crate) fn c14_where(server: u16, rights: AccessRights) -> Setup {
         utc_offset: Some("+01:00".into()),
         ..device()
     };
-    Setup::of(vec![server_1(), second], device).with(Store::of(numbered(access)))
+    Setup::of(vec![server_1(), second], device)
+        .with(Store::of(numbered(access.into_iter().chain(more))))
 }
 
 /// As C.1, over UDP without security, with the server at this URI.

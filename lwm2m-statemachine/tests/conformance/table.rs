@@ -8,7 +8,7 @@ use std::{io, panic, process::ExitCode, sync::Mutex};
 
 use crate::{
     bench::{step, take_step},
-    catalogue::{APPENDIX_B, ETS, Listed, NOT_YET},
+    catalogue::{APPENDIX_B, ETS, Listed, NOT_YET, NOTHING},
     items::ITEMS,
 };
 
@@ -217,8 +217,9 @@ fn catalogue() -> impl Iterator<Item = Listed> {
     APPENDIX_B.iter().chain(ETS).copied()
 }
 
-/// Whether the table is whole: each item of the catalogue is there, those that nothing shows yet are
-/// the ones that the catalogue names, each test has the name of its item, and no name is there twice.
+/// Whether the table is whole: each item of the catalogue is there, those without a test are the ones
+/// that the catalogue names and have a reason, each test has the name of its item, and no name is there
+/// twice.
 fn faults() -> Vec<String> {
     let mut faults = Vec::new();
     let listed: BTreeSet<&str> = catalogue().map(|(id, _)| id).collect();
@@ -229,16 +230,22 @@ fn faults() -> Vec<String> {
     for unknown in shown.difference(&listed) {
         faults.push(format!("{unknown} is not in the catalogue"));
     }
-    let waiting = ITEMS
-        .iter()
-        .filter(|item| matches!(item.shown, Shown::NotYet(_)));
-    let waiting: BTreeSet<&str> = waiting.map(|item| item.id).collect();
-    let allowed: BTreeSet<&str> = NOT_YET.iter().copied().collect();
-    for unexpected in waiting.difference(&allowed) {
-        faults.push(format!("{unexpected} has to have a test"));
-    }
-    for shown in allowed.difference(&waiting) {
-        faults.push(format!("{shown} doesn't wait for anything any more"));
+    faults.extend(without_test(NOT_YET, "wait", |shown| match shown {
+        Shown::NotYet(reason) => Some(reason),
+        _ => None,
+    }));
+    faults.extend(without_test(NOTHING, "show nothing", |shown| match shown {
+        Shown::Nothing(reason) => Some(reason),
+        _ => None,
+    }));
+    for item in ITEMS {
+        let rows = ITEMS.iter().filter(|other| other.id == item.id);
+        if !matches!(item.shown, Shown::Test(..)) && rows.count() > 1 {
+            faults.push(format!(
+                "{} has a row without a test beside others",
+                item.id
+            ));
+        }
     }
     let mut names = BTreeMap::new();
     for item in ITEMS {
@@ -253,6 +260,36 @@ fn faults() -> Vec<String> {
         if let Some(other) = names.insert(name, item.id) {
             faults.push(format!("{name} shows {other} and {}", item.id));
         }
+    }
+    faults
+}
+
+/// Whether the items without a test, for one of the two reasons, are exactly those that the catalogue
+/// allows, and each says why.
+fn without_test(
+    allowed: &[&str],
+    excuse: &str,
+    reason: impl Fn(Shown) -> Option<&'static str>,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut found = BTreeSet::new();
+    for item in ITEMS {
+        let Some(reason) = reason(item.shown) else {
+            continue;
+        };
+        found.insert(item.id);
+        if reason.trim().is_empty() {
+            faults.push(format!("{} has no test and no reason", item.id));
+        }
+    }
+    let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+    for unexpected in found.difference(&allowed) {
+        faults.push(format!("{unexpected} has to have a test"));
+    }
+    for shown in allowed.difference(&found) {
+        faults.push(format!(
+            "{shown} is listed among those that {excuse}, and isn't one"
+        ));
     }
     faults
 }

@@ -70,7 +70,8 @@ pub(crate) fn ets_711_extended_observation() {
             signal(-100, false),
             signal(-101, true),
         ],
-        small: [Value::Integer(-102), Value::Integer(-103)],
+        hasty: [Value::Integer(-111), Value::Integer(-121)],
+        small: [Value::Integer(-120), Value::Integer(-119)],
         defaults: (0, None),
     });
 }

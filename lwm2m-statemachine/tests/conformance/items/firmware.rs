@@ -11,7 +11,7 @@ use lwm2m_objects::{
 };
 
 use crate::{
-    bench::{Bench, step},
+    bench::{Bench, Observation, step},
     configurations::{Setup, c1},
     message::{Request, execute, replace, update},
 };
@@ -31,6 +31,8 @@ pub(crate) struct Flash {
     memory: usize,
     /// The URIs that the application was asked to fetch.
     fetches: Vec<String>,
+    /// How often the application was asked to install.
+    installs: usize,
 }
 
 /// The flash is the test's and the application's.
@@ -42,6 +44,7 @@ pub(crate) fn flash() -> Shared {
         storage: 16_384,
         memory: 65_536,
         fetches: Vec::new(),
+        installs: 0,
     }))
 }
 
@@ -84,7 +87,10 @@ impl Flash {
                 self.fetches.push(uri.into());
                 Answer::Later
             }
-            Event::Update => Answer::Later,
+            Event::Update => {
+                self.installs += 1;
+                Answer::Later
+            }
             Event::Discard => {
                 self.stored.clear();
                 Answer::Done
@@ -232,11 +238,13 @@ pub(crate) fn ets_770_push_in_blocks() {
         assert_eq!(first, [Code::CONTINUE; 3]);
         expect_state(&mut bench, 1, 0);
         let rest = bench.push_blocks(&blocks, 128, 3..8);
-        assert_eq!(rest.last(), Some(&Code::CHANGED));
+        let more = Code::CONTINUE;
+        assert_eq!(rest, [more, more, more, more, Code::CHANGED]);
         assert_eq!(flash.lock().expect("the flash").stored, package);
         step("1c. Downloaded");
         expect_state(&mut bench, 2, 0);
         install(&mut bench);
+        assert_eq!(flash.lock().expect("the flash").installs, 1);
     }
 }
 
@@ -257,8 +265,11 @@ pub(crate) fn ets_771_package_uri_of_another_scheme() {
 }
 
 pub(crate) fn ets_772_without_a_package() {
-    let mut bench = c8(&flash()).registered();
+    let flash = flash();
+    let mut bench = c8(&flash).registered();
+    let version = bench.text("/3/0/3");
     let before = bench.values("/5/0");
+    assert_eq!((before.integer(3), before.integer(5)), (0, 0));
     step("POST /5/0/2, Idle");
     bench
         .request(&execute("/5/0/2"))
@@ -271,6 +282,33 @@ pub(crate) fn ets_772_without_a_package() {
         .request(&execute("/5/0/2"))
         .expect(Code::METHOD_NOT_ALLOWED);
     expect_state(&mut bench, 1, 0);
+    step("nothing is installed");
+    assert_eq!(flash.lock().expect("the flash").installs, 0);
+    assert_eq!(bench.text("/3/0/3"), version);
+}
+
+/// A Client that is Idle, and an observation of its State. As no Minimum Period holds notifications
+/// back, none of its changes is missed.
+fn watched(flash: &Shared) -> (Bench, Observation) {
+    let mut bench = c8(flash).registered();
+    step("1. GET /5/0: Idle");
+    expect_state(&mut bench, 0, 0);
+    let state = bench.observe("/5/0/3");
+    (bench, state)
+}
+
+/// The delivery has failed with this Update Result. On the way the State may have been Downloading, but
+/// never Downloaded.
+#[track_caller]
+fn expect_failed(bench: &mut Bench, state: &Observation, result: i64) {
+    expect_state(bench, 0, result);
+    let seen: Vec<i64> = bench
+        .notifications(state)
+        .iter()
+        .map(|notification| notification.answer.values().integer(3))
+        .collect();
+    assert!(seen.iter().all(|state| [0, 1].contains(state)), "{seen:?}");
+    assert!(seen.last().is_none_or(|last| *last == 0), "{seen:?}");
 }
 
 /// A package that fails in the same way whether it is pushed or pulled: its error, and its number.
@@ -278,26 +316,23 @@ fn failure(limit: impl Fn(&mut Flash), package: &[u8], error: DownloadError, num
     let start = || {
         let flash = flash();
         limit(&mut flash.lock().expect("the flash"));
-        let mut bench = c8(&flash).registered();
-        step("1. GET /5/0: Idle");
-        expect_state(&mut bench, 0, 0);
-        bench
+        watched(&flash)
     };
-    let mut bench = start();
+    let (mut bench, state) = start();
     step("2. pushed");
     push(&mut bench, replace("/5/0/0"), package);
-    expect_state(&mut bench, 0, number);
-    let mut bench = start();
+    expect_failed(&mut bench, &state, number);
+    let (mut bench, state) = start();
     step("2. pulled over CoAP by the Client");
     pull(&mut bench, COAP);
     bench.serve_file(package, 256);
-    expect_state(&mut bench, 0, number);
-    let mut bench = start();
+    expect_failed(&mut bench, &state, number);
+    let (mut bench, state) = start();
     step("2. pulled over HTTP by the application");
     pull(&mut bench, HTTP);
     expect_state(&mut bench, 1, 0);
     report(&mut bench, |object| object.failed(error));
-    expect_state(&mut bench, 0, number);
+    expect_failed(&mut bench, &state, number);
 }
 
 pub(crate) fn ets_773_shortage_of_storage() {
@@ -322,28 +357,28 @@ pub(crate) fn ets_777_unsupported_package_type() {
 
 pub(crate) fn ets_775_connection_lost() {
     step("2. pulled over HTTP by the application");
-    let mut bench = c8(&flash()).registered();
+    let (mut bench, state) = watched(&flash());
     pull(&mut bench, HTTP);
     report(&mut bench, |object| {
         object.failed(DownloadError::ConnectionLost)
     });
-    expect_state(&mut bench, 0, 4);
+    expect_failed(&mut bench, &state, 4);
     step("2. pulled over CoAP: the file server stalls after two blocks");
-    let mut bench = c8(&flash()).registered();
+    let (mut bench, state) = watched(&flash());
     pull(&mut bench, COAP);
     bench.serve_blocks(&package(1000), 256, 2);
     expect_state(&mut bench, 1, 0);
     bench.stall();
     bench.pass(3 * 3600);
-    expect_state(&mut bench, 0, 4);
+    expect_failed(&mut bench, &state, 4);
     step("2. pulled over CoAP: the link is cut after two blocks");
-    let mut bench = c8(&flash()).registered();
+    let (mut bench, state) = watched(&flash());
     pull(&mut bench, COAP);
     bench.serve_blocks(&package(1000), 256, 2);
     bench.cut(COAP);
     expect_state(&mut bench, 1, 0);
     bench.pass(3 * 3600);
-    expect_state(&mut bench, 0, 4);
+    expect_failed(&mut bench, &state, 4);
 }
 
 pub(crate) fn ets_778_invalid_uri() {
@@ -353,22 +388,22 @@ pub(crate) fn ets_778_invalid_uri() {
         "coap://files.example.com:port/package",
     ] {
         step(&format!("2. PUT /5/0/1 = {uri}"));
-        let mut bench = c8(&flash()).registered();
+        let (mut bench, state) = watched(&flash());
         pull(&mut bench, uri);
-        expect_state(&mut bench, 0, 7);
+        expect_failed(&mut bench, &state, 7);
     }
     step("2. a URI of CoAP whose host isn't there");
-    let mut bench = c8(&flash()).registered();
+    let (mut bench, state) = watched(&flash());
     bench.unresolvable = true;
     pull(&mut bench, COAP);
-    expect_state(&mut bench, 0, 7);
+    expect_failed(&mut bench, &state, 7);
     step("2. a URI of HTTP that the application can't resolve");
-    let mut bench = c8(&flash()).registered();
+    let (mut bench, state) = watched(&flash());
     pull(&mut bench, HTTP);
     report(&mut bench, |object| {
         object.failed(DownloadError::InvalidUri)
     });
-    expect_state(&mut bench, 0, 7);
+    expect_failed(&mut bench, &state, 7);
 }
 
 pub(crate) fn ets_779_unsuccessful_update() {
@@ -387,10 +422,10 @@ pub(crate) fn ets_779_unsuccessful_update() {
 
 pub(crate) fn ets_780_unsupported_protocol() {
     let flash = flash();
-    let mut bench = c8(&flash).registered();
+    let (mut bench, state) = watched(&flash);
     step("PUT /5/0/1: a scheme that isn't in /5/0/8");
     pull(&mut bench, "ftp://files.example.com/package");
-    expect_state(&mut bench, 0, 9);
+    expect_failed(&mut bench, &state, 9);
     assert!(
         flash.lock().expect("the flash").fetches.is_empty(),
         "nothing is fetched"

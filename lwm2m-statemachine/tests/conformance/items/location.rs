@@ -80,7 +80,7 @@ pub(crate) fn ets_810_basic_observation() {
 pub(crate) fn ets_811_extended_observation() {
     let latitude = |degrees: f64, notified| (Value::Float(degrees), notified);
     extended_observation(Extended {
-        setup: c1().with(Store::of(numbered([location()]))),
+        setup: c7(),
         path: "/6/0/0",
         conditions: "gt=-40.5&lt=-45.25&st=0.75",
         impossible: "gt=-40.5&lt=-45.25&st=2.375",
@@ -95,7 +95,8 @@ pub(crate) fn ets_811_extended_observation() {
             latitude(-45.5, true),
             latitude(-45.5, false),
         ],
-        small: [Value::Float(-45.501), Value::Float(-45.502)],
+        hasty: [Value::Float(-46.5), Value::Float(-47.5)],
+        small: [Value::Float(-47.501), Value::Float(-47.502)],
         defaults: (0, None),
     });
 }

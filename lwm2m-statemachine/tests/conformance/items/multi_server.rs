@@ -16,6 +16,8 @@ pub(crate) fn ets_950_multi_servers_registration() {
         let register = bench.expect_asked(Method::Post, "/rd");
         assert_eq!(register.query("ep").as_deref(), Some(ENDPOINT));
         assert_eq!(register.query("lwm2m").as_deref(), Some("1.0"));
+        let binding = register.query("b").unwrap_or_else(|| "U".into());
+        assert_eq!(binding, "U");
         let lifetime = register.query("lt").expect("a lifetime");
         let uri = bench.uri_of(&register);
         lifetimes.push((uri, lifetime));

@@ -1,5 +1,7 @@
 //! Queries: tests 201 to 204 and 652.
 
+use alloc::collections::BTreeMap;
+
 use lwm2m_core::{Code, ContentFormat};
 
 use crate::{
@@ -32,16 +34,24 @@ pub(crate) fn ets_202_query_opaque() {
     answer.expect(Code::NOT_ACCEPTABLE);
 }
 
+/// The texts of the Device of C.1.
+const DEVICE: [(u16, &str); 5] = [
+    (0, "Open Mobile Alliance"),
+    (1, "Lightweight M2M Client"),
+    (2, "345000123"),
+    (3, "1.0"),
+    (16, "U"),
+];
+
 pub(crate) fn ets_203_query_tlv() {
     let mut bench = c1().registered();
     step("GET /3/0, Accept TLV");
     let answer = bench.request(&read("/3/0").accept(ContentFormat::TLV));
     let values = answer.values();
-    for resource in [0, 1, 2, 3, 11, 16] {
-        assert!(values.has(resource), "expected Resource {resource}");
+    assert_eq!(values.resources(), [0, 1, 2, 3, 11, 16]);
+    for (resource, expected) in DEVICE {
+        assert_eq!(values.text(resource), expected, "Resource {resource}");
     }
-    assert_eq!(values.text(0), "Open Mobile Alliance");
-    assert_eq!(values.text(16), "U");
     assert_eq!(values.integers(11), [(0, 0)]);
     for entry in tlv::read(&answer.payload) {
         let multiple = entry.id == 11;
@@ -65,7 +75,7 @@ pub(crate) fn ets_204_query_json() {
         assert!(["bn", "bt", "e"].contains(&&**key), "the key {key}");
     }
     let base = document["bn"].as_str().unwrap_or("");
-    let mut names = Vec::new();
+    let mut found = BTreeMap::new();
     for entry in document["e"].as_array().expect("the entries under e") {
         let entry = entry.as_object().expect("a JSON object");
         let values = ["v", "bv", "ov", "sv"];
@@ -75,12 +85,14 @@ pub(crate) fn ets_204_query_json() {
             let known = ["n", "t"].contains(&&**key) || values.contains(&&**key);
             assert!(known, "the key {key}");
         }
-        names.push(format!("{base}{}", entry["n"].as_str().expect("a name")));
+        let name = entry["n"].as_str().expect("a name");
+        found.insert(format!("{base}{name}"), entry.clone());
     }
-    for resource in ["0", "1", "2", "3", "11/0", "16"] {
-        let name = format!("/3/0/{resource}");
-        assert!(names.contains(&name), "expected {name} in {names:?}");
+    for (resource, expected) in DEVICE {
+        assert_eq!(found[&format!("/3/0/{resource}")]["sv"], expected);
     }
+    assert_eq!(found["/3/0/11/0"]["v"], 0, "no error");
+    assert_eq!(found.len(), 6, "nothing else is there: {found:?}");
 }
 
 pub(crate) fn ets_652_firmware_version() {

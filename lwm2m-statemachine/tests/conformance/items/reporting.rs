@@ -5,13 +5,13 @@ use lwm2m_core::{Code, Value};
 use crate::{
     bench::{Bench, Observation, step},
     configurations::{Setup, c4},
-    message::{read, write_attributes},
+    message::write_attributes,
 };
 
 /// Test 301 up to the first answers: /3/0/7 between 5 and 15 seconds, /3/0/8 between 10 and 20.
 fn observed(bench: &mut Bench) -> [Observation; 2] {
     step("1. GET /3/0/6");
-    bench.request(&read("/3/0/6")).expect(Code::CONTENT);
+    assert_eq!(bench.values("/3/0/6").integers(6), [(0, 1), (1, 5)]);
     step("2. Write-Attributes");
     bench.set_attributes("/3/0/7?pmin=5&pmax=15");
     bench.set_attributes("/3/0/8?pmin=10&pmax=20");
@@ -75,6 +75,7 @@ pub(crate) fn ets_302_cancel_by_reset() {
         bench.reject(&current);
         bench.pass(20);
         assert_eq!(bench.notifications(&current).len(), 1);
+        assert_eq!(bench.client.usage().observations, 0, "none is kept");
         bench.set("/3/0/8/0", 100);
         bench.pass(60);
         bench.expect_quiet();
@@ -100,11 +101,17 @@ pub(crate) fn ets_303_cancel_by_observe() {
     bench.cancel(&current);
     bench.pass(60);
     bench.expect_quiet();
+    assert_eq!(bench.client.usage().observations, 0, "none is kept");
 
     step("with another token on /3/0: both end");
     let mut bench = c4().registered();
-    observed(&mut bench);
+    let both = observed(&mut bench);
+    bench.pass(30);
+    for observation in &both {
+        assert!(!bench.notifications(observation).is_empty());
+    }
     bench.cancel_path("/3/0");
+    assert_eq!(bench.client.usage().observations, 0, "none is kept");
     bench.set("/3/0/7/0", 3700);
     bench.set("/3/0/8/0", 100);
     bench.pass(60);
@@ -122,6 +129,8 @@ pub(crate) struct Extended {
     pub(crate) impossible: &'static str,
     /// Each value, and whether it is notified: a crossing of a threshold or a step.
     pub(crate) walk: Vec<(Value, bool)>,
+    /// A step and another one that comes before the Minimum Period is over.
+    pub(crate) hasty: [Value; 2],
     /// Changes that no condition would notify.
     pub(crate) small: [Value; 2],
     /// The default Minimum Period of the server, and the Maximum Period, if it has one.
@@ -152,12 +161,19 @@ pub(crate) fn extended_observation(extended: Extended) {
             bench.expect_quiet();
         }
     }
-    step("pmax brings a notification without a condition");
+    step("a step within the Minimum Period is notified at its end");
+    let [at_once, later] = extended.hasty;
+    bench.pass(2);
     let last = bench.now;
+    bench.set(path, at_once);
+    bench.expect_notified(&observation, (last, 0));
+    bench.set(path, later);
+    bench.expect_quiet();
+    bench.pass(1);
+    bench.expect_notified(&observation, (last, 1));
+    step("pmax brings a notification without a condition");
     bench.pass(61);
-    let all = bench.notifications(&observation);
-    assert_eq!(all.len(), 1, "within {path}'s Maximum Period");
-    assert!(all[0].at.saturating_duration_since(last).as_secs() <= 60);
+    bench.expect_notified(&observation, (last, 61));
     step("attributes without values are unset: any change is notified");
     bench.set_attributes(&format!("{path}?pmin&pmax&gt&lt&st"));
     bench.pass(2);
@@ -200,7 +216,8 @@ pub(crate) fn ets_661_extended_observation() {
             level(79, true),
             level(81, true),
         ],
-        small: [Value::Integer(82), Value::Integer(83)],
+        hasty: [Value::Integer(90), Value::Integer(96)],
+        small: [Value::Integer(95), Value::Integer(94)],
         defaults: (1, Some(300)),
     });
 }

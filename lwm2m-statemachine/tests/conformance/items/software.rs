@@ -67,6 +67,11 @@ fn deliver(bench: &mut Bench) {
         bench.push_blocks(&package, 256, 2..4).last(),
         Some(&Code::CHANGED)
     );
+    expect_verified(bench);
+}
+
+/// From DOWNLOADED to DELIVERED.
+fn expect_verified(bench: &mut Bench) {
     step("DOWNLOADED, while the package is verified");
     assert_eq!(bench.values("/9/0").integer(7), 2);
     report(bench, |object| object.verified(COMPONENT));
@@ -107,11 +112,7 @@ fn pull(bench: &mut Bench, uri: &str, fetch: impl Fn(&mut Bench)) {
         .expect(Code::CHANGED);
     expect_state(bench, 1, 1);
     fetch(bench);
-    step("DOWNLOADED, while the package is verified");
-    assert_eq!(bench.values("/9/0").integer(7), 2);
-    report(bench, |object| object.verified(COMPONENT));
-    step("DELIVERED");
-    expect_state(bench, 3, 3);
+    expect_verified(bench);
 }
 
 pub(crate) fn ets_1100_1199_pull() {
@@ -136,6 +137,22 @@ pub(crate) fn ets_1100_1199_install_without_a_package() {
             .expect(Code::METHOD_NOT_ALLOWED);
         expect_state(&mut bench, 0, 0);
     }
+    let refuse_install = |bench: &mut Bench, state: i64| {
+        step(&format!("POST /9/0/4 in state {state}"));
+        bench
+            .request(&execute("/9/0/4"))
+            .expect(Code::METHOD_NOT_ALLOWED);
+        assert_eq!(bench.values("/9/0").integer(7), state);
+    };
+    let package = replace("/9/0/2").opaque([0x5A; 1000]);
+    bench.push_blocks(&package, 256, 0..2);
+    refuse_install(&mut bench, 1);
+    bench.push_blocks(&package, 256, 2..4);
+    refuse_install(&mut bench, 2);
+    expect_verified(&mut bench);
+    bench.request(&execute("/9/0/4")).expect(Code::CHANGED);
+    report(&mut bench, |object| object.installed(COMPONENT));
+    refuse_install(&mut bench, 4);
 }
 
 pub(crate) fn ets_1100_1199_failures() {

@@ -5,7 +5,7 @@ use lwm2m_objects::typed::SecurityMode;
 
 use crate::{
     bench::step,
-    configurations::{c1, c12, c14_where, no_sec},
+    configurations::{c1, c12, c14_creating, c14_where, no_sec},
     message::{create, delete, execute, read, replace},
     objects,
     tlv::{multiple, resource},
@@ -72,6 +72,26 @@ pub(crate) fn lwm2m_sec_008_c_o() {
             .request(&create("/16").tlv(&text))
             .expect(Code::UNAUTHORIZED);
     }
+    step("with the right to create: the new Object Instance is the server's own (TS 7.3.2.4)");
+    let mut bench = c14_creating().with(objects::portfolios()).registered();
+    let text = multiple(0, [(0, "x")]);
+    bench
+        .server(1)
+        .request(&create("/16").tlv(&text))
+        .expect(Code::UNAUTHORIZED);
+    let answer = bench.server(2).request(&create("/16").tlv(&text));
+    assert_eq!(answer.expect(Code::CREATED).location, ["16", "1"]);
+    for _ in 0..2 {
+        bench.expect_update().objects().expect(&["/16/1", "/2/5"]);
+    }
+    let access = bench.values("/2/5");
+    assert_eq!((access.integer(0), access.integer(1)), (16, 1));
+    assert_eq!(access.integer(3), 2, "the owner");
+    bench.request(&read("/16/1")).expect(Code::CONTENT);
+    bench
+        .server(1)
+        .request(&read("/16/1"))
+        .expect(Code::UNAUTHORIZED);
     step("a single server has all rights (TS 7.3)");
     let mut bench = c12().registered();
     let text = multiple(0, [(0, "x")]);

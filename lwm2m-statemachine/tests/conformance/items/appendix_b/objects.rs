@@ -13,6 +13,12 @@ use crate::{
 
 pub(crate) fn lwm2m_obj_001_c_m() {
     let mut bench = c3().registered();
+    step("the connection is that of its Object Instance: URI, mode, identity and key");
+    let (uri, security) = bench.asked_connections()[0].clone();
+    assert_eq!(uri, "coaps://server1.example.com");
+    assert_eq!(security.mode, typed::SecurityMode::PreSharedKey);
+    assert_eq!(security.public_key_or_identity, b"identity");
+    assert_eq!(security.secret_key, b"a key of 16 byte");
     step("no server gets at the Security Object, whatever it asks (TS E.1)");
     let requests = [
         read("/0"),

@@ -73,6 +73,19 @@ pub(crate) fn lwm2m_cr_003_c_m() {
     let register = bench.expect_register();
     assert_eq!(register.query("lt").as_deref(), Some("300"));
     bench.accept_register(&register);
+    step("no Update is answered until the lifetime is over: Register, and nothing before it");
+    let registered = bench.now;
+    let observation = bench.observe("/3/0/3");
+    bench.pass_until_asked(300);
+    while bench.now.saturating_duration_since(registered).as_secs() < 300 {
+        bench.expect_asked(Method::Post, "/rd/5a3f1");
+        bench.pass_until_asked(3600);
+    }
+    bench.set("/3/0/3", "1.1");
+    assert!(bench.notifications(&observation).is_empty());
+    let register = bench.expect_register();
+    assert_eq!(register.query("lt").as_deref(), Some("300"));
+    bench.accept_register(&register);
 }
 
 pub(crate) fn lwm2m_cr_004_c_m() {
