@@ -59,6 +59,9 @@ pub(super) struct Account {
 pub(super) struct Access {
     /// Of all of it. The keys themselves are only in the tree.
     digest: u64,
+    /// Of the URI alone.
+    host: u64,
+    server: Option<ShortServerId>,
     /// Whether the channel has no security.
     pub(super) is_open: bool,
 }
@@ -75,12 +78,18 @@ impl Account {
             AccountRole::BootstrapServer | AccountRole::Unknown => None,
         }
     }
+
+    /// Whether it can be used for a registration.
+    pub(super) const fn is_usable(&self) -> bool {
+        self.server_instance.is_some() && self.access.is_some()
+    }
 }
 
 impl Access {
     fn of(security: &Security, key: DigestKey) -> Self {
         let mut digest = SipHasher13::new_with_keys(key.0, key.1);
         security.server_uri.hash(&mut digest);
+        let host = digest.finish();
         security.mode.number().hash(&mut digest);
         match security.material() {
             KeyMaterial::PreSharedKey { identity, key } => (identity, key).hash(&mut digest),
@@ -102,8 +111,16 @@ impl Access {
         sms.server_number.hash(&mut digest);
         Self {
             digest: digest.finish(),
+            host,
+            server: security.short_server_id,
             is_open: security.mode == SecurityMode::NoSec,
         }
+    }
+
+    /// Whether both lead to one server: they have its URI or its number in common. It may know the device
+    /// by its name, whichever connection it comes by.
+    pub(super) fn may_share_server(&self, other: &Self) -> bool {
+        self.host == other.host || self.server.is_some() && self.server == other.server
     }
 }
 
@@ -122,6 +139,19 @@ pub(super) fn of(tree: &ObjectTree, key: DigestKey) -> Vec<Account> {
             access: Security::load(tree, instance).map(|security| Access::of(&security, key)),
         })
         .collect()
+}
+
+/// Whether the server of an account has another one in its place. The Register there takes the place of
+/// the registration here (TS 5.3.1).
+pub(super) fn has_moved(accounts: &[Account], from: &Account) -> bool {
+    let Some(server) = from.server() else {
+        return false;
+    };
+    let is_of_server = |account: &&Account| account.is_usable() && account.server() == Some(server);
+    let mut of_server = accounts.iter().filter(is_of_server);
+    of_server
+        .next()
+        .is_some_and(|account| account.id != from.id)
 }
 
 /// Whose account it is, even if nothing else of it can be read. The Short Server ID of a

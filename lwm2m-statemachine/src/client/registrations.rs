@@ -222,13 +222,13 @@ impl Registrations {
     /// Accounts may have come, gone or changed (TS 5.2.5).
     pub(super) fn reconcile(&mut self, context: &mut Context<'_>) {
         let accounts = accounts::of(context.tree, self.terms.digest_key);
-        let known: Vec<_> = self.all.iter().map(|known| known.account.id).collect();
-        for id in known {
-            if !accounts.iter().any(|account| account.id == id) {
-                self.step(context, id, |registration, step| {
-                    registration.assign(step, None);
-                });
-            }
+        let known: Vec<_> = self.all.iter().map(|known| known.account).collect();
+        for before in known {
+            let account = accounts.iter().find(|account| account.id == before.id);
+            let has_moved = accounts::has_moved(&accounts, &before);
+            self.step(context, before.id, |registration, step| {
+                registration.assign(step, account.copied(), has_moved);
+            });
         }
         for account in accounts {
             if self.find(account.id).is_none() {
@@ -236,10 +236,8 @@ impl Registrations {
                 let at = |known: &Registration| known.account.id < account.id;
                 let at = self.all.partition_point(at);
                 self.all.insert(at, registration);
+                self.step(context, account.id, Registration::advance);
             }
-            self.step(context, account.id, |registration, step| {
-                registration.assign(step, Some(account));
-            });
         }
     }
 
@@ -438,17 +436,37 @@ impl Registrations {
         }
     }
 
-    /// Runs a step of a registration, and does what it asks for.
+    /// Runs a step of a registration, and does what it asks for. Those that have waited for it to end go on.
     fn step(
         &mut self,
         context: &mut Context<'_>,
         account: AccountId,
         step: impl FnOnce(&mut Registration, &mut Step<'_>),
     ) {
-        let now = context.now;
+        let mut has_ended = self.step_one(context, account, step);
+        while core::mem::take(&mut has_ended) {
+            for other in self.ids(|registration| !registration.is_registered()) {
+                has_ended |= self.step_one(context, other, Registration::advance);
+            }
+        }
+    }
+
+    /// Runs a step of a registration, and does what it asks for. Returns whether it was being ended before,
+    /// and no longer is.
+    fn step_one(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        step: impl FnOnce(&mut Registration, &mut Step<'_>),
+    ) -> bool {
+        let (now, is_started) = (context.now, self.is_started);
+        let ending = self.all.iter();
+        let ending: Vec<_> = ending
+            .filter_map(|known| Some((known.account.id, known.ending(is_started)?)))
+            .collect();
         let mut all = self.all.iter_mut();
         let Some(registration) = all.find(|known| known.account.id == account) else {
-            return;
+            return false;
         };
         let before = (
             registration.is_registered(),
@@ -461,11 +479,14 @@ impl Registrations {
             identity: &self.terms.identity,
             max_transmit_wait: self.terms.max_transmit_wait,
             retry: &mut self.terms.retry,
-            is_started: self.is_started,
+            is_started,
+            ending: &ending,
             outcomes: Vec::new(),
         };
         step(registration, &mut taken);
         let outcomes = taken.outcomes;
+        let has_ended = registration.ending(is_started).is_none()
+            && ending.iter().any(|(ended, _)| *ended == account);
         let after = (
             registration.is_registered(),
             registration.reporting(now).is_some(),
@@ -481,6 +502,7 @@ impl Registrations {
             self.act(context.tree, account, outcome);
         }
         self.rearm(context.timers, account);
+        has_ended
     }
 
     /// Sets when the next step of a registration is due, or forgets it with its account.

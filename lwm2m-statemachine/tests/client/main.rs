@@ -23,6 +23,7 @@ mod large;
 mod leaving;
 mod lifetime;
 mod lives;
+mod moving;
 mod objects;
 mod observe;
 mod operations;

@@ -28,7 +28,10 @@ use super::{
         accounts::{Access, Account},
         config::Identity,
         connection::Session,
-        event::{AccountRole, ConnectionId, FailureKind, RegistrationFailure, RegistrationState},
+        event::{
+            AccountId, AccountRole, ConnectionId, FailureKind, RegistrationFailure,
+            RegistrationState,
+        },
     },
     lease::Lease,
     location::Location,
@@ -122,6 +125,8 @@ pub(super) struct Step<'c> {
     pub(super) retry: &'c mut Retry,
     /// Whether the application wants registrations.
     pub(super) is_started: bool,
+    /// The registrations that are being ended, and where.
+    pub(super) ending: &'c [(AccountId, Access)],
     pub(super) outcomes: Vec<Outcome>,
 }
 
@@ -274,9 +279,24 @@ impl Registration {
         [end, next].into_iter().flatten().min()
     }
 
+    /// What the connection is made with on which a registration is being ended: a De-register is under way, or
+    /// will be when the Register is answered.
+    pub(super) fn ending(&self, is_started: bool) -> Option<Access> {
+        let exchange = self.exchange.as_ref()?;
+        let is_deregister = matches!(exchange.kind, Kind::Deregister(_));
+        match self.link {
+            Link::Up(connection)
+                if is_deregister || self.is_leaving || !self.is_wanted(is_started) =>
+            {
+                Some(connection.access)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the account can be used for a registration.
     const fn is_usable(&self) -> bool {
-        !self.is_gone && self.account.server_instance.is_some() && self.account.access.is_some()
+        !self.is_gone && self.account.is_usable()
     }
 
     const fn is_wanted(&self, is_started: bool) -> bool {
@@ -290,9 +310,19 @@ impl Registration {
     ///
     /// Where the server is another one, the registration ends first. Where it is the same at another
     /// URI, or with other keys, a new connection follows, and a Register on it (TS 5.2.5). Else there
-    /// may be something to tell the server (TS 5.3.2).
-    pub(super) fn assign(&mut self, step: &mut Step<'_>, account: Option<Account>) {
+    /// may be something to tell the server (TS 5.3.2). If the server `has_moved` to another account, the
+    /// Register there takes the place of this registration (TS 5.3.1), and nothing ends it before.
+    pub(super) fn assign(
+        &mut self,
+        step: &mut Step<'_>,
+        account: Option<Account>,
+        has_moved: bool,
+    ) {
         self.is_gone = account.is_none();
+        if has_moved {
+            self.abandon(step);
+            self.lease = None;
+        }
         let Some(account) = account else {
             self.close_inbound(step);
             return self.advance(step);
@@ -557,7 +587,7 @@ impl Registration {
 
     /// Connects, registers, or updates the registration.
     fn go_on(&mut self, step: &mut Step<'_>) {
-        if self.exchange.is_some() || self.attempts.waits(step.now) {
+        if self.exchange.is_some() || self.attempts.waits(step.now) || self.is_held(step) {
             return;
         }
         match self.link {
@@ -566,6 +596,16 @@ impl Registration {
             Link::Up(connection) if self.lease.is_none() => self.register(step, connection.id),
             Link::Up(connection) => self.update_if_due(step, connection.id),
         }
+    }
+
+    /// Whether a Register has to wait for the end of another registration at its server, which the server
+    /// might take for the end of the new one.
+    fn is_held(&self, step: &Step<'_>) -> bool {
+        let own = self.account.access.filter(|_| self.lease.is_none());
+        own.is_some_and(|own| {
+            let mut others = step.ending.iter();
+            others.any(|(id, access)| *id != self.account.id && access.may_share_server(&own))
+        })
     }
 
     /// Sends the Register (TS 8.2.4).
