@@ -67,7 +67,8 @@ pub struct DownloadConfig {
     /// How long a download may be without a new byte. Then it fails with
     /// [`FetchFailure::ConnectionLost`](lwm2m_objects::FetchFailure::ConnectionLost). Default: 1 hour.
     pub silence: Duration,
-    /// How long a download may take in all; then it fails in the same way. Default: 24 hours.
+    /// How long a download may take in all; then it fails in the same way. The time for which the Client
+    /// is offline, or others are before it, doesn't count. Default: 24 hours.
     pub within: Duration,
     /// How often a download may begin again because the body has become another one. Then it fails
     /// with [`FetchFailure::Integrity`](lwm2m_objects::FetchFailure::Integrity). Default: 3.

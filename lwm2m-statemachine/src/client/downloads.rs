@@ -15,7 +15,10 @@ mod body;
 mod download;
 mod target;
 
-use alloc::{collections::BTreeMap, string::String};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+};
 
 use lwm2m_core::{Code, Instant, Path};
 use lwm2m_objects::{FetchFailure, FetchOrder, Fetched, ObjectTree};
@@ -42,10 +45,16 @@ const TOO_MANY_REQUESTS: Code = Code::new(4, 29);
 #[derive(Debug)]
 pub(super) struct Downloads {
     all: BTreeMap<Path, Download>,
+    /// Those that have a connection or are about to ask for one: [`DownloadConfig::most`] at most.
+    running: BTreeSet<Path>,
+    /// The others.
+    waiting: BTreeSet<Path>,
     config: DownloadConfig,
     random: Random,
-    /// Whether none may run: until the Client starts, and while the application is offline.
-    is_resting: bool,
+    /// Whether the Client has started. None runs before.
+    is_started: bool,
+    /// Whether the application is offline. None runs meanwhile.
+    is_offline: bool,
 }
 
 /// What downloads need for a step.
@@ -77,9 +86,12 @@ impl Downloads {
     pub(super) const fn new(config: DownloadConfig, random: Random) -> Self {
         Self {
             all: BTreeMap::new(),
+            running: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             config,
             random,
-            is_resting: true,
+            is_started: false,
+            is_offline: false,
         }
     }
 
@@ -114,30 +126,21 @@ impl Downloads {
         };
         let download = Download::new(target, uri, self.config.block_size, context.now);
         self.all.insert(path, download);
+        self.waiting.insert(path);
         self.start_waiting(context);
     }
 
     /// Starts downloads that wait, as many as may run at once.
     fn start_waiting(&mut self, context: &mut Context<'_>) {
-        if self.is_resting {
-            return;
-        }
-        loop {
-            let is_waiting = |download: &Download| matches!(download.state, State::Waiting);
-            let mut all = self.all.iter();
-            let waiting = all.find(|(_, download)| is_waiting(download));
-            let Some(path) = waiting.map(|(path, _)| *path) else {
+        while self.is_started && !self.is_offline && self.running.len() < self.config.most.max(1) {
+            let Some(path) = self.waiting.pop_first() else {
                 return;
             };
-            let all = self.all.values();
-            let running = all.filter(|download| !is_waiting(download)).count();
-            if running >= self.config.most.max(1) {
-                return;
-            }
             if let Some(download) = self.all.get_mut(&path) {
                 download.run(context.now);
+                self.running.insert(path);
+                self.connect(context, path);
             }
-            self.connect(context, path);
         }
     }
 
@@ -315,22 +318,28 @@ impl Downloads {
         is_there
     }
 
+    /// Those that run, in the order of the paths.
+    fn running(&self) -> impl Iterator<Item = (Path, &Download)> {
+        let running = self.running.iter();
+        running.filter_map(|path| Some((*path, self.all.get(path)?)))
+    }
+
     /// The download at this connection.
     pub(super) fn at(&self, connection: ConnectionId) -> Option<Path> {
-        let mut all = self.all.iter();
-        all.find(|(_, download)| download.connection() == Some(connection))
-            .map(|(path, _)| *path)
+        let mut running = self.running();
+        running
+            .find(|(_, download)| download.connection() == Some(connection))
+            .map(|(path, _)| path)
     }
 
     /// The download of this request, and its connection.
     fn of(&self, request: RequestId) -> Option<(Path, ConnectionId)> {
-        self.all
-            .iter()
+        self.running()
             .find_map(|(path, download)| match download.state {
                 State::Asking {
                     connection,
                     request: asked,
-                } if asked == request => Some((*path, connection)),
+                } if asked == request => Some((path, connection)),
                 _ => None,
             })
     }
@@ -433,6 +442,8 @@ impl Downloads {
         let Some(mut download) = self.all.remove(&path) else {
             return;
         };
+        self.running.remove(&path);
+        self.waiting.remove(&path);
         let timer = Timer::Download(path);
         context.timers.set(timer, &mut download.armed, None);
         if let Some(connection) = download.connection() {
@@ -445,24 +456,45 @@ impl Downloads {
         self.start_waiting(context);
     }
 
+    /// The Client starts.
+    pub(super) fn start(&mut self, context: &mut Context<'_>) {
+        self.is_started = true;
+        self.start_waiting(context);
+    }
+
+    /// The Client is at its end, until it starts again.
+    pub(super) fn stop(&mut self, context: &mut Context<'_>) {
+        self.is_started = false;
+        self.rest(context);
+    }
+
     /// The application goes offline: the connections end, and none is asked for.
     pub(super) fn go_offline(&mut self, context: &mut Context<'_>) {
-        self.is_resting = true;
-        for (path, download) in &mut self.all {
+        self.is_offline = true;
+        self.rest(context);
+    }
+
+    /// The application is online again.
+    pub(super) fn go_online(&mut self, context: &mut Context<'_>) {
+        self.is_offline = false;
+        self.start_waiting(context);
+    }
+
+    /// All of them wait, without a connection.
+    fn rest(&mut self, context: &mut Context<'_>) {
+        while let Some(path) = self.running.pop_first() {
+            self.waiting.insert(path);
+            let Some(download) = self.all.get_mut(&path) else {
+                continue;
+            };
             if let Some(connection) = download.connection() {
                 context.endpoint.close_peer(context.now, &connection);
                 let event = ClientEvent::Disconnect { connection };
                 context.events.push_back(event);
             }
-            download.wait();
-            let timer = Timer::Download(*path);
+            download.wait(context.now);
+            let timer = Timer::Download(path);
             context.timers.set(timer, &mut download.armed, None);
         }
-    }
-
-    /// The Client starts, or the application is online again.
-    pub(super) fn go_online(&mut self, context: &mut Context<'_>) {
-        self.is_resting = false;
-        self.start_waiting(context);
     }
 }

@@ -101,9 +101,7 @@ impl Client {
         }
         self.register(now, Registrations::start);
         self.follow_objects(now);
-        if !self.registrations.is_offline() {
-            self.download(now, Downloads::go_online);
-        }
+        self.download(now, Downloads::start);
     }
 }
 
@@ -276,7 +274,7 @@ impl Client {
         let Some(flow) = self.flows.end() else {
             return;
         };
-        self.download(now, Downloads::go_offline);
+        self.download(now, Downloads::stop);
         self.drain(now);
         if flow == Flow::Reboot {
             return self.events.push_back(ClientEvent::Reboot);

@@ -616,6 +616,34 @@ fn a_download_takes_no_longer_than_is_configured() {
     rig.expect_failed(4, FetchFailure::ConnectionLost);
 }
 
+/// What it takes is counted on from before.
+#[test]
+fn the_time_for_which_a_client_is_offline_does_not_count() {
+    let mut config = config();
+    config.downloads.within = Duration::from_secs(60);
+    let server = typed::Server::new(server_id(101), 86_400);
+    let mut rig = Rig::with(config, tree(server));
+    rig.write_uri(URI);
+    rig.connect();
+    rig.serve(3);
+    rig.request();
+    rig.pass(Duration::from_secs(29));
+    for _ in 0..2 {
+        rig.bench.client.go_offline(rig.bench.now);
+        rig.pass(Duration::from_secs(1000));
+        rig.bench.client.go_online(rig.bench.now);
+        lwm2m_kit::sent(&mut rig.bench.client);
+        rig.connect();
+        rig.serve(1);
+        rig.request();
+        assert_eq!(rig.state(), (1, 0));
+        rig.pass(Duration::from_secs(15));
+    }
+    assert_eq!(rig.state(), (1, 0));
+    rig.pass(Duration::from_secs(1));
+    rig.expect_failed(4, FetchFailure::ConnectionLost);
+}
+
 #[test]
 fn a_package_that_is_too_large_fails() {
     for (largest, size) in [(999, 1000), (500, 1000)] {

@@ -25,9 +25,12 @@ pub(super) struct Download {
     failures: u32,
     /// How often it has begun again, because the body was another one.
     restarts: u8,
-    /// When it began to run, and when bytes arrived last.
+    /// When it began to run, less the time for which it has waited since.
     began: Instant,
+    /// When bytes arrived last.
     progressed: Instant,
+    /// Since when it has waited, if it does.
+    waits_since: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ impl Download {
             restarts: 0,
             began: now,
             progressed: now,
+            waits_since: now,
         }
     }
 
@@ -72,18 +76,17 @@ impl Download {
         }
     }
 
-    /// It has waited for long enough. The wait doesn't count as silence.
+    /// It has waited for long enough. The wait counts neither as silence nor as time that it takes.
     pub(super) fn run(&mut self, now: Instant) {
-        if self.body.received() == 0 {
-            self.began = now;
-        }
+        self.began += now.saturating_duration_since(self.waits_since);
         self.progressed = now;
     }
 
     /// It waits from now on.
-    pub(super) fn wait(&mut self) {
+    pub(super) fn wait(&mut self, now: Instant) {
         self.body.interrupt();
         self.state = State::Waiting;
+        self.waits_since = now;
     }
 
     /// Bytes have arrived.

@@ -22,6 +22,11 @@ fn a_download_that_is_ordered_before_the_start_begins_with_it() {
     let now = Instant::from_secs(1000);
     client.handle_timeout(now);
     assert!(!is_asked(&mut client), "before the start");
+    client.go_online(now);
+    assert!(!is_asked(&mut client), "online, but before the start");
+    client.go_offline(now);
+    client.go_online(now);
+    assert!(!is_asked(&mut client), "online again, but before the start");
     client.go_offline(now);
     client.start(now);
     assert!(!is_asked(&mut client), "offline");
