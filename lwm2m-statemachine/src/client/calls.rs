@@ -163,11 +163,11 @@ impl Client {
         self.tree.handle_timeout(now);
         let before = objects::instances(&self.tree, id);
         let result = self.tree.object_as_mut(id).map(act);
-        if id == ObjectId::SERVER {
-            self.register(now, Registrations::reconcile);
-        }
         let after = objects::instances(&self.tree, id);
         let mut differences: Vec<Path> = after.symmetric_difference(&before).copied().collect();
+        if id == ObjectId::SERVER && differences.is_empty() {
+            self.register(now, Registrations::reconcile);
+        }
         if id == ObjectId::SECURITY {
             // Nobody reads it, but accounts are made of it.
             differences.push(id.into());

@@ -13,7 +13,7 @@ use super::{
     downloads::{self, Downloads},
     event::{AccountId, ClientEvent, ConnectionId, Events},
     flows::{Flow, Flows},
-    registrations::{self, Registrations, Report, Retry, Terms},
+    registrations::{self, ObjectList, Registrations, Report, Retry, Terms},
     reporting::{self, KnownPeriods, Reporting},
     requests::{self, Effect, Requests},
     timers::Timers,
@@ -123,6 +123,7 @@ impl Client {
             tree: &self.tree,
             endpoint: &mut self.endpoint,
             timers: &mut self.timers,
+            list: ObjectList::default(),
         };
         act(&mut self.registrations, &mut context);
         while let Some(report) = self.registrations.poll() {
@@ -421,7 +422,8 @@ impl Client {
         self.report(now, |reporting, context| {
             reporting.changed(context, &changed);
         });
-        if changed.touches_registrations() {
+        // What accounts are made of has been looked at with them.
+        if changed.touches_registrations() && !changed.touches_accounts() {
             self.register(now, Registrations::refresh);
         }
         // An Update goes out before a notification (TS 8.3).

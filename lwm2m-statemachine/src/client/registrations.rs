@@ -14,7 +14,7 @@ use lwm2m_core::{InstanceId, Instant, ShortServerId};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
 use self::registration::{Outcome, Registration, Step};
-pub(super) use self::retry::Retry;
+pub(super) use self::{parameters::ObjectList, retry::Retry};
 use super::{
     accounts::{self, Caller, DigestKey},
     config::Identity,
@@ -57,6 +57,7 @@ pub(super) struct Context<'c> {
     pub(super) tree: &'c ObjectTree,
     pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
     pub(super) timers: &'c mut Timers,
+    pub(super) list: ObjectList,
 }
 
 /// What registrations ask of the Client.
@@ -477,6 +478,7 @@ impl Registrations {
             tree: context.tree,
             endpoint: context.endpoint,
             identity: &self.terms.identity,
+            list: &mut context.list,
             max_transmit_wait: self.terms.max_transmit_wait,
             retry: &mut self.terms.retry,
             is_started,

@@ -2,16 +2,19 @@
 
 use core::cell::Cell;
 
-use lwm2m_core::{Code, ContentFormat, DataType, InstanceId, Method, ObjectId, Path, ResourceId};
+use lwm2m_core::{
+    Code, ContentFormat, DataType, InstanceId, Method, ObjectId, Path, ResourceId, Value,
+};
 use lwm2m_objects::{
     Change, Object, ObjectDefinition, Operations, ReadError, ResourceDefinition, ResourceSink,
-    Store, typed,
+    Store, typed::Server,
 };
-use lwm2m_statemachine::ClientConfig;
+use lwm2m_statemachine::{ClientConfig, Session};
 
 use crate::{
+    hosts::{self, Hosts, secured},
     observe::observe,
-    support::{Bench, on, server_id, tree},
+    support::{Bench, on, path, server_id, tree},
 };
 
 static RESOURCES: [ResourceDefinition; 1] =
@@ -86,9 +89,9 @@ impl Object for Counting {
 
 /// A Client with an Object of this many Instances and this many observations.
 fn bench(instances: u16, observations: u8) -> Bench {
-    let server = typed::Server {
+    let server = Server {
         default_minimum_period: Some(0),
-        ..typed::Server::new(server_id(101), 86_400)
+        ..Server::new(server_id(101), 86_400)
     };
     let mut tree = tree(server.clone());
     tree.add(Counting::new(Store::of([(InstanceId::ZERO, server)])));
@@ -159,6 +162,57 @@ fn many_object_instances_that_come_and_go_are_listed_once() {
     let least = walks(1);
     assert!(least > 50);
     assert_eq!(walks(2_000), least);
+}
+
+/// It is the same for all (TS 5.3.2).
+#[test]
+fn the_object_list_is_made_once_for_all_servers() {
+    let walks = |servers: u16, change: &dyn Fn(&mut Hosts)| {
+        let accounts = (0..servers).map(|of| secured(&format!("host{of}"), 101 + of, 86_400));
+        let mut tree = hosts::tree(accounts);
+        let values = Store::new(&VALUES).with_instances(InstanceId::ZERO, 0, [(0, 0)]);
+        tree.add(Counting::new(values));
+        let mut hosts = Hosts::new(tree);
+        hosts.client.start(hosts.now);
+        hosts.connect_all(Session::New);
+        hosts.accept_all();
+        let walked = |hosts: &Hosts| {
+            let object: &Counting = hosts.client.tree().object_as(VALUES.id).unwrap();
+            object.walks.take()
+        };
+        walked(&hosts);
+        change(&mut hosts);
+        let updates = hosts.sent().len();
+        (updates, walked(&hosts))
+    };
+    let set = |at: &str, value: Value| Change::Set {
+        path: path(at),
+        value,
+    };
+    let lifetime = |hosts: &mut Hosts| {
+        let change = [set("/1/10/1", 3600.into())];
+        hosts.client.change(hosts.now, change).unwrap();
+    };
+    let account = |hosts: &mut Hosts| {
+        let (security, server) = secured("new", 301, 86_400);
+        let changes = [hosts::create(20, security), hosts::create(20, server)].concat();
+        hosts.client.change(hosts.now, changes).unwrap();
+    };
+    let object = |hosts: &mut Hosts| {
+        let changes = hosts::create(20, Server::new(server_id(302), 60));
+        hosts.client.change(hosts.now, changes).unwrap();
+    };
+    let (updates, once) = walks(1, &lifetime);
+    assert_eq!(updates, 1);
+    assert!(once > 0);
+    assert_eq!(walks(6, &lifetime), (1, once));
+    assert_eq!(walks(6, &account), (6, once));
+    assert_eq!(walks(6, &object), (6, once));
+    // Nothing that they know has changed.
+    let unknown = |hosts: &mut Hosts| {
+        hosts.client.set(hosts.now, path("/3/0/9"), 5).unwrap();
+    };
+    assert_eq!(walks(6, &unknown), (0, 0));
 }
 
 /// A change looks at the observations that it concerns, and at no others.

@@ -1,8 +1,8 @@
 //! What a Client tells its servers: the messages of Register and Update (TS 5.3.1, 5.3.2, 8.2.4).
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
+use bytes::Bytes;
 use lwm2m_core::{
     BindingMode, ContentFormat, InstanceId, Lifetime, Method, Msisdn, ParameterQuery,
     RegisterParameters, UpdateParameters, Version,
@@ -26,7 +26,18 @@ pub(super) struct Parameters {
     /// Where the Client can be reached by SMS, if the binding has that.
     sms: Option<Msisdn>,
     /// The object list, in link-format.
-    objects: Vec<u8>,
+    objects: Bytes,
+}
+
+/// The object list, which is the same for all servers. It is made once, if any of them needs it.
+#[derive(Debug, Default)]
+pub(in super::super) struct ObjectList(Option<Bytes>);
+
+impl ObjectList {
+    fn get(&mut self, tree: &ObjectTree, identity: &Identity) -> Bytes {
+        let make = || object_list(tree, identity.root.path()).into();
+        self.0.get_or_insert_with(make).clone()
+    }
 }
 
 /// Which parameters an Update tells (TS Table 9).
@@ -57,13 +68,14 @@ impl Parameters {
         tree: &ObjectTree,
         server_instance: InstanceId,
         identity: &Identity,
+        list: &mut ObjectList,
     ) -> Option<Self> {
         let server = Server::load(tree, server_instance)?;
         Some(Self {
             lifetime: Lifetime::from_secs(server.lifetime)?,
             binding: server.binding,
             sms: identity.sms.filter(|_| server.binding.has_sms()),
-            objects: object_list(tree, identity.root.path()),
+            objects: list.get(tree, identity),
         })
     }
 

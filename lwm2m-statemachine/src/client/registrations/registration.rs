@@ -35,7 +35,7 @@ use super::{
     },
     lease::Lease,
     location::Location,
-    parameters::Parameters,
+    parameters::{ObjectList, Parameters},
     retry::{Attempts, Retry},
 };
 use crate::coap::{Endpoint, MessageBuf, MessageRef, RequestId, RequestOptions};
@@ -121,6 +121,7 @@ pub(super) struct Step<'c> {
     pub(super) tree: &'c ObjectTree,
     pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
     pub(super) identity: &'c Identity,
+    pub(super) list: &'c mut ObjectList,
     pub(super) max_transmit_wait: Duration,
     pub(super) retry: &'c mut Retry,
     /// Whether the application wants registrations.
@@ -625,13 +626,20 @@ impl Registration {
     /// Sends an Update if the lifetime asks for one, or someone did, or if something that the server
     /// knows has changed (TS 5.3.2).
     fn update_if_due(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+        let Some(lease) = &mut self.lease else {
+            return;
+        };
+        let is_due = lease.update_asked || lease.update_at() <= step.now;
+        let is_stale = core::mem::take(&mut lease.is_stale);
+        if !is_due && !is_stale {
+            return;
+        }
         let parameters = self.parameters(step);
         let Some(lease) = &mut self.lease else {
             return;
         };
-        let has_changed = core::mem::take(&mut lease.is_stale)
-            && parameters.as_ref().is_some_and(|now| *now != lease.known);
-        if !has_changed && !lease.update_asked && step.now < lease.update_at() {
+        let has_changed = parameters.as_ref().is_some_and(|now| *now != lease.known);
+        if !is_due && !has_changed {
             return;
         }
         let parameters = parameters.unwrap_or_else(|| lease.known.clone());
@@ -744,8 +752,9 @@ impl Registration {
     }
 
     /// What the server should know.
-    fn parameters(&self, step: &Step<'_>) -> Option<Parameters> {
-        Parameters::of(step.tree, self.account.server_instance?, step.identity)
+    fn parameters(&self, step: &mut Step<'_>) -> Option<Parameters> {
+        let instance = self.account.server_instance?;
+        Parameters::of(step.tree, instance, step.identity, step.list)
     }
 
     /// The link is back, or will be: the server hears an Update before notifications (TS 8.3).
