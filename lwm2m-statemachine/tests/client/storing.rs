@@ -10,7 +10,7 @@ use lwm2m_objects::{
     typed::{self, AccessControl},
 };
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent, Reliability, Session,
+    ClientConfig, ClientEvent, ConnectionId, Reliability, Session,
     coap::{MessageBuf, MessageRef, MessageType, Token},
 };
 
@@ -56,6 +56,36 @@ impl Sensors {
     /// Offline is over, and so is the Update.
     fn return_online(&mut self) {
         let update = self.go_online();
+        self.accept(&update);
+    }
+
+    /// The connection is lost.
+    fn lose(&mut self) {
+        let lost = self.0.connection;
+        self.0.client.disconnected(self.0.now, lost);
+    }
+
+    /// The connection that the Client asks for next.
+    fn asked(&mut self) -> ConnectionId {
+        loop {
+            let mut events = self.0.events().into_iter();
+            let asked = events.find_map(|event| match event {
+                ClientEvent::Connect { connection, .. } => Some(connection),
+                _ => None,
+            });
+            match asked {
+                Some(asked) => return asked,
+                None => self.silent(1),
+            }
+        }
+    }
+
+    /// That connection is up with the session of the last one, and the Update is answered.
+    fn resume(&mut self, connection: ConnectionId) {
+        self.0.connection = connection;
+        let now = self.0.now;
+        self.0.client.connected(now, connection, Session::Resumed);
+        let update = self.0.sent();
         self.accept(&update);
     }
 
@@ -165,31 +195,13 @@ fn observations_survive_a_lost_link() {
     sensors.observe(b"t", "/26241/0/1");
     sensors.set("/26241/0/1", 21);
     assert_eq!(sensors.after(1000), Some(0));
-    let lost = sensors.0.connection;
-    sensors.0.client.disconnected(sensors.0.now, lost);
+    sensors.lose();
     sensors.set("/26241/0/1", 22);
-    let connect = loop {
-        let connect = sensors
-            .0
-            .events()
-            .into_iter()
-            .find_map(|event| match event {
-                ClientEvent::Connect { connection, .. } => Some(connection),
-                _ => None,
-            });
-        match connect {
-            Some(connect) => break connect,
-            None => sensors.silent(1),
-        }
-    };
+    let connect = sensors.asked();
     sensors.silent(10);
     sensors.set("/26241/0/1", 23);
     sensors.silent(10);
-    sensors.0.connection = connect;
-    let now = sensors.0.now;
-    sensors.0.client.connected(now, connect, Session::Resumed);
-    let update = sensors.0.sent();
-    sensors.accept(&update);
+    sensors.resume(connect);
     let sent = sensors.stored();
     assert_eq!(values(&sent).last(), Some(&23));
     assert!(values(&sent).contains(&22));
@@ -454,4 +466,96 @@ fn what_is_stored_for_a_registration_ends_with_it() {
     assert_eq!(sensors.0.client.observations().count(), 0);
     let stored = sensors.0.client.stored_notifications(account(0));
     assert_eq!((stored.waiting, stored.dropped), (0, 0));
+}
+
+/// RFC 7641 §3.6, TS 8.2.6: a Reset may be late. A server that rejects a notification from before an
+/// offline period ends the observation all the same.
+#[test]
+fn a_reset_of_a_notification_from_before_an_offline_period_ends_the_observation() {
+    for reliability in [Reliability::NonConfirmable, Reliability::Confirmable] {
+        for is_lost in [false, true] {
+            let mut config = ClientConfig::new("late", [5; 32]);
+            config.notifications = reliability;
+            let mut sensors = Sensors::with(config);
+            sensors.observe(b"a", "/26241/0/1");
+            sensors.observe(b"b", "/26241/1/1");
+            sensors.set("/26241/0/1", 21);
+            let (_, notification) = sensors.next(0).unwrap();
+            if is_lost {
+                sensors.lose();
+                let connect = sensors.asked();
+                sensors.silent(5);
+                sensors.resume(connect);
+            } else {
+                sensors.go_offline();
+                sensors.silent(5);
+                sensors.return_online();
+            }
+            sensors.0.events();
+            let id = notification.message().message_id().to_be_bytes();
+            sensors.0.datagram(&[0x70, 0, id[0], id[1]]);
+            sensors.0.client.handle_timeout(sensors.0.now);
+            let ended = ClientEvent::ObservationEnded {
+                account: account(0),
+                path: path("/26241/0/1"),
+            };
+            let case = format!("{reliability:?}, lost: {is_lost}");
+            assert_eq!(sensors.0.events(), [ended], "{case}");
+            sensors.0.all_sent();
+            sensors.set("/26241/0/1", 22);
+            sensors.set("/26241/1/1", 31);
+            let (_, sent) = sensors.next(1000).unwrap();
+            assert_eq!(sent.message().token().as_bytes(), b"b", "{case}");
+        }
+    }
+}
+
+/// RFC 7641 §4.5: if the confirmable notification of a day was under way when the link went, the next
+/// one is confirmable.
+#[test]
+fn the_confirmable_notification_of_a_day_is_made_up_for_after_an_offline_period() {
+    let mut sensors = Sensors::new();
+    sensors.set("/1/0/6", false);
+    sensors.set("/1/0/1", 1_000_000);
+    let update = sensors.0.sent();
+    sensors.accept(&update);
+    sensors.observe(b"a", "/26241/0/1");
+    sensors.0.pass(Duration::from_secs(24 * 3600));
+    assert!(sensors.0.all_sent().is_empty());
+    sensors.set("/26241/0/1", 21);
+    let (_, first) = sensors.next(0).unwrap();
+    assert_eq!(first.kind(), MessageType::Confirmable);
+    sensors.go_offline();
+    sensors.silent(5);
+    sensors.return_online();
+    let again = sensors.0.sent();
+    assert_eq!(again.kind(), MessageType::Confirmable);
+    sensors.acknowledge(&again);
+    sensors.set("/26241/0/1", 22);
+    let (_, next) = sensors.next(0).unwrap();
+    assert_eq!(next.kind(), MessageType::NonConfirmable);
+}
+
+/// What has arrived needs not be made up for: after an acknowledgement the newer one that waited is sent
+/// as it was to be.
+#[test]
+fn a_notification_that_waited_for_an_acknowledgement_is_not_repeated_after_an_offline_period() {
+    let mut sensors = Sensors::new();
+    sensors.set("/1/0/1", 1_000_000);
+    let update = sensors.0.sent();
+    sensors.accept(&update);
+    sensors.observe(b"a", "/26241/0/1");
+    sensors.0.pass(Duration::from_secs(24 * 3600));
+    sensors.set("/26241/0/1", 21);
+    let (_, first) = sensors.next(0).unwrap();
+    assert_eq!(first.kind(), MessageType::Confirmable);
+    sensors.set("/26241/0/1", 22);
+    sensors.pass(0);
+    sensors.acknowledge(&first);
+    let waited = sensors.0.sent();
+    assert_eq!(waited.kind(), MessageType::NonConfirmable);
+    sensors.go_offline();
+    sensors.silent(5);
+    sensors.return_online();
+    sensors.pass(60_000);
 }

@@ -7,7 +7,7 @@ use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::{
     Datagram,
     coap::{
-        Config, Endpoint, Event, FailureReason, MessageBuf, MessageRef, NotifyOptions,
+        Config, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef, NotifyOptions,
         RequestOptions, SendError,
     },
 };
@@ -185,4 +185,44 @@ fn message_ids_go_on_over_connections() {
     node.close_peer(T0 + Duration::from_secs(1), &"a");
     assert!(node.rename_peer(&"a", "b"));
     assert_eq!(message_id(&mut node, "b"), before.wrapping_add(1));
+}
+
+/// RFC 7641 §3.6: a Reset that comes on the next connection ends the observation, whether the
+/// notification was confirmable or not. It is waited for as long as on one connection.
+#[test]
+fn a_notification_of_a_closed_connection_can_be_rejected_on_the_next() {
+    for confirmable in [true, false] {
+        let mut node = node();
+        let options = NotifyOptions {
+            confirmable,
+            ..NotifyOptions::default()
+        };
+        let notified = node
+            .notify(T0, "a", token(b"n"), observe_answer(1, "x"), options)
+            .unwrap();
+        let wire = sent_one(&mut node);
+        let id = MessageRef::parse(&wire).unwrap().message_id();
+        node.close_peer(T0, &"a");
+        while node.poll_event().is_some() {}
+        assert!(node.rename_peer(&"a", "b"));
+        let reset = empty(RST, id);
+        let incoming = node.receive(T0, &Datagram::new("b", &reset)).unwrap();
+        let Some(Incoming::NotificationReset { notification, .. }) = incoming else {
+            panic!("{incoming:?}");
+        };
+        assert_eq!(notification, notified);
+        assert!(node.receive(T0, &Datagram::new("b", &reset)).is_err());
+        assert!(node.poll_event().is_none());
+
+        // Unless it comes, nothing is left in the end.
+        node.notify(T0, "b", token(b"n"), observe_answer(2, "x"), options)
+            .unwrap();
+        sent_one(&mut node);
+        node.close_peer(T0, &"b");
+        while node.poll_event().is_some() {}
+        node.handle_timeout(T0 + node.config().transmission.non_lifetime());
+        assert_eq!(node.usage().notifications, 0);
+        node.handle_timeout(T0 + node.config().transmission.exchange_lifetime());
+        assert!(node.is_idle(), "{:?}", node.usage());
+    }
 }

@@ -21,21 +21,14 @@ use crate::coap::{NotifyOptions, SendError};
 
 impl Reporting {
     /// An account can't be reached: from now on its notifications are stored, or wait. Those that are
-    /// under way are made up for.
+    /// under way end with the connection, and are made up for.
     pub(in crate::client) fn offline(&mut self, context: &mut Context<'_>, account: AccountId) {
         self.stored.failed(account);
-        let connection = context.registrations.connection(account);
         for id in self.table.of(account) {
-            if let Some(observation) = self.table.get_mut(id) {
-                if observation.take_open() {
-                    observation.schedule.count_all();
-                }
-                if let Some(connection) = connection {
-                    let token = observation.observer.token();
-                    context
-                        .endpoint
-                        .end_notifications(context.now, &connection, token);
-                }
+            if let Some(observation) = self.table.get_mut(id)
+                && observation.take_open()
+            {
+                observation.schedule.count_all();
             }
             self.arm(context, id);
         }

@@ -154,7 +154,7 @@ impl Reporting {
         } else if let Some(id) = self.table.find(account, token)
             && let Some(observation) = self.table.get_mut(id)
         {
-            observation.note_outcome(notification);
+            observation.note_acknowledged(notification);
         }
     }
 
@@ -196,15 +196,15 @@ impl Reporting {
             return self.send_stored(context, account);
         };
         match reason {
-            FailureReason::Superseded if !was_stored => {}
+            // What ends with its connection has been made up for.
+            FailureReason::Superseded | FailureReason::PeerDropped if !was_stored => {}
             FailureReason::NotSent
             | FailureReason::Aborted
             | FailureReason::NoRoom
             | FailureReason::Superseded
             | FailureReason::PeerDropped => {
                 if let Some(observation) = self.table.get_mut(id) {
-                    observation.observer.entry.was_not_sent(notification);
-                    observation.note_outcome(notification);
+                    observation.note_not_sent(notification);
                 }
                 self.again(context, account, (!was_stored).then_some(id));
             }

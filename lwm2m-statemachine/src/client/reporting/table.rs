@@ -71,14 +71,27 @@ impl Observation {
         }
     }
 
-    /// A confirmable notification was acknowledged, or could not be sent.
-    pub(super) fn note_outcome(&mut self, notification: NotificationId) {
+    /// A confirmable notification was acknowledged. One that waited for that is sent as it was to be.
+    pub(super) fn note_acknowledged(&mut self, notification: NotificationId) {
+        let confirmable = self.observer.entry.last_confirmable();
+        self.open = self
+            .open
+            .filter(|open| *open > notification && confirmable == Some(*open));
+    }
+
+    /// A confirmable notification could not be sent.
+    pub(super) fn note_not_sent(&mut self, notification: NotificationId) {
+        self.observer.entry.was_not_sent(notification);
         let _ = self.open.take_if(|open| *open == notification);
     }
 
-    /// Whether a confirmable notification has no outcome yet. It is forgotten.
-    pub(super) const fn take_open(&mut self) -> bool {
-        self.open.take().is_some()
+    /// Whether a confirmable notification has no outcome yet. It won't have one.
+    pub(super) fn take_open(&mut self) -> bool {
+        let open = self.open.take();
+        if let Some(notification) = open {
+            self.observer.entry.was_not_sent(notification);
+        }
+        open.is_some()
     }
 
     /// Whether a notification to its observer is one of this observation, and not of an earlier one

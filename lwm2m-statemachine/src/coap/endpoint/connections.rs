@@ -23,7 +23,8 @@ impl<P: Peer> Endpoint<P> {
     ///
     /// Everything pending ends as with [`drop_peer`](Self::drop_peer). Unanswered requests can no
     /// longer be answered. Records of processed requests are kept as long as a duplicate may arrive
-    /// (RFC 7252 §4.8.2), and with them the message ids used; if there are none, no state is left.
+    /// (RFC 7252 §4.8.2), and so are those of notifications, as long as a Reset may
+    /// (RFC 7641 §3.6), and with them the message ids used; if there are none, no state is left.
     /// If the next connection has a different name, [`rename_peer`](Self::rename_peer) transfers
     /// the state.
     pub fn close_peer(&mut self, now: Instant, peer: &P) {

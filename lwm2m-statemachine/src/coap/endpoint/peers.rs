@@ -3,7 +3,8 @@
 use lwm2m_core::Instant;
 
 use super::{
-    event::FailureReason, exchanges::OpenExchange, keys::PeerIndex, layers::Layers, table::Key,
+    event::FailureReason, exchanges::OpenExchange, keys::PeerIndex, layers::Layers,
+    messages::Transmission, table::Key,
 };
 use crate::machine::Peer;
 
@@ -42,17 +43,27 @@ impl<P: Peer> Layers<P> {
 
     /// Removes a peer and all its state.
     pub(super) fn forget_peer(&mut self, now: Instant, peer: PeerIndex) {
-        self.end_exchanges(now, peer);
+        self.end_exchanges(now, peer, |_, _| {});
+        let (exchanges, mut below) = self.exchanges();
+        let notifications = &mut exchanges.notifications;
+        notifications.forget_peer(now, &mut below, peer);
         self.forget_bodies(now, peer);
         self.messages.forget_peer(peer);
     }
 
     /// Ends everything pending with a peer. Records of requests that must not be processed again
-    /// are kept.
+    /// are kept, and the message ids of notifications: a Reset may still arrive.
     pub(super) fn close_peer(&mut self, now: Instant, peer: PeerIndex) {
-        self.end_exchanges(now, peer);
+        self.end_exchanges(now, peer, |layers, transmission| {
+            let (exchanges, mut below) = layers.exchanges();
+            let notifications = &mut exchanges.notifications;
+            notifications.ended(now, &mut below, peer, transmission);
+        });
+        let (exchanges, mut below) = self.exchanges();
+        exchanges.notifications.close(&mut below, peer);
+        let remembers = exchanges.notifications.oldest(below.messages, peer);
         self.forget_bodies(now, peer);
-        if self.messages.close_records(peer) {
+        if self.messages.close_records(peer) && remembers.is_none() {
             self.forget_peer(now, peer);
         } else {
             self.messages.settle(now, peer);
@@ -65,29 +76,39 @@ impl<P: Peer> Layers<P> {
         let _ = self.do_steps(now);
     }
 
-    /// Cancels everything that is being sent to a peer or waits for its answer.
-    fn end_exchanges(&mut self, now: Instant, peer: PeerIndex) {
+    /// Cancels everything that is being sent to a peer or waits for its answer. `ended` is told of each
+    /// message that was being sent.
+    fn end_exchanges(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        ended: impl Fn(&mut Self, &Transmission),
+    ) {
         let reason = FailureReason::PeerDropped;
         self.blockwise.forget_uploads(peer);
         // No queued message to the peer must be sent in the meantime.
         for key in self.messages.take_waiting(peer).rev() {
-            self.drop_transmission(now, peer, key);
+            self.drop_transmission(now, peer, key, &ended);
         }
         while let Some(open) = self.exchanges.first_open(&self.messages, peer) {
             match open {
                 OpenExchange::Request(key) => self.fail_request(now, key, reason),
-                OpenExchange::Transmission(key) => self.drop_transmission(now, peer, key),
-                OpenExchange::Notification(key) => {
-                    let (exchanges, mut below) = self.exchanges();
-                    let notifications = &mut exchanges.notifications;
-                    notifications.forget(now, &mut below, key, reason);
+                OpenExchange::Transmission(key) => {
+                    self.drop_transmission(now, peer, key, &ended);
                 }
             }
         }
     }
 
-    fn drop_transmission(&mut self, now: Instant, peer: PeerIndex, key: Key) {
+    fn drop_transmission(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        key: Key,
+        ended: &impl Fn(&mut Self, &Transmission),
+    ) {
         if let Some(transmission) = self.end_transmission(now, key) {
+            ended(self, &transmission);
             self.transmission_failed(now, peer, transmission, FailureReason::PeerDropped);
         }
     }

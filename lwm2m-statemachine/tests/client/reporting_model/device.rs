@@ -233,7 +233,6 @@ impl Device {
         match *act {
             Act::Lose { server } => {
                 self.updates[server] = None;
-                self.last.retain(|(of, _), _| *of != server);
                 self.client
                     .disconnected(self.now(), self.connections[server]);
             }
@@ -247,7 +246,6 @@ impl Device {
             }
             Act::GoOffline => {
                 self.updates = [None; SERVERS];
-                self.last.clear();
                 self.client.go_offline(self.now());
             }
             Act::GoOnline { .. } => self.client.go_online(self.now()),

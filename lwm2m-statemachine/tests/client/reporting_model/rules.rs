@@ -213,19 +213,17 @@ impl History {
         all
     }
 
-    /// Whether the last notification before this event can be rejected: it is recent, the link wasn't
-    /// down since, and it wasn't acknowledged. Those that were stored are confirmable, too.
+    /// Whether the last notification before this event can be rejected: it is recent, and it wasn't
+    /// acknowledged. Those that were stored are confirmable, too.
     fn is_rejected(&self, observation: &Observation, event: usize) -> bool {
         let notified = self.notified(observation).into_iter();
         let mut before = notified.filter_map(|notified| {
-            let (at, events) = notified.sent.filter(|(_, events)| *events < event)?;
-            Some((at, events, notified.stored))
+            let (at, _) = notified.sent.filter(|(_, events)| *events < event)?;
+            Some((at, notified.stored))
         });
-        before.next_back().is_some_and(|(at, events, stored)| {
-            let mut since = self.worlds[events..event].iter();
-            let reached = since.all(|world| world.reached[observation.server]);
+        before.next_back().is_some_and(|(at, stored)| {
             let recent = self.time(event) <= at + REJECTED_WITHIN;
-            reached && recent && !stored && !self.confirmable
+            recent && !stored && !self.confirmable
         })
     }
 

@@ -23,8 +23,6 @@ pub(crate) struct Exchanges {
 pub(crate) enum OpenExchange {
     Request(Key),
     Transmission(Key),
-    /// A notification that was sent once.
-    Notification(Key),
 }
 
 impl Exchanges {
@@ -43,16 +41,10 @@ impl Exchanges {
     ) -> Option<OpenExchange> {
         let requests = messages.exchanges(peer)?.requests;
         let request = self.requests.oldest(requests);
-        request
-            .map(OpenExchange::Request)
-            .or_else(|| {
-                let transmission = messages.oldest_transmission(peer);
-                transmission.map(OpenExchange::Transmission)
-            })
-            .or_else(|| {
-                let notification = self.notifications.oldest(messages, peer);
-                notification.map(OpenExchange::Notification)
-            })
+        request.map(OpenExchange::Request).or_else(|| {
+            let transmission = messages.oldest_transmission(peer);
+            transmission.map(OpenExchange::Transmission)
+        })
     }
 
     /// What is due next, and when.

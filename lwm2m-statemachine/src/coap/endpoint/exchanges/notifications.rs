@@ -1,6 +1,6 @@
 //! Notifications on the sending side (RFC 7641 §4).
 
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 use core::mem;
 
 use lwm2m_core::Instant;
@@ -203,6 +203,22 @@ impl Notifications {
         below.tell_notification_failed(peer, (id, token), FailureReason::Superseded);
     }
 
+    /// A notification that was being sent has ended with its connection. A Reset may still name it.
+    pub(crate) fn ended<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        peer: PeerIndex,
+        transmission: &Transmission,
+    ) {
+        if let Purpose::Notification { id, token } = transmission.purpose
+            && !transmission.waits()
+        {
+            let notification = Notification::sent(id, token, transmission.message_id);
+            self.remember(now, below, peer, notification);
+        }
+    }
+
     /// Remembers the notification of a message id, so that a Reset can be matched.
     fn remember<P: Peer>(
         &mut self,
@@ -275,8 +291,39 @@ impl Notifications {
         Some(notification)
     }
 
+    /// Forgets all notifications to a peer.
+    pub(crate) fn forget_peer<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        peer: PeerIndex,
+    ) {
+        while let Some(key) = self.oldest(below.messages, peer) {
+            self.forget(now, below, key, FailureReason::PeerDropped);
+        }
+    }
+
+    /// The connection to a peer is closed: its notifications are no longer acknowledged. A Reset may
+    /// still name them.
+    pub(crate) fn close<P: Peer>(&mut self, below: &mut Below<'_, P>, peer: PeerIndex) {
+        let Some(exchanges) = below.messages.exchanges(peer) else {
+            return;
+        };
+        let shares = [Share::Initiated, Share::Answers].into_iter();
+        let all = shares.flat_map(|share| self.table.of(exchanges.notifications(share)));
+        let all: Vec<Key> = all.map(|(key, _)| key).collect();
+        for key in all {
+            if let Some(notification) = self.table.get_mut(key)
+                && mem::take(&mut notification.awaited)
+            {
+                let failed = (notification.id, notification.token);
+                below.tell_notification_failed(peer, failed, FailureReason::PeerDropped);
+            }
+        }
+    }
+
     /// The oldest notification to this peer that was sent once.
-    pub(super) fn oldest<P: Peer>(&self, messages: &Messages<P>, peer: PeerIndex) -> Option<Key> {
+    pub(crate) fn oldest<P: Peer>(&self, messages: &Messages<P>, peer: PeerIndex) -> Option<Key> {
         let exchanges = messages.exchanges(peer)?;
         [Share::Initiated, Share::Answers]
             .into_iter()
