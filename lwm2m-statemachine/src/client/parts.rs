@@ -238,6 +238,14 @@ impl Client {
                 } => self.report_on(now, peer, |reporting, context, account| {
                     reporting.failed(context, account, token, (notification, reason));
                 }),
+                coap::Event::ResponseFailed {
+                    peer,
+                    token,
+                    notification: Some(notification),
+                    reason,
+                } => self.report_on(now, peer, |reporting, context, account| {
+                    reporting.not_begun(context, account, token, (notification, reason));
+                }),
                 coap::Event::TransferLost { transfer, .. } => {
                     self.requests.stream_lost(&mut self.tree, transfer);
                 }

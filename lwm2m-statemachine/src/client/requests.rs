@@ -210,9 +210,9 @@ impl Requests {
     ) -> Effect {
         match self.execute(context, origin, &responder, request, body) {
             Ok(Progress::Done(answer, effect)) => {
-                // If the peer is gone, the answer can't be sent; the effect stands.
-                let _ = context.endpoint.respond(context.now, responder, answer);
-                effect
+                let token = responder.token();
+                let sent = context.endpoint.respond(context.now, responder, answer);
+                effect_if(context, sent, (origin, token), effect)
             }
             Ok(Progress::Large(answer, read)) => {
                 let _ = self.respond_from(context, responder, answer, read);
@@ -591,8 +591,9 @@ impl Requests {
             }
         };
         let code = answer.code();
-        let now = context.now;
+        let (now, token) = (context.now, open.responder.token());
         let sent = context.endpoint.respond(now, open.responder, answer);
+        let effect = effect_if(context, sent, (open.origin, token), effect);
         Ok((sent.map(|()| code), effect))
     }
 
@@ -710,6 +711,20 @@ fn refused(context: &Context<'_>, open: &OpenRequest) -> Effect {
             not_observed(context, open.origin, open.responder.token())
         }
         _ => Effect::Nothing,
+    }
+}
+
+/// The effect of a request whose answer was sent, or could not be. What was done stands, but an observation
+/// begins with its answer.
+fn effect_if(
+    context: &Context<'_>,
+    sent: Result<(), SendError>,
+    (origin, token): (Origin, Token),
+    effect: Effect,
+) -> Effect {
+    match effect {
+        Effect::Observed(_) if sent.is_err() => not_observed(context, origin, token),
+        effect => effect,
     }
 }
 

@@ -711,3 +711,97 @@ fn answers_under_way_end_with_the_registration() {
             .all(|sent| sent.code() == Code::DELETE)
     );
 }
+
+/// An Observe that the application answers late: the answer is a separate response.
+fn observes_late(bench: &mut Bench, token: &[u8]) {
+    let request = asks(bench, MessageType::Confirmable, token, observe(0, "/3/0/9"));
+    bench.pass(Duration::from_secs(5));
+    assert_eq!(bench.sent().kind(), MessageType::Acknowledgement);
+    assert_eq!(
+        bench.client.answer_read(bench.now, request, Ok(())),
+        Ok(Code::CONTENT)
+    );
+}
+
+fn reset(bench: &mut Bench, sent: &Sent) {
+    let [high, low] = sent.message().message_id().to_be_bytes();
+    bench.datagram(&[0x70, 0, high, low]);
+}
+
+/// RFC 7641 §3.6, §4.5: an observation ends at once if its first answer, a separate response, is rejected
+/// or never acknowledged.
+#[test]
+fn an_observation_ends_with_a_first_answer_that_fails() {
+    for is_rejected in [true, false] {
+        let mut bench = bench();
+        observes_late(&mut bench, b"o");
+        let answer = bench.sent();
+        assert_eq!(answer.kind(), MessageType::Confirmable);
+        assert!(answer.message().observe().is_some());
+        bench.events();
+        if is_rejected {
+            reset(&mut bench, &answer);
+        } else {
+            bench.pass(Duration::from_secs(93));
+            bench.all_sent();
+        }
+        let ended = ClientEvent::ObservationEnded {
+            account: account(0),
+            path: path("/3/0/9"),
+        };
+        assert_eq!(bench.events(), [ended], "rejected: {is_rejected}");
+        bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+        bench.pass(Duration::from_secs(1));
+        assert!(bench.all_sent().is_empty());
+    }
+}
+
+/// RFC 7641 §3.6, §4.1: a later observation may have the token of one whose answer fails.
+#[test]
+fn a_first_answer_that_fails_ends_no_later_observation() {
+    for is_rejected in [true, false] {
+        let mut bench = bench();
+        observes_late(&mut bench, b"o");
+        let old = bench.sent();
+        bench.client.stop_deferring(Read, path("/3/0/9"));
+        bench.request(b"o", observe(0, "/3/0/9"));
+        bench.events();
+        if is_rejected {
+            reset(&mut bench, &old);
+        } else {
+            bench.pass(Duration::from_secs(93));
+            bench.all_sent();
+        }
+        assert_eq!(bench.events(), [], "rejected: {is_rejected}");
+        bench.client.set(bench.now, path("/3/0/9"), 9).unwrap();
+        bench.pass(Duration::ZERO);
+        assert_eq!(bench.sent().payload(), b"\xC1\x09\x09");
+    }
+}
+
+/// RFC 7641 §4.1: without an answer there is no observation.
+#[test]
+fn an_observation_whose_answer_cannot_be_sent_does_not_begin() {
+    let mut bench = bench_with(|config| config.coap.bounds.transmissions_per_peer = 1);
+    observes_late(&mut bench, b"1");
+    bench.sent();
+    bench.events();
+    let request = asks(
+        &mut bench,
+        MessageType::Confirmable,
+        b"2",
+        observe(0, "/3/0/9"),
+    );
+    bench.pass(Duration::from_secs(5));
+    bench.all_sent();
+    bench.events();
+    let answered = bench.client.answer_read(bench.now, request, Ok(()));
+    assert!(
+        matches!(answered, Err(DeferredError::Overload(_))),
+        "{answered:?}"
+    );
+    assert_eq!(bench.events(), []);
+    let observed: Vec<_> = bench.client.observations().collect();
+    assert_eq!(observed.len(), 1);
+    assert_eq!(observed[0].token.as_bytes(), b"1");
+}

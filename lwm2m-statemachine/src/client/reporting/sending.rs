@@ -174,6 +174,20 @@ impl Reporting {
         }
     }
 
+    /// The answer that begins an observation is a separate response, and has failed. A server that rejects
+    /// it doesn't observe, one that doesn't acknowledge it is gone (RFC 7641 §3.6, §4.5).
+    pub(in crate::client) fn not_begun(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        token: Token,
+        (notification, reason): (NotificationId, FailureReason),
+    ) {
+        if matches!(reason, FailureReason::Reset | FailureReason::Timeout) {
+            self.rejected(context, account, token, notification);
+        }
+    }
+
     fn has_sent(&self, id: ObservationId, notification: NotificationId) -> bool {
         let observation = self.table.get(id);
         observation.is_some_and(|observation| observation.has_sent(notification))

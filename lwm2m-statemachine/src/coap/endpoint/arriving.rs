@@ -230,7 +230,7 @@ impl<P: Peer> Layers<P> {
                 let request = RequestId(key);
                 is_ping.then_some(Incoming::RequestReset { request })
             }
-            Purpose::Response(_) | Purpose::Probe => None,
+            Purpose::Response { .. } | Purpose::Probe => None,
             Purpose::Notification { id, token } => {
                 if let Some(newer) = transmission.newer {
                     let notifications = &mut exchanges.notifications;
@@ -303,10 +303,11 @@ impl<P: Peer> Layers<P> {
         let reason = FailureReason::Reset;
         match transmission.purpose {
             Purpose::Request(_) | Purpose::Probe => None,
-            Purpose::Response(token) => {
+            Purpose::Response { token, first } => {
                 self.tell(peer, |peer| Event::ResponseFailed {
                     peer,
                     token,
+                    notification: first.map(NotificationId),
                     reason,
                 });
                 None

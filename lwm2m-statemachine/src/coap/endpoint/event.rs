@@ -418,6 +418,10 @@ pub enum Event<P> {
         peer: P,
         /// The token of its request.
         token: Token,
+        /// If it begins an observation: which notification it is. If it was rejected or not acknowledged,
+        /// the observation has ended, unless the token already belongs to a later one: see
+        /// [`Observer::has_sent`](super::Observer::has_sent).
+        notification: Option<NotificationId>,
         /// Why.
         reason: FailureReason,
     },

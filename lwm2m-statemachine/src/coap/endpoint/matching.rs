@@ -73,7 +73,7 @@ impl<P: Peer> Layers<P> {
             IdOwner::Request(key) => Some(key),
             IdOwner::Transmission(key) => match self.messages.transmission(key)?.purpose {
                 Purpose::Request(key) => Some(key),
-                Purpose::Response(_) | Purpose::Notification { .. } | Purpose::Probe => None,
+                Purpose::Response { .. } | Purpose::Notification { .. } | Purpose::Probe => None,
             },
             IdOwner::Notification(_) => None,
         }

@@ -4,7 +4,7 @@ use lwm2m_core::{Code, Instant};
 
 use super::{
     blockwise::{SentRequest, Step},
-    event::{Event, FailureReason, RequestId, SendError},
+    event::{Event, FailureReason, NotificationId, RequestId, SendError},
     exchanges::Kind,
     keys::PeerIndex,
     layers::Layers,
@@ -13,7 +13,10 @@ use super::{
     table::Key,
 };
 use crate::{
-    coap::{message_buf::MessageBuf, option::BlockOption},
+    coap::{
+        message_buf::MessageBuf,
+        option::{BlockOption, OptionNumber},
+    },
     machine::Peer,
 };
 
@@ -59,7 +62,10 @@ impl<P: Peer> Layers<P> {
         record: Key,
         message: MessageBuf,
     ) -> Result<(), SendError> {
-        let first = self.messages.answer(now, record, message);
+        let notifications = &mut self.exchanges.notifications;
+        let is_first = message.has(OptionNumber::OBSERVE);
+        let first = is_first.then(|| notifications.take_id());
+        let first = self.messages.answer(now, record, message, first);
         self.note_answer(now, first)
     }
 
@@ -197,9 +203,10 @@ impl<P: Peer> Layers<P> {
     ) {
         match transmission.purpose {
             Purpose::Request(request) => self.fail_request(now, request, reason),
-            Purpose::Response(token) => self.tell(peer, |peer| Event::ResponseFailed {
+            Purpose::Response { token, first } => self.tell(peer, |peer| Event::ResponseFailed {
                 peer,
                 token,
+                notification: first.map(NotificationId),
                 reason,
             }),
             Purpose::Probe => {}

@@ -109,7 +109,8 @@ impl Notifications {
         NotificationId(self.next_id)
     }
 
-    const fn take_id(&mut self) -> u64 {
+    /// The id of a notification, or of the answer that begins an observation.
+    pub(crate) const fn take_id(&mut self) -> u64 {
         let id = self.next_id;
         self.next_id = id.wrapping_add(1);
         id
@@ -181,11 +182,11 @@ impl Notifications {
         first: FirstNotification,
     ) {
         let FirstNotification {
+            id,
             peer,
             token,
             message_id,
         } = first;
-        let id = self.take_id();
         let notification = Notification::answered(id, token, message_id);
         self.remember(now, below, peer, notification);
     }
@@ -203,7 +204,8 @@ impl Notifications {
         below.tell_notification_failed(peer, (id, token), FailureReason::Superseded);
     }
 
-    /// A notification that was being sent has ended with its connection. A Reset may still name it.
+    /// A notification, or the first answer to an observation, was being sent and has ended with its
+    /// connection. A Reset may still name it.
     pub(crate) fn ended<P: Peer>(
         &mut self,
         now: Instant,
@@ -211,10 +213,16 @@ impl Notifications {
         peer: PeerIndex,
         transmission: &Transmission,
     ) {
-        if let Purpose::Notification { id, token } = transmission.purpose
-            && !transmission.waits()
-        {
-            let notification = Notification::sent(id, token, transmission.message_id);
+        let message_id = transmission.message_id;
+        let notification = match transmission.purpose {
+            _ if transmission.waits() => None,
+            Purpose::Notification { id, token } => Some(Notification::sent(id, token, message_id)),
+            Purpose::Response { token, first } => {
+                first.map(|id| Notification::answered(id, token, message_id))
+            }
+            Purpose::Request(_) | Purpose::Probe => None,
+        };
+        if let Some(notification) = notification {
             self.remember(now, below, peer, notification);
         }
     }

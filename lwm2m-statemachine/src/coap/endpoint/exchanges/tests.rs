@@ -2,7 +2,7 @@
 
 use lwm2m_core::{Code, Instant, Method};
 
-use super::{Below, Exchanges, Kind, OpenExchange};
+use super::{Below, Exchanges, Kind};
 use crate::{
     coap::{
         endpoint::{
@@ -10,7 +10,7 @@ use crate::{
             event::{Event, FailureReason, Overload, SendError},
             events::Events,
             keys::PeerIndex,
-            messages::{MessageKeys, Messages},
+            messages::{IdOwner, MessageKeys, Messages},
             options::{NotifyOptions, RequestOptions},
             table::Key,
         },
@@ -179,9 +179,8 @@ fn a_notification_that_was_sent_once_may_be_rejected_once() {
     let (kind, message_id) = rig.sent();
     assert_eq!(kind, MessageType::NonConfirmable);
     let (_, owner) = rig.messages.id_owner(&"peer", message_id).unwrap();
-    let open = rig.exchanges.first_open(&rig.messages, rig.peer);
-    let Some(OpenExchange::Notification(key)) = open else {
-        panic!("{open:?} {owner:?}");
+    let IdOwner::Notification(key) = owner else {
+        panic!("{owner:?}");
     };
     let below = &mut Below {
         messages: &mut rig.messages,

@@ -9,27 +9,27 @@ use crate::{
         endpoint::{context::Repetition, event::SendError, table::Key},
         message::MessageType,
         message_buf::MessageBuf,
-        option::{BlockOption, OptionNumber},
+        option::BlockOption,
     },
     machine::{Channel, Peer},
 };
 
 impl<P: Peer> Messages<P> {
-    /// Answers a request with this message. If it begins an observation and is not confirmable,
-    /// returns its message id.
+    /// Answers a request with this message; `first` is its id if it begins an observation. If it then
+    /// is not confirmable, returns its message id.
     pub(crate) fn answer(
         &mut self,
         now: Instant,
         key: Key,
         message: MessageBuf,
+        first: Option<u64>,
     ) -> Result<Option<FirstNotification>, SendError> {
-        let observed = message.has(OptionNumber::OBSERVE);
         let records = &self.received.records;
         let (Some(record), Some(peer)) = (records.get(key), records.peer(key)) else {
             return Err(SendError::NotOpen);
         };
         let silent = record.multicast && !message.code().is_success();
-        if record.repetition == Repetition::HarmfulIfObserved && !observed {
+        if record.repetition == Repetition::HarmfulIfObserved && first.is_none() {
             self.spare_record(key);
         }
         let Some(record) = self.received.records.get(key) else {
@@ -56,18 +56,18 @@ impl<P: Peer> Messages<P> {
                 if silent {
                     return Ok(None);
                 }
-                self.sender.answer_once(now, peer, (token, wire), observed)
+                self.sender.answer_once(now, peer, (token, wire), first)
             }
             (State::Acknowledged(context), _) => {
                 let (token, channel) = (context.token, context.channel);
                 let wire = message.finish(MessageType::Confirmable, 0, token);
                 self.received.set(&mut self.sender.peers, key, State::Done);
+                let answer = (token, wire);
                 if channel == Channel::Sms {
                     // It would not be sent again anyway.
-                    let answer = (token, wire);
-                    return self.sender.answer_once(now, peer, answer, observed);
+                    return self.sender.answer_once(now, peer, answer, first);
                 }
-                self.sender.answer_separately(now, peer, token, wire)?;
+                self.sender.answer_separately(now, peer, answer, first)?;
                 Ok(None)
             }
             (State::AtLeisure(_) | State::Answered(_) | State::Served { .. } | State::Done, _) => {
@@ -89,10 +89,10 @@ impl<P: Peer> Messages<P> {
         let record = records.get(key).filter(|record| record.confirmable);
         let name = records.peer(key).and_then(|peer| self.name(peer));
         let (Some(record), Some(name)) = (record, name) else {
-            return self.answer(now, key, message);
+            return self.answer(now, key, message, None);
         };
         let State::Open(context) = &record.state else {
-            return self.answer(now, key, message);
+            return self.answer(now, key, message, None);
         };
         let (token, resource) = (context.token, context.resource);
         let wire = message.finish(MessageType::Acknowledgement, record.message_id, token);

@@ -51,6 +51,7 @@ pub(crate) enum Outcome {
 /// A request to observe was answered once, with this message id, which a Reset may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FirstNotification {
+    pub(crate) id: u64,
     pub(crate) peer: PeerIndex,
     pub(crate) token: Token,
     pub(crate) message_id: u16,
@@ -162,18 +163,19 @@ impl<P: Peer> Sender<P> {
         Ok(id)
     }
 
-    /// Sends an answer once. With an Observe option it is the first notification, which the peer
-    /// may reject (RFC 7641 §3.6).
+    /// Sends an answer once. If it is the `first` notification of an observation, the peer may reject it
+    /// (RFC 7641 §3.6).
     pub(super) fn answer_once(
         &mut self,
         now: Instant,
         peer: PeerIndex,
         (token, answer): (Token, WireMessage),
-        observed: bool,
+        first: Option<u64>,
     ) -> Result<Option<FirstNotification>, SendError> {
         let (share, kind) = (Share::Answers, MessageType::NonConfirmable);
         let message_id = self.send_once(now, peer, share, kind, answer)?;
-        Ok(observed.then_some(FirstNotification {
+        Ok(first.map(|id| FirstNotification {
+            id,
             peer,
             token,
             message_id,
@@ -185,13 +187,13 @@ impl<P: Peer> Sender<P> {
         &mut self,
         now: Instant,
         peer: PeerIndex,
-        token: Token,
-        answer: WireMessage,
+        (token, answer): (Token, WireMessage),
+        first: Option<u64>,
     ) -> Result<(), SendError> {
         if !self.may_transmit(peer, Share::Answers) {
             return Err(SendError::Overload(Overload::Messages));
         }
-        let transmission = Transmission::confirmable(answer, Purpose::Response(token));
+        let transmission = Transmission::confirmable(answer, Purpose::Response { token, first });
         self.transmit(now, peer, transmission);
         Ok(())
     }

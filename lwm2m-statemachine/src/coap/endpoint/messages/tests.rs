@@ -216,10 +216,10 @@ fn a_repetition_leads_to_the_same_answer_and_an_ignored_request_is_new() {
     let answered = record(&mut layer);
     let mut answer = MessageBuf::response(Code::CHANGED);
     answer.payload(&[9]);
-    layer.answer(T0, answered, answer).unwrap();
+    layer.answer(T0, answered, answer, None).unwrap();
     assert!(layer.repeat("peer", answered).is_none());
     assert_eq!(sent(&mut layer), [(Some(9), 0), (Some(9), 0)]);
-    let late = layer.answer(T0, answered, MessageBuf::response(Code::CHANGED));
+    let late = layer.answer(T0, answered, MessageBuf::response(Code::CHANGED), None);
     assert!(late.is_err());
 }
 
@@ -227,7 +227,10 @@ fn a_repetition_leads_to_the_same_answer_and_an_ignored_request_is_new() {
 fn answers_have_a_share_of_their_own() {
     let mut layer = layer(|config| config.bounds.transmissions_per_peer = 1);
     let peer = layer.enter("peer").unwrap();
-    let purpose = Purpose::Response(token(1));
+    let purpose = Purpose::Response {
+        token: token(1),
+        first: None,
+    };
     layer.transmit(T0, peer, Transmission::confirmable(wire(1), purpose));
     assert!(!layer.may_transmit(peer, Share::Answers));
     assert!(layer.may_transmit(peer, Share::Initiated));

@@ -71,8 +71,11 @@ impl Transmission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Request(Key),
-    /// A separate response.
-    Response(Token),
+    /// A separate response. If it begins an observation, it has an id like a notification.
+    Response {
+        token: Token,
+        first: Option<u64>,
+    },
     Notification {
         id: u64,
         token: Token,
@@ -90,18 +93,18 @@ impl Purpose {
 
     /// Whether it is a separate response with this token.
     pub(crate) fn responds(self, token: Token) -> bool {
-        matches!(self, Self::Response(other) if other == token)
+        matches!(self, Self::Response { token: other, .. } if other == token)
     }
 
     /// Whether it is a response or a notification.
     pub(crate) const fn answers(self) -> bool {
-        matches!(self, Self::Response(_) | Self::Notification { .. })
+        matches!(self, Self::Response { .. } | Self::Notification { .. })
     }
 
     pub(super) const fn share(self) -> Share {
         match self {
             Self::Request(_) | Self::Notification { .. } | Self::Probe => Share::Initiated,
-            Self::Response(_) => Share::Answers,
+            Self::Response { .. } => Share::Answers,
         }
     }
 }
