@@ -97,7 +97,8 @@ pub struct ObservationStatus {
 pub struct StoredNotifications {
     /// How many notifications wait to be sent.
     pub waiting: usize,
-    /// How many older ones had to go for them, since there was last nothing stored.
+    /// How many older ones had to go for them, or were not fetched whole by the server, since there was
+    /// last nothing stored.
     pub dropped: u64,
 }
 
@@ -349,12 +350,13 @@ pub enum ClientEvent {
         /// What was observed.
         path: Path,
     },
-    /// More notifications became due while the Client was offline than it may store. The rest has been
-    /// sent, or its registration has ended.
+    /// More notifications became due while the Client was offline than it may store, or the server has
+    /// again and again not fetched all blocks of some (RFC 7959 §2.6). The rest has been sent, or its
+    /// registration has ended.
     NotificationsDropped {
         /// The account of the server.
         account: AccountId,
-        /// How many of the oldest had to go.
+        /// How many did not arrive whole.
         dropped: u64,
     },
 }

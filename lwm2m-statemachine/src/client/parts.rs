@@ -258,6 +258,13 @@ impl Client {
                     requests.supply(context, source, offset, length);
                 }),
                 coap::Event::SourceClosed { source } => self.requests.source_closed(source),
+                coap::Event::BodyReleased {
+                    peer,
+                    resource,
+                    result,
+                } => self.report_on(now, peer, |reporting, context, account| {
+                    reporting.body_released(context, account, resource, result.is_ok());
+                }),
                 _ => {}
             }
         }

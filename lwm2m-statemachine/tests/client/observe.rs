@@ -140,6 +140,45 @@ fn a_notification_in_blocks_is_not_torn_by_a_change() {
     assert_eq!(body, expected);
 }
 
+/// RFC 7959 §2.4, §2.6: a newer notification replaces the one whose blocks are being fetched. Its ETag
+/// tells the server, which fetches the newer one.
+#[test]
+fn a_newer_notification_replaces_the_one_that_is_being_fetched() {
+    let block = |number| BlockOption::new(number, false, 32).unwrap();
+    let mut bench = Bench::new();
+    let mut request = observe(0, "/3/0");
+    request.block2(block(0)).unwrap();
+    bench.request(b"o", request);
+    let level = |bench: &mut Bench, level: i64| {
+        bench.client.set(bench.now, path("/3/0/9"), level).unwrap();
+        bench.pass(Duration::ZERO);
+        bench.sent()
+    };
+    let older = level(&mut bench, 99);
+    // The newer one is lost: what is fetched of the older one tells of it.
+    let _ = level(&mut bench, 98);
+    let fetch = |bench: &mut Bench, number| {
+        let mut rest = get("/3/0");
+        rest.block2(block(number)).unwrap();
+        bench.request(b"r", rest)
+    };
+    let other = fetch(&mut bench, 1);
+    assert_ne!(other.message().etag(), older.message().etag());
+    let mut body = Vec::new();
+    for number in 0.. {
+        let answer = fetch(&mut bench, number);
+        assert_eq!(answer.message().etag(), other.message().etag());
+        body.extend_from_slice(answer.payload());
+        if !answer.message().block2().unwrap().more() {
+            break;
+        }
+    }
+    let mut expected = DEVICE_TLV.to_vec();
+    let level = expected.iter().rposition(|octet| *octet == 100).unwrap();
+    expected[level] = 98;
+    assert_eq!(body, expected);
+}
+
 #[test]
 fn two_observations_of_one_path_do_not_disturb_each_other() {
     let mut bench = Bench::new();

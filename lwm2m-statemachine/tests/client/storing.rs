@@ -4,14 +4,14 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat};
-use lwm2m_kit::account;
+use lwm2m_kit::{account, get};
 use lwm2m_objects::{
     Store,
     typed::{self, AccessControl},
 };
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, ConnectionId, Reliability, Session,
-    coap::{MessageBuf, MessageRef, MessageType, Token},
+    coap::{BlockOption, MessageBuf, MessageRef, MessageType, Token},
 };
 
 use crate::{
@@ -558,4 +558,182 @@ fn a_notification_that_waited_for_an_acknowledgement_is_not_repeated_after_an_of
     sensors.silent(5);
     sensors.return_online();
     sensors.pass(60_000);
+}
+
+/// A place that takes three blocks of 16 bytes.
+const BLOCK: usize = 16;
+
+fn place(letter: &str) -> String {
+    letter.repeat(40)
+}
+
+/// The letter of a whole place, in TLV.
+fn letter(body: &[u8]) -> String {
+    let text = &body[body.len() - 40..];
+    assert!(body.len() < 48 && text.iter().all(|byte| *byte == text[0]));
+    char::from(text[0]).to_string()
+}
+
+impl Sensors {
+    /// A place for each of these letters is stored for a server that wants blocks of 16 bytes.
+    fn with_stored_places(letters: &[&str]) -> Self {
+        let mut sensors = Self::new();
+        let mut begin = observe(0, "/26241/0/3");
+        begin
+            .accept(ContentFormat::TLV)
+            .unwrap()
+            .block2(BlockOption::new(0, false, BLOCK).unwrap())
+            .unwrap();
+        assert_eq!(sensors.0.request(b"t", begin).code(), Code::CONTENT);
+        sensors.go_offline();
+        for letter in letters {
+            sensors.set("/26241/0/3", place(letter));
+            sensors.silent(1);
+        }
+        sensors.return_online();
+        sensors
+    }
+
+    /// Asks for a block of the place. Returns the answer, and what is sent after it.
+    fn block(&mut self, number: u32) -> (Sent, Vec<Sent>) {
+        let mut request = get("/26241/0/3");
+        request
+            .accept(ContentFormat::TLV)
+            .unwrap()
+            .block2(BlockOption::new(number, false, BLOCK).unwrap())
+            .unwrap();
+        self.0.answered(b"blocks", request)
+    }
+
+    /// Fetches the later blocks of a notification. Returns the whole body, and what is sent after it.
+    fn fetch(&mut self, first: &Sent) -> (Vec<u8>, Vec<Sent>) {
+        let etag = first.message().etag().map(<[u8]>::to_vec);
+        let mut body = first.payload().to_vec();
+        for number in 1.. {
+            let (answer, after) = self.block(number);
+            let message = answer.message();
+            assert_eq!(message.code(), Code::CONTENT);
+            assert_eq!(message.etag().map(<[u8]>::to_vec), etag);
+            body.extend_from_slice(message.payload());
+            if !message.block2().unwrap().more() {
+                return (body, after);
+            }
+            assert_eq!(after, [], "only blocks until the last one");
+        }
+        unreachable!("a last block");
+    }
+
+    /// A notification of the place, which is acknowledged; and its letter.
+    fn fetched(&mut self, first: &Sent) -> (String, Vec<Sent>) {
+        self.acknowledge(first);
+        assert_eq!(self.0.all_sent(), []);
+        let (body, after) = self.fetch(first);
+        (letter(&body), after)
+    }
+}
+
+/// RFC 7959 §2.6: the server fetches the other blocks of a notification. A newer one would replace them.
+#[test]
+fn a_stored_value_in_blocks_is_fetched_before_the_next_one_is_sent() {
+    let mut sensors = Sensors::with_stored_places(&["a", "b", "c"]);
+    let mut heard = Vec::new();
+    let mut sent = vec![sensors.0.sent()];
+    while let Some(first) = sent.pop() {
+        let (letter, after) = sensors.fetched(&first);
+        heard.push(letter);
+        assert!(after.len() <= 1, "one at a time");
+        sent = after;
+    }
+    assert_eq!(heard, ["a", "b", "c"]);
+    assert_eq!(sensors.after(600_000), None);
+}
+
+/// The first acknowledgement is lost, and so are answers with blocks.
+#[test]
+fn a_stored_value_may_be_fetched_before_its_acknowledgement_arrives() {
+    let mut sensors = Sensors::with_stored_places(&["a", "b", "c"]);
+    let mut first = sensors.0.sent();
+    for expected in ["a", "b", "c"] {
+        let (body, after) = sensors.fetch(&first);
+        assert_eq!(letter(&body), expected);
+        assert_eq!(after, [], "it is not acknowledged yet");
+        let again = sensors.0.pass_until_sent();
+        assert_eq!(again.bytes, first.bytes, "a retransmission");
+        sensors.acknowledge(&first);
+        let mut next = sensors.0.all_sent();
+        if expected == "c" {
+            assert_eq!(next, []);
+        } else {
+            first = next.remove(0);
+        }
+    }
+    assert_eq!(sensors.0.client.stored_notifications(account(0)).waiting, 0);
+}
+
+/// The server asks for the Resource itself while it fetches: the body is another one.
+#[test]
+fn a_stored_value_that_a_read_has_replaced_is_sent_again() {
+    let mut sensors = Sensors::with_stored_places(&["a", "b"]);
+    let first = sensors.0.sent();
+    sensors.acknowledge(&first);
+    let (newer, after) = sensors.block(0);
+    assert_ne!(newer.message().etag(), first.message().etag());
+    assert_eq!(after, [], "what was read is fetched first");
+    let (body, mut after) = sensors.fetch(&newer);
+    assert_eq!(letter(&body), "b");
+    let again = after.remove(0);
+    assert_eq!(again.message().etag(), first.message().etag());
+    let (a, mut after) = sensors.fetched(&again);
+    let (b, _) = sensors.fetched(&after.remove(0));
+    assert_eq!([a, b], ["a", "b"]);
+}
+
+/// RFC 7252 §4.8.2: nothing of an exchange arrives after EXCHANGE_LIFETIME.
+#[test]
+fn a_stored_value_that_is_not_fetched_is_sent_again_and_dropped_at_last() {
+    const EXCHANGE_LIFETIME: u64 = 247_000;
+    let mut sensors = Sensors::with_stored_places(&["a", "b"]);
+    let mut first = sensors.0.sent();
+    for _ in 1..3 {
+        sensors.acknowledge(&first);
+        let (after, again) = sensors.next(3_600_000).unwrap();
+        assert_eq!(after, EXCHANGE_LIFETIME);
+        assert_eq!(again.message().etag(), first.message().etag());
+        first = again;
+    }
+    sensors.acknowledge(&first);
+    let (_, next) = sensors.next(EXCHANGE_LIFETIME).unwrap();
+    sensors.0.events();
+    let (letter, after) = sensors.fetched(&next);
+    assert_eq!((&*letter, after), ("b", Vec::new()));
+    let dropped = ClientEvent::NotificationsDropped {
+        account: account(0),
+        dropped: 1,
+    };
+    assert!(sensors.0.events().contains(&dropped));
+}
+
+#[test]
+fn what_is_fetched_of_a_cancelled_observation_is_not_waited_for() {
+    let mut sensors = Sensors::new();
+    let mut begin = observe(0, "/26241/0/3");
+    begin
+        .block2(BlockOption::new(0, false, BLOCK).unwrap())
+        .unwrap();
+    assert_eq!(sensors.0.request(b"t", begin).code(), Code::CONTENT);
+    sensors.observe(b"u", "/26241/0/1");
+    sensors.go_offline();
+    sensors.set("/26241/0/3", place("a"));
+    sensors.silent(1);
+    sensors.set("/26241/0/1", 21);
+    sensors.silent(1);
+    sensors.return_online();
+    let first = sensors.0.sent();
+    sensors.acknowledge(&first);
+    let mut cancel = observe(1, "/26241/0/3");
+    cancel
+        .block2(BlockOption::new(0, false, BLOCK).unwrap())
+        .unwrap();
+    let (_, after) = sensors.0.answered(b"t", cancel);
+    assert_eq!(values(&after), [21]);
 }

@@ -3,6 +3,12 @@
 //! Stored notifications are confirmable and are sent one after the other, the next one when the one
 //! before is acknowledged. Only so all of them arrive, and in order: a server drops what comes after
 //! a newer Observe number (RFC 7641 §3.4).
+//!
+//! Of a notification in several blocks only the first one is acknowledged, and the server fetches the
+//! others (RFC 7959 §2.6). A newer body of the same resource would replace them, so the next one waits
+//! until the last block was served. It waits no longer than the endpoint keeps a body of which no block
+//! is requested: EXCHANGE_LIFETIME (RFC 7252 §4.8.2) if nothing else is configured. What was not fetched
+//! whole is sent again, a few times.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
@@ -16,8 +22,9 @@ use super::{
     },
     history,
     parts::{Context, RETRY, Reporting},
+    stored::UnderWay,
 };
-use crate::coap::{NotifyOptions, SendError};
+use crate::coap::{NotifyOptions, Resource, SendError};
 
 impl Reporting {
     /// An account can't be reached: from now on its notifications are stored, or wait. Those that are
@@ -51,6 +58,10 @@ impl Reporting {
                 self.stored.drop_first(account);
                 continue;
             }
+            // The server fetches something else of this resource first.
+            if self.is_fetching(context, connection, id) {
+                return;
+            }
             match self.send_first(context, account, connection, id) {
                 Ok(()) => return,
                 Err(SendError::Overload(_)) => return self.retry_stored(context, account),
@@ -66,6 +77,21 @@ impl Reporting {
             }
             self.arm_account(context, account);
         }
+    }
+
+    /// Whether a server still has to fetch blocks of what an observation observes. Their end sends what
+    /// is stored.
+    fn is_fetching(
+        &self,
+        context: &mut Context<'_>,
+        connection: ConnectionId,
+        id: ObservationId,
+    ) -> bool {
+        let observation = self.table.get(id);
+        observation.is_some_and(|observation| {
+            let resource = observation.observer.entry.resource();
+            context.endpoint.watch_body(&connection, resource)
+        })
     }
 
     /// Whether the server may read what the first stored notification has (TS 7.3.2.5).
@@ -129,9 +155,25 @@ impl Reporting {
                 schedule.stored_sent(&last.told, context.now, is_last);
             }
         }
-        self.stored.sending(account, sent, id, through);
+        let resource = observation.observer.entry.resource();
+        let is_kept = context.endpoint.watch_body(&connection, resource);
+        let body = is_kept.then_some(resource);
+        let under_way = UnderWay::new(sent, body, id, through);
+        self.stored.sending(account, under_way);
         self.arm(context, id);
         Ok(())
+    }
+
+    /// A body isn't kept for an account any more; whether all its blocks were fetched.
+    pub(in crate::client) fn body_released(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        resource: Resource,
+        is_whole: bool,
+    ) {
+        self.stored.body_released(account, resource, is_whole);
+        self.send_stored(context, account);
     }
 
     /// There is no room to send what is stored for an account.

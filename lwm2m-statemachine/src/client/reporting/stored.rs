@@ -11,7 +11,10 @@ use super::{
     super::{event::AccountId, timers::ObservationId},
     schedule::Told,
 };
-use crate::coap::NotificationId;
+use crate::coap::{NotificationId, Resource};
+
+/// How often a stored notification is sent whose blocks the server doesn't fetch.
+const MOST_ATTEMPTS: u8 = 3;
 
 /// A stored notification.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) struct StoredNotification {
     pub(super) told: Told,
     /// Counts up through all accounts.
     pub(super) number: u64,
+    /// How often it was acknowledged, but not fetched whole.
+    attempts: u8,
 }
 
 /// The stored notifications of all accounts, each in the order in which they became due.
@@ -51,11 +56,48 @@ pub(super) struct Queue {
 
 /// The notification that is being sent.
 #[derive(Clone, Copy, Debug)]
-struct UnderWay {
+pub(super) struct UnderWay {
     notification: NotificationId,
     observation: ObservationId,
     /// Those of the observation up to this number are in it.
     through: u64,
+    is_acknowledged: bool,
+    blocks: Blocks,
+}
+
+/// The blocks of a notification after the first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blocks {
+    /// There are none, or all were fetched.
+    Fetched,
+    /// The endpoint keeps them, by this resource.
+    Kept(Resource),
+    /// They can't be fetched any more.
+    Lost,
+}
+
+impl UnderWay {
+    /// A notification that has what is stored for an observation, up to a number. The endpoint keeps
+    /// the body of this resource for it, if any.
+    pub(super) fn new(
+        notification: NotificationId,
+        body: Option<Resource>,
+        observation: ObservationId,
+        through: u64,
+    ) -> Self {
+        Self {
+            notification,
+            observation,
+            through,
+            is_acknowledged: false,
+            blocks: body.map_or(Blocks::Fetched, Blocks::Kept),
+        }
+    }
+
+    /// Whether it has this one.
+    fn has(&self, stored: &StoredNotification) -> bool {
+        stored.observation == self.observation && stored.number <= self.through
+    }
 }
 
 impl Stored {
@@ -112,6 +154,7 @@ impl Stored {
             payload,
             told,
             number: self.next,
+            attempts: 0,
         });
         self.next += 1;
         while queue.notifications.len() > self.most || queue.bytes > self.most_bytes {
@@ -140,20 +183,10 @@ impl Stored {
         all.filter(move |stored| stored.observation == observation)
     }
 
-    /// The notification `id` is being sent. It has what is stored for an observation, up to a number.
-    pub(super) fn sending(
-        &mut self,
-        account: AccountId,
-        id: NotificationId,
-        observation: ObservationId,
-        through: u64,
-    ) {
+    /// A notification with the first one is being sent.
+    pub(super) fn sending(&mut self, account: AccountId, under_way: UnderWay) {
         if let Some(queue) = self.by_account.get_mut(&account) {
-            queue.under_way = Some(UnderWay {
-                notification: id,
-                observation,
-                through,
-            });
+            queue.under_way = Some(under_way);
         }
     }
 
@@ -163,14 +196,29 @@ impl Stored {
         under_way.is_some_and(|under_way| under_way.notification == id)
     }
 
-    /// The notification under way has arrived.
-    pub(super) fn arrived(&mut self, account: AccountId) {
-        if let Some(queue) = self.by_account.get_mut(&account)
-            && let Some(under_way) = queue.under_way.take()
-        {
-            queue.keep(|stored| {
-                stored.observation != under_way.observation || stored.number > under_way.through
-            });
+    /// The notification under way was acknowledged.
+    pub(super) fn acknowledged(&mut self, account: AccountId) {
+        if let Some(queue) = self.by_account.get_mut(&account) {
+            if let Some(under_way) = &mut queue.under_way {
+                under_way.is_acknowledged = true;
+            }
+            queue.settle();
+        }
+    }
+
+    /// The endpoint doesn't keep a body any more; whether all its blocks were fetched.
+    pub(super) fn body_released(&mut self, account: AccountId, resource: Resource, is_whole: bool) {
+        if let Some(queue) = self.by_account.get_mut(&account) {
+            if let Some(under_way) = &mut queue.under_way
+                && under_way.blocks == Blocks::Kept(resource)
+            {
+                under_way.blocks = if is_whole {
+                    Blocks::Fetched
+                } else {
+                    Blocks::Lost
+                };
+            }
+            queue.settle();
         }
     }
 
@@ -215,15 +263,45 @@ impl Stored {
 }
 
 impl Queue {
-    /// Drops the first one. What had counted for it is told by the next one of its observation, if that
-    /// has it; else it is owed. Returns false if there is none.
+    /// What was stored is gone once its notification has arrived whole. If its blocks weren't fetched, it
+    /// is sent again.
+    fn settle(&mut self) {
+        let is_settled = |under_way: &mut UnderWay| {
+            under_way.is_acknowledged && !matches!(under_way.blocks, Blocks::Kept(_))
+        };
+        let Some(under_way) = self.under_way.take_if(is_settled) else {
+            return;
+        };
+        if under_way.blocks == Blocks::Fetched {
+            return self.keep(|stored| !under_way.has(stored));
+        }
+        let mut all = self.notifications.iter_mut();
+        let Some(first) = all.find(|stored| under_way.has(stored)) else {
+            return;
+        };
+        first.attempts += 1;
+        if first.attempts >= MOST_ATTEMPTS {
+            let is_in_it = |stored: &StoredNotification| under_way.has(stored);
+            while let Some(place) = self.notifications.iter().position(is_in_it) {
+                self.drop_at(place);
+                self.dropped += 1;
+            }
+        }
+    }
+
     fn drop_first(&mut self) -> bool {
-        let Some(first) = self.notifications.pop_front() else {
+        self.drop_at(0)
+    }
+
+    /// Drops one. What had counted for it is told by the next one of its observation, if that has it;
+    /// else it is owed. Returns false if there is none.
+    fn drop_at(&mut self, place: usize) -> bool {
+        let Some(first) = self.notifications.remove(place) else {
             return false;
         };
         self.bytes -= first.payload.len();
         let observation = first.observation;
-        let mut newer = self.notifications.iter_mut();
+        let mut newer = self.notifications.iter_mut().skip(place);
         let next = newer.find(|stored| stored.observation == observation);
         let mut counted = first.told.counted;
         if let Some(next) = next {

@@ -453,6 +453,17 @@ pub enum Event<P> {
         /// Which body.
         source: SourceId,
     },
+    /// A body that is [watched](super::Endpoint::watch_body) is not kept any more.
+    BodyReleased {
+        /// The peer that it was kept for.
+        peer: P,
+        /// The resource that it was watched by.
+        resource: Resource,
+        /// Whether its last block was served. Otherwise why the other blocks can't be fetched: a
+        /// newer body has [replaced](FailureReason::Superseded) it, no block was requested for too
+        /// long ([`Timeout`](FailureReason::Timeout)), or there was [no room](FailureReason::NoRoom).
+        result: Result<(), FailureReason>,
+    },
     /// The rest of a body that was passed on block by block ([`Incoming::RequestBlock`]) will not
     /// arrive: discard the blocks received so far.
     TransferLost {

@@ -394,6 +394,15 @@ impl<P: Peer> Layers<P> {
                 length,
             }),
             Step::SourceClosed(source) => self.events.push(Event::SourceClosed { source }),
+            Step::BodyReleased {
+                peer,
+                resource,
+                result,
+            } => self.tell(peer, |peer| Event::BodyReleased {
+                peer,
+                resource,
+                result,
+            }),
             Step::TransferLost {
                 transfer,
                 peer,

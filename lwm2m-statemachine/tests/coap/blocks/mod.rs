@@ -18,3 +18,4 @@ mod starving_requests;
 mod starving_responses;
 mod starving_serving;
 mod support;
+mod watching;

@@ -32,9 +32,6 @@ const QUIET: Duration = Duration::from_secs(300);
 /// The longest wait between two attempts of the Client to register.
 const LONGEST_RETRY: Duration = Duration::from_secs(120);
 
-/// Blocks of so many bytes hold any Counter in any format.
-const WHOLE_VALUE: usize = 64;
-
 /// What came of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Summary {
@@ -490,8 +487,7 @@ impl World {
         self.settle();
     }
 
-    /// The Client is offline: from now on every change is stored for some observations. A value in
-    /// several blocks is acknowledged with the first one, and the rest gives way to the next value.
+    /// The Client is offline: from now on every change is stored for some observations.
     fn await_stored(&mut self) {
         let now = self.network.now();
         let device = self.network.node(self.client);
@@ -499,7 +495,7 @@ impl World {
         let servers = hosts.map(|host| &self.network.node(*host).application);
         let storing = servers.filter(|server| {
             let stores = self.plan.accounts[server.server].stores;
-            stores && self.plan.block_size >= WHOLE_VALUE && device.is_registered(server.server)
+            stores && device.is_registered(server.server)
         });
         self.awaited = storing
             .flat_map(|server| Awaited::of(now, device, server))

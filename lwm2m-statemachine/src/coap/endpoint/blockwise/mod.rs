@@ -45,7 +45,7 @@ pub(super) use self::{
 };
 use super::{
     Usage,
-    body::{Source, SourceId},
+    body::{Resource, Source, SourceId},
     config::Config,
     context::{OpenRequest, RequestContext},
     event::{Body, SendError},
@@ -241,6 +241,11 @@ impl BlockWise {
     pub(super) fn notification_not_sent(&mut self, body: BodyKey) {
         let steps = &mut self.steps;
         self.serving.forget(body, ServingEnd::NoRoom, steps);
+    }
+
+    /// Whether a body of this resource is kept for a peer. If so, a step reports its end.
+    pub(super) fn watch_body(&mut self, peer: PeerIndex, resource: Resource) -> bool {
+        self.serving.watch(peer, resource)
     }
 
     /// Allocates an id for a body that the application will supply.

@@ -98,6 +98,12 @@ impl Serving {
         self.bodies.notification(peer, token)
     }
 
+    /// Whether a body of this resource is kept for a peer. If so, a step reports its end.
+    pub(super) fn watch(&mut self, peer: PeerIndex, resource: Resource) -> bool {
+        let key = BodyKey::new(peer, resource.key);
+        self.bodies.watch(key, resource)
+    }
+
     /// The size and offset of the block to send, of a body of `total` bytes, if that is known, whose
     /// messages have the options of `head`.
     fn wanted(
@@ -257,7 +263,7 @@ impl Serving {
             return RequestStep::AnswerWithBlock { block, message };
         }
         // The last answer is kept for duplicates like any other; the body is no longer needed.
-        self.bodies.forget(key, ServingEnd::NoRoom, steps);
+        self.bodies.forget(key, ServingEnd::Served, steps);
         RequestStep::Answer(message)
     }
 
@@ -409,7 +415,7 @@ impl Serving {
         let messages: Vec<_> = waiters.iter().map(message).collect();
         self.bodies.prolong(now, key, block.offset > 0);
         if is_over {
-            self.bodies.forget(key, ServingEnd::NoRoom, steps);
+            self.bodies.forget(key, ServingEnd::Served, steps);
         }
         for (waiter, message) in waiters.into_iter().zip(messages) {
             let step = match waiter.recipient {

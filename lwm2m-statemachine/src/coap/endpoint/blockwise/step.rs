@@ -9,7 +9,7 @@ use lwm2m_core::ContentFormat;
 use super::limits::is_block;
 use crate::coap::{
     endpoint::{
-        body::{SourceId, TransferId},
+        body::{Resource, SourceId, TransferId},
         context::OpenRequest,
         event::{Body, FailureReason},
         keys::PeerIndex,
@@ -116,6 +116,12 @@ pub(in crate::coap::endpoint) enum Step {
     },
     /// A source isn't needed any more.
     SourceClosed(SourceId),
+    /// A watched body isn't kept any more.
+    BodyReleased {
+        peer: PeerIndex,
+        resource: Resource,
+        result: Result<(), FailureReason>,
+    },
     /// The rest of a body that was passed on block by block won't arrive.
     TransferLost {
         transfer: TransferId,

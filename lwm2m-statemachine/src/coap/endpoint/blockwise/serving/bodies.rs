@@ -23,7 +23,7 @@ use super::super::{
 use crate::{
     coap::{
         endpoint::{
-            body::{Source, SourceId},
+            body::{Resource, Source, SourceId},
             context::OpenRequest,
             event::FailureReason,
             keys::{BodyKey, PeerIndex},
@@ -64,6 +64,8 @@ pub(super) struct ServedBody {
     pub(super) head: MessageBuf,
     pub(super) etag: Vec<u8>,
     pub(super) content: Content,
+    /// The resource by which its end is watched, if it is.
+    watched: Option<Resource>,
     /// Whether a block other than the first was asked for.
     is_read: bool,
     /// Its place in the order.
@@ -155,7 +157,9 @@ impl Recipient {
 /// Why a body is no longer served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::coap::endpoint) enum ServingEnd {
-    /// There is no room for it. Or its last block was served: then nobody waits for a block.
+    /// Its last block was served.
+    Served,
+    /// There is no room for it.
     NoRoom,
     /// A newer body has replaced it.
     Replaced,
@@ -166,6 +170,20 @@ pub(in crate::coap::endpoint) enum ServingEnd {
     PeerDropped,
     /// The observation has ended.
     Unwanted,
+}
+
+impl ServingEnd {
+    /// What is told of a body that is watched.
+    const fn result(self) -> Result<(), FailureReason> {
+        match self {
+            Self::Served => Ok(()),
+            Self::NoRoom => Err(FailureReason::NoRoom),
+            Self::Replaced | Self::Unwanted => Err(FailureReason::Superseded),
+            Self::Late => Err(FailureReason::Timeout),
+            Self::Aborted => Err(FailureReason::Aborted),
+            Self::PeerDropped => Err(FailureReason::PeerDropped),
+        }
+    }
 }
 
 impl Content {
@@ -217,6 +235,7 @@ impl ServedBody {
             head,
             etag,
             content,
+            watched: None,
             is_read,
             place: 0,
             begun: now,
@@ -312,6 +331,16 @@ impl ServedBodies {
         self.get(key)?.content.notification()
     }
 
+    /// Whether a body is kept. If so, a step tells its end.
+    pub(super) fn watch(&mut self, key: BodyKey, resource: Resource) -> bool {
+        let kept = self.bodies.get_mut(&key);
+        let kept = kept.filter(|body| !matches!(body.content, Content::Gone));
+        kept.is_some_and(|body| {
+            body.watched = Some(resource);
+            true
+        })
+    }
+
     /// Adds a recipient that waits for a block. Returns the source if it wasn't asked for this block
     /// yet.
     pub(super) fn add_waiter(&mut self, key: BodyKey, waiter: Waiter) -> Option<SourceId> {
@@ -372,11 +401,16 @@ impl ServedBodies {
         &mut self,
         now: Instant,
         key: BodyKey,
-        body: ServedBody,
+        mut body: ServedBody,
         steps: &mut Steps,
     ) -> bool {
+        let same = self.bodies.get_mut(&key);
+        let same = same.filter(|kept| kept.etag == body.etag);
+        // The blocks of an equal body are as good.
+        body.watched = same.and_then(|same| same.watched.take());
         self.forget(key, ServingEnd::Replaced, steps);
         if !self.make_room(now, key.peer, body.content.held(), steps) {
+            tell_released(key.peer, body.watched, ServingEnd::NoRoom, steps);
             return false;
         }
         steps.push(Step::HoldPeer(key.peer));
@@ -442,6 +476,7 @@ impl ServedBodies {
             return;
         };
         steps.push(Step::LetGoOfPeer(key.peer));
+        tell_released(key.peer, body.watched, end, steps);
         if let Content::Source(SuppliedBody {
             source, waiters, ..
         }) = body.content
@@ -526,9 +561,11 @@ impl ServedBodies {
             }
         }
         while self.held.of(peer).saturating_add(bytes) > room.bytes_per_peer
-            && self.lighten_peer(peer, busy_since)
+            && self.lighten_peer(peer, busy_since, steps)
         {}
-        while self.held.all().saturating_add(bytes) > room.bytes && self.lighten(busy_since) {}
+        while self.held.all().saturating_add(bytes) > room.bytes && self.lighten(busy_since, steps)
+        {
+        }
         true
     }
 
@@ -559,30 +596,40 @@ impl ServedBodies {
     }
 
     /// Releases the bytes of a body. Returns whether there was one.
-    fn lighten(&mut self, busy_since: Instant) -> bool {
+    fn lighten(&mut self, busy_since: Instant, steps: &mut Steps) -> bool {
         let first = self.first_in(&self.heavy, busy_since);
-        first.is_some_and(|key| self.let_bytes_go(key))
+        first.is_some_and(|key| self.let_bytes_go(key, steps))
     }
 
     /// The same for this peer.
-    fn lighten_peer(&mut self, peer: PeerIndex, busy_since: Instant) -> bool {
+    fn lighten_peer(&mut self, peer: PeerIndex, busy_since: Instant, steps: &mut Steps) -> bool {
         let heavy = self
             .of_peer(peer)
             .filter(|(_, body)| body.content.held() > 0);
         let first = heavy.min_by_key(|(_, body)| body.rank(busy_since));
         let first = first.map(|(key, _)| key);
-        first.is_some_and(|key| self.let_bytes_go(key))
+        first.is_some_and(|key| self.let_bytes_go(key, steps))
     }
 
-    fn let_bytes_go(&mut self, key: BodyKey) -> bool {
+    fn let_bytes_go(&mut self, key: BodyKey, steps: &mut Steps) -> bool {
         let Some(body) = self.bodies.get_mut(&key) else {
             return false;
         };
         self.held.change(key.peer, body.content.held(), 0);
         self.heavy.remove(&body.order(key));
         body.content = Content::Gone;
+        tell_released(key.peer, body.watched.take(), ServingEnd::NoRoom, steps);
         true
     }
+}
+
+/// Tells the end of a body to those that watch it.
+fn tell_released(peer: PeerIndex, watched: Option<Resource>, end: ServingEnd, steps: &mut Steps) {
+    steps.extend(watched.map(|resource| Step::BodyReleased {
+        peer,
+        resource,
+        result: end.result(),
+    }));
 }
 
 /// What is to be done for a recipient whose block won't come.
@@ -599,7 +646,7 @@ fn block_lost(peer: PeerIndex, recipient: Recipient, end: ServingEnd) -> Option<
         Recipient::Observer { notice, .. } => {
             let reason = match end {
                 ServingEnd::Replaced => FailureReason::Superseded,
-                ServingEnd::NoRoom => FailureReason::NotSent,
+                ServingEnd::Served | ServingEnd::NoRoom => FailureReason::NotSent,
                 ServingEnd::Late | ServingEnd::Aborted => FailureReason::Aborted,
                 ServingEnd::PeerDropped => FailureReason::PeerDropped,
                 ServingEnd::Unwanted => return None,
@@ -619,7 +666,9 @@ fn refusal(end: ServingEnd) -> Option<MessageBuf> {
         // The client has blocks of a different body.
         ServingEnd::Replaced => Some(incomplete()),
         ServingEnd::Aborted => Some(MessageBuf::response(Code::INTERNAL_SERVER_ERROR)),
-        ServingEnd::NoRoom | ServingEnd::Late | ServingEnd::Unwanted => Some(busy()),
+        ServingEnd::Served | ServingEnd::NoRoom | ServingEnd::Late | ServingEnd::Unwanted => {
+            Some(busy())
+        }
         ServingEnd::PeerDropped => None,
     }
 }
