@@ -50,6 +50,7 @@ impl Client {
 
     /// Another side has begun a connection. If the Client takes it, pass in its datagrams with the name
     /// that is returned; [`ClientEvent::Disconnect`](super::ClientEvent::Disconnect) tells that it is no longer needed.
+    /// Further short messages of a server come on the same connection, whether or not you ask again.
     ///
     /// # Errors
     ///

@@ -174,11 +174,7 @@ impl Registrations {
     ) -> Result<ConnectionId, InboundRefusal> {
         let registration = match from {
             Inbound::Account(account) => self.find(account),
-            Inbound::Sms { number } => self.all.iter().find(|registration| {
-                let account = &registration.account;
-                account.server().is_some()
-                    && has_number(context.tree, account.id.instance(), number)
-            }),
+            Inbound::Sms { number } => self.of_number(context, number),
         };
         let registration = registration.ok_or(InboundRefusal::Unknown)?;
         let is_served = match from {
@@ -194,12 +190,30 @@ impl Registrations {
         if !is_served {
             return Err(InboundRefusal::NotServed);
         }
+        // A copy of a message must find what is remembered of the first one (RFC 7252 §4.5).
+        if let (Inbound::Sms { .. }, Some(connection)) = (from, registration.inbound()) {
+            return Ok(connection);
+        }
         let account = registration.account.id;
         let connection = self.name_connection();
         self.step(context, account, |registration, step| {
             registration.take_inbound(step, connection);
         });
         Ok(connection)
+    }
+
+    /// The registration with the server of this number. Servers behind one gateway may share it: the
+    /// first one that can be served counts.
+    fn of_number(&self, context: &Context<'_>, number: &str) -> Option<&Registration> {
+        let has_number = |registration: &&Registration| {
+            let account = &registration.account;
+            account.server().is_some() && has_number(context.tree, account.id.instance(), number)
+        };
+        let takes_sms = |registration: &&Registration| registration.takes_sms(context.now);
+        let mut served = self.all.iter().filter(takes_sms);
+        served
+            .find(has_number)
+            .or_else(|| self.all.iter().find(has_number))
     }
 
     /// Sends an Update to a server, if the Client is registered with it.

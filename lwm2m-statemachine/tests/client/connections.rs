@@ -10,7 +10,7 @@ use lwm2m_objects::{
     typed::{Security, Server, SmsSecurity},
 };
 use lwm2m_statemachine::{
-    ClientEvent, RegistrationFailure, Session,
+    Channel, ClientEvent, Datagram, RegistrationFailure, Session,
     client::{Inbound, InboundRefusal, RegistrationState},
     coap::{MessageType, Token},
 };
@@ -594,4 +594,42 @@ fn a_copy_of_a_request_is_not_run_again_on_a_resumed_session() {
         assert_eq!(hosts.only().1.bytes, first.bytes, "{session:?}");
         assert_eq!(hosts.events().len(), runs, "{session:?}");
     }
+}
+
+fn by_sms(host: &str, id: u16, binding: BindingMode) -> (Security, Server) {
+    let (mut security, mut server) = open(host, id, DAY);
+    security.sms.server_number = Some("49".into());
+    server.binding = binding;
+    (security, server)
+}
+
+/// RFC 7252 §4.5: also where the transport asks for each message.
+#[test]
+fn a_copy_of_a_short_message_is_not_run_again() {
+    let mut hosts = Hosts::registered([by_sms("one", 101, BindingMode::US)]);
+    let token = Token::new(b"e").unwrap();
+    let reboot = on(Method::Post, "/3/0/4").finish(MessageType::NonConfirmable, 77, token);
+    for _ in 0..2 {
+        let from = Inbound::Sms { number: "49" };
+        let sms = hosts.client.inbound(hosts.now, from).unwrap();
+        let mut datagram = Datagram::new(sms, reboot.as_ref());
+        datagram.channel = Channel::Sms;
+        let _ = hosts.client.handle_datagram(hosts.now, datagram);
+    }
+    assert!(matches!(hosts.events()[..], [ClientEvent::Execute { .. }]));
+}
+
+/// Servers behind one gateway may have one number.
+#[test]
+fn of_several_servers_of_one_number_one_that_takes_short_messages_is_meant() {
+    let accounts = [
+        by_sms("one", 101, BindingMode::U),
+        by_sms("two", 102, BindingMode::US),
+    ];
+    let mut hosts = Hosts::registered(accounts);
+    let from = Inbound::Sms { number: "49" };
+    let sms = hosts.client.inbound(hosts.now, from).unwrap();
+    hosts.request(sms, get("/3/0/0"));
+    let sent = lwm2m_kit::sent(&mut hosts.client);
+    assert_eq!((sent.len(), sent[0].to), (1, sms));
 }
