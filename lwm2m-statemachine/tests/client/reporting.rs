@@ -596,3 +596,36 @@ fn notifications_without_room_to_send_them_follow_when_there_is_some() {
     assert_eq!(all, tokens.map(|token| (Code::NOT_FOUND, token.to_vec())));
     assert_eq!(sensors.0.client.observations().count(), 0);
 }
+
+/// TS 7.3.2.5: however much of it changes.
+#[test]
+fn many_changes_that_cannot_be_read_notify_nobody() {
+    const SENSORS: usize = 66;
+    let servers = [101, 102].map(|id| typed::Server::new(server_id(id), 86_400));
+    let mut two = Two::with(servers, |tree| {
+        let ids = core::array::from_fn::<u16, SENSORS, _>(|id| u16::try_from(id).unwrap());
+        tree.add(sensors_of(ids));
+        let (read, none) = (AccessRights::READ, AccessRights::NONE);
+        let rights = [(0, read), (65, none)];
+        tree.add(access_control(
+            rights.map(|(sensor, rights)| access(26241, sensor, [read, rights])),
+        ));
+    });
+    two.answer_to(1, b"o", observe(0, "/26241"));
+    let now = two.now;
+    for sensor in 1..SENSORS {
+        let at = path(&format!("/26241/{sensor}/1"));
+        two.client.set(now, at, 21).unwrap();
+    }
+    two.client.handle_timeout(now);
+    assert_eq!(two.sent(), []);
+    // One of them that can be read later is told.
+    two.client.set(now, path("/2/1/2/102"), 1).unwrap();
+    two.client.handle_timeout(now);
+    let sent = two.sent();
+    let codes = sent.iter().map(|(server, bytes)| {
+        let message = MessageRef::parse(bytes).unwrap();
+        (*server, message.code(), message.observe().is_some())
+    });
+    assert!(codes.eq([(1, Code::CONTENT, true)]));
+}

@@ -172,14 +172,14 @@ impl Schedule {
                 self.resource_changed(view, Path::Resource(object, instance, resource));
             }
             Path::Instance(_, instance) if !view.exists(at) => self.instance_gone(at, instance),
-            at if view.is_uniform(at) => self.count(at),
+            at if view.is_uniform(at) => self.count_for(view, at),
             at => {
                 for resource in view.resources(at) {
                     self.resource_changed(view, resource);
                 }
                 // What can't be read yet is news when it can.
                 if !view.may_read(at) {
-                    self.count(at);
+                    self.count_for(view, at);
                 }
             }
         }
@@ -202,7 +202,7 @@ impl Schedule {
         let counts = !has_thresholds(&conditions)
             || view.may_read(resource) && self.values.judge(view.tree, resource, &conditions);
         if counts {
-            self.count(resource);
+            self.count_for(view, resource);
         }
     }
 
@@ -241,9 +241,9 @@ impl Schedule {
         self.pmax = view.maximum(self.path);
     }
 
-    /// Whether the Object Instance of a Resource was in what was sent last.
-    fn has_shown(&self, resource: Path) -> bool {
-        match (&self.shown, resource.instance()) {
+    /// Whether the Object Instance of a path was in what was sent last.
+    fn has_shown(&self, path: Path) -> bool {
+        match (&self.shown, path.instance()) {
             (Some(shown), Some(instance)) => shown.binary_search(&instance).is_ok(),
             _ => true,
         }
@@ -266,6 +266,14 @@ impl Schedule {
     /// change.
     pub(super) fn count_all(&mut self) {
         self.count(self.path);
+    }
+
+    /// Something counts that the server may not be able to read. All of an Object Instance that the server
+    /// neither has nor may read counts when it may: until then it needs no place here.
+    fn count_for(&mut self, view: &View<'_>, path: Path) {
+        if self.has_shown(path) || view.may_read(path) {
+            self.count(path);
+        }
     }
 
     fn count(&mut self, path: Path) {
