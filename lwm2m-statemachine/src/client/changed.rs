@@ -13,24 +13,30 @@ pub(super) struct Changed {
     paths: Vec<Path>,
     /// Whether there are others in the Objects that make up accounts.
     accounts: bool,
+    /// Whether there are others in the Security Object.
+    security: bool,
 }
 
 impl Changed {
     /// Those of these paths that servers can read, by the definition.
     pub(super) fn of(tree: &ObjectTree, paths: impl IntoIterator<Item = Path>) -> Self {
-        let mut accounts = false;
+        let (mut security, mut server) = (false, false);
         let paths = paths.into_iter().inspect(|path| {
             let object = path.object();
             // The root is above all Objects.
-            accounts |=
-                object.is_none_or(|id| [ObjectId::SECURITY, ObjectId::SERVER].contains(&id));
+            security |= object.is_none_or(|id| id == ObjectId::SECURITY);
+            server |= object.is_none_or(|id| id == ObjectId::SERVER);
         });
         let readable = |path: &Path| {
             let resource = tree.target(*path).resource();
             resource.is_none_or(|resource| resource.operations.readable())
         };
         let paths = sorted(paths.filter(readable));
-        Self { paths, accounts }
+        Self {
+            paths,
+            accounts: security || server,
+            security,
+        }
     }
 
     /// The paths, in ascending order.
@@ -49,6 +55,11 @@ impl Changed {
     /// Whether accounts may have come, gone or changed (TS 5.2.2).
     pub(super) const fn touches_accounts(&self) -> bool {
         self.accounts
+    }
+
+    /// Whether another server may have become the only one, which has all rights (TS 7.3).
+    pub(super) const fn touches_security(&self) -> bool {
+        self.security
     }
 
     /// Whether parameters of a registration may have changed (TS 5.3.1): values of the Server
@@ -85,6 +96,7 @@ mod tests {
             let changed = Changed {
                 paths: sorted(paths.into_iter()),
                 accounts: false,
+                security: false,
             };
             prop_assert_eq!(changed.touches(path), touches);
         }

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, ContentFormat, InstanceId, Method, ObjectId, Value};
+use lwm2m_core::{AccessRights, Code, ContentFormat, InstanceId, Method, ObjectId, Value};
 use lwm2m_objects::{Change, Store, typed::Server};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
@@ -223,7 +223,7 @@ fn many_instances_are_created_at_once_each_with_its_rights() {
     let mut two = Two::with(servers, |tree| {
         let may_create = AccessControl {
             target: AclTarget::Object(JOB),
-            acl: vec![(101, lwm2m_core::AccessRights::CREATE)],
+            acl: vec![(101, AccessRights::CREATE)],
             owner: AccessControl::NOBODY,
         };
         tree.add(access_control([may_create]).managed(65_534));
@@ -275,4 +275,34 @@ fn long_arguments_are_checked_to_their_end() {
         let (answer, _) = bench.answered(b"e", execute);
         assert_eq!(answer.code(), code, "{arguments}");
     }
+}
+
+/// TS 7.3: the only server has all rights, however it has become the only one.
+#[test]
+fn a_server_that_becomes_the_only_one_hears_of_what_it_could_not_read() {
+    let servers = [101, 102].map(|id| Server::new(server_id(id), 86_400));
+    let mut two = Two::with(servers, |tree| {
+        let rights = [AccessRights::READ, AccessRights::NONE];
+        tree.add(access_control([access(3, 0, rights)]));
+    });
+    let empty = two.answer(1, observe(0, "/3"));
+    let empty = MessageRef::parse(&empty).unwrap();
+    assert_eq!((empty.code(), empty.payload().len()), (Code::CONTENT, 0));
+    let account = path("/1/0");
+    two.client
+        .change(two.now, [Change::Delete { path: account }])
+        .unwrap();
+    // A Security Object Instance that isn't a Bootstrap-Server's could still be a server's.
+    two.client.handle_timeout(two.now);
+    let notified = |two: &mut Two| {
+        let mut sent = two.sent().into_iter();
+        sent.any(|(server, bytes)| {
+            let message = MessageRef::parse(&bytes).unwrap();
+            server == 1 && message.observe().is_some() && !message.payload().is_empty()
+        })
+    };
+    assert!(!notified(&mut two));
+    two.client.set(two.now, path("/0/0/1"), true).unwrap();
+    two.client.handle_timeout(two.now);
+    assert!(notified(&mut two));
 }

@@ -51,6 +51,9 @@ impl Reporting {
     /// Default periods, whether notifications are stored, rights and accounts may have changed.
     fn conditions_changed(&mut self, context: &mut Context<'_>, changed: &Changed) {
         let mut concerned = Vec::new();
+        if changed.touches_security() {
+            return self.rearm_each(context, self.table.all());
+        }
         for path in changed.paths() {
             let Some(mut some) = self.concerned(context, *path) else {
                 concerned = self.table.all();
@@ -80,7 +83,7 @@ impl Reporting {
                 }
             }
             // Who has the only account has all rights (TS 7.3).
-            (ObjectId::SECURITY | ObjectId::SERVER | ObjectId::ACCESS_CONTROL, _) => None,
+            (ObjectId::SERVER | ObjectId::ACCESS_CONTROL, _) => None,
             _ => Some(Vec::new()),
         }
     }
