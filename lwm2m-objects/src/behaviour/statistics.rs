@@ -18,7 +18,8 @@ use crate::{
 ///
 /// Start sets the counters to 0 and begins to collect. Collecting ends with Stop, or when the
 /// Collection Period is over; the counters keep their values. A Client counts what it sends and
-/// receives itself; the application reports SMS that were sent, and what passes the Client by.
+/// receives itself, and as SMS what comes and leaves on a connection that a server has begun by SMS; the
+/// application reports what passes the Client by.
 ///
 /// Data is counted in bytes, and reported in full units of 1024. Message sizes are those of both
 /// directions. They are those of CoAP messages, without what lower layers add.

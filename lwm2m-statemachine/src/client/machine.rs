@@ -90,7 +90,9 @@ impl Machine for Client {
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_, ConnectionId>> {
         let transmit = self.endpoint.poll_transmit()?;
-        statistics::sent(&mut self.tree, transmit.payload);
+        let is_sms = || self.registrations.is_sms(transmit.to);
+        let counted = statistics::sent(&mut self.tree, transmit.payload, is_sms);
+        self.counted = counted.or(self.counted);
         Some(transmit)
     }
 
@@ -103,6 +105,7 @@ impl Machine for Client {
             self.endpoint.poll_timeout(),
             self.timers.next(),
             self.tree.poll_timeout(),
+            self.counted,
         ]
         .into_iter()
         .flatten()

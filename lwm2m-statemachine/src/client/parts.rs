@@ -39,6 +39,8 @@ pub struct Client {
     pub(super) flows: Flows,
     pub(super) timers: Timers,
     pub(super) events: Events,
+    /// When a datagram was sent that counters tell of. What follows from that is done at the next call.
+    pub(super) counted: Option<Instant>,
 }
 
 impl Client {
@@ -89,6 +91,7 @@ impl Client {
             flows,
             timers: Timers::new(),
             events: Events::new(),
+            counted: None,
         })
     }
 
@@ -483,6 +486,7 @@ impl Client {
 
     /// Does what follows from changes that Objects have made by themselves.
     pub(super) fn follow_objects(&mut self, now: Instant) {
+        self.counted = None;
         let changed: Vec<Path> = core::iter::from_fn(|| self.tree.poll_changed()).collect();
         if !changed.is_empty() {
             self.follow(now, changed);

@@ -413,6 +413,14 @@ impl Registrations {
         all.any(|registration| registration.is_up(connection))
     }
 
+    /// Whether a connection is one that a server has begun by short messages.
+    pub(super) fn is_sms(&self, connection: ConnectionId) -> bool {
+        let mut all = self.all.iter();
+        all.any(|registration| {
+            registration.inbound() == Some(connection) && registration.account.server().is_some()
+        })
+    }
+
     /// The account of a connection that is in use.
     pub(super) fn account_on(&self, connection: ConnectionId) -> Option<AccountId> {
         let mut all = self.all.iter();

@@ -30,17 +30,27 @@ pub(super) fn received<P>(tree: &mut ObjectTree, now: Instant, datagram: &Datagr
     }
 }
 
-/// A datagram is sent. Its time is that of the last call.
-pub(super) fn sent(tree: &mut ObjectTree, datagram: &[u8]) {
-    let Some(statistics) = collecting(tree) else {
-        return;
-    };
+/// A datagram is sent. Its time is that of the last call; it is returned if observers are to be told of
+/// the counters.
+pub(super) fn sent(
+    tree: &mut ObjectTree,
+    datagram: &[u8],
+    is_sms: impl FnOnce() -> bool,
+) -> Option<Instant> {
+    let statistics = collecting(tree)?;
     let (now, bytes) = (statistics.now(), datagram.len());
-    if is_reporting(datagram) {
-        statistics.quietly(|statistics| statistics.sent(now, bytes));
-    } else {
+    let count = |statistics: &mut ConnectivityStatisticsObject| {
         statistics.sent(now, bytes);
+        if is_sms() {
+            statistics.sms_sent(now);
+        }
+    };
+    if is_reporting(datagram) {
+        statistics.quietly(count);
+        return None;
     }
+    count(statistics);
+    Some(now)
 }
 
 /// The Object, if it is there and collects.

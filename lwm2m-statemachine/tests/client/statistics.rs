@@ -2,15 +2,18 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, ContentFormat, Method, Value};
+use lwm2m_core::{BindingMode, Code, ContentFormat, Method, Value};
 use lwm2m_objects::{ConnectivityStatisticsObject, typed};
 use lwm2m_statemachine::{
-    Channel, ClientConfig, Datagram,
-    client::Reliability,
+    Channel, ClientConfig, Datagram, Session,
+    client::{Inbound, Reliability},
     coap::{MessageBuf, MessageType, Token},
 };
 
-use crate::support::{Bench, get, on, path, server_id, tree};
+use crate::{
+    hosts::{self, Hosts},
+    support::{Bench, get, on, path, server_id, tree},
+};
 
 fn bench_with(config: ClientConfig) -> Bench {
     let mut tree = tree(typed::Server::new(server_id(101), 86_400));
@@ -140,6 +143,34 @@ fn an_sms_is_counted_as_one() {
     );
 }
 
+/// What leaves on a connection that a server has begun by SMS is one as well.
+#[test]
+fn an_answer_by_sms_is_counted_as_one() {
+    let (mut security, mut server) = hosts::open("one", 101, 86_400);
+    security.sms.server_number = Some("49".into());
+    server.binding = BindingMode::US;
+    let mut tree = hosts::tree([(security, server)]);
+    let mut statistics = ConnectivityStatisticsObject::new(typed::ConnectivityStatistics::ALL);
+    statistics.start(lwm2m_core::Instant::ZERO);
+    tree.add(statistics);
+    let mut hosts = Hosts::new(tree);
+    hosts.client.start(hosts.now);
+    hosts.connect_all(Session::New);
+    hosts.accept_all();
+    let from = Inbound::Sms { number: "49" };
+    let sms = hosts.client.inbound(hosts.now, from).unwrap();
+    let wire = get("/3/0/0").finish(MessageType::NonConfirmable, 7, Token::new(b"x").unwrap());
+    let mut datagram = Datagram::new(sms, wire.as_ref());
+    datagram.channel = Channel::Sms;
+    hosts.client.handle_datagram(hosts.now, datagram).unwrap();
+    assert_eq!(lwm2m_kit::sent(&mut hosts.client).len(), 1);
+    let [sent, received] = [0, 1].map(|resource| {
+        let at = path(&format!("/7/0/{resource}"));
+        hosts.client.tree().get(at)
+    });
+    assert_eq!((sent, received), (Some(1.into()), Some(1.into())));
+}
+
 /// A repetition costs as much as the first transmission.
 #[test]
 fn repetitions_are_counted() {
@@ -196,4 +227,22 @@ fn a_notification_of_the_counters_does_not_lead_to_another() {
         bench.client.handle_timeout(bench.now);
         assert!(!others.is_empty() || !bench.all_sent().is_empty());
     }
+}
+
+/// A counter changes when a datagram leaves. Nothing else has to happen before its observers hear of it.
+#[test]
+fn what_is_sent_is_notified_by_itself() {
+    let mut bench = bench();
+    execute(&mut bench, "/7/0/6");
+    observe(&mut bench, b"obs", "/7/0/4");
+    bench.pass(Duration::from_secs(1));
+    bench.all_sent();
+    // The answer is longer than any message before.
+    let (_, others) = bench.answered(b"read", get("/3/0"));
+    assert!(others.is_empty());
+    bench.pass(Duration::ZERO);
+    let notified = bench.sent();
+    assert_eq!(notified.message().token().as_bytes(), b"obs");
+    let due = bench.client.poll_timeout();
+    assert!(due.is_none_or(|due| due > bench.now), "once");
 }
