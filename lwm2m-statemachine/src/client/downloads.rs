@@ -18,6 +18,7 @@ mod target;
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
+    vec::Vec,
 };
 
 use lwm2m_core::{Code, Instant, Path};
@@ -466,6 +467,14 @@ impl Downloads {
     pub(super) fn stop(&mut self, context: &mut Context<'_>) {
         self.is_started = false;
         self.rest(context);
+    }
+
+    /// An Object is gone, and with it the reason for its downloads.
+    pub(super) fn object_gone(&mut self, context: &mut Context<'_>, object: Path) {
+        let of_object = self.all.keys().filter(|path| object.contains(path));
+        for path in of_object.copied().collect::<Vec<_>>() {
+            self.end(context, path, DownloadOutcome::Stopped);
+        }
     }
 
     /// The application goes offline: the connections end, and none is asked for.

@@ -436,6 +436,11 @@ impl Client {
         }
         for path in &gone {
             self.attributes.remove_below(*path);
+            if let Path::Object(_) = path {
+                self.download(now, |downloads, context| {
+                    downloads.object_gone(context, *path);
+                });
+            }
         }
         self.report(now, |reporting, context| {
             reporting.changed(context, &changed);

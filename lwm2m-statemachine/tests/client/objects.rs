@@ -6,12 +6,13 @@ use lwm2m_core::{AccessRights, Code, DataType, InstanceId, Method, ObjectId, Val
 use lwm2m_kit::{account, instance};
 use lwm2m_objects::{
     Answer, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store,
+    firmware::FirmwareUpdateObject,
     software::{Numbering, SoftwareManagementObject},
     typed,
 };
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
-    client::ObjectSet,
+    client::{DownloadOutcome, ObjectSet},
     coap::{MessageBuf, MessageType, Token},
 };
 
@@ -267,4 +268,26 @@ fn what_comes_has_an_owner() {
         .map(|id| tree.get(path(&format!("/2/{id}/0"))))
         .collect();
     assert!(about.contains(&Some(Value::Integer(26241))), "{about:?}");
+}
+
+/// Nobody would take what arrives.
+#[test]
+fn a_download_ends_with_its_object() {
+    let mut tree = tree(typed::Server::new(server_id(101), 3600));
+    let update = typed::FirmwareUpdate::default();
+    tree.add(FirmwareUpdateObject::new(update, |_| Answer::Done).unwrap());
+    let mut bench = bench_of(tree);
+    let uri = "coap://files.example.org/image";
+    bench.client.set(bench.now, path("/5/0/1"), uri).unwrap();
+    let [ClientEvent::ConnectForDownload { connection, .. }] = bench.events()[..] else {
+        panic!("no connection asked for");
+    };
+    assert!(remove(&mut bench, None, 5));
+    let ended = ClientEvent::DownloadEnded {
+        path: path("/5/0/1"),
+        outcome: DownloadOutcome::Stopped,
+    };
+    let closed = ClientEvent::Disconnect { connection };
+    assert_eq!(bench.events(), [closed, ended]);
+    assert_eq!(bench.client.usage().downloads, 0);
 }
