@@ -202,7 +202,7 @@ impl World {
         } else if kind & 0x80 != 0 {
             let source = side.node.source(Some(body.len() as u32));
             let id = source.id();
-            let sent = side.node.request_from(now, to, message, source, options);
+            let sent = side.node.request(now, to, (message, source), options);
             if sent.is_ok() {
                 side.sources.insert(id, body);
             }
@@ -327,11 +327,7 @@ impl World {
             3..=5 => {
                 let source = side.node.source(None);
                 let id = source.id();
-                if side
-                    .node
-                    .respond_from(now, responder, message, source)
-                    .is_ok()
-                {
+                if side.node.respond(now, responder, (message, source)).is_ok() {
                     side.sources.insert(id, body);
                 }
             }
@@ -385,7 +381,7 @@ impl World {
         let id = source.id();
         let sent = side
             .node
-            .notify_from(now, to, observer.token(), message, source, options);
+            .notify(now, to, observer.token(), (message, source), options);
         if sent.is_ok() {
             side.sources.insert(id, body);
         }

@@ -114,7 +114,7 @@ impl Pair {
                 let source = self.server.source(Some(u32::try_from(IMAGE).unwrap()));
                 let head = MessageBuf::response(Code::CONTENT);
                 self.server
-                    .respond_from(self.now, responder, head, source)
+                    .respond(self.now, responder, (head, source))
                     .unwrap();
             }
             None => {}
@@ -176,7 +176,7 @@ fn put(configure: impl Fn(&mut Config)) -> usize {
     let source = pair.client.source(Some(u32::try_from(IMAGE).unwrap()));
     let options = RequestOptions::default();
     pair.client
-        .request_from(pair.now, 2, message, source, options)
+        .request(pair.now, 2, (message, source), options)
         .unwrap();
     pair.run();
     pair.most

@@ -176,7 +176,7 @@ pub const ORDERS: &[Order] = &[
             &["layers"],
             &["routing"],
             &["peers"],
-            &["arriving"],
+            &["arriving", "sending"],
             &["matching"],
             // The endpoint, and the calls of the application.
             &["machine"],

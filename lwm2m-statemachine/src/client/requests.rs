@@ -255,7 +255,7 @@ impl Requests {
         let id = source.id();
         let sent = context
             .endpoint
-            .respond_from(context.now, responder, answer, source);
+            .respond(context.now, responder, (answer, source));
         if sent.is_err() {
             self.large.end(id);
         }

@@ -16,8 +16,8 @@
 //!   will not complete.
 //! - **receive a response block by block**: with [`RequestOptions::stream`] the blocks arrive as
 //!   [`Incoming::ResponseBlock`], the last one as [`Incoming::Response`].
-//! - **supply a body block by block**: pass a [`Source`] to [`Endpoint::request_from`],
-//!   [`respond_from`](Endpoint::respond_from) or [`notify_from`](Endpoint::notify_from);
+//! - **supply a body block by block**: pass a [`Source`] with the message to [`Endpoint::request`],
+//!   [`respond`](Endpoint::respond) or [`notify`](Endpoint::notify);
 //!   [`Event::BlockWanted`] requests a block by its offset, [`Endpoint::supply`] supplies it, and
 //!   [`Event::SourceClosed`] reports that no more blocks are needed.
 //!
@@ -49,7 +49,7 @@
 //! let mut message = MessageBuf::request(Method::Put);
 //! message.uri_path("image")?;
 //! let source = client.source(Some(5000));
-//! client.request_from(now, "server", message, source, RequestOptions::default())?;
+//! client.request(now, "server", (message, source), RequestOptions::default())?;
 //!
 //! let mut written = Vec::new();
 //! let outcome = loop {
@@ -208,8 +208,8 @@ pub use self::{
     endpoint::{
         Body, BodyBounds, BodyUsage, Bounds, ByteBounds, Config, DatagramError, Deadline, Endpoint,
         Event, FailureReason, Incoming, InvalidSend, NotificationId, NotifyOptions, Observer,
-        Overload, OwnedIncoming, RequestId, RequestOptions, Resource, Responder, RestoreError,
-        SavedNewest, SavedObservation, SendError, Source, SourceId, TransferId,
+        Outgoing, Overload, OwnedIncoming, RequestId, RequestOptions, Resource, Responder,
+        RestoreError, SavedNewest, SavedObservation, SendError, Source, SourceId, TransferId,
         TransmissionParameters, Usage,
     },
     message::{

@@ -132,7 +132,7 @@ fn a_notification_from_a_source_is_confirmable_in_its_turn() {
             let source = node.source(None);
             let id = source.id();
             let head = observe_answer(2, "");
-            node.notify_observer_from(now, "peer", observer, head, source, PLAIN)
+            node.notify_observer(now, "peer", observer, (head, source), PLAIN)
                 .unwrap();
             id
         };
@@ -167,7 +167,7 @@ fn the_blocks_of_a_notification_to_an_observer_come_from_its_source() {
     let source = node.source(None);
     let id = source.id();
     let head = observe_answer(2, "");
-    node.notify_observer_from(T0, "peer", &mut observer, head, source, PLAIN)
+    node.notify_observer(T0, "peer", &mut observer, (head, source), PLAIN)
         .unwrap();
     node.supply(T0, id, 0, &[b'a'; 1024], true).unwrap();
     let wire = sent_one(&mut node);
@@ -203,12 +203,11 @@ fn a_confirmable_notification_whose_body_does_not_come_does_not_count() {
         for _ in 0..=u8::from(replaced) {
             let source = node.source(None);
             let id = source.id();
-            node.notify_observer_from(
+            node.notify_observer(
                 now,
                 "peer",
                 &mut observer,
-                observe_answer(2, ""),
-                source,
+                (observe_answer(2, ""), source),
                 PLAIN,
             )
             .unwrap();

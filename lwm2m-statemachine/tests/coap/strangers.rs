@@ -244,7 +244,7 @@ fn a_request_whose_answer_failed_afterwards_was_run_all_the_same() {
         let source = node.source(None);
         let id = source.id();
         let success = MessageBuf::response(Code::CHANGED);
-        node.respond_from(T0, responder, success, source).unwrap();
+        node.respond(T0, responder, (success, source)).unwrap();
         if is_aborted {
             node.abort(T0, id);
         }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::coap::option::BlockOption;
+use crate::coap::{message_buf::MessageBuf, option::BlockOption};
 
 /// Represents a missing block option: a value with the reserved size (RFC 7959 §2.2).
 pub(super) const NO_BLOCK: u32 = u32::MAX;
@@ -29,6 +29,48 @@ impl Source {
     /// The id by which blocks are requested.
     pub const fn id(&self) -> SourceId {
         self.id
+    }
+}
+
+/// A message to send: its body is the payload of the message, or comes from a [`Source`].
+///
+/// Calls that send take it as `impl Into<Outgoing>`: pass a [`MessageBuf`], or a pair of a message
+/// and the source of its body.
+///
+/// ```
+/// use lwm2m_core::{Instant, Method};
+/// use lwm2m_statemachine::coap::{Config, Endpoint, MessageBuf, RequestOptions};
+///
+/// let now = Instant::ZERO;
+/// let mut endpoint = Endpoint::new(Config::new([1; 32]));
+/// endpoint.request(now, "peer", MessageBuf::request(Method::Get), RequestOptions::default())?;
+/// let source = endpoint.source(Some(100_000));
+/// let put = MessageBuf::request(Method::Put);
+/// endpoint.request(now, "peer", (put, source), RequestOptions::default())?;
+/// # Ok::<(), lwm2m_statemachine::coap::SendError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a message is to be sent"]
+pub struct Outgoing {
+    pub(super) message: MessageBuf,
+    pub(super) source: Option<Source>,
+}
+
+impl From<MessageBuf> for Outgoing {
+    fn from(message: MessageBuf) -> Self {
+        Self {
+            message,
+            source: None,
+        }
+    }
+}
+
+impl From<(MessageBuf, Source)> for Outgoing {
+    fn from((message, source): (MessageBuf, Source)) -> Self {
+        Self {
+            message,
+            source: Some(source),
+        }
     }
 }
 

@@ -7,10 +7,8 @@ use super::{
     config::Config,
     context::OpenRequest,
     deadline::Deadline,
-    event::Event,
     events::Events,
     exchanges::{Below, Exchanges, Mode},
-    keys::PeerIndex,
     messages::{MessageKeys, Messages},
     table::Key,
     usage::Usage,
@@ -59,13 +57,6 @@ impl<P: Peer> Layers<P> {
             events: &mut self.events,
         };
         (&mut self.exchanges, below)
-    }
-
-    /// Reports an event about a peer to the application.
-    pub(super) fn tell(&mut self, peer: PeerIndex, event: impl FnOnce(P) -> Event<P>) {
-        if let Some(peer) = self.messages.name(peer) {
-            self.events.push(event(peer));
-        }
     }
 
     /// A request that has no answer yet, by its record.

@@ -5,6 +5,7 @@ use core::fmt;
 use lwm2m_core::{CodeKind, Instant};
 
 use super::{
+    arriving::Arrival,
     config::Config,
     deadline::Deadline,
     event::{DatagramError, Event, Incoming},
@@ -103,24 +104,33 @@ impl<P: Peer> Endpoint<P> {
             return Err(DatagramError::Multicast);
         }
         let misplaced = DatagramError::MisplacedCode(message.code());
+        let mut arrival = Arrival {
+            layers,
+            now,
+            datagram,
+        };
         match (message.kind(), message.code().kind()) {
             (MessageType::Confirmable | MessageType::NonConfirmable, CodeKind::Request) => {
-                layers.receive_request(now, datagram, message)
+                arrival.request(message)
             }
-            (MessageType::Reset, CodeKind::Empty) => {
-                layers.receive_reset(now, datagram, message.message_id())
-            }
+            (MessageType::Reset, CodeKind::Empty) => arrival.reset(message.message_id()),
             (MessageType::Acknowledgement, CodeKind::Empty) => {
-                layers.receive_acknowledgement(now, datagram, message.message_id())
+                arrival.acknowledgement(message.message_id())
             }
             (MessageType::Confirmable, CodeKind::Empty) => {
-                layers.messages.reject(datagram, message.message_id());
+                arrival
+                    .layers
+                    .messages
+                    .reject(datagram, message.message_id());
                 Ok(None)
             }
             (MessageType::Reset, _) => Err(misplaced),
-            (_, CodeKind::Response) => layers.receive_response(now, datagram, message),
+            (_, CodeKind::Response) => arrival.response(message),
             (MessageType::Confirmable, _) => {
-                layers.messages.reject(datagram, message.message_id());
+                arrival
+                    .layers
+                    .messages
+                    .reject(datagram, message.message_id());
                 Err(misplaced)
             }
             _ => Err(misplaced),

@@ -2,22 +2,21 @@
 //! notification (RFC 7641 §3), or a block of one of them.
 
 use bytes::Bytes;
-use lwm2m_core::{Code, Instant};
+use lwm2m_core::Code;
 
 use super::{
+    arriving::Arrival,
     blockwise::{ResponseStep, SentRequest, is_in_blocks},
     event::{Body, DatagramError, FailureReason, Incoming, RequestId},
-    exchanges::Kind,
-    layers::{Layers, transfer_mode},
-    messages::{IdOwner, Purpose},
-    table::Key,
+    exchanges::{Exchanges, Kind},
+    layers::transfer_mode,
 };
 use crate::{
     coap::{
         message::{MessageRef, MessageType},
         option::{OptionNumber, OptionSet},
     },
-    machine::{Datagram, Peer},
+    machine::Peer,
 };
 
 /// The critical options that a response may carry.
@@ -25,119 +24,103 @@ const UNDERSTOOD: OptionSet = OptionSet::NONE
     .with(OptionNumber::BLOCK2)
     .with(OptionNumber::BLOCK1);
 
-impl<P: Peer> Layers<P> {
-    /// Handles a message with a response code.
-    pub(super) fn receive_response<'d>(
+impl<'d, P: Peer> Arrival<'_, 'd, P> {
+    /// A response.
+    pub(super) fn response(
         &mut self,
-        now: Instant,
-        datagram: &Datagram<'d, P>,
         message: MessageRef<'d>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
-        let peer = self.messages.find(&datagram.from);
+        let datagram = self.datagram;
+        let peer = self.layers.messages.find(&datagram.from);
         let bad_option = message
             .unrecognised_outside(UNDERSTOOD)
             .or_else(|| reserved_size(&message));
         if message.kind() == MessageType::Acknowledgement {
-            return self.receive_piggybacked(now, datagram, message, bad_option);
+            return self.piggybacked_response(message, bad_option);
         }
         if let Some(peer) = peer
-            && let Some(record) = self.messages.find_record(peer, &message)
+            && let Some(record) = self.layers.messages.find_record(peer, &message)
         {
-            self.repeat(now, datagram.from.clone(), record);
+            self.repeat(record);
             return Ok(None);
         }
+        let (layers, now) = (&mut *self.layers, self.now);
         let confirmable = message.kind() == MessageType::Confirmable;
         if let Some(option) = bad_option {
             if confirmable {
-                self.messages.reject(datagram, message.message_id());
+                layers.messages.reject(datagram, message.message_id());
             }
             return Err(DatagramError::BadOption(option));
         }
-        let found = peer
-            .and_then(|peer| Some((peer, self.exchanges.requests.find(peer, message.token())?)));
+        let requests = &layers.exchanges.requests;
+        let found = peer.and_then(|peer| Some((peer, requests.find(peer, message.token())?)));
         let Some((peer, key)) = found else {
-            self.messages.reject(datagram, message.message_id());
+            layers.messages.reject(datagram, message.message_id());
             return Err(DatagramError::Unmatched);
         };
-        self.messages.record_response(now, peer, &message);
+        layers.messages.record_response(now, peer, &message);
         if confirmable {
             let to = datagram.from.clone();
-            self.messages.send_acknowledgement(to, message.message_id());
+            let message_id = message.message_id();
+            layers.messages.send_acknowledgement(to, message_id);
         }
-        Ok(self.deliver(now, SentRequest { peer, request: key }, message))
+        Ok(self.deliver(SentRequest { peer, request: key }, message))
     }
 
-    /// The request that belongs to this owner of a message id.
-    fn request_of(&self, owner: IdOwner) -> Option<Key> {
-        match owner {
-            IdOwner::Request(key) => Some(key),
-            IdOwner::Transmission(key) => match self.messages.transmission(key)?.purpose {
-                Purpose::Request(key) => Some(key),
-                Purpose::Response { .. } | Purpose::Notification { .. } | Purpose::Probe => None,
-            },
-            IdOwner::Notification(_) => None,
-        }
-    }
-
-    fn receive_piggybacked<'d>(
+    /// A response in the acknowledgement of its request.
+    fn piggybacked_response(
         &mut self,
-        now: Instant,
-        datagram: &Datagram<'d, P>,
         message: MessageRef<'d>,
         bad_option: Option<OptionNumber>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let message_id = message.message_id();
-        let (peer, owner) = self.messages.id_owner(&datagram.from, message_id)?;
-        let Some(request) = self.request_of(owner) else {
+        let (peer, owner) = self.id_owner(message_id)?;
+        let Some(request) = Exchanges::request_of(&self.layers.messages, owner) else {
             // It acknowledges a response of ours; what else it carries is ignored
             // (RFC 7252 §5.2.2).
-            return self.receive_acknowledgement(now, datagram, message_id);
+            return self.acknowledgement(message_id);
         };
         if let Some(option) = bad_option {
             return Err(DatagramError::BadOption(option));
         }
-        self.exchanges
-            .requests
+        let requests = &self.layers.exchanges.requests;
+        requests
             .get(request)
             .filter(|request| request.token == message.token())
             .filter(|request| !matches!(request.kind, Kind::Ping))
             .ok_or(DatagramError::Unmatched)?;
-        Ok(self.deliver(now, SentRequest { peer, request }, message))
+        Ok(self.deliver(SentRequest { peer, request }, message))
     }
 
     /// Delivers a response that belongs to this request.
-    fn deliver<'d>(
-        &mut self,
-        now: Instant,
-        of: SentRequest,
-        response: MessageRef<'d>,
-    ) -> Option<Incoming<'d>> {
+    fn deliver(&mut self, of: SentRequest, response: MessageRef<'d>) -> Option<Incoming<'d>> {
+        let now = self.now;
         let key = of.request;
-        let request = self.exchanges.requests.get(key)?;
+        let request = self.layers.exchanges.requests.get(key)?;
         let (kind, single) = (request.kind, request.mode.single_block);
         let single = single && matches!(kind, Kind::Exchange);
         let sequence = response.observe().filter(|_| response.code().is_success());
         match (kind, sequence) {
             (Kind::Block { of: request }, _) => {
-                self.end_block(now, key)?;
+                self.layers.end_block(now, key)?;
                 let of = SentRequest { request, ..of };
-                let step = self.blockwise.block_answered(now, of, &response);
-                let _ = self.do_steps(now);
-                self.follow(now, of, response, step)
+                let step = self.layers.blockwise.block_answered(now, of, &response);
+                let _ = self.layers.do_steps(now);
+                self.follow(of, response, step)
             }
             (Kind::Observation { over: true, .. }, _) => None,
-            (Kind::Observation { .. }, Some(sequence)) => {
-                self.notified(now, of, sequence, response)
-            }
+            (Kind::Observation { .. }, Some(sequence)) => self.notified(of, sequence, response),
             // A notification that was in flight when the observation was cancelled.
             (Kind::Cancellation, Some(_)) if response.kind() != MessageType::Acknowledgement => {
                 None
             }
-            _ if is_in_blocks(&response) && !single => self.answered_in_blocks(now, of, response),
-            (Kind::Exchange | Kind::Cancellation, _) if self.blockwise.has_transfer(of) => None,
-            (Kind::Exchange, _) if self.send_again_in_blocks(now, of, &response) => None,
+            _ if is_in_blocks(&response) && !single => self.answered_in_blocks(of, response),
+            (Kind::Exchange | Kind::Cancellation, _) if self.layers.blockwise.has_transfer(of) => {
+                None
+            }
+            (Kind::Exchange, _) if self.send_again_in_blocks(of, &response) => None,
             _ => {
-                self.remove_request(now, key);
+                self.layers.remove_request(now, key);
                 let first = !matches!(kind, Kind::Observation { answered: true, .. });
                 let body = Body::Datagram(response.payload());
                 Some(answer(RequestId(key), response, body, first, false))
@@ -146,61 +129,57 @@ impl<P: Peer> Layers<P> {
     }
 
     /// Delivers an answer to an observation that continues, unless a newer one has already arrived.
-    fn notified<'d>(
+    fn notified(
         &mut self,
-        now: Instant,
         of: SentRequest,
         sequence: u32,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
+        let now = self.now;
         let is_large = is_in_blocks(&response);
-        let requests = &mut self.exchanges.requests;
+        let requests = &mut self.layers.exchanges.requests;
         let first = requests.note_answer(now, of.request, (sequence, !is_large))?;
         // The blocks of an older answer are no longer useful.
-        self.end_transfer(now, of);
-        let requests = &mut self.exchanges.requests;
-        requests.arrived(now, &mut self.messages, of.request);
+        self.layers.end_transfer(now, of);
+        let requests = &mut self.layers.exchanges.requests;
+        requests.arrived(now, &mut self.layers.messages, of.request);
         if is_large {
-            return self.begin_download(now, of, response);
+            return self.begin_download(of, response);
         }
         let body = Body::Datagram(response.payload());
         Some(answer(RequestId(of.request), response, body, first, true))
     }
 
     /// The first block of the last answer to a request has arrived.
-    fn answered_in_blocks<'d>(
+    fn answered_in_blocks(
         &mut self,
-        now: Instant,
         of: SentRequest,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let is_observation = self.exchanges.requests.end_observation(of.request)?;
-        if !is_observation && self.blockwise.has_transfer(of) {
+        let now = self.now;
+        let is_observation = self.layers.exchanges.requests.end_observation(of.request)?;
+        if !is_observation && self.layers.blockwise.has_transfer(of) {
             // Its response has already arrived and is being assembled.
             return None;
         }
-        self.end_transfer(now, of);
-        let requests = &mut self.exchanges.requests;
-        requests.arrived(now, &mut self.messages, of.request);
-        self.begin_download(now, of, response)
+        self.layers.end_transfer(now, of);
+        let requests = &mut self.layers.exchanges.requests;
+        requests.arrived(now, &mut self.layers.messages, of.request);
+        self.begin_download(of, response)
     }
 
     /// Resends a request whose body was too large in blocks, if the response contains a block size
     /// (RFC 7959 §2.9.3); returns whether it does.
-    fn send_again_in_blocks(
-        &mut self,
-        now: Instant,
-        of: SentRequest,
-        response: &MessageRef<'_>,
-    ) -> bool {
+    fn send_again_in_blocks(&mut self, of: SentRequest, response: &MessageRef<'_>) -> bool {
+        let now = self.now;
         let Some(hint) = response
             .block1()
             .filter(|_| response.code() == Code::REQUEST_ENTITY_TOO_LARGE)
         else {
             return false;
         };
-        let requests = &mut self.exchanges.requests;
-        requests.arrived(now, &mut self.messages, of.request);
+        let requests = &mut self.layers.exchanges.requests;
+        requests.arrived(now, &mut self.layers.messages, of.request);
         let Some(request) = requests.get(of.request) else {
             return false;
         };
@@ -209,34 +188,33 @@ impl<P: Peer> Layers<P> {
         let Some(Ok(whole)) = whole.map(|message| MessageRef::parse(message.as_ref())) else {
             return false;
         };
-        let is_sent = self.blockwise.send_again(now, of, mode, (&whole, hint));
-        let _ = self.do_steps(now);
+        let blockwise = &mut self.layers.blockwise;
+        let is_sent = blockwise.send_again(now, of, mode, (&whole, hint));
+        let _ = self.layers.do_steps(now);
         is_sent
     }
 
     /// Starts assembling a response of which a block has arrived.
-    fn begin_download<'d>(
+    fn begin_download(
         &mut self,
-        now: Instant,
         of: SentRequest,
         response: MessageRef<'d>,
     ) -> Option<Incoming<'d>> {
-        let request = self.exchanges.requests.get(of.request)?;
+        let now = self.now;
+        let request = self.layers.exchanges.requests.get(of.request)?;
         let mut mode = transfer_mode(request.mode);
         // Observations are never passed on block by block.
         mode.is_streamed &= matches!(request.kind, Kind::Exchange);
-        let message = self.exchanges.requests.take_template(of.request)?;
-        let step = self
-            .blockwise
-            .begin_download(now, of, (mode, message), &response);
-        let _ = self.do_steps(now);
-        self.follow(now, of, response, step)
+        let message = self.layers.exchanges.requests.take_template(of.request)?;
+        let blockwise = &mut self.layers.blockwise;
+        let step = blockwise.begin_download(now, of, (mode, message), &response);
+        let _ = self.layers.do_steps(now);
+        self.follow(of, response, step)
     }
 
     /// Applies the result of block-wise transfer for a response.
-    fn follow<'d>(
+    fn follow(
         &mut self,
-        now: Instant,
         of: SentRequest,
         response: MessageRef<'d>,
         step: ResponseStep,
@@ -249,40 +227,40 @@ impl<P: Peer> Layers<P> {
                 offset,
             }),
             ResponseStep::DeliverWhole { body, format } => {
-                self.transfer_done(now, of, response.of_body(format), body)
+                self.transfer_done(of, response.of_body(format), body)
             }
-            ResponseStep::Deliver => self.transfer_done(now, of, response, None),
+            ResponseStep::Deliver => self.transfer_done(of, response, None),
         }
     }
 
     /// The response is complete.
-    fn transfer_done<'d>(
+    fn transfer_done(
         &mut self,
-        now: Instant,
         of: SentRequest,
         response: MessageRef<'d>,
         body: Option<Bytes>,
     ) -> Option<Incoming<'d>> {
+        let now = self.now;
         let key = of.request;
-        let kind = self.exchanges.requests.get(key)?.kind;
+        let kind = self.layers.exchanges.requests.get(key)?.kind;
         let body = body.map_or(Body::Datagram(response.payload()), Body::Assembled);
         let id = RequestId(key);
         let Kind::Observation { answered, over, .. } = kind else {
-            self.remove_request(now, key);
+            self.layers.remove_request(now, key);
             return Some(answer(id, response, body, true, false));
         };
         let first = !answered;
         if !response.code().is_success() && !first {
             // Only the blocks of this notification are missing.
-            self.transfer_failed(now, key, FailureReason::Blocks);
+            self.layers.transfer_failed(now, key, FailureReason::Blocks);
             return None;
         }
-        self.exchanges.requests.note_whole_answer(key);
+        self.layers.exchanges.requests.note_whole_answer(key);
         let observing = !over && response.code().is_success();
         if observing {
-            self.end_transfer(now, of);
+            self.layers.end_transfer(now, of);
         } else {
-            self.remove_request(now, key);
+            self.layers.remove_request(now, key);
         }
         Some(answer(id, response, body, first, observing))
     }

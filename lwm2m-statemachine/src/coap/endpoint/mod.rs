@@ -3,7 +3,8 @@
 //! ```text
 //! requesting · responding · notifying · connections   the calls of the application
 //! machine                                              Endpoint: datagrams, time, polls
-//! peers · arriving · matching · routing                what a call of one layer leads to in the others
+//! arriving · matching · sending                        what goes through the layers, up and down
+//! peers · routing                                      what a call of one layer leads to in the others
 //! blockwise                                            bodies larger than a block
 //! exchanges                                            requests, responses, notifications
 //! messages                                             peers, records, transmissions, message ids
@@ -36,11 +37,12 @@ mod peers;
 mod requesting;
 mod responding;
 mod routing;
+mod sending;
 mod table;
 mod usage;
 
 pub use self::{
-    body::{Resource, Source, SourceId, TransferId},
+    body::{Outgoing, Resource, Source, SourceId, TransferId},
     config::{BodyBounds, Bounds, ByteBounds, Config, TransmissionParameters},
     deadline::Deadline,
     event::{

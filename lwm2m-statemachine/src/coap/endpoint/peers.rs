@@ -3,8 +3,12 @@
 use lwm2m_core::Instant;
 
 use super::{
-    event::FailureReason, exchanges::OpenExchange, keys::PeerIndex, layers::Layers,
-    messages::Transmission, table::Key,
+    event::{FailureReason, Overload},
+    exchanges::OpenExchange,
+    keys::PeerIndex,
+    layers::Layers,
+    messages::Transmission,
+    table::Key,
 };
 use crate::machine::Peer;
 
@@ -16,6 +20,14 @@ impl<P: Peer> Layers<P> {
             self.displace(now);
         }
         self.messages.enter(name)
+    }
+
+    /// The peer that a request is to be sent to, if one more is allowed.
+    pub(super) fn enter_for_request(&mut self, now: Instant, to: P) -> Result<PeerIndex, Overload> {
+        let peer = self.enter(now, to).ok_or(Overload::Peers)?;
+        let requests = &self.exchanges.requests;
+        requests.check_room(&mut self.messages, peer)?;
+        Ok(peer)
     }
 
     /// Evicts a stranger, if a short search finds one.
@@ -107,9 +119,11 @@ impl<P: Peer> Layers<P> {
         key: Key,
         ended: &impl Fn(&mut Self, &Transmission),
     ) {
-        if let Some(transmission) = self.end_transmission(now, key) {
+        let (exchanges, below) = self.exchanges();
+        if let Some(transmission) = exchanges.end_transmission(now, below.messages, key) {
             ended(self, &transmission);
-            self.transmission_failed(now, peer, transmission, FailureReason::PeerDropped);
+            let failed = (peer, &transmission);
+            self.transmission_failed(now, failed, FailureReason::PeerDropped);
         }
     }
 }

@@ -1,24 +1,16 @@
 //! The calls that make requests.
 
-use core::time::Duration;
-
-use lwm2m_core::{CodeKind, Instant};
+use lwm2m_core::Instant;
 
 use super::{
-    blockwise::SentRequest,
-    body::Source,
-    event::{InvalidSend, Overload, RequestId, SendError},
-    exchanges::{Kind, Newest, RestoreError, SavedNewest, SavedObservation},
-    keys::PeerIndex,
-    layers::transfer_mode,
+    body::Outgoing,
+    event::{Overload, RequestId, SendError},
+    exchanges::{RestoreError, SavedObservation},
+    layers::Layers,
     machine::Endpoint,
     options::RequestOptions,
-    table::Key,
 };
-use crate::{
-    coap::message_buf::MessageBuf,
-    machine::{Channel, Peer},
-};
+use crate::machine::{Channel, Peer};
 
 impl<P: Peer> Endpoint<P> {
     /// Sends a request with a token chosen by the endpoint. It has exactly one outcome:
@@ -27,111 +19,25 @@ impl<P: Peer> Endpoint<P> {
     /// [`Event::RequestFailed`](super::Event::RequestFailed), or its [cancellation](Self::cancel).
     /// With Observe: 0 in the message it is an observation: notifications follow if the response
     /// has an Observe option.
+    ///
+    /// With a [`Source`](super::Source), the body is transferred in blocks that the application
+    /// supplies. Such a request cannot end an observation, because that takes a GET:
+    /// [`RequestOptions::cancels`] is ignored.
     pub fn request(
         &mut self,
         now: Instant,
         to: P,
-        mut message: MessageBuf,
+        message: impl Into<Outgoing>,
         options: RequestOptions,
     ) -> Result<RequestId, SendError> {
-        if message.code().kind() != CodeKind::Request {
-            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
-        }
-        if let Some(RequestId(observation)) = options.cancels {
-            return self.request_cancellation(now, &to, message, options, observation);
-        }
-        if self.layers.blockwise.is_large(options.channel, &message) {
-            return self.upload(now, to, message, None, options);
-        }
-        let peer = self.enter_for_request(now, to)?;
-        let layers = &mut self.layers;
-        layers
-            .blockwise
-            .prefer_blocks(options.channel, &mut message);
-        let (exchanges, below) = layers.exchanges();
-        let requests = &mut exchanges.requests;
-        let key = requests.send(now, below.messages, peer, message, options)?;
-        Ok(RequestId(key))
-    }
-
-    /// Sends the request that ends an observation; if that is not possible, the observation stays.
-    fn request_cancellation(
-        &mut self,
-        now: Instant,
-        to: &P,
-        mut message: MessageBuf,
-        options: RequestOptions,
-        observation: Key,
-    ) -> Result<RequestId, SendError> {
-        let layers = &mut self.layers;
-        let (exchanges, below) = layers.exchanges();
-        let requests = &exchanges.requests;
-        let is_observation = requests
-            .get(observation)
-            .is_some_and(|request| matches!(request.kind, Kind::Observation { .. }));
-        if !is_observation || below.messages.find(to) != requests.peer(observation) {
-            return Err(SendError::NoObservation);
-        }
-        layers
-            .blockwise
-            .prefer_blocks(options.channel, &mut message);
-        let (exchanges, below) = layers.exchanges();
-        let key = exchanges.requests.send_cancellation(
-            now,
-            below.messages,
-            observation,
-            message,
-            options,
-        )?;
-        layers.remove_request(now, observation);
-        Ok(RequestId(key))
-    }
-
-    /// Sends a request like [`request`](Self::request); its body comes from a source. It cannot end
-    /// an observation, because that takes a GET: `options.cancels` is ignored.
-    pub fn request_from(
-        &mut self,
-        now: Instant,
-        to: P,
-        message: MessageBuf,
-        source: Source,
-        options: RequestOptions,
-    ) -> Result<RequestId, SendError> {
-        if message.code().kind() != CodeKind::Request {
-            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
-        }
-        self.upload(now, to, message, Some(source), options)
-    }
-
-    /// Sends a request whose body is transferred in blocks, from the message or the source.
-    fn upload(
-        &mut self,
-        now: Instant,
-        to: P,
-        message: MessageBuf,
-        source: Option<Source>,
-        options: RequestOptions,
-    ) -> Result<RequestId, SendError> {
-        let mode = self.layers.exchanges.requests.mode(options);
-        let upload = self
-            .layers
-            .blockwise
-            .upload(transfer_mode(mode), message, source)?;
-        let peer = self.enter_for_request(now, to)?;
-        let (exchanges, below) = self.layers.exchanges();
-        let requests = &mut exchanges.requests;
-        let request = requests.open(now, below.messages, peer, mode)?;
-        let of = SentRequest { peer, request };
-        self.layers.blockwise.begin_upload(now, of, upload);
-        let _ = self.layers.do_steps(now);
-        Ok(RequestId(request))
+        self.layers.request(now, to, message.into(), options)
     }
 
     /// Pings the peer with an Empty confirmable message (RFC 7252 §4.3). If the peer answers, the
     /// outcome is [`Incoming::RequestReset`](super::Incoming::RequestReset). Over SMS the ping is
     /// sent only once (TS 8.6.2).
     pub fn ping(&mut self, now: Instant, to: P, channel: Channel) -> Result<RequestId, SendError> {
-        let peer = self.enter_for_request(now, to)?;
+        let peer = self.layers.enter_for_request(now, to)?;
         let (exchanges, below) = self.layers.exchanges();
         let requests = &mut exchanges.requests;
         let key = requests.ping(now, below.messages, peer, channel)?;
@@ -147,13 +53,6 @@ impl<P: Peer> Endpoint<P> {
         self.layers.remove_request(now, request.0)
     }
 
-    fn enter_for_request(&mut self, now: Instant, to: P) -> Result<PeerIndex, Overload> {
-        let peer = self.layers.enter(now, to).ok_or(Overload::Peers)?;
-        let (exchanges, below) = self.layers.exchanges();
-        exchanges.requests.check_room(below.messages, peer)?;
-        Ok(peer)
-    }
-
     /// Returns an observation as plain data, to be stored and later
     /// [restored](Self::restore_observation) in another endpoint. The observation also continues in
     /// this endpoint.
@@ -167,31 +66,15 @@ impl<P: Peer> Endpoint<P> {
         request: RequestId,
     ) -> Option<SavedObservation<P>> {
         let RequestId(key) = request;
-        let observation = self.layers.exchanges.requests.get(key)?;
-        let Kind::Observation {
-            newest,
-            answered: true,
-            over: false,
-        } = observation.kind
-        else {
-            return None;
-        };
-        let of = self.layers.sent_request(key)?;
-        let message = observation.message.as_ref();
-        let template = message.or_else(|| self.layers.blockwise.template(of))?;
-        let newest = newest.map(|newest| SavedNewest {
-            sequence: newest.sequence(),
-            age: newest.age(now),
-        });
-        Some(SavedObservation {
-            peer: self.layers.messages.name(of.peer)?,
-            token: observation.token,
-            request: template.as_ref().to_vec(),
-            confirmable: observation.mode.confirmable,
-            channel: observation.mode.channel,
-            response_timeout: Duration::from_millis(observation.mode.timeout),
-            newest,
-        })
+        let Layers {
+            messages,
+            exchanges,
+            blockwise,
+            ..
+        } = &self.layers;
+        let in_blocks = self.layers.sent_request(key);
+        let in_blocks = in_blocks.and_then(|of| blockwise.template(of));
+        exchanges.requests.save(now, messages, key, in_blocks)
     }
 
     /// Restores an observation that another endpoint has [saved](Self::save_observation), so that
@@ -208,28 +91,13 @@ impl<P: Peer> Endpoint<P> {
         now: Instant,
         saved: SavedObservation<P>,
     ) -> Result<RequestId, RestoreError> {
-        let template = saved.template()?;
-        let (exchanges, below) = self.layers.exchanges();
-        let requests = &exchanges.requests;
-        let known = below.messages.find(&saved.peer);
-        if known.is_some_and(|peer| requests.find(peer, saved.token).is_some()) {
-            return Err(RestoreError::TokenInUse);
-        }
-        let peer = self.enter_for_request(now, saved.peer)?;
-        let newest = saved
-            .newest
-            .and_then(|newest| Newest::aged(newest.sequence, newest.age, now));
-        let options = RequestOptions {
-            confirmable: saved.confirmable,
-            channel: saved.channel,
-            timeout: Some(saved.response_timeout),
-            ..RequestOptions::default()
-        };
-        let (exchanges, below) = self.layers.exchanges();
-        let observation = (saved.token, template, newest);
-        let key = exchanges
-            .requests
-            .restore(now, below.messages, peer, observation, options)
+        let layers = &mut self.layers;
+        let requests = &layers.exchanges.requests;
+        let observation = requests.saved(now, &layers.messages, &saved)?;
+        let peer = layers.enter_for_request(now, saved.peer)?;
+        let requests = &mut layers.exchanges.requests;
+        let key = requests
+            .restore(now, &mut layers.messages, peer, observation)
             .map_err(|_| Overload::Peers)?;
         Ok(RequestId(key))
     }

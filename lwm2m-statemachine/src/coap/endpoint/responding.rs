@@ -1,18 +1,15 @@
 //! The calls that answer requests, and supply bodies block by block.
 
-use lwm2m_core::{CodeKind, Instant};
+use lwm2m_core::Instant;
 
 use super::{
-    blockwise::{SuppliedBlock, may_be_split},
-    body::{Source, SourceId},
-    event::{InvalidSend, Responder, SendError},
+    blockwise::SuppliedBlock,
+    body::{Outgoing, Source, SourceId},
+    event::{Responder, SendError},
     keys::BodyKey,
     machine::Endpoint,
 };
-use crate::{
-    coap::{message::MessageRef, message_buf::MessageBuf},
-    machine::Peer,
-};
+use crate::{coap::message::MessageRef, machine::Peer};
 
 impl<P: Peer> Endpoint<P> {
     /// Answers a request: in its acknowledgement if that has not been sent yet, otherwise in a
@@ -24,20 +21,17 @@ impl<P: Peer> Endpoint<P> {
     /// duplicate is then processed as a new request. Any other request is remembered for the full
     /// lifetime, so that it is not processed twice. If a request failed after it had some effect,
     /// answer 5.00.
-    #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
+    ///
+    /// The body of a success other than 2.31 may come from a [`Source`]. If the application then
+    /// sets the ETag, the client can continue even after the endpoint has dropped the source and the
+    /// application has created another one.
     pub fn respond(
         &mut self,
         now: Instant,
         responder: Responder,
-        message: MessageBuf,
+        message: impl Into<Outgoing>,
     ) -> Result<(), SendError> {
-        if message.code().kind() != CodeKind::Response {
-            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
-        }
-        if responder.is_repeatable {
-            self.layers.messages.spare_record(responder.record);
-        }
-        self.layers.decide(now, responder.record, message)
+        self.layers.respond(now, responder, message.into())
     }
 
     /// Treats a request as if it had never arrived: no acknowledgement and no Reset are sent, and a
@@ -60,39 +54,6 @@ impl<P: Peer> Endpoint<P> {
     /// after the configured delay. Does nothing if no acknowledgement is needed.
     pub fn acknowledge(&mut self, responder: &Responder) {
         self.layers.messages.acknowledge(responder.record);
-    }
-
-    /// Answers a request successfully like [`respond`](Self::respond); the body comes from a
-    /// source. If the application sets the ETag, the client can continue even after the endpoint
-    /// has dropped the source and the application has created another one.
-    #[expect(clippy::needless_pass_by_value, reason = "used up: one answer")]
-    pub fn respond_from(
-        &mut self,
-        now: Instant,
-        responder: Responder,
-        message: MessageBuf,
-        source: Source,
-    ) -> Result<(), SendError> {
-        if !may_be_split(message.code()) {
-            return Err(SendError::Invalid(InvalidSend::Code(message.code())));
-        }
-        let record = responder.record;
-        let asking = self.layers.open_request(record).ok_or(SendError::NotOpen)?;
-        if responder.is_repeatable {
-            self.layers.messages.spare_record(record);
-        }
-        let refused = {
-            let (random, is_known) = self.layers.messages.random_and_records();
-            let body = (&message, &source);
-            self.layers
-                .blockwise
-                .respond_from(now, &asking, body, random, &is_known)?
-        };
-        self.layers.do_steps(now)?;
-        match refused {
-            Some(refusal) => self.layers.send_answer(now, record, refusal),
-            None => Ok(()),
-        }
     }
 
     /// Assembles the rest of a request body whose first block was passed to the application,
@@ -120,9 +81,9 @@ impl<P: Peer> Endpoint<P> {
         self.layers.decide(now, record, answer)
     }
 
-    /// Creates the source of a body that the application supplies block by block, for
-    /// [`request_from`](Self::request_from), [`respond_from`](Self::respond_from) and
-    /// [`notify_from`](Self::notify_from). Whenever a block of it is needed,
+    /// Creates the source of a body that the application supplies block by block, to be passed with
+    /// its message to [`request`](Self::request), [`respond`](Self::respond) or
+    /// [`notify`](Self::notify). Whenever a block of it is needed,
     /// [`Event::BlockWanted`](super::Event::BlockWanted) requests it, usually in order, but an
     /// earlier block may be needed again; only the current block is held. Every source ends with
     /// exactly one [`Event::SourceClosed`](super::Event::SourceClosed), at the latest when a block

@@ -4,21 +4,14 @@ use lwm2m_core::{Code, Instant};
 
 use super::{
     blockwise::{SentRequest, Step},
-    event::{Event, FailureReason, NotificationId, RequestId, SendError},
-    exchanges::Kind,
+    event::{Event, FailureReason, RequestId, SendError},
+    exchanges::{Below, Exchanges, Kind},
     keys::PeerIndex,
     layers::Layers,
-    messages::{FirstNotification, Outcome, Purpose, Transmission},
-    notice::Notice,
+    messages::Transmission,
     table::Key,
 };
-use crate::{
-    coap::{
-        message_buf::MessageBuf,
-        option::{BlockOption, OptionNumber},
-    },
-    machine::Peer,
-};
+use crate::{coap::message_buf::MessageBuf, machine::Peer};
 
 /// The layer with the next deadline.
 #[derive(Clone, Copy, Debug)]
@@ -52,74 +45,8 @@ impl<P: Peer> Layers<P> {
         let asking = self.open_request(record).ok_or(SendError::NotOpen)?;
         let message = self.blockwise.answer(now, &asking, message);
         let _ = self.do_steps(now);
-        self.send_answer(now, record, message)
-    }
-
-    /// Answers a request with this message.
-    pub(super) fn send_answer(
-        &mut self,
-        now: Instant,
-        record: Key,
-        message: MessageBuf,
-    ) -> Result<(), SendError> {
-        let notifications = &mut self.exchanges.notifications;
-        let is_first = message.has(OptionNumber::OBSERVE);
-        let first = is_first.then(|| notifications.take_id());
-        let first = self.messages.answer(now, record, message, first);
-        self.note_answer(now, first)
-    }
-
-    /// Answers a request with a block of a body. Fails only if no message id is free; the peer then
-    /// gets no answer.
-    pub(super) fn send_block_of_body(
-        &mut self,
-        now: Instant,
-        record: Key,
-        block: BlockOption,
-        message: MessageBuf,
-    ) {
-        let messages = &mut self.messages;
-        let first = messages.answer_with_block(now, record, block, message);
-        let _ = self.note_answer(now, first);
-    }
-
-    fn note_answer(
-        &mut self,
-        now: Instant,
-        first: Result<Option<FirstNotification>, SendError>,
-    ) -> Result<(), SendError> {
         let (exchanges, mut below) = self.exchanges();
-        exchanges.requests.note_sent(now, below.messages);
-        if let Some(first) = first? {
-            exchanges
-                .notifications
-                .answered_once(now, &mut below, first);
-        }
-        Ok(())
-    }
-
-    /// Sends or queues a notification. After an error no state of it is kept.
-    pub(super) fn send_notification(
-        &mut self,
-        now: Instant,
-        peer: PeerIndex,
-        notice: Notice,
-        message: MessageBuf,
-    ) -> Result<(), SendError> {
-        let (exchanges, mut below) = self.exchanges();
-        let sent = exchanges
-            .notifications
-            .send(now, &mut below, peer, notice, message);
-        exchanges.requests.note_sent(now, below.messages);
-        sent
-    }
-
-    /// Cancels a transmission.
-    pub(super) fn end_transmission(&mut self, now: Instant, key: Key) -> Option<Transmission> {
-        let transmission = self.messages.end_transmission(now, key);
-        let requests = &mut self.exchanges.requests;
-        requests.note_sent(now, &mut self.messages);
-        transmission
+        exchanges.answer(now, &mut below, record, message)
     }
 
     /// Removes expired state, and acknowledges requests whose acknowledgement is due.
@@ -135,7 +62,10 @@ impl<P: Peer> Layers<P> {
             match layer {
                 Layer::Messages => {
                     self.messages.handle_due(now);
-                    self.handle_outcomes(now);
+                    let reason = FailureReason::Timeout;
+                    while let Some((peer, transmission)) = self.poll_timed_out(now) {
+                        self.transmission_failed(now, (peer, &transmission), reason);
+                    }
                 }
                 Layer::Exchanges => {
                     if let Some(key) = self.exchanges.requests.pop_due(now) {
@@ -153,6 +83,11 @@ impl<P: Peer> Layers<P> {
         self.blockwise.end_due();
     }
 
+    fn poll_timed_out(&mut self, now: Instant) -> Option<(PeerIndex, Transmission)> {
+        let (exchanges, mut below) = self.exchanges();
+        exchanges.poll_timed_out(now, &mut below)
+    }
+
     /// The layer with the earliest deadline that is due at `now`.
     fn first_due(&mut self, now: Instant) -> Option<Layer> {
         [
@@ -166,57 +101,16 @@ impl<P: Peer> Layers<P> {
         .map(|(_, layer)| layer)
     }
 
-    /// Processes the outcomes of sent messages.
-    pub(super) fn handle_outcomes(&mut self, now: Instant) {
-        let (exchanges, below) = self.exchanges();
-        exchanges.requests.note_sent(now, below.messages);
-        while let Some(outcome) = self.messages.poll_outcome() {
-            let (exchanges, mut below) = self.exchanges();
-            match outcome {
-                Outcome::ProbeOver { peer, transmission } => {
-                    let requests = &mut exchanges.requests;
-                    requests.probe_over(below.messages, peer, transmission);
-                }
-                Outcome::Superseded {
-                    peer,
-                    id,
-                    token,
-                    message_id,
-                } => {
-                    let sent = (id, token, message_id);
-                    let notifications = &mut exchanges.notifications;
-                    notifications.superseded(now, &mut below, peer, sent);
-                }
-                Outcome::TimedOut { peer, transmission } => {
-                    self.transmission_failed(now, peer, transmission, FailureReason::Timeout);
-                }
-            }
-        }
-    }
-
+    /// A transmission has failed.
     pub(super) fn transmission_failed(
         &mut self,
         now: Instant,
-        peer: PeerIndex,
-        transmission: Transmission,
+        (peer, transmission): (PeerIndex, &Transmission),
         reason: FailureReason,
     ) {
-        match transmission.purpose {
-            Purpose::Request(request) => self.fail_request(now, request, reason),
-            Purpose::Response { token, first } => self.tell(peer, |peer| Event::ResponseFailed {
-                peer,
-                token,
-                notification: first.map(NotificationId),
-                reason,
-            }),
-            Purpose::Probe => {}
-            Purpose::Notification { id, token } => {
-                let (_, mut below) = self.exchanges();
-                below.tell_notification_failed(peer, (id, token), reason);
-                if let Some(newer) = transmission.newer {
-                    below.tell_notification_failed(peer, (newer.id, token), reason);
-                }
-            }
+        let (_, mut below) = self.exchanges();
+        if let Some(request) = Exchanges::failed(&mut below, peer, transmission, reason) {
+            self.fail_request(now, request, reason);
         }
     }
 
@@ -335,21 +229,24 @@ impl<P: Peer> Layers<P> {
     }
 
     fn do_step(&mut self, now: Instant, step: Step) -> Result<(), SendError> {
+        let (exchanges, mut below) = self.exchanges();
         match step {
             // Fails only if the request is too long ago or no message id is free; then there is no
             // answer.
-            Step::Answer { record, message } => drop(self.send_answer(now, record, message)),
+            Step::Answer { record, message } => {
+                let _ = exchanges.answer(now, &mut below, record, message);
+            }
             Step::AnswerWithBlock {
                 asking,
                 block,
                 message,
-            } => self.send_block_of_body(now, asking.record, block, message),
+            } => exchanges.answer_with_block(now, &mut below, asking.record, (block, message)),
             Step::AnswerAgain { record, message } => self.messages.answer_again(record, message),
             Step::Notify {
                 peer,
                 notice,
                 message,
-            } => return self.send_supplied(now, peer, notice, message),
+            } => return exchanges.notify_supplied(now, &mut below, peer, notice, message),
             Step::SendBlock { request, message } => {
                 if let Some(of) = self.sent_request(request) {
                     self.send_block(now, of, message);
@@ -366,71 +263,51 @@ impl<P: Peer> Layers<P> {
             Step::ReleasePeer(peer) => self.messages.release(peer),
             Step::SpareRecord(record) => self.messages.spare_record(record),
             Step::AnswerArrived(record) => self.messages.answer_arrived(record),
-            step => self.tell_step(&step),
+            step => tell_step(&mut below, &step),
         }
         Ok(())
     }
+}
 
-    /// Reports a step to the application.
-    fn tell_step(&mut self, step: &Step) {
-        match *step {
-            Step::NotificationFailed {
-                peer,
-                notice,
-                reason,
-            } => {
-                let (_, mut below) = self.exchanges();
-                below.tell_notification_failed(peer, (notice.id, notice.token), reason);
-            }
-            Step::WantBlock {
-                source,
-                peer,
-                offset,
-                length,
-            } => self.tell(peer, |peer| Event::BlockWanted {
-                source,
-                peer,
-                offset,
-                length,
-            }),
-            Step::SourceClosed(source) => self.events.push(Event::SourceClosed { source }),
-            Step::BodyReleased {
-                peer,
-                resource,
-                result,
-            } => self.tell(peer, |peer| Event::BodyReleased {
-                peer,
-                resource,
-                result,
-            }),
-            Step::TransferLost {
-                transfer,
-                peer,
-                reason,
-            } => self.tell(peer, |peer| Event::TransferLost {
-                transfer,
-                peer,
-                reason,
-            }),
-            _ => {}
-        }
-    }
-
-    /// Sends a notification whose first block has been supplied.
-    fn send_supplied(
-        &mut self,
-        now: Instant,
-        peer: PeerIndex,
-        notice: Notice,
-        message: MessageBuf,
-    ) -> Result<(), SendError> {
-        let sent = self.send_notification(now, peer, notice, message);
-        if sent.is_err() && notice.confirmable {
-            let (_, mut below) = self.exchanges();
-            let (failed, reason) = ((notice.id, notice.token), FailureReason::NotSent);
-            below.tell_notification_failed(peer, failed, reason);
-        }
-        sent
+/// Reports a step to the application.
+fn tell_step<P: Peer>(below: &mut Below<'_, P>, step: &Step) {
+    match *step {
+        Step::NotificationFailed {
+            peer,
+            notice,
+            reason,
+        } => below.tell_notification_failed(peer, (notice.id, notice.token), reason),
+        Step::WantBlock {
+            source,
+            peer,
+            offset,
+            length,
+        } => below.tell(peer, |peer| Event::BlockWanted {
+            source,
+            peer,
+            offset,
+            length,
+        }),
+        Step::SourceClosed(source) => below.events.push(Event::SourceClosed { source }),
+        Step::BodyReleased {
+            peer,
+            resource,
+            result,
+        } => below.tell(peer, |peer| Event::BodyReleased {
+            peer,
+            resource,
+            result,
+        }),
+        Step::TransferLost {
+            transfer,
+            peer,
+            reason,
+        } => below.tell(peer, |peer| Event::TransferLost {
+            transfer,
+            peer,
+            reason,
+        }),
+        _ => {}
     }
 }
 

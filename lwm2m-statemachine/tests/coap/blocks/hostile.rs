@@ -172,10 +172,10 @@ fn an_error_has_no_source() {
         let token = responder.token();
         let (one, other) = (node.source(None), node.source(None));
         let message = MessageBuf::response(code);
-        let result = node.respond_from(T0, responder, message.clone(), one);
+        let result = node.respond(T0, responder, (message.clone(), one));
         assert_eq!(result, Err(SendError::Invalid(InvalidSend::Code(code))));
         let options = NotifyOptions::default();
-        let result = node.notify_from(T0, "peer", token, message, other, options);
+        let result = node.notify(T0, "peer", token, (message, other), options);
         assert_eq!(result, Err(SendError::Invalid(InvalidSend::Code(code))));
         node.drop_peer(T0, &"peer");
         assert!(node.is_idle());
@@ -195,7 +195,7 @@ fn a_body_that_is_answered_from_a_source_is_not_kept() {
     let source = node.source(None);
     let name = source.id();
     let head = response(Code::CHANGED, b"");
-    node.respond_from(T0, responder, head, source).unwrap();
+    node.respond(T0, responder, (head, source)).unwrap();
     node.supply(T0, name, 0, b"done", false).unwrap();
     let said = sent(&mut node);
     assert_eq!(words(&said[0]), "ACK 2.04 1:1/0/64");
@@ -217,7 +217,7 @@ fn who_waits_for_the_first_block_of_a_source_that_is_replaced_gets_that_of_the_n
         let source = node.source(None);
         sources.push(source.id());
         let head = response(Code::CONTENT, b"");
-        node.respond_from(T0, responder, head, source).unwrap();
+        node.respond(T0, responder, (head, source)).unwrap();
         assert!(sent(&mut node).is_empty());
     }
     let late = node.supply(T0, sources[0], 0, b"old", false);
@@ -239,7 +239,7 @@ fn a_source_is_not_supplied_before_its_turn() {
         let source = node.source(None);
         let name = source.id();
         let message = request(Method::Put, "x", b"");
-        node.request_from(T0, "peer", message, source, RequestOptions::default())
+        node.request(T0, "peer", (message, source), RequestOptions::default())
             .unwrap();
         name
     });

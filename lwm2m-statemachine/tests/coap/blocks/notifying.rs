@@ -80,7 +80,7 @@ impl Observed {
         let source = server.source(size);
         let name = source.id();
         let id = server
-            .notify_from(*now, "client", self.token, message, source, self.options)
+            .notify(*now, "client", self.token, (message, source), self.options)
             .unwrap();
         (id, name)
     }

@@ -123,7 +123,7 @@ fn who_waits_for_a_source_that_is_replaced_is_answered_4_08() {
         let source = server.source(None);
         let name = source.id();
         server
-            .respond_from(T0, responder, response(Code::CONTENT, b""), source)
+            .respond(T0, responder, (response(Code::CONTENT, b""), source))
             .unwrap();
         name
     };

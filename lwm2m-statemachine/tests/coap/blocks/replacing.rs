@@ -31,7 +31,7 @@ fn asked(node: &mut Node, now: Instant, datagram: &[u8]) -> SourceId {
     let source = node.source(None);
     let id = source.id();
     let head = response(Code::CONTENT, b"");
-    node.respond_from(now, responder, head, source).unwrap();
+    node.respond(now, responder, (head, source)).unwrap();
     id
 }
 
@@ -131,7 +131,7 @@ fn a_notification_from_a_source_for_which_there_is_no_room_leaves_nothing() {
     let id = source.id();
     let token = Token::new(b"t").unwrap();
     let options = NotifyOptions::default();
-    let refused = node.notify_from(T0, "peer", token, notice(1), source, options);
+    let refused = node.notify(T0, "peer", token, (notice(1), source), options);
     assert_eq!(refused, Err(SendError::Overload(Overload::Messages)));
     assert!(node.is_idle(), "{:?}", node.usage());
     assert!(node.poll_event().is_none(), "the error is its end");
@@ -150,7 +150,7 @@ fn the_source_of_a_notification_that_a_newer_one_replaces_is_closed_at_once() {
     let [old, new] = [2, 3].map(|sequence| {
         let source = node.source(None);
         let id = source.id();
-        node.notify_from(T0, "peer", token, notice(sequence), source, options)
+        node.notify(T0, "peer", token, (notice(sequence), source), options)
             .unwrap();
         id
     });
@@ -179,7 +179,7 @@ fn a_notification_takes_the_place_of_what_was_being_read() {
     };
     let source = node.source(None);
     let notified = source.id();
-    node.notify_from(T0, "peer", token, notice(2), source, options)
+    node.notify(T0, "peer", token, (notice(2), source), options)
         .unwrap();
     assert!(closed(&events(&mut node)).is_empty());
     assert_eq!(node.usage().serving.bodies, 2);
@@ -216,7 +216,7 @@ fn the_rest_of_a_notification_is_kept_from_its_first_block_on() {
     };
     let source = node.source(None);
     let id = source.id();
-    node.notify_from(T0, "peer", token, notice(2), source, options)
+    node.notify(T0, "peer", token, (notice(2), source), options)
         .unwrap();
     let later = T0 + Duration::from_secs(100);
     node.handle_timeout(later);
@@ -243,7 +243,7 @@ fn a_supplied_notification_that_cannot_be_sent_has_one_outcome() {
     let source = node.source(None);
     let id = source.id();
     let name = node
-        .notify_from(T0, "peer", token, notice(2), source, options)
+        .notify(T0, "peer", token, (notice(2), source), options)
         .unwrap();
     events(&mut node);
     let refused = node.supply(T0, id, 0, b"all", false);

@@ -197,7 +197,7 @@ fn a_body_of_more_blocks_than_can_be_numbered_is_refused() {
         let source = node.source(Some(length));
         let put = request(Method::Put, "x", b"");
         let options = RequestOptions::default();
-        let sent = node.request_from(T0, "peer", put, source, options);
+        let sent = node.request(T0, "peer", (put, source), options);
         assert_eq!(sent.map(drop), result, "{length}");
     }
     assert_eq!(node.usage().requests, 1);

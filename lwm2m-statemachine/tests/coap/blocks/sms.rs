@@ -234,7 +234,7 @@ fn a_notification_over_sms_comes_in_blocks_that_fit() {
     let mut message = MessageBuf::response(Code::CONTENT);
     message.observe(3).unwrap();
     pair.server
-        .notify_from(pair.now, "client", token, message, source, options)
+        .notify(pair.now, "client", token, (message, source), options)
         .unwrap();
     pair.talk();
     while let Some(event) = pair.events.pop() {

@@ -74,7 +74,7 @@ fn a_request_is_supplied_block_by_block() {
         let message = request(Method::Put, "x", b"");
         let id = pair
             .client
-            .request_from(T0, "server", message, source, RequestOptions::default())
+            .request(T0, "server", (message, source), RequestOptions::default())
             .unwrap();
         assert_eq!(supply(&mut pair, length), length.div_ceil(64).max(1));
         assert_eq!(pair.told, [Told::Response(id, Code::CHANGED, vec![])]);
@@ -89,7 +89,7 @@ fn only_the_block_that_is_wanted_is_taken() {
     let name = source.id();
     let message = request(Method::Put, "x", b"");
     pair.client
-        .request_from(T0, "server", message, source, RequestOptions::default())
+        .request(T0, "server", (message, source), RequestOptions::default())
         .unwrap();
     let supply = |pair: &mut Pair, name, offset, block: &[u8], more| {
         pair.client.supply(T0, name, offset, block, more)
@@ -121,7 +121,7 @@ fn the_source_of_a_request_is_closed_when_the_response_begins() {
     let message = request(Method::Post, "x", b"");
     let options = RequestOptions::default();
     pair.client
-        .request_from(T0, "server", message, source, options)
+        .request(T0, "server", (message, source), options)
         .unwrap();
     let whole = body(100);
     pair.talk();
@@ -144,7 +144,7 @@ fn a_supplied_block_waits_for_its_response_and_no_longer_for_the_application() {
     let source = node.source(Some(5));
     let name = source.id();
     let message = request(Method::Put, "x", b"");
-    node.request_from(T0, "peer", message, source, RequestOptions::default())
+    node.request(T0, "peer", (message, source), RequestOptions::default())
         .unwrap();
     node.supply(T0, name, 0, b"hello", false).unwrap();
     let asked = sent(&mut node).remove(0);
@@ -171,7 +171,7 @@ fn a_request_that_cannot_be_supplied_fails() {
     let message = request(Method::Put, "x", b"");
     let id = pair
         .client
-        .request_from(T0, "server", message, source, RequestOptions::default())
+        .request(T0, "server", (message, source), RequestOptions::default())
         .unwrap();
     pair.client.supply(T0, name, 0, &body(64), true).unwrap();
     pair.talk();
@@ -193,7 +193,7 @@ fn requests_that_are_not_supplied_fail_in_the_order_in_which_they_were_made() {
     let asked = ["first", "second"].map(|to| {
         let source = node.source(None);
         let message = request(Method::Put, "x", b"");
-        node.request_from(T0, to, message, source, RequestOptions::default())
+        node.request(T0, to, (message, source), RequestOptions::default())
             .unwrap()
     });
     node.handle_timeout(T0 + Duration::from_secs(10));
@@ -215,7 +215,7 @@ fn downloading(client: usize, server: usize, size: Option<u32>) -> Pair {
         };
         let source = server.source(size);
         server
-            .respond_from(now, responder, response(Code::CONTENT, b""), source)
+            .respond(now, responder, (response(Code::CONTENT, b""), source))
             .unwrap();
     });
     pair
@@ -336,7 +336,7 @@ fn a_dropped_peer_closes_its_sources() {
     let source = pair.client.source(None);
     let message: MessageBuf = request(Method::Put, "x", b"");
     pair.client
-        .request_from(T0, "server", message, source, RequestOptions::default())
+        .request(T0, "server", (message, source), RequestOptions::default())
         .unwrap();
     pair.client.drop_peer(T0, &"server");
     let events = lwm2m_kit::events(&mut pair.client);
@@ -364,7 +364,7 @@ fn a_request_that_is_never_supplied_fails_in_time() {
                 let options = RequestOptions::default();
                 let id = pair
                     .client
-                    .request_from(T0, "server", message, source, options)
+                    .request(T0, "server", (message, source), options)
                     .unwrap();
                 (id, name)
             });

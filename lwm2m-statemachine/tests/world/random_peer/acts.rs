@@ -117,7 +117,7 @@ impl RandomPeer {
                 let source = node.source(size);
                 let source_id = source.id();
                 self.sources.insert(source_id, body);
-                let id = node.request_from(now, peer, message, source, options);
+                let id = node.request(now, peer, (message, source), options);
                 if id.is_err() {
                     self.sources.remove(&source_id);
                 }

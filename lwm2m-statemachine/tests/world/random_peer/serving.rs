@@ -148,7 +148,7 @@ impl RandomPeer {
             let size = self.random.chance(0.5).then_some(body.len() as u32);
             let source = node.source(size);
             self.sources.insert(source.id(), body);
-            node.respond_from(now, responder, message, source).unwrap();
+            node.respond(now, responder, (message, source)).unwrap();
             return;
         }
         message.payload(&body);
@@ -375,7 +375,7 @@ impl RandomPeer {
             let from = source.as_ref().map(Source::id);
             let id = if let Some(source) = source {
                 self.count("notification from a source");
-                node.notify_from(now, peer, token, message, source, options)
+                node.notify(now, peer, token, (message, source), options)
             } else {
                 node.notify(now, peer, token, message, options)
             };

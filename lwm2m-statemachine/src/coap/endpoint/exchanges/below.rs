@@ -21,6 +21,13 @@ pub(crate) struct Below<'a, P> {
 }
 
 impl<P: Peer> Below<'_, P> {
+    /// Reports an event about a peer to the application.
+    pub(crate) fn tell(&mut self, peer: PeerIndex, event: impl FnOnce(P) -> Event<P>) {
+        if let Some(peer) = self.messages.name(peer) {
+            self.events.push(event(peer));
+        }
+    }
+
     /// Reports that a confirmable notification has failed.
     pub(crate) fn tell_notification_failed(
         &mut self,
@@ -28,13 +35,11 @@ impl<P: Peer> Below<'_, P> {
         (id, token): (u64, Token),
         reason: FailureReason,
     ) {
-        if let Some(peer) = self.messages.name(peer) {
-            self.events.push(Event::NotificationFailed {
-                notification: NotificationId(id),
-                peer,
-                token,
-                reason,
-            });
-        }
+        self.tell(peer, |peer| Event::NotificationFailed {
+            notification: NotificationId(id),
+            peer,
+            token,
+            reason,
+        });
     }
 }

@@ -1,12 +1,22 @@
-//! The interface of the layer of exchanges.
+//! The interface of the layer of exchanges, and what it sends.
 
 use lwm2m_core::Instant;
 
-use super::{notifications::Notifications, requests::Requests};
+use super::{below::Below, notifications::Notifications, requests::Requests};
 use crate::{
-    coap::endpoint::{
-        config::Config, deadline::Deadline, keys::PeerIndex, messages::Messages, table::Key,
-        usage::Usage,
+    coap::{
+        endpoint::{
+            config::Config,
+            deadline::Deadline,
+            event::{FailureReason, SendError},
+            keys::PeerIndex,
+            messages::{FirstNotification, Messages, Purpose, Transmission},
+            notice::Notice,
+            table::Key,
+            usage::Usage,
+        },
+        message_buf::MessageBuf,
+        option::{BlockOption, OptionNumber},
     },
     machine::{KeyedState, Peer},
 };
@@ -30,6 +40,105 @@ impl Exchanges {
         Self {
             requests: Requests::new(config, token_keys),
             notifications: Notifications::new(config),
+        }
+    }
+
+    /// Answers a request with this message.
+    pub(crate) fn answer<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        record: Key,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let is_first = message.has(OptionNumber::OBSERVE);
+        let first = is_first.then(|| self.notifications.take_id());
+        let first = below.messages.answer(now, record, message, first);
+        self.note_answer(now, below, first)
+    }
+
+    /// Answers a request with a block of a body. Fails only if no message id is free; the peer then
+    /// gets no answer.
+    pub(crate) fn answer_with_block<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        record: Key,
+        (block, message): (BlockOption, MessageBuf),
+    ) {
+        let messages = &mut *below.messages;
+        let first = messages.answer_with_block(now, record, block, message);
+        let _ = self.note_answer(now, below, first);
+    }
+
+    fn note_answer<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        first: Result<Option<FirstNotification>, SendError>,
+    ) -> Result<(), SendError> {
+        self.requests.note_sent(now, below.messages);
+        if let Some(first) = first? {
+            self.notifications.answered_once(now, below, first);
+        }
+        Ok(())
+    }
+
+    /// Sends or queues a notification. After an error no state of it is kept.
+    pub(crate) fn notify<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        peer: PeerIndex,
+        notice: Notice,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let sent = self.notifications.send(now, below, peer, notice, message);
+        self.requests.note_sent(now, below.messages);
+        sent
+    }
+
+    /// Sends or queues a notification like [`notify`](Self::notify), and reports if a confirmable
+    /// one can't be sent: its first block has been supplied only now.
+    pub(crate) fn notify_supplied<P: Peer>(
+        &mut self,
+        now: Instant,
+        below: &mut Below<'_, P>,
+        peer: PeerIndex,
+        notice: Notice,
+        message: MessageBuf,
+    ) -> Result<(), SendError> {
+        let sent = self.notify(now, below, peer, notice, message);
+        if sent.is_err() && notice.confirmable {
+            let (failed, reason) = ((notice.id, notice.token), FailureReason::NotSent);
+            below.tell_notification_failed(peer, failed, reason);
+        }
+        sent
+    }
+
+    /// Cancels a transmission.
+    pub(crate) fn end_transmission<P: Peer>(
+        &mut self,
+        now: Instant,
+        messages: &mut Messages<P>,
+        key: Key,
+    ) -> Option<Transmission> {
+        let transmission = messages.end_transmission(now, key);
+        self.requests.note_sent(now, messages);
+        transmission
+    }
+
+    /// Cancels all transmissions to a peer with such a purpose that are being sent or wait.
+    pub(crate) fn end_transmissions<P: Peer>(
+        &mut self,
+        now: Instant,
+        messages: &mut Messages<P>,
+        peer: PeerIndex,
+        is_meant: impl Fn(Purpose) -> bool,
+    ) {
+        // The last ones first: what waits isn't sent in the meantime.
+        while let Some(key) = messages.last_under_way(peer, &is_meant) {
+            self.end_transmission(now, messages, key);
         }
     }
 

@@ -1,8 +1,9 @@
 //! The layer of exchanges: our requests and their responses, and our notifications (RFC 7252 §5,
 //! RFC 7641).
 //!
-//! [`Exchanges`] is the layer; each call borrows the message layer. Additional state of our
-//! requests with block-wise bodies is kept by block-wise transfer.
+//! [`Exchanges`] is the layer; each call borrows the message layer. [`outcomes`] says what became of
+//! its messages. Additional state of our requests with block-wise bodies is kept by block-wise
+//! transfer.
 //!
 //! - [`requests`]: sends requests and matches responses, using the [`request_table`]; [`freshness`]
 //!   says which answer of an observation is newer, and [`saved`] keeps an observation across a
@@ -15,6 +16,7 @@ mod freshness;
 mod layer;
 mod notifications;
 mod observer;
+mod outcomes;
 mod request_table;
 mod requests;
 mod saved;
@@ -23,7 +25,6 @@ mod tests;
 
 pub(super) use self::{
     below::Below,
-    freshness::Newest,
     layer::{Exchanges, OpenExchange},
     request_table::{Kind, Mode},
 };

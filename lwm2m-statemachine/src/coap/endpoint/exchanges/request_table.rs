@@ -31,6 +31,21 @@ pub(crate) struct Request {
     pub(crate) message: Option<WireMessage>,
 }
 
+impl Request {
+    /// A request that is about to be sent.
+    pub(super) const fn new(token: Token, kind: Kind, mode: Mode) -> Self {
+        Self {
+            token,
+            kind,
+            mode,
+            transmission: None,
+            message_id: None,
+            deadline: None,
+            message: None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Exchange,

@@ -1,11 +1,14 @@
 //! Requests on the client side: they are sent, and responses are matched by token (RFC 7252 §5.2,
 //! §5.3).
 
+use core::time::Duration;
+
 use lwm2m_core::{Code, Instant};
 
 use super::{
     freshness::Newest,
     request_table::{Kind, Mode, Request, RequestTable},
+    saved::{RestoreError, SavedNewest, SavedObservation},
 };
 use crate::{
     coap::{
@@ -72,7 +75,8 @@ impl Requests {
         options: RequestOptions,
     ) -> Result<Key, SendError> {
         let (token, kind) = (self.new_token(messages, peer), kind_of(&message));
-        let key = self.insert(now, messages, peer, (token, kind, self.mode(options)))?;
+        let request = Request::new(token, kind, self.mode(options));
+        let key = self.insert(now, messages, peer, request)?;
         self.dispatch(now, messages, key, message)?;
         Ok(key)
     }
@@ -83,16 +87,17 @@ impl Requests {
         &mut self,
         now: Instant,
         messages: &mut Messages<P>,
-        observation: Key,
+        (peer, observation): (PeerIndex, Key),
         message: MessageBuf,
         options: RequestOptions,
     ) -> Result<Key, SendError> {
-        let (request, peer) = (self.get(observation), self.peer(observation));
-        let (Some(request), Some(peer)) = (request, peer) else {
-            return Err(SendError::NoObservation);
-        };
+        let request = self
+            .get(observation)
+            .filter(|request| matches!(request.kind, Kind::Observation { .. }))
+            .filter(|_| self.peer(observation) == Some(peer))
+            .ok_or(SendError::NoObservation)?;
         // Both briefly have the token. The limit still holds, because one replaces the other.
-        let new = (request.token, Kind::Cancellation, self.mode(options));
+        let new = Request::new(request.token, Kind::Cancellation, self.mode(options));
         let key = self.insert(now, messages, peer, new)?;
         self.dispatch(now, messages, key, message)?;
         Ok(key)
@@ -110,7 +115,8 @@ impl Requests {
             channel,
             ..RequestOptions::default()
         });
-        let key = self.insert(now, messages, peer, (Token::EMPTY, Kind::Ping, mode))?;
+        let ping = Request::new(Token::EMPTY, Kind::Ping, mode);
+        let key = self.insert(now, messages, peer, ping)?;
         let message = MessageBuf::with_capacity(Code::EMPTY, 0);
         self.dispatch(now, messages, key, message)?;
         Ok(key)
@@ -126,28 +132,84 @@ impl Requests {
         mode: Mode,
     ) -> Result<Key, SendError> {
         let token = self.new_token(messages, peer);
-        self.insert(now, messages, peer, (token, Kind::Exchange, mode))
+        let request = Request::new(token, Kind::Exchange, mode);
+        self.insert(now, messages, peer, request)
     }
 
-    /// Adds an observation that another endpoint has started with this message.
+    /// An observation as plain data: see
+    /// [`Endpoint::save_observation`](crate::coap::Endpoint::save_observation). `in_blocks` is its
+    /// message while it has a body in blocks.
+    pub(crate) fn save<P: Peer>(
+        &self,
+        now: Instant,
+        messages: &Messages<P>,
+        key: Key,
+        in_blocks: Option<&WireMessage>,
+    ) -> Option<SavedObservation<P>> {
+        let observation = self.get(key)?;
+        let Kind::Observation {
+            newest,
+            answered: true,
+            over: false,
+        } = observation.kind
+        else {
+            return None;
+        };
+        let template = observation.message.as_ref().or(in_blocks)?;
+        let newest = newest.map(|newest| SavedNewest {
+            sequence: newest.sequence(),
+            age: newest.age(now),
+        });
+        Some(SavedObservation {
+            peer: messages.name(self.peer(key)?)?,
+            token: observation.token,
+            request: template.as_ref().to_vec(),
+            confirmable: observation.mode.confirmable,
+            channel: observation.mode.channel,
+            response_timeout: Duration::from_millis(observation.mode.timeout),
+            newest,
+        })
+    }
+
+    /// The request of a saved observation, to be [restored](Self::restore).
+    pub(crate) fn saved<P: Peer>(
+        &self,
+        now: Instant,
+        messages: &Messages<P>,
+        saved: &SavedObservation<P>,
+    ) -> Result<Request, RestoreError> {
+        let message = saved.template()?;
+        let known = messages.find(&saved.peer);
+        if known.is_some_and(|peer| self.find(peer, saved.token).is_some()) {
+            return Err(RestoreError::TokenInUse);
+        }
+        let newest = saved.newest;
+        let kind = Kind::Observation {
+            newest: newest.and_then(|newest| Newest::aged(newest.sequence, newest.age, now)),
+            answered: true,
+            over: false,
+        };
+        let mode = self.mode(RequestOptions {
+            confirmable: saved.confirmable,
+            channel: saved.channel,
+            timeout: Some(saved.response_timeout),
+            ..RequestOptions::default()
+        });
+        Ok(Request {
+            message: Some(message),
+            ..Request::new(saved.token, kind, mode)
+        })
+    }
+
+    /// Adds an observation of this peer that another endpoint has started.
     pub(crate) fn restore<P: Peer>(
         &mut self,
         now: Instant,
         messages: &mut Messages<P>,
         peer: PeerIndex,
-        (token, message, newest): (Token, WireMessage, Option<Newest>),
-        options: RequestOptions,
+        observation: Request,
     ) -> Result<Key, SendError> {
-        let kind = Kind::Observation {
-            newest,
-            answered: true,
-            over: false,
-        };
-        let key = self.insert(now, messages, peer, (token, kind, self.mode(options)))?;
-        if let Some(request) = self.table.get_mut(key) {
-            request.message = Some(message);
-        }
-        Ok(key)
+        self.insert(now, messages, peer, observation)
     }
 
     /// Sends the request for a block of the body of this request, or of its response.
@@ -163,7 +225,8 @@ impl Requests {
         };
         let mode = request.mode;
         let token = self.new_token(messages, peer);
-        let key = self.insert(now, messages, peer, (token, Kind::Block { of }, mode))?;
+        let request = Request::new(token, Kind::Block { of }, mode);
+        let key = self.insert(now, messages, peer, request)?;
         self.dispatch(now, messages, key, message)?;
         Ok(key)
     }
@@ -188,17 +251,8 @@ impl Requests {
         now: Instant,
         messages: &mut Messages<P>,
         peer: PeerIndex,
-        (token, kind, mode): (Token, Kind, Mode),
+        request: Request,
     ) -> Result<Key, SendError> {
-        let request = Request {
-            token,
-            kind,
-            mode,
-            transmission: None,
-            message_id: None,
-            deadline: None,
-            message: None,
-        };
         let exchanges = messages
             .start_exchange(now, peer)
             .ok_or(SendError::NotOpen)?;
