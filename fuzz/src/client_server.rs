@@ -461,8 +461,12 @@ fn client(kind: u8) -> Client {
     }
     let mut client = Client::new(config, tree).expect("a client");
     if kind & 0x40 != 0 {
-        client.defer(DeferredOperation::Execute, RESET_ERROR_CODE);
-        client.defer(DeferredOperation::Read, BATTERY_LEVEL);
+        client
+            .deferred()
+            .defer(DeferredOperation::Execute, RESET_ERROR_CODE);
+        client
+            .deferred()
+            .defer(DeferredOperation::Read, BATTERY_LEVEL);
     }
     client
 }
@@ -510,8 +514,8 @@ impl DeviceSide {
         };
         let answer = consent.then_some(()).ok_or(Code::METHOD_NOT_ALLOWED);
         let answered = match &arguments {
-            Some(_) => self.client.answer_execute(now, request, answer),
-            None => self.client.answer_read(now, request, answer),
+            Some(_) => self.client.deferred().answer_execute(now, request, answer),
+            None => self.client.deferred().answer_read(now, request, answer),
         };
         // Without room for the answer it is executed all the same.
         let executed = match answered {

@@ -94,7 +94,9 @@ pub const ORDERS: &[Order] = &[
             &["reporting"],
             &["requests"],
             &["parts"],
-            &["calls", "connecting", "machine"],
+            &["routing", "views"],
+            &["calls"],
+            &["connecting", "machine"],
         ],
     },
     Order {

@@ -69,7 +69,7 @@ impl Directory {
         let Some(AccountRole::Server(server)) = self.roles.get(&account) else {
             return Attributes::NONE;
         };
-        let mut written = client.attributes(*server);
+        let mut written = client.reporting().attributes(*server);
         let found = written.find(|(path, _)| *path == at);
         found.map_or(Attributes::NONE, |(_, attributes)| attributes)
     }

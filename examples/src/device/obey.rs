@@ -95,8 +95,8 @@ impl Program<'_> {
             Command::Error(code) => self.report_error(code),
             Command::Ask(path) => {
                 let client = &mut self.driver.machine;
-                client.defer(DeferredOperation::Execute, path);
-                client.defer(DeferredOperation::Change, path);
+                client.deferred().defer(DeferredOperation::Execute, path);
+                client.deferred().defer(DeferredOperation::Change, path);
                 print(Line::new("asks").path(path));
                 Ok(())
             }
@@ -194,9 +194,15 @@ impl Program<'_> {
         let waiting = waiting.ok_or_else(|| format!("there is no request {number}"))?;
         let (now, client) = (self.driver.now(), &mut self.driver.machine);
         let sent = match waiting.operation {
-            DeferredOperation::Execute => client.answer_execute(now, waiting.request, consent),
-            DeferredOperation::Read => client.answer_read(now, waiting.request, consent),
-            _ => client.answer_change(now, waiting.request, consent),
+            DeferredOperation::Execute => {
+                client
+                    .deferred()
+                    .answer_execute(now, waiting.request, consent)
+            }
+            DeferredOperation::Read => client.deferred().answer_read(now, waiting.request, consent),
+            _ => client
+                .deferred()
+                .answer_change(now, waiting.request, consent),
         };
         // It still waits after an answer that isn't valid.
         if !matches!(sent, Err(DeferredError::Invalid(_))) {
@@ -246,7 +252,7 @@ impl Program<'_> {
         };
         let cut = self.driver.machine.is_offline() || self.directory.is_cut(account.id);
         let line = line.field("offline", cut, if cut { "offline" } else { "" });
-        match self.driver.machine.stored_notifications(account.id).waiting {
+        match self.driver.machine.reporting().stored(account.id).waiting {
             0 => line.hidden("stored", 0),
             waiting => line.field("stored", waiting, format_args!("stored={waiting}")),
         }
@@ -340,7 +346,7 @@ impl Program<'_> {
     }
 
     fn observations(&self) -> Vec<Line> {
-        let observations = self.driver.machine.observations();
+        let observations = self.driver.machine.reporting().observations();
         let lines = observations.map(|observation| {
             let line = Line::item("observation");
             let line = self.directory.about(line, observation.account);
@@ -357,7 +363,7 @@ impl Program<'_> {
                 AccountRole::Server(server) => Some(server),
                 _ => None,
             };
-            let written = server.map(|server| client.attributes(server));
+            let written = server.map(|server| client.reporting().attributes(server));
             written
                 .into_iter()
                 .flatten()

@@ -238,7 +238,7 @@ impl<'s> Program<'s> {
                 let message = format_args!("{uri}: {error}");
                 print(Line::new("error").word("message", message));
                 let failure = FetchFailure::InvalidUri;
-                self.driver.machine.give_up_download(now, path, failure);
+                self.driver.machine.downloads().give_up(now, path, failure);
             }
         }
     }

@@ -85,8 +85,10 @@ impl Device {
         }
         let mut client = Client::new(config, tree(kind)).expect("a Client");
         if kind & 0x40 != 0 {
-            client.defer(DeferredOperation::Execute, REBOOT);
-            client.defer(DeferredOperation::Read, BATTERY_LEVEL);
+            client.deferred().defer(DeferredOperation::Execute, REBOOT);
+            client
+                .deferred()
+                .defer(DeferredOperation::Read, BATTERY_LEVEL);
         }
         Self {
             client,
@@ -176,10 +178,13 @@ impl Device {
             7 | 8 => self.client.go_online(now),
             9 => self
                 .client
+                .deferred()
                 .defer(DeferredOperation::Execute, Path::Object(THING)),
             10 => {
                 let path = Path::Object(THING);
-                self.client.stop_deferring(DeferredOperation::Execute, path);
+                self.client
+                    .deferred()
+                    .stop(DeferredOperation::Execute, path);
             }
             _ => self.client.changed(now, BATTERY_LEVEL),
         }
@@ -210,9 +215,9 @@ impl Device {
         };
         let answer = consents.then_some(()).ok_or(Code::METHOD_NOT_ALLOWED);
         let answered = if is_execute {
-            self.client.answer_execute(now, request, answer)
+            self.client.deferred().answer_execute(now, request, answer)
         } else {
-            self.client.answer_read(now, request, answer)
+            self.client.deferred().answer_read(now, request, answer)
         };
         let fine = matches!(answered, Ok(_) | Err(DeferredError::Overload(_)));
         assert!(fine, "{answered:?}");

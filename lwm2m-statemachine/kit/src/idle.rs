@@ -26,7 +26,7 @@ pub fn assert_only_accounts_left(client: &Client) {
     let mut left = ClientUsage::default();
     left.accounts = client.accounts().count();
     for server in servers {
-        for (path, set) in client.attributes(server) {
+        for (path, set) in client.reporting().attributes(server) {
             assert!(
                 client.tree().target(path).exists(),
                 "{set:?} of server {server:?} on {path}, which is not there"

@@ -37,7 +37,7 @@ pub struct ClientConfig {
     /// At how many Objects, Object Instances and Resources each server may have attributes (TS 5.4.4).
     /// A Write-Attributes for one more is answered 5.00.
     pub most_attributes: usize,
-    /// How long a [deferred](super::Client::defer) request waits for the application; then the Client
+    /// How long a [deferred](super::DeferredRequests::defer) request waits for the application; then the Client
     /// answers 5.00. At most one second less than NON_LIFETIME, which is 145 seconds by default
     /// (RFC 7252 §4.8.2): a non-confirmable request isn't remembered for longer.
     pub answer_within: Duration,

@@ -3,10 +3,10 @@
 use lwm2m_core::Instant;
 
 use super::{
+    calls::Client,
     connection::{Inbound, InboundRefusal, Session},
     downloads::Downloads,
     event::ConnectionId,
-    parts::Client,
     registrations::Registrations,
 };
 
@@ -14,12 +14,12 @@ impl Client {
     /// The connection that [`ClientEvent::Connect`](super::ClientEvent::Connect) asked for is up, as a new one or as the
     /// continuation of the last. A name that isn't waited for is ignored.
     pub fn connected(&mut self, now: Instant, connection: ConnectionId, session: Session) {
-        if self.download(now, |downloads, context| {
+        if self.parts.download(now, |downloads, context| {
             downloads.connected(context, connection)
         }) {
             return;
         }
-        self.register(now, |registrations, context| {
+        self.parts.register(now, |registrations, context| {
             registrations.connected(context, connection, session);
         });
     }
@@ -27,7 +27,7 @@ impl Client {
     /// The address that the server sees has changed, and the connection goes on. Without security the
     /// Client registers anew (TS 8.2.4), else it sends an Update.
     pub fn address_changed(&mut self, now: Instant, connection: ConnectionId) {
-        self.register(now, |registrations, context| {
+        self.parts.register(now, |registrations, context| {
             registrations.address_changed(context, connection);
         });
     }
@@ -35,16 +35,16 @@ impl Client {
     /// A connection is lost, or could not be made. The registration and the observations live on. The
     /// Client asks for a connection again, later with each failure in a row.
     pub fn disconnected(&mut self, now: Instant, connection: ConnectionId) {
-        if self.download(now, |downloads, context| {
+        if self.parts.download(now, |downloads, context| {
             downloads.disconnected(context, connection)
         }) {
-            return self.drain(now);
+            return self.parts.drain(now);
         }
-        if self.registrations.account_on(connection).is_some() {
-            self.register(now, |registrations, context| {
+        if self.parts.registrations.account_on(connection).is_some() {
+            self.parts.register(now, |registrations, context| {
                 registrations.disconnected(context, connection);
             });
-            self.forget(now, connection);
+            self.parts.forget(now, connection);
         }
     }
 
@@ -61,7 +61,7 @@ impl Client {
         from: Inbound<'_>,
     ) -> Result<ConnectionId, InboundRefusal> {
         let mut taken = Err(InboundRefusal::Unknown);
-        self.register(now, |registrations, context| {
+        self.parts.register(now, |registrations, context| {
             taken = registrations.inbound(context, from);
         });
         taken
@@ -72,15 +72,15 @@ impl Client {
     /// Connections to servers are kept; one that is lost meanwhile is told by
     /// [`disconnected`](Self::disconnected). Those of downloads end.
     pub fn go_offline(&mut self, now: Instant) {
-        self.register(now, Registrations::go_offline);
-        self.download(now, Downloads::go_offline);
-        self.drain(now);
+        self.parts.register(now, Registrations::go_offline);
+        self.parts.download(now, Downloads::go_offline);
+        self.parts.drain(now);
     }
 
     /// There is a network again. Each server with a registration hears an Update, before any
     /// notification (TS 8.3).
     pub fn go_online(&mut self, now: Instant) {
-        self.register(now, Registrations::go_online);
-        self.download(now, Downloads::go_online);
+        self.parts.register(now, Registrations::go_online);
+        self.parts.download(now, Downloads::go_online);
     }
 }

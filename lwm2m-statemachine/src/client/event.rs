@@ -152,8 +152,7 @@ pub enum ClientEvent {
     },
     /// Make a connection to the server that a download comes from, which needs no account. Answer with
     /// [`connected`](super::Client::connected) or [`disconnected`](super::Client::disconnected); if
-    /// there is no such host, with
-    /// [`give_up_download`](super::Client::give_up_download).
+    /// there is no such host, with [`give_up`](super::RunningDownloads::give_up).
     ConnectForDownload {
         /// The name of the new connection.
         connection: ConnectionId,
@@ -253,7 +252,7 @@ pub enum ClientEvent {
         /// The Object Instance.
         path: Path,
     },
-    /// A server has set or unset attributes (TS 5.4.4). [`Client::attributes`](super::Client::attributes)
+    /// A server has set or unset attributes (TS 5.4.4). [`ReportingStatus::attributes`](super::ReportingStatus::attributes)
     /// tells what it has set in all.
     AttributesWritten {
         /// The account of the server.
@@ -277,12 +276,12 @@ pub enum ClientEvent {
         arguments: String,
     },
     /// Reboot the device now (TS E.4, Resource 4). A server has executed it, the application has
-    /// agreed if it is [asked](super::Client::defer), everything has been sent, and the connections
+    /// agreed if it is [asked](super::DeferredRequests::defer), everything has been sent, and the connections
     /// have ended. The servers keep the registrations; [`start`](super::Client::start), of this Client
     /// or of a new one, registers anew.
     Reboot,
     /// The device is as it left the factory (TS E.4, Resource 5). A server has executed it, the
-    /// application has agreed if it is [asked](super::Client::defer), and the Client has de-registered.
+    /// application has agreed if it is [asked](super::DeferredRequests::defer), and the Client has de-registered.
     /// What the Objects don't keep themselves is still to be erased. The Client has started again with
     /// the accounts that are left.
     FactoryReset {
@@ -291,8 +290,8 @@ pub enum ClientEvent {
         restored: Result<(), SnapshotError>,
     },
     /// A server asks to execute a Resource (TS 5.4.5) that the application has
-    /// [deferred](super::Client::defer). The Client has made all its checks, executed nothing and
-    /// answered nothing. Answer with [`answer_execute`](super::Client::answer_execute).
+    /// [deferred](super::DeferredRequests::defer). The Client has made all its checks, executed nothing and
+    /// answered nothing. Answer with [`answer_execute`](super::DeferredRequests::answer_execute).
     ExecuteAsked {
         /// The request to answer.
         request: DeferredId,
@@ -304,8 +303,8 @@ pub enum ClientEvent {
         arguments: String,
     },
     /// A server reads or observes something (TS 5.4.1, 5.5.1) that the application has
-    /// [deferred](super::Client::defer). When the tree has the value, answer with
-    /// [`answer_read`](super::Client::answer_read).
+    /// [deferred](super::DeferredRequests::defer). When the tree has the value, answer with
+    /// [`answer_read`](super::DeferredRequests::answer_read).
     ReadAsked {
         /// The request to answer.
         request: DeferredId,
@@ -315,8 +314,8 @@ pub enum ClientEvent {
         path: Path,
     },
     /// A server asks for a Write, a Create or a Delete (TS 5.4.3, 5.4.6, 5.4.7) that the application has
-    /// [deferred](super::Client::defer). The payload is in order, and nothing has changed. Answer with
-    /// [`answer_change`](super::Client::answer_change).
+    /// [deferred](super::DeferredRequests::defer). The payload is in order, and nothing has changed. Answer with
+    /// [`answer_change`](super::DeferredRequests::answer_change).
     ChangeAsked {
         /// The request to answer.
         request: DeferredId,
@@ -392,7 +391,7 @@ pub struct DownloadStatus<'c> {
     pub announced: Option<u32>,
 }
 
-/// What the application can [defer](super::Client::defer).
+/// What the application can [defer](super::DeferredRequests::defer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DeferredOperation {

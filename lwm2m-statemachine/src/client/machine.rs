@@ -1,18 +1,14 @@
-//! The five calls that drive a Client, and where what arrives goes.
+//! The five calls that drive a Client.
 
-use lwm2m_core::{CodeKind, Instant};
+use lwm2m_core::Instant;
 
 use super::{
-    accounts::Origin,
-    event::{ClientEvent, ConnectionId, RegistrationFailure},
-    parts::Client,
-    registrations::Registrations,
-    requests::Block,
+    calls::Client,
+    event::{ClientEvent, ConnectionId},
     statistics,
-    timers::Timer,
 };
 use crate::{
-    coap::{DatagramError, Incoming, MessageRef},
+    coap::DatagramError,
     machine::{Datagram, Machine, Transmit},
 };
 
@@ -27,193 +23,35 @@ impl Machine for Client {
         now: Instant,
         datagram: Datagram<'_, ConnectionId>,
     ) -> Result<(), DatagramError> {
-        self.expire(now);
-        let connection = datagram.from;
-        if self.registrations.is_offline() || !self.is_in_use(connection) {
-            return Ok(());
-        }
-        statistics::received(&mut self.tree, now, &datagram);
-        let caller = self.registrations.caller(now, connection);
-        // Requests before the registration is answered, and after its lifetime, are met with silence:
-        // no acknowledgement and no Reset, so that a retransmission still works (TS 5.3, 5.4).
-        if caller.is_none() && is_request(datagram.payload) {
-            return Ok(());
-        }
-        let received = self.endpoint.receive(now, &datagram);
-        let origin = caller.map(|(account, caller)| Origin {
-            caller,
-            account,
-            connection,
-        });
-        let result = received.map(|incoming| {
-            if let Some(incoming) = incoming {
-                self.route(now, connection, origin, incoming);
-            }
-        });
-        self.drain(now);
-        self.follow_objects(now);
-        result
+        self.parts.receive(now, &datagram)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.expire(now);
-        self.advance_objects(now);
-        self.endpoint.handle_timeout(now);
-        self.drain(now);
-        // An Update goes out before notifications that were due earlier (TS 8.3).
-        self.register(now, Registrations::due);
-        while let Some(timer) = self.timers.pop_due(now) {
-            match timer {
-                Timer::Registration(account) => self.register(now, |registrations, context| {
-                    registrations.timer(context, account);
-                }),
-                Timer::Observation(id) => {
-                    self.report(now, |reporting, context| reporting.due(context, id));
-                }
-                Timer::Stored(account) => {
-                    self.report(now, |reporting, context| {
-                        reporting.stored_due(context, account);
-                    });
-                }
-                Timer::Deferred(id) => {
-                    let effect = self.request(now, |requests, context| requests.due(context, id));
-                    self.follow_request(now, effect);
-                }
-                Timer::Flow => self.step_flow(now),
-                Timer::Download(path) => {
-                    self.download(now, |downloads, context| downloads.due(context, path));
-                    self.follow_objects(now);
-                }
-            }
-        }
+        self.parts.do_what_is_due(now);
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_, ConnectionId>> {
-        let transmit = self.endpoint.poll_transmit()?;
-        let is_sms = || self.registrations.is_sms(transmit.to);
-        let counted = statistics::sent(&mut self.tree, transmit.payload, is_sms);
-        self.counted = counted.or(self.counted);
+        let transmit = self.parts.endpoint.poll_transmit()?;
+        let is_sms = || self.parts.registrations.is_sms(transmit.to);
+        let counted = statistics::sent(&mut self.parts.tree, transmit.payload, is_sms);
+        self.parts.counted = counted.or(self.parts.counted);
         Some(transmit)
     }
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
-        self.events.pop_front()
+        self.parts.events.pop_front()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         [
-            self.endpoint.poll_timeout(),
-            self.timers.next(),
-            self.tree.poll_timeout(),
-            self.counted,
+            self.parts.endpoint.poll_timeout(),
+            self.parts.timers.next(),
+            self.parts.tree.poll_timeout(),
+            self.parts.counted,
         ]
         .into_iter()
         .flatten()
         .min()
-    }
-}
-
-/// Incoming messages go to the part that handles them.
-impl Client {
-    /// Handles an incoming message.
-    pub(super) fn route(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        origin: Option<Origin>,
-        incoming: Incoming<'_>,
-    ) {
-        match (incoming, origin) {
-            (
-                Incoming::Request {
-                    responder,
-                    request,
-                    body,
-                },
-                Some(origin),
-            ) => {
-                self.advance_objects(now);
-                let effect = self.request(now, |requests, context| {
-                    requests.serve(context, origin, responder, &request, &body)
-                });
-                self.follow_request(now, effect);
-            }
-            (
-                Incoming::RequestBlock {
-                    responder,
-                    transfer,
-                    request,
-                    offset,
-                    more,
-                },
-                Some(origin),
-            ) => {
-                let block = Block {
-                    transfer,
-                    offset,
-                    more,
-                };
-                self.advance_objects(now);
-                self.request(now, |requests, context| {
-                    requests.serve_block(context, origin, responder, &request, block);
-                });
-            }
-            (
-                Incoming::Request { responder, .. } | Incoming::RequestBlock { responder, .. },
-                None,
-            ) => self.endpoint.ignore(responder),
-            (incoming, _) => self.route_response(now, connection, &incoming),
-        }
-    }
-
-    /// Handles an incoming message that isn't a request.
-    pub(super) fn route_response(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        incoming: &Incoming<'_>,
-    ) {
-        match *incoming {
-            Incoming::Response {
-                request,
-                ref response,
-                ..
-            } if self.download(now, |downloads, context| {
-                downloads.answered(context, request, response)
-            }) => {}
-            Incoming::Response {
-                request,
-                ref response,
-                ..
-            } => self.register(now, |registrations, context| {
-                registrations.answered(context, request, response);
-            }),
-            Incoming::RequestReset { request }
-                if self.download(now, |downloads, context| {
-                    downloads.unanswered(context, request)
-                }) => {}
-            Incoming::RequestReset { request } => self.register(now, |registrations, context| {
-                registrations.unanswered(context, request, RegistrationFailure::Reset);
-            }),
-            Incoming::NotificationReset {
-                token,
-                notification,
-            } => self.report_on(now, connection, |reporting, context, account| {
-                reporting.rejected(context, account, token, notification);
-            }),
-            Incoming::Acknowledged {
-                token,
-                notification,
-            } => self.report_on(now, connection, |reporting, context, account| {
-                reporting.acknowledged(context, account, token, notification);
-            }),
-            _ => {}
-        }
-    }
-
-    /// Whether a connection belongs to an account, and is up, or to a download.
-    pub(super) fn is_in_use(&self, connection: ConnectionId) -> bool {
-        self.registrations.is_up(connection) || self.downloads.at(connection).is_some()
     }
 }
 
@@ -247,9 +85,4 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Instant> {
         Machine::poll_timeout(self)
     }
-}
-
-/// Whether the bytes are a CoAP request.
-fn is_request(datagram: &[u8]) -> bool {
-    MessageRef::parse(datagram).is_ok_and(|message| message.code().kind() == CodeKind::Request)
 }

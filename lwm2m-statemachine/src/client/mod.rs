@@ -19,11 +19,14 @@ mod refusal;
 mod registrations;
 mod reporting;
 mod requests;
+mod routing;
 mod statistics;
 mod timers;
 mod usage;
+mod views;
 
 pub use self::{
+    calls::Client,
     config::{Announced, ClientConfig, ClientError, DownloadConfig, Reliability, Storing},
     connection::{Inbound, InboundRefusal, Session},
     event::{
@@ -33,6 +36,6 @@ pub use self::{
         StoredNotifications,
     },
     objects::ObjectSet,
-    parts::Client,
     usage::ClientUsage,
+    views::{DeferredRequests, ReportingStatus, RunningDownloads},
 };

@@ -1,8 +1,8 @@
-//! The Client, how its parts are called, and what follows from what they do, each in one place.
+//! The parts of a Client, how they are called, and what follows from what they do, each in one place.
 
 use alloc::vec::Vec;
 
-use lwm2m_core::{Instant, ObjectId, Path, ResourceId, ShortServerId};
+use lwm2m_core::{Instant, ObjectId, Path, ShortServerId};
 use lwm2m_objects::{Change, ObjectTree, WriteError, access};
 
 use super::{
@@ -23,12 +23,9 @@ use crate::{
     machine::Random,
 };
 
-/// Registration Update Trigger of the Server Object (TS E.2).
-const REGISTRATION_UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
-
-/// A LwM2M Client; see the [module](super).
+/// The parts of a Client.
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Parts {
     pub(super) tree: ObjectTree,
     pub(super) endpoint: Endpoint<ConnectionId>,
     pub(super) registrations: Registrations,
@@ -43,16 +40,9 @@ pub struct Client {
     pub(super) counted: Option<Instant>,
 }
 
-impl Client {
-    /// A Client with the accounts and Objects of a tree.
-    ///
-    /// The tree doesn't need a server account: a bootstrap may bring one (TS 5.2.4).
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError`]: for an invalid configuration, a tree without a mandatory Object (Security,
-    /// Server, Device), and two accounts of one server.
-    pub fn new(config: ClientConfig, tree: ObjectTree) -> Result<Self, ClientError> {
+impl Parts {
+    /// See [`Client::new`](super::Client::new).
+    pub(super) fn new(config: ClientConfig, tree: ObjectTree) -> Result<Self, ClientError> {
         let identity = config.check()?;
         config::check_objects(&tree)?;
         accounts::check(&tree)?;
@@ -95,10 +85,8 @@ impl Client {
         })
     }
 
-    /// Starts the Client: it asks for a connection to every server, and registers. So it does with
-    /// servers whose accounts come later. While it leaves them for a Factory Reset, which starts it again,
-    /// the call has no effect. Downloads that its Objects need, such as firmware, begin too.
-    pub fn start(&mut self, now: Instant) {
+    /// See [`Client::start`](super::Client::start).
+    pub(super) fn start(&mut self, now: Instant) {
         if self.flows.is_leaving() {
             return;
         }
@@ -109,7 +97,7 @@ impl Client {
 }
 
 /// The parts are called, and what they ask of each other is done.
-impl Client {
+impl Parts {
     /// Ends the registrations whose lifetime is over, before anything else (TS 5.3).
     pub(super) fn expire(&mut self, now: Instant) {
         self.register(now, Registrations::expire);
@@ -275,7 +263,7 @@ impl Client {
 }
 
 /// How flows, registrations and connections end.
-impl Client {
+impl Parts {
     /// Takes the next step: when the answer has left, the Client leaves its servers, and when it has left
     /// them, the flow is at its end.
     pub(super) fn step_flow(&mut self, now: Instant) {
@@ -336,7 +324,7 @@ impl Client {
 }
 
 /// What follows from requests and changes.
-impl Client {
+impl Parts {
     /// Does what follows from a request of a server.
     pub(super) fn follow_request(&mut self, now: Instant, effect: Effect) {
         match effect {
@@ -361,7 +349,7 @@ impl Client {
                 path,
                 arguments,
             } => {
-                if let Some(account) = self.triggered(path) {
+                if let Some(account) = self.registrations.triggered(path) {
                     return self.register(now, |registrations, context| {
                         registrations.update(context, account);
                     });
@@ -418,8 +406,8 @@ impl Client {
     /// they know has changed.
     pub(super) fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
         let mut paths: Vec<Path> = paths.into_iter().collect();
-        let mut gone = self.gone(&paths);
-        let rights = self.without_rights_on(&gone);
+        let mut gone = gone(&self.tree, &paths);
+        let rights = without_rights_on(&mut self.tree, &gone);
         gone.extend_from_slice(&rights);
         paths.extend(rights);
         if paths
@@ -455,33 +443,6 @@ impl Client {
         }
     }
 
-    /// The Objects and Object Instances among these paths that are no longer there.
-    pub(super) fn gone(&self, paths: &[Path]) -> Vec<Path> {
-        let is_gone = |path: &&Path| {
-            path.object().is_some()
-                && path.resource().is_none()
-                && !self.tree.target(**path).exists()
-        };
-        paths.iter().filter(is_gone).copied().collect()
-    }
-
-    /// Deletes the Access Control Object Instances about Object Instances that are gone, whoever deleted
-    /// these (TS 7.3.1.2.2). Returns what was deleted.
-    pub(super) fn without_rights_on(&mut self, gone: &[Path]) -> Vec<Path> {
-        let about = gone.iter().filter_map(|path| match path {
-            Path::Instance(object, instance) => Some((*object, *instance)),
-            _ => None,
-        });
-        let about =
-            about.flat_map(|(object, instance)| access::deleted(&self.tree, object, instance));
-        let changes: Vec<Change> = about.collect();
-        if changes.is_empty() || self.tree.is_holding() {
-            return Vec::new();
-        }
-        // An Object that keeps them gives no right on what isn't there.
-        self.tree.change(changes).unwrap_or_default()
-    }
-
     /// Brings the Objects to this moment: times are read as of now, and what has changed by itself counts,
     /// access rights among it, before anything is answered.
     pub(super) fn advance_objects(&mut self, now: Instant) {
@@ -498,14 +459,28 @@ impl Client {
         }
         self.download(now, Downloads::follow);
     }
+}
 
-    /// The account whose Registration Update Trigger this is.
-    pub(super) fn triggered(&self, path: Path) -> Option<AccountId> {
-        match path {
-            Path::Resource(ObjectId::SERVER, instance, REGISTRATION_UPDATE_TRIGGER) => {
-                self.registrations.account_of(instance)
-            }
-            _ => None,
-        }
+/// The Objects and Object Instances among these paths that are no longer there.
+fn gone(tree: &ObjectTree, paths: &[Path]) -> Vec<Path> {
+    let is_gone = |path: &&Path| {
+        path.object().is_some() && path.resource().is_none() && !tree.target(**path).exists()
+    };
+    paths.iter().filter(is_gone).copied().collect()
+}
+
+/// Deletes the Access Control Object Instances about Object Instances that are gone, whoever deleted these
+/// (TS 7.3.1.2.2). Returns what was deleted.
+fn without_rights_on(tree: &mut ObjectTree, gone: &[Path]) -> Vec<Path> {
+    let about = gone.iter().filter_map(|path| match path {
+        Path::Instance(object, instance) => Some((*object, *instance)),
+        _ => None,
+    });
+    let about = about.flat_map(|(object, instance)| access::deleted(tree, object, instance));
+    let changes: Vec<Change> = about.collect();
+    if changes.is_empty() || tree.is_holding() {
+        return Vec::new();
     }
+    // An Object that keeps them gives no right on what isn't there.
+    tree.change(changes).unwrap_or_default()
 }

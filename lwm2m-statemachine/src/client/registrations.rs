@@ -10,7 +10,7 @@ mod retry;
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
-use lwm2m_core::{InstanceId, Instant, ShortServerId};
+use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
 use self::registration::{Outcome, Registration, Step};
@@ -26,6 +26,9 @@ use super::{
     timers::{Timer, Timers},
 };
 use crate::coap::{Endpoint, MessageRef, RequestId};
+
+/// Registration Update Trigger of the Server Object (TS E.2).
+const UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
 
 /// The registrations of a Client, one for each account, and the names of their connections.
 #[derive(Debug)]
@@ -390,6 +393,14 @@ impl Registrations {
         let mut all = self.all.iter().map(|registration| &registration.account);
         let of = |account: &&accounts::Account| account.server_instance == Some(server_instance);
         all.find(of).map(|account| account.id)
+    }
+
+    /// The account whose Registration Update Trigger this is (TS E.2).
+    pub(super) fn triggered(&self, path: Path) -> Option<AccountId> {
+        match path {
+            Path::Resource(ObjectId::SERVER, instance, UPDATE_TRIGGER) => self.account_of(instance),
+            _ => None,
+        }
     }
 
     fn ids(&self, of: impl Fn(&Registration) -> bool) -> Vec<AccountId> {

@@ -466,7 +466,7 @@ fn requests_of_a_bootstrap_server_at_the_uri_of_a_server_are_never_served_as_the
     assert_eq!(to_server, (account(0), Code::CONTENT));
     let to_bootstrap = asked(of_bootstrap, observe(0, "/3/0/9"));
     assert_eq!(to_bootstrap, (account(1), Code::BAD_REQUEST));
-    let observed: Vec<_> = hosts.client.observations().collect();
+    let observed: Vec<_> = hosts.client.reporting().observations().collect();
     assert!(
         matches!(&observed[..], [one] if one.account == account(0)),
         "{observed:?}"

@@ -107,7 +107,10 @@ fn the_lower_level_prevails_until_it_is_unset() {
         let link = discovered(&mut bench, "/3/0/9");
         assert_eq!(link.strip_prefix("</3/0/9>").unwrap_or_default(), expected);
     }
-    assert_eq!(bench.client.attributes(server_id(101)).next(), None);
+    assert_eq!(
+        bench.client.reporting().attributes(server_id(101)).next(),
+        None
+    );
 }
 
 #[test]
@@ -163,6 +166,7 @@ fn a_write_attributes_is_done_whole_or_not_at_all() {
         assert_eq!(code, Code::BAD_REQUEST, "{shown}");
         let set: Vec<(Path, String)> = bench
             .client
+            .reporting()
             .attributes(server_id(101))
             .map(|(path, attributes)| (path, attributes.to_string()))
             .collect();
@@ -260,9 +264,12 @@ fn a_server_sets_attributes_without_a_right_and_is_told_its_own_alone() {
         two.code(0, write_attributes("/3/0/7", "gt&lt")),
         Code::CHANGED
     );
-    let attributes = two.client.attributes(server_id(102)).count();
+    let attributes = two.client.reporting().attributes(server_id(102)).count();
     assert_eq!(attributes, 2);
-    assert_eq!(two.client.attributes(server_id(101)).next(), None);
+    assert_eq!(
+        two.client.reporting().attributes(server_id(101)).next(),
+        None
+    );
 }
 
 #[test]
@@ -352,6 +359,6 @@ fn attributes_go_with_the_account_of_their_server() {
             *securities = Store::of([(InstanceId::ZERO, first)]);
         });
     two.client.changed(now, path("/0/1"));
-    let counts = [101, 102].map(|id| two.client.attributes(server_id(id)).count());
+    let counts = [101, 102].map(|id| two.client.reporting().attributes(server_id(id)).count());
     assert_eq!(counts, [1, 0]);
 }

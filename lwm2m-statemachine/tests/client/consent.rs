@@ -33,6 +33,7 @@ fn bench() -> Bench {
     bench.accept_register();
     bench
         .client
+        .deferred()
         .defer(DeferredOperation::Change, path("/26242"));
     bench
 }
@@ -144,7 +145,10 @@ fn nothing_changes_before_the_application_agrees() {
         bench.pass(Duration::from_secs(20));
         assert_eq!([interval(&bench, 0), interval(&bench, 1)], before);
         bench.all_sent();
-        assert_eq!(bench.client.answer_change(bench.now, id, Ok(())), Ok(code));
+        assert_eq!(
+            bench.client.deferred().answer_change(bench.now, id, Ok(())),
+            Ok(code)
+        );
         let messages = bench.all_sent();
         assert_eq!(messages[0].code(), code);
         assert_ne!([interval(&bench, 0), interval(&bench, 1)], before);
@@ -172,17 +176,21 @@ fn the_application_refuses_a_change_with_a_code_of_the_operation() {
         let now = bench.now;
         let wrong = bench
             .client
+            .deferred()
             .answer_change(now, id, Err(Code::NOT_ACCEPTABLE));
         let invalid = InvalidAnswer::Code(operation, Code::NOT_ACCEPTABLE);
         assert_eq!(wrong, Err(DeferredError::Invalid(invalid)));
-        let other = bench.client.answer_execute(now, id, Ok(()));
+        let other = bench.client.deferred().answer_execute(now, id, Ok(()));
         let invalid = InvalidAnswer::Operation(DeferredOperation::Execute);
         assert_eq!(other, Err(DeferredError::Invalid(invalid)));
-        assert_eq!(bench.client.answer_change(now, id, Err(code)), Ok(code));
+        assert_eq!(
+            bench.client.deferred().answer_change(now, id, Err(code)),
+            Ok(code)
+        );
         assert_eq!(bench.sent().code(), code);
         assert_eq!(interval(&bench, 0), Some(Value::Integer(5)));
         assert_eq!(interval(&bench, 1), None);
-        let again = bench.client.answer_change(now, id, Ok(()));
+        let again = bench.client.deferred().answer_change(now, id, Ok(()));
         assert_eq!(again, Err(DeferredError::NotOpen(id)));
     }
 }
@@ -237,7 +245,7 @@ fn a_change_is_checked_again_when_the_application_agrees() {
         path: path("/26242/0"),
     }];
     bench.client.change(now, gone).unwrap();
-    let answered = bench.client.answer_change(now, id, Ok(()));
+    let answered = bench.client.deferred().answer_change(now, id, Ok(()));
     assert_eq!(answered, Ok(Code::NOT_FOUND));
     // The identifier is taken.
     let named = tlv(Method::Post, "/26242", &[0x08, 2, 0x03, 0xC1, 0x01, 0x07]);
@@ -252,7 +260,7 @@ fn a_change_is_checked_again_when_the_application_agrees() {
         },
     ];
     bench.client.change(now, taken).unwrap();
-    let answered = bench.client.answer_change(now, id, Ok(()));
+    let answered = bench.client.deferred().answer_change(now, id, Ok(()));
     assert_eq!(answered, Ok(Code::BAD_REQUEST));
     // Another one is chosen than at first.
     let (id, _, changes) = asked_again(&mut bench, create());
@@ -262,7 +270,7 @@ fn a_change_is_checked_again_when_the_application_agrees() {
     };
     bench.client.change(now, [taken]).unwrap();
     bench.all_sent();
-    let answered = bench.client.answer_change(now, id, Ok(()));
+    let answered = bench.client.deferred().answer_change(now, id, Ok(()));
     assert_eq!(answered, Ok(Code::CREATED));
     let sent = bench.all_sent();
     let answer = sent.iter().find(|sent| sent.code() == Code::CREATED);
@@ -286,6 +294,7 @@ fn a_right_that_is_lost_meanwhile_refuses_the_change() {
         tree.add(job.with(InstanceId::ZERO, 1, 5));
     });
     two.client
+        .deferred()
         .defer(DeferredOperation::Change, path("/26242/0/1"));
     let wire = write().finish(MessageType::Confirmable, 0x6666, Token::EMPTY);
     two.datagram(1, wire.as_ref());
@@ -297,7 +306,7 @@ fn a_right_that_is_lost_meanwhile_refuses_the_change() {
         .object(now, ObjectId::ACCESS_CONTROL, |store: &mut Store| {
             *store = rights(AccessRights::READ);
         });
-    let answered = two.client.answer_change(now, request, Ok(()));
+    let answered = two.client.deferred().answer_change(now, request, Ok(()));
     assert_eq!(answered, Ok(Code::UNAUTHORIZED));
 }
 
@@ -305,9 +314,10 @@ fn a_right_that_is_lost_meanwhile_refuses_the_change() {
 fn only_changes_of_what_is_named_are_asked_about() {
     let mut bench = bench();
     let all = path("/26242");
-    assert!(bench.client.stop_deferring(DeferredOperation::Change, all));
+    assert!(bench.client.deferred().stop(DeferredOperation::Change, all));
     bench
         .client
+        .deferred()
         .defer(DeferredOperation::Change, path("/26242/0/2"));
     // Another Resource, and another Object Instance.
     assert_eq!(bench.code(write()), Code::CHANGED);
@@ -325,7 +335,11 @@ fn only_changes_of_what_is_named_are_asked_about() {
     ] {
         let (id, ..) = asked_again(&mut bench, request);
         let refused = Err(Code::METHOD_NOT_ALLOWED);
-        bench.client.answer_change(bench.now, id, refused).unwrap();
+        bench
+            .client
+            .deferred()
+            .answer_change(bench.now, id, refused)
+            .unwrap();
     }
 }
 
@@ -336,7 +350,11 @@ fn a_change_that_was_agreed_to_is_notified() {
     bench.request(b"o", observe(0, "/26242/0/1"));
     bench.events();
     let (id, ..) = asked(&mut bench, write());
-    bench.client.answer_change(bench.now, id, Ok(())).unwrap();
+    bench
+        .client
+        .deferred()
+        .answer_change(bench.now, id, Ok(()))
+        .unwrap();
     bench.pass(Duration::ZERO);
     let sent = bench.all_sent();
     let notified = sent.iter().any(|sent| sent.message().observe().is_some());

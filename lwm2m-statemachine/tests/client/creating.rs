@@ -298,7 +298,10 @@ fn a_delete_ends_what_all_servers_have_below_it() {
     };
     assert!(events.contains(&deleted), "{events:?}");
     for server in [101, 102] {
-        assert_eq!(two.client.attributes(server_id(server)).next(), None);
+        assert_eq!(
+            two.client.reporting().attributes(server_id(server)).next(),
+            None
+        );
     }
     // Its Access Control Object Instance goes, the one of the Object stays.
     assert_eq!(controls(&two).len(), 1);
@@ -363,7 +366,10 @@ fn what_the_application_deletes_takes_everything_with_it() {
     let [first, second] = after_updates(&mut two, 1);
     assert_eq!(first, []);
     assert_eq!(second, [(Code::NOT_FOUND, MessageType::Confirmable)]);
-    assert_eq!(two.client.attributes(server_id(101)).next(), None);
+    assert_eq!(
+        two.client.reporting().attributes(server_id(101)).next(),
+        None
+    );
     assert_eq!(controls(&two).len(), 1);
 }
 

@@ -30,8 +30,8 @@ fn bench_with(configure: impl FnOnce(&mut ClientConfig)) -> Bench {
     configure(&mut config);
     let mut bench = Bench::with_config(config, Server::new(server_id(101), 86_400));
     bench.accept_register();
-    bench.client.defer(Execute, path("/3/0/4"));
-    bench.client.defer(Read, path("/3/0/9"));
+    bench.client.deferred().defer(Execute, path("/3/0/4"));
+    bench.client.deferred().defer(Read, path("/3/0/9"));
     bench
 }
 
@@ -96,7 +96,10 @@ fn the_application_is_asked_before_an_answer_leaves_and_answers_at_once() {
         (*asker, *target, &**arguments),
         (account(0), path("/3/0/4"), "0='now',1")
     );
-    let answered = bench.client.answer_execute(bench.now, *request, Ok(()));
+    let answered = bench
+        .client
+        .deferred()
+        .answer_execute(bench.now, *request, Ok(()));
     assert_eq!(answered, Ok(Code::CHANGED));
     let answer = bench.sent();
     assert_eq!(answer.kind(), MessageType::Acknowledgement);
@@ -114,7 +117,10 @@ fn the_application_may_refuse_with_each_code_of_the_operation() {
     for code in codes.skip(1).chain([Code::INTERNAL_SERVER_ERROR]) {
         let mut bench = bench();
         let request = asks_to_reboot(&mut bench);
-        let answered = bench.client.answer_execute(bench.now, request, Err(code));
+        let answered = bench
+            .client
+            .deferred()
+            .answer_execute(bench.now, request, Err(code));
         assert_eq!(answered, Ok(code));
         assert_eq!(bench.sent().code(), code);
         assert!(bench.events().is_empty());
@@ -123,7 +129,10 @@ fn the_application_may_refuse_with_each_code_of_the_operation() {
     for code in codes.skip(1).chain([Code::INTERNAL_SERVER_ERROR]) {
         let mut bench = bench();
         let request = asks_to_read(&mut bench);
-        let answered = bench.client.answer_read(bench.now, request, Err(code));
+        let answered = bench
+            .client
+            .deferred()
+            .answer_read(bench.now, request, Err(code));
         assert_eq!(answered, Ok(code));
         assert_eq!(bench.sent().code(), code);
     }
@@ -141,21 +150,24 @@ fn an_answer_that_cannot_be_is_not_taken() {
         Code::NOT_ACCEPTABLE,
         Code::SERVICE_UNAVAILABLE,
     ] {
-        let refused = bench.client.answer_execute(now, request, Err(code));
+        let refused = bench
+            .client
+            .deferred()
+            .answer_execute(now, request, Err(code));
         assert_eq!(
             refused,
             Err(InvalidAnswer::Code(Operation::Execute, code).into())
         );
     }
-    let wrong = bench.client.answer_read(now, request, Ok(()));
+    let wrong = bench.client.deferred().answer_read(now, request, Ok(()));
     assert_eq!(wrong, Err(InvalidAnswer::Operation(Read).into()));
     assert!(bench.all_sent().is_empty());
     assert_eq!(
-        bench.client.answer_execute(now, request, Ok(())),
+        bench.client.deferred().answer_execute(now, request, Ok(())),
         Ok(Code::CHANGED)
     );
     assert_eq!(bench.sent().code(), Code::CHANGED);
-    let twice = bench.client.answer_execute(now, request, Ok(()));
+    let twice = bench.client.deferred().answer_execute(now, request, Ok(()));
     assert_eq!(twice, Err(DeferredError::NotOpen(request)));
     assert!(bench.all_sent().is_empty());
 }
@@ -171,7 +183,10 @@ fn an_answer_that_takes_a_while_is_separate() {
         (acknowledgement.kind(), acknowledgement.code()),
         (MessageType::Acknowledgement, Code::EMPTY)
     );
-    let answered = bench.client.answer_execute(bench.now, request, Ok(()));
+    let answered = bench
+        .client
+        .deferred()
+        .answer_execute(bench.now, request, Ok(()));
     assert_eq!(answered, Ok(Code::CHANGED));
     let answer = bench.sent();
     assert_eq!(
@@ -200,6 +215,7 @@ fn a_retransmission_asks_nobody_twice() {
     assert!(bench.events().is_empty());
     bench
         .client
+        .deferred()
         .answer_execute(bench.now, request, Ok(()))
         .unwrap();
     assert_eq!(bench.sent().code(), Code::CHANGED);
@@ -217,6 +233,7 @@ fn a_non_confirmable_request_has_a_non_confirmable_answer() {
         assert!(bench.all_sent().is_empty());
         bench
             .client
+            .deferred()
             .answer_execute(bench.now, request, Ok(()))
             .unwrap();
         let answer = bench.sent();
@@ -244,7 +261,10 @@ fn an_application_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
         bench.pass(Duration::from_millis(1));
         assert_eq!(bench.sent().code(), Code::INTERNAL_SERVER_ERROR);
         assert_ended(&mut bench, request, DeferredEnd::TimedOut);
-        let late = bench.client.answer_execute(bench.now, request, Ok(()));
+        let late = bench
+            .client
+            .deferred()
+            .answer_execute(bench.now, request, Ok(()));
         assert_eq!(late, Err(DeferredError::NotOpen(request)));
         assert!(bench.all_sent().is_empty() && bench.events().is_empty());
     }
@@ -262,6 +282,7 @@ fn as_many_requests_wait_as_may_and_one_more_is_refused() {
     bench.works();
     bench
         .client
+        .deferred()
         .answer_execute(bench.now, first, Ok(()))
         .unwrap();
     bench.all_sent();
@@ -280,7 +301,10 @@ fn what_waits_ends_with_its_registration() {
         reason: DeferredEnd::RegistrationEnded,
     };
     assert!(lost.events().contains(&ended));
-    let late = lost.client.answer_execute(lost.now, request, Ok(()));
+    let late = lost
+        .client
+        .deferred()
+        .answer_execute(lost.now, request, Ok(()));
     assert_eq!(late, Err(DeferredError::NotOpen(request)));
     assert!(lost.all_sent().is_empty());
 
@@ -322,9 +346,9 @@ fn only_what_is_named_is_deferred_and_only_as_long() {
     write.payload(b"Z");
     assert_eq!(bench.code(write), Code::CHANGED);
     bench.events();
-    assert!(bench.client.stop_deferring(Execute, path("/3/0/4")));
-    assert!(!bench.client.stop_deferring(Execute, path("/3/0/4")));
-    assert!(!bench.client.stop_deferring(Execute, path("/3/0/9")));
+    assert!(bench.client.deferred().stop(Execute, path("/3/0/4")));
+    assert!(!bench.client.deferred().stop(Execute, path("/3/0/4")));
+    assert!(!bench.client.deferred().stop(Execute, path("/3/0/9")));
     assert_eq!(bench.code(reboot()), Code::CHANGED);
     assert!(matches!(bench.events()[..], [ClientEvent::Execute { .. }]));
 }
@@ -333,14 +357,17 @@ fn only_what_is_named_is_deferred_and_only_as_long() {
 fn an_object_or_an_instance_stands_for_all_its_resources() {
     for named in ["/3", "/3/0"] {
         let mut bench = Bench::new();
-        bench.client.defer(Execute, path(named));
+        bench.client.deferred().defer(Execute, path(named));
         asks_to_reboot(&mut bench);
     }
     // A Read of a level above would contain the slow value as well.
     for target in ["/3", "/3/0"] {
         let mut bench = bench();
         let request = asks(&mut bench, MessageType::Confirmable, b"r", get(target));
-        let answered = bench.client.answer_read(bench.now, request, Ok(()));
+        let answered = bench
+            .client
+            .deferred()
+            .answer_read(bench.now, request, Ok(()));
         assert_eq!(answered, Ok(Code::CONTENT));
         assert!(bench.sent().payload().len() > 100);
     }
@@ -350,8 +377,8 @@ fn an_object_or_an_instance_stands_for_all_its_resources() {
 #[test]
 fn what_is_refused_anyway_asks_nobody() {
     let mut bench = bench();
-    bench.client.defer(Execute, path("/3"));
-    bench.client.defer(Read, path("/3"));
+    bench.client.deferred().defer(Execute, path("/3"));
+    bench.client.deferred().defer(Read, path("/3"));
     let mut bad = reboot();
     bad.payload(b"0,0");
     let mut format = get("/3/0/9");
@@ -381,7 +408,10 @@ fn a_slow_read_is_answered_with_the_value_of_then() {
         bench.pass(Duration::from_secs(10));
         assert_eq!(bench.sent().code(), Code::EMPTY);
         bench.client.set(bench.now, path("/3/0/9"), 42).unwrap();
-        let answered = bench.client.answer_read(bench.now, request, Ok(()));
+        let answered = bench
+            .client
+            .deferred()
+            .answer_read(bench.now, request, Ok(()));
         assert_eq!(answered, Ok(Code::CONTENT));
         let answer = bench.sent();
         let expected: &[u8] = match accept {
@@ -402,6 +432,7 @@ fn a_large_answer_that_comes_later_goes_in_blocks() {
     let request = asks(&mut bench, MessageType::Confirmable, b"b", request);
     bench
         .client
+        .deferred()
         .answer_read(bench.now, request, Ok(()))
         .unwrap();
     let answer = bench.sent();
@@ -439,6 +470,7 @@ fn an_observation_begins_with_its_answer() {
     assert_notifies(&mut bench, None);
     bench
         .client
+        .deferred()
         .answer_read(bench.now, request, Ok(()))
         .unwrap();
     let answer = bench.sent();
@@ -470,7 +502,10 @@ fn a_notification_never_overtakes_the_answer_that_begins_its_observation() {
         assert_eq!(bench.sent().code(), Code::EMPTY);
         bench.client.update(bench.now, account(0));
         let update = bench.sent();
-        let answered = bench.client.answer_read(bench.now, request, Ok(()));
+        let answered = bench
+            .client
+            .deferred()
+            .answer_read(bench.now, request, Ok(()));
         assert_eq!(answered, Ok(Code::CONTENT));
         bench.client.set(bench.now, path("/3/0/9"), 42).unwrap();
         bench.pass(Duration::from_millis(1500));
@@ -500,6 +535,7 @@ fn an_observe_that_is_refused_or_cancelled_meanwhile_begins_nothing() {
     let answer = Err(Code::INTERNAL_SERVER_ERROR);
     refused
         .client
+        .deferred()
         .answer_read(refused.now, request, answer)
         .unwrap();
     assert_eq!(refused.sent().message().observe(), None);
@@ -520,6 +556,7 @@ fn an_observe_that_is_refused_or_cancelled_meanwhile_begins_nothing() {
     );
     cancelled
         .client
+        .deferred()
         .answer_read(cancelled.now, request, Ok(()))
         .unwrap();
     let answer = cancelled.sent();
@@ -537,13 +574,14 @@ fn an_observe_that_is_refused_or_cancelled_meanwhile_begins_nothing() {
 fn what_the_machine_does_itself_follows_from_consent() {
     for consent in [true, false] {
         let mut bench = bench();
-        bench.client.defer(Execute, path("/1"));
+        bench.client.deferred().defer(Execute, path("/1"));
         let trigger = on(Method::Post, "/1/0/8");
         let request = asks(&mut bench, MessageType::Confirmable, b"u", trigger);
         let refusal = Code::METHOD_NOT_ALLOWED;
         let result = if consent { Ok(()) } else { Err(refusal) };
         bench
             .client
+            .deferred()
             .answer_execute(bench.now, request, result)
             .unwrap();
         let sent = bench.all_sent();
@@ -564,8 +602,8 @@ fn a_right_that_is_lost_meanwhile_is_missing_at_the_answer() {
     let mut two = Two::with(servers, |tree| {
         tree.add(access_control([access(3, 0, [all, all])]));
     });
-    two.client.defer(Execute, path("/3/0/4"));
-    two.client.defer(Read, path("/3/0/9"));
+    two.client.deferred().defer(Execute, path("/3/0/4"));
+    two.client.deferred().defer(Read, path("/3/0/9"));
     for (id, request) in [(1001, reboot()), (1002, get("/3/0/9"))] {
         let wire = request.finish(MessageType::Confirmable, id, Token::new(b"t").unwrap());
         two.datagram(1, wire.as_ref());
@@ -581,10 +619,12 @@ fn a_right_that_is_lost_meanwhile_is_missing_at_the_answer() {
     while let Some(event) = two.client.poll_event() {
         answered.push(match event {
             ClientEvent::ExecuteAsked { request, .. } => {
-                two.client.answer_execute(two.now, request, Ok(()))
+                two.client
+                    .deferred()
+                    .answer_execute(two.now, request, Ok(()))
             }
             ClientEvent::ReadAsked { request, .. } => {
-                two.client.answer_read(two.now, request, Ok(()))
+                two.client.deferred().answer_read(two.now, request, Ok(()))
             }
             event => panic!("{event:?}"),
         });
@@ -604,7 +644,11 @@ fn a_cancelled_observe_that_waits_takes_no_other_observation_with_it() {
         b"1",
         observe(0, "/3/0/9"),
     );
-    bench.client.answer_read(bench.now, first, Ok(())).unwrap();
+    bench
+        .client
+        .deferred()
+        .answer_read(bench.now, first, Ok(()))
+        .unwrap();
     assert!(bench.sent().message().observe().is_some());
     bench.events();
     let second = asks(
@@ -616,7 +660,11 @@ fn a_cancelled_observe_that_waits_takes_no_other_observation_with_it() {
     let cancelled = bench.request(b"2", observe(1, "/3/0/9"));
     assert_eq!(cancelled.code(), Code::CONTENT);
     assert!(bench.events().is_empty());
-    bench.client.answer_read(bench.now, second, Ok(())).unwrap();
+    bench
+        .client
+        .deferred()
+        .answer_read(bench.now, second, Ok(()))
+        .unwrap();
     assert_eq!(bench.sent().message().observe(), None);
     assert_notifies(&mut bench, Some(b"1"));
 }
@@ -638,6 +686,7 @@ fn a_cancel_by_path_is_for_an_observe_that_waits_too() {
     );
     bench
         .client
+        .deferred()
         .answer_read(bench.now, request, Ok(()))
         .unwrap();
     assert_eq!(bench.sent().message().observe(), None);
@@ -649,7 +698,7 @@ fn a_cancel_by_path_is_for_an_observe_that_waits_too() {
 #[test]
 fn of_two_observes_with_one_token_the_newer_one_counts() {
     let mut bench = bench();
-    bench.client.defer(Read, path("/3/0/13"));
+    bench.client.deferred().defer(Read, path("/3/0/13"));
     let older = asks(
         &mut bench,
         MessageType::Confirmable,
@@ -665,6 +714,7 @@ fn of_two_observes_with_one_token_the_newer_one_counts() {
     for request in [newer, older] {
         bench
             .client
+            .deferred()
             .answer_read(bench.now, request, Ok(()))
             .unwrap();
         bench.sent();
@@ -697,7 +747,10 @@ fn answers_under_way_end_with_the_registration() {
     bench.pass(Duration::from_secs(20));
     bench.all_sent();
     for request in [first, second] {
-        let answered = bench.client.answer_execute(bench.now, request, Ok(()));
+        let answered = bench
+            .client
+            .deferred()
+            .answer_execute(bench.now, request, Ok(()));
         assert_eq!(answered, Ok(Code::CHANGED));
     }
     assert_eq!(bench.sent().message().token().as_bytes(), b"e");
@@ -718,7 +771,10 @@ fn observes_late(bench: &mut Bench, token: &[u8]) {
     bench.pass(Duration::from_secs(5));
     assert_eq!(bench.sent().kind(), MessageType::Acknowledgement);
     assert_eq!(
-        bench.client.answer_read(bench.now, request, Ok(())),
+        bench
+            .client
+            .deferred()
+            .answer_read(bench.now, request, Ok(())),
         Ok(Code::CONTENT)
     );
 }
@@ -763,7 +819,7 @@ fn a_first_answer_that_fails_ends_no_later_observation() {
         let mut bench = bench();
         observes_late(&mut bench, b"o");
         let old = bench.sent();
-        bench.client.stop_deferring(Read, path("/3/0/9"));
+        bench.client.deferred().stop(Read, path("/3/0/9"));
         bench.request(b"o", observe(0, "/3/0/9"));
         bench.events();
         if is_rejected {
@@ -795,13 +851,16 @@ fn an_observation_whose_answer_cannot_be_sent_does_not_begin() {
     bench.pass(Duration::from_secs(5));
     bench.all_sent();
     bench.events();
-    let answered = bench.client.answer_read(bench.now, request, Ok(()));
+    let answered = bench
+        .client
+        .deferred()
+        .answer_read(bench.now, request, Ok(()));
     assert!(
         matches!(answered, Err(DeferredError::Overload(_))),
         "{answered:?}"
     );
     assert_eq!(bench.events(), []);
-    let observed: Vec<_> = bench.client.observations().collect();
+    let observed: Vec<_> = bench.client.reporting().observations().collect();
     assert_eq!(observed.len(), 1);
     assert_eq!(observed[0].token.as_bytes(), b"1");
 }

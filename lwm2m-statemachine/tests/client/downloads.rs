@@ -237,7 +237,7 @@ impl Rig {
 
     /// The package is there and was verified once, and nothing of the download is left.
     #[track_caller]
-    fn expect_complete(&self) {
+    fn expect_complete(&mut self) {
         assert_eq!(self.state(), (2, 0));
         let flash = self.flash.lock().unwrap();
         assert!(
@@ -245,13 +245,14 @@ impl Rig {
             "the bytes are those of the image"
         );
         assert_eq!(flash.verified, 1);
+        drop(flash);
         let bytes = u64::try_from(self.image.len()).unwrap();
         assert_eq!(self.outcome(), Some(DownloadOutcome::Complete { bytes }));
         self.expect_over();
     }
 
     #[track_caller]
-    fn expect_failed(&self, result: i64, failure: FetchFailure) {
+    fn expect_failed(&mut self, result: i64, failure: FetchFailure) {
         assert_eq!(self.state(), (0, result));
         assert_eq!(self.outcome(), Some(DownloadOutcome::Failed(failure)));
         assert_eq!(self.flash.lock().unwrap().bytes, [0; 0], "it is discarded");
@@ -259,8 +260,8 @@ impl Rig {
     }
 
     #[track_caller]
-    fn expect_over(&self) {
-        assert_eq!(self.bench.client.downloads().count(), 0);
+    fn expect_over(&mut self) {
+        assert_eq!(self.bench.client.downloads().all().count(), 0);
         if let Some(connection) = self.connection {
             let closed = ClientEvent::Disconnect { connection };
             assert!(self.events.contains(&closed), "the connection is closed");
@@ -316,7 +317,7 @@ fn firmware_by_a_coap_uri_is_fetched_block_by_block() {
     assert_eq!((block.number(), block.size()), (0, 64));
     let response = rig.block(&request);
     rig.answer(&request, response);
-    let download = rig.bench.client.downloads().next().unwrap();
+    let download = rig.bench.client.downloads().all().next().unwrap();
     assert_eq!((download.received, download.announced), (64, Some(1000)));
 
     rig.serve(100);
@@ -707,8 +708,8 @@ fn the_application_may_give_up_a_download() {
     rig.connection = rig.asked_connection();
     let (now, failure) = (rig.bench.now, FetchFailure::InvalidUri);
     let client = &mut rig.bench.client;
-    assert!(client.give_up_download(now, path("/5/0/1"), failure));
-    assert!(!client.give_up_download(now, path("/5/0/1"), failure));
+    assert!(client.downloads().give_up(now, path("/5/0/1"), failure));
+    assert!(!client.downloads().give_up(now, path("/5/0/1"), failure));
     rig.note_events();
     rig.expect_failed(7, failure);
 }
@@ -841,7 +842,10 @@ fn software_is_fetched_one_component_after_the_other() {
     for id in 0..3 {
         assert_eq!(state(&rig, id), Some(Value::Integer(1)), "DOWNLOAD STARTED");
         rig.connect();
-        assert_eq!(rig.bench.client.downloads().count(), 3 - usize::from(id));
+        assert_eq!(
+            rig.bench.client.downloads().all().count(),
+            3 - usize::from(id)
+        );
         let request = rig.request().unwrap();
         assert_eq!(request.path(), format!("/package/{id}"));
         assert_eq!(request.message().uri_host(), None);
@@ -879,7 +883,8 @@ fn a_failed_download_of_software_has_its_own_results() {
             let now = rig.bench.now;
             rig.bench
                 .client
-                .give_up_download(now, path("/9/0/3"), failure);
+                .downloads()
+                .give_up(now, path("/9/0/3"), failure);
             let read = rig.bench.client.tree().get(path("/9/0/9"));
             assert_eq!(read, Some(Value::Integer(result)));
         }
@@ -907,7 +912,7 @@ fn the_application_may_fetch_itself() {
     request.payload(URI.as_bytes());
     assert_eq!(bench.code(request), Code::CHANGED);
     assert_eq!(*fetched.lock().unwrap(), [(URI.to_owned(), 0)]);
-    assert_eq!(bench.client.downloads().count(), 0);
+    assert_eq!(bench.client.downloads().all().count(), 0);
     let firmware = ObjectId::FIRMWARE_UPDATE;
     let now = bench.now;
     let downloaded = bench
@@ -946,6 +951,7 @@ fn whatever_is_lost_the_package_is_whole() {
                 .bench
                 .client
                 .downloads()
+                .all()
                 .all(|known| known.received == 0);
             if one_in(40) && (rig.etag.is_some() || at_start) && changed < 1000 {
                 changed += 1;

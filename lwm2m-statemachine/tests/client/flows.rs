@@ -111,7 +111,7 @@ fn a_reboot_comes_when_the_answer_has_left_and_registers_anew() {
 fn the_application_may_refuse_or_agree_later() {
     let mut bench = bench();
     let asks = DeferredOperation::Execute;
-    bench.client.defer(asks, path(REBOOT));
+    bench.client.deferred().defer(asks, path(REBOOT));
     for consent in [Err(Code::METHOD_NOT_ALLOWED), Ok(())] {
         let message_id = bench.message_id();
         let token = Token::new(b"t").unwrap();
@@ -126,6 +126,7 @@ fn the_application_may_refuse_or_agree_later() {
         assert_eq!(bench.sent().code(), Code::EMPTY);
         bench
             .client
+            .deferred()
             .answer_execute(bench.now, request, consent)
             .unwrap();
         let answer = bench.sent();
@@ -154,14 +155,20 @@ fn the_application_may_refuse_or_agree_later() {
 #[test]
 fn a_server_that_does_not_acknowledge_is_waited_for_so_long() {
     let mut bench = bench();
-    bench.client.defer(DeferredOperation::Execute, path(REBOOT));
+    bench
+        .client
+        .deferred()
+        .defer(DeferredOperation::Execute, path(REBOOT));
     let wire = on(Method::Post, REBOOT).finish(MessageType::Confirmable, 7, Token::EMPTY);
     bench.datagram(wire.as_ref());
     let [ClientEvent::ExecuteAsked { request, .. }] = bench.events()[..] else {
         panic!("the application is asked");
     };
     bench.pass(Duration::from_secs(1));
-    let answered = bench.client.answer_execute(bench.now, request, Ok(()));
+    let answered = bench
+        .client
+        .deferred()
+        .answer_execute(bench.now, request, Ok(()));
     assert_eq!(answered, Ok(Code::CHANGED));
     bench.pass(Duration::from_secs(93 + 3));
     assert!(bench.events().contains(&ClientEvent::Reboot));
@@ -219,7 +226,10 @@ fn a_factory_reset_deregisters_erases_and_starts_again() {
     assert_eq!(value(&bench, "/1/0/1"), Some(Value::Integer(86_400)));
     assert_eq!(value(&bench, "/3/0/14"), Some(Value::from("+02:00")));
     assert_eq!(value(&bench, "/3/0/11/0"), Some(Value::Integer(0)));
-    assert_eq!(bench.client.attributes(server_id(101)).count(), 0);
+    assert_eq!(
+        bench.client.reporting().attributes(server_id(101)).count(),
+        0
+    );
     let register = register_anew(&mut bench, &events);
     assert!(register.queries().contains(&"lt=86400".into()));
 }

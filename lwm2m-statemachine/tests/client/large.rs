@@ -264,6 +264,7 @@ fn a_large_value_may_be_answered_later() {
     let mut bench = bench(&file);
     bench
         .client
+        .deferred()
         .defer(DeferredOperation::Read, path("/26243/0/5"));
     let wire = block("/26243/0/5", Some(ContentFormat::OPAQUE), 0).finish(
         MessageType::Confirmable,
@@ -278,7 +279,10 @@ fn a_large_value_may_be_answered_later() {
     };
     // The file is written only now.
     file.lock().unwrap().bytes = vec![b'z'; 100];
-    let answered = bench.client.answer_read(bench.now, request, Ok(()));
+    let answered = bench
+        .client
+        .deferred()
+        .answer_read(bench.now, request, Ok(()));
     assert_eq!(answered, Ok(Code::CONTENT));
     let answer = bench.sent();
     assert_eq!(

@@ -209,7 +209,10 @@ fn a_deregister_is_not_repeated_after_the_lifetime() {
 #[test]
 fn a_deferred_request_ends_with_the_lifetime() {
     let mut hosts = observed();
-    hosts.client.defer(DeferredOperation::Read, path("/3/0/0"));
+    hosts
+        .client
+        .deferred()
+        .defer(DeferredOperation::Read, path("/3/0/0"));
     let link = hosts.link(account(0));
     hosts.pass(seconds(180));
     hosts.request(link, get("/3/0/0"));
@@ -219,7 +222,10 @@ fn a_deferred_request_ends_with_the_lifetime() {
     };
     // The application answers at the moment when the lifetime is over.
     hosts.now += seconds(LIFETIME - 180);
-    let answered = hosts.client.answer_read(hosts.now, request, Ok(()));
+    let answered = hosts
+        .client
+        .deferred()
+        .answer_read(hosts.now, request, Ok(()));
     assert!(answered.is_err());
     hosts.register(account(0));
     assert!(

@@ -220,7 +220,7 @@ fn what_belongs_to_an_object_goes_with_it() {
     let is_end = |event: &&ClientEvent| matches!(event, ClientEvent::ObservationEnded { .. });
     assert_eq!(events.iter().filter(is_end).count(), 3);
     let client = &bench.client;
-    assert_eq!(client.attributes(server_id(101)).count(), 0);
+    assert_eq!(client.reporting().attributes(server_id(101)).count(), 0);
     assert_eq!(client.tree().instances(ObjectId::ACCESS_CONTROL).count(), 0);
     // The one of another Object lives on.
     bench.client.set(bench.now, path("/3/0/9"), 42).unwrap();

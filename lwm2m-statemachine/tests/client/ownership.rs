@@ -202,7 +202,11 @@ fn check(two: &mut Two, model: &Model) {
     let expected = expected.map(|(id, owner)| (*id, server(*owner).get()));
     assert!(expected.eq(owners.iter().copied()), "{owners:?}");
     for by in 0..2 {
-        let attributes = two.client.attributes(server(by)).map(|(path, _)| path);
+        let attributes = two
+            .client
+            .reporting()
+            .attributes(server(by))
+            .map(|(path, _)| path);
         let expected = model.attributes.iter().filter(|(of, _)| *of == by);
         assert!(attributes.eq(expected.map(|(_, id)| at(*id))));
         for (id, owner) in &model.jobs {

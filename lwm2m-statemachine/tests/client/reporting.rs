@@ -594,7 +594,7 @@ fn notifications_without_room_to_send_them_follow_when_there_is_some() {
     sensors.0.client.changed(now, path("/26241/0"));
     let all = acknowledged(&mut sensors, 5);
     assert_eq!(all, tokens.map(|token| (Code::NOT_FOUND, token.to_vec())));
-    assert_eq!(sensors.0.client.observations().count(), 0);
+    assert_eq!(sensors.0.client.reporting().observations().count(), 0);
 }
 
 /// TS 7.3.2.5: however much of it changes.

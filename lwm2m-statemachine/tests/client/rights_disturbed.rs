@@ -66,12 +66,16 @@ fn an_answer_of_the_application_after_its_deadline_is_too_late() {
         let mut bench = one();
         bench
             .client
+            .deferred()
             .defer(DeferredOperation::Change, path("/26242"));
         let wire = write().finish(MessageType::Confirmable, 0x6666, Token::EMPTY);
         bench.datagram(wire.as_ref());
         let request = asked(bench.client.poll_event());
         bench.now += late;
-        let answered = bench.client.answer_change(bench.now, request, Ok(()));
+        let answered = bench
+            .client
+            .deferred()
+            .answer_change(bench.now, request, Ok(()));
         assert_eq!(answered, Err(DeferredError::NotOpen(request)));
         let reason = DeferredEnd::TimedOut;
         let ended = ClientEvent::DeferredEnded { request, reason };
@@ -88,7 +92,9 @@ fn an_answer_of_the_application_after_its_deadline_is_too_late() {
 #[test]
 fn a_change_that_waits_ends_with_the_account_of_its_server() {
     let mut two = two();
-    two.client.defer(DeferredOperation::Change, path("/26242"));
+    two.client
+        .deferred()
+        .defer(DeferredOperation::Change, path("/26242"));
     let wire = write().finish(MessageType::Confirmable, 0x6666, Token::EMPTY);
     two.datagram(1, wire.as_ref());
     let request = asked(two.client.poll_event());
@@ -101,7 +107,7 @@ fn a_change_that_waits_ends_with_the_account_of_its_server() {
     let ended = ClientEvent::DeferredEnded { request, reason };
     let events: Vec<_> = core::iter::from_fn(|| two.client.poll_event()).collect();
     assert!(events.contains(&ended), "{events:?}");
-    let answered = two.client.answer_change(now, request, Ok(()));
+    let answered = two.client.deferred().answer_change(now, request, Ok(()));
     assert_eq!(answered, Err(DeferredError::NotOpen(request)));
     assert_eq!(
         two.client.tree().get(path("/26242/0/1")),
@@ -114,12 +120,16 @@ fn a_change_that_waits_ends_when_the_client_goes_offline() {
     let mut bench = one();
     bench
         .client
+        .deferred()
         .defer(DeferredOperation::Change, path("/26242"));
     let wire = write().finish(MessageType::Confirmable, 0x6666, Token::EMPTY);
     bench.datagram(wire.as_ref());
     let request = asked(bench.client.poll_event());
     bench.client.go_offline(bench.now);
-    let answered = bench.client.answer_change(bench.now, request, Ok(()));
+    let answered = bench
+        .client
+        .deferred()
+        .answer_change(bench.now, request, Ok(()));
     assert_eq!(answered, Err(DeferredError::NotOpen(request)));
     let value = bench.client.tree().get(path("/26242/0/1"));
     assert_eq!(value, Some(Value::Integer(5)));
@@ -139,10 +149,10 @@ fn an_instance_that_leaves_its_object_takes_everything_with_it() {
     two.client
         .object(now, JOB, |store: &mut Store| *store = jobs());
     for server in [101, 102] {
-        let attributes = two.client.attributes(server_id(server));
+        let attributes = two.client.reporting().attributes(server_id(server));
         assert_eq!(attributes.count(), 0, "of {server}");
     }
-    assert_eq!(two.client.observations().count(), 0);
+    assert_eq!(two.client.reporting().observations().count(), 0);
     let controls = two.client.tree().instances(ObjectId::ACCESS_CONTROL);
     assert_eq!(controls.count(), 1);
     let sent = two.sent();
@@ -164,7 +174,7 @@ fn attributes_go_when_the_application_renames_their_server() {
             let at = InstanceId::new(1).unwrap();
             *store = store.clone().with(at, 10, 103);
         });
-    assert_eq!(two.client.attributes(server_id(102)).count(), 0);
+    assert_eq!(two.client.reporting().attributes(server_id(102)).count(), 0);
 }
 
 /// A server with another Short Server ID is another one: it neither gets what was asked for before, nor its
@@ -174,7 +184,9 @@ fn what_a_server_has_begun_ends_when_its_account_is_given_to_another() {
     let mut two = two();
     assert_eq!(two.code(1, observe(0, "/26242/0/1")), Code::CONTENT);
     while two.client.poll_event().is_some() {}
-    two.client.defer(DeferredOperation::Change, path("/26242"));
+    two.client
+        .deferred()
+        .defer(DeferredOperation::Change, path("/26242"));
     let wire = write().finish(MessageType::Confirmable, 0x6666, Token::EMPTY);
     two.datagram(1, wire.as_ref());
     let request = asked(two.client.poll_event());
@@ -184,8 +196,8 @@ fn what_a_server_has_begun_ends_when_its_account_is_given_to_another() {
         value: 103.into(),
     });
     two.client.change(now, renamed).unwrap();
-    assert_eq!(two.client.observations().count(), 0);
-    let answered = two.client.answer_change(now, request, Ok(()));
+    assert_eq!(two.client.reporting().observations().count(), 0);
+    let answered = two.client.deferred().answer_change(now, request, Ok(()));
     assert_eq!(answered, Err(DeferredError::NotOpen(request)));
     let value = two.client.tree().get(path("/26242/0/1"));
     assert_eq!(value, Some(Value::Integer(5)));

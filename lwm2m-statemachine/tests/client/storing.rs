@@ -219,12 +219,12 @@ fn what_is_stored_ends_with_the_lifetime() {
     sensors.go_offline();
     sensors.set("/26241/0/1", 21);
     sensors.silent(1);
-    let stored = sensors.0.client.stored_notifications(account(0));
+    let stored = sensors.0.client.reporting().stored(account(0));
     assert_eq!(stored.waiting, 1);
     sensors.silent(86_400);
-    let stored = sensors.0.client.stored_notifications(account(0));
+    let stored = sensors.0.client.reporting().stored(account(0));
     assert_eq!(stored.waiting, 0);
-    assert_eq!(sensors.0.client.observations().count(), 0);
+    assert_eq!(sensors.0.client.reporting().observations().count(), 0);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn over_the_bound_the_oldest_go_and_are_counted() {
         sensors.set("/26241/0/1", value);
         sensors.silent(1);
     }
-    let stored = sensors.0.client.stored_notifications(account(0));
+    let stored = sensors.0.client.reporting().stored(account(0));
     assert_eq!((stored.waiting, stored.dropped), (2, 3));
     sensors.0.events();
     sensors.return_online();
@@ -269,7 +269,7 @@ fn over_the_bound_the_oldest_go_and_are_counted() {
         dropped: 3,
     };
     assert!(sensors.0.events().contains(&dropped));
-    let stored = sensors.0.client.stored_notifications(account(0));
+    let stored = sensors.0.client.reporting().stored(account(0));
     assert_eq!((stored.waiting, stored.dropped), (0, 0));
 }
 
@@ -380,7 +380,7 @@ fn a_deleted_instance_is_told_on_the_return() {
     sensors.acknowledge(&last);
     sensors.set("/26241/0/1", 22);
     sensors.pass(1000);
-    assert_eq!(sensors.0.client.observations().count(), 0);
+    assert_eq!(sensors.0.client.reporting().observations().count(), 0);
 }
 
 #[test]
@@ -463,8 +463,8 @@ fn what_is_stored_for_a_registration_ends_with_it() {
     sensors.0.events();
     sensors.0.accept_register();
     sensors.pass(60_000);
-    assert_eq!(sensors.0.client.observations().count(), 0);
-    let stored = sensors.0.client.stored_notifications(account(0));
+    assert_eq!(sensors.0.client.reporting().observations().count(), 0);
+    let stored = sensors.0.client.reporting().stored(account(0));
     assert_eq!((stored.waiting, stored.dropped), (0, 0));
 }
 
@@ -667,7 +667,7 @@ fn a_stored_value_may_be_fetched_before_its_acknowledgement_arrives() {
             first = next.remove(0);
         }
     }
-    assert_eq!(sensors.0.client.stored_notifications(account(0)).waiting, 0);
+    assert_eq!(sensors.0.client.reporting().stored(account(0)).waiting, 0);
 }
 
 /// The server asks for the Resource itself while it fetches: the body is another one.

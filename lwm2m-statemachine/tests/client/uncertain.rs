@@ -130,7 +130,10 @@ fn another_address_of_a_session_ends_the_wait_for_the_next_update() {
 #[test]
 fn a_server_that_deletes_its_server_instance_with_consent_is_answered_before_it_is_left() {
     let mut hosts = Hosts::registered([open("one", 101, DAY)]);
-    hosts.client.defer(DeferredOperation::Change, path("/1"));
+    hosts
+        .client
+        .deferred()
+        .defer(DeferredOperation::Change, path("/1"));
     let link = hosts.link(account(0));
     hosts.request(link, on(Method::Delete, "/1/10"));
     hosts.pass(Duration::from_secs(10));
@@ -139,7 +142,10 @@ fn a_server_that_deletes_its_server_instance_with_consent_is_answered_before_it_
     let Some(ClientEvent::ChangeAsked { request, .. }) = hosts.events().pop() else {
         panic!("not asked");
     };
-    let answered = hosts.client.answer_change(hosts.now, request, Ok(()));
+    let answered = hosts
+        .client
+        .deferred()
+        .answer_change(hosts.now, request, Ok(()));
     assert_eq!(answered, Ok(Code::DELETED));
     let (_, answer) = hosts.only();
     assert_eq!(

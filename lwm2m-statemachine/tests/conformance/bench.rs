@@ -643,7 +643,10 @@ impl Bench {
             _ => None,
         });
         let asked = asked.expect("the application is asked");
-        let sent = self.client.answer_execute(self.now, asked, answer);
+        let sent = self
+            .client
+            .deferred()
+            .answer_execute(self.now, asked, answer);
         sent.expect("it is waited for");
         self.collect();
     }
@@ -820,7 +823,7 @@ impl Bench {
             }
             ClientEvent::ConnectForDownload { path, .. } if self.unresolvable => {
                 let invalid = FetchFailure::InvalidUri;
-                assert!(self.client.give_up_download(self.now, path, invalid));
+                assert!(self.client.downloads().give_up(self.now, path, invalid));
             }
             ClientEvent::ConnectForDownload {
                 connection, uri, ..

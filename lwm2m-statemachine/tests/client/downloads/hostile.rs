@@ -308,7 +308,7 @@ fn a_download_ends_whatever_is_answered() {
         let mut server = Adversary { random };
         rig.write_uri(URI);
         let begun = rig.bench.now;
-        while rig.bench.client.downloads().count() > 0 {
+        while rig.bench.client.downloads().all().count() > 0 {
             if rig.asked_connection().is_some() {
                 rig.connect();
             }
@@ -317,7 +317,7 @@ fn a_download_ends_whatever_is_answered() {
                     server.act(&mut rig, &request);
                 }
             }
-            if rig.bench.client.downloads().count() > 0 && server.random(3) == 0 {
+            if rig.bench.client.downloads().all().count() > 0 && server.random(3) == 0 {
                 let due = rig.bench.client.poll_timeout().unwrap();
                 rig.bench.now = rig.bench.now.max(due);
                 rig.bench.client.handle_timeout(rig.bench.now);

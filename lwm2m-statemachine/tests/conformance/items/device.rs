@@ -119,6 +119,7 @@ pub(crate) fn ets_655_reboot() {
     let mut bench = c1().registered();
     bench
         .client
+        .deferred()
         .defer(DeferredOperation::Execute, path("/3/0/4"));
     step("the application doesn't agree: 4.05, and no reboot");
     let refused = bench.ask(&execute("/3/0/4"));

@@ -49,11 +49,11 @@ impl DeviceSide {
             }
             // What was over would have been told.
             if let Some(arguments) = arguments {
-                let answered = client.answer_execute(now, request, Ok(()));
+                let answered = client.deferred().answer_execute(now, request, Ok(()));
                 assert_eq!(answered, Ok(Code::CHANGED));
                 self.executed.push(arguments);
             } else {
-                let answered = client.answer_read(now, request, Ok(()));
+                let answered = client.deferred().answer_read(now, request, Ok(()));
                 assert_eq!(answered, Ok(Code::CONTENT));
             }
         }

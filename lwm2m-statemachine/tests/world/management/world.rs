@@ -456,9 +456,15 @@ fn boot(network: &mut Network, plan: &Plan, server: Address) -> ClientHost {
     };
     let mut client = Client::new(config, tree).unwrap();
     if plan.defers {
-        client.defer(DeferredOperation::Execute, RESET_ERROR_CODE);
-        client.defer(DeferredOperation::Read, MANUFACTURER);
-        client.defer(DeferredOperation::Read, BATTERY_LEVEL);
+        client
+            .deferred()
+            .defer(DeferredOperation::Execute, RESET_ERROR_CODE);
+        client
+            .deferred()
+            .defer(DeferredOperation::Read, MANUFACTURER);
+        client
+            .deferred()
+            .defer(DeferredOperation::Read, BATTERY_LEVEL);
     }
     Host::new(client, application)
 }

@@ -54,7 +54,12 @@ impl Awaited {
         if cancel.is_some_and(|cancel| !platform.outcomes.contains_key(&cancel)) {
             return Vec::new();
         }
-        let own = || client.observations().filter(|at| at.account == account);
+        let own = || {
+            client
+                .reporting()
+                .observations()
+                .filter(|at| at.account == account)
+        };
         let all = own().filter_map(|at| {
             let tells = is_counter(at.path) && periods.tells_each_change(at.path);
             let is_alone = own().filter(|other| other.path == at.path).count() == 1;
@@ -100,7 +105,7 @@ impl Awaited {
     /// Whether the Client still has the observation.
     pub(crate) fn is_observed(&self, client: &Client) -> bool {
         let account = Device::account(self.server);
-        let mut all = client.observations();
+        let mut all = client.reporting().observations();
         all.any(|at| at.account == account && at.token == self.token && at.path == self.path)
     }
 
@@ -111,7 +116,7 @@ impl Awaited {
     /// If nothing waits any more and a value wasn't heard, or if one was heard twice before its Maximum
     /// Period was over. That they never go back is looked at when they are heard.
     pub(crate) fn judge(&self, now: Instant, client: &Client, platform: &Platform) -> Verdict {
-        let stored = client.stored_notifications(Device::account(self.server));
+        let stored = client.reporting().stored(Device::account(self.server));
         let watched = platform.watched.get(&self.observation);
         let Some(watched) = watched.filter(|_| self.is_observed(client)) else {
             return Verdict::Void;

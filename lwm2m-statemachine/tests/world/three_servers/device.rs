@@ -158,9 +158,9 @@ impl Device {
                 Ok(())
             };
             let answered = if arguments.is_some() {
-                self.client.answer_execute(now, request, answer)
+                self.client.deferred().answer_execute(now, request, answer)
             } else {
-                self.client.answer_read(now, request, answer)
+                self.client.deferred().answer_read(now, request, answer)
             };
             match (answered, arguments) {
                 (Ok(Code::CHANGED), Some(arguments)) => self.executes(&arguments),

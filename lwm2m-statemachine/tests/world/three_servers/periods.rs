@@ -28,7 +28,7 @@ impl Periods {
             }
         };
         Self {
-            own: client.attributes(SERVERS[server]).collect(),
+            own: client.reporting().attributes(SERVERS[server]).collect(),
             default_minimum: default(2),
             default_maximum: default(3),
         }

@@ -506,7 +506,7 @@ impl World {
     fn store_changes(&mut self) {
         let stored = |world: &Self| {
             let client = &world.network.node(world.client).client;
-            [0, 1, 2].map(|server| client.stored_notifications(Device::account(server)))
+            [0, 1, 2].map(|server| client.reporting().stored(Device::account(server)))
         };
         let before = stored(self);
         self.change_values();
@@ -533,7 +533,7 @@ impl World {
     fn count_stored(&mut self) {
         let client = &self.network.node(self.client).client;
         for server in 0..3 {
-            let stored = client.stored_notifications(Device::account(server));
+            let stored = client.reporting().stored(Device::account(server));
             if stored.waiting > 0 {
                 self.count("stored for a server");
             }
@@ -695,7 +695,13 @@ impl World {
     /// How many observations of each path the Client has of a server.
     fn notified(&self, server: usize) -> BTreeMap<Path, usize> {
         let mut notified = BTreeMap::new();
-        for observation in self.network.node(self.client).client.observations() {
+        for observation in self
+            .network
+            .node(self.client)
+            .client
+            .reporting()
+            .observations()
+        {
             if observation.account == Device::account(server) {
                 *notified.entry(observation.path).or_default() += 1;
             }
@@ -796,8 +802,12 @@ fn device(
     }
     let mut client = Client::new(config, tree).expect("a Client");
     if plan.defers {
-        client.defer(DeferredOperation::Execute, gauge(0, RUN));
-        client.defer(DeferredOperation::Read, gauge(0, LEVEL));
+        client
+            .deferred()
+            .defer(DeferredOperation::Execute, gauge(0, RUN));
+        client
+            .deferred()
+            .defer(DeferredOperation::Read, gauge(0, LEVEL));
     }
     let (lines, book) = (Rc::clone(lines), Rc::clone(book));
     Device::new(client, random, lines, book, plan.fault)
