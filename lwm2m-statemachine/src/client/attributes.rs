@@ -91,10 +91,12 @@ impl AttributeStore {
     /// at that of its Object (TS 5.1.1, rules 3 to 5). The default periods of the Server Object aren't
     /// among it.
     pub(super) fn effective(&self, server: ShortServerId, path: Path) -> Attributes {
+        let Some(paths) = self.by_server.get(&server) else {
+            return Attributes::NONE;
+        };
         let levels = core::iter::successors(Some(path), Path::parent);
-        levels.fold(Attributes::NONE, |lower, level| {
-            lower.or(&self.own(server, level))
-        })
+        let own = levels.filter_map(|level| paths.get(&level));
+        own.fold(Attributes::NONE, |lower, own| lower.or(own))
     }
 
     /// What a server has set at a path and below it, by path.

@@ -14,7 +14,7 @@ use super::{
     event::{AccountId, ClientEvent, ConnectionId, Events},
     flows::{Flow, Flows},
     registrations::{self, ObjectList, Registrations, Report, Retry, Terms},
-    reporting::{self, KnownPeriods, Reporting},
+    reporting::{self, Known, Reporting},
     requests::{self, Effect, Requests},
     timers::Timers,
 };
@@ -191,7 +191,7 @@ impl Parts {
             endpoint: &mut self.endpoint,
             timers: &mut self.timers,
             events: &mut self.events,
-            periods: KnownPeriods::default(),
+            known: Known::default(),
         };
         act(&mut self.reporting, &mut context)
     }

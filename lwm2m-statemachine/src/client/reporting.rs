@@ -4,6 +4,7 @@
 //! - `schedule` decides when a notification of one observation is due. It compares `values`, and sees
 //!   the tree, the attributes and the rights through the `view` of the server.
 //! - `table` finds the observations that a change concerns.
+//! - `known` keeps what many observations have in common.
 //! - `stored` holds the notifications that can't be sent yet.
 //! - `parts` puts these together. On it stand `ending` (of one observation), `returning` (what was
 //!   stored is sent), `sending` (what is due is sent), and above them `observing` (observations begin
@@ -15,6 +16,7 @@
 mod changes;
 mod ending;
 mod history;
+mod known;
 mod numbers;
 mod observing;
 mod parts;
@@ -27,7 +29,8 @@ mod values;
 mod view;
 
 pub(super) use self::{
+    known::Known,
     observing::{Cancellation, NewObservation},
-    parts::{Context, KnownPeriods, Reporting},
+    parts::{Context, Reporting},
     table::Observer,
 };

@@ -68,7 +68,7 @@ impl Parts {
                     registrations.timer(context, account);
                 }),
                 Timer::Observation(id) => {
-                    self.report(now, |reporting, context| reporting.due(context, id));
+                    self.report(now, |reporting, context| reporting.due_in_turn(context, id));
                 }
                 Timer::Stored(account) => {
                     self.report(now, |reporting, context| {

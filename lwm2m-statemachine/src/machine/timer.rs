@@ -98,6 +98,20 @@ impl<K: Copy + Ord> TimerQueue<K> {
         Some(key)
     }
 
+    /// Takes the first key like [`pop_due`](Self::pop_due), if it is due at `now` and wanted. Otherwise
+    /// the loop goes on.
+    pub(crate) fn pop_due_if(
+        &mut self,
+        now: Instant,
+        is_wanted: impl FnOnce(&K) -> bool,
+    ) -> Option<K> {
+        let (deadline, key) = self.deadlines.first()?;
+        if *deadline > now || !is_wanted(key) {
+            return None;
+        }
+        self.pop_due(now)
+    }
+
     /// When the key is due that [`pop_due`](Self::pop_due) takes out next, if that is at `now`. So
     /// several queues are emptied in one loop, in the order of all their deadlines;
     /// [`end_round`](Self::end_round) ends it.
@@ -154,6 +168,25 @@ mod tests {
         queue.set('b', &mut None, Some(at(9)));
         queue.set('b', &mut Some(at(9)), None);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_key_is_taken_only_if_it_is_the_next_one_and_wanted() {
+        let at = Instant::from_millis;
+        let mut queue = TimerQueue::new();
+        for (key, deadline) in [('b', 1), ('a', 2), ('c', 2), ('d', 9)] {
+            queue.set(key, &mut None, Some(at(deadline)));
+        }
+        assert_eq!(queue.pop_due_if(at(5), |key| *key == 'a'), None);
+        assert_eq!(queue.pop_due_if(at(5), |key| *key == 'b'), Some('b'));
+        // The loop goes on: what is late waits for the next one.
+        queue.set('b', &mut None, Some(at(1)));
+        assert_eq!(queue.pop_due_if(at(5), |_| true), Some('a'));
+        assert_eq!(queue.pop_due_if(at(5), |_| false), None);
+        assert_eq!(queue.pop_due(at(5)), Some('c'));
+        assert_eq!(queue.pop_due_if(at(5), |_| true), None);
+        assert_eq!(queue.pop_due(at(5)), None);
+        assert_eq!(queue.pop_due_if(at(5), |_| true), Some('b'));
     }
 
     #[test]

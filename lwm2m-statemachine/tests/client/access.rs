@@ -23,6 +23,7 @@ use lwm2m_statemachine::{
 
 use crate::{
     observe::observe,
+    reporting::sensors,
     servers::{Two, access, access_control},
     support::{get, on, path, server_id},
 };
@@ -265,6 +266,49 @@ fn a_notification_needs_the_right_to_read() {
     set_rights(&mut two, 3, READ);
     assert_eq!(two.notified(None, Duration::ZERO), [1]);
     assert_eq!(two.notified(None, Duration::from_secs(10)), []);
+}
+
+/// One change, and observations of several paths and formats: each is notified with what a Read by its
+/// server gives, which is not the same for both.
+#[test]
+fn each_server_is_notified_with_what_it_may_read() {
+    let all = AccessControl::OWNER_RIGHTS;
+    let mut two = Two::with(servers(), |tree| {
+        let rights = [(0, NONE), (1, READ)].map(|(id, second)| access(26241, id, [all, second]));
+        tree.add(access_control(rights));
+        tree.add(sensors());
+    });
+    let in_format = |mut request: MessageBuf, format| {
+        request.accept(format).unwrap();
+        request
+    };
+    let formats = [ContentFormat::TLV, ContentFormat::JSON];
+    let mut observations = Vec::new();
+    for token in 0..24_u8 {
+        let (server, format) = (usize::from(token % 2), formats[usize::from(token / 2 % 2)]);
+        let at = ["/26241", "/26241/1"][usize::from(token / 4 % 2)];
+        let request = in_format(observe(0, at), format);
+        two.told(server, &[token], request);
+        observations.push((server, at, format));
+    }
+    let change = [0, 1].map(|id| Change::Set {
+        path: path(&format!("/26241/{id}/0")),
+        value: 21.0.into(),
+    });
+    two.client.change(two.now, change).unwrap();
+    two.client.handle_timeout(two.now);
+    let sent = two.sent();
+    assert_eq!(sent.len(), observations.len());
+    for (number, (server, notification)) in sent.into_iter().enumerate() {
+        let (observer, at, format) = observations[number];
+        let answer = two.answer(observer, in_format(get(at), format));
+        let [notification, answer] =
+            [&notification, &answer].map(|bytes| MessageRef::parse(bytes).unwrap());
+        assert_eq!(server, observer);
+        assert_eq!(usize::from(notification.token().as_bytes()[0]), number);
+        assert_eq!(notification.content_format(), answer.content_format());
+        assert_eq!(notification.payload(), answer.payload(), "{at} {format}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl Reporting {
 
     fn value_changed(&mut self, context: &mut Context<'_>, id: ObservationId, path: Path) {
         if let Some(observation) = self.table.get_mut(id) {
-            let view = context.view(&observation.observer);
+            let view = context.view(&observation.observer, observation.path);
             observation.schedule.changed(&view, path);
             let way = Way::of(&self.stored, context, &observation.observer);
             set_timer(context, id, observation, &view, way);
@@ -91,7 +91,7 @@ impl Reporting {
     fn rearm_each(&mut self, context: &mut Context<'_>, ids: Vec<ObservationId>) {
         for id in ids {
             if let Some(observation) = self.table.get_mut(id) {
-                let view = context.view(&observation.observer);
+                let view = context.view(&observation.observer, observation.path);
                 observation.schedule.rearm(&view);
                 let way = Way::of(&self.stored, context, &observation.observer);
                 set_timer(context, id, observation, &view, way);

@@ -88,7 +88,7 @@ impl Reporting {
             self.quieten(context, id);
             self.remove(context, id);
         }
-        let view = context.view(&observer);
+        let view = context.view(&observer, path);
         let schedule = Schedule::new(&view, path, context.now);
         let observation = Observation::new(observer, path, format, schedule);
         let id = self.table.insert(observation);

@@ -2,23 +2,26 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{DefaultPeriods, Instant, ShortServerId};
+use lwm2m_core::{Instant, Path};
 use lwm2m_objects::ObjectTree;
 
 use super::{
     super::{
         attributes::AttributeStore,
         config::{ClientConfig, Reliability},
+        content::{content, notification},
         event::{AccountId, ConnectionId, Events},
+        refusal::Refusal,
         registrations::Registrations,
         timers::{ObservationId, Timer, Timers},
     },
+    known::{BodyKey, Known},
     numbers::Numbers,
     stored::Stored,
     table::{Observation, Observer, Table},
     view::{View, default_periods, stores},
 };
-use crate::coap::Endpoint;
+use crate::coap::{Endpoint, MessageBuf};
 
 /// How long to wait if the endpoint has no room for a notification.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
@@ -46,40 +49,43 @@ pub(in crate::client) struct Context<'c> {
     pub(in crate::client) endpoint: &'c mut Endpoint<ConnectionId>,
     pub(in crate::client) timers: &'c mut Timers,
     pub(in crate::client) events: &'c mut Events,
-    pub(in crate::client) periods: KnownPeriods,
-}
-
-/// The default periods of some servers, so that many observations of one server look them up once.
-#[derive(Debug, Default)]
-pub(in crate::client) struct KnownPeriods([Option<(ShortServerId, DefaultPeriods)>; 4]);
-
-impl KnownPeriods {
-    fn get(
-        &mut self,
-        server: ShortServerId,
-        look_up: impl FnOnce() -> DefaultPeriods,
-    ) -> DefaultPeriods {
-        let known = self.0.iter().flatten().find(|(known, _)| *known == server);
-        if let Some((_, periods)) = known {
-            return *periods;
-        }
-        let periods = look_up();
-        self.0.rotate_right(1);
-        let [latest, ..] = &mut self.0;
-        *latest = Some((server, periods));
-        periods
-    }
+    pub(in crate::client) known: Known,
 }
 
 impl<'c> Context<'c> {
-    /// What an observer sees.
-    pub(super) fn view(&mut self, observer: &Observer) -> View<'c> {
+    /// What an observer of a path sees.
+    pub(super) fn view(&mut self, observer: &Observer, path: Path) -> View<'c> {
         let (tree, registrations) = (self.tree, self.registrations);
         let server = observer.server;
-        let periods = self.periods.get(server, || {
+        let periods = self.known.periods.get(server, || {
             default_periods(tree, registrations.server_instance(server))
         });
-        View::new(tree, self.attributes, server, periods)
+        let view = View::new(tree, self.attributes, server, periods);
+        let known = &mut self.known.observed;
+        let observed = known.get((server, path), || view.look_up(path));
+        view.knowing(observed)
+    }
+
+    /// A notification with what a server may read.
+    pub(super) fn content(&mut self, body: BodyKey, number: u32) -> Result<MessageBuf, Refusal> {
+        let (server, path, format) = body;
+        if let Some(payload) = self.known.bodies.find(body) {
+            return Ok(notification(format, number, payload)?);
+        }
+        let target = self.tree.target(path);
+        let message = content(self.tree, server, &target, format, Some(number))?;
+        let payload = message.payload_bytes();
+        self.known.bodies.encoded(body, payload);
+        Ok(message)
+    }
+
+    /// The next observation whose timer has run out, if nothing else is due before it.
+    pub(super) fn next_due(&mut self) -> Option<ObservationId> {
+        let is_observation = |timer: &Timer| matches!(timer, Timer::Observation(_));
+        match self.timers.pop_due_if(self.now, is_observation)? {
+            Timer::Observation(id) => Some(id),
+            _ => None,
+        }
     }
 
     /// The connection on which an account may be notified now: it is registered, and not offline.
@@ -114,7 +120,7 @@ impl Reporting {
     /// Sets the timer of an observation to when its next notification is due.
     pub(super) fn arm(&mut self, context: &mut Context<'_>, id: ObservationId) {
         if let Some(observation) = self.table.get_mut(id) {
-            let view = context.view(&observation.observer);
+            let view = context.view(&observation.observer, observation.path);
             let way = Way::of(&self.stored, context, &observation.observer);
             set_timer(context, id, observation, &view, way);
         }

@@ -102,7 +102,7 @@ impl Reporting {
         let Some(observation) = self.table.get(first.observation) else {
             return false;
         };
-        let view = context.view(&observation.observer);
+        let view = context.view(&observation.observer, observation.path);
         let path = observation.path;
         let mut shown = first.told.shown.iter().flatten();
         view.may_read(path)

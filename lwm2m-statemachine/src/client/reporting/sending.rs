@@ -3,26 +3,37 @@
 use super::{
     super::{
         config::Reliability,
-        content::{content, write_content},
+        content::write_content,
         event::{AccountId, ConnectionId},
         refusal::Refusal,
         timers::{ObservationId, Timer},
     },
     parts::{Context, RETRY, Reporting, Way, set_timer},
+    table::Observation,
+    view::View,
 };
 use crate::coap::{FailureReason, MessageBuf, NotificationId, NotifyOptions, SendError, Token};
 use alloc::vec::Vec;
 
 impl Reporting {
-    /// The timer of an observation has run out. A server without the right to read gets nothing until
-    /// it has the right again (TS 7.3.2.5). What can no longer be read ends the observation with an
-    /// error (RFC 7641 §4.2).
-    pub(in crate::client) fn due(&mut self, context: &mut Context<'_>, id: ObservationId) {
+    /// The timer of an observation has run out, and those of others may have, too.
+    pub(in crate::client) fn due_in_turn(&mut self, context: &mut Context<'_>, id: ObservationId) {
+        let mut next = Some(id);
+        while let Some(id) = next {
+            self.due(context, id);
+            next = context.next_due();
+        }
+    }
+
+    /// A notification of an observation may be due. A server without the right to read gets nothing
+    /// until it has the right again (TS 7.3.2.5). What can no longer be read ends the observation with
+    /// an error (RFC 7641 §4.2).
+    pub(super) fn due(&mut self, context: &mut Context<'_>, id: ObservationId) {
         let Some(observation) = self.table.get_mut(id) else {
             return;
         };
         observation.deadline = None;
-        let view = context.view(&observation.observer);
+        let view = context.view(&observation.observer, observation.path);
         let mut ends_with = observation.ends_with;
         if ends_with.is_none() && !view.exists(observation.path) {
             ends_with = Some(Refusal::NotFound);
@@ -37,51 +48,27 @@ impl Reporting {
             (Way::Send(connection), Some(refusal)) => {
                 self.end_with(context, id, connection, refusal);
             }
-            (Way::Send(connection), None) if is_due => self.send(context, id, connection),
+            (Way::Send(connection), None) if is_due => {
+                let number = self.numbers.next();
+                let options = NotifyOptions {
+                    confirmable: self.reliability == Reliability::Confirmable,
+                    ..NotifyOptions::default()
+                };
+                let sent = send(
+                    context,
+                    (id, observation),
+                    &view,
+                    connection,
+                    number,
+                    options,
+                );
+                if let Err(refusal) = sent {
+                    self.end_with(context, id, connection, refusal);
+                }
+            }
             (Way::Store, None) if is_due => self.store(context, id),
             _ => set_timer(context, id, observation, &view, way),
         }
-    }
-
-    fn send(&mut self, context: &mut Context<'_>, id: ObservationId, connection: ConnectionId) {
-        let Some(observation) = self.table.get_mut(id) else {
-            return;
-        };
-        let number = self.numbers.next();
-        let observer = &mut observation.observer;
-        let target = context.tree.target(observation.path);
-        let format = observation.format;
-        let message = content(context.tree, observer.server, &target, format, Some(number));
-        let message = match message {
-            Ok(message) => message,
-            Err(refusal) => return self.end_with(context, id, connection, refusal),
-        };
-        let view = context.view(observer);
-        let options = NotifyOptions {
-            confirmable: self.reliability == Reliability::Confirmable,
-            ..NotifyOptions::default()
-        };
-        let now = context.now;
-        let sent = context.endpoint.notify_observer(
-            now,
-            connection,
-            &mut observer.entry,
-            message,
-            options,
-        );
-        match sent {
-            Err(SendError::Overload(_)) => {
-                let timer = Timer::Observation(id);
-                let retry = Some(now + RETRY);
-                context.timers.set(timer, &mut observation.deadline, retry);
-                return;
-            }
-            // The same call would fail again.
-            Err(_) => {}
-            Ok(notification) => observation.note_sent(notification),
-        }
-        observation.schedule.sent(&view, now);
-        set_timer(context, id, observation, &view, Way::Send(connection));
     }
 
     fn store(&mut self, context: &mut Context<'_>, id: ObservationId) {
@@ -89,7 +76,7 @@ impl Reporting {
             return;
         };
         let (observer, path) = (&observation.observer, observation.path);
-        let view = context.view(observer);
+        let view = context.view(observer, path);
         let target = context.tree.target(path);
         let (server, format) = (observer.server, observation.format);
         let mut payload = Vec::new();
@@ -136,6 +123,43 @@ impl Reporting {
         }
         self.finish(context, id);
     }
+}
+
+/// Sends a notification with the present value, and sets the timer for the next one.
+///
+/// # Errors
+///
+/// The value can't be read.
+fn send(
+    context: &mut Context<'_>,
+    (id, observation): (ObservationId, &mut Observation),
+    view: &View<'_>,
+    connection: ConnectionId,
+    number: u32,
+    options: NotifyOptions,
+) -> Result<(), Refusal> {
+    let observer = &mut observation.observer;
+    let body = (observer.server, observation.path, observation.format);
+    let message = context.content(body, number)?;
+    let now = context.now;
+    let sent =
+        context
+            .endpoint
+            .notify_observer(now, connection, &mut observer.entry, message, options);
+    match sent {
+        Err(SendError::Overload(_)) => {
+            let timer = Timer::Observation(id);
+            let retry = Some(now + RETRY);
+            context.timers.set(timer, &mut observation.deadline, retry);
+            return Ok(());
+        }
+        // The same call would fail again.
+        Err(_) => {}
+        Ok(notification) => observation.note_sent(notification),
+    }
+    observation.schedule.sent(view, now);
+    set_timer(context, id, observation, view, Way::Send(connection));
+    Ok(())
 }
 
 /// What becomes of notifications that were sent.

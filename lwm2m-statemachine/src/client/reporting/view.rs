@@ -4,7 +4,7 @@ use lwm2m_core::{
     AccessRights, DefaultPeriods, InstanceId, NotificationConditions, ObjectId, Path, ResourceId,
     ShortServerId, Value,
 };
-use lwm2m_objects::{ObjectTree, access};
+use lwm2m_objects::{ObjectTree, Operations, access};
 
 use super::{super::attributes::AttributeStore, values::has_thresholds};
 
@@ -19,6 +19,19 @@ pub(super) struct View<'v> {
     attributes: &'v AttributeStore,
     server: ShortServerId,
     periods: DefaultPeriods,
+    observed: Option<Observed>,
+}
+
+/// What a server sees of a path that it observes, looked up once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Observed {
+    path: Path,
+    exists: bool,
+    may_read: bool,
+    /// Whether it is a Resource whose value the server can read now.
+    has_value: bool,
+    is_uniform: bool,
+    conditions: NotificationConditions,
 }
 
 impl<'v> View<'v> {
@@ -33,12 +46,43 @@ impl<'v> View<'v> {
             attributes,
             server,
             periods,
+            observed: None,
         }
+    }
+
+    /// Looks a path up, for views that [know](Self::knowing) it.
+    pub(super) fn look_up(&self, path: Path) -> Observed {
+        let target = self.tree.target(path);
+        let (exists, may_read) = (target.exists(), self.may_read(path));
+        let operations = target.resource().map(|resource| resource.operations);
+        let is_readable = operations.is_some_and(Operations::readable);
+        Observed {
+            path,
+            exists,
+            may_read,
+            has_value: exists && may_read && is_readable,
+            is_uniform: self.is_uniform(path),
+            conditions: self.conditions(path),
+        }
+    }
+
+    /// The same view, which knows what was looked up in it.
+    pub(super) const fn knowing(mut self, observed: Observed) -> Self {
+        self.observed = Some(observed);
+        self
+    }
+
+    /// What is known of a path.
+    fn known(&self, path: Path) -> Option<&Observed> {
+        self.observed.as_ref().filter(|known| known.path == path)
     }
 
     /// What governs the notifications of what is at `path`: the attributes of its level and of those
     /// above, and the default periods of the account.
     pub(super) fn conditions(&self, path: Path) -> NotificationConditions {
+        if let Some(known) = self.known(path) {
+            return known.conditions;
+        }
         let attributes = self.attributes.effective(self.server, path);
         attributes.conditions(self.periods)
     }
@@ -46,6 +90,9 @@ impl<'v> View<'v> {
     /// Whether the server may read what is at `path`. An Object may always be read: it has the Object
     /// Instances that the server may read.
     pub(super) fn may_read(&self, path: Path) -> bool {
+        if let Some(known) = self.known(path) {
+            return known.may_read;
+        }
         match (path.object(), path.instance()) {
             (Some(object), Some(instance)) => self.may_read_instance(object, instance),
             _ => true,
@@ -85,6 +132,9 @@ impl<'v> View<'v> {
 
     /// Whether the server has set nothing below `path`, so that all there has the same conditions.
     pub(super) fn is_uniform(&self, path: Path) -> bool {
+        if let Some(known) = self.known(path) {
+            return known.is_uniform;
+        }
         let mut own = self.attributes.below(self.server, path);
         own.all(|(at, _)| at == path)
     }
@@ -92,8 +142,9 @@ impl<'v> View<'v> {
     /// The shortest Maximum Period of what the server may read at `path` and below it.
     pub(super) fn maximum(&self, path: Path) -> Option<u32> {
         if self.is_uniform(path) {
-            self.resources(path).next()?;
-            return self.conditions(path).pmax;
+            let has_value = self.known(path).is_some_and(|known| known.has_value)
+                || self.resources(path).next().is_some();
+            return has_value.then(|| self.conditions(path).pmax).flatten();
         }
         let each = self.resources(path);
         each.filter_map(|resource| self.conditions(resource).pmax)
@@ -102,7 +153,10 @@ impl<'v> View<'v> {
 
     /// Whether there is something at `path`.
     pub(super) fn exists(&self, path: Path) -> bool {
-        self.tree.target(path).exists()
+        match self.known(path) {
+            Some(known) => known.exists,
+            None => self.tree.target(path).exists(),
+        }
     }
 }
 
