@@ -276,8 +276,9 @@ impl Requests {
                 // An error says that nobody needs it any more.
                 let _ = endpoint.supply(now, source, offset, &piece.bytes, piece.more);
             }
-            // The server reads again, and is told why it can't.
-            Err(_) => endpoint.abort(now, source),
+            // Another value is read anew.
+            Err(Refusal::Incomplete) => endpoint.abort(now, source),
+            Err(refusal) => endpoint.abort_with(now, source, refusal.code()),
         }
     }
 

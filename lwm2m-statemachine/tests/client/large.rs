@@ -249,13 +249,34 @@ fn each_block_of_a_large_value_needs_the_right_to_read() {
         .object(now, ObjectId::ACCESS_CONTROL, |store: &mut Store| {
             *store = rights(AccessRights::NONE);
         });
-    let code = two.code(1, block("/26243/0/5", opaque, 2));
-    assert!(!code.is_success(), "{code}");
-    assert_eq!(
-        two.code(1, block("/26243/0/5", opaque, 0)),
-        Code::UNAUTHORIZED
-    );
+    // TS Table 27.
+    for number in [2, 3, 0] {
+        let code = two.code(1, block("/26243/0/5", opaque, number));
+        assert_eq!(code, Code::UNAUTHORIZED, "{number}");
+    }
     assert_eq!(two.code(0, block("/26243/0/5", opaque, 2)), Code::CONTENT);
+}
+
+/// TS Table 27: what is gone isn't found.
+#[test]
+fn a_block_of_a_large_value_that_is_gone_is_not_found() {
+    let opaque = Some(ContentFormat::OPAQUE);
+    let file = file(1000);
+    let mut bench = bench(&file);
+    for number in 0..2 {
+        let code = bench.code(block("/26243/0/5", opaque, number));
+        assert_eq!(code, Code::CONTENT);
+    }
+    let gone = bench.client.change_objects(bench.now, None, |objects| {
+        assert!(objects.remove(LOGS.id));
+    });
+    gone.unwrap();
+    bench.all_sent();
+    for number in [2, 3, 0] {
+        let code = bench.code(block("/26243/0/5", opaque, number));
+        assert_eq!(code, Code::NOT_FOUND, "{number}");
+    }
+    assert_eq!(bench.client.usage().streams, 0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The calls that answer requests, and supply bodies block by block.
 
-use lwm2m_core::Instant;
+use lwm2m_core::{Code, Instant};
 
 use super::{
     blockwise::SuppliedBlock,
@@ -122,7 +122,13 @@ impl<P: Peer> Endpoint<P> {
     /// notification that waits for its first block; a request for a block of a response is answered
     /// 5.00.
     pub fn abort(&mut self, now: Instant, source: SourceId) {
-        self.layers.blockwise.abort(source);
+        self.abort_with(now, source, Code::INTERNAL_SERVER_ERROR);
+    }
+
+    /// Gives up a body like [`abort`](Self::abort). A request for a block of a response is answered
+    /// with this code, for example because the peer has lost the right to read it.
+    pub fn abort_with(&mut self, now: Instant, source: SourceId, code: Code) {
+        self.layers.blockwise.abort(source, code);
         let _ = self.layers.do_steps(now);
     }
 }

@@ -271,13 +271,13 @@ impl BlockWise {
         self.serving.supply(now, body, block, steps)
     }
 
-    /// The application can't supply a body.
-    pub(super) fn abort(&mut self, source: SourceId) {
+    /// The application can't supply a body. A request for a block of it is answered with this code.
+    pub(super) fn abort(&mut self, source: SourceId, code: Code) {
         let steps = &mut self.steps;
         if let Some(request) = self.requesting.of_source(source) {
             Requesting::abort(request, steps);
         } else if let Some(body) = self.serving.of_source(source) {
-            self.serving.abort(body, steps);
+            self.serving.abort(body, code, steps);
         }
     }
 

@@ -460,8 +460,8 @@ impl Serving {
     }
 
     /// The application can't supply the body.
-    pub(super) fn abort(&mut self, key: BodyKey, steps: &mut Steps) {
-        self.forget(key, ServingEnd::Aborted, steps);
+    pub(super) fn abort(&mut self, key: BodyKey, code: Code, steps: &mut Steps) {
+        self.forget(key, ServingEnd::Aborted(code), steps);
     }
 
     /// Withdraws the notification to this observer that waits for its first block.

@@ -360,7 +360,7 @@ fn those_who_wait_for_a_block_are_answered_when_it_is_supplied() {
         matches!(steps[..], [Step::WantBlock { offset: SIZE, .. }]),
         "{steps:?}"
     );
-    rig.blocks.abort(id);
+    rig.blocks.abort(id, Code::UNAUTHORIZED);
     let steps = rig.steps();
     let [
         Step::LetGoOfPeer(PEER),
@@ -371,7 +371,7 @@ fn those_who_wait_for_a_block_are_answered_when_it_is_supplied() {
     else {
         panic!("{steps:?}");
     };
-    assert_eq!((closed, message.code()), (id, Code::INTERNAL_SERVER_ERROR));
+    assert_eq!((closed, message.code()), (id, Code::UNAUTHORIZED));
     assert!(rig.blocks.is_empty());
 }
 

@@ -165,8 +165,8 @@ pub(in crate::coap::endpoint) enum ServingEnd {
     Replaced,
     /// The application didn't supply a block in time, or no block was asked for.
     Late,
-    /// The application can't supply it.
-    Aborted,
+    /// The application can't supply it; requests are answered with this code.
+    Aborted(Code),
     PeerDropped,
     /// The observation has ended.
     Unwanted,
@@ -180,7 +180,7 @@ impl ServingEnd {
             Self::NoRoom => Err(FailureReason::NoRoom),
             Self::Replaced | Self::Unwanted => Err(FailureReason::Superseded),
             Self::Late => Err(FailureReason::Timeout),
-            Self::Aborted => Err(FailureReason::Aborted),
+            Self::Aborted(_) => Err(FailureReason::Aborted),
             Self::PeerDropped => Err(FailureReason::PeerDropped),
         }
     }
@@ -647,7 +647,7 @@ fn block_lost(peer: PeerIndex, recipient: Recipient, end: ServingEnd) -> Option<
             let reason = match end {
                 ServingEnd::Replaced => FailureReason::Superseded,
                 ServingEnd::Served | ServingEnd::NoRoom => FailureReason::NotSent,
-                ServingEnd::Late | ServingEnd::Aborted => FailureReason::Aborted,
+                ServingEnd::Late | ServingEnd::Aborted(_) => FailureReason::Aborted,
                 ServingEnd::PeerDropped => FailureReason::PeerDropped,
                 ServingEnd::Unwanted => return None,
             };
@@ -665,7 +665,7 @@ fn refusal(end: ServingEnd) -> Option<MessageBuf> {
     match end {
         // The client has blocks of a different body.
         ServingEnd::Replaced => Some(incomplete()),
-        ServingEnd::Aborted => Some(MessageBuf::response(Code::INTERNAL_SERVER_ERROR)),
+        ServingEnd::Aborted(code) => Some(MessageBuf::response(code)),
         ServingEnd::Served | ServingEnd::NoRoom | ServingEnd::Late | ServingEnd::Unwanted => {
             Some(busy())
         }
