@@ -29,8 +29,8 @@ pub struct ClientConfig {
     pub retry_first: Duration,
     /// The longest wait between two attempts.
     pub retry_most: Duration,
-    /// How many observations there may be in all. One more Observe is answered as a Read, without the
-    /// Observe option (RFC 7641 §4.1).
+    /// How many observations each server may have, so that none shuts out another. One more Observe is
+    /// answered as a Read, without the Observe option (RFC 7641 §4.1).
     pub most_observations: usize,
     /// What is stored for the servers while the Client is offline.
     pub storing: Storing,
@@ -41,7 +41,8 @@ pub struct ClientConfig {
     /// answers 5.00. At most one second less than NON_LIFETIME, which is 145 seconds by default
     /// (RFC 7252 §4.8.2): a non-confirmable request isn't remembered for longer.
     pub answer_within: Duration,
-    /// How many deferred requests may wait in all. One more is answered 5.03.
+    /// How many deferred requests of each server may wait, so that none shuts out another. One more is
+    /// answered 5.03.
     pub most_deferred: usize,
     /// How the Client fetches what its Objects need, such as firmware (TS E.6).
     pub downloads: DownloadConfig,

@@ -416,7 +416,8 @@ impl Requests {
         if deferred {
             let changes = asked.prepare(context.tree)?.changes.into_changes();
             let request = asked.into_owned();
-            return self.wait(server, path, OpenKind::Change { request, changes });
+            let kind = OpenKind::Change { request, changes };
+            return self.wait((server, account), path, kind);
         }
         let commit = asked.commit(context.tree)?;
         let event = |changes| Some(asked.event(account, changes));
@@ -434,7 +435,7 @@ impl Requests {
         let arguments = Arguments::parse(body).map_err(|_| Refusal::Malformed)?;
         if self.deferred.covers(DeferredOperation::Execute, path) {
             let kind = OpenKind::Execute(arguments.as_str().into());
-            return self.wait(server, path, kind);
+            return self.wait((server, account), path, kind);
         }
         let effect = match context.tree.execute(path, &arguments)? {
             Execution::Done => Effect::Nothing,
@@ -460,7 +461,8 @@ impl Requests {
         let observe = classified.operation == Operation::Observe;
         let target = &classified.target;
         let progress = if self.deferred.covers(DeferredOperation::Read, path) {
-            self.wait(server, path, OpenKind::Read { format, observe })?
+            let kind = OpenKind::Read { format, observe };
+            self.wait((server, account), path, kind)?
         } else if observe {
             reader.observe((server, account), responder, target, format)?
         } else {
@@ -503,9 +505,14 @@ impl Requests {
         Progress::Done(answer, Effect::Cancelled(account, cancellation))
     }
 
-    /// Leaves the answer to the application, unless too many requests are waiting for it.
-    fn wait(&self, server: ShortServerId, path: Path, kind: OpenKind) -> Result<Progress, Refusal> {
-        self.deferred.check_room()?;
+    /// Leaves the answer to the application, unless too many requests of this server are waiting for it.
+    fn wait(
+        &self,
+        (server, account): (ShortServerId, AccountId),
+        path: Path,
+        kind: OpenKind,
+    ) -> Result<Progress, Refusal> {
+        self.deferred.check_room(account)?;
         Ok(Progress::Waits(server, path, kind))
     }
 

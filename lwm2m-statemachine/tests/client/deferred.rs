@@ -289,6 +289,28 @@ fn as_many_requests_wait_as_may_and_one_more_is_refused() {
     asks_to_reboot(&mut bench);
 }
 
+/// One server can't take the room of another.
+#[test]
+fn each_server_has_room_for_as_many_requests_that_wait() {
+    let servers = [101, 102].map(|id| Server::new(server_id(id), 86_400));
+    let mut two = Two::with(servers, |tree| {
+        let both = [AccessRights::EXECUTE; 2];
+        tree.add(access_control([access(3, 0, both)]));
+    });
+    two.client.defer(Execute, path("/3/0/4"));
+    let most = ClientConfig::new("example-client", [7; 32]).most_deferred;
+    for server in 0..2 {
+        for _ in 0..most {
+            assert_eq!(two.told(server, b"e", reboot()), []);
+        }
+        let refused = two.code(server, reboot());
+        assert_eq!(refused, Code::SERVICE_UNAVAILABLE, "{server}");
+    }
+    let asked = lwm2m_kit::events(&mut two.client);
+    assert_eq!(asked.len(), 2 * most);
+    assert_eq!(two.client.usage().deferred, 2 * most);
+}
+
 #[test]
 fn what_waits_ends_with_its_registration() {
     // The connection is lost.

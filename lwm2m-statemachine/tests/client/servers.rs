@@ -210,3 +210,21 @@ fn a_cancel_of_one_server_ends_no_observation_of_another() {
     two.request(1, observe(1, "/3"));
     assert_eq!(two.notified(Some(8), Duration::ZERO), [0]);
 }
+
+/// A bound on observations that one server has reached is none for another.
+#[test]
+fn each_server_has_room_for_as_many_observations() {
+    let mut two = Two::registered([101, 102].map(|id| typed::Server::new(server_id(id), 86_400)));
+    let most = ClientConfig::new("two", [1; 32]).most_observations;
+    for server in 0..2 {
+        for token in 0..=most {
+            let token = u32::try_from(token).unwrap().to_be_bytes();
+            let answer = two.answer_to(server, &token, observe(0, "/3/0/9"));
+            let answer = MessageRef::parse(&answer).unwrap();
+            assert_eq!(answer.code(), Code::CONTENT);
+            let last = token == u32::try_from(most).unwrap().to_be_bytes();
+            assert_eq!(answer.observe().is_none(), last, "{server}");
+        }
+    }
+    assert_eq!(two.client.observations().count(), 2 * most);
+}

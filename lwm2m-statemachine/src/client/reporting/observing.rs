@@ -51,7 +51,7 @@ impl Reporting {
         account: AccountId,
         token: Token,
     ) -> Option<u32> {
-        let fits = self.table.len() < self.most || self.contains(account, token);
+        let fits = self.table.count_of(account) < self.most || self.contains(account, token);
         fits.then(|| self.numbers.next())
     }
 

@@ -33,7 +33,7 @@ pub(in crate::client) struct Reporting {
     pub(super) table: Table,
     pub(super) stored: Stored,
     pub(super) numbers: Numbers,
-    /// The limit on the number of observations.
+    /// The limit on the number of observations of each account.
     pub(super) most: usize,
     pub(super) reliability: Reliability,
     /// Whether what is stored for an observation in JSON is sent in one notification.

@@ -112,10 +112,6 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = &Observation> {
         self.by_id.values()
     }
@@ -159,9 +155,18 @@ impl Table {
 
     /// The observations of an account.
     pub(super) fn of(&self, account: AccountId) -> Vec<ObservationId> {
+        self.ids_of(account).collect()
+    }
+
+    /// How many observations an account has.
+    pub(super) fn count_of(&self, account: AccountId) -> usize {
+        self.ids_of(account).count()
+    }
+
+    fn ids_of(&self, account: AccountId) -> impl Iterator<Item = ObservationId> {
         let from = self.by_token.range((account, Token::EMPTY)..);
-        let of_account = from.take_while(|((owner, _), _)| *owner == account);
-        of_account.map(|(_, id)| *id).collect()
+        let of_account = from.take_while(move |((owner, _), _)| *owner == account);
+        of_account.map(|(_, id)| *id)
     }
 
     /// The observations of a path and of what is below it.

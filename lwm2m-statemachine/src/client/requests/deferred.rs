@@ -28,7 +28,7 @@ pub(super) struct Deferred {
     next: u64,
     /// How long a request may wait.
     within: Duration,
-    /// How many requests may wait.
+    /// How many requests of one server may wait.
     most: usize,
 }
 
@@ -132,9 +132,11 @@ impl Deferred {
         self.open.len()
     }
 
-    /// Whether one more request may wait.
-    pub(super) fn check_room(&self) -> Result<(), Refusal> {
-        if self.open.len() < self.most {
+    /// Whether one more request of this account may wait.
+    pub(super) fn check_room(&self, account: AccountId) -> Result<(), Refusal> {
+        let all = self.open.values();
+        let of_account = all.filter(|request| request.origin.account == account);
+        if of_account.count() < self.most {
             Ok(())
         } else {
             Err(Refusal::Overload)
