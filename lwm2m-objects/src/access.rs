@@ -349,6 +349,19 @@ pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec
         .collect()
 }
 
+/// The Object Instances of an Object that Access Control Object Instances are about but that aren't there,
+/// for example because the Object has lost them by itself. Each is named once for each of these.
+pub fn orphaned(tree: &ObjectTree, object: ObjectId) -> impl Iterator<Item = InstanceId> {
+    let controls = tree.instances(ObjectId::ACCESS_CONTROL);
+    controls.filter_map(move |id| match tree.access_target(id)? {
+        AclTarget::Instance(of, instance) if of == object => {
+            let target = tree.target(Path::Instance(object, instance));
+            (!target.exists()).then_some(instance)
+        }
+        _ => None,
+    })
+}
+
 /// The changes of a Delete of a server's Security Object Instance by the Bootstrap-Server
 /// (TS E.1.3). They delete that instance, the Server Object Instance if there is one, and the Object
 /// Instances that only this server could access, and they remove its entries from the ACLs that it

@@ -109,6 +109,13 @@ impl AttributeStore {
         of_server.flat_map(move |paths| below(paths, path))
     }
 
+    /// The Object Instances below a path on which, or below which, a server has set attributes.
+    pub(super) fn instances_below(&self, path: Path) -> impl Iterator<Item = Path> {
+        let of_servers = self.by_server.values();
+        let all = of_servers.flat_map(move |paths| below(paths, path));
+        all.filter_map(|(at, _)| Some(Path::Instance(at.object()?, at.instance()?)))
+    }
+
     /// An Object Instance is gone: so are the attributes of all servers on it and below it.
     pub(super) fn remove_below(&mut self, path: Path) {
         for paths in self.by_server.values_mut() {

@@ -406,7 +406,7 @@ impl Parts {
     /// they know has changed.
     pub(super) fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
         let mut paths: Vec<Path> = paths.into_iter().collect();
-        let mut gone = gone(&self.tree, &paths);
+        let mut gone = self.gone(&paths);
         let rights = without_rights_on(&mut self.tree, &gone);
         gone.extend_from_slice(&rights);
         paths.extend(rights);
@@ -443,6 +443,29 @@ impl Parts {
         }
     }
 
+    /// The Objects and Object Instances that are no longer there, after changes at these paths. If an Object
+    /// has changed as a whole, that may be any of its Object Instances.
+    fn gone(&self, paths: &[Path]) -> Vec<Path> {
+        let named = paths.iter().copied();
+        let named = named.filter(|path| path.object().is_some() && path.resource().is_none());
+        let objects = paths.iter().filter_map(|path| match path {
+            Path::Object(object) => Some(*object),
+            _ => None,
+        });
+        let known = objects.flat_map(|object| {
+            let observed = self.reporting.instances_below(object.into());
+            let described = self.attributes.instances_below(object.into());
+            let controlled = access::orphaned(&self.tree, object);
+            let controlled = controlled.map(move |id| Path::Instance(object, id));
+            observed.chain(described).chain(controlled)
+        });
+        let mut gone: Vec<Path> = named.chain(known).collect();
+        gone.sort_unstable();
+        gone.dedup();
+        gone.retain(|path| !self.tree.target(*path).exists());
+        gone
+    }
+
     /// Brings the Objects to this moment: times are read as of now, and what has changed by itself counts,
     /// access rights among it, before anything is answered.
     pub(super) fn advance_objects(&mut self, now: Instant) {
@@ -459,14 +482,6 @@ impl Parts {
         }
         self.download(now, Downloads::follow);
     }
-}
-
-/// The Objects and Object Instances among these paths that are no longer there.
-fn gone(tree: &ObjectTree, paths: &[Path]) -> Vec<Path> {
-    let is_gone = |path: &&Path| {
-        path.object().is_some() && path.resource().is_none() && !tree.target(**path).exists()
-    };
-    paths.iter().filter(is_gone).copied().collect()
 }
 
 /// Deletes the Access Control Object Instances about Object Instances that are gone, whoever deleted these

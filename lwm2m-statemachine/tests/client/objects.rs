@@ -1,11 +1,18 @@
 //! Objects that come and go in a running Client (TS 5.3.2; Object 9, Update Supported Objects).
 
-use core::time::Duration;
+use alloc::sync::Arc;
+use core::{
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
 
-use lwm2m_core::{AccessRights, Code, DataType, InstanceId, Method, ObjectId, Value};
+use lwm2m_core::{
+    AccessRights, Code, DataType, InstanceId, Method, ObjectId, Path, ResourceId, Value, ValueRef,
+};
 use lwm2m_kit::{account, instance};
 use lwm2m_objects::{
-    Answer, ObjectDefinition, ObjectTree, Operations, ResourceDefinition, Store,
+    Answer, Change, Object, ObjectDefinition, ObjectTree, Operations, ReadError,
+    ResourceDefinition, ResourceSink, Store,
     firmware::FirmwareUpdateObject,
     software::{Numbering, SoftwareManagementObject},
     typed,
@@ -13,10 +20,15 @@ use lwm2m_objects::{
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent,
     client::{DownloadOutcome, ObjectSet},
-    coap::{MessageBuf, MessageType, Token},
+    coap::{MessageBuf, MessageRef, MessageType, Token},
 };
 
-use crate::support::{Bench, Sent, get, on, path, server_id, tree};
+use crate::{
+    observe::observe,
+    reporting::attributes,
+    servers::{Two, access, access_control},
+    support::{Bench, Sent, get, on, path, server_id, tree},
+};
 
 static RESOURCES: [ResourceDefinition; 1] =
     [ResourceDefinition::new(0, "Level", Operations::Read, DataType::Integer).mandatory()];
@@ -268,6 +280,120 @@ fn what_comes_has_an_owner() {
         .map(|id| tree.get(path(&format!("/2/{id}/0"))))
         .collect();
     assert!(about.contains(&Some(Value::Integer(26241))), "{about:?}");
+}
+
+/// An Object whose Object Instances come and go by themselves. It tells that it has changed, not how.
+struct Slots {
+    filled: Arc<AtomicU16>,
+    told: Option<u16>,
+}
+
+impl Object for Slots {
+    fn definition(&self) -> &ObjectDefinition {
+        &OWN
+    }
+
+    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
+        let next = after.map_or(0, |after| after.get() + 1);
+        InstanceId::new(next).filter(|_| next < self.filled.load(Ordering::Relaxed))
+    }
+
+    fn read(
+        &self,
+        _: InstanceId,
+        _: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        out.value(ValueRef::Integer(7))
+    }
+
+    fn apply(&mut self, _: &[Change]) {}
+
+    fn poll_changed(&mut self) -> Option<Path> {
+        let filled = self.filled.load(Ordering::Relaxed);
+        let told = self.told.as_mut()?;
+        (core::mem::replace(told, filled) != filled).then(|| path("/26241"))
+    }
+}
+
+/// RFC 7641 §4.2, TS 7.3.1.2.2: what belongs to Object Instances that are gone ends, also if only the change
+/// of their Object as a whole is told, by the Object or by the application.
+#[test]
+fn what_belongs_to_instances_ends_with_a_change_of_the_whole_object() {
+    for tells_itself in [true, false] {
+        let filled = Arc::new(AtomicU16::new(3));
+        let servers = [101, 102].map(|id| typed::Server::new(server_id(id), 86_400));
+        let mut two = Two::with(servers, |tree| {
+            let controls = [0, 1, 2].map(|id| access(26241, id, [AccessRights::READ; 2]));
+            tree.add(access_control(controls));
+            tree.add(Slots {
+                filled: Arc::clone(&filled),
+                told: tells_itself.then_some(3),
+            });
+        });
+        for (server, token, at) in [
+            (0, b"r", "/26241/1/0"),
+            (1, b"i", "/26241/2"),
+            (1, b"o", "/26241"),
+            (1, b"s", "/26241/0"),
+        ] {
+            let answer = two.answer_to(server, token, observe(0, at));
+            assert_eq!(MessageRef::parse(&answer).unwrap().code(), Code::CONTENT);
+        }
+        for at in ["/26241/0", "/26241/1", "/26241/2/0"] {
+            assert_eq!(two.code(0, attributes(at, "pmin=1")), Code::CHANGED);
+        }
+        filled.store(1, Ordering::Relaxed);
+        if !tells_itself {
+            two.client.changed(two.now, path("/26241"));
+        }
+        two.client.handle_timeout(two.now);
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            for (server, sent) in two.sent() {
+                let message = MessageRef::parse(&sent).unwrap();
+                if message.code().is_success() || message.code() == Code::NOT_FOUND {
+                    told.push((server, message.token().as_bytes()[0], message.code()));
+                    continue;
+                }
+                // The Update comes before what is confirmable.
+                let changed = MessageBuf::response(Code::CHANGED).finish(
+                    MessageType::Acknowledgement,
+                    message.message_id(),
+                    message.token(),
+                );
+                two.datagram(server, changed.as_ref());
+            }
+        }
+        told.sort_by_key(|(server, token, _)| (*server, *token));
+        let expected = [
+            (0, b'r', Code::NOT_FOUND),
+            (1, b'i', Code::NOT_FOUND),
+            (1, b'o', Code::CONTENT),
+            // It may have changed as well.
+            (1, b's', Code::CONTENT),
+        ];
+        assert_eq!(told, expected, "tells itself: {tells_itself}");
+        let observed: Vec<_> = two
+            .client
+            .reporting()
+            .observations()
+            .map(|found| found.path)
+            .collect();
+        assert_eq!(observed, [path("/26241"), path("/26241/0")]);
+        let attributes = two
+            .client
+            .reporting()
+            .attributes(server_id(101))
+            .map(|(at, _)| at);
+        assert_eq!(attributes.collect::<Vec<_>>(), [path("/26241/0")]);
+        let controls: Vec<_> = two
+            .client
+            .tree()
+            .instances(ObjectId::ACCESS_CONTROL)
+            .collect();
+        assert_eq!(controls, [InstanceId::ZERO]);
+    }
 }
 
 /// Nobody would take what arrives.

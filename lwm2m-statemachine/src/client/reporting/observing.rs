@@ -65,6 +65,15 @@ impl Reporting {
         all.map(|observation| (&observation.observer, observation.path))
     }
 
+    /// The Object Instances below a path that are observed, or below which something is.
+    pub(in crate::client) fn instances_below(&self, path: Path) -> impl Iterator<Item = Path> {
+        let below = self.table.below(path).into_iter();
+        below.filter_map(|id| {
+            let at = self.table.get(id)?.path;
+            Some(Path::Instance(at.object()?, at.instance()?))
+        })
+    }
+
     /// How many notifications are stored for an account, and how many had to go.
     pub(in crate::client) fn stored(&self, account: AccountId) -> (usize, u64) {
         self.stored.count(account)
