@@ -179,6 +179,108 @@ fn a_newer_notification_replaces_the_one_that_is_being_fetched() {
     assert_eq!(body, expected);
 }
 
+/// An Observe in blocks of 32 bytes.
+fn observe_in_blocks(at: &str) -> MessageBuf {
+    let mut request = observe(0, at);
+    request
+        .block2(BlockOption::new(0, false, 32).unwrap())
+        .unwrap();
+    request
+}
+
+/// The answer to a GET of a block of `/3/0`, with a token of its own.
+fn block(bench: &mut Bench, number: u32) -> Sent {
+    let mut request = get("/3/0");
+    let block = BlockOption::new(number, false, 32).unwrap();
+    request.block2(block).unwrap();
+    let answer = bench.request(b"block", request);
+    assert_eq!(answer.code(), Code::CONTENT);
+    answer
+}
+
+/// What is read from this block on to the last one, all of it of the same body as `first`.
+fn rest(bench: &mut Bench, first: &Sent, from: u32) -> Vec<u8> {
+    let mut body = Vec::new();
+    for number in from.. {
+        let answer = block(bench, number);
+        assert_eq!(answer.message().etag(), first.message().etag(), "{number}");
+        body.extend_from_slice(answer.payload());
+        if !answer.message().block2().unwrap().more() {
+            break;
+        }
+    }
+    body
+}
+
+/// `/3/0` with this Battery Level.
+fn device(level: u8) -> Vec<u8> {
+    let mut device = DEVICE_TLV.to_vec();
+    let at = device.iter().rposition(|octet| *octet == 100).unwrap();
+    device[at] = level;
+    device
+}
+
+/// RFC 7959 §2.6: the request for a later block has neither Observe nor the token of an observation. So
+/// the notifications of two observations of one path share their body, and each gets all of it, also when
+/// the other one has it already.
+#[test]
+fn two_observers_of_one_path_each_get_the_whole_of_a_notification_in_blocks() {
+    let mut bench = Bench::new();
+    for token in [b"a", b"b"] {
+        bench.request(token, observe_in_blocks("/3/0"));
+    }
+    bench.client.set(bench.now, path("/3/0/9"), 99).unwrap();
+    bench.pass(Duration::ZERO);
+    let sent = bench.all_sent();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0].message().etag(), sent[1].message().etag());
+    assert_eq!(sent[0].payload(), sent[1].payload());
+    // It changes again, and is not told yet.
+    bench.client.set(bench.now, path("/3/0/9"), 98).unwrap();
+    for notification in &sent {
+        let mut body = notification.payload().to_vec();
+        body.extend(rest(&mut bench, notification, 1));
+        assert_eq!(body, device(99));
+    }
+    // Nobody reads it any more.
+    assert_eq!(bench.client.usage().coap.serving.bodies, 0);
+}
+
+/// RFC 7959 §2.4: a newer notification takes the place of the body. The ETag tells the other observer, who
+/// reads again and has the newest value; no block has the ETag of another body.
+#[test]
+fn an_observer_whose_body_is_replaced_by_a_newer_one_reads_that() {
+    let mut bench = Bench::registered(periods(Some(10), None));
+    bench.request(b"a", observe_in_blocks("/3/0"));
+    bench.pass(Duration::from_secs(5));
+    bench.request(b"b", observe_in_blocks("/3/0"));
+    bench.client.set(bench.now, path("/3/0/9"), 99).unwrap();
+    bench.pass(Duration::from_secs(5));
+    let older = bench.sent();
+    assert_eq!(older.message().token().as_bytes(), b"a");
+    assert_eq!(
+        block(&mut bench, 1).message().etag(),
+        older.message().etag()
+    );
+    bench.client.set(bench.now, path("/3/0/9"), 98).unwrap();
+    bench.pass(Duration::from_secs(5));
+    let newer = bench.sent();
+    assert_eq!(newer.message().token().as_bytes(), b"b");
+    assert_ne!(newer.message().etag(), older.message().etag());
+    // The first observer notices, and begins anew.
+    assert_eq!(
+        block(&mut bench, 2).message().etag(),
+        newer.message().etag()
+    );
+    let again = block(&mut bench, 0);
+    for first in [&newer, &again] {
+        let mut body = first.payload().to_vec();
+        body.extend(rest(&mut bench, first, 1));
+        assert_eq!(body, device(98));
+    }
+    assert_eq!(bench.client.usage().coap.serving.bodies, 0);
+}
+
 #[test]
 fn two_observations_of_one_path_do_not_disturb_each_other() {
     let mut bench = Bench::new();

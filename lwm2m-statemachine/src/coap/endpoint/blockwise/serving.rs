@@ -1,7 +1,9 @@
 //! Responses that are requested block by block (RFC 7959 §2.4, §2.6, §2.7).
 //!
 //! A body is rendered once. It is kept by peer and resource until its last block has been served,
-//! no block was requested for some time, or room is needed. Once a body is no longer kept, a GET
+//! no block was requested for some time, or room is needed. Several transfers of one body, such as
+//! notifications to two observers of one resource, share it: it is kept until its last block has been
+//! served as often as they are. A newer body takes its place. Once a body is no longer kept, a GET
 //! for one of its blocks goes to the application again; other methods aren't executed again, and
 //! the answer is 4.08. The ETag, the application's or one made from the body, tells the client
 //! whether the body is still the same. If the endpoint knows that it has changed, the answer is
@@ -198,7 +200,9 @@ impl Serving {
         let Some(answer) = block_of(&head, &body, (offset, size), options, observe) else {
             return MessageBuf::response(Code::INTERNAL_SERVER_ERROR);
         };
-        if key.resource != Resource::NONE.key {
+        // Whoever asks for a later block doesn't say which transfer that is of, so that all transfers of one
+        // body share it (RFC 7959 §2.4, §2.6).
+        if key.resource != Resource::NONE.key && !self.bodies.share(now, key, &etag, offset > 0) {
             let body = new_body(now, &head, etag, Content::Bytes(body), offset > 0);
             self.bodies.keep(now, key, body, steps);
         }
@@ -263,7 +267,9 @@ impl Serving {
             return RequestStep::AnswerWithBlock { block, message };
         }
         // The last answer is kept for duplicates like any other; the body is no longer needed.
-        self.bodies.forget(key, ServingEnd::Served, steps);
+        if self.bodies.read_to_end(key, steps) {
+            self.bodies.forget(key, ServingEnd::Served, steps);
+        }
         RequestStep::Answer(message)
     }
 

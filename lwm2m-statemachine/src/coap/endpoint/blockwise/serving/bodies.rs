@@ -68,6 +68,8 @@ pub(super) struct ServedBody {
     watched: Option<Resource>,
     /// Whether a block other than the first was asked for.
     is_read: bool,
+    /// How many transfers of it have begun, and not come to their last block.
+    readers: u32,
     /// Its place in the order.
     place: u64,
     /// When it was first asked for, and last.
@@ -237,6 +239,7 @@ impl ServedBody {
             content,
             watched: None,
             is_read,
+            readers: 1,
             place: 0,
             begun: now,
             asked: now,
@@ -418,6 +421,32 @@ impl ServedBodies {
         self.insert(key, body);
         self.prolong(now, key, is_read);
         true
+    }
+
+    /// Another transfer of a body begins, if it is this one and in memory; returns whether it is. `later`:
+    /// not with the first block.
+    pub(super) fn share(&mut self, now: Instant, key: BodyKey, etag: &[u8], later: bool) -> bool {
+        let kept = self.bodies.get_mut(&key);
+        let same =
+            kept.filter(|kept| kept.etag == etag && matches!(kept.content, Content::Bytes(_)));
+        let Some(body) = same else {
+            return false;
+        };
+        body.readers = body.readers.saturating_add(1);
+        body.begun = now;
+        self.prolong(now, key, later);
+        true
+    }
+
+    /// The last block of a body was served to one of its readers. Returns whether there are no others.
+    pub(super) fn read_to_end(&mut self, key: BodyKey, steps: &mut Steps) -> bool {
+        let Some(body) = self.bodies.get_mut(&key) else {
+            return true;
+        };
+        body.readers = body.readers.saturating_sub(1);
+        // Who watches it waits for one reader, not for all.
+        tell_released(key.peer, body.watched.take(), ServingEnd::Served, steps);
+        body.readers == 0
     }
 
     /// A block of a body was asked for; `later`: not the first one. Sets a new deadline; but a body in
