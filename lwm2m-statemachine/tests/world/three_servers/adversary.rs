@@ -1,5 +1,6 @@
 //! A server that does what it likes: answers the Client in every wrong way, asks for everything
-//! whether or not it may, repeats, changes and forges datagrams, and opens bodies that never end.
+//! whether or not it may, repeats, changes and forges datagrams, opens bodies that never end, tears
+//! Writes, and goes on when the registration is over.
 
 use std::collections::VecDeque;
 
@@ -10,7 +11,7 @@ use lwm2m_statemachine::{
     coap::{BlockOption, MessageBuf, MessageRef, MessageType, OptionNumber, Token},
 };
 
-use super::book::Shared;
+use super::{book::Shared, plan::Fault, torn::TornWrite};
 
 /// How many datagrams of each side it remembers.
 const REMEMBERED: usize = 12;
@@ -68,6 +69,13 @@ pub(crate) struct Adversary {
     client: Option<Address>,
     /// Whether it answers as it should from now on, and asks for nothing.
     pub(crate) is_calm: bool,
+    /// Whether it answers nothing at all.
+    pub(crate) is_silent: bool,
+    /// The longest lifetime that the Client has told it, in seconds.
+    pub(crate) lifetime: u64,
+    /// The Write in blocks that is under way.
+    torn: Option<TornWrite>,
+    fault: Fault,
     queue: VecDeque<(Address, Vec<u8>)>,
     /// The last datagrams of the Client, and its own.
     heard: VecDeque<Vec<u8>>,
@@ -76,12 +84,16 @@ pub(crate) struct Adversary {
 }
 
 impl Adversary {
-    pub(crate) fn new(random: Random, book: Shared) -> Self {
+    pub(crate) fn new(random: Random, book: Shared, fault: Fault) -> Self {
         Self {
             random,
             book,
             client: None,
             is_calm: false,
+            is_silent: false,
+            lifetime: 0,
+            torn: None,
+            fault,
             queue: VecDeque::new(),
             heard: VecDeque::new(),
             said: VecDeque::new(),
@@ -116,11 +128,76 @@ impl Adversary {
                 3 => self.changed(),
                 4 | 5 => self.block(),
                 6 => self.response(),
+                7 => self.first_of_torn(),
                 _ => self.request(),
             };
             self.book.borrow_mut().count("hostile datagram");
             self.say(client, datagram);
         }
+    }
+
+    /// Begins a Write in blocks. The further ones follow when the Client asks for them.
+    pub(crate) fn tear(&mut self) {
+        if let Some(client) = self.client {
+            let block = self.first_of_torn();
+            self.say(client, block);
+        }
+    }
+
+    fn first_of_torn(&mut self) -> Vec<u8> {
+        self.book.borrow_mut().count("torn Write");
+        let is_whole = self.fault == Fault::Mends;
+        let mut torn = TornWrite::new(&mut self.random, is_whole);
+        let block = torn.next(self.message_id());
+        self.torn = Some(torn);
+        block.expect("the first block")
+    }
+
+    /// The Client has taken a block of the Write that is under way: the next one.
+    fn go_on(&mut self, client: Address, answer: &MessageRef<'_>) {
+        let Some(mut torn) = self.torn.take_if(|torn| torn.token() == answer.token()) else {
+            return;
+        };
+        if answer.code() != Code::CONTINUE {
+            return;
+        }
+        self.book.borrow_mut().count("block of a torn Write");
+        if let Some(block) = torn.next(self.message_id()) {
+            self.torn = Some(torn);
+            self.say(client, block);
+        }
+    }
+
+    /// The registration is over, and it goes on as if it weren't: what any server may ask, a Write in
+    /// blocks, and a few datagrams more.
+    pub(crate) fn outstay(&mut self) {
+        let Some(client) = self.client else {
+            return;
+        };
+        for (method, observe, path) in [
+            (Method::Get, None, ["3", "0"]),
+            (Method::Get, Some(0), ["3", "0"]),
+            (Method::Post, None, ["1", "2"]),
+            (Method::Delete, None, ["1", "2"]),
+        ] {
+            let mut message = MessageBuf::request(method);
+            if let Some(observe) = observe {
+                message.observe(observe).expect("a number");
+            }
+            for segment in path {
+                message.uri_path(segment).expect("a segment");
+            }
+            if method == Method::Post {
+                message.content_format(ContentFormat::TLV).expect("one");
+                message.payload(&[0xc1, 1, 99]);
+            }
+            let (id, token) = (self.message_id(), self.token());
+            let message = message.finish(MessageType::Confirmable, id, token);
+            self.say(client, message.as_ref().to_vec());
+            self.book.borrow_mut().count("request after the lifetime");
+        }
+        self.tear();
+        self.act();
     }
 
     /// A datagram that was said or heard before.
@@ -393,6 +470,15 @@ impl Node for Adversary {
         let Ok(message) = MessageRef::parse(datagram.payload) else {
             panic!("the Client sends messages");
         };
+        if message.code().kind() == CodeKind::Response {
+            self.go_on(datagram.from, &message);
+        }
+        let told = message.uri_query();
+        let mut told = told.filter_map(|query| query.strip_prefix("lt=")?.parse().ok());
+        self.lifetime = self.lifetime.max(told.next().unwrap_or_default());
+        if self.is_silent {
+            return;
+        }
         if message.code().kind() == CodeKind::Request {
             self.answer(datagram.from, &message);
         } else if matches!(

@@ -30,6 +30,7 @@ const DEEDS: &[&str] = &[
     "address of the client",
     "bad Write: refused 4.00",
     "bad Write: refused 4.05",
+    "block of a torn Write",
     "connection failed",
     "connection lost",
     "expired",
@@ -44,6 +45,7 @@ const DEEDS: &[&str] = &[
     "reboot",
     "reboot of a server",
     "replaced",
+    "request after the lifetime",
     "session begun",
     "session resumed",
     "sleep",
@@ -52,6 +54,7 @@ const DEEDS: &[&str] = &[
     "stored values heard",
     "the application's answer: 2.05",
     "the application's answer: 4.05",
+    "torn Write",
     "updated",
 ];
 

@@ -18,6 +18,7 @@ use super::{
     lines::Lines,
     objects::{self, GAUGE, NUMBER, Values},
     plan::Fault,
+    torn,
 };
 
 /// A connection that was asked for or is up.
@@ -183,9 +184,22 @@ impl Device {
         }
     }
 
+    /// What a server does takes effect only while it has a registration (TS 5.4).
+    fn assert_registered(&self, server: usize) {
+        assert!(
+            self.registered[server] || self.is_registered(server),
+            "server{server} has an effect without a registration"
+        );
+    }
+
     /// A server has changed the tree.
     fn written(&mut self, server: usize, changes: &[Change]) {
+        self.assert_registered(server);
         self.values.apply(changes);
+        let torn = Value::Integer(torn::LIFETIME);
+        let is_torn =
+            |change: &Change| matches!(change, Change::Set { value, .. } if *value == torn);
+        assert!(!changes.iter().any(is_torn), "a torn Write took effect");
         let hostile = |change: &Change| change.path().object() == Some(GAUGE);
         if server == 2 {
             assert!(!changes.iter().any(hostile), "a change without the right");
@@ -205,6 +219,7 @@ impl Device {
 
     /// A server has made these Object Instances.
     fn created(&mut self, server: usize, instances: &[Path]) {
+        self.assert_registered(server);
         for path in instances {
             assert_ne!(server, 2, "a Create without the right");
             self.values.copy(self.client.tree(), *path);
@@ -219,6 +234,7 @@ impl Device {
     }
 
     fn deleted(&mut self, server: usize, path: Path) {
+        self.assert_registered(server);
         let own = Device::account(server).instance();
         let is_own = path == Path::Instance(ObjectId::SERVER, own);
         assert!(server != 2 || is_own, "a Delete without the right");

@@ -10,11 +10,16 @@ use super::{
 
 /// Runs seeds with this fault until one fails with these words.
 fn assert_found(fault: Fault, words: &str) {
+    assert_found_where(false, fault, words);
+}
+
+/// The same, where the last server is hostile or isn't.
+fn assert_found_where(hostile: bool, fault: Fault, words: &str) {
     let mut found = Vec::new();
     for seed in 0..200 {
         let plan = Plan {
             fault,
-            hostile: false,
+            hostile,
             ..Plan::new(seed)
         };
         let run = AssertUnwindSafe(|| World::new(plan).run());
@@ -86,4 +91,19 @@ fn an_answer_without_a_registration_is_found() {
 #[test]
 fn a_deadline_in_the_past_is_found() {
     assert_found(Fault::Restless, "livelock");
+}
+
+#[test]
+fn a_torn_write_with_an_effect_is_found() {
+    assert_found_where(true, Fault::Mends, "a torn Write took effect");
+}
+
+#[test]
+fn a_body_that_is_not_forgotten_is_found() {
+    assert_found_where(true, Fault::Nags, "is still being received");
+}
+
+#[test]
+fn a_registration_that_outlives_its_lifetime_is_found() {
+    assert_found_where(true, Fault::Renews, "registered after the lifetime");
 }

@@ -17,6 +17,8 @@
 //! - What was stored offline is heard after the return: every value once, and in order.
 //! - Once the network works, every observation that both sides believe in has the newest values
 //!   within its own Maximum Period, again and again.
+//! - What a hostile server leaves unfinished takes no effect, and is forgotten; what it asks when the
+//!   lifetime is over leaves nothing at all.
 //! - Nothing is sent while offline, to a connection that is gone, or after the lifetime but a Register.
 //!   Nobody without a registration is answered, and nobody gets what they have no right to.
 //! - In the end no state is left but attributes of what is there, and no machine asks to be woken for
@@ -45,6 +47,7 @@ mod objects;
 mod periods;
 mod plan;
 mod platform;
+mod torn;
 mod world;
 
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -31,6 +31,12 @@ pub(crate) enum Fault {
     Misses,
     /// It misses every second notification.
     Dozes,
+    /// The hostile server completes the Writes that it should tear.
+    Mends,
+    /// It goes on with them when the Client should have forgotten them.
+    Nags,
+    /// It answers when it should let the lifetime pass.
+    Renews,
 }
 
 /// What happens in a run.

@@ -1,5 +1,7 @@
 //! A Client and three servers: what is done to them, and what must hold in the end.
 
+mod hostile;
+
 use core::time::Duration;
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -112,7 +114,7 @@ impl World {
             let random = Random::new(self.plan.seed, 10 + server as u64);
             let name = format!("server{server}");
             let node: NodeId = if server == 2 && self.plan.hostile {
-                let adversary = Adversary::new(random, Rc::clone(&self.book));
+                let adversary = Adversary::new(random, Rc::clone(&self.book), self.plan.fault);
                 let handle = self.network.add(&name, adversary);
                 self.adversary = Some(handle);
                 handle.into()
@@ -161,6 +163,7 @@ impl World {
         self.settle();
         self.heal();
         self.check_observations();
+        self.check_nothing_unfinished();
         self.leave();
         self.check_idle();
         self.finish()
@@ -354,12 +357,6 @@ impl World {
         self.network.with(self.client, |device, now| {
             device.change(now, owner, &changes);
         });
-    }
-
-    fn be_hostile(&mut self) {
-        if let Some(adversary) = self.adversary {
-            self.network.with(adversary, |adversary, _| adversary.act());
-        }
     }
 
     /// The application of the Client answers some of the requests that wait for it.
