@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::{
     ContentFormat, DataType, Path, ValueRef,
-    codec::{DecodeFailure, Encode, EncodeError, Event, Format, Scope, Sink, TypeLookup},
-    single_value::{self, SingleValue},
+    codec::{DecodeFailure, Format as _, Scope, Sink, TypeLookup},
+    single_value::{self, SingleValueFormat},
 };
 
 /// Why octets aren't the value of the target of a request.
@@ -22,30 +22,38 @@ pub enum OpaqueError {
     Path(Path),
 }
 
-/// Opaque as a [`Format`]: [`decode`] and [`Encoder`].
+/// Opaque as a [`Format`](crate::codec::Format): [`decode`] and [`Encoder`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpaqueFormat;
 
-impl Format for OpaqueFormat {
+impl SingleValueFormat for OpaqueFormat {
     const CONTENT_FORMAT: ContentFormat = ContentFormat::OPAQUE;
     type Malformed = OpaqueError;
-    type Encoder<'b> = Encoder<'b>;
 
-    fn carries(scope: Scope) -> bool {
-        single_value::target(scope).is_ok()
+    fn misplaced(path: Path) -> OpaqueError {
+        OpaqueError::Path(path)
     }
 
-    fn decode<S: Sink + ?Sized>(
+    fn read<R>(
+        data_type: Option<DataType>,
         payload: &[u8],
-        scope: Scope,
-        types: &(impl TypeLookup + ?Sized),
-        sink: &mut S,
-    ) -> Result<(), DecodeFailure<OpaqueError, S::Error>> {
-        decode(payload, scope, types, sink)
+        pass: impl FnOnce(ValueRef<'_>) -> R,
+    ) -> Result<R, OpaqueError> {
+        match data_type {
+            Some(DataType::Opaque) => Ok(pass(ValueRef::Opaque(payload))),
+            None => Ok(pass(ValueRef::Raw(payload))),
+            Some(other) => Err(OpaqueError::DataType(other)),
+        }
     }
 
-    fn encoder(buffer: &mut Vec<u8>, scope: Scope) -> Encoder<'_> {
-        Encoder::new(buffer, scope)
+    fn write(value: &ValueRef<'_>, buffer: &mut Vec<u8>) -> bool {
+        match value {
+            ValueRef::Opaque(octets) | ValueRef::Raw(octets) => {
+                buffer.extend_from_slice(octets);
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -62,20 +70,11 @@ pub fn decode<S: Sink + ?Sized>(
     types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeFailure<OpaqueError, S::Error>> {
-    let target = single_value::target(scope).map_err(OpaqueError::Path);
-    let (object, resource) = target.map_err(DecodeFailure::Malformed)?;
-    let value = match types.data_type(object, resource) {
-        Some(DataType::Opaque) => ValueRef::Opaque(payload),
-        None => ValueRef::Raw(payload),
-        Some(other) => return Err(DecodeFailure::Malformed(OpaqueError::DataType(other))),
-    };
-    single_value::push(scope, value, sink)
+    OpaqueFormat::decode(payload, scope, types, sink)
 }
 
-/// The sink that writes one opaque Resource or Resource Instance, or bytes of unknown type.
-///
-/// It refuses values of other data types ([`EncodeError::Value`]), and what the
-/// [text encoder](crate::text::Encoder) refuses.
+/// The sink that writes one opaque Resource or Resource Instance, or bytes of unknown type. A value of
+/// another data type is [`EncodeError::Value`](crate::codec::EncodeError::Value).
 ///
 /// ```
 /// use lwm2m_core::{Path, Value, codec::{Content, Scope}, opaque};
@@ -88,51 +87,17 @@ pub fn decode<S: Sink + ?Sized>(
 /// assert_eq!(payload, [1, 2, 3]);
 /// # Ok::<(), lwm2m_core::PathError>(())
 /// ```
-#[derive(Debug)]
-pub struct Encoder<'b>(SingleValue<'b>);
-
-impl<'b> Encoder<'b> {
-    /// Begins a payload at the end of the buffer.
-    pub const fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
-        Self(SingleValue::new(buffer, scope))
-    }
-
-    /// Ends the payload and leaves it in the buffer.
-    ///
-    /// # Errors
-    ///
-    /// As [`text::Encoder::finish`](crate::text::Encoder::finish).
-    pub fn finish(self) -> Result<(), EncodeError> {
-        self.0.finish()
-    }
-}
-
-impl Sink for Encoder<'_> {
-    type Error = EncodeError;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        self.0.event(&event, |value, buffer| match value {
-            ValueRef::Opaque(octets) | ValueRef::Raw(octets) => {
-                buffer.extend_from_slice(octets);
-                true
-            }
-            _ => false,
-        })
-    }
-}
-
-impl Encode for Encoder<'_> {
-    fn finish(self) -> Result<(), EncodeError> {
-        Encoder::finish(self)
-    }
-}
+pub type Encoder<'b> = single_value::Encoder<'b, OpaqueFormat>;
 
 #[cfg(test)]
 mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::{Value, codec::Content};
+    use crate::{
+        Value,
+        codec::{Content, EncodeError},
+    };
 
     fn path(text: &str) -> Path {
         text.parse().unwrap()

@@ -1,14 +1,72 @@
 //! What text and opaque have in common: a payload is the value of one Resource.
 
 use alloc::vec::Vec;
+use core::marker::PhantomData;
 
 use crate::{
-    ObjectId, Path, ResourceId, ValueRef,
-    codec::{Cursor, DecodeFailure, EncodeError, Event, Position, Purpose, Scope, Sink, Step},
+    ContentFormat, DataType, ObjectId, Path, ResourceId, ValueRef,
+    codec::{
+        Cursor, DecodeFailure, Encode, EncodeError, Event, Format, Position, Purpose, Scope, Sink,
+        Step, TypeLookup,
+    },
 };
 
+/// How a format writes one value. The rest of a [`Format`] follows from it.
+pub trait SingleValueFormat {
+    const CONTENT_FORMAT: ContentFormat;
+
+    /// What can be wrong with a payload.
+    type Malformed: core::error::Error;
+
+    /// The error of a payload at a path that isn't that of a Resource.
+    fn misplaced(path: Path) -> Self::Malformed;
+
+    /// Reads the value, whose data type may be unknown, and passes it on.
+    fn read<R>(
+        data_type: Option<DataType>,
+        payload: &[u8],
+        pass: impl FnOnce(ValueRef<'_>) -> R,
+    ) -> Result<R, Self::Malformed>;
+
+    /// Appends the value, or returns false if the format can't carry it.
+    fn write(value: &ValueRef<'_>, buffer: &mut Vec<u8>) -> bool;
+}
+
+impl<F: SingleValueFormat> Format for F {
+    const CONTENT_FORMAT: ContentFormat = F::CONTENT_FORMAT;
+    type Malformed = F::Malformed;
+    type Encoder<'b> = Encoder<'b, F>;
+
+    fn carries(scope: Scope) -> bool {
+        target(scope).is_ok()
+    }
+
+    fn decode<S: Sink + ?Sized>(
+        payload: &[u8],
+        scope: Scope,
+        types: &(impl TypeLookup + ?Sized),
+        sink: &mut S,
+    ) -> Result<(), DecodeFailure<F::Malformed, S::Error>> {
+        let target = target(scope).map_err(F::misplaced);
+        let (object, resource) = target.map_err(DecodeFailure::Malformed)?;
+        let push = |value: ValueRef<'_>| {
+            let mut cursor = Cursor::new();
+            cursor
+                .value(scope.base(), value, None, sink)
+                .and_then(|()| cursor.finish(sink))
+        };
+        F::read(types.data_type(object, resource), payload, push)
+            .map_err(DecodeFailure::Malformed)?
+            .map_err(DecodeFailure::Sink)
+    }
+
+    fn encoder(buffer: &mut Vec<u8>, scope: Scope) -> Encoder<'_, F> {
+        Encoder::new(buffer, scope)
+    }
+}
+
 /// The Resource whose value a payload of this scope is; or the path that has no single value.
-pub(crate) fn target(scope: Scope) -> Result<(ObjectId, ResourceId), Path> {
+fn target(scope: Scope) -> Result<(ObjectId, ResourceId), Path> {
     let base = scope.base();
     match (scope.purpose(), base.object(), base.resource()) {
         (Purpose::Write | Purpose::Answer, Some(object), Some(resource)) => Ok((object, resource)),
@@ -16,22 +74,54 @@ pub(crate) fn target(scope: Scope) -> Result<(ObjectId, ResourceId), Path> {
     }
 }
 
-/// Pushes the payload that is this value.
-pub(crate) fn push<M, S: Sink + ?Sized>(
-    scope: Scope,
-    value: ValueRef<'_>,
-    sink: &mut S,
-) -> Result<(), DecodeFailure<M, S::Error>> {
-    let mut cursor = Cursor::new();
-    cursor
-        .value(scope.base(), value, None, sink)
-        .and_then(|()| cursor.finish(sink))
-        .map_err(DecodeFailure::Sink)
+/// The sink that writes one Resource or Resource Instance, in text or opaque.
+///
+/// It refuses a second value, a multiple Resource, and a scope whose path isn't that of a Resource
+/// ([`EncodeError::SingleValue`]), the time of a value ([`EncodeError::Time`]), and what the format
+/// can't carry ([`EncodeError::Value`]).
+#[derive(Debug)]
+pub struct Encoder<'b, F> {
+    value: SingleValue<'b>,
+    format: PhantomData<fn(F)>,
+}
+
+impl<'b, F: SingleValueFormat> Encoder<'b, F> {
+    /// Begins a payload at the end of the buffer.
+    pub const fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
+        Self {
+            value: SingleValue::new(buffer, scope),
+            format: PhantomData,
+        }
+    }
+
+    /// Ends the payload and leaves it in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// The error of an event; [`EncodeError::Empty`] if there was no value;
+    /// [`EncodeError::Structure`] if something is still open. Then the buffer is as it was.
+    pub fn finish(self) -> Result<(), EncodeError> {
+        self.value.finish()
+    }
+}
+
+impl<F: SingleValueFormat> Sink for Encoder<'_, F> {
+    type Error = EncodeError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
+        self.value.event(&event, F::write)
+    }
+}
+
+impl<F: SingleValueFormat> Encode for Encoder<'_, F> {
+    fn finish(self) -> Result<(), EncodeError> {
+        Encoder::finish(self)
+    }
 }
 
 /// Follows the events of a payload and finds the one value that it may have.
 #[derive(Debug)]
-pub(crate) struct SingleValue<'b> {
+struct SingleValue<'b> {
     buffer: &'b mut Vec<u8>,
     /// The length that the buffer is cut to if the encoder is dropped.
     keep: usize,
@@ -42,7 +132,7 @@ pub(crate) struct SingleValue<'b> {
 }
 
 impl<'b> SingleValue<'b> {
-    pub(crate) const fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
+    const fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
         let keep = buffer.len();
         Self {
             buffer,
@@ -56,7 +146,7 @@ impl<'b> SingleValue<'b> {
 
     /// Takes the next event. If it has the value, `write` appends that to the buffer, or returns
     /// false if the format can't carry it.
-    pub(crate) fn event(
+    fn event(
         &mut self,
         event: &Event<'_>,
         write: impl FnOnce(&ValueRef<'_>, &mut Vec<u8>) -> bool,
@@ -108,7 +198,7 @@ impl<'b> SingleValue<'b> {
     }
 
     /// Ends the payload: there must have been a value.
-    pub(crate) fn finish(mut self) -> Result<(), EncodeError> {
+    fn finish(mut self) -> Result<(), EncodeError> {
         if let Some(error) = self.error {
             return Err(error);
         }

@@ -36,9 +36,9 @@ use thiserror::Error;
 
 use crate::{
     ContentFormat, DataType, Path, Value, ValueRef,
-    codec::{DecodeFailure, Encode, EncodeError, Event, Format, Scope, Sink, TypeLookup},
+    codec::{DecodeFailure, Format as _, Scope, Sink, TypeLookup},
     number::{self, NumberError},
-    single_value::{self, SingleValue},
+    single_value::{self, SingleValueFormat},
 };
 
 /// Why a payload isn't the text of a value of its data type, or a value has no text.
@@ -71,30 +71,31 @@ pub enum TextError {
     Path(Path),
 }
 
-/// Text as a [`Format`]: [`decode`] and [`Encoder`].
+/// Text as a [`Format`](crate::codec::Format): [`decode`] and [`Encoder`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TextFormat;
 
-impl Format for TextFormat {
+impl SingleValueFormat for TextFormat {
     const CONTENT_FORMAT: ContentFormat = ContentFormat::TEXT;
     type Malformed = TextError;
-    type Encoder<'b> = Encoder<'b>;
 
-    fn carries(scope: Scope) -> bool {
-        single_value::target(scope).is_ok()
+    fn misplaced(path: Path) -> TextError {
+        TextError::Path(path)
     }
 
-    fn decode<S: Sink + ?Sized>(
+    fn read<R>(
+        data_type: Option<DataType>,
         payload: &[u8],
-        scope: Scope,
-        types: &(impl TypeLookup + ?Sized),
-        sink: &mut S,
-    ) -> Result<(), DecodeFailure<TextError, S::Error>> {
-        decode(payload, scope, types, sink)
+        pass: impl FnOnce(ValueRef<'_>) -> R,
+    ) -> Result<R, TextError> {
+        Ok(match data_type {
+            Some(data_type) => pass(read(data_type, payload)?.as_ref()),
+            None => pass(ValueRef::Raw(payload)),
+        })
     }
 
-    fn encoder(buffer: &mut Vec<u8>, scope: Scope) -> Encoder<'_> {
-        Encoder::new(buffer, scope)
+    fn write(value: &ValueRef<'_>, buffer: &mut Vec<u8>) -> bool {
+        write(value, buffer).is_ok()
     }
 }
 
@@ -111,54 +112,12 @@ pub fn decode<S: Sink + ?Sized>(
     types: &(impl TypeLookup + ?Sized),
     sink: &mut S,
 ) -> Result<(), DecodeFailure<TextError, S::Error>> {
-    let target = single_value::target(scope).map_err(TextError::Path);
-    let (object, resource) = target.map_err(DecodeFailure::Malformed)?;
-    let value = match types.data_type(object, resource) {
-        Some(data_type) => read(data_type, payload).map_err(DecodeFailure::Malformed)?,
-        None => ReadValue::Borrowed(ValueRef::Raw(payload)),
-    };
-    single_value::push(scope, value.as_ref(), sink)
+    TextFormat::decode(payload, scope, types, sink)
 }
 
-/// The sink that writes one Resource or Resource Instance as text.
-///
-/// It refuses a second value, a multiple Resource, and a scope whose path isn't that of a Resource
-/// ([`EncodeError::SingleValue`]), the time of a value ([`EncodeError::Time`]), and what has no
-/// text ([`EncodeError::Value`]).
-#[derive(Debug)]
-pub struct Encoder<'b>(SingleValue<'b>);
-
-impl<'b> Encoder<'b> {
-    /// Begins a payload at the end of the buffer.
-    pub const fn new(buffer: &'b mut Vec<u8>, scope: Scope) -> Self {
-        Self(SingleValue::new(buffer, scope))
-    }
-
-    /// Ends the payload and leaves it in the buffer.
-    ///
-    /// # Errors
-    ///
-    /// The error of an event; [`EncodeError::Empty`] if there was no value;
-    /// [`EncodeError::Structure`] if something is still open. Then the buffer is as it was.
-    pub fn finish(self) -> Result<(), EncodeError> {
-        self.0.finish()
-    }
-}
-
-impl Sink for Encoder<'_> {
-    type Error = EncodeError;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        self.0
-            .event(&event, |value, buffer| write(value, buffer).is_ok())
-    }
-}
-
-impl Encode for Encoder<'_> {
-    fn finish(self) -> Result<(), EncodeError> {
-        Encoder::finish(self)
-    }
-}
+/// The sink that writes one Resource or Resource Instance as text. What has no text is
+/// [`EncodeError::Value`](crate::codec::EncodeError::Value).
+pub type Encoder<'b> = single_value::Encoder<'b, TextFormat>;
 
 /// A value that was read from text. Only Opaque needs bytes of its own, so it won't grow.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     ObjectLink, Timestamp,
-    codec::{self, Content},
+    codec::{self, Content, EncodeError, Event},
 };
 
 fn written(value: &ValueRef<'_>) -> Result<String, TextError> {
