@@ -362,3 +362,79 @@ fn nothing_is_applied_before_every_object_has_agreed() {
         }
     }
 }
+
+/// An Object that has a Store, whose values it reads as one more than they are.
+struct OneMore(Store);
+
+impl Object for OneMore {
+    fn definition(&self) -> &ObjectDefinition {
+        self.0.definition()
+    }
+
+    fn base(&self) -> Option<&dyn Object> {
+        Some(&self.0)
+    }
+
+    fn base_mut(&mut self) -> Option<&mut dyn Object> {
+        Some(&mut self.0)
+    }
+
+    fn read(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        match self.0.get(path(&format!("/30001/{instance}/{resource}"))) {
+            Some(Value::Integer(value)) => out.value(ValueRef::Integer(value + 1)),
+            _ => Err(ReadError::Unavailable),
+        }
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.0.apply(changes);
+    }
+}
+
+#[test]
+fn what_an_object_does_not_override_is_that_of_its_base() {
+    static RESOURCES: [ResourceDefinition; 2] = [
+        ResourceDefinition::new(0, "Level", Operations::ReadWrite, DataType::Integer),
+        ResourceDefinition::new(1, "Limit", Operations::ReadWrite, DataType::Integer),
+    ];
+    static LEVELS: ObjectDefinition = ObjectDefinition::new(
+        ObjectId::new(30001),
+        "Levels",
+        "urn:oma:lwm2m:x:30001",
+        &RESOURCES,
+    )
+    .multiple();
+    let new = || OneMore(Store::new(&LEVELS).managed(2).with(InstanceId::ZERO, 0, 7));
+    let mut tree = ObjectTree::new();
+    tree.add(new());
+    assert_eq!(tree.get(path("/30001/0/0")), Some(Value::Integer(8)));
+    assert_eq!(
+        tree.get(path("/30001/0/1")),
+        None,
+        "a Resource that isn't there"
+    );
+
+    let mut create = tree.create(LEVELS.id).unwrap();
+    let wanted = Content::from_iter([(path("/30001/1/0"), 20)]);
+    wanted.push(&mut create).unwrap();
+    let create = create.finish().unwrap();
+    tree.commit(&create).unwrap();
+    let instances = |tree: &ObjectTree| tree.instances(LEVELS.id).collect::<Vec<_>>();
+    let one = InstanceId::new(1).unwrap();
+    assert_eq!(instances(&tree), [InstanceId::ZERO, one]);
+    let third = Change::Create {
+        path: path("/30001/2"),
+    };
+    assert!(tree.change([third]).is_err(), "there may be two");
+
+    let mut restarted = ObjectTree::new();
+    restarted.add(new());
+    restarted.restore(&tree.snapshot()).unwrap();
+    assert_eq!(instances(&restarted), [InstanceId::ZERO, one]);
+    assert_eq!(restarted.get(path("/30001/1/0")), Some(Value::Integer(21)));
+}

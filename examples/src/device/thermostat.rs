@@ -5,8 +5,7 @@ use std::{collections::VecDeque, io};
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, Value};
 use lwm2m_objects::{
-    Change, InstanceSink, Object, ObjectDefinition, ObjectSnapshot, ReadError, ResourceSink,
-    SnapshotError, Store, WriteError, ddf,
+    Change, InstanceSink, Object, ObjectDefinition, ReadError, ResourceSink, Store, ddf,
 };
 
 use super::invalid;
@@ -137,24 +136,12 @@ impl Object for Thermostats {
         self.store.definition()
     }
 
-    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
-        self.store.next_instance(after)
+    fn base(&self) -> Option<&dyn Object> {
+        Some(&self.store)
     }
 
-    fn has_instance(&self, instance: InstanceId) -> bool {
-        self.store.has_instance(instance)
-    }
-
-    fn free_instance(&self, from: InstanceId) -> Option<InstanceId> {
-        self.store.free_instance(from)
-    }
-
-    fn supports(&self, resource: ResourceId) -> bool {
-        self.store.supports(resource)
-    }
-
-    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
-        self.store.has(instance, resource)
+    fn base_mut(&mut self) -> Option<&mut dyn Object> {
+        Some(&mut self.store)
     }
 
     fn read(
@@ -172,14 +159,6 @@ impl Object for Thermostats {
         out: &mut InstanceSink<'_>,
     ) -> Result<(), ReadError> {
         self.store.read_instance(instance, out)
-    }
-
-    fn is_managed(&self) -> bool {
-        self.store.is_managed()
-    }
-
-    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
-        self.store.prepare(changes)
     }
 
     fn apply(&mut self, changes: &[Change]) {
@@ -201,18 +180,6 @@ impl Object for Thermostats {
 
     fn poll_changed(&mut self) -> Option<Path> {
         self.changed.pop_front()
-    }
-
-    fn save(&self) -> Option<ObjectSnapshot> {
-        self.store.save()
-    }
-
-    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
-        self.store.check_saved(saved)
-    }
-
-    fn load_saved(&mut self, saved: &ObjectSnapshot) {
-        self.store.load_saved(saved);
     }
 }
 

@@ -7,7 +7,7 @@ use lwm2m_core::{Arguments, InstanceId, Instant, ObjectId, Path, ResourceId, Val
 use crate::{
     behaviour::changed::Changed,
     definition::ObjectDefinition,
-    saved::{snapshot::ObjectSnapshot, snapshot::SnapshotError},
+    saved::snapshot::ObjectSnapshot,
     tree::{
         Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, Store,
         WriteError, check_value,
@@ -305,16 +305,12 @@ impl Object for DeviceObject {
         self.store.definition()
     }
 
-    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
-        self.store.next_instance(after)
+    fn base(&self) -> Option<&dyn Object> {
+        Some(&self.store)
     }
 
-    fn supports(&self, resource: ResourceId) -> bool {
-        self.store.supports(resource)
-    }
-
-    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
-        self.store.has(instance, resource)
+    fn base_mut(&mut self) -> Option<&mut dyn Object> {
+        Some(&mut self.store)
     }
 
     fn read(
@@ -341,10 +337,6 @@ impl Object for DeviceObject {
             let time = clock.filter(|_| resource == CURRENT_TIME)?;
             Some(out.value(ValueRef::Time(time)))
         })
-    }
-
-    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
-        self.store.prepare(changes)
     }
 
     fn apply(&mut self, changes: &[Change]) {
@@ -439,10 +431,6 @@ impl Object for DeviceObject {
         let mut before = self.clone();
         before.undo(undo);
         before.save()
-    }
-
-    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
-        self.store.check_saved(saved)
     }
 
     /// Current Time continues from the saved one: how long ago that was isn't known.

@@ -5,10 +5,9 @@ use lwm2m_core::{Arguments, InstanceId, ObjectId, Path, ResourceId};
 use crate::{
     behaviour::changed::Changed,
     definition::ObjectDefinition,
-    saved::{snapshot::ObjectSnapshot, snapshot::SnapshotError},
     tree::{
         Change, ExecuteError, Execution, InstanceSink, Object, ReadError, ResourceSink, Store,
-        WriteError, is_same,
+        is_same,
     },
     typed::Location,
 };
@@ -82,16 +81,12 @@ impl Object for LocationObject {
         self.store.definition()
     }
 
-    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
-        self.store.next_instance(after)
+    fn base(&self) -> Option<&dyn Object> {
+        Some(&self.store)
     }
 
-    fn supports(&self, resource: ResourceId) -> bool {
-        self.store.supports(resource)
-    }
-
-    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
-        self.store.has(instance, resource)
+    fn base_mut(&mut self) -> Option<&mut dyn Object> {
+        Some(&mut self.store)
     }
 
     fn read(
@@ -109,10 +104,6 @@ impl Object for LocationObject {
         out: &mut InstanceSink<'_>,
     ) -> Result<(), ReadError> {
         self.store.read_instance(instance, out)
-    }
-
-    fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
-        self.store.prepare(changes)
     }
 
     fn apply(&mut self, changes: &[Change]) {
@@ -135,17 +126,5 @@ impl Object for LocationObject {
 
     fn poll_changed(&mut self) -> Option<Path> {
         self.changed.pop()
-    }
-
-    fn save(&self) -> Option<ObjectSnapshot> {
-        self.store.save()
-    }
-
-    fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
-        self.store.check_saved(saved)
-    }
-
-    fn load_saved(&mut self, saved: &ObjectSnapshot) {
-        self.store.load_saved(saved);
     }
 }

@@ -241,16 +241,12 @@ impl Object for ConnectivityStatisticsObject {
         self.store.definition()
     }
 
-    fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
-        self.store.next_instance(after)
+    fn base(&self) -> Option<&dyn Object> {
+        Some(&self.store)
     }
 
-    fn supports(&self, resource: ResourceId) -> bool {
-        self.store.supports(resource)
-    }
-
-    fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
-        self.store.has(instance, resource)
+    fn base_mut(&mut self) -> Option<&mut dyn Object> {
+        Some(&mut self.store)
     }
 
     fn read(

@@ -82,14 +82,33 @@ pub trait Object: Any + Send {
     /// The definition of the Object.
     fn definition(&self) -> &ObjectDefinition;
 
+    /// The Object that this one is built on, if any, such as a [`Store`](crate::Store) that has its
+    /// values. It decides what this one doesn't override: which Object Instances and Resources there are,
+    /// whether servers [manage](Self::is_managed) them, what can be [changed](Self::prepare), and what is
+    /// saved. Override [`base_mut`](Self::base_mut), too.
+    fn base(&self) -> Option<&dyn Object> {
+        None
+    }
+
+    /// The same as [`base`](Self::base), to change it.
+    fn base_mut(&mut self) -> Option<&mut dyn Object> {
+        None
+    }
+
     /// The first Object Instance after `after`, or the first of all. The default has one, 0.
     fn next_instance(&self, after: Option<InstanceId>) -> Option<InstanceId> {
-        after.is_none().then_some(InstanceId::ZERO)
+        match self.base() {
+            Some(base) => base.next_instance(after),
+            None => after.is_none().then_some(InstanceId::ZERO),
+        }
     }
 
     /// Whether the Object Instance is there. The default calls
     /// [`next_instance`](Self::next_instance); override it if there is a faster way.
     fn has_instance(&self, instance: InstanceId) -> bool {
+        if let Some(base) = self.base() {
+            return base.has_instance(instance);
+        }
         let before = instance.get().checked_sub(1).and_then(InstanceId::new);
         self.next_instance(before) == Some(instance)
     }
@@ -97,6 +116,9 @@ pub trait Object: Any + Send {
     /// The first free Object Instance ID from `from` on; `None` if all are taken. A Create without an
     /// identifier uses it. The default iterates over the taken ones.
     fn free_instance(&self, from: InstanceId) -> Option<InstanceId> {
+        if let Some(base) = self.base() {
+            return base.free_instance(from);
+        }
         let mut free = from.get();
         let before = free.checked_sub(1).and_then(InstanceId::new);
         let mut taken = self.next_instance(before);
@@ -109,7 +131,10 @@ pub trait Object: Any + Send {
 
     /// Whether the Client supports this Resource of the definition, in any Object Instance.
     fn supports(&self, resource: ResourceId) -> bool {
-        self.definition().resource(resource).is_some()
+        match self.base() {
+            Some(base) => base.supports(resource),
+            None => self.definition().resource(resource).is_some(),
+        }
     }
 
     /// Whether the Object Instance has this Resource now. By default, it has all supported
@@ -118,7 +143,10 @@ pub trait Object: Any + Send {
     /// A Replace of an Object Instance removes the optional writable Resources that it doesn't name
     /// (TS 5.4.3), by [`Change::Remove`]. Override `has` if the Object can be without them.
     fn has(&self, instance: InstanceId, resource: ResourceId) -> bool {
-        self.has_instance(instance) && self.supports(resource)
+        match self.base() {
+            Some(base) => base.has(instance, resource),
+            None => self.has_instance(instance) && self.supports(resource),
+        }
     }
 
     /// Whether the Object is read and written in JSON (TS 6.4.4). The answer is always the same. With
@@ -179,7 +207,7 @@ pub trait Object: Any + Send {
     /// Whether LwM2M Servers may create (TS 5.4.6) and delete (TS 5.4.7) Object Instances. The
     /// Bootstrap interface always can.
     fn is_managed(&self) -> bool {
-        false
+        self.base().is_some_and(<dyn Object>::is_managed)
     }
 
     /// The values that an Object Instance begins with when a server creates it: those of mandatory
@@ -200,6 +228,9 @@ pub trait Object: Any + Send {
     /// The default refuses to create and delete Object Instances, and changes of Object Instances
     /// that aren't there and of Resources that aren't supported.
     fn prepare(&self, changes: &[Change]) -> Result<(), WriteError> {
+        if let Some(base) = self.base() {
+            return base.prepare(changes);
+        }
         changes.iter().try_for_each(|change| {
             let path = change.path();
             if matches!(change, Change::Create { .. } | Change::Delete { .. }) {
@@ -271,7 +302,7 @@ pub trait Object: Any + Send {
 
     /// What to save across a restart; `None` if the values live elsewhere.
     fn save(&self) -> Option<ObjectSnapshot> {
-        None
+        self.base()?.save()
     }
 
     /// What [`save`](Self::save) would return after an [`undo`](Self::undo) with these changes. So a
@@ -292,12 +323,17 @@ pub trait Object: Any + Send {
 
     /// Whether [`load_saved`](Self::load_saved) would succeed. Nothing changes yet.
     fn check_saved(&self, saved: &ObjectSnapshot) -> Result<(), SnapshotError> {
-        Err(SnapshotError::Object(saved.object))
+        match self.base() {
+            Some(base) => base.check_saved(saved),
+            None => Err(SnapshotError::Object(saved.object)),
+        }
     }
 
     /// Restores what [`save`](Self::save) returned and [`check_saved`](Self::check_saved) accepted.
     fn load_saved(&mut self, saved: &ObjectSnapshot) {
-        let _ = saved;
+        if let Some(base) = self.base_mut() {
+            base.load_saved(saved);
+        }
     }
 
     /// Whether a Write of this Resource is taken piece by piece, by [`stream`](Self::stream).
