@@ -297,7 +297,7 @@ fn each_server_has_room_for_as_many_requests_that_wait() {
         let both = [AccessRights::EXECUTE; 2];
         tree.add(access_control([access(3, 0, both)]));
     });
-    two.client.defer(Execute, path("/3/0/4"));
+    two.client.deferred().defer(Execute, path("/3/0/4"));
     let most = ClientConfig::new("example-client", [7; 32]).most_deferred;
     for server in 0..2 {
         for _ in 0..most {

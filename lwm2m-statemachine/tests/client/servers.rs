@@ -226,5 +226,5 @@ fn each_server_has_room_for_as_many_observations() {
             assert_eq!(answer.observe().is_none(), last, "{server}");
         }
     }
-    assert_eq!(two.client.observations().count(), 2 * most);
+    assert_eq!(two.client.reporting().observations().count(), 2 * most);
 }

@@ -72,10 +72,10 @@ impl World {
             !device.is_registered(HOSTILE),
             "registered after the lifetime"
         );
-        let mut observations = device.client.observations();
+        let mut observations = device.client.reporting().observations();
         let observed = observations.find(|observation| observation.account == account);
         assert_eq!(observed, None, "an observation without a registration");
-        let stored = device.client.stored_notifications(account);
+        let stored = device.client.reporting().stored(account);
         assert_eq!(stored.waiting, 0, "stored without a registration");
     }
 
