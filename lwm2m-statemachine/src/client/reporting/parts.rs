@@ -62,8 +62,8 @@ impl<'c> Context<'c> {
         });
         let view = View::new(tree, self.attributes, server, periods);
         let known = &mut self.known.observed;
-        let observed = known.get((server, path), || view.look_up(path));
-        view.knowing(observed)
+        let seen = known.get((server, path), || view.look_up(path));
+        view.knowing(seen)
     }
 
     /// A notification with what a server may read.

@@ -24,6 +24,10 @@ pub(super) struct View<'v> {
 
 /// What a server sees of a path that it observes, looked up once.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each answers a question of its own"
+)]
 pub(super) struct Observed {
     path: Path,
     exists: bool,
