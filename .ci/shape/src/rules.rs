@@ -108,6 +108,7 @@ pub const ORDERS: &[Order] = &[
             &["schedule"],
             &["stored", "table"],
             &["history"],
+            &["known"],
             &["parts"],
             &["ending"],
             &["returning"],
