@@ -563,8 +563,22 @@ fn a_notification_that_waited_for_an_acknowledgement_is_not_repeated_after_an_of
 /// A place that takes three blocks of 16 bytes.
 const BLOCK: usize = 16;
 
+/// ACK_TIMEOUT * ACK_RANDOM_FACTOR (RFC 7252 §4.2, §4.8).
+const REPETITION: Duration = Duration::from_secs(3);
+
 fn place(letter: &str) -> String {
     letter.repeat(40)
+}
+
+/// The request for a block of the place.
+fn block_of_place(number: u32) -> MessageBuf {
+    let mut request = get("/26241/0/3");
+    request
+        .accept(ContentFormat::TLV)
+        .unwrap()
+        .block2(BlockOption::new(number, false, BLOCK).unwrap())
+        .unwrap();
+    request
 }
 
 /// The letter of a whole place, in TLV.
@@ -596,13 +610,7 @@ impl Sensors {
 
     /// Asks for a block of the place. Returns the answer, and what is sent after it.
     fn block(&mut self, number: u32) -> (Sent, Vec<Sent>) {
-        let mut request = get("/26241/0/3");
-        request
-            .accept(ContentFormat::TLV)
-            .unwrap()
-            .block2(BlockOption::new(number, false, BLOCK).unwrap())
-            .unwrap();
-        self.0.answered(b"blocks", request)
+        self.0.answered(b"blocks", block_of_place(number))
     }
 
     /// Fetches the later blocks of a notification. Returns the whole body, and what is sent after it.
@@ -628,7 +636,18 @@ impl Sensors {
         self.acknowledge(first);
         assert_eq!(self.0.all_sent(), []);
         let (body, after) = self.fetch(first);
-        (letter(&body), after)
+        assert_eq!(after, [], "the last block may be asked for again");
+        self.silent_until_repetition();
+        self.0.client.handle_timeout(self.0.now);
+        (letter(&body), self.0.all_sent())
+    }
+
+    /// Nothing is sent until a server would have repeated a request whose answer was lost.
+    fn silent_until_repetition(&mut self) {
+        let almost = REPETITION - Duration::from_millis(1);
+        self.0.pass(almost);
+        assert_eq!(self.0.all_sent(), []);
+        self.0.now += Duration::from_millis(1);
     }
 }
 
@@ -660,6 +679,7 @@ fn a_stored_value_may_be_fetched_before_its_acknowledgement_arrives() {
         let again = sensors.0.pass_until_sent();
         assert_eq!(again.bytes, first.bytes, "a retransmission");
         sensors.acknowledge(&first);
+        sensors.0.pass(REPETITION);
         let mut next = sensors.0.all_sent();
         if expected == "c" {
             assert_eq!(next, []);
@@ -668,6 +688,28 @@ fn a_stored_value_may_be_fetched_before_its_acknowledgement_arrives() {
         }
     }
     assert_eq!(sensors.0.client.reporting().stored(account(0)).waiting, 0);
+}
+
+/// Nobody acknowledges the answer with the last block. If it is lost, the server asks again; a newer
+/// notification would end that.
+#[test]
+fn the_last_block_of_a_stored_value_may_be_asked_for_again() {
+    let mut sensors = Sensors::with_stored_places(&["a", "b"]);
+    let first = sensors.0.sent();
+    sensors.acknowledge(&first);
+    let (_, after) = sensors.block(1);
+    assert_eq!(after, []);
+    let token = Token::new(b"last").unwrap();
+    let last = block_of_place(2).finish(MessageType::Confirmable, 0x6fff, token);
+    let moment = Duration::from_millis(1);
+    for pause in [REPETITION - moment, moment] {
+        sensors.0.datagram(last.as_ref());
+        let answer = sensors.0.sent();
+        assert_eq!(answer.message().block2(), BlockOption::new(2, false, BLOCK));
+        sensors.0.pass(pause);
+    }
+    let next = sensors.0.sent();
+    assert_ne!(next.message().etag(), first.message().etag());
 }
 
 /// The server asks for the Resource itself while it fetches: the body is another one.

@@ -38,6 +38,9 @@ pub(in crate::client) struct Reporting {
     pub(super) reliability: Reliability,
     /// Whether what is stored for an observation in JSON is sent in one notification.
     pub(super) batches: bool,
+    /// How long a server may take to repeat the request for a block whose answer it didn't get:
+    /// ACK_TIMEOUT * ACK_RANDOM_FACTOR (RFC 7252 §4.2).
+    pub(super) repetition: Duration,
 }
 
 /// What observations need of the Client.
@@ -114,6 +117,7 @@ impl Reporting {
             most: config.most_observations,
             reliability: config.notifications,
             batches: config.storing.batches_json,
+            repetition: config.coap.transmission.longest_ack_timeout(),
         }
     }
 

@@ -6,7 +6,8 @@
 //!
 //! Of a notification in several blocks only the first one is acknowledged, and the server fetches the
 //! others (RFC 7959 §2.6). A newer body of the same resource would replace them, so the next one waits
-//! until the last block was served. It waits no longer than the endpoint keeps a body of which no block
+//! until the last block was served, and until the server would have repeated its request for it: nobody
+//! acknowledges an answer (RFC 7252 §4.2). It waits no longer than the endpoint keeps a body of which no block
 //! is requested: EXCHANGE_LIFETIME (RFC 7252 §4.8.2) if nothing else is configured. What was not fetched
 //! whole is sent again, a few times.
 
@@ -172,7 +173,12 @@ impl Reporting {
         resource: Resource,
         is_whole: bool,
     ) {
-        self.stored.body_released(account, resource, is_whole);
+        let until = is_whole.then(|| context.now + self.repetition);
+        if let Some(queue) = self.stored.body_released(account, resource, until) {
+            let timer = Timer::Stored(account);
+            context.timers.set(timer, &mut queue.retry, until);
+        }
+        self.stored.settle(account, context.now);
         self.send_stored(context, account);
     }
 
@@ -190,6 +196,7 @@ impl Reporting {
         if let Some(queue) = self.stored.queue_mut(account) {
             queue.retry = None;
         }
+        self.stored.settle(account, context.now);
         self.send_stored(context, account);
     }
 

@@ -173,7 +173,7 @@ impl Reporting {
         notification: NotificationId,
     ) {
         if self.stored.is_under_way(account, notification) {
-            self.stored.acknowledged(account);
+            self.stored.acknowledged(account, context.now);
             self.send_stored(context, account);
         } else if let Some(id) = self.table.find(account, token)
             && let Some(observation) = self.table.get_mut(id)

@@ -50,7 +50,8 @@ pub(super) struct Queue {
     /// Of observations without a newer one: what had counted for those that went.
     owed: BTreeMap<ObservationId, Vec<Path>>,
     under_way: Option<UnderWay>,
-    /// When to try again if there was no room to send one, as the machine's timer queue has it.
+    /// When to try again if there was no room to send one, or when the blocks of the one under way are no
+    /// longer asked for, as the machine's timer queue has it.
     pub(super) retry: Option<Instant>,
 }
 
@@ -68,10 +69,12 @@ pub(super) struct UnderWay {
 /// The blocks of a notification after the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blocks {
-    /// There are none, or all were fetched.
-    Fetched,
+    /// There are none.
+    None,
     /// The endpoint keeps them, by this resource.
     Kept(Resource),
+    /// All were served. Until then the request for the last one may be repeated.
+    Served(Instant),
     /// They can't be fetched any more.
     Lost,
 }
@@ -90,8 +93,18 @@ impl UnderWay {
             observation,
             through,
             is_acknowledged: false,
-            blocks: body.map_or(Blocks::Fetched, Blocks::Kept),
+            blocks: body.map_or(Blocks::None, Blocks::Kept),
         }
+    }
+
+    /// Whether it is known what became of it.
+    fn is_settled(&self, now: Instant) -> bool {
+        let blocks_are = match self.blocks {
+            Blocks::None | Blocks::Lost => true,
+            Blocks::Kept(_) => false,
+            Blocks::Served(until) => until <= now,
+        };
+        self.is_acknowledged && blocks_are
     }
 
     /// Whether it has this one.
@@ -197,28 +210,37 @@ impl Stored {
     }
 
     /// The notification under way was acknowledged.
-    pub(super) fn acknowledged(&mut self, account: AccountId) {
-        if let Some(queue) = self.by_account.get_mut(&account) {
-            if let Some(under_way) = &mut queue.under_way {
-                under_way.is_acknowledged = true;
-            }
-            queue.settle();
+    pub(super) fn acknowledged(&mut self, account: AccountId, now: Instant) {
+        if let Some(queue) = self.by_account.get_mut(&account)
+            && let Some(under_way) = &mut queue.under_way
+        {
+            under_way.is_acknowledged = true;
+            queue.settle(now);
         }
     }
 
-    /// The endpoint doesn't keep a body any more; whether all its blocks were fetched.
-    pub(super) fn body_released(&mut self, account: AccountId, resource: Resource, is_whole: bool) {
+    /// The endpoint doesn't keep a body any more. If all its blocks were served, the request for the last
+    /// one may be repeated `until` then. Returns the queue if the body is that of the notification under
+    /// way.
+    pub(super) fn body_released(
+        &mut self,
+        account: AccountId,
+        resource: Resource,
+        until: Option<Instant>,
+    ) -> Option<&mut Queue> {
+        let queue = self.by_account.get_mut(&account)?;
+        let under_way = queue.under_way.as_mut()?;
+        if under_way.blocks != Blocks::Kept(resource) {
+            return None;
+        }
+        under_way.blocks = until.map_or(Blocks::Lost, Blocks::Served);
+        Some(queue)
+    }
+
+    /// Does what follows from what became of the notification under way, if that is known.
+    pub(super) fn settle(&mut self, account: AccountId, now: Instant) {
         if let Some(queue) = self.by_account.get_mut(&account) {
-            if let Some(under_way) = &mut queue.under_way
-                && under_way.blocks == Blocks::Kept(resource)
-            {
-                under_way.blocks = if is_whole {
-                    Blocks::Fetched
-                } else {
-                    Blocks::Lost
-                };
-            }
-            queue.settle();
+            queue.settle(now);
         }
     }
 
@@ -265,14 +287,12 @@ impl Stored {
 impl Queue {
     /// What was stored is gone once its notification has arrived whole. If its blocks weren't fetched, it
     /// is sent again.
-    fn settle(&mut self) {
-        let is_settled = |under_way: &mut UnderWay| {
-            under_way.is_acknowledged && !matches!(under_way.blocks, Blocks::Kept(_))
-        };
-        let Some(under_way) = self.under_way.take_if(is_settled) else {
+    fn settle(&mut self, now: Instant) {
+        let settled = |under_way: &mut UnderWay| under_way.is_settled(now);
+        let Some(under_way) = self.under_way.take_if(settled) else {
             return;
         };
-        if under_way.blocks == Blocks::Fetched {
+        if under_way.blocks != Blocks::Lost {
             return self.keep(|stored| !under_way.has(stored));
         }
         let mut all = self.notifications.iter_mut();

@@ -388,7 +388,7 @@ impl TransmissionParameters {
     }
 
     /// The maximum initial timeout for an acknowledgement.
-    pub(super) fn longest_ack_timeout(&self) -> Duration {
+    pub(crate) fn longest_ack_timeout(&self) -> Duration {
         self.ack_timeout
             .saturating_mul(self.ack_random_percent.max(100))
             / 100
