@@ -10,7 +10,7 @@
 //! discover EP PATH
 //! create EP /O[/I] [R=VALUE ...]
 //! delete EP /O/I
-//! attributes EP PATH [pmin=N] [pmax=N] [gt=N] [lt=N] [st=N]
+//! attributes EP PATH NAME[=N] ...
 //! observe EP PATH [FORMAT]
 //! cancel EP PATH
 //! cancel NUMBER
@@ -63,7 +63,7 @@ use lwm2m_statemachine::{
     },
 };
 
-pub use self::command::{Accept, Command, CommandError, USAGE, Verb};
+pub use self::command::{Accept, Command, CommandError, Verb, usage};
 use self::missing::{Effect, Missing, Notes};
 use crate::{given::Given, value};
 
@@ -102,7 +102,7 @@ impl Console {
                 Ok(None)
             }
             Command::Help => {
-                for line in USAGE {
+                for line in usage() {
                     writeln!(out, "  {line}")?;
                 }
                 Ok(None)

@@ -17,8 +17,8 @@ use lwm2m_examples::{
 };
 use lwm2m_linkformat::{RootPath, RootPathError};
 
-/// A LwM2M client: a device with Objects 0 to 7 and 9, and thermostats of
-/// its own (Object 26241), for one server or several.
+/// A LwM2M client: a device with Objects 0 to 7 and 9, the Test Object 3442
+/// and thermostats of its own (Object 26241), for one server or several.
 ///
 /// Prints what happens, one line each. Reads commands from standard input.
 /// Without any, and when standard input has ended, it goes on until it is

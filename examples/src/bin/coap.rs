@@ -42,24 +42,44 @@ struct Arguments {
 enum Command {
     /// Serves what is put into it, for GET, PUT, DELETE and Observe
     ///
-    /// Any path can be put, and is then there; those who observe it are notified. `/body` is there
-    /// from the beginning. `/count` is 0, and counts up once it is observed.
+    /// Any path can be put, and is then there; those who observe it are
+    /// notified. /body is there from the beginning. /count is 0, and counts up
+    /// once it is observed. It goes on until it is interrupted (Ctrl-C).
+    #[command(verbatim_doc_comment)]
     Serve {
-        /// The address to listen on; of port 0, one that is free
-        #[arg(long, default_value = "127.0.0.1:5683", value_name = "HOST:PORT")]
+        /// Where to listen
+        ///
+        /// Of port 0, one that is free.
+        #[arg(
+            long,
+            default_value = "127.0.0.1:5683",
+            value_name = "HOST:PORT",
+            verbatim_doc_comment
+        )]
         listen: HostPort,
-        /// How long `/body` is: numbered lines of 16 characters
-        #[arg(long, default_value_t = 4096, value_name = "BYTES")]
+        /// The length of /body
+        ///
+        /// It has numbered lines of 16 characters.
+        #[arg(
+            long,
+            default_value_t = 4096,
+            value_name = "BYTES",
+            verbatim_doc_comment
+        )]
         size: usize,
-        /// How long each number of `/count` stays
-        #[arg(long, default_value_t = 1000, value_name = "MILLISECONDS",
+        /// Time per number of /count
+        #[arg(long, default_value_t = 1000, value_name = "MS",
             value_parser = clap::value_parser!(u64).range(1..))]
         step: u64,
-        /// The number at which `/count` stops; if none, it does not
-        #[arg(long, value_name = "NUMBER")]
+        /// The number at which /count stops
+        ///
+        /// Without it, it doesn't stop.
+        #[arg(long, value_name = "NUMBER", verbatim_doc_comment)]
         last: Option<u64>,
-        /// Notifies of every number of `/count` by a confirmable message, not only of the last one
-        #[arg(long)]
+        /// Sends confirmable notifications
+        ///
+        /// Of every number of /count, not only of the last one.
+        #[arg(long, verbatim_doc_comment)]
         confirmable: bool,
     },
     /// Reads
@@ -89,8 +109,11 @@ enum Command {
         /// What
         #[arg(value_name = "URI", value_parser = uri::resource)]
         uri: String,
-        /// Cancels the observation once it is this text; if not given, it goes on
-        #[arg(long, value_name = "TEXT")]
+        /// Ends once it is this text
+        ///
+        /// The observation is cancelled then. Without it, it goes on until it
+        /// is interrupted (Ctrl-C).
+        #[arg(long, value_name = "TEXT", verbatim_doc_comment)]
         until: Option<String>,
     },
 }
@@ -98,22 +121,28 @@ enum Command {
 /// What server and client have in common.
 #[derive(Args)]
 struct Tuning {
-    /// The largest block: 16, 32, 64, 128, 256, 512 or 1024
+    /// The largest block
+    ///
+    /// It is 16, 32, 64, 128, 256, 512 or 1024.
     #[arg(long, global = true, default_value_t = 1024, value_name = "BYTES",
-        value_parser = block_size)]
+        value_parser = block_size, verbatim_doc_comment)]
     block_size: usize,
-    /// The largest body to put together from blocks
+    /// The largest body in blocks
     #[arg(long, global = true, default_value_t = 1 << 24, value_name = "BYTES")]
     largest: usize,
-    /// ACK_TIMEOUT: the shortest wait before a message is sent again
-    #[arg(long, global = true, default_value_t = 2000, value_name = "MILLISECONDS",
-        value_parser = clap::value_parser!(u64).range(1..))]
+    /// The wait before a retransmission
+    ///
+    /// ACK_TIMEOUT (RFC 7252), the shortest one.
+    #[arg(long, global = true, default_value_t = 2000, value_name = "MS",
+        verbatim_doc_comment, value_parser = clap::value_parser!(u64).range(1..))]
     ack_timeout: u64,
-    /// MAX_RETRANSMIT: how often it is sent again
+    /// How often a message is sent again
+    ///
+    /// MAX_RETRANSMIT (RFC 7252).
     #[arg(long, global = true, default_value_t = 4, value_name = "TIMES",
-        value_parser = clap::value_parser!(u8).range(..=20))]
+        verbatim_doc_comment, value_parser = clap::value_parser!(u8).range(..=20))]
     max_retransmit: u8,
-    /// Draws a sequence chart of the traffic to standard error
+    /// Draws the traffic to standard error
     #[arg(long, global = true)]
     chart: bool,
     /// Writes the traffic to a capture file

@@ -24,20 +24,32 @@ struct Arguments {
     /// The server
     #[arg(value_name = "HOST:PORT")]
     server: HostPort,
-    /// The address to listen on; of port 0, one that is free
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
+    /// The address to listen on
+    ///
+    /// Of port 0, one that is free.
+    #[arg(
+        long,
+        default_value = "127.0.0.1:0",
+        value_name = "HOST:PORT",
+        verbatim_doc_comment
+    )]
     listen: HostPort,
-    /// How many datagrams of a hundred are lost
+    /// How many datagrams are lost
     #[arg(long, default_value_t = 10, value_name = "PERCENT", value_parser = percent())]
     loss: u8,
     /// How many arrive twice
     #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = percent())]
     double: u8,
-    /// How many arrive after the one that was sent next
-    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = percent())]
+    /// How many are overtaken
+    ///
+    /// They arrive after the one that was sent next.
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = percent(),
+        verbatim_doc_comment)]
     overtake: u8,
-    /// Decides which; the same seed decides the same
-    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    /// Decides which
+    ///
+    /// The same seed decides the same.
+    #[arg(long, default_value_t = 1, value_name = "NUMBER", verbatim_doc_comment)]
     seed: u64,
 }
 

@@ -12,7 +12,7 @@ use lwm2m_examples::{
     address::HostPort,
     chart::Chart,
     commands::{self, Commands},
-    console::{Command, Console, USAGE},
+    console::{Command, Console, usage},
     definitions,
     driver::{Clock, Driver, Names},
     exit,
@@ -30,15 +30,25 @@ use lwm2m_statemachine::server::{Host, Server, ServerConfig};
 /// What is read or observed is asked for in TLV if no FORMAT is named; `any`
 /// leaves it to the client.
 #[derive(Parser)]
-#[command(version, verbatim_doc_comment, after_long_help = commands::help(USAGE))]
+#[command(version, verbatim_doc_comment, after_help = "--help also lists the commands.",
+    after_long_help = commands::help(&usage()))]
 struct Arguments {
-    /// The address to listen on; of port 0, one that is free
-    #[arg(long, default_value = "127.0.0.1:5683", value_name = "HOST:PORT")]
+    /// The address to listen on
+    ///
+    /// Of port 0, one that is free.
+    #[arg(
+        long,
+        default_value = "127.0.0.1:5683",
+        value_name = "HOST:PORT",
+        verbatim_doc_comment
+    )]
     listen: HostPort,
-    /// An object definition file (XML), or a folder of them; may be repeated
-    #[arg(long, value_name = "PATH")]
+    /// An object definition file or a folder
+    ///
+    /// The files are XML. The option may be repeated.
+    #[arg(long, value_name = "PATH", verbatim_doc_comment)]
     ddf: Vec<PathBuf>,
-    /// Draws a sequence chart of the traffic to standard error
+    /// Draws the traffic to standard error
     #[arg(long)]
     chart: bool,
     /// Writes the traffic to a capture file

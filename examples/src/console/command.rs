@@ -12,23 +12,39 @@ use crate::{
     value::ValueError,
 };
 
-/// How the commands are written, and what FORMAT means.
-pub const USAGE: &[&str] = &[
-    "list",
-    "read EP PATH [FORMAT]",
-    "write EP PATH [--FORMAT] VALUE",
-    "exec EP PATH [ARGUMENTS]",
-    "discover EP PATH",
-    "create EP /O[/I] [R=VALUE ...]",
-    "delete EP /O/I",
-    "attributes EP PATH [pmin=N] [pmax=N] [gt=N] [lt=N] [st=N]",
-    "observe EP PATH [FORMAT]",
-    "cancel EP PATH",
-    "cancel NUMBER",
-    "help",
-    "quit",
-    "FORMAT is text, opaque, tlv or json; of read and observe also any",
+/// How each command is written, and what it does.
+const USAGE: [(&str, &str); 13] = [
+    ("list", "list the clients and what is observed"),
+    ("read EP PATH [FORMAT]", "read what is at a path"),
+    ("write EP PATH [--FORMAT] VALUE", "write a Resource"),
+    ("exec EP PATH [ARGUMENTS]", "execute a Resource"),
+    ("discover EP PATH", "list what there is, with attributes"),
+    (
+        "create EP /O[/I] [R=VALUE ...]",
+        "create an Object Instance",
+    ),
+    ("delete EP /O/I", "delete an Object Instance"),
+    (
+        "attributes EP PATH NAME[=N] ...",
+        "write attributes; without N, unset them",
+    ),
+    ("observe EP PATH [FORMAT]", "be told of changes at a path"),
+    ("cancel EP PATH", "end the observation of a path"),
+    ("cancel NUMBER", "end the observation with this number"),
+    ("help", "list the commands"),
+    ("quit", "end; clients are not told"),
 ];
+
+/// The commands, for the help of the program and of the command line.
+pub fn usage() -> Vec<String> {
+    let commands = USAGE.iter();
+    let commands = commands.map(|(written, what)| format!("{written:<33}{what}"));
+    let notes = [
+        "EP is the name of a client, NAME is pmin, pmax, gt, lt or st.",
+        "FORMAT is text, opaque, tlv or json; of read and observe also any.",
+    ];
+    commands.chain(notes.map(String::from)).collect()
+}
 
 /// A command to a server.
 #[derive(Clone, Debug, PartialEq)]
@@ -299,8 +315,9 @@ impl fmt::Display for CommandError {
                 write!(f, "expected {} or {last}, not {line:?}", others.join(", "))
             }
             Self::Usage(verb) => {
-                let same = |usage: &&&str| usage.split(' ').next() == Some(*verb);
-                let written: Vec<_> = USAGE.iter().filter(same).copied().collect();
+                let all = USAGE.iter().map(|(written, _)| *written);
+                let same = all.filter(|written| written.split(' ').next() == Some(*verb));
+                let written: Vec<_> = same.collect();
                 write!(f, "expected {}", written.join(" or "))
             }
             Self::Path(error) => error.fmt(f),

@@ -158,12 +158,28 @@ fn an_object_instance_comes_and_goes_by_a_command() {
 
 #[test]
 fn what_a_person_reads_fits_a_terminal() {
-    for program in [env!("CARGO_BIN_EXE_client"), env!("CARGO_BIN_EXE_demo")] {
+    let coap = env!("CARGO_BIN_EXE_coap");
+    for (program, command) in [
+        (env!("CARGO_BIN_EXE_client"), ""),
+        (env!("CARGO_BIN_EXE_demo"), ""),
+        (env!("CARGO_BIN_EXE_server"), ""),
+        (env!("CARGO_BIN_EXE_relay"), ""),
+        (coap, ""),
+        (coap, "serve"),
+        (coap, "get"),
+        (coap, "put"),
+        (coap, "observe"),
+    ] {
         for help in ["-h", "--help"] {
-            let output = std::process::Command::new(program).arg(help).output();
+            let arguments = command.split_whitespace().chain([help]);
+            let output = std::process::Command::new(program).args(arguments).output();
             let printed = String::from_utf8(output.unwrap().stdout).unwrap();
+            assert!(
+                printed.contains("Usage: "),
+                "{program} {command}: {printed}"
+            );
             for line in printed.lines() {
-                assert!(line.chars().count() <= 80, "{line}");
+                assert!(line.chars().count() <= 80, "{program} {command}: {line}");
             }
         }
     }

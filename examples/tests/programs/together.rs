@@ -283,7 +283,11 @@ fn who_asks_for_help_is_told_the_commands() {
     for (program, lines) in [
         (
             &mut server,
-            &["  read EP PATH [FORMAT]", "  cancel NUMBER"][..],
+            &[
+                "  read EP PATH [FORMAT]            read what",
+                "  cancel NUMBER                    end the",
+                "  FORMAT is text, opaque,",
+            ][..],
         ),
         (
             &mut client,
