@@ -644,7 +644,7 @@ impl Sensors {
 
     /// Nothing is sent until a server would have repeated a request whose answer was lost.
     fn silent_until_repetition(&mut self) {
-        let almost = REPETITION - Duration::from_millis(1);
+        let almost = REPETITION.saturating_sub(Duration::from_millis(1));
         self.0.pass(almost);
         assert_eq!(self.0.all_sent(), []);
         self.0.now += Duration::from_millis(1);
@@ -702,7 +702,7 @@ fn the_last_block_of_a_stored_value_may_be_asked_for_again() {
     let token = Token::new(b"last").unwrap();
     let last = block_of_place(2).finish(MessageType::Confirmable, 0x6fff, token);
     let moment = Duration::from_millis(1);
-    for pause in [REPETITION - moment, moment] {
+    for pause in [REPETITION.saturating_sub(moment), moment] {
         sensors.0.datagram(last.as_ref());
         let answer = sensors.0.sent();
         assert_eq!(answer.message().block2(), BlockOption::new(2, false, BLOCK));
