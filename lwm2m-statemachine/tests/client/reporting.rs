@@ -629,3 +629,79 @@ fn many_changes_that_cannot_be_read_notify_nobody() {
     });
     assert!(codes.eq([(1, Code::CONTENT, true)]));
 }
+
+/// TS 5.1.2: whole numbers are compared as such, up to the ends of 64 bits, where a Float has no more room
+/// for the last digits.
+#[test]
+fn large_integers_are_told_apart() {
+    const LARGE: i64 = 1 << 53;
+    for (attributes, first, then, counts) in [
+        ("st=1", LARGE, LARGE + 1, true),
+        ("st=2", LARGE, LARGE + 1, false),
+        ("st=1.5", LARGE, LARGE + 1, false),
+        ("st=1", i64::MAX - 1, i64::MAX, true),
+        ("st=1", i64::MIN, i64::MIN + 1, true),
+        ("st=18446744073709551615", i64::MIN, i64::MAX, false),
+        ("st=18446744073709549568", i64::MIN, i64::MAX, true),
+        ("gt=9007199254740992", LARGE + 1, LARGE + 3, false),
+        ("gt=9007199254740992", LARGE - 1, LARGE, true),
+        ("gt=9007199254740994", LARGE + 1, LARGE + 2, true),
+        ("lt=9223372036854775807", i64::MAX - 1, i64::MAX, false),
+        ("lt=-9223372036854775808", i64::MIN + 1, i64::MIN, true),
+        ("gt=0.5", 0, 1, true),
+        ("gt=-0.5", 0, -1, true),
+        ("gt=-0.5", 0, 1, false),
+    ] {
+        let mut sensors = Sensors::new();
+        sensors.set("/26241/0/1", first);
+        sensors.write("/26241/0/1", attributes);
+        sensors.observe(b"t", "/26241/0/1");
+        sensors.set("/26241/0/1", then);
+        let told = sensors.after(1000).is_some();
+        assert_eq!(told, counts, "{attributes}: {first} {then}");
+    }
+}
+
+/// A value that isn't a number is no step from a number and no number is one from it, so a server hears of
+/// either. Crossings are between numbers.
+#[test]
+fn what_is_no_number_is_a_step_and_no_crossing() {
+    let nan = f64::NAN;
+    for (attributes, walk) in [
+        (
+            "st=5",
+            &[(nan, true), (nan, false), (20.0, true), (21.0, false)][..],
+        ),
+        (
+            "gt=50",
+            &[(nan, false), (60.0, true), (nan, false), (70.0, false)],
+        ),
+        (
+            "st=5",
+            &[
+                (f64::INFINITY, true),
+                (f64::INFINITY, false),
+                (f64::NEG_INFINITY, true),
+                (20.0, true),
+            ],
+        ),
+        (
+            "st=0",
+            &[(20.0, false), (-0.0, true), (0.0, false), (5e-324, true)],
+        ),
+        (
+            "gt=0",
+            &[(-0.0, true), (0.0, false), (-1.0, false), (0.0, true)],
+        ),
+        ("gt=50", &[(f64::INFINITY, true), (f64::NEG_INFINITY, true)]),
+    ] {
+        let mut sensors = Sensors::new();
+        sensors.write("/26241/0/0", attributes);
+        sensors.observe(b"t", "/26241/0/0");
+        for (value, counts) in walk {
+            sensors.set("/26241/0/0", *value);
+            let told = sensors.after(1000).is_some();
+            assert_eq!(told, *counts, "{attributes}: {value} of {walk:?}");
+        }
+    }
+}

@@ -2,8 +2,9 @@
 //! (TS 5.1.2).
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
-use lwm2m_core::{NotificationConditions, Path};
+use lwm2m_core::{NotificationConditions, Path, ValueRef};
 use lwm2m_objects::ObjectTree;
 
 /// Whether any of `gt`, `lt` and `st` is set. Then not every change of the value counts.
@@ -11,19 +12,74 @@ pub(super) const fn has_thresholds(conditions: &NotificationConditions) -> bool 
     conditions.gt.is_some() || conditions.lt.is_some() || conditions.st.is_some()
 }
 
-/// Whether a value crosses a threshold, in either direction. Reaching it is crossing it; leaving it
-/// afterwards isn't.
-fn crosses(threshold: Option<f64>, before: f64, after: f64) -> bool {
-    threshold.is_some_and(|threshold| {
-        before < threshold && threshold <= after || before > threshold && threshold >= after
-    })
+/// A number as its Resource has it. An Integer has more digits than fit into a Float.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Integer(i64),
+    Float(f64),
 }
 
-/// Whether a value is a step away from the one that was sent last. The same value never is, even with a
-/// step of 0.
-fn steps(step: Option<f64>, sent: f64, value: f64) -> bool {
-    let variation = (value - sent).abs();
-    step.is_some_and(|step| variation >= step && variation > 0.0)
+impl Number {
+    const fn of(value: ValueRef<'_>) -> Option<Self> {
+        match value {
+            ValueRef::Integer(number) | ValueRef::Time(number) => Some(Self::Integer(number)),
+            ValueRef::Float(number) => Some(Self::Float(number)),
+            _ => None,
+        }
+    }
+
+    const fn is_nan(self) -> bool {
+        matches!(self, Self::Float(number) if number.is_nan())
+    }
+
+    /// On which side of a threshold it is; `None` if it isn't a number.
+    fn side_of(self, threshold: f64) -> Option<Ordering> {
+        match self {
+            Self::Integer(number) => compare(number.into(), threshold),
+            Self::Float(number) => number.partial_cmp(&threshold),
+        }
+    }
+
+    /// Whether it is a step away from another one. The same number never is, even with a step of 0. What
+    /// isn't a number is a step from each number.
+    fn is_step_from(self, other: Self, step: f64) -> bool {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => {
+                let variation = a.abs_diff(b);
+                let side = compare(variation.into(), step);
+                variation > 0 && side.is_some_and(Ordering::is_ge)
+            }
+            (Self::Float(a), Self::Float(b)) => {
+                let variation = (a - b).abs();
+                a.is_nan() != b.is_nan() || variation >= step && variation > 0.0
+            }
+            // The value of a Resource doesn't change its type.
+            (Self::Integer(_), Self::Float(_)) | (Self::Float(_), Self::Integer(_)) => true,
+        }
+    }
+}
+
+/// Compares a whole number with a Float exactly.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the fraction is compared then, and what is beyond 128 bits is beyond the number"
+)]
+fn compare(number: i128, float: f64) -> Option<Ordering> {
+    let whole = float as i128;
+    let fraction = (whole as f64).partial_cmp(&float)?;
+    Some(number.cmp(&whole).then(fraction))
+}
+
+/// Whether a value crosses a threshold, in either direction. Reaching it is crossing it; leaving it
+/// afterwards isn't.
+fn crosses(threshold: Option<f64>, before: Number, after: Number) -> bool {
+    let sides = threshold.map(|threshold| (before.side_of(threshold), after.side_of(threshold)));
+    match sides {
+        Some((Some(Ordering::Less), Some(after))) => after.is_ge(),
+        Some((Some(Ordering::Greater), Some(after))) => after.is_le(),
+        _ => false,
+    }
 }
 
 /// The numbers that one observation watches, by path. Of a multiple Resource each Resource Instance
@@ -36,11 +92,22 @@ struct Watched {
     /// A Resource, or a Resource Instance.
     at: Path,
     /// The value that crossings are judged from; `None` while the Resource Instance isn't there.
-    seen: Option<f64>,
+    seen: Option<Number>,
     /// The value of the last notification, or of the first answer; `None` if it had none.
-    sent: Option<f64>,
+    sent: Option<Number>,
     /// Whether the current look at the Resource has found it.
     found: bool,
+}
+
+impl Watched {
+    /// Sees the next value; returns the one before. Crossings are between numbers: what isn't one is
+    /// passed over.
+    const fn see(&mut self, value: Number) -> Option<Number> {
+        if value.is_nan() {
+            return None;
+        }
+        self.seen.replace(value)
+    }
 }
 
 impl Values {
@@ -52,7 +119,7 @@ impl Values {
             return;
         }
         self.look(tree, resource, |watched, value| {
-            watched.seen = Some(value);
+            let _ = watched.see(value);
             watched.sent = Some(value);
         });
     }
@@ -68,13 +135,11 @@ impl Values {
     ) -> bool {
         let mut counts = false;
         self.look(tree, resource, |watched, value| {
-            let before = watched.seen.replace(value);
-            counts |= before.is_some_and(|before| {
+            counts |= watched.see(value).is_some_and(|before| {
                 crosses(conditions.gt, before, value) || crosses(conditions.lt, before, value)
             });
-            counts |= watched
-                .sent
-                .is_some_and(|sent| steps(conditions.st, sent, value));
+            let step = watched.sent.zip(conditions.st);
+            counts |= step.is_some_and(|(sent, step)| value.is_step_from(sent, step));
         });
         for watched in &mut self.0 {
             if resource.contains(&watched.at) && !watched.found {
@@ -95,7 +160,7 @@ impl Values {
         self.0.retain(|watched| keep(watched.at));
         for resource in resources {
             self.look(tree, resource, |watched, value| {
-                watched.seen = Some(value);
+                let _ = watched.see(value);
                 watched.sent = Some(value);
             });
         }
@@ -111,12 +176,17 @@ impl Values {
     }
 
     /// Shows each number of a Resource, and marks what was found.
-    fn look(&mut self, tree: &ObjectTree, resource: Path, mut each: impl FnMut(&mut Watched, f64)) {
+    fn look(
+        &mut self,
+        tree: &ObjectTree,
+        resource: Path,
+        mut each: impl FnMut(&mut Watched, Number),
+    ) {
         for watched in &mut self.0 {
             watched.found &= !resource.contains(&watched.at);
         }
         tree.visit(resource, |at, value| {
-            let Some(value) = value.as_number() else {
+            let Some(value) = Number::of(value) else {
                 return;
             };
             let place = self.0.binary_search_by(|watched| watched.at.cmp(&at));
