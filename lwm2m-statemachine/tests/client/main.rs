@@ -32,6 +32,7 @@ mod ownership;
 mod reconnecting;
 mod registration;
 mod reporting;
+mod reporting_corners;
 mod reporting_model;
 mod request;
 mod rights_disturbed;

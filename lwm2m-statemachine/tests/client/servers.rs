@@ -51,6 +51,14 @@ impl Two {
 
     /// Registered with both, with more in the tree.
     pub(crate) fn with(servers: [typed::Server; 2], add: impl FnOnce(&mut ObjectTree)) -> Self {
+        Self::with_config(ClientConfig::new("two", [1; 32]), servers, add)
+    }
+
+    pub(crate) fn with_config(
+        config: ClientConfig,
+        servers: [typed::Server; 2],
+        add: impl FnOnce(&mut ObjectTree),
+    ) -> Self {
         let instance = |id| InstanceId::new(id).unwrap();
         let [one, two] = servers;
         let mut tree = ObjectTree::new();
@@ -67,7 +75,7 @@ impl Two {
         tree.add(Store::of([(instance(0), one), (instance(1), two)]));
         tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
         add(&mut tree);
-        let mut client = Client::new(ClientConfig::new("two", [1; 32]), tree).unwrap();
+        let mut client = Client::new(config, tree).unwrap();
         let now = Instant::from_secs(1000);
         client.start(now);
         let connections = [(); 2].map(|()| match client.poll_event() {

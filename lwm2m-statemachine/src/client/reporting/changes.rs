@@ -88,8 +88,24 @@ impl Reporting {
         }
     }
 
+    /// What is under way of an observation, but may not be read any more, is sent no further. It is told
+    /// when the right is back (TS 7.3.2.5).
+    fn withdraw(&mut self, context: &mut Context<'_>, id: ObservationId) {
+        let open = self.table.get_mut(id).filter(|found| found.is_open());
+        let Some(observation) = open else {
+            return;
+        };
+        let view = context.view(&observation.observer, observation.path);
+        if !observation.schedule.is_readable(&view) {
+            observation.take_open();
+            observation.schedule.count_all();
+            self.quieten(context, id);
+        }
+    }
+
     fn rearm_each(&mut self, context: &mut Context<'_>, ids: Vec<ObservationId>) {
         for id in ids {
+            self.withdraw(context, id);
             if let Some(observation) = self.table.get_mut(id) {
                 let view = context.view(&observation.observer, observation.path);
                 observation.schedule.rearm(&view);

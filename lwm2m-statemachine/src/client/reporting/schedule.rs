@@ -159,6 +159,14 @@ impl Schedule {
         [pmin, self.pmax].into_iter().flatten().map(after).min()
     }
 
+    /// Whether the server may still read all that was sent last.
+    pub(super) fn is_readable(&self, view: &View<'_>) -> bool {
+        let object = self.path.object();
+        let mut shown = self.shown.iter().flatten();
+        view.may_read(self.path)
+            && shown.all(|id| object.is_some_and(|object| view.may_read_instance(object, *id)))
+    }
+
     /// Something has changed at a path that is the observed one, above or below it.
     pub(super) fn changed(&mut self, view: &View<'_>, path: Path) {
         let at = if path.contains(&self.path) {

@@ -85,6 +85,11 @@ impl Observation {
         let _ = self.open.take_if(|open| *open == notification);
     }
 
+    /// Whether a confirmable notification has no outcome yet, and perhaps waits to be sent.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Whether a confirmable notification has no outcome yet. It won't have one.
     pub(super) fn take_open(&mut self) -> bool {
         let open = self.open.take();
