@@ -42,6 +42,8 @@ pub(super) struct Registrations {
     is_offline: bool,
     /// Whether what has changed is told with the next Update only.
     holds_news: bool,
+    /// Whether one has come to its end that others may have waited for.
+    has_ended: bool,
     reports: VecDeque<Report>,
 }
 
@@ -94,6 +96,7 @@ impl Registrations {
             is_started: false,
             is_offline: false,
             holds_news: false,
+            has_ended: false,
             reports: VecDeque::new(),
         }
     }
@@ -101,6 +104,16 @@ impl Registrations {
     /// The next report. There may be new ones after every call that takes a [`Context`].
     pub(super) fn poll(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// Goes on with the registrations that have waited for another one to end. Call it after every call that
+    /// takes a [`Context`].
+    pub(super) fn settle(&mut self, context: &mut Context<'_>) {
+        while core::mem::take(&mut self.has_ended) {
+            for account in self.ids(|registration| !registration.is_registered()) {
+                self.step(context, account, Registration::advance);
+            }
+        }
     }
 
     /// Registers with every server.
@@ -470,29 +483,13 @@ impl Registrations {
         }
     }
 
-    /// Runs a step of a registration, and does what it asks for. Those that have waited for it to end go on.
+    /// Runs a step of a registration, and does what it asks for.
     fn step(
         &mut self,
         context: &mut Context<'_>,
         account: AccountId,
         step: impl FnOnce(&mut Registration, &mut Step<'_>),
     ) {
-        let mut has_ended = self.step_one(context, account, step);
-        while core::mem::take(&mut has_ended) {
-            for other in self.ids(|registration| !registration.is_registered()) {
-                has_ended |= self.step_one(context, other, Registration::advance);
-            }
-        }
-    }
-
-    /// Runs a step of a registration, and does what it asks for. Returns whether it was being ended before,
-    /// and no longer is.
-    fn step_one(
-        &mut self,
-        context: &mut Context<'_>,
-        account: AccountId,
-        step: impl FnOnce(&mut Registration, &mut Step<'_>),
-    ) -> bool {
         let (now, is_started) = (context.now, self.is_started);
         let ending = self.all.iter();
         let ending: Vec<_> = ending
@@ -500,7 +497,7 @@ impl Registrations {
             .collect();
         let mut all = self.all.iter_mut();
         let Some(registration) = all.find(|known| known.account.id == account) else {
-            return false;
+            return;
         };
         let before = (
             registration.is_registered(),
@@ -520,7 +517,7 @@ impl Registrations {
         };
         step(registration, &mut taken);
         let outcomes = taken.outcomes;
-        let has_ended = registration.ending(is_started).is_none()
+        self.has_ended |= registration.ending(is_started).is_none()
             && ending.iter().any(|(ended, _)| *ended == account);
         let after = (
             registration.is_registered(),
@@ -537,7 +534,6 @@ impl Registrations {
             self.act(context.tree, account, outcome);
         }
         self.rearm(context.timers, account);
-        has_ended
     }
 
     /// Sets when the next step of a registration is due, or forgets it with its account.

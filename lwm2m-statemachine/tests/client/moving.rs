@@ -195,6 +195,7 @@ fn registers_after(end: End, comes_back: impl Fn(&mut Hosts) -> InstanceId) {
         End::Offline => {
             hosts.client.go_offline(hosts.now);
             assert!(hosts.is_silent());
+            assert_eq!(hosts.linked(), [], "nothing is asked for offline");
             hosts.client.go_online(hosts.now);
         }
     }
