@@ -416,6 +416,60 @@ fn a_list_that_is_too_large_for_a_message_is_registered_block_by_block() {
     assert_eq!(text.matches("</26300/").count(), 300);
 }
 
+/// RFC 7959 §2.9.2, §2.9.3: a Register whose blocks the server has lost, or doesn't take, is tried again later,
+/// from its first block.
+#[test]
+fn a_large_register_that_is_refused_at_a_block_begins_anew_later() {
+    for code in [
+        Code::REQUEST_ENTITY_INCOMPLETE,
+        Code::REQUEST_ENTITY_TOO_LARGE,
+        Code::BAD_REQUEST,
+    ] {
+        let mut objects = tree([open("one", 101, DAY)]);
+        let ids = (0..300).map(instance);
+        objects.add(ids.fold(Store::new(&OLD), |store, id| store.with(id, 0, 1)));
+        let mut config = ClientConfig::new("example-client", [7; 32]);
+        config.coap.block_size = 256;
+        let mut hosts = Hosts::with(config, objects);
+        hosts.client.start(hosts.now);
+        hosts.connect_all(Session::New);
+        let mut refusals = 0;
+        let mut began = 0;
+        for _ in 0..2000 {
+            let Some((_, register)) = hosts.sent().into_iter().next() else {
+                if hosts.client.is_registered(account(0)) {
+                    break;
+                }
+                hosts.pass(core::time::Duration::from_secs(10));
+                continue;
+            };
+            let block = register.message().block1().unwrap();
+            began += usize::from(block.number() == 0);
+            let is_refused = block.number() == 3 && refusals < 3;
+            let mut answer = match (is_refused, block.more()) {
+                (true, _) => MessageBuf::response(code),
+                (_, true) => MessageBuf::response(Code::CONTINUE),
+                (_, false) => MessageBuf::response(Code::CREATED),
+            };
+            if is_refused {
+                refusals += 1;
+            } else {
+                if !block.more() {
+                    answer.location_path("rd").unwrap();
+                    answer.location_path("0").unwrap();
+                }
+                let size = block.size();
+                let echo = BlockOption::new(block.number(), block.more(), size).unwrap();
+                answer.block1(echo).unwrap();
+            }
+            hosts.answer(&register, answer);
+        }
+        assert!(hosts.client.is_registered(account(0)), "{code}");
+        assert_eq!(refusals, 3, "{code}");
+        assert!(began > 1, "{code}");
+    }
+}
+
 #[test]
 fn what_changes_while_the_register_is_under_way_is_told_after_it() {
     let mut hosts = Hosts::new(tree([open("one", 101, DAY)]));

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, Instant};
+use lwm2m_core::{Code, ContentFormat, Instant, Method};
 use lwm2m_kit::account;
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, RegistrationFailure, Reliability, Session,
@@ -13,7 +13,7 @@ use lwm2m_statemachine::{
 use crate::{
     hosts::{Hosts, open, secured, tree},
     observe::observe,
-    support::{get, path},
+    support::{Sent, get, on, path},
 };
 
 const LIFETIME: u64 = 300;
@@ -354,6 +354,185 @@ fn a_server_that_is_overloaded_is_not_asked_before_its_max_age() {
         hosts.pass(seconds(wait));
         hosts.register(account(0));
     }
+}
+
+/// Nothing that happens meanwhile shortens the wait that the server has asked for (RFC 7252 §5.9.3.4).
+#[test]
+fn a_server_that_is_overloaded_is_not_asked_earlier_whatever_happens() {
+    let acts: [(&str, &dyn Fn(&mut Hosts)); 5] = [
+        ("offline and online", &|hosts| {
+            hosts.client.go_offline(hosts.now);
+            hosts.client.go_online(hosts.now);
+        }),
+        ("lost", &|hosts| {
+            hosts.lose(account(0));
+            hosts.pass(seconds(60));
+            if hosts.linked() == [account(0)] {
+                hosts.connect(account(0), Session::Resumed);
+            }
+        }),
+        ("another address", &|hosts| {
+            let link = hosts.link(account(0));
+            hosts.client.address_changed(hosts.now, link);
+        }),
+        ("asked for", &|hosts| {
+            hosts.client.update(hosts.now, account(0))
+        }),
+        ("started again", &|hosts| hosts.client.start(hosts.now)),
+    ];
+    for (what, act) in acts {
+        for is_registered in [false, true] {
+            let mut hosts = Hosts::new(tree([secured("one", 101, 86_400)]));
+            hosts.client.start(hosts.now);
+            hosts.connect(account(0), Session::New);
+            let mut request = hosts.register(account(0));
+            if is_registered {
+                hosts.accept(account(0), &request);
+                hosts.client.update(hosts.now, account(0));
+                request = hosts.update(account(0));
+            }
+            let mut answer = MessageBuf::response(Code::SERVICE_UNAVAILABLE);
+            let max_age = lwm2m_statemachine::coap::OptionNumber::MAX_AGE;
+            answer.uint(max_age, 600).unwrap();
+            hosts.answer(&request, answer);
+            let end = hosts.now + seconds(600);
+            hosts.pass(seconds(1));
+            act(&mut hosts);
+            while hosts.now + seconds(2) < end {
+                assert!(hosts.is_silent(), "{what}");
+                hosts.pass(seconds(1));
+            }
+            hosts.pass(seconds(60));
+            if hosts.linked() == [account(0)] {
+                // If it was lost.
+                hosts.connect(account(0), Session::Resumed);
+            }
+            assert!(!hosts.is_silent(), "{what}");
+        }
+    }
+}
+
+/// A server that has said only that it has the request is not waited for for ever.
+#[test]
+fn a_request_that_is_acknowledged_and_never_answered_comes_to_an_end() {
+    let acknowledge = |hosts: &mut Hosts, sent: &Sent| {
+        let [high, low] = sent.message().message_id().to_be_bytes();
+        hosts.datagram(sent.to, &[0x60, 0, high, low]);
+    };
+    // Until the Client tells that it has failed, and then until it tries again.
+    let wait = |hosts: &mut Hosts| {
+        for _ in 0..600 {
+            hosts.pass(seconds(1));
+            let told = hosts.events();
+            let retry = told.iter().find_map(|event| match event {
+                ClientEvent::RegistrationFailed { retry, .. } => *retry,
+                _ => None,
+            });
+            if let Some(retry) = retry {
+                return hosts.pass(retry.saturating_duration_since(hosts.now));
+            }
+        }
+        panic!("it waits for ever");
+    };
+    let mut hosts = Hosts::new(tree([open("one", 101, 86_400)]));
+    hosts.client.start(hosts.now);
+    hosts.connect(account(0), Session::New);
+    let register = hosts.register(account(0));
+    acknowledge(&mut hosts, &register);
+    wait(&mut hosts);
+    let again = hosts.register(account(0));
+    assert_ne!(register.message().token(), again.message().token());
+    hosts.accept(account(0), &again);
+    hosts.client.update(hosts.now, account(0));
+    let update = hosts.update(account(0));
+    acknowledge(&mut hosts, &update);
+    wait(&mut hosts);
+    let again = hosts.update(account(0));
+    hosts.answer_code(&again, Code::CHANGED);
+    hosts.client.deregister(hosts.now);
+    let deregister = hosts.deregister(account(0));
+    acknowledge(&mut hosts, &deregister);
+    hosts.pass(seconds(600));
+    assert_eq!(hosts.linked(), []);
+}
+
+/// A lifetime that is over before the server can answer: a Register after each other, one at a time, and
+/// nothing else.
+#[test]
+fn a_lifetime_shorter_than_the_way_to_the_server_leads_to_one_register_after_the_other() {
+    let mut hosts = Hosts::new(tree([open("one", 101, 1)]));
+    hosts.client.start(hosts.now);
+    hosts.connect(account(0), Session::New);
+    let mut registers = 0;
+    for _ in 0..50 {
+        let sent = hosts.sent();
+        let Some((_, register)) = sent.first() else {
+            hosts.pass(seconds(1));
+            continue;
+        };
+        assert_eq!(sent.len(), 1);
+        assert_eq!(register.path(), "/rd");
+        registers += 1;
+        hosts.pass(Duration::from_millis(1500));
+        hosts.accept(account(0), register);
+        assert!(!hosts.client.is_registered(account(0)));
+    }
+    assert!(registers > 5, "{registers}");
+    // As soon as the way is short enough, it lasts.
+    let (_, register) = hosts.only();
+    hosts.accept(account(0), &register);
+    for _ in 0..20 {
+        hosts.pass(Duration::from_millis(500));
+        let update = hosts.update(account(0));
+        hosts.answer_code(&update, Code::CHANGED);
+        assert!(hosts.client.is_registered(account(0)));
+    }
+}
+
+/// TS 5.3: what the server has written is the new lifetime, also if an Update with the old one is under way.
+#[test]
+fn a_lifetime_that_is_written_while_an_update_is_under_way_is_told_by_the_next() {
+    let mut hosts = Hosts::registered([open("one", 101, 86_400)]);
+    hosts.client.update(hosts.now, account(0));
+    let update = hosts.update(account(0));
+    assert_eq!(update.queries(), [""; 0]);
+    let link = hosts.link(account(0));
+    let mut write = on(Method::Put, "/1/10/1");
+    write.content_format(ContentFormat::TEXT).unwrap();
+    write.payload(b"60");
+    hosts.request(link, write);
+    assert_eq!(hosts.only().1.code(), Code::CHANGED);
+    hosts.pass(seconds(1));
+    hosts.answer_code(&update, Code::CHANGED);
+    let next = hosts.update(account(0));
+    assert_eq!(next.queries(), ["lt=60"]);
+    hosts.answer_code(&next, Code::CHANGED);
+    hosts.pass(seconds(29));
+    assert!(hosts.is_silent());
+    hosts.pass(seconds(1));
+    let periodic = hosts.update(account(0));
+    assert_eq!(periodic.queries(), [""; 0]);
+}
+
+#[test]
+fn a_registration_update_trigger_that_is_executed_twice_is_one_update_more() {
+    let mut hosts = Hosts::registered([open("one", 101, 86_400)]);
+    let link = hosts.link(account(0));
+    let mut updates = Vec::new();
+    for _ in 0..3 {
+        hosts.request(link, on(Method::Post, "/1/10/8"));
+        for (_, sent) in hosts.sent() {
+            match sent.code() {
+                Code::POST => updates.push(sent),
+                code => assert_eq!(code, Code::CHANGED),
+            }
+        }
+    }
+    assert_eq!(updates.len(), 1);
+    hosts.answer_code(&updates[0], Code::CHANGED);
+    let second = hosts.update(account(0));
+    hosts.answer_code(&second, Code::CHANGED);
+    assert!(hosts.is_silent());
 }
 
 #[test]

@@ -434,7 +434,7 @@ impl Registration {
     /// The application has a network again.
     pub(super) fn go_online(&mut self, step: &mut Step<'_>) {
         self.is_offline = false;
-        self.attempts = Attempts::default();
+        self.attempts.forget_failures();
         self.ask_update();
         self.advance(step);
     }
@@ -533,7 +533,7 @@ impl Registration {
         }
         self.abandon(step);
         if matches!(self.link, Link::Up(_)) {
-            self.attempts.end_wait();
+            self.attempts.end_every_wait();
         }
         let next = self.attempts.next().unwrap_or(step.now);
         step.outcomes.push(Outcome::Failed {

@@ -39,6 +39,8 @@ pub(super) struct Attempts {
     failures: u32,
     /// When the next attempt begins.
     next: Option<Instant>,
+    /// Until when the server wants none (RFC 7252 §5.9.3.4).
+    not_before: Option<Instant>,
 }
 
 impl Attempts {
@@ -53,10 +55,11 @@ impl Attempts {
         at_least: Duration,
     ) -> Instant {
         let row = if is_refused { REFUSAL } else { 0 };
-        let next = now
-            + retry
-                .after(self.failures.saturating_add(row))
-                .max(at_least.min(retry.most));
+        let own = now + retry.after(self.failures.saturating_add(row));
+        if !at_least.is_zero() {
+            self.not_before = Some(now + at_least.min(retry.most));
+        }
+        let next = self.not_before.map_or(own, |at| at.max(own));
         self.failures = self.failures.saturating_add(1);
         self.next = Some(next);
         next
@@ -72,11 +75,26 @@ impl Attempts {
         if self.next.is_some_and(|next| next <= now) {
             self.next = None;
         }
+        if self.not_before.is_some_and(|at| at <= now) {
+            self.not_before = None;
+        }
         self.next.is_some()
     }
 
-    /// The next attempt may begin. It is still one more in the row.
+    /// The next attempt may begin, if the server doesn't want it to wait. It is still one more in the row.
     pub(super) const fn end_wait(&mut self) {
+        self.next = self.not_before;
+    }
+
+    /// The next attempt may begin at once: it is for something else than the server has refused for a while.
+    pub(super) const fn end_every_wait(&mut self) {
+        self.not_before = None;
         self.next = None;
+    }
+
+    /// What has failed says nothing of the next attempt, but what the server has said counts.
+    pub(super) const fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.end_wait();
     }
 }
