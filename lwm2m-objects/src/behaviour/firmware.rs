@@ -34,16 +34,17 @@
 //!     let device = typed::Device { firmware_version: Some(version.into()), ..typed::Device::default() };
 //!     let mut tree = ObjectTree::new();
 //!     tree.add(DeviceObject::new(device, Instant::ZERO)?);
-//!     tree.add(FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |event| match event {
+//!     let firmware = FirmwareUpdateObject::new(typed::FirmwareUpdate::default(), |event| match event {
 //!         // Pushed: written into the flash, which is erased at offset 0.
 //!         Event::Block { offset, .. } if offset > 1_000_000 => Answer::Failed(DownloadError::Storage),
 //!         Event::Block { .. } => Answer::Done,
 //!         Event::Verify => Answer::Done, // the signature is good
-//!         // Pulled by HTTP: a task downloads it from `offset` on, and then calls `downloaded`.
+//!         // Pulled: a task downloads it from `offset` on, and then calls `downloaded`.
 //!         Event::Fetch { .. } => Answer::Later,
 //!         Event::Update => Answer::Later, // after the server has got its response
 //!         Event::Discard => Answer::Done, // the task ends, the flash may be erased
-//!     })?);
+//!     })?;
+//!     tree.add(firmware.pulled_by_application()); // else a Client fetches what it can
 //!     Ok(tree)
 //! }
 //!
