@@ -37,7 +37,8 @@ impl Client {
     }
 
     /// Starts the Client: it asks for a connection to every server, and registers. So it does with
-    /// servers whose accounts come later. While it leaves them for a Factory Reset, which starts it again,
+    /// servers whose accounts come later. Call it again to have the Client try at once where it waits for
+    /// the next attempt ([`RegistrationFailed`](super::ClientEvent::RegistrationFailed)). While it leaves them for a Factory Reset, which starts it again,
     /// the call has no effect. Downloads that its Objects need, such as firmware, begin too.
     pub fn start(&mut self, now: Instant) {
         self.parts.start(now);

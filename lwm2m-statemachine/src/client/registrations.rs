@@ -119,7 +119,7 @@ impl Registrations {
     /// Registers with every server.
     pub(super) fn start(&mut self, context: &mut Context<'_>) {
         self.is_started = true;
-        self.step_all(context, Registration::advance);
+        self.step_all(context, Registration::start);
     }
 
     /// De-registers from every server.

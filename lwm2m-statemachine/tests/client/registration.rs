@@ -391,6 +391,25 @@ fn a_register_that_fails_is_tried_again_later_and_later() {
     }
 }
 
+/// Someone may have mended what was wrong.
+#[test]
+fn the_application_may_have_the_next_attempt_made_at_once() {
+    let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));
+    for failures in 0..3 {
+        let register = bench.sent();
+        bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
+        let [ClientEvent::RegistrationFailed { retry: Some(_), .. }] = bench.events()[..] else {
+            panic!("no failure");
+        };
+        assert!(bench.all_sent().is_empty(), "{failures}");
+        bench.client.start(bench.now);
+    }
+    bench.accept_register();
+    // Of a registration that stands it asks for nothing.
+    bench.client.start(bench.now);
+    assert!(bench.all_sent().is_empty());
+}
+
 #[test]
 fn a_registration_that_stands_lets_waits_begin_anew() {
     let mut bench = Bench::connected(typed::Server::new(server_id(101), 300));

@@ -346,6 +346,12 @@ impl Registration {
         self.refresh(step);
     }
 
+    /// The application wants registrations now: the next attempt isn't waited for.
+    pub(super) fn start(&mut self, step: &mut Step<'_>) {
+        self.attempts.end_wait();
+        self.advance(step);
+    }
+
     /// A connection with this name is being asked for. Only after [`Outcome::Connect`].
     pub(super) fn connecting(&mut self, id: ConnectionId) {
         if let Some(access) = self.account.access {
