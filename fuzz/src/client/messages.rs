@@ -1,9 +1,9 @@
-//! Datagrams to a Client, made of a few bytes of a program: what a server may send, and what none
-//! should.
+//! Requests to a Client, made of a few bytes of a program: what a server may send, and what none should.
 
-use lwm2m_core::{Code, CodeKind, ContentFormat, Method};
-use lwm2m_statemachine::coap::{BlockOption, MessageBuf, MessageRef, MessageType, Token};
+use lwm2m_core::{ContentFormat, Method};
+use lwm2m_statemachine::coap::{BlockOption, MessageBuf, MessageType, Token};
 
+use super::numbers;
 use crate::program::Program;
 
 const METHODS: [Method; 4] = [Method::Get, Method::Put, Method::Post, Method::Delete];
@@ -13,7 +13,7 @@ const KINDS: [MessageType; 4] = [
     MessageType::Acknowledgement,
     MessageType::Reset,
 ];
-const PATHS: [&str; 24] = [
+const PATHS: [&str; 32] = [
     "/3/0",
     "/3/0/9",
     "/3/0/15",
@@ -38,6 +38,14 @@ const PATHS: [&str; 24] = [
     "/5/0",
     "/",
     "/bs",
+    "/0",
+    "/26241/0/0",
+    "/26241/0/5",
+    "/7/0",
+    "/9/0/2",
+    "/26241/0/3",
+    "/3/0/13",
+    "/1/0/4",
 ];
 const FORMATS: [Option<ContentFormat>; 4] = [
     None,
@@ -68,23 +76,7 @@ const PAYLOADS: [&[u8]; 12] = [
 const QUERIES: [&str; 10] = [
     "pmin=1", "pmax=60", "pmin=9", "pmax=2", "gt=50", "lt=20", "st=3", "pmin", "pmax", "x=",
 ];
-/// Answers by code; the first ones are the right ones.
-const CODES: [Code; 12] = [
-    Code::CREATED,
-    Code::CHANGED,
-    Code::DELETED,
-    Code::CONTENT,
-    Code::CONTINUE,
-    Code::BAD_REQUEST,
-    Code::FORBIDDEN,
-    Code::NOT_FOUND,
-    Code::REQUEST_ENTITY_TOO_LARGE,
-    Code::PRECONDITION_FAILED,
-    Code::INTERNAL_SERVER_ERROR,
-    Code::SERVICE_UNAVAILABLE,
-];
-
-fn pick<T: Copy>(from: &[T], choice: u8) -> T {
+pub(super) fn pick<T: Copy>(from: &[T], choice: u8) -> T {
     from[usize::from(choice) % from.len()]
 }
 
@@ -95,74 +87,233 @@ fn token(choice: u8) -> Token {
     Token::new(&bytes[..length]).expect("a token")
 }
 
-/// Requests that make sense: the method, the path, Observe, the query, and a payload in TLV. Those to
-/// the second Thing are the first server's.
-const GOOD: [(Method, &str, Option<u32>, &str, &[u8]); 24] = [
-    (Method::Get, "/3/0/9", Some(0), "", b""),
-    (Method::Get, "/26241/0/1", Some(0), "", b""),
-    (Method::Get, "/26241/0", Some(0), "", b""),
-    (Method::Get, "/26241", Some(0), "", b""),
-    (Method::Get, "/26241/1/1", Some(0), "", b""),
-    (Method::Get, "/26241/2/1", Some(0), "", b""),
-    (Method::Get, "/26241/0/1", Some(1), "", b""),
-    (Method::Get, "/3", Some(1), "", b""),
-    (Method::Get, "/3/0", None, "", b""),
-    (Method::Get, "/26241", None, "", b""),
-    (Method::Put, "/26241/0/1", None, "", &[0xc1, 1, 9]),
-    (
-        Method::Put,
+/// A request that makes sense. Where its payload has the place of a number, it gets that of the operation.
+#[derive(Clone, Copy)]
+struct Good {
+    method: Method,
+    path: &'static str,
+    observe: Option<u32>,
+    query: &'static str,
+    format: ContentFormat,
+    accept: Option<ContentFormat>,
+    payload: &'static [u8],
+}
+
+const fn good(method: Method, path: &'static str, payload: &'static [u8]) -> Good {
+    Good {
+        method,
+        path,
+        observe: None,
+        query: "",
+        format: ContentFormat::TLV,
+        accept: None,
+        payload,
+    }
+}
+
+const fn get(path: &'static str) -> Good {
+    good(Method::Get, path, b"")
+}
+
+const fn put(path: &'static str, payload: &'static [u8]) -> Good {
+    good(Method::Put, path, payload)
+}
+
+const fn post(path: &'static str, payload: &'static [u8]) -> Good {
+    good(Method::Post, path, payload)
+}
+
+const fn delete(path: &'static str) -> Good {
+    good(Method::Delete, path, b"")
+}
+
+const fn observe(path: &'static str) -> Good {
+    Good {
+        observe: Some(0),
+        ..get(path)
+    }
+}
+
+const fn cancel(path: &'static str) -> Good {
+    Good {
+        observe: Some(1),
+        ..get(path)
+    }
+}
+
+const fn attributes(path: &'static str, query: &'static str) -> Good {
+    Good {
+        query,
+        ..put(path, b"")
+    }
+}
+
+impl Good {
+    const fn to(self, accept: ContentFormat) -> Self {
+        Self {
+            accept: Some(accept),
+            ..self
+        }
+    }
+
+    const fn in_format(self, format: ContentFormat) -> Self {
+        Self { format, ..self }
+    }
+}
+
+/// An Execute with the number of the operation as its argument.
+const RUN: &[u8] = b"0='1526726655'";
+const NUMBER: &[u8] = &[0xc4, 1, 0x5a, 0xff, 0xff, 0xff];
+const NUMBER_AND_TEXT: &[u8] = b"\xc4\x01\x5a\xff\xff\xff\xc8\x02\x0a1526726655";
+const NUMBER_AND_SLOTS: &[u8] =
+    b"\xc4\x01\x5a\xff\xff\xff\x88\x03\x0c\x44\x00\x5a\xff\xff\xff\x44\x02\x5a\xff\xff\xff";
+const SLOTS: &[u8] = &[0x86, 3, 0x44, 2, 0x5a, 0xff, 0xff, 0xff];
+const THIRD_THING: &[u8] = &[0x06, 3, 0xc4, 1, 0x5a, 0xff, 0xff, 0xff];
+/// A value that fits and one that doesn't.
+const HALF_GOOD: &[u8] = &[0xc4, 1, 0x5a, 0xff, 0xff, 0xff, 0xc1, 9, 1];
+
+/// Requests that make sense. Those to the second Thing are the first server's.
+const GOOD: [Good; 80] = [
+    observe("/3/0/9"),
+    observe("/26241/0/1"),
+    observe("/26241/0"),
+    observe("/26241"),
+    observe("/26241/1/1"),
+    observe("/26241/2/1"),
+    cancel("/26241/0/1"),
+    cancel("/3"),
+    get("/3/0"),
+    get("/26241"),
+    put("/26241/0/1", NUMBER),
+    put("/26241/0", NUMBER_AND_TEXT),
+    post("/26241/0", SLOTS),
+    put("/26241/1/1", NUMBER),
+    post("/26241", NUMBER),
+    post("/26241", THIRD_THING),
+    delete("/26241/2"),
+    delete("/26241/0"),
+    attributes("/26241/0/1", "gt=4"),
+    attributes("/26241/0", "pmin=2"),
+    attributes("/3/0/9", "pmax=9"),
+    post("/3/0/4", b""),
+    put("/1/0/1", &[0xc1, 1, 30]),
+    post("/1/0/8", b""),
+    // Executes.
+    post("/26241/0/4", RUN),
+    post("/26241/1/4", RUN),
+    post("/3/0/4", RUN),
+    post("/3/0/5", b""),
+    post("/3/0/12", b""),
+    post("/1/0/4", b""),
+    post("/1/1/8", b""),
+    post("/7/0/6", b""),
+    post("/7/0/7", b""),
+    post("/5/0/2", b""),
+    post("/9/0/4", b""),
+    post("/9/0/6", b"0"),
+    post("/9/0/10", b""),
+    // Writes of several values, in every format, with and without a fault.
+    post("/26241/0", NUMBER_AND_SLOTS),
+    put("/26241/0", NUMBER_AND_SLOTS),
+    post("/26241/1", NUMBER_AND_TEXT),
+    post("/26241/0", HALF_GOOD),
+    put("/26241/0", b"\xc8\x02\x0a1526726655"),
+    put("/26241/0/1", b"1526726655").in_format(ContentFormat::TEXT),
+    put("/26241/0/2", b"1526726655").in_format(ContentFormat::TEXT),
+    put("/26241/0/5", &numbers::OCTETS).in_format(ContentFormat::OPAQUE),
+    post(
         "/26241/0",
-        None,
-        "",
-        &[0xc1, 1, 8, 0xc3, 2, b'a', b'b', b'c'],
-    ),
-    (
-        Method::Post,
-        "/26241/0",
-        None,
-        "",
-        &[0x86, 3, 0x41, 0, 1, 0x41, 1, 2],
-    ),
-    (Method::Put, "/26241/1/1", None, "", &[0xc1, 1, 7]),
-    (Method::Post, "/26241", None, "", &[0xc1, 1, 6]),
-    (Method::Post, "/26241", None, "", &[0x03, 2, 0xc1, 1, 6]),
-    (Method::Delete, "/26241/2", None, "", b""),
-    (Method::Delete, "/26241/0", None, "", b""),
-    (Method::Put, "/26241/0/1", None, "gt=4", b""),
-    (Method::Put, "/26241/0", None, "pmin=2", b""),
-    (Method::Put, "/3/0/9", None, "pmax=9", b""),
-    (Method::Post, "/3/0/4", None, "", b""),
-    (Method::Put, "/1/0/1", None, "", &[0xc1, 1, 30]),
-    (Method::Post, "/1/0/8", None, "", b""),
+        br#"{"bn":"/26241/0/","e":[{"n":"1","v":1526726655},{"n":"2","sv":"1526726655"}]}"#,
+    )
+    .in_format(ContentFormat::JSON),
+    post("/26241", NUMBER_AND_SLOTS),
+    put("/26241/3", NUMBER),
+    delete("/26241/3"),
+    delete("/26241/1"),
+    // Rights and accounts.
+    put("/2/4/2", &[0x86, 2, 0x41, 0, 3, 0x41, 102, 1]),
+    put("/2/5/2", &[0x86, 2, 0x41, 102, 1, 0x41, 103, 15]),
+    put("/2/5/2", &[0x83, 2, 0x41, 0, 0]),
+    put("/2/4/3", &[0xc1, 3, 102]),
+    get("/2"),
+    observe("/2/4"),
+    delete("/1/1"),
+    put("/1/0/6", &[0xc1, 6, 1]),
+    put("/1/0/7", b"\xc3\x07UQS"),
+    put("/1/0/3", &[0xc1, 3, 20]),
+    // Downloads and updates.
+    put("/5/0/1", b"coap://192.0.2.1/fw").in_format(ContentFormat::TEXT),
+    put("/5/0/1", b"").in_format(ContentFormat::TEXT),
+    put("/5/0/0", b"package").in_format(ContentFormat::OPAQUE),
+    put("/9/0/3", b"coap://192.0.2.2/sw").in_format(ContentFormat::TEXT),
+    put("/9/0/2", b"package").in_format(ContentFormat::OPAQUE),
+    observe("/5/0/3"),
+    get("/9/0"),
+    // Observations in every format, and of what changes by itself.
+    observe("/26241/0/0"),
+    observe("/26241/0/0").to(ContentFormat::JSON),
+    observe("/26241/0/0").to(ContentFormat::TEXT),
+    observe("/26241/0").to(ContentFormat::JSON),
+    observe("/3/0/13"),
+    observe("/7/0"),
+    observe("/5"),
+    attributes("/26241/0/0", "pmax=3"),
+    attributes("/26241", "pmin=1"),
+    // Discover.
+    get("/26241").to(ContentFormat::LINK_FORMAT),
+    get("/26241/0/0").to(ContentFormat::LINK_FORMAT),
+    get("/3/0").to(ContentFormat::LINK_FORMAT),
+    get("/26241/0/5"),
 ];
 
-/// A request that makes sense.
-pub(super) fn good_request(program: &mut Program<'_>, message_id: u16) -> Vec<u8> {
+/// A request that makes sense: which one, and the operation's number if it has one.
+pub(super) struct Chosen(Good, u8);
+
+pub(super) fn choose(program: &mut Program<'_>) -> Chosen {
     let (which, last) = (program.byte(), program.byte());
-    let (method, path, observe, query, payload) = pick(&GOOD, which);
-    let mut message = MessageBuf::request(method);
-    let write = |message: &mut MessageBuf| {
-        if let Some(observe) = observe {
+    Chosen(pick(&GOOD, which), last)
+}
+
+impl Chosen {
+    /// How many values it writes, if it has a number: so many places there are for the number.
+    pub(super) fn writes(&self) -> Option<usize> {
+        Some(numbers::places(self.0.payload)).filter(|places| *places > 0)
+    }
+
+    /// The request, to a Client that has its Objects below `root`.
+    pub(super) fn request(&self, root: &str, message_id: u16, number: u32) -> Vec<u8> {
+        let Self(good, last) = self;
+        let mut message = MessageBuf::request(good.method);
+        let _ = self.write(&mut message, root, number);
+        let kind = [MessageType::Confirmable, MessageType::NonConfirmable];
+        let kind = kind[usize::from(last >> 7)];
+        wire(message, kind, message_id, token(*last))
+    }
+
+    fn write(&self, message: &mut MessageBuf, root: &str, number: u32) -> Option<()> {
+        let Self(good, _) = self;
+        if let Some(observe) = good.observe {
             message.observe(observe).ok()?;
         }
-        segments(message, path)?;
-        if !payload.is_empty() {
-            message.content_format(ContentFormat::TLV).ok()?;
+        segments(message, root, good.path)?;
+        let is_execute = good.method == Method::Post && matches!(good.payload, b"" | b"0" | RUN);
+        let is_write = matches!(good.method, Method::Put | Method::Post);
+        if is_write && !is_execute && good.query.is_empty() {
+            message.content_format(good.format).ok()?;
         }
-        if !query.is_empty() {
-            message.uri_query(query).ok()?;
+        if !good.query.is_empty() {
+            message.uri_query(good.query).ok()?;
         }
-        message.payload(payload);
+        if let Some(accept) = good.accept {
+            message.accept(accept).ok()?;
+        }
+        message.payload(&numbers::fill(good.payload, number));
         Some(())
-    };
-    let _ = write(&mut message);
-    let kind = [MessageType::Confirmable, MessageType::NonConfirmable];
-    let kind = kind[usize::from(last >> 7)];
-    wire(message, kind, message_id, token(last))
+    }
 }
 
 /// Any request of a server.
-pub(super) fn request(program: &mut Program<'_>, message_id: u16) -> Vec<u8> {
+pub(super) fn request(program: &mut Program<'_>, root: &str, message_id: u16) -> Vec<u8> {
     let (what, path, options, last) = (
         program.byte(),
         program.byte(),
@@ -170,18 +321,18 @@ pub(super) fn request(program: &mut Program<'_>, message_id: u16) -> Vec<u8> {
         program.byte(),
     );
     let mut message = MessageBuf::request(pick(&METHODS, what));
-    let _ = options_of(&mut message, path, options, last);
+    let _ = options_of(&mut message, root, path, options, last);
     message.payload(pick(&PAYLOADS, what >> 4));
     let kind = pick(&KINDS, if what >> 2 & 3 < 2 { what >> 2 } else { 0 });
     wire(message, kind, message_id, token(last))
 }
 
 /// Options come in the order of their numbers.
-fn options_of(message: &mut MessageBuf, path: u8, options: u8, last: u8) -> Option<()> {
+fn options_of(message: &mut MessageBuf, root: &str, path: u8, options: u8, last: u8) -> Option<()> {
     if options & 3 > 1 {
         message.observe(u32::from(options & 1)).ok()?;
     }
-    segments(message, pick(&PATHS, path))?;
+    segments(message, root, pick(&PATHS, path))?;
     if let Some(format) = pick(&CONTENT_FORMATS, options >> 2) {
         message.content_format(format).ok()?;
     }
@@ -197,20 +348,21 @@ fn options_of(message: &mut MessageBuf, path: u8, options: u8, last: u8) -> Opti
     Some(())
 }
 
-fn segments(message: &mut MessageBuf, path: &str) -> Option<()> {
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+fn segments(message: &mut MessageBuf, root: &str, path: &str) -> Option<()> {
+    let all = root.split('/').chain(path.split('/'));
+    for segment in all.filter(|segment| !segment.is_empty()) {
         message.uri_path(segment).ok()?;
     }
     Some(())
 }
 
 /// A block of a request, or the request for a block.
-pub(super) fn block(program: &mut Program<'_>, message_id: u16) -> Vec<u8> {
+pub(super) fn block(program: &mut Program<'_>, root: &str, message_id: u16) -> Vec<u8> {
     let (what, path, number) = (program.byte(), program.byte(), program.byte());
-    let mut message = MessageBuf::request(pick(&METHODS, what & 1 | 2 * (what >> 1 & 1)));
+    let mut message = MessageBuf::request(pick(&METHODS, what & 3));
     let size = 16 << (what >> 2 & 3);
     let block = BlockOption::new((number >> 1).into(), number & 1 != 0, size).expect("a block");
-    let _ = segments(&mut message, pick(&PATHS, path));
+    let _ = segments(&mut message, root, pick(&PATHS, path));
     if what & 0x80 == 0 {
         if let Some(format) = pick(&CONTENT_FORMATS, what >> 4) {
             let _ = message.content_format(format);
@@ -228,78 +380,72 @@ pub(super) fn block(program: &mut Program<'_>, message_id: u16) -> Vec<u8> {
     )
 }
 
-/// The right answer to a request of the Client.
-pub(super) fn accept(request: &[u8]) -> Option<Vec<u8>> {
-    let request = MessageRef::parse(request).ok()?;
-    let is_register = request.code() == Code::POST && request.uri_path().eq(["rd"]);
-    let more = request.block1().is_some_and(|block| block.more());
-    let mut answer = MessageBuf::response(match request.code() {
-        Code::POST if more => Code::CONTINUE,
-        Code::POST if is_register => Code::CREATED,
-        Code::POST => Code::CHANGED,
-        Code::DELETE => Code::DELETED,
-        _ => Code::NOT_FOUND,
-    });
-    if is_register && !more {
-        answer.location_path("rd").ok()?;
-        answer.location_path("7").ok()?;
-    }
-    if let Some(block) = request.block1() {
-        answer.block1(block).ok()?;
-    }
-    let (id, token) = (request.message_id(), request.token());
-    Some(wire(answer, MessageType::Acknowledgement, id, token))
+pub(super) fn wire(
+    message: MessageBuf,
+    kind: MessageType,
+    message_id: u16,
+    token: Token,
+) -> Vec<u8> {
+    message.finish(kind, message_id, token).as_ref().to_vec()
 }
 
-/// Any answer to a request of the Client.
-pub(super) fn answer(
-    request: &[u8],
-    program: &mut Program<'_>,
-    message_id: u16,
-) -> Option<Vec<u8>> {
-    let request = MessageRef::parse(request).ok()?;
-    let (code, options) = (program.byte(), program.byte());
-    let mut answer = MessageBuf::response(pick(&CODES, code));
-    if options & 1 != 0 {
-        for segment in ["rd", pick(&["7", "xx", "longer/than/that"], options >> 1)] {
-            answer.location_path(segment).ok()?;
+/// A body that a server sends block by block.
+pub(super) struct Upload {
+    good: Good,
+    body: Vec<u8>,
+    token: Token,
+    size: usize,
+    next: u32,
+    pub(super) number: u32,
+}
+
+/// Writes with bodies of several blocks.
+const UPLOADS: [Good; 6] = [
+    post("/26241/0", NUMBER_AND_SLOTS),
+    put("/26241/0", NUMBER_AND_TEXT),
+    post("/26241", NUMBER_AND_SLOTS),
+    put("/26241/1", NUMBER_AND_SLOTS),
+    put(
+        "/5/0/0",
+        b"a package that is pushed in several blocks, to a client",
+    )
+    .in_format(ContentFormat::OPAQUE),
+    put(
+        "/9/0/2",
+        b"a package that is pushed in several blocks, to a client",
+    )
+    .in_format(ContentFormat::OPAQUE),
+];
+
+impl Upload {
+    pub(super) fn new(which: u8, number: u32) -> Self {
+        let good = pick(&UPLOADS, which);
+        Self {
+            good,
+            body: numbers::fill(good.payload, number),
+            token: token(which >> 4),
+            size: 16,
+            next: 0,
+            number,
         }
     }
-    let block = BlockOption::new((options >> 6).into(), options & 8 != 0, 16 << (options & 3));
-    if options & 0x10 != 0 {
-        answer.block2(block?).ok()?;
-        answer.payload(&[3; 16]);
+
+    /// Whether the next block is the last one.
+    pub(super) fn is_at_end(&self) -> bool {
+        (self.next as usize + 1) * self.size >= self.body.len()
     }
-    if options & 0x20 != 0 {
-        answer.block1(block?).ok()?;
+
+    /// The next block.
+    pub(super) fn block(&mut self, root: &str, message_id: u16) -> Vec<u8> {
+        let start = self.next as usize * self.size;
+        let end = self.body.len().min(start + self.size);
+        let block = BlockOption::new(self.next, !self.is_at_end(), self.size).expect("a block");
+        let mut message = MessageBuf::request(self.good.method);
+        let _ = segments(&mut message, root, self.good.path);
+        let _ = message.content_format(self.good.format);
+        let _ = message.block1(block);
+        message.payload(&self.body[start..end]);
+        self.next += 1;
+        wire(message, MessageType::Confirmable, message_id, self.token)
     }
-    let (kind, id) = match code >> 4 & 3 {
-        0 | 1 => (MessageType::Acknowledgement, request.message_id()),
-        2 => (MessageType::Confirmable, message_id),
-        _ => (MessageType::NonConfirmable, message_id),
-    };
-    Some(wire(answer, kind, id, request.token()))
-}
-
-/// An empty message with the id of another.
-pub(super) fn empty(kind: MessageType, message: &[u8]) -> Vec<u8> {
-    let kind = match kind {
-        MessageType::Reset => 0x70,
-        _ => 0x60,
-    };
-    let id = message.get(2..4).unwrap_or(&[0, 0]);
-    [&[kind, 0], id].concat()
-}
-
-/// Whether the sender of this waits for an acknowledgement.
-pub(super) fn is_confirmable(message: &[u8]) -> bool {
-    MessageRef::parse(message).is_ok_and(|message| message.kind() == MessageType::Confirmable)
-}
-
-pub(super) fn is_request(message: &[u8]) -> bool {
-    MessageRef::parse(message).is_ok_and(|message| message.code().kind() == CodeKind::Request)
-}
-
-fn wire(message: MessageBuf, kind: MessageType, message_id: u16, token: Token) -> Vec<u8> {
-    message.finish(kind, message_id, token).as_ref().to_vec()
 }
