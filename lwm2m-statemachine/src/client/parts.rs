@@ -101,6 +101,16 @@ impl Parts {
     /// Ends the registrations whose lifetime is over, before anything else (TS 5.3).
     pub(super) fn expire(&mut self, now: Instant) {
         self.register(now, Registrations::expire);
+        self.end_old_answers(now);
+    }
+
+    /// Where a De-register is under way, answers and notifications that are still being sent end: they
+    /// aren't repeated to a server without a registration, and don't keep the De-register waiting
+    /// (TS 5.4, 5.5). What had to leave before it has left with the call before this one.
+    pub(super) fn end_old_answers(&mut self, now: Instant) {
+        for connection in self.registrations.leaving() {
+            self.endpoint.end_answers(now, &connection);
+        }
     }
 
     /// Calls the registrations, and does what they ask for.
@@ -399,6 +409,8 @@ impl Parts {
         let differences = self.tree.change([changes, owners].concat())?;
         self.follow(now, differences.into_iter().chain(accounts));
         self.follow_objects(now);
+        // No request has led to a De-register, so it needn't follow an answer.
+        self.end_old_answers(now);
         Ok(())
     }
 

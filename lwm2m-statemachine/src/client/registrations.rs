@@ -380,6 +380,14 @@ impl Registrations {
         self.is_started && is_deregistering
     }
 
+    /// The connections on which a De-register is under way.
+    pub(super) fn leaving(&self) -> impl Iterator<Item = ConnectionId> {
+        let leaving = self.all.iter().filter(|registration| {
+            registration.state(self.is_started) == RegistrationState::Deregistering
+        });
+        leaving.filter_map(Registration::connection)
+    }
+
     /// What is known of each account.
     pub(super) fn statuses(&self) -> impl Iterator<Item = AccountStatus> {
         self.all.iter().map(|registration| {

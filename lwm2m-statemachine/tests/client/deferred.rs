@@ -3,9 +3,9 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{AccessRights, Code, ContentFormat, Method, ObjectId, Operation};
+use lwm2m_core::{AccessRights, Code, ContentFormat, Method, ObjectId, Operation, Path};
 use lwm2m_kit::account;
-use lwm2m_objects::{Store, typed::Server};
+use lwm2m_objects::{Change, Store, typed::Server};
 use lwm2m_statemachine::{
     ClientConfig, ClientEvent, Reliability,
     client::{DeferredEnd, DeferredError, DeferredId, DeferredOperation, InvalidAnswer},
@@ -785,6 +785,28 @@ fn answers_under_way_end_with_the_registration() {
             .iter()
             .all(|sent| sent.code() == Code::DELETE)
     );
+}
+
+/// An account that goes is left with a De-register, and nothing is repeated after that (TS 5.4).
+#[test]
+fn answers_under_way_end_with_the_account() {
+    let mut bench = bench();
+    let request = asks_to_reboot(&mut bench);
+    bench.pass(Duration::from_secs(20));
+    bench.all_sent();
+    let answered = bench.client.answer_execute(bench.now, request, Ok(()));
+    assert_eq!(answered, Ok(Code::CHANGED));
+    assert_eq!(bench.sent().kind(), MessageType::Confirmable);
+    let mut accounts = bench.client.tree().instances(ObjectId::SERVER);
+    let path = Path::Instance(ObjectId::SERVER, accounts.next().unwrap());
+    drop(accounts);
+    let deleted = [Change::Delete { path }];
+    bench.client.change(bench.now, deleted).unwrap();
+    assert_eq!(bench.sent().code(), Code::DELETE);
+    bench.pass(Duration::from_secs(40));
+    let repeated = bench.all_sent();
+    assert!(!repeated.is_empty());
+    assert!(repeated.iter().all(|sent| sent.code() == Code::DELETE));
 }
 
 /// An Observe that the application answers late: the answer is a separate response.
