@@ -13,4 +13,5 @@ mod debug_output;
 mod endpoints;
 mod management;
 mod random_peer;
+mod seeds;
 mod three_servers;

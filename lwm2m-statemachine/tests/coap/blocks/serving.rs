@@ -23,6 +23,11 @@ fn get_block(number: u32, id: u16) -> Vec<u8> {
     wire(blockwise(Method::Get, "x", None, block, b""), id)
 }
 
+/// What is sent in answer to a request, if its application answers with a body of this length.
+fn served(node: &mut Node, request: &[u8], length: usize) -> Vec<Vec<u8>> {
+    ask(node, T0, "peer", request, with(content(&body(length))))
+}
+
 /// Answers with this message.
 fn with(message: MessageBuf) -> impl FnOnce(&mut Node, Incoming<'_>) {
     move |node, incoming| {
@@ -44,27 +49,15 @@ fn etag(said: &[u8]) -> Option<Vec<u8>> {
 #[test]
 fn what_fits_is_not_split() {
     let mut node = node();
-    let said = ask(
-        &mut node,
-        T0,
-        "peer",
-        &wire(get("x"), 1),
-        with(content(&body(64))),
-    );
+    let said = served(&mut node, &wire(get("x"), 1), 64);
     assert_eq!(words(&said[0]), "ACK 2.05");
     // Unless the client wants smaller blocks. A client that asks for blocks learns that there is
     // only one.
     let small = Some(block(0, false, 16));
     let small = wire(blockwise(Method::Get, "x", None, small, b""), 2);
-    let said = ask(&mut node, T0, "peer", &small, with(content(&body(64))));
+    let said = served(&mut node, &small, 64);
     assert_eq!(words(&said[0]), "ACK 2.05 2:0/1/16");
-    let said = ask(
-        &mut node,
-        T0,
-        "peer",
-        &get_block(0, 3),
-        with(content(&body(64))),
-    );
+    let said = served(&mut node, &get_block(0, 3), 64);
     assert_eq!(words(&said[0]), "ACK 2.05 2:0/0/64");
     // An error isn't split.
     let error = response(Code::NOT_FOUND, &body(100));
@@ -75,13 +68,7 @@ fn what_fits_is_not_split() {
 #[test]
 fn the_size_is_said_once_and_the_etag_with_each_block() {
     let mut node = node();
-    let said = ask(
-        &mut node,
-        T0,
-        "peer",
-        &wire(get("x"), 1),
-        with(content(&body(150))),
-    );
+    let said = served(&mut node, &wire(get("x"), 1), 150);
     let first = MessageRef::parse(&said[0]).unwrap();
     assert_eq!(
         (first.size2(), first.etag().map(<[u8]>::len)),
@@ -110,13 +97,7 @@ fn an_etag_of_the_application_is_kept() {
 #[test]
 fn a_block_alone_can_be_asked_for() {
     let mut node = node();
-    let said = ask(
-        &mut node,
-        T0,
-        "peer",
-        &get_block(2, 1),
-        with(content(&body(200))),
-    );
+    let said = served(&mut node, &get_block(2, 1), 200);
     assert_eq!(words(&said[0]), "ACK 2.05 2:2/1/64");
     assert_eq!(payload(&said), &body(200)[128..192]);
     // From then on blocks are served in any order.
@@ -127,29 +108,11 @@ fn a_block_alone_can_be_asked_for() {
 #[test]
 fn a_block_beyond_the_end_is_answered_4_00() {
     let mut node = node();
-    let said = ask(
-        &mut node,
-        T0,
-        "peer",
-        &get_block(4, 1),
-        with(content(&body(200))),
-    );
+    let said = served(&mut node, &get_block(4, 1), 200);
     assert_eq!(words(&said[0]), "ACK 4.00");
-    let said = ask(
-        &mut node,
-        T0,
-        "peer",
-        &get_block(1, 2),
-        with(content(&body(64))),
-    );
+    let said = served(&mut node, &get_block(1, 2), 64);
     assert_eq!(words(&said[0]), "ACK 4.00");
-    ask(
-        &mut node,
-        T0,
-        "peer",
-        &wire(get("x"), 3),
-        with(content(&body(200))),
-    );
+    served(&mut node, &wire(get("x"), 3), 200);
     let said = refused(&mut node, T0, "peer", &get_block(4, 4));
     assert_eq!(words(&said), "ACK 4.00");
 }
@@ -157,13 +120,7 @@ fn a_block_beyond_the_end_is_answered_4_00() {
 #[test]
 fn after_the_last_block_nothing_is_kept() {
     let mut node = node();
-    ask(
-        &mut node,
-        T0,
-        "peer",
-        &wire(get("x"), 1),
-        with(content(&body(150))),
-    );
+    served(&mut node, &wire(get("x"), 1), 150);
     assert_eq!(
         (node.usage().serving.bodies, node.usage().serving.bytes),
         (1, 150)
@@ -186,13 +143,7 @@ fn after_the_last_block_nothing_is_kept() {
 #[test]
 fn a_repeated_request_for_a_block_is_answered_from_the_body() {
     let mut node = node();
-    ask(
-        &mut node,
-        T0,
-        "peer",
-        &wire(get("x"), 1),
-        with(content(&body(200))),
-    );
+    served(&mut node, &wire(get("x"), 1), 200);
     let said = refused(&mut node, T0, "peer", &get_block(1, 2));
     assert_eq!(refused(&mut node, T0, "peer", &get_block(1, 2)), said);
 }
@@ -214,20 +165,8 @@ fn forgetful() -> Node {
     let mut config = config(7, 64);
     config.bounds.serving.bytes = 200;
     let mut node: Node = Endpoint::new(config);
-    ask(
-        &mut node,
-        T0,
-        "peer",
-        &wire(get("x"), 1),
-        with(content(&body(150))),
-    );
-    ask(
-        &mut node,
-        T0,
-        "peer",
-        &wire(get("y"), 2),
-        with(content(&body(100))),
-    );
+    served(&mut node, &wire(get("x"), 1), 150);
+    served(&mut node, &wire(get("y"), 2), 100);
     assert_eq!(
         (node.usage().serving.bodies, node.usage().serving.bytes),
         (2, 100)
@@ -238,13 +177,7 @@ fn forgetful() -> Node {
 #[test]
 fn a_body_that_had_to_go_is_asked_for_again_and_served_if_it_is_the_same() {
     let mut node = forgetful();
-    let said = ask(
-        &mut node,
-        T0,
-        "peer",
-        &get_block(1, 3),
-        with(content(&body(150))),
-    );
+    let said = served(&mut node, &get_block(1, 3), 150);
     assert_eq!(words(&said[0]), "ACK 2.05 2:1/1/64");
     assert_eq!(payload(&said), &body(150)[64..128]);
 }
@@ -252,13 +185,7 @@ fn a_body_that_had_to_go_is_asked_for_again_and_served_if_it_is_the_same() {
 #[test]
 fn a_body_that_had_to_go_and_has_changed_is_answered_4_08() {
     let mut node = forgetful();
-    let said = ask(
-        &mut node,
-        T0,
-        "peer",
-        &get_block(1, 3),
-        with(content(&body(151))),
-    );
+    let said = served(&mut node, &get_block(1, 3), 151);
     assert_eq!(words(&said[0]), "ACK 4.08");
     // Nothing is kept of the former body; the other one is kept.
     assert_eq!(
@@ -288,13 +215,7 @@ fn a_post_is_not_run_again_for_a_block() {
 #[test]
 fn a_body_that_nobody_asks_for_any_more_is_forgotten() {
     let mut node = node();
-    ask(
-        &mut node,
-        T0,
-        "peer",
-        &wire(get("x"), 1),
-        with(content(&body(150))),
-    );
+    served(&mut node, &wire(get("x"), 1), 150);
     let lifetime = node.config().transmission.exchange_lifetime();
     node.handle_timeout(T0 + lifetime * 2);
     assert!(node.is_idle(), "{:?}", node.usage());
@@ -304,7 +225,7 @@ fn a_body_that_nobody_asks_for_any_more_is_forgotten() {
 fn a_body_is_kept_as_long_as_its_blocks_are_asked_for() {
     let mut node = node();
     let first = wire(get("x"), 1);
-    ask(&mut node, T0, "peer", &first, with(content(&body(300))));
+    served(&mut node, &first, 300);
     let lifetime = node.config().transmission.exchange_lifetime();
     let almost = |now| now + lifetime - Duration::from_millis(1);
     let mut now = T0;
@@ -330,7 +251,7 @@ fn a_body_is_kept_as_long_as_its_blocks_are_asked_for() {
 fn after_the_last_of_whole_blocks_nothing_is_kept() {
     let mut node = node();
     let first = wire(get("x"), 1);
-    ask(&mut node, T0, "peer", &first, with(content(&body(192))));
+    served(&mut node, &first, 192);
     refused(&mut node, T0, "peer", &get_block(1, 2));
     assert_eq!(node.usage().serving.bodies, 1);
     let last = refused(&mut node, T0, "peer", &get_block(2, 3));

@@ -1,36 +1,21 @@
 //! The checks find faults: a hub with a faulty machine fails.
 
-use core::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
-
 use super::{
     faulty::Fault,
     world::{Plan, World},
 };
+use crate::seeds;
 
-/// Runs seeds with this fault until one fails with these words.
+/// A run with this fault fails with these words.
 fn assert_found(fault: Fault, words: &str) {
-    let mut found = Vec::new();
-    for seed in 0..300 {
+    seeds::assert_found(0..300, fault, words, |seed| {
         let plan = Plan {
             fault,
             unrest: 0.0,
             ..Plan::new(seed)
         };
-        let run = AssertUnwindSafe(|| World::new(plan).run());
-        let Err(panic) = catch_unwind(run) else {
-            continue;
-        };
-        let text = match panic.downcast::<String>() {
-            Ok(text) => *text,
-            Err(panic) => (*panic.downcast::<&str>().unwrap()).to_string(),
-        };
-        if text.contains(words) {
-            return;
-        }
-        found.push(text);
-    }
-    panic!("not found: {fault:?}, but {found:?}");
+        World::new(plan).run();
+    });
 }
 
 #[test]

@@ -90,8 +90,8 @@ pub(crate) struct Outcome {
     pub(crate) digest: u64,
 }
 
-impl Outcome {
-    pub(crate) fn add(&mut self, other: &Self) {
+impl crate::seeds::Sum for Outcome {
+    fn add(&mut self, other: &Self) {
         for (all, one) in [
             (&mut self.tally, &other.tally),
             (&mut self.outcomes, &other.outcomes),
@@ -106,6 +106,10 @@ impl Outcome {
         self.datagrams += other.datagrams;
         self.lost += other.lost;
         self.digest = self.digest.wrapping_add(other.digest);
+    }
+
+    fn digest(&self) -> u64 {
+        self.digest
     }
 }
 

@@ -1,41 +1,26 @@
 //! The checks find faults: a run with one fails, and says why.
 
-use core::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
-
 use super::{
     plan::{Fault, Plan},
     world::World,
 };
+use crate::seeds;
 
-/// Runs seeds with this fault until one fails with these words.
+/// A run with this fault fails with these words.
 fn assert_found(fault: Fault, words: &str) {
     assert_found_where(false, fault, words);
 }
 
 /// The same, where the last server is hostile or isn't.
 fn assert_found_where(hostile: bool, fault: Fault, words: &str) {
-    let mut found = Vec::new();
-    for seed in 0..200 {
+    seeds::assert_found(0..200, fault, words, |seed| {
         let plan = Plan {
             fault,
             hostile,
             ..Plan::new(seed)
         };
-        let run = AssertUnwindSafe(|| World::new(plan).run());
-        let Err(panic) = catch_unwind(run) else {
-            continue;
-        };
-        let text = match panic.downcast::<String>() {
-            Ok(text) => *text,
-            Err(panic) => (*panic.downcast::<&str>().unwrap()).to_string(),
-        };
-        if text.contains(words) {
-            return;
-        }
-        found.push(text);
-    }
-    panic!("not found: {fault:?}, but {found:?}");
+        World::new(plan).run();
+    });
 }
 
 #[test]

@@ -50,49 +50,18 @@ mod platform;
 mod torn;
 mod world;
 
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::{thread, time::Instant};
+use std::time::Instant;
 
-use self::{
-    plan::Plan,
-    world::{Summary, World},
-};
+use self::{plan::Plan, world::World};
+use crate::seeds;
 
 const SEEDS: u64 = 2_000;
 
-/// Runs these seeds on all processors.
-fn run_seeds(first: u64, count: u64) -> Summary {
-    let next = AtomicU64::new(first);
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut all = Summary::default();
-    thread::scope(|scope| {
-        let work = || {
-            let mut summary = Summary::default();
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= first + count {
-                    return summary;
-                }
-                summary.add(&World::new(Plan::new(seed)).run().0);
-            }
-        };
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        for thread in threads {
-            match thread.join() {
-                Ok(summary) => all.add(&summary),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-    });
-    all
-}
-
 #[test]
 fn all_that_must_hold_holds_for_all_seeds() {
-    let factor = std::env::var("SIMULATION_FACTOR").map_or(1, |text| text.parse().unwrap());
-    let count = SEEDS * factor;
+    let count = SEEDS * seeds::factor();
     let start = Instant::now();
-    let summary = run_seeds(0, count);
+    let summary = seeds::run(0..count, |seed| World::new(Plan::new(seed)).run().0);
     println!("seeds               {count:>12}");
     println!(
         "simulated hours     {:>12}",
@@ -124,13 +93,7 @@ fn without_faults_everything_arrives() {
 
 #[test]
 fn two_runs_of_a_seed_are_identical_to_the_byte() {
-    for seed in 0..20 {
-        let run = |seed| World::new(Plan::new(seed)).run();
-        let ((first, one), (second, two)) = (run(seed), run(seed));
-        assert!(one.records() == two.records() && one.notes() == two.notes());
-        assert_eq!(first, second);
-        assert_ne!(first.digest, run(seed + 1).0.digest);
-    }
+    seeds::assert_reproducible(0..20, |seed| World::new(Plan::new(seed)).run());
 }
 
 #[test]

@@ -44,8 +44,8 @@ pub(crate) struct Summary {
     pub(crate) digest: u64,
 }
 
-impl Summary {
-    pub(crate) fn add(&mut self, other: &Self) {
+impl crate::seeds::Sum for Summary {
+    fn add(&mut self, other: &Self) {
         for (what, count) in &other.tally {
             *self.tally.entry(what.clone()).or_default() += count;
         }
@@ -53,6 +53,10 @@ impl Summary {
         self.datagrams += other.datagrams;
         self.lost += other.lost;
         self.digest = self.digest.wrapping_add(other.digest);
+    }
+
+    fn digest(&self) -> u64 {
+        self.digest
     }
 }
 
