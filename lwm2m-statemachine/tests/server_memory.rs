@@ -126,10 +126,44 @@ fn registrations_give_their_room_back() {
     }
 }
 
+/// Clients that register again and again, from another peer or with another Lifetime, take no more
+/// room than if they had registered once.
+fn a_registration_takes_the_room_of_the_one_it_replaces() {
+    const CLIENTS: u16 = 64;
+    let mut world = World::new();
+    let mut register_all = |round: u16| {
+        for n in 0..CLIENTS {
+            let name = format!("ep=urn:dev:os:0023C7-{n:06}");
+            let lifetime = format!("lt={}", 3600 + u32::from((n ^ round) % 7) * 100);
+            let reply = world.request(&Request {
+                from: n + round % 2 * CLIENTS,
+                queries: &[&name, &lifetime, "lwm2m=1.0", "b=U"],
+                ..Request::default()
+            });
+            assert_eq!(reply.code(), Code::CREATED);
+            while world.server.poll_event().is_some() {}
+        }
+        // The endpoint forgets the exchanges.
+        world.pass(Duration::from_secs(300));
+        let usage = world.server.usage();
+        assert_eq!(usage.registrations, CLIENTS.into());
+        usage.registration_bytes
+    };
+    let bytes = register_all(0);
+    register_all(1);
+    let once = held();
+    for round in 2..300 {
+        assert_eq!(register_all(round), bytes);
+    }
+    let more = held().saturating_sub(once);
+    assert!(more < 2048, "{more} bytes more");
+}
+
 #[test]
 fn what_a_client_says_is_held_within_the_bounds() {
     unknown_parameters_take_what_the_bound_says();
     an_alternate_path_takes_what_the_bound_says();
     a_registered_client_takes_little_room();
     registrations_give_their_room_back();
+    a_registration_takes_the_room_of_the_one_it_replaces();
 }
