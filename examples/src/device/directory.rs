@@ -25,7 +25,7 @@ pub(super) struct Directory {
     asked: u64,
     /// The accounts whose link is cut by a command, and the connection that the Client has asked
     /// for meanwhile.
-    cut: BTreeMap<AccountId, Option<Asked>>,
+    cut: BTreeMap<AccountId, Option<WantedConnection>>,
     /// The accounts that had a connection before: over the same socket, the next one is the same
     /// channel.
     known: BTreeSet<AccountId>,
@@ -33,7 +33,7 @@ pub(super) struct Directory {
 
 /// A connection that the Client has asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct WantedConnection {
     pub(super) connection: ConnectionId,
     pub(super) uri: String,
 }
@@ -137,14 +137,14 @@ impl Directory {
     }
 
     /// Keeps the connection that the Client asks for, if the link to this account is cut.
-    pub(super) fn keep(&mut self, account: AccountId, asked: &Asked) -> bool {
+    pub(super) fn keep(&mut self, account: AccountId, asked: &WantedConnection) -> bool {
         let kept = self.cut.get_mut(&account);
         kept.map(|kept| *kept = Some(asked.clone())).is_some()
     }
 
     /// The link to an account is there again. Returns the connection to make, if the Client has
     /// asked for one.
-    pub(super) fn mend(&mut self, account: AccountId) -> Option<Asked> {
+    pub(super) fn mend(&mut self, account: AccountId) -> Option<WantedConnection> {
         self.cut.remove(&account).flatten()
     }
 

@@ -17,12 +17,12 @@ const PLAYED: Duration = Duration::from_secs(1);
 /// What the Object was asked to do, and the result.
 #[derive(Debug)]
 pub(super) struct Played {
-    asked: Receiver<Asked>,
+    asked: Receiver<Task>,
     next: Option<(Instant, Step)>,
 }
 
 #[derive(Debug)]
-enum Asked {
+enum Task {
     /// All bytes of a package have arrived.
     Verify(u64),
     Update,
@@ -53,11 +53,11 @@ impl Played {
                     received = offset.saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
                     return Answer::Done;
                 }
-                Event::Verify => (Asked::Verify(received), Answer::Done),
+                Event::Verify => (Task::Verify(received), Answer::Done),
                 // The Client fetches by CoAP; there is no other protocol here.
                 Event::Fetch { .. } => return Answer::Failed(DownloadError::Protocol),
-                Event::Update => (Asked::Update, Answer::Later),
-                Event::Discard => (Asked::Discard, Answer::Done),
+                Event::Update => (Task::Update, Answer::Later),
+                Event::Discard => (Task::Discard, Answer::Done),
             };
             // After a restart there is another Object.
             let _ = ask.send(asked);
@@ -72,9 +72,9 @@ impl Played {
         if let Ok(asked) = self.asked.try_recv() {
             let at = now + PLAYED;
             let (next, told) = match asked {
-                Asked::Verify(bytes) => (None, format!("downloaded {bytes} bytes")),
-                Asked::Update => (Some((at, Step::Restart)), "updating".to_owned()),
-                Asked::Discard => (None, "discarded".to_owned()),
+                Task::Verify(bytes) => (None, format!("downloaded {bytes} bytes")),
+                Task::Update => (Some((at, Step::Restart)), "updating".to_owned()),
+                Task::Discard => (None, "discarded".to_owned()),
             };
             self.next = next;
             return Some(Step::Tell(told));

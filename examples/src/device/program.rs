@@ -11,7 +11,7 @@ use lwm2m_statemachine::{
 };
 
 use super::{
-    directory::{Asked, Directory, Waiting},
+    directory::{Directory, Waiting, WantedConnection},
     firmware::{self, Played},
     invalid,
     line::Line,
@@ -123,7 +123,7 @@ impl<'s> Program<'s> {
             ..
         } = event
         {
-            let asked = Asked {
+            let asked = WantedConnection {
                 connection: *connection,
                 uri: uri.clone(),
             };
@@ -196,7 +196,12 @@ impl<'s> Program<'s> {
     }
 
     /// Connects to the server of an account.
-    pub(super) fn connect(&mut self, account: AccountId, asked: &Asked, print: Print<'_>) {
+    pub(super) fn connect(
+        &mut self,
+        account: AccountId,
+        asked: &WantedConnection,
+        print: Print<'_>,
+    ) {
         self.directory.connecting(asked.connection, account);
         let opened = self.open(asked.connection, &asked.uri);
         let now = self.driver.now();

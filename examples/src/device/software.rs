@@ -22,12 +22,12 @@ const PLAYED: Duration = Duration::from_secs(1);
 /// What the Object was asked to do, and what there is to do next.
 #[derive(Debug)]
 pub(super) struct Component {
-    asked: Receiver<Asked>,
+    asked: Receiver<Task>,
     next: Option<(Instant, Step)>,
 }
 
 #[derive(Debug)]
-enum Asked {
+enum Task {
     Tell(&'static str),
     Install,
     Discard,
@@ -51,13 +51,13 @@ impl Component {
                 Event::Block { .. } => return Answer::Done,
                 // The Client fetches by CoAP; there is no other protocol here.
                 Event::Fetch { .. } => return Answer::Failed(DownloadError::InvalidUri),
-                Event::Verify => (Asked::Tell("delivered"), Answer::Done),
-                Event::Install => (Asked::Install, Answer::Later),
-                Event::Uninstall => (Asked::Tell("uninstalled"), Answer::Done),
-                Event::PrepareUpdate => (Asked::Tell("prepared for an update"), Answer::Done),
-                Event::Activate => (Asked::Tell("activated"), Answer::Done),
-                Event::Deactivate => (Asked::Tell("deactivated"), Answer::Done),
-                Event::Discard => (Asked::Discard, Answer::Done),
+                Event::Verify => (Task::Tell("delivered"), Answer::Done),
+                Event::Install => (Task::Install, Answer::Later),
+                Event::Uninstall => (Task::Tell("uninstalled"), Answer::Done),
+                Event::PrepareUpdate => (Task::Tell("prepared for an update"), Answer::Done),
+                Event::Activate => (Task::Tell("activated"), Answer::Done),
+                Event::Deactivate => (Task::Tell("deactivated"), Answer::Done),
+                Event::Discard => (Task::Discard, Answer::Done),
             };
             // After a restart there is another Object.
             let _ = ask.send(asked);
@@ -77,9 +77,9 @@ impl Component {
     pub(super) fn step(&mut self, now: Instant) -> Option<Step> {
         if let Ok(asked) = self.asked.try_recv() {
             let (next, told) = match asked {
-                Asked::Install => (Some((now + PLAYED, Step::Installed)), "installing"),
-                Asked::Discard => (None, "discarded"),
-                Asked::Tell(told) => (None, told),
+                Task::Install => (Some((now + PLAYED, Step::Installed)), "installing"),
+                Task::Discard => (None, "discarded"),
+                Task::Tell(told) => (None, told),
             };
             self.next = next;
             return Some(Step::Tell(told));

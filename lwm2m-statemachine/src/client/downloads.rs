@@ -25,7 +25,7 @@ use lwm2m_core::{Code, Instant, Path};
 use lwm2m_objects::{FetchFailure, FetchOrder, Fetched, ObjectTree};
 
 use self::{
-    body::Taken,
+    body::Progress,
     download::{Download, State},
     target::Target,
 };
@@ -381,14 +381,14 @@ impl Downloads {
             return Next::Over(DownloadOutcome::Stopped);
         };
         let (offset, bytes, more) = match download.body.take(response) {
-            Taken::Bytes {
+            Progress::Bytes {
                 offset,
                 bytes,
                 more,
             } => (offset, bytes, more),
-            Taken::Nothing => return Next::Ask,
-            Taken::Changed => return self.begin_again(path),
-            Taken::Failed(failure) => return failed(failure),
+            Progress::Nothing => return Next::Ask,
+            Progress::Changed => return self.begin_again(path),
+            Progress::Failed(failure) => return failed(failure),
         };
         download.progressed(context.now);
         let received = download.body.received();

@@ -32,14 +32,14 @@ const TURN: Duration = Duration::from_millis(2);
 
 /// One of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
+pub(crate) enum DemoServer {
     /// 101.
     First,
     /// 102.
     Second,
 }
 
-impl Who {
+impl DemoServer {
     pub(crate) const BOTH: [Self; 2] = [Self::First, Self::Second];
 
     /// Its Short Server ID.
@@ -120,22 +120,22 @@ impl Stage {
         sent.map_err(|_| "the device has ended".to_owned())
     }
 
-    const fn seat(&mut self, who: Who) -> &mut Seat {
+    const fn seat(&mut self, who: DemoServer) -> &mut Seat {
         match who {
-            Who::First => &mut self.first,
-            Who::Second => &mut self.second,
+            DemoServer::First => &mut self.first,
+            DemoServer::Second => &mut self.second,
         }
     }
 
     /// The machine of a server.
-    pub(crate) fn server(&mut self, who: Who) -> &mut Server<SocketAddr> {
+    pub(crate) fn server(&mut self, who: DemoServer) -> &mut Server<SocketAddr> {
         &mut self.seat(who).driver.machine
     }
 
     /// Reads, in this format.
     pub(crate) fn read(
         &mut self,
-        who: Who,
+        who: DemoServer,
         path: Path,
         format: ContentFormat,
     ) -> Result<Content, String> {
@@ -151,7 +151,7 @@ impl Stage {
     /// An operation that has to be refused for lack of a right.
     pub(crate) fn refused(
         &mut self,
-        who: Who,
+        who: DemoServer,
         call: impl FnOnce(
             &mut Server<SocketAddr>,
             Instant,
@@ -169,7 +169,7 @@ impl Stage {
     /// Starts an operation and waits for its outcome.
     pub(crate) fn operate(
         &mut self,
-        who: Who,
+        who: DemoServer,
         call: impl FnOnce(
             &mut Server<SocketAddr>,
             Instant,
@@ -193,7 +193,7 @@ impl Stage {
     }
 
     /// Waits until a server and the device both know of a registration; returns its location.
-    pub(crate) fn wait_for_registration(&mut self, who: Who) -> Result<String, String> {
+    pub(crate) fn wait_for_registration(&mut self, who: DemoServer) -> Result<String, String> {
         let registration = self.wait_for(who, "a registration", |event| match event {
             ServerEvent::Registered { registration } => Ok(registration),
             other => Err(other),
@@ -211,7 +211,7 @@ impl Stage {
     /// Waits for an event of a server. Those that come before it are kept.
     pub(crate) fn wait_for<T>(
         &mut self,
-        who: Who,
+        who: DemoServer,
         what: &str,
         wanted: impl FnMut(Event) -> Result<T, Event>,
     ) -> Result<T, String> {
@@ -223,7 +223,7 @@ impl Stage {
     pub(crate) fn wait_at_most<T>(
         &mut self,
         patience: Duration,
-        who: Who,
+        who: DemoServer,
         mut wanted: impl FnMut(Event) -> Result<T, Event>,
     ) -> Result<Option<T>, String> {
         let end = self.first.driver.now() + patience;

@@ -9,7 +9,7 @@ use lwm2m_statemachine::server::{ObservationId, Outcome, ServerEvent};
 
 use crate::{
     DRAIN, Step, rights,
-    stage::{ENDPOINT, LIFETIME, Stage, Who, integer, string},
+    stage::{DemoServer, ENDPOINT, LIFETIME, Stage, integer, string},
 };
 
 const ACCESS_CONTROL: Path = Path::of(&[2]).unwrap();
@@ -25,7 +25,7 @@ const THERMOSTAT: ObjectId = ObjectId::new(26241);
 /// The set point of the room of server 102.
 const SET_POINT: Path = Path::of(&[26241, 1, 2]).unwrap();
 /// By how much the battery has to drain until each server is notified, in percent.
-const STEPS: [(Who, f64); 2] = [(Who::First, 3.0), (Who::Second, 1.0)];
+const STEPS: [(DemoServer, f64); 2] = [(DemoServer::First, 3.0), (DemoServer::Second, 1.0)];
 
 /// Plays all steps.
 pub(crate) fn play(stage: &mut Stage) -> Vec<(&'static str, Step)> {
@@ -58,8 +58,8 @@ pub(crate) fn play(stage: &mut Stage) -> Vec<(&'static str, Step)> {
 }
 
 fn register(stage: &mut Stage) -> Step {
-    let first = stage.wait_for_registration(Who::First)?;
-    let second = stage.wait_for_registration(Who::Second)?;
+    let first = stage.wait_for_registration(DemoServer::First)?;
+    let second = stage.wait_for_registration(DemoServer::Second)?;
     Ok(format!(
         "{ENDPOINT} is at {first} and at {second}, for {LIFETIME} s"
     ))
@@ -67,7 +67,7 @@ fn register(stage: &mut Stage) -> Step {
 
 /// Every server may read the Access Control Object (TS 7.3.1.2).
 fn read_rights(stage: &mut Stage) -> Step {
-    let content = stage.read(Who::Second, ACCESS_CONTROL, ContentFormat::TLV)?;
+    let content = stage.read(DemoServer::Second, ACCESS_CONTROL, ContentFormat::TLV)?;
     let table = rights::table(&content);
     stage.note("\n  R read, W write, E execute, D delete, C create");
     for line in &table {
@@ -79,7 +79,7 @@ fn read_rights(stage: &mut Stage) -> Step {
 }
 
 fn discover(stage: &mut Stage) -> Step {
-    let outcome = stage.operate(Who::First, |server, now, client| {
+    let outcome = stage.operate(DemoServer::First, |server, now, client| {
         server.discover(now, client, DEVICE)
     })?;
     match outcome {
@@ -95,7 +95,7 @@ fn discover(stage: &mut Stage) -> Step {
 }
 
 fn read_instance(stage: &mut Stage) -> Step {
-    let content = stage.read(Who::First, DEVICE_INSTANCE, ContentFormat::TLV)?;
+    let content = stage.read(DemoServer::First, DEVICE_INSTANCE, ContentFormat::TLV)?;
     let manufacturer = string(&content, MANUFACTURER)?;
     Ok(format!(
         "{} values, made by {manufacturer}",
@@ -104,19 +104,19 @@ fn read_instance(stage: &mut Stage) -> Step {
 }
 
 fn read_text(stage: &mut Stage) -> Step {
-    let content = stage.read(Who::Second, MANUFACTURER, ContentFormat::TEXT)?;
+    let content = stage.read(DemoServer::Second, MANUFACTURER, ContentFormat::TEXT)?;
     string(&content, MANUFACTURER)
 }
 
 fn read_json(stage: &mut Stage) -> Step {
-    let content = stage.read(Who::First, NETWORK, ContentFormat::JSON)?;
+    let content = stage.read(DemoServer::First, NETWORK, ContentFormat::JSON)?;
     let strength = integer(&content, SIGNAL_STRENGTH)?;
     Ok(format!("the signal strength is {strength} dBm"))
 }
 
 fn write(stage: &mut Stage) -> Step {
     let content = Content::from_iter([(UTC_OFFSET, Value::from("+01:00"))]);
-    let outcome = stage.operate(Who::First, |server, now, client| {
+    let outcome = stage.operate(DemoServer::First, |server, now, client| {
         let (replace, text) = (WriteMode::Replace, Some(ContentFormat::TEXT));
         server.write(now, client, UTC_OFFSET, replace, text, &content)
     })?;
@@ -128,27 +128,27 @@ fn write(stage: &mut Stage) -> Step {
 
 fn write_refused(stage: &mut Stage) -> Step {
     let content = Content::from_iter([(UTC_OFFSET, Value::from("+02:00"))]);
-    stage.refused(Who::Second, |server, now, client| {
+    stage.refused(DemoServer::Second, |server, now, client| {
         server.write(now, client, UTC_OFFSET, WriteMode::Replace, None, &content)
     })
 }
 
 fn reboot_refused(stage: &mut Stage) -> Step {
-    stage.refused(Who::Second, |server, now, client| {
+    stage.refused(DemoServer::Second, |server, now, client| {
         server.execute(now, client, REBOOT, &Arguments::NONE)
     })
 }
 
 fn set_point(stage: &mut Stage) -> Step {
     let content = Content::from_iter([(SET_POINT, Value::from(21.5))]);
-    let outcome = stage.operate(Who::Second, |server, now, client| {
+    let outcome = stage.operate(DemoServer::Second, |server, now, client| {
         server.write(now, client, SET_POINT, WriteMode::Replace, None, &content)
     })?;
     let Outcome::Changed = outcome else {
         return Err(format!("{outcome:?}"));
     };
     let written = stage.wait_for_report("written 102 /26241/1/2 = 21.5")?;
-    let refused = stage.refused(Who::First, |server, now, client| {
+    let refused = stage.refused(DemoServer::First, |server, now, client| {
         server.write(now, client, SET_POINT, WriteMode::Replace, None, &content)
     })?;
     Ok(format!("{written}; {refused}"))
@@ -160,7 +160,7 @@ fn create(stage: &mut Stage) -> Step {
         (room(0.into()), Value::from("Hall")),
         (room(2.into()), Value::from(18.5)),
     ]);
-    let outcome = stage.operate(Who::First, |server, now, client| {
+    let outcome = stage.operate(DemoServer::First, |server, now, client| {
         server.create(now, client, THERMOSTAT, None, None, &content)
     })?;
     let Outcome::Created {
@@ -169,12 +169,12 @@ fn create(stage: &mut Stage) -> Step {
     else {
         return Err(format!("{outcome:?}"));
     };
-    let values = stage.read(Who::First, location, ContentFormat::TLV)?;
+    let values = stage.read(DemoServer::First, location, ContentFormat::TLV)?;
     let values = values.values().count();
-    let refused = stage.refused(Who::Second, |server, now, client| {
+    let refused = stage.refused(DemoServer::Second, |server, now, client| {
         server.read(now, client, location, None)
     })?;
-    let outcome = stage.operate(Who::First, |server, now, client| {
+    let outcome = stage.operate(DemoServer::First, |server, now, client| {
         server.delete(now, client, location)
     })?;
     match outcome {
@@ -197,12 +197,12 @@ fn observe(stage: &mut Stage) -> Step {
             return Err(format!("{outcome:?}"));
         };
     }
-    let (of_first, first) = begin(stage, Who::First)?;
-    let (of_second, second) = begin(stage, Who::Second)?;
+    let (of_first, first) = begin(stage, DemoServer::First)?;
+    let (of_second, second) = begin(stage, DemoServer::Second)?;
     let (mut by_three, mut by_one) = (vec![first], vec![second]);
     for (who, observation, count, levels) in [
-        (Who::First, of_first, 2, &mut by_three),
-        (Who::Second, of_second, 5, &mut by_one),
+        (DemoServer::First, of_first, 2, &mut by_three),
+        (DemoServer::Second, of_second, 5, &mut by_one),
     ] {
         for _ in 0..count {
             levels.push(notified(stage, who, observation)?);
@@ -215,7 +215,10 @@ fn observe(stage: &mut Stage) -> Step {
     if !falls_by(&by_three, 3, 4) || !falls_by(&by_one, 1, 2) {
         return Err(format!("not by their attributes: {by_three:?}, {by_one:?}"));
     }
-    for (who, observation) in [(Who::First, of_first), (Who::Second, of_second)] {
+    for (who, observation) in [
+        (DemoServer::First, of_first),
+        (DemoServer::Second, of_second),
+    ] {
         let outcome = stage.operate(who, |server, now, _| {
             server.cancel_observation(now, observation)
         })?;
@@ -225,7 +228,7 @@ fn observe(stage: &mut Stage) -> Step {
     }
     // Long enough for the battery to drain further, which is no longer notified.
     let before = stage.take_notifications();
-    let after = stage.wait_at_most(2 * DRAIN, Who::Second, |event| match event {
+    let after = stage.wait_at_most(2 * DRAIN, DemoServer::Second, |event| match event {
         ServerEvent::Notification { .. } => Ok(()),
         other => Err(other),
     })?;
@@ -240,7 +243,7 @@ fn observe(stage: &mut Stage) -> Step {
 }
 
 /// Begins an observation of the battery.
-fn begin(stage: &mut Stage, who: Who) -> Result<(ObservationId, i64), String> {
+fn begin(stage: &mut Stage, who: DemoServer) -> Result<(ObservationId, i64), String> {
     let outcome = stage.operate(who, |server, now, client| {
         server.observe(now, client, BATTERY_LEVEL, None)
     })?;
@@ -256,7 +259,7 @@ fn begin(stage: &mut Stage, who: Who) -> Result<(ObservationId, i64), String> {
 }
 
 /// Waits for the next notification.
-fn notified(stage: &mut Stage, who: Who, observation: ObservationId) -> Result<i64, String> {
+fn notified(stage: &mut Stage, who: DemoServer, observation: ObservationId) -> Result<i64, String> {
     let content = stage.wait_for(who, "a notification", |event| match event {
         ServerEvent::Notification {
             observation: of,
@@ -270,7 +273,7 @@ fn notified(stage: &mut Stage, who: Who, observation: ObservationId) -> Result<i
 }
 
 fn reboot(stage: &mut Stage) -> Step {
-    let outcome = stage.operate(Who::First, |server, now, client| {
+    let outcome = stage.operate(DemoServer::First, |server, now, client| {
         server.execute(now, client, REBOOT, &Arguments::NONE)
     })?;
     let Outcome::Changed = outcome else {
@@ -278,7 +281,7 @@ fn reboot(stage: &mut Stage) -> Step {
     };
     stage.wait_for_report("executed 101 /3/0/4")?;
     let mut locations = Vec::new();
-    for who in Who::BOTH {
+    for who in DemoServer::BOTH {
         let old = stage.wait_for(
             who,
             "the end of the old registration",
@@ -300,7 +303,7 @@ fn reboot(stage: &mut Stage) -> Step {
 
 fn deregister(stage: &mut Stage) -> Step {
     stage.command(Command::Deregister)?;
-    for who in Who::BOTH {
+    for who in DemoServer::BOTH {
         stage.wait_for(who, "a De-register", |event| match event {
             ServerEvent::Deregistered { .. } => Ok(()),
             other => Err(other),

@@ -43,7 +43,7 @@ struct First {
 
 /// What a response brings.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken<'d> {
+pub(super) enum Progress<'d> {
     /// The next bytes, and whether more follow.
     Bytes {
         offset: u64,
@@ -107,26 +107,26 @@ impl Body {
     }
 
     /// Takes a 2.05.
-    pub(super) fn take<'d>(&mut self, response: &MessageRef<'d>) -> Taken<'d> {
+    pub(super) fn take<'d>(&mut self, response: &MessageRef<'d>) -> Progress<'d> {
         let (offset, bytes) = (self.wanted(), response.payload());
         let more = match response.block2() {
             Some(block) => {
                 let more = block.more();
                 let is_whole = bytes.len() == block.size() || !more && bytes.len() < block.size();
                 if u64::try_from(block.offset()) != Ok(offset) || !is_whole {
-                    return Taken::Failed(FetchFailure::Integrity);
+                    return Progress::Failed(FetchFailure::Integrity);
                 }
                 self.size = self.size.min(block.size());
                 more
             }
             None if offset == 0 => false,
             // Now it fits into one message.
-            None => return Taken::Changed,
+            None => return Progress::Changed,
         };
         let Some(first) = &mut self.first else {
             self.first = Some(First::of(response));
             self.received = length(bytes);
-            return Taken::Bytes {
+            return Progress::Bytes {
                 offset,
                 bytes,
                 more,
@@ -134,7 +134,7 @@ impl Body {
         };
         let is_compared = self.doubt == Doubt::FirstBlock;
         if !first.describes(response) || is_compared && !first.is(response) {
-            return Taken::Changed;
+            return Progress::Changed;
         }
         // A server may send the ETag with the first block alone.
         let is_unknown = self.doubt == Doubt::NextBlock && response.etag().is_none();
@@ -144,10 +144,10 @@ impl Body {
             Doubt::None
         };
         if is_compared || is_unknown {
-            return Taken::Nothing;
+            return Progress::Nothing;
         }
         self.received = offset.saturating_add(length(bytes));
-        Taken::Bytes {
+        Progress::Bytes {
             offset,
             bytes,
             more,
@@ -220,7 +220,7 @@ mod tests {
         message.finish(MessageType::Acknowledgement, 0, Token::EMPTY)
     }
 
-    fn take<'d>(body: &mut Body, response: &'d WireMessage) -> Taken<'d> {
+    fn take<'d>(body: &mut Body, response: &'d WireMessage) -> Progress<'d> {
         body.take(&MessageRef::parse(response.as_ref()).unwrap())
     }
 
@@ -229,7 +229,7 @@ mod tests {
         let first = block(0, true, 1, options);
         assert!(matches!(
             take(&mut body, &first),
-            Taken::Bytes {
+            Progress::Bytes {
                 offset: 0,
                 more: true,
                 ..
@@ -262,7 +262,7 @@ mod tests {
             let mut body = begun(first);
             let next = block(1, false, 2, second);
             let taken = take(&mut body, &next);
-            assert_eq!(taken == Taken::Changed, changed, "{first:?} {second:?}");
+            assert_eq!(taken == Progress::Changed, changed, "{first:?} {second:?}");
         }
     }
 
@@ -270,7 +270,7 @@ mod tests {
     fn another_block_than_the_wanted_one_is_refused() {
         let mut body = begun(&[]);
         let other = block(2, false, 2, &[]);
-        let refused = Taken::Failed(FetchFailure::Integrity);
+        let refused = Progress::Failed(FetchFailure::Integrity);
         assert_eq!(take(&mut body, &other), refused);
     }
 
@@ -287,11 +287,11 @@ mod tests {
             assert_eq!(body.block().unwrap().number(), 0);
             let again = block(0, true, byte, &[(SIZE2, size)]);
             let taken = take(&mut body, &again);
-            assert_eq!(taken == Taken::Nothing, same);
+            assert_eq!(taken == Progress::Nothing, same);
             if same {
                 assert_eq!(body.block().unwrap().number(), 1);
             } else {
-                assert_eq!(taken, Taken::Changed);
+                assert_eq!(taken, Progress::Changed);
             }
         }
         // With one, it goes on at once.
