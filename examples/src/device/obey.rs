@@ -338,13 +338,12 @@ impl Program<'_> {
         for account in cut {
             let asked = self.directory.mend(account);
             print(self.directory.about(Line::new("online"), account));
-            match asked {
-                Some(asked) => self.connect(account, &asked, print),
+            if let Some(asked) = asked {
+                self.connect(account, &asked, print);
+            } else {
                 // The machine needn't wait for its next attempt.
-                None => {
-                    let now = self.driver.now();
-                    self.driver.machine.update(now, account);
-                }
+                let now = self.driver.now();
+                self.driver.machine.update(now, account);
             }
         }
         Ok(())

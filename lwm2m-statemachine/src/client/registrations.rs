@@ -32,6 +32,10 @@ const UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
 
 /// The registrations of a Client, one for each account, and the names of their connections.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of one another"
+)]
 pub(super) struct Registrations {
     /// In the order of their accounts.
     all: Vec<Registration>,

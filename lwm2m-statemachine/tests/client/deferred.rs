@@ -794,7 +794,10 @@ fn answers_under_way_end_with_the_account() {
     let request = asks_to_reboot(&mut bench);
     bench.pass(Duration::from_secs(20));
     bench.all_sent();
-    let answered = bench.client.answer_execute(bench.now, request, Ok(()));
+    let answered = bench
+        .client
+        .deferred()
+        .answer_execute(bench.now, request, Ok(()));
     assert_eq!(answered, Ok(Code::CHANGED));
     assert_eq!(bench.sent().kind(), MessageType::Confirmable);
     let mut accounts = bench.client.tree().instances(ObjectId::SERVER);
