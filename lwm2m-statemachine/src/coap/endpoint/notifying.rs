@@ -33,8 +33,8 @@ impl<P: Peer> Endpoint<P> {
     /// outstanding confirmable notifications to NSTART.
     ///
     /// While a separate response with the token waits for other messages (NSTART), the call fails
-    /// with [`Overload::Answer`]: the answer that begins an observation leaves before its
-    /// notifications (RFC 7641 §4.4).
+    /// with [`Overload::Answer`](super::Overload::Answer): the answer that begins an observation
+    /// leaves before its notifications (RFC 7641 §4.4).
     ///
     /// The body of a success other than 2.31 may come from a [`Source`](super::Source).
     /// [`Event::BlockWanted`](super::Event::BlockWanted) then requests the first block immediately,
