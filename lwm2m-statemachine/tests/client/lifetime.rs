@@ -359,7 +359,8 @@ fn a_server_that_is_overloaded_is_not_asked_before_its_max_age() {
 /// Nothing that happens meanwhile shortens the wait that the server has asked for (RFC 7252 §5.9.3.4).
 #[test]
 fn a_server_that_is_overloaded_is_not_asked_earlier_whatever_happens() {
-    let acts: [(&str, &dyn Fn(&mut Hosts)); 5] = [
+    type Act<'a> = (&'a str, &'a dyn Fn(&mut Hosts));
+    let acts: [Act<'_>; 5] = [
         ("offline and online", &|hosts| {
             hosts.client.go_offline(hosts.now);
             hosts.client.go_online(hosts.now);
@@ -376,7 +377,7 @@ fn a_server_that_is_overloaded_is_not_asked_earlier_whatever_happens() {
             hosts.client.address_changed(hosts.now, link);
         }),
         ("asked for", &|hosts| {
-            hosts.client.update(hosts.now, account(0))
+            hosts.client.update(hosts.now, account(0));
         }),
         ("started again", &|hosts| hosts.client.start(hosts.now)),
     ];
