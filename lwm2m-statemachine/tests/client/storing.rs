@@ -712,6 +712,22 @@ fn the_last_block_of_a_stored_value_may_be_asked_for_again() {
     assert_ne!(next.message().etag(), first.message().etag());
 }
 
+/// Both are overdue when the Client is woken: one call does all that is due.
+#[test]
+fn what_waits_for_the_last_stored_value_follows_in_the_same_call() {
+    let mut sensors = Sensors::with_stored_places(&["a"]);
+    let first = sensors.0.sent();
+    sensors.acknowledge(&first);
+    let (_, after) = sensors.fetch(&first);
+    assert_eq!(after, []);
+    sensors.write("/26241/0/3", "pmax=4");
+    sensors.0.now += Duration::from_secs(6);
+    sensors.0.client.handle_timeout(sensors.0.now);
+    let next = sensors.0.sent();
+    assert_eq!(next.message().etag(), first.message().etag());
+    assert!(sensors.0.client.poll_timeout().unwrap() > sensors.0.now);
+}
+
 /// The server asks for the Resource itself while it fetches: the body is another one.
 #[test]
 fn a_stored_value_that_a_read_has_replaced_is_sent_again() {

@@ -191,15 +191,6 @@ impl Reporting {
         }
     }
 
-    /// What is stored for an account is tried again.
-    pub(in crate::client) fn stored_due(&mut self, context: &mut Context<'_>, account: AccountId) {
-        if let Some(queue) = self.stored.queue_mut(account) {
-            queue.retry = None;
-        }
-        self.stored.settle(account, context.now);
-        self.send_stored(context, account);
-    }
-
     /// Nothing is stored for an account any more. The application hears how many had to go. Returns what
     /// had counted for them and is still to be told.
     pub(super) fn clear_stored(

@@ -164,6 +164,25 @@ fn send(
 
 /// What becomes of notifications that were sent.
 impl Reporting {
+    /// What is stored for an account is tried again. What only waited for that, and is due, follows at
+    /// once.
+    pub(in crate::client) fn stored_due(&mut self, context: &mut Context<'_>, account: AccountId) {
+        if let Some(queue) = self.stored.queue_mut(account) {
+            queue.retry = None;
+        }
+        self.stored.settle(account, context.now);
+        self.send_stored(context, account);
+        for id in self.table.of(account) {
+            if let Some(observation) = self.table.get_mut(id)
+                && observation.deadline.is_some_and(|due| due <= context.now)
+            {
+                let timer = Timer::Observation(id);
+                context.timers.set(timer, &mut observation.deadline, None);
+                self.due(context, id);
+            }
+        }
+    }
+
     /// A confirmable notification was acknowledged.
     pub(in crate::client) fn acknowledged(
         &mut self,
