@@ -5,15 +5,17 @@ use core::time::Duration;
 use lwm2m_core::{Instant, Path, Value};
 use lwm2m_statemachine::{
     Client,
+    client::StoredNotifications,
     coap::Token,
     server::{ObservationId, OperationId},
 };
 
 use super::{
     device::Device,
-    objects::is_counter,
+    objects::{is_counter, may_read},
     periods::Periods,
-    platform::{Platform, Watched, What},
+    platform::{Platform, What, id},
+    world::QUIET,
 };
 
 /// The values of one Counter that are stored for one observation of it. Every change of it is told.
@@ -30,17 +32,35 @@ pub(crate) struct Awaited {
     before: i64,
     /// In the order of the changes.
     values: Vec<i64>,
+    /// What the server had heard, and lost, before.
+    heard: usize,
+    lost: u64,
+    /// When nothing waited any more.
+    sent: Option<Instant>,
+    /// How often rights had changed.
+    rights: u32,
+}
+
+/// Why a value may be missing, or come twice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Excuses {
+    /// How many notifications to the server had to go.
+    pub(crate) drops: u64,
+    /// How many transfers have lost the answer with their last block.
+    pub(crate) unheard: u64,
+    /// Whether the server has fetched what it observes.
+    pub(crate) fetched: bool,
 }
 
 /// What is known of [`Awaited`] values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Some are not sent yet.
+    /// Some are not sent yet, or not heard.
     Open,
-    /// The observation, or something that was stored, is gone.
+    /// The observation is gone, or perhaps the right to read.
     Void,
-    /// All were heard.
-    Heard,
+    /// Some were heard, in order. So many were not.
+    Heard { missing: u64 },
 }
 
 impl Awaited {
@@ -49,6 +69,9 @@ impl Awaited {
     pub(crate) fn of(now: Instant, device: &Device, platform: &Platform) -> Vec<Self> {
         let client = &device.client;
         let (server, account) = (platform.server, Device::account(platform.server));
+        if client.reporting().stored(account) != StoredNotifications::default() {
+            return Vec::new();
+        }
         let periods = Periods::of(client, server);
         let cancel = last_cancel(platform);
         if cancel.is_some_and(|cancel| !platform.outcomes.contains_key(&cancel)) {
@@ -61,10 +84,12 @@ impl Awaited {
                 .filter(|at| at.account == account)
         };
         let all = own().filter_map(|at| {
-            let tells = is_counter(at.path) && periods.tells_each_change(at.path);
+            let tells = is_counter(at.path)
+                && may_read(client.tree(), id(server), at.path)
+                && periods.tells_each_change(at.path);
             let is_alone = own().filter(|other| other.path == at.path).count() == 1;
             let mut watched = platform.watched.iter().filter(|(_, to)| to.path == at.path);
-            let (observation, _) = watched.next().filter(|_| tells && is_alone)?;
+            let (observation, to) = watched.next().filter(|_| tells && is_alone)?;
             let pmax = periods.maximum(at.path).unwrap_or(u32::MAX);
             let before = counter(client, at.path)?;
             watched.next().is_none().then(|| Self {
@@ -77,6 +102,10 @@ impl Awaited {
                 pmax: Duration::from_secs(pmax.into()),
                 before,
                 values: Vec::new(),
+                heard: to.told.len(),
+                lost: to.lost,
+                sent: None,
+                rights: device.rights.0,
             })
         });
         all.collect()
@@ -84,6 +113,14 @@ impl Awaited {
 
     pub(crate) const fn server(&self) -> usize {
         self.server
+    }
+
+    pub(crate) const fn path(&self) -> Path {
+        self.path
+    }
+
+    pub(crate) const fn begun(&self) -> Instant {
+        self.begun
     }
 
     pub(crate) fn values(&self) -> usize {
@@ -113,44 +150,71 @@ impl Awaited {
     ///
     /// # Panics
     ///
-    /// If nothing waits any more and a value wasn't heard, or if one was heard twice before its Maximum
-    /// Period was over. That they never go back is looked at when they are heard.
-    pub(crate) fn judge(&self, now: Instant, client: &Client, platform: &Platform) -> Verdict {
+    /// If nothing waits any more and a value was neither heard in its order nor had to go, or if one was
+    /// heard twice before its Maximum Period was over, nothing had to go or was fetched afresh.
+    pub(crate) fn judge(
+        &mut self,
+        now: Instant,
+        device: &Device,
+        platform: &Platform,
+        excuses: Excuses,
+    ) -> Verdict {
+        let Excuses {
+            drops,
+            unheard,
+            fetched,
+        } = excuses;
+        let client = &device.client;
         let stored = client.reporting().stored(Device::account(self.server));
         let watched = platform.watched.get(&self.observation);
         let Some(watched) = watched.filter(|_| self.is_observed(client)) else {
             return Verdict::Void;
         };
-        if stored.dropped > 0 || last_cancel(platform) != self.cancel {
+        if last_cancel(platform) != self.cancel || device.rights.0 != self.rights {
             return Verdict::Void;
         }
         if stored.waiting > 0 {
+            self.sent = None;
             return Verdict::Open;
         }
-        self.check(
-            watched,
-            now.saturating_duration_since(self.begun) < self.pmax,
+        let sent = *self.sent.get_or_insert(now);
+        let told = watched.told.get(self.heard..).unwrap_or_default();
+        let missing = self.missing(told);
+        let lost = watched.lost - self.lost + unheard;
+        // The last block may still be on its way.
+        if missing > drops + lost && now < sent + QUIET {
+            return Verdict::Open;
+        }
+        let (server, path, values) = (self.server, self.path, &self.values);
+        assert!(
+            missing <= drops + lost,
+            "server{server} has not heard {missing} of {path}, but all of {values:?} were stored and \
+             {drops} had to go: {told:?}"
         );
-        Verdict::Heard
+        let times = |value: &i64| told.iter().filter(|told| *told == value).count();
+        let twice = values.iter().find(|value| times(value) > 1);
+        // What had counted for one that had to go is told again.
+        let is_undisturbed = drops == 0 && !fetched;
+        let only_once = now.saturating_duration_since(self.begun) < self.pmax && is_undisturbed;
+        assert!(
+            twice.is_none() || !only_once,
+            "server{server} has heard {twice:?} of {path} twice, but {values:?} were stored: {told:?}"
+        );
+        Verdict::Heard { missing }
     }
 
-    fn check(&self, watched: &Watched, only_once: bool) {
-        let mut heard = watched.told.iter().peekable();
+    /// How many of the values weren't told in their order.
+    fn missing(&self, told: &[i64]) -> u64 {
+        let mut told = told.iter();
+        let mut missing = 0;
         for value in &self.values {
-            while heard.next_if(|told| *told < value).is_some() {}
-            let mut times = 0;
-            while heard.next_if_eq(&value).is_some() {
-                times += 1;
+            let rest = told.clone();
+            if !told.any(|told| told == value) {
+                told = rest;
+                missing += 1;
             }
-            let (server, path) = (self.server, self.path);
-            assert!(
-                times == 1 || times > 1 && !only_once,
-                "server{server} has heard {value} of {path} {times} times, but all of {:?} were stored: \
-                 {:?}",
-                self.values,
-                watched.told
-            );
         }
+        missing
     }
 }
 

@@ -21,13 +21,19 @@ const DEEDS: &[&str] = &[
     "Observe: refused 4.04",
     "Read: content",
     "Write of the lifetime: changed",
+    "Write of a package: changed",
+    "Write of a package URI: changed",
+    "Write of rights: changed",
     "Write-Attributes: changed",
     "Write-Attributes: refused 4.00",
     "Write: changed",
     "Write: refused 4.01",
     "Write: refused 4.04",
     "Write: timeout",
+    "account gone and back",
     "address of the client",
+    "download: complete",
+    "firmware fetched in the end",
     "bad Write: refused 4.00",
     "bad Write: refused 4.05",
     "block of a torn Write",
@@ -46,6 +52,8 @@ const DEEDS: &[&str] = &[
     "reboot of a server",
     "replaced",
     "request after the lifetime",
+    "right given to an observer",
+    "right taken from an observer",
     "session begun",
     "session resumed",
     "sleep",
@@ -58,11 +66,27 @@ const DEEDS: &[&str] = &[
     "updated",
 ];
 
-/// Panics unless everything has happened.
-pub(crate) fn check(tally: &Tally) {
+/// What must happen so often in two thousand seeds at least.
+const FLOORS: &[(&str, u64)] = &[
+    ("stored values heard", 300),
+    ("stored values heard in small blocks", 40),
+    ("stored values that had to go", 20),
+    ("right taken from an observer", 60),
+    ("right given to an observer", 30),
+    ("account gone and back", 400),
+    ("download: complete", 2_000),
+    ("Write of a package: changed", 100),
+];
+
+/// Panics unless everything has happened, and often enough for so many times two thousand seeds.
+pub(crate) fn check(tally: &Tally, factor: u64) {
     let missing: Vec<&&str> = DEEDS
         .iter()
         .filter(|what| !tally.contains_key(**what))
         .collect();
     assert!(missing.is_empty(), "did not come about: {missing:?}");
+    for (what, floor) in FLOORS {
+        let count = tally.get(*what).copied().unwrap_or_default();
+        assert!(count >= floor * factor, "{what}: {count} times only");
+    }
 }

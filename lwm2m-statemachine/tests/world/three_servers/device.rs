@@ -3,22 +3,24 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use lwm2m_core::{Code, InstanceId, Instant, ObjectId, Path, Value};
+use lwm2m_core::{AccessRights, Code, InstanceId, Instant, ObjectId, Path, Value};
 use lwm2m_kit::Watch;
 use lwm2m_objects::Change;
 use lwm2m_simulation::{Address, Node, Random};
 use lwm2m_statemachine::{
     AccountId, Client, ClientEvent, ConnectionId, Datagram,
-    client::{DeferredError, DeferredId},
+    client::{DeferredError, DeferredId, ObservationStatus},
     coap::{MessageBuf, MessageRef, MessageType},
 };
 
 use super::{
     book::Shared,
+    firmware::FILES,
     lines::Lines,
     objects::{self, GAUGE, NUMBER, Values},
     plan::Fault,
-    torn,
+    rights, torn,
+    world::QUIET,
 };
 
 /// A connection that was asked for or is up.
@@ -52,6 +54,12 @@ pub(crate) struct Device {
     registered: [bool; 3],
     /// The requests that wait for the application, with the arguments of each Execute.
     waiting: BTreeMap<DeferredId, Option<String>>,
+    /// How many stored notifications had to go, by server.
+    dropped: [u64; 3],
+    /// How often rights have changed, and when at last.
+    pub(crate) rights: (u32, Instant),
+    /// The notifications that were sent.
+    notified: BTreeSet<(usize, Vec<u8>)>,
     fault: Fault,
     /// What a fault sends beside the Client.
     false_answer: Option<(ConnectionId, Vec<u8>)>,
@@ -77,6 +85,9 @@ impl Device {
             watch: Watch::default(),
             registered: [false; 3],
             waiting: BTreeMap::new(),
+            dropped: [0; 3],
+            rights: (0, Instant::ZERO),
+            notified: BTreeSet::new(),
             fault,
             false_answer: None,
         }
@@ -94,6 +105,12 @@ impl Device {
 
     pub(crate) fn is_registered(&self, server: usize) -> bool {
         self.client.is_registered(Self::account(server))
+    }
+
+    /// How many stored notifications to a server had to go.
+    pub(crate) fn dropped(&self, server: usize) -> u64 {
+        let stored = self.client.reporting().stored(Self::account(server));
+        self.dropped[server] + stored.dropped
     }
 
     /// Before a call: what it may answer depends on what holds now.
@@ -196,6 +213,9 @@ impl Device {
     fn written(&mut self, server: usize, changes: &[Change]) {
         self.assert_registered(server);
         self.values.apply(changes);
+        for change in changes {
+            self.decided(change);
+        }
         let torn = Value::Integer(torn::LIFETIME);
         let is_torn =
             |change: &Change| matches!(change, Change::Set { value, .. } if *value == torn);
@@ -215,6 +235,99 @@ impl Device {
         if let Some(number) = numbers.first() {
             book.takes_effect(*number);
         }
+    }
+
+    /// A server may have decided who may read a Gauge.
+    fn decided(&mut self, change: &Change) {
+        let Some(decision) = rights::decision(self.client.tree(), change) else {
+            return;
+        };
+        self.rights = (self.rights.0 + 1, self.now);
+        let account = Self::account(decision.server);
+        let mut all = self.client.reporting().observations();
+        let of_observer =
+            |at: &ObservationStatus| at.account == account && decision.gauge.contains(&at.path);
+        let observed = all.find(of_observer);
+        drop(all);
+        match (observed, decision.reads) {
+            (Some(observed), false) => {
+                self.count("right taken from an observer");
+                self.leak(&observed);
+            }
+            (Some(_), true) => self.count("right given to an observer"),
+            (None, _) => {}
+        }
+    }
+
+    /// Nobody is notified of what they may not read (TS 7.3.2.5). What was rendered before and waits for
+    /// an acknowledgement may still be sent.
+    fn check_rights(&mut self, server: usize, datagram: &[u8]) {
+        let message = MessageRef::parse(datagram).expect("the Client sends messages");
+        let is_answer = message.kind() == MessageType::Acknowledgement;
+        let tells = message.code() == Code::CONTENT && message.observe().is_some();
+        if is_answer || !tells || !self.notified.insert((server, datagram.to_vec())) {
+            return;
+        }
+        let account = Self::account(server);
+        let mut all = self.client.reporting().observations();
+        let Some(observed) = all.find(|at| at.account == account && at.token == message.token())
+        else {
+            return;
+        };
+        let server = objects::SERVERS[server];
+        let may_read = observed.path.instance().is_none()
+            || objects::may_read(self.client.tree(), server, observed.path);
+        let waited =
+            message.kind() == MessageType::Confirmable && self.now < self.rights.1 + QUIET * 3;
+        assert!(
+            may_read || waited,
+            "a notification of {} without the right to read it",
+            observed.path
+        );
+    }
+
+    /// Everybody may read what somebody else owns: rights that were taken are given back.
+    pub(crate) fn give_rights(&mut self, now: Instant) {
+        for control in rights::controls(self.client.tree()) {
+            for entry in control.without_rights() {
+                self.set(now, entry, AccessRights::READ.bits().into());
+            }
+        }
+    }
+
+    /// Whether a firmware package is there as a whole.
+    pub(crate) fn has_package(&self) -> bool {
+        let state = Path::of(&[5, 0, 3]).expect("a path");
+        self.client.tree().get(state) == Some(Value::Integer(2))
+    }
+
+    /// The application takes an account away. Returns the changes that bring it back.
+    pub(crate) fn take_account(&mut self, now: Instant, server: usize) -> Vec<Change> {
+        self.begin(now);
+        let instance = Self::account(server).instance();
+        let mut back = Vec::new();
+        let mut gone = Vec::new();
+        for object in [ObjectId::SECURITY, ObjectId::SERVER] {
+            let tree = self.client.tree();
+            let path = Path::Instance(object, instance);
+            back.push(Change::Create { path });
+            gone.push(Change::Delete { path });
+            for resource in tree.resources(object, instance) {
+                let path = Path::Resource(object, instance, resource.id);
+                back.extend(tree.get(path).map(|value| Change::Set { path, value }));
+            }
+        }
+        self.change_account(now, &gone);
+        back
+    }
+
+    /// The application makes an account, or deletes it.
+    pub(crate) fn change_account(&mut self, now: Instant, changes: &[Change]) {
+        self.begin(now);
+        self.client
+            .change(now, changes.to_vec())
+            .expect("an account that may change");
+        self.values.apply(changes);
     }
 
     /// A server has made these Object Instances.
@@ -242,19 +355,15 @@ impl Device {
         self.count("Delete");
     }
 
-    fn connect(&mut self, now: Instant, connection: ConnectionId, uri: &str) {
+    fn connect(&mut self, now: Instant, connection: ConnectionId, server: usize) {
         assert!(
             !self.client.is_offline(),
             "a connection is asked for offline"
         );
-        let server = uri
-            .rsplit("server")
-            .next()
-            .and_then(|number| number.parse().ok());
         let delay = [0, 0, 50, 3_000, 20_000][self.random.below(5) as usize];
         let due = now + Duration::from_millis(delay);
         let new = Connection {
-            server: server.expect("the number of a server"),
+            server,
             state: ConnectionState::Asked(due),
         };
         assert_eq!(self.connections.insert(connection, new), None);
@@ -264,7 +373,19 @@ impl Device {
         match event {
             ClientEvent::Connect {
                 connection, uri, ..
-            } => self.connect(now, connection, &uri),
+            } => {
+                let number = uri.rsplit("server").next();
+                let server = number.and_then(|number| number.parse().ok());
+                self.connect(now, connection, server.expect("the number of a server"));
+            }
+            ClientEvent::ConnectForDownload { connection, .. } => {
+                self.connect(now, connection, FILES);
+            }
+            ClientEvent::DownloadEnded { outcome, .. } => {
+                let text = format!("{outcome:?}").to_lowercase();
+                let text = text.split_whitespace().next().expect("an outcome");
+                self.count(format!("download: {text}"));
+            }
             ClientEvent::Disconnect { connection } => {
                 let known = self.connections.remove(&connection);
                 assert!(known.is_some(), "a connection ends that isn't there");
@@ -294,7 +415,10 @@ impl Device {
             ClientEvent::DeferredEnded { request, .. } => {
                 assert!(self.waiting.remove(&request).is_some(), "it did not wait");
             }
-            ClientEvent::NotificationsDropped { .. } => self.count("stored notifications dropped"),
+            ClientEvent::NotificationsDropped { account, dropped } => {
+                self.dropped[Self::server(account)] += dropped;
+                self.count("stored notifications dropped");
+            }
             _ => {}
         }
     }
@@ -336,11 +460,25 @@ impl Device {
         None
     }
 
+    /// A fault tells an observer what it may not read any more.
+    fn leak(&mut self, observed: &ObservationStatus) {
+        if self.fault != Fault::Leaks {
+            return;
+        }
+        let server = Self::server(observed.account);
+        let up = self.up().into_iter().find(|(_, at)| *at == server);
+        let mut message = MessageBuf::response(Code::CONTENT);
+        message.observe(0x0070_0000).expect("a number");
+        let message = message.finish(MessageType::NonConfirmable, 1, observed.token);
+        let message = message.as_ref().to_vec();
+        self.false_answer = up.map(|(connection, _)| (connection, message));
+    }
+
     /// What a fault sends in this call, of its own.
     fn speak_falsely(&mut self) {
         let speaks = |server: usize| match self.fault {
             Fault::Chatters => self.client.is_offline(),
-            Fault::Blurts => !self.registered[server],
+            Fault::Blurts => server != FILES && !self.registered[server],
             _ => false,
         };
         let up = self.up().into_iter().find(|(_, server)| speaks(*server));
@@ -392,8 +530,11 @@ impl Node for Device {
         }
         assert!(!self.client.is_offline(), "it sends while it is offline");
         let server = connection.server;
-        let registered = self.registered[server] || self.is_registered(server);
-        self.watch.sends(self.now, server, registered, datagram);
+        if server != FILES {
+            self.check_rights(server, datagram);
+            let registered = self.registered[server] || self.is_registered(server);
+            self.watch.sends(self.now, server, registered, datagram);
+        }
         let lines = self.lines.borrow();
         Some(Address {
             node: lines[server].server,

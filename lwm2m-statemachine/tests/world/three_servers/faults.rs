@@ -55,7 +55,7 @@ fn values_that_go_back_are_found() {
 
 #[test]
 fn a_stored_value_that_is_not_heard_is_found() {
-    assert_found(Fault::Misses, "0 times, but all of");
+    assert_found(Fault::Misses, "has not heard");
 }
 
 #[test]
@@ -66,6 +66,11 @@ fn a_maximum_period_that_is_not_kept_is_found() {
 #[test]
 fn a_word_while_offline_is_found() {
     assert_found(Fault::Chatters, "while it is offline");
+}
+
+#[test]
+fn a_notification_without_the_right_is_found() {
+    assert_found(Fault::Leaks, "without the right to read it");
 }
 
 #[test]

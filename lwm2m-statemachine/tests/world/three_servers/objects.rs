@@ -11,7 +11,10 @@ use lwm2m_objects::{
     typed::{self, AccessControl, AclTarget},
 };
 
-use super::plan::Plan;
+use super::{
+    firmware::{self, Flash},
+    plan::Plan,
+};
 
 /// The servers by Short Server ID. The last one may be hostile.
 pub(crate) const SERVERS: [ShortServerId; 3] = [
@@ -21,6 +24,7 @@ pub(crate) const SERVERS: [ShortServerId; 3] = [
 ];
 
 pub(crate) const GAUGE: ObjectId = ObjectId::new(26_241);
+const FIRMWARE: ObjectId = ObjectId::new(5);
 /// Grows with every change of the application. No server can write it.
 pub(crate) const COUNTER: u16 = 0;
 /// Goes up and down, by the application.
@@ -93,7 +97,7 @@ pub(crate) fn number_of(path: Path, value: ValueRef<'_>) -> Option<u32> {
 }
 
 /// The tree of a Client whose three accounts are as the plan says.
-pub(crate) fn tree(plan: &Plan) -> ObjectTree {
+pub(crate) fn tree(plan: &Plan, flash: &Flash) -> ObjectTree {
     let mut tree = ObjectTree::new();
     let numbers = [0, 1, 2].map(|id| InstanceId::new(id).expect("an Object Instance ID"));
     let accounts = || numbers.into_iter().zip(SERVERS).zip(&plan.accounts);
@@ -122,6 +126,7 @@ pub(crate) fn tree(plan: &Plan) -> ObjectTree {
         },
     )));
     tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
+    tree.add(firmware::object(flash));
     tree.add(
         Store::new(&DEFINITION)
             .with(numbers[0], COUNTER, 0)
@@ -173,6 +178,11 @@ fn controls() -> Vec<AccessControl> {
             AclTarget::Instance(ObjectId::DEVICE, zero),
             AccessControl::NOBODY,
             read,
+        ),
+        control(
+            AclTarget::Instance(FIRMWARE, zero),
+            AccessControl::NOBODY,
+            &[(first, use_it), (second, use_it)],
         ),
         control(AclTarget::Instance(ObjectId::SERVER, zero), first, read),
         control(AclTarget::Instance(ObjectId::SERVER, one), second, read),
@@ -278,6 +288,15 @@ fn walk(tree: &ObjectTree, mut visit: impl FnMut(Path, Option<ValueRef<'_>>)) {
             }
         }
     }
+}
+
+/// Whether a server may read what is at the path of an Object Instance or below it.
+pub(crate) fn may_read(tree: &ObjectTree, server: ShortServerId, path: Path) -> bool {
+    let at = path.object().zip(path.instance());
+    at.is_some_and(|(object, instance)| {
+        let rights = lwm2m_objects::access::rights(tree, server, object, instance);
+        rights.contains(AccessRights::READ)
+    })
 }
 
 /// What a server should read at a path now.

@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     Scribbles,
     /// It sends while it is offline.
     Chatters,
+    /// It notifies a server of what it may no longer read.
+    Leaks,
     /// It notifies a server that it isn't registered with.
     Blurts,
     /// It does nothing when it is woken.
@@ -59,6 +61,8 @@ pub(crate) struct Plan {
     /// Whether the Client's endpoint has bounds that are reached.
     pub(crate) tight: bool,
     pub(crate) notifications: Reliability,
+    /// How many notifications are stored for a server at most.
+    pub(crate) most_stored: usize,
     /// Whether the application answers Executes and some Reads itself.
     pub(crate) defers: bool,
 }
@@ -105,6 +109,7 @@ impl Plan {
             } else {
                 Reliability::NonConfirmable
             },
+            most_stored: [2, 5, 64][random.below(3) as usize],
             defers: random.chance(0.3),
         }
     }

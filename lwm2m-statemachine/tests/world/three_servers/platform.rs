@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path,
+    AccessRights, Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path,
     ResourceInstanceId, ShortServerId, Value, WriteMode, codec::Content,
 };
 use lwm2m_simulation::{Address, Application, Random};
@@ -13,6 +13,7 @@ use lwm2m_statemachine::server::{
 
 use super::{
     book::{Reversal, Shared},
+    firmware,
     lines::Lines,
     objects::{self, COUNTER, GAUGE, LEVEL, MOST, MOST_GAUGES, NUMBER, RUN, SLOTS, TEXT, gauge},
     plan::{Fault, LONGEST_MINIMUM, LONGEST_PERIOD},
@@ -36,6 +37,12 @@ pub(crate) enum What {
     /// A Write that can't succeed as a whole.
     BadWrite(u32),
     WriteLifetime,
+    /// A Write of who may read a Gauge.
+    WriteRights,
+    /// A Write of a firmware package.
+    WritePackage,
+    /// A Write of its URI, which may be empty.
+    WriteUri,
     Attributes,
     Execute(u32),
     Create(u32),
@@ -55,6 +62,8 @@ pub(crate) struct Watched {
     counters: BTreeMap<Path, i64>,
     /// All values of Counters, in the order in which they were heard.
     pub(crate) told: Vec<i64>,
+    /// How many notifications were not heard whole.
+    pub(crate) lost: u64,
     /// Whether a fault misses the next notification.
     pub(crate) misses: bool,
 }
@@ -131,18 +140,21 @@ impl Platform {
             _ => self.end_observation(now, server),
         };
         match result {
-            Ok((operation, what)) => {
-                let mut book = self.book.borrow_mut();
-                let incarnation = book.incarnation;
-                book.count(format!("asked: {}", what.name()));
-                drop(book);
-                self.asked.insert(operation, Asked { what, incarnation });
-            }
+            Ok((operation, what)) => self.note(operation, what),
             Err(CallError::Overload(_)) => self.count("no room for an operation"),
             // There is nothing to cancel, or the registration has just ended.
             Err(CallError::UnknownObservation | CallError::UnknownRegistration) => {}
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// This was asked for.
+    fn note(&mut self, operation: OperationId, what: What) {
+        let mut book = self.book.borrow_mut();
+        let incarnation = book.incarnation;
+        book.count(format!("asked: {}", what.name()));
+        drop(book);
+        self.asked.insert(operation, Asked { what, incarnation });
     }
 
     fn count(&self, what: impl Into<String>) {
@@ -310,6 +322,95 @@ impl Platform {
         Ok((operation, What::Observe(path)))
     }
 
+    /// Gives another server the right to read a Gauge, or takes it.
+    pub(crate) fn write_rights(
+        &mut self,
+        now: Instant,
+        server: &mut Server<Address>,
+        (control, entry): (InstanceId, Path),
+        rights: AccessRights,
+    ) {
+        let Some(client) = server.find(ENDPOINT) else {
+            return;
+        };
+        let mut content = Content::new();
+        content.insert(entry, i64::from(rights.bits()));
+        let path = Path::Instance(ObjectId::ACCESS_CONTROL, control);
+        // A Replace would drop the rights of others.
+        let mode = WriteMode::PartialUpdate;
+        let format = self.format();
+        if let Ok(operation) = server.write(now, client, path, mode, format, &content) {
+            self.note(operation, What::WriteRights);
+        }
+    }
+
+    /// Writes firmware, has it fetched, or drops it.
+    pub(crate) fn update_firmware(
+        &mut self,
+        now: Instant,
+        server: &mut Server<Address>,
+        number: u32,
+    ) {
+        match self.random.below(5) {
+            0 => self.write_uri(now, server, ""),
+            1 | 2 => self.write_uri(now, server, &firmware::uri(number)),
+            _ => {
+                let package = firmware::package(number);
+                let value = Value::Opaque(package);
+                let format = Some(ContentFormat::OPAQUE);
+                self.write_firmware(now, server, (0, value, format), What::WritePackage);
+            }
+        }
+    }
+
+    /// Has firmware fetched, or drops it if the URI is empty.
+    pub(crate) fn write_uri(&mut self, now: Instant, server: &mut Server<Address>, uri: &str) {
+        self.write_firmware(now, server, (1, uri.into(), None), What::WriteUri);
+    }
+
+    fn write_firmware(
+        &mut self,
+        now: Instant,
+        server: &mut Server<Address>,
+        (resource, value, format): (u16, Value, Option<ContentFormat>),
+        what: What,
+    ) {
+        let Some(client) = server.find(ENDPOINT) else {
+            return;
+        };
+        let path = Path::of(&[5, 0, resource]).expect("a path");
+        let mut content = Content::new();
+        content.insert(path, value);
+        let mode = WriteMode::Replace;
+        if let Ok(operation) = server.write(now, client, path, mode, format, &content) {
+            self.note(operation, what);
+        }
+    }
+
+    /// Observes a Counter of which every change is told, unless it is observed.
+    pub(crate) fn observe_counter(
+        &mut self,
+        now: Instant,
+        server: &mut Server<Address>,
+        instance: u16,
+    ) {
+        let path = gauge(instance, COUNTER);
+        let is_observed = self.watched.values().any(|to| to.path == path);
+        let Some(client) = server.find(ENDPOINT).filter(|_| !is_observed) else {
+            return;
+        };
+        let queries = ["pmin=0", "gt", "lt", "st"];
+        let update = AttributesUpdate::from_queries(queries).expect("attributes");
+        let written = server.write_attributes(now, client, path, &update);
+        let written = written.map(|operation| (operation, What::Attributes));
+        let format = self.format();
+        let observed = server.observe(now, client, path, format);
+        let observed = observed.map(|operation| (operation, What::Observe(path)));
+        for (operation, what) in [written, observed].into_iter().flatten() {
+            self.note(operation, what);
+        }
+    }
+
     /// Cancels an observation with a request, or with the Reset of its next notification.
     fn end_observation(
         &mut self,
@@ -370,6 +471,7 @@ impl Platform {
                     values: BTreeMap::new(),
                     counters: BTreeMap::new(),
                     told: Vec::new(),
+                    lost: 0,
                     misses: false,
                 };
                 let before = self.watched.insert(*observation, watched);
@@ -467,6 +569,9 @@ impl What {
             Self::Write(_) => "Write",
             Self::BadWrite(_) => "bad Write",
             Self::WriteLifetime => "Write of the lifetime",
+            Self::WriteRights => "Write of rights",
+            Self::WritePackage => "Write of a package",
+            Self::WriteUri => "Write of a package URI",
             Self::Attributes => "Write-Attributes",
             Self::Execute(_) => "Execute",
             Self::Create(_) => "Create",
@@ -541,9 +646,14 @@ impl Application for Platform {
                 self.notified(now, observation, content);
             }
             ServerEvent::Notification {
+                observation,
                 content: Err(error),
                 ..
-            } => self.count(format!("notification lost: {error}")),
+            } => {
+                let watched = self.watched.get_mut(&observation).expect("observed");
+                watched.lost += 1;
+                self.count(format!("notification lost: {error}"));
+            }
             ServerEvent::ObservationEnded {
                 observation,
                 reason,

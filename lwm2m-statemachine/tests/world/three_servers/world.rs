@@ -5,32 +5,36 @@ mod hostile;
 use core::time::Duration;
 use std::{collections::BTreeMap, rc::Rc};
 
-use lwm2m_core::{Code, Instant, Path, Value};
+use lwm2m_core::{AccessRights, Code, Instant, Path, Value};
 use lwm2m_objects::{Change, ObjectTree};
 use lwm2m_simulation::{Handle, Host, Link, MAX_LATENCY, Network, NodeId, Random};
 use lwm2m_statemachine::{
     Client, ClientConfig,
     client::{DeferredOperation, Session},
-    coap::{MessageRef, Usage},
+    coap::{MessageRef, Token, Usage},
     server::{Server, ServerConfig},
 };
 
 use super::{
     adversary::Adversary,
-    awaited::{Awaited, Verdict},
-    book::{Reversal, Shared, Tally},
+    awaited::{Awaited, Excuses, Verdict},
+    book::{Shared, Tally},
     device::{Connection, ConnectionState, Device},
+    firmware::{self, FileServer, Flash},
     lines::{Line, Lines},
     objects::{self, COUNTER, LEVEL, MOST_GAUGES, NUMBER, RUN, gauge},
     periods::Periods,
     plan::{Fault, LONGEST_MINIMUM, LONGEST_PERIOD, Plan},
     platform::{ENDPOINT, Platform, id},
+    rights::{self, Control},
 };
 
 type PlatformHost = Host<Platform>;
 
 /// Longer than any state of an exchange lives (RFC 7252 §4.8.2).
-const QUIET: Duration = Duration::from_secs(300);
+pub(crate) const QUIET: Duration = Duration::from_secs(300);
+/// How long a server takes to repeat a request (RFC 7252 §4.2).
+const REPETITION: Duration = Duration::from_secs(3);
 /// The longest wait between two attempts of the Client to register.
 const LONGEST_RETRY: Duration = Duration::from_secs(120);
 
@@ -65,6 +69,7 @@ pub(crate) struct World {
     pub(crate) network: Network,
     book: Shared,
     lines: Lines,
+    flash: Flash,
     client: Handle<Device>,
     /// The honest servers.
     platforms: Vec<Handle<PlatformHost>>,
@@ -75,6 +80,8 @@ pub(crate) struct World {
     counter: i64,
     /// What was stored and must be heard.
     awaited: Vec<Awaited>,
+    /// How many notifications to each server had to go before.
+    dropped: [u64; 3],
     /// Whether everything works from now on.
     healed: bool,
 }
@@ -85,13 +92,13 @@ impl World {
         network.set_default_link(plan.link.clone());
         network.set_lateness(plan.lateness);
         network.set_spurious_wakeups(if plan.lateness.is_zero() { 0.0 } else { 0.2 });
-        let (book, lines) = (Shared::default(), Lines::default());
+        let (book, lines, flash) = (Shared::default(), Lines::default(), Flash::default());
         let mut world = Self {
             client: network.add(
                 "client",
                 device(
                     &plan,
-                    objects::tree(&plan),
+                    objects::tree(&plan, &flash),
                     Random::new(plan.seed, 8),
                     &lines,
                     &book,
@@ -101,11 +108,13 @@ impl World {
             network,
             book,
             lines,
+            flash,
             platforms: Vec::new(),
             adversary: None,
             next: 0,
             counter: 0,
             awaited: Vec::new(),
+            dropped: [0; 3],
             healed: false,
         };
         world.add_servers();
@@ -131,6 +140,8 @@ impl World {
             let secure = self.plan.accounts[server].secure;
             self.lines.borrow_mut().push(Line::new(node, secure));
         }
+        let files = self.network.add("files", FileServer::default());
+        self.lines.borrow_mut().push(Line::new(files.into(), false));
     }
 
     /// A server at its start, without registrations.
@@ -167,6 +178,7 @@ impl World {
         self.settle();
         self.heal();
         self.check_observations();
+        self.fetch_firmware();
         self.check_nothing_unfinished();
         self.leave();
         self.check_idle();
@@ -214,7 +226,7 @@ impl World {
         let reversals = core::mem::take(&mut self.book.borrow_mut().reversals);
         for reversal in reversals {
             assert!(
-                self.has_fetched(&reversal),
+                self.has_fetched(reversal.server, reversal.observed, reversal.at),
                 "{}: {} after {}",
                 reversal.value,
                 reversal.count,
@@ -224,10 +236,9 @@ impl World {
         }
     }
 
-    /// Whether the server has lately fetched what it observes.
-    fn has_fetched(&self, reversal: &Reversal) -> bool {
-        let Reversal { at, observed, .. } = *reversal;
-        let node = self.lines.borrow()[reversal.server].server;
+    /// Whether a server has fetched what it observes, since some time before that.
+    fn has_fetched(&self, server: usize, observed: Path, at: Instant) -> bool {
+        let node = self.lines.borrow()[server].server;
         let observed = observed.to_string();
         let fetches = |message: &MessageRef<'_>| {
             let is_first = message.block2().is_some_and(|block| block.number() == 0);
@@ -239,6 +250,26 @@ impl World {
         let lately = records.take_while(|record| record.sent + QUIET >= at);
         let mut sent = lately.filter(|record| record.from.node == node);
         sent.any(|record| MessageRef::parse(&record.payload).is_ok_and(|message| fetches(&message)))
+    }
+
+    /// In how many transfers no answer with the last block has come to a server in time, since then. Nobody
+    /// acknowledges an answer: the Client doesn't know.
+    fn unheard_ends(&self, server: usize, since: Instant) -> u64 {
+        let node = self.lines.borrow()[server].server;
+        let records = self.network.records().iter().rev();
+        let lately = records.take_while(|record| record.sent >= since);
+        let mut ends: BTreeMap<Token, bool> = BTreeMap::new();
+        for record in lately.filter(|record| record.to.node == node) {
+            let message = MessageRef::parse(&record.payload).expect("the Client sends messages");
+            let block = message.block2();
+            let is_end = block.is_some_and(|block| block.number() > 0 && !block.more());
+            if is_end && message.observe().is_none() {
+                let in_time = record.sent + REPETITION;
+                let is_heard = record.arrivals.iter().any(|at| *at < in_time);
+                *ends.entry(message.token()).or_default() |= is_heard;
+            }
+        }
+        ends.values().filter(|is_heard| !**is_heard).count() as u64
     }
 
     /// Time passes until this holds; false if it doesn't in time.
@@ -297,12 +328,14 @@ impl World {
 /// What is done.
 impl World {
     fn act(&mut self) {
-        match self.network.random().below(20) {
+        match self.network.random().below(23) {
             0..=9 => self.operate(),
             10..=14 => self.change_values(),
             15..=17 => self.be_hostile(),
             18 if self.plan.defers => self.answer(0.5),
             18 => self.change_instance(),
+            19 | 20 => self.change_rights(),
+            21 => self.update_firmware(),
             _ => self.update(),
         }
     }
@@ -363,6 +396,42 @@ impl World {
         });
     }
 
+    /// The owner of a Gauge gives another server the right to read it, or takes it.
+    fn change_rights(&mut self) {
+        let client = &self.network.node(self.client).client;
+        let choices = rights::choices(client, self.platforms.len());
+        let is_observed =
+            |(control, server): &&(Control, usize)| control.is_observed(client, *server);
+        let observed: Vec<_> = choices.iter().filter(is_observed).collect();
+        let random = self.network.random();
+        let choice = if !observed.is_empty() && random.chance(0.8) {
+            observed[random.below(observed.len() as u64) as usize]
+        } else if !choices.is_empty() {
+            &choices[random.below(choices.len() as u64) as usize]
+        } else {
+            return;
+        };
+        let (control, server) = choice;
+        let rights = [AccessRights::NONE, AccessRights::READ][random.below(2) as usize];
+        let platform = self.platforms[control.owner];
+        let entry = (control.id, control.entry(*server));
+        self.network.with(platform, |host, now| {
+            let platform = &mut host.application;
+            platform.write_rights(now, &mut host.machine, entry, rights);
+        });
+    }
+
+    /// A server writes firmware, has it fetched, or drops it.
+    fn update_firmware(&mut self) {
+        let platform = self.platforms[self.network.random().below(2) as usize];
+        self.next += 1;
+        let number = self.next;
+        self.network.with(platform, |host, now| {
+            let platform = &mut host.application;
+            platform.update_firmware(now, &mut host.machine, number);
+        });
+    }
+
     /// The application of the Client answers some of the requests that wait for it.
     fn answer(&mut self, probability: f64) {
         let refusals = if self.healed { 0.0 } else { 0.2 };
@@ -380,12 +449,18 @@ impl World {
     /// Something happens to the Client, a server or the network.
     fn disturb(&mut self) {
         let server = self.network.random().below(3) as usize;
-        match self.network.random().below(10) {
+        match self.network.random().below(11) {
             0 => self.reboot(),
             1 => self.reboot_server(server),
             2 => self.move_client(),
-            3 => self.cut(server),
-            4 | 5 => self.lose_connection(server),
+            3 | 4 => {
+                let other = self.network.random().below(4) as usize;
+                self.cut(other);
+            }
+            5 => {
+                let other = self.network.random().below(4) as usize;
+                self.lose_connection(other);
+            }
             6 | 7 => self.go_offline(),
             8 => {
                 self.count("sleep");
@@ -394,7 +469,8 @@ impl World {
                 self.network.run_for(pause);
                 self.network.wake(self.client);
             }
-            _ => self.leave_and_come_back(),
+            9 => self.leave_and_come_back(),
+            _ => self.take_account(server),
         }
     }
 
@@ -404,8 +480,9 @@ impl World {
         self.book.borrow_mut().incarnation += 1;
         let seed = self.network.random().number();
         let (plan, lines, book) = (&self.plan, &self.lines, &self.book);
+        let flash = &self.flash;
         self.network.reboot_with(self.client, |old| {
-            let mut tree = objects::tree(plan);
+            let mut tree = objects::tree(plan, flash);
             let snapshot = old.client.tree().snapshot();
             tree.restore(&snapshot).expect("a snapshot of this tree");
             device(plan, tree, Random::new(seed, 8), lines, book)
@@ -468,6 +545,7 @@ impl World {
     }
 
     fn go_offline(&mut self) {
+        self.observe_counters();
         self.count("offline");
         self.network.note(self.client, "goes offline");
         self.call(Client::go_offline);
@@ -483,9 +561,30 @@ impl World {
         self.count_stored();
         self.network.note(self.client, "is online again");
         self.call(Client::go_online);
-        let pause = [0, 30, 120][self.network.random().below(3) as usize];
-        self.pass(Duration::from_secs(pause));
+        let pause = [0, 30, 120, 900][self.network.random().below(4) as usize];
+        let end = self.network.now() + Duration::from_secs(pause);
         self.settle();
+        while !self.awaited.is_empty() && self.network.now() < end {
+            self.pass(Duration::from_secs(15));
+            self.settle();
+        }
+    }
+
+    /// Servers observe Counters of which all changes will be stored, if both sides believe in it in time.
+    fn observe_counters(&mut self) {
+        for server in 0..self.platforms.len() {
+            let device = self.network.node(self.client);
+            let stores = self.plan.accounts[server].stores && device.is_registered(server);
+            let random = self.network.random();
+            let instance = random.below(2) as u16;
+            if stores && random.chance(0.7) {
+                self.network.with(self.platforms[server], |host, now| {
+                    let platform = &mut host.application;
+                    platform.observe_counter(now, &mut host.machine, instance);
+                });
+            }
+        }
+        self.pass(Duration::from_secs(20));
     }
 
     /// The Client is offline: from now on every change is stored for some observations.
@@ -501,6 +600,7 @@ impl World {
         self.awaited = storing
             .flat_map(|server| Awaited::of(now, device, server))
             .collect();
+        self.dropped = [0, 1, 2].map(|server| device.dropped(server));
     }
 
     /// Values change: once the Client has been woken, they are stored.
@@ -538,9 +638,6 @@ impl World {
             if stored.waiting > 0 {
                 self.count("stored for a server");
             }
-            if stored.dropped > 0 {
-                self.awaited.retain(|awaited| awaited.server() != server);
-            }
         }
         self.awaited.retain(|awaited| awaited.values() > 0);
         if self.plan.fault == Fault::Misses {
@@ -556,20 +653,45 @@ impl World {
     /// What was stored is heard, unless something still waits.
     fn settle(&mut self) {
         let now = self.network.now();
-        for awaited in core::mem::take(&mut self.awaited) {
-            let client = &self.network.node(self.client).client;
-            let platform = self.network.node(self.platforms[awaited.server()]);
-            match awaited.judge(now, client, &platform.application) {
+        for mut awaited in core::mem::take(&mut self.awaited) {
+            let server = awaited.server();
+            let device = self.network.node(self.client);
+            let platform = &self.network.node(self.platforms[server]).application;
+            let drops = device.dropped(server) - self.dropped[server];
+            let excuses = Excuses {
+                drops,
+                unheard: self.unheard_ends(server, awaited.begun()),
+                fetched: self.has_fetched(server, awaited.path(), awaited.begun()),
+            };
+            match awaited.judge(now, device, platform, excuses) {
                 Verdict::Open => self.awaited.push(awaited),
                 Verdict::Void => self.count("stored values without their observation"),
-                Verdict::Heard => {
+                Verdict::Heard { missing } => {
                     let values = awaited.values() as u64;
-                    self.book
-                        .borrow_mut()
-                        .count_many("stored values heard", values);
+                    let mut book = self.book.borrow_mut();
+                    book.count_many("stored values heard", values - missing);
+                    book.count_many("stored values that had to go", missing);
+                    if self.plan.block_size < 32 {
+                        book.count_many("stored values heard in small blocks", values - missing);
+                    }
                 }
             }
         }
+    }
+
+    /// The application takes an account away, and brings it back.
+    fn take_account(&mut self, server: usize) {
+        self.count("account gone and back");
+        let back = self
+            .network
+            .with(self.client, |device, now| device.take_account(now, server));
+        let pause = self.network.random().duration(Duration::from_secs(60));
+        self.pass(pause);
+        // The connection is a new one: what is late on the old one is told apart.
+        self.network.change_address(self.client);
+        self.network.with(self.client, |device, now| {
+            device.change_account(now, &back);
+        });
     }
 
     fn leave_and_come_back(&mut self) {
@@ -620,6 +742,7 @@ impl World {
             all.all(|platform| world.network.node(*platform).application.has_all_outcomes())
         });
         assert!(answered, "operations without outcome");
+        self.network.with(self.client, Device::give_rights);
     }
 
     /// Waits until the Client takes itself for registered at every honest server, with connections that
@@ -737,6 +860,24 @@ impl World {
         );
     }
 
+    /// A server names a package, and the Client fetches it.
+    fn fetch_firmware(&mut self) {
+        self.next += 1;
+        let uri = firmware::uri(self.next);
+        for uri in ["", &uri] {
+            self.network.with(self.platforms[0], |host, now| {
+                let platform = &mut host.application;
+                platform.write_uri(now, &mut host.machine, uri);
+            });
+            self.pass(Duration::from_secs(10));
+        }
+        let fetched = self.pass_until(QUIET * 10, |world| {
+            world.network.node(world.client).has_package()
+        });
+        assert!(fetched, "firmware isn't fetched");
+        self.count("firmware fetched in the end");
+    }
+
     /// The Client de-registers everywhere.
     fn leave(&mut self) {
         self.call(Client::deregister);
@@ -789,7 +930,10 @@ fn device(
     let mut config = ClientConfig::new(ENDPOINT, random.seed());
     config.coap.block_size = plan.block_size;
     config.retry_most = LONGEST_RETRY;
+    config.downloads.block_size = plan.block_size;
+    config.downloads.retry_most = LONGEST_RETRY;
     config.notifications = plan.notifications;
+    config.storing.most = plan.most_stored;
     if plan.tight {
         let bounds = &mut config.coap.bounds;
         bounds.peers = 4;
@@ -799,7 +943,6 @@ fn device(
         bounds.notifications_per_peer = 4;
         config.most_observations = 6;
         config.most_deferred = 1;
-        config.storing.most = 5;
     }
     let mut client = Client::new(config, tree).expect("a Client");
     if plan.defers {
