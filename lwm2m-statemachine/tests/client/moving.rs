@@ -257,6 +257,22 @@ fn a_server_that_gets_another_number_and_instance_at_once_is_left_first() {
     hosts.register(account(5));
 }
 
+/// Going offline ends the De-register, but nobody connects instead.
+#[test]
+fn a_server_whose_deregister_ends_offline_is_not_connected_to_before_the_client_is_online() {
+    let mut hosts = Hosts::registered([open("one", 101, DAY)]);
+    let (security, server) = open("one", 202, DAY);
+    let mut changes = vec![delete(ObjectId::SERVER, 10)];
+    changes.extend(create(11, server));
+    changes.extend(moved(0, 5, security));
+    hosts.client.change(hosts.now, changes).unwrap();
+    hosts.deregister(account(0));
+    hosts.client.go_offline(hosts.now);
+    assert_eq!(hosts.linked(), []);
+    hosts.client.go_online(hosts.now);
+    assert_eq!(hosts.linked(), [account(5)]);
+}
+
 /// Another server isn't waited for.
 #[test]
 fn the_deregister_of_a_server_holds_up_no_other() {
