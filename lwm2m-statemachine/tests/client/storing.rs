@@ -560,6 +560,35 @@ fn a_notification_that_waited_for_an_acknowledgement_is_not_repeated_after_an_of
     sensors.pass(60_000);
 }
 
+/// A server that rejects a stored notification fetches no more of it: what is stored for another
+/// observation of the same path doesn't wait for that (RFC 7641 §3.6).
+#[test]
+fn what_is_stored_does_not_wait_for_the_blocks_of_a_rejected_notification() {
+    let mut sensors = Sensors::new();
+    for token in [b"t", b"u"] {
+        let mut begin = observe(0, "/26241/0/3");
+        begin
+            .accept(ContentFormat::TLV)
+            .unwrap()
+            .block2(BlockOption::new(0, false, BLOCK).unwrap())
+            .unwrap();
+        assert_eq!(sensors.0.request(token, begin).code(), Code::CONTENT);
+    }
+    sensors.go_offline();
+    sensors.set("/26241/0/3", place("a"));
+    sensors.silent(1);
+    sensors.return_online();
+    let first = sensors.0.sent();
+    assert!(first.message().block2().unwrap().more());
+    let id = first.message().message_id().to_be_bytes();
+    sensors.0.datagram(&[0x70, 0, id[0], id[1]]);
+    sensors.0.client.handle_timeout(sensors.0.now);
+    let next = sensors.0.sent();
+    assert_ne!(next.message().token(), first.message().token());
+    sensors.acknowledge(&next);
+    assert_eq!(letter(&sensors.fetch(&next).0), "a");
+}
+
 /// A place that takes three blocks of 16 bytes.
 const BLOCK: usize = 16;
 

@@ -44,7 +44,15 @@ impl Reporting {
         let mut removed = self.table.remove(id)?;
         let timer = Timer::Observation(id);
         context.timers.set(timer, &mut removed.deadline, None);
-        self.stored.forget(removed.observer.account, id);
+        let account = removed.observer.account;
+        // The server fetches no more of what it doesn't observe, and the next one waits for the end of it.
+        if let Some(body) = self.stored.forget(account, id)
+            && let Some(connection) = context.registrations.connection(account)
+        {
+            context
+                .endpoint
+                .abandon_body(context.now, &connection, body);
+        }
         Some(removed)
     }
 }

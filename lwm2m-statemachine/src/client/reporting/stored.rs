@@ -258,13 +258,20 @@ impl Stored {
         }
     }
 
-    /// An observation has ended: what is stored for it goes.
-    pub(super) fn forget(&mut self, account: AccountId, observation: ObservationId) {
-        if let Some(queue) = self.by_account.get_mut(&account) {
-            queue.keep(|stored| stored.observation != observation);
-            queue.owed.remove(&observation);
-            let ended = |under_way: &mut UnderWay| under_way.observation == observation;
-            let _ = queue.under_way.take_if(ended);
+    /// An observation has ended: what is stored for it goes. Returns the resource of which the endpoint
+    /// keeps a body for it.
+    pub(super) fn forget(
+        &mut self,
+        account: AccountId,
+        observation: ObservationId,
+    ) -> Option<Resource> {
+        let queue = self.by_account.get_mut(&account)?;
+        queue.keep(|stored| stored.observation != observation);
+        queue.owed.remove(&observation);
+        let ended = |under_way: &mut UnderWay| under_way.observation == observation;
+        match queue.under_way.take_if(ended)?.blocks {
+            Blocks::Kept(resource) => Some(resource),
+            Blocks::None | Blocks::Served(_) | Blocks::Lost => None,
         }
     }
 

@@ -74,6 +74,17 @@ impl<P: Peer> Endpoint<P> {
         peer.is_some_and(|peer| self.layers.blockwise.watch_body(peer, resource))
     }
 
+    /// A receiver of the body that is kept of this resource fetches no more of it: it has rejected the
+    /// notification. The body goes unless somebody else fetches it, too.
+    pub fn abandon_body(&mut self, now: Instant, peer: &P, resource: Resource) {
+        let Some(peer) = self.layers.messages.find(peer) else {
+            return;
+        };
+        self.layers.blockwise.abandon_body(peer, resource);
+        let _ = self.layers.do_steps(now);
+        self.layers.messages.release(peer);
+    }
+
     /// Cancels all pending notifications of an observation that has ended. No event follows.
     pub fn end_notifications(&mut self, now: Instant, peer: &P, token: Token) {
         let Some(peer) = self.layers.messages.find(peer) else {

@@ -248,6 +248,11 @@ impl BlockWise {
         self.serving.watch(peer, resource)
     }
 
+    /// A receiver of the body of this resource fetches no more of it.
+    pub(super) fn abandon_body(&mut self, peer: PeerIndex, resource: Resource) {
+        self.serving.abandon(peer, resource, &mut self.steps);
+    }
+
     /// Allocates an id for a body that the application will supply.
     pub(super) const fn source(&mut self, size: Option<u32>) -> Source {
         let id = SourceId(self.next_source);

@@ -106,6 +106,14 @@ impl Serving {
         self.bodies.watch(key, resource)
     }
 
+    /// A receiver of a body fetches no more of it: without another one it goes.
+    pub(super) fn abandon(&mut self, peer: PeerIndex, resource: Resource, steps: &mut Steps) {
+        let key = BodyKey::new(peer, resource.key);
+        if self.bodies.abandon(key) {
+            self.bodies.forget(key, ServingEnd::Unwanted, steps);
+        }
+    }
+
     /// The size and offset of the block to send, of a body of `total` bytes, if that is known, whose
     /// messages have the options of `head`.
     fn wanted(

@@ -449,6 +449,14 @@ impl ServedBodies {
         body.readers == 0
     }
 
+    /// A reader of a body reads no more of it. Returns whether it was the last one.
+    pub(super) fn abandon(&mut self, key: BodyKey) -> bool {
+        self.bodies.get_mut(&key).is_some_and(|body| {
+            body.readers = body.readers.saturating_sub(1);
+            body.readers == 0
+        })
+    }
+
     /// A block of a body was asked for; `later`: not the first one. Sets a new deadline; but a body in
     /// memory isn't kept for longer than a transfer may take.
     pub(super) fn prolong(&mut self, now: Instant, key: BodyKey, later: bool) {
