@@ -258,18 +258,22 @@ impl World {
         let node = self.lines.borrow()[server].server;
         let records = self.network.records().iter().rev();
         let lately = records.take_while(|record| record.sent >= since);
-        let mut ends: BTreeMap<Token, bool> = BTreeMap::new();
+        // When the last block was sent first, and when it arrived first.
+        let mut ends: BTreeMap<Token, (Instant, Option<Instant>)> = BTreeMap::new();
         for record in lately.filter(|record| record.to.node == node) {
             let message = MessageRef::parse(&record.payload).expect("the Client sends messages");
             let block = message.block2();
             let is_end = block.is_some_and(|block| block.number() > 0 && !block.more());
             if is_end && message.observe().is_none() {
-                let in_time = record.sent + REPETITION;
-                let is_heard = record.arrivals.iter().any(|at| *at < in_time);
-                *ends.entry(message.token()).or_default() |= is_heard;
+                let (sent, arrived) = ends.entry(message.token()).or_insert((record.sent, None));
+                *sent = record.sent.min(*sent);
+                *arrived = record.arrivals.iter().copied().chain(*arrived).min();
             }
         }
-        ends.values().filter(|is_heard| !**is_heard).count() as u64
+        let is_heard = |(sent, arrived): &(Instant, Option<Instant>)| {
+            arrived.is_some_and(|arrived| arrived < *sent + REPETITION)
+        };
+        ends.values().filter(|end| !is_heard(end)).count() as u64
     }
 
     /// Time passes until this holds; false if it doesn't in time.
