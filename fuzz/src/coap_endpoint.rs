@@ -200,7 +200,7 @@ impl World {
         let sent = if method == Method::Get {
             side.node.request(now, to, message, options)
         } else if kind & 0x80 != 0 {
-            let source = side.node.source(Some(body.len() as u32));
+            let source = side.node.bodies().source(Some(body.len() as u32));
             let id = source.id();
             let sent = side.node.request(now, to, (message, source), options);
             if sent.is_ok() {
@@ -325,7 +325,7 @@ impl World {
                 side.responders.push((responder, number));
             }
             3..=5 => {
-                let source = side.node.source(None);
+                let source = side.node.bodies().source(None);
                 let id = source.id();
                 if side.node.respond(now, responder, (message, source)).is_ok() {
                     side.sources.insert(id, body);
@@ -377,6 +377,7 @@ impl World {
         }
         let source = side
             .node
+            .bodies()
             .source((kind & 16 != 0).then_some(body.len() as u32));
         let id = source.id();
         let sent = side
@@ -396,7 +397,7 @@ impl World {
         }
         let (source, offset, length) = side.wanted.remove(0);
         if kind == 0 {
-            side.node.abort(now, source);
+            side.node.bodies().abort(now, source);
             return;
         }
         let Some(body) = side.sources.get(&source) else {
@@ -406,11 +407,14 @@ impl World {
         let block = rest.get(..length).unwrap_or(rest).to_vec();
         let more = rest.len() > length;
         if kind == 1 {
-            let _ = side.node.supply(now, source, offset ^ 16, &block, more);
+            let _ = side
+                .node
+                .bodies()
+                .supply(now, source, offset ^ 16, &block, more);
             side.wanted.push((source, offset, length));
         } else {
             // It may not be wanted any more.
-            let _ = side.node.supply(now, source, offset, &block, more);
+            let _ = side.node.bodies().supply(now, source, offset, &block, more);
         }
     }
 

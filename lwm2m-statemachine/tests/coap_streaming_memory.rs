@@ -111,7 +111,10 @@ impl Pair {
                     .unwrap();
             }
             Some(Incoming::Request { responder, .. }) => {
-                let source = self.server.source(Some(u32::try_from(IMAGE).unwrap()));
+                let source = self
+                    .server
+                    .bodies()
+                    .source(Some(u32::try_from(IMAGE).unwrap()));
                 let head = MessageBuf::response(Code::CONTENT);
                 self.server
                     .respond(self.now, responder, (head, source))
@@ -158,7 +161,9 @@ impl Pair {
                     *byte_of = byte(at);
                 }
                 let more = offset + block.len() < IMAGE;
-                node.supply(self.now, source, offset, block, more).unwrap();
+                node.bodies()
+                    .supply(self.now, source, offset, block, more)
+                    .unwrap();
             }
         }
     }
@@ -173,7 +178,10 @@ fn put(configure: impl Fn(&mut Config)) -> usize {
     let mut pair = Pair::new(configure);
     let mut message = MessageBuf::request(Method::Put);
     message.uri_path("5").unwrap();
-    let source = pair.client.source(Some(u32::try_from(IMAGE).unwrap()));
+    let source = pair
+        .client
+        .bodies()
+        .source(Some(u32::try_from(IMAGE).unwrap()));
     let options = RequestOptions::default();
     pair.client
         .request(pair.now, 2, (message, source), options)

@@ -183,7 +183,13 @@ pub const ORDERS: &[Order] = &[
             &["matching"],
             // The endpoint, and the calls of the application.
             &["machine"],
-            &["requesting", "responding", "notifying", "connections"],
+            &[
+                "requesting",
+                "responding",
+                "notifying",
+                "bodies",
+                "connections",
+            ],
         ],
     },
     Order {

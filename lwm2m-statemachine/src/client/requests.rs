@@ -250,7 +250,10 @@ impl Requests {
         answer: MessageBuf,
         read: LargeRead,
     ) -> Result<(), SendError> {
-        let source = context.endpoint.source(u32::try_from(read.length()).ok());
+        let source = context
+            .endpoint
+            .bodies()
+            .source(u32::try_from(read.length()).ok());
         self.large.begin(source.id(), read);
         let id = source.id();
         let sent = context
@@ -274,11 +277,13 @@ impl Requests {
         match self.large.piece(context.tree, source, offset, length) {
             Ok(piece) => {
                 // An error says that nobody needs it any more.
-                let _ = endpoint.supply(now, source, offset, &piece.bytes, piece.more);
+                let _ = endpoint
+                    .bodies()
+                    .supply(now, source, offset, &piece.bytes, piece.more);
             }
             // Another value is read anew.
-            Err(Refusal::Incomplete) => endpoint.abort(now, source),
-            Err(refusal) => endpoint.abort_with(now, source, refusal.code()),
+            Err(Refusal::Incomplete) => endpoint.bodies().abort(now, source),
+            Err(refusal) => endpoint.bodies().abort_with(now, source, refusal.code()),
         }
     }
 

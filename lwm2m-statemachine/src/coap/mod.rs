@@ -18,7 +18,7 @@
 //!   [`Incoming::ResponseBlock`], the last one as [`Incoming::Response`].
 //! - **supply a body block by block**: pass a [`Source`] with the message to [`Endpoint::request`],
 //!   [`respond`](Endpoint::respond) or [`notify`](Endpoint::notify);
-//!   [`Event::BlockWanted`] requests a block by its offset, [`Endpoint::supply`] supplies it, and
+//!   [`Event::BlockWanted`] requests a block by its offset, [`Bodies::supply`] supplies it, and
 //!   [`Event::SourceClosed`] reports that no more blocks are needed.
 //!
 //! A client that wants only a single block of a response requests it with [`MessageBuf::block2`] and
@@ -48,7 +48,7 @@
 //! // The client has a body that it will be asked for.
 //! let mut message = MessageBuf::request(Method::Put);
 //! message.uri_path("image")?;
-//! let source = client.source(Some(5000));
+//! let source = client.bodies().source(Some(5000));
 //! client.request(now, "server", (message, source), RequestOptions::default())?;
 //!
 //! let mut written = Vec::new();
@@ -57,7 +57,7 @@
 //!     while let Some(event) = client.poll_event() {
 //!         if let Event::BlockWanted { source, offset, length, .. } = event {
 //!             let end = image.len().min(offset + length);
-//!             client.supply(now, source, offset, &image[offset..end], end < image.len())?;
+//!             client.bodies().supply(now, source, offset, &image[offset..end], end < image.len())?;
 //!         }
 //!     }
 //!     // The server writes each block where it belongs, and asks for the next one.
@@ -206,11 +206,11 @@ mod token;
 
 pub use self::{
     endpoint::{
-        Body, BodyBounds, BodyUsage, Bounds, ByteBounds, Config, DatagramError, Deadline, Endpoint,
-        Event, FailureReason, Incoming, InvalidSend, NotificationId, NotifyOptions, Observer,
-        Outgoing, Overload, OwnedIncoming, RequestId, RequestOptions, Resource, Responder,
-        RestoreError, SavedNewest, SavedObservation, SendError, Source, SourceId, TransferId,
-        TransmissionParameters, Usage,
+        Bodies, Body, BodyBounds, BodyUsage, Bounds, ByteBounds, Config, DatagramError, Deadline,
+        Endpoint, Event, FailureReason, Incoming, InvalidSend, NotificationId, NotifyOptions,
+        Observer, Outgoing, Overload, OwnedIncoming, RequestId, RequestOptions, Resource,
+        Responder, RestoreError, SavedNewest, SavedObservation, SendError, Source, SourceId,
+        TransferId, TransmissionParameters, Usage,
     },
     message::{
         FormatError, MessageRef, MessageType, OffendingOption, OffendingOptions, Options,

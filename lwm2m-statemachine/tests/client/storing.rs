@@ -560,6 +560,94 @@ fn a_notification_that_waited_for_an_acknowledgement_is_not_repeated_after_an_of
     sensors.pass(60_000);
 }
 
+/// A server may repeat its Observe while something that was stored for it is under way (RFC 7641 §3.3.1).
+/// What is stored for other observations goes on.
+#[test]
+fn what_is_stored_goes_on_when_the_observation_of_what_is_under_way_begins_anew() {
+    let mut sensors = Sensors::new();
+    sensors.observe(b"a", "/26241/0/1");
+    sensors.observe(b"b", "/26241/1/1");
+    sensors.go_offline();
+    sensors.set("/26241/0/1", 21);
+    sensors.silent(1);
+    sensors.set("/26241/1/1", 31);
+    sensors.silent(1);
+    sensors.return_online();
+    let first = sensors.0.sent();
+    assert_eq!(first.message().token().as_bytes(), b"a");
+    let (_, after) = sensors.0.answered(b"a", observe(0, "/26241/0/1"));
+    let [second] = &after[..] else {
+        panic!("{after:?}");
+    };
+    assert_eq!(second.message().token().as_bytes(), b"b");
+    sensors.acknowledge(second);
+    sensors.set("/26241/0/1", 22);
+    let (_, live) = sensors.next(0).unwrap();
+    assert_eq!(live.message().token().as_bytes(), b"a");
+}
+
+/// What is larger than all that may be stored takes nothing of the rest with it.
+#[test]
+fn what_is_too_large_to_be_stored_drops_nothing_else() {
+    let mut config = ClientConfig::new("large", [5; 32]);
+    config.storing.most_bytes = 64;
+    let mut sensors = Sensors::with(config);
+    sensors.observe(b"a", "/26241/0/1");
+    sensors.observe(b"b", "/26241/0/3");
+    sensors.go_offline();
+    sensors.set("/26241/0/1", 21);
+    sensors.silent(1);
+    sensors.set("/26241/0/3", "x".repeat(100));
+    sensors.silent(1);
+    let stored = sensors.0.client.reporting().stored(account(0));
+    assert_eq!((stored.waiting, stored.dropped), (1, 1));
+    sensors.return_online();
+    let first = sensors.0.sent();
+    assert_eq!(first.message().token().as_bytes(), b"a");
+    sensors.acknowledge(&first);
+    let (_, newest) = sensors.next(1000).unwrap();
+    assert_eq!(newest.message().token().as_bytes(), b"b");
+}
+
+/// A stored notification that is under way is sent no further once the right to read is lost
+/// (TS 7.3.2.5).
+#[test]
+fn what_is_stored_is_withdrawn_when_the_right_to_read_is_lost() {
+    let all = AccessControl::OWNER_RIGHTS;
+    let servers = [101, 102].map(|id| typed::Server::new(server_id(id), 86_400));
+    let mut two = Two::with(servers, |tree| {
+        tree.add(sensors());
+        tree.add(access_control([access(26241, 0, [all; 2])]));
+    });
+    assert_eq!(two.code(1, observe(0, "/26241/0/1")), Code::CONTENT);
+    two.client.go_offline(two.now);
+    two.client.set(two.now, path("/26241/0/1"), 21).unwrap();
+    two.client.handle_timeout(two.now);
+    two.client.go_online(two.now);
+    for (server, bytes) in two.sent() {
+        let update = MessageRef::parse(&bytes).unwrap();
+        let answer = MessageBuf::response(Code::CHANGED).finish(
+            MessageType::Acknowledgement,
+            update.message_id(),
+            update.token(),
+        );
+        two.datagram(server, answer.as_ref());
+    }
+    two.client.handle_timeout(two.now);
+    let [(1, stored)] = &two.sent()[..] else {
+        panic!("what is stored for the second server");
+    };
+    let stored = MessageRef::parse(stored).unwrap();
+    assert_eq!(stored.kind(), MessageType::Confirmable);
+    two.client.set(two.now, path("/2/0/2/102"), 0).unwrap();
+    two.now += Duration::from_secs(100);
+    two.client.handle_timeout(two.now);
+    assert_eq!(two.sent(), []);
+    two.client.set(two.now, path("/2/0/2/102"), 1).unwrap();
+    two.client.handle_timeout(two.now);
+    assert_eq!(two.sent().len(), 1);
+}
+
 /// A server that rejects a stored notification fetches no more of it: what is stored for another
 /// observation of the same path doesn't wait for that (RFC 7641 §3.6).
 #[test]
@@ -587,6 +675,12 @@ fn what_is_stored_does_not_wait_for_the_blocks_of_a_rejected_notification() {
     assert_ne!(next.message().token(), first.message().token());
     sensors.acknowledge(&next);
     assert_eq!(letter(&sensors.fetch(&next).0), "a");
+    sensors.0.pass(Duration::from_secs(1000));
+    let rest = sensors.0.all_sent();
+    assert!(
+        rest.iter().all(|sent| sent.code() == Code::POST),
+        "{rest:?}"
+    );
 }
 
 /// A place that takes three blocks of 16 bytes.

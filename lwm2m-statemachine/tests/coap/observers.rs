@@ -129,7 +129,7 @@ fn a_notification_from_a_source_is_confirmable_in_its_turn() {
         let now = T0 + DAY;
         node.handle_timeout(now);
         let begin = |node: &mut Node, observer: &mut Observer| {
-            let source = node.source(None);
+            let source = node.bodies().source(None);
             let id = source.id();
             let head = observe_answer(2, "");
             node.notify_observer(now, "peer", observer, (head, source), PLAIN)
@@ -148,7 +148,7 @@ fn a_notification_from_a_source_is_confirmable_in_its_turn() {
             Some(true) => source = begin(&mut node, &mut observer),
         }
         if replaced != Some(false) {
-            node.supply(now, source, 0, b"b", false).unwrap();
+            node.bodies().supply(now, source, 0, b"b", false).unwrap();
         }
         let wire = sent_one(&mut node);
         let read = MessageRef::parse(&wire).unwrap();
@@ -164,12 +164,14 @@ fn a_notification_from_a_source_is_confirmable_in_its_turn() {
 fn the_blocks_of_a_notification_to_an_observer_come_from_its_source() {
     let mut node = node();
     let mut observer = observed(&mut node);
-    let source = node.source(None);
+    let source = node.bodies().source(None);
     let id = source.id();
     let head = observe_answer(2, "");
     node.notify_observer(T0, "peer", &mut observer, (head, source), PLAIN)
         .unwrap();
-    node.supply(T0, id, 0, &[b'a'; 1024], true).unwrap();
+    node.bodies()
+        .supply(T0, id, 0, &[b'a'; 1024], true)
+        .unwrap();
     let wire = sent_one(&mut node);
     let first = MessageRef::parse(&wire).unwrap();
     assert_eq!(
@@ -182,7 +184,7 @@ fn the_blocks_of_a_notification_to_an_observer_come_from_its_source() {
         .unwrap();
     let request = message(request, CON, 2, token(b"m"));
     assert!(receive(&mut node, T0, &request).unwrap().is_none());
-    node.supply(T0, id, 1024, b"b", false).unwrap();
+    node.bodies().supply(T0, id, 1024, b"b", false).unwrap();
     let wire = sent_one(&mut node);
     let last = MessageRef::parse(&wire).unwrap();
     assert_eq!((last.token(), last.payload()), (token(b"m"), &b"b"[..]));
@@ -201,7 +203,7 @@ fn a_confirmable_notification_whose_body_does_not_come_does_not_count() {
         // If another one replaces it, that one is confirmable.
         let mut sources = Vec::new();
         for _ in 0..=u8::from(replaced) {
-            let source = node.source(None);
+            let source = node.bodies().source(None);
             let id = source.id();
             node.notify_observer(
                 now,
@@ -213,7 +215,7 @@ fn a_confirmable_notification_whose_body_does_not_come_does_not_count() {
             .unwrap();
             sources.push(id);
         }
-        node.abort(now, sources.pop().unwrap());
+        node.bodies().abort(now, sources.pop().unwrap());
         while let Some(event) = node.poll_event() {
             if let Event::NotificationFailed {
                 notification,

@@ -241,12 +241,12 @@ fn a_request_whose_answer_failed_afterwards_was_run_all_the_same() {
         let mut node: Node = Endpoint::new(config);
         let datagram = message(post("x"), CON, 1, token(b"t"));
         let responder = responder(receive(&mut node, T0, &datagram).unwrap());
-        let source = node.source(None);
+        let source = node.bodies().source(None);
         let id = source.id();
         let success = MessageBuf::response(Code::CHANGED);
         node.respond(T0, responder, (success, source)).unwrap();
         if is_aborted {
-            node.abort(T0, id);
+            node.bodies().abort(T0, id);
         }
         node.handle_timeout(T0 + seconds(10));
         assert!(!sent(&mut node).is_empty());

@@ -10,6 +10,7 @@ use lwm2m_objects::{
 
 use super::{
     super::{changed::Changed, timers::ObservationId},
+    ending::abandon,
     parts::{Context, Reporting, Way, set_timer},
 };
 
@@ -91,6 +92,16 @@ impl Reporting {
     /// What is under way of an observation, but may not be read any more, is sent no further. It is told
     /// when the right is back (TS 7.3.2.5).
     fn withdraw(&mut self, context: &mut Context<'_>, id: ObservationId) {
+        let account = self.table.get(id).map(|found| found.observer.account);
+        if let Some(account) = account
+            && self.stored.is_sending(account, id)
+            && !self.may_send(context, account)
+        {
+            let body = self.stored.failed(account);
+            self.quieten(context, id);
+            abandon(context, account, body);
+            return self.send_stored(context, account);
+        }
         let open = self.table.get_mut(id).filter(|found| found.is_open());
         let Some(observation) = open else {
             return;

@@ -2,12 +2,13 @@
 
 use super::{
     super::{
-        event::ClientEvent,
+        event::{AccountId, ClientEvent},
         timers::{ObservationId, Timer},
     },
     parts::{Context, Reporting},
     table::Observation,
 };
+use crate::coap::Resource;
 
 impl Reporting {
     /// Ends an observation, and tells the application. No notification of it is sent any more.
@@ -45,14 +46,18 @@ impl Reporting {
         let timer = Timer::Observation(id);
         context.timers.set(timer, &mut removed.deadline, None);
         let account = removed.observer.account;
-        // The server fetches no more of what it doesn't observe, and the next one waits for the end of it.
-        if let Some(body) = self.stored.forget(account, id)
-            && let Some(connection) = context.registrations.connection(account)
-        {
-            context
-                .endpoint
-                .abandon_body(context.now, &connection, body);
-        }
+        let body = self.stored.forget(account, id);
+        abandon(context, account, body);
         Some(removed)
+    }
+}
+
+/// The server fetches no more of a body. What is stored needn't wait for the end of it.
+pub(super) fn abandon(context: &mut Context<'_>, account: AccountId, body: Option<Resource>) {
+    if let Some(body) = body
+        && let Some(connection) = context.registrations.connection(account)
+    {
+        let now = context.now;
+        context.endpoint.bodies().abandon(now, &connection, body);
     }
 }

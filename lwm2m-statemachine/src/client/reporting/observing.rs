@@ -93,7 +93,8 @@ impl Reporting {
             format,
         } = new;
         let account = observer.account;
-        if let Some(id) = self.table.find(account, observer.token()) {
+        let replaced = self.table.find(account, observer.token());
+        if let Some(id) = replaced {
             self.quieten(context, id);
             self.remove(context, id);
         }
@@ -104,6 +105,10 @@ impl Reporting {
         self.arm(context, id);
         let event = ClientEvent::Observed { account, path };
         context.events.push_back(event);
+        if replaced.is_some() {
+            // What was under way of it has gone; what is stored for others goes on.
+            self.send_stored(context, account);
+        }
     }
 
     /// Cancel Observation (TS 5.5.3).

@@ -21,9 +21,10 @@ use super::{
         event::{AccountId, ClientEvent, ConnectionId},
         timers::{ObservationId, Timer},
     },
+    ending::abandon,
     history,
     parts::{Context, RETRY, Reporting},
-    stored::UnderWay,
+    stored::{StoredNotification, UnderWay},
 };
 use crate::coap::{NotifyOptions, Resource, SendError};
 
@@ -31,7 +32,8 @@ impl Reporting {
     /// An account can't be reached: from now on its notifications are stored, or wait. Those that are
     /// under way end with the connection, and are made up for.
     pub(in crate::client) fn offline(&mut self, context: &mut Context<'_>, account: AccountId) {
-        self.stored.failed(account);
+        let body = self.stored.failed(account);
+        abandon(context, account, body);
         for id in self.table.of(account) {
             if let Some(observation) = self.table.get_mut(id)
                 && observation.take_open()
@@ -50,6 +52,16 @@ impl Reporting {
 
     /// Sends the first notification that is stored for an account, unless one is under way.
     pub(super) fn send_stored(&mut self, context: &mut Context<'_>, account: AccountId) {
+        self.send_next(context, account, None);
+    }
+
+    /// The same after the body of a resource was `released`: nobody else who fetches it is waited for.
+    fn send_next(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        released: Option<Resource>,
+    ) {
         let Some(connection) = context.connection(account) else {
             return;
         };
@@ -60,7 +72,7 @@ impl Reporting {
                 continue;
             }
             // The server fetches something else of this resource first.
-            if self.is_fetching(context, connection, id) {
+            if self.is_fetching(context, connection, id, released) {
                 return;
             }
             match self.send_first(context, account, connection, id) {
@@ -87,19 +99,36 @@ impl Reporting {
         context: &mut Context<'_>,
         connection: ConnectionId,
         id: ObservationId,
+        released: Option<Resource>,
     ) -> bool {
         let observation = self.table.get(id);
         observation.is_some_and(|observation| {
             let resource = observation.observer.entry.resource();
-            context.endpoint.watch_body(&connection, resource)
+            if released == Some(resource) {
+                return false;
+            }
+            context.endpoint.bodies().watch(&connection, resource)
         })
     }
 
-    /// Whether the server may read what the first stored notification has (TS 7.3.2.5).
-    fn may_send(&self, context: &mut Context<'_>, account: AccountId) -> bool {
-        let Some(first) = self.stored.first(account) else {
-            return false;
-        };
+    /// Whether the server may read what the oldest stored notification has (TS 7.3.2.5).
+    pub(super) fn may_send(&self, context: &mut Context<'_>, account: AccountId) -> bool {
+        let oldest = self.stored.oldest(account);
+        oldest.is_some_and(|oldest| self.may_be_told(context, oldest))
+    }
+
+    /// Whether it may read everything that is stored for an observation.
+    fn may_be_told_at_once(
+        &self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        id: ObservationId,
+    ) -> bool {
+        let mut all = self.stored.of(account, id);
+        all.all(|stored| self.may_be_told(context, stored))
+    }
+
+    fn may_be_told(&self, context: &mut Context<'_>, first: &StoredNotification) -> bool {
         let Some(observation) = self.table.get(first.observation) else {
             return false;
         };
@@ -120,12 +149,13 @@ impl Reporting {
         connection: ConnectionId,
         id: ObservationId,
     ) -> Result<(), SendError> {
+        let is_batch = self.batches && self.may_be_told_at_once(context, account, id);
         let (Some(first), Some(observation)) = (self.stored.first(account), self.table.get_mut(id))
         else {
             return Ok(());
         };
         let format = observation.format;
-        let batch = if self.batches && format == ContentFormat::JSON {
+        let batch = if is_batch && format == ContentFormat::JSON {
             let all = self.stored.of(account, id);
             history::of(context.tree, observation.path, context.now, all)
         } else {
@@ -157,7 +187,7 @@ impl Reporting {
             }
         }
         let resource = observation.observer.entry.resource();
-        let is_kept = context.endpoint.watch_body(&connection, resource);
+        let is_kept = context.endpoint.bodies().watch(&connection, resource);
         let body = is_kept.then_some(resource);
         let under_way = UnderWay::new(sent, body, id, through);
         self.stored.sending(account, under_way);
@@ -179,7 +209,7 @@ impl Reporting {
             context.timers.set(timer, &mut queue.retry, until);
         }
         self.stored.settle(account, context.now);
-        self.send_stored(context, account);
+        self.send_next(context, account, is_whole.then_some(resource));
     }
 
     /// There is no room to send what is stored for an account.

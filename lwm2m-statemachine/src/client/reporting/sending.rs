@@ -8,6 +8,7 @@ use super::{
         refusal::Refusal,
         timers::{ObservationId, Timer},
     },
+    ending::abandon,
     parts::{Context, RETRY, Reporting, Way, set_timer},
     table::Observation,
     view::View,
@@ -247,7 +248,8 @@ impl Reporting {
     ) {
         let was_stored = self.stored.is_under_way(account, notification);
         if was_stored {
-            self.stored.failed(account);
+            let body = self.stored.failed(account);
+            abandon(context, account, body);
         }
         let Some(id) = self.table.find(account, token) else {
             return self.send_stored(context, account);

@@ -97,6 +97,14 @@ impl UnderWay {
         }
     }
 
+    /// The resource of which the endpoint keeps a body for it.
+    const fn body(&self) -> Option<Resource> {
+        match self.blocks {
+            Blocks::Kept(resource) => Some(resource),
+            Blocks::None | Blocks::Served(_) | Blocks::Lost => None,
+        }
+    }
+
     /// Whether it is known what became of it.
     fn is_settled(&self, now: Instant) -> bool {
         let blocks_are = match self.blocks {
@@ -157,8 +165,13 @@ impl Stored {
         mut told: Told,
     ) {
         let queue = self.by_account.entry(account).or_default();
+        if payload.len() > self.most_bytes {
+            // There is no room for it, whatever goes.
+            queue.dropped += 1;
+            return queue.owe(observation, told.counted);
+        }
         if let Some(owed) = queue.owed.remove(&observation) {
-            told.counted.extend(owed);
+            add_paths(&mut told.counted, owed);
         }
         queue.bytes += payload.len();
         queue.notifications.push_back(StoredNotification {
@@ -183,6 +196,20 @@ impl Stored {
         let queue = self.by_account.get(&account)?;
         let idle = queue.under_way.is_none();
         queue.notifications.front().filter(|_| idle)
+    }
+
+    /// The oldest one of an account, also if it is under way.
+    pub(super) fn oldest(&self, account: AccountId) -> Option<&StoredNotification> {
+        self.by_account.get(&account)?.notifications.front()
+    }
+
+    /// Whether a notification of an observation is under way.
+    pub(super) fn is_sending(&self, account: AccountId, observation: ObservationId) -> bool {
+        let under_way = self
+            .by_account
+            .get(&account)
+            .and_then(|all| all.under_way.as_ref());
+        under_way.is_some_and(|under_way| under_way.observation == observation)
     }
 
     /// Those of an observation, the oldest first.
@@ -244,11 +271,11 @@ impl Stored {
         }
     }
 
-    /// The notification under way has not arrived: it is sent again.
-    pub(super) fn failed(&mut self, account: AccountId) {
-        if let Some(queue) = self.by_account.get_mut(&account) {
-            queue.under_way = None;
-        }
+    /// The notification under way has not arrived: it is sent again. Returns the resource of which the
+    /// endpoint keeps a body for it.
+    pub(super) fn failed(&mut self, account: AccountId) -> Option<Resource> {
+        let queue = self.by_account.get_mut(&account)?;
+        queue.under_way.take()?.body()
     }
 
     /// The first one of an account can't be sent.
@@ -269,10 +296,7 @@ impl Stored {
         queue.keep(|stored| stored.observation != observation);
         queue.owed.remove(&observation);
         let ended = |under_way: &mut UnderWay| under_way.observation == observation;
-        match queue.under_way.take_if(ended)?.blocks {
-            Blocks::Kept(resource) => Some(resource),
-            Blocks::None | Blocks::Served(_) | Blocks::Lost => None,
-        }
+        queue.under_way.take_if(ended)?.body()
     }
 
     /// The queue of an account, for its timer.
@@ -334,17 +358,18 @@ impl Queue {
         if let Some(next) = next {
             let told = &mut next.told;
             let (covered, rest): (Vec<_>, _) = counted.iter().partition(|path| told.covers(**path));
-            told.counted.extend(covered);
+            add_paths(&mut told.counted, covered);
             counted = rest;
-            if counted.is_empty() {
-                return true;
-            }
         }
-        self.owed
-            .entry(observation)
-            .or_default()
-            .append(&mut counted);
+        self.owe(observation, counted);
         true
+    }
+
+    /// What had counted for a notification that is gone is told later.
+    fn owe(&mut self, observation: ObservationId, counted: Vec<Path>) {
+        if !counted.is_empty() {
+            add_paths(self.owed.entry(observation).or_default(), counted);
+        }
     }
 
     fn keep(&mut self, keep: impl Fn(&StoredNotification) -> bool) {
@@ -352,4 +377,11 @@ impl Queue {
         let sizes = self.notifications.iter().map(|stored| stored.payload.len());
         self.bytes = sizes.sum();
     }
+}
+
+/// Adds paths to others, each once.
+fn add_paths(all: &mut Vec<Path>, more: Vec<Path>) {
+    all.extend(more);
+    all.sort_unstable();
+    all.dedup();
 }

@@ -16,7 +16,7 @@ pub struct TransferId(pub(super) u64);
 pub struct SourceId(pub(super) u64);
 
 /// The right to send a body that is supplied block by block, once; see
-/// [`Endpoint::source`](super::Endpoint::source).
+/// [`Bodies::source`](super::Bodies::source).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a body is to be sent"]
 pub struct Source {
@@ -44,7 +44,7 @@ impl Source {
 /// let now = Instant::ZERO;
 /// let mut endpoint = Endpoint::new(Config::new([1; 32]));
 /// endpoint.request(now, "peer", MessageBuf::request(Method::Get), RequestOptions::default())?;
-/// let source = endpoint.source(Some(100_000));
+/// let source = endpoint.bodies().source(Some(100_000));
 /// let put = MessageBuf::request(Method::Put);
 /// endpoint.request(now, "peer", (put, source), RequestOptions::default())?;
 /// # Ok::<(), lwm2m_statemachine::coap::SendError>(())

@@ -437,7 +437,7 @@ pub enum Event<P> {
         /// Whether more notifications will follow.
         observing: bool,
     },
-    /// A block of a body is needed: see [`supply`](super::Endpoint::supply).
+    /// A block of a body is needed: see [`supply`](super::Bodies::supply).
     BlockWanted {
         /// The source of the body.
         source: SourceId,
@@ -453,7 +453,7 @@ pub enum Event<P> {
         /// Which body.
         source: SourceId,
     },
-    /// A body that is [watched](super::Endpoint::watch_body) is not kept any more.
+    /// A body that is [watched](super::Bodies::watch) is not kept any more.
     BodyReleased {
         /// The peer that it was kept for.
         peer: P,

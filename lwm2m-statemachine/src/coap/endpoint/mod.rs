@@ -1,7 +1,8 @@
 //! An endpoint for many peers, in three layers (RFC 7252, RFC 7641, RFC 7959).
 //!
 //! ```text
-//! requesting · responding · notifying · connections   the calls of the application
+//! requesting · responding · notifying                  the calls of the application
+//! bodies · connections                                 the same
 //! machine                                              Endpoint: datagrams, time, polls
 //! arriving · matching · sending                        what goes through the layers, up and down
 //! peers · routing                                      what a call of one layer leads to in the others
@@ -15,6 +16,7 @@
 
 mod arriving;
 mod blockwise;
+mod bodies;
 mod body;
 mod config;
 mod connections;
@@ -42,6 +44,7 @@ mod table;
 mod usage;
 
 pub use self::{
+    bodies::Bodies,
     body::{Outgoing, Resource, Source, SourceId, TransferId},
     config::{BodyBounds, Bounds, ByteBounds, Config, TransmissionParameters},
     deadline::Deadline,

@@ -4,7 +4,7 @@ use lwm2m_core::Instant;
 
 use super::{
     blockwise::ServingEnd,
-    body::{Outgoing, Resource},
+    body::Outgoing,
     event::{NotificationId, Responder, SendError},
     exchanges::Observer,
     machine::Endpoint,
@@ -53,36 +53,6 @@ impl<P: Peer> Endpoint<P> {
         options: NotifyOptions,
     ) -> Result<NotificationId, SendError> {
         self.layers.notify(now, to, token, message.into(), options)
-    }
-
-    /// Whether a body of this resource is kept for a peer because some of its blocks have not been
-    /// requested yet. If so, [`Event::BodyReleased`](super::Event::BodyReleased) reports once that it
-    /// is not kept any more.
-    ///
-    /// A notification in several blocks is acknowledged with its first one; the client then fetches the
-    /// others (RFC 7959 §2.6). Another notification, or any response with a body of the same resource,
-    /// replaces what it fetches. A caller that wants each notification to arrive whole therefore
-    /// watches its body after the call that sends it, and sends the next one when both the
-    /// acknowledgement and the event have come.
-    ///
-    /// A body is kept until its last block was served, until no block of it was requested for
-    /// [`Config::transfer_lifetime`](super::Config::transfer_lifetime), for
-    /// [`Config::transfer_deadline`](super::Config::transfer_deadline) at most, and as long as there
-    /// is room.
-    pub fn watch_body(&mut self, peer: &P, resource: Resource) -> bool {
-        let peer = self.layers.messages.find(peer);
-        peer.is_some_and(|peer| self.layers.blockwise.watch_body(peer, resource))
-    }
-
-    /// A receiver of the body that is kept of this resource fetches no more of it: it has rejected the
-    /// notification. The body goes unless somebody else fetches it, too.
-    pub fn abandon_body(&mut self, now: Instant, peer: &P, resource: Resource) {
-        let Some(peer) = self.layers.messages.find(peer) else {
-            return;
-        };
-        self.layers.blockwise.abandon_body(peer, resource);
-        let _ = self.layers.do_steps(now);
-        self.layers.messages.release(peer);
     }
 
     /// Cancels all pending notifications of an observation that has ended. No event follows.

@@ -1,10 +1,9 @@
 //! The calls that answer requests, and supply bodies block by block.
 
-use lwm2m_core::{Code, Instant};
+use lwm2m_core::Instant;
 
 use super::{
-    blockwise::SuppliedBlock,
-    body::{Outgoing, Source, SourceId},
+    body::Outgoing,
     event::{Responder, SendError},
     keys::BodyKey,
     machine::Endpoint,
@@ -22,7 +21,7 @@ impl<P: Peer> Endpoint<P> {
     /// lifetime, so that it is not processed twice. If a request failed after it had some effect,
     /// answer 5.00.
     ///
-    /// The body of a success other than 2.31 may come from a [`Source`]. If the application then
+    /// The body of a success other than 2.31 may come from a [`Source`](super::Source). If the application then
     /// sets the ETag, the client can continue even after the endpoint has dropped the source and the
     /// application has created another one.
     pub fn respond(
@@ -79,56 +78,5 @@ impl<P: Peer> Endpoint<P> {
             .assemble(now, body, record, request.payload())?;
         self.layers.do_steps(now)?;
         self.layers.decide(now, record, answer)
-    }
-
-    /// Creates the source of a body that the application supplies block by block, to be passed with
-    /// its message to [`request`](Self::request), [`respond`](Self::respond) or
-    /// [`notify`](Self::notify). Whenever a block of it is needed,
-    /// [`Event::BlockWanted`](super::Event::BlockWanted) requests it, usually in order, but an
-    /// earlier block may be needed again; only the current block is held. Every source ends with
-    /// exactly one [`Event::SourceClosed`](super::Event::SourceClosed), at the latest when a block
-    /// is not supplied within [`transfer_lifetime`](super::Config::transfer_lifetime). If the call
-    /// that is given the source returns an error, the source has ended.
-    ///
-    /// `size` is the size of the whole body in bytes, if known; it is sent to the peer (Size1,
-    /// Size2).
-    pub const fn source(&mut self, size: Option<u32>) -> Source {
-        self.layers.blockwise.source(size)
-    }
-
-    /// Supplies a block that [`Event::BlockWanted`](super::Event::BlockWanted) requested: exactly
-    /// the requested length if `more` bytes follow, at most that length for the last block. The
-    /// last block of a response or notification must not be empty unless it is also the first. If
-    /// the body is shorter than `offset`, supply an empty block.
-    pub fn supply(
-        &mut self,
-        now: Instant,
-        source: SourceId,
-        offset: usize,
-        block: &[u8],
-        more: bool,
-    ) -> Result<(), SendError> {
-        let block = SuppliedBlock {
-            offset,
-            bytes: block,
-            more,
-        };
-        self.layers.blockwise.supply(now, source, block)?;
-        self.layers.do_steps(now)
-    }
-
-    /// Gives up a body that cannot be supplied. A request fails with
-    /// [`FailureReason::Aborted`](super::FailureReason::Aborted), as does a confirmable
-    /// notification that waits for its first block; a request for a block of a response is answered
-    /// 5.00.
-    pub fn abort(&mut self, now: Instant, source: SourceId) {
-        self.abort_with(now, source, Code::INTERNAL_SERVER_ERROR);
-    }
-
-    /// Gives up a body like [`abort`](Self::abort). A request for a block of a response is answered
-    /// with this code, for example because the peer has lost the right to read it.
-    pub fn abort_with(&mut self, now: Instant, source: SourceId, code: Code) {
-        self.layers.blockwise.abort(source, code);
-        let _ = self.layers.do_steps(now);
     }
 }

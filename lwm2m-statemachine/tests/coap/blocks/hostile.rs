@@ -170,7 +170,7 @@ fn an_error_has_no_source() {
             panic!("{incoming:?}");
         };
         let token = responder.token();
-        let (one, other) = (node.source(None), node.source(None));
+        let (one, other) = (node.bodies().source(None), node.bodies().source(None));
         let message = MessageBuf::response(code);
         let result = node.respond(T0, responder, (message.clone(), one));
         assert_eq!(result, Err(SendError::Invalid(InvalidSend::Code(code))));
@@ -192,11 +192,11 @@ fn a_body_that_is_answered_from_a_source_is_not_kept() {
     let Some(Incoming::Request { responder, .. }) = incoming else {
         panic!("{incoming:?}");
     };
-    let source = node.source(None);
+    let source = node.bodies().source(None);
     let name = source.id();
     let head = response(Code::CHANGED, b"");
     node.respond(T0, responder, (head, source)).unwrap();
-    node.supply(T0, name, 0, b"done", false).unwrap();
+    node.bodies().supply(T0, name, 0, b"done", false).unwrap();
     let said = sent(&mut node);
     assert_eq!(words(&said[0]), "ACK 2.04 1:1/0/64");
     assert_eq!(node.usage().receiving.bodies, 0);
@@ -214,15 +214,17 @@ fn who_waits_for_the_first_block_of_a_source_that_is_replaced_gets_that_of_the_n
         let Some(Incoming::Request { responder, .. }) = incoming else {
             panic!("{incoming:?}");
         };
-        let source = node.source(None);
+        let source = node.bodies().source(None);
         sources.push(source.id());
         let head = response(Code::CONTENT, b"");
         node.respond(T0, responder, (head, source)).unwrap();
         assert!(sent(&mut node).is_empty());
     }
-    let late = node.supply(T0, sources[0], 0, b"old", false);
+    let late = node.bodies().supply(T0, sources[0], 0, b"old", false);
     assert_eq!(late, Err(SendError::NoSource));
-    node.supply(T0, sources[1], 0, &body(64), true).unwrap();
+    node.bodies()
+        .supply(T0, sources[1], 0, &body(64), true)
+        .unwrap();
     let said = sent(&mut node);
     assert_eq!(said.len(), 2);
     for (said, id) in said.iter().zip([1, 2]) {
@@ -236,14 +238,14 @@ fn who_waits_for_the_first_block_of_a_source_that_is_replaced_gets_that_of_the_n
 fn a_source_is_not_supplied_before_its_turn() {
     let mut node = Node::new(config(1, 64));
     let [_, second] = [(); 2].map(|()| {
-        let source = node.source(None);
+        let source = node.bodies().source(None);
         let name = source.id();
         let message = request(Method::Put, "x", b"");
         node.request(T0, "peer", (message, source), RequestOptions::default())
             .unwrap();
         name
     });
-    let early = node.supply(T0, second, 0, b"two", false);
+    let early = node.bodies().supply(T0, second, 0, b"two", false);
     assert_eq!(early, Err(SendError::Invalid(InvalidSend::BlockNotWanted)));
     assert!(sent(&mut node).is_empty());
 }

@@ -77,7 +77,7 @@ impl Observed {
     fn notify_from(&mut self, size: Option<u32>) -> (NotificationId, SourceId) {
         let message = self.message();
         let Pair { server, now, .. } = &mut self.pair;
-        let source = server.source(size);
+        let source = server.bodies().source(size);
         let name = source.id();
         let id = server
             .notify(*now, "client", self.token, (message, source), self.options)
@@ -105,6 +105,7 @@ impl Observed {
                         let (block, more) = (&whole[offset..end], end < length);
                         self.pair
                             .server
+                            .bodies()
                             .supply(now, source, offset, block, more)
                             .unwrap();
                         supplied += 1;
@@ -178,6 +179,7 @@ fn a_supplied_notification_says_its_size_and_one_etag() {
     let now = observed.pair.now;
     let server = &mut observed.pair.server;
     server
+        .bodies()
         .supply(now, source, 0, &body(100)[..64], true)
         .unwrap();
     let first = sent(server).remove(0);
@@ -276,7 +278,7 @@ fn a_notification_that_cannot_be_supplied_has_one_outcome() {
             let (id, source) = observed.notify_from(None);
             let Pair { server, now, .. } = &mut observed.pair;
             match end {
-                0 => server.abort(*now, source),
+                0 => server.bodies().abort(*now, source),
                 1 => server.handle_timeout(*now + Duration::from_secs(247)),
                 2 => server.drop_peer(*now, &"client"),
                 _ => server.end_notifications(*now, &"client", observed.token),
@@ -341,6 +343,7 @@ fn without_its_resource_the_source_is_closed_after_the_first_block() {
     let (_, source) = observed.notify_from(None);
     let Pair { server, now, .. } = &mut observed.pair;
     server
+        .bodies()
         .supply(*now, source, 0, &body(100)[..64], true)
         .unwrap();
     let wanted = server.poll_event();
@@ -363,7 +366,10 @@ fn over_sms_a_supplied_notification_is_sent_once() {
     observed.options.channel = Channel::Sms;
     let (id, source) = observed.notify_from(None);
     let Pair { server, now, .. } = &mut observed.pair;
-    server.supply(*now, source, 0, b"short", false).unwrap();
+    server
+        .bodies()
+        .supply(*now, source, 0, b"short", false)
+        .unwrap();
     let said = sent(server);
     let message = MessageRef::parse(&said[0]).unwrap();
     assert_eq!(message.kind(), MessageType::Confirmable);

@@ -120,7 +120,7 @@ fn who_waits_for_a_source_that_is_replaced_is_answered_4_08() {
         let Incoming::Request { responder, .. } = incoming else {
             panic!("{incoming:?}");
         };
-        let source = server.source(None);
+        let source = server.bodies().source(None);
         let name = source.id();
         server
             .respond(T0, responder, (response(Code::CONTENT, b""), source))
@@ -134,7 +134,10 @@ fn who_waits_for_a_source_that_is_replaced_is_answered_4_08() {
     let first = get(0, 1);
     let (incoming, _) = say(&mut pair.server, T0, "peer", &first);
     let old = serve(&mut pair.server, incoming.unwrap());
-    pair.server.supply(T0, old, 0, &body(64), true).unwrap();
+    pair.server
+        .bodies()
+        .supply(T0, old, 0, &body(64), true)
+        .unwrap();
     sent(&mut pair.server);
     let second = get(1, 2);
     assert!(say(&mut pair.server, T0, "peer", &second).1.is_empty());
@@ -146,7 +149,10 @@ fn who_waits_for_a_source_that_is_replaced_is_answered_4_08() {
     let answer = MessageRef::parse(&said[0]).unwrap();
     assert_eq!(answer.message_id(), 2);
     assert_eq!(answer.code(), Code::REQUEST_ENTITY_INCOMPLETE);
-    pair.server.supply(T0, new, 0, b"all", false).unwrap();
+    pair.server
+        .bodies()
+        .supply(T0, new, 0, b"all", false)
+        .unwrap();
     assert_eq!(words(&sent(&mut pair.server)[0]), "ACK 2.05 2:0/0/64");
 }
 

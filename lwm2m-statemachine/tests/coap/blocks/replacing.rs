@@ -28,7 +28,7 @@ fn asked(node: &mut Node, now: Instant, datagram: &[u8]) -> SourceId {
     let Some(Incoming::Request { responder, .. }) = incoming else {
         panic!("{incoming:?}");
     };
-    let source = node.source(None);
+    let source = node.bodies().source(None);
     let id = source.id();
     let head = response(Code::CONTENT, b"");
     node.respond(now, responder, (head, source)).unwrap();
@@ -100,7 +100,9 @@ fn a_block_that_several_wait_for_is_asked_of_the_new_source_once() {
     blocks.sort_unstable();
     assert_eq!(blocks, [(0, 32), (0, 64)]);
     for (size, answered) in [(64, 2), (32, 1)] {
-        node.supply(T0, newest, 0, &body(size), true).unwrap();
+        node.bodies()
+            .supply(T0, newest, 0, &body(size), true)
+            .unwrap();
         let said = sent(&mut node);
         assert_eq!(said.len(), answered);
         for said in said {
@@ -118,7 +120,7 @@ fn a_source_for_which_there_is_no_room_is_closed_and_the_request_answered_5_03()
     assert_eq!(words(&sent(&mut node)[0]), "ACK 5.03");
     let events = events(&mut node);
     assert_eq!((closed(&events), events.len()), (vec![source], 1));
-    let late = node.supply(T0, source, 0, b"all", false);
+    let late = node.bodies().supply(T0, source, 0, b"all", false);
     assert_eq!(late, Err(SendError::NoSource));
 }
 
@@ -127,7 +129,7 @@ fn a_notification_from_a_source_for_which_there_is_no_room_leaves_nothing() {
     let mut config = config(1, 64);
     config.bounds.serving.bodies = 0;
     let mut node = Node::new(config);
-    let source = node.source(None);
+    let source = node.bodies().source(None);
     let id = source.id();
     let token = Token::new(b"t").unwrap();
     let options = NotifyOptions::default();
@@ -135,7 +137,7 @@ fn a_notification_from_a_source_for_which_there_is_no_room_leaves_nothing() {
     assert_eq!(refused, Err(SendError::Overload(Overload::Messages)));
     assert!(node.is_idle(), "{:?}", node.usage());
     assert!(node.poll_event().is_none(), "the error is its end");
-    let late = node.supply(T0, id, 0, b"all", false);
+    let late = node.bodies().supply(T0, id, 0, b"all", false);
     assert_eq!(late, Err(SendError::NoSource));
 }
 
@@ -148,7 +150,7 @@ fn the_source_of_a_notification_that_a_newer_one_replaces_is_closed_at_once() {
         ..NotifyOptions::default()
     };
     let [old, new] = [2, 3].map(|sequence| {
-        let source = node.source(None);
+        let source = node.bodies().source(None);
         let id = source.id();
         node.notify(T0, "peer", token, (notice(sequence), source), options)
             .unwrap();
@@ -156,9 +158,9 @@ fn the_source_of_a_notification_that_a_newer_one_replaces_is_closed_at_once() {
     });
     assert_eq!(closed(&events(&mut node)), [old]);
     assert_eq!(node.usage().serving.bodies, 1);
-    let late = node.supply(T0, old, 0, b"old", false);
+    let late = node.bodies().supply(T0, old, 0, b"old", false);
     assert_eq!(late, Err(SendError::NoSource));
-    node.supply(T0, new, 0, b"new", false).unwrap();
+    node.bodies().supply(T0, new, 0, b"new", false).unwrap();
     assert_eq!(words(&sent(&mut node)[0]), "NON 2.05 O:3");
     assert_eq!(closed(&events(&mut node)), [new]);
     assert_eq!(node.usage().serving.bodies, 0);
@@ -171,20 +173,22 @@ fn a_notification_takes_the_place_of_what_was_being_read() {
     let mut node = node();
     let (token, resource) = observed(&mut node);
     let read = asked(&mut node, T0, &wire(get("x"), 2));
-    node.supply(T0, read, 0, &body(64), true).unwrap();
+    node.bodies().supply(T0, read, 0, &body(64), true).unwrap();
     assert_eq!(words(&sent(&mut node)[0]), "ACK 2.05 2:0/1/64");
     let options = NotifyOptions {
         resource: Some(resource),
         ..NotifyOptions::default()
     };
-    let source = node.source(None);
+    let source = node.bodies().source(None);
     let notified = source.id();
     node.notify(T0, "peer", token, (notice(2), source), options)
         .unwrap();
     assert!(closed(&events(&mut node)).is_empty());
     assert_eq!(node.usage().serving.bodies, 2);
     let later = T0 + Duration::from_secs(100);
-    node.supply(later, notified, 0, &body(64), true).unwrap();
+    node.bodies()
+        .supply(later, notified, 0, &body(64), true)
+        .unwrap();
     assert_eq!(words(&sent(&mut node)[0]), "NON 2.05 O:2 2:0/1/64");
     assert_eq!(closed(&events(&mut node)), [read]);
     assert_eq!(node.usage().serving.bodies, 1);
@@ -194,7 +198,9 @@ fn a_notification_takes_the_place_of_what_was_being_read() {
             .is_none()
     );
     assert_eq!(wanted(&events(&mut node), notified), [(64, 64)]);
-    node.supply(later, notified, 64, &body(64), true).unwrap();
+    node.bodies()
+        .supply(later, notified, 64, &body(64), true)
+        .unwrap();
     assert_eq!(words(&sent(&mut node)[0]), "ACK 2.05 2:1/1/64");
     let lifetime = node.config().transmission.exchange_lifetime();
     node.handle_timeout(later + lifetime - Duration::from_millis(1));
@@ -214,13 +220,13 @@ fn the_rest_of_a_notification_is_kept_from_its_first_block_on() {
         resource: Some(resource),
         ..NotifyOptions::default()
     };
-    let source = node.source(None);
+    let source = node.bodies().source(None);
     let id = source.id();
     node.notify(T0, "peer", token, (notice(2), source), options)
         .unwrap();
     let later = T0 + Duration::from_secs(100);
     node.handle_timeout(later);
-    node.supply(later, id, 0, &body(64), true).unwrap();
+    node.bodies().supply(later, id, 0, &body(64), true).unwrap();
     events(&mut node);
     let lifetime = node.config().transmission.exchange_lifetime();
     node.handle_timeout(later + lifetime - Duration::from_millis(1));
@@ -240,13 +246,13 @@ fn a_supplied_notification_that_cannot_be_sent_has_one_outcome() {
         resource: Some(resource),
         ..NotifyOptions::default()
     };
-    let source = node.source(None);
+    let source = node.bodies().source(None);
     let id = source.id();
     let name = node
         .notify(T0, "peer", token, (notice(2), source), options)
         .unwrap();
     events(&mut node);
-    let refused = node.supply(T0, id, 0, b"all", false);
+    let refused = node.bodies().supply(T0, id, 0, b"all", false);
     assert_eq!(refused, Err(SendError::Overload(Overload::Messages)));
     let failed: Vec<_> = events(&mut node)
         .into_iter()
@@ -273,7 +279,9 @@ fn a_supplied_response_to_a_block_acknowledges_it() {
     assert_eq!(words(&said[0]), "ACK 2.31 1:0/1/64");
     let last = post(block(1, false, 64), b"the rest");
     let source = asked(&mut node, T0, &wire(last, 2));
-    node.supply(T0, source, 0, &body(64), true).unwrap();
+    node.bodies()
+        .supply(T0, source, 0, &body(64), true)
+        .unwrap();
     assert_eq!(words(&sent(&mut node)[0]), "ACK 2.05 1:1/0/64 2:0/1/64");
     assert_eq!(node.usage().receiving.bodies, 0);
 }
@@ -285,7 +293,9 @@ fn a_repeated_request_for_the_first_or_last_supplied_block_is_answered_without_t
     let mut node = node();
     let first = get_block(0, 64, 1);
     let source = asked(&mut node, T0, &first);
-    node.supply(T0, source, 0, &body(64), true).unwrap();
+    node.bodies()
+        .supply(T0, source, 0, &body(64), true)
+        .unwrap();
     let answer = sent(&mut node);
     events(&mut node);
     let (incoming, said) = say(&mut node, T0, "peer", &first);
@@ -294,7 +304,9 @@ fn a_repeated_request_for_the_first_or_last_supplied_block_is_answered_without_t
     let last = get_block(1, 64, 2);
     assert!(say(&mut node, T0, "peer", &last).1.is_empty());
     events(&mut node);
-    node.supply(T0, source, 64, b"last", false).unwrap();
+    node.bodies()
+        .supply(T0, source, 64, b"last", false)
+        .unwrap();
     let answer = sent(&mut node);
     assert_eq!(closed(&events(&mut node)), [source]);
     assert_eq!(MessageRef::parse(&answer[0]).unwrap().payload(), b"last");
@@ -312,7 +324,9 @@ fn a_source_is_in_use_when_it_is_supplied() {
     let source = asked(&mut node, T0, &wire(get("x"), 1));
     let later = T0 + Duration::from_secs(100);
     node.handle_timeout(later);
-    node.supply(later, source, 0, &body(64), true).unwrap();
+    node.bodies()
+        .supply(later, source, 0, &body(64), true)
+        .unwrap();
     events(&mut node);
     let lifetime = node.config().transmission.exchange_lifetime();
     node.handle_timeout(later + lifetime - Duration::from_millis(1));

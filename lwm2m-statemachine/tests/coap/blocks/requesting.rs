@@ -194,7 +194,7 @@ fn a_body_of_more_blocks_than_can_be_numbered_is_refused() {
             Err(SendError::Invalid(InvalidSend::TooLarge)),
         ),
     ] {
-        let source = node.source(Some(length));
+        let source = node.bodies().source(Some(length));
         let put = request(Method::Put, "x", b"");
         let options = RequestOptions::default();
         let sent = node.request(T0, "peer", (put, source), options);

@@ -230,7 +230,7 @@ fn a_notification_over_sms_comes_in_blocks_that_fit() {
         .notify(pair.now, "client", token, message, options)
         .unwrap();
     pair.talk();
-    let source = pair.server.source(Some(400));
+    let source = pair.server.bodies().source(Some(400));
     let mut message = MessageBuf::response(Code::CONTENT);
     message.observe(3).unwrap();
     pair.server
@@ -248,6 +248,7 @@ fn a_notification_over_sms_comes_in_blocks_that_fit() {
             let end = 400.min(offset + length);
             let block = body(400)[offset..end].to_vec();
             pair.server
+                .bodies()
                 .supply(pair.now, source, offset, &block, end < 400)
                 .unwrap();
             pair.talk();

@@ -45,10 +45,12 @@ fn supply(pair: &mut Pair, length: usize) -> usize {
                     let now = pair.now;
                     if pair
                         .client
+                        .bodies()
                         .supply(now, source, offset, block, more)
                         .is_err()
                     {
                         pair.server
+                            .bodies()
                             .supply(now, source, offset, block, more)
                             .unwrap();
                     }
@@ -70,7 +72,7 @@ fn supply(pair: &mut Pair, length: usize) -> usize {
 fn a_request_is_supplied_block_by_block() {
     for (length, size) in [(200, Some(200)), (128, None), (10, None), (0, None)] {
         let mut pair = uploading(length);
-        let source = pair.client.source(size);
+        let source = pair.client.bodies().source(size);
         let message = request(Method::Put, "x", b"");
         let id = pair
             .client
@@ -85,14 +87,14 @@ fn a_request_is_supplied_block_by_block() {
 #[test]
 fn only_the_block_that_is_wanted_is_taken() {
     let mut pair = uploading(100);
-    let source = pair.client.source(None);
+    let source = pair.client.bodies().source(None);
     let name = source.id();
     let message = request(Method::Put, "x", b"");
     pair.client
         .request(T0, "server", (message, source), RequestOptions::default())
         .unwrap();
     let supply = |pair: &mut Pair, name, offset, block: &[u8], more| {
-        pair.client.supply(T0, name, offset, block, more)
+        pair.client.bodies().supply(T0, name, offset, block, more)
     };
     let whole = body(100);
     let wrong = Err(SendError::Invalid(InvalidSend::BlockNotWanted));
@@ -116,7 +118,7 @@ fn only_the_block_that_is_wanted_is_taken() {
 fn the_source_of_a_request_is_closed_when_the_response_begins() {
     let mut pair = Pair::serving(64, 64, |_, got| response(Code::CHANGED, got));
     pair.lose = Box::new(|line| line.contains("2:1/0/64"));
-    let source = pair.client.source(Some(100));
+    let source = pair.client.bodies().source(Some(100));
     let name = source.id();
     let message = request(Method::Post, "x", b"");
     let options = RequestOptions::default();
@@ -125,9 +127,13 @@ fn the_source_of_a_request_is_closed_when_the_response_begins() {
         .unwrap();
     let whole = body(100);
     pair.talk();
-    pair.client.supply(T0, name, 0, &whole[..64], true).unwrap();
+    pair.client
+        .bodies()
+        .supply(T0, name, 0, &whole[..64], true)
+        .unwrap();
     pair.talk();
     pair.client
+        .bodies()
         .supply(T0, name, 64, &whole[64..], false)
         .unwrap();
     pair.talk();
@@ -141,12 +147,12 @@ fn a_supplied_block_waits_for_its_response_and_no_longer_for_the_application() {
     let mut config = config(1, 64);
     config.transfer_lifetime = Some(Duration::from_secs(10));
     let mut node = Node::new(config);
-    let source = node.source(Some(5));
+    let source = node.bodies().source(Some(5));
     let name = source.id();
     let message = request(Method::Put, "x", b"");
     node.request(T0, "peer", (message, source), RequestOptions::default())
         .unwrap();
-    node.supply(T0, name, 0, b"hello", false).unwrap();
+    node.bodies().supply(T0, name, 0, b"hello", false).unwrap();
     let asked = sent(&mut node).remove(0);
     let read = MessageRef::parse(&asked).unwrap();
     let [high, low] = read.message_id().to_be_bytes();
@@ -166,16 +172,19 @@ fn a_supplied_block_waits_for_its_response_and_no_longer_for_the_application() {
 #[test]
 fn a_request_that_cannot_be_supplied_fails() {
     let mut pair = uploading(100);
-    let source = pair.client.source(None);
+    let source = pair.client.bodies().source(None);
     let name = source.id();
     let message = request(Method::Put, "x", b"");
     let id = pair
         .client
         .request(T0, "server", (message, source), RequestOptions::default())
         .unwrap();
-    pair.client.supply(T0, name, 0, &body(64), true).unwrap();
+    pair.client
+        .bodies()
+        .supply(T0, name, 0, &body(64), true)
+        .unwrap();
     pair.talk();
-    pair.client.abort(T0, name);
+    pair.client.bodies().abort(T0, name);
     pair.talk();
     assert_eq!(pair.told, [Told::Failed(id, FailureReason::Aborted)]);
     assert!(matches!(pair.events.last(), Some(Event::SourceClosed { source }) if *source == name));
@@ -191,7 +200,7 @@ fn requests_that_are_not_supplied_fail_in_the_order_in_which_they_were_made() {
     // The second peer was known before the first one.
     node.ping(T0, "second", Channel::Udp).unwrap();
     let asked = ["first", "second"].map(|to| {
-        let source = node.source(None);
+        let source = node.bodies().source(None);
         let message = request(Method::Put, "x", b"");
         node.request(T0, to, (message, source), RequestOptions::default())
             .unwrap()
@@ -213,7 +222,7 @@ fn downloading(client: usize, server: usize, size: Option<u32>) -> Pair {
         let Incoming::Request { responder, .. } = incoming else {
             panic!("{incoming:?}");
         };
-        let source = server.source(size);
+        let source = server.bodies().source(size);
         server
             .respond(now, responder, (response(Code::CONTENT, b""), source))
             .unwrap();
@@ -268,12 +277,14 @@ fn any_block_of_a_source_can_be_asked_for_alone() {
     let (source, offset, length) = ask_for(&mut pair, 3, 1);
     assert_eq!((offset, length), (192, 64));
     pair.server
+        .bodies()
         .supply(T0, source, offset, &whole[192..256], true)
         .unwrap();
     assert_eq!(words(&sent(&mut pair.server)[0]), "ACK 2.05 2:3/1/64");
     let (again, offset, _) = ask_for(&mut pair, 1, 2);
     assert_eq!((again, offset), (source, 64));
     pair.server
+        .bodies()
         .supply(T0, source, offset, &whole[64..128], true)
         .unwrap();
     let said = sent(&mut pair.server);
@@ -283,7 +294,10 @@ fn any_block_of_a_source_can_be_asked_for_alone() {
     );
     // Beyond its end there is nothing.
     let (_, offset, _) = ask_for(&mut pair, 9, 3);
-    pair.server.supply(T0, source, offset, b"", false).unwrap();
+    pair.server
+        .bodies()
+        .supply(T0, source, offset, b"", false)
+        .unwrap();
     assert_eq!(words(&sent(&mut pair.server)[0]), "ACK 4.00");
 }
 
@@ -295,7 +309,7 @@ fn a_response_that_cannot_be_supplied_is_answered_5_00() {
     let Some(Event::BlockWanted { source, .. }) = pair.events.pop() else {
         panic!("nothing is wanted");
     };
-    pair.server.abort(T0, source);
+    pair.server.bodies().abort(T0, source);
     pair.talk();
     assert_eq!(
         pair.told,
@@ -314,7 +328,10 @@ fn a_source_that_nobody_asks_for_any_more_is_closed() {
         serve(server, T0, incoming);
     });
     let (source, ..) = wanted(&mut pair).unwrap();
-    pair.server.supply(T0, source, 0, &body(64), true).unwrap();
+    pair.server
+        .bodies()
+        .supply(T0, source, 0, &body(64), true)
+        .unwrap();
     pair.run_to_rest();
     assert!(matches!(
         pair.events[..],
@@ -333,7 +350,7 @@ fn a_dropped_peer_closes_its_sources() {
         Some(Event::SourceClosed { .. })
     ));
     assert!(pair.server.is_idle(), "{:?}", pair.server.usage());
-    let source = pair.client.source(None);
+    let source = pair.client.bodies().source(None);
     let message: MessageBuf = request(Method::Put, "x", b"");
     pair.client
         .request(T0, "server", (message, source), RequestOptions::default())
@@ -358,7 +375,7 @@ fn a_request_that_is_never_supplied_fails_in_time() {
             client.transfer_lifetime = configured;
             pair.client = Node::new(client);
             let requests = [(); 2].map(|()| {
-                let source = pair.client.source(None);
+                let source = pair.client.bodies().source(None);
                 let name = source.id();
                 let message = request(Method::Put, "x", b"");
                 let options = RequestOptions::default();
@@ -370,7 +387,10 @@ fn a_request_that_is_never_supplied_fails_in_time() {
             });
             if supplied > 0 {
                 let first = requests[0].1;
-                pair.client.supply(T0, first, 0, &body(64), true).unwrap();
+                pair.client
+                    .bodies()
+                    .supply(T0, first, 0, &body(64), true)
+                    .unwrap();
             }
             let mut ends = Vec::new();
             for _ in 0..100 {
@@ -472,6 +492,7 @@ fn readers_of_one_source_do_not_disturb_each_other() {
         let end = whole.len().min(64 * number + 64);
         let (block, more) = (&whole[64 * number..end], end < whole.len());
         pair.server
+            .bodies()
             .supply(T0, source, 64 * number, block, more)
             .unwrap();
         let said = sent(&mut pair.server);
@@ -523,6 +544,7 @@ fn a_repeated_request_for_a_supplied_block_is_answered_alike() {
         assert_eq!((offset, length), (64 * number, 64));
         assert!(wanted(pair).is_none());
         pair.server
+            .bodies()
             .supply(T0, source, offset, &whole[offset..offset + 64], true)
             .unwrap();
         sent(&mut pair.server)
@@ -538,6 +560,6 @@ fn a_repeated_request_for_a_supplied_block_is_answered_alike() {
     // If it can't be supplied again, the client gets an error.
     ask_for(&mut pair, &request(1, 2));
     let (source, ..) = wanted(&mut pair).unwrap();
-    pair.server.abort(T0, source);
+    pair.server.bodies().abort(T0, source);
     assert_eq!(words(&sent(&mut pair.server)[0]), "ACK 5.00");
 }

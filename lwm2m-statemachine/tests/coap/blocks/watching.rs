@@ -70,7 +70,7 @@ impl Observed {
     }
 
     fn watch(&mut self) -> bool {
-        self.node.watch_body(&PEER, self.resource)
+        self.node.bodies().watch(&PEER, self.resource)
     }
 
     /// A block is asked for. The application would answer with this body.

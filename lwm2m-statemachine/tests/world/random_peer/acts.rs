@@ -114,7 +114,7 @@ impl RandomPeer {
             if self.random.chance(0.3) {
                 self.count("request from a source");
                 let size = self.random.chance(0.5).then_some(body.len() as u32);
-                let source = node.source(size);
+                let source = node.bodies().source(size);
                 let source_id = source.id();
                 self.sources.insert(source_id, body);
                 let id = node.request(now, peer, (message, source), options);

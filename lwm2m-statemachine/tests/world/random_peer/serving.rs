@@ -146,7 +146,7 @@ impl RandomPeer {
         if self.random.chance(0.2) {
             self.count("answer from a source");
             let size = self.random.chance(0.5).then_some(body.len() as u32);
-            let source = node.source(size);
+            let source = node.bodies().source(size);
             self.sources.insert(source.id(), body);
             node.respond(now, responder, (message, source)).unwrap();
             return;
@@ -255,7 +255,7 @@ impl RandomPeer {
     ) {
         if self.random.chance(0.02) {
             self.count("source aborted");
-            node.abort(now, source);
+            node.bodies().abort(now, source);
             return;
         }
         if !self.does_everything() && self.random.chance(0.01) {
@@ -267,7 +267,10 @@ impl RandomPeer {
         let start = offset.min(body.len());
         let end = body.len().min(start + length);
         let block = body[start..end].to_vec();
-        match node.supply(now, source, offset, &block, end < body.len()) {
+        match node
+            .bodies()
+            .supply(now, source, offset, &block, end < body.len())
+        {
             Ok(()) => {}
             // Another body has replaced it, or nobody wants it any more.
             Err(SendError::NoSource) => self.count("block supplied for nothing"),
@@ -352,7 +355,7 @@ impl RandomPeer {
                 let answers = &mut self.book.borrow_mut().answers;
                 answers.insert(number, observer.number);
                 if !observer.small && self.random.chance(0.3) {
-                    let supplied = node.source(Some(body.len() as u32));
+                    let supplied = node.bodies().source(Some(body.len() as u32));
                     self.sources.insert(supplied.id(), body);
                     source = Some(supplied);
                 } else {

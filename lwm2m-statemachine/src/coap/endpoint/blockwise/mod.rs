@@ -240,7 +240,7 @@ impl BlockWise {
     /// requested.
     pub(super) fn notification_not_sent(&mut self, body: BodyKey) {
         let steps = &mut self.steps;
-        self.serving.forget(body, ServingEnd::NoRoom, steps);
+        self.serving.not_sent(body, steps);
     }
 
     /// Whether a body of this resource is kept for a peer. If so, a step reports its end.

@@ -109,8 +109,18 @@ impl Serving {
     /// A receiver of a body fetches no more of it: without another one it goes.
     pub(super) fn abandon(&mut self, peer: PeerIndex, resource: Resource, steps: &mut Steps) {
         let key = BodyKey::new(peer, resource.key);
+        self.bodies.unwatch(key);
         if self.bodies.abandon(key) {
             self.bodies.forget(key, ServingEnd::Unwanted, steps);
+        }
+    }
+
+    /// The first block of a body wasn't sent: its receiver requests no others.
+    pub(super) fn not_sent(&mut self, key: BodyKey, steps: &mut Steps) {
+        if self.bodies.is_shared(key) {
+            self.bodies.abandon(key);
+        } else {
+            self.forget(key, ServingEnd::NoRoom, steps);
         }
     }
 

@@ -433,7 +433,7 @@ impl ServedBodies {
             return false;
         };
         body.readers = body.readers.saturating_add(1);
-        body.begun = now;
+        // Not `begun`: transfers that were given up would keep it for ever.
         self.prolong(now, key, later);
         true
     }
@@ -447,6 +447,18 @@ impl ServedBodies {
         // Who watches it waits for one reader, not for all.
         tell_released(key.peer, body.watched.take(), ServingEnd::Served, steps);
         body.readers == 0
+    }
+
+    /// Whether a body has several readers.
+    pub(super) fn is_shared(&self, key: BodyKey) -> bool {
+        self.get(key).is_some_and(|body| body.readers > 1)
+    }
+
+    /// Whoever watched a body knows of its end.
+    pub(super) fn unwatch(&mut self, key: BodyKey) {
+        if let Some(body) = self.bodies.get_mut(&key) {
+            body.watched = None;
+        }
     }
 
     /// A reader of a body reads no more of it. Returns whether it was the last one.
