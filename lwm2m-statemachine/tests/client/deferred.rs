@@ -859,6 +859,25 @@ fn an_observation_ends_with_a_first_answer_that_fails() {
     }
 }
 
+/// The first answer may go with the link: on the return the server hears of the value.
+#[test]
+fn a_first_answer_that_was_under_way_when_the_client_went_offline_is_made_up_for() {
+    let mut bench = bench();
+    observes_late(&mut bench, b"o");
+    let answer = bench.sent();
+    assert_eq!(answer.kind(), MessageType::Confirmable);
+    bench.client.go_offline(bench.now);
+    bench.pass(Duration::from_secs(5));
+    assert!(bench.all_sent().is_empty());
+    bench.client.go_online(bench.now);
+    let update = bench.sent();
+    bench.answer(&update, MessageBuf::response(Code::CHANGED));
+    bench.pass(Duration::from_secs(1));
+    let told = bench.sent();
+    assert_eq!(told.message().token().as_bytes(), b"o");
+    assert!(told.message().observe().is_some());
+}
+
 /// RFC 7641 §3.6, §4.1: a later observation may have the token of one whose answer fails.
 #[test]
 fn a_first_answer_that_fails_ends_no_later_observation() {

@@ -228,7 +228,12 @@ impl Reporting {
         (notification, reason): (NotificationId, FailureReason),
     ) {
         if matches!(reason, FailureReason::Reset | FailureReason::Timeout) {
-            self.rejected(context, account, token, notification);
+            return self.rejected(context, account, token, notification);
+        }
+        let id = self.table.find(account, token);
+        if let Some(id) = id.filter(|id| self.has_sent(*id, notification)) {
+            // The server has no value yet.
+            self.again(context, account, Some(id));
         }
     }
 
