@@ -84,9 +84,9 @@ pub trait Object: Any + Send {
 
     /// The Object that this one is built on, if any, such as a [`Store`](crate::Store) that has its
     /// values. It decides what this one doesn't override: which Object Instances and Resources there are,
-    /// whether servers [manage](Self::is_managed) them, what they [begin with](Self::initial), what can be
-    /// [changed](Self::prepare), and what is saved. Override [`base_mut`](Self::base_mut), too, else nothing
-    /// is restored.
+    /// whether servers [manage](Self::is_managed) them, what can be [changed](Self::prepare), and what is
+    /// saved. Override [`base_mut`](Self::base_mut), too, else nothing is restored. What Object Instances
+    /// [begin with](Self::initial) isn't the base's: this one may have values of its own.
     fn base(&self) -> Option<&dyn Object> {
         None
     }
@@ -219,7 +219,8 @@ pub trait Object: Any + Send {
     /// `None`, the default, says that such Resources have values as soon as the Object Instance is
     /// there.
     fn initial(&self, instance: InstanceId) -> Option<Vec<Change>> {
-        self.base()?.initial(instance)
+        let _ = instance;
+        None
     }
 
     /// Whether [`apply`](Self::apply) would succeed. This is the first phase of a commit; nothing
