@@ -360,16 +360,18 @@ impl Queue {
             let (covered, rest): (Vec<_>, _) = counted.iter().partition(|path| told.covers(**path));
             add_paths(&mut told.counted, covered);
             counted = rest;
+            if counted.is_empty() {
+                return true;
+            }
         }
         self.owe(observation, counted);
         true
     }
 
-    /// What had counted for a notification that is gone is told later.
+    /// What had counted for a notification that is gone is told later; also if nothing had, as it was due
+    /// after the Maximum Period.
     fn owe(&mut self, observation: ObservationId, counted: Vec<Path>) {
-        if !counted.is_empty() {
-            add_paths(self.owed.entry(observation).or_default(), counted);
-        }
+        add_paths(self.owed.entry(observation).or_default(), counted);
     }
 
     fn keep(&mut self, keep: impl Fn(&StoredNotification) -> bool) {
