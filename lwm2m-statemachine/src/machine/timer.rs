@@ -100,6 +100,7 @@ impl<K: Copy + Ord> TimerQueue<K> {
 
     /// Takes the first key like [`pop_due`](Self::pop_due), if it is due at `now` and wanted. Otherwise
     /// the loop goes on.
+    #[cfg(feature = "client")]
     pub(crate) fn pop_due_if(
         &mut self,
         now: Instant,
@@ -170,6 +171,7 @@ mod tests {
         assert!(queue.is_empty());
     }
 
+    #[cfg(feature = "client")]
     #[test]
     fn a_key_is_taken_only_if_it_is_the_next_one_and_wanted() {
         let at = Instant::from_millis;
