@@ -16,6 +16,7 @@ mod connections;
 mod corners;
 mod kept_answers;
 mod message_layer;
+mod moving;
 mod observe;
 mod observers;
 mod remembered;

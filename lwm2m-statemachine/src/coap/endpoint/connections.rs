@@ -2,8 +2,8 @@
 
 use lwm2m_core::Instant;
 
-use super::machine::Endpoint;
-use crate::machine::Peer;
+use super::{event::RequestId, exchanges::RestoreError, machine::Endpoint};
+use crate::machine::{Channel, Peer};
 
 impl<P: Peer> Endpoint<P> {
     /// Removes a peer and all its state. Every request and confirmable notification to it that has
@@ -31,6 +31,35 @@ impl<P: Peer> Endpoint<P> {
         if let Some(peer) = self.layers.messages.find(peer) {
             self.layers.close_peer(now, peer);
         }
+    }
+
+    /// To be called when the secure session with a peer has ended, for good: the peer won't be heard
+    /// under this name again.
+    ///
+    /// Everything pending ends as with [`drop_peer`](Self::drop_peer), and records are dropped. Only
+    /// observations that have begun stay. They can be [moved](Self::move_observation) to the next
+    /// session; until then the name of the peer and its message ids are kept for them.
+    pub fn end_session(&mut self, now: Instant, peer: &P) {
+        if let Some(peer) = self.layers.messages.find(peer) {
+            self.layers.end_session(now, peer);
+        }
+    }
+
+    /// Moves an observation to another peer: the same device, in a new session or at another address.
+    /// Its notifications are expected from there, and its request id and token stay. The order of
+    /// notifications goes on (RFC 7641 §3.4): an older one isn't newer because it comes from there.
+    ///
+    /// If the blocks of a notification were still arriving,
+    /// [`Event::NotificationLost`](super::Event::NotificationLost) follows. After an error the
+    /// observation is where it was; unless that event says that it is over.
+    pub fn move_observation(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        to: P,
+        channel: Channel,
+    ) -> Result<(), RestoreError> {
+        self.layers.move_observation(now, request.0, (to, channel))
     }
 
     /// Renames a peer and keeps its state. Drain [`poll_transmit`](Self::poll_transmit) and

@@ -8,7 +8,7 @@ use super::{
     arriving::Arrival,
     config::Config,
     deadline::Deadline,
-    event::{DatagramError, Event, Incoming},
+    event::{DatagramError, Event, Incoming, RequestId},
     layers::Layers,
     usage::Usage,
 };
@@ -89,6 +89,23 @@ impl<P: Peer> Endpoint<P> {
         now: Instant,
         datagram: &Datagram<'d, P>,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
+        self.receive_following(now, datagram, &mut |_| false)
+    }
+
+    /// Processes a datagram like [`receive`](Self::receive), for peers that may come back under
+    /// another name, such as devices with a new secure session.
+    ///
+    /// A notification whose token the sender was not asked with would be rejected, which ends the
+    /// observation (RFC 7641 §3.6). If it is the token of an observation of another peer, `follows`
+    /// is asked first: it returns whether the sender is the device that is observed, as the
+    /// transport has proved. Then the notification is taken, and the observation
+    /// [moves](Self::move_observation) to the sender, unless a newer one has arrived before.
+    pub fn receive_following<'d>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'d, P>,
+        follows: &mut dyn FnMut(RequestId) -> bool,
+    ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let layers = &mut self.layers;
         layers.expire(now);
         let message = match MessageRef::parse(datagram.payload) {
@@ -125,7 +142,7 @@ impl<P: Peer> Endpoint<P> {
                 Ok(None)
             }
             (MessageType::Reset, _) => Err(misplaced),
-            (_, CodeKind::Response) => arrival.response(message),
+            (_, CodeKind::Response) => arrival.response(message, follows),
             (MessageType::Confirmable, _) => {
                 arrival
                     .layers

@@ -9,7 +9,9 @@ use super::{
     blockwise::{ResponseStep, SentRequest, is_in_blocks},
     event::{Body, DatagramError, FailureReason, Incoming, RequestId},
     exchanges::{Exchanges, Kind},
+    keys::PeerIndex,
     layers::transfer_mode,
+    table::Key,
 };
 use crate::{
     coap::{
@@ -25,10 +27,12 @@ const UNDERSTOOD: OptionSet = OptionSet::NONE
     .with(OptionNumber::BLOCK1);
 
 impl<'d, P: Peer> Arrival<'_, 'd, P> {
-    /// A response.
+    /// A response. `follows` decides about a notification of another peer's observation: see
+    /// [`Endpoint::receive_following`](super::Endpoint::receive_following).
     pub(super) fn response(
         &mut self,
         message: MessageRef<'d>,
+        follows: &mut dyn FnMut(RequestId) -> bool,
     ) -> Result<Option<Incoming<'d>>, DatagramError> {
         let datagram = self.datagram;
         let peer = self.layers.messages.find(&datagram.from);
@@ -54,17 +58,54 @@ impl<'d, P: Peer> Arrival<'_, 'd, P> {
         }
         let requests = &layers.exchanges.requests;
         let found = peer.and_then(|peer| Some((peer, requests.find(peer, message.token())?)));
-        let Some((peer, key)) = found else {
-            layers.messages.reject(datagram, message.message_id());
-            return Err(DatagramError::Unmatched);
+        let (peer, key) = match found {
+            Some((peer, key)) => (peer, Some(key)),
+            None => self.moved(&message, follows)?,
         };
+        let layers = &mut *self.layers;
         layers.messages.record_response(now, peer, &message);
         if confirmable {
             let to = datagram.from.clone();
             let message_id = message.message_id();
             layers.messages.send_acknowledgement(to, message_id);
         }
-        Ok(self.deliver(SentRequest { peer, request: key }, message))
+        Ok(key.and_then(|request| self.deliver(SentRequest { peer, request }, message)))
+    }
+
+    /// The sender of a response that matches none of its requests, if it is a notification of an
+    /// observation of another peer that follows it here. The observation has moved, unless the
+    /// notification is not newer than those before.
+    fn moved(
+        &mut self,
+        message: &MessageRef<'d>,
+        follows: &mut dyn FnMut(RequestId) -> bool,
+    ) -> Result<(PeerIndex, Option<Key>), DatagramError> {
+        let (layers, now, datagram) = (&mut *self.layers, self.now, self.datagram);
+        let found = layers
+            .exchanges
+            .requests
+            .find_observation(message.token())
+            .filter(|key| follows(RequestId(*key)));
+        let Some(key) = found else {
+            layers.messages.reject(datagram, message.message_id());
+            return Err(DatagramError::Unmatched);
+        };
+        // Without room it is neither acknowledged nor rejected: a confirmable one comes again.
+        let peer = layers
+            .enter_for_request(now, datagram.from.clone())
+            .map_err(|_| DatagramError::Overload)?;
+        let sequence = message.observe().filter(|_| message.code().is_success());
+        if !layers.exchanges.requests.is_newer(now, key, sequence) {
+            return Ok((peer, None));
+        }
+        if let Some(of) = layers.sent_request(key) {
+            // The blocks of an older answer are no longer useful.
+            layers.end_transfer(now, of);
+        }
+        let requests = &mut layers.exchanges.requests;
+        let to = (peer, datagram.channel);
+        requests.move_to(now, &mut layers.messages, key, to);
+        Ok((peer, Some(key)))
     }
 
     /// A response in the acknowledgement of its request.

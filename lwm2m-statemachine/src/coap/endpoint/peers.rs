@@ -4,13 +4,13 @@ use lwm2m_core::Instant;
 
 use super::{
     event::{FailureReason, Overload},
-    exchanges::OpenExchange,
+    exchanges::{Observations, OpenExchange, Requests, RestoreError},
     keys::PeerIndex,
     layers::Layers,
     messages::Transmission,
     table::Key,
 };
-use crate::machine::Peer;
+use crate::machine::{Channel, Peer};
 
 impl<P: Peer> Layers<P> {
     /// The peer with this name, added if it is new; `None` if there is no room. Strangers don't
@@ -55,18 +55,76 @@ impl<P: Peer> Layers<P> {
 
     /// Removes a peer and all its state.
     pub(super) fn forget_peer(&mut self, now: Instant, peer: PeerIndex) {
-        self.end_exchanges(now, peer, |_, _| {});
+        self.forget_exchanges(now, peer, Observations::End);
+        self.messages.forget_peer(peer);
+    }
+
+    /// Removes a peer and all its state but the observations that have begun, and the peer if there
+    /// are none.
+    pub(super) fn end_session(&mut self, now: Instant, peer: PeerIndex) {
+        self.forget_exchanges(now, peer, Observations::Stay);
+        let exchanges = self.messages.exchanges(peer);
+        if exchanges.is_none_or(|exchanges| exchanges.requests.is_empty()) {
+            self.messages.forget_peer(peer);
+        } else {
+            self.messages.forget_records(peer);
+        }
+    }
+
+    /// Moves an observation to another peer, on this channel. If the blocks of its newest answer are
+    /// still arriving, they are lost.
+    pub(super) fn move_observation(
+        &mut self,
+        now: Instant,
+        key: Key,
+        (to, channel): (P, Channel),
+    ) -> Result<(), RestoreError> {
+        let is_begun =
+            |requests: &Requests| requests.get(key).is_some_and(|one| one.kind.is_begun());
+        let requests = &self.exchanges.requests;
+        let of = self.sent_request(key).filter(|_| is_begun(requests));
+        let of = of.ok_or(RestoreError::NotAnObservation)?;
+        let is_there = self.messages.find(&to) == Some(of.peer);
+        if !is_there && self.has_token_of(&to, key) {
+            return Err(RestoreError::TokenInUse);
+        }
+        let mut peer = of.peer;
+        if !is_there {
+            peer = self.enter_for_request(now, to)?;
+            if self.blockwise.has_transfer(of) {
+                self.transfer_failed(now, key, FailureReason::PeerDropped);
+            }
+        }
+        let requests = &mut self.exchanges.requests;
+        if !is_begun(requests) {
+            self.messages.release(peer);
+            return Err(RestoreError::NotAnObservation);
+        }
+        requests.move_to(now, &mut self.messages, key, (peer, channel));
+        Ok(())
+    }
+
+    /// Whether another request to this peer has the token of this one.
+    fn has_token_of(&self, to: &P, key: Key) -> bool {
+        let requests = &self.exchanges.requests;
+        let token = requests.get(key).map(|request| request.token);
+        let both = self.messages.find(to).zip(token);
+        both.is_some_and(|(peer, token)| requests.find(peer, token).is_some())
+    }
+
+    /// Ends all exchanges with a peer, and forgets its notifications and bodies.
+    fn forget_exchanges(&mut self, now: Instant, peer: PeerIndex, observations: Observations) {
+        self.end_exchanges(now, peer, observations, |_, _| {});
         let (exchanges, mut below) = self.exchanges();
         let notifications = &mut exchanges.notifications;
         notifications.forget_peer(now, &mut below, peer);
         self.forget_bodies(now, peer);
-        self.messages.forget_peer(peer);
     }
 
     /// Ends everything pending with a peer. Records of requests that must not be processed again
     /// are kept, and the message ids of notifications: a Reset may still arrive.
     pub(super) fn close_peer(&mut self, now: Instant, peer: PeerIndex) {
-        self.end_exchanges(now, peer, |layers, transmission| {
+        self.end_exchanges(now, peer, Observations::End, |layers, transmission| {
             let (exchanges, mut below) = layers.exchanges();
             let notifications = &mut exchanges.notifications;
             notifications.ended(now, &mut below, peer, transmission);
@@ -94,6 +152,7 @@ impl<P: Peer> Layers<P> {
         &mut self,
         now: Instant,
         peer: PeerIndex,
+        observations: Observations,
         ended: impl Fn(&mut Self, &Transmission),
     ) {
         let reason = FailureReason::PeerDropped;
@@ -102,7 +161,11 @@ impl<P: Peer> Layers<P> {
         for key in self.messages.take_waiting(peer).rev() {
             self.drop_transmission(now, peer, key, &ended);
         }
-        while let Some(open) = self.exchanges.first_open(&self.messages, peer) {
+        loop {
+            let open = self
+                .exchanges
+                .first_open(&self.messages, peer, observations);
+            let Some(open) = open else { break };
             match open {
                 OpenExchange::Request(key) => self.fail_request(now, key, reason),
                 OpenExchange::Transmission(key) => {

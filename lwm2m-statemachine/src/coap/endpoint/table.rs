@@ -151,12 +151,7 @@ impl<T> Table<T> {
             value,
         });
         let index = u32::try_from(index).unwrap_or(NONE);
-        match self.entry_mut(older) {
-            Some(entry) => entry.newer = index,
-            None => chain.oldest = index,
-        }
-        chain.newest = index;
-        chain.length = chain.length.saturating_add(1);
+        self.link(index, chain);
         Key { serial, index }
     }
 
@@ -164,19 +159,57 @@ impl<T> Table<T> {
     pub(super) fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<T> {
         self.get(key)?;
         let entry = self.entries.try_remove(key.index as usize)?;
-        match self.entry_mut(entry.older) {
-            Some(older) => older.newer = entry.newer,
-            None => chain.oldest = entry.newer,
-        }
-        match self.entry_mut(entry.newer) {
-            Some(newer) => newer.older = entry.older,
-            None => chain.newest = entry.older,
-        }
-        chain.length = chain.length.saturating_sub(1);
+        self.unlink((entry.older, entry.newer), chain);
         if self.entries.is_empty() && self.entries.capacity() > KEEP {
             self.entries = Slab::new();
         }
         Some(entry.value)
+    }
+
+    /// Moves an entry from the chain of its peer to the end of that of another one. Its handle stays
+    /// the same. Returns whether there is such an entry.
+    pub(super) fn move_to(
+        &mut self,
+        key: Key,
+        from: &mut Chain,
+        (peer, to): (PeerIndex, &mut Chain),
+    ) -> bool {
+        if self.get(key).is_none() {
+            return false;
+        }
+        let Some(entry) = self.entry_mut(key.index) else {
+            return false;
+        };
+        let neighbours = (entry.older, entry.newer);
+        self.unlink(neighbours, from);
+        if let Some(entry) = self.entry_mut(key.index) {
+            (entry.peer, entry.older, entry.newer) = (peer, to.newest, NONE);
+        }
+        self.link(key.index, to);
+        true
+    }
+
+    /// Takes an entry with these neighbours, `(older, newer)`, out of a chain.
+    fn unlink(&mut self, (older, newer): (u32, u32), chain: &mut Chain) {
+        match self.entry_mut(older) {
+            Some(older) => older.newer = newer,
+            None => chain.oldest = newer,
+        }
+        match self.entry_mut(newer) {
+            Some(newer) => newer.older = older,
+            None => chain.newest = older,
+        }
+        chain.length = chain.length.saturating_sub(1);
+    }
+
+    /// Puts an entry, whose older neighbour is the newest one of a chain, at the end of it.
+    fn link(&mut self, index: u32, chain: &mut Chain) {
+        match self.entry_mut(chain.newest) {
+            Some(entry) => entry.newer = index,
+            None => chain.oldest = index,
+        }
+        chain.newest = index;
+        chain.length = chain.length.saturating_add(1);
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&T> {
@@ -270,6 +303,32 @@ mod tests {
         assert!(a.is_empty());
         assert_eq!(values(&table, b), ['b']);
         assert_eq!((table.peer(b1), table.len()), (Some(PeerIndex(2)), 1));
+    }
+
+    #[test]
+    fn an_entry_moves_to_another_peer_under_its_handle() {
+        let mut table = Table::default();
+        let (mut a, mut b) = (Chain::default(), Chain::default());
+        let [a1, a2, a3] = ['a', 'b', 'c'].map(|value| table.insert(PeerIndex(1), &mut a, value));
+        let b1 = table.insert(PeerIndex(2), &mut b, 'd');
+        let values = |table: &Table<char>, chain| {
+            table.of(chain).map(|(_, value)| *value).collect::<Vec<_>>()
+        };
+        // From the middle, from the beginning, and the last one.
+        for (key, left, right) in [
+            (a2, &['a', 'c'][..], &['d', 'b'][..]),
+            (a1, &['c'], &['d', 'b', 'a']),
+            (a3, &[], &['d', 'b', 'a', 'c']),
+        ] {
+            assert!(table.move_to(key, &mut a, (PeerIndex(2), &mut b)));
+            assert_eq!((&*values(&table, a), &*values(&table, b)), (left, right));
+            assert_eq!(table.peer(key), Some(PeerIndex(2)));
+            assert_eq!((a.len(), b.len()), (left.len(), right.len()));
+        }
+        assert!(a.is_empty() && table.oldest(b) == Some(b1));
+        assert_eq!(table.remove(a1, &mut b), Some('a'));
+        assert!(!table.move_to(a1, &mut b, (PeerIndex(1), &mut a)));
+        assert_eq!(values(&table, b), ['d', 'b', 'c']);
     }
 
     #[test]

@@ -35,6 +35,14 @@ pub(crate) enum OpenExchange {
     Transmission(Key),
 }
 
+/// What becomes of the observations of a peer, once they have begun, when everything pending with it
+/// is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Observations {
+    End,
+    Stay,
+}
+
 impl Exchanges {
     pub(crate) fn new(config: &Config, token_keys: KeyedState) -> Self {
         Self {
@@ -147,9 +155,13 @@ impl Exchanges {
         &self,
         messages: &Messages<P>,
         peer: PeerIndex,
+        observations: Observations,
     ) -> Option<OpenExchange> {
         let requests = messages.exchanges(peer)?.requests;
-        let request = self.requests.oldest(requests);
+        let request = match observations {
+            Observations::End => self.requests.oldest(requests),
+            Observations::Stay => self.requests.oldest_passing(requests),
+        };
         request.map(OpenExchange::Request).or_else(|| {
             let transmission = messages.oldest_transmission(peer);
             transmission.map(OpenExchange::Transmission)

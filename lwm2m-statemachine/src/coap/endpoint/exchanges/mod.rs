@@ -25,8 +25,9 @@ mod tests;
 
 pub(super) use self::{
     below::Below,
-    layer::{Exchanges, OpenExchange},
+    layer::{Exchanges, Observations, OpenExchange},
     request_table::{Kind, Mode},
+    requests::Requests,
 };
 pub use self::{
     observer::Observer,

@@ -74,6 +74,11 @@ impl Kind {
         answered: false,
         over: false,
     };
+
+    /// Whether it is an observation that the application knows to have begun.
+    pub(crate) const fn is_begun(&self) -> bool {
+        matches!(self, Self::Observation { answered: true, .. })
+    }
 }
 
 /// How a request is sent, and the requests for its blocks.
@@ -139,12 +144,36 @@ impl RequestTable {
     }
 
     pub(super) fn find(&self, peer: PeerIndex, token: Token) -> Option<Key> {
-        let index = self.by_token.find(hash(self.keys, peer, token), |index| {
+        self.find_by(token, |owner, _| owner == peer)
+    }
+
+    /// The request with this token to any peer that fulfils this.
+    pub(super) fn find_by(
+        &self,
+        token: Token,
+        is_meant: impl Fn(PeerIndex, &Request) -> bool,
+    ) -> Option<Key> {
+        let index = self.by_token.find(hash(self.keys, token), |index| {
             self.table
                 .at(index)
-                .is_some_and(|(owner, request)| owner == peer && request.token == token)
+                .is_some_and(|(owner, request)| request.token == token && is_meant(owner, request))
         })?;
         self.table.key(index)
+    }
+
+    /// The requests of a chain, the oldest first.
+    pub(super) fn of(&self, chain: Chain) -> impl Iterator<Item = (Key, &Request)> {
+        self.table.of(chain)
+    }
+
+    /// Moves a request to another peer.
+    pub(super) fn move_to(
+        &mut self,
+        key: Key,
+        from: &mut Chain,
+        to: (PeerIndex, &mut Chain),
+    ) -> bool {
+        self.table.move_to(key, from, to)
     }
 
     pub(super) fn insert(&mut self, peer: PeerIndex, chain: &mut Chain, request: Request) -> Key {
@@ -152,22 +181,22 @@ impl RequestTable {
         let token = request.token;
         let key = self.table.insert(peer, chain, request);
         if named {
-            self.by_token
-                .insert(hash(self.keys, peer, token), key.index());
+            self.by_token.insert(hash(self.keys, token), key.index());
         }
         key
     }
 
     pub(super) fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Request> {
-        let peer = self.table.peer(key)?;
         let request = self.table.remove(key, chain)?;
-        let hash = hash(self.keys, peer, request.token);
+        let hash = hash(self.keys, request.token);
         self.by_token.remove(hash, key.index());
         Some(request)
     }
 }
 
-fn hash(keys: KeyedState, peer: PeerIndex, token: Token) -> u64 {
+/// Tokens are random, and no two requests have the same one, whatever their peers; so the peer isn't
+/// part of it, and a request that moves to another peer stays where it is.
+fn hash(keys: KeyedState, token: Token) -> u64 {
     let (bytes, length) = token.parts();
-    keys.hash_numbers(bytes, u64::from(peer) << 8 | u64::from(length))
+    keys.hash_numbers(bytes, length.into())
 }

@@ -74,7 +74,7 @@ impl Requests {
         message: MessageBuf,
         options: RequestOptions,
     ) -> Result<Key, SendError> {
-        let (token, kind) = (self.new_token(messages, peer), kind_of(&message));
+        let (token, kind) = (self.new_token(messages), kind_of(&message));
         let request = Request::new(token, kind, self.mode(options));
         let key = self.insert(now, messages, peer, request)?;
         self.dispatch(now, messages, key, message)?;
@@ -131,7 +131,7 @@ impl Requests {
         peer: PeerIndex,
         mode: Mode,
     ) -> Result<Key, SendError> {
-        let token = self.new_token(messages, peer);
+        let token = self.new_token(messages);
         let request = Request::new(token, Kind::Exchange, mode);
         self.insert(now, messages, peer, request)
     }
@@ -212,6 +212,59 @@ impl Requests {
         self.insert(now, messages, peer, observation)
     }
 
+    /// The observation with this token, of whichever peer.
+    pub(crate) fn find_observation(&self, token: Token) -> Option<Key> {
+        let is_meant = |_, request: &Request| matches!(request.kind, Kind::Observation { .. });
+        self.table.find_by(token, is_meant)
+    }
+
+    /// Whether an answer with this sequence number is newer than all that this observation had. One
+    /// without a number is its last, after which there is none.
+    pub(crate) fn is_newer(&self, now: Instant, key: Key, sequence: Option<u32>) -> bool {
+        match (self.get(key).map(|request| request.kind), sequence) {
+            (None, _) | (Some(Kind::Observation { over: true, .. }), _) => false,
+            (
+                Some(Kind::Observation {
+                    newest: Some(newest),
+                    ..
+                }),
+                Some(sequence),
+            ) => newest.is_before(sequence, now),
+            _ => true,
+        }
+    }
+
+    /// Moves an observation that takes a single exchange to another peer, on this channel. It keeps
+    /// its handle and its token, which no other request to that peer may have.
+    pub(crate) fn move_to<P: Peer>(
+        &mut self,
+        now: Instant,
+        messages: &mut Messages<P>,
+        key: Key,
+        (peer, channel): (PeerIndex, Channel),
+    ) {
+        self.arrived(now, messages, key);
+        if let Some(request) = self.table.get_mut(key) {
+            request.mode.channel = channel;
+        }
+        let Some(old) = self.peer(key).filter(|old| *old != peer) else {
+            return;
+        };
+        let from = messages.exchanges(old).map(|exchanges| exchanges.requests);
+        let Some(mut from) = from else {
+            return;
+        };
+        let Some(exchanges) = messages.start_exchange(now, peer) else {
+            return;
+        };
+        self.table
+            .move_to(key, &mut from, (peer, &mut exchanges.requests));
+        if let Some(exchanges) = messages.exchanges_mut(old) {
+            exchanges.requests = from;
+        }
+        messages.settle(now, old);
+    }
+
     /// Sends the request for a block of the body of this request, or of its response.
     pub(crate) fn send_block<P: Peer>(
         &mut self,
@@ -224,7 +277,7 @@ impl Requests {
             return Err(SendError::NotOpen);
         };
         let mode = request.mode;
-        let token = self.new_token(messages, peer);
+        let token = self.new_token(messages);
         let request = Request::new(token, Kind::Block { of }, mode);
         let key = self.insert(now, messages, peer, request)?;
         self.dispatch(now, messages, key, message)?;
@@ -236,11 +289,11 @@ impl Requests {
         Mode::new(options, self.response_timeout)
     }
 
-    /// A token that no other request to this peer uses.
-    fn new_token<P: Peer>(&self, messages: &mut Messages<P>, peer: PeerIndex) -> Token {
+    /// A token that no other request uses, to whichever peer: an observation may move to another.
+    fn new_token<P: Peer>(&self, messages: &mut Messages<P>) -> Token {
         loop {
             let token = Token::from_random(messages.random_and_records().0.next_u64());
-            if self.find(peer, token).is_none() {
+            if self.table.find_by(token, |_, _| true).is_none() {
                 return token;
             }
         }
@@ -352,6 +405,12 @@ impl Requests {
 
     pub(super) fn oldest(&self, chain: Chain) -> Option<Key> {
         self.table.oldest(chain)
+    }
+
+    /// The oldest request of a chain that isn't an observation which has begun.
+    pub(super) fn oldest_passing(&self, chain: Chain) -> Option<Key> {
+        let mut all = self.table.of(chain);
+        all.find_map(|(key, request)| (!request.kind.is_begun()).then_some(key))
     }
 
     /// Starts the response timeouts of non-confirmable requests that have been sent. Must be called

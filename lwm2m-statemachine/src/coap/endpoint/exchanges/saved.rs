@@ -53,11 +53,13 @@ pub struct SavedNewest {
     pub age: Duration,
 }
 
-/// Why an observation cannot be restored. The endpoint is unchanged.
+/// Why an observation cannot be restored, or cannot be
+/// [moved](crate::coap::Endpoint::move_observation).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// What was saved is not a request to observe (RFC 7641 §2).
+    /// What was saved is not a request to observe (RFC 7641 §2), or what is to be moved is no
+    /// observation that has begun.
     #[error("not a request to observe")]
     NotAnObservation,
     /// Another request to the peer, or another observation of it, uses the token.

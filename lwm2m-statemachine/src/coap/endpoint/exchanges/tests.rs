@@ -2,7 +2,7 @@
 
 use lwm2m_core::{Code, Instant, Method};
 
-use super::{Below, Exchanges, Kind};
+use super::{Below, Exchanges, Kind, Observations};
 use crate::{
     coap::{
         endpoint::{
@@ -108,7 +108,11 @@ fn a_request_is_found_by_its_token_until_it_is_removed() {
     let removed = rig.exchanges.requests.remove(T0, &mut rig.messages, key);
     assert!(removed.is_some_and(|request| request.message.is_some()));
     assert_eq!(rig.exchanges.requests.find(rig.peer, of), None);
-    assert_eq!(rig.exchanges.first_open(&rig.messages, rig.peer), None);
+    assert_eq!(
+        rig.exchanges
+            .first_open(&rig.messages, rig.peer, Observations::End),
+        None
+    );
 }
 
 #[test]

@@ -198,14 +198,19 @@ impl<P: Peer> Messages<P> {
 
     /// Removes a peer without pending exchanges or transfers.
     pub(crate) fn forget_peer(&mut self, peer: PeerIndex) {
+        self.sender.peers.stop_sending(peer);
+        self.forget_records(peer);
+        self.sender.peers.release(peer);
+    }
+
+    /// Forgets what was received from a peer.
+    pub(crate) fn forget_records(&mut self, peer: PeerIndex) {
         let peers = &mut self.sender.peers;
-        peers.stop_sending(peer);
         while let Some(state) = peers.get(peer)
             && let Some(key) = self.received.records.oldest(state.records)
         {
             self.received.forget(peers, key);
         }
-        peers.release(peer);
     }
 
     // Messages that were received.
