@@ -56,19 +56,12 @@ impl<P: Peer> Layers<P> {
     /// Removes a peer and all its state.
     pub(super) fn forget_peer(&mut self, now: Instant, peer: PeerIndex) {
         self.forget_exchanges(now, peer, Observations::End);
-        self.messages.forget_peer(peer);
     }
 
     /// Removes a peer and all its state but the observations that have begun, and the peer if there
     /// are none.
     pub(super) fn end_session(&mut self, now: Instant, peer: PeerIndex) {
         self.forget_exchanges(now, peer, Observations::Stay);
-        let exchanges = self.messages.exchanges(peer);
-        if exchanges.is_none_or(|exchanges| exchanges.requests.is_empty()) {
-            self.messages.forget_peer(peer);
-        } else {
-            self.messages.forget_records(peer);
-        }
     }
 
     /// Moves an observation to another peer, on this channel. If the blocks of its newest answer are
@@ -112,13 +105,14 @@ impl<P: Peer> Layers<P> {
         both.is_some_and(|(peer, token)| requests.find(peer, token).is_some())
     }
 
-    /// Ends all exchanges with a peer, and forgets its notifications and bodies.
+    /// Ends all exchanges with a peer and forgets everything else about it.
     fn forget_exchanges(&mut self, now: Instant, peer: PeerIndex, observations: Observations) {
         self.end_exchanges(now, peer, observations, |_, _| {});
         let (exchanges, mut below) = self.exchanges();
         let notifications = &mut exchanges.notifications;
         notifications.forget_peer(now, &mut below, peer);
         self.forget_bodies(now, peer);
+        self.messages.forget_peer(peer);
     }
 
     /// Ends everything pending with a peer. Records of requests that must not be processed again

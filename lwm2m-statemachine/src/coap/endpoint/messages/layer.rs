@@ -196,21 +196,21 @@ impl<P: Peer> Messages<P> {
         state.is_none_or(|state| state.records.is_empty())
     }
 
-    /// Removes a peer without pending exchanges or transfers.
+    /// Removes a peer without pending exchanges or transfers. If it has observations, they stay, and
+    /// the peer with its message ids.
     pub(crate) fn forget_peer(&mut self, peer: PeerIndex) {
-        self.sender.peers.stop_sending(peer);
-        self.forget_records(peer);
-        self.sender.peers.release(peer);
-    }
-
-    /// Forgets what was received from a peer.
-    pub(crate) fn forget_records(&mut self, peer: PeerIndex) {
+        let exchanges = self.exchanges(peer);
+        let is_observed = exchanges.is_some_and(|exchanges| !exchanges.requests.is_empty());
         let peers = &mut self.sender.peers;
+        if !is_observed {
+            peers.stop_sending(peer);
+        }
         while let Some(state) = peers.get(peer)
             && let Some(key) = self.received.records.oldest(state.records)
         {
             self.received.forget(peers, key);
         }
+        peers.release(peer);
     }
 
     // Messages that were received.
