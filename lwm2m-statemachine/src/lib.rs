@@ -129,7 +129,7 @@ pub use self::server::{
 };
 pub use self::{
     downlink::payload,
-    machine::{Channel, Datagram, Identity, Machine, Peer, TimerQueue, Transmit},
+    machine::{Channel, Datagram, Identity, IdentityTable, Machine, Peer, TimerQueue, Transmit},
 };
 
 /// The README's example is compiled.

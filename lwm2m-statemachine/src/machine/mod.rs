@@ -1,8 +1,9 @@
-//! What every machine of this crate stands on: the sans-IO contract, deadlines, and randomness from
-//! one seed. It knows nothing of CoAP or LwM2M.
+//! What every machine of this crate stands on: the sans-IO contract, proven identities, deadlines, and
+//! randomness from one seed. It knows nothing of CoAP or LwM2M.
 
 #[cfg(feature = "server")]
 mod handles;
+mod identities;
 mod random;
 mod timer;
 mod transport;
@@ -11,6 +12,7 @@ mod transport;
 pub(crate) use self::handles::HandleState;
 pub(crate) use self::random::{KeyedState, Random};
 pub use self::{
+    identities::IdentityTable,
     timer::TimerQueue,
     transport::{Channel, Datagram, Identity, Machine, Peer, Transmit},
 };

@@ -5,7 +5,10 @@ use core::{fmt, time::Duration};
 use lwm2m_core::EnablerVersions;
 use lwm2m_objects::Registry;
 
-use crate::{coap, machine::Identity};
+use crate::{
+    coap,
+    machine::{Identity, IdentityTable},
+};
 
 /// The configuration of a [`Server`](super::Server).
 #[derive(Clone)]
@@ -34,6 +37,10 @@ pub struct ServerConfig {
     /// Whether a proven identity may use an endpoint name (TS 7.1.5); [`identity_is_name`] by
     /// default. It isn't called in NoSec mode.
     pub identity_check: IdentityCheck,
+    /// Endpoint names that proven identities may use besides: the lookup table of TS 7.1.5. Empty by
+    /// default; [`Server::identities_mut`](super::Server::identities_mut) changes it later. If it alone
+    /// is to decide, let `identity_check` always return `false`.
+    pub identities: IdentityTable,
     /// Whether clients may register in NoSec mode. They may by default.
     pub no_sec: NoSec,
     /// How much longer than its Lifetime a registration lives without an Update; zero by default.
@@ -165,6 +172,7 @@ impl ServerConfig {
             versions: EnablerVersions::default(),
             unknown_parameters: UnknownParameters::default(),
             identity_check: identity_is_name,
+            identities: IdentityTable::default(),
             no_sec: NoSec::default(),
             grace: Duration::ZERO,
             bounds: ServerBounds::default(),
@@ -186,8 +194,8 @@ impl fmt::Debug for ServerConfig {
 }
 
 /// The equality match of TS 7.1.5: the PSK identity is the endpoint name, or the certificate has it
-/// among its names. A raw public key carries no name, so the application needs its own check. NoSec
-/// proves nothing.
+/// among its names. A raw public key carries no name, so it needs an entry in the
+/// [table](ServerConfig::identities). NoSec proves nothing.
 pub fn identity_is_name(identity: &Identity<'_>, endpoint_name: &str) -> bool {
     match identity {
         Identity::Psk(identity) => *identity == endpoint_name.as_bytes(),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     coap::{Endpoint, Usage},
-    machine::{Peer, Random},
+    machine::{IdentityTable, Peer, Random},
 };
 
 /// An LwM2M Server; see the [module](super) for the loop that drives it.
@@ -105,6 +105,17 @@ impl<P> Server<P> {
     /// then on.
     pub const fn registry_mut(&mut self) -> &mut Registry {
         &mut self.registry
+    }
+
+    /// Which endpoint names proven identities may use, besides those that
+    /// [`ServerConfig::identity_check`](super::ServerConfig::identity_check) allows (TS 7.1.5).
+    pub const fn identities(&self) -> &IdentityTable {
+        self.registrar.identities()
+    }
+
+    /// The same, to change it while the server runs.
+    pub const fn identities_mut(&mut self) -> &mut IdentityTable {
+        self.registrar.identities_mut()
     }
 
     /// The definitions of a client's Objects, in the versions that the client has.

@@ -8,6 +8,7 @@ mod codes;
 mod failures;
 mod formats;
 mod hostile;
+mod identities;
 mod object_versions;
 mod observations;
 mod operations;

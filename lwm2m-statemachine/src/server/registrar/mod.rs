@@ -49,7 +49,7 @@ pub use self::{
 use super::{config::ServerConfig, id::RegistrationId};
 use crate::{
     coap::{MessageBuf, MessageRef, OptionError, OptionNumber},
-    machine::{Peer, Random},
+    machine::{IdentityTable, Peer, Random},
 };
 
 /// How long a client that was refused because there is no room should wait, in seconds.
@@ -478,6 +478,14 @@ impl<P> Registrar<P> {
             policy: Policy::new(config),
             departures: Vec::new(),
         }
+    }
+
+    pub(super) const fn identities(&self) -> &IdentityTable {
+        &self.policy.identities
+    }
+
+    pub(super) const fn identities_mut(&mut self) -> &mut IdentityTable {
+        &mut self.policy.identities
     }
 
     pub(super) fn get(&self, id: RegistrationId) -> Option<&Registration<P>> {

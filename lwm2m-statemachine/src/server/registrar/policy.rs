@@ -8,7 +8,10 @@ use super::{
     objects::ObjectList, origin::Origin, parameters::GivenParameters, refusal::RefusalReason,
     registration::Registration,
 };
-use crate::server::config::{IdentityCheck, NoSec, ServerBounds, ServerConfig, UnknownParameters};
+use crate::{
+    machine::IdentityTable,
+    server::config::{IdentityCheck, NoSec, ServerBounds, ServerConfig, UnknownParameters},
+};
 
 /// What the application has decided about registrations.
 #[derive(Debug)]
@@ -17,6 +20,7 @@ pub(super) struct Policy {
     pub(super) bounds: ServerBounds,
     unknown_parameters: UnknownParameters,
     identity_check: IdentityCheck,
+    pub(super) identities: IdentityTable,
     no_sec: NoSec,
     grace: Duration,
 }
@@ -28,6 +32,7 @@ impl Policy {
             bounds: config.bounds,
             unknown_parameters: config.unknown_parameters,
             identity_check: config.identity_check,
+            identities: config.identities.clone(),
             no_sec: config.no_sec,
             grace: config.grace,
         }
@@ -40,7 +45,7 @@ impl Policy {
         name: &str,
     ) -> Result<(), RefusalReason> {
         match (origin.is_secure(), self.no_sec) {
-            (true, _) if (self.identity_check)(&origin.identity, name) => Ok(()),
+            (true, _) if self.may_use(origin, name) => Ok(()),
             (true, _) => Err(RefusalReason::Identity),
             (false, NoSec::Accept) => Ok(()),
             (false, NoSec::Only(may_register)) if may_register(name) => Ok(()),
@@ -48,17 +53,23 @@ impl Policy {
         }
     }
 
+    /// Whether the proven identity may use this name.
+    fn may_use<P>(&self, origin: &Origin<'_, P>, name: &str) -> bool {
+        let identity = &origin.identity;
+        (self.identity_check)(identity, name) || self.identities.allows(identity, name)
+    }
+
     /// Whether a request is from the client of this registration: it has a proven identity that may
     /// use the endpoint name, wherever it comes from; without one, it comes from where the client
-    /// registered.
+    /// registered. Whoever may use the name could register under it as well, so it needn't be the
+    /// identity of the Register: keys may be renewed.
     pub(super) fn is_client<P: PartialEq>(
         &self,
         origin: &Origin<'_, P>,
         registration: &Registration<P>,
     ) -> bool {
         if registration.is_secure() {
-            let name = registration.endpoint_name();
-            origin.is_secure() && (self.identity_check)(&origin.identity, name)
+            origin.is_secure() && self.may_use(origin, registration.endpoint_name())
         } else {
             registration.peer() == origin.peer
         }
