@@ -140,6 +140,7 @@ pub const ORDERS: &[Order] = &[
             &["calls", "definitions", "event"],
             &["parts"],
             &["ending"],
+            &["moving"],
             &["requests", "answers", "operations"],
             &["machine"],
         ],

@@ -56,11 +56,15 @@ pub enum Outcome<O> {
     Reset,
     /// The exchange failed although the client answered, or the next block couldn't be sent.
     Failed {
-        /// Why; neither [`Timeout`](FailureReason::Timeout) nor [`Reset`](FailureReason::Reset).
+        /// Why; never [`Timeout`](FailureReason::Timeout), [`Reset`](FailureReason::Reset) or
+        /// [`PeerDropped`](FailureReason::PeerDropped).
         reason: FailureReason,
     },
     /// The client's registration ended before it answered.
     ClientGone,
+    /// The client's peer was gone before it answered: its secure session has ended, or the client is
+    /// reached at another peer. The client may have received the request.
+    PeerGone,
 }
 
 impl<O> From<FailureReason> for Outcome<O> {
@@ -68,6 +72,7 @@ impl<O> From<FailureReason> for Outcome<O> {
         match reason {
             FailureReason::Timeout => Self::Timeout,
             FailureReason::Reset => Self::Reset,
+            FailureReason::PeerDropped => Self::PeerGone,
             reason => Self::Failed { reason },
         }
     }
@@ -155,6 +160,7 @@ mod tests {
             let expected = match reason {
                 FailureReason::Timeout => Outcome::Timeout,
                 FailureReason::Reset => Outcome::Reset,
+                FailureReason::PeerDropped => Outcome::PeerGone,
                 reason => Outcome::Failed { reason },
             };
             assert_eq!(Outcome::<Infallible>::from(reason), expected);

@@ -8,6 +8,7 @@ use super::{
     event::{EndReason, Outcome, ServerEvent},
     id::RegistrationId,
     parts::Server,
+    registrar::Origin,
 };
 use crate::{
     coap::{Event, FailureReason, Incoming, MessageRef, RequestId},
@@ -17,7 +18,12 @@ use crate::{
 
 impl<P: Peer> Server<P> {
     /// Handles anything but a request.
-    pub(super) fn handle_incoming(&mut self, now: Instant, incoming: Incoming<'_>) {
+    pub(super) fn handle_incoming(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        incoming: Incoming<'_>,
+    ) {
         match incoming {
             Incoming::Response {
                 request,
@@ -30,7 +36,10 @@ impl<P: Peer> Server<P> {
                 response,
                 body,
                 observing,
-            } => self.handle_notification(request, &response, &body, observing),
+            } => {
+                self.heard(now, origin, request);
+                self.handle_notification(request, &response, &body, observing);
+            }
             Incoming::RequestReset { request } => self.end_operation(request, Outcome::Reset),
             // A server sends no notifications.
             _ => {}

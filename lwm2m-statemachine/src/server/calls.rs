@@ -23,6 +23,10 @@ pub enum CallError {
     /// The observation doesn't exist, or no longer exists.
     #[error("no such observation")]
     UnknownObservation,
+    /// The client's peer is [gone](crate::Server::peer_gone), and the client wasn't heard from another
+    /// one since. The same call may succeed once it is.
+    #[error("the peer of the client is gone")]
+    PeerGone,
     /// The call isn't valid; the same call fails again.
     #[error("{0}")]
     Invalid(#[from] InvalidCall),
@@ -178,6 +182,29 @@ impl Calls {
     ) -> Option<(ObservationId, &Observation)> {
         let (key, observation) = self.observations.by_request(request)?;
         Some((ObservationId(key), observation))
+    }
+
+    /// The registration of the operation or the observation of this request.
+    pub(super) fn registration_of(&self, request: RequestId) -> Option<RegistrationId> {
+        let operation = self
+            .operations
+            .by_request(request)
+            .map(|(key, _)| key.client);
+        let observation = || {
+            self.observations
+                .by_request(request)
+                .map(|(key, _)| key.client)
+        };
+        operation.or_else(observation)
+    }
+
+    /// The requests of the observations of a registration.
+    pub(super) fn observed_by(
+        &self,
+        registration: RegistrationId,
+    ) -> impl Iterator<Item = RequestId> {
+        let observations = self.observations.of(registration);
+        observations.map(|observation| observation.request)
     }
 
     pub(super) fn take_observation(&mut self, id: ObservationId) -> Option<Observation> {

@@ -29,24 +29,25 @@ impl<P: Peer> Server<P> {
 
     /// Ends the operations and observations of a registration that has ended.
     pub(super) fn end_all_of(&mut self, now: Instant, registration: RegistrationId) {
+        self.end_operations(now, registration, &Outcome::ClientGone);
+        while let Some((observation, taken)) = self.calls.take_observation_of(registration) {
+            self.endpoint.cancel(now, taken.request);
+            self.end_observation(observation, EndReason::RegistrationGone);
+        }
+    }
+
+    /// Ends the operations of a registration with this outcome.
+    pub(super) fn end_operations(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        outcome: &Outcome,
+    ) {
         while let Some((operation, request)) = self.calls.take_operation_of(registration) {
             if let Some(request) = request {
                 self.endpoint.cancel(now, request);
             }
-            self.answered(operation, Outcome::ClientGone);
-        }
-        self.end_observations(now, registration, EndReason::RegistrationGone);
-    }
-
-    pub(super) fn end_observations(
-        &mut self,
-        now: Instant,
-        registration: RegistrationId,
-        reason: EndReason,
-    ) {
-        while let Some((observation, taken)) = self.calls.take_observation_of(registration) {
-            self.endpoint.cancel(now, taken.request);
-            self.end_observation(observation, reason);
+            self.answered(operation, outcome.clone());
         }
     }
 

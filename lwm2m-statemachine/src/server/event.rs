@@ -38,6 +38,12 @@ pub enum ServerEvent<P> {
         /// What has changed.
         changes: Changes,
     },
+    /// A client whose peer was [gone](crate::Server::peer_gone) sent a notification: it is reached at
+    /// the peer and over the channel that its registration now has. Its lifetime isn't extended.
+    Reachable {
+        /// The registration.
+        registration: RegistrationId,
+    },
     /// A client de-registered.
     Deregistered {
         /// The registration, which has ended.
@@ -118,9 +124,9 @@ pub enum EndReason {
     /// The client ended it with a last notification.
     #[error("the client sent the last notification")]
     Completed,
-    /// The client moved to another peer, under the same proven identity. Its notifications can't be
-    /// matched there: observe again.
-    #[error("the client has moved")]
+    /// The client moved to another peer, under the same proven identity, and there was no room for the
+    /// observation there: observe again.
+    #[error("the client has moved, and there was no room for the observation")]
     PeerChanged,
     /// The blocks of the last notification couldn't be fetched.
     #[error("the blocks of the last notification could not be fetched: {0}")]

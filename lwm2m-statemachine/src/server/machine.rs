@@ -28,12 +28,19 @@ impl<P: Peer> Server<P> {
         now: Instant,
         datagram: Datagram<'_, P>,
     ) -> Result<(), DatagramError> {
-        let incoming = self.endpoint.receive(now, &datagram);
         let origin = Origin {
             peer: &datagram.from,
             channel: datagram.channel,
             identity: datagram.identity,
         };
+        let (calls, registrar) = (&self.calls, &self.registrar);
+        let mut is_client = |request| {
+            let client = calls.registration_of(request);
+            client.is_some_and(|client| registrar.is_client(&origin, client))
+        };
+        let incoming = self
+            .endpoint
+            .receive_following(now, &datagram, &mut is_client);
         let result = incoming.map(|incoming| match incoming {
             // Requests to a multicast group are ignored.
             Some(
@@ -55,7 +62,7 @@ impl<P: Peer> Server<P> {
                 // The endpoint has just handed the responder out, so it accepts it.
                 None => drop(self.endpoint.assemble(now, responder, &request)),
             },
-            Some(incoming) => self.handle_incoming(now, incoming),
+            Some(incoming) => self.handle_incoming(now, &origin, incoming),
             None => {}
         });
         self.handle_endpoint_events();
@@ -75,6 +82,23 @@ impl<P: Peer> Server<P> {
             }
             self.tell_departures(now);
         }
+    }
+
+    /// To be called when a peer can't be reached any more: its secure session was closed, has expired
+    /// or was evicted.
+    ///
+    /// Requests under way to it end at once with [`Outcome::PeerGone`](super::Outcome::PeerGone), and
+    /// what is remembered of its messages is dropped. Registrations of clients with a proven identity
+    /// stay until their lifetime is over, with their observations; calls to them fail with
+    /// [`CallError::PeerGone`](super::CallError::PeerGone). The next Update or notification that proves
+    /// the identity moves the registration to the peer that it comes from.
+    ///
+    /// A client without a proven identity is known by its peer alone, so its registration isn't
+    /// touched: it is reached there, as before.
+    pub fn peer_gone(&mut self, now: Instant, peer: &P) {
+        self.registrar.peer_gone(peer);
+        self.endpoint.end_session(now, peer);
+        self.handle_endpoint_events();
     }
 
     /// The next datagram to send. Every call but the other polls may change it.

@@ -63,7 +63,8 @@
 //! - `calls` keeps operations, each queued with its message or sent with its request, and observations.
 //! - The server itself joins these `parts` to the endpoint. What arrives (`machine`) goes to the
 //!   registrar or to the calls; `requests` sends what was decided, `answers` decodes what clients
-//!   answer, `operations` has the calls of the application, and `ending` tells it what has ended.
+//!   answer, `operations` has the calls of the application, `moving` follows clients to other peers,
+//!   and `ending` tells the application what has ended.
 
 mod answers;
 mod calls;
@@ -73,6 +74,7 @@ mod ending;
 mod event;
 mod id;
 mod machine;
+mod moving;
 mod operations;
 mod parts;
 mod registrar;

@@ -178,6 +178,9 @@ impl<P: Peer> Server<P> {
         }
         let client = self.registrar.get(registration);
         let client = client.ok_or(CallError::UnknownRegistration)?;
+        if !client.is_reachable() {
+            return Err(CallError::PeerGone);
+        }
         self.calls.check_room(registration, call)?;
         let definitions = ClientDefinitions::new(&self.registry, client);
         let message = call.message(client.alternate_path(), &definitions)?;
@@ -185,6 +188,11 @@ impl<P: Peer> Server<P> {
         let operation = self.calls.queue(registration, call.pending(), queued);
         let endpoint = &mut self.endpoint;
         self.calls.send(operation, |queued| {
+            if let Some(observed) = queued.cancels {
+                // It is where it was heard last. If it can't be moved, the request tells why.
+                let peer = client.peer().clone();
+                let _ = endpoint.move_observation(now, observed, peer, client.channel());
+            }
             let options = RequestOptions {
                 channel: client.channel(),
                 cancels: queued.cancels,

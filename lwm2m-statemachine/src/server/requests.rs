@@ -3,7 +3,7 @@
 use lwm2m_core::Instant;
 
 use super::{
-    event::{EndReason, ServerEvent},
+    event::ServerEvent,
     parts::Server,
     registrar::{Decision, Effect},
 };
@@ -43,9 +43,7 @@ impl<P: Peer> Server<P> {
                     .push_back(ServerEvent::Registered { registration });
             }
             Effect::Updated(registration, changes) => {
-                if changes.peer {
-                    self.end_observations(now, registration, EndReason::PeerChanged);
-                }
+                self.follow(now, registration, changes);
                 self.events.push_back(ServerEvent::Updated {
                     registration,
                     changes,

@@ -9,6 +9,7 @@ mod failures;
 mod formats;
 mod hostile;
 mod identities;
+mod moving;
 mod object_versions;
 mod observations;
 mod operations;

@@ -352,34 +352,6 @@ fn observations_end_with_their_registration() {
 }
 
 #[test]
-fn observations_do_not_follow_a_client_to_another_peer() {
-    let mut client = Observed::new();
-    let moved = Request {
-        from: 2,
-        path: &["rd", &client.location.clone()],
-        format: None,
-        queries: &[],
-        payload: b"",
-        identity: Identity::Psk(b"device"),
-        ..Request::default()
-    };
-    assert_eq!(client.world.request(&moved).code(), Code::CHANGED);
-    let events = client.world.events();
-    let [
-        ServerEvent::ObservationEnded {
-            reason: EndReason::PeerChanged,
-            ..
-        },
-        ServerEvent::Updated { changes, .. },
-    ] = &*events
-    else {
-        panic!("{events:?}");
-    };
-    assert!(changes.peer);
-    client.is_over();
-}
-
-#[test]
 fn an_observe_that_the_client_does_not_take_up_is_a_read() {
     let mut world = World::new();
     let (id, _) = world.register();

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use lwm2m_core::{Arguments, Code, ContentFormat, Method};
 use lwm2m_statemachine::{
-    Datagram, ObservationId, OperationId, Outcome, RegistrationId, ServerEvent,
+    Datagram, Identity, ObservationId, OperationId, Outcome, RegistrationId, ServerEvent,
     coap::{MessageBuf, MessageType, Token, Usage},
 };
 use proptest::{collection::vec, prelude::*};
@@ -48,10 +48,16 @@ enum Step {
         sequence: u32,
         how: u8,
     },
+    Gone {
+        peer: Peer,
+    },
     Pass {
         milliseconds: u64,
     },
 }
+
+/// The peers from this one on are sessions of one device, which prove the identity `c`.
+const SECURE: Peer = 2;
 
 fn step() -> impl Strategy<Value = Step> {
     let index = 0..100_usize;
@@ -63,7 +69,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (index.clone(), 0..6_u8).prop_map(|(registration, call)| Step::Call { registration, call }),
         2 => (index.clone(), any::<bool>()).prop_map(|(observation, passive)| Step::Cancel { observation, passive }),
         6 => (index.clone(), 0..8_u8).prop_map(|(request, how)| Step::Answer { request, how }),
-        4 => (index, 0..20_u32, 0..4_u8).prop_map(|(request, sequence, how)| Step::Notify { request, sequence, how }),
+        4 => (index, 0..20_u32, 0..8_u8).prop_map(|(request, sequence, how)| Step::Notify { request, sequence, how }),
+        1 => (0..4_u16).prop_map(|peer| Step::Gone { peer }),
         2 => (0..70_000_u64).prop_map(|milliseconds| Step::Pass { milliseconds }),
     ]
 }
@@ -110,7 +117,10 @@ impl Model {
     ) {
         self.message_id += 1;
         let wire = message.finish(kind, id.unwrap_or(self.message_id), token);
-        let datagram = Datagram::new(from, wire.as_ref());
+        let mut datagram = Datagram::new(from, wire.as_ref());
+        if from >= SECURE {
+            datagram.identity = Identity::Psk(b"c");
+        }
         let _ = self.world.server.handle_datagram(self.world.now, datagram);
     }
 
@@ -191,6 +201,10 @@ impl Model {
                     self.notify(at, sequence, how);
                 }
             }
+            Step::Gone { peer } => {
+                let now = self.world.now;
+                self.world.server.peer_gone(now, &peer);
+            }
             Step::Pass { milliseconds } => self.pass(Duration::from_millis(milliseconds)),
         }
         self.drain();
@@ -251,6 +265,9 @@ impl Model {
 
     fn notify(&mut self, at: usize, sequence: u32, how: u8) {
         let (to, token) = (self.requests[at].to, self.requests[at].message().token());
+        // From the peer that was asked, or from another one.
+        let to = if how < 4 { to } else { to ^ 1 };
+        let how = how % 4;
         let mut message = match how {
             3 => MessageBuf::response(Code::NOT_FOUND),
             _ => MessageBuf::response(Code::CONTENT),
@@ -309,7 +326,9 @@ impl Model {
                 alive(registration);
                 self.registrations.push(registration);
             }
-            ServerEvent::Updated { registration, .. } => alive(registration),
+            ServerEvent::Updated { registration, .. } | ServerEvent::Reachable { registration } => {
+                alive(registration);
+            }
             ServerEvent::Deregistered { registration, .. }
             | ServerEvent::Expired { registration, .. }
             | ServerEvent::Replaced { registration, .. } => {

@@ -349,6 +349,7 @@ impl<P: Peer> Registrar<P> {
                 channel: origin.channel,
                 standing: origin.standing(),
                 updated_since: false,
+                peer_gone: false,
             },
             location: self.registrations.free_location(),
             registered: now,
@@ -427,6 +428,34 @@ impl<P: Peer> Registrar<P> {
             policy: &self.policy,
             now,
         }
+    }
+}
+
+/// Where clients are reached.
+impl<P: Peer> Registrar<P> {
+    /// Whether a message is from the client of this registration.
+    pub(super) fn is_client(&self, origin: &Origin<'_, P>, id: RegistrationId) -> bool {
+        let registration = self.registrations.get(id);
+        registration.is_some_and(|registration| self.policy.is_client(origin, registration))
+    }
+
+    /// A peer is gone: the registrations there stay, and their clients can't be reached.
+    pub(super) fn peer_gone(&mut self, peer: &P) {
+        self.registrations.peer_gone(peer);
+    }
+
+    /// Something other than a request of this interface came from a client. If its peer was gone, it
+    /// is reached there from now on: returns whether that is so.
+    pub(super) fn heard(&mut self, origin: &Origin<'_, P>, id: RegistrationId) -> bool {
+        let registration = self.registrations.get(id);
+        let moves = registration
+            .filter(|registration| !registration.is_reachable())
+            .is_some_and(|registration| self.policy.is_client(origin, registration));
+        if moves {
+            let set = |registration: &mut Registration<P>| registration.contact.set(origin);
+            self.registrations.change(id, set);
+        }
+        moves
     }
 }
 

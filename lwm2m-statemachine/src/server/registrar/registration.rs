@@ -38,6 +38,8 @@ pub(super) struct Contact<P> {
     pub(super) standing: Standing,
     /// Whether it has updated its registration since it was last considered for eviction.
     pub(super) updated_since: bool,
+    /// Whether the peer is gone, and nothing was heard from the client since.
+    pub(super) peer_gone: bool,
 }
 
 /// What a client said of itself.
@@ -77,8 +79,10 @@ pub struct Changes {
     pub objects: bool,
     /// The unknown parameters.
     pub parameters: bool,
-    /// The peer: a client with a proven identity moved (TS 7.1.5). Its observations have ended.
+    /// The peer: a client with a proven identity moved (TS 7.1.5). Its observations go on.
     pub peer: bool,
+    /// The channel on which the client is reached.
+    pub channel: bool,
 }
 
 /// What a client gave in an Update; `None` stays as it was.
@@ -99,6 +103,12 @@ impl<P> Registration<P> {
     /// From where the client registered, and where it is reached.
     pub fn peer(&self) -> &P {
         &self.contact.peer
+    }
+
+    /// Whether the client can be reached. It can't once its peer is
+    /// [gone](crate::Server::peer_gone), until it is heard from another one.
+    pub fn is_reachable(&self) -> bool {
+        !self.contact.peer_gone
     }
 
     /// The channel on which the client is reached.
@@ -252,14 +262,24 @@ impl<P> Registration<P> {
         changes.lifetime = set(&mut announced.lifetime, update.lifetime);
         changes.binding = set(&mut announced.binding, update.binding);
         changes.objects = set(&mut announced.objects, update.objects);
-        if contact.peer != *origin.peer {
-            contact.peer = origin.peer.clone();
-            changes.peer = true;
-        }
-        contact.channel = origin.channel;
+        changes.channel = contact.channel != origin.channel;
+        changes.peer = contact.set(origin);
         contact.updated_since = true;
         self.updated = now;
         changes
+    }
+}
+
+impl<P: Clone + PartialEq> Contact<P> {
+    /// The client was heard from there. Returns whether that is another peer.
+    pub(super) fn set(&mut self, origin: &Origin<'_, P>) -> bool {
+        let is_another = self.peer != *origin.peer;
+        if is_another {
+            self.peer = origin.peer.clone();
+        }
+        self.channel = origin.channel;
+        self.peer_gone = false;
+        is_another
     }
 }
 

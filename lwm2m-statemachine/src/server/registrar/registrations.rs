@@ -4,19 +4,20 @@
 //! The indices hold four bytes for each registration and compare with the registration itself, so
 //! that its name is kept once. Nothing is scanned, and unused memory is given back.
 
+use alloc::{collections::BTreeSet, vec::Vec};
 use core::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashTable;
 use lwm2m_core::Instant;
 
 use super::{
-    eviction::{EvictionOrder, Host, Place, Places},
+    eviction::{EvictionOrder, Host, Place, Places, Standing},
     location::Location,
     pages::Pages,
     registration::Registration,
 };
 use crate::{
-    machine::{KeyedState, Random, TimerQueue},
+    machine::{KeyedState, Peer, Random, TimerQueue},
     server::id::RegistrationId,
 };
 
@@ -29,6 +30,9 @@ pub(super) struct Registrations<P> {
     by_name: HashTable<u32>,
     /// Locations are random, so they are their own hashes.
     by_location: HashTable<u32>,
+    /// Those with a proven identity, by 32 bits of the hash of their peer: any number of them may
+    /// have the same one. Without a proven identity, a client is its peer.
+    by_peer: BTreeSet<(u32, u32)>,
     expiry: TimerQueue<u32>,
     eviction: EvictionOrder,
     host_of: Option<HostOf<P>>,
@@ -63,6 +67,7 @@ impl<P> Registrations<P> {
             entries: Pages::default(),
             by_name: HashTable::new(),
             by_location: HashTable::new(),
+            by_peer: BTreeSet::new(),
             expiry: TimerQueue::new(),
             eviction: EvictionOrder::new(random.hash_keys()),
             host_of,
@@ -145,6 +150,14 @@ impl<P> Registrations<P> {
         }
     }
 
+    fn id(&self, index: u32) -> Option<RegistrationId> {
+        let serial = self.entries.get(index)?.serial;
+        Some(RegistrationId { index, serial })
+    }
+}
+
+/// Registrations come, change and go.
+impl<P: Peer> Registrations<P> {
     /// Adds a registration, whose name and location are free. `None` if there is no number left.
     pub(super) fn insert(
         &mut self,
@@ -171,6 +184,7 @@ impl<P> Registrations<P> {
             hash_name(keys, name(entries, *index).unwrap_or_default())
         });
         self.note_location(location, index);
+        self.note_peer(index, None);
         Some(RegistrationId { index, serial })
     }
 
@@ -185,6 +199,7 @@ impl<P> Registrations<P> {
             let host = host_of.map(|of| of(&registration.contact.peer));
             (registration.contact.standing, host)
         };
+        let place = self.get(id).and_then(|_| self.place_by_peer(id.index));
         let registration = self.get_mut(id)?;
         let (bytes, expiry, before) = (
             weight(registration),
@@ -205,6 +220,7 @@ impl<P> Registrations<P> {
             self.eviction.remove(entries, id.index, before.0, before.1);
             self.eviction.add(entries, id.index, now.0, now.1);
         }
+        self.note_peer(id.index, place);
         Some(result)
     }
 
@@ -223,6 +239,7 @@ impl<P> Registrations<P> {
         let (expiry, standing) = (registration.expiry, registration.contact.standing);
         let host = self.host_of(&registration.contact.peer);
         let location_now = registration.location;
+        let place = self.get(old).and_then(|_| self.place_by_peer(old.index));
         let entry = self.entries.get_mut(old.index);
         let entry = entry.filter(|entry| entry.serial == old.serial)?;
         entry.serial = new.serial;
@@ -242,6 +259,7 @@ impl<P> Registrations<P> {
         self.eviction.add(entries, new.index, standing, host);
         self.forget_location(was.location, new.index);
         self.note_location(location_now, new.index);
+        self.note_peer(new.index, place);
         Some((new, was))
     }
 
@@ -259,6 +277,9 @@ impl<P> Registrations<P> {
             found.remove();
         }
         self.forget_location(location, id.index);
+        if let Some(place) = self.place_by_peer(id.index) {
+            self.by_peer.remove(&place);
+        }
         let registration = self.entries.remove(id.index)?.registration;
         self.bytes = self.bytes.saturating_sub(weight(&registration));
         self.give_back();
@@ -332,9 +353,36 @@ impl<P> Registrations<P> {
         }
     }
 
-    fn id(&self, index: u32) -> Option<RegistrationId> {
-        let serial = self.entries.get(index)?.serial;
-        Some(RegistrationId { index, serial })
+    /// Notes that this peer is gone at the registrations that are reached there.
+    pub(super) fn peer_gone(&mut self, peer: &P) {
+        let hash = hash_peer(self.keys, peer);
+        let there = self.by_peer.range((hash, 0)..=(hash, u32::MAX));
+        let there: Vec<u32> = there.map(|(_, index)| *index).collect();
+        for index in there {
+            if let Some(entry) = self.entries.get_mut(index)
+                && entry.registration.contact.peer == *peer
+            {
+                entry.registration.contact.peer_gone = true;
+            }
+        }
+    }
+
+    /// Where a registration is in the index by peer, if it is in it.
+    fn place_by_peer(&self, index: u32) -> Option<(u32, u32)> {
+        let contact = &self.entries.get(index)?.registration.contact;
+        let is_indexed = contact.standing == Standing::Proven;
+        is_indexed.then(|| (hash_peer(self.keys, &contact.peer), index))
+    }
+
+    /// Updates the index by peer after a change of this registration, which was there `before`.
+    fn note_peer(&mut self, index: u32, before: Option<(u32, u32)>) {
+        let now = self.place_by_peer(index);
+        if now != before {
+            if let Some(before) = before {
+                self.by_peer.remove(&before);
+            }
+            self.by_peer.extend(now);
+        }
     }
 
     /// Gives memory of the indices back once most of it is unused.
@@ -367,6 +415,12 @@ const INDICES: usize = 48;
 /// The weight of a registration: the heap it takes, in bytes.
 pub(super) fn weight<P>(registration: &Registration<P>) -> usize {
     size_of::<Entry<P>>() + INDICES + registration.heap()
+}
+
+/// A part of the hash of a peer.
+fn hash_peer<P: Peer>(keys: KeyedState, peer: &P) -> u32 {
+    let [a, b, c, d, ..] = keys.hash_one(peer).to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// A name is hashed alone, so nothing has to mark its end.

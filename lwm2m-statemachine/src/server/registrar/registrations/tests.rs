@@ -19,6 +19,7 @@ fn registration(name: &str, location: Location) -> Registration<u8> {
             peer: 0,
             channel: Channel::Udp,
             standing: Standing::Unconfirmed,
+            peer_gone: false,
             updated_since: false,
         },
         announced: Announced {
@@ -234,6 +235,10 @@ impl Model {
         assert_eq!(indices, [self.entries.len(); 3]);
         let weights = self.entries.iter().map(|(_, one)| weight(one));
         assert_eq!(all.bytes(), weights.sum::<usize>());
+        let proven = self.entries.iter();
+        let proven = proven.filter(|(_, one)| one.contact.standing == Standing::Proven);
+        let at_peers = proven.map(|(id, one)| (hash_peer(all.keys, &one.contact.peer), id.index));
+        assert_eq!(all.by_peer, at_peers.collect());
         let expiry = self.entries.iter().map(|(_, one)| one.expiry).min();
         assert_eq!(all.next_expiry(), expiry);
         for name in NAMES {

@@ -1,0 +1,78 @@
+//! Clients that are reached at another peer from now on.
+//!
+//! A new secure session is a new peer, and so is another address. If it proves the identity of a client
+//! (TS 7.1.5), the registration follows: by an Update, or, once its peer is gone, by a notification.
+//! The client remembers observations until it registers anew (TS 5.5.1), so they follow, too.
+
+use alloc::vec::Vec;
+
+use lwm2m_core::Instant;
+
+use super::{
+    event::{EndReason, Outcome, ServerEvent},
+    id::RegistrationId,
+    parts::Server,
+    registrar::{Changes, Origin},
+};
+use crate::{
+    coap::{RequestId, RestoreError},
+    machine::Peer,
+};
+
+impl<P: Peer> Server<P> {
+    /// A client is reached at another peer from now on, or over another channel. What waits for an
+    /// answer from the old peer ends: none will come from there. Over another channel one may: an
+    /// Update trigger by SMS is answered by SMS, while the Update comes over UDP (TS 8.4).
+    pub(super) fn follow(&mut self, now: Instant, registration: RegistrationId, changes: Changes) {
+        if changes.peer && !changes.channel {
+            self.end_operations(now, registration, &Outcome::PeerGone);
+        }
+        if changes.peer || changes.channel {
+            self.move_observations(now, registration);
+        }
+    }
+
+    /// A notification came from there. If the peer of its client was gone, the client is reached there
+    /// from now on.
+    pub(super) fn heard(&mut self, now: Instant, origin: &Origin<'_, P>, request: RequestId) {
+        let Some(registration) = self.calls.registration_of(request) else {
+            return;
+        };
+        if self.registrar.heard(origin, registration) {
+            self.move_observations(now, registration);
+            self.events
+                .push_back(ServerEvent::Reachable { registration });
+        }
+    }
+
+    /// Expects the notifications of a client where it is reached now.
+    fn move_observations(&mut self, now: Instant, registration: RegistrationId) {
+        let Some(client) = self.registrar.get(registration) else {
+            return;
+        };
+        let (peer, channel) = (client.peer().clone(), client.channel());
+        let requests: Vec<RequestId> = self.calls.observed_by(registration).collect();
+        for request in requests {
+            let moved = self
+                .endpoint
+                .move_observation(now, request, peer.clone(), channel);
+            match moved {
+                // If it is over, there is an event of the endpoint, or its last notification is about to
+                // be handled.
+                Ok(()) | Err(RestoreError::NotAnObservation) => {}
+                Err(RestoreError::TokenInUse | RestoreError::Overload(_)) => {
+                    self.lose_place(now, request);
+                }
+            }
+        }
+    }
+
+    /// There is no room for an observation at the new peer of its client.
+    fn lose_place(&mut self, now: Instant, request: RequestId) {
+        if let Some((observation, _)) = self.calls.observation_by_request(request) {
+            self.calls.take_observation(observation);
+            self.endpoint.cancel(now, request);
+            self.end_observation(observation, EndReason::PeerChanged);
+        }
+    }
+}
