@@ -14,4 +14,5 @@ mod endpoints;
 mod management;
 mod random_peer;
 mod seeds;
+mod sessions;
 mod three_servers;
