@@ -468,6 +468,7 @@ fn reason(outcome: &Outcome) -> String {
         Outcome::Reset => "rejected with Reset".to_owned(),
         Outcome::Failed { reason } => reason.to_string(),
         Outcome::ClientGone => "the registration has ended".to_owned(),
+        Outcome::PeerGone => "the session has ended, or the client has moved".to_owned(),
         Outcome::Unexpected { code } => format!("unexpected {code:?}"),
         Outcome::Undecodable(error) => error.to_string(),
         other => format!("{other:?}"),

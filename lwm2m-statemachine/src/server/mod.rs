@@ -56,6 +56,15 @@
 //! # }
 //! ```
 //!
+//! # Secure sessions
+//!
+//! A secure session is a peer: give each new one, such as a DTLS session, a name of its own, and let
+//! each [`Datagram`](crate::Datagram) say what the session has proved. A client that comes back in a new
+//! session, or at another address, is recognised by its identity: a Register replaces its registration;
+//! after an Update the registration and its observations go on there; and notifications are taken from
+//! any session of the client, as one may overtake the Update, or come late. Tell the server with
+//! [`Server::peer_gone`] when a session has ended.
+//!
 //! # What it is made of
 //!
 //! - `registrar` decides about the requests of clients, and keeps the registrations.

@@ -13,7 +13,7 @@ use super::{
     parts::Server,
 };
 use crate::{
-    coap::{RequestId, RequestOptions},
+    coap::{RequestId, RequestOptions, RestoreError},
     downlink::{Call, QueuedRequest},
     machine::Peer,
 };
@@ -123,7 +123,8 @@ impl<P: Peer> Server<P> {
     ///
     /// If the client accepts, the outcome is [`Observing`](super::Outcome::Observing), and
     /// [`Notification`](super::ServerEvent::Notification)s follow. An observation ends with its
-    /// registration: when the client registers anew, observe again.
+    /// registration: when the client registers anew, observe again. It goes on when a client with a
+    /// proven identity moves to another peer.
     pub fn observe(
         &mut self,
         now: Instant,
@@ -189,9 +190,12 @@ impl<P: Peer> Server<P> {
         let endpoint = &mut self.endpoint;
         self.calls.send(operation, |queued| {
             if let Some(observed) = queued.cancels {
-                // It is where it was heard last. If it can't be moved, the request tells why.
-                let peer = client.peer().clone();
-                let _ = endpoint.move_observation(now, observed, peer, client.channel());
+                // It is where it was heard last.
+                let (peer, channel) = (client.peer().clone(), client.channel());
+                let moved = endpoint.move_observation(now, observed, peer, channel);
+                if let Err(RestoreError::Overload(overload)) = moved {
+                    return Err(overload.into());
+                }
             }
             let options = RequestOptions {
                 channel: client.channel(),

@@ -188,10 +188,10 @@ impl Client {
         });
         assert_eq!(reply.code(), Code::DELETED);
         self.world.events();
-        self.is_forgotten();
+        self.check_forgotten();
     }
 
-    fn is_forgotten(mut self) {
+    fn check_forgotten(mut self) {
         self.world.pass(Duration::from_secs(600));
         let usage = self.world.server.usage();
         assert_eq!((usage.registrations, usage.operations), (0, 0));
@@ -455,7 +455,7 @@ fn a_registration_whose_peer_is_gone_stays_until_its_lifetime_is_over() {
         ]
     ));
     assert_eq!(client.met(2, DEVICE), Met::Rejected);
-    client.is_forgotten();
+    client.check_forgotten();
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Plan {
             steps: 30,
             pause: Duration::from_secs(400),
             block_size: [1024, 64][(seed / 6 % 2) as usize],
-            storing: seed / 12 % 2 == 0,
+            storing: (seed / 12).is_multiple_of(2),
             fault: Fault::None,
         }
     }
@@ -218,7 +218,7 @@ impl World {
         });
         self.count(match session {
             Session::New => "session new",
-            _ => "session resumed",
+            Session::Resumed => "session resumed",
         });
     }
 

@@ -222,7 +222,7 @@ impl Requests {
     /// without a number is its last, after which there is none.
     pub(crate) fn is_newer(&self, now: Instant, key: Key, sequence: Option<u32>) -> bool {
         match (self.get(key).map(|request| request.kind), sequence) {
-            (None, _) | (Some(Kind::Observation { over: true, .. }), _) => false,
+            (None | Some(Kind::Observation { over: true, .. }), _) => false,
             (
                 Some(Kind::Observation {
                     newest: Some(newest),
