@@ -31,7 +31,8 @@ pub enum ServerEvent<P> {
         /// The registration.
         registration: RegistrationId,
     },
-    /// A client updated its registration, perhaps only to extend it.
+    /// A client updated its registration, perhaps only to extend it. If it came from another peer, what
+    /// waited for an answer from the old one has ended before, with [`Outcome::PeerGone`].
     Updated {
         /// The registration.
         registration: RegistrationId,
