@@ -25,6 +25,7 @@ pub mod given;
 pub mod pcap;
 pub mod relay;
 pub mod scribe;
+pub mod secure;
 pub mod seed;
 pub mod store;
 pub mod uri;

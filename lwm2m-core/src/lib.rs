@@ -23,6 +23,7 @@
 //! - `serde`: the data types serialise.
 
 #![no_std]
+#![forbid(unsafe_code)]
 // No panic is reachable from input: outside of tests and constants, none can be written.
 #![cfg_attr(
     not(test),

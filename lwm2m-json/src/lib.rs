@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![forbid(unsafe_code)]
 // No panic is reachable from input: outside of tests and constants, none can be written.
 #![cfg_attr(
     not(test),

@@ -27,6 +27,7 @@
 //! ```
 
 #![no_std]
+#![forbid(unsafe_code)]
 // No panic is reachable from input: outside of tests and constants, none can be written.
 #![cfg_attr(
     not(test),

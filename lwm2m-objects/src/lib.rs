@@ -54,6 +54,7 @@
 //! - `serde`: serialises definitions, values and snapshots, with a format version and a check sum.
 
 #![no_std]
+#![forbid(unsafe_code)]
 // No panic is reachable from input: outside of tests and constants, the lints allow none.
 #![cfg_attr(
     not(test),

@@ -93,6 +93,7 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![no_std]
+#![forbid(unsafe_code)]
 // No panic is reachable from input: Clippy refuses them outside of tests and constants.
 #![cfg_attr(
     not(test),

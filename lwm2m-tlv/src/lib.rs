@@ -61,6 +61,7 @@
 //! - `std` (default): passed on to dependencies; the crate is `no_std` with `alloc`.
 
 #![no_std]
+#![forbid(unsafe_code)]
 // No panic is reachable from input: outside of tests and constants, none can be written.
 #![cfg_attr(
     not(test),

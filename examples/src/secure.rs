@@ -1,0 +1,13 @@
+//! DTLS below the machines (TS 7.1).
+//!
+//! The machines see only datagrams, names of peers and proven identities. This module puts a DTLS
+//! session below each peer. [`session`] is what it asks of a DTLS library, [`credentials`] is what
+//! such a library asks for; every part is sans I/O, as the machines are.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`session`] | one end of one DTLS session, and the library that makes it |
+//! | [`credentials`] | keys and certificates: of a Client from its Security Object, of a server from the operator |
+
+pub mod credentials;
+pub mod session;

@@ -1,0 +1,182 @@
+//! Keys and certificates, and what they prove (TS 7.1.5 to 7.1.9).
+
+use core::fmt;
+use std::sync::Arc;
+
+use lwm2m_objects::typed::{self, KeyMaterial};
+use lwm2m_statemachine::Identity;
+use thiserror::Error;
+
+use super::session::Refusal;
+
+/// The keys with which a Client connects to a server, from an Instance of its Security Object.
+///
+/// [`Debug`](fmt::Debug) shows no keys.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientCredentials {
+    /// TS 7.1.7.
+    PreSharedKey {
+        /// Resource 3.
+        identity: Vec<u8>,
+        /// Resource 5.
+        key: Vec<u8>,
+    },
+    /// TS 7.1.8.
+    RawPublicKey {
+        /// The Client's `SubjectPublicKeyInfo` (Resource 3).
+        public_key: Vec<u8>,
+        /// PKCS #8 (Resource 5).
+        private_key: Vec<u8>,
+        /// The server's `SubjectPublicKeyInfo` (Resource 4).
+        server_public_key: Vec<u8>,
+    },
+    /// TS 7.1.9.
+    Certificate {
+        /// The Client's X.509 in DER (Resource 3).
+        certificate: Vec<u8>,
+        /// PKCS #8 (Resource 5).
+        private_key: Vec<u8>,
+        /// The server's X.509 in DER, which must match exactly (Resource 4).
+        server_certificate: Vec<u8>,
+        /// The host of the server's URI, which its certificate must name.
+        host: String,
+    },
+}
+
+/// An account whose keys can't be used for DTLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UnusableAccount {
+    /// The account has no keys: its channel isn't secured (TS 7.1.10).
+    #[error("the account has no keys (NoSec)")]
+    NoSec,
+    /// The mode needs a key that is empty.
+    #[error("a key of the account is empty")]
+    Empty,
+    /// The mode enrols with EST first (TS 7.1.11).
+    #[error("enrolment by EST isn't offered")]
+    Est,
+}
+
+impl ClientCredentials {
+    /// The keys of an account, by its mode. `host` is the host of its URI.
+    pub fn of(security: &typed::Security, host: &str) -> Result<Self, UnusableAccount> {
+        let all_present = |keys: &[&[u8]]| {
+            let empty = keys.iter().any(|key| key.is_empty());
+            (!empty).then_some(()).ok_or(UnusableAccount::Empty)
+        };
+        match security.material() {
+            KeyMaterial::NoSec => Err(UnusableAccount::NoSec),
+            KeyMaterial::CertificateWithEst(_) => Err(UnusableAccount::Est),
+            KeyMaterial::PreSharedKey { identity, key } => {
+                all_present(&[identity, key])?;
+                Ok(Self::PreSharedKey {
+                    identity: identity.to_vec(),
+                    key: key.to_vec(),
+                })
+            }
+            KeyMaterial::RawPublicKey {
+                public_key,
+                private_key,
+                server_public_key,
+            } => {
+                all_present(&[public_key, private_key, server_public_key])?;
+                Ok(Self::RawPublicKey {
+                    public_key: public_key.to_vec(),
+                    private_key: private_key.to_vec(),
+                    server_public_key: server_public_key.to_vec(),
+                })
+            }
+            KeyMaterial::Certificate(keys) => {
+                all_present(&[keys.certificate, keys.private_key, keys.server_certificate])?;
+                Ok(Self::Certificate {
+                    certificate: keys.certificate.to_vec(),
+                    private_key: keys.private_key.to_vec(),
+                    server_certificate: keys.server_certificate.to_vec(),
+                    host: host.to_owned(),
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PreSharedKey { .. } => "PreSharedKey",
+            Self::RawPublicKey { .. } => "RawPublicKey",
+            Self::Certificate { .. } => "Certificate",
+        })
+    }
+}
+
+/// The keys of a server.
+///
+/// [`Debug`](fmt::Debug) shows no keys.
+#[derive(Clone)]
+pub struct ServerCredentials {
+    /// Whom the server knows.
+    pub clients: Arc<dyn KnownClients>,
+    /// The server's own certificate, if it offers the suites of TS 7.1.9.
+    pub certificate: Option<OwnCertificate>,
+}
+
+impl fmt::Debug for ServerCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerCredentials").finish_non_exhaustive()
+    }
+}
+
+/// A certificate and its key.
+///
+/// [`Debug`](fmt::Debug) shows neither.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OwnCertificate {
+    /// X.509 in DER.
+    pub certificate: Vec<u8>,
+    /// PKCS #8.
+    pub private_key: Vec<u8>,
+}
+
+impl fmt::Debug for OwnCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnCertificate").finish_non_exhaustive()
+    }
+}
+
+/// The clients that a server knows, as its operator provisioned them.
+pub trait KnownClients: Send + Sync {
+    /// The key of a PSK identity (TS 7.1.7).
+    fn pre_shared_key(&self, identity: &[u8]) -> Option<Vec<u8>>;
+
+    /// Whether a client may come with this certificate, X.509 in DER (TS 7.1.9). The library has
+    /// checked that the client holds its private key, and nothing else.
+    fn accepts_certificate(&self, certificate: &[u8]) -> Result<(), Refusal>;
+}
+
+/// What a peer has proved, with its own memory. [`with`](Self::with) shows it to a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProvenIdentity {
+    /// It holds the key of this PSK identity.
+    Psk(Vec<u8>),
+    /// It holds the private key of this `SubjectPublicKeyInfo`.
+    RawPublicKey(Vec<u8>),
+    /// It holds the private key of a certificate with these names.
+    Certificate(Vec<String>),
+}
+
+impl ProvenIdentity {
+    /// Shows it to `f` as the machines take it.
+    pub fn with<T>(&self, f: impl FnOnce(Identity<'_>) -> T) -> T {
+        match self {
+            Self::Psk(identity) => f(Identity::Psk(identity)),
+            Self::RawPublicKey(key) => f(Identity::RawPublicKey(key)),
+            Self::Certificate(names) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                f(Identity::Certificate(&names))
+            }
+        }
+    }
+}
