@@ -292,9 +292,26 @@ impl<M: Machine> Driver<M> {
         self.settle()
     }
 
-    /// Drains the machine after each call: sends its datagrams, takes its events.
+    /// Drains the machine after each call: sends its datagrams, takes its events. An event may be the
+    /// reason for another datagram, such as a goodbye, which has to leave before the application sees
+    /// the event.
     fn settle(&mut self) -> io::Result<()> {
+        self.send_all()?;
+        loop {
+            while let Some(event) = self.machine.poll_event() {
+                self.events.push_back(event);
+            }
+            if !self.send_all()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends the machine's datagrams. Returns whether there was one.
+    fn send_all(&mut self) -> io::Result<bool> {
+        let mut any = false;
         while let Some(transmit) = self.machine.poll_transmit() {
+            any = true;
             let mut channels = self.channels.iter();
             let channel = channels.find(|channel| channel.peer == transmit.to);
             let (socket, from, to) = if let Some(channel) = channel {
@@ -324,10 +341,7 @@ impl<M: Machine> Driver<M> {
                 Err(error) => return Err(error),
             }
         }
-        while let Some(event) = self.machine.poll_event() {
-            self.events.push_back(event);
-        }
-        Ok(())
+        Ok(any)
     }
 }
 
