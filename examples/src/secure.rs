@@ -7,7 +7,8 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`session`] | one end of one DTLS session, and the library that makes it |
-//! | [`credentials`] | keys and certificates: of a Client from its Security Object, of a server from the operator |
+//! | [`credentials`] | keys and certificates: of a Client from its Security Object, of a server from the operator |//! | [`record`] | the headers of DTLS records, as far as they say where a datagram belongs |
 
 pub mod credentials;
+pub mod record;
 pub mod session;

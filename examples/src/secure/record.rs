@@ -1,0 +1,235 @@
+//! The headers of DTLS records, as far as they say where a datagram belongs (RFC 6347 §4.1, §4.2.2).
+//!
+//! Nothing here is verified: whatever a header says, a session has to check the record.
+
+/// The content type of a change_cipher_spec.
+pub const CHANGE_CIPHER_SPEC: u8 = 20;
+/// The content type of an alert.
+pub const ALERT: u8 = 21;
+/// The content type of a handshake message.
+pub const HANDSHAKE: u8 = 22;
+/// The content type of application data.
+pub const APPLICATION_DATA: u8 = 23;
+
+/// The handshake type of a ClientHello.
+pub const CLIENT_HELLO: u8 = 1;
+/// The handshake type of a HelloVerifyRequest.
+pub const HELLO_VERIFY_REQUEST: u8 = 3;
+
+/// A record of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Such as [`HANDSHAKE`].
+    pub content_type: u8,
+    /// Zero until the handshake has agreed on keys.
+    pub epoch: u16,
+    /// What the record carries; encrypted, unless its epoch is zero.
+    pub fragment: &'a [u8],
+}
+
+/// What a ClientHello says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientHello<'a> {
+    /// It is the same in all copies of one ClientHello, and in those that return the cookie.
+    pub random: [u8; 32],
+    /// The cookie of the HelloVerifyRequest; empty before.
+    pub cookie: &'a [u8],
+    /// The cipher suites, two bytes each, the preferred one first. Empty if they are in another
+    /// fragment.
+    pub cipher_suites: &'a [u8],
+}
+
+/// The first record of a datagram, if it begins with a complete one.
+pub fn first(datagram: &[u8]) -> Option<Record<'_>> {
+    records(datagram).next()
+}
+
+/// The complete records at the beginning of a datagram.
+pub fn records(datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    let mut reader = Reader(datagram);
+    core::iter::from_fn(move || reader.record())
+}
+
+impl<'a> Record<'a> {
+    /// The type of the handshake message, if it is one that can be read.
+    pub fn handshake_type(&self) -> Option<u8> {
+        let readable = self.content_type == HANDSHAKE && self.epoch == 0;
+        readable.then(|| self.fragment.first().copied()).flatten()
+    }
+
+    /// The ClientHello that begins in this record.
+    pub fn client_hello(&self) -> Option<ClientHello<'a>> {
+        if self.handshake_type() != Some(CLIENT_HELLO) {
+            return None;
+        }
+        let mut message = Reader(self.fragment);
+        // Type, length and number of the message.
+        message.take(6)?;
+        let is_first_fragment = message.take(3)? == [0; 3];
+        // The length of the fragment.
+        message.take(3)?;
+        let _version = is_first_fragment.then(|| message.take(2))??;
+        let random = message.take(32)?.try_into().ok()?;
+        let _session = message.vector()?;
+        let cookie = message.vector()?;
+        let suites = message.number().and_then(|length| message.take(length));
+        Some(ClientHello {
+            random,
+            cookie,
+            cipher_suites: suites.unwrap_or_default(),
+        })
+    }
+}
+
+impl ClientHello<'_> {
+    /// The first suite of the client that is among these.
+    pub fn preferred(&self, suites: &[u16]) -> Option<u16> {
+        let (offered, _) = self.cipher_suites.as_chunks::<2>();
+        let mut offered = offered.iter().map(|suite| u16::from_be_bytes(*suite));
+        offered.find(|suite| suites.contains(suite))
+    }
+}
+
+/// What is left to be read.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// A number of two bytes.
+    fn number(&mut self) -> Option<usize> {
+        let bytes: [u8; 2] = self.take(2)?.try_into().ok()?;
+        Some(u16::from_be_bytes(bytes).into())
+    }
+
+    /// Bytes with their length before them, in one byte.
+    fn vector(&mut self) -> Option<&'a [u8]> {
+        let length = *self.take(1)?.first()?;
+        self.take(length.into())
+    }
+
+    fn record(&mut self) -> Option<Record<'a>> {
+        /// DTLS 1.0 and 1.2 have this major version (RFC 6347 §4.1).
+        const MAJOR_VERSION: u8 = 254;
+        let content_type = *self.take(1)?.first()?;
+        let [major, _minor] = self.take(2)? else {
+            return None;
+        };
+        let known = (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&content_type);
+        if !known || *major != MAJOR_VERSION {
+            return None;
+        }
+        let epoch = u16::try_from(self.number()?).ok()?;
+        let _sequence_number = self.take(6)?;
+        let length = self.number()?;
+        let fragment = self.take(length)?;
+        Some(Record {
+            content_type,
+            epoch,
+            fragment,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(content_type: u8, epoch: u16, fragment: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![content_type, 254, 253];
+        bytes.extend(epoch.to_be_bytes());
+        bytes.extend([0; 6]);
+        bytes.extend(u16::try_from(fragment.len()).unwrap().to_be_bytes());
+        bytes.extend(fragment);
+        bytes
+    }
+
+    fn hello(offset: u8, cookie: &[u8]) -> Vec<u8> {
+        let mut message = vec![CLIENT_HELLO, 0, 0, 90, 0, 0, 0, 0, offset, 0, 0, 90];
+        message.extend([254, 253]);
+        message.extend([7; 32]);
+        message.push(0);
+        message.push(u8::try_from(cookie.len()).unwrap());
+        message.extend(cookie);
+        message.extend([0, 4, 0xc0, 0xa8, 0xc0, 0x2b, 1, 0]);
+        message
+    }
+
+    #[test]
+    fn a_client_hello_says_its_random_its_cookie_and_its_suites() {
+        let bytes = record(HANDSHAKE, 0, &hello(0, b"crumb"));
+        let read = first(&bytes).unwrap().client_hello().unwrap();
+        assert_eq!((read.random, read.cookie), ([7; 32], &b"crumb"[..]));
+        assert_eq!(read.preferred(&[0xc02b, 0xc0a8]), Some(0xc0a8));
+        assert_eq!(read.preferred(&[0xc02b]), Some(0xc02b));
+        assert_eq!(read.preferred(&[0x1301]), None);
+    }
+
+    #[test]
+    fn what_is_encrypted_or_only_continues_is_no_client_hello() {
+        for (epoch, offset) in [(1, 0), (0, 1)] {
+            let bytes = record(HANDSHAKE, epoch, &hello(offset, b""));
+            assert_eq!(first(&bytes).unwrap().client_hello(), None);
+        }
+        let bytes = record(APPLICATION_DATA, 0, &hello(0, b""));
+        assert_eq!(first(&bytes).unwrap().client_hello(), None);
+    }
+
+    #[test]
+    fn a_datagram_has_several_records() {
+        let mut bytes = record(HANDSHAKE, 0, &[16, 0]);
+        bytes.extend(record(CHANGE_CIPHER_SPEC, 0, &[1]));
+        bytes.extend(record(HANDSHAKE, 1, &[9; 40]));
+        bytes.extend([22, 254]);
+        let kinds: Vec<_> = records(&bytes)
+            .map(|record| (record.content_type, record.epoch))
+            .collect();
+        assert_eq!(kinds, [(22, 0), (20, 0), (22, 1)]);
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        for bytes in [
+            &b""[..],
+            &[22],
+            // A CoAP message.
+            &[0x40, 1, 0, 7, 0xb2, b'r', b'd', 1, 2, 3, 4, 5, 6, 7],
+            // Content type 25, and longer than the datagram.
+            &record(25, 0, &[0]),
+            &record(22, 0, &[0; 30])[..40],
+        ] {
+            assert_eq!(first(bytes), None, "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_safe(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            records(&bytes).for_each(|record| {
+                record.client_hello();
+            });
+        }
+
+        #[test]
+        fn any_cut_and_flip_of_a_client_hello_is_safe(
+            cut in 0_usize..130,
+            at in 0_usize..130,
+            flip in any::<u8>(),
+        ) {
+            let mut bytes = record(HANDSHAKE, 0, &hello(0, &[3; 20]));
+            bytes.truncate(cut);
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= flip;
+            }
+            records(&bytes).for_each(|record| {
+                record.client_hello();
+            });
+        }
+    }
+}
