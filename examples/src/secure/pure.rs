@@ -1,0 +1,160 @@
+//! DTLS 1.2 with the library `dimpl`: pure Rust, without unsafe code.
+//!
+//! It has `TLS_PSK_WITH_AES_128_CCM_8` (TS 7.1.7), and for certificates
+//! `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256` and its like, but not the suites of TS 7.1.9. It has no raw
+//! public keys, and resumes no session.
+//!
+//! Time is what is passed in; randomness is the library's own, so no two runs are the same to the byte.
+
+mod clock;
+mod end;
+mod options;
+mod server;
+
+use core::fmt;
+use std::{collections::VecDeque, sync::Arc};
+
+use dimpl::{Config, Dtls, PskResolver, crypto::Dtls12CipherSuite};
+use lwm2m_core::Instant;
+
+use self::{
+    clock::Clock,
+    end::Role,
+    options::{CERTIFICATE_SUITES, build, own_certificate},
+    server::Server,
+};
+pub use self::{end::PureSession, options::PureOptions};
+use super::{
+    certificate::ExpectedServer,
+    credentials::{ClientCredentials, ServerCredentials},
+    session::{DtlsStack, StackError},
+};
+
+/// How many accounts the keys are kept ready of.
+const CONFIGURATIONS: usize = 8;
+
+/// The library.
+pub struct Pure {
+    options: PureOptions,
+    clock: Clock,
+    /// Making a configuration takes far longer than a handshake, so those used last are kept.
+    configurations: VecDeque<(Vec<u8>, Vec<u8>, Arc<Config>)>,
+    /// That of all accounts with certificates.
+    certificates: Option<Arc<Config>>,
+    server: Option<Arc<Server>>,
+}
+
+impl Pure {
+    /// The library for a Client.
+    pub fn client(options: PureOptions) -> Self {
+        Self {
+            options,
+            clock: Clock::start(),
+            configurations: VecDeque::new(),
+            certificates: None,
+            server: None,
+        }
+    }
+
+    /// The library for a server with these keys.
+    pub fn server(
+        options: PureOptions,
+        credentials: &ServerCredentials,
+    ) -> Result<Self, StackError> {
+        let mut pure = Self::client(options);
+        pure.server = Some(Arc::new(Server::new(&options, credentials)?));
+        Ok(pure)
+    }
+
+    fn psk_client(&mut self, identity: &[u8], key: &[u8]) -> Result<Arc<Config>, StackError> {
+        let known = self.configurations.iter();
+        let mut known = known.filter(|known| known.0 == identity && known.1 == key);
+        if let Some((_, _, config)) = known.next() {
+            return Ok(Arc::clone(config));
+        }
+        let builder = self.options.builder(&[Dtls12CipherSuite::PSK_AES128_CCM_8]);
+        let keys = Arc::new(OwnKey(key.to_vec()));
+        let config = build(builder.with_psk_client(identity.to_vec(), keys))?;
+        self.configurations.truncate(CONFIGURATIONS - 1);
+        self.configurations
+            .push_front((identity.to_vec(), key.to_vec(), Arc::clone(&config)));
+        Ok(config)
+    }
+
+    fn certificate_client(&mut self) -> Result<Arc<Config>, StackError> {
+        if let Some(config) = &self.certificates {
+            return Ok(Arc::clone(config));
+        }
+        let config = build(self.options.builder(&CERTIFICATE_SUITES))?;
+        self.certificates = Some(Arc::clone(&config));
+        Ok(config)
+    }
+}
+
+impl DtlsStack for Pure {
+    type Session = PureSession;
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        credentials: &ClientCredentials,
+    ) -> Result<PureSession, StackError> {
+        let moment = self.clock.moment(now);
+        let (dtls, role) = match credentials {
+            ClientCredentials::PreSharedKey { identity, key } => {
+                let config = self.psk_client(identity, key)?;
+                let identity = identity.clone();
+                (
+                    Dtls::new_12_psk(config, moment),
+                    Role::PskClient { identity },
+                )
+            }
+            ClientCredentials::Certificate {
+                certificate,
+                private_key,
+                server_certificate,
+                host,
+            } => {
+                let config = self.certificate_client()?;
+                let own = own_certificate(&config, certificate, private_key)?;
+                let role = Role::CertificateClient {
+                    expected: ExpectedServer {
+                        certificate: server_certificate.clone(),
+                        host: host.clone(),
+                    },
+                    expiry: self.options.expiry,
+                    is_shown: false,
+                };
+                (Dtls::new_12(config, own, moment), role)
+            }
+            ClientCredentials::RawPublicKey { .. } => {
+                return Err(StackError::Unsupported("raw public keys"));
+            }
+        };
+        PureSession::connect(now, self.clock, dtls, role)
+    }
+
+    fn accept(&mut self, _: Instant) -> Result<PureSession, StackError> {
+        let server = self.server.as_ref();
+        let server = server.ok_or(StackError::Unsupported("keys of a server"))?;
+        Ok(PureSession::accept(self.clock, Arc::clone(server)))
+    }
+}
+
+impl fmt::Debug for Pure {
+    /// Without keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pure")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The one key of a Client.
+struct OwnKey(Vec<u8>);
+
+impl PskResolver for OwnKey {
+    fn resolve(&self, _: &[u8]) -> Option<Vec<u8>> {
+        Some(self.0.clone())
+    }
+}

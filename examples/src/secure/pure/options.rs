@@ -1,0 +1,88 @@
+//! How sessions behave, and what the library makes of it.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use dimpl::{Config, ConfigBuilder, DtlsCertificate, crypto::Dtls12CipherSuite};
+
+use crate::secure::{certificate::Expiry, session::StackError};
+
+/// The suites for certificates. None is among those of TS 7.1.9; the peers have to have one of these
+/// beside them.
+pub(super) const CERTIFICATE_SUITES: [Dtls12CipherSuite; 2] = [
+    Dtls12CipherSuite::ECDHE_ECDSA_AES128_GCM_SHA256,
+    Dtls12CipherSuite::ECDHE_ECDSA_AES256_GCM_SHA384,
+];
+
+/// How sessions behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PureOptions {
+    /// The longest datagram of a handshake, in bytes; 1,150 by default. Over SMS it is 140 (TS 7.2.2).
+    pub mtu: usize,
+    /// After how much time without an answer a flight is sent again; each further time it is twice as
+    /// long. 1 s by default (RFC 6347 §4.2.4.1); over SMS it is 9 s (TS 7.2.2).
+    pub first_timeout: Duration,
+    /// How long a handshake may take, 40 s by default. A server that doesn't know the identity, or has
+    /// another key, says nothing, so a program that shall tell soon needs less.
+    pub handshake_within: Duration,
+    /// What a Client does with the dates of the server's certificate.
+    pub expiry: Expiry,
+}
+
+impl Default for PureOptions {
+    fn default() -> Self {
+        Self {
+            mtu: 1150,
+            first_timeout: Duration::from_secs(1),
+            handshake_within: Duration::from_secs(40),
+            expiry: Expiry::Accept,
+        }
+    }
+}
+
+impl PureOptions {
+    /// A configuration with these suites, to be completed.
+    pub(super) fn builder(&self, suites: &[Dtls12CipherSuite]) -> ConfigBuilder {
+        /// More than a handshake over SMS has datagrams in flight.
+        const DATAGRAMS: usize = 64;
+        /// The deadline ends a handshake, not the number of attempts.
+        const ATTEMPTS: usize = 30;
+        Config::builder()
+            .mtu(self.mtu)
+            .flight_start_rto(self.first_timeout)
+            .flight_retries(ATTEMPTS)
+            .handshake_timeout(self.handshake_within)
+            .max_queue_rx(DATAGRAMS)
+            .max_queue_tx(DATAGRAMS)
+            .dtls12_cipher_suites(suites)
+            .dtls13_cipher_suites(&[])
+    }
+}
+
+/// The configuration.
+pub(super) fn build(builder: ConfigBuilder) -> Result<Arc<Config>, StackError> {
+    let config = builder.build();
+    let config = config.map_err(|error| StackError::Library(error.to_string()))?;
+    Ok(Arc::new(config))
+}
+
+/// A certificate and its key, if the library can read the key; else it would panic later.
+pub(super) fn own_certificate(
+    config: &Config,
+    certificate: &[u8],
+    private_key: &[u8],
+) -> Result<DtlsCertificate, StackError> {
+    let malformed = |what, reason| StackError::Malformed { what, reason };
+    if certificate.is_empty() {
+        return Err(malformed("certificate", String::from("it is empty")));
+    }
+    let keys = config.crypto_provider().key_provider;
+    if let Err(error) = keys.load_private_key(private_key) {
+        return Err(malformed("private key", format!("{error:?}")));
+    }
+    Ok(DtlsCertificate {
+        certificate: certificate.to_vec(),
+        private_key: private_key.to_vec(),
+    })
+}

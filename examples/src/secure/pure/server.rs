@@ -1,0 +1,95 @@
+//! What all sessions of a server share.
+
+use core::panic::AssertUnwindSafe;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time,
+};
+
+use dimpl::{Config, Dtls, DtlsCertificate, PskResolver, crypto::Dtls12CipherSuite};
+
+use super::options::{CERTIFICATE_SUITES, PureOptions, build, own_certificate};
+use crate::secure::{
+    certificate,
+    credentials::{KnownClients, ProvenIdentity, ServerCredentials},
+    record::ClientHello,
+    session::{Refusal, StackError},
+};
+
+const PSK_SUITE: Dtls12CipherSuite = Dtls12CipherSuite::PSK_AES128_CCM_8;
+
+/// The keys of a server, ready for use.
+pub(super) struct Server {
+    config: Arc<Config>,
+    certificate: Option<DtlsCertificate>,
+    keys: Arc<Keys>,
+}
+
+/// Finds the keys of clients, and remembers for which identity it was asked last: no other way leads
+/// from a session to its identity.
+struct Keys {
+    clients: AssertUnwindSafe<Arc<dyn KnownClients>>,
+    asked: Mutex<Option<Vec<u8>>>,
+}
+
+impl Server {
+    pub(super) fn new(
+        options: &PureOptions,
+        credentials: &ServerCredentials,
+    ) -> Result<Self, StackError> {
+        let keys = Arc::new(Keys {
+            clients: AssertUnwindSafe(Arc::clone(&credentials.clients)),
+            asked: Mutex::new(None),
+        });
+        let mut suites = vec![PSK_SUITE];
+        if credentials.certificate.is_some() {
+            suites.extend(CERTIFICATE_SUITES);
+        }
+        let builder = options.builder(&suites);
+        let resolver: Arc<dyn PskResolver> = Arc::<Keys>::clone(&keys);
+        let config = build(builder.with_psk_server(None, resolver))?;
+        let certificate = credentials.certificate.as_ref();
+        let certificate = certificate
+            .map(|own| own_certificate(&config, &own.certificate, &own.private_key))
+            .transpose()?;
+        Ok(Self {
+            config,
+            certificate,
+            keys,
+        })
+    }
+
+    /// A session for this ClientHello. The library can do keys or certificates in one session, not
+    /// both, so the client's preference decides.
+    pub(super) fn begin(&self, now: time::Instant, hello: &ClientHello<'_>) -> Dtls {
+        let config = Arc::clone(&self.config);
+        let suites = [&[PSK_SUITE][..], &CERTIFICATE_SUITES].concat();
+        let suites: Vec<u16> = suites.iter().map(Dtls12CipherSuite::as_u16).collect();
+        match &self.certificate {
+            Some(certificate) if hello.preferred(&suites) != Some(PSK_SUITE.as_u16()) => {
+                Dtls::new_12(config, certificate.clone(), now)
+            }
+            _ => Dtls::new_12_psk(config, now),
+        }
+    }
+
+    /// The identity whose key was asked for since the last call.
+    pub(super) fn take_asked(&self) -> Option<Vec<u8>> {
+        let asked = self.keys.asked.lock();
+        asked.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whom this certificate names, if it is accepted.
+    pub(super) fn accept(&self, certificate: &[u8]) -> Result<ProvenIdentity, Refusal> {
+        self.keys.clients.accepts_certificate(certificate)?;
+        certificate::names(certificate).map(ProvenIdentity::Certificate)
+    }
+}
+
+impl PskResolver for Keys {
+    fn resolve(&self, identity: &[u8]) -> Option<Vec<u8>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked = Some(identity.to_vec());
+        self.clients.pre_shared_key(identity)
+    }
+}
