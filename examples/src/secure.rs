@@ -8,13 +8,19 @@
 //! | --- | --- |
 //! | [`session`] | one end of one DTLS session, and the library that makes it |
 //! | [`credentials`] | keys and certificates: of a Client from its Security Object, of a server from the operator |//! | [`record`] | the headers of DTLS records, as far as they say where a datagram belongs |
+//! | [`client`] | a Client with DTLS below its secured connections |
+//! | [`server`] | a Server with DTLS below it, beside clients without |
+//! | [`sessions`] | all sessions of a server |
 //! | `certificate` | what an X.509 certificate says; feature `dtls` |
 //! | `pure` | the library `dimpl`; feature `dtls` |
 
 #[cfg(feature = "dtls")]
 pub mod certificate;
+pub mod client;
 pub mod credentials;
 #[cfg(feature = "dtls")]
 pub mod pure;
 pub mod record;
+pub mod server;
 pub mod session;
+pub mod sessions;

@@ -1,0 +1,355 @@
+//! A LwM2M Client with DTLS below its secured connections.
+
+use core::fmt;
+use std::collections::{BTreeMap, VecDeque};
+
+use lwm2m_core::Instant;
+use lwm2m_objects::typed;
+use lwm2m_statemachine::{
+    Client, ClientEvent, ConnectionId, Datagram, Machine, Session, Transmit, coap::DatagramError,
+};
+use thiserror::Error;
+
+use super::{
+    credentials::{ClientCredentials, ProvenIdentity, UnusableAccount},
+    session::{DtlsSession, DtlsStack, Output, SessionError, StackError},
+};
+
+/// How many failures wait for the application; older ones are forgotten.
+const FAILURES: usize = 64;
+
+/// A [`Client`] whose connections are secured as their accounts say.
+///
+/// Drive it as any machine. On [`ClientEvent::Connect`] call [`open`](Self::open), and from then on pass
+/// in what arrives from the server. All else about connections is told to the Client by this machine:
+/// that it is up, lost, or couldn't be made; then it asks for another one by itself.
+///
+/// [`ClientEvent::Disconnect`] comes when the goodbye of the session has been polled.
+pub struct SecureClient<D: DtlsStack> {
+    /// The machine inside, for the calls of the application. Feed and drain it only through this one.
+    pub client: Client,
+    stack: D,
+    channels: BTreeMap<ConnectionId, Channel<D::Session>>,
+    transmits: VecDeque<(ConnectionId, Vec<u8>)>,
+    /// Events that wait until all is sent.
+    held: VecDeque<ClientEvent>,
+    failures: VecDeque<ConnectionFailure>,
+    /// The time of the last call.
+    now: Instant,
+    /// What is being sent.
+    buffer: Vec<u8>,
+}
+
+enum Channel<S> {
+    Plain,
+    Secured {
+        session: Box<S>,
+        /// Once it is established.
+        peer: Option<ProvenIdentity>,
+    },
+}
+
+/// Why a connection was lost, or couldn't be made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{connection}: {reason}")]
+pub struct ConnectionFailure {
+    /// Which one.
+    pub connection: ConnectionId,
+    /// The reason.
+    pub reason: FailedBecause,
+}
+
+/// The reason for a [`ConnectionFailure`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FailedBecause {
+    /// The keys of the account can't be used.
+    #[error("{0}")]
+    Account(#[from] UnusableAccount),
+    /// The session couldn't be begun.
+    #[error("{0}")]
+    Stack(#[from] StackError),
+    /// The handshake failed, or the session ended.
+    #[error("{0}")]
+    Session(#[from] SessionError),
+    /// The server has ended the session.
+    #[error("the server has closed the session")]
+    Closed,
+}
+
+/// Why a datagram was of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ClientDatagramError {
+    /// As CoAP.
+    #[error("{0}")]
+    Coap(#[from] DatagramError),
+    /// The connection isn't open.
+    #[error("a datagram of a connection that is closed")]
+    Closed,
+}
+
+impl<D: DtlsStack> SecureClient<D> {
+    /// Puts DTLS below a Client.
+    pub const fn new(client: Client, stack: D) -> Self {
+        Self {
+            client,
+            stack,
+            channels: BTreeMap::new(),
+            transmits: VecDeque::new(),
+            held: VecDeque::new(),
+            failures: VecDeque::new(),
+            now: Instant::ZERO,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Makes a connection as its account says. `host` is the host of its URI. Without security it is
+    /// up at once, as a new one; else a handshake begins. If it can't, the Client is told, and
+    /// [`next_failure`](Self::next_failure) tells why.
+    pub fn open(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        security: &typed::Security,
+        host: &str,
+    ) {
+        self.now = now;
+        match ClientCredentials::of(security, host) {
+            Ok(credentials) => self.open_with(now, connection, &credentials),
+            Err(UnusableAccount::NoSec) => self.open_plain(now, connection, Session::New),
+            Err(error) => self.fail(now, connection, error.into()),
+        }
+    }
+
+    /// Makes a connection without security: `session` is [`Session::Resumed`] if its local address is
+    /// the same as before (TS 8.2.4).
+    pub fn open_plain(&mut self, now: Instant, connection: ConnectionId, session: Session) {
+        self.now = now;
+        self.channels.insert(connection, Channel::Plain);
+        self.client.connected(now, connection, session);
+    }
+
+    /// Makes a connection with these keys, such as one for a download.
+    pub fn open_with(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        credentials: &ClientCredentials,
+    ) {
+        self.now = now;
+        match self.stack.connect(now, credentials) {
+            Ok(session) => {
+                let channel = Channel::Secured {
+                    session: Box::new(session),
+                    peer: None,
+                };
+                self.channels.insert(connection, channel);
+                // Nothing has arrived, so no datagram is useless.
+                let _ = self.settle(now, connection, Ok(()));
+            }
+            Err(error) => self.fail(now, connection, error.into()),
+        }
+    }
+
+    /// A connection couldn't be made, or its socket is lost: the Client asks for another one.
+    pub fn lost(&mut self, now: Instant, connection: ConnectionId) {
+        self.now = now;
+        self.channels.remove(&connection);
+        self.client.disconnected(now, connection);
+    }
+
+    /// Why connections have failed since the last call, the oldest first. Fetch it when the events are
+    /// drained; the oldest is forgotten when more than 64 wait.
+    pub fn next_failure(&mut self) -> Option<ConnectionFailure> {
+        self.failures.pop_front()
+    }
+
+    /// What the server of a connection has proved, as long as the session lives.
+    pub fn identity(&self, connection: ConnectionId) -> Option<&ProvenIdentity> {
+        match self.channels.get(&connection)? {
+            Channel::Plain => None,
+            Channel::Secured { peer, .. } => peer.as_ref(),
+        }
+    }
+
+    /// Looks at what came of a call to a session.
+    fn settle(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        result: Result<(), SessionError>,
+    ) -> Result<(), ClientDatagramError> {
+        let Some(Channel::Secured { session, peer }) = self.channels.get_mut(&connection) else {
+            return Ok(());
+        };
+        let mut coap = Ok(());
+        let mut is_closed = false;
+        let (client, transmits) = (&mut self.client, &mut self.transmits);
+        session.drain(&mut |output| match output {
+            Output::Datagram(datagram) => transmits.push_back((connection, datagram.to_vec())),
+            Output::Connected {
+                peer: proven,
+                resumed,
+            } => {
+                *peer = Some(proven.clone());
+                let session = if resumed {
+                    Session::Resumed
+                } else {
+                    Session::New
+                };
+                client.connected(now, connection, session);
+            }
+            Output::Payload(payload) => {
+                if let Some(peer) = &*peer {
+                    let result = peer.with(|identity| {
+                        let mut datagram = Datagram::new(connection, payload);
+                        datagram.identity = identity;
+                        client.handle_datagram(now, datagram)
+                    });
+                    coap = coap.and(result);
+                }
+            }
+            Output::Closed => is_closed = true,
+        });
+        if is_closed {
+            self.fail(now, connection, FailedBecause::Closed);
+        } else if let Err(error) = result {
+            self.fail(now, connection, error.into());
+        }
+        Ok(coap?)
+    }
+
+    fn fail(&mut self, now: Instant, connection: ConnectionId, reason: FailedBecause) {
+        if self.failures.len() >= FAILURES {
+            self.failures.pop_front();
+        }
+        self.failures
+            .push_back(ConnectionFailure { connection, reason });
+        self.lost(now, connection);
+    }
+
+    /// Sends the Client's next datagram into its channel; false if there is none.
+    fn seal_next(&mut self) -> bool {
+        let Some(transmit) = self.client.poll_transmit() else {
+            return false;
+        };
+        let (to, payload) = (transmit.to, transmit.payload);
+        match self.channels.get_mut(&to) {
+            Some(Channel::Plain) => self.transmits.push_back((to, payload.to_vec())),
+            Some(Channel::Secured { session, .. }) => {
+                let sent = session.send(self.now, payload);
+                // What is too long for a record is lost, as what is too long for the network.
+                let sent = sent.or_else(|error| match error {
+                    SessionError::TooLong => Ok(()),
+                    error => Err(error),
+                });
+                // Nothing has arrived, so no datagram is useless.
+                let _ = self.settle(self.now, to, sent);
+            }
+            // The connection is closed, so it is lost.
+            None => {}
+        }
+        true
+    }
+
+    /// Says goodbye on a connection that is no longer needed.
+    fn close(&mut self, connection: ConnectionId) {
+        while self.seal_next() {}
+        if let Some(Channel::Secured { mut session, .. }) = self.channels.remove(&connection) {
+            session.close(self.now);
+            session.drain(&mut |output| {
+                if let Output::Datagram(datagram) = output {
+                    self.transmits.push_back((connection, datagram.to_vec()));
+                }
+            });
+        }
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = (ConnectionId, Instant)> {
+        self.channels.iter().filter_map(|(connection, channel)| {
+            let Channel::Secured { session, .. } = channel else {
+                return None;
+            };
+            Some((*connection, session.poll_timeout()?))
+        })
+    }
+}
+
+impl<D: DtlsStack> Machine for SecureClient<D> {
+    type Peer = ConnectionId;
+    type Event = ClientEvent;
+    type DatagramError = ClientDatagramError;
+
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_, ConnectionId>,
+    ) -> Result<(), ClientDatagramError> {
+        self.now = now;
+        let connection = datagram.from;
+        match self.channels.get_mut(&connection) {
+            Some(Channel::Plain) => Ok(self.client.handle_datagram(now, datagram)?),
+            Some(Channel::Secured { session, .. }) => {
+                let result = session.handle_datagram(now, datagram.payload);
+                self.settle(now, connection, result)
+            }
+            None => Err(ClientDatagramError::Closed),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        let due = self.deadlines().filter(|(_, at)| *at <= now);
+        let due: Vec<ConnectionId> = due.map(|(connection, _)| connection).collect();
+        for connection in due {
+            if let Some(Channel::Secured { session, .. }) = self.channels.get_mut(&connection) {
+                let result = session.handle_timeout(now);
+                // Nothing has arrived, so no datagram is useless.
+                let _ = self.settle(now, connection, result);
+            }
+        }
+        self.client.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit<'_, ConnectionId>> {
+        while self.transmits.is_empty() && self.seal_next() {}
+        let (to, datagram) = self.transmits.pop_front()?;
+        self.buffer = datagram;
+        Some(Transmit {
+            to,
+            payload: &self.buffer,
+        })
+    }
+
+    fn poll_event(&mut self) -> Option<ClientEvent> {
+        while let Some(event) = self.client.poll_event() {
+            let ClientEvent::Disconnect { connection } = event else {
+                return Some(event);
+            };
+            self.close(connection);
+            self.held.push_back(event);
+        }
+        // The goodbyes leave before the application closes their sockets.
+        if !self.transmits.is_empty() {
+            return None;
+        }
+        self.held.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        // What is held comes out in the next round.
+        let held = (!self.held.is_empty()).then_some(self.now);
+        let sessions = self.deadlines().map(|(_, at)| at);
+        let client = self.client.poll_timeout();
+        sessions.chain(client).chain(held).min()
+    }
+}
+
+impl<D: DtlsStack> fmt::Debug for SecureClient<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecureClient")
+            .field("connections", &self.channels.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,406 @@
+//! The DTLS sessions of a server, by the address of the peer.
+//!
+//! An address has at most one established session. Beside it a handshake may go on: a client that has
+//! lost its session, as a reboot does, begins anew on the same address (RFC 6347 §4.2.8). The old
+//! session lives until the new one is complete, since anybody can send a ClientHello with a forged
+//! address. So each new ClientHello, told by its random, begins a handshake of its own.
+//!
+//! A handshake is *unproved* as long as the server has answered with nothing but a
+//! HelloVerifyRequest: the peer hasn't shown that it receives at its address. Then it is *proved*, and
+//! takes the place of another proved handshake of the same address.
+//!
+//! Each of the three kinds has its own [bound](Bounds). So a flood of ClientHellos with forged
+//! addresses displaces only other unproved handshakes, the oldest first. A client gets in if its
+//! cookie comes back sooner than that.
+
+mod table;
+
+use core::hash::Hash;
+use std::collections::VecDeque;
+
+use lwm2m_core::Instant;
+use thiserror::Error;
+
+pub use self::table::Bounds;
+use self::table::{Entry, Stage, Table};
+use super::{
+    credentials::ProvenIdentity,
+    record::{self, ClientHello, HELLO_VERIFY_REQUEST, Record},
+    session::{DtlsSession, DtlsStack, Output, SessionError},
+};
+
+/// All sessions of a server. `K` is the address of a peer, `D` the library.
+#[derive(Debug)]
+pub struct Sessions<K, D: DtlsStack> {
+    stack: D,
+    table: Table<K, D::Session>,
+    transmits: VecDeque<(K, Vec<u8>)>,
+}
+
+/// What a server learns of its sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a, K> {
+    /// A handshake is complete.
+    Connected {
+        /// Where the peer is.
+        address: &'a K,
+        /// The session; no other one has ever had this number.
+        number: u64,
+        /// What the peer has proved.
+        peer: &'a ProvenIdentity,
+        /// Whether an earlier session was resumed.
+        resumed: bool,
+    },
+    /// The peer has sent something.
+    Payload {
+        /// Where the peer is.
+        address: &'a K,
+        /// The session.
+        number: u64,
+        /// What the peer has proved.
+        peer: &'a ProvenIdentity,
+        /// The datagram.
+        payload: &'a [u8],
+    },
+    /// An established session has ended.
+    Ended {
+        /// Where the peer was.
+        address: &'a K,
+        /// The session.
+        number: u64,
+        /// Why.
+        why: &'a End,
+    },
+    /// A handshake has failed, although the peer is where it says.
+    Failed {
+        /// Where the peer is.
+        address: &'a K,
+        /// Why.
+        why: &'a SessionError,
+    },
+}
+
+/// Why an established session has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum End {
+    /// The peer has said goodbye.
+    #[error("the peer has closed the session")]
+    Closed,
+    /// The peer has begun a new one from the same address.
+    #[error("the peer has begun a new session")]
+    Replaced,
+    /// There were as many as [`Bounds::established`], and this one was idle for longest.
+    #[error("there are too many sessions")]
+    Displaced,
+    /// It was idle for longer than [`Bounds::idle`].
+    #[error("the session was idle for too long")]
+    Expired,
+    /// The application has ended it.
+    #[error("the server has closed the session")]
+    Left,
+    /// Something was wrong with it.
+    #[error("{0}")]
+    Failed(SessionError),
+}
+
+/// Why a datagram was of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Useless {
+    /// It doesn't begin with a record.
+    #[error("no DTLS record")]
+    NoRecord,
+    /// It belongs to no session.
+    #[error("a record of no session")]
+    NoSession,
+    /// It returns a cookie to a handshake that isn't there any more.
+    #[error("a cookie of no handshake")]
+    NoHandshake,
+}
+
+/// Takes events.
+type Sink<'s, K> = &'s mut dyn FnMut(Event<'_, K>);
+
+impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
+    /// No sessions yet. `stack` has the keys of the server.
+    pub fn new(stack: D, bounds: Bounds) -> Self {
+        Self {
+            stack,
+            table: Table::new(bounds),
+            transmits: VecDeque::new(),
+        }
+    }
+
+    /// Takes a datagram. Any bytes are safe; an error only informs.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        from: &K,
+        datagram: &[u8],
+        sink: Sink<'_, K>,
+    ) -> Result<(), Useless> {
+        let record = record::first(datagram).ok_or(Useless::NoRecord)?;
+        if let Some(hello) = record.client_hello() {
+            let number = self.handshake_of(now, from, &hello)?;
+            self.feed(now, number, Some(datagram), sink);
+            return Ok(());
+        }
+        let (established, proved) = self.table.at(from);
+        match (established, proved) {
+            (None, None) => return Err(Useless::NoSession),
+            // The handshake may expect it; if it is of the old session, that one can decrypt it.
+            (Some(established), Some(proved)) if record.epoch > 0 => {
+                if !self.feed(now, established, Some(datagram), sink) {
+                    self.feed(now, proved, Some(datagram), sink);
+                }
+            }
+            (Some(number), None) | (_, Some(number)) => {
+                self.feed(now, number, Some(datagram), sink);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what is due at `now`. Early, late and repeated calls do no harm.
+    pub fn handle_timeout(&mut self, now: Instant, sink: Sink<'_, K>) {
+        while let Some(number) = self.table.pop_due(now) {
+            match self.table.overdue(now, number) {
+                Some(Stage::Established) => self.leave(now, number, &End::Expired, sink),
+                Some(Stage::Proved) => self.fail(number, SessionError::Timeout, sink),
+                Some(Stage::Unproved) => drop(self.table.remove(number)),
+                None => drop(self.feed(now, number, None, sink)),
+            }
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.table.next_deadline()
+    }
+
+    /// The next datagram to send, and where to.
+    pub fn poll_transmit(&mut self) -> Option<(K, Vec<u8>)> {
+        self.transmits.pop_front()
+    }
+
+    /// Sends a datagram on an established session.
+    pub fn send(
+        &mut self,
+        now: Instant,
+        number: u64,
+        payload: &[u8],
+        sink: Sink<'_, K>,
+    ) -> Result<(), SessionError> {
+        let entry = self.table.get_mut(number);
+        let entry = entry.filter(|entry| entry.stage == Stage::Established);
+        let entry = entry.ok_or(SessionError::NotEstablished)?;
+        match entry.session.send(now, payload) {
+            Ok(()) => {
+                self.feed_outputs(number, sink);
+                Ok(())
+            }
+            Err(SessionError::TooLong) => Err(SessionError::TooLong),
+            Err(error) => {
+                self.fail(number, error.clone(), sink);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends a session with a goodbye.
+    pub fn close(&mut self, now: Instant, number: u64, sink: Sink<'_, K>) {
+        self.leave(now, number, &End::Left, sink);
+    }
+
+    /// What an established session's peer has proved.
+    pub fn peer(&self, number: u64) -> Option<&ProvenIdentity> {
+        self.table.get(number)?.peer.as_ref()
+    }
+
+    /// How many sessions there are.
+    pub fn usage(&self) -> Usage {
+        let (unproved, proved, established) = self.table.counts();
+        Usage {
+            unproved,
+            proved,
+            established,
+        }
+    }
+
+    /// The handshake that a ClientHello belongs to, or a new one.
+    fn handshake_of(
+        &mut self,
+        now: Instant,
+        from: &K,
+        hello: &ClientHello<'_>,
+    ) -> Result<u64, Useless> {
+        if let Some(number) = self.table.find_hello(from, &hello.random) {
+            return Ok(number);
+        }
+        // Only the session that has baked a cookie knows it.
+        if !hello.cookie.is_empty() {
+            return Err(Useless::NoHandshake);
+        }
+        let session = self.stack.accept(now).map_err(|_| Useless::NoHandshake)?;
+        Ok(self.table.add(now, from.clone(), &hello.random, session))
+    }
+
+    /// Gives a session a datagram, or the time. Returns whether the datagram was the peer's for sure.
+    fn feed(
+        &mut self,
+        now: Instant,
+        number: u64,
+        datagram: Option<&[u8]>,
+        sink: Sink<'_, K>,
+    ) -> bool {
+        let Some(entry) = self.table.get_mut(number) else {
+            return false;
+        };
+        let result = match datagram {
+            Some(datagram) => entry.session.handle_datagram(now, datagram),
+            None => entry.session.handle_timeout(now),
+        };
+        let came = self.feed_outputs(number, sink);
+        if came.is_closed {
+            self.leave(now, number, &End::Closed, sink);
+        } else if let Err(error) = result {
+            self.fail(number, error, sink);
+        } else if came.is_connected {
+            self.table.establish(now, number);
+            self.make_room(now, sink);
+        } else if came.is_proved {
+            self.table.prove(number);
+        } else if came.is_authentic {
+            self.table.touch(now, number);
+        }
+        self.table.set_timer(number);
+        came.is_authentic || came.is_closed
+    }
+
+    /// Hands out what a session has made.
+    fn feed_outputs(&mut self, number: u64, sink: Sink<'_, K>) -> Came {
+        let mut came = Came::default();
+        let Some((old, entry)) = self.table.with_established(number) else {
+            return came;
+        };
+        let Entry {
+            address,
+            session,
+            peer: proven,
+            ..
+        } = entry;
+        let transmits = &mut self.transmits;
+        session.drain(&mut |output| match output {
+            Output::Datagram(datagram) => {
+                came.is_proved |= is_more_than_a_cookie(datagram);
+                transmits.push_back((address.clone(), datagram.to_vec()));
+            }
+            Output::Connected { peer, resumed } => {
+                if let Some(number) = old {
+                    let why = &End::Replaced;
+                    sink(Event::Ended {
+                        address,
+                        number,
+                        why,
+                    });
+                }
+                *proven = Some(peer.clone());
+                came.is_connected = true;
+                sink(Event::Connected {
+                    address,
+                    number,
+                    peer,
+                    resumed,
+                });
+            }
+            Output::Payload(payload) => {
+                came.is_authentic = true;
+                if let Some(peer) = &*proven {
+                    sink(Event::Payload {
+                        address,
+                        number,
+                        peer,
+                        payload,
+                    });
+                }
+            }
+            Output::Closed => came.is_closed = true,
+        });
+        came
+    }
+
+    /// Ends established sessions beyond the bound.
+    fn make_room(&mut self, now: Instant, sink: Sink<'_, K>) {
+        while let Some(number) = self.table.dispensable() {
+            self.leave(now, number, &End::Displaced, sink);
+        }
+    }
+
+    /// Says goodbye, and ends a session.
+    fn leave(&mut self, now: Instant, number: u64, why: &End, sink: Sink<'_, K>) {
+        if let Some(mut entry) = self.table.remove(number) {
+            entry.session.close(now);
+            let Entry {
+                address, session, ..
+            } = &mut entry;
+            session.drain(&mut |output| {
+                if let Output::Datagram(datagram) = output {
+                    self.transmits
+                        .push_back((address.clone(), datagram.to_vec()));
+                }
+            });
+            tell_end(&entry, number, why, sink);
+        }
+    }
+
+    /// Ends a session after an error.
+    fn fail(&mut self, number: u64, error: SessionError, sink: Sink<'_, K>) {
+        if let Some(entry) = self.table.remove(number) {
+            tell_end(&entry, number, &End::Failed(error), sink);
+        }
+    }
+}
+
+/// How many sessions a server has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Handshakes of peers that haven't returned a cookie.
+    pub unproved: usize,
+    /// Other handshakes.
+    pub proved: usize,
+    /// Established sessions.
+    pub established: usize,
+}
+
+/// What came out of a session.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "any of them may be true")]
+struct Came {
+    /// Something that only the holder of the keys can have sent.
+    is_authentic: bool,
+    is_connected: bool,
+    is_closed: bool,
+    /// A message that goes to peers only that have returned a cookie.
+    is_proved: bool,
+}
+
+fn is_more_than_a_cookie(datagram: &[u8]) -> bool {
+    let is_hello_verify_request =
+        |record: Record<'_>| record.handshake_type() == Some(HELLO_VERIFY_REQUEST);
+    record::first(datagram).is_some_and(|record| !is_hello_verify_request(record))
+}
+
+fn tell_end<K, S>(entry: &Entry<K, S>, number: u64, why: &End, sink: Sink<'_, K>) {
+    let address = &entry.address;
+    match (entry.stage, why) {
+        (Stage::Established, why) => sink(Event::Ended {
+            address,
+            number,
+            why,
+        }),
+        (Stage::Proved, End::Failed(why)) => sink(Event::Failed { address, why }),
+        (Stage::Proved | Stage::Unproved, _) => {}
+    }
+}

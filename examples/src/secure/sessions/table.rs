@@ -1,0 +1,326 @@
+//! Where the sessions are kept, and how each of them is found.
+
+use core::{hash::Hash, time::Duration};
+use std::collections::{BTreeSet, HashMap};
+
+use lwm2m_core::Instant;
+use lwm2m_statemachine::TimerQueue;
+
+use crate::secure::{credentials::ProvenIdentity, session::DtlsSession};
+
+/// Bounds of what peers can make a server hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// Handshakes of peers that haven't returned a cookie; 1,024 by default. When there are as many, a
+    /// new one displaces the oldest.
+    ///
+    /// Forged ClientHellos shut clients out if this many arrive within one round trip.
+    pub unproved: usize,
+    /// How long such a handshake is kept; 10 s by default. It is as long as a client may take to return
+    /// the cookie, which over SMS is more.
+    pub unproved_for: Duration,
+    /// Other handshakes; 1,024 by default. When there are as many, a new one displaces the oldest.
+    pub proved: usize,
+    /// How long a handshake may take in all; 60 s by default. The library may have a shorter bound.
+    pub handshake_for: Duration,
+    /// Established sessions; 100,000 by default. When there are as many, a new one displaces the one
+    /// that is idle for longest.
+    pub established: usize,
+    /// How long an established session may be idle; 30 days by default. A sleeping client comes back to
+    /// its session after any time (TS 8.3).
+    pub idle: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            unproved: 1024,
+            unproved_for: Duration::from_secs(10),
+            proved: 1024,
+            handshake_for: Duration::from_secs(60),
+            established: 100_000,
+            idle: DAY.saturating_mul(30),
+        }
+    }
+}
+
+/// How far a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Unproved,
+    Proved,
+    Established,
+}
+
+/// A session with what is known of it.
+#[derive(Debug)]
+pub(super) struct Entry<K, S> {
+    pub(super) address: K,
+    pub(super) session: Box<S>,
+    pub(super) stage: Stage,
+    /// Once it is established.
+    pub(super) peer: Option<ProvenIdentity>,
+    hello: Hello,
+    began: Instant,
+    /// When something authentic arrived last.
+    used: Instant,
+    /// Its place among the established sessions.
+    turn: u64,
+    timer: Option<Instant>,
+}
+
+/// A part of the random of a ClientHello, which tells it from others of the same address.
+type Hello = [u8; 8];
+
+#[derive(Debug)]
+pub(super) struct Table<K, S> {
+    bounds: Bounds,
+    entries: HashMap<u64, Entry<K, S>>,
+    /// All sessions by the ClientHello that began them, so that its copies begin no other.
+    hellos: HashMap<(K, Hello), u64>,
+    peers: HashMap<K, AtAddress>,
+    /// The oldest comes first: numbers ascend.
+    unproved: BTreeSet<u64>,
+    proved: BTreeSet<u64>,
+    /// By turn: the one that is idle for longest comes first.
+    established: BTreeSet<(u64, u64)>,
+    timers: TimerQueue<u64>,
+    next: u64,
+}
+
+/// The sessions of an address.
+#[derive(Clone, Copy, Debug, Default)]
+struct AtAddress {
+    established: Option<u64>,
+    proved: Option<u64>,
+    /// All, with the unproved ones.
+    sessions: usize,
+}
+
+impl<K: Clone + Eq + Hash, S> Table<K, S> {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            entries: HashMap::new(),
+            hellos: HashMap::new(),
+            peers: HashMap::new(),
+            unproved: BTreeSet::new(),
+            proved: BTreeSet::new(),
+            established: BTreeSet::new(),
+            timers: TimerQueue::new(),
+            next: 0,
+        }
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Entry<K, S>> {
+        self.entries.get(&number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Entry<K, S>> {
+        self.entries.get_mut(&number)
+    }
+
+    /// A session, and the established one of its address, if that is another one.
+    pub(super) fn with_established(
+        &mut self,
+        number: u64,
+    ) -> Option<(Option<u64>, &mut Entry<K, S>)> {
+        let entry = self.entries.get_mut(&number)?;
+        let established = self.peers.get(&entry.address)?.established;
+        Some((established.filter(|old| *old != number), entry))
+    }
+
+    /// The established session of an address, and its proved handshake.
+    pub(super) fn at(&self, address: &K) -> (Option<u64>, Option<u64>) {
+        let at = self.peers.get(address).copied().unwrap_or_default();
+        (at.established, at.proved)
+    }
+
+    /// The session that this ClientHello has begun.
+    pub(super) fn find_hello(&self, address: &K, random: &[u8; 32]) -> Option<u64> {
+        let key = (address.clone(), hello(random));
+        self.hellos.get(&key).copied()
+    }
+
+    /// How many unproved, proved and established ones there are.
+    pub(super) fn counts(&self) -> (usize, usize, usize) {
+        let established = self.established.len();
+        (self.unproved.len(), self.proved.len(), established)
+    }
+
+    /// Adds a handshake that is unproved. The oldest of them has to go if there are too many.
+    pub(super) fn add(&mut self, now: Instant, address: K, random: &[u8; 32], session: S) -> u64 {
+        if self.unproved.len() >= self.bounds.unproved
+            && let Some(oldest) = self.unproved.first().copied()
+        {
+            self.remove(oldest);
+        }
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        let hello = hello(random);
+        self.hellos.insert((address.clone(), hello), number);
+        let at = self.peers.entry(address.clone()).or_default();
+        at.sessions = at.sessions.saturating_add(1);
+        self.unproved.insert(number);
+        let entry = Entry {
+            address,
+            session: Box::new(session),
+            stage: Stage::Unproved,
+            peer: None,
+            hello,
+            began: now,
+            used: now,
+            turn: 0,
+            timer: None,
+        };
+        self.entries.insert(number, entry);
+        number
+    }
+
+    /// The peer has shown that it is at its address.
+    pub(super) fn prove(&mut self, number: u64) {
+        let entry = self.entries.get_mut(&number);
+        let Some(entry) = entry.filter(|entry| entry.stage == Stage::Unproved) else {
+            return;
+        };
+        entry.stage = Stage::Proved;
+        let at = self.peers.entry(entry.address.clone()).or_default();
+        let before = at.proved.replace(number);
+        self.unproved.remove(&number);
+        self.proved.insert(number);
+        let too_many = self.proved.len() > self.bounds.proved;
+        let oldest = self.proved.first().copied().filter(|_| too_many);
+        if let Some(gone) = before.or(oldest) {
+            self.remove(gone);
+        }
+    }
+
+    /// The handshake is complete: it replaces the session of its address.
+    pub(super) fn establish(&mut self, now: Instant, number: u64) {
+        let turn = self.next_turn();
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        entry.stage = Stage::Established;
+        entry.used = now;
+        entry.turn = turn;
+        self.unproved.remove(&number);
+        self.proved.remove(&number);
+        self.established.insert((turn, number));
+        let at = self.peers.entry(entry.address.clone()).or_default();
+        at.proved.take_if(|proved| *proved == number);
+        if let Some(old) = at.established.replace(number) {
+            self.remove(old);
+        }
+    }
+
+    /// Something authentic has arrived.
+    pub(super) fn touch(&mut self, now: Instant, number: u64) {
+        let turn = self.next_turn();
+        let entry = self.entries.get_mut(&number);
+        if let Some(entry) = entry.filter(|entry| entry.stage == Stage::Established) {
+            self.established.remove(&(entry.turn, number));
+            entry.used = now;
+            entry.turn = turn;
+            self.established.insert((turn, number));
+        }
+    }
+
+    /// An established session that has to go.
+    pub(super) fn dispensable(&self) -> Option<u64> {
+        let too_many = self.established.len() > self.bounds.established;
+        let (_, number) = self.established.first().filter(|_| too_many)?;
+        Some(*number)
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Entry<K, S>> {
+        let mut entry = self.entries.remove(&number)?;
+        self.timers.set(number, &mut entry.timer, None);
+        self.unproved.remove(&number);
+        self.proved.remove(&number);
+        self.established.remove(&(entry.turn, number));
+        let key = (entry.address.clone(), entry.hello);
+        self.hellos.remove(&key);
+        if let Some(at) = self.peers.get_mut(&entry.address) {
+            at.established.take_if(|it| *it == number);
+            at.proved.take_if(|it| *it == number);
+            at.sessions = at.sessions.saturating_sub(1);
+            if at.sessions == 0 {
+                self.peers.remove(&entry.address);
+            }
+        }
+        Some(entry)
+    }
+
+    fn next_turn(&mut self) -> u64 {
+        self.next = self.next.saturating_add(1);
+        self.next
+    }
+
+    // Time.
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Takes a session whose time has come. Its timer has to be set again.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<u64> {
+        let number = self.timers.pop_due(now)?;
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.timer = None;
+        }
+        Some(number)
+    }
+
+    /// The stage of a session that it has been in for too long.
+    pub(super) fn overdue(&self, now: Instant, number: u64) -> Option<Stage> {
+        let entry = self.entries.get(&number)?;
+        (self.limit(entry) <= now).then_some(entry.stage)
+    }
+
+    fn limit(&self, entry: &Entry<K, S>) -> Instant {
+        match entry.stage {
+            Stage::Unproved => entry.began + self.bounds.unproved_for,
+            Stage::Proved => entry.began + self.bounds.handshake_for,
+            Stage::Established => entry.used + self.bounds.idle,
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash, S: DtlsSession> Table<K, S> {
+    /// Sets the timer of a session: for its library, and for the end of its time.
+    pub(super) fn set_timer(&mut self, number: u64) {
+        let Some(entry) = self.entries.get(&number) else {
+            return;
+        };
+        let limit = self.limit(entry);
+        let deadline = match entry.stage {
+            // A HelloVerifyRequest isn't repeated by itself: it could go to a victim (RFC 6347 §4.2.1).
+            Stage::Unproved => limit,
+            // An established one is looked at when it could be idle for too long, not reset with each
+            // datagram.
+            Stage::Established => match (entry.session.poll_timeout(), entry.timer) {
+                (Some(due), _) => limit.min(due),
+                (None, Some(timer)) => limit.min(timer),
+                (None, None) => limit,
+            },
+            Stage::Proved => entry
+                .session
+                .poll_timeout()
+                .map_or(limit, |due| limit.min(due)),
+        };
+        if let Some(entry) = self.entries.get_mut(&number) {
+            self.timers.set(number, &mut entry.timer, Some(deadline));
+        }
+    }
+}
+
+fn hello(random: &[u8; 32]) -> Hello {
+    let mut hello = Hello::default();
+    for (to, from) in hello.iter_mut().zip(random.iter().rev()) {
+        *to = *from;
+    }
+    hello
+}
