@@ -7,7 +7,8 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`session`] | one end of one DTLS session, and the library that makes it |
-//! | [`credentials`] | keys and certificates: of a Client from its Security Object, of a server from the operator |//! | [`record`] | the headers of DTLS records, as far as they say where a datagram belongs |
+//! | [`credentials`] | keys and certificates: of a Client from its Security Object, of a server from the operator |
+//! | [`record`] | the headers of DTLS records, as far as they say where a datagram belongs |
 //! | [`client`] | a Client with DTLS below its secured connections |
 //! | [`server`] | a Server with DTLS below it, beside clients without |
 //! | [`sessions`] | all sessions of a server |

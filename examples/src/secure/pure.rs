@@ -33,7 +33,8 @@ use super::{
 /// How many accounts the keys are kept ready of.
 const CONFIGURATIONS: usize = 8;
 
-/// The library.
+/// The library. A clone has the same keys and configurations.
+#[derive(Clone)]
 pub struct Pure {
     options: PureOptions,
     clock: Clock,

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use dimpl::{Dtls, Error, Output as Polled, SecurityError};
 use lwm2m_core::Instant;
 
-use super::{clock::Clock, server::Server};
+use super::{
+    clock::Clock,
+    server::{self, Server},
+};
 use crate::secure::{
     certificate::{self, ExpectedServer, Expiry},
     credentials::ProvenIdentity,
@@ -290,10 +293,8 @@ fn poll(
 impl Role {
     /// Binds the identity whose key the library has just asked for to this session.
     fn bind_identity(&mut self) {
-        if let Self::Server {
-            shared, identity, ..
-        } = self
-            && let Some(asked) = shared.take_asked()
+        if let Self::Server { identity, .. } = self
+            && let Some(asked) = server::take_asked()
         {
             *identity = Some(asked);
         }

@@ -1,10 +1,7 @@
 //! What all sessions of a server share.
 
-use core::panic::AssertUnwindSafe;
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time,
-};
+use core::{cell::RefCell, panic::AssertUnwindSafe};
+use std::{sync::Arc, time};
 
 use dimpl::{Config, Dtls, DtlsCertificate, PskResolver, crypto::Dtls12CipherSuite};
 
@@ -25,11 +22,15 @@ pub(super) struct Server {
     keys: Arc<Keys>,
 }
 
-/// Finds the keys of clients, and remembers for which identity it was asked last: no other way leads
-/// from a session to its identity.
+/// Finds the keys of clients.
 struct Keys {
     clients: AssertUnwindSafe<Arc<dyn KnownClients>>,
-    asked: Mutex<Option<Vec<u8>>>,
+}
+
+thread_local! {
+    /// The identity whose key the library has asked for last. It asks within a call, so what is here
+    /// after a call belongs to its session; no other way leads from a session to its identity.
+    static ASKED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
 impl Server {
@@ -39,7 +40,6 @@ impl Server {
     ) -> Result<Self, StackError> {
         let keys = Arc::new(Keys {
             clients: AssertUnwindSafe(Arc::clone(&credentials.clients)),
-            asked: Mutex::new(None),
         });
         let mut suites = vec![PSK_SUITE];
         if credentials.certificate.is_some() {
@@ -73,12 +73,6 @@ impl Server {
         }
     }
 
-    /// The identity whose key was asked for since the last call.
-    pub(super) fn take_asked(&self) -> Option<Vec<u8>> {
-        let asked = self.keys.asked.lock();
-        asked.unwrap_or_else(PoisonError::into_inner).take()
-    }
-
     /// Whom this certificate names, if it is accepted.
     pub(super) fn accept(&self, certificate: &[u8]) -> Result<ProvenIdentity, Refusal> {
         self.keys.clients.accepts_certificate(certificate)?;
@@ -86,10 +80,14 @@ impl Server {
     }
 }
 
+/// The identity whose key the library has asked for on this thread since the last call.
+pub(super) fn take_asked() -> Option<Vec<u8>> {
+    ASKED.take()
+}
+
 impl PskResolver for Keys {
     fn resolve(&self, identity: &[u8]) -> Option<Vec<u8>> {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        *asked = Some(identity.to_vec());
+        ASKED.set(Some(identity.to_vec()));
         self.clients.pre_shared_key(identity)
     }
 }

@@ -1,0 +1,318 @@
+//! Who gets in, and what becomes of sessions and registrations (TS 7.1.5, 8.2.4, 8.3).
+
+use core::time::Duration;
+
+use lwm2m_core::Instant;
+use lwm2m_examples::secure::{
+    client::FailedBecause,
+    pure::{Pure, PureOptions},
+    server::{SecurePeer, SessionNews},
+    session::SessionError,
+    sessions::{Bounds, End},
+};
+use lwm2m_objects::typed;
+use lwm2m_simulation::Link;
+use lwm2m_statemachine::{
+    ClientEvent, RegistrationFailure, ServerEvent,
+    client::FailureKind,
+    server::{Outcome, RefusalReason},
+};
+
+use crate::{
+    keys::key,
+    world::{ACCOUNT, DAY, SERVER, World, device, known_certificate, known_psk, psk},
+};
+
+/// A device that isn't let in, whose handshakes may take ten seconds.
+fn turned_away(account: typed::Security) -> World {
+    let mut world = World::new(1, Link::default(), account.clone());
+    let mut options = PureOptions::default();
+    options.handshake_within = Duration::from_secs(10);
+    let at = world.network.address(world.server);
+    let stack = Pure::client(options);
+    let client = world.client;
+    world
+        .network
+        .reboot(client, device("device", account, at, stack));
+    world.start();
+    world.network.run_for(Duration::from_secs(11));
+    let server = world.network.node(world.server);
+    assert_eq!(server.machine.server.usage().registrations, 0);
+    world
+}
+
+#[test]
+fn another_key_is_told_within_seconds_at_both_ends() {
+    let mut world = turned_away(psk("device", &key(9)));
+    let failures = world.failures();
+    let reasons: Vec<_> = failures.iter().map(|failure| &failure.reason).collect();
+    let timeout = FailedBecause::Session(SessionError::Timeout);
+    assert_eq!(reasons, [&timeout]);
+    let news = world.news();
+    assert!(
+        matches!(&*news, [SessionNews::Failed { .. }, ..]),
+        "{news:?}"
+    );
+    // The Client tries again.
+    let device = &world.network.node(world.client).application;
+    let failed = |event: &ClientEvent| {
+        matches!(
+            event,
+            ClientEvent::RegistrationFailed {
+                reason: RegistrationFailure::Disconnected,
+                retry: Some(_),
+                ..
+            }
+        )
+    };
+    assert!(device.events.iter().any(failed), "{:?}", device.events);
+}
+
+#[test]
+fn an_unknown_identity_is_told_within_seconds_at_both_ends() {
+    let mut world = turned_away(psk("nobody", &key(1)));
+    let failures = world.failures();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    let news = world.news();
+    assert!(
+        matches!(&*news, [SessionNews::Failed { .. }, ..]),
+        "{news:?}"
+    );
+}
+
+#[test]
+fn an_account_that_the_library_cannot_secure_is_told_at_once() {
+    let account =
+        typed::Security::raw_public_key(crate::world::URI, SERVER, [1; 91], [2; 138], [3; 91]);
+    let mut world = World::new(1, Link::default(), account);
+    world.start();
+    let failures = world.failures();
+    let reasons: Vec<_> = failures.iter().map(|failure| &failure.reason).collect();
+    assert!(matches!(&*reasons, [FailedBecause::Stack(_)]), "{reasons:?}");
+}
+
+#[test]
+fn an_endpoint_name_that_is_not_the_identity_is_refused() {
+    let mut world = World::new(1, Link::default(), known_psk());
+    let at = world.network.address(world.server);
+    let client = world.client;
+    // The key of `other`, under the name of `device`.
+    let account = psk("other", &key(2));
+    let stack = Pure::client(PureOptions::default());
+    world
+        .network
+        .reboot(client, device("device", account, at, stack));
+    world.start();
+    world.network.run_for(Duration::from_secs(5));
+    let events = &world.network.node(world.server).application.events;
+    let reason = events.iter().find_map(|event| match event {
+        ServerEvent::Refused(refusal) => Some(refusal.reason),
+        _ => None,
+    });
+    assert_eq!(reason, Some(RefusalReason::Identity), "{events:?}");
+    let events = &world.network.node(world.client).application.events;
+    let refused = events.iter().find_map(|event| match event {
+        ClientEvent::RegistrationFailed { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    let refused = refused.expect("a failure");
+    assert_eq!(refused.kind(), FailureKind::Refused, "{refused}");
+    assert_eq!(refused.to_string(), "the server answered 4.00 Bad Request");
+}
+
+#[test]
+fn the_name_in_a_certificate_is_the_endpoint_name() {
+    let mut world = World::new(1, Link::default(), known_certificate()).registered();
+    world.assert_read();
+}
+
+#[test]
+fn a_closed_session_leaves_the_registration_and_the_next_one_registers_anew() {
+    let mut world = World::new(1, Link::default(), known_psk()).registered();
+    let (before, peer) = (world.registration(), world.peer());
+    world.news();
+    let server = world.server;
+    world
+        .network
+        .with(server, |host, now| host.machine.close(now, &peer));
+    let news = world.news();
+    let left = SessionNews::Ended {
+        peer,
+        why: End::Left,
+    };
+    assert_eq!(news, [left]);
+    assert_eq!(world.registration(), before);
+    // The client has heard the goodbye, and comes back in a new session: it registers (TS 8.2.4).
+    world.network.run_for(Duration::from_secs(120));
+    let failures = world.failures();
+    let reasons: Vec<_> = failures.iter().map(|failure| &failure.reason).collect();
+    assert_eq!(reasons, [&FailedBecause::Closed]);
+    assert_ne!(world.registration(), before);
+    assert_ne!(world.peer(), peer);
+    assert_eq!(world.peer().address(), peer.address());
+    world.assert_read();
+    let events = &world.network.node(world.client).application.events;
+    let registered = |event: &&ClientEvent| matches!(event, ClientEvent::Registered { .. });
+    assert_eq!(events.iter().filter(registered).count(), 2);
+}
+
+#[test]
+fn a_goodbye_leaves_before_the_connection_is_closed() {
+    let mut world = World::new(1, Link::default(), known_psk()).registered();
+    let peer = world.peer();
+    world.news();
+    let client = world.client;
+    world
+        .network
+        .with(client, |host, now| host.machine.client.deregister(now));
+    world.network.run_for(Duration::from_secs(10));
+    let device = world.network.node(world.client);
+    assert!(!device.machine.client.is_registered(ACCOUNT));
+    let closed = |event: &ClientEvent| matches!(event, ClientEvent::Disconnect { .. });
+    assert!(device.application.events.iter().any(closed));
+    let closed = SessionNews::Ended {
+        peer,
+        why: End::Closed,
+    };
+    assert_eq!(world.news(), [closed]);
+}
+
+#[test]
+fn a_device_that_reboots_on_its_address_comes_back() {
+    for seed in 0..20 {
+        let link = Link::new(Duration::from_millis(20))
+            .losing(0.1)
+            .duplicating(0.2)
+            .reordering(0.2, Duration::from_secs(1));
+        let mut world = World::new(seed, link, known_psk()).registered();
+        let (before, peer) = (world.registration(), world.peer());
+        world.news();
+        world.reboot(known_psk());
+        let (server, client) = (world.server, world.client);
+        let back = world.network.run_until(DAY, |network| {
+            let server = &network.node(server).machine.server;
+            network.node(client).machine.client.is_registered(ACCOUNT)
+                && server.find("device").is_some_and(|now| now != before)
+        });
+        assert!(back, "no new registration in a day");
+        let news = world.news();
+        let replaced = SessionNews::Ended {
+            peer,
+            why: End::Replaced,
+        };
+        assert!(news.contains(&replaced), "{news:?}");
+        world.read_in_the_end();
+        let usage = world.network.node(server).machine.usage();
+        assert_eq!(usage.established, 1);
+    }
+}
+
+#[test]
+fn a_new_address_is_a_new_session_and_the_registration_moves() {
+    let mut world = World::new(1, Link::default(), known_psk()).registered();
+    let peer = world.peer();
+    let client = world.client;
+    world.network.change_address(client);
+    // What is sent to the old address is lost, and the server drops what comes from the new one: it
+    // can't belong to a session there.
+    assert!(matches!(world.observe(), Outcome::Timeout));
+    // The application notices that its network is another one.
+    world.network.with(client, |host, now| {
+        let connection = host.machine.client.accounts().next();
+        let connection = connection.and_then(|account| account.connection);
+        host.machine.lost(now, connection.expect("a connection"));
+    });
+    world.network.run_for(Duration::from_secs(300));
+    assert_ne!(world.peer().address(), peer.address());
+    assert_eq!(
+        world.peer().address(),
+        &world.network.address(world.client)
+    );
+    world.assert_read();
+    let server = &world.network.node(world.server).machine;
+    assert_eq!(server.server.usage().registrations, 1);
+}
+
+#[test]
+fn an_idle_session_expires_and_the_longest_idle_one_makes_room() {
+    let mut bounds = Bounds::default();
+    bounds.idle = Duration::from_secs(3600);
+    let mut world = World::with_bounds(1, Link::default(), known_psk(), bounds).registered();
+    let peer = world.peer();
+    world.news();
+    world.network.run_for(Duration::from_secs(1800));
+    world.assert_read();
+    world.network.run_for(Duration::from_secs(3590));
+    assert_eq!(world.news(), []);
+    world.network.run_for(Duration::from_secs(20));
+    let expired = SessionNews::Ended {
+        peer,
+        why: End::Expired,
+    };
+    assert_eq!(world.news().first(), Some(&expired));
+
+    let mut bounds = Bounds::default();
+    bounds.established = 1;
+    let mut world = World::with_bounds(1, Link::default(), known_psk(), bounds).registered();
+    let peer = world.peer();
+    world.news();
+    let at = world.network.address(world.server);
+    let account = psk("other", &key(2));
+    let stack = Pure::client(PureOptions::default());
+    let other = device("other", account, at, stack);
+    let other = world.network.add("other", other);
+    world
+        .network
+        .with(other, |host, now| host.machine.client.start(now));
+    world.network.run_for(Duration::from_secs(1));
+    let displaced = SessionNews::Ended {
+        peer,
+        why: End::Displaced,
+    };
+    assert!(world.news().contains(&displaced));
+    let usage = world.network.node(world.server).machine.usage();
+    assert_eq!(usage.established, 1);
+}
+
+#[test]
+fn a_device_without_security_is_served_beside_the_others() {
+    let mut world = World::new(1, Link::default(), known_psk()).registered();
+    let at = world.network.address(world.server);
+    let account = typed::Security::no_sec("coap://server", SERVER);
+    let plain = device("plain", account, at, Pure::client(PureOptions::default()));
+    let plain = world.network.add("plain", plain);
+    let address = world.network.address(plain);
+    let server = world.server;
+    world.network.with(server, |host, _| {
+        host.application.plain.push(address);
+    });
+    world
+        .network
+        .with(plain, |host, now| host.machine.client.start(now));
+    world.network.run_for(Duration::from_secs(5));
+    let server = &world.network.node(server).machine.server;
+    let registration = server.find("plain").expect("a registration");
+    let registration = server.registration(registration).unwrap();
+    assert_eq!(registration.peer(), &SecurePeer::Plain(address));
+    assert!(!registration.is_secure());
+    let registration = server.registration(world.registration()).unwrap();
+    assert!(registration.is_secure());
+}
+
+#[test]
+fn the_time_of_a_handshake_is_that_of_the_machines() {
+    let mut world = World::new(1, Link::default().losing(1.0), known_psk());
+    world.start();
+    let sent: Vec<Instant> = {
+        world.network.run_for(Duration::from_secs(20));
+        let records = world.network.records().iter();
+        records.map(|record| record.sent).collect()
+    };
+    // At 0 s, and with a jitter of a quarter after 1, 2, 4 and 8 s more (RFC 6347 §4.2.4.1).
+    assert_eq!(sent.len(), 5, "{sent:?}");
+    for (pair, wait) in sent.windows(2).zip([1000_u64, 2000, 4000, 8000]) {
+        let waited = pair[1].saturating_duration_since(pair[0]);
+        let waited = u64::try_from(waited.as_millis()).unwrap();
+        assert!(waited.abs_diff(wait) <= wait / 4 + 1, "{sent:?}");
+    }
+}

@@ -1,0 +1,16 @@
+//! Client and server over DTLS, with both ends in memory.
+//!
+//! Whether a run goes through depends on the seed of the network; the keys and randoms of DTLS are its
+//! own, so no two runs are the same to the byte.
+
+#![expect(
+    clippy::std_instead_of_alloc,
+    reason = "programs run on a computer with an operating system"
+)]
+
+mod certificates;
+mod handshakes;
+mod hostile;
+mod keys;
+mod management;
+mod world;
