@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use lwm2m_core::Instant;
 use thiserror::Error;
 
-pub use self::table::Bounds;
+pub use self::table::{Bounds, Usage};
 use self::table::{Entry, Stage, Table};
 use super::{
     credentials::ProvenIdentity,
@@ -220,12 +220,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
 
     /// How many sessions there are.
     pub fn usage(&self) -> Usage {
-        let (unproved, proved, established) = self.table.counts();
-        Usage {
-            unproved,
-            proved,
-            established,
-        }
+        self.table.usage()
     }
 
     /// The handshake that a ClientHello belongs to, or a new one.
@@ -360,18 +355,6 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             tell_end(&entry, number, &End::Failed(error), sink);
         }
     }
-}
-
-/// How many sessions a server has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Usage {
-    /// Handshakes of peers that haven't returned a cookie.
-    pub unproved: usize,
-    /// Other handshakes.
-    pub proved: usize,
-    /// Established sessions.
-    pub established: usize,
 }
 
 /// What came out of a session.

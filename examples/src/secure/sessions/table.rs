@@ -46,6 +46,20 @@ impl Default for Bounds {
     }
 }
 
+/// How many sessions a server has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Handshakes of peers that haven't returned a cookie.
+    pub unproved: usize,
+    /// Other handshakes.
+    pub proved: usize,
+    /// Established sessions.
+    pub established: usize,
+    /// Addresses with a session or a handshake.
+    pub addresses: usize,
+}
+
 /// How far a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -144,10 +158,13 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         self.hellos.get(&key).copied()
     }
 
-    /// How many unproved, proved and established ones there are.
-    pub(super) fn counts(&self) -> (usize, usize, usize) {
-        let established = self.established.len();
-        (self.unproved.len(), self.proved.len(), established)
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            unproved: self.unproved.len(),
+            proved: self.proved.len(),
+            established: self.established.len(),
+            addresses: self.peers.len(),
+        }
     }
 
     /// Adds a handshake that is unproved. The oldest of them has to go if there are too many.
