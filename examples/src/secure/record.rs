@@ -81,6 +81,16 @@ impl<'a> Record<'a> {
     }
 }
 
+impl Record<'_> {
+    /// Whether it has a part of a ClientHello that isn't the first: it doesn't say of which one.
+    pub fn continues_client_hello(&self) -> bool {
+        /// Behind the type, the length and the number of the message.
+        const OFFSET: core::ops::Range<usize> = 6..9;
+        let offset = self.fragment.get(OFFSET);
+        self.handshake_type() == Some(CLIENT_HELLO) && offset.is_some_and(|it| it != [0; 3])
+    }
+}
+
 impl ClientHello<'_> {
     /// The first suite of the client that is among these.
     pub fn preferred(&self, suites: &[u16]) -> Option<u16> {
@@ -182,6 +192,16 @@ mod tests {
     }
 
     #[test]
+    fn a_later_part_of_a_client_hello_is_told_from_the_first() {
+        for (epoch, offset, later) in [(0, 0, false), (0, 1, true), (1, 1, false)] {
+            let bytes = record(HANDSHAKE, epoch, &hello(offset, b""));
+            assert_eq!(first(&bytes).unwrap().continues_client_hello(), later);
+        }
+        let cut = record(HANDSHAKE, 0, &[CLIENT_HELLO]);
+        assert!(!first(&cut).unwrap().continues_client_hello());
+    }
+
+    #[test]
     fn a_datagram_has_several_records() {
         let mut bytes = record(HANDSHAKE, 0, &[16, 0]);
         bytes.extend(record(CHANGE_CIPHER_SPEC, 0, &[1]));
@@ -213,6 +233,7 @@ mod tests {
         fn any_bytes_are_safe(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             records(&bytes).for_each(|record| {
                 record.client_hello();
+                record.continues_client_hello();
             });
         }
 
@@ -229,6 +250,7 @@ mod tests {
             }
             records(&bytes).for_each(|record| {
                 record.client_hello();
+                record.continues_client_hello();
             });
         }
     }

@@ -143,6 +143,12 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         let record = record::first(datagram).ok_or(Useless::NoRecord)?;
         if let Some(hello) = record.client_hello() {
             let number = self.handshake_of(now, from, &hello)?;
+            self.table.greet(from, number);
+            self.feed(now, number, Some(datagram), sink);
+            return Ok(());
+        }
+        if record.continues_client_hello() {
+            let number = self.table.greeted(from).ok_or(Useless::NoHandshake)?;
             self.feed(now, number, Some(datagram), sink);
             return Ok(());
         }

@@ -88,7 +88,10 @@ fn an_account_that_the_library_cannot_secure_is_told_at_once() {
     world.start();
     let failures = world.failures();
     let reasons: Vec<_> = failures.iter().map(|failure| &failure.reason).collect();
-    assert!(matches!(&*reasons, [FailedBecause::Stack(_)]), "{reasons:?}");
+    assert!(
+        matches!(&*reasons, [FailedBecause::Stack(_)]),
+        "{reasons:?}"
+    );
 }
 
 #[test]
@@ -224,10 +227,7 @@ fn a_new_address_is_a_new_session_and_the_registration_moves() {
     });
     world.network.run_for(Duration::from_secs(300));
     assert_ne!(world.peer().address(), peer.address());
-    assert_eq!(
-        world.peer().address(),
-        &world.network.address(world.client)
-    );
+    assert_eq!(world.peer().address(), &world.network.address(world.client));
     world.assert_read();
     let server = &world.network.node(world.server).machine;
     assert_eq!(server.server.usage().registrations, 1);

@@ -72,7 +72,10 @@ impl World {
     /// Whether the server has heard of nothing, and the session lives on.
     fn assert_unharmed(&mut self, events: usize) {
         self.network.run_for(Duration::from_secs(1));
-        assert_eq!(self.network.node(self.server).application.events.len(), events);
+        assert_eq!(
+            self.network.node(self.server).application.events.len(),
+            events
+        );
         assert_eq!(self.news(), []);
         assert_eq!(self.failures(), []);
         assert_eq!(self.usage().established, 1);
@@ -252,7 +255,15 @@ fn a_flood_of_hellos_takes_bounded_memory_and_shuts_nobody_out() {
     for _ in 100..FORGED / RATE {
         flood(&mut world);
     }
-    assert!(world.network.node(server).machine.server.find("device").is_some());
+    assert!(
+        world
+            .network
+            .node(server)
+            .machine
+            .server
+            .find("device")
+            .is_some()
+    );
     world.assert_read();
     assert_eq!(number, FORGED);
     world.network.run_for(bounds.unproved_for);

@@ -3,12 +3,20 @@
 use core::time::Duration;
 use std::env;
 
-use lwm2m_examples::secure::{record, server::SecurePeer};
+use lwm2m_examples::secure::{
+    pure::{Pure, PureOptions},
+    record,
+    server::SecurePeer,
+    sessions::Bounds,
+};
 use lwm2m_objects::typed;
 use lwm2m_simulation::Link;
 use lwm2m_statemachine::server::Outcome;
 
-use crate::world::{TIMEZONE, World, assert_content, known_certificate, known_psk};
+use crate::{
+    keys::server_credentials,
+    world::{DAY, Setup, TIMEZONE, World, assert_content, known_certificate, known_psk},
+};
 
 /// A network that loses, repeats and reorders every kind of datagram.
 fn bad_link(seed: u64) -> Link {
@@ -72,5 +80,64 @@ fn a_device_with_a_key_is_managed_on_bad_networks() {
 fn a_device_with_a_certificate_is_managed_on_bad_networks() {
     for seed in seeds(200) {
         manage(seed, known_certificate());
+    }
+}
+
+/// Both ends with these options.
+fn set_up(options: PureOptions, block_size: usize) -> Setup {
+    let mut bounds = Bounds::default();
+    bounds.unproved_for = Duration::from_secs(120);
+    bounds.handshake_for = Duration::from_secs(300);
+    Setup {
+        bounds,
+        server: Pure::server(options, &server_credentials()).unwrap(),
+        client: Pure::client(options),
+        block_size,
+    }
+}
+
+#[test]
+fn dtls_fits_into_short_messages() {
+    // TS 7.2.2: 140 bytes, and 9 s for the first retransmission.
+    let mut options = PureOptions::default();
+    options.mtu = 140;
+    options.first_timeout = Duration::from_secs(9);
+    options.handshake_within = Duration::from_secs(200);
+    let setup = set_up(options, 32);
+    for seed in 0..20 {
+        let link = Link::new(Duration::from_secs(2))
+            .jittering(Duration::from_secs(2))
+            .losing(0.05)
+            .with_mtu(140);
+        let mut world = World::set_up(seed, link, known_psk(), &setup).registered();
+        world.read_in_the_end();
+        assert!(
+            world
+                .network
+                .records()
+                .iter()
+                .all(|it| it.payload.len() <= 140)
+        );
+    }
+}
+
+#[test]
+fn a_handshake_in_many_small_datagrams_replaces_a_session() {
+    let mut options = PureOptions::default();
+    options.mtu = 200;
+    options.handshake_within = Duration::from_secs(200);
+    let setup = set_up(options, 64);
+    for seed in 0..20 {
+        let link = bad_link(seed % 3).with_mtu(200);
+        let mut world = World::set_up(seed, link, known_certificate(), &setup).registered();
+        let before = world.registration();
+        world.reboot_with(known_certificate(), &setup);
+        let server = world.server;
+        let back = world.network.run_until(DAY, |network| {
+            let server = &network.node(server).machine.server;
+            server.find("device").is_some_and(|now| now != before)
+        });
+        assert!(back, "no new registration in a day");
+        world.read_in_the_end();
     }
 }

@@ -97,13 +97,28 @@ impl World {
         account: typed::Security,
         bounds: Bounds,
     ) -> Self {
+        let setup = Setup {
+            bounds,
+            ..Setup::default()
+        };
+        Self::set_up(seed, link, account, &setup)
+    }
+
+    pub(crate) fn set_up(seed: u64, link: Link, account: typed::Security, setup: &Setup) -> Self {
         let mut network = Network::new(seed);
         network.set_default_link(link);
-        let config = ServerConfig::new(network.random().seed());
-        let server = SecureServer::new(Server::new(config), server_stack(), bounds);
+        let mut config = ServerConfig::new(network.random().seed());
+        config.coap.block_size = setup.block_size;
+        let server = SecureServer::new(Server::new(config), setup.server.clone(), setup.bounds);
         let server = network.add("server", Host::new(server, ServerSide::default()));
         let at = network.address(server);
-        let device = device("device", account, at, client_stack());
+        let device = device_with(
+            "device",
+            account,
+            at,
+            setup.client.clone(),
+            setup.block_size,
+        );
         let client = network.add("client", device);
         Self {
             network,
@@ -135,8 +150,18 @@ impl World {
 
     /// Replaces the device with one that has just been switched on.
     pub(crate) fn reboot(&mut self, account: typed::Security) {
+        self.reboot_with(account, &Setup::default());
+    }
+
+    pub(crate) fn reboot_with(&mut self, account: typed::Security, setup: &Setup) {
         let at = self.network.address(self.server);
-        let device = device("device", account, at, client_stack());
+        let device = device_with(
+            "device",
+            account,
+            at,
+            setup.client.clone(),
+            setup.block_size,
+        );
         self.network.reboot(self.client, device);
         self.start();
     }
@@ -241,6 +266,26 @@ impl World {
     }
 }
 
+/// How client and server are set up.
+pub(crate) struct Setup {
+    pub(crate) bounds: Bounds,
+    pub(crate) server: Pure,
+    pub(crate) client: Pure,
+    /// The largest blocks of CoAP, in bytes.
+    pub(crate) block_size: usize,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            bounds: Bounds::default(),
+            server: server_stack(),
+            client: client_stack(),
+            block_size: 1024,
+        }
+    }
+}
+
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 #[track_caller]
@@ -259,6 +304,16 @@ pub(crate) fn device(
     server: Address,
     stack: Pure,
 ) -> ClientHost {
+    device_with(endpoint, account, server, stack, 1024)
+}
+
+fn device_with(
+    endpoint: &str,
+    account: typed::Security,
+    server: Address,
+    stack: Pure,
+    block_size: usize,
+) -> ClientHost {
     static STARTS: AtomicU64 = AtomicU64::new(0);
     let mut seed = [0; 32];
     let start = STARTS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -275,7 +330,9 @@ pub(crate) fn device(
     tree.add(Store::of([(InstanceId::ZERO, account)]));
     tree.add(Store::of([(InstanceId::ZERO, of_server)]));
     tree.add(Store::of([(InstanceId::ZERO, itself)]));
-    let client = Client::new(ClientConfig::new(endpoint, seed), tree).unwrap();
+    let mut config = ClientConfig::new(endpoint, seed);
+    config.coap.block_size = block_size;
+    let client = Client::new(config, tree).unwrap();
     let application = DeviceSide {
         server,
         connection: None,

@@ -109,6 +109,8 @@ pub(super) struct Table<K, S> {
 struct AtAddress {
     established: Option<u64>,
     proved: Option<u64>,
+    /// The one whose ClientHello has arrived last.
+    greeted: Option<u64>,
     /// All, with the unproved ones.
     sessions: usize,
 }
@@ -150,6 +152,18 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
     pub(super) fn at(&self, address: &K) -> (Option<u64>, Option<u64>) {
         let at = self.peers.get(address).copied().unwrap_or_default();
         (at.established, at.proved)
+    }
+
+    /// The session whose ClientHello has arrived last from an address, which its other parts belong to.
+    pub(super) fn greeted(&self, address: &K) -> Option<u64> {
+        self.peers.get(address)?.greeted
+    }
+
+    /// A ClientHello of this session has arrived.
+    pub(super) fn greet(&mut self, address: &K, number: u64) {
+        if let Some(at) = self.peers.get_mut(address) {
+            at.greeted = Some(number);
+        }
     }
 
     /// The session that this ClientHello has begun.
@@ -263,6 +277,7 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         if let Some(at) = self.peers.get_mut(&entry.address) {
             at.established.take_if(|it| *it == number);
             at.proved.take_if(|it| *it == number);
+            at.greeted.take_if(|it| *it == number);
             at.sessions = at.sessions.saturating_sub(1);
             if at.sessions == 0 {
                 self.peers.remove(&entry.address);
