@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use lwm2m_core::Instant;
 use lwm2m_objects::typed;
 use lwm2m_statemachine::{
-    Client, ClientEvent, ConnectionId, Datagram, Machine, Session, Transmit, coap::DatagramError,
+    AccountId, Client, ClientEvent, ConnectionId, Datagram, Machine, RegistrationFailure, Session,
+    Transmit, coap::DatagramError,
 };
 use thiserror::Error;
 
@@ -22,7 +23,8 @@ const FAILURES: usize = 64;
 ///
 /// Drive it as any machine. On [`ClientEvent::Connect`] call [`open`](Self::open), and from then on pass
 /// in what arrives from the server. All else about connections is told to the Client by this machine:
-/// that it is up, lost, or couldn't be made; then it asks for another one by itself.
+/// that it is up, lost, or couldn't be made; then it asks for another one by itself. A session counts as
+/// lost, too, if a Register or an Update gets no answer on it.
 ///
 /// [`ClientEvent::Disconnect`] comes when the goodbye of the session has been polled.
 pub struct SecureClient<D: DtlsStack> {
@@ -75,6 +77,10 @@ pub enum FailedBecause {
     /// The server has ended the session.
     #[error("the server has closed the session")]
     Closed,
+    /// The server has answered no registration on this session. It may have lost it, which it can't
+    /// tell.
+    #[error("the server doesn't answer on this session")]
+    Silent,
 }
 
 /// Why a datagram was of no use.
@@ -266,6 +272,18 @@ impl<D: DtlsStack> SecureClient<D> {
         }
     }
 
+    /// Ends the session with a server that doesn't answer, so that the Client makes a new one. A server
+    /// that has restarted drops the records of a session that it doesn't know (RFC 6347 §4.1.2.7).
+    fn give_up(&mut self, account: AccountId) {
+        let status = self.client.account(account);
+        if let Some(connection) = status.and_then(|status| status.connection)
+            && let Some(Channel::Secured { peer: Some(_), .. }) = self.channels.get(&connection)
+        {
+            self.close(connection);
+            self.fail(self.now, connection, FailedBecause::Silent);
+        }
+    }
+
     fn deadlines(&self) -> impl Iterator<Item = (ConnectionId, Instant)> {
         self.channels.iter().filter_map(|(connection, channel)| {
             let Channel::Secured { session, .. } = channel else {
@@ -324,11 +342,21 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
         while let Some(event) = self.client.poll_event() {
-            let ClientEvent::Disconnect { connection } = event else {
-                return Some(event);
-            };
-            self.close(connection);
-            self.held.push_back(event);
+            match event {
+                ClientEvent::Disconnect { connection } => {
+                    self.close(connection);
+                    self.held.push_back(event);
+                }
+                ClientEvent::RegistrationFailed {
+                    account,
+                    reason: RegistrationFailure::Timeout,
+                    ..
+                } => {
+                    self.give_up(account);
+                    return Some(event);
+                }
+                event => return Some(event),
+            }
         }
         // The goodbyes leave before the application closes their sockets.
         if !self.transmits.is_empty() {

@@ -211,6 +211,19 @@ fn a_device_that_reboots_on_its_address_comes_back() {
 }
 
 #[test]
+fn a_server_that_has_lost_its_sessions_is_found_again() {
+    let mut world = World::new(1, Link::default(), known_psk()).registered();
+    world.reboot_server();
+    let server = world.server;
+    // The next Update isn't answered, since its records belong to no session.
+    let back = world.network.run_until(2 * DAY, |network| {
+        network.node(server).machine.server.find("device").is_some()
+    });
+    assert!(back, "no registration in two days");
+    world.assert_read();
+}
+
+#[test]
 fn a_new_address_is_a_new_session_and_the_registration_moves() {
     let mut world = World::new(1, Link::default(), known_psk()).registered();
     let peer = world.peer();

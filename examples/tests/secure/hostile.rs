@@ -184,6 +184,35 @@ fn an_alert_is_the_reason_when_nothing_else_comes() {
     assert_eq!(reasons, [&alert]);
 }
 
+#[test]
+fn forged_handshake_messages_delay_a_device_at_worst() {
+    for seed in 0..20 {
+        let link = Link::new(Duration::from_millis(20)).jittering(Duration::from_millis(20));
+        let mut world = World::new(seed, link, known_psk());
+        world.start();
+        for _ in 0..40 {
+            let random = world.network.random().seed();
+            let kind = random[0] % 21;
+            let number = random[1] % 6;
+            let body = &random[2..];
+            let length = u8::try_from(body.len()).unwrap();
+            let mut message = vec![kind, 0, 0, length, 0, number, 0, 0, 0, 0, 0, length];
+            message.extend(body);
+            for epoch in [0, 1] {
+                let forged = record(HANDSHAKE, epoch, number, &message);
+                world.forge(&forged);
+                world.forge_to_client(&forged);
+                let forged = record(CHANGE_CIPHER_SPEC, epoch, number, &[1]);
+                world.forge(&forged);
+                world.forge_to_client(&forged);
+            }
+            world.network.run_for(Duration::from_millis(10));
+        }
+        world.await_registration();
+        world.assert_read();
+    }
+}
+
 /// The first ClientHello of a device.
 fn client_hello() -> Vec<u8> {
     let mut world = World::new(1, Link::default(), known_psk());

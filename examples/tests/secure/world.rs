@@ -107,10 +107,8 @@ impl World {
     pub(crate) fn set_up(seed: u64, link: Link, account: typed::Security, setup: &Setup) -> Self {
         let mut network = Network::new(seed);
         network.set_default_link(link);
-        let mut config = ServerConfig::new(network.random().seed());
-        config.coap.block_size = setup.block_size;
-        let server = SecureServer::new(Server::new(config), setup.server.clone(), setup.bounds);
-        let server = network.add("server", Host::new(server, ServerSide::default()));
+        let server = boot_server(&mut network, setup);
+        let server = network.add("server", server);
         let at = network.address(server);
         let device = device_with(
             "device",
@@ -164,6 +162,12 @@ impl World {
         );
         self.network.reboot(self.client, device);
         self.start();
+    }
+
+    /// Replaces the server with one that knows nobody.
+    pub(crate) fn reboot_server(&mut self) {
+        let server = boot_server(&mut self.network, &Setup::default());
+        self.network.reboot(self.server, server);
     }
 
     pub(crate) fn registration(&self) -> RegistrationId {
@@ -284,6 +288,13 @@ impl Default for Setup {
             block_size: 1024,
         }
     }
+}
+
+fn boot_server(network: &mut Network, setup: &Setup) -> ServerHost {
+    let mut config = ServerConfig::new(network.random().seed());
+    config.coap.block_size = setup.block_size;
+    let server = SecureServer::new(Server::new(config), setup.server.clone(), setup.bounds);
+    Host::new(server, ServerSide::default())
 }
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
