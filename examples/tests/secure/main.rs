@@ -13,4 +13,5 @@ mod handshakes;
 mod hostile;
 mod keys;
 mod management;
+mod routing;
 mod world;

@@ -1,0 +1,167 @@
+//! To which session of an address a datagram goes, and how many there may be.
+
+use core::time::Duration;
+
+use lwm2m_core::Instant;
+use lwm2m_examples::secure::{
+    credentials::ClientCredentials,
+    pure::{Pure, PureSession},
+    record,
+    session::{DtlsSession, DtlsStack, Output},
+    sessions::{Bounds, End, Event, Sessions, Useless},
+};
+
+use crate::world::{client_stack, known_psk, server_stack};
+
+const NOW: Instant = Instant::ZERO;
+const ADDRESS: u32 = 7;
+
+fn client() -> PureSession {
+    let keys = ClientCredentials::of(&known_psk(), "server").unwrap();
+    client_stack().connect(NOW, &keys).unwrap()
+}
+
+fn sessions(bounds: Bounds) -> Sessions<u32, Pure> {
+    Sessions::new(server_stack(), bounds)
+}
+
+/// What a session has to send, each record in a datagram of its own.
+fn records_of(session: &mut PureSession) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    session.drain(&mut |output| {
+        if let Output::Datagram(mut rest) = output {
+            while let Some(record) = record::first(rest) {
+                let (one, others) = rest.split_at(13 + record.fragment.len());
+                all.push(one.to_vec());
+                rest = others;
+            }
+        }
+    });
+    all
+}
+
+/// One flight of the client, and the answers to it. Returns what happened at the server.
+fn turn(sessions: &mut Sessions<u32, Pure>, address: u32, client: &mut PureSession) -> Vec<String> {
+    let mut events = Vec::new();
+    for datagram in records_of(client) {
+        let taken = sessions.handle_datagram(NOW, &address, &datagram, &mut |event| {
+            events.push(match event {
+                Event::Connected { number, .. } => format!("connected {number}"),
+                Event::Payload { payload, .. } => String::from_utf8_lossy(payload).into_owned(),
+                Event::Ended { number, why, .. } => format!("ended {number}: {why}"),
+                Event::Failed { why, .. } => format!("failed: {why}"),
+            });
+        });
+        taken.unwrap();
+    }
+    while let Some((to, datagram)) = sessions.poll_transmit() {
+        if to == address {
+            client.handle_datagram(NOW, &datagram).unwrap();
+        }
+    }
+    events
+}
+
+/// The three flights of a client.
+fn connect(
+    sessions: &mut Sessions<u32, Pure>,
+    address: u32,
+    client: &mut PureSession,
+) -> Vec<String> {
+    let turns = [(); 3].map(|()| turn(sessions, address, client));
+    turns.concat()
+}
+
+#[test]
+fn the_last_message_of_a_handshake_finds_it_beside_the_old_session() {
+    let mut sessions = sessions(Bounds::default());
+    let mut old = client();
+    assert_eq!(connect(&mut sessions, ADDRESS, &mut old), ["connected 0"]);
+    let mut new = client();
+    for _ in 0..2 {
+        assert_eq!(turn(&mut sessions, ADDRESS, &mut new), [""; 0]);
+        // The old one is served until the new one is complete.
+        old.send(NOW, b"still here").unwrap();
+        assert_eq!(turn(&mut sessions, ADDRESS, &mut old), ["still here"]);
+    }
+    let events = turn(&mut sessions, ADDRESS, &mut new);
+    let [ended, connected] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(ended, &format!("ended 0: {}", End::Replaced));
+    assert!(connected.starts_with("connected "), "{connected}");
+    new.send(NOW, b"here").unwrap();
+    assert_eq!(turn(&mut sessions, ADDRESS, &mut new), ["here"]);
+    old.send(NOW, b"gone").unwrap();
+    assert_eq!(turn(&mut sessions, ADDRESS, &mut old), [""; 0]);
+    assert_eq!(sessions.usage().addresses, 1);
+}
+
+#[test]
+fn a_client_that_begins_again_within_a_handshake_gets_in() {
+    let mut sessions = sessions(Bounds::default());
+    let mut first = client();
+    turn(&mut sessions, ADDRESS, &mut first);
+    turn(&mut sessions, ADDRESS, &mut first);
+    assert_eq!(sessions.usage().proved, 1);
+    let mut second = client();
+    turn(&mut sessions, ADDRESS, &mut second);
+    assert_eq!((sessions.usage().unproved, sessions.usage().proved), (1, 1));
+    turn(&mut sessions, ADDRESS, &mut second);
+    assert_eq!((sessions.usage().unproved, sessions.usage().proved), (0, 1));
+    let events = turn(&mut sessions, ADDRESS, &mut second);
+    assert!(
+        matches!(&events[..], [event] if event.starts_with("connected")),
+        "{events:?}"
+    );
+    let usage = sessions.usage();
+    assert_eq!(
+        (usage.proved, usage.established, usage.addresses),
+        (0, 1, 1)
+    );
+}
+
+#[test]
+fn handshakes_that_go_no_further_are_bounded_and_end() {
+    let mut bounds = Bounds::default();
+    bounds.proved = 4;
+    bounds.handshake_for = Duration::from_secs(20);
+    let mut sessions = sessions(bounds);
+    let mut clients: Vec<_> = (0..10).map(|address| (address, client())).collect();
+    for (address, client) in &mut clients {
+        turn(&mut sessions, *address, client);
+        turn(&mut sessions, *address, client);
+        assert!(sessions.usage().proved <= 4);
+    }
+    assert_eq!(sessions.usage().addresses, 4);
+    let (last, client) = clients.last_mut().unwrap();
+    let events = turn(&mut sessions, *last, client);
+    assert!(
+        matches!(&events[..], [event] if event.starts_with("connected")),
+        "{events:?}"
+    );
+    let mut failed = 0;
+    for second in 0..=20 {
+        sessions.handle_timeout(Instant::from_secs(second), &mut |event| {
+            assert!(matches!(event, Event::Failed { .. }), "{event:?}");
+            failed += 1;
+        });
+    }
+    assert_eq!((failed, sessions.usage().addresses), (3, 1));
+}
+
+#[test]
+fn what_belongs_to_no_session_is_useless() {
+    let mut established = client();
+    let mut other = sessions(Bounds::default());
+    connect(&mut other, ADDRESS, &mut established);
+    established.send(NOW, b"hello").unwrap();
+    let mut sessions = sessions(Bounds::default());
+    for datagram in records_of(&mut established) {
+        let taken = sessions.handle_datagram(NOW, &ADDRESS, &datagram, &mut |_| {});
+        assert_eq!(taken, Err(Useless::NoSession));
+    }
+    let taken = sessions.handle_datagram(NOW, &ADDRESS, b"hello", &mut |_| {});
+    assert_eq!(taken, Err(Useless::NoRecord));
+    assert_eq!(sessions.poll_timeout(), None);
+}
