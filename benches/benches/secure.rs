@@ -4,8 +4,10 @@
 //! - A Read of the Device over an established session; beside it the same Read without security, through
 //!   the same machines.
 
+extern crate alloc;
+
+use alloc::{collections::BTreeMap, sync::Arc};
 use core::{hint::black_box, time::Duration};
-use std::{collections::BTreeMap, sync::Arc};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use lwm2m_core::{ContentFormat, InstanceId, Instant, Path, ShortServerId};

@@ -76,7 +76,8 @@ pub struct Clock {
 
 /// Which peer is at which address.
 ///
-/// A server knows its peers by address: [`Names::direct`]. A client names its connections, and the
+/// A server knows its peers by address: [`Names::direct`], or [`Names::converting`] if it calls them
+/// otherwise. A client names its connections, and the
 /// driver keeps their addresses: [`Names::table`].
 #[derive(Clone, Debug)]
 pub struct Names<P> {
@@ -398,14 +399,19 @@ impl Clock {
 impl Names<SocketAddr> {
     /// Every address is its own name.
     pub fn direct() -> Self {
-        Self {
-            table: Vec::new(),
-            direct: Some((|address| address, |peer| *peer)),
-        }
+        Self::converting(|address| address, |peer| *peer)
     }
 }
 
 impl<P: Peer> Names<P> {
+    /// Every address has a name that is made of it, and leads back to it.
+    pub const fn converting(name: fn(SocketAddr) -> P, address: fn(&P) -> SocketAddr) -> Self {
+        Self {
+            table: Vec::new(),
+            direct: Some((name, address)),
+        }
+    }
+
     /// Names that are [inserted](Self::insert) one by one; datagrams from other addresses are
     /// dropped.
     pub const fn table() -> Self {

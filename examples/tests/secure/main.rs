@@ -1,4 +1,4 @@
-//! Client and server over DTLS, with both ends in memory.
+//! Client and server over DTLS, with both ends in memory, and once on real sockets.
 //!
 //! Whether a run goes through depends on the seed of the network; the keys and randoms of DTLS are its
 //! own, so no two runs are the same to the byte.
@@ -14,4 +14,5 @@ mod hostile;
 mod keys;
 mod management;
 mod routing;
+mod udp;
 mod world;

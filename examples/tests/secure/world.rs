@@ -308,7 +308,7 @@ pub(crate) fn assert_content(outcome: &Outcome, path: Path, value: Value) {
     );
 }
 
-/// A device at its start. Each has a seed of its own, as each start of a program has.
+/// A device at its start.
 pub(crate) fn device(
     endpoint: &str,
     account: typed::Security,
@@ -325,6 +325,17 @@ fn device_with(
     stack: Pure,
     block_size: usize,
 ) -> ClientHost {
+    let client = client(endpoint, account, block_size);
+    let application = DeviceSide {
+        server,
+        connection: None,
+        events: Vec::new(),
+    };
+    Host::new(SecureClient::new(client, stack), application)
+}
+
+/// The Client of a device. Each has a seed of its own, as each start of a program has.
+pub(crate) fn client(endpoint: &str, account: typed::Security, block_size: usize) -> Client {
     static STARTS: AtomicU64 = AtomicU64::new(0);
     let mut seed = [0; 32];
     let start = STARTS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -343,13 +354,7 @@ fn device_with(
     tree.add(Store::of([(InstanceId::ZERO, itself)]));
     let mut config = ClientConfig::new(endpoint, seed);
     config.coap.block_size = block_size;
-    let client = Client::new(config, tree).unwrap();
-    let application = DeviceSide {
-        server,
-        connection: None,
-        events: Vec::new(),
-    };
-    Host::new(SecureClient::new(client, stack), application)
+    Client::new(config, tree).unwrap()
 }
 
 /// The application of the device.

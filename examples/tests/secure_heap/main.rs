@@ -1,5 +1,10 @@
 //! The memory that sessions take. `-- --nocapture` shows the figures.
 
+#![expect(
+    clippy::std_instead_of_alloc,
+    reason = "programs run on a computer with an operating system"
+)]
+
 #[path = "../secure/keys.rs"]
 #[expect(dead_code, reason = "the other tests use more of it")]
 mod keys;
