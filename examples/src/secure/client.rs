@@ -36,6 +36,8 @@ pub struct SecureClient<D: DtlsStack> {
     /// Events that wait until all is sent.
     held: VecDeque<ClientEvent>,
     failures: VecDeque<ConnectionFailure>,
+    /// Connections whose servers don't answer.
+    silent: Vec<ConnectionId>,
     /// The time of the last call.
     now: Instant,
     /// What is being sent.
@@ -105,6 +107,7 @@ impl<D: DtlsStack> SecureClient<D> {
             transmits: VecDeque::new(),
             held: VecDeque::new(),
             failures: VecDeque::new(),
+            silent: Vec::new(),
             now: Instant::ZERO,
             buffer: Vec::new(),
         }
@@ -165,8 +168,8 @@ impl<D: DtlsStack> SecureClient<D> {
         self.client.disconnected(now, connection);
     }
 
-    /// Why connections have failed since the last call, the oldest first. Fetch it when the events are
-    /// drained; the oldest is forgotten when more than 64 wait.
+    /// Why connections have failed since the last call, the oldest first; their names are over. Fetch it
+    /// when the events are drained; the oldest is forgotten when more than 64 wait.
     pub fn next_failure(&mut self) -> Option<ConnectionFailure> {
         self.failures.pop_front()
     }
@@ -274,14 +277,15 @@ impl<D: DtlsStack> SecureClient<D> {
 
     /// Ends the session with a server that doesn't answer, so that the Client makes a new one. A server
     /// that has restarted drops the records of a session that it doesn't know (RFC 6347 §4.1.2.7).
-    fn give_up(&mut self, account: AccountId) {
-        let status = self.client.account(account);
-        if let Some(connection) = status.and_then(|status| status.connection)
-            && let Some(Channel::Secured { peer: Some(_), .. }) = self.channels.get(&connection)
-        {
+    fn give_up(&mut self, now: Instant, connection: ConnectionId) {
+        if let Some(Channel::Secured { peer: Some(_), .. }) = self.channels.get(&connection) {
             self.close(connection);
-            self.fail(self.now, connection, FailedBecause::Silent);
+            self.fail(now, connection, FailedBecause::Silent);
         }
+    }
+
+    fn connection_of(&self, account: AccountId) -> Option<ConnectionId> {
+        self.client.account(account)?.connection
     }
 
     fn deadlines(&self) -> impl Iterator<Item = (ConnectionId, Instant)> {
@@ -327,6 +331,9 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
                 let _ = self.settle(now, connection, result);
             }
         }
+        for connection in core::mem::take(&mut self.silent) {
+            self.give_up(now, connection);
+        }
         self.client.handle_timeout(now);
     }
 
@@ -346,17 +353,16 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
                 ClientEvent::Disconnect { connection } => {
                     self.close(connection);
                     self.held.push_back(event);
+                    continue;
                 }
                 ClientEvent::RegistrationFailed {
                     account,
                     reason: RegistrationFailure::Timeout,
                     ..
-                } => {
-                    self.give_up(account);
-                    return Some(event);
-                }
-                event => return Some(event),
+                } => self.silent.extend(self.connection_of(account)),
+                _ => {}
             }
+            return Some(event);
         }
         // The goodbyes leave before the application closes their sockets.
         if !self.transmits.is_empty() {
@@ -366,8 +372,9 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        // What is held comes out in the next round.
-        let held = (!self.held.is_empty()).then_some(self.now);
+        // What is held comes out in the next round, and a silent server is given up.
+        let is_idle = self.held.is_empty() && self.silent.is_empty();
+        let held = (!is_idle).then_some(self.now);
         let sessions = self.deadlines().map(|(_, at)| at);
         let client = self.client.poll_timeout();
         sessions.chain(client).chain(held).min()

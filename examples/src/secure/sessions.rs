@@ -114,9 +114,13 @@ pub enum Useless {
     /// It belongs to no session.
     #[error("a record of no session")]
     NoSession,
-    /// It returns a cookie to a handshake that isn't there any more.
-    #[error("a cookie of no handshake")]
+    /// It returns a cookie to a handshake that isn't there any more, or goes on with a ClientHello that
+    /// hasn't begun.
+    #[error("a ClientHello of no handshake")]
     NoHandshake,
+    /// It begins a handshake, but the library has no session for it.
+    #[error("no session can begin")]
+    NotServed,
 }
 
 /// Takes events.
@@ -243,7 +247,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         if !hello.cookie.is_empty() {
             return Err(Useless::NoHandshake);
         }
-        let session = self.stack.accept(now).map_err(|_| Useless::NoHandshake)?;
+        let session = self.stack.accept(now).map_err(|_| Useless::NotServed)?;
         Ok(self.table.add(now, from.clone(), &hello.random, session))
     }
 
@@ -263,17 +267,18 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             None => entry.session.handle_timeout(now),
         };
         let came = self.feed_outputs(number, sink);
-        if came.is_closed {
-            self.leave(now, number, &End::Closed, sink);
-        } else if let Err(error) = result {
-            self.fail(number, error, sink);
-        } else if came.is_connected {
+        if came.is_connected {
             self.table.establish(now, number);
             self.make_room(now, sink);
         } else if came.is_proved {
             self.table.prove(number);
         } else if came.is_authentic {
             self.table.touch(now, number);
+        }
+        if came.is_closed {
+            self.leave(now, number, &End::Closed, sink);
+        } else if let Err(error) = result {
+            self.fail(number, error, sink);
         }
         self.table.set_timer(number);
         came.is_authentic || came.is_closed

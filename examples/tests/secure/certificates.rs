@@ -81,20 +81,24 @@ fn the_dates_count_if_the_application_says_so() {
     // 2025-01-01, 00:00 UTC.
     let begin = Duration::from_secs(1_735_689_600);
     let end = begin + Duration::from_secs(365 * 86_400 - 1);
-    let at = |since_epoch| {
-        // A minute before it is checked.
-        let since_epoch = since_epoch - Duration::from_secs(60);
-        let at = Instant::ZERO;
-        check(
-            &server,
-            "server",
-            Expiry::Refuse(WallClock { at, since_epoch }),
-        )
+    let checked_at = |since_epoch| {
+        // It is checked a minute after the machines' zero.
+        let at = Instant::from_secs(60);
+        let clock = WallClock { at, since_epoch };
+        check(&server, "server", Expiry::Refuse(clock))
     };
     let second = Duration::from_secs(1);
-    assert_eq!(at(begin - second), Err(Refusal::Expired));
-    assert_eq!((at(begin), at(end)), (Ok(()), Ok(())));
-    assert_eq!(at(end + second), Err(Refusal::Expired));
+    let before = checked_at(begin.saturating_sub(second));
+    assert_eq!(before, Err(Refusal::Expired));
+    assert_eq!((checked_at(begin), checked_at(end)), (Ok(()), Ok(())));
+    assert_eq!(checked_at(end + second), Err(Refusal::Expired));
+    // The time goes on with the machines'.
+    let clock = WallClock {
+        at: Instant::from_secs(59),
+        since_epoch: end,
+    };
+    let a_second_later = check(&server, "server", Expiry::Refuse(clock));
+    assert_eq!(a_second_later, Err(Refusal::Expired));
 }
 
 #[test]

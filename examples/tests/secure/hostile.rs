@@ -33,14 +33,14 @@ fn fatal_alert(description: u8) -> Vec<u8> {
 
 impl World {
     /// What the device has sent.
-    fn from_client(&self) -> Vec<Vec<u8>> {
+    fn sent_by_client(&self) -> Vec<Vec<u8>> {
         let client = self.network.address(self.client);
         let records = self.network.records().iter();
         let sent = records.filter(|record| record.from.node == client.node);
         sent.map(|record| record.payload.clone()).collect()
     }
 
-    fn from_server(&self) -> Vec<Vec<u8>> {
+    fn sent_by_server(&self) -> Vec<Vec<u8>> {
         let server = self.network.address(self.server);
         let records = self.network.records().iter();
         let sent = records.filter(|record| record.from.node == server.node);
@@ -94,10 +94,10 @@ fn a_repeated_datagram_is_dropped() {
     world.news();
     let (events, peer) = (world.events(), world.peer());
     for _ in 0..3 {
-        for datagram in world.from_client() {
+        for datagram in world.sent_by_client() {
             world.forge(&datagram);
         }
-        for datagram in world.from_server() {
+        for datagram in world.sent_by_server() {
             world.forge_to_client(&datagram);
         }
         world.network.run_for(Duration::from_secs(1));
@@ -114,7 +114,7 @@ fn a_forged_record_is_dropped() {
     world.assert_read();
     world.news();
     let events = world.events();
-    let sent = world.from_client().pop().unwrap();
+    let sent = world.sent_by_client().pop().unwrap();
     // Each byte of a genuine record is another one, and the record is newer than all before.
     for index in 0..sent.len() {
         let mut forged = sent.clone();
@@ -217,7 +217,7 @@ fn forged_handshake_messages_delay_a_device_at_worst() {
 fn client_hello() -> Vec<u8> {
     let mut world = World::new(1, Link::default(), known_psk());
     world.start();
-    world.from_client().remove(0)
+    world.sent_by_client().remove(0)
 }
 
 /// The ClientHello with another random.
@@ -360,7 +360,7 @@ fn plain_and_secured_datagrams_do_not_mix() {
     let address = world.network.address(client);
     // A Register without security, on the socket for DTLS.
     let register = b"\x44\x02\x01\x02abcd\xb2rd\x41\x65p=x\xff</1>";
-    let genuine = world.from_client().pop().unwrap();
+    let genuine = world.sent_by_client().pop().unwrap();
     world.network.with(server, |host, now| {
         let coap = Datagram::new(Transport::Dtls(address), &register[..]);
         let error = host.machine.handle_datagram(now, coap);
