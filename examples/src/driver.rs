@@ -1,4 +1,4 @@
-//! A blocking driver: one machine, one UDP socket.
+//! A blocking driver: one machine on UDP sockets.
 //!
 //! ```no_run
 //! use core::time::Duration;
@@ -17,6 +17,9 @@
 //! }
 //! ```
 
+mod names;
+mod sockets;
+
 use core::{fmt, net::SocketAddr, time::Duration};
 use std::{
     collections::VecDeque,
@@ -26,30 +29,28 @@ use std::{
 };
 
 use lwm2m_core::Instant;
-use lwm2m_statemachine::{Datagram, Machine, Peer};
+use lwm2m_statemachine::{Datagram, Machine};
 
+pub use self::names::Names;
+use self::sockets::{Peers, Received, Sockets, is_passing};
 use crate::uri;
 
 /// The longest datagram that UDP carries.
 const LONGEST_DATAGRAM: usize = 65_535;
-/// How often sockets of one peer are looked at.
-const GLANCE: Duration = Duration::from_millis(20);
 /// How many datagrams are taken before the application sees their events.
 const BATCH: usize = 64;
 
-/// A machine on a socket.
+/// A machine on sockets.
 ///
 /// The loop of a program is: [`next_event`](Self::next_event) until there is none, then
 /// [`wait`](Self::wait). Calls to the [`machine`](Self::machine) take [`now`](Self::now).
 pub struct Driver<M: Machine> {
     /// The machine, for the calls of the application.
     pub machine: M,
-    /// Which peer is at which address.
+    /// Which peer is at which address, for the first socket.
     pub names: Names<M::Peer>,
-    socket: UdpSocket,
     address: SocketAddr,
-    /// Sockets of one peer each.
-    channels: Vec<Channel<M::Peer>>,
+    sockets: Sockets<M::Peer>,
     clock: Clock,
     events: VecDeque<M::Event>,
     /// Datagrams that the machine rejected, at most [`BATCH`].
@@ -58,36 +59,11 @@ pub struct Driver<M: Machine> {
     buffer: Vec<u8>,
 }
 
-/// A socket of its own for one peer.
-struct Channel<P> {
-    peer: P,
-    socket: UdpSocket,
-    /// Where the socket is reached.
-    address: SocketAddr,
-    /// Where the peer is.
-    remote: SocketAddr,
-}
-
 /// The clock of the machines: milliseconds since it was started. It never goes back.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: time::Instant,
 }
-
-/// Which peer is at which address.
-///
-/// A server knows its peers by address: [`Names::direct`], or [`Names::converting`] if it calls them
-/// otherwise. A client names its connections, and the
-/// driver keeps their addresses: [`Names::table`].
-#[derive(Clone, Debug)]
-pub struct Names<P> {
-    /// The known names; there are few.
-    table: Vec<(P, SocketAddr)>,
-    /// Converts an address to a name, and a name to an address, where the table has none.
-    direct: Option<Direct<P>>,
-}
-
-type Direct<P> = (fn(SocketAddr) -> P, fn(&P) -> SocketAddr);
 
 /// Is shown every datagram.
 pub type Tap = Box<dyn FnMut(Captured<'_>) + Send>;
@@ -115,13 +91,12 @@ impl<M: Machine> Driver<M> {
         machine: M,
         names: Names<M::Peer>,
     ) -> io::Result<Self> {
-        let socket = UdpSocket::bind(address)?;
+        let mut sockets = Sockets::new()?;
         Ok(Self {
             machine,
             names,
-            address: socket.local_addr()?,
-            socket,
-            channels: Vec::new(),
+            address: sockets.add(UdpSocket::bind(address)?, Peers::Driver)?,
+            sockets,
             clock,
             events: VecDeque::new(),
             useless: VecDeque::new(),
@@ -137,7 +112,18 @@ impl<M: Machine> Driver<M> {
         self
     }
 
-    /// Where the socket is reached.
+    /// Adds a socket with peers of its own, such as the one for DTLS beside the one without
+    /// security. Returns where it is reached.
+    pub fn listen(
+        &mut self,
+        address: impl ToSocketAddrs,
+        names: Names<M::Peer>,
+    ) -> io::Result<SocketAddr> {
+        let socket = UdpSocket::bind(address)?;
+        self.sockets.add(socket, Peers::Named(names))
+    }
+
+    /// Where the first socket is reached.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -147,25 +133,18 @@ impl<M: Machine> Driver<M> {
         self.clock.now()
     }
 
-    /// Opens a socket for this peer alone, on an address that reaches it: for one that the driver's
-    /// own socket doesn't reach, or can't tell from another one at the same address. These sockets
-    /// are looked at every 20 ms.
+    /// Opens a socket for this peer alone, on an address that reaches it: for one that the first
+    /// socket doesn't reach, or can't tell from another one at the same address.
     pub fn open(&mut self, peer: M::Peer, remote: SocketAddr) -> io::Result<()> {
         let socket = UdpSocket::bind(uri::local_address(remote)?)?;
-        socket.set_nonblocking(true)?;
-        self.channels.push(Channel {
-            peer,
-            address: socket.local_addr()?,
-            socket,
-            remote,
-        });
+        self.sockets.add(socket, Peers::One { peer, remote })?;
         Ok(())
     }
 
     /// Forgets the address of a peer, and closes its socket if it has one of its own.
     pub fn close(&mut self, peer: &M::Peer) {
         self.names.remove(peer);
-        self.channels.retain(|channel| channel.peer != *peer);
+        self.sockets.close(peer);
     }
 
     /// Replaces the machine, as a reboot does. What the old one has queued is sent, its events are
@@ -173,7 +152,7 @@ impl<M: Machine> Driver<M> {
     pub fn replace(&mut self, machine: M, names: Names<M::Peer>) -> io::Result<()> {
         self.settle()?;
         self.events.clear();
-        self.channels.clear();
+        self.sockets.close_all();
         self.machine = machine;
         self.names = names;
         Ok(())
@@ -203,26 +182,13 @@ impl<M: Machine> Driver<M> {
         } else {
             Duration::ZERO
         };
-        let patience = if self.channels.is_empty() {
-            patience
-        } else {
-            patience.min(GLANCE)
-        };
-        if !patience.is_zero() {
-            self.socket.set_read_timeout(Some(patience))?;
-            self.receive()?;
-        }
-        // Whatever else has arrived.
-        self.socket.set_nonblocking(true)?;
-        let mut left = BATCH;
-        while left > 0 && self.receive()? {
-            left -= 1;
-        }
-        self.socket.set_nonblocking(false)?;
-        for index in 0..self.channels.len() {
-            while left > 0 && self.receive_on(index)? {
-                left -= 1;
-            }
+        self.sockets.wait(patience)?;
+        for _ in 0..BATCH {
+            let received = self.sockets.receive(&self.names, &mut self.buffer)?;
+            let Some(received) = received else {
+                break;
+            };
+            self.take(received)?;
         }
 
         let now = self.now();
@@ -236,42 +202,14 @@ impl<M: Machine> Driver<M> {
         self.settle()
     }
 
-    /// Takes one datagram; false if there is none.
-    fn receive(&mut self) -> io::Result<bool> {
-        let (length, from) = match self.socket.recv_from(&mut self.buffer) {
-            Ok(received) => received,
-            Err(error) if is_no_datagram(&error) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let (to, peer) = (self.address, self.names.peer(from));
-        self.take(length, from, to, peer)?;
-        Ok(true)
-    }
-
-    /// Takes one datagram from the socket of one peer.
-    fn receive_on(&mut self, index: usize) -> io::Result<bool> {
-        let Some(channel) = self.channels.get(index) else {
-            return Ok(false);
-        };
-        let (length, from) = match channel.socket.recv_from(&mut self.buffer) {
-            Ok(received) => received,
-            Err(error) if is_no_datagram(&error) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let known = from == channel.remote;
-        let (to, peer) = (channel.address, known.then(|| channel.peer.clone()));
-        self.take(length, from, to, peer)?;
-        Ok(true)
-    }
-
     /// Hands the datagram in the buffer to the machine, if its sender has a name.
-    fn take(
-        &mut self,
-        length: usize,
-        from: SocketAddr,
-        to: SocketAddr,
-        peer: Option<M::Peer>,
-    ) -> io::Result<()> {
+    fn take(&mut self, received: Received<M::Peer>) -> io::Result<()> {
+        let Received {
+            length,
+            from,
+            to,
+            peer,
+        } = received;
         let payload = self.buffer.get(..length).unwrap_or_default();
         let now = self.clock.now();
         if let Some(tap) = &mut self.tap {
@@ -286,7 +224,9 @@ impl<M: Machine> Driver<M> {
         if let Some(peer) = peer {
             let datagram = Datagram::new(peer, payload);
             if let Err(error) = self.machine.handle_datagram(now, datagram) {
-                self.useless.truncate(BATCH - 1);
+                if self.useless.len() >= BATCH {
+                    self.useless.pop_front();
+                }
                 self.useless.push_back((from, error));
             }
         }
@@ -313,16 +253,8 @@ impl<M: Machine> Driver<M> {
         let mut any = false;
         while let Some(transmit) = self.machine.poll_transmit() {
             any = true;
-            let mut channels = self.channels.iter();
-            let channel = channels.find(|channel| channel.peer == transmit.to);
-            let (socket, from, to) = if let Some(channel) = channel {
-                (&channel.socket, channel.address, Some(channel.remote))
-            } else {
-                let to = self.names.address(&transmit.to);
-                (&self.socket, self.address, to)
-            };
             // A closed connection has no address, so the datagram is lost.
-            let Some(to) = to else {
+            let Some((socket, from, to)) = self.sockets.way(&self.names, &transmit.to) else {
                 continue;
             };
             // Before it is sent, so that it is shown before its answer.
@@ -346,24 +278,13 @@ impl<M: Machine> Driver<M> {
     }
 }
 
-/// Whether there was nothing to receive, or the peer's host refused an earlier datagram.
-fn is_no_datagram(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-    )
-}
-
 /// Whether one datagram couldn't be sent, but the socket still works.
 fn is_lost(error: &io::Error) -> bool {
-    is_no_datagram(error)
+    is_passing(error)
         || matches!(
             error.kind(),
-            io::ErrorKind::HostUnreachable
+            io::ErrorKind::WouldBlock
+                | io::ErrorKind::HostUnreachable
                 | io::ErrorKind::NetworkUnreachable
                 | io::ErrorKind::NetworkDown
                 | io::ErrorKind::PermissionDenied
@@ -393,63 +314,5 @@ impl Clock {
 
     fn millis(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-impl Names<SocketAddr> {
-    /// Every address is its own name.
-    pub fn direct() -> Self {
-        Self::converting(|address| address, |peer| *peer)
-    }
-}
-
-impl<P: Peer> Names<P> {
-    /// Every address has a name that is made of it, and leads back to it.
-    pub const fn converting(name: fn(SocketAddr) -> P, address: fn(&P) -> SocketAddr) -> Self {
-        Self {
-            table: Vec::new(),
-            direct: Some((name, address)),
-        }
-    }
-
-    /// Names that are [inserted](Self::insert) one by one; datagrams from other addresses are
-    /// dropped.
-    pub const fn table() -> Self {
-        Self {
-            table: Vec::new(),
-            direct: None,
-        }
-    }
-
-    /// Gives an address a name, which replaces the one that it had.
-    pub fn insert(&mut self, peer: P, address: SocketAddr) {
-        self.table.retain(|(_, known)| *known != address);
-        self.table.push((peer, address));
-    }
-
-    /// Whether an address has a name of its own.
-    pub fn contains(&self, address: SocketAddr) -> bool {
-        self.table.iter().any(|(_, known)| *known == address)
-    }
-
-    /// Forgets a name.
-    pub fn remove(&mut self, peer: &P) {
-        self.table.retain(|(known, _)| known != peer);
-    }
-
-    fn peer(&self, address: SocketAddr) -> Option<P> {
-        let known = self.table.iter().find(|(_, known)| *known == address);
-        match (known, self.direct) {
-            (Some((peer, _)), _) => Some(peer.clone()),
-            (None, direct) => direct.map(|(name, _)| name(address)),
-        }
-    }
-
-    fn address(&self, peer: &P) -> Option<SocketAddr> {
-        let known = self.table.iter().find(|(known, _)| known == peer);
-        match (known, self.direct) {
-            (Some((_, address)), _) => Some(*address),
-            (None, direct) => direct.map(|(_, address)| address(peer)),
-        }
     }
 }

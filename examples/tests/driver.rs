@@ -190,3 +190,52 @@ fn a_replaced_machine_says_what_it_had_to_say_and_is_forgotten() {
     assert!(next_event(&mut client, Duration::from_millis(50)).is_none());
     assert!(client.machine.is_idle());
 }
+
+/// A peer with DTLS and one without may have the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Side {
+    Plain(SocketAddr),
+    Other(SocketAddr),
+}
+
+#[test]
+fn a_second_socket_has_peers_of_its_own() {
+    let plain = Names::by(Side::Plain, |peer| match peer {
+        Side::Plain(address) => Some(*address),
+        Side::Other(_) => None,
+    });
+    let mut server = bind(plain);
+    let other = Names::by(Side::Other, |peer| match peer {
+        Side::Other(address) => Some(*address),
+        Side::Plain(_) => None,
+    });
+    let second = server.listen("127.0.0.1:0", other).unwrap();
+    let first = server.address();
+    let mut client = bind(Names::direct());
+    let own = client.address();
+    for (to, expected) in [(first, Side::Plain(own)), (second, Side::Other(own))] {
+        let now = client.now();
+        let options = RequestOptions::default();
+        client.machine.request(now, to, get("a"), options).unwrap();
+        client.wait(Duration::ZERO).unwrap();
+        let event = next_event(&mut server, PATIENCE);
+        let Some(Event::Incoming {
+            from,
+            incoming: OwnedIncoming::Request { responder, .. },
+        }) = event
+        else {
+            panic!("not a request: {event:?}");
+        };
+        assert_eq!(from, expected);
+        let now = server.now();
+        let answer = MessageBuf::response(Code::CONTENT);
+        server.machine.respond(now, responder, answer).unwrap();
+        server.wait(Duration::ZERO).unwrap();
+        // The answer comes from the socket that was asked.
+        let event = next_event(&mut client, PATIENCE);
+        assert!(
+            matches!(&event, Some(Event::Incoming { from, .. }) if *from == to),
+            "{event:?}"
+        );
+    }
+}

@@ -32,8 +32,9 @@ const TURNS: usize = 2000;
 fn server() -> ServerDriver {
     let server = Server::with_hosts(ServerConfig::new([1; 32]), SecurePeer::host);
     let machine = SecureServer::new(server, server_stack(), Bounds::default());
-    let names = Names::converting(Transport::Dtls, |peer| match peer {
-        Transport::Udp(address) | Transport::Dtls(address) => *address,
+    let names = Names::by(Transport::Dtls, |peer| match peer {
+        Transport::Dtls(address) => Some(*address),
+        Transport::Udp(_) => None,
     });
     Driver::bind(ANY, Clock::start(), machine, names).unwrap()
 }

@@ -1,0 +1,201 @@
+//! The sockets of a driver.
+
+use core::{net::SocketAddr, time::Duration};
+use std::{io, net};
+
+use lwm2m_statemachine::Peer;
+use mio::{Events, Interest, Poll, Token, net::UdpSocket};
+
+use super::names::Names;
+
+/// How many readiness events are taken at once; sockets beyond it are found the next time.
+const READY_AT_ONCE: usize = 64;
+/// How long is waited at once: the kernel counts in milliseconds, and has a bound of its own.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// UDP sockets that are waited for together.
+#[derive(Debug)]
+pub(super) struct Sockets<P> {
+    poll: Poll,
+    ready: Events,
+    bound: Vec<Bound<P>>,
+    next_token: usize,
+    /// The place of the socket that is read first, so that none waits for the others.
+    turn: usize,
+}
+
+#[derive(Debug)]
+struct Bound<P> {
+    token: Token,
+    udp: UdpSocket,
+    /// Where it is reached.
+    address: SocketAddr,
+    peers: Peers<P>,
+    /// Whether a datagram may wait. Readiness is told once, until a read finds nothing.
+    readable: bool,
+}
+
+/// Whom a socket reaches.
+#[derive(Debug)]
+pub(super) enum Peers<P> {
+    /// Those of the driver's own table.
+    Driver,
+    /// Those of a table of its own.
+    Named(Names<P>),
+    /// One peer.
+    One {
+        peer: P,
+        /// Where the peer is.
+        remote: SocketAddr,
+    },
+}
+
+/// A datagram, of which the bytes are in the buffer.
+#[derive(Debug)]
+pub(super) struct Received<P> {
+    pub(super) length: usize,
+    pub(super) from: SocketAddr,
+    /// The socket's own address.
+    pub(super) to: SocketAddr,
+    /// Its sender's name, if it has one.
+    pub(super) peer: Option<P>,
+}
+
+impl<P: Peer> Sockets<P> {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            ready: Events::with_capacity(READY_AT_ONCE),
+            bound: Vec::new(),
+            next_token: 0,
+            turn: 0,
+        })
+    }
+
+    /// Adds a socket. Returns where it is reached.
+    pub(super) fn add(
+        &mut self,
+        socket: net::UdpSocket,
+        peers: Peers<P>,
+    ) -> io::Result<SocketAddr> {
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        let mut udp = UdpSocket::from_std(socket);
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        let registry = self.poll.registry();
+        registry.register(&mut udp, token, Interest::READABLE)?;
+        self.bound.push(Bound {
+            token,
+            udp,
+            address,
+            peers,
+            readable: true,
+        });
+        Ok(address)
+    }
+
+    /// Closes the socket of one peer.
+    pub(super) fn close(&mut self, peer: &P) {
+        let is_of = |peers: &Peers<P>| matches!(peers, Peers::One { peer: one, .. } if one == peer);
+        self.bound.retain(|socket| !is_of(&socket.peers));
+    }
+
+    /// Closes all sockets of one peer.
+    pub(super) fn close_all(&mut self) {
+        let is_of_one = |peers: &Peers<P>| matches!(peers, Peers::One { .. });
+        self.bound.retain(|socket| !is_of_one(&socket.peers));
+    }
+
+    /// Waits until a datagram has arrived, this long at most.
+    pub(super) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        let some_left = self.bound.iter().any(|socket| socket.readable);
+        let patience = if some_left { Duration::ZERO } else { at_most };
+        match self
+            .poll
+            .poll(&mut self.ready, Some(patience.min(LONGEST_WAIT)))
+        {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        for event in &self.ready {
+            for socket in &mut self.bound {
+                socket.readable |= socket.token == event.token();
+            }
+        }
+        Ok(())
+    }
+
+    /// The next datagram that has arrived.
+    pub(super) fn receive(
+        &mut self,
+        names: &Names<P>,
+        buffer: &mut [u8],
+    ) -> io::Result<Option<Received<P>>> {
+        let count = self.bound.len();
+        for _ in 0..count {
+            let place = self.turn % count;
+            self.turn = place + 1;
+            let Some(socket) = self.bound.get_mut(place) else {
+                break;
+            };
+            while socket.readable {
+                let (length, from) = match socket.udp.recv_from(buffer) {
+                    Ok(received) => received,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        socket.readable = false;
+                        break;
+                    }
+                    // The host of a peer refused an earlier datagram.
+                    Err(error) if is_passing(&error) => continue,
+                    Err(error) => return Err(error),
+                };
+                let peer = match &socket.peers {
+                    Peers::Driver => names.peer(from),
+                    Peers::Named(names) => names.peer(from),
+                    Peers::One { peer, remote } => (from == *remote).then(|| peer.clone()),
+                };
+                return Ok(Some(Received {
+                    length,
+                    from,
+                    to: socket.address,
+                    peer,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The way to a peer: the socket, its address, and the peer's. A socket of one peer comes first.
+    pub(super) fn way(
+        &self,
+        names: &Names<P>,
+        to: &P,
+    ) -> Option<(&UdpSocket, SocketAddr, SocketAddr)> {
+        let alone = |socket: &Bound<P>| match &socket.peers {
+            Peers::One { peer, remote } if peer == to => Some(*remote),
+            _ => None,
+        };
+        let shared = |socket: &Bound<P>| match &socket.peers {
+            Peers::Driver => names.address(to),
+            Peers::Named(names) => names.address(to),
+            Peers::One { .. } => None,
+        };
+        let find = |remote: &dyn Fn(&Bound<P>) -> Option<SocketAddr>| {
+            let mut sockets = self.bound.iter();
+            sockets.find_map(|socket| Some((&socket.udp, socket.address, remote(socket)?)))
+        };
+        find(&alone).or_else(|| find(&shared))
+    }
+}
+
+/// Whether an error says nothing of the socket itself.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}
