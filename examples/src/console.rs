@@ -28,6 +28,9 @@
 //!
 //! ```text
 //! registered EP /rd/5a lifetime=60 version=1.0 binding=U from=127.0.0.1:40000 objects=/1/0,/3/0
+//! connected "urn:dev:1" (PSK) from=coaps://127.0.0.1:40001
+//! disconnected coaps://127.0.0.1:40001: the peer has closed the session
+//! refused handshake from coaps://127.0.0.1:40002: the identity is unknown
 //! refused datagram from 127.0.0.1:40000: bad option: option 9
 //! refused Register of "EP" from 127.0.0.1:40000 (NoSec): 4.00, expected a query lt=
 //! answer EP read /3/0 2.05 Content
@@ -65,7 +68,17 @@ use lwm2m_statemachine::{
 
 pub use self::command::{Accept, Command, CommandError, Verb, usage};
 use self::missing::{Effect, Missing, Notes};
-use crate::{given::Given, value};
+use crate::{
+    given::Given,
+    secure::{
+        server::{SecureDatagramError, SecurePeer, SessionNews},
+        sessions::Useless,
+    },
+    value,
+};
+
+/// Who a client is to the server.
+type Peer = SecurePeer<SocketAddr>;
 
 /// Turns commands into calls of a server, and its events into lines.
 #[derive(Debug, Default)]
@@ -91,7 +104,7 @@ impl Console {
     pub fn obey(
         &mut self,
         now: Instant,
-        server: &mut Server<SocketAddr>,
+        server: &mut Server<Peer>,
         command: Command,
         out: &mut dyn Write,
     ) -> io::Result<ControlFlow<()>> {
@@ -130,7 +143,7 @@ impl Console {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn list(&self, server: &Server<SocketAddr>, out: &mut dyn Write) -> io::Result<()> {
+    fn list(&self, server: &Server<Peer>, out: &mut dyn Write) -> io::Result<()> {
         for (id, registration) in server.registrations() {
             writeln!(out, "registered {}", Described(registration))?;
             for (observation, (number, subject)) in &self.observations {
@@ -147,7 +160,7 @@ impl Console {
     fn operate(
         &mut self,
         now: Instant,
-        server: &mut Server<SocketAddr>,
+        server: &mut Server<Peer>,
         subject: Subject,
         verb: &Verb,
     ) -> Result<Option<String>, CommandError> {
@@ -197,7 +210,7 @@ impl Console {
     fn cancel(
         &mut self,
         now: Instant,
-        server: &mut Server<SocketAddr>,
+        server: &mut Server<Peer>,
         number: u64,
     ) -> Result<(), CommandError> {
         let mut observations = self.observations.iter();
@@ -230,20 +243,43 @@ impl Console {
     pub fn tell_useless(
         &self,
         from: SocketAddr,
-        error: DatagramError,
+        error: SecureDatagramError,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         match error {
-            DatagramError::Unmatched => Ok(()),
+            SecureDatagramError::Coap(DatagramError::Unmatched)
+            | SecureDatagramError::Dtls(Useless::NoSession | Useless::NoHandshake) => Ok(()),
             error => writeln!(out, "refused datagram from {from}: {error}"),
+        }
+    }
+
+    /// Prints what became of a session.
+    pub fn tell_session(
+        &self,
+        news: &SessionNews<SocketAddr>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        match news {
+            SessionNews::Connected {
+                peer,
+                identity,
+                resumed,
+            } => {
+                let again = if *resumed { " resumed" } else { "" };
+                writeln!(out, "connected {identity} from={peer}{again}")
+            }
+            SessionNews::Ended { peer, why } => writeln!(out, "disconnected {peer}: {why}"),
+            SessionNews::Failed { address, why } => {
+                writeln!(out, "refused handshake from coaps://{address}: {why}")
+            }
         }
     }
 
     /// Prints an event.
     pub fn tell(
         &mut self,
-        server: &Server<SocketAddr>,
-        event: ServerEvent<SocketAddr>,
+        server: &Server<Peer>,
+        event: ServerEvent<Peer>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         match event {
@@ -405,14 +441,14 @@ impl Console {
 
 /// The client that a line is about, and what was asked.
 struct Told<'a> {
-    server: &'a Server<SocketAddr>,
+    server: &'a Server<Peer>,
     registration: RegistrationId,
     subject: &'a Subject,
 }
 
 /// The value to write, and its format: text if the type is unknown.
 fn to_write(
-    server: &Server<SocketAddr>,
+    server: &Server<Peer>,
     registration: RegistrationId,
     path: Path,
     format: Option<ContentFormat>,
@@ -444,7 +480,7 @@ fn to_create(path: Path) -> Result<(ObjectId, Option<InstanceId>), CommandError>
 
 /// The values of a new Object Instance.
 fn created(
-    server: &Server<SocketAddr>,
+    server: &Server<Peer>,
     registration: RegistrationId,
     object: ObjectId,
     instance: Option<InstanceId>,
@@ -506,7 +542,7 @@ fn shown(name: &str) -> Cow<'_, str> {
 }
 
 /// A registration in one line.
-struct Described<'a>(&'a Registration<SocketAddr>);
+struct Described<'a>(&'a Registration<Peer>);
 
 impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,6 +22,7 @@ pub mod device;
 pub mod driver;
 pub mod exit;
 pub mod given;
+pub mod keys;
 pub mod pcap;
 pub mod relay;
 pub mod scribe;

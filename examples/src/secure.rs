@@ -14,11 +14,13 @@
 //! | [`sessions`] | all sessions of a server |
 //! | `certificate` | what an X.509 certificate says; feature `dtls` |
 //! | `pure` | the library `dimpl`; feature `dtls` |
+//! | [`library`] | whichever library the programs are built with |
 
 #[cfg(feature = "dtls")]
 pub mod certificate;
 pub mod client;
 pub mod credentials;
+pub mod library;
 #[cfg(feature = "dtls")]
 pub mod pure;
 pub mod record;

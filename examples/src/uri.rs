@@ -1,4 +1,4 @@
-//! The address and the request of a `coap` URI (RFC 7252 §6).
+//! The address of a `coap` or `coaps` URI, and the request of one (RFC 7252 §6).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::{io, net::UdpSocket};
@@ -6,11 +6,14 @@ use std::{io, net::UdpSocket};
 use lwm2m_core::{ContentFormat, Method, ServerUri, ServerUriExpected};
 use lwm2m_statemachine::coap::{MessageBuf, OptionError, OptionNumber};
 
-use crate::{address, exit};
+use crate::{address, exit, secure::library::LibraryName};
 
 /// The URI of a server as an argument of a program: it has no path.
 pub fn server(uri: &str) -> Result<String, String> {
     parts(uri)?;
+    if LibraryName::ALL.is_empty() && uri.starts_with("coaps:") {
+        return Err("this program is built without DTLS: expected coap://".to_owned());
+    }
     match ServerUri::parse(uri) {
         Ok(_) => Ok(uri.to_owned()),
         Err(error) => Err(error.to_string()),
@@ -19,10 +22,19 @@ pub fn server(uri: &str) -> Result<String, String> {
 
 /// The URI of a resource as an argument of a program.
 pub fn resource(uri: &str) -> Result<String, String> {
-    parts(uri).map(|_| uri.to_owned())
+    parts(uri)?;
+    if uri.starts_with("coaps:") {
+        return Err("there are no keys for it: expected coap://".to_owned());
+    }
+    Ok(uri.to_owned())
 }
 
-/// The address of a `coap` URI.
+/// The host of a URI.
+pub fn host(uri: &str) -> &str {
+    parts(uri).map_or("", |(host, _, _)| host)
+}
+
+/// The address of a `coap` or `coaps` URI.
 pub fn resolve(uri: &str) -> io::Result<SocketAddr> {
     resolve_to(uri, |_| true).map_err(exit::about(uri))
 }
@@ -40,8 +52,9 @@ pub fn resolve_to(uri: &str, fits: impl Fn(&SocketAddr) -> bool) -> io::Result<S
 /// Host, port, and the rest. The errors say what these programs don't support.
 fn parts(uri: &str) -> Result<(&str, u16, &str), String> {
     match ServerUri::split(uri) {
-        Ok((ServerUri::Coap { host, port }, rest)) => Ok((host, port, rest)),
-        Ok((ServerUri::Coaps { .. }, _)) => Err("there is no DTLS here, only coap://".to_owned()),
+        Ok((ServerUri::Coap { host, port } | ServerUri::Coaps { host, port }, rest)) => {
+            Ok((host, port, rest))
+        }
         Err(error) if error.expected != ServerUriExpected::Scheme => Err(error.to_string()),
         _ => Err("expected a URI such as coap://localhost:5683".to_owned()),
     }

@@ -12,7 +12,9 @@ use lwm2m_examples::{
     device::{self, AccountSettings, Owner, Pace, Right, ServerArgument, Settings, Style},
     driver::Clock,
     exit,
+    keys::ClientKeyArguments,
     scribe::Scribe,
+    secure::library::LibraryName,
     uri,
 };
 use lwm2m_linkformat::{RootPath, RootPathError};
@@ -35,7 +37,8 @@ struct Arguments {
     /// A server or several
     ///
     /// The option may be repeated. A Short Server ID may come before the URI:
-    /// 7=coap://192.0.2.7:5683. Without one, the servers count from 101.
+    /// 7=coap://192.0.2.7:5683. Without one, the servers count from 101. Servers
+    /// with coaps:// need keys.
     #[arg(
         long,
         default_value = "coap://127.0.0.1",
@@ -43,6 +46,11 @@ struct Arguments {
         verbatim_doc_comment
     )]
     server: Vec<ServerArgument>,
+    #[command(flatten)]
+    keys: ClientKeyArguments,
+    /// The DTLS library
+    #[arg(long, value_name = "LIBRARY", hide = LibraryName::ALL.len() < 2)]
+    dtls_library: Option<LibraryName>,
     /// Endpoint Client Name
     #[arg(long, default_value = "example-client", value_name = "NAME",
         value_parser = clap::value_parser!(EndpointName<'static>))]
@@ -202,6 +210,8 @@ impl Arguments {
             },
             alternate_path: self.alternate_path.clone(),
             sms_number: self.sms_number,
+            keys: self.keys.read()?,
+            library: self.dtls_library,
             owners: self.owner.clone(),
             rights: self.right.clone(),
             confirmable: self.confirmable,

@@ -16,10 +16,20 @@ use lwm2m_examples::{
     definitions,
     driver::{Clock, Driver, Names},
     exit,
+    keys::ServerKeyArguments,
     scribe::Scribe,
+    secure::{
+        library::{Library, LibraryName},
+        server::{SecurePeer, SecureServer, Transport},
+        session::NoStack,
+        sessions::Bounds,
+    },
     seed,
 };
-use lwm2m_statemachine::server::{Host, Server, ServerConfig};
+use lwm2m_statemachine::server::{Server, ServerConfig};
+
+/// The port of `coaps` (RFC 7252 §6.2).
+const COAPS_PORT: u16 = 5684;
 
 /// A LwM2M server: accepts registrations, and manages the clients.
 ///
@@ -43,6 +53,11 @@ struct Arguments {
         verbatim_doc_comment
     )]
     listen: HostPort,
+    #[command(flatten)]
+    keys: ServerKeyArguments,
+    /// The DTLS library
+    #[arg(long, value_name = "LIBRARY", hide = LibraryName::ALL.len() < 2)]
+    dtls_library: Option<LibraryName>,
     /// An object definition file or a folder
     ///
     /// The files are XML. The option may be repeated.
@@ -60,6 +75,24 @@ fn main() -> ExitCode {
     exit::conclude(run(&Arguments::parse()))
 }
 
+/// Opens the socket for DTLS.
+fn listen_secured(
+    arguments: &Arguments,
+    driver: &mut Driver<SecureServer<SocketAddr, Library>>,
+) -> io::Result<SocketAddr> {
+    let address = match &arguments.keys.listen_secure {
+        Some(address) => address.resolve()?,
+        None => SocketAddr::new(driver.address().ip(), COAPS_PORT),
+    };
+    let secured = Names::by(Transport::Dtls, |peer| match peer {
+        Transport::Dtls(address) => Some(*address),
+        Transport::Udp(_) => None,
+    });
+    driver
+        .listen(address, secured)
+        .map_err(exit::about(address))
+}
+
 fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
     let scribe = Scribe::default();
@@ -68,8 +101,20 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     }
     let mut config = ServerConfig::new(seed::fresh()?);
     definitions::load(&arguments.ddf, &mut config.registry, &mut io::stderr())?;
-    let server = Server::with_hosts(config, |peer: &SocketAddr| Host::from(*peer));
-    let mut driver = Driver::bind(arguments.listen.resolve()?, clock, server, Names::direct())
+    let credentials = arguments.keys.read()?;
+    let library = match &credentials {
+        Some(credentials) => Library::server(arguments.dtls_library, credentials),
+        None => Ok(Library::None(NoStack)),
+    };
+    let library = library.map_err(io::Error::other)?;
+    let server = Server::with_hosts(config, SecurePeer::host);
+    let server = SecureServer::new(server, library, Bounds::default());
+    let plain = Names::by(Transport::Udp, |peer| match peer {
+        Transport::Udp(address) => Some(*address),
+        Transport::Dtls(_) => None,
+    });
+    let listen = arguments.listen.resolve()?;
+    let mut driver = Driver::bind(listen, clock, server, plain)
         .map_err(exit::about(&arguments.listen))?
         .with_tap(Some(scribe.tap(true)));
     if arguments.chart {
@@ -77,13 +122,20 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         scribe.draw(Chart::new(driver.address()), io::stderr());
     }
     exit::say(format_args!("listening {}", driver.address()));
+    if credentials.is_some() {
+        let address = listen_secured(arguments, &mut driver)?;
+        exit::say(format_args!("listening coaps://{address}"));
+    }
 
     let mut commands = Commands::<Result<Command, _>>::from_stdin();
     let mut console = Console::default();
     let mut out = io::stdout().lock();
     loop {
+        while let Some(news) = driver.machine.next_news() {
+            console.tell_session(&news, &mut out)?;
+        }
         while let Some(event) = driver.next_event()? {
-            console.tell(&driver.machine, event, &mut out)?;
+            console.tell(&driver.machine.server, event, &mut out)?;
         }
         while let Some((from, error)) = driver.next_useless() {
             console.tell_useless(from, error, &mut out)?;
@@ -92,7 +144,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
             let now = driver.now();
             match command {
                 Ok(command) => {
-                    let flow = console.obey(now, &mut driver.machine, command, &mut out)?;
+                    let flow = console.obey(now, &mut driver.machine.server, command, &mut out)?;
                     if flow.is_break() {
                         return scribe.take_failure().map_or(Ok(ExitCode::SUCCESS), Err);
                     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::{Attributes, Path, ShortServerId};
+use lwm2m_objects::typed;
 use lwm2m_statemachine::client::{
     AccountId, AccountRole, Client, ConnectionId, DeferredId, DeferredOperation,
 };
@@ -36,6 +37,7 @@ pub(super) struct Directory {
 pub(super) struct WantedConnection {
     pub(super) connection: ConnectionId,
     pub(super) uri: String,
+    pub(super) security: typed::Security,
 }
 
 /// A request of a server that waits for a command.

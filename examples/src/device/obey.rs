@@ -45,7 +45,7 @@ impl Program<'_> {
             }
             Command::Get(path) => self.get(path, &mut *print),
             Command::List => {
-                show::instances(self.driver.machine.tree())
+                show::instances(self.driver.machine.client.tree())
                     .into_iter()
                     .for_each(&mut *print);
                 Ok(())
@@ -94,7 +94,7 @@ impl Program<'_> {
             Command::Online(server) => self.online(server, print),
             Command::Error(code) => self.report_error(code),
             Command::Ask(path) => {
-                let client = &mut self.driver.machine;
+                let client = &mut self.driver.machine.client;
                 client.deferred().defer(DeferredOperation::Execute, path);
                 client.deferred().defer(DeferredOperation::Change, path);
                 print(Line::new("asks").path(path));
@@ -108,7 +108,7 @@ impl Program<'_> {
 
     fn get(&self, path: Option<Path>, print: Print<'_>) -> Result<(), Failure> {
         let at = path.unwrap_or(Path::Root);
-        let values = show::values(self.driver.machine.tree(), at);
+        let values = show::values(self.driver.machine.client.tree(), at);
         if values.is_empty() {
             return Err(format!("there is no value at {at}").into());
         }
@@ -119,9 +119,12 @@ impl Program<'_> {
     fn set(&mut self, path: Path, text: &str) -> Result<(), Failure> {
         let known = match path {
             Path::Resource(object, _, resource)
-            | Path::ResourceInstance(object, _, resource, _) => {
-                self.driver.machine.tree().data_type(object, resource)
-            }
+            | Path::ResourceInstance(object, _, resource, _) => self
+                .driver
+                .machine
+                .client
+                .tree()
+                .data_type(object, resource),
             _ => None,
         };
         let data_type = known.ok_or_else(|| {
@@ -129,14 +132,14 @@ impl Program<'_> {
         })?;
         let value = value::read(data_type, text).map_err(|error| format!("{path}: {error}"))?;
         let now = self.driver.now();
-        self.driver.machine.set(now, path, value)?;
+        self.driver.machine.client.set(now, path, value)?;
         Ok(())
     }
 
     /// Adds an Object Instance. A Server Object Instance belongs to its server, one of another Object
     /// to a server that may create it.
     fn add(&mut self, path: Path, given: &[Given]) -> Result<Path, Failure> {
-        let tree = self.driver.machine.tree();
+        let tree = self.driver.machine.client.tree();
         let id = path.object().unwrap_or(ObjectId::SECURITY);
         let object = tree
             .object(id)
@@ -150,7 +153,12 @@ impl Program<'_> {
         let path = Path::Instance(id, instance);
         let mut changes = vec![Change::Create { path }];
         for given in given {
-            let data_type = self.driver.machine.tree().data_type(id, given.resource);
+            let data_type = self
+                .driver
+                .machine
+                .client
+                .tree()
+                .data_type(id, given.resource);
             let (path, value) = given.value(id, instance, data_type)?;
             changes.push(Change::Set { path, value });
         }
@@ -159,7 +167,7 @@ impl Program<'_> {
             Change::Set { path, value } if *path == set(SHORT_SERVER_ID) => number(value),
             _ => None,
         });
-        let (now, client) = (self.driver.now(), &mut self.driver.machine);
+        let (now, client) = (self.driver.now(), &mut self.driver.machine.client);
         match server.filter(|_| id == ObjectId::SERVER) {
             Some(server) => client.change_as(now, server, changes)?,
             None => client.change(now, changes)?,
@@ -169,7 +177,7 @@ impl Program<'_> {
 
     /// Removes an Object Instance.
     fn remove(&mut self, path: Path) -> Result<(), Failure> {
-        let (now, client) = (self.driver.now(), &mut self.driver.machine);
+        let (now, client) = (self.driver.now(), &mut self.driver.machine.client);
         let Some((object, _)) = client.tree().locate(path) else {
             return Err(format!("there is no {path}").into());
         };
@@ -192,7 +200,7 @@ impl Program<'_> {
     ) -> Result<(), Failure> {
         let waiting = self.directory.waiting(number);
         let waiting = waiting.ok_or_else(|| format!("there is no request {number}"))?;
-        let (now, client) = (self.driver.now(), &mut self.driver.machine);
+        let (now, client) = (self.driver.now(), &mut self.driver.machine.client);
         let sent = match waiting.operation {
             DeferredOperation::Execute => {
                 client
@@ -219,7 +227,7 @@ impl Program<'_> {
 
     fn report_error(&mut self, code: ErrorCode) -> Result<(), Failure> {
         let now = self.driver.now();
-        let client = &mut self.driver.machine;
+        let client = &mut self.driver.machine.client;
         let reported = client.object(now, ObjectId::DEVICE, |device: &mut DeviceObject| {
             device.report(code);
         });
@@ -230,7 +238,7 @@ impl Program<'_> {
 /// Registrations and links.
 impl Program<'_> {
     fn accounts(&self) -> Vec<Line> {
-        let accounts = self.driver.machine.accounts();
+        let accounts = self.driver.machine.client.accounts();
         accounts.map(|account| self.account(&account)).collect()
     }
 
@@ -246,21 +254,28 @@ impl Program<'_> {
             account.id.instance(),
             ResourceId::new(0),
         );
-        let line = match self.driver.machine.tree().get(uri) {
+        let line = match self.driver.machine.client.tree().get(uri) {
             Some(Value::String(uri)) => line.word("uri", uri),
             _ => line,
         };
-        let cut = self.driver.machine.is_offline() || self.directory.is_cut(account.id);
+        let cut = self.driver.machine.client.is_offline() || self.directory.is_cut(account.id);
         let line = line.field("offline", cut, if cut { "offline" } else { "" });
-        match self.driver.machine.reporting().stored(account.id).waiting {
+        match self
+            .driver
+            .machine
+            .client
+            .reporting()
+            .stored(account.id)
+            .waiting
+        {
             0 => line.hidden("stored", 0),
             waiting => line.field("stored", waiting, format_args!("stored={waiting}")),
         }
     }
 
     fn update(&mut self, server: Option<ShortServerId>) -> Result<(), Failure> {
-        let chosen = Directory::chosen(&self.driver.machine, server)?;
-        let client = &self.driver.machine;
+        let chosen = Directory::chosen(&self.driver.machine.client, server)?;
+        let client = &self.driver.machine.client;
         let registered = chosen.into_iter().filter(|id| client.is_registered(*id));
         let registered: Vec<_> = registered.collect();
         if registered.is_empty() {
@@ -272,20 +287,25 @@ impl Program<'_> {
         }
         let now = self.driver.now();
         for account in registered {
-            self.driver.machine.update(now, account);
+            self.driver.machine.client.update(now, account);
         }
         Ok(())
     }
 
     fn deregister(&mut self, print: Print<'_>) -> Result<(), Failure> {
-        let states = self.driver.machine.accounts().map(|account| account.state);
+        let states = self
+            .driver
+            .machine
+            .client
+            .accounts()
+            .map(|account| account.state);
         let states: Vec<_> = states.collect();
         let any = |state| states.contains(&state);
         if !any(RegistrationState::Registered) && !any(RegistrationState::Registering) {
             return Err("the device is not registered".into());
         }
         let now = self.driver.now();
-        self.driver.machine.deregister(now);
+        self.driver.machine.client.deregister(now);
         // If a Register is under way and is accepted, the De-register follows.
         if !any(RegistrationState::Registered) {
             print(Line::new("stops").field("operation", "register", "registering"));
@@ -297,23 +317,23 @@ impl Program<'_> {
     fn offline(&mut self, server: Option<ShortServerId>, print: Print<'_>) -> Result<(), Failure> {
         let now = self.driver.now();
         let Some(server) = server else {
-            if self.driver.machine.is_offline() {
+            if self.driver.machine.client.is_offline() {
                 return Err("the device is offline already".into());
             }
-            self.driver.machine.go_offline(now);
+            self.driver.machine.client.go_offline(now);
             print(Line::new("offline"));
             return Ok(());
         };
-        for account in Directory::chosen(&self.driver.machine, Some(server))? {
+        for account in Directory::chosen(&self.driver.machine.client, Some(server))? {
             if !self.directory.cut(account) {
                 return Err(format!("the link to {server} is cut already").into());
             }
             print(self.directory.about(Line::new("offline"), account));
-            let status = self.driver.machine.account(account);
+            let status = self.driver.machine.client.account(account);
             if let Some(connection) = status.and_then(|status| status.connection) {
                 self.driver.close(&connection);
                 self.directory.disconnected(connection);
-                self.driver.machine.disconnected(now, connection);
+                self.driver.machine.lost(now, connection);
             }
         }
         Ok(())
@@ -321,9 +341,9 @@ impl Program<'_> {
 
     /// Gets the link back.
     fn online(&mut self, server: Option<ShortServerId>, print: Print<'_>) -> Result<(), Failure> {
-        let mut cut = Directory::chosen(&self.driver.machine, server)?;
+        let mut cut = Directory::chosen(&self.driver.machine.client, server)?;
         cut.retain(|account| self.directory.is_cut(*account));
-        let whole = server.is_none() && self.driver.machine.is_offline();
+        let whole = server.is_none() && self.driver.machine.client.is_offline();
         if cut.is_empty() && !whole {
             return Err(match server {
                 Some(server) => format!("the link to {server} is not cut").into(),
@@ -333,7 +353,7 @@ impl Program<'_> {
         if whole {
             print(Line::new("online"));
             let now = self.driver.now();
-            self.driver.machine.go_online(now);
+            self.driver.machine.client.go_online(now);
         }
         for account in cut {
             let asked = self.directory.mend(account);
@@ -343,14 +363,14 @@ impl Program<'_> {
             } else {
                 // The machine needn't wait for its next attempt.
                 let now = self.driver.now();
-                self.driver.machine.update(now, account);
+                self.driver.machine.client.update(now, account);
             }
         }
         Ok(())
     }
 
     fn observations(&self) -> Vec<Line> {
-        let observations = self.driver.machine.reporting().observations();
+        let observations = self.driver.machine.client.reporting().observations();
         let lines = observations.map(|observation| {
             let line = Line::item("observation");
             let line = self.directory.about(line, observation.account);
@@ -361,7 +381,7 @@ impl Program<'_> {
     }
 
     fn attributes(&self) -> Vec<Line> {
-        let client = &self.driver.machine;
+        let client = &self.driver.machine.client;
         let lines = client.accounts().flat_map(|account| {
             let server = match account.role {
                 AccountRole::Server(server) => Some(server),

@@ -38,7 +38,7 @@ pub(super) fn new(settings: &Settings, now: Instant) -> io::Result<Objects> {
     let ids = (0..=u16::MAX).filter_map(InstanceId::new);
     let servers = || ids.clone().zip(&settings.servers);
     tree.add(Store::of(servers().map(|(id, server)| {
-        (id, typed::Security::no_sec(server.uri.as_str(), server.id))
+        (id, settings.keys.account(&server.uri, server.id))
     })));
     tree.add(Store::of(
         servers().map(|(id, server)| (id, account(settings, server))),

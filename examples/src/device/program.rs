@@ -4,7 +4,9 @@ use core::{net::SocketAddr, time::Duration};
 use std::io;
 
 use lwm2m_core::{InstanceId, ObjectId, Path};
-use lwm2m_objects::{FetchFailure, ObjectTree, software::SoftwareManagementObject};
+use lwm2m_objects::{
+    FetchFailure, ObjectTree, software::SoftwareManagementObject, typed::SecurityMode,
+};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, Reliability,
     client::{AccountId, ConnectionId, DeferredOperation, Session},
@@ -24,7 +26,9 @@ use super::{
 };
 use crate::{
     driver::{Clock, Driver, Names, Tap},
-    exit, seed, uri,
+    exit,
+    secure::{client::SecureClient, library::Library},
+    seed, uri,
 };
 
 /// Prints a line.
@@ -33,7 +37,7 @@ pub(super) type Print<'p> = &'p mut dyn FnMut(Line);
 /// The device.
 pub(super) struct Program<'s> {
     settings: &'s Settings,
-    pub(super) driver: Driver<Client>,
+    pub(super) driver: Driver<SecureClient<Library>>,
     pub(super) directory: Directory,
     firmware: Played,
     software: Component,
@@ -78,7 +82,7 @@ impl<'s> Program<'s> {
     /// Registers where it isn't registered.
     pub(super) fn register(&mut self) {
         let now = self.driver.now();
-        self.driver.machine.start(now);
+        self.driver.machine.client.start(now);
     }
 
     /// Does all that there is to do now.
@@ -87,7 +91,7 @@ impl<'s> Program<'s> {
         self.play_firmware(print)?;
         self.play_software(print);
         let now = self.driver.now();
-        self.world.play(now, &mut self.driver.machine);
+        self.world.play(now, &mut self.driver.machine.client);
         self.follow_events(print)
     }
 
@@ -107,11 +111,25 @@ impl<'s> Program<'s> {
 
     fn follow_events(&mut self, print: Print<'_>) -> io::Result<()> {
         while let Some(event) = self.driver.next_event()? {
-            self.directory.learn(&self.driver.machine);
+            self.tell_failures(print);
+            self.directory.learn(&self.driver.machine.client);
             self.number(&event);
             self.on_event(&event, print)?;
         }
+        self.tell_failures(print);
         Ok(())
+    }
+
+    /// Prints why connections have failed.
+    fn tell_failures(&mut self, print: Print<'_>) {
+        while let Some(failure) = self.driver.machine.next_failure() {
+            let line = Line::new("error");
+            let line = match self.directory.account_of(failure.connection) {
+                Some(account) => self.directory.about(line, account),
+                None => line,
+            };
+            print(line.word("message", failure.reason));
+        }
     }
 
     /// Prints an event, and does what it asks for.
@@ -120,12 +138,13 @@ impl<'s> Program<'s> {
             connection,
             account,
             uri,
-            ..
+            security,
         } = event
         {
             let asked = WantedConnection {
                 connection: *connection,
                 uri: uri.clone(),
+                security: security.clone(),
             };
             if self.directory.keep(*account, &asked) {
                 return Ok(());
@@ -146,7 +165,7 @@ impl<'s> Program<'s> {
             ClientEvent::RegistrationFailed { account, .. }
             | ClientEvent::Deregistered { account }
             | ClientEvent::DeregisterFailed { account, .. }
-                if !self.driver.machine.is_registered(*account) =>
+                if !self.driver.machine.client.is_registered(*account) =>
             {
                 self.directory.ended(*account);
             }
@@ -191,7 +210,7 @@ impl<'s> Program<'s> {
 
     fn tell(&self, event: &ClientEvent, print: Print<'_>) {
         let driver = &self.driver;
-        let lines = tell::tell(event, &self.directory, &driver.machine, driver.now());
+        let lines = tell::tell(event, &self.directory, &driver.machine.client, driver.now());
         lines.into_iter().for_each(print);
     }
 
@@ -204,23 +223,25 @@ impl<'s> Program<'s> {
     ) {
         self.directory.connecting(asked.connection, account);
         let opened = self.open(asked.connection, &asked.uri);
-        let now = self.driver.now();
-        match opened {
-            Ok(()) => {
+        let (now, machine) = (self.driver.now(), &mut self.driver.machine);
+        match (opened, asked.security.mode) {
+            (Ok(()), SecurityMode::NoSec) => {
                 let session = if self.directory.meets_again(account) {
                     Session::Resumed
                 } else {
                     Session::New
                 };
-                self.driver
-                    .machine
-                    .connected(now, asked.connection, session);
+                machine.open_plain(now, asked.connection, session);
             }
-            Err(error) => {
+            (Ok(()), _) => {
+                let host = uri::host(&asked.uri);
+                machine.open(now, asked.connection, &asked.security, host);
+            }
+            (Err(error), _) => {
                 let line = self.directory.about(Line::new("error"), account);
                 print(line.word("message", format_args!("{}: {error}", asked.uri)));
                 self.directory.disconnected(asked.connection);
-                self.driver.machine.disconnected(now, asked.connection);
+                machine.lost(now, asked.connection);
             }
         }
     }
@@ -233,22 +254,22 @@ impl<'s> Program<'s> {
         uri: &str,
         print: Print<'_>,
     ) {
-        let opened = self.open(connection, uri);
-        let now = self.driver.now();
+        // No account has keys for it.
+        let opened = uri::resource(uri).map_err(io::Error::other);
+        let opened = opened.and_then(|uri| self.open(connection, &uri));
+        let (now, machine) = (self.driver.now(), &mut self.driver.machine);
         match opened {
-            Ok(()) => {
-                self.driver.machine.connected(now, connection, Session::New);
-            }
+            Ok(()) => machine.open_plain(now, connection, Session::New),
             Err(error) => {
                 let message = format_args!("{uri}: {error}");
                 print(Line::new("error").word("message", message));
                 let failure = FetchFailure::InvalidUri;
-                self.driver.machine.downloads().give_up(now, path, failure);
+                machine.client.downloads().give_up(now, path, failure);
             }
         }
     }
 
-    /// Opens a connection. Without security it is no more than an address. It shares the socket of
+    /// Opens the way of a connection: an address. It shares the socket of
     /// the device, if that reaches the server and has no other connection to the same address.
     fn open(&mut self, connection: ConnectionId, uri: &str) -> io::Result<()> {
         let local = self.driver.address();
@@ -269,7 +290,7 @@ impl<'s> Program<'s> {
     /// machine's, and an update that has begun goes on.
     pub(super) fn execute(&mut self, path: Path) {
         if let Path::Resource(THERMOSTAT, instance, RESET) = path {
-            let (now, client) = (self.driver.now(), &mut self.driver.machine);
+            let (now, client) = (self.driver.now(), &mut self.driver.machine.client);
             client.object(now, THERMOSTAT, |object: &mut Thermostats| {
                 object.reset(instance);
             });
@@ -278,7 +299,7 @@ impl<'s> Program<'s> {
 
     /// Reboots: only what a device stores is kept, the values of its tree.
     pub(super) fn restart(&mut self, print: Print<'_>) -> io::Result<()> {
-        let saved = self.driver.machine.tree().snapshot();
+        let saved = self.driver.machine.client.tree().snapshot();
         let objects = objects::restarted(self.settings, self.driver.now(), &saved)?;
         let client = boot(self.settings, objects.tree)?;
         self.driver.replace(client, Names::table())?;
@@ -303,7 +324,10 @@ impl<'s> Program<'s> {
     fn play_software(&mut self, print: Print<'_>) {
         while let Some(step) = self.software.step(self.driver.now()) {
             let now = self.driver.now();
-            let (client, id) = (&mut self.driver.machine, ObjectId::SOFTWARE_MANAGEMENT);
+            let (client, id) = (
+                &mut self.driver.machine.client,
+                ObjectId::SOFTWARE_MANAGEMENT,
+            );
             let mut tell = |message| print(Line::new("software").word("message", message));
             match step {
                 software::Step::Tell(message) => tell(message),
@@ -319,7 +343,7 @@ impl<'s> Program<'s> {
 }
 
 /// The machine of a device that starts.
-fn boot(settings: &Settings, tree: ObjectTree) -> io::Result<Client> {
+fn boot(settings: &Settings, tree: ObjectTree) -> io::Result<SecureClient<Library>> {
     let mut config = ClientConfig::new(settings.endpoint_name.as_str(), seed::fresh()?);
     config
         .announced
@@ -329,7 +353,9 @@ fn boot(settings: &Settings, tree: ObjectTree) -> io::Result<Client> {
     if settings.confirmable {
         config.notifications = Reliability::Confirmable;
     }
-    Client::new(config, tree).map_err(invalid)
+    let client = Client::new(config, tree).map_err(invalid)?;
+    let library = Library::client(settings.library).map_err(io::Error::other)?;
+    Ok(SecureClient::new(client, library))
 }
 
 /// The address for a socket that reaches the first server.

@@ -4,7 +4,7 @@ use core::{net::SocketAddr, str::FromStr, time::Duration};
 
 use lwm2m_core::{AccessRights, BindingMode, Msisdn, Path, ShortServerId};
 
-use crate::uri;
+use crate::{keys::ClientKeys, secure::library::LibraryName, uri};
 
 /// The settings of a device.
 #[derive(Clone, Debug)]
@@ -17,6 +17,10 @@ pub struct Settings {
     pub sms_number: Option<Msisdn>,
     /// Its servers, at least one. Each has a Short Server ID of its own.
     pub servers: Vec<ServerAt>,
+    /// The keys for servers with `coaps`.
+    pub keys: ClientKeys,
+    /// The DTLS library; `None` leaves the choice.
+    pub library: Option<LibraryName>,
     /// What every account has.
     pub account: AccountSettings,
     /// Who owns Object Instances, other than by default.
@@ -39,6 +43,8 @@ impl Settings {
             alternate_path: "/".to_owned(),
             sms_number: None,
             servers,
+            keys: ClientKeys::None,
+            library: None,
             account: AccountSettings::default(),
             owners: Vec::new(),
             rights: Vec::new(),
@@ -57,6 +63,15 @@ impl Settings {
                     "two servers have the Short Server ID {id}: expected a different one for each"
                 ));
             }
+        }
+        let is_secured = |server: &ServerAt| server.uri.starts_with("coaps:");
+        if let Some(secured) = self.servers.iter().find(|server| is_secured(server))
+            && self.keys.is_none()
+        {
+            return Err(format!(
+                "{}: expected keys, such as --psk-file",
+                secured.uri
+            ));
         }
         let of_owners = self
             .owners
@@ -124,7 +139,7 @@ impl Default for Pace {
 pub struct ServerAt {
     /// The Short Server ID.
     pub id: ShortServerId,
-    /// Where the server is: `coap://HOST[:PORT]`.
+    /// Where the server is: `coap://HOST[:PORT]`, or `coaps://HOST[:PORT]`.
     pub uri: String,
 }
 

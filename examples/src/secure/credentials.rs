@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use lwm2m_core::ValueRef;
 use lwm2m_objects::typed::{self, KeyMaterial};
 use lwm2m_statemachine::Identity;
 use thiserror::Error;
@@ -177,6 +178,19 @@ impl ProvenIdentity {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 f(Identity::Certificate(&names))
             }
+        }
+    }
+}
+
+impl fmt::Display for ProvenIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Psk(identity) => match str::from_utf8(identity) {
+                Ok(text) => write!(f, "{text:?} (PSK)"),
+                Err(_) => write!(f, "{} (PSK)", ValueRef::Opaque(identity)),
+            },
+            Self::RawPublicKey(key) => write!(f, "{} (RPK)", ValueRef::Opaque(key)),
+            Self::Certificate(names) => write!(f, "{names:?} (X.509)"),
         }
     }
 }

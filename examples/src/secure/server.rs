@@ -337,6 +337,16 @@ impl<A> SecurePeer<A> {
     }
 }
 
+/// Its address, with `coaps://` before that of a session.
+impl<A: fmt::Display> fmt::Display for SecurePeer<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(address) => write!(f, "{address}"),
+            Self::Session { address, .. } => write!(f, "coaps://{address}"),
+        }
+    }
+}
+
 impl SecurePeer<SocketAddr> {
     /// Its host, for [`Server::with_hosts`].
     pub fn host(&self) -> Host {

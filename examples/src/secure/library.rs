@@ -1,0 +1,231 @@
+//! The DTLS library of the programs: whichever they are built with.
+
+use core::{fmt, str::FromStr, time::Duration};
+
+use lwm2m_core::Instant;
+
+use super::{
+    credentials::{ClientCredentials, ServerCredentials},
+    session::{DtlsSession, DtlsStack, NoSession, NoStack, Output, SessionError, StackError},
+};
+
+/// How long a handshake of a program may take. A server with another key says nothing, and a person
+/// waits for what is wrong.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Which library to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LibraryName {
+    /// `dimpl`.
+    #[cfg(feature = "dtls")]
+    Dimpl,
+    /// The system's OpenSSL.
+    #[cfg(feature = "dtls-openssl")]
+    OpenSsl,
+}
+
+impl LibraryName {
+    /// Those that the program is built with, the default first.
+    pub const ALL: &[Self] = &[
+        #[cfg(feature = "dtls")]
+        Self::Dimpl,
+        #[cfg(feature = "dtls-openssl")]
+        Self::OpenSsl,
+    ];
+}
+
+impl fmt::Display for LibraryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _ = &f;
+        match *self {
+            #[cfg(feature = "dtls")]
+            Self::Dimpl => f.write_str("dimpl"),
+            #[cfg(feature = "dtls-openssl")]
+            Self::OpenSsl => f.write_str("openssl"),
+        }
+    }
+}
+
+impl FromStr for LibraryName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|name| name.to_string() == text).ok_or_else(|| {
+            let names: Vec<String> = Self::ALL.iter().map(ToString::to_string).collect();
+            match names[..] {
+                [] => "this program is built without DTLS".to_owned(),
+                _ => format!("expected one of: {}", names.join(", ")),
+            }
+        })
+    }
+}
+
+/// A DTLS library.
+pub enum Library {
+    /// None: no session can be made.
+    None(NoStack),
+    /// `dimpl`.
+    #[cfg(feature = "dtls")]
+    Dimpl(super::pure::Pure),
+    /// The system's OpenSSL.
+    #[cfg(feature = "dtls-openssl")]
+    OpenSsl(super::system::System),
+}
+
+/// A session of a [`Library`].
+#[derive(Debug)]
+pub enum LibrarySession {
+    /// None.
+    None(NoSession),
+    /// Of `dimpl`.
+    #[cfg(feature = "dtls")]
+    Dimpl(Box<super::pure::PureSession>),
+    /// Of OpenSSL.
+    #[cfg(feature = "dtls-openssl")]
+    OpenSsl(Box<super::system::SystemSession>),
+}
+
+/// Calls the same function of whichever it is.
+macro_rules! whichever {
+    ($type:ident, $which:expr, $inner:ident => $call:expr) => {
+        match $which {
+            $type::None($inner) => $call,
+            #[cfg(feature = "dtls")]
+            $type::Dimpl($inner) => $call,
+            #[cfg(feature = "dtls-openssl")]
+            $type::OpenSsl($inner) => $call,
+        }
+    };
+}
+
+impl Library {
+    /// The library for a client program.
+    pub fn client(name: Option<LibraryName>) -> Result<Self, StackError> {
+        match name.or(LibraryName::ALL.first().copied()) {
+            None => Ok(Self::None(NoStack)),
+            #[cfg(feature = "dtls")]
+            Some(LibraryName::Dimpl) => Ok(Self::Dimpl(super::pure::Pure::client(dimpl()))),
+            #[cfg(feature = "dtls-openssl")]
+            Some(LibraryName::OpenSsl) => super::system::System::new(openssl()).map(Self::OpenSsl),
+        }
+    }
+
+    /// The library for a server program.
+    pub fn server(
+        name: Option<LibraryName>,
+        credentials: &ServerCredentials,
+    ) -> Result<Self, StackError> {
+        let _ = credentials;
+        match name.or(LibraryName::ALL.first().copied()) {
+            None => Err(StackError::Unsupported(
+                "DTLS; build with the feature `dtls`",
+            )),
+            #[cfg(feature = "dtls")]
+            Some(LibraryName::Dimpl) => {
+                super::pure::Pure::server(dimpl(), credentials).map(Self::Dimpl)
+            }
+            #[cfg(feature = "dtls-openssl")]
+            Some(LibraryName::OpenSsl) => {
+                super::system::System::with_server(openssl(), credentials.clone())
+                    .map(Self::OpenSsl)
+            }
+        }
+    }
+}
+
+#[cfg(feature = "dtls")]
+fn dimpl() -> super::pure::PureOptions {
+    super::pure::PureOptions {
+        handshake_within: HANDSHAKE_WITHIN,
+        ..super::pure::PureOptions::default()
+    }
+}
+
+#[cfg(feature = "dtls-openssl")]
+fn openssl() -> super::system::Settings {
+    super::system::Settings {
+        handshake: HANDSHAKE_WITHIN,
+        ..super::system::Settings::default()
+    }
+}
+
+impl DtlsStack for Library {
+    type Session = LibrarySession;
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        credentials: &ClientCredentials,
+    ) -> Result<LibrarySession, StackError> {
+        match self {
+            Self::None(library) => library.connect(now, credentials).map(LibrarySession::None),
+            #[cfg(feature = "dtls")]
+            Self::Dimpl(library) => library.connect(now, credentials).map(LibrarySession::dimpl),
+            #[cfg(feature = "dtls-openssl")]
+            Self::OpenSsl(library) => library
+                .connect(now, credentials)
+                .map(LibrarySession::openssl),
+        }
+    }
+
+    fn accept(&mut self, now: Instant) -> Result<LibrarySession, StackError> {
+        match self {
+            Self::None(library) => library.accept(now).map(LibrarySession::None),
+            #[cfg(feature = "dtls")]
+            Self::Dimpl(library) => library.accept(now).map(LibrarySession::dimpl),
+            #[cfg(feature = "dtls-openssl")]
+            Self::OpenSsl(library) => library.accept(now).map(LibrarySession::openssl),
+        }
+    }
+}
+
+impl LibrarySession {
+    #[cfg(feature = "dtls")]
+    fn dimpl(session: super::pure::PureSession) -> Self {
+        Self::Dimpl(Box::new(session))
+    }
+
+    #[cfg(feature = "dtls-openssl")]
+    fn openssl(session: super::system::SystemSession) -> Self {
+        Self::OpenSsl(Box::new(session))
+    }
+}
+
+impl DtlsSession for LibrarySession {
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), SessionError> {
+        whichever!(Self, self, session => session.handle_datagram(now, datagram))
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError> {
+        whichever!(Self, self, session => session.handle_timeout(now))
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        whichever!(Self, self, session => session.poll_timeout())
+    }
+
+    fn send(&mut self, now: Instant, payload: &[u8]) -> Result<(), SessionError> {
+        whichever!(Self, self, session => session.send(now, payload))
+    }
+
+    fn close(&mut self, now: Instant) {
+        whichever!(Self, self, session => session.close(now));
+    }
+
+    fn drain(&mut self, sink: &mut dyn FnMut(Output<'_>)) {
+        whichever!(Self, self, session => session.drain(sink));
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None(_) => "None",
+            #[cfg(feature = "dtls")]
+            Self::Dimpl(_) => "Dimpl",
+            #[cfg(feature = "dtls-openssl")]
+            Self::OpenSsl(_) => "OpenSsl",
+        })
+    }
+}
