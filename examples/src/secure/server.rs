@@ -235,7 +235,7 @@ impl<A: Clone + Eq + Hash> Inside<'_, A> {
                 why,
             } => {
                 let peer = session(address, number);
-                self.forget(&peer);
+                self.server.peer_gone(now, &peer);
                 let why = why.clone();
                 self.tell(SessionNews::Ended { peer, why });
             }
@@ -245,13 +245,6 @@ impl<A: Clone + Eq + Hash> Inside<'_, A> {
             }),
         }
     }
-
-    /// A peer is gone for good: nothing that is sent to it arrives.
-    #[expect(
-        clippy::unused_self,
-        reason = "the server has no such call; what it sends to the peer is dropped, and times out"
-    )]
-    const fn forget(&mut self, _: &SecurePeer<A>) {}
 
     fn tell(&mut self, news: SessionNews<A>) {
         if self.news.len() >= NEWS {
