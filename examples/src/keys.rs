@@ -369,7 +369,7 @@ fn read_der(file: &Path, label: &str) -> io::Result<Vec<u8>> {
         .map_err(exit::about(file.display()))
 }
 
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
 fn decode(bytes: Vec<u8>, label: &str) -> Result<Vec<u8>, String> {
     if !bytes.starts_with(b"-----BEGIN ") {
         return Ok(bytes);
@@ -382,7 +382,7 @@ fn decode(bytes: Vec<u8>, label: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-#[cfg(not(feature = "dtls"))]
+#[cfg(not(any(feature = "dtls", feature = "dtls-openssl")))]
 fn decode(bytes: Vec<u8>, _: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }

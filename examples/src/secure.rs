@@ -12,8 +12,10 @@
 //! | [`client`] | a Client with DTLS below its secured connections |
 //! | [`server`] | a Server with DTLS below it, beside clients without |
 //! | [`sessions`] | all sessions of a server |
+//! | [`suite`] | the cipher suites, and which library has them |
 //! | `certificate` | what an X.509 certificate says; feature `dtls` |
 //! | `pure` | the library `dimpl`; feature `dtls` |
+//! | `system` | the library of the operating system, OpenSSL; feature `dtls-openssl` |
 //! | [`library`] | whichever library the programs are built with |
 
 #[cfg(feature = "dtls")]
@@ -27,3 +29,6 @@ pub mod record;
 pub mod server;
 pub mod session;
 pub mod sessions;
+pub mod suite;
+#[cfg(feature = "dtls-openssl")]
+pub mod system;

@@ -118,10 +118,11 @@ mod tests {
             ("coap://127.0.0.1:5700/a:b/c", "127.0.0.1:5700"),
             ("coap://[::1]:5700", "[::1]:5700"),
             ("coap://[::1]", "[::1]:5683"),
+            ("coaps://127.0.0.1", "127.0.0.1:5684"),
         ] {
             assert_eq!(resolve(uri).unwrap(), address.parse().unwrap(), "{uri}");
         }
-        for uri in ["coaps://127.0.0.1", "127.0.0.1:5683", "coap://"] {
+        for uri in ["127.0.0.1:5683", "coap://"] {
             assert!(resolve(uri).is_err(), "{uri}");
         }
         assert!(resolve_to("coap://127.0.0.1", SocketAddr::is_ipv6).is_err());
@@ -131,11 +132,18 @@ mod tests {
     fn what_is_no_uri_is_told_before_it_is_used() {
         for check in [server, resource] {
             assert_eq!(check("coap://example.org"), Ok("coap://example.org".into()));
-            assert!(check("coaps://example.org").unwrap_err().contains("DTLS"));
             for uri in ["", "coap://", "coap:///a", "example.org:5683", "http://a"] {
                 assert!(check(uri).unwrap_err().contains("expected"), "{uri}");
             }
         }
+        let secured = "coaps://example.org";
+        assert!(resource(secured).unwrap_err().contains("keys"));
+        if LibraryName::ALL.is_empty() {
+            assert!(server(secured).unwrap_err().contains("DTLS"));
+        } else {
+            assert_eq!(server(secured).as_deref(), Ok(secured));
+        }
+        assert_eq!(host(secured), "example.org");
         assert_eq!(
             resource("coap://[::1]/a?b").as_deref(),
             Ok("coap://[::1]/a?b")

@@ -1,6 +1,6 @@
 //! What an X.509 certificate says (TS 7.1.9, RFC 5280).
 
-use core::{net::IpAddr, str::FromStr, time::Duration};
+use core::{net::IpAddr, str::FromStr};
 
 use lwm2m_core::Instant;
 use x509_cert::{
@@ -10,32 +10,11 @@ use x509_cert::{
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
+pub use super::credentials::{Expiry, WallClock};
 use super::session::Refusal;
 
 /// The attribute type of a common name (RFC 5280 Appendix A).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
-
-/// What to do with the dates of a server's certificate.
-///
-/// Many devices don't know the time before they are connected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Expiry {
-    /// Ignore them.
-    #[default]
-    Accept,
-    /// Refuse a certificate that has expired or isn't valid yet, by this clock.
-    Refuse(WallClock),
-}
-
-/// The time of day, which only the application knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WallClock {
-    /// At this moment of the machines,
-    pub at: Instant,
-    /// this much time had passed since 1970-01-01, 00:00 UTC.
-    pub since_epoch: Duration,
-}
 
 /// The server that a Client expects (TS 7.1.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +39,7 @@ impl ExpectedServer {
         match expiry {
             Expiry::Accept => Ok(()),
             Expiry::Refuse(clock) => {
-                let passed = now.saturating_duration_since(clock.at);
-                let time = clock.since_epoch.saturating_add(passed);
+                let time = clock.time(now);
                 let validity = certificate.tbs_certificate().validity();
                 let from = validity.not_before.to_unix_duration();
                 let until = validity.not_after.to_unix_duration();

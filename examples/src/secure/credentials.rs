@@ -1,9 +1,9 @@
 //! Keys and certificates, and what they prove (TS 7.1.5 to 7.1.9).
 
-use core::fmt;
+use core::{fmt, time::Duration};
 use std::sync::Arc;
 
-use lwm2m_core::ValueRef;
+use lwm2m_core::{Instant, ValueRef};
 use lwm2m_objects::typed::{self, KeyMaterial};
 use lwm2m_statemachine::Identity;
 use thiserror::Error;
@@ -109,6 +109,36 @@ impl fmt::Debug for ClientCredentials {
             Self::RawPublicKey { .. } => "RawPublicKey",
             Self::Certificate { .. } => "Certificate",
         })
+    }
+}
+
+/// What to do with the dates of a server's certificate (TS 7.1.9).
+///
+/// Many devices don't know the time before they are connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expiry {
+    /// Ignore them.
+    #[default]
+    Accept,
+    /// Refuse a certificate that has expired or isn't valid yet, by this clock.
+    Refuse(WallClock),
+}
+
+/// The time of day, which only the application knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WallClock {
+    /// At this moment of the machines,
+    pub at: Instant,
+    /// this much time had passed since 1970-01-01, 00:00 UTC.
+    pub since_epoch: Duration,
+}
+
+impl WallClock {
+    /// The time since 1970-01-01, 00:00 UTC, at a moment of the machines.
+    pub fn time(&self, now: Instant) -> Duration {
+        let passed = now.saturating_duration_since(self.at);
+        self.since_epoch.saturating_add(passed)
     }
 }
 

@@ -1,0 +1,329 @@
+//! DTLS with the library of the operating system, OpenSSL 3.0 (feature `dtls-openssl`).
+//!
+//! It has every cipher suite of TS 7.1.7 and 7.1.9 (see [`suite`](crate::secure::suite)), and it
+//! resumes sessions. It has no raw public keys (TS 7.1.8): RFC 7250 came with OpenSSL 3.2.
+//!
+//! # Time
+//!
+//! OpenSSL retransmits by the computer's clock, not by the `now` of the calls: after 1 s, then after
+//! twice the time before, up to 60 s (RFC 6347 §4.2.4). Its timer can't be asked, set or run through
+//! the `openssl` crate; but a handshake step after its expiry retransmits. So during a handshake
+//! [`poll_timeout`](DtlsSession::poll_timeout) asks for a call each [`POLL`], and each such call is a
+//! handshake step. The end of a handshake that takes too long ([`Settings::handshake`]) is in the
+//! caller's time. Hence:
+//!
+//! * With a simulated clock, lost datagrams of a handshake are not sent again.
+//! * The first timer of 9 s for SMS (TS 7.2.2.1.5) can't be set.
+//!
+//! The sessions that can be resumed also age by the computer's clock: OpenSSL refuses them after two
+//! hours, which the crate can't change.
+//!
+//! # Length of datagrams
+//!
+//! [`Settings::mtu`] bounds the datagrams of a handshake. It can't be below [`LEAST_MTU`]: OpenSSL
+//! takes no less, so the 140 bytes of an SMS (TS 7.2.2.1.1) are out of its reach.
+//!
+//! # Hostile datagrams
+//!
+//! OpenSSL ignores what isn't a valid record, and on an established session what isn't authentic or
+//! has come before. During a handshake it would give up at each alert without protection, unknown
+//! record or broken message; they don't reach it here. A fatal alert is remembered: if the handshake
+//! doesn't go on within a third of [`Settings::handshake`], it was the peer's. A forged message that
+//! is well-formed and has the right number can still end a handshake: the peer begins anew.
+//!
+//! A server sends a HelloVerifyRequest (RFC 6347 §4.2.1) before it does anything costly. It isn't
+//! stateless: the crate has no `DTLSv1_listen`, so each half-open handshake is a session, and the
+//! caller bounds their number.
+
+mod certificate;
+mod context;
+mod kept;
+mod session;
+mod wire;
+
+use core::fmt;
+use core::time::Duration;
+
+use lwm2m_core::Instant;
+use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{Ssl, SslContext, SslSession};
+use openssl::x509::X509;
+
+use self::certificate::{Expected, is_domain};
+use self::kept::{Facts, OfAccounts, Psk};
+pub use self::session::SystemSession;
+use self::session::{Role, Start};
+use super::credentials::{ClientCredentials, Expiry, ServerCredentials};
+#[cfg(doc)]
+use super::session::DtlsSession;
+use super::session::{DtlsStack, StackError};
+use super::suite::Suite;
+
+/// How often a handshake is looked after: between OpenSSL's own expiry and its retransmission there
+/// is at most this time.
+pub const POLL: Duration = Duration::from_millis(250);
+
+/// The least [`Settings::mtu`], in bytes: OpenSSL takes no bound below 256.
+pub const LEAST_MTU: u16 = 256 + UNCOUNTED;
+
+/// Of the record with the Finished message, OpenSSL doesn't count the nonce and the tag: 8 and 8 bytes
+/// with CCM_8, 8 and 16 with GCM.
+const UNCOUNTED: u16 = 24;
+
+/// What a [`System`] may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The cipher suites, the best first. Of them, each session offers those that its keys are for.
+    pub suites: Vec<Suite>,
+    /// The longest datagram of a handshake, in bytes.
+    pub mtu: u16,
+    /// How long a handshake may take.
+    pub handshake: Duration,
+    /// What a Client does with the dates of the server's certificate.
+    pub expiry: Expiry,
+    /// How many sessions are kept for resumption: as a client, and as a server.
+    pub sessions: usize,
+}
+
+impl Settings {
+    fn suites(&self) -> impl Iterator<Item = Suite> + Clone + '_ {
+        self.suites.iter().copied()
+    }
+}
+
+impl Default for Settings {
+    /// All suites; 1,232 bytes, what fits a link of 1,280 with IPv6 and UDP; 15 s; the dates of a
+    /// certificate don't matter; 1,000 sessions.
+    fn default() -> Self {
+        Self {
+            suites: Suite::ALL.to_vec(),
+            mtu: 1_232,
+            handshake: Duration::from_secs(15),
+            expiry: Expiry::Accept,
+            sessions: 1_000,
+        }
+    }
+}
+
+/// OpenSSL as a [`DtlsStack`].
+pub struct System {
+    settings: Settings,
+    client: SslContext,
+    server: Option<Server>,
+    kept: OfAccounts,
+}
+
+struct Server {
+    context: SslContext,
+    credentials: ServerCredentials,
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl System {
+    /// A library that connects.
+    pub fn new(settings: Settings) -> Result<Self, StackError> {
+        if settings.mtu < LEAST_MTU {
+            return Err(StackError::Unsupported(
+                "handshake in datagrams below 280 bytes",
+            ));
+        }
+        if settings.suites.is_empty() {
+            return Err(StackError::Library("no cipher suite is allowed".to_owned()));
+        }
+        Ok(Self {
+            client: context::of_client(&settings)?,
+            server: None,
+            kept: OfAccounts::new(settings.sessions),
+            settings,
+        })
+    }
+
+    /// A library that also accepts. Without a certificate it has only the suites with pre-shared
+    /// keys.
+    pub fn with_server(
+        settings: Settings,
+        credentials: ServerCredentials,
+    ) -> Result<Self, StackError> {
+        let mut system = Self::new(settings)?;
+        system.server = Some(Server {
+            context: context::of_server(&system.settings, &credentials)?,
+            credentials,
+        });
+        Ok(system)
+    }
+
+    /// What each handshake begins with, of either role.
+    fn start(
+        &self,
+        now: Instant,
+        context: &SslContext,
+        psk: Option<Psk>,
+    ) -> Result<Start, ErrorStack> {
+        let facts = Facts::new(psk)?;
+        let mut ssl = Ssl::new(context)?;
+        Facts::bind(&facts, &mut ssl)?;
+        ssl.set_mtu(self.settings.mtu.saturating_sub(UNCOUNTED).into())?;
+        Ok(Start {
+            ssl,
+            facts,
+            now,
+            patience: self.settings.handshake,
+        })
+    }
+
+    /// The Client's own certificate, and what it expects of its server's.
+    fn show_certificate(
+        &self,
+        start: &mut Start,
+        credentials: &ClientCredentials,
+    ) -> Result<Option<Expected>, StackError> {
+        let ClientCredentials::Certificate {
+            certificate,
+            private_key,
+            server_certificate,
+            host,
+        } = credentials
+        else {
+            return Ok(None);
+        };
+        let own = read_certificate("certificate of the Client", certificate)?;
+        let key = read_private_key("private key of the Client", private_key)?;
+        // What can't be read could never match.
+        read_certificate("certificate of the server", server_certificate)?;
+        start.ssl.set_certificate(&own).map_err(library)?;
+        start
+            .ssl
+            .set_private_key(&key)
+            .map_err(|error| StackError::Malformed {
+                what: "private key of the Client",
+                reason: words(&error),
+            })?;
+        if is_domain(host) {
+            start.ssl.set_hostname(host).map_err(library)?;
+        }
+        Ok(Some(Expected::Server {
+            certificate: server_certificate.clone(),
+            host: host.clone(),
+            time: match self.settings.expiry {
+                Expiry::Accept => None,
+                Expiry::Refuse(clock) => Some(clock.time(start.now)),
+            },
+        }))
+    }
+}
+
+impl DtlsStack for System {
+    type Session = SystemSession;
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        credentials: &ClientCredentials,
+    ) -> Result<SystemSession, StackError> {
+        let psk = pre_shared(credentials)?;
+        let of_keys = |suite: &Suite| suite.is_psk() == psk.is_some();
+        let suites = context::cipher_list(self.settings.suites().filter(of_keys));
+        if suites.is_empty() {
+            return Err(StackError::Unsupported(
+                "cipher suite, of those allowed, for the keys of the account",
+            ));
+        }
+        let mut start = self.start(now, &self.client, psk).map_err(library)?;
+        start.ssl.set_cipher_list(&suites).map_err(library)?;
+        let expected = self.show_certificate(&mut start, credentials)?;
+        if let Some(earlier) = self.kept.get(credentials) {
+            offer(&mut start.ssl, &earlier).map_err(library)?;
+        }
+        let role = Role::Client {
+            account: credentials.clone(),
+            kept: self.kept.clone(),
+        };
+        SystemSession::begin(start, role, expected)
+    }
+
+    fn accept(&mut self, now: Instant) -> Result<SystemSession, StackError> {
+        let Some(server) = &self.server else {
+            return Err(StackError::Library(
+                "it has no keys to accept with".to_owned(),
+            ));
+        };
+        let start = self.start(now, &server.context, None).map_err(library)?;
+        let expected = Expected::Client(server.credentials.clients.clone());
+        SystemSession::begin(start, Role::Server, Some(expected))
+    }
+}
+
+/// The PSK of an account, if it has one, as OpenSSL can take it.
+fn pre_shared(credentials: &ClientCredentials) -> Result<Option<Psk>, StackError> {
+    match credentials {
+        ClientCredentials::RawPublicKey { .. } => Err(StackError::Unsupported("raw public keys")),
+        ClientCredentials::Certificate { .. } => Ok(None),
+        ClientCredentials::PreSharedKey { identity, key } => {
+            // OpenSSL's identities are strings of C.
+            for (what, unfit) in [
+                (
+                    "PSK identity",
+                    identity.len() > 256 || identity.contains(&0),
+                ),
+                ("PSK", key.len() > 256),
+            ] {
+                if unfit {
+                    let reason = "longer than 256 bytes, or a zero in the identity".to_owned();
+                    return Err(StackError::Malformed { what, reason });
+                }
+            }
+            Ok(Some(Psk {
+                identity: identity.clone(),
+                key: key.clone(),
+            }))
+        }
+    }
+}
+
+/// Offers a session to the server, to resume it.
+#[allow(unsafe_code, reason = "what it demands is shown at the call")]
+fn offer(ssl: &mut Ssl, earlier: &SslSession) -> Result<(), ErrorStack> {
+    // SAFETY: a `System` has one context for its sessions as a client, and `kept` is only filled with
+    // sessions of that context.
+    unsafe { ssl.set_session(earlier) }
+}
+
+fn read_certificate(what: &'static str, der: &[u8]) -> Result<X509, StackError> {
+    X509::from_der(der).map_err(|error| StackError::Malformed {
+        what,
+        reason: words(&error),
+    })
+}
+
+fn read_private_key(what: &'static str, der: &[u8]) -> Result<PKey<Private>, StackError> {
+    PKey::private_key_from_pkcs8(der).map_err(|error| StackError::Malformed {
+        what,
+        reason: words(&error),
+    })
+}
+
+/// What OpenSSL says of an error, without the names of its files.
+fn words(errors: &ErrorStack) -> String {
+    let reasons = errors
+        .errors()
+        .iter()
+        .filter_map(openssl::error::Error::reason);
+    let reasons: Vec<_> = reasons.collect();
+    if reasons.is_empty() {
+        return "no reason is given".to_owned();
+    }
+    reasons.join(", ")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn library(errors: ErrorStack) -> StackError {
+    StackError::Library(words(&errors))
+}

@@ -1,0 +1,16 @@
+//! DTLS with the OpenSSL of the operating system, both ends in memory.
+
+#![allow(
+    clippy::std_instead_of_alloc,
+    reason = "tests run on a computer with an operating system"
+)]
+
+mod handshake;
+mod hostile;
+mod machines;
+mod many;
+#[cfg(feature = "dtls")]
+mod pure;
+mod resumption;
+mod suites;
+mod support;
