@@ -12,6 +12,12 @@ async def fields(capture, *names, only=""):
     return await rows(capture, *names, only=only, decode=decode)
 
 
+async def decrypted(capture, port, key, *names, only=""):
+    """These fields of the packets of this port, decrypted with a pre-shared key in hexadecimal."""
+    decode = ["-o", f"dtls.psk:{key}", "-d", f"udp.port=={port},dtls", "-d", f"dtls.port=={port},coap"]
+    return await rows(capture, *names, only=only, decode=decode)
+
+
 async def rows(capture, *names, only="", decode=()):
     command = [theirs("tshark"), "-n", "-r", capture, "-T", "fields", *decode]
     if only:

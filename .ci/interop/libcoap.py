@@ -6,6 +6,7 @@ import re
 from programs import Program, free_port, output, theirs
 
 CLIENT = ("coap-client-notls", "coap-client-openssl", "coap-client")
+STACKS = ("openssl", "gnutls")  # Those that it is built with for DTLS.
 SERVER = ("coap-server-notls", "coap-server-openssl", "coap-server")
 
 
@@ -32,19 +33,24 @@ async def server(*arguments):
 
 
 class Client:
-    """`coap-client` from one port: without security, the address identifies the device."""
+    """`coap-client` from one port: without security, the address identifies the device.
 
-    def __init__(self, server):
-        self.server, self.port = server, free_port()
-        self.program = theirs(*CLIENT)
+    With identity and key, it comes by DTLS of this stack."""
+
+    def __init__(self, server, stack=None, psk=None):
+        self.port = free_port()
+        self.program = theirs(f"coap-client-{stack}") if stack else theirs(*CLIENT)
+        self.uri = f"coaps://{server}" if psk else f"coap://{server}"
+        self.keys = ["-u", psk[0], "-k", psk[1]] if psk else []
 
     async def request(self, method, path, payload="", port=None):
         """The code of the response, and the path of the location it names."""
         command = [self.program, "-v", "7", "-B", "5", "-p", str(port or self.port), "-m", method]
+        command += self.keys
         if payload:
             escaped = payload.replace("<", "%3C").replace(">", "%3E")
             command += ["-t", "40", "-e", escaped]
-        _, printed = await output(*command, f"coap://{self.server}/{path}")
+        _, printed = await output(*command, f"{self.uri}/{path}")
         # One line for each message: `v:1 t:ACK c:2.01 i:1234 {01} [ Location-Path:rd, ... ]`.
         for line in printed.splitlines():
             if found := re.match(r"v:1 t:\w+ c:([245]\.\d\d) ", line):
@@ -52,9 +58,10 @@ class Client:
         raise AssertionError(f"no response:\n{printed}")
 
 
-async def resource_directory(port):
-    """Starts it; it answers once it listens."""
+async def resource_directory(port, stack=None, key=None):
+    """Starts it; it answers once it listens. With a key it has DTLS at the next port."""
+    names = [f"coap-rd-{stack}"] if stack else ["coap-rd-notls", "coap-rd-openssl", "coap-rd"]
+    keys = ["-k", key, "-h", "hint"] if key else []
     return await Program.start(
-        theirs("coap-rd-notls", "coap-rd-openssl", "coap-rd"),
-        "-A", "127.0.0.1", "-p", str(port), "-v", "7",
+        theirs(*names), "-A", "127.0.0.1", "-p", str(port), "-v", "7", *keys
     )
