@@ -45,7 +45,9 @@ pub enum Transport<A> {
 }
 
 /// Who a client is to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// [`Debug`](fmt::Debug) shows what [`Display`](fmt::Display) does: so a Refusal names it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecurePeer<A> {
     /// One without security, at this address.
     Plain(A),
@@ -336,6 +338,15 @@ impl<A: fmt::Display> fmt::Display for SecurePeer<A> {
         match self {
             Self::Plain(address) => write!(f, "{address}"),
             Self::Session { address, .. } => write!(f, "coaps://{address}"),
+        }
+    }
+}
+
+impl<A: fmt::Debug> fmt::Debug for SecurePeer<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(address) => write!(f, "{address:?}"),
+            Self::Session { address, .. } => write!(f, "coaps://{address:?}"),
         }
     }
 }
