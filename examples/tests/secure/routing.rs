@@ -122,6 +122,27 @@ fn a_client_that_begins_again_within_a_handshake_gets_in() {
 }
 
 #[test]
+fn one_forged_record_does_not_end_a_handshake() {
+    let mut sessions = sessions(Bounds::default());
+    let mut client = client();
+    turn(&mut sessions, ADDRESS, &mut client);
+    turn(&mut sessions, ADDRESS, &mut client);
+    let flight = records_of(&mut client);
+    let (finished, before) = flight.split_last().unwrap();
+    let mut forged = finished.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let mut connected = false;
+    for datagram in before.iter().chain([&forged, finished]) {
+        let taken = sessions.handle_datagram(NOW, &ADDRESS, datagram, &mut |event| {
+            assert!(matches!(event, Event::Connected { .. }), "{event:?}");
+            connected = true;
+        });
+        taken.unwrap();
+    }
+    assert!(connected);
+}
+
+#[test]
 fn handshakes_that_go_no_further_are_bounded_and_end() {
     let mut bounds = Bounds::default();
     bounds.proved = 4;
