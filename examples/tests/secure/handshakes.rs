@@ -224,7 +224,7 @@ fn a_server_that_has_lost_its_sessions_is_found_again() {
 }
 
 #[test]
-fn a_new_address_is_a_new_session_and_the_registration_moves() {
+fn a_new_address_is_a_new_session_and_the_client_registers_anew() {
     let mut world = World::new(1, Link::default(), known_psk()).registered();
     let peer = world.peer();
     let client = world.client;
