@@ -217,7 +217,8 @@ pub enum ClientEvent {
         /// The account of the server.
         account: AccountId,
     },
-    /// The server has accepted a De-register (TS 5.3.3).
+    /// The server has accepted a De-register (TS 5.3.3). Or there was none to send, as another account at this
+    /// server has got a registration at the same location, which took the place of this one (TS 5.3.1).
     Deregistered {
         /// The account of the server.
         account: AccountId,

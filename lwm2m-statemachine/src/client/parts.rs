@@ -127,7 +127,6 @@ impl Parts {
             list: ObjectList::default(),
         };
         act(&mut self.registrations, &mut context);
-        self.registrations.settle(&mut context);
         while let Some(report) = self.registrations.poll() {
             match report {
                 Report::Ended(account) => self.end_service(now, account),

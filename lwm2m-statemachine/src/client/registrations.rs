@@ -13,7 +13,7 @@ use core::time::Duration;
 use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
-use self::registration::{Outcome, Registration, Step};
+use self::registration::{Others, Outcome, Registration, Step};
 pub(super) use self::{parameters::ObjectList, retry::Retry};
 use super::{
     accounts::{self, Caller, DigestKey},
@@ -46,7 +46,7 @@ pub(super) struct Registrations {
     is_offline: bool,
     /// Whether what has changed is told with the next Update only.
     holds_news: bool,
-    /// Whether one has come to its end that others may have waited for.
+    /// Whether something has come to its end that others may have waited for.
     has_ended: bool,
     reports: VecDeque<Report>,
 }
@@ -108,16 +108,6 @@ impl Registrations {
     /// The next report. There may be new ones after every call that takes a [`Context`].
     pub(super) fn poll(&mut self) -> Option<Report> {
         self.reports.pop_front()
-    }
-
-    /// Goes on with the registrations that have waited for another one to end. Call it after every call that
-    /// takes a [`Context`].
-    pub(super) fn settle(&mut self, context: &mut Context<'_>) {
-        while core::mem::take(&mut self.has_ended) {
-            for account in self.ids(|registration| !registration.is_registered()) {
-                self.step(context, account, Registration::advance);
-            }
-        }
     }
 
     /// Registers with every server.
@@ -261,7 +251,7 @@ impl Registrations {
         for before in known {
             let account = accounts.iter().find(|account| account.id == before.id);
             let has_moved = accounts::has_moved(&accounts, &before);
-            self.step(context, before.id, |registration, step| {
+            self.take(context, before.id, |registration, step| {
                 registration.assign(step, account.copied(), has_moved);
             });
         }
@@ -271,26 +261,24 @@ impl Registrations {
                 let at = |known: &Registration| known.account.id < account.id;
                 let at = self.all.partition_point(at);
                 self.all.insert(at, registration);
-                self.step(context, account.id, Registration::advance);
+                self.take(context, account.id, Registration::advance);
             }
         }
+        self.settle(context);
     }
 
     /// Ends the registrations whose lifetime is over (TS 5.3).
     pub(super) fn expire(&mut self, context: &mut Context<'_>) {
         let now = context.now;
-        for account in self.ids(|registration| registration.has_expired(now)) {
-            self.step(context, account, Registration::advance);
-        }
+        let has_expired = |registration: &Registration| registration.has_expired(now);
+        self.step_those(context, has_expired, Registration::advance);
     }
 
     /// Takes every step that is due.
     pub(super) fn due(&mut self, context: &mut Context<'_>) {
         let now = context.now;
         let is_due = |registration: &Registration| registration.armed.is_some_and(|at| at <= now);
-        for account in self.ids(is_due) {
-            self.step(context, account, Registration::advance);
-        }
+        self.step_those(context, is_due, Registration::advance);
     }
 
     /// The timer of a registration has run out.
@@ -490,28 +478,62 @@ impl Registrations {
         context: &mut Context<'_>,
         step: impl Fn(&mut Registration, &mut Step<'_>),
     ) {
-        for account in self.ids(|_| true) {
-            self.step(context, account, &step);
-        }
+        self.step_those(context, |_| true, step);
     }
 
-    /// Runs a step of a registration, and does what it asks for.
+    /// All of them take the step before those go on that have waited for one of them.
+    fn step_those(
+        &mut self,
+        context: &mut Context<'_>,
+        are_meant: impl Fn(&Registration) -> bool,
+        step: impl Fn(&mut Registration, &mut Step<'_>),
+    ) {
+        for account in self.ids(are_meant) {
+            self.take(context, account, &step);
+        }
+        self.settle(context);
+    }
+
     fn step(
         &mut self,
         context: &mut Context<'_>,
         account: AccountId,
         step: impl FnOnce(&mut Registration, &mut Step<'_>),
     ) {
+        self.take(context, account, step);
+        self.settle(context);
+    }
+
+    /// Goes on with the registrations that have waited for something to end.
+    fn settle(&mut self, context: &mut Context<'_>) {
+        while core::mem::take(&mut self.has_ended) {
+            for account in self.ids(|registration| !registration.is_registered()) {
+                self.take(context, account, Registration::advance);
+            }
+        }
+    }
+
+    /// Takes a step of a registration, and does what it asks for. What has waited for it goes on when it
+    /// [settles](Self::settle).
+    fn take(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        step: impl FnOnce(&mut Registration, &mut Step<'_>),
+    ) {
         let (now, is_started) = (context.now, self.is_started);
-        let ending = self.all.iter();
-        let ending: Vec<_> = ending
-            .filter_map(|known| Some((known.account.id, known.ending(is_started)?)))
-            .collect();
-        let mut all = self.all.iter_mut();
-        let Some(registration) = all.find(|known| known.account.id == account) else {
+        let Ok(at) = self
+            .all
+            .binary_search_by_key(&account, |known| known.account.id)
+        else {
             return;
         };
-        let before = (
+        let (before, rest) = self.all.split_at_mut(at);
+        let Some((registration, after)) = rest.split_first_mut() else {
+            return;
+        };
+        let held_up = registration.holds_up(is_started);
+        let was = (
             registration.is_registered(),
             registration.reporting(now).is_some(),
         );
@@ -524,19 +546,19 @@ impl Registrations {
             max_transmit_wait: self.terms.max_transmit_wait,
             retry: &mut self.terms.retry,
             is_started,
-            ending: &ending,
+            others: Others { before, after },
             outcomes: Vec::new(),
         };
         step(registration, &mut taken);
         let outcomes = taken.outcomes;
-        self.has_ended |= registration.ending(is_started).is_none()
-            && ending.iter().any(|(ended, _)| *ended == account);
-        let after = (
+        let (ended, registered) = registration.holds_up(is_started);
+        self.has_ended |= held_up.0 && !ended || held_up.1 && !registered;
+        let is = (
             registration.is_registered(),
             registration.reporting(now).is_some(),
         );
         // Observations live as long as the registration (TS 5.5.1).
-        self.reports.extend(match (before, after) {
+        self.reports.extend(match (was, is) {
             ((true, _), (false, _)) => Some(Report::Ended(account)),
             ((true, true), (_, false)) => Some(Report::Offline(account)),
             ((true, false), (_, true)) => Some(Report::Online(account)),

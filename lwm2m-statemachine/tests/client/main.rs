@@ -26,6 +26,7 @@ mod lives;
 mod moving;
 mod objects;
 mod observe;
+mod one_host;
 mod operations;
 mod order;
 mod ownership;

@@ -303,6 +303,18 @@ struct ByName {
 }
 
 impl ByName {
+    fn new(fates: Vec<(bool, bool, u16)>) -> Self {
+        Self {
+            hosts: Hosts::new(tree([open("one", 101, DAY)])),
+            is_known: false,
+            answered: BTreeMap::new(),
+            to_server: Vec::new(),
+            to_client: Vec::new(),
+            fates,
+            next: 0,
+        }
+    }
+
     /// What becomes of a datagram: when its copies arrive.
     fn arrivals(&mut self) -> Vec<Instant> {
         let (is_lost, is_doubled, delay) = match self.fates.len() {
@@ -385,15 +397,7 @@ proptest! {
         fates in prop::collection::vec((prop::bool::weighted(0.4), any::<bool>(), 0u16..8000), 1..40),
         moves in prop::collection::vec((0u16..3, any::<bool>(), 0u64..120), 1..6),
     ) {
-        let mut world = ByName {
-            hosts: Hosts::new(tree([open("one", 101, DAY)])),
-            is_known: false,
-            answered: BTreeMap::new(),
-            to_server: Vec::new(),
-            to_client: Vec::new(),
-            fates,
-            next: 0,
-        };
+        let mut world = ByName::new(fates);
         world.hosts.client.start(world.hosts.now);
         world.pass(20);
         let mut at = 0;
@@ -408,6 +412,32 @@ proptest! {
             }
             at = to;
             world.pass(seconds);
+        }
+        world.fates.clear();
+        world.pass(400);
+        prop_assert!(world.hosts.client.is_registered(account(at)));
+        prop_assert!(world.is_known, "the server has forgotten it");
+    }
+
+    /// The new account is there before the old one goes, with another Short Server ID.
+    #[test]
+    fn a_server_that_knows_names_keeps_the_registration_that_is_made_before_the_old_one_ends(
+        fates in prop::collection::vec((prop::bool::weighted(0.4), any::<bool>(), 0u16..8000), 1..40),
+        moves in prop::collection::vec((0u64..20, 0u64..60), 1..6),
+    ) {
+        let mut world = ByName::new(fates);
+        world.hosts.client.start(world.hosts.now);
+        world.pass(20);
+        let mut at = 0;
+        for (both, afterwards) in moves {
+            let (security, server) = open("one", 102 + at, DAY);
+            let new = [create(at + 1, security), create(11 + at, server)].concat();
+            world.hosts.client.change(world.hosts.now, new).unwrap();
+            world.pass(both);
+            let old = [delete(ObjectId::SECURITY, at), delete(ObjectId::SERVER, 10 + at)];
+            world.hosts.client.change(world.hosts.now, old).unwrap();
+            at += 1;
+            world.pass(afterwards);
         }
         world.fates.clear();
         world.pass(400);

@@ -9,7 +9,7 @@ use super::super::event::RegistrationFailure;
 use crate::coap::{MessageBuf, MessageRef, OptionError};
 
 /// The segments of the Location-Path that answers a Register, exactly as given.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Location(Vec<String>);
 
 impl Location {

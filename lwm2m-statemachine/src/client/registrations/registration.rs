@@ -28,10 +28,7 @@ use super::{
         accounts::{Access, Account},
         config::Identity,
         connection::Session,
-        event::{
-            AccountId, AccountRole, ConnectionId, FailureKind, RegistrationFailure,
-            RegistrationState,
-        },
+        event::{AccountRole, ConnectionId, FailureKind, RegistrationFailure, RegistrationState},
     },
     lease::Lease,
     location::Location,
@@ -50,6 +47,8 @@ pub(super) struct Registration {
     /// The last connection that was up.
     last: Option<Connection>,
     lease: Option<Lease>,
+    /// What the De-register will end, which waits for the Register of another account at this server.
+    ended: Option<Lease>,
     exchange: Option<Exchange>,
     attempts: Attempts,
     /// The registration ends, and with it the connection, before anything else.
@@ -126,12 +125,51 @@ pub(super) struct Step<'c> {
     pub(super) retry: &'c mut Retry,
     /// Whether the application wants registrations.
     pub(super) is_started: bool,
-    /// The registrations that are being ended, and where.
-    pub(super) ending: &'c [(AccountId, Access)],
+    pub(super) others: Others<'c>,
     pub(super) outcomes: Vec<Outcome>,
 }
 
+/// The other registrations of the Client.
+pub(super) struct Others<'c> {
+    pub(super) before: &'c [Registration],
+    pub(super) after: &'c [Registration],
+}
+
+impl Others<'_> {
+    fn any(&self, is_meant: impl FnMut(&Registration) -> bool) -> bool {
+        self.before.iter().chain(self.after).any(is_meant)
+    }
+}
+
 impl Step<'_> {
+    /// Whether a registration at this server is being ended.
+    fn is_ending_at(&self, access: &Access) -> bool {
+        self.others.any(|other| {
+            let ending = other.ending(self.is_started);
+            ending.is_some_and(|ending| ending.may_share_server(access))
+        })
+    }
+
+    /// Whether a Register at this server is under way.
+    fn is_registering_at(&self, access: &Access) -> bool {
+        self.others.any(|other| {
+            let registering = other.registering();
+            registering.is_some_and(|registering| registering.may_share_server(access))
+        })
+    }
+
+    /// Whether a registration that goes on is at this server, and at this location.
+    fn is_held_at(&self, access: &Access, location: &Location) -> bool {
+        self.others.any(|other| {
+            let goes_on = !other.is_leaving && other.is_wanted(self.is_started);
+            let lease = other.lease.as_ref();
+            let lease = lease.filter(|lease| goes_on && self.now < lease.expires);
+            let is_there = lease.is_some_and(|lease| lease.location == *location);
+            let own = other.account.access.filter(|_| is_there);
+            own.is_some_and(|own| own.may_share_server(access))
+        })
+    }
+
     /// Sends a request to the server of a connection.
     fn request(
         &mut self,
@@ -153,6 +191,7 @@ impl Registration {
             inbound: None,
             last: None,
             lease: None,
+            ended: None,
             exchange: None,
             attempts: Attempts::default(),
             is_leaving: false,
@@ -228,12 +267,12 @@ impl Registration {
 
     /// Whether the lifetime is over.
     pub(super) fn has_expired(&self, now: Instant) -> bool {
-        self.end().is_some_and(|end| end <= now)
+        self.ends_at().is_some_and(|end| end <= now)
     }
 
     /// When the lifetime is over, also of a registration that is being ended.
-    fn end(&self) -> Option<Instant> {
-        match (&self.lease, &self.exchange) {
+    fn ends_at(&self) -> Option<Instant> {
+        match (self.lease.as_ref().or(self.ended.as_ref()), &self.exchange) {
             (Some(lease), _) => Some(lease.expires),
             (None, Some(exchange)) => match exchange.kind {
                 Kind::Deregister(end) => Some(end),
@@ -246,13 +285,15 @@ impl Registration {
     /// Whether nothing is left of an account that is no longer in the tree.
     pub(super) const fn is_over(&self) -> bool {
         let has_link = !matches!(self.link, Link::None) || self.inbound.is_some();
-        self.is_gone && self.exchange.is_none() && self.lease.is_none() && !has_link
+        let has_lease = self.lease.is_some() || self.ended.is_some();
+        self.is_gone && self.exchange.is_none() && !has_lease && !has_link
     }
 
     pub(super) fn state(&self, is_started: bool) -> RegistrationState {
         let exchange = self.exchange.as_ref();
         match exchange.map(|exchange| &exchange.kind) {
             Some(Kind::Deregister(_)) => RegistrationState::Deregistering,
+            _ if self.ended.is_some() => RegistrationState::Deregistering,
             _ if self.lease.is_some() => RegistrationState::Registered,
             _ if !self.is_usable() => RegistrationState::Resting,
             _ if is_started => RegistrationState::Registering,
@@ -269,7 +310,7 @@ impl Registration {
     /// When the next step is due, if no event comes before.
     pub(super) fn deadline(&self, is_started: bool) -> Option<Instant> {
         let lease = self.lease.as_ref();
-        let end = self.end();
+        let end = self.ends_at();
         let waits = self.exchange.is_some() || self.is_leaving || self.is_offline;
         let next = match self.link {
             _ if waits || !self.is_wanted(is_started) => None,
@@ -281,16 +322,32 @@ impl Registration {
     }
 
     /// What the connection is made with on which a registration is being ended: a De-register is under way, or
-    /// will be when the Register is answered.
-    pub(super) fn ending(&self, is_started: bool) -> Option<Access> {
-        let exchange = self.exchange.as_ref()?;
-        let is_deregister = matches!(exchange.kind, Kind::Deregister(_));
-        match self.link {
-            Link::Up(connection)
-                if is_deregister || self.is_leaving || !self.is_wanted(is_started) =>
-            {
-                Some(connection.access)
+    /// will be when a Register is answered.
+    fn ending(&self, is_started: bool) -> Option<Access> {
+        let Link::Up(connection) = self.link else {
+            return None;
+        };
+        let is_ending = match self.exchange.as_ref().map(|exchange| &exchange.kind) {
+            Some(Kind::Deregister(_)) => true,
+            Some(Kind::Register(_) | Kind::Update(_)) => {
+                self.is_leaving || !self.is_wanted(is_started)
             }
+            None => self.ended.is_some(),
+        };
+        is_ending.then_some(connection.access)
+    }
+
+    /// What others may wait for: whether a registration is being ended, and whether a Register is under way.
+    pub(super) fn holds_up(&self, is_started: bool) -> (bool, bool) {
+        let is_ending = self.ending(is_started).is_some();
+        (is_ending, self.registering().is_some())
+    }
+
+    /// What the connection is made with on which a Register is under way.
+    fn registering(&self) -> Option<Access> {
+        let exchange = self.exchange.as_ref()?;
+        match (&exchange.kind, self.link) {
+            (Kind::Register(_), Link::Up(connection)) => Some(connection.access),
             _ => None,
         }
     }
@@ -323,6 +380,7 @@ impl Registration {
         if has_moved {
             self.abandon(step);
             self.lease = None;
+            self.ended = None;
         }
         let Some(account) = account else {
             self.close_inbound(step);
@@ -419,6 +477,8 @@ impl Registration {
             None if self.lease.is_some() => {
                 self.wait(step, reason, Duration::ZERO);
             }
+            // What follows tells of it.
+            None if self.ended.is_some() => {}
             _ => self.fail(step, reason, Duration::ZERO),
         }
         self.unconfirm();
@@ -449,6 +509,7 @@ impl Registration {
     pub(super) fn forget(&mut self, step: &mut Step<'_>) {
         self.abandon(step);
         self.lease = None;
+        self.ended = None;
         self.close_inbound(step);
         self.advance(step);
     }
@@ -531,10 +592,11 @@ impl Registration {
         }
         let reason = RegistrationFailure::Expired;
         if self.lease.take().is_none() {
+            self.ended = None;
             if let Some(exchange) = self.exchange.take() {
                 step.endpoint.cancel(step.now, exchange.request);
-                step.outcomes.push(Outcome::DeregisterFailed(reason));
             }
+            step.outcomes.push(Outcome::DeregisterFailed(reason));
             return;
         }
         self.abandon(step);
@@ -556,13 +618,11 @@ impl Registration {
             Some(Kind::Update(_)) => self.abandon(step),
             None => {}
         }
-        if let Some(lease) = self.lease.take() {
-            match self.send_deregister(step, &lease) {
-                Ok(()) => {
-                    self.is_leaving = true;
-                    return;
-                }
-                Err(reason) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
+        if let Some(lease) = self.lease.take().or(self.ended.take()) {
+            self.is_leaving = true;
+            match self.end(step, lease) {
+                None => return,
+                Some(outcome) => step.outcomes.push(outcome),
             }
         }
         self.is_leaving = false;
@@ -574,22 +634,33 @@ impl Registration {
         }
     }
 
-    fn send_deregister(
-        &mut self,
-        step: &mut Step<'_>,
-        lease: &Lease,
-    ) -> Result<(), RegistrationFailure> {
-        let Link::Up(connection) = self.link else {
-            return Err(RegistrationFailure::Disconnected);
+    /// Ends the registration at its server; returns what has become of it, if that is clear already.
+    ///
+    /// A server that knows the device by its name has one registration for all its accounts there, whose
+    /// location is the same. So a Register that is under way is waited for, and if it has taken the place of
+    /// this registration (TS 5.3.1), a De-register would end the new one.
+    fn end(&mut self, step: &mut Step<'_>, lease: Lease) -> Option<Outcome> {
+        let reason = RegistrationFailure::Disconnected;
+        let connection = match self.link {
+            Link::Up(connection) if !self.is_offline => connection,
+            _ => return Some(Outcome::DeregisterFailed(reason)),
         };
-        if self.is_offline {
-            return Err(RegistrationFailure::Disconnected);
+        if step.is_registering_at(&connection.access) {
+            self.ended = Some(lease);
+            return None;
+        }
+        if step.is_held_at(&connection.access, &lease.location) {
+            return Some(Outcome::Deregistered);
         }
         let message = lease.location.request(Method::Delete);
-        let message = message.map_err(|_| RegistrationFailure::NoLocation)?;
-        let request = step.request(connection.id, message)?;
-        self.begin(step, request, Kind::Deregister(lease.expires));
-        Ok(())
+        let message = message.map_err(|_| RegistrationFailure::NoLocation);
+        match message.and_then(|message| step.request(connection.id, message)) {
+            Ok(request) => {
+                self.begin(step, request, Kind::Deregister(lease.expires));
+                None
+            }
+            Err(reason) => Some(Outcome::DeregisterFailed(reason)),
+        }
     }
 
     /// Connects, registers, or updates the registration.
@@ -609,10 +680,7 @@ impl Registration {
     /// might take for the end of the new one.
     fn is_held(&self, step: &Step<'_>) -> bool {
         let own = self.account.access.filter(|_| self.lease.is_none());
-        own.is_some_and(|own| {
-            let mut others = step.ending.iter();
-            others.any(|(id, access)| *id != self.account.id && access.may_share_server(&own))
-        })
+        own.is_some_and(|own| step.is_ending_at(&own))
     }
 
     /// Sends the Register (TS 8.2.4).
