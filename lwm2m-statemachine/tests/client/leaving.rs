@@ -3,10 +3,12 @@
 use core::time::Duration;
 
 use lwm2m_core::{Code, Method, ObjectId};
-use lwm2m_kit::account;
+use lwm2m_kit::{account, path};
 use lwm2m_objects::typed::Server;
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent, RegistrationFailure, Session, client::RegistrationState,
+    ClientConfig, ClientEvent, RegistrationFailure, Session,
+    client::{DeferredId, DeferredOperation, RegistrationState},
+    coap::{MessageBuf, MessageType},
 };
 
 use crate::{
@@ -143,4 +145,58 @@ fn a_connection_is_closed_before_the_next_one_is_asked_for() {
         assert!(closed < asked, "{events:?}");
         assert_eq!(events[closed], ClientEvent::Disconnect { connection: old });
     }
+}
+
+/// Gives the Client a request that the application answers after its acknowledgement.
+fn defers(hosts: &mut Hosts, request: MessageBuf) -> DeferredId {
+    let link = hosts.link(account(0));
+    hosts.request(link, request);
+    hosts.pass(Duration::from_millis(1999));
+    let (_, last) = hosts.sent().pop().unwrap();
+    assert_eq!(last.kind(), MessageType::Acknowledgement);
+    let mut events = hosts.events().into_iter();
+    let asked = events.find_map(|event| match event {
+        ClientEvent::ChangeAsked { request, .. } | ClientEvent::ReadAsked { request, .. } => {
+            Some(request)
+        }
+        _ => None,
+    });
+    asked.unwrap()
+}
+
+/// A server deletes its own account, and the application takes its time to agree. The answer waits for the
+/// acknowledgement of another one (RFC 7252 §4.7), which may never come. It leaves before the De-register, and
+/// the other one isn't repeated.
+#[test]
+fn the_answer_to_the_delete_of_an_own_account_leaves_before_the_deregister() {
+    let mut hosts = Hosts::registered([open("one", 101, DAY)]);
+    let mut deferred = hosts.client.deferred();
+    deferred.defer(DeferredOperation::Change, path("/1"));
+    deferred.defer(DeferredOperation::Read, path("/3/0/9"));
+    let read = defers(&mut hosts, get("/3/0/9"));
+    let (now, mut deferred) = (hosts.now, hosts.client.deferred());
+    let answered = deferred.answer_read(now, read, Ok(()));
+    assert_eq!(answered, Ok(Code::CONTENT));
+    assert_eq!(hosts.only().1.code(), Code::CONTENT);
+    let delete = defers(&mut hosts, on(Method::Delete, "/1/10"));
+    let (now, mut deferred) = (hosts.now, hosts.client.deferred());
+    let answered = deferred.answer_change(now, delete, Ok(()));
+    assert_eq!(answered, Ok(Code::DELETED));
+    assert!(hosts.is_silent(), "one message is outstanding at a time");
+    hosts.pass(Duration::from_secs(2));
+    let sent = hosts.sent();
+    let [(_, answer), (_, deregister)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(answer.code(), Code::DELETED);
+    assert_eq!(answer.message().token().as_bytes(), b"r");
+    assert_eq!(deregister.code(), Code::DELETE);
+    hosts.pass(Duration::from_secs(20));
+    let repeated = hosts.sent();
+    assert!(!repeated.is_empty());
+    for (_, sent) in repeated {
+        assert_eq!(sent.code(), Code::DELETE);
+    }
+    hosts.answer_code(deregister, Code::DELETED);
+    assert_eq!(hosts.linked(), []);
 }

@@ -14,6 +14,7 @@ mod clock;
 mod codec;
 mod connections;
 mod corners;
+mod ending;
 mod kept_answers;
 mod message_layer;
 mod moving;

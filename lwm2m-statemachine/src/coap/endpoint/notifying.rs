@@ -8,7 +8,6 @@ use super::{
     event::{NotificationId, Responder, SendError},
     exchanges::Observer,
     machine::Endpoint,
-    messages::Purpose,
     options::NotifyOptions,
 };
 use crate::{coap::token::Token, machine::Peer};
@@ -62,8 +61,8 @@ impl<P: Peer> Endpoint<P> {
         };
         let layers = &mut self.layers;
         let exchanges = &mut layers.exchanges;
-        exchanges.end_transmissions(now, &mut layers.messages, peer, |purpose| {
-            purpose.notifies(token)
+        exchanges.end_transmissions(now, &mut layers.messages, peer, |sent| {
+            sent.purpose.notifies(token)
         });
         let end = ServingEnd::Unwanted;
         layers.blockwise.end_notification(peer, token, end);
@@ -71,15 +70,17 @@ impl<P: Peer> Endpoint<P> {
         layers.messages.release(peer);
     }
 
-    /// Cancels all separate responses and notifications to a peer that are being sent or wait. No event
-    /// follows.
+    /// Ends all separate responses and notifications to a peer: what is being sent isn't sent again, and
+    /// notifications that wait aren't sent. A response that waits is sent once now, as a non-confirmable
+    /// message (RFC 7252 §5.2.2), as its request has been carried out; but not one that begins an observation.
+    /// No event follows.
     pub fn end_answers(&mut self, now: Instant, peer: &P) {
         let Some(peer) = self.layers.messages.find(peer) else {
             return;
         };
         let messages = &mut self.layers.messages;
         let exchanges = &mut self.layers.exchanges;
-        exchanges.end_transmissions(now, messages, peer, Purpose::answers);
+        exchanges.end_answers(now, messages, peer);
         messages.release(peer);
     }
 

@@ -10,7 +10,7 @@ use crate::{
             deadline::Deadline,
             event::{FailureReason, SendError},
             keys::PeerIndex,
-            messages::{FirstNotification, Messages, Purpose, Transmission},
+            messages::{FirstNotification, Messages, Transmission},
             notice::Notice,
             table::Key,
             usage::Usage,
@@ -136,13 +136,28 @@ impl Exchanges {
         transmission
     }
 
-    /// Cancels all transmissions to a peer with such a purpose that are being sent or wait.
+    /// Cancels all responses and notifications to a peer. A response that waits leaves once: its request has
+    /// been carried out. Not so one that begins an observation, which has ended.
+    pub(crate) fn end_answers<P: Peer>(
+        &mut self,
+        now: Instant,
+        messages: &mut Messages<P>,
+        peer: PeerIndex,
+    ) {
+        self.end_transmissions(now, messages, peer, |sent| {
+            sent.waits() && sent.purpose.observes()
+        });
+        messages.send_waiting_responses(now, peer);
+        self.end_transmissions(now, messages, peer, |sent| sent.purpose.answers());
+    }
+
+    /// Cancels all such transmissions to a peer that are being sent or wait.
     pub(crate) fn end_transmissions<P: Peer>(
         &mut self,
         now: Instant,
         messages: &mut Messages<P>,
         peer: PeerIndex,
-        is_meant: impl Fn(Purpose) -> bool,
+        is_meant: impl Fn(&Transmission) -> bool,
     ) {
         // The last ones first: what waits isn't sent in the meantime.
         while let Some(key) = messages.last_under_way(peer, &is_meant) {

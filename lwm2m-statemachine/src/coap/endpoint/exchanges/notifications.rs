@@ -138,7 +138,7 @@ impl Notifications {
         let wire = message.finish(kind, 0, token);
         if let Some(key) = below
             .messages
-            .last_under_way(peer, |purpose| purpose.notifies(token))
+            .last_under_way(peer, |sent| sent.purpose.notifies(token))
         {
             let newer = NewerNotification {
                 id,
@@ -413,7 +413,7 @@ impl Notifications {
 /// not leave before it, as its number is smaller (RFC 7641 §4.4).
 fn answer_waits<P: Peer>(below: &Below<'_, P>, peer: PeerIndex, token: Token) -> bool {
     let messages = &below.messages;
-    let last = messages.last_under_way(peer, |purpose| purpose.responds(token));
+    let last = messages.last_under_way(peer, |sent| sent.purpose.responds(token));
     let last = last.and_then(|key| messages.transmission(key));
     last.is_some_and(Transmission::waits)
 }

@@ -9,7 +9,7 @@ use super::{
     received::Received,
     records::State,
     sender::{Outcome, Sender},
-    transmission::{NewerNotification, Purpose, Transmission},
+    transmission::{NewerNotification, Transmission},
 };
 use crate::{
     coap::{
@@ -432,13 +432,18 @@ impl<P: Peer> Messages<P> {
         self.sender.leave_probe(key)
     }
 
-    /// The last transmission to this peer that serves such a purpose.
+    /// The last such transmission to this peer.
     pub(crate) fn last_under_way(
         &self,
         peer: PeerIndex,
-        serves: impl Fn(Purpose) -> bool,
+        is_meant: impl Fn(&Transmission) -> bool,
     ) -> Option<Key> {
-        self.sender.last_under_way(peer, serves)
+        self.sender.last_under_way(peer, is_meant)
+    }
+
+    /// Sends the separate responses that wait, each once and in their order.
+    pub(crate) fn send_waiting_responses(&mut self, now: Instant, peer: PeerIndex) {
+        self.sender.send_waiting_responses(now, peer);
     }
 
     /// Queues a newer notification behind one in progress. Returns the notification it supersedes.

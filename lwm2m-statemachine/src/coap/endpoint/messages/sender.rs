@@ -417,17 +417,36 @@ impl<P: Peer> Sender<P> {
         waiting.map(|older| older.id)
     }
 
-    /// The last transmission to this peer that serves such a purpose.
+    /// The last such transmission to this peer.
     pub(super) fn last_under_way(
         &self,
         peer: PeerIndex,
-        serves: impl Fn(Purpose) -> bool,
+        is_meant: impl Fn(&Transmission) -> bool,
     ) -> Option<Key> {
         let sending = self.peers.sending(peer)?;
         let shares = [Share::Initiated, Share::Answers].into_iter();
         let all = shares.flat_map(|share| self.transmissions.of(sending.of(share).transmissions));
-        all.filter(|(_, transmission)| serves(transmission.purpose))
+        all.filter(|(_, transmission)| is_meant(transmission))
             .last()
+            .map(|(key, _)| key)
+    }
+
+    /// Sends the separate responses that wait, each once and in their order: a non-confirmable message needn't
+    /// wait for those before it (RFC 7252 §4.7, §5.2.2). One without a free message id is lost.
+    pub(super) fn send_waiting_responses(&mut self, now: Instant, peer: PeerIndex) {
+        let (share, kind) = (Share::Answers, MessageType::NonConfirmable);
+        while let Some(key) = self.first_waiting(peer, share)
+            && let Some(response) = self.end(now, key)
+        {
+            let _ = self.send_once(now, peer, share, kind, response.message);
+        }
+    }
+
+    /// The first transmission of a share that was not sent yet.
+    fn first_waiting(&self, peer: PeerIndex, share: Share) -> Option<Key> {
+        let sending = self.peers.sending(peer)?;
+        let mut all = self.transmissions.of(sending.of(share).transmissions);
+        all.find(|(_, transmission)| transmission.waits())
             .map(|(key, _)| key)
     }
 

@@ -171,7 +171,7 @@ fn a_newer_notification_takes_the_place_of_one_that_is_retransmitted() {
         panic!("not sent");
     };
     let key = layer
-        .last_under_way(peer, |purpose| purpose.notifies(token(7)))
+        .last_under_way(peer, |sent| sent.purpose.notifies(token(7)))
         .unwrap();
     let newer = |id, payload| NewerNotification {
         id,

@@ -96,6 +96,14 @@ impl Purpose {
         matches!(self, Self::Response { token: other, .. } if other == token)
     }
 
+    /// Whether it is a notification, or the response that begins an observation.
+    pub(crate) const fn observes(self) -> bool {
+        matches!(
+            self,
+            Self::Response { first: Some(_), .. } | Self::Notification { .. }
+        )
+    }
+
     /// Whether it is a response or a notification.
     pub(crate) const fn answers(self) -> bool {
         matches!(self, Self::Response { .. } | Self::Notification { .. })
