@@ -24,10 +24,10 @@ pub struct ClientConfig {
     /// How notifications are sent.
     pub notifications: Reliability,
     /// How long to wait after a registration has failed once, less up to a half at random. The wait
-    /// doubles with each further failure in a row. After a refusal (4.xx) it is 16 times as long, and
-    /// after a 5.03 at least its Max-Age.
+    /// doubles with each further failure in a row. After a refusal (4.xx) it is 16 times as long.
     pub retry_first: Duration,
-    /// The longest wait between two attempts.
+    /// The longest wait between two attempts. A server that answers 5.03 may ask for a longer one, up to a day:
+    /// it isn't asked before the Max-Age is over (RFC 7252 §5.9.3.4), even if the lifetime ends meanwhile.
     pub retry_most: Duration,
     /// How many observations each server may have, so that none shuts out another. One more Observe is
     /// answered as a Read, without the Observe option (RFC 7641 §4.1).

@@ -326,10 +326,15 @@ fn an_update_that_is_refused_otherwise_is_followed_by_a_register_later() {
     hosts.register(account(0));
 }
 
-/// RFC 7252 §5.9.3.4.
+/// RFC 7252 §5.9.3.4. A day is the longest that a server may ask for.
 #[test]
 fn a_server_that_is_overloaded_is_not_asked_before_its_max_age() {
-    for (max_age, wait) in [(Some(40), 40), (None, 60), (Some(u32::MAX), 3600)] {
+    for (max_age, wait) in [
+        (Some(40), 40),
+        (None, 60),
+        (Some(20_000), 20_000),
+        (Some(u32::MAX), 86_400),
+    ] {
         let mut hosts = Hosts::new(tree([open("one", 101, 300)]));
         hosts.client.start(hosts.now);
         hosts.connect(account(0), Session::New);
@@ -411,6 +416,62 @@ fn a_server_that_is_overloaded_is_not_asked_earlier_whatever_happens() {
             assert!(!hosts.is_silent(), "{what}");
         }
     }
+}
+
+/// The Register after the end of the lifetime is no exception, with or without a connection (TS 5.3).
+#[test]
+fn a_server_that_is_overloaded_is_not_asked_earlier_because_the_lifetime_ends() {
+    for is_lost in [false, true] {
+        let mut hosts = Hosts::registered([secured("one", 101, 300)]);
+        hosts.client.update(hosts.now, account(0));
+        let update = hosts.update(account(0));
+        let mut answer = MessageBuf::response(Code::SERVICE_UNAVAILABLE);
+        let max_age = lwm2m_statemachine::coap::OptionNumber::MAX_AGE;
+        answer.uint(max_age, 5000).unwrap();
+        hosts.answer(&update, answer);
+        let end = hosts.now + seconds(5000);
+        hosts.events();
+        if is_lost {
+            hosts.lose(account(0));
+        }
+        hosts.pass(seconds(301));
+        let expired = hosts.events().into_iter().find_map(|event| match event {
+            ClientEvent::RegistrationFailed {
+                reason: RegistrationFailure::Expired,
+                retry,
+                ..
+            } => retry,
+            _ => None,
+        });
+        assert_eq!(expired, Some(end), "lost: {is_lost}");
+        while hosts.now + seconds(2) < end {
+            assert!(hosts.is_silent());
+            hosts.pass(seconds(1));
+        }
+        hosts.pass(seconds(2));
+        if is_lost {
+            hosts.connect(account(0), Session::New);
+        }
+        hosts.register(account(0));
+    }
+}
+
+/// Nor is it asked earlier if the application has stopped in between.
+#[test]
+fn a_server_that_is_overloaded_is_not_asked_earlier_by_a_client_that_stops_and_starts() {
+    let mut hosts = Hosts::new(tree([secured("one", 101, 300)]));
+    hosts.client.start(hosts.now);
+    hosts.connect(account(0), Session::New);
+    let register = hosts.register(account(0));
+    hosts.answer_code(&register, Code::SERVICE_UNAVAILABLE);
+    hosts.client.deregister(hosts.now);
+    assert_eq!(hosts.linked(), []);
+    hosts.client.start(hosts.now);
+    hosts.pass(seconds(59));
+    assert_eq!(hosts.linked(), []);
+    hosts.pass(seconds(1));
+    hosts.connect(account(0), Session::New);
+    hosts.register(account(0));
 }
 
 /// A server that has said only that it has the request is not waited for for ever.
@@ -568,7 +629,9 @@ fn a_notification_that_is_still_repeated_is_given_up_for_the_register() {
     // The Update is under way, and behind it a notification.
     hosts.pass(seconds(LIFETIME - 40));
     let update = hosts.sent().remove(0).1;
-    hosts.answer_code(&update, Code::SERVICE_UNAVAILABLE);
+    let mut answer = MessageBuf::response(Code::SERVICE_UNAVAILABLE);
+    answer.max_age(30).unwrap();
+    hosts.answer(&update, answer);
     set_level(&mut hosts, 9);
     hosts.pass(seconds(1));
     assert!(!hosts.sent().is_empty(), "the notification");

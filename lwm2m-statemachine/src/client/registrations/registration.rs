@@ -585,7 +585,8 @@ impl Registration {
 
 /// The steps.
 impl Registration {
-    /// The lifetime is over: what follows is a Register, and nothing is sent before it (TS 5.3).
+    /// The lifetime is over: what follows is a Register, and nothing is sent before it (TS 5.3). A connection that
+    /// is up isn't waited for, but the server is, if it has said when it can be asked (RFC 7252 §5.9.3.4).
     fn end_lifetime(&mut self, step: &mut Step<'_>) {
         if !self.has_expired(step.now) {
             return;
@@ -601,9 +602,10 @@ impl Registration {
         }
         self.abandon(step);
         if matches!(self.link, Link::Up(_)) {
-            self.attempts.end_every_wait();
+            self.attempts.end_wait();
         }
-        let next = self.attempts.next().unwrap_or(step.now);
+        let next = self.attempts.next();
+        let next = next.map_or(step.now, |next| next.max(step.now));
         step.outcomes.push(Outcome::Failed {
             reason,
             retry: self.may_go_on(step).then_some(next),
@@ -626,7 +628,7 @@ impl Registration {
             }
         }
         self.is_leaving = false;
-        self.attempts = Attempts::default();
+        self.attempts.forget_failures();
         self.close(step);
         // A server without a registration is not served, however it comes.
         if self.account.role != AccountRole::BootstrapServer {

@@ -30,6 +30,10 @@ impl Retry {
     }
 }
 
+/// The longest wait that a server can ask for. Max-Age has 32 bits, and a device that came back only after 136
+/// years would be lost by one wrong answer.
+const LONGEST_ASKED: Duration = Duration::from_secs(86_400);
+
 /// How many other failures a refusal counts for.
 const REFUSAL: u32 = 4;
 
@@ -44,9 +48,9 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// One more has failed. The next one begins after a wait, which is at least this long, and not
-    /// longer than the longest. After a refusal it is as long as after a row of other failures: the
-    /// server has judged, and won't soon judge otherwise.
+    /// One more has failed. The next one begins after a wait, which is at least as long as the server asks for,
+    /// up to a day. After a refusal it is as long as after a row of other failures: the server has judged, and
+    /// won't soon judge otherwise.
     pub(super) fn fail(
         &mut self,
         now: Instant,
@@ -57,7 +61,7 @@ impl Attempts {
         let row = if is_refused { REFUSAL } else { 0 };
         let own = now + retry.after(self.failures.saturating_add(row));
         if !at_least.is_zero() {
-            self.not_before = Some(now + at_least.min(retry.most));
+            self.not_before = Some(now + at_least.min(LONGEST_ASKED));
         }
         let next = self.not_before.map_or(own, |at| at.max(own));
         self.failures = self.failures.saturating_add(1);
@@ -84,12 +88,6 @@ impl Attempts {
     /// The next attempt may begin, if the server doesn't want it to wait. It is still one more in the row.
     pub(super) const fn end_wait(&mut self) {
         self.next = self.not_before;
-    }
-
-    /// The next attempt may begin at once: it is for something else than the server has refused for a while.
-    pub(super) const fn end_every_wait(&mut self) {
-        self.not_before = None;
-        self.next = None;
     }
 
     /// What has failed says nothing of the next attempt, but what the server has said counts.
