@@ -106,18 +106,19 @@ impl Downloads {
         })
     }
 
-    /// Carries out what Objects have ordered.
+    /// Carries out what Objects have ordered: all of it, before one that waits takes the place of another.
     pub(super) fn follow(&mut self, context: &mut Context<'_>) {
         while let Some(order) = context.tree.poll_fetch() {
             match order {
                 FetchOrder::Begin { path, uri } => self.begin(context, path, uri),
-                FetchOrder::Stop { path } => self.end(context, path, DownloadOutcome::Stopped),
+                FetchOrder::Stop { path } => self.close(context, path, DownloadOutcome::Stopped),
             }
         }
+        self.start_waiting(context);
     }
 
     fn begin(&mut self, context: &mut Context<'_>, path: Path, uri: String) {
-        self.end(context, path, DownloadOutcome::Stopped);
+        self.close(context, path, DownloadOutcome::Stopped);
         let Some(target) = Target::parse(&uri) else {
             let failure = FetchFailure::InvalidUri;
             context.tree.fetched(path, Fetched::Failed(failure));
@@ -128,7 +129,6 @@ impl Downloads {
         let download = Download::new(target, uri, self.config.block_size, context.now);
         self.all.insert(path, download);
         self.waiting.insert(path);
-        self.start_waiting(context);
     }
 
     /// Starts downloads that wait, as many as may run at once.
@@ -438,8 +438,14 @@ impl Downloads {
         self.end(context, path, DownloadOutcome::Failed(failure));
     }
 
-    /// Ends a download, if there is one.
+    /// Ends a download, if there is one. One that waits takes its place.
     fn end(&mut self, context: &mut Context<'_>, path: Path, outcome: DownloadOutcome) {
+        self.close(context, path, outcome);
+        self.start_waiting(context);
+    }
+
+    /// Ends a download, if there is one.
+    fn close(&mut self, context: &mut Context<'_>, path: Path, outcome: DownloadOutcome) {
         let Some(mut download) = self.all.remove(&path) else {
             return;
         };
@@ -454,7 +460,6 @@ impl Downloads {
         }
         let event = ClientEvent::DownloadEnded { path, outcome };
         context.events.push_back(event);
-        self.start_waiting(context);
     }
 
     /// The Client starts.
@@ -473,8 +478,9 @@ impl Downloads {
     pub(super) fn object_gone(&mut self, context: &mut Context<'_>, object: Path) {
         let of_object = self.all.keys().filter(|path| object.contains(path));
         for path in of_object.copied().collect::<Vec<_>>() {
-            self.end(context, path, DownloadOutcome::Stopped);
+            self.close(context, path, DownloadOutcome::Stopped);
         }
+        self.start_waiting(context);
     }
 
     /// The application goes offline: the connections end, and none is asked for.

@@ -7,7 +7,8 @@ use core::{
 };
 
 use lwm2m_core::{
-    AccessRights, Code, DataType, InstanceId, Method, ObjectId, Path, ResourceId, Value, ValueRef,
+    AccessRights, Code, ContentFormat, DataType, InstanceId, Method, ObjectId, Path, ResourceId,
+    Value, ValueRef,
 };
 use lwm2m_kit::{account, instance};
 use lwm2m_objects::{
@@ -18,7 +19,7 @@ use lwm2m_objects::{
     typed,
 };
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent,
+    ClientConfig, ClientEvent, ConnectionId,
     client::{DownloadOutcome, ObjectSet},
     coap::{MessageBuf, MessageRef, MessageType, Token},
 };
@@ -157,7 +158,7 @@ fn update_supported_objects_decides_when_servers_hear_of_software() {
 
     let mut at_once = on(Method::Put, "/9/0/8");
     at_once
-        .content_format(lwm2m_core::ContentFormat::TEXT)
+        .content_format(ContentFormat::TEXT)
         .unwrap()
         .payload(b"1");
     assert_eq!(bench.code(at_once), Code::CHANGED);
@@ -415,5 +416,83 @@ fn a_download_ends_with_its_object() {
     };
     let closed = ClientEvent::Disconnect { connection };
     assert_eq!(bench.events(), [closed, ended]);
+    assert_eq!(bench.client.usage().downloads, 0);
+}
+
+/// Four components, of which two may be fetched at once.
+fn fetching_software() -> (Bench, Vec<ConnectionId>) {
+    let mut tree = tree(typed::Server::new(server_id(101), 3600));
+    let mut object = SoftwareManagementObject::new(Numbering::Registered, |_, _| Answer::Done);
+    for id in 0..4 {
+        let component = typed::SoftwareManagement::new("name", "1");
+        object = object.with(instance(id), component).unwrap();
+    }
+    tree.add(object);
+    let mut bench = bench_of(tree);
+    for id in 0..4 {
+        let mut request = on(Method::Put, &format!("/9/{id}/3"));
+        request.content_format(ContentFormat::TEXT).unwrap();
+        request.payload(b"coap://files.example.org/package");
+        assert_eq!(bench.code(request), Code::CHANGED);
+    }
+    let asked = bench.events().into_iter().filter_map(|event| match event {
+        ClientEvent::ConnectForDownload { connection, .. } => Some(connection),
+        _ => None,
+    });
+    let asked: Vec<_> = asked.collect();
+    assert_eq!(asked.len(), 2);
+    (bench, asked)
+}
+
+/// Those that have only waited have no connection, and are asked for none.
+fn expect_stopped(bench: &mut Bench, asked: &[ConnectionId], of: impl Iterator<Item = u16>) {
+    let mut events = bench.events();
+    events.retain(|event| match event {
+        ClientEvent::Disconnect { .. } | ClientEvent::DownloadEnded { .. } => true,
+        ClientEvent::ConnectForDownload { .. } => panic!("{event:?}"),
+        _ => false,
+    });
+    let closed = asked.iter().map(|connection| ClientEvent::Disconnect {
+        connection: *connection,
+    });
+    for expected in closed {
+        assert!(events.contains(&expected), "{events:?}");
+    }
+    let paths: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            ClientEvent::DownloadEnded { path, outcome } => {
+                assert_eq!(*outcome, DownloadOutcome::Stopped);
+                Some(*path)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(events.len(), asked.len() + paths.len());
+    let of = of.map(|id| path(&format!("/9/{id}/3")));
+    assert_eq!(paths, of.collect::<Vec<_>>());
+}
+
+#[test]
+fn downloads_that_wait_for_others_end_with_their_object_without_a_connection() {
+    let (mut bench, asked) = fetching_software();
+    assert!(remove(&mut bench, None, 9));
+    expect_stopped(&mut bench, &asked, 0..4);
+    assert_eq!(bench.client.usage().downloads, 0);
+}
+
+/// All that an Object orders at once counts before anything new is begun.
+#[test]
+fn downloads_that_are_stopped_at_once_take_no_connection_from_each_other() {
+    let (mut bench, asked) = fetching_software();
+    let deleted = (0..4).map(|id| Change::Delete {
+        path: Path::Instance(ObjectId::new(9), instance(id)),
+    });
+    let now = bench.now;
+    bench
+        .client
+        .change(now, deleted.collect::<Vec<_>>())
+        .unwrap();
+    expect_stopped(&mut bench, &asked, 0..4);
     assert_eq!(bench.client.usage().downloads, 0);
 }
