@@ -97,10 +97,10 @@ impl Reporting {
             && self.stored.is_sending(account, id)
             && !self.may_send(context, account)
         {
-            let body = self.stored.failed(account);
+            let interrupted = self.stored.failed(account);
             self.quieten(context, id);
-            abandon(context, account, body);
-            return self.send_stored(context, account);
+            let rest = abandon(context, interrupted);
+            return self.send_stored(context, rest);
         }
         let open = self.table.get_mut(id).filter(|found| found.is_open());
         let Some(observation) = open else {

@@ -2,19 +2,20 @@
 
 use super::{
     super::{
-        event::{AccountId, ClientEvent},
+        event::ClientEvent,
         timers::{ObservationId, Timer},
     },
     parts::{Context, Reporting},
+    stored::{Interrupted, MayGoOn},
     table::Observation,
 };
-use crate::coap::Resource;
 
 impl Reporting {
     /// Ends an observation, and tells the application. No notification of it is sent any more.
-    pub(super) fn end(&mut self, context: &mut Context<'_>, id: ObservationId) {
+    #[must_use]
+    pub(super) fn end(&mut self, context: &mut Context<'_>, id: ObservationId) -> Option<MayGoOn> {
         self.quieten(context, id);
-        self.finish(context, id);
+        self.finish(context, id)
     }
 
     /// Stops sending what is under way of an observation.
@@ -28,36 +29,43 @@ impl Reporting {
     }
 
     /// Ends an observation, and tells the application. What is under way of it is sent.
-    pub(super) fn finish(&mut self, context: &mut Context<'_>, id: ObservationId) {
-        if let Some(Observation { observer, path, .. }) = self.remove(context, id) {
-            let account = observer.account;
-            let event = ClientEvent::ObservationEnded { account, path };
-            context.events.push_back(event);
-        }
+    #[must_use]
+    pub(super) fn finish(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ObservationId,
+    ) -> Option<MayGoOn> {
+        let path = self.table.get(id)?.path;
+        let rest = self.remove(context, id)?;
+        let account = rest.0;
+        let event = ClientEvent::ObservationEnded { account, path };
+        context.events.push_back(event);
+        Some(rest)
     }
 
     /// Removes an observation, and what is stored for it.
+    #[must_use]
     pub(super) fn remove(
         &mut self,
         context: &mut Context<'_>,
         id: ObservationId,
-    ) -> Option<Observation> {
+    ) -> Option<MayGoOn> {
         let mut removed = self.table.remove(id)?;
         let timer = Timer::Observation(id);
         context.timers.set(timer, &mut removed.deadline, None);
-        let account = removed.observer.account;
-        let body = self.stored.forget(account, id);
-        abandon(context, account, body);
-        Some(removed)
+        let interrupted = self.stored.forget(removed.observer.account, id);
+        Some(abandon(context, interrupted))
     }
 }
 
 /// The server fetches no more of a body. What is stored needn't wait for the end of it.
-pub(super) fn abandon(context: &mut Context<'_>, account: AccountId, body: Option<Resource>) {
+pub(super) fn abandon(context: &mut Context<'_>, interrupted: Interrupted) -> MayGoOn {
+    let Interrupted { account, body } = interrupted;
     if let Some(body) = body
         && let Some(connection) = context.registrations.connection(account)
     {
         let now = context.now;
         context.endpoint.bodies().abandon(now, &connection, body);
     }
+    MayGoOn(account)
 }

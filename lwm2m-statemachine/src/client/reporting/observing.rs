@@ -1,5 +1,7 @@
 //! How observations begin and end (TS 5.5.1, 5.5.3).
 
+use alloc::vec::Vec;
+
 use lwm2m_core::{ContentFormat, Path};
 
 use super::{
@@ -94,10 +96,10 @@ impl Reporting {
         } = new;
         let account = observer.account;
         let replaced = self.table.find(account, observer.token());
-        if let Some(id) = replaced {
+        let rest = replaced.and_then(|id| {
             self.quieten(context, id);
-            self.remove(context, id);
-        }
+            self.remove(context, id)
+        });
         let view = context.view(&observer, path);
         let schedule = Schedule::new(&view, path, context.now);
         let observation = Observation::new(observer, path, format, schedule);
@@ -105,10 +107,8 @@ impl Reporting {
         self.arm(context, id);
         let event = ClientEvent::Observed { account, path };
         context.events.push_back(event);
-        if replaced.is_some() {
-            // What was under way of it has gone; what is stored for others goes on.
-            self.send_stored(context, account);
-        }
+        // What was under way of it has gone; what is stored for others goes on.
+        self.go_on(context, rest);
     }
 
     /// Cancel Observation (TS 5.5.3).
@@ -118,29 +118,26 @@ impl Reporting {
         account: AccountId,
         cancellation: Cancellation,
     ) {
-        match cancellation {
-            Cancellation::Token(token) => {
-                if let Some(id) = self.table.find(account, token) {
-                    self.end(context, id);
-                }
-            }
-            Cancellation::Below(path) => {
-                for id in self.table.below(path) {
-                    let found = self.table.get(id);
-                    if found.is_some_and(|found| found.observer.account == account) {
-                        self.end(context, id);
-                    }
-                }
-            }
-        }
-        self.send_stored(context, account);
+        let mut ended = match cancellation {
+            Cancellation::Token(token) => Vec::from_iter(self.table.find(account, token)),
+            Cancellation::Below(path) => self.table.below(path),
+        };
+        ended.retain(|id| {
+            let found = self.table.get(*id);
+            found.is_some_and(|found| found.observer.account == account)
+        });
+        let ended = ended.into_iter().filter_map(|id| self.end(context, id));
+        // Nothing of one that ends is sent in between.
+        let rest = ended.last();
+        self.go_on(context, rest);
     }
 
     /// The registration of an account has ended: so do its observations, and what is stored for them
     /// (TS 5.5.1).
     pub(in crate::client) fn end_account(&mut self, context: &mut Context<'_>, account: AccountId) {
         for id in self.table.of(account) {
-            self.end(context, id);
+            // All that is stored goes.
+            let _ = self.end(context, id);
         }
         let _ = self.clear_stored(context, account);
     }

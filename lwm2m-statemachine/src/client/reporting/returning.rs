@@ -24,7 +24,7 @@ use super::{
     ending::abandon,
     history,
     parts::{Context, RETRY, Reporting},
-    stored::{StoredNotification, UnderWay},
+    stored::{MayGoOn, StoredNotification, UnderWay},
 };
 use crate::coap::{NotifyOptions, Resource, SendError};
 
@@ -32,8 +32,9 @@ impl Reporting {
     /// An account can't be reached: from now on its notifications are stored, or wait. Those that are
     /// under way end with the connection, and are made up for.
     pub(in crate::client) fn offline(&mut self, context: &mut Context<'_>, account: AccountId) {
-        let body = self.stored.failed(account);
-        abandon(context, account, body);
+        let interrupted = self.stored.failed(account);
+        // It goes on with the return.
+        let _ = abandon(context, interrupted);
         for id in self.table.of(account) {
             if let Some(observation) = self.table.get_mut(id)
                 && observation.take_open()
@@ -46,22 +47,25 @@ impl Reporting {
 
     /// An account can be reached again, and knows that the Client is there.
     pub(in crate::client) fn online(&mut self, context: &mut Context<'_>, account: AccountId) {
-        self.send_stored(context, account);
+        self.send_stored(context, MayGoOn(account));
         self.arm_account(context, account);
     }
 
     /// Sends the first notification that is stored for an account, unless one is under way.
-    pub(super) fn send_stored(&mut self, context: &mut Context<'_>, account: AccountId) {
-        self.send_next(context, account, None);
+    pub(super) fn send_stored(&mut self, context: &mut Context<'_>, rest: MayGoOn) {
+        self.send_next(context, rest, None);
+    }
+
+    /// The same, if something has come to its end.
+    pub(super) fn go_on(&mut self, context: &mut Context<'_>, rest: Option<MayGoOn>) {
+        if let Some(rest) = rest {
+            self.send_stored(context, rest);
+        }
     }
 
     /// The same after the body of a resource was `released`: nobody else who fetches it is waited for.
-    fn send_next(
-        &mut self,
-        context: &mut Context<'_>,
-        account: AccountId,
-        released: Option<Resource>,
-    ) {
+    fn send_next(&mut self, context: &mut Context<'_>, rest: MayGoOn, released: Option<Resource>) {
+        let MayGoOn(account) = rest;
         let Some(connection) = context.connection(account) else {
             return;
         };
@@ -77,7 +81,9 @@ impl Reporting {
             }
             match self.send_first(context, account, connection, id) {
                 Ok(()) => return,
-                Err(SendError::Overload(_)) => return self.retry_stored(context, account),
+                Err(SendError::Overload(_)) => {
+                    return self.retry_stored(context, MayGoOn(account));
+                }
                 // The same call would fail again.
                 Err(_) => self.stored.drop_first(account),
             }
@@ -208,12 +214,13 @@ impl Reporting {
             let timer = Timer::Stored(account);
             context.timers.set(timer, &mut queue.retry, until);
         }
-        self.stored.settle(account, context.now);
-        self.send_next(context, account, is_whole.then_some(resource));
+        let rest = self.stored.settle(account, context.now);
+        self.send_next(context, rest, is_whole.then_some(resource));
     }
 
-    /// There is no room to send what is stored for an account.
-    pub(super) fn retry_stored(&mut self, context: &mut Context<'_>, account: AccountId) {
+    /// There is no room to send what is stored for an account: it goes on later.
+    pub(super) fn retry_stored(&mut self, context: &mut Context<'_>, rest: MayGoOn) {
+        let MayGoOn(account) = rest;
         if let Some(queue) = self.stored.queue_mut(account) {
             let retry = Some(context.now + RETRY);
             let timer = Timer::Stored(account);

@@ -122,7 +122,8 @@ impl Reporting {
             context.timers.set(timer, &mut observation.deadline, retry);
             return;
         }
-        self.finish(context, id);
+        let rest = self.finish(context, id);
+        self.go_on(context, rest);
     }
 }
 
@@ -171,8 +172,8 @@ impl Reporting {
         if let Some(queue) = self.stored.queue_mut(account) {
             queue.retry = None;
         }
-        self.stored.settle(account, context.now);
-        self.send_stored(context, account);
+        let rest = self.stored.settle(account, context.now);
+        self.send_stored(context, rest);
         for id in self.table.of(account) {
             if let Some(observation) = self.table.get_mut(id)
                 && observation.deadline.is_some_and(|due| due <= context.now)
@@ -193,8 +194,8 @@ impl Reporting {
         notification: NotificationId,
     ) {
         if self.stored.is_under_way(account, notification) {
-            self.stored.acknowledged(account, context.now);
-            self.send_stored(context, account);
+            let rest = self.stored.acknowledged(account, context.now);
+            self.send_stored(context, rest);
         } else if let Some(id) = self.table.find(account, token)
             && let Some(observation) = self.table.get_mut(id)
         {
@@ -213,8 +214,8 @@ impl Reporting {
     ) {
         let id = self.table.find(account, token);
         if let Some(id) = id.filter(|id| self.has_sent(*id, notification)) {
-            self.end(context, id);
-            self.send_stored(context, account);
+            let rest = self.end(context, id);
+            self.go_on(context, rest);
         }
     }
 
@@ -233,7 +234,7 @@ impl Reporting {
         let id = self.table.find(account, token);
         if let Some(id) = id.filter(|id| self.has_sent(*id, notification)) {
             // The server has no value yet.
-            self.again(context, account, Some(id));
+            self.again(context, id);
         }
     }
 
@@ -252,16 +253,16 @@ impl Reporting {
         (notification, reason): (NotificationId, FailureReason),
     ) {
         let was_stored = self.stored.is_under_way(account, notification);
-        if was_stored {
-            let body = self.stored.failed(account);
-            abandon(context, account, body);
-        }
+        let rest = was_stored.then(|| {
+            let interrupted = self.stored.failed(account);
+            abandon(context, interrupted)
+        });
         let Some(id) = self.table.find(account, token) else {
-            return self.send_stored(context, account);
+            return self.go_on(context, rest);
         };
         match reason {
             // What ends with its connection has been made up for.
-            FailureReason::Superseded | FailureReason::PeerDropped if !was_stored => {}
+            FailureReason::Superseded | FailureReason::PeerDropped if rest.is_none() => {}
             FailureReason::NotSent
             | FailureReason::Aborted
             | FailureReason::NoRoom
@@ -270,17 +271,20 @@ impl Reporting {
                 if let Some(observation) = self.table.get_mut(id) {
                     observation.note_not_sent(notification);
                 }
-                self.again(context, account, (!was_stored).then_some(id));
+                match rest {
+                    Some(rest) => self.retry_stored(context, rest),
+                    None => self.again(context, id),
+                }
             }
-            _ => self.rejected(context, account, token, notification),
+            _ => {
+                self.rejected(context, account, token, notification);
+                self.go_on(context, rest);
+            }
         }
     }
 
-    /// Something was not sent: a notification of an observation, or one that was stored.
-    fn again(&mut self, context: &mut Context<'_>, account: AccountId, id: Option<ObservationId>) {
-        let Some(id) = id else {
-            return self.retry_stored(context, account);
-        };
+    /// A notification of an observation was not sent.
+    fn again(&mut self, context: &mut Context<'_>, id: ObservationId) {
         if let Some(observation) = self.table.get_mut(id) {
             observation.schedule.count_all();
             self.arm(context, id);

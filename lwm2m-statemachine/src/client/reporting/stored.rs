@@ -66,6 +66,20 @@ pub(super) struct UnderWay {
     blocks: Blocks,
 }
 
+/// The notification under way has come to its end, so what is stored for its account may go on.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "what is stored for the account waits until it is told to go on"]
+pub(super) struct MayGoOn(pub(super) AccountId);
+
+/// The notification under way, if there was one, isn't waited for any more.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "the endpoint may keep a body for it, and what is stored waits for it"]
+pub(super) struct Interrupted {
+    pub(super) account: AccountId,
+    /// The resource of which the endpoint keeps a body for it.
+    pub(super) body: Option<Resource>,
+}
+
 /// The blocks of a notification after the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blocks {
@@ -237,13 +251,13 @@ impl Stored {
     }
 
     /// The notification under way was acknowledged.
-    pub(super) fn acknowledged(&mut self, account: AccountId, now: Instant) {
+    pub(super) fn acknowledged(&mut self, account: AccountId, now: Instant) -> MayGoOn {
         if let Some(queue) = self.by_account.get_mut(&account)
             && let Some(under_way) = &mut queue.under_way
         {
             under_way.is_acknowledged = true;
-            queue.settle(now);
         }
+        self.settle(account, now)
     }
 
     /// The endpoint doesn't keep a body any more. If all its blocks were served, the request for the last
@@ -265,17 +279,19 @@ impl Stored {
     }
 
     /// Does what follows from what became of the notification under way, if that is known.
-    pub(super) fn settle(&mut self, account: AccountId, now: Instant) {
+    pub(super) fn settle(&mut self, account: AccountId, now: Instant) -> MayGoOn {
         if let Some(queue) = self.by_account.get_mut(&account) {
             queue.settle(now);
         }
+        MayGoOn(account)
     }
 
-    /// The notification under way has not arrived: it is sent again. Returns the resource of which the
-    /// endpoint keeps a body for it.
-    pub(super) fn failed(&mut self, account: AccountId) -> Option<Resource> {
-        let queue = self.by_account.get_mut(&account)?;
-        queue.under_way.take()?.body()
+    /// The notification under way has not arrived: it is sent again.
+    pub(super) fn failed(&mut self, account: AccountId) -> Interrupted {
+        let queue = self.by_account.get_mut(&account);
+        let under_way = queue.and_then(|queue| queue.under_way.take());
+        let body = under_way.and_then(|under_way| under_way.body());
+        Interrupted { account, body }
     }
 
     /// The first one of an account can't be sent.
@@ -285,18 +301,16 @@ impl Stored {
         }
     }
 
-    /// An observation has ended: what is stored for it goes. Returns the resource of which the endpoint
-    /// keeps a body for it.
-    pub(super) fn forget(
-        &mut self,
-        account: AccountId,
-        observation: ObservationId,
-    ) -> Option<Resource> {
-        let queue = self.by_account.get_mut(&account)?;
-        queue.keep(|stored| stored.observation != observation);
-        queue.owed.remove(&observation);
-        let ended = |under_way: &mut UnderWay| under_way.observation == observation;
-        queue.under_way.take_if(ended)?.body()
+    /// An observation has ended: what is stored for it goes.
+    pub(super) fn forget(&mut self, account: AccountId, observation: ObservationId) -> Interrupted {
+        let under_way = self.by_account.get_mut(&account).and_then(|queue| {
+            queue.keep(|stored| stored.observation != observation);
+            queue.owed.remove(&observation);
+            let ended = |under_way: &mut UnderWay| under_way.observation == observation;
+            queue.under_way.take_if(ended)
+        });
+        let body = under_way.and_then(|under_way| under_way.body());
+        Interrupted { account, body }
     }
 
     /// The queue of an account, for its timer.
