@@ -62,6 +62,14 @@ impl Changed {
         self.security
     }
 
+    /// Whether rights may have changed: by Access Control Object Instances, or as a server has become the only
+    /// one or is so no more (TS 7.3).
+    pub(super) fn touches_rights(&self) -> bool {
+        let is_server = |path: &Path| path.object() == Some(ObjectId::SERVER);
+        let mut whole = self.paths.iter().filter(|path| path.resource().is_none());
+        self.security || self.touches(ObjectId::ACCESS_CONTROL.into()) || whole.any(is_server)
+    }
+
     /// Whether parameters of a registration may have changed (TS 5.3.1): values of the Server
     /// Object, or the set of Object Instances.
     pub(super) fn touches_registrations(&self) -> bool {

@@ -453,6 +453,18 @@ impl Parts {
         for path in gone {
             self.report(now, |reporting, context| reporting.gone(context, path));
         }
+        if changed.touches_rights() {
+            self.check_bodies(now);
+        }
+    }
+
+    /// Servers may have lost the right to read what they are fetching in blocks. The next block is a request like
+    /// any other (TS 7.3).
+    fn check_bodies(&mut self, now: Instant) {
+        for connection in self.registrations.connections() {
+            self.endpoint.bodies().withdraw(now, &connection);
+        }
+        self.drain(now);
     }
 
     /// The Objects and Object Instances that are no longer there, after changes at these paths. If an Object

@@ -160,11 +160,7 @@ impl Registrations {
 
     pub(super) fn go_offline(&mut self, context: &mut Context<'_>) {
         self.is_offline = true;
-        let connections = self.all.iter().map(|registration| {
-            let own = [registration.connection(), registration.inbound()];
-            own.into_iter().flatten()
-        });
-        let connections: Vec<_> = connections.flatten().collect();
+        let connections: Vec<_> = self.connections().collect();
         self.step_all(context, Registration::go_offline);
         self.reports
             .extend(connections.into_iter().map(Report::Rest));
@@ -346,6 +342,13 @@ impl Registrations {
             AccountRole::Unknown => return None,
         };
         Some((account.id, caller))
+    }
+
+    /// The connections of all accounts.
+    pub(super) fn connections(&self) -> impl Iterator<Item = ConnectionId> {
+        let all = self.all.iter();
+        let of = |known: &Registration| [known.connection(), known.inbound()];
+        all.flat_map(of).flatten()
     }
 
     /// The connection of an account, whether or not it is used for notifications now.

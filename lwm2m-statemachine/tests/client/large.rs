@@ -257,6 +257,48 @@ fn each_block_of_a_large_value_needs_the_right_to_read() {
     assert_eq!(two.code(0, block("/26243/0/5", opaque, 2)), Code::CONTENT);
 }
 
+/// So does each block of a value that was in memory when its first block was read (TS 7.3).
+#[test]
+fn each_block_of_any_value_needs_the_right_to_read() {
+    let servers = [101, 102].map(|id| Server::new(server_id(id), 86_400));
+    let rights = |second| {
+        let owner = AccessControl::OWNER_RIGHTS;
+        access_control([access(3, 0, [owner, second])])
+    };
+    let mut config = ClientConfig::new("two", [1; 32]);
+    config.coap.block_size = 64;
+    let mut two = Two::with_config(config, servers, |tree| {
+        tree.add(rights(AccessRights::READ));
+    });
+    let tlv = Some(ContentFormat::TLV);
+    let first = |two: &mut Two, server| {
+        let answer = two.answer(server, block("/3/0", tlv, 0));
+        let answer = MessageRef::parse(&answer).unwrap();
+        assert_eq!(answer.code(), Code::CONTENT);
+        answer.etag().unwrap().to_vec()
+    };
+    let etags = [0, 1].map(|server| first(&mut two, server));
+    let now = two.now;
+    let set = |two: &mut Two, second: AccessRights| {
+        let rights = i64::from(second.bits());
+        two.client.set(now, path("/2/0/2/102"), rights).unwrap();
+    };
+    set(&mut two, AccessRights::NONE);
+    assert_eq!(two.code(1, block("/3/0", tlv, 1)), Code::UNAUTHORIZED);
+    // Who has the right goes on where it was, if the value is the same.
+    let answer = two.answer(0, block("/3/0", tlv, 1));
+    let answer = MessageRef::parse(&answer).unwrap();
+    assert_eq!(answer.code(), Code::CONTENT);
+    assert_eq!(answer.etag(), Some(&*etags[0]));
+    first(&mut two, 0);
+    set(&mut two, AccessRights::READ);
+    two.client.set(now, path("/3/0/9"), 3).unwrap();
+    assert_eq!(
+        two.code(0, block("/3/0", tlv, 1)),
+        Code::REQUEST_ENTITY_INCOMPLETE
+    );
+}
+
 /// TS Table 27: what is gone isn't found.
 #[test]
 fn a_block_of_a_large_value_that_is_gone_is_not_found() {

@@ -89,7 +89,8 @@ impl<P: Peer> Bodies<'_, P> {
     /// watches its body after the call that sends it, and sends the next one when both the
     /// acknowledgement and the event have come.
     ///
-    /// A body is kept until its last block was served, until no block of it was requested for
+    /// A body is kept until its last block was served to all that fetch it (once one has it, the others are
+    /// waited for only for a few seconds without a request), until no block of it was requested for
     /// [`Config::transfer_lifetime`](super::Config::transfer_lifetime), for
     /// [`Config::transfer_deadline`](super::Config::transfer_deadline) at most, and as long as there
     /// is room.
@@ -99,14 +100,25 @@ impl<P: Peer> Bodies<'_, P> {
     }
 
     /// A receiver of the body that is kept of this resource fetches no more of it: it has rejected the
-    /// notification. The body goes unless somebody else fetches it, too. It isn't watched any more: no
+    /// notification. The body goes unless somebody else fetches it, too, and asks for a block within a few
+    /// seconds (ACK_TIMEOUT * ACK_RANDOM_FACTOR, RFC 7252 §4.8). It isn't watched any more: no
     /// [`Event::BodyReleased`](super::Event::BodyReleased) follows.
     pub fn abandon(&mut self, now: Instant, peer: &P, resource: Resource) {
         let Some(peer) = self.layers.messages.find(peer) else {
             return;
         };
-        self.layers.blockwise.abandon_body(peer, resource);
+        self.layers.blockwise.abandon_body(now, peer, resource);
         let _ = self.layers.do_steps(now);
         self.layers.messages.release(peer);
+    }
+
+    /// The bodies that are kept in memory for a peer aren't served any more, such as after a change of what it
+    /// may read. A request for a block of one is passed to the application again, like one for a body for
+    /// which there was no room: with the same ETag the transfer goes on, with another one the answer is 4.08.
+    pub fn withdraw(&mut self, now: Instant, peer: &P) {
+        if let Some(peer) = self.layers.messages.find(peer) {
+            self.layers.blockwise.withdraw_bodies(peer);
+            let _ = self.layers.do_steps(now);
+        }
     }
 }

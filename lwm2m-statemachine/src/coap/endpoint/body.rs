@@ -1,6 +1,9 @@
 //! Identifiers of bodies that are transferred in blocks.
 
-use core::fmt;
+use core::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use crate::coap::{message_buf::MessageBuf, option::BlockOption};
 
@@ -76,7 +79,9 @@ impl From<(MessageBuf, Source)> for Outgoing {
 
 /// The resource that a request addresses. Requests for further blocks of a body are recognised by
 /// it. See [`NotifyOptions::resource`](crate::coap::NotifyOptions::resource).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// It is the same whatever block size the request asks for.
+#[derive(Clone, Copy)]
 pub struct Resource {
     pub(super) key: u64,
     /// The value of its Block2 option, or [`NO_BLOCK`]: the client wants blocks of this size.
@@ -87,6 +92,20 @@ impl fmt::Debug for Resource {
     /// Without the fingerprint, whose keys peers must not learn.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resource").finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Resource {}
+
+impl Hash for Resource {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
     }
 }
 

@@ -461,7 +461,8 @@ pub enum Event<P> {
         resource: Resource,
         /// Whether its last block was served. Otherwise why the other blocks can't be fetched: a
         /// newer body has [replaced](FailureReason::Superseded) it, no block was requested for too
-        /// long ([`Timeout`](FailureReason::Timeout)), or there was [no room](FailureReason::NoRoom).
+        /// long ([`Timeout`](FailureReason::Timeout)), there was [no room](FailureReason::NoRoom), or it was
+        /// [withdrawn](super::Bodies::withdraw) ([`Aborted`](FailureReason::Aborted)).
         result: Result<(), FailureReason>,
     },
     /// The rest of a body that was passed on block by block ([`Incoming::RequestBlock`]) will not

@@ -7,6 +7,7 @@ mod figures;
 mod hostile;
 mod notifying;
 mod parallel;
+mod readers;
 mod receiving;
 mod replacing;
 mod requesting;

@@ -17,20 +17,20 @@ use super::{
     support::{T0, block, body, config, observe},
 };
 
-const PEER: u32 = 1;
+pub(super) const PEER: u32 = 1;
 const OTHER: u32 = 2;
 
 /// A node with a resource that peers observe.
-struct Observed {
-    node: Node,
-    now: Instant,
+pub(super) struct Observed {
+    pub(super) node: Node,
+    pub(super) now: Instant,
     token: Token,
-    resource: Resource,
+    pub(super) resource: Resource,
     sequence: u32,
 }
 
 impl Observed {
-    fn new(configure: impl FnOnce(&mut Config)) -> Self {
+    pub(super) fn new(configure: impl FnOnce(&mut Config)) -> Self {
         let mut config = config(1, 64);
         configure(&mut config);
         let mut node = Node::new(config);
@@ -54,7 +54,7 @@ impl Observed {
         }
     }
 
-    fn notify(&mut self, body: &[u8]) {
+    pub(super) fn notify(&mut self, body: &[u8]) {
         self.sequence += 1;
         let mut message = MessageBuf::response(Code::CONTENT);
         message.observe(self.sequence).unwrap();
@@ -69,12 +69,12 @@ impl Observed {
         while self.node.poll_transmit().is_some() {}
     }
 
-    fn watch(&mut self) -> bool {
+    pub(super) fn watch(&mut self) -> bool {
         self.node.bodies().watch(&PEER, self.resource)
     }
 
     /// A block is asked for. The application would answer with this body.
-    fn get(&mut self, peer: u32, number: u32, body: &[u8]) -> String {
+    pub(super) fn get(&mut self, peer: u32, number: u32, body: &[u8]) -> String {
         let mut request = MessageBuf::request(Method::Get);
         request.uri_path("x").unwrap();
         request.block2(block(number, false, 64)).unwrap();
@@ -90,7 +90,7 @@ impl Observed {
     }
 
     /// How the body has ended, if it has.
-    fn released(&mut self) -> Option<Result<(), FailureReason>> {
+    pub(super) fn released(&mut self) -> Option<Result<(), FailureReason>> {
         let event = self.node.poll_event()?;
         let Event::BodyReleased {
             peer,
@@ -105,7 +105,7 @@ impl Observed {
         Some(result)
     }
 
-    fn wait(&mut self, seconds: u64) {
+    pub(super) fn wait(&mut self, seconds: u64) {
         self.now += Duration::from_secs(seconds);
         self.node.handle_timeout(self.now);
     }

@@ -150,6 +150,11 @@ impl Times {
         after(now, self.lifetime)
     }
 
+    /// When a peer has repeated a request to which it got no answer.
+    pub(super) fn repetition(&self, now: Instant) -> Instant {
+        after(now, self.silence.saturating_add(1))
+    }
+
     /// When a body that is held in memory must be complete, however regularly its blocks come.
     pub(super) fn whole(&self, begun: Instant) -> Instant {
         after(begun, self.deadline)

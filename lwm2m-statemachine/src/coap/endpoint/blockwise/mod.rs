@@ -249,8 +249,13 @@ impl BlockWise {
     }
 
     /// A receiver of the body of this resource fetches no more of it.
-    pub(super) fn abandon_body(&mut self, peer: PeerIndex, resource: Resource) {
-        self.serving.abandon(peer, resource, &mut self.steps);
+    pub(super) fn abandon_body(&mut self, now: Instant, peer: PeerIndex, resource: Resource) {
+        self.serving.abandon(now, peer, resource, &mut self.steps);
+    }
+
+    /// What is in memory for a peer isn't served any more.
+    pub(super) fn withdraw_bodies(&mut self, peer: PeerIndex) {
+        self.serving.withdraw(peer, &mut self.steps);
     }
 
     /// Allocates an id for a body that the application will supply.

@@ -3,7 +3,7 @@
 //! A body is rendered once. It is kept by peer and resource until its last block has been served,
 //! no block was requested for some time, or room is needed. Several transfers of one body, such as
 //! notifications to two observers of one resource, share it: it is kept until its last block has been
-//! served as often as they are. A newer body takes its place. Once a body is no longer kept, a GET
+//! served as often as they are, or until the others have been silent for some seconds after that. A newer body takes its place. Once a body is no longer kept, a GET
 //! for one of its blocks goes to the application again; other methods aren't executed again, and
 //! the answer is 4.08. The ETag, the application's or one made from the body, tells the client
 //! whether the body is still the same. If the endpoint knows that it has changed, the answer is
@@ -107,19 +107,26 @@ impl Serving {
     }
 
     /// A receiver of a body fetches no more of it: without another one it goes.
-    pub(super) fn abandon(&mut self, peer: PeerIndex, resource: Resource, steps: &mut Steps) {
+    pub(super) fn abandon(
+        &mut self,
+        now: Instant,
+        peer: PeerIndex,
+        resource: Resource,
+        steps: &mut Steps,
+    ) {
         let key = BodyKey::new(peer, resource.key);
-        self.bodies.unwatch(key);
-        if self.bodies.abandon(key) {
-            self.bodies.forget(key, ServingEnd::Unwanted, steps);
-        }
+        self.bodies.abandon(now, key, steps);
+    }
+
+    /// What is in memory for a peer isn't served any more: the application is asked for the next block.
+    pub(super) fn withdraw(&mut self, peer: PeerIndex, steps: &mut Steps) {
+        let end = ServingEnd::Aborted(Code::INTERNAL_SERVER_ERROR);
+        self.bodies.withdraw(peer, end, steps);
     }
 
     /// The first block of a body wasn't sent: its receiver requests no others.
     pub(super) fn not_sent(&mut self, key: BodyKey, steps: &mut Steps) {
-        if self.bodies.is_shared(key) {
-            self.bodies.abandon(key);
-        } else {
+        if !self.bodies.unshare(key) {
             self.forget(key, ServingEnd::NoRoom, steps);
         }
     }
@@ -252,7 +259,7 @@ impl Serving {
         match self.bodies.get(key).map(|kept| &kept.content) {
             Some(Content::Bytes(body)) => {
                 let body = body.clone();
-                self.serve_bytes(key, &body, block, steps)
+                self.serve_bytes(now, key, &body, block, steps)
             }
             Some(Content::Source(_)) => {
                 self.bodies.forget_waiters(key, is_known);
@@ -271,6 +278,7 @@ impl Serving {
     /// A block of a body that is kept in memory is requested.
     fn serve_bytes<'d>(
         &mut self,
+        now: Instant,
         key: BodyKey,
         body: &Bytes,
         block: BlockOption,
@@ -285,9 +293,7 @@ impl Serving {
             return RequestStep::AnswerWithBlock { block, message };
         }
         // The last answer is kept for duplicates like any other; the body is no longer needed.
-        if self.bodies.read_to_end(key, steps) {
-            self.bodies.forget(key, ServingEnd::Served, steps);
-        }
+        self.bodies.read_to_end(now, key, steps);
         RequestStep::Answer(message)
     }
 

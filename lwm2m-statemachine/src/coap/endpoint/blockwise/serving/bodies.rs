@@ -72,7 +72,7 @@ pub(super) struct ServedBody {
     readers: u32,
     /// Its place in the order.
     place: u64,
-    /// When it was first asked for, and last.
+    /// When its last transfer began, and when it was last asked for.
     begun: Instant,
     asked: Instant,
     deadline: Option<Instant>,
@@ -433,39 +433,51 @@ impl ServedBodies {
             return false;
         };
         body.readers = body.readers.saturating_add(1);
-        // Not `begun`: transfers that were given up would keep it for ever.
+        // Each transfer has its time. If no block is asked for, the body goes much earlier.
+        body.begun = now;
         self.prolong(now, key, later);
         true
     }
 
-    /// The last block of a body was served to one of its readers. Returns whether there are no others.
-    pub(super) fn read_to_end(&mut self, key: BodyKey, steps: &mut Steps) -> bool {
-        let Some(body) = self.bodies.get_mut(&key) else {
-            return true;
-        };
-        body.readers = body.readers.saturating_sub(1);
-        // Who watches it waits for one reader, not for all.
-        tell_released(key.peer, body.watched.take(), ServingEnd::Served, steps);
-        body.readers == 0
+    /// The last block of a body was served to one of its readers.
+    pub(super) fn read_to_end(&mut self, now: Instant, key: BodyKey, steps: &mut Steps) {
+        if let Some(body) = self.bodies.get_mut(&key) {
+            // Who watches it waits for one reader, not for all.
+            tell_released(key.peer, body.watched.take(), ServingEnd::Served, steps);
+        }
+        self.leave(now, key, ServingEnd::Served, steps);
     }
 
-    /// Whether a body has several readers.
-    pub(super) fn is_shared(&self, key: BodyKey) -> bool {
-        self.get(key).is_some_and(|body| body.readers > 1)
-    }
-
-    /// Whoever watched a body knows of its end.
-    pub(super) fn unwatch(&mut self, key: BodyKey) {
+    /// A reader of a body, who watched it, reads no more of it.
+    pub(super) fn abandon(&mut self, now: Instant, key: BodyKey, steps: &mut Steps) {
         if let Some(body) = self.bodies.get_mut(&key) {
             body.watched = None;
         }
+        self.leave(now, key, ServingEnd::Unwanted, steps);
     }
 
-    /// A reader of a body reads no more of it. Returns whether it was the last one.
-    pub(super) fn abandon(&mut self, key: BodyKey) -> bool {
-        self.bodies.get_mut(&key).is_some_and(|body| {
+    /// A body has one reader less, and goes with the last one. Who has begun again or has given up counts as
+    /// another reader, as requests for blocks don't tell. So the others are waited for only until they would
+    /// have repeated a request, unless they ask for a block.
+    fn leave(&mut self, now: Instant, key: BodyKey, end: ServingEnd, steps: &mut Steps) {
+        let Some(body) = self.bodies.get_mut(&key) else {
+            return;
+        };
+        body.readers = body.readers.saturating_sub(1);
+        if body.readers == 0 {
+            return self.forget(key, end, steps);
+        }
+        let soon = self.times.repetition(now);
+        let deadline = body.deadline.map_or(soon, |deadline| deadline.min(soon));
+        self.timers.set(key, &mut body.deadline, Some(deadline));
+    }
+
+    /// The last transfer of a body didn't begin. Returns whether there are others.
+    pub(super) fn unshare(&mut self, key: BodyKey) -> bool {
+        let shared = self.bodies.get_mut(&key).filter(|body| body.readers > 1);
+        shared.is_some_and(|body| {
             body.readers = body.readers.saturating_sub(1);
-            body.readers == 0
+            true
         })
     }
 
@@ -535,6 +547,17 @@ impl ServedBodies {
                 .iter()
                 .filter_map(|waiter| block_lost(key.peer, waiter.recipient, end));
             steps.extend(lost);
+        }
+    }
+
+    /// The bytes of all bodies in memory that are served to a peer go.
+    pub(super) fn withdraw(&mut self, peer: PeerIndex, end: ServingEnd, steps: &mut Steps) {
+        let in_memory = self
+            .of_peer(peer)
+            .filter(|(_, body)| matches!(body.content, Content::Bytes(_)));
+        let in_memory: Vec<_> = in_memory.map(|(key, _)| key).collect();
+        for key in in_memory {
+            self.let_bytes_go(key, end, steps);
         }
     }
 
@@ -647,7 +670,7 @@ impl ServedBodies {
     /// Releases the bytes of a body. Returns whether there was one.
     fn lighten(&mut self, busy_since: Instant, steps: &mut Steps) -> bool {
         let first = self.first_in(&self.heavy, busy_since);
-        first.is_some_and(|key| self.let_bytes_go(key, steps))
+        first.is_some_and(|key| self.let_bytes_go(key, ServingEnd::NoRoom, steps))
     }
 
     /// The same for this peer.
@@ -657,17 +680,17 @@ impl ServedBodies {
             .filter(|(_, body)| body.content.held() > 0);
         let first = heavy.min_by_key(|(_, body)| body.rank(busy_since));
         let first = first.map(|(key, _)| key);
-        first.is_some_and(|key| self.let_bytes_go(key, steps))
+        first.is_some_and(|key| self.let_bytes_go(key, ServingEnd::NoRoom, steps))
     }
 
-    fn let_bytes_go(&mut self, key: BodyKey, steps: &mut Steps) -> bool {
+    fn let_bytes_go(&mut self, key: BodyKey, end: ServingEnd, steps: &mut Steps) -> bool {
         let Some(body) = self.bodies.get_mut(&key) else {
             return false;
         };
         self.held.change(key.peer, body.content.held(), 0);
         self.heavy.remove(&body.order(key));
         body.content = Content::Gone;
-        tell_released(key.peer, body.watched.take(), ServingEnd::NoRoom, steps);
+        tell_released(key.peer, body.watched.take(), end, steps);
         true
     }
 }
