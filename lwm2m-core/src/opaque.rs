@@ -73,8 +73,12 @@ pub fn decode<S: Sink + ?Sized>(
     OpaqueFormat::decode(payload, scope, types, sink)
 }
 
-/// The sink that writes one opaque Resource or Resource Instance, or bytes of unknown type. A value of
-/// another data type is [`EncodeError::Value`](crate::codec::EncodeError::Value).
+/// The sink that writes one opaque Resource or Resource Instance, or bytes of unknown type.
+///
+/// It refuses a second value, a multiple Resource, and a scope whose path isn't that of a Resource
+/// ([`EncodeError::SingleValue`](crate::codec::EncodeError::SingleValue)), the time of a value
+/// ([`EncodeError::Time`](crate::codec::EncodeError::Time)), and a value of another data type
+/// ([`EncodeError::Value`](crate::codec::EncodeError::Value)).
 ///
 /// ```
 /// use lwm2m_core::{Path, Value, codec::{Content, Scope}, opaque};

@@ -115,8 +115,24 @@ pub fn decode<S: Sink + ?Sized>(
     TextFormat::decode(payload, scope, types, sink)
 }
 
-/// The sink that writes one Resource or Resource Instance as text. What has no text is
-/// [`EncodeError::Value`](crate::codec::EncodeError::Value).
+/// The sink that writes one Resource or Resource Instance as text (TS Appendix C).
+///
+/// It refuses a second value, a multiple Resource, and a scope whose path isn't that of a Resource
+/// ([`EncodeError::SingleValue`](crate::codec::EncodeError::SingleValue)), the time of a value
+/// ([`EncodeError::Time`](crate::codec::EncodeError::Time)), and what has no text
+/// ([`EncodeError::Value`](crate::codec::EncodeError::Value)).
+///
+/// ```
+/// use lwm2m_core::{Path, Value, codec::{Content, Scope}, text};
+///
+/// let lifetime: Path = "/1/0/1".parse()?;
+/// let content = Content::from_iter([(lifetime, Value::Integer(86_400))]);
+/// let mut payload = Vec::new();
+/// let mut encoder = text::Encoder::new(&mut payload, Scope::write(lifetime));
+/// content.push(&mut encoder).and_then(|()| encoder.finish()).unwrap();
+/// assert_eq!(payload, b"86400");
+/// # Ok::<(), lwm2m_core::PathError>(())
+/// ```
 pub type Encoder<'b> = single_value::Encoder<'b, TextFormat>;
 
 /// A value that was read from text. Only Opaque needs bytes of its own, so it won't grow.

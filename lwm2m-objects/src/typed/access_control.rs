@@ -11,6 +11,22 @@ use crate::{
 };
 
 /// An instance of the Access Control Object: the rights on an Object or an Object Instance.
+///
+/// ```
+/// use lwm2m_core::{AccessRights, InstanceId, ObjectId, ShortServerId};
+/// use lwm2m_objects::{Store, typed::AccessControl};
+///
+/// let [first, second] = [101, 102].map(|id| ShortServerId::new(id).unwrap());
+/// // The first server owns the Device, the second one may read and execute, all others may read.
+/// let device = AccessControl::on_instance(ObjectId::DEVICE, InstanceId::ZERO, first)
+///     .with(second, AccessRights::READ | AccessRights::EXECUTE)
+///     .with_default(AccessRights::READ);
+/// assert_eq!(device.rights_of(first), AccessControl::OWNER_RIGHTS);
+/// // The first server may create instances of Object 26241.
+/// let creators = AccessControl::on_object(ObjectId::new(26241)).with(first, AccessRights::CREATE);
+/// let ids = (0..).filter_map(InstanceId::new);
+/// let object = Store::of(ids.zip([device, creators]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AccessControl {
@@ -35,6 +51,43 @@ impl AccessControl {
     pub(crate) const DEFAULT: u16 = 0;
     pub(crate) const ACL: u16 = 2;
     pub(crate) const OWNER: u16 = 3;
+
+    /// On an Object Instance, with a server as its owner, and without rights of others (TS 7.3.1).
+    pub const fn on_instance(object: ObjectId, instance: InstanceId, owner: ShortServerId) -> Self {
+        Self {
+            target: AclTarget::Instance(object, instance),
+            acl: Vec::new(),
+            owner: owner.get(),
+        }
+    }
+
+    /// On an Object: who may create instances of it. Only the Bootstrap-Server may change that
+    /// (TS 7.3.1.2.1).
+    pub const fn on_object(object: ObjectId) -> Self {
+        Self {
+            target: AclTarget::Object(object),
+            acl: Vec::new(),
+            owner: Self::NOBODY,
+        }
+    }
+
+    /// Gives a server these rights, in place of others that it has here.
+    #[must_use]
+    pub fn with(self, server: ShortServerId, rights: AccessRights) -> Self {
+        self.giving(server.get(), rights)
+    }
+
+    /// Gives these rights to all servers without rights of their own here.
+    #[must_use]
+    pub fn with_default(self, rights: AccessRights) -> Self {
+        self.giving(Self::DEFAULT, rights)
+    }
+
+    fn giving(mut self, server: u16, rights: AccessRights) -> Self {
+        self.acl.retain(|(known, _)| *known != server);
+        self.acl.push((server, rights));
+        self
+    }
 
     /// The rights that this instance gives a server (TS 7.3.2.1, A to C).
     pub fn rights_of(&self, server: ShortServerId) -> AccessRights {

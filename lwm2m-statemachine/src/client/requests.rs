@@ -399,7 +399,7 @@ impl Requests {
             Operation::WriteAttributes => {
                 write_attributes(context, (server, account), path, request)
             }
-            Operation::Execute => self.run(context, (server, account), path, body),
+            Operation::Execute => self.execute_resource(context, (server, account), path, body),
             // Admission refuses all other operations.
             operation => Err(Refusal::NotOffered(operation)),
         }
@@ -430,7 +430,7 @@ impl Requests {
     }
 
     /// Execute (TS 5.4.5).
-    fn run(
+    fn execute_resource(
         &self,
         context: &mut Context<'_>,
         (server, account): (ShortServerId, AccountId),
@@ -589,7 +589,7 @@ impl Requests {
         let open = open.ok_or(DeferredError::NotOpen(id))?;
         let progress = result
             .map_err(Refusal::Application)
-            .and_then(|()| run(context, &open));
+            .and_then(|()| carry_out(context, &open));
         let (answer, effect) = match progress {
             Ok(Progress::Done(answer, effect)) => (answer, effect),
             Ok(Progress::Large(answer, read)) => {
@@ -648,8 +648,8 @@ impl Requests {
     }
 }
 
-/// Executes a deferred request. Its target and the rights on it may have changed meanwhile.
-fn run(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusal> {
+/// Carries out a deferred request. Its target and the rights on it may have changed meanwhile.
+fn carry_out(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusal> {
     let (server, path) = (open.server, open.path);
     match &open.kind {
         OpenKind::Execute(arguments) => {
