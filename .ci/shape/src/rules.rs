@@ -124,6 +124,9 @@ pub const ORDERS: &[Order] = &[
             &["parameters"],
             &["lease"],
             &["registration"],
+            &["step"],
+            &["advancing"],
+            &["events"],
         ],
     },
     Order {

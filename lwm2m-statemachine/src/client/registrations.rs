@@ -1,11 +1,14 @@
 //! The registrations of a Client, one for each account, and the connections that they are on
 //! (TS 5.3).
 
+mod advancing;
+mod events;
 mod lease;
 mod location;
 mod parameters;
 mod registration;
 mod retry;
+mod step;
 
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
@@ -13,8 +16,11 @@ use core::time::Duration;
 use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
-use self::registration::{Others, Outcome, Registration, Step};
 pub(super) use self::{parameters::ObjectList, retry::Retry};
+use self::{
+    registration::Registration,
+    step::{Others, Outcome, Step},
+};
 use super::{
     accounts::{self, Caller, DigestKey},
     config::Identity,

@@ -1,0 +1,260 @@
+//! The next step of a registration: to connect, to register, to update, or to leave (TS 5.3).
+
+use core::time::Duration;
+
+use lwm2m_core::{Instant, Method};
+
+use super::{
+    super::event::{AccountRole, ConnectionId, FailureKind, RegistrationFailure},
+    lease::Lease,
+    parameters::Parameters,
+    registration::{Exchange, Kind, Link, Registration},
+    step::{Outcome, Step},
+};
+use crate::coap::RequestId;
+
+impl Registration {
+    /// Takes the next step.
+    pub(super) fn advance(&mut self, step: &mut Step<'_>) {
+        self.end_lifetime(step);
+        if self.is_leaving || !self.is_wanted(step.is_started) {
+            self.leave(step);
+        }
+        if self.may_go_on(step) {
+            self.go_on(step);
+        }
+    }
+
+    /// Whether the registration is wanted now, and can be had.
+    pub(super) const fn may_go_on(&self, step: &Step<'_>) -> bool {
+        self.is_wanted(step.is_started) && !self.is_leaving && !self.is_offline
+    }
+}
+
+/// The steps.
+impl Registration {
+    /// The lifetime is over: what follows is a Register, and nothing is sent before it (TS 5.3). A connection that
+    /// is up isn't waited for, but the server is, if it has said when it can be asked (RFC 7252 §5.9.3.4).
+    fn end_lifetime(&mut self, step: &mut Step<'_>) {
+        if !self.has_expired(step.now) {
+            return;
+        }
+        let reason = RegistrationFailure::Expired;
+        if self.lease.take().is_none() {
+            self.ended = None;
+            if let Some(exchange) = self.exchange.take() {
+                step.endpoint.cancel(step.now, exchange.request);
+            }
+            step.outcomes.push(Outcome::DeregisterFailed(reason));
+            return;
+        }
+        self.abandon(step);
+        if matches!(self.link, Link::Up(_)) {
+            self.attempts.end_wait();
+        }
+        let next = self.attempts.next();
+        let next = next.map_or(step.now, |next| next.max(step.now));
+        step.outcomes.push(Outcome::Failed {
+            reason,
+            retry: self.may_go_on(step).then_some(next),
+        });
+    }
+
+    /// Ends the registration with a De-register (TS 5.3.3), then the connection.
+    fn leave(&mut self, step: &mut Step<'_>) {
+        match self.exchange.as_ref().map(|exchange| &exchange.kind) {
+            // The server may have accepted it, so its answer is waited for.
+            Some(Kind::Register(_) | Kind::Deregister(_)) => return,
+            Some(Kind::Update(_)) => self.abandon(step),
+            None => {}
+        }
+        if let Some(lease) = self.lease.take().or(self.ended.take()) {
+            self.is_leaving = true;
+            match self.end(step, lease) {
+                None => return,
+                Some(outcome) => step.outcomes.push(outcome),
+            }
+        }
+        self.is_leaving = false;
+        self.attempts.forget_failures();
+        self.close(step);
+        // A server without a registration is not served, however it comes.
+        if self.account.role != AccountRole::BootstrapServer {
+            self.close_inbound(step);
+        }
+    }
+
+    /// Ends the registration at its server; returns what has become of it, if that is clear already.
+    ///
+    /// A server that knows the device by its name has one registration for all its accounts there, whose
+    /// location is the same. So a Register that is under way is waited for, and if it has taken the place of
+    /// this registration (TS 5.3.1), a De-register would end the new one.
+    fn end(&mut self, step: &mut Step<'_>, lease: Lease) -> Option<Outcome> {
+        let reason = RegistrationFailure::Disconnected;
+        let connection = match self.link {
+            Link::Up(connection) if !self.is_offline => connection,
+            _ => return Some(Outcome::DeregisterFailed(reason)),
+        };
+        if step.is_registering_at(&connection.access) {
+            self.ended = Some(lease);
+            return None;
+        }
+        if step.is_held_at(&connection.access, &lease.location) {
+            return Some(Outcome::Deregistered);
+        }
+        let message = lease.location.request(Method::Delete);
+        let message = message.map_err(|_| RegistrationFailure::NoLocation);
+        match message.and_then(|message| step.request(connection.id, message)) {
+            Ok(request) => {
+                self.begin(step, request, Kind::Deregister(lease.expires));
+                None
+            }
+            Err(reason) => Some(Outcome::DeregisterFailed(reason)),
+        }
+    }
+
+    /// Connects, registers, or updates the registration.
+    fn go_on(&mut self, step: &mut Step<'_>) {
+        if self.exchange.is_some() || self.attempts.waits(step.now) || self.is_held(step) {
+            return;
+        }
+        match self.link {
+            Link::None => step.outcomes.push(Outcome::Connect),
+            Link::Asked(_) => {}
+            Link::Up(connection) if self.lease.is_none() => self.register(step, connection.id),
+            Link::Up(connection) => self.update_if_due(step, connection.id),
+        }
+    }
+
+    /// Whether a Register has to wait for the end of another registration at its server, which the server
+    /// might take for the end of the new one.
+    fn is_held(&self, step: &Step<'_>) -> bool {
+        let own = self.account.access.filter(|_| self.lease.is_none());
+        own.is_some_and(|own| step.is_ending_at(&own))
+    }
+
+    /// Sends the Register (TS 8.2.4).
+    fn register(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+        let parameters = self.parameters(step).ok_or(RegistrationFailure::Unusable);
+        let sent = parameters.and_then(|parameters| {
+            let message = parameters.register(step.identity);
+            let message = message.map_err(|_| RegistrationFailure::Unusable)?;
+            Ok((step.request(connection, message)?, parameters))
+        });
+        match sent {
+            Ok((request, parameters)) => self.begin(step, request, Kind::Register(parameters)),
+            Err(reason) => self.fail(step, reason, Duration::ZERO),
+        }
+    }
+
+    /// Sends an Update if the lifetime asks for one, or someone did, or if something that the server
+    /// knows has changed (TS 5.3.2).
+    fn update_if_due(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+        let Some(lease) = &mut self.lease else {
+            return;
+        };
+        let is_due = lease.update_asked || lease.update_at() <= step.now;
+        let is_stale = core::mem::take(&mut lease.is_stale);
+        if !is_due && !is_stale {
+            return;
+        }
+        let parameters = self.parameters(step);
+        let Some(lease) = &mut self.lease else {
+            return;
+        };
+        let has_changed = parameters.as_ref().is_some_and(|now| *now != lease.known);
+        if !is_due && !has_changed {
+            return;
+        }
+        let parameters = parameters.unwrap_or_else(|| lease.known.clone());
+        let message = parameters.update(lease.to_tell(&parameters), &lease.location);
+        let message = message.map_err(|_| RegistrationFailure::Unusable);
+        match message.and_then(|message| step.request(connection, message)) {
+            Ok(request) => {
+                lease.update_asked = false;
+                lease.tells(&parameters, step.now);
+                self.begin(step, request, Kind::Update(parameters));
+            }
+            Err(reason) => self.fail(step, reason, Duration::ZERO),
+        }
+    }
+}
+
+/// What steps and events have in common.
+impl Registration {
+    /// Waits before the next attempt, and tells why.
+    pub(super) fn fail(
+        &mut self,
+        step: &mut Step<'_>,
+        reason: RegistrationFailure,
+        at_least: Duration,
+    ) {
+        let goes_on = self.may_go_on(step);
+        let retry = goes_on.then(|| self.wait(step, reason, at_least));
+        step.outcomes.push(Outcome::Failed { reason, retry });
+    }
+
+    /// Waits before the next attempt, longer with each failure in a row. An Update is sent again then,
+    /// even if nothing has changed.
+    pub(super) fn wait(
+        &mut self,
+        step: &mut Step<'_>,
+        reason: RegistrationFailure,
+        at_least: Duration,
+    ) -> Instant {
+        if let Some(lease) = &mut self.lease {
+            lease.update_asked = true;
+        }
+        let is_refused = reason.kind() == FailureKind::Refused;
+        self.attempts
+            .fail(step.now, step.retry, is_refused, at_least)
+    }
+
+    pub(super) fn begin(&mut self, step: &Step<'_>, request: RequestId, kind: Kind) {
+        self.exchange = Some(Exchange {
+            request,
+            sent: step.now,
+            kind,
+        });
+    }
+
+    /// Gives up a Register or an Update that is under way.
+    pub(super) fn abandon(&mut self, step: &mut Step<'_>) {
+        let gives_up = |exchange: &mut Exchange| !matches!(exchange.kind, Kind::Deregister(_));
+        if let Some(exchange) = self.exchange.take_if(gives_up) {
+            step.endpoint.cancel(step.now, exchange.request);
+        }
+    }
+
+    /// What the server should know.
+    pub(super) fn parameters(&self, step: &mut Step<'_>) -> Option<Parameters> {
+        let instance = self.account.server_instance?;
+        Parameters::of(step.tree, instance, step.identity, step.list)
+    }
+
+    /// The link is back, or will be: the server hears an Update before notifications (TS 8.3).
+    pub(super) fn ask_update(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.update_asked = true;
+        }
+    }
+
+    pub(super) fn unconfirm(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.is_confirmed = false;
+            lease.update_asked = true;
+        }
+    }
+
+    pub(super) fn close(&mut self, step: &mut Step<'_>) {
+        if let Some(connection) = self.connection() {
+            self.link = Link::None;
+            step.outcomes.push(Outcome::Disconnect(connection));
+        }
+    }
+
+    pub(super) fn close_inbound(&mut self, step: &mut Step<'_>) {
+        let connection = self.inbound.take();
+        step.outcomes.extend(connection.map(Outcome::Disconnect));
+    }
+}

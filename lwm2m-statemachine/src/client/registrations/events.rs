@@ -1,0 +1,294 @@
+//! What happens to a registration. Each event ends with the [next step](Registration::advance).
+
+use alloc::string::ToString as _;
+use core::time::Duration;
+
+use lwm2m_core::{Code, Instant};
+
+use super::{
+    super::{
+        accounts::Account,
+        connection::Session,
+        event::{ConnectionId, RegistrationFailure},
+    },
+    lease::Lease,
+    location::Location,
+    parameters::Parameters,
+    registration::{Connection, Kind, Link, Registration},
+    retry::Attempts,
+    step::{Outcome, Step},
+};
+use crate::coap::MessageRef;
+
+impl Registration {
+    /// The tree says something else of the account; `None` if it is no longer there.
+    ///
+    /// Where the server is another one, the registration ends first. Where it is the same at another
+    /// URI, or with other keys, a new connection follows, and a Register on it (TS 5.2.5). Else there
+    /// may be something to tell the server (TS 5.3.2). If the server `has_moved` to another account, the
+    /// Register there takes the place of this registration (TS 5.3.1), and nothing ends it before.
+    pub(super) fn assign(
+        &mut self,
+        step: &mut Step<'_>,
+        account: Option<Account>,
+        has_moved: bool,
+    ) {
+        self.is_gone = account.is_none();
+        if has_moved {
+            self.abandon(step);
+            self.lease = None;
+            self.ended = None;
+        }
+        let Some(account) = account else {
+            self.close_inbound(step);
+            return self.advance(step);
+        };
+        let has_other_access = account.access != self.account.access;
+        let has_other_role = account.role != self.account.role;
+        self.is_leaving |= has_other_role;
+        self.account = account;
+        if has_other_access || has_other_role {
+            self.close_inbound(step);
+        }
+        if has_other_access {
+            self.attempts = Attempts::default();
+            if self.is_usable() && !self.is_leaving {
+                self.abandon(step);
+                self.lease = None;
+                self.close(step);
+            }
+        }
+        self.refresh(step);
+    }
+
+    /// The application wants registrations now: the next attempt isn't waited for.
+    pub(super) fn start(&mut self, step: &mut Step<'_>) {
+        self.attempts.end_wait();
+        self.advance(step);
+    }
+
+    /// A connection with this name is being asked for. Only after [`Outcome::Connect`].
+    pub(super) fn connecting(&mut self, id: ConnectionId) {
+        if let Some(access) = self.account.access {
+            self.link = Link::Asked(Connection { id, access });
+        }
+    }
+
+    /// The connection is up.
+    pub(super) fn connected(&mut self, step: &mut Step<'_>, id: ConnectionId, session: Session) {
+        let Link::Asked(connection) = self.link else {
+            return;
+        };
+        if connection.id != id {
+            return;
+        }
+        self.link = Link::Up(connection);
+        self.attempts.end_wait();
+        let last = self.last.replace(connection);
+        // A copy of a request that was received on the last connection isn't run again (RFC 7252 §4.5).
+        // In a new DTLS session there are none.
+        if let Some(last) = last
+            && last.access == connection.access
+            && (session == Session::Resumed || last.access.is_open)
+        {
+            step.endpoint.rename_peer(&last.id, id);
+        }
+        match session {
+            Session::New => self.lease = None,
+            Session::Resumed => self.ask_update(),
+        }
+        self.advance(step);
+    }
+
+    /// The address that the server sees has changed.
+    pub(super) fn address_changed(&mut self, step: &mut Step<'_>, id: ConnectionId) {
+        match self.link {
+            Link::Up(connection) if connection.id == id => {
+                if connection.access.is_open {
+                    self.abandon(step);
+                    self.lease = None;
+                } else {
+                    self.ask_update();
+                }
+                self.attempts.end_wait();
+                self.advance(step);
+            }
+            _ => {}
+        }
+    }
+
+    /// A connection is lost, or could not be made.
+    pub(super) fn disconnected(&mut self, step: &mut Step<'_>, id: ConnectionId) {
+        if self.inbound == Some(id) {
+            self.inbound = None;
+            return;
+        }
+        if self.connection() != Some(id) {
+            return;
+        }
+        self.link = Link::None;
+        let reason = RegistrationFailure::Disconnected;
+        match self.exchange.take().map(|exchange| exchange.kind) {
+            Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
+            // The registration goes on, and the application knows of the connection.
+            None if self.lease.is_some() => {
+                self.wait(step, reason, Duration::ZERO);
+            }
+            // What follows tells of it.
+            None if self.ended.is_some() => {}
+            _ => self.fail(step, reason, Duration::ZERO),
+        }
+        self.unconfirm();
+        self.advance(step);
+    }
+
+    /// The application has no network for a while.
+    pub(super) fn go_offline(&mut self, step: &mut Step<'_>) {
+        self.is_offline = true;
+        let exchange = self.exchange.take();
+        if let Some(Kind::Deregister(_)) = exchange.map(|exchange| exchange.kind) {
+            let reason = RegistrationFailure::Disconnected;
+            step.outcomes.push(Outcome::DeregisterFailed(reason));
+        }
+        self.unconfirm();
+        self.advance(step);
+    }
+
+    /// The application has a network again.
+    pub(super) fn go_online(&mut self, step: &mut Step<'_>) {
+        self.is_offline = false;
+        self.attempts.forget_failures();
+        self.ask_update();
+        self.advance(step);
+    }
+
+    /// The registration is given up; the server isn't told.
+    pub(super) fn forget(&mut self, step: &mut Step<'_>) {
+        self.abandon(step);
+        self.lease = None;
+        self.ended = None;
+        self.close_inbound(step);
+        self.advance(step);
+    }
+
+    /// The other side has begun a connection, which replaces an earlier one.
+    pub(super) fn take_inbound(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+        self.close_inbound(step);
+        self.inbound = Some(connection);
+    }
+
+    /// An Update is asked for, even if nothing has changed.
+    pub(super) fn update(&mut self, step: &mut Step<'_>) {
+        if let Some(lease) = &mut self.lease {
+            lease.update_asked = true;
+            self.attempts.end_wait();
+        }
+        self.advance(step);
+    }
+
+    /// Something may have changed that the server should know (TS 5.3.2).
+    pub(super) fn refresh(&mut self, step: &mut Step<'_>) {
+        if let Some(lease) = &mut self.lease {
+            lease.is_stale = true;
+        }
+        self.advance(step);
+    }
+
+    /// The answer to a request that this registration [`owns`](Self::owns).
+    pub(super) fn answered(&mut self, step: &mut Step<'_>, response: &MessageRef<'_>) {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        let sent = exchange.sent;
+        match exchange.kind {
+            Kind::Register(known) => self.registered(step, known, sent, response),
+            Kind::Update(known) => self.updated(step, known, sent, response),
+            Kind::Deregister(_) => step.outcomes.push(match response.code() {
+                // 4.04: there is no such registration, which is what was asked for.
+                Code::DELETED | Code::NOT_FOUND => Outcome::Deregistered,
+                code => Outcome::DeregisterFailed(RegistrationFailure::Refused(code)),
+            }),
+        }
+        self.advance(step);
+    }
+
+    /// A request that this registration [`owns`](Self::owns) got no answer.
+    pub(super) fn unanswered(&mut self, step: &mut Step<'_>, reason: RegistrationFailure) {
+        match self.exchange.take().map(|exchange| exchange.kind) {
+            None => return,
+            Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
+            // Whatever became of an Update, the registration stands for its lifetime.
+            Some(Kind::Register(_) | Kind::Update(_)) => self.fail(step, reason, Duration::ZERO),
+        }
+        self.advance(step);
+    }
+}
+
+/// What an answer says.
+impl Registration {
+    fn registered(
+        &mut self,
+        step: &mut Step<'_>,
+        known: Parameters,
+        sent: Instant,
+        response: &MessageRef<'_>,
+    ) {
+        let location = match response.code() {
+            Code::CREATED => Location::of(response),
+            code => Err(RegistrationFailure::Refused(code)),
+        };
+        match location {
+            Ok(location) => {
+                self.attempts = Attempts::default();
+                let path = location.to_string();
+                let wait = step.max_transmit_wait;
+                self.lease = Some(Lease::new(location, known, sent, wait));
+                step.outcomes.push(Outcome::Registered { location: path });
+            }
+            Err(reason) => self.fail(step, reason, retry_after(response)),
+        }
+    }
+
+    fn updated(
+        &mut self,
+        step: &mut Step<'_>,
+        known: Parameters,
+        sent: Instant,
+        response: &MessageRef<'_>,
+    ) {
+        let reason = RegistrationFailure::Refused(response.code());
+        match (response.code(), &mut self.lease) {
+            (Code::CHANGED, Some(lease)) => {
+                self.attempts = Attempts::default();
+                let has_sms = known.has_sms();
+                lease.prolong(known, sent, step.max_transmit_wait);
+                step.outcomes.push(Outcome::Updated);
+                if !has_sms {
+                    self.close_inbound(step);
+                }
+            }
+            // The server does not know the registration: register anew, at once (TS 8.5).
+            (Code::BAD_REQUEST | Code::NOT_FOUND, _) => {
+                self.lease = None;
+                let retry = self.is_wanted(step.is_started).then_some(step.now);
+                step.outcomes.push(Outcome::Failed { reason, retry });
+            }
+            (code, _) => {
+                // The server can't do it now, or the registration is worth nothing.
+                if code.class() != 5 {
+                    self.lease = None;
+                }
+                self.fail(step, reason, retry_after(response));
+            }
+        }
+    }
+}
+
+/// For how long a server wants no further request (RFC 7252 §5.9.3.4).
+fn retry_after(response: &MessageRef<'_>) -> Duration {
+    if response.code() == Code::SERVICE_UNAVAILABLE {
+        Duration::from_secs(response.max_age().into())
+    } else {
+        Duration::ZERO
+    }
+}
