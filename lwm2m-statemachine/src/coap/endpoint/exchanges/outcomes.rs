@@ -35,8 +35,12 @@ impl Exchanges {
     ) -> Result<Option<Incoming<'static>>, DatagramError> {
         match owner {
             IdOwner::Transmission(key) => {
-                let acknowledged = below.messages.acknowledged(now, key);
-                let transmission = acknowledged.ok_or(DatagramError::Unmatched)?;
+                let messages = &mut *below.messages;
+                let sent = messages.transmission(key);
+                // Acknowledgements of non-confirmable messages are ignored (RFC 7252 §4.3).
+                let is_confirmable = sent.is_some_and(Transmission::is_confirmable);
+                let acknowledged = is_confirmable.then(|| messages.end_transmission(now, key));
+                let transmission = acknowledged.flatten().ok_or(DatagramError::Unmatched)?;
                 Ok(self.transmission_acknowledged(now, below, peer, transmission))
             }
             // It was sent once, and the wait for its response has already started.

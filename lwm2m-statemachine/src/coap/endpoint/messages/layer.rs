@@ -410,13 +410,6 @@ impl<P: Peer> Messages<P> {
         self.sender.end(now, key)
     }
 
-    /// Ends a confirmable transmission that was acknowledged. Acknowledgements of non-confirmable
-    /// messages are ignored (RFC 7252 §4.3).
-    pub(crate) fn acknowledged(&mut self, now: Instant, key: Key) -> Option<Transmission> {
-        let is_confirmable = self.transmission(key)?.is_confirmable();
-        is_confirmable.then(|| self.sender.end(now, key)).flatten()
-    }
-
     /// The oldest transmission to this peer.
     pub(crate) fn oldest_transmission(&self, peer: PeerIndex) -> Option<Key> {
         self.sender.oldest(peer)

@@ -103,7 +103,7 @@ fn the_next_message_has_its_turn_when_the_one_before_is_acknowledged() {
     let IdOwner::Transmission(key) = owner else {
         panic!("{owner:?}");
     };
-    let ended = layer.acknowledged(T0, key).unwrap();
+    let ended = layer.end_transmission(T0, key).unwrap();
     assert_eq!(ended.purpose, Purpose::Request(requests[0]));
     assert!(layer.id_owner(&"peer", message_id).is_err());
     let second = sent(&mut layer);

@@ -47,7 +47,7 @@ impl Transmission {
         self.sent == 0
     }
 
-    pub(super) fn is_confirmable(&self) -> bool {
+    pub(crate) fn is_confirmable(&self) -> bool {
         self.kind == MessageType::Confirmable
     }
 
