@@ -132,7 +132,14 @@ pub const ORDERS: &[Order] = &[
     Order {
         krate: "lwm2m-statemachine",
         within: "client::requests",
-        layers: &[&["admission", "commits", "large", "streams"], &["deferred"]],
+        layers: &[
+            &["admission", "commits", "large", "streams"],
+            &["deferred"],
+            &["parts"],
+            &["operations"],
+            &["blocks"],
+            &["serving", "answering"],
+        ],
     },
     Order {
         krate: "lwm2m-statemachine",
