@@ -14,16 +14,20 @@
 
 mod blocks;
 mod bodies;
+mod body;
+mod readers;
+mod room;
 
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use lwm2m_core::{Code, Instant};
 
-pub(in crate::coap::endpoint) use self::{blocks::may_be_split, bodies::ServingEnd};
+pub(in crate::coap::endpoint) use self::{blocks::may_be_split, body::ServingEnd};
 use self::{
     blocks::{block_of, etag_from, etag_of, observe_of, supplied_message},
-    bodies::{Content, Recipient, ServedBodies, ServedBody, SuppliedBody, Waiter},
+    bodies::ServedBodies,
+    body::{Content, Recipient, ServedBody, SuppliedBody, Waiter},
 };
 use super::{
     limits::{Room, SMALLEST, Sizes, Times, block_at},

@@ -10,7 +10,7 @@ use super::{
         message::{self, BlockOptions},
         step::SuppliedBlock,
     },
-    bodies::{Recipient, Waiter},
+    body::{Recipient, Waiter},
 };
 use crate::coap::{
     message_buf::MessageBuf,
