@@ -122,7 +122,7 @@ pub const ORDERS: &[Order] = &[
         layers: &[
             &["location", "retry"],
             &["parameters"],
-            &["lease"],
+            &["lease", "context"],
             &["registration"],
             &["step"],
             &["advancing"],

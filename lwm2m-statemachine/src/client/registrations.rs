@@ -2,6 +2,7 @@
 //! (TS 5.3).
 
 mod advancing;
+mod context;
 mod events;
 mod lease;
 mod location;
@@ -11,19 +12,21 @@ mod retry;
 mod step;
 
 use alloc::{collections::VecDeque, vec::Vec};
-use core::time::Duration;
 
 use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
-pub(super) use self::{parameters::ObjectList, retry::Retry};
+pub(super) use self::{
+    context::{Context, Report, Terms},
+    parameters::ObjectList,
+    retry::Retry,
+};
 use self::{
     registration::Registration,
     step::{Others, Outcome, Step},
 };
 use super::{
-    accounts::{self, Caller, DigestKey},
-    config::Identity,
+    accounts::{self, Caller},
     connection::{Inbound, InboundRefusal, Session},
     event::{
         AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure,
@@ -31,7 +34,7 @@ use super::{
     },
     timers::{Timer, Timers},
 };
-use crate::coap::{Endpoint, MessageRef, RequestId};
+use crate::coap::{MessageRef, RequestId};
 
 /// Registration Update Trigger of the Server Object (TS E.2).
 const UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
@@ -55,42 +58,6 @@ pub(super) struct Registrations {
     /// Whether something has come to its end that others may have waited for.
     has_ended: bool,
     reports: VecDeque<Report>,
-}
-
-/// What is the same for all registrations.
-#[derive(Debug)]
-pub(super) struct Terms {
-    pub(super) identity: Identity,
-    pub(super) max_transmit_wait: Duration,
-    pub(super) retry: Retry,
-    pub(super) digest_key: DigestKey,
-}
-
-/// What registrations need for a step.
-pub(super) struct Context<'c> {
-    pub(super) now: Instant,
-    pub(super) tree: &'c ObjectTree,
-    pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
-    pub(super) timers: &'c mut Timers,
-    pub(super) list: ObjectList,
-}
-
-/// What registrations ask of the Client.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "few, and taken out at once")]
-pub(super) enum Report {
-    /// The registration has ended, and with it the server's observations and deferred requests.
-    Ended(AccountId),
-    /// The registration lives on without a connection: the server can't be notified.
-    Offline(AccountId),
-    /// The server can be notified again, after a time without a connection.
-    Online(AccountId),
-    /// Tell the application.
-    Tell(ClientEvent),
-    /// The connection is no longer needed.
-    Close(ConnectionId),
-    /// Nothing is sent on the connection for a while. What is under way on it ends.
-    Rest(ConnectionId),
 }
 
 impl Registrations {

@@ -1,0 +1,54 @@
+//! What registrations need, and what they ask for.
+
+use core::time::Duration;
+
+use lwm2m_core::Instant;
+use lwm2m_objects::ObjectTree;
+
+use super::{
+    super::{
+        accounts::DigestKey,
+        config::Identity,
+        event::{AccountId, ClientEvent, ConnectionId},
+        timers::Timers,
+    },
+    parameters::ObjectList,
+    retry::Retry,
+};
+use crate::coap::Endpoint;
+
+/// What is the same for all registrations.
+#[derive(Debug)]
+pub(in crate::client) struct Terms {
+    pub(in crate::client) identity: Identity,
+    pub(in crate::client) max_transmit_wait: Duration,
+    pub(in crate::client) retry: Retry,
+    pub(in crate::client) digest_key: DigestKey,
+}
+
+/// What registrations need for a step.
+pub(in crate::client) struct Context<'c> {
+    pub(in crate::client) now: Instant,
+    pub(in crate::client) tree: &'c ObjectTree,
+    pub(in crate::client) endpoint: &'c mut Endpoint<ConnectionId>,
+    pub(in crate::client) timers: &'c mut Timers,
+    pub(in crate::client) list: ObjectList,
+}
+
+/// What registrations ask of the Client.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few, and taken out at once")]
+pub(in crate::client) enum Report {
+    /// The registration has ended, and with it the server's observations and deferred requests.
+    Ended(AccountId),
+    /// The registration lives on without a connection: the server can't be notified.
+    Offline(AccountId),
+    /// The server can be notified again, after a time without a connection.
+    Online(AccountId),
+    /// Tell the application.
+    Tell(ClientEvent),
+    /// The connection is no longer needed.
+    Close(ConnectionId),
+    /// Nothing is sent on the connection for a while. What is under way on it ends.
+    Rest(ConnectionId),
+}
