@@ -96,6 +96,8 @@ struct Good {
     query: &'static str,
     format: ContentFormat,
     accept: Option<ContentFormat>,
+    /// The number of the block that it asks for.
+    block: Option<u32>,
     payload: &'static [u8],
 }
 
@@ -107,6 +109,7 @@ const fn good(method: Method, path: &'static str, payload: &'static [u8]) -> Goo
         query: "",
         format: ContentFormat::TLV,
         accept: None,
+        block: None,
         payload,
     }
 }
@@ -156,6 +159,13 @@ impl Good {
         }
     }
 
+    const fn block(self, number: u32) -> Self {
+        Self {
+            block: Some(number),
+            ..self
+        }
+    }
+
     const fn in_format(self, format: ContentFormat) -> Self {
         Self { format, ..self }
     }
@@ -173,7 +183,7 @@ const THIRD_THING: &[u8] = &[0x06, 3, 0xc4, 1, 0x5a, 0xff, 0xff, 0xff];
 const HALF_GOOD: &[u8] = &[0xc4, 1, 0x5a, 0xff, 0xff, 0xff, 0xc1, 9, 1];
 
 /// Requests that make sense. Those to the second Thing are the first server's.
-const GOOD: [Good; 80] = [
+const GOOD: [Good; 83] = [
     observe("/3/0/9"),
     observe("/26241/0/1"),
     observe("/26241/0"),
@@ -264,6 +274,10 @@ const GOOD: [Good; 80] = [
     get("/26241/0/0").to(ContentFormat::LINK_FORMAT),
     get("/3/0").to(ContentFormat::LINK_FORMAT),
     get("/26241/0/5"),
+    // What is read piece by piece.
+    get("/26243/0/0").block(0),
+    get("/26243/0/0").block(1),
+    get("/26243/0/0").to(ContentFormat::OPAQUE).block(3),
 ];
 
 /// A request that makes sense: which one, and the operation's number if it has one.
@@ -306,6 +320,10 @@ impl Chosen {
         }
         if let Some(accept) = good.accept {
             message.accept(accept).ok()?;
+        }
+        if let Some(number) = good.block {
+            let block = BlockOption::new(number, false, 64)?;
+            message.block2(block).ok()?;
         }
         message.payload(&numbers::fill(good.payload, number));
         Some(())

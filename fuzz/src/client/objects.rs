@@ -1,11 +1,13 @@
 //! What the Client has, and who may do what with it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use lwm2m_core::{
-    AccessRights, DataType, InstanceId, Instant, ObjectId, Path, ShortServerId, Value,
+    AccessRights, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
 };
 use lwm2m_objects::{
-    Answer, Change, ConnectivityStatisticsObject, DeviceObject, ObjectDefinition, ObjectTree,
-    Operations, ResourceDefinition, Store,
+    Answer, Change, ConnectivityStatisticsObject, DeviceObject, InstanceSink, LargeValue, Object,
+    ObjectDefinition, ObjectTree, Operations, ReadError, ResourceDefinition, ResourceSink, Store,
     firmware::{self, FirmwareUpdateObject},
     software::{self, Numbering, SoftwareManagementObject},
     typed::{self, AccessControl, AclTarget, FirmwareUpdate, SmsSecurity},
@@ -45,6 +47,60 @@ static RESOURCES: [ResourceDefinition; 6] = [
 ];
 static DEFINITION: ObjectDefinition =
     ObjectDefinition::new(THING, "Thing", "urn:oma:lwm2m:x:26241", &RESOURCES).multiple();
+
+/// A value that is read from its Object piece by piece. Another version of it is there after some of them.
+#[derive(Default)]
+struct Log(AtomicU64);
+
+const LOG: ObjectId = ObjectId::new(26_243);
+const LOG_LENGTH: usize = 200;
+const READS_OF_A_VERSION: u64 = 20;
+
+static LOG_RESOURCES: [ResourceDefinition; 1] =
+    [ResourceDefinition::new(0, "Log", Operations::Read, DataType::Opaque).mandatory()];
+static LOG_DEFINITION: ObjectDefinition =
+    ObjectDefinition::new(LOG, "Log", "urn:oma:lwm2m:x:26243", &LOG_RESOURCES);
+
+impl Object for Log {
+    fn definition(&self) -> &ObjectDefinition {
+        &LOG_DEFINITION
+    }
+
+    fn read(
+        &self,
+        _: InstanceId,
+        _: ResourceId,
+        _: &mut ResourceSink<'_>,
+    ) -> Result<(), ReadError> {
+        Err(ReadError::Unavailable)
+    }
+
+    fn read_instance(&self, _: InstanceId, _: &mut InstanceSink<'_>) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    fn large(&self, _: InstanceId, _: ResourceId) -> Option<LargeValue> {
+        Some(LargeValue {
+            length: LOG_LENGTH,
+            version: self.0.load(Ordering::Relaxed) / READS_OF_A_VERSION,
+        })
+    }
+
+    fn read_piece(
+        &self,
+        _: InstanceId,
+        _: ResourceId,
+        offset: usize,
+        piece: &mut [u8],
+    ) -> Result<(), ReadError> {
+        assert!(offset + piece.len() <= LOG_LENGTH, "beyond the end");
+        self.0.fetch_add(1, Ordering::Relaxed);
+        piece.fill(b'l');
+        Ok(())
+    }
+
+    fn apply(&mut self, _: &[Change]) {}
+}
 
 pub(super) fn instance(id: u16) -> InstanceId {
     InstanceId::new(id).expect("an Object Instance ID")
@@ -90,6 +146,7 @@ pub(super) fn tree(kind: Kind, now: Instant) -> ObjectTree {
     tree.add(ConnectivityStatisticsObject::new(statistics));
     tree.add(software(kind));
     tree.add(things(0));
+    tree.add(Log::default());
     if kind.has_left_factory() {
         tree.leave_factory();
     }
@@ -189,7 +246,8 @@ fn controls() -> impl Iterator<Item = AccessControl> {
         acl: vec![(first, AccessRights::CREATE)],
         owner: AccessControl::NOBODY,
     };
-    controls.chain([creates])
+    let log = AccessControl::on_instance(LOG, InstanceId::ZERO, SERVERS[0]);
+    controls.chain([creates, log.with_default(AccessRights::READ)])
 }
 
 fn firmware(kind: Kind) -> FirmwareUpdateObject {

@@ -57,7 +57,8 @@ impl Client {
 
     /// De-registers from every server (TS 5.3.3). Each connection ends with
     /// [`ClientEvent::Disconnect`](super::ClientEvent::Disconnect) when the answer is there or is no longer waited for;
-    /// [`start`](Self::start) begins again.
+    /// [`start`](Self::start) begins again. If a Register of another account at the same server is under way, the
+    /// De-register waits for its outcome.
     pub fn deregister(&mut self, now: Instant) {
         self.parts.register(now, Registrations::deregister);
     }

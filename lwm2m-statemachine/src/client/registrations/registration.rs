@@ -12,7 +12,8 @@
 //! not wanted    nothing            close the link      De-register, then close the link
 //! ```
 //!
-//! A lost link leaves the lease as it is; the end of the lifetime leaves the link as it is.
+//! A lost link leaves the lease as it is; the end of the lifetime leaves the link as it is. At a server with several
+//! accounts, a Register waits for the De-register of another one, and a De-register for the Register.
 
 use lwm2m_core::Instant;
 
