@@ -43,7 +43,9 @@ def for_each_library(*cases):
         suite = unittest.TestSuite()
         for library, case in itertools.product(libraries(), cases):
             name = f"{case.__name__}_{library}"
-            named = type(name, (case,), {"library": library, "__qualname__": name})
+            named = type(name, (case,), {
+                "library": library, "__qualname__": name, "__module__": case.__module__,
+            })
             suite.addTests(loader.loadTestsFromTestCase(named))
         return suite
 

@@ -74,7 +74,8 @@ pub struct ClientKeyArguments {
     private_key: Option<PathBuf>,
     /// The server's certificate
     ///
-    /// The server has to show this one, and it has to name the host of the URI.
+    /// The server has to show this one, and it has to name the host of the
+    /// URI.
     #[arg(
         long,
         value_name = "FILE",

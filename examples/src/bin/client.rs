@@ -36,9 +36,9 @@ use lwm2m_linkformat::{RootPath, RootPathError};
 struct Arguments {
     /// A server or several
     ///
-    /// The option may be repeated. A Short Server ID may come before the URI:
-    /// 7=coap://192.0.2.7:5683. Without one, the servers count from 101. Servers
-    /// with coaps:// need keys.
+    /// The option may be repeated. A Short Server ID may come before the
+    /// URI: 7=coap://192.0.2.7:5683. Without one, the servers count from
+    /// 101. Servers with coaps:// need keys.
     #[arg(
         long,
         default_value = "coap://127.0.0.1",
@@ -51,7 +51,7 @@ struct Arguments {
     /// The DTLS library
     #[arg(long, value_name = "LIBRARY", hide = LibraryName::ALL.len() < 2)]
     dtls_library: Option<LibraryName>,
-    /// Endpoint Client Name
+    /// The endpoint name
     #[arg(long, default_value = "example-client", value_name = "NAME",
         value_parser = clap::value_parser!(EndpointName<'static>))]
     endpoint: EndpointName<'static>,
@@ -71,7 +71,7 @@ struct Arguments {
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
         value_parser = clap::value_parser!(u32).range(1..))]
     lifetime: u32,
-    /// The binding: U, UQ, S, SQ, US, UQS
+    /// U, UQ, S, SQ, US or UQS
     #[arg(long, default_value = "U", value_name = "BINDING")]
     binding: BindingMode,
     /// The device's number, for SMS

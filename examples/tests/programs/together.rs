@@ -514,7 +514,7 @@ fn mistakes_in_the_command_line_are_told_in_words() {
         (
             client,
             &["--server", "coaps://127.0.0.1"],
-            "there is no DTLS here",
+            "expected keys, such as --psk-file",
         ),
         (
             client,
