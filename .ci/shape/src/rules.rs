@@ -68,7 +68,10 @@ pub const ORDERS: &[Order] = &[
     Order {
         krate: "lwm2m-statemachine",
         within: "machine",
-        layers: &[&["random", "timer", "transport"], &["handles", "identities"]],
+        layers: &[
+            &["random", "timer", "transport"],
+            &["handles", "identities"],
+        ],
     },
     Order {
         krate: "lwm2m-statemachine",
