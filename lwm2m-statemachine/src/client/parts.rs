@@ -106,10 +106,10 @@ impl Parts {
 
     /// Where a De-register is under way, answers and notifications that are still being sent end: they
     /// aren't repeated to a server without a registration, and don't keep the De-register waiting
-    /// (TS 5.4, 5.5). What had to leave before it has left with the call before this one.
+    /// (TS 5.4, 5.5). Answers that wait leave once. What had to leave before it has left with the call before this one.
     pub(super) fn end_old_answers(&mut self, now: Instant) {
         for connection in self.registrations.leaving() {
-            self.endpoint.end_answers(now, &connection);
+            self.endpoint.finish_answers(now, &connection);
         }
     }
 
@@ -318,7 +318,13 @@ impl Parts {
         if !self.registrations.is_leaving_by_change(account)
             && let Some(connection) = self.registrations.connection(account)
         {
-            self.endpoint.end_answers(now, &connection);
+            // Before a De-register, what was done is answered; after the lifetime nothing is (TS 5.3).
+            let mut leaving = self.registrations.leaving();
+            if leaving.any(|leaving| leaving == connection) {
+                self.endpoint.finish_answers(now, &connection);
+            } else {
+                self.endpoint.end_answers(now, &connection);
+            }
         }
     }
 

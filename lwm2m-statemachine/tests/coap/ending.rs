@@ -50,7 +50,7 @@ fn responses_that_wait_leave_once_when_answers_end() {
     let options = RequestOptions::default();
     node.request(T0, "peer", get("r"), options).unwrap();
     assert_eq!(now(&mut node), []);
-    node.end_answers(T0, &"peer");
+    node.finish_answers(T0, &"peer");
     let left = now(&mut node);
     assert_eq!(
         left[..2],
@@ -63,7 +63,7 @@ fn responses_that_wait_leave_once_when_answers_end() {
     assert_eq!(left.len(), 3);
     assert_eq!((left[2].0, left[2].1), (CON, Code::GET));
     assert_eq!(node.usage().transmissions, 1);
-    node.end_answers(T0, &"peer");
+    node.finish_answers(T0, &"peer");
     assert_eq!(now(&mut node), []);
 }
 
@@ -72,7 +72,7 @@ fn what_is_being_sent_is_not_sent_again_when_answers_end() {
     let mut node = node();
     respond(&mut node, b"a", changed());
     assert_eq!(now(&mut node), [(CON, Code::CHANGED, b"a".to_vec())]);
-    node.end_answers(T0, &"peer");
+    node.finish_answers(T0, &"peer");
     assert_eq!(node.usage().transmissions, 0);
     assert!(run_until_quiet(&mut node).is_empty());
     assert_eq!(now(&mut node), []);
@@ -87,7 +87,7 @@ fn no_notification_leaves_when_answers_end() {
     notify(&mut node, b"m");
     respond(&mut node, b"o", observe_answer(1, "first"));
     notify(&mut node, b"n");
-    node.end_answers(T0, &"peer");
+    node.finish_answers(T0, &"peer");
     assert_eq!(now(&mut node), []);
     assert_eq!(node.usage().transmissions, 0);
     assert!(run_until_quiet(&mut node).is_empty());
@@ -99,9 +99,22 @@ fn the_answers_to_another_peer_do_not_end() {
     let mut node = node();
     notify(&mut node, b"n");
     now(&mut node);
-    node.end_answers(T0, &"another");
+    node.finish_answers(T0, &"another");
     assert_eq!(node.usage().transmissions, 1);
     let due = node.poll_timeout().unwrap();
     node.handle_timeout(due);
     assert_eq!(now(&mut node), [(CON, Code::CONTENT, b"n".to_vec())]);
+}
+
+/// After the end of a lifetime nothing may leave.
+#[test]
+fn answers_that_end_at_once_are_not_sent_at_all() {
+    let mut node = node();
+    notify(&mut node, b"n");
+    now(&mut node);
+    respond(&mut node, b"a", changed());
+    node.end_answers(T0, &"peer");
+    assert_eq!(now(&mut node), []);
+    assert_eq!(node.usage().transmissions, 0);
+    assert!(run_until_quiet(&mut node).is_empty());
 }

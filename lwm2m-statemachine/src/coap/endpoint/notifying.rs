@@ -70,17 +70,28 @@ impl<P: Peer> Endpoint<P> {
         layers.messages.release(peer);
     }
 
-    /// Ends all separate responses and notifications to a peer: what is being sent isn't sent again, and
-    /// notifications that wait aren't sent. A response that waits is sent once now, as a non-confirmable
-    /// message (RFC 7252 §5.2.2), as its request has been carried out; but not one that begins an observation.
-    /// No event follows.
+    /// Cancels all separate responses and notifications to a peer that are being sent or wait. No event
+    /// follows.
     pub fn end_answers(&mut self, now: Instant, peer: &P) {
         let Some(peer) = self.layers.messages.find(peer) else {
             return;
         };
         let messages = &mut self.layers.messages;
         let exchanges = &mut self.layers.exchanges;
-        exchanges.end_answers(now, messages, peer);
+        exchanges.end_transmissions(now, messages, peer, |sent| sent.purpose.answers());
+        messages.release(peer);
+    }
+
+    /// Ends all separate responses and notifications to a peer like [`end_answers`](Self::end_answers), but a
+    /// response that waits is sent once now, as a non-confirmable message (RFC 7252 §5.2.2), as its request has
+    /// been carried out; not so one that begins an observation. No event follows.
+    pub fn finish_answers(&mut self, now: Instant, peer: &P) {
+        let Some(peer) = self.layers.messages.find(peer) else {
+            return;
+        };
+        let messages = &mut self.layers.messages;
+        let exchanges = &mut self.layers.exchanges;
+        exchanges.finish_answers(now, messages, peer);
         messages.release(peer);
     }
 

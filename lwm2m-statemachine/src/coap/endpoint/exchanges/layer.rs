@@ -138,7 +138,7 @@ impl Exchanges {
 
     /// Cancels all responses and notifications to a peer. A response that waits leaves once: its request has
     /// been carried out. Not so one that begins an observation, which has ended.
-    pub(crate) fn end_answers<P: Peer>(
+    pub(crate) fn finish_answers<P: Peer>(
         &mut self,
         now: Instant,
         messages: &mut Messages<P>,
