@@ -200,3 +200,38 @@ fn the_answer_to_the_delete_of_an_own_account_leaves_before_the_deregister() {
     hosts.answer_code(deregister, Code::DELETED);
     assert_eq!(hosts.linked(), []);
 }
+
+/// After the lifetime nothing is sent before the Register, not even what was waiting for its turn (TS 5.3).
+#[test]
+fn an_answer_that_waits_when_the_lifetime_ends_is_not_sent() {
+    let mut hosts = Hosts::registered([open("one", 101, 60)]);
+    let mut deferred = hosts.client.deferred();
+    deferred.defer(DeferredOperation::Read, path("/3/0"));
+    // The Client doesn't hear of its Updates.
+    hosts.pass(Duration::from_secs(55));
+    hosts.sent();
+    let mut asked = [get("/3/0/9"), get("/3/0/13")].map(|request| {
+        let link = hosts.link(account(0));
+        hosts.request(link, request);
+        let mut events = hosts.events().into_iter();
+        let request = events.find_map(|event| match event {
+            ClientEvent::ReadAsked { request, .. } => Some(request),
+            _ => None,
+        });
+        request.unwrap()
+    });
+    asked.reverse();
+    hosts.pass(Duration::from_secs(2));
+    hosts.sent();
+    for request in asked {
+        let (now, mut deferred) = (hosts.now, hosts.client.deferred());
+        let answered = deferred.answer_read(now, request, Ok(()));
+        assert_eq!(answered, Ok(Code::CONTENT));
+    }
+    hosts.sent();
+    hosts.sleep(Duration::from_secs(5));
+    let sent = hosts.sent();
+    let codes: Vec<Code> = sent.iter().map(|(_, sent)| sent.code()).collect();
+    assert_eq!(codes, [Code::POST], "the Register alone");
+    assert_eq!(sent[0].1.path(), "/rd");
+}
