@@ -111,6 +111,7 @@ impl Parts {
         for connection in self.registrations.leaving() {
             self.endpoint.finish_answers(now, &connection);
         }
+        self.register(now, Registrations::answers_ended);
     }
 
     /// Calls the registrations, and does what they ask for.

@@ -243,6 +243,11 @@ impl Registrations {
         self.step_those(context, has_expired, Registration::advance);
     }
 
+    /// No answer is waited for any more by those that leave.
+    pub(super) fn answers_ended(&mut self, context: &mut Context<'_>) {
+        self.step_those(context, Registration::waits_to_leave, Registration::advance);
+    }
+
     /// Takes every step that is due.
     pub(super) fn due(&mut self, context: &mut Context<'_>) {
         let now = context.now;

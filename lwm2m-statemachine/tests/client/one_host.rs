@@ -3,16 +3,18 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, ObjectId};
-use lwm2m_kit::{account, path};
-use lwm2m_objects::Change;
+use lwm2m_core::{Code, Method, ObjectId};
+use lwm2m_kit::{account, instance, path};
+use lwm2m_objects::{ACCESS_CONTROL, Change, Store, typed::AccessControl};
 use lwm2m_statemachine::{
-    ClientEvent, RegistrationFailure, Session, client::RegistrationState, coap::MessageBuf,
+    ClientEvent, RegistrationFailure, Session,
+    client::{DeferredOperation, RegistrationState},
+    coap::MessageBuf,
 };
 
 use crate::{
     hosts::{Hosts, create, delete, location, open, tree},
-    support::{Sent, get},
+    support::{Sent, get, on, server_id},
 };
 
 const DAY: u32 = 86_400;
@@ -25,7 +27,9 @@ fn ends_the_first() -> [Change; 1] {
 /// A Client with one account of a server that knows its name, and a second one at this host that is being
 /// registered. Its Register is returned.
 fn registering(first_lifetime: u32, host: &str) -> (Hosts, Sent) {
-    let mut hosts = Hosts::new(tree([open("one", 101, first_lifetime)]));
+    let mut objects = tree([open("one", 101, first_lifetime)]);
+    objects.add(Store::new(&ACCESS_CONTROL));
+    let mut hosts = Hosts::new(objects);
     hosts.client.start(hosts.now);
     hosts.connect(account(0), Session::New);
     let register = hosts.register(account(0));
@@ -323,4 +327,47 @@ fn an_account_waits_for_the_register_of_one_before_it_as_well() {
     assert!(hosts.is_silent());
     assert_eq!(hosts.linked(), [account(0)]);
     assert!(hosts.client.is_registered(account(0)));
+}
+
+/// The server deletes the old account itself, and the application takes its time to agree.
+#[test]
+fn the_answer_to_the_delete_of_an_account_without_a_deregister_leaves() {
+    let (mut hosts, register) = registering(DAY, "one");
+    accept(&mut hosts, &register);
+    hosts.events();
+    let mut deferred = hosts.client.deferred();
+    deferred.defer(DeferredOperation::Change, path("/1"));
+    // The first server alone has rights on its own account.
+    let first = AccessControl::on_instance(ObjectId::SERVER, instance(10), server_id(101));
+    let link = hosts.link(account(0));
+    hosts.client.change(hosts.now, create(0, first)).unwrap();
+    hosts.sent();
+    hosts.request(link, on(Method::Delete, "/1/10"));
+    hosts.pass(Duration::from_secs(1));
+    let mut events = hosts.events().into_iter();
+    let asked = events.find_map(|event| match event {
+        ClientEvent::ChangeAsked { request, .. } => Some(request),
+        _ => None,
+    });
+    hosts.pass(Duration::from_secs(1));
+    hosts.sent();
+    let (now, mut deferred) = (hosts.now, hosts.client.deferred());
+    let answered = deferred.answer_change(now, asked.unwrap(), Ok(()));
+    assert_eq!(answered, Ok(Code::DELETED));
+    let left = |hosts: &mut Hosts| {
+        let sent = hosts.sent().into_iter();
+        let first = sent.filter(|(of, _)| *of == account(0));
+        first.map(|(_, sent)| sent.code()).collect::<Vec<_>>()
+    };
+    assert_eq!(left(&mut hosts), [Code::DELETED]);
+    for _ in 0..4 {
+        hosts.pass(Duration::from_secs(1));
+        assert!(
+            left(&mut hosts).is_empty(),
+            "no De-register, and nothing again"
+        );
+    }
+    assert!(hosts.events().contains(&LEFT));
+    assert_eq!(hosts.linked(), [account(1)]);
+    assert!(hosts.client.is_registered(account(1)));
 }

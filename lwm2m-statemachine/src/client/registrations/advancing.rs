@@ -100,6 +100,11 @@ impl Registration {
             return None;
         }
         if step.is_held_at(&connection.access, &lease.location) {
+            // The answer to the request that has led to this leaves before the connection ends.
+            if step.endpoint.is_answering(&connection.id) {
+                self.ended = Some(lease);
+                return None;
+            }
             return Some(Outcome::Deregistered);
         }
         let message = lease.location.request(Method::Delete);

@@ -38,7 +38,7 @@ pub(super) struct Registration {
     /// The last connection that was up.
     pub(super) last: Option<Connection>,
     pub(super) lease: Option<Lease>,
-    /// What the De-register will end, which waits for the Register of another account at this server.
+    /// What is to be ended, and waits: for the Register of another account at this server, or for an answer.
     pub(super) ended: Option<Lease>,
     pub(super) exchange: Option<Exchange>,
     pub(super) attempts: Attempts,
@@ -182,6 +182,11 @@ impl Registration {
             },
             (None, None) => None,
         }
+    }
+
+    /// Whether its end waits for something.
+    pub(super) const fn waits_to_leave(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Whether nothing is left of an account that is no longer in the tree.

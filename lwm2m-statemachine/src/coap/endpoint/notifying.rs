@@ -95,6 +95,15 @@ impl<P: Peer> Endpoint<P> {
         messages.release(peer);
     }
 
+    /// Whether a separate response or a confirmable notification to a peer is being sent or waits.
+    pub fn is_answering(&self, peer: &P) -> bool {
+        let messages = &self.layers.messages;
+        let peer = messages.find(peer);
+        let under_way =
+            peer.and_then(|peer| messages.last_under_way(peer, |sent| sent.purpose.answers()));
+        under_way.is_some()
+    }
+
     /// Creates the entry of an observer from `now` on. To be called for a request with Observe: 0,
     /// before it is answered with a success that has an Observe option.
     pub const fn observer(&self, now: Instant, responder: &Responder) -> Observer {
