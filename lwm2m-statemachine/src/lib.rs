@@ -1,19 +1,19 @@
-//! A sans-IO CoAP endpoint, and the LwM2M client and server that are built on it.
+//! A sans-IO CoAP endpoint, and the LwM2M client, server and bootstrap-server that are built on it.
 //!
-//! A [`Client`], a [`Server`] and a [`coap::Endpoint`] are machines: they open no socket, read no
+//! A [`Client`], a [`Server`], a [`BootstrapServer`] and a [`coap::Endpoint`] are machines: they open no socket, read no
 //! clock and draw no randomness. The caller feeds them datagrams and the time, and drains them of
-//! datagrams, events and the next deadline. There is no bootstrap-server yet, and no transport or
-//! executor.
+//! datagrams, events and the next deadline. There is no transport and no executor.
 //!
 //! - [`client`]: registers the Objects of a tree with its servers, serves and notifies them.
 //! - [`server`]: keeps registrations, and offers operations and observations as calls.
-//! - [`coap`]: the messages and the endpoint under both; usable alone.
+//! - [`bootstrap_server`]: tells clients how to reach their servers, by plans.
+//! - [`coap`]: the messages and the endpoint under all; usable alone.
 //! - [`downlink`]: how a call to a client ends.
 //! - [`payload`]: values to bytes and bytes to values, by Content-Format.
 //! - [`Machine`], [`Datagram`], [`Transmit`]: the contract between a machine and its transport.
 //!
-//! The features `client` and `server` are on by default. Each works without the other, so that a
-//! device doesn't compile the server.
+//! The features `client`, `server` and `bootstrap-server` are on by default. Each works without the
+//! others, so that a device doesn't compile the servers.
 //!
 //! # The loop
 //!
@@ -89,7 +89,7 @@
 
 // The overview is of all features.
 #![cfg_attr(
-    not(all(feature = "client", feature = "server")),
+    not(all(feature = "client", feature = "server", feature = "bootstrap-server")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![no_std]
@@ -109,6 +109,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "bootstrap-server")]
+pub mod bootstrap_server;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod coap;
@@ -118,6 +120,10 @@ pub mod server;
 
 mod machine;
 
+#[cfg(feature = "bootstrap-server")]
+pub use self::bootstrap_server::{
+    BootstrapId, BootstrapServer, BootstrapServerConfig, BootstrapServerEvent,
+};
 #[cfg(feature = "client")]
 pub use self::client::{
     AccountId, Client, ClientConfig, ClientError, ClientEvent, ConnectionId, RegistrationFailure,

@@ -9,13 +9,15 @@ use lwm2m_core::{
 use lwm2m_linkformat::{RegistrationLinks, RegistrationRoot, RegistrationWriter};
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_statemachine::{
-    Client, ClientConfig, ClientEvent,
+    BootstrapServer, BootstrapServerConfig, Channel, Client, ClientConfig, ClientEvent,
+    bootstrap_server::plans::{self, Account, BootstrapAccount},
     coap::{MessageBuf, MessageRef, MessageType, Token},
 };
 use lwm2m_tlv::{Encoder, decode};
 
 /// Every check; true if it passed.
-pub(crate) const ALL: [fn() -> bool; 6] = [core, tlv, json, linkformat, coap, client];
+pub(crate) const ALL: [fn() -> bool; 7] =
+    [core, tlv, json, linkformat, coap, client, bootstrap_server];
 
 fn core() -> bool {
     let path = "/3/0/9".parse::<Path>();
@@ -81,4 +83,25 @@ fn client() -> bool {
     };
     client.start(Instant::ZERO);
     matches!(client.poll_event(), Some(ClientEvent::Connect { .. }))
+}
+
+/// A bootstrap-server begins to tell a client what its account is.
+fn bootstrap_server() -> bool {
+    let Some(server) = ShortServerId::new(1) else {
+        return false;
+    };
+    let account = Account {
+        security: typed::Security::no_sec("coap://192.0.2.1", server),
+        server: typed::Server::new(server, 60),
+    };
+    let own = BootstrapAccount::Keep(InstanceId::ZERO);
+    let Ok(plan) = plans::one_server(own, account) else {
+        return false;
+    };
+    let mut machine = BootstrapServer::new(BootstrapServerConfig::new([0; 32]));
+    let begun = machine.begin(Instant::ZERO, "proof", 1_u8, Channel::Udp, plan);
+    begun.is_ok()
+        && machine
+            .poll_transmit()
+            .is_some_and(|transmit| transmit.to == 1)
 }

@@ -62,7 +62,7 @@ pub const ORDERS: &[Order] = &[
             &["machine"],
             &["coap"],
             &["downlink"],
-            &["client", "server"],
+            &["bootstrap_server", "client", "server"],
         ],
     },
     Order {
@@ -76,7 +76,12 @@ pub const ORDERS: &[Order] = &[
     Order {
         krate: "lwm2m-statemachine",
         within: "downlink",
-        layers: &[&["payload"], &["outcome"], &["answer"], &["call", "ledger"]],
+        layers: &[
+            &["host", "origin", "payload"],
+            &["naming", "outcome"],
+            &["answer", "request"],
+            &["bootstrap", "call", "ledger"],
+        ],
     },
     Order {
         krate: "lwm2m-statemachine",
@@ -146,6 +151,20 @@ pub const ORDERS: &[Order] = &[
     },
     Order {
         krate: "lwm2m-statemachine",
+        within: "bootstrap_server",
+        layers: &[
+            &["config", "found", "id", "identity", "plan", "refusal"],
+            &["event", "plans"],
+            &["bootstraps"],
+            &["parts"],
+            &["ending"],
+            &["requests", "steps"],
+            &["calls"],
+            &["machine"],
+        ],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
         within: "server",
         layers: &[
             &["config", "id"],
@@ -163,7 +182,7 @@ pub const ORDERS: &[Order] = &[
         within: "server::registrar",
         layers: &[
             &["eviction", "location", "pages", "refusal"],
-            &["objects", "origin", "parameters"],
+            &["objects", "parameters"],
             &["registration"],
             &["policy", "registrations"],
             &["admission"],

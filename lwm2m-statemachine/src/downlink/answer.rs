@@ -9,7 +9,7 @@ use lwm2m_core::{
 use lwm2m_linkformat::{DiscoverLinks, RootPath};
 
 use super::{
-    outcome::{AnswerError, DiscoveredLink, Outcome},
+    outcome::{AnswerError, DiscoveredLink, Outcome, link_format},
     payload,
 };
 use crate::coap::MessageRef;
@@ -88,10 +88,7 @@ fn links(
     root: RootPath<'_>,
     limit: usize,
 ) -> Result<Vec<DiscoveredLink>, AnswerError> {
-    match response.content_format() {
-        None | Some(ContentFormat::LINK_FORMAT) => {}
-        Some(format) => return Err(AnswerError::Format(format)),
-    }
+    link_format(response)?;
     let most = limit / (2 * size_of::<DiscoveredLink>());
     DiscoverLinks::new(body, root)
         .enumerate()

@@ -11,7 +11,7 @@ use lwm2m_linkformat::LinkFormatError;
 use thiserror::Error;
 
 use super::payload::{DecodeError, Malformed};
-use crate::coap::FailureReason;
+use crate::coap::{FailureReason, MessageRef};
 
 /// How an operation ended. `O` is the handle of an observation.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,6 +145,14 @@ impl From<DecodeError<LimitError<EncodeError>>> for AnswerError {
             DecodeError::Sink(LimitError::Full { limit }) => Self::TooLarge { limit },
             DecodeError::Sink(LimitError::Sink(structure)) => Self::Structure(structure),
         }
+    }
+}
+
+/// Checks that the answer to a Discover is in link-format, or in no format that it names.
+pub(super) fn link_format(response: &MessageRef<'_>) -> Result<(), AnswerError> {
+    match response.content_format() {
+        None | Some(ContentFormat::LINK_FORMAT) => Ok(()),
+        Some(format) => Err(AnswerError::Format(format)),
     }
 }
 

@@ -1,14 +1,14 @@
 //! What every machine of this crate stands on: the sans-IO contract, proven identities, deadlines, and
 //! randomness from one seed. It knows nothing of CoAP or LwM2M.
 
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "bootstrap-server"))]
 mod handles;
 mod identities;
 mod random;
 mod timer;
 mod transport;
 
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "bootstrap-server"))]
 pub(crate) use self::handles::HandleState;
 pub(crate) use self::random::{KeyedState, Random};
 pub use self::{

@@ -21,7 +21,7 @@ impl Random {
     }
 
     /// A seed for a part of the machine.
-    #[cfg(any(feature = "client", feature = "server"))]
+    #[cfg(any(feature = "client", feature = "server", feature = "bootstrap-server"))]
     pub(crate) fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
         self.generator.fill_bytes(&mut seed);
@@ -100,7 +100,7 @@ mod tests {
     fn a_seed_decides_all() {
         let (mut a, mut b) = (Random::new([7; 32]), Random::new([7; 32]));
         assert_eq!(a.next_u64(), b.next_u64());
-        #[cfg(any(feature = "client", feature = "server"))]
+        #[cfg(any(feature = "client", feature = "server", feature = "bootstrap-server"))]
         assert_eq!(a.seed(), b.seed());
         assert_eq!(a.hash_keys().hash_one(3_u8), b.hash_keys().hash_one(3_u8));
         let mut c = Random::new([8; 32]);

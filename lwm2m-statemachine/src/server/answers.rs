@@ -8,11 +8,10 @@ use super::{
     event::{EndReason, Outcome, ServerEvent},
     id::RegistrationId,
     parts::Server,
-    registrar::Origin,
 };
 use crate::{
     coap::{Event, FailureReason, Incoming, MessageRef, RequestId},
-    downlink::{self, AnswerError, PendingCall},
+    downlink::{self, AnswerError, Origin, PendingCall},
     machine::Peer,
 };
 

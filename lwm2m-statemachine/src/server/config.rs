@@ -7,7 +7,8 @@ use lwm2m_objects::Registry;
 
 use crate::{
     coap,
-    machine::{Identity, IdentityTable},
+    downlink::{IdentityCheck, NoSec, identity_is_name},
+    machine::IdentityTable,
 };
 
 /// The configuration of a [`Server`](super::Server).
@@ -47,23 +48,6 @@ pub struct ServerConfig {
     pub grace: Duration,
     /// Bounds of what clients and the application can make the server hold.
     pub bounds: ServerBounds,
-}
-
-/// Whether the holder of this proven identity may use this endpoint name.
-pub type IdentityCheck = fn(&Identity<'_>, &str) -> bool;
-
-/// Whether clients may register without a proven identity (NoSec, TS 7.1.10). A Register that may
-/// not is answered 4.03.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub enum NoSec {
-    /// They may, under any endpoint name that isn't registered with a proven identity.
-    #[default]
-    Accept,
-    /// They may, under the endpoint names for which this returns `true`.
-    Only(fn(&str) -> bool),
-    /// They may not.
-    Refuse,
 }
 
 /// How to treat parameters of Register and Update that the specification doesn't define (TS 8.5:
@@ -190,16 +174,5 @@ impl fmt::Debug for ServerConfig {
             .field("grace", &self.grace)
             .field("bounds", &self.bounds)
             .finish_non_exhaustive()
-    }
-}
-
-/// The equality match of TS 7.1.5: the PSK identity is the endpoint name, or the certificate has it
-/// among its names. A raw public key carries no name, so it needs an entry in the
-/// [table](ServerConfig::identities). NoSec proves nothing.
-pub fn identity_is_name(identity: &Identity<'_>, endpoint_name: &str) -> bool {
-    match identity {
-        Identity::Psk(identity) => *identity == endpoint_name.as_bytes(),
-        Identity::Certificate(names) => names.contains(&endpoint_name),
-        Identity::None | Identity::RawPublicKey(_) => false,
     }
 }

@@ -4,9 +4,10 @@ use alloc::collections::VecDeque;
 
 use lwm2m_core::Instant;
 
-use super::{event::ServerEvent, parts::Server, registrar::Origin};
+use super::{event::ServerEvent, parts::Server};
 use crate::{
     coap::{DatagramError, Incoming},
+    downlink::Origin,
     machine::{Datagram, Machine, Peer, Transmit},
 };
 

@@ -91,13 +91,13 @@ mod requests;
 
 pub use self::{
     calls::{CallError, Overload},
-    config::{
-        IdentityCheck, NoSec, ServerBounds, ServerConfig, UnknownParameters, identity_is_name,
-    },
+    config::{ServerBounds, ServerConfig, UnknownParameters},
     definitions::ClientDefinitions,
     event::{EndReason, Outcome, ServerEvent},
     id::{ObservationId, OperationId, RegistrationId},
     parts::{Server, ServerUsage},
-    registrar::{Changes, EvictionReason, Host, Location, Refusal, RefusalReason, Registration},
+    registrar::{Changes, EvictionReason, Location, Refusal, RefusalReason, Registration},
 };
-pub use crate::downlink::{AnswerError, DiscoveredLink, InvalidCall};
+pub use crate::downlink::{
+    AnswerError, DiscoveredLink, Host, IdentityCheck, InvalidCall, NoSec, identity_is_name,
+};

@@ -12,10 +12,11 @@ use super::{
     event::{EndReason, Outcome, ServerEvent},
     id::RegistrationId,
     parts::Server,
-    registrar::{Changes, Origin},
+    registrar::Changes,
 };
 use crate::{
     coap::{RequestId, RestoreError},
+    downlink::Origin,
     machine::Peer,
 };
 

@@ -10,10 +10,11 @@ use super::{
     definitions::ClientDefinitions,
     event::ServerEvent,
     id::RegistrationId,
-    registrar::{Host, HostOf, Registrar, Registration},
+    registrar::{Registrar, Registration},
 };
 use crate::{
     coap::{Endpoint, Usage},
+    downlink::{Host, HostOf},
     machine::{IdentityTable, Peer, Random},
 };
 

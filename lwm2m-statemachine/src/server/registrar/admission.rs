@@ -6,13 +6,13 @@ use lwm2m_core::Instant;
 use thiserror::Error;
 
 use super::{
-    eviction::{Host, Standing},
+    eviction::Standing,
     policy::Policy,
     refusal::RefusalReason,
     registration::Registration,
     registrations::{NameHash, Registrations, weight},
 };
-use crate::{machine::Peer, server::id::RegistrationId};
+use crate::{downlink::Host, machine::Peer, server::id::RegistrationId};
 
 /// How many registrations are evicted for one request at most: a large one may need the room of
 /// several.

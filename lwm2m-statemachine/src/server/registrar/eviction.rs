@@ -4,68 +4,15 @@
 //! ordered: anybody can make them, from any address. Nothing is scanned; a call costs the same
 //! however many there are.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
 use hashbrown::{HashMap, hash_map::Entry};
 
-use crate::machine::KeyedState;
+use crate::{
+    downlink::{Host, Origin},
+    machine::KeyedState,
+};
 
 /// No entry.
 const NONE: u32 = u32::MAX;
-
-/// A property that many peers may share, such as an address without its port. The application
-/// derives it from a peer; see [`Server::with_hosts`](crate::Server::with_hosts).
-///
-/// ```
-/// use core::net::{Ipv6Addr, SocketAddr};
-/// use lwm2m_statemachine::server::Host;
-///
-/// let [one, other]: [SocketAddr; 2] = ["192.0.2.1:5683", "192.0.2.1:40000"].map(|text| text.parse().unwrap());
-/// assert_eq!(Host::from(one), Host::from(other));
-/// // The owner of an IPv6 address also has the rest of its /64 network.
-/// let [one, other]: [Ipv6Addr; 2] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse().unwrap());
-/// assert_eq!(Host::from(one), Host::from(other));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Host(u64);
-
-impl Host {
-    /// The host with this number. The application decides what the numbers mean.
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-}
-
-impl From<Ipv4Addr> for Host {
-    fn from(address: Ipv4Addr) -> Self {
-        Self(address.to_bits().into())
-    }
-}
-
-impl From<Ipv6Addr> for Host {
-    /// The network of 64 bits, or the IPv4 address that is mapped.
-    fn from(address: Ipv6Addr) -> Self {
-        match address.to_ipv4_mapped() {
-            Some(address) => address.into(),
-            None => Self(u64::try_from(address.to_bits() >> 64).unwrap_or(0)),
-        }
-    }
-}
-
-impl From<IpAddr> for Host {
-    fn from(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => address.into(),
-        }
-    }
-}
-
-impl From<SocketAddr> for Host {
-    fn from(address: SocketAddr) -> Self {
-        address.ip().into()
-    }
-}
 
 /// What a client has shown of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +24,17 @@ pub(super) enum Standing {
     Confirmed,
     /// The transport proved its identity.
     Proven,
+}
+
+impl Standing {
+    /// That of a client that has only sent a Register.
+    pub(super) fn of<P>(origin: &Origin<'_, P>) -> Self {
+        if origin.is_secure() {
+            Self::Proven
+        } else {
+            Self::Unconfirmed
+        }
+    }
 }
 
 /// The neighbours of a registration in the lists; part of the registration's entry.
@@ -393,19 +351,5 @@ mod tests {
                 assert_eq!(firsts.into_iter().flatten().collect::<Vec<_>>(), [first]);
             }
         }
-    }
-
-    #[test]
-    fn hosts_are_addresses_without_ports() {
-        let host = |text: &str| Host::from(text.parse::<SocketAddr>().unwrap());
-        assert_eq!(host("192.0.2.1:1"), host("192.0.2.1:2"));
-        assert_ne!(host("192.0.2.1:1"), host("192.0.2.2:1"));
-        assert_eq!(host("[::ffff:192.0.2.1]:1"), host("192.0.2.1:1"));
-        assert_eq!(host("[2001:db8:0:1::1]:1"), host("[2001:db8:0:1:f::]:2"));
-        assert_ne!(host("[2001:db8:0:1::1]:1"), host("[2001:db8:0:2::1]:1"));
-        assert_eq!(
-            Host::from(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            Host::new(0x7f00_0001)
-        );
     }
 }

@@ -13,7 +13,6 @@ mod admission;
 mod eviction;
 mod location;
 mod objects;
-mod origin;
 mod pages;
 mod parameters;
 mod policy;
@@ -36,12 +35,9 @@ use self::{
     registration::{Announced, Contact, OptionalParameters, Update},
     registrations::Registrations,
 };
-pub(super) use self::{
-    admission::Departure, objects::ObjectList, origin::Origin, registrations::HostOf,
-};
+pub(super) use self::{admission::Departure, objects::ObjectList};
 pub use self::{
     admission::EvictionReason,
-    eviction::Host,
     location::Location,
     refusal::{Refusal, RefusalReason},
     registration::{Changes, Registration},
@@ -49,6 +45,7 @@ pub use self::{
 use super::{config::ServerConfig, id::RegistrationId};
 use crate::{
     coap::{MessageBuf, MessageRef, OptionError, OptionNumber},
+    downlink::{HostOf, Origin},
     machine::{IdentityTable, Peer, Random},
 };
 
@@ -347,7 +344,7 @@ impl<P: Peer> Registrar<P> {
             contact: Contact {
                 peer: origin.peer.clone(),
                 channel: origin.channel,
-                standing: origin.standing(),
+                standing: Standing::of(origin),
                 updated_since: false,
                 peer_gone: false,
             },
@@ -510,11 +507,11 @@ impl<P> Registrar<P> {
     }
 
     pub(super) const fn identities(&self) -> &IdentityTable {
-        &self.policy.identities
+        self.policy.identities()
     }
 
     pub(super) const fn identities_mut(&mut self) -> &mut IdentityTable {
-        &mut self.policy.identities
+        self.policy.identities_mut()
     }
 
     pub(super) fn get(&self, id: RegistrationId) -> Option<&Registration<P>> {

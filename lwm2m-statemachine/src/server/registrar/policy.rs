@@ -5,12 +5,13 @@ use core::time::Duration;
 use lwm2m_core::{EnablerVersions, Instant};
 
 use super::{
-    objects::ObjectList, origin::Origin, parameters::GivenParameters, refusal::RefusalReason,
+    objects::ObjectList, parameters::GivenParameters, refusal::RefusalReason,
     registration::Registration,
 };
 use crate::{
+    downlink::{NameDenied, NamePolicy, Origin},
     machine::IdentityTable,
-    server::config::{IdentityCheck, NoSec, ServerBounds, ServerConfig, UnknownParameters},
+    server::config::{ServerBounds, ServerConfig, UnknownParameters},
 };
 
 /// What the application has decided about registrations.
@@ -19,9 +20,7 @@ pub(super) struct Policy {
     pub(super) versions: EnablerVersions,
     pub(super) bounds: ServerBounds,
     unknown_parameters: UnknownParameters,
-    identity_check: IdentityCheck,
-    pub(super) identities: IdentityTable,
-    no_sec: NoSec,
+    names: NamePolicy,
     grace: Duration,
 }
 
@@ -31,9 +30,11 @@ impl Policy {
             versions: config.versions,
             bounds: config.bounds,
             unknown_parameters: config.unknown_parameters,
-            identity_check: config.identity_check,
-            identities: config.identities.clone(),
-            no_sec: config.no_sec,
+            names: NamePolicy {
+                identity_check: config.identity_check,
+                identities: config.identities.clone(),
+                no_sec: config.no_sec,
+            },
             grace: config.grace,
         }
     }
@@ -44,19 +45,20 @@ impl Policy {
         origin: &Origin<'_, P>,
         name: &str,
     ) -> Result<(), RefusalReason> {
-        match (origin.is_secure(), self.no_sec) {
-            (true, _) if self.may_use(origin, name) => Ok(()),
-            (true, _) => Err(RefusalReason::Identity),
-            (false, NoSec::Accept) => Ok(()),
-            (false, NoSec::Only(may_register)) if may_register(name) => Ok(()),
-            (false, NoSec::Only(_) | NoSec::Refuse) => Err(RefusalReason::NoSec),
-        }
+        self.names
+            .check(origin, name)
+            .map_err(|denied| match denied {
+                NameDenied::Identity => RefusalReason::Identity,
+                NameDenied::NoSec => RefusalReason::NoSec,
+            })
     }
 
-    /// Whether the proven identity may use this name.
-    fn may_use<P>(&self, origin: &Origin<'_, P>, name: &str) -> bool {
-        let identity = &origin.identity;
-        (self.identity_check)(identity, name) || self.identities.allows(identity, name)
+    pub(super) const fn identities(&self) -> &IdentityTable {
+        &self.names.identities
+    }
+
+    pub(super) const fn identities_mut(&mut self) -> &mut IdentityTable {
+        &mut self.names.identities
     }
 
     /// Whether a request is from the client of this registration: it has a proven identity that may
@@ -69,7 +71,10 @@ impl Policy {
         registration: &Registration<P>,
     ) -> bool {
         if registration.is_secure() {
-            origin.is_secure() && self.may_use(origin, registration.endpoint_name())
+            origin.is_secure()
+                && self
+                    .names
+                    .allows(&origin.identity, registration.endpoint_name())
         } else {
             registration.peer() == origin.peer
         }

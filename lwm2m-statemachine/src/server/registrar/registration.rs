@@ -11,11 +11,10 @@ use super::{
     eviction::Standing,
     location::Location,
     objects::ObjectList,
-    origin::Origin,
     parameters::{GivenParameters, Parameters},
     refusal::RefusalReason,
 };
-use crate::machine::Channel;
+use crate::{downlink::Origin, machine::Channel};
 
 /// A registration: what the client said in Register and Update, and from where (TS 5.3.1).
 #[derive(Clone, Debug)]

@@ -11,18 +11,16 @@ use hashbrown::HashTable;
 use lwm2m_core::Instant;
 
 use super::{
-    eviction::{EvictionOrder, Host, Place, Places, Standing},
+    eviction::{EvictionOrder, Place, Places, Standing},
     location::Location,
     pages::Pages,
     registration::Registration,
 };
 use crate::{
+    downlink::{Host, HostOf},
     machine::{KeyedState, Peer, Random, TimerQueue},
     server::id::RegistrationId,
 };
-
-/// The host of a peer.
-pub(in crate::server) type HostOf<P> = fn(&P) -> Host;
 
 #[derive(Debug)]
 pub(super) struct Registrations<P> {

@@ -4,7 +4,7 @@ use lwm2m_core::{Binding, Lifetime, Version};
 use proptest::{collection::vec, prelude::*};
 
 use super::super::{
-    eviction::{Host, Standing},
+    eviction::Standing,
     objects::ObjectList,
     registration::{Announced, Contact},
 };

@@ -1,29 +1,19 @@
-//! Where a request came from.
+//! Where a request of a client came from.
 
 use lwm2m_objects::typed::SecurityMode;
 
-use super::eviction::Standing;
 use crate::machine::{Channel, Identity};
 
 /// Where a request came from, and what the transport proved about its sender.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::server) struct Origin<'a, P> {
-    pub(in crate::server) peer: &'a P,
-    pub(in crate::server) channel: Channel,
-    pub(in crate::server) identity: Identity<'a>,
+pub(crate) struct Origin<'a, P> {
+    pub(crate) peer: &'a P,
+    pub(crate) channel: Channel,
+    pub(crate) identity: Identity<'a>,
 }
 
 impl<P> Origin<'_, P> {
-    /// The standing of a client that has only sent a Register.
-    pub(super) fn standing(&self) -> Standing {
-        if self.is_secure() {
-            Standing::Proven
-        } else {
-            Standing::Unconfirmed
-        }
-    }
-
-    pub(super) fn is_secure(&self) -> bool {
+    pub(crate) fn is_secure(&self) -> bool {
         self.identity != Identity::None
     }
 }

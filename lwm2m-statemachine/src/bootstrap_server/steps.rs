@@ -1,0 +1,244 @@
+//! Steps of plans: how they are sent, and what follows from their answers (TS 5.2.7, Table 27).
+
+use lwm2m_core::{Code, ContentFormat, Instant};
+
+use super::{
+    bootstraps::{Commanded, State},
+    event::{BootstrapServerEvent, PauseReason, StepFailure},
+    id::BootstrapId,
+    parts::BootstrapServer,
+    plan::{RefusedFormats, Step},
+};
+use crate::{
+    coap::{Event, FailureReason, Incoming, MessageRef, RequestId, RequestOptions, SendError},
+    downlink::bootstrap_links,
+    machine::Peer,
+};
+
+/// A step in the format in which it is to be sent.
+#[derive(Debug)]
+struct Sending {
+    step: Step,
+    format: ContentFormat,
+    refused: RefusedFormats,
+}
+
+impl<P: Peer> BootstrapServer<P> {
+    /// Sends the next step of a bootstrap, or pauses if there is none.
+    pub(super) fn advance(&mut self, now: Instant, id: BootstrapId) {
+        let Some(step) = self.bootstraps.next_step(id) else {
+            return self.pause(id, PauseReason::StepsDone);
+        };
+        let known = self.bootstraps.get(id).map(|found| found.work.refused);
+        let format = step.format();
+        let format = format.unwrap_or_else(|| known.unwrap_or_default().preferred());
+        self.send(
+            now,
+            id,
+            Sending {
+                step,
+                format,
+                refused: RefusedFormats::default(),
+            },
+        );
+    }
+
+    pub(super) fn pause(&mut self, id: BootstrapId, reason: PauseReason) {
+        self.bootstraps.change(id, State::Paused);
+        self.events.push_back(BootstrapServerEvent::Paused {
+            bootstrap: id,
+            reason,
+        });
+    }
+
+    fn send(&mut self, now: Instant, id: BootstrapId, sending: Sending) {
+        match self.try_send(now, id, &sending) {
+            Ok(request) => {
+                self.stats.commands = self.stats.commands.saturating_add(1);
+                let Sending {
+                    step,
+                    format,
+                    refused,
+                } = sending;
+                self.bootstraps.change(
+                    id,
+                    State::Commanding(Commanded {
+                        request,
+                        step,
+                        format,
+                        refused,
+                        at: now,
+                    }),
+                );
+            }
+            Err(failure) => self.fail(now, id, &sending.step, sending.format, failure),
+        }
+    }
+
+    fn try_send(
+        &mut self,
+        now: Instant,
+        id: BootstrapId,
+        sending: &Sending,
+    ) -> Result<RequestId, StepFailure> {
+        let command = sending.step.command(sending.format);
+        let message = command
+            .message(&self.registry)
+            .map_err(StepFailure::Invalid)?;
+        let found = self.bootstraps.get(id);
+        let client = &found.ok_or(StepFailure::Timeout)?.client;
+        let options = RequestOptions {
+            channel: client.channel,
+            ..RequestOptions::default()
+        };
+        let peer = client.peer.clone();
+        self.endpoint
+            .request(now, peer, message, options)
+            .map_err(|error| match error {
+                SendError::Invalid(error) => StepFailure::Invalid(error.into()),
+                SendError::Overload(overload) => StepFailure::Overload(overload),
+                // These aren't about requests.
+                SendError::NoObservation | SendError::NotOpen | SendError::NoSource => {
+                    StepFailure::Failed(FailureReason::PeerDropped)
+                }
+            })
+    }
+
+    /// Handles anything but a request.
+    pub(super) fn handle_incoming(&mut self, now: Instant, incoming: Incoming<'_>) {
+        match incoming {
+            Incoming::Response {
+                request,
+                response,
+                body,
+                ..
+            } => self.handle_response(now, request, &response, &body),
+            Incoming::RequestReset { request } => {
+                self.step_failed(now, request, StepFailure::Reset);
+            }
+            // Nothing is observed, notified or streamed.
+            _ => {}
+        }
+    }
+
+    /// Handles the events of the endpoint.
+    pub(super) fn handle_endpoint_events(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            if let Event::RequestFailed {
+                request, reason, ..
+            } = event
+            {
+                self.step_failed(now, request, reason.into());
+            }
+            // If the 2.04 to a Bootstrap-Request is lost, the commands are valid all the same.
+        }
+    }
+
+    fn step_failed(&mut self, now: Instant, request: RequestId, failure: StepFailure) {
+        if let Some((id, commanded)) = self.take_commanded(request) {
+            self.fail(now, id, &commanded.step, commanded.format, failure);
+        }
+    }
+
+    /// The step that was sent with this request. Until another is sent, its bootstrap pauses.
+    fn take_commanded(&mut self, request: RequestId) -> Option<(BootstrapId, Commanded)> {
+        let id = self.bootstraps.find_request(request)?;
+        match self.bootstraps.change(id, State::Paused)? {
+            State::Commanding(commanded) => Some((id, commanded)),
+            _ => None,
+        }
+    }
+
+    fn handle_response(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        response: &MessageRef<'_>,
+        body: &[u8],
+    ) {
+        let Some((id, commanded)) = self.take_commanded(request) else {
+            return;
+        };
+        if self.bootstraps.is_due(id, now) {
+            return self.expire(now, id);
+        }
+        self.heard_of(now, id, &commanded);
+        let (operation, code) = (commanded.step.operation(), response.code());
+        match &commanded.step {
+            Step::Write { .. } if code == Code::UNSUPPORTED_CONTENT_FORMAT => {
+                return self.try_other_format(now, id, commanded);
+            }
+            Step::TryDelete(_) if code == Code::BAD_REQUEST => {}
+            Step::Finish if code == Code::NOT_ACCEPTABLE => {
+                self.bootstraps.step_done(id, &commanded.step);
+                return self.pause(id, PauseReason::Inconsistent);
+            }
+            step if code != operation.success() => {
+                let failure = if operation.allows(code) {
+                    StepFailure::Refused(code)
+                } else {
+                    StepFailure::Unexpected(code)
+                };
+                return self.fail(now, id, step, commanded.format, failure);
+            }
+            Step::Finish => return self.end(now, id, Ok(())),
+            Step::Discover(path) => {
+                let limit = self.policy.bounds.answer;
+                match bootstrap_links(response, body, limit) {
+                    Ok(links) => self.events.push_back(BootstrapServerEvent::Discovered {
+                        bootstrap: id,
+                        path: *path,
+                        found: links.into(),
+                    }),
+                    Err(error) => {
+                        let failure = StepFailure::Undecodable(error);
+                        return self.fail(now, id, &commanded.step, commanded.format, failure);
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.bootstraps.step_done(id, &commanded.step);
+        self.advance(now, id);
+    }
+
+    /// A client has answered a command, so it received that. It gives up EXCHANGE_LIFETIME after that
+    /// moment, which is at the earliest when the command was sent first, and with a body in blocks at
+    /// the earliest when its last block may have been.
+    fn heard_of(&mut self, now: Instant, id: BootstrapId, commanded: &Commanded) {
+        let patience = self.policy.patience.as_millis();
+        let patience = u64::try_from(patience).unwrap_or(u64::MAX);
+        let latest = Instant::from_millis(now.as_millis().saturating_sub(patience));
+        let received = commanded.at.max(latest);
+        let deadline = received + self.policy.silence;
+        self.bootstraps.set_deadline(id, Some(deadline));
+    }
+
+    /// The client doesn't take the format of a Write.
+    fn try_other_format(&mut self, now: Instant, id: BootstrapId, commanded: Commanded) {
+        let Commanded {
+            step,
+            format,
+            mut refused,
+            ..
+        } = commanded;
+        self.bootstraps.refuses(id, format);
+        let other = refused.other(format).filter(|other| {
+            // A format that can't carry the content leaves the refusal as it is.
+            step.command(*other).message(&self.registry).is_ok()
+        });
+        let Some(format) = other else {
+            let failure = StepFailure::Refused(Code::UNSUPPORTED_CONTENT_FORMAT);
+            return self.fail(now, id, &step, format, failure);
+        };
+        self.send(
+            now,
+            id,
+            Sending {
+                step,
+                format,
+                refused,
+            },
+        );
+    }
+}
